@@ -1,0 +1,26 @@
+//! One WebRTC transport and the streams it carries, for either side of a call.
+//!
+//! # The run loop
+//!
+//! Nothing here reads a clock, opens a socket or starts a thread. The caller owns all three and
+//! drives every object the same way:
+//!
+//! 1. hand in what happened (`receive(now, ...)`, `handle_timeout(now)`),
+//! 2. send what stands in the [`outbox::Outbox`],
+//! 3. take the events (`poll_event`) until there are none,
+//! 4. sleep until `poll_timeout` or the next datagram.
+//!
+//! Time passed in never runs backwards. Tests drive two endpoints against each other on virtual
+//! time this way, with a seeded network between them.
+
+pub mod codec;
+pub mod dtls;
+pub mod ice;
+pub mod inbound;
+pub mod outbound;
+pub mod outbox;
+pub mod pace;
+pub mod path;
+pub mod srtp;
+pub mod timeline;
+pub mod transport;

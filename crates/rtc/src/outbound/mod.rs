@@ -1,0 +1,7 @@
+//! Streams we send.
+
+pub mod history;
+pub mod report;
+pub mod rtx;
+pub mod sequence;
+pub mod twcc;

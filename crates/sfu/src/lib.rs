@@ -1,0 +1,1 @@
+//! Rooms, publications, subscriptions and the selection between them.
