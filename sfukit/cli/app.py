@@ -1,0 +1,116 @@
+"""The command ``sfukit``: names its commands, and loads each only when it is called."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from sfukit import __version__
+from sfukit.cli.output import print_error
+from sfukit.errors import ExitCode, SfukitError
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand
+
+
+class Entry(NamedTuple):
+    """One command: the group it is shown in, its module, and its line in the help."""
+
+    group: str
+    module: str
+    help: str
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "serve": Entry("Run", "serve", "an SFU: rooms, WHIP and WHEP, demo page, metrics"),
+    "token": Entry("Run", "token", "make or read access tokens"),
+    "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
+    "report": Entry("Measure", "report", "print a saved run again"),
+    "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
+}
+
+_START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit doctor"
+
+
+class LazyGroup(TyperGroup):
+    """Import a command's module when the command is named, never for the help of all."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Name the commands in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(  # type: ignore[override]
+        self, ctx: typer.Context, cmd_name: str
+    ) -> "TyperCommand | TyperGroup | None":
+        """Load one command: its module holds a typer application named ``app``."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"sfukit.cli.{entry.module}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command  # type: ignore[return-value]
+
+    def format_help(self, ctx: object, formatter: object) -> None:
+        """Write the commands in their groups, without loading any of them."""
+        print(overview(), end="")
+
+
+def overview() -> str:
+    """Write the help of all commands."""
+    lines = [f"sfukit {__version__}  run, measure and debug WebRTC SFUs", ""]
+    shown = ""
+    for name, entry in COMMANDS.items():
+        heading = "" if entry.group == shown else entry.group
+        lines.append(f"{heading:<9} {name:<12} {entry.help}")
+        shown = entry.group
+    return "\n".join([*lines, _START, "", "sfukit COMMAND --help tells the options of a command."])
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sfukit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Run, measure and debug WebRTC SFUs."""
+    if context.invoked_subcommand is None:
+        print(overview(), end="")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; only a bug of our own shows a traceback."""
+    try:
+        app(arguments, prog_name="sfukit")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else ExitCode.OK
+    except SfukitError as error:
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        print("sfukit: this is a bug in sfukit; please report the lines above", file=sys.stderr)
+        return ExitCode.BUG
+    return ExitCode.OK

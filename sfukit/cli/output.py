@@ -1,0 +1,53 @@
+"""One printer for people: where text goes, whether it is coloured, whether it may move."""
+
+import os
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, TextIO
+
+from sfukit.errors import SfukitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Output:
+    """Print for people on standard output, or on standard error while JSON has the other."""
+
+    def __init__(self, *, json_on_stdout: bool = False, quiet: bool = False) -> None:
+        self._stream: TextIO = sys.stderr if json_on_stdout else sys.stdout
+        self._quiet = quiet
+
+    @classmethod
+    def beside(cls, json_destination: str | None, *, quiet: bool = False) -> "Output":
+        """Choose the stream that the option ``--json`` leaves free."""
+        return cls(json_on_stdout=json_destination == "-", quiet=quiet)
+
+    @cached_property
+    def console(self) -> "Console":
+        """Make the rich console; it follows NO_COLOR and FORCE_COLOR by itself."""
+        from rich.console import Console
+
+        return Console(file=self._stream, highlight=False, soft_wrap=True, emoji=False)
+
+    @property
+    def live(self) -> bool:
+        """Tell whether a view that redraws itself makes sense here."""
+        dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
+        return self._stream.isatty() and not dumb and not self._quiet
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """Print one line unless asked to be quiet."""
+        if not self._quiet:
+            self.always(text, style)
+
+    def always(self, text: str, style: str | None = None) -> None:
+        """Print one line, quiet or not."""
+        self.console.print(text, style=style, markup=False)
+
+
+def print_error(error: SfukitError) -> None:
+    """Say on standard error what went wrong and what to do about it."""
+    print(f"sfukit: {error.what}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)

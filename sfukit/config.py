@@ -1,0 +1,32 @@
+"""What comes from outside the command line: folders, keys, secrets kept in files."""
+
+import os
+from pathlib import Path
+
+from sfukit.errors import UsageError
+
+API_KEY = "SFUKIT_API_KEY"
+API_SECRET = "SFUKIT_API_SECRET"
+ALLOW_HOSTS = "SFUKIT_ALLOW_HOSTS"
+
+
+def state_folder() -> Path:
+    """Name the folder that keeps the last runs (XDG base directories: XDG_STATE_HOME)."""
+    home = Path(os.environ.get("XDG_STATE_HOME", ""))
+    base = home if home.is_absolute() else Path.home() / ".local" / "state"
+    return base / "sfukit"
+
+
+def allowed_hosts() -> frozenset[str]:
+    """List the hosts that the environment permits to be loaded."""
+    return frozenset(filter(None, os.environ.get(ALLOW_HOSTS, "").replace(",", " ").split()))
+
+
+def secret(text: str, where: str) -> str:
+    """Read a secret given as it is, or as ``@FILE`` so that it stays out of process lists."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where}: cannot read {text[1:]}: {error}") from error

@@ -1,0 +1,93 @@
+"""The envelope that every command's JSON starts with, and the last run of each command."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from sfukit import __version__, config
+from sfukit.errors import MachineError, UsageError
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+
+class Envelope(msgspec.Struct, kw_only=True, frozen=True):
+    """The fields common to the JSON of all commands."""
+
+    schema: str
+    tool: str = "sfukit"
+    version: str = __version__
+    command: str
+    verdict: Verdict
+    exit_code: int
+
+
+def write_json(destination: str, report: Envelope) -> None:
+    """Write a report as indented JSON to a file, or to standard output for ``-``."""
+    text = encode(report)
+    if destination == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        _replace(Path(destination), text)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {destination}: {error.strerror}",
+            hint="the run is kept all the same: sfukit report last --json FILE",
+        ) from error
+
+
+def encode(report: Envelope) -> str:
+    """Write a report as indented JSON text."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def save_last(report: Envelope) -> bool:
+    """Keep a report as the last run of its command; False where the folder cannot be written."""
+    folder = config.state_folder() / "last"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / f"{report.command}.json", encode(report))
+    except OSError:
+        return False
+    return True
+
+
+def last_runs() -> list[Path]:
+    """List the kept runs, the newest first."""
+    kept = (config.state_folder() / "last").glob("*.json")
+    return sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def load_last(command: str | None = None) -> bytes:
+    """Read the last run of a command, or of any command."""
+    runs = [path for path in last_runs() if command in (None, path.stem)]
+    if not runs:
+        what = f"no run of {command} is kept" if command else "no run is kept"
+        raise UsageError(f"{what} in {config.state_folder()}", hint="try: sfukit loadtest -c 4")
+    return runs[0].read_bytes()
+
+
+def command_of(saved: bytes) -> str:
+    """Name the command that wrote a saved report."""
+    try:
+        return msgspec.json.decode(saved, type=_Header).command
+    except msgspec.DecodeError as error:
+        raise UsageError(f"this is not a report of sfukit: {error}") from error
+
+
+class _Header(msgspec.Struct):
+    command: str
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write whole or not at all, so that a reader never meets half a report."""
+    if path.exists() and not path.is_file():  # a pipe or a device: /dev/null, /dev/stderr
+        path.write_text(text, encoding="utf-8")
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
