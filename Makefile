@@ -1,0 +1,69 @@
+# Everything a developer types. `make help` lists it.
+
+ifndef PYTHON # the first that runs and is new enough
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+endif
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help toolchain setup demo test check bench fuzz wheel clips lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+toolchain: # what must be there before anything can be built
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install python3 (on Debian: apt-get install python3 python3-venv)"; exit 1; }
+	@"$(PYTHON)" build_backend/sfukit_build.py check
+
+setup: $(VENV)/.native ## build everything into .venv; the command is then .venv/bin/sfukit
+
+$(VENV)/.packages: requirements.lock | toolchain
+	@"$(PYTHON)" -m venv $(VENV) || { echo "python venv is missing (on Debian: apt-get install python3-venv)"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python build_backend/sfukit_build.py cargo-config
+	@touch $@
+
+$(VENV)/.native: $(VENV)/.packages pyproject.toml build_backend/sfukit_build.py $(RUST) | toolchain
+	@echo "building the extension (the first time takes a few minutes)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: setup ## a swarm meets in rooms on a private server; ends with a verdict
+	$(BIN)/sfukit loadtest --clients 20 --duration 10s
+
+test: setup ## Rust and Python tests; what needs an absent program is skipped and said
+	cargo test --workspace --locked --quiet
+	$(BIN)/pytest
+
+check: setup ## lints, types, import rules, licences: what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest sfukit._native
+	$(BIN)/lint-imports
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	cargo deny --locked check
+
+bench: setup ## the table of figures, kept as JSON under bench/
+	cargo bench --workspace --locked
+
+fuzz: toolchain ## each fuzz target for FUZZ_SECONDS (30); needs cargo-fuzz and a nightly compiler
+	tools/fuzz
+
+wheel: setup ## an abi3 wheel in dist/
+	$(BIN)/maturin build --release --locked --out dist
+
+clips: setup ## draw and encode the shipped test media anew
+	$(BIN)/python -m sfukit.media
+
+lock: $(VENV)/.packages ## resolve the Python packages anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --extra media --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove what the build made
+	rm -rf $(VENV) target dist .cargo .mypy_cache .ruff_cache .pytest_cache .hypothesis sfukit/_native*.so
