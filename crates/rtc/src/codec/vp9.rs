@@ -1,1 +1,5 @@
-//! (see the contract)
+//! x
+use super::Described;
+pub(super) fn describe(_: &[u8]) -> Option<Described> {
+    None
+}
