@@ -1,0 +1,122 @@
+//! Writing an extension block once, so that it can be copied and stamped per packet.
+
+use super::elements::{ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
+
+/// Longest block that senders make: enough for every extension of [`Extension`](super::Extension).
+pub const MAX_BLOCK_LEN: usize = 256;
+
+/// Form of the elements in a block (RFC 8285).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Form {
+    /// Identifiers 1..=14, values of 1..=16 bytes.
+    #[default]
+    OneByte,
+    /// Identifiers 1..=255, values of 0..=255 bytes.
+    TwoByte,
+}
+
+/// Writes elements into a block behind its 4-byte profile and length.
+#[derive(Debug)]
+pub struct BlockWriter<'a> {
+    out: &'a mut [u8],
+    form: Form,
+    len: usize,
+}
+
+impl<'a> BlockWriter<'a> {
+    /// Start a block at the start of `out`.
+    pub fn new(out: &'a mut [u8], form: Form) -> BlockWriter<'a> {
+        BlockWriter { out, form, len: 4 }
+    }
+
+    /// Append an element; return where its value starts in the block, so that it can be stamped
+    /// later, or `None` if the form or the room does not allow it.
+    pub fn push(&mut self, id: u8, value: &[u8]) -> Option<usize> {
+        let (head, head_len) = self.element_head(id, value.len())?;
+        let value_at = self.len + head_len;
+        let end = value_at + value.len();
+        // Whatever is pushed must still be padded to 32 bits.
+        if end.next_multiple_of(4) > self.out.len() {
+            return None;
+        }
+        self.out[self.len..value_at].copy_from_slice(&head[..head_len]);
+        self.out[value_at..end].copy_from_slice(value);
+        self.len = end;
+        Some(value_at)
+    }
+
+    /// Pad to 32 bits and write profile and length; return the block's length, bytes.
+    ///
+    /// A block without elements is no block: 0.
+    pub fn finish(self) -> usize {
+        if self.len == 4 {
+            return 0;
+        }
+        let end = self.len.next_multiple_of(4);
+        self.out[self.len..end].fill(0);
+        let profile = match self.form {
+            Form::OneByte => ONE_BYTE_PROFILE,
+            Form::TwoByte => TWO_BYTE_PROFILE,
+        };
+        let words = (end / 4 - 1) as u16;
+        self.out[..2].copy_from_slice(&profile.to_be_bytes());
+        self.out[2..4].copy_from_slice(&words.to_be_bytes());
+        end
+    }
+
+    fn element_head(&self, id: u8, value_len: usize) -> Option<([u8; 2], usize)> {
+        match (self.form, id, value_len) {
+            (Form::OneByte, 1..=14, 1..=16) => Some(([id << 4 | (value_len - 1) as u8, 0], 1)),
+            (Form::TwoByte, 1.., 0..=255) => Some(([id, value_len as u8], 2)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extension::Elements;
+
+    #[test]
+    fn one_byte_block_is_padded_to_words() {
+        let mut out = [0xff; 32];
+        let mut writer = BlockWriter::new(&mut out, Form::OneByte);
+        assert_eq!(writer.push(4, b"0"), Some(5));
+        assert_eq!(writer.push(5, &[0, 0]), Some(7));
+        assert_eq!(writer.finish(), 12);
+        assert_eq!(
+            out[..12],
+            [0xbe, 0xde, 0, 2, 0x40, b'0', 0x51, 0, 0, 0, 0, 0]
+        );
+    }
+
+    #[test]
+    fn two_byte_block_takes_long_and_empty_values() {
+        let mut out = [0; 64];
+        let mut writer = BlockWriter::new(&mut out, Form::TwoByte);
+        assert_eq!(writer.push(20, &[]), Some(6));
+        assert_eq!(writer.push(21, &[7; 20]), Some(8));
+        let len = writer.finish();
+        let elements: Vec<_> = Elements::new(0x1000, &out[4..len]).collect();
+        assert_eq!(elements, [(20, &[][..]), (21, &[7; 20][..])]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut out = [0; 8];
+        let mut writer = BlockWriter::new(&mut out, Form::OneByte);
+        assert_eq!(writer.push(15, &[1]), None);
+        assert_eq!(writer.push(1, &[]), None);
+        assert_eq!(writer.push(1, &[0; 17]), None);
+        assert_eq!(writer.push(1, &[0; 4]), None);
+        assert_eq!(writer.push(1, &[1, 2, 3]), Some(5));
+        assert_eq!(writer.finish(), 8);
+    }
+
+    #[test]
+    fn no_elements_make_no_block() {
+        let mut out = [0; 8];
+        assert_eq!(BlockWriter::new(&mut out, Form::OneByte).finish(), 0);
+    }
+}
