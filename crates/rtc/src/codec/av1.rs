@@ -1,5 +1,63 @@
-//! x
-use super::Described;
-pub(super) fn describe(_: &[u8], _: bool) -> Option<Described> {
+//! AV1 payloads (RTP Payload Format For AV1, section 4.4): the aggregation header and the first
+//! OBU header. Where the dependency descriptor is sent, it says more ([`super::dependency`]).
+
+use super::{Described, FrameInfo};
+
+/// Describe an AV1 payload, `None` where it is truncated.
+pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
+    let (&aggregation, rest) = payload.split_first()?;
+    let mut info = FrameInfo {
+        end: marker,
+        ..FrameInfo::default()
+    };
+    let element = first_element(aggregation, rest)?;
+    if aggregation & CONTINUES == 0 {
+        read_obu_header(element, &mut info)?;
+        info.keyframe = aggregation & NEW_SEQUENCE != 0;
+        info.switch_point = info.keyframe;
+    }
+    Some(Described {
+        info,
+        readable: true,
+        ..Described::default()
+    })
+}
+
+/// Return the first OBU element; only where it is announced as the only one it has no length.
+fn first_element(aggregation: u8, rest: &[u8]) -> Option<&[u8]> {
+    if aggregation >> 4 & 0x03 == 1 {
+        return (!rest.is_empty()).then_some(rest);
+    }
+    let (len, tail) = read_leb128(rest)?;
+    let element = tail.get(..len)?;
+    (!element.is_empty()).then_some(element)
+}
+
+fn read_obu_header(element: &[u8], info: &mut FrameInfo) -> Option<()> {
+    let header = *element.first()?;
+    info.start = STARTING.contains(&(header >> 3 & 0x0f));
+    if header & HAS_EXTENSION != 0 {
+        let extension = *element.get(1)?;
+        info.temporal = extension >> 5;
+        info.spatial = extension >> 3 & 0x03;
+    }
+    Some(())
+}
+
+/// Read a length of at most five bytes (AV1 specification section 4.10.5).
+fn read_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0u64;
+    for (i, &byte) in bytes.iter().take(5).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            return Some((usize::try_from(value).ok()?, bytes.get(i + 1..)?));
+        }
+    }
     None
 }
+
+const CONTINUES: u8 = 0x80;
+const NEW_SEQUENCE: u8 = 0x08;
+const HAS_EXTENSION: u8 = 0x04;
+/// Sequence header, temporal delimiter, frame header, metadata, frame.
+const STARTING: [u8; 5] = [1, 2, 3, 5, 6];

@@ -1,16 +1,212 @@
-//! x
-use super::Described;
-pub(super) fn describe(_: &[u8], _: bool) -> Option<Described> {
-    None
+//! H.264 payloads (RFC 6184) in packetization modes 0 and 1: single NAL unit, STAP-A, FU-A.
+
+use std::collections::VecDeque;
+
+use super::bits::BitReader;
+use super::{Described, FrameInfo};
+
+/// Describe an H.264 payload, `None` where it is truncated or of another packetization mode.
+///
+/// Nothing in a payload says that it is the first of its access unit: `start` marks every packet
+/// that can be.
+pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
+    let mut summary = Summary::default();
+    match payload.first()? & TYPE {
+        1..=23 => summary.add(payload),
+        STAP_A => {
+            for unit in aggregated(payload) {
+                summary.add(unit?);
+            }
+        }
+        FU_A => summary.add_fragment(payload)?,
+        _ => return None,
+    }
+    (summary.units > 0).then(|| summary.described(marker))
 }
-/// The last parameter sets seen.
-#[derive(Clone, Debug, Default)]
-pub struct ParameterSets {}
-impl ParameterSets {
-    /// Keep the parameter sets of a payload whose description says `parameter_sets`.
-    pub fn remember(&mut self, _payload: &[u8]) {}
-    /// Write one STAP-A; return its length.
-    pub fn write(&self, _out: &mut [u8]) -> Option<usize> {
-        None
+
+/// What the NAL units of one packet amount to.
+#[derive(Default)]
+struct Summary {
+    units: u32,
+    start: bool,
+    keyframe: bool,
+    parameter_sets: bool,
+    slices: u32,
+    discardable_slices: u32,
+}
+
+impl Summary {
+    fn add(&mut self, unit: &[u8]) {
+        let Some(&header) = unit.first() else { return };
+        let can_start = match header & TYPE {
+            SLICE | IDR_SLICE => begins_picture(unit.get(1)),
+            kind => STARTING.contains(&kind),
+        };
+        self.count(header & TYPE, header & NRI, can_start);
+    }
+
+    fn add_fragment(&mut self, payload: &[u8]) -> Option<()> {
+        let (&indicator, &fragment) = (payload.first()?, payload.get(1)?);
+        let first_byte = payload.get(2)?;
+        let is_first = fragment & FU_START != 0;
+        let can_start = is_first
+            && match fragment & TYPE {
+                SLICE | IDR_SLICE => begins_picture(Some(first_byte)),
+                kind => STARTING.contains(&kind),
+            };
+        self.count(fragment & TYPE, indicator & NRI, can_start);
+        Some(())
+    }
+
+    fn count(&mut self, kind: u8, importance: u8, can_start: bool) {
+        self.start |= can_start && self.units == 0;
+        self.units += 1;
+        self.keyframe |= matches!(kind, IDR_SLICE | SPS);
+        self.parameter_sets |= matches!(kind, SPS | PPS);
+        if (SLICE..=IDR_SLICE).contains(&kind) {
+            self.slices += 1;
+            self.discardable_slices += u32::from(importance == 0);
+        }
+    }
+
+    fn described(&self, marker: bool) -> Described {
+        let info = FrameInfo {
+            start: self.start,
+            end: marker,
+            keyframe: self.keyframe,
+            switch_point: self.keyframe,
+            discardable: self.slices > 0 && self.discardable_slices == self.slices,
+            ..FrameInfo::default()
+        };
+        Described {
+            info,
+            readable: true,
+            parameter_sets: self.parameter_sets,
+            ..Described::default()
+        }
     }
 }
+
+/// The slice covers the first macroblock: first_mb_in_slice, an Exp-Golomb code, is zero.
+fn begins_picture(after_header: Option<&u8>) -> bool {
+    after_header.is_some_and(|byte| byte & 0x80 != 0)
+}
+
+/// The NAL units of a STAP-A (RFC 6184 section 5.7.1); a truncated one is `None` and the last.
+fn aggregated(payload: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = payload.get(1..).unwrap_or_default();
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let unit = rest.split_first_chunk::<2>().and_then(|(len, tail)| {
+            let len = usize::from(u16::from_be_bytes(*len));
+            (len > 0).then(|| tail.split_at_checked(len)).flatten()
+        });
+        rest = unit.map_or(&[], |(_, tail)| tail);
+        Some(unit.map(|(unit, _)| unit))
+    })
+}
+
+/// The last parameter sets of an encoding, for subscribers that join behind them.
+///
+/// Some encoders use a new id at every key frame, so the latest few are kept, bounded in number
+/// and in length.
+#[derive(Clone, Debug, Default)]
+pub struct ParameterSets {
+    sequence: VecDeque<Set>,
+    picture: VecDeque<Set>,
+}
+
+#[derive(Clone, Debug)]
+struct Set {
+    id: u32,
+    unit: Vec<u8>,
+}
+
+impl ParameterSets {
+    /// Keep the parameter sets of a payload that was described with `parameter_sets`.
+    ///
+    /// Those split into fragments (FU-A) are not kept; no encoder makes them that long.
+    pub fn remember(&mut self, payload: &[u8]) {
+        match payload.first().map(|header| header & TYPE) {
+            Some(STAP_A) => aggregated(payload)
+                .flatten()
+                .for_each(|unit| self.keep(unit)),
+            Some(SPS | PPS) => self.keep(payload),
+            _ => {}
+        }
+    }
+
+    /// Write them as one STAP-A payload, at most [`MAX_STAP_A_LEN`] bytes, and return its length.
+    ///
+    /// `None` while no SPS or no PPS is known, or where `out` is too short.
+    pub fn write_stap_a(&self, out: &mut [u8]) -> Option<usize> {
+        if self.sequence.is_empty() || self.picture.is_empty() {
+            return None;
+        }
+        // RFC 6184 section 5.3: NRI is the highest of the aggregated units.
+        let mut importance = 0;
+        let mut at = 1;
+        for Set { unit, .. } in self.sequence.iter().chain(&self.picture) {
+            let len = u16::try_from(unit.len()).ok()?;
+            let place = out.get_mut(at..at + 2 + unit.len())?;
+            place[..2].copy_from_slice(&len.to_be_bytes());
+            place[2..].copy_from_slice(unit);
+            at += 2 + unit.len();
+            importance = importance.max(unit.first()? & NRI);
+        }
+        *out.first_mut()? = importance | STAP_A;
+        Some(at)
+    }
+
+    fn keep(&mut self, unit: &[u8]) {
+        let Some(&header) = unit.first() else { return };
+        match header & TYPE {
+            // Three bytes of profile and level stand before the id of an SPS.
+            SPS => keep_in(&mut self.sequence, MAX_SPS, unit, 4),
+            PPS => keep_in(&mut self.picture, MAX_PPS, unit, 1),
+            _ => {}
+        }
+    }
+}
+
+/// Let a set replace the one of its id, else the oldest; the latest stands last.
+fn keep_in(sets: &mut VecDeque<Set>, limit: usize, unit: &[u8], id_at: usize) {
+    let id = unit
+        .get(id_at..)
+        .and_then(|bytes| BitReader::new(bytes).exp_golomb());
+    let Some(id) = id.filter(|_| unit.len() <= MAX_SET_LEN) else {
+        return;
+    };
+    if sets
+        .back()
+        .is_some_and(|set| set.id == id && set.unit == unit)
+    {
+        return;
+    }
+    sets.retain(|set| set.id != id);
+    if sets.len() == limit {
+        sets.pop_front();
+    }
+    let unit = unit.to_vec();
+    sets.push_back(Set { id, unit });
+}
+
+const TYPE: u8 = 0x1f;
+const NRI: u8 = 0x60;
+const SLICE: u8 = 1;
+const IDR_SLICE: u8 = 5;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+const STAP_A: u8 = 24;
+const FU_A: u8 = 28;
+const FU_START: u8 = 0x80;
+/// Data partition A, SEI, SPS, PPS, access unit delimiter.
+const STARTING: [u8; 5] = [2, 6, SPS, PPS, 9];
+
+const MAX_SPS: usize = 2;
+const MAX_PPS: usize = 4;
+const MAX_SET_LEN: usize = 160;
+/// The longest payload that [`ParameterSets::write_stap_a`] writes.
+pub const MAX_STAP_A_LEN: usize = 1 + (MAX_SPS + MAX_PPS) * (2 + MAX_SET_LEN);

@@ -11,12 +11,12 @@ use super::{Codec, Described};
 /// An offset of 0 means that the field is absent; byte 0 never holds one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// Picture id, 7 or 15 bits.
+    /// Picture id, or frame number of the dependency descriptor.
     pub id: u16,
     /// Offset of the picture id.
     pub id_at: u8,
-    /// The picture id has 15 bits.
-    pub wide: bool,
+    /// How the picture id is written.
+    pub width: Width,
     /// TL0PICIDX.
     pub tl0: u8,
     /// Offset of TL0PICIDX.
@@ -27,14 +27,28 @@ pub struct Fields {
     pub key_index_at: u8,
 }
 
+/// The form of a picture id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// There is none.
+    #[default]
+    Absent,
+    /// 7 bits in the payload.
+    Narrow,
+    /// 15 bits in the payload.
+    Wide,
+    /// 16 bits in the dependency descriptor.
+    DependencyDescriptor,
+}
+
 /// What is subtracted from the picture numbers of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PictureShift {
-    /// Modulo 2^15 (or 2^7 where the picture id is narrow).
+    /// Modulo 2^16, of which a picture id takes as many bits as it is wide.
     pub id: u16,
     /// Modulo 2^8.
     pub tl0: u8,
-    /// Modulo 2^5.
+    /// Modulo 2^8, of which KEYIDX takes 5 bits.
     pub key_index: u8,
 }
 
@@ -43,19 +57,17 @@ pub struct PictureShift {
 pub struct Rewriter {
     shift: PictureShift,
     /// The newest incoming picture, forwarded or dropped.
-    newest: Fields,
-    started: bool,
-    /// VP8 only: VP9 in flexible mode counts references in picture ids, so its gaps must stay.
+    newest: Option<Fields>,
+    /// VP8 only: elsewhere frames refer to each other by these numbers, so gaps must stay.
     closes_gaps: bool,
 }
 
 impl Rewriter {
-    /// Start with ids passed through.
+    /// Start with the numbers passed through.
     pub fn new(codec: Codec) -> Self {
         Self {
             shift: PictureShift::default(),
-            newest: Fields::default(),
-            started: false,
+            newest: None,
             closes_gaps: codec == Codec::Vp8,
         }
     }
@@ -65,25 +77,21 @@ impl Rewriter {
     /// Return the shift for packets of the new source.
     pub fn switch(&mut self, first: &Described) -> PictureShift {
         let next = first.picture;
-        if self.started {
-            let last = self.newest;
+        if let Some(last) = self.newest.replace(next) {
             self.shift = PictureShift {
-                id: step(self.shift.id, last.id, next.id) & WIDE,
+                id: step(self.shift.id, last.id, next.id),
                 tl0: step_u8(self.shift.tl0, last.tl0, next.tl0),
-                key_index: step_u8(self.shift.key_index, last.key_index, next.key_index)
-                    & KEY_INDEX,
+                key_index: step_u8(self.shift.key_index, last.key_index, next.key_index),
             };
         }
-        self.started = true;
-        self.newest = next;
         self.shift
     }
 
     /// Note a forwarded packet that is not late.
     #[inline]
     pub fn forwarded(&mut self, packet: &Described) {
-        if packet.picture.is_newer_than(&self.newest) {
-            self.newest = packet.picture;
+        if self.is_newer(&packet.picture) {
+            self.newest = Some(packet.picture);
         }
     }
 
@@ -91,9 +99,9 @@ impl Rewriter {
     ///
     /// The gap closes once per picture, and only if none of its packets was forwarded.
     pub fn dropped(&mut self, packet: &Described) -> PictureShift {
-        if self.closes_gaps && packet.picture.is_newer_than(&self.newest) {
-            self.newest = packet.picture;
-            self.shift.id = self.shift.id.wrapping_add(1) & WIDE;
+        if self.closes_gaps && self.is_newer(&packet.picture) {
+            self.newest = Some(packet.picture);
+            self.shift.id = self.shift.id.wrapping_add(1);
         }
         self.shift
     }
@@ -102,6 +110,12 @@ impl Rewriter {
     pub fn shift(&self) -> PictureShift {
         self.shift
     }
+
+    #[inline]
+    fn is_newer(&self, picture: &Fields) -> bool {
+        self.newest
+            .is_some_and(|newest| picture.is_newer_than(&newest))
+    }
 }
 
 impl PictureShift {
@@ -109,33 +123,45 @@ impl PictureShift {
     #[inline]
     pub fn rewrite(self, payload: &mut [u8], packet: &Described) {
         let fields = &packet.picture;
-        if fields.id_at == 0 || self == Self::default() {
+        if self == Self::default() {
             return;
         }
         self.write_id(payload, fields);
-        if fields.tl0_at != 0
-            && let Some(byte) = payload.get_mut(usize::from(fields.tl0_at))
-        {
+        if let Some(byte) = optional(payload, fields.tl0_at) {
             *byte = fields.tl0.wrapping_sub(self.tl0);
         }
-        if fields.key_index_at != 0
-            && let Some(byte) = payload.get_mut(usize::from(fields.key_index_at))
+        if let Some(byte) = optional(payload, fields.key_index_at) {
+            let value = fields.key_index.wrapping_sub(self.key_index);
+            *byte = (*byte & !KEY_INDEX) | (value & KEY_INDEX);
+        }
+    }
+
+    /// Rewrite the frame number of the dependency descriptor that `packet` was described by.
+    #[inline]
+    pub fn rewrite_descriptor(self, descriptor: &mut [u8], packet: &Described) {
+        if packet.picture.width == Width::DependencyDescriptor
+            && let Some(number) = descriptor.get_mut(1..3)
         {
-            let value = fields.key_index.wrapping_sub(self.key_index) & KEY_INDEX;
-            *byte = (*byte & !KEY_INDEX) | value;
+            number.copy_from_slice(&packet.picture.id.wrapping_sub(self.id).to_be_bytes());
         }
     }
 
     #[inline]
     fn write_id(self, payload: &mut [u8], fields: &Fields) {
         let at = usize::from(fields.id_at);
-        let value = fields.id.wrapping_sub(self.id);
-        if !fields.wide {
-            if let Some(byte) = payload.get_mut(at) {
-                *byte = (value & NARROW) as u8;
+        let value = fields.id.wrapping_sub(self.id) & fields.width.mask();
+        match fields.width {
+            Width::Narrow => {
+                if let Some(byte) = payload.get_mut(at) {
+                    *byte = value as u8;
+                }
             }
-        } else if let Some(bytes) = payload.get_mut(at..at + 2) {
-            bytes.copy_from_slice(&(M_BIT | (value & WIDE)).to_be_bytes());
+            Width::Wide => {
+                if let Some(bytes) = payload.get_mut(at..at + 2) {
+                    bytes.copy_from_slice(&(M_BIT | value).to_be_bytes());
+                }
+            }
+            Width::Absent | Width::DependencyDescriptor => {}
         }
     }
 }
@@ -143,10 +169,30 @@ impl PictureShift {
 impl Fields {
     #[inline]
     fn is_newer_than(&self, other: &Self) -> bool {
-        let mask = if self.wide { WIDE } else { NARROW };
+        let mask = self.width.mask();
         let ahead = self.id.wrapping_sub(other.id) & mask;
-        self.id_at != 0 && ahead != 0 && ahead <= mask / 2
+        ahead != 0 && ahead <= mask / 2
     }
+}
+
+impl Width {
+    #[inline]
+    fn mask(self) -> u16 {
+        match self {
+            Self::Absent => 0,
+            Self::Narrow => 0x7f,
+            Self::Wide => 0x7fff,
+            Self::DependencyDescriptor => 0xffff,
+        }
+    }
+}
+
+#[inline]
+fn optional(payload: &mut [u8], at: u8) -> Option<&mut u8> {
+    if at == 0 {
+        return None;
+    }
+    payload.get_mut(usize::from(at))
 }
 
 /// The shift that turns `next` into the value after `last - shift`.
@@ -159,7 +205,5 @@ fn step_u8(shift: u8, last: u8, next: u8) -> u8 {
     step(shift.into(), last.into(), next.into()) as u8
 }
 
-const NARROW: u16 = 0x7f;
-const WIDE: u16 = 0x7fff;
 const M_BIT: u16 = 0x8000;
 const KEY_INDEX: u8 = 0x1f;

@@ -1,6 +1,6 @@
 //! VP8 payload descriptor (RFC 7741 section 4.2).
 
-use super::picture::Fields;
+use super::picture::{Fields, Width};
 use super::{Described, FrameInfo};
 
 /// Describe a VP8 payload, `None` where the descriptor is truncated.
@@ -54,11 +54,12 @@ fn read_extension(payload: &[u8], described: &mut Described) -> Option<usize> {
 pub(super) fn read_picture_id(payload: &[u8], at: usize, picture: &mut Fields) -> Option<usize> {
     let high = *payload.get(at)?;
     picture.id_at = at as u8;
-    picture.wide = high & 0x80 != 0;
     picture.id = u16::from(high & 0x7f);
-    if !picture.wide {
+    if high & 0x80 == 0 {
+        picture.width = Width::Narrow;
         return Some(1);
     }
+    picture.width = Width::Wide;
     picture.id = picture.id << 8 | u16::from(*payload.get(at + 1)?);
     Some(2)
 }

@@ -1,5 +1,61 @@
-//! x
-use super::Described;
-pub(super) fn describe(_: &[u8]) -> Option<Described> {
+//! VP9 payload descriptor (RFC 9628 section 4.2), flexible and non-flexible mode.
+
+use super::vp8::read_picture_id;
+use super::{Described, FrameInfo};
+
+/// Describe a VP9 payload, `None` where the descriptor is truncated.
+pub(super) fn describe(payload: &[u8]) -> Option<Described> {
+    let flags = *payload.first()?;
+    let mut described = Described {
+        readable: true,
+        ..Described::default()
+    };
+    let Described { info, picture, .. } = &mut described;
+    let mut at = 1;
+    if flags & PICTURE_ID != 0 {
+        at += read_picture_id(payload, at, picture)?;
+    }
+    if flags & LAYER_INDICES != 0 {
+        read_layers(*payload.get(at)?, info);
+        at += 1;
+        if flags & FLEXIBLE == 0 {
+            picture.tl0 = *payload.get(at)?;
+            picture.tl0_at = at as u8;
+            at += 1;
+        }
+    }
+    if flags & FLEXIBLE != 0 && flags & INTER_PICTURE != 0 {
+        at = skip_references(payload, at)?;
+    }
+    payload.get(at)?;
+    info.start = flags & START_OF_FRAME != 0;
+    info.end = flags & END_OF_FRAME != 0;
+    info.keyframe = flags & INTER_PICTURE == 0 && info.spatial == 0;
+    info.switch_point |= info.keyframe;
+    Some(described)
+}
+
+fn read_layers(byte: u8, info: &mut FrameInfo) {
+    info.temporal = byte >> 5;
+    info.switch_point = byte & SWITCHING_UP != 0;
+    info.spatial = byte >> 1 & 0x07;
+}
+
+/// Pass up to three reference indices (P_DIFF) and return the offset behind them.
+fn skip_references(payload: &[u8], start: usize) -> Option<usize> {
+    for at in start..start + 3 {
+        if *payload.get(at)? & MORE_REFERENCES == 0 {
+            return Some(at + 1);
+        }
+    }
     None
 }
+
+const PICTURE_ID: u8 = 0x80;
+const INTER_PICTURE: u8 = 0x40;
+const LAYER_INDICES: u8 = 0x20;
+const FLEXIBLE: u8 = 0x10;
+const START_OF_FRAME: u8 = 0x08;
+const END_OF_FRAME: u8 = 0x04;
+const SWITCHING_UP: u8 = 0x10;
+const MORE_REFERENCES: u8 = 0x01;
