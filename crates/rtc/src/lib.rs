@@ -13,6 +13,7 @@
 //! Time passed in never runs backwards. Tests drive two endpoints against each other on virtual
 //! time this way, with a seeded network between them.
 
+mod aws_lc;
 pub mod codec;
 pub mod dtls;
 pub mod ice;

@@ -1,0 +1,140 @@
+use super::cipher::{Cipher, RTCP_HEADER_LEN};
+use super::error::OpenError;
+use super::profile::{MasterKey, Profile};
+use super::window::{Refused, Window};
+use rustc_hash::FxHashMap;
+use wire::id::Ssrc;
+use wire::rtp::Header;
+
+/// SSRCs that a peer may use in the life of a transport. State is made after authentication only,
+/// so this bounds a hostile participant, not a stranger.
+const MAX_STREAMS: usize = 1024;
+
+/// An accepted RTP packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Opened {
+    /// Rollover counter and sequence number.
+    pub index: u64,
+    /// Bytes of header and plain payload at the start of the packet.
+    pub len: usize,
+}
+
+/// Checks and decrypts what one side of a transport receives.
+pub struct Opener {
+    cipher: Cipher,
+    rtp: FxHashMap<Ssrc, Window>,
+    rtcp: FxHashMap<Ssrc, Window>,
+}
+
+impl Opener {
+    /// Derive the session keys from `master`.
+    pub fn new(profile: Profile, master: &MasterKey) -> Opener {
+        Opener {
+            cipher: Cipher::new(profile, master),
+            rtp: FxHashMap::default(),
+            rtcp: FxHashMap::default(),
+        }
+    }
+
+    /// Return the profile in use.
+    pub fn profile(&self) -> Profile {
+        self.cipher.profile()
+    }
+
+    /// Authenticate and decrypt `packet`, whose parsed header is `header`, in place.
+    ///
+    /// Index, rollover counter and window change after authentication only (RFC 3711 section 3.3).
+    pub fn open_rtp(&mut self, header: &Header, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let len = packet.len().saturating_sub(self.profile().rtp_overhead());
+        if len < header.header_len {
+            return Err(OpenError::Truncated);
+        }
+        let known = self.rtp.get_mut(&header.ssrc);
+        let index = match &known {
+            Some(window) => guess_index(window.highest(), header.sequence)?,
+            None => header.sequence.into(),
+        };
+        if let Some(window) = &known {
+            window.check(index)?;
+        }
+        self.cipher
+            .open_rtp(header.ssrc.0, index, packet, header.header_len)?;
+        match known {
+            Some(window) => window.accept(index),
+            None => remember(&mut self.rtp, header.ssrc, index)?,
+        }
+        Ok(Opened { index, len })
+    }
+
+    /// Authenticate and decrypt the compound RTCP packet `packet` in place; return its plain length.
+    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
+        let len = packet.len().saturating_sub(self.profile().rtcp_overhead());
+        let Some(&[_, _, _, _, a, b, c, d]) = packet[..len].first_chunk::<RTCP_HEADER_LEN>() else {
+            return Err(OpenError::Truncated);
+        };
+        let ssrc = Ssrc(u32::from_be_bytes([a, b, c, d]));
+        let index = self.cipher.rtcp_index(packet);
+        let known = self.rtcp.get_mut(&ssrc);
+        if let Some(window) = &known {
+            window.check(index.into())?;
+        }
+        self.cipher.open_rtcp(ssrc.0, index, packet)?;
+        match known {
+            Some(window) => window.accept(index.into()),
+            None => remember(&mut self.rtcp, ssrc, index.into())?,
+        }
+        Ok(len)
+    }
+}
+
+/// Guess the packet index of `sequence` around the highest one seen (RFC 3711 section 3.3.1).
+#[inline]
+fn guess_index(highest: u64, sequence: u16) -> Result<u64, OpenError> {
+    const HALF: u16 = 1 << 15;
+    let (rollover, last) = (highest >> 16, highest as u16);
+    let rollover = if last < HALF && sequence > last && sequence - last > HALF {
+        // Before the first packet there was none.
+        rollover.checked_sub(1).ok_or(OpenError::TooOld)?
+    } else if last >= HALF && last - HALF > sequence {
+        rollover + 1
+    } else {
+        rollover
+    };
+    Ok(rollover << 16 | u64::from(sequence))
+}
+
+fn remember(
+    windows: &mut FxHashMap<Ssrc, Window>,
+    ssrc: Ssrc,
+    index: u64,
+) -> Result<(), OpenError> {
+    if windows.len() >= MAX_STREAMS {
+        return Err(OpenError::TooManyStreams);
+    }
+    windows.insert(ssrc, Window::starting_at(index));
+    Ok(())
+}
+
+impl From<Refused> for OpenError {
+    fn from(refused: Refused) -> OpenError {
+        match refused {
+            Refused::Used => OpenError::Replayed,
+            Refused::TooOld => OpenError::TooOld,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guess_takes_the_nearer_rollover() {
+        assert_eq!(guess_index(65_535, 0), Ok(65_536));
+        assert_eq!(guess_index(65_536, 65_535), Ok(65_535));
+        assert_eq!(guess_index(3 << 16 | 10, 65_000), Ok(2 << 16 | 65_000));
+        assert_eq!(guess_index(3 << 16 | 40_000, 10), Ok(3 << 16 | 10));
+        assert_eq!(guess_index(3 << 16 | 50_000, 10), Ok(4 << 16 | 10));
+        assert_eq!(guess_index(10, 65_000), Err(OpenError::TooOld));
+    }
+}
