@@ -25,53 +25,51 @@ ROOT = Path(__file__).resolve().parent.parent
 CARGO_CONFIG = ROOT / ".cargo" / "config.toml"
 MINIMUM_PYTHON = (3, 11)
 
+Settings = dict[str, Any] | None
+
 
 # --- the hooks of PEP 517 and PEP 660 ----------------------------------------------------------
 
 
-def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     require_toolchain()
     return []
 
 
-def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
+def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
     require_toolchain()
     return []
 
 
-def get_requires_for_build_sdist(config_settings: Any = None) -> list[str]:
+def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
     return []
 
 
-def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Any = None) -> str:
-    return str(maturin_hooks().prepare_metadata_for_build_wheel(metadata_directory, config_settings))
+def prepare_metadata_for_build_wheel(directory: str, config_settings: Settings = None) -> str:
+    return maturin_does("prepare_metadata_for_build_wheel", directory, config_settings)
 
 
-def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Any = None) -> str:
-    return str(
-        maturin_hooks().prepare_metadata_for_build_editable(metadata_directory, config_settings)
-    )
+def prepare_metadata_for_build_editable(directory: str, config_settings: Settings = None) -> str:
+    return maturin_does("prepare_metadata_for_build_editable", directory, config_settings)
 
 
 def build_wheel(
-    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+    directory: str, config_settings: Settings = None, metadata: str | None = None
 ) -> str:
-    hooks = maturin_hooks()
-    return str(hooks.build_wheel(wheel_directory, config_settings, metadata_directory))
+    return maturin_does("build_wheel", directory, config_settings, metadata)
 
 
 def build_editable(
-    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+    directory: str, config_settings: Settings = None, metadata: str | None = None
 ) -> str:
-    hooks = maturin_hooks()
-    return str(hooks.build_editable(wheel_directory, config_settings, metadata_directory))
+    return maturin_does("build_editable", directory, config_settings, metadata)
 
 
-def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
-    return str(maturin_hooks(needs_native_tools=False).build_sdist(sdist_directory, config_settings))
+def build_sdist(directory: str, config_settings: Settings = None) -> str:
+    return maturin_does("build_sdist", directory, config_settings)
 
 
-def maturin_hooks(needs_native_tools: bool = True) -> Any:
+def maturin_does(hook: str, *arguments: object) -> str:
     """Prepare the environment, then hand over to maturin."""
     require_toolchain()
     # without build isolation nobody has put the environment's own programs on the path
@@ -79,12 +77,12 @@ def maturin_hooks(needs_native_tools: bool = True) -> Any:
     os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
     # A checkout that `make setup` prepared names its tools in .cargo/config.toml. Naming others
     # here would make cargo rebuild AWS-LC (a minute) each time the two alternate.
-    if needs_native_tools and not CARGO_CONFIG.exists():
+    if hook != "build_sdist" and not CARGO_CONFIG.exists():
         for name, value in native_tools().items():
             os.environ.setdefault(name, value)
     import maturin
 
-    return maturin
+    return str(getattr(maturin, hook)(*arguments))
 
 
 # --- the toolchain: what must be there already -------------------------------------------------
@@ -102,9 +100,7 @@ def missing_tools() -> list[str]:
     if sys.version_info < MINIMUM_PYTHON:
         found = ".".join(map(str, sys.version_info[:3]))
         missing.append(f"Python 3.11 or newer is needed; this is {found}")
-    for problem in (cargo_problem(), compiler_problem()):
-        if problem:
-            missing.append(problem)
+    missing += filter(None, (cargo_problem(), compiler_problem()))
     return missing
 
 
@@ -117,7 +113,9 @@ def cargo_problem() -> str | None:
     if said.returncode != 0 or not version:
         return f"rustc does not run: {said.stderr.strip() or 'no version printed'}"
     if (int(version[1]), int(version[2])) < needed:
-        return f"Rust {needed[0]}.{needed[1]} or newer is needed, this is {version[0]}: rustup update"
+        return (
+            f"Rust {needed[0]}.{needed[1]} or newer is needed, this is {version[0]}: rustup update"
+        )
     return None
 
 
@@ -133,8 +131,12 @@ def compiler_problem() -> str | None:
     absent = sorted(name for name in needed if not shutil.which(name.split()[0]))
     if not absent:
         return None
-    how = "xcode-select --install" if sys.platform == "darwin" else "apt-get install build-essential"
-    return f"a C and C++ compiler is missing ({', '.join(absent)}): {how}, or your system's equivalent"
+    how = (
+        "xcode-select --install" if sys.platform == "darwin" else "apt-get install build-essential"
+    )
+    return (
+        f"a C and C++ compiler is missing ({', '.join(absent)}): {how}, or your system's equivalent"
+    )
 
 
 # --- cmake and libclang: what PyPI provides ----------------------------------------------------

@@ -1,0 +1,36 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+import sfukit.media
+from sfukit.errors import MachineError
+from sfukit.media import cache, catalog, encode, ivf
+from sfukit.media.catalog import Encoding
+
+SLOW = Encoding("90p15", 320, 180, 15, 80_000)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_a_shipped_clip_is_taken_as_it_is() -> None:
+    assert cache.video_clip("vp8", catalog.HIGH) == catalog.video_clip("vp8", catalog.HIGH)
+
+
+def test_another_bitrate_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cache.video_clip("vp8", SLOW)
+    assert sum(len(f.payload) for f in ivf.read(first).frames) * 2 == pytest.approx(80_000, rel=0.3)
+    monkeypatch.setattr(encode, "video", lambda *_: pytest.fail("encoded twice"))
+    assert cache.video_clip("vp8", SLOW) == first
+    assert list(first.parent.iterdir()) == [first]
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sfukit.media.encode", None)
+    monkeypatch.delattr(sfukit.media, "encode")
+    with pytest.raises(MachineError) as refused:
+        cache.video_clip("h264", SLOW)
+    assert refused.value.hint is not None and "sfukit[media]" in refused.value.hint
