@@ -26,7 +26,11 @@ class Envelope(msgspec.Struct, kw_only=True, frozen=True):
 
 def write_json(destination: str, report: Envelope) -> None:
     """Write a report as indented JSON to a file, or to standard output for ``-``."""
-    text = encode(report)
+    write_text(destination, encode(report))
+
+
+def write_text(destination: str, text: str) -> None:
+    """Write text to a file, or to standard output for ``-``."""
     if destination == "-":
         sys.stdout.write(text)
         sys.stdout.flush()

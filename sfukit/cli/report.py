@@ -1,0 +1,58 @@
+"""``sfukit report``: print a saved run again."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from sfukit import report
+from sfukit.cli.output import Output
+from sfukit.errors import UsageError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+# The module that knows how a command's report is printed, by its function render_saved.
+_RENDERERS: Mapping[str, str] = {
+    "doctor": "sfukit.cli.doctor",
+    "loadtest": "sfukit.cli.loadtest_text",
+}
+
+
+@app.command("report")
+def show(
+    run: Annotated[
+        str, typer.Argument(metavar="last|COMMAND|FILE", help="which run: the last, or a JSON file")
+    ],
+    json: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE", help="write the run's JSON; - is standard output"),
+    ] = None,
+) -> None:
+    """Print a saved run again."""
+    saved = read(run)
+    command = report.command_of(saved)
+    if command not in _RENDERERS:
+        raise UsageError(f"a run of {command} cannot be printed here")
+    lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
+    out = Output.beside(json)
+    for line in lines:
+        out.line(line)
+    if json is not None:
+        report.write_text(json, msgspec.json.format(saved, indent=2).decode())
+
+
+def read(run: str) -> bytes:
+    """Read the last run of all, the last run of one command, or a report in a file."""
+    if run == "last":
+        return report.load_last()
+    if run in _RENDERERS:
+        return report.load_last(run)
+    try:
+        return Path(run).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{run}: {error.strerror}", hint="give last, the name of a command, or a JSON file"
+        ) from error

@@ -1,0 +1,121 @@
+"""Gates: bounds on figures that decide a verdict, ``PATH OP VALUE[unit]``.
+
+PATH is the place in the command's own JSON without ``metrics.``; every command shares this grammar.
+"""
+
+import difflib
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from sfukit import units
+from sfukit.errors import UsageError
+
+Operator = Literal["<", "<=", ">", ">=", "==", "!="]
+Value = float | str | None
+
+TEXT = "text"  # the unit of figures that are words
+
+_GATE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>)\s*(\S(?:.*\S)?)\s*")
+_EXAMPLE = "give 'PATH OP VALUE', such as 'e2e_frame_ms.p95 < 200'"
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """One bound: the figure at ``path``, kept in ``unit``, must compare to ``bound``."""
+
+    path: str
+    op: Operator
+    bound: float | str
+    unit: str
+    default: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.op} {show(self.bound, self.unit)}"
+
+
+class GateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A gate with the figure it met; ``ok`` is None where the figure is unknown."""
+
+    gate: str
+    path: str
+    op: Operator
+    bound: float | str
+    unit: str
+    value: Value
+    ok: bool | None
+    default: bool
+
+
+def parse(text: str, catalogue: Mapping[str, str], *, default: bool = False) -> Gate:
+    """Read a gate against the catalogue of known paths and their units."""
+    match = _GATE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"-T {text!r}: this is no gate", hint=_EXAMPLE)
+    path, op, value = match[1].removeprefix("metrics."), match[2], match[3]
+    unit = catalogue.get(path)
+    if unit is None:
+        raise UsageError(f"-T {text!r}: nothing is measured as {path}", hint=_near(path, catalogue))
+    if unit == TEXT and op not in ("==", "!="):
+        raise UsageError(f"-T {text!r}: {path} is a word, without order", hint="use == or !=")
+    bound = value if unit == TEXT else units.convert(value, unit, f"-T {text!r}")
+    return Gate(path, msgspec.convert(op, Operator), bound, unit, default)
+
+
+def judge(gates: Iterable[Gate], figures: Mapping[str, Value]) -> list[GateResult]:
+    """Compare each gate to its figure."""
+    return [_judge(gate, figures.get(gate.path)) for gate in gates]
+
+
+def show(value: Value, unit: str) -> str:
+    """Write a figure with its unit, as a person would."""
+    match value, unit:
+        case None, _:
+            return "unknown"
+        case str(), _:
+            return value
+        case _, "ratio":
+            return f"{value * 100:.3g} %"
+        case _, "ms":
+            return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms"
+        case _, "bit/s":
+            return units.show_bitrate(value)
+        case _, "bytes":
+            return units.show_size(value)
+        case _:
+            return f"{value:.4g} {unit}".rstrip()
+
+
+def _judge(gate: Gate, value: Value) -> GateResult:
+    ok = None if value is None else _holds(gate, value)
+    return GateResult(
+        gate=str(gate),
+        path=gate.path,
+        op=gate.op,
+        bound=gate.bound,
+        unit=gate.unit,
+        value=value,
+        ok=ok,
+        default=gate.default,
+    )
+
+
+def _holds(gate: Gate, value: float | str) -> bool:
+    if isinstance(value, str) or isinstance(gate.bound, str):
+        return (str(value) == str(gate.bound)) == (gate.op == "==")
+    return _COMPARE[gate.op](value, gate.bound)
+
+
+def _near(path: str, catalogue: Mapping[str, str]) -> str:
+    nearest = difflib.get_close_matches(path, catalogue, n=3, cutoff=0.0)
+    return f"nearest: {', '.join(nearest)}"

@@ -1,0 +1,1 @@
+"""The load generator: plans bots, lets them join an SFU, measures, and judges both sides."""

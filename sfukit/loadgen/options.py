@@ -1,0 +1,71 @@
+"""What was asked of a load test, parsed and typed."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sfukit.gates import Gate
+from sfukit.loadgen.impairment import Impairment
+
+ScenarioName = Literal["meeting", "webinar", "broadcast", "audio-room"]
+VideoCodec = Literal["vp8", "h264"]
+SrtpProfile = Literal["auto", "gcm128", "cm80"]
+Pacing = Literal["libwebrtc", "whole"]
+PliPolicy = Literal["answer", "ignore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """The load: how many, in which composition, with which media, for how long.
+
+    ``publishers``, ``audio_publishers`` and ``subscribers`` count per room; None leaves the
+    number to the scenario.
+    """
+
+    scenario: ScenarioName = "meeting"
+    clients: int | None = None
+    rooms: int | None = None
+    publishers: int | None = None
+    audio_publishers: int | None = None
+    subscribers: int | None = None
+    has_rooms: bool = True
+    codec: VideoCodec = "vp8"
+    simulcast: bool = True
+    bitrate_bps: int | None = None
+    ramp_per_s: float = 20.0
+    warmup_s: float = 10.0
+    duration_s: float = 60.0
+    net_up: Impairment | None = None
+    net_down: Impairment | None = None
+    net_share: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach the target and what to show at its door."""
+
+    token: str | None = None
+    api_key: str | None = None
+    api_secret: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_file: str | None = None
+    insecure: bool = False
+    allow_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Everything that one run needs beyond its plan."""
+
+    load: LoadOptions
+    access: Access = Access()
+    target: str | None = None
+    play: str | None = None
+    srtp: SrtpProfile = "auto"
+    pacing: Pacing = "libwebrtc"
+    pli_policy: PliPolicy = "answer"
+    join_timeout_s: float = 10.0
+    pin: str = "auto"
+    server_args: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    default_gates: bool = True

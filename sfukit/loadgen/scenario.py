@@ -1,0 +1,356 @@
+"""Turn options into a plan: rooms, bots, who publishes what, who sees whom at which size.
+
+Pure: the same options give the same plan.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from sfukit import units
+from sfukit.errors import UsageError
+from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.ramp import Ramp
+
+Size = Literal["large", "small"]
+
+_DEFAULT_CLIENTS = 10
+_MEETING_SIZE = 5
+_WEBINAR_PANEL = 3
+_AUDIO_ROOM_SPEAKERS = 10
+
+_AUDIO_BPS = 32_000
+_AUDIO_PACKETS_PER_S = 50.0
+_PAYLOAD_BYTES = 1_150
+
+
+class Encoding(NamedTuple):
+    """One simulcast encoding of the clips that ship."""
+
+    rid: str
+    height: int
+    fps: int
+    bitrate_bps: int
+
+    @property
+    def packets_per_s(self) -> float:
+        """Estimate the packets of a second from the mean frame."""
+        frame_bytes = self.bitrate_bps / 8 / self.fps
+        return self.fps * max(1.0, frame_bytes / _PAYLOAD_BYTES + 0.5)
+
+
+LADDER = (
+    Encoding("q", 180, 15, 150_000),
+    Encoding("h", 360, 30, 500_000),
+    Encoding("f", 720, 30, 1_700_000),
+)
+
+
+class Composition(NamedTuple):
+    """The members of one room by what they do."""
+
+    publishers: int
+    audio_publishers: int
+    subscribers: int
+
+    @property
+    def size(self) -> int:
+        """The number of members."""
+        return self.publishers + self.audio_publishers + self.subscribers
+
+
+@dataclass(frozen=True)
+class Bot:
+    """One synthetic participant: its place in the order of joins, its room, what it sends."""
+
+    index: int
+    room: int
+    name: str
+    video: bool
+    audio: bool
+    impaired: bool = False
+
+
+class View(NamedTuple):
+    """One participant seen or heard by another, at a size."""
+
+    publisher: Bot
+    size: Size
+
+
+@dataclass(frozen=True)
+class Room:
+    """One room and its bots, publishers first."""
+
+    index: int
+    name: str
+    bots: tuple[Bot, ...]
+
+    @property
+    def label(self) -> str:
+        """The name for people: counted from 1."""
+        return f"room-{self.index + 1}"
+
+    @cached_property
+    def publishers(self) -> tuple[Bot, ...]:
+        """The bots that send something."""
+        return tuple(bot for bot in self.bots if bot.video or bot.audio)
+
+    def views(self, viewer: Bot, *, all_large: bool) -> Iterator[View]:
+        """Tell whom a bot receives: the first other camera is large, the rest small."""
+        large_taken = False
+        for publisher in self.publishers:
+            if publisher.index == viewer.index:
+                continue
+            large = publisher.video and (all_large or not large_taken)
+            large_taken = large_taken or large
+            yield View(publisher, "large" if large else "small")
+
+
+class Flow(NamedTuple):
+    """Streams, bit/s and packets/s in one direction, seen from the SFU."""
+
+    streams: int
+    bps: float
+    packets_per_s: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole load, ready to be carried out."""
+
+    options: LoadOptions
+    rooms: tuple[Room, ...]
+    encodings: tuple[Encoding, ...]
+    ramp: Ramp
+
+    @cached_property
+    def bots(self) -> tuple[Bot, ...]:
+        """All bots in the order in which they join."""
+        return tuple(bot for room in self.rooms for bot in room.bots)
+
+    @property
+    def all_large(self) -> bool:
+        """Whether every viewer sees every publisher large."""
+        return self.options.scenario == "broadcast" or not self.options.has_rooms
+
+    @property
+    def has_video(self) -> bool:
+        """Whether anybody shows a picture."""
+        return any(bot.video for bot in self.bots)
+
+    @property
+    def total_s(self) -> float:
+        """Joining, warm-up and the measured window."""
+        return self.ramp.span_s + self.options.warmup_s + self.options.duration_s
+
+    @cached_property
+    def tracks(self) -> int:
+        """The number of tracks that should arrive somewhere."""
+        return self.outbound.streams
+
+    @cached_property
+    def inbound(self) -> Flow:
+        """What the SFU receives."""
+        video = sum(bot.video for bot in self.bots)
+        audio = sum(bot.audio for bot in self.bots)
+        bps = sum(encoding.bitrate_bps for encoding in self.encodings)
+        packets = sum(encoding.packets_per_s for encoding in self.encodings)
+        return Flow(
+            video * len(self.encodings) + audio,
+            video * bps + audio * _AUDIO_BPS,
+            video * packets + audio * _AUDIO_PACKETS_PER_S,
+        )
+
+    @cached_property
+    def outbound(self) -> Flow:
+        """What the SFU sends."""
+        streams, bps, packets = 0, 0.0, 0.0
+        for view in self._views():
+            if view.publisher.video:
+                seen = self.encodings[-1 if view.size == "large" else 0]
+                streams += 1
+                bps += seen.bitrate_bps
+                packets += seen.packets_per_s
+            if view.publisher.audio:
+                streams += 1
+                bps += _AUDIO_BPS
+                packets += _AUDIO_PACKETS_PER_S
+        return Flow(streams, bps, packets)
+
+    def _views(self) -> Iterator[View]:
+        for room in self.rooms:
+            for bot in room.bots:
+                yield from room.views(bot, all_large=self.all_large)
+
+
+def plan(options: LoadOptions) -> Plan:
+    """Make the plan; raise ``UsageError`` where the numbers contradict each other."""
+    _check_counts(options)
+    compositions = _compositions(options)
+    rooms, joined = [], 0
+    for index, composition in enumerate(compositions):
+        name = f"load{options.seed}-room-{index + 1}"
+        rooms.append(Room(index, name, tuple(_bots(index, joined, composition))))
+        joined += composition.size
+    whole = Plan(options, tuple(rooms), _encodings(options), Ramp(options.ramp_per_s, joined))
+    return _impair(whole) if options.net_up or options.net_down else whole
+
+
+def plan_line(whole: Plan) -> str:
+    """Say the plan in one line: who, what, how long."""
+    options = whole.options
+    media = []
+    if whole.has_video:
+        several = f" x{len(whole.encodings)}" if len(whole.encodings) > 1 else ""
+        bitrate = "" if several else f" {units.show_bitrate(whole.encodings[0].bitrate_bps)}"
+        media.append(f"{options.codec.upper()}{several}{bitrate}")
+    if any(bot.audio for bot in whole.bots):
+        media.append("Opus")
+    count = len(whole.bots)
+    return (
+        f"{count} client{'s' * (count != 1)}, {_rooms_text(whole)}, {' + '.join(media)}; "
+        f"{whole.ramp.span_s:.3g} s joining, {options.warmup_s:.3g} s warm-up, "
+        f"{options.duration_s:.3g} s measured ({units.show_duration(whole.total_s)})"
+    )
+
+
+def _rooms_text(whole: Plan) -> str:
+    if not whole.options.has_rooms:
+        publishers = sum(bot.video or bot.audio for bot in whole.bots)
+        return f"{publishers} publishing, {len(whole.bots) - publishers} playing"
+    sizes = sorted({len(room.bots) for room in whole.rooms})
+    if len(whole.rooms) == 1:
+        publishers = len(whole.rooms[0].publishers)
+        return "1 room" if publishers == sizes[0] else f"1 room with {publishers} publishing"
+    return f"{len(whole.rooms)} rooms of {' or '.join(map(str, sizes))}"
+
+
+def _check_counts(options: LoadOptions) -> None:
+    for name in ("clients", "rooms"):
+        count = getattr(options, name)
+        if count is not None and count < 1:
+            raise UsageError(f"--{name} {count}: nobody would join", hint="give 1 or more")
+    for name in ("publishers", "audio_publishers", "subscribers"):
+        count = getattr(options, name)
+        if count is not None and count < 0:
+            raise UsageError(f"--{name.replace('_', '-')} {count}: give 0 or more")
+    if options.duration_s <= 0:
+        raise UsageError("--duration 0: nothing would be measured", hint="try --duration 10s")
+
+
+def _compositions(options: LoadOptions) -> list[Composition]:
+    """Split the clients over rooms, by the numbers given, else as the scenario has it."""
+    given = (options.publishers, options.audio_publishers, options.subscribers)
+    if options.clients is None and any(count is not None for count in given):
+        return [_stated(options)] * (options.rooms or 1)
+    clients = options.clients or _DEFAULT_CLIENTS
+    rooms = options.rooms or _usual_rooms(options, clients)
+    if rooms > clients:
+        raise UsageError(
+            f"--rooms {rooms}: more rooms than the {clients} clients", hint=f"-c {rooms} or more"
+        )
+    sizes = [clients // rooms + (index < clients % rooms) for index in range(rooms)]
+    return [_composition(options, size) for size in sizes]
+
+
+def _usual_rooms(options: LoadOptions, clients: int) -> int:
+    given = (options.publishers, options.audio_publishers, options.subscribers)
+    composed = any(count is not None for count in given)
+    if options.scenario != "meeting" or not options.has_rooms or composed:
+        return 1
+    return -(-clients // _MEETING_SIZE)
+
+
+def _stated(options: LoadOptions) -> Composition:
+    """Compose a room of the numbers given; publishers unsaid are those of the scenario."""
+    audio_only = options.scenario == "audio-room"
+    publishers = options.publishers
+    if publishers is None:
+        publishers = 0 if audio_only or options.audio_publishers else 1
+    audio = options.audio_publishers or 0
+    composition = Composition(publishers, audio, options.subscribers or 0)
+    return _checked(_silenced(composition) if audio_only else composition)
+
+
+def _composition(options: LoadOptions, size: int) -> Composition:
+    """Compose a room of a known size: what is unsaid follows from the scenario."""
+    publishers, audio = options.publishers, options.audio_publishers or 0
+    audio_only = options.scenario == "audio-room"
+    if publishers is None:
+        publishers = _usual_publishers(options, size) - audio if not audio_only else 0
+        publishers = max(0, min(publishers, size - audio - (options.subscribers or 0)))
+    if audio_only and options.audio_publishers is None:
+        audio = min(_AUDIO_ROOM_SPEAKERS, size) - publishers
+    subscribers = size - publishers - audio
+    if subscribers < 0 or options.subscribers not in (None, subscribers):
+        raise UsageError(
+            f"a room of {size} clients cannot have {publishers} publishers, {audio} audio "
+            f"publishers and {options.subscribers or 0} subscribers",
+            hint="leave one of these numbers out: it follows from the others",
+        )
+    composition = Composition(publishers, audio, subscribers)
+    return _checked(_silenced(composition) if audio_only else composition)
+
+
+def _usual_publishers(options: LoadOptions, size: int) -> int:
+    if not options.has_rooms or options.scenario == "broadcast":
+        return 1
+    return min(_WEBINAR_PANEL, size) if options.scenario == "webinar" else size
+
+
+def _silenced(composition: Composition) -> Composition:
+    """Take the cameras from a room for audio alone."""
+    publishers, audio, subscribers = composition
+    return Composition(0, publishers + audio, subscribers)
+
+
+def _checked(composition: Composition) -> Composition:
+    if composition.publishers + composition.audio_publishers == 0:
+        raise UsageError("nobody would publish", hint="give --publishers 1 or more")
+    return composition
+
+
+def _bots(room: int, first: int, composition: Composition) -> Iterator[Bot]:
+    names = [f"p{number + 1}" for number in range(composition.publishers)]
+    names += [f"a{number + 1}" for number in range(composition.audio_publishers)]
+    names += [f"s{number + 1}" for number in range(composition.subscribers)]
+    sending = composition.publishers + composition.audio_publishers
+    for place, name in enumerate(names):
+        yield Bot(first + place, room, name, place < composition.publishers, place < sending)
+
+
+def _encodings(options: LoadOptions) -> tuple[Encoding, ...]:
+    """Take the ladder up to the encoding nearest to the bitrate asked for."""
+    top = len(LADDER) - 1
+    if options.bitrate_bps is not None:
+        wanted = options.bitrate_bps
+        top = min(range(len(LADDER)), key=lambda rung: abs(LADDER[rung].bitrate_bps - wanted))
+    return LADDER[: top + 1] if options.simulcast else (LADDER[top],)
+
+
+def _impair(whole: Plan) -> Plan:
+    """Choose, by the seed, the share of bots that have the bad network."""
+    options = whole.options
+    receiving = options.net_down is not None
+    sending = options.net_up is not None
+    able = [
+        bot.index
+        for room in whole.rooms
+        for bot in room.bots
+        if (sending and (bot.video or bot.audio))
+        or (receiving and any(True for _ in room.views(bot, all_large=True)))
+    ]
+    share = round(options.net_share * len(able))
+    chosen = frozenset(random.Random(options.seed).sample(able, share))
+    rooms = tuple(
+        Room(room.index, room.name, tuple(_marked(bot, bot.index in chosen) for bot in room.bots))
+        for room in whole.rooms
+    )
+    return Plan(options, rooms, whole.encodings, whole.ramp)
+
+
+def _marked(bot: Bot, impaired: bool) -> Bot:
+    return Bot(bot.index, bot.room, bot.name, bot.video, bot.audio, impaired)

@@ -1,0 +1,187 @@
+"""What this machine is, what bounds media on it, and the command that lifts each bound."""
+
+import os
+import platform
+import resource
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+State = Literal["ok", "weak", "bad", "unknown"]
+
+# linux/udp.h; Python's socket module does not name them
+_UDP_SEGMENT = 103
+_UDP_GRO = 104
+
+_BUFFER_WANTED = 4 * 2**20
+_BUFFER_LEAST = 2**20
+_FILES_PER_CLIENT = 3  # a WebSocket and two media sockets
+_FILES_BESIDE = 200
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about this machine; None is unknown, never a guess."""
+
+    system: str
+    kernel: str
+    cpu_model: str | None
+    cores: int
+    memory_bytes: int | None
+    open_files_soft: int
+    open_files_hard: int
+    rmem_max: int | None
+    wmem_max: int | None
+    udp_segment: bool | None
+    udp_gro: bool | None
+    run_queue_wait: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact judged: what was found, what is wanted, and the command that mends it."""
+
+    name: str
+    state: State
+    found: str
+    wanted: str
+    fix: str | None = None
+
+
+def look() -> Machine:
+    """Read the facts from the running system."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Machine(
+        system=platform.system(),
+        kernel=platform.release(),
+        cpu_model=_cpu_model(),
+        cores=len(usable_cores()),
+        memory_bytes=_memory_bytes(),
+        open_files_soft=soft,
+        open_files_hard=hard,
+        rmem_max=_number("/proc/sys/net/core/rmem_max"),
+        wmem_max=_number("/proc/sys/net/core/wmem_max"),
+        udp_segment=_udp_option(_UDP_SEGMENT, 1200),
+        udp_gro=_udp_option(_UDP_GRO, 1),
+        run_queue_wait=Path("/proc/self/schedstat").exists(),
+    )
+
+
+def usable_cores() -> list[int]:
+    """List the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def raise_open_files(wanted: int) -> int:
+    """Raise the soft limit of open files towards ``wanted``; return what is in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return soft
+    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    except (OSError, ValueError):
+        return soft
+    return raised
+
+
+def open_files_for(clients: int) -> int:
+    """Count the files that a swarm or a server of so many clients holds open."""
+    return _FILES_BESIDE + _FILES_PER_CLIENT * clients
+
+
+def examine(machine: Machine, clients: int) -> list[Finding]:
+    """Judge the facts for a run of so many clients."""
+    return [
+        _open_files(machine, clients),
+        _buffer("receive buffer", "net.core.rmem_max", machine.rmem_max),
+        _buffer("send buffer", "net.core.wmem_max", machine.wmem_max),
+        _offload("UDP segmentation (GSO)", machine.udp_segment, "3 to 6 times the CPU per packet"),
+        _offload("UDP coalescing (GRO)", machine.udp_gro, "more CPU per received packet"),
+        _cores(machine),
+        _wait(machine),
+    ]
+
+
+def _open_files(machine: Machine, clients: int) -> Finding:
+    wanted = open_files_for(clients)
+    limit = machine.open_files_hard
+    enough = limit == resource.RLIM_INFINITY or limit >= wanted
+    found = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit}"
+    fix = f"ulimit -Hn {wanted}   (as root, or in /etc/security/limits.conf)"
+    return Finding(
+        "open files",
+        "ok" if enough else "bad",
+        found,
+        f"{wanted} for {clients} clients",
+        None if enough else fix,
+    )
+
+
+def _buffer(name: str, key: str, size: int | None) -> Finding:
+    wanted = f"{_BUFFER_WANTED} bytes"
+    if size is None:
+        return Finding(name, "unknown", f"{key} cannot be read", wanted)
+    state: State = "ok" if size >= _BUFFER_WANTED else "weak" if size >= _BUFFER_LEAST else "bad"
+    fix = None if state == "ok" else f"sudo sysctl -w {key}={2 * _BUFFER_WANTED}"
+    return Finding(name, state, f"{key} = {size}", wanted, fix)
+
+
+def _offload(name: str, has: bool | None, cost: str) -> Finding:
+    if has is None:
+        return Finding(name, "unknown", "cannot be asked on this system", "yes")
+    if has:
+        return Finding(name, "ok", "yes", "yes")
+    return Finding(name, "weak", f"no: {cost}", "yes", "Linux 5.0 or newer has it")
+
+
+def _cores(machine: Machine) -> Finding:
+    found = f"{machine.cores}" + (f" ({machine.cpu_model})" if machine.cpu_model else "")
+    enough = machine.cores >= 2
+    fix = None if enough else "run the server and the load on different machines"
+    return Finding("cores", "ok" if enough else "weak", found, "2 or more", fix)
+
+
+def _wait(machine: Machine) -> Finding:
+    name, wanted = "run-queue wait", "readable"
+    if machine.run_queue_wait:
+        return Finding(name, "ok", "readable", wanted)
+    return Finding(name, "unknown", "no /proc/PID/schedstat: lag has no stated cause", wanted)
+
+
+def _number(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _cpu_model() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or None
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else None
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+
+
+def _udp_option(option: int, value: int) -> bool | None:
+    if platform.system() != "Linux":
+        return None
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.IPPROTO_UDP, option, value)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""``sfukit doctor``: facts judged, fixes named, JSON and exit code."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sfukit import machine
+from sfukit.cli.app import main
+from sfukit.machine import Machine
+
+FIT = Machine(
+    system="Linux",
+    kernel="6.1.0",
+    cpu_model="Some CPU",
+    cores=4,
+    memory_bytes=8 * 2**30,
+    open_files_soft=1024,
+    open_files_hard=1_048_576,
+    rmem_max=8_388_608,
+    wmem_max=8_388_608,
+    udp_segment=True,
+    udp_gro=True,
+    run_queue_wait=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def doctor(monkeypatch: pytest.MonkeyPatch, facts: Machine, *options: str) -> int:
+    monkeypatch.setattr(machine, "look", lambda: facts)
+    return main(["doctor", *options])
+
+
+def test_a_fit_machine_passes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(monkeypatch, FIT) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[-1] == "PASS  fit"
+    assert "sysctl" not in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        ({"open_files_hard": 1024}, 3, "ulimit -Hn 1700"),
+        ({"rmem_max": 212_992}, 3, "sudo sysctl -w net.core.rmem_max=8388608"),
+        ({"wmem_max": 2_097_152}, 0, "sudo sysctl -w net.core.wmem_max=8388608"),
+        ({"udp_segment": False}, 0, "3 to 6 times the CPU"),
+        ({"udp_gro": None}, 0, "cannot be asked"),
+        ({"cores": 1}, 0, "different machines"),
+        ({"run_queue_wait": False}, 0, "no /proc/PID/schedstat"),
+    ],
+)
+def test_what_is_amiss_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, int | bool | None],
+    code: int,
+    says: str,
+) -> None:
+    assert doctor(monkeypatch, msgspec.structs.replace(FIT, **changes)) == code
+    assert says in capsys.readouterr().out
+
+
+def test_json_on_standard_output_moves_the_text_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(monkeypatch, msgspec.structs.replace(FIT, rmem_max=4096), "--json", "-") == 3
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert list(document)[:6] == ["schema", "tool", "version", "command", "verdict", "exit_code"]
+    assert (document["verdict"], document["exit_code"]) == ("fail", 3)
+    assert "receive buffer" in captured.err
+
+
+def test_the_run_is_kept_and_printed_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctor(monkeypatch, FIT)
+    first = capsys.readouterr().out.splitlines()
+    assert main(["report", "last"]) == 0
+    assert capsys.readouterr().out.splitlines() == first
+
+
+def test_nobody_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "-c", "0"]) == 2
+    assert "--clients" in capsys.readouterr().err
+
+
+def test_the_real_machine_is_read() -> None:
+    facts = machine.look()
+    assert facts.cores >= 1
+    assert facts.kernel

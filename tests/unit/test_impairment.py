@@ -1,0 +1,57 @@
+"""The network of a bot, read from one option."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfukit.errors import UsageError
+from sfukit.loadgen import impairment
+from sfukit.loadgen.impairment import GilbertElliott, Impairment
+
+
+def test_every_part_is_read_into_its_unit() -> None:
+    text = "rate=2M,delay=50ms,jitter=10ms,loss=1%,queue=200ms"
+    assert impairment.parse(text, "--net-up") == Impairment(
+        rate_bps=2_000_000, queue_ms=200, delay_ms=50, jitter_ms=10, loss=0.01
+    )
+
+
+def test_a_rate_has_the_queue_of_rfc8867_unless_told_otherwise() -> None:
+    assert impairment.parse("rate=1M", "--net-down").queue_ms == 300
+
+
+def test_bursts_keep_their_commas() -> None:
+    read = impairment.parse("loss=ge:1%,30%,0,100%,delay=20ms", "--net-up")
+    assert read.bursts == GilbertElliott(0.01, 0.3, 0.0, 1.0)
+    assert (read.loss, read.delay_ms) == (0.0, 20)
+    assert read.bursts is not None
+    assert read.bursts.mean_loss == pytest.approx(0.01 / 0.31)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("lag=5ms", "nothing is called 'lag'"),
+        ("delay", "'delay' has no value"),
+        ("", "'' has no value"),
+        ("delay=5ms,delay=6ms", "given twice"),
+        ("loss=200%", "more than the whole"),
+        ("loss=ge:1%", "needs 2 to 4 numbers"),
+        ("loss=ge:0,0", "never changes state"),
+        ("queue=300ms", "a queue without a rate"),
+        ("rate=fast", "--net-up: rate: cannot read 'fast'"),
+    ],
+)
+def test_a_faulty_part_is_named(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        impairment.parse(text, "--net-up")
+    assert says in refused.value.what
+    assert refused.value.what.startswith("--net-up")
+
+
+@given(st.text(alphabet="rateloscqudyjig:=,.%0123456789Mkms", max_size=60))
+def test_no_text_escapes_as_another_error(text: str) -> None:
+    try:
+        impairment.parse(text, "--net-up")
+    except UsageError as refused:
+        assert refused.what.startswith("--net-up")

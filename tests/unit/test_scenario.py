@@ -1,0 +1,133 @@
+"""Options become a plan: rooms, bots, who sends, who sees whom at which size."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfukit.errors import UsageError
+from sfukit.loadgen.impairment import Impairment
+from sfukit.loadgen.options import LoadOptions, ScenarioName
+from sfukit.loadgen.ramp import Ramp
+from sfukit.loadgen.scenario import Plan, plan, plan_line
+
+
+def shape(whole: Plan) -> list[tuple[int, int, int]]:
+    """Count cameras, microphones and members of each room."""
+    return [
+        (sum(b.video for b in r.bots), sum(b.audio for b in r.bots), len(r.bots))
+        for r in whole.rooms
+    ]
+
+
+def test_clients_alone_make_rooms_of_five_where_everybody_publishes() -> None:
+    whole = plan(LoadOptions(clients=500))
+    assert shape(whole) == [(5, 5, 5)] * 100
+    assert whole.tracks == 500 * 4 * 2
+    assert [encoding.rid for encoding in whole.encodings] == ["q", "h", "f"]
+
+
+def test_one_is_seen_large_and_the_rest_small() -> None:
+    whole = plan(LoadOptions(clients=5))
+    room = whole.rooms[0]
+    for viewer in room.bots:
+        views = list(room.views(viewer, all_large=whole.all_large))
+        assert [view.size for view in views] == ["large", "small", "small", "small"]
+        assert viewer not in [view.publisher for view in views]
+
+
+@pytest.mark.parametrize(
+    ("options", "rooms"),
+    [
+        (LoadOptions(), [(5, 5, 5)] * 2),
+        (LoadOptions(clients=7), [(4, 4, 4), (3, 3, 3)]),
+        (LoadOptions(clients=7, rooms=1), [(7, 7, 7)]),
+        (LoadOptions(clients=1), [(1, 1, 1)]),
+        (LoadOptions(clients=20, publishers=2), [(2, 2, 20)]),
+        (LoadOptions(publishers=2, subscribers=10, rooms=3), [(2, 2, 12)] * 3),
+        (LoadOptions(audio_publishers=3, subscribers=1), [(0, 3, 4)]),
+        (LoadOptions(clients=100, scenario="webinar"), [(3, 3, 100)]),
+        (LoadOptions(clients=240, scenario="broadcast"), [(1, 1, 240)]),
+        (LoadOptions(subscribers=1000, scenario="broadcast"), [(1, 1, 1001)]),
+        (LoadOptions(clients=40, scenario="audio-room"), [(0, 10, 40)]),
+        (LoadOptions(clients=6, scenario="audio-room", publishers=2), [(0, 6, 6)]),
+        (LoadOptions(clients=10, has_rooms=False), [(1, 1, 10)]),
+    ],
+)
+def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -> None:
+    assert shape(plan(options)) == rooms
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (LoadOptions(clients=0), "--clients 0"),
+        (LoadOptions(rooms=0), "--rooms 0"),
+        (LoadOptions(clients=3, rooms=4), "more rooms than the 3 clients"),
+        (LoadOptions(clients=5, publishers=9), "cannot have 9 publishers"),
+        (LoadOptions(clients=5, publishers=1, subscribers=9), "and 9 subscribers"),
+        (LoadOptions(publishers=0, subscribers=5), "nobody would publish"),
+        (LoadOptions(subscribers=-1), "--subscribers -1"),
+        (LoadOptions(duration_s=0), "nothing would be measured"),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_named(options: LoadOptions, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        plan(options)
+    assert says in refused.value.what
+
+
+@pytest.mark.parametrize(
+    ("simulcast", "bitrate", "rids"),
+    [
+        (True, None, "qhf"),
+        (True, 500_000, "qh"),
+        (False, None, "f"),
+        (False, 450_000, "h"),
+        (False, 1_000, "q"),
+    ],
+)
+def test_bitrate_chooses_from_the_ladder(simulcast: bool, bitrate: int | None, rids: str) -> None:
+    whole = plan(LoadOptions(simulcast=simulcast, bitrate_bps=bitrate))
+    assert "".join(encoding.rid for encoding in whole.encodings) == rids
+
+
+def test_the_share_with_a_bad_network_is_drawn_by_the_seed_from_those_it_concerns() -> None:
+    options = LoadOptions(
+        clients=241, scenario="broadcast", net_down=Impairment(delay_ms=5), net_share=20 / 240
+    )
+    bad = [bot for bot in plan(options).bots if bot.impaired]
+    assert len(bad) == 20
+    assert not any(bot.video for bot in bad)
+    assert bad == [bot for bot in plan(options).bots if bot.impaired]
+
+
+def test_the_plan_line_says_who_what_and_how_long() -> None:
+    assert plan_line(plan(LoadOptions(clients=501))) == (
+        "501 clients, 101 rooms of 4 or 5, VP8 x3 + Opus; "
+        "25 s joining, 10 s warm-up, 60 s measured (1m35)"
+    )
+    assert plan_line(plan(LoadOptions(clients=3, has_rooms=False, simulcast=False))).startswith(
+        "3 clients, 1 publishing, 2 playing, VP8 1.7 Mb/s + Opus; "
+    )
+
+
+@given(
+    st.integers(1, 300),
+    st.sampled_from(["meeting", "webinar", "broadcast", "audio-room"]),
+    st.booleans(),
+)
+def test_everyone_asked_for_joins_once(
+    clients: int, scenario: ScenarioName, has_rooms: bool
+) -> None:
+    whole = plan(LoadOptions(clients=clients, scenario=scenario, has_rooms=has_rooms))
+    assert [bot.index for bot in whole.bots] == list(range(clients))
+    assert len({(bot.room, bot.name) for bot in whole.bots}) == clients
+
+
+@given(st.floats(0.1, 1000), st.integers(1, 2000))
+def test_the_tick_of_a_ramp_agrees_with_the_time_each_join_is_due(per_s: float, total: int) -> None:
+    ramp = Ramp(per_s, total)
+    for index in {0, total // 2, total - 1}:
+        assert ramp.tick(ramp.due_s(index)) == index + 1
+    assert ramp.tick(-1.0) == 0
+    assert ramp.tick(ramp.span_s + 1 / per_s) == total
