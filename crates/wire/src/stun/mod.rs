@@ -111,7 +111,7 @@ impl<'a> Message<'a> {
             return Err(StunError::NotStun);
         }
         let len = usize::from(u16::from_be_bytes([l0, l1]));
-        if len % 4 != 0 || len != body.len() {
+        if !len.is_multiple_of(4) || len != body.len() {
             return Err(StunError::BadLength);
         }
         let mut transaction = TransactionId::default();
