@@ -183,7 +183,7 @@ fn plausible_step(captured: i64, elapsed: Duration, clock_rate: u32) -> Option<u
     if (i128::from(captured) - elapsed).abs() > MAX_SKEW {
         return None;
     }
-    let ticks = (i128::from(captured) * i128::from(clock_rate)) >> 32;
+    let ticks = (i128::from(captured) * i128::from(clock_rate) + HALF) >> 32;
     Some(ticks.max(1) as u32)
 }
 
@@ -202,3 +202,6 @@ fn ticks(span: Duration, clock_rate: u32) -> u32 {
 
 /// Captures further than five seconds from their arrivals come from a broken clock.
 const MAX_SKEW: i128 = 5 << 32;
+
+/// Rounds to the nearest tick.
+const HALF: i128 = 1 << 31;

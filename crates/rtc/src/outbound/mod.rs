@@ -4,5 +4,4 @@ pub mod history;
 pub mod report;
 pub mod rtx;
 pub mod sequence;
-pub mod splice;
 pub mod twcc;
