@@ -6,6 +6,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 endif
 VENV   := .venv
 BIN    := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
@@ -46,7 +47,7 @@ check: setup ## lints, types, import rules, licences: what CI runs
 	$(BIN)/lint-imports
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	cargo deny --locked check
+	cargo deny --locked check licenses bans sources
 
 bench: setup ## the table of figures, kept as JSON under bench/
 	cargo bench --workspace --locked
@@ -62,7 +63,7 @@ clips: setup ## draw and encode the shipped test media anew
 
 lock: $(VENV)/.packages ## resolve the Python packages anew
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --extra media --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the build made
