@@ -1,0 +1,72 @@
+"""Which cores the server and the swarm may use (``--pin auto|off|SERVER:SWARM``)."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from sfukit.errors import UsageError
+
+_GRAMMAR = "give auto, off, or two lists of cores such as 0:1 or 0-1:2-3"
+_CORES_FOR_AUTO = 4
+
+
+class Cores(NamedTuple):
+    """The cores of each side."""
+
+    pin: str
+    server: tuple[int, ...]
+    swarm: tuple[int, ...]
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether the sides cannot take time from each other."""
+        return not set(self.server) & set(self.swarm)
+
+
+def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
+    """Decide the cores of each side.
+
+    ``auto`` separates the sides where each gets two cores at least; on fewer, a fixed split would
+    starve whichever side needs more than its half.
+    """
+    everywhere = tuple(usable)
+    if ":" in pin:
+        server, _, swarm = pin.partition(":")
+        return Cores(pin, _cores(server, pin, usable), _cores(swarm, pin, usable))
+    if pin not in ("auto", "off"):
+        raise UsageError(f"--pin {pin}: not understood", hint=_GRAMMAR)
+    if not server_here:
+        return Cores(pin, (), everywhere)
+    if pin == "off" or len(everywhere) < _CORES_FOR_AUTO:
+        return Cores(pin, everywhere, everywhere)
+    half = len(everywhere) // 2
+    return Cores(pin, everywhere[:half], everywhere[half:])
+
+
+@contextmanager
+def running_on(cores: Sequence[int]) -> Iterator[None]:
+    """Keep this thread, and what it starts meanwhile, on some cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _cores(text: str, pin: str, usable: Sequence[int]) -> tuple[int, ...]:
+    """Read a list of cores such as ``0,2-3``."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"--pin {pin}: cannot read {text!r}", hint=_GRAMMAR)
+        found.update(range(int(first), int(last or first) + 1))
+    missing = sorted(found - set(usable))
+    if missing or not found:
+        raise UsageError(
+            f"--pin {pin}: there is no core {', '.join(map(str, missing))} here",
+            hint=f"usable: {', '.join(map(str, usable))}",
+        )
+    return tuple(sorted(found))

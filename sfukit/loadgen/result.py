@@ -1,0 +1,241 @@
+"""The JSON of ``sfukit loadtest``; its schema is published in docs/schema/loadtest.json."""
+
+from typing import Literal
+
+import msgspec
+
+from sfukit.gates import TEXT, GateResult, Value
+from sfukit.report import Envelope
+
+SCHEMA = "sfukit/loadtest/1"
+
+Unit = Literal["ms", "ratio", "bit/s", "count"]
+Side = Literal["none", "server", "swarm", "shared"]
+
+# Every metric with its unit. For ratios `avg` is the ratio over everything (lost packets over all
+# packets), the percentiles are over clients or streams.
+METRICS: dict[str, Unit] = {
+    "joins": "ratio",
+    "tracks": "ratio",
+    "join_ms": "ms",
+    "join_signalling_ms": "ms",
+    "join_ice_ms": "ms",
+    "join_dtls_ms": "ms",
+    "ttff_ms": "ms",
+    "e2e_frame_ms": "ms",
+    "e2e_delta_ms": "ms",
+    "e2e_keyframe_ms": "ms",
+    "rtt_ms": "ms",
+    "jitter_ms": "ms",
+    "loss_raw": "ratio",
+    "loss_after_rtx": "ratio",
+    "freeze_est": "ratio",
+    "longest_gap_ms": "ms",
+    "layer_switch_ms": "ms",
+    "layer_switches": "count",
+    "bitrate_in": "bit/s",
+    "bitrate_out": "bit/s",
+}
+AGGREGATES = ("avg", "p50", "p95", "p99", "max")
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution; the figures are None where nothing was measured."""
+
+    unit: Unit
+    count: int
+    avg: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What was loaded."""
+
+    kind: Literal["sfukit", "whip"]
+    url: str
+    play_url: str | None = None
+    private: bool = False
+    version: str | None = None
+    pid: int | None = None
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """The load as it was planned."""
+
+    name: str
+    clients: int
+    rooms: int
+    tracks: int
+    codec: str
+    encodings: list[str]
+    audio: bool
+    ramp_per_s: float
+    joining_s: float
+    warmup_s: float
+    duration_s: float
+    srtp: str
+    srtp_negotiated: dict[str, int]
+    pacing: str
+    impaired_clients: int
+    net_up: str | None = None
+    net_down: str | None = None
+    line: str
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """The cores each side may use; ``server`` is empty for a server of others."""
+
+    pin: str
+    server: list[int]
+    swarm: list[int]
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine under the figures."""
+
+    kernel: str
+    cpu_model: str | None
+    cores: int
+    rmem_max: int | None
+    wmem_max: int | None
+    placement: Placement
+
+
+class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server started here used in the measured window: all its threads, RTP packets.
+
+    ``cpu_us_per_packet`` is per packet sent, ``cpu_us_per_packet_in_out`` per packet sent or
+    received; the ``joining_`` figures are of the time before the window.
+    """
+
+    wall_s: float
+    cpu_s: float
+    rss_bytes: int
+    packets_received: int
+    packets_sent: int
+    bytes_sent: int
+    cpu_us_per_packet: float | None
+    cpu_us_per_packet_in_out: float | None
+    run_queue_wait_s: float | None
+    busiest_thread: float
+    joining_cpu_s: float
+    joining_rss_bytes: int
+
+
+class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What this process used in the measured window, and whether its figures can be trusted.
+
+    ``socket_drops`` counts what the kernel dropped at the bots' own sockets; None is unknown.
+    """
+
+    wall_s: float
+    cpu_s: float
+    rss_bytes: int
+    packets_received: int
+    packets_sent: int
+    cpu_us_per_packet_in_out: float | None
+    run_queue_wait_s: float | None
+    busiest_thread: float
+    lag_ms: Metric
+    socket_drops: int | None
+    unsent: int
+    decrypted: float
+    joining_cpu_s: float
+
+
+class Saturation(msgspec.Struct, frozen=True, kw_only=True):
+    """Which side was at its limit, and the evidence."""
+
+    side: Side
+    reasons: list[str]
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of thing that went wrong, and how often."""
+
+    code: str
+    message: str
+    count: int
+    first: str
+
+
+class Worst(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the streams with the worst figures."""
+
+    room: str
+    bot: str
+    source: str
+    metric: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+class LoadtestReport(Envelope, kw_only=True, frozen=True):
+    """One run of ``sfukit loadtest``."""
+
+    started_at: str
+    seed: int
+    interrupted: bool
+    reasons: list[str]
+    target: Target
+    scenario: Scenario
+    environment: Environment
+    gates: list[GateResult]
+    metrics: dict[str, Metric]
+    groups: dict[str, dict[str, Metric]]
+    server: ServerUse | None
+    generator: SwarmUse | None
+    saturation: Saturation
+    switches: dict[str, int]
+    worst: list[Worst]
+    errors: list[Fault]
+
+
+_SERVER_UNITS = {
+    "cpu_s": "s",
+    "rss_bytes": "bytes",
+    "packets_received": "",
+    "packets_sent": "",
+    "cpu_us_per_packet": "us",
+    "cpu_us_per_packet_in_out": "us",
+    "busiest_thread": "ratio",
+}
+_GENERATOR_UNITS = {"cpu_s": "s", "socket_drops": "", "unsent": "", "busiest_thread": "ratio"}
+
+
+def catalogue() -> dict[str, str]:
+    """List every path that a gate may name, with the unit of its figure."""
+    paths = {"saturation.side": TEXT}
+    for name, unit in METRICS.items():
+        kept_in = "" if unit == "count" else unit
+        paths[name] = kept_in
+        paths[f"{name}.count"] = ""
+        paths |= {f"{name}.{aggregate}": kept_in for aggregate in AGGREGATES}
+    paths |= {f"server.{name}": unit for name, unit in _SERVER_UNITS.items()}
+    paths |= {f"generator.{name}": unit for name, unit in _GENERATOR_UNITS.items()}
+    return paths
+
+
+def figures(
+    metrics: dict[str, Metric],
+    server: ServerUse | None,
+    generator: SwarmUse | None,
+    saturation: Saturation,
+) -> dict[str, Value]:
+    """Look up the figure of every path; a metric's bare name means its ``avg``."""
+    found: dict[str, Value] = {"saturation.side": saturation.side}
+    for name, metric in metrics.items():
+        found[name] = metric.avg
+        found[f"{name}.count"] = metric.count
+        for aggregate in AGGREGATES:
+            found[f"{name}.{aggregate}"] = getattr(metric, aggregate)
+    for prefix, use, names in (
+        ("server", server, _SERVER_UNITS),
+        ("generator", generator, _GENERATOR_UNITS),
+    ):
+        found |= {f"{prefix}.{name}": getattr(use, name, None) for name in names}
+    return found

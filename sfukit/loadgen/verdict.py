@@ -1,0 +1,69 @@
+"""Where a verdict is decided: gates, blame and mishaps become pass, fail or inconclusive."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sfukit.errors import ExitCode
+from sfukit.gates import Gate, GateResult, parse, show
+from sfukit.loadgen.result import Saturation, catalogue
+from sfukit.report import Verdict
+
+_ALWAYS = ("joins == 100%",)
+_WHERE_RECEIVED = ("tracks == 100%", "loss_after_rtx < 0.5%")
+_WHERE_VIDEO = ("e2e_frame_ms.p95 < 400ms", "freeze_est < 1%")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What happened beside the figures; ``target_fault`` says why the target was unusable."""
+
+    interrupted: bool = False
+    target_fault: str | None = None
+    refused_joins: int = 0
+    load_delivered: bool = True
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict with its exit code and the reasons, the weightiest first."""
+
+    verdict: Verdict
+    exit_code: ExitCode
+    reasons: list[str]
+
+
+def default_gates(*, receives: bool, video: bool) -> list[Gate]:
+    """List the gates that hold unless asked otherwise; where nothing is received there are few."""
+    texts = [*_ALWAYS]
+    if receives:
+        texts += _WHERE_RECEIVED
+    if receives and video:
+        texts += _WHERE_VIDEO
+    paths = catalogue()
+    return [parse(text, paths, default=True) for text in texts]
+
+
+def decide(
+    gates: Sequence[GateResult], saturation: Saturation, circumstances: Circumstances
+) -> Decision:
+    """Decide; a failed gate counts against the target only where the swarm is not to blame."""
+    failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
+    unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
+    if circumstances.target_fault is not None:
+        return Decision("fail", ExitCode.TARGET, [circumstances.target_fault, *failed])
+    if circumstances.interrupted:
+        return Decision("inconclusive", ExitCode.INTERRUPTED, ["interrupted", *failed])
+    if failed:
+        own_fault = saturation.side in ("swarm", "shared") and not circumstances.refused_joins
+        if own_fault:
+            return Decision("inconclusive", ExitCode.INCONCLUSIVE, [*saturation.reasons, *failed])
+        return Decision("fail", ExitCode.FAILED, [*failed, *saturation.reasons])
+    if unknown:
+        return Decision("inconclusive", ExitCode.INCONCLUSIVE, unknown)
+    if not circumstances.load_delivered:
+        return Decision("inconclusive", ExitCode.INCONCLUSIVE, saturation.reasons)
+    return Decision("pass", ExitCode.OK, [])
+
+
+def _figure(gate: GateResult) -> str:
+    return show(gate.value, gate.unit)

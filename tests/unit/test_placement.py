@@ -1,0 +1,65 @@
+"""Cores for the server and the swarm."""
+
+import os
+import threading
+
+import pytest
+
+from sfukit.errors import UsageError
+from sfukit.loadgen import processes
+from sfukit.loadgen.placement import Cores, place, running_on
+
+
+@pytest.mark.parametrize(
+    ("pin", "usable", "server", "swarm"),
+    [
+        ("off", [0, 1], (0, 1), (0, 1)),
+        ("auto", [0, 1], (0, 1), (0, 1)),
+        ("auto", [0, 1, 2, 3], (0, 1), (2, 3)),
+        ("0:1", [0, 1], (0,), (1,)),
+        ("0-1:2,3", [0, 1, 2, 3], (0, 1), (2, 3)),
+    ],
+)
+def test_placement(
+    pin: str, usable: list[int], server: tuple[int, ...], swarm: tuple[int, ...]
+) -> None:
+    assert place(pin, usable, server_here=True) == Cores(pin, server, swarm)
+
+
+def test_a_server_elsewhere_takes_no_core() -> None:
+    cores = place("auto", [0, 1, 2, 3], server_here=False)
+    assert (cores.server, cores.swarm, cores.disjoint) == ((), (0, 1, 2, 3), True)
+
+
+@pytest.mark.parametrize(
+    ("pin", "says"), [("both", "not understood"), ("0:x", "'x'"), ("0:9", "no core 9"), (":", "''")]
+)
+def test_what_cannot_be_placed_is_named(pin: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        place(pin, [0, 1], server_here=True)
+    assert says in refused.value.what
+
+
+def test_what_starts_meanwhile_stays_on_its_cores() -> None:
+    before = os.sched_getaffinity(0)
+    first = min(before)
+    with running_on((first,)):
+        assert os.sched_getaffinity(0) == {first}
+    assert os.sched_getaffinity(0) == before
+
+
+def test_a_process_is_charged_for_all_its_threads() -> None:
+    before = processes.read(os.getpid(), 0.0)
+    worker = threading.Thread(target=lambda: sum(range(4_000_000)))
+    worker.start()
+    worker.join()
+    after = processes.read(os.getpid(), 1.0)
+    assert before is not None and after is not None
+    used = processes.between(before, after)
+    assert used.wall_s == 1.0
+    assert used.cpu_s > 0
+    assert used.rss_bytes > 2**20
+
+
+def test_a_process_that_is_gone_is_none() -> None:
+    assert processes.read(2**22 + 1, 0.0) is None

@@ -1,0 +1,121 @@
+"""Verdicts: gates, blame and mishaps become pass, fail or inconclusive, and an exit code."""
+
+import pytest
+
+from sfukit import gates
+from sfukit.errors import ExitCode
+from sfukit.gates import GateResult
+from sfukit.loadgen.processes import Use
+from sfukit.loadgen.result import Saturation, Side, catalogue
+from sfukit.loadgen.saturation import Evidence, attribute
+from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+
+
+def results(value: float | None) -> list[GateResult]:
+    gate = gates.parse("e2e_frame_ms.p95 < 400", catalogue())
+    return gates.judge([gate], {gate.path: value})
+
+
+GOOD, BAD, UNKNOWN = results(10.0), results(900.0), results(None)
+
+
+def blame(side: Side) -> Saturation:
+    return Saturation(side=side, reasons=[] if side == "none" else [f"because of {side}"])
+
+
+@pytest.mark.parametrize(
+    ("judged", "side", "circumstances", "verdict", "code"),
+    [
+        (GOOD, "none", Circumstances(), "pass", 0),
+        (GOOD, "server", Circumstances(), "pass", 0),
+        (GOOD, "swarm", Circumstances(), "pass", 0),
+        (GOOD, "swarm", Circumstances(load_delivered=False), "inconclusive", 5),
+        (BAD, "none", Circumstances(), "fail", 3),
+        (BAD, "server", Circumstances(), "fail", 3),
+        (BAD, "swarm", Circumstances(), "inconclusive", 5),
+        (BAD, "shared", Circumstances(), "inconclusive", 5),
+        (BAD, "swarm", Circumstances(refused_joins=1), "fail", 3),
+        (UNKNOWN, "none", Circumstances(), "inconclusive", 5),
+        (GOOD, "none", Circumstances(interrupted=True), "inconclusive", 130),
+        (GOOD, "none", Circumstances(target_fault="it went away"), "fail", 4),
+        (BAD, "none", Circumstances(target_fault="gone", interrupted=True), "fail", 4),
+    ],
+)
+def test_the_verdict(
+    judged: list[GateResult], side: Side, circumstances: Circumstances, verdict: str, code: int
+) -> None:
+    decision = decide(judged, blame(side), circumstances)
+    assert (decision.verdict, decision.exit_code) == (verdict, ExitCode(code))
+    assert bool(decision.reasons) == (code != 0)
+
+
+def test_a_failure_says_the_gate_and_its_figure() -> None:
+    decision = decide(BAD, blame("none"), Circumstances())
+    assert decision.reasons == ["e2e_frame_ms.p95 < 400 ms: it is 900 ms"]
+
+
+def use(busiest: float = 0.3, wait: float | None = 0.01) -> Use:
+    return Use(60.0, 60 * busiest, 2**20, wait, busiest, wait)
+
+
+def side(
+    server: Use | None,
+    swarm: Use,
+    *,
+    lag: float | None = 1.0,
+    dropped: float | None = 0.0,
+    unsent: float = 0.0,
+    disjoint: bool = False,
+) -> Saturation:
+    return attribute(
+        Evidence(
+            server=server,
+            swarm=swarm,
+            lag_p99_ms=lag,
+            dropped=dropped,
+            unsent=unsent,
+            disjoint=disjoint,
+        )
+    )
+
+
+def test_nobody_is_blamed_without_evidence() -> None:
+    assert side(use(), use()) == Saturation(side="none", reasons=[])
+    assert side(None, use(wait=None), lag=None, dropped=None).side == "none"
+
+
+def test_a_busy_or_waiting_server_is_blamed() -> None:
+    assert side(use(busiest=0.99), use()).side == "server"
+    assert side(use(wait=0.4), use()).side == "server"
+
+
+def test_a_late_overflowing_or_busy_swarm_blames_itself() -> None:
+    assert side(use(), use(), lag=80).side == "swarm"
+    assert side(use(), use(), dropped=0.01).side == "swarm"
+    assert side(use(), use(), unsent=0.02).side == "swarm"
+    assert side(use(), use(busiest=0.99)).side == "swarm"
+    assert side(use(busiest=0.99), use(), lag=80).side == "swarm"
+
+
+def test_one_shared_core_is_named_with_the_option_that_parts_it() -> None:
+    shared = side(use(wait=0.3), use(wait=0.3), lag=80)
+    assert shared.side == "shared"
+    assert "--pin" in shared.reasons[0]
+
+
+def test_cores_of_their_own_are_not_shared() -> None:
+    assert side(use(wait=0.3), use(wait=0.3), disjoint=True).side == "server"
+
+
+@pytest.mark.parametrize(
+    ("receives", "video", "paths"),
+    [
+        (True, True, "joins tracks loss_after_rtx e2e_frame_ms.p95 freeze_est"),
+        (True, False, "joins tracks loss_after_rtx"),
+        (False, True, "joins"),
+    ],
+)
+def test_default_gates_fit_what_is_measured(receives: bool, video: bool, paths: str) -> None:
+    chosen = default_gates(receives=receives, video=video)
+    assert [gate.path for gate in chosen] == paths.split()
+    assert all(gate.default for gate in chosen)
