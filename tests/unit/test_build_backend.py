@@ -1,0 +1,77 @@
+"""What someone sees who lacks a tool: its name and how to get it, before anything is built."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BACK_END = ROOT / "build_backend" / "sfukit_build.py"
+
+
+def check(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, BACK_END, "check"],
+        env={"PATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def stand_in(folder: Path, name: str, says: str) -> None:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+
+
+def test_a_bare_machine_is_told_all_that_is_missing(tmp_path: Path) -> None:
+    refused = check(tmp_path)
+    assert refused.returncode == 1
+    assert "cargo (Rust) is missing: install Rust" in refused.stderr
+    assert "a C and C++ compiler is missing (c++, cc)" in refused.stderr
+
+
+def test_an_old_compiler_of_rust_is_named(tmp_path: Path) -> None:
+    for name in ("cargo", "cc", "c++"):
+        stand_in(tmp_path, name, "")
+    stand_in(tmp_path, "rustc", "rustc 1.70.0 (90c541806 2023-05-31)")
+    refused = check(tmp_path)
+    assert refused.returncode == 1
+    assert "this is 1.70: rustup update" in refused.stderr
+
+
+def test_a_fit_machine_passes(tmp_path: Path) -> None:
+    for name in ("cargo", "cc", "c++"):
+        stand_in(tmp_path, name, "")
+    stand_in(tmp_path, "rustc", "rustc 1.99.0")
+    assert check(tmp_path).returncode == 0
+
+
+def test_make_speaks_before_it_builds(tmp_path: Path) -> None:
+    """`make setup` in a copy of the tree, on a path with neither cargo nor a compiler."""
+    for name in ("Makefile", "Cargo.toml", "requirements.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "build_backend").mkdir()
+    (tmp_path / "build_backend" / BACK_END.name).write_bytes(BACK_END.read_bytes())
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("make", "sh", "find", "touch"):
+        found = next((p for p in os.defpath.split(":") if Path(p, name).exists()), None)
+        if found is None:
+            pytest.skip(f"no {name} on {os.defpath}")
+        (tools / name).symlink_to(Path(found, name))
+    (tools / "python3").symlink_to(sys.executable)
+    said = subprocess.run(
+        ["make", "setup"],
+        cwd=tmp_path,
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode != 0
+    assert "cargo (Rust) is missing" in said.stderr
+    assert not (tmp_path / ".venv").exists()
