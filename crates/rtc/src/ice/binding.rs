@@ -1,0 +1,146 @@
+//! Answer Binding requests: the half of ICE that both roles share (RFC 8445 section 7.3).
+
+use wire::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId, attribute};
+
+use super::{Credentials, Rejected};
+use crate::outbox::Outbox;
+use crate::path::PathId;
+
+/// Our own credentials, the password expanded into its key once.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub ufrag: String,
+    pub key: IntegrityKey,
+}
+
+impl Local {
+    pub fn new(credentials: &Credentials) -> Self {
+        Self {
+            ufrag: credentials.ufrag.clone(),
+            key: IntegrityKey::new(credentials.pwd.as_bytes()),
+        }
+    }
+}
+
+/// The role that an agent of ours has and its peer must not claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Controlling,
+    Controlled,
+}
+
+impl Role {
+    fn is_claimed_by(self, request: &Message<'_>) -> bool {
+        match self {
+            Self::Controlling => request.ice_controlling().is_some(),
+            Self::Controlled => request.ice_controlled().is_some(),
+        }
+    }
+}
+
+/// Return the part of USERNAME that names the receiver (RFC 8445 section 7.2.2).
+pub(super) fn local_ufrag<'a>(request: &Message<'a>) -> Option<&'a str> {
+    let (receiver, _sender) = request.username()?.split_once(':')?;
+    Some(receiver)
+}
+
+/// Refuse what is no usable message at all, before any secret is involved.
+pub(super) fn parse(datagram: &[u8]) -> Result<Message<'_>, Rejected> {
+    let message = Message::parse(datagram).map_err(|_| Rejected::Malformed)?;
+    // RFC 8489 section 14.7: it is something else that happens to look like STUN. That it is
+    // missing is tolerated: integrity proves more.
+    if message.check_fingerprint() == Some(false) {
+        return Err(Rejected::BadFingerprint);
+    }
+    Ok(message)
+}
+
+/// Check a Binding request addressed to `local` and answer it.
+///
+/// Returns only for a request that was made with our password and is answered with success.
+pub(super) fn serve(
+    request: &Message<'_>,
+    local: &Local,
+    role: Role,
+    path: PathId,
+    scratch: &mut Vec<u8>,
+    out: &mut Outbox,
+) -> Result<(), Rejected> {
+    let verdict = examine(request, local, role);
+    write_response(request, &local.key, verdict, path, scratch);
+    out.push(path, scratch);
+    verdict
+}
+
+fn write_response(
+    request: &Message<'_>,
+    key: &IntegrityKey,
+    verdict: Result<(), Rejected>,
+    path: PathId,
+    scratch: &mut Vec<u8>,
+) {
+    let class = verdict.map_or(Class::Error, |()| Class::Success);
+    let response = Builder::new(scratch, class, Method::BINDING, request.transaction);
+    let response = match verdict {
+        Ok(()) => response.xor_mapped_address(path.remote),
+        Err(Rejected::UnknownAttribute) => {
+            let unknown: Vec<u16> = request.not_understood().take(16).collect();
+            let response = response.error_code(420, "Unknown Attribute");
+            response.unknown_attributes(&unknown)
+        }
+        Err(Rejected::RoleConflict) => response.error_code(487, "Role Conflict"),
+        Err(Rejected::NoIntegrity) => response.error_code(400, "Bad Request"),
+        Err(_) => response.error_code(401, "Unauthenticated"),
+    };
+    // RFC 8489 section 9.1.3: what could not be authenticated is refused without integrity.
+    match verdict {
+        Err(Rejected::NoIntegrity | Rejected::BadIntegrity) => response.fingerprint(),
+        _ => response.integrity(key).fingerprint(),
+    }
+}
+
+/// RFC 8489 section 9.1.3, then RFC 8445 section 7.3.1.1.
+fn examine(request: &Message<'_>, local: &Local, role: Role) -> Result<(), Rejected> {
+    if !has_integrity(request) {
+        return Err(Rejected::NoIntegrity);
+    }
+    if !request.check_integrity(&local.key) {
+        return Err(Rejected::BadIntegrity);
+    }
+    if request.not_understood().next().is_some() {
+        return Err(Rejected::UnknownAttribute);
+    }
+    if role.is_claimed_by(request) {
+        return Err(Rejected::RoleConflict);
+    }
+    Ok(())
+}
+
+pub(super) fn has_integrity(message: &Message<'_>) -> bool {
+    message
+        .attributes()
+        .any(|found| found.kind == attribute::MESSAGE_INTEGRITY)
+}
+
+/// Write a check towards the peer (RFC 8445 section 7.2.2).
+pub(super) fn write_check(
+    scratch: &mut Vec<u8>,
+    transaction: TransactionId,
+    username: &str,
+    key: &IntegrityKey,
+    tie_breaker: u64,
+    nominates: bool,
+) {
+    // RFC 8445 section 5.1.2.1 with the type preference of a peer-reflexive candidate.
+    const PRIORITY: u32 = 110 << 24 | 0xffff << 8 | 0xff;
+    let check = Builder::new(scratch, Class::Request, Method::BINDING, transaction)
+        .username(username)
+        .priority(PRIORITY)
+        .ice_controlling(tie_breaker);
+    let check = if nominates {
+        check.use_candidate()
+    } else {
+        check
+    };
+    check.integrity(key).fingerprint();
+}

@@ -1,0 +1,74 @@
+//! One check on its way: when to send it again and when to give it up (RFC 8489 section 6.2.1).
+
+use core::time::Duration;
+
+use wire::stun::TransactionId;
+use wire::time::Time;
+
+/// First retransmission (RFC 8445 section 14.3 allows no less).
+pub(super) const INITIAL_RTO: Duration = Duration::from_millis(500);
+/// How often one request is sent.
+const MAX_SENDS: u32 = 7;
+/// What follows the last one, in units of the first retransmission.
+const FINAL_WAIT: u32 = 16;
+
+/// A request without a response so far.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub transaction: TransactionId,
+    rto: Duration,
+    sends: u32,
+    due: Time,
+}
+
+impl Check {
+    /// Note a request sent just now, one of `in_progress` that share the pace.
+    pub fn sent(now: Time, transaction: TransactionId, rto: Duration) -> Self {
+        Self {
+            transaction,
+            rto,
+            sends: 1,
+            due: now + rto,
+        }
+    }
+
+    /// When something is to be done: send again, or give up.
+    pub fn due(&self) -> Time {
+        self.due
+    }
+
+    /// Say whether the request is to be sent again now; `None` gives it up.
+    pub fn resend(&mut self) -> Option<()> {
+        if self.sends == MAX_SENDS {
+            return None;
+        }
+        let factor = match self.sends + 1 {
+            MAX_SENDS => FINAL_WAIT,
+            sends => 1 << (sends - 1),
+        };
+        self.sends += 1;
+        self.due = self.due + self.rto * factor;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8489 section 6.2.1: "requests will be sent at times 0 ms, 500 ms, 1500 ms, 3500 ms,
+    /// 7500 ms, 15500 ms, and 31500 ms. [...] the client will consider the transaction to have
+    /// timed out" after 39500 ms.
+    #[test]
+    fn requests_are_repeated_at_the_times_of_the_rfc() {
+        let mut check = Check::sent(Time::ZERO, TransactionId::default(), INITIAL_RTO);
+        let mut times = Vec::new();
+        loop {
+            times.push(check.due().as_millis());
+            if check.resend().is_none() {
+                break;
+            }
+        }
+        assert_eq!(times, [500, 1500, 3500, 7500, 15_500, 31_500, 39_500]);
+    }
+}

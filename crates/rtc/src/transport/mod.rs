@@ -1,0 +1,509 @@
+//! One association with a peer: ICE, DTLS and SRTP together, and nothing about streams.
+//!
+//! All datagrams of a peer come through [`Transport::receive`]. STUN decides which paths are
+//! trusted; DTLS and SRTP count from those only. What leaves goes through the outbox of the caller.
+
+mod counters;
+mod protection;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use wire::id::Ssrc;
+use wire::rtp::{Header, Kind, demux};
+use wire::time::Time;
+
+pub use counters::{DropReason, Drops};
+pub use protection::SendError;
+
+use crate::dtls::{self, Dtls, DtlsError, DtlsEvent, Fingerprint};
+use crate::ice::{Agent, Base, Credentials, IceControlling, IceEvent, IceLite};
+use crate::outbox::Outbox;
+use crate::path::PathId;
+use crate::srtp::{Profile, SealStream};
+use protection::{Protection, whole_packets};
+
+/// Longer than a handshake may take by itself, so that its own verdict comes first. What is left is
+/// a peer that never says hello, and one whose fingerprint nobody told us.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(40);
+
+/// Reason: a path was there, and no verified peer.
+pub const REASON_CONNECT_TIMEOUT: &str = "connect_timeout";
+/// Reason: the peer said goodbye.
+pub const REASON_CLOSED_BY_PEER: &str = "closed_by_peer";
+
+/// Which half of ICE a transport plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IceRole {
+    /// Wait to be checked, as a server with a public address does.
+    Lite,
+    /// Check and nominate, as a bot does.
+    Controlling {
+        /// Decides role conflicts (RFC 8445 section 7.3.1.1) and seeds ids and timing.
+        tie_breaker: u64,
+        /// The sockets to check from.
+        bases: Vec<Base>,
+    },
+}
+
+/// What a transport is made of.
+#[derive(Clone)]
+pub struct TransportConfig {
+    /// Our half of ICE.
+    pub ice: IceRole,
+    /// Our ICE credentials.
+    pub local: Credentials,
+    /// The identity to show.
+    pub dtls: dtls::Context,
+    /// Who says hello.
+    pub dtls_role: dtls::Role,
+    /// SRTP profiles, the preferred one first.
+    pub profiles: Vec<Profile>,
+    /// Longest UDP payload for DTLS and RTCP, bytes.
+    pub mtu: usize,
+}
+
+/// What the peer's session description says about its transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteParameters {
+    /// Its ICE credentials.
+    pub credentials: Credentials,
+    /// Its certificate, by hash; one match is enough.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Where to send checks; a lite transport ignores them.
+    pub candidates: Vec<SocketAddr>,
+}
+
+/// What a datagram held. The plain packet stands in the caller's buffer, from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing for the caller: handshakes, or dropped and counted.
+    Nothing,
+    /// An RTP packet.
+    Rtp {
+        /// Its parsed header.
+        header: Header,
+        /// Rollover counter and sequence number.
+        index: u64,
+        /// Bytes of header and plain payload.
+        len: usize,
+    },
+    /// A compound RTCP packet.
+    Rtcp {
+        /// Its plain bytes.
+        len: usize,
+    },
+}
+
+/// What happened to a transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// Datagrams from this path belong here from now on.
+    PathValidated(PathId),
+    /// Datagrams leave for this path from now on.
+    PathSelected(PathId),
+    /// Datagrams from this path no longer belong here.
+    PathRetired(PathId),
+    /// The peer is verified; media may flow. Comes once.
+    Connected {
+        /// The SRTP profile agreed upon.
+        profile: Profile,
+        /// From the start until the first path was validated.
+        ice: Duration,
+        /// From the first validated path until now.
+        dtls: Duration,
+    },
+    /// The peer cannot be reached; it may come back.
+    Disconnected(&'static str),
+    /// The peer can be reached again after [`TransportEvent::Disconnected`].
+    Resumed,
+    /// It will not work; close the transport, or restart ICE where ICE failed.
+    Failed(&'static str),
+    /// The peer closed.
+    Closed(&'static str),
+    /// A message for the data channels.
+    ApplicationData(Vec<u8>),
+}
+
+/// Hold one association with a peer.
+pub struct Transport {
+    ice: Agent,
+    dtls: Dtls,
+    dtls_role: dtls::Role,
+    protection: Option<Protection>,
+    mtu: usize,
+    started: Time,
+    first_path: Option<Time>,
+    is_interrupted: bool,
+    /// Something was learned outside the run of datagrams and timeouts.
+    has_news: bool,
+    is_over: bool,
+    events: VecDeque<TransportEvent>,
+    drops: Drops,
+    scratch: Vec<u8>,
+}
+
+impl Transport {
+    /// Make a transport; a lite one listens at once.
+    ///
+    /// # Errors
+    /// Where the TLS library refuses its settings.
+    pub fn new(config: TransportConfig, now: Time) -> Result<Self, DtlsError> {
+        let ice = match config.ice {
+            IceRole::Lite => Agent::Lite(IceLite::new(now, &config.local)),
+            IceRole::Controlling { tie_breaker, bases } => Agent::Controlling(Box::new(
+                IceControlling::new(&config.local, tie_breaker, bases),
+            )),
+        };
+        let dtls = Dtls::new(&config.dtls, config.dtls_role, &config.profiles, config.mtu)?;
+        Ok(Self {
+            ice,
+            dtls,
+            dtls_role: config.dtls_role,
+            protection: None,
+            mtu: config.mtu,
+            started: now,
+            first_path: None,
+            is_interrupted: false,
+            has_news: false,
+            is_over: false,
+            events: VecDeque::new(),
+            drops: Drops::default(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Learn who the peer is. May come after its first datagrams; a controlling transport starts here.
+    ///
+    /// Takes effect at the next timeout, which is due at once.
+    pub fn set_remote(&mut self, now: Time, remote: RemoteParameters) {
+        if self.first_path.is_none() {
+            self.started = now;
+        }
+        self.ice
+            .set_remote(now, &remote.credentials, &remote.candidates);
+        // A handshake that waited for this may end now, and a mismatch sends an alert.
+        self.dtls.expect_fingerprint(remote.fingerprints);
+        self.has_news = true;
+    }
+
+    /// Change ICE credentials on both sides (RFC 8445 section 9). DTLS and SRTP go on untouched.
+    pub fn restart_ice(&mut self, now: Time, local: &Credentials, remote: &RemoteParameters) {
+        self.ice
+            .restart(now, local, &remote.credentials, &remote.candidates);
+    }
+
+    /// Take any datagram of this peer and decrypt media in place.
+    #[inline]
+    pub fn receive(
+        &mut self,
+        now: Time,
+        path: PathId,
+        datagram: &mut [u8],
+        out: &mut Outbox,
+    ) -> Received {
+        let taken = match demux(datagram) {
+            _ if self.is_over => Err(DropReason::Closed),
+            Kind::Rtp => self.receive_rtp(now, &path, datagram),
+            Kind::Rtcp => self.receive_rtcp(now, &path, datagram),
+            Kind::Stun => self.receive_stun(now, path, datagram, out),
+            Kind::Dtls => self.receive_dtls(now, path, datagram, out),
+            Kind::Unknown => Err(DropReason::UnknownKind),
+        };
+        taken.unwrap_or_else(|reason| {
+            self.drops.count(reason);
+            Received::Nothing
+        })
+    }
+
+    /// Do what is due.
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
+        if self.is_over {
+            return;
+        }
+        self.ice.handle_timeout(now, out);
+        self.make_progress(now, out);
+        if self.connect_deadline().is_some_and(|at| at <= now) {
+            self.fail(REASON_CONNECT_TIMEOUT);
+        }
+    }
+
+    /// Return when to call [`handle_timeout`](Self::handle_timeout). Cheap, and unmoved by media.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        if self.is_over {
+            return None;
+        }
+        if self.has_news {
+            return Some(self.started);
+        }
+        // Without a path there is nobody to send a flight to.
+        let reachable = self.ice.send_path();
+        let dtls = reachable.and_then(|_| self.dtls.poll_timeout());
+        [self.ice.poll_timeout(), dtls, self.connect_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Take the next event.
+    pub fn poll_event(&mut self) -> Option<TransportEvent> {
+        self.events.pop_front()
+    }
+
+    /// Return the path that datagrams leave for.
+    #[must_use]
+    pub fn send_path(&self) -> Option<PathId> {
+        self.ice.send_path()
+    }
+
+    /// Say whether the peer is verified and media may flow.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.protection.is_some()
+    }
+
+    /// Return the SRTP profile agreed upon.
+    #[must_use]
+    pub fn srtp_profile(&self) -> Option<Profile> {
+        self.protection.as_ref().map(Protection::profile)
+    }
+
+    /// Return how many datagrams were dropped, by reason.
+    #[must_use]
+    pub fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    /// Give up a path whose address turned up at another transport.
+    pub fn retire_path(&mut self, path: &PathId) {
+        self.ice.retire(path);
+        self.take_ice_events();
+    }
+
+    /// Take the right to send under an SSRC, once in the life of the transport.
+    ///
+    /// # Errors
+    /// Where not connected, or where the SSRC was taken before.
+    pub fn seal_stream(&mut self, ssrc: Ssrc) -> Result<SealStream, SendError> {
+        let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
+        Ok(protection.stream(ssrc)?)
+    }
+
+    /// Seal the RTP packet of `len` bytes at the start of `packet` in place; return its sealed length.
+    ///
+    /// `packet` has room for [`Profile::rtp_overhead`] more bytes. `index` is rollover counter and
+    /// sequence number, `header_len` counts CSRCs and extensions.
+    ///
+    /// # Errors
+    /// Where not connected, where the index was sealed before, or where sizes do not fit.
+    #[inline]
+    pub fn seal_rtp(
+        &mut self,
+        stream: &mut SealStream,
+        index: u64,
+        packet: &mut [u8],
+        header_len: usize,
+        len: usize,
+    ) -> Result<usize, SendError> {
+        let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
+        Ok(protection.seal_rtp(stream, index, packet, header_len, len)?)
+    }
+
+    /// Seal RTCP packets that stand one behind the other and send them, in as many datagrams as the
+    /// MTU asks for.
+    ///
+    /// # Errors
+    /// Where not connected, where there is no path, or where a packet is shorter than its header.
+    pub fn send_rtcp(&mut self, compound: &[u8], out: &mut Outbox) -> Result<(), SendError> {
+        let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
+        let path = self.ice.send_path().ok_or(SendError::NoPath)?;
+        let overhead = protection.profile().rtcp_overhead();
+        let mut rest = compound;
+        while !rest.is_empty() {
+            let len = whole_packets(rest, self.mtu.saturating_sub(overhead));
+            let (now, later) = rest.split_at(len);
+            let sealed_len = protection.seal_rtcp(now, out.reserve(len + overhead))?;
+            out.commit(path, sealed_len);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Say goodbye and stop: no datagram has an effect afterwards.
+    pub fn close(&mut self, now: Time, out: &mut Outbox) {
+        if !self.is_over {
+            self.dtls.close(now);
+            self.transmit_dtls(out);
+            self.stop();
+        }
+    }
+
+    #[inline]
+    fn receive_rtp(
+        &mut self,
+        now: Time,
+        path: &PathId,
+        packet: &mut [u8],
+    ) -> Result<Received, DropReason> {
+        let (header, opened) = self.protection_for(path)?.open_rtp(packet)?;
+        self.ice.touch(now, path);
+        Ok(Received::Rtp {
+            header,
+            index: opened.index,
+            len: opened.len,
+        })
+    }
+
+    fn receive_rtcp(
+        &mut self,
+        now: Time,
+        path: &PathId,
+        packet: &mut [u8],
+    ) -> Result<Received, DropReason> {
+        let len = self.protection_for(path)?.open_rtcp(packet)?;
+        self.ice.touch(now, path);
+        Ok(Received::Rtcp { len })
+    }
+
+    #[inline]
+    fn protection_for(&mut self, path: &PathId) -> Result<&mut Protection, DropReason> {
+        if !self.ice.accepts(path) {
+            return Err(DropReason::SrtpUnvalidatedPath);
+        }
+        self.protection.as_mut().ok_or(DropReason::SrtpBeforeKeys)
+    }
+
+    fn receive_stun(
+        &mut self,
+        now: Time,
+        path: PathId,
+        datagram: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Received, DropReason> {
+        let taken = self.ice.receive(now, path, datagram, out);
+        if self.first_path.is_none() && self.ice.accepts(&path) {
+            self.first_path = Some(now);
+        }
+        // Even a refused message may have changed something, as a role conflict does.
+        self.make_progress(now, out);
+        taken?;
+        Ok(Received::Nothing)
+    }
+
+    fn receive_dtls(
+        &mut self,
+        now: Time,
+        path: PathId,
+        datagram: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Received, DropReason> {
+        if !self.ice.accepts(&path) {
+            return Err(DropReason::DtlsUnvalidatedPath);
+        }
+        self.ice.heard_dtls(path);
+        self.dtls.handle_datagram(now, datagram);
+        self.make_progress(now, out);
+        Ok(Received::Nothing)
+    }
+
+    /// Let what ICE and DTLS learned take its effect, and send what they want sent.
+    fn make_progress(&mut self, now: Time, out: &mut Outbox) {
+        self.has_news = false;
+        self.take_ice_events();
+        if self.ice.send_path().is_some() {
+            if self.dtls.poll_timeout().is_some_and(|at| at <= now) {
+                self.dtls.handle_timeout(now);
+            }
+            self.transmit_dtls(out);
+        }
+        self.take_dtls_events(now);
+    }
+
+    fn transmit_dtls(&mut self, out: &mut Outbox) {
+        let Some(path) = self.ice.send_path() else {
+            return;
+        };
+        while self.dtls.poll_transmit(&mut self.scratch) {
+            out.push(path, &self.scratch);
+        }
+    }
+
+    fn take_ice_events(&mut self) {
+        while let Some(event) = self.ice.poll_event() {
+            let event = match event {
+                IceEvent::PathValidated(path) => TransportEvent::PathValidated(path),
+                IceEvent::PathRetired(path) => TransportEvent::PathRetired(path),
+                IceEvent::Failed(reason) => TransportEvent::Failed(reason),
+                IceEvent::Disconnected(reason) => {
+                    self.is_interrupted = true;
+                    TransportEvent::Disconnected(reason)
+                }
+                IceEvent::PathSelected(path) => TransportEvent::PathSelected(path),
+            };
+            let is_back = matches!(event, TransportEvent::PathSelected(_)) && self.is_interrupted;
+            self.events.push_back(event);
+            if is_back {
+                self.is_interrupted = false;
+                self.events.push_back(TransportEvent::Resumed);
+            }
+        }
+    }
+
+    fn take_dtls_events(&mut self, now: Time) {
+        while let Some(event) = self.dtls.poll_event() {
+            match event {
+                DtlsEvent::Connected { keying } => {
+                    self.protection = Some(Protection::new(self.dtls_role, &keying));
+                    let first_path = self.first_path.unwrap_or(now);
+                    self.events.push_back(TransportEvent::Connected {
+                        profile: keying.profile,
+                        ice: first_path.since(self.started),
+                        dtls: now.since(first_path),
+                    });
+                }
+                DtlsEvent::ApplicationData(message) => {
+                    let event = TransportEvent::ApplicationData(message);
+                    self.events.push_back(event);
+                }
+                DtlsEvent::Failed(error) => self.fail(reason(&error)),
+                DtlsEvent::Closed => {
+                    let event = TransportEvent::Closed(REASON_CLOSED_BY_PEER);
+                    self.events.push_back(event);
+                    self.stop();
+                }
+            }
+        }
+    }
+
+    fn connect_deadline(&self) -> Option<Time> {
+        match (self.first_path, &self.protection) {
+            (Some(first_path), None) => Some(first_path + CONNECT_PATIENCE),
+            _ => None,
+        }
+    }
+
+    fn fail(&mut self, reason: &'static str) {
+        self.events.push_back(TransportEvent::Failed(reason));
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.is_over = true;
+        self.protection = None;
+    }
+}
+
+/// Return the reason code of a DTLS fault.
+fn reason(error: &DtlsError) -> &'static str {
+    match error {
+        DtlsError::Setup(_) => "dtls_setup",
+        DtlsError::Handshake(_) => "dtls_handshake",
+        DtlsError::Timeout(_) => "dtls_timeout",
+        DtlsError::PeerAlert(_) => "dtls_peer_alert",
+        DtlsError::CertificateMismatch => "fingerprint_mismatch",
+        DtlsError::NoSrtpProfile => "no_srtp_profile",
+        DtlsError::Broken(_) => "dtls_broken",
+    }
+}
