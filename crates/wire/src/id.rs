@@ -163,19 +163,24 @@ impl SequenceExtender {
 
     /// Return the index of `sequence` without remembering it.
     pub fn peek(&self, sequence: u16) -> u64 {
-        let Some(highest) = self.highest else {
-            return u64::from(sequence);
-        };
-        let distance = sequence.wrapping_sub(highest as u16) as i16;
-        highest
-            .checked_add_signed(i64::from(distance))
-            .unwrap_or(u64::from(sequence))
+        self.highest.map_or(u64::from(sequence), |highest| {
+            nearest_index(sequence, highest)
+        })
     }
 
     /// Return the highest index seen.
     pub const fn highest(&self) -> Option<u64> {
         self.highest
     }
+}
+
+/// Return the index of `sequence` that is nearest to `highest`; cycle 0 if that lies before it.
+#[inline]
+pub fn nearest_index(sequence: u16, highest: u64) -> u64 {
+    let distance = sequence.wrapping_sub(highest as u16) as i16;
+    highest
+        .checked_add_signed(i64::from(distance))
+        .unwrap_or(u64::from(sequence))
 }
 
 #[cfg(test)]

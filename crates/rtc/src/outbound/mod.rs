@@ -1,6 +1,7 @@
 //! Streams we send.
 
 pub mod history;
+pub mod reference;
 pub mod report;
 pub mod rtx;
 pub mod sequence;
