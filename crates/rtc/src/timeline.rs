@@ -47,11 +47,11 @@ pub struct Timeline {
     newest: Option<Sent>,
 }
 
-/// The newest timestamp sent, and when it was first sent.
+/// The newest timestamp sent, and when its first packet had arrived.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     timestamp: u32,
-    at: Time,
+    arrival: Time,
 }
 
 impl SourceClock {
@@ -103,11 +103,11 @@ impl Timeline {
 
     /// Continue with another source, whose first packet has `timestamp`.
     ///
-    /// `from` is the clock of the source before. Not for a source that resumes: its timestamps
-    /// went on meanwhile, and so does the timeline.
+    /// `arrival` is that of the packet and `from` the clock of the source before. Not for a source
+    /// that resumes: its timestamps went on meanwhile, and so does the timeline.
     pub fn switch(
         &mut self,
-        now: Time,
+        arrival: Time,
         from: &SourceClock,
         to: &SourceClock,
         timestamp: u32,
@@ -116,7 +116,7 @@ impl Timeline {
             self.shift = self.shift.wrapping_sub(timestamp);
             return Alignment::First;
         };
-        let elapsed = now.since(newest.at);
+        let elapsed = arrival.since(newest.arrival);
         let last_in = newest.timestamp.wrapping_sub(self.shift);
         let (step, alignment) = aligned_step(from, last_in, to, timestamp, elapsed)
             .unwrap_or_else(|| (self.estimated_step(elapsed), Alignment::Estimated));
@@ -124,15 +124,15 @@ impl Timeline {
         alignment
     }
 
-    /// Note a packet that was sent and is not late; `timestamp` is the incoming one.
+    /// Note a packet that was forwarded; `arrival` and `timestamp` are the incoming ones.
     #[inline]
-    pub fn sent(&mut self, now: Time, timestamp: u32) {
+    pub fn sent(&mut self, arrival: Time, timestamp: u32) {
         let timestamp = self.at(timestamp);
         let is_newer = self
             .newest
             .is_none_or(|newest| timestamp.wrapping_sub(newest.timestamp) as i32 > 0);
         if is_newer {
-            self.newest = Some(Sent { timestamp, at: now });
+            self.newest = Some(Sent { timestamp, arrival });
         }
     }
 

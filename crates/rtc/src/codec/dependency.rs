@@ -2,7 +2,7 @@
 //! a look at the payload.
 
 use super::bits::BitReader;
-use super::picture::{Fields, Width};
+use super::picture::Width;
 use super::{Described, FrameInfo};
 
 /// What one descriptor says of its packet.
@@ -78,14 +78,15 @@ impl DependencyReader {
 
 impl Frame {
     /// Let a packet be described by its descriptor instead of its payload.
+    ///
+    /// Picture ids in the payload stay what a subscription continues, where there are some.
     pub fn describe(&self, described: &mut Described) {
         described.info = self.info;
         described.readable = true;
-        described.picture = Fields {
-            id: self.number,
-            width: Width::DependencyDescriptor,
-            ..Fields::default()
-        };
+        if described.picture.width == Width::Absent {
+            described.picture.id = self.number;
+            described.picture.width = Width::DependencyDescriptor;
+        }
     }
 }
 
