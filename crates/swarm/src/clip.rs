@@ -1,1 +1,242 @@
-//! (see the contract)
+//! Encoded media in a loop, cut into RTP payloads once for all bots that send it.
+
+mod ivf;
+mod packetise;
+
+use crate::frame_id::{self, FrameId};
+use crate::message::Split;
+use crate::nal;
+use rtc::codec::{Codec, Kind};
+use std::ops::Range;
+
+/// The longest payload: with header, extensions and SRTP tag a packet stays below 1200 bytes, as
+/// browsers keep it.
+pub const MAX_PAYLOAD_BYTES: usize = 1_150;
+
+/// Why a file is no clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClipError {
+    /// It does not begin as an IVF file does.
+    NotIvf,
+    /// It is cut, or its header contradicts itself.
+    Malformed,
+    /// It holds a codec that bots cannot send.
+    UnknownCodec,
+    /// It holds no frame, or video that does not begin with a key frame.
+    NoStart,
+}
+
+impl std::fmt::Display for ClipError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotIvf => "not an IVF file",
+            Self::Malformed => "a cut or contradictory IVF file",
+            Self::UnknownCodec => "a codec that bots cannot send (VP80, H264 and OPUS they can)",
+            Self::NoStart => "no frame to begin with",
+        })
+    }
+}
+
+impl std::error::Error for ClipError {}
+
+/// A loop of encoded frames.
+#[derive(Debug)]
+pub struct Clip {
+    codec: Codec,
+    frames: Vec<Frame>,
+    packets: Vec<Packet>,
+    bytes: Vec<u8>,
+    /// One turn of the loop in units of the RTP clock.
+    loop_ticks: u32,
+}
+
+/// One frame of a clip.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Capture time within the loop in units of the RTP clock.
+    pub at_ticks: u32,
+    /// Needs no earlier frame.
+    pub keyframe: bool,
+    /// Its packets, to be given to [`Clip::write`].
+    pub packets: Range<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Packet {
+    offset: u32,
+    len: u16,
+    slot: Slot,
+}
+
+/// Where a packet takes what differs from bot to bot and from turn to turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    None,
+    /// VP8: the picture id stands behind the first two bytes.
+    Picture,
+    /// VP8: that, and the frame id is appended.
+    PictureAndTrailer,
+    /// H.264: the frame id's NAL unit goes in at this place, behind its length where aggregated.
+    Sei {
+        at: u16,
+        aggregated: bool,
+    },
+}
+
+/// What differs from bot to bot and from turn to turn.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameFacts {
+    /// VP8 picture id; 15 bits go out.
+    pub picture_id: u16,
+    /// In-band frame id.
+    pub id: FrameId,
+}
+
+impl Clip {
+    /// Read an IVF file and cut its frames.
+    ///
+    /// # Errors
+    /// Where the file is no IVF file, is cut, or holds what bots cannot send.
+    pub fn parse(file: &[u8], split: Split) -> Result<Self, ClipError> {
+        let file = ivf::parse(file)?;
+        let mut clip = Self {
+            codec: file.codec,
+            frames: Vec::with_capacity(file.frames.len()),
+            packets: Vec::new(),
+            bytes: Vec::new(),
+            loop_ticks: 0,
+        };
+        for frame in &file.frames {
+            clip.add_frame(file.ticks(frame.at), frame.bytes, split)?;
+        }
+        if !clip.frames.first().is_some_and(|first| first.keyframe) {
+            return Err(ClipError::NoStart);
+        }
+        clip.loop_ticks = clip.measure_loop();
+        Ok(clip)
+    }
+
+    /// Tell the codec.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// List the frames in capture order.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// Tell how long one turn of the loop takes, in units of the RTP clock.
+    #[must_use]
+    pub fn loop_ticks(&self) -> u32 {
+        self.loop_ticks
+    }
+
+    /// Tell the mean bitrate of the payloads in bit/s.
+    #[must_use]
+    pub fn bitrate_bps(&self) -> u64 {
+        let bits = self.bytes.len() as u64 * 8;
+        bits * u64::from(self.codec.clock_rate()) / u64::from(self.loop_ticks.max(1))
+    }
+
+    /// Tell how many packets a second makes, at least 1.
+    #[must_use]
+    pub fn packets_per_s(&self) -> usize {
+        let packets = self.packets.len() as u64 * u64::from(self.codec.clock_rate());
+        (packets / u64::from(self.loop_ticks.max(1))).max(1) as usize
+    }
+
+    /// Return the frame to go on with when a key frame is asked for at frame `index`.
+    #[must_use]
+    pub fn next_keyframe(&self, index: usize) -> usize {
+        let ahead = self.frames[index..].iter().position(|frame| frame.keyframe);
+        ahead.map_or(0, |ahead| index + ahead)
+    }
+
+    /// Say whether this packet ends its frame.
+    #[must_use]
+    pub fn ends_frame(&self, frame: &Frame, packet: u32) -> bool {
+        packet + 1 == frame.packets.end
+    }
+
+    /// Write the payload of one packet and return its length, at most [`MAX_PAYLOAD_BYTES`].
+    ///
+    /// # Panics
+    /// Where `packet` is not of this clip or `out` is shorter than [`MAX_PAYLOAD_BYTES`].
+    pub fn write(&self, packet: u32, facts: &FrameFacts, out: &mut [u8]) -> usize {
+        let packet = self.packets[packet as usize];
+        let start = packet.offset as usize;
+        let bytes = &self.bytes[start..start + usize::from(packet.len)];
+        let Slot::Sei { at, aggregated } = packet.slot else {
+            out[..bytes.len()].copy_from_slice(bytes);
+            return fill_vp8(packet.slot, facts, out, bytes.len());
+        };
+        let (before, after) = bytes.split_at(usize::from(at));
+        out[..before.len()].copy_from_slice(before);
+        let end = before.len() + put_sei(facts.id, aggregated, &mut out[before.len()..]);
+        out[end..end + after.len()].copy_from_slice(after);
+        end + after.len()
+    }
+
+    fn add_frame(&mut self, at_ticks: u32, bytes: &[u8], split: Split) -> Result<(), ClipError> {
+        let first = self.packets.len() as u32;
+        let keyframe = match self.codec {
+            Codec::Vp8 => self.add_vp8(bytes, split)?,
+            Codec::H264 => self.add_h264(bytes, split)?,
+            _ => self.add_opus(bytes),
+        };
+        self.frames.push(Frame {
+            at_ticks,
+            keyframe,
+            packets: first..self.packets.len() as u32,
+        });
+        Ok(())
+    }
+
+    /// The last frame is taken to last as long as the shortest: a pause is never at the end.
+    fn measure_loop(&self) -> u32 {
+        let gaps = self
+            .frames
+            .windows(2)
+            .map(|pair| pair[1].at_ticks - pair[0].at_ticks);
+        let whole_second = self.codec.clock_rate();
+        let shortest = gaps.min().unwrap_or(whole_second);
+        self.frames.last().map_or(0, |last| last.at_ticks) + shortest
+    }
+
+    /// Say whether it is sound or pictures.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.codec.kind()
+    }
+}
+
+fn fill_vp8(slot: Slot, facts: &FrameFacts, out: &mut [u8], len: usize) -> usize {
+    if slot == Slot::None {
+        return len;
+    }
+    let picture_id = facts.picture_id | packetise::WIDE_PICTURE_ID;
+    out[packetise::PICTURE_ID_AT].copy_from_slice(&picture_id.to_be_bytes());
+    if slot == Slot::Picture {
+        return len;
+    }
+    out[len..len + frame_id::LEN].copy_from_slice(&facts.id.to_bytes());
+    len + frame_id::LEN
+}
+
+fn put_sei(id: FrameId, aggregated: bool, out: &mut [u8]) -> usize {
+    let mut unit = [0; frame_id::MAX_SEI_LEN];
+    let len = id.write_sei(&mut unit);
+    let at = if aggregated {
+        nal::AGGREGATE_LEN_BYTES
+    } else {
+        0
+    };
+    if aggregated {
+        out[..at].copy_from_slice(&(len as u16).to_be_bytes());
+    }
+    out[at..at + len].copy_from_slice(&unit[..len]);
+    at + len
+}

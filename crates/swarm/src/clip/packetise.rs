@@ -1,0 +1,189 @@
+//! How a frame becomes RTP payloads: VP8 by RFC 7741, H.264 by RFC 6184 mode 1, Opus by RFC 7587.
+
+use super::{Clip, ClipError, MAX_PAYLOAD_BYTES, Packet, Slot};
+use crate::frame_id;
+use crate::message::Split;
+use crate::nal;
+use std::ops::Range;
+
+/// Where the picture id stands in our VP8 payloads.
+pub(super) const PICTURE_ID_AT: Range<usize> = 2..4;
+/// M bit: the picture id has 15 bits.
+pub(super) const WIDE_PICTURE_ID: u16 = 0x8000;
+
+/// X: extended; I: a picture id follows (RFC 7741 section 4.2).
+const VP8_DESCRIPTOR: [u8; 4] = [0x80, 0x80, 0, 0];
+const VP8_START_OF_PARTITION: u8 = 0x10;
+const VP8_INTER_FRAME: u8 = 0x01;
+
+const FU_START: u8 = 0x80;
+const FU_END: u8 = 0x40;
+const FU_HEADER_LEN: usize = 2;
+
+impl Clip {
+    pub(super) fn add_vp8(&mut self, frame: &[u8], split: Split) -> Result<bool, ClipError> {
+        let first = *frame.first().ok_or(ClipError::Malformed)?;
+        let room = MAX_PAYLOAD_BYTES - VP8_DESCRIPTOR.len();
+        let mut rest = frame;
+        for len in pieces_with_trailer(frame.len(), room, split) {
+            let is_first = rest.len() == frame.len();
+            let (piece, behind) = rest.split_at(len);
+            let start = if is_first { VP8_START_OF_PARTITION } else { 0 };
+            let [flags, extension, id @ ..] = VP8_DESCRIPTOR;
+            let is_last = behind.is_empty();
+            let slot = if is_last {
+                Slot::PictureAndTrailer
+            } else {
+                Slot::Picture
+            };
+            self.add_packet(slot, &[&[flags | start, extension], &id, piece]);
+            rest = behind;
+        }
+        Ok(first & VP8_INTER_FRAME == 0)
+    }
+
+    pub(super) fn add_h264(&mut self, frame: &[u8], split: Split) -> Result<bool, ClipError> {
+        let kind = |unit: &&[u8]| unit[0] & nal::TYPE_MASK;
+        let (sets, slices): (Vec<&[u8]>, Vec<&[u8]>) = nal::split_annex_b(frame)
+            .filter(|unit| !matches!(kind(unit), nal::SEI | nal::DELIMITER))
+            .partition(|unit| matches!(kind(unit), nal::SPS | nal::PPS));
+        if slices.is_empty() {
+            return Err(ClipError::Malformed);
+        }
+        let together = aggregate_len(&sets) + aggregate_len(&slices) + SEI_ROOM;
+        if together < MAX_PAYLOAD_BYTES {
+            self.add_aggregate(&sets, &slices);
+        } else {
+            self.add_aggregate(&sets, &[]);
+            for slice in &slices {
+                self.add_slice(slice, split);
+            }
+        }
+        Ok(slices.iter().any(|slice| kind(slice) == nal::IDR))
+    }
+
+    pub(super) fn add_opus(&mut self, packet: &[u8]) -> bool {
+        self.add_packet(Slot::None, &[packet]);
+        true
+    }
+
+    /// One packet: parameter sets, the frame id, slices; the frame id alone needs no aggregate.
+    fn add_aggregate(&mut self, sets: &[&[u8]], slices: &[&[u8]]) {
+        if sets.is_empty() && slices.is_empty() {
+            self.add_packet(
+                Slot::Sei {
+                    at: 0,
+                    aggregated: false,
+                },
+                &[],
+            );
+            return;
+        }
+        let at = 1 + aggregate_len(sets) as u16;
+        let units = || sets.iter().chain(slices);
+        let importance = units().map(|unit| unit[0] & nal::IMPORTANCE_MASK).max();
+        let mut payload = vec![nal::STAP_A | importance.unwrap_or(0)];
+        for unit in units() {
+            payload.extend_from_slice(&(unit.len() as u16).to_be_bytes());
+            payload.extend_from_slice(unit);
+        }
+        self.add_packet(
+            Slot::Sei {
+                at,
+                aggregated: true,
+            },
+            &[&payload],
+        );
+    }
+
+    fn add_slice(&mut self, slice: &[u8], split: Split) {
+        if slice.len() <= MAX_PAYLOAD_BYTES {
+            self.add_packet(Slot::None, &[slice]);
+            return;
+        }
+        let (header, mut rest) = (slice[0], &slice[1..]);
+        let whole = rest.len();
+        for len in pieces(whole, MAX_PAYLOAD_BYTES - FU_HEADER_LEN, split) {
+            let start = if rest.len() == whole { FU_START } else { 0 };
+            let (piece, behind) = rest.split_at(len);
+            let end = if behind.is_empty() { FU_END } else { 0 };
+            let indicator = header & nal::IMPORTANCE_MASK | nal::FU_A;
+            let fragment = start | end | header & nal::TYPE_MASK;
+            self.add_packet(Slot::None, &[&[indicator, fragment], piece]);
+            rest = behind;
+        }
+    }
+
+    fn add_packet(&mut self, slot: Slot, parts: &[&[u8]]) {
+        let offset = self.bytes.len() as u32;
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        let len = (self.bytes.len() as u32 - offset) as u16;
+        self.packets.push(Packet { offset, len, slot });
+    }
+}
+
+const SEI_ROOM: usize = nal::AGGREGATE_LEN_BYTES + frame_id::MAX_SEI_LEN;
+
+fn aggregate_len(units: &[&[u8]]) -> usize {
+    units
+        .iter()
+        .map(|unit| nal::AGGREGATE_LEN_BYTES + unit.len())
+        .sum()
+}
+
+/// Cut `len` bytes into pieces of at most `room`.
+fn pieces(len: usize, room: usize, split: Split) -> impl Iterator<Item = usize> {
+    let count = len.div_ceil(room);
+    let (short, longer) = (len / count, len % count);
+    (0..count).map(move |nth| match split {
+        // The shorter ones first, as libwebrtc cuts.
+        Split::Even => short + usize::from(nth >= count - longer),
+        Split::Full => room.min(len - nth * room),
+    })
+}
+
+/// Cut `len` bytes so that the frame id fits whole behind the last piece, which is never empty.
+fn pieces_with_trailer(len: usize, room: usize, split: Split) -> Vec<usize> {
+    let mut pieces: Vec<usize> = pieces(len + frame_id::LEN, room, split).collect();
+    if let [.., before, last] = &mut pieces[..] {
+        let lacks = (frame_id::LEN + 1).saturating_sub(*last);
+        *before -= lacks;
+        *last += lacks;
+    }
+    if let Some(last) = pieces.last_mut() {
+        *last -= frame_id::LEN;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_even_split_differs_by_one_byte_and_a_full_one_has_a_rest() {
+        let cut = |len, split| pieces(len, 1_000, split).collect::<Vec<_>>();
+        assert_eq!(cut(2_999, Split::Even), [999, 1_000, 1_000]);
+        assert_eq!(cut(2_998, Split::Even), [999, 999, 1_000]);
+        assert_eq!(cut(2_500, Split::Full), [1_000, 1_000, 500]);
+        assert_eq!(cut(1_000, Split::Even), [1_000]);
+    }
+
+    #[test]
+    fn the_frame_id_is_never_cut() {
+        for split in [Split::Even, Split::Full] {
+            for len in 1..3_000 {
+                let pieces = pieces_with_trailer(len, 1_000, split);
+                assert_eq!(pieces.iter().sum::<usize>(), len);
+                assert!(pieces.iter().all(|piece| (1..=1_000).contains(piece)));
+                assert!(
+                    pieces
+                        .last()
+                        .is_some_and(|last| last + frame_id::LEN <= 1_000)
+                );
+            }
+        }
+    }
+}

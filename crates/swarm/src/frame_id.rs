@@ -1,0 +1,162 @@
+//! The in-band name of a frame, which leaves the decoded picture as it is.
+//!
+//! 16 bytes, big-endian: `sfuK`, source, encoding index (3 bits) and frame number (29 bits), capture
+//! tick. VP8 carries them behind the last partition, where the decoder does not look; H.264 in an
+//! SEI message of type user_data_unregistered before the first slice. Whoever receives the frame
+//! knows from it when it was captured, whatever the SFU did to RTP numbers in between.
+
+use crate::nal;
+use std::time::Duration;
+use wire::time::Time;
+
+/// Bytes of a frame id.
+pub const LEN: usize = 16;
+/// The longest SEI NAL unit that carries one: every second byte may need an escape.
+pub const MAX_SEI_LEN: usize = 3 + (SEI_UUID.len() + LEN) * 3 / 2 + 1;
+
+const MAGIC: [u8; 4] = *b"sfuK";
+/// Tells our SEI messages from those of encoders (H.264 D.1.7).
+const SEI_UUID: [u8; 16] = *b"sfukit:frame-id\x01";
+const SEI_HEADER: [u8; 3] = [nal::SEI, SEI_USER_DATA, (SEI_UUID.len() + LEN) as u8];
+const SEI_USER_DATA: u8 = 5;
+const SEI_STOP: u8 = 0x80;
+
+const FRAME_BITS: u32 = 29;
+const TICK: Duration = Duration::from_micros(100);
+
+/// Name a frame and say when it was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameId {
+    /// The publisher's stream.
+    pub source: u32,
+    /// Which of its encodings, 0 to 7.
+    pub encoding: u8,
+    /// Counts the frames of that encoding; 29 bits.
+    pub frame: u32,
+    /// Scheduled capture in units of 100 us since the swarm started; wraps after 119 hours.
+    pub tick: u32,
+}
+
+impl FrameId {
+    /// Convert a scheduled capture time into the unit of `tick`.
+    #[must_use]
+    pub fn tick_of(capture: Time) -> u32 {
+        (u128::from(capture.as_nanos()) / TICK.as_nanos()) as u32
+    }
+
+    /// Return when the frame was captured, given any time at most 59 hours from it.
+    #[must_use]
+    pub fn captured(&self, now: Time) -> Time {
+        let age = Self::tick_of(now).wrapping_sub(self.tick) as i32;
+        let now_ticks = now.as_nanos() / TICK.as_nanos() as u64;
+        let ticks = now_ticks.saturating_add_signed(-i64::from(age));
+        Time::from_nanos(ticks * TICK.as_nanos() as u64)
+    }
+
+    /// Write the bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; LEN] {
+        let numbered = u32::from(self.encoding) << FRAME_BITS | self.frame & MAX_FRAME;
+        let mut bytes = [0; LEN];
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[4..8].copy_from_slice(&self.source.to_be_bytes());
+        bytes[8..12].copy_from_slice(&numbered.to_be_bytes());
+        bytes[12..].copy_from_slice(&self.tick.to_be_bytes());
+        bytes
+    }
+
+    /// Read the bytes, none where they are no frame id.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (magic, rest) = bytes.split_first_chunk::<4>()?;
+        let (source, rest) = rest.split_first_chunk::<4>()?;
+        let (numbered, rest) = rest.split_first_chunk::<4>()?;
+        let tick = rest.first_chunk::<4>()?;
+        let numbered = u32::from_be_bytes(*numbered);
+        (*magic == MAGIC).then(|| Self {
+            source: u32::from_be_bytes(*source),
+            encoding: (numbered >> FRAME_BITS) as u8,
+            frame: numbered & MAX_FRAME,
+            tick: u32::from_be_bytes(*tick),
+        })
+    }
+
+    /// Read the id behind the last partition of a VP8 frame, given the payload of its last packet.
+    #[must_use]
+    pub fn from_vp8(last_payload: &[u8]) -> Option<Self> {
+        Self::from_bytes(last_payload.get(last_payload.len().checked_sub(LEN)?..)?)
+    }
+
+    /// Read the id from an H.264 payload that carries the SEI message, alone or aggregated.
+    #[must_use]
+    pub fn from_h264(payload: &[u8]) -> Option<Self> {
+        nal::units(payload).find_map(Self::from_sei)
+    }
+
+    /// Write the SEI NAL unit and return its length.
+    pub fn write_sei(&self, out: &mut [u8; MAX_SEI_LEN]) -> usize {
+        let mut body = [0; SEI_UUID.len() + LEN];
+        body[..SEI_UUID.len()].copy_from_slice(&SEI_UUID);
+        body[SEI_UUID.len()..].copy_from_slice(&self.to_bytes());
+        out[..SEI_HEADER.len()].copy_from_slice(&SEI_HEADER);
+        let end = SEI_HEADER.len() + nal::escape(&body, &mut out[SEI_HEADER.len()..]);
+        out[end] = SEI_STOP;
+        end + 1
+    }
+
+    fn from_sei(unit: &[u8]) -> Option<Self> {
+        let (header, escaped) = unit.split_first_chunk::<3>()?;
+        // The importance bits of the header are free; the rest is ours.
+        if header[0] & nal::TYPE_MASK != nal::SEI || header[1..] != SEI_HEADER[1..] {
+            return None;
+        }
+        let mut body = [0; SEI_UUID.len() + LEN];
+        let len = nal::unescape(escaped, &mut body);
+        let (uuid, id) = body[..len].split_first_chunk::<16>()?;
+        (*uuid == SEI_UUID).then(|| Self::from_bytes(id))?
+    }
+}
+
+const MAX_FRAME: u32 = (1 << FRAME_BITS) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_capture_time_survives_the_wrap_of_the_tick() {
+        let day = Duration::from_secs(86_400);
+        let captured = Time::from_millis(10) + day * 12;
+        let id = FrameId {
+            source: 1,
+            encoding: 0,
+            frame: 0,
+            tick: FrameId::tick_of(captured),
+        };
+        assert_eq!(id.captured(captured + Duration::from_millis(40)), captured);
+        // A clock that runs a little behind sees a frame of the future.
+        assert_eq!(id.captured(captured - Duration::from_millis(1)), captured);
+    }
+
+    proptest! {
+        #[test]
+        fn any_id_survives_its_carriers(source: u32, encoding in 0u8..8, frame in 0..=MAX_FRAME, tick: u32) {
+            let id = FrameId { source, encoding, frame, tick };
+            prop_assert_eq!(FrameId::from_bytes(&id.to_bytes()), Some(id));
+            let mut sei = [0; MAX_SEI_LEN];
+            let len = id.write_sei(&mut sei);
+            prop_assert_eq!(FrameId::from_h264(&sei[..len]), Some(id));
+            let starts_code = |window: &[u8]| window[0] == 0 && window[1] == 0 && window[2] <= 3;
+            // 00 00 03 is the escape itself.
+            let codes = sei[..len].windows(3).filter(|window| starts_code(window) && window[2] != 3);
+            prop_assert_eq!(codes.count(), 0);
+        }
+
+        #[test]
+        fn bytes_of_strangers_name_nothing_and_break_nothing(bytes: Vec<u8>) {
+            let _ = FrameId::from_vp8(&bytes);
+            let _ = FrameId::from_h264(&bytes);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The clips that ship, cut into packets and put together again.
+
+use std::path::Path;
+use swarm::clip::{Clip, ClipError, FrameFacts, MAX_PAYLOAD_BYTES};
+use swarm::frame_id::{self, FrameId};
+use swarm::message::Split;
+use swarm::nal;
+
+const FACTS: FrameFacts = FrameFacts {
+    picture_id: 0x7abc,
+    id: FrameId {
+        source: 9,
+        encoding: 2,
+        frame: 0,
+        tick: 256,
+    },
+};
+
+fn file(name: &str) -> Vec<u8> {
+    let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sfukit/media/clips");
+    std::fs::read(clips.join(name)).unwrap()
+}
+
+fn encoded_frames(file: &[u8]) -> Vec<&[u8]> {
+    let mut rest = &file[32..];
+    let mut frames = Vec::new();
+    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
+        let (frame, behind) = behind[8..].split_at(u32::from_le_bytes(*len) as usize);
+        frames.push(frame);
+        rest = behind;
+    }
+    frames
+}
+
+fn payloads(clip: &Clip, frame: usize) -> Vec<Vec<u8>> {
+    let mut out = [0; MAX_PAYLOAD_BYTES];
+    let packets = clip.frames()[frame].packets.clone();
+    let write = |packet| {
+        let len = clip.write(packet, &FACTS, &mut out);
+        out[..len].to_vec()
+    };
+    packets.map(write).collect()
+}
+
+/// Put H.264 payloads together to NAL units again (RFC 6184).
+fn depacketise_h264(payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut units: Vec<Vec<u8>> = Vec::new();
+    for payload in payloads {
+        match (payload[0] & nal::TYPE_MASK, payload[1]) {
+            (nal::FU_A, fragment) if fragment & 0x80 != 0 => {
+                let header = payload[0] & 0xe0 | fragment & nal::TYPE_MASK;
+                units.push([&[header], &payload[2..]].concat());
+            }
+            (nal::FU_A, _) => units.last_mut().unwrap().extend_from_slice(&payload[2..]),
+            _ => units.extend(nal::units(payload).map(<[u8]>::to_vec)),
+        }
+    }
+    units
+}
+
+#[test]
+fn vp8_payloads_make_the_frame_again_with_the_id_behind_it() {
+    for name in ["vp8-180p15.ivf", "vp8-360p30.ivf", "vp8-720p30.ivf"] {
+        for split in [Split::Even, Split::Full] {
+            let file = file(name);
+            let clip = Clip::parse(&file, split).unwrap();
+            for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
+                let payloads = payloads(&clip, nth);
+                let joined = payloads.iter().flat_map(|payload| &payload[4..]).copied();
+                let (bytes, id): (Vec<u8>, _) = (joined.collect(), FACTS.id.to_bytes());
+                assert_eq!(bytes, [frame, &id].concat());
+                assert!(payloads.iter().all(|payload| payload[2..4] == [0xfa, 0xbc]));
+                assert_eq!(payloads[0][0], 0x90);
+                assert!(payloads[1..].iter().all(|payload| payload[0] == 0x80));
+                assert_eq!(FrameId::from_vp8(payloads.last().unwrap()), Some(FACTS.id));
+            }
+        }
+    }
+}
+
+#[test]
+fn h264_payloads_make_the_access_unit_again_with_the_id_before_its_slices() {
+    for name in ["h264-180p15.ivf", "h264-360p30.ivf", "h264-720p30.ivf"] {
+        let file = file(name);
+        let clip = Clip::parse(&file, Split::Even).unwrap();
+        for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
+            let payloads = payloads(&clip, nth);
+            let kind = |unit: &[u8]| unit[0] & nal::TYPE_MASK;
+            let (ids, units): (Vec<_>, Vec<_>) = depacketise_h264(&payloads)
+                .into_iter()
+                .partition(|unit| kind(unit) == nal::SEI);
+            let wanted = nal::split_annex_b(frame)
+                .filter(|unit| !matches!(kind(unit), nal::SEI | nal::DELIMITER));
+            assert!(
+                units.iter().map(Vec::as_slice).eq(wanted),
+                "{name} frame {nth}"
+            );
+            assert_eq!(ids.len(), 1);
+            assert_eq!(
+                payloads.iter().find_map(|p| FrameId::from_h264(p)),
+                Some(FACTS.id)
+            );
+            let starts_with_sets = kind(&units[0]) == nal::SPS;
+            assert_eq!(clip.frames()[nth].keyframe, starts_with_sets);
+        }
+    }
+}
+
+#[test]
+fn no_payload_is_longer_than_a_datagram_takes_and_the_even_split_is_even() {
+    for name in ["vp8-720p30.ivf", "h264-720p30.ivf", "opus.ivf"] {
+        let clip = Clip::parse(&file(name), Split::Even).unwrap();
+        for nth in 0..clip.frames().len() {
+            let lens: Vec<usize> = payloads(&clip, nth).iter().map(Vec::len).collect();
+            assert!(lens.iter().all(|len| (1..=MAX_PAYLOAD_BYTES).contains(len)));
+            if name.starts_with("vp8") {
+                assert!(lens.iter().max().unwrap() - lens.iter().min().unwrap() <= 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_frame_is_never_far_and_the_loop_is_as_long_as_the_file() {
+    let clip = Clip::parse(&file("vp8-720p30.ivf"), Split::Even).unwrap();
+    assert_eq!(clip.loop_ticks(), 4 * 90_000);
+    assert_eq!(
+        (
+            clip.next_keyframe(0),
+            clip.next_keyframe(1),
+            clip.next_keyframe(91)
+        ),
+        (0, 30, 0)
+    );
+    let bitrate = clip.bitrate_bps();
+    assert!((1_500_000..1_800_000).contains(&bitrate), "{bitrate}");
+}
+
+#[test]
+fn silence_in_an_opus_clip_stays_a_gap() {
+    let clip = Clip::parse(&file("opus.ivf"), Split::Even).unwrap();
+    let gaps = clip
+        .frames()
+        .windows(2)
+        .map(|pair| pair[1].at_ticks - pair[0].at_ticks);
+    let (shortest, longest) = (gaps.clone().min(), gaps.max());
+    assert_eq!(shortest, Some(960));
+    assert!(longest > Some(960));
+}
+
+#[test]
+fn what_is_no_clip_is_refused() {
+    let good = file("opus.ivf");
+    let refused = |bytes: &[u8]| Clip::parse(bytes, Split::Even).unwrap_err();
+    assert_eq!(refused(b"RIFF"), ClipError::NotIvf);
+    assert_eq!(refused(&good[..good.len() - 1]), ClipError::Malformed);
+    assert_eq!(refused(&good[..32]), ClipError::NoStart);
+    let mut unknown = good.clone();
+    unknown[8..12].copy_from_slice(b"VP90");
+    assert_eq!(refused(&unknown), ClipError::UnknownCodec);
+    let begins_late = [
+        &file("vp8-180p15.ivf")[..32],
+        &file("vp8-180p15.ivf")[32 + 12 + 5_008..],
+    ];
+    assert_eq!(refused(&begins_late.concat()), ClipError::NoStart);
+    for cut in 0..200 {
+        let _ = Clip::parse(&good[..cut], Split::Even);
+    }
+    assert_eq!(frame_id::LEN, 16);
+}

@@ -1,0 +1,164 @@
+//! A bot's network: what comes out, when, and that a seed repeats it.
+
+use std::time::Duration;
+use swarm::impair::{GilbertElliott, Link, Network};
+use swarm::random::Random;
+use wire::time::Time;
+
+const PERFECT: Network = Network {
+    rate_bps: None,
+    queue_ms: 300.0,
+    delay_ms: 0.0,
+    jitter_ms: 0.0,
+    loss: 0.0,
+    bursts: None,
+    reorder: 0.0,
+    duplicate: 0.0,
+};
+
+fn link(network: Network) -> Link<u32> {
+    Link::new(network, Random::new(71, &[1]))
+}
+
+/// Send one datagram of `len` bytes every `gap_us` and note what comes out when, in microseconds.
+fn run(network: Network, count: u32, gap_us: u64, len: usize) -> Vec<(u32, u64)> {
+    let mut link = link(network);
+    for nth in 0..count {
+        link.push(Time::from_micros(u64::from(nth) * gap_us), len, nth);
+    }
+    let mut out = Vec::new();
+    while let Some(at) = link.poll_timeout() {
+        while let Some(nth) = link.pop(at) {
+            out.push((nth, at.as_micros()));
+        }
+    }
+    out
+}
+
+#[test]
+fn a_perfect_network_delivers_at_once() {
+    assert_eq!(run(PERFECT, 3, 10, 100), [(0, 0), (1, 10), (2, 20)]);
+}
+
+#[test]
+fn delay_is_added_and_jitter_keeps_the_order() {
+    let network = Network {
+        delay_ms: 50.0,
+        jitter_ms: 30.0,
+        ..PERFECT
+    };
+    let out = run(network, 1_000, 1_000, 100);
+    assert!(out.is_sorted() && out.len() == 1_000);
+    let delays: Vec<u64> = out
+        .iter()
+        .map(|(nth, at)| at - u64::from(*nth) * 1_000)
+        .collect();
+    assert!(delays.iter().all(|delay| (50_000..=80_000).contains(delay)));
+    assert!(delays.iter().any(|delay| *delay > 70_000));
+}
+
+#[test]
+fn the_bottleneck_sets_the_pace_and_its_queue_drops_the_tail() {
+    // 972 + 28 bytes at 1 Mb/s take 8 ms each; at twice that rate the 100 ms queue soon is full.
+    let network = Network {
+        rate_bps: Some(1_000_000),
+        queue_ms: 100.0,
+        ..PERFECT
+    };
+    let out = run(network, 500, 4_000, 972);
+    let gaps = out.windows(2).map(|pair| pair[1].1 - pair[0].1);
+    assert!(gaps.clone().all(|gap| gap == 8_000));
+    let longest = out
+        .iter()
+        .map(|(nth, at)| at - u64::from(*nth) * 4_000)
+        .max();
+    assert!(longest.is_some_and(|longest| (100_000..=108_000).contains(&longest)));
+    assert!((255..270).contains(&out.len()), "{}", out.len());
+}
+
+#[test]
+fn random_loss_has_its_mean() {
+    let out = run(
+        Network {
+            loss: 0.02,
+            ..PERFECT
+        },
+        50_000,
+        10,
+        100,
+    );
+    assert!((48_800..49_200).contains(&out.len()), "{}", out.len());
+}
+
+#[test]
+fn bursts_have_the_mean_and_the_length_of_the_model() {
+    let model = GilbertElliott {
+        p: 0.01,
+        r: 0.25,
+        h: 0.0,
+        k: 1.0,
+    };
+    let out = run(
+        Network {
+            bursts: Some(model),
+            ..PERFECT
+        },
+        200_000,
+        10,
+        100,
+    );
+    let mean = 1.0 - out.len() as f64 / 200_000.0;
+    assert!((mean - 0.01 / 0.26).abs() < 0.003, "{mean}");
+    let bursts = out
+        .windows(2)
+        .map(|pair| pair[1].0 - pair[0].0 - 1)
+        .filter(|lost| *lost > 0);
+    let (count, lost) = bursts.fold((0, 0), |(count, sum), lost| (count + 1, sum + lost));
+    let length = f64::from(lost) / f64::from(count);
+    assert!((length - 4.0).abs() < 0.3, "{length}");
+}
+
+#[test]
+fn some_arrive_twice_and_some_are_overtaken() {
+    let out = run(
+        Network {
+            duplicate: 0.1,
+            reorder: 0.1,
+            ..PERFECT
+        },
+        10_000,
+        1_000,
+        100,
+    );
+    assert!((10_900..11_100).contains(&out.len()), "{}", out.len());
+    let overtaken = out.windows(2).filter(|pair| pair[1].0 < pair[0].0).count();
+    assert!((700..1_300).contains(&overtaken), "{overtaken}");
+}
+
+#[test]
+fn a_seed_repeats_the_network() {
+    let network = Network {
+        loss: 0.1,
+        jitter_ms: 5.0,
+        reorder: 0.01,
+        ..PERFECT
+    };
+    assert_eq!(run(network, 1_000, 100, 100), run(network, 1_000, 100, 100));
+}
+
+#[test]
+fn a_changed_network_acts_from_then_on() {
+    let mut link = link(PERFECT);
+    link.push(Time::ZERO, 100, 1);
+    link.set_network(Network {
+        delay_ms: 20.0,
+        ..PERFECT
+    });
+    link.push(Time::ZERO, 100, 2);
+    assert_eq!(link.pop(Time::ZERO), Some(1));
+    assert_eq!(link.pop(Time::ZERO), None);
+    assert_eq!(
+        link.poll_timeout(),
+        Some(Time::ZERO + Duration::from_millis(20))
+    );
+}
