@@ -1,3 +1,17 @@
 //! The Python extension module `sfukit._native`: a list of what it offers.
 
+pub mod bridge;
+pub mod clock;
+pub mod cpu;
+mod error;
+mod server;
 pub mod udp;
+mod worker;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("NativeError", module.py().get_type::<error::NativeError>())?;
+    module.add_class::<server::Server>()
+}

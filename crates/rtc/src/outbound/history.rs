@@ -1,1 +1,362 @@
-//! (see the contract)
+//! The packets of one encoding as they arrived: what subscriptions read from and what
+//! retransmissions are made of.
+//!
+//! A payload is copied here once when it arrives. Every subscription keeps a position in this log
+//! and copies from it when it sends, so nothing stands in a queue per subscriber. Payloads live in
+//! fixed chunks that return to a pool shared by all encodings of a worker: after warm-up no packet
+//! allocates.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wire::time::Time;
+
+use crate::codec::Described;
+
+/// Bytes of one chunk; above every packet that Ethernet carries.
+pub const CHUNK_LEN: usize = 8 * 1024;
+/// Chunks that stay in the pool for reuse; more are given back to the allocator.
+const POOLED_CHUNKS: usize = 4096;
+const INDEX_TABLE_START: usize = 64;
+
+/// Header facts of an incoming packet that outgoing headers repeat.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carried {
+    /// RFC 6464 audio level octet as received.
+    pub audio_level: Option<u8>,
+    /// Video orientation octet as received (3GPP TS 26.114).
+    pub orientation: Option<u8>,
+    /// Absolute capture time as received, in NTP 32.32.
+    pub capture_ntp: Option<u64>,
+}
+
+/// One packet of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// Extended incoming sequence number.
+    pub index: u64,
+    /// When it arrived.
+    pub arrival: Time,
+    /// Incoming RTP timestamp.
+    pub timestamp: u32,
+    /// What the payload is.
+    pub described: Described,
+    /// What its header extensions said.
+    pub carried: Carried,
+    /// RTP marker bit.
+    pub marker: bool,
+    /// It carried no media, only padding: nothing to forward, its number is closed.
+    pub empty: bool,
+    chunk: u32,
+    offset: u16,
+    len: u16,
+}
+
+impl Slot {
+    /// Count the payload bytes.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        usize::from(self.len)
+    }
+}
+
+/// A packet about to enter the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// Extended incoming sequence number.
+    pub index: u64,
+    /// Incoming RTP timestamp.
+    pub timestamp: u32,
+    /// RTP marker bit.
+    pub marker: bool,
+    /// What the payload is.
+    pub described: Described,
+    /// What its header extensions said.
+    pub carried: Carried,
+    /// The payload without padding; empty for a padding-only packet.
+    pub payload: &'a [u8],
+}
+
+/// Chunks that no log uses now.
+#[derive(Debug, Default)]
+pub struct ChunkPool {
+    free: Vec<Box<[u8]>>,
+}
+
+impl ChunkPool {
+    fn take(&mut self) -> Box<[u8]> {
+        self.free
+            .pop()
+            .unwrap_or_else(|| vec![0; CHUNK_LEN].into_boxed_slice())
+    }
+
+    fn give(&mut self, chunk: Box<[u8]>) {
+        if self.free.len() < POOLED_CHUNKS {
+            self.free.push(chunk);
+        }
+    }
+}
+
+/// The log of one encoding.
+#[derive(Debug)]
+pub struct History {
+    slots: VecDeque<Slot>,
+    /// Position of the first slot; positions count arrivals and never repeat.
+    start: u64,
+    chunks: VecDeque<Box<[u8]>>,
+    first_chunk: u32,
+    /// Bytes used in the last chunk.
+    filled: usize,
+    /// Position by incoming index modulo its length; an entry is a hint to verify.
+    by_index: Vec<u64>,
+    max_bytes: usize,
+}
+
+impl History {
+    /// Make an empty log that keeps at most `max_bytes` of payload, in whole chunks.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            slots: VecDeque::new(),
+            start: 0,
+            chunks: VecDeque::new(),
+            first_chunk: 0,
+            filled: CHUNK_LEN,
+            by_index: vec![0; INDEX_TABLE_START],
+            max_bytes: max_bytes.max(2 * CHUNK_LEN),
+        }
+    }
+
+    /// Append a packet and return its position.
+    ///
+    /// A payload above [`CHUNK_LEN`] cannot come from a datagram that the engine accepts; it is
+    /// kept as an empty packet.
+    pub fn push(&mut self, now: Time, arrived: &Arrived<'_>, pool: &mut ChunkPool) -> u64 {
+        let payload = match arrived.payload.len() {
+            len if len <= CHUNK_LEN => arrived.payload,
+            _ => &[],
+        };
+        if self.filled + payload.len() > CHUNK_LEN {
+            self.open_chunk(pool);
+        }
+        let position = self.end();
+        let offset = self.filled;
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk[offset..offset + payload.len()].copy_from_slice(payload);
+        }
+        self.filled += payload.len();
+        self.slots.push_back(Slot {
+            index: arrived.index,
+            arrival: now,
+            timestamp: arrived.timestamp,
+            described: arrived.described,
+            carried: arrived.carried,
+            marker: arrived.marker,
+            empty: payload.is_empty(),
+            chunk: self.last_chunk(),
+            offset: offset as u16,
+            len: payload.len() as u16,
+        });
+        self.remember(arrived.index, position);
+        position
+    }
+
+    /// Drop what is older than `keep`, chunk by chunk.
+    pub fn expire(&mut self, now: Time, keep: Duration, pool: &mut ChunkPool) {
+        while let Some(slot) = self.slots.front() {
+            if now.since(slot.arrival) <= keep {
+                return;
+            }
+            self.drop_first_slot(pool);
+        }
+        self.release_chunks(pool);
+    }
+
+    /// Drop everything, as when the last subscription leaves.
+    pub fn clear(&mut self, pool: &mut ChunkPool) {
+        while !self.slots.is_empty() {
+            self.drop_first_slot(pool);
+        }
+        self.release_chunks(pool);
+    }
+
+    /// Position of the oldest packet that is still kept.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Position that the next packet will take.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start + self.slots.len() as u64
+    }
+
+    /// Look a packet up by position.
+    #[must_use]
+    pub fn slot(&self, position: u64) -> Option<&Slot> {
+        let nth = usize::try_from(position.checked_sub(self.start)?).ok()?;
+        self.slots.get(nth)
+    }
+
+    /// Show the payload of a packet of this log.
+    #[must_use]
+    pub fn payload(&self, slot: &Slot) -> &[u8] {
+        let nth = slot.chunk.wrapping_sub(self.first_chunk) as usize;
+        let offset = usize::from(slot.offset);
+        match self.chunks.get(nth) {
+            Some(chunk) => &chunk[offset..offset + usize::from(slot.len)],
+            None => &[],
+        }
+    }
+
+    /// Find the position of the packet with this incoming index.
+    #[must_use]
+    pub fn find(&self, index: u64) -> Option<u64> {
+        let hint = self.by_index[index as usize & (self.by_index.len() - 1)];
+        self.slot(hint)
+            .is_some_and(|slot| slot.index == index)
+            .then_some(hint)
+    }
+
+    /// Count the bytes of all chunks held.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.chunks.len() * CHUNK_LEN
+    }
+
+    fn open_chunk(&mut self, pool: &mut ChunkPool) {
+        if self.memory_bytes() + CHUNK_LEN > self.max_bytes {
+            self.drop_first_chunk(pool);
+        }
+        self.chunks.push_back(pool.take());
+        self.filled = 0;
+    }
+
+    fn drop_first_chunk(&mut self, pool: &mut ChunkPool) {
+        let first = self.first_chunk;
+        while self.slots.front().is_some_and(|slot| slot.chunk == first) {
+            self.slots.pop_front();
+            self.start += 1;
+        }
+        self.release_chunks(pool);
+    }
+
+    fn drop_first_slot(&mut self, pool: &mut ChunkPool) {
+        if self.slots.pop_front().is_none() {
+            return;
+        }
+        self.start += 1;
+        if self
+            .slots
+            .front()
+            .is_some_and(|slot| slot.chunk != self.first_chunk)
+        {
+            self.release_chunks(pool);
+        }
+    }
+
+    /// Give back the chunks in front that no slot refers to.
+    fn release_chunks(&mut self, pool: &mut ChunkPool) {
+        let needed = self.slots.front().map(|slot| slot.chunk);
+        while !self.chunks.is_empty() && needed != Some(self.first_chunk) {
+            if let Some(chunk) = self.chunks.pop_front() {
+                pool.give(chunk);
+            }
+            self.first_chunk = self.first_chunk.wrapping_add(1);
+        }
+        if self.chunks.is_empty() {
+            self.filled = CHUNK_LEN;
+        }
+    }
+
+    fn last_chunk(&self) -> u32 {
+        self.first_chunk
+            .wrapping_add(self.chunks.len() as u32)
+            .wrapping_sub(1)
+    }
+
+    fn remember(&mut self, index: u64, position: u64) {
+        if self.slots.len() * 2 > self.by_index.len() {
+            self.grow_table();
+        }
+        let mask = self.by_index.len() - 1;
+        self.by_index[index as usize & mask] = position;
+    }
+
+    fn grow_table(&mut self) {
+        let len = self.by_index.len() * 2;
+        self.by_index = vec![0; len];
+        for (nth, slot) in self.slots.iter().enumerate() {
+            self.by_index[slot.index as usize & (len - 1)] = self.start + nth as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Codec, describe};
+
+    fn arrived(index: u64, payload: &[u8]) -> Arrived<'_> {
+        Arrived {
+            index,
+            timestamp: 0,
+            marker: false,
+            described: describe(Codec::Opus, payload, false),
+            carried: Carried::default(),
+            payload,
+        }
+    }
+
+    #[test]
+    fn keeps_payloads_across_chunks_and_finds_them_by_index() {
+        let (mut history, mut pool) = (History::new(512 * 1024), ChunkPool::default());
+        for index in 0..100u64 {
+            let payload = vec![index as u8; 1000];
+            history.push(
+                Time::from_millis(index),
+                &arrived(500 + index, &payload),
+                &mut pool,
+            );
+        }
+        for index in 0..100u64 {
+            let position = history.find(500 + index).expect("kept");
+            let slot = history.slot(position).expect("slot");
+            assert_eq!(history.payload(slot), vec![index as u8; 1000]);
+        }
+        assert_eq!(history.find(600), None);
+    }
+
+    #[test]
+    fn stays_within_its_byte_cap() {
+        let (mut history, mut pool) = (History::new(64 * 1024), ChunkPool::default());
+        for index in 0..10_000u64 {
+            history.push(Time::default(), &arrived(index, &[7; 1100]), &mut pool);
+            assert!(history.memory_bytes() <= 64 * 1024);
+        }
+        assert_eq!(history.end(), 10_000);
+        assert!(history.find(9_999).is_some() && history.find(0).is_none());
+    }
+
+    #[test]
+    fn expires_by_age_and_recycles_chunks() {
+        let (mut history, mut pool) = (History::new(512 * 1024), ChunkPool::default());
+        for index in 0..200u64 {
+            let now = Time::from_millis(index * 10);
+            history.push(now, &arrived(index, &[1; 1200]), &mut pool);
+            history.expire(now, Duration::from_millis(300), &mut pool);
+        }
+        assert!(
+            history.memory_bytes() <= 7 * CHUNK_LEN,
+            "{}",
+            history.memory_bytes()
+        );
+        assert!(pool.free.len() <= 2);
+        history.clear(&mut pool);
+        assert_eq!(
+            (history.memory_bytes(), history.start()),
+            (0, history.end())
+        );
+    }
+}

@@ -1,0 +1,331 @@
+//! One worker thread: sockets in, engine, sockets out. It never takes the GIL.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rtc::outbox::Outbox;
+use rtc::path::{PathId, Protocol};
+use sfu::counters::Counters;
+use sfu::engine::Engine;
+use sfu::message::{Command, Event};
+use wire::time::Time;
+
+use crate::bridge::{Mailbox, Outlet, lock};
+use crate::clock::Clock;
+use crate::cpu;
+use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
+
+const WAKER_TOKEN: u64 = u64::MAX;
+const RECV_SLOTS: usize = 32;
+/// Sending longer than this would overflow the receive buffer meanwhile.
+const LONGEST_SEND: Duration = Duration::from_millis(1);
+const COUNTERS_EVERY: Duration = Duration::from_millis(50);
+const COMMANDS_PER_ROUND: usize = 64;
+/// Layer switches and the like are dropped where nobody has taken this many events.
+const MOST_STATE_EVENTS: usize = 16 * 1024;
+
+/// What a worker thread and the control plane share.
+pub struct Shared {
+    /// Commands in.
+    pub commands: Mailbox<Command>,
+    /// Events out.
+    pub events: Arc<Outlet<Event>>,
+    /// Last snapshot.
+    pub snapshot: Mutex<Snapshot>,
+    /// The thread should end.
+    pub stop: AtomicBool,
+}
+
+/// What a worker says of itself every now and then.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Snapshot {
+    /// The engine's counters.
+    #[serde(flatten)]
+    pub engine: Counters,
+    /// CPU time of the thread, nanoseconds.
+    pub worker_cpu_ns: u64,
+    /// Datagrams that the kernel dropped since the receive buffer was full.
+    pub socket_drops: u64,
+    /// Send calls.
+    pub send_calls: u64,
+    /// Datagrams handed to the kernel.
+    pub datagrams_sent: u64,
+    /// Times the send buffer was full.
+    pub send_blocked: u64,
+    /// Datagrams that could not be sent.
+    pub send_failed: u64,
+}
+
+impl Snapshot {
+    /// Add what another worker says.
+    pub fn add(&mut self, other: &Self) {
+        self.engine.add(&other.engine);
+        self.worker_cpu_ns += other.worker_cpu_ns;
+        self.socket_drops += other.socket_drops;
+        self.send_calls += other.send_calls;
+        self.datagrams_sent += other.datagrams_sent;
+        self.send_blocked += other.send_blocked;
+        self.send_failed += other.send_failed;
+    }
+}
+
+/// One worker, to be run on its own thread.
+pub struct Worker {
+    clock: Clock,
+    shared: Arc<Shared>,
+    poller: Poller,
+    sockets: Vec<UdpSocket>,
+    arena: RecvArena,
+    engine: Engine,
+    /// What is being sent now; the engine fills its own meanwhile.
+    sending: Outbox,
+    positions: Vec<SendPosition>,
+    blocked: bool,
+    published: Time,
+}
+
+impl Worker {
+    /// Prepare a worker for bound sockets.
+    ///
+    /// # Errors
+    /// Where the kernel gives no poller.
+    pub fn new(
+        clock: Clock,
+        shared: Arc<Shared>,
+        sockets: Vec<UdpSocket>,
+        engine: Engine,
+    ) -> io::Result<Self> {
+        let poller = Poller::new(sockets.len() + 1)?;
+        poller.add(
+            shared.commands.waker().as_fd(),
+            WAKER_TOKEN,
+            Interest::Readable,
+        )?;
+        for (token, socket) in sockets.iter().enumerate() {
+            poller.add(socket.as_fd(), token as u64, Interest::Readable)?;
+        }
+        let gro = sockets.iter().any(UdpSocket::gro);
+        Ok(Self {
+            arena: RecvArena::new(RECV_SLOTS, gro),
+            positions: vec![SendPosition::default(); sockets.len()],
+            clock,
+            shared,
+            poller,
+            sockets,
+            engine,
+            sending: Outbox::new(),
+            blocked: false,
+            published: Time::ZERO,
+        })
+    }
+
+    /// Run until told to stop.
+    ///
+    /// # Errors
+    /// Where the poller breaks, which no peer can cause.
+    pub fn run(mut self) -> io::Result<()> {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            self.wait()?;
+            let mut more = true;
+            while more {
+                self.take_commands();
+                more = self.receive()?;
+                self.engine.handle_timeout(self.clock.now());
+                more |= self.send()?;
+            }
+            self.put_events();
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
+        let next = self
+            .engine
+            .next_timeout()
+            .unwrap_or(now + sfu::wheel::LONGEST_SLEEP);
+        let wake_at = next.min(self.published + COUNTERS_EVERY);
+        let mut commanded = false;
+        for ready in self.poller.wait(Some(wake_at.since(now)))? {
+            commanded |= ready.token == WAKER_TOKEN;
+        }
+        if commanded {
+            self.shared.commands.waker().drain();
+        }
+        Ok(())
+    }
+
+    fn take_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_ROUND {
+            let Some(command) = self.shared.commands.take() else {
+                return;
+            };
+            self.engine.command(self.clock.now(), command);
+        }
+        self.shared.commands.wake();
+    }
+
+    /// Read every socket once; say whether one of them may hold more.
+    fn receive(&mut self) -> io::Result<bool> {
+        let mut more = false;
+        for (index, socket) in self.sockets.iter_mut().enumerate() {
+            let count = match socket.recv_batch(&mut self.arena) {
+                Ok(count) => count,
+                // A socket reports the ICMP errors of others' datagrams: none is fatal.
+                Err(_) => continue,
+            };
+            if count == 0 {
+                continue;
+            }
+            more |= count == self.arena.slots();
+            let now = self.clock.now();
+            for datagram in self.arena.datagrams() {
+                let path = PathId {
+                    socket: index as u8,
+                    protocol: Protocol::Udp,
+                    local: datagram.local,
+                    remote: datagram.remote,
+                };
+                self.engine.receive(now, path, datagram.bytes);
+            }
+        }
+        Ok(more)
+    }
+
+    /// Send for up to a millisecond; say whether something is left that could go now.
+    fn send(&mut self) -> io::Result<bool> {
+        let started = self.clock.now();
+        loop {
+            if self.sending.is_empty() && !self.refill(started) {
+                return Ok(false);
+            }
+            if !self.push_out(started)? {
+                return Ok(false);
+            }
+            if self.clock.now().since(started) > LONGEST_SEND {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Let the engine fill an outbox and take it over; say whether there is anything in it.
+    fn refill(&mut self, now: Time) -> bool {
+        self.engine.flush(now);
+        std::mem::swap(&mut self.sending, self.engine.outbox());
+        self.positions.fill(SendPosition::default());
+        !self.sending.is_empty()
+    }
+
+    /// Hand the outbox to the sockets; `false` where one of them has no room now.
+    fn push_out(&mut self, now: Time) -> io::Result<bool> {
+        let mut blocked = false;
+        for (index, socket) in self.sockets.iter_mut().enumerate() {
+            loop {
+                match socket.send_batch(now, &self.sending, index as u8, &mut self.positions[index])
+                {
+                    Sent::More => {}
+                    Sent::Done => break,
+                    Sent::Blocked => {
+                        blocked = true;
+                        break;
+                    }
+                }
+            }
+        }
+        self.watch_writability(blocked)?;
+        if !blocked {
+            self.sending.clear();
+        }
+        Ok(!blocked)
+    }
+
+    fn watch_writability(&mut self, blocked: bool) -> io::Result<()> {
+        if blocked == self.blocked {
+            return Ok(());
+        }
+        self.blocked = blocked;
+        let interest = match blocked {
+            true => Interest::ReadableOrWritable,
+            false => Interest::Readable,
+        };
+        for (token, socket) in self.sockets.iter().enumerate() {
+            self.poller.modify(socket.as_fd(), token as u64, interest)?;
+        }
+        Ok(())
+    }
+
+    fn put_events(&mut self) {
+        let crowded = self.shared.events.len() > MOST_STATE_EVENTS;
+        let events = self.engine.take_events(crowded);
+        if !events.is_empty() {
+            self.shared.events.put(events.into_iter());
+        }
+    }
+
+    fn publish(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.published) < COUNTERS_EVERY {
+            return;
+        }
+        self.published = now;
+        let snapshot = self.snapshot();
+        *lock(&self.shared.snapshot) = snapshot;
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            engine: self.engine.counters(),
+            worker_cpu_ns: cpu::thread_nanos(),
+            ..Snapshot::default()
+        };
+        for socket in &mut self.sockets {
+            snapshot.socket_drops += u64::from(socket.dropped().unwrap_or(0));
+            let sent = socket.send_counters();
+            snapshot.send_calls += sent.calls;
+            snapshot.datagrams_sent += sent.datagrams;
+            snapshot.send_blocked += sent.blocked;
+            snapshot.send_failed += sent.unreachable + sent.forbidden + sent.too_long + sent.failed;
+        }
+        snapshot
+    }
+}
+
+/// Bind the sockets of one worker: all addresses on one port, 0 for any free one.
+///
+/// # Errors
+/// The address and what the kernel said of it.
+pub fn bind(
+    addresses: &[IpAddr],
+    port: u16,
+    options: &SocketOptions,
+) -> Result<Vec<UdpSocket>, String> {
+    let mut sockets: Vec<UdpSocket> = Vec::new();
+    for address in addresses {
+        let port = sockets
+            .first()
+            .map_or(port, |first| first.local_addr().port());
+        let wanted = SocketAddr::new(*address, port);
+        match UdpSocket::bind(wanted, options) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if is_family_absent(&error) && addresses.len() > 1 => {}
+            Err(error) => return Err(format!("cannot bind UDP {wanted}: {error}")),
+        }
+    }
+    match sockets.is_empty() {
+        true => Err("no address to bind UDP to".into()),
+        false => Ok(sockets),
+    }
+}
+
+/// Hosts without IPv6 refuse its sockets or its addresses; one family is enough.
+fn is_family_absent(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+    )
+}

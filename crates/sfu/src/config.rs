@@ -1,0 +1,73 @@
+//! What an engine is told once, at its start.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::message::SrtpChoice;
+
+/// How subscribers' bandwidth is estimated.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bwe {
+    /// Not at all: requests alone decide.
+    #[default]
+    None,
+    /// From loss and round-trip time in receiver reports.
+    LossRtt,
+}
+
+/// Settings of one engine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Longest time that a subscriber's audio waits for more of it, ms; 0 sends at once.
+    pub coalesce_ms: u64,
+    /// Lengthen packets by RTP padding where that joins them into one run.
+    pub pad: bool,
+    /// How long packets stay for retransmission, ms; absent: max(1 s, 4 x RTT).
+    pub nack_ttl_ms: Option<u64>,
+    /// Most payload bytes kept for each encoding.
+    pub history_bytes: usize,
+    /// How subscribers' bandwidth is estimated.
+    pub bwe: Bwe,
+    /// Where an estimate starts and ends, bit/s; absent: what the subscriptions could use.
+    pub max_subscription_bitrate_bps: Option<u64>,
+    /// Told to publishers that understand REMB alone, bit/s.
+    pub max_publish_bitrate_bps: Option<u64>,
+    /// Which SRTP profiles may be negotiated.
+    pub srtp: SrtpChoice,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            coalesce_ms: 3,
+            pad: true,
+            nack_ttl_ms: None,
+            history_bytes: 512 * 1024,
+            bwe: Bwe::None,
+            max_subscription_bitrate_bps: None,
+            max_publish_bitrate_bps: None,
+            srtp: SrtpChoice::Auto,
+        }
+    }
+}
+
+impl Config {
+    /// Return how long packets are kept for a subscriber at this round-trip time.
+    #[must_use]
+    pub fn keep(&self, rtt: Duration) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(3);
+        match self.nack_ttl_ms {
+            Some(ms) => Duration::from_millis(ms),
+            None => (rtt * 4).clamp(Duration::from_secs(1), LONGEST),
+        }
+    }
+
+    /// Return the audio coalescing window.
+    #[must_use]
+    pub fn coalesce(&self) -> Duration {
+        Duration::from_millis(self.coalesce_ms)
+    }
+}

@@ -1,0 +1,127 @@
+//! What the engine lends a room while it works.
+
+use std::fmt;
+
+use rtc::dtls;
+use rtc::outbound::history::ChunkPool;
+use rtc::outbox::Outbox;
+use rtc::path::PathId;
+use wire::time::{Time, WallClock};
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::message::{Event, PublicationId, RoomId, SubscriptionId, TransportId};
+
+/// What a timer of a room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// ICE and DTLS of a peer.
+    Transport(usize),
+    /// Transport-wide feedback and NACKs to a publishing peer.
+    Feedback(usize),
+    /// Sender and receiver reports to a peer.
+    Reports(usize),
+    /// The pacer of a peer lets more through.
+    Pace(usize),
+    /// A new budget of a subscribing peer.
+    Budget(usize),
+    /// The quantum of an encoding is over: (publication, encoding).
+    Quantum(usize, usize),
+    /// The coalescing window of the room's audio is over.
+    Audio,
+    /// A look at bitrates and silence of a publication.
+    Survey(usize),
+    /// A keyframe may have to be asked for again: (publication, encoding).
+    Keyframe(usize, usize),
+    /// A switch of encoding should have happened by now.
+    SwitchDeadline(usize),
+}
+
+/// Something that commands refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Named {
+    /// A room.
+    Room(RoomId),
+    /// A transport.
+    Transport(TransportId),
+    /// A publication.
+    Publication(PublicationId),
+    /// A subscription.
+    Subscription(SubscriptionId),
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Room(id) => write!(f, "room {id}"),
+            Self::Transport(id) => write!(f, "transport {id}"),
+            Self::Publication(id) => write!(f, "publication {id}"),
+            Self::Subscription(id) => write!(f, "subscription {id}"),
+        }
+    }
+}
+
+/// A change in how datagrams and commands find their room.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Datagrams from this path belong to this peer.
+    AddPath(PathId, usize),
+    /// They no longer do.
+    RemovePath(PathId, usize),
+    /// Binding requests for this username fragment belong to this peer.
+    AddUfrag(String, usize),
+    /// They no longer do.
+    RemoveUfrag(String),
+    /// Commands that name this belong to this room.
+    AddName(Named),
+    /// They no longer do.
+    RemoveName(Named),
+}
+
+/// What the engine lends a room while it works.
+pub struct Context<'a> {
+    /// The instant.
+    pub now: Time,
+    /// Monotonic to wall time.
+    pub wall: WallClock,
+    /// Settings.
+    pub config: &'a Config,
+    /// Certificate and DTLS settings.
+    pub dtls: &'a dtls::Context,
+    /// Datagrams to send.
+    pub out: &'a mut Outbox,
+    /// What to report.
+    pub events: &'a mut Vec<Event>,
+    /// Memory for histories.
+    pub pool: &'a mut ChunkPool,
+    /// What is counted.
+    pub counters: &'a mut Counters,
+    /// Timers to set.
+    pub timers: &'a mut Vec<(Time, Timer)>,
+    /// Routes to change.
+    pub routes: &'a mut Vec<Route>,
+    /// Numbers nobody can guess, for first sequence numbers and timestamps.
+    pub random: &'a mut Random,
+}
+
+impl Context<'_> {
+    /// Set a timer.
+    pub fn set_timer(&mut self, at: Time, timer: Timer) {
+        self.timers.push((at, timer));
+    }
+}
+
+/// SplitMix64: spreads a seed that the owner of the engine draws; not for secrets.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// Return the next number.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

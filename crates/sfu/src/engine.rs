@@ -1,0 +1,357 @@
+//! All rooms of one worker: finds the room of a datagram or command and contains its faults.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rtc::dtls;
+use rtc::ice::username_ufrag;
+use rtc::outbound::history::ChunkPool;
+use rtc::outbox::Outbox;
+use rtc::path::PathId;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use wire::rtp::{Kind, demux};
+use wire::time::{Time, WallClock};
+
+use crate::config::Config;
+use crate::context::{Context, Named, Random, Route, Timer};
+use crate::counters::Counters;
+use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
+use crate::room::Room;
+use crate::wheel::Wheel;
+
+/// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
+/// processor's cache until the kernel has copied it, and reading is not kept waiting.
+const FLUSH_BYTES: usize = 384 * 1024;
+/// Answers to strangers stop where sending is stuck.
+const MOST_UNSENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Where a peer lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Home {
+    room: usize,
+    peer: usize,
+}
+
+/// All rooms of one worker.
+pub struct Engine {
+    config: Config,
+    dtls: dtls::Context,
+    wall: WallClock,
+    rooms: Slab<Room>,
+    /// The room of everything that has a name, for commands.
+    owners: FxHashMap<Named, usize>,
+    paths: FxHashMap<PathId, Home>,
+    ufrags: FxHashMap<String, Home>,
+    wheel: Wheel<(usize, Timer)>,
+    /// Rooms with something to send.
+    ready: Vec<usize>,
+    out: Outbox,
+    events: Vec<Event>,
+    pool: ChunkPool,
+    counters: Counters,
+    random: Random,
+    // Kept between calls for their memory.
+    timers: Vec<(Time, Timer)>,
+    routes: Vec<Route>,
+    fired: Vec<(usize, Timer)>,
+}
+
+impl Engine {
+    /// Make an engine without rooms; `seed` makes first sequence numbers unguessable.
+    #[must_use]
+    pub fn new(now: Time, config: Config, dtls: dtls::Context, wall: WallClock, seed: u64) -> Self {
+        Self {
+            config,
+            dtls,
+            wall,
+            rooms: Slab::new(),
+            owners: FxHashMap::default(),
+            paths: FxHashMap::default(),
+            ufrags: FxHashMap::default(),
+            wheel: Wheel::new(now),
+            ready: Vec::new(),
+            out: Outbox::new(),
+            events: Vec::new(),
+            pool: ChunkPool::default(),
+            counters: Counters::default(),
+            random: Random(seed),
+            timers: Vec::new(),
+            routes: Vec::new(),
+            fired: Vec::new(),
+        }
+    }
+
+    /// Take a datagram in; it is decrypted in place.
+    pub fn receive(&mut self, now: Time, path: PathId, datagram: &mut [u8]) {
+        let Some(home) = self.home(&path, datagram) else {
+            return;
+        };
+        self.in_room(now, home.room, |room, context| {
+            room.receive(context, home.peer, path, datagram);
+        });
+    }
+
+    /// Carry out a command; its completion is among the events.
+    pub fn command(&mut self, now: Time, command: Command) {
+        let Command { id, request } = command;
+        match request {
+            Request::OpenRoom { room } => self.open_room(id, room),
+            Request::CloseRoom { room, reason } => self.close_room(now, id, room, reason),
+            request => self.pass_on(now, id, request),
+        }
+    }
+
+    /// Do what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.wheel.fire(now, &mut fired);
+        for (room, timer) in fired.drain(..) {
+            self.in_room(now, room, |room, context| room.handle_timer(context, timer));
+        }
+        self.fired = fired;
+    }
+
+    /// Fill the outbox with what rooms have ready, up to a bound.
+    ///
+    /// Call again once it is sent, until the outbox stays empty.
+    pub fn flush(&mut self, now: Time) {
+        while let Some(room) = self.ready.last().copied() {
+            let done = self.in_room(now, room, |room, context| room.flush(context, FLUSH_BYTES));
+            if done.unwrap_or(true) {
+                self.ready.pop();
+            }
+            if self.out.len_bytes() >= FLUSH_BYTES {
+                return;
+            }
+        }
+    }
+
+    /// Return when to call [`handle_timeout`](Self::handle_timeout) at the latest.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.wheel.next()
+    }
+
+    /// Lend the datagrams to send.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.out
+    }
+
+    /// Take the events; where nobody takes them (`crowded`) only those that end or begin a life.
+    pub fn take_events(&mut self, crowded: bool) -> Vec<Event> {
+        let mut events = std::mem::take(&mut self.events);
+        if crowded {
+            let before = events.len();
+            events.retain(|event| {
+                !matches!(
+                    event,
+                    Event::LayerSwitch { .. } | Event::EncodingState { .. }
+                )
+            });
+            self.counters.events_dropped += (before - events.len()) as u64;
+        }
+        events
+    }
+
+    /// Return the counters.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        counters.rooms = self.rooms.len() as u64;
+        for (_, room) in &self.rooms {
+            room.count_live(&mut counters);
+        }
+        counters
+    }
+
+    /// Find whose datagram this is: Binding requests name a username, all else comes by a known path.
+    fn home(&mut self, path: &PathId, datagram: &[u8]) -> Option<Home> {
+        if self.out.len_bytes() > MOST_UNSENT_BYTES {
+            self.counters.datagrams_dropped += 1;
+            return None;
+        }
+        if demux(datagram) != Kind::Stun {
+            let home = self.paths.get(path).copied();
+            self.counters.datagrams_unknown_path += u64::from(home.is_none());
+            return home;
+        }
+        let named = username_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
+        self.counters.stun_unknown_ufrag += u64::from(named.is_none());
+        named.copied()
+    }
+
+    /// Let a room work; if it panics it is dropped whole and the others go on.
+    fn in_room<T>(
+        &mut self,
+        now: Time,
+        key: usize,
+        work: impl FnOnce(&mut Room, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let room = self.rooms.get_mut(key)?;
+        let mut context = Context {
+            now,
+            wall: self.wall,
+            config: &self.config,
+            dtls: &self.dtls,
+            out: &mut self.out,
+            events: &mut self.events,
+            pool: &mut self.pool,
+            counters: &mut self.counters,
+            timers: &mut self.timers,
+            routes: &mut self.routes,
+            random: &mut self.random,
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(room, &mut context)));
+        if room.take_ready_mark() {
+            self.ready.push(key);
+        }
+        self.apply(key);
+        match outcome {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.drop_broken(key);
+                None
+            }
+        }
+    }
+
+    /// Set the timers and change the routes that a room asked for.
+    fn apply(&mut self, room: usize) {
+        for (at, timer) in self.timers.drain(..) {
+            self.wheel.set(at, (room, timer));
+        }
+        for route in self.routes.drain(..) {
+            match route {
+                Route::AddPath(path, peer) => {
+                    self.paths.insert(path, Home { room, peer });
+                }
+                // The path may have moved to another transport meanwhile.
+                Route::RemovePath(path, peer) => {
+                    if self.paths.get(&path) == Some(&Home { room, peer }) {
+                        self.paths.remove(&path);
+                    }
+                }
+                Route::AddUfrag(ufrag, peer) => {
+                    self.ufrags.insert(ufrag, Home { room, peer });
+                }
+                Route::RemoveUfrag(ufrag) => {
+                    self.ufrags.remove(&ufrag);
+                }
+                Route::AddName(name) => {
+                    self.owners.insert(name, room);
+                }
+                Route::RemoveName(name) => {
+                    self.owners.remove(&name);
+                }
+            }
+        }
+    }
+
+    fn open_room(&mut self, id: CommandId, room: RoomId) {
+        let outcome = self.refuse_duplicate(Named::Room(room)).map(|()| {
+            let key = self.rooms.insert(Room::new(room));
+            self.owners.insert(Named::Room(room), key);
+            None
+        });
+        self.done(id, outcome);
+    }
+
+    fn close_room(&mut self, now: Time, id: CommandId, room: RoomId, reason: String) {
+        let Some(key) = self.owners.get(&Named::Room(room)).copied() else {
+            return self.done(id, Err(not_found(Named::Room(room))));
+        };
+        self.in_room(now, key, |room, context| room.close(context, &reason));
+        self.forget(key);
+        self.events.push(Event::RoomClosed { room, reason });
+        self.done(id, Ok(None));
+    }
+
+    /// Find the room that a request is about and let it carry the request out.
+    fn pass_on(&mut self, now: Time, id: CommandId, request: Request) {
+        let subject = subject(&request);
+        let Some(key) = self.owners.get(&subject).copied() else {
+            return self.done(id, Err(not_found(subject)));
+        };
+        if let Some(Err(error)) = creation(&request).map(|name| self.refuse_duplicate(name)) {
+            return self.done(id, Err(error));
+        }
+        let outcome = self.in_room(now, key, |room, context| room.carry_out(context, request));
+        let broken = || {
+            let message = "the room broke and was dropped";
+            Err(CommandError::new(ErrorCode::InternalError, message))
+        };
+        self.done(id, outcome.unwrap_or_else(broken));
+    }
+
+    fn refuse_duplicate(&self, name: Named) -> Result<(), CommandError> {
+        match self.owners.contains_key(&name) {
+            true => Err(CommandError::new(
+                ErrorCode::Duplicate,
+                format!("{name} exists"),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn done(&mut self, id: CommandId, outcome: Result<Option<serde_json::Value>, CommandError>) {
+        let (error, result) = match outcome {
+            Ok(result) => (None, result),
+            Err(error) => (Some(error), None),
+        };
+        self.events.push(Event::Done { id, error, result });
+    }
+
+    fn drop_broken(&mut self, key: usize) {
+        self.counters.rooms_broken += 1;
+        let Some(room) = self.rooms.get(key).map(Room::id) else {
+            return;
+        };
+        self.forget(key);
+        let reason = "internal_error".into();
+        self.events.push(Event::RoomClosed { room, reason });
+    }
+
+    /// Drop a room and everything that leads to it.
+    fn forget(&mut self, key: usize) {
+        self.rooms.remove(key);
+        self.owners.retain(|_, room| *room != key);
+        self.paths.retain(|_, home| home.room != key);
+        self.ufrags.retain(|_, home| home.room != key);
+        self.ready.retain(|room| *room != key);
+    }
+}
+
+/// Return what a request is about: something that exists.
+fn subject(request: &Request) -> Named {
+    match request {
+        Request::OpenRoom { room }
+        | Request::CloseRoom { room, .. }
+        | Request::OpenTransport { room, .. }
+        | Request::RoomStats { room } => Named::Room(*room),
+        Request::SetRemote { transport, .. }
+        | Request::RestartIce { transport, .. }
+        | Request::CloseTransport { transport, .. } => Named::Transport(*transport),
+        Request::Publish(publish) => Named::Transport(publish.transport),
+        Request::Subscribe(subscribe) => Named::Transport(subscribe.transport),
+        Request::Unpublish { publication, .. }
+        | Request::SetMuted { publication, .. }
+        | Request::RequestKeyframe { publication } => Named::Publication(*publication),
+        Request::SetTarget { subscription, .. }
+        | Request::Unsubscribe { subscription, .. }
+        | Request::SetActive { subscription, .. } => Named::Subscription(*subscription),
+    }
+}
+
+/// Return what a request wants to bring to life.
+fn creation(request: &Request) -> Option<Named> {
+    match request {
+        Request::OpenTransport { transport, .. } => Some(Named::Transport(*transport)),
+        Request::Publish(publish) => Some(Named::Publication(publish.publication)),
+        Request::Subscribe(subscribe) => Some(Named::Subscription(subscribe.subscription)),
+        _ => None,
+    }
+}
+
+fn not_found(name: Named) -> CommandError {
+    CommandError::new(ErrorCode::NotFound, format!("{name} does not exist"))
+}

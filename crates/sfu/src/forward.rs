@@ -1,0 +1,283 @@
+//! The hot path: from an encoding's history to a subscriber's outbox.
+//!
+//! Each subscriber is served with everything that waits for it in one go, so its state is touched
+//! once per round and its packets form runs. Nothing here allocates.
+
+use rtc::codec::Described;
+use rtc::outbound::history::{Carried, History, Slot};
+use rtc::outbound::sequence::{Forward, Placed, Shift};
+use rtc::outbound::twcc::TwccSender;
+use rtc::outbox::Outbox;
+use rtc::pace::Pacer;
+use rtc::path::PathId;
+use rtc::srtp::SealStream;
+use rtc::transport::Transport;
+use wire::time::Time;
+
+use crate::counters::Counters;
+use crate::subscription::Subscription;
+use crate::template::{Stamp, Template};
+
+/// Header, extensions, RTX number, padding and authentication tag around a payload.
+const ROOM_AROUND: usize = 512;
+/// RTP header, extensions and tag of most packets, for the size that congestion control sees.
+const TYPICAL_OVERHEAD: usize = 44;
+/// Padding that is worth one send call less.
+const MOST_PADDING: usize = 16;
+/// Audio packets are small; a send call costs more than 48 of their bytes.
+const MOST_AUDIO_PADDING: usize = 48;
+/// How far ahead the sizes of waiting packets are compared.
+const LOOK_AHEAD: u64 = 16;
+
+/// The sending half of a peer.
+pub struct Leg {
+    /// ICE, DTLS and SRTP.
+    pub transport: Transport,
+    /// When it may send.
+    pub pacer: Pacer,
+    /// Its transport-wide sequence numbers.
+    pub transport_wide: TwccSender,
+}
+
+/// What every packet of a round shares.
+pub struct Round<'a> {
+    /// The instant of the round.
+    pub now: Time,
+    /// That instant as abs-send-time.
+    pub abs_send_time: u32,
+    /// Padding may be added.
+    pub pad: bool,
+    /// Where packets go.
+    pub out: &'a mut Outbox,
+    /// What is counted.
+    pub counters: &'a mut Counters,
+}
+
+/// Whether anything is left after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All sent.
+    Done,
+    /// The pacer holds the rest back.
+    Paced,
+}
+
+/// One packet about to be sent.
+struct Outgoing<'a> {
+    index: u64,
+    timestamp: u32,
+    marker: bool,
+    carried: Carried,
+    described: Described,
+    /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
+    original: Option<u16>,
+    payload: &'a [u8],
+    padding: usize,
+    shift: Shift,
+}
+
+/// Send what waits in `history` for this subscription, as far as the pacer allows.
+///
+/// `pad_to` is the payload length that the peer's other streams have in this round, where joining
+/// them is worth it.
+pub fn forward(
+    subscription: &mut Subscription,
+    history: &History,
+    leg: &mut Leg,
+    path: PathId,
+    pad_to: usize,
+    round: &mut Round<'_>,
+) -> Progress {
+    skip_expired(subscription, history, round.counters);
+    let target_len = match round.pad {
+        true => pad_to.max(longest_ahead(subscription.cursor, history)),
+        false => 0,
+    };
+    while subscription.cursor < history.end() {
+        if !subscription.audio && !leg.pacer.may_send() {
+            return Progress::Paced;
+        }
+        let Some(slot) = history.slot(subscription.cursor) else {
+            break;
+        };
+        subscription.cursor += 1;
+        let Some(placed) = place(subscription, slot) else {
+            continue;
+        };
+        let last = subscription.cursor == history.end();
+        let padding = match last && !subscription.audio {
+            true => 0,
+            false => padding(subscription.audio, slot, target_len),
+        };
+        let packet = Outgoing {
+            index: placed.index,
+            timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
+            marker: slot.marker,
+            carried: slot.carried,
+            described: slot.described,
+            original: None,
+            payload: history.payload(slot),
+            padding,
+            shift: placed.shift,
+        };
+        subscription.timeline.sent(slot.arrival, slot.timestamp);
+        let Some(stream) = subscription.stream.as_mut() else {
+            continue;
+        };
+        let Some(sent) = send(&subscription.template, stream, &packet, leg, path, round) else {
+            continue;
+        };
+        subscription.counters.packets_sent += 1;
+        subscription.counters.bytes_sent += slot.payload_len() as u64;
+        round.counters.audio_packets_sent += u64::from(subscription.audio);
+        let micros = round.now.since(slot.arrival).as_micros() as u64;
+        round.counters.note_latency(micros, 1);
+        leg.pacer.sent(sent);
+    }
+    Progress::Done
+}
+
+/// Send one packet again over the retransmission stream (RFC 4588); `None` where none was negotiated.
+pub fn resend(
+    subscription: &mut Subscription,
+    history: &History,
+    slot: &Slot,
+    placed: Placed,
+    leg: &mut Leg,
+    path: PathId,
+    round: &mut Round<'_>,
+) -> Option<usize> {
+    let repair = subscription.repair.as_mut()?;
+    let packet = Outgoing {
+        index: repair.next_index,
+        timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
+        marker: slot.marker,
+        carried: slot.carried,
+        described: slot.described,
+        original: Some(placed.index as u16),
+        payload: history.payload(slot),
+        padding: 0,
+        shift: placed.shift,
+    };
+    repair.next_index += 1;
+    let stream = repair.stream.as_mut()?;
+    let sent = send(&repair.template, stream, &packet, leg, path, round)?;
+    subscription.counters.retransmitted_packets += 1;
+    round.counters.retransmitted_packets_sent += 1;
+    round.counters.retransmitted_bytes_sent += slot.payload_len() as u64;
+    leg.pacer.sent(sent);
+    Some(sent)
+}
+
+/// A subscriber whose backlog outlived the history goes on with what is left.
+fn skip_expired(subscription: &mut Subscription, history: &History, counters: &mut Counters) {
+    let behind = history.start().saturating_sub(subscription.cursor);
+    if behind > 0 {
+        counters.packets_dropped_backlog += behind;
+        subscription.cursor = history.start();
+    }
+}
+
+/// Find the place of a packet in the outgoing stream, or close its gap.
+#[inline]
+fn place(subscription: &mut Subscription, slot: &Slot) -> Option<Placed> {
+    if slot.empty {
+        let shift = Shift {
+            timestamp: subscription.timeline.shift(),
+            picture: subscription.rewriter.shift(),
+        };
+        subscription.map.skip(slot.index, shift);
+        return None;
+    }
+    match subscription.map.forward(slot.index) {
+        Forward::New(placed) => {
+            subscription.rewriter.forwarded(&slot.described);
+            Some(placed)
+        }
+        Forward::Late(placed) => Some(placed),
+        Forward::Drop(_) => None,
+    }
+}
+
+/// Return the longest payload among the packets that wait.
+fn longest_ahead(cursor: u64, history: &History) -> usize {
+    let end = history.end().min(cursor + LOOK_AHEAD);
+    if end - cursor < 2 {
+        return 0;
+    }
+    (cursor..end)
+        .filter_map(|position| history.slot(position))
+        .map(Slot::payload_len)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Return how many bytes make this packet as long as its neighbours, 0 where that is not worth it.
+#[inline]
+fn padding(audio: bool, slot: &Slot, target_len: usize) -> usize {
+    let most = if audio {
+        MOST_AUDIO_PADDING
+    } else {
+        MOST_PADDING
+    };
+    let missing = target_len.saturating_sub(slot.payload_len());
+    match missing <= most && !slot.described.dtx {
+        true => missing,
+        false => 0,
+    }
+}
+
+/// Write, seal and commit one packet; return the bytes of its datagram.
+#[inline]
+fn send(
+    template: &Template,
+    stream: &mut SealStream,
+    packet: &Outgoing<'_>,
+    leg: &mut Leg,
+    path: PathId,
+    round: &mut Round<'_>,
+) -> Option<usize> {
+    let payload_len = packet.payload.len();
+    let buffer = round.out.reserve(payload_len + ROOM_AROUND);
+    let stamp = Stamp {
+        sequence: packet.index as u16,
+        timestamp: packet.timestamp,
+        marker: packet.marker,
+        padding: packet.padding > 0,
+        transport_sequence: match template.has_transport_sequence() {
+            true => leg
+                .transport_wide
+                .stamp(round.now, payload_len + packet.padding + TYPICAL_OVERHEAD),
+            false => 0,
+        },
+        abs_send_time: round.abs_send_time,
+        carried: packet.carried,
+    };
+    let header_len = template.write(buffer, &stamp);
+    let mut len = header_len;
+    if let Some(original) = packet.original {
+        buffer[len..len + 2].copy_from_slice(&original.to_be_bytes());
+        len += 2;
+    }
+    let payload = &mut buffer[len..len + payload_len];
+    payload.copy_from_slice(packet.payload);
+    packet.shift.picture.rewrite(payload, &packet.described);
+    len += payload_len;
+    if packet.padding > 0 {
+        buffer[len..len + packet.padding - 1].fill(0);
+        len += packet.padding;
+        buffer[len - 1] = packet.padding as u8;
+        round.counters.padding_bytes_sent += packet.padding as u64;
+    }
+    let Ok(sealed) = leg
+        .transport
+        .seal_rtp(stream, packet.index, buffer, header_len, len)
+    else {
+        round.counters.packets_refused_seal += 1;
+        return None;
+    };
+    round.out.commit(path, sealed);
+    round.counters.packets_sent += 1;
+    round.counters.bytes_sent += sealed as u64;
+    Some(sealed)
+}

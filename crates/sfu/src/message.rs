@@ -1,0 +1,331 @@
+//! What the control plane and the engine say to each other.
+//!
+//! Both directions are JSON outside this process' Rust half; the identifiers are chosen by the
+//! control plane, count upwards and are never reused.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Names a command, echoed in its completion.
+pub type CommandId = u64;
+/// Names a room.
+pub type RoomId = u32;
+/// Names a transport.
+pub type TransportId = u32;
+/// Names a publication.
+pub type PublicationId = u32;
+/// Names a subscription.
+pub type SubscriptionId = u32;
+
+/// ICE credentials (RFC 8445 5.3).
+#[derive(Clone, Debug, Deserialize)]
+pub struct LocalParameters {
+    /// Local username fragment.
+    pub ufrag: String,
+    /// Local password.
+    pub pwd: String,
+}
+
+/// What the peer's session description says of its transport.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RemoteParameters {
+    /// Remote username fragment.
+    pub ufrag: String,
+    /// Remote password.
+    pub pwd: String,
+    /// Lines of `a=fingerprint`, without the name.
+    pub fingerprints: Vec<String>,
+}
+
+/// Which SRTP profiles may be negotiated.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum SrtpChoice {
+    /// GCM first, then the SHA1_80 profile.
+    #[default]
+    Auto,
+    /// AEAD_AES_128_GCM alone.
+    Gcm128,
+    /// AES_CM_128_HMAC_SHA1_80 alone.
+    Cm80,
+}
+
+/// One simulcast stream of a publication, or its only one.
+#[derive(Clone, Debug, Deserialize)]
+pub struct EncodingParameters {
+    /// RFC 8851 identifier.
+    pub rid: Option<String>,
+    /// Where the offer names it.
+    pub ssrc: Option<u32>,
+    /// Where the offer names it.
+    pub rtx_ssrc: Option<u32>,
+}
+
+/// One negotiated header extension: its URI and its id.
+pub type ExtensionIds = std::collections::BTreeMap<String, u8>;
+
+/// Which encoding a subscription asks for.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// The best that the policy allows.
+    #[default]
+    Auto,
+    /// The encoding with this rid.
+    Encoding {
+        /// RFC 8851 identifier.
+        rid: String,
+    },
+    /// The nth encoding by size, 0 the lowest.
+    Index {
+        /// Counted from the lowest.
+        index: usize,
+    },
+}
+
+/// Audio or video.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Audio.
+    Audio,
+    /// Video.
+    Video,
+}
+
+/// A request of the control plane.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Command {
+    /// Echoed in the completion.
+    pub id: CommandId,
+    /// What to do.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+/// What the control plane may ask for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[allow(missing_docs)] // the fields are those of docs/protocol.md and of the structs above
+pub enum Request {
+    OpenRoom {
+        room: RoomId,
+    },
+    CloseRoom {
+        room: RoomId,
+        reason: String,
+    },
+    OpenTransport {
+        room: RoomId,
+        transport: TransportId,
+        local: LocalParameters,
+        remote: Option<RemoteParameters>,
+        #[serde(default)]
+        srtp: SrtpChoice,
+    },
+    SetRemote {
+        transport: TransportId,
+        remote: RemoteParameters,
+    },
+    RestartIce {
+        transport: TransportId,
+        local: LocalParameters,
+        remote: RemoteParameters,
+    },
+    CloseTransport {
+        transport: TransportId,
+        reason: String,
+    },
+    Publish(PublishRequest),
+    Unpublish {
+        publication: PublicationId,
+        reason: String,
+    },
+    Subscribe(SubscribeRequest),
+    SetTarget {
+        subscription: SubscriptionId,
+        target: Target,
+    },
+    Unsubscribe {
+        subscription: SubscriptionId,
+        reason: String,
+    },
+    SetActive {
+        subscription: SubscriptionId,
+        active: bool,
+    },
+    SetMuted {
+        publication: PublicationId,
+        muted: bool,
+    },
+    RequestKeyframe {
+        publication: PublicationId,
+    },
+    RoomStats {
+        room: RoomId,
+    },
+}
+
+/// Offer a track to a room.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PublishRequest {
+    /// The transport it arrives on.
+    pub transport: TransportId,
+    /// Its new name.
+    pub publication: PublicationId,
+    /// Audio or video.
+    pub kind: Kind,
+    /// Encoding name as in SDP.
+    pub codec: String,
+    /// RTP clock rate in Hz.
+    pub clock_rate: u32,
+    /// Payload type on the publisher's transport.
+    pub payload_type: u8,
+    /// RFC 4588 payload type, where negotiated.
+    pub rtx_payload_type: Option<u8>,
+    /// RFC 9143 media id.
+    pub mid: String,
+    /// One, or one for each rid.
+    pub encodings: Vec<EncodingParameters>,
+    /// Negotiated header extensions of the publisher's transport.
+    #[serde(default)]
+    pub extensions: ExtensionIds,
+    /// Negotiated `a=rtcp-fb` values.
+    #[serde(default)]
+    pub feedback: Vec<String>,
+}
+
+/// Send a publication to a transport.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SubscribeRequest {
+    /// The transport it leaves on.
+    pub transport: TransportId,
+    /// Its new name.
+    pub subscription: SubscriptionId,
+    /// What is sent.
+    pub publication: PublicationId,
+    /// RFC 9143 media id on the subscriber's transport.
+    pub mid: String,
+    /// Payload type on the subscriber's transport.
+    pub payload_type: u8,
+    /// RFC 4588 payload type, where negotiated.
+    pub rtx_payload_type: Option<u8>,
+    /// Never used before on this transport.
+    pub ssrc: u32,
+    /// Never used before on this transport.
+    pub rtx_ssrc: Option<u32>,
+    /// Negotiated header extensions of the subscriber's transport.
+    #[serde(default)]
+    pub extensions: ExtensionIds,
+    /// Negotiated `a=rtcp-fb` values.
+    #[serde(default)]
+    pub feedback: Vec<String>,
+    /// RTCP canonical name (RFC 7022).
+    pub cname: String,
+    /// Which encoding.
+    #[serde(default)]
+    pub target: Target,
+    /// False starts it paused.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Why a command was refused.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// An identifier that names nothing here.
+    NotFound,
+    /// An identifier that is in use.
+    Duplicate,
+    /// The codec cannot be forwarded, or not to this subscriber.
+    CodecUnsupported,
+    /// The SSRC has been used on this transport.
+    SsrcReused,
+    /// A value that makes no sense.
+    Invalid,
+    /// The room broke and was dropped.
+    InternalError,
+}
+
+/// A refused command.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommandError {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+}
+
+impl CommandError {
+    /// Make an error from its code and what it is about.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// State that a transport reached.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportState {
+    /// ICE and DTLS are done and the fingerprint matched.
+    Connected,
+    /// The peer fell silent.
+    Disconnected,
+    /// It can never work.
+    Failed,
+    /// The peer said goodbye.
+    Closed,
+}
+
+/// What the engine reports.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[allow(missing_docs)] // the fields are those of docs/protocol.md
+pub enum Event {
+    Done {
+        id: CommandId,
+        error: Option<CommandError>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result: Option<Value>,
+    },
+    TransportState {
+        transport: TransportId,
+        state: TransportState,
+        reason: String,
+        srtp_profile: Option<&'static str>,
+        local: Option<String>,
+        remote: Option<String>,
+        ice_ms: Option<f64>,
+        dtls_ms: Option<f64>,
+    },
+    PublicationStarted {
+        publication: PublicationId,
+        rid: Option<String>,
+        ssrc: u32,
+    },
+    EncodingState {
+        publication: PublicationId,
+        rid: Option<String>,
+        active: bool,
+        reason: &'static str,
+    },
+    LayerSwitch {
+        subscription: SubscriptionId,
+        from: Option<String>,
+        to: Option<String>,
+        reason: &'static str,
+        wait_ms: f64,
+    },
+    RoomClosed {
+        room: RoomId,
+        reason: String,
+    },
+}

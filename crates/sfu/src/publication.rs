@@ -1,0 +1,360 @@
+//! A track offered to a room: its encodings, each an incoming stream with a history.
+
+use std::time::Duration;
+
+use rtc::codec::h264::ParameterSets;
+use rtc::codec::{Codec, Described};
+use rtc::inbound::loss::Recovery;
+use rtc::inbound::nack::NackTracker;
+use rtc::inbound::report::InboundStats;
+use rtc::outbound::history::History;
+use rtc::timeline::SourceClock;
+use wire::extension::Values;
+use wire::id::{Mid, Rid, Ssrc};
+use wire::rtp::Header;
+use wire::time::{NtpTime, Time};
+
+use crate::context::Context;
+use crate::keyframe::KeyframeRequests;
+use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
+use crate::meter::Meter;
+use crate::select::Candidate;
+
+/// An encoding is silent after this, or after three of its frame intervals.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// Simulcast has three; more is not a browser.
+pub const MOST_ENCODINGS: usize = 8;
+
+/// What the publisher's last sender report said.
+#[derive(Clone, Copy, Debug)]
+pub struct PublisherReport {
+    /// Its wall clock.
+    pub ntp: NtpTime,
+    /// Its RTP timestamp at that instant.
+    pub timestamp: u32,
+    /// When the report arrived.
+    pub arrived: Time,
+}
+
+/// Where a keyframe starts in a history.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyframeStart {
+    /// Position of its first packet.
+    pub position: u64,
+    /// Its RTP timestamp.
+    pub timestamp: u32,
+    /// When that packet arrived.
+    pub arrived: Time,
+}
+
+/// One simulcast stream of a publication, or its only one.
+#[derive(Debug)]
+pub struct Encoding {
+    /// RFC 8851 identifier.
+    pub rid: Option<Rid>,
+    /// Its packets.
+    pub history: History,
+    /// Subscriptions that send it or wait for it.
+    pub subscribers: Vec<usize>,
+    /// Something new stands in the history since the last round.
+    pub fresh: bool,
+    /// The room will come to it in this round.
+    pub ready: bool,
+    /// A timer for the end of its quantum is set.
+    pub quantum_set: bool,
+    /// Where the last keyframe starts.
+    pub last_keyframe: Option<KeyframeStart>,
+    /// Changes when its numbers begin anew under another SSRC.
+    pub generation: u16,
+    /// It sends now.
+    pub active: bool,
+    /// When the last packet came.
+    pub last_packet: Time,
+    /// Its bitrate.
+    pub meter: Meter,
+    /// Its reception, once its SSRC is bound: loss and jitter.
+    pub stats: Option<InboundStats>,
+    /// What to ask for again.
+    pub nack: NackTracker,
+    /// Which packets came by which way.
+    pub recovery: Recovery,
+    /// Its RTP clock against wall time.
+    pub clock: SourceClock,
+    /// Its last sender report.
+    pub report: Option<PublisherReport>,
+    /// When to ask for a keyframe.
+    pub keyframes: KeyframeRequests,
+    /// When the timer to ask again fires.
+    pub keyframe_timer: Option<Time>,
+    /// Last SPS and PPS (H.264).
+    pub parameter_sets: ParameterSets,
+    /// Last video orientation octet; senders repeat it on some packets only.
+    pub orientation: Option<u8>,
+    /// Counts.
+    pub counters: EncodingCounters,
+}
+
+/// Counts of one encoding (webrtc-stats: inbound-rtp).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EncodingCounters {
+    /// Packets received, retransmissions included.
+    pub packets: u64,
+    /// Payload bytes received.
+    pub bytes: u64,
+    /// Frames begun.
+    pub frames: u64,
+    /// Keyframes begun.
+    pub keyframes: u64,
+    /// Packets that came by retransmission.
+    pub recovered: u64,
+    /// Keyframe requests sent.
+    pub keyframe_requests: u64,
+}
+
+/// A track offered to a room.
+#[derive(Debug)]
+pub struct Publication {
+    /// Its name.
+    pub id: PublicationId,
+    /// Where it comes from.
+    pub peer: usize,
+    /// It is sound.
+    pub audio: bool,
+    /// Its codec.
+    pub codec: Codec,
+    /// RTP clock rate, Hz.
+    pub clock_rate: u32,
+    /// RFC 9143 media id on the publisher's transport.
+    pub mid: Mid,
+    /// Its encodings, in the order of the offer.
+    pub encodings: Vec<Encoding>,
+    /// Their numbers from the smallest bitrate to the largest.
+    pub order: Vec<usize>,
+    /// Subscriptions to it.
+    pub subscriptions: Vec<usize>,
+    /// Longest round trip among its subscribers: how long packets must stay.
+    pub longest_rtt: Duration,
+    /// The control plane muted it.
+    pub muted: bool,
+    /// The publisher takes NACKs.
+    pub takes_nack: bool,
+    /// The publisher takes PLI.
+    pub takes_pli: bool,
+    /// The publisher takes FIR, which is sent where PLI is not taken.
+    pub takes_fir: bool,
+    /// Sequence number of the next FIR.
+    pub fir_sequence: u8,
+}
+
+impl Encoding {
+    fn new(now: Time, rid: Option<Rid>, history_bytes: usize, clock_rate: u32) -> Self {
+        Self {
+            rid,
+            history: History::new(history_bytes),
+            subscribers: Vec::new(),
+            fresh: false,
+            ready: false,
+            quantum_set: false,
+            last_keyframe: None,
+            generation: 0,
+            active: false,
+            last_packet: now,
+            meter: Meter::new(now),
+            stats: None,
+            nack: NackTracker::new(),
+            recovery: Recovery::new(),
+            clock: SourceClock::new(clock_rate),
+            report: None,
+            keyframes: KeyframeRequests::default(),
+            keyframe_timer: None,
+            parameter_sets: ParameterSets::default(),
+            orientation: None,
+            counters: EncodingCounters::default(),
+        }
+    }
+
+    /// Its stream begins, or begins anew under another SSRC.
+    pub fn begin(&mut self, ssrc: Ssrc, clock_rate: u32) {
+        self.generation = self.generation.wrapping_add(1);
+        self.last_keyframe = None;
+        self.stats = Some(InboundStats::new(ssrc, clock_rate));
+        self.nack = NackTracker::new();
+        self.recovery = Recovery::new();
+        self.clock = SourceClock::new(clock_rate);
+        self.report = None;
+    }
+
+    /// Name the run of incoming numbers that is current, for the map of outgoing ones.
+    #[must_use]
+    pub fn source(&self, encoding: usize) -> u16 {
+        self.generation
+            .wrapping_mul(MOST_ENCODINGS as u16)
+            .wrapping_add(encoding as u16)
+    }
+
+    /// Note a packet in the history that starts a keyframe, where it is the first of its frame:
+    /// parameter sets may come in packets of their own.
+    pub fn note_keyframe(&mut self, start: KeyframeStart) {
+        if self
+            .last_keyframe
+            .is_none_or(|last| last.timestamp != start.timestamp)
+        {
+            self.last_keyframe = Some(start);
+        }
+    }
+
+    /// Note what a packet says of its stream beyond its payload.
+    pub fn note_facts(
+        &mut self,
+        now: Time,
+        header: &Header,
+        described: &Described,
+        values: &Values<'_>,
+        payload: &[u8],
+    ) {
+        if described.info.start {
+            self.counters.frames += 1;
+            self.counters.keyframes += u64::from(described.info.keyframe);
+        }
+        if described.info.start && described.info.keyframe {
+            self.keyframes.satisfied();
+        }
+        if described.parameter_sets {
+            self.parameter_sets.remember(payload);
+        }
+        if let Some([orientation, ..]) = values.video_orientation {
+            self.orientation = Some(*orientation);
+        }
+        if let Some(capture) = values.abs_capture_time {
+            self.clock
+                .on_capture_time(header.timestamp, capture.captured);
+        }
+        self.last_packet = now;
+    }
+
+    /// Say whether nothing has come for too long, frames being `frame_interval` apart.
+    #[must_use]
+    pub fn is_silent(&self, now: Time) -> bool {
+        now.since(self.last_packet) > self.silence_after()
+    }
+
+    fn silence_after(&self) -> Duration {
+        let interval = self.stats.as_ref().map(InboundStats::frame_interval);
+        SILENCE.max(interval.unwrap_or_default() * 3)
+    }
+}
+
+impl Publication {
+    /// Make a publication that has received nothing yet.
+    ///
+    /// # Errors
+    /// Where the codec is not forwarded, or a name has no legal form.
+    pub fn new(
+        context: &Context<'_>,
+        peer: usize,
+        request: &PublishRequest,
+    ) -> Result<Self, CommandError> {
+        let codec = Codec::from_name(&request.codec)
+            .ok_or_else(|| CommandError::new(ErrorCode::CodecUnsupported, request.codec.clone()))?;
+        if request.encodings.is_empty() || request.encodings.len() > MOST_ENCODINGS {
+            return Err(invalid(format!(
+                "{} encodings; 1 to {MOST_ENCODINGS} are possible",
+                request.encodings.len()
+            )));
+        }
+        let takes = |feedback: &str| request.feedback.iter().any(|known| known == feedback);
+        let mut encodings = Vec::with_capacity(request.encodings.len());
+        for parameters in &request.encodings {
+            let rid = parameters.rid.as_deref().map(parse_rid).transpose()?;
+            encodings.push(Encoding::new(
+                context.now,
+                rid,
+                context.config.history_bytes,
+                request.clock_rate,
+            ));
+        }
+        Ok(Self {
+            id: request.publication,
+            peer,
+            audio: request.kind == Kind::Audio,
+            codec,
+            clock_rate: request.clock_rate,
+            mid: parse_mid(&request.mid)?,
+            order: (0..encodings.len()).collect(),
+            encodings,
+            subscriptions: Vec::new(),
+            longest_rtt: Duration::ZERO,
+            muted: false,
+            takes_nack: takes("nack"),
+            takes_pli: takes("nack pli"),
+            takes_fir: takes("ccm fir"),
+            fir_sequence: 0,
+        })
+    }
+
+    /// List the encodings from the smallest to the largest, for selection.
+    pub fn candidates(&mut self, now: Time) -> Vec<Candidate<'_>> {
+        let bitrates: Vec<u64> = self
+            .order
+            .iter()
+            .map(|nth| self.encodings[*nth].meter.bps(now))
+            .collect();
+        let candidate = |(nth, bitrate_bps): (&usize, u64)| {
+            let encoding = &self.encodings[*nth];
+            Candidate {
+                rid: encoding.rid.as_ref().map(Rid::as_str),
+                active: encoding.active,
+                bitrate_bps,
+            }
+        };
+        self.order.iter().zip(bitrates).map(candidate).collect()
+    }
+
+    /// Sort the encodings by what they send, where that clearly differs from the present order.
+    pub fn reorder(&mut self, now: Time) {
+        let mut rates: Vec<(usize, u64)> = Vec::with_capacity(self.order.len());
+        for nth in &self.order {
+            rates.push((*nth, self.encodings[*nth].meter.bps(now)));
+        }
+        let known = |rate: &(usize, u64)| rate.1 > 0;
+        let clearly_out_of_order = rates
+            .windows(2)
+            .any(|pair| pair.iter().all(known) && pair[0].1 > pair[1].1 * 3 / 2);
+        if clearly_out_of_order && rates.iter().all(known) {
+            rates.sort_by_key(|(_, rate)| *rate);
+            self.order = rates.into_iter().map(|(nth, _)| nth).collect();
+        }
+    }
+
+    /// Find the encoding whose current run of incoming numbers has this name.
+    #[must_use]
+    pub fn of_source(&self, source: u16) -> Option<&Encoding> {
+        let nth = usize::from(source) % MOST_ENCODINGS;
+        self.encodings
+            .get(nth)
+            .filter(|encoding| encoding.source(nth) == source)
+    }
+
+    /// Return the clock behind a run of incoming numbers that is still current.
+    #[must_use]
+    pub fn clock_of(&self, source: u16) -> Option<SourceClock> {
+        self.of_source(source).map(|encoding| encoding.clock)
+    }
+}
+
+/// Read a media id of the control plane.
+///
+/// # Errors
+/// Where it is too long or holds other than token characters.
+pub fn parse_mid(mid: &str) -> Result<Mid, CommandError> {
+    mid.parse().map_err(|_| invalid(format!("mid {mid:?}")))
+}
+
+fn parse_rid(rid: &str) -> Result<Rid, CommandError> {
+    rid.parse().map_err(|_| invalid(format!("rid {rid:?}")))
+}
+
+fn invalid(message: impl Into<String>) -> CommandError {
+    CommandError::new(ErrorCode::Invalid, message)
+}

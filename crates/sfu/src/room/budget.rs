@@ -1,0 +1,92 @@
+//! How much a subscriber may receive, from its receiver reports.
+
+use std::time::Duration;
+
+use super::Room;
+use crate::config::Bwe;
+use crate::context::{Context, Timer};
+use crate::policy::loss_rtt::LossRtt;
+use crate::policy::{Policy, Report};
+
+const BUDGET_EVERY: Duration = Duration::from_millis(500);
+/// Packets are larger than their payloads.
+const CAP_MARGIN_PERCENT: u64 = 110;
+
+impl Room {
+    /// Begin to estimate a subscriber's bandwidth, where the server is told to.
+    pub(super) fn start_policy(&mut self, context: &mut Context<'_>, key: usize) {
+        let peer = &mut self.peers[key];
+        if context.config.bwe == Bwe::None || peer.policy.is_some() {
+            return;
+        }
+        let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
+        peer.policy = Some(LossRtt::new(context.now, cap_bps));
+        context.set_timer(context.now + BUDGET_EVERY, Timer::Budget(key));
+    }
+
+    /// Let a receiver report speak to the estimate of its subscriber.
+    pub(super) fn note_report(&mut self, context: &Context<'_>, key: usize, report: Report) {
+        if let Some(policy) = self.peers[key].policy.as_mut() {
+            policy.report(context.now, report);
+        }
+    }
+
+    /// Take the next step of the estimate and choose encodings by it.
+    pub(super) fn apply_budget(&mut self, context: &mut Context<'_>, key: usize) {
+        let cap_bps = match context.config.max_subscription_bitrate_bps {
+            Some(cap) => cap,
+            None => self.desired_bps(context, key) * CAP_MARGIN_PERCENT / 100,
+        };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let Some(policy) = peer.policy.as_mut() else {
+            return;
+        };
+        policy.set_cap_bps(cap_bps);
+        let budget = policy
+            .budget_bps(context.now)
+            .filter(|budget| *budget < cap_bps);
+        context.set_timer(context.now + BUDGET_EVERY, Timer::Budget(key));
+        if peer.budget_bps != budget {
+            peer.budget_bps = budget;
+            self.share_out(context, key);
+        }
+    }
+
+    /// Give each video subscription its share of the budget, by what it would like.
+    fn share_out(&mut self, context: &mut Context<'_>, key: usize) {
+        let budget = self.peers[key].budget_bps;
+        let desired: u64 = self.desired_bps(context, key).max(1);
+        for subscription in self.peers[key].subscriptions.clone() {
+            let wish = self.wish_bps(context, subscription);
+            let of = &mut self.subscriptions[subscription];
+            if of.audio {
+                continue;
+            }
+            of.budget_bps = budget
+                .map(|budget| (u128::from(budget) * u128::from(wish) / u128::from(desired)) as u64);
+            self.choose_for(context, subscription);
+        }
+    }
+
+    /// What all subscriptions of a peer would like together, audio included.
+    fn desired_bps(&mut self, context: &Context<'_>, key: usize) -> u64 {
+        let Some(peer) = self.peers.get(key) else {
+            return 0;
+        };
+        let subscriptions = peer.subscriptions.clone();
+        subscriptions
+            .into_iter()
+            .map(|subscription| self.wish_bps(context, subscription))
+            .sum()
+    }
+
+    /// What one subscription would like: the encoding that its target means.
+    fn wish_bps(&mut self, context: &Context<'_>, key: usize) -> u64 {
+        let subscription = &self.subscriptions[key];
+        let candidates = self.publications[subscription.publication].candidates(context.now);
+        let choice = crate::select::choose(&candidates, &subscription.target, None);
+        choice.encoding.map_or(0, |nth| candidates[nth].bitrate_bps)
+    }
+}

@@ -1,0 +1,257 @@
+//! Where a layer is chosen and switched: facts go to [`select`](crate::select), its choice is
+//! carried out here, at the next keyframe of the chosen encoding.
+
+use std::time::Duration;
+
+use rtc::outbound::sequence::Shift;
+use rtc::timeline::{Alignment, REPORT_WAIT, SourceClock};
+use wire::id::Rid;
+use wire::time::Time;
+
+use super::Room;
+use crate::context::{Context, Timer};
+use crate::message::Event;
+use crate::publication::Publication;
+use crate::select::choose;
+use crate::subscription::{Subscription, Wanted};
+
+/// A keyframe that old is still a good start: less than a request for a new one would take.
+const FRESH_KEYFRAME: Duration = Duration::from_millis(100);
+/// A switch that takes longer is reported.
+const SWITCH_DEADLINE: Duration = Duration::from_secs(3);
+
+impl Room {
+    /// Choose again for every subscription of a publication.
+    pub(super) fn choose_all(&mut self, context: &mut Context<'_>, publication: usize) {
+        let Some(of) = self.publications.get(publication) else {
+            return;
+        };
+        for key in of.subscriptions.clone() {
+            self.choose_for(context, key);
+        }
+    }
+
+    /// Choose the encoding that a subscription should receive, and wait for it if it is another.
+    pub(super) fn choose_for(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(subscription) = self.subscriptions.get(key) else {
+            return;
+        };
+        let publication = &mut self.publications[subscription.publication];
+        if !subscription.active || publication.muted {
+            return self.stop(key);
+        }
+        let order = publication.order.clone();
+        let choice = choose(
+            &publication.candidates(context.now),
+            &subscription.target,
+            subscription.budget_bps,
+        );
+        let Some(encoding) = choice.encoding.map(|rank| order[rank]) else {
+            return;
+        };
+        if subscription
+            .wanted
+            .is_some_and(|wanted| wanted.encoding == encoding)
+        {
+            return;
+        }
+        self.forget_wanted(key);
+        if self.subscriptions[key].current != Some(encoding) {
+            self.want(context, key, encoding, choice.reason);
+        }
+    }
+
+    /// Stop sending until something is chosen again.
+    pub(super) fn stop(&mut self, key: usize) {
+        self.forget_wanted(key);
+        let subscription = &mut self.subscriptions[key];
+        if let Some(current) = subscription.current.take() {
+            let publication = subscription.publication;
+            self.remove_interest(publication, current, key);
+        }
+    }
+
+    fn want(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        encoding: usize,
+        reason: &'static str,
+    ) {
+        let subscription = &mut self.subscriptions[key];
+        let publication = subscription.publication;
+        let of = &mut self.publications[publication].encodings[encoding];
+        let fresh = of
+            .last_keyframe
+            .filter(|start| context.now.since(start.arrived) <= FRESH_KEYFRAME)
+            .filter(|start| of.history.slot(start.position).is_some());
+        subscription.wanted = Some(Wanted {
+            encoding,
+            since: context.now,
+            from: fresh.map_or(of.history.end(), |start| start.position),
+            reason,
+        });
+        of.subscribers.push(key);
+        if subscription.audio {
+            return;
+        }
+        context.set_timer(context.now + SWITCH_DEADLINE, Timer::SwitchDeadline(key));
+        if fresh.is_some() {
+            of.fresh = true;
+            self.make_ready(publication, encoding);
+        } else {
+            self.want_keyframe(context, publication, encoding);
+        }
+    }
+
+    fn forget_wanted(&mut self, key: usize) {
+        let subscription = &mut self.subscriptions[key];
+        if let Some(wanted) = subscription.wanted.take() {
+            let publication = subscription.publication;
+            self.remove_interest(publication, wanted.encoding, key);
+        }
+    }
+
+    fn remove_interest(&mut self, publication: usize, encoding: usize, key: usize) {
+        if let Some(of) = self.encoding_mut(publication, encoding) {
+            of.subscribers.retain(|subscriber| *subscriber != key);
+        }
+    }
+
+    /// Switch a subscription to the encoding it waits for where a keyframe of it stands ready.
+    pub(super) fn switch_if_possible(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        encoding: usize,
+    ) {
+        let subscription = &self.subscriptions[key];
+        let Some(wanted) = subscription
+            .wanted
+            .filter(|wanted| wanted.encoding == encoding)
+        else {
+            return;
+        };
+        let publication = &self.publications[subscription.publication];
+        let Some(start) = publication.encodings[encoding].last_keyframe else {
+            return;
+        };
+        if start.position < wanted.from
+            || must_wait_for_report(context.now, publication, subscription, &wanted)
+        {
+            return;
+        }
+        self.switch(context, key, wanted, start.position);
+    }
+
+    fn switch(&mut self, context: &mut Context<'_>, key: usize, wanted: Wanted, position: u64) {
+        let subscription = &mut self.subscriptions[key];
+        let publication = &self.publications[subscription.publication];
+        let encoding = &publication.encodings[wanted.encoding];
+        let Some(slot) = encoding.history.slot(position) else {
+            return;
+        };
+        let source = encoding.source(wanted.encoding);
+        // A source that resumes went on meanwhile, and its timestamps with it.
+        let alignment = match subscription.last_source.replace(source) {
+            Some(last) if last == source => Alignment::First,
+            last => {
+                let from = last
+                    .and_then(|last| publication.clock_of(last))
+                    .unwrap_or(encoding.clock);
+                subscription
+                    .timeline
+                    .switch(slot.arrival, &from, &encoding.clock, slot.timestamp)
+            }
+        };
+        let shift = Shift {
+            timestamp: subscription.timeline.shift(),
+            picture: subscription.rewriter.switch(&slot.described),
+        };
+        subscription.map.switch_source(source, slot.index, shift);
+        subscription.cursor = position;
+        let previous = subscription.current.replace(wanted.encoding);
+        subscription.wanted = None;
+        subscription.last_reason = alignment.reason().unwrap_or(wanted.reason);
+        subscription.counters.switches += 1;
+        context.counters.layer_switches += u64::from(previous.is_some());
+        if !subscription.audio {
+            context.events.push(switched(
+                context.now,
+                subscription,
+                publication,
+                previous,
+                &wanted,
+            ));
+        }
+        let (publication, peer) = (subscription.publication, subscription.peer);
+        if let Some(previous) = previous {
+            self.remove_interest(publication, previous, key);
+        }
+        self.measure_media(context.now, peer);
+    }
+
+    /// Tell that a switch has not happened in time; it is still waited for.
+    pub(super) fn report_late_switch(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(subscription) = self.subscriptions.get_mut(key) else {
+            return;
+        };
+        let Some(wanted) = subscription.wanted.as_mut() else {
+            return;
+        };
+        if context.now.since(wanted.since) < SWITCH_DEADLINE {
+            return;
+        }
+        wanted.reason = "keyframe_timeout";
+        let (publication, encoding) = (subscription.publication, wanted.encoding);
+        self.want_keyframe(context, publication, encoding);
+    }
+
+    /// Sum up what a peer's subscriptions send now, for its pacer.
+    pub(super) fn measure_media(&mut self, now: Time, peer: usize) {
+        let Some(of) = self.peers.get(peer) else {
+            return;
+        };
+        let mut media_bps = 0;
+        for key in of.subscriptions.clone() {
+            let subscription = &self.subscriptions[key];
+            if let Some(current) = subscription.current {
+                media_bps += self.publications[subscription.publication].encodings[current]
+                    .meter
+                    .bps(now);
+            }
+        }
+        self.peers[peer].media_bps = media_bps;
+    }
+}
+
+/// Timestamps are aligned by sender reports: a switch waits for them, though not for long.
+fn must_wait_for_report(
+    now: Time,
+    publication: &Publication,
+    subscription: &Subscription,
+    wanted: &Wanted,
+) -> bool {
+    let Some(current) = subscription.current else {
+        return false;
+    };
+    let clock = |nth: usize| -> &SourceClock { &publication.encodings[nth].clock };
+    now.since(wanted.since) < REPORT_WAIT && !clock(current).aligns_with(clock(wanted.encoding))
+}
+
+fn switched(
+    now: Time,
+    subscription: &Subscription,
+    publication: &Publication,
+    previous: Option<usize>,
+    wanted: &Wanted,
+) -> Event {
+    let rid = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
+    Event::LayerSwitch {
+        subscription: subscription.id,
+        from: previous.and_then(rid),
+        to: rid(wanted.encoding),
+        reason: subscription.last_reason,
+        wait_ms: now.since(wanted.since).as_secs_f64() * 1e3,
+    }
+}

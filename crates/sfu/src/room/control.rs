@@ -1,0 +1,368 @@
+//! What the control plane asks of a room.
+
+use std::str::FromStr;
+
+use rtc::dtls::{Fingerprint, Role};
+use rtc::ice::Credentials;
+use rtc::srtp::Profile;
+use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
+use serde_json::Value;
+
+use super::Room;
+use super::peer::{Incoming, Peer};
+use super::survey::SURVEY_EVERY;
+use crate::context::{Context, Named, Route, Timer};
+use crate::extensions::extension_map;
+use crate::message::{
+    CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, SrtpChoice,
+    SubscribeRequest, SubscriptionId, TransportId,
+};
+use crate::publication::Publication;
+use crate::subscription::Subscription;
+
+/// Longest DTLS or RTCP payload: fits every path that media fits.
+const MTU: usize = 1200;
+
+type Outcome = Result<Option<Value>, CommandError>;
+
+impl Room {
+    /// Carry out a request about something in this room.
+    ///
+    /// # Errors
+    /// Where it names nothing here or makes no sense; nothing has changed then.
+    pub fn carry_out(&mut self, context: &mut Context<'_>, request: Request) -> Outcome {
+        match request {
+            Request::OpenTransport {
+                transport,
+                local,
+                remote,
+                srtp,
+                ..
+            } => self.open_transport(context, transport, local, remote, srtp),
+            Request::SetRemote { transport, remote } => {
+                self.set_remote(context, transport, &remote)
+            }
+            Request::RestartIce {
+                transport,
+                local,
+                remote,
+            } => self.restart_ice(context, transport, local, &remote),
+            Request::CloseTransport { transport, reason } => {
+                let key = self.peer_key(transport)?;
+                self.close_peer(context, key, &reason);
+                Ok(None)
+            }
+            Request::Publish(publish) => self.publish(context, &publish),
+            Request::Unpublish { publication, .. } => {
+                let key = self.publication_key(publication)?;
+                self.unpublish(context, key);
+                Ok(None)
+            }
+            Request::Subscribe(subscribe) => self.subscribe(context, subscribe),
+            Request::Unsubscribe { subscription, .. } => {
+                let key = self.subscription_key(subscription)?;
+                self.unsubscribe(context, key);
+                Ok(None)
+            }
+            Request::SetTarget {
+                subscription,
+                target,
+            } => {
+                let key = self.subscription_key(subscription)?;
+                self.subscriptions[key].target = target;
+                self.choose_for(context, key);
+                Ok(None)
+            }
+            Request::SetActive {
+                subscription,
+                active,
+            } => {
+                let key = self.subscription_key(subscription)?;
+                self.subscriptions[key].active = active;
+                self.choose_for(context, key);
+                Ok(None)
+            }
+            Request::SetMuted { publication, muted } => {
+                let key = self.publication_key(publication)?;
+                self.publications[key].muted = muted;
+                self.choose_all(context, key);
+                Ok(None)
+            }
+            Request::RequestKeyframe { publication } => {
+                let key = self.publication_key(publication)?;
+                for encoding in 0..self.publications[key].encodings.len() {
+                    self.want_keyframe(context, key, encoding);
+                }
+                Ok(None)
+            }
+            Request::RoomStats { .. } => Ok(Some(self.stats(context.now))),
+            Request::OpenRoom { .. } | Request::CloseRoom { .. } => {
+                Err(invalid("a room cannot open rooms"))
+            }
+        }
+    }
+
+    /// End everything that lives here; peers are told.
+    pub fn close(&mut self, context: &mut Context<'_>, reason: &str) {
+        let peers: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
+        for key in peers {
+            self.close_peer(context, key, reason);
+        }
+    }
+
+    fn open_transport(
+        &mut self,
+        context: &mut Context<'_>,
+        id: TransportId,
+        local: LocalParameters,
+        remote: Option<crate::message::RemoteParameters>,
+        srtp: SrtpChoice,
+    ) -> Outcome {
+        let remote = remote.as_ref().map(parse_remote).transpose()?;
+        let ufrag = local.ufrag.clone();
+        let config = TransportConfig {
+            ice: IceRole::Lite,
+            local: credentials(local.ufrag, local.pwd),
+            dtls: context.dtls.clone(),
+            dtls_role: Role::Server,
+            profiles: profiles(srtp, context.config.srtp),
+            mtu: MTU,
+        };
+        let transport =
+            Transport::new(config, context.now).map_err(|error| invalid(error.to_string()))?;
+        let key = self
+            .peers
+            .insert(Peer::new(context.now, id, transport, ufrag.clone()));
+        context.routes.push(Route::AddUfrag(ufrag, key));
+        self.name(context, Named::Transport(id), key);
+        if let Some(remote) = remote {
+            self.peers[key]
+                .leg
+                .transport
+                .set_remote(context.now, remote);
+        }
+        self.drive_transport(context, key);
+        Ok(None)
+    }
+
+    fn set_remote(
+        &mut self,
+        context: &mut Context<'_>,
+        id: TransportId,
+        remote: &crate::message::RemoteParameters,
+    ) -> Outcome {
+        let key = self.peer_key(id)?;
+        let remote = parse_remote(remote)?;
+        self.peers[key]
+            .leg
+            .transport
+            .set_remote(context.now, remote);
+        self.drive_transport(context, key);
+        Ok(None)
+    }
+
+    fn restart_ice(
+        &mut self,
+        context: &mut Context<'_>,
+        id: TransportId,
+        local: LocalParameters,
+        remote: &crate::message::RemoteParameters,
+    ) -> Outcome {
+        let key = self.peer_key(id)?;
+        let remote = parse_remote(remote)?;
+        let peer = &mut self.peers[key];
+        context
+            .routes
+            .push(Route::AddUfrag(local.ufrag.clone(), key));
+        peer.ufrags.push(local.ufrag.clone());
+        // The previous credentials serve until the new path stands; older ones are dead.
+        while peer.ufrags.len() > 2 {
+            context
+                .routes
+                .push(Route::RemoveUfrag(peer.ufrags.remove(0)));
+        }
+        let local = credentials(local.ufrag, local.pwd);
+        peer.leg.transport.restart_ice(context.now, &local, &remote);
+        self.drive_transport(context, key);
+        Ok(None)
+    }
+
+    /// End a transport with all it publishes and receives.
+    pub(super) fn close_peer(&mut self, context: &mut Context<'_>, key: usize, _reason: &str) {
+        for publication in self.peers[key].publications.clone() {
+            self.unpublish(context, publication);
+        }
+        for subscription in self.peers[key].subscriptions.clone() {
+            self.unsubscribe(context, subscription);
+        }
+        let mut peer = self.peers.remove(key);
+        peer.leg.transport.close(context.now, context.out);
+        for path in peer.paths {
+            context.routes.push(Route::RemovePath(path, key));
+        }
+        for ufrag in peer.ufrags {
+            context.routes.push(Route::RemoveUfrag(ufrag));
+        }
+        self.unname(context, Named::Transport(peer.id));
+    }
+
+    fn publish(&mut self, context: &mut Context<'_>, request: &PublishRequest) -> Outcome {
+        let peer_key = self.peer_key(request.transport)?;
+        let publication = Publication::new(context, peer_key, request)?;
+        let extensions = extension_map(&request.extensions)?;
+        let entry = self.publications.vacant_entry();
+        let key = entry.key();
+        let peer = &mut self.peers[peer_key];
+        peer.expect(key, &publication, request);
+        peer.extensions = extensions;
+        peer.takes_twcc |= request
+            .feedback
+            .iter()
+            .any(|feedback| feedback == "transport-cc");
+        peer.publications.push(key);
+        entry.insert(publication);
+        self.name(context, Named::Publication(request.publication), key);
+        context.set_timer(context.now + SURVEY_EVERY, Timer::Survey(key));
+        Ok(None)
+    }
+
+    fn unpublish(&mut self, context: &mut Context<'_>, key: usize) {
+        for subscription in self.publications[key].subscriptions.clone() {
+            self.unsubscribe(context, subscription);
+        }
+        let mut publication = self.publications.remove(key);
+        for encoding in &mut publication.encodings {
+            encoding.history.clear(context.pool);
+        }
+        if let Some(peer) = self.peers.get_mut(publication.peer) {
+            peer.publications.retain(|other| *other != key);
+            for encoding in 0..publication.encodings.len() {
+                peer.binder.forget(Incoming {
+                    publication: key,
+                    encoding,
+                });
+            }
+        }
+        self.ready.retain(|(other, _)| *other != key);
+        self.waiting_audio.retain(|(other, _)| *other != key);
+        self.unname(context, Named::Publication(publication.id));
+    }
+
+    fn subscribe(&mut self, context: &mut Context<'_>, request: SubscribeRequest) -> Outcome {
+        let peer_key = self.peer_key(request.transport)?;
+        let publication_key = self.publication_key(request.publication)?;
+        let publication = &self.publications[publication_key];
+        let ssrcs = [Some(request.ssrc), request.rtx_ssrc];
+        let mut subscription =
+            Subscription::new(context, peer_key, publication_key, publication, request)?;
+        let peer = &mut self.peers[peer_key];
+        for ssrc in ssrcs.into_iter().flatten() {
+            if !peer.claim_ssrc(ssrc) {
+                return Err(CommandError::new(
+                    ErrorCode::SsrcReused,
+                    format!("SSRC {ssrc}"),
+                ));
+            }
+        }
+        if peer.connected {
+            subscription.attach(&mut peer.leg.transport);
+        }
+        let id = subscription.id;
+        let key = self.subscriptions.insert(subscription);
+        self.publications[publication_key].subscriptions.push(key);
+        self.peers[peer_key].subscriptions.push(key);
+        self.name(context, Named::Subscription(id), key);
+        self.start_reports(context, peer_key);
+        self.start_policy(context, peer_key);
+        self.choose_for(context, key);
+        Ok(None)
+    }
+
+    fn unsubscribe(&mut self, context: &mut Context<'_>, key: usize) {
+        self.stop(key);
+        let subscription = self.subscriptions.remove(key);
+        if let Some(publication) = self.publications.get_mut(subscription.publication) {
+            publication.subscriptions.retain(|other| *other != key);
+            for encoding in &mut publication.encodings {
+                if encoding.subscribers.is_empty() {
+                    encoding.history.clear(context.pool);
+                }
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(subscription.peer) {
+            peer.forget_subscription(key);
+        }
+        self.unname(context, Named::Subscription(subscription.id));
+    }
+
+    fn peer_key(&self, id: TransportId) -> Result<usize, CommandError> {
+        self.key(Named::Transport(id))
+    }
+
+    fn publication_key(&self, id: PublicationId) -> Result<usize, CommandError> {
+        self.key(Named::Publication(id))
+    }
+
+    fn subscription_key(&self, id: SubscriptionId) -> Result<usize, CommandError> {
+        self.key(Named::Subscription(id))
+    }
+
+    fn key(&self, name: Named) -> Result<usize, CommandError> {
+        let missing = || CommandError::new(ErrorCode::NotFound, format!("{name} does not exist"));
+        self.names.get(&name).copied().ok_or_else(missing)
+    }
+
+    fn name(&mut self, context: &mut Context<'_>, name: Named, key: usize) {
+        self.names.insert(name, key);
+        context.routes.push(Route::AddName(name));
+    }
+
+    fn unname(&mut self, context: &mut Context<'_>, name: Named) {
+        self.names.remove(&name);
+        context.routes.push(Route::RemoveName(name));
+    }
+}
+
+fn parse_remote(
+    remote: &crate::message::RemoteParameters,
+) -> Result<RemoteParameters, CommandError> {
+    let parsed = remote
+        .fingerprints
+        .iter()
+        .map(|line| Fingerprint::from_str(line));
+    let fingerprints: Vec<Fingerprint> = parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| invalid(error.to_string()))?;
+    if fingerprints.is_empty() {
+        return Err(invalid("a remote description without a fingerprint"));
+    }
+    Ok(RemoteParameters {
+        credentials: credentials(remote.ufrag.clone(), remote.pwd.clone()),
+        fingerprints,
+        // An ICE-lite agent sends no checks: it learns paths from those that arrive.
+        candidates: Vec::new(),
+    })
+}
+
+fn credentials(ufrag: String, pwd: String) -> Credentials {
+    Credentials { ufrag, pwd }
+}
+
+/// The stricter of what the transport and the server ask for.
+fn profiles(transport: SrtpChoice, server: SrtpChoice) -> Vec<Profile> {
+    match (transport, server) {
+        (SrtpChoice::Gcm128, _) | (SrtpChoice::Auto, SrtpChoice::Gcm128) => {
+            vec![Profile::AeadAes128Gcm]
+        }
+        (SrtpChoice::Cm80, _) | (SrtpChoice::Auto, SrtpChoice::Cm80) => {
+            vec![Profile::Aes128CmSha1_80]
+        }
+        (SrtpChoice::Auto, SrtpChoice::Auto) => {
+            vec![Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80]
+        }
+    }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> CommandError {
+    CommandError::new(ErrorCode::Invalid, message)
+}

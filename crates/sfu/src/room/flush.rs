@@ -1,0 +1,308 @@
+//! Rounds of sending: which encodings have something new, and every subscriber of them in turn.
+
+use rtc::pace::{DrainRate, Load, QUANTUM};
+use rtc::path::PathId;
+use slab::Slab;
+
+use super::{Peer, Room};
+use crate::context::{Context, Timer};
+use crate::forward::{Progress, Round, forward, resend};
+use crate::publication::Publication;
+use crate::subscription::Subscription;
+
+/// Retransmissions that may wait for one peer; a receiver that asks for more has lost too much.
+pub(super) const MOST_RESENDS: usize = 512;
+/// What a packet that waits is taken for when the backlog is estimated.
+const TYPICAL_PACKET_BYTES: u64 = 1200;
+
+impl Room {
+    /// Something new stands in the history of an encoding: decide when it leaves.
+    ///
+    /// A complete frame leaves at once; the packets of one that is still arriving wait for each
+    /// other, at most a quantum, so that they leave as runs. Audio waits for the room's other
+    /// audio, at most the coalescing window.
+    pub(super) fn note_arrival(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+        frame_ends: bool,
+    ) {
+        let audio = self.publications[publication].audio;
+        let of = &mut self.publications[publication].encodings[encoding];
+        of.fresh = true;
+        if audio && context.config.coalesce_ms > 0 {
+            if !self.audio_set {
+                self.audio_set = true;
+                context.set_timer(context.now + context.config.coalesce(), Timer::Audio);
+            }
+            if !of.ready {
+                of.ready = true;
+                self.waiting_audio.push((publication, encoding));
+            }
+        } else if audio || frame_ends {
+            self.make_ready(publication, encoding);
+        } else if !of.quantum_set {
+            of.quantum_set = true;
+            context.set_timer(context.now + QUANTUM, Timer::Quantum(publication, encoding));
+        }
+    }
+
+    pub(super) fn end_quantum(&mut self, publication: usize, encoding: usize) {
+        let Some(of) = self.encoding_mut(publication, encoding) else {
+            return;
+        };
+        of.quantum_set = false;
+        if of.fresh {
+            self.make_ready(publication, encoding);
+        }
+    }
+
+    pub(super) fn end_audio_window(&mut self) {
+        self.audio_set = false;
+        let mut waiting = std::mem::take(&mut self.waiting_audio);
+        for (publication, encoding) in waiting.drain(..) {
+            if let Some(of) = self.encoding_mut(publication, encoding) {
+                of.ready = false;
+                self.make_ready(publication, encoding);
+            }
+        }
+        self.waiting_audio = waiting;
+    }
+
+    pub(super) fn resume_paced(&mut self, peer: usize) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.pace_set = false;
+        }
+        self.touch(peer);
+    }
+
+    pub(super) fn make_ready(&mut self, publication: usize, encoding: usize) {
+        let of = &mut self.publications[publication].encodings[encoding];
+        if !of.ready {
+            of.ready = true;
+            self.ready.push((publication, encoding));
+            self.want_round();
+        }
+    }
+
+    /// Let a peer have its turn in the next round.
+    pub(super) fn touch(&mut self, peer: usize) {
+        let Some(of) = self.peers.get_mut(peer) else {
+            return;
+        };
+        if !of.touched {
+            of.touched = true;
+            self.touched.push(peer);
+            self.want_round();
+        }
+    }
+
+    /// Send what is ready until the outbox holds `most_bytes`; say whether all of it is done.
+    pub fn flush(&mut self, context: &mut Context<'_>, most_bytes: usize) -> bool {
+        while let Some((publication, encoding)) = self.ready.pop() {
+            self.queue_subscribers(context, publication, encoding);
+        }
+        while context.out.len_bytes() < most_bytes {
+            let Some(peer) = self.touched.pop() else {
+                self.marked = false;
+                return true;
+            };
+            self.serve(context, peer);
+        }
+        false
+    }
+
+    /// Note at every subscriber's peer that this stream has something to send.
+    fn queue_subscribers(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
+        let Some(of) = self.encoding_mut(publication, encoding) else {
+            return;
+        };
+        of.ready = false;
+        of.fresh = false;
+        let subscribers = std::mem::take(&mut of.subscribers);
+        for key in &subscribers {
+            self.switch_if_possible(context, *key, encoding);
+            self.queue(*key, encoding);
+        }
+        // A switch changes the lists of other encodings only: here it stays on the list.
+        self.publications[publication].encodings[encoding].subscribers = subscribers;
+    }
+
+    fn queue(&mut self, key: usize, encoding: usize) {
+        let subscription = &mut self.subscriptions[key];
+        if subscription.current != Some(encoding) || subscription.queued {
+            return;
+        }
+        subscription.queued = true;
+        let peer = &mut self.peers[subscription.peer];
+        match subscription.audio {
+            true => peer.pending_audio.push(key),
+            false => peer.pending_video.push(key),
+        }
+        if !peer.touched {
+            peer.touched = true;
+            self.touched.push(subscription.peer);
+        }
+    }
+
+    /// Send what waits for one peer: sound first, then what was lost, then pictures.
+    fn serve(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.touched = false;
+        let Some(path) = peer.sending_path() else {
+            return self.skip_pending(key);
+        };
+        let queued_packets = queued_video(peer, &self.subscriptions, &self.publications);
+        let load = Load {
+            media_bps: peer.media_bps,
+            queued_bytes: (queued_packets * TYPICAL_PACKET_BYTES) as usize,
+        };
+        peer.leg.pacer.open(context.now, &DrainRate, load);
+        let mut round = Round {
+            now: context.now,
+            abs_send_time: context.wall.ntp(context.now).abs_send_time(),
+            pad: context.config.pad,
+            out: context.out,
+            counters: context.counters,
+        };
+        self.serve_audio(key, path, &mut round);
+        self.serve_resends(key, path, &mut round);
+        self.serve_video(key, path, &mut round);
+        self.set_pace(context, key);
+    }
+
+    fn serve_audio(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
+        let mut pending = std::mem::take(&mut self.peers[key].pending_audio);
+        let pad_to = match pending.len() {
+            0 | 1 => 0,
+            _ => longest_audio(&pending, &self.subscriptions, &self.publications),
+        };
+        for subscription in pending.drain(..) {
+            self.serve_stream(key, subscription, path, pad_to, round);
+        }
+        self.peers[key].pending_audio = pending;
+    }
+
+    fn serve_video(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
+        let mut pending = std::mem::take(&mut self.peers[key].pending_video);
+        pending.retain(|subscription| {
+            self.serve_stream(key, *subscription, path, 0, round) == Progress::Paced
+        });
+        self.peers[key].pending_video = pending;
+    }
+
+    fn serve_stream(
+        &mut self,
+        peer: usize,
+        key: usize,
+        path: PathId,
+        pad_to: usize,
+        round: &mut Round<'_>,
+    ) -> Progress {
+        let Some(subscription) = self.subscriptions.get_mut(key) else {
+            return Progress::Done;
+        };
+        let encodings = &self.publications[subscription.publication].encodings;
+        let progress = match subscription.current.and_then(|nth| encodings.get(nth)) {
+            Some(encoding) => {
+                let leg = &mut self.peers[peer].leg;
+                forward(subscription, &encoding.history, leg, path, pad_to, round)
+            }
+            None => Progress::Done,
+        };
+        subscription.queued = progress == Progress::Paced;
+        progress
+    }
+
+    /// Send again what was asked for, as far as the pacer allows.
+    fn serve_resends(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
+        while let Some(wanted) = self.peers[key].resends.pop_front() {
+            let peer = &mut self.peers[key];
+            if !peer.leg.pacer.may_send() {
+                peer.resends.push_front(wanted);
+                return;
+            }
+            let Some(subscription) = self.subscriptions.get_mut(wanted.subscription) else {
+                continue;
+            };
+            let encoding = self.publications[subscription.publication].of_source(wanted.source);
+            let history = encoding.map(|of| &of.history);
+            let slot = history
+                .and_then(|history| Some((history, history.slot(history.find(wanted.index)?)?)));
+            let sent = slot.and_then(|(history, slot)| {
+                resend(
+                    subscription,
+                    history,
+                    slot,
+                    wanted.placed,
+                    &mut peer.leg,
+                    path,
+                    round,
+                )
+            });
+            round.counters.nacks_unanswered += u64::from(sent.is_none());
+        }
+    }
+
+    /// What the pacer holds back goes on after a quantum.
+    fn set_pace(&mut self, context: &mut Context<'_>, key: usize) {
+        let peer = &mut self.peers[key];
+        if (peer.pending_video.is_empty() && peer.resends.is_empty()) || peer.pace_set {
+            return;
+        }
+        peer.pace_set = true;
+        context.set_timer(context.now + QUANTUM, Timer::Pace(key));
+    }
+
+    /// A peer that cannot be sent to yet starts later with what is new then.
+    fn skip_pending(&mut self, key: usize) {
+        let peer = &mut self.peers[key];
+        peer.resends.clear();
+        for subscription in peer
+            .pending_audio
+            .drain(..)
+            .chain(peer.pending_video.drain(..))
+        {
+            if let Some(of) = self.subscriptions.get_mut(subscription) {
+                of.queued = false;
+            }
+        }
+    }
+}
+
+/// Count the video packets that wait for a peer.
+fn queued_video(
+    peer: &Peer,
+    subscriptions: &Slab<Subscription>,
+    publications: &Slab<Publication>,
+) -> u64 {
+    let waiting = |key: &usize| {
+        let subscription = subscriptions.get(*key)?;
+        let encoding = &publications[subscription.publication].encodings[subscription.current?];
+        Some(encoding.history.end().saturating_sub(subscription.cursor))
+    };
+    peer.pending_video.iter().filter_map(waiting).sum()
+}
+
+/// Return the longest payload among the audio that waits for a peer.
+fn longest_audio(
+    pending: &[usize],
+    subscriptions: &Slab<Subscription>,
+    publications: &Slab<Publication>,
+) -> usize {
+    let longest = |key: &usize| {
+        let subscription = subscriptions.get(*key)?;
+        let encoding = &publications[subscription.publication].encodings[subscription.current?];
+        let slot = encoding.history.slot(subscription.cursor)?;
+        (!slot.described.dtx).then(|| slot.payload_len())
+    };
+    pending.iter().filter_map(longest).max().unwrap_or(0)
+}

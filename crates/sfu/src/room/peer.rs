@@ -1,0 +1,183 @@
+//! The room's end of one transport: what it sends, what it receives, and what is due.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rtc::inbound::bind::{Binder, Expected};
+use rtc::inbound::twcc::TwccReceiver;
+use rtc::outbound::reference::ReferenceEchoes;
+use rtc::outbound::sequence::Placed;
+use rtc::outbound::twcc::TwccSender;
+use rtc::pace::Pacer;
+use rtc::path::PathId;
+use rtc::transport::Transport;
+use rustc_hash::FxHashSet;
+use wire::extension::ExtensionMap;
+use wire::id::{PayloadType, Ssrc};
+use wire::time::Time;
+
+use crate::forward::Leg;
+use crate::message::{PublishRequest, TransportId};
+use crate::policy::loss_rtt::LossRtt;
+use crate::publication::Publication;
+
+/// A packet that a subscriber asked for again.
+#[derive(Clone, Copy, Debug)]
+pub struct Resend {
+    /// Whose.
+    pub subscription: usize,
+    /// The run of incoming numbers that it came from.
+    pub source: u16,
+    /// Its incoming index there.
+    pub index: u64,
+    /// Its place in the outgoing stream.
+    pub placed: Placed,
+}
+
+/// The room's end of one transport.
+pub struct Peer {
+    /// Its name.
+    pub id: TransportId,
+    /// Its sending half.
+    pub leg: Leg,
+    /// ICE and DTLS are done.
+    pub connected: bool,
+    /// Its username fragments, the newest last.
+    pub ufrags: Vec<String>,
+    /// The paths that lead to it.
+    pub paths: Vec<PathId>,
+    /// Every SSRC that was ever sent from here.
+    pub used_ssrcs: FxHashSet<u32>,
+    /// When the timer of ICE and DTLS fires.
+    pub transport_at: Option<Time>,
+
+    /// Audio subscriptions with something to send.
+    pub pending_audio: Vec<usize>,
+    /// Video subscriptions with something to send.
+    pub pending_video: Vec<usize>,
+    /// What was asked for again.
+    pub resends: VecDeque<Resend>,
+    /// It has its turn in this round.
+    pub touched: bool,
+    /// A timer for the pacer is set.
+    pub pace_set: bool,
+    /// All its subscriptions.
+    pub subscriptions: Vec<usize>,
+    /// Bit/s of the encodings that they send.
+    pub media_bps: u64,
+    /// Bandwidth estimate, where one is made.
+    pub policy: Option<LossRtt>,
+    /// What the estimate allows, bit/s; `None`: everything that is asked for.
+    pub budget_bps: Option<u64>,
+    /// Last round trip measured.
+    pub rtt: Option<Duration>,
+
+    /// SSRC to publication and encoding.
+    pub binder: Binder<Incoming>,
+    /// Header extensions of its publications.
+    pub extensions: ExtensionMap,
+    /// It negotiated transport-wide feedback.
+    pub takes_twcc: bool,
+    /// Transport-wide sequence numbers received.
+    pub twcc: TwccReceiver,
+    /// Reference times that it wants echoed.
+    pub references: ReferenceEchoes,
+    /// All its publications.
+    pub publications: Vec<usize>,
+    /// When the next feedback is due.
+    pub feedback_at: Option<Time>,
+    /// A timer for reports is set.
+    pub reports_set: bool,
+}
+
+/// What an incoming stream belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// Its publication.
+    pub publication: usize,
+    /// Its encoding there.
+    pub encoding: usize,
+}
+
+impl Peer {
+    /// Make the room's end of a transport that is not connected yet.
+    #[must_use]
+    pub fn new(now: Time, id: TransportId, transport: Transport, ufrag: String) -> Self {
+        Self {
+            id,
+            leg: Leg {
+                transport,
+                pacer: Pacer::new(now),
+                transport_wide: TwccSender::new(),
+            },
+            connected: false,
+            ufrags: vec![ufrag],
+            paths: Vec::new(),
+            used_ssrcs: FxHashSet::default(),
+            transport_at: None,
+            pending_audio: Vec::new(),
+            pending_video: Vec::new(),
+            resends: VecDeque::new(),
+            touched: false,
+            pace_set: false,
+            subscriptions: Vec::new(),
+            media_bps: 0,
+            policy: None,
+            budget_bps: None,
+            rtt: None,
+            binder: Binder::new(),
+            extensions: ExtensionMap::new(),
+            takes_twcc: false,
+            twcc: TwccReceiver::new(),
+            references: ReferenceEchoes::new(),
+            publications: Vec::new(),
+            feedback_at: None,
+            reports_set: false,
+        }
+    }
+
+    /// Expect the streams of a publication.
+    pub fn expect(&mut self, key: usize, publication: &Publication, request: &PublishRequest) {
+        for (encoding, parameters) in request.encodings.iter().enumerate() {
+            let expected = Expected {
+                mid: publication.mid,
+                rid: publication.encodings[encoding].rid,
+                ssrc: parameters.ssrc.map(Ssrc),
+                rtx_ssrc: parameters.rtx_ssrc.map(Ssrc),
+                payload_type: PayloadType(request.payload_type),
+                rtx_payload_type: request.rtx_payload_type.map(PayloadType),
+            };
+            self.binder.expect(
+                Incoming {
+                    publication: key,
+                    encoding,
+                },
+                expected,
+            );
+        }
+    }
+
+    /// Claim an SSRC: on one transport none ever serves two streams (the nonce of AES-GCM is made
+    /// of it).
+    #[must_use]
+    pub fn claim_ssrc(&mut self, ssrc: u32) -> bool {
+        self.used_ssrcs.insert(ssrc)
+    }
+
+    /// Forget all that refers to a subscription.
+    pub fn forget_subscription(&mut self, key: usize) {
+        self.subscriptions.retain(|other| *other != key);
+        self.pending_audio.retain(|other| *other != key);
+        self.pending_video.retain(|other| *other != key);
+        self.resends.retain(|resend| resend.subscription != key);
+    }
+
+    /// Return the path to send media to, once there is one.
+    #[must_use]
+    pub fn sending_path(&self) -> Option<PathId> {
+        match self.connected {
+            true => self.leg.transport.send_path(),
+            false => None,
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Datagrams from peers: opened, bound to their encoding, described and put into its history.
+
+use std::time::Duration;
+
+use rtc::codec::describe;
+use rtc::inbound::bind::{Binding, Role};
+use rtc::inbound::loss::Freshness;
+use rtc::inbound::rtx::{self, Retransmission};
+use rtc::outbound::history::{Arrived, Carried};
+use rtc::path::PathId;
+use rtc::srtp::Profile;
+use rtc::transport::{Received, TransportEvent};
+use wire::extension::Values;
+use wire::id::{Rid, Ssrc};
+use wire::rtp::{Header, padding_len};
+
+use super::Room;
+use super::peer::{Incoming, Peer};
+use crate::context::{Context, Route, Timer};
+use crate::message::{Event, TransportState};
+use crate::publication::KeyframeStart;
+
+impl Room {
+    /// Take a datagram of one of the peers in.
+    pub fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        path: PathId,
+        datagram: &mut [u8],
+    ) {
+        #[cfg(feature = "fault-injection")]
+        assert!(!self.panics, "injected fault");
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        match peer
+            .leg
+            .transport
+            .receive(context.now, path, datagram, context.out)
+        {
+            Received::Rtp { header, index, len } => {
+                context.counters.packets_received += 1;
+                context.counters.bytes_received += datagram.len() as u64;
+                self.receive_rtp(context, key, &header, index, &datagram[..len]);
+            }
+            Received::Rtcp { len } => self.receive_rtcp(context, key, &datagram[..len]),
+            Received::Nothing => self.drive_transport(context, key),
+        }
+    }
+
+    fn receive_rtp(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        header: &Header,
+        index: u64,
+        packet: &[u8],
+    ) {
+        let peer = &mut self.peers[key];
+        let values = Values::read(header, packet, &peer.extensions);
+        if let Some(sequence) = values.transport_sequence.filter(|_| peer.takes_twcc) {
+            peer.twcc.received(sequence, context.now);
+            let due = peer.twcc.poll_timeout();
+            self.want_feedback(context, key, due);
+        }
+        let peer = &mut self.peers[key];
+        let Some(payload) = strip_padding(header, packet) else {
+            context.counters.datagrams_dropped += 1;
+            return;
+        };
+        let bound = match peer.binder.bind(header, &values) {
+            Binding::Known(bound) | Binding::New { bound, .. } => bound,
+            Binding::Unbound => {
+                context.counters.packets_unbound += 1;
+                return;
+            }
+        };
+        let encoding = &mut self.publications[bound.key.publication].encodings[bound.key.encoding];
+        encoding.meter.add(context.now, packet.len());
+        encoding.counters.packets += 1;
+        encoding.counters.bytes += payload.len() as u64;
+        match bound.role {
+            Role::Media => self.take_media(context, bound.key, header, index, &values, payload),
+            Role::Rtx => self.take_repair(context, bound.key, header, &values, payload),
+        }
+    }
+
+    /// An encoding begins, or begins anew under another SSRC: its numbers mean something else now.
+    fn begin_stream(&mut self, context: &mut Context<'_>, incoming: Incoming, ssrc: Ssrc) {
+        let of = &mut self.publications[incoming.publication];
+        let encoding = &mut of.encodings[incoming.encoding];
+        encoding.begin(ssrc, of.clock_rate);
+        context.events.push(Event::PublicationStarted {
+            publication: of.id,
+            rid: encoding.rid.as_ref().map(Rid::to_string),
+            ssrc: ssrc.0,
+        });
+        let peer = of.peer;
+        for subscription in encoding.subscribers.clone() {
+            self.stop(subscription);
+            self.choose_for(context, subscription);
+        }
+        self.start_reports(context, peer);
+    }
+
+    /// A packet on the repair stream holds the original's sequence number and payload.
+    fn take_repair(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: Incoming,
+        header: &Header,
+        values: &Values<'_>,
+        payload: &[u8],
+    ) {
+        let encoding = &mut self.publications[incoming.publication].encodings[incoming.encoding];
+        let Some(highest) = encoding
+            .stats
+            .as_ref()
+            .and_then(|stats| stats.loss().highest())
+        else {
+            return;
+        };
+        let Retransmission::Original { index, payload } = rtx::read(payload, highest) else {
+            return;
+        };
+        context.counters.retransmitted_packets_received += 1;
+        encoding.counters.recovered += 1;
+        encoding.nack.received(context.now, index);
+        self.store(context, incoming, header, index, values, payload);
+    }
+
+    fn take_media(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: Incoming,
+        header: &Header,
+        index: u64,
+        values: &Values<'_>,
+        payload: &[u8],
+    ) {
+        let encoding = &self.publications[incoming.publication].encodings[incoming.encoding];
+        if encoding
+            .stats
+            .as_ref()
+            .is_none_or(|stats| stats.ssrc() != header.ssrc)
+        {
+            self.begin_stream(context, incoming, header.ssrc);
+        }
+        let publication = &mut self.publications[incoming.publication];
+        let encoding = &mut publication.encodings[incoming.encoding];
+        context.counters.audio_packets_received += u64::from(publication.audio);
+        if let Some(stats) = encoding.stats.as_mut() {
+            stats.receive(index, header.timestamp, context.now);
+        }
+        let was_active = encoding.active;
+        if publication.takes_nack {
+            encoding.nack.received(context.now, index);
+            let (due, peer) = (encoding.nack.poll_timeout(), publication.peer);
+            self.want_feedback(context, peer, due);
+        }
+        if !was_active {
+            self.wake_encoding(context, incoming.publication, incoming.encoding);
+        }
+        self.store(context, incoming, header, index, values, payload);
+    }
+
+    /// Put a packet into its encoding's history and decide when subscribers get it.
+    fn store(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: Incoming,
+        header: &Header,
+        index: u64,
+        values: &Values<'_>,
+        payload: &[u8],
+    ) {
+        let Incoming {
+            publication,
+            encoding,
+        } = incoming;
+        let of = &mut self.publications[publication];
+        let (codec, muted) = (of.codec, of.muted);
+        let to = &mut of.encodings[encoding];
+        let described = describe(codec, payload, header.marker);
+        context.counters.payloads_unreadable +=
+            u64::from(!described.readable && !payload.is_empty());
+        if to.recovery.receive(index) != Freshness::Fresh {
+            context.counters.packets_duplicate += 1;
+            return;
+        }
+        to.note_facts(context.now, header, &described, values, payload);
+        if muted || to.subscribers.is_empty() {
+            return;
+        }
+        let arrived = Arrived {
+            index,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            described,
+            carried: Carried {
+                audio_level: values.audio_level.map(|level| level.to_byte()),
+                orientation: to.orientation,
+                capture_ntp: None,
+            },
+            payload,
+        };
+        let position = to.history.push(context.now, &arrived, context.pool);
+        if described.info.start && described.info.keyframe {
+            to.note_keyframe(KeyframeStart {
+                position,
+                timestamp: header.timestamp,
+                arrived: context.now,
+            });
+        }
+        self.note_arrival(context, publication, encoding, described.info.end);
+    }
+
+    /// Take what the transport reports and set its next timer.
+    pub(super) fn drive_transport(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.leg.transport.handle_timeout(context.now, context.out);
+        while let Some(event) = self.peers[key].leg.transport.poll_event() {
+            self.take_transport_event(context, key, event);
+        }
+        let peer = &mut self.peers[key];
+        if let Some(at) = peer.leg.transport.poll_timeout()
+            && peer
+                .transport_at
+                .is_none_or(|set| at < set || set <= context.now)
+        {
+            peer.transport_at = Some(at);
+            context.set_timer(at, Timer::Transport(key));
+        }
+    }
+
+    fn take_transport_event(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        event: TransportEvent,
+    ) {
+        let peer = &mut self.peers[key];
+        match event {
+            TransportEvent::PathValidated(path) => {
+                peer.paths.push(path);
+                context.routes.push(Route::AddPath(path, key));
+            }
+            TransportEvent::PathRetired(path) => {
+                peer.paths.retain(|known| *known != path);
+                context.routes.push(Route::RemovePath(path, key));
+            }
+            TransportEvent::PathSelected(_) | TransportEvent::ApplicationData(_) => {}
+            TransportEvent::Connected { ice, dtls, .. } => {
+                context.counters.ice_connected += 1;
+                context.counters.dtls_connected += 1;
+                context.events.push(connected(peer, ice, dtls));
+                self.begin_sending(context, key);
+            }
+            TransportEvent::Resumed => {
+                context
+                    .events
+                    .push(ended(peer, TransportState::Connected, "resumed"));
+            }
+            TransportEvent::Disconnected(reason) => {
+                context.counters.ice_failed += 1;
+                context
+                    .events
+                    .push(ended(peer, TransportState::Disconnected, reason));
+            }
+            TransportEvent::Closed(reason) => {
+                context
+                    .events
+                    .push(ended(peer, TransportState::Closed, reason));
+            }
+            TransportEvent::Failed(reason) => {
+                context.counters.ice_failed += u64::from(!reason.starts_with("dtls"));
+                context.counters.dtls_failed += u64::from(reason.starts_with("dtls"));
+                context
+                    .events
+                    .push(ended(peer, TransportState::Failed, reason));
+            }
+        }
+    }
+
+    /// The transport has keys: subscriptions made before can send now.
+    fn begin_sending(&mut self, context: &mut Context<'_>, key: usize) {
+        let peer = &mut self.peers[key];
+        peer.connected = true;
+        for subscription in &peer.subscriptions {
+            self.subscriptions[*subscription].attach(&mut peer.leg.transport);
+        }
+        self.start_reports(context, key);
+        for subscription in self.peers[key].subscriptions.clone() {
+            // What was chosen and switched to while nothing could be sent begins anew.
+            self.stop(subscription);
+            self.choose_for(context, subscription);
+        }
+    }
+}
+
+fn connected(peer: &Peer, ice: Duration, dtls: Duration) -> Event {
+    let transport = &peer.leg.transport;
+    let path = transport.send_path();
+    Event::TransportState {
+        transport: peer.id,
+        state: TransportState::Connected,
+        reason: "connected".into(),
+        srtp_profile: transport.srtp_profile().map(Profile::name),
+        local: path.map(|path| path.local.to_string()),
+        remote: path.map(|path| path.remote.to_string()),
+        ice_ms: Some(ice.as_secs_f64() * 1e3),
+        dtls_ms: Some(dtls.as_secs_f64() * 1e3),
+    }
+}
+
+fn ended(peer: &Peer, state: TransportState, reason: &str) -> Event {
+    Event::TransportState {
+        transport: peer.id,
+        state,
+        reason: reason.into(),
+        srtp_profile: None,
+        local: None,
+        remote: None,
+        ice_ms: None,
+        dtls_ms: None,
+    }
+}
+
+fn strip_padding<'a>(header: &Header, packet: &'a [u8]) -> Option<&'a [u8]> {
+    let payload = packet.get(header.header_len..)?;
+    match header.has_padding {
+        false => Some(payload),
+        true => payload.get(..payload.len() - padding_len(payload).ok()?),
+    }
+}

@@ -1,0 +1,205 @@
+//! RTCP to peers: reports once a second, feedback and keyframe requests when they are due.
+
+use std::time::Duration;
+
+use rtc::outbound::report::SourceReport;
+use wire::id::Ssrc;
+use wire::rtcp::{FirEntry, write};
+use wire::time::Time;
+
+use super::Room;
+use crate::context::{Context, Timer};
+
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Who we are where we only receive: no media is ever sent under it.
+const OUR_SSRC: Ssrc = Ssrc(1);
+/// Our own canonical name (RFC 7022 asks only that it does not identify anybody).
+const OUR_CNAME: &str = "sfukit";
+
+impl Room {
+    /// Make sure that feedback leaves for a publisher at `due`.
+    pub(super) fn want_feedback(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        due: Option<Time>,
+    ) {
+        let peer = &mut self.peers[key];
+        let Some(due) = due else {
+            return;
+        };
+        if peer.feedback_at.is_none_or(|set| due < set) {
+            peer.feedback_at = Some(due);
+            context.set_timer(due, Timer::Feedback(key));
+        }
+    }
+
+    /// Send a publisher what it lacks to know: which packets came, which are missing.
+    pub(super) fn send_feedback(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if peer.feedback_at.is_none_or(|due| due > context.now) {
+            return;
+        }
+        peer.feedback_at = None;
+        let mut rtcp = std::mem::take(&mut self.rtcp);
+        rtcp.clear();
+        let mut next = None;
+        if peer
+            .twcc
+            .poll_timeout()
+            .is_some_and(|due| due <= context.now)
+        {
+            while peer.twcc.build_feedback(&mut rtcp, OUR_SSRC, OUR_SSRC) {
+                context.counters.transport_feedback_sent += 1;
+            }
+        }
+        earliest(&mut next, peer.twcc.poll_timeout());
+        self.append_nacks(context, key, &mut rtcp, &mut next);
+        self.send_rtcp(context, key, &rtcp);
+        self.rtcp = rtcp;
+        self.want_feedback(context, key, next);
+    }
+
+    fn append_nacks(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        rtcp: &mut Vec<u8>,
+        next: &mut Option<Time>,
+    ) {
+        let mut sequences = std::mem::take(&mut self.sequences);
+        let peer = &self.peers[key];
+        for publication in &peer.publications {
+            for encoding in &mut self.publications[*publication].encodings {
+                let Some(media) = encoding.stats.as_ref().map(|stats| stats.ssrc()) else {
+                    continue;
+                };
+                let given_up = encoding.nack.counters().given_up;
+                encoding.nack.poll(context.now, peer.rtt, &mut sequences);
+                context.counters.packets_lost += encoding.nack.counters().given_up - given_up;
+                context.counters.nacks_sent += sequences.len() as u64;
+                if !sequences.is_empty() {
+                    write::nack(rtcp, OUR_SSRC, media, &sequences);
+                }
+                earliest(next, encoding.nack.poll_timeout());
+            }
+        }
+        self.sequences = sequences;
+    }
+
+    /// Begin to report to a peer once a second.
+    pub(super) fn start_reports(&mut self, context: &mut Context<'_>, key: usize) {
+        let peer = &mut self.peers[key];
+        if peer.connected && !peer.reports_set {
+            peer.reports_set = true;
+            // Spread over the second, so that not all peers of a burst of joins report at once.
+            let spread = Duration::from_millis(context.random.next_u64() % 1000);
+            context.set_timer(context.now + spread, Timer::Reports(key));
+        }
+    }
+
+    /// Send a peer its sender reports, receiver reports and the echo of its reference time.
+    pub(super) fn send_reports(&mut self, context: &mut Context<'_>, key: usize) {
+        if !self.peers.contains(key) {
+            return;
+        }
+        context.set_timer(context.now + REPORT_EVERY, Timer::Reports(key));
+        let mut rtcp = std::mem::take(&mut self.rtcp);
+        rtcp.clear();
+        self.append_sender_reports(context.now, key, &mut rtcp);
+        self.append_receiver_report(context.now, key, &mut rtcp);
+        let echoes: Vec<_> = self.peers[key].references.take(context.now).collect();
+        if !echoes.is_empty() {
+            write::delays_since_rr(&mut rtcp, OUR_SSRC, &echoes);
+        }
+        self.send_rtcp(context, key, &rtcp);
+        self.rtcp = rtcp;
+        self.measure_media(context.now, key);
+    }
+
+    fn append_sender_reports(&mut self, now: Time, key: usize, rtcp: &mut Vec<u8>) {
+        for subscription in &self.peers[key].subscriptions {
+            let of = &mut self.subscriptions[*subscription];
+            let encodings = &self.publications[of.publication].encodings;
+            let source = of
+                .current
+                .and_then(|nth| encodings[nth].report)
+                .map(|report| SourceReport {
+                    ntp: report.ntp,
+                    rtp_timestamp: of.timeline.at(report.timestamp),
+                    arrived: report.arrived,
+                });
+            let (packets, bytes) = (of.counters.packets_sent, of.counters.bytes_sent);
+            if let Some(info) = of.reports.report(now, source.as_ref(), packets, bytes) {
+                write::sender_report(rtcp, of.ssrc, &info, &[]);
+                write::sdes_cname(rtcp, of.ssrc, &of.cname);
+            }
+        }
+    }
+
+    fn append_receiver_report(&mut self, now: Time, key: usize, rtcp: &mut Vec<u8>) {
+        let mut blocks = Vec::new();
+        for publication in &self.peers[key].publications {
+            let encodings = &mut self.publications[*publication].encodings;
+            // Only what is bound: browsers stop naming their streams after the first report.
+            let bound = encodings
+                .iter_mut()
+                .filter_map(|encoding| encoding.stats.as_mut());
+            blocks.extend(bound.filter_map(|stats| stats.report_block(now)));
+        }
+        // The count of blocks has five bits (RFC 3550 6.4.2).
+        for chunk in blocks.chunks(31) {
+            write::receiver_report(rtcp, OUR_SSRC, chunk);
+        }
+        if !blocks.is_empty() {
+            write::sdes_cname(rtcp, OUR_SSRC, OUR_CNAME);
+        }
+    }
+
+    /// Ask a publisher for a keyframe, in the way that it takes.
+    pub(super) fn send_keyframe_request(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
+        let of = &mut self.publications[publication];
+        let Some(media) = of.encodings[encoding]
+            .stats
+            .as_ref()
+            .map(|stats| stats.ssrc())
+        else {
+            return;
+        };
+        let mut rtcp = Vec::with_capacity(20);
+        if of.takes_pli || !of.takes_fir {
+            write::pli(&mut rtcp, OUR_SSRC, media);
+        } else {
+            of.fir_sequence = of.fir_sequence.wrapping_add(1);
+            let entry = FirEntry {
+                ssrc: media,
+                sequence: of.fir_sequence,
+            };
+            write::fir(&mut rtcp, OUR_SSRC, &[entry]);
+        }
+        let peer = of.peer;
+        context.counters.keyframe_requests_sent += 1;
+        self.send_rtcp(context, peer, &rtcp);
+    }
+
+    fn send_rtcp(&mut self, context: &mut Context<'_>, key: usize, rtcp: &[u8]) {
+        let transport = &mut self.peers[key].leg.transport;
+        if !rtcp.is_empty() && transport.is_connected() {
+            // Without a path there is nobody to tell.
+            let _ = transport.send_rtcp(rtcp, context.out);
+        }
+    }
+}
+
+fn earliest(next: &mut Option<Time>, due: Option<Time>) {
+    if let Some(due) = due {
+        *next = Some(next.map_or(due, |known| known.min(due)));
+    }
+}

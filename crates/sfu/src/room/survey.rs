@@ -1,0 +1,113 @@
+//! Which encodings send, how much, and who needs a keyframe of them.
+
+use std::time::Duration;
+
+use wire::id::Rid;
+use wire::time::Time;
+
+use super::Room;
+use crate::context::{Context, Timer};
+use crate::message::Event;
+use crate::select::ENCODING_INACTIVE;
+
+/// Time between two looks at a publication.
+pub(super) const SURVEY_EVERY: Duration = Duration::from_millis(250);
+
+impl Room {
+    /// Look at a publication: silence, order of its encodings, age of its histories.
+    pub(super) fn survey(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(publication) = self.publications.get_mut(key) else {
+            return;
+        };
+        context.set_timer(context.now + SURVEY_EVERY, Timer::Survey(key));
+        publication.reorder(context.now);
+        let keep = context.config.keep(publication.longest_rtt);
+        let mut silent = false;
+        for encoding in &mut publication.encodings {
+            encoding.history.expire(context.now, keep, context.pool);
+            if encoding.active && encoding.is_silent(context.now) {
+                encoding.active = false;
+                silent = true;
+                context.events.push(Event::EncodingState {
+                    publication: publication.id,
+                    rid: encoding.rid.as_ref().map(Rid::to_string),
+                    active: false,
+                    reason: ENCODING_INACTIVE,
+                });
+            }
+        }
+        if silent {
+            self.choose_all(context, key);
+        }
+    }
+
+    /// A packet came: an encoding that was silent sends again.
+    pub(super) fn wake_encoding(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
+        let of = &mut self.publications[publication];
+        let id = of.id;
+        let encoding = &mut of.encodings[encoding];
+        encoding.active = true;
+        context.events.push(Event::EncodingState {
+            publication: id,
+            rid: encoding.rid.as_ref().map(Rid::to_string),
+            active: true,
+            reason: "first_packet",
+        });
+        self.choose_all(context, publication);
+    }
+
+    /// Somebody needs a keyframe of an encoding.
+    pub(super) fn want_keyframe(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
+        if let Some(of) = self.encoding_mut(publication, encoding) {
+            of.keyframes.want();
+        }
+        self.request_keyframe_if_due(context, publication, encoding);
+    }
+
+    /// Ask the publisher for a keyframe where one is wanted and the last request is old enough.
+    pub(super) fn request_keyframe_if_due(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
+        let now = context.now;
+        let Some(of) = self.encoding_mut(publication, encoding) else {
+            return;
+        };
+        // A silent encoding is not asked: it would answer nothing.
+        if of.active && of.keyframes.send_now(now) {
+            of.counters.keyframe_requests += 1;
+            self.send_keyframe_request(context, publication, encoding);
+        }
+        self.set_keyframe_timer(context, publication, encoding);
+    }
+
+    fn set_keyframe_timer(
+        &mut self,
+        context: &mut Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
+        let Some(of) = self.encoding_mut(publication, encoding) else {
+            return;
+        };
+        let Some(next) = of.keyframes.next().filter(|_| of.active) else {
+            return;
+        };
+        if of.keyframe_timer.is_none_or(|set: Time| set <= context.now) {
+            of.keyframe_timer = Some(next);
+            context.set_timer(next, Timer::Keyframe(publication, encoding));
+        }
+    }
+}
