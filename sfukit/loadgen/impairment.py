@@ -8,7 +8,7 @@ from sfukit import units
 from sfukit.errors import UsageError
 
 _QUEUE_MS = 300.0  # RFC 8867 section 4: the default tail-drop queue
-_KEYS = "rate, queue, delay, jitter, loss"
+_KEYS = "rate, queue, delay, jitter, loss, reorder, duplicate"
 _GRAMMAR = "give KEY=VALUE,...: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%|ge:P,R,H,K"
 
 
@@ -38,6 +38,8 @@ class Impairment(msgspec.Struct, frozen=True, kw_only=True):
     jitter_ms: float = 0.0
     loss: float = 0.0
     bursts: GilbertElliott | None = None
+    reorder: float = 0.0
+    duplicate: float = 0.0
 
 
 def parse(text: str, where: str) -> Impairment:
@@ -58,6 +60,8 @@ def parse(text: str, where: str) -> Impairment:
         jitter_ms=units.duration_ms(found.get("jitter", "0"), f"{where}: jitter"),
         loss=0.0 if bursts else units.ratio(loss, f"{where}: loss"),
         bursts=bursts,
+        reorder=units.ratio(found.get("reorder", "0"), f"{where}: reorder"),
+        duplicate=units.ratio(found.get("duplicate", "0"), f"{where}: duplicate"),
     )
 
 

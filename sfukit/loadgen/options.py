@@ -11,6 +11,8 @@ VideoCodec = Literal["vp8", "h264"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "whole"]
 PliPolicy = Literal["answer", "ignore"]
+# What the target offers: rooms, one publisher's stream to play, or only a place to publish to.
+Shape = Literal["rooms", "pair", "publish"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ class LoadOptions:
     publishers: int | None = None
     audio_publishers: int | None = None
     subscribers: int | None = None
-    has_rooms: bool = True
+    shape: Shape = "rooms"
     codec: VideoCodec = "vp8"
     simulcast: bool = True
     bitrate_bps: int | None = None

@@ -98,16 +98,6 @@ class Room:
         """The bots that send something."""
         return tuple(bot for bot in self.bots if bot.video or bot.audio)
 
-    def views(self, viewer: Bot, *, all_large: bool) -> Iterator[View]:
-        """Tell whom a bot receives: the first other camera is large, the rest small."""
-        large_taken = False
-        for publisher in self.publishers:
-            if publisher.index == viewer.index:
-                continue
-            large = publisher.video and (all_large or not large_taken)
-            large_taken = large_taken or large
-            yield View(publisher, "large" if large else "small")
-
 
 class Flow(NamedTuple):
     """Streams, bit/s and packets/s in one direction, seen from the SFU."""
@@ -134,7 +124,7 @@ class Plan:
     @property
     def all_large(self) -> bool:
         """Whether every viewer sees every publisher large."""
-        return self.options.scenario == "broadcast" or not self.options.has_rooms
+        return self.options.scenario == "broadcast" or self.options.shape == "pair"
 
     @property
     def has_video(self) -> bool:
@@ -180,10 +170,21 @@ class Plan:
                 packets += _AUDIO_PACKETS_PER_S
         return Flow(streams, bps, packets)
 
+    def views(self, viewer: Bot) -> Iterator[View]:
+        """Tell whom a bot receives: the first other camera is large, the rest small."""
+        if self.options.shape == "publish" or (self.options.shape == "pair" and viewer.audio):
+            return
+        large_taken = False
+        for publisher in self.rooms[viewer.room].publishers:
+            if publisher.index == viewer.index:
+                continue
+            large = publisher.video and (self.all_large or not large_taken)
+            large_taken = large_taken or large
+            yield View(publisher, "large" if large else "small")
+
     def _views(self) -> Iterator[View]:
-        for room in self.rooms:
-            for bot in room.bots:
-                yield from room.views(bot, all_large=self.all_large)
+        for bot in self.bots:
+            yield from self.views(bot)
 
 
 def plan(options: LoadOptions) -> Plan:
@@ -218,7 +219,9 @@ def plan_line(whole: Plan) -> str:
 
 
 def _rooms_text(whole: Plan) -> str:
-    if not whole.options.has_rooms:
+    if whole.options.shape == "publish":
+        return "all publishing, nobody playing (no --play URL)"
+    if whole.options.shape == "pair":
         publishers = sum(bot.video or bot.audio for bot in whole.bots)
         return f"{publishers} publishing, {len(whole.bots) - publishers} playing"
     sizes = sorted({len(room.bots) for room in whole.rooms})
@@ -259,7 +262,7 @@ def _compositions(options: LoadOptions) -> list[Composition]:
 def _usual_rooms(options: LoadOptions, clients: int) -> int:
     given = (options.publishers, options.audio_publishers, options.subscribers)
     composed = any(count is not None for count in given)
-    if options.scenario != "meeting" or not options.has_rooms or composed:
+    if options.scenario != "meeting" or options.shape != "rooms" or composed:
         return 1
     return -(-clients // _MEETING_SIZE)
 
@@ -296,7 +299,9 @@ def _composition(options: LoadOptions, size: int) -> Composition:
 
 
 def _usual_publishers(options: LoadOptions, size: int) -> int:
-    if not options.has_rooms or options.scenario == "broadcast":
+    if options.shape == "publish":
+        return size
+    if options.shape == "pair" or options.scenario == "broadcast":
         return 1
     return min(_WEBINAR_PANEL, size) if options.scenario == "webinar" else size
 
@@ -338,10 +343,8 @@ def _impair(whole: Plan) -> Plan:
     sending = options.net_up is not None
     able = [
         bot.index
-        for room in whole.rooms
-        for bot in room.bots
-        if (sending and (bot.video or bot.audio))
-        or (receiving and any(True for _ in room.views(bot, all_large=True)))
+        for bot in whole.bots
+        if (sending and (bot.video or bot.audio)) or (receiving and any(whole.views(bot)))
     ]
     share = round(options.net_share * len(able))
     chosen = frozenset(random.Random(options.seed).sample(able, share))

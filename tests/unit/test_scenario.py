@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
 from sfukit.loadgen.impairment import Impairment
-from sfukit.loadgen.options import LoadOptions, ScenarioName
+from sfukit.loadgen.options import LoadOptions, ScenarioName, Shape
 from sfukit.loadgen.ramp import Ramp
 from sfukit.loadgen.scenario import Plan, plan, plan_line
 
@@ -28,9 +28,8 @@ def test_clients_alone_make_rooms_of_five_where_everybody_publishes() -> None:
 
 def test_one_is_seen_large_and_the_rest_small() -> None:
     whole = plan(LoadOptions(clients=5))
-    room = whole.rooms[0]
-    for viewer in room.bots:
-        views = list(room.views(viewer, all_large=whole.all_large))
+    for viewer in whole.bots:
+        views = list(whole.views(viewer))
         assert [view.size for view in views] == ["large", "small", "small", "small"]
         assert viewer not in [view.publisher for view in views]
 
@@ -50,7 +49,8 @@ def test_one_is_seen_large_and_the_rest_small() -> None:
         (LoadOptions(subscribers=1000, scenario="broadcast"), [(1, 1, 1001)]),
         (LoadOptions(clients=40, scenario="audio-room"), [(0, 10, 40)]),
         (LoadOptions(clients=6, scenario="audio-room", publishers=2), [(0, 6, 6)]),
-        (LoadOptions(clients=10, has_rooms=False), [(1, 1, 10)]),
+        (LoadOptions(clients=10, shape="pair"), [(1, 1, 10)]),
+        (LoadOptions(clients=10, shape="publish"), [(10, 10, 10)]),
     ],
 )
 def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -> None:
@@ -106,20 +106,24 @@ def test_the_plan_line_says_who_what_and_how_long() -> None:
         "501 clients, 101 rooms of 4 or 5, VP8 x3 + Opus; "
         "25 s joining, 10 s warm-up, 60 s measured (1m35)"
     )
-    assert plan_line(plan(LoadOptions(clients=3, has_rooms=False, simulcast=False))).startswith(
+    assert plan_line(plan(LoadOptions(clients=3, shape="pair", simulcast=False))).startswith(
         "3 clients, 1 publishing, 2 playing, VP8 1.7 Mb/s + Opus; "
     )
+
+
+def test_without_a_url_to_play_nobody_receives() -> None:
+    whole = plan(LoadOptions(clients=3, shape="publish"))
+    assert whole.tracks == 0
+    assert "nobody playing" in plan_line(whole)
 
 
 @given(
     st.integers(1, 300),
     st.sampled_from(["meeting", "webinar", "broadcast", "audio-room"]),
-    st.booleans(),
+    st.sampled_from(["rooms", "pair", "publish"]),
 )
-def test_everyone_asked_for_joins_once(
-    clients: int, scenario: ScenarioName, has_rooms: bool
-) -> None:
-    whole = plan(LoadOptions(clients=clients, scenario=scenario, has_rooms=has_rooms))
+def test_everyone_asked_for_joins_once(clients: int, scenario: ScenarioName, shape: Shape) -> None:
+    whole = plan(LoadOptions(clients=clients, scenario=scenario, shape=shape))
     assert [bot.index for bot in whole.bots] == list(range(clients))
     assert len({(bot.room, bot.name) for bot in whole.bots}) == clients
 

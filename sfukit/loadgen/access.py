@@ -1,0 +1,40 @@
+"""What a bot shows at the door: tokens, headers, trust in certificates."""
+
+import ssl
+
+from sfukit.errors import UsageError
+from sfukit.loadgen.options import Access
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+
+_SPARE_S = 3600
+
+
+def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str, str]:
+    """Make the HTTP headers of one bot, with a token of its own where a key was given."""
+    made = dict(access.headers)
+    token = access.token or _token(access, room, identity, run_s)
+    if token is not None:
+        made["Authorization"] = f"Bearer {token}"
+    return made
+
+
+def tls(access: Access, url: str) -> ssl.SSLContext | None:
+    """Make the TLS settings for a URL; None where it is not TLS."""
+    if not url.startswith(("https:", "wss:")):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=access.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"--cacert {access.ca_file}: {error}") from error
+    if access.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _token(access: Access, room: str, identity: str, run_s: float) -> str | None:
+    if access.api_key is None or access.api_secret is None:
+        return None
+    grants = VideoGrants(room=room, room_join=True, room_create=True)
+    valid_s = int(run_s) + _SPARE_S
+    return sign(claims_for(access.api_key, identity, grants, valid_s=valid_s), access.api_secret)

@@ -1,0 +1,308 @@
+"""The bots' side of SDP: offer what is published, read what the SFU says, answer what is played."""
+
+import secrets
+import string
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from sfukit.signaling import candidates, extensions, sdp
+from sfukit.signaling.codecs import FEEDBACK, agree
+from sfukit.signaling.sdp import Codec, SdpError, Section
+from sfukit.signaling.transport import Credentials
+
+_ICE_CHARS = string.ascii_letters + string.digits
+
+_EXTENSIONS = {
+    "audio": (extensions.AUDIO_LEVEL, extensions.TRANSPORT_WIDE_CC, extensions.MID),
+    "video": (
+        extensions.TRANSPORT_WIDE_CC,
+        extensions.MID,
+        extensions.RID,
+        extensions.REPAIRED_RID,
+    ),
+}
+_IDS = {**extensions.OFFERED_IDS, extensions.RID: 10, extensions.REPAIRED_RID: 11}
+
+_OPUS = Codec(
+    111, "opus", 48_000, 2, "minptime=10;useinbandfec=1;usedtx=1", {}, ("nack", "transport-cc")
+)
+_H264_FMTP = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
+_VIDEO = {
+    "vp8": Codec(96, "VP8", 90_000, 1, "", {}, FEEDBACK["video"][:4]),
+    "h264": Codec(102, "H264", 90_000, 1, _H264_FMTP, {}, FEEDBACK["video"][:4]),
+}
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One m-line as agreed, from the bot's side; SSRCs are None where nobody named them."""
+
+    mid: str
+    kind: str
+    codec: str
+    clock_rate: int
+    payload_type: int
+    rtx_payload_type: int | None
+    extensions: dict[str, int]
+    feedback: tuple[str, ...]
+    ssrc: int | None = None
+    rtx_ssrc: int | None = None
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """The SFU's end of a transport: where it is, how it proves itself, which DTLS role is left."""
+
+    ufrag: str
+    pwd: str
+    fingerprints: list[str]
+    candidates: list[tuple[str, int]]
+    bot_is_dtls_client: bool
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What a description of the SFU says: its end, and the m-lines in use."""
+
+    peer: Peer
+    lines: list[Line]
+    sections: list[Section]
+
+
+class Encoding(msgspec.Struct, frozen=True):
+    """One stream that a bot sends; it has a rid only among several."""
+
+    rid: str | None
+    ssrc: int
+    rtx_ssrc: int
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """What a bot publishes, chosen before the offer is written."""
+
+    credentials: Credentials
+    fingerprint: str
+    audio_ssrc: int | None
+    video: str | None
+    encodings: list[Encoding]
+
+
+def new_credentials() -> Credentials:
+    """Make ICE credentials (RFC 8445 section 5.3)."""
+    return Credentials(_random_text(8), _random_text(24))
+
+
+def publish_offer(offered: Offered) -> str:
+    """Write the offer of a bot that sends audio, video or both on one transport."""
+    transport = transport_lines(offered.credentials, offered.fingerprint, "actpass")
+    sections: list[str] = []
+    if offered.audio_ssrc is not None:
+        ssrc = f"a=ssrc:{offered.audio_ssrc} cname:bot\r\n"
+        sections.append(_send_section("audio", len(sections), _OPUS, transport) + ssrc)
+    if offered.video is not None:
+        codec = _VIDEO[offered.video]
+        head = _send_section("video", len(sections), codec, transport)
+        sections.append(head + _encoding_lines(offered.encodings))
+    mids = " ".join(str(number) for number in range(len(sections)))
+    return _session_lines(mids) + "".join(sections)
+
+
+def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video: bool) -> str:
+    """Write the offer of a bot that only receives (WHEP): every codec of the clips."""
+    transport = transport_lines(credentials, fingerprint, "actpass")
+    sections: list[str] = []
+    if audio:
+        sections.append(_receive_section("audio", len(sections), [_OPUS], transport))
+    if video:
+        codecs = list(_VIDEO.values())
+        sections.append(_receive_section("video", len(sections), codecs, transport))
+    mids = " ".join(str(number) for number in range(len(sections)))
+    return _session_lines(mids) + "".join(sections)
+
+
+def read_answer(text: str) -> Described:
+    """Read the SFU's answer to an offer of ours; raise ``SdpError``."""
+    session = sdp.parse(text)
+    return Described(_peer(session.media), _lines(session.media), session.media)
+
+
+def read_offer(text: str) -> Described:
+    """Read an offer of the SFU; lines on which nothing is sent are left out; raise ``SdpError``."""
+    session = sdp.parse(text)
+    sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
+    return Described(_peer(session.media), _lines(sending), session.media)
+
+
+def play_answer(offer: Described, credentials: Credentials, fingerprint: str) -> str:
+    """Answer an offer of the SFU: take everything it sends."""
+    transport = transport_lines(credentials, fingerprint, "active")
+    taken = {line.mid: line for line in offer.lines}
+    mids = " ".join(section.mid for section in offer.sections if not section.rejected)
+    body = "".join(
+        _answer_section(section, taken.get(section.mid), transport) for section in offer.sections
+    )
+    return _session_lines(mids) + body
+
+
+def transport_lines(credentials: Credentials, fingerprint: str, setup: str) -> str:
+    """Write the attributes of an m-line that belong to the transport (RFC 8839, RFC 8122)."""
+    return (
+        f"a=ice-ufrag:{credentials.ufrag}\r\na=ice-pwd:{credentials.pwd}\r\n"
+        f"a=fingerprint:{fingerprint}\r\na=setup:{setup}\r\n"
+    )
+
+
+def _session_lines(mids: str) -> str:
+    return (
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+        f"a=group:BUNDLE {mids}\r\na=extmap-allow-mixed\r\na=msid-semantic:WMS *\r\n"
+    )
+
+
+def _section(kind: str, port: int, mid: str, codecs: Sequence[Codec], transport: str) -> str:
+    numbers, maps = [], []
+    for codec in codecs:
+        numbers.append(codec.payload_type)
+        maps.append(_codec_lines(codec))
+        if kind == "video":
+            rtx = _rtx_of(codec)
+            numbers.append(rtx)
+            maps.append(f"a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={codec.payload_type}\r\n")
+    return (
+        f"m={kind} {port} UDP/TLS/RTP/SAVPF {' '.join(map(str, numbers))}\r\n"
+        f"c=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n{transport}a=rtcp-mux\r\na=rtcp-rsize\r\n"
+        + "".join(maps)
+    )
+
+
+def _send_section(kind: str, mid: int, codec: Codec, transport: str) -> str:
+    lines = _section(kind, 9, str(mid), [codec], transport)
+    return f"{lines}a=sendonly\r\na=msid:bot {kind}\r\n{_extension_lines(_offered(kind))}"
+
+
+def _receive_section(kind: str, mid: int, codecs: Sequence[Codec], transport: str) -> str:
+    lines = _section(kind, 9, str(mid), codecs, transport)
+    return f"{lines}a=recvonly\r\n{_extension_lines(_offered(kind))}"
+
+
+def _offered(kind: str) -> dict[str, int]:
+    return {uri: _IDS[uri] for uri in _EXTENSIONS[kind]}
+
+
+def _encoding_lines(encodings: Sequence[Encoding]) -> str:
+    """Name streams by rid where there are several (RFC 8853), else by SSRC (RFC 5576)."""
+    if len(encodings) == 1:
+        only = encodings[0]
+        return (
+            f"a=ssrc-group:FID {only.ssrc} {only.rtx_ssrc}\r\n"
+            f"a=ssrc:{only.ssrc} cname:bot\r\na=ssrc:{only.rtx_ssrc} cname:bot\r\n"
+        )
+    rids = [encoding.rid or "" for encoding in encodings]
+    return (
+        "".join(f"a=rid:{rid} send\r\n" for rid in rids) + f"a=simulcast:send {';'.join(rids)}\r\n"
+    )
+
+
+def _codec_lines(codec: Codec) -> str:
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    number = codec.payload_type
+    lines = f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}\r\n"
+    lines += f"a=fmtp:{number} {codec.fmtp}\r\n" if codec.fmtp else ""
+    return lines + "".join(f"a=rtcp-fb:{number} {feedback}\r\n" for feedback in codec.feedback)
+
+
+def _extension_lines(ids: dict[str, int]) -> str:
+    return "".join(f"a=extmap:{number} {uri}\r\n" for uri, number in ids.items())
+
+
+def _answer_section(section: Section, line: Line | None, transport: str) -> str:
+    if line is None:
+        port = 0 if section.rejected else 9
+        return (
+            f"m={section.kind} {port} {section.protocol} {' '.join(section.formats)}\r\n"
+            f"c=IN IP4 0.0.0.0\r\na=mid:{section.mid}\r\n{transport}a=inactive\r\na=rtcp-mux\r\n"
+        )
+    numbers = [line.payload_type]
+    maps = ""
+    if line.rtx_payload_type is not None:
+        numbers.append(line.rtx_payload_type)
+    for number in numbers:
+        name, rate, channels = section.rtpmaps[str(number)]
+        maps += f"a=rtpmap:{number} {name}/{rate}{f'/{channels}' if channels > 1 else ''}\r\n"
+        fmtp = section.fmtps.get(str(number))
+        maps += f"a=fmtp:{number} {fmtp}\r\n" if fmtp else ""
+    feedback = "".join(f"a=rtcp-fb:{numbers[0]} {one}\r\n" for one in line.feedback)
+    return (
+        f"m={section.kind} 9 {section.protocol} {' '.join(map(str, numbers))}\r\n"
+        f"c=IN IP4 0.0.0.0\r\na=mid:{section.mid}\r\n{transport}a=recvonly\r\na=rtcp-mux\r\n"
+        f"a=rtcp-rsize\r\n{maps}{feedback}{_extension_lines(line.extensions)}"
+    )
+
+
+def _peer(sections: Iterable[Section]) -> Peer:
+    """Take the SFU's end from the first m-line in use, candidates from all of them."""
+    used = [section for section in sections if not section.rejected]
+    if not used:
+        raise SdpError(0, "every m-line is turned off")
+    first = used[0]
+    if not (first.ice_ufrag and first.ice_pwd and first.fingerprints):
+        raise SdpError(first.line, "no ICE credentials or no fingerprint")
+    return Peer(
+        first.ice_ufrag,
+        first.ice_pwd,
+        first.fingerprints,
+        _addresses(text for section in used for text in section.candidates),
+        bot_is_dtls_client=first.setup != "active",
+    )
+
+
+def _addresses(texts: Iterable[str]) -> list[tuple[str, int]]:
+    """List the UDP candidates of the media component, the best first; names are left out."""
+    found: dict[tuple[str, int], int] = {}
+    for text in texts:
+        try:
+            candidate = candidates.parse(text)
+        except ValueError:
+            continue
+        if candidate.transport == "udp" and candidate.component == 1 and candidate.address:
+            found.setdefault((candidate.host, candidate.port), candidate.priority)
+    return sorted(found, key=lambda address: -found[address])
+
+
+def _lines(sections: Iterable[Section]) -> list[Line]:
+    return [line for section in sections if (line := _line(section)) is not None]
+
+
+def _line(section: Section) -> Line | None:
+    if section.rejected or section.direction == "inactive":
+        return None
+    agreed = agree(section.kind, section.codecs())
+    if agreed is None:
+        return None
+    ssrc, rtx_ssrc = _ssrcs(section)
+    codec = agreed.codec
+    return Line(
+        section.mid,
+        section.kind,
+        codec.name,
+        codec.clock_rate,
+        codec.payload_type,
+        agreed.rtx_payload_type,
+        {uri: number for uri, number in section.extensions.items() if uri in _IDS},
+        agreed.feedback,
+        ssrc,
+        rtx_ssrc,
+    )
+
+
+def _ssrcs(section: Section) -> tuple[int | None, int | None]:
+    for semantics, ssrcs in section.ssrc_groups:
+        if semantics == "FID" and len(ssrcs) == 2:
+            return ssrcs[0], ssrcs[1]
+    return next(iter(section.ssrcs), None), None
+
+
+def _rtx_of(codec: Codec) -> int:
+    return codec.payload_type + 1
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(_ICE_CHARS) for _ in range(length))

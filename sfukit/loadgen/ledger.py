@@ -1,0 +1,192 @@
+"""What became of each bot and each track: joins, first frames, losses, faults. No I/O."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sfukit.loadgen.native_messages import EncodingChanged, Event, FirstFrame, TransportState
+from sfukit.loadgen.result import Fault
+from sfukit.loadgen.scenario import Bot, Plan
+
+_NS_PER_MS = 1e6
+_MESSAGE_LENGTH = 300
+
+
+@dataclass
+class Attendance:
+    """One bot's way in; instants are nanoseconds of the swarm's clock, None until it happens."""
+
+    bot: Bot
+    scheduled_ns: int
+    signalled_ns: int | None = None
+    connected_ns: int | None = None
+    ice_ms: float | None = None
+    dtls_ms: float | None = None
+    failure: str | None = None
+    lost: str | None = None
+    left: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is to be expected of this join."""
+        return self.connected_ns is not None or self.failure is not None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A track that a bot was told it will receive."""
+
+    viewer: Bot
+    publisher: Bot | None
+    kind: str
+    transport: int
+
+
+@dataclass
+class Ledger:
+    """Everything that happened, in the order in which it became known."""
+
+    plan: Plan
+    attendance: dict[int, Attendance] = field(default_factory=dict)
+    expected: dict[int, Expected] = field(default_factory=dict)
+    first_frame_ns: dict[int, int] = field(default_factory=dict)
+    profiles: Counter[str] = field(default_factory=Counter)
+    switches: Counter[str] = field(default_factory=Counter)
+    switch_waits_ms: list[float] = field(default_factory=list)
+    _faults: dict[str, Fault] = field(default_factory=dict)
+    _transports: dict[int, tuple[int, bool]] = field(default_factory=dict)
+
+    def scheduled(self, bot: Bot, at_ns: int) -> None:
+        """Note when a bot is planned to join."""
+        self.attendance[bot.index] = Attendance(bot, at_ns)
+
+    def opened(self, transport: int, bot: Bot, *, decides: bool) -> None:
+        """Note a bot's transport; one of them decides when the bot has joined."""
+        self._transports[transport] = (bot.index, decides)
+
+    def expects(self, stream: int, expected: Expected) -> None:
+        """Note a track that is to arrive."""
+        self.expected[stream] = expected
+
+    def signalled(self, bot: Bot, at_ns: int) -> None:
+        """Note that the target accepted a bot."""
+        attendance = self.attendance[bot.index]
+        attendance.signalled_ns = attendance.signalled_ns or at_ns
+
+    def failed(self, bot: Bot, code: str, message: str) -> None:
+        """Note that a bot will never join."""
+        attendance = self.attendance[bot.index]
+        if attendance.failure is None and attendance.connected_ns is None:
+            attendance.failure = code
+            self.fault(code, message, bot)
+
+    def lost(self, bot: Bot, reason: str) -> None:
+        """Note that a bot lost the target after it had joined; before, that is a failed join."""
+        attendance = self.attendance[bot.index]
+        if attendance.left or attendance.lost:
+            return
+        if attendance.connected_ns is None:
+            self.failed(bot, "join_lost", reason)
+            return
+        attendance.lost = reason
+        self.fault("connection_lost", reason, bot)
+
+    def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
+        """Count something that went wrong, keeping the first of its kind."""
+        known = self._faults.get(code)
+        if known is None:
+            first = self.label(bot) if bot else ""
+            self._faults[code] = Fault(
+                code=code, message=message[:_MESSAGE_LENGTH], count=1, first=first
+            )
+        else:
+            self._faults[code] = Fault(
+                code=code, message=known.message, count=known.count + 1, first=known.first
+            )
+
+    def hear(self, event: Event) -> None:
+        """Take in an event of the swarm."""
+        match event:
+            case TransportState():
+                self._transport_state(event)
+            case FirstFrame(stream=stream, at_ns=at_ns):
+                self.first_frame_ns.setdefault(stream, at_ns)
+            case EncodingChanged():
+                pass  # counted by the SFU's own reason, where it tells one
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What went wrong, the most frequent first."""
+        return sorted(self._faults.values(), key=lambda fault: -fault.count)
+
+    @property
+    def joined(self) -> int:
+        """How many bots have joined."""
+        return sum(one.connected_ns is not None for one in self.attendance.values())
+
+    @property
+    def failures(self) -> int:
+        """How many bots will never join."""
+        return sum(one.failure is not None for one in self.attendance.values())
+
+    @property
+    def still_there(self) -> int:
+        """How many joined bots have not lost the target."""
+        return sum(
+            one.connected_ns is not None and one.lost is None for one in self.attendance.values()
+        )
+
+    @property
+    def tracks(self) -> int:
+        """How many of the planned tracks have arrived."""
+        arrived = {
+            (expected.viewer.index, expected.publisher, expected.kind)
+            for stream, expected in self.expected.items()
+            if stream in self.first_frame_ns
+        }
+        return len(arrived)
+
+    def label(self, bot: Bot) -> str:
+        """Name a bot for people."""
+        return f"{self.plan.rooms[bot.room].label} {bot.name}"
+
+    def join_ms(self) -> list[float]:
+        """Times from the scheduled join to the connected transport."""
+        return [
+            (one.connected_ns - one.scheduled_ns) / _NS_PER_MS
+            for one in self.attendance.values()
+            if one.connected_ns is not None
+        ]
+
+    def signalling_ms(self) -> list[float]:
+        """Times from the scheduled join to the target's answer."""
+        return [
+            (one.signalled_ns - one.scheduled_ns) / _NS_PER_MS
+            for one in self.attendance.values()
+            if one.signalled_ns is not None
+        ]
+
+    def ttff_ms(self) -> Iterator[float]:
+        """Times to the first key frame, from when both ends of the track were due to be there."""
+        for stream, at_ns in self.first_frame_ns.items():
+            expected = self.expected.get(stream)
+            if expected is None or expected.kind != "video":
+                continue
+            due = self.attendance[expected.viewer.index].scheduled_ns
+            if expected.publisher is not None:
+                due = max(due, self.attendance[expected.publisher.index].scheduled_ns)
+            yield (at_ns - due) / _NS_PER_MS
+
+    def _transport_state(self, event: TransportState) -> None:
+        index, decides = self._transports.get(event.transport, (None, False))
+        if index is None:
+            return
+        attendance = self.attendance[index]
+        if event.state == "connected":
+            self.profiles[event.srtp_profile or "unknown"] += 1
+            if decides and attendance.connected_ns is None:
+                attendance.connected_ns = event.at_ns
+                attendance.ice_ms, attendance.dtls_ms = event.ice_ms, event.dtls_ms
+            return
+        reason = f"transport {event.state}: {event.reason or 'no reason given'}"
+        self.lost(attendance.bot, reason)

@@ -1,0 +1,138 @@
+"""A private ``sfukit serve`` as a process of its own, so that its CPU can be told from ours."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO, NamedTuple
+
+import httpx
+import msgspec
+
+from sfukit.errors import MachineError, TargetError
+from sfukit.loadgen import processes
+from sfukit.loadgen.placement import running_on
+from sfukit.loadgen.processes import Reading
+
+_READY_S = 30.0
+_STOP_S = 5.0
+_METRICS_S = 5.0
+_LAST_WORDS = 8
+
+
+class Ready(msgspec.Struct):
+    """What a server says of itself once it is ready."""
+
+    pid: int
+    url: str
+    udp_ports: list[int]
+    metrics: str
+
+
+class Traffic(NamedTuple):
+    """RTP through the server since it started."""
+
+    packets_received: int
+    packets_sent: int
+    bytes_sent: int
+
+
+class PrivateServer:
+    """The process, where it listens, and what it used."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ready: Ready, log: IO[bytes]) -> None:
+        self.ready = ready
+        self._process = process
+        self._log = log
+
+    @property
+    def gone(self) -> str | None:
+        """How the process ended, or None while it runs."""
+        code = self._process.returncode
+        if code is None:
+            return None
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return f"the private server (pid {self.ready.pid}) ended {how}{_last_words(self._log)}"
+
+    def read(self, at_s: float) -> Reading | None:
+        """Look at what the process has used."""
+        return processes.read(self.ready.pid, at_s)
+
+    async def traffic(self, client: httpx.AsyncClient) -> Traffic | None:
+        """Ask the server for its packet counters; None where it does not answer."""
+        try:
+            response = await client.get(self.ready.metrics, timeout=_METRICS_S)
+        except httpx.HTTPError:
+            return None
+        return parse_traffic(response.text)
+
+    async def stop(self) -> None:
+        """Stop the process: politely, then for certain."""
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if self._process.returncode is not None:
+                break
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_S):
+                    await self._process.wait()
+        self._log.close()
+
+
+async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer:
+    """Start a server on free ports and wait until it says that it is ready."""
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+    command = [sys.executable, "-m", "sfukit", "serve", "--json", "-"]
+    command += ["--http", "127.0.0.1:0", "--udp-port", "0", *arguments]
+    with running_on(cores):
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us: the server has to outlive the last figures
+        )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_READY_S):
+            line = await process.stdout.readline()
+        return PrivateServer(process, msgspec.json.decode(line, type=Ready), log)
+    except (TimeoutError, msgspec.DecodeError) as error:
+        with suppress(ProcessLookupError):
+            process.kill()
+        code = await process.wait()
+        words = _last_words(log)
+        log.close()
+        what = f"the private server did not start (exit code {code}){words}"
+        if code == 2 and arguments:
+            raise MachineError(what, hint="check --server-args") from error
+        raise TargetError(what, hint="try it alone: sfukit serve") from error
+
+
+def parse_traffic(metrics: str) -> Traffic | None:
+    """Read the RTP counters out of Prometheus text; None where they are not there."""
+    packets = {"inbound": 0.0, "outbound": 0.0}
+    octets = {"inbound": 0.0, "outbound": 0.0}
+    found = False
+    for line in metrics.splitlines():
+        name, _, rest = line.partition("{")
+        counts = {"sfukit_rtp_packets_total": packets, "sfukit_rtp_bytes_total": octets}.get(name)
+        if counts is None:
+            continue
+        labels, _, value = rest.rpartition("}")
+        for direction in counts:
+            if f'direction="{direction}"' in labels:
+                counts[direction] += float(value)
+                found = True
+    if not found:
+        return None
+    return Traffic(int(packets["inbound"]), int(packets["outbound"]), int(octets["outbound"]))
+
+
+def _last_words(log: IO[bytes]) -> str:
+    """Quote the end of what the server printed."""
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()[-_LAST_WORDS:]
+    return "".join(f"\n    {line}" for line in lines)

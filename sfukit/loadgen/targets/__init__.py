@@ -1,0 +1,1 @@
+"""What can be loaded: recognised by asking, one module per protocol."""

@@ -1,0 +1,45 @@
+"""Keep a load away from other people's servers unless it was permitted."""
+
+import asyncio
+import ipaddress
+import shlex
+import socket
+import sys
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from sfukit.errors import TargetError, UsageError
+
+FREE_CLIENTS = 2
+
+
+async def permit(url: str, clients: int, allowed: frozenset[str]) -> None:
+    """Refuse to load a host that is not this machine, unless it is allowed by name."""
+    host = urlsplit(url).hostname or ""
+    if clients <= FREE_CLIENTS or host in allowed:
+        return
+    if all(ipaddress.ip_address(address).is_loopback for address in await resolve(host)):
+        return
+    raise UsageError(
+        f"{host} is not this machine: {clients} clients need permission (up to {FREE_CLIENTS} do "
+        "not)",
+        hint=f"if the server is yours:  {repeat_command(sys.argv, host)}",
+    )
+
+
+async def resolve(host: str) -> list[str]:
+    """Look up the addresses of a host; raise ``TargetError`` where there are none."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise TargetError(
+            f"the name {host!r} cannot be looked up: {error.strerror}",
+            hint="check the spelling, or give the address",
+        ) from error
+    return [str(entry[4][0]).partition("%")[0] for entry in found]
+
+
+def repeat_command(arguments: Sequence[str], host: str) -> str:
+    """Write the whole command again with the permission in it."""
+    return shlex.join(["sfukit", *arguments[1:], "--allow-host", host])

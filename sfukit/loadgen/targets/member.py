@@ -1,0 +1,211 @@
+"""A member of an sfukit room, as docs/protocol.md has it: frames in, frames out. No sockets."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from sfukit.loadgen import descriptions
+from sfukit.loadgen.descriptions import Offered
+from sfukit.loadgen.scenario import Bot, Size
+from sfukit.loadgen.seat import Incoming, Seat
+from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.signaling import jsonrpc
+from sfukit.signaling.room_messages import (
+    Description,
+    JoinConfig,
+    JoinParams,
+    JoinResult,
+    OfferNotification,
+    SubscribeParams,
+)
+from sfukit.signaling.sdp import SdpError
+
+Phase = Literal["joining", "joined", "ended"]
+
+_JOIN = 1
+_LOWEST = 0
+
+
+class _Failure(msgspec.Struct):
+    code: int
+    message: str = ""
+    data: Any = None
+
+    @property
+    def reason(self) -> str:
+        """The reason code, where the server tells one."""
+        reason = self.data.get("reason") if isinstance(self.data, dict) else None
+        return str(reason) if reason else f"rpc_{self.code}"
+
+
+class _Incoming(msgspec.Struct):
+    """A request, a notification or a response: whatever the server sends."""
+
+    method: str | None = None
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+    id: int | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Failure | None = None
+
+
+class _Request(msgspec.Struct):
+    method: str
+    params: Any
+    id: int
+    jsonrpc: str = "2.0"
+
+
+class _Publication(msgspec.Struct):
+    """What ``publication-added`` tells, and what a participant of ``join`` has."""
+
+    publication: int
+    kind: str
+    uid: str = ""
+
+
+class _Bye(msgspec.Struct):
+    reason: str = ""
+
+
+class _AnswerParams(msgspec.Struct):
+    desc: Description
+    version: int
+
+
+_one = msgspec.json.Decoder(_Incoming)
+_several = msgspec.json.Decoder(list[_Incoming])
+_join_result = msgspec.json.Decoder(JoinResult)
+_offer = msgspec.json.Decoder(OfferNotification)
+_added = msgspec.json.Decoder(_Publication)
+_bye = msgspec.json.Decoder(_Bye)
+_encoder = msgspec.json.Encoder()
+
+
+class Member:
+    """One bot's side of the conversation."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.phase: Phase = "joining"
+        self.farewell = ""
+        self._seat = seat
+        self._wanted: Mapping[str, tuple[Bot, Size]] = {
+            view.publisher.name: (view.publisher, view.size) for view in seat.plan.views(seat.bot)
+        }
+        self._offered: Offered | None = seat.offer() if seat.sends else None
+        self._credentials = descriptions.new_credentials()
+        self._known: set[int] = set()
+        self._asked: dict[int, str] = {}
+        self._last_request = 0
+
+    def opening(self) -> bytes:
+        """Write the request to join; whom to see, and how large, is asked for afterwards."""
+        offer = None
+        if self._offered is not None:
+            offer = Description("offer", descriptions.publish_offer(self._offered))
+        params = JoinParams(
+            sid=self._seat.room.name,
+            uid=self._seat.bot.name,
+            offer=offer,
+            config=JoinConfig(no_auto_subscribe=True),
+        )
+        return self._request("join", params)
+
+    def leaving(self) -> bytes:
+        """Write the request to leave."""
+        self.phase = "ended"
+        return self._request("leave", {})
+
+    def receive(self, frame: str | bytes) -> bytes | None:
+        """Take in one frame; return the frame to send for it, if any.
+
+        Raises ``JoinRefusedError`` when the server does not let the bot in.
+        """
+        is_batch = frame[:1] in ("[", b"[")
+        messages = _several.decode(frame) if is_batch else [_one.decode(frame)]
+        replies: list[bytes] = []
+        added: list[_Publication] = []
+        for message in messages:
+            if message.method is None:
+                replies += self._response(message)
+            elif message.method == "publication-added":
+                added.append(_added.decode(message.params))
+            else:
+                replies += self._notification(message.method, message.params)
+        replies += self._subscribe(added)
+        return jsonrpc.joined(replies) if replies else None
+
+    def _response(self, message: _Incoming) -> list[bytes]:
+        method = self._asked.pop(message.id or 0, "")
+        if message.error is None:
+            return self._joined(_join_result.decode(message.result)) if method == "join" else []
+        if self.phase == "joining":
+            raise JoinRefusedError(message.error.reason, message.error.message)
+        if method != "leave":
+            code = f"{method or 'request'}_refused"
+            self._seat.ledger.fault(
+                code, f"{message.error.reason}: {message.error.message}", self._seat.bot
+            )
+        return []
+
+    def _joined(self, result: JoinResult) -> list[bytes]:
+        self.phase = "joined"
+        self._seat.accepted()
+        if self._offered is not None:
+            try:
+                answer = descriptions.read_answer(result.sdp or "")
+            except SdpError as error:
+                raise JoinRefusedError("answer_unusable", str(error)) from error
+            self._seat.publish(self._offered, answer)
+        return self._subscribe(
+            _Publication(one.publication, one.kind, participant.uid)
+            for participant in result.participants
+            for one in participant.publications
+        )
+
+    def _notification(self, method: str, params: msgspec.Raw) -> list[bytes]:
+        if method == "offer":
+            return self._answer(_offer.decode(params))
+        if method == "bye":
+            self.phase, self.farewell = "ended", _bye.decode(params).reason
+        return []
+
+    def _answer(self, offer: OfferNotification) -> list[bytes]:
+        seat = self._seat
+        try:
+            described = descriptions.read_offer(offer.sdp)
+        except SdpError as error:
+            seat.ledger.fault("offer_unusable", str(error), seat.bot)
+            return []
+        publishers = {track.mid: self._wanted.get(track.uid) for track in offer.tracks}
+        incoming = [
+            Incoming(line, known[0] if (known := publishers.get(line.mid)) else None)
+            for line in described.lines
+        ]
+        answer = descriptions.play_answer(described, self._credentials, seat.swarm.info.fingerprint)
+        seat.play(self._credentials, described.peer, incoming)
+        params = _AnswerParams(Description("answer", answer), offer.version)
+        return [self._request("answer", params)]
+
+    def _subscribe(self, publications: Iterable[_Publication]) -> list[bytes]:
+        """Ask for what the plan shows this bot: one large, the rest by their lowest encoding."""
+        best: list[int] = []
+        small: list[int] = []
+        for one in publications:
+            wanted = self._wanted.get(one.uid)
+            if wanted is None or one.publication in self._known:
+                continue
+            self._known.add(one.publication)
+            shown_small = one.kind == "video" and wanted[1] == "small"
+            (small if shown_small else best).append(one.publication)
+        requests = []
+        if best:
+            requests.append(self._request("subscribe", SubscribeParams(best, "auto")))
+        if small:
+            requests.append(self._request("subscribe", SubscribeParams(small, _LOWEST)))
+        return requests
+
+    def _request(self, method: str, params: object) -> bytes:
+        self._last_request += 1
+        self._asked[self._last_request] = method
+        return _encoder.encode(_Request(method, params, self._last_request))

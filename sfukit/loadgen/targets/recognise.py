@@ -1,0 +1,99 @@
+"""Find out what a target is: told by its scheme, else by asking it."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import msgspec
+
+from sfukit.errors import TargetError, UsageError
+
+Kind = Literal["sfukit", "whip"]
+
+_ANSWER_S = 5.0
+_KINDS: Mapping[str, Kind] = {"sfukit": "sfukit", "whip": "whip"}
+_LATER = ("janus", "livekit", "galene")
+_HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
+
+
+class Found(NamedTuple):
+    """A recognised target: what it speaks, and where; the version where it tells one."""
+
+    kind: Kind
+    url: str
+    version: str | None
+
+
+class Address(NamedTuple):
+    """A target as it was typed: a kind that is forced or None, and a plain URL."""
+
+    kind: Kind | None
+    url: str
+
+
+class _Info(msgspec.Struct):
+    server: str
+    version: str = ""
+
+
+def parse_target(text: str) -> Address:
+    """Read ``[KIND+]URL``; ``ws`` is asked as ``http``."""
+    scheme, separator, rest = text.partition("://")
+    kind, plus, plain = scheme.rpartition("+")
+    if not separator or plain not in ("http", "https", "ws", "wss") or not urlsplit(text).hostname:
+        raise UsageError(f"target {text!r}: this is no URL that can be loaded", hint=_HINT)
+    if kind in _LATER:
+        raise UsageError(f"target {text!r}: {kind} is not spoken yet", hint=_HINT)
+    if plus and kind not in _KINDS:
+        raise UsageError(
+            f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+ and whip+"
+        )
+    return Address(_KINDS.get(kind), f"{plain.replace('ws', 'http')}://{rest}")
+
+
+async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
+    """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown."""
+    if address.kind == "whip":
+        return Found("whip", address.url, None)
+    if address.kind is None and await _accepts_offers(address.url, client):
+        return Found("whip", address.url, None)
+    root = _root(address.url)
+    info = await _info(root, client)
+    if info is not None and info.server == "sfukit":
+        return Found("sfukit", root, info.version)
+    raise TargetError(
+        f"{address.url} answers, but is neither an sfukit server nor a WHIP endpoint", hint=_HINT
+    )
+
+
+def _root(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+
+
+async def _accepts_offers(url: str, client: httpx.AsyncClient) -> bool:
+    """Ask as RFC 9725 section 4.2 has it: OPTIONS tells ``Accept-Post: application/sdp``."""
+    response = await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
+    return "application/sdp" in response.headers.get("accept-post", "")
+
+
+async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
+    response = await _ask("GET", f"{root}/info", client)
+    try:
+        return msgspec.json.decode(response.content, type=_Info)
+    except msgspec.DecodeError:
+        return None
+
+
+async def _ask(method: str, url: str, client: httpx.AsyncClient) -> httpx.Response:
+    try:
+        return await client.request(method, url, timeout=_ANSWER_S)
+    except httpx.TimeoutException as error:
+        raise TargetError(
+            f"{url} did not answer within {_ANSWER_S:.0f} s", hint="is it running and reachable?"
+        ) from error
+    except httpx.TransportError as error:
+        raise TargetError(
+            f"{url} cannot be reached: {error}", hint="is it running and reachable?"
+        ) from error

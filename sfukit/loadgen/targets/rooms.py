@@ -1,0 +1,131 @@
+"""sfukit's rooms over WebSocket: one connection per bot."""
+
+import ssl
+from contextlib import suppress
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from sfukit.loadgen import access
+from sfukit.loadgen.options import Access
+from sfukit.loadgen.seat import Seat
+from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.targets.member import Member
+
+_SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
+_LARGEST_FRAME = 1024 * 1024
+_CLOSE_S = 1.0
+
+
+class RoomsTarget:
+    """An sfukit server, by its rooms."""
+
+    def __init__(self, url: str, how: Access, join_timeout_s: float) -> None:
+        parts = urlsplit(url)
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        self.url = urlunsplit((scheme, parts.netloc, "/ws", "", ""))
+        self.how = how
+        self.tls = access.tls(how, self.url)
+        self.join_timeout_s = join_timeout_s
+
+    def session(self, seat: Seat) -> "RoomSession":
+        """Prepare one member."""
+        return RoomSession(self, seat)
+
+    async def close(self) -> None:
+        """Nothing is shared."""
+
+
+class RoomSession:
+    """One member's WebSocket."""
+
+    def __init__(self, target: RoomsTarget, seat: Seat) -> None:
+        self._target = target
+        self._seat = seat
+        self._member = Member(seat)
+        self._connection: ClientConnection | None = None
+
+    async def join(self) -> None:
+        """Connect and enter; the first offers are followed by ``stay``."""
+        self._connection = await self._connect()
+        try:
+            await self._connection.send(self._member.opening(), text=True)
+            while self._member.phase == "joining":
+                await self._step(self._connection)
+        except ConnectionClosed as closed:
+            raise JoinRefusedError("connection_closed", _close_reason(closed)) from closed
+        except msgspec.DecodeError as error:
+            raise JoinRefusedError("answer_unusable", f"not what was expected: {error}") from error
+
+    async def stay(self) -> str:
+        """Answer offers and subscribe until the server ends the membership."""
+        assert self._connection is not None
+        try:
+            while True:
+                await self._step(self._connection)
+        except ConnectionClosed as closed:
+            return self._member.farewell or _close_reason(closed)
+        except msgspec.DecodeError as error:
+            return f"a message that cannot be read: {error}"
+
+    async def leave(self) -> None:
+        """Leave the room and close."""
+        if self._connection is None:
+            return
+        with suppress(ConnectionClosed):
+            await self._connection.send(self._member.leaving(), text=True)
+        await self._connection.close()
+
+    async def _connect(self) -> ClientConnection:
+        target, seat = self._target, self._seat
+        headers = access.headers(target.how, seat.room.name, seat.bot.name, seat.plan.total_s)
+        try:
+            return await connect(
+                target.url,
+                subprotocols=[_SUBPROTOCOL],
+                additional_headers=headers,
+                ssl=target.tls,
+                compression=None,  # SDP is sent once: packing it costs more than it saves
+                ping_interval=None,  # the server pings
+                open_timeout=target.join_timeout_s,
+                close_timeout=_CLOSE_S,
+                max_size=_LARGEST_FRAME,
+                proxy=None,
+            )
+        except InvalidStatus as refused:
+            raise _refused(refused) from refused
+        except ssl.SSLError as error:
+            raise JoinRefusedError("tls", str(error)) from error
+        except (OSError, TimeoutError, InvalidHandshake) as error:
+            raise JoinRefusedError("connect", str(error) or type(error).__name__) from error
+
+    async def _step(self, connection: ClientConnection) -> None:
+        reply = self._member.receive(await connection.recv(decode=False))
+        if reply is not None:
+            await connection.send(reply, text=True)
+
+
+class _Problem(msgspec.Struct):
+    """RFC 9457, as far as sfukit fills it in."""
+
+    reason: str = ""
+    detail: str = ""
+
+
+def _refused(refused: InvalidStatus) -> JoinRefusedError:
+    status = refused.response.status_code
+    try:
+        problem = msgspec.json.decode(refused.response.body or b"{}", type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem()
+    return JoinRefusedError(problem.reason or f"http_{status}", problem.detail or f"HTTP {status}")
+
+
+def _close_reason(closed: ConnectionClosed) -> str:
+    frame = closed.rcvd
+    if frame is None:
+        return "the connection broke"
+    return frame.reason or f"closed with code {frame.code}"
