@@ -1,0 +1,131 @@
+"""What `sfukit serve` says once it is ready: for people on the terminal, for programs as JSON."""
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from sfukit import __version__
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+
+if TYPE_CHECKING:
+    from sfukit.cli.output import Output
+    from sfukit.server.run import Ready
+
+SCHEMA = "sfukit/serve/1"
+_TOKEN_VALID_S = 24 * 3600
+
+
+def ready_json(ready: "Ready") -> str:
+    """Write where the server is, on one line."""
+    info = ready.house.engine.info
+    return msgspec.json.encode(
+        {
+            "schema": SCHEMA,
+            "tool": "sfukit",
+            "version": __version__,
+            "command": "serve",
+            "verdict": None,
+            "exit_code": None,
+            "pid": os.getpid(),
+            "url": ready.url,
+            "http_host": ready.http_host,
+            "http_port": ready.http_port,
+            "udp_ports": info.udp_ports,
+            "addresses": [str(address) for address in ready.house.core.addresses],
+            "ws": f"{_socket_url(ready)}/ws",
+            "whip": f"{ready.url}/whip/{{room}}",
+            "whep": f"{ready.url}/whep/{{room}}",
+            "metrics": f"{ready.url}/metrics",
+            "fingerprint": info.fingerprint,
+            "recv_buffer_bytes": info.recv_buffer_bytes,
+            "send_buffer_bytes": info.send_buffer_bytes,
+            "gso": info.gso,
+            "gro": info.gro,
+        }
+    ).decode()
+
+
+def print_ready(output: "Output", ready: "Ready", took_s: float, *, show_token: bool) -> None:
+    """Tell people what they can do now."""
+    title = Text.assemble(
+        (f"sfukit {__version__}", "bold"),
+        f"  ready in {took_s:.2f} s",
+        (f"  pid {os.getpid()}", "dim"),
+    )
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold cyan", no_wrap=True)
+    rows.add_column()
+    for label, text in _rows(ready, show_token):
+        rows.add_row(label, Text(text))
+    output.console.print(title)
+    output.console.print(rows)
+    output.console.print(Text("Ctrl-C stops; SIGTERM lets calls end first", style="dim"))
+
+
+def page_url(ready: "Ready") -> str:
+    """Name the demo page, with a token where one is needed."""
+    keys = ready.house.settings.api_keys
+    if not keys:
+        return f"{ready.url}/"
+    key, secret = next(iter(keys.items()))
+    grants = VideoGrants(room_join=True, room_create=True, room_admin=True)
+    token = sign(claims_for(key, f"host-{os.getpid()}", grants, valid_s=_TOKEN_VALID_S), secret)
+    return f"{ready.url}/?access_token={token}"
+
+
+def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
+    house = ready.house
+    ports = house.engine.info.udp_ports
+    shown = f"{ports[0]}" if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
+    addresses = ", ".join(str(address) for address in house.core.addresses)
+    bearer = "the token" if house.settings.api_keys else "empty"
+    return [
+        ("page", page_url(ready) if show_token else f"{ready.url}/"),
+        ("publish", f"WHIP {ready.url}/whip/ROOM"),
+        ("", f"OBS: Settings, Stream, Service WHIP, Server the above, Bearer Token {bearer}"),
+        ("play", f"WHEP {ready.url}/whep/ROOM"),
+        ("rooms", f"WebSocket {_socket_url(ready)}/ws (docs/protocol.md)"),
+        ("media", f"UDP {shown} on {addresses}; open it in the firewall"),
+        ("watch", f"{ready.url}/metrics  /debug/rooms  /readyz"),
+        ("load", f"sfukit loadtest {ready.url} --clients 100"),
+        ("access", _access(ready)),
+        *_kernel(ready),
+    ]
+
+
+def _access(ready: "Ready") -> str:
+    settings = ready.house.settings
+    if settings.api_keys:
+        key = next(iter(settings.api_keys))
+        return f"tokens signed under {key}: sfukit token --room ROOM --identity NAME --create"
+    return (
+        "this machine only, no token asked; for others: "
+        f"sfukit serve --http 0.0.0.0:{ready.http_port} --api-key NAME --api-secret SECRET"
+    )
+
+
+def _kernel(ready: "Ready") -> list[tuple[str, str]]:
+    """Name the limits that cost packets under load, and what lifts them."""
+    info, wanted = ready.house.engine.info, ready.house.settings.engine
+    rows = []
+    if info.recv_buffer_bytes < wanted.recv_buffer_bytes:
+        rows.append(
+            (
+                "kernel",
+                f"receive buffer {info.recv_buffer_bytes // 1024} KiB, "
+                f"{wanted.recv_buffer_bytes // 1024} wanted: "
+                f"sysctl -w net.core.rmem_max={wanted.recv_buffer_bytes}",
+            )
+        )
+    if not info.gso:
+        rows.append(
+            ("kernel", "no UDP segmentation offload here: sending costs several times more")
+        )
+    return rows
+
+
+def _socket_url(ready: "Ready") -> str:
+    return "ws" + ready.url.removeprefix("http")

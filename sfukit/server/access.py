@@ -1,0 +1,100 @@
+"""Who may do what: a request's token becomes ``Rights`` in one room."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from sfukit.signaling.names import participant_name
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.token import Claims, VideoGrants, verify
+
+
+class Role(StrEnum):
+    """What a participant is in a room."""
+
+    HOST = "host"
+    SPEAKER = "speaker"
+    AUDIENCE = "audience"
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """What one participant may do in one room; ``identity`` is None where nobody vouches for it."""
+
+    identity: str | None = None
+    name: str = ""
+    admin: bool = True
+    create: bool = True
+    publish: bool = True
+    subscribe: bool = True
+    data: bool = True
+    sources: frozenset[str] | None = None
+    hidden: bool = False
+
+    @property
+    def role(self) -> Role:
+        """The highest role that the rights give."""
+        if self.identity is not None and self.admin:
+            return Role.HOST
+        return Role.SPEAKER if self.publish else Role.AUDIENCE
+
+    def require_source(self, source: str) -> None:
+        """Refuse to publish what the token does not list."""
+        if not self.publish:
+            raise Refusal("publish_denied", "this token does not allow to publish")
+        if self.sources is not None and source not in self.sources:
+            raise Refusal("source_denied", f"this token does not allow to publish {source}")
+
+
+class Access:
+    """Check tokens against the keys; without keys everybody here may do everything."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self._keys = keys
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no token is asked for."""
+        return not self._keys
+
+    def claims(self, token: str | None) -> Claims | None:
+        """Verify a token; None where none is asked for."""
+        if self.is_open:
+            return None
+        if not token:
+            raise Refusal("token_missing", "an access token is needed: Authorization: Bearer TOKEN")
+        return verify(token, self._keys)
+
+    def rights(self, claims: Claims | None, room: str) -> Rights:
+        """Read what a token allows in a room; raise ``Refusal`` where it does not admit at all."""
+        if claims is None:
+            return Rights()
+        video = claims.video
+        if video.room and video.room != room:
+            raise Refusal("room_denied", f"this token is for the room {video.room!r}")
+        if not (video.room_join or video.room_admin):
+            raise Refusal("join_denied", "this token does not allow to join (roomJoin)")
+        if not claims.sub:
+            raise Refusal("token_invalid", "the token names nobody (sub)")
+        return _rights(claims, video)
+
+    def require_admin(self, token: str | None) -> None:
+        """Refuse whoever may not see the whole server."""
+        claims = self.claims(token)
+        if claims is not None and not claims.video.room_admin:
+            raise Refusal("admin_denied", "this needs a token with roomAdmin")
+
+
+def _rights(claims: Claims, video: VideoGrants) -> Rights:
+    sources = video.can_publish_sources
+    return Rights(
+        identity=participant_name(claims.sub),
+        name=claims.name[:128],
+        admin=video.room_admin,
+        create=video.room_create or video.room_admin,
+        publish=video.can_publish is not False,
+        subscribe=video.can_subscribe is not False,
+        data=video.can_publish_data is not False,
+        sources=frozenset(sources) if sources is not None else None,
+        hidden=video.hidden,
+    )

@@ -1,0 +1,103 @@
+"""What all parts of a running server share: engine, ids, settings, and who hears of which event."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from sfukit.server import ids
+from sfukit.server.engine import Engine
+from sfukit.server.metrics import Metrics
+from sfukit.server.native_messages import (
+    EncodingState,
+    Event,
+    IceCredentials,
+    LayerSwitched,
+    PublicationStarted,
+    RoomClosed,
+    TransportState,
+)
+from sfukit.server.publication import Publication, Subscription
+from sfukit.server.settings import Settings
+from sfukit.signaling.candidates import Address, host_lines
+from sfukit.signaling.transport import Credentials, LocalTransport
+
+if TYPE_CHECKING:
+    from sfukit.server.room import Room
+
+log = structlog.get_logger()
+
+
+class TransportOwner(Protocol):
+    """Who wants to know what becomes of a transport."""
+
+    def on_transport_state(self, event: TransportState) -> None:
+        """Hear that it came up or went down."""
+
+
+class RoomOwner(Protocol):
+    """Who makes and closes rooms."""
+
+    def on_room_closed(self, event: RoomClosed) -> None:
+        """Hear that the engine dropped a room."""
+
+    def on_room_empty(self, room: "Room") -> None:
+        """Hear that the last participant left."""
+
+
+class Core:
+    """The shared part of one server; ``rooms`` enters itself."""
+
+    rooms: RoomOwner
+
+    def __init__(
+        self, settings: Settings, engine: Engine, metrics: Metrics, addresses: Sequence[Address]
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.metrics = metrics
+        self.loop = asyncio.get_running_loop()
+        self.ids = ids.Ids()
+        self.addresses = list(addresses)
+        self.transports: dict[int, TransportOwner] = {}
+        self.publications: dict[int, Publication] = {}
+        self.subscriptions: dict[int, Subscription] = {}
+        self._candidates = [host_lines(addresses, port) for port in engine.info.udp_ports]
+        engine.listen(self.handle)
+
+    def local_transport(self, worker: int, kept: Credentials | None = None) -> LocalTransport:
+        """Describe our end of a transport on a worker, with new ICE credentials unless given."""
+        return LocalTransport(
+            kept or ids.ice_credentials(), self.engine.info.fingerprint, self._candidates[worker]
+        )
+
+    def handle(self, event: Event) -> None:
+        """Pass an event of the engine to whom it concerns; those of things gone are dropped."""
+        if isinstance(event, LayerSwitched):
+            self._layer_switched(event)
+        elif isinstance(event, TransportState):
+            self.metrics.transport_state(event)
+            if owner := self.transports.get(event.transport):
+                owner.on_transport_state(event)
+        elif isinstance(event, EncodingState):
+            if publication := self.publications.get(event.publication):
+                publication.owner.on_encoding_state(publication, event)
+        elif isinstance(event, PublicationStarted):
+            log.debug("encoding_started", publication=event.publication, rid=event.rid)
+        elif isinstance(event, RoomClosed):
+            self.rooms.on_room_closed(event)
+
+    def _layer_switched(self, event: LayerSwitched) -> None:
+        self.metrics.layer_switches.labels(event.reason).inc()
+        subscription = self.subscriptions.get(event.subscription)
+        if subscription is None:
+            return
+        subscription.rid = event.after
+        subscription.last_reason = event.reason
+        subscription.owner.on_layer_switch(subscription, event)
+
+
+def ice(credentials: Credentials) -> IceCredentials:
+    """Write credentials as the engine takes them."""
+    return IceCredentials(credentials.ufrag, credentials.pwd)

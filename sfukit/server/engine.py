@@ -1,0 +1,196 @@
+"""The engine as asyncio sees it: commands in batches with a result each, events by an eventfd.
+
+The loop never blocks: a full command queue is ``overloaded`` for whoever asked, and commands that end
+something, which nobody can refuse, wait here until there is room.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from sfukit.server.counters import ServerCounters
+from sfukit.server.native_messages import (
+    Command,
+    CommandError,
+    Done,
+    Event,
+    ServerConfig,
+    ServerInfo,
+)
+from sfukit.signaling.refusal import Refusal
+
+if TYPE_CHECKING:
+    pass
+
+log = structlog.get_logger()
+EventHandler = Callable[[Event], None]
+_RETRY_S = 0.01
+_COMMAND_DEADLINE_S = 10.0
+
+
+class Outcome(NamedTuple):
+    """What became of one command."""
+
+    error: CommandError | None
+    result: msgspec.Raw
+
+
+class Engine(Protocol):
+    """The data plane, or a stand-in for it."""
+
+    @property
+    def info(self) -> ServerInfo:
+        """What the engine got."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+
+    def listen(self, handler: EventHandler) -> None:
+        """Name the one who gets the events."""
+
+    async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
+        """Carry out commands in order; raise ``Refusal`` (overloaded) if none was taken."""
+
+    def send(self, worker: int, commands: Sequence[Command]) -> None:
+        """Carry out commands in order and tell nobody; never refused."""
+
+    def counters(self) -> ServerCounters:
+        """Take a snapshot of all counters."""
+
+    def close(self) -> None:
+        """Stop the workers."""
+
+
+class _Batch:
+    """Commands that somebody waits for."""
+
+    __slots__ = ("first", "future", "left", "outcomes")
+
+    def __init__(self, first: int, count: int, future: "asyncio.Future[list[Outcome]]") -> None:
+        self.first = first
+        self.left = count
+        self.outcomes = [Outcome(None, msgspec.Raw(b"null"))] * count
+        self.future = future
+
+    def settle(self, done: Done) -> None:
+        self.outcomes[done.id - self.first] = Outcome(done.error, done.result)
+        self.left -= 1
+        if self.left == 0 and not self.future.done():
+            self.future.set_result(self.outcomes)
+
+
+class NativeEngine:
+    """The Rust engine."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        from sfukit import _native
+
+        self._encoder = msgspec.json.Encoder()
+        self._events = msgspec.json.Decoder(list[msgspec.Raw])
+        self._event = msgspec.json.Decoder(Event)
+        self._counters = msgspec.json.Decoder(ServerCounters)
+        self._fault = _native.NativeError
+        self._native: _native.Server = _native.Server(self._encoder.encode(config))
+        self.info = msgspec.json.decode(self._native.info(), type=ServerInfo)
+        self.workers = len(self.info.udp_ports)
+        self._loop = asyncio.get_running_loop()
+        self._next_id = 1
+        self._batches: dict[int, _Batch] = {}
+        self._unsent: list[deque[bytes]] = [deque() for _ in range(self.workers)]
+        self._handler: EventHandler = _nobody
+        self._loop.add_reader(self._native.event_fd(), self._read_events)
+
+    def listen(self, handler: EventHandler) -> None:
+        self._handler = handler
+
+    async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
+        first = self._number(commands)
+        if self._unsent[worker] or not self._submit(worker, self._encoder.encode(commands)):
+            raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
+        batch = _Batch(first, len(commands), self._loop.create_future())
+        for command in commands:
+            self._batches[command.id] = batch
+        try:
+            async with asyncio.timeout(_COMMAND_DEADLINE_S):
+                return await batch.future
+        except TimeoutError:
+            raise Refusal(
+                "overloaded", "the media engine did not answer", retry_after_s=5
+            ) from None
+        finally:
+            for command in commands:
+                self._batches.pop(command.id, None)
+
+    def send(self, worker: int, commands: Sequence[Command]) -> None:
+        if not commands:
+            return
+        self._number(commands)
+        self._unsent[worker].append(self._encoder.encode(commands))
+        if len(self._unsent[worker]) == 1:
+            self._flush(worker)
+
+    def counters(self) -> ServerCounters:
+        return self._counters.decode(self._native.counters())
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._native.event_fd())
+        self._native.close()
+        for batch in set(self._batches.values()):
+            batch.future.cancel()
+
+    def _submit(self, worker: int, commands: bytes) -> bool:
+        """Hand commands over; what the engine cannot even read is a fault of ours."""
+        try:
+            return self._native.submit(worker, commands)
+        except self._fault as error:
+            log.error("commands_unreadable", error=str(error), commands=commands[:500])
+            raise Refusal("internal_error", "the media engine did not understand") from None
+
+    def _number(self, commands: Sequence[Command]) -> int:
+        first = self._next_id
+        for command in commands:
+            command.id = self._next_id
+            self._next_id += 1
+        return first
+
+    def _flush(self, worker: int) -> None:
+        unsent = self._unsent[worker]
+        while unsent:
+            try:
+                taken = self._submit(worker, unsent[0])
+            except Refusal:
+                taken = True  # it is written down; trying again would not help
+            if not taken:
+                self._loop.call_later(_RETRY_S, self._flush, worker)
+                return
+            unsent.popleft()
+
+    def _read_events(self) -> None:
+        for raw in self._events.decode(self._native.events()):
+            event = self._event.decode(raw)
+            if not isinstance(event, Done):
+                self._handler(event)
+            elif batch := self._batches.get(event.id):
+                batch.settle(event)
+
+
+def _nobody(_event: Event) -> None:
+    """Stand in until ``listen`` names somebody."""
+
+
+def first_error(outcomes: Sequence[Outcome]) -> CommandError | None:
+    """Find what went wrong in a batch."""
+    return next((outcome.error for outcome in outcomes if outcome.error), None)
+
+
+def refuse(error: CommandError) -> Refusal:
+    """Say what the engine refused in the words of the protocols."""
+    known = {"overloaded": "overloaded", "codec_unsupported": "codec_unsupported"}
+    reason = known.get(error.code, "internal_error")
+    retry = 1 if reason == "overloaded" else None
+    return Refusal(reason, f"the media engine: {error.code} {error.message}", retry_after_s=retry)

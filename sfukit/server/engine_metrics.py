@@ -1,0 +1,119 @@
+"""The engine's counters as Prometheus metrics, read at each scrape."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from sfukit.server.counters import LATENCY_BOUNDS_S, ServerCounters
+from sfukit.server.engine import Engine
+
+
+class EngineCollector:
+    """Turn a snapshot of the engine into metrics."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def describe(self) -> Iterator[Metric]:
+        """Describe nothing beforehand, so that registering does not ask the engine."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Take a snapshot and write it down."""
+        counters = self._engine.counters()
+        yield from _rtp(counters)
+        yield _feedback(counters)
+        yield _by("sfukit_ice_sessions", "ICE sessions", "result", _results(counters, "ice"))
+        yield _by("sfukit_dtls_handshakes", "DTLS handshakes", "result", _results(counters, "dtls"))
+        yield _by("sfukit_dropped", "Datagrams and packets dropped", "reason", counters.dropped)
+        yield _latency(counters)
+        yield _live(counters)
+        up = GaugeMetricFamily("sfukit_engine_up", "1 while the engine answers", labels=["engine"])
+        up.add_metric(["media"], 1)
+        yield up
+        yield _single(
+            "sfukit_engine_cpu_seconds", "CPU time of the workers", counters.worker_cpu_ns / 1e9
+        )
+        yield _single("sfukit_engine_events_dropped", "Events nobody took", counters.events_dropped)
+        yield _single(
+            "sfukit_rooms_broken", "Rooms dropped for a fault of ours", counters.rooms_broken
+        )
+        yield _single(
+            "sfukit_padding_bytes", "Padding that makes runs", counters.padding_bytes_sent
+        )
+        yield _single("sfukit_send_calls", "System calls that sent", counters.send_calls)
+
+
+def _rtp(counters: ServerCounters) -> Iterator[Metric]:
+    packets = CounterMetricFamily("sfukit_rtp_packets", "RTP packets", labels=["direction", "kind"])
+    received_video = counters.packets_received - counters.audio_packets_received
+    resent = counters.retransmitted_packets_sent
+    packets.add_metric(["inbound", "audio"], counters.audio_packets_received)
+    packets.add_metric(["inbound", "video"], received_video)
+    packets.add_metric(["outbound", "audio"], counters.audio_packets_sent)
+    packets.add_metric(
+        ["outbound", "video"], counters.packets_sent - counters.audio_packets_sent - resent
+    )
+    packets.add_metric(["outbound", "rtx"], resent)
+    yield packets
+    octets = CounterMetricFamily("sfukit_rtp_bytes", "Bytes of RTP datagrams", labels=["direction"])
+    octets.add_metric(["inbound"], counters.bytes_received)
+    octets.add_metric(["outbound"], counters.bytes_sent)
+    yield octets
+    yield _single("sfukit_rtp_packets_lost", "RTP packets that never came", counters.packets_lost)
+
+
+def _feedback(counters: ServerCounters) -> Metric:
+    family = CounterMetricFamily(
+        "sfukit_rtcp_feedback", "RTCP feedback", labels=["type", "direction"]
+    )
+    for kind, inbound, outbound in (
+        ("nack", counters.nacks_received, counters.nacks_sent),
+        ("pli", counters.keyframe_requests_received, counters.keyframe_requests_sent),
+        ("twcc", counters.transport_feedback_received, counters.transport_feedback_sent),
+    ):
+        family.add_metric([kind, "inbound"], inbound)
+        family.add_metric([kind, "outbound"], outbound)
+    family.add_metric(["nack_unanswered", "inbound"], counters.nacks_unanswered)
+    return family
+
+
+def _results(counters: ServerCounters, what: str) -> Mapping[str, int]:
+    return {result: getattr(counters, f"{what}_{result}") for result in ("connected", "failed")}
+
+
+def _by(name: str, text: str, label: str, table: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, count in table.items():
+        family.add_metric([key], count)
+    return family
+
+
+def _single(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _live(counters: ServerCounters) -> Metric:
+    family = GaugeMetricFamily("sfukit_live_objects", "Objects in the engine", labels=["kind"])
+    for kind in ("rooms", "transports", "publications", "subscriptions"):
+        family.add_metric([kind], getattr(counters, kind))
+    return family
+
+
+def _latency(counters: ServerCounters) -> Metric:
+    total = 0
+    buckets = []
+    bounds = [*(str(bound) for bound in LATENCY_BOUNDS_S), "+Inf"]
+    for bound, count in zip(bounds, counters.forward_latency_us or [0] * len(bounds), strict=True):
+        total += count
+        buckets.append((bound, total))
+    family = HistogramMetricFamily(
+        "sfukit_forward_latency_seconds", "From a packet's arrival to its hand-over to the socket"
+    )
+    family.add_metric([], buckets=buckets, sum_value=counters.forward_latency_sum_us / 1e6)
+    return family

@@ -1,0 +1,100 @@
+"""A whole server put together: engine, rooms, access, limits; what every HTTP handler needs."""
+
+import asyncio
+import contextlib
+import time
+
+import structlog
+
+from sfukit.server.access import Access
+from sfukit.server.addresses import advertised, local_interfaces
+from sfukit.server.buckets import Buckets
+from sfukit.server.core import Core
+from sfukit.server.engine import Engine
+from sfukit.server.metrics import Metrics
+from sfukit.server.origins import Origins
+from sfukit.server.rooms import Rooms
+from sfukit.server.settings import Settings
+from sfukit.signaling import jsonrpc
+
+log = structlog.get_logger()
+_WATCH_INTERVAL_S = 0.5
+
+
+class House:
+    """One server, without its HTTP listener."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.metrics = Metrics()
+        self.metrics.watch(engine)
+        addresses = advertised(
+            local_interfaces(),
+            wanted=settings.interfaces,
+            instead=settings.advertise,
+            ipv6=engine.info.ipv6,
+        )
+        self.core = Core(settings, engine, self.metrics, addresses)
+        self.rooms = Rooms(self.core)
+        self.access = Access(settings.api_keys)
+        self.origins = Origins(settings.allowed_origins, is_open=self.access.is_open)
+        limits = settings.limits
+        self.knocks = Buckets(limits.requests_per_s, limits.requests_burst)
+        self._watcher: asyncio.Task[None] | None = None
+        self._drained: asyncio.Event = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to watch the loop's lag and the egress."""
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    async def stop(self, reason: str) -> None:
+        """End everything that runs."""
+        self.metrics.node_state("stopped")
+        self.rooms.close_all(reason)
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        self.engine.close()
+
+    async def drain(self) -> str:
+        """Take no new rooms and wait until the last participant left; say how it ended."""
+        deadline_s = self.settings.timing.drain_s
+        self.rooms.draining = True
+        self._drained.clear()
+        self.metrics.node_state("draining")
+        log.info("drain_started", deadline_s=deadline_s, participants=self.rooms.population)
+        self._announce_drain(deadline_s)
+        end_s = time.monotonic() + deadline_s
+        while self.rooms.draining and self.rooms.population and time.monotonic() < end_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), 0.1)
+        if not self.rooms.draining:
+            return "cancelled"
+        return "drain_deadline" if self.rooms.population else "drained"
+
+    def cancel_drain(self) -> None:
+        """Take rooms again."""
+        if self.rooms.draining:
+            self.rooms.draining = False
+            self._drained.set()
+            self.metrics.node_state("serving")
+            log.info("drain_cancelled")
+
+    def _announce_drain(self, deadline_s: float) -> None:
+        message = jsonrpc.notification("drain", {"deadline_s": deadline_s})
+        for room in self.rooms:
+            for participant in list(room.participants.values()):
+                participant.tell(message)
+
+    async def _watch(self) -> None:
+        """Measure how late the loop is, and how much is sent."""
+        sent_before, then_s = self.engine.counters().bytes_sent, time.monotonic()
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            now_s = time.monotonic()
+            self.metrics.lag_s.observe(max(0.0, now_s - then_s - _WATCH_INTERVAL_S))
+            sent = self.engine.counters().bytes_sent
+            self.rooms.egress_bps = (sent - sent_before) * 8 / (now_s - then_s)
+            sent_before, then_s = sent, now_s

@@ -1,0 +1,68 @@
+"""A stand-in for the engine: it takes every command, remembers it, and does what it is told to say.
+
+Tests and profiles of the control plane use it; media it has none.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from sfukit.server.counters import ServerCounters
+from sfukit.server.engine import EventHandler, Outcome
+from sfukit.server.native_messages import Command, CommandError, Event, ServerInfo
+
+Judge = Callable[[Command], CommandError | None]
+
+_FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
+
+
+class MockEngine:
+    """Take everything, unless ``judge`` finds fault with it."""
+
+    def __init__(self, workers: int = 1, judge: Judge | None = None) -> None:
+        self.info = ServerInfo(list(range(7081, 7081 + workers)), _FINGERPRINT, ipv6=True)
+        self.workers = workers
+        self.commands: list[Command] = []
+        self.closed = False
+        self.snapshot = ServerCounters()
+        self.answers: dict[type[Command], bytes] = {}
+        self._judge = judge
+        self._handler: EventHandler | None = None
+
+    def listen(self, handler: EventHandler) -> None:
+        """Name the one who gets the events."""
+        self._handler = handler
+
+    def tell(self, event: Event) -> None:
+        """Say that something happened."""
+        assert self._handler is not None
+        self._handler(event)
+
+    async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
+        """Take commands; each is judged as it comes."""
+        outcomes = [self._take(command) for command in commands]
+        await asyncio.sleep(0)
+        return outcomes
+
+    def send(self, worker: int, commands: Sequence[Command]) -> None:
+        """Take commands that nobody waits for."""
+        for command in commands:
+            self._take(command)
+
+    def of(self, kind: type[Command]) -> list[Command]:
+        """List the commands of one kind, in order."""
+        return [command for command in self.commands if type(command) is kind]
+
+    def counters(self) -> ServerCounters:
+        """Return what the test put there."""
+        return self.snapshot
+
+    def close(self) -> None:
+        """Stop."""
+        self.closed = True
+
+    def _take(self, command: Command) -> Outcome:
+        self.commands.append(command)
+        error = self._judge(command) if self._judge else None
+        return Outcome(error, msgspec.Raw(self.answers.get(type(command), b"null")))

@@ -1,0 +1,235 @@
+"""One participant of a room: its rights, its two connections, and what it is told."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from sfukit.server.access import Rights, Role
+from sfukit.server.core import Core
+from sfukit.server.native_messages import EncodingState, LayerSwitched, SetMuted, TransportState
+from sfukit.server.publication import Publication, Subscription
+from sfukit.server.publishing import Change, Publishing
+from sfukit.server.subscribing import Subscribing
+from sfukit.signaling.names import DEFAULT_SOURCE, source_name
+from sfukit.signaling.publish_answer import Published, PublishRules
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.room_messages import (
+    LayerSwitch,
+    OfferNotification,
+    OwnPublication,
+    ParticipantInfo,
+)
+
+if TYPE_CHECKING:
+    from sfukit.server.room import Room
+
+log = structlog.get_logger()
+
+
+class Line(Protocol):
+    """The way to tell a participant something; WHIP has none."""
+
+    def notify(self, method: str, params: Any) -> None:
+        """Send a notification."""
+
+    def send(self, message: bytes) -> None:
+        """Send a finished message."""
+
+    def end(self, reason: str) -> None:
+        """Say good-bye and hang up."""
+
+
+class Participant:
+    """A member of a room, by whichever door it came."""
+
+    def __init__(
+        self,
+        core: Core,
+        room: "Room",
+        uid: str,
+        rights: Rights,
+        *,
+        number: int,
+        door: str,
+        name: str = "",
+        role: Role | None = None,
+        line: Line | None = None,
+        trace_id: str = "",
+    ) -> None:
+        self.core = core
+        self.room = room
+        self.uid = uid
+        self.rights = rights
+        self.name = name or rights.name or uid
+        self.role = role or rights.role
+        self.door = door
+        self.number = number
+        self.cname = f"c{number}"
+        self.left: str | None = None
+        self.publishing = Publishing(core, room.number, room.worker, self)
+        self.subscribing: Subscribing | None = None
+        self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
+        self.states: dict[str, str] = {}
+        self._line = line
+        self._streams: list[str] = []
+        self._asked_s = time.monotonic()
+        self._connected = False
+
+    def stream_id(self, published: str) -> str:
+        """Name a media stream of this participant, the same for tracks that belong together."""
+        if published not in self._streams:
+            self._streams.append(published)
+        return f"s{self.number}-{self._streams.index(published)}"
+
+    async def publish(
+        self,
+        text: str,
+        version: int | None,
+        sources: Mapping[str, str],
+        rules: PublishRules,
+    ) -> Change:
+        """Take an offer: what is new is announced, what is gone is withdrawn."""
+
+        def new(track: Published) -> Publication:
+            source = source_name(sources.get(track.mid, DEFAULT_SOURCE[track.kind]))
+            self.rights.require_source(source)
+            return Publication(self.core.ids.publication(), self, track, source)
+
+        change = await self.publishing.offer(text, version, rules, new)
+        if self.left is not None:
+            self.publishing.close(self.left)
+            raise Refusal("already_joined", f"this participant left meanwhile: {self.left}")
+        for publication in change.removed:
+            self.room.remove_publication(publication, "unpublished")
+        for publication in change.added:
+            self.room.add_publication(publication)
+        return change
+
+    def receive(self, *, automatic: bool) -> Subscribing:
+        """Open the subscribe connection with all that is there to receive."""
+        self.subscribing = Subscribing(
+            self.core, self.room.number, self.room.worker, self, automatic=automatic
+        )
+        for publication in self.room.publications.values():
+            self.subscribing.consider(publication)
+        return self.subscribing
+
+    def mute(self, publication: Publication, muted: bool) -> None:
+        """Stop a publication from being forwarded, or let it go on; a host may do so to anyone's."""
+        if publication.owner is not self and not self.rights.admin:
+            raise Refusal("not_yours", "only a host mutes what others publish")
+        publication.muted = muted
+        command = SetMuted(publication=publication.number, muted=muted)
+        self.core.engine.send(self.room.worker, [command])
+        params = {
+            "uid": publication.owner.uid,
+            "publication": publication.number,
+            "muted": muted,
+        }
+        self.room.announce("publication-muted", params)
+
+    def leave(self, reason: str, *, hang_up: bool = True) -> None:
+        """Leave the room with everything; a second time does nothing."""
+        if self.left is not None:
+            return
+        self.left = reason
+        if self.subscribing is not None:
+            self.subscribing.close(reason)
+        ended = self.publishing.close(reason)
+        self.room.remove(self, ended, reason)
+        self.core.metrics.ended.labels(reason).inc()
+        self.log.info("participant_left", reason=reason, door=self.door)
+        if hang_up and self._line is not None:
+            self._line.end(reason)
+
+    def tell(self, message: bytes) -> None:
+        """Send a finished message, if there is a way."""
+        if self._line is not None:
+            self._line.send(message)
+
+    def info(self) -> ParticipantInfo:
+        """Describe it to other participants."""
+        publications = [entry.info() for entry in self.publishing.publications.values()]
+        return ParticipantInfo(self.uid, self.name, self.role, publications)
+
+    def own_publications(self) -> list[OwnPublication]:
+        """Describe to the participant what it publishes."""
+        return [entry.own_info() for entry in self.publishing.publications.values()]
+
+    def on_transport_state(self, event: TransportState) -> None:
+        """Tell the participant; a transport that went down ends its membership."""
+        target = 0 if event.transport == self.publishing.transport else 1
+        self.states["publish" if target == 0 else "subscribe"] = event.state
+        self.log.info(
+            "transport_state",
+            target=target,
+            state=event.state,
+            reason=event.reason,
+            srtp_profile=event.srtp_profile,
+        )
+        if event.state == "connected":
+            self._note_connected()
+        self._notify(
+            "transport-state",
+            {
+                "target": target,
+                "state": event.state,
+                "reason": event.reason,
+                "srtp_profile": event.srtp_profile,
+            },
+        )
+        if event.state != "connected":
+            self.leave("transport_lost")
+
+    def on_encoding_state(self, publication: Publication, event: EncodingState) -> None:
+        """Tell the publisher that an encoding of its own fell silent or came back."""
+        if event.active:
+            publication.inactive.discard(event.rid)
+        else:
+            publication.inactive.add(event.rid)
+        self._notify(
+            "encoding-state",
+            {
+                "publication": publication.number,
+                "rid": event.rid,
+                "active": event.active,
+                "reason": event.reason,
+            },
+        )
+
+    def on_offer(self, offer: OfferNotification) -> None:
+        """Send an offer of the subscribe connection."""
+        self._notify("offer", offer)
+
+    def on_subscription_ended(self, publication: int, reason: str) -> None:
+        """Tell that something cannot be received."""
+        self.log.info("subscription_ended", publication=publication, reason=reason)
+        self._notify("subscription-ended", {"publication": publication, "reason": reason})
+
+    def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
+        """Tell that another encoding is received now."""
+        number = subscription.publication.number
+        self.log.info(
+            "layer_switch",
+            publication=number,
+            before=event.before,
+            after=event.after,
+            reason=event.reason,
+        )
+        switch = LayerSwitch(number, event.before, event.after, event.reason, event.wait_ms)
+        self._notify("layer-switch", switch)
+
+    def on_negotiation_timeout(self) -> None:
+        """Give up on a peer that does not answer offers."""
+        self.leave("negotiation_timeout")
+
+    def _notify(self, method: str, params: Any) -> None:
+        if self._line is not None:
+            self._line.notify(method, params)
+
+    def _note_connected(self) -> None:
+        if not self._connected:
+            self._connected = True
+            self.core.metrics.join_s.observe(time.monotonic() - self._asked_s)

@@ -1,0 +1,124 @@
+"""Tracks offered to a room, and who receives them."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from sfukit.server.native_messages import (
+    AutoTarget,
+    EncodingSpec,
+    IndexTarget,
+    LayerSwitched,
+    Publish,
+    RidTarget,
+    Target,
+)
+from sfukit.signaling.publish_answer import Published
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.room_messages import Layer, OwnPublication, PublicationInfo, TrackInfo
+
+if TYPE_CHECKING:
+    from sfukit.server.participant import Participant
+
+
+class Publication:
+    """One track of a participant, as its room sees it."""
+
+    def __init__(self, number: int, owner: "Participant", track: Published, source: str) -> None:
+        self.number = number
+        self.owner = owner
+        self.track = track
+        self.source = source
+        self.muted = False
+        self.inactive: set[str | None] = set()
+        self.stream_id = owner.stream_id(track.stream_id)
+
+    @property
+    def kind(self) -> str:
+        """Audio or video."""
+        return self.track.kind
+
+    @property
+    def rids(self) -> list[str]:
+        """The names of its encodings, empty without simulcast."""
+        return [encoding.rid for encoding in self.track.encodings if encoding.rid]
+
+    def command(self, transport: int) -> Publish:
+        """Write the command that makes the engine take it."""
+        track = self.track
+        return Publish(
+            transport=transport,
+            publication=self.number,
+            kind=track.kind,
+            codec=track.codec_name,
+            clock_rate=track.codec.clock_rate,
+            payload_type=track.codec.payload_type,
+            rtx_payload_type=track.rtx_payload_type,
+            mid=track.mid,
+            encodings=[
+                EncodingSpec(encoding.rid, encoding.ssrc, encoding.rtx_ssrc)
+                for encoding in track.encodings
+            ],
+            extensions=track.extensions,
+            feedback=list(track.feedback),
+        )
+
+    def continues(self, track: Published) -> bool:
+        """Tell whether a later offer still describes this very stream."""
+        mine = self.track
+        return (
+            mine.codec == track.codec
+            and mine.rtx_payload_type == track.rtx_payload_type
+            and mine.encodings == track.encodings
+            and mine.extensions == track.extensions
+        )
+
+    def target(self, layer: Layer) -> Target:
+        """Turn a wish for a layer into what the engine takes; raise ``Refusal`` (layer_unknown)."""
+        if layer == "auto":
+            return AutoTarget()
+        if isinstance(layer, int):
+            if layer >= max(1, len(self.rids)):
+                raise Refusal("layer_unknown", f"there are {len(self.rids)} encodings")
+            return IndexTarget(layer)
+        if layer not in self.rids:
+            raise Refusal("layer_unknown", f"the encodings are {', '.join(self.rids) or 'one'}")
+        return RidTarget(layer)
+
+    def info(self) -> PublicationInfo:
+        """Describe it to other participants."""
+        return PublicationInfo(
+            self.number, self.kind, self.source, self.track.codec_name, self.rids, self.muted
+        )
+
+    def own_info(self) -> OwnPublication:
+        """Describe it to its owner."""
+        return OwnPublication(
+            self.number,
+            self.track.mid,
+            self.kind,
+            self.source,
+            self.track.codec_name,
+            self.rids,
+        )
+
+    def track_info(self, mid: str) -> TrackInfo:
+        """Describe the m-line that carries it to a subscriber."""
+        return TrackInfo(mid, self.number, self.owner.uid, self.kind, self.source)
+
+
+class SubscriptionOwner(Protocol):
+    """Who wants to know what becomes of a subscription."""
+
+    def on_layer_switch(self, subscription: "Subscription", event: LayerSwitched) -> None:
+        """Hear of a change of encoding."""
+
+
+class Subscription:
+    """One publication sent on one transport."""
+
+    def __init__(self, publication: Publication, owner: SubscriptionOwner) -> None:
+        self.publication = publication
+        self.owner = owner
+        self.number: int | None = None  # known to the engine since
+        self.target: Target = AutoTarget()
+        self.rid: str | None = None
+        self.last_reason = "requested"

@@ -1,0 +1,214 @@
+"""The publish connection of a participant: each offer becomes commands to the engine and an answer."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from sfukit.server.core import Core, TransportOwner, ice
+from sfukit.server.engine import first_error, refuse
+from sfukit.server.native_messages import (
+    CloseTransport,
+    Command,
+    OpenTransport,
+    Remote,
+    RestartIce,
+    Unpublish,
+)
+from sfukit.server.publication import Publication
+from sfukit.signaling import sdp
+from sfukit.signaling.publish_answer import (
+    PublishAnswer,
+    Published,
+    PublishRules,
+    answer_publisher,
+)
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.transport import (
+    Credentials,
+    LocalTransport,
+    RemoteParameters,
+    remote_of_offer,
+)
+
+NewPublication = Callable[[Published], Publication]
+
+
+class Change(NamedTuple):
+    """What an offer led to."""
+
+    answer: str
+    version: int
+    added: list[Publication]
+    removed: list[Publication]
+
+
+class _Plan(NamedTuple):
+    """What an offer asks for; ``anew``: it comes from another connection than the one we have."""
+
+    answer: PublishAnswer
+    local: LocalTransport
+    anew: bool
+    restart: bool
+    kept: list[Publication]
+    added: list[Publication]
+    removed: list[Publication]
+
+
+class Publishing:
+    """One publish connection; its transport comes with the first offer."""
+
+    def __init__(self, core: Core, room: int, worker: int, owner: TransportOwner) -> None:
+        self._core = core
+        self._room = room
+        self._worker = worker
+        self._owner = owner
+        self.version = 0
+        self.transport: int | None = None
+        self.publications: dict[int, Publication] = {}
+        self._local: Credentials | None = None
+        self._remote: RemoteParameters | None = None
+
+    async def offer(
+        self,
+        text: str,
+        version: int | None,
+        rules: PublishRules,
+        new_publication: NewPublication,
+    ) -> Change:
+        """Answer an offer once the engine has done what it asks; on ``Refusal`` nothing changed."""
+        if version is not None and version <= self.version:
+            raise Refusal("stale_offer", f"offer {version} comes after offer {self.version}")
+        next_version = version if version is not None else self.version + 1
+        offer = parse_description(text)
+        plan = self._plan(offer, rules, next_version, new_publication)
+        await self._carry_out(plan)
+        self.version = next_version
+        return Change(plan.answer.sdp, next_version, plan.added, plan.removed)
+
+    async def restart(self, remote: Credentials) -> LocalTransport:
+        """Take new ICE credentials of the peer and give ours (RFC 8445 section 2.4)."""
+        if self.transport is None or self._remote is None:
+            raise Refusal("session_unknown", "there is no transport to restart")
+        local = self._core.local_transport(self._worker)
+        renewed = RemoteParameters(remote.ufrag, remote.pwd, self._remote.fingerprints)
+        await run_all(self._core, self._worker, [self._restart_command(local, renewed)])
+        self._local, self._remote = local.credentials, renewed
+        return local
+
+    def close(self, reason: str) -> list[Publication]:
+        """End the transport with all it publishes; return what that was."""
+        ended = list(self.publications.values())
+        self.publications = {}
+        if self.transport is not None:
+            self._core.transports.pop(self.transport, None)
+            self._core.engine.send(
+                self._worker, [CloseTransport(transport=self.transport, reason=reason)]
+            )
+        self.transport = self._remote = self._local = None
+        for publication in ended:
+            self._core.publications.pop(publication.number, None)
+        return ended
+
+    def _plan(
+        self, offer: sdp.Session, rules: PublishRules, version: int, new: NewPublication
+    ) -> _Plan:
+        remote = remote_of_offer(offer)
+        mine = self._remote
+        anew = mine is None or mine.fingerprints != remote.fingerprints
+        restart = not anew and mine is not None and mine.ufrag != remote.ufrag
+        local = self._core.local_transport(self._worker, None if anew or restart else self._local)
+        answer = answer_publisher(offer, local, rules, version)
+        kept, added = [], []
+        before = {entry.track.mid: entry for entry in self.publications.values()}
+        for track in answer.tracks:
+            known = before.get(track.mid)
+            if known is not None and not anew and known.continues(track):
+                kept.append(known)
+            else:
+                added.append(new(track))
+        removed = [entry for entry in self.publications.values() if entry not in kept]
+        return _Plan(answer, local, anew, restart, kept, added, removed)
+
+    async def _carry_out(self, plan: _Plan) -> None:
+        transport = self.transport
+        if plan.anew or transport is None:
+            transport = self._core.ids.transport()
+        commands = self._transport_commands(plan, transport)
+        commands += [entry.command(transport) for entry in plan.added]
+        self._core.transports[transport] = self._owner
+        try:
+            if commands:
+                await run_all(self._core, self._worker, commands)
+        except Refusal:
+            self._undo(plan, transport)
+            raise
+        if plan.anew and self.transport is not None:
+            self._core.transports.pop(self.transport, None)
+            close = CloseTransport(transport=self.transport, reason="replaced")
+            self._core.engine.send(self._worker, [close])
+        self._commit(plan, transport)
+
+    def _transport_commands(self, plan: _Plan, transport: int) -> list[Command]:
+        if plan.anew:
+            return [
+                OpenTransport(
+                    room=self._room,
+                    transport=transport,
+                    local=ice(plan.local.credentials),
+                    remote=remote_of(plan.answer.remote),
+                    srtp=self._core.settings.srtp,
+                )
+            ]
+        commands: list[Command] = [
+            Unpublish(publication=entry.number, reason="unpublished") for entry in plan.removed
+        ]
+        if plan.restart:
+            commands.append(self._restart_command(plan.local, plan.answer.remote))
+        return commands
+
+    def _restart_command(self, local: LocalTransport, remote: RemoteParameters) -> RestartIce:
+        assert self.transport is not None
+        return RestartIce(
+            transport=self.transport, local=ice(local.credentials), remote=remote_of(remote)
+        )
+
+    def _commit(self, plan: _Plan, transport: int) -> None:
+        self.transport = transport
+        self._local = plan.local.credentials
+        self._remote = plan.answer.remote
+        for entry in plan.removed:
+            self._core.publications.pop(entry.number, None)
+        self.publications = {entry.number: entry for entry in (*plan.kept, *plan.added)}
+        for entry in plan.added:
+            self._core.publications[entry.number] = entry
+
+    def _undo(self, plan: _Plan, transport: int) -> None:
+        """Take back what the engine may have done of a plan that failed."""
+        if plan.anew:
+            self._core.transports.pop(transport, None)
+            undone: list[Command] = [CloseTransport(transport=transport, reason="refused")]
+        else:
+            undone = [Unpublish(publication=entry.number, reason="refused") for entry in plan.added]
+        self._core.engine.send(self._worker, undone)
+
+
+def parse_description(text: str) -> sdp.Session:
+    """Parse SDP, turning what is malformed into a ``Refusal`` that names the line."""
+    try:
+        return sdp.parse(text)
+    except sdp.SdpError as error:
+        raise Refusal("sdp_malformed", str(error), line=error.line) from None
+
+
+def remote_of(remote: RemoteParameters) -> Remote:
+    """Write the peer's side as the engine takes it."""
+    return Remote(remote.ufrag, remote.pwd, remote.fingerprints)
+
+
+async def run_all(core: Core, worker: int, commands: list[Command]) -> list[msgspec.Raw]:
+    """Carry out commands, all of them or a ``Refusal``."""
+    outcomes = await core.engine.run(worker, commands)
+    if error := first_error(outcomes):
+        raise refuse(error)
+    return [outcome.result for outcome in outcomes]

@@ -1,0 +1,203 @@
+"""One room: who is in it, what is published, who is told. idle -> active -> closed."""
+
+import asyncio
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sfukit.server.core import Core
+from sfukit.server.publication import Publication
+from sfukit.server.stats import StatsCache
+from sfukit.signaling import jsonrpc
+from sfukit.signaling.room_messages import ParticipantInfo
+
+if TYPE_CHECKING:
+    from sfukit.server.participant import Participant
+
+LARGE_ROOM = 100  # above, members hear of the audience by its number alone
+_SIZE_INTERVAL_S = 1.0
+
+
+class RoomState(StrEnum):
+    """A room's life."""
+
+    IDLE = "idle"
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
+class Watcher(Protocol):
+    """Somebody who plays what a room publishes without being a member: a WHEP viewer."""
+
+    def on_published(self, publication: Publication) -> None:
+        """Hear of a new publication."""
+
+    def on_unpublished(self, publication: Publication, reason: str) -> None:
+        """Hear that a publication is gone."""
+
+    def leave(self, reason: str) -> None:
+        """End."""
+
+
+class Room:
+    """The scope within which media is forwarded."""
+
+    def __init__(self, core: Core, number: int, name: str, worker: int) -> None:
+        self.core = core
+        self.number = number
+        self.name = name
+        self.worker = worker
+        self.state = RoomState.IDLE
+        self.participants: dict[str, Participant] = {}
+        self.watchers: list[Watcher] = []
+        self.publications: dict[int, Publication] = {}
+        self.stats = StatsCache(self)
+        self._news: list[bytes] = []
+        self._news_timer: asyncio.TimerHandle | None = None
+        self._size_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is left."""
+        return not self.participants and not self.watchers
+
+    def add(self, participant: "Participant") -> None:
+        """Let a participant in."""
+        self.state = RoomState.ACTIVE
+        self.participants[participant.uid] = participant
+        self._announce_member(
+            participant,
+            "participant-joined",
+            {
+                "uid": participant.uid,
+                "name": participant.name,
+                "role": participant.role,
+            },
+        )
+
+    def remove(self, participant: "Participant", ended: Iterable[Publication], reason: str) -> None:
+        """Let a participant go with its publications."""
+        if self.participants.get(participant.uid) is participant:
+            del self.participants[participant.uid]
+        ended = list(ended)
+        for publication in ended:
+            self.remove_publication(publication, reason)
+        self._announce_member(
+            participant,
+            "participant-left",
+            {"uid": participant.uid, "reason": reason},
+            known=bool(ended),
+        )
+        self._note_empty()
+
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Let a viewer in."""
+        self.state = RoomState.ACTIVE
+        self.watchers.append(watcher)
+
+    def remove_watcher(self, watcher: Watcher) -> None:
+        """Let a viewer go."""
+        if watcher in self.watchers:
+            self.watchers.remove(watcher)
+            self._note_empty()
+
+    def add_publication(self, publication: Publication) -> None:
+        """Offer a publication to everybody else."""
+        self.publications[publication.number] = publication
+        for member in self.participants.values():
+            if member.subscribing is not None:
+                member.subscribing.consider(publication)
+        for watcher in list(self.watchers):
+            watcher.on_published(publication)
+        info = publication.info()
+        self.announce(
+            "publication-added",
+            {
+                "uid": publication.owner.uid,
+                "publication": info.publication,
+                "kind": info.kind,
+                "source": info.source,
+                "codec": info.codec,
+                "rids": info.rids,
+                "muted": info.muted,
+            },
+        )
+
+    def remove_publication(self, publication: Publication, reason: str) -> None:
+        """Withdraw a publication from everybody."""
+        if self.publications.pop(publication.number, None) is None:
+            return
+        for member in self.participants.values():
+            if member.subscribing is not None:
+                member.subscribing.ended(publication.number, self.publications.values())
+        for watcher in list(self.watchers):
+            watcher.on_unpublished(publication, reason)
+        self.announce(
+            "publication-removed",
+            {
+                "uid": publication.owner.uid,
+                "publication": publication.number,
+                "reason": reason,
+            },
+        )
+
+    def announce(self, method: str, params: Any) -> None:
+        """Tell every member, together with what else happens within the debounce time."""
+        self._news.append(jsonrpc.notification(method, params))
+        if self._news_timer is None:
+            wait_s = self.core.settings.timing.debounce_s
+            self._news_timer = self.core.loop.call_later(wait_s, self._tell)
+
+    def roll(self) -> list[ParticipantInfo]:
+        """List everyone who publishes and a bounded number of the others."""
+        shown = []
+        silent = 0
+        for member in self.participants.values():
+            if member.rights.hidden:
+                continue
+            if not member.publishing.publications:
+                silent += 1
+                if silent > LARGE_ROOM:
+                    continue
+            shown.append(member.info())
+        return shown
+
+    def close(self, reason: str) -> None:
+        """End the room for everybody; the engine's room is the caller's to close."""
+        self.state = RoomState.CLOSED
+        for timer in (self._news_timer, self._size_timer):
+            if timer is not None:
+                timer.cancel()
+        self._tell()
+        for member in list(self.participants.values()):
+            member.leave(reason)
+        for watcher in list(self.watchers):
+            watcher.leave(reason)
+
+    def _tell(self) -> None:
+        self._news_timer = None
+        if not self._news:
+            return
+        frame = jsonrpc.joined(self._news)
+        self._news = []
+        for member in list(self.participants.values()):
+            member.tell(frame)
+
+    def _announce_member(
+        self, participant: "Participant", method: str, params: Any, *, known: bool = False
+    ) -> None:
+        if participant.rights.hidden or self.state is RoomState.CLOSED:
+            return
+        if len(self.participants) <= LARGE_ROOM or known:
+            self.announce(method, params)
+        elif self._size_timer is None:
+            self._size_timer = self.core.loop.call_later(_SIZE_INTERVAL_S, self._tell_size)
+
+    def _tell_size(self) -> None:
+        self._size_timer = None
+        self.announce("room-size", {"participants": len(self.participants)})
+
+    def _note_empty(self) -> None:
+        if self.is_empty and self.state is RoomState.ACTIVE:
+            self.state = RoomState.IDLE
+            self.core.rooms.on_room_empty(self)

@@ -1,0 +1,179 @@
+"""All rooms of a server: who may make one, who may still come in, when one is closed."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+
+import structlog
+
+from sfukit.server.access import Rights, Role
+from sfukit.server.core import Core
+from sfukit.server.ids import guest_name
+from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
+from sfukit.server.participant import Line, Participant
+from sfukit.server.room import Room, RoomState, Watcher
+from sfukit.signaling.names import participant_name, room_name
+from sfukit.signaling.refusal import Refusal
+
+log = structlog.get_logger()
+_RETRY_AFTER_S = 5
+
+
+class Rooms:
+    """Make, find and close rooms, within the limits."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._by_name: dict[str, Room] = {}
+        self._by_number: dict[int, Room] = {}
+        self._idle: dict[int, asyncio.TimerHandle] = {}
+        self._numbers = itertools.count(1)
+        self.draining = False
+        self.egress_bps = 0.0
+        core.rooms = self
+        core.metrics.rooms.set_function(lambda: len(self._by_name))
+        core.metrics.participants.set_function(lambda: self.population)
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(list(self._by_name.values()))
+
+    @property
+    def population(self) -> int:
+        """How many participants and viewers there are."""
+        return sum(len(room.participants) + len(room.watchers) for room in self._by_name.values())
+
+    def find(self, name: str) -> Room | None:
+        """Find a room that is there."""
+        return self._by_name.get(room_name(name))
+
+    def enter(
+        self,
+        name: str,
+        rights: Rights,
+        *,
+        door: str,
+        uid: str | None = None,
+        shown_name: str = "",
+        role: Role | None = None,
+        line: Line | None = None,
+        trace_id: str = "",
+    ) -> Participant:
+        """Let a participant into a room, made for it if need be; raise ``Refusal``."""
+        identity = _identity(rights, uid, door)
+        self.require_space()
+        room = self._find_or_make(name, rights)
+        if (before := room.participants.get(identity)) is not None:
+            before.leave("replaced")
+        participant = Participant(
+            self._core,
+            room,
+            identity,
+            rights,
+            number=next(self._numbers),
+            door=door,
+            name=shown_name,
+            role=_lower_role(rights, role),
+            line=line,
+            trace_id=trace_id,
+        )
+        self._stay(room)
+        room.add(participant)
+        participant.log.info("participant_joined", door=door, role=participant.role)
+        return participant
+
+    def watch(self, room: Room, watcher: Watcher) -> None:
+        """Let a viewer into a room that is there."""
+        self._stay(room)
+        room.add_watcher(watcher)
+
+    def require_space(self) -> None:
+        """Refuse whoever would exceed a limit."""
+        limits = self._core.settings.limits
+        most = limits.max_participants
+        if most is not None and self.population >= most:
+            raise _full("max_participants", f"{most} participants are here")
+        if limits.max_egress_bps is not None and self.egress_bps >= limits.max_egress_bps:
+            raise _full("max_egress", f"{self.egress_bps / 1e6:.0f} Mb/s are being sent")
+
+    def close(self, room: Room, reason: str) -> None:
+        """Close a room here and in the engine."""
+        self._forget(room, reason)
+        self._core.engine.send(room.worker, [CloseRoom(room=room.number, reason=reason)])
+
+    def close_all(self, reason: str) -> None:
+        """Close every room."""
+        for room in list(self._by_name.values()):
+            self.close(room, reason)
+
+    def on_room_closed(self, event: RoomClosed) -> None:
+        """The engine dropped a room: so do we."""
+        room = self._by_number.get(event.room)
+        if room is not None:
+            self._forget(room, event.reason or "internal_error")
+
+    def on_room_empty(self, room: Room) -> None:
+        """Keep an empty room for a while: people come back."""
+        wait_s = self._core.settings.timing.room_idle_s
+        self._idle[room.number] = self._core.loop.call_later(wait_s, self.close, room, "room_idle")
+
+    def _find_or_make(self, name: str, rights: Rights) -> Room:
+        room = self.find(name)
+        if room is not None:
+            return room
+        if self.draining:
+            raise _full("draining", "this server takes no new rooms: it is about to stop")
+        if not rights.create:
+            raise Refusal("create_denied", f"there is no room {name!r}, and this token makes none")
+        most = self._core.settings.limits.max_rooms
+        if most is not None and len(self._by_name) >= most:
+            raise _full("max_rooms", f"{most} rooms are open")
+        return self._make(name)
+
+    def _make(self, name: str) -> Room:
+        worker = self._least_loaded()
+        room = Room(self._core, self._core.ids.room(), name, worker)
+        self._by_name[name] = room
+        self._by_number[room.number] = room
+        self._core.engine.send(worker, [OpenRoom(room=room.number)])
+        log.info("room_opened", room=name, worker=worker)
+        return room
+
+    def _least_loaded(self) -> int:
+        load = [0] * self._core.engine.workers
+        for room in self._by_name.values():
+            load[room.worker] += 1 + len(room.participants) + len(room.watchers)
+        return load.index(min(load))
+
+    def _stay(self, room: Room) -> None:
+        if (timer := self._idle.pop(room.number, None)) is not None:
+            timer.cancel()
+
+    def _forget(self, room: Room, reason: str) -> None:
+        if room.state is RoomState.CLOSED:
+            return
+        self._stay(room)
+        del self._by_name[room.name]
+        del self._by_number[room.number]
+        room.close(reason)
+        log.info("room_closed", room=room.name, reason=reason)
+
+
+def _identity(rights: Rights, uid: str | None, door: str) -> str:
+    if rights.identity is None:
+        return participant_name(uid) if uid else guest_name(door)
+    if uid and uid != rights.identity:
+        raise Refusal("identity_denied", f"the token is for {rights.identity!r}")
+    return rights.identity
+
+
+def _lower_role(rights: Rights, wanted: Role | None) -> Role:
+    """Grant the wanted role where the rights reach as far."""
+    reach = [Role.AUDIENCE, Role.SPEAKER, Role.HOST]
+    highest = Role.HOST if rights.admin else rights.role
+    if wanted is None:
+        return rights.role
+    return wanted if reach.index(wanted) <= reach.index(highest) else highest
+
+
+def _full(reason: str, detail: str) -> Refusal:
+    return Refusal(reason, detail, retry_after_s=_RETRY_AFTER_S)

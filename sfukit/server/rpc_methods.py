@@ -1,0 +1,297 @@
+"""The methods of the WebSocket protocol, one for each line of the table in docs/protocol.md."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from sfukit.server.access import Access, Role
+from sfukit.server.buckets import Buckets
+from sfukit.server.core import Core
+from sfukit.server.participant import Line, Participant
+from sfukit.server.publication import Publication
+from sfukit.server.publishing import Change
+from sfukit.server.rooms import Rooms
+from sfukit.server.stats import participant_stats
+from sfukit.server.subscribing import Subscribing
+from sfukit.signaling import candidates, jsonrpc
+from sfukit.signaling.jsonrpc import RpcError
+from sfukit.signaling.names import room_name
+from sfukit.signaling.publish_answer import PublishRules
+from sfukit.signaling.refusal import Refusal, RpcCode
+from sfukit.signaling.room_messages import (
+    MAX_MESSAGE_BYTES,
+    AnswerParams,
+    JoinParams,
+    JoinResult,
+    LayersParams,
+    MessageNotification,
+    MessageParams,
+    MuteParams,
+    OfferParams,
+    OfferResult,
+    SubscribeParams,
+    TrickleParams,
+    UnsubscribeParams,
+)
+
+log = structlog.get_logger()
+Method = Callable[["Methods", msgspec.Raw], Awaitable[Any]]
+
+
+class Methods:
+    """What one WebSocket may call. It stands for at most one participant at a time."""
+
+    line: Line
+
+    def __init__(
+        self,
+        core: Core,
+        rooms: Rooms,
+        access: Access,
+        knocks: Buckets,
+        *,
+        token: str | None,
+        address: str,
+        trace_id: str,
+    ) -> None:
+        self.core = core
+        self.participant: Participant | None = None
+        self._rooms = rooms
+        self._access = access
+        self._knocks = knocks
+        self._token = token
+        self._address = address
+        self._trace_id = trace_id
+        self._sid = ""
+
+    async def call(self, method: str, params: msgspec.Raw) -> Any:
+        """Carry out one request; raise ``RpcError`` or ``Refusal``."""
+        handler = _METHODS.get(method)
+        if handler is None:
+            raise RpcError(RpcCode.METHOD_NOT_FOUND, f"there is no method {method[:64]!r}")
+        try:
+            return await handler(self, params)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RpcError(RpcCode.INVALID_PARAMS, f"{method}: {error}") from None
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone: so is the participant."""
+        if self.participant is not None:
+            self.participant.leave(reason)
+
+    def note_refusal(self, method: str, refusal: Refusal) -> None:
+        """Count a refusal and write it down with its reason."""
+        self.core.metrics.refused.labels(refusal.reason).inc()
+        log.info(
+            "refused",
+            method=method,
+            reason=refusal.reason,
+            detail=refusal.detail,
+            trace_id=self._trace_id,
+        )
+
+    async def join(self, raw: msgspec.Raw) -> JoinResult:
+        """Enter a room; the same again gives the same result."""
+        params = _join.decode(raw)
+        if self.participant is not None and self.participant.left is None:
+            return self._joined_already(params)
+        self._knocks.take(self._address, time.monotonic())
+        rights = self._access.rights(self._access.claims(self._token), room_name(params.sid))
+        if params.offer is not None and not rights.publish:
+            raise Refusal("publish_denied", "this token does not allow to publish")
+        if not rights.subscribe and not params.config.no_subscribe:
+            params.config.no_subscribe = True
+        role = Role(params.config.role) if params.config.role else None
+        participant = self._rooms.enter(
+            params.sid,
+            rights,
+            door="websocket",
+            uid=params.uid,
+            shown_name=params.name,
+            role=role,
+            line=self.line,
+            trace_id=self._trace_id,
+        )
+        self.participant = participant
+        self._sid = params.sid
+        return await self._enter(participant, params)
+
+    async def offer(self, raw: msgspec.Raw) -> OfferResult:
+        """Change what is published."""
+        params = _offer.decode(raw)
+        participant = self._member()
+        _require_type(params.desc.type, "offer")
+        change = await participant.publish(
+            params.desc.sdp, params.version, params.sources, self._rules()
+        )
+        return OfferResult("answer", change.answer, change.version, participant.own_publications())
+
+    async def answer(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Take the answer to an offer of the subscribe connection."""
+        params = _answer.decode(raw)
+        _require_type(params.desc.type, "answer")
+        await self._subscribing().answer(params.desc.sdp, params.version)
+        return {}
+
+    async def trickle(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Check a candidate; an ICE-lite server does not need it (RFC 8445 section 2.5)."""
+        params = _trickle.decode(raw)
+        self._member()
+        if params.candidate is not None and params.candidate.candidate:
+            try:
+                candidates.parse(params.candidate.candidate)
+            except ValueError as error:
+                raise Refusal("candidate_malformed", str(error)) from None
+        return {}
+
+    async def subscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Receive publications."""
+        params = _subscribe.decode(raw)
+        subscribing = self._subscribing()
+        found = [self._publication(number) for number in params.publications]
+        for publication in found:
+            if publication.owner is self.participant:
+                raise Refusal("publication_unknown", "one's own publication cannot be received")
+            subscribing.subscribe(publication, params.layer)
+        return {"publications": params.publications}
+
+    async def unsubscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Receive publications no longer."""
+        params = _unsubscribe.decode(raw)
+        subscribing = self._subscribing()
+        ended = [number for number in params.publications if subscribing.unsubscribe(number)]
+        return {"publications": ended}
+
+    async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Choose an encoding."""
+        params = _layers.decode(raw)
+        self._subscribing().choose_layer(params.publication, params.layer)
+        return {}
+
+    async def mute(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Mute a publication or let it go on."""
+        params = _mute.decode(raw)
+        self._member().mute(self._publication(params.publication), params.muted)
+        return {}
+
+    async def message(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Pass data on to one or all others, unread."""
+        params = _message.decode(raw)
+        sender = self._member()
+        if not sender.rights.data:
+            raise Refusal("data_denied", "this token does not allow to send messages")
+        if len(bytes(params.data)) > MAX_MESSAGE_BYTES:
+            raise Refusal("message_too_large", f"more than {MAX_MESSAGE_BYTES} bytes")
+        others = [member for member in sender.room.participants.values() if member is not sender]
+        if params.to is not None:
+            others = [member for member in others if member.uid == params.to]
+            if not others:
+                raise Refusal("participant_unknown", f"there is no {params.to!r} here")
+        told = MessageNotification(sender.uid, params.topic, params.data)
+        frame = jsonrpc.notification("message", told)
+        for member in others:
+            member.tell(frame)
+        return {"delivered": len(others)}
+
+    async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:
+        """Tell what the server measures of this participant."""
+        return await participant_stats(self._member())
+
+    async def leave(self, _raw: msgspec.Raw) -> dict[str, Any]:
+        """Leave; a second time does nothing."""
+        if self.participant is not None:
+            self.participant.leave("left", hang_up=False)
+        return {}
+
+    async def _enter(self, participant: Participant, params: JoinParams) -> JoinResult:
+        """Publish what the join offers and open the subscribe connection, or leave again."""
+        change = None
+        try:
+            subscribing = None
+            if not params.config.no_subscribe:
+                subscribing = participant.receive(automatic=not params.config.no_auto_subscribe)
+            if params.offer is not None:
+                _require_type(params.offer.type, "offer")
+                change = await participant.publish(
+                    params.offer.sdp, None, params.sources, self._rules()
+                )
+        except Refusal as refusal:
+            participant.leave(refusal.reason, hang_up=False)
+            self.participant = None
+            raise
+        if subscribing is not None:
+            subscribing.offer_soon(0)
+        return self._result(participant, change)
+
+    def _joined_already(self, params: JoinParams) -> JoinResult:
+        participant = self.participant
+        assert participant is not None
+        if params.sid != self._sid or params.uid not in (None, participant.uid):
+            raise Refusal("already_joined", f"this connection is {participant.uid} in {self._sid}")
+        return self._result(participant, None)
+
+    def _result(self, participant: Participant, change: Change | None) -> JoinResult:
+        return JoinResult(
+            sid=self._sid,
+            uid=participant.uid,
+            role=participant.role,
+            participant_count=len(participant.room.participants),
+            participants=[info for info in participant.room.roll() if info.uid != participant.uid],
+            publications=participant.own_publications(),
+            type="answer" if change else None,
+            sdp=change.answer if change else None,
+            version=change.version if change else None,
+        )
+
+    def _rules(self) -> PublishRules:
+        return PublishRules(max_bitrate_bps=self.core.settings.max_publish_bitrate_bps)
+
+    def _member(self) -> Participant:
+        if self.participant is None or self.participant.left is not None:
+            raise Refusal("not_joined", "join a room first")
+        return self.participant
+
+    def _subscribing(self) -> Subscribing:
+        subscribing = self._member().subscribing
+        if subscribing is None:
+            raise Refusal("subscribe_denied", "this participant joined without receiving")
+        return subscribing
+
+    def _publication(self, number: int) -> Publication:
+        publication = self._member().room.publications.get(number)
+        if publication is None:
+            raise Refusal("publication_unknown", f"there is no publication {number} here")
+        return publication
+
+
+def _require_type(given: str, wanted: str) -> None:
+    if given != wanted:
+        raise RpcError(RpcCode.INVALID_PARAMS, f"the description has to be an {wanted}")
+
+
+_join = msgspec.json.Decoder(JoinParams)
+_offer = msgspec.json.Decoder(OfferParams)
+_answer = msgspec.json.Decoder(AnswerParams)
+_trickle = msgspec.json.Decoder(TrickleParams)
+_subscribe = msgspec.json.Decoder(SubscribeParams)
+_unsubscribe = msgspec.json.Decoder(UnsubscribeParams)
+_layers = msgspec.json.Decoder(LayersParams)
+_mute = msgspec.json.Decoder(MuteParams)
+_message = msgspec.json.Decoder(MessageParams)
+
+_METHODS: dict[str, Method] = {
+    "join": Methods.join,
+    "offer": Methods.offer,
+    "answer": Methods.answer,
+    "trickle": Methods.trickle,
+    "subscribe": Methods.subscribe,
+    "unsubscribe": Methods.unsubscribe,
+    "layers": Methods.layers,
+    "mute": Methods.mute,
+    "message": Methods.message,
+    "stats": Methods.stats,
+    "leave": Methods.leave,
+}

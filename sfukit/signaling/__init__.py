@@ -1,0 +1,1 @@
+"""Messages and rules of signalling, without sockets: SDP, WHIP, JSON-RPC, tokens."""

@@ -1,0 +1,117 @@
+"""Which codecs are forwarded, and when two descriptions of one mean the same bitstream."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from sfukit.signaling.sdp import Codec
+
+FORWARDED = {
+    "audio": {"opus": "opus"},
+    "video": {"vp8": "VP8", "vp9": "VP9", "h264": "H264", "av1": "AV1"},
+}
+FEEDBACK = {
+    "audio": ("nack", "transport-cc"),
+    "video": ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"),
+}
+# What the receiver of Opus wants is said in an answer (RFC 7587 section 7.1): without these music is mono.
+_OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
+
+_DEFAULT_H264_PROFILE = "42e01f"
+
+
+class Agreed(msgspec.Struct, frozen=True):
+    """A codec that both ends speak, with the payload types one of them gave it."""
+
+    codec: Codec
+    rtx_payload_type: int | None
+    feedback: tuple[str, ...]
+
+
+def canonical_name(kind: str, codec: Codec) -> str | None:
+    """Return the name that the engine uses, or None for what is not forwarded."""
+    return FORWARDED.get(kind, {}).get(codec.name.lower())
+
+
+def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> Agreed | None:
+    """Choose the first offered codec that is forwarded, or that carries the wanted bitstream."""
+    for codec in offered:
+        if canonical_name(kind, codec) is None or (wanted and not same_bitstream(codec, wanted)):
+            continue
+        return Agreed(codec, _rtx_of(codec, offered), _feedback(kind, codec))
+    return None
+
+
+def same_bitstream(receiver: Codec, sender: Codec) -> bool:
+    """Tell whether a receiver that offers one description decodes what is sent under the other."""
+    name = receiver.name.lower()
+    if name != sender.name.lower() or receiver.clock_rate != sender.clock_rate:
+        return False
+    if name == "h264":
+        return _same_h264(receiver, sender)
+    if name == "vp9":  # RFC 9628 section 7.1
+        return _parameter(receiver, "profile-id", "0") == _parameter(sender, "profile-id", "0")
+    if name == "av1":  # AV1 RTP payload specification section 7.2.1
+        return all(
+            _parameter(receiver, key, "0") == _parameter(sender, key, "0")
+            for key in ("profile", "tier")
+        )
+    return receiver.channels == sender.channels
+
+
+def received_opus(codec: Codec) -> str:
+    """Write the fmtp by which an answer asks for the Opus that was offered."""
+    kept = [f"{key}={codec.parameters[key]}" for key in _OPUS_WANTED if key in codec.parameters]
+    if "stereo" not in codec.parameters and codec.parameters.get("sprop-stereo") == "1":
+        kept.append("stereo=1")
+    return ";".join(kept)
+
+
+def h264_profile(codec: Codec) -> tuple[str, int]:
+    """Read profile and level: (name by RFC 6184 table 5, level_idc); unreadable means the default."""
+    text = _parameter(codec, "profile-level-id", _DEFAULT_H264_PROFILE)
+    try:
+        idc, constraints, level = bytes.fromhex(text)
+    except ValueError:
+        idc, constraints, level = bytes.fromhex(_DEFAULT_H264_PROFILE)
+    return _h264_profile_name(idc, constraints), level
+
+
+def _h264_profile_name(idc: int, constraints: int) -> str:
+    set0, set1 = constraints & 0x80, constraints & 0x40
+    if (idc == 0x42 and set1) or (idc == 0x4D and set0) or (idc == 0x58 and set0 and set1):
+        return "constrained-baseline"
+    if idc == 0x42 or (idc == 0x58 and set0):
+        return "baseline"
+    if idc == 0x64:
+        return "constrained-high" if constraints & 0x0C == 0x0C else "high"
+    return {0x4D: "main", 0x58: "extended"}.get(idc, f"{idc:02x}{constraints:02x}")
+
+
+def _same_h264(receiver: Codec, sender: Codec) -> bool:
+    """Compare as RFC 6184 section 8.2.2 asks; the level binds where asymmetry is not allowed."""
+    profile, level = h264_profile(receiver)
+    sent_profile, sent_level = h264_profile(sender)
+    asymmetric = _parameter(receiver, "level-asymmetry-allowed", "0") == "1"
+    return (
+        profile == sent_profile
+        and _parameter(receiver, "packetization-mode", "0")
+        == _parameter(sender, "packetization-mode", "0")
+        and (asymmetric or level >= sent_level)
+    )
+
+
+def _parameter(codec: Codec, key: str, default: str) -> str:
+    return codec.parameters.get(key, default).lower()
+
+
+def _rtx_of(codec: Codec, offered: Sequence[Codec]) -> int | None:
+    apt = str(codec.payload_type)
+    for other in offered:
+        if other.name.lower() == "rtx" and other.parameters.get("apt") == apt:
+            return other.payload_type
+    return None
+
+
+def _feedback(kind: str, codec: Codec) -> tuple[str, ...]:
+    return tuple(feedback for feedback in FEEDBACK[kind] if feedback in codec.feedback)

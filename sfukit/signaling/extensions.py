@@ -1,0 +1,47 @@
+"""RTP header extensions: which are taken from a publisher, and which a subscriber gets under what id."""
+
+from collections.abc import Iterable, Mapping
+
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+VIDEO_ORIENTATION = "urn:3gpp:video-orientation"
+TRANSPORT_WIDE_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+ABS_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
+DEPENDENCY_DESCRIPTOR = (
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+)
+
+_FROM_PUBLISHER = {
+    "audio": frozenset((MID, AUDIO_LEVEL, TRANSPORT_WIDE_CC, ABS_CAPTURE_TIME)),
+    "video": frozenset(
+        (MID, RID, REPAIRED_RID, VIDEO_ORIENTATION, TRANSPORT_WIDE_CC, ABS_CAPTURE_TIME)
+    ),
+}
+_ALWAYS = (MID, TRANSPORT_WIDE_CC)
+_AS_PUBLISHED = frozenset((AUDIO_LEVEL, VIDEO_ORIENTATION, ABS_CAPTURE_TIME, DEPENDENCY_DESCRIPTOR))
+
+# One id means one URI on a bundled transport (RFC 8843 section 8); the ids are those Chromium likes.
+OFFERED_IDS: Mapping[str, int] = {
+    AUDIO_LEVEL: 1,
+    TRANSPORT_WIDE_CC: 3,
+    MID: 4,
+    ABS_CAPTURE_TIME: 6,
+    DEPENDENCY_DESCRIPTOR: 8,
+    VIDEO_ORIENTATION: 13,
+}
+
+
+def from_publisher(kind: str, codec_name: str, offered: Mapping[str, int]) -> dict[str, int]:
+    """Take what the engine uses out of an offer, under the ids of the offer."""
+    wanted = _FROM_PUBLISHER[kind]
+    if codec_name == "AV1":  # its frames are told apart by the descriptor alone
+        wanted |= {DEPENDENCY_DESCRIPTOR}
+    return {uri: number for uri, number in offered.items() if uri in wanted}
+
+
+def to_subscriber(published: Iterable[str], ids: Mapping[str, int]) -> dict[str, int]:
+    """Name what a subscription carries: the server's own, and what the publisher sends."""
+    carried = (*_ALWAYS, *(uri for uri in published if uri in _AS_PUBLISHED))
+    return {uri: ids[uri] for uri in carried if uri in ids}

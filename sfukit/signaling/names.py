@@ -1,0 +1,32 @@
+"""Names that come from outside: of rooms, participants and track sources."""
+
+import re
+
+from sfukit.signaling.refusal import Refusal
+
+SOURCES = frozenset(("camera", "microphone", "screen_share", "screen_share_audio", "canvas"))
+DEFAULT_SOURCE = {"audio": "microphone", "video": "camera"}
+
+_ROOM = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_UID = re.compile(r"[A-Za-z0-9._~@:+-]{1,128}")
+
+
+def room_name(text: str) -> str:
+    """Check the name of a room."""
+    if not _ROOM.fullmatch(text):
+        raise Refusal("name_invalid", "a room is named by 1 to 64 of A-Z a-z 0-9 . _ ~ -")
+    return text
+
+
+def participant_name(text: str) -> str:
+    """Check the uid of a participant."""
+    if not _UID.fullmatch(text):
+        raise Refusal("name_invalid", "a uid has 1 to 128 of A-Z a-z 0-9 . _ ~ @ : + -")
+    return text
+
+
+def source_name(text: str) -> str:
+    """Check what a track is said to show."""
+    if text not in SOURCES:
+        raise Refusal("name_invalid", f"a source is one of {', '.join(sorted(SOURCES))}")
+    return text

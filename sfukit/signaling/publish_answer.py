@@ -1,0 +1,208 @@
+"""Answer a publisher's offer (RFC 8829, RFC 9725 section 4.2): one codec per m-line, received only."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from sfukit.signaling import extensions
+from sfukit.signaling.codecs import Agreed, agree, canonical_name, received_opus
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.sdp import Codec, Section, Session
+from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_offer
+
+_MAX_RID = 16  # what fits a one-byte header extension (RFC 8285 section 4.2)
+MAX_ENCODINGS = 4
+
+
+class Encoding(msgspec.Struct, frozen=True):
+    """One RTP stream of a publication; SSRCs are known only where the offer names them."""
+
+    rid: str | None
+    ssrc: int | None
+    rtx_ssrc: int | None
+
+
+class Published(msgspec.Struct, frozen=True):
+    """One track that an offer publishes, as agreed."""
+
+    mid: str
+    kind: str
+    codec_name: str
+    codec: Codec
+    rtx_payload_type: int | None
+    encodings: list[Encoding]
+    extensions: dict[str, int]
+    feedback: tuple[str, ...]
+    stream_id: str
+
+
+class PublishAnswer(msgspec.Struct, frozen=True):
+    """The answer's text, the tracks that it accepts, and the peer's transport."""
+
+    sdp: str
+    tracks: list[Published]
+    remote: RemoteParameters
+
+
+class PublishRules(msgspec.Struct, frozen=True):
+    """What may be published at once; ``whole`` refuses the offer instead of single m-lines."""
+
+    max_audio: int = 8
+    max_video: int = 8
+    whole: bool = False
+    max_bitrate_bps: int | None = None
+
+
+class _Line(NamedTuple):
+    """One m-line as answered: without a track where it is turned off, idle where nothing is sent."""
+
+    media: Section
+    track: Published | None
+    idle: bool
+
+
+def answer_publisher(
+    offer: Session, local: LocalTransport, rules: PublishRules, version: int = 1
+) -> PublishAnswer:
+    """Answer recvonly with the first codec of each m-line that is forwarded; raise ``Refusal``."""
+    remote = remote_of_offer(offer)
+    lines = [_line(media, rules) for media in offer.media]
+    tracks = [line.track for line in lines if line.track and not line.idle]
+    _check_counts(tracks, rules)
+    return PublishAnswer(_write(offer, local, rules, lines, version), tracks, remote)
+
+
+def _line(media: Section, rules: PublishRules) -> _Line:
+    if media.rejected:
+        return _Line(media, None, True)
+    if media.kind not in ("audio", "video"):
+        if rules.whole:
+            raise Refusal("too_many_media", f"no m-line of kind {media.kind!r} is taken here")
+        return _Line(media, None, True)
+    agreed = agree(media.kind, media.codecs())
+    if agreed is None:
+        if rules.whole:
+            raise Refusal("codec_unsupported", f"no codec of m-line {media.mid!r} is forwarded")
+        return _Line(media, None, True)
+    return _Line(media, _published(media, agreed), media.direction not in ("sendonly", "sendrecv"))
+
+
+def _published(media: Section, agreed: Agreed) -> Published:
+    name = canonical_name(media.kind, agreed.codec) or agreed.codec.name
+    taken = extensions.from_publisher(media.kind, name, media.extensions)
+    return Published(
+        media.mid,
+        media.kind,
+        name,
+        agreed.codec,
+        agreed.rtx_payload_type,
+        _encodings(media, agreed),
+        taken,
+        _feedback(agreed, taken),
+        media.msid[0][0] if media.msid else "-",
+    )
+
+
+def _feedback(agreed: Agreed, taken: dict[str, int]) -> tuple[str, ...]:
+    """Ask for transport-wide feedback or for REMB, never for both."""
+    transport_wide = "transport-cc" in agreed.feedback and extensions.TRANSPORT_WIDE_CC in taken
+    left_out = "goog-remb" if transport_wide else "transport-cc"
+    return tuple(feedback for feedback in agreed.feedback if feedback != left_out)
+
+
+def _encodings(media: Section, agreed: Agreed) -> list[Encoding]:
+    if rids := _sent_rids(media):
+        return [Encoding(rid, None, None) for rid in rids]
+    repairs = {
+        ssrcs[0]: ssrcs[1]
+        for name, ssrcs in media.ssrc_groups
+        if name == "FID" and len(ssrcs) == 2 and agreed.rtx_payload_type is not None
+    }
+    first = next((ssrc for ssrc in media.ssrcs if ssrc not in repairs.values()), None)
+    return [Encoding(None, first, repairs.get(first) if first is not None else None)]
+
+
+def _sent_rids(media: Section) -> list[str]:
+    """List the simulcast streams in the order of the offer (RFC 8853), those that fit the engine."""
+    rids = [
+        rid
+        for rid in media.simulcast.get("send", [])
+        if rid in media.rids and media.rids[rid].direction == "send" and len(rid) <= _MAX_RID
+    ]
+    return rids[:MAX_ENCODINGS]
+
+
+def _check_counts(tracks: list[Published], rules: PublishRules) -> None:
+    for kind, most in (("audio", rules.max_audio), ("video", rules.max_video)):
+        count = sum(track.kind == kind for track in tracks)
+        if count > most:
+            raise Refusal("too_many_media", f"{count} {kind} m-lines, {most} are taken here")
+    if rules.whole and not tracks:
+        raise Refusal("nothing_to_publish", "the offer sends neither audio nor video")
+
+
+def _write(
+    offer: Session, local: LocalTransport, rules: PublishRules, lines: list[_Line], version: int
+) -> str:
+    parts = [f"v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
+    if offer.bundled:
+        parts.append(
+            f"a=group:BUNDLE {' '.join(line.media.mid for line in lines if line.track)}\r\n"
+        )
+    parts.append("a=ice-lite\r\n")
+    if offer.common.mixed_extensions:
+        parts.append("a=extmap-allow-mixed\r\n")
+    candidates = local.candidates
+    for line in lines:
+        if line.track is None:
+            parts.append(_rejected(line.media))
+            continue
+        parts.append(_section(line, line.track, local, rules) + candidates)
+        candidates = ""  # the others are bundled with the first
+    return "".join(parts)
+
+
+def _rejected(media: Section) -> str:
+    mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
+    formats = " ".join(media.formats[:1]) or "0"
+    return f"m={media.kind} 0 {media.protocol} {formats}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n{mid}"
+
+
+def _section(line: _Line, track: Published, local: LocalTransport, rules: PublishRules) -> str:
+    payload_types = str(track.codec.payload_type)
+    if track.rtx_payload_type is not None:
+        payload_types += f" {track.rtx_payload_type}"
+    limit = ""
+    if rules.max_bitrate_bps and track.kind == "video":
+        limit = f"b=TIAS:{rules.max_bitrate_bps}\r\n"
+    mid = f"a=mid:{track.mid}\r\n" if track.mid else ""
+    direction = "inactive" if line.idle else "recvonly"
+    return (
+        f"m={track.kind} 9 {line.media.protocol} {payload_types}\r\nc=IN IP4 0.0.0.0\r\n{limit}"
+        f"{mid}{local.lines('passive')}a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
+        f"{_codec_lines(track)}{'' if line.idle else _simulcast_lines(track)}"
+    )
+
+
+def _codec_lines(track: Published) -> str:
+    codec = track.codec
+    number = codec.payload_type
+    channels = f"/{codec.channels}" if track.kind == "audio" and codec.channels > 1 else ""
+    lines = [f"a=extmap:{number} {uri}\r\n" for uri, number in track.extensions.items()]
+    lines.append(f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}\r\n")
+    lines += [f"a=rtcp-fb:{number} {feedback}\r\n" for feedback in track.feedback]
+    fmtp = received_opus(codec) if codec.name.lower() == "opus" else codec.fmtp
+    if fmtp:
+        lines.append(f"a=fmtp:{number} {fmtp}\r\n")
+    if track.rtx_payload_type is not None:
+        lines.append(f"a=rtpmap:{track.rtx_payload_type} rtx/{codec.clock_rate}\r\n")
+        lines.append(f"a=fmtp:{track.rtx_payload_type} apt={number}\r\n")
+    return "".join(lines)
+
+
+def _simulcast_lines(track: Published) -> str:
+    rids = [encoding.rid for encoding in track.encodings if encoding.rid]
+    if not rids:
+        return ""
+    lines = "".join(f"a=rid:{rid} recv\r\n" for rid in rids)
+    return f"{lines}a=simulcast:recv {';'.join(rids)}\r\n"

@@ -1,0 +1,109 @@
+"""The m-line of one track that this server sends: codec, RTX, extensions, SSRCs and their names."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from sfukit.signaling.sdp import Codec
+
+SENT_FEEDBACK = {
+    "audio": ("nack", "transport-cc"),
+    "video": ("nack", "nack pli", "ccm fir", "transport-cc"),
+}
+_SENT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "opus": ("minptime", "useinbandfec", "usedtx"),
+    "H264": ("level-asymmetry-allowed", "packetization-mode", "profile-level-id"),
+    "VP9": ("profile-id",),
+    "AV1": ("profile", "tier", "level-idx"),
+}
+
+
+class SendNumbers(msgspec.Struct, frozen=True):
+    """The payload types that one bitstream has on a transport."""
+
+    payload_type: int
+    rtx_payload_type: int | None
+
+    @property
+    def formats(self) -> str:
+        """As the m-line lists them."""
+        rtx = self.rtx_payload_type
+        return f"{self.payload_type}" if rtx is None else f"{self.payload_type} {rtx}"
+
+
+class Sent(Protocol):
+    """What is told of a track that is sent."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def codec_name(self) -> str: ...
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def extensions(self) -> dict[str, int]: ...
+    @property
+    def stream_id(self) -> str: ...
+    @property
+    def track_id(self) -> str: ...
+    @property
+    def cname(self) -> str: ...
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def rtx_ssrc(self) -> int | None: ...
+
+
+def sent_fmtp(codec_name: str, codec: Codec) -> str:
+    """Write the format parameters of a bitstream as it is sent, those of the publisher's that describe it."""
+    given = codec.parameters
+    kept = [f"{key}={given[key]}" for key in _SENT_PARAMETERS.get(codec_name, ()) if key in given]
+    if codec_name == "opus" and "1" in (given.get("stereo"), given.get("sprop-stereo")):
+        kept.append("stereo=1;sprop-stereo=1")
+    return ";".join(kept)
+
+
+def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str) -> str:
+    """Write a sendonly m-line; SSRC, FID and msid are always told (RFC 5576, RFC 8830)."""
+    extensions = "".join(
+        [f"a=extmap:{number} {uri}\r\n" for uri, number in track.extensions.items()]
+    )
+    return (
+        f"m={track.kind} 9 {protocol} {numbers.formats}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
+        "a=sendonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
+        f"a=msid:{track.stream_id} {track.track_id}\r\n{extensions}"
+        f"{codec_lines(track, numbers)}{_ssrc_lines(track, numbers.rtx_payload_type)}"
+    )
+
+
+def idle_lines(kind: str, port: int, numbers: SendNumbers, codec: str, transport: str) -> str:
+    """Write an m-line that sends nothing for now (port 9), or that is off (port 0)."""
+    return (
+        f"m={kind} {port} UDP/TLS/RTP/SAVPF {numbers.formats}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
+        f"a=inactive\r\na=rtcp-mux\r\na=rtcp-rsize\r\n{codec}"
+    )
+
+
+def codec_lines(track: Sent, numbers: SendNumbers) -> str:
+    """Write rtpmap, rtcp-fb and fmtp of what is sent and of its RTX (RFC 4588 section 8)."""
+    number, codec = numbers.payload_type, track.codec
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    feedback = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in SENT_FEEDBACK[track.kind]])
+    fmtp = sent_fmtp(track.codec_name, codec)
+    lines = f"a=rtpmap:{number} {track.codec_name}/{codec.clock_rate}{channels}\r\n{feedback}"
+    if fmtp:
+        lines += f"a=fmtp:{number} {fmtp}\r\n"
+    if (rtx := numbers.rtx_payload_type) is not None:
+        lines += f"a=rtpmap:{rtx} rtx/{codec.clock_rate}\r\na=fmtp:{rtx} apt={number}\r\n"
+    return lines
+
+
+def _ssrc_lines(track: Sent, rtx_payload_type: int | None) -> str:
+    name = f"cname:{track.cname}\r\n"
+    if rtx_payload_type is None or track.rtx_ssrc is None:
+        return f"a=ssrc:{track.ssrc} {name}"
+    return (
+        f"a=ssrc-group:FID {track.ssrc} {track.rtx_ssrc}\r\n"
+        f"a=ssrc:{track.ssrc} {name}a=ssrc:{track.rtx_ssrc} {name}"
+    )

@@ -1,0 +1,237 @@
+"""Offers on the subscribe connection, which the server alone makes: a row of slots, one per m-line.
+
+A slot whose subscription ended is used again for the next one of its kind, so that a room with a thousand joins
+and leaves keeps its SDP short. A video m-line is idled (``inactive``) and taken up again under its mid. Some
+browsers do not play an audio m-line that was inactive, so audio is turned off (port zero) and its place gets a
+new mid (RFC 8829 section 5.2.2). The first m-line is not turned off: it carries the transport of the BUNDLE
+group (RFC 8843 section 7.5).
+"""
+
+from enum import Enum, auto
+
+import msgspec
+
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.sdp import Codec, Section, Session
+from sfukit.signaling.send_section import (
+    SendNumbers,
+    codec_lines,
+    idle_lines,
+    send_lines,
+    sent_fmtp,
+)
+from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_answer
+
+MAX_SLOTS = 60
+_FIRST_PAYLOAD_TYPE = {"opus": 111, "VP8": 96, "VP9": 98, "AV1": 45, "H264": 102}
+_SPARE_PAYLOAD_TYPES: tuple[int, ...] = tuple(
+    number
+    for number in (97, 99, *range(103, 128), 100, 101, *range(35, 64))
+    if number not in _FIRST_PAYLOAD_TYPE.values()
+)
+
+
+class Track(msgspec.Struct, frozen=True):
+    """What a slot sends: a publication as this subscriber is to see it."""
+
+    publication: int
+    kind: str
+    codec_name: str
+    codec: Codec
+    extensions: dict[str, int]
+    stream_id: str
+    track_id: str
+    cname: str
+    ssrc: int
+    rtx_ssrc: int | None
+
+
+class Phase(Enum):
+    """Where a slot stands between two offers."""
+
+    FREE = auto()  # the peer knows that nothing is sent here
+    NEW = auto()  # has a track that no answer has confirmed
+    LIVE = auto()  # confirmed
+    ENDING = auto()  # the track is gone; an offer has yet to say so
+
+
+class Slot(msgspec.Struct):
+    """One m-line; ``off`` means port zero, after which its place needs a new mid."""
+
+    index: int
+    kind: str
+    mid: str
+    phase: Phase = Phase.NEW
+    track: Track | None = None
+    off: bool = False
+    text: str = ""
+    numbers: SendNumbers = SendNumbers(0, None)
+    codec_lines: str = ""
+    offered: Phase | None = None
+    offered_mid: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A track that the answer takes, with the numbers it goes under."""
+
+    mid: str
+    track: Track
+    numbers: SendNumbers
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What an answer decides; ``remote`` is None where every m-line is off."""
+
+    remote: RemoteParameters | None
+    accepted: list[Accepted]
+    refused: list[Track]
+
+
+class SubscribeOffers:
+    """Make the offers of one subscribe connection and read their answers. No I/O."""
+
+    def __init__(self, local: LocalTransport) -> None:
+        self.version = 0
+        self.outstanding = False
+        self._local = local
+        self._slots: list[Slot] = []
+        self._numbers: dict[tuple[str, str], SendNumbers] = {}
+        self._spare = iter(_SPARE_PAYLOAD_TYPES)
+        self._next_mid = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the peer has yet to be told of something."""
+        return any(slot.phase in (Phase.NEW, Phase.ENDING) for slot in self._slots)
+
+    @property
+    def tracks(self) -> list[tuple[str, Track]]:
+        """The tracks in place with their mids, confirmed or not."""
+        return [(slot.mid, slot.track) for slot in self._slots if slot.track is not None]
+
+    def add(self, track: Track) -> None:
+        """Give a track the first free m-line of its kind, or a new one at the end."""
+        numbers = self._numbers_of(track)
+        slot = self._free_slot(track.kind)
+        if slot is None:
+            if len(self._slots) >= MAX_SLOTS:
+                raise Refusal("too_many_subscriptions", f"{MAX_SLOTS} m-lines are in use")
+            slot = Slot(len(self._slots), track.kind, self._mid())
+            self._slots.append(slot)
+        elif slot.off:
+            slot.mid, slot.off = self._mid(), False
+        slot.phase, slot.track, slot.text = Phase.NEW, track, ""
+        slot.numbers, slot.codec_lines = numbers, codec_lines(track, numbers)
+
+    def remove(self, publication: int) -> Track | None:
+        """End the track of a publication; its m-line is free once an answer has confirmed that."""
+        for slot in self._slots:
+            if slot.track is not None and slot.track.publication == publication:
+                return self._end(slot, off=slot.kind == "audio" and slot.index > 0)
+        return None
+
+    def offer(self) -> str:
+        """Write the next offer; it is outstanding until ``answer``."""
+        self.version += 1
+        self.outstanding = True
+        for slot in self._slots:
+            slot.offered, slot.offered_mid = slot.phase, slot.mid
+            slot.text = slot.text or self._section(slot)
+        mids = " ".join(slot.mid for slot in self._slots if not slot.off)
+        return (
+            f"v=0\r\no=- 1 {self.version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+            f"a=group:BUNDLE {mids}\r\na=ice-lite\r\na=extmap-allow-mixed\r\na=msid-semantic:WMS *\r\n"
+            f"{''.join(slot.text for slot in self._slots)}"
+        )
+
+    def answer(self, answer: Session, version: int | None = None) -> Answered:
+        """Read the answer to the outstanding offer; raise ``Refusal`` and leave it outstanding."""
+        if version is not None and version != self.version:
+            raise Refusal("stale_offer", f"answers offer {version}; the newest is {self.version}")
+        if not self.outstanding:
+            raise Refusal("no_offer_outstanding", "there is no offer to answer")
+        offered = [slot for slot in self._slots if slot.offered is not None]
+        _check_shape(offered, answer.media)
+        in_use = any(not media.rejected for media in answer.media)
+        remote = remote_of_answer(answer) if in_use else None
+        self.outstanding = False
+        accepted: list[Accepted] = []
+        refused: list[Track] = []
+        for slot, media in zip(offered, answer.media, strict=True):
+            self._settle(slot, media, accepted, refused)
+        return Answered(remote, accepted, refused)
+
+    def _settle(
+        self, slot: Slot, media: Section, accepted: list[Accepted], refused: list[Track]
+    ) -> None:
+        """Move one slot on by what was offered and answered; what changed meanwhile stays due."""
+        if slot.phase is Phase.ENDING and slot.offered is Phase.ENDING:
+            slot.phase = Phase.FREE
+        if slot.phase is not Phase.NEW or slot.offered is not Phase.NEW or slot.track is None:
+            return
+        track, numbers = slot.track, slot.numbers
+        taken = str(numbers.payload_type) in media.formats
+        if media.rejected or media.direction not in ("recvonly", "sendrecv") or not taken:
+            self._end(slot, off=media.rejected)
+            refused.append(track)
+            return
+        slot.phase = Phase.LIVE
+        if str(numbers.rtx_payload_type) not in media.formats:
+            numbers = SendNumbers(numbers.payload_type, None)
+        accepted.append(Accepted(slot.mid, track, numbers))
+
+    @staticmethod
+    def _end(slot: Slot, *, off: bool) -> Track | None:
+        track = slot.track
+        slot.phase, slot.track, slot.off, slot.text = Phase.ENDING, None, off, ""
+        return track
+
+    def _free_slot(self, kind: str) -> Slot | None:
+        for slot in self._slots:
+            if slot.phase is Phase.FREE and slot.kind == kind and (slot.off or kind == "video"):
+                return slot
+        return None
+
+    def _mid(self) -> str:
+        mid = str(self._next_mid)
+        self._next_mid += 1
+        return mid
+
+    def _numbers_of(self, track: Track) -> SendNumbers:
+        """Number a bitstream once per transport (RFC 8843 section 9.1: one number, one meaning)."""
+        key = (track.codec_name, sent_fmtp(track.codec_name, track.codec))
+        numbers = self._numbers.get(key)
+        if numbers is None:
+            first = _FIRST_PAYLOAD_TYPE[track.codec_name]
+            taken = any(name == track.codec_name for name, _ in self._numbers)
+            numbers = SendNumbers(
+                self._spare_number() if taken else first,
+                self._spare_number() if track.kind == "video" else None,
+            )
+            self._numbers[key] = numbers
+        return numbers
+
+    def _spare_number(self) -> int:
+        number = next(self._spare, None)
+        if number is None:
+            raise Refusal("codec_unsupported", "no payload type is left on this connection")
+        return number
+
+    def _section(self, slot: Slot) -> str:
+        transport = f"a=mid:{slot.mid}\r\n{self._local.lines('actpass')}"
+        candidates = self._local.candidates if slot.index == 0 else ""
+        if slot.track is None:
+            port = 0 if slot.off else 9
+            lines = idle_lines(slot.kind, port, slot.numbers, slot.codec_lines, transport)
+        else:
+            lines = send_lines(slot.track, slot.numbers, transport, "UDP/TLS/RTP/SAVPF")
+        return lines + candidates
+
+
+def _check_shape(offered: list[Slot], answered: list[Section]) -> None:
+    same = len(offered) == len(answered) and all(
+        media.rejected or media.mid == slot.offered_mid
+        for slot, media in zip(offered, answered, strict=False)
+    )
+    if not same:
+        raise Refusal("answer_mismatch", "the m-lines are not those of the offer")
