@@ -40,6 +40,10 @@ impl Room {
         if !subscription.active || publication.muted {
             return self.stop(key);
         }
+        // Nothing can be sent yet: the choice is made when the transport connects.
+        if !self.peers[subscription.peer].connected {
+            return;
+        }
         let order = publication.order.clone();
         let choice = choose(
             &publication.candidates(context.now),

@@ -294,8 +294,6 @@ impl Room {
         }
         self.start_reports(context, key);
         for subscription in self.peers[key].subscriptions.clone() {
-            // What was chosen and switched to while nothing could be sent begins anew.
-            self.stop(subscription);
             self.choose_for(context, subscription);
         }
     }
