@@ -143,6 +143,8 @@ pub struct Publication {
     pub takes_pli: bool,
     /// The publisher takes FIR, which is sent where PLI is not taken.
     pub takes_fir: bool,
+    /// The publisher takes REMB.
+    pub takes_remb: bool,
     /// Sequence number of the next FIR.
     pub fir_sequence: u8,
 }
@@ -289,6 +291,7 @@ impl Publication {
             takes_nack: takes("nack"),
             takes_pli: takes("nack pli"),
             takes_fir: takes("ccm fir"),
+            takes_remb: takes("goog-remb"),
             fir_sequence: 0,
         })
     }

@@ -7,6 +7,7 @@ use rtc::ice::Credentials;
 use rtc::srtp::Profile;
 use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use serde_json::Value;
+use wire::id::Ssrc;
 
 use super::Room;
 use super::peer::{Incoming, Peer};
@@ -289,9 +290,10 @@ impl Room {
                 }
             }
         }
-        if let Some(peer) = self.peers.get_mut(subscription.peer) {
-            peer.forget_subscription(key);
-        }
+        let repair = subscription.repair.as_ref().map(|repair| repair.ssrc);
+        let ssrcs: Vec<Ssrc> = [subscription.ssrc].into_iter().chain(repair).collect();
+        self.peers[subscription.peer].forget_subscription(key);
+        self.say_goodbye(context, subscription.peer, &ssrcs);
         self.unname(context, Named::Subscription(subscription.id));
     }
 

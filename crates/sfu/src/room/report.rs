@@ -110,6 +110,7 @@ impl Room {
         rtcp.clear();
         self.append_sender_reports(context.now, key, &mut rtcp);
         self.append_receiver_report(context.now, key, &mut rtcp);
+        self.append_bitrate_limit(context, key, &mut rtcp);
         let echoes: Vec<_> = self.peers[key].references.take(context.now).collect();
         if !echoes.is_empty() {
             write::delays_since_rr(&mut rtcp, OUR_SSRC, &echoes);
@@ -156,6 +157,35 @@ impl Room {
         if !blocks.is_empty() {
             write::sdes_cname(rtcp, OUR_SSRC, OUR_CNAME);
         }
+    }
+
+    /// Publishers with transport-wide feedback estimate for themselves; others are told the limit
+    /// that the operator set, and nothing that we would have to invent.
+    fn append_bitrate_limit(&self, context: &Context<'_>, key: usize, rtcp: &mut Vec<u8>) {
+        let peer = &self.peers[key];
+        let Some(limit_bps) = context
+            .config
+            .max_publish_bitrate_bps
+            .filter(|_| !peer.takes_twcc)
+        else {
+            return;
+        };
+        let publications = peer.publications.iter().map(|of| &self.publications[*of]);
+        let limited = publications
+            .filter(|of| of.takes_remb)
+            .flat_map(|of| &of.encodings);
+        let bound = limited.filter_map(|encoding| Some(encoding.stats.as_ref()?.ssrc()));
+        let ssrcs: Vec<Ssrc> = bound.collect();
+        if !ssrcs.is_empty() {
+            write::remb(rtcp, OUR_SSRC, limit_bps, &ssrcs);
+        }
+    }
+
+    /// Tell a subscriber that a stream is over (RFC 3550 6.6).
+    pub(super) fn say_goodbye(&mut self, context: &mut Context<'_>, key: usize, ssrcs: &[Ssrc]) {
+        let mut rtcp = Vec::new();
+        write::bye(&mut rtcp, ssrcs);
+        self.send_rtcp(context, key, &rtcp);
     }
 
     /// Ask a publisher for a keyframe, in the way that it takes.
