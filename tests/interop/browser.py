@@ -1,0 +1,218 @@
+"""Headless Chromium, driven over the DevTools protocol through a pipe.
+
+The pipe (file descriptors 3 and 4, messages ended by a zero byte) needs no port and reaches into
+a network namespace. Source: Chromium's `--remote-debugging-pipe`.
+"""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    # a tab in the background must play as the one in front does
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--window-size=1280,900",
+)
+ON_LOOPBACK = "--allow-loopback-in-peer-connection"
+READY_S = 30.0
+CALL_S = 60.0
+
+
+class PageError(AssertionError):
+    """A script in the page threw, or the page is gone."""
+
+
+class Browser:
+    """One Chromium process."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, Page] = {}
+        self._listening = asyncio.create_task(self._listen(reader))
+
+    async def page(self, url: str) -> "Page":
+        """Open a tab in a window of its own and wait until it has loaded."""
+        target = await self.call("Target.createTarget", url="about:blank", newWindow=True)
+        attached = await self.call(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )
+        page = Page(self, attached["sessionId"], target["targetId"])
+        self._pages[attached["sessionId"]] = page
+        await page.call("Runtime.enable")
+        await page.call("Page.enable")
+        await page.open(url)
+        return page
+
+    async def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+        """Call a DevTools method and wait for its result."""
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": params}
+        if session:
+            message["sessionId"] = session
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._writer.write(json.dumps(message).encode() + b"\0")
+        return await asyncio.wait_for(answer, CALL_S)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                message = json.loads((await reader.readuntil(b"\0"))[:-1])
+                self._dispatch(message)
+        except asyncio.IncompleteReadError:
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(PageError("Chromium has gone"))
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        answer = self._waiting.pop(message.get("id", 0), None)
+        if answer is None:
+            page = self._pages.get(message.get("sessionId", ""))
+            if page:
+                page.notice(message["method"], message["params"])
+        elif answer.done():
+            return
+        elif "error" in message:
+            answer.set_exception(PageError(message["error"]["message"]))
+        else:
+            answer.set_result(message["result"])
+
+    async def close(self) -> None:
+        """Ask Chromium to end."""
+        with contextlib.suppress(PageError, ConnectionError, TimeoutError):
+            await self.call("Browser.close")
+        self._writer.close()
+        await asyncio.wait([self._listening], timeout=READY_S)
+        self._listening.cancel()
+
+
+class Page:
+    """One tab. `console` keeps what its scripts logged and threw."""
+
+    def __init__(self, browser: Browser, session: str, target: str) -> None:
+        self._browser = browser
+        self._session = session
+        self._target = target
+        self._loaded = asyncio.Event()
+        self.console: list[str] = []
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Call a DevTools method in this tab."""
+        return await self._browser.call(method, self._session, **params)
+
+    async def open(self, url: str) -> None:
+        """Go to a page and wait until it has loaded."""
+        self._loaded.clear()
+        went = await self.call("Page.navigate", url=url)
+        if went.get("errorText"):
+            raise PageError(f"{url}: {went['errorText']}")
+        await asyncio.wait_for(self._loaded.wait(), READY_S)
+
+    async def run(self, function: str, *arguments: Any) -> Any:
+        """Call a JavaScript function in the page, wait for its promise, give its value (JSON)."""
+        given = ", ".join(json.dumps(argument) for argument in arguments)
+        result = await self.call(
+            "Runtime.evaluate",
+            expression=f"({function})({given})",
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+        )
+        fault = result.get("exceptionDetails")
+        if fault:
+            thrown = fault.get("exception", {}).get("description") or fault["text"]
+            raise PageError("\n".join([thrown, *self.console[-20:]]))
+        return result["result"].get("value")
+
+    async def include(self, script: Path) -> None:
+        """Run a script file in the page."""
+        await self.run(f"() => {{ {script.read_text()} }}")
+
+    async def screenshot(self, path: Path) -> None:
+        """Save what the tab shows as a PNG."""
+        shot = await self.call("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    async def close(self) -> None:
+        """Close the tab, as a user who walks away."""
+        await self._browser.call("Target.closeTarget", targetId=self._target)
+
+    def notice(self, method: str, params: dict[str, Any]) -> None:
+        """Take an event of this tab."""
+        if method == "Page.loadEventFired":
+            self._loaded.set()
+        elif method == "Runtime.consoleAPICalled":
+            words = [str(a.get("value", a.get("description"))) for a in params["args"]]
+            self.console.append(" ".join(words))
+        elif method == "Runtime.exceptionThrown":
+            details = params["exceptionDetails"]
+            self.console.append(details.get("exception", {}).get("description", details["text"]))
+
+
+@contextlib.asynccontextmanager
+async def chromium(
+    program: str, *more_flags: str, prefix: Sequence[str] = ()
+) -> AsyncIterator[Browser]:
+    """Run Chromium; `prefix` is a command to run it under, such as `ip netns exec NAME`."""
+    down_read, down_write = os.pipe()
+    up_read, up_write = os.pipe()
+    redirect = f'exec "$@" 3<&{down_read} 4>&{up_write}'
+    # a renderer may still write its cache while the folder goes
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        flags = [*FLAGS, *more_flags, "--remote-debugging-pipe", f"--user-data-dir={profile}"]
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-c", redirect, "bash", *prefix, program, *flags, "about:blank"),
+            pass_fds=(down_read, up_write),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        os.close(down_read)
+        os.close(up_write)
+        reader, writer = await streams(up_read, down_write)
+        browser = Browser(reader, writer)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+            await ended(process)
+
+
+async def streams(read_fd: int, write_fd: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=64 * 1024 * 1024)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await loop.connect_read_pipe(lambda: protocol, os.fdopen(read_fd, "rb"))
+    transport, flow = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(write_fd, "wb")
+    )
+    return reader, asyncio.StreamWriter(transport, flow, None, loop)
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    try:
+        await asyncio.wait_for(process.wait(), READY_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

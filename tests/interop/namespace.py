@@ -1,0 +1,44 @@
+"""A network of one's own: a namespace with an ordinary interface, and nothing outside it."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ADDRESS = "10.77.0.1"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace; `prefix` runs a command in it."""
+
+    name: str
+    address: str
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        return ("ip", "netns", "exec", self.name)
+
+
+@contextlib.contextmanager
+def namespace() -> Iterator[Namespace]:
+    """Make a namespace with loopback and one veth interface at `ADDRESS`; needs root."""
+    name = f"sfukit-{os.getpid()}"
+    ip("netns", "add", name)
+    try:
+        inside = ("-netns", name)
+        ip(*inside, "link", "set", "lo", "up")
+        # both ends stay inside: the interface has a carrier, and no way out
+        ip(*inside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+        ip(*inside, "address", "add", f"{ADDRESS}/24", "dev", "eth0")
+        for device in ("eth0", "eth1"):
+            ip(*inside, "link", "set", device, "up")
+        ip(*inside, "route", "add", "default", "dev", "eth0")
+        yield Namespace(name, ADDRESS)
+    finally:
+        ip("netns", "delete", name)
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)

@@ -1,0 +1,124 @@
+// What a page needs to publish by WHIP and to play by WHEP, written by the two documents alone, so
+// that no code of the server's own page is part of the proof. The functions live in `interop`.
+
+window.interop = {
+  // the fake devices: a moving picture with a beep
+  camera(width, height) {
+    return navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 30 }, audio: true });
+  },
+
+  // a picture that needs no permission: without one, candidates stay hidden behind mDNS names
+  drawn(width, height) {
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const pen = canvas.getContext("2d");
+    let step = 0;
+    setInterval(() => {
+      pen.fillStyle = `hsl(${step++ % 360} 80% 40%)`;
+      pen.fillRect(0, 0, width, height);
+      pen.fillStyle = "white";
+      pen.fillRect((step * 7) % width, height / 3, 60, 60);
+    }, 33);
+    return canvas.captureStream(30);
+  },
+
+  // sendEncodings lowest first; none: a single stream
+  async publish(url, stream, sendEncodings) {
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    for (const track of stream.getTracks()) {
+      const encodings = track.kind === "video" ? sendEncodings : undefined;
+      pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings: encodings });
+    }
+    return interop.negotiate(pc, url);
+  },
+
+  async play(url) {
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    const stream = new MediaStream();
+    const video = Object.assign(document.createElement("video"), { srcObject: stream, autoplay: true });
+    document.body.append(video);
+    pc.ontrack = (event) => stream.addTrack(event.track);
+    pc.addTransceiver("audio", { direction: "recvonly" });
+    pc.addTransceiver("video", { direction: "recvonly" });
+    return interop.negotiate(pc, url);
+  },
+
+  // POST the offer at once, then trickle candidates (RFC 9725 4.3)
+  async negotiate(pc, url) {
+    const found = [];
+    let session = null;
+    const complete = new Promise((done) => {
+      pc.onicecandidate = (event) => {
+        if (!event.candidate) return done();
+        found.push(event.candidate);
+        if (session) interop.trickle(pc, session, [event.candidate]);
+      };
+    });
+    await pc.setLocalDescription();
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp" },
+      body: pc.localDescription.sdp,
+    });
+    const text = await answer.text();
+    if (answer.status !== 201) throw new Error(`POST ${url}: ${answer.status} ${text}`);
+    session = { url: new URL(answer.headers.get("Location"), url).href, etag: answer.headers.get("ETag") };
+    const early = found.splice(0);
+    if (early.length) await interop.trickle(pc, session, early);
+    await pc.setRemoteDescription({ type: "answer", sdp: text });
+    await interop.until(() => pc.connectionState === "connected", `${url} to connect`);
+    await complete;
+    pc.session = session;
+    return pc;
+  },
+
+  async trickle(pc, session, candidates) {
+    const { sdp } = pc.localDescription;
+    const line = (name) => sdp.match(new RegExp(`^a=${name}:.*$`, "m"))[0];
+    const fragment = [
+      line("ice-ufrag"), line("ice-pwd"),
+      sdp.match(/^m=.*$/m)[0], line("mid"),
+      ...candidates.map(({ candidate }) => `a=${candidate}`),
+    ];
+    const answer = await fetch(session.url, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": session.etag },
+      body: fragment.map((text) => text.trim() + "\r\n").join(""),
+    });
+    if (answer.status !== 204) throw new Error(`PATCH: ${answer.status} ${await answer.text()}`);
+  },
+
+  // end a session as the documents say; gives the status
+  async leave(pc) {
+    pc.close();
+    return (await fetch(pc.session.url, { method: "DELETE" })).status;
+  },
+
+  async until(condition, what, seconds = 15) {
+    const end = performance.now() + seconds * 1000;
+    while (!(await condition())) {
+      if (performance.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`);
+      await new Promise((wake) => setTimeout(wake, 50));
+    }
+  },
+
+  sleep(seconds) {
+    return new Promise((wake) => setTimeout(wake, seconds * 1000));
+  },
+
+  // {transport, local, remote, video, audio, sent: {rid: ...}} of webrtc-stats, as plain objects
+  async stats(pc) {
+    const all = [...(await pc.getStats()).values()];
+    const transport = all.find((s) => s.type === "transport") ?? {};
+    const pair = all.find((s) => s.id === transport.selectedCandidatePairId) ?? {};
+    const inbound = (kind) => all.find((s) => s.type === "inbound-rtp" && s.kind === kind);
+    const sent = all.filter((s) => s.type === "outbound-rtp" && s.kind === "video");
+    return {
+      transport,
+      local: all.find((s) => s.id === pair.localCandidateId),
+      remote: all.find((s) => s.id === pair.remoteCandidateId),
+      video: inbound("video"),
+      audio: inbound("audio"),
+      sent: Object.fromEntries(sent.map((s) => [s.rid ?? "", s])),
+    };
+  },
+};

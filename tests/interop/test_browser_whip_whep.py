@@ -1,0 +1,111 @@
+"""A page publishes by WHIP, another plays by WHEP, with Chromium's own WebRTC."""
+
+from pathlib import Path
+
+from tests.interop.browser import Browser, Page
+from tests.interop.server import Server
+
+PAGE_SCRIPT = Path(__file__).parent / "page.js"
+MEASURED_S = 8
+GCM = "AEAD_AES_128_GCM"
+
+SIMULCAST = [
+    {"rid": "q", "scaleResolutionDownBy": 4, "maxBitrate": 150_000},
+    {"rid": "h", "scaleResolutionDownBy": 2, "maxBitrate": 500_000},
+    {"rid": "f", "maxBitrate": 1_700_000},
+]
+
+
+async def scripted_page(browser: Browser, server: Server) -> Page:
+    page = await browser.page(server.url("/livez"))
+    await page.include(PAGE_SCRIPT)
+    return page
+
+
+async def publish(page: Page, url: str, encodings: object = None) -> None:
+    await page.run(
+        """async (url, encodings) => {
+            window.pc = await interop.publish(url, await interop.camera(1280, 720), encodings);
+        }""",
+        url,
+        encodings,
+    )
+
+
+async def play(page: Page, url: str) -> None:
+    await page.run("async (url) => { window.pc = await interop.play(url); }", url)
+    await page.run(
+        """() => interop.until(
+            async () => (await interop.stats(pc)).video?.framesDecoded > 0, "a first picture")"""
+    )
+
+
+async def stats(page: Page) -> dict:  # type: ignore[type-arg]
+    return await page.run("() => interop.stats(pc)")  # type: ignore[no-any-return]
+
+
+async def test_a_page_plays_what_another_publishes(browser: Browser, server: Server) -> None:
+    publisher, viewer = await scripted_page(browser, server), await scripted_page(browser, server)
+    await publish(publisher, server.url("/whip/plain"))
+    await play(viewer, server.url("/whep/plain"))
+    before = await stats(viewer), await stats(publisher)
+    await viewer.run("(seconds) => interop.sleep(seconds)", MEASURED_S)
+    after = await stats(viewer), await stats(publisher)
+
+    assert before[0]["transport"]["srtpCipher"] == GCM
+    assert before[1]["transport"]["srtpCipher"] == GCM
+    decoded = after[0]["video"]["framesDecoded"] - before[0]["video"]["framesDecoded"]
+    [sent] = (
+        after[1]["sent"][rid]["framesSent"] - before[1]["sent"][rid]["framesSent"]
+        for rid in after[1]["sent"]
+    )
+    assert decoded >= 0.9 * sent > 0
+    assert after[0]["video"]["freezeCount"] == 0
+    assert after[0]["video"]["packetsLost"] == 0
+    assert after[0]["audio"]["packetsReceived"] > before[0]["audio"]["packetsReceived"]
+    apart_ms = (
+        after[0]["video"]["estimatedPlayoutTimestamp"]
+        - after[0]["audio"]["estimatedPlayoutTimestamp"]
+    )
+    assert abs(apart_ms) <= 80
+    assert await viewer.run("() => interop.leave(pc)") == 200
+    assert await publisher.run("() => interop.leave(pc)") == 200
+
+
+async def test_simulcast_is_published_by_whip(browser: Browser, server: Server) -> None:
+    publisher, viewer = await scripted_page(browser, server), await scripted_page(browser, server)
+    await publish(publisher, server.url("/whip/simulcast"), SIMULCAST)
+    await publisher.run(
+        """() => interop.until(async () => {
+            const { sent } = await interop.stats(pc);
+            return ["q", "h", "f"].every((rid) => sent[rid]?.framesSent > 0);
+        }, "all three encodings", 30)"""
+    )
+    await play(viewer, server.url("/whep/simulcast"))
+    await viewer.run(
+        """() => interop.until(async () => {
+            const { video } = await interop.stats(pc);
+            return video.frameWidth === 1280;
+        }, "the largest picture")"""
+    )
+
+
+async def test_nobody_publishes(browser: Browser, server: Server) -> None:
+    viewer = await scripted_page(browser, server)
+    refused = await viewer.run(
+        """async (url) => {
+            const answer = await fetch(url, {
+                method: "POST",
+                headers: { "Content-Type": "application/sdp" },
+                body: (await (async () => {
+                    const pc = new RTCPeerConnection();
+                    pc.addTransceiver("video", { direction: "recvonly" });
+                    await pc.setLocalDescription();
+                    return pc.localDescription.sdp;
+                })()),
+            });
+            return [answer.status, answer.headers.get("Retry-After") !== null];
+        }""",
+        server.url("/whep/nobody-here"),
+    )
+    assert refused == [409, True]
