@@ -52,8 +52,10 @@ check: setup ## lints, types, import rules, licences: what CI runs
 bench: setup ## the table of figures, kept as JSON under bench/
 	cargo bench --workspace --locked
 
-fuzz: toolchain ## each fuzz target for FUZZ_SECONDS (30); needs cargo-fuzz and a nightly compiler
-	tools/fuzz
+FUZZ_SECONDS ?= 30
+fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler
+	@for target in $$(cargo fuzz list); do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 wheel: setup ## an abi3 wheel in dist/
 	$(BIN)/maturin build --release --locked --out dist
