@@ -10,6 +10,10 @@ use crate::path::PathId;
 
 /// An ICE agent of either kind.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the server's kind stays in place: it is asked about every packet"
+)]
 pub(crate) enum Agent {
     Lite(IceLite),
     Controlling(Box<IceControlling>),

@@ -20,7 +20,7 @@ use crate::path::PathId;
 pub struct IceLite {
     local: Local,
     /// The credentials from before a restart, valid until the new ones validate a path.
-    previous: Option<Local>,
+    previous: Option<Box<Local>>,
     paths: Paths,
     /// The peer nominated once; from then on DTLS decides nothing.
     is_nominated: bool,
@@ -48,7 +48,7 @@ impl IceLite {
     /// Change credentials (RFC 8445 section 9) while the validated paths stay in use.
     pub fn restart(&mut self, now: Time, local: &Credentials) {
         let old = std::mem::replace(&mut self.local, Local::new(local));
-        self.previous = Some(old);
+        self.previous = Some(Box::new(old));
         self.deadline.get_or_insert(now + CONSENT_EXPIRY);
     }
 

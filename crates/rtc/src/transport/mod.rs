@@ -152,9 +152,10 @@ impl Transport {
     pub fn new(config: TransportConfig, now: Time) -> Result<Self, DtlsError> {
         let ice = match config.ice {
             IceRole::Lite => Agent::Lite(IceLite::new(now, &config.local)),
-            IceRole::Controlling { tie_breaker, bases } => Agent::Controlling(Box::new(
-                IceControlling::new(&config.local, tie_breaker, bases),
-            )),
+            IceRole::Controlling { tie_breaker, bases } => {
+                let agent = IceControlling::new(&config.local, tie_breaker, bases);
+                Agent::Controlling(Box::new(agent))
+            }
         };
         let dtls = Dtls::new(&config.dtls, config.dtls_role, &config.profiles, config.mtu)?;
         Ok(Self {

@@ -1,0 +1,11 @@
+//! Two endpoints on virtual time with a seeded network between them.
+//!
+//! [`network`] knows nothing of transports: anything that is an [`network::Endpoint`] can be driven.
+//! [`pair`] is a server's transport and a bot's, joined by it. [`stun`] writes checks by hand.
+
+// Every test file compiles this for itself and uses only a part.
+#![allow(dead_code)]
+
+pub mod network;
+pub mod pair;
+pub mod stun;
