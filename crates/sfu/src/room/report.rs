@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rtc::inbound::report::InboundStats;
 use rtc::outbound::report::SourceReport;
 use wire::id::Ssrc;
 use wire::rtcp::{FirEntry, write};
@@ -56,37 +57,49 @@ impl Room {
             }
         }
         earliest(&mut next, peer.twcc.poll_timeout());
-        self.append_nacks(context, key, &mut rtcp, &mut next);
+        let broken = self.append_nacks(context, key, &mut rtcp, &mut next);
         self.send_rtcp(context, key, &rtcp);
         self.rtcp = rtcp;
         self.want_feedback(context, key, next);
+        for (publication, encoding) in broken {
+            self.want_keyframe(context, publication, encoding);
+        }
     }
 
+    /// Ask for what is missing; return the video encodings that gave packets up: their pictures are
+    /// broken until the next keyframe.
     fn append_nacks(
         &mut self,
         context: &mut Context<'_>,
         key: usize,
         rtcp: &mut Vec<u8>,
         next: &mut Option<Time>,
-    ) {
+    ) -> Vec<(usize, usize)> {
         let mut sequences = std::mem::take(&mut self.sequences);
+        let mut broken = Vec::new();
         let peer = &self.peers[key];
         for publication in &peer.publications {
-            for encoding in &mut self.publications[*publication].encodings {
-                let Some(media) = encoding.stats.as_ref().map(|stats| stats.ssrc()) else {
+            let of = &mut self.publications[*publication];
+            for (nth, encoding) in of.encodings.iter_mut().enumerate() {
+                let Some(media) = encoding.stats.as_ref().map(InboundStats::ssrc) else {
                     continue;
                 };
                 let given_up = encoding.nack.counters().given_up;
                 encoding.nack.poll(context.now, peer.rtt, &mut sequences);
-                context.counters.packets_lost += encoding.nack.counters().given_up - given_up;
+                let lost = encoding.nack.counters().given_up - given_up;
+                context.counters.packets_lost += lost;
                 context.counters.nacks_sent += sequences.len() as u64;
                 if !sequences.is_empty() {
                     write::nack(rtcp, OUR_SSRC, media, &sequences);
                 }
                 earliest(next, encoding.nack.poll_timeout());
+                if lost > 0 && !of.audio && !encoding.subscribers.is_empty() {
+                    broken.push((*publication, nth));
+                }
             }
         }
         self.sequences = sequences;
+        broken
     }
 
     /// Begin to report to a peer once a second.
