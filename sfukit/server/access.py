@@ -38,10 +38,19 @@ class Rights(msgspec.Struct, frozen=True):
             return Role.HOST
         return Role.SPEAKER if self.publish else Role.AUDIENCE
 
-    def require_source(self, source: str) -> None:
-        """Refuse to publish what the token does not list."""
+    def require_publish(self) -> None:
+        """Refuse who may not publish at all."""
         if not self.publish:
             raise Refusal("publish_denied", "this token does not allow to publish")
+
+    def require_subscribe(self) -> None:
+        """Refuse who may not receive."""
+        if not self.subscribe:
+            raise Refusal("subscribe_denied", "this token does not allow to receive")
+
+    def require_source(self, source: str) -> None:
+        """Refuse to publish what the token does not list."""
+        self.require_publish()
         if self.sources is not None and source not in self.sources:
             raise Refusal("source_denied", f"this token does not allow to publish {source}")
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from sfukit.server import ids, pages
+from sfukit.server import debug, ids, pages, whip_routes
 from sfukit.server.house import House
-from sfukit.server.pages import HOUSE, TRACE_ID
+from sfukit.server.requests import HOUSE, TRACE_ID, bearer
 from sfukit.server.rpc_methods import Methods
 from sfukit.server.rpc_session import RpcSession
 from sfukit.signaling import sdp
@@ -29,13 +29,14 @@ def build_app(house: House) -> web.Application:
     app[HOUSE] = house
     app.router.add_get("/ws", websocket)
     pages.add_routes(app)
+    debug.add_routes(app)
+    whip_routes.add_routes(app)
     return app
 
 
 async def websocket(request: web.Request) -> web.WebSocketResponse:
     """Serve one WebSocket until it ends."""
     house = request.app[HOUSE]
-    house.origins.check(request.headers.get("Origin"), request.host)
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         max_msg_size=MAX_FRAME_BYTES,
@@ -56,20 +57,15 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-def bearer(request: web.Request) -> str | None:
-    """Find the access token of a request (RFC 6750 section 2.1 and 2.3)."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return request.query.get("access_token")
-
-
 @web.middleware
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give each request a trace id, and turn refusals into answers."""
+    """Give each request a trace id, keep foreign pages out, turn refusals into answers."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
+    origin = request.headers.get("Origin")
+    added = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"}
     try:
+        added |= request.app[HOUSE].origins.admit(origin, request.host, request.path)
         response = await handler(request)
     except Refusal as refusal:
         response = _problem(request, refusal)
@@ -77,10 +73,10 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
         too_large = Refusal("body_too_large", f"a body of more than {sdp.MAX_BYTES} bytes")
         response = _problem(request, too_large)
     except web.HTTPException as error:
-        error.headers["traceparent"] = f"00-{trace_id}-{trace_id[:16]}-01"
+        error.headers.update(added)
         raise
     if not response.prepared:
-        response.headers["traceparent"] = f"00-{trace_id}-{trace_id[:16]}-01"
+        response.headers.update(added)
     return response
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+TransportSummary = dict[str, str | float | None]
+
+
 class TransportOwner(Protocol):
     """Who wants to know what becomes of a transport."""
 
@@ -101,3 +104,16 @@ class Core:
 def ice(credentials: Credentials) -> IceCredentials:
     """Write credentials as the engine takes them."""
     return IceCredentials(credentials.ufrag, credentials.pwd)
+
+
+def summary(event: TransportState) -> TransportSummary:
+    """Keep what an operator may ask about a transport."""
+    return {
+        "state": event.state,
+        "reason": event.reason,
+        "srtp_profile": event.srtp_profile,
+        "local": event.local,
+        "remote": event.remote,
+        "ice_ms": event.ice_ms,
+        "dtls_ms": event.dtls_ms,
+    }

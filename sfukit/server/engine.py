@@ -56,6 +56,9 @@ class Engine(Protocol):
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
         """Carry out commands in order; raise ``Refusal`` (overloaded) if none was taken."""
 
+    def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+        """Hand commands over now and tell later what became of them; refused as ``run`` is."""
+
     def send(self, worker: int, commands: Sequence[Command]) -> None:
         """Carry out commands in order and tell nobody; never refused."""
 
@@ -108,23 +111,24 @@ class NativeEngine:
     def listen(self, handler: EventHandler) -> None:
         self._handler = handler
 
-    async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
+    def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
         first = self._number(commands)
         if self._unsent[worker] or not self._submit(worker, self._encoder.encode(commands)):
             raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
         batch = _Batch(first, len(commands), self._loop.create_future())
         for command in commands:
             self._batches[command.id] = batch
+        return batch.future
+
+    async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
+        future = self.begin(worker, commands)
         try:
             async with asyncio.timeout(_COMMAND_DEADLINE_S):
-                return await batch.future
+                return await future
         except TimeoutError:
             raise Refusal(
                 "overloaded", "the media engine did not answer", retry_after_s=5
             ) from None
-        finally:
-            for command in commands:
-                self._batches.pop(command.id, None)
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
         if not commands:
@@ -175,7 +179,7 @@ class NativeEngine:
             event = self._event.decode(raw)
             if not isinstance(event, Done):
                 self._handler(event)
-            elif batch := self._batches.get(event.id):
+            elif batch := self._batches.pop(event.id, None):
                 batch.settle(event)
 
 

@@ -11,6 +11,7 @@ from sfukit.server.addresses import advertised, local_interfaces
 from sfukit.server.buckets import Buckets
 from sfukit.server.core import Core
 from sfukit.server.engine import Engine
+from sfukit.server.http_sessions import HttpSessions
 from sfukit.server.metrics import Metrics
 from sfukit.server.origins import Origins
 from sfukit.server.rooms import Rooms
@@ -41,6 +42,7 @@ class House:
         self.origins = Origins(settings.allowed_origins, is_open=self.access.is_open)
         limits = settings.limits
         self.knocks = Buckets(limits.requests_per_s, limits.requests_burst)
+        self.sessions = HttpSessions()
         self._watcher: asyncio.Task[None] | None = None
         self._drained: asyncio.Event = asyncio.Event()
 

@@ -39,11 +39,17 @@ class MockEngine:
         assert self._handler is not None
         self._handler(event)
 
+    def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+        """Take commands; the outcome is known at once."""
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        future.set_result([self._take(command) for command in commands])
+        return future
+
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
         """Take commands; each is judged as it comes."""
-        outcomes = [self._take(command) for command in commands]
+        outcomes = self.begin(worker, commands)
         await asyncio.sleep(0)
-        return outcomes
+        return await outcomes
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
         """Take commands that nobody waits for."""

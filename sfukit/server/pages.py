@@ -5,10 +5,8 @@ from importlib import resources
 from aiohttp import web
 
 from sfukit import __version__
-from sfukit.server.house import House
+from sfukit.server.requests import HOUSE
 
-HOUSE = web.AppKey("house", House)
-TRACE_ID = web.RequestKey("trace_id", str)
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": (

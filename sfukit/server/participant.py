@@ -1,17 +1,20 @@
 """One participant of a room: its rights, its two connections, and what it is told."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from sfukit.server.access import Rights, Role
-from sfukit.server.core import Core
+from sfukit.server.core import Core, TransportSummary, summary
 from sfukit.server.native_messages import EncodingState, LayerSwitched, SetMuted, TransportState
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import Change, Publishing
 from sfukit.server.subscribing import Subscribing
+from sfukit.signaling import sdp
 from sfukit.signaling.names import DEFAULT_SOURCE, source_name
 from sfukit.signaling.publish_answer import Published, PublishRules
 from sfukit.signaling.refusal import Refusal
@@ -71,9 +74,11 @@ class Participant:
         self.publishing = Publishing(core, room.number, room.worker, self)
         self.subscribing: Subscribing | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
-        self.states: dict[str, str] = {}
+        self.states: dict[str, TransportSummary] = {}
         self._line = line
         self._streams: list[str] = []
+        self.on_end: Callable[[str], None] | None = None
+        self._deadlines: dict[int, asyncio.TimerHandle] = {}
         self._asked_s = time.monotonic()
         self._connected = False
 
@@ -83,9 +88,28 @@ class Participant:
             self._streams.append(published)
         return f"s{self.number}-{self._streams.index(published)}"
 
+    @contextmanager
+    def entering(self, before: "Participant | None") -> Iterator[None]:
+        """Take the place of an earlier participant once the block is through, or give it back."""
+        try:
+            yield
+        except BaseException as error:
+            reason = error.reason if isinstance(error, Refusal) else "internal_error"
+            self.leave(reason, hang_up=False)
+            if before is not None:
+                self.room.restore(before)
+            raise
+        if before is not None:
+            before.leave("replaced")
+
+    def expect(self, transport: int) -> None:
+        """Give a transport a bounded time to connect."""
+        wait_s = self.core.settings.timing.negotiation_s
+        self._deadlines[transport] = self.core.loop.call_later(wait_s, self.on_negotiation_timeout)
+
     async def publish(
         self,
-        text: str,
+        offer: sdp.Session,
         version: int | None,
         sources: Mapping[str, str],
         rules: PublishRules,
@@ -97,10 +121,13 @@ class Participant:
             self.rights.require_source(source)
             return Publication(self.core.ids.publication(), self, track, source)
 
-        change = await self.publishing.offer(text, version, rules, new)
+        transport = self.publishing.transport
+        change = await self.publishing.offer(offer, version, rules, new)
         if self.left is not None:
             self.publishing.close(self.left)
             raise Refusal("already_joined", f"this participant left meanwhile: {self.left}")
+        if self.publishing.transport not in (None, transport):
+            self.expect(self.publishing.transport)
         for publication in change.removed:
             self.room.remove_publication(publication, "unpublished")
         for publication in change.added:
@@ -134,7 +161,10 @@ class Participant:
         """Leave the room with everything; a second time does nothing."""
         if self.left is not None:
             return
+        self.room.leaving(self)
         self.left = reason
+        for timer in self._deadlines.values():
+            timer.cancel()
         if self.subscribing is not None:
             self.subscribing.close(reason)
         ended = self.publishing.close(reason)
@@ -143,6 +173,8 @@ class Participant:
         self.log.info("participant_left", reason=reason, door=self.door)
         if hang_up and self._line is not None:
             self._line.end(reason)
+        if self.on_end is not None:
+            self.on_end(reason)
 
     def tell(self, message: bytes) -> None:
         """Send a finished message, if there is a way."""
@@ -161,7 +193,7 @@ class Participant:
     def on_transport_state(self, event: TransportState) -> None:
         """Tell the participant; a transport that went down ends its membership."""
         target = 0 if event.transport == self.publishing.transport else 1
-        self.states["publish" if target == 0 else "subscribe"] = event.state
+        self.states["publish" if target == 0 else "subscribe"] = summary(event)
         self.log.info(
             "transport_state",
             target=target,
@@ -171,6 +203,8 @@ class Participant:
         )
         if event.state == "connected":
             self._note_connected()
+            if (timer := self._deadlines.pop(event.transport, None)) is not None:
+                timer.cancel()
         self._notify(
             "transport-state",
             {

@@ -71,7 +71,7 @@ class Publishing:
 
     async def offer(
         self,
-        text: str,
+        offer: sdp.Session,
         version: int | None,
         rules: PublishRules,
         new_publication: NewPublication,
@@ -80,7 +80,6 @@ class Publishing:
         if version is not None and version <= self.version:
             raise Refusal("stale_offer", f"offer {version} comes after offer {self.version}")
         next_version = version if version is not None else self.version + 1
-        offer = parse_description(text)
         plan = self._plan(offer, rules, next_version, new_publication)
         await self._carry_out(plan)
         self.version = next_version

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sfukit.server.core import Core
 from sfukit.server.publication import Publication
@@ -13,6 +13,7 @@ from sfukit.signaling.room_messages import ParticipantInfo
 
 if TYPE_CHECKING:
     from sfukit.server.participant import Participant
+    from sfukit.server.viewing import Viewing
 
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
@@ -26,19 +27,6 @@ class RoomState(StrEnum):
     CLOSED = "closed"
 
 
-class Watcher(Protocol):
-    """Somebody who plays what a room publishes without being a member: a WHEP viewer."""
-
-    def on_published(self, publication: Publication) -> None:
-        """Hear of a new publication."""
-
-    def on_unpublished(self, publication: Publication, reason: str) -> None:
-        """Hear that a publication is gone."""
-
-    def leave(self, reason: str) -> None:
-        """End."""
-
-
 class Room:
     """The scope within which media is forwarded."""
 
@@ -49,7 +37,7 @@ class Room:
         self.worker = worker
         self.state = RoomState.IDLE
         self.participants: dict[str, Participant] = {}
-        self.watchers: list[Watcher] = []
+        self.viewers: list[Viewing] = []
         self.publications: dict[int, Publication] = {}
         self.stats = StatsCache(self)
         self._news: list[bytes] = []
@@ -59,46 +47,55 @@ class Room:
     @property
     def is_empty(self) -> bool:
         """Whether nobody is left."""
-        return not self.participants and not self.watchers
+        return not self.participants and not self.viewers
 
-    def add(self, participant: "Participant") -> None:
-        """Let a participant in."""
+    def add(self, participant: "Participant") -> "Participant | None":
+        """Let a participant in; return the one whose place it takes, which has yet to leave."""
         self.state = RoomState.ACTIVE
+        before = self.participants.pop(participant.uid, None)
         self.participants[participant.uid] = participant
-        self._announce_member(
-            participant,
-            "participant-joined",
-            {
-                "uid": participant.uid,
-                "name": participant.name,
-                "role": participant.role,
-            },
-        )
+        if before is None:
+            self._announce_member(
+                participant,
+                "participant-joined",
+                {"uid": participant.uid, "name": participant.name, "role": participant.role},
+            )
+        return before
+
+    def restore(self, participant: "Participant") -> None:
+        """Give a participant back the place that another failed to take."""
+        if participant.left is None:
+            self.participants[participant.uid] = participant
+
+    def leaving(self, participant: "Participant") -> None:
+        """Let viewers move on to another publisher in time."""
+        for viewing in list(self.viewers):
+            viewing.on_leaving(participant)
 
     def remove(self, participant: "Participant", ended: Iterable[Publication], reason: str) -> None:
-        """Let a participant go with its publications."""
-        if self.participants.get(participant.uid) is participant:
-            del self.participants[participant.uid]
+        """Let a participant go with its publications; who was replaced is not missed."""
         ended = list(ended)
         for publication in ended:
             self.remove_publication(publication, reason)
-        self._announce_member(
-            participant,
-            "participant-left",
-            {"uid": participant.uid, "reason": reason},
-            known=bool(ended),
-        )
+        if self.participants.get(participant.uid) is participant:
+            del self.participants[participant.uid]
+            self._announce_member(
+                participant,
+                "participant-left",
+                {"uid": participant.uid, "reason": reason},
+                known=bool(ended),
+            )
         self._note_empty()
 
-    def add_watcher(self, watcher: Watcher) -> None:
+    def add_viewer(self, viewing: "Viewing") -> None:
         """Let a viewer in."""
         self.state = RoomState.ACTIVE
-        self.watchers.append(watcher)
+        self.viewers.append(viewing)
 
-    def remove_watcher(self, watcher: Watcher) -> None:
+    def remove_viewer(self, viewing: "Viewing") -> None:
         """Let a viewer go."""
-        if watcher in self.watchers:
-            self.watchers.remove(watcher)
+        if viewing in self.viewers:
+            self.viewers.remove(viewing)
             self._note_empty()
 
     def add_publication(self, publication: Publication) -> None:
@@ -107,8 +104,6 @@ class Room:
         for member in self.participants.values():
             if member.subscribing is not None:
                 member.subscribing.consider(publication)
-        for watcher in list(self.watchers):
-            watcher.on_published(publication)
         info = publication.info()
         self.announce(
             "publication-added",
@@ -130,8 +125,8 @@ class Room:
         for member in self.participants.values():
             if member.subscribing is not None:
                 member.subscribing.ended(publication.number, self.publications.values())
-        for watcher in list(self.watchers):
-            watcher.on_unpublished(publication, reason)
+        for viewing in list(self.viewers):
+            viewing.on_unpublished(publication)
         self.announce(
             "publication-removed",
             {
@@ -171,8 +166,8 @@ class Room:
         self._tell()
         for member in list(self.participants.values()):
             member.leave(reason)
-        for watcher in list(self.watchers):
-            watcher.leave(reason)
+        for viewing in list(self.viewers):
+            viewing.leave(reason)
 
     def _tell(self) -> None:
         self._news_timer = None

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,9 +12,12 @@ from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
 from sfukit.server.participant import Line, Participant
-from sfukit.server.room import Room, RoomState, Watcher
+from sfukit.server.room import Room, RoomState
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.refusal import Refusal
+
+if TYPE_CHECKING:
+    from sfukit.server.viewing import Viewing
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
@@ -40,7 +44,7 @@ class Rooms:
     @property
     def population(self) -> int:
         """How many participants and viewers there are."""
-        return sum(len(room.participants) + len(room.watchers) for room in self._by_name.values())
+        return sum(len(room.participants) + len(room.viewers) for room in self._by_name.values())
 
     def find(self, name: str) -> Room | None:
         """Find a room that is there."""
@@ -57,13 +61,14 @@ class Rooms:
         role: Role | None = None,
         line: Line | None = None,
         trace_id: str = "",
-    ) -> Participant:
-        """Let a participant into a room, made for it if need be; raise ``Refusal``."""
+    ) -> tuple[Participant, Participant | None]:
+        """Let a participant into a room, made for it if need be; raise ``Refusal``.
+
+        Also returns the one of the same identity whose place it takes: ``Participant.entering`` ends it.
+        """
         identity = _identity(rights, uid, door)
         self.require_space()
         room = self._find_or_make(name, rights)
-        if (before := room.participants.get(identity)) is not None:
-            before.leave("replaced")
         participant = Participant(
             self._core,
             room,
@@ -77,14 +82,14 @@ class Rooms:
             trace_id=trace_id,
         )
         self._stay(room)
-        room.add(participant)
+        before = room.add(participant)
         participant.log.info("participant_joined", door=door, role=participant.role)
-        return participant
+        return participant, before
 
-    def watch(self, room: Room, watcher: Watcher) -> None:
+    def admit_viewer(self, room: Room, viewing: "Viewing") -> None:
         """Let a viewer into a room that is there."""
         self._stay(room)
-        room.add_watcher(watcher)
+        room.add_viewer(viewing)
 
     def require_space(self) -> None:
         """Refuse whoever would exceed a limit."""
@@ -141,7 +146,7 @@ class Rooms:
     def _least_loaded(self) -> int:
         load = [0] * self._core.engine.workers
         for room in self._by_name.values():
-            load[room.worker] += 1 + len(room.participants) + len(room.watchers)
+            load[room.worker] += 1 + len(room.participants) + len(room.viewers)
         return load.index(min(load))
 
     def _stay(self, room: Room) -> None:

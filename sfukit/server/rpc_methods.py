@@ -12,11 +12,11 @@ from sfukit.server.buckets import Buckets
 from sfukit.server.core import Core
 from sfukit.server.participant import Line, Participant
 from sfukit.server.publication import Publication
-from sfukit.server.publishing import Change
+from sfukit.server.publishing import Change, parse_description
 from sfukit.server.rooms import Rooms
 from sfukit.server.stats import participant_stats
 from sfukit.server.subscribing import Subscribing
-from sfukit.signaling import candidates, jsonrpc
+from sfukit.signaling import candidates, jsonrpc, sdp
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.names import room_name
 from sfukit.signaling.publish_answer import PublishRules
@@ -24,6 +24,7 @@ from sfukit.signaling.refusal import Refusal, RpcCode
 from sfukit.signaling.room_messages import (
     MAX_MESSAGE_BYTES,
     AnswerParams,
+    Description,
     JoinParams,
     JoinResult,
     LayersParams,
@@ -100,12 +101,13 @@ class Methods:
             return self._joined_already(params)
         self._knocks.take(self._address, time.monotonic())
         rights = self._access.rights(self._access.claims(self._token), room_name(params.sid))
-        if params.offer is not None and not rights.publish:
-            raise Refusal("publish_denied", "this token does not allow to publish")
+        if params.offer is not None:
+            rights.require_publish()
         if not rights.subscribe and not params.config.no_subscribe:
             params.config.no_subscribe = True
         role = Role(params.config.role) if params.config.role else None
-        participant = self._rooms.enter(
+        offer = _parsed(params.offer, "offer") if params.offer is not None else None
+        participant, before = self._rooms.enter(
             params.sid,
             rights,
             door="websocket",
@@ -117,23 +119,22 @@ class Methods:
         )
         self.participant = participant
         self._sid = params.sid
-        return await self._enter(participant, params)
+        with participant.entering(before):
+            return await self._enter(participant, params, offer)
 
     async def offer(self, raw: msgspec.Raw) -> OfferResult:
         """Change what is published."""
         params = _offer.decode(raw)
         participant = self._member()
-        _require_type(params.desc.type, "offer")
-        change = await participant.publish(
-            params.desc.sdp, params.version, params.sources, self._rules()
-        )
+        offer = _parsed(params.desc, "offer")
+        change = await participant.publish(offer, params.version, params.sources, self._rules())
         return OfferResult("answer", change.answer, change.version, participant.own_publications())
 
     async def answer(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Take the answer to an offer of the subscribe connection."""
         params = _answer.decode(raw)
-        _require_type(params.desc.type, "answer")
-        await self._subscribing().answer(params.desc.sdp, params.version)
+        answer = _parsed(params.desc, "answer")
+        await self._subscribing().answer(answer, params.version)
         return {}
 
     async def trickle(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -206,24 +207,17 @@ class Methods:
             self.participant.leave("left", hang_up=False)
         return {}
 
-    async def _enter(self, participant: Participant, params: JoinParams) -> JoinResult:
-        """Publish what the join offers and open the subscribe connection, or leave again."""
-        change = None
-        try:
-            subscribing = None
-            if not params.config.no_subscribe:
-                subscribing = participant.receive(automatic=not params.config.no_auto_subscribe)
-            if params.offer is not None:
-                _require_type(params.offer.type, "offer")
-                change = await participant.publish(
-                    params.offer.sdp, None, params.sources, self._rules()
-                )
-        except Refusal as refusal:
-            participant.leave(refusal.reason, hang_up=False)
-            self.participant = None
-            raise
+    async def _enter(
+        self, participant: Participant, params: JoinParams, offer: sdp.Session | None
+    ) -> JoinResult:
+        """Open the subscribe connection and publish what the join offers."""
+        subscribing = change = None
+        if not params.config.no_subscribe:
+            subscribing = participant.receive(automatic=not params.config.no_auto_subscribe)
+        if offer is not None:
+            change = await participant.publish(offer, None, params.sources, self._rules())
         if subscribing is not None:
-            subscribing.offer_soon(0)
+            subscribing.start()
         return self._result(participant, change)
 
     def _joined_already(self, params: JoinParams) -> JoinResult:
@@ -267,9 +261,10 @@ class Methods:
         return publication
 
 
-def _require_type(given: str, wanted: str) -> None:
-    if given != wanted:
+def _parsed(description: Description, wanted: str) -> sdp.Session:
+    if description.type != wanted:
         raise RpcError(RpcCode.INVALID_PARAMS, f"the description has to be an {wanted}")
+    return parse_description(description.sdp)
 
 
 _join = msgspec.json.Decoder(JoinParams)

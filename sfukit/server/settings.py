@@ -27,10 +27,17 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     room_idle_s: float = 60.0
     negotiation_s: float = 30.0
-    publisher_grace_s: float = 30.0
     debounce_s: float = 0.05
     ping_s: float = 20.0
     drain_s: float = 30.0
+
+
+class IceServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A STUN or TURN server that peers are told of."""
+
+    url: str
+    username: str | None = None
+    credential: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nack_ttl_ms: int | None = None
     max_publish_bitrate_bps: int | None = None
     auto_subscribe: int = 25
+    ice_servers: tuple[IceServer, ...] = ()
     limits: Limits = Limits()
     timing: Timing = Timing()
 

@@ -21,8 +21,8 @@ from sfukit.server.native_messages import (
     Unsubscribe,
 )
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.publishing import parse_description, remote_of
-from sfukit.signaling import extensions
+from sfukit.server.publishing import remote_of
+from sfukit.signaling import extensions, sdp
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import Layer, OfferNotification
 from sfukit.signaling.send_section import SENT_FEEDBACK
@@ -46,6 +46,9 @@ class Subscriber(Protocol):
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
         """Hear of a change of encoding."""
 
+    def expect(self, transport: int) -> None:
+        """Give the transport a bounded time to connect."""
+
     def on_negotiation_timeout(self) -> None:
         """Hear that an offer was never answered."""
 
@@ -65,6 +68,7 @@ class Subscribing:
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._remote_known = False
+        self._started = False
         self._unwanted: set[int] = set()
         self.subscriptions: dict[int, Subscription] = {}
         self.transport = core.ids.transport()
@@ -117,16 +121,14 @@ class Subscribing:
             raise Refusal("publication_unknown", f"publication {publication} is not received")
         self._set_target(subscription, subscription.publication.target(layer))
 
-    def offer_soon(self, delay_s: float | None = None) -> None:
-        """Offer what changed, together with what changes until then."""
-        if self._timer is not None or self._offers.outstanding or not self._offers.changed:
-            return
-        wait_s = self._core.settings.timing.debounce_s if delay_s is None else delay_s
-        self._timer = self._core.loop.call_later(wait_s, self._offer)
+    def start(self) -> None:
+        """Make the first offer: the participant knows by now that it has joined."""
+        self._started = True
+        self._offer_soon(0)
 
-    async def answer(self, text: str, version: int | None) -> None:
+    async def answer(self, answer: sdp.Session, version: int | None) -> None:
         """Take the answer: what it accepts starts to flow once the engine has it."""
-        answered = self._offers.answer(parse_description(text), version)
+        answered = self._offers.answer(answer, version)
         if self._deadline is not None:
             self._deadline.cancel()
         for track in answered.refused:
@@ -135,12 +137,13 @@ class Subscribing:
         commands: list[Command] = []
         if not self._remote_known and answered.remote is not None:
             self._remote_known = True
+            self._owner.expect(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
         started = [self._start(accepted) for accepted in answered.accepted]
         if commands or started:
             outcomes = await self._core.engine.run(self._worker, [*commands, *started])
             self._check(started, outcomes[len(commands) :])
-        self.offer_soon(0)
+        self._offer_soon(0)
 
     def close(self, reason: str) -> None:
         """End the transport and everything on it."""
@@ -152,6 +155,15 @@ class Subscribing:
         self._core.transports.pop(self.transport, None)
         closing = CloseTransport(transport=self.transport, reason=reason)
         self._core.engine.send(self._worker, [closing])
+
+    def _offer_soon(self, delay_s: float | None = None) -> None:
+        """Offer what changed, together with what changes until then."""
+        if not self._started or not self._offers.changed:
+            return
+        if self._timer is not None or self._offers.outstanding:
+            return
+        wait_s = self._core.settings.timing.debounce_s if delay_s is None else delay_s
+        self._timer = self._core.loop.call_later(wait_s, self._offer)
 
     def _add(self, publication: Publication) -> None:
         owner = publication.owner
@@ -172,7 +184,7 @@ class Subscribing:
             )
         )
         self.subscriptions[publication.number] = Subscription(publication, self._owner)
-        self.offer_soon()
+        self._offer_soon()
 
     def _remove(self, publication: int, reason: str | None) -> bool:
         """Drop a subscription; without a reason the engine has ended it already."""
@@ -184,7 +196,7 @@ class Subscribing:
             ending = Unsubscribe(subscription=subscription.number, reason=reason)
             self._core.engine.send(self._worker, [ending])
         self._forget(publication)
-        self.offer_soon()
+        self._offer_soon()
         return True
 
     def _forget(self, publication: int) -> None:

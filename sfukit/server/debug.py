@@ -1,0 +1,89 @@
+"""What an operator may want to see: every room with its participants, streams and last reasons."""
+
+from typing import Any
+
+from aiohttp import web
+
+from sfukit.server.house import House
+from sfukit.server.participant import Participant
+from sfukit.server.publication import Publication, Subscription
+from sfukit.server.requests import HOUSE, bearer
+from sfukit.server.room import Room
+from sfukit.server.viewing import Viewing
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the operator's view."""
+    app.router.add_get("/debug/rooms", rooms)
+
+
+async def rooms(request: web.Request) -> web.Response:
+    """Show all rooms."""
+    house = request.app[HOUSE]
+    house.access.require_admin(bearer(request))
+    return web.json_response(describe(house))
+
+
+def describe(house: House) -> dict[str, Any]:
+    """Write the state of the server down as plain objects."""
+    return {
+        "draining": house.rooms.draining,
+        "egress_bps": round(house.rooms.egress_bps),
+        "rooms": [_room(room) for room in house.rooms],
+    }
+
+
+def _room(room: Room) -> dict[str, Any]:
+    return {
+        "room": room.name,
+        "number": room.number,
+        "worker": room.worker,
+        "state": room.state,
+        "participants": [_participant(member) for member in room.participants.values()],
+        "viewers": [_viewer(viewing) for viewing in room.viewers],
+    }
+
+
+def _participant(member: Participant) -> dict[str, Any]:
+    received = member.subscribing.subscriptions.values() if member.subscribing is not None else []
+    return {
+        "uid": member.uid,
+        "name": member.name,
+        "role": member.role,
+        "door": member.door,
+        "transports": member.states,
+        "publications": [_publication(entry) for entry in member.publishing.publications.values()],
+        "subscriptions": [_subscription(entry) for entry in received],
+    }
+
+
+def _publication(publication: Publication) -> dict[str, Any]:
+    return {
+        "publication": publication.number,
+        "mid": publication.track.mid,
+        "kind": publication.kind,
+        "source": publication.source,
+        "codec": publication.track.codec_name,
+        "rids": publication.rids,
+        "inactive": sorted(rid or "" for rid in publication.inactive),
+        "muted": publication.muted,
+    }
+
+
+def _viewer(viewing: Viewing) -> dict[str, Any]:
+    return {
+        "publisher": viewing.publisher.uid,
+        "transports": viewing.states,
+        "subscriptions": [_subscription(entry) for entry in viewing.subscriptions],
+    }
+
+
+def _subscription(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "publication": subscription.publication.number,
+        "uid": subscription.publication.owner.uid,
+        "kind": subscription.publication.kind,
+        "flowing": subscription.number is not None,
+        "rid": subscription.rid,
+        "last_reason": subscription.last_reason,
+    }

@@ -1,0 +1,261 @@
+"""One WHEP viewer: plays one participant's publications on one transport."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import structlog
+
+from sfukit.server.core import Core, TransportSummary, ice, summary
+from sfukit.server.engine import Outcome, first_error
+from sfukit.server.native_messages import (
+    CloseTransport,
+    LayerSwitched,
+    OpenTransport,
+    ReplaceSource,
+    RestartIce,
+    Subscribe,
+    TransportState,
+)
+from sfukit.server.participant import Participant
+from sfukit.server.publication import Publication, Subscription
+from sfukit.server.publishing import remote_of, run_all
+from sfukit.server.room import Room
+from sfukit.signaling import sdp
+from sfukit.signaling.codecs import same_bitstream
+from sfukit.signaling.play_answer import Played, Source, answer_viewer
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.send_section import SENT_FEEDBACK
+from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParameters
+
+log = structlog.get_logger()
+_RETRY_NOT_LIVE_S = 3
+
+
+class _Line(NamedTuple):
+    """One m-line that plays."""
+
+    played: Played
+    subscription: Subscription
+
+
+def choose_publisher(room: Room | None, uid: str | None) -> Participant:
+    """Find whom to play: the named one, else the earliest WHIP publisher, else the earliest of all."""
+    found = _candidates(room, uid) if room is not None else []
+    if not found:
+        raise Refusal("not_live", "nobody publishes there now", retry_after_s=_RETRY_NOT_LIVE_S)
+    return found[0]
+
+
+def _candidates(room: Room, uid: str | None) -> list[Participant]:
+    """List who may be played, the best first; members are kept in the order they came."""
+    live = [
+        member
+        for member in room.participants.values()
+        if member.publishing.publications and uid in (None, member.uid)
+    ]
+    return sorted(live, key=lambda member: (member.door != "whip", member.number))
+
+
+class Viewing:
+    """A viewer from its offer until it leaves."""
+
+    def __init__(
+        self, core: Core, room: Room, publisher: Participant, uid: str | None, *, trace_id: str
+    ) -> None:
+        self.core = core
+        self.room = room
+        self.publisher = publisher
+        self.left: str | None = None
+        self.states: dict[str, TransportSummary] = {}
+        self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
+        self.on_end: Callable[[str], None] | None = None
+        self._named = uid
+        self._lines: list[_Line] = []
+        self._transport = core.ids.transport()
+        self._local: LocalTransport = core.local_transport(room.worker)
+        self._remote: RemoteParameters | None = None
+        self._asked_s = time.monotonic()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """What is played."""
+        return [line.subscription for line in self._lines]
+
+    async def start(self, offer: sdp.Session) -> str:
+        """Answer the offer once the engine is ready to send."""
+        answer = answer_viewer(offer, self._sources(), self._local, self.core.ids.ssrc)
+        self._remote = answer.remote
+        self._lines = [self._line(played) for played in answer.played]
+        opening = OpenTransport(
+            room=self.room.number,
+            transport=self._transport,
+            local=ice(self._local.credentials),
+            remote=remote_of(answer.remote),
+            srtp=self.core.settings.srtp,
+        )
+        self.core.transports[self._transport] = self
+        try:
+            commands = [opening, *[self._subscribe(line) for line in self._lines]]
+            await run_all(self.core, self.room.worker, commands)
+        except Refusal:
+            self.leave("refused")
+            raise
+        wait_s = self.core.settings.timing.negotiation_s
+        self._deadline = self.core.loop.call_later(wait_s, self.leave, "negotiation_timeout")
+        return answer.sdp
+
+    async def restart(self, remote: Credentials) -> LocalTransport:
+        """Take new ICE credentials of the peer and give ours."""
+        assert self._remote is not None
+        local = self.core.local_transport(self.room.worker)
+        renewed = RemoteParameters(remote.ufrag, remote.pwd, self._remote.fingerprints)
+        command = RestartIce(
+            transport=self._transport, local=ice(local.credentials), remote=remote_of(renewed)
+        )
+        await run_all(self.core, self.room.worker, [command])
+        self._local, self._remote = local, renewed
+        return local
+
+    def leave(self, reason: str) -> None:
+        """End; a second time does nothing."""
+        if self.left is not None:
+            return
+        self.left = reason
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self.core.transports.pop(self._transport, None)
+        for line in self._lines:
+            self.core.subscriptions.pop(line.subscription.number or 0, None)
+        closing = CloseTransport(transport=self._transport, reason=reason)
+        self.core.engine.send(self.room.worker, [closing])
+        self.room.remove_viewer(self)
+        self.core.metrics.ended.labels(reason).inc()
+        self.log.info("viewer_left", reason=reason)
+        if self.on_end is not None:
+            self.on_end(reason)
+
+    def on_leaving(self, participant: Participant) -> None:
+        """Move on to the next publisher before this one's media ends."""
+        if participant is not self.publisher:
+            return
+        others = [
+            entry for entry in _candidates(self.room, self._named) if entry is not participant
+        ]
+        same = [entry for entry in others if entry.uid == participant.uid]
+        if not others:
+            self.leave("publisher_left")
+            return
+        self._switch((same or others)[0])
+
+    def on_unpublished(self, publication: Publication) -> None:
+        """Lose one of the publications that are played; end with the last."""
+        kept = [line for line in self._lines if line.subscription.publication is not publication]
+        if len(kept) == len(self._lines):
+            return
+        self._lines = kept
+        if not kept:
+            self.leave("publisher_left")
+
+    def on_transport_state(self, event: TransportState) -> None:
+        """Note that it plays, or end with the transport."""
+        self.states["subscribe"] = summary(event)
+        self.log.info(
+            "transport_state",
+            state=event.state,
+            reason=event.reason,
+            srtp_profile=event.srtp_profile,
+        )
+        if event.state != "connected":
+            self.leave("transport_lost")
+        elif self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+            self.core.metrics.join_s.observe(time.monotonic() - self._asked_s)
+
+    def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
+        """Write a change of encoding down."""
+        self.log.info(
+            "layer_switch",
+            publication=subscription.publication.number,
+            before=event.before,
+            after=event.after,
+            reason=event.reason,
+        )
+
+    def _sources(self) -> dict[str, Source]:
+        """Take the publisher's first publication of each kind."""
+        sources: dict[str, Source] = {}
+        for publication in self.publisher.publishing.publications.values():
+            track = publication.track
+            source = Source(
+                publication=publication.number,
+                kind=track.kind,
+                codec_name=track.codec_name,
+                codec=track.codec,
+                extensions=track.extensions,
+                stream_id=publication.stream_id,
+                cname=publication.owner.cname,
+            )
+            sources.setdefault(track.kind, source)
+        return sources
+
+    def _line(self, played: Played) -> _Line:
+        publication = self.room.publications[played.publication]
+        subscription = Subscription(publication, self)
+        subscription.number = self.core.ids.subscription()
+        self.core.subscriptions[subscription.number] = subscription
+        return _Line(played, subscription)
+
+    def _subscribe(self, line: _Line) -> Subscribe:
+        played = line.played
+        return Subscribe(
+            transport=self._transport,
+            subscription=line.subscription.number or 0,
+            publication=played.publication,
+            mid=played.mid,
+            payload_type=played.numbers.payload_type,
+            rtx_payload_type=played.numbers.rtx_payload_type,
+            ssrc=played.ssrc,
+            rtx_ssrc=played.rtx_ssrc,
+            extensions=played.extensions,
+            feedback=list(SENT_FEEDBACK[played.kind]),
+            cname=played.cname,
+        )
+
+    def _switch(self, publisher: Participant) -> None:
+        """Feed every line from another publisher, whose codecs have to be those agreed on."""
+        fed = [(line, _matching(line, publisher)) for line in self._lines]
+        if any(publication is None for _, publication in fed):
+            self.leave("publisher_changed")
+            return
+        commands = []
+        for line, publication in fed:
+            assert publication is not None
+            number = line.subscription.number or 0
+            commands.append(ReplaceSource(subscription=number, publication=publication.number))
+            line.subscription.publication = publication
+        self.publisher = publisher
+        try:
+            future = self.core.engine.begin(self.room.worker, commands)
+        except Refusal:
+            self.leave("publisher_changed")
+            return
+        future.add_done_callback(self._check_switch)
+        self.log.info("publisher_changed", publisher=publisher.uid)
+
+    def _check_switch(self, future: "asyncio.Future[list[Outcome]]") -> None:
+        if not future.cancelled() and first_error(future.result()) is not None:
+            self.leave("publisher_changed")
+
+
+def _matching(line: _Line, publisher: Participant) -> Publication | None:
+    publications: Iterable[Publication] = publisher.publishing.publications.values()
+    for publication in publications:
+        if publication.kind == line.played.kind and same_bitstream(
+            line.played.codec, publication.track.codec
+        ):
+            return publication
+    return None

@@ -1,0 +1,148 @@
+"""The HTTP side of WHIP and WHEP: one line of the table in docs/protocol.md for each handler."""
+
+import time
+
+from aiohttp import web
+
+from sfukit.server.access import Rights
+from sfukit.server.house import House
+from sfukit.server.http_sessions import HttpSession
+from sfukit.server.participant import Participant
+from sfukit.server.publishing import parse_description
+from sfukit.server.requests import HOUSE, TRACE_ID, bearer
+from sfukit.server.viewing import Viewing, choose_publisher
+from sfukit.signaling import sdp, sdpfrag, whip
+from sfukit.signaling.names import participant_name, room_name
+from sfukit.signaling.publish_answer import PublishRules
+
+_POST_METHODS = "GET, HEAD, OPTIONS, POST"
+_SESSION_METHODS = "DELETE, OPTIONS, PATCH"
+
+
+def add_routes(app: web.Application) -> None:
+    """Add endpoints and sessions."""
+    for endpoint, handler in (
+        ("/whip/{room}", publish),
+        ("/whep/{room}", play),
+        ("/whep/{room}/{participant}", play),
+    ):
+        app.router.add_post(endpoint, handler)
+        app.router.add_get(endpoint, nothing)
+        app.router.add_options(endpoint, endpoint_options)
+    app.router.add_patch("/sessions/{session}", patch)
+    app.router.add_delete("/sessions/{session}", delete)
+    app.router.add_options("/sessions/{session}", session_options)
+
+
+async def publish(request: web.Request) -> web.Response:
+    """WHIP: publish the offer; an earlier session of the same identity ends once this one is up."""
+    house, rights, offer = await _admit(request)
+    rights.require_publish()
+    participant, before = house.rooms.enter(
+        request.match_info["room"], rights, door="whip", trace_id=request[TRACE_ID]
+    )
+    rules = PublishRules(1, 1, True, house.settings.max_publish_bitrate_bps)
+    with participant.entering(before):
+        change = await participant.publish(offer, None, {}, rules)
+    session = HttpSession(offer, participant.publishing.restart, participant.leave)
+    _keep(house, session, participant)
+    return _created(house, session, change.answer)
+
+
+async def play(request: web.Request) -> web.Response:
+    """WHEP: play one participant of the room."""
+    house, rights, offer = await _admit(request)
+    rights.require_subscribe()
+    named = request.match_info.get("participant")
+    uid = participant_name(named) if named is not None else None
+    house.rooms.require_space()
+    room = house.rooms.find(request.match_info["room"])
+    publisher = choose_publisher(room, uid)
+    viewing = Viewing(house.core, publisher.room, publisher, uid, trace_id=request[TRACE_ID])
+    house.rooms.admit_viewer(publisher.room, viewing)
+    answer = await viewing.start(offer)
+    session = HttpSession(offer, viewing.restart, viewing.leave)
+    _keep(house, session, viewing)
+    return _created(house, session, answer)
+
+
+async def patch(request: web.Request) -> web.Response:
+    """Take candidates or restart ICE."""
+    house = _checked(request)
+    session = house.sessions.find(request.match_info["session"])
+    whip.require_fragment(request.content_type)
+    answer = await session.patch(request.headers.get("If-Match"), await _text(request))
+    if answer is None:
+        return web.Response(status=204)
+    return web.Response(
+        text=answer, content_type=sdpfrag.CONTENT_TYPE, headers={"ETag": session.etag}
+    )
+
+
+async def delete(request: web.Request) -> web.Response:
+    """End a session, whatever ``If-Match`` says."""
+    house = _checked(request)
+    house.sessions.delete(request.match_info["session"])
+    return web.Response()
+
+
+async def nothing(_request: web.Request) -> web.Response:
+    """Answer GET on an endpoint without content (RFC 9725 section 4.1)."""
+    return web.Response(status=204)
+
+
+async def endpoint_options(request: web.Request) -> web.Response:
+    """Say what an endpoint accepts."""
+    response = web.Response(headers=whip.preflight(_POST_METHODS, {"Accept-Post": whip.SDP_TYPE}))
+    _add_links(response, request.app[HOUSE])
+    return response
+
+
+async def session_options(_request: web.Request) -> web.Response:
+    """Say what a session accepts."""
+    accepted = {"Accept-Patch": sdpfrag.CONTENT_TYPE}
+    return web.Response(headers=whip.preflight(_SESSION_METHODS, accepted))
+
+
+async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
+    """Check everything about a POST that does not depend on what it asks for."""
+    house = _checked(request)
+    room = room_name(request.match_info["room"])
+    rights = house.access.rights(house.access.claims(bearer(request)), room)
+    whip.require_sdp(request.content_type)
+    return house, rights, parse_description(await _text(request))
+
+
+def _checked(request: web.Request) -> House:
+    house = request.app[HOUSE]
+    house.knocks.take(request.remote or "", time.monotonic())
+    return house
+
+
+async def _text(request: web.Request) -> str:
+    """Read the body as text; what is no UTF-8 fails later, at the line where it stands."""
+    return (await request.read()).decode(errors="replace")
+
+
+def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> None:
+    house.sessions.add(session)
+    owner.on_end = lambda _reason: house.sessions.forget(session)
+    if owner.left is not None:
+        house.sessions.forget(session)
+
+
+def _created(house: House, session: HttpSession, answer: str) -> web.Response:
+    response = web.Response(
+        status=201,
+        text=answer,
+        content_type=whip.SDP_TYPE,
+        headers={"Location": session.path, "ETag": session.etag},
+    )
+    _add_links(response, house)
+    return response
+
+
+def _add_links(response: web.Response, house: House) -> None:
+    for entry in house.settings.ice_servers:
+        link = whip.ice_server_link(entry.url, entry.username, entry.credential)
+        response.headers.add("Link", link)
