@@ -263,6 +263,33 @@ fn a_signed_role_conflict_ends_it() {
 }
 
 #[test]
+fn answers_after_the_verdict_change_nothing() {
+    let mut bot = Bot::checking(1);
+    bot.wait(Duration::from_millis(60));
+    let (late, request) = bot.last();
+    let success = answer(&request, Class::Success, &server_credentials(), late.remote);
+    let conflict = refusal(&request, 487, Some(&server_credentials()));
+    let (_, first, request) = bot.sent[0].clone();
+    let request = Message::parse(&request).unwrap();
+    let chosen = answer(
+        &request,
+        Class::Success,
+        &server_credentials(),
+        first.remote,
+    );
+    bot.take(first, &chosen).unwrap();
+    for answer in [&success, &conflict] {
+        assert_eq!(bot.take(late, answer), Err(Rejected::Unexpected));
+    }
+    assert_eq!(bot.ice.send_path(), Some(first));
+
+    let mut bot = Bot::checking(1);
+    bot.wait(Duration::from_secs(30));
+    assert_eq!(bot.take(late, &success), Err(Rejected::Unexpected));
+    assert_eq!(bot.ice.send_path(), None);
+}
+
+#[test]
 fn a_refused_pair_rests_and_is_tried_again() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::ZERO);

@@ -37,10 +37,10 @@ impl Check {
         self.due
     }
 
-    /// Say whether the request is to be sent again now; `None` gives it up.
-    pub fn resend(&mut self) -> Option<()> {
+    /// Say whether the request is sent once more, and count that; if not, it is given up.
+    pub fn resend(&mut self) -> bool {
         if self.sends == MAX_SENDS {
-            return None;
+            return false;
         }
         let factor = match self.sends + 1 {
             MAX_SENDS => FINAL_WAIT,
@@ -48,7 +48,7 @@ impl Check {
         };
         self.sends += 1;
         self.due = self.due + self.rto * factor;
-        Some(())
+        true
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
         let mut times = Vec::new();
         loop {
             times.push(check.due().as_millis());
-            if check.resend().is_none() {
+            if !check.resend() {
                 break;
             }
         }

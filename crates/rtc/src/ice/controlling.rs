@@ -1,13 +1,12 @@
 //! The bots' half of ICE: check the peer's candidates, nominate, keep consent (RFC 8445).
 
-use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
+use core::net::SocketAddr;
 
 use wire::stun::{Class, IntegrityKey, Message, Method, TransactionId};
 use wire::time::Time;
 
 use super::binding::{self, Local, Role};
-use super::check::{Check, INITIAL_RTO};
+use super::checklist::{Base, Checklist};
 use super::consent::Consent;
 use super::paths::Paths;
 use super::random::Random;
@@ -17,24 +16,6 @@ use super::{
 };
 use crate::outbox::Outbox;
 use crate::path::PathId;
-
-/// The pace of new checks, Ta (RFC 8445 section 14.2).
-const PACE: Duration = Duration::from_millis(50);
-/// Pairs beyond these are not checked: the candidate list is the peer's word.
-const MAX_PAIRS: usize = 32;
-/// How long a pair rests after its check failed.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
-
-/// One local socket that checks may leave from.
-///
-/// Datagrams handed in must name this same local address, the wildcard where it is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Base {
-    /// Index of the socket.
-    pub socket: u8,
-    /// Its local address.
-    pub local: IpAddr,
-}
 
 /// Check the candidates of a peer, lite or full, in the controlling role.
 ///
@@ -50,7 +31,7 @@ pub struct IceControlling {
     random: Random,
     paths: Paths,
     phase: Phase,
-    pairs: Vec<Pair>,
+    checklist: Checklist,
     scratch: Vec<u8>,
 }
 
@@ -65,7 +46,6 @@ struct Remote {
 enum Phase {
     Idle,
     Checking {
-        next_start: Time,
         /// Not set after an outage: then the caller decides how long to go on.
         give_up: Option<Time>,
         /// What to report if it comes to that.
@@ -73,19 +53,6 @@ enum Phase {
     },
     Selected(Consent),
     Failed,
-}
-
-#[derive(Debug)]
-struct Pair {
-    path: PathId,
-    state: PairState,
-}
-
-#[derive(Debug)]
-enum PairState {
-    /// To be checked, not before then.
-    Waiting(Time),
-    InProgress(Check),
 }
 
 impl IceControlling {
@@ -100,7 +67,7 @@ impl IceControlling {
             random: Random::new(tie_breaker),
             paths: Paths::default(),
             phase: Phase::Idle,
-            pairs: Vec::new(),
+            checklist: Checklist::default(),
             scratch: Vec::new(),
         }
     }
@@ -111,8 +78,8 @@ impl IceControlling {
             username: format!("{}:{}", remote.ufrag, self.local.ufrag),
             key: IntegrityKey::new(remote.pwd.as_bytes()),
         });
-        self.pairs = pair_up(now, &self.bases, candidates);
-        self.start_checks(now, Some(now + CONSENT_EXPIRY));
+        self.checklist = Checklist::new(now, &self.bases, candidates);
+        self.start_checks(Some(now + CONSENT_EXPIRY));
     }
 
     /// Start over with new credentials (RFC 8445 section 9); the old path stays in use meanwhile.
@@ -164,11 +131,6 @@ impl IceControlling {
         self.paths.selected()
     }
 
-    /// Give a path up.
-    pub fn retire(&mut self, path: &PathId) {
-        self.paths.retire(path);
-    }
-
     /// Send the checks that are due and notice what has expired.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         match &self.phase {
@@ -188,16 +150,9 @@ impl IceControlling {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Checking {
-                next_start,
-                give_up,
-                ..
-            } => {
-                let due = self.pairs.iter().map(|pair| match &pair.state {
-                    PairState::Waiting(from) => *next_start.max(from),
-                    PairState::InProgress(check) => check.due(),
-                });
-                due.chain(*give_up).min()
+            Phase::Checking { give_up, .. } => {
+                let checks = self.checklist.next_timeout();
+                checks.into_iter().chain(*give_up).min()
             }
             Phase::Selected(consent) => Some(consent.next_timeout()),
             Phase::Idle | Phase::Failed => None,
@@ -223,24 +178,10 @@ impl IceControlling {
         // RFC 8445 section 7.3.1.1 lets the tie-breaker decide; a bot always keeps its role.
         let role = Role::Controlling;
         binding::serve(request, &self.local, role, path, &mut self.scratch, out)?;
-        self.trigger_check(now, path);
-        Ok(())
-    }
-
-    /// RFC 8445 section 7.3.1.4: where the peer reaches us from, it can likely be reached.
-    fn trigger_check(&mut self, now: Time, path: PathId) {
-        let Phase::Checking { next_start, .. } = &mut self.phase else {
-            return;
-        };
-        let known = self.pairs.iter().position(|pair| pair.path == path);
-        match known {
-            Some(index) if matches!(self.pairs[index].state, PairState::InProgress(_)) => return,
-            Some(index) => drop(self.pairs.remove(index)),
-            None if self.pairs.len() >= MAX_PAIRS => return,
-            None => {}
+        if matches!(self.phase, Phase::Checking { .. }) {
+            self.checklist.trigger(now, path);
         }
-        self.pairs.insert(0, Pair::waiting(path, now));
-        *next_start = now;
+        Ok(())
     }
 
     /// RFC 8445 section 7.2.5.3.
@@ -263,10 +204,9 @@ impl IceControlling {
             self.paths.touch(now, &path);
             return Ok(());
         }
-        let pair = self.asked(response.transaction)?;
         // RFC 8445 section 7.2.5.2.1.
-        if pair.path != path {
-            pair.rest(now);
+        if self.asked(response)? != path {
+            self.checklist.refused(now, response.transaction);
             return Err(Rejected::Asymmetric);
         }
         self.paths.validate(now, path);
@@ -278,7 +218,7 @@ impl IceControlling {
 
     fn receive_error(&mut self, now: Time, response: &Message<'_>) -> Result<(), Rejected> {
         let code = response.error_code().map(|(code, _)| code);
-        self.asked(response.transaction)?;
+        self.asked(response)?;
         if let Err(rejected) = self.authenticate(response) {
             // RFC 8489 section 9.1.4: anybody could have written it, so it ends nothing. It may
             // still be the best explanation if no other answer ever comes.
@@ -287,7 +227,7 @@ impl IceControlling {
             }
             return Err(rejected);
         }
-        self.asked(response.transaction)?.rest(now);
+        self.checklist.refused(now, response.transaction);
         if code == Some(487) {
             self.fail(REASON_ROLE_CONFLICT);
         }
@@ -306,62 +246,24 @@ impl IceControlling {
         Ok(())
     }
 
-    fn asked(&mut self, transaction: TransactionId) -> Result<&mut Pair, Rejected> {
-        let mut pairs = self.pairs.iter_mut();
-        pairs
-            .find(|pair| pair.awaits(transaction))
-            .ok_or(Rejected::Unexpected)
+    /// Return the path whose check a response answers. Once there is a verdict, answers come too late.
+    fn asked(&self, response: &Message<'_>) -> Result<PathId, Rejected> {
+        if !matches!(self.phase, Phase::Checking { .. }) {
+            return Err(Rejected::Unexpected);
+        }
+        let path = self.checklist.path_of(response.transaction);
+        path.ok_or(Rejected::Unexpected)
     }
 
-    fn start_checks(&mut self, now: Time, give_up: Option<Time>) {
-        for pair in &mut self.pairs {
-            pair.state = PairState::Waiting(now);
-        }
-        self.phase = Phase::Checking {
-            next_start: now,
-            give_up,
-            reason: REASON_TIMEOUT,
-        };
+    fn start_checks(&mut self, give_up: Option<Time>) {
+        let reason = REASON_TIMEOUT;
+        self.phase = Phase::Checking { give_up, reason };
     }
 
     fn continue_checks(&mut self, now: Time, out: &mut Outbox) {
-        self.repeat_checks(now, out);
-        self.start_next_check(now, out);
-    }
-
-    fn repeat_checks(&mut self, now: Time, out: &mut Outbox) {
-        for index in 0..self.pairs.len() {
-            let pair = &mut self.pairs[index];
-            let PairState::InProgress(check) = &mut pair.state else {
-                continue;
-            };
-            if check.due() > now {
-                continue;
-            }
-            match check.resend() {
-                Some(()) => {
-                    let (path, transaction) = (pair.path, check.transaction);
-                    self.send_check(path, transaction, false, out);
-                }
-                None => pair.rest(now),
-            }
+        while let Some((path, transaction)) = self.checklist.poll_check(now, &mut self.random) {
+            self.send_check(path, transaction, false, out);
         }
-    }
-
-    fn start_next_check(&mut self, now: Time, out: &mut Outbox) {
-        let Phase::Checking { next_start, .. } = &mut self.phase else {
-            return;
-        };
-        let waiting = self.pairs.iter().position(|pair| pair.may_start(now));
-        let Some(index) = waiting.filter(|_| *next_start <= now) else {
-            return;
-        };
-        *next_start = now + PACE;
-        // RFC 8445 section 14.3.
-        let rto = INITIAL_RTO.max(PACE * self.pairs.len() as u32);
-        let transaction = self.random.transaction();
-        self.pairs[index].state = PairState::InProgress(Check::sent(now, transaction, rto));
-        self.send_check(self.pairs[index].path, transaction, false, out);
     }
 
     fn continue_consent(&mut self, now: Time, out: &mut Outbox) {
@@ -381,7 +283,8 @@ impl IceControlling {
         self.paths.retire_all();
         self.paths
             .report(IceEvent::Disconnected(REASON_CONSENT_EXPIRED));
-        self.start_checks(now, None);
+        self.checklist.restart(now);
+        self.start_checks(None);
         self.continue_checks(now, out);
     }
 
@@ -411,36 +314,4 @@ impl IceControlling {
         );
         out.push(path, &self.scratch);
     }
-}
-
-impl Pair {
-    fn waiting(path: PathId, from: Time) -> Self {
-        let state = PairState::Waiting(from);
-        Self { path, state }
-    }
-
-    fn rest(&mut self, now: Time) {
-        self.state = PairState::Waiting(now + RETRY_PAUSE);
-    }
-
-    fn may_start(&self, now: Time) -> bool {
-        matches!(self.state, PairState::Waiting(from) if from <= now)
-    }
-
-    fn awaits(&self, transaction: TransactionId) -> bool {
-        matches!(&self.state, PairState::InProgress(check) if check.transaction == transaction)
-    }
-}
-
-/// Pair every base with every candidate of its family, in the peer's order (RFC 8445 section 6.1.2).
-fn pair_up(now: Time, bases: &[Base], candidates: &[SocketAddr]) -> Vec<Pair> {
-    let pairs = candidates.iter().flat_map(|remote| {
-        let bases = bases.iter();
-        let paths = bases.map(|base| PathId::udp(base.socket, base.local, *remote));
-        paths.filter(|path| path.local.is_ipv4() == path.remote.is_ipv4())
-    });
-    pairs
-        .take(MAX_PAIRS)
-        .map(|path| Pair::waiting(path, now))
-        .collect()
 }

@@ -7,6 +7,7 @@
 mod agent;
 mod binding;
 mod check;
+mod checklist;
 mod consent;
 mod controlling;
 mod lite;
@@ -21,7 +22,8 @@ use wire::stun::Message;
 use crate::path::PathId;
 
 pub(crate) use agent::Agent;
-pub use controlling::{Base, IceControlling};
+pub use checklist::Base;
+pub use controlling::IceControlling;
 pub use lite::IceLite;
 
 /// A path without an authenticated packet for this long is given up (RFC 7675 section 5.1).

@@ -1,0 +1,172 @@
+//! The pairs to check, in order and at the pace of RFC 8445 section 6.1.4.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use wire::stun::TransactionId;
+use wire::time::Time;
+
+use super::check::{Check, INITIAL_RTO};
+use super::random::Random;
+use crate::path::PathId;
+
+/// The pace of new checks, Ta (RFC 8445 section 14.2).
+const PACE: Duration = Duration::from_millis(50);
+/// Pairs beyond these are not checked: the candidate list is the peer's word.
+const MAX_PAIRS: usize = 32;
+/// How long a pair rests after its check failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// One local socket that checks may leave from.
+///
+/// Datagrams handed in must name this same local address, the wildcard where it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Index of the socket.
+    pub socket: u8,
+    /// Its local address.
+    pub local: IpAddr,
+}
+
+/// Say when to check which pair.
+#[derive(Debug, Default)]
+pub(super) struct Checklist {
+    pairs: Vec<Pair>,
+    next_start: Time,
+}
+
+#[derive(Debug)]
+struct Pair {
+    path: PathId,
+    state: PairState,
+}
+
+#[derive(Debug)]
+enum PairState {
+    /// To be checked, not before then.
+    Waiting(Time),
+    InProgress(Check),
+}
+
+impl Checklist {
+    /// Pair every base with every candidate of its family, in the peer's order.
+    pub fn new(now: Time, bases: &[Base], candidates: &[SocketAddr]) -> Self {
+        let paths = candidates.iter().flat_map(|remote| {
+            let bases = bases.iter();
+            let paths = bases.map(|base| PathId::udp(base.socket, base.local, *remote));
+            paths.filter(|path| path.local.is_ipv4() == path.remote.is_ipv4())
+        });
+        Self {
+            pairs: paths
+                .take(MAX_PAIRS)
+                .map(|path| Pair::new(path, now))
+                .collect(),
+            next_start: now,
+        }
+    }
+
+    /// Check all pairs afresh.
+    pub fn restart(&mut self, now: Time) {
+        self.next_start = now;
+        for pair in &mut self.pairs {
+            pair.state = PairState::Waiting(now);
+        }
+    }
+
+    /// Check this path next, unless that is under way (RFC 8445 section 7.3.1.4).
+    pub fn trigger(&mut self, now: Time, path: PathId) {
+        match self.pairs.iter().position(|pair| pair.path == path) {
+            Some(index) if self.pairs[index].is_in_progress() => return,
+            Some(index) => drop(self.pairs.remove(index)),
+            None if self.pairs.len() >= MAX_PAIRS => return,
+            None => {}
+        }
+        self.pairs.insert(0, Pair::new(path, now));
+        self.next_start = now;
+    }
+
+    /// Return the next request to send now; ask until there is none.
+    pub fn poll_check(
+        &mut self,
+        now: Time,
+        random: &mut Random,
+    ) -> Option<(PathId, TransactionId)> {
+        let repeated = self.pairs.iter_mut().find_map(|pair| pair.repeat(now));
+        repeated.or_else(|| self.start(now, random))
+    }
+
+    /// Return when [`poll_check`](Self::poll_check) has something to send, or to give up.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let due = self.pairs.iter().map(|pair| match &pair.state {
+            PairState::Waiting(from) => self.next_start.max(*from),
+            PairState::InProgress(check) => check.due(),
+        });
+        due.min()
+    }
+
+    /// Return the path that a request was sent to, while it is under way.
+    pub fn path_of(&self, transaction: TransactionId) -> Option<PathId> {
+        let mut pairs = self.pairs.iter();
+        let asked = pairs.find(|pair| pair.awaits(transaction))?;
+        Some(asked.path)
+    }
+
+    /// Let the pair rest whose request was refused.
+    pub fn refused(&mut self, now: Time, transaction: TransactionId) {
+        for pair in &mut self.pairs {
+            if pair.awaits(transaction) {
+                pair.rest(now);
+            }
+        }
+    }
+
+    fn start(&mut self, now: Time, random: &mut Random) -> Option<(PathId, TransactionId)> {
+        if self.next_start > now {
+            return None;
+        }
+        // RFC 8445 section 14.3.
+        let rto = INITIAL_RTO.max(PACE * self.pairs.len() as u32);
+        let pair = self.pairs.iter_mut().find(|pair| pair.may_start(now))?;
+        let transaction = random.transaction();
+        pair.state = PairState::InProgress(Check::sent(now, transaction, rto));
+        self.next_start = now + PACE;
+        Some((pair.path, transaction))
+    }
+}
+
+impl Pair {
+    fn new(path: PathId, from: Time) -> Self {
+        let state = PairState::Waiting(from);
+        Self { path, state }
+    }
+
+    fn rest(&mut self, now: Time) {
+        self.state = PairState::Waiting(now + RETRY_PAUSE);
+    }
+
+    fn repeat(&mut self, now: Time) -> Option<(PathId, TransactionId)> {
+        let PairState::InProgress(check) = &mut self.state else {
+            return None;
+        };
+        if check.due() > now {
+            return None;
+        }
+        if check.resend() {
+            return Some((self.path, check.transaction));
+        }
+        self.rest(now);
+        None
+    }
+
+    fn may_start(&self, now: Time) -> bool {
+        matches!(self.state, PairState::Waiting(from) if from <= now)
+    }
+
+    fn is_in_progress(&self) -> bool {
+        matches!(self.state, PairState::InProgress(_))
+    }
+
+    fn awaits(&self, transaction: TransactionId) -> bool {
+        matches!(&self.state, PairState::InProgress(check) if check.transaction == transaction)
+    }
+}
