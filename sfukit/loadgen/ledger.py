@@ -51,6 +51,7 @@ class Ledger:
     expected: dict[int, Expected] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
+    changes: Counter[int] = field(default_factory=Counter)
     switches: Counter[str] = field(default_factory=Counter)
     switch_waits_ms: list[float] = field(default_factory=list)
     _faults: dict[str, Fault] = field(default_factory=dict)
@@ -111,8 +112,8 @@ class Ledger:
                 self._transport_state(event)
             case FirstFrame(stream=stream, at_ns=at_ns):
                 self.first_frame_ns.setdefault(stream, at_ns)
-            case EncodingChanged():
-                pass  # counted by the SFU's own reason, where it tells one
+            case EncodingChanged(stream=stream):
+                self.changes[stream] += 1
 
     @property
     def faults(self) -> list[Fault]:

@@ -197,7 +197,7 @@ class CommandError(msgspec.Struct):
 class Done(msgspec.Struct, tag_field="type", tag="done", kw_only=True):
     """A command was carried out or refused; ``result`` is what was asked for, still as JSON."""
 
-    id: int = 0
+    id: int
     error: CommandError | None
     result: msgspec.Raw | None = None
 

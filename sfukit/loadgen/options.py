@@ -57,9 +57,10 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Everything that one run needs beyond its plan."""
+    """Everything that one run needs; ``command`` is what was typed, to be named in hints."""
 
     load: LoadOptions
+    command: tuple[str, ...] = ("sfukit", "loadtest")
     access: Access = Access()
     target: str | None = None
     play: str | None = None

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from sfukit.gates import TEXT, GateResult, Value
+from sfukit.loadgen.impairment import Impairment
 from sfukit.report import Envelope
 
 SCHEMA = "sfukit/loadtest/1"
@@ -80,8 +81,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     srtp_negotiated: dict[str, int]
     pacing: str
     impaired_clients: int
-    net_up: str | None = None
-    net_down: str | None = None
+    net_up: Impairment | None = None
+    net_down: Impairment | None = None
     line: str
 
 

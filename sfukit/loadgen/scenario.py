@@ -13,6 +13,7 @@ from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.ramp import Ramp
+from sfukit.media import catalog
 
 Size = Literal["large", "small"]
 
@@ -27,25 +28,24 @@ _PAYLOAD_BYTES = 1_150
 
 
 class Encoding(NamedTuple):
-    """One simulcast encoding of the clips that ship."""
+    """One simulcast encoding: its rid, and the clip that it sends."""
 
     rid: str
-    height: int
-    fps: int
-    bitrate_bps: int
+    clip: catalog.Encoding
+
+    @property
+    def bitrate_bps(self) -> int:
+        """The rate of the clip."""
+        return self.clip.bitrate_bps
 
     @property
     def packets_per_s(self) -> float:
         """Estimate the packets of a second from the mean frame."""
-        frame_bytes = self.bitrate_bps / 8 / self.fps
-        return self.fps * max(1.0, frame_bytes / _PAYLOAD_BYTES + 0.5)
+        frames = self.clip.frames_per_second
+        return frames * max(1.0, self.bitrate_bps / 8 / frames / _PAYLOAD_BYTES + 0.5)
 
 
-LADDER = (
-    Encoding("q", 180, 15, 150_000),
-    Encoding("h", 360, 30, 500_000),
-    Encoding("f", 720, 30, 1_700_000),
-)
+LADDER = tuple(map(Encoding, "qhf", catalog.SIMULCAST))
 
 
 class Composition(NamedTuple):

@@ -32,6 +32,3 @@ class Target(Protocol):
 
     def session(self, seat: Seat) -> Session:
         """Prepare the signalling of one bot."""
-
-    async def close(self) -> None:
-        """Let go of what all sessions share."""

@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import shlex
 import socket
-import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from sfukit.errors import TargetError, UsageError
 FREE_CLIENTS = 2
 
 
-async def permit(url: str, clients: int, allowed: frozenset[str]) -> None:
+async def permit(url: str, clients: int, allowed: frozenset[str], command: Sequence[str]) -> None:
     """Refuse to load a host that is not this machine, unless it is allowed by name."""
     host = urlsplit(url).hostname or ""
     if clients <= FREE_CLIENTS or host in allowed:
@@ -23,7 +22,7 @@ async def permit(url: str, clients: int, allowed: frozenset[str]) -> None:
     raise UsageError(
         f"{host} is not this machine: {clients} clients need permission (up to {FREE_CLIENTS} do "
         "not)",
-        hint=f"if the server is yours:  {repeat_command(sys.argv, host)}",
+        hint=f"if the server is yours:  {shlex.join([*command, '--allow-host', host])}",
     )
 
 
@@ -38,8 +37,3 @@ async def resolve(host: str) -> list[str]:
             hint="check the spelling, or give the address",
         ) from error
     return [str(entry[4][0]).partition("%")[0] for entry in found]
-
-
-def repeat_command(arguments: Sequence[str], host: str) -> str:
-    """Write the whole command again with the permission in it."""
-    return shlex.join(["sfukit", *arguments[1:], "--allow-host", host])

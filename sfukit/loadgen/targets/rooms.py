@@ -35,9 +35,6 @@ class RoomsTarget:
         """Prepare one member."""
         return RoomSession(self, seat)
 
-    async def close(self) -> None:
-        """Nothing is shared."""
-
 
 class RoomSession:
     """One member's WebSocket."""

@@ -41,10 +41,6 @@ class WhipTarget:
             return WhipSession(self, seat)
         return WhepSession(self, seat)
 
-    async def close(self) -> None:
-        """Close the connections that all sessions share."""
-        await self.client.aclose()
-
 
 class _HttpSession:
     """What publishing and playing have in common: one POST, one session URL, one DELETE."""

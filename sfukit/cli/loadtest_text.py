@@ -1,0 +1,164 @@
+"""The text of a load test: from a report to lines, the same after the run as from a saved one."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from sfukit import gates, units
+from sfukit.gates import GateResult
+from sfukit.loadgen.result import LoadtestReport, Metric, Saturation, ServerUse, SwarmUse
+
+_ROWS = (
+    ("join", "join_ms"),
+    ("first frame", "ttff_ms"),
+    ("frame delay", "e2e_frame_ms"),
+    ("round trip", "rtt_ms"),
+    ("jitter", "jitter_ms"),
+)
+_LABEL = 8
+_NAME = 13
+_CELL = 10
+
+
+def render_saved(saved: bytes) -> list[str]:
+    """Write a saved run again."""
+    report = msgspec.json.decode(saved, type=LoadtestReport)
+    return [
+        opening_line(report),
+        f"{'plan':<{_LABEL}}{report.scenario.line}",
+        *result_lines(report),
+    ]
+
+
+def opening_line(report: LoadtestReport) -> str:
+    """Say which run this was."""
+    target = "a private SFU" if report.target.private else report.target.url
+    return f"sfukit {report.version}  {report.started_at}  {target}"
+
+
+def result_lines(report: LoadtestReport) -> list[str]:
+    """Write the verdict, the figures against their gates, and both sides' effort."""
+    lines = [_verdict_line(report)]
+    lines += [f"{'':<{_LABEL}}{reason}" for reason in report.reasons]
+    lines += _table(report)
+    lines += _loss_line(report)
+    if report.server is not None:
+        lines.append(_labelled("server", _server_text(report.server)))
+    if report.generator is not None:
+        lines.append(_labelled("me", _swarm_text(report.generator, report.saturation)))
+    lines += [
+        _labelled("worst" if first else "", text) for first, text in _firsts(_worst_texts(report))
+    ]
+    lines += [
+        _labelled("errors" if first else "", text) for first, text in _firsts(_error_texts(report))
+    ]
+    return lines
+
+
+def _verdict_line(report: LoadtestReport) -> str:
+    scenario, metrics = report.scenario, report.metrics
+    joins, tracks = metrics["joins"], metrics["tracks"]
+    word = "INTERRUPTED" if report.interrupted else report.verdict.upper()
+    parts = [f"{_share(joins, scenario.clients)} joined"]
+    if scenario.tracks:
+        parts.append(f"{_share(tracks, scenario.tracks)} tracks")
+    if report.gates:
+        held = sum(gate.ok is True for gate in report.gates)
+        kind = "default " if all(gate.default for gate in report.gates) else ""
+        parts.append(f"{held}/{len(report.gates)} {kind}gates")
+    return f"{word:<{_LABEL - 1}} {', '.join(parts)}  (seed {report.seed})"
+
+
+def _share(metric: Metric, planned: int) -> str:
+    return f"{round((metric.avg or 0.0) * planned)}/{planned}"
+
+
+def _table(report: LoadtestReport) -> list[str]:
+    shown = [(name, path, report.metrics.get(path)) for name, path in _ROWS]
+    rows = [(name, path, metric) for name, path, metric in shown if metric and metric.count]
+    if not rows:
+        return []
+    head = "".join(f"{title:>{_CELL}}" for title in ("p50", "p95", "p99", "max"))
+    lines = [f"{'':<{_NAME}}{head}   gate"]
+    for name, path, metric in rows:
+        figures = (metric.p50, metric.p95, metric.p99, metric.max)
+        cells = "".join(f"{gates.show(figure, metric.unit):>{_CELL}}" for figure in figures)
+        judged = "; ".join(_gate_text(gate) for gate in _gates_on(report, path))
+        lines.append(f"{name:<{_NAME}}{cells}   {judged}".rstrip())
+    return lines
+
+
+def _gates_on(report: LoadtestReport, metric: str) -> list[GateResult]:
+    return [gate for gate in report.gates if gate.path.partition(".")[0] == metric]
+
+
+def _gate_text(gate: GateResult) -> str:
+    aggregate = gate.path.partition(".")[2]
+    mark = "unknown" if gate.ok is None else "ok" if gate.ok else "NOT MET"
+    bound = gates.show(gate.bound, gate.unit)
+    return f"{aggregate} {gate.op} {bound}  {mark}".strip()
+
+
+def _loss_line(report: LoadtestReport) -> list[str]:
+    raw, repaired = report.metrics.get("loss_raw"), report.metrics.get("loss_after_rtx")
+    if raw is None or repaired is None or not raw.count:
+        return []
+    text = f"{_percent(raw.avg)} before repair, {_percent(repaired.avg)} after"
+    text += _in_brackets(_gates_on(report, "loss_after_rtx"))
+    freezes = report.metrics.get("freeze_est")
+    if freezes is not None and freezes.count:
+        text += f"   freezes {_percent(freezes.avg)}"
+        text += _in_brackets(_gates_on(report, "freeze_est"))
+    return [_labelled("loss", text)]
+
+
+def _in_brackets(judged: Sequence[GateResult]) -> str:
+    return f" ({'; '.join(map(_gate_text, judged))})" if judged else ""
+
+
+def _server_text(server: ServerUse) -> str:
+    per_packet = gates.show(server.cpu_us_per_packet, "us")
+    sent_bps = server.bytes_sent * 8 / server.wall_s
+    return (
+        f"{server.cpu_s / server.wall_s:.2f} core, {per_packet} per forwarded packet, "
+        f"{units.show_size(server.rss_bytes)}, {units.show_bitrate(sent_bps)} out"
+    )
+
+
+def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
+    drops = "unknown" if swarm.socket_drops is None else f"{swarm.socket_drops:,}"
+    trust = "figures can be trusted"
+    if saturation.side in ("swarm", "shared"):
+        trust = f"figures cannot be trusted: {saturation.reasons[0]}"
+    return (
+        f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
+        f"{drops} socket drops: {trust}"
+    )
+
+
+def _worst_texts(report: LoadtestReport) -> list[str]:
+    return [
+        f"{worst.room} {worst.bot}{f' of {worst.source}' if worst.source else ''}: {worst.metric} "
+        f"{gates.show(worst.value, worst.unit)}{f' ({worst.note})' if worst.note else ''}"
+        for worst in report.worst
+    ]
+
+
+def _error_texts(report: LoadtestReport) -> list[str]:
+    return [
+        f"{fault.count} x {fault.code}: {fault.message}"
+        f"{f' (first: {fault.first})' if fault.first else ''}"
+        for fault in report.errors
+    ]
+
+
+def _firsts(texts: Sequence[str]) -> list[tuple[bool, str]]:
+    return [(place == 0, text) for place, text in enumerate(texts)]
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{_LABEL}}{text}"
+
+
+def _percent(value: float | None) -> str:
+    return gates.show(value, "ratio")

@@ -1,0 +1,89 @@
+"""How a running load test is shown: one line that redraws itself, plain lines off a terminal."""
+
+import time
+from types import TracebackType
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sfukit import __version__, units
+from sfukit.cli.output import Output
+from sfukit.loadgen.timeline import Progress
+
+_LABEL = 8
+_BAR = 28
+_PLAIN_EVERY_S = 10.0
+
+
+class View:
+    """Print what a run tells, and where it stands."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._live: Live | None = None
+        self._printed_s = time.monotonic()
+        self._opened = False
+
+    def __enter__(self) -> "View":
+        if self._out.live:
+            self._live = Live(console=self._out.console, transient=True, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, label: str, text: str) -> None:
+        """Print a line about the run; the first is headed by our own name."""
+        head = f"{label:<{_LABEL}}"
+        if not self._opened:
+            head, self._opened = f"sfukit {__version__}  ", True
+        self._out.line(f"{head}{text}")
+
+    def progress(self, progress: Progress) -> None:
+        """Show where the run stands."""
+        if self._live is not None:
+            self._live.update(drawn(progress))
+        elif time.monotonic() - self._printed_s >= _PLAIN_EVERY_S:
+            self._printed_s = time.monotonic()
+            self._out.line(plain(progress))
+
+
+def plain(progress: Progress) -> str:
+    """Write where the run stands on one line."""
+    tracks = f", {progress.tracks}/{progress.planned_tracks} tracks" * bool(progress.planned_tracks)
+    failed = f", {progress.failed} failed" * bool(progress.failed)
+    return (
+        f"{units.show_duration(progress.elapsed_s):<{_LABEL}}{progress.phase}: "
+        f"{progress.joined}/{progress.clients} joined{tracks}{failed}"
+    )
+
+
+def drawn(progress: Progress) -> Table:
+    """Draw where the run stands: phase, bar, counts."""
+    done = min(1.0, progress.elapsed_s / progress.total_s)
+    filled = round(done * _BAR)
+    left_s = max(0.0, progress.total_s - progress.elapsed_s)
+    table = Table.grid(padding=(0, 1))
+    table.add_row(
+        Text(f"{progress.phase:<9}", style="bold"),
+        Text.assemble(("━" * filled, "green"), ("─" * (_BAR - filled), "dim")),
+        Text(f"{units.show_duration(float(round(left_s)))} left", style="dim"),
+        _count("joined", progress.joined, progress.clients),
+        _count("tracks", progress.tracks, progress.planned_tracks),
+        Text(f"{progress.failed} failed", style="bold red") if progress.failed else Text(),
+    )
+    return table
+
+
+def _count(name: str, have: int, planned: int) -> Text:
+    if not planned:
+        return Text()
+    return Text(f"{have}/{planned} {name}", style="green" if have == planned else "yellow")

@@ -1,0 +1,68 @@
+"""What the swarm measured, as ``crates/swarm/src/figures.rs`` writes it."""
+
+from typing import Literal
+
+import msgspec
+
+from sfukit.loadgen.histogram import Histogram
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Counts over all bots."""
+
+    packets_received: int
+    bytes_received: int
+    packets_sent: int
+    bytes_sent: int
+    packets_unsent: int
+
+
+class Histograms(msgspec.Struct, frozen=True):
+    """Distributions over all bots."""
+
+    e2e_frame: Histogram
+    e2e_delta: Histogram
+    e2e_keyframe: Histogram
+    rtt: Histogram
+    lag: Histogram
+
+
+class Delays(msgspec.Struct, frozen=True):
+    """The frame delays of one stream."""
+
+    count: int
+    p99_ms: float | None
+
+
+class StreamFigures(msgspec.Struct, frozen=True):
+    """One received stream."""
+
+    stream: int
+    bot: int
+    source: str
+    kind: Literal["audio", "video"]
+    packets_expected: int
+    packets_lost_raw: int
+    packets_lost_after_rtx: int
+    bytes_received: int
+    frozen_ms: float
+    playing_ms: float
+    longest_gap_ms: float
+    jitter_ms: float | None
+    e2e_frame: Delays
+
+
+class GeneratorFigures(msgspec.Struct, frozen=True):
+    """What the swarm itself went through since its start; None is unknown."""
+
+    socket_drops: int | None
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """All figures of the window."""
+
+    totals: Totals
+    histograms: Histograms
+    decrypted_ratio: float
+    generator: GeneratorFigures | None
+    streams: list[StreamFigures]

@@ -1,0 +1,105 @@
+"""Turn what was typed as TARGET into something bots can join: recognised, or started here."""
+
+import asyncio
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import httpx
+
+from sfukit.errors import TargetError, UsageError
+from sfukit.loadgen import access, result, server_process
+from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
+from sfukit.loadgen.server_process import PrivateServer
+from sfukit.loadgen.targets.base import Target
+from sfukit.loadgen.targets.recognise import Address, Found, parse_target, recognise
+from sfukit.loadgen.targets.rooms import RoomsTarget
+from sfukit.loadgen.targets.whip import WhipTarget
+
+_DEFAULT_URL = "http://127.0.0.1:7080"
+_CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A target ready for bots; ``server`` is there if it was started here."""
+
+    target: Target
+    described: result.Target
+    client: httpx.AsyncClient
+    server: PrivateServer | None = None
+
+    async def close(self) -> None:
+        """Let go of the target, and stop it if it was started here."""
+        await self.client.aclose()
+        if self.server is not None:
+            await self.server.stop()
+
+
+def http_client(options: RunOptions) -> httpx.AsyncClient:
+    """Make the HTTP client that all bots share."""
+    address = parse_target(options.target) if options.target else Address(None, _DEFAULT_URL)
+    context = access.tls(options.access, address.url)
+    return httpx.AsyncClient(
+        verify=context if context is not None else True,
+        limits=_CONNECTIONS,
+        timeout=options.join_timeout_s,
+        trust_env=False,
+    )
+
+
+async def find(options: RunOptions, client: httpx.AsyncClient) -> Found | None:
+    """Ask a target that was given what it is; None where one will be started."""
+    if options.target is None:
+        if options.play is not None:
+            raise UsageError("--play without a target", hint="name the WHIP URL to publish to")
+        return None
+    found = await recognise(parse_target(options.target), client)
+    if found.kind == "sfukit" and options.play is not None:
+        raise UsageError(
+            "--play is for WHIP targets: the rooms of an sfukit server are played in the room",
+            hint=f"force WHIP with whip+{options.target}",
+        )
+    if options.server_args:
+        raise UsageError(
+            "--server-args is for a server that is started here", hint="name no target"
+        )
+    return found
+
+
+def shaped(load: LoadOptions, found: Found | None, play: str | None) -> LoadOptions:
+    """Fit the load to what the target offers."""
+    shape: Shape = "rooms"
+    if found is not None and found.kind == "whip":
+        shape = "pair" if play else "publish"
+    return replace(load, shape=shape)
+
+
+async def open_target(
+    options: RunOptions, found: Found | None, client: httpx.AsyncClient, cores: Sequence[int]
+) -> Opened:
+    """Prepare the target, starting a private server where none was given."""
+    if found is None:
+        server = await server_process.start(options.server_args, cores)
+        url = server.ready.url
+        described = result.Target(kind="sfukit", url=url, private=True, pid=server.ready.pid)
+        rooms = RoomsTarget(url, options.access, options.join_timeout_s)
+        return Opened(rooms, described, client, server)
+    described = result.Target(
+        kind=found.kind, url=found.url, play_url=options.play, version=found.version
+    )
+    if found.kind == "sfukit":
+        return Opened(
+            RoomsTarget(found.url, options.access, options.join_timeout_s), described, client
+        )
+    return Opened(WhipTarget(client, found.url, options.play, options.access), described, client)
+
+
+async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -> str | None:
+    """Name the command for a server that already runs on the default port."""
+    try:
+        async with asyncio.timeout(0.5):
+            found = await recognise(Address("sfukit", _DEFAULT_URL), client)
+    except (TargetError, TimeoutError):
+        return None
+    return f"one runs at {found.url}; to test that:  {shlex.join([*command, found.url])}"

@@ -1,0 +1,183 @@
+"""A run in time: ramp, warm-up, measured window, farewell; and what both processes used."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sfukit.loadgen import processes, summary
+from sfukit.loadgen.conductor import Conductor, clip_ids
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.native_messages import LoadClip, Window
+from sfukit.loadgen.opening import Opened
+from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.seat import Media
+from sfukit.loadgen.summary import Look, Windowed
+from sfukit.loadgen.swarm import Swarm
+from sfukit.media import catalog
+
+Phase = Literal["joining", "warm-up", "measuring"]
+
+_NS_PER_S = 1_000_000_000
+_LEAD_S = 0.05
+_STEP_S = 0.25
+_LEAST_MEDIA_S = 5.0  # how long a target may take to forward anything, however short the warm-up
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands."""
+
+    phase: Phase
+    elapsed_s: float
+    total_s: float
+    clients: int
+    joined: int
+    failed: int
+    tracks: int
+    planned_tracks: int
+
+
+class Observer(Protocol):
+    """Who is told how a run goes."""
+
+    def say(self, label: str, text: str) -> None:
+        """Hear a line about the run."""
+
+    def progress(self, progress: Progress) -> None:
+        """Hear where the run stands, a few times a second."""
+
+
+class Timeline:
+    """The run itself, once everything is there."""
+
+    def __init__(
+        self,
+        options: RunOptions,
+        plan: Plan,
+        opened: Opened,
+        swarm: Swarm,
+        observer: Observer,
+        stop: asyncio.Event,
+    ) -> None:
+        self.ledger = Ledger(plan)
+        self._plan = plan
+        self._opened = opened
+        self._swarm = swarm
+        self._observer = observer
+        self._stop = stop
+        self._patience_s = max(plan.options.warmup_s, _LEAST_MEDIA_S)
+        self._media = Media(
+            clips=clip_ids(plan),
+            pacing=options.pacing,
+            pli_policy=options.pli_policy,
+            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
+        )
+        self._conductor = Conductor(
+            plan, opened.target, swarm, self.ledger, self._media, options.join_timeout_s
+        )
+        self._start_ns = 0
+
+    async def run(self) -> Windowed:
+        """Join, warm up, measure, leave."""
+        self._swarm.listen(
+            self.ledger.hear,
+            lambda command, error: self.ledger.fault(
+                f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
+            ),
+        )
+        self._load_clips()
+        self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
+        options = self._plan.options
+        window_ns = self._start_ns + round((self._plan.ramp.span_s + options.warmup_s) * _NS_PER_S)
+        end_ns = window_ns + round(options.duration_s * _NS_PER_S)
+        self._swarm.send([Window(start_ns=window_ns, end_ns=end_ns)])
+        ramp = asyncio.create_task(self._conductor.ramp(self._start_ns))
+        first = await self._look()
+        try:
+            fault = await self._until(window_ns)
+            before = await self._look()
+            figures_before = await summary.ask(self._swarm, streams=False)
+            fault = fault or await self._until(end_ns)
+            after = await self._look()
+            figures = await summary.ask(self._swarm, streams=True)
+        finally:
+            ramp.cancel()
+            await self._conductor.leave()
+        return Windowed(
+            first=first,
+            before=before,
+            after=after,
+            figures_before=figures_before,
+            figures=figures,
+            target_fault=fault,
+            interrupted=self._stop.is_set(),
+        )
+
+    def _load_clips(self) -> None:
+        clips = self._media.clips
+        codec = self._plan.options.codec
+        commands = [
+            LoadClip(clip=clips[encoding.rid], path=str(catalog.video_clip(codec, encoding.clip)))
+            for encoding in self._plan.encodings
+        ]
+        commands.append(LoadClip(clip=clips["audio"], path=str(catalog.audio_clip())))
+        self._swarm.send(commands)
+
+    async def _until(self, end_ns: int) -> str | None:
+        """Let the load run until an instant; return early on stop, or with the target's fault."""
+        while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
+            self._conductor.note_overdue()
+            fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
+            if fault is not None:
+                return fault
+            self._observer.progress(self._progress((now_ns - self._start_ns) / _NS_PER_S))
+            step_s = min(_STEP_S, (end_ns - now_ns) / _NS_PER_S)
+            try:
+                async with asyncio.timeout(step_s):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+        return None
+
+    def _fault(self, elapsed_s: float) -> str | None:
+        server = self._opened.server
+        if server is not None and server.gone:
+            return server.gone
+        fault = self._conductor.target_fault()
+        if fault is not None:
+            return fault
+        silent_s = elapsed_s - self._plan.ramp.span_s
+        if self._plan.tracks and not self.ledger.tracks and silent_s > self._patience_s:
+            joined = self.ledger.joined
+            return f"no media: {joined} joined, but nothing arrived within {silent_s:.0f} s"
+        return None
+
+    def _progress(self, elapsed_s: float) -> Progress:
+        options, plan, ledger = self._plan.options, self._plan, self.ledger
+        phase: Phase = "measuring"
+        if elapsed_s < plan.ramp.span_s:
+            phase = "joining"
+        elif elapsed_s < plan.ramp.span_s + options.warmup_s:
+            phase = "warm-up"
+        return Progress(
+            phase,
+            max(0.0, elapsed_s),
+            plan.total_s,
+            len(plan.bots),
+            ledger.joined,
+            ledger.failures,
+            ledger.tracks,
+            plan.tracks,
+        )
+
+    async def _look(self) -> Look:
+        """Read what both processes have used until now."""
+        at_s = self._swarm.now_ns() / _NS_PER_S
+        server = self._opened.server
+        swarm = processes.read(os.getpid(), at_s)
+        assert swarm is not None
+        if server is None:
+            return Look(swarm, None, None)
+        return Look(swarm, server.read(at_s), await server.traffic(self._opened.client))
