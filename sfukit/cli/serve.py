@@ -126,11 +126,11 @@ def serve(
         ),
     ] = None,
     pad: Annotated[
-        bool | None,
+        str | None,
         typer.Option(
-            "--pad/--no-pad",
+            metavar="on|off",
             rich_help_panel=_MEDIA,
-            help="pad packets where that makes longer runs",
+            help="pad packets where that makes longer runs; default on",
         ),
     ] = None,
     nack_ttl: Annotated[
@@ -212,7 +212,7 @@ def serve(
         "bwe": bwe,
         "srtp": srtp,
         "coalesce_ms": coalesce,
-        "pad": pad,
+        "pad": None if pad is None else _choice(pad, "on", "off") == "on",
         "nack_ttl_ms": nack_ttl,
         "max_publish_bitrate_bps": _rate(max_publish_bitrate, "--max-publish-bitrate"),
         "auto_subscribe": auto_subscribe,

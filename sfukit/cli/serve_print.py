@@ -4,7 +4,6 @@ import os
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
 from sfukit import __version__
@@ -50,19 +49,12 @@ def ready_json(ready: "Ready") -> str:
 
 def print_ready(output: "Output", ready: "Ready", took_s: float, *, show_token: bool) -> None:
     """Tell people what they can do now."""
-    title = Text.assemble(
-        (f"sfukit {__version__}", "bold"),
-        f"  ready in {took_s:.2f} s",
-        (f"  pid {os.getpid()}", "dim"),
-    )
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="bold cyan", no_wrap=True)
-    rows.add_column()
+    console = output.console
+    pid = f"pid {os.getpid()}"
+    console.print(f"[bold]sfukit {__version__}[/]  ready in {took_s:.2f} s  [dim]{pid}[/]\n")
     for label, text in _rows(ready, show_token):
-        rows.add_row(label, Text(text))
-    output.console.print(title)
-    output.console.print(rows)
-    output.console.print(Text("Ctrl-C stops; SIGTERM lets calls end first", style="dim"))
+        console.print(Text.assemble((f"{label:<9}", "bold cyan"), text))
+    console.print("\n[dim]Ctrl-C stops; SIGTERM lets calls end first[/]\n")
 
 
 def page_url(ready: "Ready") -> str:

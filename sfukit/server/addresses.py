@@ -10,7 +10,7 @@ from sfukit.signaling.candidates import Address
 
 LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
-# Bridges of containers and virtual machines, their ends, tunnels: what is behind them is not the LAN.
+# Bridges of containers and virtual machines, their ends, tunnels: not the LAN.
 _VIRTUAL = re.compile(
     r"(docker|br-|veth|virbr|vnet|vmnet|vboxnet|lxc|lxdbr|cni|flannel|cali|cilium|podman|kube|nerdctl"
     r"|tun|tap|wg|utun|awdl|llw|bridge|gif|stf|dummy|ifb|sit|ip6tnl|vethernet)",
@@ -54,7 +54,7 @@ def advertised(
 ) -> list[Address]:
     """Choose the addresses to tell, the most useful first.
 
-    ``wanted`` names interfaces, which then are the only ones; ``instead`` gives addresses that replace all.
+    ``wanted`` names the only interfaces to use; ``instead`` gives addresses that replace all.
     """
     if instead:
         return [_address(text) for text in instead]

@@ -8,7 +8,7 @@ _MAX_ADDRESSES = 10_000
 
 
 class Buckets:
-    """Let each address make ``rate_per_s`` requests, ``burst`` at once; remember a bounded number."""
+    """Let each address make ``rate_per_s`` requests, ``burst`` at once; bounded in number."""
 
     def __init__(self, rate_per_s: float, burst: int) -> None:
         self._rate = rate_per_s

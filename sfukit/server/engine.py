@@ -1,7 +1,7 @@
 """The engine as asyncio sees it: commands in batches with a result each, events by an eventfd.
 
-The loop never blocks: a full command queue is ``overloaded`` for whoever asked, and commands that end
-something, which nobody can refuse, wait here until there is room.
+The loop never blocks: a full command queue is ``overloaded`` for whoever asked, and commands that
+end something, which nobody can refuse, wait here until there is room.
 """
 
 import asyncio

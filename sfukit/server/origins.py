@@ -1,4 +1,4 @@
-"""Which web pages may talk to this server (RFC 6454), and what they are told (Fetch, CORS protocol)."""
+"""Which web pages may talk to this server (RFC 6454), and what they are told (Fetch: CORS)."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -13,10 +13,11 @@ _BY_TOKEN = ("/whip/", "/whep/", "/sessions/")
 class Origins:
     """Decide on the ``Origin`` of a request; programs send none and pass.
 
-    Without keys nothing but the origin tells a page of the user's from one of a stranger's that runs in the
-    user's browser: only pages of this server and of this machine pass, and only under an address, since a
-    name can be pointed at us (DNS rebinding). With keys WHIP and WHEP are open to every page, as the token
-    decides; the WebSocket is for this server's own pages and those allowed.
+    Without keys nothing but the origin tells a page of the user's from a stranger's that runs in
+    the user's browser: only pages of this server and of this machine pass, and only under an
+    address, since a name can be pointed at us (DNS rebinding). With keys WHIP and WHEP are open to
+    every page, as the token decides; the WebSocket is for this server's own pages and those
+    allowed.
     """
 
     def __init__(self, allowed: tuple[str, ...], *, is_open: bool) -> None:

@@ -144,7 +144,7 @@ class Participant:
         return self.subscribing
 
     def mute(self, publication: Publication, muted: bool) -> None:
-        """Stop a publication from being forwarded, or let it go on; a host may do so to anyone's."""
+        """Stop a publication from being forwarded or let it go on; a host may, with anyone's."""
         if publication.owner is not self and not self.rights.admin:
             raise Refusal("not_yours", "only a host mutes what others publish")
         publication.muted = muted

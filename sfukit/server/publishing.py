@@ -1,4 +1,4 @@
-"""The publish connection of a participant: each offer becomes commands to the engine and an answer."""
+"""The publish connection of a participant: each offer becomes commands and an answer."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -64,7 +64,7 @@ class Rooms:
     ) -> tuple[Participant, Participant | None]:
         """Let a participant into a room, made for it if need be; raise ``Refusal``.
 
-        Also returns the one of the same identity whose place it takes: ``Participant.entering`` ends it.
+        Also returns the one whose place it takes: ``Participant.entering`` ends that one.
         """
         identity = _identity(rights, uid, door)
         self.require_space()

@@ -29,8 +29,8 @@ class Ready(NamedTuple):
     def url(self) -> str:
         """Where the server answers, as one would type it."""
         scheme = "https" if self.house.settings.secure else "http"
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.http_host, self.http_host)
-        return f"{scheme}://{f'[{host}]' if ':' in host and '[' not in host else host}:{self.http_port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.http_host, self.http_host)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.http_port}"
 
 
 def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
@@ -137,7 +137,7 @@ async def _listen(runner: web.AppRunner, house: House) -> Ready:
     except OSError as error:
         raise MachineError(
             f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}",
-            hint="is another server running? --http HOST:PORT chooses another address, port 0 a free one",
+            hint="is another server running? --http HOST:PORT chooses; port 0 takes a free one",
         ) from error
     port = next(address[1] for address in runner.addresses)
     return Ready(house, settings.http_host, port)

@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(file: Path | None, overrides: dict[str, Any]) -> Settings:
-    """Lay what the command line says over a TOML file; raise ``UsageError`` with the key at fault."""
+    """Lay the command line over a TOML file; raise ``UsageError`` with the key at fault."""
     table: dict[str, Any] = {}
     if file is not None:
         try:

@@ -1,4 +1,4 @@
-"""Figures of one participant out of those of its room, which the engine is asked for at most twice a second."""
+"""Figures of one participant out of its room's, which are asked for at most twice a second."""
 
 import asyncio
 import time

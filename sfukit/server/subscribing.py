@@ -1,4 +1,4 @@
-"""The subscribe connection of a participant: what it receives, the offers that say so, their answers."""
+"""The subscribe connection of a participant: what it receives, offers and answers."""
 
 import asyncio
 from collections.abc import Iterable

@@ -41,7 +41,7 @@ class _Line(NamedTuple):
 
 
 def choose_publisher(room: Room | None, uid: str | None) -> Participant:
-    """Find whom to play: the named one, else the earliest WHIP publisher, else the earliest of all."""
+    """Find whom to play: the named, else the earliest WHIP publisher, else the earliest."""
     found = _candidates(room, uid) if room is not None else []
     if not found:
         raise Refusal("not_live", "nobody publishes there now", retry_after_s=_RETRY_NOT_LIVE_S)

@@ -14,7 +14,7 @@ FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"),
 }
-# What the receiver of Opus wants is said in an answer (RFC 7587 section 7.1): without these music is mono.
+# The receiver of Opus says what it wants (RFC 7587 section 7.1): without these music is mono.
 _OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
 
 _DEFAULT_H264_PROFILE = "42e01f"
@@ -68,7 +68,7 @@ def received_opus(codec: Codec) -> str:
 
 
 def h264_profile(codec: Codec) -> tuple[str, int]:
-    """Read profile and level: (name by RFC 6184 table 5, level_idc); unreadable means the default."""
+    """Read (profile by RFC 6184 table 5, level_idc); what is unreadable means the default."""
     text = _parameter(codec, "profile-level-id", _DEFAULT_H264_PROFILE)
     try:
         idc, constraints, level = bytes.fromhex(text)

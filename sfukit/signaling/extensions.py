@@ -1,4 +1,4 @@
-"""RTP header extensions: which are taken from a publisher, and which a subscriber gets under what id."""
+"""RTP header extensions: which a publisher may send, which a subscriber gets under what id."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,7 +22,7 @@ _FROM_PUBLISHER = {
 _ALWAYS = (MID, TRANSPORT_WIDE_CC)
 _AS_PUBLISHED = frozenset((AUDIO_LEVEL, VIDEO_ORIENTATION, ABS_CAPTURE_TIME, DEPENDENCY_DESCRIPTOR))
 
-# One id means one URI on a bundled transport (RFC 8843 section 8); the ids are those Chromium likes.
+# One id means one URI on a bundled transport (RFC 8843 section 8).
 OFFERED_IDS: Mapping[str, int] = {
     AUDIO_LEVEL: 1,
     TRANSPORT_WIDE_CC: 3,

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: frames in, requests out; results, errors and notifications into bytes. No sockets."""
+"""JSON-RPC 2.0: frames into requests; results, errors and notifications into bytes. No sockets."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answer a viewer's offer (WHEP): each m-line that receives gets the publication of its kind, sent only."""
+"""Answer a viewer's offer (WHEP): each m-line that receives gets the publication of its kind."""
 
 from collections.abc import Callable, Mapping
 
@@ -55,7 +55,7 @@ def answer_viewer(
     local: LocalTransport,
     new_ssrc: Callable[[], int],
 ) -> PlayAnswer:
-    """Answer sendonly from at most one source of each kind; raise ``Refusal`` where nothing fits."""
+    """Answer sendonly from at most one source of each kind, or raise ``Refusal``."""
     remote = remote_of_offer(offer)
     left = dict(sources)
     played: list[Played | None] = []
@@ -129,10 +129,12 @@ def _unplayed(media: Section, transport: str) -> str:
     if agreed is None:
         mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
         formats = " ".join(media.formats[:1]) or "0"
-        return f"m={media.kind} 0 {media.protocol} {formats}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n{mid}"
+        head = f"m={media.kind} 0 {media.protocol} {formats}\r\nc=IN IP4 0.0.0.0\r\n"
+        return f"{head}a=inactive\r\n{mid}"
     codec = agreed.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    encoding = f"{codec.name}/{codec.clock_rate}{channels}"
     return (
         f"m={media.kind} 9 {media.protocol} {codec.payload_type}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
-        f"a=inactive\r\na=rtcp-mux\r\na=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}\r\n"
+        f"a=inactive\r\na=rtcp-mux\r\na=rtpmap:{codec.payload_type} {encoding}\r\n"
     )

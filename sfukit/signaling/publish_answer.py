@@ -1,4 +1,4 @@
-"""Answer a publisher's offer (RFC 8829, RFC 9725 section 4.2): one codec per m-line, received only."""
+"""Answer a publisher's offer (RFC 8829, RFC 9725 section 4.2): one codec per m-line."""
 
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class PublishRules(msgspec.Struct, frozen=True):
 
 
 class _Line(NamedTuple):
-    """One m-line as answered: without a track where it is turned off, idle where nothing is sent."""
+    """One m-line as answered: no track where it is turned off, idle where nothing is sent."""
 
     media: Section
     track: Published | None
@@ -123,7 +123,7 @@ def _encodings(media: Section, agreed: Agreed) -> list[Encoding]:
 
 
 def _sent_rids(media: Section) -> list[str]:
-    """List the simulcast streams in the order of the offer (RFC 8853), those that fit the engine."""
+    """List the simulcast streams that fit the engine, in the order of the offer (RFC 8853)."""
     rids = [
         rid
         for rid in media.simulcast.get("send", [])

@@ -1,8 +1,9 @@
-"""Parse SDP (RFC 8866) as WebRTC writes it (RFC 8829): hostile text in, a typed session or ``SdpError`` out.
+"""Parse SDP (RFC 8866) as WebRTC writes it (RFC 8829): hostile text in, a typed session out.
 
-The meaning of attributes that nothing here uses is ignored; those that are used are parsed once, here.
+The meaning of attributes that nothing here uses is ignored; the others are parsed once, here.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 
@@ -11,12 +12,13 @@ import msgspec
 MAX_BYTES = 64 * 1024
 MAX_LINES = 4_000
 MAX_MEDIA = 64
-MAX_ATTRIBUTES = 600  # in one section; a browser's longest has about 150
+MAX_SECTION_LINES = 600  # a browser's longest section has about 150
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TOKEN = re.compile(r"[!-~]{1,256}")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
+_RTPMAP = re.compile(r"(\d{1,3}) +([!-.0-~]{1,64})/(\d{1,7})(?:/(\d{1,3}))? *$", re.ASCII)
+_EXTMAP = re.compile(r"(\d{1,4})(?:/\w+)? +([!-~]{1,256})(?: |$)", re.ASCII)
 _SETUPS = frozenset(("actpass", "active", "passive", "holdconn"))
 
 
@@ -79,7 +81,6 @@ class Section(msgspec.Struct):
     rtpmaps: dict[str, tuple[str, int, int]] = {}
     fmtps: dict[str, str] = {}
     feedbacks: dict[str, list[str]] = {}
-    attributes: int = 0
 
     @property
     def rejected(self) -> bool:
@@ -128,26 +129,29 @@ def parse_parameters(fmtp: str) -> dict[str, str]:
 def parse(text: str) -> Session:
     """Parse one session description; raise ``SdpError`` with the line at fault."""
     lines = _lines(text)
-    if not lines or lines[0] != "v=0":
+    if lines[0] != "v=0":
         raise SdpError(1, "a session description begins with v=0")
     session = Session("", Section(), [])
     section = session.common
-    for number, line in enumerate(lines, 1):
-        try:
-            kind = line[0:2]
+    handlers = _HANDLERS
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            kind = line[:2]
             if kind == "a=":
-                _attribute(section, line[2:])
+                name, _, value = line[2:].partition(":")
+                if (handler := handlers.get(name)) is not None:
+                    handler(section, value)
             elif kind == "m=":
                 section = _media(line[2:], number)
                 session.media.append(section)
-                _require(len(session.media) <= MAX_MEDIA, f"more than {MAX_MEDIA} m-lines")
             elif kind == "o=":
                 session.origin = line[2:]
-            else:
-                _require(line[1:2] == "=" and line[0] in "vsiuepcbtrzk", "not a line of SDP")
-        except ValueError as error:
-            raise SdpError(number, str(error)) from None
-    return _finished(session)
+            elif line[1:2] != "=" or line[0] not in "vsiuepcbtrzk":
+                raise ValueError("not a line of SDP")
+    except ValueError as error:
+        raise SdpError(number, str(error)) from None
+    return _finished(session, len(lines))
 
 
 def _lines(text: str) -> list[str]:
@@ -161,11 +165,17 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def _finished(session: Session) -> Session:
+def _finished(session: Session, lines: int) -> Session:
     """Let m-lines inherit what the session part says for all (RFC 8839, RFC 8122, RFC 4145)."""
     common = session.common
     if not session.origin:
         raise SdpError(1, "no o= line")
+    if len(session.media) > MAX_MEDIA:
+        raise SdpError(session.media[MAX_MEDIA].line, f"more than {MAX_MEDIA} m-lines")
+    begins = [1, *(media.line for media in session.media), lines + 1]
+    for begin, end in itertools.pairwise(begins):
+        if end - begin > MAX_SECTION_LINES:
+            raise SdpError(begin, f"a section of more than {MAX_SECTION_LINES} lines")
     seen = set()
     for media in session.media:
         media.ice_ufrag = media.ice_ufrag or common.ice_ufrag
@@ -179,56 +189,34 @@ def _finished(session: Session) -> Session:
     return session
 
 
-def _require(condition: bool, why: str) -> None:
-    if not condition:
-        raise ValueError(why)
-
-
 def _number(text: str, highest: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise ValueError(f"{text[:20]!r} is no number")
     value = int(text)
-    _require(value <= highest, f"{value} is above {highest}")
+    if value > highest:
+        raise ValueError(f"{value} is above {highest}")
     return value
 
 
 def _token(text: str) -> str:
-    _require(_TOKEN.fullmatch(text) is not None, f"{text[:20]!r} is no token")
+    if _TOKEN.fullmatch(text) is None:
+        raise ValueError(f"{text[:20]!r} is no token")
     return text
 
 
 def _media(value: str, line: int) -> Section:
     parts = value.split()
-    _require(len(parts) >= 4, "an m-line has kind, port, protocol and formats")
+    if not 4 <= len(parts) <= 131:
+        raise ValueError("an m-line has kind, port, protocol and 1 to 128 formats")
     kind, port, protocol, *formats = parts
-    _require(len(formats) <= 128, "more than 128 formats")
-    if protocol.endswith("RTP/SAVPF"):
-        for payload_type in formats:
-            _number(payload_type, 127)
     return Section(line, kind, _number(port, 65535), protocol, formats)
 
 
-def _attribute(section: Section, text: str) -> None:
-    section.attributes += 1
-    _require(section.attributes <= MAX_ATTRIBUTES, f"more than {MAX_ATTRIBUTES} attributes")
-    name, _, value = text.partition(":")
-    handler = _HANDLERS.get(name)
-    if handler is not None:
-        handler(section, value)
-    elif name in _DIRECTIONS:
-        section.direction = name
-
-
 def _rtpmap(section: Section, value: str) -> None:
-    payload_type, _, encoding = value.partition(" ")
-    name, _, rest = encoding.strip().partition("/")
-    rate, _, channels = rest.partition("/")
-    _number(payload_type, 127)
-    section.rtpmaps[payload_type] = (
-        _token(name),
-        _number(rate, 1_000_000),
-        _number(channels, 255) if channels else 1,
-    )
+    found = _RTPMAP.match(value)
+    if found is None or int(found[1]) > 127:
+        raise ValueError("a=rtpmap has a payload type and an encoding")
+    section.rtpmaps[found[1]] = (found[2], int(found[3]), int(found[4] or 1))
 
 
 def _fmtp(section: Section, value: str) -> None:
@@ -242,11 +230,12 @@ def _rtcp_fb(section: Section, value: str) -> None:
 
 
 def _extmap(section: Section, value: str) -> None:
-    entry, _, rest = value.partition(" ")
-    identifier = _number(entry.partition("/")[0], 4351)
-    uri = _token(rest.partition(" ")[0])
+    found = _EXTMAP.match(value)
+    if found is None:
+        raise ValueError("a=extmap has an id and a URI")
+    identifier = int(found[1])
     if 1 <= identifier <= 255:  # above: alternatives that are not in use yet (RFC 8285 section 6)
-        section.extensions[uri] = identifier
+        section.extensions[found[2]] = identifier
 
 
 def _ssrc(section: Section, value: str) -> None:
@@ -262,19 +251,20 @@ def _ssrc_group(section: Section, value: str) -> None:
 
 def _rid(section: Section, value: str) -> None:
     parts = value.split(None, 2)
-    _require(len(parts) >= 2 and parts[1] in ("send", "recv"), "a=rid has a name and a direction")
-    _require(_RID.fullmatch(parts[0]) is not None, f"{parts[0][:20]!r} is no rid")
+    if len(parts) < 2 or parts[1] not in ("send", "recv") or not _RID.fullmatch(parts[0]):
+        raise ValueError("a=rid has a name and a direction")
     section.rids[parts[0]] = Rid(parts[0], parts[1], parts[2] if len(parts) > 2 else "")
 
 
 def _simulcast(section: Section, value: str) -> None:
     """Keep the first alternative of each stream, paused or not (RFC 8853 section 5.1)."""
     parts = value.split()
-    _require(len(parts) in (2, 4), "a=simulcast has a direction and its streams")
+    if len(parts) not in (2, 4):
+        raise ValueError("a=simulcast has a direction and its streams")
     for direction, streams in zip(parts[::2], parts[1::2], strict=True):
-        _require(direction in ("send", "recv"), f"no direction: {direction[:20]!r}")
         rids = [stream.partition(",")[0].lstrip("~") for stream in streams.split(";")]
-        _require(all(_RID.fullmatch(rid) for rid in rids), "a=simulcast names no rid")
+        if direction not in ("send", "recv") or not all(_RID.fullmatch(rid) for rid in rids):
+            raise ValueError("a=simulcast has a direction and its streams")
         section.simulcast[direction] = rids
 
 
@@ -298,7 +288,8 @@ def _fingerprint(section: Section, value: str) -> None:
 
 
 def _setup(section: Section, value: str) -> None:
-    _require(value in _SETUPS, f"a=setup:{value[:20]}")
+    if value not in _SETUPS:
+        raise ValueError(f"a=setup:{value[:20]}")
     section.setup = value
 
 
@@ -312,6 +303,13 @@ def _ice_ufrag(section: Section, value: str) -> None:
 
 def _ice_pwd(section: Section, value: str) -> None:
     section.ice_pwd = _token(value)
+
+
+def _direction(name: str) -> Callable[[Section, str], None]:
+    def mark(section: Section, _value: str) -> None:
+        section.direction = name
+
+    return mark
 
 
 def _flag(name: str) -> Callable[[Section, str], None]:
@@ -343,4 +341,5 @@ _HANDLERS: dict[str, Callable[[Section, str], None]] = {
     "bundle-only": _flag("bundle_only"),
     "extmap-allow-mixed": _flag("mixed_extensions"),
     "end-of-candidates": _flag("end_of_candidates"),
+    **{name: _direction(name) for name in ("sendrecv", "sendonly", "recvonly", "inactive")},
 }

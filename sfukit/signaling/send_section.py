@@ -56,7 +56,7 @@ class Sent(Protocol):
 
 
 def sent_fmtp(codec_name: str, codec: Codec) -> str:
-    """Write the format parameters of a bitstream as it is sent, those of the publisher's that describe it."""
+    """Write the format parameters that describe a bitstream as it is sent."""
     given = codec.parameters
     kept = [f"{key}={given[key]}" for key in _SENT_PARAMETERS.get(codec_name, ()) if key in given]
     if codec_name == "opus" and "1" in (given.get("stereo"), given.get("sprop-stereo")):

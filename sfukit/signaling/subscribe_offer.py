@@ -1,10 +1,10 @@
 """Offers on the subscribe connection, which the server alone makes: a row of slots, one per m-line.
 
-A slot whose subscription ended is used again for the next one of its kind, so that a room with a thousand joins
-and leaves keeps its SDP short. A video m-line is idled (``inactive``) and taken up again under its mid. Some
-browsers do not play an audio m-line that was inactive, so audio is turned off (port zero) and its place gets a
-new mid (RFC 8829 section 5.2.2). The first m-line is not turned off: it carries the transport of the BUNDLE
-group (RFC 8843 section 7.5).
+A slot whose subscription ended is used again for the next one of its kind, so that a room with a
+thousand joins and leaves keeps its SDP short. A video m-line is idled (``inactive``) and taken up
+again under its mid. Some browsers do not play an audio m-line that was inactive, so audio is turned
+off (port zero) and its place gets a new mid (RFC 8829 section 5.2.2). The first m-line is never
+turned off: it carries the transport of the BUNDLE group (RFC 8843 section 7.5).
 """
 
 from enum import Enum, auto
@@ -140,7 +140,8 @@ class SubscribeOffers:
         mids = " ".join(slot.mid for slot in self._slots if not slot.off)
         return (
             f"v=0\r\no=- 1 {self.version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
-            f"a=group:BUNDLE {mids}\r\na=ice-lite\r\na=extmap-allow-mixed\r\na=msid-semantic:WMS *\r\n"
+            f"a=group:BUNDLE {mids}\r\na=ice-lite\r\n"
+            "a=extmap-allow-mixed\r\na=msid-semantic:WMS *\r\n"
             f"{''.join(slot.text for slot in self._slots)}"
         )
 

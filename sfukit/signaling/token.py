@@ -1,4 +1,4 @@
-"""Access tokens: JWT in LiveKit's shape, HS256 and nothing else (RFC 7519, RFC 8725 section 3.1)."""
+"""Access tokens: JWT in LiveKit's shape, HS256 and nothing else (RFC 7519, RFC 8725)."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The transport part of a description: ICE credentials, fingerprints, BUNDLE, setup (RFC 8839, 8122, 8843)."""
+"""The transport part of a description: ICE, DTLS, BUNDLE (RFC 8839, RFC 8122, RFC 8843)."""
 
 import re
 
@@ -54,13 +54,13 @@ def credentials(ufrag: str, pwd: str) -> Credentials:
 
 
 def remote_of_offer(session: Session) -> RemoteParameters:
-    """Take the peer's side out of an offer, refusing what this server cannot be the other end of."""
+    """Take the peer's side out of an offer this server can be the other end of."""
     used = [media for media in session.media if not media.rejected]
     tagged = _tagged(session, used)
     if tagged.setup not in ("actpass", "active"):
         raise Refusal(
             "setup_refused",
-            f"this server is the DTLS server: offer a=setup:actpass, not {tagged.setup or 'nothing'}",
+            f"this server is the DTLS server: offer actpass, not {tagged.setup or 'nothing'}",
         )
     return _remote(tagged)
 
