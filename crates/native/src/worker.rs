@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rtc::outbox::Outbox;
-use rtc::path::{PathId, Protocol};
+use rtc::path::PathId;
 use sfu::counters::Counters;
 use sfu::engine::Engine;
 use sfu::message::{Command, Event};
@@ -185,12 +185,7 @@ impl Worker {
             more |= count == self.arena.slots();
             let now = self.clock.now();
             for datagram in self.arena.datagrams() {
-                let path = PathId {
-                    socket: index as u8,
-                    protocol: Protocol::Udp,
-                    local: datagram.local,
-                    remote: datagram.remote,
-                };
+                let path = PathId::udp(index as u8, datagram.local, datagram.remote);
                 self.engine.receive(now, path, datagram.bytes);
             }
         }

@@ -255,7 +255,10 @@ impl Room {
     /// What the pacer holds back goes on after a quantum.
     fn set_pace(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &mut self.peers[key];
-        if (peer.pending_video.is_empty() && peer.resends.is_empty()) || peer.pace_set {
+        if peer.pending_video.is_empty() && peer.resends.is_empty() {
+            return peer.leg.pacer.drained();
+        }
+        if peer.pace_set {
             return;
         }
         peer.pace_set = true;
