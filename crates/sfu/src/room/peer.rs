@@ -80,6 +80,8 @@ pub struct Peer {
     pub takes_twcc: bool,
     /// Transport-wide sequence numbers received.
     pub twcc: TwccReceiver,
+    /// A stream that it sends: libwebrtc takes transport-wide feedback only under such an SSRC.
+    pub sent_ssrc: Option<Ssrc>,
     /// Reference times that it wants echoed.
     pub references: ReferenceEchoes,
     /// All its publications.
@@ -129,6 +131,7 @@ impl Peer {
             extensions: ExtensionMap::new(),
             takes_twcc: false,
             twcc: TwccReceiver::new(),
+            sent_ssrc: None,
             references: ReferenceEchoes::new(),
             publications: Vec::new(),
             feedback_at: None,

@@ -76,6 +76,7 @@ impl Room {
                 return;
             }
         };
+        peer.sent_ssrc = Some(header.ssrc);
         let encoding = &mut self.publications[bound.key.publication].encodings[bound.key.encoding];
         encoding.meter.add(context.now, packet.len());
         encoding.counters.packets += 1;

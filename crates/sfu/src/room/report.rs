@@ -52,7 +52,8 @@ impl Room {
             .poll_timeout()
             .is_some_and(|due| due <= context.now)
         {
-            while peer.twcc.build_feedback(&mut rtcp, OUR_SSRC, OUR_SSRC) {
+            let media = peer.sent_ssrc.unwrap_or(OUR_SSRC);
+            while peer.twcc.build_feedback(&mut rtcp, OUR_SSRC, media) {
                 context.counters.transport_feedback_sent += 1;
             }
         }
