@@ -87,13 +87,16 @@ def show(value: Value, unit: str) -> str:
         case _, "ratio":
             return f"{value * 100:.3g} %"
         case _, "ms":
-            return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms"
+            digits = 2 if value < 1 else 1 if value < 10 else 0
+            return f"{value:,.{digits}f} ms"
         case _, "bit/s":
             return units.show_bitrate(value)
         case _, "bytes":
             return units.show_size(value)
         case _:
-            return f"{value:.4g} {unit}".rstrip()
+            return (
+                f"{value:,.3g} {unit}".rstrip() if value < 1000 else f"{value:,.0f} {unit}".rstrip()
+            )
 
 
 def _judge(gate: Gate, value: Value) -> GateResult:

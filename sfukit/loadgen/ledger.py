@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.native_messages import EncodingChanged, Event, FirstFrame, TransportState
 from sfukit.loadgen.result import Fault
 from sfukit.loadgen.scenario import Bot, Plan
+from sfukit.signaling.room_messages import LayerSwitch
 
 _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300
@@ -91,6 +92,12 @@ class Ledger:
             return
         attendance.lost = reason
         self.fault("connection_lost", reason, bot)
+
+    def switched(self, switch: LayerSwitch) -> None:
+        """Note that the target changed an encoding, and why."""
+        self.switches[switch.reason] += 1
+        if switch.wait_ms is not None:
+            self.switch_waits_ms.append(switch.wait_ms)
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
         """Count something that went wrong, keeping the first of its kind."""

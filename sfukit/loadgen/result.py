@@ -1,6 +1,6 @@
 """The JSON of ``sfukit loadtest``; its schema is published in docs/schema/loadtest.json."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -194,6 +194,11 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     switches: dict[str, int]
     worst: list[Worst]
     errors: list[Fault]
+
+
+def schema() -> dict[str, Any]:
+    """Make the JSON Schema of a report."""
+    return msgspec.json.schema(LoadtestReport)
 
 
 _SERVER_UNITS = {

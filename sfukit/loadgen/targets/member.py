@@ -16,6 +16,7 @@ from sfukit.signaling.room_messages import (
     JoinConfig,
     JoinParams,
     JoinResult,
+    LayerSwitch,
     OfferNotification,
     SubscribeParams,
 )
@@ -78,6 +79,7 @@ _several = msgspec.json.Decoder(list[_Incoming])
 _join_result = msgspec.json.Decoder(JoinResult)
 _offer = msgspec.json.Decoder(OfferNotification)
 _added = msgspec.json.Decoder(_Publication)
+_switch = msgspec.json.Decoder(LayerSwitch)
 _bye = msgspec.json.Decoder(_Bye)
 _encoder = msgspec.json.Encoder()
 
@@ -166,7 +168,9 @@ class Member:
     def _notification(self, method: str, params: msgspec.Raw) -> list[bytes]:
         if method == "offer":
             return self._answer(_offer.decode(params))
-        if method == "bye":
+        if method == "layer-switch":
+            self._seat.ledger.switched(_switch.decode(params))
+        elif method == "bye":
             self.phase, self.farewell = "ended", _bye.decode(params).reason
         return []
 

@@ -1,8 +1,13 @@
-"""A swarm without media: it remembers its commands and connects every transport at once."""
+"""A stand-in for the swarm: it remembers its commands and does what it is told to say.
+
+Tests and profiles of the control plane use it; media it has none.
+"""
 
 import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
+
+import msgspec
 
 from sfukit.loadgen.native_messages import (
     Command,
@@ -10,12 +15,14 @@ from sfukit.loadgen.native_messages import (
     FirstFrame,
     OpenTransport,
     Receive,
+    State,
     SwarmInfo,
     TransportState,
 )
 from sfukit.loadgen.swarm import EventHandler, RefusalHandler
 
 Answer = TypeVar("Answer")
+Kind = TypeVar("Kind", bound=Command)
 
 FINGERPRINT = "sha-256 " + ":".join(["CD"] * 32)
 
@@ -26,6 +33,7 @@ class FakeSwarm:
     def __init__(self, *, connects: bool = True, media: bool = True) -> None:
         self.info = SwarmInfo(fingerprint=FINGERPRINT, workers=1)
         self.commands: list[Command] = []
+        self.answers: dict[type[Command], object] = {}
         self.closed = False
         self._connects = connects
         self._media = media
@@ -52,26 +60,27 @@ class FakeSwarm:
                 self.show(command.stream)
 
     async def ask(self, command: Command, answer: type[Answer]) -> Answer:
-        raise NotImplementedError
+        self.send([command])
+        return msgspec.convert(self.answers[type(command)], answer)
 
     def close(self) -> None:
         self.closed = True
 
-    def of(self, kind: type[Command]) -> list[Command]:
+    def of(self, kind: type[Kind]) -> list[Kind]:
         """List the commands of one kind, in order."""
-        return [command for command in self.commands if type(command) is kind]
+        return [command for command in self.commands if isinstance(command, kind)]
 
     def connect(self, transport: int) -> None:
         """Say that a transport is up."""
         self.tell_state(transport, "connected")
 
-    def tell_state(self, transport: int, state: str, reason: str = "") -> None:
+    def tell_state(self, transport: int, state: State, reason: str = "") -> None:
         """Say that a transport reached a state."""
         assert self._on_event is not None
         self._on_event(
             TransportState(
                 transport=transport,
-                state=state,  # type: ignore[arg-type]
+                state=state,
                 reason=reason,
                 srtp_profile="SRTP_AEAD_AES_128_GCM",
                 ice_ms=1.0,

@@ -1,0 +1,159 @@
+"""Bots come by the ramp, failures stay their own, a lost target is noticed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from sfukit.loadgen.conductor import Conductor, clip_ids
+from sfukit.loadgen.fake_swarm import FakeSwarm
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.seat import Media, Seat
+from sfukit.loadgen.targets.base import JoinRefusedError
+
+Step = Callable[[Seat], Coroutine[None, None, None]]
+
+
+class FakeSession:
+    """One bot's signalling, as scripted."""
+
+    def __init__(self, target: "FakeTarget", seat: Seat) -> None:
+        self._target = target
+        self._seat = seat
+
+    async def join(self) -> None:
+        await self._target.on_join(self._seat)
+        self._seat.accepted()
+
+    async def stay(self) -> str:
+        await self._target.ends.wait()
+        return "the connection broke"
+
+    async def leave(self) -> None:
+        self._target.left.append(self._seat.bot.name)
+
+
+class FakeTarget:
+    """A server as scripted."""
+
+    def __init__(self, on_join: Step) -> None:
+        self.on_join = on_join
+        self.ends = asyncio.Event()
+        self.left: list[str] = []
+
+    def session(self, seat: Seat) -> FakeSession:
+        return FakeSession(self, seat)
+
+
+class Stage:
+    """A conductor with everything around it faked."""
+
+    def __init__(self, target: FakeTarget, clients: int, per_s: float, timeout_s: float) -> None:
+        self.plan = plan(LoadOptions(clients=clients, ramp_per_s=per_s))
+        self.swarm = FakeSwarm()
+        self.ledger = Ledger(self.plan)
+        self.swarm.listen(self.ledger.hear, lambda command, error: None)
+        media = Media(clips=clip_ids(self.plan), pacing="whole", pli_policy="answer", ssrc_base=0)
+        self.target = target
+        self.conductor = Conductor(self.plan, target, self.swarm, self.ledger, media, timeout_s)
+
+
+@asynccontextmanager
+async def stage(
+    on_join: Step, *, clients: int = 4, per_s: float = 1000, timeout_s: float = 5
+) -> AsyncIterator[Stage]:
+    """Bring everyone in, and home again at the end."""
+    made = Stage(FakeTarget(on_join), clients, per_s, timeout_s)
+    await made.conductor.ramp(made.swarm.now_ns())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    yield made
+    await made.conductor.leave()
+
+
+def connect(seat: Seat) -> None:
+    """Let a bot's transport come up."""
+    transport = seat.swarm.new_id()
+    seat.ledger.opened(transport, seat.bot, decides=True)
+    seat.swarm.connect(transport)  # type: ignore[attr-defined]
+
+
+async def welcome(seat: Seat) -> None:
+    connect(seat)
+
+
+async def test_everyone_joins_when_due_and_says_goodbye() -> None:
+    async with stage(welcome, clients=7, per_s=200) as run:
+        assert run.ledger.joined == 7
+        scheduled = [one.scheduled_ns for one in run.ledger.attendance.values()]
+        gaps = [later - earlier for earlier, later in pairwise(scheduled)]
+        assert all(abs(gap - 5_000_000) < 10 for gap in gaps)
+        assert run.conductor.target_fault() is None
+    assert sorted(run.target.left) == sorted(bot.name for bot in run.plan.bots)
+    assert run.ledger.faults == []
+
+
+async def test_a_refusal_concerns_one_bot() -> None:
+    async def fussy(seat: Seat) -> None:
+        if seat.bot.index == 2:
+            raise JoinRefusedError("max_rooms", "enough")
+        connect(seat)
+
+    async with stage(fussy) as run:
+        assert (run.ledger.joined, run.ledger.failures) == (3, 1)
+        [fault] = run.ledger.faults
+        assert (fault.code, fault.count, fault.first) == ("max_rooms", 1, "room-1 p3")
+        assert run.conductor.target_fault() is None
+
+
+async def test_a_target_that_refuses_everyone_is_a_fault() -> None:
+    async def closed(seat: Seat) -> None:
+        raise JoinRefusedError("draining", "no new rooms")
+
+    async with stage(closed) as run:
+        assert run.conductor.target_fault() == "nobody could join: no new rooms (draining)"
+
+
+async def test_a_target_that_never_answers_times_out() -> None:
+    async def silent(seat: Seat) -> None:
+        await asyncio.Event().wait()
+
+    async with stage(silent, timeout_s=0.01) as run:
+        attending = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*attending)  # each ends by itself once it has given up
+        assert [(fault.code, fault.count) for fault in run.ledger.faults] == [("join_timeout", 4)]
+
+
+async def test_a_transport_that_never_comes_up_is_a_failed_join(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def only_signalling(seat: Seat) -> None:
+        return None
+
+    async with stage(only_signalling) as run:
+        run.conductor.note_overdue()
+        assert run.ledger.failures == 0
+        later_ns = run.swarm.now_ns() + 6_000_000_000
+        monkeypatch.setattr(run.swarm, "now_ns", lambda: later_ns)
+        run.conductor.note_overdue()
+        assert [(one.code, one.count) for one in run.ledger.faults] == [("connect_timeout", 4)]
+
+
+async def test_a_target_that_drops_in_the_middle_is_a_fault() -> None:
+    async with stage(welcome) as run:
+        run.target.ends.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        fault = run.conductor.target_fault()
+        assert fault == "the target dropped 4 of 4 clients: the connection broke"
+
+
+async def test_a_transport_that_falls_silent_counts_as_dropped() -> None:
+    async with stage(welcome) as run:
+        run.swarm.tell_state(1, "disconnected", "no_traffic")
+        assert run.ledger.still_there == 3
+        assert run.conductor.target_fault() is None

@@ -1,0 +1,224 @@
+"""A member of a room, frame by frame, without a socket."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sfukit.loadgen import descriptions
+from sfukit.loadgen.fake_swarm import FakeSwarm
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.native_messages import Candidate, OpenTransport, Publish, Receive, Unreceive
+from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.seat import Media, Seat
+from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.targets.member import Member
+from sfukit.signaling import sdp
+from sfukit.signaling.publish_answer import PublishRules, answer_publisher
+from sfukit.signaling.subscribe_offer import SubscribeOffers
+from sfukit.signaling.transport import LocalTransport
+
+from .test_descriptions import LOCAL, track_of
+
+MEDIA = Media(
+    clips={"q": 1, "h": 2, "f": 3, "audio": 4},
+    pacing="libwebrtc",
+    pli_policy="answer",
+    ssrc_base=0x5000,
+)
+
+
+class Room:
+    """Three participants; the first is the bot under test."""
+
+    def __init__(self, options: LoadOptions | None = None) -> None:
+        self.plan = plan(options or LoadOptions(clients=3))
+        self.swarm = FakeSwarm()
+        self.ledger = Ledger(self.plan)
+        self.swarm.listen(self.ledger.hear, lambda command, error: None)
+        self.seat = Seat(self.plan, self.plan.bots[0], self.swarm, self.ledger, MEDIA)
+        self.seat.take(0)
+        self.member = Member(self.seat)
+        self.local: LocalTransport = LOCAL
+
+    def join(self, participants: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+        request = json.loads(self.member.opening())
+        assert request["method"] == "join"
+        offer = request["params"]["offer"]
+        answer = answer_publisher(sdp.parse(offer["sdp"]), self.local, PublishRules())
+        result = {
+            "type": "answer",
+            "sdp": answer.sdp,
+            "version": 1,
+            "sid": "room",
+            "uid": "p1",
+            "role": "speaker",
+            "publications": [],
+            "participant_count": 1,
+            "participants": participants or [],
+        }
+        return self.tell({"jsonrpc": "2.0", "id": request["id"], "result": result})
+
+    def tell(self, *messages: dict[str, Any]) -> list[dict[str, Any]]:
+        """Deliver one frame; read what the member sends for it."""
+        frame = json.dumps(messages if len(messages) > 1 else messages[0])
+        reply = self.member.receive(frame.encode())
+        if reply is None:
+            return []
+        read = json.loads(reply)
+        return read if isinstance(read, list) else [read]
+
+
+def publication(number: int, kind: str) -> dict[str, Any]:
+    return {
+        "publication": number,
+        "kind": kind,
+        "source": "camera",
+        "codec": "VP8",
+        "rids": [],
+        "muted": False,
+    }
+
+
+def added(uid: str, number: int, kind: str) -> dict[str, Any]:
+    params = {"uid": uid, **publication(number, kind)}
+    return {"jsonrpc": "2.0", "method": "publication-added", "params": params}
+
+
+async def test_joining_connects_and_sends_both_tracks() -> None:
+    room = Room()
+    assert room.join() == []
+    [opened] = room.swarm.of(OpenTransport)
+    assert opened.remote.candidates[0] == Candidate("192.0.2.1", 7081)
+    assert opened.dtls_role == "client"
+    audio, video = room.swarm.of(Publish)
+    assert [encoding.clip for encoding in audio.encodings] == [4]
+    assert [(one.rid, one.clip, one.encoding_index) for one in video.encodings] == [
+        ("q", 1, 0),
+        ("h", 2, 1),
+        ("f", 3, 2),
+    ]
+    assert room.ledger.joined == 1
+    numbers = [encoding.ssrc for encoding in (*audio.encodings, *video.encodings)]
+    assert len(set(numbers)) == 4
+
+
+async def test_the_first_camera_is_asked_for_whole_the_others_by_their_lowest_encoding() -> None:
+    room = Room()
+    there = [
+        {
+            "uid": uid,
+            "name": "",
+            "role": "speaker",
+            "publications": [publication(first, "video"), publication(first + 1, "audio")],
+        }
+        for uid, first in (("p2", 1), ("p3", 3), ("stranger", 5))
+    ]
+    requests = room.join(there)
+    assert [(one["method"], one["params"]) for one in requests] == [
+        ("subscribe", {"publications": [1, 2, 4], "layer": "auto"}),
+        ("subscribe", {"publications": [3], "layer": 0}),
+    ]
+
+
+async def test_what_was_told_twice_is_asked_for_once() -> None:
+    room = Room()
+    room.join()
+    requests = room.tell(added("p2", 1, "video"), added("p3", 3, "video"), added("p2", 1, "video"))
+    assert [one["params"]["publications"] for one in requests] == [[1], [3]]
+    assert room.tell(added("p3", 3, "video")) == []
+
+
+async def test_an_offer_is_answered_and_its_lines_are_received_until_they_end() -> None:
+    room = Room()
+    room.join()
+    offers = SubscribeOffers(LOCAL)
+    offers.add(track_of(1, "video", 100))
+    offers.add(track_of(2, "audio", 200))
+
+    def offer() -> dict[str, Any]:
+        text = offers.offer()
+        tracks = [
+            {
+                "mid": mid,
+                "publication": one.publication,
+                "uid": "p2",
+                "kind": one.kind,
+                "source": "",
+            }
+            for mid, one in offers.tracks
+        ]
+        params = {"type": "offer", "sdp": text, "version": offers.version, "tracks": tracks}
+        return {"jsonrpc": "2.0", "method": "offer", "params": params}
+
+    [answer] = room.tell(offer())
+    assert (answer["method"], answer["params"]["version"]) == ("answer", 1)
+    offers.answer(sdp.parse(answer["params"]["desc"]["sdp"]))
+    assert [(one.ssrc, one.source) for one in room.swarm.of(Receive)] == [(100, "p2"), (200, "p2")]
+    assert room.ledger.tracks == 2
+
+    offers.remove(1)
+    [second] = room.tell(offer())
+    offers.answer(sdp.parse(second["params"]["desc"]["sdp"]))
+    [ended] = room.swarm.of(Unreceive)
+    assert ended.stream == room.swarm.of(Receive)[0].stream
+    assert len(room.swarm.of(OpenTransport)) == 2  # one to publish, one to play
+
+
+async def test_a_refused_join_says_why() -> None:
+    room = Room()
+    request = json.loads(room.member.opening())
+    error = {"code": -32007, "message": "enough", "data": {"reason": "max_rooms"}}
+    with pytest.raises(JoinRefusedError) as refused:
+        room.tell({"jsonrpc": "2.0", "id": request["id"], "error": error})
+    assert (refused.value.code, refused.value.message) == ("max_rooms", "enough")
+
+
+async def test_a_refused_subscription_is_counted_and_the_rest_goes_on() -> None:
+    room = Room()
+    room.join()
+    [request] = room.tell(added("p2", 1, "audio"))
+    error = {"code": -32004, "message": "gone", "data": {"reason": "publication_unknown"}}
+    assert room.tell({"jsonrpc": "2.0", "id": request["id"], "error": error}) == []
+    [fault] = room.ledger.faults
+    assert (fault.code, fault.first) == ("subscribe_refused", "room-1 p1")
+
+
+async def test_an_offer_that_cannot_be_read_is_counted() -> None:
+    room = Room()
+    room.join()
+    params = {"type": "offer", "sdp": "nonsense", "version": 1, "tracks": []}
+    assert room.tell({"jsonrpc": "2.0", "method": "offer", "params": params}) == []
+    assert [fault.code for fault in room.ledger.faults] == ["offer_unusable"]
+
+
+async def test_switches_of_the_server_are_counted_by_reason() -> None:
+    room = Room()
+    room.join()
+    params = {"publication": 1, "from": "q", "to": "f", "reason": "requested", "wait_ms": 12.5}
+    room.tell({"jsonrpc": "2.0", "method": "layer-switch", "params": params})
+    assert room.ledger.switches == {"requested": 1}
+    assert room.ledger.switch_waits_ms == [12.5]
+
+
+async def test_a_goodbye_ends_the_membership_with_its_reason() -> None:
+    room = Room()
+    room.join()
+    room.tell({"jsonrpc": "2.0", "method": "bye", "params": {"reason": "room_closed"}})
+    assert (room.member.phase, room.member.farewell) == ("ended", "room_closed")
+
+
+async def test_what_is_new_in_the_protocol_is_ignored() -> None:
+    room = Room()
+    room.join()
+    assert room.tell({"jsonrpc": "2.0", "method": "weather", "params": {"sun": True}}) == []
+
+
+async def test_the_audience_joins_without_an_offer() -> None:
+    room = Room(LoadOptions(clients=2, scenario="broadcast"))
+    seat = Seat(room.plan, room.plan.bots[1], room.swarm, room.ledger, MEDIA)
+    seat.take(0)
+    request = json.loads(Member(seat).opening())
+    assert request["params"]["offer"] is None
+    assert descriptions.new_credentials() != descriptions.new_credentials()

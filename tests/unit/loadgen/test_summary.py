@@ -1,0 +1,325 @@
+"""From figures to a report: metrics, blame, verdict, text, schema."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sfukit.cli import loadtest_text
+from sfukit.gates import parse
+from sfukit.loadgen import result
+from sfukit.loadgen.figures import (
+    Delays,
+    Figures,
+    GeneratorFigures,
+    Histograms,
+    StreamFigures,
+    Totals,
+)
+from sfukit.loadgen.histogram import Histogram
+from sfukit.loadgen.impairment import Impairment
+from sfukit.loadgen.ledger import Expected, Ledger
+from sfukit.loadgen.native_messages import FirstFrame, TransportState
+from sfukit.loadgen.options import LoadOptions, RunOptions
+from sfukit.loadgen.placement import Cores
+from sfukit.loadgen.processes import Reading, ThreadTimes
+from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.server_process import Traffic
+from sfukit.loadgen.summary import Facts, Look, Windowed, report
+from sfukit.machine import Machine
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "loadtest.json"
+
+MACHINE = Machine(
+    system="Linux",
+    kernel="6.1",
+    cpu_model="Some CPU",
+    cores=2,
+    memory_bytes=2**33,
+    open_files_soft=1024,
+    open_files_hard=4096,
+    rmem_max=4_194_304,
+    wmem_max=4_194_304,
+    udp_segment=True,
+    udp_gro=True,
+    run_queue_wait=True,
+)
+
+
+def histogram(*values_ms: float) -> Histogram:
+    """Count whole microseconds below 128, where a bucket is one value."""
+    us = [round(value * 1000) for value in values_ms]
+    largest = max(values_ms) if values_ms else None
+    return Histogram(len(us), sum(us), 7, largest, sorted((one, us.count(one)) for one in set(us)))
+
+
+def stream(number: int, bot: int, **changes: object) -> StreamFigures:
+    usual = StreamFigures(
+        stream=number,
+        bot=bot,
+        source="p1",
+        kind="video",
+        packets_expected=1000,
+        packets_lost_raw=2,
+        packets_lost_after_rtx=0,
+        bytes_received=1_000_000,
+        frozen_ms=0.0,
+        playing_ms=10_000.0,
+        longest_gap_ms=40.0,
+        jitter_ms=1.5,
+        e2e_frame=Delays(300, 0.1),
+    )
+    return msgspec.structs.replace(usual, **changes)
+
+
+def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | None = 0) -> Figures:
+    delays = histogram(0.05, 0.06, 0.07, 0.1)
+    return Figures(
+        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent),
+        histograms=Histograms(delays, delays, histogram(0.1), histogram(0.02), histogram(0.001)),
+        decrypted_ratio=1.0,
+        generator=GeneratorFigures(socket_drops=drops),
+        streams=list(streams),
+    )
+
+
+def look(at_s: float, *, server: bool = True) -> Look:
+    """Look at two processes that use half and a fifth of a core."""
+    swarm = Reading(at_s, at_s * 0.5, 2**26, {1: ThreadTimes(at_s * 0.4, at_s * 0.01)})
+    if not server:
+        return Look(swarm, None, None)
+    used = Reading(at_s, at_s * 0.2, 2**27, {2: ThreadTimes(at_s * 0.2, at_s * 0.02)})
+    packets = round(at_s * 1000)
+    return Look(swarm, used, Traffic(packets, 4 * packets, 400 * packets))
+
+
+class Run:
+    """Two bots that see each other."""
+
+    def __init__(self, options: RunOptions | None = None) -> None:
+        self.options = options or RunOptions(load=LoadOptions(clients=2, seed=71))
+        self.plan = plan(self.options.load)
+        self.ledger = Ledger(self.plan)
+        self.streams = [stream(10, 1), stream(11, 2, source="p2")]
+        self.server = True
+        self.fault: str | None = None
+        self.interrupted = False
+        self.unsent = 0
+        for bot in self.plan.bots:
+            self.ledger.scheduled(bot, bot.index * 50_000_000)
+
+    def join(self, *, arrives: bool = True) -> None:
+        for bot in self.plan.bots:
+            at_ns = bot.index * 50_000_000
+            self.ledger.signalled(bot, at_ns + 5_000_000)
+            self.ledger.opened(bot.index, bot, decides=True)
+            self.ledger.hear(
+                TransportState(
+                    transport=bot.index,
+                    state="connected",
+                    reason="",
+                    srtp_profile="SRTP_AEAD_AES_128_GCM",
+                    ice_ms=3.0,
+                    dtls_ms=8.0,
+                    at_ns=at_ns + 20_000_000,
+                )
+            )
+            for view in self.plan.views(bot):
+                for kind in ("audio", "video"):
+                    name = 10 * bot.index + (kind == "video") + 100
+                    self.ledger.expects(name, Expected(bot, view.publisher, kind, 1))
+                    if arrives:
+                        self.ledger.hear(FirstFrame(stream=name, at_ns=90_000_000))
+
+    def report(self) -> LoadtestReport:
+        target = result.Target(kind="sfukit", url="http://127.0.0.1:1", private=self.server)
+        facts = Facts(
+            self.options,
+            self.plan,
+            target,
+            MACHINE,
+            Cores("off", (0, 1) if self.server else (), (0, 1)),
+            datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        )
+        windowed = Windowed(
+            first=look(0, server=self.server),
+            before=look(10, server=self.server),
+            after=look(20, server=self.server),
+            figures_before=figures([]),
+            figures=figures(self.streams, unsent=self.unsent),
+            target_fault=self.fault,
+            interrupted=self.interrupted,
+        )
+        return report(facts, self.ledger, windowed)
+
+
+def test_a_good_run_passes_with_every_metric_filled() -> None:
+    run = Run()
+    run.join()
+    made = run.report()
+    assert (made.verdict, made.exit_code, made.reasons) == ("pass", 0, [])
+    assert made.metrics.keys() == result.METRICS.keys()
+    assert {name: metric.unit for name, metric in made.metrics.items()} == result.METRICS
+    assert made.metrics["joins"].avg == made.metrics["tracks"].avg == 1.0
+    assert made.metrics["join_ms"].max == pytest.approx(20)
+    assert made.metrics["join_signalling_ms"].avg == pytest.approx(5)
+    # the later of the two ends was due at 50 ms
+    assert made.metrics["ttff_ms"].max == pytest.approx(40)
+    assert made.metrics["loss_raw"].avg == pytest.approx(0.002)
+    assert made.metrics["bitrate_in"].p50 == pytest.approx(800_000)
+    assert made.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 2}
+
+
+def test_a_server_started_here_is_charged_for_the_window() -> None:
+    run = Run()
+    run.join()
+    server = run.report().server
+    assert server is not None
+    assert (server.wall_s, server.packets_received, server.packets_sent) == (10, 10_000, 40_000)
+    assert server.cpu_s == pytest.approx(2.0)
+    assert server.cpu_us_per_packet == pytest.approx(50)
+    assert server.cpu_us_per_packet_in_out == pytest.approx(40)
+    assert server.busiest_thread == pytest.approx(0.2)
+
+
+def test_a_server_elsewhere_has_no_figures_of_its_own() -> None:
+    run = Run()
+    run.server = False
+    run.join()
+    assert run.report().server is None
+
+
+def test_bots_that_never_came_count_as_not_joined() -> None:
+    run = Run()
+    run.ledger.attendance.clear()
+    made = run.report()
+    assert made.metrics["joins"].avg == 0.0
+    assert made.exit_code == 3
+
+
+def test_the_average_loss_is_that_of_all_packets_not_of_streams() -> None:
+    run = Run()
+    run.join()
+    run.streams = [
+        stream(10, 1, packets_expected=9_000, packets_lost_after_rtx=0),
+        stream(11, 2, packets_expected=1_000, packets_lost_after_rtx=100),
+    ]
+    made = run.report()
+    loss = made.metrics["loss_after_rtx"]
+    assert loss.avg == pytest.approx(0.01)
+    assert loss.max == pytest.approx(0.1)
+    assert (made.verdict, made.exit_code) == ("fail", 3)
+
+
+def test_unknown_delays_make_no_pass() -> None:
+    run = Run()
+    run.join()
+    options = run.options
+    gate = parse("layer_switch_ms.p95 < 5", result.catalogue())
+    run.options = RunOptions(load=options.load, gates=(gate,))
+    made = run.report()
+    assert (made.verdict, made.exit_code) == ("inconclusive", 5)
+
+
+def test_a_load_that_was_not_sent_proves_nothing() -> None:
+    run = Run()
+    run.join()
+    run.unsent = 300
+    made = run.report()
+    assert (made.verdict, made.exit_code, made.saturation.side) == ("inconclusive", 5, "swarm")
+
+
+def test_a_target_without_media_is_a_fault_of_the_target() -> None:
+    run = Run()
+    run.join(arrives=False)
+    run.fault = "no media: 2 joined, but nothing arrived within 10 s"
+    made = run.report()
+    assert (made.verdict, made.exit_code) == ("fail", 4)
+    assert made.reasons[0] == run.fault
+
+
+def test_the_bad_network_is_told_apart() -> None:
+    load = LoadOptions(clients=2, net_down=Impairment(delay_ms=50), net_share=0.5)
+    run = Run(RunOptions(load=load))
+    run.join()
+    bad = next(bot.index + 1 for bot in run.plan.bots if bot.impaired)
+    run.streams = [stream(10, bad, e2e_frame=Delays(9, 60.0)), stream(11, 3 - bad)]
+    made = run.report()
+    assert made.groups["impaired"]["stream_e2e_p99_ms"].max == 60.0
+    assert made.groups["free"]["stream_e2e_p99_ms"].max == 0.1
+    assert made.worst[0].note == "bad network"
+
+
+def test_the_published_schema_is_that_of_the_report() -> None:
+    """When it was meant to change: write ``result.schema()`` there again."""
+    assert json.loads(SCHEMA.read_text()) == result.schema()
+
+
+def test_the_json_begins_like_every_other_and_reads_back() -> None:
+    run = Run()
+    run.join()
+    made = run.report()
+    document = msgspec.json.encode(made)
+    assert list(json.loads(document))[:6] == [
+        "schema",
+        "tool",
+        "version",
+        "command",
+        "verdict",
+        "exit_code",
+    ]
+    assert msgspec.json.decode(document, type=LoadtestReport) == made
+
+
+def test_every_gate_path_has_a_figure() -> None:
+    run = Run()
+    run.join()
+    made = run.report()
+    assert made.generator is not None
+    found = result.figures(made.metrics, made.server, made.generator, made.saturation)
+    assert found.keys() == result.catalogue().keys()
+
+
+def test_the_text_of_a_pass() -> None:
+    run = Run()
+    run.join()
+    assert loadtest_text.result_lines(run.report()) == [
+        "PASS    2/2 joined, 4/4 tracks, 5/5 default gates  (seed 71)",
+        "                    p50       p95       p99       max   gate",
+        "join              20 ms     20 ms     20 ms     20 ms",
+        "first frame       40 ms     40 ms     40 ms     40 ms",
+        "frame delay     0.06 ms   0.10 ms   0.10 ms   0.10 ms   p95 < 400 ms  ok",
+        "round trip      0.02 ms   0.02 ms   0.02 ms   0.02 ms",
+        "jitter           1.5 ms    1.5 ms    1.5 ms    1.5 ms",
+        "loss    0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
+        "server  0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
+        "me      0.50 core, lag p99 0.00 ms, 0 socket drops: figures can be trusted",
+        "worst   room-1 p1 of p1: frame delay p99 0.10 ms",
+        "        room-1 p2 of p2: frame delay p99 0.10 ms",
+    ]
+
+
+def test_the_text_of_a_failure_names_reasons_and_errors() -> None:
+    run = Run()
+    run.join()
+    run.ledger.fault("subscribe_refused", "codec_unsupported", run.plan.bots[1])
+    run.streams = [stream(10, 1, packets_lost_after_rtx=100)]
+    lines = loadtest_text.result_lines(run.report())
+    assert lines[0].startswith("FAIL    2/2 joined")
+    assert lines[1] == "        loss_after_rtx < 0.5 %: it is 10 %"
+    assert any("after (< 0.5 %  NOT MET)" in line for line in lines)
+    assert lines[-1] == ("errors  1 x subscribe_refused: codec_unsupported (first: room-1 p2)")
+
+
+def test_a_saved_run_prints_the_same_lines() -> None:
+    run = Run()
+    run.join()
+    made = run.report()
+    again = loadtest_text.render_saved(msgspec.json.encode(made))
+    assert again[2:] == loadtest_text.result_lines(made)
+    assert again[0].endswith("2026-01-02T03:04:05+00:00  a private SFU")
+    assert again[1].startswith("plan    2 clients, 1 room, VP8 x3 + Opus")

@@ -1,0 +1,240 @@
+"""What a target is, whether it may be loaded, and how WHIP and WHEP answer."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from sfukit.errors import TargetError, UsageError
+from sfukit.loadgen import access
+from sfukit.loadgen.fake_swarm import FakeSwarm
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.native_messages import OpenTransport, Publish, Receive
+from sfukit.loadgen.options import Access, LoadOptions
+from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.seat import Media, Seat
+from sfukit.loadgen.server_process import Traffic, parse_traffic
+from sfukit.loadgen.targets.base import JoinRefusedError, Session
+from sfukit.loadgen.targets.guard import permit
+from sfukit.loadgen.targets.recognise import Address, Found, parse_target, recognise
+from sfukit.loadgen.targets.whip import WhipTarget, fill_in
+from sfukit.signaling import sdp, token
+from sfukit.signaling.publish_answer import PublishRules, answer_publisher
+
+from .test_descriptions import LOCAL
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def client(handler: Handler) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.MockTransport(handler))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("http://h:7080", Address(None, "http://h:7080")),
+        ("wss://h/ws", Address(None, "https://h/ws")),
+        ("whip+https://h/whip/{room}", Address("whip", "https://h/whip/{room}")),
+        ("sfukit+http://h", Address("sfukit", "http://h")),
+    ],
+)
+def test_targets_are_read(text: str, address: Address) -> None:
+    assert parse_target(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("h:7080", "no URL"),
+        ("ftp://h", "no URL"),
+        ("http://", "no URL"),
+        ("livekit+ws://h", "not spoken yet"),
+        ("bogus+http://h", "no kind is called 'bogus'"),
+    ],
+)
+def test_what_is_no_target_is_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_target(text)
+    assert says in refused.value.what
+
+
+def sfukit_server(request: httpx.Request) -> httpx.Response:
+    if request.method == "OPTIONS" and request.url.path.startswith("/whip/"):
+        return httpx.Response(200, headers={"Accept-Post": "application/sdp"})
+    if request.url.path == "/info":
+        return httpx.Response(200, json={"server": "sfukit", "version": "9", "protocols": []})
+    return httpx.Response(404)
+
+
+async def test_a_server_of_ours_is_recognised_by_its_build() -> None:
+    found = await recognise(parse_target("http://h:1/anything"), client(sfukit_server))
+    assert found == Found("sfukit", "http://h:1", "9")
+
+
+async def test_a_whip_endpoint_is_recognised_by_what_it_accepts() -> None:
+    found = await recognise(parse_target("http://h/whip/{room}"), client(sfukit_server))
+    assert found == Found("whip", "http://h/whip/{room}", None)
+
+
+async def test_a_forced_kind_is_not_asked() -> None:
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise AssertionError
+
+    assert (await recognise(parse_target("whip+http://h/x"), client(silent))).kind == "whip"
+
+
+async def test_a_web_server_of_another_kind_is_refused() -> None:
+    with pytest.raises(TargetError, match="neither an sfukit server nor a WHIP"):
+        await recognise(parse_target("http://h"), client(lambda _: httpx.Response(200, text="hi")))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(httpx.ConnectError("refused"), "cannot be reached"), (httpx.ReadTimeout(""), "not answer")],
+)
+async def test_a_target_that_does_not_answer_is_refused(error: Exception, says: str) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(TargetError, match=says):
+        await recognise(parse_target("http://h"), client(fail))
+
+
+async def test_other_machines_need_permission_above_two_clients() -> None:
+    command = ("sfukit", "loadtest", "http://192.0.2.7:7080", "-c", "50")
+    await permit("http://127.0.0.1:1", 500, frozenset(), command)
+    await permit("http://localhost:1", 500, frozenset(), command)
+    await permit("http://192.0.2.7:7080", 2, frozenset(), command)
+    await permit("http://192.0.2.7:7080", 50, frozenset({"192.0.2.7"}), command)
+    with pytest.raises(UsageError) as refused:
+        await permit("http://192.0.2.7:7080", 50, frozenset(), command)
+    assert (refused.value.hint or "").endswith(
+        "sfukit loadtest http://192.0.2.7:7080 -c 50 --allow-host 192.0.2.7"
+    )
+
+
+def test_each_bot_has_a_token_of_its_own() -> None:
+    how = Access(api_key="key", api_secret="s" * 32, headers=(("X-Tag", "a"),))
+    made = access.headers(how, "room-1", "p1", 60)
+    claims = token.verify(made["Authorization"].removeprefix("Bearer "), {"key": "s" * 32})
+    assert (claims.sub, claims.video.room, claims.video.room_join) == ("p1", "room-1", True)
+    assert made["X-Tag"] == "a"
+    assert access.headers(Access(token="abc"), "r", "p", 1) == {"Authorization": "Bearer abc"}
+    assert access.headers(Access(), "r", "p", 1) == {}
+
+
+def test_urls_are_filled_in() -> None:
+    assert fill_in("http://h/{room}/{n}", "room-1", 7) == "http://h/room-1/7"
+
+
+class Pair:
+    """A publisher and a player of one WHIP and WHEP pair."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.plan = plan(LoadOptions(clients=2, shape="pair"))
+        self.swarm = FakeSwarm()
+        self.ledger = Ledger(self.plan)
+        self.swarm.listen(self.ledger.hear, lambda command, error: None)
+        self.target = WhipTarget(client(handler), "http://h/whip", "http://h/whep", Access())
+
+    def session(self, index: int) -> Session:
+        media = Media(
+            clips={"q": 1, "h": 2, "f": 3, "audio": 4},
+            pacing="whole",
+            pli_policy="answer",
+            ssrc_base=0,
+        )
+        seat = Seat(self.plan, self.plan.bots[index], self.swarm, self.ledger, media)
+        seat.take(0)
+        return self.target.session(seat)
+
+
+class Endpoint:
+    """A WHIP and WHEP server that takes everything."""
+
+    def __init__(self, *before: httpx.Response) -> None:
+        self.requests: list[httpx.Request] = []
+        self._before = list(before)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self._before:
+            return self._before.pop(0)
+        if request.method == "DELETE":
+            return httpx.Response(200)
+        offer = sdp.parse(request.content.decode())
+        if request.url.path == "/whip":
+            answer = answer_publisher(offer, LOCAL, PublishRules()).sdp
+        else:
+            answer = request.content.decode().replace("recvonly", "sendonly")
+            answer = answer.replace("actpass", "passive")
+        headers = {"Location": "/session/1", "Content-Type": "application/sdp"}
+        return httpx.Response(201, text=answer, headers=headers)
+
+
+async def test_publishing_and_playing_over_http() -> None:
+    endpoint = Endpoint()
+    pair = Pair(endpoint)
+    for index in range(2):
+        session = pair.session(index)
+        await session.join()
+        await session.leave()
+    assert [(one.method, one.url.path) for one in endpoint.requests] == [
+        ("POST", "/whip"),
+        ("DELETE", "/session/1"),
+        ("POST", "/whep"),
+        ("DELETE", "/session/1"),
+    ]
+    assert endpoint.requests[0].headers["content-type"] == "application/sdp"
+    assert len(pair.swarm.of(OpenTransport)) == 2
+    assert [one.mid for one in pair.swarm.of(Publish)] == ["0", "1"]
+    assert {one.codec for one in pair.swarm.of(Receive)} == {"opus", "VP8"}
+    assert (pair.ledger.joined, pair.ledger.tracks) == (2, 2)
+
+
+async def test_a_player_waits_until_somebody_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(_: float) -> None:
+        return None
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    endpoint = Endpoint(httpx.Response(409), httpx.Response(409))
+    pair = Pair(endpoint)
+    await pair.session(1).join()
+    assert len(endpoint.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("response", "code", "message"),
+    [
+        (httpx.Response(503), "http_503", "Service Unavailable"),
+        (
+            httpx.Response(
+                503,
+                json={"reason": "max_rooms", "detail": "enough"},
+                headers={"content-type": "application/problem+json"},
+            ),
+            "max_rooms",
+            "enough",
+        ),
+        (httpx.Response(201, text="nonsense"), "answer_unusable", "line 1"),
+    ],
+)
+async def test_a_refused_offer_says_why(response: httpx.Response, code: str, message: str) -> None:
+    with pytest.raises(JoinRefusedError) as refused:
+        await Pair(Endpoint(response)).session(0).join()
+    assert refused.value.code == code
+    assert message in refused.value.message
+
+
+def test_packet_counters_are_read_from_the_servers_metrics() -> None:
+    text = """# TYPE sfukit_rtp_packets_total counter
+sfukit_rtp_packets_total{direction="inbound",kind="audio"} 10.0
+sfukit_rtp_packets_total{direction="inbound",kind="video"} 20.0
+sfukit_rtp_packets_total{direction="outbound",kind="video"} 300.0
+sfukit_rtp_bytes_total{direction="outbound"} 1e+06
+sfukit_rooms 3.0
+"""
+    assert parse_traffic(text) == Traffic(30, 300, 1_000_000)
+    assert parse_traffic("nothing here 1\n") is None
