@@ -103,7 +103,11 @@ mod tests {
         candidate("f", true, 1_700_000),
     ];
 
-    fn chosen(candidates: &[Candidate<'_>], target: Target, budget: Option<u64>) -> (usize, &str) {
+    fn chosen(
+        candidates: &[Candidate<'_>],
+        target: Target,
+        budget: Option<u64>,
+    ) -> (usize, &'static str) {
         let choice = choose(candidates, &target, budget);
         (choice.encoding.expect("one"), choice.reason)
     }

@@ -114,7 +114,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::extension::value::Values;
+    use wire::extension::Values;
     use wire::rtp::Header;
 
     fn ids() -> ExtensionMap {
