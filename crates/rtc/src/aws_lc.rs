@@ -3,6 +3,7 @@
 //! Two groups: raw AES-CTR and HMAC-SHA1 whose key state is set up once and copied per packet
 //! (the wrapped contexts allocate), and the DTLS timer, clock and certificate calls.
 
+use core::time::Duration;
 use openssl::pkey::{PKeyRef, Private};
 use openssl::ssl::{SslContextBuilder, SslMethod, SslRef, SslStream};
 use openssl_sys as ffi;
@@ -194,17 +195,19 @@ pub(crate) fn prepare(ssl: &mut SslRef, initial_timeout_ms: u32) {
 }
 
 /// Return when the current flight is due again.
-pub(crate) fn retransmit_at(ssl: &SslRef) -> Option<Time> {
-    // The library answers with the time left. Seen from the origin of time that is the instant
-    // itself, and its rounding of the last 15 ms to zero does not bite.
-    set_clock(Time::ZERO);
+pub(crate) fn retransmit_at(ssl: &SslRef, now: Time) -> Option<Time> {
+    // The library answers with the time left, and takes the last 15 ms of it for none. Asked from
+    // well before now it is exact.
+    let earlier = now - Duration::from_secs(3600);
+    set_clock(earlier);
     let mut left = ffi::timeval {
         tv_sec: 0,
         tv_usec: 0,
     };
     // SAFETY: `ssl` is alive and `left` is writable.
     let running = unsafe { ffi::DTLSv1_get_timeout(raw(ssl), &mut left) } == 1;
-    running.then(|| Time::from_micros(left.tv_sec as u64 * 1_000_000 + left.tv_usec as u64))
+    let left = Duration::new(left.tv_sec as u64, left.tv_usec as u32 * 1000);
+    running.then(|| earlier + left)
 }
 
 /// Send the current flight again if it is due. Return false once that was done too often.

@@ -1,11 +1,18 @@
 use super::session::Role;
+use core::time::Duration;
+use wire::time::Time;
 
 const RECORD_HEADER_LEN: usize = 13;
 const FRAGMENT_HEADER_LEN: usize = 12;
+/// 16 bits of epoch, zero here, and 48 of record number.
+const EPOCH_AND_NUMBER_AT: usize = 3;
 const VERSION_MAJOR: u8 = 0xfe;
 /// Longest handshake message taken from a stranger, in bytes. The library allocates what the first
 /// fragment claims; no certificate chain of a WebRTC peer comes near this.
 const MAX_MESSAGE_LEN: usize = 16_384;
+
+/// A peer that is alive answers a flight that was sent again within this.
+const BELIEVE_ALERT_AFTER: Duration = Duration::from_secs(1);
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -26,12 +33,21 @@ const RANDOM_LEN: usize = 32;
 ///
 /// Until keys are agreed on, records carry no proof of origin. RFC 6347 section 4.1.2.7 lets an
 /// endpoint drop an invalid one silently; the library, as most do, ends the session instead. So
-/// whatever it would choke on stays out: garbage, misplaced types, alerts, data.
+/// whatever it would choke on stays out: garbage, misplaced types, alerts, data. Record numbers in
+/// the clear are replaced by a count: one forged high number would make the library take all that
+/// follows for old, and repeated messages are told by their own numbers.
 #[derive(Default)]
 pub(super) struct Guard {
     hello: Option<[u8; RANDOM_LEN]>,
     client_answered: bool,
-    alert: Option<u8>,
+    alert: Option<Alert>,
+    records_passed: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Alert {
+    description: u8,
+    at: Time,
 }
 
 /// What a datagram means for the handshake so far.
@@ -47,6 +63,7 @@ impl Guard {
     /// Append the harmless records of `datagram` to `passed`.
     pub(super) fn screen(
         &mut self,
+        now: Time,
         role: Role,
         handshaking: bool,
         datagram: &[u8],
@@ -63,25 +80,34 @@ impl Guard {
             }
             match record.kind {
                 HANDSHAKE if is_sound(role, record.body) => match self.place(role, record.body) {
-                    Some(Screened::Continue) => passed.extend_from_slice(record.bytes),
+                    Some(Screened::Continue) => self.pass(&record, passed),
                     Some(Screened::NewHello) => {
                         verdict = Screened::NewHello;
                         passed.clear();
-                        passed.extend_from_slice(record.bytes);
+                        self.pass(&record, passed);
                     }
                     None => {}
                 },
-                CHANGE_CIPHER_SPEC if record.body == [1] => passed.extend_from_slice(record.bytes),
-                ALERT => self.note_alert(record.body),
+                CHANGE_CIPHER_SPEC if record.body == [1] => self.pass(&record, passed),
+                ALERT => self.note_alert(now, record.body),
                 _ => {}
             }
         }
         verdict
     }
 
-    /// Return the alert that the peer sent in the clear and went silent after.
-    pub(super) fn alert(&self) -> Option<u8> {
-        self.alert
+    /// Return the alert that the peer sent in the clear, once it was silent for long after.
+    pub(super) fn alert(&self, now: Time) -> Option<u8> {
+        let alert = self.alert?;
+        (now.since(alert.at) >= BELIEVE_ALERT_AFTER).then_some(alert.description)
+    }
+
+    fn pass(&mut self, record: &Record<'_>, passed: &mut Vec<u8>) {
+        let start = passed.len();
+        passed.extend_from_slice(record.bytes);
+        passed[start + EPOCH_AND_NUMBER_AT..][..8]
+            .copy_from_slice(&self.records_passed.to_be_bytes());
+        self.records_passed += 1;
     }
 
     /// Decide by the random which handshake the messages in `body` belong to. A client that went
@@ -111,13 +137,16 @@ impl Guard {
         Some(verdict)
     }
 
-    fn note_alert(&mut self, body: &[u8]) {
+    fn note_alert(&mut self, now: Time, body: &[u8]) {
         const FATAL: u8 = 2;
         const CLOSE_NOTIFY: u8 = 0;
         if let &[level, description] = body
             && (level == FATAL || description == CLOSE_NOTIFY)
         {
-            self.alert = Some(description);
+            self.alert = Some(Alert {
+                description,
+                at: now,
+            });
         }
     }
 }
@@ -256,9 +285,23 @@ mod tests {
         record(HANDSHAKE, 0, &[16, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 9])
     }
 
+    fn numbered(mut record: Vec<u8>, number: u8) -> Vec<u8> {
+        record[10] = number;
+        record
+    }
+
+    #[test]
+    fn records_in_the_clear_are_counted_anew() {
+        let mut guard = Guard::default();
+        let mut forged = hello(1);
+        forged[5..11].copy_from_slice(&[0xff; 6]);
+        assert_eq!(screen(&mut guard, &forged).1, hello(1));
+        assert_eq!(screen(&mut guard, &hello(1)).1, numbered(hello(1), 1));
+    }
+
     fn screen(guard: &mut Guard, datagram: &[u8]) -> (Screened, Vec<u8>) {
         let mut passed = Vec::new();
-        let verdict = guard.screen(Role::Server, true, datagram, &mut passed);
+        let verdict = guard.screen(Time::ZERO, Role::Server, true, datagram, &mut passed);
         (verdict, passed)
     }
 
@@ -271,16 +314,17 @@ mod tests {
         let mixed = [alert, data, finished, hello(1), key_exchange()].concat();
         let (verdict, passed) = screen(&mut guard, &mixed);
         assert_eq!(verdict, Screened::Continue);
-        assert_eq!(passed, [hello(1), key_exchange()].concat());
+        assert_eq!(passed, [hello(1), numbered(key_exchange(), 1)].concat());
     }
 
     #[test]
     fn an_alert_counts_until_the_peer_goes_on() {
         let mut guard = Guard::default();
         screen(&mut guard, &record(ALERT, 0, &[2, 40]));
-        assert_eq!(guard.alert(), Some(40));
+        assert_eq!(guard.alert(Time::from_millis(999)), None);
+        assert_eq!(guard.alert(Time::from_secs(1)), Some(40));
         screen(&mut guard, &hello(1));
-        assert_eq!(guard.alert(), None);
+        assert_eq!(guard.alert(Time::from_secs(1)), None);
     }
 
     #[test]
@@ -290,7 +334,7 @@ mod tests {
         assert_eq!(screen(&mut guard, &hello(1)).0, Screened::Continue);
         assert_eq!(
             screen(&mut guard, &hello(2)),
-            (Screened::NewHello, hello(2))
+            (Screened::NewHello, numbered(hello(2), 2))
         );
         screen(&mut guard, &key_exchange());
         assert_eq!(screen(&mut guard, &hello(3)), (Screened::Continue, vec![]));
@@ -301,7 +345,7 @@ mod tests {
         let mut passed = Vec::new();
         let protected = record(23, 1, b"sealed");
         let datagram = [hello(1), protected.clone()].concat();
-        Guard::default().screen(Role::Server, false, &datagram, &mut passed);
+        Guard::default().screen(Time::ZERO, Role::Server, false, &datagram, &mut passed);
         assert_eq!(passed, protected);
     }
 
@@ -317,7 +361,7 @@ mod tests {
         fn any_bytes_are_screened(datagram in prop::collection::vec(any::<u8>(), 0..200), role: bool) {
             let role = if role { Role::Server } else { Role::Client };
             let mut passed = Vec::new();
-            Guard::default().screen(role, true, &datagram, &mut passed);
+            Guard::default().screen(Time::ZERO, role, true, &datagram, &mut passed);
             prop_assert!(passed.len() <= datagram.len());
         }
     }

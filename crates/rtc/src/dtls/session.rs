@@ -112,7 +112,7 @@ impl Dtls {
         let mut passed = Vec::with_capacity(datagram.len());
         let verdict = self
             .guard
-            .screen(self.role, handshaking, datagram, &mut passed);
+            .screen(now, self.role, handshaking, datagram, &mut passed);
         if passed.is_empty() || (verdict == Screened::NewHello && !self.start_over()) {
             return;
         }
@@ -215,12 +215,12 @@ impl Dtls {
         if self.phase == Phase::Established {
             self.read(now, longest);
         }
-        self.note_timer();
+        self.note_timer(now);
     }
 
-    fn note_timer(&mut self) {
+    fn note_timer(&mut self, now: Time) {
         self.retransmit_at = match self.phase {
-            Phase::Handshaking { .. } => aws_lc::retransmit_at(self.stream.ssl()),
+            Phase::Handshaking { .. } => aws_lc::retransmit_at(self.stream.ssl(), now),
             _ => None,
         };
     }
@@ -336,14 +336,14 @@ impl Dtls {
     }
 
     fn retransmit(&mut self, now: Time) {
-        if let Some(alert) = self.guard.alert() {
+        if let Some(alert) = self.guard.alert(now) {
             return self.fail(DtlsError::PeerAlert(alert));
         }
         aws_lc::set_clock(now);
         if !aws_lc::retransmit(&mut self.stream) {
             return self.fail(DtlsError::Handshake(reason(&ErrorStack::get())));
         }
-        self.note_timer();
+        self.note_timer(now);
     }
 
     fn say_goodbye(&mut self, now: Time) {

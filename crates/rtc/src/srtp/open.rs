@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(guess_index(65_535, 0), Ok(65_536));
         assert_eq!(guess_index(65_536, 65_535), Ok(65_535));
         assert_eq!(guess_index(3 << 16 | 10, 65_000), Ok(2 << 16 | 65_000));
-        assert_eq!(guess_index(3 << 16 | 40_000, 10), Ok(3 << 16 | 10));
+        assert_eq!(guess_index(3 << 16 | 40_000, 10_000), Ok(3 << 16 | 10_000));
         assert_eq!(guess_index(3 << 16 | 50_000, 10), Ok(4 << 16 | 10));
         assert_eq!(guess_index(10, 65_000), Err(OpenError::TooOld));
     }
