@@ -148,7 +148,7 @@ impl Worker {
         let next = self
             .engine
             .next_timeout()
-            .unwrap_or(now + sfu::wheel::LONGEST_SLEEP);
+            .unwrap_or(now + rtc::wheel::LONGEST_SLEEP);
         let wake_at = next.min(self.published + COUNTERS_EVERY);
         let mut commanded = false;
         for ready in self.poller.wait(Some(wake_at.since(now)))? {

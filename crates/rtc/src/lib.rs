@@ -26,3 +26,4 @@ pub mod rtt;
 pub mod srtp;
 pub mod timeline;
 pub mod transport;
+pub mod wheel;

@@ -7,6 +7,7 @@ use rtc::ice::username_ufrag;
 use rtc::outbound::history::ChunkPool;
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
+use rtc::wheel::Wheel;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use wire::rtp::{Kind, demux};
@@ -17,7 +18,6 @@ use crate::context::{Context, Named, Random, Route, Timer};
 use crate::counters::Counters;
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
-use crate::wheel::Wheel;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.

@@ -22,4 +22,3 @@ pub mod room;
 pub mod select;
 pub mod subscription;
 pub mod template;
-pub mod wheel;
