@@ -1,6 +1,7 @@
 """A private ``sfukit serve`` as a process of its own, so that its CPU can be told from ours."""
 
 import asyncio
+import ctypes
 import signal
 import sys
 import tempfile
@@ -20,6 +21,7 @@ _READY_S = 30.0
 _STOP_S = 5.0
 _METRICS_S = 5.0
 _LAST_WORDS = 8
+_PR_SET_PDEATHSIG = 1
 
 
 class Ready(msgspec.Struct):
@@ -93,6 +95,7 @@ async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             start_new_session=True,  # Ctrl-C is for us: the server has to outlive the last figures
+            preexec_fn=_die_with_parent,
         )
     assert process.stdout is not None
     try:
@@ -129,6 +132,12 @@ def parse_traffic(metrics: str) -> Traffic | None:
     if not found:
         return None
     return Traffic(int(packets["inbound"]), int(packets["outbound"]), int(octets["outbound"]))
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end the server should we be killed (prctl(2), Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _last_words(log: IO[bytes]) -> str:

@@ -1,0 +1,126 @@
+"""``sfukit loadtest`` with bad input: a clear error, its remedy, its exit code; nothing started."""
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sfukit.cli.app import main
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for name in ("SFUKIT_API_KEY", "SFUKIT_API_SECRET", "SFUKIT_ALLOW_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def web_server() -> Iterator[str]:
+    """Serve plain files: a web server that is no SFU."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("options", "says", "remedy"),
+    [
+        (["--clients", "0"], "--clients 0: nobody would join", "1 or more"),
+        (["-c", "abc"], "'abc'", "--help"),
+        (["--ramp", "abc"], "--ramp: cannot read 'abc'", "20/s"),
+        (["--ramp", "0"], "never starts anything", "20/s"),
+        (["--duration", "soon"], "--duration: cannot read 'soon'", "60s"),
+        (["--duration", "0s"], "nothing would be measured", "10s"),
+        (["--bitrate", "-3"], "--bitrate: cannot read '-3'", "1.7M"),
+        (["--scenario", "party"], "--scenario party", "meeting, webinar, broadcast, audio-room"),
+        (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
+        (["--srtp", "none"], "--srtp none", "gcm128"),
+        (["-T", "nonsense.p95<3"], "nothing is measured as nonsense.p95", "nearest: "),
+        (["-T", "e2e_frame_ms.p95"], "this is no gate", "e2e_frame_ms.p95 < 200"),
+        (["-T", "joins<3ms"], "cannot read '3ms'", "0.5%"),
+        (["--net-up", "lag=3"], "nothing is called 'lag'", "delay"),
+        (["--net-share", "120%"], "more than the whole", "0%..100%"),
+        (["--pin", "0:999"], "no core 999", "usable"),
+        (["--pin", "everywhere"], "not understood", "0:1"),
+        (["--rooms", "9", "-c", "3"], "more rooms than the 3 clients", "-c 9"),
+        (["--play", "http://127.0.0.1/whep"], "--play without a target", "WHIP"),
+        (["--header", "x"], "--header 'x'", "Name: value"),
+        (["--token", "@/nowhere/token"], "cannot read /nowhere/token", ""),
+        (["127.0.0.1:7080"], "no URL", "http(s)://"),
+        (["janus+http://127.0.0.1/"], "janus is not spoken yet", "whip+"),
+        (["https://192.0.2.1:1/", "--cacert", "/nowhere"], "--cacert /nowhere", ""),
+    ],
+)
+def test_bad_options(
+    options: list[str], says: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loadtest", *options]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert remedy in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_target_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert main(["loadtest", f"http://127.0.0.1:{port}", "-c", "2"]) == 4
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_target_that_is_something_else(
+    web_server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loadtest", web_server, "-c", "2"]) == 4
+    assert "neither an sfukit server nor a WHIP endpoint" in capsys.readouterr().err
+
+
+def test_another_machine_needs_permission(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["loadtest", "whip+http://192.0.2.1/whip", "-c", "3"]
+    monkeypatch.setattr("sys.argv", ["sfukit", *arguments])
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert "192.0.2.1 is not this machine" in shown
+    assert "sfukit loadtest whip+http://192.0.2.1/whip -c 3 --allow-host 192.0.2.1" in shown
+
+
+def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loadtest", "-c", "500", "--plan"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "plan    500 clients, 100 rooms of 5, VP8 x3 + Opus; "
+        "24.9 s joining, 10 s warm-up, 60 s measured (1m35)",
+        "in      2,000 streams, 1,191 Mb/s, 171,467 packets/s into the SFU",
+        "out     4,000 streams, 1,139 Mb/s, 235,598 packets/s out of the SFU",
+        "files   1,700 open files here (ulimit -n)",
+    ]
+
+
+def test_nothing_was_saved_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "last"]) == 2
+    assert "no run is kept" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "x.json"
+    other.write_text('{"a": 1}')
+    assert main(["report", str(other)]) == 2
+    assert main(["report", str(tmp_path / "none.json")]) == 2
+    shown = capsys.readouterr().err
+    assert "not a report of sfukit" in shown
+    assert "No such file" in shown
