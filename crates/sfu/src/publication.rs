@@ -314,8 +314,9 @@ impl Publication {
         self.order.iter().zip(bitrates).map(candidate).collect()
     }
 
-    /// Sort the encodings by what they send, where that clearly differs from the present order.
-    pub fn reorder(&mut self, now: Time) {
+    /// Sort the encodings by what they send, where that clearly differs from the present order;
+    /// tell whether it did.
+    pub fn reorder(&mut self, now: Time) -> bool {
         let mut rates: Vec<(usize, u64)> = Vec::with_capacity(self.order.len());
         for nth in &self.order {
             rates.push((*nth, self.encodings[*nth].meter.bps(now)));
@@ -324,10 +325,12 @@ impl Publication {
         let clearly_out_of_order = rates
             .windows(2)
             .any(|pair| pair.iter().all(known) && pair[0].1 > pair[1].1 * 3 / 2);
-        if clearly_out_of_order && rates.iter().all(known) {
+        let differs = clearly_out_of_order && rates.iter().all(known);
+        if differs {
             rates.sort_by_key(|(_, rate)| *rate);
             self.order = rates.into_iter().map(|(nth, _)| nth).collect();
         }
+        differs
     }
 
     /// Find the encoding whose current run of incoming numbers has this name.

@@ -78,7 +78,11 @@ impl Room {
         };
         peer.sent_ssrc = Some(header.ssrc);
         let encoding = &mut self.publications[bound.key.publication].encodings[bound.key.encoding];
-        encoding.meter.add(context.now, packet.len());
+        // Probes and repairs come in bursts and say nothing of what the encoding costs.
+        if bound.role == Role::Media {
+            let len = header.header_len + payload.len();
+            encoding.meter.add(context.now, len);
+        }
         encoding.counters.packets += 1;
         encoding.counters.bytes += payload.len() as u64;
         match bound.role {

@@ -20,7 +20,7 @@ impl Room {
             return;
         };
         context.set_timer(context.now + SURVEY_EVERY, Timer::Survey(key));
-        publication.reorder(context.now);
+        let reordered = publication.reorder(context.now);
         let keep = context.config.keep(publication.longest_rtt);
         let mut silent = false;
         for encoding in &mut publication.encodings {
@@ -36,7 +36,7 @@ impl Room {
                 });
             }
         }
-        if silent {
+        if silent || reordered {
             self.choose_all(context, key);
         }
     }
