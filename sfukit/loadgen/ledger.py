@@ -55,6 +55,7 @@ class Ledger:
     changes: Counter[int] = field(default_factory=Counter)
     switches: Counter[str] = field(default_factory=Counter)
     switch_waits_ms: list[float] = field(default_factory=list)
+    _arrived: set[tuple[int, int | None, str]] = field(default_factory=set)
     _faults: dict[str, Fault] = field(default_factory=dict)
     _transports: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
@@ -118,7 +119,7 @@ class Ledger:
             case TransportState():
                 self._transport_state(event)
             case FirstFrame(stream=stream, at_ns=at_ns):
-                self.first_frame_ns.setdefault(stream, at_ns)
+                self._first_frame(stream, at_ns)
             case EncodingChanged(stream=stream):
                 self.changes[stream] += 1
 
@@ -147,12 +148,7 @@ class Ledger:
     @property
     def tracks(self) -> int:
         """How many of the planned tracks have arrived."""
-        arrived = {
-            (expected.viewer.index, expected.publisher, expected.kind)
-            for stream, expected in self.expected.items()
-            if stream in self.first_frame_ns
-        }
-        return len(arrived)
+        return len(self._arrived)
 
     def label(self, bot: Bot) -> str:
         """Name a bot for people."""
@@ -184,6 +180,13 @@ class Ledger:
             if expected.publisher is not None:
                 due = max(due, self.attendance[expected.publisher.index].scheduled_ns)
             yield (at_ns - due) / _NS_PER_MS
+
+    def _first_frame(self, stream: int, at_ns: int) -> None:
+        self.first_frame_ns.setdefault(stream, at_ns)
+        expected = self.expected.get(stream)
+        if expected is not None:
+            publisher = expected.publisher.index if expected.publisher else None
+            self._arrived.add((expected.viewer.index, publisher, expected.kind))
 
     def _transport_state(self, event: TransportState) -> None:
         index, decides = self._transports.get(event.transport, (None, False))
