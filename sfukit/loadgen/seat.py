@@ -114,11 +114,12 @@ class Seat:
             self.ledger.opened(self._playing, self.bot, decides=not self.sends)
             commands.append(self._open(self._playing, credentials, peer))
         wanted = {(one.line.mid, one.line.ssrc): one for one in incoming}
-        gone = self._streams.keys() - wanted.keys()
+        gone = [key for key in self._streams if key not in wanted]
         commands += [Unreceive(stream=self._streams.pop(key)) for key in gone]
-        for key in wanted.keys() - self._streams.keys():
-            self._streams[key] = self.swarm.new_id()
-            commands.append(self._receive(self._playing, self._streams[key], wanted[key]))
+        for key, one in wanted.items():
+            if key not in self._streams:
+                self._streams[key] = self.swarm.new_id()
+                commands.append(self._receive(self._playing, self._streams[key], one))
         self.swarm.send(commands)
 
     def leave(self) -> None:
