@@ -112,10 +112,13 @@ def _write(offer: Session, played: list[Played | None], local: LocalTransport) -
     for media, line in lines:
         transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines("passive")
         if line is not None:
-            parts.append(send_lines(line, line.numbers, transport, media.protocol) + candidates)
-            candidates = ""
+            parts.append(send_lines(line, line.numbers, transport, media.protocol))
         else:
             parts.append(_unplayed(media, transport))
+        # the first of the BUNDLE group stands for all, idle or not (RFC 9143 section 7.3.1)
+        if candidates and media.mid in live:
+            parts.append(candidates)
+            candidates = ""
     return "".join(parts)
 
 

@@ -30,11 +30,11 @@ FLAGS = (
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
     "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
     "--window-size=1280,900",
 )
 ON_LOOPBACK = "--allow-loopback-in-peer-connection"
+# the permission that comes with it also ends the hiding of addresses behind mDNS names
+WITH_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 READY_S = 30.0
 CALL_S = 60.0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.browser import ON_LOOPBACK, Browser, chromium
+from tests.interop.browser import ON_LOOPBACK, WITH_CAMERA, Browser, chromium
 from tests.interop.server import Server, serving
 
 
@@ -29,5 +29,5 @@ def chromium_program(program: Callable[[str, str], str]) -> str:
 
 @pytest.fixture
 async def browser(chromium_program: str) -> AsyncIterator[Browser]:
-    async with chromium(chromium_program, ON_LOOPBACK) as running:
+    async with chromium(chromium_program, ON_LOOPBACK, *WITH_CAMERA) as running:
         yield running

@@ -25,7 +25,7 @@ window.interop = {
   async publish(url, stream, sendEncodings) {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     for (const track of stream.getTracks()) {
-      const encodings = track.kind === "video" ? sendEncodings : undefined;
+      const encodings = (track.kind === "video" && sendEncodings) || undefined;
       pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings: encodings });
     }
     return interop.negotiate(pc, url);
@@ -89,8 +89,9 @@ window.interop = {
 
   // end a session as the documents say; gives the status
   async leave(pc) {
+    const { status } = await fetch(pc.session.url, { method: "DELETE" });
     pc.close();
-    return (await fetch(pc.session.url, { method: "DELETE" })).status;
+    return status;
   },
 
   async until(condition, what, seconds = 15) {

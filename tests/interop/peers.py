@@ -172,6 +172,6 @@ async def session(connection: RTCPeerConnection, url: str) -> AsyncIterator[None
             await connected(connection)
             yield
         finally:
-            await connection.close()
             ended = await http.delete(urljoin(url, answer.headers["Location"]))
-            assert ended.status_code == 200
+            await connection.close()
+        assert ended.status_code == 200, ended.text

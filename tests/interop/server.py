@@ -1,12 +1,12 @@
 """`sfukit serve` as a process of its own, as a user runs it."""
 
 import contextlib
+import json
 import os
+import select
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Server:
     """A running server and where it listens."""
 
     http: str
-    udp_port: int
+    process_id: int
     log: Path
 
     def url(self, path: str) -> str:
@@ -34,28 +34,27 @@ class Server:
 
     def rooms(self) -> Any:
         """What the server knows of its rooms."""
-        return httpx.get(self.url("/debug/rooms")).raise_for_status().json()
+        return httpx.get(self.url("/debug/rooms"), trust_env=False).raise_for_status().json()
 
 
 @contextlib.contextmanager
-def serving(
-    folder: Path, *options: str, host: str = "127.0.0.1", prefix: Sequence[str] = ()
-) -> Iterator[Server]:
-    """Run a server until the block ends; its output is kept in `folder`."""
-    http_port, udp_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
-    log = folder / f"serve-{http_port}.log"
-    command = [*prefix, sys.executable, "-m", "sfukit", "serve", "--http", f"{host}:{http_port}"]
+def serving(folder: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[Server]:
+    """Run a server on free ports until the block ends; its log is kept in `folder`.
+
+    `prefix` is a command to run it under, such as `ip netns exec NAME`.
+    """
+    log = folder / "serve.log"
+    command = [*prefix, sys.executable, "-m", "sfukit", "serve", "--http", "127.0.0.1:0"]
     with log.open("w") as sink:
         process = subprocess.Popen(
-            [*command, "--udp-port", str(udp_port), *options],
-            stdout=sink,
-            stderr=subprocess.STDOUT,
+            [*command, "--udp-port", "0", "--json", "-", *options],
+            stdout=subprocess.PIPE,
+            stderr=sink,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-    server = Server(f"http://{host}:{http_port}", udp_port, log)
     try:
-        wait_ready(process, server, prefix)
-        yield server
+        ready = json.loads(first_line(process, log))
+        yield Server(ready["url"], ready["pid"], log)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -64,23 +63,15 @@ def serving(
             process.kill()
             process.wait()
             raise AssertionError(f"serve did not stop on SIGINT: {log.read_text()}") from None
+        finally:
+            if process.stdout:
+                process.stdout.close()
 
 
-def wait_ready(process: subprocess.Popen[bytes], server: Server, prefix: Sequence[str]) -> None:
-    probe = (
-        "import httpx, sys; sys.exit(httpx.get(sys.argv[1], trust_env=False).status_code != 200)"
-    )
-    end = time.monotonic() + READY_S
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise AssertionError(f"serve ended with {process.returncode}: {server.log.read_text()}")
-        asked = [*prefix, sys.executable, "-c", probe, server.url("/livez")]
-        if subprocess.run(asked, stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            return
-    raise AssertionError(f"serve is not ready after {READY_S} s: {server.log.read_text()}")
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def first_line(process: subprocess.Popen[bytes], log: Path) -> bytes:
+    """Wait for what the server prints once it is ready."""
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], READY_S)
+    line = process.stdout.readline() if readable else b""
+    assert line, f"serve is not ready after {READY_S} s: {log.read_text()}"
+    return line

@@ -44,4 +44,4 @@ async def test_candidates_behind_mdns_names(
     assert candidates
     assert all(".local " in line for line in candidates)
     assert shown["remote"]["address"] == own.address
-    assert shown["transport"]["srtpCipher"] == "AEAD_AES_128_GCM"
+    assert shown["transport"]["srtpCipher"] == "SRTP_AEAD_AES_128_GCM"

@@ -7,7 +7,7 @@ from tests.interop.server import Server
 
 PAGE_SCRIPT = Path(__file__).parent / "page.js"
 MEASURED_S = 8
-GCM = "AEAD_AES_128_GCM"
+GCM = "SRTP_AEAD_AES_128_GCM"
 
 SIMULCAST = [
     {"rid": "q", "scaleResolutionDownBy": 4, "maxBitrate": 150_000},
