@@ -1,0 +1,137 @@
+"""Answering what somebody wants to publish."""
+
+import pytest
+
+from sfukit.signaling import extensions, sdp
+from sfukit.signaling.publish_answer import (
+    Encoding,
+    PublishAnswer,
+    PublishRules,
+    answer_publisher,
+)
+from sfukit.signaling.refusal import Refusal
+from tests.unit.signaling.descriptions import LOCAL, audio, offer_of, text_of, video
+
+ROOM = PublishRules()
+WHIP = PublishRules(max_audio=1, max_video=1, whole=True)
+
+
+def answered(text: str, rules: PublishRules = ROOM) -> tuple[PublishAnswer, sdp.Session]:
+    answer = answer_publisher(sdp.parse(text), LOCAL, rules)
+    return answer, sdp.parse(answer.sdp)
+
+
+def test_the_answer_receives_passively_with_everything_it_needs() -> None:
+    _, session = answered(text_of("chromium-simulcast-offer"))
+    assert session.bundled == ["0", "1"]
+    assert session.common.ice_lite
+    for media in session.media:
+        assert (media.direction, media.setup, media.rtcp_mux) == ("recvonly", "passive", True)
+        assert (media.ice_ufrag, media.fingerprints) == ("localfrag123", [LOCAL.fingerprint])
+    first, second = session.media
+    assert (len(first.candidates), first.end_of_candidates) == (2, True)
+    assert (len(second.candidates), second.end_of_candidates) == (0, False)
+
+
+def test_simulcast_is_received_in_the_order_of_the_offer() -> None:
+    answer, session = answered(text_of("chromium-simulcast-offer"))
+    assert session.media[1].simulcast == {"recv": ["q", "h", "f"]}
+    assert {rid.direction for rid in session.media[1].rids.values()} == {"recv"}
+    assert answer.tracks[1].encodings == [Encoding(rid, None, None) for rid in "qhf"]
+
+
+def test_extension_ids_are_those_of_the_offer_and_only_what_is_used() -> None:
+    answer, session = answered(text_of("chromium-simulcast-offer"))
+    picture = session.media[1].extensions
+    assert picture == answer.tracks[1].extensions
+    assert picture[extensions.MID] == 4
+    assert picture[extensions.RID] == 10
+    assert "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay" not in picture
+
+
+def test_transport_wide_feedback_excludes_remb() -> None:
+    answer, _ = answered(text_of("chromium-simulcast-offer"))
+    assert answer.tracks[1].feedback == ("nack", "nack pli", "ccm fir", "transport-cc")
+    remb_only = video() + "a=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\n"
+    answer, _ = answered(offer_of(remb_only))
+    assert answer.tracks[0].feedback == ("goog-remb",)
+
+
+def test_ssrcs_are_taken_from_an_offer_that_names_them() -> None:
+    named = video().replace(" 96\r\n", " 96 97\r\n", 1) + (
+        "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
+        "a=ssrc-group:FID 11 22\r\na=ssrc:11 cname:x\r\na=ssrc:22 cname:x\r\n"
+    )
+    answer, _ = answered(offer_of(named))
+    assert answer.tracks[0].encodings == [Encoding(None, 11, 22)]
+    assert answer.tracks[0].rtx_payload_type == 97
+
+
+def test_without_ssrcs_the_mid_will_tell() -> None:
+    answer, _ = answered(offer_of(video()))
+    assert answer.tracks[0].encodings == [Encoding(None, None, None)]
+
+
+def test_rids_that_no_header_extension_can_carry_are_left_out() -> None:
+    long = "x" * 17
+    lines = f"a=rid:{long} send\r\na=rid:h send\r\na=simulcast:send {long};h\r\n"
+    answer, session = answered(offer_of(video() + lines))
+    assert [encoding.rid for encoding in answer.tracks[0].encodings] == ["h"]
+    assert session.media[0].simulcast == {"recv": ["h"]}
+
+
+def test_stereo_is_asked_for_as_offered() -> None:
+    _, session = answered(offer_of(audio("minptime=10;stereo=1;sprop-stereo=1")))
+    assert session.media[0].fmtps["111"] == "minptime=10;stereo=1"
+
+
+@pytest.mark.parametrize("direction", ["recvonly", "inactive"])
+def test_an_idle_m_line_is_kept_but_publishes_nothing(direction: str) -> None:
+    answer, session = answered(offer_of(audio(), video(direction=direction)))
+    assert [track.kind for track in answer.tracks] == ["audio"]
+    assert (session.media[1].direction, session.media[1].rejected) == ("inactive", False)
+    assert session.bundled == ["0", "1"]
+
+
+def test_a_room_turns_off_what_it_does_not_understand() -> None:
+    data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=sctp-port:5000\r\n"
+    answer, session = answered(offer_of(video(), data, video("H263/90000")))
+    assert [media.rejected for media in session.media] == [False, True, True]
+    assert session.bundled == ["0"]
+    assert len(answer.tracks) == 1
+
+
+@pytest.mark.parametrize(
+    ("media", "reason"),
+    [
+        ([video(), video()], "too_many_media"),
+        ([audio(), audio()], "too_many_media"),
+        ([video(), "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"], "too_many_media"),
+        ([video("H263/90000")], "codec_unsupported"),
+        ([video(direction="recvonly")], "nothing_to_publish"),
+    ],
+)
+def test_whip_refuses_the_whole_offer_never_one_m_line(media: list[str], reason: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        answered(offer_of(*media), WHIP)
+    assert (caught.value.reason, caught.value.status) == (reason, 422)
+
+
+def test_a_bound_on_the_bitrate_is_told() -> None:
+    answer, _ = answered(offer_of(audio(), video()), PublishRules(max_bitrate_bps=800_000))
+    assert answer.sdp.count("b=TIAS:800000\r\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "fmtp", "name"),
+    [
+        ("VP8/90000", "", "VP8"),
+        ("VP9/90000", "profile-id=0", "VP9"),
+        ("AV1/90000", "profile=0", "AV1"),
+        ("h264/90000", "packetization-mode=1;profile-level-id=64001f", "H264"),
+    ],
+)
+def test_each_forwarded_codec_is_answered_as_offered(codec: str, fmtp: str, name: str) -> None:
+    answer, session = answered(offer_of(video(codec, fmtp)))
+    assert answer.tracks[0].codec_name == name
+    assert session.media[0].fmtps.get("96", "") == fmtp
