@@ -1,0 +1,133 @@
+"""Publishing again on a connection that is up: more, less, restarts, other connections."""
+
+import pytest
+
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.native_messages import (
+    CloseTransport,
+    Command,
+    CommandError,
+    EncodingState,
+    OpenTransport,
+    Publish,
+    RestartIce,
+    SetMuted,
+    TransportState,
+    Unpublish,
+)
+from sfukit.server.settings import Timing
+from tests.unit.server.stage import Member, RpcError, Stage, StageMaker, offer_text
+
+
+async def offer(member: Member, text: str, **params: object) -> dict[str, object]:
+    result: dict[str, object] = await member.call(
+        "offer", desc={"type": "offer", "sdp": text}, **params
+    )
+    return result
+
+
+async def test_the_same_offer_again_changes_nothing(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    before = len(stage.engine.commands)
+    result = await offer(ann, offer_text())
+    assert result["version"] == 2
+    assert len(stage.engine.commands) == before
+
+
+async def test_a_track_that_is_no_longer_sent_is_withdrawn_and_may_come_back(stage: Stage) -> None:
+    bob = await stage.joined("bob")
+    ann = await stage.joined("ann")
+    without_video = offer_text()
+    cut = without_video.rindex("a=sendonly")
+    without_video = without_video[:cut] + "a=inactive" + without_video[cut + len("a=sendonly") :]
+    result = await offer(ann, without_video)
+    assert [entry["kind"] for entry in result["publications"]] == ["audio"]  # type: ignore[attr-defined]
+    removed = stage.engine.of(Unpublish)[0].publication
+    assert (await bob.note("publication-removed"))["publication"] == removed
+    await offer(ann, offer_text())
+    assert len(stage.engine.of(Publish)) == 5
+    assert stage.engine.of(Publish)[-1].publication > removed
+
+
+async def test_new_credentials_restart_ice_on_the_same_transport(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    result = await offer(ann, offer_text().replace("a=ice-ufrag:8hQW", "a=ice-ufrag:neww"))
+    restart = stage.engine.of(RestartIce)[0]
+    assert restart.remote.ufrag == "neww"
+    assert f"a=ice-ufrag:{restart.local.ufrag}" in str(result["sdp"])
+    assert len(stage.engine.of(Publish)) == 2
+
+
+async def test_another_dtls_identity_is_another_connection(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    first = stage.engine.of(OpenTransport)[-1].transport
+    await offer(ann, offer_text().replace("6B:8B", "6B:8C"))
+    assert [command.transport for command in stage.engine.of(CloseTransport)] == [first]
+    assert len(stage.engine.of(OpenTransport)) == 3
+    assert len(stage.engine.of(Publish)) == 4
+
+
+async def test_a_stale_offer_is_refused_by_code(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    await offer(ann, offer_text(), version=5)
+    for version in (4, 5):
+        with pytest.raises(RpcError) as caught:
+            await offer(ann, offer_text(), version=version)
+        assert (caught.value.code, caught.value.reason) == (-32005, "stale_offer")
+    assert (await offer(ann, offer_text()))["version"] == 6
+
+
+async def test_what_the_engine_refuses_leaves_things_as_they_were(make_stage: StageMaker) -> None:
+    def judge(command: Command) -> CommandError | None:
+        late = isinstance(command, Publish) and command.publication > 2
+        return CommandError("overloaded") if late else None
+
+    stage = await make_stage(MockEngine(judge=judge))
+    ann = await stage.member()
+    desc = {"type": "offer", "sdp": offer_text()}
+    await ann.call("join", sid="demo", uid="ann", offer=desc)
+    with pytest.raises(RpcError) as caught:
+        await offer(ann, offer_text().replace("6B:8B", "6B:8C"))
+    assert (caught.value.code, caught.value.reason) == (-32007, "overloaded")
+    assert caught.value.data["retry_after_s"] == 1
+    again = await ann.call("join", sid="demo", uid="ann")
+    assert [entry["publication"] for entry in again["publications"]] == [1, 2]
+
+
+async def test_a_muted_publication_is_told_to_all_and_only_hosts_mute_others(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    bob = await stage.joined("bob")
+    number = (await ann.call("join", sid="demo"))["publications"][0]["publication"]
+    await ann.call("mute", publication=number, muted=True)
+    assert stage.engine.of(SetMuted)[0].muted
+    told = await bob.note("publication-muted")
+    assert told == {"uid": "ann", "publication": number, "muted": True}
+    eve = await stage.member()
+    listed = (await eve.call("join", sid="demo", uid="eve"))["participants"]
+    shown = [entry for one in listed for entry in one["publications"] if entry["muted"]]
+    assert [entry["publication"] for entry in shown] == [number]
+
+
+async def test_a_silent_encoding_is_told_to_its_publisher(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    stage.engine.tell(EncodingState(2, "f", active=False, reason="encoding_inactive"))
+    told = await ann.note("encoding-state")
+    assert told == {"publication": 2, "rid": "f", "active": False, "reason": "encoding_inactive"}
+
+
+async def test_a_transport_that_goes_down_ends_the_membership(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    transport = stage.engine.of(OpenTransport)[-1].transport
+    stage.engine.tell(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
+    told = await ann.note("transport-state")
+    assert (told["target"], told["srtp_profile"]) == (0, "AEAD_AES_128_GCM")
+    assert b"sfukit_join_duration_seconds_count 1.0" in stage.house.metrics.exposition()
+    stage.engine.tell(TransportState(transport, "disconnected", "silent"))
+    assert (await ann.note("bye"))["reason"] == "transport_lost"
+    assert await ann.closed() == 4005
+
+
+async def test_media_that_never_comes_ends_the_membership(make_stage: StageMaker) -> None:
+    stage = await make_stage(timing=Timing(negotiation_s=0.2, debounce_s=0.01))
+    ann = await stage.joined("ann")
+    assert (await ann.note("bye"))["reason"] == "negotiation_timeout"

@@ -1,0 +1,195 @@
+"""Receiving: one offer at a time, what an answer starts, what may be asked for."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.native_messages import (
+    Command,
+    CommandError,
+    IndexTarget,
+    LayerSwitched,
+    RidTarget,
+    SetRemote,
+    SetTarget,
+    Subscribe,
+    Unsubscribe,
+)
+from sfukit.server.settings import Timing
+from tests.unit.server.stage import Member, RpcError, Stage, StageMaker
+from tests.unit.signaling.descriptions import answer_to
+
+
+async def answer(member: Member, *reject: str) -> dict[str, Any]:
+    """Answer the next offer; return it."""
+    offer: dict[str, Any] = await member.note("offer")
+    desc = {"type": "answer", "sdp": answer_to(offer["sdp"], reject=frozenset(reject))}
+    await member.call("answer", desc=desc, version=offer["version"])
+    return offer
+
+
+async def test_media_flows_once_the_answer_is_there(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    assert not stage.engine.of(Subscribe)
+    await answer(bob)
+    assert len(stage.engine.of(SetRemote)) == 1
+    started = stage.engine.of(Subscribe)
+    assert [command.mid for command in started] == ["0", "1"]
+    assert [command.payload_type for command in started] == [111, 96]
+    assert len({command.ssrc for command in started}) == 2
+
+
+async def test_changes_lead_to_one_offer_and_wait_for_its_answer(stage: Stage) -> None:
+    bob = await stage.joined("bob")
+    await stage.joined("ann")
+    first = await bob.note("offer")
+    await stage.joined("eve")
+    await stage.joined("zoe")
+    await asyncio.sleep(0.1)
+    assert not [note for note in bob.notes if note[0] == "offer"]
+    desc = {"type": "answer", "sdp": answer_to(first["sdp"])}
+    await bob.call("answer", desc=desc, version=1)
+    second = await bob.note("offer")
+    assert (second["version"], len(second["tracks"])) == (2, 6)
+
+
+async def test_answers_to_nothing_or_to_an_old_offer_are_refused_by_code(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    offer = await answer(bob)
+    desc = {"type": "answer", "sdp": answer_to(offer["sdp"])}
+    for version, reason in ((1, "no_offer_outstanding"), (7, "stale_offer")):
+        with pytest.raises(RpcError) as caught:
+            await bob.call("answer", desc=desc, version=version)
+        assert (caught.value.code, caught.value.reason) == (-32005, reason)
+
+
+async def test_a_publication_that_ends_is_withdrawn_without_asking_the_engine(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    await ann.call("leave")
+    offer = await answer(bob)
+    assert offer["tracks"] == []
+    assert not stage.engine.of(Unsubscribe)
+    assert not stage.house.core.subscriptions
+
+
+async def test_a_rejected_track_is_told_and_nothing_else_is_lost(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    offer = await answer(bob, "1")
+    ended = await bob.note("subscription-ended")
+    rejected = next(track for track in offer["tracks"] if track["mid"] == "1")
+    assert ended == {"publication": rejected["publication"], "reason": "codec_unsupported"}
+    assert [command.mid for command in stage.engine.of(Subscribe)] == ["0"]
+
+
+async def test_what_the_engine_will_not_start_is_told(make_stage: StageMaker) -> None:
+    def judge(command: Command) -> CommandError | None:
+        refused = isinstance(command, Subscribe) and command.mid == "1"
+        return CommandError("codec_unsupported") if refused else None
+
+    stage = await make_stage(MockEngine(judge=judge))
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    assert (await bob.note("subscription-ended"))["reason"] == "codec_unsupported"
+    assert len((await answer(bob))["tracks"]) == 1
+
+
+async def test_a_bounded_number_is_received_unasked_and_others_move_up(
+    make_stage: StageMaker,
+) -> None:
+    stage = await make_stage(auto_subscribe=1)
+    ann = await stage.joined("ann")
+    await stage.joined("eve")
+    bob = await stage.joined("bob")
+    assert {track["uid"] for track in (await answer(bob))["tracks"]} == {"ann"}
+    await ann.call("leave")
+    assert {track["uid"] for track in (await answer(bob))["tracks"]} == {"eve"}
+
+
+async def test_more_is_received_when_asked_for(make_stage: StageMaker) -> None:
+    stage = await make_stage(auto_subscribe=0)
+    ann = await stage.member()
+    joined = await ann.call("join", sid="demo", uid="ann")
+    assert joined["publications"] == []
+    eve = await stage.joined("eve")
+    numbers = [
+        entry["publication"] for entry in (await eve.call("join", sid="demo"))["publications"]
+    ]
+    result = await ann.call("subscribe", publications=[numbers[1]], layer="h")
+    assert result == {"publications": [numbers[1]]}
+    assert [track["publication"] for track in (await answer(ann))["tracks"]] == [numbers[1]]
+    assert stage.engine.of(Subscribe)[0].target == RidTarget("h")
+    assert await ann.call("unsubscribe", publications=numbers) == {"publications": [numbers[1]]}
+    assert len(stage.engine.of(Unsubscribe)) == 1
+    assert (await answer(ann))["tracks"] == []
+
+
+async def test_what_was_given_up_does_not_come_back_by_itself(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    bob = await stage.joined("bob")
+    offer = await answer(bob)
+    given_up = offer["tracks"][0]["publication"]
+    await bob.call("unsubscribe", publications=[given_up])
+    await answer(bob)
+    await stage.joined("eve")
+    offer = await answer(bob)
+    assert given_up not in [track["publication"] for track in offer["tracks"]]
+    assert await ann.call("leave") == {}
+
+
+async def test_layers_are_chosen_by_rid_index_or_left_to_the_policy(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    picture = next(t for t in (await answer(bob))["tracks"] if t["kind"] == "video")["publication"]
+    for layer, target in (("q", RidTarget("q")), (2, IndexTarget(2))):
+        await bob.call("layers", publication=picture, layer=layer)
+        assert stage.engine.of(SetTarget)[-1].target == target
+    await bob.call("layers", publication=picture, layer=2)
+    assert len(stage.engine.of(SetTarget)) == 2
+    for layer in ("x", 3):
+        with pytest.raises(RpcError) as caught:
+            await bob.call("layers", publication=picture, layer=layer)
+        assert (caught.value.code, caught.value.reason) == (-32004, "layer_unknown")
+    with pytest.raises(RpcError, match="publication_unknown"):
+        await bob.call("layers", publication=999, layer="auto")
+
+
+async def test_a_switch_of_layer_is_told_with_its_reason(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    command = stage.engine.of(Subscribe)[1]
+    stage.engine.tell(LayerSwitched(command.subscription, "f", "q", "loss", 12.5))
+    assert await bob.note("layer-switch") == {
+        "publication": command.publication,
+        "from": "f",
+        "to": "q",
+        "reason": "loss",
+        "wait_ms": 12.5,
+    }
+    assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.house.metrics.exposition()
+
+
+async def test_an_offer_that_is_never_answered_ends_the_membership(make_stage: StageMaker) -> None:
+    stage = await make_stage(timing=Timing(negotiation_s=0.2, debounce_s=0.01))
+    await stage.joined("ann", config={"no_subscribe": True})
+    bob = await stage.member()
+    await bob.call("join", sid="demo", uid="bob")
+    assert (await bob.note("bye"))["reason"] == "negotiation_timeout"
+    assert await bob.closed() == 4003
+
+
+async def test_one_does_not_receive_oneself(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    own = (await ann.call("join", sid="demo"))["publications"][0]["publication"]
+    with pytest.raises(RpcError, match="publication_unknown"):
+        await ann.call("subscribe", publications=[own])
+    with pytest.raises(RpcError, match="publication_unknown"):
+        await ann.call("subscribe", publications=[4711])
