@@ -7,10 +7,14 @@
 use crate::frame_id::FrameId;
 use crate::measure::LossMeter;
 use std::collections::VecDeque;
+use std::time::Duration;
 use wire::time::Time;
 
 /// Frames that wait for missing packets; more than four seconds are not worth waiting for.
 const MAX_WAITING: usize = 128;
+
+/// How long frames of a sealed stream wait for missing ones.
+const GIVE_UP: Duration = Duration::from_millis(500);
 
 /// What one packet says of its frame.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +140,16 @@ impl Assembler {
     #[must_use]
     pub fn stuck_since(&self) -> Option<Time> {
         self.stuck_since
+    }
+
+    /// Say whether a stream whose key frames cannot be told may go on with any frame: at its
+    /// beginning, and where frames have waited in vain.
+    #[must_use]
+    pub fn may_begin(&self, now: Time) -> bool {
+        let in_vain = self
+            .stuck_since
+            .is_some_and(|since| now.since(since) > GIVE_UP);
+        self.decoded.is_none() || in_vain
     }
 
     /// Count the frames given up: incomplete, or without what they build on.

@@ -4,10 +4,19 @@
 //! `rtc`, and every random number comes from a seed.
 
 pub mod assemble;
+pub mod bot;
 pub mod clip;
+mod commands;
+pub mod engine;
+pub mod figures;
 pub mod frame_id;
+pub mod header;
 pub mod impair;
 pub mod measure;
 pub mod message;
 pub mod nal;
+pub mod pace;
+pub mod publish;
 pub mod random;
+pub mod receive;
+pub mod transport;

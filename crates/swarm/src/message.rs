@@ -4,9 +4,9 @@
 //! mirrors it. The identifiers are chosen by the control plane, count upwards and are never
 //! reused. Instants are nanoseconds of the swarm's own clock.
 
+use crate::figures::Figures;
 use crate::impair::Network;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -375,7 +375,7 @@ pub enum Event {
         error: Option<CommandError>,
         /// What was asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
-        result: Option<Value>,
+        result: Option<Box<Figures>>,
     },
     /// A transport reached another state.
     TransportState {

@@ -30,6 +30,17 @@ impl Loss {
         self.expected.saturating_sub(self.arrived + self.repaired)
     }
 
+    /// Count two streams together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            expected: self.expected + other.expected,
+            arrived: self.arrived + other.arrived,
+            repaired: self.repaired + other.repaired,
+            repeated: self.repeated + other.repeated,
+        }
+    }
+
     /// Count what came between `earlier` and here.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

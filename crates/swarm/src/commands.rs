@@ -1,0 +1,388 @@
+//! What each command does.
+
+use crate::bot::Bot;
+use crate::clip::Clip;
+use crate::engine::{Engine, Host, StreamPlace};
+use crate::figures::{Figures, WindowBounds};
+use crate::header::Names;
+use crate::message::{
+    AddBot, CommandError, DtlsRole, EncodingParameters, ErrorCode, ExtensionIds, LoadClip,
+    OpenTransport, Pacing, Publish, Receive, Request, StreamId, TransportId,
+};
+use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
+use crate::random::Random;
+use crate::transport::{BotTransport, TransportPlan};
+use rtc::codec::{Codec, Kind};
+use rtc::dtls::{Fingerprint, Role};
+use rtc::ice::{Base, Credentials};
+use rtc::inbound::bind::Expected;
+use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+use wire::extension::{Extension, ExtensionMap};
+use wire::id::{PayloadType, Ssrc};
+use wire::time::Time;
+
+/// Longest DTLS and RTCP datagram, as libwebrtc keeps it.
+const MTU_BYTES: usize = 1_200;
+/// Encoding indices have three bits in a frame id.
+const MAX_ENCODING: u8 = 7;
+/// Name of the transports' random numbers.
+const TRANSPORT: u64 = 4;
+
+type Outcome = Result<Option<Box<Figures>>, CommandError>;
+
+pub(crate) fn execute(
+    engine: &mut Engine,
+    now: Time,
+    request: Request,
+    host: &mut impl Host,
+) -> Outcome {
+    match request {
+        Request::LoadClip(request) => load_clip(engine, &request, host)?,
+        Request::AddBot(request) => add_bot(engine, &request)?,
+        Request::OpenTransport(request) => open_transport(engine, now, *request, host)?,
+        Request::CloseTransport { transport } => close_transport(engine, now, transport, host)?,
+        Request::SetNetwork {
+            bot,
+            net_up,
+            net_down,
+        } => {
+            known(engine.bots.get_mut(&bot), "bot", bot)?.set_network(net_up, net_down);
+        }
+        Request::Publish(request) => publish(engine, now, &request, host)?,
+        Request::Unpublish { stream } => unpublish(engine, stream)?,
+        Request::Receive(request) => receive(engine, &request)?,
+        Request::Unreceive { stream } => unreceive(engine, now, stream)?,
+        Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
+        Request::Snapshot { bots } => return Ok(Some(Box::new(engine.figures(now, bots)))),
+    }
+    Ok(None)
+}
+
+fn load_clip(
+    engine: &mut Engine,
+    request: &LoadClip,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    new_name(
+        engine.clips.contains_key(&request.clip),
+        "clip",
+        request.clip,
+    )?;
+    let file = host.read(&request.path).map_err(system)?;
+    let clip = Clip::parse(&file, request.split);
+    let clip = clip.map_err(|error| invalid(format!("{}: {error}", request.path)))?;
+    engine.clips.insert(request.clip, Arc::new(clip));
+    Ok(())
+}
+
+fn add_bot(engine: &mut Engine, request: &AddBot) -> Result<(), CommandError> {
+    new_name(engine.bots.contains_key(&request.bot), "bot", request.bot)?;
+    let bot = Bot::new(request, engine.config.seed, engine.config.sample_decrypt);
+    engine.bots.insert(request.bot, bot);
+    Ok(())
+}
+
+fn open_transport(
+    engine: &mut Engine,
+    now: Time,
+    request: OpenTransport,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    let name = request.transport;
+    new_name(engine.transports.contains_key(&name), "transport", name)?;
+    let bot = known(engine.bots.get_mut(&request.bot), "bot", request.bot)?;
+    let remote = remote_parameters(&request)?;
+    let bind = request.bind_ip.unwrap_or_else(|| wildcard(&remote));
+    let mut random = Random::new(engine.config.seed, &[TRANSPORT, u64::from(name)]);
+    if request.net_up.is_some() || request.net_down.is_some() {
+        bot.set_network(request.net_up, request.net_down);
+    }
+    let decrypted = bot.decrypted;
+    let local = host.open(name, bind).map_err(system)?;
+    let config = TransportConfig {
+        ice: IceRole::Controlling {
+            tie_breaker: random.next_u64(),
+            bases: vec![Base { socket: 0, local }],
+        },
+        local: Credentials {
+            ufrag: request.local.ufrag,
+            pwd: request.local.pwd,
+        },
+        dtls: engine.config.dtls.clone(),
+        dtls_role: match request.dtls_role {
+            DtlsRole::Client => Role::Client,
+            DtlsRole::Server => Role::Server,
+        },
+        profiles: engine.config.profiles.clone(),
+        mtu: MTU_BYTES,
+    };
+    let mut transport = Transport::new(config, now).map_err(|error| {
+        host.close(name);
+        system(error)
+    })?;
+    transport.set_remote(now, remote);
+    let plan = TransportPlan {
+        name,
+        bot: request.bot,
+        local,
+        cname: request.cname,
+        decrypted,
+        transport,
+        random,
+    };
+    engine.transports.insert(name, BotTransport::new(plan));
+    engine.settle(now, name, host);
+    Ok(())
+}
+
+fn close_transport(
+    engine: &mut Engine,
+    now: Time,
+    name: TransportId,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    let transport = known(engine.transports.remove(&name), "transport", name)?;
+    let bot = transport.bot();
+    let measured = transport.close(now, &mut engine.shared);
+    engine.closed.extend(measured);
+    engine.flush(now, name, bot, host);
+    engine.streams.retain(|_, place| place.transport != name);
+    host.close(name);
+    Ok(())
+}
+
+fn publish(
+    engine: &mut Engine,
+    now: Time,
+    request: &Publish,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    new_name(
+        engine.streams.contains_key(&request.stream),
+        "stream",
+        request.stream,
+    )?;
+    let ids = extension_map(&request.extensions)?;
+    let name = request.transport;
+    let transport = known(engine.transports.get_mut(&name), "transport", name)?;
+    let mut encodings = Vec::with_capacity(request.encodings.len());
+    for encoding in &request.encodings {
+        let clip = known(engine.clips.get(&encoding.clip), "clip", encoding.clip)?;
+        let plan = encoding_plan(request, encoding, clip.clone())?;
+        encodings.push(OutboundEncoding::new(plan, &ids, transport.random()));
+    }
+    let first = encodings
+        .first()
+        .ok_or_else(|| invalid("a track without encodings"))?;
+    let paced = request.paced == Pacing::Libwebrtc && first.kind() == Kind::Video;
+    let ssrcs: Vec<u32> = request.encodings.iter().flat_map(ssrcs).collect();
+    transport.take_ssrcs(&ssrcs)?;
+    let stream = OutboundStream {
+        name: request.stream,
+        paced,
+        encodings,
+    };
+    let place = transport.publish(now, stream, &mut engine.shared);
+    let place = StreamPlace {
+        transport: name,
+        place,
+        outbound: true,
+    };
+    engine.streams.insert(request.stream, place);
+    engine.settle(now, name, host);
+    Ok(())
+}
+
+fn unpublish(engine: &mut Engine, stream: StreamId) -> Result<(), CommandError> {
+    let place = take_stream(engine, stream, true)?;
+    if let Some(transport) = engine.transports.get_mut(&place.transport) {
+        transport.unpublish(place.place);
+    }
+    Ok(())
+}
+
+fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
+    new_name(
+        engine.streams.contains_key(&request.stream),
+        "stream",
+        request.stream,
+    )?;
+    let codec = Codec::from_name(&request.codec).ok_or_else(|| {
+        let message = format!("nothing is known of codec {}", request.codec);
+        CommandError::new(ErrorCode::CodecUnsupported, message)
+    })?;
+    let expected = Expected {
+        mid: parsed(&request.mid, "mid")?,
+        rid: None,
+        ssrc: request.ssrc.map(Ssrc),
+        rtx_ssrc: request.rtx_ssrc.map(Ssrc),
+        payload_type: PayloadType(request.payload_type),
+        rtx_payload_type: request.rtx_payload_type.map(PayloadType),
+    };
+    let name = request.transport;
+    let transport = known(engine.transports.get_mut(&name), "transport", name)?;
+    let place = transport.expect(request, codec, expected)?;
+    let place = StreamPlace {
+        transport: name,
+        place,
+        outbound: false,
+    };
+    engine.streams.insert(request.stream, place);
+    Ok(())
+}
+
+fn unreceive(engine: &mut Engine, now: Time, stream: StreamId) -> Result<(), CommandError> {
+    let place = take_stream(engine, stream, false)?;
+    if let Some(transport) = engine.transports.get_mut(&place.transport) {
+        transport.forget(now, place.place);
+    }
+    Ok(())
+}
+
+fn set_window(
+    engine: &mut Engine,
+    now: Time,
+    start_ns: u64,
+    end_ns: u64,
+) -> Result<(), CommandError> {
+    if start_ns >= end_ns {
+        return Err(invalid("a window that ends before it starts"));
+    }
+    engine.set_window(now, WindowBounds { start_ns, end_ns });
+    Ok(())
+}
+
+fn remote_parameters(request: &OpenTransport) -> Result<RemoteParameters, CommandError> {
+    let remote = &request.remote;
+    let fingerprints = remote
+        .fingerprints
+        .iter()
+        .map(|text| parsed(text, "fingerprint"));
+    let candidates: Vec<SocketAddr> = remote.candidates.iter().copied().map(Into::into).collect();
+    let first = candidates
+        .first()
+        .ok_or_else(|| invalid("no candidate to try"))?;
+    let is_ipv4 = first.is_ipv4();
+    Ok(RemoteParameters {
+        credentials: Credentials {
+            ufrag: remote.ufrag.clone(),
+            pwd: remote.pwd.clone(),
+        },
+        fingerprints: fingerprints.collect::<Result<Vec<Fingerprint>, _>>()?,
+        candidates: candidates
+            .into_iter()
+            .filter(|it| it.is_ipv4() == is_ipv4)
+            .collect(),
+    })
+}
+
+/// The kernel picks the address for each destination then.
+fn wildcard(remote: &RemoteParameters) -> IpAddr {
+    match remote.candidates.first() {
+        Some(SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn encoding_plan(
+    request: &Publish,
+    encoding: &EncodingParameters,
+    clip: Arc<Clip>,
+) -> Result<EncodingPlan, CommandError> {
+    if encoding.encoding_index > MAX_ENCODING {
+        return Err(invalid(format!("encoding index above {MAX_ENCODING}")));
+    }
+    let rid = encoding
+        .rid
+        .as_deref()
+        .map(|rid| parsed(rid, "rid"))
+        .transpose()?;
+    let rtx = encoding
+        .rtx_ssrc
+        .map(Ssrc)
+        .zip(request.rtx_payload_type.map(PayloadType));
+    Ok(EncodingPlan {
+        clip,
+        source: request.source_id,
+        encoding: encoding.encoding_index,
+        names: Names {
+            mid: parsed(&request.mid, "mid")?,
+            rid,
+            repairs: false,
+        },
+        ssrc: Ssrc(encoding.ssrc),
+        payload_type: PayloadType(request.payload_type),
+        rtx,
+        start: Time::from_nanos(request.start_ns),
+        pli: request.pli,
+    })
+}
+
+fn ssrcs(encoding: &EncodingParameters) -> impl Iterator<Item = u32> + use<> {
+    std::iter::once(encoding.ssrc).chain(encoding.rtx_ssrc)
+}
+
+/// Read negotiated extension ids; what is not known here is left alone.
+pub(crate) fn extension_map(ids: &ExtensionIds) -> Result<ExtensionMap, CommandError> {
+    let mut map = ExtensionMap::new();
+    add_extensions(&mut map, ids)?;
+    Ok(map)
+}
+
+/// Add the extension ids of another m-line: under BUNDLE an id means one extension (RFC 9143
+/// section 9.2).
+pub(crate) fn add_extensions(
+    map: &mut ExtensionMap,
+    ids: &ExtensionIds,
+) -> Result<(), CommandError> {
+    for (uri, id) in ids {
+        if let Some(extension) = Extension::from_uri(uri) {
+            let inserted = map.insert(*id, extension);
+            inserted.map_err(|error| invalid(format!("extension id {id}: {error}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn take_stream(
+    engine: &mut Engine,
+    stream: StreamId,
+    outbound: bool,
+) -> Result<StreamPlace, CommandError> {
+    let place = engine.streams.get(&stream).copied();
+    let place = place.filter(|place| place.outbound == outbound);
+    let place = known(place, "stream", stream)?;
+    engine.streams.remove(&stream);
+    Ok(place)
+}
+
+fn known<T>(found: Option<T>, what: &str, name: u32) -> Result<T, CommandError> {
+    found.ok_or_else(|| CommandError::new(ErrorCode::NotFound, format!("no {what} {name}")))
+}
+
+fn new_name(is_known: bool, what: &str, name: u32) -> Result<(), CommandError> {
+    if is_known {
+        return Err(CommandError::new(
+            ErrorCode::Duplicate,
+            format!("{what} {name} exists"),
+        ));
+    }
+    Ok(())
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str, what: &str) -> Result<T, CommandError> {
+    text.parse()
+        .map_err(|error| invalid(format!("{what} {text:?}: {error}")))
+}
+
+fn invalid(message: impl Into<String>) -> CommandError {
+    CommandError::new(ErrorCode::Invalid, message)
+}
+
+fn system(error: impl Display) -> CommandError {
+    CommandError::new(ErrorCode::System, error.to_string())
+}

@@ -1,0 +1,332 @@
+//! A swarm against a peer that reflects what it gets, on virtual time.
+//!
+//! The reflector speaks real ICE, DTLS and SRTP. It hands each media packet on to every subscriber
+//! under another SSRC and hands NACK and PLI back, and does nothing clever: what is tested is the
+//! bots.
+
+#![allow(dead_code)]
+
+pub mod reflector;
+
+use reflector::Reflector;
+use rtc::dtls::{Certificate, Context};
+use rtc::outbox::Outbox;
+use rtc::path::PathId;
+use rtc::srtp::Profile;
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+use swarm::engine::{Engine, EngineConfig, Host};
+use swarm::message::{Event, TransportId};
+use wire::time::{Time, WallClock};
+
+pub const VIDEO_PT: u8 = 96;
+pub const RTX_PT: u8 = 97;
+pub const AUDIO_PT: u8 = 111;
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const TWCC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// A datagram under way; bots are at 10.0.1.x, the reflector is at 10.0.0.1, a port per transport.
+#[derive(Debug)]
+pub struct Datagram {
+    pub at: Time,
+    nth: u64,
+    pub transport: TransportId,
+    pub to_bot: bool,
+    pub bytes: Vec<u8>,
+}
+
+/// The network and the files of the bots.
+pub struct TestHost {
+    pub now: Time,
+    pub delay: Duration,
+    pub under_way: BinaryHeap<Reverse<Datagram>>,
+    pub sent: u64,
+    pub open: Vec<TransportId>,
+    nth: u64,
+}
+
+impl TestHost {
+    pub fn send_bytes(&mut self, transport: TransportId, to_bot: bool, bytes: &[u8]) {
+        self.nth += 1;
+        self.under_way.push(Reverse(Datagram {
+            at: self.now + self.delay,
+            nth: self.nth,
+            transport,
+            to_bot,
+            bytes: bytes.to_vec(),
+        }));
+    }
+}
+
+impl Host for TestHost {
+    fn open(&mut self, transport: TransportId, _bind: IpAddr) -> Result<IpAddr, String> {
+        self.open.push(transport);
+        Ok(IpAddr::from([0, 0, 0, 0]))
+    }
+
+    fn close(&mut self, transport: TransportId) {
+        self.open.retain(|open| *open != transport);
+    }
+
+    fn send(&mut self, transport: TransportId, outbox: &Outbox) {
+        for (_, bytes) in outbox.datagrams() {
+            self.sent += 1;
+            self.send_bytes(transport, false, bytes);
+        }
+    }
+
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sfukit/media/clips");
+        std::fs::read(clips.join(path)).map_err(|error| error.to_string())
+    }
+}
+
+/// A swarm, a reflector and the time.
+pub struct World {
+    pub engine: Engine,
+    pub host: TestHost,
+    pub reflector: Reflector,
+    pub events: Vec<Event>,
+    next_command: u64,
+}
+
+pub fn server_address(transport: TransportId) -> SocketAddr {
+    SocketAddr::new(IpAddr::from([10, 0, 0, 1]), 40_000 + transport as u16)
+}
+
+pub fn bot_address(transport: TransportId) -> SocketAddr {
+    SocketAddr::new(IpAddr::from([10, 0, 1, 1]), 50_000 + transport as u16)
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(1.0, vec![Profile::AeadAes128Gcm])
+    }
+
+    pub fn with(sample_decrypt: f64, profiles: Vec<Profile>) -> Self {
+        let now = Time::from_millis(1);
+        let certificate = Certificate::generate_ecdsa().unwrap();
+        let config = EngineConfig {
+            seed: 71,
+            profiles,
+            sample_decrypt,
+            dtls: Context::new(&certificate).unwrap(),
+            wall: WallClock {
+                unix_at_zero: Duration::from_secs(1_700_000_000),
+            },
+        };
+        let mut world = Self {
+            engine: Engine::new(now, config),
+            host: TestHost {
+                now,
+                delay: Duration::from_millis(10),
+                under_way: BinaryHeap::new(),
+                sent: 0,
+                open: Vec::new(),
+                nth: 0,
+            },
+            reflector: Reflector::new(certificate.fingerprint()),
+            events: Vec::new(),
+            next_command: 0,
+        };
+        let clips = [
+            "vp8-180p15",
+            "vp8-360p30",
+            "vp8-720p30",
+            "h264-360p30",
+            "opus",
+        ];
+        for (clip, name) in clips.into_iter().enumerate() {
+            world
+                .command(json!({"type": "load_clip", "clip": clip, "path": format!("{name}.ivf")}));
+        }
+        world
+    }
+
+    /// Carry out a command and return its error code, if it has one.
+    pub fn try_command(&mut self, mut command: Value) -> Option<String> {
+        self.next_command += 1;
+        command["id"] = self.next_command.into();
+        let command = serde_json::from_value(command).unwrap();
+        self.engine.execute(self.host.now, command, &mut self.host);
+        self.take_events();
+        let done = self.events.iter().rev().find_map(|event| match event {
+            Event::Done { id, error, .. } if *id == self.next_command => Some(error.clone()),
+            _ => None,
+        });
+        let code = done.expect("a completion").map(|error| json!(error.code));
+        code.map(|code| code.as_str().unwrap_or_default().to_owned())
+    }
+
+    pub fn command(&mut self, command: Value) {
+        let text = command.to_string();
+        assert_eq!(self.try_command(command), None, "{text}");
+    }
+
+    /// Add a bot with one transport, both of this name, and a peer for it.
+    pub fn join(&mut self, name: u32, more: &[(&str, Value)]) {
+        self.command(
+            json!({"type": "add_bot", "bot": name, "name": format!("bot {name}"),
+            "scheduled_ns": self.host.now.as_nanos()}),
+        );
+        self.open(name, name, more);
+    }
+
+    pub fn open(&mut self, bot: u32, name: u32, more: &[(&str, Value)]) {
+        let remote = self.reflector.add(self.host.now, name);
+        let mut command = json!({
+            "type": "open_transport", "bot": bot, "transport": name, "cname": format!("cname {bot}"),
+            "local": {"ufrag": reflector::bot_ufrag(name), "pwd": reflector::PWD},
+            "remote": remote, "dtls_role": "client",
+        });
+        for (key, value) in more {
+            command[*key] = value.clone();
+        }
+        self.command(command);
+    }
+
+    /// Publish one clip under SSRC 1000 + stream and RTX SSRC 2000 + stream.
+    pub fn publish(&mut self, transport: u32, stream: u32, clip: u32, more: &[(&str, Value)]) {
+        let is_sound = clip == 4;
+        let mut command = json!({
+            "type": "publish", "transport": transport, "stream": stream, "mid": format!("{stream}"),
+            "payload_type": if is_sound { AUDIO_PT } else { VIDEO_PT },
+            "rtx_payload_type": if is_sound { Value::Null } else { json!(RTX_PT) },
+            "extensions": {MID_URI: 1, RID_URI: 2, TWCC_URI: 3},
+            "encodings": [{"ssrc": 1000 + stream, "clip": clip, "encoding_index": 0,
+                "rtx_ssrc": if is_sound { Value::Null } else { json!(2000 + stream) }}],
+            "source_id": stream, "start_ns": self.host.now.as_nanos(),
+        });
+        for (key, value) in more {
+            command[*key] = value.clone();
+        }
+        self.command(command);
+    }
+
+    /// Receive what another bot publishes as `from`, under SSRC 3000 + stream and 4000 + stream.
+    pub fn receive(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
+        let is_sound = codec == "opus";
+        let feedback = if is_sound {
+            vec![]
+        } else {
+            vec!["nack", "nack pli", "transport-cc", "rrtr"]
+        };
+        self.command(json!({
+            "type": "receive", "transport": transport, "stream": stream, "codec": codec,
+            "mid": format!("{stream}"), "payload_type": if is_sound { AUDIO_PT } else { VIDEO_PT },
+            "rtx_payload_type": if is_sound { Value::Null } else { json!(RTX_PT) },
+            "ssrc": 3000 + stream, "rtx_ssrc": 4000 + stream,
+            "extensions": {MID_URI: 1, TWCC_URI: 3}, "source": format!("stream {from}"),
+            "feedback": feedback,
+        }));
+        self.reflector.route(from, transport, stream);
+    }
+
+    pub fn run_for(&mut self, ms: u64) {
+        let until = self.host.now + Duration::from_millis(ms);
+        self.step();
+        loop {
+            let datagram = self
+                .host
+                .under_way
+                .peek()
+                .map(|Reverse(datagram)| datagram.at);
+            let next = [
+                datagram,
+                self.engine.poll_timeout(),
+                self.reflector.poll_timeout(),
+            ];
+            let next = next.into_iter().flatten().min().unwrap_or(until);
+            if next > until {
+                break;
+            }
+            self.host.now = self.host.now.max(next);
+            self.step();
+        }
+        self.host.now = until;
+    }
+
+    fn step(&mut self) {
+        let now = self.host.now;
+        while let Some(Reverse(datagram)) = self.host.under_way.peek() {
+            if datagram.at > now {
+                break;
+            }
+            let Reverse(mut datagram) = self.host.under_way.pop().unwrap();
+            if datagram.to_bot {
+                let from = server_address(datagram.transport);
+                let bytes = std::iter::once((from, &mut datagram.bytes[..]));
+                self.engine
+                    .receive(now, datagram.transport, bytes, &mut self.host);
+            } else {
+                self.reflector
+                    .receive(now, datagram.transport, &mut datagram.bytes);
+            }
+        }
+        self.engine.handle_timeout(now, &mut self.host);
+        self.reflector.handle_timeout(now);
+        for (transport, bytes) in self.reflector.take_outgoing() {
+            self.host.send_bytes(transport, true, &bytes);
+        }
+        self.take_events();
+    }
+
+    fn take_events(&mut self) {
+        self.events.extend(self.engine.take_events());
+    }
+
+    pub fn connected(&self) -> usize {
+        let is_connected = |event: &&Event| {
+            matches!(
+                event,
+                Event::TransportState {
+                    state: swarm::message::TransportState::Connected,
+                    ..
+                }
+            )
+        };
+        self.events.iter().filter(is_connected).count()
+    }
+
+    pub fn figures(&self) -> Value {
+        serde_json::to_value(self.engine.figures(self.host.now, true)).unwrap()
+    }
+
+    /// Figures of the received streams by name.
+    pub fn streams(&self) -> BTreeMap<u64, Value> {
+        let figures = self.figures();
+        let streams = figures["streams"].as_array().unwrap().iter();
+        streams
+            .map(|stream| (stream["stream"].as_u64().unwrap(), stream.clone()))
+            .collect()
+    }
+}
+
+pub fn path_to_bot(transport: TransportId) -> PathId {
+    PathId::udp(0, IpAddr::from([10, 0, 0, 1]), bot_address(transport))
+}
+
+impl Ord for Datagram {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.nth).cmp(&(other.at, other.nth))
+    }
+}
+
+impl PartialOrd for Datagram {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Datagram {
+    fn eq(&self, other: &Self) -> bool {
+        self.nth == other.nth
+    }
+}
+
+impl Eq for Datagram {}

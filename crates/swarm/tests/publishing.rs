@@ -1,0 +1,322 @@
+//! What a bot sends: on schedule, paced, named until it is known, answering PLI and NACK.
+
+mod common;
+
+use common::World;
+use common::reflector::{Heard, is_rtx};
+use serde_json::json;
+use std::collections::BTreeMap;
+use swarm::frame_id::FrameId;
+use wire::id::Ssrc;
+use wire::rtcp::ReportBlock;
+use wire::time::Time;
+
+fn publishing(clip: u32, more: &[(&str, serde_json::Value)]) -> World {
+    let mut world = World::new();
+    world.join(1, &[]);
+    world.publish(1, 7, clip, more);
+    world.run_for(100);
+    assert_eq!(world.connected(), 1);
+    world
+}
+
+/// Packets of each frame, in order of their timestamps.
+fn frames(heard: &[Heard]) -> Vec<Vec<&Heard>> {
+    let mut frames: BTreeMap<u32, Vec<&Heard>> = BTreeMap::new();
+    let first = heard[0].timestamp;
+    for packet in heard {
+        frames
+            .entry(packet.timestamp.wrapping_sub(first))
+            .or_default()
+            .push(packet);
+    }
+    frames.into_values().collect()
+}
+
+fn begins_keyframe(packet: &Heard) -> bool {
+    packet.payload[0] & 0x10 != 0 && packet.payload[4] & 1 == 0
+}
+
+#[test]
+fn frames_are_captured_on_schedule_and_their_ids_say_when() {
+    let mut world = publishing(1, &[("paced", json!("whole"))]);
+    world.run_for(4_000);
+    let heard = &world.reflector.heard;
+    let frames = frames(heard);
+    assert!((118..=124).contains(&frames.len()), "{}", frames.len());
+    assert!(begins_keyframe(frames[0][0]));
+    for (nth, frame) in frames.iter().enumerate() {
+        let last = frame.last().unwrap();
+        assert!(last.marker && frame.iter().filter(|packet| packet.marker).count() == 1);
+        let id = FrameId::from_vp8(&last.payload).unwrap();
+        assert_eq!((id.source, id.encoding, id.frame as usize), (7, 0, nth));
+        let captured = id.captured(last.at);
+        // 10 ms of network and at most one tick of the wheel.
+        let delay = frame[0].at.since(captured).as_micros();
+        assert!(
+            (10_000..=10_600).contains(&delay),
+            "frame {nth}: {delay} us"
+        );
+    }
+    let sequences: Vec<u16> = heard.iter().map(|packet| packet.sequence).collect();
+    assert!(
+        sequences
+            .windows(2)
+            .all(|pair| pair[1] == pair[0].wrapping_add(1))
+    );
+    assert!(sequences[0] < 0x8000);
+    let steps = frames
+        .windows(2)
+        .map(|pair| pair[1][0].timestamp.wrapping_sub(pair[0][0].timestamp));
+    assert!(steps.clone().all(|step| step == 3_000));
+}
+
+#[test]
+fn pacing_spreads_a_key_frame_and_whole_frames_leave_at_once() {
+    let span_ms = |mut world: World| {
+        world.run_for(100);
+        let first = frames(&world.reflector.heard)[0].clone();
+        first.last().unwrap().at.since(first[0].at).as_millis()
+    };
+    // 29.7 kB at 2.5 x 1.65 Mb/s take 57 ms.
+    let paced = span_ms(publishing(2, &[]));
+    assert!((45..=65).contains(&paced), "{paced}");
+    let whole = span_ms(publishing(2, &[("paced", json!("whole"))]));
+    assert_eq!(whole, 0);
+}
+
+#[test]
+fn a_pli_brings_the_next_key_frame_of_the_clip_at_once() {
+    let mut world = publishing(1, &[]);
+    world.run_for(200);
+    let before = world.reflector.heard.len();
+    world.reflector.send_pli(1, 7);
+    world.run_for(70);
+    let heard = &world.reflector.heard[before..];
+    assert!(heard.iter().any(begins_keyframe));
+    // Asked again at once it waits: no encoder makes them that fast.
+    let before = world.reflector.heard.len();
+    world.reflector.send_pli(1, 7);
+    world.run_for(150);
+    assert!(!world.reflector.heard[before..].iter().any(begins_keyframe));
+    assert_eq!(world.figures()["totals"]["plis_received"], 2);
+}
+
+#[test]
+fn a_publisher_told_to_ignores_plis() {
+    let mut world = publishing(1, &[("pli", json!("ignore"))]);
+    world.run_for(300);
+    let before = world.reflector.heard.len();
+    world.reflector.send_pli(1, 7);
+    world.run_for(300);
+    assert!(!world.reflector.heard[before..].iter().any(begins_keyframe));
+}
+
+#[test]
+fn a_nack_is_answered_over_rtx_with_the_same_payload() {
+    let mut world = publishing(1, &[]);
+    world.run_for(500);
+    let wanted = world.reflector.heard[20].clone();
+    let mut nack = Vec::new();
+    let unknown = wanted.sequence.wrapping_sub(5_000);
+    wire::rtcp::write::nack(&mut nack, Ssrc(1), Ssrc(1007), &[wanted.sequence, unknown]);
+    world.reflector.send_rtcp(1, &nack);
+    world.run_for(50);
+    let answers: Vec<&Heard> = world
+        .reflector
+        .heard
+        .iter()
+        .filter(|it| is_rtx(it))
+        .collect();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0].ssrc, 2007);
+    assert_eq!(answers[0].payload[..2], wanted.sequence.to_be_bytes());
+    assert_eq!(answers[0].payload[2..], wanted.payload);
+    assert_eq!(
+        (answers[0].timestamp, answers[0].marker),
+        (wanted.timestamp, wanted.marker)
+    );
+    assert_eq!(world.figures()["totals"]["packets_resent"], 1);
+}
+
+#[test]
+fn names_go_out_until_the_first_report() {
+    let mut world = publishing(0, &[]);
+    let names = |packet: &Heard| packet.extensions.iter().any(|(id, _)| *id == 1);
+    let stamps = |packet: &Heard| packet.extensions.iter().any(|(id, _)| *id == 3);
+    assert!(
+        world
+            .reflector
+            .heard
+            .iter()
+            .all(|packet| names(packet) && stamps(packet))
+    );
+    world.reflector.send_report(
+        1,
+        &[ReportBlock {
+            ssrc: Ssrc(1007),
+            ..ReportBlock::default()
+        }],
+    );
+    world.run_for(50);
+    let before = world.reflector.heard.len();
+    world.run_for(500);
+    let heard = &world.reflector.heard[before..];
+    assert!(heard.iter().all(|packet| !names(packet) && stamps(packet)));
+    let numbers: Vec<u16> = world
+        .reflector
+        .heard
+        .iter()
+        .flat_map(|packet| packet.extensions.iter().filter(|(id, _)| *id == 3))
+        .map(|(_, value)| u16::from_be_bytes([value[0], value[1]]))
+        .collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
+}
+
+#[test]
+fn sender_reports_come_every_second_and_show_the_round_trip() {
+    let mut world = publishing(1, &[]);
+    world.run_for(10_000);
+    let reports: Vec<_> = world
+        .reflector
+        .rtcp
+        .iter()
+        .filter(|(.., text)| text.starts_with("SR 1007"))
+        .cloned()
+        .collect();
+    assert!((7..=14).contains(&reports.len()), "{}", reports.len());
+    assert!(
+        world
+            .reflector
+            .rtcp
+            .iter()
+            .any(|(.., text)| text == "SDES cname 1")
+    );
+    let ntp: u64 = field(&reports.last().unwrap().2, "ntp=");
+    let held = world.host.now.since(reports.last().unwrap().0);
+    world.reflector.send_report(
+        1,
+        &[ReportBlock {
+            ssrc: Ssrc(1007),
+            last_sr: (ntp >> 16) as u32,
+            delay_since_last_sr: wire::time::duration_to_short(held),
+            ..ReportBlock::default()
+        }],
+    );
+    world.run_for(20);
+    let rtt = &world.figures()["histograms"]["rtt"];
+    assert_eq!(rtt["count"], 1);
+    assert!(
+        (rtt["max_ms"].as_f64().unwrap() - 20.0).abs() < 0.6,
+        "{rtt}"
+    );
+}
+
+#[test]
+fn a_report_puts_rtp_time_and_wall_time_of_the_schedule_together() {
+    let mut world = publishing(1, &[]);
+    world.run_for(2_000);
+    let (at, _, text) = world
+        .reflector
+        .rtcp
+        .iter()
+        .find(|(.., text)| text.starts_with("SR"))
+        .unwrap();
+    let sent = *at - world.host.delay;
+    let frame = world.reflector.heard.last().unwrap();
+    let captured = FrameId::from_vp8(&frame.payload).map(|id| id.captured(*at));
+    let Some(captured) = captured else { return };
+    let rtp: u64 = field(text, "rtp=");
+    let ticks = i64::from(frame.timestamp.wrapping_sub(rtp as u32) as i32);
+    let wanted =
+        captured.since(Time::ZERO).as_micros() as i64 - sent.since(Time::ZERO).as_micros() as i64;
+    assert!(
+        (ticks * 1_000 / 90 - wanted).abs() < 200,
+        "{ticks} ticks, {wanted} us"
+    );
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    let rest = &text[text.find(name).unwrap() + name.len()..];
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn simulcast_sends_each_encoding_under_its_rid() {
+    let encodings = json!([
+        {"rid": "q", "ssrc": 11, "rtx_ssrc": 21, "clip": 0, "encoding_index": 0},
+        {"rid": "h", "ssrc": 12, "rtx_ssrc": 22, "clip": 1, "encoding_index": 1},
+        {"rid": "f", "ssrc": 13, "rtx_ssrc": 23, "clip": 2, "encoding_index": 2},
+    ]);
+    let mut world = publishing(0, &[("encodings", encodings)]);
+    world.run_for(1_000);
+    for (ssrc, rid, encoding) in [(11, b"q", 0), (12, b"h", 1), (13, b"f", 2)] {
+        let of_it = || {
+            world
+                .reflector
+                .heard
+                .iter()
+                .filter(|packet| packet.ssrc == ssrc)
+        };
+        assert!(of_it().all(|packet| packet.extensions.contains(&(2, rid.to_vec()))));
+        let ids = of_it()
+            .filter(|packet| packet.marker)
+            .map(|p| FrameId::from_vp8(&p.payload));
+        assert!(ids.clone().count() > 10);
+        assert!(ids.flatten().all(|id| id.encoding == encoding));
+    }
+}
+
+#[test]
+fn sound_is_not_paced_and_keeps_its_pauses() {
+    let mut world = publishing(4, &[]);
+    world.run_for(8_000);
+    let heard = &world.reflector.heard;
+    assert!(
+        heard
+            .iter()
+            .all(|packet| packet.payload_type == common::AUDIO_PT)
+    );
+    let gaps: Vec<u32> = heard
+        .windows(2)
+        .map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp))
+        .collect();
+    assert!(gaps.contains(&960) && gaps.iter().any(|gap| *gap > 960));
+    for pair in heard.windows(2) {
+        let media_us = u64::from(pair[1].timestamp.wrapping_sub(pair[0].timestamp)) * 1_000 / 48;
+        let wall_us = pair[1].at.since(pair[0].at).as_micros() as u64;
+        assert!(
+            wall_us.abs_diff(media_us) <= 1_000,
+            "{wall_us} for {media_us}"
+        );
+    }
+}
+
+#[test]
+fn a_swarm_that_stood_still_skips_what_is_too_late_and_counts_it() {
+    let mut world = publishing(1, &[]);
+    world.run_for(500);
+    let sent = world.reflector.heard.len();
+    world.host.now = world.host.now + std::time::Duration::from_secs(3);
+    world.run_for(30);
+    assert!(world.reflector.heard.len() - sent < 30);
+    let figures = world.figures();
+    assert!(figures["totals"]["packets_unsent"].as_u64() > Some(100));
+    world.run_for(100);
+    assert!(world.reflector.heard[sent..].iter().any(begins_keyframe));
+}
+
+#[test]
+fn an_ssrc_is_never_used_twice_on_a_transport() {
+    let mut world = publishing(1, &[]);
+    world.command(json!({"type": "unpublish", "stream": 7}));
+    let again = json!({"type": "publish", "transport": 1, "stream": 8, "mid": "0",
+        "payload_type": 96, "encodings": [{"ssrc": 1007, "clip": 1}], "source_id": 1, "start_ns": 0});
+    assert_eq!(world.try_command(again).as_deref(), Some("ssrc_reused"));
+    let sent = world.reflector.heard.len();
+    world.run_for(20);
+    let late = world.reflector.heard.len();
+    world.run_for(200);
+    assert_eq!(world.reflector.heard.len(), late);
+    assert!(late - sent < 10);
+}

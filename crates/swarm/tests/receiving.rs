@@ -1,0 +1,274 @@
+//! What a bot makes of what it receives: frames, delays, losses, freezes, and what it asks for.
+
+mod common;
+
+use common::World;
+use rtc::srtp::Profile;
+use serde_json::{Value, json};
+use swarm::message::Event;
+
+/// Bot 1 publishes stream 7, bot 2 receives it as stream 9.
+fn call(mut world: World, clip: u32, codec: &str) -> World {
+    world.join(1, &[]);
+    world.join(2, &[]);
+    world.run_for(100);
+    assert_eq!(world.connected(), 2);
+    world.receive(2, 9, 7, codec);
+    world.publish(1, 7, clip, &[("paced", json!("whole"))]);
+    world
+}
+
+fn number(figures: &Value, name: &str) -> f64 {
+    figures[name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{name} in {figures}"))
+}
+
+fn requests(world: &World, kind: &str) -> usize {
+    world
+        .reflector
+        .rtcp
+        .iter()
+        .filter(|(_, bot, text)| *bot == 2 && text.starts_with(kind))
+        .count()
+}
+
+#[test]
+fn every_frame_arrives_with_the_delay_of_the_network() {
+    for (clip, codec) in [(1, "VP8"), (3, "H264")] {
+        let mut world = call(World::new(), clip, codec);
+        world.run_for(5_000);
+        let stream = world.streams()[&9].clone();
+        assert!(
+            (148.0..=151.0).contains(&number(&stream, "frames")),
+            "{stream}"
+        );
+        assert!(
+            (4.0..=6.0).contains(&number(&stream, "keyframes")),
+            "{stream}"
+        );
+        assert_eq!(number(&stream, "packets_lost_raw"), 0.0);
+        assert_eq!(number(&stream, "frozen_ms"), 0.0);
+        assert_eq!(
+            (stream["source"].as_str(), stream["kind"].as_str()),
+            (Some("stream 7"), Some("video"))
+        );
+        let e2e = &world.figures()["histograms"]["e2e_frame"];
+        assert!((20.0..=21.0).contains(&number(e2e, "p50_ms")), "{e2e}");
+        assert!((20.0..=21.0).contains(&number(e2e, "max_ms")), "{e2e}");
+        let frames = number(&world.figures()["histograms"]["e2e_keyframe"], "count")
+            + number(&world.figures()["histograms"]["e2e_delta"], "count");
+        assert_eq!(frames, number(e2e, "count"));
+        assert_eq!((requests(&world, "PLI"), requests(&world, "NACK")), (0, 0));
+    }
+}
+
+#[test]
+fn sound_counts_packets_as_frames() {
+    let mut world = call(World::new(), 4, "opus");
+    world.run_for(2_000);
+    let stream = world.streams()[&9].clone();
+    assert!(number(&stream, "frames") > 60.0);
+    assert_eq!(stream["kind"].as_str(), Some("audio"));
+    assert_eq!(number(&stream, "packets_lost_after_rtx"), 0.0);
+}
+
+#[test]
+fn the_first_key_frame_is_told_once() {
+    let mut world = call(World::new(), 1, "VP8");
+    world.run_for(3_000);
+    let first: Vec<_> = world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::FirstFrame { stream, at_ns } => Some((*stream, *at_ns)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].0, 9);
+    assert_eq!(
+        world.streams()[&9]["first_frame_ns"].as_u64(),
+        Some(first[0].1)
+    );
+}
+
+#[test]
+fn what_is_lost_once_comes_again_over_rtx() {
+    let mut world = call(World::new(), 2, "VP8");
+    world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);
+    world.run_for(5_000);
+    let stream = world.streams()[&9].clone();
+    let expected = number(&stream, "packets_expected");
+    let raw = number(&stream, "packets_lost_raw") / expected;
+    assert!((0.04..0.06).contains(&raw), "{raw}");
+    assert!(number(&stream, "packets_lost_after_rtx") <= 2.0, "{stream}");
+    assert!(number(&stream, "frames") > 145.0, "{stream}");
+    assert_eq!(requests(&world, "PLI"), 0);
+    let e2e = &world.figures()["histograms"]["e2e_frame"];
+    // A repaired frame is late by the reordering tolerance and a round trip over both legs.
+    assert!(
+        number(e2e, "p50_ms") < 21.0 && number(e2e, "max_ms") > 60.0,
+        "{e2e}"
+    );
+}
+
+#[test]
+fn what_is_lost_for_good_freezes_until_the_key_frame_that_was_asked_for() {
+    let mut world = call(World::new(), 1, "VP8");
+    world.run_for(1_200);
+    let mut lost = 0;
+    world.reflector.loss = Box::new(move |_, _, is_rtx| {
+        lost += usize::from(!is_rtx);
+        is_rtx || lost <= 2
+    });
+    world.run_for(1_500);
+    assert!((1..=2).contains(&requests(&world, "PLI")));
+    assert!(
+        (2..=12).contains(&requests(&world, "NACK")),
+        "{:?}",
+        world.reflector.rtcp
+    );
+    let stream = world.streams()[&9].clone();
+    assert_eq!(number(&stream, "freezes"), 1.0, "{stream}");
+    assert!(
+        (200.0..450.0).contains(&number(&stream, "frozen_ms")),
+        "{stream}"
+    );
+    assert_eq!(number(&stream, "packets_lost_after_rtx"), 2.0);
+    assert!(number(&stream, "frames_skipped") > 3.0);
+}
+
+#[test]
+fn a_stream_that_ends_without_goodbye_is_a_freeze_and_one_not_expected_any_more_is_not() {
+    let mut world = call(World::new(), 1, "VP8");
+    world.run_for(2_000);
+    world.command(json!({"type": "unpublish", "stream": 7}));
+    world.run_for(3_000);
+    let frozen = number(&world.streams()[&9], "frozen_ms");
+    assert!((2_900.0..3_100.0).contains(&frozen), "{frozen}");
+    world.command(json!({"type": "unreceive", "stream": 9}));
+    world.run_for(2_000);
+    let after = number(&world.streams()[&9], "frozen_ms");
+    assert!(after - frozen < 1.0);
+}
+
+#[test]
+fn a_window_cuts_time_out_of_every_figure() {
+    let mut world = call(World::new(), 1, "VP8");
+    let start = world.host.now.as_nanos() + 1_000_000_000;
+    world.command(json!({"type": "window", "start_ns": start, "end_ns": start + 2_000_000_000}));
+    world.run_for(500);
+    assert_eq!(
+        number(&world.figures()["histograms"]["e2e_frame"], "count"),
+        0.0
+    );
+    world.run_for(5_000);
+    let figures = world.figures();
+    let stream = world.streams()[&9].clone();
+    for count in [
+        number(&stream, "frames"),
+        number(&stream["e2e_frame"], "count"),
+        number(&figures["histograms"]["e2e_frame"], "count"),
+        number(&figures["totals"], "frames_received"),
+        number(&figures["totals"], "frames_sent"),
+    ] {
+        assert!((59.0..=61.0).contains(&count), "{figures}");
+    }
+    assert!((1_990.0..2_010.0).contains(&number(&stream, "playing_ms")));
+    assert_eq!(figures["window"]["start_ns"].as_u64(), Some(start));
+}
+
+#[test]
+fn feedback_is_sent_in_time_and_not_for_every_packet() {
+    let mut world = call(World::new(), 1, "VP8");
+    world.run_for(500);
+    world.reflector.send_sender_report(2, 9);
+    world.run_for(9_500);
+    let reports = requests(&world, "RR");
+    assert!((7..=14).contains(&reports), "{reports}");
+    assert!(
+        world
+            .reflector
+            .rtcp
+            .iter()
+            .any(|(_, _, text)| text.starts_with("RR 3009:lost=0:lsr=327680"))
+    );
+    assert_eq!(requests(&world, "XR"), reports);
+    // The reflector numbers nothing transport-wide, so there is nothing to feed back.
+    assert_eq!(requests(&world, "TWCC"), 0);
+}
+
+#[test]
+fn headers_alone_tell_loss_and_freezes() {
+    let mut world = call(World::with(0.0, vec![Profile::AeadAes128Gcm]), 2, "VP8");
+    world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);
+    world.run_for(5_000);
+    let stream = world.streams()[&9].clone();
+    assert_eq!(stream["decrypted"], false);
+    let raw = number(&stream, "packets_lost_raw") / number(&stream, "packets_expected");
+    assert!((0.04..0.06).contains(&raw), "{raw}");
+    assert!(number(&stream, "packets_lost_after_rtx") <= 2.0, "{stream}");
+    assert!(number(&stream, "frames") > 145.0, "{stream}");
+    assert_eq!(number(&stream, "keyframes"), 0.0);
+    assert_eq!(number(&stream["e2e_frame"], "count"), 0.0);
+    assert_eq!(number(&world.figures(), "decrypted_ratio"), 0.0);
+}
+
+#[test]
+fn a_profile_is_negotiated_and_told() {
+    for profile in Profile::ALL {
+        let world = call(World::with(1.0, vec![profile]), 1, "VP8");
+        let told = world.events.iter().find_map(|event| match event {
+            Event::TransportState {
+                srtp_profile,
+                ice_ms,
+                dtls_ms,
+                ..
+            } => Some((*srtp_profile, ice_ms.unwrap(), dtls_ms.unwrap())),
+            _ => None,
+        });
+        let (name, ice_ms, dtls_ms) = told.unwrap();
+        assert_eq!(name, Some(profile.name()));
+        assert!(
+            (20.0..21.0).contains(&ice_ms) && (40.0..42.0).contains(&dtls_ms),
+            "{ice_ms} {dtls_ms}"
+        );
+    }
+}
+
+#[test]
+fn another_encoding_is_told_with_its_first_complete_key_frame() {
+    let mut world = call(World::new(), 0, "VP8");
+    world.publish(
+        1,
+        8,
+        2,
+        &[
+            ("source_id", json!(7)),
+            (
+                "encodings",
+                json!([
+        {"ssrc": 1008, "rtx_ssrc": 2008, "clip": 2, "encoding_index": 2}]),
+            ),
+        ],
+    );
+    world.run_for(1_000);
+    assert_eq!(world.streams()[&9]["encoding_index"], 0);
+    // What an SFU does when it switches: the same stream goes on with other content.
+    world.reflector.switch(7, 8);
+    world.run_for(2_000);
+    let changes: Vec<_> = world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::EncodingChanged {
+                stream,
+                encoding_index,
+                ..
+            } => Some((*stream, *encoding_index)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes, [(9, 2)]);
+}
