@@ -22,8 +22,13 @@ class Server:
     """A running server and where it listens."""
 
     http: str
+    udp_port: int
     process_id: int
     log: Path
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        os.kill(self.process_id, signal.SIGKILL)
 
     def url(self, path: str) -> str:
         return f"{self.http}{path}"
@@ -38,23 +43,25 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[Server]:
-    """Run a server on free ports until the block ends; its log is kept in `folder`.
+def serving(
+    folder: Path, http_port: int = 0, udp_port: int = 0, prefix: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Run a server until the block ends, on free ports unless told; keep its log in `folder`.
 
     `prefix` is a command to run it under, such as `ip netns exec NAME`.
     """
     log = folder / "serve.log"
-    command = [*prefix, sys.executable, "-m", "sfukit", "serve", "--http", "127.0.0.1:0"]
-    with log.open("w") as sink:
+    ports = ["--http", f"127.0.0.1:{http_port}", "--udp-port", str(udp_port)]
+    with log.open("a") as sink:
         process = subprocess.Popen(
-            [*command, "--udp-port", "0", "--json", "-", *options],
+            [*prefix, sys.executable, "-m", "sfukit", "serve", *ports, "--json", "-"],
             stdout=subprocess.PIPE,
             stderr=sink,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     try:
         ready = json.loads(first_line(process, log))
-        yield Server(ready["url"], ready["pid"], log)
+        yield Server(ready["url"], ready["udp_ports"][0], ready["pid"], log)
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -1,0 +1,113 @@
+"""Two tabs of the demo page meet in a room, each sending the three encodings of Chromium."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.browser import Browser, Page
+from tests.interop.server import Server
+
+MEASURED_S = 30.0
+SWITCH_S = 1.5
+SYNC_MS = 80
+WIDTHS = {"q": 320, "h": 640, "f": 1280}
+GCM = "SRTP_AEAD_AES_128_GCM"
+SCREENSHOTS = "SFUKIT_SCREENSHOTS"
+"""A folder to keep pictures of the page in."""
+
+
+@dataclass
+class Tab:
+    """The demo page in one tab, by its handle `window.sfukit`."""
+
+    page: Page
+    name: str
+
+    async def join(self, room: str) -> None:
+        await self.page.run(
+            "(room, name) => sfukit.join({ room, name, source: 'camera' })", room, self.name
+        )
+
+    async def row(self, kind: str) -> dict[str, Any] | None:
+        """The inbound stream of the other tab; None until it is there."""
+        await self.page.run("() => sfukit.measure()")
+        rows = await self.page.run("() => sfukit.streams")
+        return next((row for row in rows if row["kind"] == kind), None)
+
+    async def frames_sent(self, rid: str) -> int:
+        await self.page.run("() => sfukit.measure()")
+        rows = await self.page.run("() => sfukit.encodings")
+        return int(next(row["framesSent"] for row in rows if row["rid"] == rid))
+
+    async def shows(self, width: int, within_s: float) -> float:
+        """Wait for a picture of this width; give the seconds it took."""
+        start = time.monotonic()
+        while time.monotonic() < start + within_s:
+            row = await self.row("video")
+            if row and row["width"] == width and row["framesDecoded"] > 0:
+                return time.monotonic() - start
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{self.name}: no picture {width} wide: {await self.row('video')}")
+
+
+@pytest.fixture
+async def tabs(browser: Browser, server: Server) -> AsyncIterator[tuple[Tab, Tab]]:
+    """Ann and Bob in one room, both seen in full."""
+    ann, bob = [Tab(await browser.page(server.url("/")), name) for name in ("ann", "bob")]
+    await ann.join("tabs")
+    await bob.join("tabs")
+    for tab in (ann, bob):
+        await tab.shows(WIDTHS["f"], within_s=30)
+    yield ann, bob
+    for tab in (ann, bob):
+        await tab.page.run("() => sfukit.leave()")
+
+
+async def test_two_tabs_see_and_hear_each_other(tabs: tuple[Tab, Tab], server: Server) -> None:
+    ann, bob = tabs
+    before = {tab.name: await tab.row("video") for tab in tabs}
+    sent_before = {tab.name: await tab.frames_sent("f") for tab in tabs}
+    await asyncio.sleep(MEASURED_S)
+    after = {tab.name: await tab.row("video") for tab in tabs}
+    sent_after = {tab.name: await tab.frames_sent("f") for tab in tabs}
+
+    for tab, other in ((ann, bob), (bob, ann)):
+        first, last = before[tab.name], after[tab.name]
+        assert first is not None
+        assert last is not None
+        decoded = last["framesDecoded"] - first["framesDecoded"]
+        assert decoded >= 0.9 * (sent_after[other.name] - sent_before[other.name]) > 0
+        assert last["freezeCount"] == first["freezeCount"]
+        sound = await tab.row("audio")
+        picture = await tab.row("video")
+        assert sound is not None
+        assert picture is not None
+        assert abs(picture["playout_ms"] - sound["playout_ms"]) <= SYNC_MS
+    profiles = {
+        transport["srtp_profile"]
+        for room in (await asyncio.to_thread(server.rooms))["rooms"]
+        for participant in room["participants"]
+        for transport in participant["transports"].values()
+    }
+    assert profiles == {GCM}
+    folder = os.environ.get(SCREENSHOTS)
+    if folder:
+        await ann.page.screenshot(Path(folder) / "room.png")
+
+
+async def test_a_layer_is_switched_by_request(tabs: tuple[Tab, Tab]) -> None:
+    ann, _ = tabs
+    row = await ann.row("video")
+    assert row is not None
+    for rid in ("q", "h", "f"):
+        await ann.page.run("(n, rid) => sfukit.setLayer(n, rid)", row["publication"], rid)
+        await ann.shows(WIDTHS[rid], SWITCH_S)
+    last = await ann.row("video")
+    assert last is not None
+    assert last["freezeCount"] == row["freezeCount"]
