@@ -84,19 +84,26 @@ class Viewing:
         """What is played."""
         return [line.subscription for line in self._lines]
 
-    async def start(self, offer: sdp.Session) -> str:
-        """Answer the offer once the engine is ready to send."""
+    def negotiate(self, offer: sdp.Session) -> str:
+        """Answer the offer; nothing has happened yet."""
         answer = answer_viewer(offer, self._sources(), self._local, self.core.ids.ssrc)
         self._remote = answer.remote
         self._lines = [self._line(played) for played in answer.played]
+        return answer.sdp
+
+    async def start(self) -> None:
+        """Have the engine send; the answer may leave then."""
+        assert self._remote is not None
         opening = OpenTransport(
             room=self.room.number,
             transport=self._transport,
             local=ice(self._local.credentials),
-            remote=remote_of(answer.remote),
+            remote=remote_of(self._remote),
             srtp=self.core.settings.srtp,
         )
         self.core.transports[self._transport] = self
+        for subscription in self.subscriptions:
+            self.core.subscriptions[subscription.number or 0] = subscription
         try:
             commands = [opening, *[self._subscribe(line) for line in self._lines]]
             await run_all(self.core, self.room.worker, commands)
@@ -105,7 +112,6 @@ class Viewing:
             raise
         wait_s = self.core.settings.timing.negotiation_s
         self._deadline = self.core.loop.call_later(wait_s, self.leave, "negotiation_timeout")
-        return answer.sdp
 
     async def restart(self, remote: Credentials) -> LocalTransport:
         """Take new ICE credentials of the peer and give ours."""
@@ -206,7 +212,6 @@ class Viewing:
         publication = self.room.publications[played.publication]
         subscription = Subscription(publication, self)
         subscription.number = self.core.ids.subscription()
-        self.core.subscriptions[subscription.number] = subscription
         return _Line(played, subscription)
 
     def _subscribe(self, line: _Line) -> Subscribe:

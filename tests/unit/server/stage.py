@@ -23,6 +23,13 @@ def offer_text(name: str = "chromium-simulcast-offer") -> str:
     return (FIXTURES / f"{name}.sdp").read_bytes().decode()
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something has come true."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in many places
+            await asyncio.sleep(0.005)
+
+
 class RpcError(Exception):
     """An error response."""
 

@@ -1,0 +1,165 @@
+"""Rooms: their life, who gets in, what members hear of each other."""
+
+import asyncio
+
+import pytest
+
+from sfukit.server import room as room_module
+from sfukit.server.counters import ServerCounters
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
+from sfukit.server.room import RoomState
+from sfukit.server.settings import Limits, Timing
+from tests.unit.server.stage import QUICK, RpcError, Stage, StageMaker, until
+
+
+async def test_a_room_is_idle_then_active_then_idle_then_closed(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    room = stage.house.rooms.find("demo")
+    assert room is not None
+    assert room.state is RoomState.ACTIVE
+    await ann.call("leave")
+    assert room.state is RoomState.IDLE
+    await until(lambda: stage.house.rooms.find("demo") is None)
+    assert room.state is RoomState.CLOSED
+    assert [command.reason for command in stage.engine.of(CloseRoom)] == ["room_idle"]
+
+
+async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    await ann.call("leave")
+    await ann.call("join", sid="demo", uid="ann")
+    await asyncio.sleep(QUICK.room_idle_s * 1.5)
+    assert stage.house.rooms.find("demo") is not None
+    assert len(stage.engine.of(OpenRoom)) == 1
+
+
+async def test_everything_is_gone_after_everybody_left(stage: Stage) -> None:
+    before = asyncio.all_tasks()
+    members = [await stage.joined(uid) for uid in ("ann", "bob", "eve")]
+    for member in members:
+        await member.socket.close()
+        await member.closed()
+    await until(lambda: not list(stage.house.rooms) and not asyncio.all_tasks() - before)
+    core = stage.house.core
+    assert (core.transports, core.publications, core.subscriptions) == ({}, {}, {})
+
+
+async def test_members_hear_of_joins_leaves_and_publications(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    bob = await stage.joined("bob", name="Bob B.")
+    assert await ann.note("participant-joined") == {"uid": "ann", "name": "ann", "role": "speaker"}
+    joined = await ann.note("participant-joined")
+    assert joined == {"uid": "bob", "name": "Bob B.", "role": "speaker"}
+    added = [await ann.note("publication-added") for _ in range(4)][-1]
+    assert (added["uid"], added["codec"], added["rids"]) == ("bob", "VP8", ["q", "h", "f"])
+    await bob.call("leave")
+    assert (await ann.note("publication-removed"))["reason"] == "left"
+    assert await ann.note("participant-left") == {"uid": "bob", "reason": "left"}
+
+
+async def test_a_large_room_tells_the_size_of_its_audience(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_module, "LARGE_ROOM", 2)
+    monkeypatch.setattr(room_module, "_SIZE_INTERVAL_S", 0.02)
+    ann = await stage.joined("ann")
+    for number in range(4):
+        await (await stage.member()).call("join", sid="demo", uid=f"w{number}")
+    sizes = {(await ann.note("room-size"))["participants"] for _ in range(1)}
+    assert max(sizes) > 2
+    late = await stage.member()
+    result = await late.call("join", sid="demo", uid="late")
+    assert result["participant_count"] == 6
+    assert [entry["uid"] for entry in result["participants"]] == ["ann", "w0", "w1"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(max_rooms=1), "max_rooms"),
+        (Limits(max_participants=1), "max_participants"),
+        (Limits(max_egress_bps=1_000_000), "max_egress"),
+    ],
+)
+async def test_beyond_a_limit_nobody_gets_in(
+    make_stage: StageMaker, limits: Limits, reason: str
+) -> None:
+    engine = MockEngine()
+    stage = await make_stage(engine, limits=limits)
+    await stage.joined("ann")
+    if reason == "max_egress":
+        engine.snapshot = ServerCounters(bytes_sent=10**9)
+        await until(lambda: stage.house.rooms.egress_bps)
+    bob = await stage.member()
+    with pytest.raises(RpcError) as caught:
+        await bob.call("join", sid="other", uid="bob")
+    assert (caught.value.code, caught.value.reason) == (-32007, reason)
+    assert caught.value.data["retry_after_s"] > 0
+    text = stage.house.metrics.exposition().decode()
+    assert f'sfukit_refused_total{{reason="{reason}"}} 1.0' in text
+
+
+async def test_who_knocks_too_fast_has_to_wait(make_stage: StageMaker) -> None:
+    stage = await make_stage(limits=Limits(requests_per_s=0.5, requests_burst=2))
+    for uid in ("ann", "bob"):
+        await stage.joined(uid)
+    eve = await stage.member()
+    with pytest.raises(RpcError) as caught:
+        await eve.call("join", sid="demo", uid="eve")
+    assert (caught.value.code, caught.value.reason) == (-32008, "rate_limited")
+
+
+async def test_a_room_that_the_engine_drops_is_closed_and_others_live(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    bob = await stage.joined("bob", "other")
+    number = stage.engine.of(OpenRoom)[0].room
+    stage.engine.tell(RoomClosed(number, "internal_error"))
+    assert (await ann.note("bye"))["reason"] == "internal_error"
+    assert await ann.closed() == 1011
+    assert stage.house.rooms.find("demo") is None
+    assert await bob.call("message", data=1) == {"delivered": 0}
+
+
+async def test_rooms_are_spread_over_the_workers(make_stage: StageMaker) -> None:
+    stage = await make_stage(MockEngine(workers=3), workers=3)
+    for number in range(6):
+        await stage.joined("ann", f"room{number}")
+    workers = [room.worker for room in stage.house.rooms]
+    assert sorted(workers) == [0, 0, 1, 1, 2, 2]
+
+
+async def test_a_drain_takes_no_new_rooms_tells_members_and_ends_with_the_last(
+    make_stage: StageMaker,
+) -> None:
+    stage = await make_stage(timing=Timing(drain_s=30, debounce_s=0.01))
+    ann = await stage.joined("ann")
+    drained = asyncio.get_running_loop().create_task(stage.house.drain())
+    assert await ann.note("drain") == {"deadline_s": 30}
+    bob = await stage.member()
+    with pytest.raises(RpcError) as caught:
+        await bob.call("join", sid="other", uid="bob")
+    assert caught.value.reason == "draining"
+    assert (await bob.call("join", sid="demo", uid="bob"))["uid"] == "bob"
+    async with stage.session.get(stage.url("/readyz")) as response:
+        assert (response.status, await response.text()) == (503, "draining\n")
+    async with stage.session.get(stage.url("/livez")) as response:
+        assert response.status == 200
+    await ann.call("leave")
+    await bob.call("leave")
+    async with asyncio.timeout(5):
+        assert await drained == "drained"
+
+
+async def test_a_drain_has_a_deadline_and_can_be_taken_back(make_stage: StageMaker) -> None:
+    stage = await make_stage(timing=Timing(drain_s=0.2))
+    await stage.joined("ann")
+    assert await stage.house.drain() == "drain_deadline"
+    second = await make_stage(timing=Timing(drain_s=30))
+    bob = await second.joined("bob")
+    drained = asyncio.get_running_loop().create_task(second.house.drain())
+    await bob.note("drain")
+    second.house.cancel_drain()
+    async with asyncio.timeout(5):
+        assert await drained == "cancelled"
+    await second.joined("eve", "other")

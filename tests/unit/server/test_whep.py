@@ -1,0 +1,193 @@
+"""WHEP: whom a viewer sees, and what happens when that one goes."""
+
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.native_messages import (
+    CloseTransport,
+    Command,
+    CommandError,
+    OpenTransport,
+    ReplaceSource,
+    Subscribe,
+    TransportState,
+)
+from sfukit.signaling import sdp
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+from tests.unit.server.stage import Stage, StageMaker, offer_text, until
+from tests.unit.signaling.descriptions import audio, offer_of, video
+
+SDP = {"Content-Type": "application/sdp"}
+SECRET = "a-secret-of-at-least-thirty-two-bytes"
+
+
+async def publish(stage: Stage, text: str | None = None, token: str = "") -> ClientResponse:
+    response = await stage.session.post(
+        stage.url("/whip/demo"), data=text or offer_text(), headers=SDP | bearer(token)
+    )
+    assert response.status == 201
+    return response
+
+
+async def play(stage: Stage, path: str = "/whep/demo", text: str = "") -> ClientResponse:
+    body = text or offer_text("chromium-viewer-offer")
+    return await stage.session.post(stage.url(path), data=body, headers=SDP)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+async def reason_of(response: ClientResponse) -> tuple[int, str]:
+    content: dict[str, Any] = await response.json()
+    return response.status, content["reason"]
+
+
+def end(stage: Stage, publisher: int) -> None:
+    """Let the media of the n-th publisher break."""
+    opened = [command for command in stage.engine.of(OpenTransport) if command.remote is not None]
+    stage.engine.tell(TransportState(opened[publisher].transport, "disconnected", "silent"))
+
+
+async def test_a_viewer_gets_what_is_published(stage: Stage) -> None:
+    await publish(stage)
+    response = await play(stage)
+    assert response.status == 201
+    session = sdp.parse(await response.text())
+    assert [media.direction for media in session.media] == ["sendonly"] * 2
+    commands = stage.engine.of(Subscribe)
+    assert [command.publication for command in commands] == [1, 2]
+    assert [command.rtx_payload_type for command in commands] == [None, 97]
+
+
+@pytest.mark.parametrize("path", ["/whep/demo", "/whep/demo/ann", "/whep/elsewhere"])
+async def test_where_nobody_publishes_a_viewer_may_come_again(stage: Stage, path: str) -> None:
+    response = await play(stage, path)
+    assert await reason_of(response) == (409, "not_live")
+    assert int(response.headers["Retry-After"]) > 0
+    assert not list(stage.house.rooms)
+
+
+async def test_the_earliest_whip_publisher_is_seen_before_other_participants(stage: Stage) -> None:
+    await stage.joined("ann")
+    await play(stage)
+    assert [command.publication for command in stage.engine.of(Subscribe)] == [1, 2]
+    await publish(stage)
+    await publish(stage)
+    await play(stage)
+    assert [command.publication for command in stage.engine.of(Subscribe)[2:]] == [3, 4]
+    await play(stage, "/whep/demo/ann")
+    assert [command.publication for command in stage.engine.of(Subscribe)[4:]] == [1, 2]
+
+
+async def test_viewers_are_no_members_but_count(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    await play(stage)
+    assert stage.house.rooms.population == 2
+    result = await ann.call("join", sid="demo", uid="ann")
+    assert result["participant_count"] == 1
+
+
+async def test_the_next_publisher_takes_over_if_its_codecs_fit(stage: Stage) -> None:
+    await publish(stage)
+    await publish(stage)
+    await play(stage)
+    end(stage, 0)
+    switched = stage.engine.of(ReplaceSource)
+    assert [command.publication for command in switched] == [3, 4]
+    kinds = [type(command) for command in stage.engine.commands]
+    assert kinds.index(ReplaceSource) < kinds.index(CloseTransport)
+    assert stage.house.rooms.population == 2
+
+
+async def test_a_publisher_of_other_codecs_ends_the_session(stage: Stage) -> None:
+    await publish(stage)
+    await publish(stage, offer_of(audio(), video("VP9/90000")))
+    await play(stage)
+    end(stage, 0)
+    assert [command.reason for command in stage.engine.of(CloseTransport)] == [
+        "publisher_changed",
+        "transport_lost",
+    ]
+
+
+async def test_an_engine_that_cannot_switch_ends_the_session(make_stage: StageMaker) -> None:
+    def judge(command: Command) -> CommandError | None:
+        return CommandError("invalid") if isinstance(command, ReplaceSource) else None
+
+    stage = await make_stage(MockEngine(judge=judge))
+    await publish(stage)
+    await publish(stage)
+    await play(stage)
+    end(stage, 0)
+    await until(lambda: stage.house.rooms.population == 1)
+    assert stage.engine.of(CloseTransport)[-1].reason == "publisher_changed"
+
+
+async def test_with_the_only_publisher_the_session_ends(stage: Stage) -> None:
+    await publish(stage)
+    session = await play(stage)
+    end(stage, 0)
+    assert stage.engine.of(CloseTransport)[0].reason == "publisher_left"
+    patched = await stage.session.patch(
+        stage.url(session.headers["Location"]),
+        data="a=end-of-candidates\r\n",
+        headers={"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"},
+    )
+    assert await reason_of(patched) == (404, "session_unknown")
+
+
+async def test_a_named_participant_is_not_replaced_by_another(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    await stage.joined("bob")
+    await play(stage, "/whep/demo/ann")
+    await ann.call("leave")
+    assert not stage.engine.of(ReplaceSource)
+    assert "publisher_left" in [command.reason for command in stage.engine.of(CloseTransport)]
+
+
+async def test_the_same_identity_publishing_anew_takes_its_viewers_along(
+    make_stage: StageMaker,
+) -> None:
+    stage = await make_stage(api_keys={"key": SECRET})
+    grants = VideoGrants(room_join=True, room_create=True)
+    tokens = {
+        uid: sign(claims_for("key", uid, grants, valid_s=60), SECRET) for uid in ("obs", "other")
+    }
+    first = await publish(stage, token=tokens["obs"])
+    await publish(stage, token=tokens["other"])
+    viewer = offer_text("chromium-viewer-offer")
+    played = await stage.session.post(
+        stage.url("/whep/demo"), data=viewer, headers=SDP | bearer(tokens["other"])
+    )
+    assert played.status == 201
+    await publish(stage, token=tokens["obs"])
+    assert [command.publication for command in stage.engine.of(ReplaceSource)] == [5, 6]
+    assert [command.reason for command in stage.engine.of(CloseTransport)] == ["replaced"]
+    room = stage.house.rooms.find("demo")
+    assert room is not None
+    assert sorted(room.participants) == ["obs", "other"]
+    gone = await stage.session.delete(stage.url(first.headers["Location"]))
+    assert gone.status == 200
+    assert room.participants["obs"].left is None
+
+
+async def test_a_viewer_that_knows_no_codec_of_it_is_refused(stage: Stage) -> None:
+    await publish(stage, offer_of(video("VP9/90000", "profile-id=2")))
+    response = await play(stage, text=offer_of(video(direction="recvonly")))
+    assert await reason_of(response) == (422, "codec_unsupported")
+    assert stage.house.rooms.population == 1
+
+
+async def test_a_publication_that_ends_leaves_the_other(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    await play(stage)
+    idle = offer_text().replace("a=sendonly", "a=inactive", 1)
+    await ann.call("offer", desc={"type": "offer", "sdp": idle})
+    assert stage.house.rooms.population == 2
+    idle = offer_text().replace("a=sendonly", "a=inactive")
+    await ann.call("offer", desc={"type": "offer", "sdp": idle})
+    assert stage.house.rooms.population == 1
