@@ -72,6 +72,8 @@ class Browser:
 
     async def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
         """Call a DevTools method and wait for its result."""
+        if self._listening.done():
+            raise PageError("Chromium has gone")
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params}
         if session:
