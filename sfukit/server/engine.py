@@ -176,7 +176,11 @@ class NativeEngine:
 
     def _read_events(self) -> None:
         for raw in self._events.decode(self._native.events()):
-            event = self._event.decode(raw)
+            try:
+                event = self._event.decode(raw)
+            except msgspec.ValidationError as error:
+                log.warning("event_unknown", error=str(error), event=bytes(raw)[:200])
+                continue
             if not isinstance(event, Done):
                 self._handler(event)
             elif batch := self._batches.pop(event.id, None):

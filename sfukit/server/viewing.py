@@ -38,6 +38,7 @@ class _Line(NamedTuple):
 
     played: Played
     subscription: Subscription
+    number: int
 
 
 def choose_publisher(room: Room | None, uid: str | None) -> Participant:
@@ -102,14 +103,16 @@ class Viewing:
             srtp=self.core.settings.srtp,
         )
         self.core.transports[self._transport] = self
-        for subscription in self.subscriptions:
-            self.core.subscriptions[subscription.number or 0] = subscription
+        for line in self._lines:
+            self.core.subscriptions[line.number] = line.subscription
         try:
             commands = [opening, *[self._subscribe(line) for line in self._lines]]
             await run_all(self.core, self.room.worker, commands)
         except Refusal:
             self.leave("refused")
             raise
+        if self.left is not None:
+            raise Refusal("not_live", "the publisher left", retry_after_s=_RETRY_NOT_LIVE_S)
         wait_s = self.core.settings.timing.negotiation_s
         self._deadline = self.core.loop.call_later(wait_s, self.leave, "negotiation_timeout")
 
@@ -134,7 +137,7 @@ class Viewing:
             self._deadline.cancel()
         self.core.transports.pop(self._transport, None)
         for line in self._lines:
-            self.core.subscriptions.pop(line.subscription.number or 0, None)
+            self.core.subscriptions.pop(line.number, None)
         closing = CloseTransport(transport=self._transport, reason=reason)
         self.core.engine.send(self.room.worker, [closing])
         self.room.remove_viewer(self)
@@ -211,14 +214,14 @@ class Viewing:
     def _line(self, played: Played) -> _Line:
         publication = self.room.publications[played.publication]
         subscription = Subscription(publication, self)
-        subscription.number = self.core.ids.subscription()
-        return _Line(played, subscription)
+        number = subscription.number = self.core.ids.subscription()
+        return _Line(played, subscription, number)
 
     def _subscribe(self, line: _Line) -> Subscribe:
         played = line.played
         return Subscribe(
             transport=self._transport,
-            subscription=line.subscription.number or 0,
+            subscription=line.number,
             publication=played.publication,
             mid=played.mid,
             payload_type=played.numbers.payload_type,
@@ -239,8 +242,7 @@ class Viewing:
         commands = []
         for line, publication in fed:
             assert publication is not None
-            number = line.subscription.number or 0
-            commands.append(ReplaceSource(subscription=number, publication=publication.number))
+            commands.append(ReplaceSource(subscription=line.number, publication=publication.number))
             line.subscription.publication = publication
         self.publisher = publisher
         try:

@@ -1,0 +1,159 @@
+"""Tokens at the doors: who gets into which room, and what they may do there."""
+
+from typing import Any
+
+import pytest
+
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+from tests.unit.server.stage import Member, RpcError, Stage, StageMaker, offer_text
+
+SECRET = "a-secret-of-at-least-thirty-two-bytes"
+OFFER = {"type": "offer", "sdp": offer_text()}
+
+
+def token(uid: str = "ann", *, valid_s: int = 60, **grants: Any) -> str:
+    video = VideoGrants(**{"room": "demo", "room_join": True, "room_create": True, **grants})
+    return sign(claims_for("key", uid, video, valid_s=valid_s), SECRET)
+
+
+@pytest.fixture
+async def keyed(make_stage: StageMaker) -> Stage:
+    """A server that asks for tokens."""
+    return await make_stage(api_keys={"key": SECRET})
+
+
+async def member(stage: Stage, bearer: str) -> Member:
+    return await stage.member(headers={"Authorization": f"Bearer {bearer}"})
+
+
+async def refusal(stage: Stage, bearer: str | None, **params: Any) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    one = await stage.member(headers=headers)
+    with pytest.raises(RpcError) as caught:
+        await one.call("join", **{"sid": "demo", "offer": OFFER, **params})
+    return caught.value.code, caught.value.reason or ""
+
+
+async def test_a_token_names_its_holder(keyed: Stage) -> None:
+    ann = await member(keyed, token())
+    result = await ann.call("join", sid="demo", offer=OFFER)
+    assert (result["uid"], result["role"]) == ("ann", "speaker")
+
+
+async def test_a_browser_gives_its_token_in_the_address(keyed: Stage) -> None:
+    url = keyed.url("/ws") + f"?access_token={token()}"
+    ann = Member(await keyed.session.ws_connect(url))
+    assert (await ann.call("join", sid="demo"))["uid"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("bearer", "params", "code", "reason"),
+    [
+        (None, {}, -32001, "token_missing"),
+        ("wibble", {}, -32001, "token_invalid"),
+        (token(valid_s=-60), {}, -32001, "token_expired"),
+        (token(room="other"), {}, -32002, "room_denied"),
+        (token(room_join=False), {}, -32002, "join_denied"),
+        (token(room_create=False), {}, -32002, "create_denied"),
+        (token(can_publish=False), {}, -32002, "publish_denied"),
+        (token(can_publish_sources=["microphone"]), {}, -32002, "source_denied"),
+        (token(), {"uid": "bob"}, -32002, "identity_denied"),
+        (token(""), {}, -32001, "token_invalid"),
+    ],
+)
+async def test_what_a_token_does_not_allow_is_refused(
+    keyed: Stage, bearer: str | None, params: dict[str, Any], code: int, reason: str
+) -> None:
+    assert await refusal(keyed, bearer, **params) == (code, reason)
+    assert keyed.house.rooms.population == 0
+
+
+async def test_an_unset_permission_means_yes(keyed: Stage) -> None:
+    ann = await member(keyed, token())
+    await ann.call("join", sid="demo", offer=OFFER)
+    assert await ann.call("message", data=1) == {"delivered": 0}
+
+
+async def test_listed_sources_may_be_published(keyed: Stage) -> None:
+    ann = await member(keyed, token(can_publish_sources=["microphone", "screen_share"]))
+    sources = {"1": "screen_share"}
+    result = await ann.call("join", sid="demo", offer=OFFER, sources=sources)
+    assert [entry["source"] for entry in result["publications"]] == ["microphone", "screen_share"]
+
+
+async def test_a_room_that_is_there_needs_no_right_to_create(keyed: Stage) -> None:
+    await (await member(keyed, token())).call("join", sid="demo")
+    bob = await member(keyed, token("bob", room_create=False))
+    assert (await bob.call("join", sid="demo"))["uid"] == "bob"
+
+
+async def test_who_may_not_receive_is_offered_nothing(keyed: Stage) -> None:
+    await (await member(keyed, token())).call("join", sid="demo", offer=OFFER)
+    bob = await member(keyed, token("bob", can_subscribe=False))
+    await bob.call("join", sid="demo")
+    with pytest.raises(RpcError, match="subscribe_denied"):
+        await bob.call("subscribe", publications=[1])
+
+
+async def test_who_may_not_send_data_does_not(keyed: Stage) -> None:
+    ann = await member(keyed, token(can_publish_data=False))
+    await ann.call("join", sid="demo")
+    with pytest.raises(RpcError, match="data_denied"):
+        await ann.call("message", data=1)
+
+
+async def test_only_a_host_mutes_others(keyed: Stage) -> None:
+    ann = await member(keyed, token())
+    number = (await ann.call("join", sid="demo", offer=OFFER))["publications"][0]["publication"]
+    bob = await member(keyed, token("bob"))
+    await bob.call("join", sid="demo")
+    with pytest.raises(RpcError, match="not_yours"):
+        await bob.call("mute", publication=number, muted=True)
+    host = await member(keyed, token("host", room_admin=True))
+    assert (await host.call("join", sid="demo"))["role"] == "host"
+    await host.call("mute", publication=number, muted=True)
+    assert (await ann.note("publication-muted"))["muted"]
+
+
+async def test_a_role_can_be_lowered_never_raised(keyed: Stage) -> None:
+    host = await member(keyed, token("host", room_admin=True))
+    assert (await host.call("join", sid="demo", config={"role": "audience"}))["role"] == "audience"
+    bob = await member(keyed, token("bob", can_publish=False))
+    assert (await bob.call("join", sid="demo", config={"role": "host"}))["role"] == "audience"
+
+
+async def test_the_hidden_are_not_seen(keyed: Stage) -> None:
+    ann = await member(keyed, token())
+    await ann.call("join", sid="demo")
+    spy = await member(keyed, token("spy", hidden=True))
+    await spy.call("join", sid="demo")
+    bob = await member(keyed, token("bob"))
+    listed = (await bob.call("join", sid="demo"))["participants"]
+    assert [entry["uid"] for entry in listed] == ["ann"]
+    await spy.call("leave")
+    await ann.note("participant-joined")
+    assert (await ann.note("participant-joined"))["uid"] == "bob"
+    assert not [note for note in ann.notes if note[0] == "participant-left"]
+
+
+async def test_whip_asks_for_a_token_too(keyed: Stage) -> None:
+    sdp = {"Content-Type": "application/sdp"}
+    url = keyed.url("/whip/demo")
+    async with keyed.session.post(url, data=offer_text(), headers=sdp) as response:
+        assert response.status == 401
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert (await response.json())["reason"] == "token_missing"
+    for bearer, status in ((token(can_publish=False), 403), (token("obs"), 201)):
+        headers = sdp | {"Authorization": f"Bearer {bearer}"}
+        async with keyed.session.post(url, data=offer_text(), headers=headers) as response:
+            assert response.status == status
+    room = keyed.house.rooms.find("demo")
+    assert room is not None
+    assert list(room.participants) == ["obs"]
+
+
+async def test_the_rooms_are_shown_to_admins_only(keyed: Stage) -> None:
+    for bearer, status in (("", 401), (token(), 403), (token(room_admin=True), 200)):
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        async with keyed.session.get(keyed.url("/debug/rooms"), headers=headers) as response:
+            assert response.status == status

@@ -1,0 +1,69 @@
+"""Which addresses become candidates."""
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from sfukit.errors import UsageError
+from sfukit.server.addresses import Interface, advertised, local_interfaces
+
+
+def interface(name: str, *addresses: str) -> Interface:
+    return Interface(name, [ipaddress.ip_address(address) for address in addresses])
+
+
+MACHINE = [
+    interface("lo", "127.0.0.1", "::1"),
+    interface("eth0", "198.51.100.7", "2001:db8::7", "fe80::1"),
+    interface("wlan0", "192.168.1.20", "fd00::20"),
+    interface("docker0", "172.17.0.1"),
+    interface("br-3f2a", "172.18.0.1"),
+    interface("veth12ab", "fe80::2"),
+    interface("virbr0", "192.168.122.1"),
+    interface("tun0", "10.8.0.2"),
+    interface("wg0", "10.9.0.2"),
+]
+
+
+def told(**options: Any) -> list[str]:
+    return [str(address) for address in advertised(MACHINE, **options)]
+
+
+def test_useful_addresses_are_told_ipv4_first_loopback_last() -> None:
+    assert told() == ["198.51.100.7", "192.168.1.20", "2001:db8::7", "fd00::20", "127.0.0.1"]
+
+
+def test_without_ipv6_there_is_none() -> None:
+    assert told(ipv6=False) == ["198.51.100.7", "192.168.1.20", "127.0.0.1"]
+
+
+def test_a_virtual_interface_is_told_when_it_is_named() -> None:
+    assert told(wanted=["docker0", "wg0"]) == ["172.17.0.1", "10.9.0.2", "127.0.0.1"]
+
+
+def test_an_interface_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(UsageError, match="eth7"):
+        told(wanted=["eth7"])
+
+
+def test_given_addresses_replace_all() -> None:
+    assert told(instead=["203.0.113.5", "2001:db8::5"]) == ["203.0.113.5", "2001:db8::5"]
+    with pytest.raises(UsageError, match="nonsense"):
+        told(instead=["nonsense"])
+
+
+def test_a_machine_without_a_network_has_loopback() -> None:
+    assert [str(address) for address in advertised([])] == ["127.0.0.1"]
+
+
+def test_this_machine_has_interfaces_by_a_portable_call() -> None:
+    assert any("127.0.0.1" in map(str, entry.addresses) for entry in local_interfaces())
+
+
+def test_a_system_that_does_not_tell_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError
+
+    monkeypatch.setattr("ifaddr.get_adapters", fail)
+    assert local_interfaces() == []

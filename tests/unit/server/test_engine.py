@@ -1,0 +1,219 @@
+"""The asyncio side of the engine, over a stand-in for the extension module."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from sfukit.server import engine as engine_module
+from sfukit.server.engine import NativeEngine, first_error, refuse
+from sfukit.server.native_messages import (
+    CloseRoom,
+    CommandError,
+    EncodingState,
+    Event,
+    LayerSwitched,
+    OpenRoom,
+    OpenTransport,
+    RidTarget,
+    ServerConfig,
+    SetTarget,
+)
+from sfukit.server.native_messages import IceCredentials as Ice
+from sfukit.signaling.refusal import Refusal
+
+INFO = {"udp_ports": [7081, 7082], "fingerprint": "sha-256 AB", "ipv6": True, "more": 1}
+
+
+class FakeNative:
+    """What the extension module offers, with the other side in the test's hands."""
+
+    def __init__(self, config: bytes) -> None:
+        self.config = msgspec.json.decode(config)
+        self.taken: list[tuple[int, list[dict[str, Any]]]] = []
+        self.full = False
+        self.unreadable = False
+        self.closed = False
+        self._reader, self._writer = os.pipe()
+        self._waiting: list[dict[str, Any]] = []
+
+    def info(self) -> bytes:
+        return msgspec.json.encode(INFO)
+
+    def event_fd(self) -> int:
+        return self._reader
+
+    def submit(self, worker: int, commands: bytes) -> bool:
+        if self.unreadable:
+            raise NativeError("unknown variant")
+        if not self.full:
+            self.taken.append((worker, msgspec.json.decode(commands)))
+        return not self.full
+
+    def events(self) -> bytes:
+        os.read(self._reader, 1)
+        events, self._waiting = self._waiting, []
+        return msgspec.json.encode(events)
+
+    def counters(self) -> bytes:
+        return b'{"packets_sent": 7, "something_new": 1}'
+
+    def close(self) -> None:
+        self.closed = True
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def tell(self, *events: dict[str, Any]) -> None:
+        self._waiting += events
+        os.write(self._writer, b"x")
+
+    def done(self, *errors: str | None) -> None:
+        """Complete the latest commands, in the order given."""
+        commands = self.taken[-1][1]
+        self.tell(
+            *(
+                {"type": "done", "id": command["id"], "error": error and {"code": error}}
+                for command, error in zip(commands, errors, strict=True)
+            )
+        )
+
+
+class NativeError(RuntimeError):
+    """As the extension raises it."""
+
+
+@pytest.fixture
+async def pair(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NativeEngine, FakeNative]]:
+    """An engine and the native side under it."""
+    module = ModuleType("sfukit._native")
+    module.Server = FakeNative  # type: ignore[attr-defined]
+    module.NativeError = NativeError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sfukit._native", module)
+    monkeypatch.setattr("sfukit._native", module, raising=False)
+    engine = NativeEngine(ServerConfig(workers=2))
+    native: Any = engine._native
+    yield engine, native
+    engine.close()
+
+
+Pair = tuple[NativeEngine, FakeNative]
+
+
+async def test_the_engine_says_what_it_got(pair: Pair) -> None:
+    engine, native = pair
+    assert (engine.workers, engine.info.udp_ports) == (2, [7081, 7082])
+    assert native.config["bind"] == ["0.0.0.0", "::"]
+    assert engine.counters().packets_sent == 7
+
+
+async def test_commands_are_json_objects_with_a_type_and_a_growing_id(pair: Pair) -> None:
+    engine, native = pair
+    opening = OpenTransport(room=1, transport=2, local=Ice("frag", "pwd"))
+    choosing = SetTarget(subscription=3, target=RidTarget("h"))
+    running = asyncio.ensure_future(engine.run(1, [OpenRoom(room=1), opening, choosing]))
+    await asyncio.sleep(0)
+    worker, commands = native.taken[0]
+    assert worker == 1
+    assert [command["id"] for command in commands] == [1, 2, 3]
+    assert commands[1]["type"] == "open_transport"
+    assert commands[1]["remote"] is None
+    assert commands[2]["target"] == {"kind": "encoding", "rid": "h", "temporal": None}
+    native.done(None, "duplicate", None)
+    outcomes = await running
+    assert first_error(outcomes) == CommandError("duplicate", "")
+
+
+async def test_results_may_come_in_any_order(pair: Pair) -> None:
+    engine, native = pair
+    first = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
+    second = asyncio.ensure_future(engine.run(0, [OpenRoom(room=2)]))
+    await asyncio.sleep(0)
+    native.tell({"type": "done", "id": 2, "result": {"n": 2}})
+    native.tell({"type": "done", "id": 1, "result": {"n": 1}})
+    assert [bytes((await entry)[0].result) for entry in (first, second)] == [b'{"n":1}', b'{"n":2}']
+    assert not engine._batches
+
+
+async def test_a_full_queue_refuses_whoever_waits_and_keeps_what_must_be_done(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_RETRY_S", 0.001)
+    engine, native = pair
+    native.full = True
+    with pytest.raises(Refusal) as caught:
+        await engine.run(0, [OpenRoom(room=1)])
+    assert (caught.value.reason, caught.value.status) == ("overloaded", 503)
+    engine.send(0, [CloseRoom(room=1, reason="a")])
+    engine.send(0, [CloseRoom(room=2, reason="b")])
+    native.full = False
+    with pytest.raises(Refusal):  # what waits goes first
+        await engine.run(0, [OpenRoom(room=3)])
+    async with asyncio.timeout(5):
+        while len(native.taken) < 2:  # noqa: ASYNC110 - a timer of the engine's does it
+            await asyncio.sleep(0.001)
+    assert [commands[0]["room"] for _, commands in native.taken] == [1, 2]
+
+
+async def test_what_the_engine_cannot_read_is_an_internal_error(pair: Pair) -> None:
+    engine, native = pair
+    native.unreadable = True
+    with pytest.raises(Refusal, match="internal_error"):
+        await engine.run(0, [OpenRoom(room=1)])
+    engine.send(0, [OpenRoom(room=1)])
+    native.unreadable = False
+    engine.send(0, [OpenRoom(room=2)])
+    assert [commands[0]["room"] for _, commands in native.taken] == [2]
+
+
+async def test_an_engine_that_does_not_answer_is_overloaded(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_COMMAND_DEADLINE_S", 0.01)
+    engine, native = pair
+    with pytest.raises(Refusal, match="overloaded"):
+        await engine.run(0, [OpenRoom(room=1)])
+    native.done(None)
+    await asyncio.sleep(0.01)
+    assert not engine._batches
+
+
+async def test_events_reach_the_listener_and_unknown_ones_do_no_harm(pair: Pair) -> None:
+    engine, native = pair
+    heard: list[Event] = []
+    engine.listen(heard.append)
+    events: Sequence[dict[str, Any]] = [
+        {"type": "encoding_state", "publication": 1, "rid": "f", "active": False, "reason": "x"},
+        {"type": "from_the_future", "what": 1},
+        {"type": "layer_switch", "subscription": 4, "from": None, "to": "h", "reason": "r"},
+    ]
+    native.tell(*events)
+    await asyncio.sleep(0.02)
+    assert heard == [EncodingState(1, "f", False, "x"), LayerSwitched(4, None, "h", "r")]
+
+
+async def test_closing_lets_nobody_wait(pair: Pair) -> None:
+    engine, _ = pair
+    waiting = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
+    await asyncio.sleep(0)
+    engine.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    engine.close = lambda: None  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("overloaded", "overloaded"),
+        ("codec_unsupported", "codec_unsupported"),
+        ("not_found", "internal_error"),
+        ("ssrc_reused", "internal_error"),
+    ],
+)
+def test_the_engines_errors_have_names_in_the_protocols(code: str, reason: str) -> None:
+    assert refuse(CommandError(code)).reason == reason

@@ -1,0 +1,88 @@
+"""Token buckets, origins and identifiers."""
+
+import pytest
+
+from sfukit.server import buckets, ids
+from sfukit.server.buckets import Buckets
+from sfukit.server.origins import Origins
+from sfukit.signaling.refusal import Refusal
+
+HOST = "192.0.2.1:7080"
+
+
+def test_a_burst_passes_then_the_rate_holds() -> None:
+    bucket = Buckets(10, 3)
+    for _ in range(3):
+        bucket.take("a", 100.0)
+    with pytest.raises(Refusal) as caught:
+        bucket.take("a", 100.0)
+    assert (caught.value.reason, caught.value.retry_after_s) == ("rate_limited", 1)
+    bucket.take("b", 100.0)
+    bucket.take("a", 100.2)
+    with pytest.raises(Refusal):
+        bucket.take("a", 100.205 + 0.0)
+        bucket.take("a", 100.205)
+
+
+def test_addresses_are_forgotten_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "_MAX_ADDRESSES", 3)
+    bucket = Buckets(0.001, 1)
+    for number in range(5):
+        bucket.take(f"host{number}", 0.0)
+    bucket.take("host0", 0.0)
+    with pytest.raises(Refusal):
+        bucket.take("host4", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "path", "is_open", "admitted"),
+    [
+        (None, HOST, "/ws", False, True),
+        (f"http://{HOST}", HOST, "/ws", False, True),
+        ("https://app.example", HOST, "/ws", False, True),
+        ("https://APP.example", HOST, "/ws", False, True),
+        ("https://evil.example", HOST, "/ws", False, False),
+        ("https://evil.example", HOST, "/whip/demo", False, True),
+        ("https://evil.example", HOST, "/debug/rooms", False, False),
+        ("null", HOST, "/ws", False, False),
+        (None, "127.0.0.1:7080", "/ws", True, True),
+        (None, "[::1]:7080", "/ws", True, True),
+        (None, "localhost:7080", "/ws", True, True),
+        (None, "evil.example", "/ws", True, False),
+        (None, "192.0.2.1", "/ws", True, False),
+        ("http://localhost:5173", "127.0.0.1:7080", "/whip/demo", True, True),
+        ("https://evil.example", "127.0.0.1:7080", "/whip/demo", True, False),
+        ("null", "127.0.0.1:7080", "/whip/demo", True, False),
+        ("http://[", "127.0.0.1:7080", "/ws", True, False),
+    ],
+)
+def test_pages_of_strangers_stay_out(
+    origin: str | None, host: str, path: str, is_open: bool, admitted: bool
+) -> None:
+    origins = Origins(("https://app.example",), is_open=is_open)
+    if not admitted:
+        with pytest.raises(Refusal, match="origin_denied"):
+            origins.admit(origin, host, path)
+        return
+    headers = origins.admit(origin, host, path)
+    assert headers.get("Access-Control-Allow-Origin") == origin
+
+
+def test_a_star_lets_every_page_in() -> None:
+    assert Origins(("*",), is_open=False).admit("https://any.example", HOST, "/ws")
+
+
+def test_numbers_and_ssrcs_never_come_twice() -> None:
+    ours = ids.Ids()
+    assert [ours.room(), ours.room(), ours.transport()] == [1, 2, 1]
+    ssrcs = [ours.ssrc() for _ in range(100_000)]
+    assert len(set(ssrcs)) == len(ssrcs)
+    assert all(0 < ssrc < 2**32 for ssrc in ssrcs)
+
+
+def test_secrets_are_long_enough() -> None:
+    credentials = ids.ice_credentials()
+    assert len(credentials.ufrag) >= 8
+    assert len(credentials.pwd) >= 24
+    assert len(ids.session_id()) >= 32
+    assert ids.session_id() != ids.session_id()
