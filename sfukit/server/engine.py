@@ -179,7 +179,7 @@ class NativeEngine:
             try:
                 event = self._event.decode(raw)
             except msgspec.ValidationError as error:
-                log.warning("event_unknown", error=str(error), event=bytes(raw)[:200])
+                log.warning("event_unknown", error=str(error), content=bytes(raw)[:200])
                 continue
             if not isinstance(event, Done):
                 self._handler(event)
