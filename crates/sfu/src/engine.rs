@@ -117,7 +117,8 @@ impl Engine {
     pub fn flush(&mut self, now: Time) {
         while let Some(room) = self.ready.last().copied() {
             let done = self.in_room(now, room, |room, context| room.flush(context, FLUSH_BYTES));
-            if done.unwrap_or(true) {
+            // A room that broke in between stands there no more.
+            if done == Some(true) && self.ready.last() == Some(&room) {
                 self.ready.pop();
             }
             if self.out.len_bytes() >= FLUSH_BYTES {
@@ -164,6 +165,15 @@ impl Engine {
         counters
     }
 
+    /// Let a room panic at its next work of this kind.
+    #[cfg(feature = "fault-injection")]
+    pub fn inject_fault(&mut self, room: RoomId, fault: crate::room::Fault) {
+        let key = self.owners.get(&Named::Room(room)).copied();
+        if let Some(room) = key.and_then(|key| self.rooms.get_mut(key)) {
+            room.fault = Some(fault);
+        }
+    }
+
     /// Find whose datagram this is: Binding requests name a username, all else comes by a known path.
     fn home(&mut self, path: &PathId, datagram: &[u8]) -> Option<Home> {
         if self.out.len_bytes() > MOST_UNSENT_BYTES {
@@ -205,10 +215,15 @@ impl Engine {
         if room.take_ready_mark() {
             self.ready.push(key);
         }
-        self.apply(key);
         match outcome {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                self.apply(now, key);
+                Some(value)
+            }
             Err(_) => {
+                // What it asked for leads to a room that is gone.
+                self.timers.clear();
+                self.routes.clear();
                 self.drop_broken(key);
                 None
             }
@@ -216,14 +231,17 @@ impl Engine {
     }
 
     /// Set the timers and change the routes that a room asked for.
-    fn apply(&mut self, room: usize) {
+    fn apply(&mut self, now: Time, room: usize) {
+        let mut moved = Vec::new();
         for (at, timer) in self.timers.drain(..) {
             self.wheel.set(at, (room, timer));
         }
         for route in self.routes.drain(..) {
             match route {
                 Route::AddPath(path, peer) => {
-                    self.paths.insert(path, Home { room, peer });
+                    let home = Home { room, peer };
+                    let before = self.paths.insert(path, home);
+                    moved.extend(before.filter(|it| *it != home).map(|it| (path, it)));
                 }
                 // The path may have moved to another transport meanwhile.
                 Route::RemovePath(path, peer) => {
@@ -244,6 +262,11 @@ impl Engine {
                     self.owners.remove(&name);
                 }
             }
+        }
+        for (path, home) in moved {
+            self.in_room(now, home.room, |room, context| {
+                room.lose_path(context, home.peer, &path);
+            });
         }
     }
 

@@ -10,6 +10,16 @@ use crate::message::{CommandError, ErrorCode, ExtensionIds};
 /// Where an id is out of range or stands for two extensions.
 pub fn extension_map(ids: &ExtensionIds) -> Result<ExtensionMap, CommandError> {
     let mut map = ExtensionMap::new();
+    add_extensions(&mut map, ids)?;
+    Ok(map)
+}
+
+/// Add the ids of another m-line of the same transport: under BUNDLE they share one space
+/// (RFC 9143 9.2), though not every m-line negotiates all of them.
+///
+/// # Errors
+/// Where an id is out of range or stands for two extensions.
+pub fn add_extensions(map: &mut ExtensionMap, ids: &ExtensionIds) -> Result<(), CommandError> {
     for (uri, id) in ids {
         if let Some(extension) = Extension::from_uri(uri) {
             let inserted = map.insert(*id, extension);
@@ -18,5 +28,5 @@ pub fn extension_map(ids: &ExtensionIds) -> Result<ExtensionMap, CommandError> {
             })?;
         }
     }
-    Ok(map)
+    Ok(())
 }

@@ -15,7 +15,7 @@ use rtc::transport::Transport;
 use wire::time::Time;
 
 use crate::counters::Counters;
-use crate::subscription::Subscription;
+use crate::subscription::{Inserted, Subscription};
 use crate::template::{Stamp, Template};
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
@@ -89,6 +89,9 @@ pub fn forward(
     round: &mut Round<'_>,
 ) -> Progress {
     skip_expired(subscription, history, round.counters);
+    if subscription.inserted.as_ref().is_some_and(|it| it.is_due) {
+        send_inserted(subscription, leg, path, round);
+    }
     let target_len = match round.pad {
         true => pad_to.max(longest_ahead(subscription.cursor, history)),
         false => 0,
@@ -167,6 +170,65 @@ pub fn resend(
     round.counters.retransmitted_bytes_sent += slot.payload_len() as u64;
     leg.pacer.sent(sent);
     Some(sent)
+}
+
+/// Send the inserted packet again over the retransmission stream, if it is still known.
+pub fn resend_inserted(
+    subscription: &mut Subscription,
+    placed: Placed,
+    leg: &mut Leg,
+    path: PathId,
+    round: &mut Round<'_>,
+) -> Option<usize> {
+    let inserted = subscription.inserted.as_ref();
+    let inserted = inserted.filter(|it| it.placed.index == placed.index)?;
+    let repair = subscription.repair.as_mut()?;
+    let packet = Outgoing {
+        index: repair.next_index,
+        original: Some(placed.index as u16),
+        ..inserted_packet(inserted)
+    };
+    repair.next_index += 1;
+    let stream = repair.stream.as_mut()?;
+    let sent = send(&repair.template, stream, &packet, leg, path, round)?;
+    subscription.counters.retransmitted_packets += 1;
+    round.counters.retransmitted_packets_sent += 1;
+    leg.pacer.sent(sent);
+    Some(sent)
+}
+
+#[cold]
+fn send_inserted(
+    subscription: &mut Subscription,
+    leg: &mut Leg,
+    path: PathId,
+    round: &mut Round<'_>,
+) {
+    let (Some(inserted), Some(stream)) = (&mut subscription.inserted, &mut subscription.stream)
+    else {
+        return;
+    };
+    inserted.is_due = false;
+    let packet = inserted_packet(inserted);
+    if let Some(sent) = send(&subscription.template, stream, &packet, leg, path, round) {
+        subscription.counters.packets_sent += 1;
+        subscription.counters.bytes_sent += packet.payload.len() as u64;
+        leg.pacer.sent(sent);
+    }
+}
+
+fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
+    Outgoing {
+        index: inserted.placed.index,
+        timestamp: inserted.timestamp,
+        marker: false,
+        carried: Carried::default(),
+        described: Described::default(),
+        original: None,
+        payload: &inserted.payload,
+        padding: 0,
+        shift: Shift::default(),
+    }
 }
 
 /// A subscriber whose backlog outlived the history goes on with what is left.

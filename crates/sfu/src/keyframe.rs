@@ -12,7 +12,7 @@ const MOST_TRIES: u32 = 5;
 pub struct KeyframeRequests {
     wanted: bool,
     tries: u32,
-    earliest: Time,
+    last: Option<Time>,
 }
 
 impl KeyframeRequests {
@@ -32,10 +32,10 @@ impl KeyframeRequests {
 
     /// Say whether a request has to be sent now; it then counts as sent.
     pub fn send_now(&mut self, now: Time) -> bool {
-        if !self.wanted || now < self.earliest {
+        if !self.wanted || now < self.earliest() {
             return false;
         }
-        self.earliest = now + SPACING * 2u32.pow(self.tries);
+        self.last = Some(now);
         self.tries += 1;
         if self.tries == MOST_TRIES {
             self.wanted = false;
@@ -46,7 +46,13 @@ impl KeyframeRequests {
     /// Return when to look again, where something is wanted.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
-        self.wanted.then_some(self.earliest)
+        self.wanted.then_some(self.earliest())
+    }
+
+    /// Each try waits twice as long as the one before.
+    fn earliest(&self) -> Time {
+        let wait = SPACING * 2u32.pow(self.tries.saturating_sub(1));
+        self.last.map_or(Time::ZERO, |last| last + wait)
     }
 }
 
@@ -76,6 +82,18 @@ mod tests {
         assert_eq!(sent, [0, 300, 900, 2100, 4500]);
         requests.want();
         assert!(requests.send_now(Time::from_millis(60_000)));
+    }
+
+    #[test]
+    fn a_wish_fulfilled_ends_the_backing_off() {
+        let mut requests = KeyframeRequests::default();
+        requests.want();
+        for ms in 0..2_200 {
+            requests.send_now(Time::from_millis(ms));
+        }
+        requests.satisfied();
+        requests.want();
+        assert_eq!(requests.next(), Some(Time::from_millis(2_400)));
     }
 
     #[test]

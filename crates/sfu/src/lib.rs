@@ -7,6 +7,7 @@
 //! it into its encoding's history, `room::flush` walks over the subscribers that wait for it, and
 //! [`forward`] writes and seals each copy.
 
+mod alarm;
 pub mod config;
 pub mod context;
 pub mod counters;

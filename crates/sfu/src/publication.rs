@@ -14,6 +14,7 @@ use wire::id::{Mid, Rid, Ssrc};
 use wire::rtp::Header;
 use wire::time::{NtpTime, Time};
 
+use crate::alarm::Alarm;
 use crate::context::Context;
 use crate::keyframe::KeyframeRequests;
 use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
@@ -22,6 +23,9 @@ use crate::select::Candidate;
 
 /// An encoding is silent after this, or after three of its frame intervals.
 const SILENCE: Duration = Duration::from_millis(500);
+
+/// A bitrate says nothing of an encoding that has sent nothing for this long.
+const FALLING_SILENT: Duration = Duration::from_millis(250);
 
 /// Simulcast has three; more is not a browser.
 pub const MOST_ENCODINGS: usize = 8;
@@ -61,8 +65,8 @@ pub struct Encoding {
     pub fresh: bool,
     /// The room will come to it in this round.
     pub ready: bool,
-    /// A timer for the end of its quantum is set.
-    pub quantum_set: bool,
+    /// When its quantum ends.
+    pub quantum: Alarm,
     /// Where the last keyframe starts.
     pub last_keyframe: Option<KeyframeStart>,
     /// Changes when its numbers begin anew under another SSRC.
@@ -147,6 +151,8 @@ pub struct Publication {
     pub takes_remb: bool,
     /// Sequence number of the next FIR.
     pub fir_sequence: u8,
+    /// When it is looked at next.
+    pub survey: Alarm,
 }
 
 impl Encoding {
@@ -157,7 +163,7 @@ impl Encoding {
             subscribers: Vec::new(),
             fresh: false,
             ready: false,
-            quantum_set: false,
+            quantum: Alarm::default(),
             last_keyframe: None,
             generation: 0,
             active: false,
@@ -185,6 +191,8 @@ impl Encoding {
         self.recovery = Recovery::new();
         self.clock = SourceClock::new(clock_rate);
         self.report = None;
+        self.parameter_sets = ParameterSets::default();
+        self.orientation = None;
     }
 
     /// Name the run of incoming numbers that is current, for the map of outgoing ones.
@@ -293,6 +301,7 @@ impl Publication {
             takes_fir: takes("ccm fir"),
             takes_remb: takes("goog-remb"),
             fir_sequence: 0,
+            survey: Alarm::default(),
         })
     }
 
@@ -315,13 +324,14 @@ impl Publication {
     }
 
     /// Sort the encodings by what they send, where that clearly differs from the present order;
-    /// tell whether it did.
+    /// tell whether it did. Not while one of them may be falling silent.
     pub fn reorder(&mut self, now: Time) -> bool {
         let mut rates: Vec<(usize, u64)> = Vec::with_capacity(self.order.len());
         for nth in &self.order {
             rates.push((*nth, self.encodings[*nth].meter.bps(now)));
         }
-        let known = |rate: &(usize, u64)| rate.1 > 0;
+        let sends = |nth: usize| now.since(self.encodings[nth].last_packet) < FALLING_SILENT;
+        let known = |rate: &(usize, u64)| rate.1 > 0 && sends(rate.0);
         let clearly_out_of_order = rates
             .windows(2)
             .any(|pair| pair.iter().all(known) && pair[0].1 > pair[1].1 * 3 / 2);

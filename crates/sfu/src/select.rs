@@ -60,7 +60,7 @@ pub fn choose(candidates: &[Candidate<'_>], target: &Target, budget_bps: Option<
     };
     let affordable = below()
         .find(fits)
-        .or_else(|| below().last())
+        .or_else(|| (0..=ceiling).find(usable))
         .unwrap_or(best);
     let reason = match affordable {
         nth if nth < best => BANDWIDTH,

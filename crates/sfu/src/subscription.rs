@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rtc::codec::{Codec, Rewriter};
 use rtc::outbound::report::SenderReports;
-use rtc::outbound::sequence::SequenceMap;
+use rtc::outbound::sequence::{Placed, SequenceMap};
 use rtc::srtp::SealStream;
 use rtc::timeline::Timeline;
 use rtc::transport::Transport;
@@ -93,6 +93,19 @@ pub struct Wanted {
     pub reason: &'static str,
 }
 
+/// A packet that no publisher sent: parameter sets in front of a keyframe that came without.
+#[derive(Debug)]
+pub struct Inserted {
+    /// Its place in the outgoing stream.
+    pub placed: Placed,
+    /// Its outgoing RTP timestamp.
+    pub timestamp: u32,
+    /// What it carries.
+    pub payload: Vec<u8>,
+    /// It has not been sent yet.
+    pub is_due: bool,
+}
+
 /// One participant receiving one publication.
 #[derive(Debug)]
 pub struct Subscription {
@@ -113,6 +126,8 @@ pub struct Subscription {
     pub rewriter: Rewriter,
     /// SRTP state, once the transport has keys.
     pub stream: Option<SealStream>,
+    /// The packet inserted last.
+    pub inserted: Option<Inserted>,
     /// Header of its packets.
     pub template: Template,
     /// Counts.
@@ -186,6 +201,7 @@ impl Subscription {
             timeline: Timeline::new(publication.clock_rate, (random >> 16) as u32),
             rewriter: Rewriter::new(publication.codec),
             stream: None,
+            inserted: None,
             template: template(request.ssrc, request.payload_type),
             counters: SubscriptionCounters::default(),
             wanted: None,

@@ -76,6 +76,16 @@ pub enum Origin {
     Inserted(Placed),
 }
 
+impl Origin {
+    /// Return its place in the outgoing stream.
+    #[must_use]
+    pub fn placed(&self) -> Placed {
+        match self {
+            Self::Source { placed, .. } | Self::Inserted(placed) => *placed,
+        }
+    }
+}
+
 /// The map from incoming to outgoing extended sequence numbers of one subscription.
 #[derive(Clone, Debug)]
 pub struct SequenceMap {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Room;
+use super::{Peer, Room};
 use crate::config::Bwe;
 use crate::context::{Context, Timer};
 use crate::policy::loss_rtt::LossRtt;
@@ -21,7 +21,7 @@ impl Room {
         }
         let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
         peer.policy = Some(LossRtt::new(context.now, cap_bps));
-        context.set_timer(context.now + BUDGET_EVERY, Timer::Budget(key));
+        set_step(context, peer, key);
     }
 
     /// Let a receiver report speak to the estimate of its subscriber.
@@ -33,13 +33,18 @@ impl Room {
 
     /// Take the next step of the estimate and choose encodings by it.
     pub(super) fn apply_budget(&mut self, context: &mut Context<'_>, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if !peer.budget.rings(context.now) {
+            return;
+        }
+        set_step(context, peer, key);
         let cap_bps = match context.config.max_subscription_bitrate_bps {
             Some(cap) => cap,
             None => self.desired_bps(context, key) * CAP_MARGIN_PERCENT / 100,
         };
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
+        let peer = &mut self.peers[key];
         let Some(policy) = peer.policy.as_mut() else {
             return;
         };
@@ -47,7 +52,6 @@ impl Room {
         let budget = policy
             .budget_bps(context.now)
             .filter(|budget| *budget < cap_bps);
-        context.set_timer(context.now + BUDGET_EVERY, Timer::Budget(key));
         if peer.budget_bps != budget {
             peer.budget_bps = budget;
             self.share_out(context, key);
@@ -89,4 +93,10 @@ impl Room {
         let choice = crate::select::choose(&candidates, &subscription.target, None);
         choice.encoding.map_or(0, |nth| candidates[nth].bitrate_bps)
     }
+}
+
+fn set_step(context: &mut Context<'_>, peer: &mut Peer, key: usize) {
+    let at = context.now + BUDGET_EVERY;
+    peer.budget.set(at);
+    context.set_timer(at, Timer::Budget(key));
 }

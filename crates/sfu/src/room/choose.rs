@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rtc::codec::h264::MAX_STAP_A_LEN;
+use rtc::outbound::history::{History, Slot};
 use rtc::outbound::sequence::Shift;
 use rtc::timeline::{Alignment, REPORT_WAIT, SourceClock};
 use wire::id::Rid;
@@ -11,14 +13,16 @@ use wire::time::Time;
 use super::Room;
 use crate::context::{Context, Timer};
 use crate::message::Event;
-use crate::publication::Publication;
+use crate::publication::{Encoding, Publication};
 use crate::select::choose;
-use crate::subscription::{Subscription, Wanted};
+use crate::subscription::{Inserted, Subscription, Wanted};
 
 /// A keyframe that old is still a good start: less than a request for a new one would take.
 const FRESH_KEYFRAME: Duration = Duration::from_millis(100);
 /// A switch that takes longer is reported.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(3);
+/// Packets that may arrive before the first one of their keyframe: as many as a large keyframe has.
+const MOST_OVERTAKING: u64 = 256;
 
 impl Room {
     /// Choose again for every subscription of a publication.
@@ -162,7 +166,7 @@ impl Room {
             last => {
                 let from = last
                     .and_then(|last| publication.clock_of(last))
-                    .unwrap_or(encoding.clock);
+                    .unwrap_or(SourceClock::new(publication.clock_rate));
                 subscription
                     .timeline
                     .switch(slot.arrival, &from, &encoding.clock, slot.timestamp)
@@ -173,7 +177,13 @@ impl Room {
             picture: subscription.rewriter.switch(&slot.described),
         };
         subscription.map.switch_source(source, slot.index, shift);
-        subscription.cursor = position;
+        subscription.inserted = missing_parameter_sets(encoding, slot).map(|payload| Inserted {
+            placed: subscription.map.insert(),
+            timestamp: slot.timestamp.wrapping_add(shift.timestamp),
+            payload,
+            is_due: true,
+        });
+        subscription.cursor = first_of_frame(&encoding.history, position, slot.index);
         let previous = subscription.current.replace(wanted.encoding);
         subscription.wanted = None;
         subscription.last_reason = alignment.reason().unwrap_or(wanted.reason);
@@ -241,6 +251,29 @@ fn must_wait_for_report(
     };
     let clock = |nth: usize| -> &SourceClock { &publication.encodings[nth].clock };
     now.since(wanted.since) < REPORT_WAIT && !clock(current).aligns_with(clock(wanted.encoding))
+}
+
+/// Return the parameter sets that a keyframe came without, as a payload of their own (H.264).
+fn missing_parameter_sets(encoding: &Encoding, start: &Slot) -> Option<Vec<u8>> {
+    if start.described.parameter_sets {
+        return None;
+    }
+    let mut payload = vec![0; MAX_STAP_A_LEN];
+    let len = encoding.parameter_sets.write_stap_a(&mut payload)?;
+    payload.truncate(len);
+    Some(payload)
+}
+
+/// Return where to begin to read so that packets which overtook the first one of their keyframe,
+/// `start`, are not left out.
+fn first_of_frame(history: &History, start: u64, index: u64) -> u64 {
+    let overtook = |position: &u64| {
+        let slot = history.slot(*position);
+        slot.is_some_and(|slot| slot.index > index)
+    };
+    (start.saturating_sub(MOST_OVERTAKING)..start)
+        .find(overtook)
+        .unwrap_or(start)
 }
 
 fn switched(

@@ -11,9 +11,9 @@ use wire::id::Ssrc;
 
 use super::Room;
 use super::peer::{Incoming, Peer};
-use super::survey::SURVEY_EVERY;
-use crate::context::{Context, Named, Route, Timer};
-use crate::extensions::extension_map;
+use super::survey::set_survey;
+use crate::context::{Context, Named, Route};
+use crate::extensions::add_extensions;
 use crate::message::{
     CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, SrtpChoice,
     SubscribeRequest, SubscriptionId, TransportId,
@@ -32,6 +32,8 @@ impl Room {
     /// # Errors
     /// Where it names nothing here or makes no sense; nothing has changed then.
     pub fn carry_out(&mut self, context: &mut Context<'_>, request: Request) -> Outcome {
+        #[cfg(feature = "fault-injection")]
+        self.break_at(super::Fault::Command);
         match request {
             Request::OpenTransport {
                 transport,
@@ -209,8 +211,9 @@ impl Room {
 
     fn publish(&mut self, context: &mut Context<'_>, request: &PublishRequest) -> Outcome {
         let peer_key = self.peer_key(request.transport)?;
-        let publication = Publication::new(context, peer_key, request)?;
-        let extensions = extension_map(&request.extensions)?;
+        let mut publication = Publication::new(context, peer_key, request)?;
+        let mut extensions = self.peers[peer_key].extensions;
+        add_extensions(&mut extensions, &request.extensions)?;
         let entry = self.publications.vacant_entry();
         let key = entry.key();
         let peer = &mut self.peers[peer_key];
@@ -221,9 +224,9 @@ impl Room {
             .iter()
             .any(|feedback| feedback == "transport-cc");
         peer.publications.push(key);
+        set_survey(context, &mut publication, key);
         entry.insert(publication);
         self.name(context, Named::Publication(request.publication), key);
-        context.set_timer(context.now + SURVEY_EVERY, Timer::Survey(key));
         Ok(None)
     }
 

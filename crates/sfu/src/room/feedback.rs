@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rtc::outbound::sequence::Origin;
 use wire::id::Ssrc;
 use wire::rtcp::{NackSequences, Packet, ReportBlock, SenderInfo, XrBlock, compound};
 use wire::time::Time;
@@ -136,29 +135,21 @@ impl Room {
             let of = &mut self.subscriptions[subscription];
             of.counters.nacks += 1;
             let origin = of.map.origin(sequence);
-            let (
-                Some(repair),
-                Some(Origin::Source {
-                    source,
-                    index,
-                    placed,
-                }),
-            ) = (of.repair.as_mut(), origin)
-            else {
+            let (Some(repair), Some(origin)) = (of.repair.as_mut(), origin) else {
                 context.counters.nacks_unanswered += 1;
                 continue;
             };
             let peer = &mut self.peers[key];
             if peer.resends.len() >= MOST_RESENDS
-                || !repair.resent.allows(context.now, placed.index, spacing)
+                || !repair
+                    .resent
+                    .allows(context.now, origin.placed().index, spacing)
             {
                 continue;
             }
             peer.resends.push_back(Resend {
                 subscription,
-                source,
-                index,
-                placed,
+                origin,
             });
         }
         self.touch(key);

@@ -1,12 +1,14 @@
 //! Rounds of sending: which encodings have something new, and every subscriber of them in turn.
 
+use rtc::outbound::history::{History, Slot};
+use rtc::outbound::sequence::Origin;
 use rtc::pace::{DrainRate, Load, QUANTUM};
 use rtc::path::PathId;
 use slab::Slab;
 
 use super::{Peer, Room};
 use crate::context::{Context, Timer};
-use crate::forward::{Progress, Round, forward, resend};
+use crate::forward::{Progress, Round, forward, resend, resend_inserted};
 use crate::publication::Publication;
 use crate::subscription::Subscription;
 
@@ -32,9 +34,10 @@ impl Room {
         let of = &mut self.publications[publication].encodings[encoding];
         of.fresh = true;
         if audio && context.config.coalesce_ms > 0 {
-            if !self.audio_set {
-                self.audio_set = true;
-                context.set_timer(context.now + context.config.coalesce(), Timer::Audio);
+            if !self.audio_window.is_set() {
+                let at = context.now + context.config.coalesce();
+                self.audio_window.set(at);
+                context.set_timer(at, Timer::Audio);
             }
             if !of.ready {
                 of.ready = true;
@@ -42,24 +45,31 @@ impl Room {
             }
         } else if audio || frame_ends {
             self.make_ready(publication, encoding);
-        } else if !of.quantum_set {
-            of.quantum_set = true;
-            context.set_timer(context.now + QUANTUM, Timer::Quantum(publication, encoding));
+        } else if !of.quantum.is_set() {
+            let at = context.now + QUANTUM;
+            of.quantum.set(at);
+            context.set_timer(at, Timer::Quantum(publication, encoding));
         }
     }
 
-    pub(super) fn end_quantum(&mut self, publication: usize, encoding: usize) {
+    pub(super) fn end_quantum(
+        &mut self,
+        context: &Context<'_>,
+        publication: usize,
+        encoding: usize,
+    ) {
         let Some(of) = self.encoding_mut(publication, encoding) else {
             return;
         };
-        of.quantum_set = false;
-        if of.fresh {
+        if of.quantum.rings(context.now) && of.fresh {
             self.make_ready(publication, encoding);
         }
     }
 
-    pub(super) fn end_audio_window(&mut self) {
-        self.audio_set = false;
+    pub(super) fn end_audio_window(&mut self, context: &Context<'_>) {
+        if !self.audio_window.rings(context.now) {
+            return;
+        }
         let mut waiting = std::mem::take(&mut self.waiting_audio);
         for (publication, encoding) in waiting.drain(..) {
             if let Some(of) = self.encoding_mut(publication, encoding) {
@@ -70,11 +80,11 @@ impl Room {
         self.waiting_audio = waiting;
     }
 
-    pub(super) fn resume_paced(&mut self, peer: usize) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.pace_set = false;
+    pub(super) fn resume_paced(&mut self, context: &Context<'_>, key: usize) {
+        let peer = self.peers.get_mut(key);
+        if peer.is_some_and(|peer| peer.pace.rings(context.now)) {
+            self.touch(key);
         }
-        self.touch(peer);
     }
 
     pub(super) fn make_ready(&mut self, publication: usize, encoding: usize) {
@@ -100,6 +110,8 @@ impl Room {
 
     /// Send what is ready until the outbox holds `most_bytes`; say whether all of it is done.
     pub fn flush(&mut self, context: &mut Context<'_>, most_bytes: usize) -> bool {
+        #[cfg(feature = "fault-injection")]
+        self.break_at(super::Fault::Flush);
         while let Some((publication, encoding)) = self.ready.pop() {
             self.queue_subscribers(context, publication, encoding);
         }
@@ -160,7 +172,8 @@ impl Room {
         let Some(path) = peer.sending_path() else {
             return self.skip_pending(key);
         };
-        let queued_packets = queued_video(peer, &self.subscriptions, &self.publications);
+        let queued_packets =
+            queued_video(peer, &self.subscriptions, &self.publications) + peer.resends.len() as u64;
         let load = Load {
             media_bps: peer.media_bps,
             queued_bytes: (queued_packets * TYPICAL_PACKET_BYTES) as usize,
@@ -233,21 +246,20 @@ impl Room {
             let Some(subscription) = self.subscriptions.get_mut(wanted.subscription) else {
                 continue;
             };
-            let encoding = self.publications[subscription.publication].of_source(wanted.source);
-            let history = encoding.map(|of| &of.history);
-            let slot = history
-                .and_then(|history| Some((history, history.slot(history.find(wanted.index)?)?)));
-            let sent = slot.and_then(|(history, slot)| {
-                resend(
-                    subscription,
-                    history,
-                    slot,
-                    wanted.placed,
-                    &mut peer.leg,
-                    path,
-                    round,
-                )
-            });
+            let publication = &self.publications[subscription.publication];
+            let sent = match wanted.origin {
+                Origin::Source {
+                    source,
+                    index,
+                    placed,
+                } => find(publication, source, index).and_then(|(history, slot)| {
+                    let leg = &mut peer.leg;
+                    resend(subscription, history, slot, placed, leg, path, round)
+                }),
+                Origin::Inserted(placed) => {
+                    resend_inserted(subscription, placed, &mut peer.leg, path, round)
+                }
+            };
             round.counters.nacks_unanswered += u64::from(sent.is_none());
         }
     }
@@ -258,11 +270,12 @@ impl Room {
         if peer.pending_video.is_empty() && peer.resends.is_empty() {
             return peer.leg.pacer.drained();
         }
-        if peer.pace_set {
+        if peer.pace.is_set() {
             return;
         }
-        peer.pace_set = true;
-        context.set_timer(context.now + QUANTUM, Timer::Pace(key));
+        let at = context.now + QUANTUM;
+        peer.pace.set(at);
+        context.set_timer(at, Timer::Pace(key));
     }
 
     /// A peer that cannot be sent to yet starts later with what is new then.
@@ -279,6 +292,12 @@ impl Room {
             }
         }
     }
+}
+
+/// Find a packet of a run of incoming numbers, if it is still kept.
+fn find(publication: &Publication, source: u16, index: u64) -> Option<(&History, &Slot)> {
+    let history = &publication.of_source(source)?.history;
+    Some((history, history.slot(history.find(index)?)?))
 }
 
 /// Count the video packets that wait for a peer.

@@ -14,6 +14,7 @@ mod survey;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
+use crate::alarm::Alarm;
 use crate::context::{Context, Named, Timer};
 use crate::counters::Counters;
 use crate::message::RoomId;
@@ -40,15 +41,29 @@ pub struct Room {
     marked: bool,
     /// The engine has to be told.
     mark: bool,
-    /// A timer for the end of the audio window is set.
-    audio_set: bool,
+    /// When the audio window ends.
+    audio_window: Alarm,
     /// RTCP under construction, kept for its memory.
     rtcp: Vec<u8>,
     /// Sequence numbers to ask for, kept for their memory.
     sequences: Vec<u16>,
-    /// The next datagram breaks the room: for tests of containment.
+    /// What breaks the room: for tests of containment.
     #[cfg(feature = "fault-injection")]
-    pub(crate) panics: bool,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Kinds of work of a room that can be made to panic.
+#[cfg(feature = "fault-injection")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The next datagram.
+    Receive,
+    /// The next timer.
+    Timer,
+    /// The next command.
+    Command,
+    /// The next round of sending.
+    Flush,
 }
 
 impl Room {
@@ -66,11 +81,11 @@ impl Room {
             touched: Vec::new(),
             marked: false,
             mark: false,
-            audio_set: false,
+            audio_window: Alarm::default(),
             rtcp: Vec::new(),
             sequences: Vec::new(),
             #[cfg(feature = "fault-injection")]
-            panics: false,
+            fault: None,
         }
     }
 
@@ -82,14 +97,18 @@ impl Room {
 
     /// Do what a timer was set for, if it still means anything.
     pub fn handle_timer(&mut self, context: &mut Context<'_>, timer: Timer) {
+        #[cfg(feature = "fault-injection")]
+        self.break_at(Fault::Timer);
         match timer {
             Timer::Transport(peer) => self.drive_transport(context, peer),
             Timer::Feedback(peer) => self.send_feedback(context, peer),
             Timer::Reports(peer) => self.send_reports(context, peer),
-            Timer::Pace(peer) => self.resume_paced(peer),
+            Timer::Pace(peer) => self.resume_paced(context, peer),
             Timer::Budget(peer) => self.apply_budget(context, peer),
-            Timer::Quantum(publication, encoding) => self.end_quantum(publication, encoding),
-            Timer::Audio => self.end_audio_window(),
+            Timer::Quantum(publication, encoding) => {
+                self.end_quantum(context, publication, encoding);
+            }
+            Timer::Audio => self.end_audio_window(context),
             Timer::Survey(publication) => self.survey(context, publication),
             Timer::Keyframe(publication, encoding) => {
                 self.request_keyframe_if_due(context, publication, encoding);
@@ -108,6 +127,11 @@ impl Room {
         counters.transports += self.peers.len() as u64;
         counters.publications += self.publications.len() as u64;
         counters.subscriptions += self.subscriptions.len() as u64;
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn break_at(&self, fault: Fault) {
+        assert!(self.fault != Some(fault), "injected fault");
     }
 
     fn encoding_mut(&mut self, publication: usize, encoding: usize) -> Option<&mut Encoding> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rtc::inbound::bind::{Binder, Expected};
 use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::reference::ReferenceEchoes;
-use rtc::outbound::sequence::Placed;
+use rtc::outbound::sequence::Origin;
 use rtc::outbound::twcc::TwccSender;
 use rtc::pace::Pacer;
 use rtc::path::PathId;
@@ -16,6 +16,8 @@ use wire::extension::ExtensionMap;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
+use crate::alarm::Alarm;
+use crate::counters::Counters;
 use crate::forward::Leg;
 use crate::message::{PublishRequest, TransportId};
 use crate::policy::loss_rtt::LossRtt;
@@ -26,12 +28,8 @@ use crate::publication::Publication;
 pub struct Resend {
     /// Whose.
     pub subscription: usize,
-    /// The run of incoming numbers that it came from.
-    pub source: u16,
-    /// Its incoming index there.
-    pub index: u64,
-    /// Its place in the outgoing stream.
-    pub placed: Placed,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
 /// The room's end of one transport.
@@ -46,6 +44,8 @@ pub struct Peer {
     pub ufrags: Vec<String>,
     /// The paths that lead to it.
     pub paths: Vec<PathId>,
+    /// Datagrams dropped by its transport that are counted already.
+    drops_counted: u64,
     /// Every SSRC that was ever sent from here.
     pub used_ssrcs: FxHashSet<u32>,
     /// When the timer of ICE and DTLS fires.
@@ -59,14 +59,16 @@ pub struct Peer {
     pub resends: VecDeque<Resend>,
     /// It has its turn in this round.
     pub touched: bool,
-    /// A timer for the pacer is set.
-    pub pace_set: bool,
+    /// When the pacer lets more through.
+    pub pace: Alarm,
     /// All its subscriptions.
     pub subscriptions: Vec<usize>,
     /// Bit/s of the encodings that they send.
     pub media_bps: u64,
     /// Bandwidth estimate, where one is made.
     pub policy: Option<LossRtt>,
+    /// When the estimate takes its next step.
+    pub budget: Alarm,
     /// What the estimate allows, bit/s; `None`: everything that is asked for.
     pub budget_bps: Option<u64>,
     /// Last round trip measured.
@@ -88,8 +90,8 @@ pub struct Peer {
     pub publications: Vec<usize>,
     /// When the next feedback is due.
     pub feedback_at: Option<Time>,
-    /// A timer for reports is set.
-    pub reports_set: bool,
+    /// When the next reports are due.
+    pub reports: Alarm,
 }
 
 /// What an incoming stream belongs to.
@@ -115,16 +117,18 @@ impl Peer {
             connected: false,
             ufrags: vec![ufrag],
             paths: Vec::new(),
+            drops_counted: 0,
             used_ssrcs: FxHashSet::default(),
             transport_at: None,
             pending_audio: Vec::new(),
             pending_video: Vec::new(),
             resends: VecDeque::new(),
             touched: false,
-            pace_set: false,
+            pace: Alarm::default(),
             subscriptions: Vec::new(),
             media_bps: 0,
             policy: None,
+            budget: Alarm::default(),
             budget_bps: None,
             rtt: None,
             binder: Binder::new(),
@@ -135,7 +139,7 @@ impl Peer {
             references: ReferenceEchoes::new(),
             publications: Vec::new(),
             feedback_at: None,
-            reports_set: false,
+            reports: Alarm::default(),
         }
     }
 
@@ -173,6 +177,13 @@ impl Peer {
         self.pending_audio.retain(|other| *other != key);
         self.pending_video.retain(|other| *other != key);
         self.resends.retain(|resend| resend.subscription != key);
+    }
+
+    /// Count the datagrams that the transport has dropped since the last call.
+    pub fn count_drops(&mut self, counters: &mut Counters) {
+        let total = self.leg.transport.drops().total();
+        counters.datagrams_dropped += total - self.drops_counted;
+        self.drops_counted = total;
     }
 
     /// Return the path to send media to, once there is one.

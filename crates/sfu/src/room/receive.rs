@@ -30,7 +30,7 @@ impl Room {
         datagram: &mut [u8],
     ) {
         #[cfg(feature = "fault-injection")]
-        assert!(!self.panics, "injected fault");
+        self.break_at(super::Fault::Receive);
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -45,7 +45,10 @@ impl Room {
                 self.receive_rtp(context, key, &header, index, &datagram[..len]);
             }
             Received::Rtcp { len } => self.receive_rtcp(context, key, &datagram[..len]),
-            Received::Nothing => self.drive_transport(context, key),
+            Received::Nothing => {
+                peer.count_drops(context.counters);
+                self.drive_transport(context, key);
+            }
         }
     }
 
@@ -96,6 +99,8 @@ impl Room {
         let of = &mut self.publications[incoming.publication];
         let encoding = &mut of.encodings[incoming.encoding];
         encoding.begin(ssrc, of.clock_rate);
+        // A number of the old run must not find a packet of the new one, nor the reverse.
+        encoding.history.clear(context.pool);
         context.events.push(Event::PublicationStarted {
             publication: of.id,
             rid: encoding.rid.as_ref().map(Rid::to_string),
@@ -268,6 +273,7 @@ impl Room {
                 context
                     .events
                     .push(ended(peer, TransportState::Connected, "resumed"));
+                self.begin_anew(context, key);
             }
             TransportEvent::Disconnected(reason) => {
                 context.counters.ice_failed += 1;
@@ -276,13 +282,16 @@ impl Room {
                     .push(ended(peer, TransportState::Disconnected, reason));
             }
             TransportEvent::Closed(reason) => {
+                peer.connected = false;
                 context
                     .events
                     .push(ended(peer, TransportState::Closed, reason));
             }
             TransportEvent::Failed(reason) => {
-                context.counters.ice_failed += u64::from(!reason.starts_with("dtls"));
-                context.counters.dtls_failed += u64::from(reason.starts_with("dtls"));
+                peer.connected = false;
+                let of_ice = reason.starts_with("ice");
+                context.counters.ice_failed += u64::from(of_ice);
+                context.counters.dtls_failed += u64::from(!of_ice);
                 context
                     .events
                     .push(ended(peer, TransportState::Failed, reason));
@@ -298,8 +307,23 @@ impl Room {
             self.subscriptions[*subscription].attach(&mut peer.leg.transport);
         }
         self.start_reports(context, key);
+        self.begin_anew(context, key);
+    }
+
+    /// Let every subscription of a peer start at a keyframe: what it received before, if anything,
+    /// is too old to go on from.
+    fn begin_anew(&mut self, context: &mut Context<'_>, key: usize) {
         for subscription in self.peers[key].subscriptions.clone() {
+            self.stop(subscription);
             self.choose_for(context, subscription);
+        }
+    }
+
+    /// Another transport proved that this path is its own.
+    pub fn lose_path(&mut self, context: &mut Context<'_>, key: usize, path: &PathId) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.leg.transport.retire_path(path);
+            self.drive_transport(context, key);
         }
     }
 }

@@ -8,7 +8,7 @@ use wire::id::Ssrc;
 use wire::rtcp::{FirEntry, write};
 use wire::time::Time;
 
-use super::Room;
+use super::{Peer, Room};
 use crate::context::{Context, Timer};
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -106,20 +106,22 @@ impl Room {
     /// Begin to report to a peer once a second.
     pub(super) fn start_reports(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &mut self.peers[key];
-        if peer.connected && !peer.reports_set {
-            peer.reports_set = true;
+        if peer.connected && !peer.reports.is_set() {
             // Spread over the second, so that not all peers of a burst of joins report at once.
             let spread = Duration::from_millis(context.random.next_u64() % 1000);
-            context.set_timer(context.now + spread, Timer::Reports(key));
+            set_reports(context, peer, key, spread);
         }
     }
 
     /// Send a peer its sender reports, receiver reports and the echo of its reference time.
     pub(super) fn send_reports(&mut self, context: &mut Context<'_>, key: usize) {
-        if !self.peers.contains(key) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if !peer.reports.rings(context.now) {
             return;
         }
-        context.set_timer(context.now + REPORT_EVERY, Timer::Reports(key));
+        set_reports(context, peer, key, REPORT_EVERY);
         let mut rtcp = std::mem::take(&mut self.rtcp);
         rtcp.clear();
         self.append_sender_reports(context.now, key, &mut rtcp);
@@ -240,6 +242,12 @@ impl Room {
             let _ = transport.send_rtcp(rtcp, context.out);
         }
     }
+}
+
+fn set_reports(context: &mut Context<'_>, peer: &mut Peer, key: usize, after: Duration) {
+    let at = context.now + after;
+    peer.reports.set(at);
+    context.set_timer(at, Timer::Reports(key));
 }
 
 fn earliest(next: &mut Option<Time>, due: Option<Time>) {

@@ -8,10 +8,18 @@ use wire::time::Time;
 use super::Room;
 use crate::context::{Context, Timer};
 use crate::message::Event;
+use crate::publication::Publication;
 use crate::select::ENCODING_INACTIVE;
 
 /// Time between two looks at a publication.
-pub(super) const SURVEY_EVERY: Duration = Duration::from_millis(250);
+const SURVEY_EVERY: Duration = Duration::from_millis(250);
+
+/// Let a publication be looked at again.
+pub(super) fn set_survey(context: &mut Context<'_>, publication: &mut Publication, key: usize) {
+    let at = context.now + SURVEY_EVERY;
+    publication.survey.set(at);
+    context.set_timer(at, Timer::Survey(key));
+}
 
 impl Room {
     /// Look at a publication: silence, order of its encodings, age of its histories.
@@ -19,7 +27,10 @@ impl Room {
         let Some(publication) = self.publications.get_mut(key) else {
             return;
         };
-        context.set_timer(context.now + SURVEY_EVERY, Timer::Survey(key));
+        if !publication.survey.rings(context.now) {
+            return;
+        }
+        set_survey(context, publication, key);
         let reordered = publication.reorder(context.now);
         let keep = context.config.keep(publication.longest_rtt);
         let mut silent = false;
@@ -27,6 +38,7 @@ impl Room {
             encoding.history.expire(context.now, keep, context.pool);
             if encoding.active && encoding.is_silent(context.now) {
                 encoding.active = false;
+                encoding.nack.clear();
                 silent = true;
                 context.events.push(Event::EncodingState {
                     publication: publication.id,
@@ -46,11 +58,11 @@ impl Room {
         &mut self,
         context: &mut Context<'_>,
         publication: usize,
-        encoding: usize,
+        nth: usize,
     ) {
         let of = &mut self.publications[publication];
         let id = of.id;
-        let encoding = &mut of.encodings[encoding];
+        let encoding = &mut of.encodings[nth];
         encoding.active = true;
         context.events.push(Event::EncodingState {
             publication: id,
@@ -59,6 +71,19 @@ impl Room {
             reason: "first_packet",
         });
         self.choose_all(context, publication);
+        if self.is_waited_for(publication, nth) {
+            // While it slept nobody asked on their behalf.
+            self.want_keyframe(context, publication, nth);
+        }
+    }
+
+    fn is_waited_for(&self, publication: usize, nth: usize) -> bool {
+        let waits = |key: &usize| {
+            let wanted = self.subscriptions[*key].wanted;
+            wanted.is_some_and(|wanted| wanted.encoding == nth)
+        };
+        let of = &self.publications[publication];
+        !of.audio && of.encodings[nth].subscribers.iter().any(waits)
     }
 
     /// Somebody needs a keyframe of an encoding.
@@ -105,7 +130,8 @@ impl Room {
         let Some(next) = of.keyframes.next().filter(|_| of.active) else {
             return;
         };
-        if of.keyframe_timer.is_none_or(|set: Time| set <= context.now) {
+        let is_set = |set: Time| context.now < set && set <= next;
+        if !of.keyframe_timer.is_some_and(is_set) {
             of.keyframe_timer = Some(next);
             context.set_timer(next, Timer::Keyframe(publication, encoding));
         }

@@ -23,3 +23,44 @@ pub use world::{DOWN_IDS, Sub, UP_IDS, Way, World, id_map};
 pub fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
+
+/// SSRC and sequence number of an RTP datagram, sealed or not.
+pub fn rtp_name(datagram: &[u8]) -> Option<(u32, u16)> {
+    if wire::rtp::demux(datagram) != wire::rtp::Kind::Rtp {
+        return None;
+    }
+    let header = wire::rtp::Header::parse(datagram).ok()?;
+    Some((header.ssrc.0, header.sequence))
+}
+
+/// A packet of a camera's first encoding, under a number of the test's choice.
+pub fn plain_packet(camera: &camera::Camera, index: u64) -> Outgoing {
+    let source = &camera.encodings[0];
+    let part = payload::Part {
+        mark: payload::Mark {
+            encoding: 0,
+            frame: 0,
+            packet: 0,
+        },
+        keyframe: true,
+        last: true,
+        len: 60,
+        picture_id: 1,
+        tl0: 1,
+        key_index: 1,
+    };
+    Outgoing {
+        ssrc: source.ssrc,
+        payload_type: camera.payload_type,
+        index,
+        timestamp: 1_000,
+        marker: true,
+        padding: 0,
+        extensions: vec![(wire::extension::Extension::Mid, camera.mid.into())],
+        payload: match camera.codec {
+            Codec::Opus => payload::opus(&part),
+            Codec::H264 => payload::h264(&part),
+            _ => payload::vp8(&part),
+        },
+    }
+}

@@ -1,8 +1,10 @@
 //! An engine, participants around it, and the ways between them, on virtual time.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rtc::codec::Codec;
@@ -20,6 +22,7 @@ use wire::time::{Time, WallClock};
 
 use super::camera::Camera;
 use super::client::Client;
+use super::rtp_name;
 use super::viewer::Viewer;
 
 pub const SERVER: &str = "192.0.2.1:7081";
@@ -140,6 +143,31 @@ impl World {
 
     pub fn set_filter(&mut self, filter: impl FnMut(Time, Way, usize, &[u8]) -> bool + 'static) {
         self.filter = Some(Box::new(filter));
+    }
+
+    /// Take one RTP packet off the wire and return where it will stand.
+    pub fn hold_once(&mut self, way: Way, ssrc: u32, sequence: u16) -> Rc<RefCell<Vec<u8>>> {
+        let held = Rc::new(RefCell::new(Vec::new()));
+        let (place, mut done) = (held.clone(), false);
+        self.set_filter(move |_, went, _, bytes| {
+            if done || went != way || rtp_name(bytes) != Some((ssrc, sequence)) {
+                return true;
+            }
+            done = true;
+            place.replace(bytes.to_vec());
+            false
+        });
+        held
+    }
+
+    /// Lose these RTP packets of a stream, once each.
+    pub fn lose(&mut self, way: Way, ssrc: u32, sequences: impl IntoIterator<Item = u16>) {
+        let mut doomed: Vec<u16> = sequences.into_iter().collect();
+        self.set_filter(move |_, went, _, bytes| {
+            let name = rtp_name(bytes).filter(|(of, _)| went == way && *of == ssrc);
+            let at = name.and_then(|(_, seq)| doomed.iter().position(|lost| *lost == seq));
+            at.map(|at| doomed.remove(at)).is_none()
+        });
     }
 
     pub fn clear_filter(&mut self) {

@@ -1,0 +1,253 @@
+//! Switching between encodings: at keyframes, with continuous numbers, for a stated reason.
+
+mod common;
+
+use common::payload::{Vp8, read_vp8};
+use common::*;
+use std::time::Duration;
+
+const RIDS: [&str; 3] = ["q", "h", "f"];
+
+fn target(rid: &str) -> Target {
+    Target::Encoding { rid: rid.into() }
+}
+
+/// A publisher of three encodings and one subscriber of the lowest.
+fn simulcast() -> (World, usize, Sub) {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &RIDS);
+    let sub = world.subscribe_with(subscriber, camera, |request| request.target = target("q"));
+    world.run_for(ms(3_000));
+    (world, camera, sub)
+}
+
+fn pictures(world: &World, sub: Sub) -> Vec<(u64, u32, Duration, Vp8)> {
+    let start = world.clients[sub.client].rtp[0].at;
+    let mut pictures: Vec<_> = world.clients[sub.client]
+        .stream(sub.ssrc)
+        .map(|arrived| {
+            let picture = read_vp8(arrived.payload());
+            let header = arrived.header;
+            (
+                arrived.index,
+                header.timestamp,
+                arrived.at.since(start),
+                picture,
+            )
+        })
+        .collect();
+    pictures.sort_by_key(|(index, ..)| *index);
+    pictures
+}
+
+fn switches(world: &World, sub: Sub) -> Vec<(Option<String>, Option<String>, &'static str)> {
+    let of_sub = |event: &Event| match event {
+        Event::LayerSwitch {
+            subscription,
+            from,
+            to,
+            reason,
+            ..
+        } if *subscription == sub.id => Some((from.clone(), to.clone(), *reason)),
+        _ => None,
+    };
+    world.events.iter().filter_map(of_sub).collect()
+}
+
+/// What a decoder would stumble over.
+fn assert_continuous(world: &World, sub: Sub) {
+    let pictures = pictures(world, sub);
+    for pair in pictures.windows(2) {
+        let ((index, timestamp, at, picture), (next_index, next_timestamp, next_at, next)) =
+            (pair[0], pair[1]);
+        assert_eq!(next_index, index + 1);
+        let same_frame =
+            picture.mark.encoding == next.mark.encoding && picture.mark.frame == next.mark.frame;
+        if same_frame {
+            assert_eq!(
+                (next_timestamp, next.picture_id),
+                (timestamp, picture.picture_id)
+            );
+            continue;
+        }
+        assert_eq!(next.picture_id, (picture.picture_id + 1) & 0x7fff);
+        assert_eq!(next.tl0, picture.tl0.wrapping_add(1));
+        if next.keyframe {
+            assert_eq!(next.key_index, (picture.key_index + 1) & 0x1f);
+        }
+        let step = next_timestamp.wrapping_sub(timestamp) as i32;
+        assert!(step > 0, "timestamps go forward");
+        let elapsed = next_at.saturating_sub(at).as_millis() as i32 * 90;
+        assert!(
+            (step - elapsed).abs() <= 90 * 50,
+            "{step} ticks in {elapsed}"
+        );
+        if picture.mark.encoding != next.mark.encoding {
+            assert!(next.keyframe, "a switch away from a keyframe");
+        }
+    }
+}
+
+#[test]
+fn a_request_switches_at_the_next_keyframe_with_continuous_numbers() {
+    let (mut world, camera, sub) = simulcast();
+    let last = |world: &World| pictures(world, sub).last().expect("some").3.mark.encoding;
+    assert_eq!(last(&world), 0);
+    for (rid, encoding) in [("f", 2), ("h", 1), ("f", 2), ("q", 0)] {
+        let requests = world.cameras[camera].keyframe_requests.len();
+        world.set_target(sub, target(rid));
+        world.run_for(ms(2_000));
+        assert_eq!(last(&world), encoding);
+        assert_eq!(world.cameras[camera].keyframe_requests.len(), requests + 1);
+    }
+    assert_continuous(&world, sub);
+    let told = switches(&world, sub);
+    let of =
+        |from: Option<&str>, to: &str| (from.map(str::to_owned), Some(to.to_owned()), "requested");
+    assert_eq!(
+        told,
+        [
+            of(None, "q"),
+            of(Some("q"), "f"),
+            of(Some("f"), "h"),
+            of(Some("h"), "f"),
+            of(Some("f"), "q")
+        ]
+    );
+}
+
+#[test]
+fn without_sender_reports_a_switch_is_estimated_and_says_so() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, |camera| {
+        camera.sends_reports = false;
+    });
+    let sub = world.subscribe_with(subscriber, camera, |request| request.target = target("q"));
+    world.run_for(ms(2_000));
+    world.set_target(sub, target("h"));
+    world.run_for(ms(2_000));
+    assert_continuous(&world, sub);
+    let told = switches(&world, sub);
+    assert_eq!(
+        told.last().map(|(_, _, reason)| *reason),
+        Some("timestamp_estimated")
+    );
+}
+
+#[test]
+fn late_packets_of_the_old_encoding_are_dropped() {
+    let (mut world, camera, sub) = simulcast();
+    let source = &world.cameras[camera].encodings[0];
+    let held = world.hold_once(Way::Up, source.ssrc, source.index as u16);
+    world.run_until(ms(200), |_| !held.borrow().is_empty());
+    world.cameras[camera].answers_nacks = false;
+    world.set_target(sub, target("f"));
+    let switched = world.run_until(ms(2_000), |world| switches(world, sub).len() == 2);
+    assert!(switched);
+    world.run_for(ms(50));
+    let publisher = world.clients[world.cameras[camera].client].address;
+    world.inject(publisher, &held.take());
+    world.run_for(ms(500));
+    let pictures = pictures(&world, sub);
+    let first_new = pictures
+        .iter()
+        .position(|(_, _, _, it)| it.mark.encoding == 2);
+    let after = &pictures[first_new.expect("switched")..];
+    assert!(after.iter().all(|(_, _, _, it)| it.mark.encoding == 2));
+}
+
+#[test]
+fn a_silent_encoding_moves_its_subscribers_down() {
+    let (mut world, camera, sub) = simulcast();
+    world.set_target(sub, target("f"));
+    world.run_for(ms(1_000));
+    let requests = world.cameras[camera].keyframe_requests.len();
+    world.cameras[camera].encodings[2].enabled = false;
+    let silent_since = world.now;
+    let moved = world.run_until(ms(3_000), |world| switches(world, sub).len() == 3);
+    assert!(moved, "still waiting for a silent encoding");
+    assert!(world.now.since(silent_since) < ms(1_000));
+    let told = switches(&world, sub);
+    let down = (
+        Some("f".to_owned()),
+        Some("h".to_owned()),
+        "encoding_inactive",
+    );
+    assert_eq!(told[2], down);
+    world.run_for(ms(1_000));
+    let asked: Vec<_> = world.cameras[camera].keyframe_requests[requests..].to_vec();
+    assert!(
+        asked.iter().all(|(_, encoding)| *encoding == 1),
+        "{asked:?}"
+    );
+    let state = |event: &Event| match event {
+        Event::EncodingState { rid, active, .. } => Some((rid.clone(), *active)),
+        _ => None,
+    };
+    let states: Vec<_> = world.events.iter().filter_map(state).collect();
+    assert_eq!(states.last(), Some(&(Some("f".to_owned()), false)));
+    assert_continuous(&world, sub);
+
+    // It comes back, and so does the subscriber, who still wants it.
+    world.cameras[camera].encodings[2].enabled = true;
+    let back = world.run_until(ms(2_000), |world| switches(world, sub).len() == 4);
+    assert!(back);
+    assert_continuous(&world, sub);
+}
+
+#[test]
+fn a_wish_for_an_encoding_that_slept_is_renewed_when_it_wakes() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    world.run_for(ms(500));
+    world.cameras[camera].answers_keyframe_requests = false;
+    let sub = world.subscribe(subscriber, camera);
+    world.run_for(ms(50));
+    world.cameras[camera].encodings[0].enabled = false;
+    world.run_for(ms(30_000));
+    world.cameras[camera].answers_keyframe_requests = true;
+    world.cameras[camera].encodings[0].enabled = true;
+    world.cameras[camera].encodings[0].keyframe_wanted = false;
+    world.run_for(ms(1_000));
+    assert!(world.clients[subscriber].stream(sub.ssrc).count() > 0);
+}
+
+#[test]
+fn neither_all_encodings_nor_the_lowest_are_required() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, |camera| {
+        camera.encodings[0].enabled = false;
+        camera.encodings[2].enabled = false;
+    });
+    let sub = world.subscribe_with(subscriber, camera, |request| request.target = target("q"));
+    world.run_for(ms(1_000));
+    assert!(world.clients[subscriber].stream(sub.ssrc).count() > 50);
+}
+
+#[test]
+fn a_switch_that_misses_its_deadline_says_so() {
+    let (mut world, camera, sub) = simulcast();
+    world.cameras[camera].answers_keyframe_requests = false;
+    world.set_target(sub, target("h"));
+    world.run_for(ms(4_000));
+    world.cameras[camera].encodings[1].keyframe_wanted = true;
+    world.run_for(ms(500));
+    let told = switches(&world, sub);
+    assert_eq!(
+        told.last().map(|(_, _, reason)| *reason),
+        Some("keyframe_timeout")
+    );
+    assert_continuous(&world, sub);
+}
