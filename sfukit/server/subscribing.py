@@ -132,8 +132,10 @@ class Subscribing:
         if self._deadline is not None:
             self._deadline.cancel()
         for track in answered.refused:
-            self._forget(track.publication)
-            self._owner.on_subscription_ended(track.publication, "codec_unsupported")
+            flowed = self.subscriptions[track.publication].number is not None
+            self._remove(track.publication, "rejected")
+            reason = "rejected" if flowed else "codec_unsupported"
+            self._owner.on_subscription_ended(track.publication, reason)
         commands: list[Command] = []
         if not self._remote_known and answered.remote is not None:
             self._remote_known = True

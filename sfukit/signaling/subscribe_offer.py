@@ -80,7 +80,10 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What an answer decides; ``remote`` is None where every m-line is off."""
+    """What an answer decides; ``remote`` is None where every m-line is off.
+
+    ``accepted`` is new; ``refused`` may have flowed before.
+    """
 
     remote: RemoteParameters | None
     accepted: list[Accepted]
@@ -168,13 +171,15 @@ class SubscribeOffers:
         """Move one slot on by what was offered and answered; what changed meanwhile stays due."""
         if slot.phase is Phase.ENDING and slot.offered is Phase.ENDING:
             slot.phase = Phase.FREE
-        if slot.phase is not Phase.NEW or slot.offered is not Phase.NEW or slot.track is None:
+        if slot.track is None or slot.phase is not slot.offered:
             return
         track, numbers = slot.track, slot.numbers
         taken = str(numbers.payload_type) in media.formats
         if media.rejected or media.direction not in ("recvonly", "sendrecv") or not taken:
             self._end(slot, off=media.rejected)
             refused.append(track)
+            return
+        if slot.phase is Phase.LIVE:
             return
         slot.phase = Phase.LIVE
         if str(numbers.rtx_payload_type) not in media.formats:

@@ -88,6 +88,16 @@ async def test_a_rejected_track_is_told_and_nothing_else_is_lost(stage: Stage) -
     assert [command.mid for command in stage.engine.of(Subscribe)] == ["0"]
 
 
+async def test_a_track_that_flowed_and_is_rejected_later_ends(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    await stage.joined("eve")
+    await answer(bob, "1")
+    assert (await bob.note("subscription-ended"))["reason"] == "rejected"
+    assert len(stage.engine.of(Unsubscribe)) == 1
+
+
 async def test_what_the_engine_will_not_start_is_told(make_stage: StageMaker) -> None:
     def judge(command: Command) -> CommandError | None:
         refused = isinstance(command, Subscribe) and command.mid == "1"

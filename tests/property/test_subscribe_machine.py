@@ -1,0 +1,127 @@
+"""The subscribe connection under every order of joins, leaves, offers, answers and rejections."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sfukit.signaling import extensions, sdp
+from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.sdp import Codec
+from sfukit.signaling.subscribe_offer import MAX_SLOTS, SubscribeOffers, Track
+from tests.unit.signaling.descriptions import LOCAL, answer_to
+
+CODECS = {
+    "opus": Codec(111, "opus", 48_000, 2, "minptime=10", {"minptime": "10"}, ()),
+    "VP8": Codec(96, "VP8", 90_000, 1, "", {}, ()),
+    "VP9": Codec(98, "VP9", 90_000, 1, "profile-id=0", {"profile-id": "0"}, ()),
+}
+
+
+class Connection(RuleBasedStateMachine):
+    """A model of what the peer believes, beside the real thing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offers = SubscribeOffers(LOCAL)
+        self.wanted: dict[int, Track] = {}
+        self.flowing: set[int] = set()
+        self.outstanding: str | None = None
+        self.next = 1
+        self.mids: dict[str, str] = {}  # mid -> kind, as the peer has seen them
+        self.ssrcs: set[int] = set()
+
+    @rule(codec=st.sampled_from(sorted(CODECS)))
+    def publish(self, codec: str) -> None:
+        number = self.next
+        self.next += 1
+        kind = "audio" if codec == "opus" else "video"
+        track = Track(
+            number,
+            kind,
+            codec,
+            CODECS[codec],
+            extensions.to_subscriber([], extensions.OFFERED_IDS),
+            "s",
+            f"p{number}",
+            "c",
+            1000 + 2 * number,
+            1001 + 2 * number if kind == "video" else None,
+        )
+        try:
+            self.offers.add(track)
+        except Refusal as refusal:
+            assert refusal.reason == "too_many_subscriptions"
+        else:
+            self.wanted[number] = track
+
+    @precondition(lambda self: self.wanted)
+    @rule(data=st.data())
+    def unpublish(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.wanted)))
+        del self.wanted[number]
+        self.flowing.discard(number)
+        assert self.offers.remove(number) is not None
+        assert self.offers.remove(number) is None
+
+    @precondition(lambda self: self.outstanding is None and self.offers.changed)
+    @rule()
+    def offer(self) -> None:
+        self.outstanding = self.offers.offer()
+        session = sdp.parse(self.outstanding)
+        meanings: dict[int, str] = {}
+        for media in session.media:
+            for uri, number in media.extensions.items():
+                assert meanings.setdefault(number, uri) == uri
+            if not media.rejected:
+                assert self.mids.setdefault(media.mid, media.kind) == media.kind
+        assert session.bundled == [media.mid for media in session.media if not media.rejected]
+
+    @precondition(lambda self: self.outstanding is not None)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        assert self.outstanding is not None
+        session = sdp.parse(self.outstanding)
+        new = {
+            media.mid: next(iter(media.ssrcs))
+            for media in session.media
+            if media.direction == "sendonly"
+        }
+        reject = frozenset(
+            data.draw(st.sets(st.sampled_from(sorted(new)), max_size=1)) if new else ()
+        )
+        if len(reject) == len([media for media in session.media if not media.rejected]):
+            reject = frozenset()
+        answered = self.offers.answer(sdp.parse(answer_to(self.outstanding, reject=reject)))
+        self.outstanding = None
+        for accepted in answered.accepted:
+            number = accepted.track.publication
+            assert number in self.wanted
+            assert number not in self.flowing
+            assert accepted.track.ssrc not in self.ssrcs
+            self.ssrcs.add(accepted.track.ssrc)
+            self.flowing.add(number)
+        rejected = {new[mid] for mid in reject}
+        assert {refused.ssrc for refused in answered.refused} <= rejected
+        for refused in answered.refused:
+            del self.wanted[refused.publication]
+            self.flowing.discard(refused.publication)
+        assert not rejected & {self.wanted[number].ssrc for number in self.flowing}
+
+    @invariant()
+    def tracks_are_those_wanted(self) -> None:
+        assert {track.publication for _, track in self.offers.tracks} == set(self.wanted)
+
+    @invariant()
+    def sizes_are_bounded(self) -> None:
+        assert len(self.offers.tracks) <= MAX_SLOTS
+        if self.outstanding is not None:
+            assert len(self.outstanding) <= sdp.MAX_BYTES
+
+    @invariant()
+    def quiet_means_that_all_flows(self) -> None:
+        if self.outstanding is None and not self.offers.changed:
+            assert self.flowing == set(self.wanted)
+
+
+TestConnection = Connection.TestCase
+TestConnection.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
