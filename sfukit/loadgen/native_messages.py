@@ -199,7 +199,7 @@ class Done(msgspec.Struct, tag_field="type", tag="done", kw_only=True):
 
     id: int
     error: CommandError | None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class TransportState(msgspec.Struct, tag_field="type", tag="transport_state", kw_only=True):

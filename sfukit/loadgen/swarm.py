@@ -101,7 +101,7 @@ class NativeSwarm:
             done = await future
         if done.error is not None:
             raise MachineError(f"the swarm refused {type(command).__name__}: {done.error.message}")
-        return msgspec.json.decode(done.result or b"null", type=answer)
+        return msgspec.json.decode(done.result, type=answer)
 
     def close(self) -> None:
         self._loop.remove_reader(self._native.event_fd())
