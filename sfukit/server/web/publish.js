@@ -1,0 +1,66 @@
+// The publish connection (target 0): here only this side offers.
+
+import { Connection } from "./connection.js";
+
+// Lowest first; each may be received by itself (RFC 8853).
+const SIMULCAST = [
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T1" },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T1" },
+  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000, scalabilityMode: "L1T1" },
+];
+
+export class PublishConnection extends Connection {
+  #sources = new Map(); // transceiver -> what its track shows
+  #version = 0;
+  #queue = Promise.resolve();
+
+  publications = [];
+
+  // Tracks of one stream are played in step.
+  add({ track, source, stream }) {
+    const sendEncodings = track.kind === "video" ? SIMULCAST.map((encoding) => ({ ...encoding })) : undefined;
+    const transceiver = this.pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings });
+    this.#sources.set(transceiver, source);
+  }
+
+  remove(track) {
+    for (const transceiver of this.#sources.keys()) {
+      if (transceiver.sender.track !== track) continue;
+      this.#sources.delete(transceiver);
+      transceiver.stop();
+    }
+  }
+
+  // {desc, version, sources}, as `join` and `offer` take it.
+  async offer() {
+    await this.pc.setLocalDescription();
+    const sources = {};
+    for (const [transceiver, source] of this.#sources) sources[transceiver.mid] = source;
+    return { desc: this.pc.localDescription, version: ++this.#version, sources };
+  }
+
+  async accept({ sdp, version, publications }) {
+    this.publications = publications;
+    this.#version = version;
+    await this.pc.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  // Offer what changed, one offer at a time. A refused offer leaves everything as it was.
+  renegotiate(signal) {
+    const turn = this.#queue.then(() => this.#renegotiate(signal));
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async #renegotiate(signal) {
+    const offer = await this.offer();
+    try {
+      await this.accept(await signal.call("offer", offer));
+    } catch (fault) {
+      if (this.pc.signalingState === "have-local-offer") {
+        await this.pc.setLocalDescription({ type: "rollback" });
+      }
+      throw fault;
+    }
+  }
+}

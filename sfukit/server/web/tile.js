@@ -1,0 +1,112 @@
+// One tile of the grid: a picture, its name, its figures, and the choice of its layer.
+
+import { element, icon, write } from "./dom.js";
+import { LayerChoice } from "./layers.js";
+import { bitrateWords, lossWords, millisecondWords, sourceWords, switchWords } from "./words.js";
+
+const STALLED_MS = 3000;
+
+export class Tile {
+  #video = element("video", { autoplay: true, playsInline: true, muted: true });
+  #name = element("span.name");
+  #badges = element("span.badges");
+  #veil = element("p.veil", { hidden: true });
+  #figures = new Map(["bitrate", "RTT", "loss", "picture"].map((name) => [name, element("dd")]));
+  #sound = element("p.sound");
+  #reason = element("p.reason");
+  #choice;
+  #grown = { frames: -1, at: 0 };
+  #view = null;
+
+  constructor(onlayer) {
+    this.#choice = new LayerChoice((layer) => onlayer(this.#view.video.publication, layer));
+    const list = element("dl.figures");
+    for (const [name, value] of this.#figures) list.append(element("div", {}, element("dt", {}, name), value));
+    this.#list = list;
+    this.root = element(
+      "article.tile",
+      {},
+      element("div.picture", {}, this.#video, this.#veil, element("p.plate", {}, this.#name, this.#badges)),
+      element("div.below", {}, list, this.#choice.root, this.#sound, this.#reason),
+    );
+  }
+
+  #list;
+
+  // view: {name, video, audio} with publications or null; tracks: {video, audio}
+  show(view, tracks, layer) {
+    this.#view = view;
+    const about = view.video ? sourceWords(view.video.source) : "sound only";
+    this.root.setAttribute("aria-label", `${view.name}, ${about}`);
+    write(this.#name, view.name);
+    this.#mark(view, about);
+    this.#play([tracks.video, tracks.audio].filter(Boolean));
+    this.#choice.show(view.video?.rids ?? [], layer);
+    this.#list.hidden = !view.video;
+    write(this.#reason, reasonLine(view, layer));
+    this.#cover();
+  }
+
+  // rows of stats.js, undefined while there are none
+  measure({ video, audio }) {
+    if (video) {
+      this.#put("bitrate", bitrateWords(video.bitrate_bps));
+      this.#put("RTT", millisecondWords(video.rtt_ms));
+      this.#put("loss", lossWords(video.loss), video.loss > 0.02);
+      this.#put("picture", video.width ? `${video.width}×${video.height} · ${Math.round(video.fps)} fps` : "–");
+      this.#choice.measure(video);
+      if (video.framesDecoded !== this.#grown.frames) this.#grown = { frames: video.framesDecoded, at: performance.now() };
+    }
+    write(this.#sound, audio ? `sound ${bitrateWords(audio.bitrate_bps)} · loss ${lossWords(audio.loss)}` : "");
+    this.#sound.hidden = !audio;
+    this.#cover();
+  }
+
+  set muted(muted) {
+    this.#video.muted = muted;
+    if (!muted) this.#start();
+  }
+
+  #put(name, text, bad = false) {
+    const value = this.#figures.get(name);
+    write(value, text);
+    value.classList.toggle("bad", bad);
+  }
+
+  #mark({ video, audio }, about) {
+    this.#badges.replaceChildren(element("span.badge", {}, about));
+    if (audio?.muted) this.#badges.append(element("span.badge.warn", {}, icon("mic-off"), "muted"));
+  }
+
+  #play(tracks) {
+    const now = this.#video.srcObject?.getTracks() ?? [];
+    if (now.length === tracks.length && tracks.every((track) => now.includes(track))) return;
+    this.#video.srcObject = tracks.length ? new MediaStream(tracks) : null;
+    this.#start();
+  }
+
+  // Muted video may always start; if sound may not yet, it starts muted at the next click.
+  #start() {
+    this.#video.play().catch(() => {});
+  }
+
+  #cover() {
+    const text = this.#veilText();
+    write(this.#veil, text);
+    this.#veil.hidden = text === "";
+  }
+
+  #veilText() {
+    const { video } = this.#view;
+    if (!video) return "no picture";
+    if (video.muted) return "picture off";
+    if (this.#grown.frames <= 0) return "waiting for the first picture";
+    return performance.now() - this.#grown.at > STALLED_MS ? "the picture stands still" : "";
+  }
+}
+
+function reasonLine({ video }, layer) {
+  if (!video || !layer?.reason) return "";
+  const waited = layer.waitMs ? `, after ${millisecondWords(layer.waitMs)}` : "";
+  return `${layer.rid ? `Layer ${layer.rid}` : "Chosen"}: ${switchWords(layer.reason)}${waited}`;
+}
