@@ -5,6 +5,9 @@ pub mod clock;
 pub mod cpu;
 mod error;
 mod server;
+mod swarm;
+mod swarm_sockets;
+mod swarm_worker;
 pub mod udp;
 mod worker;
 
@@ -13,5 +16,6 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NativeError", module.py().get_type::<error::NativeError>())?;
-    module.add_class::<server::Server>()
+    module.add_class::<server::Server>()?;
+    module.add_class::<swarm::Swarm>()
 }

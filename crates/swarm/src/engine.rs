@@ -194,14 +194,19 @@ impl Engine {
             totals: totals.since(&self.window_totals),
             histograms: self.shared.recorder.histograms.clone(),
             decrypted_ratio: decrypted as f64 / self.bots.len().max(1) as f64,
-            transports_connected: self
-                .transports
-                .values()
-                .filter(|it| it.is_connected())
-                .count(),
+            transports_connected: self.transports_connected(),
             generator: None,
             streams: streams.map(|stream| stream.figures(now)).collect(),
         }
+    }
+
+    /// Count the transports that are connected now.
+    #[must_use]
+    pub fn transports_connected(&self) -> usize {
+        let transports = self.transports.values();
+        transports
+            .filter(|transport| transport.is_connected())
+            .count()
     }
 
     /// Return what all bots together sent and received since the start.

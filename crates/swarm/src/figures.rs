@@ -40,6 +40,27 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Count two swarms together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            packets_received: self.packets_received + other.packets_received,
+            bytes_received: self.bytes_received + other.bytes_received,
+            frames_received: self.frames_received + other.frames_received,
+            packets_unbound: self.packets_unbound + other.packets_unbound,
+            datagrams_refused: self.datagrams_refused + other.datagrams_refused,
+            packets_sent: self.packets_sent + other.packets_sent,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            frames_sent: self.frames_sent + other.frames_sent,
+            packets_unsent: self.packets_unsent + other.packets_unsent,
+            packets_resent: self.packets_resent + other.packets_resent,
+            nacks_sent: self.nacks_sent + other.nacks_sent,
+            plis_sent: self.plis_sent + other.plis_sent,
+            nacks_received: self.nacks_received + other.nacks_received,
+            plis_received: self.plis_received + other.plis_received,
+        }
+    }
+
     /// Count what came between `earlier` and here.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

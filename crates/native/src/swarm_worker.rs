@@ -1,0 +1,219 @@
+//! One thread of a swarm: sockets in, bots, sockets out. It never takes the GIL.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Serialize;
+use swarm::engine::Engine;
+use swarm::figures::{GeneratorFigures, Totals};
+use swarm::message::{Command, Event, TransportId};
+use wire::time::Time;
+
+use crate::bridge::{Mailbox, Outlet, lock};
+use crate::clock::Clock;
+use crate::cpu;
+use crate::swarm_sockets::Sockets;
+use crate::udp::{Interest, Poller, Ready, RecvArena, SocketOptions};
+
+const WAKER_TOKEN: u64 = u64::MAX;
+/// Sockets that one wait reports.
+const READY: usize = 1024;
+/// A bot gets few messages at a time; a train of segments is one of them.
+const RECV_SLOTS: usize = 16;
+/// Sockets read between two looks at the timers: reading all may take longer than a frame may be
+/// late.
+const SOCKETS_PER_ROUND: usize = 32;
+const COMMANDS_PER_ROUND: usize = 64;
+const COUNTERS_EVERY: Duration = Duration::from_millis(100);
+
+/// What a thread of a swarm and the control plane share.
+pub struct SwarmShared {
+    /// Commands in.
+    pub commands: Mailbox<Command>,
+    /// Events out.
+    pub events: Arc<Outlet<Event>>,
+    /// Last snapshot.
+    pub snapshot: Mutex<SwarmSnapshot>,
+    /// The thread should end.
+    pub stop: AtomicBool,
+}
+
+/// What a thread of a swarm says of itself every now and then.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct SwarmSnapshot {
+    /// Counts over all bots since the start.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Transports that are connected now.
+    pub transports_connected: usize,
+    /// CPU time of the thread, nanoseconds.
+    pub cpu_ns: u64,
+}
+
+impl SwarmSnapshot {
+    /// Add what another thread says.
+    pub fn add(&mut self, other: &Self) {
+        self.totals = self.totals.plus(&other.totals);
+        self.transports_connected += other.transports_connected;
+        self.cpu_ns += other.cpu_ns;
+    }
+}
+
+/// One thread of a swarm.
+pub struct SwarmWorker {
+    clock: Clock,
+    shared: Arc<SwarmShared>,
+    sockets: Sockets,
+    arena: RecvArena,
+    engine: Engine,
+    ready: Vec<Ready>,
+    published: Time,
+}
+
+impl SwarmWorker {
+    /// Prepare a worker without bots.
+    ///
+    /// # Errors
+    /// Where the kernel gives no poller.
+    pub fn new(
+        clock: Clock,
+        shared: Arc<SwarmShared>,
+        options: SocketOptions,
+        engine: Engine,
+    ) -> io::Result<Self> {
+        let poller = Poller::new(READY)?;
+        let waker = shared.commands.waker().as_fd();
+        poller.add(waker, WAKER_TOKEN, Interest::Readable)?;
+        Ok(Self {
+            arena: RecvArena::new(RECV_SLOTS, options.gro),
+            sockets: Sockets::new(clock, options, poller),
+            clock,
+            shared,
+            engine,
+            ready: Vec::with_capacity(READY),
+            published: Time::ZERO,
+        })
+    }
+
+    /// Run until told to stop.
+    ///
+    /// # Errors
+    /// Where the poller breaks, which no peer can cause.
+    pub fn run(mut self) -> io::Result<()> {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            self.wait()?;
+            self.take_commands();
+            self.read_sockets();
+            self.handle_timeout();
+            self.put_events();
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
+        let next = self.engine.poll_timeout().unwrap_or(Time::FAR);
+        let wake_at = next.min(now + COUNTERS_EVERY);
+        self.ready.clear();
+        self.ready
+            .extend(self.sockets.poller.wait(Some(wake_at.since(now)))?);
+        Ok(())
+    }
+
+    fn take_commands(&mut self) {
+        if !self.ready.iter().any(|ready| ready.token == WAKER_TOKEN) {
+            return;
+        }
+        self.shared.commands.waker().drain();
+        for _ in 0..COMMANDS_PER_ROUND {
+            let Some(command) = self.shared.commands.take() else {
+                return;
+            };
+            self.engine
+                .execute(self.clock.now(), command, &mut self.sockets);
+        }
+        self.shared.commands.wake();
+    }
+
+    fn read_sockets(&mut self) {
+        for nth in 0..self.ready.len() {
+            let Ready {
+                token,
+                readable,
+                writable,
+            } = self.ready[nth];
+            let Ok(transport) = TransportId::try_from(token) else {
+                continue;
+            };
+            if writable {
+                self.sockets.resume(transport);
+            }
+            if readable {
+                self.read_socket(transport);
+            }
+            if nth % SOCKETS_PER_ROUND == SOCKETS_PER_ROUND - 1 {
+                self.handle_timeout();
+            }
+        }
+    }
+
+    /// Read a socket once: what a full arena leaves is reported again by the next wait.
+    fn read_socket(&mut self, transport: TransportId) {
+        if self.sockets.receive(transport, &mut self.arena) == 0 {
+            return;
+        }
+        let now = self.clock.now();
+        let datagrams = self
+            .arena
+            .datagrams()
+            .map(|datagram| (datagram.remote, datagram.bytes));
+        self.engine
+            .receive(now, transport, datagrams, &mut self.sockets);
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+            self.engine.handle_timeout(now, &mut self.sockets);
+        }
+    }
+
+    fn put_events(&mut self) {
+        let mut events: Vec<Event> = self.engine.take_events().collect();
+        for event in &mut events {
+            if let Event::Done {
+                result: Some(figures),
+                ..
+            } = event
+            {
+                figures.generator = Some(self.generator());
+            }
+        }
+        self.shared.events.put(events.into_iter());
+    }
+
+    fn generator(&mut self) -> GeneratorFigures {
+        GeneratorFigures {
+            cpu_ns: cpu::thread_nanos(),
+            run_queue_wait_ns: cpu::run_queue_wait_nanos(),
+            ..self.sockets.figures()
+        }
+    }
+
+    fn publish(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.published) < COUNTERS_EVERY {
+            return;
+        }
+        self.published = now;
+        *lock(&self.shared.snapshot) = SwarmSnapshot {
+            totals: *self.engine.totals(),
+            transports_connected: self.engine.transports_connected(),
+            cpu_ns: cpu::thread_nanos(),
+        };
+    }
+}
