@@ -10,6 +10,7 @@ use rtc::srtp::SealStream;
 use rtc::transport::{Received, Transport, TransportEvent};
 use wire::extension::{BlockWriter, Extension, ExtensionMap, Values};
 use wire::id::{PayloadType, Ssrc};
+use wire::rtcp::{Packet, compound};
 use wire::rtp::{Header, NewHeader, padding_len, write};
 use wire::time::Time;
 
@@ -235,6 +236,13 @@ impl Client {
         self.rtp
             .iter()
             .filter(move |arrived| arrived.header.ssrc.0 == ssrc)
+    }
+
+    /// The RTCP packets received, with their arrival.
+    pub fn rtcp_packets(&self) -> impl Iterator<Item = (Time, Packet<'_>)> {
+        self.rtcp.iter().flat_map(|(at, plain)| {
+            compound(plain).map(|packet| (*at, packet.expect("well formed")))
+        })
     }
 
     fn take_events(&mut self) {

@@ -64,3 +64,30 @@ pub fn plain_packet(camera: &camera::Camera, index: u64) -> Outgoing {
         },
     }
 }
+
+/// Payloads of a subscription by outgoing index, those sent again put into their places.
+pub fn repaired(world: &World, sub: Sub) -> std::collections::BTreeMap<u64, Vec<u8>> {
+    use rtc::inbound::rtx::{Retransmission, read};
+    let client = &world.clients[sub.client];
+    let own = client.stream(sub.ssrc);
+    let mut payloads: std::collections::BTreeMap<u64, Vec<u8>> = own
+        .map(|arrived| (arrived.index, arrived.payload().to_vec()))
+        .collect();
+    let highest = payloads.keys().next_back().copied().unwrap_or(0);
+    for arrived in client.stream(sub.rtx_ssrc) {
+        if let Retransmission::Original { index, payload } = read(arrived.payload(), highest) {
+            payloads.entry(index).or_insert_with(|| payload.to_vec());
+        }
+    }
+    payloads
+}
+
+/// Frames that a receiver could put together: every packet from the first to the last is there.
+pub fn assert_whole(payloads: &std::collections::BTreeMap<u64, Vec<u8>>) {
+    let indices: Vec<u64> = payloads.keys().copied().collect();
+    let gaps: Vec<_> = indices
+        .windows(2)
+        .filter(|pair| pair[1] != pair[0] + 1)
+        .collect();
+    assert!(gaps.is_empty(), "missing between {gaps:?}");
+}
