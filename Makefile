@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test check bench fuzz wheel clips lock clean
+.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,12 +39,15 @@ test: setup ## Rust and Python tests; what needs an absent program is skipped an
 	cargo test --workspace --locked --quiet
 	$(BIN)/pytest
 
-check: setup ## lints, types, import rules, licences: what CI runs
+check: check-style check-types check-rust ## lints, types, import rules, licences: what CI runs
+check-style: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+check-types: setup
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest sfukit._native
-	$(BIN)/lint-imports
+check-rust: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	cargo deny --locked check licenses bans sources
