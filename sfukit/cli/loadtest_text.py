@@ -129,7 +129,7 @@ def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
     drops = "unknown" if swarm.socket_drops is None else f"{swarm.socket_drops:,}"
     trust = "figures can be trusted"
     if saturation.side in ("swarm", "shared"):
-        trust = f"figures cannot be trusted: {saturation.reasons[0]}"
+        trust = f"the server may be better than these figures: {saturation.reasons[0]}"
     return (
         f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
         f"{drops} socket drops: {trust}"

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.ledger import TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.swarm import Swarm
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
+from sfukit.loadgen.verdict import TargetFault
 
 _NS_PER_S = 1_000_000_000
 _LEAVE_S = 5.0
@@ -62,17 +63,18 @@ class Conductor:
                     "is the target's media port reachable over UDP?",
                 )
 
-    def target_fault(self) -> str | None:
+    def target_fault(self) -> TargetFault | None:
         """Say why going on makes no sense, or None while it does."""
         ledger, planned = self._ledger, len(self._plan.bots)
         if ledger.failures == planned:
             worst = ledger.faults[0]
-            return f"nobody could join: {worst.message} ({worst.code})"
+            text = f"nobody could join: {worst.message} ({worst.code})"
+            return TargetFault(text, spoken=ledger.refused == planned)
         gone = ledger.joined - ledger.still_there
         if gone * 2 > ledger.joined:
-            return (
-                f"the target dropped {gone} of {ledger.joined} clients: {ledger.faults[0].message}"
-            )
+            reason = ledger.usual_loss
+            text = f"the target dropped {gone} of {ledger.joined} clients: {reason}"
+            return TargetFault(text, spoken=not reason.startswith(TRANSPORT_LOST))
         return None
 
     async def leave(self) -> None:

@@ -12,6 +12,10 @@ from sfukit.signaling.room_messages import LayerSwitch
 _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300
 
+TRANSPORT_LOST = "transport "
+# How a join fails without a word of the target: a load generator that is too slow looks the same.
+_SILENT = frozenset(("join_timeout", "connect_timeout", "join_lost"))
+
 
 @dataclass
 class Attendance:
@@ -55,6 +59,7 @@ class Ledger:
     changes: Counter[int] = field(default_factory=Counter)
     switches: Counter[str] = field(default_factory=Counter)
     switch_waits_ms: list[float] = field(default_factory=list)
+    _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[tuple[int, int | None, str]] = field(default_factory=set)
     _faults: dict[str, Fault] = field(default_factory=dict)
     _transports: dict[int, tuple[int, bool]] = field(default_factory=dict)
@@ -92,6 +97,7 @@ class Ledger:
             self.failed(bot, "join_lost", reason)
             return
         attendance.lost = reason
+        self._losses[reason] += 1
         self.fault("connection_lost", reason, bot)
 
     def switched(self, switch: LayerSwitch) -> None:
@@ -139,11 +145,24 @@ class Ledger:
         return sum(one.failure is not None for one in self.attendance.values())
 
     @property
+    def refused(self) -> int:
+        """How many bots the target turned away, or cut off, in so many words."""
+        return sum(
+            one.failure is not None and one.failure not in _SILENT
+            for one in self.attendance.values()
+        )
+
+    @property
     def still_there(self) -> int:
         """How many joined bots have not lost the target."""
         return sum(
             one.connected_ns is not None and one.lost is None for one in self.attendance.values()
         )
+
+    @property
+    def usual_loss(self) -> str:
+        """Why most of those who lost the target did."""
+        return self._losses.most_common(1)[0][0] if self._losses else ""
 
     @property
     def tracks(self) -> int:
@@ -199,5 +218,5 @@ class Ledger:
                 attendance.connected_ns = event.at_ns
                 attendance.ice_ms, attendance.dtls_ms = event.ice_ms, event.dtls_ms
             return
-        reason = f"transport {event.state}: {event.reason or 'no reason given'}"
+        reason = f"{TRANSPORT_LOST}{event.state}: {event.reason or 'no reason given'}"
         self.lost(attendance.bot, reason)

@@ -49,6 +49,16 @@ def read(pid: int, at_s: float) -> Reading | None:
     return Reading(at_s, cpu_s, rss_bytes, _threads(root / "task"))
 
 
+def busy_cores_s() -> float | None:
+    """Read the seconds that all cores of the machine were busy since it started, added up."""
+    try:
+        fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+        user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, fields)
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + irq + softirq) / _TICKS_PER_S
+
+
 def between(before: Reading, after: Reading) -> Use:
     """Subtract two looks; a thread born in between counts from zero."""
     wall_s = max(after.at_s - before.at_s, 1e-9)

@@ -10,6 +10,7 @@ _BUSY = 0.95  # of a core: a thread above this had no time left
 _WAITED = 0.10  # of the wall time: a thread above this was slowed by others on its core
 _DROPPED = 0.0005  # of the packets: enough to fail a gate on loss
 _UNSENT = 0.001
+_OTHERS = 0.25  # of a core: more is not the noise of an idle machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,8 @@ class Evidence:
     """What is known of both sides over the measured window.
 
     ``server`` is None for a server elsewhere. Ratios are of the packets received and sent;
-    ``dropped`` is None where the kernel does not count drops per socket.
+    ``dropped`` is None where the kernel does not count drops per socket. ``others`` is how many
+    cores other programs of this machine used.
     """
 
     server: Use | None
@@ -26,6 +28,7 @@ class Evidence:
     dropped: float | None
     unsent: float
     disjoint: bool
+    others: float | None = None
 
     @property
     def load_delivered(self) -> bool:
@@ -59,17 +62,20 @@ def _swarm_faults(evidence: Evidence) -> list[str]:
 
 
 def _shared_core(evidence: Evidence) -> list[str]:
-    """Both sides waited for a core that the other may have held."""
+    """Both sides waited for a core that the other, or a third program, may have held."""
     server, swarm = evidence.server, evidence.swarm
     if server is None or evidence.disjoint:
         return []
     server_wait, swarm_wait = server.longest_wait or 0.0, swarm.longest_wait or 0.0
     if min(server_wait, swarm_wait) < _WAITED:
         return []
-    return [
+    waited = (
         f"server and swarm waited for the same cores ({server_wait:.0%} and {swarm_wait:.0%} of "
-        "the time): give each its own with --pin SERVER:SWARM, or use a second machine"
-    ]
+        "the time)"
+    )
+    if evidence.others is not None and evidence.others > _OTHERS:
+        return [f"{waited}; other programs here used {evidence.others:.1f} cores: stop them"]
+    return [f"{waited}: give each its own with --pin SERVER:SWARM, or use a second machine"]
 
 
 def _server_limits(server: Use | None) -> list[str]:

@@ -55,7 +55,8 @@ class Seat:
         self.ledger = ledger
         self._media = media
         self._id = bot.index + 1
-        self._transports: list[int] = []
+        self._opened: list[int] = []
+        self._publishing = 0
         self._playing: int | None = None
         self._streams: dict[tuple[str, int | None], int] = {}
 
@@ -81,7 +82,7 @@ class Seat:
 
     def offer(self) -> Offered:
         """Choose credentials and SSRCs for the transport that the bot publishes on."""
-        transport = self._new_transport()
+        transport = self._publishing = self.swarm.new_id()
         # unique in this run, and with the seed unlike those of the next
         first = (self._media.ssrc_base + transport * _SSRCS_PER_TRANSPORT) & 0xFFFFFFF0
         encodings = [
@@ -98,7 +99,7 @@ class Seat:
 
     def publish(self, offered: Offered, answer: Described) -> None:
         """Connect to what the target answered and send."""
-        transport = self._transports[-1]
+        transport = self._publishing
         self.ledger.opened(transport, self.bot, decides=True)
         commands: list[Command] = [self._open(transport, offered.credentials, answer.peer)]
         for line in answer.lines:
@@ -110,7 +111,7 @@ class Seat:
         """Receive exactly these lines, connecting first where nothing was received before."""
         commands: list[Command] = []
         if self._playing is None:
-            self._playing = self._new_transport()
+            self._playing = self.swarm.new_id()
             self.ledger.opened(self._playing, self.bot, decides=not self.sends)
             commands.append(self._open(self._playing, credentials, peer))
         wanted = {(one.line.mid, one.line.ssrc): one for one in incoming}
@@ -124,15 +125,11 @@ class Seat:
 
     def leave(self) -> None:
         """Close everything; what was measured stays."""
-        self.swarm.send([CloseTransport(transport=transport) for transport in self._transports])
-        self._transports.clear()
-
-    def _new_transport(self) -> int:
-        transport = self.swarm.new_id()
-        self._transports.append(transport)
-        return transport
+        self.swarm.send([CloseTransport(transport=transport) for transport in self._opened])
+        self._opened.clear()
 
     def _open(self, transport: int, local: Credentials, peer: Peer) -> OpenTransport:
+        self._opened.append(transport)
         impaired = self.bot.impaired
         options = self.plan.options
         return OpenTransport(

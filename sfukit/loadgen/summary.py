@@ -18,12 +18,11 @@ from sfukit.loadgen.saturation import Evidence, attribute
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.server_process import Traffic
 from sfukit.loadgen.swarm import Swarm
-from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+from sfukit.loadgen.verdict import Circumstances, TargetFault, decide, default_gates
 from sfukit.machine import Machine
 
 _US_PER_S = 1e6
 _WORST = 3
-_REFUSED_BY_TARGET = ("http_", "rpc_", "max_", "overloaded", "rate_limited", "draining")
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Look:
-    """Both processes at one instant; the server's parts are None for a server elsewhere."""
+    """Both processes at one instant; the server's parts are None for a server elsewhere.
+
+    ``busy_s`` is what all cores of this machine have worked, None where it is unknown.
+    """
 
     swarm: Reading
     server: Reading | None
     traffic: Traffic | None
+    busy_s: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class Windowed:
     after: Look
     figures_before: Figures
     figures: Figures
-    target_fault: str | None
+    target_fault: TargetFault | None
     interrupted: bool
 
 
@@ -81,7 +84,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         Circumstances(
             interrupted=windowed.interrupted,
             target_fault=windowed.target_fault,
-            refused_joins=_refused(ledger),
+            refused_joins=ledger.refused,
             load_delivered=evidence.load_delivered,
         ),
     )
@@ -248,9 +251,12 @@ def _evidence(cores: Cores, windowed: Windowed) -> Evidence:
     lag = metric_of_histograms([windowed.figures.histograms.lag])
     planned = totals.packets_sent + totals.packets_unsent
     arriving = totals.packets_received + (drops or 0)
+    server = _server_between(windowed.before, windowed.after)
+    swarm = between(windowed.before.swarm, windowed.after.swarm)
     return Evidence(
-        server=_server_between(windowed.before, windowed.after),
-        swarm=between(windowed.before.swarm, windowed.after.swarm),
+        server=server,
+        swarm=swarm,
+        others=_others(windowed, swarm, server),
         lag_p99_ms=lag.p99,
         dropped=None if drops is None else drops / max(1, arriving),
         unsent=totals.packets_unsent / max(1, planned),
@@ -258,14 +264,18 @@ def _evidence(cores: Cores, windowed: Windowed) -> Evidence:
     )
 
 
+def _others(windowed: Windowed, swarm: Use, server: Use | None) -> float | None:
+    """Work out how many cores other programs of this machine used."""
+    before_s, after_s = windowed.before.busy_s, windowed.after.busy_s
+    if before_s is None or after_s is None:
+        return None
+    ours_s = swarm.cpu_s + (server.cpu_s if server else 0.0)
+    return max(0.0, after_s - before_s - ours_s) / swarm.wall_s
+
+
 def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
     usual = default_gates(receives=plan.tracks > 0, video=plan.has_video)
     return [*(usual if options.default_gates else ()), *options.gates]
-
-
-def _refused(ledger: Ledger) -> int:
-    """Count the joins that the target refused in so many words."""
-    return sum(fault.count for fault in ledger.faults if fault.code.startswith(_REFUSED_BY_TARGET))
 
 
 def _groups(plan: Plan, figures: Figures) -> dict[str, dict[str, Metric]]:

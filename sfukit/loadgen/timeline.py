@@ -15,6 +15,7 @@ from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.seat import Media
 from sfukit.loadgen.summary import Look, Windowed
 from sfukit.loadgen.swarm import Swarm
+from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import catalog
 
 Phase = Literal["joining", "warm-up", "measuring"]
@@ -125,7 +126,7 @@ class Timeline:
         commands.append(LoadClip(clip=clips["audio"], path=str(catalog.audio_clip())))
         self._swarm.send(commands)
 
-    async def _until(self, end_ns: int) -> str | None:
+    async def _until(self, end_ns: int) -> TargetFault | None:
         """Let the load run until an instant; return early on stop, or with the target's fault."""
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
             self._conductor.note_overdue()
@@ -141,17 +142,18 @@ class Timeline:
                 continue
         return None
 
-    def _fault(self, elapsed_s: float) -> str | None:
+    def _fault(self, elapsed_s: float) -> TargetFault | None:
         server = self._opened.server
         if server is not None and server.gone:
-            return server.gone
+            return TargetFault(server.gone, spoken=True)
         fault = self._conductor.target_fault()
         if fault is not None:
             return fault
         silent_s = elapsed_s - self._plan.ramp.span_s
         if self._plan.tracks and not self.ledger.tracks and silent_s > self._patience_s:
             joined = self.ledger.joined
-            return f"no media: {joined} joined, but nothing arrived within {silent_s:.0f} s"
+            text = f"no media: {joined} joined, but nothing arrived within {silent_s:.0f} s"
+            return TargetFault(text, spoken=False)
         return None
 
     def _progress(self, elapsed_s: float) -> Progress:
@@ -178,6 +180,7 @@ class Timeline:
         server = self._opened.server
         swarm = processes.read(os.getpid(), at_s)
         assert swarm is not None
+        busy_s = processes.busy_cores_s()
         if server is None:
-            return Look(swarm, None, None)
-        return Look(swarm, server.read(at_s), await server.traffic(self._opened.client))
+            return Look(swarm, None, None, busy_s)
+        return Look(swarm, server.read(at_s), await server.traffic(self._opened.client), busy_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate, GateResult, parse, show
@@ -13,12 +14,22 @@ _WHERE_RECEIVED = ("tracks == 100%", "loss_after_rtx < 0.5%")
 _WHERE_VIDEO = ("e2e_frame_ms.p95 < 400ms", "freeze_est < 1%")
 
 
+class TargetFault(NamedTuple):
+    """Why a target was unusable.
+
+    ``spoken`` means that it said so itself, so that no weakness of the swarm can explain it.
+    """
+
+    text: str
+    spoken: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What happened beside the figures; ``target_fault`` says why the target was unusable."""
+    """What happened beside the figures."""
 
     interrupted: bool = False
-    target_fault: str | None = None
+    target_fault: TargetFault | None = None
     refused_joins: int = 0
     load_delivered: bool = True
 
@@ -49,13 +60,16 @@ def decide(
     """Decide; a failed gate counts against the target only where the swarm is not to blame."""
     failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
-    if circumstances.target_fault is not None:
-        return Decision("fail", ExitCode.TARGET, [circumstances.target_fault, *failed])
+    fault, own_limit = circumstances.target_fault, saturation.side in ("swarm", "shared")
+    if fault is not None:
+        if own_limit and not fault.spoken:
+            reasons = [*saturation.reasons, fault.text, *failed]
+            return Decision("inconclusive", ExitCode.INCONCLUSIVE, reasons)
+        return Decision("fail", ExitCode.TARGET, [fault.text, *failed])
     if circumstances.interrupted:
         return Decision("inconclusive", ExitCode.INTERRUPTED, ["interrupted", *failed])
     if failed:
-        own_fault = saturation.side in ("swarm", "shared") and not circumstances.refused_joins
-        if own_fault:
+        if own_limit and not circumstances.refused_joins:
             return Decision("inconclusive", ExitCode.INCONCLUSIVE, [*saturation.reasons, *failed])
         return Decision("fail", ExitCode.FAILED, [*failed, *saturation.reasons])
     if unknown:

@@ -118,7 +118,8 @@ async def test_a_server_that_is_full_says_so(server: Server) -> None:
 async def test_without_a_token_nobody_joins(server: Server) -> None:
     load = Load(server, LoadOptions(clients=2, ramp_per_s=100), Access())
     await load.until_complete()
-    assert (load.conductor.target_fault() or "").startswith("nobody could join: ")
+    fault = load.conductor.target_fault()
+    assert fault is not None and fault.text.startswith("nobody could join: ") and fault.spoken
     assert load.ledger.faults[0].code == "token_missing"
     await load.conductor.leave()
 
@@ -129,7 +130,7 @@ async def test_a_server_that_stops_is_noticed(server: Server) -> None:
     await server.house.stop("server_stopped")
     await until(lambda: load.ledger.still_there == 0)
     fault = load.conductor.target_fault()
-    assert fault == "the target dropped 5 of 5 clients: server_stopped"
+    assert fault == ("the target dropped 5 of 5 clients: server_stopped", True)
     await load.conductor.leave()
 
 

@@ -8,7 +8,7 @@ from sfukit.gates import GateResult
 from sfukit.loadgen.processes import Use
 from sfukit.loadgen.result import Saturation, Side, catalogue
 from sfukit.loadgen.saturation import Evidence, attribute
-from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+from sfukit.loadgen.verdict import Circumstances, TargetFault, decide, default_gates
 
 
 def results(value: float | None) -> list[GateResult]:
@@ -17,6 +17,9 @@ def results(value: float | None) -> list[GateResult]:
 
 
 GOOD, BAD, UNKNOWN = results(10.0), results(900.0), results(None)
+
+
+SPOKEN, SILENT = TargetFault("it went away", True), TargetFault("no media", False)
 
 
 def blame(side: Side) -> Saturation:
@@ -37,8 +40,10 @@ def blame(side: Side) -> Saturation:
         (BAD, "swarm", Circumstances(refused_joins=1), "fail", 3),
         (UNKNOWN, "none", Circumstances(), "inconclusive", 5),
         (GOOD, "none", Circumstances(interrupted=True), "inconclusive", 130),
-        (GOOD, "none", Circumstances(target_fault="it went away"), "fail", 4),
-        (BAD, "none", Circumstances(target_fault="gone", interrupted=True), "fail", 4),
+        (GOOD, "none", Circumstances(target_fault=SILENT), "fail", 4),
+        (GOOD, "swarm", Circumstances(target_fault=SILENT), "inconclusive", 5),
+        (GOOD, "shared", Circumstances(target_fault=SPOKEN), "fail", 4),
+        (BAD, "none", Circumstances(target_fault=SPOKEN, interrupted=True), "fail", 4),
     ],
 )
 def test_the_verdict(
@@ -66,6 +71,7 @@ def side(
     dropped: float | None = 0.0,
     unsent: float = 0.0,
     disjoint: bool = False,
+    others: float | None = None,
 ) -> Saturation:
     return attribute(
         Evidence(
@@ -75,6 +81,7 @@ def side(
             dropped=dropped,
             unsent=unsent,
             disjoint=disjoint,
+            others=others,
         )
     )
 
@@ -101,6 +108,13 @@ def test_one_shared_core_is_named_with_the_option_that_parts_it() -> None:
     shared = side(use(wait=0.3), use(wait=0.3), lag=80)
     assert shared.side == "shared"
     assert "--pin" in shared.reasons[0]
+
+
+def test_other_programs_that_hold_the_cores_are_named() -> None:
+    shared = side(use(wait=0.3), use(wait=0.3), others=1.4)
+    assert shared.side == "shared"
+    assert "other programs here used 1.4 cores" in shared.reasons[0]
+    assert "--pin" not in shared.reasons[0]
 
 
 def test_cores_of_their_own_are_not_shared() -> None:

@@ -14,6 +14,7 @@ from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.verdict import TargetFault
 
 Step = Callable[[Seat], Coroutine[None, None, None]]
 
@@ -115,7 +116,8 @@ async def test_a_target_that_refuses_everyone_is_a_fault() -> None:
         raise JoinRefusedError("draining", "no new rooms")
 
     async with stage(closed) as run:
-        assert run.conductor.target_fault() == "nobody could join: no new rooms (draining)"
+        fault = run.conductor.target_fault()
+        assert fault == TargetFault("nobody could join: no new rooms (draining)", spoken=True)
 
 
 async def test_a_target_that_never_answers_times_out() -> None:
@@ -126,6 +128,8 @@ async def test_a_target_that_never_answers_times_out() -> None:
         attending = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*attending)  # each ends by itself once it has given up
         assert [(fault.code, fault.count) for fault in run.ledger.faults] == [("join_timeout", 4)]
+        fault = run.conductor.target_fault()
+        assert fault is not None and not fault.spoken
 
 
 async def test_a_transport_that_never_comes_up_is_a_failed_join(
@@ -149,7 +153,8 @@ async def test_a_target_that_drops_in_the_middle_is_a_fault() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         fault = run.conductor.target_fault()
-        assert fault == "the target dropped 4 of 4 clients: the connection broke"
+        text = "the target dropped 4 of 4 clients: the connection broke"
+        assert fault == TargetFault(text, spoken=True)
 
 
 async def test_a_transport_that_falls_silent_counts_as_dropped() -> None:

@@ -30,6 +30,7 @@ from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.server_process import Traffic
 from sfukit.loadgen.summary import Facts, Look, Windowed, report
+from sfukit.loadgen.verdict import TargetFault
 from sfukit.machine import Machine
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "loadtest.json"
@@ -91,10 +92,10 @@ def look(at_s: float, *, server: bool = True) -> Look:
     """Look at two processes that use half and a fifth of a core."""
     swarm = Reading(at_s, at_s * 0.5, 2**26, {1: ThreadTimes(at_s * 0.4, at_s * 0.01)})
     if not server:
-        return Look(swarm, None, None)
+        return Look(swarm, None, None, None)
     used = Reading(at_s, at_s * 0.2, 2**27, {2: ThreadTimes(at_s * 0.2, at_s * 0.02)})
     packets = round(at_s * 1000)
-    return Look(swarm, used, Traffic(packets, 4 * packets, 400 * packets))
+    return Look(swarm, used, Traffic(packets, 4 * packets, 400 * packets), at_s * 0.75)
 
 
 class Run:
@@ -106,7 +107,7 @@ class Run:
         self.ledger = Ledger(self.plan)
         self.streams = [stream(10, 1), stream(11, 2, source="p2")]
         self.server = True
-        self.fault: str | None = None
+        self.fault: TargetFault | None = None
         self.interrupted = False
         self.unsent = 0
         for bot in self.plan.bots:
@@ -236,10 +237,10 @@ def test_a_load_that_was_not_sent_proves_nothing() -> None:
 def test_a_target_without_media_is_a_fault_of_the_target() -> None:
     run = Run()
     run.join(arrives=False)
-    run.fault = "no media: 2 joined, but nothing arrived within 10 s"
+    run.fault = TargetFault("no media: 2 joined, but nothing arrived within 10 s", False)
     made = run.report()
     assert (made.verdict, made.exit_code) == ("fail", 4)
-    assert made.reasons[0] == run.fault
+    assert made.reasons[0] == run.fault.text
 
 
 def test_the_bad_network_is_told_apart() -> None:
