@@ -102,21 +102,17 @@ def _access(ready: "Ready") -> str:
 def _kernel(ready: "Ready") -> list[tuple[str, str]]:
     """Name the limits that cost packets under load, and what lifts them."""
     info, wanted = ready.house.engine.info, ready.house.settings.engine
-    rows = []
-    if info.recv_buffer_bytes < wanted.recv_buffer_bytes:
-        rows.append(
-            (
-                "kernel",
-                f"receive buffer {info.recv_buffer_bytes // 1024} KiB, "
-                f"{wanted.recv_buffer_bytes // 1024} wanted: "
-                f"sysctl -w net.core.rmem_max={wanted.recv_buffer_bytes}",
-            )
-        )
+    lines = []
+    for name, granted_bytes, wanted_bytes, key in (
+        ("receive", info.recv_buffer_bytes, wanted.recv_buffer_bytes, "rmem_max"),
+        ("send", info.send_buffer_bytes, wanted.send_buffer_bytes, "wmem_max"),
+    ):
+        if granted_bytes < wanted_bytes:
+            kib = f"{granted_bytes // 1024} KiB of {wanted_bytes // 1024}"
+            lines.append(f"{name} buffer {kib}: sysctl -w net.core.{key}={wanted_bytes}")
     if not info.gso:
-        rows.append(
-            ("kernel", "no UDP segmentation offload here: sending costs several times more")
-        )
-    return rows
+        lines.append("no UDP segmentation offload here: sending costs several times more")
+    return [("kernel" if index == 0 else "", line) for index, line in enumerate(lines)]
 
 
 def _socket_url(ready: "Ready") -> str:

@@ -53,7 +53,12 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
         address=request.remote or "",
         trace_id=request[TRACE_ID],
     )
-    await RpcSession(socket, methods).run()
+    session = RpcSession(socket, methods)
+    house.lines.add(session)
+    try:
+        await session.run()
+    finally:
+        house.lines.discard(session)
     return socket
 
 

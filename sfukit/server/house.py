@@ -14,6 +14,7 @@ from sfukit.server.engine import Engine
 from sfukit.server.http_sessions import HttpSessions
 from sfukit.server.metrics import Metrics
 from sfukit.server.origins import Origins
+from sfukit.server.participant import Line
 from sfukit.server.rooms import Rooms
 from sfukit.server.settings import Settings
 from sfukit.signaling import jsonrpc
@@ -43,6 +44,7 @@ class House:
         limits = settings.limits
         self.knocks = Buckets(limits.requests_per_s, limits.requests_burst)
         self.sessions = HttpSessions()
+        self.lines: set[Line] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._drained: asyncio.Event = asyncio.Event()
 
@@ -54,6 +56,8 @@ class House:
         """End everything that runs."""
         self.metrics.node_state("stopped")
         self.rooms.close_all(reason)
+        for line in list(self.lines):
+            line.end(reason)
         if self._watcher is not None:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -15,6 +15,7 @@ from sfukit.server.engine import Engine, NativeEngine
 from sfukit.server.house import House
 from sfukit.server.settings import Settings
 
+_SHUTDOWN_S = 3.0  # for requests under way; everybody else has been told to go
 log = structlog.get_logger()
 
 
@@ -46,7 +47,9 @@ def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
 
 async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     house = House(settings, _engine(settings))
-    runner = web.AppRunner(build_app(house), access_log=None, handle_signals=False)
+    runner = web.AppRunner(
+        build_app(house), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
+    )
     await runner.setup()
     signals = _Signals(house)
     reason = "server_stopped"

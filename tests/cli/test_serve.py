@@ -1,0 +1,126 @@
+"""`sfukit serve`: its options, what it says when ready, what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sfukit.cli import serve_print
+from sfukit.cli.app import main
+from sfukit.cli.output import Output
+from sfukit.errors import ExitCode
+from sfukit.server.house import House
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.run import Ready
+from sfukit.server.settings import Settings
+
+SECRET = "a-secret-of-at-least-thirty-two-bytes"
+READY_FIELDS = ["schema", "tool", "version", "command", "verdict", "exit_code"]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that servers were started with; none really runs."""
+    seen: list[Settings] = []
+    monkeypatch.setattr("sfukit.server.run.serve", lambda settings, _ready: seen.append(settings))
+    return seen
+
+
+async def ready(**changes: Any) -> Ready:
+    settings = msgspec.structs.replace(Settings(advertise=("192.0.2.7",)), **changes)
+    return Ready(House(settings, MockEngine()), settings.http_host, 7080)
+
+
+async def test_what_is_said_once_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    serve_print.print_ready(Output(), await ready(), 0.25, show_token=False)
+    lines = capsys.readouterr().out.splitlines()
+    said = {line[:9].strip(): line[9:].strip() for line in lines if line[:1].isalpha()}
+    assert lines[0].startswith("sfukit 0.1.0  ready in 0.25 s  pid ")
+    assert said["page"] == "http://127.0.0.1:7080/"
+    assert said["publish"] == "WHIP http://127.0.0.1:7080/whip/ROOM"
+    assert said["media"] == "UDP 7081 on 192.0.2.7; open it in the firewall"
+    assert said["load"] == "sfukit loadtest http://127.0.0.1:7080 --clients 100"
+    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["access"]
+    assert "rmem_max=8388608" in said["kernel"]
+    assert any("OBS: Settings, Stream, Service WHIP" in line for line in lines)
+
+
+async def test_a_page_with_keys_comes_with_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+    keyed = await ready(api_keys={"devkey": SECRET}, http_host="0.0.0.0")
+    serve_print.print_ready(Output(), keyed, 0.25, show_token=True)
+    said = capsys.readouterr().out
+    assert "http://127.0.0.1:7080/?access_token=ey" in said
+    assert SECRET not in said
+    serve_print.print_ready(Output(), keyed, 0.25, show_token=False)
+    assert "access_token" not in capsys.readouterr().out
+
+
+async def test_programs_get_one_line_of_json() -> None:
+    text = serve_print.ready_json(await ready())
+    assert "\n" not in text
+    content = msgspec.json.decode(text)
+    assert list(content)[:6] == READY_FIELDS
+    assert (content["command"], content["http_port"], content["udp_ports"]) == (
+        "serve",
+        7080,
+        [7081],
+    )
+    assert content["ws"] == "ws://127.0.0.1:7080/ws"
+
+
+def test_options_become_settings(started: list[Settings], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    config = tmp_path / "serve.toml"
+    config.write_text("auto_subscribe = 7\nudp_port = 1\n")
+    arguments = "--http [::1]:0 --udp-port 0 --workers 2 --bwe loss-rtt --srtp gcm128 --coalesce 0"
+    arguments += " --pad off --nack-ttl 500 --max-publish-bitrate 2.5M --max-rooms 3"
+    arguments += (
+        " --max-egress 1G --room-idle 5 --advertise 192.0.2.1 --allow-origin https://a.example"
+    )
+    arguments += f" --api-key key --api-secret @{secret} --config {config} --log-level error"
+    assert main(["serve", *arguments.split()]) == ExitCode.OK
+    settings = started[0]
+    assert (settings.http_host, settings.http_port, settings.udp_port) == ("::1", 0, 0)
+    assert (settings.workers, settings.bwe, settings.srtp) == (2, "loss-rtt", "gcm128")
+    assert (settings.coalesce_ms, settings.pad, settings.nack_ttl_ms) == (0, False, 500)
+    assert settings.max_publish_bitrate_bps == 2_500_000
+    assert (settings.limits.max_rooms, settings.limits.max_egress_bps) == (3, 10**9)
+    assert (settings.timing.room_idle_s, settings.auto_subscribe) == (5.0, 7)
+    assert settings.api_keys == {"key": SECRET}
+    assert settings.advertise == ("192.0.2.1",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--http 7080", "give HOST:PORT"),
+        ("--http 127.0.0.1:99999", "give HOST:PORT"),
+        ("--dev nocolon", "give KEY:SECRET"),
+        ("--api-key alone", "--api-secret go together"),
+        ("--pad maybe", "on, off"),
+        ("--bwe gcc", "bwe"),
+        ("--srtp des", "srtp"),
+        ("--log loud", "console, json"),
+        ("--max-egress fast", "--max-egress"),
+        ("--config /nowhere.toml", "nowhere.toml"),
+        ("--workers 0", "workers"),
+    ],
+)
+def test_what_makes_no_sense_is_usage(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], arguments: str, said: str
+) -> None:
+    assert main(["serve", *arguments.split()]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+    assert not started
+
+
+def test_another_address_without_keys_is_refused_with_the_command_that_fixes_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SFUKIT_API_KEY", raising=False)
+    assert main(["serve", "--http", "0.0.0.0:7080"]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "needs API keys" in said
+    assert "sfukit serve --http 0.0.0.0:7080 --api-key NAME --api-secret SECRET" in said

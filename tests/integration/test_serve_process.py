@@ -1,0 +1,127 @@
+"""`sfukit serve` as a process: ready, ports, signals."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from tests.unit.server.stage import Member, offer_text
+
+pytest.importorskip("sfukit._native")
+
+READY_S = 20
+
+
+class Process:
+    """A server, what it said when ready, and how it ended."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ready: dict[str, Any]) -> None:
+        self.process = process
+        self.ready = ready
+
+    def url(self, path: str) -> str:
+        return f"{self.ready['url']}{path}"
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(READY_S):
+            return await self.process.wait()
+
+
+async def spawn(*options: str) -> asyncio.subprocess.Process:
+    command = ["-m", "sfukit", "serve", "--json", "-", "--udp-port", "0", *options]
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(*options: str) -> AsyncIterator[Process]:
+    """Run a server on free ports."""
+    process = await spawn("--http", "127.0.0.1:0", *options)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(READY_S):
+            ready = msgspec.json.decode(await process.stdout.readline())
+        yield Process(process, ready)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def member(server: Process) -> AsyncIterator[Member]:
+    """A participant of the room `demo`."""
+    async with aiohttp.ClientSession() as session:
+        one = Member(await session.ws_connect(server.ready["ws"]))
+        offer = {"type": "offer", "sdp": offer_text()}
+        await one.call("join", sid="demo", uid="ann", offer=offer)
+        yield one
+
+
+async def test_a_server_says_where_it_is_and_stops_at_once_on_sigint() -> None:
+    async with serving() as server:
+        assert server.ready["udp_ports"][0] > 0
+        async with aiohttp.ClientSession() as session, session.get(server.url("/readyz")) as answer:
+            assert answer.status == 200
+        async with member(server) as ann:
+            server.process.send_signal(signal.SIGINT)
+            assert (await ann.note("bye"))["reason"] == "server_stopped"
+            assert await ann.closed() == 1001
+        assert await server.ended() == 0
+
+
+async def test_sigterm_waits_for_the_last_to_leave() -> None:
+    async with serving() as server, member(server) as ann:
+        server.process.send_signal(signal.SIGTERM)
+        assert (await ann.note("drain"))["deadline_s"] == 30
+        await ann.call("leave")
+        assert await server.ended() == 0
+
+
+async def test_a_drain_can_be_taken_back_and_a_second_sigterm_stops() -> None:
+    async with serving() as server, member(server) as ann:
+        server.process.send_signal(signal.SIGTERM)
+        await ann.note("drain")
+        server.process.send_signal(signal.SIGUSR1)
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(server.url("/readyz")) as answer:
+                    if answer.status == 200:
+                        break
+                await asyncio.sleep(0.02)
+        server.process.send_signal(signal.SIGTERM)
+        await ann.note("drain")
+        server.process.send_signal(signal.SIGTERM)
+        assert (await ann.note("bye"))["reason"] == "server_stopped"
+        assert await server.ended() == 0
+
+
+async def test_several_workers_have_several_ports() -> None:
+    async with serving("--workers", "2") as server:
+        assert len(set(server.ready["udp_ports"])) == 2
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+async def test_a_taken_port_is_said_with_what_to_do(kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1" if kind is socket.SOCK_STREAM else "0.0.0.0", 0))
+        port = taken.getsockname()[1]
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+            process = await spawn("--http", f"127.0.0.1:{port}")
+        else:
+            process = await spawn("--http", "127.0.0.1:0", "--udp-port", str(port))
+        async with asyncio.timeout(READY_S):
+            out, said = await process.communicate()
+    assert process.returncode == 2
+    assert out == b""
+    assert b"is another server running?" in said
+    assert b"Traceback" not in said
