@@ -1,10 +1,12 @@
 """`sfukit serve`: its options, what it says when ready, what it refuses."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from sfukit.cli import serve_print
 from sfukit.cli.app import main
@@ -17,6 +19,13 @@ from sfukit.server.settings import Settings
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 READY_FIELDS = ["schema", "tool", "version", "command", "verdict", "exit_code"]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Take back what the command does to the logs of this process."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
