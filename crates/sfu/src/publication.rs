@@ -77,6 +77,8 @@ pub struct Encoding {
     pub last_packet: Time,
     /// Its bitrate.
     pub meter: Meter,
+    /// Bit/s that its subscribers' pacers reckon with.
+    pub paced_bps: u64,
     /// Its reception, once its SSRC is bound: loss and jitter.
     pub stats: Option<InboundStats>,
     /// What to ask for again.
@@ -169,6 +171,7 @@ impl Encoding {
             active: false,
             last_packet: now,
             meter: Meter::new(now),
+            paced_bps: 0,
             stats: None,
             nack: NackTracker::new(),
             recovery: Recovery::new(),
@@ -241,6 +244,16 @@ impl Encoding {
                 .on_capture_time(header.timestamp, capture.captured);
         }
         self.last_packet = now;
+    }
+
+    /// Take a bitrate that clearly differs from the last one taken; say whether it does.
+    pub fn repace(&mut self, now: Time) -> bool {
+        let bps = self.meter.bps(now);
+        let differs = bps.abs_diff(self.paced_bps) > self.paced_bps / 4;
+        if differs {
+            self.paced_bps = bps;
+        }
+        differs
     }
 
     /// Say whether nothing has come for too long, frames being `frame_interval` apart.

@@ -74,8 +74,9 @@ impl Room {
         self.forget_wanted(key);
         let subscription = &mut self.subscriptions[key];
         if let Some(current) = subscription.current.take() {
-            let publication = subscription.publication;
+            let (publication, peer) = (subscription.publication, subscription.peer);
             self.remove_interest(publication, current, key);
+            self.measure_media(peer);
         }
     }
 
@@ -202,7 +203,7 @@ impl Room {
         if let Some(previous) = previous {
             self.remove_interest(publication, previous, key);
         }
-        self.measure_media(context.now, peer);
+        self.measure_media(peer);
     }
 
     /// Tell that a switch has not happened in time; it is still waited for.
@@ -222,20 +223,16 @@ impl Room {
     }
 
     /// Sum up what a peer's subscriptions send now, for its pacer.
-    pub(super) fn measure_media(&mut self, now: Time, peer: usize) {
-        let Some(of) = self.peers.get(peer) else {
+    pub(super) fn measure_media(&mut self, peer: usize) {
+        let Some(peer) = self.peers.get_mut(peer) else {
             return;
         };
-        let mut media_bps = 0;
-        for key in of.subscriptions.clone() {
-            let subscription = &self.subscriptions[key];
-            if let Some(current) = subscription.current {
-                media_bps += self.publications[subscription.publication].encodings[current]
-                    .meter
-                    .bps(now);
-            }
-        }
-        self.peers[peer].media_bps = media_bps;
+        let rate = |key: &usize| {
+            let subscription = &self.subscriptions[*key];
+            let encodings = &self.publications[subscription.publication].encodings;
+            subscription.current.map(|nth| encodings[nth].paced_bps)
+        };
+        peer.media_bps = peer.subscriptions.iter().filter_map(rate).sum();
     }
 }
 

@@ -133,7 +133,6 @@ impl Room {
         }
         self.send_rtcp(context, key, &rtcp);
         self.rtcp = rtcp;
-        self.measure_media(context.now, key);
     }
 
     fn append_sender_reports(&mut self, now: Time, key: usize, rtcp: &mut Vec<u8>) {

@@ -22,7 +22,7 @@ pub(super) fn set_survey(context: &mut Context<'_>, publication: &mut Publicatio
 }
 
 impl Room {
-    /// Look at a publication: silence, order of its encodings, age of its histories.
+    /// Look at a publication: silence, sizes and order of its encodings, age of its histories.
     pub(super) fn survey(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(publication) = self.publications.get_mut(key) else {
             return;
@@ -33,9 +33,12 @@ impl Room {
         set_survey(context, publication, key);
         let reordered = publication.reorder(context.now);
         let keep = context.config.keep(publication.longest_rtt);
-        let mut silent = false;
+        let (mut silent, mut repaced) = (false, Vec::new());
         for encoding in &mut publication.encodings {
             encoding.history.expire(context.now, keep, context.pool);
+            if encoding.repace(context.now) {
+                repaced.extend_from_slice(&encoding.subscribers);
+            }
             if encoding.active && encoding.is_silent(context.now) {
                 encoding.active = false;
                 encoding.nack.clear();
@@ -47,6 +50,9 @@ impl Room {
                     reason: ENCODING_INACTIVE,
                 });
             }
+        }
+        for subscription in repaced {
+            self.measure_media(self.subscriptions[subscription].peer);
         }
         if silent || reordered {
             self.choose_all(context, key);

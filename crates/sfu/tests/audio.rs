@@ -1,0 +1,129 @@
+//! Sound: one small packet per speaker, coalesced into runs, never held long.
+
+mod common;
+
+use common::payload::{opus_silence, read_opus};
+use common::*;
+use std::time::Duration;
+
+/// `speakers` speak within two milliseconds of each other; everybody hears all the others.
+fn meeting(config: Config, speakers: usize) -> (World, Vec<usize>, Vec<Sub>) {
+    let mut world = World::new(config);
+    let room = world.open_room();
+    let clients = world.connect_many(room, speakers + 1);
+    let start = world.now + ms(10);
+    let cameras: Vec<usize> = (0..speakers)
+        .map(|nth| {
+            world.publish_with(clients[nth], Codec::Opus, &[], |camera| {
+                camera.next_frame =
+                    start + Duration::from_micros(2_000 * nth as u64 / speakers as u64);
+                camera.encodings[0].payload_len = 80 + nth;
+            })
+        })
+        .collect();
+    let listener = clients[speakers];
+    let subs = cameras
+        .iter()
+        .map(|camera| world.subscribe(listener, *camera))
+        .collect();
+    world.run_for(ms(3_000));
+    (world, cameras, subs)
+}
+
+fn delays(world: &World, camera: usize, sub: Sub) -> Vec<Duration> {
+    let received = world.clients[sub.client].stream(sub.ssrc);
+    let sent = &world.cameras[camera].sent;
+    let delay = |arrived: &Arrived| {
+        let mark = read_opus(arrived.payload());
+        let sent = sent
+            .iter()
+            .find(|sent| read_opus(&sent.packet.payload) == mark);
+        arrived.at.since(sent.expect("sent").at)
+    };
+    received.map(delay).collect()
+}
+
+#[test]
+fn coalesced_sound_leaves_as_one_run_within_its_window() {
+    let (world, cameras, subs) = meeting(Config::default(), 8);
+    let listener = world.clients[subs[0].client].address;
+    let media = world
+        .runs
+        .iter()
+        .filter(|run| run.path.remote == listener && run.segments > 1);
+    let runs: Vec<usize> = media.map(|run| run.segments).collect();
+    let whole = runs.iter().filter(|segments| **segments == 8).count();
+    assert!(whole > 100, "{runs:?}");
+    for (camera, sub) in cameras.iter().zip(&subs) {
+        let delays = delays(&world, *camera, *sub);
+        assert!(delays.len() > 120);
+        let longest = delays.iter().max().expect("some");
+        // Twice 10 ms of network, 3 ms of waiting, half a millisecond of clock.
+        assert!(*longest <= Duration::from_micros(23_500), "{longest:?}");
+    }
+    let received = &world.clients[subs[0].client].rtp;
+    assert!(received.iter().all(|it| it.padding <= 48));
+}
+
+#[test]
+fn without_coalescing_nothing_waits() {
+    let config = Config {
+        coalesce_ms: 0,
+        ..Config::default()
+    };
+    let (world, cameras, subs) = meeting(config, 8);
+    for (camera, sub) in cameras.iter().zip(&subs) {
+        let delays = delays(&world, *camera, *sub);
+        assert!(delays.len() > 120);
+        assert!(delays.iter().all(|delay| *delay == ms(20)));
+    }
+}
+
+#[test]
+fn a_lone_speaker_is_not_padded() {
+    let (world, _, subs) = meeting(Config::default(), 1);
+    let received: Vec<_> = world.clients[subs[0].client].stream(subs[0].ssrc).collect();
+    assert!(received.len() > 120);
+    assert!(received.iter().all(|it| it.padding == 0));
+}
+
+#[test]
+fn silence_is_never_padded() {
+    let (mut world, cameras, subs) = meeting(Config::default(), 3);
+    for camera in &cameras {
+        world.cameras[*camera].running = false;
+    }
+    world.run_for(ms(100));
+    let before = world.clients[subs[0].client].rtp.len();
+    for (nth, camera) in cameras.iter().enumerate() {
+        let index = world.cameras[*camera].encodings[0].index;
+        let mut packet = plain_packet(&world.cameras[*camera], index);
+        if nth == 0 {
+            packet.payload = opus_silence();
+        }
+        let client = world.cameras[*camera].client;
+        world.clients[client].send_rtp(&packet);
+    }
+    world.run_for(ms(100));
+    let received = &world.clients[subs[0].client].rtp[before..];
+    assert_eq!(received.len(), 3);
+    let silent: Vec<_> = received
+        .iter()
+        .filter(|it| it.payload().len() == 2)
+        .collect();
+    assert_eq!(silent.len(), 1);
+    assert_eq!(silent[0].padding, 0);
+}
+
+#[test]
+fn a_late_listener_needs_no_keyframe() {
+    let (mut world, cameras, _) = meeting(Config::default(), 2);
+    let room = world.clients[0].room;
+    let late = world.connect(room);
+    let sub = world.subscribe(late, cameras[0]);
+    let joined = world.now;
+    world.run_for(ms(200));
+    let first = world.clients[late].stream(sub.ssrc).next().expect("sound");
+    assert!(first.at.since(joined) <= ms(50));
+    assert!(world.cameras[cameras[0]].keyframe_requests.is_empty());
+}

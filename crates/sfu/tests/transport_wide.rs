@@ -1,0 +1,95 @@
+//! Transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01), both ways.
+
+mod common;
+
+use common::*;
+use wire::id::Ssrc;
+use wire::rtcp::{Packet, TwccFeedback, write};
+
+fn feedbacks(world: &World, client: usize) -> impl Iterator<Item = TwccFeedback<'_>> {
+    let packets = world.clients[client].rtcp_packets();
+    packets.filter_map(|(_, packet)| match packet {
+        Packet::TransportFeedback(feedback) => Some(feedback),
+        _ => None,
+    })
+}
+
+#[test]
+fn numbers_run_on_over_streams_and_retransmissions() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let video = world.publish(publisher, Codec::Vp8, &[]);
+    let audio = world.publish(publisher, Codec::Opus, &[]);
+    let sub = world.subscribe(subscriber, video);
+    world.subscribe(subscriber, audio);
+    for _ in 0..20 {
+        world.run_for(ms(100));
+        if let Some(last) = world.clients[subscriber].stream(sub.ssrc).last() {
+            let mut rtcp = Vec::new();
+            write::nack(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc), &[last.header.sequence]);
+            world.clients[subscriber].send_rtcp(&rtcp);
+        }
+    }
+    world.run_for(ms(100));
+    let ids = id_map(&DOWN_IDS);
+    let client = &world.clients[subscriber];
+    assert!(client.stream(sub.rtx_ssrc).count() >= 15);
+    let number = |arrived: &Arrived| arrived.values(&ids).transport_sequence.expect("a number");
+    let numbers: Vec<u16> = client.rtp.iter().map(number).collect();
+    assert!(numbers.len() > 200);
+    for pair in numbers.windows(2) {
+        assert_eq!(pair[1], pair[0].wrapping_add(1));
+    }
+}
+
+#[test]
+fn publishers_are_told_what_arrived() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    world.run_for(ms(500));
+    world.cameras[camera].answers_nacks = false;
+    let source = &world.cameras[camera].encodings[0];
+    let next = source.index as u16;
+    world.lose(Way::Up, source.ssrc, [next, next + 3]);
+    world.run_for(ms(1_000));
+    world.cameras[camera].running = false;
+    world.run_for(ms(300));
+    let packets: Vec<_> = feedbacks(&world, publisher)
+        .flat_map(|feedback| feedback.packets().collect::<Vec<_>>())
+        .collect();
+    let sent = world.cameras[camera].sent.len();
+    assert_eq!(packets.len(), sent, "each number once");
+    assert_eq!(packets.iter().filter(|(_, at)| at.is_none()).count(), 2);
+    assert!(feedbacks(&world, publisher).count() >= 10);
+}
+
+#[test]
+fn nobody_is_told_who_did_not_ask() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    world.publish_with(publisher, Codec::Vp8, &[], |camera| {
+        camera.feedback = vec!["nack", "nack pli"];
+    });
+    world.run_for(ms(1_000));
+    assert_eq!(feedbacks(&world, publisher).count(), 0);
+}
+
+#[test]
+fn feedback_of_subscribers_is_taken_in() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    world.watch(subscriber);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    world.subscribe(subscriber, camera);
+    world.run_for(ms(2_000));
+    let counters = world.engine.counters();
+    assert!(counters.transport_feedback_received >= 10);
+    assert_eq!(counters.rtcp_malformed, 0);
+}
