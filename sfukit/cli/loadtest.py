@@ -76,6 +76,7 @@ def loadtest(
         str, _option("--join-timeout", panel=_SHAPE, metavar="TIME", help="then a join has failed")
     ] = "10s",
     codec: Annotated[str, _option("--codec", panel=_MEDIA, help="vp8 or h264")] = "vp8",
+    audio: Annotated[str, _option("--audio", panel=_MEDIA, help="opus or none")] = "opus",
     no_simulcast: Annotated[
         bool, _option("--no-simulcast", panel=_MEDIA, help="one encoding instead of three")
     ] = False,
@@ -191,6 +192,7 @@ def loadtest(
         audio_publishers=audio_publishers,
         subscribers=subscribers,
         codec=_choice(codec, "--codec", options.VideoCodec),
+        audio=_choice(audio, "--audio", options.AudioCodec),
         simulcast=not no_simulcast,
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
         ramp_per_s=units.rate_per_s(ramp, "--ramp"),

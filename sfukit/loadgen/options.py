@@ -8,6 +8,7 @@ from sfukit.loadgen.impairment import Impairment
 
 ScenarioName = Literal["meeting", "webinar", "broadcast", "audio-room"]
 VideoCodec = Literal["vp8", "h264"]
+AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "whole"]
 PliPolicy = Literal["answer", "ignore"]
@@ -31,6 +32,7 @@ class LoadOptions:
     subscribers: int | None = None
     shape: Shape = "rooms"
     codec: VideoCodec = "vp8"
+    audio: AudioCodec = "opus"
     simulcast: bool = True
     bitrate_bps: int | None = None
     ramp_per_s: float = 20.0

@@ -30,6 +30,8 @@ METRICS: dict[str, Unit] = {
     "jitter_ms": "ms",
     "loss_raw": "ratio",
     "loss_after_rtx": "ratio",
+    "loss_after_rtx_video": "ratio",
+    "loss_after_rtx_audio": "ratio",
     "freeze_est": "ratio",
     "longest_gap_ms": "ms",
     "layer_switch_ms": "ms",

@@ -72,6 +72,11 @@ class Bot:
     audio: bool
     impaired: bool = False
 
+    @property
+    def sends(self) -> bool:
+        """Whether the bot publishes anything."""
+        return self.video or self.audio
+
 
 class View(NamedTuple):
     """One participant seen or heard by another, at a size."""
@@ -96,7 +101,7 @@ class Room:
     @cached_property
     def publishers(self) -> tuple[Bot, ...]:
         """The bots that send something."""
-        return tuple(bot for bot in self.bots if bot.video or bot.audio)
+        return tuple(bot for bot in self.bots if bot.sends)
 
 
 class Flow(NamedTuple):
@@ -172,7 +177,7 @@ class Plan:
 
     def views(self, viewer: Bot) -> Iterator[View]:
         """Tell whom a bot receives: the first other camera is large, the rest small."""
-        if self.options.shape == "publish" or (self.options.shape == "pair" and viewer.audio):
+        if self.options.shape == "publish" or (self.options.shape == "pair" and viewer.sends):
             return
         large_taken = False
         for publisher in self.rooms[viewer.room].publishers:
@@ -194,7 +199,8 @@ def plan(options: LoadOptions) -> Plan:
     rooms, joined = [], 0
     for index, composition in enumerate(compositions):
         name = f"load{options.seed}-room-{index + 1}"
-        rooms.append(Room(index, name, tuple(_bots(index, joined, composition))))
+        bots = _bots(index, joined, composition, sound=options.audio != "none")
+        rooms.append(Room(index, name, tuple(bots)))
         joined += composition.size
     whole = Plan(options, tuple(rooms), _encodings(options), Ramp(options.ramp_per_s, joined))
     return _impair(whole) if options.net_up or options.net_down else whole
@@ -222,7 +228,7 @@ def _rooms_text(whole: Plan) -> str:
     if whole.options.shape == "publish":
         return "all publishing, nobody playing (no --play URL)"
     if whole.options.shape == "pair":
-        publishers = sum(bot.video or bot.audio for bot in whole.bots)
+        publishers = sum(bot.sends for bot in whole.bots)
         return f"{publishers} publishing, {len(whole.bots) - publishers} playing"
     sizes = sorted({len(room.bots) for room in whole.rooms})
     if len(whole.rooms) == 1:
@@ -275,7 +281,7 @@ def _stated(options: LoadOptions) -> Composition:
         publishers = 0 if audio_only or options.audio_publishers else 1
     audio = options.audio_publishers or 0
     composition = Composition(publishers, audio, options.subscribers or 0)
-    return _checked(_silenced(composition) if audio_only else composition)
+    return _checked(options, _silenced(composition) if audio_only else composition)
 
 
 def _composition(options: LoadOptions, size: int) -> Composition:
@@ -295,7 +301,7 @@ def _composition(options: LoadOptions, size: int) -> Composition:
             hint="leave one of these numbers out: it follows from the others",
         )
     composition = Composition(publishers, audio, subscribers)
-    return _checked(_silenced(composition) if audio_only else composition)
+    return _checked(options, _silenced(composition) if audio_only else composition)
 
 
 def _usual_publishers(options: LoadOptions, size: int) -> int:
@@ -312,19 +318,22 @@ def _silenced(composition: Composition) -> Composition:
     return Composition(0, publishers + audio, subscribers)
 
 
-def _checked(composition: Composition) -> Composition:
+def _checked(options: LoadOptions, composition: Composition) -> Composition:
     if composition.publishers + composition.audio_publishers == 0:
         raise UsageError("nobody would publish", hint="give --publishers 1 or more")
+    if options.audio == "none" and composition.audio_publishers + (composition.publishers == 0):
+        raise UsageError("--audio none: somebody would publish nothing at all")
     return composition
 
 
-def _bots(room: int, first: int, composition: Composition) -> Iterator[Bot]:
+def _bots(room: int, first: int, composition: Composition, *, sound: bool) -> Iterator[Bot]:
     names = [f"p{number + 1}" for number in range(composition.publishers)]
     names += [f"a{number + 1}" for number in range(composition.audio_publishers)]
     names += [f"s{number + 1}" for number in range(composition.subscribers)]
     sending = composition.publishers + composition.audio_publishers
     for place, name in enumerate(names):
-        yield Bot(first + place, room, name, place < composition.publishers, place < sending)
+        shows = place < composition.publishers
+        yield Bot(first + place, room, name, shows, sound and place < sending)
 
 
 def _encodings(options: LoadOptions) -> tuple[Encoding, ...]:
@@ -344,7 +353,7 @@ def _impair(whole: Plan) -> Plan:
     able = [
         bot.index
         for bot in whole.bots
-        if (sending and (bot.video or bot.audio)) or (receiving and any(whole.views(bot)))
+        if (sending and bot.sends) or (receiving and any(whole.views(bot)))
     ]
     share = round(options.net_share * len(able))
     chosen = frozenset(random.Random(options.seed).sample(able, share))

@@ -65,11 +65,6 @@ class Seat:
         """The room the bot is in."""
         return self.plan.rooms[self.bot.room]
 
-    @property
-    def sends(self) -> bool:
-        """Whether the bot publishes anything."""
-        return self.bot.audio or self.bot.video
-
     def take(self, scheduled_ns: int) -> None:
         """Make the bot; its times count from when it was planned to join."""
         self.ledger.scheduled(self.bot, scheduled_ns)
@@ -112,7 +107,7 @@ class Seat:
         commands: list[Command] = []
         if self._playing is None:
             self._playing = self.swarm.new_id()
-            self.ledger.opened(self._playing, self.bot, decides=not self.sends)
+            self.ledger.opened(self._playing, self.bot, decides=not self.bot.sends)
             commands.append(self._open(self._playing, credentials, peer))
         wanted = {(one.line.mid, one.line.ssrc): one for one in incoming}
         gone = [key for key in self._streams if key not in wanted]

@@ -145,15 +145,19 @@ def _of_streams(streams: Sequence[StreamFigures], windowed: Windowed) -> dict[st
     return {
         "jitter_ms": metric_of_values(_known(stream.jitter_ms for stream in streams), "ms"),
         "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in streams),
-        "loss_after_rtx": _ratios(
-            (one.packets_lost_after_rtx, one.packets_expected) for one in streams
-        ),
+        "loss_after_rtx": _repaired(streams),
+        "loss_after_rtx_video": _repaired(one for one in streams if one.kind == "video"),
+        "loss_after_rtx_audio": _repaired(one for one in streams if one.kind == "audio"),
         "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in video),
         "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in video), "ms"),
         "bitrate_in": metric_of_values(
             (one.bytes_received * 8 / wall_s for one in streams), "bit/s"
         ),
     }
+
+
+def _repaired(streams: Iterable[StreamFigures]) -> Metric:
+    return _ratios((one.packets_lost_after_rtx, one.packets_expected) for one in streams)
 
 
 def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
@@ -170,7 +174,7 @@ def _switches(ledger: Ledger, streams: Sequence[StreamFigures]) -> Metric:
 
 def _sent(plan: Plan, windowed: Windowed) -> Metric:
     """Describe what publishers sent: only its average is counted."""
-    publishers = sum(bot.audio or bot.video for bot in plan.bots)
+    publishers = sum(bot.sends for bot in plan.bots)
     sent_bps = windowed.figures.totals.bytes_sent * 8 / _window_s(windowed)
     return Metric(unit="bit/s", count=publishers, avg=sent_bps / max(1, publishers))
 
@@ -295,9 +299,7 @@ def _group(streams: Sequence[StreamFigures]) -> dict[str, Metric]:
         "stream_e2e_p99_ms": metric_of_values(
             _known(stream.e2e_frame.p99_ms for stream in streams), "ms"
         ),
-        "loss_after_rtx": _ratios(
-            (one.packets_lost_after_rtx, one.packets_expected) for one in streams
-        ),
+        "loss_after_rtx": _repaired(streams),
         "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in streams),
         "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in streams), "ms"),
     }

@@ -51,6 +51,7 @@ def test_one_is_seen_large_and_the_rest_small() -> None:
         (LoadOptions(clients=6, scenario="audio-room", publishers=2), [(0, 6, 6)]),
         (LoadOptions(clients=10, shape="pair"), [(1, 1, 10)]),
         (LoadOptions(clients=10, shape="publish"), [(10, 10, 10)]),
+        (LoadOptions(clients=5, audio="none"), [(5, 0, 5)]),
     ],
 )
 def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -> None:
@@ -67,6 +68,7 @@ def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -
         (LoadOptions(clients=5, publishers=1, subscribers=9), "and 9 subscribers"),
         (LoadOptions(publishers=0, subscribers=5), "nobody would publish"),
         (LoadOptions(subscribers=-1), "--subscribers -1"),
+        (LoadOptions(clients=3, scenario="audio-room", audio="none"), "publish nothing at all"),
         (LoadOptions(duration_s=0), "nothing would be measured"),
     ],
 )

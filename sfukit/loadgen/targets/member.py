@@ -94,7 +94,7 @@ class Member:
         self._wanted: Mapping[str, tuple[Bot, Size]] = {
             view.publisher.name: (view.publisher, view.size) for view in seat.plan.views(seat.bot)
         }
-        self._offered: Offered | None = seat.offer() if seat.sends else None
+        self._offered: Offered | None = seat.offer() if seat.bot.sends else None
         self._credentials = descriptions.new_credentials()
         self._known: set[int] = set()
         self._asked: dict[int, str] = {}

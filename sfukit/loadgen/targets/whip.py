@@ -15,7 +15,7 @@ from sfukit.signaling.sdp import SdpError
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _NOT_LIVE = 409
-_RETRY_S = 0.5
+_RETRY_S = 0.2
 _GOODBYE_S = 2.0
 
 
@@ -37,7 +37,7 @@ class WhipTarget:
 
     def session(self, seat: Seat) -> "WhipSession | WhepSession":
         """Prepare a publisher or a player."""
-        if seat.sends:
+        if seat.bot.sends:
             return WhipSession(self, seat)
         return WhepSession(self, seat)
 

@@ -1,0 +1,309 @@
+"""Real load tests: bots, server, sockets, media; short, on loopback."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from sfukit.loadgen import server_process
+from sfukit.loadgen.result import LoadtestReport
+from sfukit.machine import usable_cores
+from sfukit.signaling import sdp
+from sfukit.signaling.publish_answer import PublishRules, answer_publisher
+from sfukit.signaling.transport import Credentials, LocalTransport
+
+SHORT = ("--duration", "2s", "--warmup", "1s", "--seed", "7")
+_RUN_S = 90.0
+
+
+class Outcome(NamedTuple):
+    """How a load test ended."""
+
+    code: int
+    out: str
+    err: str
+    report: LoadtestReport | None
+
+    @property
+    def measured(self) -> LoadtestReport:
+        """The report, which has to be there."""
+        assert self.report is not None, self.out + self.err
+        return self.report
+
+
+class Loadtest:
+    """The command ``sfukit loadtest`` as a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._json = folder / "report.json"
+        self._environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
+
+    async def start(self, *options: str, before: tuple[str, ...] = ()) -> Process:
+        command = [*before, sys.executable, "-m", "sfukit", "loadtest", *options]
+        if "--json" not in options:
+            command += ["--json", str(self._json)]
+        return await asyncio.create_subprocess_exec(
+            *command, stdout=PIPE, stderr=PIPE, env=self._environment
+        )
+
+    async def finish(self, process: Process, *, told: str = "") -> Outcome:
+        async with asyncio.timeout(_RUN_S):
+            out, err = await process.communicate()
+        report = None
+        if self._json.exists():
+            report = msgspec.json.decode(self._json.read_bytes(), type=LoadtestReport)
+        assert process.returncode is not None
+        return Outcome(process.returncode, told + out.decode(), err.decode(), report)
+
+    async def __call__(self, *options: str, before: tuple[str, ...] = ()) -> Outcome:
+        return await self.finish(await self.start(*options, before=before))
+
+
+@pytest.fixture
+def loadtest(tmp_path: Path) -> Loadtest:
+    return Loadtest(tmp_path)
+
+
+@pytest.fixture
+async def server_url() -> AsyncIterator[str]:
+    server = await server_process.start((), usable_cores())
+    yield server.ready.url
+    await server.stop()
+
+
+async def private_server(process: Process) -> tuple[str, int]:
+    """Read the first line of a load test; it names the process of its server."""
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    found = re.search(r"pid (\d+)", line)
+    assert found, line
+    return line, int(found[1])
+
+
+async def line_with(process: Process, text: str) -> str:
+    """Read on until a line says something."""
+    assert process.stdout is not None
+    told = ""
+    async for line in process.stdout:
+        told += line.decode()
+        if text in told:
+            return told
+    raise AssertionError(told)
+
+
+async def test_a_private_server_passes_and_is_charged(loadtest: Loadtest, tmp_path: Path) -> None:
+    outcome = await loadtest("-c", "4", *SHORT)
+    report = outcome.measured
+    assert (outcome.code, report.verdict, report.reasons) == (0, "pass", [])
+    assert report.metrics["joins"].count == 4
+    assert report.metrics["tracks"].count == 4 * 3 * 2
+    for name in ("join_ms", "ttff_ms", "e2e_frame_ms", "e2e_delta_ms", "rtt_ms", "jitter_ms"):
+        metric = report.metrics[name]
+        assert metric.count and metric.p50 is not None and metric.p99 is not None, name
+    assert report.metrics["loss_after_rtx"].avg == 0
+    server = report.server
+    assert server is not None
+    assert server.wall_s == pytest.approx(2, abs=0.3)
+    assert server.packets_sent > 200 and server.packets_received > 200
+    assert server.cpu_s > 0 and server.rss_bytes > 2**24
+    assert server.cpu_us_per_packet is not None
+    assert report.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 8}
+    assert report.environment.kernel and report.environment.placement.swarm
+    assert outcome.out.startswith("sfukit ")
+    assert "no target: started a private SFU (pid " in outcome.out
+    assert "\nPASS    4/4 joined, 24/24 tracks, 5/5 default gates  (seed 7)\n" in outcome.out
+    assert outcome.err == ""
+    saved = tmp_path / "sfukit" / "last" / "loadtest.json"
+    assert json.loads(saved.read_bytes())["seed"] == 7
+
+
+async def test_json_on_standard_output_is_alone_there(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "2", *SHORT, "--json", "-")
+    assert json.loads(outcome.out)["verdict"] == "pass"
+    assert "PASS" in outcome.err
+
+
+async def test_a_gate_that_is_not_met_fails(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "2", *SHORT, "-T", "e2e_frame_ms.p50<0.001ms")
+    assert outcome.code == 3
+    assert outcome.measured.verdict == "fail"
+    assert outcome.measured.reasons[0].startswith("e2e_frame_ms.p50 < 0.00 ms: it is ")
+
+
+@pytest.mark.parametrize("scenario", ["webinar", "broadcast", "audio-room"])
+async def test_scenarios(loadtest: Loadtest, scenario: str) -> None:
+    outcome = await loadtest("-c", "6", "--scenario", scenario, *SHORT)
+    assert outcome.code == 0, outcome.out
+    assert outcome.measured.metrics["tracks"].avg == 1.0
+
+
+@pytest.mark.parametrize("options", [["--codec", "h264"], ["--no-simulcast", "--bitrate", "500k"]])
+async def test_media(loadtest: Loadtest, options: list[str]) -> None:
+    outcome = await loadtest("-c", "3", *options, *SHORT)
+    assert outcome.code == 0, outcome.out
+
+
+async def test_the_srtp_profile_is_chosen(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "2", "--srtp", "cm80", *SHORT)
+    assert outcome.measured.scenario.srtp_negotiated == {"SRTP_AES128_CM_HMAC_SHA1_80": 4}
+
+
+async def test_a_server_that_runs_already(loadtest: Loadtest, server_url: str) -> None:
+    outcome = await loadtest(server_url, "-c", "3", *SHORT)
+    assert outcome.code == 0, outcome.out + outcome.err
+    assert outcome.measured.server is None
+    assert outcome.measured.target.version
+
+
+async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> None:
+    play = f"{server_url}/whep/{{room}}"
+    outcome = await loadtest(f"{server_url}/whip/{{room}}", "--play", play, "-c", "4", *SHORT)
+    assert outcome.code == 0, outcome.out + outcome.err
+    assert outcome.measured.target.kind == "whip"
+    assert outcome.measured.metrics["tracks"].count == 6
+
+
+async def test_a_bad_network_is_felt_and_repaired(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "3", "--net-down", "loss=3%,delay=40ms", "-d", "4s")
+    metrics = outcome.measured.metrics
+    assert 0.01 < (metrics["loss_raw"].avg or 0) < 0.06
+    assert (metrics["loss_after_rtx_video"].avg or 0) < 0.005
+    assert (metrics["e2e_frame_ms"].p50 or 0) > 40
+    assert (metrics["rtt_ms"].p50 or 0) > 40
+
+
+async def test_ctrl_c_still_writes_the_report(loadtest: Loadtest) -> None:
+    process = await loadtest.start("-c", "2", "--warmup", "1s", "--duration", "60s")
+    told = await line_with(process, "measuring")
+    process.send_signal(signal.SIGINT)
+    outcome = await loadtest.finish(process, told=told)
+    assert outcome.code == 130
+    assert outcome.measured.interrupted
+    assert "INTERRUPTED 2/2 joined" in outcome.out
+    assert outcome.measured.metrics["e2e_frame_ms"].count
+
+
+async def test_a_server_that_dies_in_the_middle(loadtest: Loadtest) -> None:
+    process = await loadtest.start("-c", "3", "--warmup", "1s", "--duration", "60s")
+    told, pid = await private_server(process)
+    told += await line_with(process, "measuring")
+    os.kill(pid, signal.SIGKILL)
+    outcome = await loadtest.finish(process, told=told)
+    assert outcome.code == 4
+    assert f"the private server (pid {pid}) ended by SIGKILL" in outcome.measured.reasons[0]
+
+
+class Mute:
+    """A WHIP endpoint that takes every offer, and a media port that never says a word."""
+
+    def __init__(self) -> None:
+        self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._media.bind(("127.0.0.1", 0))
+        app = web.Application()
+        app.router.add_post("/whip", self._post)
+        self._runner = web.AppRunner(app)
+        self.url = ""
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"whip+http://127.0.0.1:{self._runner.addresses[0][1]}/whip"
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+        self._media.close()
+
+    async def _post(self, request: web.Request) -> web.Response:
+        port = self._media.getsockname()[1]
+        local = LocalTransport(
+            Credentials("abcd1234", "a" * 24),
+            "sha-256 " + ":".join(["AB"] * 32),
+            f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n",
+        )
+        answer = answer_publisher(sdp.parse(await request.text()), local, PublishRules())
+        return web.Response(status=201, text=answer.sdp, content_type="application/sdp")
+
+
+async def test_a_target_that_answers_no_media(loadtest: Loadtest) -> None:
+    mute = Mute()
+    await mute.start()
+    try:
+        outcome = await loadtest(mute.url, "-c", "2", "--join-timeout", "1s", *SHORT)
+    finally:
+        await mute.stop()
+    assert outcome.code == 4
+    assert outcome.measured.reasons[0].startswith("nobody could join: accepted, but ICE and DTLS")
+    assert "is the target's media port reachable over UDP?" in outcome.out
+
+
+# --- saturation blames the right side: each side throttled in turn -------------------------------
+
+
+async def throttled(pid: int, *, stopped_s: float, running_s: float) -> None:
+    """Let a process run only part of the time."""
+    try:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(stopped_s)
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(running_s)
+    except ProcessLookupError:
+        return
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def while_throttled(
+    loadtest: Loadtest, victim: Callable[[Process], Awaitable[tuple[str, int]]]
+) -> Outcome:
+    options = ("-c", "4", "--warmup", "2s", "--duration", "6s", "-T", "e2e_frame_ms.p95<60ms")
+    process = await loadtest.start(*options)
+    told, pid = await victim(process)
+    told += await line_with(process, "plan ")
+    await asyncio.sleep(1.5)  # everyone has joined by then: joining is not what is slowed
+    slowing = asyncio.create_task(throttled(pid, stopped_s=0.3, running_s=0.1))
+    finished = asyncio.create_task(loadtest.finish(process, told=told))
+    await asyncio.sleep(6)
+    slowing.cancel()
+    return await finished
+
+
+async def test_a_throttled_server_fails(loadtest: Loadtest) -> None:
+    outcome = await while_throttled(loadtest, private_server)
+    assert outcome.code == 3, outcome.out
+    assert outcome.measured.saturation.side in ("none", "server")
+
+
+async def test_a_throttled_swarm_is_inconclusive(loadtest: Loadtest) -> None:
+    async def itself(process: Process) -> tuple[str, int]:
+        told, _ = await private_server(process)
+        return told, process.pid
+
+    outcome = await while_throttled(loadtest, itself)
+    assert outcome.code == 5, outcome.out
+    assert outcome.measured.saturation.side == "swarm"
+    assert "the swarm ran " in outcome.measured.reasons[0]
+
+
+async def test_one_shared_core_is_inconclusive_and_names_the_remedy(loadtest: Loadtest) -> None:
+    core = str(usable_cores()[-1])
+    gate = ("-T", "e2e_frame_ms.p50<0.5ms")
+    outcome = await loadtest(
+        "-c", "100", "--ramp", "50/s", "--warmup", "2s", "--duration", "5s", *gate,
+        before=("taskset", "-c", core),
+    )  # fmt: skip
+    assert outcome.code == 5, outcome.out
+    saturation = outcome.measured.saturation
+    assert saturation.side == "shared"
+    assert "--pin" in saturation.reasons[0] or "other programs" in saturation.reasons[0]
