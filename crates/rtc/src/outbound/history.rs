@@ -18,6 +18,8 @@ pub const CHUNK_LEN: usize = 8 * 1024;
 /// Chunks that stay in the pool for reuse; more are given back to the allocator.
 const POOLED_CHUNKS: usize = 4096;
 const INDEX_TABLE_START: usize = 64;
+/// A packet counts as this much at least: small ones, and those of padding alone, cost their slots.
+const LEAST_PACKET_LEN: usize = 128;
 
 /// Header facts of an incoming packet that outgoing headers repeat.
 #[derive(Clone, Copy, Debug, Default)]
@@ -138,6 +140,9 @@ impl History {
         };
         if self.filled + payload.len() > CHUNK_LEN {
             self.open_chunk(pool);
+        }
+        if self.slots.len() >= self.max_bytes / LEAST_PACKET_LEN {
+            self.drop_first_slot(pool);
         }
         let position = self.end();
         let offset = self.filled;
@@ -270,10 +275,10 @@ impl History {
         }
     }
 
+    /// The chunk being filled, or the one that will be the first.
     fn last_chunk(&self) -> u32 {
-        self.first_chunk
-            .wrapping_add(self.chunks.len() as u32)
-            .wrapping_sub(1)
+        let before = self.chunks.len().saturating_sub(1);
+        self.first_chunk.wrapping_add(before as u32)
     }
 
     fn remember(&mut self, index: u64, position: u64) {
@@ -337,6 +342,31 @@ mod tests {
         }
         assert_eq!(history.end(), 10_000);
         assert!(history.find(9_999).is_some() && history.find(0).is_none());
+    }
+
+    #[test]
+    fn an_empty_packet_in_front_keeps_no_other_from_its_bytes() {
+        let (mut history, mut pool) = (History::new(64 * 1024), ChunkPool::default());
+        history.push(Time::default(), &arrived(0, &[]), &mut pool);
+        for index in 1..200u64 {
+            let payload = vec![index as u8; 1000];
+            history.push(Time::default(), &arrived(index, &payload), &mut pool);
+            let slot = history.find(index).and_then(|position| history.slot(position));
+            assert_eq!(history.payload(slot.expect("kept")), payload);
+        }
+        let oldest = history.slot(history.start()).expect("kept");
+        assert_eq!(history.payload(oldest), vec![oldest.index as u8; 1000]);
+    }
+
+    #[test]
+    fn tiny_packets_are_bounded_too() {
+        let (mut history, mut pool) = (History::new(64 * 1024), ChunkPool::default());
+        for index in 0..100_000u64 {
+            history.push(Time::default(), &arrived(index, &[]), &mut pool);
+            history.push(Time::default(), &arrived(index, &[1]), &mut pool);
+            assert!(history.slots.len() <= 512);
+        }
+        assert_eq!(history.end(), 200_000);
     }
 
     #[test]

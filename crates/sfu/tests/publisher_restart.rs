@@ -1,0 +1,74 @@
+//! A publisher that begins anew under another SSRC is the same publication.
+
+mod common;
+
+use common::payload::read_vp8;
+use common::*;
+
+#[test]
+fn subscribers_go_on_at_its_next_keyframe() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &["q", "h"]);
+    let sub = world.subscribe_with(subscriber, camera, |request| {
+        request.target = Target::Index { index: 0 };
+    });
+    world.run_for(ms(2_000));
+    let before = world.clients[subscriber].stream(sub.ssrc).count();
+    let source = &mut world.cameras[camera].encodings[0];
+    (source.ssrc, source.rtx_ssrc) = (0xaaaa_0001, 0xaaaa_0002);
+    // The same numbers as before mean other packets now.
+    source.index -= 20;
+    source.picture_id = 20_000;
+    source.timestamp_offset = 5;
+    source.frame += 1_000;
+    world.run_for(ms(2_000));
+
+    let received: Vec<_> = world.clients[subscriber].stream(sub.ssrc).collect();
+    assert!(received.len() > before + 60);
+    for pair in received.windows(2) {
+        assert_eq!(pair[1].index, pair[0].index + 1);
+    }
+    let fresh = received
+        .iter()
+        .position(|it| read_vp8(it.payload()).mark.frame > 1_000)
+        .expect("it goes on");
+    let (last, first) = (received[fresh - 1], received[fresh]);
+    let (old, new) = (read_vp8(last.payload()), read_vp8(first.payload()));
+    assert!(new.keyframe);
+    assert_eq!(new.picture_id, old.picture_id + 1);
+    let ticks = first.header.timestamp.wrapping_sub(last.header.timestamp);
+    assert!((1..=90_000).contains(&ticks), "{ticks}");
+    let started = |event: &&Event| matches!(event, Event::PublicationStarted { .. });
+    assert_eq!(world.events.iter().filter(started).count(), 3);
+}
+
+#[test]
+fn numbers_of_the_old_run_find_no_packets_of_the_new_one() {
+    use wire::id::Ssrc;
+    use wire::rtcp::write;
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    let sub = world.subscribe(subscriber, camera);
+    world.run_for(ms(1_000));
+    let old: Vec<u16> = world.clients[subscriber]
+        .stream(sub.ssrc)
+        .map(|it| it.header.sequence)
+        .collect();
+    let source = &mut world.cameras[camera].encodings[0];
+    source.ssrc += 5;
+    source.index -= 40;
+    source.keyframe_wanted = true;
+    world.run_for(ms(300));
+    let mut rtcp = Vec::new();
+    write::nack(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc), &old[old.len() - 10..]);
+    world.clients[subscriber].send_rtcp(&rtcp);
+    world.run_for(ms(100));
+    assert_eq!(world.clients[subscriber].stream(sub.rtx_ssrc).count(), 0);
+    assert_eq!(world.engine.counters().nacks_unanswered, 10);
+}
