@@ -44,7 +44,11 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, http_port: int = 0, udp_port: int = 0, prefix: Sequence[str] = ()
+    folder: Path,
+    *options: str,
+    http_port: int = 0,
+    udp_port: int = 0,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run a server until the block ends, on free ports unless told; keep its log in `folder`.
 
@@ -54,7 +58,7 @@ def serving(
     ports = ["--http", f"127.0.0.1:{http_port}", "--udp-port", str(udp_port)]
     with log.open("a") as sink:
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "sfukit", "serve", *ports, "--json", "-"],
+            [*prefix, sys.executable, "-m", "sfukit", "serve", *ports, "--json", "-", *options],
             stdout=subprocess.PIPE,
             stderr=sink,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

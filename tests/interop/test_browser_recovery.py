@@ -46,7 +46,7 @@ async def test_the_page_rejoins_a_restarted_server(browser: Browser, tmp_path: P
         first.kill()
     http_port = urlsplit(first.http).port
     assert http_port is not None
-    with serving(tmp_path, http_port, first.udp_port):
+    with serving(tmp_path, http_port=http_port, udp_port=first.udp_port):
         ready_s = time.monotonic()
         for page in (ann, bob):
             gap = await until(page, "sfukit.gaps[0]", "the rejoin", REJOIN_S)

@@ -1,0 +1,60 @@
+"""Each program of examples/ does what it says, against a real server."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.interop.server import Server, serving
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+LINE_S = 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def test_the_gate_passes_on_a_good_server(server: Server, tmp_path: Path) -> None:
+    programs = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    passed = subprocess.run(
+        [EXAMPLES / "gate.sh", server.http],
+        cwd=tmp_path,
+        env={**environment, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert json.loads((tmp_path / "gate.json").read_text())["verdict"] == "pass"
+
+
+async def test_the_room_is_watched(server: Server) -> None:
+    watcher = await asyncio.create_subprocess_exec(
+        *(sys.executable, EXAMPLES / "watch_room.py", server.websocket, "watched"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert watcher.stdout is not None
+        assert await asyncio.wait_for(watcher.stdout.readline(), LINE_S) == b"watching watched\n"
+        async with connect(server.websocket, proxy=None) as socket:
+            join = {"sid": "watched", "uid": "ann", "config": {"role": "audience"}}
+            request = {"jsonrpc": "2.0", "id": 1, "method": "join", "params": join}
+            await socket.send(json.dumps(request))
+            joined = await asyncio.wait_for(watcher.stdout.readline(), LINE_S)
+            assert joined == b"ann joined as audience\n"
+        left = await asyncio.wait_for(watcher.stdout.readline(), LINE_S)
+        assert left.startswith(b"ann left: ")
+    finally:
+        watcher.terminate()
+        await watcher.communicate()

@@ -1,0 +1,22 @@
+"""The example page, opened from a file as its reader would: another origin than the server's."""
+
+from pathlib import Path
+
+from tests.interop.browser import Browser
+from tests.interop.server import serving
+
+PAGE = Path(__file__).resolve().parents[2] / "examples" / "whip.html"
+
+
+async def test_the_example_page_plays_what_it_publishes(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, "--allow-origin", "*") as server:
+        page = await browser.page(f"{PAGE.as_uri()}?server={server.http}&room=example")
+        await page.run(
+            """async () => {
+                const end = performance.now() + 15_000;
+                while (shown.videoWidth === 0 || state.textContent !== "playing example") {
+                    if (performance.now() > end) throw new Error(state.textContent);
+                    await new Promise((wake) => setTimeout(wake, 50));
+                }
+            }"""
+        )
