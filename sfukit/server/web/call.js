@@ -19,17 +19,17 @@ export class Call extends EventTarget {
   #round = 0;
   #lostAt = null;
   #lostReason = "";
+  #lastFault = "";
   #rates = new Rates();
   #choices = new Map(); // "uid/source" -> layer, kept over rejoins
   #silenced = new Set(); // kinds that the user muted
 
   state = "idle"; // idle, joining, joined, reconnecting, left, refused
-  drainEndsAt = null;
   gaps = [];
   errors = [];
   sources = []; // {track, source, stream, beside} that are published; `beside`: next to the main ones
   roster = new Roster();
-  layers = new Map(); // publication -> {rid, reason, waitMs, wanted}
+  layers = new Map(); // publication -> {rid, reason, waitMs, wanted, ended}
   encodings = new Map(); // "publication/rid" -> {active, reason}, as the server sees them
   received = []; // figures of inbound streams
   sent = []; // figures of outbound encodings
@@ -60,6 +60,8 @@ export class Call extends EventTarget {
     this.#wishes = wishes;
     this.sources = sources;
     this.#silenced.clear();
+    this.#choices.clear();
+    this.roster.clear();
     this.#lostAt = null;
     const round = ++this.#round;
     this.#enterState("joining");
@@ -164,7 +166,7 @@ export class Call extends EventTarget {
     this.#wishes = { ...this.#wishes, uid: result.uid };
     this.roster.reset(result);
     this.#rates = new Rates();
-    this.drainEndsAt = null;
+    this.#lastFault = "";
     this.#enterState("joined");
   }
 
@@ -189,7 +191,8 @@ export class Call extends EventTarget {
       this.#lostAt = performance.now();
       this.#lostReason = reason;
       this.#notice("lost", { reason });
-    } else if (fault) {
+    } else if (fault && fault.reason !== this.#lastFault) {
+      this.#lastFault = fault.reason;
       this.#failed(fault);
     }
     this.#enterState(this.#lostAt === null ? "joining" : "reconnecting");
@@ -218,8 +221,8 @@ export class Call extends EventTarget {
       case "encoding-state":
         this.encodings.set(`${params.publication}/${params.rid ?? ""}`, params);
         break;
-      case "drain":
-        this.drainEndsAt = performance.now() + params.deadline_s * 1000;
+      case "subscription-ended":
+        this.#layer(params.publication).ended = params.reason;
         break;
     }
     this.#happened(method, params);
@@ -252,7 +255,8 @@ export class Call extends EventTarget {
   }
 
   #layer(publication) {
-    if (!this.layers.has(publication)) this.layers.set(publication, { rid: null, reason: null, waitMs: null, wanted: "auto" });
+    const untold = { rid: null, reason: null, waitMs: null, wanted: "auto", ended: null };
+    if (!this.layers.has(publication)) this.layers.set(publication, untold);
     return this.layers.get(publication);
   }
 
@@ -277,9 +281,9 @@ export class Call extends EventTarget {
     throw new Unreachable("not_joined");
   }
 
+  // Who was there stays on show until the next join tells who is.
   #forget() {
     this.#member = null;
-    this.roster.clear();
     this.layers.clear();
     this.encodings.clear();
     this.received = [];
@@ -291,7 +295,7 @@ export class Call extends EventTarget {
     const reason = fault.reason ?? "failed";
     const entry = { reason, message: fault.message, at: new Date().toISOString() };
     this.errors = [...this.errors, entry].slice(-KEPT_ERRORS);
-    this.#notice("error", { ...entry, unreachable: fault instanceof Unreachable });
+    this.#notice("error", { ...entry, passing: fault instanceof Unreachable });
   }
 
   #notice(kind, detail) {

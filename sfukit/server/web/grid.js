@@ -56,7 +56,8 @@ export class Grid {
   #showTile(view) {
     const track = (entry) => (entry ? this.#call.track(entry.publication) : null);
     const layer = view.video ? this.#call.layers.get(view.video.publication) : undefined;
-    this.#tiles.get(view.key).show(view, { video: track(view.video), audio: track(view.audio) }, layer);
+    const live = this.#call.state === "joined";
+    this.#tiles.get(view.key).show(view, { video: track(view.video), audio: track(view.audio) }, layer, live);
   }
 
   #silence(beside) {

@@ -7,13 +7,15 @@ const KEPT = 60;
 
 export class History {
   #list;
+  #call;
 
-  constructor(list) {
+  constructor(list, call) {
     this.#list = list;
+    this.#call = call;
   }
 
-  add(notice, roster) {
-    const text = sentence(notice, roster);
+  add(notice) {
+    const text = sentence(notice, this.#call);
     if (!text) return;
     const time = new Date();
     const stamp = element("time", { dateTime: time.toISOString() }, time.toLocaleTimeString());
@@ -22,10 +24,14 @@ export class History {
   }
 }
 
-function sentence(notice, roster) {
+function sentence(notice, { roster, publications }) {
   const stream = () => {
     const found = roster.publication(notice.publication);
     return found ? `${found.name}'s ${sourceWords(found.source)}` : `stream ${notice.publication}`;
+  };
+  const own = () => {
+    if (notice.rid) return `your encoding ${notice.rid}`;
+    return `your ${sourceWords(publications.find((entry) => entry.publication === notice.publication)?.source ?? "stream")}`;
   };
   switch (notice.kind) {
     case "participant-joined":
@@ -33,9 +39,9 @@ function sentence(notice, roster) {
     case "participant-left":
       return `${notice.name ?? notice.uid} left (${notice.reason.replaceAll("_", " ")})`;
     case "layer-switch":
-      return `${stream()}: layer ${notice.from ?? "none"} → ${notice.to ?? "only"}, ${switchWords(notice.reason)}${waited(notice)}`;
+      return `${stream()}: layer ${notice.from ?? "none"} → ${notice.to ?? "only"}${waited(notice)}, ${switchWords(notice.reason)}`;
     case "encoding-state":
-      return `your encoding ${notice.rid ?? ""} ${notice.active ? "arrives at the server" : encodingWords(notice.reason)}`;
+      return `${own()} ${notice.active ? "arrives at the server" : encodingWords(notice.reason)}`;
     case "transport-state":
       return `${notice.target === 0 ? "sending" : "receiving"} path ${notice.state}${notice.srtp_profile ? `, ${notice.srtp_profile}` : ""}`;
     case "subscription-ended":
@@ -53,5 +59,5 @@ function sentence(notice, roster) {
 }
 
 function waited({ wait_ms }) {
-  return wait_ms ? `, after ${millisecondWords(wait_ms)}` : "";
+  return wait_ms ? ` after ${millisecondWords(wait_ms)}` : "";
 }

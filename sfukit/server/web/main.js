@@ -18,7 +18,7 @@ const token = link.get("access_token") ?? link.get("token");
 
 const call = new Call();
 const notices = new Notices(at("notices"));
-const history = new History(at("history"));
+const history = new History(at("history"), call);
 const grid = new Grid(at("grid"), call, (publication, layer) => attempt(() => call.setLayer(publication, layer)));
 const lobby = new Lobby(at("lobby"), { room: link.get("room"), name: link.get("name") }, (wishes) => attempt(() => join(wishes)));
 const controls = new Controls(at("controls"), {
@@ -39,8 +39,9 @@ async function join({ room, name = "", source = "canvas", uid }) {
   let sources = [];
   try {
     sources = await openSource(source, { name: name || "somebody" });
-    for (const entry of sources) entry.track.addEventListener("ended", show);
+    for (const { track } of sources) track.addEventListener("ended", show);
     await call.join({ url: socketUrl(), room, name, uid: uid ?? identity(name) }, sources);
+    notices.clear();
     addressRoom(room);
   } catch (fault) {
     closeSource(sources);
@@ -51,9 +52,8 @@ async function join({ room, name = "", source = "canvas", uid }) {
 }
 
 async function leave() {
-  const { sources } = call;
   await call.leave();
-  closeSource(sources);
+  notices.clear();
 }
 
 async function shareScreen() {
@@ -113,18 +113,33 @@ async function attempt(action) {
 }
 
 function show() {
-  const inside = call.state === "joined" || call.state === "reconnecting";
-  at("lobby").hidden = inside || call.state === "joining";
-  at("room").hidden = !inside && call.state !== "joining";
+  const inside = ["joining", "joined", "reconnecting"].includes(call.state);
+  if (!inside) releaseSources();
+  enterView(inside);
   write(at("state"), WORDS[call.state]);
   at("state").dataset.state = call.state;
-  write(at("title"), at("room").hidden ? "" : call.room);
+  write(at("title"), inside ? call.room : "");
   write(at("people"), call.state === "joined" ? peopleWords() : "");
-  at("gaps").hidden = call.gaps.length === 0;
+  at("gaps").hidden = !inside || call.gaps.length === 0;
   write(at("gaps"), gapWords());
   showAlone();
   showControls();
   grid.show();
+}
+
+// Camera and screen are let go as soon as nobody is shown them.
+function releaseSources() {
+  closeSource(call.sources);
+  call.sources = [];
+}
+
+function enterView(inside) {
+  if (at("room").hidden !== inside) return;
+  at("lobby").hidden = inside;
+  at("room").hidden = !inside;
+  // what had the focus is gone: keyboards and screen readers go on from here
+  if (inside) at("title").focus();
+  else lobby.focus();
 }
 
 function peopleWords() {
@@ -161,23 +176,21 @@ function showControls() {
 }
 
 function noticed({ detail }) {
-  history.add(detail, call.roster);
+  history.add(detail);
   const again = { label: "Rejoin here", run: () => attempt(() => join(lastWishes)) };
+  const now = { label: "Try now", run: () => call.retryNow() };
   if (detail.kind === "gap") notices.gap(detail);
-  if (detail.kind === "lost") notices.lost(detail, { label: "Try now", run: () => call.retryNow() });
-  if (detail.kind === "ended") ended(detail, again);
-  if (detail.kind === "error") noticedFault(detail);
+  if (detail.kind === "lost") notices.lost(detail, "Reconnecting…", now);
+  if (detail.kind === "ended" && detail.reason !== "left") notices.fault(detail, again);
+  if (detail.kind === "error") noticedFault(detail, now);
   if (detail.kind === "drain") notices.state(`This server stops in ${Math.round(detail.deadline_s)} s; this page joins again by itself.`);
 }
 
-function ended(detail, again) {
-  closeSource(call.sources);
-  if (detail.reason !== "left") notices.fault(detail, again);
-}
-
-async function noticedFault(fault) {
-  const known = fault.reason === "no_connection" && (await serverAnswers()) ? { ...fault, reason: "socket_refused" } : fault;
-  notices.fault(known, {}, 15_000);
+async function noticedFault(fault, now) {
+  const refused = fault.reason === "no_connection" && (await serverAnswers());
+  const known = refused ? { ...fault, reason: "socket_refused" } : fault;
+  if (!fault.passing) notices.fault(known, {}, 15_000);
+  else if (call.state !== "joined") notices.lost(known, call.state === "joining" ? "Connecting…" : "Reconnecting…", now);
 }
 
 // A browser does not say why a WebSocket failed: is nobody there, or is the page unwelcome?
@@ -193,7 +206,9 @@ call.addEventListener("change", show);
 call.addEventListener("notice", noticed);
 call.addEventListener("figures", () => grid.measure());
 setInterval(() => call.measure().then(showControls, () => {}), MEASURE_MS);
-at("copy").addEventListener("click", () => navigator.clipboard?.writeText(at("invite").href));
+at("copy").addEventListener("click", () => {
+  navigator.clipboard?.writeText(at("invite").href).then(() => write(at("copy"), "Copied"), () => {});
+});
 addEventListener("pagehide", () => call.leave());
 show();
 lobby.focus();

@@ -19,19 +19,18 @@ export class Notices {
   }
 
   gap({ seconds }) {
-    this.#drop("state");
+    this.clear();
     this.#add("gap", "good", `Reconnected after ${secondWords(seconds)}.`, "", {}, SHOWN_MS);
   }
 
-  // A lost line stays on show until the gap ends.
-  lost({ reason }, action) {
-    const { what, todo } = faultWords({ reason });
-    this.#add("state", "warn", `${what} Reconnecting…`, todo, action);
+  // A lost line stays on show until the gap ends; what the next try meets takes its place.
+  lost(fault, doing, action) {
+    const { what, todo } = faultWords(fault);
+    this.#add("state", "warn", `${doing} ${what}`, todo, action);
   }
 
   state(text) {
-    if (text) this.#add("state", "warn", text, "");
-    else this.#drop("state");
+    this.#add("state", "warn", text, "");
   }
 
   fault(fault, action, shownMs) {

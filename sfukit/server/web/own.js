@@ -33,7 +33,7 @@ export class OwnTile {
     write(this.#name, `${name} (you)`);
     this.#badges.replaceChildren(element("span.badge", {}, video ? sourceWords(video.source) : "sound only"));
     if (soundOff) this.#badges.append(element("span.badge.warn", {}, "muted"));
-    write(this.#veil, video ? (pictureOff ? "picture off" : "") : "no picture");
+    write(this.#veil, veilText(video, pictureOff));
     this.#veil.hidden = this.#veil.textContent === "";
     this.#video.classList.toggle("mirrored", video?.source === "camera");
     if (this.#video.srcObject?.getTracks()[0] !== video?.track) {
@@ -48,6 +48,12 @@ export class OwnTile {
     this.#rows.replaceChildren(...pictures.map((row) => encodingRow(row, states.get(`${row.publication}/${row.rid}`))));
     write(this.#line, lineOf(rows));
   }
+}
+
+function veilText(video, off) {
+  if (!video) return "no picture";
+  if (video.track.readyState === "ended") return "the picture's source has ended";
+  return off ? "picture off" : "";
 }
 
 function encodingRow(row, told) {
@@ -65,6 +71,7 @@ function encodingRow(row, told) {
 
 function stateOf(row, told) {
   const limit = limitWords(row.limited);
+  if (row.framesSent === 0) return { text: limit || "not sent yet", good: false };
   if (!row.active || row.bitrate_bps === 0) return { text: limit || "not sent", good: false };
   if (told && !told.active) return { text: encodingWords(told.reason), good: false };
   return { text: limit ? `sent, ${limit}` : "sent", good: true };

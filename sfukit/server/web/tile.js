@@ -2,7 +2,7 @@
 
 import { element, icon, write } from "./dom.js";
 import { LayerChoice } from "./layers.js";
-import { bitrateWords, lossWords, millisecondWords, sourceWords, switchWords } from "./words.js";
+import { bitrateWords, faultWords, lossWords, millisecondWords, sourceWords, switchWords } from "./words.js";
 
 const STALLED_MS = 3000;
 
@@ -16,31 +16,35 @@ export class Tile {
   #reason = element("p.reason");
   #choice;
   #grown = { frames: -1, at: 0 };
+  #list = element("dl.figures");
   #view = null;
+  #live = true;
+  #ended = null;
 
   constructor(onlayer) {
     this.#choice = new LayerChoice((layer) => onlayer(this.#view.video.publication, layer));
-    const list = element("dl.figures");
-    for (const [name, value] of this.#figures) list.append(element("div", {}, element("dt", {}, name), value));
-    this.#list = list;
+    for (const [name, value] of this.#figures) {
+      this.#list.append(element("div", {}, element("dt", {}, name), value));
+    }
     this.root = element(
       "article.tile",
       {},
       element("div.picture", {}, this.#video, this.#veil, element("p.plate", {}, this.#name, this.#badges)),
-      element("div.below", {}, list, this.#choice.root, this.#sound, this.#reason),
+      element("div.below", {}, this.#list, this.#choice.root, this.#sound, this.#reason),
     );
   }
 
-  #list;
-
-  // view: {name, video, audio} with publications or null; tracks: {video, audio}
-  show(view, tracks, layer) {
+  // view: {name, video, audio} with publications or null; tracks: {video, audio};
+  // live: false while the line is lost, when the last picture stays
+  show(view, tracks, layer, live) {
     this.#view = view;
+    this.#live = live;
+    this.#ended = layer?.ended ?? null;
     const about = view.video ? sourceWords(view.video.source) : "sound only";
     this.root.setAttribute("aria-label", `${view.name}, ${about}`);
     write(this.#name, view.name);
     this.#mark(view, about);
-    this.#play([tracks.video, tracks.audio].filter(Boolean));
+    if (live) this.#play([tracks.video, tracks.audio].filter(Boolean));
     this.#choice.show(view.video?.rids ?? [], layer);
     this.#list.hidden = !view.video;
     write(this.#reason, reasonLine(view, layer));
@@ -98,6 +102,8 @@ export class Tile {
 
   #veilText() {
     const { video } = this.#view;
+    if (!this.#live) return "reconnecting…";
+    if (this.#ended) return faultWords({ reason: this.#ended }).what;
     if (!video) return "no picture";
     if (video.muted) return "picture off";
     if (this.#grown.frames <= 0) return "waiting for the first picture";
@@ -107,6 +113,8 @@ export class Tile {
 
 function reasonLine({ video }, layer) {
   if (!video || !layer?.reason) return "";
-  const waited = layer.waitMs ? `, after ${millisecondWords(layer.waitMs)}` : "";
-  return `${layer.rid ? `Layer ${layer.rid}` : "Chosen"}: ${switchWords(layer.reason)}${waited}`;
+  const { rid, wanted, reason, waitMs } = layer;
+  if (wanted !== "auto" && rid && wanted !== rid) return `You asked for layer ${wanted}; ${rid} is received until it comes`;
+  const waited = waitMs ? `, after ${millisecondWords(waitMs)}` : "";
+  return `${rid ? `Layer ${rid}` : "Its only encoding"}${waited}: ${switchWords(reason)}`;
 }

@@ -7,7 +7,7 @@ const SWITCHES = {
   encoding_inactive: "the wanted one is not being sent",
   no_encoding: "nothing is being sent",
   keyframe_timeout: "its keyframe came late",
-  timestamp_estimated: "before the sender's clock was known, so its timing is estimated",
+  timestamp_estimated: "its timing is estimated, the sender's clock was not known yet",
 };
 
 const ENCODINGS = {
@@ -19,16 +19,16 @@ const LIMITS = { bandwidth: "held back by the connection", cpu: "held back by th
 
 // [what happened, what to do]
 const FAULTS = {
-  no_connection: ["The server does not answer.", "Is `sfukit serve` running, and is this its address?"],
+  no_connection: ["The server does not answer.", "Is “sfukit serve” running, and is this its address?"],
   socket_refused: ["The server is there but takes no WebSocket from this page.", "Open the page by the server's own address, or start it with --allow-origin; a proxy has to pass WebSockets on."],
   connection_lost: ["The connection to the server broke.", ""],
   no_answer: ["The server stopped answering.", ""],
-  no_media_path: ["The server answers, but no media path came up.", "Media goes over UDP: is the port that `sfukit serve` prints open in the firewall?"],
-  media_failed: ["The media path failed.", "Media goes over UDP: is the port that `sfukit serve` prints open in the firewall?"],
+  no_media_path: ["The server answers, but no media path came up.", "Media goes over UDP: is the port that “sfukit serve” prints open in the firewall?"],
+  media_failed: ["The media path failed.", "Media goes over UDP: is the port that “sfukit serve” prints open in the firewall?"],
   media_lost: ["The media path broke.", ""],
   transport_lost: ["The media path broke.", ""],
   not_joined: ["You are not in the room at the moment.", "Wait until you are back."],
-  negotiation_timeout: ["No media path came up within 30 s.", "Is the UDP port that `sfukit serve` prints open in the firewall?"],
+  negotiation_timeout: ["No media path came up within 30 s.", "Is the UDP port that “sfukit serve” prints open in the firewall?"],
   server_stopped: ["The server stopped.", ""],
   drain_deadline: ["The server stopped after its time to drain.", ""],
   internal_error: ["The server had an error of its own and closed the room.", "Its log says more."],
@@ -37,13 +37,13 @@ const FAULTS = {
   room_closed: ["The room was closed.", ""],
   room_idle: ["The room was closed: it was empty.", ""],
   too_many_errors: ["The server found too many of this page's requests invalid.", "Reload the page: it may be older than the server."],
-  token_missing: ["This server asks for a token.", "Make one with `sfukit token` and open the page with ?token=..."],
-  token_invalid: ["The token is not valid here.", "It has to be signed with this server's key: `sfukit token`."],
+  token_missing: ["This server asks for a token.", "Make one with “sfukit token” and open the page with ?token=..."],
+  token_invalid: ["The token is not valid here.", "It has to be signed with this server's key: “sfukit token”."],
   token_expired: ["The token has expired.", "Ask for a new one."],
   room_denied: ["The token is for another room.", "Change the room's name, or ask for another token."],
   join_denied: ["The token does not allow to join.", "Ask for one with roomJoin."],
   create_denied: ["There is no such room, and the token may not make one.", "Ask for a token with roomCreate, or wait for a host."],
-  publish_denied: ["The token does not allow to publish.", "Join with `Watch only`."],
+  publish_denied: ["The token does not allow to publish.", "Join with “Watch only”."],
   subscribe_denied: ["The token does not allow to receive.", "Ask for one with canSubscribe."],
   source_denied: ["The token does not allow to publish this kind of source.", "Choose another picture."],
   identity_denied: ["The token is for another identity.", ""],
@@ -97,6 +97,7 @@ export function lossWords(ratio) {
 
 export function millisecondWords(ms) {
   if (ms === null || ms === undefined) return "–";
+  if (ms < 1) return "<1 ms";
   return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
 }
 

@@ -1,0 +1,225 @@
+"""The demo page by itself: what it loads, how it looks on a phone, how it is operated, what it says."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+from tests.interop.browser import Browser, Page
+from tests.interop.server import Server, serving
+from tests.interop.test_browser_recovery import PLAYS, until
+
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+KEY, SECRET = "key", "a-secret-of-more-than-thirty-two-bytes"
+WATCH_POLICY = """
+    window.violations = [];
+    addEventListener("securitypolicyviolation", (event) =>
+        violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+async def opened(browser: Browser, server: Server, query: str = "") -> Page:
+    return await browser.page(server.url(f"/{query}"))
+
+
+async def join(page: Page, room: str, name: str, **more: Any) -> None:
+    options = {"room": room, "name": name, "source": "canvas", **more}
+    await page.run("(options) => sfukit.join(options)", options)
+
+
+async def press(page: Page, label: str) -> None:
+    """Click the button with this text, once it is there."""
+    find = f"""[...document.querySelectorAll("button")]
+        .find((button) => button.checkVisibility() && button.textContent.trim() === "{label}")"""
+    await until(page, f"({find}) !== undefined", f"a button {label!r}", 10)
+    await page.run(f"() => {find}.click()")
+
+
+async def says(page: Page, text: str, within_s: float = 10) -> None:
+    await until(page, f"document.body.innerText.includes({text!r})", repr(text), within_s)
+
+
+async def type_in(page: Page, *keys: str) -> None:
+    """Press keys; a word is typed as text."""
+    codes = {"Enter": 13, "Tab": 9, "ArrowRight": 39}
+    for key in keys:
+        if key not in codes:
+            await page.call("Input.insertText", text=key)
+            continue
+        event = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+        text = {"text": "\r"} if key == "Enter" else {}
+        await page.call("Input.dispatchKeyEvent", type="keyDown", **event, **text)
+        await page.call("Input.dispatchKeyEvent", type="keyUp", **event)
+
+
+async def test_loads_only_its_own_and_keeps_the_policy(browser: Browser, server: Server) -> None:
+    page = await opened(browser, server)
+    await page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH_POLICY)
+    await page.open(server.url("/"))
+    await join(page, "policy", "ann")
+    await until(page, "sfukit.encodings.some((row) => row.framesSent > 0)", "a frame sent", 20)
+    assert await page.run("() => violations") == []
+    assert page.console == []
+    loaded = await page.run("() => performance.getEntriesByType('resource').map((e) => e.name)")
+    assert loaded
+    assert all(url.startswith(server.http) for url in loaded)
+
+
+async def test_fits_a_phone(browser: Browser, server: Server) -> None:
+    ann, bob = [await opened(browser, server) for _ in range(2)]
+    await ann.call("Emulation.setDeviceMetricsOverride", **PHONE)
+    fits = "() => document.documentElement.scrollWidth <= innerWidth"
+    assert await ann.run(fits)
+    await join(ann, "phone", "ann")
+    await join(bob, "phone", "a-very-long-name-" * 4)
+    await until(ann, PLAYS, "a picture", 20)
+    assert await ann.run(fits)
+
+
+async def test_is_operated_by_keyboard(browser: Browser, server: Server) -> None:
+    bob = await opened(browser, server)
+    await join(bob, "keys", "bob")
+    page = await opened(browser, server, "?room=keys")
+    await page.call("Page.bringToFront")
+    await type_in(page, "Kim", "Enter")
+    await until(page, "sfukit.joined", "to be in the room", 10)
+    await until(page, PLAYS, "a picture", 20)
+    await page.run("() => document.querySelector('.layers input:checked').focus()")
+    await type_in(page, "ArrowRight")
+    await until(page, "sfukit.streams.some((row) => row.layer?.wanted === 'q')", "layer q", 5)
+    unnamed = await page.run(
+        """() => [...document.querySelectorAll("button, input, a, video")].filter((entry) =>
+            entry.checkVisibility() && entry.tagName !== "VIDEO" &&
+            !(entry.textContent.trim() || entry.getAttribute("aria-label") || entry.labels?.length)
+        ).map((entry) => entry.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+async def test_pictures_are_silent_until_sound_is_wanted(browser: Browser, server: Server) -> None:
+    ann, bob = [await opened(browser, server) for _ in range(2)]
+    await join(ann, "sound", "ann")
+    await join(bob, "sound", "bob")
+    await until(ann, PLAYS, "a picture", 20)
+    silent = "[...document.querySelectorAll('video')].map((video) => video.muted)"
+    assert all(await ann.run(f"() => {silent}"))
+    await press(ann, "Sound on")
+    assert await ann.run(f"() => {silent}") == [False, True], "one's own picture stays silent"
+
+
+async def test_muting_is_seen_by_others(browser: Browser, server: Server) -> None:
+    ann, bob = [await opened(browser, server) for _ in range(2)]
+    await join(ann, "mute", "ann")
+    await join(bob, "mute", "bob")
+    await until(ann, PLAYS, "a picture", 20)
+    await press(bob, "Mute")
+    await press(bob, "Picture off")
+    await says(ann, "muted")
+    await says(ann, "picture off")
+    await press(bob, "Picture on")
+    frames = "sfukit.streams.find((row) => row.kind === 'video').framesDecoded"
+    before = await ann.run(f"() => {frames}")
+    await until(ann, f"{frames} > {before}", "pictures again", 10)
+
+
+async def test_a_second_picture_comes_and_goes(browser: Browser, server: Server) -> None:
+    ann, bob = [await opened(browser, server) for _ in range(2)]
+    await join(ann, "screen", "ann")
+    await join(bob, "screen", "bob")
+    # without a screen the browser has none to give: a picture of the page's own stands for it
+    await bob.run(
+        """() => {
+            navigator.mediaDevices.getDisplayMedia = async () => {
+                const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+                const pen = canvas.getContext("2d");
+                setInterval(() => pen.fillRect(Math.random() * 640, 0, 9, 360), 50);
+                return canvas.captureStream();
+            };
+        }"""
+    )
+    await press(bob, "Share screen")
+    screen = "sfukit.streams.some((row) => row.source === 'screen_share' && row.framesDecoded > 0)"
+    await until(ann, screen, "the screen", 15)
+    await press(bob, "Stop sharing")
+    await until(ann, f"!{screen} && {PLAYS}", "the screen to go", 10)
+    assert await bob.run("() => sfukit.errors") == []
+
+
+async def test_who_only_watches_sends_nothing(browser: Browser, server: Server) -> None:
+    ann, bob = [await opened(browser, server) for _ in range(2)]
+    await join(ann, "watch", "ann")
+    await join(bob, "watch", "bob", source="none")
+    await until(bob, PLAYS, "a picture", 20)
+    assert await bob.run("() => sfukit.publications") == []
+    await says(ann, "2 participants, 1 only watching")
+
+
+async def test_a_second_tab_takes_the_place_without_a_fight(
+    browser: Browser, server: Server
+) -> None:
+    first, second = [await opened(browser, server) for _ in range(2)]
+    await join(first, "twice", "ann", uid="ann")
+    await join(second, "twice", "ann", uid="ann")
+    await says(first, "You joined from another tab")
+    assert await first.run("() => sfukit.state") == "left"
+    await press(first, "Rejoin here")
+    await says(second, "You joined from another tab")
+    assert await first.run("() => sfukit.joined")
+
+
+async def test_leaving_lets_go_of_everything(browser: Browser, server: Server) -> None:
+    ann, bob = [await opened(browser, server) for _ in range(2)]
+    await join(ann, "leave", "ann")
+    await join(bob, "leave", "bob")
+    await until(ann, PLAYS, "a picture", 20)
+    await press(bob, "Leave")
+    await until(ann, "sfukit.participants.length === 0", "bob to be gone", 5)
+    await says(ann, "Nobody else sends anything here yet")
+    await says(bob, "Join a room")
+    assert await bob.run("() => sfukit.streams") == []
+
+
+async def test_a_token_at_fault_is_named(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFUKIT_API_KEY", KEY)
+    monkeypatch.setenv("SFUKIT_API_SECRET", SECRET)
+    grants = VideoGrants(room_join=True, room_create=True, room="other")
+    token = sign(claims_for(KEY, "ann", grants, valid_s=60), SECRET)
+    with serving(tmp_path) as server:
+        for query, words in (
+            ("?room=keys", "This server asks for a token."),
+            ("?room=keys&token=x.y.z", "The token is not valid here."),
+            (f"?room=keys&token={token}", "The token is for another room."),
+        ):
+            page = await opened(browser, server, query)
+            await press(page, "Join")
+            await says(page, words)
+            assert await page.run("() => sfukit.state") == "refused"
+        page = await opened(browser, server, f"?room=other&access_token={token}")
+        await press(page, "Join")
+        await until(page, "sfukit.joined", "to be in the room", 10)
+        assert await page.run("() => sfukit.uid") == "ann"
+
+
+async def test_waits_for_a_server_and_says_so(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as first:
+        page = await opened(browser, first, "?room=wait")
+        port, udp_port = int(first.http.rpartition(":")[2]), first.udp_port
+    await press(page, "Join")
+    await says(page, "The server does not answer.")
+    with serving(tmp_path, port, udp_port):
+        await until(page, "sfukit.joined", "to be in the room", 10)
+        assert not await page.run("() => document.body.innerText.includes('does not answer')")
+
+
+async def test_a_drain_is_announced(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        page = await opened(browser, server)
+        await join(page, "drain", "ann")
+        os.kill(server.process_id, signal.SIGTERM)
+        await says(page, "This server stops in 30 s")
+        assert await page.run("() => sfukit.joined")
