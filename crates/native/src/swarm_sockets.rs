@@ -68,9 +68,11 @@ impl Sockets {
         };
         let now = self.clock.now();
         if socket.push_out(now) {
-            let _ =
-                self.poller
-                    .modify(socket.udp.as_fd(), u64::from(transport), Interest::Readable);
+            let _ = self.poller.modify(
+                socket.udp.as_fd(),
+                u64::from(transport),
+                Interest::NewlyReadable,
+            );
         }
     }
 
@@ -99,7 +101,7 @@ impl Sockets {
     fn bind(&mut self, transport: TransportId, bind: IpAddr) -> io::Result<IpAddr> {
         let udp = UdpSocket::bind(SocketAddr::new(bind, 0), &self.options)?;
         self.poller
-            .add(udp.as_fd(), u64::from(transport), Interest::Readable)?;
+            .add(udp.as_fd(), u64::from(transport), Interest::NewlyReadable)?;
         let local = udp.local_addr().ip();
         let socket = Socket {
             udp,

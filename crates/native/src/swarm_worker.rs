@@ -161,18 +161,21 @@ impl SwarmWorker {
         }
     }
 
-    /// Read a socket once: what a full arena leaves is reported again by the next wait.
+    /// Read all there is at a socket: it is told of once.
     fn read_socket(&mut self, transport: TransportId) {
-        if self.sockets.receive(transport, &mut self.arena) == 0 {
-            return;
+        loop {
+            let messages = self.sockets.receive(transport, &mut self.arena);
+            if messages > 0 {
+                let now = self.clock.now();
+                let datagrams = self.arena.datagrams();
+                let datagrams = datagrams.map(|datagram| (datagram.remote, datagram.bytes));
+                self.engine
+                    .receive(now, transport, datagrams, &mut self.sockets);
+            }
+            if messages < self.arena.slots() {
+                return;
+            }
         }
-        let now = self.clock.now();
-        let datagrams = self
-            .arena
-            .datagrams()
-            .map(|datagram| (datagram.remote, datagram.bytes));
-        self.engine
-            .receive(now, transport, datagrams, &mut self.sockets);
     }
 
     fn handle_timeout(&mut self) {

@@ -107,12 +107,12 @@ impl Clip {
             loop_ticks: 0,
         };
         for frame in &file.frames {
-            clip.add_frame(file.ticks(frame.at), frame.bytes, split)?;
+            clip.add_frame(file.ticks(frame.at)?, frame.bytes, split)?;
         }
         if !clip.frames.first().is_some_and(|first| first.keyframe) {
             return Err(ClipError::NoStart);
         }
-        clip.loop_ticks = clip.measure_loop();
+        clip.loop_ticks = clip.measure_loop().ok_or(ClipError::Malformed)?;
         Ok(clip)
     }
 
@@ -196,14 +196,16 @@ impl Clip {
     }
 
     /// The last frame is taken to last as long as the shortest: a pause is never at the end.
-    fn measure_loop(&self) -> u32 {
+    ///
+    /// `None` where one turn is longer than the RTP clock counts.
+    fn measure_loop(&self) -> Option<u32> {
         let gaps = self
             .frames
             .windows(2)
             .map(|pair| pair[1].at_ticks - pair[0].at_ticks);
         let whole_second = self.codec.clock_rate();
         let shortest = gaps.min().unwrap_or(whole_second);
-        self.frames.last().map_or(0, |last| last.at_ticks) + shortest
+        self.frames.last()?.at_ticks.checked_add(shortest)
     }
 
     /// Say whether it is sound or pictures.

@@ -5,8 +5,9 @@ use crate::clip::Clip;
 use crate::engine::{Engine, Host, StreamPlace};
 use crate::figures::{Figures, WindowBounds};
 use crate::header::Names;
+use crate::impair::Network;
 use crate::message::{
-    AddBot, CommandError, DtlsRole, EncodingParameters, ErrorCode, ExtensionIds, LoadClip,
+    AddBot, BotId, CommandError, DtlsRole, EncodingParameters, ErrorCode, ExtensionIds, LoadClip,
     OpenTransport, Pacing, Publish, Receive, Request, StreamId, TransportId,
 };
 use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
@@ -50,7 +51,7 @@ pub(crate) fn execute(
             net_up,
             net_down,
         } => {
-            known(engine.bots.get_mut(&bot), "bot", bot)?.set_network(net_up, net_down);
+            set_network(engine, bot, net_up, net_down)?;
         }
         Request::Publish(request) => publish(engine, now, &request, host)?,
         Request::Unpublish { stream } => unpublish(engine, stream)?,
@@ -101,7 +102,7 @@ fn open_transport(
     if request.net_up.is_some() || request.net_down.is_some() {
         bot.set_network(request.net_up, request.net_down);
     }
-    let decrypted = bot.decrypted;
+    let (decrypted, shaped) = (bot.decrypted, bot.down.is_some());
     let local = host.open(name, bind).map_err(system)?;
     let config = TransportConfig {
         ice: IceRole::Controlling {
@@ -131,6 +132,7 @@ fn open_transport(
         local,
         cname: request.cname,
         decrypted,
+        shaped,
         transport,
         random,
     };
@@ -152,6 +154,21 @@ fn close_transport(
     engine.flush(now, name, bot, host);
     engine.streams.retain(|_, place| place.transport != name);
     host.close(name);
+    Ok(())
+}
+
+fn set_network(
+    engine: &mut Engine,
+    name: BotId,
+    up: Option<Network>,
+    down: Option<Network>,
+) -> Result<(), CommandError> {
+    let bot = known(engine.bots.get_mut(&name), "bot", name)?;
+    bot.set_network(up, down);
+    let shaped = bot.down.is_some();
+    let transports = engine.transports.values_mut();
+    let of_it = transports.filter(|transport| transport.bot() == name);
+    of_it.for_each(|transport| transport.shaped = shaped);
     Ok(())
 }
 

@@ -131,21 +131,8 @@ impl Engine {
         let Some(bot_transport) = self.transports.get_mut(&transport) else {
             return;
         };
-        let bot = bot_transport.bot();
-        if let Some(down) = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut()) {
-            for (remote, bytes) in datagrams {
-                let (len, bytes) = (bytes.len(), bytes.to_vec());
-                down.push(
-                    now,
-                    len,
-                    Downward {
-                        transport,
-                        remote,
-                        bytes,
-                    },
-                );
-            }
-            self.arm_links(bot);
+        if bot_transport.shaped {
+            self.delay(now, transport, datagrams);
             return;
         }
         for (remote, bytes) in datagrams {
@@ -239,7 +226,8 @@ impl Engine {
         if self.shared.outbox.is_empty() {
             return;
         }
-        if let Some(up) = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut()) {
+        let up = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut());
+        if let Some(up) = up {
             for (path, bytes) in self.shared.outbox.datagrams() {
                 let bytes = bytes.to_vec();
                 up.push(
@@ -257,6 +245,31 @@ impl Engine {
             host.send(transport, &self.shared.outbox);
         }
         self.shared.outbox.clear();
+    }
+
+    /// Let datagrams from the socket go through the bot's network first.
+    fn delay<'a>(
+        &mut self,
+        now: Time,
+        transport: TransportId,
+        datagrams: impl Iterator<Item = (SocketAddr, &'a mut [u8])>,
+    ) {
+        let Some(bot) = self.transports.get(&transport).map(BotTransport::bot) else {
+            return;
+        };
+        // A link once set stays, so there is one wherever a transport is shaped.
+        let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
+        let Some(down) = down else { return };
+        for (remote, bytes) in datagrams {
+            let (len, bytes) = (bytes.len(), bytes.to_vec());
+            let downward = Downward {
+                transport,
+                remote,
+                bytes,
+            };
+            down.push(now, len, downward);
+        }
+        self.arm_links(bot);
     }
 
     fn on_transport_timer(&mut self, now: Time, transport: TransportId, host: &mut impl Host) {

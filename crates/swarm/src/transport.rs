@@ -85,6 +85,12 @@ pub struct BotTransport {
     next_feedback: Time,
     /// When this transport is in the wheel, so that it stands there once.
     pub armed: Time,
+    /// Whether what arrives goes through a network of the bot first.
+    pub shaped: bool,
+    /// Something but media happened that may have moved the next timeout.
+    moved: bool,
+    /// When the next timeout is, but for what received media asks for.
+    unmoved_by_media: Time,
 }
 
 /// What a bot transport is made of.
@@ -99,6 +105,8 @@ pub struct TransportPlan {
     pub cname: String,
     /// Whether every packet is opened.
     pub decrypted: bool,
+    /// Whether what arrives goes through a network of the bot first.
+    pub shaped: bool,
     /// The association.
     pub transport: Transport,
     /// Numbers of its own.
@@ -131,6 +139,9 @@ impl BotTransport {
             next_report: NEVER,
             next_feedback: NEVER,
             armed: NEVER,
+            shaped: plan.shaped,
+            moved: true,
+            unmoved_by_media: NEVER,
         }
     }
 
@@ -179,6 +190,7 @@ impl BotTransport {
 
     /// Send a track from its start on, or from when the transport is connected.
     pub fn publish(&mut self, now: Time, mut stream: OutboundStream, shared: &mut Shared) -> usize {
+        self.moved = true;
         if self.connected {
             begin(now, &mut stream, &mut self.transport, shared);
         }
@@ -257,8 +269,12 @@ impl BotTransport {
                 let values = self.values(&header, datagram);
                 self.on_rtp(now, &header, index, payload, &values, shared);
             }
-            Received::Rtcp { len } => self.on_rtcp(now, &datagram[..len], shared),
+            Received::Rtcp { len } => {
+                self.moved = true;
+                self.on_rtcp(now, &datagram[..len], shared);
+            }
             Received::Nothing => {
+                self.moved = true;
                 let is_media = matches!(
                     demux(datagram),
                     wire::rtp::Kind::Rtp | wire::rtp::Kind::Rtcp
@@ -271,6 +287,7 @@ impl BotTransport {
 
     /// Do what is due.
     pub fn handle_timeout(&mut self, now: Time, shared: &mut Shared) {
+        self.moved = true;
         if self.transport.poll_timeout().is_some_and(|due| due <= now) {
             self.transport.handle_timeout(now, &mut shared.outbox);
             self.take_events(now, shared);
@@ -290,21 +307,27 @@ impl BotTransport {
     }
 
     /// Return when to call [`handle_timeout`](Self::handle_timeout).
-    #[must_use]
-    pub fn poll_timeout(&self) -> Time {
+    pub fn poll_timeout(&mut self) -> Time {
+        if std::mem::take(&mut self.moved) {
+            self.unmoved_by_media = self.slow_timeout();
+        }
+        let twcc = self.twcc_in.as_ref().and_then(TwccReceiver::poll_timeout);
+        let media = self.next_feedback.min(twcc.unwrap_or(NEVER));
+        self.unmoved_by_media.min(media)
+    }
+
+    /// Look everywhere for what is due next, but where received media may change it.
+    fn slow_timeout(&self) -> Time {
         let association = self.transport.poll_timeout().unwrap_or(NEVER);
         if !self.connected {
             return association;
         }
         let outbound = self.outbound.iter().flatten();
-        let frames = outbound
-            .flat_map(|stream| &stream.encodings)
-            .map(|encoding| encoding.due());
-        let twcc = self.twcc_in.as_ref().and_then(TwccReceiver::poll_timeout);
-        frames.chain(twcc).chain(self.pace.due()).fold(
-            association.min(self.next_report).min(self.next_feedback),
-            Time::min,
-        )
+        let encodings = outbound.flat_map(|stream| &stream.encodings);
+        let frames = encodings.map(|encoding| encoding.due());
+        frames
+            .chain(self.pace.due())
+            .fold(association.min(self.next_report), Time::min)
     }
 
     /// Say goodbye; return the received tracks with what they measured.

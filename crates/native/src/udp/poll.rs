@@ -13,6 +13,9 @@ pub enum Interest {
     Readable,
     /// Something to read, or room to write.
     ReadableOrWritable,
+    /// Something new to read: told once for each arrival, so that whoever reads all there is spares
+    /// the kernel a second look at every socket.
+    NewlyReadable,
 }
 
 impl Interest {
@@ -20,6 +23,7 @@ impl Interest {
         let bits = match self {
             Self::Readable => libc::EPOLLIN,
             Self::ReadableOrWritable => libc::EPOLLIN | libc::EPOLLOUT,
+            Self::NewlyReadable => libc::EPOLLIN | libc::EPOLLET,
         };
         bits as u32
     }
@@ -36,7 +40,7 @@ pub struct Ready {
     pub writable: bool,
 }
 
-/// Wait for many descriptors at once (epoll, level-triggered).
+/// Wait for many descriptors at once (epoll).
 pub struct Poller {
     epoll: OwnedFd,
     events: Vec<libc::epoll_event>,
@@ -265,6 +269,20 @@ mod tests {
         assert_eq!((ready[0].token, ready[0].readable), (7, true));
         waker.drain();
         assert_eq!(poller.wait(Some(Duration::ZERO)).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn news_are_told_once_for_each_arrival() {
+        let mut poller = Poller::new(4).unwrap();
+        let waker = Waker::new().unwrap();
+        poller
+            .add(waker.as_fd(), 7, Interest::NewlyReadable)
+            .unwrap();
+        for _ in 0..2 {
+            waker.wake();
+            assert_eq!(poller.wait(None).unwrap().len(), 1);
+            assert_eq!(poller.wait(Some(Duration::ZERO)).unwrap().len(), 0);
+        }
     }
 
     #[test]

@@ -22,10 +22,13 @@ pub(super) struct IvfFrame<'a> {
 
 impl File<'_> {
     /// Convert a frame's time into units of the RTP clock, counted from the first frame.
-    pub(super) fn ticks(&self, at: u64) -> u32 {
+    pub(super) fn ticks(&self, at: u64) -> Result<u32, ClipError> {
         let since_first = at - self.frames.first().map_or(at, |first| first.at);
-        let ticks = u128::from(since_first) * u128::from(self.codec.clock_rate());
-        (ticks * u128::from(self.scale) / u128::from(self.rate)) as u32
+        let seconds = u128::from(since_first) * u128::from(self.scale);
+        let ticks = seconds
+            .checked_mul(self.codec.clock_rate().into())
+            .ok_or(ClipError::Malformed)?;
+        u32::try_from(ticks / u128::from(self.rate)).map_err(|_| ClipError::Malformed)
     }
 }
 
