@@ -6,7 +6,15 @@ import msgspec
 
 from sfukit import gates, units
 from sfukit.gates import GateResult
-from sfukit.loadgen.result import LoadtestReport, Metric, Saturation, ServerUse, SwarmUse
+from sfukit.loadgen.result import (
+    Fault,
+    LoadtestReport,
+    Metric,
+    Saturation,
+    ServerUse,
+    SwarmUse,
+    Worst,
+)
 
 _ROWS = (
     ("join", "join_ms"),
@@ -47,10 +55,12 @@ def result_lines(report: LoadtestReport) -> list[str]:
     if report.generator is not None:
         lines.append(_labelled("me", _swarm_text(report.generator, report.saturation)))
     lines += [
-        _labelled("worst" if first else "", text) for first, text in _firsts(_worst_texts(report))
+        _labelled("", text) for text in report.saturation.reasons if text not in report.reasons
     ]
+    lines += [_labelled("worst", _worst_text(worst)) for worst in report.worst[:1]]
     lines += [
-        _labelled("errors" if first else "", text) for first, text in _firsts(_error_texts(report))
+        _labelled("" if place else "errors", _error_text(fault))
+        for place, fault in enumerate(report.errors)
     ]
     return lines
 
@@ -127,33 +137,24 @@ def _server_text(server: ServerUse) -> str:
 
 def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
     drops = "unknown" if swarm.socket_drops is None else f"{swarm.socket_drops:,}"
-    trust = "figures can be trusted"
-    if saturation.side in ("swarm", "shared"):
-        trust = f"the server may be better than these figures: {saturation.reasons[0]}"
+    limited = saturation.side in ("swarm", "shared")
+    trust = "the server may be better than these figures" if limited else "figures can be trusted"
     return (
         f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
         f"{drops} socket drops: {trust}"
     )
 
 
-def _worst_texts(report: LoadtestReport) -> list[str]:
-    return [
-        f"{worst.room} {worst.bot}{f' of {worst.source}' if worst.source else ''}: {worst.metric} "
-        f"{gates.show(worst.value, worst.unit)}{f' ({worst.note})' if worst.note else ''}"
-        for worst in report.worst
-    ]
+def _worst_text(worst: Worst) -> str:
+    source = f" of {worst.source}" if worst.source else ""
+    note = f" ({worst.note})" if worst.note else ""
+    figure = gates.show(worst.value, worst.unit)
+    return f"{worst.room} {worst.bot}{source}: {worst.metric} {figure}{note}"
 
 
-def _error_texts(report: LoadtestReport) -> list[str]:
-    return [
-        f"{fault.count} x {fault.code}: {fault.message}"
-        f"{f' (first: {fault.first})' if fault.first else ''}"
-        for fault in report.errors
-    ]
-
-
-def _firsts(texts: Sequence[str]) -> list[tuple[bool, str]]:
-    return [(place == 0, text) for place, text in enumerate(texts)]
+def _error_text(fault: Fault) -> str:
+    first = f" (first: {fault.first})" if fault.first else ""
+    return f"{fault.count} x {fault.code}: {fault.message}{first}"
 
 
 def _labelled(label: str, text: str) -> str:

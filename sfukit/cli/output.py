@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
@@ -9,6 +10,9 @@ from sfukit.errors import SfukitError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+_LABEL = 8  # the width of the labels that lines begin with
 
 
 class Output:
@@ -42,8 +46,24 @@ class Output:
             self.always(text, style)
 
     def always(self, text: str, style: str | None = None) -> None:
-        """Print one line, quiet or not."""
+        """Print one line, quiet or not; a terminal gets it wrapped under its label."""
+        if self._stream.isatty():
+            text = hanging(text, self.console.width)
         self.console.print(text, style=style, markup=False)
+
+
+def hanging(text: str, width: int) -> str:
+    """Wrap each line at the width of a terminal, what follows beginning under the first word."""
+    wrapped: list[str] = []
+    for line in text.split("\n"):
+        wrapped += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=" " * _LABEL,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(wrapped)
 
 
 def print_error(error: SfukitError) -> None:

@@ -8,7 +8,10 @@ import pytest
 
 from sfukit import machine
 from sfukit.cli.app import main
+from sfukit.cli.doctor import DoctorReport
 from sfukit.machine import Machine
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "doctor.json"
 
 FIT = Machine(
     system="Linux",
@@ -86,6 +89,11 @@ def test_the_run_is_kept_and_printed_again(
     first = capsys.readouterr().out.splitlines()
     assert main(["report", "last"]) == 0
     assert capsys.readouterr().out.splitlines() == first
+
+
+def test_the_published_schema_is_that_of_the_report() -> None:
+    """When it was meant to change: write the schema there again."""
+    assert json.loads(SCHEMA.read_text()) == msgspec.json.schema(DoctorReport)
 
 
 def test_nobody_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
