@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from sfukit.server.house import House
@@ -10,11 +11,13 @@ from sfukit.server.publication import Publication, Subscription
 from sfukit.server.requests import HOUSE, bearer
 from sfukit.server.room import Room
 from sfukit.server.viewing import Viewing
+from sfukit.signaling.refusal import Refusal
 
 
 def add_routes(app: web.Application) -> None:
     """Add the operator's view."""
     app.router.add_get("/debug/rooms", rooms)
+    app.router.add_get("/debug/rooms/{room}", one_room)
 
 
 async def rooms(request: web.Request) -> web.Response:
@@ -22,6 +25,17 @@ async def rooms(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     house.access.require_admin(bearer(request))
     return web.json_response(describe(house))
+
+
+async def one_room(request: web.Request) -> web.Response:
+    """Show one room with the engine's figures of its transports and streams."""
+    house = request.app[HOUSE]
+    house.access.require_admin(bearer(request))
+    room = house.rooms.find(request.match_info["room"])
+    if room is None:
+        raise Refusal("room_unknown", "there is no such room")
+    figures = msgspec.to_builtins(await room.stats.figures())
+    return web.json_response({**_room(room), "figures": figures})
 
 
 def describe(house: House) -> dict[str, Any]:

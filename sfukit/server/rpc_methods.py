@@ -153,11 +153,18 @@ class Methods:
         params = _subscribe.decode(raw)
         subscribing = self._subscribing()
         found = [self._publication(number) for number in params.publications]
+        if any(publication.owner is self.participant for publication in found):
+            raise Refusal("publication_unknown", "one's own publication cannot be received")
+        subscribed: list[int] = []
         for publication in found:
-            if publication.owner is self.participant:
-                raise Refusal("publication_unknown", "one's own publication cannot be received")
-            subscribing.subscribe(publication, params.layer)
-        return {"publications": params.publications}
+            try:
+                subscribing.subscribe(publication, params.layer)
+            except Refusal:
+                if not subscribed:
+                    raise
+                break  # as far as it goes: the result says how far
+            subscribed.append(publication.number)
+        return {"publications": subscribed}
 
     async def unsubscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Receive publications no longer."""

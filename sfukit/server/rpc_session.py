@@ -25,8 +25,6 @@ _CLOSE_CODES = {
     "internal_error": 1011,
     "replaced": 4000,
     "slow_reader": 4001,
-    "room_closed": 4002,
-    "room_idle": 4002,
     "negotiation_timeout": 4003,
     "transport_lost": 4005,
     "too_many_errors": 4008,

@@ -87,7 +87,7 @@ def parse_frame(text: str | bytes) -> Frame:
 def _split_batch(text: str | bytes) -> list[msgspec.Raw]:
     try:
         entries = _batch_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RpcError(RpcCode.PARSE, f"not JSON: {error}") from None
     if not entries:
         raise RpcError(RpcCode.INVALID_REQUEST, "an empty batch")

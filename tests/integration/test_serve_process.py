@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -124,4 +125,30 @@ async def test_a_taken_port_is_said_with_what_to_do(kind: socket.SocketKind) -> 
     assert process.returncode == 2
     assert out == b""
     assert b"is another server running?" in said
+    assert b"Traceback" not in said
+
+
+async def test_with_a_certificate_everything_is_encrypted(tmp_path: Path) -> None:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
+    command += f" -subj /CN=localhost -keyout {tmp_path}/key.pem -out {tmp_path}/cert.pem"
+    made = await asyncio.create_subprocess_exec(*command.split(), stderr=asyncio.subprocess.DEVNULL)
+    assert await made.wait() == 0
+    options = ["--tls-cert", f"{tmp_path}/cert.pem", "--tls-key", f"{tmp_path}/key.pem"]
+    async with serving(*options) as server:
+        assert server.ready["url"].startswith("https://127.0.0.1:")
+        assert server.ready["ws"].startswith("wss://127.0.0.1:")
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
+            async with session.get(server.url("/livez")) as answer:
+                assert answer.status == 200
+            one = Member(await session.ws_connect(server.ready["ws"]))
+            assert (await one.call("join", sid="demo", uid="ann"))["uid"] == "ann"
+            await one.socket.close()
+
+
+async def test_a_certificate_that_cannot_be_read_is_usage(tmp_path: Path) -> None:
+    process = await spawn("--http", "127.0.0.1:0", "--tls-cert", str(tmp_path / "absent.pem"))
+    async with asyncio.timeout(READY_S):
+        _, said = await process.communicate()
+    assert process.returncode == 2
+    assert b"absent.pem" in said
     assert b"Traceback" not in said

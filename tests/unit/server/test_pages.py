@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sfukit.server.counters import LATENCY_BOUNDS_S, ServerCounters
-from sfukit.server.native_messages import OpenTransport, TransportState
+from sfukit.server.native_messages import OpenTransport, RoomStats, TransportState
 from tests.unit.server.stage import Stage
 
 NAMES = {
@@ -119,6 +119,16 @@ async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
     viewer = room["viewers"][0]
     assert viewer["publisher"] == "ann"
     assert viewer["subscriptions"][1]["last_reason"] == "requested"
+
+
+async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
+    await stage.joined("ann")
+    stage.engine.answers[RoomStats] = b'{"publications": [{"publication": 1, "bitrate_bps": 9}]}'
+    async with stage.session.get(stage.url("/debug/rooms/demo")) as response:
+        room = await response.json()
+    assert room["figures"]["publications"] == [{"publication": 1, "bitrate_bps": 9}]
+    async with stage.session.get(stage.url("/debug/rooms/nowhere")) as response:
+        assert response.status == 404
 
 
 async def viewer_offer() -> str:

@@ -54,6 +54,8 @@ def test_nesting_is_bounded() -> None:
     deep = "[" * 50_000 + "]" * 50_000
     entry = only('{"jsonrpc":"2.0","method":"x","id":1,"other":' + deep + "}")
     assert isinstance(entry, RpcError)
+    with pytest.raises(RpcError):
+        jsonrpc.parse_frame(deep)
 
 
 def test_a_batch_keeps_its_order_and_its_faults() -> None:
