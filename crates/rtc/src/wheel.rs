@@ -40,6 +40,18 @@ impl<K: Copy> Wheel<K> {
         self.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
+    /// Count the timers that are set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.iter().map(Vec::len).sum()
+    }
+
+    /// Say whether no timer is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.occupied == [0; WORDS]
+    }
+
     /// Append the keys that are due to `fired`.
     pub fn fire(&mut self, now: Time, fired: &mut Vec<K>) {
         let last = now.as_nanos() / TICK_NANOS;

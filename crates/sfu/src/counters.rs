@@ -109,6 +109,10 @@ counters! {
     publications,
     /// Subscriptions that live.
     subscriptions,
+    /// Names, paths and username fragments that lead to something that lives.
+    routes,
+    /// Timers that are set, those of owners that are gone included until they ring.
+    timers,
 }
 
 impl Counters {

@@ -159,6 +159,8 @@ impl Engine {
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters;
         counters.rooms = self.rooms.len() as u64;
+        counters.routes = (self.owners.len() + self.paths.len() + self.ufrags.len()) as u64;
+        counters.timers = self.wheel.len() as u64;
         for (_, room) in &self.rooms {
             room.count_live(&mut counters);
         }

@@ -218,6 +218,17 @@ impl World {
 
     /// Open a transport and let a client begin to connect to it.
     pub fn join(&mut self, room: u32) -> usize {
+        let fingerprint = self.client_identity.fingerprint().to_string();
+        self.join_with(room, fingerprint)
+    }
+
+    /// Join with another certificate than the one announced.
+    pub fn join_as_impostor(&mut self, room: u32) -> usize {
+        let fingerprint = self.identity.fingerprint().to_string();
+        self.join_with(room, fingerprint)
+    }
+
+    fn join_with(&mut self, room: u32, fingerprint: String) -> usize {
         let transport_id = self.fresh_id();
         let key = self.clients.len();
         let ip = format!("198.51.{}.{}", 100 + key / 250, 1 + key % 250);
@@ -232,7 +243,7 @@ impl World {
                 ufrag: ours.ufrag.clone(),
                 pwd: ours.pwd.clone(),
             },
-            remote: Some(self.client_description(&theirs)),
+            remote: Some(description(&theirs, fingerprint)),
             srtp: Default::default(),
         });
         let mut transport = self.client_transport(transport_id, address, &theirs);
@@ -253,14 +264,6 @@ impl World {
             id_map(&UP_IDS),
         ));
         key
-    }
-
-    pub fn client_description(&self, theirs: &Credentials) -> message::RemoteParameters {
-        message::RemoteParameters {
-            ufrag: theirs.ufrag.clone(),
-            pwd: theirs.pwd.clone(),
-            fingerprints: vec![self.client_identity.fingerprint().to_string()],
-        }
     }
 
     /// Join and wait until media may flow.
@@ -414,10 +417,38 @@ impl World {
 
     /// Let a client be seen under another address from now on, as after a change of network.
     pub fn move_client(&mut self, key: usize, address: &str) {
-        let address: SocketAddr = address.parse().expect("address");
+        self.take_address(key, address.parse().expect("address"));
+    }
+
+    /// Let a client take over the address of whoever had it.
+    pub fn take_address(&mut self, key: usize, address: SocketAddr) {
         self.by_address.retain(|_, client| *client != key);
         self.by_address.insert(address, key);
         self.clients[key].outside = Some(address);
+    }
+
+    /// Give both sides of a transport new ICE credentials.
+    pub fn restart_ice(&mut self, key: usize) {
+        let id = self.fresh_id();
+        let (ours, theirs) = (credentials(id, "server"), credentials(id, "client"));
+        let fingerprint = self.client_identity.fingerprint().to_string();
+        self.command(Request::RestartIce {
+            transport: self.clients[key].transport_id,
+            local: message::LocalParameters {
+                ufrag: ours.ufrag.clone(),
+                pwd: ours.pwd.clone(),
+            },
+            remote: description(&theirs, fingerprint),
+        });
+        let remote = RemoteParameters {
+            credentials: ours,
+            fingerprints: vec![self.identity.fingerprint()],
+            candidates: vec![self.clients[key].server],
+        };
+        let now = self.now;
+        self.clients[key]
+            .transport
+            .restart_ice(now, &theirs, &remote);
     }
 
     /// Let the engine send, and take its events.
@@ -552,6 +583,14 @@ impl World {
 pub fn server_path(remote: SocketAddr) -> PathId {
     let server: SocketAddr = SERVER.parse().expect("address");
     PathId::udp(0, server.ip(), remote)
+}
+
+fn description(theirs: &Credentials, fingerprint: String) -> message::RemoteParameters {
+    message::RemoteParameters {
+        ufrag: theirs.ufrag.clone(),
+        pwd: theirs.pwd.clone(),
+        fingerprints: vec![fingerprint],
+    }
 }
 
 fn credentials(id: u32, side: &str) -> Credentials {
