@@ -262,10 +262,13 @@ async def test_an_engine_that_is_full_answers_503(make_stage: StageMaker) -> Non
 
 async def test_who_posts_too_fast_has_to_wait(make_stage: StageMaker) -> None:
     stage = await make_stage(limits=Limits(requests_per_s=0.5, requests_burst=1))
-    assert (await post(stage)).status == 201
+    session = await post(stage)
+    assert session.status == 201
     response = await post(stage)
     assert await problem(response) == (429, "rate_limited")
     assert int(response.headers["Retry-After"]) >= 1
+    ended = await stage.session.delete(stage.url(session.headers["Location"]))
+    assert ended.status == 200
 
 
 async def test_a_session_ends_with_its_media(stage: Stage) -> None:
