@@ -114,6 +114,10 @@ impl Assembler {
             return;
         }
         let place = self.place(part);
+        // What else claims the timestamp of a whole frame cannot be of it.
+        if self.waiting[place].complete {
+            return;
+        }
         self.waiting[place].add(part);
         self.complete(place, loss);
         // The frame behind may only now know that it begins where it does.

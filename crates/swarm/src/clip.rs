@@ -185,7 +185,7 @@ impl Clip {
         let keyframe = match self.codec {
             Codec::Vp8 => self.add_vp8(bytes, split)?,
             Codec::H264 => self.add_h264(bytes, split)?,
-            _ => self.add_opus(bytes),
+            _ => self.add_opus(bytes)?,
         };
         self.frames.push(Frame {
             at_ticks,
@@ -197,7 +197,8 @@ impl Clip {
 
     /// The last frame is taken to last as long as the shortest: a pause is never at the end.
     ///
-    /// `None` where one turn is longer than the RTP clock counts.
+    /// `None` where one turn is longer than the RTP clock counts, or two frames share an instant:
+    /// a loop that takes no time would never end.
     fn measure_loop(&self) -> Option<u32> {
         let gaps = self
             .frames
@@ -205,6 +206,9 @@ impl Clip {
             .map(|pair| pair[1].at_ticks - pair[0].at_ticks);
         let whole_second = self.codec.clock_rate();
         let shortest = gaps.min().unwrap_or(whole_second);
+        if shortest == 0 {
+            return None;
+        }
         self.frames.last()?.at_ticks.checked_add(shortest)
     }
 

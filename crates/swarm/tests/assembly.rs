@@ -183,3 +183,19 @@ fn a_stream_that_never_gets_a_key_frame_stays_bounded() {
     assert!(stream.assembler.skipped() > 800);
     assert_eq!(stream.assembler.stuck_since(), Some(Time::from_millis(5)));
 }
+
+#[test]
+fn a_whole_frame_takes_nothing_more_under_its_timestamp() {
+    let mut stream = Stream::default();
+    let waits_for_a_key_frame = |index| Part {
+        keyframe: false,
+        ..vp8(index)
+    };
+    (3..6).for_each(|index| stream.push(waits_for_a_key_frame(index)));
+    stream.push(Part {
+        timestamp: 1,
+        ..vp8(30)
+    });
+    assert_eq!(stream.complete, [1]);
+    assert!(stream.decodable.is_empty());
+}

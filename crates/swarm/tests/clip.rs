@@ -168,3 +168,49 @@ fn what_is_no_clip_is_refused() {
     }
     assert_eq!(frame_id::LEN, 16);
 }
+
+/// An IVF file of which a unit of time lasts `scale / rate` seconds.
+fn ivf(codec: &[u8; 4], rate: u32, scale: u32, frames: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut file = vec![0; 32];
+    file[..4].copy_from_slice(b"DKIF");
+    file[6] = 32;
+    file[8..12].copy_from_slice(codec);
+    file[16..20].copy_from_slice(&rate.to_le_bytes());
+    file[20..24].copy_from_slice(&scale.to_le_bytes());
+    for (at, bytes) in frames {
+        file.extend((bytes.len() as u32).to_le_bytes());
+        file.extend(at.to_le_bytes());
+        file.extend(*bytes);
+    }
+    file
+}
+
+#[test]
+fn a_loop_takes_time_and_no_more_than_the_rtp_clock_counts() {
+    let parsed = |rate, scale, second_at| {
+        let file = ivf(b"OPUS", rate, scale, &[(0, b"ab"), (second_at, b"cd")]);
+        Clip::parse(&file, Split::Even).map(|clip| clip.loop_ticks())
+    };
+    assert_eq!(parsed(50, 1, 1), Ok(1_920));
+    assert_eq!(parsed(96_000, 1, 1), Err(ClipError::Malformed));
+    assert_eq!(parsed(1, 1, 40_000), Ok(2 * 40_000 * 48_000));
+    assert_eq!(parsed(1, 1, 80_000), Err(ClipError::Malformed));
+    assert_eq!(parsed(1, u32::MAX, u64::MAX), Err(ClipError::Malformed));
+}
+
+#[test]
+fn what_is_never_split_fits_a_packet() {
+    let longest = [b'x'; MAX_PAYLOAD_BYTES + 1];
+    let opus = |len| ivf(b"OPUS", 50, 1, &[(0, &longest[..len])]);
+    assert!(Clip::parse(&opus(MAX_PAYLOAD_BYTES), Split::Even).is_ok());
+    let refused = Clip::parse(&opus(MAX_PAYLOAD_BYTES + 1), Split::Even);
+    assert_eq!(refused.unwrap_err(), ClipError::Malformed);
+    let sets = [
+        &[0, 0, 1, 0x67][..],
+        &longest[..1_100],
+        &[0, 0, 1, 0x65, 0x88],
+    ]
+    .concat();
+    let refused = Clip::parse(&ivf(b"H264", 30, 1, &[(0, &sets)]), Split::Even);
+    assert_eq!(refused.unwrap_err(), ClipError::Malformed);
+}

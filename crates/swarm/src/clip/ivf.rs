@@ -24,11 +24,9 @@ impl File<'_> {
     /// Convert a frame's time into units of the RTP clock, counted from the first frame.
     pub(super) fn ticks(&self, at: u64) -> Result<u32, ClipError> {
         let since_first = at - self.frames.first().map_or(at, |first| first.at);
-        let seconds = u128::from(since_first) * u128::from(self.scale);
-        let ticks = seconds
-            .checked_mul(self.codec.clock_rate().into())
-            .ok_or(ClipError::Malformed)?;
-        u32::try_from(ticks / u128::from(self.rate)).map_err(|_| ClipError::Malformed)
+        let ticks = u128::from(since_first) * u128::from(self.codec.clock_rate());
+        let ticks = ticks * u128::from(self.scale) / u128::from(self.rate);
+        u32::try_from(ticks).map_err(|_| ClipError::Malformed)
     }
 }
 

@@ -50,10 +50,14 @@ impl Clip {
         if slices.is_empty() {
             return Err(ClipError::Malformed);
         }
-        let together = aggregate_len(&sets) + aggregate_len(&slices) + SEI_ROOM;
-        if together < MAX_PAYLOAD_BYTES {
+        let sets_len = aggregate_len(&sets) + SEI_ROOM;
+        if sets_len + aggregate_len(&slices) < MAX_PAYLOAD_BYTES {
             self.add_aggregate(&sets, &slices);
         } else {
+            // No encoder makes parameter sets that long, and they are never split.
+            if sets_len >= MAX_PAYLOAD_BYTES {
+                return Err(ClipError::Malformed);
+            }
             self.add_aggregate(&sets, &[]);
             for slice in &slices {
                 self.add_slice(slice, split);
@@ -62,9 +66,13 @@ impl Clip {
         Ok(slices.iter().any(|slice| kind(slice) == nal::IDR))
     }
 
-    pub(super) fn add_opus(&mut self, packet: &[u8]) -> bool {
+    /// An Opus packet is never split (RFC 7587 section 4.2).
+    pub(super) fn add_opus(&mut self, packet: &[u8]) -> Result<bool, ClipError> {
+        if packet.len() > MAX_PAYLOAD_BYTES {
+            return Err(ClipError::Malformed);
+        }
         self.add_packet(Slot::None, &[packet]);
-        true
+        Ok(true)
     }
 
     /// One packet: parameter sets, the frame id, slices; the frame id alone needs no aggregate.
