@@ -203,7 +203,7 @@ fn publish(
         paced,
         encodings,
     };
-    let place = transport.publish(now, stream, &mut engine.shared);
+    let place = transport.publish(now, stream);
     let place = StreamPlace {
         transport: name,
         place,

@@ -1,10 +1,12 @@
 //! One track that a bot receives: counted, asked for again, put together, measured.
 
-use crate::assemble::{Assembled, Assembler, Frame, Part, Start};
+mod part;
+
+use crate::assemble::{Assembled, Assembler, Frame};
 use crate::figures::{Recorder, StreamCounts, StreamFigures, Summary};
-use crate::frame_id::FrameId;
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
 use crate::message::{BotId, Event, Kind, Receive, StreamId};
+use part::{part, sealed_part, without_padding};
 use rtc::codec::{self, Codec};
 use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
@@ -12,7 +14,7 @@ use rtc::inbound::rtx::{self, Retransmission};
 use std::time::Duration;
 use wire::id::{SequenceExtender, Ssrc};
 use wire::rtcp::{FirEntry, ReportBlock, SenderInfo, write};
-use wire::rtp::{self, Header};
+use wire::rtp::Header;
 use wire::time::Time;
 
 /// How long complete frames may wait for what they build on before a key frame is asked for.
@@ -118,6 +120,12 @@ impl InboundStream {
     #[must_use]
     pub fn name(&self) -> StreamId {
         self.name
+    }
+
+    /// Return the SSRC it comes under, where it is known.
+    #[must_use]
+    pub fn ssrc(&self) -> Option<Ssrc> {
+        self.source.as_ref().map(|source| source.stats.ssrc())
     }
 
     /// Learn under which SSRC the track comes from now on.
@@ -458,58 +466,6 @@ impl InboundStream {
             sequence: self.fir_sequence,
         };
         write::fir(out, local, &[entry]);
-    }
-}
-
-fn without_padding<'a>(header: &Header, payload: &'a [u8]) -> &'a [u8] {
-    if !header.has_padding {
-        return payload;
-    }
-    // A packet whose padding makes no sense has no payload we can use.
-    let padding = rtp::padding_len(payload).unwrap_or(payload.len());
-    &payload[..payload.len() - padding]
-}
-
-/// Read what a packet says of its frame.
-fn part(codec: Codec, header: &Header, index: u64, payload: &[u8]) -> Part {
-    let described = codec::describe(codec, payload, header.marker);
-    let mut part = Part {
-        index,
-        timestamp: header.timestamp,
-        len: payload.len(),
-        start: match (described.info.start, codec) {
-            (false, _) => Start::Unknown,
-            (true, Codec::Vp8) => Start::Here,
-            (true, _) => Start::MaybeHere,
-        },
-        end: header.marker,
-        keyframe: described.info.keyframe,
-        picture_id: None,
-        id: None,
-    };
-    match codec {
-        Codec::Vp8 => {
-            let is_wide = described.picture.width == codec::picture::Width::Wide;
-            part.picture_id = is_wide.then_some(described.picture.id);
-            part.id = header.marker.then(|| FrameId::from_vp8(payload)).flatten();
-        }
-        Codec::H264 if described.info.start => part.id = FrameId::from_h264(payload),
-        _ => {}
-    }
-    part
-}
-
-/// Tell what the header alone says of a frame; whether it is a key frame can only be assumed.
-fn sealed_part(header: &Header, index: u64, payload: &[u8], assumed_keyframe: bool) -> Part {
-    Part {
-        index,
-        timestamp: header.timestamp,
-        len: payload.len(),
-        start: Start::MaybeHere,
-        end: header.marker,
-        keyframe: assumed_keyframe,
-        picture_id: None,
-        id: None,
     }
 }
 

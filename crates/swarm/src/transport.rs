@@ -1,26 +1,28 @@
 //! One transport of a bot: the association and the tracks that it sends and receives.
 
+mod arrivals;
+mod control;
+mod departures;
+
 use crate::commands::add_extensions;
 use crate::figures::Recorder;
 use crate::message::{BotId, CommandError, ErrorCode, Event, Receive, TransportId, TransportState};
-use crate::pace::{PaceQueue, Waiting};
-use crate::publish::{Departure, OutboundStream, Planned};
+use crate::pace::PaceQueue;
+use crate::publish::{OutboundStream, Planned};
 use crate::random::Random;
-use crate::receive::{InboundStream, Payload};
+use crate::receive::InboundStream;
 use rtc::codec::Codec;
-use rtc::inbound::bind::{Binder, Binding, Bound, Expected, Role};
+use rtc::inbound::bind::{Binder, Expected};
 use rtc::inbound::reference::ReferenceTimes;
 use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
-use rtc::path::PathId;
-use rtc::transport::{Received, Transport, TransportEvent};
-use std::net::{IpAddr, SocketAddr};
+use rtc::transport::{Transport, TransportEvent};
+use std::net::IpAddr;
 use std::time::Duration;
-use wire::extension::{ExtensionMap, Values};
+use wire::extension::ExtensionMap;
 use wire::id::Ssrc;
-use wire::rtcp::{Packet, ReportBlock, XrBlock, write};
-use wire::rtp::{Header, demux};
+use wire::rtcp::{ReportBlock, write};
 use wire::time::{Time, WallClock};
 
 /// Mean distance of reports; each is between half and one and a half of it (RFC 3550 section 6.3.5).
@@ -189,10 +191,10 @@ impl BotTransport {
     }
 
     /// Send a track from its start on, or from when the transport is connected.
-    pub fn publish(&mut self, now: Time, mut stream: OutboundStream, shared: &mut Shared) -> usize {
+    pub fn publish(&mut self, now: Time, mut stream: OutboundStream) -> usize {
         self.moved = true;
         if self.connected {
-            begin(now, &mut stream, &mut self.transport, shared);
+            begin(now, &mut stream, &mut self.transport);
         }
         self.outbound.push(Some(stream));
         self.set_pace();
@@ -241,47 +243,6 @@ impl BotTransport {
         self.binder.forget(place);
         if let Some(stream) = self.inbound.get_mut(place) {
             stream.end(now);
-        }
-    }
-
-    /// Take a datagram from the socket.
-    #[inline]
-    pub fn receive(
-        &mut self,
-        now: Time,
-        remote: SocketAddr,
-        datagram: &mut [u8],
-        shared: &mut Shared,
-    ) {
-        if !self.decrypted && self.receive_sealed(now, remote, datagram, shared) {
-            return;
-        }
-        let path = PathId::udp(0, self.local, remote);
-        match self
-            .transport
-            .receive(now, path, datagram, &mut shared.outbox)
-        {
-            Received::Rtp { header, index, len } => {
-                let payload = Payload {
-                    bytes: &datagram[header.header_len..len],
-                    datagram_len: datagram.len(),
-                };
-                let values = self.values(&header, datagram);
-                self.on_rtp(now, &header, index, payload, &values, shared);
-            }
-            Received::Rtcp { len } => {
-                self.moved = true;
-                self.on_rtcp(now, &datagram[..len], shared);
-            }
-            Received::Nothing => {
-                self.moved = true;
-                let is_media = matches!(
-                    demux(datagram),
-                    wire::rtp::Kind::Rtp | wire::rtp::Kind::Rtcp
-                );
-                shared.recorder.totals.datagrams_refused += u64::from(is_media);
-                self.take_events(now, shared);
-            }
         }
     }
 
@@ -352,191 +313,11 @@ impl BotTransport {
         self.inbound
     }
 
-    /// Count a packet by its header alone; false where it must be opened after all.
-    ///
-    /// Only what the selected path brought counts, of streams that are known. Retransmissions are
-    /// opened, since what they repeat stands in their payload.
-    fn receive_sealed(
-        &mut self,
-        now: Time,
-        remote: SocketAddr,
-        datagram: &[u8],
-        shared: &mut Shared,
-    ) -> bool {
-        let is_ours = self
-            .transport
-            .send_path()
-            .is_some_and(|path| path.remote == remote);
-        if !is_ours || !self.connected || demux(datagram) != wire::rtp::Kind::Rtp {
-            return false;
-        }
-        let Ok(header) = Header::parse(datagram) else {
-            return false;
-        };
-        let Some(Bound {
-            key,
-            role: Role::Media,
-        }) = self.binder.lookup(header.ssrc)
-        else {
-            return false;
-        };
-        let Some(index) = self.inbound[key].extend(header.sequence) else {
-            return false;
-        };
-        let payload = Payload {
-            bytes: &datagram[header.header_len..],
-            datagram_len: datagram.len(),
-        };
-        let values = self.values(&header, datagram);
-        self.on_rtp(now, &header, index, payload, &values, shared);
-        true
-    }
-
-    /// Read the extensions where somebody asks for them.
-    fn values<'a>(&mut self, header: &Header, datagram: &'a [u8]) -> Values<'a> {
-        let is_known = self.binder.lookup(header.ssrc).is_some();
-        if is_known && self.twcc_in.is_none() {
-            return Values::default();
-        }
-        Values::read(header, datagram, &self.ids)
-    }
-
-    fn on_rtp(
-        &mut self,
-        now: Time,
-        header: &Header,
-        index: u64,
-        payload: Payload<'_>,
-        values: &Values<'_>,
-        shared: &mut Shared,
-    ) {
-        let recorder = &mut shared.recorder;
-        recorder.totals.packets_received += 1;
-        recorder.totals.bytes_received += payload.datagram_len as u64;
-        if let (Some(twcc), Some(sequence)) = (&mut self.twcc_in, values.transport_sequence) {
-            twcc.received(sequence, now);
-        }
-        let Some(Bound { key, role }) = self.bind(header, values) else {
-            recorder.totals.packets_unbound += 1;
-            return;
-        };
-        let stream = &mut self.inbound[key];
-        match role {
-            Role::Media => stream.receive_media(now, header, index, payload, recorder),
-            Role::Rtx => stream.receive_rtx(now, header, payload, recorder),
-        }
-        if let Some(due) = stream.feedback_due() {
-            self.next_feedback = self.next_feedback.min(due);
-        }
-    }
-
-    fn bind(&mut self, header: &Header, values: &Values<'_>) -> Option<Bound<usize>> {
-        match self.binder.bind(header, values) {
-            Binding::Known(bound) => Some(bound),
-            Binding::New { bound, .. } => {
-                if bound.role == Role::Media {
-                    self.inbound[bound.key].bind(header.ssrc);
-                }
-                Some(bound)
-            }
-            Binding::Unbound => None,
-        }
-    }
-
-    fn on_rtcp(&mut self, now: Time, compound: &[u8], shared: &mut Shared) {
-        for packet in wire::rtcp::compound(compound).flatten() {
-            match packet {
-                Packet::SenderReport {
-                    ssrc,
-                    info,
-                    reports,
-                } => {
-                    if let Some(bound) = self.binder.lookup(ssrc) {
-                        self.inbound[bound.key].on_sender_report(now, &info);
-                    }
-                    reports.for_each(|block| self.on_report_block(now, &block, shared));
-                }
-                Packet::ReceiverReport { reports, .. } => {
-                    reports.for_each(|block| self.on_report_block(now, &block, shared));
-                }
-                Packet::Nack {
-                    media, sequences, ..
-                } => {
-                    self.on_nack(now, media, sequences, shared);
-                }
-                Packet::Pli { media, .. } => self.on_keyframe_request(media, shared),
-                Packet::Fir { entries, .. } => {
-                    entries.for_each(|entry| self.on_keyframe_request(entry.ssrc, shared));
-                }
-                Packet::TransportFeedback(feedback) => {
-                    self.twcc_out.on_feedback(now, &feedback);
-                }
-                Packet::Xr { blocks, .. } => {
-                    blocks.for_each(|block| self.on_extended_report(now, &block, shared));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn on_report_block(&mut self, now: Time, block: &ReportBlock, shared: &mut Shared) {
-        let outbound = self.outbound.iter_mut().flatten();
-        let mut encodings = outbound.flat_map(|stream| &mut stream.encodings);
-        if let Some(rtt) = encodings.find_map(|encoding| encoding.on_report_block(now, block)) {
-            shared.recorder.round_trip(rtt);
-        }
-    }
-
-    fn on_extended_report(&mut self, now: Time, block: &XrBlock<'_>, shared: &mut Shared) {
-        if let (XrBlock::Delays(entries), Some(reference)) = (block, &mut self.reference)
-            && let Some(rtt) = reference.on_echoes(now, *entries)
-        {
-            shared.recorder.round_trip(rtt);
-        }
-    }
-
-    fn on_nack(
-        &mut self,
-        now: Time,
-        media: Ssrc,
-        sequences: wire::rtcp::NackSequences<'_>,
-        shared: &mut Shared,
-    ) {
-        let outbound = self.outbound.iter_mut().flatten();
-        let mut encodings = outbound.flat_map(|stream| &mut stream.encodings);
-        let Some(encoding) = encodings.find(|encoding| encoding.ssrc() == media) else {
-            return;
-        };
-        let mut departure = Departure {
-            now,
-            transport: &mut self.transport,
-            outbox: &mut shared.outbox,
-            twcc: &mut self.twcc_out,
-            wall: shared.wall,
-            recorder: &mut shared.recorder,
-        };
-        for sequence in sequences {
-            departure.recorder.totals.nacks_received += 1;
-            if let Some(bytes) = encoding.resend(sequence, &mut departure) {
-                self.pace.sent(bytes);
-            }
-        }
-    }
-
-    fn on_keyframe_request(&mut self, media: Ssrc, shared: &mut Shared) {
-        shared.recorder.totals.plis_received += 1;
-        let outbound = self.outbound.iter_mut().flatten();
-        let mut encodings = outbound.flat_map(|stream| &mut stream.encodings);
-        if let Some(encoding) = encodings.find(|encoding| encoding.ssrc() == media) {
-            encoding.request_keyframe();
-        }
-    }
-
     fn take_events(&mut self, now: Time, shared: &mut Shared) {
         while let Some(event) = self.transport.poll_event() {
             match event {
                 TransportEvent::Connected { profile, ice, dtls } => {
-                    self.on_connected(now, shared);
+                    self.on_connected(now);
                     let times = Some((profile.name(), ice, dtls));
                     self.report_state(now, TransportState::Connected, "", times, shared);
                 }
@@ -555,10 +336,10 @@ impl BotTransport {
         }
     }
 
-    fn on_connected(&mut self, now: Time, shared: &mut Shared) {
+    fn on_connected(&mut self, now: Time) {
         self.connected = true;
         for stream in self.outbound.iter_mut().flatten() {
-            begin(now, stream, &mut self.transport, shared);
+            begin(now, stream, &mut self.transport);
         }
         self.next_report = now + REPORT_INTERVAL.mul_f64(0.2 + 0.5 * self.random.ratio());
     }
@@ -581,162 +362,12 @@ impl BotTransport {
             at_ns: now.as_nanos(),
         });
     }
-
-    /// Send or queue the frames that are due.
-    fn capture(&mut self, now: Time, shared: &mut Shared) {
-        for place in 0..self.outbound.len() {
-            let encodings = self.outbound[place]
-                .as_ref()
-                .map_or(0, |it| it.encodings.len());
-            for nth in 0..encodings {
-                while self.capture_frame(now, place, nth, shared) {}
-            }
-        }
-    }
-
-    fn capture_frame(&mut self, now: Time, place: usize, nth: usize, shared: &mut Shared) -> bool {
-        let Some(stream) = &mut self.outbound[place] else {
-            return false;
-        };
-        let paced = stream.paced;
-        shared.planned.clear();
-        if !stream.encodings[nth].capture(now, &mut shared.recorder, &mut shared.planned) {
-            return false;
-        }
-        for at in 0..shared.planned.len() {
-            let waiting = Waiting {
-                stream: place,
-                encoding: nth,
-                planned: shared.planned[at],
-            };
-            if !paced {
-                self.send(now, waiting, shared);
-            } else if !self.pace.push(now, waiting) {
-                shared.recorder.totals.packets_unsent += 1;
-            }
-        }
-        true
-    }
-
-    fn send_paced(&mut self, now: Time, shared: &mut Shared) {
-        if self.pace.due().is_none_or(|due| due > now) {
-            return;
-        }
-        self.pace.start_round(now);
-        while let Some(waiting) = self.pace.take() {
-            let bytes = self.send(now, waiting, shared);
-            self.pace.sent(bytes);
-        }
-    }
-
-    /// Send a packet and return the bytes of its datagram, 0 where it could not be sent.
-    fn send(&mut self, now: Time, waiting: Waiting, shared: &mut Shared) -> usize {
-        let Some(stream) = &mut self.outbound[waiting.stream] else {
-            return 0;
-        };
-        let mut departure = Departure {
-            now,
-            transport: &mut self.transport,
-            outbox: &mut shared.outbox,
-            twcc: &mut self.twcc_out,
-            wall: shared.wall,
-            recorder: &mut shared.recorder,
-        };
-        let sent = stream.encodings[waiting.encoding].send(waiting.planned, &mut departure);
-        sent.unwrap_or_else(|| {
-            shared.recorder.totals.packets_unsent += 1;
-            0
-        })
-    }
-
-    /// Append to the RTCP what received streams ask for: NACK, PLI, transport-wide feedback.
-    fn write_feedback(&mut self, now: Time, shared: &mut Shared) {
-        if self.next_feedback <= now {
-            self.next_feedback = NEVER;
-            let rtt = self.reference.as_ref().and_then(ReferenceTimes::rtt);
-            let Shared {
-                recorder,
-                rtcp,
-                sequences,
-                ..
-            } = shared;
-            for stream in &mut self.inbound {
-                if stream.feedback_due().is_some_and(|due| due <= now) {
-                    let local = self.own_ssrc;
-                    stream.write_feedback(now, rtt, local, sequences, rtcp, recorder);
-                }
-                self.next_feedback = self
-                    .next_feedback
-                    .min(stream.feedback_due().unwrap_or(NEVER));
-            }
-        }
-        if let Some(twcc) = self
-            .twcc_in
-            .as_mut()
-            .filter(|it| is_due(it.poll_timeout(), now))
-        {
-            // Which stream of the transport it names means nothing.
-            while twcc.build_feedback(&mut shared.rtcp, self.own_ssrc, self.own_ssrc) {}
-        }
-    }
-
-    /// Append sender and receiver reports where they are due (RFC 3550 section 6.4).
-    fn write_reports(&mut self, now: Time, shared: &mut Shared) {
-        if self.next_report > now {
-            return;
-        }
-        self.next_report = now + REPORT_INTERVAL.mul_f64(0.5 + self.random.ratio());
-        let Shared {
-            rtcp, blocks, wall, ..
-        } = shared;
-        blocks.clear();
-        blocks.extend(
-            self.inbound
-                .iter_mut()
-                .filter_map(|stream| stream.report_block(now)),
-        );
-        let mut unsent = !blocks.is_empty();
-        let outbound = self.outbound.iter_mut().flatten();
-        for encoding in outbound.flat_map(|stream| &mut stream.encodings) {
-            if let Some(info) = encoding.sender_info(now, *wall) {
-                let reports = if std::mem::take(&mut unsent) {
-                    &blocks[..]
-                } else {
-                    &[]
-                };
-                write::sender_report(rtcp, encoding.ssrc(), &info, reports);
-                write::sdes_cname(rtcp, encoding.ssrc(), &self.cname);
-            }
-        }
-        if unsent {
-            write::receiver_report(rtcp, self.own_ssrc, blocks);
-            write::sdes_cname(rtcp, self.own_ssrc, &self.cname);
-        }
-        if let Some(reference) = &mut self.reference {
-            let ntp = wall.ntp(now);
-            reference.sent(now, ntp);
-            write::reference_time(rtcp, self.own_ssrc, ntp);
-        }
-    }
-
-    fn set_pace(&mut self) {
-        let paced = self.outbound.iter().flatten().filter(|stream| stream.paced);
-        let encodings = paced.flat_map(|stream| &stream.encodings);
-        self.pace
-            .set_bitrate(encodings.map(|encoding| encoding.bitrate_bps()).sum());
-    }
 }
 
-fn is_due(due: Option<Time>, now: Time) -> bool {
-    due.is_some_and(|due| due <= now)
-}
-
-/// Let a track begin; an SSRC that cannot be had keeps its encoding silent, and the track is
-/// missing at the other end.
-fn begin(now: Time, stream: &mut OutboundStream, transport: &mut Transport, shared: &mut Shared) {
+/// Let a track begin. An encoding whose SSRC cannot be had stays silent, and is missing where it is
+/// expected; commands check that before.
+fn begin(now: Time, stream: &mut OutboundStream, transport: &mut Transport) {
     for encoding in &mut stream.encodings {
-        if encoding.begin(now, transport).is_err() {
-            shared.recorder.totals.packets_unsent += 1;
-        }
+        let _ = encoding.begin(now, transport);
     }
 }

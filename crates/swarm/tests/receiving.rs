@@ -200,6 +200,27 @@ fn feedback_is_sent_in_time_and_not_for_every_packet() {
 }
 
 #[test]
+fn transport_wide_numbers_are_fed_back_every_tenth_of_a_second() {
+    let mut world = World::new();
+    world.reflector.numbers = true;
+    let mut world = call(world, 1, "VP8");
+    world.run_for(3_000);
+    let feedback = requests(&world, "TWCC");
+    assert!((20..=30).contains(&feedback), "{feedback}");
+    let counts = world
+        .reflector
+        .rtcp
+        .iter()
+        .filter_map(|(_, _, text)| text.strip_prefix("TWCC "));
+    let reported: u64 = counts.map(|count| count.parse::<u64>().unwrap()).sum();
+    let received = number(&world.streams()[&9], "packets_received") as u64;
+    assert!(
+        reported <= received && reported + 20 > received,
+        "{reported} of {received}"
+    );
+}
+
+#[test]
 fn headers_alone_tell_loss_and_freezes() {
     let mut world = call(World::with(0.0, vec![Profile::AeadAes128Gcm]), 2, "VP8");
     world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);

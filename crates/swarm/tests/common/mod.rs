@@ -92,6 +92,8 @@ pub struct World {
     pub host: TestHost,
     pub reflector: Reflector,
     pub events: Vec<Event>,
+    /// Told when the bots begin and end to take a datagram.
+    pub around_receive: fn(bool),
     next_command: u64,
 }
 
@@ -132,6 +134,7 @@ impl World {
             },
             reflector: Reflector::new(certificate.fingerprint()),
             events: Vec::new(),
+            around_receive: |_| {},
             next_command: 0,
         };
         let clips = [
@@ -261,8 +264,10 @@ impl World {
             if datagram.to_bot {
                 let from = server_address(datagram.transport);
                 let bytes = std::iter::once((from, &mut datagram.bytes[..]));
+                (self.around_receive)(true);
                 self.engine
                     .receive(now, datagram.transport, bytes, &mut self.host);
+                (self.around_receive)(false);
             } else {
                 self.reflector
                     .receive(now, datagram.transport, &mut datagram.bytes);

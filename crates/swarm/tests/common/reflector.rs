@@ -46,6 +46,8 @@ struct Peer {
     transport: Transport,
     seals: BTreeMap<u32, SealStream>,
     connected: bool,
+    /// Next transport-wide sequence number.
+    numbered: u16,
 }
 
 struct Route {
@@ -77,6 +79,8 @@ pub struct Reflector {
     pub profiles: Vec<Profile>,
     /// Hand NACK and PLI back to the publisher.
     pub hands_feedback_back: bool,
+    /// Number what goes to the bots transport-wide.
+    pub numbers: bool,
 }
 
 impl Reflector {
@@ -94,6 +98,7 @@ impl Reflector {
             rtcp: Vec::new(),
             profiles: Profile::ALL.to_vec(),
             hands_feedback_back: true,
+            numbers: false,
         }
     }
 
@@ -118,7 +123,7 @@ impl Reflector {
                     ufrag: bot_ufrag(name),
                     pwd: PWD.into(),
                 },
-                fingerprints: vec![self.bots.clone()],
+                fingerprints: vec![self.bots],
                 candidates: Vec::new(),
             },
         );
@@ -128,6 +133,7 @@ impl Reflector {
                 transport,
                 seals: BTreeMap::new(),
                 connected: false,
+                numbered: 0,
             },
         );
         let address = server_address(name);
@@ -302,7 +308,11 @@ impl Reflector {
             ssrc: Ssrc(ssrc),
             padding: false,
         };
-        let header_len = wire::rtp::write(&mut packet, &header, &[]);
+        let [high, low] = peer.numbered.to_be_bytes();
+        peer.numbered += 1;
+        let numbers = [0xbe, 0xde, 0, 1, 0x31, high, low, 0];
+        let block = if self.numbers { &numbers[..] } else { &[] };
+        let header_len = wire::rtp::write(&mut packet, &header, block);
         let len = header_len + heard.payload.len();
         packet[header_len..len].copy_from_slice(&heard.payload);
         let sealed = peer
@@ -347,7 +357,11 @@ impl Reflector {
     fn take_events(&mut self, name: TransportId) {
         let peer = self.peers.get_mut(&name).unwrap();
         while let Some(event) = peer.transport.poll_event() {
-            peer.connected |= matches!(event, TransportEvent::Connected { .. });
+            match event {
+                TransportEvent::Connected { .. } => peer.connected = true,
+                TransportEvent::Closed(_) => peer.connected = false,
+                _ => {}
+            }
         }
     }
 
@@ -373,12 +387,11 @@ fn describe(packet: &Packet<'_>) -> String {
                 info.packets,
                 info.ntp.0,
                 info.rtp_timestamp,
-                reports.clone().count()
+                (*reports).count()
             )
         }
         Packet::ReceiverReport { reports, .. } => {
-            let blocks: Vec<String> = reports
-                .clone()
+            let blocks: Vec<String> = (*reports)
                 .map(|b| format!("{}:lost={}:lsr={}", b.ssrc, b.cumulative_lost, b.last_sr))
                 .collect();
             format!("RR {}", blocks.join(" "))

@@ -1,0 +1,142 @@
+//! Datagrams that arrive: opened or counted by their headers, and handed to their tracks.
+
+use super::{BotTransport, Shared};
+use crate::receive::Payload;
+use rtc::inbound::bind::{Binding, Bound, Role};
+use rtc::path::PathId;
+use rtc::transport::Received;
+use std::net::SocketAddr;
+use wire::extension::Values;
+use wire::rtp::{Header, Kind, demux};
+use wire::time::Time;
+
+impl BotTransport {
+    /// Take a datagram from the socket.
+    #[inline]
+    pub fn receive(
+        &mut self,
+        now: Time,
+        remote: SocketAddr,
+        datagram: &mut [u8],
+        shared: &mut Shared,
+    ) {
+        if !self.decrypted && self.receive_sealed(now, remote, datagram, shared) {
+            return;
+        }
+        let path = PathId::udp(0, self.local, remote);
+        match self
+            .transport
+            .receive(now, path, datagram, &mut shared.outbox)
+        {
+            Received::Rtp { header, index, len } => {
+                let payload = Payload {
+                    bytes: &datagram[header.header_len..len],
+                    datagram_len: datagram.len(),
+                };
+                let values = self.values(&header, datagram);
+                self.on_rtp(now, &header, index, payload, &values, shared);
+            }
+            Received::Rtcp { len } => {
+                self.moved = true;
+                self.on_rtcp(now, &datagram[..len], shared);
+            }
+            Received::Nothing => {
+                self.moved = true;
+                let is_media = matches!(demux(datagram), Kind::Rtp | Kind::Rtcp);
+                shared.recorder.totals.datagrams_refused += u64::from(is_media);
+                self.take_events(now, shared);
+            }
+        }
+    }
+
+    /// Count a packet by its header alone; false where it must be opened after all.
+    ///
+    /// Only what the selected path brought counts, of streams that are known. Retransmissions are
+    /// opened, since what they repeat stands in their payload.
+    fn receive_sealed(
+        &mut self,
+        now: Time,
+        remote: SocketAddr,
+        datagram: &[u8],
+        shared: &mut Shared,
+    ) -> bool {
+        let is_ours = self
+            .transport
+            .send_path()
+            .is_some_and(|path| path.remote == remote);
+        if !is_ours || !self.connected || demux(datagram) != Kind::Rtp {
+            return false;
+        }
+        let Ok(header) = Header::parse(datagram) else {
+            return false;
+        };
+        let Some(Bound {
+            key,
+            role: Role::Media,
+        }) = self.binder.lookup(header.ssrc)
+        else {
+            return false;
+        };
+        let Some(index) = self.inbound[key].extend(header.sequence) else {
+            return false;
+        };
+        let payload = Payload {
+            bytes: &datagram[header.header_len..],
+            datagram_len: datagram.len(),
+        };
+        let values = self.values(&header, datagram);
+        self.on_rtp(now, &header, index, payload, &values, shared);
+        true
+    }
+
+    /// Read the extensions where somebody asks for them.
+    fn values<'a>(&mut self, header: &Header, datagram: &'a [u8]) -> Values<'a> {
+        let is_known = self.binder.lookup(header.ssrc).is_some();
+        if is_known && self.twcc_in.is_none() {
+            return Values::default();
+        }
+        Values::read(header, datagram, &self.ids)
+    }
+
+    fn on_rtp(
+        &mut self,
+        now: Time,
+        header: &Header,
+        index: u64,
+        payload: Payload<'_>,
+        values: &Values<'_>,
+        shared: &mut Shared,
+    ) {
+        let recorder = &mut shared.recorder;
+        recorder.totals.packets_received += 1;
+        recorder.totals.bytes_received += payload.datagram_len as u64;
+        if let (Some(twcc), Some(sequence)) = (&mut self.twcc_in, values.transport_sequence) {
+            twcc.received(sequence, now);
+        }
+        let Some(Bound { key, role }) = self.bind(header, values) else {
+            recorder.totals.packets_unbound += 1;
+            return;
+        };
+        let stream = &mut self.inbound[key];
+        match role {
+            Role::Media => stream.receive_media(now, header, index, payload, recorder),
+            Role::Rtx => stream.receive_rtx(now, header, payload, recorder),
+        }
+        if let Some(due) = stream.feedback_due() {
+            self.next_feedback = self.next_feedback.min(due);
+        }
+    }
+
+    fn bind(&mut self, header: &Header, values: &Values<'_>) -> Option<Bound<usize>> {
+        match self.binder.bind(header, values) {
+            Binding::Known(bound) => Some(bound),
+            Binding::New { bound, .. } => {
+                if bound.role == Role::Media {
+                    self.inbound[bound.key].bind(header.ssrc);
+                }
+                Some(bound)
+            }
+            Binding::Unbound => None,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A bot's network shapes everything that goes through it.
+
+mod common;
+
+use common::World;
+use serde_json::{Value, json};
+
+fn call(up: Value, down: Value) -> World {
+    let mut world = World::new();
+    world.join(1, &[("net_up", up)]);
+    world.join(2, &[("net_down", down)]);
+    world.run_for(1_000);
+    assert_eq!(world.connected(), 2);
+    world.receive(2, 9, 7, "VP8");
+    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+    world
+}
+
+fn number(figures: &Value, name: &str) -> f64 {
+    figures[name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{name} in {figures}"))
+}
+
+fn median_delay_ms(world: &World) -> f64 {
+    number(&world.figures()["histograms"]["e2e_frame"], "p50_ms")
+}
+
+#[test]
+fn delays_of_both_ends_add_to_the_delay_of_frames() {
+    let mut world = call(json!({"delay_ms": 30.0}), json!({"delay_ms": 50.0}));
+    world.run_for(3_000);
+    // Two legs of 10 ms, the delays, and half a millisecond of timer at each of three places.
+    let delay = median_delay_ms(&world);
+    assert!((100.0..=102.5).contains(&delay), "{delay}");
+}
+
+#[test]
+fn loss_is_seen_raw_and_repaired() {
+    let mut world = call(Value::Null, json!({"loss": 0.05}));
+    world.run_for(10_000);
+    let stream = world.streams()[&9].clone();
+    let raw = number(&stream, "packets_lost_raw") / number(&stream, "packets_expected");
+    assert!((0.03..0.07).contains(&raw), "{raw}");
+    let after = number(&stream, "packets_lost_after_rtx") / number(&stream, "packets_expected");
+    assert!(after < 0.003, "{after}");
+}
+
+#[test]
+fn a_bottleneck_below_the_bitrate_overflows() {
+    let mut world = call(Value::Null, json!({"rate_bps": 250_000, "queue_ms": 200.0}));
+    world.run_for(10_000);
+    let stream = world.streams()[&9].clone();
+    let seconds = 10.0;
+    let rate = number(&stream, "bytes_received") * 8.0 / seconds;
+    assert!((200_000.0..255_000.0).contains(&rate), "{rate}");
+    let lost = number(&stream, "packets_lost_after_rtx") / number(&stream, "packets_expected");
+    assert!(lost > 0.2, "{lost}");
+}
+
+#[test]
+fn a_network_changes_while_it_is_used_and_loses_nothing_under_way() {
+    let mut world = call(Value::Null, Value::Null);
+    world.run_for(1_000);
+    assert!(median_delay_ms(&world) < 22.0);
+    world.command(json!({"type": "set_network", "bot": 2, "net_up": null,
+        "net_down": {"delay_ms": 100.0}}));
+    world.run_for(3_000);
+    assert!(median_delay_ms(&world) > 119.0);
+    world.command(json!({"type": "set_network", "bot": 2, "net_up": null, "net_down": null}));
+    world.run_for(1_000);
+    let stream = world.streams()[&9].clone();
+    assert_eq!(number(&stream, "packets_lost_after_rtx"), 0.0);
+    assert_eq!(number(&stream, "frames_skipped"), 0.0);
+}
+
+#[test]
+fn two_transports_of_a_bot_share_its_network() {
+    let mut world = World::new();
+    world.join(1, &[]);
+    world.join(
+        2,
+        &[("net_down", json!({"rate_bps": 700_000, "queue_ms": 100.0}))],
+    );
+    world.open(2, 3, &[]);
+    world.run_for(500);
+    assert_eq!(world.connected(), 3);
+    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+    world.receive(2, 9, 7, "VP8");
+    world.receive(3, 10, 7, "VP8");
+    world.run_for(8_000);
+    // Each alone would fit.
+    let streams = world.streams();
+    let lost: f64 = [9, 10]
+        .iter()
+        .map(|name| number(&streams[name], "packets_lost_raw"))
+        .sum();
+    assert!(lost > 50.0, "{lost}");
+    let bytes: f64 = [9, 10]
+        .iter()
+        .map(|name| number(&streams[name], "bytes_received"))
+        .sum();
+    assert!(bytes * 8.0 / 8.0 < 710_000.0, "{bytes}");
+}
