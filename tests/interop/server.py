@@ -41,6 +41,16 @@ class Server:
         """What the server knows of its rooms."""
         return httpx.get(self.url("/debug/rooms"), trust_env=False).raise_for_status().json()
 
+    def publish_profiles(self, room: str) -> set[str]:
+        """The SRTP profiles that the publishers of a room negotiated."""
+        return {
+            participant["transports"]["publish"]["srtp_profile"]
+            for known in self.rooms()["rooms"]
+            if known["room"] == room
+            for participant in known["participants"]
+            if participant["transports"].get("publish", {}).get("srtp_profile")
+        }
+
 
 @contextlib.contextmanager
 def serving(
