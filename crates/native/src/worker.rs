@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub socket_drops: u64,
     /// Send calls.
     pub send_calls: u64,
+    /// Messages handed to the kernel: runs of datagrams, where it segments.
+    pub messages_sent: u64,
     /// Datagrams handed to the kernel.
     pub datagrams_sent: u64,
     /// Times the send buffer was full.
@@ -67,6 +69,7 @@ impl Snapshot {
         self.worker_cpu_ns += other.worker_cpu_ns;
         self.socket_drops += other.socket_drops;
         self.send_calls += other.send_calls;
+        self.messages_sent += other.messages_sent;
         self.datagrams_sent += other.datagrams_sent;
         self.send_blocked += other.send_blocked;
         self.send_failed += other.send_failed;
@@ -282,6 +285,7 @@ impl Worker {
             snapshot.socket_drops += u64::from(socket.dropped().unwrap_or(0));
             let sent = socket.send_counters();
             snapshot.send_calls += sent.calls;
+            snapshot.messages_sent += sent.messages;
             snapshot.datagrams_sent += sent.datagrams;
             snapshot.send_blocked += sent.blocked;
             snapshot.send_failed += sent.unreachable + sent.forbidden + sent.too_long + sent.failed;

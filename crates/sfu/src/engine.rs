@@ -362,6 +362,7 @@ fn subject(request: &Request) -> Named {
         | Request::SetMuted { publication, .. }
         | Request::RequestKeyframe { publication } => Named::Publication(*publication),
         Request::SetTarget { subscription, .. }
+        | Request::ReplaceSource { subscription, .. }
         | Request::Unsubscribe { subscription, .. }
         | Request::SetActive { subscription, .. } => Named::Subscription(*subscription),
     }

@@ -146,6 +146,10 @@ pub enum Request {
         subscription: SubscriptionId,
         target: Target,
     },
+    ReplaceSource {
+        subscription: SubscriptionId,
+        publication: PublicationId,
+    },
     Unsubscribe {
         subscription: SubscriptionId,
         reason: String,

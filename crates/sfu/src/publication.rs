@@ -27,6 +27,9 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// A bitrate says nothing of an encoding that has sent nothing for this long.
 const FALLING_SILENT: Duration = Duration::from_millis(250);
 
+/// Looks in which the size of an encoding falls to a third of the way to its bitrate: eight seconds.
+const SIZE_FALL: u64 = 32;
+
 /// Simulcast has three; more is not a browser.
 pub const MOST_ENCODINGS: usize = 8;
 
@@ -77,6 +80,8 @@ pub struct Encoding {
     pub last_packet: Time,
     /// Its bitrate.
     pub meter: Meter,
+    /// Bit/s by which it is chosen: rises at once, falls slowly.
+    pub size_bps: u64,
     /// Bit/s that its subscribers' pacers reckon with.
     pub paced_bps: u64,
     /// Its reception, once its SSRC is bound: loss and jitter.
@@ -171,6 +176,7 @@ impl Encoding {
             active: false,
             last_packet: now,
             meter: Meter::new(now),
+            size_bps: 0,
             paced_bps: 0,
             stats: None,
             nack: NackTracker::new(),
@@ -185,9 +191,9 @@ impl Encoding {
         }
     }
 
-    /// Its stream begins, or begins anew under another SSRC.
-    pub fn begin(&mut self, ssrc: Ssrc, clock_rate: u32) {
-        self.generation = self.generation.wrapping_add(1);
+    /// Its stream begins, or begins anew under another SSRC; `generation` is used once in a room.
+    pub fn begin(&mut self, ssrc: Ssrc, clock_rate: u32, generation: u16) {
+        self.generation = generation;
         self.last_keyframe = None;
         self.stats = Some(InboundStats::new(ssrc, clock_rate));
         self.nack = NackTracker::new();
@@ -244,6 +250,12 @@ impl Encoding {
                 .on_capture_time(header.timestamp, capture.captured);
         }
         self.last_packet = now;
+    }
+
+    /// Follow its bitrate, once every look: what it sometimes needs, it needs.
+    pub fn resize(&mut self, now: Time) {
+        let bps = self.meter.bps(now);
+        self.size_bps = bps.max(self.size_bps - self.size_bps.saturating_sub(bps) / SIZE_FALL);
     }
 
     /// Take a bitrate that clearly differs from the last one taken; say whether it does.
@@ -319,21 +331,17 @@ impl Publication {
     }
 
     /// List the encodings from the smallest to the largest, for selection.
-    pub fn candidates(&mut self, now: Time) -> Vec<Candidate<'_>> {
-        let bitrates: Vec<u64> = self
-            .order
-            .iter()
-            .map(|nth| self.encodings[*nth].meter.bps(now))
-            .collect();
-        let candidate = |(nth, bitrate_bps): (&usize, u64)| {
+    #[must_use]
+    pub fn candidates(&self) -> Vec<Candidate<'_>> {
+        let candidate = |nth: &usize| {
             let encoding = &self.encodings[*nth];
             Candidate {
                 rid: encoding.rid.as_ref().map(Rid::as_str),
                 active: encoding.active,
-                bitrate_bps,
+                bitrate_bps: encoding.size_bps,
             }
         };
-        self.order.iter().zip(bitrates).map(candidate).collect()
+        self.order.iter().map(candidate).collect()
     }
 
     /// Sort the encodings by what they send, where that clearly differs from the present order;

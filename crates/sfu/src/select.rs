@@ -33,30 +33,42 @@ pub const ENCODING_INACTIVE: &str = "encoding_inactive";
 /// No encoding sends.
 pub const NO_ENCODING: &str = "no_encoding";
 
-/// Choose the encoding for a target within a budget in bit/s (`None`: unlimited).
+/// What is sent already may exceed its budget by this much: bitrates waver, and each change costs
+/// a keyframe.
+const STAY_PERCENT: u64 = 115;
+
+/// Choose the encoding for a target within a budget in bit/s (`None`: unlimited), where `current`
+/// is sent now.
 ///
 /// Neither all encodings nor the lowest one are required: whatever is active is chosen from. With a
 /// budget that fits nothing the lowest active encoding is sent, since a picture that stutters beats
 /// none.
 #[must_use]
-pub fn choose(candidates: &[Candidate<'_>], target: &Target, budget_bps: Option<u64>) -> Choice {
+pub fn choose(
+    candidates: &[Candidate<'_>],
+    target: &Target,
+    budget_bps: Option<u64>,
+    current: Option<usize>,
+) -> Choice {
+    let nothing = Choice {
+        encoding: None,
+        reason: NO_ENCODING,
+    };
     let Some((ceiling, wish)) = ceiling(candidates, target) else {
-        return Choice {
-            encoding: None,
-            reason: NO_ENCODING,
-        };
+        return nothing;
     };
     let usable = |nth: &usize| candidates[*nth].active;
-    let fits = |nth: &usize| budget_bps.is_none_or(|budget| candidates[*nth].bitrate_bps <= budget);
+    let fits = |nth: &usize| {
+        let budget = budget_bps.map(|budget| match current == Some(*nth) {
+            true => budget * STAY_PERCENT / 100,
+            false => budget,
+        });
+        budget.is_none_or(|budget| candidates[*nth].bitrate_bps <= budget)
+    };
     let below = || (0..=ceiling).rev().filter(usable);
-    let Some(best) = below()
-        .next()
-        .or_else(|| (ceiling..candidates.len()).find(usable))
-    else {
-        return Choice {
-            encoding: None,
-            reason: NO_ENCODING,
-        };
+    let above = || (ceiling..candidates.len()).find(usable);
+    let Some(best) = below().next().or_else(above) else {
+        return nothing;
     };
     let affordable = below()
         .find(fits)
@@ -108,7 +120,7 @@ mod tests {
         target: Target,
         budget: Option<u64>,
     ) -> (usize, &'static str) {
-        let choice = choose(candidates, &target, budget);
+        let choice = choose(candidates, &target, budget, None);
         (choice.encoding.expect("one"), choice.reason)
     }
 
@@ -142,6 +154,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_already_may_waver() {
+        let choice =
+            |budget, current| choose(&THREE, &Target::Auto, Some(budget), current).encoding;
+        assert_eq!(choice(1_600_000, None), Some(1));
+        assert_eq!(choice(1_600_000, Some(2)), Some(2));
+        assert_eq!(choice(1_600_000, Some(1)), Some(1));
+        assert_eq!(choice(1_445_000, Some(2)), Some(1));
+    }
+
+    #[test]
     fn sends_the_lowest_where_nothing_fits() {
         assert_eq!(chosen(&THREE, Target::Auto, Some(10_000)), (0, BANDWIDTH));
     }
@@ -160,7 +182,7 @@ mod tests {
     #[test]
     fn sends_nothing_where_nothing_sends() {
         let silent = [candidate("q", false, 0)];
-        assert_eq!(choose(&silent, &Target::Auto, None).encoding, None);
-        assert_eq!(choose(&[], &Target::Auto, None).reason, NO_ENCODING);
+        assert_eq!(choose(&silent, &Target::Auto, None, None).encoding, None);
+        assert_eq!(choose(&[], &Target::Auto, None, None).reason, NO_ENCODING);
     }
 }

@@ -37,6 +37,8 @@ pub enum Sent {
 pub struct SendCounters {
     /// System calls.
     pub calls: u64,
+    /// Messages that the kernel took: runs, where it segments.
+    pub messages: u64,
     /// Datagrams that the kernel took.
     pub datagrams: u64,
     /// Bytes that the kernel took.
@@ -107,6 +109,7 @@ impl Sender {
         let messages = pieces.clone().map(|piece| piece.message(bound));
         match self.arrays.send(fd, messages) {
             Ok(count) => {
+                self.counters.messages += count as u64;
                 for piece in pieces.by_ref().take(count) {
                     self.counters.datagrams += piece.segments() as u64;
                     self.counters.bytes += piece.bytes.len() as u64;

@@ -12,9 +12,13 @@
 //! The articles this policy comes from print a code sample that differs from their own table: it
 //! answers an RTT above 300 ms with x 0.95. The table is followed here.
 //!
-//! Two things are added, since the table alone swings: a step is taken only on a report that no
-//! step has used yet, and after a step down the rate may not grow past the rate that failed
-//! until a hold time is over, which doubles each time the same rate fails again.
+//! Four things are added, since the table alone swings:
+//! - a step is taken only on reports that no step has used yet and that speak of nothing from
+//!   before the last step down;
+//! - a step down starts from what was really sent, so that it always means sending less;
+//! - after it the rate stays below what failed until a hold time is over, which doubles each time
+//!   it fails again;
+//! - several reports at once, one for each stream, are one report of their mean.
 
 use std::time::Duration;
 
@@ -24,22 +28,38 @@ use super::{Policy, Report};
 
 const STEP: Duration = Duration::from_millis(500);
 const FLOOR_BPS: f64 = 50_000.0;
-const FIRST_HOLD: Duration = Duration::from_secs(12);
-const LONGEST_HOLD: Duration = Duration::from_secs(60);
-/// A held rate stays this far below the one that failed.
-const HELD_BELOW: f64 = 0.98;
+/// Between a step down and its effect at the receiver, beyond the round trip.
+const SETTLING: Duration = Duration::from_millis(300);
+const FIRST_HOLD: Duration = Duration::from_secs(60);
+const LONGEST_HOLD: Duration = Duration::from_secs(480);
+/// A held rate stays this far below the one that failed: bitrates waver.
+const HELD_BELOW: f64 = 0.9;
 
 /// Budget of one subscriber by its receiver reports.
 #[derive(Debug)]
 pub struct LossRtt {
     cap_bps: f64,
+    sent_bps: f64,
     rate_bps: f64,
+    /// Smoothed, a ratio; of the present rate only.
     loss: Option<f64>,
     rtt: Duration,
-    unused_report: bool,
+    unused: Unused,
+    /// When the last report arrived, and where the interval it speaks of begins.
+    reported: Time,
+    speaks_from: Time,
     stepped: Time,
+    /// What the last step down has changed is seen from here on.
+    settled: Time,
     hold: Option<Hold>,
     next_hold: Duration,
+}
+
+/// Reports that no step has used yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unused {
+    sum: f64,
+    count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,20 +74,25 @@ impl LossRtt {
     pub fn new(now: Time, cap_bps: u64) -> Self {
         Self {
             cap_bps: cap_bps as f64,
+            sent_bps: f64::INFINITY,
             rate_bps: cap_bps as f64,
             loss: None,
             rtt: Duration::ZERO,
-            unused_report: false,
+            unused: Unused::default(),
+            reported: now,
+            speaks_from: now,
             stepped: now,
+            settled: now,
             hold: None,
             next_hold: FIRST_HOLD,
         }
     }
 
-    /// Follow what the subscriptions could use at most, in bit/s.
-    pub fn set_cap_bps(&mut self, cap_bps: u64) {
+    /// Follow what the subscriptions could use at most and what they send now, in bit/s.
+    pub fn set_load_bps(&mut self, cap_bps: u64, sent_bps: u64) {
         let at_cap = self.rate_bps >= self.cap_bps;
         self.cap_bps = cap_bps as f64;
+        self.sent_bps = sent_bps as f64;
         if at_cap && self.hold.is_none() {
             self.rate_bps = self.cap_bps;
         }
@@ -75,9 +100,16 @@ impl LossRtt {
     }
 
     fn step(&mut self, now: Time) {
-        let factor = factor(self.loss.unwrap_or(0.0), self.rtt);
+        let fresh = self.unused.sum / f64::from(self.unused.count);
+        self.unused = Unused::default();
+        let loss = self.loss.map_or(fresh, |loss| 0.5 * loss + 0.5 * fresh);
+        self.loss = Some(loss);
+        let factor = factor(loss, self.rtt);
         if factor < 1.0 {
-            self.hold_below(now, self.rate_bps);
+            self.rate_bps = self.rate_bps.min(self.sent_bps);
+            self.hold_below(now);
+            self.loss = None;
+            self.settled = now + self.rtt + SETTLING;
         }
         let ceiling = match self.hold {
             Some(hold) if now < hold.until => hold.below_bps.min(self.cap_bps),
@@ -86,24 +118,21 @@ impl LossRtt {
         self.rate_bps = (self.rate_bps * factor).min(ceiling).max(FLOOR_BPS);
     }
 
-    /// The first of several steps down names the rate that failed; a rate that fails again after
-    /// its hold is held for longer.
-    fn hold_below(&mut self, now: Time, failed_bps: f64) {
-        match self.hold {
-            Some(hold) if now < hold.until => {
-                self.hold = Some(Hold {
-                    below_bps: hold.below_bps.min(failed_bps * HELD_BELOW),
-                    ..hold
-                });
+    /// Keep below the present rate, which failed: for longer where the last hold ended not long ago.
+    fn hold_below(&mut self, now: Time) {
+        let below_bps = self.rate_bps * HELD_BELOW;
+        let until = match self.hold {
+            Some(hold) if now < hold.until => hold.until,
+            Some(hold) if now < hold.until + self.next_hold => {
+                self.next_hold = (self.next_hold * 2).min(LONGEST_HOLD);
+                now + self.next_hold
             }
             _ => {
-                self.hold = Some(Hold {
-                    below_bps: failed_bps * HELD_BELOW,
-                    until: now + self.next_hold,
-                });
-                self.next_hold = (self.next_hold * 2).min(LONGEST_HOLD);
+                self.next_hold = FIRST_HOLD;
+                now + FIRST_HOLD
             }
-        }
+        };
+        self.hold = Some(Hold { below_bps, until });
     }
 }
 
@@ -120,18 +149,22 @@ fn factor(loss: f64, rtt: Duration) -> f64 {
 }
 
 impl Policy for LossRtt {
-    fn report(&mut self, _now: Time, report: Report) {
-        let fresh = f64::from(report.fraction_lost) / 256.0;
-        self.loss = Some(self.loss.map_or(fresh, |loss| 0.5 * loss + 0.5 * fresh));
+    fn report(&mut self, now: Time, report: Report) {
+        if now > self.reported {
+            self.speaks_from = self.reported;
+            self.reported = now;
+        }
         if let Some(rtt) = report.rtt {
             self.rtt = rtt;
         }
-        self.unused_report = true;
+        if self.speaks_from >= self.settled {
+            self.unused.sum += f64::from(report.fraction_lost) / 256.0;
+            self.unused.count += 1;
+        }
     }
 
     fn budget_bps(&mut self, now: Time) -> Option<u64> {
-        if self.unused_report && now.since(self.stepped) >= STEP {
-            self.unused_report = false;
+        if self.unused.count > 0 && now.since(self.stepped) >= STEP {
             self.stepped = now;
             self.step(now);
         }

@@ -44,11 +44,12 @@ impl Room {
             Some(cap) => cap,
             None => self.desired_bps(context, key) * CAP_MARGIN_PERCENT / 100,
         };
+        let sent_bps = self.sent_bps(key);
         let peer = &mut self.peers[key];
         let Some(policy) = peer.policy.as_mut() else {
             return;
         };
-        policy.set_cap_bps(cap_bps);
+        policy.set_load_bps(cap_bps, sent_bps);
         let budget = policy
             .budget_bps(context.now)
             .filter(|budget| *budget < cap_bps);
@@ -74,6 +75,16 @@ impl Room {
         }
     }
 
+    /// What all subscriptions of a peer send together, audio included.
+    fn sent_bps(&self, key: usize) -> u64 {
+        let size = |key: &usize| {
+            let subscription = &self.subscriptions[*key];
+            let encodings = &self.publications[subscription.publication].encodings;
+            subscription.current.map(|nth| encodings[nth].size_bps)
+        };
+        self.peers[key].subscriptions.iter().filter_map(size).sum()
+    }
+
     /// What all subscriptions of a peer would like together, audio included.
     fn desired_bps(&mut self, context: &Context<'_>, key: usize) -> u64 {
         let Some(peer) = self.peers.get(key) else {
@@ -89,8 +100,8 @@ impl Room {
     /// What one subscription would like: the encoding that its target means.
     fn wish_bps(&mut self, context: &Context<'_>, key: usize) -> u64 {
         let subscription = &self.subscriptions[key];
-        let candidates = self.publications[subscription.publication].candidates(context.now);
-        let choice = crate::select::choose(&candidates, &subscription.target, None);
+        let candidates = self.publications[subscription.publication].candidates();
+        let choice = crate::select::choose(&candidates, &subscription.target, None, None);
         choice.encoding.map_or(0, |nth| candidates[nth].bitrate_bps)
     }
 }

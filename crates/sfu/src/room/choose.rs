@@ -49,10 +49,12 @@ impl Room {
             return;
         }
         let order = publication.order.clone();
+        let rank_of = |of: Option<usize>| order.iter().position(|nth| Some(*nth) == of);
         let choice = choose(
-            &publication.candidates(context.now),
+            &publication.candidates(),
             &subscription.target,
             subscription.budget_bps,
+            rank_of(subscription.current),
         );
         let Some(encoding) = choice.encoding.map(|rank| order[rank]) else {
             return;

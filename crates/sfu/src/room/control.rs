@@ -62,6 +62,10 @@ impl Room {
                 Ok(None)
             }
             Request::Subscribe(subscribe) => self.subscribe(context, subscribe),
+            Request::ReplaceSource {
+                subscription,
+                publication,
+            } => self.replace_source(context, subscription, publication),
             Request::Unsubscribe { subscription, .. } => {
                 let key = self.subscription_key(subscription)?;
                 self.unsubscribe(context, key);
@@ -278,6 +282,29 @@ impl Room {
         self.name(context, Named::Subscription(id), key);
         self.start_reports(context, peer_key);
         self.start_policy(context, peer_key);
+        self.choose_for(context, key);
+        Ok(None)
+    }
+
+    /// Feed a subscription from another publication: its outgoing stream goes on.
+    fn replace_source(
+        &mut self,
+        context: &mut Context<'_>,
+        subscription: SubscriptionId,
+        publication: PublicationId,
+    ) -> Outcome {
+        let key = self.subscription_key(subscription)?;
+        let to = self.publication_key(publication)?;
+        if self.subscriptions[key].codec != self.publications[to].codec {
+            let codec = self.publications[to].codec.name();
+            return Err(CommandError::new(ErrorCode::CodecUnsupported, codec));
+        }
+        self.stop(key);
+        let from = std::mem::replace(&mut self.subscriptions[key].publication, to);
+        self.publications[from]
+            .subscriptions
+            .retain(|other| *other != key);
+        self.publications[to].subscriptions.push(key);
         self.choose_for(context, key);
         Ok(None)
     }

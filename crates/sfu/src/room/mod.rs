@@ -43,6 +43,8 @@ pub struct Room {
     mark: bool,
     /// When the audio window ends.
     audio_window: Alarm,
+    /// Runs of incoming numbers that have begun here, over all publications.
+    generations: u16,
     /// RTCP under construction, kept for its memory.
     rtcp: Vec<u8>,
     /// Sequence numbers to ask for, kept for their memory.
@@ -82,6 +84,7 @@ impl Room {
             marked: false,
             mark: false,
             audio_window: Alarm::default(),
+            generations: 0,
             rtcp: Vec::new(),
             sequences: Vec::new(),
             #[cfg(feature = "fault-injection")]

@@ -96,9 +96,10 @@ impl Room {
 
     /// An encoding begins, or begins anew under another SSRC: its numbers mean something else now.
     fn begin_stream(&mut self, context: &mut Context<'_>, incoming: Incoming, ssrc: Ssrc) {
+        self.generations = self.generations.wrapping_add(1);
         let of = &mut self.publications[incoming.publication];
         let encoding = &mut of.encodings[incoming.encoding];
-        encoding.begin(ssrc, of.clock_rate);
+        encoding.begin(ssrc, of.clock_rate, self.generations);
         // A number of the old run must not find a packet of the new one, nor the reverse.
         encoding.history.clear(context.pool);
         context.events.push(Event::PublicationStarted {

@@ -36,6 +36,7 @@ impl Room {
         let (mut silent, mut repaced) = (false, Vec::new());
         for encoding in &mut publication.encodings {
             encoding.history.expire(context.now, keep, context.pool);
+            encoding.resize(context.now);
             if encoding.repace(context.now) {
                 repaced.extend_from_slice(&encoding.subscribers);
             }

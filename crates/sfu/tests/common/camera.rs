@@ -30,6 +30,8 @@ pub struct Source {
     pub payload_len: usize,
     /// Every packet is one byte longer than the one before, as libwebrtc's packetizer makes them.
     pub uneven: bool,
+    /// Frames are up to half smaller or larger than said.
+    pub varies: bool,
     pub frame: u32,
     pub index: u64,
     pub timestamp_offset: u32,
@@ -95,6 +97,7 @@ impl Source {
             keyframe_packets: 4 + 2 * nth as u8,
             payload_len: 1000,
             uneven: false,
+            varies: false,
             frame: 0,
             index: u64::from(1000 * (nth + 1)),
             timestamp_offset: 77_000_000 * (nth + 1),
@@ -278,6 +281,10 @@ impl Camera {
             true => source.keyframe_packets,
             false => source.packets,
         };
+        let packets = match source.varies {
+            true => varied(packets, source.frame),
+            false => packets,
+        };
         if self.codec == Codec::H264 && keyframe {
             self.make_parameter_sets(now, encoding);
         }
@@ -418,4 +425,12 @@ impl Camera {
             });
         }
     }
+}
+
+/// Spread a size between half and one and a half of it, in slow waves and fast noise.
+fn varied(packets: u8, frame: u32) -> u8 {
+    let noise = frame.wrapping_mul(0x9e37_79b9) >> 16;
+    let wave = (frame / 100).wrapping_mul(0x85eb_ca6b) >> 16;
+    let percent = 50 + (noise % 50) + (wave % 50);
+    (u32::from(packets) * percent / 100).max(1) as u8
 }
