@@ -69,6 +69,8 @@ class Conductor:
         if ledger.failures == planned:
             worst = ledger.faults[0]
             text = f"nobody could join: {worst.message} ({worst.code})"
+            if worst.code.startswith("token_"):
+                text += "; give --token, or --api-key and --api-secret"
             return TargetFault(text, spoken=ledger.refused == planned)
         gone = ledger.joined - ledger.still_there
         if gone * 2 > ledger.joined:

@@ -1,6 +1,6 @@
 """What became of each bot and each track: joins, first frames, losses, faults. No I/O."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -56,7 +56,7 @@ class Ledger:
     expected: dict[int, Expected] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
-    changes: Counter[int] = field(default_factory=Counter)
+    changes: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     switches: Counter[str] = field(default_factory=Counter)
     switch_waits_ms: list[float] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
@@ -126,8 +126,8 @@ class Ledger:
                 self._transport_state(event)
             case FirstFrame(stream=stream, at_ns=at_ns):
                 self._first_frame(stream, at_ns)
-            case EncodingChanged(stream=stream):
-                self.changes[stream] += 1
+            case EncodingChanged(stream=stream, at_ns=at_ns):
+                self.changes[stream].append(at_ns)
 
     @property
     def faults(self) -> list[Fault]:
@@ -199,6 +199,17 @@ class Ledger:
             if expected.publisher is not None:
                 due = max(due, self.attendance[expected.publisher.index].scheduled_ns)
             yield (at_ns - due) / _NS_PER_MS
+
+    def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
+        """Count the changes of encoding that a viewer saw in a span of time."""
+        return sum(start_ns <= at_ns < end_ns for at_ns in self.changes.get(stream, ()))
+
+    def settled_ms(self, stream: int) -> float | None:
+        """Tell how long after its first frame a stream changed its encoding for the last time."""
+        first_ns, changes = self.first_frame_ns.get(stream), self.changes.get(stream)
+        if first_ns is None:
+            return None
+        return (changes[-1] - first_ns) / _NS_PER_MS if changes else 0.0
 
     def _first_frame(self, stream: int, at_ns: int) -> None:
         self.first_frame_ns.setdefault(stream, at_ns)

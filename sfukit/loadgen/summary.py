@@ -1,24 +1,21 @@
-"""From what was measured to a report: metrics, blame, verdict. Pure but for ``ask``."""
+"""From what was measured to a report: effort of both sides, blame, verdict. Pure."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
-from sfukit.loadgen import result, scenario
+from sfukit.loadgen import measured, result, scenario
 from sfukit.loadgen.figures import Figures, StreamFigures
-from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
+from sfukit.loadgen.histogram import metric_of_histograms
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.native_messages import Snapshot
+from sfukit.loadgen.measured import Look, Windowed
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
-from sfukit.loadgen.processes import Reading, Use, between
-from sfukit.loadgen.result import LoadtestReport, Metric, ServerUse, SwarmUse, Worst
+from sfukit.loadgen.processes import Use, between
+from sfukit.loadgen.result import LoadtestReport, ServerUse, SwarmUse, Worst
 from sfukit.loadgen.saturation import Evidence, attribute
 from sfukit.loadgen.scenario import Plan
-from sfukit.loadgen.server_process import Traffic
-from sfukit.loadgen.swarm import Swarm
-from sfukit.loadgen.verdict import Circumstances, TargetFault, decide, default_gates
+from sfukit.loadgen.verdict import Circumstances, decide, default_gates
 from sfukit.machine import Machine
 
 _US_PER_S = 1e6
@@ -37,41 +34,10 @@ class Facts:
     started_at: datetime
 
 
-@dataclass(frozen=True)
-class Look:
-    """Both processes at one instant; the server's parts are None for a server elsewhere.
-
-    ``busy_s`` is what all cores of this machine have worked, None where it is unknown.
-    """
-
-    swarm: Reading
-    server: Reading | None
-    traffic: Traffic | None
-    busy_s: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Windowed:
-    """What the window gave: looks at the start of the run and at both ends of the window."""
-
-    first: Look
-    before: Look
-    after: Look
-    figures_before: Figures
-    figures: Figures
-    target_fault: TargetFault | None
-    interrupted: bool
-
-
-async def ask(swarm: Swarm, *, streams: bool) -> Figures:
-    """Take the figures of the window."""
-    return await swarm.ask(Snapshot(bots=streams), Figures)
-
-
 def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
     """Write the whole report."""
     plan, options = facts.plan, facts.options
-    metrics = measured(plan, ledger, windowed)
+    metrics = measured.metrics(plan, ledger, windowed)
     server, generator = _server_use(windowed), _swarm_use(windowed)
     evidence = _evidence(facts.cores, windowed)
     saturation = attribute(evidence)
@@ -102,7 +68,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         environment=_environment(facts),
         gates=judged,
         metrics=metrics,
-        groups=_groups(plan, windowed.figures),
+        groups=measured.groups(plan, ledger, windowed),
         server=server,
         generator=generator,
         saturation=saturation,
@@ -110,77 +76,6 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         worst=_worst(plan, windowed.figures),
         errors=ledger.faults,
     )
-
-
-def measured(plan: Plan, ledger: Ledger, windowed: Windowed) -> dict[str, Metric]:
-    """Fill in every metric; what was not measured has no figures."""
-    attendance = ledger.attendance.values()
-    histograms = windowed.figures.histograms
-    joined = [float(one.connected_ns is not None) for one in attendance]
-    joined += [0.0] * (len(plan.bots) - len(joined))  # those whose turn never came
-    arrived = [1.0] * ledger.tracks + [0.0] * max(0, plan.tracks - ledger.tracks)
-    return {
-        "joins": metric_of_values(joined, "ratio"),
-        "tracks": metric_of_values(arrived, "ratio"),
-        "join_ms": metric_of_values(ledger.join_ms(), "ms"),
-        "join_signalling_ms": metric_of_values(ledger.signalling_ms(), "ms"),
-        "join_ice_ms": metric_of_values(_known(one.ice_ms for one in attendance), "ms"),
-        "join_dtls_ms": metric_of_values(_known(one.dtls_ms for one in attendance), "ms"),
-        "ttff_ms": metric_of_values(ledger.ttff_ms(), "ms"),
-        "e2e_frame_ms": metric_of_histograms([histograms.e2e_frame]),
-        "e2e_delta_ms": metric_of_histograms([histograms.e2e_delta]),
-        "e2e_keyframe_ms": metric_of_histograms([histograms.e2e_keyframe]),
-        "rtt_ms": metric_of_histograms([histograms.rtt]),
-        "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
-        "layer_switches": _switches(ledger, windowed.figures.streams),
-        "bitrate_out": _sent(plan, windowed),
-        **_of_streams(windowed.figures.streams, windowed),
-    }
-
-
-def _of_streams(streams: Sequence[StreamFigures], windowed: Windowed) -> dict[str, Metric]:
-    """Describe received streams; ratios have the ratio over all packets as their average."""
-    video = [stream for stream in streams if stream.kind == "video" and stream.playing_ms]
-    wall_s = _window_s(windowed)
-    return {
-        "jitter_ms": metric_of_values(_known(stream.jitter_ms for stream in streams), "ms"),
-        "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in streams),
-        "loss_after_rtx": _repaired(streams),
-        "loss_after_rtx_video": _repaired(one for one in streams if one.kind == "video"),
-        "loss_after_rtx_audio": _repaired(one for one in streams if one.kind == "audio"),
-        "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in video),
-        "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in video), "ms"),
-        "bitrate_in": metric_of_values(
-            (one.bytes_received * 8 / wall_s for one in streams), "bit/s"
-        ),
-    }
-
-
-def _repaired(streams: Iterable[StreamFigures]) -> Metric:
-    return _ratios((one.packets_lost_after_rtx, one.packets_expected) for one in streams)
-
-
-def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
-    known = [(part, whole) for part, whole in parts if whole]
-    total = sum(whole for _, whole in known)
-    average = sum(part for part, _ in known) / total if total else None
-    return metric_of_values((part / whole for part, whole in known), "ratio", average=average)
-
-
-def _switches(ledger: Ledger, streams: Sequence[StreamFigures]) -> Metric:
-    video = [stream.stream for stream in streams if stream.kind == "video"]
-    return metric_of_values((float(ledger.changes.get(name, 0)) for name in video), "count")
-
-
-def _sent(plan: Plan, windowed: Windowed) -> Metric:
-    """Describe what publishers sent: only its average is counted."""
-    publishers = sum(bot.sends for bot in plan.bots)
-    sent_bps = windowed.figures.totals.bytes_sent * 8 / _window_s(windowed)
-    return Metric(unit="bit/s", count=publishers, avg=sent_bps / max(1, publishers))
-
-
-def _window_s(windowed: Windowed) -> float:
-    return max(windowed.after.swarm.at_s - windowed.before.swarm.at_s, 1e-9)
 
 
 def _server_use(windowed: Windowed) -> ServerUse | None:
@@ -282,29 +177,6 @@ def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
     return [*(usual if options.default_gates else ()), *options.gates]
 
 
-def _groups(plan: Plan, figures: Figures) -> dict[str, dict[str, Metric]]:
-    """Tell the bots with a bad network from the others, where there are both."""
-    impaired = {bot.index + 1 for bot in plan.bots if bot.impaired}
-    if not impaired:
-        return {}
-    return {
-        "impaired": _group([one for one in figures.streams if one.bot in impaired]),
-        "free": _group([one for one in figures.streams if one.bot not in impaired]),
-    }
-
-
-def _group(streams: Sequence[StreamFigures]) -> dict[str, Metric]:
-    """Describe a group by its streams: of each its own percentile, never a mean of percentiles."""
-    return {
-        "stream_e2e_p99_ms": metric_of_values(
-            _known(stream.e2e_frame.p99_ms for stream in streams), "ms"
-        ),
-        "loss_after_rtx": _repaired(streams),
-        "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in streams),
-        "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in streams), "ms"),
-    }
-
-
 def _worst(plan: Plan, figures: Figures) -> list[Worst]:
     """Pick the streams with the longest frame delays."""
     known = [one for one in figures.streams if one.e2e_frame.p99_ms is not None]
@@ -361,7 +233,3 @@ def _environment(facts: Facts) -> result.Environment:
             pin=cores.pin, server=list(cores.server), swarm=list(cores.swarm)
         ),
     )
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]

@@ -5,15 +5,16 @@ import os
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from sfukit.loadgen import processes, summary
+from sfukit.loadgen import processes
 from sfukit.loadgen.conductor import Conductor, clip_ids
+from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.native_messages import LoadClip, Window
+from sfukit.loadgen.measured import Look, Windowed
+from sfukit.loadgen.native_messages import LoadClip, Snapshot, Window
 from sfukit.loadgen.opening import Opened
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.seat import Media
-from sfukit.loadgen.summary import Look, Windowed
 from sfukit.loadgen.swarm import Swarm
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import catalog
@@ -98,11 +99,12 @@ class Timeline:
         first = await self._look()
         try:
             fault = await self._until(window_ns)
-            before = await self._look()
-            figures_before = await summary.ask(self._swarm, streams=False)
-            fault = fault or await self._until(end_ns)
-            after = await self._look()
-            figures = await summary.ask(self._swarm, streams=True)
+            before = after = await self._look()
+            figures_before = await self._figures(streams=False)
+            if fault is None and not self._stop.is_set():
+                fault = await self._until(end_ns)
+                after = await self._look()
+            figures = await self._figures(streams=True)
         finally:
             ramp.cancel()
             await self._conductor.leave()
@@ -173,6 +175,9 @@ class Timeline:
             ledger.tracks,
             plan.tracks,
         )
+
+    async def _figures(self, *, streams: bool) -> Figures:
+        return await self._swarm.ask(Snapshot(bots=streams), Figures)
 
     async def _look(self) -> Look:
         """Read what both processes have used until now."""

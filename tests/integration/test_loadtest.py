@@ -194,6 +194,19 @@ async def test_ctrl_c_still_writes_the_report(loadtest: Loadtest) -> None:
     assert outcome.measured.metrics["e2e_frame_ms"].count
 
 
+async def test_ctrl_c_while_joining_measures_joins_alone(loadtest: Loadtest) -> None:
+    process = await loadtest.start("-c", "40", "--ramp", "10/s")
+    told = await line_with(process, "plan ")
+    await asyncio.sleep(1)
+    process.send_signal(signal.SIGINT)
+    outcome = await loadtest.finish(process, told=told)
+    assert outcome.code == 130
+    metrics = outcome.measured.metrics
+    assert 0 < (metrics["joins"].avg or 0) < 1
+    assert metrics["join_ms"].count
+    assert metrics["bitrate_in"].count == 0
+
+
 async def test_a_server_that_dies_in_the_middle(loadtest: Loadtest) -> None:
     process = await loadtest.start("-c", "3", "--warmup", "1s", "--duration", "60s")
     told, pid = await private_server(process)

@@ -22,6 +22,7 @@ from sfukit.loadgen.figures import (
 from sfukit.loadgen.histogram import Histogram
 from sfukit.loadgen.impairment import Impairment
 from sfukit.loadgen.ledger import Expected, Ledger
+from sfukit.loadgen.measured import Look, Windowed
 from sfukit.loadgen.native_messages import FirstFrame, TransportState
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.placement import Cores
@@ -29,7 +30,7 @@ from sfukit.loadgen.processes import Reading, ThreadTimes
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.server_process import Traffic
-from sfukit.loadgen.summary import Facts, Look, Windowed, report
+from sfukit.loadgen.summary import Facts, report
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.machine import Machine
 
