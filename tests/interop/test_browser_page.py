@@ -1,4 +1,4 @@
-"""The demo page by itself: what it loads, how it looks on a phone, how it is operated, what it says."""
+"""The demo page: what it loads, whether it fits a phone, how it is operated, what it says."""
 
 import os
 import signal
@@ -133,9 +133,9 @@ async def test_a_second_picture_comes_and_goes(browser: Browser, server: Server)
     await bob.run(
         """() => {
             navigator.mediaDevices.getDisplayMedia = async () => {
-                const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+                const canvas = document.createElement("canvas");
                 const pen = canvas.getContext("2d");
-                setInterval(() => pen.fillRect(Math.random() * 640, 0, 9, 360), 50);
+                setInterval(() => pen.fillRect(Math.random() * 300, 0, 9, 150), 50);
                 return canvas.captureStream();
             };
         }"""
@@ -211,7 +211,7 @@ async def test_waits_for_a_server_and_says_so(browser: Browser, tmp_path: Path) 
         port, udp_port = int(first.http.rpartition(":")[2]), first.udp_port
     await press(page, "Join")
     await says(page, "The server does not answer.")
-    with serving(tmp_path, port, udp_port):
+    with serving(tmp_path, http_port=port, udp_port=udp_port):
         await until(page, "sfukit.joined", "to be in the room", 10)
         assert not await page.run("() => document.body.innerText.includes('does not answer')")
 

@@ -165,6 +165,8 @@ export class Call extends EventTarget {
   #entered(result) {
     this.#wishes = { ...this.#wishes, uid: result.uid };
     this.roster.reset(result);
+    this.layers.clear();
+    this.encodings.clear();
     this.#rates = new Rates();
     this.#lastFault = "";
     this.#enterState("joined");
@@ -284,8 +286,6 @@ export class Call extends EventTarget {
   // Who was there stays on show until the next join tells who is.
   #forget() {
     this.#member = null;
-    this.layers.clear();
-    this.encodings.clear();
     this.received = [];
     this.sent = [];
     this.serverStats = null;

@@ -1,7 +1,7 @@
 // What the publish and the subscribe connection have in common: a peer connection that is up or lost.
 
 // Longer than a hiccup of the network, shorter than a user's patience.
-const HICCUP_MS = 3000;
+const HICCUP_MS = 4000;
 
 export class Connection {
   #hiccup;

@@ -24,6 +24,7 @@ export class Grid {
 
   show() {
     const views = tilesOf(this.#call.roster.participants);
+    this.#root.classList.toggle("stale", this.#call.state !== "joined");
     const own = ownOf(this.#call.sources);
     keep(this.#tiles, views.map(({ key }) => key), () => this.#tile());
     keep(this.#own, own.map(({ key }) => key), () => new OwnTile());

@@ -5,7 +5,7 @@ import { Signal, Unreachable } from "./signal.js";
 import { SubscribeConnection } from "./subscribe.js";
 
 const HEARTBEAT_MS = 2000;
-const SILENCE_MS = 4000;
+const SILENCE_MS = 6000;
 const MEDIA_MS = 10_000;
 
 export class Membership {
