@@ -116,6 +116,12 @@ impl Swarm {
             .workers
             .get(worker)
             .ok_or_else(|| native_error(format!("no worker {worker}")))?;
+        if lock(&self.threads)
+            .get(worker)
+            .is_some_and(JoinHandle::is_finished)
+        {
+            return Err(native_error(format!("swarm worker {worker} has stopped")));
+        }
         let commands: Vec<Command> = serde_json::from_slice(commands).map_err(native_error)?;
         Ok(shared.commands.post(commands))
     }

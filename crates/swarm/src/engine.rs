@@ -282,6 +282,10 @@ impl Engine {
             bot_transport.armed = due;
             return;
         }
+        if !bot_transport.is_sending() {
+            // Where frames are sent, their own lag is recorded.
+            self.shared.recorder.acted(now, due);
+        }
         bot_transport.handle_timeout(now, &mut self.shared);
         self.settle(now, transport, host);
     }

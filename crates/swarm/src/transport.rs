@@ -159,6 +159,12 @@ impl BotTransport {
         self.connected
     }
 
+    /// Say whether it sends tracks.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.outbound.iter().any(Option::is_some)
+    }
+
     /// List the tracks received so far, those not expected any more included.
     #[must_use]
     pub fn inbound(&self) -> &[InboundStream] {

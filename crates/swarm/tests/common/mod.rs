@@ -76,6 +76,11 @@ impl Host for TestHost {
     fn send(&mut self, transport: TransportId, outbox: &Outbox) {
         for (_, bytes) in outbox.datagrams() {
             self.sent += 1;
+            assert!(
+                bytes.len() <= 1200,
+                "no browser sends {} bytes",
+                bytes.len()
+            );
             self.send_bytes(transport, false, bytes);
         }
     }
