@@ -29,11 +29,11 @@ use super::{Policy, Report};
 const STEP: Duration = Duration::from_millis(500);
 const FLOOR_BPS: f64 = 50_000.0;
 /// Between a step down and its effect at the receiver, beyond the round trip.
-const SETTLING: Duration = Duration::from_millis(300);
+const SETTLING: Duration = Duration::from_millis(900);
 const FIRST_HOLD: Duration = Duration::from_secs(60);
 const LONGEST_HOLD: Duration = Duration::from_secs(480);
 /// A held rate stays this far below the one that failed: bitrates waver.
-const HELD_BELOW: f64 = 0.9;
+const HELD_BELOW: f64 = 0.75;
 
 /// Budget of one subscriber by its receiver reports.
 #[derive(Debug)]
@@ -105,12 +105,21 @@ impl LossRtt {
         let loss = self.loss.map_or(fresh, |loss| 0.5 * loss + 0.5 * fresh);
         self.loss = Some(loss);
         let factor = factor(loss, self.rtt);
-        if factor < 1.0 {
-            self.rate_bps = self.rate_bps.min(self.sent_bps);
-            self.hold_below(now);
-            self.loss = None;
-            self.settled = now + self.rtt + SETTLING;
+        match factor < 1.0 {
+            true => self.step_down(now, factor),
+            false => self.step_up(now, factor),
         }
+    }
+
+    fn step_down(&mut self, now: Time, factor: f64) {
+        self.rate_bps = self.rate_bps.min(self.sent_bps);
+        self.hold_below(now);
+        self.rate_bps = (self.rate_bps * factor).max(FLOOR_BPS);
+        self.loss = None;
+        self.settled = now + self.rtt + SETTLING;
+    }
+
+    fn step_up(&mut self, now: Time, factor: f64) {
         let ceiling = match self.hold {
             Some(hold) if now < hold.until => hold.below_bps.min(self.cap_bps),
             _ => self.cap_bps,
@@ -213,9 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_500_ms_apart() {
+    fn steps_down_wait_for_the_effect_of_the_last_one() {
         let mut policy = LossRtt::new(Time::default(), 1_000_000);
-        for ms in (0..=1_000).step_by(100) {
+        let mut rates = Vec::new();
+        for ms in (0..=2_000).step_by(100) {
             policy.report(
                 Time::from_millis(ms),
                 Report {
@@ -223,9 +233,14 @@ mod tests {
                     rtt: None,
                 },
             );
-            policy.budget_bps(Time::from_millis(ms));
+            rates.push((
+                ms,
+                policy.budget_bps(Time::from_millis(ms)).expect("limited"),
+            ));
         }
-        assert_eq!(policy.budget_bps(Time::from_millis(1_001)), Some(722_500));
+        rates.dedup_by_key(|(_, rate)| *rate);
+        // The second only on a report of nothing but the time after the first took its effect.
+        assert_eq!(rates, [(0, 1_000_000), (500, 850_000), (1_500, 722_500)]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Room {
         set_step(context, peer, key);
         let cap_bps = match context.config.max_subscription_bitrate_bps {
             Some(cap) => cap,
-            None => self.desired_bps(context, key) * CAP_MARGIN_PERCENT / 100,
+            None => self.desired_bps(key) * CAP_MARGIN_PERCENT / 100,
         };
         let sent_bps = self.sent_bps(key);
         let peer = &mut self.peers[key];
@@ -50,9 +50,11 @@ impl Room {
             return;
         };
         policy.set_load_bps(cap_bps, sent_bps);
+        // At a cap that is only what they could use, nothing limits them.
+        let is_set = context.config.max_subscription_bitrate_bps.is_some();
         let budget = policy
             .budget_bps(context.now)
-            .filter(|budget| *budget < cap_bps);
+            .filter(|budget| is_set || *budget < cap_bps);
         if peer.budget_bps != budget {
             peer.budget_bps = budget;
             self.share_out(context, key);
@@ -62,9 +64,9 @@ impl Room {
     /// Give each video subscription its share of the budget, by what it would like.
     fn share_out(&mut self, context: &mut Context<'_>, key: usize) {
         let budget = self.peers[key].budget_bps;
-        let desired: u64 = self.desired_bps(context, key).max(1);
+        let desired: u64 = self.desired_bps(key).max(1);
         for subscription in self.peers[key].subscriptions.clone() {
-            let wish = self.wish_bps(context, subscription);
+            let wish = self.wish_bps(subscription);
             let of = &mut self.subscriptions[subscription];
             if of.audio {
                 continue;
@@ -86,19 +88,16 @@ impl Room {
     }
 
     /// What all subscriptions of a peer would like together, audio included.
-    fn desired_bps(&mut self, context: &Context<'_>, key: usize) -> u64 {
+    fn desired_bps(&self, key: usize) -> u64 {
         let Some(peer) = self.peers.get(key) else {
             return 0;
         };
-        let subscriptions = peer.subscriptions.clone();
-        subscriptions
-            .into_iter()
-            .map(|subscription| self.wish_bps(context, subscription))
-            .sum()
+        let wishes = peer.subscriptions.iter().map(|of| self.wish_bps(*of));
+        wishes.sum()
     }
 
     /// What one subscription would like: the encoding that its target means.
-    fn wish_bps(&mut self, context: &Context<'_>, key: usize) -> u64 {
+    fn wish_bps(&self, key: usize) -> u64 {
         let subscription = &self.subscriptions[key];
         let candidates = self.publications[subscription.publication].candidates();
         let choice = crate::select::choose(&candidates, &subscription.target, None, None);

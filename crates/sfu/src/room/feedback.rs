@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rtc::outbound::sequence::Origin;
 use wire::id::Ssrc;
 use wire::rtcp::{NackSequences, Packet, ReportBlock, SenderInfo, XrBlock, compound};
 use wire::time::Time;
@@ -126,6 +127,9 @@ impl Room {
         let Some(subscription) = self.subscription_of(key, media) else {
             return;
         };
+        // Where too much was sent, what is lost of the encoding before stays lost: sending it again
+        // would take the room of the one that fits, and that one began with a keyframe.
+        let is_limited = self.peers[key].budget_bps.is_some();
         let spacing = self.peers[key]
             .rtt
             .unwrap_or(SHORTEST_RESEND)
@@ -134,7 +138,12 @@ impl Room {
             context.counters.nacks_received += 1;
             let of = &mut self.subscriptions[subscription];
             of.counters.nacks += 1;
-            let origin = of.map.origin(sequence);
+            let last_source = of.last_source.filter(|_| is_limited);
+            let is_wanted = |origin: &Origin| match origin {
+                Origin::Source { source, .. } => last_source.is_none_or(|last| last == *source),
+                Origin::Inserted(_) => true,
+            };
+            let origin = of.map.origin(sequence).filter(is_wanted);
             let (Some(repair), Some(origin)) = (of.repair.as_mut(), origin) else {
                 context.counters.nacks_unanswered += 1;
                 continue;
