@@ -77,7 +77,7 @@ function roundTripMs(report) {
   return null;
 }
 
-// Adds `bitrate_bps` and `loss` (ratio) to rows, from what changed since an earlier look at them.
+// Adds `bitrate_bps` and `loss` (ratio) to rows, from what changed since an earlier look; null before that.
 export class Rates {
   #before = new Map();
   #rates = new Map();
@@ -95,7 +95,7 @@ export class Rates {
     const before = this.#before.get(key);
     if (!before || row.at_ms - before.at_ms >= RATE_MS) {
       const now = { at_ms: row.at_ms, bytes: row.bytes, packetsLost: row.packetsLost, expected };
-      this.#rates.set(key, before ? rate(before, now) : { bitrate_bps: 0, loss: 0 });
+      this.#rates.set(key, before ? rate(before, now) : { bitrate_bps: null, loss: null });
       this.#before.set(key, now);
     }
     return { ...row, ...this.#rates.get(key) };

@@ -86,11 +86,13 @@ function spoken(reason) {
 }
 
 export function bitrateWords(bps) {
+  if (bps === null) return "–";
   if (bps >= 1e6) return `${(bps / 1e6).toFixed(2)} Mb/s`;
   return `${Math.round(bps / 1e3)} kb/s`;
 }
 
 export function lossWords(ratio) {
+  if (ratio === null) return "–";
   const percent = ratio * 100;
   return percent > 0 && percent < 0.1 ? "<0.1 %" : `${percent.toFixed(percent > 0 && percent < 10 ? 1 : 0)} %`;
 }
