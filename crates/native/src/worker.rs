@@ -133,15 +133,16 @@ impl Worker {
     pub fn run(mut self) -> io::Result<()> {
         while !self.shared.stop.load(Ordering::Relaxed) {
             self.wait()?;
+            // Under overload there is always more: completions and counters leave all the same.
             let mut more = true;
-            while more {
+            while more && !self.shared.stop.load(Ordering::Relaxed) {
                 self.take_commands();
                 more = self.receive()?;
                 self.engine.handle_timeout(self.clock.now());
                 more |= self.send()?;
+                self.put_events();
+                self.publish();
             }
-            self.put_events();
-            self.publish();
         }
         Ok(())
     }
@@ -258,11 +259,12 @@ impl Worker {
     }
 
     fn put_events(&mut self) {
+        if !self.engine.has_events() {
+            return;
+        }
         let crowded = self.shared.events.len() > MOST_STATE_EVENTS;
         let events = self.engine.take_events(crowded);
-        if !events.is_empty() {
-            self.shared.events.put(events.into_iter());
-        }
+        self.shared.events.put(events.into_iter());
     }
 
     fn publish(&mut self) {

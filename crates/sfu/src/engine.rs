@@ -138,6 +138,12 @@ impl Engine {
         &mut self.out
     }
 
+    /// Say whether there is anything to report.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Take the events; where nobody takes them (`crowded`) only those that end or begin a life.
     pub fn take_events(&mut self, crowded: bool) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.events);
