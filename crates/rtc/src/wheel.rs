@@ -11,14 +11,33 @@ const TICK_NANOS: u64 = 500_000;
 const SLOTS: usize = 4096;
 const WORDS: usize = SLOTS / 64;
 
+/// No timer: the end of a slot's list.
+const NONE: u32 = u32::MAX;
+
 /// Timers that name something by a key.
+///
+/// The timers of all slots stand in one table that grows to the most there ever are at once: the
+/// slots themselves never allocate.
 #[derive(Debug)]
 pub struct Wheel<K> {
-    slots: Vec<Vec<(Time, K)>>,
+    /// The newest timer of each slot.
+    slots: Box<[u32]>,
     /// One bit for each slot that holds anything.
     occupied: [u64; WORDS],
+    timers: Vec<Timer<K>>,
+    /// The first of the table's free places.
+    free: u32,
+    len: usize,
     /// Every tick below has been fired.
     tick: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timer<K> {
+    at: Time,
+    key: K,
+    /// The next older timer of the slot, or the next free place.
+    next: u32,
 }
 
 impl<K: Copy> Wheel<K> {
@@ -26,8 +45,11 @@ impl<K: Copy> Wheel<K> {
     #[must_use]
     pub fn new(now: Time) -> Self {
         Self {
-            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            slots: vec![NONE; SLOTS].into_boxed_slice(),
             occupied: [0; WORDS],
+            timers: Vec::new(),
+            free: NONE,
+            len: 0,
             tick: now.as_nanos() / TICK_NANOS,
         }
     }
@@ -36,20 +58,22 @@ impl<K: Copy> Wheel<K> {
     pub fn set(&mut self, at: Time, key: K) {
         let tick = at.as_nanos().div_ceil(TICK_NANOS).max(self.tick);
         let slot = tick as usize % SLOTS;
-        self.slots[slot].push((at, key));
+        let next = self.slots[slot];
+        self.slots[slot] = self.place(Timer { at, key, next });
         self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.len += 1;
     }
 
     /// Count the timers that are set.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.iter().map(Vec::len).sum()
+        self.len
     }
 
     /// Say whether no timer is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.occupied == [0; WORDS]
+        self.len == 0
     }
 
     /// Append the keys that are due to `fired`.
@@ -90,17 +114,40 @@ impl<K: Copy> Wheel<K> {
 
     /// Timers of later laps share the slot and stay.
     fn fire_slot(&mut self, slot: usize, now: Time, fired: &mut Vec<K>) {
-        let timers = &mut self.slots[slot];
-        timers.retain(|(at, key)| {
-            let due = *at <= now;
-            if due {
-                fired.push(*key);
+        let first_fired = fired.len();
+        let (mut at, mut kept) = (std::mem::replace(&mut self.slots[slot], NONE), NONE);
+        while at != NONE {
+            let timer = self.timers[at as usize];
+            if timer.at <= now {
+                fired.push(timer.key);
+                self.timers[at as usize].next = std::mem::replace(&mut self.free, at);
+                self.len -= 1;
+            } else {
+                self.timers[at as usize].next = NONE;
+                match kept {
+                    NONE => self.slots[slot] = at,
+                    kept => self.timers[kept as usize].next = at,
+                }
+                kept = at;
             }
-            !due
-        });
-        if timers.is_empty() {
+            at = timer.next;
+        }
+        // The newest stood first.
+        fired[first_fired..].reverse();
+        if kept == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));
         }
+    }
+
+    fn place(&mut self, timer: Timer<K>) -> u32 {
+        let place = self.free;
+        if let Some(free) = self.timers.get_mut(place as usize) {
+            self.free = free.next;
+            *free = timer;
+            return place;
+        }
+        self.timers.push(timer);
+        (self.timers.len() - 1) as u32
     }
 }
 

@@ -347,19 +347,18 @@ impl Publication {
     /// Sort the encodings by what they send, where that clearly differs from the present order;
     /// tell whether it did. Not while one of them may be falling silent.
     pub fn reorder(&mut self, now: Time) -> bool {
-        let mut rates: Vec<(usize, u64)> = Vec::with_capacity(self.order.len());
-        for nth in &self.order {
-            rates.push((*nth, self.encodings[*nth].meter.bps(now)));
+        let mut rates = [0; MOST_ENCODINGS];
+        for (rate, encoding) in rates.iter_mut().zip(&mut self.encodings) {
+            *rate = encoding.meter.bps(now);
         }
-        let sends = |nth: usize| now.since(self.encodings[nth].last_packet) < FALLING_SILENT;
-        let known = |rate: &(usize, u64)| rate.1 > 0 && sends(rate.0);
-        let clearly_out_of_order = rates
-            .windows(2)
-            .any(|pair| pair.iter().all(known) && pair[0].1 > pair[1].1 * 3 / 2);
-        let differs = clearly_out_of_order && rates.iter().all(known);
+        let known = |nth: &usize| {
+            let silence = now.since(self.encodings[*nth].last_packet);
+            rates[*nth] > 0 && silence < FALLING_SILENT
+        };
+        let in_disorder = |pair: &[usize]| rates[pair[0]] > rates[pair[1]] * 3 / 2;
+        let differs = self.order.iter().all(known) && self.order.windows(2).any(in_disorder);
         if differs {
-            rates.sort_by_key(|(_, rate)| *rate);
-            self.order = rates.into_iter().map(|(nth, _)| nth).collect();
+            self.order.sort_by_key(|nth| rates[*nth]);
         }
         differs
     }

@@ -351,7 +351,9 @@ mod tests {
         for index in 1..200u64 {
             let payload = vec![index as u8; 1000];
             history.push(Time::default(), &arrived(index, &payload), &mut pool);
-            let slot = history.find(index).and_then(|position| history.slot(position));
+            let slot = history
+                .find(index)
+                .and_then(|position| history.slot(position));
             assert_eq!(history.payload(slot.expect("kept")), payload);
         }
         let oldest = history.slot(history.start()).expect("kept");

@@ -13,6 +13,7 @@ mod survey;
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use wire::rtcp::ReportBlock;
 
 use crate::alarm::Alarm;
 use crate::context::{Context, Named, Timer};
@@ -47,6 +48,8 @@ pub struct Room {
     generations: u16,
     /// RTCP under construction, kept for its memory.
     rtcp: Vec<u8>,
+    /// Report blocks of one report, kept for their memory.
+    blocks: Vec<ReportBlock>,
     /// Sequence numbers to ask for, kept for their memory.
     sequences: Vec<u16>,
     /// What breaks the room: for tests of containment.
@@ -86,6 +89,7 @@ impl Room {
             audio_window: Alarm::default(),
             generations: 0,
             rtcp: Vec::new(),
+            blocks: Vec::new(),
             sequences: Vec::new(),
             #[cfg(feature = "fault-injection")]
             fault: None,

@@ -156,7 +156,8 @@ impl Room {
     }
 
     fn append_receiver_report(&mut self, now: Time, key: usize, rtcp: &mut Vec<u8>) {
-        let mut blocks = Vec::new();
+        let mut blocks = std::mem::take(&mut self.blocks);
+        blocks.clear();
         for publication in &self.peers[key].publications {
             let encodings = &mut self.publications[*publication].encodings;
             // Only what is bound: browsers stop naming their streams after the first report.
@@ -172,6 +173,7 @@ impl Room {
         if !blocks.is_empty() {
             write::sdes_cname(rtcp, OUR_SSRC, OUR_CNAME);
         }
+        self.blocks = blocks;
     }
 
     /// Publishers with transport-wide feedback estimate for themselves; others are told the limit

@@ -5,8 +5,10 @@
 
 pub mod camera;
 pub mod client;
+pub mod counting;
 pub mod network;
 pub mod payload;
+pub mod stage;
 pub mod viewer;
 pub mod world;
 

@@ -1,0 +1,18 @@
+//! The committed fuzz corpus, replayed: what once broke something, and what reaches far.
+
+#[path = "../../../fuzz/src/input.rs"]
+mod input;
+#[path = "../../../fuzz/src/replay.rs"]
+mod replay;
+#[path = "../../../fuzz/src/sfu/mod.rs"]
+mod targets;
+
+#[test]
+fn commands() {
+    replay::corpus("commands", targets::commands);
+}
+
+#[test]
+fn engine() {
+    replay::corpus("engine", targets::engine);
+}
