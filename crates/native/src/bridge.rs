@@ -78,7 +78,7 @@ impl<E> Outlet<E> {
     }
 
     /// Say how many events wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         lock(&self.queue).len()
     }
 

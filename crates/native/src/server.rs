@@ -199,6 +199,7 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Vec<UdpSocket>>, String> {
         send_buffer_bytes: config.send_buffer_bytes,
         gso: config.gso,
         gro: config.gro,
+        arrival_times: true,
     };
     (0..config.workers as u16)
         .map(|nth| {

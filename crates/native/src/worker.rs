@@ -89,6 +89,8 @@ pub struct Worker {
     positions: Vec<SendPosition>,
     blocked: bool,
     published: Time,
+    /// The last instant that the engine was told.
+    arrived: Time,
 }
 
 impl Worker {
@@ -123,6 +125,7 @@ impl Worker {
             sending: Outbox::new(),
             blocked: false,
             published: Time::ZERO,
+            arrived: Time::ZERO,
         })
     }
 
@@ -187,10 +190,14 @@ impl Worker {
                 continue;
             }
             more |= count == self.arena.slots();
+            // Read late, a burst would seem to have come at one instant, and a publisher's probe for
+            // bandwidth would tell it nothing.
             let now = self.clock.now();
             for datagram in self.arena.datagrams() {
                 let path = PathId::udp(index as u8, datagram.local, datagram.remote);
-                self.engine.receive(now, path, datagram.bytes);
+                // Never earlier than what the engine was told before.
+                self.arrived = self.arrived.max(now - datagram.waited);
+                self.engine.receive(self.arrived, path, datagram.bytes);
             }
         }
         Ok(more)
@@ -262,7 +269,7 @@ impl Worker {
         if !self.engine.has_events() {
             return;
         }
-        let crowded = self.shared.events.len() > MOST_STATE_EVENTS;
+        let crowded = self.shared.events.waiting() > MOST_STATE_EVENTS;
         let events = self.engine.take_events(crowded);
         self.shared.events.put(events.into_iter());
     }

@@ -14,6 +14,7 @@ const OPTIONS: SocketOptions = SocketOptions {
     send_buffer_bytes: 1 << 20,
     gso: true,
     gro: true,
+    arrival_times: true,
 };
 const NOW: Time = Time::from_millis(1);
 
@@ -192,6 +193,22 @@ fn a_bad_destination_does_not_stop_the_others() {
     assert_eq!(counters.datagrams, 8);
     let given_up = counters.unreachable + counters.forbidden + counters.failed;
     assert_eq!(given_up, 8, "{counters:?}");
+}
+
+/// The kernel's stamps tell the gap between two datagrams that one late call reads together.
+#[test]
+fn a_late_reader_learns_when_each_datagram_came() {
+    const GAP: Duration = Duration::from_millis(20);
+    let mut receiver = bind("127.0.0.1:0");
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.send_to(b"first", receiver.local_addr()).unwrap();
+    std::thread::sleep(GAP);
+    sender.send_to(b"second", receiver.local_addr()).unwrap();
+    let mut arena = RecvArena::new(8, true);
+    assert_eq!(receiver.recv_batch(&mut arena).unwrap(), 2);
+    let waited: Vec<Duration> = arena.datagrams().map(|datagram| datagram.waited).collect();
+    assert!(waited[0] >= waited[1] + GAP, "{waited:?}");
+    assert!(waited[0] < Duration::from_millis(500), "{waited:?}");
 }
 
 #[test]

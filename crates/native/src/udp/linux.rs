@@ -9,11 +9,13 @@ use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+use std::time::Duration;
 
 /// Messages per system call: 40 or more make the most of a call, `UIO_MAXIOV` is 1024.
 pub const BATCH: usize = 64;
 
-/// Room for a packet info of either family and one segment size (or one drop counter on receipt).
+/// Room for a packet info of either family and one segment size; on receipt also for a drop counter
+/// and a time stamp.
 const CONTROL_BYTES: usize = 128;
 
 const IN_PKTINFO: usize = mem::size_of::<libc::in_pktinfo>();
@@ -163,6 +165,8 @@ pub struct Arrival {
     pub segment_len: usize,
     /// Datagrams dropped on this socket since it was opened, where some were.
     pub dropped: Option<u32>,
+    /// When the kernel got it, in wall time, where it was asked to say so.
+    pub wall: Option<Duration>,
     pub truncated: bool,
 }
 
@@ -240,6 +244,7 @@ impl Receiver {
             len,
             segment_len: len,
             dropped: None,
+            wall: None,
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
         };
         for_each_control(&header.msg_hdr, |level, kind, data| match (level, kind) {
@@ -256,10 +261,31 @@ impl Receiver {
                 arrival.segment_len = size.filter(|size| *size > 0).unwrap_or(len);
             }
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => arrival.dropped = read::<u32>(data),
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                arrival.wall = read::<libc::timespec>(data).map(span);
+            }
             _ => {}
         });
         arrival
     }
+}
+
+/// Tell the wall time, on the clock that stamps arrivals.
+pub fn wall_now() -> Duration {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a local of the right type that outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    span(now)
+}
+
+fn span(spec: libc::timespec) -> Duration {
+    Duration::new(
+        spec.tv_sec.max(0) as u64,
+        spec.tv_nsec.clamp(0, 999_999_999) as u32,
+    )
 }
 
 fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32, i32, &[u8])) {

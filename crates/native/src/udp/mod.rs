@@ -31,6 +31,8 @@ pub struct SocketOptions {
     pub gso: bool,
     /// Receive runs of datagrams as one message (`UDP_GRO`) where the kernel can.
     pub gro: bool,
+    /// Let the kernel say when each datagram came: what a late reader measures is then still true.
+    pub arrival_times: bool,
 }
 
 /// A nonblocking UDP socket of one address family.
@@ -61,6 +63,10 @@ impl UdpSocket {
         }
         raise_buffers(socket.as_fd(), options);
         let counts_drops = supports(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
+        if options.arrival_times {
+            // Without it a datagram arrives when it is read.
+            supports(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
+        }
         let gro = options.gro && supports(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         // Segment size 0 changes nothing; a kernel without segmentation refuses the option.
         let gso = options.gso && supports(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0);

@@ -1,14 +1,17 @@
 //! The memory that datagrams arrive in.
 
-use super::linux::{Arrival, Receiver};
+use super::linux::{self, Arrival, Receiver};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// The largest train that `UDP_GRO` delivers.
 const TRAIN_BYTES: usize = 65_535;
 /// The largest single datagram that is looked at: media keeps to 1200, DTLS to the path's MTU.
 const DATAGRAM_BYTES: usize = 2_048;
+/// A wall clock that jumps must not make a datagram arrive long ago.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// Slots at a multiple of a page would all fall into the same few sets of the processor's caches.
 const STAGGER_BYTES: usize = 21 * 64;
 
@@ -18,6 +21,8 @@ pub struct Datagram<'a> {
     pub local: IpAddr,
     /// Where it came from.
     pub remote: SocketAddr,
+    /// How long it had waited in the socket when it was read; zero where the kernel does not say.
+    pub waited: Duration,
     /// What was in it; free to be decrypted in place.
     pub bytes: &'a mut [u8],
 }
@@ -29,6 +34,8 @@ pub struct RecvArena {
     slot_len: usize,
     receiver: Receiver,
     arrivals: Vec<Arrival>,
+    /// Wall time of the last call.
+    read_at: Duration,
     truncated: u64,
 }
 
@@ -44,6 +51,7 @@ impl RecvArena {
             slot_len,
             receiver: Receiver::new(slots),
             arrivals: Vec::with_capacity(slots),
+            read_at: Duration::ZERO,
             truncated: 0,
         }
     }
@@ -62,15 +70,19 @@ impl RecvArena {
 
     /// Walk over the datagrams of the last call; trains are taken apart, empty datagrams left out.
     pub fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
+        let read_at = self.read_at;
         let slots = self.buffer.chunks_exact_mut(self.stride);
-        slots.zip(&self.arrivals).flat_map(|(slot, arrival)| {
+        slots.zip(&self.arrivals).flat_map(move |(slot, arrival)| {
             let local = arrival.local.unwrap_or(arrival.remote.ip());
             let remote = arrival.remote;
+            let wall = arrival.wall.unwrap_or(read_at);
+            let waited = read_at.saturating_sub(wall).min(LONGEST_WAIT);
             slot[..arrival.len]
                 .chunks_mut(arrival.segment_len.max(1))
                 .map(move |bytes| Datagram {
                     local,
                     remote,
+                    waited,
                     bytes,
                 })
         })
@@ -87,6 +99,7 @@ impl RecvArena {
             Err(error) if is_nothing_to_read(&error) => return Ok(0),
             Err(error) => return Err(error),
         };
+        self.read_at = linux::wall_now();
         for index in 0..count {
             let arrival = self.accept(index, bound);
             self.arrivals.push(arrival);
