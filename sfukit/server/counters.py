@@ -51,6 +51,7 @@ class ServerCounters(msgspec.Struct):
     worker_cpu_ns: int = 0
     socket_drops: int = 0
     send_calls: int = 0
+    messages_sent: int = 0
     datagrams_sent: int = 0
     send_blocked: int = 0
     send_failed: int = 0

@@ -47,6 +47,8 @@ class EngineCollector:
             "sfukit_padding_bytes", "Padding that makes runs", counters.padding_bytes_sent
         )
         yield _single("sfukit_send_calls", "System calls that sent", counters.send_calls)
+        yield _single("sfukit_send_messages", "Runs of datagrams sent", counters.messages_sent)
+        yield _single("sfukit_send_datagrams", "Datagrams sent", counters.datagrams_sent)
 
 
 def _rtp(counters: ServerCounters) -> Iterator[Metric]:
