@@ -291,9 +291,12 @@ impl Engine {
         let Some(key) = self.owners.get(&Named::Room(room)).copied() else {
             return self.done(id, Err(not_found(Named::Room(room))));
         };
-        self.in_room(now, key, |room, context| room.close(context, &reason));
-        self.forget(key);
-        self.events.push(Event::RoomClosed { room, reason });
+        let closed = self.in_room(now, key, |room, context| room.close(context, &reason));
+        // One that broke on its way out is gone as well, and said so.
+        if closed.is_some() {
+            self.forget(key);
+            self.events.push(Event::RoomClosed { room, reason });
+        }
         self.done(id, Ok(None));
     }
 

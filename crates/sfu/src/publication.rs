@@ -70,6 +70,8 @@ pub struct Encoding {
     pub ready: bool,
     /// When its quantum ends.
     pub quantum: Alarm,
+    /// The packet being taken in starts a keyframe: nobody need ask for one.
+    pub keyframe_arriving: bool,
     /// Where the last keyframe starts.
     pub last_keyframe: Option<KeyframeStart>,
     /// Changes when its numbers begin anew under another SSRC.
@@ -171,6 +173,7 @@ impl Encoding {
             fresh: false,
             ready: false,
             quantum: Alarm::default(),
+            keyframe_arriving: false,
             last_keyframe: None,
             generation: 0,
             active: false,
@@ -236,7 +239,7 @@ impl Encoding {
             self.counters.frames += 1;
             self.counters.keyframes += u64::from(described.info.keyframe);
         }
-        if described.info.start && described.info.keyframe {
+        if described.starts_keyframe() {
             self.keyframes.satisfied();
         }
         if described.parameter_sets {

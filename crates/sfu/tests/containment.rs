@@ -91,3 +91,17 @@ fn at_a_command_whose_sender_is_told() {
     world.run_for(ms(500));
     assert!(world.clients[other.client].rtp.len() > before + 20);
 }
+
+#[test]
+fn on_its_way_out() {
+    let mut world = World::default();
+    let (room, ..) = playing_room(&mut world);
+    let (_, _, other) = playing_room(&mut world);
+    world.run_for(ms(500));
+    world.engine.inject_fault(room, Fault::Close);
+    quietly(|| world.close_room(room));
+    assert_eq!(closed(&world), [(room, "internal_error".to_owned())]);
+    let before = world.clients[other.client].rtp.len();
+    world.run_for(ms(500));
+    assert!(world.clients[other.client].rtp.len() > before + 20);
+}

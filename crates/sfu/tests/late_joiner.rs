@@ -67,6 +67,88 @@ fn a_keyframe_that_just_came_serves_without_a_request() {
 }
 
 #[test]
+fn nobody_asks_for_the_keyframe_that_a_publisher_begins_with() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let early = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &["q", "h"], |camera| {
+        camera.running = false;
+    });
+    let sub = world.subscribe_with(early, camera, |request| {
+        request.target = Target::Index { index: 0 };
+    });
+    world.run_for(ms(500));
+    world.cameras[camera].next_frame = world.now;
+    world.cameras[camera].running = true;
+    world.run_for(ms(1_000));
+    let asked_for: Vec<usize> = world.cameras[camera]
+        .keyframe_requests
+        .iter()
+        .map(|(_, encoding)| *encoding)
+        .collect();
+    assert!(asked_for.is_empty(), "{asked_for:?}");
+    assert!(world.clients[early].stream(sub.ssrc).count() > 40);
+}
+
+#[test]
+fn who_connects_later_than_it_subscribes_starts_at_a_keyframe() {
+    let (mut world, room, camera) = running();
+    let late = world.join(room);
+    let sub = world.subscribe(late, camera);
+    world.wait_connected(&[late]);
+    world.run_for(ms(500));
+    assert_eq!(world.cameras[camera].keyframe_requests.len(), 1);
+    let first = world.clients[late].stream(sub.ssrc).next().expect("media");
+    assert!(read_vp8(first.payload()).keyframe);
+}
+
+#[test]
+fn requests_of_subscribers_are_passed_on_together() {
+    use wire::id::Ssrc;
+    use wire::rtcp::write;
+    let (mut world, room, camera) = running();
+    let others = world.connect_many(room, 5);
+    let subs: Vec<Sub> = others
+        .iter()
+        .map(|it| world.subscribe(*it, camera))
+        .collect();
+    world.run_for(ms(1_000));
+    world.cameras[camera].keyframe_requests.clear();
+    for _ in 0..10 {
+        for sub in &subs {
+            let mut rtcp = Vec::new();
+            write::pli(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc));
+            world.clients[sub.client].send_rtcp(&rtcp);
+        }
+        world.run_for(ms(10));
+    }
+    world.run_for(ms(1_000));
+    // One at once, one for those that asked after its keyframe.
+    assert!(world.cameras[camera].keyframe_requests.len() <= 2);
+    assert_eq!(world.engine.counters().keyframe_requests_received, 50);
+}
+
+#[test]
+fn publishers_without_pli_get_fir() {
+    use wire::rtcp::Packet;
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &[], |camera| {
+        camera.feedback = vec!["ccm fir"];
+    });
+    world.run_for(ms(1_000));
+    let late = world.connect(room);
+    world.subscribe(late, camera);
+    world.run_for(ms(500));
+    assert_eq!(world.cameras[camera].keyframe_requests.len(), 1);
+    let is_pli = |packet: &Packet<'_>| matches!(packet, Packet::Pli { .. });
+    let mut packets = world.clients[publisher].rtcp_packets();
+    assert!(!packets.any(|(_, packet)| is_pli(&packet)));
+}
+
+#[test]
 fn a_publisher_that_does_not_answer_is_asked_five_times() {
     let (mut world, room, camera) = running();
     world.cameras[camera].answers_keyframe_requests = false;

@@ -77,6 +77,15 @@ pub struct Described {
     pub dtx: bool,
 }
 
+impl Described {
+    /// Say whether a gate may open here: a frame begins that needs no earlier one.
+    #[inline]
+    #[must_use]
+    pub fn starts_keyframe(&self) -> bool {
+        self.info.start && self.info.keyframe
+    }
+}
+
 impl Codec {
     /// Parse the encoding name of `a=rtpmap`, in any case (RFC 4855 section 3).
     pub fn from_name(name: &str) -> Option<Self> {

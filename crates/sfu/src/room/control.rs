@@ -111,6 +111,8 @@ impl Room {
 
     /// End everything that lives here; peers are told.
     pub fn close(&mut self, context: &mut Context<'_>, reason: &str) {
+        #[cfg(feature = "fault-injection")]
+        self.break_at(super::Fault::Close);
         let peers: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in peers {
             self.close_peer(context, key, reason);

@@ -69,6 +69,8 @@ pub enum Fault {
     Command,
     /// The next round of sending.
     Flush,
+    /// Its end.
+    Close,
 }
 
 impl Room {

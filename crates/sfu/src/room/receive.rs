@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rtc::codec::describe;
+use rtc::codec::{Described, describe};
 use rtc::inbound::bind::{Binding, Role};
 use rtc::inbound::loss::Freshness;
 use rtc::inbound::rtx::{self, Retransmission};
@@ -19,6 +19,16 @@ use super::peer::{Incoming, Peer};
 use crate::context::{Context, Route, Timer};
 use crate::message::{Event, TransportState};
 use crate::publication::KeyframeStart;
+
+/// A packet of an encoding, opened and bound.
+#[derive(Clone, Copy)]
+struct Packet<'a> {
+    header: &'a Header,
+    index: u64,
+    values: &'a Values<'a>,
+    /// Without padding.
+    payload: &'a [u8],
+}
 
 impl Room {
     /// Take a datagram of one of the peers in.
@@ -88,9 +98,15 @@ impl Room {
         }
         encoding.counters.packets += 1;
         encoding.counters.bytes += payload.len() as u64;
+        let packet = Packet {
+            header,
+            index,
+            values: &values,
+            payload,
+        };
         match bound.role {
-            Role::Media => self.take_media(context, bound.key, header, index, &values, payload),
-            Role::Rtx => self.take_repair(context, bound.key, header, &values, payload),
+            Role::Media => self.take_media(context, bound.key, &packet),
+            Role::Rtx => self.take_repair(context, bound.key, &packet),
         }
     }
 
@@ -116,14 +132,7 @@ impl Room {
     }
 
     /// A packet on the repair stream holds the original's sequence number and payload.
-    fn take_repair(
-        &mut self,
-        context: &mut Context<'_>,
-        incoming: Incoming,
-        header: &Header,
-        values: &Values<'_>,
-        payload: &[u8],
-    ) {
+    fn take_repair(&mut self, context: &mut Context<'_>, incoming: Incoming, repair: &Packet<'_>) {
         let encoding = &mut self.publications[incoming.publication].encodings[incoming.encoding];
         let Some(highest) = encoding
             .stats
@@ -132,24 +141,28 @@ impl Room {
         else {
             return;
         };
-        let Retransmission::Original { index, payload } = rtx::read(payload, highest) else {
+        let Retransmission::Original { index, payload } = rtx::read(repair.payload, highest) else {
             return;
         };
         context.counters.retransmitted_packets_received += 1;
         encoding.counters.recovered += 1;
         encoding.nack.received(context.now, index);
-        self.store(context, incoming, header, index, values, payload);
+        let original = Packet {
+            index,
+            payload,
+            ..*repair
+        };
+        let codec = self.publications[incoming.publication].codec;
+        let described = describe(codec, payload, repair.header.marker);
+        self.store(context, incoming, &original, described);
     }
 
-    fn take_media(
-        &mut self,
-        context: &mut Context<'_>,
-        incoming: Incoming,
-        header: &Header,
-        index: u64,
-        values: &Values<'_>,
-        payload: &[u8],
-    ) {
+    fn take_media(&mut self, context: &mut Context<'_>, incoming: Incoming, packet: &Packet<'_>) {
+        let Packet { header, index, .. } = *packet;
+        let publication = &mut self.publications[incoming.publication];
+        let described = describe(publication.codec, packet.payload, header.marker);
+        let encoding = &mut publication.encodings[incoming.encoding];
+        encoding.keyframe_arriving = described.starts_keyframe();
         let encoding = &self.publications[incoming.publication].encodings[incoming.encoding];
         if encoding
             .stats
@@ -173,7 +186,9 @@ impl Room {
         if !was_active {
             self.wake_encoding(context, incoming.publication, incoming.encoding);
         }
-        self.store(context, incoming, header, index, values, payload);
+        self.store(context, incoming, packet, described);
+        self.publications[incoming.publication].encodings[incoming.encoding].keyframe_arriving =
+            false;
     }
 
     /// Put a packet into its encoding's history and decide when subscribers get it.
@@ -181,19 +196,22 @@ impl Room {
         &mut self,
         context: &mut Context<'_>,
         incoming: Incoming,
-        header: &Header,
-        index: u64,
-        values: &Values<'_>,
-        payload: &[u8],
+        packet: &Packet<'_>,
+        described: Described,
     ) {
         let Incoming {
             publication,
             encoding,
         } = incoming;
         let of = &mut self.publications[publication];
-        let (codec, muted) = (of.codec, of.muted);
+        let muted = of.muted;
         let to = &mut of.encodings[encoding];
-        let described = describe(codec, payload, header.marker);
+        let Packet {
+            header,
+            index,
+            values,
+            payload,
+        } = *packet;
         context.counters.payloads_unreadable +=
             u64::from(!described.readable && !payload.is_empty());
         if to.recovery.receive(index) != Freshness::Fresh {
@@ -217,7 +235,7 @@ impl Room {
             payload,
         };
         let position = to.history.push(context.now, &arrived, context.pool);
-        if described.info.start && described.info.keyframe {
+        if described.starts_keyframe() {
             to.note_keyframe(KeyframeStart {
                 position,
                 timestamp: header.timestamp,

@@ -100,8 +100,9 @@ impl Room {
         publication: usize,
         encoding: usize,
     ) {
-        if let Some(of) = self.encoding_mut(publication, encoding) {
-            of.keyframes.want();
+        match self.encoding_mut(publication, encoding) {
+            Some(of) if !of.keyframe_arriving => of.keyframes.want(),
+            _ => return,
         }
         self.request_keyframe_if_due(context, publication, encoding);
     }
