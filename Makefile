@@ -57,8 +57,7 @@ bench: setup ## the table of figures, kept as JSON under bench/
 
 FUZZ_SECONDS ?= 30
 fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler
-	@for target in $$(cargo fuzz list); do \
-	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
 
 wheel: setup ## an abi3 wheel in dist/
 	$(BIN)/maturin build --release --locked --out dist

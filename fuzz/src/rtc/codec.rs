@@ -1,0 +1,110 @@
+//! Payloads and dependency descriptors: described, rewritten and described again.
+
+use rtc::codec::dependency::DependencyReader;
+use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
+use rtc::codec::{Codec, Described, PictureShift, Rewriter, describe, red};
+
+use crate::input::Input;
+
+const CODECS: [Codec; 9] = [
+    Codec::Vp8,
+    Codec::Vp9,
+    Codec::H264,
+    Codec::H265,
+    Codec::Av1,
+    Codec::Opus,
+    Codec::Red,
+    Codec::Pcmu,
+    Codec::Pcma,
+];
+
+/// The payloads of one stream, each forwarded, dropped on purpose or the first after a switch.
+pub fn codec(data: &[u8]) {
+    let mut input = Input::new(data);
+    let codec = input.pick(&CODECS);
+    let mut rewriter = Rewriter::new(codec);
+    let mut sets = ParameterSets::default();
+    while !input.is_empty() {
+        let (action, marker) = (input.below(4), input.flag());
+        let payload = input.run();
+        let described = describe(codec, payload, marker);
+        let info = described.info;
+        assert!(described.readable || !(info.start || info.keyframe));
+        let shift = match action {
+            0 => rewriter.switch(&described),
+            1 => {
+                rewriter.forwarded(&described);
+                rewriter.shift()
+            }
+            2 => rewriter.dropped(&described),
+            _ => any_shift(&mut input),
+        };
+        rewrite(codec, payload, marker, &described, shift);
+        keep_parameter_sets(&mut sets, payload);
+        if let Some(block) = red::primary(payload) {
+            assert!(block.payload.len() < payload.len());
+        }
+    }
+}
+
+fn any_shift(input: &mut Input<'_>) -> PictureShift {
+    PictureShift {
+        id: input.u16(),
+        tl0: input.u8(),
+        key_index: input.u8(),
+    }
+}
+
+/// Only the numbers change, and by the shift.
+fn rewrite(codec: Codec, payload: &[u8], marker: bool, before: &Described, shift: PictureShift) {
+    let mut copy = payload.to_vec();
+    shift.rewrite(&mut copy, before);
+    let after = describe(codec, &copy, marker);
+    assert_eq!((after.info, after.readable), (before.info, before.readable));
+    let (old, new) = (before.picture, after.picture);
+    assert_eq!((new.width, new.id_at), (old.width, old.id_at));
+    if shift == PictureShift::default() {
+        assert_eq!(copy, payload);
+    }
+    let mut back = copy;
+    let undo = PictureShift {
+        id: shift.id.wrapping_neg(),
+        tl0: shift.tl0.wrapping_neg(),
+        key_index: shift.key_index.wrapping_neg(),
+    };
+    undo.rewrite(&mut back, &after);
+    assert_eq!(back, payload, "a shift can be undone");
+}
+
+fn keep_parameter_sets(sets: &mut ParameterSets, payload: &[u8]) {
+    sets.remember(payload);
+    let mut out = [0; MAX_STAP_A_LEN];
+    if let Some(len) = sets.write_stap_a(&mut out) {
+        assert!(describe(Codec::H264, &out[..len], false).parameter_sets);
+    }
+}
+
+/// The descriptors of one stream; structures come with any of them.
+pub fn dependency(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut reader = DependencyReader::default();
+    while !input.is_empty() {
+        let number = input.u16();
+        let descriptor = input.run();
+        let Ok(frame) = reader.read(descriptor) else {
+            continue;
+        };
+        let mut described = Described::default();
+        frame.describe(&mut described);
+        assert_eq!(described.info, frame.info);
+        let shift = PictureShift {
+            id: number,
+            ..PictureShift::default()
+        };
+        let mut copy = descriptor.to_vec();
+        shift.rewrite_descriptor(&mut copy, &described);
+        let again = reader.read(&copy).expect("only the number changed");
+        assert_eq!(again.info, frame.info);
+        assert_eq!(again.number, frame.number.wrapping_sub(number));
+    }
+}

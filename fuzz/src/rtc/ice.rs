@@ -1,0 +1,283 @@
+//! Both halves of ICE, told lies about who checks whom.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::HashSet;
+
+use rtc::ice::{Base, Credentials, IceControlling, IceEvent, IceLite, username_ufrag};
+use rtc::outbox::Outbox;
+use rtc::path::PathId;
+use wire::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId};
+use wire::time::Time;
+
+use crate::input::Input;
+
+const MAX_PATHS: usize = 8;
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// More than a table of paths holds.
+const REMOTES: u8 = 12;
+
+fn remote(number: u8) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, number], 5000))
+}
+
+fn path(number: u8) -> PathId {
+    PathId::udp(0, LOCAL, remote(number))
+}
+
+fn credentials(side: &str, generation: u8) -> Credentials {
+    Credentials {
+        ufrag: format!("{side}{generation}"),
+        pwd: format!("{side} password of generation {generation}"),
+    }
+}
+
+fn key(credentials: &Credentials) -> IntegrityKey {
+    IntegrityKey::new(credentials.pwd.as_bytes())
+}
+
+/// Make a Binding message; the script says what is wrong with it.
+fn forge(
+    input: &mut Input<'_>,
+    class: Class,
+    id: TransactionId,
+    to: &Credentials,
+    signer: &Credentials,
+) -> Vec<u8> {
+    let flags = input.u8();
+    let has = |bit: u8| flags & (1 << bit) != 0;
+    let mut bytes = Vec::new();
+    let mut message = Builder::new(&mut bytes, class, Method::BINDING, id);
+    if class == Class::Error {
+        message = message.error_code(300 + u16::from(input.u8()), "why");
+    }
+    message = match has(0) {
+        true => message.username("nobody:else"),
+        false => message.username(&format!("{}:peer", to.ufrag)),
+    };
+    message = match has(1) {
+        true => message.ice_controlled(1),
+        false => message.ice_controlling(1),
+    };
+    if has(2) {
+        message = message.use_candidate();
+    }
+    if has(3) {
+        message = message.attribute(0x7f00, input.run());
+    }
+    if !has(4) {
+        let pwd = if has(5) { "wrong" } else { &signer.pwd };
+        message = message.integrity(&IntegrityKey::new(pwd.as_bytes()));
+    }
+    message.fingerprint();
+    if has(6) {
+        let at = input.below(bytes.len());
+        bytes[at] ^= input.u8();
+    }
+    bytes
+}
+
+fn is_signed(datagram: &[u8], by: &[Credentials]) -> bool {
+    Message::parse(datagram)
+        .is_ok_and(|message| by.iter().any(|it| message.check_integrity(&key(it))))
+}
+
+/// The paths that the events say are open.
+#[derive(Default)]
+struct Open {
+    paths: HashSet<PathId>,
+    selected: Option<PathId>,
+}
+
+impl Open {
+    fn note(&mut self, event: IceEvent) {
+        match event {
+            IceEvent::PathValidated(path) => assert!(self.paths.insert(path), "opened twice"),
+            IceEvent::PathSelected(path) => self.selected = Some(path),
+            IceEvent::PathRetired(path) => {
+                assert!(self.paths.remove(&path), "closed twice");
+                self.selected.take_if(|selected| *selected == path);
+            }
+            IceEvent::Disconnected(_) | IceEvent::Failed(_) => assert!(self.paths.is_empty()),
+        }
+    }
+
+    fn check(&self, accepts: impl Fn(&PathId) -> bool, send_path: Option<PathId>) {
+        assert!(self.paths.len() <= MAX_PATHS);
+        for path in (0..REMOTES).map(path) {
+            assert_eq!(accepts(&path), self.paths.contains(&path));
+        }
+        assert_eq!(send_path, self.selected);
+        assert!(send_path.is_none_or(|path| self.paths.contains(&path)));
+    }
+}
+
+/// A lite agent: nothing but its own password opens a path.
+pub fn ice_lite(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (mut now, mut generation) = (Time::from_secs(1), 0u8);
+    let mut agent = IceLite::new(now, &credentials("local", 0));
+    let (mut out, mut open) = (Outbox::new(), Open::default());
+    while !input.is_empty() {
+        let at = path(input.u8() % REMOTES);
+        match input.below(8) {
+            0..=3 => {
+                let to = credentials("local", generation.saturating_sub(input.u8() % 3));
+                let id = TransactionId([input.u8(); 12]);
+                let check = match input.below(8) {
+                    7 => input.run().to_vec(),
+                    _ => forge(&mut input, Class::Request, id, &to, &to),
+                };
+                let named = username_ufrag(&check).map(str::to_owned);
+                let valid =
+                    [generation, generation.saturating_sub(1)].map(|it| credentials("local", it));
+                let taken = agent.receive(now, at, &check, &mut out);
+                assert!(taken.is_err() || is_signed(&check, &valid));
+                let is_ours = |ufrag| valid.iter().any(|it| it.ufrag == ufrag);
+                assert!(taken.is_err() || named.is_some_and(is_ours));
+            }
+            4 if agent.accepts(&at) => agent.heard_dtls(at),
+            4 => agent.retire(&at),
+            5 => agent.touch(now, &at),
+            6 => {
+                generation = generation.saturating_add(1);
+                agent.restart(now, &credentials("local", generation));
+            }
+            _ => {
+                now = now + input.span();
+                agent.handle_timeout(now);
+                assert!(agent.poll_timeout().is_none_or(|at| at > now));
+            }
+        }
+        assert!(out.datagrams().count() <= 1, "one check, one answer");
+        out.clear();
+        while let Some(event) = agent.poll_event() {
+            open.note(event);
+        }
+        open.check(|path| agent.accepts(path), agent.send_path());
+    }
+}
+
+/// A controlling agent: only answers to its own checks, from where it sent them, open a path.
+pub fn ice_controlling(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut side = Controlling::new(input.u64());
+    while !input.is_empty() {
+        let at = path(input.u8() % REMOTES);
+        match input.below(8) {
+            0 => side.set_remote(&mut input),
+            1..=3 => side.answer(&mut input, at),
+            4 => side.check(&mut input, at),
+            5 => drop(side.agent.receive(side.now, at, input.run(), &mut side.out)),
+            6 => side.agent.touch(side.now, &at),
+            _ => side.wait(&mut input),
+        }
+        side.settle();
+    }
+}
+
+struct Controlling {
+    agent: IceControlling,
+    now: Time,
+    generation: u8,
+    out: Outbox,
+    open: Open,
+    /// Where checks went, the newest last.
+    asked: Vec<(PathId, TransactionId)>,
+}
+
+impl Controlling {
+    fn new(tie_breaker: u64) -> Self {
+        let base = Base {
+            socket: 0,
+            local: LOCAL,
+        };
+        let local = credentials("local", 0);
+        Self {
+            agent: IceControlling::new(&local, tie_breaker, vec![base]),
+            now: Time::from_secs(1),
+            generation: 0,
+            out: Outbox::new(),
+            open: Open::default(),
+            asked: Vec::new(),
+        }
+    }
+
+    fn set_remote(&mut self, input: &mut Input<'_>) {
+        let restarts = input.flag();
+        let candidates: Vec<_> = input.run().iter().map(|it| remote(it % REMOTES)).collect();
+        self.generation = self.generation.saturating_add(u8::from(restarts));
+        let (local, peer) = (self.local(), self.peer());
+        match restarts {
+            true => self.agent.restart(self.now, &local, &peer, &candidates),
+            false => self.agent.set_remote(self.now, &peer, &candidates),
+        }
+    }
+
+    /// Answer a check, mostly one of the last, mostly from where it went.
+    fn answer(&mut self, input: &mut Input<'_>, elsewhere: PathId) {
+        let back = input.below(8);
+        let Some((asked, id)) = self.asked.iter().rev().nth(back).copied() else {
+            return;
+        };
+        let from = match input.below(8) {
+            0 => elsewhere,
+            _ => asked,
+        };
+        let class = match input.below(4) {
+            0 => Class::Error,
+            _ => Class::Success,
+        };
+        let (local, peer) = (self.local(), self.peer());
+        let answer = forge(input, class, id, &local, &peer);
+        let taken = self.agent.receive(self.now, from, &answer, &mut self.out);
+        assert!(taken.is_err() || is_signed(&answer, &[peer]));
+        assert!(taken.is_err() || class == Class::Error || from == asked);
+    }
+
+    fn check(&mut self, input: &mut Input<'_>, from: PathId) {
+        let (local, id) = (self.local(), TransactionId([input.u8(); 12]));
+        let check = forge(input, Class::Request, id, &local, &local);
+        let taken = self.agent.receive(self.now, from, &check, &mut self.out);
+        assert!(taken.is_err() || is_signed(&check, &[local]));
+    }
+
+    fn wait(&mut self, input: &mut Input<'_>) {
+        let until = self.now + input.span();
+        let mut rounds = 0;
+        while let Some(due) = self.agent.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.agent.handle_timeout(self.now, &mut self.out);
+            assert!(self.agent.poll_timeout().is_none_or(|next| next > self.now));
+            self.settle();
+            rounds += 1;
+            // One check in 50 ms, and what is repeated of at most 32.
+            assert!(rounds < 5_000, "timers without end");
+        }
+        self.now = until;
+    }
+
+    fn settle(&mut self) {
+        assert!(self.out.datagrams().count() <= 64);
+        for (path, datagram) in self.out.datagrams() {
+            let message = Message::parse(datagram).expect("our own");
+            if message.class == Class::Request {
+                self.asked.push((path, message.transaction));
+            }
+        }
+        self.out.clear();
+        while let Some(event) = self.agent.poll_event() {
+            self.open.note(event);
+        }
+        let agent = &self.agent;
+        self.open
+            .check(|path| agent.accepts(path), agent.send_path());
+    }
+
+    fn local(&self) -> Credentials {
+        credentials("local", self.generation)
+    }
+
+    fn peer(&self) -> Credentials {
+        credentials("peer", self.generation)
+    }
+}

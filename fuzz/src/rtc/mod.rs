@@ -1,0 +1,11 @@
+//! One transport and its streams: payloads, keys, paths and numbers from a stranger's hand.
+
+pub mod codec;
+pub mod dtls;
+pub mod history;
+pub mod ice;
+pub mod inbound;
+pub mod sequence;
+pub mod srtp;
+pub mod timeline;
+pub mod transport;

@@ -1,0 +1,61 @@
+//! The engine: any commands, and rooms full of peers that do as they like.
+
+mod client;
+mod request;
+mod world;
+
+use rtc::dtls::{Certificate, Context};
+use sfu::config::Config;
+use sfu::engine::Engine;
+use sfu::message::{Command, Event};
+use std::sync::OnceLock;
+use wire::time::{Time, WallClock};
+
+use crate::input::Input;
+use world::World;
+
+/// Each opens at most one association; more than this is only slow.
+const MOST_COMMANDS: usize = 64;
+
+fn identity() -> &'static Context {
+    static CONTEXT: OnceLock<Context> = OnceLock::new();
+    CONTEXT.get_or_init(|| {
+        let certificate = Certificate::generate_ecdsa().expect("a certificate");
+        Context::new(&certificate).expect("a context")
+    })
+}
+
+/// Any bytes are refused as JSON, or are commands of which each is answered once.
+pub fn commands(json: &[u8]) {
+    let Ok(commands) = serde_json::from_slice::<Vec<Command>>(json) else {
+        return;
+    };
+    let mut now = Time::from_secs(1);
+    let dtls = identity().clone();
+    let mut engine = Engine::new(now, Config::default(), dtls, WallClock::default(), 1);
+    for command in commands.into_iter().take(MOST_COMMANDS) {
+        let id = command.id;
+        engine.command(now, command);
+        let events = engine.take_events(false);
+        let answers = |event: &&Event| matches!(event, Event::Done { id: of, .. } if *of == id);
+        assert_eq!(events.iter().filter(answers).count(), 1);
+        serde_json::to_vec(&events).expect("events are JSON");
+        now = now + std::time::Duration::from_millis(400);
+        engine.handle_timeout(now);
+        engine.flush(now);
+        engine.outbox().clear();
+    }
+    assert_eq!(engine.counters().rooms_broken, 0);
+}
+
+/// Two participants who are connected, and what a script makes them and the control plane do.
+///
+/// No room breaks, what is sent can be opened, memory keeps its bounds, and in the end nothing is left.
+pub fn engine(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut world = World::new(&mut input);
+    while !input.is_empty() {
+        world.step(&mut input);
+    }
+    world.end();
+}
