@@ -123,3 +123,23 @@ fn a_bad_network_on_both_sides_is_repaired() {
         assert_whole(&repaired(&world, sub));
     }
 }
+
+#[test]
+fn retries_are_a_round_trip_apart() {
+    let (mut world, camera, _) = playing(1);
+    let publisher = world.cameras[camera].client;
+    world.clients[publisher].up.conditions.delay = ms(150);
+    world.clients[publisher].down.conditions.delay = ms(100);
+    // Until the round trip is known by the echo of a reference time.
+    world.run_for(ms(3_000));
+    world.cameras[camera].answers_nacks = false;
+    let source = &world.cameras[camera].encodings[0];
+    world.lose(Way::Up, source.ssrc, [source.index as u16]);
+    world.run_for(ms(5_000));
+    let asked: Vec<_> = world.cameras[camera].nacks.iter().map(|it| it.0).collect();
+    assert_eq!(asked.len(), 10);
+    for pair in asked.windows(2) {
+        let apart = pair[1].since(pair[0]);
+        assert!(apart >= ms(249) && apart <= ms(260), "{apart:?}");
+    }
+}

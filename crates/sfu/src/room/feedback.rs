@@ -57,19 +57,26 @@ impl Room {
                     .on_feedback(context.now, &feedback);
             }
             Packet::Xr { sender, blocks } => {
-                for block in blocks {
-                    if let XrBlock::ReferenceTime(ntp) = block {
-                        self.peers[key]
-                            .references
-                            .on_reference_time(context.now, sender, ntp);
-                    }
-                }
+                blocks.for_each(|block| self.take_extended_report(context.now, key, sender, block));
             }
             Packet::Sdes(_)
             | Packet::Bye(_)
             | Packet::App { .. }
             | Packet::Remb { .. }
             | Packet::Unknown { .. } => {}
+        }
+    }
+
+    /// A reference time wants its echo; an echo shows the round trip to a publisher.
+    fn take_extended_report(&mut self, now: Time, key: usize, sender: Ssrc, block: XrBlock<'_>) {
+        let peer = &mut self.peers[key];
+        match block {
+            XrBlock::ReferenceTime(ntp) => peer.references.on_reference_time(now, sender, ntp),
+            XrBlock::Delays(entries) => {
+                let rtt = peer.reference_times.on_echoes(now, entries);
+                peer.rtt = rtt.or(peer.rtt);
+            }
+            XrBlock::Unknown(_) => {}
         }
     }
 

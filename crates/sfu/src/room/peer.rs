@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rtc::inbound::bind::{Binder, Expected};
+use rtc::inbound::reference::ReferenceTimes;
 use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::reference::ReferenceEchoes;
 use rtc::outbound::sequence::Origin;
@@ -22,6 +23,9 @@ use crate::forward::Leg;
 use crate::message::{PublishRequest, TransportId};
 use crate::policy::loss_rtt::LossRtt;
 use crate::publication::Publication;
+
+/// Who we are where we only receive: no media is ever sent under it.
+pub const OUR_SSRC: Ssrc = Ssrc(1);
 
 /// A packet that a subscriber asked for again.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +90,8 @@ pub struct Peer {
     pub sent_ssrc: Option<Ssrc>,
     /// Reference times that it wants echoed.
     pub references: ReferenceEchoes,
+    /// Reference times of ours that it may echo, where it only publishes.
+    pub reference_times: ReferenceTimes,
     /// All its publications.
     pub publications: Vec<usize>,
     /// When the next feedback is due.
@@ -137,6 +143,7 @@ impl Peer {
             twcc: TwccReceiver::new(),
             sent_ssrc: None,
             references: ReferenceEchoes::new(),
+            reference_times: ReferenceTimes::new(OUR_SSRC),
             publications: Vec::new(),
             feedback_at: None,
             reports: Alarm::default(),

@@ -8,12 +8,11 @@ use wire::id::Ssrc;
 use wire::rtcp::{FirEntry, write};
 use wire::time::Time;
 
+use super::peer::OUR_SSRC;
 use super::{Peer, Room};
 use crate::context::{Context, Timer};
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// Who we are where we only receive: no media is ever sent under it.
-const OUR_SSRC: Ssrc = Ssrc(1);
 /// Our own canonical name (RFC 7022 asks only that it does not identify anybody).
 const OUR_CNAME: &str = "sfukit";
 
@@ -125,7 +124,7 @@ impl Room {
         let mut rtcp = std::mem::take(&mut self.rtcp);
         rtcp.clear();
         self.append_sender_reports(context.now, key, &mut rtcp);
-        self.append_receiver_report(context.now, key, &mut rtcp);
+        self.append_receiver_report(context, key, &mut rtcp);
         self.append_bitrate_limit(context, key, &mut rtcp);
         let echoes: Vec<_> = self.peers[key].references.take(context.now).collect();
         if !echoes.is_empty() {
@@ -155,7 +154,8 @@ impl Room {
         }
     }
 
-    fn append_receiver_report(&mut self, now: Time, key: usize, rtcp: &mut Vec<u8>) {
+    fn append_receiver_report(&mut self, context: &Context<'_>, key: usize, rtcp: &mut Vec<u8>) {
+        let now = context.now;
         let mut blocks = std::mem::take(&mut self.blocks);
         blocks.clear();
         for publication in &self.peers[key].publications {
@@ -172,6 +172,10 @@ impl Room {
         }
         if !blocks.is_empty() {
             write::sdes_cname(rtcp, OUR_SSRC, OUR_CNAME);
+            // Whoever only publishes gets no sender report that it could answer.
+            let reference = context.wall.ntp(now);
+            write::reference_time(rtcp, OUR_SSRC, reference);
+            self.peers[key].reference_times.sent(now, reference);
         }
         self.blocks = blocks;
     }

@@ -7,7 +7,7 @@ use rtc::codec::Codec;
 use sfu::message::{EncodingParameters, Kind, PublishRequest};
 use wire::extension::Extension;
 use wire::id::Ssrc;
-use wire::rtcp::{Packet, SenderInfo, compound, write};
+use wire::rtcp::{DlrrEntry, Packet, SenderInfo, XrBlock, compound, write};
 use wire::time::{NtpTime, Time};
 
 use super::client::{Client, Outgoing};
@@ -244,9 +244,26 @@ impl Camera {
                     Packet::Nack {
                         media, sequences, ..
                     } => sequences.for_each(|seq| self.take_nack(now, client, media, seq)),
+                    Packet::Xr { sender, blocks } => {
+                        blocks.for_each(|block| self.echo(client, sender, block));
+                    }
                     _ => {}
                 }
             }
+        }
+    }
+
+    /// Echo a reference time at once, as a browser does with its next report.
+    fn echo(&self, client: &mut Client, sender: Ssrc, block: XrBlock<'_>) {
+        if let XrBlock::ReferenceTime(ntp) = block {
+            let entry = DlrrEntry {
+                ssrc: sender,
+                last_rr: ntp.mid32(),
+                delay_since_last_rr: 0,
+            };
+            let mut out = Vec::new();
+            write::delays_since_rr(&mut out, Ssrc(self.encodings[0].ssrc), &[entry]);
+            client.send_rtcp(&out);
         }
     }
 
