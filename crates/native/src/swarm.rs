@@ -69,7 +69,7 @@ impl SwarmConfig {
             send_buffer_bytes: self.send_buffer_bytes,
             gso: self.gso,
             gro: self.gro,
-            arrival_times: false,
+            arrival_times: true,
         }
     }
 }

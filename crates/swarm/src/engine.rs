@@ -15,6 +15,7 @@ use rtc::wheel::Wheel;
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use wire::time::{Time, WallClock};
 
 /// What the engine asks of whoever owns sockets and files.
@@ -120,12 +121,13 @@ impl Engine {
         });
     }
 
-    /// Take the datagrams that the socket of a transport received.
+    /// Take the datagrams that the socket of a transport received, each with the time that it had
+    /// waited there.
     pub fn receive<'a>(
         &mut self,
         now: Time,
         transport: TransportId,
-        datagrams: impl Iterator<Item = (SocketAddr, &'a mut [u8])>,
+        datagrams: impl Iterator<Item = (SocketAddr, Duration, &'a mut [u8])>,
         host: &mut impl Host,
     ) {
         let Some(bot_transport) = self.transports.get_mut(&transport) else {
@@ -135,8 +137,11 @@ impl Engine {
             self.delay(now, transport, datagrams);
             return;
         }
-        for (remote, bytes) in datagrams {
-            bot_transport.receive(now, remote, bytes, &mut self.shared);
+        for (remote, waited, bytes) in datagrams {
+            // Time never runs backwards, not even between two sockets.
+            let arrived = bot_transport.told.max(now - waited);
+            bot_transport.told = arrived;
+            bot_transport.receive(arrived, remote, bytes, &mut self.shared);
         }
         self.settle(now, transport, host);
     }
@@ -252,7 +257,7 @@ impl Engine {
         &mut self,
         now: Time,
         transport: TransportId,
-        datagrams: impl Iterator<Item = (SocketAddr, &'a mut [u8])>,
+        datagrams: impl Iterator<Item = (SocketAddr, Duration, &'a mut [u8])>,
     ) {
         let Some(bot) = self.transports.get(&transport).map(BotTransport::bot) else {
             return;
@@ -260,7 +265,7 @@ impl Engine {
         // A link once set stays, so there is one wherever a transport is shaped.
         let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
         let Some(down) = down else { return };
-        for (remote, bytes) in datagrams {
+        for (remote, _, bytes) in datagrams {
             let (len, bytes) = (bytes.len(), bytes.to_vec());
             let downward = Downward {
                 transport,
@@ -286,6 +291,7 @@ impl Engine {
             // Where frames are sent, their own lag is recorded.
             self.shared.recorder.acted(now, due);
         }
+        bot_transport.told = now;
         bot_transport.handle_timeout(now, &mut self.shared);
         self.settle(now, transport, host);
     }

@@ -87,6 +87,8 @@ pub struct BotTransport {
     next_feedback: Time,
     /// When this transport is in the wheel, so that it stands there once.
     pub armed: Time,
+    /// The last instant that it was told.
+    pub told: Time,
     /// Whether what arrives goes through a network of the bot first.
     pub shaped: bool,
     /// Something but media happened that may have moved the next timeout.
@@ -141,6 +143,7 @@ impl BotTransport {
             next_report: NEVER,
             next_feedback: NEVER,
             armed: NEVER,
+            told: Time::ZERO,
             shaped: plan.shaped,
             moved: true,
             unmoved_by_media: NEVER,

@@ -268,7 +268,7 @@ impl World {
             let Reverse(mut datagram) = self.host.under_way.pop().unwrap();
             if datagram.to_bot {
                 let from = server_address(datagram.transport);
-                let bytes = std::iter::once((from, &mut datagram.bytes[..]));
+                let bytes = std::iter::once((from, Duration::ZERO, &mut datagram.bytes[..]));
                 (self.around_receive)(true);
                 self.engine
                     .receive(now, datagram.transport, bytes, &mut self.host);
