@@ -23,6 +23,8 @@ const WAKER_TOKEN: u64 = u64::MAX;
 const RECV_SLOTS: usize = 32;
 /// Sending longer than this would overflow the receive buffer meanwhile.
 const LONGEST_SEND: Duration = Duration::from_millis(1);
+/// Time between two looks at sockets that are busy.
+const MODERATION: Duration = Duration::from_micros(1000);
 const COUNTERS_EVERY: Duration = Duration::from_millis(50);
 const COMMANDS_PER_ROUND: usize = 64;
 /// Layer switches and the like are dropped where nobody has taken this many events.
@@ -89,6 +91,10 @@ pub struct Worker {
     positions: Vec<SendPosition>,
     blocked: bool,
     published: Time,
+    /// When it looked for datagrams last.
+    looked: Time,
+    /// That look found some.
+    busy: bool,
     /// The last instant that the engine was told.
     arrived: Time,
 }
@@ -125,6 +131,8 @@ impl Worker {
             sending: Outbox::new(),
             blocked: false,
             published: Time::ZERO,
+            looked: Time::ZERO,
+            busy: false,
             arrived: Time::ZERO,
         })
     }
@@ -150,17 +158,25 @@ impl Worker {
         Ok(())
     }
 
+    /// Sleep until something is due or arrives, though while busy not less than [`MODERATION`].
+    ///
+    /// Waking up costs as much as forwarding several packets, and feedback of hundreds of
+    /// subscribers would wake the thread for each datagram. The first one after a pause is served
+    /// at once; the kernel stamps arrivals, so the wait spoils no feedback either.
     fn wait(&mut self) -> io::Result<()> {
         let now = self.clock.now();
-        let next = self
-            .engine
-            .next_timeout()
-            .unwrap_or(now + rtc::wheel::LONGEST_SLEEP);
+        let next = self.engine.next_timeout().unwrap_or(Time::FAR);
         let wake_at = next.min(self.published + COUNTERS_EVERY);
+        let pause = wake_at.min(self.looked + MODERATION).since(now);
+        if self.busy && !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
+        self.looked = self.clock.now();
         let mut commanded = false;
-        for ready in self.poller.wait(Some(wake_at.since(now)))? {
+        for ready in self.poller.wait(Some(wake_at.since(self.looked)))? {
             commanded |= ready.token == WAKER_TOKEN;
         }
+        self.busy = false;
         if commanded {
             self.shared.commands.waker().drain();
         }
@@ -189,6 +205,7 @@ impl Worker {
             if count == 0 {
                 continue;
             }
+            self.busy = true;
             more |= count == self.arena.slots();
             // Read late, a burst would seem to have come at one instant, and a publisher's probe for
             // bandwidth would tell it nothing.
