@@ -19,6 +19,7 @@ pub mod message;
 pub mod meter;
 pub mod policy;
 pub mod publication;
+mod repair;
 pub mod room;
 pub mod select;
 pub mod subscription;

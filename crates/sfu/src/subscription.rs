@@ -1,7 +1,5 @@
 //! One participant receiving one publication: an outgoing stream and where it reads from.
 
-use std::time::Duration;
-
 use rtc::codec::{Codec, Rewriter};
 use rtc::outbound::report::SenderReports;
 use rtc::outbound::sequence::{Placed, SequenceMap};
@@ -15,6 +13,7 @@ use crate::context::Context;
 use crate::extensions::extension_map;
 use crate::message::{CommandError, SubscribeRequest, SubscriptionId, Target};
 use crate::publication::{Publication, parse_mid};
+use crate::repair::{Allowance, Repair, Resent};
 use crate::template::Template;
 
 /// Counts of one subscription (webrtc-stats: outbound-rtp and remote-inbound-rtp).
@@ -34,50 +33,6 @@ pub struct SubscriptionCounters {
     pub fraction_lost: u8,
     /// Changes of encoding.
     pub switches: u64,
-}
-
-/// The retransmission stream of a subscription (RFC 4588).
-#[derive(Debug)]
-pub struct Repair {
-    /// Header of its packets.
-    pub template: Template,
-    /// SSRC of its packets.
-    pub ssrc: Ssrc,
-    /// SRTP state, once the transport has keys.
-    pub stream: Option<SealStream>,
-    /// Next index of it.
-    pub next_index: u64,
-    /// What was resent last.
-    pub resent: Resent,
-}
-
-/// When the packets resent last were resent.
-#[derive(Debug, Default)]
-pub struct Resent {
-    ring: Vec<(u64, Time)>,
-    next: usize,
-}
-
-impl Resent {
-    const REMEMBERED: usize = 128;
-
-    /// Say whether a packet may be resent now: not less than `spacing` after the last time.
-    pub fn allows(&mut self, now: Time, index: u64, spacing: Duration) -> bool {
-        let last = self.ring.iter_mut().find(|(resent, _)| *resent == index);
-        if let Some((_, at)) = last {
-            let allowed = now.since(*at) >= spacing;
-            if allowed {
-                *at = now;
-            }
-            return allowed;
-        }
-        match self.ring.len() < Self::REMEMBERED {
-            true => self.ring.push((index, now)),
-            false => self.ring[self.next] = (index, now),
-        }
-        self.next = (self.next + 1) % Self::REMEMBERED;
-        true
-    }
 }
 
 /// An encoding that a subscription waits for.
@@ -191,6 +146,7 @@ impl Subscription {
                 // Below 2^15, as for every first sequence number (RFC 3711 3.3.1).
                 next_index: random >> 49,
                 resent: Resent::default(),
+                allowance: Allowance::default(),
             });
         Ok(Self {
             current: None,

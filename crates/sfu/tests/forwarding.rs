@@ -82,3 +82,132 @@ fn rooms_do_not_hear_each_other() {
     world.run_for(ms(500));
     assert!(world.clients[stranger].rtp.is_empty());
 }
+
+#[test]
+fn each_srtp_profile_carries_media() {
+    use sfu::message::SrtpChoice;
+    for (choice, name) in [
+        (SrtpChoice::Auto, "SRTP_AEAD_AES_128_GCM"),
+        (SrtpChoice::Gcm128, "SRTP_AEAD_AES_128_GCM"),
+        (SrtpChoice::Cm80, "SRTP_AES128_CM_HMAC_SHA1_80"),
+    ] {
+        let mut world = World::new(Config {
+            srtp: choice,
+            ..Config::default()
+        });
+        let room = world.open_room();
+        let publisher = world.connect(room);
+        let subscriber = world.connect(room);
+        let camera = world.publish(publisher, Codec::Vp8, &[]);
+        let sub = world.subscribe(subscriber, camera);
+        world.run_for(ms(500));
+        assert!(world.clients[subscriber].stream(sub.ssrc).count() > 20);
+        let profile = |event: &Event| match event {
+            Event::TransportState { srtp_profile, .. } => *srtp_profile,
+            _ => None,
+        };
+        let profiles: Vec<_> = world.events.iter().filter_map(profile).collect();
+        assert_eq!(profiles, [name, name]);
+    }
+}
+
+#[test]
+fn the_orientation_stands_on_every_packet_once_it_is_known() {
+    use wire::extension::Extension;
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &[], |camera| camera.running = false);
+    let sub = world.subscribe(subscriber, camera);
+    for (index, orientation) in [(1, None), (2, Some(3)), (3, None), (4, Some(0)), (5, None)] {
+        let mut packet = plain_packet(&world.cameras[camera], index);
+        packet.timestamp = index as u32 * 3_000;
+        if let Some(value) = orientation {
+            packet
+                .extensions
+                .push((Extension::VideoOrientation, vec![value]));
+        }
+        world.clients[publisher].send_rtp(&packet);
+        world.run_for(ms(33));
+    }
+    let ids = id_map(&DOWN_IDS);
+    let turned: Vec<u8> = world.clients[subscriber]
+        .stream(sub.ssrc)
+        .map(|it| it.values(&ids).video_orientation.expect("always there")[0])
+        .collect();
+    assert_eq!(turned, [0, 3, 3, 0, 0]);
+}
+
+#[test]
+fn departure_times_follow_the_clock() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    let sub = world.subscribe(subscriber, camera);
+    world.run_for(ms(1_000));
+    let ids = id_map(&DOWN_IDS);
+    let received: Vec<_> = world.clients[subscriber].stream(sub.ssrc).collect();
+    for pair in received.windows(2) {
+        let sent = |it: &Arrived| it.values(&ids).abs_send_time.expect("a time");
+        // 6.18 seconds, modulo 64.
+        let ticks = sent(pair[1]).wrapping_sub(sent(pair[0])) & 0x00ff_ffff;
+        let elapsed = pair[1].at.since(pair[0].at).as_secs_f64();
+        let apart = f64::from(ticks) / f64::from(1 << 18);
+        assert!((apart - elapsed).abs() < 0.000_01, "{apart} s in {elapsed}");
+    }
+}
+
+#[test]
+fn sound_that_is_not_opus_passes_as_it_is() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Pcmu, &[], |camera| {
+        camera.encodings[0].packets = 1;
+        camera.encodings[0].keyframe_packets = 1;
+        camera.encodings[0].payload_len = 160;
+        camera.interval = ms(20);
+    });
+    let sub = world.subscribe(subscriber, camera);
+    world.run_for(ms(1_000));
+    world.cameras[camera].running = false;
+    world.run_for(ms(100));
+    let received = world.clients[subscriber].stream(sub.ssrc);
+    let payloads: Vec<_> = received.map(|it| it.payload().to_vec()).collect();
+    let sent = &world.cameras[camera].sent;
+    assert!(sent.len() >= 50);
+    assert!(
+        payloads
+            .iter()
+            .eq(sent.iter().map(|sent| &sent.packet.payload))
+    );
+}
+
+#[test]
+fn a_codec_that_nobody_knows_is_refused() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let camera = common::camera::Camera::new(world.now, publisher, 77, Codec::Vp8, &[]);
+    let transport = world.clients[publisher].transport_id;
+    let mut request = camera.publish_request(transport, &UP_IDS);
+    request.codec = "theora".into();
+    let refused = world.try_command(Request::Publish(request.clone()));
+    assert_eq!(
+        refused.expect_err("unknown").code,
+        ErrorCode::CodecUnsupported
+    );
+    request.codec = "vp8".into();
+    request.encodings.clear();
+    let refused = world.try_command(Request::Publish(request.clone()));
+    assert_eq!(refused.expect_err("nothing").code, ErrorCode::Invalid);
+    request.mid = "far too long for a media identification".into();
+    let refused = world.try_command(Request::Publish(request));
+    assert_eq!(refused.expect_err("too long").code, ErrorCode::Invalid);
+    let counters = world.engine.counters();
+    assert_eq!((counters.transports, counters.publications), (1, 0));
+}

@@ -183,3 +183,20 @@ fn two_percent_of_loss_is_repaired() {
     let resent = counters.retransmitted_packets_sent as f64;
     assert!(resent < 1.5 * lost, "{resent} resent for {lost} lost");
 }
+
+#[test]
+fn a_storm_of_requests_costs_no_more_than_the_media() {
+    let (mut world, camera, sub) = playing(|_| {});
+    let last = last_sequences(&world, sub, 1)[0];
+    let before = world.clients[sub.client].stream(sub.rtx_ssrc).count();
+    let sent = world.cameras[camera].sent_of(1).count();
+    for _ in 0..2_000 {
+        let all: Vec<u16> = (0..500).map(|nth| last.wrapping_sub(nth)).collect();
+        nack(&mut world, sub, &all);
+        world.run_for(ms(1));
+    }
+    let resent = world.clients[sub.client].stream(sub.rtx_ssrc).count() - before;
+    let sent = world.cameras[camera].sent_of(1).count() - sent;
+    assert!(resent > 50, "{resent}");
+    assert!(resent < sent * 2, "{resent} for {sent}");
+}

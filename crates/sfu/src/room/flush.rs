@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::{Peer, Room};
 use crate::context::{Context, Timer};
-use crate::forward::{Progress, Round, forward, resend, resend_inserted};
+use crate::forward::{Leg, Progress, Round, forward, resend, resend_inserted};
 use crate::publication::Publication;
 use crate::subscription::Subscription;
 
@@ -247,19 +247,8 @@ impl Room {
                 continue;
             };
             let publication = &self.publications[subscription.publication];
-            let sent = match wanted.origin {
-                Origin::Source {
-                    source,
-                    index,
-                    placed,
-                } => find(publication, source, index).and_then(|(history, slot)| {
-                    let leg = &mut peer.leg;
-                    resend(subscription, history, slot, placed, leg, path, round)
-                }),
-                Origin::Inserted(placed) => {
-                    resend_inserted(subscription, placed, &mut peer.leg, path, round)
-                }
-            };
+            let leg = &mut peer.leg;
+            let sent = serve_resend(subscription, publication, wanted.origin, leg, path, round);
             round.counters.nacks_unanswered += u64::from(sent.is_none());
         }
     }
@@ -291,6 +280,33 @@ impl Room {
                 of.queued = false;
             }
         }
+    }
+}
+
+/// Send one packet again, where it is still kept and not too much was asked for.
+fn serve_resend(
+    subscription: &mut Subscription,
+    publication: &Publication,
+    wanted: Origin,
+    leg: &mut Leg,
+    path: PathId,
+    round: &mut Round<'_>,
+) -> Option<usize> {
+    let Origin::Source {
+        source,
+        index,
+        placed,
+    } = wanted
+    else {
+        return resend_inserted(subscription, wanted.placed(), leg, path, round);
+    };
+    let (history, slot) = find(publication, source, index)?;
+    let current = subscription.current.map(|nth| &publication.encodings[nth]);
+    let media_bps = current.map_or(0, |encoding| encoding.paced_bps);
+    let allowance = &mut subscription.repair.as_mut()?.allowance;
+    match allowance.take(round.now, media_bps, slot.payload_len()) {
+        true => resend(subscription, history, slot, placed, leg, path, round),
+        false => None,
     }
 }
 

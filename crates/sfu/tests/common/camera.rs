@@ -132,7 +132,11 @@ impl Camera {
             client,
             publication,
             codec,
-            mid: if codec == Codec::Opus { "a" } else { "v" },
+            mid: if codec.kind() == rtc::codec::Kind::Audio {
+                "a"
+            } else {
+                "v"
+            },
             payload_type: 96,
             interval: Duration::from_millis(if codec == Codec::Opus { 20 } else { 40 }),
             spread: Duration::ZERO,
@@ -171,7 +175,7 @@ impl Camera {
         extensions: &[(u8, Extension)],
     ) -> PublishRequest {
         let declared = |ssrc| self.declares_ssrcs.then_some(ssrc);
-        let audio = self.codec == Codec::Opus;
+        let audio = self.codec.kind() == rtc::codec::Kind::Audio;
         PublishRequest {
             transport,
             publication: self.publication,

@@ -349,7 +349,7 @@ impl World {
     }
 
     pub fn subscribe_request(&self, client: usize, camera: usize, id: u32) -> SubscribeRequest {
-        let audio = self.cameras[camera].codec == Codec::Opus;
+        let audio = self.cameras[camera].codec.kind() == rtc::codec::Kind::Audio;
         SubscribeRequest {
             transport: self.clients[client].transport_id,
             subscription: id,
