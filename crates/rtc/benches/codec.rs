@@ -1,4 +1,5 @@
 //! What one packet costs in describing, placing and rewriting: ns and allocations per operation.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
