@@ -75,7 +75,8 @@ def test_nothing_but_the_package_is_in_the_wheel(empty: Path) -> None:
     [record] = empty.glob("lib/python*/site-packages/sfukit-*.dist-info/RECORD")
     tops = {line.split(",")[0].split("/")[0] for line in record.read_text().splitlines()}
     assert {top for top in tops if not top.startswith("sfukit") and top != ".."} == set()
-    assert "sfukit/media/clips/vp8-720p30.ivf" in record.read_text()
+    for shipped in ("media/clips/vp8-720p30.ivf", "server/web/index.html", "py.typed"):
+        assert f"sfukit/{shipped}," in record.read_text()
 
 
 def test_the_command_answers_and_loads_a_server(empty: Path) -> None:
