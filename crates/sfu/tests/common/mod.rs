@@ -8,6 +8,7 @@ pub mod client;
 pub mod counting;
 pub mod network;
 pub mod payload;
+pub mod people;
 pub mod stage;
 pub mod viewer;
 pub mod world;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 pub use client::{Arrived, Client, Outgoing};
 pub use network::Conditions;
+pub use people::{DOWN_IDS, Sub, UP_IDS, id_map};
 pub use rtc::codec::Codec;
 pub use sfu::config::Config;
 pub use sfu::message::{ErrorCode, Event, Request, Target};
-pub use world::{DOWN_IDS, Sub, UP_IDS, Way, World, id_map};
+pub use world::{Way, World};
 
 /// Milliseconds, since tests speak of little else.
 pub fn ms(millis: u64) -> Duration {

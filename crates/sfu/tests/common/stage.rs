@@ -11,7 +11,8 @@ use wire::id::Ssrc;
 use wire::rtcp::{ReportBlock, TwccBuilder, write};
 use wire::time::Time;
 
-use super::world::{Sub, World, server_path};
+use super::people::Sub;
+use super::world::{World, server_path};
 
 /// What to play.
 #[derive(Clone, Copy, Debug)]

@@ -7,63 +7,19 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rtc::codec::Codec;
-use rtc::dtls::{Certificate, Context, Role};
-use rtc::ice::{Base, Credentials};
+use rtc::dtls::{Certificate, Context};
 use rtc::path::PathId;
-use rtc::srtp::Profile;
-use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use serde_json::Value;
 use sfu::config::Config;
 use sfu::engine::Engine;
-use sfu::message::{self, Command, CommandError, Event, Request, SubscribeRequest, Target};
-use wire::extension::{Extension, ExtensionMap};
+use sfu::message::{Command, CommandError, Event, Request};
 use wire::time::{Time, WallClock};
 
 use super::camera::Camera;
 use super::client::Client;
 use super::rtp_name;
-use super::viewer::Viewer;
 
 pub const SERVER: &str = "192.0.2.1:7081";
-
-/// Extension ids on the way up and, others, on the way down.
-pub const UP_IDS: [(u8, Extension); 8] = [
-    (1, Extension::AudioLevel),
-    (2, Extension::AbsSendTime),
-    (3, Extension::TransportSequence),
-    (4, Extension::Mid),
-    (10, Extension::Rid),
-    (11, Extension::RepairedRid),
-    (12, Extension::AbsCaptureTime),
-    (13, Extension::VideoOrientation),
-];
-pub const DOWN_IDS: [(u8, Extension); 5] = [
-    (5, Extension::TransportSequence),
-    (6, Extension::AudioLevel),
-    (7, Extension::VideoOrientation),
-    (8, Extension::AbsSendTime),
-    (9, Extension::Mid),
-];
-
-pub fn id_map(ids: &[(u8, Extension)]) -> ExtensionMap {
-    let mut map = ExtensionMap::new();
-    for (id, extension) in ids {
-        map.insert(*id, *extension).expect("free");
-    }
-    map
-}
-
-/// A subscription as its receiver knows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Sub {
-    pub id: u32,
-    pub client: usize,
-    pub ssrc: u32,
-    pub rtx_ssrc: u32,
-    pub payload_type: u8,
-    pub rtx_payload_type: u8,
-}
 
 /// A run of datagrams as the engine put it out.
 #[derive(Clone, Copy, Debug)]
@@ -94,9 +50,9 @@ pub struct World {
     pub events: Vec<Event>,
     pub runs: Vec<SentRun>,
     pub config: Config,
-    by_address: HashMap<SocketAddr, usize>,
-    identity: Context,
-    client_identity: Context,
+    pub(super) by_address: HashMap<SocketAddr, usize>,
+    pub(super) identity: Context,
+    pub(super) client_identity: Context,
     in_flight: BinaryHeap<Reverse<Parcel>>,
     filter: Option<Filter>,
     next_id: u32,
@@ -205,187 +161,6 @@ impl World {
         self.try_command(request).expect("carried out")
     }
 
-    pub fn open_room(&mut self) -> u32 {
-        let room = self.fresh_id();
-        self.command(Request::OpenRoom { room });
-        room
-    }
-
-    pub fn close_room(&mut self, room: u32) {
-        let reason = "test".into();
-        self.command(Request::CloseRoom { room, reason });
-    }
-
-    /// Open a transport and let a client begin to connect to it.
-    pub fn join(&mut self, room: u32) -> usize {
-        let fingerprint = self.client_identity.fingerprint().to_string();
-        self.join_with(room, fingerprint)
-    }
-
-    /// Join with another certificate than the one announced.
-    pub fn join_as_impostor(&mut self, room: u32) -> usize {
-        let fingerprint = self.identity.fingerprint().to_string();
-        self.join_with(room, fingerprint)
-    }
-
-    fn join_with(&mut self, room: u32, fingerprint: String) -> usize {
-        let transport_id = self.fresh_id();
-        let key = self.clients.len();
-        let ip = format!("198.51.{}.{}", 100 + key / 250, 1 + key % 250);
-        let address = SocketAddr::new(ip.parse().expect("ip"), 40_000);
-        let server: SocketAddr = SERVER.parse().expect("address");
-        let ours = credentials(transport_id, "server");
-        let theirs = credentials(transport_id, "client");
-        self.command(Request::OpenTransport {
-            room,
-            transport: transport_id,
-            local: message::LocalParameters {
-                ufrag: ours.ufrag.clone(),
-                pwd: ours.pwd.clone(),
-            },
-            remote: Some(description(&theirs, fingerprint)),
-            srtp: Default::default(),
-        });
-        let mut transport = self.client_transport(transport_id, address, &theirs);
-        transport.set_remote(
-            self.now,
-            RemoteParameters {
-                credentials: ours.clone(),
-                fingerprints: vec![self.identity.fingerprint()],
-                candidates: vec![server],
-            },
-        );
-        self.by_address.insert(address, key);
-        self.clients.push(Client::new(
-            (room, transport_id),
-            (address, server),
-            transport,
-            (theirs, ours),
-            id_map(&UP_IDS),
-        ));
-        key
-    }
-
-    /// Join and wait until media may flow.
-    pub fn connect(&mut self, room: u32) -> usize {
-        let key = self.join(room);
-        self.wait_connected(&[key]);
-        key
-    }
-
-    /// Join several and wait for all of them.
-    pub fn connect_many(&mut self, room: u32, count: usize) -> Vec<usize> {
-        let keys: Vec<usize> = (0..count).map(|_| self.join(room)).collect();
-        self.wait_connected(&keys);
-        keys
-    }
-
-    pub fn wait_connected(&mut self, keys: &[usize]) {
-        let connected = self.run_until(Duration::from_secs(10), |world| {
-            let is_connected = |key: &usize| world.clients[*key].transport.is_connected();
-            keys.iter().all(is_connected)
-        });
-        assert!(connected, "not connected");
-        // The last flight is still on its way to the engine.
-        self.run_for(Duration::from_millis(30));
-    }
-
-    pub fn leave(&mut self, client: usize) {
-        let transport = self.clients[client].transport_id;
-        let reason = "left".into();
-        self.command(Request::CloseTransport { transport, reason });
-    }
-
-    /// Make a camera and publish it; it sends from now on.
-    pub fn publish(&mut self, client: usize, codec: Codec, rids: &[&'static str]) -> usize {
-        self.publish_with(client, codec, rids, |_| {})
-    }
-
-    pub fn publish_with(
-        &mut self,
-        client: usize,
-        codec: Codec,
-        rids: &[&'static str],
-        change: impl FnOnce(&mut Camera),
-    ) -> usize {
-        let publication = self.fresh_id();
-        let mut camera = Camera::new(self.now, client, publication, codec, rids);
-        change(&mut camera);
-        let transport = self.clients[client].transport_id;
-        let request = camera.publish_request(transport, &UP_IDS);
-        self.command(Request::Publish(request));
-        self.cameras.push(camera);
-        self.cameras.len() - 1
-    }
-
-    /// Subscribe a client to what a camera publishes.
-    pub fn subscribe(&mut self, client: usize, camera: usize) -> Sub {
-        self.subscribe_with(client, camera, |_| {})
-    }
-
-    pub fn subscribe_with(
-        &mut self,
-        client: usize,
-        camera: usize,
-        change: impl FnOnce(&mut SubscribeRequest),
-    ) -> Sub {
-        let id = self.fresh_id();
-        let mut request = self.subscribe_request(client, camera, id);
-        change(&mut request);
-        let sub = Sub {
-            id,
-            client,
-            ssrc: request.ssrc,
-            rtx_ssrc: request.rtx_ssrc.unwrap_or(0),
-            payload_type: request.payload_type,
-            rtx_payload_type: request.rtx_payload_type.unwrap_or(0),
-        };
-        self.command(Request::Subscribe(request));
-        let clock_rate = self.cameras[camera].codec.clock_rate();
-        if let Some(viewer) = &mut self.clients[client].viewer {
-            viewer.watch(sub.ssrc, Some(sub.rtx_ssrc), clock_rate);
-        }
-        sub
-    }
-
-    pub fn subscribe_request(&self, client: usize, camera: usize, id: u32) -> SubscribeRequest {
-        let audio = self.cameras[camera].codec.kind() == rtc::codec::Kind::Audio;
-        SubscribeRequest {
-            transport: self.clients[client].transport_id,
-            subscription: id,
-            publication: self.cameras[camera].publication,
-            mid: format!("s{id}"),
-            payload_type: 120,
-            rtx_payload_type: (!audio).then_some(121),
-            ssrc: 0x1000_0000 + id,
-            rtx_ssrc: (!audio).then_some(0x2000_0000 + id),
-            extensions: DOWN_IDS
-                .iter()
-                .map(|(id, extension)| (extension.uri().to_owned(), *id))
-                .collect(),
-            feedback: vec!["nack".into(), "nack pli".into(), "transport-cc".into()],
-            cname: "someone".into(),
-            target: Target::Auto,
-            active: true,
-        }
-    }
-
-    /// Let a client report, ask and acknowledge as a browser does.
-    pub fn watch(&mut self, client: usize) {
-        self.clients[client].viewer = Some(Viewer::new(self.now, id_map(&DOWN_IDS)));
-    }
-
-    pub fn set_target(&mut self, sub: Sub, target: Target) {
-        self.command(Request::SetTarget {
-            subscription: sub.id,
-            target,
-        });
-    }
-
-    pub fn room_stats(&mut self, room: u32) -> Value {
-        self.command(Request::RoomStats { room })
-    }
-
     pub fn run_for(&mut self, span: Duration) {
         self.run_until(span, |_| false);
     }
@@ -415,42 +190,6 @@ impl World {
         self.flush();
     }
 
-    /// Let a client be seen under another address from now on, as after a change of network.
-    pub fn move_client(&mut self, key: usize, address: &str) {
-        self.take_address(key, address.parse().expect("address"));
-    }
-
-    /// Let a client take over the address of whoever had it.
-    pub fn take_address(&mut self, key: usize, address: SocketAddr) {
-        self.by_address.retain(|_, client| *client != key);
-        self.by_address.insert(address, key);
-        self.clients[key].outside = Some(address);
-    }
-
-    /// Give both sides of a transport new ICE credentials.
-    pub fn restart_ice(&mut self, key: usize) {
-        let id = self.fresh_id();
-        let (ours, theirs) = (credentials(id, "server"), credentials(id, "client"));
-        let fingerprint = self.client_identity.fingerprint().to_string();
-        self.command(Request::RestartIce {
-            transport: self.clients[key].transport_id,
-            local: message::LocalParameters {
-                ufrag: ours.ufrag.clone(),
-                pwd: ours.pwd.clone(),
-            },
-            remote: description(&theirs, fingerprint),
-        });
-        let remote = RemoteParameters {
-            credentials: ours,
-            fingerprints: vec![self.identity.fingerprint()],
-            candidates: vec![self.clients[key].server],
-        };
-        let now = self.now;
-        self.clients[key]
-            .transport
-            .restart_ice(now, &theirs, &remote);
-    }
-
     /// Let the engine send, and take its events.
     pub fn flush(&mut self) {
         loop {
@@ -474,24 +213,6 @@ impl World {
             }
         }
         self.events.extend(self.engine.take_events(false));
-    }
-
-    fn client_transport(&self, id: u32, address: SocketAddr, local: &Credentials) -> Transport {
-        let config = TransportConfig {
-            ice: IceRole::Controlling {
-                tie_breaker: id.into(),
-                bases: vec![Base {
-                    socket: 0,
-                    local: address.ip(),
-                }],
-            },
-            local: local.clone(),
-            dtls: self.client_identity.clone(),
-            dtls_role: Role::Client,
-            profiles: Profile::ALL.to_vec(),
-            mtu: 1200,
-        };
-        Transport::new(config, self.now).expect("a transport")
     }
 
     fn next_due(&self) -> Option<Time> {
@@ -583,19 +304,4 @@ impl World {
 pub fn server_path(remote: SocketAddr) -> PathId {
     let server: SocketAddr = SERVER.parse().expect("address");
     PathId::udp(0, server.ip(), remote)
-}
-
-fn description(theirs: &Credentials, fingerprint: String) -> message::RemoteParameters {
-    message::RemoteParameters {
-        ufrag: theirs.ufrag.clone(),
-        pwd: theirs.pwd.clone(),
-        fingerprints: vec![fingerprint],
-    }
-}
-
-fn credentials(id: u32, side: &str) -> Credentials {
-    Credentials {
-        ufrag: format!("{side}{id:06}"),
-        pwd: format!("{side}-password-of-{id:012}"),
-    }
 }
