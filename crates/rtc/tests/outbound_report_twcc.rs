@@ -95,3 +95,28 @@ fn numbers_never_sent_or_long_forgotten_count_nothing() {
     let acked: u32 = summaries.iter().map(|summary| summary.acked_packets).sum();
     assert_eq!(acked, 2);
 }
+
+/// A report of a few bytes that claims 65,535 packets, all lost.
+fn blanket_loss(base: u16) -> Vec<u8> {
+    let mut packet = vec![0x8f, 205, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2];
+    packet.extend(base.to_be_bytes());
+    packet.extend([0xff, 0xff, 0, 0, 1, 0]);
+    packet.extend([0x1f, 0xff].repeat(10));
+    packet
+}
+
+#[test]
+fn a_report_on_everything_tells_only_of_what_is_remembered() {
+    let mut sender = TwccSender::new();
+    for _ in 0..5_000 {
+        sender.stamp(at(0), 100);
+    }
+    for (base, lost) in [(5_001, 0), (4_999, 2), (3_500, 1_024), (1_000, 0)] {
+        let packet = blanket_loss(base);
+        let Some(Ok(Packet::TransportFeedback(feedback))) = compound(&packet).next() else {
+            panic!("no feedback");
+        };
+        let summary = sender.clone().on_feedback(at(1), &feedback);
+        assert_eq!(summary.lost_packets, lost, "from {base}");
+    }
+}

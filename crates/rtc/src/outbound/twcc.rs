@@ -9,6 +9,8 @@ use wire::time::Time;
 
 /// Packets remembered: 4 s of 2 Mb/s, 8 bytes each.
 const REMEMBERED: usize = 1024;
+/// Feedback that begins further behind tells nothing that is remembered, or lies.
+const MOST_BEHIND: u16 = 2 * REMEMBERED as u16;
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Fate {
@@ -79,7 +81,12 @@ impl TwccSender {
     /// Take what a feedback tells about packets still remembered; nothing counts twice.
     pub fn on_feedback(&mut self, now: Time, feedback: &TwccFeedback<'_>) -> Summary {
         let mut summary = Summary::default();
-        for (sequence, arrival) in feedback.packets() {
+        // Forty bytes can claim 65,535 packets: those never sent are not walked over.
+        let behind = (self.next as u16).wrapping_sub(feedback.base_sequence);
+        if behind >= MOST_BEHIND {
+            return summary;
+        }
+        for (sequence, arrival) in feedback.packets().take(usize::from(behind) + 1) {
             let Some(sent) = self.remembered(sequence) else {
                 continue;
             };
