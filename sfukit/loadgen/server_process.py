@@ -19,6 +19,7 @@ from sfukit.loadgen.processes import Reading
 
 _READY_S = 30.0
 _STOP_S = 5.0
+_END_S = 2.0
 _METRICS_S = 5.0
 _LAST_WORDS = 8
 _PR_SET_PDEATHSIG = 1
@@ -103,15 +104,27 @@ async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer
             line = await process.stdout.readline()
         return PrivateServer(process, msgspec.json.decode(line, type=Ready), log)
     except (TimeoutError, msgspec.DecodeError) as error:
-        with suppress(ProcessLookupError):
-            process.kill()
-        code = await process.wait()
+        code = await _end(process)
         words = _last_words(log)
         log.close()
         what = f"the private server did not start (exit code {code}){words}"
         if code == 2 and arguments:
             raise MachineError(what, hint="check --server-args") from error
         raise TargetError(what, hint="try it alone: sfukit serve") from error
+
+
+async def _end(process: asyncio.subprocess.Process) -> int:
+    """Return the exit code of a process that failed, and end it if it has not ended yet.
+
+    A signal to a process that is ending looks for its exit code first and may take it from asyncio,
+    which then knows none: so the process gets a moment to end by itself.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            return await process.wait()
+    with suppress(ProcessLookupError):
+        process.kill()
+    return await process.wait()
 
 
 def parse_traffic(metrics: str) -> Traffic | None:
