@@ -71,6 +71,7 @@ impl World {
                 self.command(request);
             }
             12 | 13 => self.pass(input.span().min(LONGEST_WAIT)),
+            14 if input.flag() => self.rebind(input),
             14 => self.send_garbage(input),
             _ => self.come_and_go(input),
         }
@@ -173,6 +174,14 @@ impl World {
         }
     }
 
+    /// A NAT gives a client another port; it does not notice.
+    fn rebind(&mut self, input: &mut Input<'_>) {
+        let port = 40_000 + u16::from(input.u8() % 12);
+        if let Some(client) = self.client(input) {
+            client.path.remote.set_port(port);
+        }
+    }
+
     /// Bytes of nobody's making, from a client's address or from elsewhere.
     fn send_garbage(&mut self, input: &mut Input<'_>) {
         let stranger = PathId::udp(
@@ -224,7 +233,8 @@ impl World {
             let out = self.engine.outbox();
             sent += out.len_bytes();
             for (path, datagram) in out.datagrams() {
-                if let Some(client) = clients.iter_mut().find(|it| it.path == path) {
+                let ip = path.remote.ip();
+                if let Some(client) = clients.iter_mut().find(|it| it.path.remote.ip() == ip) {
                     client.receive(self.now, datagram);
                 }
             }
