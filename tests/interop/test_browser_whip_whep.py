@@ -48,6 +48,10 @@ async def test_a_page_plays_what_another_publishes(browser: Browser, server: Ser
     publisher, viewer = await scripted_page(browser, server), await scripted_page(browser, server)
     await publish(publisher, server.url("/whip/plain"))
     await play(viewer, server.url("/whep/plain"))
+    await viewer.run(
+        """() => interop.until(
+            async () => (await interop.stats(pc)).audio?.packetsReceived > 0, "a first sound")"""
+    )
     before = await stats(viewer), await stats(publisher)
     await viewer.run("(seconds) => interop.sleep(seconds)", MEASURED_S)
     after = await stats(viewer), await stats(publisher)
