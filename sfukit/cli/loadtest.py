@@ -91,7 +91,11 @@ def loadtest(
     ] = None,
     pacing: Annotated[
         str,
-        _option("--pacing", panel=_MEDIA, help="libwebrtc: spread as browsers do; whole: by frame"),
+        _option(
+            "--pacing",
+            panel=_MEDIA,
+            help="libwebrtc: in bursts as browsers send; smooth: a little each 5 ms; whole: by frame",
+        ),
     ] = "libwebrtc",
     pli_policy: Annotated[
         str, _option("--pli-policy", panel=_MEDIA, help="answer keyframe requests, or ignore them")

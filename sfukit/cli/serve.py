@@ -122,7 +122,7 @@ def serve(
             min=0,
             max=20,
             rich_help_panel=_MEDIA,
-            help="hold audio up to this long to send it in runs; default 3, 0: off",
+            help="let packets wait this long for others, to send them in runs; default 5, 0: off",
         ),
     ] = None,
     pad: Annotated[

@@ -13,7 +13,7 @@ from sfukit.loadgen.impairment import Impairment
 
 Split = Literal["even", "full"]
 DtlsRole = Literal["client", "server"]
-Pacing = Literal["libwebrtc", "whole"]
+Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 Srtp = Literal["auto", "gcm128", "cm80"]
 State = Literal["connected", "disconnected", "failed"]

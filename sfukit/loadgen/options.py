@@ -10,7 +10,7 @@ ScenarioName = Literal["meeting", "webinar", "broadcast", "audio-room"]
 VideoCodec = Literal["vp8", "h264"]
 AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
-Pacing = Literal["libwebrtc", "whole"]
+Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 # What the target offers: rooms, one publisher's stream to play, or only a place to publish to.
 Shape = Literal["rooms", "pair", "publish"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sfukit.loadgen.processes import Use
 from sfukit.loadgen.result import Saturation
 
-LATE_MS = 20.0  # a swarm later than four pacing intervals sends another load than planned
+LATE_MS = 20.0  # a swarm later than that sends another load than planned
 _BUSY = 0.95  # of a core: a thread above this had no time left
 _WAITED = 0.10  # of the wall time: a thread above this was slowed by others on its core
 _DROPPED = 0.0005  # of the packets: enough to fail a gate on loss

@@ -16,7 +16,7 @@ class ServerConfig(msgspec.Struct):
     workers: int = 1
     udp_port: int = 7081
     bind: tuple[str, ...] = ("0.0.0.0", "::")
-    coalesce_ms: int = 3
+    coalesce_ms: int = 5
     pad: bool = True
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024

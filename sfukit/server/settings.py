@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allowed_origins: tuple[str, ...] = ()
     srtp: SrtpChoice = "auto"
     bwe: Literal["none", "loss-rtt"] = "none"
-    coalesce_ms: int = 3
+    coalesce_ms: int = 5
     pad: bool = True
     nack_ttl_ms: int | None = None
     max_publish_bitrate_bps: int | None = None

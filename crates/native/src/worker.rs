@@ -21,6 +21,8 @@ use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions,
 
 const WAKER_TOKEN: u64 = u64::MAX;
 const RECV_SLOTS: usize = 32;
+/// Batches read from a socket before others have their turn: half a millisecond of work or so.
+const READS_IN_A_ROW: usize = 8;
 /// Sending longer than this would overflow the receive buffer meanwhile.
 const LONGEST_SEND: Duration = Duration::from_millis(1);
 /// Time between two looks at sockets that are busy.
@@ -148,7 +150,7 @@ impl Worker {
             let mut more = true;
             while more && !self.shared.stop.load(Ordering::Relaxed) {
                 self.take_commands();
-                more = self.receive()?;
+                more = self.receive();
                 self.engine.handle_timeout(self.clock.now());
                 more |= self.send()?;
                 self.put_events();
@@ -193,31 +195,36 @@ impl Worker {
         self.shared.commands.wake();
     }
 
-    /// Read every socket once; say whether one of them may hold more.
-    fn receive(&mut self) -> io::Result<bool> {
+    /// Read every socket until it is empty or has had its turn; say whether one of them may hold
+    /// more.
+    ///
+    /// The more waits, the more is read before anything is sent: runs grow with the load.
+    fn receive(&mut self) -> bool {
         let mut more = false;
-        for (index, socket) in self.sockets.iter_mut().enumerate() {
-            let count = match socket.recv_batch(&mut self.arena) {
-                Ok(count) => count,
-                // A socket reports the ICMP errors of others' datagrams: none is fatal.
-                Err(_) => continue,
-            };
-            if count == 0 {
-                continue;
-            }
-            self.busy = true;
-            more |= count == self.arena.slots();
-            // Read late, a burst would seem to have come at one instant, and a publisher's probe for
-            // bandwidth would tell it nothing.
-            let now = self.clock.now();
-            for datagram in self.arena.datagrams() {
-                let path = PathId::udp(index as u8, datagram.local, datagram.remote);
-                // Never earlier than what the engine was told before.
-                self.arrived = self.arrived.max(now - datagram.waited);
-                self.engine.receive(self.arrived, path, datagram.bytes);
-            }
+        for index in 0..self.sockets.len() {
+            more |= (0..READS_IN_A_ROW).all(|_| self.read(index));
         }
-        Ok(more)
+        more
+    }
+
+    /// Read a batch from a socket; say whether it may hold more.
+    fn read(&mut self, index: usize) -> bool {
+        // A socket reports the ICMP errors of others' datagrams: none is fatal.
+        let count = self.sockets[index].recv_batch(&mut self.arena);
+        let Some(count) = count.ok().filter(|count| *count > 0) else {
+            return false;
+        };
+        self.busy = true;
+        // Read late, a burst would seem to have come at one instant, and a publisher's probe for
+        // bandwidth would tell it nothing.
+        let now = self.clock.now();
+        for datagram in self.arena.datagrams() {
+            let path = PathId::udp(index as u8, datagram.local, datagram.remote);
+            // Never earlier than what the engine was told before.
+            self.arrived = self.arrived.max(now - datagram.waited);
+            self.engine.receive(self.arrived, path, datagram.bytes);
+        }
+        count == self.arena.slots()
     }
 
     /// Send for up to a millisecond; say whether something is left that could go now.

@@ -202,3 +202,20 @@ fn counters_balance_under_random_loss() {
         counters.recovered + counters.given_up + waiting as u64
     );
 }
+
+/// Where most is lost, something is overloaded: asking for all of it would be the end.
+#[test]
+fn requests_never_exceed_a_quarter_of_what_arrives() {
+    let mut tracker = NackTracker::new();
+    let (mut arrived, mut requested) = (0, 0);
+    for index in 0..20_000u64 {
+        if index % 5 < 2 {
+            tracker.received(at(index), index);
+            arrived += 1;
+        }
+        requested += ask(&mut tracker, at(index)).len();
+    }
+    assert!(requested <= arrived / 4 + 1_000, "{requested} of {arrived}");
+    assert!(requested >= arrived / 5, "{requested} of {arrived}");
+    assert!(!tracker.is_missing(19_999));
+}

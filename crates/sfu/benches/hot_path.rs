@@ -33,7 +33,7 @@ fn main() {
         &fed_back,
     );
     measure(
-        "sound, 10 to 30, coalesced 3 ms",
+        "sound, 10 to 30, coalesced 5 ms",
         Config::default(),
         &Play::audio(),
     );

@@ -21,7 +21,7 @@ pub enum Bwe {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// Longest time that a subscriber's audio waits for more of it, ms; 0 sends at once.
+    /// How long what arrives in a room waits for more, ms; 0 sends at once.
     pub coalesce_ms: u64,
     /// Lengthen packets by RTP padding where that joins them into one run.
     pub pad: bool,
@@ -42,7 +42,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            coalesce_ms: 3,
+            coalesce_ms: 5,
             pad: true,
             nack_ttl_ms: None,
             history_bytes: 512 * 1024,
@@ -65,7 +65,7 @@ impl Config {
         }
     }
 
-    /// Return the audio coalescing window.
+    /// Return the window in which a room's packets wait for each other.
     #[must_use]
     pub fn coalesce(&self) -> Duration {
         Duration::from_millis(self.coalesce_ms)

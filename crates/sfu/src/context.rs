@@ -25,10 +25,8 @@ pub enum Timer {
     Pace(usize),
     /// A new budget of a subscribing peer.
     Budget(usize),
-    /// The quantum of an encoding is over: (publication, encoding).
-    Quantum(usize, usize),
-    /// The coalescing window of the room's audio is over.
-    Audio,
+    /// The window of the room is over.
+    Window,
     /// A look at bitrates and silence of a publication.
     Survey(usize),
     /// A keyframe may have to be asked for again: (publication, encoding).

@@ -107,11 +107,7 @@ pub fn forward(
         let Some(placed) = place(subscription, slot) else {
             continue;
         };
-        let last = subscription.cursor == history.end();
-        let padding = match last && !subscription.audio {
-            true => 0,
-            false => padding(subscription.audio, slot, target_len),
-        };
+        let padding = padding(subscription.audio, slot, target_len);
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),

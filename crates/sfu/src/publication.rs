@@ -64,12 +64,8 @@ pub struct Encoding {
     pub history: History,
     /// Subscriptions that send it or wait for it.
     pub subscribers: Vec<usize>,
-    /// Something new stands in the history since the last round.
-    pub fresh: bool,
-    /// The room will come to it in this round.
+    /// The room will come to it in this round, or at the end of the window.
     pub ready: bool,
-    /// When its quantum ends.
-    pub quantum: Alarm,
     /// The packet being taken in starts a keyframe: nobody need ask for one.
     pub keyframe_arriving: bool,
     /// Where the last keyframe starts.
@@ -170,9 +166,7 @@ impl Encoding {
             rid,
             history: History::new(history_bytes),
             subscribers: Vec::new(),
-            fresh: false,
             ready: false,
-            quantum: Alarm::default(),
             keyframe_arriving: false,
             last_keyframe: None,
             generation: 0,

@@ -58,8 +58,8 @@ fn coalesced_sound_leaves_as_one_run_within_its_window() {
         let delays = delays(&world, *camera, *sub);
         assert!(delays.len() > 120);
         let longest = delays.iter().max().expect("some");
-        // Twice 10 ms of network, 3 ms of waiting, half a millisecond of clock.
-        assert!(*longest <= Duration::from_micros(23_500), "{longest:?}");
+        // Twice 10 ms of network, 5 ms of waiting, half a millisecond of clock.
+        assert!(*longest <= Duration::from_micros(25_500), "{longest:?}");
     }
     let received = &world.clients[subs[0].client].rtp;
     assert!(received.iter().all(|it| it.padding <= 48));

@@ -159,3 +159,29 @@ fn retransmissions_do_not_wait_behind_pictures() {
         .expect("sent again");
     assert!(again.at.since(asked) <= ms(20 + 7));
 }
+
+#[test]
+fn what_arrives_in_a_window_leaves_together_longest_first() {
+    let mut world = World::new(Config::default());
+    let room = world.open_room();
+    let clients = world.connect_many(room, 4);
+    let start = world.now + ms(10);
+    for (nth, client) in clients[..3].iter().enumerate() {
+        let camera = world.publish_with(*client, Codec::Vp8, &[], |camera| {
+            camera.next_frame = start + ms(nth as u64);
+            camera.encodings[0].packets = 1;
+            camera.encodings[0].payload_len = 400 + 300 * nth;
+        });
+        world.subscribe(clients[3], camera);
+    }
+    world.run_for(ms(2_000));
+    let (from, before) = (world.runs.len(), world.cameras[0].encodings[0].frame);
+    world.run_for(ms(1_000));
+    let frames = (world.cameras[0].encodings[0].frame - before) as usize;
+    let runs = runs(&world, clients[3], from);
+    // Three pictures of different size, one packet each: the second is the short tail of the run
+    // that the longest began, the third would be cut in the wrong place.
+    assert!(runs.len().abs_diff(2 * frames) <= 2, "{}", runs.len());
+    let pairs = runs.iter().filter(|run| run.segments == 2).count();
+    assert!(pairs.abs_diff(frames) <= 1, "{pairs}");
+}

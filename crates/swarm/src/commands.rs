@@ -8,7 +8,7 @@ use crate::header::Names;
 use crate::impair::Network;
 use crate::message::{
     AddBot, BotId, CommandError, DtlsRole, EncodingParameters, ErrorCode, ExtensionIds, LoadClip,
-    OpenTransport, Pacing, Publish, Receive, Request, StreamId, TransportId,
+    OpenTransport, Publish, Receive, Request, StreamId, TransportId,
 };
 use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
 use crate::random::Random;
@@ -195,12 +195,15 @@ fn publish(
     let first = encodings
         .first()
         .ok_or_else(|| invalid("a track without encodings"))?;
-    let paced = request.paced == Pacing::Libwebrtc && first.kind() == Kind::Video;
+    let burst = request
+        .paced
+        .burst()
+        .filter(|_| first.kind() == Kind::Video);
     let ssrcs: Vec<u32> = request.encodings.iter().flat_map(ssrcs).collect();
     transport.take_ssrcs(&ssrcs)?;
     let stream = OutboundStream {
         name: request.stream,
-        paced,
+        burst,
         encodings,
     };
     let place = transport.publish(now, stream);

@@ -6,9 +6,11 @@
 
 use crate::figures::Figures;
 use crate::impair::Network;
+use crate::pace::{LIBWEBRTC_BURST, SMOOTH_BURST};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Names a command, echoed in its completion.
 pub type CommandId = u64;
@@ -220,11 +222,25 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Pacing {
-    /// Spread at 2.5 times the bitrate in steps of 5 ms.
+    /// At 2.5 times the bitrate, in bursts of up to 40 ms of that.
     #[default]
     Libwebrtc,
+    /// At 2.5 times the bitrate, in bursts of 5 ms of that.
+    Smooth,
     /// Whole frames at once.
     Whole,
+}
+
+impl Pacing {
+    /// Return how much of the paced rate may leave at once, none where frames leave whole.
+    #[must_use]
+    pub fn burst(self) -> Option<Duration> {
+        match self {
+            Self::Libwebrtc => Some(LIBWEBRTC_BURST),
+            Self::Smooth => Some(SMOOTH_BURST),
+            Self::Whole => None,
+        }
+    }
 }
 
 /// What a bot does when asked for a key frame.

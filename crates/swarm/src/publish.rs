@@ -436,8 +436,8 @@ impl Lane {
 pub struct OutboundStream {
     /// Its name.
     pub name: StreamId,
-    /// Whether its packets are spread in time.
-    pub paced: bool,
+    /// Where its packets are spread in time: how much of the paced rate may leave at once.
+    pub burst: Option<Duration>,
     /// One for each simulcast encoding, or the only one.
     pub encodings: Vec<OutboundEncoding>,
 }

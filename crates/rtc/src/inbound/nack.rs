@@ -19,6 +19,11 @@ const MAX_MISSING: usize = 1000;
 const UNKNOWN_RTT: Duration = Duration::from_millis(100);
 /// A shorter round trip does not ask more often: the answer waits for the publisher's pacer.
 const MIN_RETRY: Duration = Duration::from_millis(20);
+/// Packets that must arrive for each one that is asked for: where more is lost, something on the
+/// way is overloaded, and what is asked for again is more load. Nothing is waited for then.
+const ARRIVALS_PER_REQUEST: u32 = 4;
+/// A burst of losses of that many packets may be asked for at once: all that is tracked.
+const MOST_SAVED_REQUESTS: u32 = MAX_MISSING as u32;
 /// Sequence numbers per request, so that its packet stays below any MTU.
 pub const MAX_REQUEST: usize = 250;
 
@@ -54,14 +59,28 @@ struct Missing {
 }
 
 /// The missing packets of one stream, at most 1000.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NackTracker {
     highest: Option<u64>,
     /// In order of their indices.
     missing: VecDeque<Missing>,
     /// Not later than the first thing due.
     next_due: Option<Time>,
+    /// Arrivals that were not spent on requests.
+    saved: u32,
     counters: NackCounters,
+}
+
+impl Default for NackTracker {
+    fn default() -> NackTracker {
+        NackTracker {
+            highest: None,
+            missing: VecDeque::new(),
+            next_due: None,
+            saved: MOST_SAVED_REQUESTS * ARRIVALS_PER_REQUEST,
+            counters: NackCounters::default(),
+        }
+    }
 }
 
 impl NackTracker {
@@ -77,6 +96,7 @@ impl NackTracker {
             self.highest = Some(index);
             return Arrival::Next;
         };
+        self.saved = (self.saved + 1).min(MOST_SAVED_REQUESTS * ARRIVALS_PER_REQUEST);
         if index <= highest {
             return self.fill(index);
         }
@@ -100,10 +120,11 @@ impl NackTracker {
             return;
         }
         let retry = rtt.map_or(UNKNOWN_RTT, |rtt| rtt.max(MIN_RETRY));
+        let most = MAX_REQUEST.min((self.saved / ARRIVALS_PER_REQUEST) as usize);
         self.give_up(now);
         self.next_due = None;
         for missing in &mut self.missing {
-            if missing.due <= now && out.len() < MAX_REQUEST {
+            if missing.due <= now && out.len() < most {
                 missing.tries += 1;
                 missing.due = now + retry;
                 out.push(missing.index as u16);
@@ -112,6 +133,10 @@ impl NackTracker {
             *due = missing.due.min(*due);
         }
         self.counters.requested += out.len() as u64;
+        self.saved -= out.len() as u32 * ARRIVALS_PER_REQUEST;
+        if self.saved < ARRIVALS_PER_REQUEST {
+            self.clear();
+        }
     }
 
     /// Return when [`NackTracker::poll`] has something to do.

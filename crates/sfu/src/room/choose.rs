@@ -108,7 +108,6 @@ impl Room {
         }
         context.set_timer(context.now + SWITCH_DEADLINE, Timer::SwitchDeadline(key));
         if fresh.is_some() {
-            of.fresh = true;
             self.make_ready(publication, encoding);
         } else {
             self.want_keyframe(context, publication, encoding);

@@ -254,7 +254,7 @@ impl Room {
             }
         }
         self.ready.retain(|(other, _)| *other != key);
-        self.waiting_audio.retain(|(other, _)| *other != key);
+        self.waiting.retain(|(other, _)| *other != key);
         self.unname(context, Named::Publication(publication.id));
     }
 

@@ -20,64 +20,35 @@ const TYPICAL_PACKET_BYTES: u64 = 1200;
 impl Room {
     /// Something new stands in the history of an encoding: decide when it leaves.
     ///
-    /// A complete frame leaves at once; the packets of one that is still arriving wait for each
-    /// other, at most a quantum, so that they leave as runs. Audio waits for the room's other
-    /// audio, at most the coalescing window.
+    /// A send call costs more than the packets in it. So the first packet opens a window for the
+    /// whole room, and what arrives in it, of all its streams, leaves together: each subscriber is
+    /// served once, with runs as long as they can be.
     pub(super) fn note_arrival(
         &mut self,
         context: &mut Context<'_>,
         publication: usize,
         encoding: usize,
-        frame_ends: bool,
     ) {
-        let audio = self.publications[publication].audio;
+        if context.config.coalesce_ms == 0 {
+            return self.make_ready(publication, encoding);
+        }
         let of = &mut self.publications[publication].encodings[encoding];
-        of.fresh = true;
-        if audio && context.config.coalesce_ms > 0 {
-            if !self.audio_window.is_set() {
-                let at = context.now + context.config.coalesce();
-                self.audio_window.set(at);
-                context.set_timer(at, Timer::Audio);
-            }
-            if !of.ready {
-                of.ready = true;
-                self.waiting_audio.push((publication, encoding));
-            }
-        } else if audio || frame_ends {
-            self.make_ready(publication, encoding);
-        } else if !of.quantum.is_set() {
-            let at = context.now + QUANTUM;
-            of.quantum.set(at);
-            context.set_timer(at, Timer::Quantum(publication, encoding));
+        if !of.ready {
+            of.ready = true;
+            self.waiting.push((publication, encoding));
+        }
+        if !self.window.is_set() {
+            let at = context.now + context.config.coalesce();
+            self.window.set(at);
+            context.set_timer(at, Timer::Window);
         }
     }
 
-    pub(super) fn end_quantum(
-        &mut self,
-        context: &Context<'_>,
-        publication: usize,
-        encoding: usize,
-    ) {
-        let Some(of) = self.encoding_mut(publication, encoding) else {
-            return;
-        };
-        if of.quantum.rings(context.now) && of.fresh {
-            self.make_ready(publication, encoding);
+    pub(super) fn end_window(&mut self, context: &Context<'_>) {
+        if self.window.rings(context.now) && !self.waiting.is_empty() {
+            self.ready.append(&mut self.waiting);
+            self.want_round();
         }
-    }
-
-    pub(super) fn end_audio_window(&mut self, context: &Context<'_>) {
-        if !self.audio_window.rings(context.now) {
-            return;
-        }
-        let mut waiting = std::mem::take(&mut self.waiting_audio);
-        for (publication, encoding) in waiting.drain(..) {
-            if let Some(of) = self.encoding_mut(publication, encoding) {
-                of.ready = false;
-                self.make_ready(publication, encoding);
-            }
-        }
-        self.waiting_audio = waiting;
     }
 
     pub(super) fn resume_paced(&mut self, context: &Context<'_>, key: usize) {
@@ -136,7 +107,6 @@ impl Room {
             return;
         };
         of.ready = false;
-        of.fresh = false;
         let subscribers = std::mem::take(&mut of.subscribers);
         for key in &subscribers {
             self.switch_if_possible(context, *key, encoding);
@@ -206,6 +176,12 @@ impl Room {
 
     fn serve_video(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
         let mut pending = std::mem::take(&mut self.peers[key].pending_video);
+        if pending.len() > 1 {
+            // A run may end in a shorter packet: the longest first make the fewest runs.
+            pending.sort_unstable_by_key(|key| {
+                std::cmp::Reverse(next_len(*key, &self.subscriptions, &self.publications))
+            });
+        }
         pending.retain(|subscription| {
             self.serve_stream(key, *subscription, path, 0, round) == Progress::Paced
         });
@@ -336,11 +312,28 @@ fn longest_audio(
     subscriptions: &Slab<Subscription>,
     publications: &Slab<Publication>,
 ) -> usize {
-    let longest = |key: &usize| {
-        let subscription = subscriptions.get(*key)?;
-        let encoding = &publications[subscription.publication].encodings[subscription.current?];
-        let slot = encoding.history.slot(subscription.cursor)?;
+    let spoken = |key: &usize| {
+        let slot = next_slot(*key, subscriptions, publications)?;
         (!slot.described.dtx).then(|| slot.payload_len())
     };
-    pending.iter().filter_map(longest).max().unwrap_or(0)
+    pending.iter().filter_map(spoken).max().unwrap_or(0)
+}
+
+/// Return the payload length of the next packet of a subscription.
+fn next_len(
+    key: usize,
+    subscriptions: &Slab<Subscription>,
+    publications: &Slab<Publication>,
+) -> usize {
+    next_slot(key, subscriptions, publications).map_or(0, Slot::payload_len)
+}
+
+fn next_slot<'a>(
+    key: usize,
+    subscriptions: &Slab<Subscription>,
+    publications: &'a Slab<Publication>,
+) -> Option<&'a Slot> {
+    let subscription = subscriptions.get(key)?;
+    let encoding = &publications[subscription.publication].encodings[subscription.current?];
+    encoding.history.slot(subscription.cursor)
 }

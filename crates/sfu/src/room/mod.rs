@@ -34,16 +34,16 @@ pub struct Room {
     subscriptions: Slab<Subscription>,
     /// Encodings whose packets leave in the next round: (publication, encoding).
     ready: Vec<(usize, usize)>,
-    /// Encodings whose packets wait for the end of the audio window.
-    waiting_audio: Vec<(usize, usize)>,
+    /// Encodings whose packets wait for the end of the window.
+    waiting: Vec<(usize, usize)>,
     /// Peers that have something to send in this round.
     touched: Vec<usize>,
     /// The engine knows that this room wants a round.
     marked: bool,
     /// The engine has to be told.
     mark: bool,
-    /// When the audio window ends.
-    audio_window: Alarm,
+    /// When what arrives now leaves.
+    window: Alarm,
     /// Runs of incoming numbers that have begun here, over all publications.
     generations: u16,
     /// RTCP under construction, kept for its memory.
@@ -84,11 +84,11 @@ impl Room {
             publications: Slab::new(),
             subscriptions: Slab::new(),
             ready: Vec::new(),
-            waiting_audio: Vec::new(),
+            waiting: Vec::new(),
             touched: Vec::new(),
             marked: false,
             mark: false,
-            audio_window: Alarm::default(),
+            window: Alarm::default(),
             generations: 0,
             rtcp: Vec::new(),
             blocks: Vec::new(),
@@ -114,10 +114,7 @@ impl Room {
             Timer::Reports(peer) => self.send_reports(context, peer),
             Timer::Pace(peer) => self.resume_paced(context, peer),
             Timer::Budget(peer) => self.apply_budget(context, peer),
-            Timer::Quantum(publication, encoding) => {
-                self.end_quantum(context, publication, encoding);
-            }
-            Timer::Audio => self.end_audio_window(context),
+            Timer::Window => self.end_window(context),
             Timer::Survey(publication) => self.survey(context, publication),
             Timer::Keyframe(publication, encoding) => {
                 self.request_keyframe_if_due(context, publication, encoding);

@@ -242,7 +242,7 @@ impl Room {
                 arrived: context.now,
             });
         }
-        self.note_arrival(context, publication, encoding, described.info.end);
+        self.note_arrival(context, publication, encoding);
     }
 
     /// Take what the transport reports and set its next timer.

@@ -2,7 +2,8 @@
 
 use super::{BotTransport, Shared};
 use crate::pace::Waiting;
-use crate::publish::Departure;
+use crate::publish::{Departure, OutboundEncoding};
+use std::time::Duration;
 use wire::time::Time;
 
 impl BotTransport {
@@ -22,7 +23,7 @@ impl BotTransport {
         let Some(stream) = &mut self.outbound[place] else {
             return false;
         };
-        let paced = stream.paced;
+        let paced = stream.burst.is_some();
         shared.planned.clear();
         if !stream.encodings[nth].capture(now, &mut shared.recorder, &mut shared.planned) {
             return false;
@@ -35,7 +36,7 @@ impl BotTransport {
             };
             if !paced {
                 self.send(now, waiting, shared);
-            } else if !self.pace.push(now, waiting) {
+            } else if !self.pace.push(waiting) {
                 shared.recorder.totals.packets_unsent += 1;
             }
         }
@@ -72,9 +73,14 @@ impl BotTransport {
     }
 
     pub(super) fn set_pace(&mut self) {
-        let paced = self.outbound.iter().flatten().filter(|stream| stream.paced);
-        let encodings = paced.flat_map(|stream| &stream.encodings);
-        self.pace
-            .set_bitrate(encodings.map(|encoding| encoding.bitrate_bps()).sum());
+        let streams = self.outbound.iter().flatten();
+        let paced = streams.filter_map(|stream| Some((stream, stream.burst?)));
+        let (mut bitrate_bps, mut longest) = (0, Duration::ZERO);
+        for (stream, burst) in paced {
+            let encodings = stream.encodings.iter();
+            bitrate_bps += encodings.map(OutboundEncoding::bitrate_bps).sum::<u64>();
+            longest = longest.max(burst);
+        }
+        self.pace.set(bitrate_bps, longest);
     }
 }
