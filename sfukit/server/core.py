@@ -67,6 +67,7 @@ class Core:
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self._candidates = [host_lines(addresses, port) for port in engine.info.udp_ports]
+        metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
         engine.listen(self.handle)
 
     def local_transport(self, worker: int, kept: Credentials | None = None) -> LocalTransport:

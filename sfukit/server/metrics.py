@@ -49,6 +49,11 @@ class Metrics:
             buckets=_LAG_BUCKETS_S,
             registry=self.registry,
         )
+        self.tasks = Gauge(
+            "sfukit_asyncio_tasks",
+            "Tasks of the event loop: a few, and one for each connection",
+            registry=self.registry,
+        )
         self.layer_switches = Counter(
             "sfukit_layer_switches_total",
             "Changes of encoding, by reason",
