@@ -5,12 +5,12 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import msgspec
 
 from sfukit.loadgen import processes
@@ -22,8 +22,10 @@ _STOP_S = 10.0
 _EMPTY_S = 60.0
 _POLL_S = 0.2
 _HELD = re.compile(
-    r"^(sfukit_live_objects|sfukit_participants|sfukit_asyncio_tasks)\S* (\S+)$", re.MULTILINE
+    r"^(sfukit_live_objects|sfukit_participants|sfukit_asyncio_tasks)(?:\{\S*\})? (\S+)$",
+    re.MULTILINE,
 )
+_KEPT_OPEN = httpx.Limits(keepalive_expiry=None)
 _TASKS = "sfukit_asyncio_tasks"
 _STARTED_S = 0.02  # CPU time that only a load can have taken
 
@@ -47,9 +49,10 @@ class Remains(NamedTuple):
 class OwnServer:
     """One running ``sfukit serve``."""
 
-    def __init__(self, ready: Ready) -> None:
+    def __init__(self, ready: Ready, client: httpx.Client) -> None:
         self.url = ready.url
         self._ready = ready
+        self._client = client
 
     def watched(self, load: Callable[[], LoadtestReport]) -> tuple[LoadtestReport, list[Sample]]:
         """Put a load on the server while its CPU time is read at short intervals."""
@@ -80,8 +83,8 @@ class OwnServer:
         reading = processes.read(self._ready.pid, time.monotonic())
         if reading is None:
             raise RunError("the server is gone")
-        with urllib.request.urlopen(self._ready.metrics, timeout=_STOP_S) as response:
-            objects, tasks = held(response.read().decode())
+        # one connection, kept open, so that it is among the files and tasks each time
+        objects, tasks = held(self._client.get(self._ready.metrics).text)
         files = len(list(Path(f"/proc/{self._ready.pid}/fd").iterdir()))
         return Remains(reading.rss_bytes, files, tasks, objects)
 
@@ -106,7 +109,8 @@ def serving(*options: str) -> Iterator[OwnServer]:
             line = process.stdout.readline()
             if not line:
                 raise RunError(f"the server did not start: {' '.join(command)}")
-            yield OwnServer(msgspec.json.decode(line, type=Ready))
+            with httpx.Client(timeout=_STOP_S, limits=_KEPT_OPEN) as client:
+                yield OwnServer(msgspec.json.decode(line, type=Ready), client)
         finally:
             process.terminate()
             try:

@@ -43,6 +43,8 @@ def test_what_a_server_holds_is_read_from_its_metrics() -> None:
 sfukit_live_objects{kind="rooms"} 2.0
 sfukit_live_objects{kind="transports"} 9.0
 sfukit_participants 5.0
+sfukit_participants_ended_total{reason="left"} 77.0
+sfukit_participants_ended_created{reason="left"} 1.7e9
 sfukit_asyncio_tasks 14.0
 sfukit_rooms 2.0
 """
