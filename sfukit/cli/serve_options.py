@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sfukit import config
+
 _LISTEN, _ACCESS, _MEDIA, _LIMITS = "Listen", "Access", "Media", "Limits"
 
 
@@ -44,10 +46,10 @@ TlsKey = Annotated[
 
 ApiKey = Annotated[
     str | None,
-    _option(_ACCESS, "ask for tokens signed under this key", envvar="SFUKIT_API_KEY"),
+    _option(_ACCESS, "ask for tokens signed under this key", envvar=config.API_KEY),
 ]
 ApiSecret = Annotated[
-    str | None, _option(_ACCESS, "the key's secret, or @FILE", envvar="SFUKIT_API_SECRET")
+    str | None, _option(_ACCESS, "the key's secret, or @FILE", envvar=config.API_SECRET)
 ]
 Dev = Annotated[
     str | None,
