@@ -52,8 +52,8 @@ check-rust: setup
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	cargo deny --locked check licenses bans sources
 
-bench: setup ## the table of figures, kept as JSON under bench/
-	cargo bench --workspace --locked
+bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast cycles" for some
+	$(BIN)/python -m tools.bench $(ROWS)
 
 FUZZ_SECONDS ?= 30
 fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler

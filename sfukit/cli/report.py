@@ -36,7 +36,12 @@ def show(
     command = report.command_of(saved)
     if command not in _RENDERERS:
         raise UsageError(f"a run of {command} cannot be printed here")
-    lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
+    try:
+        lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{run}: {error}", hint="read it with the version of sfukit that wrote it"
+        ) from error
     out = Output.beside(json)
     for line in lines:
         out.line(line)

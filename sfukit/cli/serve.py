@@ -3,10 +3,11 @@
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sfukit.cli import serve_options as options
 from sfukit.config import secret
 from sfukit.errors import UsageError
 from sfukit.units import bitrate_bps
@@ -17,190 +18,41 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 _LEVELS = ("debug", "info", "warning", "error")
-_RUN, _MEDIA, _LIMITS, _ACCESS = "Listen", "Media", "Limits", "Access"
 
 
+# One parameter per option is what typer reads.
 @app.command()
 def serve(
-    http: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            rich_help_panel=_RUN,
-            help="HTTP and WebSocket; default 127.0.0.1:7080, port 0 takes a free one",
-        ),
-    ] = None,
-    udp_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=65535, rich_help_panel=_RUN, help="media; default 7081, 0 takes a free one"
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=64,
-            rich_help_panel=_RUN,
-            help="media threads, each with a UDP port of its own in a row",
-        ),
-    ] = None,
-    advertise: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="IP",
-            rich_help_panel=_RUN,
-            help="tell this address to peers instead of the machine's own",
-        ),
-    ] = None,
-    interface: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", rich_help_panel=_RUN, help="tell only the addresses of this interface"
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PEM", rich_help_panel=_RUN, help="serve HTTPS with this certificate chain"
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PEM", rich_help_panel=_RUN, help="its private key, if not in the same file"
-        ),
-    ] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="SFUKIT_API_KEY",
-            rich_help_panel=_ACCESS,
-            help="ask for tokens signed under this key",
-        ),
-    ] = None,
-    api_secret: Annotated[
-        str | None,
-        typer.Option(
-            envvar="SFUKIT_API_SECRET", rich_help_panel=_ACCESS, help="the key's secret, or @FILE"
-        ),
-    ] = None,
-    dev: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY:SECRET",
-            rich_help_panel=_ACCESS,
-            help="fixed test keys; prints a link with a token",
-        ),
-    ] = None,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ORIGIN",
-            rich_help_panel=_ACCESS,
-            help="let pages from there use this server; * lets all",
-        ),
-    ] = None,
-    bwe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="none|loss-rtt",
-            rich_help_panel=_MEDIA,
-            help="what chooses encodings; default none: requests alone",
-        ),
-    ] = None,
-    srtp: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|gcm128|cm80", rich_help_panel=_MEDIA, help="SRTP profiles to agree to"
-        ),
-    ] = None,
-    coalesce: Annotated[
-        int | None,
-        typer.Option(
-            metavar="MS",
-            min=0,
-            max=20,
-            rich_help_panel=_MEDIA,
-            help="let packets wait this long for others, to send them in runs; default 5, 0: off",
-        ),
-    ] = None,
-    pad: Annotated[
-        str | None,
-        typer.Option(
-            metavar="on|off",
-            rich_help_panel=_MEDIA,
-            help="pad packets where that makes longer runs; default on",
-        ),
-    ] = None,
-    nack_ttl: Annotated[
-        int | None,
-        typer.Option(
-            metavar="MS",
-            min=0,
-            rich_help_panel=_MEDIA,
-            help="keep packets for retransmission this long; default by the RTT",
-        ),
-    ] = None,
-    max_publish_bitrate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE", rich_help_panel=_MEDIA, help="ask publishers for no more, such as 2.5M"
-        ),
-    ] = None,
-    auto_subscribe: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=30,
-            rich_help_panel=_MEDIA,
-            help="publications of a kind that a participant gets unasked; default 25",
-        ),
-    ] = None,
-    max_rooms: Annotated[int | None, typer.Option(min=1, rich_help_panel=_LIMITS)] = None,
-    max_participants: Annotated[int | None, typer.Option(min=1, rich_help_panel=_LIMITS)] = None,
-    max_egress: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE",
-            rich_help_panel=_LIMITS,
-            help="take nobody in while more is sent, such as 800M",
-        ),
-    ] = None,
-    room_idle: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            min=0,
-            rich_help_panel=_LIMITS,
-            help="close an empty room after this; default 60",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="TOML", help="read settings from a file; options come before it"),
-    ] = None,
-    open_page: Annotated[
-        bool, typer.Option("--open", help="open the demo page in the browser")
-    ] = False,
-    json_to: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="write where the server is, once it is ready; - is standard output",
-        ),
-    ] = None,
-    log_format: Annotated[
-        str, typer.Option("--log", metavar="console|json", help="how log lines look")
-    ] = "console",
-    log_level: Annotated[
-        str, typer.Option(metavar="debug|info|warning|error", help="which log lines there are")
-    ] = "info",
+    http: options.Http = None,
+    udp_port: options.UdpPort = None,
+    workers: options.Workers = None,
+    advertise: options.Advertise = None,
+    interface: options.Interface = None,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    api_key: options.ApiKey = None,
+    api_secret: options.ApiSecret = None,
+    dev: options.Dev = None,
+    allow_origin: options.AllowOrigin = None,
+    bwe: options.Bwe = None,
+    srtp: options.Srtp = None,
+    coalesce: options.Coalesce = None,
+    pad: options.Pad = None,
+    nack_ttl: options.NackTtl = None,
+    max_publish_bitrate: options.MaxPublishBitrate = None,
+    auto_subscribe: options.AutoSubscribe = None,
+    max_rooms: options.MaxRooms = None,
+    max_participants: options.MaxParticipants = None,
+    max_egress: options.MaxEgress = None,
+    room_idle: options.RoomIdle = None,
+    config: options.Config = None,
+    open_page: options.OpenPage = False,
+    json_to: options.JsonTo = None,
+    log_format: options.LogFormat = "console",
+    log_level: options.LogLevel = "info",
 ) -> None:
     """Run an SFU: rooms over WebSocket, WHIP and WHEP, a demo page, metrics."""
-    options = {
+    said = {
         "udp_port": udp_port,
         "workers": workers,
         "advertise": advertise or None,
@@ -224,12 +76,12 @@ def serve(
         "timing": _given(room_idle_s=room_idle),
         **_listen(http),
     }
-    _run(config, _given(**options), json_to, open_page, log_format, log_level, dev is not None)
+    _run(config, _given(**said), json_to, open_page, log_format, log_level, dev is not None)
 
 
 def _run(
     config: Path | None,
-    options: dict[str, Any],
+    said: dict[str, Any],
     json_to: str | None,
     open_page: bool,
     log_format: str,
@@ -243,7 +95,7 @@ def _run(
     from sfukit.server.run import serve as run_server
 
     logs.configure(_choice(log_format, "console", "json"), _choice(log_level, *_LEVELS))
-    chosen = settings.load(config, options)
+    chosen = settings.load(config, said)
     output = Output.beside(json_to)
 
     def announce(ready: "Ready") -> None:
@@ -298,6 +150,6 @@ def _choice(text: str, *allowed: str) -> Any:
     return text
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def _given(**said: Any) -> dict[str, Any]:
     """Drop what was not said, so that a file or the default decides."""
-    return {name: value for name, value in options.items() if value not in (None, {})}
+    return {name: value for name, value in said.items() if value not in (None, {})}

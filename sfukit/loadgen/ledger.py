@@ -204,12 +204,16 @@ class Ledger:
         """Count the changes of encoding that a viewer saw in a span of time."""
         return sum(start_ns <= at_ns < end_ns for at_ns in self.changes.get(stream, ()))
 
-    def settled_ms(self, stream: int) -> float | None:
-        """Tell how long after its first frame a stream changed its encoding for the last time."""
-        first_ns, changes = self.first_frame_ns.get(stream), self.changes.get(stream)
+    def settled_ms(self, stream: int, before_ns: int) -> float | None:
+        """Tell how long after its first frame a stream last changed its encoding before an instant.
+
+        What changes after that instant is counted, not taken for a late settling.
+        """
+        first_ns = self.first_frame_ns.get(stream)
         if first_ns is None:
             return None
-        return (changes[-1] - first_ns) / _NS_PER_MS if changes else 0.0
+        earlier = [at_ns for at_ns in self.changes.get(stream, ()) if at_ns < before_ns]
+        return (earlier[-1] - first_ns) / _NS_PER_MS if earlier else 0.0
 
     def _first_frame(self, stream: int, at_ns: int) -> None:
         self.first_frame_ns.setdefault(stream, at_ns)

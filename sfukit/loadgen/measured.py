@@ -137,6 +137,7 @@ def _group(
 ) -> dict[str, Metric]:
     """Describe a group by its streams: of each its own percentile, never a mean of percentiles."""
     video = [one for one in streams if one.kind == "video"]
+    window_ns = round(windowed.before.swarm.at_s * _NS_PER_S)
     return {
         **_of_streams(streams, windowed),
         "stream_e2e_p99_ms": metric_of_values(
@@ -144,7 +145,7 @@ def _group(
         ),
         "layer_switches": _switches(ledger, streams, windowed),
         "settled_ms": metric_of_values(
-            _known(ledger.settled_ms(one.stream) for one in video), "ms"
+            _known(ledger.settled_ms(one.stream, window_ns) for one in video), "ms"
         ),
     }
 

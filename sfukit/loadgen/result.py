@@ -110,8 +110,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     """What a server started here used in the measured window: all its threads, RTP packets.
 
-    ``cpu_us_per_packet`` is per packet sent, ``cpu_us_per_packet_in_out`` per packet sent or
-    received; the ``joining_`` figures are of the time before the window.
+    ``packets_sent`` includes those retransmitted. ``cpu_us_per_packet`` is per packet sent,
+    ``cpu_us_per_packet_in_out`` per packet sent or received; the ``joining_`` figures are of the
+    time before the window.
     """
 
     wall_s: float
@@ -119,6 +120,7 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     rss_bytes: int
     packets_received: int
     packets_sent: int
+    packets_retransmitted: int
     bytes_sent: int
     cpu_us_per_packet: float | None
     cpu_us_per_packet_in_out: float | None
@@ -208,6 +210,7 @@ _SERVER_UNITS = {
     "rss_bytes": "bytes",
     "packets_received": "",
     "packets_sent": "",
+    "packets_retransmitted": "",
     "cpu_us_per_packet": "us",
     "cpu_us_per_packet_in_out": "us",
     "busiest_thread": "ratio",

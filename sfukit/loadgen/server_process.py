@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import re
 import signal
 import sys
 import tempfile
@@ -23,6 +24,8 @@ _END_S = 2.0
 _METRICS_S = 5.0
 _LAST_WORDS = 8
 _PR_SET_PDEATHSIG = 1
+_SAMPLE = re.compile(r"(?P<name>\w+)\{(?P<labels>[^}]*)\} (?P<value>\S+)")
+_PACKETS = "sfukit_rtp_packets_total"
 
 
 class Ready(msgspec.Struct):
@@ -39,7 +42,12 @@ class Traffic(NamedTuple):
 
     packets_received: int
     packets_sent: int
+    packets_retransmitted: int
     bytes_sent: int
+
+    def since(self, earlier: "Traffic") -> "Traffic":
+        """Subtract what an earlier look counted."""
+        return Traffic(*(late - early for late, early in zip(self, earlier, strict=True)))
 
 
 class PrivateServer:
@@ -129,22 +137,24 @@ async def _end(process: asyncio.subprocess.Process) -> int:
 
 def parse_traffic(metrics: str) -> Traffic | None:
     """Read the RTP counters out of Prometheus text; None where they are not there."""
-    packets = {"inbound": 0.0, "outbound": 0.0}
-    octets = {"inbound": 0.0, "outbound": 0.0}
-    found = False
-    for line in metrics.splitlines():
-        name, _, rest = line.partition("{")
-        counts = {"sfukit_rtp_packets_total": packets, "sfukit_rtp_bytes_total": octets}.get(name)
-        if counts is None:
-            continue
-        labels, _, value = rest.rpartition("}")
-        for direction in counts:
-            if f'direction="{direction}"' in labels:
-                counts[direction] += float(value)
-                found = True
-    if not found:
+    samples = list(map(_SAMPLE.fullmatch, metrics.splitlines()))
+
+    def total(name: str, *labels: str) -> int:
+        return sum(
+            int(float(sample["value"]))
+            for sample in samples
+            if sample and sample["name"] == name and all(one in sample["labels"] for one in labels)
+        )
+
+    if not any(sample and sample["name"] == _PACKETS for sample in samples):
         return None
-    return Traffic(int(packets["inbound"]), int(packets["outbound"]), int(octets["outbound"]))
+    outbound = 'direction="outbound"'
+    return Traffic(
+        packets_received=total(_PACKETS, 'direction="inbound"'),
+        packets_sent=total(_PACKETS, outbound),
+        packets_retransmitted=total(_PACKETS, outbound, 'kind="rtx"'),
+        bytes_sent=total("sfukit_rtp_bytes_total", outbound),
+    )
 
 
 def _die_with_parent() -> None:

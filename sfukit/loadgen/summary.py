@@ -85,15 +85,16 @@ def _server_use(windowed: Windowed) -> ServerUse | None:
     joining = _server_between(first, before)
     if use is None or joining is None or before.traffic is None or after.traffic is None:
         return None
-    received = after.traffic.packets_received - before.traffic.packets_received
-    sent = after.traffic.packets_sent - before.traffic.packets_sent
+    traffic = after.traffic.since(before.traffic)
+    received, sent = traffic.packets_received, traffic.packets_sent
     return ServerUse(
         wall_s=use.wall_s,
         cpu_s=use.cpu_s,
         rss_bytes=use.rss_bytes,
         packets_received=received,
         packets_sent=sent,
-        bytes_sent=after.traffic.bytes_sent - before.traffic.bytes_sent,
+        packets_retransmitted=traffic.packets_retransmitted,
+        bytes_sent=traffic.bytes_sent,
         cpu_us_per_packet=_per_packet_us(use.cpu_s, sent),
         cpu_us_per_packet_in_out=_per_packet_us(use.cpu_s, received + sent),
         run_queue_wait_s=use.wait_s,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -23,9 +23,6 @@ from sfukit.server.settings import Settings
 from sfukit.signaling.candidates import Address, host_lines
 from sfukit.signaling.transport import Credentials, LocalTransport
 
-if TYPE_CHECKING:
-    from sfukit.server.room import Room
-
 log = structlog.get_logger()
 
 
@@ -40,13 +37,10 @@ class TransportOwner(Protocol):
 
 
 class RoomOwner(Protocol):
-    """Who makes and closes rooms."""
+    """Who knows the rooms."""
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Hear that the engine dropped a room."""
-
-    def on_room_empty(self, room: "Room") -> None:
-        """Hear that the last participant left."""
 
 
 class Core:
@@ -67,6 +61,7 @@ class Core:
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self._candidates = [host_lines(addresses, port) for port in engine.info.udp_ports]
+        metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
         engine.listen(self.handle)
 
     def local_transport(self, worker: int, kept: Credentials | None = None) -> LocalTransport:

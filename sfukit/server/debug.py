@@ -6,11 +6,10 @@ import msgspec
 from aiohttp import web
 
 from sfukit.server.house import House
-from sfukit.server.participant import Participant
+from sfukit.server.member import Member, Viewer
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.requests import HOUSE, bearer
 from sfukit.server.room import Room
-from sfukit.server.viewing import Viewing
 from sfukit.signaling.refusal import Refusal
 
 
@@ -58,16 +57,15 @@ def _room(room: Room) -> dict[str, Any]:
     }
 
 
-def _participant(member: Participant) -> dict[str, Any]:
-    received = member.subscribing.subscriptions.values() if member.subscribing is not None else []
+def _participant(member: Member) -> dict[str, Any]:
     return {
         "uid": member.uid,
         "name": member.name,
         "role": member.role,
         "door": member.door,
         "transports": member.states,
-        "publications": [_publication(entry) for entry in member.publishing.publications.values()],
-        "subscriptions": [_subscription(entry) for entry in received],
+        "publications": [_publication(entry) for entry in member.publications.values()],
+        "subscriptions": [_subscription(entry) for entry in member.subscriptions],
     }
 
 
@@ -84,7 +82,7 @@ def _publication(publication: Publication) -> dict[str, Any]:
     }
 
 
-def _viewer(viewing: Viewing) -> dict[str, Any]:
+def _viewer(viewing: Viewer) -> dict[str, Any]:
     return {
         "publisher": viewing.publisher.uid,
         "transports": viewing.states,

@@ -7,7 +7,7 @@ end something, which nobody can refuse, wait here until there is room.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -22,9 +22,6 @@ from sfukit.server.native_messages import (
     ServerInfo,
 )
 from sfukit.signaling.refusal import Refusal
-
-if TYPE_CHECKING:
-    pass
 
 log = structlog.get_logger()
 EventHandler = Callable[[Event], None]

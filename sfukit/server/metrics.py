@@ -1,5 +1,7 @@
 """Prometheus metrics: what the control plane counts, and the engine's counters at each scrape."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import generate_latest
 
@@ -17,56 +19,40 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.rooms = Gauge("sfukit_rooms", "Rooms that are open", registry=self.registry)
-        self.participants = Gauge(
-            "sfukit_participants",
-            "Participants in all rooms, viewers included",
-            registry=self.registry,
+        self.rooms = self._gauge("sfukit_rooms", "Rooms that are open")
+        self.participants = self._gauge(
+            "sfukit_participants", "Participants in all rooms, viewers included"
         )
-        self.join_s = Histogram(
+        self.join_s = self._histogram(
             "sfukit_join_duration_seconds",
             "From the request to join until the first transport is connected",
-            buckets=_JOIN_BUCKETS_S,
-            registry=self.registry,
+            _JOIN_BUCKETS_S,
         )
-        self.refused = Counter(
-            "sfukit_refused_total", "Requests refused", ["reason"], registry=self.registry
-        )
-        self.ended = Counter(
+        self.refused = self._counter("sfukit_refused_total", "Requests refused", "reason")
+        self.ended = self._counter(
             "sfukit_participants_ended_total",
             "Participants and viewers that left, by reason",
-            ["reason"],
-            registry=self.registry,
+            "reason",
         )
-        self.queue_dropped = Counter(
+        self.queue_dropped = self._counter(
             "sfukit_signal_queue_dropped_total",
             "Messages dropped with a connection that did not read them",
-            registry=self.registry,
         )
-        self.lag_s = Histogram(
+        self.lag_s = self._histogram(
             "sfukit_event_loop_lag_seconds",
             "How late the event loop runs what is due",
-            buckets=_LAG_BUCKETS_S,
-            registry=self.registry,
+            _LAG_BUCKETS_S,
         )
-        self.layer_switches = Counter(
-            "sfukit_layer_switches_total",
-            "Changes of encoding, by reason",
-            ["reason"],
-            registry=self.registry,
+        self.tasks = self._gauge(
+            "sfukit_asyncio_tasks", "Tasks of the event loop: a few, and one for each connection"
         )
-        self._transports = Counter(
-            "sfukit_transports_total",
-            "Transports by the state they reached",
-            ["state", "reason"],
-            registry=self.registry,
+        self.layer_switches = self._counter(
+            "sfukit_layer_switches_total", "Changes of encoding, by reason", "reason"
         )
-        self._state = Gauge(
-            "sfukit_node_state",
-            "1 for the state the server is in",
-            ["state"],
-            registry=self.registry,
+        self._transports = self._counter(
+            "sfukit_transports_total", "Transports by the state they reached", "state", "reason"
         )
+        self._state = self._gauge("sfukit_node_state", "1 for the state the server is in", "state")
         Info("sfukit_build", "What is running", registry=self.registry).info(
             {"version": __version__}
         )
@@ -88,3 +74,12 @@ class Metrics:
     def exposition(self) -> bytes:
         """Write everything in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, text, buckets=buckets, registry=self.registry)

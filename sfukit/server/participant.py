@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core, TransportSummary, summary
+from sfukit.server.member import Member
 from sfukit.server.native_messages import EncodingState, LayerSwitched, SetMuted, TransportState
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import Change, Publishing
+from sfukit.server.room import Room
 from sfukit.server.subscribing import Subscribing
 from sfukit.signaling import sdp
 from sfukit.signaling.names import DEFAULT_SOURCE, source_name
@@ -24,9 +26,6 @@ from sfukit.signaling.room_messages import (
     OwnPublication,
     ParticipantInfo,
 )
-
-if TYPE_CHECKING:
-    from sfukit.server.room import Room
 
 log = structlog.get_logger()
 
@@ -50,7 +49,7 @@ class Participant:
     def __init__(
         self,
         core: Core,
-        room: "Room",
+        room: Room,
         uid: str,
         rights: Rights,
         *,
@@ -82,6 +81,16 @@ class Participant:
         self._asked_s = time.monotonic()
         self._connected = False
 
+    @property
+    def publications(self) -> Mapping[int, Publication]:
+        """What it publishes, by number."""
+        return self.publishing.publications
+
+    @property
+    def subscriptions(self) -> Iterable[Subscription]:
+        """What it receives."""
+        return self.subscribing.subscriptions.values() if self.subscribing is not None else ()
+
     def stream_id(self, published: str) -> str:
         """Name a media stream of this participant, the same for tracks that belong together."""
         if published not in self._streams:
@@ -89,7 +98,7 @@ class Participant:
         return f"s{self.number}-{self._streams.index(published)}"
 
     @contextmanager
-    def entering(self, before: "Participant | None") -> Iterator[None]:
+    def entering(self, before: Member | None) -> Iterator[None]:
         """Take the place of an earlier participant once the block is through, or give it back."""
         try:
             yield
@@ -140,8 +149,19 @@ class Participant:
             self.core, self.room.number, self.room.worker, self, automatic=automatic
         )
         for publication in self.room.publications.values():
-            self.subscribing.consider(publication)
+            self.consider(publication)
         return self.subscribing
+
+    def consider(self, publication: Publication) -> None:
+        """Receive what came up, if it wants to; one's own is not for oneself."""
+        if self.subscribing is not None and publication.owner is not self:
+            self.subscribing.consider(publication)
+
+    def lose(self, publication: Publication, others: Iterable[Publication]) -> None:
+        """Receive no longer what is gone; another may take its place."""
+        if self.subscribing is not None:
+            not_own = [other for other in others if other.owner is not self]
+            self.subscribing.ended(publication.number, not_own)
 
     def mute(self, publication: Publication, muted: bool) -> None:
         """Stop a publication from being forwarded or let it go on; a host may, with anyone's."""
@@ -183,12 +203,12 @@ class Participant:
 
     def info(self) -> ParticipantInfo:
         """Describe it to other participants."""
-        publications = [entry.info() for entry in self.publishing.publications.values()]
+        publications = [entry.info() for entry in self.publications.values()]
         return ParticipantInfo(self.uid, self.name, self.role, publications)
 
     def own_publications(self) -> list[OwnPublication]:
         """Describe to the participant what it publishes."""
-        return [entry.own_info() for entry in self.publishing.publications.values()]
+        return [entry.own_info() for entry in self.publications.values()]
 
     def on_transport_state(self, event: TransportState) -> None:
         """Tell the participant; a transport that went down ends its membership."""

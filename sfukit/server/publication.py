@@ -1,10 +1,11 @@
 """Tracks offered to a room, and who receives them."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sfukit.server.native_messages import (
     AutoTarget,
     EncodingSpec,
+    EncodingState,
     IndexTarget,
     LayerSwitched,
     Publish,
@@ -15,14 +16,24 @@ from sfukit.signaling.publish_answer import Published
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import Layer, OwnPublication, PublicationInfo, TrackInfo
 
-if TYPE_CHECKING:
-    from sfukit.server.participant import Participant
+
+class Publisher(Protocol):
+    """The participant that a publication is of; ``cname`` is that of all its streams."""
+
+    uid: str
+    cname: str
+
+    def stream_id(self, published: str) -> str:
+        """Name a media stream, the same for tracks that belong together."""
+
+    def on_encoding_state(self, publication: "Publication", event: EncodingState) -> None:
+        """Hear that an encoding fell silent or came back."""
 
 
 class Publication:
     """One track of a participant, as its room sees it."""
 
-    def __init__(self, number: int, owner: "Participant", track: Published, source: str) -> None:
+    def __init__(self, number: int, owner: Publisher, track: Published, source: str) -> None:
         self.number = number
         self.owner = owner
         self.track = track

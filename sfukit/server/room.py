@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sfukit.server.core import Core
+from sfukit.server.member import Member, Viewer
 from sfukit.server.publication import Publication
 from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.room_messages import ParticipantInfo
-
-if TYPE_CHECKING:
-    from sfukit.server.participant import Participant
-    from sfukit.server.viewing import Viewing
 
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
@@ -27,19 +24,27 @@ class RoomState(StrEnum):
     CLOSED = "closed"
 
 
+class Keeper(Protocol):
+    """Who closes rooms."""
+
+    def on_room_empty(self, room: "Room") -> None:
+        """Hear that the last one left."""
+
+
 class Room:
     """The scope within which media is forwarded."""
 
-    def __init__(self, core: Core, number: int, name: str, worker: int) -> None:
+    def __init__(self, core: Core, keeper: Keeper, number: int, name: str, worker: int) -> None:
         self.core = core
         self.number = number
         self.name = name
         self.worker = worker
         self.state = RoomState.IDLE
-        self.participants: dict[str, Participant] = {}
-        self.viewers: list[Viewing] = []
+        self.participants: dict[str, Member] = {}
+        self.viewers: list[Viewer] = []
         self.publications: dict[int, Publication] = {}
-        self.stats = StatsCache(self)
+        self.stats = StatsCache(core.engine, number, worker)
+        self._keeper = keeper
         self._news: list[bytes] = []
         self._news_timer: asyncio.TimerHandle | None = None
         self._size_timer: asyncio.TimerHandle | None = None
@@ -49,7 +54,7 @@ class Room:
         """Whether nobody is left."""
         return not self.participants and not self.viewers
 
-    def add(self, participant: "Participant") -> "Participant | None":
+    def add(self, participant: Member) -> Member | None:
         """Let a participant in; return the one whose place it takes, which has yet to leave."""
         self.state = RoomState.ACTIVE
         before = self.participants.pop(participant.uid, None)
@@ -62,17 +67,17 @@ class Room:
             )
         return before
 
-    def restore(self, participant: "Participant") -> None:
+    def restore(self, participant: Member) -> None:
         """Give a participant back the place that another failed to take."""
         if participant.left is None:
             self.participants[participant.uid] = participant
 
-    def leaving(self, participant: "Participant") -> None:
+    def leaving(self, participant: Member) -> None:
         """Let viewers move on to another publisher in time."""
         for viewing in list(self.viewers):
             viewing.on_leaving(participant)
 
-    def remove(self, participant: "Participant", ended: Iterable[Publication], reason: str) -> None:
+    def remove(self, participant: Member, ended: Iterable[Publication], reason: str) -> None:
         """Let a participant go with its publications; who was replaced is not missed."""
         ended = list(ended)
         for publication in ended:
@@ -87,12 +92,12 @@ class Room:
             )
         self._note_empty()
 
-    def add_viewer(self, viewing: "Viewing") -> None:
+    def add_viewer(self, viewing: Viewer) -> None:
         """Let a viewer in."""
         self.state = RoomState.ACTIVE
         self.viewers.append(viewing)
 
-    def remove_viewer(self, viewing: "Viewing") -> None:
+    def remove_viewer(self, viewing: Viewer) -> None:
         """Let a viewer go."""
         if viewing in self.viewers:
             self.viewers.remove(viewing)
@@ -102,8 +107,7 @@ class Room:
         """Offer a publication to everybody else."""
         self.publications[publication.number] = publication
         for member in self.participants.values():
-            if member.subscribing is not None:
-                member.subscribing.consider(publication)
+            member.consider(publication)
         info = publication.info()
         self.announce(
             "publication-added",
@@ -123,8 +127,7 @@ class Room:
         if self.publications.pop(publication.number, None) is None:
             return
         for member in self.participants.values():
-            if member.subscribing is not None:
-                member.subscribing.ended(publication.number, self.publications.values())
+            member.lose(publication, self.publications.values())
         for viewing in list(self.viewers):
             viewing.on_unpublished(publication)
         self.announce(
@@ -150,7 +153,7 @@ class Room:
         for member in self.participants.values():
             if member.rights.hidden:
                 continue
-            if not member.publishing.publications:
+            if not member.publications:
                 silent += 1
                 if silent > LARGE_ROOM:
                     continue
@@ -179,7 +182,7 @@ class Room:
             member.tell(frame)
 
     def _announce_member(
-        self, participant: "Participant", method: str, params: Any, *, known: bool = False
+        self, participant: Member, method: str, params: Any, *, known: bool = False
     ) -> None:
         if participant.rights.hidden or self.state is RoomState.CLOSED:
             return
@@ -195,4 +198,4 @@ class Room:
     def _note_empty(self) -> None:
         if self.is_empty and self.state is RoomState.ACTIVE:
             self.state = RoomState.IDLE
-            self.core.rooms.on_room_empty(self)
+            self._keeper.on_room_empty(self)

@@ -3,21 +3,18 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import structlog
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
+from sfukit.server.member import Member, Viewer
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
 from sfukit.server.participant import Line, Participant
 from sfukit.server.room import Room, RoomState
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.refusal import Refusal
-
-if TYPE_CHECKING:
-    from sfukit.server.viewing import Viewing
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
@@ -61,7 +58,7 @@ class Rooms:
         role: Role | None = None,
         line: Line | None = None,
         trace_id: str = "",
-    ) -> tuple[Participant, Participant | None]:
+    ) -> tuple[Participant, Member | None]:
         """Let a participant into a room, made for it if need be; raise ``Refusal``.
 
         Also returns the one whose place it takes: ``Participant.entering`` ends that one.
@@ -86,7 +83,7 @@ class Rooms:
         participant.log.info("participant_joined", door=door, role=participant.role)
         return participant, before
 
-    def admit_viewer(self, room: Room, viewing: "Viewing") -> None:
+    def admit_viewer(self, room: Room, viewing: Viewer) -> None:
         """Let a viewer into a room that is there."""
         self._stay(room)
         room.add_viewer(viewing)
@@ -136,7 +133,7 @@ class Rooms:
 
     def _make(self, name: str) -> Room:
         worker = self._least_loaded()
-        room = Room(self._core, self._core.ids.room(), name, worker)
+        room = Room(self._core, self, self._core.ids.room(), name, worker)
         self._by_name[name] = room
         self._by_number[room.number] = room
         self._core.engine.send(worker, [OpenRoom(room=room.number)])

@@ -14,7 +14,7 @@ from sfukit.server.participant import Line, Participant
 from sfukit.server.publication import Publication
 from sfukit.server.publishing import Change, parse_description
 from sfukit.server.rooms import Rooms
-from sfukit.server.stats import participant_stats
+from sfukit.server.stats import of_participant
 from sfukit.server.subscribing import Subscribing
 from sfukit.signaling import candidates, jsonrpc, sdp
 from sfukit.signaling.jsonrpc import RpcError
@@ -206,7 +206,9 @@ class Methods:
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:
         """Tell what the server measures of this participant."""
-        return await participant_stats(self._member())
+        member = self._member()
+        figures = await member.room.stats.figures()
+        return of_participant(figures, member.publishing, member.subscribing)
 
     async def leave(self, _raw: msgspec.Raw) -> dict[str, Any]:
         """Leave; a second time does nothing."""

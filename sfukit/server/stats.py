@@ -2,16 +2,14 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from sfukit.server.engine import first_error, refuse
+from sfukit.server.engine import Engine, first_error, refuse
 from sfukit.server.native_messages import RoomFigures, RoomStats
-
-if TYPE_CHECKING:
-    from sfukit.server.participant import Participant
-    from sfukit.server.room import Room
+from sfukit.server.publishing import Publishing
+from sfukit.server.subscribing import Subscribing
 
 _MAX_AGE_S = 0.5
 _decoder = msgspec.json.Decoder(RoomFigures)
@@ -20,8 +18,10 @@ _decoder = msgspec.json.Decoder(RoomFigures)
 class StatsCache:
     """The latest figures of one room; many who ask at once share one question."""
 
-    def __init__(self, room: "Room") -> None:
+    def __init__(self, engine: Engine, room: int, worker: int) -> None:
+        self._engine = engine
         self._room = room
+        self._worker = worker
         self._figures = RoomFigures()
         self._taken_s = float("-inf")
         self._lock = asyncio.Lock()
@@ -30,8 +30,7 @@ class StatsCache:
         """Return figures at most half a second old."""
         async with self._lock:
             if time.monotonic() - self._taken_s > _MAX_AGE_S:
-                question = RoomStats(room=self._room.number)
-                outcomes = await self._room.core.engine.run(self._room.worker, [question])
+                outcomes = await self._engine.run(self._worker, [RoomStats(room=self._room)])
                 if error := first_error(outcomes):
                     raise refuse(error)
                 self._figures = _decoder.decode(outcomes[0].result)
@@ -39,10 +38,10 @@ class StatsCache:
         return self._figures
 
 
-async def participant_stats(participant: "Participant") -> dict[str, Any]:
+def of_participant(
+    figures: RoomFigures, publishing: Publishing, subscribing: Subscribing | None
+) -> dict[str, Any]:
     """Pick what belongs to a participant, with publications instead of subscriptions named."""
-    figures = await participant.room.stats.figures()
-    publishing, subscribing = participant.publishing, participant.subscribing
     targets = {publishing.transport: 0}
     received: dict[int, int] = {}
     if subscribing is not None:

@@ -82,9 +82,9 @@ class Subscribing:
         core.engine.send(worker, [opening])
 
     def consider(self, publication: Publication) -> None:
-        """Subscribe by itself to what came up, within the bound per kind."""
+        """Subscribe by itself to what another published, within the bound per kind."""
         number = publication.number
-        if not self._automatic or publication.owner is self._owner:
+        if not self._automatic:
             return
         if number in self.subscriptions or number in self._unwanted:
             return

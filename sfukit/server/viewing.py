@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
 
 from sfukit.server.core import Core, TransportSummary, ice, summary
 from sfukit.server.engine import Outcome, first_error
+from sfukit.server.member import Member
 from sfukit.server.native_messages import (
     CloseTransport,
     LayerSwitched,
@@ -18,7 +19,6 @@ from sfukit.server.native_messages import (
     Subscribe,
     TransportState,
 )
-from sfukit.server.participant import Participant
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import remote_of, run_all
 from sfukit.server.room import Room
@@ -41,20 +41,20 @@ class _Line(NamedTuple):
     number: int
 
 
-def choose_publisher(room: Room | None, uid: str | None) -> Participant:
+def choose_publisher(room: Room | None, uid: str | None) -> tuple[Room, Member]:
     """Find whom to play: the named, else the earliest WHIP publisher, else the earliest."""
     found = _candidates(room, uid) if room is not None else []
-    if not found:
+    if room is None or not found:
         raise Refusal("not_live", "nobody publishes there now", retry_after_s=_RETRY_NOT_LIVE_S)
-    return found[0]
+    return room, found[0]
 
 
-def _candidates(room: Room, uid: str | None) -> list[Participant]:
+def _candidates(room: Room, uid: str | None) -> list[Member]:
     """List who may be played, the best first; members are kept in the order they came."""
     live = [
         member
         for member in room.participants.values()
-        if member.publishing.publications and uid in (None, member.uid)
+        if member.publications and uid in (None, member.uid)
     ]
     return sorted(live, key=lambda member: (member.door != "whip", member.number))
 
@@ -63,7 +63,7 @@ class Viewing:
     """A viewer from its offer until it leaves."""
 
     def __init__(
-        self, core: Core, room: Room, publisher: Participant, uid: str | None, *, trace_id: str
+        self, core: Core, room: Room, publisher: Member, uid: str | None, *, trace_id: str
     ) -> None:
         self.core = core
         self.room = room
@@ -146,14 +146,12 @@ class Viewing:
         if self.on_end is not None:
             self.on_end(reason)
 
-    def on_leaving(self, participant: Participant) -> None:
+    def on_leaving(self, member: Member) -> None:
         """Move on to the next publisher before this one's media ends."""
-        if participant is not self.publisher:
+        if member is not self.publisher:
             return
-        others = [
-            entry for entry in _candidates(self.room, self._named) if entry is not participant
-        ]
-        same = [entry for entry in others if entry.uid == participant.uid]
+        others = [entry for entry in _candidates(self.room, self._named) if entry is not member]
+        same = [entry for entry in others if entry.uid == member.uid]
         if not others:
             self.leave("publisher_left")
             return
@@ -197,7 +195,7 @@ class Viewing:
     def _sources(self) -> dict[str, Source]:
         """Take the publisher's first publication of each kind."""
         sources: dict[str, Source] = {}
-        for publication in self.publisher.publishing.publications.values():
+        for publication in self.publisher.publications.values():
             track = publication.track
             source = Source(
                 publication=publication.number,
@@ -233,7 +231,7 @@ class Viewing:
             cname=played.cname,
         )
 
-    def _switch(self, publisher: Participant) -> None:
+    def _switch(self, publisher: Member) -> None:
         """Feed every line from another publisher, whose codecs have to be those agreed on."""
         fed = [(line, _matching(line, publisher)) for line in self._lines]
         if any(publication is None for _, publication in fed):
@@ -258,9 +256,8 @@ class Viewing:
             self.leave("publisher_changed")
 
 
-def _matching(line: _Line, publisher: Participant) -> Publication | None:
-    publications: Iterable[Publication] = publisher.publishing.publications.values()
-    for publication in publications:
+def _matching(line: _Line, publisher: Member) -> Publication | None:
+    for publication in publisher.publications.values():
         if publication.kind == line.played.kind and same_bitstream(
             line.played.codec, publication.track.codec
         ):

@@ -124,3 +124,10 @@ def test_a_file_that_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().err
     assert "not a report of sfukit" in shown
     assert "No such file" in shown
+
+
+def test_a_report_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "run.json"
+    other.write_text('{"command": "loadtest", "schema": "sfukit/loadtest/0"}')
+    assert main(["report", str(other)]) == 2
+    assert "the version of sfukit that wrote it" in capsys.readouterr().err

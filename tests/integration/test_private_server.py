@@ -26,7 +26,7 @@ async def server() -> AsyncIterator[PrivateServer]:
 async def test_it_says_where_it_is_and_counts_its_packets(server: PrivateServer) -> None:
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{server.ready.url}/info")).json()["server"] == "sfukit"
-        assert await server.traffic(client) == (0, 0, 0)
+        assert await server.traffic(client) == (0, 0, 0, 0)
     used = server.read(0.0)
     assert used is not None and used.cpu_s > 0 and used.threads
     assert server.gone is None

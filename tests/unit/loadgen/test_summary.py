@@ -96,7 +96,9 @@ def look(at_s: float, *, server: bool = True) -> Look:
         return Look(swarm, None, None, None)
     used = Reading(at_s, at_s * 0.2, 2**27, {2: ThreadTimes(at_s * 0.2, at_s * 0.02)})
     packets = round(at_s * 1000)
-    return Look(swarm, used, Traffic(packets, 4 * packets, 400 * packets), at_s * 0.75)
+    return Look(
+        swarm, used, Traffic(packets, 4 * packets, packets // 50, 400 * packets), at_s * 0.75
+    )
 
 
 class Run:

@@ -233,8 +233,9 @@ def test_packet_counters_are_read_from_the_servers_metrics() -> None:
 sfukit_rtp_packets_total{direction="inbound",kind="audio"} 10.0
 sfukit_rtp_packets_total{direction="inbound",kind="video"} 20.0
 sfukit_rtp_packets_total{direction="outbound",kind="video"} 300.0
+sfukit_rtp_packets_total{direction="outbound",kind="rtx"} 7.0
 sfukit_rtp_bytes_total{direction="outbound"} 1e+06
 sfukit_rooms 3.0
 """
-    assert parse_traffic(text) == Traffic(30, 300, 1_000_000)
+    assert parse_traffic(text) == Traffic(30, 307, 7, 1_000_000)
     assert parse_traffic("nothing here 1\n") is None

@@ -23,6 +23,7 @@ NAMES = {
     "sfukit_node_state",
     "sfukit_engine_up",
     "sfukit_event_loop_lag_seconds",
+    "sfukit_asyncio_tasks",
     "sfukit_build_info",
 }
 

@@ -1,0 +1,88 @@
+"""What is kept of a table: figures, commands, whole reports, and the machine under them."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from sfukit import machine
+from sfukit.loadgen.result import LoadtestReport
+from tools.bench.figure import Figure
+
+FOLDER = Path("bench")
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A figure with its judgement, as JSON has it."""
+
+    figure: Figure
+    met: bool | None
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One row: its figures, or why there are none."""
+
+    row: str
+    what: str
+    seconds: float
+    commands: list[str]
+    figures: list[Judged]
+    error: str | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the row ran and every figure is where it has to be."""
+        return self.error is None and all(one.met is not False for one in self.figures)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and when the table was made; the load is that of the minute before it."""
+
+    machine: machine.Machine
+    load_1min: float
+    python: str
+    commit: str | None
+    started_at: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One table."""
+
+    schema: str = "sfukit/bench/1"
+    scale: float
+    place: Place
+    rows: list[Measured]
+    reports: dict[str, LoadtestReport]
+
+
+def look() -> Place:
+    """Note where this is, before anything is measured."""
+    return Place(
+        machine=machine.look(),
+        load_1min=os.getloadavg()[0],
+        python=platform.python_version(),
+        commit=_commit(),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def keep(record: Record, folder: Path = FOLDER) -> Path:
+    """Write a table under a name that tells when and on which kernel it was made."""
+    folder.mkdir(exist_ok=True)
+    when = record.place.started_at.partition("+")[0].replace(":", "")
+    path = folder / f"{when}_{record.place.machine.kernel}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    return path
+
+
+def _commit() -> str | None:
+    """Name the commit; ``-dirty`` behind it where files differ."""
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return run.stdout.strip() or None

@@ -1,0 +1,105 @@
+"""Run the programs that are measured; each is run once, however many rows want its figures."""
+
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from sfukit.loadgen.result import LoadtestReport
+
+_LAST_LINES = 6
+_SEED = ("--seed", "1")
+
+
+class RunError(Exception):
+    """A program that gave no figures, with the last that it said."""
+
+
+class Runs:
+    """What was run for this table."""
+
+    def __init__(self, scale: float) -> None:
+        self.reports: dict[str, LoadtestReport] = {}
+        self.commands: list[str] = []
+        self._scale = scale
+        self._printed: dict[str, str] = {}
+
+    def start_row(self) -> None:
+        """Begin to note the commands of a row."""
+        self.commands = []
+
+    def count(self, number: int, least: int = 1) -> int:
+        """Scale a number of clients or rounds."""
+        return max(least, round(number * self._scale))
+
+    def span(self, seconds: float, least_s: float = 2.0) -> str:
+        """Scale a time; written as an option takes it."""
+        return f"{max(min(seconds, least_s), seconds * self._scale):g}s"
+
+    def loadtest(self, *options: str) -> LoadtestReport:
+        """Run a load test, or return what it gave; a verdict other than pass is no error here."""
+        command = self._note("sfukit loadtest", [*options, *_SEED])
+        if command not in self.reports:
+            self.reports[command] = self.loadtest_anew(*options)
+        return self.reports[command]
+
+    def loadtest_anew(self, *options: str) -> LoadtestReport:
+        """Run a load test, whether or not it was run before; the report is not kept."""
+        self._note("sfukit loadtest", [*options, *_SEED])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "report.json"
+            run = _sfukit("loadtest", *options, *_SEED, "--json", str(path))
+            if not path.exists():
+                raise RunError(_last_words(run))
+            return msgspec.json.decode(path.read_bytes(), type=LoadtestReport)
+
+    def cargo_bench(self, package: str, bench: str) -> str:
+        """Run a Rust bench; return what it printed."""
+        options = ("--locked", "--quiet", "--package", package, "--bench", bench)
+        command = self._note("cargo bench", options)
+        if command not in self._printed:
+            run = _run(["cargo", "bench", *options])
+            if run.returncode != 0:
+                raise RunError(_last_words(run))
+            self._printed[command] = run.stdout
+        return self._printed[command]
+
+    def help_wall_s(self, times: int) -> list[float]:
+        """Time ``sfukit --help``."""
+        self._note("sfukit --help", ())
+        return [_timed_help_s() for _ in range(times)]
+
+    def _note(self, program: str, options: Sequence[str]) -> str:
+        command = f"{program} {shlex.join(options)}".strip()
+        if command not in self.commands:
+            self.commands.append(command)
+        return command
+
+
+def _timed_help_s() -> float:
+    started_s = time.perf_counter()
+    run = _sfukit("--help")
+    if run.returncode != 0:
+        raise RunError(_last_words(run))
+    return time.perf_counter() - started_s
+
+
+def _sfukit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run([sys.executable, "-m", "sfukit", *arguments])
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise RunError(f"{command[0]} is not installed") from error
+
+
+def _last_words(run: subprocess.CompletedProcess[str]) -> str:
+    lines = (run.stdout + run.stderr).strip().splitlines()[-_LAST_LINES:]
+    return "\n".join([f"exit code {run.returncode}", *lines])
