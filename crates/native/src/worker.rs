@@ -93,6 +93,8 @@ pub struct Worker {
     positions: Vec<SendPosition>,
     blocked: bool,
     published: Time,
+    /// Datagrams that the kernel had dropped by then.
+    dropped: u64,
     /// When it looked for datagrams last.
     looked: Time,
     /// That look found some.
@@ -133,6 +135,7 @@ impl Worker {
             sending: Outbox::new(),
             blocked: false,
             published: Time::ZERO,
+            dropped: 0,
             looked: Time::ZERO,
             busy: false,
             arrived: Time::ZERO,
@@ -305,6 +308,10 @@ impl Worker {
         }
         self.published = now;
         let snapshot = self.snapshot();
+        if snapshot.socket_drops > self.dropped {
+            self.dropped = snapshot.socket_drops;
+            self.engine.note_overload(now);
+        }
         *lock(&self.shared.snapshot) = snapshot;
     }
 

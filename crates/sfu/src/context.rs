@@ -82,6 +82,8 @@ pub struct Context<'a> {
     pub now: Time,
     /// Monotonic to wall time.
     pub wall: WallClock,
+    /// Datagrams are lost here, since nobody found the time to read them.
+    pub overloaded: bool,
     /// Settings.
     pub config: &'a Config,
     /// Certificate and DTLS settings.

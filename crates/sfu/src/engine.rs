@@ -1,6 +1,7 @@
 //! All rooms of one worker: finds the room of a datagram or command and contains its faults.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use rtc::dtls;
 use rtc::ice::username_ufrag;
@@ -22,6 +23,8 @@ use crate::room::Room;
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.
 const FLUSH_BYTES: usize = 384 * 1024;
+/// So long after a drop losses are taken for our own.
+const OVERLOAD_LASTS: Duration = Duration::from_millis(200);
 /// Answers to strangers stop where sending is stuck.
 const MOST_UNSENT_BYTES: usize = 4 * 1024 * 1024;
 
@@ -37,6 +40,7 @@ pub struct Engine {
     config: Config,
     dtls: dtls::Context,
     wall: WallClock,
+    overloaded_until: Time,
     rooms: Slab<Room>,
     /// The room of everything that has a name, for commands.
     owners: FxHashMap<Named, usize>,
@@ -64,6 +68,7 @@ impl Engine {
             config,
             dtls,
             wall,
+            overloaded_until: Time::ZERO,
             rooms: Slab::new(),
             owners: FxHashMap::default(),
             paths: FxHashMap::default(),
@@ -99,6 +104,13 @@ impl Engine {
             Request::CloseRoom { room, reason } => self.close_room(now, id, room, reason),
             request => self.pass_on(now, id, request),
         }
+    }
+
+    /// Learn that a socket dropped datagrams, because they were not read in time.
+    ///
+    /// Publishers are not asked for them for a while: that would be more of what was too much.
+    pub fn note_overload(&mut self, now: Time) {
+        self.overloaded_until = now + OVERLOAD_LASTS;
     }
 
     /// Do what is due.
@@ -209,6 +221,7 @@ impl Engine {
         let mut context = Context {
             now,
             wall: self.wall,
+            overloaded: now < self.overloaded_until,
             config: &self.config,
             dtls: &self.dtls,
             out: &mut self.out,

@@ -62,3 +62,39 @@ fn its_history_stays_within_its_cap_and_others_do_not_notice() {
     assert!(disturbed.len() > 100);
     assert_eq!(disturbed, undisturbed);
 }
+
+/// Lose every third packet of a publisher; return how many were asked for again.
+fn asked_for(world: &mut World, watched: bool, overloaded: bool) -> u64 {
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    if watched {
+        world.subscribe(subscriber, camera);
+    }
+    world.run_for(ms(1_000));
+    let mut nth = 0;
+    world.set_filter(move |_, way, client, bytes| {
+        let media = way == Way::Up && client == publisher && rtp_name(bytes).is_some();
+        nth += u64::from(media);
+        !media || nth % 3 != 0
+    });
+    for _ in 0..10 {
+        if overloaded {
+            world.engine.note_overload(world.now);
+        }
+        world.run_for(ms(100));
+    }
+    world.engine.counters().nacks_sent
+}
+
+#[test]
+fn only_what_somebody_watches_is_asked_for() {
+    assert!(asked_for(&mut World::default(), true, false) > 10);
+    assert_eq!(asked_for(&mut World::default(), false, false), 0);
+}
+
+#[test]
+fn what_was_lost_here_for_want_of_time_is_not_asked_for() {
+    assert_eq!(asked_for(&mut World::default(), true, true), 0);
+}

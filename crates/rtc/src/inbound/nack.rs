@@ -22,8 +22,8 @@ const MIN_RETRY: Duration = Duration::from_millis(20);
 /// Packets that must arrive for each one that is asked for: where more is lost, something on the
 /// way is overloaded, and what is asked for again is more load. Nothing is waited for then.
 const ARRIVALS_PER_REQUEST: u32 = 4;
-/// A burst of losses of that many packets may be asked for at once: all that is tracked.
-const MOST_SAVED_REQUESTS: u32 = MAX_MISSING as u32;
+/// A burst of losses of that many packets may be asked for at once.
+const MOST_SAVED_REQUESTS: u32 = 500;
 /// Sequence numbers per request, so that its packet stays below any MTU.
 pub const MAX_REQUEST: usize = 250;
 
@@ -108,6 +108,15 @@ impl NackTracker {
             self.end_reordering(now, index);
         }
         Arrival::Next
+    }
+
+    /// Note that the packet arrived, of a stream of which nobody misses anything now.
+    #[inline]
+    pub fn pass_over(&mut self, index: u64) {
+        self.highest = self.highest.max(Some(index));
+        if !self.missing.is_empty() {
+            self.clear();
+        }
     }
 
     /// Put the sequence numbers to ask for now into `out`, ascending, at most [`MAX_REQUEST`].

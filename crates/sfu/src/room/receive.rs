@@ -178,7 +178,10 @@ impl Room {
             stats.receive(index, header.timestamp, context.now);
         }
         let was_active = encoding.active;
-        if publication.takes_nack {
+        if publication.takes_nack && (encoding.subscribers.is_empty() || context.overloaded) {
+            // What nobody watches, and what was lost here for want of time, is not asked for.
+            encoding.nack.pass_over(index);
+        } else if publication.takes_nack {
             encoding.nack.received(context.now, index);
             let (due, peer) = (encoding.nack.poll_timeout(), publication.peer);
             self.want_feedback(context, peer, due);
