@@ -266,9 +266,8 @@ impl Room {
         let mut subscription =
             Subscription::new(context, peer_key, publication_key, publication, request)?;
         let peer = &mut self.peers[peer_key];
-        peer.claim_ssrcs(ssrc, rtx_ssrc).map_err(|used| {
-            CommandError::new(ErrorCode::SsrcReused, format!("SSRC {used}"))
-        })?;
+        peer.claim_ssrcs(ssrc, rtx_ssrc)
+            .map_err(|used| CommandError::new(ErrorCode::SsrcReused, format!("SSRC {used}")))?;
         if peer.connected {
             subscription.attach(&mut peer.leg.transport);
         }
