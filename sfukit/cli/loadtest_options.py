@@ -36,7 +36,8 @@ Subscribers = Annotated[
     int | None, _option("--subscribers", panel=_LOAD, help="that only receive, per room")
 ]
 AudioPublishers = Annotated[
-    int | None, _option("--audio-publishers", panel=_LOAD, help="with audio alone, per room")
+    int | None,
+    _option("--audio-publishers", panel=_LOAD, help="with audio alone, per room; 0: no audio"),
 ]
 Scenario = Annotated[
     str,

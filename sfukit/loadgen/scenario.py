@@ -199,7 +199,7 @@ def plan(options: LoadOptions) -> Plan:
     rooms, joined = [], 0
     for index, composition in enumerate(compositions):
         name = f"load{options.seed}-room-{index + 1}"
-        bots = _bots(index, joined, composition, sound=options.audio != "none")
+        bots = _bots(index, joined, composition, sound=options.silent is None)
         rooms.append(Room(index, name, tuple(bots)))
         joined += composition.size
     whole = Plan(options, tuple(rooms), _encodings(options), Ramp(options.ramp_per_s, joined))
@@ -321,8 +321,8 @@ def _silenced(composition: Composition) -> Composition:
 def _checked(options: LoadOptions, composition: Composition) -> Composition:
     if composition.publishers + composition.audio_publishers == 0:
         raise UsageError("nobody would publish", hint="give --publishers 1 or more")
-    if options.audio == "none" and composition.audio_publishers + (composition.publishers == 0):
-        raise UsageError("--audio none: somebody would publish nothing at all")
+    if options.silent and composition.audio_publishers + (composition.publishers == 0):
+        raise UsageError(f"{options.silent}: somebody would publish nothing at all")
     return composition
 
 

@@ -52,6 +52,8 @@ def test_one_is_seen_large_and_the_rest_small() -> None:
         (LoadOptions(clients=10, shape="pair"), [(1, 1, 10)]),
         (LoadOptions(clients=10, shape="publish"), [(10, 10, 10)]),
         (LoadOptions(clients=5, audio="none"), [(5, 0, 5)]),
+        (LoadOptions(clients=5, audio_publishers=0), [(5, 0, 5)]),
+        (LoadOptions(publishers=2, audio_publishers=0, subscribers=1), [(2, 0, 3)]),
     ],
 )
 def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -> None:
@@ -69,6 +71,10 @@ def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -
         (LoadOptions(publishers=0, subscribers=5), "nobody would publish"),
         (LoadOptions(subscribers=-1), "--subscribers -1"),
         (LoadOptions(clients=3, scenario="audio-room", audio="none"), "publish nothing at all"),
+        (
+            LoadOptions(clients=3, scenario="audio-room", publishers=2, audio_publishers=0),
+            "--audio-publishers 0: somebody would publish nothing at all",
+        ),
         (LoadOptions(duration_s=0), "nothing would be measured"),
     ],
 )
