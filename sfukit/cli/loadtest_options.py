@@ -71,7 +71,7 @@ Bitrate = Annotated[
         "--bitrate",
         panel=_MEDIA,
         metavar="RATE",
-        help="of the largest encoding: the nearest of 150k, 500k, 1.7M",
+        help="of the largest encoding; other than 150k, 500k, 1.7M: encoded once",
     ),
 ]
 Pacing = Annotated[
