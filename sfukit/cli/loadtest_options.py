@@ -36,7 +36,8 @@ Subscribers = Annotated[
     int | None, _option("--subscribers", panel=_LOAD, help="that only receive, per room")
 ]
 AudioPublishers = Annotated[
-    int | None, _option("--audio-publishers", panel=_LOAD, help="with audio alone, per room")
+    int | None,
+    _option("--audio-publishers", panel=_LOAD, help="with audio alone, per room; 0: no audio"),
 ]
 Scenario = Annotated[
     str,
@@ -70,7 +71,7 @@ Bitrate = Annotated[
         "--bitrate",
         panel=_MEDIA,
         metavar="RATE",
-        help="of the largest encoding: the nearest of 150k, 500k, 1.7M",
+        help="of the largest encoding; other than 150k, 500k, 1.7M: encoded once",
     ),
 ]
 Pacing = Annotated[

@@ -102,8 +102,8 @@ class Ledger:
 
     def switched(self, switch: LayerSwitch) -> None:
         """Note that the target changed an encoding, and why."""
-        self.switches[switch.reason] += 1
         if switch.wait_ms is not None:
+            self.switches[switch.reason] += 1
             self.switch_waits_ms.append(switch.wait_ms)
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:

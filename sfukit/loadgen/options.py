@@ -21,7 +21,8 @@ class LoadOptions:
     """The load: how many, in which composition, with which media, for how long.
 
     ``publishers``, ``audio_publishers`` and ``subscribers`` count per room; None leaves the
-    number to the scenario.
+    number to the scenario. None publish audio alone in most, so that an ``audio_publishers`` of
+    0 can only mean that nobody is to be heard.
     """
 
     scenario: ScenarioName = "meeting"
@@ -42,6 +43,13 @@ class LoadOptions:
     net_down: Impairment | None = None
     net_share: float = 1.0
     seed: int = 0
+
+    @property
+    def silent(self) -> str | None:
+        """The option that leaves the sound out, if one does."""
+        if self.audio == "none":
+            return "--audio none"
+        return "--audio-publishers 0" if self.audio_publishers == 0 else None
 
 
 @dataclass(frozen=True, kw_only=True)

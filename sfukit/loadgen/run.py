@@ -18,6 +18,7 @@ from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.swarm import NativeSwarm
 from sfukit.loadgen.targets.guard import permit
 from sfukit.loadgen.timeline import Observer, Timeline
+from sfukit.media import cache
 
 
 async def prepare(options: RunOptions) -> Plan:
@@ -59,6 +60,7 @@ async def _opened(
         if found is not None:
             for url in filter(None, (found.url, options.play)):
                 await permit(url, clients, options.access.allow_hosts, options.command)
+        await _encode_missing(plan, observer)
         cores = place(options.pin, machine.usable_cores(), server_here=found is None)
         _allow_files(clients)
         opened = await opening.open_target(options, found, client, cores.server)
@@ -74,6 +76,16 @@ async def _opened(
         yield plan, opened, cores
     finally:
         await opened.close()
+
+
+async def _encode_missing(plan: Plan, observer: Observer) -> None:
+    """Make the clips that are neither shipped nor kept, before anybody waits for them."""
+    codec = plan.options.codec
+    for encoding in plan.encodings if plan.has_video else ():
+        if not cache.path(codec, encoding.clip).exists():
+            kept = f"encoded once and kept in {cache.folder()}"
+            observer.say("media", f"{codec.upper()} {encoding.clip.name}: {kept}")
+            await asyncio.to_thread(cache.video_clip, codec, encoding.clip)
 
 
 def _target_line(opened: Opened) -> str:

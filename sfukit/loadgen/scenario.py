@@ -5,7 +5,7 @@ Pure: the same options give the same plan.
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -22,6 +22,7 @@ _MEETING_SIZE = 5
 _WEBINAR_PANEL = 3
 _AUDIO_ROOM_SPEAKERS = 10
 
+_LEAST_BPS, _MOST_BPS = 50_000, 20_000_000
 _AUDIO_BPS = 32_000
 _AUDIO_PACKETS_PER_S = 50.0
 _PAYLOAD_BYTES = 1_150
@@ -199,7 +200,7 @@ def plan(options: LoadOptions) -> Plan:
     rooms, joined = [], 0
     for index, composition in enumerate(compositions):
         name = f"load{options.seed}-room-{index + 1}"
-        bots = _bots(index, joined, composition, sound=options.audio != "none")
+        bots = _bots(index, joined, composition, sound=options.silent is None)
         rooms.append(Room(index, name, tuple(bots)))
         joined += composition.size
     whole = Plan(options, tuple(rooms), _encodings(options), Ramp(options.ramp_per_s, joined))
@@ -212,8 +213,9 @@ def plan_line(whole: Plan) -> str:
     media = []
     if whole.has_video:
         several = f" x{len(whole.encodings)}" if len(whole.encodings) > 1 else ""
-        bitrate = "" if several else f" {units.show_bitrate(whole.encodings[0].bitrate_bps)}"
-        media.append(f"{options.codec.upper()}{several}{bitrate}")
+        largest = units.show_bitrate(whole.encodings[-1].bitrate_bps)
+        up_to = f" up to {largest}" if options.bitrate_bps is not None else ""
+        media.append(f"{options.codec.upper()}{several}{up_to if several else f' {largest}'}")
     if any(bot.audio for bot in whole.bots):
         media.append("Opus")
     count = len(whole.bots)
@@ -246,6 +248,12 @@ def _check_counts(options: LoadOptions) -> None:
         count = getattr(options, name)
         if count is not None and count < 0:
             raise UsageError(f"--{name.replace('_', '-')} {count}: give 0 or more")
+    bitrate_bps = options.bitrate_bps
+    if bitrate_bps is not None and not _LEAST_BPS <= bitrate_bps <= _MOST_BPS:
+        raise UsageError(
+            f"--bitrate {units.show_bitrate(bitrate_bps)}: the drawn scene cannot be encoded so",
+            hint="give 50k to 20M",
+        )
     if options.duration_s <= 0:
         raise UsageError("--duration 0: nothing would be measured", hint="try --duration 10s")
 
@@ -321,8 +329,8 @@ def _silenced(composition: Composition) -> Composition:
 def _checked(options: LoadOptions, composition: Composition) -> Composition:
     if composition.publishers + composition.audio_publishers == 0:
         raise UsageError("nobody would publish", hint="give --publishers 1 or more")
-    if options.audio == "none" and composition.audio_publishers + (composition.publishers == 0):
-        raise UsageError("--audio none: somebody would publish nothing at all")
+    if options.silent and composition.audio_publishers + (composition.publishers == 0):
+        raise UsageError(f"{options.silent}: somebody would publish nothing at all")
     return composition
 
 
@@ -337,12 +345,19 @@ def _bots(room: int, first: int, composition: Composition, *, sound: bool) -> It
 
 
 def _encodings(options: LoadOptions) -> tuple[Encoding, ...]:
-    """Take the ladder up to the encoding nearest to the bitrate asked for."""
-    top = len(LADDER) - 1
-    if options.bitrate_bps is not None:
-        wanted = options.bitrate_bps
-        top = min(range(len(LADDER)), key=lambda rung: abs(LADDER[rung].bitrate_bps - wanted))
-    return LADDER[: top + 1] if options.simulcast else (LADDER[top],)
+    """Take the ladder up to the encoding nearest to the bitrate asked for, which that one gets."""
+    ladder, wanted_bps = LADDER, options.bitrate_bps
+    if wanted_bps is not None:
+        nearest = min(LADDER, key=lambda rung: abs(rung.bitrate_bps - wanted_bps))
+        ladder = (*LADDER[: LADDER.index(nearest)], _at_rate(nearest, wanted_bps))
+    return ladder if options.simulcast else ladder[-1:]
+
+
+def _at_rate(rung: Encoding, bitrate_bps: int) -> Encoding:
+    if bitrate_bps == rung.bitrate_bps:
+        return rung
+    name = f"{rung.clip.name} at {units.show_bitrate(bitrate_bps)}"
+    return rung._replace(clip=replace(rung.clip, name=name, bitrate_bps=bitrate_bps))
 
 
 def _impair(whole: Plan) -> Plan:

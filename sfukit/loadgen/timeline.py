@@ -17,7 +17,7 @@ from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.seat import Media
 from sfukit.loadgen.swarm import Swarm
 from sfukit.loadgen.verdict import TargetFault
-from sfukit.media import catalog
+from sfukit.media import cache, catalog
 
 Phase = Literal["joining", "warm-up", "measuring"]
 
@@ -122,7 +122,7 @@ class Timeline:
         clips = self._media.clips
         codec = self._plan.options.codec
         commands = [
-            LoadClip(clip=clips[encoding.rid], path=str(catalog.video_clip(codec, encoding.clip)))
+            LoadClip(clip=clips[encoding.rid], path=str(cache.video_clip(codec, encoding.clip)))
             for encoding in self._plan.encodings
         ]
         commands.append(LoadClip(clip=clips["audio"], path=str(catalog.audio_clip())))

@@ -21,15 +21,20 @@ def video_clip(codec: str, encoding: Encoding) -> Path:
 
     Raises `MachineError` where it has to be encoded and the extra `media` is not installed.
     """
+    clip = path(codec, encoding)
+    if not clip.exists():
+        encode_to(clip, codec, encoding)
+    return clip
+
+
+def path(codec: str, encoding: Encoding) -> Path:
+    """Name the clip, which need not be there unless it is a shipped one."""
     if encoding in catalog.SIMULCAST:
         return catalog.video_clip(codec, encoding)
-    path = cache_folder() / f"{key(codec, encoding)}.ivf"
-    if not path.exists():
-        encode_to(path, codec, encoding)
-    return path
+    return folder() / f"{key(codec, encoding)}.ivf"
 
 
-def cache_folder() -> Path:
+def folder() -> Path:
     """Name the folder of clips made here (XDG base directories: XDG_CACHE_HOME)."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if home else Path.home() / ".cache") / "sfukit" / "clips"

@@ -87,7 +87,8 @@ class Core:
             self.rooms.on_room_closed(event)
 
     def _layer_switched(self, event: LayerSwitched) -> None:
-        self.metrics.layer_switches.labels(event.reason).inc()
+        if event.wait_ms is not None:
+            self.metrics.layer_switches.labels(event.reason).inc()
         subscription = self.subscriptions.get(event.subscription)
         if subscription is None:
             return

@@ -266,7 +266,7 @@ class EncodingState(msgspec.Struct, tag_field="type", tag="encoding_state"):
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
-    """A subscription changed its encoding."""
+    """A subscription changed its encoding, or (without ``wait_ms``) could not, as it was asked."""
 
     subscription: int
     before: str | None = None

@@ -18,7 +18,7 @@ MAX_QUEUED_MESSAGES = 1_000
 MAX_QUEUED_BYTES = 1024 * 1024
 MAX_INVALID = 50
 _HANGUP_S = 5.0
-_CLOSE_CODES = {
+CLOSE_CODES = {
     "left": 1000,
     "server_stopped": 1001,
     "drain_deadline": 1001,
@@ -107,7 +107,7 @@ class RpcSession:
                 break
             self._wake.clear()
             await self._wake.wait()
-        code = _CLOSE_CODES.get(self._ended, WSCloseCode.OK)
+        code = CLOSE_CODES.get(self._ended, WSCloseCode.OK)
         await self._socket.close(code=code, message=self._ended.encode())
 
     async def _finish(self, writer: "asyncio.Task[None]") -> None:

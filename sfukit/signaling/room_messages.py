@@ -185,7 +185,7 @@ class MessageNotification(msgspec.Struct, rename={"sender": "from"}):
 
 
 class LayerSwitch(msgspec.Struct, rename={"before": "from", "after": "to"}):
-    """A subscription changed its encoding."""
+    """A subscription changed its encoding, or (without ``wait_ms``) could not, as it was asked."""
 
     publication: int
     before: str | None

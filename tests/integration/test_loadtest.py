@@ -47,7 +47,8 @@ class Loadtest:
 
     def __init__(self, folder: Path) -> None:
         self._json = folder / "report.json"
-        self._environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
+        own = {"XDG_STATE_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
+        self._environment = os.environ | own
 
     async def start(self, *options: str, before: tuple[str, ...] = ()) -> Process:
         command = [*before, sys.executable, "-m", "sfukit", "loadtest", *options]
@@ -152,6 +153,15 @@ async def test_scenarios(loadtest: Loadtest, scenario: str) -> None:
 async def test_media(loadtest: Loadtest, options: list[str]) -> None:
     outcome = await loadtest("-c", "3", *options, *SHORT)
     assert outcome.code == 0, outcome.out
+
+
+async def test_another_bitrate_is_encoded_and_sent(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "2", "--no-simulcast", "--bitrate", "250k", *SHORT)
+    assert outcome.code == 0, outcome.out
+    assert "encoded once and kept in" in outcome.out + outcome.err
+    assert outcome.measured.scenario.encodings == ["180p15 at 250 kb/s"]
+    sent_bps = outcome.measured.metrics["bitrate_out"].avg
+    assert sent_bps is not None and 220_000 < sent_bps < 330_000
 
 
 async def test_the_srtp_profile_is_chosen(loadtest: Loadtest) -> None:

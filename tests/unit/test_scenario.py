@@ -52,6 +52,8 @@ def test_one_is_seen_large_and_the_rest_small() -> None:
         (LoadOptions(clients=10, shape="pair"), [(1, 1, 10)]),
         (LoadOptions(clients=10, shape="publish"), [(10, 10, 10)]),
         (LoadOptions(clients=5, audio="none"), [(5, 0, 5)]),
+        (LoadOptions(clients=5, audio_publishers=0), [(5, 0, 5)]),
+        (LoadOptions(publishers=2, audio_publishers=0, subscribers=1), [(2, 0, 3)]),
     ],
 )
 def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -> None:
@@ -69,6 +71,11 @@ def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -
         (LoadOptions(publishers=0, subscribers=5), "nobody would publish"),
         (LoadOptions(subscribers=-1), "--subscribers -1"),
         (LoadOptions(clients=3, scenario="audio-room", audio="none"), "publish nothing at all"),
+        (
+            LoadOptions(clients=3, scenario="audio-room", publishers=2, audio_publishers=0),
+            "--audio-publishers 0: somebody would publish nothing at all",
+        ),
+        (LoadOptions(bitrate_bps=1_000), "--bitrate 1 kb/s"),
         (LoadOptions(duration_s=0), "nothing would be measured"),
     ],
 )
@@ -85,12 +92,21 @@ def test_numbers_that_contradict_each_other_are_named(options: LoadOptions, says
         (True, 500_000, "qh"),
         (False, None, "f"),
         (False, 450_000, "h"),
-        (False, 1_000, "q"),
+        (False, 50_000, "q"),
+        (True, 900_000, "qh"),
     ],
 )
 def test_bitrate_chooses_from_the_ladder(simulcast: bool, bitrate: int | None, rids: str) -> None:
     whole = plan(LoadOptions(simulcast=simulcast, bitrate_bps=bitrate))
     assert "".join(encoding.rid for encoding in whole.encodings) == rids
+    assert whole.encodings[-1].bitrate_bps == bitrate or bitrate is None
+
+
+def test_the_plan_line_tells_the_bitrate_that_was_asked_for() -> None:
+    assert ", VP8 x2 up to 900 kb/s + Opus;" in plan_line(plan(LoadOptions(bitrate_bps=900_000)))
+    alone = LoadOptions(bitrate_bps=900_000, simulcast=False)
+    assert ", VP8 900 kb/s + Opus;" in plan_line(plan(alone))
+    assert plan(alone).encodings[0].clip.name == "360p30 at 900 kb/s"
 
 
 def test_the_share_with_a_bad_network_is_drawn_by_the_seed_from_those_it_concerns() -> None:

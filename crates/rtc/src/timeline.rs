@@ -78,6 +78,13 @@ impl SourceClock {
         }
     }
 
+    /// Return when the frame of this RTP timestamp was captured, where abs-capture-time ever told.
+    #[inline]
+    pub fn captured_at(&self, timestamp: u32) -> Option<NtpTime> {
+        let anchor = self.capture?;
+        Some(NtpTime(anchor.at(timestamp, self.clock_rate)))
+    }
+
     /// Tell whether a switch between the two can be aligned without an estimate.
     pub fn aligns_with(&self, other: &Self) -> bool {
         self.capture.and(other.capture).is_some() || self.report.and(other.report).is_some()

@@ -132,6 +132,38 @@ fn sets_too_long_or_without_an_id_are_not_kept() {
 }
 
 #[test]
+fn a_set_that_cannot_be_kept_outdates_the_one_with_its_id() {
+    let too_long = [SPS, &[0; 500]].concat();
+    let fragments = [&[0x7c, 0x87][..], &SPS[1..]].concat();
+    let of_pps = [&[0x7c, 0x88][..], &PPS[1..]].concat();
+    for outdating in [too_long, fragments, of_pps] {
+        let mut sets = ParameterSets::default();
+        sets.remember(&stap_a(&[SPS, PPS]));
+        assert!(h264(&outdating).parameter_sets);
+        sets.remember(&outdating);
+        assert_eq!(written(&sets), None);
+    }
+}
+
+#[test]
+fn fragments_of_another_set_or_kind_outdate_nothing() {
+    let of_id_1 = [0x7c, 0x87, 0x42, 0xc0, 0x1f, 0x40];
+    let not_the_first = [&[0x7c, 0x07][..], &SPS[1..]].concat();
+    let mut sets = ParameterSets::default();
+    sets.remember(&stap_a(&[SPS, PPS]));
+    for fragment in [
+        &of_id_1[..],
+        &not_the_first,
+        &[0x7c, 0x85, 0x88],
+        &[0x7c, 0x87],
+        &[0x7c],
+    ] {
+        sets.remember(fragment);
+        assert_eq!(written(&sets), Some(stap_a(&[SPS, PPS])));
+    }
+}
+
+#[test]
 fn a_short_buffer_is_refused() {
     let mut sets = ParameterSets::default();
     sets.remember(&stap_a(&[SPS, PPS]));

@@ -148,6 +148,23 @@ fn a_switch_after_dropped_pictures_leaves_no_gap() {
 }
 
 #[test]
+fn a_source_of_which_nothing_left_moves_no_number() {
+    let mut rewriter = Rewriter::new(Codec::Vp8);
+    rewriter.switch(&vp8(&frame(100, 10, 0, 1, true)));
+    rewriter.forwarded(&vp8(&frame(100, 10, 0, 1, true)));
+    for overtaken in [700, 20, 0x7fff] {
+        rewriter.switch(&vp8(&frame(overtaken, 200, 0, 17, true)));
+    }
+    let first = frame(500, 50, 0, 3, true);
+    let shift = rewriter.switch(&vp8(&first));
+    assert_eq!(numbers(&rewritten(shift, &first)), (101, 11, 2));
+    rewriter.forwarded(&vp8(&first));
+    let next = frame(9, 9, 0, 9, true);
+    let shift = rewriter.switch(&vp8(&next));
+    assert_eq!(numbers(&rewritten(shift, &next)), (102, 12, 3));
+}
+
+#[test]
 fn a_description_that_does_not_fit_the_payload_writes_nothing() {
     let described = vp8(&frame(10, 5, 0, 0, true));
     let shift = PictureShift {

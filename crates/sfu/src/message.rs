@@ -326,7 +326,8 @@ pub enum Event {
         from: Option<String>,
         to: Option<String>,
         reason: &'static str,
-        wait_ms: f64,
+        /// None: nothing switched, since what was asked for is not being sent.
+        wait_ms: Option<f64>,
     },
     RoomClosed {
         room: RoomId,

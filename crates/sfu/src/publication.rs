@@ -9,7 +9,7 @@ use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
 use rtc::outbound::history::History;
 use rtc::timeline::SourceClock;
-use wire::extension::Values;
+use wire::extension::{AbsCaptureTime, Values};
 use wire::id::{Mid, Rid, Ssrc};
 use wire::rtp::Header;
 use wire::time::{NtpTime, Time};
@@ -100,6 +100,8 @@ pub struct Encoding {
     pub parameter_sets: ParameterSets,
     /// Last video orientation octet; senders repeat it on some packets only.
     pub orientation: Option<u8>,
+    /// Clock offset of the last capture time; senders repeat both on some packets only.
+    pub capture_offset: Option<i64>,
     /// Counts.
     pub counters: EncodingCounters,
 }
@@ -184,6 +186,7 @@ impl Encoding {
             keyframe_timer: None,
             parameter_sets: ParameterSets::default(),
             orientation: None,
+            capture_offset: None,
             counters: EncodingCounters::default(),
         }
     }
@@ -199,6 +202,7 @@ impl Encoding {
         self.report = None;
         self.parameter_sets = ParameterSets::default();
         self.orientation = None;
+        self.capture_offset = None;
     }
 
     /// Name the run of incoming numbers that is current, for the map of outgoing ones.
@@ -245,8 +249,18 @@ impl Encoding {
         if let Some(capture) = values.abs_capture_time {
             self.clock
                 .on_capture_time(header.timestamp, capture.captured);
+            self.capture_offset = capture.clock_offset;
         }
         self.last_packet = now;
+    }
+
+    /// Tell when the frame of this RTP timestamp was captured, once its publisher ever told.
+    #[must_use]
+    pub fn capture_time(&self, timestamp: u32) -> Option<AbsCaptureTime> {
+        Some(AbsCaptureTime {
+            captured: self.clock.captured_at(timestamp)?,
+            clock_offset: self.capture_offset,
+        })
     }
 
     /// Follow its bitrate, once every look: what it sometimes needs, it needs.

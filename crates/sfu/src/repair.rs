@@ -35,8 +35,8 @@ pub struct Resent {
 }
 
 impl Resent {
-    /// As many full packets as a history holds by default, and some more.
-    const REMEMBERED: usize = 512;
+    /// As many full packets as a history holds by default, and all that may wait to be resent.
+    pub const REMEMBERED: usize = 512;
 
     /// Say whether a packet may be resent now: not less than `spacing` after the last time.
     pub fn allows(&mut self, now: Time, index: u64, spacing: Duration) -> bool {
@@ -90,7 +90,7 @@ mod tests {
         let (mut resent, spacing) = (Resent::default(), Duration::from_millis(40));
         let at = |ms: u64| Time::from_millis(1_000 + ms);
         assert!(resent.allows(at(0), 7, spacing));
-        for other in 8..400 {
+        for other in 8..7 + Resent::REMEMBERED as u64 {
             assert!(resent.allows(at(1), other, spacing));
         }
         assert!(!resent.allows(at(39), 7, spacing));

@@ -1,7 +1,8 @@
 //! The header of one outgoing stream: prepared once, copied and stamped per packet.
 //!
 //! Every packet of a stream carries the same set of extensions, whatever its publisher sent: an
-//! extension on some packets only would change their size and break runs.
+//! extension on some packets only would change their size and break runs. The capture time alone
+//! begins with the first packet that has one, since it is long and most publishers send none.
 
 use rtc::outbound::history::Carried;
 use wire::extension::{BlockWriter, Extension, ExtensionMap};
@@ -34,12 +35,26 @@ pub struct Stamp {
 pub struct Template {
     ssrc: Ssrc,
     payload_type: PayloadType,
-    block: [u8; BLOCK_LEN],
-    block_len: usize,
-    transport_sequence_at: Option<usize>,
-    abs_send_time_at: Option<usize>,
-    audio_level_at: Option<usize>,
-    orientation_at: Option<usize>,
+    /// Without capture time, with it alone, and with the clock offset behind it.
+    blocks: [Block; 3],
+    places: Places,
+}
+
+/// The extensions of a header, to be stamped.
+#[derive(Clone, Debug)]
+struct Block {
+    bytes: [u8; BLOCK_LEN],
+    len: usize,
+}
+
+/// Where in a block the values stand that change.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    transport_sequence: Option<usize>,
+    abs_send_time: Option<usize>,
+    audio_level: Option<usize>,
+    orientation: Option<usize>,
+    capture_time: Option<usize>,
 }
 
 impl Template {
@@ -52,34 +67,21 @@ impl Template {
         ids: &ExtensionMap,
         audio: bool,
     ) -> Self {
-        let mut block = [0; BLOCK_LEN];
-        let mut writer = BlockWriter::new(&mut block, ids.form());
-        let mut push = |extension, value: &[u8]| writer.push(ids.id(extension)?, value);
-        push(Extension::Mid, mid.as_bytes());
-        let transport_sequence_at = push(Extension::TransportSequence, &[0; 2]);
-        let abs_send_time_at = push(Extension::AbsSendTime, &[0; 3]);
-        // 127 is silence (RFC 6464): what a publisher without the extension is taken for.
-        let audio_level_at = audio.then(|| push(Extension::AudioLevel, &[127])).flatten();
-        let orientation_at = (!audio)
-            .then(|| push(Extension::VideoOrientation, &[0]))
-            .flatten();
-        let block_len = writer.finish();
+        let (without, _) = prepare(mid, ids, audio, 0);
+        let (with_capture, _) = prepare(mid, ids, audio, 8);
+        let (with_offset, places) = prepare(mid, ids, audio, 16);
         Self {
             ssrc,
             payload_type,
-            block,
-            block_len,
-            transport_sequence_at,
-            abs_send_time_at,
-            audio_level_at,
-            orientation_at,
+            blocks: [without, with_capture, with_offset],
+            places,
         }
     }
 
     /// Say whether packets carry a transport-wide sequence number.
     #[must_use]
     pub fn has_transport_sequence(&self) -> bool {
-        self.transport_sequence_at.is_some()
+        self.places.transport_sequence.is_some()
     }
 
     /// Write the header to the start of `out` and return its length in bytes.
@@ -93,29 +95,67 @@ impl Template {
             ssrc: self.ssrc,
             padding: stamp.padding,
         };
-        let len = rtp::write(out, &header, &self.block[..self.block_len]);
+        let Carried {
+            audio_level,
+            orientation,
+            capture,
+        } = stamp.carried;
+        let ready = &self.blocks[match capture {
+            None => 0,
+            Some(time) => 1 + usize::from(time.clock_offset.is_some()),
+        }];
+        let len = rtp::write(out, &header, &ready.bytes[..ready.len]);
         let block = &mut out[rtp::FIXED_HEADER_LEN..len];
-        if let Some(at) = self.transport_sequence_at {
+        let places = &self.places;
+        if let Some(at) = places.transport_sequence {
             block[at..at + 2].copy_from_slice(&stamp.transport_sequence.to_be_bytes());
         }
-        if let Some(at) = self.abs_send_time_at {
+        if let Some(at) = places.abs_send_time {
             block[at..at + 3].copy_from_slice(&stamp.abs_send_time.to_be_bytes()[1..]);
         }
-        if let (Some(at), Some(level)) = (self.audio_level_at, stamp.carried.audio_level) {
+        if let (Some(at), Some(level)) = (places.audio_level, audio_level) {
             block[at] = level;
         }
-        if let (Some(at), Some(orientation)) = (self.orientation_at, stamp.carried.orientation) {
+        if let (Some(at), Some(orientation)) = (places.orientation, orientation) {
             block[at] = orientation;
+        }
+        if let (Some(at), Some(time)) = (places.capture_time, capture) {
+            let mut value = [0; 16];
+            let len = time.write(&mut value);
+            block[at..at + len].copy_from_slice(&value[..len]);
         }
         len
     }
 }
 
+/// Lay a block out. The capture time stands last: where it is left out nothing else moves.
+fn prepare(mid: Mid, ids: &ExtensionMap, audio: bool, capture_len: usize) -> (Block, Places) {
+    let mut bytes = [0; BLOCK_LEN];
+    let mut writer = BlockWriter::new(&mut bytes, ids.form());
+    let mut push = |extension, value: &[u8]| writer.push(ids.id(extension)?, value);
+    push(Extension::Mid, mid.as_bytes());
+    let places = Places {
+        transport_sequence: push(Extension::TransportSequence, &[0; 2]),
+        abs_send_time: push(Extension::AbsSendTime, &[0; 3]),
+        // 127 is silence (RFC 6464): what a publisher without the extension is taken for.
+        audio_level: audio.then(|| push(Extension::AudioLevel, &[127])).flatten(),
+        orientation: (!audio)
+            .then(|| push(Extension::VideoOrientation, &[0]))
+            .flatten(),
+        capture_time: (capture_len > 0)
+            .then(|| push(Extension::AbsCaptureTime, &[0; 16][..capture_len]))
+            .flatten(),
+    };
+    let len = writer.finish();
+    (Block { bytes, len }, places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::extension::Values;
+    use wire::extension::{AbsCaptureTime, Values};
     use wire::rtp::Header;
+    use wire::time::NtpTime;
 
     fn ids() -> ExtensionMap {
         let mut ids = ExtensionMap::new();
@@ -125,17 +165,15 @@ mod tests {
             (3, Extension::AbsSendTime),
             (4, Extension::AudioLevel),
             (5, Extension::VideoOrientation),
+            (6, Extension::AbsCaptureTime),
         ] {
             ids.insert(id, extension).expect("free id");
         }
         ids
     }
 
-    #[test]
-    fn every_packet_has_the_same_extensions() {
-        let mid = "a1".parse().expect("mid");
-        let template = Template::new(Ssrc(7), PayloadType(100), mid, &ids(), true);
-        let mut stamp = Stamp {
+    fn stamp() -> Stamp {
+        Stamp {
             sequence: 9,
             timestamp: 10,
             marker: true,
@@ -143,7 +181,14 @@ mod tests {
             transport_sequence: 0x1234,
             abs_send_time: 0x0056_789a,
             carried: Carried::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn every_packet_has_the_same_extensions() {
+        let mid = "a1".parse().expect("mid");
+        let template = Template::new(Ssrc(7), PayloadType(100), mid, &ids(), true);
+        let mut stamp = stamp();
         let mut out = [0; 128];
         let bare = template.write(&mut out, &stamp);
         stamp.carried.audio_level = Some(0x80 | 20);
@@ -159,5 +204,42 @@ mod tests {
         assert_eq!(values.audio_level.map(|level| level.minus_dbov), Some(20));
         assert_eq!(values.mid, Some(mid));
         assert!(values.video_orientation.is_none());
+    }
+
+    #[test]
+    fn a_capture_time_stands_behind_the_rest_with_or_without_offset() {
+        let mid = "v".parse().expect("mid");
+        let template = Template::new(Ssrc(7), PayloadType(100), mid, &ids(), false);
+        let mut stamp = stamp();
+        stamp.carried.orientation = Some(3);
+        for clock_offset in [None, Some(-5)] {
+            let time = AbsCaptureTime {
+                captured: NtpTime(0x0102_0304_0506_0708),
+                clock_offset,
+            };
+            stamp.carried.capture = Some(time);
+            let mut out = [0; 128];
+            template.write(&mut out, &stamp);
+            let header = Header::parse(&out).expect("a header");
+            let values = Values::read(&header, &out, &ids());
+            assert_eq!(values.abs_capture_time, Some(time));
+            assert_eq!(values.video_orientation, Some(&[3][..]));
+            assert_eq!(values.transport_sequence, Some(0x1234));
+        }
+    }
+
+    #[test]
+    fn who_negotiated_no_capture_time_gets_none() {
+        let mid = "v".parse().expect("mid");
+        let mut ids = ExtensionMap::new();
+        ids.insert(1, Extension::Mid).expect("free id");
+        let template = Template::new(Ssrc(7), PayloadType(100), mid, &ids, false);
+        let (mut out, mut stamp) = ([0; 128], stamp());
+        let bare = template.write(&mut out, &stamp);
+        stamp.carried.capture = Some(AbsCaptureTime {
+            captured: NtpTime(1),
+            clock_offset: Some(1),
+        });
+        assert_eq!(template.write(&mut out, &stamp), bare);
     }
 }

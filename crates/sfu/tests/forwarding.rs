@@ -140,6 +140,58 @@ fn the_orientation_stands_on_every_packet_once_it_is_known() {
 }
 
 #[test]
+fn capture_times_stand_on_every_packet_once_one_is_known() {
+    use wire::extension::{AbsCaptureTime, Extension};
+    use wire::time::NtpTime;
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &[], |camera| camera.running = false);
+    let sub = world.subscribe(subscriber, camera);
+    let at_second = |second: u64| AbsCaptureTime {
+        captured: NtpTime(second << 32),
+        clock_offset: Some(-7),
+    };
+    // Half a second apart; the publisher tells now and then.
+    for (index, told) in [(1, None), (2, Some(at_second(50))), (3, None), (4, None)] {
+        let mut packet = plain_packet(&world.cameras[camera], index);
+        packet.timestamp = index as u32 * 45_000;
+        if let Some(time) = told {
+            let mut value = [0; 16];
+            time.write(&mut value);
+            packet
+                .extensions
+                .push((Extension::AbsCaptureTime, value.into()));
+        }
+        world.clients[publisher].send_rtp(&packet);
+        world.run_for(ms(100));
+    }
+    let ids = id_map(&DOWN_IDS);
+    let received: Vec<_> = world.clients[subscriber].stream(sub.ssrc).collect();
+    let times: Vec<_> = received
+        .iter()
+        .map(|it| it.values(&ids).abs_capture_time)
+        .collect();
+    let between = AbsCaptureTime {
+        captured: NtpTime(50 << 32 | 1 << 31),
+        clock_offset: Some(-7),
+    };
+    let expected = [
+        None,
+        Some(at_second(50)),
+        Some(between),
+        Some(at_second(51)),
+    ];
+    assert_eq!(times, expected);
+    let lens: Vec<usize> = received[1..]
+        .iter()
+        .map(|it| it.header.header_len)
+        .collect();
+    assert!(lens.iter().all(|len| *len == lens[0]), "{lens:?}");
+}
+
+#[test]
 fn departure_times_follow_the_clock() {
     let mut world = World::default();
     let room = world.open_room();

@@ -30,6 +30,28 @@ fn an_ssrc_is_refused_the_second_time() {
 }
 
 #[test]
+fn what_a_refused_request_named_stays_free() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    let taken = world.subscribe(subscriber, camera);
+    for (ssrc, rtx_ssrc) in [(1, taken.ssrc), (taken.rtx_ssrc, 2), (3, 3)] {
+        let id = world.fresh_id();
+        let mut request = world.subscribe_request(subscriber, camera, id);
+        (request.ssrc, request.rtx_ssrc) = (ssrc, Some(rtx_ssrc));
+        let refused = world.try_command(Request::Subscribe(request));
+        assert_eq!(refused.expect_err("reused").code, ErrorCode::SsrcReused);
+    }
+    for (ssrc, rtx_ssrc) in [(1, 2), (3, 4)] {
+        world.subscribe_with(subscriber, camera, |request| {
+            (request.ssrc, request.rtx_ssrc) = (ssrc, Some(rtx_ssrc));
+        });
+    }
+}
+
+#[test]
 fn ten_thousand_cycles_never_repeat_a_nonce() {
     // Nothing waits for other packets: each subscription lives for one frame only.
     let mut world = World::new(Config {

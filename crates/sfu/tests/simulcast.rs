@@ -202,6 +202,34 @@ fn a_silent_encoding_moves_its_subscribers_down() {
 }
 
 #[test]
+fn a_wish_for_a_silent_encoding_is_answered_once() {
+    let (mut world, camera, sub) = simulcast();
+    world.set_target(sub, target("h"));
+    world.cameras[camera].encodings[2].enabled = false;
+    world.run_for(ms(2_000));
+    let before = switches(&world, sub);
+    for _ in 0..3 {
+        world.set_target(sub, target("f"));
+        world.run_for(ms(500));
+    }
+    let told = switches(&world, sub)[before.len()..].to_vec();
+    let h = Some("h".to_owned());
+    assert_eq!(told, [(h.clone(), h.clone(), "encoding_inactive")]);
+
+    // What was asked for first is what it has; then it asks again, and is told again.
+    world.set_target(sub, target("h"));
+    world.set_target(sub, target("f"));
+    world.run_for(ms(500));
+    assert_eq!(switches(&world, sub).len(), before.len() + 2);
+
+    world.cameras[camera].encodings[2].enabled = true;
+    world.run_for(ms(1_000));
+    let back = (h, Some("f".to_owned()), "requested");
+    assert_eq!(switches(&world, sub)[before.len() + 2..], [back]);
+    assert_continuous(&world, sub);
+}
+
+#[test]
 fn a_wish_for_an_encoding_that_slept_is_renewed_when_it_wakes() {
     let mut world = World::default();
     let room = world.open_room();

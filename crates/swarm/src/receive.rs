@@ -258,10 +258,10 @@ impl InboundStream {
 
     /// Begin to count apart.
     pub fn open_window(&mut self, now: Time) {
+        self.freeze.count_from(now);
         self.window_start = self.counts(now);
         self.window_end = None;
         self.e2e.clear();
-        self.freeze.forget_longest_gap();
     }
 
     /// End counting apart.

@@ -39,6 +39,7 @@ function sentence(notice, { roster, publications }) {
     case "participant-left":
       return `${notice.name ?? notice.uid} left (${notice.reason.replaceAll("_", " ")})`;
     case "layer-switch":
+      if (notice.wait_ms === null) return `${stream()}: stays at layer ${notice.to}, ${switchWords(notice.reason)}`;
       return `${stream()}: layer ${notice.from ?? "none"} → ${notice.to ?? "only"}${waited(notice)}, ${switchWords(notice.reason)}`;
     case "encoding-state":
       return `${own()} ${notice.active ? "arrives at the server" : encodingWords(notice.reason)}`;

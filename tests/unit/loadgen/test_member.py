@@ -198,6 +198,8 @@ async def test_switches_of_the_server_are_counted_by_reason() -> None:
     room.join()
     params = {"publication": 1, "from": "q", "to": "f", "reason": "requested", "wait_ms": 12.5}
     room.tell({"jsonrpc": "2.0", "method": "layer-switch", "params": params})
+    missed = {"publication": 1, "from": "f", "to": "f", "reason": "encoding_inactive"}
+    room.tell({"jsonrpc": "2.0", "method": "layer-switch", "params": missed | {"wait_ms": None}})
     assert room.ledger.switches == {"requested": 1}
     assert room.ledger.switch_waits_ms == [12.5]
 

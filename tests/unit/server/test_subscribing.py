@@ -187,6 +187,17 @@ async def test_a_switch_of_layer_is_told_with_its_reason(stage: Stage) -> None:
     assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.house.metrics.exposition()
 
 
+async def test_a_layer_that_is_not_sent_is_told_but_is_no_switch(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    command = stage.engine.of(Subscribe)[1]
+    stage.engine.tell(LayerSwitched(command.subscription, "h", "h", "encoding_inactive", None))
+    note = await bob.note("layer-switch")
+    assert (note["to"], note["reason"], note["wait_ms"]) == ("h", "encoding_inactive", None)
+    assert b"encoding_inactive" not in stage.house.metrics.exposition()
+
+
 async def test_an_offer_that_is_never_answered_ends_the_membership(make_stage: StageMaker) -> None:
     stage = await make_stage(timing=Timing(negotiation_s=0.2, debounce_s=0.01))
     await stage.joined("ann", config={"no_subscribe": True})

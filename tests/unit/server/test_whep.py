@@ -127,6 +127,16 @@ async def test_an_engine_that_cannot_switch_ends_the_session(make_stage: StageMa
     assert stage.engine.of(CloseTransport)[-1].reason == "publisher_changed"
 
 
+async def test_a_viewer_that_hung_up_may_still_delete_its_session(stage: Stage) -> None:
+    await publish(stage)
+    response = await play(stage)
+    end(stage, 1)
+    assert len(stage.house.sessions) == 1
+    for _ in range(2):
+        deleted = await stage.session.delete(stage.url(response.headers["Location"]))
+        assert deleted.status == 200
+
+
 async def test_with_the_only_publisher_the_session_ends(stage: Stage) -> None:
     await publish(stage)
     session = await play(stage)

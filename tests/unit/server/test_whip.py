@@ -1,6 +1,6 @@
 """WHIP (RFC 9725): each row of the table in docs/protocol.md."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import ClientResponse
@@ -271,11 +271,16 @@ async def test_who_posts_too_fast_has_to_wait(make_stage: StageMaker) -> None:
     assert ended.status == 200
 
 
-async def test_a_session_ends_with_its_media(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("state", "reason"), [("disconnected", "silent"), ("closed", "closed_by_peer")]
+)
+async def test_a_session_ends_with_its_media(
+    stage: Stage, state: Literal["disconnected", "closed"], reason: str
+) -> None:
     session = await post(stage)
     transport = stage.engine.of(OpenTransport)[0].transport
     stage.engine.tell(TransportState(transport, "connected"))
-    stage.engine.tell(TransportState(transport, "disconnected", "silent"))
+    stage.engine.tell(TransportState(transport, state, reason))
     assert stage.house.rooms.population == 0
     assert (await patch(stage, session, CANDIDATE, "*")).status == 404
     assert (await stage.session.delete(stage.url(session.headers["Location"]))).status == 200

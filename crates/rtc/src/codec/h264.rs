@@ -127,13 +127,15 @@ struct Set {
 impl ParameterSets {
     /// Keep the parameter sets of a payload that was described with `parameter_sets`.
     ///
-    /// Those split into fragments (FU-A) are not kept; no encoder makes them that long.
+    /// One too long to be put in front of a key frame in one packet is not kept, nor is one in
+    /// fragments (FU-A), but whatever had its id before is out of date.
     pub fn remember(&mut self, payload: &[u8]) {
         match payload.first().map(|header| header & TYPE) {
             Some(STAP_A) => aggregated(payload)
                 .flatten()
                 .for_each(|unit| self.keep(unit)),
             Some(SPS | PPS) => self.keep(payload),
+            Some(FU_A) => self.outdate(payload),
             _ => {}
         }
     }
@@ -163,20 +165,31 @@ impl ParameterSets {
     fn keep(&mut self, unit: &[u8]) {
         let Some(&header) = unit.first() else { return };
         match header & TYPE {
-            // Three bytes of profile and level stand before the id of an SPS.
-            SPS => keep_in(&mut self.sequence, MAX_SPS, unit, 4),
-            PPS => keep_in(&mut self.picture, MAX_PPS, unit, 1),
+            SPS => keep_in(&mut self.sequence, MAX_SPS, unit, SPS_ID_AT),
+            PPS => keep_in(&mut self.picture, MAX_PPS, unit, PPS_ID_AT),
             _ => {}
         }
+    }
+
+    /// Forget the set that one in fragments replaces. The first fragment has the id; its header of
+    /// two bytes stands for the one of the unit.
+    fn outdate(&mut self, fragment: &[u8]) {
+        let Some((_, [header, ..])) = fragment.split_first() else {
+            return;
+        };
+        let (sets, id_at) = match (header & FU_START != 0, header & TYPE) {
+            (true, SPS) => (&mut self.sequence, SPS_ID_AT),
+            (true, PPS) => (&mut self.picture, PPS_ID_AT),
+            _ => return,
+        };
+        let id = id_of(&fragment[1..], id_at);
+        sets.retain(|set| Some(set.id) != id);
     }
 }
 
 /// Let a set replace the one of its id, else the oldest; the latest stands last.
 fn keep_in(sets: &mut VecDeque<Set>, limit: usize, unit: &[u8], id_at: usize) {
-    let id = unit
-        .get(id_at..)
-        .and_then(|bytes| BitReader::new(bytes).exp_golomb());
-    let Some(id) = id.filter(|_| unit.len() <= MAX_SET_LEN) else {
+    let Some(id) = id_of(unit, id_at) else {
         return;
     };
     if sets
@@ -186,11 +199,18 @@ fn keep_in(sets: &mut VecDeque<Set>, limit: usize, unit: &[u8], id_at: usize) {
         return;
     }
     sets.retain(|set| set.id != id);
+    if unit.len() > MAX_SET_LEN {
+        return;
+    }
     if sets.len() == limit {
         sets.pop_front();
     }
     let unit = unit.to_vec();
     sets.push_back(Set { id, unit });
+}
+
+fn id_of(unit: &[u8], id_at: usize) -> Option<u32> {
+    BitReader::new(unit.get(id_at..)?).exp_golomb()
 }
 
 const TYPE: u8 = 0x1f;
@@ -205,6 +225,9 @@ const FU_START: u8 = 0x80;
 /// Data partition A, SEI, SPS, PPS, access unit delimiter.
 const STARTING: [u8; 5] = [2, 6, SPS, PPS, 9];
 
+/// Three bytes of profile and level stand before the id of an SPS.
+const SPS_ID_AT: usize = 4;
+const PPS_ID_AT: usize = 1;
 const MAX_SPS: usize = 2;
 const MAX_PPS: usize = 4;
 const MAX_SET_LEN: usize = 160;

@@ -58,6 +58,8 @@ pub struct Rewriter {
     shift: PictureShift,
     /// The newest incoming picture, forwarded or dropped.
     newest: Option<Fields>,
+    /// What was in force when a packet last left, while nothing of a new source has.
+    before: Option<(PictureShift, Fields)>,
     /// VP8 only: elsewhere frames refer to each other by these numbers, so gaps must stay.
     closes_gaps: bool,
 }
@@ -68,20 +70,24 @@ impl Rewriter {
         Self {
             shift: PictureShift::default(),
             newest: None,
+            before: None,
             closes_gaps: codec == Codec::Vp8,
         }
     }
 
-    /// Let the numbers of a new source continue those of the old one; `first` is its key frame.
+    /// Let the numbers of a new source continue what was sent last; `first` is its key frame.
     ///
+    /// A source of which nothing left, since the next switch came first, moves no number.
     /// Return the shift for packets of the new source.
     pub fn switch(&mut self, first: &Described) -> PictureShift {
         let next = first.picture;
-        if let Some(last) = self.newest.replace(next) {
+        let in_force = self.newest.replace(next).map(|last| (self.shift, last));
+        self.before = self.before.or(in_force);
+        if let Some((shift, last)) = self.before {
             self.shift = PictureShift {
-                id: step(self.shift.id, last.id, next.id),
-                tl0: step_u8(self.shift.tl0, last.tl0, next.tl0),
-                key_index: step_u8(self.shift.key_index, last.key_index, next.key_index),
+                id: step(shift.id, last.id, next.id),
+                tl0: step_u8(shift.tl0, last.tl0, next.tl0),
+                key_index: step_u8(shift.key_index, last.key_index, next.key_index),
             };
         }
         self.shift
@@ -90,6 +96,7 @@ impl Rewriter {
     /// Note a forwarded packet that is not late.
     #[inline]
     pub fn forwarded(&mut self, packet: &Described) {
+        self.before = None;
         if self.is_newer(&packet.picture) {
             self.newest = Some(packet.picture);
         }

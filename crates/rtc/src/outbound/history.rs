@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use wire::extension::AbsCaptureTime;
 use wire::time::Time;
 
 use crate::codec::Described;
@@ -28,8 +29,8 @@ pub struct Carried {
     pub audio_level: Option<u8>,
     /// Video orientation octet as received (3GPP TS 26.114).
     pub orientation: Option<u8>,
-    /// Absolute capture time as received, in NTP 32.32.
-    pub capture_ntp: Option<u64>,
+    /// Capture time of its frame, as received or extrapolated to it.
+    pub capture: Option<AbsCaptureTime>,
 }
 
 /// One packet of the log.

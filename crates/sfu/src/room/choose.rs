@@ -12,9 +12,9 @@ use wire::time::Time;
 
 use super::Room;
 use crate::context::{Context, Timer};
-use crate::message::Event;
+use crate::message::{Event, Target};
 use crate::publication::{Encoding, Publication};
-use crate::select::choose;
+use crate::select::{ENCODING_INACTIVE, choose};
 use crate::subscription::{Inserted, Subscription, Wanted};
 
 /// A keyframe that old is still a good start: less than a request for a new one would take.
@@ -68,6 +68,31 @@ impl Room {
         self.forget_wanted(key);
         if self.subscriptions[key].current != Some(encoding) {
             self.want(context, key, encoding, choice.reason);
+        } else {
+            self.stay(context, key, choice.reason);
+        }
+    }
+
+    /// Go on as before; whoever asked for an encoding that does not send is told so, once.
+    fn stay(&mut self, context: &mut Context<'_>, key: usize, reason: &'static str) {
+        let subscription = &mut self.subscriptions[key];
+        let is_missed = reason == ENCODING_INACTIVE && subscription.target != Target::Auto;
+        let was_missed = subscription.last_reason == ENCODING_INACTIVE;
+        if is_missed == was_missed {
+            return;
+        }
+        subscription.last_reason = reason;
+        if is_missed {
+            let publication = &self.publications[subscription.publication];
+            let of = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
+            let current = subscription.current.and_then(of);
+            context.events.push(Event::LayerSwitch {
+                subscription: subscription.id,
+                from: current.clone(),
+                to: current,
+                reason,
+                wait_ms: None,
+            });
         }
     }
 
@@ -287,6 +312,6 @@ fn switched(
         from: previous.and_then(rid),
         to: rid(wanted.encoding),
         reason: subscription.last_reason,
-        wait_ms: now.since(wanted.since).as_secs_f64() * 1e3,
+        wait_ms: Some(now.since(wanted.since).as_secs_f64() * 1e3),
     }
 }

@@ -262,18 +262,12 @@ impl Room {
         let peer_key = self.peer_key(request.transport)?;
         let publication_key = self.publication_key(request.publication)?;
         let publication = &self.publications[publication_key];
-        let ssrcs = [Some(request.ssrc), request.rtx_ssrc];
+        let (ssrc, rtx_ssrc) = (request.ssrc, request.rtx_ssrc);
         let mut subscription =
             Subscription::new(context, peer_key, publication_key, publication, request)?;
         let peer = &mut self.peers[peer_key];
-        for ssrc in ssrcs.into_iter().flatten() {
-            if !peer.claim_ssrc(ssrc) {
-                return Err(CommandError::new(
-                    ErrorCode::SsrcReused,
-                    format!("SSRC {ssrc}"),
-                ));
-            }
-        }
+        peer.claim_ssrcs(ssrc, rtx_ssrc)
+            .map_err(|used| CommandError::new(ErrorCode::SsrcReused, format!("SSRC {used}")))?;
         if peer.connected {
             subscription.attach(&mut peer.leg.transport);
         }

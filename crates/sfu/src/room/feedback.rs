@@ -13,9 +13,12 @@ use super::peer::Resend;
 use crate::context::Context;
 use crate::policy::Report;
 use crate::publication::PublisherReport;
+use crate::repair::Resent;
 
 /// A packet is not resent more often than this, whatever the round trip.
 const SHORTEST_RESEND: Duration = Duration::from_millis(10);
+// Else a packet that waits could be asked for, and sent, a second time.
+const _: () = assert!(MOST_RESENDS <= Resent::REMEMBERED);
 
 impl Room {
     /// Take a compound of RTCP packets in; what cannot be parsed ends it and is counted.

@@ -171,11 +171,22 @@ impl Peer {
         }
     }
 
-    /// Claim an SSRC: on one transport none ever serves two streams (the nonce of AES-GCM is made
-    /// of it).
-    #[must_use]
-    pub fn claim_ssrc(&mut self, ssrc: u32) -> bool {
-        self.used_ssrcs.insert(ssrc)
+    /// Claim the SSRCs of a subscription, all or none: on one transport none ever serves two
+    /// streams (the nonce of AES-GCM is made of it).
+    ///
+    /// # Errors
+    /// The one that was used before.
+    pub fn claim_ssrcs(&mut self, ssrc: u32, rtx_ssrc: Option<u32>) -> Result<(), u32> {
+        let wanted = [ssrc].into_iter().chain(rtx_ssrc);
+        let is_used = |wanted: &u32| self.used_ssrcs.contains(wanted);
+        let used = wanted.clone().find(is_used);
+        match used.or(rtx_ssrc.filter(|rtx_ssrc| *rtx_ssrc == ssrc)) {
+            Some(used) => Err(used),
+            None => {
+                self.used_ssrcs.extend(wanted);
+                Ok(())
+            }
+        }
     }
 
     /// Forget all that refers to a subscription.

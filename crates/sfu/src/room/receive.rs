@@ -233,7 +233,7 @@ impl Room {
             carried: Carried {
                 audio_level: values.audio_level.map(|level| level.to_byte()),
                 orientation: to.orientation,
-                capture_ntp: None,
+                capture: to.capture_time(header.timestamp),
             },
             payload,
         };

@@ -56,7 +56,7 @@ pub struct Camera {
     pub client: usize,
     pub publication: u32,
     pub codec: Codec,
-    pub mid: &'static str,
+    pub mid: String,
     pub payload_type: u8,
     pub interval: Duration,
     /// Time over which the packets of a frame leave; zero sends them at once.
@@ -132,11 +132,7 @@ impl Camera {
             client,
             publication,
             codec,
-            mid: if codec.kind() == rtc::codec::Kind::Audio {
-                "a"
-            } else {
-                "v"
-            },
+            mid: format!("m{publication}"),
             payload_type: 96,
             interval: Duration::from_millis(if codec == Codec::Opus { 20 } else { 40 }),
             spread: Duration::ZERO,
@@ -184,7 +180,7 @@ impl Camera {
             clock_rate: self.codec.clock_rate(),
             payload_type: self.payload_type,
             rtx_payload_type: (!audio).then_some(RTX_PAYLOAD_TYPE),
-            mid: self.mid.into(),
+            mid: self.mid.clone(),
             encodings: self
                 .encodings
                 .iter()
@@ -378,7 +374,7 @@ impl Camera {
         if !self.names_itself {
             return Vec::new();
         }
-        let mut names = vec![(Extension::Mid, self.mid.into())];
+        let mut names = vec![(Extension::Mid, self.mid.clone().into())];
         if let Some(name) = self.encodings[encoding].rid {
             names.push((rid, name.into()));
         }

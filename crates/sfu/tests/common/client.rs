@@ -179,7 +179,14 @@ impl Client {
             .min()
     }
 
+    pub fn is_connected(&self) -> bool {
+        self.transport.is_connected() && self.transport.send_path().is_some()
+    }
+
     pub fn send_rtp(&mut self, packet: &Outgoing) {
+        if !self.is_connected() {
+            return;
+        }
         let mut block = [0; 128];
         let mut writer = BlockWriter::new(&mut block, self.ids.form());
         for (extension, value) in &packet.extensions {
@@ -225,7 +232,8 @@ impl Client {
     }
 
     pub fn send_rtcp(&mut self, plain: &[u8]) {
-        if !plain.is_empty() {
+        // Whoever was told goodbye, or lost its path, has nobody to tell.
+        if !plain.is_empty() && self.is_connected() {
             let sent = self.transport.send_rtcp(plain, &mut self.out);
             sent.expect("connected");
         }

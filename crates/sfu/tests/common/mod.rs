@@ -60,7 +60,7 @@ pub fn plain_packet(camera: &camera::Camera, index: u64) -> Outgoing {
         timestamp: 1_000,
         marker: true,
         padding: 0,
-        extensions: vec![(wire::extension::Extension::Mid, camera.mid.into())],
+        extensions: vec![(wire::extension::Extension::Mid, camera.mid.clone().into())],
         payload: match camera.codec {
             Codec::Opus => payload::opus(&part),
             Codec::H264 => payload::h264(&part),

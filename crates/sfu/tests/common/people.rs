@@ -28,12 +28,13 @@ pub const UP_IDS: [(u8, Extension); 8] = [
     (12, Extension::AbsCaptureTime),
     (13, Extension::VideoOrientation),
 ];
-pub const DOWN_IDS: [(u8, Extension); 5] = [
+pub const DOWN_IDS: [(u8, Extension); 6] = [
     (5, Extension::TransportSequence),
     (6, Extension::AudioLevel),
     (7, Extension::VideoOrientation),
     (8, Extension::AbsSendTime),
     (9, Extension::Mid),
+    (10, Extension::AbsCaptureTime),
 ];
 
 pub fn id_map(ids: &[(u8, Extension)]) -> ExtensionMap {

@@ -19,6 +19,8 @@ pub struct FreezeMeter {
     gaps: usize,
     first: Option<Time>,
     last: Time,
+    /// Since when time is counted.
+    since: Time,
     freezes: u32,
     frozen: Duration,
     longest_gap: Duration,
@@ -32,6 +34,7 @@ impl Default for FreezeMeter {
             gaps: 0,
             first: None,
             last: Time::ZERO,
+            since: Time::ZERO,
             freezes: 0,
             frozen: Duration::ZERO,
             longest_gap: Duration::ZERO,
@@ -47,11 +50,11 @@ impl FreezeMeter {
             self.last = now;
             return;
         }
-        let gap = now.since(self.last);
+        let (gap, counted) = (now.since(self.last), self.counted(now));
         self.last = self.last.max(now);
         if self.is_freeze(gap) {
             self.freezes += 1;
-            self.frozen += gap;
+            self.frozen += counted;
         }
         self.longest_gap = self.longest_gap.max(gap);
         self.remember(gap);
@@ -60,10 +63,11 @@ impl FreezeMeter {
     /// Count the freezes, one that still lasts included.
     #[must_use]
     pub fn freezes(&self, now: Time) -> u32 {
-        self.freezes + u32::from(self.current(now) > Duration::ZERO)
+        self.freezes + u32::from(self.is_frozen(now))
     }
 
-    /// Return the time frozen so far, a freeze that still lasts included.
+    /// Return the time frozen so far, a freeze that still lasts included: never more than
+    /// [`Self::playing`].
     #[must_use]
     pub fn frozen(&self, now: Time) -> Duration {
         self.frozen + self.current(now)
@@ -72,7 +76,8 @@ impl FreezeMeter {
     /// Return the time since the first frame.
     #[must_use]
     pub fn playing(&self, now: Time) -> Duration {
-        self.first.map_or(Duration::ZERO, |first| now.since(first))
+        let since = |first: Time| now.since(first.max(self.since));
+        self.first.map_or(Duration::ZERO, since)
     }
 
     /// Return the longest gap between two frames, or since the last one.
@@ -84,18 +89,28 @@ impl FreezeMeter {
         }
     }
 
-    /// Look for the longest gap from here on.
-    pub fn forget_longest_gap(&mut self) {
+    /// Count time from here on, also that of a freeze that lasts or is about to be one, and look
+    /// for the longest gap anew.
+    pub fn count_from(&mut self, now: Time) {
+        self.since = now;
+        self.frozen = Duration::ZERO;
         self.longest_gap = Duration::ZERO;
     }
 
     fn current(&self, now: Time) -> Duration {
-        let gap = now.since(self.last);
-        if self.first.is_some() && self.is_freeze(gap) {
-            gap
-        } else {
-            Duration::ZERO
+        match self.is_frozen(now) {
+            true => self.counted(now),
+            false => Duration::ZERO,
         }
+    }
+
+    fn is_frozen(&self, now: Time) -> bool {
+        self.first.is_some() && self.is_freeze(now.since(self.last))
+    }
+
+    /// Return what of the gap behind the last frame is counted.
+    fn counted(&self, now: Time) -> Duration {
+        now.since(self.last.max(self.since))
     }
 
     fn is_freeze(&self, gap: Duration) -> bool {
@@ -160,6 +175,22 @@ mod tests {
         );
         assert_eq!(meter.playing(later), Duration::from_millis(last + 2_000));
         assert_eq!(meter.longest_gap(later), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_picture_that_stands_still_is_frozen_for_all_of_the_window_and_no_longer() {
+        let mut meter = FreezeMeter::default();
+        let last = frames_every(&mut meter, 33, 0, 40);
+        for opened_ms in [last + 1, last + 100, last + 1_000] {
+            let mut meter = meter.clone();
+            meter.count_from(Time::from_millis(opened_ms));
+            let closed = Time::from_millis(opened_ms + 5_000);
+            let window = Duration::from_secs(5);
+            assert_eq!(meter.playing(closed), window);
+            assert_eq!(meter.frozen(closed), window);
+            meter.frame(closed);
+            assert_eq!(meter.frozen(closed), window);
+        }
     }
 
     #[test]

@@ -1,0 +1,311 @@
+//! Whatever participants do, in whatever order, over whatever network: nothing breaks, no nonce
+//! repeats, what is decodable stays decodable, and nothing is left at the end.
+
+mod common;
+
+use common::payload::read_vp8;
+use common::*;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// What lives, as the control plane knows it.
+#[derive(Default)]
+struct Known {
+    rooms: Vec<u32>,
+    clients: Vec<usize>,
+    /// With the camera that it shows.
+    subs: Vec<(Sub, usize)>,
+    /// Those that ended, for the look back.
+    ended: Vec<Sub>,
+}
+
+struct Play {
+    world: World,
+    known: Known,
+    random: RefCell<sfu::context::Random>,
+}
+
+impl Play {
+    fn new(seed: u64) -> Self {
+        Self {
+            world: World::default(),
+            known: Known::default(),
+            random: RefCell::new(sfu::context::Random(seed)),
+        }
+    }
+
+    fn below(&self, end: usize) -> usize {
+        (self.random.borrow_mut().next_u64() % end.max(1) as u64) as usize
+    }
+
+    fn act(&mut self) {
+        match self.below(22) {
+            0 if self.known.rooms.len() < 3 => {
+                let room = self.world.open_room();
+                self.known.rooms.push(room);
+            }
+            1..=4 => self.join(),
+            5..=6 => self.publish(),
+            7..=11 => self.subscribe(),
+            12 => self.unsubscribe(),
+            13 => self.leave(),
+            14..=17 => self.retarget(),
+            18 => self.mute(),
+            19 => self.switch_encoding_off_and_on(),
+            20 => self.move_somebody(),
+            _ if self.below(6) == 0 => self.close_room(),
+            _ => {}
+        }
+    }
+
+    fn join(&mut self) {
+        if self.known.rooms.is_empty() || self.known.clients.len() >= 8 {
+            return;
+        }
+        let room = self.known.rooms[self.below(self.known.rooms.len())];
+        let client = self.world.join(room);
+        self.world.watch(client);
+        let conditions = Conditions {
+            loss: self.below(4) as f64 / 100.0,
+            duplication: self.below(3) as f64 / 100.0,
+            delay: ms(5 + self.below(60) as u64),
+            jitter: ms(self.below(15) as u64),
+            ..Conditions::default()
+        };
+        self.world.clients[client].up.conditions = conditions;
+        self.world.clients[client].down.conditions = conditions;
+        self.known.clients.push(client);
+    }
+
+    fn publish(&mut self) {
+        let ready = |client: &&usize| self.world.clients[**client].transport.is_connected();
+        let ready: Vec<usize> = self.known.clients.iter().filter(ready).copied().collect();
+        if ready.is_empty() || self.cameras().len() >= 5 {
+            return;
+        }
+        let client = ready[self.below(ready.len())];
+        let rids: &[&str] = match self.below(2) {
+            0 => &[],
+            _ => &["q", "h", "f"],
+        };
+        let camera = self.world.publish(client, Codec::Vp8, rids);
+        for source in &mut self.world.cameras[camera].encodings {
+            source.payload_len = 300;
+            // Longer than the pacer lets go at once.
+            source.keyframe_packets = 40;
+        }
+    }
+
+    fn cameras(&self) -> Vec<usize> {
+        let lives = |camera: &usize| {
+            let client = self.world.cameras[*camera].client;
+            self.known.clients.contains(&client)
+        };
+        (0..self.world.cameras.len()).filter(lives).collect()
+    }
+
+    fn subscribe(&mut self) {
+        let cameras = self.cameras();
+        if cameras.is_empty() || self.known.subs.len() >= 20 {
+            return;
+        }
+        let camera = cameras[self.below(cameras.len())];
+        let room = self.world.clients[self.world.cameras[camera].client].room;
+        let same_room = |client: &&usize| self.world.clients[**client].room == room;
+        let clients: Vec<usize> = self
+            .known
+            .clients
+            .iter()
+            .filter(same_room)
+            .copied()
+            .collect();
+        let client = clients[self.below(clients.len())];
+        let sub = self.world.subscribe(client, camera);
+        self.known.subs.push((sub, camera));
+    }
+
+    fn unsubscribe(&mut self) {
+        if self.known.subs.is_empty() {
+            return;
+        }
+        let (sub, _) = self.known.subs.remove(self.below(self.known.subs.len()));
+        self.known.ended.push(sub);
+        self.world.command(Request::Unsubscribe {
+            subscription: sub.id,
+            reason: "test".into(),
+        });
+    }
+
+    fn leave(&mut self) {
+        if self.known.clients.is_empty() {
+            return;
+        }
+        let client = self
+            .known
+            .clients
+            .remove(self.below(self.known.clients.len()));
+        self.gone(&[client]);
+        self.world.leave(client);
+    }
+
+    fn close_room(&mut self) {
+        if self.known.rooms.is_empty() {
+            return;
+        }
+        let room = self.known.rooms.remove(self.below(self.known.rooms.len()));
+        let inside = |client: &usize| self.world.clients[*client].room == room;
+        let (gone, left) = self.known.clients.iter().partition(|client| inside(client));
+        self.known.clients = left;
+        self.gone(&gone);
+        self.world.close_room(room);
+    }
+
+    /// These clients publish and receive no more.
+    fn gone(&mut self, clients: &[usize]) {
+        for camera in &mut self.world.cameras {
+            if clients.contains(&camera.client) {
+                camera.running = false;
+            }
+        }
+        let cameras = &self.world.cameras;
+        let (ended, left) = self.known.subs.drain(..).partition(|(sub, camera)| {
+            clients.contains(&sub.client) || clients.contains(&cameras[*camera].client)
+        });
+        self.known.subs = left;
+        let ended: Vec<(Sub, usize)> = ended;
+        self.known
+            .ended
+            .extend(ended.into_iter().map(|(sub, _)| sub));
+    }
+
+    /// Once, or several times before anything could leave, keyframes being at hand or not.
+    fn retarget(&mut self) {
+        if self.known.subs.is_empty() {
+            return;
+        }
+        let (sub, camera) = self.known.subs[self.below(self.known.subs.len())];
+        if self.below(2) == 0 {
+            let publication = self.world.cameras[camera].publication;
+            self.world.command(Request::RequestKeyframe { publication });
+            let pause = ms(self.below(200) as u64);
+            self.world.run_for(pause);
+        }
+        for _ in 0..=self.below(3) {
+            self.retarget_once(sub);
+        }
+    }
+
+    fn retarget_once(&mut self, sub: Sub) {
+        match self.below(6) {
+            0 => self.world.set_target(sub, Target::Auto),
+            1 => {
+                let active = self.below(2) == 0;
+                self.world.command(Request::SetActive {
+                    subscription: sub.id,
+                    active,
+                });
+            }
+            index => {
+                let index = index % 3;
+                self.world.set_target(sub, Target::Index { index });
+            }
+        }
+    }
+
+    fn mute(&mut self) {
+        let cameras = self.cameras();
+        if let Some(camera) = cameras.get(self.below(cameras.len())) {
+            let publication = self.world.cameras[*camera].publication;
+            let muted = self.below(2) == 0;
+            self.world.command(Request::SetMuted { publication, muted });
+        }
+    }
+
+    fn switch_encoding_off_and_on(&mut self) {
+        let cameras = self.cameras();
+        if let Some(camera) = cameras.get(self.below(cameras.len())) {
+            let nth = self.below(3) % self.world.cameras[*camera].encodings.len();
+            let source = &mut self.world.cameras[*camera].encodings[nth];
+            source.enabled = !source.enabled;
+        }
+    }
+
+    fn move_somebody(&mut self) {
+        if !self.known.clients.is_empty() {
+            let client = self.known.clients[self.below(self.known.clients.len())];
+            let address = format!("203.0.113.{}:{}", 1 + client, 1_000 + self.below(50_000));
+            self.world.move_client(client, &address);
+        }
+    }
+}
+
+/// Neighbours are of one picture with one number, or of the next one; encodings change at keyframes.
+fn assert_sound(world: &World, sub: Sub) {
+    let payloads = repaired(world, sub);
+    let neighbours = payloads.iter().zip(payloads.iter().skip(1));
+    for ((index, payload), (_, next)) in neighbours.filter(|(one, next)| *next.0 == one.0 + 1) {
+        let (picture, next) = (read_vp8(payload), read_vp8(next));
+        let same_encoding = picture.mark.encoding == next.mark.encoding;
+        let ids = (picture.picture_id, next.picture_id);
+        if same_encoding && picture.mark.frame == next.mark.frame && !next.start {
+            assert_eq!(ids.0, ids.1, "one picture, one number: {index}");
+            continue;
+        }
+        assert!(next.start, "the middle of another picture: {index}");
+        assert_eq!((ids.0 + 1) & 0x7fff, ids.1, "the next number: {index}");
+        assert!(
+            same_encoding || next.keyframe,
+            "a switch away from a keyframe: {index}"
+        );
+    }
+}
+
+/// Play and return how many packets were sent.
+fn play(seed: u64) -> u64 {
+    println!("seed {seed}");
+    let mut play = Play::new(seed);
+    let nonces = Rc::new(RefCell::new(HashSet::new()));
+    let seen = nonces.clone();
+    play.world.set_filter(move |_, way, client, bytes| {
+        if way == Way::Down
+            && let Some((ssrc, sequence)) = rtp_name(bytes)
+        {
+            // No stream here is long enough to roll over.
+            let fresh = seen.borrow_mut().insert((client, ssrc, sequence));
+            assert!(fresh, "{ssrc} {sequence} twice to {client}, seed {seed}");
+        }
+        true
+    });
+    for _ in 0..150 {
+        play.act();
+        let pause = ms(20 + play.below(200) as u64);
+        play.world.run_for(pause);
+    }
+    let counters = play.world.engine.counters();
+    assert_eq!(
+        (counters.rooms_broken, counters.packets_refused_seal),
+        (0, 0)
+    );
+    let played = counters.packets_sent;
+    let subs = play.known.subs.iter().map(|(sub, _)| *sub);
+    for sub in subs.chain(play.known.ended.clone()) {
+        assert_sound(&play.world, sub);
+    }
+    for room in std::mem::take(&mut play.known.rooms) {
+        play.world.close_room(room);
+    }
+    let counters = play.world.engine.counters();
+    let live = [counters.rooms, counters.transports, counters.publications];
+    assert_eq!(
+        (live, counters.subscriptions, counters.routes),
+        ([0; 3], 0, 0)
+    );
+    played
+}
+
+#[test]
+fn of_many_seeds() {
+    let played: u64 = (165..190).map(play).sum();
+    assert!(played > 50_000, "{played}");
+}
