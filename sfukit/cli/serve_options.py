@@ -60,6 +60,12 @@ AllowOrigin = Annotated[
     _option(_ACCESS, "let pages from there use this server; * lets all", metavar="ORIGIN"),
 ]
 
+Stun = Annotated[
+    bool | None,
+    _option(
+        _MEDIA, "answer plain STUN on the media port too, as probes of it ask", "--stun/--no-stun"
+    ),
+]
 Bwe = Annotated[
     str | None,
     _option(

@@ -34,6 +34,7 @@ class ServerCounters(msgspec.Struct):
     packets_refused_seal: int = 0
     datagrams_unknown_path: int = 0
     stun_unknown_ufrag: int = 0
+    stun_strangers_answered: int = 0
     datagrams_dropped: int = 0
     ice_connected: int = 0
     ice_failed: int = 0

@@ -31,6 +31,11 @@ class EngineCollector:
         yield _by("sfukit_ice_sessions", "ICE sessions", "result", _results(counters, "ice"))
         yield _by("sfukit_dtls_handshakes", "DTLS handshakes", "result", _results(counters, "dtls"))
         yield _by("sfukit_dropped", "Datagrams and packets dropped", "reason", counters.dropped)
+        yield _single(
+            "sfukit_stun_answered",
+            "Strangers told how they are seen",
+            counters.stun_strangers_answered,
+        )
         yield _latency(counters)
         yield _live(counters)
         up = GaugeMetricFamily("sfukit_engine_up", "1 while the engine answers", labels=["engine"])

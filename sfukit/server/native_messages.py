@@ -20,6 +20,7 @@ class ServerConfig(msgspec.Struct):
     pad: bool = True
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024
+    stun: bool = False
     bwe: Literal["none", "loss-rtt"] = "none"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None

@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_keys: dict[str, str] = {}
     allowed_origins: tuple[str, ...] = ()
     srtp: SrtpChoice = "auto"
+    stun: bool = False
     bwe: Literal["none", "loss-rtt"] = "none"
     coalesce_ms: int = 5
     pad: bool = True
@@ -73,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             coalesce_ms=self.coalesce_ms,
             pad=self.pad,
             nack_ttl_ms=self.nack_ttl_ms,
+            stun=self.stun,
             bwe=self.bwe,
             max_publish_bitrate_bps=self.max_publish_bitrate_bps,
             srtp=self.srtp,

@@ -323,7 +323,7 @@ async def test_one_shared_core_is_inconclusive_and_names_the_remedy(loadtest: Lo
     core = str(usable_cores()[-1])
     gate = ("-T", "e2e_frame_ms.p50<0.5ms")
     outcome = await loadtest(
-        "-c", "100", "--ramp", "50/s", "--warmup", "2s", "--duration", "5s", *gate,
+        "-c", "300", "--ramp", "100/s", "--warmup", "2s", "--duration", "5s", *gate,
         before=("taskset", "-c", core),
     )  # fmt: skip
     assert outcome.code == 5, outcome.out

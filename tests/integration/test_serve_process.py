@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from aioice.stun import Class, Message, Method, parse_message
 
 from tests.unit.server.stage import Member, offer_text
 
@@ -103,6 +104,49 @@ async def test_a_drain_can_be_taken_back_and_a_second_sigterm_stops() -> None:
         server.process.send_signal(signal.SIGTERM)
         assert (await ann.note("bye"))["reason"] == "server_stopped"
         assert await server.ended() == 0
+
+
+async def ask_stun(port: int) -> Message:
+    """Ask the media port by plain STUN, as a probe does, until it answers."""
+    loop = asyncio.get_running_loop()
+    request = Message(Method.BINDING, Class.REQUEST)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.setblocking(False)
+        await loop.sock_connect(asker, ("127.0.0.1", port))
+        await loop.sock_sendall(asker, bytes(request))
+        async with asyncio.timeout(READY_S):
+            answer = parse_message(await loop.sock_recv(asker, 1500))
+        assert answer.transaction_id == request.transaction_id
+        assert answer.attributes["XOR-MAPPED-ADDRESS"] == asker.getsockname()
+    return answer
+
+
+async def counted(server: Process, name: str) -> None:
+    """Wait until the metric of this name and these labels, which lags a little, is 1."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(READY_S):
+        while True:
+            async with session.get(server.url("/metrics")) as answer:
+                if f"\n{name} 1.0\n" in await answer.text():
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_with_stun_the_media_port_tells_strangers_how_it_sees_them() -> None:
+    async with serving("--stun") as server:
+        answer = await ask_stun(server.ready["udp_ports"][0])
+        assert answer.message_class is Class.RESPONSE
+        await counted(server, "sfukit_stun_answered_total")
+
+
+async def test_without_stun_a_stranger_gets_no_answer() -> None:
+    async with serving() as server:
+        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asker:
+            asker.setblocking(False)
+            asker.connect(("127.0.0.1", server.ready["udp_ports"][0]))
+            asker.send(bytes(Message(Method.BINDING, Class.REQUEST)))
+            await counted(server, 'sfukit_dropped_total{reason="unknown_ufrag"}')
+            with pytest.raises(BlockingIOError):
+                asker.recv(1500)
 
 
 async def test_several_workers_have_several_ports() -> None:

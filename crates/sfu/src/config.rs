@@ -29,6 +29,8 @@ pub struct Config {
     pub nack_ttl_ms: Option<u64>,
     /// Most payload bytes kept for each encoding.
     pub history_bytes: usize,
+    /// Answer Binding requests of strangers on the media port.
+    pub stun: bool,
     /// How subscribers' bandwidth is estimated.
     pub bwe: Bwe,
     /// Where an estimate starts and ends, bit/s; absent: what the subscriptions could use.
@@ -46,6 +48,7 @@ impl Default for Config {
             pad: true,
             nack_ttl_ms: None,
             history_bytes: 512 * 1024,
+            stun: false,
             bwe: Bwe::None,
             max_subscription_bitrate_bps: None,
             max_publish_bitrate_bps: None,

@@ -85,6 +85,8 @@ counters! {
     datagrams_unknown_path,
     /// Binding requests for an unknown username.
     stun_unknown_ufrag,
+    /// Binding requests of strangers that were answered.
+    stun_strangers_answered,
     /// Datagrams that a transport dropped: bad integrity, replayed, malformed.
     datagrams_dropped,
     /// ICE sessions that got a validated path.

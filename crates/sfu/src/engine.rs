@@ -19,6 +19,7 @@ use crate::context::{Context, Named, Random, Route, Timer};
 use crate::counters::Counters;
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
+use crate::stun::PlainStun;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.
@@ -41,6 +42,7 @@ pub struct Engine {
     dtls: dtls::Context,
     wall: WallClock,
     overloaded_until: Time,
+    stun: PlainStun,
     rooms: Slab<Room>,
     /// The room of everything that has a name, for commands.
     owners: FxHashMap<Named, usize>,
@@ -69,6 +71,7 @@ impl Engine {
             dtls,
             wall,
             overloaded_until: Time::ZERO,
+            stun: PlainStun::new(now),
             rooms: Slab::new(),
             owners: FxHashMap::default(),
             paths: FxHashMap::default(),
@@ -88,8 +91,12 @@ impl Engine {
 
     /// Take a datagram in; it is decrypted in place.
     pub fn receive(&mut self, now: Time, path: PathId, datagram: &mut [u8]) {
-        let Some(home) = self.home(&path, datagram) else {
+        if self.out.len_bytes() > MOST_UNSENT_BYTES {
+            self.counters.datagrams_dropped += 1;
             return;
+        }
+        let Some(home) = self.home(&path, datagram) else {
+            return self.receive_of_stranger(now, path, datagram);
         };
         self.in_room(now, home.room, |room, context| {
             room.receive(context, home.peer, path, datagram);
@@ -194,19 +201,23 @@ impl Engine {
         }
     }
 
-    /// Find whose datagram this is: Binding requests name a username, all else comes by a known path.
-    fn home(&mut self, path: &PathId, datagram: &[u8]) -> Option<Home> {
-        if self.out.len_bytes() > MOST_UNSENT_BYTES {
-            self.counters.datagrams_dropped += 1;
-            return None;
-        }
+    /// Tell a stranger who asks by STUN how it is seen, where that is wanted; drop all else.
+    fn receive_of_stranger(&mut self, now: Time, path: PathId, datagram: &[u8]) {
         if demux(datagram) != Kind::Stun {
-            let home = self.paths.get(path).copied();
-            self.counters.datagrams_unknown_path += u64::from(home.is_none());
-            return home;
+            self.counters.datagrams_unknown_path += 1;
+        } else if self.config.stun && self.stun.answer(now, path, datagram, &mut self.out) {
+            self.counters.stun_strangers_answered += 1;
+        } else {
+            self.counters.stun_unknown_ufrag += 1;
+        }
+    }
+
+    /// Find whose datagram this is: Binding requests name a username, all else comes by a known path.
+    fn home(&self, path: &PathId, datagram: &[u8]) -> Option<Home> {
+        if demux(datagram) != Kind::Stun {
+            return self.paths.get(path).copied();
         }
         let named = username_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
-        self.counters.stun_unknown_ufrag += u64::from(named.is_none());
         named.copied()
     }
 

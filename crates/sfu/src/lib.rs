@@ -22,5 +22,6 @@ pub mod publication;
 mod repair;
 pub mod room;
 pub mod select;
+mod stun;
 pub mod subscription;
 pub mod template;

@@ -265,6 +265,7 @@ fn any_config(choice: u8) -> Config {
         pad: !has(1),
         nack_ttl_ms: has(2).then_some(50),
         history_bytes: HISTORY_BYTES,
+        stun: has(6),
         bwe: if has(3) { Bwe::LossRtt } else { Bwe::None },
         max_subscription_bitrate_bps: has(4).then_some(300_000),
         max_publish_bitrate_bps: has(5).then_some(1_000_000),
