@@ -41,7 +41,7 @@ class Endpoint(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Unresolved(TargetError):
+class UnresolvedError(TargetError):
     """A name has no address: it does not exist, or no name server answers."""
 
 
@@ -60,13 +60,13 @@ def endpoint(text: str, *, default_port: int, scheme: str = "", where: str = "")
 
 
 async def resolve(target: Endpoint, family: Family = "both") -> list[Address]:
-    """List the addresses of a host, in the system's order; raises ``Unresolved``."""
+    """List the addresses of a host, in the system's order; raises ``UnresolvedError``."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise Unresolved(
+        raise UnresolvedError(
             f"{target.host}: {reason}", hint="check the name and this machine's name server"
         ) from error
     wanted = _FAMILIES.get(family, (socket.AF_INET, socket.AF_INET6))
@@ -74,7 +74,9 @@ async def resolve(target: Endpoint, family: Family = "both") -> list[Address]:
         Address(str(entry[4][0]), int(entry[4][1])) for entry in found if entry[0] in wanted
     ]
     if not addresses:
-        raise Unresolved(f"{target.host}: has no IPv{family} address", hint="try --family both")
+        raise UnresolvedError(
+            f"{target.host}: has no IPv{family} address", hint="try --family both"
+        )
     return list(dict.fromkeys(addresses))
 
 
