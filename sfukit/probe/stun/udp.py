@@ -60,6 +60,7 @@ class StunSocket:
             ) from error
         self.local = Address(*self.raw.getsockname()[:2])
         self.on_request: Requested | None = None
+        self.ends_at_any_icmp = False
         self.malformed = 0
         self._watches_icmp = icmp.watch(self.raw)
         self._pending: dict[bytes, tuple[Exchange, asyncio.Future[None]]] = {}
@@ -175,7 +176,7 @@ class StunSocket:
         for error in errors:
             for transaction_id, (exchange, done) in self._pending.items():
                 if _is_about(error, exchange, transaction_id):
-                    _note(error, exchange, done)
+                    _note(error, exchange, done, ends=self.ends_at_any_icmp)
         return bool(errors)
 
 
@@ -186,12 +187,15 @@ def _is_about(error: IcmpError, exchange: Exchange, transaction_id: bytes) -> bo
     return len(error.quoted) < 20 or error.quoted[8:20] == transaction_id
 
 
-def _note(error: IcmpError, exchange: Exchange, done: asyncio.Future[None]) -> None:
+def _note(error: IcmpError, exchange: Exchange, done: asyncio.Future[None], *, ends: bool) -> None:
     exchange.icmp.append(error)
     if done.done():
         return
+    if ends:
+        done.set_result(None)
     if error.kind == "port_unreachable" and error.offender == exchange.to.ip:
         exchange.trouble = "refused"
-        done.set_result(None)
+        if not done.done():
+            done.set_result(None)
     elif error.kind == "prohibited":
         exchange.trouble = "icmp_prohibited"

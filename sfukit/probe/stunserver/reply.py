@@ -65,9 +65,13 @@ class Replies:
 
     def __init__(self, addresses: Mapping[Role, Address], rate_per_s: float, burst: float) -> None:
         self._addresses = addresses
-        self._full = Role(1, 1) in addresses
         self._buckets = TokenBuckets(rate_per_s, burst)
         self.counters = Counters()
+
+    @property
+    def _full(self) -> bool:
+        """Tell whether there is a second address to answer from."""
+        return Role(1, 1) in self._addresses
 
     def answer(self, data: bytes, source: Address, at: Role, now_s: float) -> Reply | None:
         """Answer one datagram; None where silence is the answer."""

@@ -1,0 +1,241 @@
+"""``sfukit nat-probe``: what NAT or firewall is here, and what works through it."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from sfukit import gates, report, units
+from sfukit.cli.output import Output
+from sfukit.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from sfukit.probe.nat.options import Options
+    from sfukit.probe.nat.report import NatReport
+
+app = typer.Typer(add_completion=False)
+
+_WHAT, _HOW, _OUTPUT = "What", "How", "Output"
+
+
+def _option(*names: str, panel: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
+
+
+# One parameter per option is what typer reads; that alone makes this function long.
+@app.command()
+def nat_probe(
+    server: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[stun:HOST[:PORT]]...",
+            help="STUN servers; one with two addresses tells the filtering too. "
+            "None: two public ones",
+            show_default=False,
+        ),
+    ] = None,
+    tests: Annotated[
+        str | None,
+        _option(
+            "--tests",
+            panel=_WHAT,
+            metavar="A,B",
+            help="of mapping, filtering, hairpin, alloc, pooling, lifetime, mtu, frag, "
+            "portmap, path, ports, ipv6",
+        ),
+    ] = None,
+    quick: Annotated[bool, _option("--quick", panel=_WHAT, help="mapping and reach alone")] = False,
+    full: Annotated[
+        bool, _option("--full", panel=_WHAT, help="every test; lasts --lifetime-max and 5 s more")
+    ] = False,
+    sfu: Annotated[
+        str | None,
+        _option(
+            "--sfu", panel=_WHAT, metavar="URL|HOST:PORT", help="probe this SFU's own media port"
+        ),
+    ] = None,
+    tcp: Annotated[bool, _option("--tcp", panel=_WHAT, help="STUN over TCP as well")] = False,
+    family: Annotated[str, _option("--family", panel=_HOW, help="4, 6 or both")] = "both",
+    bind: Annotated[
+        str | None, _option("--bind", panel=_HOW, metavar="IP[:PORT]", help="send from there")
+    ] = None,
+    all_interfaces: Annotated[
+        bool, _option("--all-interfaces", panel=_HOW, help="probe from each address in turn")
+    ] = False,
+    proxy: Annotated[
+        str | None,
+        _option(
+            "--proxy", panel=_HOW, metavar="URL", help="CONNECT proxy for TCP (else HTTPS_PROXY)"
+        ),
+    ] = None,
+    timeout: Annotated[
+        str, _option("--timeout", panel=_HOW, metavar="TIME", help="after the last send")
+    ] = "600ms",
+    retries: Annotated[
+        int,
+        _option("--retries", panel=_HOW, min=1, max=20, help="sends where silence proves nothing"),
+    ] = 3,
+    samples: Annotated[
+        int, _option("--samples", panel=_HOW, min=4, max=64, help="sockets for the allocation")
+    ] = 6,
+    lifetime_max: Annotated[
+        str, _option("--lifetime-max", panel=_HOW, metavar="TIME", help="longest silence tried")
+    ] = "180s",
+    gate: Annotated[
+        list[str] | None,
+        _option(
+            "-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, such as nat.mapping==EIM"
+        ),
+    ] = None,
+    json: Annotated[
+        str | None,
+        _option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
+    ] = None,
+    every: Annotated[
+        str | None,
+        _option("--every", panel=_OUTPUT, metavar="TIME", help="repeat; say what changed"),
+    ] = None,
+    redact: Annotated[
+        bool, _option("--redact", panel=_OUTPUT, help="names for addresses, also in the JSON")
+    ] = False,
+    explain: Annotated[
+        bool, _option("--explain", panel=_OUTPUT, help="each test in plain words, with evidence")
+    ] = False,
+    verbose: Annotated[
+        bool, _option("-v", "--verbose", panel=_OUTPUT, help="each question and its answer")
+    ] = False,
+) -> None:
+    """Say what NAT or firewall is here, what works through it, and how sure that is.
+
+    Exit code: 0 done; 3 UDP is blocked or an expectation failed; 4 no server was usable; 5 unknown.
+    """
+    from sfukit.probe.nat import options as asked
+    from sfukit.probe.nat import report as reports
+
+    if quick and full:
+        raise UsageError("--quick and --full: choose one")
+    level: asked.Level = "quick" if quick else "full" if full else "default"
+    bounds = [gates.parse(text, reports.catalogue()) for text in gate or ()]
+    ip, port = asked.bind_address(bind)
+    wanted = asked.Options(
+        servers=asked.servers(server or asked.PUBLIC_SERVERS),
+        tests=asked.chosen_tests(tests, level),
+        level=level,
+        public_servers=not server,
+        family=_family(family),
+        bind_ip=ip,
+        bind_port=port,
+        all_interfaces=all_interfaces,
+        proxy=proxy,
+        timeout_s=units.duration_s(timeout, "--timeout"),
+        retries=retries,
+        samples=samples,
+        lifetime_max_s=units.duration_s(lifetime_max, "--lifetime-max"),
+        tcp=tcp,
+        sfu=sfu,
+    )
+    printer = _Printer(
+        Output.beside(json, label_width=9), json, redact=redact, explain=explain, verbose=verbose
+    )
+    printer.opening(wanted)
+    pause_s = units.duration_s(every, "--every") if every else None
+    raise typer.Exit(asyncio.run(_repeat(wanted, bounds, printer, pause_s)))
+
+
+async def _repeat(
+    wanted: "Options", bounds: list[gates.Gate], printer: "_Printer", pause_s: float | None
+) -> int:
+    """Probe once, from each address that was asked for, or again and again until interrupted."""
+    from sfukit.probe.nat.run import probe
+
+    code = ExitCode.OK
+    while True:
+        for options in _each_address(wanted):
+            with printer.progress() as progress:
+                result = await probe(options, progress, bounds)
+            printer.result(result)
+            code = ExitCode(max(code, result.exit_code, key=_worst))
+        if pause_s is None:
+            return code
+        await asyncio.sleep(pause_s)
+
+
+def _each_address(wanted: "Options") -> "list[Options]":
+    if not wanted.all_interfaces:
+        return [wanted]
+    from dataclasses import replace
+
+    from sfukit.probe.where.facts import usable_addresses
+
+    addresses = usable_addresses(wanted.family)
+    return [replace(wanted, bind_ip=ip) for ip in addresses] or [wanted]
+
+
+def _worst(code: int) -> int:
+    """Order exit codes: what was measured and is bad weighs most."""
+    return (ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.TARGET, ExitCode.FAILED).index(
+        ExitCode(code)
+    )
+
+
+def _family(text: str) -> Any:
+    from sfukit.probe.resolve import Family
+
+    if text not in get_args(Family):
+        raise UsageError(f"--family {text}: not known", hint="choose 4, 6 or both")
+    return text
+
+
+class _Printer:
+    """Print results as they come; a repeated probe says only what changed."""
+
+    def __init__(
+        self, out: Output, json: str | None, *, redact: bool, explain: bool, verbose: bool
+    ) -> None:
+        self._out = out
+        self._json = json
+        self._redact = redact
+        self._explain = explain
+        self._verbose = verbose
+        self._before: NatReport | None = None
+
+    def opening(self, options: "Options") -> None:
+        """Name the servers that were chosen for a user who named none."""
+        from sfukit.cli.nat_probe_text import opening_line
+
+        if options.public_servers:
+            self._out.line(opening_line(options))
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Any]:
+        """Show what runs, on a terminal alone."""
+        if not self._out.live:
+            yield lambda _text: None
+            return
+        with self._out.console.status("probing") as status:
+            yield lambda text: status.update(f"probing: {text}")
+
+    def result(self, result: "NatReport") -> None:
+        """Print, keep and write one result."""
+        from sfukit.cli import nat_probe_text as text
+
+        if self._redact:
+            from sfukit.probe.nat.redact import redacted
+
+            result = redacted(result)
+        changed = text.changes(self._before, result)
+        if self._before is None or changed:
+            for line in text.lines(result, changed):
+                self._out.line(str(line), line.style)
+        if self._explain:
+            for paragraph in text.explanation(result):
+                self._out.line(paragraph)
+        if self._verbose:
+            for exchange in text.exchanges(result):
+                self._out.line(exchange)
+        self._before = result
+        report.save_last(result)
+        if self._json is not None:
+            report.write_json(self._json, result)
