@@ -156,6 +156,8 @@ async def _repeat(
             with printer.progress() as progress:
                 result = await probe(options, progress, bounds)
             printer.result(result)
+            if result.exit_code == ExitCode.INTERRUPTED:
+                return result.exit_code
             code = ExitCode(max(code, result.exit_code, key=_worst))
         if pause_s is None:
             return code

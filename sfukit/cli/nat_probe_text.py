@@ -86,7 +86,7 @@ def _nat(report: NatReport) -> str:
     nat = report.nat
     if nat.present is False:
         filtering = {
-            "EIF": "and nothing filters what comes in",
+            "EIF": "nothing filters what comes in",
             "ADF": "a firewall lets only known addresses in (ADF)",
             "APDF": "a firewall lets only known addresses and ports in (APDF)",
         }.get(nat.filtering, f"filtering unknown: {nat.why.get('filtering', '')}")
@@ -123,9 +123,9 @@ def _public(report: NatReport) -> str:
     if report.nat.present is False:
         return f"{shown} (this machine's own)   IPv6: {_ipv6(report)}"
     path = report.path
-    cgnat = {"yes": "CGNAT", "no": "no CGNAT"}.get(path.cgnat, "CGNAT: unknown")
+    cgnat = {"yes": "behind CGNAT", "no": "no CGNAT"}.get(path.cgnat, "CGNAT unknown")
     reason = path.evidence[0] if path.evidence and path.cgnat != "unknown" else path.why
-    return f"{shown} ({cgnat}{f', {reason}' if reason else ''})   IPv6: {_ipv6(report)}"
+    return f"{shown} ({cgnat}{f': {reason}' if reason else ''})   IPv6: {_ipv6(report)}"
 
 
 def _ipv6(report: NatReport) -> str:
@@ -141,7 +141,7 @@ def _ipv6(report: NatReport) -> str:
 
 
 def _details(report: NatReport) -> Iterator[Line]:
-    if report.path.double_nat == "yes":
+    if report.path.double_nat == "yes" and report.path.cgnat != "yes":
         yield Line("Double", f"two NATs in a row: {'; '.join(report.path.evidence)}")
     if report.nat.hairpin not in ("not_checked", "not_applicable"):
         yield Line("Hairpin", _HAIRPIN.get(report.nat.hairpin, report.nat.hairpin))
@@ -218,6 +218,8 @@ def _p2p(report: NatReport) -> str:
         return "no: a relay is needed"
     if groups["no"] == [_PEERS["symmetric"]]:
         return "yes: cone peers   no: symmetric peers -> TURN"
+    if groups["no"] == [_PEERS["port_restricted"], _PEERS["symmetric"]]:
+        return "yes: peers that filter by address at most   no: port-restricted, symmetric -> TURN"
     return "   ".join(
         f"{state}: {', '.join(peers)}" + (" -> TURN" if state == "no" else "")
         for state, peers in groups.items()

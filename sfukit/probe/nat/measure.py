@@ -82,10 +82,9 @@ class Measured:
 
 
 async def measure(
-    options: Options, facts: Facts, progress: Progress, proxy: Proxy | None = None
-) -> Measured:
-    """Run the tests that were asked for; what fails leaves its field empty, nothing is raised."""
-    found = Measured()
+    options: Options, facts: Facts, found: Measured, progress: Progress, proxy: Proxy | None
+) -> None:
+    """Run the tests that were asked for and fill ``found``; what fails leaves its field empty."""
     addresses = await _resolve_all(options, found)
     family_6 = [pair for pair in addresses if ":" in pair[1].ip]
     family_4 = [pair for pair in addresses if ":" not in pair[1].ip]
@@ -94,7 +93,7 @@ async def measure(
     if local is None and first:
         local = options.bind_ip or local_ip(first[0][1])
     if local is None:
-        return found
+        return
     context = found.context = Context(options, local)
     await _reach(context, found, first)
     second = family_6 if first is family_4 else []
@@ -109,7 +108,6 @@ async def measure(
         await asyncio.gather(_behaviour(context, found, facts, progress), *rest)
     else:
         await asyncio.gather(_fall_back(context, found, proxy), *rest)
-    return found
 
 
 async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint, Address]]:

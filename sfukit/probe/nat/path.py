@@ -91,19 +91,19 @@ def judge(
         return Path(cgnat="no", double_nat="no", hops=hops or [], evidence=["no NAT at all"])
     if to_self == 1:
         cgnat = double = "no"
-        evidence.append(f"the first router owns the public address {public_ip}")
+        evidence.append("the first router owns this address")
     if router_external is not None:
         cgnat, double, said = _by_router(router_external, public_ip)
         evidence.append(said)
     shared = [ip for ip in (*known, local_ip) if is_shared(ip)]
     if shared:
         cgnat = "yes"
-        evidence.append(f"{shared[0]} is of 100.64.0.0/10, which carriers use (RFC 6598)")
+        evidence.append(f"{shared[0]} on the way is a carrier's, RFC 6598")
         if not is_shared(local_ip):
             double = "yes"
     private = [ip for ip in known[1:] if is_private(ip) and not is_shared(ip)]
     if private and double == "unknown":
-        evidence.append(f"a second private router {private[0]}; whether it translates is not known")
+        evidence.append(f"a second private router {private[0]}, which may translate or not")
     return Path(
         cgnat=cgnat,
         double_nat=double,
@@ -118,7 +118,7 @@ def _by_router(external: str, public_ip: str | None) -> tuple[TriState, TriState
     if external == public_ip:
         return "no", "no", f"the router's outer address {external} is the public one"
     if is_shared(external):
-        return "yes", "yes", f"the router's outer address {external} is of 100.64.0.0/10 (RFC 6598)"
+        return "yes", "yes", f"the router's outer address {external} is a carrier's, RFC 6598"
     if is_private(external):
         return "unknown", "yes", f"the router's outer address {external} is private"
     return "yes", "yes", f"the router's outer address {external} is not the public {public_ip}"

@@ -271,7 +271,10 @@ def _confidence(nat: Nat, found: Measured) -> tuple[Level, str, int]:
     level = verdict.weakest(nat.confidence.values())
     sent = sum(exchange.sent for exchange in counted)
     loss = f"{lost} of {sent} packets unanswered" if lost else "0 lost"
-    return level, f"{len(answered)}/{len(asked)} destinations, {loss}", lost
+    told = found.filtering
+    by_silence = told is not None and told.value != "unknown" and not told.certain
+    why = f"{len(answered)}/{len(asked)} destinations, {loss}"
+    return level, why + ("; filtering told by silence alone" if by_silence else ""), lost
 
 
 def _warnings(found: Measured) -> list[str]:

@@ -41,9 +41,9 @@ def _contained(facts: Facts) -> Iterator[Finding]:
         return
     yield Finding(
         name="container",
-        state="warning",
-        text=f"{facts.container} container, network {network}: its NAT comes before the machine's",
-        fix="probe from the machine itself to see the machine's own NAT",
+        state="note",
+        text=f"{facts.container} container on {network}, which may be its own network "
+        "or the machine's",
         evidence=[f"{default.name} {default.ip}"],
     )
 
