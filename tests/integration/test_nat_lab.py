@@ -1,0 +1,149 @@
+"""The installed probe behind real NATs: namespaces and nftables; needs root (Linux)."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sfukit.errors import UsageError
+from sfukit.probe.natlab import netns, process
+from sfukit.probe.natlab.netns import World
+from sfukit.probe.stunserver.run import Settings
+from tests.conftest import absent
+
+pytestmark = pytest.mark.network_namespace
+
+ROOT = Path(__file__).parents[2]
+RUNS = 2
+
+
+@pytest.fixture(autouse=True)
+def _lab() -> None:
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        absent("a lab of network namespaces", "run as root on Linux")
+    for program in ("ip", "nft"):
+        if subprocess.run(["which", program], capture_output=True, check=False).returncode:
+            absent(program, "on Debian: apt-get install iproute2 nftables")
+
+
+@asynccontextmanager
+async def lab(*kinds: str) -> AsyncIterator[World]:
+    async with netns.world(*kinds) as world:
+        with process.stun_server(world.server, Settings(netns.SERVER_IPS)):
+            yield world
+
+
+async def probe(world: World, *options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
+    out = await asyncio.create_subprocess_exec(
+        *netns.inside(world.client, *command, *options, "--json", "-"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    text, said = await out.communicate()
+    assert out.returncode in (0, 3, 4, 5), said.decode()
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+async def setting(router: str, name: str, value: object) -> None:
+    await netns.run(*netns.inside(router, "sh", "-c", f"echo {value} > /proc/sys/{name}"))
+
+
+def test_every_kind_is_told_right_with_and_without_loss() -> None:
+    run = subprocess.run(
+        [sys.executable, "tools/nat_kinds.py", "--runs", str(RUNS)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    wanted = RUNS * 2 * len(netns.kinds())
+    assert f"{wanted} of {wanted} right" in run.stdout
+
+
+async def test_a_world_leaves_nothing_behind() -> None:
+    async with netns.world("port-restricted", "cgnat:symmetric-random", "open") as world:
+        names = [world.server, *(n for s in world.sides for n in (s.client, *s.routers))]
+        listed = await netns.run("ip", "netns", "list")
+        assert all(name in listed for name in names)
+        assert len({side.public_ip for side in world.sides}) == 3
+    listed = await netns.run("ip", "netns", "list")
+    assert not any(name in listed for name in names)
+
+
+async def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match="no such NAT kind"):
+        async with netns.world("cgnat:magic"):
+            pass
+
+
+async def test_the_lifetime_of_a_mapping_is_found_between_its_borders() -> None:
+    async with lab("port-restricted") as world:
+        router = world.sides[0].routers[0]
+        await setting(router, "net/netfilter/nf_conntrack_udp_timeout", 7)
+        await setting(router, "net/netfilter/nf_conntrack_udp_timeout_stream", 12)
+        report = await probe(world, "--tests", "lifetime", "--lifetime-max", "20s")
+    oneshot, warm = report["lifetime"]["oneshot"], report["lifetime"]["warm"]
+    assert (oneshot["at_least_s"], oneshot["below_s"]) == (5, 10)
+    assert (warm["at_least_s"], warm["below_s"]) == (10, 15)
+    assert report["lifetime"]["inbound_refresh"] == "yes"
+    assert report["works"]["keepalive_s"] == 2
+
+
+async def test_a_narrow_path_is_measured_each_way() -> None:
+    async with lab("port-restricted") as world:
+        await netns.run(
+            *netns.inside(world.sides[0].routers[0], *["ip", "link", "set", "wan", "mtu", "1380"])
+        )
+        report = await probe(world, "--tests", "mtu,frag")
+    assert report["mtu"]["up"] == 1380
+    assert report["mtu"]["icmp"] is True
+
+
+async def test_a_path_that_drops_fragments_is_told() -> None:
+    async with lab("port-restricted") as world:
+        rules = (
+            "table ip cut {\nchain through {\ntype filter hook prerouting priority -450;\n"
+            "iifname lan ip frag-off & 0x3fff != 0 drop\n}\n}"
+        )
+        await netns.run(*netns.inside(world.sides[0].routers[0], "nft", "-f", "-"), stdin=rules)
+        report = await probe(world, "--tests", "frag")
+    assert report["fragments"]["up"] == "no"
+    assert report["fragments"]["down"] == "yes"
+
+
+async def test_a_local_firewall_that_forbids_udp_is_named() -> None:
+    async with lab("open") as world:
+        rules = (
+            "table ip here {\nchain out {\ntype filter hook output priority 0;\n"
+            "meta l4proto udp drop\n}\n}"
+        )
+        await netns.run(*netns.inside(world.client, "nft", "-f", "-"), stdin=rules)
+        report = await probe(world, "--quick")
+    assert (report["works"]["udp"], report["exit_code"]) == ("blocked", 3)
+    assert "own firewall" in report["reason"]
+
+
+async def test_no_network_at_all_is_said() -> None:
+    async with lab("open") as world:
+        await netns.run(*netns.inside(world.client, *["ip", "link", "set", "eth0", "down"]))
+        report = await probe(world, "--quick")
+    assert report["exit_code"] == 4
+    assert report["where"][-1]["name"] == "no_network"
+
+
+async def test_a_carriers_router_is_evidence_of_carrier_nat() -> None:
+    async with lab("cgnat:port-restricted") as world:
+        report = await probe(world, "--tests", "path")
+    assert report["path"]["cgnat"] == "yes"
+    assert report["path"]["hops"] == ["10.0.0.1", "100.64.0.1"]
