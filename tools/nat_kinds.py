@@ -134,7 +134,7 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=20)
     options.add_argument("--loss", type=int, nargs="+", default=[0, 5], help="percent, each way")
     options.add_argument("--kind", nargs="+", default=netns.kinds())
-    options.add_argument("--at-once", type=int, default=10)
+    options.add_argument("--at-once", type=int, default=14)
     chosen = options.parse_args()
     started = time.monotonic()
     outcomes = asyncio.run(run_all(chosen.kind, chosen.loss, chosen.runs, chosen.at_once))

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -147,3 +147,51 @@ async def test_a_carriers_router_is_evidence_of_carrier_nat() -> None:
         report = await probe(world, "--tests", "path")
     assert report["path"]["cgnat"] == "yes"
     assert report["path"]["hops"] == ["10.0.0.1", "100.64.0.1"]
+
+
+MINIUPNPD = """
+ext_ifname=wan
+ext_ip=9.9.9.9
+listening_ip=lan
+enable_upnp=yes
+enable_natpmp=yes
+allow 1024-65535 10.0.0.0/24 1024-65535
+uuid=00000000-0000-0000-0000-000000000000
+"""  # it refuses outer addresses of documentation networks
+
+
+async def test_a_router_that_maps_ports_tells_its_outer_address(
+    program: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    daemon = program("miniupnpd", "on Debian: apt-get install miniupnpd-nftables")
+    settings = tmp_path / "settings"
+    settings.write_text(MINIUPNPD)
+    async with lab("port-restricted") as world:
+        router = world.sides[0].routers[0]
+        for ports in ("udp dport {1900, 5351}", "tcp dport 1024-65535"):
+            rule = f"insert rule ip lab itself iifname lan {ports} accept"
+            await netns.run(*netns.inside(router, "nft", rule))
+        running = await asyncio.create_subprocess_exec(
+            *netns.inside(router, daemon, "-d", "-f", str(settings), "-P", str(tmp_path / "pid")),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert running.stderr is not None
+        async with asyncio.timeout(10):
+            while b"listening on port" not in await running.stderr.readline():
+                assert not running.stderr.at_eof()
+        report = await probe(world, "--tests", "portmap,path")
+        running.terminate()
+        await running.communicate()
+    portmap = report["portmap"]
+    assert portmap["upnp"]["external_ip"] == "9.9.9.9"
+    assert portmap["pmp"]["external_ip"] == "9.9.9.9"
+    assert report["path"]["cgnat"] == "unknown"  # the router's word against the hops
+
+
+async def test_an_sfu_port_behind_a_firewall_for_high_ports_is_not_claimed() -> None:
+    async with lab("port-restricted") as world:
+        rule = "insert rule ip lab through udp dport > 10000 iifname lan drop"
+        await netns.run(*netns.inside(world.sides[0].routers[0], "nft", rule))
+        report = await probe(world, "--tests", "ports")
+    assert report["works"]["sfu_udp"] == "unknown"
+    assert report["works"]["open_ports"] == [3478]

@@ -93,7 +93,9 @@ def judge(
         cgnat = double = "no"
         evidence.append("the first router owns this address")
     if router_external is not None:
-        cgnat, double, said = _by_router(router_external, public_ip)
+        claimed, double, said = _by_router(router_external, public_ip)
+        contradicts = {cgnat, claimed} == {"yes", "no"}
+        cgnat, double = ("unknown", "unknown") if contradicts else (claimed, double)
         evidence.append(said)
     shared = [ip for ip in (*known, local_ip) if is_shared(ip)]
     if shared:
@@ -110,7 +112,7 @@ def judge(
         hops=hops or [],
         hops_to_public_address=to_self,
         evidence=evidence,
-        why=_why(cgnat, hops),
+        why=_why(cgnat, hops, evidence),
     )
 
 
@@ -124,9 +126,11 @@ def _by_router(external: str, public_ip: str | None) -> tuple[TriState, TriState
     return "yes", "yes", f"the router's outer address {external} is not the public {public_ip}"
 
 
-def _why(cgnat: TriState, hops: list[str | None] | None) -> str | None:
+def _why(cgnat: TriState, hops: list[str | None] | None, evidence: list[str]) -> str | None:
     if cgnat != "unknown":
         return None
+    if evidence:
+        return f"not told by: {'; '.join(evidence)}"
     if hops is None:
         return f"no port-mapping protocol answered; hops {system.NEEDS_LINUX}"
     return "no port-mapping protocol answered, and no hop is of a carrier's range"

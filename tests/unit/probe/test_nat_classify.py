@@ -173,6 +173,7 @@ def judged(**changes: object) -> path.Path:
         ({"router_external": "100.66.1.1"}, "yes", "yes"),
         ({"router_external": "10.1.1.1"}, "unknown", "yes"),
         ({"router_external": "8.8.4.4"}, "yes", "yes"),
+        ({"router_external": "8.8.4.4", "to_self": 1}, "unknown", "unknown"),
         ({"local_ip": "198.51.100.1"}, "no", "no"),
     ],
 )
