@@ -36,7 +36,7 @@ from sfukit.probe.resolve import Address, Endpoint, resolve
 from sfukit.probe.stun import tcp
 from sfukit.probe.stun.tcp import TcpAnswer
 from sfukit.probe.stun.udp import local_ip
-from sfukit.probe.where import nat64
+from sfukit.probe.where import nat64, portal, pref64
 from sfukit.probe.where.facts import Facts
 from sfukit.probe.where.proxy import Proxy
 
@@ -67,6 +67,7 @@ class Measured:
     ports: list[PortResult] = field(default_factory=list)
     sfu_port: PortResult | None = None
     tcp_fallback: list[TcpAnswer] = field(default_factory=list)
+    captive: bool | None = None
     tcp: Tcp | None = None
     ipv6: Ipv6 = field(default_factory=Ipv6)
 
@@ -235,8 +236,15 @@ async def _portmap(context: Context, found: Measured, facts: Facts) -> None:
 
 
 async def _ports(context: Context, found: Measured, to: Address) -> None:
-    by_udp, by_tcp = await asyncio.gather(ports.udp(context, to), ports.tcp_and_tls(to.ip))
+    by_udp, by_tcp = await asyncio.gather(
+        ports.udp(context, to), ports.tcp_and_tls(_name_of(found, to))
+    )
     found.ports = [*by_udp, *by_tcp]
+
+
+def _name_of(found: Measured, to: Address) -> str:
+    """Find the name that a user gave for an address: certificates are made for names."""
+    return next((s.endpoint.host for s in found.surveyed if s.address == to), to.ip)
 
 
 async def _sfu(context: Context, found: Measured, target: str) -> None:
@@ -267,15 +275,16 @@ async def _fall_back(context: Context, found: Measured, proxy: Proxy | None) -> 
             return await tcp.ask(server.address, proxy=proxy)
         return answer
 
-    found.tcp_fallback, by_tcp = await asyncio.gather(
-        _all(*(one(server) for server in found.surveyed)),
-        ports.tcp_and_tls(found.surveyed[0].address.ip, proxy=proxy),
+    async def portal_too() -> bool | None:
+        # who named a server is not taken to another one
+        return await portal.captive() if context.options.public_servers else None
+
+    answers, found.ports, found.captive = await asyncio.gather(
+        asyncio.gather(*(one(server) for server in found.surveyed)),
+        ports.tcp_and_tls(found.surveyed[0].endpoint.host, proxy=proxy),
+        portal_too(),
     )
-    found.ports = by_tcp
-
-
-async def _all(*waiting: Coroutine[Any, Any, TcpAnswer]) -> list[TcpAnswer]:
-    return list(await asyncio.gather(*waiting))
+    found.tcp_fallback = list(answers)
 
 
 async def _ipv6(
@@ -287,8 +296,7 @@ async def _ipv6(
 ) -> None:
     """Tell whether IPv6 works: by a server of ours where one has an address, else by the route."""
     main_is_6 = bool(first) and ":" in first[0][1].ip
-    prefix = await nat64.discover() if main_is_6 or (facts.ipv6 and not facts.ipv4) else None
-    source = "RFC 7050" if prefix else None
+    prefix, source = await _nat64(facts) if facts.ipv6 and not facts.ipv4 else (None, None)
     if main_is_6:
         state = "works" if found.answering else "silent"
         own = found.public
@@ -303,7 +311,11 @@ async def _ipv6(
         return
     local = local_ip(servers[0][1]) if servers else None
     if local is None:
-        found.ipv6 = Ipv6(state="route_only" if facts.ipv6 else "none")
+        found.ipv6 = Ipv6(
+            state="route_only" if facts.ipv6 else "none",
+            nat64_prefix=prefix,
+            nat64_source=source,
+        )
         return
     context = Context(options, local, found.context.records if found.context else [])
     with context.socket() as socket:
@@ -314,3 +326,13 @@ async def _ipv6(
         address=mapped.ip if mapped else None,
         nat=mapped.ip != local if mapped else None,
     )
+
+
+async def _nat64(facts: Facts) -> tuple[str | None, str | None]:
+    """Learn the prefix of NAT64 from DNS, or from the router where this process may listen."""
+    by_dns = await nat64.discover()
+    if by_dns is not None:
+        return by_dns, "RFC 7050"
+    names = sorted({each.name for each in facts.interfaces if ":" in each.ip and each.ip != "::1"})
+    by_router = await pref64.ask(names)
+    return by_router, "RFC 8781" if by_router else None

@@ -8,6 +8,7 @@ from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.report import PortResult, PortState
 from sfukit.probe.resolve import Address, Endpoint, endpoint
 from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.where import certificate
 from sfukit.probe.where.proxy import Proxy, connect
 
 HIGH_PORT = 50_000
@@ -18,6 +19,7 @@ MEDIA_PORT = 7081
 
 _UDP_PORTS = (3478, 443, HIGH_PORT)
 _TCP_S = 1.5
+_NO_PUBLIC_ROOT = (18, 19, 20, 21)  # OpenSSL: self-signed, or the issuer is not found
 
 
 async def udp(context: Context, host: Address) -> list[PortResult]:
@@ -79,13 +81,33 @@ async def tcp_and_tls(host: str, port: int = 443, proxy: Proxy | None = None) ->
 
 async def _tls(host: str, port: int, writer: asyncio.StreamWriter) -> PortResult:
     """Shake hands; a certificate of no public root is an interceptor's or a private server's."""
+    state: PortState = "open"
+    detail: str | None = None
     try:
         async with asyncio.timeout(_TCP_S):
             await writer.start_tls(ssl.create_default_context(), server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        detail = f"certificate not trusted: {error.verify_message}"
-        return PortResult(transport="tls", host=host, port=port, state="open", detail=detail)
+        detail = "the certificate is of another name"
+        if error.verify_code in _NO_PUBLIC_ROOT:
+            who = await _issuer(host, port)
+            detail = f"issued by {who or 'nobody known'}, no public root: TLS is intercepted, "
+            detail += "or this is a private server"
     except (OSError, TimeoutError) as error:
-        said = getattr(error, "reason", None) or str(error) or "no handshake"
-        return PortResult(transport="tls", host=host, port=port, state="silent", detail=said)
-    return PortResult(transport="tls", host=host, port=port, state="open")
+        state = "silent"
+        detail = getattr(error, "reason", None) or str(error) or "no handshake"
+    return PortResult(transport="tls", host=host, port=port, state=state, detail=detail)
+
+
+async def _issuer(host: str, port: int) -> str | None:
+    """Look at the certificate once more without trusting it, to name its issuer."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(_TCP_S):
+            _reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    except (OSError, TimeoutError):
+        return None
+    tls = writer.get_extra_info("ssl_object")
+    writer.close()
+    return certificate.issuer(tls.getpeercert(binary_form=True) or b"")

@@ -32,6 +32,12 @@ from sfukit.report import Verdict
 Udp = Literal["yes", "blocked", "unknown"]
 
 _NO_SECOND_ADDRESS = "no server here answers from a second address (sfukit stun-serve can)"
+_PORTAL = Finding(
+    name="captive_portal",
+    state="bad",
+    text="captive portal: this network answers web requests itself until you have signed in",
+    fix="open any http:// page in a browser, sign in, probe again",
+)
 _NOT_ASKED = "not asked for (--tests, --full)"
 
 
@@ -67,7 +73,7 @@ def summarise(
         server=next((s for s in servers if s.rfc5780), next(iter(servers), None)),
         local=str(found.local) if found.local else None,
         mapped=_mapped(found),
-        where=where,
+        where=where + ([_PORTAL] if found.captive else []),
         ipv4="present" if facts.ipv4 or _asked_by_ipv4(found) else "absent",
         nat=nat,
         lifetime=found.lifetime,

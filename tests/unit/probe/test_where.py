@@ -1,11 +1,15 @@
 """Where am I: recorded facts of containers, VPNs, virtual machines, IPv6-only networks."""
 
+import ipaddress
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
+from sfukit.probe.where import certificate, judge, nat64, portal, pref64, proxy
 from sfukit.probe.where import facts as where_facts
-from sfukit.probe.where import judge, nat64, proxy
 from sfukit.probe.where.facts import Facts, Interface, Route
 from sfukit.probe.where.proxy import Proxy
 
@@ -138,3 +142,79 @@ def test_refusals_of_a_proxy_are_told_apart() -> None:
             proxy.read_status(nonsense)
     with pytest.raises(UsageError):
         proxy.parse("https://host:1")
+
+
+def advertisement(*options: bytes) -> bytes:
+    return bytes((134, 0, 0, 0)) + bytes(12) + b"".join(options)
+
+
+def announced(prefix: str, code: int) -> bytes:
+    head = bytes((38, 2)) + ((600 << 3 & 0xFFF8) | code).to_bytes(2, "big")
+    return head + ipaddress.IPv6Address(prefix).packed[:12]
+
+
+@pytest.mark.parametrize(
+    ("data", "prefix"),
+    [
+        (advertisement(announced("64:ff9b::", 0)), "64:ff9b::/96"),
+        (advertisement(bytes((1, 1)) + bytes(6), announced("2001:db8::", 5)), "2001:db8::/32"),
+        (advertisement(announced("64:ff9b::", 7)), None),
+        (advertisement(bytes((38, 0))), None),
+        (advertisement(announced("64:ff9b::", 0)[:-1]), None),
+        (advertisement(), None),
+        (b"", None),
+        (bytes(40), None),
+    ],
+)
+def test_the_prefix_that_a_router_announces_is_read(data: bytes, prefix: str | None) -> None:
+    assert pref64.read(data) == prefix
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_portal"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\nsuccess\n", False),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>Welcome to the hotel</html>", True),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://login.hotel/\r\n\r\n", True),
+        (b"HTTP/1.1 511 Network Authentication Required\r\n\r\n", True),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", None),
+        (b"SSH-2.0-x", None),
+        (b"", None),
+    ],
+)
+def test_a_captive_portal_is_known_by_its_answer(answer: bytes, is_portal: bool | None) -> None:
+    assert portal.judge(answer) is is_portal
+
+
+def element(tag: int, *values: bytes) -> bytes:
+    value = b"".join(values)
+    head = bytes((len(value),)) if len(value) < 128 else bytes((0x81, len(value)))
+    return bytes((tag,)) + head + value
+
+
+def name(**parts: str) -> bytes:
+    oids = {"O": b"\x55\x04\x0a", "CN": b"\x55\x04\x03", "C": b"\x55\x04\x06"}
+    return element(
+        0x30,
+        *(
+            element(0x31, element(0x30, element(0x06, oids[k]), element(0x0C, v.encode())))
+            for k, v in parts.items()
+        ),
+    )
+
+
+def test_the_issuer_of_an_untrusted_certificate_is_named() -> None:
+    body = (element(0x02, b"\1"), element(0x30), name(C="XX", O="Corp", CN="Corp Inspection CA"))
+    old = element(0x30, element(0x30, *body))
+    new = element(0x30, element(0x30, element(0xA0, element(0x02, b"\2")), *body))
+    for der in (old, new):
+        assert certificate.issuer(der) == "Corp, Corp Inspection CA"
+
+
+@given(st.binary(max_size=120))
+def test_no_bytes_from_the_network_do_harm(data: bytes) -> None:
+    pref64.read(data)
+    pref64.read(advertisement(data))
+    portal.judge(data)
+    certificate.issuer(data)
+    certificate.issuer(element(0x30, element(0x30, data)))
