@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -195,3 +196,110 @@ async def test_an_sfu_port_behind_a_firewall_for_high_ports_is_not_claimed() -> 
         report = await probe(world, "--tests", "ports")
     assert report["works"]["sfu_udp"] == "unknown"
     assert report["works"]["open_ports"] == [3478]
+
+
+@pytest.mark.parametrize(
+    ("target", "mapping"),
+    [(["MASQUERADE"], "EIM"), (["MASQUERADE", "--random-fully"], "APDM")],
+)
+async def test_nats_of_iptables_are_told_as_those_of_nftables(
+    program: Callable[[str, str], str], target: list[str], mapping: str
+) -> None:
+    iptables = program("iptables", "on Debian: apt-get install iptables")
+    async with lab("port-restricted") as world:
+        router = world.sides[0].routers[0]
+        for command in (
+            ("nft", "delete", "table", "ip", "lab"),
+            (iptables, "-P", "INPUT", "DROP"),
+            (iptables, "-t", "nat", "-A", "POSTROUTING", "-o", "wan", "-j", *target),
+        ):
+            await netns.run(*netns.inside(router, *command))
+        report = await probe(world, "--tests", "filtering,alloc")
+    assert (report["nat"]["mapping"], report["nat"]["filtering"]) == (mapping, "APDF")
+    assert report["nat"]["preserves"] is (mapping == "EIM")
+
+
+async def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
+    written = tmp_path / "report.json"
+    async with lab("port-restricted") as world:
+        command = [sys.executable, "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
+        running = await asyncio.create_subprocess_exec(
+            *netns.inside(world.client, *command, "--tests", "lifetime", "--json", str(written)),
+            *("--every", "1s", "-v"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        # the server sees the last of the questions that begin the long silence
+        while True:
+            if await _asked(world) >= 30:
+                break
+            await asyncio.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        await running.communicate()
+    assert running.returncode == 130
+    report = json.loads(written.read_text())
+    assert (report["verdict"], report["exit_code"]) == ("inconclusive", 130)
+    assert report["nat"]["mapping"] == "EIM"
+
+
+async def _asked(world: World) -> int:
+    """Count the datagrams that the router has let out."""
+    text = await netns.run(
+        *netns.inside(world.sides[0].routers[0], "cat", "/sys/class/net/wan/statistics/tx_packets")
+    )
+    return int(text)
+
+
+OPEN = """
+NAT      none: servers see this machine's own address; nothing filters what comes in
+Public   198.51.100.2 (this machine's own)   IPv6: none
+P2P      yes: every kind of peer
+SFU      likely: UDP reaches 3478, 443 and 50000; your SFU's port not tested (--sfu)
+TURN     not needed
+Confidence high (4/4 destinations, 0 lost)
+"""
+HOME = """
+NAT      port-restricted cone (EIM / APDF), preserves ports
+Public   203.0.113.101 (no CGNAT: the first router owns this address)   IPv6: none
+P2P      yes: cone peers   no: symmetric peers -> TURN
+SFU      likely: UDP reaches 3478, 443 and 50000; your SFU's port not tested (--sfu)
+TURN     needed for symmetric peers only
+Do       keep a TURN server for peers behind symmetric NATs; a public SFU needs none
+Confidence high (4/4 destinations, 0 lost)
+"""
+CARRIER = """
+NAT      symmetric (APDM / APDF), random ports
+Public   203.0.113.101 (behind CGNAT: 100.64.0.1 on the way is a carrier's, RFC 6598)   IPv6: none
+P2P      yes: peers that filter by address at most   no: port-restricted, symmetric -> TURN
+SFU      likely: UDP reaches 3478, 443 and 50000; your SFU's port not tested (--sfu)
+TURN     needed for most peers at home (port-restricted and symmetric)
+Do       give browsers a TURN server; no setting of ICE makes this NAT predictable
+Confidence medium (4/4 destinations, 0 lost; filtering told by silence alone)
+"""
+BLOCKED = """
+UDP      blocked: the server answers STUN by TCP and not by UDP, asked seven times
+P2P      no: a relay is needed
+SFU      no: UDP is blocked
+TURN     needed always, over TCP or TLS
+Do       allow outbound UDP 3478 and your SFU's media range, or offer TURN over TLS on 443
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "screen"),
+    [
+        ("open", OPEN),
+        ("port-restricted", HOME),
+        ("cgnat:symmetric-random", CARRIER),
+        ("udp-blocked", BLOCKED),
+    ],
+)
+async def test_the_screen_of_four_networks(kind: str, screen: str) -> None:
+    async with lab(kind) as world:
+        command = [sys.executable, "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
+        running = await asyncio.create_subprocess_exec(
+            *netns.inside(world.client, *command), stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await running.communicate()
+    # where this machine stands is its own affair: a container says so
+    lines = [line for line in out.decode().splitlines() if not line.startswith("Where")]
+    assert lines == screen.strip().splitlines()

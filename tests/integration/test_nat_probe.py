@@ -1,18 +1,27 @@
 """``nat-probe`` against our own server and against servers that mislead, over real loopback."""
 
+import asyncio
 import os
+import socket
+import ssl
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from sfukit.probe import system
+from sfukit.probe.nat import ports
 from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Address, Endpoint
 from sfukit.probe.stun.tcp import ask as ask_tcp
 from sfukit.probe.stun.udp import StunSocket
+from sfukit.probe.stunserver.run import Settings, serving
+from sfukit.probe.where.facts import look
+from tests.conftest import absent
 from tests.integration.nat_servers import Answer, crooked, success, whole
 
 BEHAVIOUR = "mapping,filtering"
@@ -211,3 +220,50 @@ async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> 
         bad = await run(server.primary, tests="mapping", sfu=str(closed))
         assert bad.works.sfu_udp == "unknown"
         assert bad.works.sfu_why is not None and "nobody listens" in bad.works.sfu_why
+
+
+def ipv6_on_loopback() -> bool:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe_:
+        try:
+            probe_.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
+    if not ipv6_on_loopback():
+        absent("IPv6 on loopback", "enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0")
+    facts = msgspec.structs.replace(look(), ipv4=False, ipv6=True, routes=[])
+    async with serving(Settings(("::1",), 0, 0)) as server:
+        options = Options(
+            servers=[Endpoint(*server.primary)], tests=chosen_tests("mapping", "quick")
+        )
+        report = await probe(options, lambda _text: None, facts=facts)
+    assert report.ipv4 == "absent"
+    assert report.works.udp == "yes"
+    assert report.local is not None and report.local.startswith("[::1]:")
+    assert [finding.name for finding in report.where if "ipv4" in finding.name] == ["ipv4_absent"]
+
+
+async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Path) -> None:
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-nodes", "-days", "2", "-subj", "/O=Corp/CN=Corp Inspection CA"),
+        *("-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+
+    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        tcp, tls = await ports.tcp_and_tls("127.0.0.1", port)
+    assert (tcp.state, tls.state) == ("open", "open")
+    assert tls.detail is not None and "Corp, Corp Inspection CA" in tls.detail
+    (refused,) = await ports.tcp_and_tls("127.0.0.1", port)
+    assert (refused.transport, refused.state) == ("tcp", "reached")
