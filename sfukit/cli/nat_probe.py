@@ -150,17 +150,17 @@ async def _repeat(
     """Probe once, from each address that was asked for, or again and again until interrupted."""
     from sfukit.probe.nat.run import probe
 
-    code = ExitCode.OK
     while True:
+        codes: list[int] = []
         for options in _each_address(wanted):
             with printer.progress() as progress:
                 result = await probe(options, progress, bounds)
-            printer.result(result)
+            printer.result(result, sent_from=options.bind_ip if wanted.all_interfaces else None)
             if result.exit_code == ExitCode.INTERRUPTED:
                 return result.exit_code
-            code = ExitCode(max(code, result.exit_code, key=_worst))
+            codes.append(result.exit_code)
         if pause_s is None:
-            return code
+            return _joined(codes)
         await asyncio.sleep(pause_s)
 
 
@@ -175,11 +175,10 @@ def _each_address(wanted: "Options") -> "list[Options]":
     return [replace(wanted, bind_ip=ip) for ip in addresses] or [wanted]
 
 
-def _worst(code: int) -> int:
-    """Order exit codes: what was measured and is bad weighs most."""
-    return (ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.TARGET, ExitCode.FAILED).index(
-        ExitCode(code)
-    )
+def _joined(codes: list[int]) -> int:
+    """Join the codes of several addresses: one that reaches no server matters where none does."""
+    weights = (ExitCode.TARGET, ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.FAILED)
+    return max(codes, key=lambda code: weights.index(ExitCode(code)))
 
 
 def _family(text: str) -> Any:
@@ -201,7 +200,7 @@ class _Printer:
         self._redact = redact
         self._explain = explain
         self._verbose = verbose
-        self._before: NatReport | None = None
+        self._before: dict[str | None, NatReport] = {}
 
     def opening(self, options: "Options") -> None:
         """Name the servers that were chosen for a user who named none."""
@@ -219,16 +218,19 @@ class _Printer:
         with self._out.console.status("probing") as status:
             yield lambda text: status.update(f"probing: {text}")
 
-    def result(self, result: "NatReport") -> None:
-        """Print, keep and write one result."""
+    def result(self, result: "NatReport", sent_from: str | None) -> None:
+        """Print, keep and write one result; of several addresses each is compared to itself."""
         from sfukit.cli import nat_probe_text as text
 
         if self._redact:
             from sfukit.probe.nat.redact import redacted
 
             result = redacted(result)
-        changed = text.changes(self._before, result)
-        if self._before is None or changed:
+        before = self._before.get(sent_from)
+        changed = text.changes(before, result)
+        if sent_from is not None:
+            self._out.line(f"From     {sent_from}", "bold")
+        if before is None or changed:
             for line in text.lines(result, changed):
                 self._out.line(str(line), line.style)
         if self._explain:
@@ -237,7 +239,7 @@ class _Printer:
         if self._verbose:
             for exchange in text.exchanges(result):
                 self._out.line(exchange)
-        self._before = result
+        self._before[sent_from] = result
         report.save_last(result)
         if self._json is not None:
             report.write_json(self._json, result)

@@ -78,7 +78,7 @@ def lines(report: NatReport, changed: Sequence[str] = ()) -> Iterator[Line]:
 
 def _silent_servers(report: NatReport) -> Iterator[Line]:
     for server in report.servers:
-        if not server.answered:
+        if not server.answered and (server.why or "") not in (report.reason or ""):
             yield Line("", f"{server.name}: {server.why}")
 
 
@@ -273,7 +273,8 @@ def changes(before: NatReport | None, now: NatReport) -> list[str]:
 
 
 def _ips(report: NatReport) -> str:
-    return ", ".join(sorted({mapped.address.rpartition(":")[0] for mapped in report.mapped}))
+    ips = sorted({mapped.address.rpartition(":")[0] for mapped in report.mapped})
+    return ", ".join(ips) or "none"
 
 
 def explanation(report: NatReport) -> Iterator[str]:

@@ -13,6 +13,7 @@ Family = Literal["4", "6", "both"]
 _NAME = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:/\[\]@?#]+))(?::(?P<port>\d+))?"
 )
+_TIMEOUT_S = 5.0
 _FAMILIES = {"4": (socket.AF_INET,), "6": (socket.AF_INET6,)}
 
 
@@ -63,9 +64,10 @@ async def resolve(target: Endpoint, family: Family = "both") -> list[Address]:
     """List the addresses of a host, in the system's order; raises ``UnresolvedError``."""
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        async with asyncio.timeout(_TIMEOUT_S):
+            found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError, TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "no name server answers"
         raise UnresolvedError(
             f"{target.host}: {reason}", hint="check the name and this machine's name server"
         ) from error

@@ -128,6 +128,28 @@ def test_a_silent_server_is_the_targets_fault(
     assert "Server" in capsys.readouterr().out
 
 
+def test_a_name_without_an_address_is_said_without_a_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["nat-probe", "stun:no-such-host.invalid"]) == 4
+    captured = capsys.readouterr()
+    assert "Server   no-such-host.invalid" in captured.out
+    assert "Traceback" not in captured.err
+
+
+def test_each_address_of_this_machine_is_probed_by_itself(
+    server: Address, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sfukit.probe.where.facts.usable_addresses", lambda _family: ["127.0.0.5", "::1"]
+    )
+    assert main(["nat-probe", f"stun:{server}", "--quick", "--all-interfaces"]) == 0
+    shown = capsys.readouterr().out
+    assert "From     127.0.0.5" in shown
+    assert "has no IPv6 address" in shown
+    assert "Changed" not in shown
+
+
 def test_the_run_is_kept_and_printed_again(
     server: Address, capsys: pytest.CaptureFixture[str]
 ) -> None:

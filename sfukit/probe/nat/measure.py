@@ -32,7 +32,7 @@ from sfukit.probe.nat.sizes import Fragments, Mtu
 from sfukit.probe.nat.survey import Surveyed
 from sfukit.probe.portmap import run as portmap
 from sfukit.probe.portmap.run import Portmap
-from sfukit.probe.resolve import Address, Endpoint, resolve
+from sfukit.probe.resolve import Address, Endpoint, Family, resolve
 from sfukit.probe.stun import tcp
 from sfukit.probe.stun.tcp import TcpAnswer
 from sfukit.probe.stun.udp import local_ip
@@ -116,7 +116,7 @@ async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint
 
     async def one(server: Endpoint) -> list[Address]:
         try:
-            return await resolve(server, options.family)
+            return await resolve(server, _family(options))
         except TargetError as error:
             found.unresolved[server] = error.what
             return []
@@ -130,6 +130,13 @@ async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint
             same = [a for a in addresses if (":" in a.ip) == six][:most]
             pairs += [(server, address) for address in same]
     return pairs
+
+
+def _family(options: Options) -> Family:
+    """Ask by the family of the address that is sent from, where one was given."""
+    if options.bind_ip is None:
+        return options.family
+    return "6" if ":" in options.bind_ip else "4"
 
 
 async def _reach(

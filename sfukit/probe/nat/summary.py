@@ -222,8 +222,10 @@ def _preserves(found: Measured) -> bool | None:
 
 
 def _path(found: Measured) -> Path:
+    if found.local is None or not found.answering:
+        return Path(why="no server answers")
     return path.judge(
-        local_ip=found.local.ip if found.local else "",
+        local_ip=found.local.ip,
         public_ip=found.public.ip if found.public else None,
         router_external=found.portmap.external_ip if found.portmap else None,
         hops=found.hops,

@@ -34,12 +34,12 @@ Requested = Callable[[Address, Parsed], None]
 
 def local_ip(towards: Address) -> str | None:
     """Tell the address this machine sends from, towards another; None without a route."""
-    with socket.socket(towards.family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(towards.family, socket.SOCK_DGRAM) as probe:
             probe.connect(towards)  # of UDP: looks up the route, sends nothing
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
 
 
 class StunSocket:
@@ -47,17 +47,7 @@ class StunSocket:
 
     def __init__(self, ip: str, port: int = 0) -> None:
         """Bind; raises ``MachineError`` where the address is not this machine's."""
-        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        self.raw = socket.socket(family, socket.SOCK_DGRAM)
-        self.raw.setblocking(False)
-        try:
-            self.raw.bind((ip, port))
-        except OSError as error:
-            self.raw.close()
-            raise MachineError(
-                f"cannot bind {Address(ip, port)}: {error.strerror}",
-                hint="--bind takes an address of this machine and a free port",
-            ) from error
+        self.raw = _bound(ip, port)
         self.local = Address(*self.raw.getsockname()[:2])
         self.on_request: Requested | None = None
         self.ends_at_any_icmp = False
@@ -178,6 +168,25 @@ class StunSocket:
                 if _is_about(error, exchange, transaction_id):
                     _note(error, exchange, done, ends=self.ends_at_any_icmp)
         return bool(errors)
+
+
+def _bound(ip: str, port: int) -> socket.socket:
+    try:
+        sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise MachineError(
+            f"no more sockets: {error.strerror}", hint="sfukit doctor shows the limits"
+        ) from error
+    sock.setblocking(False)
+    try:
+        sock.bind((ip, port))
+    except OSError as error:
+        sock.close()
+        raise MachineError(
+            f"cannot bind {Address(ip, port)}: {error.strerror}",
+            hint="--bind takes an address of this machine and a free port",
+        ) from error
+    return sock
 
 
 def _is_about(error: IcmpError, exchange: Exchange, transaction_id: bytes) -> bool:
