@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
 from sfukit import gates, report, units
+from sfukit.cli import nat_probe_options as options
 from sfukit.cli.output import Output
 from sfukit.errors import ExitCode, UsageError
 
@@ -17,95 +18,30 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_WHAT, _HOW, _OUTPUT = "What", "How", "Output"
 
-
-def _option(*names: str, panel: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
-
-
-# One parameter per option is what typer reads; that alone makes this function long.
+# One parameter per option is what typer reads.
 @app.command()
 def nat_probe(
-    server: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[stun:HOST[:PORT]]...",
-            help="STUN servers; one with two addresses tells the filtering too. "
-            "None: two public ones",
-            show_default=False,
-        ),
-    ] = None,
-    tests: Annotated[
-        str | None,
-        _option(
-            "--tests",
-            panel=_WHAT,
-            metavar="A,B",
-            help="of mapping, filtering, hairpin, alloc, pooling, lifetime, mtu, frag, "
-            "portmap, path, ports, ipv6",
-        ),
-    ] = None,
-    quick: Annotated[bool, _option("--quick", panel=_WHAT, help="mapping and reach alone")] = False,
-    full: Annotated[
-        bool, _option("--full", panel=_WHAT, help="every test; lasts --lifetime-max and 5 s more")
-    ] = False,
-    sfu: Annotated[
-        str | None,
-        _option(
-            "--sfu", panel=_WHAT, metavar="URL|HOST:PORT", help="probe this SFU's own media port"
-        ),
-    ] = None,
-    tcp: Annotated[bool, _option("--tcp", panel=_WHAT, help="STUN over TCP as well")] = False,
-    family: Annotated[str, _option("--family", panel=_HOW, help="4, 6 or both")] = "both",
-    bind: Annotated[
-        str | None, _option("--bind", panel=_HOW, metavar="IP[:PORT]", help="send from there")
-    ] = None,
-    all_interfaces: Annotated[
-        bool, _option("--all-interfaces", panel=_HOW, help="probe from each address in turn")
-    ] = False,
-    proxy: Annotated[
-        str | None,
-        _option(
-            "--proxy", panel=_HOW, metavar="URL", help="CONNECT proxy for TCP (else HTTPS_PROXY)"
-        ),
-    ] = None,
-    timeout: Annotated[
-        str, _option("--timeout", panel=_HOW, metavar="TIME", help="after the last send")
-    ] = "600ms",
-    retries: Annotated[
-        int,
-        _option("--retries", panel=_HOW, min=1, max=20, help="sends where silence proves nothing"),
-    ] = 3,
-    samples: Annotated[
-        int, _option("--samples", panel=_HOW, min=4, max=64, help="sockets for the allocation")
-    ] = 6,
-    lifetime_max: Annotated[
-        str, _option("--lifetime-max", panel=_HOW, metavar="TIME", help="longest silence tried")
-    ] = "180s",
-    gate: Annotated[
-        list[str] | None,
-        _option(
-            "-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, such as nat.mapping==EIM"
-        ),
-    ] = None,
-    json: Annotated[
-        str | None,
-        _option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
-    ] = None,
-    every: Annotated[
-        str | None,
-        _option("--every", panel=_OUTPUT, metavar="TIME", help="repeat; say what changed"),
-    ] = None,
-    redact: Annotated[
-        bool, _option("--redact", panel=_OUTPUT, help="names for addresses, also in the JSON")
-    ] = False,
-    explain: Annotated[
-        bool, _option("--explain", panel=_OUTPUT, help="each test in plain words, with evidence")
-    ] = False,
-    verbose: Annotated[
-        bool, _option("-v", "--verbose", panel=_OUTPUT, help="each question and its answer")
-    ] = False,
+    server: options.Servers = None,
+    tests: options.Tests = None,
+    quick: options.Quick = False,
+    full: options.Full = False,
+    sfu: options.Sfu = None,
+    tcp: options.Tcp = False,
+    family: options.Family = "both",
+    bind: options.Bind = None,
+    all_interfaces: options.AllInterfaces = False,
+    proxy: options.Proxy = None,
+    timeout: options.Timeout = "600ms",
+    retries: options.Retries = 3,
+    samples: options.Samples = 6,
+    lifetime_max: options.LifetimeMax = "180s",
+    gate: options.Gates = None,
+    json: options.Json = None,
+    every: options.Every = None,
+    redact: options.Redact = False,
+    explain: options.Explain = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Say what NAT or firewall is here, what works through it, and how sure that is.
 
@@ -152,10 +88,10 @@ async def _repeat(
 
     while True:
         codes: list[int] = []
-        for options in _each_address(wanted):
+        for chosen in _each_address(wanted):
             with printer.progress() as progress:
-                result = await probe(options, progress, bounds)
-            printer.result(result, sent_from=options.bind_ip if wanted.all_interfaces else None)
+                result = await probe(chosen, progress, bounds)
+            printer.result(result, sent_from=chosen.bind_ip if wanted.all_interfaces else None)
             if result.exit_code == ExitCode.INTERRUPTED:
                 return result.exit_code
             codes.append(result.exit_code)
@@ -202,12 +138,12 @@ class _Printer:
         self._verbose = verbose
         self._before: dict[str | None, NatReport] = {}
 
-    def opening(self, options: "Options") -> None:
+    def opening(self, wanted: "Options") -> None:
         """Name the servers that were chosen for a user who named none."""
         from sfukit.cli.nat_probe_text import opening_line
 
-        if options.public_servers:
-            self._out.line(opening_line(options))
+        if wanted.public_servers:
+            self._out.line(opening_line(wanted))
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Any]:
