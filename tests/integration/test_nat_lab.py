@@ -132,6 +132,7 @@ async def test_a_local_firewall_that_forbids_udp_is_named() -> None:
         await netns.run(*netns.inside(world.client, "nft", "-f", "-"), stdin=rules)
         report = await probe(world, "--quick")
     assert (report["works"]["udp"], report["exit_code"]) == ("blocked", 3)
+    assert report["confidence"] == "high"
     assert "own firewall" in report["reason"]
 
 
@@ -161,6 +162,13 @@ uuid=00000000-0000-0000-0000-000000000000
 """  # it refuses outer addresses of documentation networks
 
 
+ASK_BY_PCP = """
+import asyncio
+from sfukit.probe.portmap.pmp import ask_pcp
+print(asyncio.run(ask_pcp("10.0.0.1", "10.0.0.2")).external_ip)
+"""
+
+
 async def test_a_router_that_maps_ports_tells_its_outer_address(
     program: Callable[[str, str], str], tmp_path: Path
 ) -> None:
@@ -181,11 +189,13 @@ async def test_a_router_that_maps_ports_tells_its_outer_address(
             while b"listening on port" not in await running.stderr.readline():
                 assert not running.stderr.at_eof()
         report = await probe(world, "--tests", "portmap,path")
+        by_pcp = await netns.run(*netns.inside(world.client, sys.executable, "-c", ASK_BY_PCP))
         running.terminate()
         await running.communicate()
     portmap = report["portmap"]
     assert portmap["upnp"]["external_ip"] == "9.9.9.9"
     assert portmap["pmp"]["external_ip"] == "9.9.9.9"
+    assert by_pcp.strip() == "9.9.9.9"
     assert report["path"]["cgnat"] == "unknown"  # the router's word against the hops
 
 

@@ -59,6 +59,8 @@ def summarise(
         nat, udp=udp, ports=found.ports, sfu_port=found.sfu_port, lifetime=found.lifetime
     )
     level, level_why, lost = _confidence(nat, found)
+    if udp == "blocked":
+        level, level_why = _sure_of_blocked(found), reason or ""
     servers = _servers(found)
     draft = NatReport(
         schema=SCHEMA,
@@ -283,6 +285,13 @@ def _confidence(nat: Nat, found: Measured) -> tuple[Level, str, int]:
     by_silence = told is not None and told.value != "unknown" and not told.certain
     why = f"{len(answered)}/{len(asked)} destinations, {loss}"
     return level, why + ("; filtering told by silence alone" if by_silence else ""), lost
+
+
+def _sure_of_blocked(found: Measured) -> Level:
+    """Believe a STUN answer by TCP or our own firewall; silence and one router's word less so."""
+    own = all(server.exchange.trouble == "prohibited_here" for server in found.surveyed)
+    by_tcp = any(answer.mapped is not None for answer in found.tcp_fallback)
+    return "high" if own or by_tcp else "medium"
 
 
 def _warnings(found: Measured) -> list[str]:

@@ -93,6 +93,9 @@ async def _search(local_ip: str) -> str | None:
         sock.setblocking(False)
         try:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 2)
+            # the default route may lead elsewhere, through a VPN
+            own = socket.inet_aton(local_ip)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)
             sock.bind((local_ip, 0))
             for _ in range(2):  # multicast is not repeated for us
                 sock.sendto(_SEARCH, GROUP)

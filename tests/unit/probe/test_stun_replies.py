@@ -1,9 +1,12 @@
 """What the STUN server answers, from which of its sockets, and how little it gives a forger."""
 
 import os
+import struct
 
 import pytest
 from aioice.stun import Class, Message
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import message
@@ -167,3 +170,23 @@ def test_a_fingerprint_is_answered_by_one() -> None:
     answer = read(ask(whole(), request))
     assert answer.attribute("FINGERPRINT") is not None
     assert answer.message.message_class == Class.RESPONSE
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=60)), max_size=5),
+    st.sampled_from([0x0001, 0x0011, 0x0101, 0x0003, 0x3FFF]),
+    st.sampled_from(list(ADDRESSES)),
+)
+def test_whatever_is_asked_the_answer_is_small_and_goes_back(
+    attributes: list[tuple[int, bytes]], kind: int, at: Role
+) -> None:
+    body = b"".join(
+        struct.pack("!HH", number, len(value)) + value + bytes(-len(value) % 4)
+        for number, value in attributes
+    )
+    request = struct.pack("!HHI", kind, len(body), 0x2112A442) + bytes(12) + body
+    reply = whole().answer(request, ASKER, at, 0.0)
+    if reply is not None:
+        assert reply.to.ip == ASKER.ip
+        assert reply.source in ADDRESSES
+        assert len(reply.data) + 28 <= 3 * (len(request) + 28)
