@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz wheel clips lock clean
+.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz nat-kinds wheel clips lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 toolchain: # what must be there before anything can be built
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install python3 (on Debian: apt-get install python3 python3-venv)"; exit 1; }
@@ -58,6 +58,10 @@ bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast
 FUZZ_SECONDS ?= 30
 fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
+
+RUNS ?= 20
+nat-kinds: setup ## probe every kind of NAT in namespaces, RUNS (20) each, without and with loss; needs root
+	$(BIN)/python tools/nat_kinds.py --runs $(RUNS)
 
 wheel: setup ## an abi3 wheel in dist/
 	$(BIN)/maturin build --release --locked --out dist

@@ -31,9 +31,13 @@ COMMANDS: Mapping[str, Entry] = {
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
     "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
+    "nat-probe": Entry(
+        "Diagnose", "nat_probe", "what NAT or firewall is here, what works through it"
+    ),
+    "stun-serve": Entry("Lab", "stun_serve", "STUN server with NAT behaviour discovery"),
 }
 
-_START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit doctor"
+_START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit nat-probe"
 
 
 class LazyGroup(TyperGroup):

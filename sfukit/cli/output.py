@@ -18,14 +18,20 @@ _LABEL = 8  # the width of the labels that lines begin with
 class Output:
     """Print for people on standard output, or on standard error while JSON has the other."""
 
-    def __init__(self, *, json_on_stdout: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, *, json_on_stdout: bool = False, quiet: bool = False, label_width: int = _LABEL
+    ) -> None:
         self._stream: TextIO = sys.stderr if json_on_stdout else sys.stdout
         self._quiet = quiet
+        self._label_width = label_width
 
     @classmethod
-    def beside(cls, json_destination: str | None, *, quiet: bool = False) -> "Output":
+    def beside(
+        cls, json_destination: str | None, *, quiet: bool = False, label_width: int = _LABEL
+    ) -> "Output":
         """Choose the stream that the option ``--json`` leaves free."""
-        return cls(json_on_stdout=json_destination == "-", quiet=quiet)
+        on_stdout = json_destination == "-"
+        return cls(json_on_stdout=on_stdout, quiet=quiet, label_width=label_width)
 
     @cached_property
     def console(self) -> "Console":
@@ -48,18 +54,18 @@ class Output:
     def always(self, text: str, style: str | None = None) -> None:
         """Print one line, quiet or not; a terminal gets it wrapped under its label."""
         if self._stream.isatty():
-            text = hanging(text, self.console.width)
+            text = hanging(text, self.console.width, self._label_width)
         self.console.print(text, style=style, markup=False)
 
 
-def hanging(text: str, width: int) -> str:
+def hanging(text: str, width: int, indent: int = _LABEL) -> str:
     """Wrap each line at the width of a terminal, what follows beginning under the first word."""
     wrapped: list[str] = []
     for line in text.split("\n"):
         wrapped += textwrap.wrap(
             line,
             width,
-            subsequent_indent=" " * _LABEL,
+            subsequent_indent=" " * indent,
             break_long_words=False,
             break_on_hyphens=False,
         ) or [""]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfukit.server import buckets, ids
+from sfukit.server import ids
 from sfukit.server.buckets import Buckets
 from sfukit.server.origins import Origins
 from sfukit.signaling.refusal import Refusal
@@ -24,9 +24,8 @@ def test_a_burst_passes_then_the_rate_holds() -> None:
         bucket.take("a", 100.205)
 
 
-def test_addresses_are_forgotten_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buckets, "_MAX_ADDRESSES", 3)
-    bucket = Buckets(0.001, 1)
+def test_addresses_are_forgotten_in_bounds() -> None:
+    bucket = Buckets(0.001, 1, max_keys=3)
     for number in range(5):
         bucket.take(f"host{number}", 0.0)
     bucket.take("host0", 0.0)

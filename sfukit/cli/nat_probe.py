@@ -1,0 +1,181 @@
+"""``sfukit nat-probe``: what NAT or firewall is here, and what works through it."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, get_args
+
+import typer
+
+from sfukit import gates, report, units
+from sfukit.cli import nat_probe_options as options
+from sfukit.cli.output import Output
+from sfukit.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from sfukit.probe.nat.options import Options
+    from sfukit.probe.nat.report import NatReport
+
+app = typer.Typer(add_completion=False)
+
+
+# One parameter per option is what typer reads.
+@app.command()
+def nat_probe(
+    server: options.Servers = None,
+    tests: options.Tests = None,
+    quick: options.Quick = False,
+    full: options.Full = False,
+    sfu: options.Sfu = None,
+    tcp: options.Tcp = False,
+    family: options.Family = "both",
+    bind: options.Bind = None,
+    all_interfaces: options.AllInterfaces = False,
+    proxy: options.Proxy = None,
+    timeout: options.Timeout = "600ms",
+    retries: options.Retries = 3,
+    samples: options.Samples = 6,
+    lifetime_max: options.LifetimeMax = "180s",
+    gate: options.Gates = None,
+    json: options.Json = None,
+    every: options.Every = None,
+    redact: options.Redact = False,
+    explain: options.Explain = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Say what NAT or firewall is here, what works through it, and how sure that is.
+
+    Exit code: 0 done; 3 UDP is blocked or an expectation failed; 4 no server was usable; 5 unknown.
+    """
+    from sfukit.probe.nat import options as asked
+    from sfukit.probe.nat import report as reports
+
+    if quick and full:
+        raise UsageError("--quick and --full: choose one")
+    level: asked.Level = "quick" if quick else "full" if full else "default"
+    bounds = [gates.parse(text, reports.catalogue()) for text in gate or ()]
+    ip, port = asked.bind_address(bind)
+    wanted = asked.Options(
+        servers=asked.servers(server or asked.PUBLIC_SERVERS),
+        tests=asked.chosen_tests(tests, level),
+        level=level,
+        public_servers=not server,
+        family=_family(family),
+        bind_ip=ip,
+        bind_port=port,
+        all_interfaces=all_interfaces,
+        proxy=proxy,
+        timeout_s=units.duration_s(timeout, "--timeout"),
+        retries=retries,
+        samples=samples,
+        lifetime_max_s=units.duration_s(lifetime_max, "--lifetime-max"),
+        tcp=tcp,
+        sfu=sfu,
+    )
+    printer = _Printer(
+        Output.beside(json, label_width=9), json, redact=redact, explain=explain, verbose=verbose
+    )
+    printer.opening(wanted)
+    pause_s = units.duration_s(every, "--every") if every else None
+    raise typer.Exit(asyncio.run(_repeat(wanted, bounds, printer, pause_s)))
+
+
+async def _repeat(
+    wanted: "Options", bounds: list[gates.Gate], printer: "_Printer", pause_s: float | None
+) -> int:
+    """Probe once, from each address that was asked for, or again and again until interrupted."""
+    from sfukit.probe.nat.run import probe
+
+    while True:
+        codes: list[int] = []
+        for chosen in _each_address(wanted):
+            with printer.progress() as progress:
+                result = await probe(chosen, progress, bounds)
+            printer.result(result, sent_from=chosen.bind_ip if wanted.all_interfaces else None)
+            if result.exit_code == ExitCode.INTERRUPTED:
+                return result.exit_code
+            codes.append(result.exit_code)
+        if pause_s is None:
+            return _joined(codes)
+        await asyncio.sleep(pause_s)
+
+
+def _each_address(wanted: "Options") -> "list[Options]":
+    if not wanted.all_interfaces:
+        return [wanted]
+    from dataclasses import replace
+
+    from sfukit.probe.where.facts import usable_addresses
+
+    addresses = usable_addresses(wanted.family)
+    return [replace(wanted, bind_ip=ip) for ip in addresses] or [wanted]
+
+
+def _joined(codes: list[int]) -> int:
+    """Join the codes of several addresses: one that reaches no server matters where none does."""
+    weights = (ExitCode.TARGET, ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.FAILED)
+    return max(codes, key=lambda code: weights.index(ExitCode(code)))
+
+
+def _family(text: str) -> Any:
+    from sfukit.probe.resolve import Family
+
+    if text not in get_args(Family):
+        raise UsageError(f"--family {text}: not known", hint="choose 4, 6 or both")
+    return text
+
+
+class _Printer:
+    """Print results as they come; a repeated probe says only what changed."""
+
+    def __init__(
+        self, out: Output, json: str | None, *, redact: bool, explain: bool, verbose: bool
+    ) -> None:
+        self._out = out
+        self._json = json
+        self._redact = redact
+        self._explain = explain
+        self._verbose = verbose
+        self._before: dict[str | None, NatReport] = {}
+
+    def opening(self, wanted: "Options") -> None:
+        """Name the servers that were chosen for a user who named none."""
+        from sfukit.cli.nat_probe_text import opening_line
+
+        if wanted.public_servers:
+            self._out.line(opening_line(wanted))
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Any]:
+        """Show what runs, on a terminal alone."""
+        if not self._out.live:
+            yield lambda _text: None
+            return
+        with self._out.console.status("probing") as status:
+            yield lambda text: status.update(f"probing: {text}")
+
+    def result(self, result: "NatReport", sent_from: str | None) -> None:
+        """Print, keep and write one result; of several addresses each is compared to itself."""
+        from sfukit.cli import nat_probe_text as text
+
+        if self._redact:
+            from sfukit.probe.nat.redact import redacted
+
+            result = redacted(result)
+        before = self._before.get(sent_from)
+        changed = text.changes(before, result)
+        if sent_from is not None:
+            self._out.line(f"From     {sent_from}", "bold")
+        if before is None or changed:
+            for line in text.lines(result, changed):
+                self._out.line(str(line), line.style)
+        if self._explain:
+            for paragraph in text.explanation(result):
+                self._out.line(paragraph)
+        if self._verbose:
+            for exchange in text.exchanges(result):
+                self._out.line(exchange)
+        self._before[sent_from] = result
+        report.save_last(result)
+        if self._json is not None:
+            report.write_json(self._json, result)

@@ -1,0 +1,110 @@
+"""Each test of ``nat-probe`` in plain words, with what it saw."""
+
+from collections.abc import Iterator, Sequence
+
+from sfukit.probe.nat.report import NatReport, TestRecord
+
+_STEPS = {
+    "I": "to the server's first address",
+    "II": "to its second address",
+    "III": "to another port of the second address",
+    "IV": "to another port of the first address",
+}
+
+
+def explain(report: NatReport) -> Iterator[str]:
+    """Write the tests that ran, one paragraph each."""
+    yield ""
+    yield from _reach(report)
+    yield from _mapping(report)
+    yield from _filtering(report)
+    yield from _rest(report)
+
+
+def _reach(report: NatReport) -> Iterator[str]:
+    yield "Reach: can a question leave by UDP, and does an answer come back?"
+    for test in _of(report, "reach."):
+        yield f"  {_server(test)}: {_answer(test)}"
+    for server in report.servers:
+        if server.quirks:
+            yield f"  {server.name} is odd: {', '.join(server.quirks)}"
+
+
+def _mapping(report: NatReport) -> Iterator[str]:
+    tests = _of(report, "mapping.")
+    yield (
+        "Mapping: does one socket keep one outer address, whoever it sends to? If so, the address "
+        "that a STUN server tells is one that a peer can use."
+    )
+    for test in tests:
+        _, socket, step = test.id.split(".")
+        yield f"  socket {socket}, {_STEPS[step]} {test.to}: {_answer(test)}"
+    if not tests:
+        for mapped in report.mapped:
+            yield f"  {mapped.server} sees {mapped.address}"
+    yield f"  so: {report.nat.mapping}{_reason(report, 'mapping')}"
+
+
+def _filtering(report: NatReport) -> Iterator[str]:
+    tests = _of(report, "filtering.")
+    yield (
+        "Filtering: who may send to that outer address? The server is asked to answer from "
+        "elsewhere, on sockets that never sent there."
+    )
+    asked = {
+        "filtering.II": "answer from another address and port",
+        "filtering.III": "answer from another port",
+        "filtering.control": "control, on a socket that did send there before",
+    }
+    for test in tests:
+        if test.id in asked:
+            yield f"  {asked[test.id]}: {_answer(test)}"
+    yield f"  so: {report.nat.filtering}{_reason(report, 'filtering')}"
+
+
+def _rest(report: NatReport) -> Iterator[str]:
+    allocation = report.nat.allocation
+    if allocation.samples:
+        ports = ", ".join(f"{s.local_port}->{s.mapped_port}" for s in allocation.samples)
+        yield "Allocation: which outer ports do fresh sockets get? (inner->outer, in order)"
+        yield f"  {ports}"
+        yield f"  so: {allocation.kind}"
+    if report.path.evidence or report.path.hops:
+        yield "Path: which routers stand on the way, and does one of them belong to a carrier?"
+        hops = ", ".join(hop or "(silent)" for hop in report.path.hops) or "none told"
+        yield f"  routers: {hops}"
+        for evidence in report.path.evidence:
+            yield f"  {evidence}"
+    if report.portmap is not None:
+        answered = ", ".join(report.portmap.answered) or "none"
+        yield "Port mapping: does the router speak UPnP, NAT-PMP or PCP, and what is its address?"
+        external = report.portmap.external_ip
+        yield f"  answered: {answered}" + (f"; its outer address {external}" if external else "")
+    if report.ports:
+        yield "Ports: a host that refuses proves that the way to it is open, as an answer does"
+        for port in report.ports:
+            detail = f" ({port.detail})" if port.detail else ""
+            yield f"  {port.transport} {port.host}:{port.port}: {port.state}{detail}"
+
+
+def _of(report: NatReport, prefix: str) -> Sequence[TestRecord]:
+    return [test for test in report.tests if test.id.startswith(prefix)]
+
+
+def _server(test: TestRecord) -> str:
+    return test.id.partition(".")[2]
+
+
+def _answer(test: TestRecord) -> str:
+    note = f" ({test.note})" if test.note else ""
+    if test.from_ is None:
+        return f"no answer to {test.sent} sends{note}"
+    seen = f", seen as {test.mapped}" if test.mapped else ""
+    again = f" after {test.sent} sends" if test.sent > 1 else ""
+    return f"answered from {test.from_}{again}{seen}{note}"
+
+
+def _reason(report: NatReport, name: str) -> str:
+    why = report.nat.why.get(name)
+    level = report.nat.confidence.get(name)
+    return (f", {why}" if why else "") + (f" (confidence {level})" if level else "")

@@ -1,0 +1,77 @@
+"""What all tests of one run share: the local address, the server, the record of exchanges."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from aioice.stun import Message
+
+from sfukit.errors import MachineError
+from sfukit.probe.nat.options import Options
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun import schedule
+from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.stun.schedule import Schedule
+from sfukit.probe.stun.udp import StunSocket
+
+
+@dataclass(frozen=True)
+class FullServer:
+    """A server that answers from a second address: A and B, p and p' (RFC 5780 4)."""
+
+    primary: Address  # A:p
+    alternate: Address  # B:p'
+
+    @property
+    def other_ip(self) -> Address:
+        """Tell B:p."""
+        return Address(self.alternate.ip, self.primary.port)
+
+    @property
+    def other_port(self) -> Address:
+        """Tell A:p'."""
+        return Address(self.primary.ip, self.alternate.port)
+
+
+@dataclass
+class Context:
+    """One family of addresses under probe."""
+
+    options: Options
+    local_ip: str
+    records: list[Exchange] = field(default_factory=list)
+
+    def socket(self, port: int = 0) -> StunSocket:
+        """Open a fresh socket on the local address."""
+        return StunSocket(self.local_ip, port)
+
+    @contextlib.contextmanager
+    def sockets(self, count: int) -> Iterator[list[StunSocket]]:
+        """Open several fresh sockets; fewer where this machine has no more to give."""
+        with contextlib.ExitStack() as stack:
+            opened: list[StunSocket] = []
+            with contextlib.suppress(MachineError, OSError):
+                for _ in range(count):
+                    opened.append(stack.enter_context(self.socket()))  # noqa: PERF401
+            yield opened
+
+    async def ask(
+        self,
+        socket: StunSocket,
+        to: Address,
+        id: str,
+        *,
+        request: Message | None = None,
+        accept: Iterable[Address] | None = None,
+        evidence: bool = False,
+    ) -> Exchange:
+        """Ask and record; ``evidence`` where silence will be read as a result."""
+        exchange = await socket.ask(to, request, self.patience(evidence), accept=accept, id=id)
+        self.records.append(exchange)
+        return exchange
+
+    def patience(self, evidence: bool) -> Schedule:
+        """Choose how long to ask."""
+        if evidence:
+            return schedule.of_evidence(self.options.timeout_s)
+        return schedule.of_question(self.options.retries, self.options.timeout_s)

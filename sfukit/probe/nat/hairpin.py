@@ -1,0 +1,69 @@
+"""Hairpinning: do two sockets behind one NAT reach each other by their outer addresses (REQ-9)."""
+
+import asyncio
+from typing import Literal
+
+from sfukit.probe.nat.context import Context
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun import schedule
+from sfukit.probe.stun.message import Parsed, request
+from sfukit.probe.stun.udp import StunSocket
+
+Hairpin = Literal[
+    "yes", "internal_source", "not_observed", "not_applicable", "not_checked", "unknown"
+]
+
+
+async def probe(context: Context, to: Address) -> Hairpin:
+    """Let each of two sockets send to the other's outer address; record the source that is seen.
+
+    ``not_observed`` is not no: a NAT may loop back between hosts and not within one.
+    """
+    with context.sockets(2) as sockets:
+        if len(sockets) < 2:
+            return "unknown"
+        asked = await asyncio.gather(
+            *(context.ask(socket, to, f"hairpin.{n}") for n, socket in enumerate(sockets, 1))
+        )
+        outer = [exchange.mapped for exchange in asked]
+        if outer[0] is None or outer[1] is None:
+            return "unknown"
+        if outer[0] == sockets[0].local:
+            return "not_applicable"
+        sources = await _cross(sockets, [outer[0], outer[1]])
+    return judge(sources, [socket.local for socket in sockets])
+
+
+async def _cross(sockets: list[StunSocket], outer: list[Address]) -> list[Address]:
+    """Send from each to the other, since a NAT may filter what comes back on its inside too."""
+    seen: list[Address] = []
+    arrived = asyncio.Event()
+    tokens = {bytes(12)}
+
+    def note(source: Address, parsed: Parsed) -> None:
+        if parsed.transaction_id in tokens:
+            seen.append(source)
+            arrived.set()
+
+    crossing = [(sockets[0], outer[1], request()), (sockets[1], outer[0], request())]
+    tokens |= {message.transaction_id for _socket, _to, message in crossing}
+    when = schedule.of_evidence()
+    for socket in sockets:
+        socket.on_request = note
+    gaps = [b - a for a, b in zip(when.sends_s, [*when.sends_s[1:], when.end_s], strict=True)]
+    for gap_s in gaps:
+        for socket, to, message in crossing:
+            socket.send(bytes(message), to)
+        try:
+            await asyncio.wait_for(arrived.wait(), gap_s)
+        except TimeoutError:
+            continue
+        break
+    return seen
+
+
+def judge(sources: list[Address], locals_: list[Address]) -> Hairpin:
+    """Name what was seen: an inner source breaks peers, which answer to it in vain (REQ-9a)."""
+    if not sources:
+        return "not_observed"
+    return "internal_source" if any(source in locals_ for source in sources) else "yes"

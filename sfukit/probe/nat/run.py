@@ -1,0 +1,53 @@
+"""A probe from options to report: where am I, measure, sum up."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from sfukit.errors import ExitCode
+from sfukit.gates import Gate
+from sfukit.probe.finding import Finding, Stopwatch
+from sfukit.probe.nat.measure import Measured, Progress, measure
+from sfukit.probe.nat.options import Options
+from sfukit.probe.nat.report import NatReport
+from sfukit.probe.nat.summary import summarise
+from sfukit.probe.where import facts as system_facts
+from sfukit.probe.where import judge, proxy
+from sfukit.probe.where.facts import Facts
+
+
+async def probe(
+    options: Options, progress: Progress, bounds: Sequence[Gate] = (), facts: Facts | None = None
+) -> NatReport:
+    """Probe once from one address; the network's faults are in the report, never raised.
+
+    Cancelled (Ctrl-C), it reports what it has, with the exit code of an interruption.
+    """
+    watch = Stopwatch(time.monotonic)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = facts or system_facts.look()
+    where: list[Finding] = judge.examine(facts)
+    found = Measured()
+    interrupted = False
+    try:
+        await measure(options, facts, found, progress, _proxy(options))
+    except asyncio.CancelledError:
+        interrupted = True
+    report = summarise(
+        options, facts, where, found, started=started, took_ms=watch.ms, bounds=bounds
+    )
+    if not interrupted:
+        return report
+    return msgspec.structs.replace(
+        report, verdict="inconclusive", exit_code=int(ExitCode.INTERRUPTED), reason="interrupted"
+    )
+
+
+def _proxy(options: Options) -> proxy.Proxy | None:
+    """Choose the proxy that was named, or the environment's for the first server."""
+    if options.proxy is not None:
+        return proxy.parse(options.proxy)
+    return proxy.of_environment(options.servers[0].host) if options.servers else None

@@ -1,0 +1,48 @@
+"""How TCP connections are mapped: one local port to several destinations (RFC 5382 4.1)."""
+
+import asyncio
+
+from sfukit.probe.nat import mapping
+from sfukit.probe.nat.context import Context, FullServer
+from sfukit.probe.nat.mapping import Seen
+from sfukit.probe.nat.report import Tcp
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun import tcp
+from sfukit.probe.where.proxy import Proxy
+
+
+async def probe(context: Context, to: Address, full: FullServer | None, proxy: Proxy | None) -> Tcp:
+    """Ask by TCP; through a proxy only whether an answer comes, since its address is not ours."""
+    if proxy is not None:
+        answer = await tcp.ask(to, proxy=proxy)
+        return Tcp(
+            answered=answer.mapped is not None,
+            mapped=str(answer.mapped) if answer.mapped else None,
+            via_proxy=str(proxy),
+            why=answer.error,
+        )
+    first = await tcp.ask(to, local=(context.local_ip, 0))
+    if first.mapped is None or first.local is None:
+        return Tcp(answered=False, why=first.error)
+    if full is None:
+        why = "a server with two addresses tells how TCP is mapped"
+        return Tcp(answered=True, mapped=str(first.mapped), why=why)
+    return await _mapped(context, full)
+
+
+async def _mapped(context: Context, full: FullServer) -> Tcp:
+    """Connect from one fresh local port to A:p, B:p and B:p' (a server need not listen on all)."""
+    with context.socket() as free:  # a number that is free now for UDP is likely so for TCP
+        port = free.local.port
+    places = (full.primary, full.other_ip, full.alternate, full.other_port)
+    answers = await asyncio.gather(
+        *(tcp.ask(place, local=(context.local_ip, port)) for place in places)
+    )
+    outer = [answer.mapped for answer in answers]
+    result = mapping.classify(Seen(Address(context.local_ip, port), *outer))
+    return Tcp(
+        answered=True,
+        mapped=str(outer[0]) if outer[0] else None,
+        mapping=result.value,
+        why=result.why,
+    )

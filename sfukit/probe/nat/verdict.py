@@ -1,0 +1,141 @@
+"""From measured behaviour to what will work: peer to peer, an SFU, TURN. Pure; no guesses."""
+
+from collections.abc import Iterable, Sequence
+
+from sfukit.probe.nat.lifetime import Lifetime
+from sfukit.probe.nat.ports import HIGH_PORT
+from sfukit.probe.nat.report import Level, Nat, PeerAnswer, PortResult, Works
+
+_CLASSIC = {"EIF": "full cone", "ADF": "address-restricted cone", "APDF": "port-restricted cone"}
+_OPEN_INTERNET = {"EIF": "open internet", "ADF": "firewall", "APDF": "firewall"}
+_TO_SYMMETRIC: dict[str, PeerAnswer] = {"EIF": "yes", "ADF": "yes", "APDF": "no"}
+_LONGEST_KEEPALIVE_S = 25
+_PEERS = ("open", "full_cone", "address_restricted", "port_restricted", "symmetric")
+
+
+def classic(present: bool | None, mapping: str, filtering: str, dependent: bool | None) -> str:
+    """Name the kind in the words of RFC 3489, where both halves of it are known."""
+    if dependent:
+        return "symmetric"
+    if present is False:
+        return _OPEN_INTERNET.get(filtering, "no NAT")
+    if mapping != "EIM":
+        return "unknown"
+    return _CLASSIC.get(filtering, "cone")
+
+
+def peers(nat: Nat, udp: str) -> dict[str, PeerAnswer]:
+    """Say for each kind of peer whether hole punching can work, ICE on both sides (RFC 8445).
+
+    A peer learns a symmetric side's port only from the packet itself, which passes where the peer
+    filters by address at most. Port prediction is no way out: ICE pairs candidates, not ranges.
+    """
+    if udp == "blocked":
+        return dict.fromkeys(_PEERS, "no")
+    return {peer: _peer(nat, peer) for peer in _PEERS}
+
+
+def _peer(nat: Nat, peer: str) -> PeerAnswer:
+    dependent, filtering = nat.endpoint_dependent, nat.filtering
+    if dependent is None:
+        return "yes" if peer in ("open", "full_cone") and nat.mapping == "EIM" else "unknown"
+    if dependent:
+        # our port towards the peer is new to it: it must not filter by port
+        return "yes" if peer in ("open", "full_cone", "address_restricted") else "no"
+    if peer != "symmetric":
+        return "yes"
+    # the peer's port towards us is new to our filter
+    return _TO_SYMMETRIC.get(filtering, "unknown")
+
+
+def turn(answers: dict[str, PeerAnswer], udp: str) -> str:
+    """Say for whom a relay is needed."""
+    if udp == "blocked":
+        return "always"
+    if all(answer == "unknown" for answer in answers.values()):
+        return "unknown"
+    needed = [peer for peer, answer in answers.items() if answer == "no"]
+    if "port_restricted" in needed:
+        return "most_peers"
+    if needed == ["symmetric"]:
+        return "symmetric_peers"
+    return "no" if answers["symmetric"] == "yes" else "unknown"
+
+
+def sfu(ports: Sequence[PortResult], sfu_port: PortResult | None, udp: str) -> tuple[str, str]:
+    """Judge UDP to an SFU: by its own media port, else ``likely`` at most, by several ports."""
+    if sfu_port is not None:
+        where = f"{sfu_port.host}:{sfu_port.port}"
+        if sfu_port.state == "open":
+            return "yes", f"the media port {where} answers"
+        if sfu_port.state == "reached":
+            return "unknown", f"nobody listens on {where}, though UDP reaches the host"
+        return "unknown", f"{where} is silent: blocked, or it does not answer STUN (serve --stun)"
+    if udp == "blocked":
+        return "no", "UDP is blocked"
+    passing = {p.port for p in ports if p.transport == "udp" and p.state in ("open", "reached")}
+    if {3478, 443, HIGH_PORT} <= passing:
+        return (
+            "likely",
+            f"UDP reaches 3478, 443 and {HIGH_PORT}; your SFU's port not tested (--sfu)",
+        )
+    return "unknown", "your SFU's port not tested (--sfu)"
+
+
+def keepalive_s(lifetime: Lifetime | None) -> int | None:
+    """Advise an interval for UDP that nothing else keeps alive; None where nothing is measured."""
+    bounds = lifetime.oneshot if lifetime else None
+    if bounds is None or bounds.at_least_s is None:
+        return None
+    return max(1, min(_LONGEST_KEEPALIVE_S, int(bounds.at_least_s / 2)))
+
+
+def weakest(found: Iterable[Level]) -> Level:
+    """Join the levels of the findings: the weakest one counts; none where nothing was found."""
+    return min(found, key=("none", "low", "medium", "high").index, default="none")
+
+
+def works(
+    nat: Nat,
+    *,
+    udp: str,
+    ports: Sequence[PortResult],
+    sfu_port: PortResult | None,
+    lifetime: Lifetime | None,
+) -> Works:
+    """Put the parts together, and say what to do."""
+    answers = peers(nat, udp)
+    sfu_udp, sfu_why = sfu(ports, sfu_port, udp)
+    needed = turn(answers, udp)
+    return Works(
+        udp=udp,  # type: ignore[arg-type]
+        p2p_by_peer_type=answers,
+        sfu_udp=sfu_udp,  # type: ignore[arg-type]
+        sfu_why=sfu_why,
+        turn_needed=needed,  # type: ignore[arg-type]
+        open_ports=sorted({p.port for p in ports if p.transport == "udp" and p.state == "open"}),
+        keepalive_s=keepalive_s(lifetime),
+        advice=list(_advice(nat, udp, needed, ports, lifetime)),
+    )
+
+
+def _advice(
+    nat: Nat, udp: str, needed: str, ports: Sequence[PortResult], lifetime: Lifetime | None
+) -> Iterable[str]:
+    if udp == "blocked":
+        open_tcp = any(p.transport == "tcp" and p.port == 443 and p.state == "open" for p in ports)
+        yield "allow outbound UDP 3478 and your SFU's media range" + (
+            "; until then TURN over TLS on 443 works"
+            if open_tcp
+            else ", or offer TURN over TLS on 443"
+        )
+        return
+    if needed == "most_peers":
+        yield "give browsers a TURN server; no setting of ICE makes this NAT predictable"
+    elif needed == "symmetric_peers":
+        yield "keep a TURN server for peers behind symmetric NATs; a public SFU needs none"
+    if nat.pooling == "arbitrary":
+        yield "outer addresses change between sockets: TURN is the only certain way between peers"
+    short = lifetime.oneshot.below_s if lifetime and lifetime.oneshot else None
+    if short is not None and short <= 10:
+        yield f"this NAT forgets within {short:g} s: lower keepalives even for WebRTC media"

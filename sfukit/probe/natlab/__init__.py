@@ -1,0 +1,1 @@
+"""NAT kinds built and set against each other."""

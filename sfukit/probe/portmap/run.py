@@ -1,0 +1,47 @@
+"""All port-mapping protocols at once."""
+
+import asyncio
+
+import msgspec
+
+from sfukit.probe.portmap import pmp, upnp
+from sfukit.probe.portmap.pmp import SILENT, Answer
+
+
+class Portmap(msgspec.Struct, frozen=True, kw_only=True):
+    """What each protocol said; ``why`` where none could be asked."""
+
+    upnp: Answer = SILENT
+    pmp: Answer = SILENT
+    pcp: Answer = SILENT
+    why: str | None = None
+
+    @property
+    def external_ip(self) -> str | None:
+        """Tell the router's outer address, by the first protocol that knows it."""
+        answers = (self.upnp, self.pmp, self.pcp)
+        return next((a.external_ip for a in answers if a.external_ip is not None), None)
+
+    @property
+    def answered(self) -> list[str]:
+        """Name the protocols that answered."""
+        named = {"UPnP": self.upnp, "NAT-PMP": self.pmp, "PCP": self.pcp}
+        return [name for name, answer in named.items() if answer.answered]
+
+
+async def ask(gateway: str | None, local_ip: str) -> Portmap:
+    """Ask by UPnP on the network, and by NAT-PMP and PCP at the gateway where it is known."""
+    if ":" in local_ip:
+        return Portmap(why="IPv6 needs no port mapping")
+    if local_ip.startswith("127."):
+        return Portmap(why="no router on the loopback interface")
+
+    async def by_gateway() -> tuple[Answer, Answer]:
+        if gateway is None:
+            return SILENT, SILENT
+        older = await pmp.ask_pmp(gateway)
+        return older, await pmp.ask_pcp(gateway, local_ip) if older.external_ip is None else SILENT
+
+    by_upnp, (by_pmp, by_pcp) = await asyncio.gather(upnp.ask(local_ip), by_gateway())
+    why = None if gateway is not None else "the gateway is not known here, so only UPnP was asked"
+    return Portmap(upnp=by_upnp, pmp=by_pmp, pcp=by_pcp, why=why)

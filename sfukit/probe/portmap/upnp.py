@@ -1,0 +1,134 @@
+"""UPnP IGD: find the router by SSDP, read its description, ask for its outer address.
+
+A description is fetched only from an address of the local network that itself answered, and read
+as text up to a limit: a neighbour must not be able to send this machine elsewhere.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+from urllib.parse import urljoin, urlsplit
+
+from sfukit.probe.portmap.pmp import SILENT, Answer
+
+GROUP = ("239.255.255.250", 1900)
+
+_SEARCH = (
+    b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\n'
+    b"ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n\r\n"
+)
+_SEARCH_S = 1.2
+_HTTP_S = 1.5
+_MAX_BYTES = 256 * 1024
+_SERVICE = re.compile(
+    r"<service>(?:(?!</service>).)*?<serviceType>\s*(urn:schemas-upnp-org:service:WAN(?:IP|PPP)"
+    r"Connection:\d)\s*</serviceType>(?:(?!</service>).)*?<controlURL>\s*([^<\s]+)\s*</controlURL>",
+    re.DOTALL,
+)
+_EXTERNAL = re.compile(r"<NewExternalIPAddress>\s*([0-9.]*)\s*</NewExternalIPAddress>")
+_FAULT = re.compile(r"<errorDescription>\s*([^<]{0,80})")
+
+
+async def ask(local_ip: str) -> Answer:
+    """Find an Internet gateway device and ask for its outer address; changes nothing on it."""
+    location = await _search(local_ip)
+    if location is None:
+        return SILENT
+    try:
+        description = await _http("GET", location)
+        service = control(description, location)
+        if service is None:
+            return Answer(answered=True, error="no WAN connection service")
+        kind, url = service
+        return read_external(await _http("POST", url, *soap(kind)))
+    except (OSError, TimeoutError, ValueError) as error:
+        return Answer(answered=True, error=str(error) or type(error).__name__)
+
+
+def location_of(data: bytes, source_ip: str) -> str | None:
+    """Read LOCATION of an SSDP answer; None unless it points at who answered."""
+    match = re.search(rb"^location:\s*(\S+)", data, re.IGNORECASE | re.MULTILINE)
+    if match is None:
+        return None
+    location = match[1].decode(errors="replace")
+    parts = urlsplit(location)
+    return location if parts.scheme == "http" and parts.hostname == source_ip else None
+
+
+def control(description: str, location: str) -> tuple[str, str] | None:
+    """Find the service that knows the outer address: its type and control URL, on the same host."""
+    match = _SERVICE.search(description)
+    if match is None:
+        return None
+    url = urljoin(location, match[2])
+    return (match[1], url) if urlsplit(url).hostname == urlsplit(location).hostname else None
+
+
+def soap(service: str) -> tuple[str, str]:
+    """Write the action's header and body (UPnP Device Architecture 3.2)."""
+    body = (
+        '<?xml version="1.0"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
+        's:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"><s:Body>'
+        f'<u:GetExternalIPAddress xmlns:u="{service}"/></s:Body></s:Envelope>'
+    )
+    return f'"{service}#GetExternalIPAddress"', body
+
+
+def read_external(answer: str) -> Answer:
+    """Read the outer address, or the fault."""
+    match = _EXTERNAL.search(answer)
+    if match is None:
+        fault = _FAULT.search(answer)
+        return Answer(answered=True, error=fault[1].strip() if fault else "nonsense")
+    with contextlib.suppress(ValueError):
+        return Answer(answered=True, external_ip=str(ipaddress.IPv4Address(match[1])))
+    return Answer(answered=True, error="the router has no outer address")
+
+
+async def _search(local_ip: str) -> str | None:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        try:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 2)
+            # the default route may lead elsewhere, through a VPN
+            own = socket.inet_aton(local_ip)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)
+            sock.bind((local_ip, 0))
+            for _ in range(2):  # multicast is not repeated for us
+                sock.sendto(_SEARCH, GROUP)
+            async with asyncio.timeout(_SEARCH_S):
+                while True:
+                    data, source = await loop.sock_recvfrom(sock, 2048)
+                    location = location_of(data, source[0])
+                    if location is not None and _near(source[0]):
+                        return location
+        except (OSError, TimeoutError):
+            return None
+
+
+def _near(ip: str) -> bool:
+    return ipaddress.ip_address(ip).is_private
+
+
+async def _http(method: str, url: str, action: str | None = None, body: str = "") -> str:
+    """Do one small HTTP exchange; routers speak the oldest of it."""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = f"{method} {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+    if action is not None:
+        head += f'Content-Type: text/xml; charset="utf-8"\r\nSOAPAction: {action}\r\n'
+        head += f"Content-Length: {len(body.encode())}\r\n"
+    async with asyncio.timeout(_HTTP_S):
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+        try:
+            writer.write(f"{head}\r\n{body}".encode())
+            await writer.drain()
+            data = b""
+            while len(data) < _MAX_BYTES and (more := await reader.read(16_384)):
+                data += more
+        finally:
+            writer.close()
+    return data.partition(b"\r\n\r\n")[2].decode(errors="replace")

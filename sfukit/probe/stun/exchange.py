@@ -1,0 +1,92 @@
+"""One question put to a STUN server: what was sent, what came back, from whom."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aioice.stun import Class
+
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun.icmp import IcmpError
+from sfukit.probe.stun.message import Parsed
+
+Trouble = Literal["refused", "prohibited_here", "no_route", "too_big", "icmp_prohibited"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One answer with its true source; ``rtt_ms`` is None where several sends could be meant."""
+
+    source: Address
+    parsed: Parsed
+    rtt_ms: float | None
+
+
+@dataclass
+class Exchange:
+    """A transaction: the answer counts only from an address that was asked to answer."""
+
+    to: Address
+    accept: frozenset[Address]
+    id: str = ""
+    sent: int = 0
+    strays: list[Heard] = field(default_factory=list)
+    heard: Heard | None = None
+    icmp: list[IcmpError] = field(default_factory=list)
+    trouble: Trouble | None = None
+    sent_at_s: list[float] = field(default_factory=list)
+
+    def note_sent(self, now_s: float | None = None) -> None:
+        """Count one send."""
+        self.sent += 1
+        self.sent_at_s.append(time.monotonic() if now_s is None else now_s)
+
+    def take(self, source: Address, parsed: Parsed, now_s: float) -> bool:
+        """Take an answer; True where it is the one that was asked for.
+
+        An answer from elsewhere is kept as a stray: who forges one has to guess 96 bits and the
+        source address, and a server that ignores CHANGE-REQUEST shows itself there.
+        """
+        rtt_ms = round((now_s - self.sent_at_s[0]) * 1e3, 2) if self.sent == 1 else None
+        heard = Heard(source, parsed, rtt_ms)
+        if source not in self.accept:
+            if len(self.strays) < 8:
+                self.strays.append(heard)
+            return False
+        self.heard = self.heard or heard
+        return True
+
+    @property
+    def answered(self) -> bool:
+        """Tell whether a success came from an expected address."""
+        return self.heard is not None and self.heard.parsed.message.message_class == Class.RESPONSE
+
+    @property
+    def error_code(self) -> int | None:
+        """Tell the code of an error response from an expected address, or None."""
+        return self.heard.parsed.message.error_code if self.heard else None
+
+    @property
+    def mapped(self) -> Address | None:
+        """Tell the address that the server saw (RFC 8489 14.2; 14.1 of older servers)."""
+        if not self.answered or self.heard is None:
+            return None
+        return self.heard.parsed.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
+
+    @property
+    def other(self) -> Address | None:
+        """Tell the server's other address (RFC 5780 7.4; RFC 3489 11.2.3)."""
+        if not self.answered or self.heard is None:
+            return None
+        return self.heard.parsed.address("OTHER-ADDRESS", "CHANGED-ADDRESS")
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """Tell the round trip, where it is unambiguous. Unit: ms."""
+        return self.heard.rtt_ms if self.heard else None
+
+
+def answered(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Keep those that got what they asked for."""
+    return [exchange for exchange in exchanges if exchange.mapped is not None]

@@ -1,0 +1,35 @@
+"""When to send again: how long silence must last before it means something."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Offsets of the sends from the first one, and the end of waiting. Unit: s."""
+
+    sends_s: Sequence[float]
+    end_s: float
+
+
+_FIRST_GAP_S = 0.15
+_LAST_WAIT_S = 0.6
+
+
+def spread(sends: int, over_s: float, wait_s: float = _LAST_WAIT_S) -> Schedule:
+    """Spread sends over a time, growing apart, so that a burst of loss does not take them all."""
+    if sends == 1:
+        return Schedule((0.0,), wait_s)
+    # offsets over_s * (i / (n - 1)) ^ 1.5 : close at first, when most answers come
+    offsets = tuple(over_s * (i / (sends - 1)) ** 1.5 for i in range(sends))
+    return Schedule(offsets, offsets[-1] + wait_s)
+
+
+def of_evidence(timeout_s: float = _LAST_WAIT_S) -> Schedule:
+    """Seven sends over two seconds: where silence is the evidence (RFC 8489 6.2.1, Rc = 7)."""
+    return spread(7, 2.0, timeout_s)
+
+
+def of_question(sends: int = 3, timeout_s: float = _LAST_WAIT_S) -> Schedule:
+    """A few sends, where an answer is the evidence and its absence only ``unknown``."""
+    return spread(sends, _FIRST_GAP_S * 2 * max(0, sends - 1), timeout_s)

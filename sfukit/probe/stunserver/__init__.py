@@ -1,0 +1,1 @@
+"""A STUN server with NAT behaviour discovery on two addresses (RFC 8489, RFC 5780)."""

@@ -1,0 +1,228 @@
+"""The sockets of the STUN server: UDP on all its addresses, TCP on them too."""
+
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from struct import unpack_from
+
+import ifaddr
+
+from sfukit.errors import MachineError, UsageError
+from sfukit.probe import system
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun import message
+from sfukit.probe.stunserver.reply import Counters, Replies, Reply, Role
+
+_BATCH = 64
+_TCP_IDLE_S = 30.0
+_TCP_AT_ONCE = 200
+_DF_UP_TO = 1472  # an answer that fits 1500 bytes says so; a longer one has to be cut
+# linux/in.h
+_IP_MTU_DISCOVER, _DONT, _PROBE = 10, 0, 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where to listen. One address is a plain server; a second of its family makes it whole."""
+
+    listen: Sequence[str]
+    port: int = 3478
+    alternate_port: int = 3479
+    advertise: Sequence[str] = ()
+    rate_per_s: float = 50.0
+    burst: float = 400.0
+
+
+@dataclass
+class Family:
+    """The sockets and the rules of one family of addresses."""
+
+    replies: Replies
+    sockets: dict[Role, socket.socket] = field(default_factory=dict)
+    bound: dict[Role, Address] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether NAT behaviour discovery is offered."""
+        return Role(1, 1) in self.sockets
+
+
+class StunServer:
+    """A running server."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self.families = families
+
+    @property
+    def primary(self) -> Address:
+        """Tell the first address that it listens on."""
+        return self.families[0].bound[Role(0, 0)]
+
+    @property
+    def counters(self) -> list[Counters]:
+        """Tell what each family has answered so far."""
+        return [family.replies.counters for family in self.families]
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[StunServer]:
+    """Serve while open; raises ``MachineError`` where an address or port cannot be had."""
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        families = [
+            _open_family(stack, loop, addresses, settings) for addresses in _pairs(settings)
+        ]
+        for family in families:
+            await _open_tcp(stack, family)
+        yield StunServer(families)
+
+
+def own_addresses() -> list[str]:
+    """List two IPv4 and two IPv6 addresses of this machine that others can reach, at most."""
+    found: dict[int, list[str]] = {4: [], 6: []}
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+            address = ipaddress.ip_address(text.partition("%")[0])
+            if not (address.is_loopback or address.is_link_local):
+                found[address.version].append(str(address))
+    return [*found[4][:2], *found[6][:2]]
+
+
+def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
+    """Pair what is bound with what is told, by family; a third address has no meaning."""
+    told = settings.advertise or settings.listen
+    if len(told) != len(settings.listen):
+        raise UsageError(
+            f"--advertise: {len(told)} addresses for {len(settings.listen)} that are listened on",
+            hint="give one --advertise for each --listen, in the same order",
+        )
+    both = list(zip(settings.listen, told, strict=True))
+    pairs = [[pair for pair in both if (":" in pair[0]) == six] for six in (False, True)]
+    for pair in pairs:
+        if len(pair) > 2:
+            raise UsageError(
+                f"--listen: {len(pair)} addresses of one family",
+                hint="give two: RFC 5780 knows two",
+            )
+    return [pair for pair in pairs if pair]
+
+
+def _open_family(
+    stack: contextlib.AsyncExitStack,
+    loop: asyncio.AbstractEventLoop,
+    addresses: list[tuple[str, str]],
+    settings: Settings,
+) -> Family:
+    told: dict[Role, Address] = {}
+    family = Family(Replies(told, settings.rate_per_s, settings.burst))
+    ports = (settings.port, settings.alternate_port)
+    for ip_index, (ip, advertised) in enumerate(addresses):
+        for port_index in range(2 if len(addresses) > 1 else 1):
+            role = Role(ip_index, port_index)
+            # with port 0 the second address takes the ports that the first was given
+            taken = family.bound.get(Role(0, port_index))
+            sock = _bind(ip, taken.port if taken else ports[port_index])
+            stack.callback(sock.close)
+            family.sockets[role] = sock
+            family.bound[role] = Address(*sock.getsockname()[:2])
+            told[role] = Address(advertised, family.bound[role].port)
+    for role, sock in family.sockets.items():
+        loop.add_reader(sock, _readable, family, role, sock)
+        stack.callback(loop.remove_reader, sock)
+    return family
+
+
+def _bind(ip: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    try:
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((ip, port))
+    except OSError as error:
+        sock.close()
+        raise _cannot_bind(Address(ip, port), error) from error
+    return sock
+
+
+def _cannot_bind(address: Address, error: OSError) -> MachineError:
+    hints = {
+        errno.EADDRINUSE: "another program has it; give --port, or end that program",
+        errno.EADDRNOTAVAIL: "give addresses of this machine: ip address show",
+        errno.EACCES: "ports below 1024 need root",
+    }
+    what = f"cannot listen on {address}: {error.strerror}"
+    return MachineError(what, hint=hints.get(error.errno or 0))
+
+
+def _readable(family: Family, role: Role, sock: socket.socket) -> None:
+    for _ in range(_BATCH):
+        try:
+            data, source = sock.recvfrom(message.MAX_BYTES + 1)
+        except OSError:
+            return
+        asked_by = Address(str(source[0]), int(source[1]))
+        reply = family.replies.answer(data, asked_by, role, time.monotonic())
+        if reply is not None:
+            _send(family.sockets[reply.source], reply)
+
+
+def _send(sock: socket.socket, reply: Reply) -> None:
+    """Send with DF up to 1500 bytes, so that the way back can be measured as the way there."""
+    if system.linux() and sock.family == socket.AF_INET:
+        discover = _PROBE if len(reply.data) <= _DF_UP_TO else _DONT
+        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, discover)
+    with contextlib.suppress(OSError):  # a full buffer or an unreachable asker: they ask again
+        sock.sendto(reply.data, reply.to)
+
+
+async def _open_tcp(stack: contextlib.AsyncExitStack, family: Family) -> None:
+    """Listen on TCP beside UDP (RFC 8489 6.2.2), on every address."""
+    open_now = 0
+
+    async def serve(role: Role, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now
+        open_now += 1
+        try:
+            if open_now <= _TCP_AT_ONCE:
+                await _serve_stream(family, role, reader, writer)
+        finally:
+            open_now -= 1
+            writer.close()
+
+    for role, address in family.bound.items():
+        try:
+            listener = await asyncio.start_server(
+                functools.partial(serve, role), address.ip, address.port
+            )
+        except OSError as error:
+            raise _cannot_bind(address, error) from error
+        stack.callback(listener.close)
+
+
+async def _serve_stream(
+    family: Family, role: Role, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Answer requests on one connection until it is idle or says nonsense."""
+    source = Address(*writer.get_extra_info("peername")[:2])
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+        while True:
+            async with asyncio.timeout(_TCP_IDLE_S):
+                head = await reader.readexactly(20)
+                (length,) = unpack_from("!H", head, 2)
+                if length > message.MAX_BYTES - 20:
+                    return
+                body = await reader.readexactly(length)
+            reply = family.replies.answer(head + body, source, role, time.monotonic())
+            # an answer to CHANGE-REQUEST cannot leave from elsewhere on a connection
+            if reply is None or reply.source != role:
+                return
+            writer.write(reply.data)
+            await writer.drain()

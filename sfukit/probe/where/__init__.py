@@ -1,0 +1,1 @@
+"""Where this machine stands, before anything is sent: everything else depends on it."""

@@ -1,0 +1,269 @@
+"""``nat-probe`` against our own server and against servers that mislead, over real loopback."""
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sfukit.probe import system
+from sfukit.probe.nat import ports
+from sfukit.probe.nat.options import Options, chosen_tests
+from sfukit.probe.nat.report import NatReport
+from sfukit.probe.nat.run import probe
+from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.stun.tcp import ask as ask_tcp
+from sfukit.probe.stun.udp import StunSocket
+from sfukit.probe.stunserver.run import Settings, serving
+from sfukit.probe.where.facts import look
+from tests.conftest import absent
+from tests.integration.nat_servers import Answer, crooked, success, whole
+
+BEHAVIOUR = "mapping,filtering"
+
+
+async def run(*servers: Address, tests: str = BEHAVIOUR, **changes: object) -> NatReport:
+    options = Options(
+        servers=[Endpoint(*server) for server in servers],
+        tests=chosen_tests(tests, "default"),
+        timeout_s=0.1,
+        **changes,  # type: ignore[arg-type]
+    )
+    return await probe(options, lambda _text: None)
+
+
+async def test_open_loopback_is_told_whole() -> None:
+    async with whole() as server:
+        report = await run(server.primary, tests="mapping,filtering,alloc,ports,path")
+    nat = report.nat
+    assert (nat.present, nat.mapping, nat.filtering) == (False, "EIM", "EIF")
+    assert nat.classic == "open internet"
+    assert (report.verdict, report.exit_code, report.confidence) == ("pass", 0, "high")
+    assert report.server is not None and report.server.rfc5780
+    assert report.works.turn_needed == "no"
+    assert report.works.udp == "yes"
+    assert server.primary.port in report.works.open_ports
+
+
+async def test_the_default_tests_on_loopback_take_less_than_five_seconds() -> None:
+    async with whole() as server:
+        started = time.monotonic()
+        await run(server.primary, tests="mapping,filtering,alloc,ports,ipv6,path,portmap")
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("linux", [True, False])
+async def test_every_test_runs_and_says_where_it_cannot(
+    monkeypatch: pytest.MonkeyPatch, linux: bool
+) -> None:
+    monkeypatch.setattr(system, "_linux", linux)
+    everything = ",".join(sorted(chosen_tests(None, "full")))
+    async with whole() as server:
+        report = await run(server.primary, tests=everything, lifetime_max_s=1.0, tcp=True)
+    assert (report.nat.mapping, report.nat.filtering) == ("EIM", "EIF")
+    assert report.nat.pooling == "paired"
+    assert report.fragments is not None
+    assert (report.fragments.up, report.fragments.down) == ("yes", "yes")
+    assert report.tcp is not None
+    assert (report.tcp.answered, report.tcp.mapping) == (True, "EIM")
+    assert report.mtu is not None
+    if linux:
+        assert (report.mtu.up, report.mtu.down) == (1500, 1500)
+    else:
+        assert report.mtu.why == "not_checked: needs Linux"
+
+
+def twisted(data: bytes, source: Address) -> list[bytes]:
+    """Names itself as the other address, and ignores CHANGE-REQUEST."""
+    here = ("127.0.0.1", 9)
+    return [success(data, XOR_MAPPED_ADDRESS=tuple(source), OTHER_ADDRESS=here)]
+
+
+async def test_a_server_that_names_itself_is_taken_as_a_plain_one() -> None:
+    async with crooked(twisted) as server:
+        report = await run(server)
+    assert report.servers[0].quirks == ["other_address_is_its_own"]
+    assert not report.servers[0].rfc5780
+    assert report.nat.filtering == "unknown"
+    assert "second address" in report.nat.why["filtering"]
+
+
+async def test_a_server_that_ignores_change_request_never_makes_a_full_cone() -> None:
+    async with whole() as honest:
+        other = honest.families[0].bound[next(r for r in honest.families[0].bound if r == (1, 1))]
+
+        def ignoring(data: bytes, source: Address) -> list[bytes]:
+            return [success(data, XOR_MAPPED_ADDRESS=tuple(source), OTHER_ADDRESS=tuple(other))]
+
+        async with crooked(ignoring) as server:
+            report = await run(server)
+    assert report.nat.filtering == "unknown"
+    assert report.servers[0].quirks == ["server_ignores_change_request"]
+    assert not report.servers[0].rfc5780
+
+
+def nothing(_data: bytes, _source: Address) -> list[bytes]:
+    return []
+
+
+def wrong_transaction(data: bytes, source: Address) -> list[bytes]:
+    other = data[:8] + os.urandom(12)
+    return [success(other, XOR_MAPPED_ADDRESS=tuple(source))]
+
+
+def noise(_data: bytes, _source: Address) -> list[bytes]:
+    return [os.urandom(size) for size in (0, 1, 20, 48, 1400)]
+
+
+def without_address(data: bytes, _source: Address) -> list[bytes]:
+    return [success(data, SOFTWARE="?")]
+
+
+@pytest.mark.parametrize("answer", [nothing, wrong_transaction, noise, without_address])
+async def test_a_server_that_is_of_no_use_is_the_targets_fault(answer: Answer) -> None:
+    async with crooked(answer) as server:
+        report = await run(server)
+    assert (report.verdict, report.exit_code) == ("inconclusive", 4)
+    assert report.reason
+    assert report.nat.mapping == "unknown"
+    assert report.works.udp == "unknown"
+
+
+async def test_a_closed_port_is_not_blocked_udp() -> None:
+    async with crooked(nothing) as server:
+        pass
+    report = await run(server)
+    assert report.exit_code == 4
+    assert report.reason is not None and "nobody listens" in report.reason
+
+
+async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
+    async with whole() as server:
+        with StunSocket("127.0.0.1") as victim, StunSocket("127.0.0.3") as forger:
+
+            def forge(data: bytes, _source: Address) -> list[bytes]:
+                lie = success(data, XOR_MAPPED_ADDRESS=("203.0.113.66", 666))
+                forger.send(lie, victim.local)
+                return []
+
+            async with crooked(forge) as silent:
+                exchange = await victim.ask(silent)
+            assert exchange.mapped is None
+            assert {stray.source for stray in exchange.strays} == {forger.local}
+            assert (await victim.ask(server.primary)).mapped == victim.local
+
+
+async def test_two_plain_servers_agree_and_say_what_they_cannot_tell() -> None:
+    def plain(data: bytes, source: Address) -> list[bytes]:
+        return [success(data, XOR_MAPPED_ADDRESS=tuple(source))]
+
+    async with crooked(plain) as one, crooked(plain, "127.0.0.2") as two:
+        report = await run(one, two)
+    assert report.nat.mapping == "EIM"
+    assert report.nat.filtering == "unknown"
+
+
+async def test_a_rewritten_address_is_an_application_gateway() -> None:
+    def edited(data: bytes, source: Address) -> list[bytes]:
+        return [
+            success(
+                data, XOR_MAPPED_ADDRESS=tuple(source), MAPPED_ADDRESS=("10.9.9.9", source.port)
+            )
+        ]
+
+    async with crooked(edited) as server:
+        report = await run(server)
+    assert "mapped_address_rewritten" in report.servers[0].quirks
+    assert any("gateway" in warning for warning in report.warnings)
+
+
+async def test_a_name_that_does_not_resolve_is_said() -> None:
+    report = await run(Address("no-such-host.invalid", 3478))
+    assert report.exit_code == 4
+    assert report.reason is not None and "no-such-host.invalid" in report.reason
+
+
+async def test_stun_answers_by_tcp_too_and_nonsense_there_ends_the_connection() -> None:
+    async with whole() as server:
+        answer = await ask_tcp(server.primary)
+        assert answer.mapped == answer.local
+        for family in server.families:
+            assert family.replies.counters.malformed == 0
+
+
+def ids(report: NatReport) -> Sequence[str]:
+    return [test.id for test in report.tests]
+
+
+async def test_every_exchange_is_in_the_report() -> None:
+    async with whole() as server:
+        report = await run(server.primary)
+    assert "mapping.1.III" in ids(report)
+    assert "filtering.II" in ids(report)
+    changed = next(test for test in report.tests if test.id == "filtering.II")
+    assert changed.from_ is not None and changed.from_.startswith("127.0.0.2:")
+    assert (changed.sent, changed.rcvd) == (1, 1)
+
+
+async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> None:
+    async with whole() as server:
+        good = await run(server.primary, tests="mapping", sfu=str(server.primary))
+        assert good.works.sfu_udp == "yes"
+    async with crooked(nothing) as closed:
+        pass
+    async with whole() as server:
+        bad = await run(server.primary, tests="mapping", sfu=str(closed))
+        assert bad.works.sfu_udp == "unknown"
+        assert bad.works.sfu_why is not None and "nobody listens" in bad.works.sfu_why
+
+
+def ipv6_on_loopback() -> bool:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe_:
+        try:
+            probe_.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
+    if not ipv6_on_loopback():
+        absent("IPv6 on loopback", "enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0")
+    facts = msgspec.structs.replace(look(), ipv4=False, ipv6=True, routes=[])
+    async with serving(Settings(("::1",), 0, 0)) as server:
+        options = Options(
+            servers=[Endpoint(*server.primary)], tests=chosen_tests("mapping", "quick")
+        )
+        report = await probe(options, lambda _text: None, facts=facts)
+    assert report.ipv4 == "absent"
+    assert report.works.udp == "yes"
+    assert report.local is not None and report.local.startswith("[::1]:")
+    assert [finding.name for finding in report.where if "ipv4" in finding.name] == ["ipv4_absent"]
+
+
+async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Path) -> None:
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-nodes", "-days", "2", "-subj", "/O=Corp/CN=Corp Inspection CA"),
+        *("-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+
+    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        tcp, tls = await ports.tcp_and_tls("127.0.0.1", port)
+    assert (tcp.state, tls.state) == ("open", "open")
+    assert tls.detail is not None and "Corp, Corp Inspection CA" in tls.detail
+    (refused,) = await ports.tcp_and_tls("127.0.0.1", port)
+    assert (refused.transport, refused.state) == ("tcp", "reached")
