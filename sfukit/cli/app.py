@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
     "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
+    "nat-lab": Entry("Lab", "nat_lab", "kinds of NAT against each other"),
 }
 
 _START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit doctor"
