@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Entry] = {
     "token": Entry("Run", "token", "make or read access tokens"),
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
+    "ice-explain": Entry("Diagnose", "ice_explain", "why ICE chose this pair, or none"),
     "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
     "nat-lab": Entry("Lab", "nat_lab", "kinds of NAT against each other"),
 }

@@ -74,11 +74,13 @@ def shown(cell: Cell) -> str:
 
 def _matrix(result: NatLabReport) -> Iterator[Line]:
     yield _row("met without a relay, %", list(result.metrics)), "bold"
-    by_pair: dict[tuple[str, str], list[Cell]] = {}
+    rows: dict[str, dict[str, list[Cell]]] = {}
     for cell in result.cells:
-        by_pair.setdefault((cell.a, cell.b), []).append(cell)
-    for (a, b), cells in by_pair.items():
-        yield _row(f"{a} x {b}", [shown(cell) for cell in cells]), _style(cells)
+        rows.setdefault(cell.a, {}).setdefault(cell.b, []).append(cell)
+    for a, partners in rows.items():
+        yield f"{a} with", None
+        for b, cells in partners.items():
+            yield _row(f"  {b}", [shown(cell) for cell in cells]), _style(cells)
     yield "", None
     yield from _sums(result)
     yield "", None
@@ -88,12 +90,12 @@ def _matrix(result: NatLabReport) -> Iterator[Line]:
 
 def _pair(result: NatLabReport) -> Iterator[Line]:
     one = result.cells[0]
-    yield f"{f'{one.a} x {one.b}':<35}{'direct %':>12}{'relayed %':>11}{'met after':>11}", "bold"
+    yield f"{f'{one.a} with {one.b}':<46}{'direct %':>10}{'relayed %':>11}{'met after':>11}", "bold"
     for cell in result.cells:
         relayed = f"{cell.relayed * 100:.3g}"
         after = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"
         told = f"{cell.strategy}: {MEANING[cell.strategy]}"
-        yield f"{cell.strategy:<35}{shown(cell):>12}{relayed:>11}{after:>11}", _style([cell])
+        yield f"{cell.strategy:<46}{shown(cell):>10}{relayed:>11}{after:>11}", _style([cell])
         yield f"  {told.partition(': ')[2]}", "dim"
 
 

@@ -22,7 +22,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     path = tmp_path / "mix.toml"
-    path.write_text("[mix]\nport = 3\nsymmetric-random = 1\n[network]\nloss = '2%'\n")
+    path.write_text("[mix]\nport-restricted = 3\nsymmetric-random = 1\n[network]\nloss = '2%'\n")
     return path
 
 
@@ -33,7 +33,7 @@ def test_the_matrix_of_fifteen_pairs(capsys: pytest.CaptureFixture[str]) -> None
     (met,) = [line for line in shown.splitlines() if line.startswith("pairs met")]
     assert re.findall(r"(\d+) of 15", met) == ["10", "12", "13", "12"]
     assert "no rate over all pairs" in shown
-    assert all(len(line) <= 79 for line in shown.splitlines() if " x " in line)
+    assert all(len(line) <= 79 for line in shown.splitlines() if line[:2] == "  ")
 
 
 def test_one_seed_one_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,13 +48,16 @@ def test_rates_come_with_their_weights(weights: Path, capsys: pytest.CaptureFixt
     command = ["nat-lab", "matrix", *QUICK, "--weights", str(weights), "--strategy", "turn"]
     assert main(command) == 0
     shown = capsys.readouterr().out
-    assert "weights  port 75.0 %, symmetric-random 25.0 %" in shown
+    assert "weights  port-restricted 75.0 %, symmetric-random 25.0 %" in shown
     assert "of all pairs, without a relay, %     56.2" in shown
     assert "loss 2.0 %" in shown
 
 
 def test_one_pair_under_every_strategy(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["nat-lab", "run", "--a", "port", "--b", "symmetric-seq", *QUICK]) == 0
+    assert (
+        main(["nat-lab", "run", "--a", "port-restricted", "--b", "symmetric-sequential", *QUICK])
+        == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith(("punch ", "predict "))] == [
         "0",
@@ -84,11 +87,11 @@ def test_json_and_page(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert list(document)[:6] == ["schema", "tool", "version", "command", "verdict", "exit_code"]
-    assert document["weights"] == {"port": 0.75, "symmetric-random": 0.25}
+    assert document["weights"] == {"port-restricted": 0.75, "symmetric-random": 0.25}
     assert document["metrics"]["punch"]["direct"] == pytest.approx(0.5625, abs=0.001)
     assert "nat-lab" in captured.err
     html = page.read_text()
-    assert "port × symmetric-random" in html
+    assert "port-restricted × symmetric-random" in html
     assert "http" not in html.replace("http-equiv", "")
 
 
@@ -107,8 +110,8 @@ def test_the_published_schema_is_that_of_the_report() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["run", "--a", "cone", "--b", "port"], "--a: no kind of NAT is called cone"),
-        (["run", "--a", "port", "--b", "EIM/EIF"], "--b"),
+        (["run", "--a", "cone", "--b", "port-restricted"], "--a: no kind of NAT is called cone"),
+        (["run", "--a", "port-restricted", "--b", "EIM/EIF"], "--b"),
         (["matrix", "--strategy", "luck"], "--strategy: luck"),
         (["matrix", "--runs", "0"], "--runs"),
         (["matrix", "--seed", "-1"], "--seed"),
@@ -125,12 +128,12 @@ def test_refusals(options: list[str], says: str, capsys: pytest.CaptureFixture[s
     ("text", "says"),
     [
         ("[mix]\ncone = 1\n", "no kind of NAT is called cone"),
-        ("[mix]\nport = -1\n", "is no share"),
-        ("[mix]\nport = 0\n", "weighs nothing"),
-        ("[mix]\nport = nan\n", "is no share"),
-        ("[mix]\nport = 1\n[network]\nloss = '200%'\n", "more than the whole"),
-        ("[mix]\nport = 1\n[network]\nspeed = 3\n", "nothing is called so"),
-        ("[mix]\nport = 1\n[network]\nrtt_ms = -4\n", "cannot be used"),
+        ("[mix]\nport-restricted = -1\n", "is no share"),
+        ("[mix]\nport-restricted = 0\n", "weighs nothing"),
+        ("[mix]\nport-restricted = nan\n", "is no share"),
+        ("[mix]\nport-restricted = 1\n[network]\nloss = '200%'\n", "more than the whole"),
+        ("[mix]\nport-restricted = 1\n[network]\nspeed = 3\n", "nothing is called so"),
+        ("[mix]\nport-restricted = 1\n[network]\nrtt_ms = -4\n", "cannot be used"),
         ("[mix\n", "mix.toml"),
         ("\x00\xff", "mix.toml"),
     ],

@@ -11,7 +11,9 @@ from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.probe.natlab.kinds import NatKind, kind_of
 
-_EXAMPLE = "give [mix] with shares, such as port = 60, and if wanted [network] with loss = '2%'"
+_EXAMPLE = (
+    "give [mix] with shares, such as port-restricted = 60, and if wanted [network] with loss = '2%'"
+)
 _MAX_BYTES = 64 * 1024
 _MAX_CROSS_TRAFFIC = 10_000.0
 

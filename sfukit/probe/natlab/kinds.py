@@ -35,20 +35,30 @@ class NatKind(msgspec.Struct, frozen=True):
 KINDS: Mapping[str, NatKind] = {
     kind.name: kind
     for kind in (
-        NatKind("full", "EIM", "EIF", "preserving"),
-        NatKind("address", "EIM", "ADF", "preserving"),
-        NatKind("port", "EIM", "APDF", "preserving"),
-        NatKind("symmetric-seq", "APDM", "APDF", "sequential"),
-        NatKind("symmetric-random", "APDM", "APDF", "random"),
-        NatKind("eim-remapped", "EIM", "APDF", "random"),
+        NatKind("open", "EIM", "EIF", "preserving"),
+        NatKind("firewall", "EIM", "APDF", "preserving"),
+        NatKind("full-cone", "EIM", "EIF", "preserving"),
+        NatKind("address-restricted", "EIM", "ADF", "preserving"),
+        NatKind("port-restricted", "EIM", "APDF", "preserving"),
+        NatKind("eim-not-preserving", "EIM", "APDF", "random"),
         NatKind("adm", "ADM", "APDF", "random"),
+        NatKind("apdm", "APDM", "APDF", "random"),
+        NatKind("symmetric-sequential", "APDM", "APDF", "sequential"),
+        NatKind("symmetric-random", "APDM", "APDF", "random"),
         NatKind("hairpin", "EIM", "EIF", "preserving", hairpin=True),
-        NatKind("cgnat", "EIM", "APDF", "preserving"),
-        NatKind("blocked", "EIM", "APDF", "preserving", udp=False),
+        NatKind("cgnat:port-restricted", "EIM", "APDF", "preserving"),
+        NatKind("cgnat:symmetric-random", "APDM", "APDF", "random"),
+        NatKind("udp-blocked", "EIM", "APDF", "preserving", udp=False),
     )
 }
 
-MATRIX_KINDS = ("full", "address", "port", "symmetric-seq", "symmetric-random")
+MATRIX_KINDS = (
+    "full-cone",
+    "address-restricted",
+    "port-restricted",
+    "symmetric-sequential",
+    "symmetric-random",
+)
 """The five of the reference matrix: fifteen pairs."""
 
 SAME = "same"

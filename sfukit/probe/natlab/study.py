@@ -28,11 +28,27 @@ AFTER: Strategy = "stack"
 COMPARED: tuple[Strategy, ...] = (BEFORE, "predict", AFTER, "turn")
 
 MIXES: Mapping[str, Mapping[str, float]] = {
-    "homes": {"full": 10, "address": 10, "port": 70, "symmetric-seq": 2, "symmetric-random": 8},
-    "old routers": {"full": 10, "port": 60, "symmetric-seq": 30},
-    "mobile": {"full": 5, "port": 45, "symmetric-seq": 5, "symmetric-random": 45},
-    "offices": {"port": 50, "symmetric-random": 30, "blocked": 20},
-    "quarters": {"cgnat": 25, "symmetric-random": 37.5, "blocked": 12.5, "port": 25},
+    "homes": {
+        "full-cone": 10,
+        "address-restricted": 10,
+        "port-restricted": 70,
+        "symmetric-sequential": 2,
+        "symmetric-random": 8,
+    },
+    "old routers": {"full-cone": 10, "port-restricted": 60, "symmetric-sequential": 30},
+    "mobile": {
+        "full-cone": 5,
+        "port-restricted": 45,
+        "symmetric-sequential": 5,
+        "symmetric-random": 45,
+    },
+    "offices": {"port-restricted": 50, "symmetric-random": 30, "udp-blocked": 20},
+    "quarters": {
+        "cgnat:port-restricted": 25,
+        "symmetric-random": 37.5,
+        "udp-blocked": 12.5,
+        "port-restricted": 25,
+    },
 }
 """Assumed, not measured: no survey that we know of counts the ports that symmetric NATs choose."""
 
@@ -127,7 +143,12 @@ def fit(target: str, runs: int, seed: int) -> Fitted:
     a, b, c = 1 - sym, -2 * (1 - sym), 1 - SUCCESS[0]
     symmetric = (-b - (b * b - 4 * a * c) ** 0.5) / (2 * a)
     easy = sym * (2 - symmetric) / 2
-    cells = _cells_of(("full", "port", "symmetric-seq", "symmetric-random"), QUIET, runs, seed)
+    cells = _cells_of(
+        ("full-cone", "port-restricted", "symmetric-sequential", "symmetric-random"),
+        QUIET,
+        runs,
+        seed,
+    )
     wanted = SUCCESS[1] if target == "success" else SYMMETRIC[1]
 
     def reached(sequential: float) -> float:
@@ -147,7 +168,9 @@ def fit(target: str, runs: int, seed: int) -> Fitted:
 
 def landscape(steps: int, runs: int, seed: int, conditions: Conditions = QUIET) -> list[Point]:
     """Measure the gain for every share of symmetric NATs and every sequential part of them."""
-    cells = _cells_of(("port", "symmetric-seq", "symmetric-random"), conditions, runs, seed)
+    cells = _cells_of(
+        ("port-restricted", "symmetric-sequential", "symmetric-random"), conditions, runs, seed
+    )
     points = []
     for i in range(steps + 1):
         for j in range(steps + 1):
@@ -160,7 +183,7 @@ def landscape(steps: int, runs: int, seed: int, conditions: Conditions = QUIET) 
 
 def decay(rates: Sequence[float], runs: int, seed: int) -> list[Decay]:
     """Measure prediction against ports that others take in between."""
-    port, row = KINDS["port"], KINDS["symmetric-seq"]
+    port, row = KINDS["port-restricted"], KINDS["symmetric-sequential"]
     measured = []
     for rate in rates:
         conditions = Conditions(cross_traffic_per_s=rate)
@@ -176,7 +199,7 @@ def incident(runs: int, seed: int) -> list[tuple[float, Cell]]:
 
     Two hosts meet only if neither was forgotten: (1 - stale)^2.
     """
-    remapped = KINDS["eim-remapped"]
+    remapped = KINDS["eim-not-preserving"]
     measured = []
     for share in (*INCIDENT, 1.0):
         stale = 1 - share**0.5
@@ -192,9 +215,9 @@ def _cells_of(names: Sequence[str], conditions: Conditions, runs: int, seed: int
 
 def _fitted_mix(easy: float, symmetric: float, sequential: float) -> Mix:
     shares = {
-        "full": easy,
-        "port": 1 - easy - symmetric,
-        "symmetric-seq": symmetric * sequential,
+        "full-cone": easy,
+        "port-restricted": 1 - easy - symmetric,
+        "symmetric-sequential": symmetric * sequential,
         "symmetric-random": symmetric * (1 - sequential),
     }
     return Mix(shares)

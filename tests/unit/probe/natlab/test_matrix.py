@@ -30,23 +30,26 @@ def unmet(strategy: Strategy) -> set[tuple[str, str]]:
 def test_the_reference_matrix() -> None:
     """What was measured with real NATs: 10, 12 and 13 pairs of 15."""
     hard = {
-        ("port", "symmetric-seq"),
-        ("port", "symmetric-random"),
-        ("symmetric-seq", "symmetric-seq"),
-        ("symmetric-seq", "symmetric-random"),
+        ("port-restricted", "symmetric-sequential"),
+        ("port-restricted", "symmetric-random"),
+        ("symmetric-sequential", "symmetric-sequential"),
+        ("symmetric-sequential", "symmetric-random"),
         ("symmetric-random", "symmetric-random"),
     }
     assert unmet("punch") == hard
-    predictable = {("port", "symmetric-seq"), ("symmetric-seq", "symmetric-seq")}
+    predictable = {
+        ("port-restricted", "symmetric-sequential"),
+        ("symmetric-sequential", "symmetric-sequential"),
+    }
     assert unmet("predict") == hard - predictable
-    assert unmet("birthday") == hard - predictable - {("port", "symmetric-random")}
+    assert unmet("birthday") == hard - predictable - {("port-restricted", "symmetric-random")}
 
 
 def test_a_seed_gives_one_table_whatever_else_is_in_it() -> None:
     once, again = (list(matrix.cells(FIVE, ["birthday"], QUIET, 500, 7)) for _ in range(2))
     assert once == again
     among_others = list(matrix.cells(FIVE[1:], ["punch", "birthday"], QUIET, 500, 7))
-    assert set(among_others) & set(once) == {cell for cell in once if cell.a != "full"}
+    assert set(among_others) & set(once) == {cell for cell in once if cell.a != "full-cone"}
     assert list(matrix.cells(FIVE, ["birthday"], QUIET, 500, 8)) != once
 
 
@@ -59,7 +62,7 @@ def test_the_whole_matrix_takes_less_than_thirty_seconds() -> None:
 
 def test_birthday_as_computed_by_hand() -> None:
     """1 - C(64256, 1024) / C(64512, 1024) = 98.3 %, and two random NATs stay apart."""
-    assert rate("birthday", "port", "symmetric-random", runs=20_000) == pytest.approx(
+    assert rate("birthday", "port-restricted", "symmetric-random", runs=20_000) == pytest.approx(
         0.983, abs=0.004
     )
     assert rate("birthday", "symmetric-random", "symmetric-random", runs=20_000) < 0.002
@@ -68,15 +71,19 @@ def test_birthday_as_computed_by_hand() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "met"),
     [
-        ("APDM/EIF/random", "port", False),  # lets anything in, but answers from a third port
-        ("APDM/EIF/random", "address", True),
-        ("APDM/ADF/random", "address", True),
-        ("APDM/ADF/random", "port", False),
-        ("ADM/EIF/random", "address", True),
-        ("ADM/APDF/random", "address", True),
-        ("ADM/APDF/random", "port", False),
-        ("EIM/APDF/random", "port", True),
-        ("blocked", "full", False),
+        (
+            "APDM/EIF/random",
+            "port-restricted",
+            False,
+        ),  # lets anything in, but answers from a third port
+        ("APDM/EIF/random", "address-restricted", True),
+        ("APDM/ADF/random", "address-restricted", True),
+        ("APDM/ADF/random", "port-restricted", False),
+        ("ADM/EIF/random", "address-restricted", True),
+        ("ADM/APDF/random", "address-restricted", True),
+        ("ADM/APDF/random", "port-restricted", False),
+        ("EIM/APDF/random", "port-restricted", True),
+        ("udp-blocked", "full-cone", False),
     ],
 )
 def test_single_rules(a: str, b: str, met: bool) -> None:
@@ -84,24 +91,24 @@ def test_single_rules(a: str, b: str, met: bool) -> None:
 
 
 def test_hairpin_decides_behind_one_nat() -> None:
-    for name, met in (("full", 0.0), ("hairpin", 1.0)):
+    for name, met in (("full-cone", 0.0), ("hairpin", 1.0)):
         kind = KINDS[name]
         assert matrix.cell("punch", kind, kind, QUIET, 100, 1, same_nat=True).direct == met
 
 
 def test_others_spoil_the_prediction_of_two_sequential_nats_first() -> None:
     busy = Conditions(cross_traffic_per_s=10)
-    assert rate("predict", "port", "symmetric-seq", busy) > 0.95
-    assert 0.3 < rate("predict", "symmetric-seq", "symmetric-seq", busy) < 0.7
+    assert rate("predict", "port-restricted", "symmetric-sequential", busy) > 0.95
+    assert 0.3 < rate("predict", "symmetric-sequential", "symmetric-sequential", busy) < 0.7
 
 
 def test_loss_is_survived_by_repeating() -> None:
-    assert rate("punch", "port", "port", Conditions(loss=0.3)) > 0.99
-    assert rate("punch", "port", "port", Conditions(loss=0.95)) < 0.5
+    assert rate("punch", "port-restricted", "port-restricted", Conditions(loss=0.3)) > 0.99
+    assert rate("punch", "port-restricted", "port-restricted", Conditions(loss=0.95)) < 0.5
 
 
 def test_a_relay_reaches_everybody_and_later_if_it_comes_second() -> None:
-    pair = (KINDS["symmetric-random"], KINDS["blocked"])
+    pair = (KINDS["symmetric-random"], KINDS["udp-blocked"])
     beside, after = (
         matrix.cell(name, *pair, QUIET, 1000, 1)
         for name in ("turn", "staged")  # type: ignore[arg-type]
@@ -113,7 +120,7 @@ def test_a_relay_reaches_everybody_and_later_if_it_comes_second() -> None:
 
 
 def test_the_source_stack_relays_only_on_terrible_paths() -> None:
-    pair = (KINDS["port"], KINDS["symmetric-random"])
+    pair = (KINDS["port-restricted"], KINDS["symmetric-random"])
     usual = matrix.cell("stack", *pair, QUIET, 1000, 1)
     terrible = matrix.cell("stack", *pair, Conditions(loss=0.2, rtt_ms=2000), 1000, 1)
     assert usual.relayed == 0.0
@@ -122,13 +129,13 @@ def test_the_source_stack_relays_only_on_terrible_paths() -> None:
 
 def test_forgotten_mappings_matter_where_ports_are_not_preserved() -> None:
     stale = Conditions(stale=0.5)
-    assert rate("punch", "port", "port", stale) == 1.0
-    both_kept = rate("punch", "eim-remapped", "eim-remapped", stale, runs=20_000)
+    assert rate("punch", "port-restricted", "port-restricted", stale) == 1.0
+    both_kept = rate("punch", "eim-not-preserving", "eim-not-preserving", stale, runs=20_000)
     assert both_kept == pytest.approx(0.25, abs=0.02)
 
 
 def test_totals_weigh_pairs_and_bound_the_simulation() -> None:
-    mix = Mix({"port": 0.6, "symmetric-random": 0.4})
+    mix = Mix({"port-restricted": 0.6, "symmetric-random": 0.4})
     cells = list(matrix.cells(mix.kinds, ["punch"], QUIET, 200, 1))
     total = matrix.total(cells, mix, "punch")
     assert total.direct == pytest.approx(0.36)
