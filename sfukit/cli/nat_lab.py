@@ -1,5 +1,6 @@
 """``sfukit nat-lab``: kinds of NAT against each other, simulated or in network namespaces."""
 
+import asyncio
 import importlib.util
 from collections.abc import Sequence
 from typing import Annotated, Any, get_args
@@ -16,7 +17,7 @@ from sfukit.probe.natlab.cell import Cell, Total
 from sfukit.probe.natlab.conditions import Conditions, Mix, read_weights
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS, SAME, NatKind, kind_of
 from sfukit.probe.natlab.result import Backend, NatLabReport
-from sfukit.probe.natlab.words import MATRIX_STRATEGIES, MEANING, Strategy
+from sfukit.probe.natlab.words import MATRIX_STRATEGIES, MEANING, REAL_STRATEGIES, Strategy
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -109,6 +110,8 @@ class _Plan:
     ) -> None:
         self.backend: Backend = _choice(backend, Backend, "--backend")
         given = [_choice(name, Strategy, "--strategy") for name in strategies or ()]
+        if self.backend == "netns":
+            usual = [name for name in usual if name in REAL_STRATEGIES]
         self.strategies: list[Strategy] = list(dict.fromkeys(given)) or usual
         self.runs = _RUNS[self.backend] if runs is None else runs
         if not 1 <= self.runs <= _MOST_RUNS:
@@ -126,19 +129,41 @@ class _Plan:
         """Measure every pair."""
         from sfukit.probe.natlab import matrix
 
-        cells = list(matrix.cells(kinds, self.strategies, self.conditions, self.runs, self.seed))
+        tried = [(each, a, b) for a, b in matrix.pairs(kinds) for each in self.strategies]
+        cells = self._cells(tried, same_nat=False)
         totals = matrix.totals(cells, self.mix, self.strategies) if self.mix else []
         return self._conclude(cells, totals, self.mix)
 
     def pair(self, a: NatKind, b: NatKind, *, same_nat: bool) -> NatLabReport:
         """Measure one pair."""
+        cells = self._cells([(each, a, b) for each in self.strategies], same_nat=same_nat)
+        return self._conclude(cells, [], None)
+
+    def _cells(
+        self, tried: Sequence[tuple[Strategy, NatKind, NatKind]], *, same_nat: bool
+    ) -> list[Cell]:
+        if self.backend == "netns":
+            return self._real_cells(tried, same_nat=same_nat)
         from sfukit.probe.natlab import matrix
 
-        cells = [
-            matrix.cell(each, a, b, self.conditions, self.runs, self.seed, same_nat=same_nat)
-            for each in self.strategies
+        return [
+            matrix.cell(*each, self.conditions, self.runs, self.seed, same_nat=same_nat)
+            for each in tried
         ]
-        return self._conclude(cells, [], None)
+
+    def _real_cells(
+        self, tried: Sequence[tuple[Strategy, NatKind, NatKind]], *, same_nat: bool
+    ) -> list[Cell]:
+        from sfukit.probe.natlab import punch
+
+        if same_nat:
+            raise UsageError("--b same: only the model has it", hint="use --backend sim")
+        punch.need([kind for _, a, b in tried for kind in (a, b)])
+
+        async def measure() -> list[Cell]:
+            return [await punch.cell(*each, self.conditions, self.runs) for each in tried]
+
+        return asyncio.run(measure())
 
     def _conclude(
         self, cells: Sequence[Cell], totals: Sequence[Total], mix: Mix | None

@@ -37,9 +37,11 @@ def render_saved(saved: bytes) -> list[str]:
 
 def opening(result: NatLabReport) -> str:
     """Say what was run, and in which network."""
-    how = "simulation" if result.backend == "sim" else "network namespaces"
+    if result.backend == "netns":
+        lost = f"loss {share(result.conditions.loss)}" if result.conditions.loss else "no loss"
+        return f"nat-lab  network namespaces, {result.runs:,} runs a cell; {lost}"
     return (
-        f"nat-lab  {how}, {result.runs:,} runs a cell, seed {result.seed}; "
+        f"nat-lab  simulation, {result.runs:,} runs a cell, seed {result.seed}; "
         f"{around(result.conditions)}"
     )
 

@@ -147,6 +147,25 @@ def test_bad_weights(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["run", "--a", "port-restricted", "--b", "same"], "only the model has it"),
+        (["run", "--a", "EIM/EIF/random", "--b", "adm"], "EIM/EIF/random: only the model has it"),
+        (["matrix"], "needs root"),
+    ],
+)
+def test_what_namespaces_cannot_do(
+    options: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert main(["nat-lab", *options, "--backend", "netns"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_without_numpy_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,7 @@ class Case(msgspec.Struct, kw_only=True):
     ice_state: str | None = None
     dtls_state: str | None = None
     conflict_logged: bool = False
+    arrived_there: int | None = None  # checks that the far side's own record shows
     recorded_s: float | None = None
 
     @property

@@ -107,6 +107,15 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
             fix="allow outbound UDP here, or inbound at the far side; a TURN server goes around",
             evidence=evidence,
         )
+    elif case.arrived_there:
+        yield Finding(
+            name="one_way_firewall",
+            state="bad",
+            text=f"the far side received {case.arrived_there} of our checks, and nothing of what "
+            "it sends arrives here",
+            fix="allow outbound UDP there, or inbound here; a TURN server goes around",
+            evidence=evidence,
+        )
     elif any(error.code == 701 for error in case.errors):
         yield Finding(
             name="udp_blocked",

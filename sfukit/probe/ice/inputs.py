@@ -32,6 +32,8 @@ def add_remote(cases: Sequence[Case], data: bytes, where: str) -> None:
     for case, far in zip(cases, theirs, strict=False):
         case.remote = _both(case.remote, far.local)
         case.remote_role = far.role
+        if far.checks:
+            case.arrived_there = sum(check.requests_received or 0 for check in far.checks)
         if not case.checks:
             case.local = _both(case.local, far.remote)
         case.conflict_logged |= far.conflict_logged

@@ -1,1 +1,1 @@
-"""A laboratory of NATs: a seeded model, and the same kinds in network namespaces."""
+"""NAT kinds built and set against each other."""

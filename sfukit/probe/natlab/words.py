@@ -7,6 +7,9 @@ Strategy = Literal["punch", "predict", "birthday", "tcp", "turn", "staged", "sta
 
 MATRIX_STRATEGIES: tuple[Strategy, ...] = ("punch", "predict", "birthday", "stack")
 
+REAL_STRATEGIES: tuple[Strategy, ...] = ("punch", "predict")
+"""What is played out in network namespaces too."""
+
 MEANING: Mapping[str, str] = {
     "punch": "send to the port that servers saw",
     "predict": "punch, then foresee the ports of sequential NATs",

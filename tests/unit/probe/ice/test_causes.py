@@ -76,6 +76,13 @@ def test_an_expired_credential_is_told_from_a_wrong_one() -> None:
     assert "has not expired" in (wrong.findings[0].fix or "")
 
 
+def test_the_far_record_tells_which_way_is_shut() -> None:
+    assert told("one-way.far.stats.json").cause == "no_answer_from_peer"
+    both = told("one-way.far.stats.json", remote="one-way.stats.json")
+    assert both.cause == "one_way_firewall"
+    assert "nothing of what it sends arrives here" in both.story
+
+
 def test_a_silent_server_is_named() -> None:
     (silent,) = [f for f in told("no-udp.internals.json").findings if f.name == "no_srflx"]
     assert "stun:10.77.0.1:3478 did not answer" in silent.text

@@ -1,0 +1,60 @@
+"""The model against the kernel: the same pairs meet in network namespaces."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from sfukit.probe.natlab import matrix, punch
+from sfukit.probe.natlab.conditions import Conditions
+from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS
+from sfukit.probe.natlab.words import REAL_STRATEGIES
+from tests.conftest import absent
+
+BESIDE = (
+    ("eim-not-preserving", "port-restricted"),
+    ("adm", "address-restricted"),
+    ("apdm", "port-restricted"),
+    ("firewall", "symmetric-random"),
+    ("open", "symmetric-random"),
+    ("hairpin", "port-restricted"),
+    ("cgnat:port-restricted", "port-restricted"),
+    ("cgnat:symmetric-random", "port-restricted"),
+    ("udp-blocked", "full-cone"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _namespaces(program: Callable[[str, str], str]) -> None:
+    program("ip", "on Debian: apt-get install iproute2")
+    program("nft", "on Debian: apt-get install nftables")
+    if os.geteuid() != 0:
+        absent("root", "network namespaces need it")
+
+
+@pytest.mark.network_namespace
+async def test_the_same_cells_of_the_matrix_succeed() -> None:
+    differing = []
+    for a, b in matrix.pairs([KINDS[name] for name in MATRIX_KINDS]):
+        for strategy in REAL_STRATEGIES:
+            real = await punch.cell(strategy, a, b, Conditions(), 1)
+            model = matrix.cell(strategy, a, b, Conditions(), 200, 1)
+            if (real.direct >= 0.5) != (model.direct >= 0.5):
+                differing.append((a.name, b.name, strategy, real.direct, model.direct))
+    assert differing == []
+
+
+@pytest.mark.network_namespace
+@pytest.mark.parametrize(("a", "b"), BESIDE)
+async def test_every_other_kind_does_as_the_model_says(a: str, b: str) -> None:
+    pair = (KINDS[a], KINDS[b])
+    real = await punch.cell("punch", *pair, Conditions(), 1)
+    model = matrix.cell("punch", *pair, Conditions(), 200, 1)
+    assert (real.direct >= 0.5) == (model.direct >= 0.5)
+
+
+@pytest.mark.network_namespace
+async def test_loss_is_survived_in_namespaces_too() -> None:
+    pair = (KINDS["port-restricted"], KINDS["port-restricted"])
+    real = await punch.cell("punch", *pair, Conditions(loss=0.05), 10)
+    assert real.direct >= 0.9
