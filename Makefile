@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz wheel clips lock clean
+.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz wheel clips nat-study lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 toolchain: # what must be there before anything can be built
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install python3 (on Debian: apt-get install python3 python3-venv)"; exit 1; }
@@ -64,6 +64,9 @@ wheel: setup ## an abi3 wheel in dist/
 
 clips: setup ## draw and encode the shipped test media anew
 	$(BIN)/python -m sfukit.media
+
+nat-study: setup ## measure the tables and the picture of docs/nat-study.md anew
+	$(BIN)/python tools/nat_study.py
 
 lock: $(VENV)/.packages ## resolve the Python packages anew
 	$(BIN)/pip install --quiet uv

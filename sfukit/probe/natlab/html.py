@@ -21,9 +21,12 @@ th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom-width: 2px; }
 tfoot th, tfoot td { background: var(--soft); }
 td small { opacity: .7; display: block; font-size: .75rem; line-height: 1.2; }
-dt { font-weight: 600; float: left; clear: left; width: 7rem; }
-dd { margin-left: 7rem; }
+dt { font-weight: 600; float: left; clear: left; width: 13rem; }
+dd { margin-left: 13rem; }
 """
+
+
+_NEXT_TO_NOTHING = 0.001
 
 
 def page(result: NatLabReport) -> str:
@@ -45,7 +48,7 @@ def page(result: NatLabReport) -> str:
 
 def _matrix(result: NatLabReport) -> Iterator[str]:
     yield "<h2>Met without a relay</h2>"
-    yield "<p>With the 95 % interval of the runs; below it the median time to connect.</p>"
+    yield "<p>Below each share its 95 % interval and the median time to connect.</p>"
     yield "<div class=scroll><table><thead><tr><th>pair</th>"
     yield from (f"<th>{escape(name)}</th>" for name in result.metrics)
     yield "</tr></thead><tbody>"
@@ -62,11 +65,11 @@ def _matrix(result: NatLabReport) -> Iterator[str]:
 
 def _cell(cell: Cell) -> str:
     hue = round(120 * cell.direct)
-    interval = f"{cell.direct_low * 100:.1f} to {cell.direct_high * 100:.1f} %"
+    interval = f"{cell.direct_low * 100:.1f} to {cell.direct_high * 100:.1f}"
     time = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"
     return (
-        f"<td style='background:hsl({hue} 65% 50% / .28)' title='{interval}'>"
-        f"{_percent(cell.direct)}<small>{time}</small></td>"
+        f"<td style='background:hsl({hue} 65% 50% / .28)'>{_percent(cell.direct)}"
+        f"<small>{interval}</small><small>{time}</small></td>"
     )
 
 
@@ -126,6 +129,8 @@ def _interval(column: Sum) -> str:
 def _percent(ratio: float | None) -> str:
     if ratio is None:
         return "-"
+    if 0 < ratio < _NEXT_TO_NOTHING:
+        return f"&lt;{_NEXT_TO_NOTHING * 100:g} %"
     return f"{ratio * 100:.0f} %" if ratio in (0, 1) else f"{ratio * 100:.1f} %"
 
 

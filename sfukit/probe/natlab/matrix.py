@@ -8,7 +8,7 @@ import numpy as np
 
 from sfukit.probe.natlab.cell import Cell, Total
 from sfukit.probe.natlab.conditions import Conditions, Mix
-from sfukit.probe.natlab.interval import Z_95, wilson
+from sfukit.probe.natlab.interval import wilson
 from sfukit.probe.natlab.kinds import NatKind
 from sfukit.probe.natlab.strategies import Outcomes, play
 from sfukit.probe.natlab.words import Strategy
@@ -83,7 +83,8 @@ def totals(measured: Sequence[Cell], mix: Mix, strategies: Sequence[Strategy]) -
 def total(measured: Sequence[Cell], mix: Mix, strategy: Strategy) -> Total:
     """Weigh the cells of one strategy.
 
-    The interval is that of the simulation alone: it says nothing about how true the mix is.
+    The interval is that of as many pairs drawn from the mix as a cell has runs: it says nothing
+    about how true the mix is.
     """
     weighed = [
         (mix.pair_weight(cell.a, cell.b), cell)
@@ -91,9 +92,6 @@ def total(measured: Sequence[Cell], mix: Mix, strategy: Strategy) -> Total:
         if cell.strategy == strategy and {cell.a, cell.b} <= mix.shares.keys()
     ]
     direct = sum(weight * cell.direct for weight, cell in weighed)
-    variance = sum(
-        weight**2 * cell.direct * (1 - cell.direct) / cell.runs for weight, cell in weighed
-    )
     connected = sum(weight * cell.connected for weight, cell in weighed)
     relayed = sum(weight * cell.relayed for weight, cell in weighed)
     symmetric = sum(weight for weight, cell in weighed if cell.symmetric)
@@ -103,12 +101,13 @@ def total(measured: Sequence[Cell], mix: Mix, strategy: Strategy) -> Total:
         for weight, cell in weighed
         if cell.time_ms_avg is not None
     )
-    half = Z_95 * float(variance) ** 0.5
+    runs = min((cell.runs for _, cell in weighed), default=0)
+    low, high = wilson(direct * runs, runs)
     return Total(
         strategy=strategy,
         direct=direct,
-        direct_low=max(0.0, direct - half),
-        direct_high=min(1.0, direct + half),
+        direct_low=low,
+        direct_high=high,
         symmetric_pairs=symmetric,
         symmetric_direct=symmetric_direct / symmetric if symmetric else None,
         connected=connected,

@@ -67,18 +67,26 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 def score(allocator: str, runs: int, seed: int) -> list[Predicted]:
     """Let every estimator foresee the sixth port of ``runs`` hosts."""
-    rng = np.random.default_rng([seed, zlib.crc32(allocator.encode())])
-    numbers, best = ALLOCATORS[allocator](runs, rng)
+    return _scores(allocator, ALLOCATORS[allocator], runs, seed)
+
+
+def score_in_a_row(others: float, runs: int, seed: int) -> list[Predicted]:
+    """Likewise where ports go in a row and ``others`` take so many between two of ours."""
+    return _scores(f"in a row, {others:g} others between", _in_a_row(others), runs, seed)
+
+
+def _scores(name: str, allocate: "Allocator", runs: int, seed: int) -> list[Predicted]:
+    numbers, best = allocate(runs, np.random.default_rng([seed, zlib.crc32(name.encode())]))
     seen, following = numbers[:, :SAMPLES], numbers[:, SAMPLES]
     scores = []
-    for name, estimate in ESTIMATORS.items():
+    for estimator, estimate in ESTIMATORS.items():
         ahead = (following - estimate(seen)) % PORTS
         exact = int((ahead == 0).sum())
         low, high = wilson(exact, runs)
         scores.append(
             Predicted(
-                allocator=allocator,
-                estimator=name,
+                allocator=name,
+                estimator=estimator,
                 exact=exact / runs,
                 exact_low=low,
                 exact_high=high,
@@ -90,9 +98,10 @@ def score(allocator: str, runs: int, seed: int) -> list[Predicted]:
 
 
 Allocated = tuple[Ports, float]
+Allocator = Callable[[int, np.random.Generator], Allocated]
 
 
-def _in_a_row(others: float) -> Callable[[int, np.random.Generator], Allocated]:
+def _in_a_row(others: float) -> Allocator:
     """Give out ports in a row; ``others`` taken by other hosts between two of ours, on average."""
 
     def allocate(runs: int, rng: np.random.Generator) -> Allocated:
@@ -122,7 +131,7 @@ def _factorial(count: int) -> float:
     return float(np.prod(np.arange(1, count + 1)))
 
 
-ALLOCATORS: Mapping[str, Callable[[int, np.random.Generator], Allocated]] = {
+ALLOCATORS: Mapping[str, Allocator] = {
     "in a row, alone": _in_a_row(0.0),
     "in a row, 0.1 others between": _in_a_row(0.1),
     "in a row, 0.3 others between": _in_a_row(0.3),

@@ -28,8 +28,8 @@ _UNITS: Mapping[str, str] = {
 class Sum(msgspec.Struct, frozen=True, kw_only=True):
     """All pairs under one strategy; without weights the rates would mean nothing and are None.
 
-    ``direct`` is met without a relay, with the 95 % interval of the simulation; ``connected``
-    counts relays too; ``relay_share`` is of the connected; ratios 0..1.
+    ``direct`` is met without a relay, with the 95 % interval of ``runs`` pairs drawn from the
+    mix; ``connected`` counts relays too; ``relay_share`` is of the connected; ratios 0..1.
     """
 
     pairs: int

@@ -194,18 +194,13 @@ def decay(rates: Sequence[float], runs: int, seed: int) -> list[Decay]:
     return measured
 
 
-def incident(runs: int, seed: int) -> list[tuple[float, Cell]]:
-    """Let NATs that choose a new port forget mappings, as often as the incident's figures need.
+def forgetful(stale: float, runs: int, seed: int) -> Cell:
+    """Let two NATs that choose a new port after forgetting meet: ``stale`` of mappings are gone.
 
     Two hosts meet only if neither was forgotten: (1 - stale)^2.
     """
     remapped = KINDS["eim-not-preserving"]
-    measured = []
-    for share in (*INCIDENT, 1.0):
-        stale = 1 - share**0.5
-        conditions = Conditions(stale=stale)
-        measured.append((stale, matrix.cell("punch", remapped, remapped, conditions, runs, seed)))
-    return measured
+    return matrix.cell("punch", remapped, remapped, Conditions(stale=stale), runs, seed)
 
 
 def _cells_of(names: Sequence[str], conditions: Conditions, runs: int, seed: int) -> list[Cell]:

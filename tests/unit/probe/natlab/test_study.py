@@ -44,9 +44,12 @@ def test_no_estimator_beats_the_likeliest_port() -> None:
 
 
 def test_the_incident_is_forgotten_mappings() -> None:
-    measured = [(stale, cell.direct) for stale, cell in study.incident(20_000, 1)]
-    assert [direct for _, direct in measured] == pytest.approx([0.183, 0.619, 1.0], abs=0.012)
-    assert [stale for stale, _ in measured] == pytest.approx([0.572, 0.213, 0.0], abs=0.001)
+    """With the source's own backoff, where mappings live for 50 and for 93 s."""
+    for lifetime_s, claimed in zip((50, 93), study.INCIDENT, strict=True):
+        kept = keepalive.keep("source, 5 to 120 s", lifetime_s, 500, 1)
+        measured = study.forgetful(1 - kept.reachable, 20_000, 1).direct
+        assert measured == pytest.approx(claimed, abs=0.02)
+    assert study.forgetful(0.0, 1000, 1).direct == 1.0
 
 
 def test_the_source_backoff_outlives_common_lifetimes() -> None:
