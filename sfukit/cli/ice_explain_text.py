@@ -30,6 +30,18 @@ def render(result: IceExplainReport) -> Iterator[Line]:
         if index:
             yield "", None
         yield from _connection(connection, result.input)
+    if len(result.connections) > 1:
+        yield "", None
+        yield _summary(result.connections)
+
+
+def _summary(connections: Sequence[Explained]) -> Line:
+    """Sum up a dump of several connections on its last line."""
+    faults = [each.cause for each in connections if each.cause]
+    if not faults:
+        return f"OK      {len(connections)} connections, nothing bad found", "green"
+    causes = ", ".join(dict.fromkeys(faults))
+    return f"FAIL    {len(faults)} of {len(connections)} connections: {causes}", "bold red"
 
 
 def render_saved(saved: bytes) -> list[str]:

@@ -36,6 +36,12 @@ def test_a_connection_that_works_passes(capsys: pytest.CaptureFixture[str]) -> N
     assert "126/30/1" in shown
 
 
+def test_a_dump_of_several_connections_ends_with_a_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ice-explain", str(FIXTURES / "one-way.internals.json")]) == 3
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "FAIL    2 of 2 connections: one_way_firewall, no_answer_from_peer"
+
+
 def test_candidates_from_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

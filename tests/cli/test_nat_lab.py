@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -164,6 +166,18 @@ def test_what_namespaces_cannot_do(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert main(["nat-lab", *options, "--backend", "netns"]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_the_base_install_has_the_options_without_numpy() -> None:
+    script = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from sfukit.cli.app import main\n"
+        "codes = [main(['nat-lab', 'matrix', '--help']), main(['nat-lab', 'matrix'])]\n"
+        "sys.exit(codes != [0, 2])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "sfukit[media]" in run.stderr
 
 
 def test_without_numpy_the_extra_is_named(

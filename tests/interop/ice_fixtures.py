@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ async def lab(*flags: str) -> AsyncIterator[Lab]:
 
 
 @contextlib.contextmanager
-def coturn(own: Namespace):  # type: ignore[no-untyped-def]
+def coturn(own: Namespace) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(*own.prefix, "turnserver", "-n", "-L", ADDRESS, "--no-cli", "--no-tls", "--no-dtls"),
@@ -243,6 +243,7 @@ RECORDINGS: dict[str, Recording] = {
     )
 }
 HIDDEN_ADDRESSES = {"mdns_only"}
+SHOWN_ADDRESSES = (*WITH_CAMERA, "--disable-features=WebRtcHideLocalIpsWithMdns")
 ICE_STATISTICS = {"candidate-pair", "local-candidate", "remote-candidate", "transport"}
 
 
@@ -263,11 +264,7 @@ def write_json(name: str, document: dict[str, Any]) -> None:
 
 async def main(names: list[str]) -> None:
     for name in names or RECORDINGS:
-        flags = (
-            ()
-            if name in HIDDEN_ADDRESSES
-            else (*WITH_CAMERA, "--disable-features=WebRtcHideLocalIpsWithMdns")
-        )
+        flags = () if name in HIDDEN_ADDRESSES else SHOWN_ADDRESSES
         async with lab(*flags) as at:
             await asyncio.wait_for(RECORDINGS[name](at), 120)
         sys.stdout.write(f"{name}\n")

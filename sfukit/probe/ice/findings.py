@@ -41,7 +41,7 @@ def _role_conflict(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[
 
 
 def _nothing_from_far(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    if not case.moments or case.remote.candidates:
+    if not case.moments or not case.local.known or case.remote.candidates:
         return
     if not case.remote.known:
         text = "no remote description was ever set: the answer did not come"
@@ -116,7 +116,7 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
             fix="allow outbound UDP there, or inbound here; a TURN server goes around",
             evidence=evidence,
         )
-    elif any(error.code == 701 for error in case.errors):
+    elif _servers_silent(case):
         yield Finding(
             name="udp_blocked",
             state="bad",
@@ -132,6 +132,12 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
             fix="see the far side's record as well (--remote): did any check arrive there?",
             evidence=evidence,
         )
+
+
+def _servers_silent(case: Case) -> bool:
+    """Whether every server was silent; one of several often is, for want of IPv6 say."""
+    heard = any(candidate.kind in ("srflx", "relay") for candidate in case.local.candidates)
+    return not heard and any(error.code == 701 for error in case.errors)
 
 
 def _lost(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:

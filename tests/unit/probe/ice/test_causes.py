@@ -88,6 +88,14 @@ def test_a_silent_server_is_named() -> None:
     assert "stun:10.77.0.1:3478 did not answer" in silent.text
 
 
+def test_one_silent_server_of_two_does_not_mean_that_udp_is_blocked() -> None:
+    data = (FIXTURES / "no-udp.internals.json").read_text()
+    port = data.partition("10.77.0.1 ")[2].split()[0]
+    heard = data.replace(f"10.77.0.1 {port} typ host", f"203.0.113.9 {port} typ srflx")
+    _, cases = inputs.read(heard.encode(), "dump")
+    assert explain.explain(cases[0], NOW_S).cause == "no_answer_from_peer"
+
+
 def test_two_offers_are_a_role_conflict() -> None:
     both = told("connected.offer.sdp", remote="mdns-only.offer.sdp")
     assert both.cause == "role_conflict"
