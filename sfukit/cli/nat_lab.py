@@ -123,6 +123,7 @@ class _Plan:
         self.conditions = mix.conditions if mix else Conditions()
         paths = result.catalogue(self.strategies)
         self.bounds: list[Gate] = [gates.parse(text, paths) for text in thresholds or ()]
+        self.interrupted = False
         _need_numpy()
 
     def matrix(self, kinds: Sequence[NatKind]) -> NatLabReport:
@@ -131,8 +132,9 @@ class _Plan:
 
         tried = [(each, a, b) for a, b in matrix.pairs(kinds) for each in self.strategies]
         cells = self._cells(tried, same_nat=False)
-        totals = matrix.totals(cells, self.mix, self.strategies) if self.mix else []
-        return self._conclude(cells, totals, self.mix)
+        mix = None if self.interrupted else self.mix  # a part of the pairs makes no rate
+        totals = matrix.totals(cells, mix, self.strategies) if mix else []
+        return self._conclude(cells, totals, mix)
 
     def pair(self, a: NatKind, b: NatKind, *, same_nat: bool) -> NatLabReport:
         """Measure one pair."""
@@ -155,13 +157,21 @@ class _Plan:
         self, tried: Sequence[tuple[Strategy, NatKind, NatKind]], *, same_nat: bool
     ) -> list[Cell]:
         from sfukit.probe.natlab import punch
+        from sfukit.probe.natlab.patience import Patience
 
         if same_nat:
             raise UsageError("--b same: only the model has it", hint="use --backend sim")
         punch.need([kind for _, a, b in tried for kind in (a, b)])
 
         async def measure() -> list[Cell]:
-            return [await punch.cell(*each, self.conditions, self.runs) for each in tried]
+            cells: list[Cell] = []
+            with Patience() as patience:
+                for each in tried:
+                    if patience.interrupted:
+                        self.interrupted = True
+                        break
+                    cells.append(await punch.cell(*each, self.conditions, self.runs))
+            return cells
 
         return asyncio.run(measure())
 
@@ -177,6 +187,7 @@ class _Plan:
             cells=cells,
             totals=totals,
             bounds=self.bounds,
+            interrupted=self.interrupted,
         )
 
 

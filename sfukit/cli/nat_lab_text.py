@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from sfukit import gates
+from sfukit.errors import ExitCode
 from sfukit.probe.natlab.cell import Cell
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.result import NatLabReport, Sum
@@ -23,6 +24,8 @@ def render(result: NatLabReport) -> Iterator[Line]:
     yield opening(result), None
     yield "", None
     yield from _pair(result) if one_pair else _matrix(result)
+    if result.exit_code == ExitCode.INTERRUPTED:
+        yield f"interrupted after {len(result.cells)} cells", "yellow"
     for gate in result.gates:
         state = {True: "ok", False: "FAIL", None: "unknown"}[gate.ok]
         value = gates.show(gate.value, gate.unit)

@@ -1,7 +1,12 @@
 """The model against the kernel: the same pairs meet in network namespaces."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +63,31 @@ async def test_loss_is_survived_in_namespaces_too() -> None:
     pair = (KINDS["port-restricted"], KINDS["port-restricted"])
     real = await punch.cell("punch", *pair, Conditions(loss=0.05), 10)
     assert real.direct >= 0.9
+
+
+@pytest.mark.network_namespace
+def test_an_interrupt_leaves_no_namespace_behind_and_keeps_the_report(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sfukit", "nat-lab", "matrix", "--backend", "netns"]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    before = namespaces()
+    process = subprocess.Popen(
+        [*command, "--runs", "50", "--json", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
+    while namespaces() == before:
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the programs it started too
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert namespaces() == before
+    document = json.loads(out)
+    assert document["verdict"] == "inconclusive"
+    assert len(document["cells"]) == 1
+
+
+def namespaces() -> set[str]:
+    folder = Path("/run/netns")
+    return {path.name for path in folder.glob("sfulab*")} if folder.exists() else set()

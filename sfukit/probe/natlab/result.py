@@ -73,11 +73,12 @@ def conclude(
     cells: Sequence[Cell],
     totals: Sequence[Total],
     bounds: Sequence[Gate],
+    interrupted: bool = False,
 ) -> NatLabReport:
     """Put the report together and judge its gates."""
     sums = _sums(cells, totals)
     judged = gates.judge(bounds, _figures(sums))
-    code = _exit_code(judged)
+    code = ExitCode.INTERRUPTED if interrupted else _exit_code(judged)
     return NatLabReport(
         schema="sfukit/nat-lab/1",
         command="nat-lab",
@@ -98,6 +99,7 @@ _VERDICTS: Mapping[ExitCode, report.Verdict] = {
     ExitCode.OK: "pass",
     ExitCode.FAILED: "fail",
     ExitCode.INCONCLUSIVE: "inconclusive",
+    ExitCode.INTERRUPTED: "inconclusive",
 }
 
 
