@@ -237,7 +237,7 @@ def bars() -> svg.Panel:
         panel.text(x, y + 18, name, anchor="middle", fill=svg.SOFT, size=11)
     x, y = panel.place(3, 0)
     panel.text(x - 8, y + 38, "plain punching", anchor="end", fill=ORANGE, weight=600)
-    panel.text(x + 8, y + 38, "the source's stack", fill=BLUE, weight=600)
+    panel.text(x + 8, y + 38, "the articles' stack", fill=BLUE, weight=600)
     return panel
 
 
@@ -267,12 +267,12 @@ def reachability() -> svg.Panel:
         *((0, 30, 60, 120, 180, 300), (0, 0.25, 0.5, 0.75, 1)),
         *("seconds until the NAT forgets", "of the time", "{:g} s".format),
     )
-    for policy, colour in (("source, 5 to 120 s", ORANGE), ("capped, min(25 s, half)", BLUE)):
+    for policy, colour in (("backoff, 5 to 120 s", ORANGE), ("capped, min(25 s, half)", BLUE)):
         column: Sequence[svg.Point] = [
             (s, keepalive.keep(policy, s, 500, SEED).reachable) for s in range(10, 301, 10)
         ]
         panel.line(column, colour)
-    panel.label((95, 0.62), "source, 5 to 120 s", ORANGE)
+    panel.label((95, 0.62), "backoff, 5 to 120 s", ORANGE)
     panel.label((300, 1), "capped at 25 s and half the lifetime", BLUE, anchor="end", up=-18)
     return panel
 

@@ -86,7 +86,7 @@ def _candidate(each: Listed, width: int) -> str:
         f"{parts.type_preference}/{parts.local_preference}/{parts.component}" if parts else "-"
     )
     kind = found.kind if found.transport == "udp" else f"{found.kind} tcp"
-    line = f"{each.side:<7}{kind:<11}{found.endpoint:<{width}}{numbers:>17}{each.source_score:>7g}"
+    line = f"{each.side:<7}{kind:<11}{found.endpoint:<{width}}{numbers:>17}{each.score:>7g}"
     return f"{line}  {', '.join(_remarks(each))}".rstrip()
 
 
@@ -122,7 +122,7 @@ def _pairs(pairs: Sequence[Pair]) -> Iterator[Line]:
 def _pair(pair: Pair, name: str, width: int) -> str:
     rtt = "" if pair.rtt_ms is None else f"{pair.rtt_ms:g} ms" if pair.rtt_ms else "<1 ms"
     rank = pair.rank or "-"
-    return f"{rank:>4}{pair.source_rank or '-':>6}  {name:<{width}}{rtt:>9}  {_state(pair)}"
+    return f"{rank:>4}{pair.score_rank or '-':>6}  {name:<{width}}{rtt:>9}  {_state(pair)}"
 
 
 def _state(pair: Pair) -> str:

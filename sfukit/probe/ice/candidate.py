@@ -120,7 +120,7 @@ def kind_of(word: str) -> str:
 
 
 def network_of(word: str | None) -> str | None:
-    """Name the network of a candidate as the source's ranking does, None where unknown."""
+    """Name the network of a candidate as the articles' score does, None where unknown."""
     if word in (None, "unknown"):
         return None
     return _NETWORKS.get(word, word)

@@ -12,20 +12,20 @@ from sfukit.probe.ice.candidate import IceCandidate
 from sfukit.probe.ice.case import Case, Moment, ServerError, Side
 from sfukit.probe.ice.outcome import Outcome
 from sfukit.probe.ice.pairs import Pair
-from sfukit.probe.ice.priority import Priority, source_score
+from sfukit.probe.ice.priority import Priority, score
 
 _MOST_PAIRS = 200
 _MOST_MOMENTS = 200
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate with its priority taken apart; ``source_score`` without a round trip."""
+    """A candidate with its priority taken apart; ``score`` without a round trip."""
 
     side: str
     candidate: IceCandidate
     priority: Priority | None
     usual_priority: bool | None
-    source_score: float
+    score: float
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ def _listed(name: str, side: Side) -> list[Listed]:
             candidate=candidate,
             priority=(parts := Priority.of(candidate.priority) if candidate.priority else None),
             usual_priority=parts.usual_for(candidate.kind, candidate.transport) if parts else None,
-            source_score=source_score(candidate, None),
+            score=score(candidate, None),
         )
         for candidate in side.candidates
     ]

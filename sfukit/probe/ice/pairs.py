@@ -16,7 +16,7 @@ _TCP_MEETS: Mapping[str, str] = {"active": "passive", "passive": "active", "so":
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """A pair in the check list, or out of it and why; ranks begin at 1, None is not ranked.
 
-    ``rank`` is by RFC 8445, ``source_rank`` by the source material's score of both candidates.
+    ``rank`` is by RFC 8445, ``score_rank`` by the articles' score of both candidates.
     """
 
     local: str
@@ -25,8 +25,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     remote_kind: str
     priority: int | None
     rank: int | None
-    source_score: float
-    source_rank: int | None
+    score: float
+    score_rank: int | None
     state: str
     pruned: str | None = None
     rtt_ms: float | None = None
@@ -140,12 +140,12 @@ def _place(candidate: IceCandidate) -> tuple[str, str, int]:
 def _score(each: _Formed) -> float:
     rtt_ms = each.check.rtt_ms if each.check else None
     scores: Iterable[float] = (
-        priority.source_score(candidate, rtt_ms) for candidate in (each.local, each.remote)
+        priority.score(candidate, rtt_ms) for candidate in (each.local, each.remote)
     )
     return round(sum(scores), 1)
 
 
-def _pair(each: _Formed, rank: int | None, score: float, source_rank: int | None) -> Pair:
+def _pair(each: _Formed, rank: int | None, score: float, score_rank: int | None) -> Pair:
     check = each.check
     state = check.state if check else "pruned" if each.pruned else "not checked"
     return Pair(
@@ -155,8 +155,8 @@ def _pair(each: _Formed, rank: int | None, score: float, source_rank: int | None
         remote_kind=_kind(each.remote),
         priority=each.number,
         rank=rank,
-        source_score=score,
-        source_rank=source_rank,
+        score=score,
+        score_rank=score_rank,
         state=state,
         pruned=each.pruned,
         rtt_ms=check.rtt_ms if check else None,

@@ -1,4 +1,4 @@
-"""Priorities of RFC 8445, taken apart, and the source material's score beside them."""
+"""Priorities of RFC 8445, taken apart, and the articles' score beside them."""
 
 from collections.abc import Mapping
 
@@ -37,10 +37,10 @@ def of_pair(controlling: int, controlled: int) -> int:
     return (low << 32) + 2 * high + (controlling > controlled)
 
 
-def source_score(candidate: IceCandidate, rtt_ms: float | None) -> float:
-    """Score a candidate as the source material does: type, round trip, network.
+def score(candidate: IceCandidate, rtt_ms: float | None) -> float:
+    """Score a candidate as the articles do that sfukit's diagnostics started from.
 
-    Its "penalty" for the round trip is a bonus of up to 100; an unknown one earns nothing here.
+    Type, round trip and network count. The "penalty" for the round trip is a bonus of up to 100; an unknown one earns nothing here.
     """
     quick = 0.0 if rtt_ms is None else max(0.0, 100 * (1 - min(rtt_ms / _RTT_LIMIT_MS, 1.0)))
     network = _NETWORK_SCORE.get(candidate.network or "", 0.0)

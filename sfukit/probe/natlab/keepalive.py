@@ -30,7 +30,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     packets_per_hour: float
 
 
-def source_backoff(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator) -> Times:
+def long_backoff(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator) -> Times:
     """Double from 5 s to 120 s, each interval off by up to 15 % either way."""
     steps = np.minimum(5.0 * 2.0 ** np.minimum(np.arange(sends), 10), 120.0)
     return steps * rng.uniform(0.85, 1.15, (hosts, sends))
@@ -38,7 +38,7 @@ def source_backoff(lifetime_s: float, hosts: int, sends: int, rng: np.random.Gen
 
 def capped(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator) -> Times:
     """The same backoff, never above 25 s nor above half of the measured lifetime."""
-    return np.minimum(source_backoff(lifetime_s, hosts, sends, rng), min(25.0, lifetime_s / 2))
+    return np.minimum(long_backoff(lifetime_s, hosts, sends, rng), min(25.0, lifetime_s / 2))
 
 
 def consent(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator) -> Times:
@@ -47,7 +47,7 @@ def consent(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator)
 
 
 POLICIES: Mapping[str, Policy] = {
-    "source, 5 to 120 s": source_backoff,
+    "backoff, 5 to 120 s": long_backoff,
     "capped, min(25 s, half)": capped,
     "ICE consent, 4 to 6 s": consent,
 }

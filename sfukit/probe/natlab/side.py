@@ -12,7 +12,7 @@ Mask = npt.NDArray[np.bool_]
 
 LOWEST_PORT = 1024
 PORTS = 65536 - LOWEST_PORT
-SAMPLES = 5  # the source's predictor looks at the last five mapped ports
+SAMPLES = 5  # the articles' predictor looks at the last five mapped ports
 SAMPLE_GAP_S = 0.05
 PROBE_GAP_S = 0.005
 

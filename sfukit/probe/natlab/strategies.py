@@ -12,7 +12,7 @@ from sfukit.probe.natlab.punching import Meeting
 from sfukit.probe.natlab.side import SAMPLE_GAP_S, SAMPLES, Mask, Side, Times
 from sfukit.probe.natlab.words import Strategy
 
-STAGE_MS = 3000.0  # the source's first batch of checks; each further one takes twice as long
+STAGE_MS = 3000.0  # the articles' first batch of checks; each further one takes twice as long
 _TURN_RTT_MS = 800.0
 _TURN_LOSS = 0.15
 

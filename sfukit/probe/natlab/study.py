@@ -1,6 +1,6 @@
-"""The source's experiment again: which mixes of NATs give its figures, and which do not.
+"""The articles' experiment again: which mixes of NATs give its figures, and which do not.
 
-Claimed, over 217 devices, before and after the source's stack: success 52.3 and 73.8 %, with a
+Claimed, over 217 devices, before and after the articles' stack: success 52.3 and 73.8 %, with a
 symmetric NAT 10.4 and 42.6 %, first connection after 3.21 and 1.87 s, relayed 68.2 and 22.9 %.
 """
 

@@ -17,5 +17,5 @@ MEANING: Mapping[str, str] = {
     "tcp": "punch, then TCP simultaneous open (model only)",
     "turn": "punch, a relay checked beside it as RFC 8445 does",
     "staged": "punch for 3 s, a relay only after that",
-    "stack": "the source's: predict 3 s, TCP 6 s, a relay only if RTT > 800 ms and loss > 15 %",
+    "stack": "predict 3 s, TCP 6 s, a relay only if RTT > 800 ms and loss > 15 %",
 }

@@ -1,4 +1,4 @@
-"""Candidates, priorities, pairs: the numbers of RFC 8445, and the source's beside them."""
+"""Candidates, priorities, pairs: the numbers of RFC 8445, and the articles' score beside them."""
 
 import pytest
 
@@ -52,11 +52,11 @@ def test_the_priority_of_a_pair() -> None:
         ("host", None, 0, 200),
     ],
 )
-def test_the_score_of_the_source(
+def test_the_score_of_the_articles(
     kind: str, network: str | None, rtt_ms: float | None, score: float
 ) -> None:
     found = IceCandidate(kind=kind, transport="udp", address="::1", port=1, network=network)
-    assert priority.source_score(found, rtt_ms) == score
+    assert priority.score(found, rtt_ms) == score
 
 
 def test_the_order_and_what_is_pruned() -> None:
@@ -99,7 +99,7 @@ def test_the_two_rankings_may_differ() -> None:
         Check(local=local, remote=case.remote.candidates[0], state="succeeded", rtt_ms=rtt_ms)
         for local, rtt_ms in zip(case.local.candidates, (190.0, 20.0), strict=True)
     ]
-    ranks = {pair.local_kind: (pair.rank, pair.source_rank) for pair in pairs.form(case)}
+    ranks = {pair.local_kind: (pair.rank, pair.score_rank) for pair in pairs.form(case)}
     assert ranks == {"host": (1, 2), "relay": (2, 1)}
 
 

@@ -119,7 +119,7 @@ def test_a_relay_reaches_everybody_and_later_if_it_comes_second() -> None:
     assert after.time_ms_p50 > 3000 > beside.time_ms_p50
 
 
-def test_the_source_stack_relays_only_on_terrible_paths() -> None:
+def test_the_stack_relays_only_on_terrible_paths() -> None:
     pair = (KINDS["port-restricted"], KINDS["symmetric-random"])
     usual = matrix.cell("stack", *pair, QUIET, 1000, 1)
     terrible = matrix.cell("stack", *pair, Conditions(loss=0.2, rtt_ms=2000), 1000, 1)
