@@ -16,6 +16,7 @@ Line = tuple[str, str | None]
 _PAIR = 35
 _COLUMN = 11
 _NEXT_TO_NOTHING = 0.001
+_FEW_RUNS = 100  # a percentage of them would look surer than it is
 
 
 def render(result: NatLabReport) -> Iterator[Line]:
@@ -69,7 +70,9 @@ def share(ratio: float) -> str:
 
 
 def shown(cell: Cell) -> str:
-    """Write one cell in percent: where the runs differ, with half of its 95 % interval."""
+    """Write one cell in percent, with half of its 95 % interval; few runs are written as such."""
+    if cell.runs < _FEW_RUNS:
+        return f"{round(cell.direct * cell.runs)} of {cell.runs}"
     if cell.direct in (0.0, 1.0):
         return f"{cell.direct * 100:.0f}"
     if cell.direct < _NEXT_TO_NOTHING:
@@ -78,7 +81,8 @@ def shown(cell: Cell) -> str:
 
 
 def _matrix(result: NatLabReport) -> Iterator[Line]:
-    yield _row("met without a relay, %", list(result.metrics)), "bold"
+    unit = "runs" if result.runs < _FEW_RUNS else "%"
+    yield _row(f"met without a relay, {unit}", list(result.metrics)), "bold"
     rows: dict[str, dict[str, list[Cell]]] = {}
     for cell in result.cells:
         rows.setdefault(cell.a, {}).setdefault(cell.b, []).append(cell)
@@ -95,13 +99,21 @@ def _matrix(result: NatLabReport) -> Iterator[Line]:
 
 def _pair(result: NatLabReport) -> Iterator[Line]:
     one = result.cells[0]
-    yield f"{f'{one.a} with {one.b}':<46}{'direct %':>10}{'relayed %':>11}{'met after':>11}", "bold"
+    unit = "" if one.runs < _FEW_RUNS else " %"
+    yield (
+        f"{f'{one.a} with {one.b}':<46}{f'direct{unit}':>10}{f'relayed{unit}':>11}{'met after':>11}",
+        "bold",
+    )
     for cell in result.cells:
-        relayed = f"{cell.relayed * 100:.3g}"
+        relayed = _portion(cell.relayed, cell.runs)
         after = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"
         told = f"{cell.strategy}: {MEANING[cell.strategy]}"
         yield f"{cell.strategy:<46}{shown(cell):>10}{relayed:>11}{after:>11}", _style([cell])
         yield f"  {told.partition(': ')[2]}", "dim"
+
+
+def _portion(ratio: float, runs: int) -> str:
+    return f"{round(ratio * runs)} of {runs}" if runs < _FEW_RUNS else f"{ratio * 100:.3g}"
 
 
 def _style(cells: Sequence[Cell]) -> str | None:

@@ -186,3 +186,12 @@ def test_without_numpy_the_extra_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert main(["nat-lab", "matrix"]) == 2
     assert "pip install 'sfukit[media]'" in capsys.readouterr().err
+
+
+def test_few_runs_are_written_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nat-lab", "matrix", "--runs", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert "met without a relay, runs" in shown
+    assert "20 of 20" in shown
+    assert main(["nat-lab", "run", "--a", "adm", "--b", "port-restricted", "--runs", "20"]) == 0
+    assert "  0 of 20" in capsys.readouterr().out

@@ -40,7 +40,8 @@ def of_pair(controlling: int, controlled: int) -> int:
 def score(candidate: IceCandidate, rtt_ms: float | None) -> float:
     """Score a candidate as the articles do that sfukit's diagnostics started from.
 
-    Type, round trip and network count. The "penalty" for the round trip is a bonus of up to 100; an unknown one earns nothing here.
+    Type, round trip and network count. Their "penalty" for the round trip is a bonus of up to
+    100; an unknown one earns nothing here.
     """
     quick = 0.0 if rtt_ms is None else max(0.0, 100 * (1 - min(rtt_ms / _RTT_LIMIT_MS, 1.0)))
     network = _NETWORK_SCORE.get(candidate.network or "", 0.0)

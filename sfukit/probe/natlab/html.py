@@ -48,7 +48,7 @@ def page(result: NatLabReport) -> str:
 
 def _matrix(result: NatLabReport) -> Iterator[str]:
     yield "<h2>Met without a relay</h2>"
-    yield "<p>Below each share its 95 % interval and the median time to connect.</p>"
+    yield "<p>Below each share its 95 % interval, unless it is next to nothing, and the median time to connect.</p>"
     yield "<div class=scroll><table><thead><tr><th>pair</th>"
     yield from (f"<th>{escape(name)}</th>" for name in result.metrics)
     yield "</tr></thead><tbody>"
@@ -65,7 +65,8 @@ def _matrix(result: NatLabReport) -> Iterator[str]:
 
 def _cell(cell: Cell) -> str:
     hue = round(120 * cell.direct)
-    interval = f"{cell.direct_low * 100:.1f} to {cell.direct_high * 100:.1f}"
+    wide = cell.direct_high - cell.direct_low > _NEXT_TO_NOTHING
+    interval = f"{cell.direct_low * 100:.1f} to {cell.direct_high * 100:.1f}" if wide else ""
     time = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"
     return (
         f"<td style='background:hsl({hue} 65% 50% / .28)'>{_percent(cell.direct)}"
