@@ -170,7 +170,7 @@ class _Plan:
                     if patience.interrupted:
                         self.interrupted = True
                         break
-                    cells.append(await punch.cell(*each, self.conditions, self.runs))
+                    cells.append(await punch.cell(*each, self.conditions, self.runs, self.seed))
             return cells
 
         return asyncio.run(measure())

@@ -42,8 +42,8 @@ def render_saved(saved: bytes) -> list[str]:
 def opening(result: NatLabReport) -> str:
     """Say what was run, and in which network."""
     if result.backend == "netns":
-        lost = f"loss {share(result.conditions.loss)}" if result.conditions.loss else "no loss"
-        return f"nat-lab  network namespaces, {result.runs:,} runs a cell; {lost}"
+        words = ", ".join(_disturbances(result.conditions))
+        return f"nat-lab  network namespaces, {result.runs:,} runs a cell; {words}"
     return (
         f"nat-lab  simulation, {result.runs:,} runs a cell, seed {result.seed}; "
         f"{around(result.conditions)}"
@@ -52,15 +52,18 @@ def opening(result: NatLabReport) -> str:
 
 def around(conditions: Conditions) -> str:
     """Describe the network of a run."""
-    rate = conditions.cross_traffic_per_s
-    words = [
-        f"loss {share(conditions.loss)}" if conditions.loss else "no loss",
-        f"{rate:g} mappings/s by others" if rate else "no other traffic at the NATs",
-        f"RTT {conditions.rtt_ms:g} ms",
-    ]
+    words = [*_disturbances(conditions), f"RTT {conditions.rtt_ms:g} ms"]
     if conditions.stale:
         words.append(f"{share(conditions.stale)} of mappings forgotten")
     return ", ".join(words)
+
+
+def _disturbances(conditions: Conditions) -> list[str]:
+    rate = conditions.cross_traffic_per_s
+    return [
+        f"loss {share(conditions.loss)}" if conditions.loss else "no loss",
+        f"{rate:g} mappings/s by others" if rate else "no other traffic at the NATs",
+    ]
 
 
 def share(ratio: float) -> str:
@@ -100,10 +103,8 @@ def _matrix(result: NatLabReport) -> Iterator[Line]:
 def _pair(result: NatLabReport) -> Iterator[Line]:
     one = result.cells[0]
     unit = "" if one.runs < _FEW_RUNS else " %"
-    yield (
-        f"{f'{one.a} with {one.b}':<46}{f'direct{unit}':>10}{f'relayed{unit}':>11}{'met after':>11}",
-        "bold",
-    )
+    columns = f"{f'direct{unit}':>10}{f'relayed{unit}':>11}{'met after':>11}"
+    yield f"{f'{one.a} with {one.b}':<46}{columns}", "bold"
     for cell in result.cells:
         relayed = _portion(cell.relayed, cell.runs)
         after = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"

@@ -42,7 +42,7 @@ async def test_the_same_cells_of_the_matrix_succeed() -> None:
     differing = []
     for a, b in matrix.pairs([KINDS[name] for name in MATRIX_KINDS]):
         for strategy in REAL_STRATEGIES:
-            real = await punch.cell(strategy, a, b, Conditions(), 1)
+            real = await punch.cell(strategy, a, b, Conditions(), 1, 1)
             model = matrix.cell(strategy, a, b, Conditions(), 200, 1)
             if (real.direct >= 0.5) != (model.direct >= 0.5):
                 differing.append((a.name, b.name, strategy, real.direct, model.direct))
@@ -53,7 +53,7 @@ async def test_the_same_cells_of_the_matrix_succeed() -> None:
 @pytest.mark.parametrize(("a", "b"), BESIDE)
 async def test_every_other_kind_does_as_the_model_says(a: str, b: str) -> None:
     pair = (KINDS[a], KINDS[b])
-    real = await punch.cell("punch", *pair, Conditions(), 1)
+    real = await punch.cell("punch", *pair, Conditions(), 1, 1)
     model = matrix.cell("punch", *pair, Conditions(), 200, 1)
     assert (real.direct >= 0.5) == (model.direct >= 0.5)
 
@@ -61,8 +61,18 @@ async def test_every_other_kind_does_as_the_model_says(a: str, b: str) -> None:
 @pytest.mark.network_namespace
 async def test_loss_is_survived_in_namespaces_too() -> None:
     pair = (KINDS["port-restricted"], KINDS["port-restricted"])
-    real = await punch.cell("punch", *pair, Conditions(loss=0.05), 10)
+    real = await punch.cell("punch", *pair, Conditions(loss=0.05), 10, 1)
     assert real.direct >= 0.9
+
+
+@pytest.mark.network_namespace
+@pytest.mark.parametrize("other", ["port-restricted", "symmetric-sequential"])
+async def test_neighbours_spoil_a_prediction_as_much_as_in_the_model(other: str) -> None:
+    pair = (KINDS[other], KINDS["symmetric-sequential"])
+    busy = Conditions(cross_traffic_per_s=20)
+    real = await punch.cell("predict", *pair, busy, 60, 1)
+    model = matrix.cell("predict", *pair, busy, 10_000, 1)
+    assert real.direct_low <= model.direct <= real.direct_high
 
 
 @pytest.mark.network_namespace

@@ -48,7 +48,8 @@ def page(result: NatLabReport) -> str:
 
 def _matrix(result: NatLabReport) -> Iterator[str]:
     yield "<h2>Met without a relay</h2>"
-    yield "<p>Below each share its 95 % interval, unless it is next to nothing, and the median time to connect.</p>"
+    yield "<p>Below each share its 95 % interval, unless that is next to nothing, "
+    yield "and the median time to connect.</p>"
     yield "<div class=scroll><table><thead><tr><th>pair</th>"
     yield from (f"<th>{escape(name)}</th>" for name in result.metrics)
     yield "</tr></thead><tbody>"
