@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz nat-kinds wheel clips lock clean
+.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz nat-kinds nat-study wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ wheel: setup ## an abi3 wheel in dist/
 
 clips: setup ## draw and encode the shipped test media anew
 	$(BIN)/python -m sfukit.media
+
+nat-study: setup ## measure the tables and the picture of docs/nat-study.md anew
+	$(BIN)/python tools/nat_study.py
 
 lock: $(VENV)/.packages ## resolve the Python packages anew
 	$(BIN)/pip install --quiet uv

@@ -30,11 +30,13 @@ COMMANDS: Mapping[str, Entry] = {
     "token": Entry("Run", "token", "make or read access tokens"),
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
+    "ice-explain": Entry("Diagnose", "ice_explain", "why ICE chose this pair, or none"),
     "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
     "nat-probe": Entry(
         "Diagnose", "nat_probe", "what NAT or firewall is here, what works through it"
     ),
     "stun-serve": Entry("Lab", "stun_serve", "STUN server with NAT behaviour discovery"),
+    "nat-lab": Entry("Lab", "nat_lab", "kinds of NAT against each other"),
 }
 
 _START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit nat-probe"

@@ -1,0 +1,70 @@
+"""``sfukit ice-explain``: why ICE chose this pair, or none."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfukit import report
+from sfukit.cli.ice_explain_text import render
+from sfukit.cli.output import Output
+from sfukit.errors import UsageError
+from sfukit.probe.ice import explain, inputs
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def ice_explain(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|-",
+            help="SDP, two SDPs, webrtc-internals dump, about:webrtc text, getStats() JSON, "
+            "candidates; - is standard input",
+        ),
+    ],
+    remote: Annotated[
+        str | None,
+        typer.Option("--remote", metavar="FILE", help="what the far side recorded or described"),
+    ] = None,
+    ice_server: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ice-server",
+            metavar="URL[,USERNAME]",
+            help="a server that the client was given; may be repeated",
+        ),
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="write JSON; - is standard output")
+    ] = None,
+) -> None:
+    """Say which candidates there are, which pairs they make, what happened, and why."""
+    given = inputs.servers(ice_server or ())
+    kind, cases = inputs.read(_read(source), source)
+    if remote is not None:
+        inputs.add_remote(cases, _read(remote), remote)
+    for case in cases if given else ():
+        named = {server.url for server in given}
+        case.servers = [*given, *(s for s in case.servers or () if s.url not in named)]
+    result = explain.conclude(kind, cases, time.time())
+    out = Output.beside(json)
+    for text, style in render(result):
+        out.line(text, style)
+    report.save_last(result)
+    if json is not None:
+        report.write_json(json, result)
+    raise typer.Exit(result.exit_code)
+
+
+def _read(source: str) -> bytes:
+    if source == "-":
+        return sys.stdin.buffer.read(inputs.MAX_BYTES + 1)
+    try:
+        with Path(source).open("rb") as file:
+            return file.read(inputs.MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror}", hint="give a file, or -") from error

@@ -1,0 +1,1 @@
+"""Why ICE chose this pair, or none: from what a user has in hand."""

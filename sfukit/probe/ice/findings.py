@@ -1,0 +1,212 @@
+"""What is amiss with a connection, each cause by its name, the likeliest first."""
+
+from collections.abc import Callable, Iterator
+
+from sfukit.probe.finding import Finding
+from sfukit.probe.ice import addresses, servers
+from sfukit.probe.ice.case import Case, Side
+from sfukit.probe.ice.outcome import Outcome
+from sfukit.probe.ice.pairs import Pair
+
+Rule = Callable[[Case, Outcome, list[Pair]], Iterator[Finding]]
+
+
+def find(case: Case, outcome: Outcome, pairs: list[Pair], now_s: float) -> list[Finding]:
+    """Apply every rule; ``now_s`` is the Unix time for what is not dated. Bad ones first."""
+    found = list(servers.credentials(case, now_s))
+    for rule in _RULES:
+        found += rule(case, outcome, pairs)
+    order = ("bad", "warning", "unknown", "note", "ok")
+    return sorted(found, key=lambda each: order.index(each.state))
+
+
+def _role_conflict(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    local, remote = case.local, case.remote
+    if local.ice_lite and remote.ice_lite:
+        why = "both sides are ICE-lite: nobody sends checks"
+    elif case.role and case.role == case.remote_role:
+        why = f"both sides are {case.role}"
+    elif local.description == remote.description == "offer":
+        why = "both descriptions are offers: each side believes that it controls"
+    elif case.conflict_logged:
+        why = "the browser logged a role conflict"
+    else:
+        return
+    yield Finding(
+        name="role_conflict",
+        state="bad" if outcome != "connected" else "warning",
+        text=f"{why} (RFC 8445 section 7.3.1.1)",
+        fix="let one side offer and the other answer; on glare one must roll back",
+    )
+
+
+def _nothing_from_far(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    if not case.moments or not case.local.known or case.remote.candidates:
+        return
+    if not case.remote.known:
+        text = "no remote description was ever set: the answer did not come"
+        yield Finding(
+            name="no_remote_description",
+            state="bad",
+            text=text,
+            fix="look at the signalling: did the offer arrive, was an answer sent back?",
+        )
+        return
+    yield Finding(
+        name="no_remote_candidates",
+        state="bad" if outcome != "connected" else "note",
+        text="the far side gave no candidate, in its description or later",
+        fix="look at the signalling of candidates (trickle), and at the far side's firewall",
+    )
+
+
+def _no_local(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    done = any(m.what == "gathering" and m.value == "complete" for m in case.moments)
+    if case.local.candidates or not done:
+        return
+    text = "this side gathered no candidate"
+    if case.relay_only:
+        text += ": only relays are allowed, and no TURN server gave one"
+    yield Finding(
+        name="no_local_candidates",
+        state="bad",
+        text=text,
+        fix="see the errors of the servers" if case.errors else "is there a network at all?",
+    )
+
+
+def _wrong_ufrag(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    for name, side in (("local", case.local), ("remote", case.remote)):
+        if not side.ufrags:
+            continue
+        strange = [c for c in side.candidates if c.ufrag and c.ufrag not in side.ufrags]
+        if strange:
+            yield Finding(
+                name="ufrag_mismatch",
+                state="bad" if outcome != "connected" else "warning",
+                text=f"{len(strange)} {name} candidates belong to another description "
+                f"(ufrag {strange[0].ufrag}, described {', '.join(side.ufrags)})",
+                fix="candidates of an ICE restart and its description must go together",
+            )
+
+
+def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    """Judge by what was sent and what came back."""
+    sent = sum(check.requests_sent or 0 for check in case.checks)
+    asked = sum(check.requests_received or 0 for check in case.checks)
+    answered = sum(check.responses_received or 0 for check in case.checks)
+    if outcome in ("connected", "lost") or answered or not (sent or asked):
+        return
+    evidence = [f"{sent} checks sent, {answered} answered, {asked} received from the far side"]
+    if asked:
+        yield Finding(
+            name="one_way_firewall",
+            state="bad",
+            text="the far side's checks arrive here, and none of ours is answered: "
+            "what this side sends is dropped on the way",
+            fix="allow outbound UDP here, or inbound at the far side; a TURN server goes around",
+            evidence=evidence,
+        )
+    elif case.arrived_there:
+        yield Finding(
+            name="one_way_firewall",
+            state="bad",
+            text=f"the far side received {case.arrived_there} of our checks, and nothing of what "
+            "it sends arrives here",
+            fix="allow outbound UDP there, or inbound here; a TURN server goes around",
+            evidence=evidence,
+        )
+    elif _servers_silent(case):
+        yield Finding(
+            name="udp_blocked",
+            state="bad",
+            text="neither a server nor the far side answered over UDP: UDP is blocked here",
+            fix="allow outbound UDP, or offer TURN over TCP or TLS on port 443",
+            evidence=evidence,
+        )
+    else:
+        yield Finding(
+            name="no_answer_from_peer",
+            state="bad",
+            text=f"no check reached the far side, or no answer came back ({evidence[0]})",
+            fix="see the far side's record as well (--remote): did any check arrive there?",
+            evidence=evidence,
+        )
+
+
+def _servers_silent(case: Case) -> bool:
+    """Whether every server was silent; one of several often is, for want of IPv6 say."""
+    heard = any(candidate.kind in ("srflx", "relay") for candidate in case.local.candidates)
+    return not heard and any(error.code == 701 for error in case.errors)
+
+
+def _lost(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    if outcome == "lost":
+        yield Finding(
+            name="consent_lost",
+            state="bad",
+            text="the pair worked, then nothing came back any more (consent, RFC 7675)",
+            fix="the far side ended or changed its network, or a NAT forgot its mapping; "
+            "an ICE restart finds a new path",
+        )
+
+
+def _dtls(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    failed = case.dtls_state == "failed" or any(
+        moment.what == "connection" and moment.value == "failed" for moment in case.moments
+    )
+    if outcome == "connected" and failed:
+        yield Finding(
+            name="dtls_failed",
+            state="bad",
+            text="ICE found a pair, and DTLS failed on it",
+            fix="compare the fingerprints; if they are right, large packets may be lost (MTU)",
+        )
+
+
+def _no_pair(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    both = case.local.candidates and case.remote.candidates
+    if both and pairs and all(pair.pruned for pair in pairs):
+        reasons = sorted({pair.pruned or "" for pair in pairs})
+        yield Finding(
+            name="no_pair",
+            state="bad",
+            text=f"no candidate of one side fits one of the other: {'; '.join(reasons[:3])}",
+            fix="both sides need a transport and an address family in common",
+        )
+
+
+def _no_relay(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    def relays(side: Side) -> bool:
+        return any(candidate.kind == "relay" for candidate in side.candidates)
+
+    both_known = case.local.candidates and case.remote.candidates
+    if outcome == "failed" and both_known and not (relays(case.local) or relays(case.remote)):
+        yield Finding(
+            name="no_relay",
+            state="warning",
+            text="no side had a relay to fall back on",
+            fix="give the clients a TURN server, with TCP or TLS on port 443 too",
+        )
+
+
+def _relayed(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    chosen = case.selected
+    if outcome != "connected" or chosen is None:
+        return
+    if "relay" in (chosen.local.kind, chosen.remote.kind):
+        direct = [p for p in pairs if not p.pruned and "relay" not in (p.local_kind, p.remote_kind)]
+        failed = sum(pair.state == "failed" for pair in direct)
+        yield Finding(
+            name="relayed",
+            state="note",
+            text=f"media go through a relay: of {len(direct)} direct pairs {failed} failed",
+            fix="sfukit nat-probe tells what kind of NAT is in the way",
+        )
+
+
+_RULES: tuple[Rule, ...] = (
+    *(_role_conflict, servers.no_srflx, _nothing_from_far, addresses.unreachable_server, _no_local),
+    *(addresses.mdns_only, addresses.tcp_only, _wrong_ufrag, _checks, _lost, _dtls, _no_pair),
+    *(addresses.symmetric, _no_relay, _relayed),
+)

@@ -1,0 +1,48 @@
+"""Read session descriptions, leniently: only what ICE needs, from whole ones or from pieces."""
+
+import itertools
+import re
+
+from sfukit.probe.ice import candidate
+from sfukit.probe.ice.case import Case, Side, new_case
+
+_BEGIN = re.compile(r"^v=0[ \t]*$", re.MULTILINE)
+_MAX_DESCRIPTIONS = 4
+
+
+def describe(side: Side, text: str) -> None:
+    """Take what a description says of one side."""
+    side.known = True
+    for line in text.splitlines():
+        line = line.strip()
+        name, _, value = line.removeprefix("a=").partition(":")
+        match name:
+            case "ice-lite":
+                side.ice_lite = True
+            case "ice-ufrag" if value and value not in side.ufrags:
+                side.ufrags.append(value[:256])
+            case "setup":
+                side.setup = value
+            case "end-of-candidates":
+                side.end_of_candidates = True
+    if side.description is None and side.setup:
+        side.description = "offer" if side.setup == "actpass" else "answer"
+    for found in candidate.find(text):
+        side.add(found)
+
+
+def split(text: str) -> list[str]:
+    """Cut text into the session descriptions in it, in order, a few at most."""
+    begins = [match.start() for match in _BEGIN.finditer(text.replace("\r", "\n"))]
+    cut = [text[begin:end] for begin, end in itertools.pairwise([*begins, len(text)])]
+    return cut[:_MAX_DESCRIPTIONS]
+
+
+def cases(text: str) -> list[Case]:
+    """Read one description as the local side, or a pair of them as both."""
+    case = new_case("session description")
+    ours, *theirs = split(text)
+    describe(case.local, ours)
+    if theirs:
+        describe(case.remote, theirs[0])
+    return [case]

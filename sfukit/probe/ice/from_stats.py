@@ -1,0 +1,144 @@
+"""Read getStats() of a browser: candidates, candidate pairs and the transport."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sfukit.probe.ice.candidate import MAX_CANDIDATES, IceCandidate, kind_of, network_of
+from sfukit.probe.ice.case import Case, Check, new_case
+
+Stats = Mapping[str, Mapping[str, Any]]
+
+_MAX_PAIRS = 1000
+
+
+def by_id(document: Any) -> dict[str, dict[str, Any]]:
+    """Bring the shapes in which people save a report to one: a table by id."""
+    if isinstance(document, dict):
+        values = list(document.values())
+        if not any(_is_stat(value) for value in values):
+            nested = [value for value in values if isinstance(value, (dict, list))]
+            return by_id(nested[0]) if len(nested) == 1 else {}
+        return {str(key): value for key, value in document.items() if _is_stat(value)}
+    if isinstance(document, list):
+        pairs = [each[1] if _is_entry(each) else each for each in document]
+        return {str(value.get("id")): value for value in pairs if _is_stat(value)}
+    return {}
+
+
+def cases(document: Any) -> list[Case]:
+    """Read a saved report as one connection."""
+    case = new_case("getStats()")
+    take(case, by_id(document))
+    return [case]
+
+
+def take(case: Case, stats: Stats) -> None:
+    """Take what statistics say of a connection."""
+    _take_transport(case, stats)
+    known: dict[str, IceCandidate] = {}
+    for identifier, stat in stats.items():
+        kind = str(stat.get("type", "")).replace("-", "")
+        if kind in ("localcandidate", "remotecandidate") and len(known) < MAX_CANDIDATES:
+            found = _candidate(stat)
+            if found is None:
+                continue
+            known[identifier] = found
+            side = case.local if kind == "localcandidate" else case.remote
+            side.known = True
+            if not _unspecific(found):
+                side.add(found)
+    chosen = _selected(stats)
+    for identifier, stat in list(stats.items()):
+        if str(stat.get("type", "")).replace("-", "") == "candidatepair":
+            local = known.get(str(stat.get("localCandidateId")))
+            remote = known.get(str(stat.get("remoteCandidateId")))
+            if local and remote and len(case.checks) < _MAX_PAIRS:
+                case.checks.append(_check(stat, local, remote, identifier in chosen))
+
+
+def _take_transport(case: Case, stats: Stats) -> None:
+    for stat in stats.values():
+        if isinstance(stat.get("timestamp"), (int, float)) and stat["timestamp"] > 1e12:
+            case.recorded_s = max(case.recorded_s or 0.0, stat["timestamp"] / 1000)
+        if stat.get("type") == "transport":
+            case.role = _word(stat.get("iceRole")) or case.role
+            case.ice_state = case.ice_state or _word(stat.get("iceState"))
+            case.dtls_state = _word(stat.get("dtlsState")) or case.dtls_state
+
+
+def _selected(stats: Stats) -> set[str]:
+    named = {
+        str(stat["selectedCandidatePairId"])
+        for stat in stats.values()
+        if stat.get("type") == "transport" and stat.get("selectedCandidatePairId")
+    }
+    return named or {key for key, stat in stats.items() if stat.get("selected") is True}
+
+
+def _candidate(stat: Mapping[str, Any]) -> IceCandidate | None:
+    address = _word(stat.get("address")) or _word(stat.get("ip")) or _word(stat.get("ipAddress"))
+    port = _count(stat.get("port", stat.get("portNumber")))
+    if port is None or port > 65535:
+        return None
+    return IceCandidate(
+        kind=kind_of(str(stat.get("candidateType", "unknown")))[:16],
+        transport=str(stat.get("protocol", stat.get("transport", "udp"))).lower()[:8],
+        # browsers leave the address out where the page must not see it
+        address=(address or "(hidden)").lower()[:255],
+        port=port,
+        priority=_priority(stat.get("priority")),
+        foundation=(_word(stat.get("foundation")) or "")[:32],
+        tcp_type=_word(stat.get("tcpType")),
+        related_address=_word(stat.get("relatedAddress")),
+        related_port=_count(stat.get("relatedPort")),
+        ufrag=_word(stat.get("usernameFragment")),
+        network=network_of(_word(stat.get("networkType"))),
+        server=_word(stat.get("url")),
+    )
+
+
+def _check(
+    stat: Mapping[str, Any], local: IceCandidate, remote: IceCandidate, selected: bool
+) -> Check:
+    rtt_s = stat.get("currentRoundTripTime")
+    answered = _count(stat.get("responsesReceived"))
+    measured = isinstance(rtt_s, (int, float)) and answered != 0
+    return Check(
+        local=local,
+        remote=remote,
+        state=str(stat.get("state", "unknown")).replace("inprogress", "in-progress")[:16],
+        nominated=stat.get("nominated") is True,
+        selected=selected,
+        rtt_ms=round(float(rtt_s) * 1000, 3) if measured and rtt_s is not None else None,
+        requests_sent=_count(stat.get("requestsSent")),
+        responses_received=answered,
+        requests_received=_count(stat.get("requestsReceived")),
+        responses_sent=_count(stat.get("responsesSent")),
+    )
+
+
+def _unspecific(found: IceCandidate) -> bool:
+    """Chromium also lists sockets that it opened on no address in particular."""
+    return found.address in ("0.0.0.0", "::")
+
+
+def _is_stat(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and _is_stat(value[1])
+
+
+def _word(value: Any) -> str | None:
+    return value[:255] if isinstance(value, str) and value else None
+
+
+def _count(value: Any) -> int | None:
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if whole and 0 <= value < 2**63 else None
+
+
+def _priority(value: Any) -> int | None:
+    number = _count(value)
+    return number if number is not None and number < 2**32 else None

@@ -1,0 +1,95 @@
+"""Findings about STUN and TURN servers: silent ones, refused and expired credentials."""
+
+import re
+from collections.abc import Iterator
+
+from sfukit import units
+from sfukit.probe.finding import Finding
+from sfukit.probe.ice.case import Case, IceServer
+from sfukit.probe.ice.outcome import Outcome
+from sfukit.probe.ice.pairs import Pair
+
+_EXPIRY = re.compile(r"(\d{9,11})(?::|$)")  # the TURN REST convention: Unix time, then the user
+_REFUSED = (400, 401, 403, 431, 437, 438, 441)
+_FULL = (486, 508)
+
+
+def credentials(case: Case, now_s: float) -> Iterator[Finding]:
+    """Tell refused TURN credentials from expired ones by the time in the user name."""
+    at_s = case.recorded_s or now_s
+    expired = {
+        server.url: at_s - expiry
+        for server in case.servers or ()
+        if (expiry := _expiry_s(server)) is not None and expiry < at_s
+    }
+    for url, ago_s in expired.items():
+        refused = any(error.url == url and error.code in _REFUSED for error in case.errors)
+        yield Finding(
+            name="turn_credential_expired",
+            state="bad",
+            text=f"the credential for {url} had expired {units.show_duration(ago_s)} before",
+            fix="issue credentials that outlive a call, and fetch new ones before each",
+            evidence=["the server refused it (401)"] if refused else [],
+        )
+    for error in case.errors:
+        if error.code in _REFUSED and error.url not in expired:
+            yield _refused(case, error.url, error.code, error.text)
+        elif error.code in _FULL:
+            yield Finding(
+                name="turn_full",
+                state="bad",
+                text=f"{error.url} gave no relay: {error.code} {error.text}",
+                fix="raise the server's quota or its range of relay ports",
+            )
+
+
+def no_srflx(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    """Say why this side does not know its public address."""
+    hosts = [c for c in case.local.candidates if c.kind == "host" and c.transport == "udp"]
+    reflexive = any(c.kind in ("srflx", "relay") for c in case.local.candidates)
+    if reflexive or case.relay_only or not hosts or case.local.ice_lite:
+        return
+    if any(host.ip and not host.private for host in hosts):
+        return
+    silent = [error for error in case.errors if error.code == 701]
+    if outcome == "connected" and not silent:
+        return
+    yield Finding(
+        name="no_srflx",
+        state="warning" if silent or outcome == "failed" else "note",
+        text=f"no server told this side its public address: {_why(case)}",
+        fix="give the client a STUN server that it can reach over UDP"
+        if not silent
+        else "allow UDP to that server, or give one that answers",
+    )
+
+
+def _why(case: Case) -> str:
+    silent = [f"{error.url} did not answer ({error.text})" for error in case.errors]
+    if silent:
+        return "; ".join(silent[:3])
+    if case.servers is None:
+        return "the input does not say which servers were asked (--ice-server)"
+    if not case.servers:
+        return "no STUN or TURN server was configured"
+    return f"{', '.join(server.url for server in case.servers[:3])} gave nothing"
+
+
+def _refused(case: Case, url: str, code: int, text: str) -> Finding:
+    known = next((s for s in case.servers or () if s.url == url and s.username), None)
+    said = f"{url} refused the credential: {code} {text}".strip()
+    if known is None:
+        fix = (
+            f"expired or wrong: the record holds no user name; add --ice-server '{url},USERNAME' "
+            "to tell which"
+        )
+    elif _expiry_s(known) is None:
+        fix = "compare user name, password and realm with the server's"
+    else:
+        fix = "the user name has not expired: the password or the server's secret is wrong"
+    return Finding(name="turn_credential_refused", state="bad", text=said, fix=fix)
+
+
+def _expiry_s(server: IceServer) -> int | None:
+    match = _EXPIRY.match(server.username or "")
+    return int(match[1]) if match and server.relays else None

@@ -1,0 +1,45 @@
+"""What Chromium records today of faults made on purpose is still understood."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sfukit.probe.ice import explain, inputs
+from tests.conftest import absent
+from tests.interop import ice_fixtures
+from tests.interop.ice_fixtures import RECORDINGS, lab
+
+
+@pytest.mark.network_namespace
+@pytest.mark.parametrize(
+    ("name", "record", "cause"),
+    [
+        ("turn_expired", "turn-expired.internals.json", "turn_credential_expired"),
+        ("no_answer", "no-answer.internals.json", "no_remote_description"),
+        ("connected", "connected.internals.json", None),
+    ],
+)
+async def test_a_new_record_is_explained(
+    name: str,
+    record: str,
+    cause: str | None,
+    chromium_program: str,
+    program: Callable[[str, str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program("turnserver", "on Debian: apt-get install coturn")
+    program("ip", "on Debian: apt-get install iproute2")
+    if os.geteuid() != 0:
+        absent("root", "network namespaces need it")
+    monkeypatch.setattr(ice_fixtures, "FOLDER", tmp_path)
+    async with lab(*ice_fixtures.SHOWN_ADDRESSES) as at:
+        await asyncio.wait_for(RECORDINGS[name](at), 60)
+    _, cases = inputs.read((tmp_path / record).read_bytes(), record)
+    cases[0].servers = inputs.servers([f"{ice_fixtures.TURN},{ice_fixtures.EXPIRED}"])
+    if name != "turn_expired":
+        cases[0].servers = []
+    assert explain.explain(cases[0], 0.0).cause == cause
