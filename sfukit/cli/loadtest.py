@@ -13,10 +13,8 @@ from sfukit import config, gates, machine, report, units
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
-from sfukit.loadgen import impairment, result
-from sfukit.loadgen.impairment import Impairment
+from sfukit.loadgen import result
 from sfukit.loadgen.options import (
-    Access,
     AudioCodec,
     LoadOptions,
     Pacing,
@@ -27,6 +25,9 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.swarm import impairment
+from sfukit.swarm.impairment import Impairment
+from sfukit.targets.access import Access
 
 app = typer.Typer(add_completion=False)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import httpx
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import access, result, server_process
+from sfukit.loadgen import result, server_process
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
 from sfukit.loadgen.server_process import PrivateServer
 from sfukit.loadgen.targets.base import Target
-from sfukit.loadgen.targets.recognise import Address, Found, parse_target, recognise
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
+from sfukit.targets import access
+from sfukit.targets.recognise import Address, Found, parse_target, recognise
 
 _DEFAULT_URL = "http://127.0.0.1:7080"
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)

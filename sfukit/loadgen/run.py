@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from sfukit import machine
 from sfukit.errors import MachineError
 from sfukit.loadgen import opening, scenario, summary
-from sfukit.loadgen.native_messages import SwarmConfig
 from sfukit.loadgen.opening import Opened
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores, place, running_on
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.summary import Facts
-from sfukit.loadgen.swarm import NativeSwarm
-from sfukit.loadgen.targets.guard import permit
 from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.media import cache
+from sfukit.swarm.messages import SwarmConfig
+from sfukit.swarm.native import NativeSwarm
+from sfukit.targets.guard import permit
 
 
 async def prepare(options: RunOptions) -> Plan:

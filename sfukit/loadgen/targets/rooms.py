@@ -9,11 +9,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from sfukit.loadgen import access
-from sfukit.loadgen.options import Access
 from sfukit.loadgen.seat import Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.member import Member
+from sfukit.targets import access
+from sfukit.targets.access import Access
 
 _SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
 _LARGEST_FRAME = 1024 * 1024

@@ -5,13 +5,14 @@ from urllib.parse import urljoin
 
 import httpx
 
-from sfukit.loadgen import access, descriptions
-from sfukit.loadgen.descriptions import Described
-from sfukit.loadgen.options import Access
 from sfukit.loadgen.scenario import Bot
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.signaling import descriptions
+from sfukit.signaling.descriptions import Described
 from sfukit.signaling.sdp import SdpError
+from sfukit.targets import access
+from sfukit.targets.access import Access
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _NOT_LIVE = 409

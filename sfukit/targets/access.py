@@ -1,12 +1,25 @@
 """What a bot shows at the door: tokens, headers, trust in certificates."""
 
 import ssl
+from dataclasses import dataclass, field
 
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import Access
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 
 _SPARE_S = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach the target and what to show at its door."""
+
+    token: str | None = None
+    api_key: str | None = None
+    api_secret: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_file: str | None = None
+    insecure: bool = False
+    allow_hosts: frozenset[str] = frozenset()
 
 
 def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Diagnosis: each package answers one question about a network or a server."""
