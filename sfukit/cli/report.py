@@ -18,6 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _RENDERERS: Mapping[str, str] = {
     "doctor": "sfukit.cli.doctor",
     "loadtest": "sfukit.cli.loadtest_text",
+    "turn-probe": "sfukit.cli.turn_probe_text",
 }
 
 

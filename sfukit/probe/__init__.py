@@ -1,1 +1,1 @@
-"""Diagnosis: each package answers one question about a network or a server."""
+"""Diagnostics: what kind of network is this, what works through it, which step fails, and why."""
