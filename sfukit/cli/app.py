@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Entry] = {
     "token": Entry("Run", "token", "make or read access tokens"),
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
+    "check": Entry("Diagnose", "check", "can I reach this SFU, and if not, which step fails?"),
     "turn-probe": Entry("Diagnose", "turn_probe", "does this TURN server relay, and how well?"),
     "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
 }

@@ -59,7 +59,7 @@ def hanging(text: str, width: int) -> str:
         wrapped += textwrap.wrap(
             line,
             width,
-            subsequent_indent=" " * _LABEL,
+            subsequent_indent=" " * max(_LABEL, len(line) - len(line.lstrip())),
             break_long_words=False,
             break_on_hyphens=False,
         ) or [""]

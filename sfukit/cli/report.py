@@ -16,6 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 # The module that knows how a command's report is printed, by its function render_saved.
 _RENDERERS: Mapping[str, str] = {
+    "check": "sfukit.cli.check_text",
     "doctor": "sfukit.cli.doctor",
     "loadtest": "sfukit.cli.loadtest_text",
     "turn-probe": "sfukit.cli.turn_probe_text",

@@ -166,12 +166,14 @@ def turn_probe(
     )
     _check_login(options.login)
     allowed = config.allowed_hosts() | frozenset(allow_host or ())
-    outcome = _run(uris, options, allowed)
-    _finish(outcome, Output.beside(json, quiet=quiet), json, verbose)
+    out = Output.beside(json, quiet=quiet)
+    outcome = _run(uris, options, allowed, out)
+    _finish(outcome, out, json, verbose)
     raise typer.Exit(outcome.exit_code)
 
 
-def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str]) -> Any:
+def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str], out: Output) -> Any:
+    from sfukit.cli.turn_probe_text import opening_line
     from sfukit.probe.turn.run import run
     from sfukit.targets import guard
 
@@ -187,6 +189,7 @@ def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str]) -> Any:
         for what in (text for text, wished in wishes.items() if wished):
             for one in uris:
                 await guard.require(one.host, what, allowed, ["sfukit", *sys.argv[1:]])
+        out.line(opening_line([str(one) for one in uris]))
         return await run(uris, options)
 
     return asyncio.run(whole())

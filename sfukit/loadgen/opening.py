@@ -61,6 +61,11 @@ async def find(options: RunOptions, client: httpx.AsyncClient) -> Found | None:
             "--play is for WHIP targets: the rooms of an sfukit server are played in the room",
             hint=f"force WHIP with whip+{options.target}",
         )
+    if found.kind == "whep":
+        raise UsageError(
+            f"{found.url} plays: a load needs somebody who publishes",
+            hint="name the WHIP URL, and this one with --play",
+        )
     if options.server_args:
         raise UsageError(
             "--server-args is for a server that is started here", hint="name no target"
@@ -86,6 +91,7 @@ async def open_target(
         described = result.Target(kind="sfukit", url=url, private=True, pid=server.ready.pid)
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
         return Opened(rooms, described, client, server)
+    assert found.kind != "whep"  # refused by ``find``
     described = result.Target(
         kind=found.kind, url=found.url, play_url=options.play, version=found.version
     )

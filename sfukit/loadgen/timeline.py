@@ -118,6 +118,19 @@ class Timeline:
             interrupted=self._stop.is_set(),
         )
 
+    async def refused(self, fault: TargetFault) -> Windowed:
+        """Report a target that nobody was sent to."""
+        look, figures = await self._look(), await self._figures(streams=True)
+        return Windowed(
+            first=look,
+            before=look,
+            after=look,
+            figures_before=figures,
+            figures=figures,
+            target_fault=fault,
+            interrupted=False,
+        )
+
     def _load_clips(self) -> None:
         clips = self._media.clips
         codec = self._plan.options.codec

@@ -1,10 +1,12 @@
 """A probe as a row of steps: each is timed, and the first that fails says why and ends the row."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sfukit.probe.finding import Step, Stopwatch
+import msgspec
+
+from sfukit.probe.finding import Step, StepState, Stopwatch
 
 
 class StepFailedError(Exception):
@@ -19,17 +21,31 @@ class StepFailedError(Exception):
 
 @dataclass
 class Note:
-    """What a step writes down about itself; ``ms`` replaces the time it took as a whole."""
+    """What a step writes down about itself; ``ms`` replaces the time it took as a whole.
+
+    ``unknown`` says that it showed nothing either way.
+    """
 
     found: str = ""
     ms: float | None = None
+    unknown: bool = False
 
 
 class Course:
-    """The steps taken so far, in order."""
+    """The steps taken so far, in order; ``hear`` is told of each as it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, hear: Callable[[Step], None] | None = None) -> None:
         self.steps: list[Step] = []
+        self.prefix = ""
+        self._hear = hear
+
+    def add(self, step: Step) -> None:
+        """Write down a step, under the prefix of the part of the course it belongs to."""
+        if self.prefix:
+            step = msgspec.structs.replace(step, name=self.prefix + step.name)
+        self.steps.append(step)
+        if self._hear is not None:
+            self._hear(step)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Note]:
@@ -40,11 +56,12 @@ class Course:
         except StepFailedError as failed:
             self.failed(name, failed, watch.ms)
             raise
-        self.steps.append(Step(name=name, state="ok", ms=_ms(note.ms, watch), found=note.found))
+        state: StepState = "unknown" if note.unknown else "ok"
+        self.add(Step(name=name, state=state, ms=_ms(note.ms, watch), found=note.found))
 
     def failed(self, name: str, failed: StepFailedError, ms: float | None = None) -> None:
         """Write down a step that failed."""
-        self.steps.append(
+        self.add(
             Step(
                 name=name,
                 state="failed",
@@ -57,7 +74,7 @@ class Course:
 
     def skip(self, name: str, why: str) -> None:
         """Write down a step that does not apply, and why."""
-        self.steps.append(Step(name=name, state="skipped", found=why))
+        self.add(Step(name=name, state="skipped", found=why))
 
     @property
     def failure(self) -> Step | None:

@@ -45,6 +45,19 @@ def tls(access: Access, url: str) -> ssl.SSLContext | None:
     return context
 
 
+def parse_header(text: str) -> tuple[str, str]:
+    """Read ``Name: value`` of ``--header``."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header {text!r}: no colon", hint="give 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def fill_in(url: str, room: str, number: int) -> str:
+    """Put the room and the number of a bot into a URL."""
+    return url.replace("{room}", room).replace("{n}", str(number))
+
+
 def _token(access: Access, room: str, identity: str, run_s: float) -> str | None:
     if access.api_key is None or access.api_secret is None:
         return None

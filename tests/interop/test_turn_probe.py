@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import absent
 from tests.interop.certificates import self_signed
+from tests.interop.check_faults import interrupted
 from tests.interop.coturn import HOW, LOOPBACK, SECRET, USER, coturn
 from tests.interop.turn_causes import CASES, Case, Setting, Told, probe
 from tests.interop.turn_stub import TurnStub
@@ -181,3 +182,13 @@ def test_servers_that_answer_badly(manner: str, cause: str, tmp_path: Path) -> N
     assert told.exit_code in (3, 4)
     assert "Traceback" not in told.text
     assert "\x1b" not in told.text
+
+
+def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
+    with coturn(tmp_path, *USER, LOOPBACK) as server:
+        load = ("--throughput", "--duration", "60s")
+        told = interrupted(tmp_path, "turn-probe", server.uri, *LOGIN, *load, after="probe")
+    assert told.exit_code == 130
+    [variant] = variants(told)
+    assert variant["cause"] == "interrupted"
+    assert "INTERRUPTED" in told.text

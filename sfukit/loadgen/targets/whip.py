@@ -20,11 +20,6 @@ _RETRY_S = 0.2
 _GOODBYE_S = 2.0
 
 
-def fill_in(url: str, room: str, number: int) -> str:
-    """Put the room and the number of a bot into a URL."""
-    return url.replace("{room}", room).replace("{n}", str(number))
-
-
 class WhipTarget:
     """A WHIP URL, and a WHEP URL or none."""
 
@@ -71,7 +66,7 @@ class _HttpSession:
 
     async def _post(self, url: str, offer: str) -> httpx.Response:
         """Send an offer (RFC 9725 section 4.2; redirects are followed, section 4.5)."""
-        filled = fill_in(url, self._seat.room.name, self._seat.bot.index + 1)
+        filled = access.fill_in(url, self._seat.room.name, self._seat.bot.index + 1)
         try:
             return await self._target.client.post(
                 filled, content=offer, headers={**self._headers, **_SDP}, follow_redirects=True

@@ -1,5 +1,6 @@
 """One server by one transport, from its name to the deleted allocation."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from sfukit.probe.course import Course, StepFailedError
@@ -12,7 +13,7 @@ from sfukit.probe.turn.login import Allocation, allocate, login
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.peer import Peer, RelayPeer
 from sfukit.probe.turn.relaying import Relayed
-from sfukit.probe.turn.report import ServerReport, VariantReport
+from sfukit.probe.turn.report import INTERRUPTED, ServerReport, VariantReport
 from sfukit.probe.turn.security import examine
 from sfukit.probe.turn.uri import TurnUri, Variant
 from sfukit.probe.turn.way import Connected, connect, open_client
@@ -32,10 +33,12 @@ class _Learnt:
 
 async def probe(uri: TurnUri, options: TurnOptions) -> ServerReport:
     """Probe each variant of a URI, one after the other so that none disturbs another's figures."""
-    chosen = options.variants or uri.variants
-    return ServerReport(
-        uri=str(uri), variants=[await probe_variant(uri, variant, options) for variant in chosen]
-    )
+    reports: list[VariantReport] = []
+    for variant in options.variants or uri.variants:
+        reports.append(await probe_variant(uri, variant, options))
+        if reports[-1].cause == INTERRUPTED:
+            break
+    return ServerReport(uri=str(uri), variants=reports)
 
 
 async def probe_variant(uri: TurnUri, variant: Variant, options: TurnOptions) -> VariantReport:
@@ -45,6 +48,8 @@ async def probe_variant(uri: TurnUri, variant: Variant, options: TurnOptions) ->
         await _take(course, learnt, uri, variant, options)
     except StepFailedError:
         pass  # the course has it
+    except asyncio.CancelledError:  # Ctrl-C: what is known is reported all the same
+        course.failed(INTERRUPTED, StepFailedError(INTERRUPTED, "stopped before it was done"))
     finally:
         if learnt.peer is not None:
             learnt.peer.close()

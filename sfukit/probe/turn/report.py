@@ -12,6 +12,7 @@ from sfukit.probe.turn.allocations import Allocations
 from sfukit.probe.turn.figures import Percentiles, RelayFigures, Throughput
 
 SCHEMA = "sfukit/turn-probe/1"
+INTERRUPTED = "interrupted"
 
 # the steps that a server answers: where one of them is reached, somebody is there
 _ANSWERED = frozenset(("auth", "allocate", "permission", "channel", "echo", "refresh", "delete"))
@@ -96,6 +97,7 @@ def build(servers: Sequence[ServerReport], wanted: Sequence[gates.Gate]) -> Turn
     verdicts: dict[ExitCode, report.Verdict] = {
         ExitCode.OK: "pass",
         ExitCode.INCONCLUSIVE: "inconclusive",
+        ExitCode.INTERRUPTED: "inconclusive",
     }
     return TurnReport(
         schema=SCHEMA,
@@ -112,6 +114,8 @@ def build(servers: Sequence[ServerReport], wanted: Sequence[gates.Gate]) -> Turn
 
 
 def _exit_code(variants: Sequence[VariantReport], judged: Sequence[GateResult]) -> ExitCode:
+    if any(variant.cause == INTERRUPTED for variant in variants):
+        return ExitCode.INTERRUPTED
     if not any(variant.answered for variant in variants):
         return ExitCode.TARGET
     broken = any(

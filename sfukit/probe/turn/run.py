@@ -16,5 +16,10 @@ async def run(uris: Sequence[TurnUri], options: TurnOptions) -> TurnReport:
     tls.context(ca_file=options.ca_file, insecure=options.insecure)  # a bad file is found now
     if options.peer is not None:
         await resolve.resolve(options.peer, "4")
-    servers = await asyncio.gather(*(probe(uri, options) for uri in uris))
-    return report.build(servers, options.gates)
+    probing = [asyncio.create_task(probe(uri, options)) for uri in uris]
+    try:
+        await asyncio.wait(probing)
+    except asyncio.CancelledError:  # Ctrl-C: each tells how far it came
+        for task in probing:
+            task.cancel()
+    return report.build(await asyncio.gather(*probing), options.gates)

@@ -2,7 +2,8 @@
 
 A relay that reaches loopback, private networks or a cloud's metadata service is a way in
 (RFC 8656 section 21.1.3). Only permissions are asked for; nothing is sent. The server's own public
-address is not on the list: two callers that both use this relay meet there.
+address is not on the list: two callers that both use this relay meet there. The remedies are
+options of coturn.
 """
 
 from aioice import stun
@@ -14,13 +15,13 @@ from sfukit.probe.turn.login import Allocation
 from sfukit.probe.turn.options import TurnOptions
 
 _PEERS = (
-    ("loopback", "127.0.0.1", "take allow-loopback-peers out of coturn's configuration"),
-    ("unspecified", "0.0.0.0", "coturn: denied-peer-ip=0.0.0.0-0.255.255.255"),
-    ("metadata", "169.254.169.254", "coturn: denied-peer-ip=169.254.0.0-169.254.255.255"),
-    ("private_10", "10.0.0.1", "coturn: denied-peer-ip=10.0.0.0-10.255.255.255"),
-    ("private_172", "172.16.0.1", "coturn: denied-peer-ip=172.16.0.0-172.31.255.255"),
-    ("private_192", "192.168.0.1", "coturn: denied-peer-ip=192.168.0.0-192.168.255.255"),
-    ("shared_100", "100.64.0.1", "coturn: denied-peer-ip=100.64.0.0-100.127.255.255"),
+    ("loopback", "127.0.0.1", "no allow-loopback-peers"),
+    ("unspecified", "0.0.0.0", "denied-peer-ip=0.0.0.0-0.255.255.255"),
+    ("metadata", "169.254.169.254", "denied-peer-ip=169.254.0.0-169.254.255.255"),
+    ("private_10", "10.0.0.1", "denied-peer-ip=10.0.0.0-10.255.255.255"),
+    ("private_172", "172.16.0.1", "denied-peer-ip=172.16.0.0-172.31.255.255"),
+    ("private_192", "192.168.0.1", "denied-peer-ip=192.168.0.0-192.168.255.255"),
+    ("shared_100", "100.64.0.1", "denied-peer-ip=100.64.0.0-100.127.255.255"),
 )
 _PORT = 80
 
@@ -40,7 +41,7 @@ def _anonymous(allocation: Allocation) -> Finding:
         name="anonymous",
         state="bad",
         text="anyone gets an allocation: an open relay",
-        fix="coturn: lt-cred-mech with users, or use-auth-secret",
+        fix="lt-cred-mech with users, or use-auth-secret",
     )
 
 
@@ -52,4 +53,4 @@ async def _peer(client: Client, name: str, ip: str, fix: str, options: TurnOptio
         return Finding(name=name, state="ok", text=f"{ip} is refused ({refused.code})")
     except StepFailedError as failed:
         return Finding(name=name, state="unknown", text=f"{ip}: {failed.found}")
-    return Finding(name=name, state="bad", text=f"relays to {ip} ({name})", fix=fix)
+    return Finding(name=name, state="bad", text=f"relays to {ip}", fix=fix)

@@ -89,6 +89,7 @@ async def _over_udp(course: Course, addresses: Sequence[Address]) -> Connected:
         if silent is None:
             assert refused is not None
             raise refused
+        note.unknown = True
         note.found = "no answer to a Binding request; UDP itself needs no connection"
         return Connected(silent, Address(*silent.server), None)
 

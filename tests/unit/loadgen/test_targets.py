@@ -13,7 +13,7 @@ from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.server_process import Traffic, parse_traffic
 from sfukit.loadgen.targets.base import JoinRefusedError, Session
-from sfukit.loadgen.targets.whip import WhipTarget, fill_in
+from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.signaling import sdp, token
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.swarm.fake import FakeSwarm
@@ -127,7 +127,7 @@ def test_each_bot_has_a_token_of_its_own() -> None:
 
 
 def test_urls_are_filled_in() -> None:
-    assert fill_in("http://h/{room}/{n}", "room-1", 7) == "http://h/room-1/7"
+    assert access.fill_in("http://h/{room}/{n}", "room-1", 7) == "http://h/room-1/7"
 
 
 class Pair:
