@@ -8,6 +8,8 @@ import msgspec
 
 from sfukit.probe.finding import Step, StepState, Stopwatch
 
+_LONGEST = 400
+
 
 class StepFailedError(Exception):
     """A step did not work: its cause in one word, what was seen, and what to do."""
@@ -40,9 +42,16 @@ class Course:
         self._hear = hear
 
     def add(self, step: Step) -> None:
-        """Write down a step, under the prefix of the part of the course it belongs to."""
-        if self.prefix:
-            step = msgspec.structs.replace(step, name=self.prefix + step.name)
+        """Write down a step, under the prefix of the part of the course it belongs to.
+
+        What servers say is in it: nothing of that may move a terminal's cursor.
+        """
+        step = msgspec.structs.replace(
+            step,
+            name=self.prefix + step.name,
+            found=_harmless(step.found),
+            cause=None if step.cause is None else _harmless(step.cause),
+        )
         self.steps.append(step)
         if self._hear is not None:
             self._hear(step)
@@ -80,6 +89,10 @@ class Course:
     def failure(self) -> Step | None:
         """Name the first step that failed."""
         return next((step for step in self.steps if step.state == "failed"), None)
+
+
+def _harmless(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST]
 
 
 def _ms(noted: float | None, watch: Stopwatch) -> float:

@@ -27,7 +27,8 @@ class Coturn:
 
     @property
     def uri(self) -> str:
-        return f"turn:{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"turn:{host}:{self.port}"
 
     @property
     def udp(self) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,6 +70,28 @@ def test_every_variant_relays(tmp_path: Path) -> None:
         assert (figures["received"], figures["loss"]) == (50, 0.0)
         assert 0 < figures["rtt_ms"]["p50"] <= figures["rtt_ms"]["p99"]
     assert "PASS    3 of 3 variants relay" in told.text
+
+
+def test_ipv6_from_end_to_end(tmp_path: Path) -> None:
+    if not has_ipv6():
+        absent("IPv6 on loopback", "give the machine ::1")
+    with coturn(tmp_path, *USER, LOOPBACK, host="::1") as server:
+        told = run(tmp_path, server.uri, *LOGIN)
+        examined = run(tmp_path, server.udp, *LOGIN, "--security")
+    assert {one["name"]: one["state"] for one in variants(examined)[0]["security"]}["loopback"] == (
+        "bad"
+    )
+    assert told.exit_code == 0, told.text
+    assert {one["relay_address"].rpartition(":")[0] for one in variants(told)} == {"[::1]"}
+
+
+def has_ipv6() -> bool:
+    with socket.socket(socket.AF_INET6) as probing:
+        try:
+            probing.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
 
 
 def test_a_secret_makes_credentials(tmp_path: Path) -> None:

@@ -19,6 +19,12 @@ from sfukit.probe.course import StepFailedError
 
 Address = tuple[str, int]
 
+# RFC 8656 section 18.7; aioice asks for IPv4 relays alone
+FAMILY = "REQUESTED-ADDRESS-FAMILY"
+FAMILY_6 = 0x02000000
+_ENTRY = (0x0017, FAMILY, stun.pack_unsigned, stun.unpack_unsigned)
+stun.ATTRIBUTES_BY_TYPE[0x0017] = stun.ATTRIBUTES_BY_NAME[FAMILY] = _ENTRY
+
 LIFETIME_S = 600
 CHANNEL = 0x4000
 _STUN_HEADER_BYTES = 20
@@ -199,4 +205,4 @@ def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
 
 
 def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]
+    return "".join(letter if letter.isprintable() else "?" for letter in text.rstrip("\0"))[:80]

@@ -9,7 +9,15 @@ from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.probe.resolve import Address as Place
 from sfukit.probe.turn import causes
-from sfukit.probe.turn.client import LIFETIME_S, Address, Client, RefusedError, ask
+from sfukit.probe.turn.client import (
+    FAMILY,
+    FAMILY_6,
+    LIFETIME_S,
+    Address,
+    Client,
+    RefusedError,
+    ask,
+)
 from sfukit.probe.turn.credentials import Credentials
 from sfukit.probe.turn.options import TurnOptions
 
@@ -17,6 +25,7 @@ Reopen = Callable[[], Awaitable[Client]]
 
 _ALLOCATE = {"LIFETIME": LIFETIME_S, "REQUESTED-TRANSPORT": turn.UDP_TRANSPORT}
 _DENIED = (401, 438, 441)
+_FAMILY_UNSUPPORTED = 440
 
 
 @dataclass
@@ -99,7 +108,7 @@ async def _with_credentials(
             raise causes.of_denied_credentials(None, challenge, now_s)
         _sign_with(client, credentials, challenge)
         try:
-            answer = await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+            answer = await _ask_allocation(client, options)
         except RefusedError as refused:
             if refused.code in _DENIED:
                 raise await _why_denied(credentials, refused, options, reopen) from refused
@@ -112,6 +121,17 @@ async def _with_credentials(
         allocation = _read(answer, anonymous=False)
         note.found, note.ms = _described(allocation), watch.ms
     return allocation
+
+
+async def _ask_allocation(client: Client, options: TurnOptions) -> stun.Message:
+    """Ask for a relay of IPv4, and of IPv6 where the server has no other (RFC 8656 section 7.2)."""
+    try:
+        return await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+    except RefusedError as refused:
+        if refused.code != _FAMILY_UNSUPPORTED:
+            raise
+        wanted = {**_ALLOCATE, FAMILY: FAMILY_6}
+        return await ask(client, stun.Method.ALLOCATE, wanted, options.timeout_s)
 
 
 async def _why_denied(

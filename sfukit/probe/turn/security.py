@@ -23,13 +23,20 @@ _PEERS = (
     ("private_192", "192.168.0.1", "denied-peer-ip=192.168.0.0-192.168.255.255"),
     ("shared_100", "100.64.0.1", "denied-peer-ip=100.64.0.0-100.127.255.255"),
 )
+_PEERS_6 = (
+    ("loopback", "::1", "no allow-loopback-peers"),
+    ("unspecified", "::", "denied-peer-ip=::"),
+    ("metadata", "fd00:ec2::254", "denied-peer-ip=fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ("link_local", "fe80::1", "denied-peer-ip=fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ("private_fd", "fd00::1", "denied-peer-ip=fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+)
 _PORT = 80
 
 
 async def examine(client: Client, allocation: Allocation, options: TurnOptions) -> list[Finding]:
     """Ask for what should be refused; one finding each."""
     findings = [_anonymous(allocation)]
-    for name, ip, fix in _PEERS:
+    for name, ip, fix in _PEERS_6 if ":" in allocation.relay[0] else _PEERS:
         findings.append(await _peer(client, name, ip, fix, options))
     return findings
 

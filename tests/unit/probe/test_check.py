@@ -312,6 +312,15 @@ def built(*steps: Step, gate: str = "") -> report.CheckReport:
     )
 
 
+def test_what_servers_say_cannot_move_the_cursor() -> None:
+    course = Course()
+    course.failed("sdp", StepFailedError("\x1b[2J", "\x1b[31mred\nnext" + "x" * 1000))
+    [step] = course.steps
+    assert step.cause == "?[2J"
+    assert step.found.startswith("?[31mred?nextx")
+    assert len(step.found) == 400
+
+
 def test_a_step_that_fails_decides() -> None:
     failed = Step(name="tcp", state="failed", cause="port_closed", found="closed", fix="start it")
     outcome = built(Step(name="dns", state="ok", ms=1.0), failed)
