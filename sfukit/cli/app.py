@@ -30,11 +30,13 @@ COMMANDS: Mapping[str, Entry] = {
     "token": Entry("Run", "token", "make or read access tokens"),
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
-    "ice-explain": Entry("Diagnose", "ice_explain", "why ICE chose this pair, or none"),
-    "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
+    "check": Entry("Diagnose", "check", "can I reach this SFU, and if not, which step fails?"),
     "nat-probe": Entry(
         "Diagnose", "nat_probe", "what NAT or firewall is here, what works through it"
     ),
+    "turn-probe": Entry("Diagnose", "turn_probe", "does this TURN server relay, and how well?"),
+    "ice-explain": Entry("Diagnose", "ice_explain", "why ICE chose this pair, or none"),
+    "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
     "stun-serve": Entry("Lab", "stun_serve", "STUN server with NAT behaviour discovery"),
     "nat-lab": Entry("Lab", "nat_lab", "kinds of NAT against each other"),
 }

@@ -5,7 +5,8 @@ import secrets
 import shlex
 import signal
 import sys
-from typing import Any, get_args
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
@@ -13,10 +14,8 @@ from sfukit import config, gates, machine, report, units
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
-from sfukit.loadgen import impairment, result
-from sfukit.loadgen.impairment import Impairment
+from sfukit.loadgen import result
 from sfukit.loadgen.options import (
-    Access,
     AudioCodec,
     LoadOptions,
     Pacing,
@@ -27,6 +26,14 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.swarm import impairment
+from sfukit.swarm.impairment import Impairment
+from sfukit.targets.access import Access, parse_header
+
+if TYPE_CHECKING:
+    from sfukit.cli.loadtest_view import View
+    from sfukit.loadgen.run import Preflight
+    from sfukit.loadgen.scenario import Plan
 
 app = typer.Typer(add_completion=False)
 
@@ -102,7 +109,7 @@ def loadtest(
             token=config.secret(token, "--token") if token else None,
             api_key=api_key,
             api_secret=config.secret(api_secret, "--api-secret") if api_secret else None,
-            headers=tuple(_header(text) for text in header or ()),
+            headers=tuple(parse_header(text) for text in header or ()),
             ca_file=cacert,
             insecure=insecure,
             allow_hosts=config.allowed_hosts() | frozenset(allow_host or ()),
@@ -138,10 +145,49 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _stop_once, stop)
         with View(out) as view:
-            return await run(run_options, view, stop)
+            return await run(run_options, view, stop, _preflight(run_options, view, stop))
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(whole())
+
+
+def _preflight(run_options: RunOptions, view: "View", stop: asyncio.Event) -> "Preflight":
+    """Let one participant try the target first: one sentence instead of a failure for each bot."""
+    from sfukit.loadgen.verdict import TargetFault
+    from sfukit.probe.check import report as check_report
+    from sfukit.probe.check.options import CheckOptions
+    from sfukit.probe.check.run import check
+    from sfukit.targets.recognise import parse_target
+
+    async def preflight(plan: "Plan") -> TargetFault | None:
+        options = CheckOptions(
+            target=parse_target(run_options.target or ""),
+            play=run_options.play,
+            access=run_options.access,
+            room=plan.rooms[0].name,
+            srtp=run_options.srtp,
+        )
+        outcome = await _unless_stopped(check(options), stop)
+        if outcome is None or outcome.failed_step == "media":  # that the run itself will show
+            return None
+        if outcome.failed_step is None:
+            view.say("check", f"one participant is in after {outcome.timings_ms['total']:.0f} ms")
+            return None
+        return TargetFault(f"nobody can join: {check_report.sentence(outcome)}", spoken=True)
+
+    return preflight
+
+
+async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Event) -> Any:
+    """Wait for a check, or for Ctrl-C: then None."""
+    task, stopping = asyncio.ensure_future(checking), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return None
 
 
 def _stop_once(stop: asyncio.Event) -> None:
@@ -201,10 +247,3 @@ def _choice(text: str, where: str, literal: Any) -> Any:
 
 def _network(text: str | None, where: str) -> Impairment | None:
     return None if text is None else impairment.parse(text, where)
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise UsageError(f"--header {text!r}: no colon", hint="give 'Name: value'")
-    return name.strip(), value.strip()

@@ -65,7 +65,7 @@ def hanging(text: str, width: int, indent: int = _LABEL) -> str:
         wrapped += textwrap.wrap(
             line,
             width,
-            subsequent_indent=" " * indent,
+            subsequent_indent=" " * max(indent, len(line) - len(line.lstrip())),
             break_long_words=False,
             break_on_hyphens=False,
         ) or [""]

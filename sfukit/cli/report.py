@@ -16,11 +16,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 # The module that knows how a command's report is printed, by its function render_saved.
 _RENDERERS: Mapping[str, str] = {
+    "check": "sfukit.cli.check_text",
     "doctor": "sfukit.cli.doctor",
     "ice-explain": "sfukit.cli.ice_explain_text",
     "loadtest": "sfukit.cli.loadtest_text",
     "nat-probe": "sfukit.cli.nat_probe_text",
     "nat-lab": "sfukit.cli.nat_lab_text",
+    "turn-probe": "sfukit.cli.turn_probe_text",
 }
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from sfukit.loadgen.ledger import TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.seat import Media, Seat
-from sfukit.loadgen.swarm import Swarm
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
 from sfukit.loadgen.verdict import TargetFault
+from sfukit.swarm.native import Swarm
 
 _NS_PER_S = 1_000_000_000
 _LEAVE_S = 5.0

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sfukit.loadgen.native_messages import EncodingChanged, Event, FirstFrame, TransportState
 from sfukit.loadgen.result import Fault
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.signaling.room_messages import LayerSwitch
+from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
 
 _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import httpx
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import access, result, server_process
+from sfukit.loadgen import result, server_process
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
 from sfukit.loadgen.server_process import PrivateServer
 from sfukit.loadgen.targets.base import Target
-from sfukit.loadgen.targets.recognise import Address, Found, parse_target, recognise
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
+from sfukit.targets import access
+from sfukit.targets.recognise import Address, Found, parse_target, recognise
 
 _DEFAULT_URL = "http://127.0.0.1:7080"
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
@@ -60,6 +61,11 @@ async def find(options: RunOptions, client: httpx.AsyncClient) -> Found | None:
             "--play is for WHIP targets: the rooms of an sfukit server are played in the room",
             hint=f"force WHIP with whip+{options.target}",
         )
+    if found.kind == "whep":
+        raise UsageError(
+            f"{found.url} plays: a load needs somebody who publishes",
+            hint="name the WHIP URL, and this one with --play",
+        )
     if options.server_args:
         raise UsageError(
             "--server-args is for a server that is started here", hint="name no target"
@@ -85,6 +91,7 @@ async def open_target(
         described = result.Target(kind="sfukit", url=url, private=True, pid=server.ready.pid)
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
         return Opened(rooms, described, client, server)
+    assert found.kind != "whep"  # refused by ``find``
     described = result.Target(
         kind=found.kind, url=found.url, play_url=options.play, version=found.version
     )

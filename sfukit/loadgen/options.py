@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sfukit.gates import Gate
-from sfukit.loadgen.impairment import Impairment
+from sfukit.swarm.impairment import Impairment
+from sfukit.targets.access import Access
 
 ScenarioName = Literal["meeting", "webinar", "broadcast", "audio-room"]
 VideoCodec = Literal["vp8", "h264"]
@@ -53,25 +54,12 @@ class LoadOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
-    """How to reach the target and what to show at its door."""
-
-    token: str | None = None
-    api_key: str | None = None
-    api_secret: str | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
-    ca_file: str | None = None
-    insecure: bool = False
-    allow_hosts: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """Everything that one run needs; ``command`` is what was typed, to be named in hints."""
 
     load: LoadOptions
     command: tuple[str, ...] = ("sfukit", "loadtest")
-    access: Access = Access()
+    access: Access = field(default_factory=Access)
     target: str | None = None
     play: str | None = None
     srtp: SrtpProfile = "auto"

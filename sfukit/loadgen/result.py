@@ -5,8 +5,8 @@ from typing import Any, Literal
 import msgspec
 
 from sfukit.gates import TEXT, GateResult, Value
-from sfukit.loadgen.impairment import Impairment
 from sfukit.report import Envelope
+from sfukit.swarm.impairment import Impairment
 
 SCHEMA = "sfukit/loadtest/1"
 

@@ -1,24 +1,27 @@
 """One run from end to end: target, plan, preflight, ramp, warm-up, window, figures, report."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from sfukit import machine
 from sfukit.errors import MachineError
 from sfukit.loadgen import opening, scenario, summary
-from sfukit.loadgen.native_messages import SwarmConfig
 from sfukit.loadgen.opening import Opened
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores, place, running_on
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.summary import Facts
-from sfukit.loadgen.swarm import NativeSwarm
-from sfukit.loadgen.targets.guard import permit
 from sfukit.loadgen.timeline import Observer, Timeline
+from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import cache
+from sfukit.swarm.messages import SwarmConfig
+from sfukit.swarm.native import NativeSwarm
+from sfukit.targets.guard import permit
+
+Preflight = Callable[[Plan], Awaitable[TargetFault | None]]
 
 
 async def prepare(options: RunOptions) -> Plan:
@@ -28,18 +31,29 @@ async def prepare(options: RunOptions) -> Plan:
     return scenario.plan(opening.shaped(options.load, found, options.play))
 
 
-async def run(options: RunOptions, observer: Observer, stop: asyncio.Event) -> LoadtestReport:
-    """Carry out a load test; ``stop`` ends it early with what was measured so far."""
+async def run(
+    options: RunOptions,
+    observer: Observer,
+    stop: asyncio.Event,
+    preflight: Preflight | None = None,
+) -> LoadtestReport:
+    """Carry out a load test; ``stop`` ends it early with what was measured so far.
+
+    ``preflight`` looks at a target that was given, before any bot is sent there.
+    """
     started_at = datetime.now(UTC)
     async with _opened(options, observer) as (plan, opened, cores):
         observer.say("plan", scenario.plan_line(plan))
         for note in _notes(len(plan.bots)):
             observer.say("note", note)
+        fault = None
+        if preflight is not None and opened.server is None:
+            fault = await preflight(plan)
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop)
-                windowed = await timeline.run()
+                windowed = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
         facts = Facts(options, plan, opened.described, machine.look(), cores, started_at)

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sfukit.loadgen import descriptions
-from sfukit.loadgen.descriptions import Described, Line, Offered, Peer
 from sfukit.loadgen.ledger import Expected, Ledger
-from sfukit.loadgen.native_messages import (
+from sfukit.loadgen.options import Pacing, PliPolicy
+from sfukit.loadgen.scenario import Bot, Plan, Room
+from sfukit.signaling import descriptions
+from sfukit.signaling.descriptions import Described, Line, Offered, Peer
+from sfukit.signaling.transport import Credentials
+from sfukit.swarm.messages import (
     AddBot,
     Candidate,
     CloseTransport,
@@ -19,10 +22,7 @@ from sfukit.loadgen.native_messages import (
     RemoteParameters,
     Unreceive,
 )
-from sfukit.loadgen.options import Pacing, PliPolicy
-from sfukit.loadgen.scenario import Bot, Plan, Room
-from sfukit.loadgen.swarm import Swarm
-from sfukit.signaling.transport import Credentials
+from sfukit.swarm.native import Swarm
 
 _SSRCS_PER_TRANSPORT = 16
 

@@ -10,14 +10,14 @@ from sfukit.loadgen.conductor import Conductor, clip_ids
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import Look, Windowed
-from sfukit.loadgen.native_messages import LoadClip, Snapshot, Window
 from sfukit.loadgen.opening import Opened
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.seat import Media
-from sfukit.loadgen.swarm import Swarm
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import cache, catalog
+from sfukit.swarm.messages import LoadClip, Snapshot, Window
+from sfukit.swarm.native import Swarm
 
 Phase = Literal["joining", "warm-up", "measuring"]
 
@@ -116,6 +116,19 @@ class Timeline:
             figures=figures,
             target_fault=fault,
             interrupted=self._stop.is_set(),
+        )
+
+    async def refused(self, fault: TargetFault) -> Windowed:
+        """Report a target that nobody was sent to."""
+        look, figures = await self._look(), await self._figures(streams=True)
+        return Windowed(
+            first=look,
+            before=look,
+            after=look,
+            figures_before=figures,
+            figures=figures,
+            target_fault=fault,
+            interrupted=False,
         )
 
     def _load_clips(self) -> None:

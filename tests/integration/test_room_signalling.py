@@ -8,10 +8,8 @@ import pytest
 from aiohttp import web
 
 from sfukit.loadgen.conductor import Conductor, clip_ids
-from sfukit.loadgen.fake_swarm import FakeSwarm
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.native_messages import OpenTransport, Publish, Receive
-from sfukit.loadgen.options import Access, LoadOptions
+from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media
 from sfukit.loadgen.targets.rooms import RoomsTarget
@@ -20,6 +18,9 @@ from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import AutoTarget, IndexTarget, Subscribe
 from sfukit.server.settings import Limits, Settings
+from sfukit.swarm.fake import FakeSwarm
+from sfukit.swarm.messages import OpenTransport, Publish, Receive
+from sfukit.targets.access import Access
 
 KEY, SECRET = "key", "s" * 32
 

@@ -13,8 +13,8 @@ import pytest
 
 from sfukit import _native
 from sfukit.loadgen.figures import Figures
-from sfukit.loadgen.native_messages import Done, Event, SwarmConfig
 from sfukit.media import catalog
+from sfukit.swarm.messages import Done, Event, SwarmConfig
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 TRANSPORT_WIDE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"

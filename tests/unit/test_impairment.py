@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
-from sfukit.loadgen import impairment
-from sfukit.loadgen.impairment import GilbertElliott, Impairment
+from sfukit.swarm import impairment
+from sfukit.swarm.impairment import GilbertElliott, Impairment
 
 
 def test_every_part_is_read_into_its_unit() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import sfukit
 
 ROOT = Path(__file__).resolve().parents[2]
-MAY_IMPORT_NATIVE = ("server", "loadgen", "probe")
+MAY_IMPORT_NATIVE = ("server", "swarm")
 
 
 def imports_native(path: Path) -> bool:
@@ -24,7 +24,7 @@ def imported_names(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def test_only_server_loadgen_and_probe_touch_the_extension() -> None:
+def test_only_server_and_swarm_touch_the_extension() -> None:
     package = ROOT / "sfukit"
     importers = {
         p.relative_to(package).parts[0] for p in package.rglob("*.py") if imports_native(p)

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
-from sfukit.loadgen.impairment import Impairment
 from sfukit.loadgen.options import LoadOptions, ScenarioName, Shape
 from sfukit.loadgen.ramp import Ramp
 from sfukit.loadgen.scenario import Plan, plan, plan_line
+from sfukit.swarm.impairment import Impairment
 
 
 def shape(whole: Plan) -> list[tuple[int, int, int]]:

@@ -1,6 +1,6 @@
 //! What the load generator's control plane and the swarm say to each other.
 //!
-//! Both directions are JSON outside this process' Rust half; `sfukit/loadgen/native_messages.py`
+//! Both directions are JSON outside this process' Rust half; `sfukit/swarm/messages.py`
 //! mirrors it. The identifiers are chosen by the control plane, count upwards and are never
 //! reused. Instants are nanoseconds of the swarm's own clock.
 

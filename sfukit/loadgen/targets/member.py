@@ -5,12 +5,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from sfukit.loadgen import descriptions
-from sfukit.loadgen.descriptions import Offered
 from sfukit.loadgen.scenario import Bot, Size
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.signaling import jsonrpc
+from sfukit.signaling import descriptions, jsonrpc
+from sfukit.signaling.descriptions import Offered
 from sfukit.signaling.room_messages import (
     Description,
     JoinConfig,

@@ -9,11 +9,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from sfukit.loadgen import access
-from sfukit.loadgen.options import Access
 from sfukit.loadgen.seat import Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.member import Member
+from sfukit.signaling import problem
+from sfukit.targets import access
+from sfukit.targets.access import Access
 
 _SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
 _LARGEST_FRAME = 1024 * 1024
@@ -105,20 +106,10 @@ class RoomSession:
             await connection.send(reply, text=True)
 
 
-class _Problem(msgspec.Struct):
-    """RFC 9457, as far as sfukit fills it in."""
-
-    reason: str = ""
-    detail: str = ""
-
-
 def _refused(refused: InvalidStatus) -> JoinRefusedError:
     status = refused.response.status_code
-    try:
-        problem = msgspec.json.decode(refused.response.body or b"{}", type=_Problem)
-    except msgspec.DecodeError:
-        problem = _Problem()
-    return JoinRefusedError(problem.reason or f"http_{status}", problem.detail or f"HTTP {status}")
+    answer = problem.read(refused.response.body)
+    return JoinRefusedError(answer.reason or f"http_{status}", answer.detail or f"HTTP {status}")
 
 
 def _close_reason(closed: ConnectionClosed) -> str:

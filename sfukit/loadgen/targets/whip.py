@@ -5,23 +5,19 @@ from urllib.parse import urljoin
 
 import httpx
 
-from sfukit.loadgen import access, descriptions
-from sfukit.loadgen.descriptions import Described
-from sfukit.loadgen.options import Access
 from sfukit.loadgen.scenario import Bot
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.signaling import descriptions
+from sfukit.signaling.descriptions import Described
 from sfukit.signaling.sdp import SdpError
+from sfukit.targets import access
+from sfukit.targets.access import Access
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _NOT_LIVE = 409
 _RETRY_S = 0.2
 _GOODBYE_S = 2.0
-
-
-def fill_in(url: str, room: str, number: int) -> str:
-    """Put the room and the number of a bot into a URL."""
-    return url.replace("{room}", room).replace("{n}", str(number))
 
 
 class WhipTarget:
@@ -70,7 +66,7 @@ class _HttpSession:
 
     async def _post(self, url: str, offer: str) -> httpx.Response:
         """Send an offer (RFC 9725 section 4.2; redirects are followed, section 4.5)."""
-        filled = fill_in(url, self._seat.room.name, self._seat.bot.index + 1)
+        filled = access.fill_in(url, self._seat.room.name, self._seat.bot.index + 1)
         try:
             return await self._target.client.post(
                 filled, content=offer, headers={**self._headers, **_SDP}, follow_redirects=True

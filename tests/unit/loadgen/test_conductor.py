@@ -8,13 +8,13 @@ from itertools import pairwise
 import pytest
 
 from sfukit.loadgen.conductor import Conductor, clip_ids
-from sfukit.loadgen.fake_swarm import FakeSwarm
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.verdict import TargetFault
+from sfukit.swarm.fake import FakeSwarm
 
 Step = Callable[[Seat], Coroutine[None, None, None]]
 

@@ -3,9 +3,9 @@
 import pytest
 
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.native_messages import EncodingChanged, FirstFrame
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
+from sfukit.swarm.messages import EncodingChanged, FirstFrame
 
 _NS_PER_S = 1_000_000_000
 

@@ -5,21 +5,20 @@ from typing import Any
 
 import pytest
 
-from sfukit.loadgen import descriptions
-from sfukit.loadgen.fake_swarm import FakeSwarm
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.native_messages import Candidate, OpenTransport, Publish, Receive, Unreceive
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.member import Member
-from sfukit.signaling import sdp
+from sfukit.signaling import descriptions, sdp
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.subscribe_offer import SubscribeOffers
 from sfukit.signaling.transport import LocalTransport
+from sfukit.swarm.fake import FakeSwarm
+from sfukit.swarm.messages import Candidate, OpenTransport, Publish, Receive, Unreceive
 
-from .test_descriptions import LOCAL, track_of
+from ..signaling.test_descriptions import LOCAL, track_of
 
 MEDIA = Media(
     clips={"q": 1, "h": 2, "f": 3, "audio": 4},

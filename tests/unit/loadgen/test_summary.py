@@ -20,10 +20,8 @@ from sfukit.loadgen.figures import (
     Totals,
 )
 from sfukit.loadgen.histogram import Histogram
-from sfukit.loadgen.impairment import Impairment
 from sfukit.loadgen.ledger import Expected, Ledger
 from sfukit.loadgen.measured import Look, Windowed
-from sfukit.loadgen.native_messages import FirstFrame, TransportState
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Reading, ThreadTimes
@@ -33,6 +31,8 @@ from sfukit.loadgen.server_process import Traffic
 from sfukit.loadgen.summary import Facts, report
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.machine import Machine
+from sfukit.swarm.impairment import Impairment
+from sfukit.swarm.messages import FirstFrame, TransportState
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "loadtest.json"
 

@@ -7,22 +7,23 @@ import httpx
 import pytest
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import access
-from sfukit.loadgen.fake_swarm import FakeSwarm
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.native_messages import OpenTransport, Publish, Receive
-from sfukit.loadgen.options import Access, LoadOptions
+from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.server_process import Traffic, parse_traffic
 from sfukit.loadgen.targets.base import JoinRefusedError, Session
-from sfukit.loadgen.targets.guard import permit
-from sfukit.loadgen.targets.recognise import Address, Found, parse_target, recognise
-from sfukit.loadgen.targets.whip import WhipTarget, fill_in
+from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.signaling import sdp, token
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
+from sfukit.swarm.fake import FakeSwarm
+from sfukit.swarm.messages import OpenTransport, Publish, Receive
+from sfukit.targets import access
+from sfukit.targets.access import Access
+from sfukit.targets.guard import permit
+from sfukit.targets.recognise import Address, Found, parse_target, recognise
 
-from .test_descriptions import LOCAL
+from ..signaling.test_descriptions import LOCAL
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -126,7 +127,7 @@ def test_each_bot_has_a_token_of_its_own() -> None:
 
 
 def test_urls_are_filled_in() -> None:
-    assert fill_in("http://h/{room}/{n}", "room-1", 7) == "http://h/room-1/7"
+    assert access.fill_in("http://h/{room}/{n}", "room-1", 7) == "http://h/room-1/7"
 
 
 class Pair:

@@ -1,4 +1,4 @@
-"""The bots' side of SDP: offer what is published, read what the SFU says, answer what is played."""
+"""The client's side of SDP: offer what is sent, read what the SFU says, answer what is played."""
 
 import base64
 import os

@@ -2,9 +2,8 @@
 
 import pytest
 
-from sfukit.loadgen import descriptions
-from sfukit.loadgen.descriptions import Encoding, Offered
-from sfukit.signaling import extensions, sdp
+from sfukit.signaling import descriptions, extensions, sdp
+from sfukit.signaling.descriptions import Encoding, Offered
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.sdp import SdpError
 from sfukit.signaling.subscribe_offer import SubscribeOffers, Track

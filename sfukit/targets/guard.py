@@ -14,14 +14,19 @@ FREE_CLIENTS = 2
 
 async def permit(url: str, clients: int, allowed: frozenset[str], command: Sequence[str]) -> None:
     """Refuse to load a host that is not this machine, unless it is allowed by name."""
-    host = urlsplit(url).hostname or ""
-    if clients <= FREE_CLIENTS or host in allowed:
+    if clients > FREE_CLIENTS:
+        what = f"{clients} clients need permission (up to {FREE_CLIENTS} do not)"
+        await require(urlsplit(url).hostname or "", what, allowed, command)
+
+
+async def require(host: str, what: str, allowed: frozenset[str], command: Sequence[str]) -> None:
+    """Raise ``UsageError`` unless a host is this machine or allowed; ``what`` is said of it."""
+    if host in allowed:
         return
     if all(ipaddress.ip_address(address).is_loopback for address in await resolve(host)):
         return
     raise UsageError(
-        f"{host} is not this machine: {clients} clients need permission (up to {FREE_CLIENTS} do "
-        "not)",
+        f"{host} is not this machine: {what}",
         hint=f"if the server is yours:  {shlex.join([*command, '--allow-host', host])}",
     )
 

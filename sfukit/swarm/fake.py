@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sfukit.loadgen.native_messages import (
+from sfukit.swarm.messages import (
     Command,
     CommandError,
     FirstFrame,
@@ -19,7 +19,7 @@ from sfukit.loadgen.native_messages import (
     SwarmInfo,
     TransportState,
 )
-from sfukit.loadgen.swarm import EventHandler, RefusalHandler
+from sfukit.swarm.native import EventHandler, RefusalHandler
 
 Answer = TypeVar("Answer")
 Kind = TypeVar("Kind", bound=Command)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from sfukit.loadgen.impairment import Impairment
+from sfukit.swarm.impairment import Impairment
 
 Split = Literal["even", "full"]
 DtlsRole = Literal["client", "server"]

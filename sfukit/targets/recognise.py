@@ -1,5 +1,6 @@
 """Find out what a target is: told by its scheme, else by asking it."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -9,12 +10,15 @@ import msgspec
 
 from sfukit.errors import TargetError, UsageError
 
-Kind = Literal["sfukit", "whip"]
+Kind = Literal["sfukit", "whip", "whep"]
 
 _ANSWER_S = 5.0
-_KINDS: Mapping[str, Kind] = {"sfukit": "sfukit", "whip": "whip"}
+_KINDS: Mapping[str, Kind] = {"sfukit": "sfukit", "whip": "whip", "whep": "whep"}
 _LATER = ("janus", "livekit", "galene")
 _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
+
+
+_WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # both speak alike until the offer
 
 
 class Found(NamedTuple):
@@ -47,17 +51,18 @@ def parse_target(text: str) -> Address:
         raise UsageError(f"target {text!r}: {kind} is not spoken yet", hint=_HINT)
     if plus and kind not in _KINDS:
         raise UsageError(
-            f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+ and whip+"
+            f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+, whip+ and whep+"
         )
     return Address(_KINDS.get(kind), f"{plain.replace('ws', 'http')}://{rest}")
 
 
 async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
     """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown."""
-    if address.kind == "whip":
-        return Found("whip", address.url, None)
+    if address.kind in ("whip", "whep"):
+        return Found(address.kind, address.url, None)
     if address.kind is None and await _accepts_offers(address.url, client):
-        return Found("whip", address.url, None)
+        kind: Kind = "whep" if _WHEP.search(urlsplit(address.url).path) else "whip"
+        return Found(kind, address.url, None)
     root = _root(address.url)
     info = await _info(root, client)
     if info is not None and info.server == "sfukit":
@@ -65,6 +70,11 @@ async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
     raise TargetError(
         f"{address.url} answers, but is neither an sfukit server nor a WHIP endpoint", hint=_HINT
     )
+
+
+async def greet(url: str, client: httpx.AsyncClient) -> None:
+    """Ask for anything at all; raise ``TargetError`` where no HTTP comes back."""
+    await _ask("OPTIONS", url, client)
 
 
 def _root(url: str) -> str:

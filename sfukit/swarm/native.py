@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from sfukit.errors import MachineError
-from sfukit.loadgen.native_messages import (
+from sfukit.swarm.messages import (
     Command,
     CommandError,
     Done,

@@ -1,12 +1,25 @@
 """What a bot shows at the door: tokens, headers, trust in certificates."""
 
 import ssl
+from dataclasses import dataclass, field
 
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import Access
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 
 _SPARE_S = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach the target and what to show at its door."""
+
+    token: str | None = None
+    api_key: str | None = None
+    api_secret: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_file: str | None = None
+    insecure: bool = False
+    allow_hosts: frozenset[str] = frozenset()
 
 
 def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str, str]:
@@ -30,6 +43,19 @@ def tls(access: Access, url: str) -> ssl.SSLContext | None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """Read ``Name: value`` of ``--header``."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header {text!r}: no colon", hint="give 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def fill_in(url: str, room: str, number: int) -> str:
+    """Put the room and the number of a bot into a URL."""
+    return url.replace("{room}", room).replace("{n}", str(number))
 
 
 def _token(access: Access, room: str, identity: str, run_s: float) -> str | None:

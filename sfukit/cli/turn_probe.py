@@ -1,0 +1,234 @@
+"""``sfukit turn-probe``: does this TURN server relay, by which transports, how well?"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from sfukit import config, gates, report, units
+from sfukit.cli.output import Output
+from sfukit.errors import UsageError
+
+app = typer.Typer(add_completion=False)
+
+_LOGIN, _WAY, _MEASURE, _OUTPUT = "Login", "Way", "Measure", "Output"
+_FREE_ALLOCATIONS = 10
+
+
+def _option(*names: str, panel: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
+
+
+# One parameter per option is what typer reads; that alone makes this function long.
+@app.command("turn-probe")
+def turn_probe(
+    servers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="URI...",
+            help="turn:HOST[:PORT][?transport=udp|tcp] or turns:HOST[:PORT]; without a transport "
+            "turn: means udp and tcp",
+            show_default=False,
+        ),
+    ],
+    user: Annotated[
+        str | None, _option("--user", panel=_LOGIN, help="username, or expiry:name of a REST one")
+    ] = None,
+    password: Annotated[
+        str | None, _option("--password", panel=_LOGIN, metavar="TEXT|@FILE", help="its password")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        _option(
+            "--secret",
+            panel=_LOGIN,
+            metavar="TEXT|@FILE",
+            help="shared secret that makes the credential here (coturn: static-auth-secret)",
+        ),
+    ] = None,
+    ttl: Annotated[
+        str, _option("--ttl", panel=_LOGIN, metavar="TIME", help="how long that one lasts")
+    ] = "1h",
+    variants: Annotated[
+        str | None,
+        _option("--variants", panel=_WAY, metavar="LIST", help="of udp,tcp,tls (as the URI says)"),
+    ] = None,
+    family: Annotated[
+        str, _option("--family", panel=_WAY, metavar="4|6|both", help="addresses to try")
+    ] = "both",
+    ca: Annotated[
+        str | None, _option("--ca", panel=_WAY, metavar="FILE", help="trusted certificate")
+    ] = None,
+    insecure: Annotated[
+        bool, _option("--insecure", panel=_WAY, help="trust any certificate")
+    ] = False,
+    sni: Annotated[
+        str | None, _option("--sni", panel=_WAY, metavar="NAME", help="name to ask for in TLS")
+    ] = None,
+    peer: Annotated[
+        str | None,
+        _option(
+            "--peer",
+            panel=_WAY,
+            metavar="HOST:PORT",
+            help="a UDP echo server to relay to (a socket of this machine)",
+        ),
+    ] = None,
+    timeout: Annotated[
+        str, _option("--timeout", panel=_WAY, metavar="TIME", help="for each stage")
+    ] = "5s",
+    throughput: Annotated[
+        bool, _option("--throughput", panel=_MEASURE, help="send a steady load as well")
+    ] = False,
+    rate: Annotated[
+        str, _option("--rate", panel=_MEASURE, metavar="RATE", help="of that load")
+    ] = "5M",
+    size: Annotated[
+        str, _option("--size", panel=_MEASURE, metavar="BYTES", help="of its packets")
+    ] = "1200",
+    duration: Annotated[
+        str, _option("--duration", panel=_MEASURE, metavar="TIME", help="of that load")
+    ] = "3s",
+    allocations: Annotated[
+        int, _option("--allocations", panel=_MEASURE, help="hold this many at once")
+    ] = 0,
+    security: Annotated[
+        bool,
+        _option(
+            "--security",
+            panel=_MEASURE,
+            help="your own server: does it relay for strangers, or into private networks?",
+        ),
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        _option(
+            "--allow-host",
+            panel=_MEASURE,
+            metavar="HOST",
+            help="permit there: --security, --throughput, many allocations",
+        ),
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        _option(
+            "-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, as relay.rtt_ms.p95<80ms"
+        ),
+    ] = None,
+    json: Annotated[
+        str | None,
+        _option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
+    ] = None,
+    quiet: Annotated[
+        bool, _option("-q", "--quiet", panel=_OUTPUT, help="print errors alone")
+    ] = False,
+    verbose: Annotated[
+        bool, _option("-v", "--verbose", panel=_OUTPUT, help="a line for each stage")
+    ] = False,
+) -> None:
+    """Take a TURN server through every stage by each transport, and say where and why it fails.
+
+    Exit code: 0 every variant relays, 3 one does not or a gate was not met, 4 nobody answered.
+    """
+    from sfukit.probe import resolve
+    from sfukit.probe.turn import report as turn_report
+    from sfukit.probe.turn import uri
+    from sfukit.probe.turn.options import Load, Login, TurnOptions
+
+    uris = [uri.parse(text) for text in servers]
+    load = None
+    if throughput:
+        load = Load(
+            units.bitrate_bps(rate, "--rate"),
+            _positive(units.size_bytes(size, "--size"), "--size"),
+            _positive(units.duration_s(duration, "--duration"), "--duration"),
+        )
+    options = TurnOptions(
+        login=Login(
+            user,
+            config.secret(password, "--password") if password else None,
+            config.secret(secret, "--secret") if secret else None,
+            int(units.duration_s(ttl, "--ttl")),
+        ),
+        variants=uri.variants(variants) if variants else None,
+        family=_family(family),
+        ca_file=ca,
+        insecure=insecure,
+        server_name=sni,
+        peer=resolve.endpoint(peer, default_port=7, where="--peer") if peer else None,
+        timeout_s=_positive(units.duration_s(timeout, "--timeout"), "--timeout"),
+        load=load,
+        allocations=_allocations(allocations),
+        security=security,
+        gates=tuple(gates.parse(text, turn_report.catalogue()) for text in gate or ()),
+    )
+    _check_login(options.login)
+    allowed = config.allowed_hosts() | frozenset(allow_host or ())
+    out = Output.beside(json, quiet=quiet)
+    outcome = _run(uris, options, allowed, out)
+    _finish(outcome, out, json, verbose)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str], out: Output) -> Any:
+    from sfukit.cli.turn_probe_text import opening_line
+    from sfukit.probe.turn.run import run
+    from sfukit.targets import guard
+
+    wishes = {
+        "--security is for your own servers": options.security,
+        "--throughput is for your own servers": options.load is not None,
+        f"{options.allocations} allocations need permission (up to {_FREE_ALLOCATIONS} do not)": (
+            options.allocations > _FREE_ALLOCATIONS
+        ),
+    }
+
+    async def whole() -> Any:
+        for what in (text for text, wished in wishes.items() if wished):
+            for one in uris:
+                await guard.require(one.host, what, allowed, ["sfukit", *sys.argv[1:]])
+        out.line(opening_line([str(one) for one in uris]))
+        return await run(uris, options)
+
+    return asyncio.run(whole())
+
+
+def _finish(outcome: Any, out: Output, json: str | None, verbose: bool) -> None:
+    from sfukit.cli.turn_probe_text import STYLES, result_lines
+
+    for line in result_lines(outcome, verbose=verbose):
+        out.line(line, next((style for word, style in STYLES.items() if word in line[:15]), None))
+    report.save_last(outcome)
+    if json is not None:
+        report.write_json(json, outcome)
+
+
+def _check_login(login: Any) -> None:
+    if login.secret is not None and login.password is not None:
+        raise UsageError(
+            "--secret and --password exclude each other", hint="a secret makes the password itself"
+        )
+    if login.secret is None and (login.user is None) != (login.password is None):
+        raise UsageError(
+            "--user and --password belong together", hint="give both, or --secret, or none"
+        )
+
+
+def _family(text: str) -> Any:
+    if text not in ("4", "6", "both"):
+        raise UsageError(f"--family {text}: not known", hint="choose one of 4, 6, both")
+    return text
+
+
+def _positive(value: Any, where: str) -> Any:
+    if value <= 0:
+        raise UsageError(f"{where}: nothing would be measured", hint="give more than 0")
+    return value
+
+
+def _allocations(count: int) -> int:
+    if not 0 <= count <= 10_000:
+        raise UsageError(f"--allocations {count}: out of range", hint="give 0 to 10000")
+    return count

@@ -1,0 +1,242 @@
+"""Each candidate of the answer: does it answer a connectivity check from here (RFC 8445 section 7)?
+
+A check by hand tells per address what an ICE agent only sums up. It nominates nothing, so it leaves
+the server's choice of a path alone.
+"""
+
+import asyncio
+import ipaddress
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aioice import stun
+
+from sfukit.probe.check import framing
+from sfukit.probe.check.report import CandidateReport
+from sfukit.probe.course import StepFailedError
+from sfukit.probe.finding import Step, Stopwatch
+from sfukit.probe.resolve import Address
+from sfukit.signaling import candidates
+from sfukit.signaling.candidates import Candidate
+from sfukit.signaling.descriptions import Described
+from sfukit.signaling.transport import Credentials
+
+_PAUSES_S = (0.15, 0.25, 0.4, 0.6, 0.8)  # after each send
+_PRFLX_PRIORITY = (110 << 24) | (65535 << 8) | 255  # RFC 8445 section 7.1.1
+_TIE_BREAKER = 0x5F17_5F17_5F17_5F17
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one candidate; ``why_not`` is a cause, None where it answered."""
+
+    candidate: Candidate
+    rtt_ms: float | None
+    why_not: str | None
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        return Address(self.candidate.host, self.candidate.port)
+
+    def report(self) -> CandidateReport:
+        """Write it for the report."""
+        one = self.candidate
+        return CandidateReport(
+            transport=one.transport,
+            host=one.host,
+            port=one.port,
+            type=one.kind,
+            answers=self.why_not is None,
+            rtt_ms=self.rtt_ms,
+            why_not=self.why_not,
+        )
+
+
+def listed(answer: Described) -> list[Candidate]:
+    """List the candidates of the media component, each once, the best first."""
+    found: dict[tuple[str, str, int], Candidate] = {}
+    for section in answer.sections:
+        for text in section.candidates:
+            try:
+                one = candidates.parse(text)
+            except ValueError:
+                continue
+            active = "tcptype active" in text or "tcptype so" in text
+            if one.component == 1 and one.port and not active:
+                found.setdefault((one.transport, one.host, one.port), one)
+    return sorted(found.values(), key=lambda one: -one.priority)[:_MOST]
+
+
+def step_of(tried: Tried) -> Step:
+    """Write one candidate as a step."""
+    one = tried.candidate
+    what = f"{one.transport} {tried.address} {one.kind}"
+    if tried.why_not is None:
+        return Step(name="ice", state="ok", ms=round(tried.rtt_ms or 0.0, 2), found=what)
+    return Step(name="ice", state="failed", found=what, cause=tried.why_not)
+
+
+async def try_all(
+    remotes: Sequence[Candidate], local: Credentials, answer: Described, limit_s: float
+) -> list[Tried]:
+    """Check all candidates at the same time."""
+    peer = answer.peer
+    username = f"{peer.ufrag}:{local.ufrag}"
+
+    async def one(candidate: Candidate) -> Tried:
+        request = _check(username, peer.pwd)
+        try:
+            async with asyncio.timeout(limit_s):
+                rtt_ms = await _try(candidate, request)
+        except TimeoutError:
+            return Tried(candidate, None, "no_answer")
+        except StepFailedError as failed:
+            return Tried(candidate, None, failed.cause)
+        except ConnectionRefusedError:
+            return Tried(candidate, None, "port_closed")
+        except OSError:
+            return Tried(candidate, None, "unreachable")
+        return Tried(candidate, rtt_ms, None)
+
+    return list(await asyncio.gather(*map(one, remotes)))
+
+
+def fault(tried: Sequence[Tried], server_ip: str) -> StepFailedError:
+    """Say why no candidate answers, from what is common to them."""
+    if not tried:
+        return StepFailedError(
+            "no_candidates",
+            "the answer names no address for media",
+            "does the server know its own address, or does it trickle candidates?",
+        )
+    causes = {one.why_not for one in tried}
+    ports = ", ".join(sorted({f"{t.candidate.transport} {t.candidate.port}" for t in tried}))
+    if causes == {"mdns_name"}:
+        return StepFailedError(
+            "mdns_only", "all its candidates are mDNS names", "let the server name its addresses"
+        )
+    if _hidden(tried, server_ip):
+        hosts = ", ".join(dict.fromkeys(one.candidate.host for one in tried))
+        return StepFailedError(
+            "sfu_private_host_candidate",
+            f"the server offers only {hosts}, which is not where it was reached ({server_ip})",
+            f"let it advertise {server_ip} (sfukit serve --advertise {server_ip})",
+        )
+    if causes <= {"port_closed"}:
+        return StepFailedError(
+            "media_port_closed",
+            f"nothing listens on the media port ({ports})",
+            "is the media port the one it advertises, or is a port mapping missing?",
+        )
+    if "ice_refused" in causes:
+        return StepFailedError(
+            "ice_refused", "the media port refuses the answer's own credentials", "see its log"
+        )
+    return StepFailedError(
+        "udp_blocked",
+        f"no candidate answers ({ports}): something on the way drops the packets",
+        f"open the media port for UDP in the server's firewall ({ports}), both ways",
+    )
+
+
+def _hidden(tried: Sequence[Tried], server_ip: str) -> bool:
+    """Tell whether a server that was reached elsewhere offers nothing but inner addresses."""
+    known = [one.candidate.address for one in tried]
+    if any(address is None for address in known) or server_ip in {str(one) for one in known}:
+        return False
+    server = ipaddress.ip_address(server_ip.partition("%")[0])
+    return (
+        all(one is not None and (one.is_private or one.is_loopback) for one in known)
+        or server.is_loopback
+    )
+
+
+async def _try(candidate: Candidate, request: stun.Message) -> float:
+    address = candidate.address
+    if address is None:
+        raise StepFailedError("mdns_name", candidate.host)
+    place = Address(str(address), candidate.port)
+    if candidate.transport == "tcp":
+        return await _over_tcp(place, request)
+    return await _over_udp(place, request)
+
+
+async def _over_udp(place: Address, request: stun.Message) -> float:
+    loop = asyncio.get_running_loop()
+    transport, ear = await loop.create_datagram_endpoint(lambda: _Ear(request), remote_addr=place)
+    packed = bytes(request)
+    try:
+        for pause_s in _PAUSES_S:
+            watch = Stopwatch()
+            transport.sendto(packed)
+            await asyncio.wait([ear.answered], timeout=pause_s)
+            if ear.answered.done():
+                ear.answered.result()
+                return watch.ms
+        raise TimeoutError
+    finally:
+        transport.close()
+
+
+class _Ear(asyncio.DatagramProtocol):
+    """Waits for the answer to one check."""
+
+    def __init__(self, request: stun.Message) -> None:
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._request = request
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take the answer; anything else is not for us."""
+        if self.answered.done():
+            return
+        try:
+            if _is_answer(data, self._request):
+                self.answered.set_result(None)
+        except StepFailedError as failed:
+            self.answered.set_exception(failed)
+
+    def error_received(self, exc: Exception) -> None:
+        """Learn from ICMP that nobody is there."""
+        if not self.answered.done():
+            self.answered.set_exception(exc)
+
+
+async def _over_tcp(place: Address, request: stun.Message) -> float:
+    reader, writer = await asyncio.open_connection(*place)
+    try:
+        watch = Stopwatch()
+        writer.write(framing.packed(bytes(request)))
+        while True:
+            data = await framing.read(reader)
+            if data is None:
+                raise StepFailedError("connection_closed", "closed")
+            if _is_answer(data, request):
+                return watch.ms
+    finally:
+        writer.close()
+
+
+def _check(username: str, pwd: str) -> stun.Message:
+    """Write a connectivity check (RFC 8445 section 7.2.2), without USE-CANDIDATE."""
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = username
+    request.attributes["PRIORITY"] = _PRFLX_PRIORITY
+    request.attributes["ICE-CONTROLLING"] = _TIE_BREAKER
+    request.add_message_integrity(pwd.encode())
+    return request
+
+
+def _is_answer(data: bytes, request: stun.Message) -> bool:
+    """Tell the answer to a check; raises where the server refuses it."""
+    if data[8:20] != request.transaction_id:
+        return False
+    try:
+        message = stun.parse_message(data)
+    except (ValueError, struct.error, IndexError):
+        return False
+    if message.message_class == stun.Class.ERROR and message.error_code != 487:
+        raise StepFailedError("ice_refused", f"refused with {message.error_code}")
+    return message.message_class in (stun.Class.RESPONSE, stun.Class.ERROR)

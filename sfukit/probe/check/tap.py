@@ -1,0 +1,116 @@
+"""A tap between a bot and a server: passes datagrams on and notes when the first of each kind came.
+
+The swarm tells when a transport is connected, not what was heard before or instead; and it knows no
+TCP. A check sends a few packets a second, so the tap may stand here, in Python.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sfukit.probe.check import framing
+from sfukit.probe.resolve import Address
+
+Kind = Literal["stun", "dtls", "rtp", "rtcp", "other"]
+Hear = Callable[[bytes, tuple[str, int]], None]
+
+
+def kind_of(datagram: bytes) -> Kind:
+    """Tell what a datagram is by its first two bytes (RFC 7983 section 7, RFC 5761 section 4)."""
+    if not datagram:
+        return "other"
+    if datagram[0] < 4:
+        return "stun"
+    if 20 <= datagram[0] < 64:
+        return "dtls"
+    if 128 <= datagram[0] < 192:
+        return "rtcp" if len(datagram) > 1 and 192 <= datagram[1] < 224 else "rtp"
+    return "other"
+
+
+@dataclass
+class Seen:
+    """How many datagrams of each kind passed one way, and when the first did."""
+
+    counts: dict[Kind, int] = field(default_factory=dict)
+    first_s: dict[Kind, float] = field(default_factory=dict)
+
+    def note(self, datagram: bytes) -> None:
+        """Count a datagram."""
+        kind = kind_of(datagram)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.first_s.setdefault(kind, time.perf_counter())
+
+
+class Tap:
+    """One path from a bot's port here to the server."""
+
+    def __init__(self) -> None:
+        self.sent = Seen()
+        self.received = Seen()
+        self.media = asyncio.Event()
+        self.address = Address("127.0.0.1", 0)
+        self._bot: asyncio.DatagramTransport | None = None
+        self._bot_address: tuple[str, int] | None = None
+        self._server: asyncio.DatagramTransport | None = None
+        self._stream: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open(self, transport: str, server: Address) -> None:
+        """Connect to the server and open a port for the bot; raises ``OSError``."""
+        loop = asyncio.get_running_loop()
+        if transport == "tcp":
+            reader, self._stream = await asyncio.open_connection(*server)
+            self._reading = asyncio.create_task(self._read(reader))
+        else:
+            self._server, _ = await loop.create_datagram_endpoint(
+                lambda: _Side(lambda data, _from: self.from_server(data)), remote_addr=server
+            )
+        self._bot, _ = await loop.create_datagram_endpoint(
+            lambda: _Side(self.from_bot), local_addr=("127.0.0.1", 0)
+        )
+        self.address = Address(*self._bot.get_extra_info("sockname"))
+
+    def from_bot(self, data: bytes, source: tuple[str, int]) -> None:
+        """Pass on what the bot sends."""
+        self._bot_address = source
+        self.sent.note(data)
+        if self._server is not None:
+            self._server.sendto(data)
+        elif self._stream is not None:
+            self._stream.write(framing.packed(data))
+
+    def from_server(self, data: bytes) -> None:
+        """Pass on what the server sends."""
+        self.received.note(data)
+        if kind_of(data) in ("rtp", "rtcp"):
+            self.media.set()
+        if self._bot is not None and self._bot_address is not None:
+            self._bot.sendto(data, self._bot_address)
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        for one in (self._bot, self._server, self._stream):
+            if one is not None:
+                one.close()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while (data := await framing.read(reader)) is not None:
+            self.from_server(data)
+
+
+class _Side(asyncio.DatagramProtocol):
+    """One socket of the tap."""
+
+    def __init__(self, hear: Hear) -> None:
+        self._hear = hear
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._hear(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        """Ignore ICMP: what does not arrive is told by silence."""

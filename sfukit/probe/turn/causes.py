@@ -1,0 +1,129 @@
+"""What a TURN server's error codes mean at each stage, and what to do (RFC 8656 section 19)."""
+
+import ipaddress
+
+from sfukit.probe.course import StepFailedError
+from sfukit.probe.turn.client import RefusedError
+from sfukit.probe.turn.credentials import Credentials, expired_cause
+
+_CODES = {
+    300: ("try_alternate_300", "the server sends its clients elsewhere", "probe that server"),
+    400: ("bad_request_400", "the server takes the request for malformed", "look into its log"),
+    403: ("forbidden_403", "the server forbids it", "look into the server's rules"),
+    437: ("allocation_mismatch_437", "the server lost the allocation", "is it behind a balancer?"),
+    440: ("family_unsupported_440", "the server relays no such addresses", "try the other family"),
+    442: ("transport_unsupported_442", "the server relays no UDP", "let it relay UDP"),
+    486: (
+        "quota_486",
+        "this user has as many allocations as the quota allows",
+        "raise the quota (coturn: user-quota, total-quota), or end old allocations",
+    ),
+    508: (
+        "no_capacity_508",
+        "the server has no relay port left",
+        "widen its range of relay ports (coturn: min-port, max-port)",
+    ),
+}
+
+
+def of_refusal(refused: RefusedError) -> StepFailedError:
+    """Name an error code, where it needs no more than the code to be understood."""
+    code = refused.code
+    if code in _CODES:
+        cause, meaning, fix = _CODES[code]
+        return StepFailedError(cause, f"{meaning}: {refused}", fix)
+    return StepFailedError(f"refused_{code}", f"the server refuses: {refused}", "see its log")
+
+
+def of_denied_credentials(
+    credentials: Credentials | None, refused: RefusedError, now_s: float
+) -> StepFailedError:
+    """Tell apart why a server answers 401; it never says so itself."""
+    if credentials is None:
+        return StepFailedError(
+            "credentials_missing",
+            "the server wants credentials, and none were given",
+            "give --user and --password, or --secret",
+        )
+    expired = expired_cause(credentials, now_s)
+    if expired is not None:
+        return StepFailedError(
+            expired,
+            f"the credential {credentials.username} was over before it was used",
+            "ask for a new credential; is this machine's clock right?",
+        )
+    secret = credentials.made_from_secret
+    return StepFailedError(
+        "wrong_password_or_secret",
+        f"the server refuses the credential of {credentials.username!r}: {refused}",
+        "compare the secret with the server's (coturn: static-auth-secret)"
+        if secret
+        else "check user and password; for REST credentials, that both sides have one secret",
+    )
+
+
+def clock_skew(username: str) -> StepFailedError:
+    """Say that the secret is right but the times are not."""
+    return StepFailedError(
+        "clock_skew",
+        f"the secret is right, but the server takes {username} for expired: the clocks differ",
+        "set both clocks (NTP), or use a longer --ttl",
+    )
+
+
+def realm_missing(absent: str) -> StepFailedError:
+    """Say that a 401 lacks what a client needs to sign its next request."""
+    return StepFailedError(
+        "realm_missing",
+        f"the 401 carries no {absent}, so no client can answer it (RFC 8489 section 9.2.4)",
+        "set a realm (coturn: realm=example.org)",
+    )
+
+
+def denied_peer(peer: str, refused: RefusedError) -> StepFailedError:
+    """Say that the server will not relay to a peer."""
+    return StepFailedError(
+        "denied_peer_403",
+        f"the server does not relay to {peer}: {refused}",
+        "allow that range (coturn: allowed-peer-ip, allow-loopback-peers), or give another --peer",
+    )
+
+
+def relay_ports_blocked(relay: str, reached: int, sent: int) -> StepFailedError:
+    """Say that the server allocates, but media does not come through its relay ports."""
+    way = (
+        f"towards the peer {reached} of {sent} packets arrived, back none"
+        if reached
+        else f"none of {sent} packets arrived"
+    )
+    return StepFailedError(
+        "relay_ports_blocked",
+        f"the relay {relay} was allocated, but {way}",
+        "open the relay's UDP ports in the server's firewall, both ways (coturn: 49152-65535)",
+    )
+
+
+def relay_address_private(relay: str, server: str) -> StepFailedError:
+    """Say that the relay's address can be reached by fewer than the server's."""
+    return StepFailedError(
+        "relay_address_private",
+        f"the server is at {server}, but hands out the relay address {relay}",
+        "tell the server its public address (coturn: external-ip=PUBLIC/PRIVATE)",
+    )
+
+
+def reach(ip: str) -> int:
+    """Rank an address by who can send to it: 0 this machine, 1 this link, 2 this site, 3 all."""
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if address.is_unspecified or address.is_loopback:
+        return 0
+    if address.is_link_local:
+        return 1
+    private = any(address in network for network in _SITE if network.version == address.version)
+    return 2 if private else 3
+
+
+_SITE = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)

@@ -1,0 +1,208 @@
+"""One conversation with a TURN server: aioice's protocols, guarded against what servers may send.
+
+aioice 0.13 leaves a server 63 s to answer, raises on attributes that are too short, and drops
+responses that are not signed without a word. Here each request has its own limit, and what was
+heard instead of an answer is remembered so that a failure can say it.
+"""
+
+import asyncio
+import struct
+import time
+from asyncio import FIRST_COMPLETED
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aioice import stun, turn
+
+from sfukit.probe.course import StepFailedError
+
+Address = tuple[str, int]
+
+# RFC 8656 section 18.7; aioice asks for IPv4 relays alone
+FAMILY = "REQUESTED-ADDRESS-FAMILY"
+FAMILY_6 = 0x02000000
+_ENTRY = (0x0017, FAMILY, stun.pack_unsigned, stun.unpack_unsigned)
+stun.ATTRIBUTES_BY_TYPE[0x0017] = stun.ATTRIBUTES_BY_NAME[FAMILY] = _ENTRY
+
+LIFETIME_S = 600
+CHANNEL = 0x4000
+_STUN_HEADER_BYTES = 20
+_REALM_CHANGED = (401, 438)
+
+
+class RefusedError(Exception):
+    """The server answered with an error: its code and its words."""
+
+    def __init__(self, code: int, reason: str, attributes: Mapping[str, Any]) -> None:
+        super().__init__(f"{code} {reason}".strip())
+        self.code = code
+        self.reason = reason
+        self.attributes = attributes
+
+
+@dataclass
+class Heard:
+    """What came from the server, as far as it helps to explain a failure."""
+
+    messages: int = 0
+    nonsense: int = 0
+    unsigned: str | None = None
+
+
+class _Guard:
+    """Mixed into aioice's protocols: keeps what cannot be parsed away from them."""
+
+    heard: Heard
+    broken: asyncio.Future[OSError]
+    pings: dict[bytes, asyncio.Future[float]]
+
+    def watch(self) -> None:
+        """Begin to remember."""
+        self.heard = Heard()
+        self.broken = asyncio.get_running_loop().create_future()
+        self.pings = {}
+
+    def datagram_received(self, data: bytes | str, addr: Address) -> None:
+        """Let channel data and STUN pass; count the rest."""
+        assert isinstance(data, bytes)
+        if data and turn.is_channel_data(data):
+            super().datagram_received(data, addr)  # type: ignore[misc]
+            return
+        ping = self.pings.get(data[8:20])
+        if ping is not None and not ping.done():
+            ping.set_result(time.perf_counter())
+            return
+        message = _parsed(data)
+        if message is None:
+            self.heard.nonsense += 1
+            return
+        self.heard.messages += 1
+        self._note_unsigned(message)
+        super().datagram_received(data, addr)  # type: ignore[misc]
+
+    def error_received(self, exc: Exception) -> None:
+        """Learn from ICMP that nobody listens there."""
+        self._break(exc if isinstance(exc, OSError) else OSError(str(exc)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Learn that the server closed the connection."""
+        known = exc if isinstance(exc, OSError) else ConnectionResetError("closed")
+        self._break(known)
+
+    def _break(self, error: OSError) -> None:
+        if not self.broken.done():
+            self.broken.set_result(error)
+
+    def _note_unsigned(self, message: stun.Message) -> None:
+        key = getattr(self, "integrity_key", None)
+        code = message.error_code
+        if key is None or code is None or code in _REALM_CHANGED:
+            return
+        if not message.check_message_integrity(key):
+            self.heard.unsigned = f"{code} {message.attributes['ERROR-CODE'][1]}".strip()
+
+
+class UdpClient(_Guard, turn.TurnClientUdpProtocol):
+    """TURN over UDP."""
+
+
+class StreamClient(_Guard, turn.TurnClientTcpProtocol):
+    """TURN over TCP, or over TLS."""
+
+
+Client = UdpClient | StreamClient
+
+
+def _parsed(data: bytes) -> stun.Message | None:
+    if len(data) < _STUN_HEADER_BYTES or int.from_bytes(data[4:8], "big") != stun.COOKIE:
+        return None
+    try:
+        return stun.parse_message(data)
+    except (ValueError, struct.error, IndexError):
+        return None
+
+
+async def ask(
+    client: Client, method: stun.Method, attributes: Mapping[str, Any], timeout_s: float
+) -> stun.Message:
+    """Carry out one request; raises ``RefusedError``, or ``StepFailedError`` without an answer."""
+    request = stun.Message(message_method=method, message_class=stun.Class.REQUEST)
+    request.attributes.update(attributes)
+    asking = asyncio.ensure_future(client.request_with_retry(request))
+    try:
+        await asyncio.wait((asking, client.broken), timeout=timeout_s, return_when=FIRST_COMPLETED)
+        if not asking.done():
+            raise _unanswered(client, timeout_s)
+        return asking.result()[0]
+    except stun.TransactionFailed as failed:
+        code, reason = failed.response.attributes.get("ERROR-CODE", (0, "an error without a code"))
+        raise RefusedError(code, _printable(reason), failed.response.attributes) from failed
+    except stun.TransactionError as late:
+        raise _unanswered(client, timeout_s) from late
+    finally:
+        asking.cancel()
+
+
+async def bind_channel(client: Client, peer: Address, timeout_s: float) -> None:
+    """Bind the one channel of a probe to a peer (RFC 8656 section 12)."""
+    attributes = {"CHANNEL-NUMBER": CHANNEL, "XOR-PEER-ADDRESS": peer}
+    await ask(client, stun.Method.CHANNEL_BIND, attributes, timeout_s)
+    client.channel_to_peer[CHANNEL] = peer
+    client.peer_to_channel[peer] = CHANNEL
+    client.channel_refresh_at[CHANNEL] = float("inf")  # a probe ends before that is due
+
+
+async def ping_ms(client: Client, timeout_s: float) -> float | None:
+    """Measure one round trip to the server by a Binding request; None without an answer."""
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    packed = bytes(request)
+    answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    client.pings[request.transaction_id] = answered
+    start_s = time.perf_counter()
+    client._send(packed)
+    await asyncio.wait((answered, client.broken), timeout=timeout_s, return_when=FIRST_COMPLETED)
+    del client.pings[request.transaction_id]
+    return (answered.result() - start_s) * 1e3 if answered.done() else None
+
+
+def send_to_channel(client: Client, data: bytes) -> None:
+    """Send one datagram to the peer of the channel (RFC 8656 section 12.5)."""
+    if not client.transport.is_closing():
+        client._send(struct.pack("!HH", CHANNEL, len(data)) + data)
+
+
+def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
+    """Say what came instead of an answer."""
+    heard = client.heard
+    if client.broken.done() and isinstance(client.broken.result(), ConnectionRefusedError):
+        return StepFailedError(
+            "port_closed",
+            "nothing listens there (the port is closed)",
+            "is the TURN server running, on this port and transport?",
+        )
+    if heard.unsigned is not None:
+        return StepFailedError(
+            "answer_unsigned",
+            f"the answer is not signed with the password: {heard.unsigned}",
+            "look into the server's log",
+        )
+    if heard.nonsense or vars(client).get("buffer"):
+        return StepFailedError(
+            "not_turn", "what answers there does not speak TURN", "check host and port"
+        )
+    if client.broken.done():
+        return StepFailedError(
+            "connection_closed",
+            "the server closed the connection instead of answering",
+            "is it a TURN server that listens there?",
+        )
+    return StepFailedError(
+        "no_answer",
+        f"no answer within {timeout_s:.3g} s",
+        "is the server running, and does a firewall let this transport through?",
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text.rstrip("\0"))[:80]

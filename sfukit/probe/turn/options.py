@@ -1,0 +1,66 @@
+"""What was asked of a probe of TURN servers, parsed and typed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sfukit.gates import Gate
+from sfukit.probe.resolve import Endpoint, Family
+from sfukit.probe.turn.credentials import Credentials, from_secret
+from sfukit.probe.turn.uri import Variant
+
+_FAR_S = 366 * 86_400  # beyond any difference of clocks that is worth finding
+
+
+class Load(NamedTuple):
+    """A steady load for the throughput: bit/s, bytes a packet, seconds."""
+
+    rate_bps: int
+    size_bytes: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to log in: a name and a password, or a secret that makes both; all may be absent."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    ttl_s: int = 3600
+
+    def credentials(self, now_s: float) -> Credentials | None:
+        """Make what to show to a server now."""
+        if self.secret is not None:
+            return from_secret(self.secret, self.user or "sfukit", int(now_s) + self.ttl_s)
+        if self.user is not None and self.password is not None:
+            return Credentials(self.user, self.password)
+        return None
+
+    def far_credentials(self, now_s: float) -> Credentials | None:
+        """Make one that no difference of clocks can end; None without a secret."""
+        if self.secret is None:
+            return None
+        return from_secret(self.secret, self.user or "sfukit", int(now_s) + _FAR_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnOptions:
+    """One run of the probe."""
+
+    login: Login = Login()
+    variants: tuple[Variant, ...] | None = None
+    family: Family = "both"
+    ca_file: str | None = None
+    insecure: bool = False
+    server_name: str | None = None
+    peer: Endpoint | None = None
+    timeout_s: float = 5.0
+    count: int = 50
+    size_bytes: int = 160
+    load: Load | None = None
+    allocations: int = 0
+    security: bool = False
+    gates: tuple[Gate, ...] = ()
+    now_s: Callable[[], float] = time.time

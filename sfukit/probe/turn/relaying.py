@@ -1,0 +1,165 @@
+"""Using an allocation: permission, channel, echo, then refresh and delete."""
+
+import socket
+from dataclasses import dataclass
+
+from aioice import stun
+
+from sfukit.probe import resolve
+from sfukit.probe.course import Course, StepFailedError
+from sfukit.probe.resolve import Address as Place
+from sfukit.probe.turn import causes
+from sfukit.probe.turn.client import (
+    LIFETIME_S,
+    Address,
+    Client,
+    RefusedError,
+    StreamClient,
+    ask,
+    bind_channel,
+)
+from sfukit.probe.turn.echo import Echo
+from sfukit.probe.turn.figures import RelayFigures, Throughput, relay_figures
+from sfukit.probe.turn.login import Allocation
+from sfukit.probe.turn.options import TurnOptions
+from sfukit.probe.turn.peer import Peer, SocketPeer, socket_peer
+
+_CHANNEL_HEADER_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """What came of the packets."""
+
+    figures: RelayFigures
+    throughput: Throughput | None
+
+
+class EchoServer:
+    """A peer elsewhere that sends back what it gets; what reaches it is not known here."""
+
+    received = 0
+    received_bytes = 0
+    echoes = True
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    async def open(self, relay: Address) -> None:
+        """Nothing is to be done: it is open to all."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+async def own_peer(client: Client, allocation: Allocation, server: Place) -> SocketPeer | None:
+    """Open a peer beside the probe; None where UDP does not leave this network."""
+    local_ip = _source_towards(allocation.relay)
+    own_ip = client.transport.get_extra_info("sockname")[0]
+    straight = allocation.mapped is not None and allocation.mapped[0] == own_ip
+    udp_port = server.port if client.transport.get_extra_info("ssl_object") is None else 3478
+    return await socket_peer(
+        local_ip, Place(server.ip, udp_port), (local_ip, 0) if straight else None
+    )
+
+
+async def given_peer(options: TurnOptions) -> EchoServer:
+    """Look up the peer that the user named."""
+    assert options.peer is not None
+    found = await resolve.resolve(options.peer, "4")
+    return EchoServer(found[0])
+
+
+async def relay(
+    course: Course,
+    client: Client,
+    allocation: Allocation,
+    peer: Peer,
+    options: TurnOptions,
+    direct_rtt_ms: float | None,
+) -> Relayed:
+    """Take the steps ``permission``, ``channel`` and ``echo``, then measure."""
+    where = str(Place(*peer.address[:2]))
+    with course.step("permission") as note:
+        try:
+            permitted = {"XOR-PEER-ADDRESS": peer.address}
+            await ask(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
+        except RefusedError as refused:
+            if refused.code == 403:
+                raise causes.denied_peer(where, refused) from refused
+            raise causes.of_refusal(refused) from refused
+        note.found = f"peer {where}"
+    with course.step("channel"):
+        try:
+            await bind_channel(client, peer.address, options.timeout_s)
+        except RefusedError as refused:
+            raise causes.of_refusal(refused) from refused
+    await peer.open(allocation.relay)
+    echo = Echo(client, options.size_bytes)
+    with course.step("echo") as note:
+        first_ms = await echo.first(min(options.timeout_s, 3.0))
+        if first_ms is None:
+            at = str(Place(*allocation.relay[:2]))
+            raise causes.relay_ports_blocked(at, min(peer.received, echo.sent), echo.sent)
+        note.ms, note.found = first_ms, "to the peer and back"
+    return await _measure(client, peer, options, direct_rtt_ms)
+
+
+async def end(course: Course, client: Client, options: TurnOptions) -> None:
+    """Take the steps ``refresh`` and ``delete`` (RFC 8656 section 8)."""
+    with course.step("refresh") as note:
+        answer = await _refresh(client, LIFETIME_S, options)
+        note.found = f"{answer.attributes.get('LIFETIME', 0)} s more"
+    with course.step("delete"):
+        await _refresh(client, 0, options)
+
+
+async def drop(client: Client, options: TurnOptions) -> None:
+    """Delete an allocation of which nothing more is to be learnt."""
+    try:
+        await _refresh(client, 0, options)
+    except StepFailedError:
+        return  # it ends by itself
+
+
+async def _measure(
+    client: Client, peer: Peer, options: TurnOptions, direct_rtt_ms: float | None
+) -> Relayed:
+    echo = Echo(client, options.size_bytes)
+    await echo.series(options.count)
+    figures = relay_figures(
+        echo.sent, echo.rtts_ms, direct_rtt_ms, _overhead_bytes(client, options.size_bytes)
+    )
+    throughput = None
+    if options.load is not None and not isinstance(peer, EchoServer):
+        throughput = await echo.load(
+            peer,
+            rate_bps=options.load.rate_bps,
+            size_bytes=options.load.size_bytes,
+            duration_s=options.load.duration_s,
+        )
+    return Relayed(figures, throughput)
+
+
+def _overhead_bytes(client: Client, size_bytes: int) -> int:
+    """Count the header of channel data, padded on streams (RFC 8656 section 12.5)."""
+    padding = -size_bytes % 4 if isinstance(client, StreamClient) else 0
+    return _CHANNEL_HEADER_BYTES + padding
+
+
+async def _refresh(client: Client, lifetime_s: int, options: TurnOptions) -> stun.Message:
+    try:
+        return await ask(client, stun.Method.REFRESH, {"LIFETIME": lifetime_s}, options.timeout_s)
+    except RefusedError as refused:
+        raise causes.of_refusal(refused) from refused
+
+
+def _source_towards(address: Address) -> str:
+    """Tell the local address from which an address is reached; nothing is sent."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as looking:
+        try:
+            looking.connect(address[:2])
+        except OSError:
+            return "::" if family == socket.AF_INET6 else "0.0.0.0"
+        return str(looking.getsockname()[0])

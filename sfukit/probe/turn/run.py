@@ -1,0 +1,25 @@
+"""All servers that were named, at the same time, and the report."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sfukit.probe import resolve, tls
+from sfukit.probe.turn import report
+from sfukit.probe.turn.options import TurnOptions
+from sfukit.probe.turn.probe import probe
+from sfukit.probe.turn.report import TurnReport
+from sfukit.probe.turn.uri import TurnUri
+
+
+async def run(uris: Sequence[TurnUri], options: TurnOptions) -> TurnReport:
+    """Probe the servers side by side; raises ``TargetError`` where the peer has no address."""
+    tls.context(ca_file=options.ca_file, insecure=options.insecure)  # a bad file is found now
+    if options.peer is not None:
+        await resolve.resolve(options.peer, "4")
+    probing = [asyncio.create_task(probe(uri, options)) for uri in uris]
+    try:
+        await asyncio.wait(probing)
+    except asyncio.CancelledError:  # Ctrl-C: each tells how far it came
+        for task in probing:
+            task.cancel()
+    return report.build(await asyncio.gather(*probing), options.gates)

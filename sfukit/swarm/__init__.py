@@ -1,0 +1,1 @@
+"""The native swarm as Python sees it, for whoever needs bots."""

@@ -1,0 +1,71 @@
+"""A WHIP endpoint made of aiortc: an independent stack, with a full ICE agent."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from aiohttp import web
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaBlackhole
+
+_START_S = 20.0
+
+
+@contextlib.contextmanager
+def aiortc_whip() -> Iterator[str]:
+    """Run the endpoint on a loop of its own thread; yields its URL."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        endpoint = Endpoint()
+        yield asyncio.run_coroutine_threadsafe(endpoint.start(), loop).result(_START_S)
+        asyncio.run_coroutine_threadsafe(endpoint.stop(), loop).result(_START_S)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Endpoint:
+    """Takes offers and swallows what is sent."""
+
+    def __init__(self) -> None:
+        self._peers: list[tuple[RTCPeerConnection, MediaBlackhole]] = []
+        app = web.Application()
+        app.router.add_options("/whip", self._options)
+        app.router.add_post("/whip", self._post)
+        app.router.add_delete("/whip/one", self._delete)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+
+    async def start(self) -> str:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/whip"
+
+    async def stop(self) -> None:
+        for peer, sink in self._peers:
+            await sink.stop()
+            await peer.close()
+        await self._runner.cleanup()
+
+    async def _options(self, _request: web.Request) -> web.Response:
+        return web.Response(headers={"Accept-Post": "application/sdp"})
+
+    async def _post(self, request: web.Request) -> web.Response:
+        peer, sink = RTCPeerConnection(), MediaBlackhole()
+        self._peers.append((peer, sink))
+        peer.on("track", sink.addTrack)
+        await peer.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        await sink.start()
+        return web.Response(
+            status=201,
+            text=peer.localDescription.sdp,
+            content_type="application/sdp",
+            headers={"Location": "/whip/one"},
+        )
+
+    async def _delete(self, _request: web.Request) -> web.Response:
+        return web.Response()

@@ -1,0 +1,346 @@
+"""Every way in which a target cannot be reached, provoked, mostly on a real `sfukit serve`.
+
+Printed line by line by `python -m tests.interop.check_faults`; each is a test as well.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sfukit.signaling.token import Claims, VideoGrants, claims_for, sign
+from tests.interop.certificates import self_signed
+from tests.interop.check_stub import Manner, whip_stub
+from tests.interop.coturn import free_ports
+from tests.interop.namespace import ADDRESS, namespace
+from tests.interop.server import serving
+from tests.interop.turn_stub import TurnStub
+
+_RUN_S = 60.0
+_KEY, _SECRET = "north", "a secret that is long enough for HS256"
+_KEYS = ("--api-key", _KEY, "--api-secret", _SECRET)
+
+
+class Setting(NamedTuple):
+    """What to call: the arguments of the command, and a prefix to run it under."""
+
+    arguments: Sequence[str]
+    prefix: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: how it is made, the step at which it shows, and its name."""
+
+    name: str
+    step: str
+    cause: str
+    provoke: Callable[[Path], contextlib.AbstractContextManager[Setting]]
+    needs_namespace: bool = False
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(
+    step: str, cause: str, *, needs_namespace: bool = False
+) -> Callable[[Callable[[Path], Iterator[Setting]]], None]:
+    """Put a fault on the list."""
+
+    def put(provoke: Callable[[Path], Iterator[Setting]]) -> None:
+        manager = contextlib.contextmanager(provoke)
+        FAULTS.append(Fault(provoke.__name__, step, cause, manager, needs_namespace))
+
+    return put
+
+
+# --- the way there -------------------------------------------------------------------------------
+
+
+@fault("dns", "name_unknown")
+def name_that_does_not_resolve(folder: Path) -> Iterator[Setting]:
+    yield Setting(["http://no-such-host.invalid:7080"])
+
+
+@fault("tcp", "port_closed")
+def closed_port(folder: Path) -> Iterator[Setting]:
+    yield Setting([f"http://127.0.0.1:{free_ports(1)[0]}"])
+
+
+@fault("tcp", "no_answer", needs_namespace=True)
+def http_port_behind_a_firewall(folder: Path) -> Iterator[Setting]:
+    with namespace() as network:
+        filtered(network.prefix, "tcp dport 7080 drop")
+        yield Setting([f"http://{ADDRESS}:7080"], network.prefix)
+
+
+@fault("tls", "certificate_untrusted")
+def certificate_of_its_own(folder: Path) -> Iterator[Setting]:
+    with secure_server(folder, "IP:127.0.0.1") as (url, _):
+        yield Setting([url])
+
+
+@fault("tls", "certificate_name")
+def certificate_of_another_name(folder: Path) -> Iterator[Setting]:
+    with secure_server(folder, "DNS:elsewhere.example") as (url, cert):
+        yield Setting([url, "--cacert", str(cert)])
+
+
+@fault("tls", "certificate_expired")
+def certificate_that_has_expired(folder: Path) -> Iterator[Setting]:
+    with secure_server(folder, "IP:127.0.0.1", days=-1) as (url, cert):
+        yield Setting([url, "--cacert", str(cert)])
+
+
+@fault("tls", "no_tls")
+def https_where_http_is_spoken(folder: Path) -> Iterator[Setting]:
+    with serving(folder) as server:
+        yield Setting([server.http.replace("http:", "https:")])
+
+
+@fault("http", "not_http")
+def http_where_https_is_spoken(folder: Path) -> Iterator[Setting]:
+    with secure_server(folder, "IP:127.0.0.1") as (url, _):
+        yield Setting([url.replace("https:", "http:")])
+
+
+@fault("http", "not_http")
+def nonsense_for_an_answer(folder: Path) -> Iterator[Setting]:
+    with TurnStub("nonsense") as stub:
+        yield Setting([f"http://127.0.0.1:{stub.port}"])
+
+
+@fault("http", "no_answer")
+def server_that_takes_connections_and_is_silent(folder: Path) -> Iterator[Setting]:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield Setting([f"http://127.0.0.1:{silent.getsockname()[1]}"])
+
+
+@fault("http", "not_found_404")
+def path_that_is_not_there(folder: Path) -> Iterator[Setting]:
+    with serving(folder) as server:
+        yield Setting([server.url("/publish/demo")])
+
+
+# --- token and offer -----------------------------------------------------------------------------
+
+
+@fault("token", "token_missing")
+def no_token(folder: Path) -> Iterator[Setting]:
+    with serving(folder, *_KEYS) as server:
+        yield Setting([server.http])
+
+
+@fault("token", "token_invalid")
+def wrong_secret(folder: Path) -> Iterator[Setting]:
+    with serving(folder, *_KEYS) as server:
+        yield Setting([server.http, "--api-key", _KEY, "--api-secret", "x" * 32])
+
+
+@fault("token", "token_expired")
+def token_that_has_expired(folder: Path) -> Iterator[Setting]:
+    grants = VideoGrants(room="demo", room_join=True, room_create=True)
+    ended = int(time.time()) - 60
+    token = sign(Claims(_KEY, "ann", ended - 60, ended, "", grants), _SECRET)
+    with serving(folder, *_KEYS) as server:
+        yield Setting([server.url("/whip/demo"), "--token", token])
+
+
+@fault("token", "room_denied")
+def token_for_another_room(folder: Path) -> Iterator[Setting]:
+    grants = VideoGrants(room="demo", room_join=True, room_create=True)
+    token = sign(claims_for(_KEY, "ann", grants, valid_s=600), _SECRET)
+    with serving(folder, *_KEYS) as server:
+        yield Setting([server.http, "--token", token, "--room", "other"])
+
+
+@fault("sdp", "not_found_404")
+def whip_path_that_is_wrong(folder: Path) -> Iterator[Setting]:
+    with serving(folder) as server:
+        yield Setting([f"whip+{server.url('/publish/demo')}"])
+
+
+@fault("sdp", "not_live")
+def nobody_to_play(folder: Path) -> Iterator[Setting]:
+    with serving(folder) as server:
+        yield Setting([server.url("/whep/demo")])
+
+
+@fault("sdp", "answer_unusable")
+def answer_that_is_no_sdp(folder: Path) -> Iterator[Setting]:
+    yield from _stub("nonsense")
+
+
+@fault("sdp", "answer_unusable")
+def answer_that_takes_nothing(folder: Path) -> Iterator[Setting]:
+    yield from _stub("bare")
+
+
+@fault("sdp", "no_answer")
+def offer_without_an_answer(folder: Path) -> Iterator[Setting]:
+    yield from _stub("slow")
+
+
+# --- media ---------------------------------------------------------------------------------------
+
+
+@fault("ice", "udp_blocked", needs_namespace=True)
+def media_port_behind_a_firewall(folder: Path) -> Iterator[Setting]:
+    with namespace() as network:
+        filtered(network.prefix, "udp dport 7081 drop")
+        with serving(folder, udp_port=7081, prefix=network.prefix) as server:
+            yield Setting([server.http], network.prefix)
+
+
+@fault("ice", "sfu_private_host_candidate")
+def address_that_only_the_server_knows(folder: Path) -> Iterator[Setting]:
+    with serving(folder, "--advertise", "10.255.1.2") as server:
+        yield Setting([server.http])
+
+
+@fault("ice", "media_port_closed")
+def media_port_that_is_closed(folder: Path) -> Iterator[Setting]:
+    yield from _stub("closed")
+
+
+@fault("ice", "no_candidates")
+def answer_without_candidates(folder: Path) -> Iterator[Setting]:
+    yield from _stub("no_candidates")
+
+
+@fault("ice", "mdns_only")
+def answer_with_mdns_names_alone(folder: Path) -> Iterator[Setting]:
+    yield from _stub("mdns")
+
+
+@fault("ice", "ice_refused")
+def media_port_of_another_server(folder: Path) -> Iterator[Setting]:
+    yield from _stub("refuses_ice")
+
+
+@fault("dtls", "dtls_broken", needs_namespace=True)
+def firewall_that_lets_only_small_packets_pass(folder: Path) -> Iterator[Setting]:
+    with namespace() as network:
+        filtered(network.prefix, "udp dport 7081 udp length > 160 drop")
+        with serving(folder, udp_port=7081, prefix=network.prefix) as server:
+            yield Setting([server.http], network.prefix)
+
+
+@fault("dtls", "dtls_no_answer")
+def media_port_that_knows_only_ice(folder: Path) -> Iterator[Setting]:
+    yield from _stub("stun_alone")
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def filtered(prefix: Sequence[str], rule: str) -> None:
+    """Let a firewall drop what a rule matches, on its way in."""
+    head = "type filter hook input priority 0"
+    table = f"table inet block {{ chain in {{\n{head}; {rule}\n}}\n}}\n"
+    subprocess.run([*prefix, "nft", table], check=True)
+
+
+@contextlib.contextmanager
+def secure_server(folder: Path, name: str, *, days: int = 1) -> Iterator[tuple[str, Path]]:
+    """Serve with a certificate for `name`."""
+    cert, key = self_signed(folder, name, days=days)
+    with serving(folder, "--tls-cert", str(cert), "--tls-key", str(key)) as server:
+        yield server.http, cert
+
+
+def _stub(manner: Manner) -> Iterator[Setting]:
+    """Run the stub on a loop of its own thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    running = whip_stub(manner)
+
+    def wait(step: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(step, loop).result(_RUN_S)
+
+    try:
+        yield Setting([wait(running.__aenter__())])
+        wait(running.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Told(NamedTuple):
+    """What the command said."""
+
+    exit_code: int
+    report: Any
+    text: str
+
+    @property
+    def failure(self) -> tuple[str, str]:
+        """The step that failed, and the cause without its figures."""
+        return self.report["failed_step"] or "", (self.report["cause"] or "").partition("(")[0]
+
+
+def check(setting: Setting, folder: Path) -> Told:
+    """Run `sfukit check` as a user does."""
+    unset = ("SFUKIT_API_KEY", "SFUKIT_API_SECRET")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    run = subprocess.run(
+        [*setting.prefix, sys.executable, "-m", "sfukit", "check", *setting.arguments,
+         "--json", "-"],
+        capture_output=True,
+        text=True,
+        timeout=_RUN_S,
+        env={**environment, "XDG_STATE_HOME": str(folder)},
+        check=False,
+    )  # fmt: skip
+    assert run.stdout, run.stderr
+    return Told(run.returncode, json.loads(run.stdout), run.stderr)
+
+
+def interrupted(folder: Path, *arguments: str, after: str) -> Told:
+    """Run a command of sfukit, and press Ctrl-C once it has said something."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "sfukit", *arguments, "--json", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(folder)},
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith(after):
+                break
+        process.send_signal(signal.SIGINT)
+        out, rest = process.communicate(timeout=_RUN_S)
+    return Told(process.returncode, json.loads(out), said + rest)
+
+
+def main() -> None:
+    """Show what the command says of each fault."""
+    wrong = 0
+    for one in FAULTS:
+        with tempfile.TemporaryDirectory() as name, one.provoke(Path(name)) as setting:
+            told = check(setting, Path(name))
+        right = told.failure == (one.step, one.cause)
+        wrong += not right
+        print(f"--- {one.name.replace('_', ' ')}{'' if right else '   NAMED WRONG'}")
+        print(told.text)
+    print(f"{len(FAULTS) - wrong} of {len(FAULTS)} faults named right")
+
+
+if __name__ == "__main__":
+    main()

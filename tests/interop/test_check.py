@@ -1,0 +1,114 @@
+"""``sfukit check``: each fault by its step and name, and what works against several servers."""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+from tests.conftest import absent
+from tests.interop.check_faults import FAULTS, Fault, Setting, Told, check, interrupted
+from tests.interop.server import serving
+
+KEY, SECRET = "north", "a secret that is long enough for HS256"
+KEYS = ("--api-key", KEY, "--api-secret", SECRET)
+
+
+def run(folder: Path, *arguments: str) -> Told:
+    return check(Setting(arguments), folder)
+
+
+@pytest.fixture(params=["rooms", "whip"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with serving(tmp_path) as server:
+        yield server.http if request.param == "rooms" else server.url("/whip/demo")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_each_fault_is_named(fault: Fault, tmp_path: Path) -> None:
+    if fault.needs_namespace and (os.geteuid() != 0 or not shutil.which("nft")):
+        absent("root with network namespaces and nftables", "run as root on Linux")
+    with fault.provoke(tmp_path) as setting:
+        told = check(setting, tmp_path)
+    assert told.failure == (fault.step, fault.cause), told.text
+    assert told.exit_code == 4
+    assert "Traceback" not in told.text
+    assert told.text.splitlines()[-1].startswith(f"FAIL    {fault.step} fails: {fault.cause}")
+    failed = told.report["steps"][-1]
+    assert (failed["name"], failed["state"]) == (fault.step, "failed")
+    assert failed["fix"]
+
+
+def test_media_comes_back(target: str, tmp_path: Path) -> None:
+    told = run(tmp_path, target)
+    assert told.exit_code == 0, told.text
+    times = told.report["timings_ms"]
+    for step in ("dns", "tcp", "http", "sdp", "ice", "dtls", "media"):
+        assert times[step] is not None, step
+    assert times["total"] < 5000
+    assert any(one["answers"] for one in told.report["candidates"])
+    assert told.text.splitlines()[-1].startswith("PASS    reachable in ")
+
+
+def test_what_is_published_is_played(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        play = server.url("/whep/{room}")
+        told = run(tmp_path, server.url("/whip/{room}"), "--play", play)
+        assert told.exit_code == 0, told.text
+        assert "first RTP packet back of the stream" in told.text
+        assert server.rooms()["rooms"] == [] or all(
+            not room["participants"] for room in server.rooms()["rooms"]
+        )
+
+
+def test_tokens_open_the_door_they_are_for(tmp_path: Path) -> None:
+    grants = VideoGrants(room="demo", room_join=True, room_create=True)
+    token = tmp_path / "token"
+    token.write_text(sign(claims_for(KEY, "ann", grants, valid_s=600), SECRET))
+    with serving(tmp_path, *KEYS) as server:
+        told = run(tmp_path, server.http, "--token", f"@{token}")
+        assert told.exit_code == 0, told.text
+        assert [one["found"] for one in told.report["steps"] if one["name"] == "token"] == [
+            "accepted"
+        ]
+        assert run(tmp_path, server.url("/whip/demo"), *KEYS).exit_code == 0
+    assert token.read_text() not in json.dumps(told.report) + told.text
+
+
+def test_an_address_beside_one_that_works_is_no_failure(tmp_path: Path) -> None:
+    with serving(tmp_path, "--advertise", "10.255.1.2", "--advertise", "127.0.0.1") as server:
+        told = run(tmp_path, server.http)
+    assert told.exit_code == 0, told.text
+    assert [one["answers"] for one in told.report["candidates"]] == [False, True]
+    assert "1 of 2 addresses unreachable" in told.text
+
+
+def test_gates_hold_times(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        met = run(tmp_path, server.http, "-T", "timings_ms.total<30s", "-T", "kind==sfukit")
+        missed = run(tmp_path, server.http, "-T", "timings_ms.total<1ms")
+        unknown = run(tmp_path, server.http, "-T", "timings_ms.tls<1s")
+    assert (met.exit_code, missed.exit_code, unknown.exit_code) == (0, 3, 5)
+    assert "NOT MET" in missed.text
+
+
+def test_an_independent_stack_with_full_ice(tmp_path: Path) -> None:
+    from tests.interop.aiortc_whip import aiortc_whip
+
+    with aiortc_whip() as url:
+        told = run(tmp_path, url)
+    assert told.exit_code == 0, told.text
+    assert told.report["kind"] == "whip"
+
+
+def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        told = interrupted(tmp_path, "check", url, after="tls ")
+    assert told.exit_code == 130
+    assert [step["name"] for step in told.report["steps"]] == ["dns", "tcp", "tls"]
+    assert "INTERRUPTED" in told.text

@@ -1,0 +1,306 @@
+"""Every way in which TURN fails, provoked: coturn where it can, a small server where it cannot.
+
+Printed as a table by `python -m tests.interop.turn_causes`; each row is a test as well.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.interop.certificates import self_signed
+from tests.interop.coturn import LOOPBACK, SECRET, USER, coturn, free_ports
+from tests.interop.namespace import ADDRESS, namespace
+from tests.interop.turn_stub import TurnStub
+
+_RUN_S = 60.0
+_LOGIN = ("--user", "u", "--password", "p")
+_RELAY_PORTS = ("--min-port", "62000", "--max-port", "62100")
+
+
+class Setting(NamedTuple):
+    """What to call: the arguments of the command, and a prefix to run it under."""
+
+    arguments: Sequence[str]
+    prefix: Sequence[str] = ()
+
+
+Provoke = Callable[[Path], contextlib.AbstractContextManager[Setting]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One failure: how it is made, and what it has to be called, at which stage."""
+
+    name: str
+    cause: str
+    stage: str
+    exit_code: int
+    provoke: Provoke
+    needs_namespace: bool = False
+
+
+CASES: list[Case] = []
+
+
+def case(
+    cause: str, stage: str, exit_code: int = 3, *, needs_namespace: bool = False
+) -> Callable[[Callable[[Path], Iterator[Setting]]], None]:
+    """Put a way to fail on the list."""
+
+    def put(provoke: Callable[[Path], Iterator[Setting]]) -> None:
+        name = provoke.__name__.strip("_")
+        manager = contextlib.contextmanager(provoke)
+        CASES.append(Case(name, cause, stage, exit_code, manager, needs_namespace))
+
+    return put
+
+
+# --- credentials ---------------------------------------------------------------------------------
+
+
+@case("credentials_missing", "auth")
+def no_credentials(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *USER, LOOPBACK) as server:
+        yield Setting([server.udp])
+
+
+@case("wrong_password_or_secret", "auth")
+def wrong_password(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *USER, LOOPBACK) as server:
+        yield Setting([server.udp, "--user", "u", "--password", "not-p"])
+
+
+@case("wrong_password_or_secret", "auth")
+def wrong_secret(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *SECRET, LOOPBACK) as server:
+        yield Setting([server.udp, "--secret", "south"])
+
+
+@case("credential_expired", "auth")
+def expired_credential(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *SECRET, LOOPBACK) as server:
+        ended = str(int(time.time()) - 60)
+        yield Setting([server.udp, "--user", f"{ended}:ann", "--password", "whatever"])
+
+
+@case("clock_skew", "auth")
+def clock_that_is_a_day_behind(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *SECRET, LOOPBACK) as server:
+        yield Setting([server.udp, "--secret", "north"], ("CLOCK", "-86400"))
+
+
+@case("realm_missing", "unauthenticated")
+def no_realm(folder: Path) -> Iterator[Setting]:
+    with TurnStub("no_realm") as stub:
+        yield Setting([stub.uri, *_LOGIN])
+
+
+# --- allocation and relay ------------------------------------------------------------------------
+
+
+@case("quota_486", "allocate")
+def quota_used_up(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *USER, LOOPBACK, "--user-quota", "1") as server, held(server.udp):
+        yield Setting([server.udp, *_LOGIN])
+
+
+@case("denied_peer_403", "permission")
+def peer_denied(folder: Path) -> Iterator[Setting]:
+    with coturn(folder, *USER) as server:  # without loopback peers
+        yield Setting([server.udp, *_LOGIN])
+
+
+@case("relay_address_private", "allocate", needs_namespace=True)
+def private_relay_address(folder: Path) -> Iterator[Setting]:
+    with (
+        namespace() as network,
+        coturn(
+            folder, *USER, LOOPBACK, "-E", "127.0.0.1", host=ADDRESS, prefix=network.prefix
+        ) as server,
+    ):
+        yield Setting([server.udp, *_LOGIN], network.prefix)
+
+
+@case("relay_ports_blocked", "echo", needs_namespace=True)
+def relay_ports_blocked_inwards(folder: Path) -> Iterator[Setting]:
+    yield from _blocked(folder, "udp dport 62000-62100 drop")
+
+
+@case("relay_ports_blocked", "echo", needs_namespace=True)
+def relay_ports_blocked_both_ways(folder: Path) -> Iterator[Setting]:
+    yield from _blocked(folder, "udp dport 62000-62100 drop; udp sport 62000-62100 drop")
+
+
+def _blocked(folder: Path, rules: str) -> Iterator[Setting]:
+    with namespace() as network:
+        head = "type filter hook input priority 0"
+        table = f"table inet block {{ chain in {{\n{head}; {rules}\n}}\n}}\n"
+        subprocess.run([*network.prefix, "nft", table], check=True)
+        server = coturn(folder, *USER, *_RELAY_PORTS, host=ADDRESS, prefix=network.prefix)
+        with server as running:
+            yield Setting([running.udp, *_LOGIN], network.prefix)
+
+
+# --- the way there -------------------------------------------------------------------------------
+
+
+@case("name_unknown", "dns", 4)
+def unknown_name(folder: Path) -> Iterator[Setting]:
+    yield Setting(["turn:no-such-host.invalid?transport=udp", *_LOGIN])
+
+
+@case("port_closed", "connect", 4)
+def closed_udp_port(folder: Path) -> Iterator[Setting]:
+    yield Setting([f"turn:127.0.0.1:{free_ports(1)[0]}?transport=udp", *_LOGIN])
+
+
+@case("port_closed", "connect", 4)
+def closed_tcp_port(folder: Path) -> Iterator[Setting]:
+    yield Setting([f"turn:127.0.0.1:{free_ports(1)[0]}?transport=tcp", *_LOGIN])
+
+
+@case("no_answer", "unauthenticated", 4)
+def silent_udp_port(folder: Path) -> Iterator[Setting]:
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        yield Setting([f"turn:127.0.0.1:{port}?transport=udp", *_LOGIN, "--timeout", "1s"])
+
+
+@case("not_turn", "unauthenticated", 4)
+def web_server(folder: Path) -> Iterator[Setting]:
+    with TurnStub("http") as stub:
+        yield Setting([f"turn:127.0.0.1:{stub.port}?transport=tcp", *_LOGIN, "--timeout", "1s"])
+
+
+@case("not_turn", "connect", 4)
+def nonsense(folder: Path) -> Iterator[Setting]:
+    with TurnStub("nonsense") as stub:
+        yield Setting([stub.uri, *_LOGIN, "--timeout", "1s"])
+
+
+@case("certificate_untrusted", "tls", 4)
+def untrusted_certificate(folder: Path) -> Iterator[Setting]:
+    cert, key = self_signed(folder)
+    options = ("--cert", str(cert), "--pkey", str(key))
+    with coturn(folder, *USER, LOOPBACK, *options) as server:
+        yield Setting([server.tls, *_LOGIN])
+
+
+@case("certificate_name", "tls", 4)
+def certificate_of_another(folder: Path) -> Iterator[Setting]:
+    cert, key = self_signed(folder, "DNS:elsewhere.example")
+    options = ("--cert", str(cert), "--pkey", str(key))
+    with coturn(folder, *USER, LOOPBACK, *options) as server:
+        yield Setting([server.tls, *_LOGIN, "--ca", str(cert)])
+
+
+@case("certificate_expired", "tls", 4)
+def expired_certificate(folder: Path) -> Iterator[Setting]:
+    cert, key = self_signed(folder, days=-1)
+    options = ("--cert", str(cert), "--pkey", str(key))
+    with coturn(folder, *USER, LOOPBACK, *options) as server:
+        yield Setting([server.tls, *_LOGIN, "--ca", str(cert)])
+
+
+@case("no_tls", "tls", 4)
+def no_tls_there(folder: Path) -> Iterator[Setting]:
+    with TurnStub("http") as stub:
+        yield Setting([f"turns:127.0.0.1:{stub.port}", *_LOGIN])
+
+
+# --- running one ---------------------------------------------------------------------------------
+
+
+class Told(NamedTuple):
+    """What the command said of a case."""
+
+    exit_code: int
+    report: Any
+    text: str
+
+    @property
+    def failure(self) -> tuple[str, str]:
+        """The stage that failed, and the cause."""
+        for step in self.report["servers"][0]["variants"][0]["steps"]:
+            if step["state"] == "failed":
+                return step["name"], step["cause"].partition("(")[0]
+        return "", ""
+
+
+def probe(setting: Setting, folder: Path) -> Told:
+    """Run `sfukit turn-probe` as a user does."""
+    prefix, environment = list(setting.prefix), {**os.environ, "XDG_STATE_HOME": str(folder)}
+    program = ["-m", "sfukit"]
+    if prefix and prefix[0] == "CLOCK":
+        program, prefix = ["-c", _WITH_CLOCK, prefix[1]], []
+    run = subprocess.run(
+        [*prefix, sys.executable, *program, "turn-probe", *setting.arguments, "--json", "-"],
+        capture_output=True,
+        text=True,
+        timeout=_RUN_S,
+        env=environment,
+        check=False,
+    )
+    assert run.stdout, run.stderr
+    return Told(run.returncode, json.loads(run.stdout), run.stderr)
+
+
+_WITH_CLOCK = """
+import sys, time
+shift, true_time = float(sys.argv.pop(1)), time.time
+time.time = lambda: true_time() + shift
+from sfukit.cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@contextlib.contextmanager
+def held(uri: str) -> Iterator[None]:
+    """Hold one allocation of user u."""
+    script = (
+        "import asyncio, sys\n"
+        "from sfukit.probe.turn import login, options, uri, way\n"
+        "from sfukit.probe.course import Course\n"
+        "async def hold():\n"
+        "    wanted = options.TurnOptions(login=options.Login('u', 'p'))\n"
+        "    server = uri.parse(sys.argv[1]).endpoint('udp')\n"
+        "    connected = await way.connect(Course(), 'udp', server, wanted)\n"
+        "    await login.login(connected.client, wanted)\n"
+        "    print('held', flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(hold())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, uri], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"held\n"
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{'provoked':<32}{'stage':<17}{'named':<30}{'exit':<5}right")
+    for one in CASES:
+        with tempfile.TemporaryDirectory() as name, one.provoke(Path(name)) as setting:
+            told = probe(setting, Path(name))
+        stage, cause = told.failure
+        right = (stage, cause, told.exit_code) == (one.stage, one.cause, one.exit_code)
+        print(f"{one.name:<32}{stage:<17}{cause:<30}{told.exit_code:<5}{'yes' if right else 'NO'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,342 @@
+"""A check without a network: what is read from tokens, answers and silence."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from aioice import stun
+
+from sfukit import gates
+from sfukit.probe.check import framing, ice, report
+from sfukit.probe.check.entry import Refused, refuse
+from sfukit.probe.check.ice import Tried
+from sfukit.probe.check.media import Media
+from sfukit.probe.check.options import CheckOptions, Limits, granted_by
+from sfukit.probe.check.tap import Seen, Tap, kind_of
+from sfukit.probe.course import Course, StepFailedError
+from sfukit.probe.finding import Step
+from sfukit.signaling import candidates, descriptions
+from sfukit.signaling.descriptions import Described, Peer
+from sfukit.signaling.sdp import Section
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+from sfukit.signaling.transport import Credentials
+from sfukit.swarm.fake import FINGERPRINT, FakeSwarm
+from sfukit.swarm.messages import OpenTransport, Publish
+from sfukit.targets.access import Access
+from sfukit.targets.recognise import Address as TargetAddress
+
+SECRET = "a secret that is long enough for HS256"
+PEER = Peer("ufrag", "pwd" * 8, [FINGERPRINT], [], bot_is_dtls_client=True)
+SHORT = Limits(dtls_s=0.05, media_s=0.05)
+
+
+def options(token: str | None = None, room: str | None = None) -> CheckOptions:
+    target = TargetAddress(None, "http://127.0.0.1")
+    return CheckOptions(target=target, access=Access(token=token), room=room)
+
+
+def test_a_room_is_the_tokens_unless_another_is_asked_for() -> None:
+    grants = VideoGrants(room="demo", room_join=True)
+    token = sign(claims_for("k", "ann", grants, valid_s=60), SECRET)
+    assert options(token).seat() == ("demo", "ann")
+    assert options(token, "other").seat() == ("other", "ann")
+    room, identity = options().seat()
+    assert room == identity
+    assert room.startswith("check-")
+
+
+def test_tokens_that_are_none_say_nothing() -> None:
+    assert granted_by("opaque").room == ""
+    assert granted_by(None).expires_s is None
+
+
+def answer(*lines: str) -> Described:
+    return Described(PEER, [], [Section(candidates=list(lines))])
+
+
+def test_candidates_are_listed_once_the_best_first() -> None:
+    listed = ice.listed(
+        answer(
+            "1 1 udp 100 10.0.0.1 7 typ host",
+            "2 1 UDP 200 203.0.113.1 7 typ host",
+            "2 1 udp 200 203.0.113.1 7 typ host",
+            "3 2 udp 300 203.0.113.1 8 typ host",
+            "4 1 tcp 50 203.0.113.1 443 typ host tcptype passive",
+            "5 1 tcp 50 203.0.113.1 9 typ host tcptype active",
+            "nonsense",
+        )
+    )
+    assert [(one.transport, one.host, one.port) for one in listed] == [
+        ("udp", "203.0.113.1", 7),
+        ("udp", "10.0.0.1", 7),
+        ("tcp", "203.0.113.1", 443),
+    ]
+
+
+def tried(host: str, why_not: str | None = "no_answer", transport: str = "udp") -> Tried:
+    text = f"1 1 {transport} 1 {host} 7081 typ host"
+    return Tried(candidates.parse(text), None, why_not)
+
+
+@pytest.mark.parametrize(
+    ("remotes", "server_ip", "cause"),
+    [
+        ([], "203.0.113.1", "no_candidates"),
+        ([tried("x.local", "mdns_name")], "203.0.113.1", "mdns_only"),
+        ([tried("10.0.0.1")], "203.0.113.1", "sfu_private_host_candidate"),
+        ([tried("10.0.0.1", "unreachable"), tried("fd00::1")], "8.8.8.8",
+         "sfu_private_host_candidate"),
+        ([tried("10.0.0.1")], "10.0.0.1", "udp_blocked"),
+        ([tried("8.8.8.8")], "8.8.8.8", "udp_blocked"),
+        ([tried("8.8.8.8"), tried("10.0.0.1")], "8.8.8.8", "udp_blocked"),
+        ([tried("8.8.8.8", "port_closed")], "8.8.8.8", "media_port_closed"),
+        ([tried("8.8.8.8", "ice_refused"), tried("8.8.4.4")], "8.8.8.8", "ice_refused"),
+    ],
+)  # fmt: skip
+def test_why_nothing_answers(remotes: list[Tried], server_ip: str, cause: str) -> None:
+    failed = ice.fault(remotes, server_ip)
+    assert failed.cause == cause
+    assert failed.fix
+
+
+@pytest.mark.parametrize(
+    ("refused", "token", "step", "cause"),
+    [
+        (Refused(401, "token_invalid", "x"), None, "token", "token_missing"),
+        (Refused(403, "room_denied", "x"), "opaque", "token", "room_denied"),
+        (Refused(401, "", "HTTP 401"), "opaque", "token", "token_refused"),
+        (Refused(None, "token_missing", "x"), None, "token", "token_missing"),
+        (Refused(404, "", "x"), None, "sdp", "not_found_404"),
+        (Refused(405, "", "x"), None, "sdp", "method_405"),
+        (Refused(409, "not_live", "x"), None, "sdp", "not_live"),
+        (Refused(503, "max_rooms", "x"), None, "sdp", "max_rooms"),
+        (Refused(422, "codec_unsupported", "x"), None, "sdp", "codec_unsupported"),
+        (Refused(500, "", "x"), None, "sdp", "http_500"),
+    ],
+)
+def test_refusals_are_named(refused: Refused, token: str | None, step: str, cause: str) -> None:
+    course = Course()
+    assert refuse(course, refused, token).cause == cause
+    assert (course.steps[-1].name, course.steps[-1].cause) == (step, cause)
+    assert course.steps[-1].fix
+
+
+def test_an_expired_token_says_since_when() -> None:
+    token = sign(claims_for("k", "ann", VideoGrants(), valid_s=-60), SECRET)
+    failed = refuse(Course(), Refused(401, "token_invalid", "x"), token)
+    assert failed.cause.startswith("token_expired(6")
+
+
+@pytest.mark.parametrize(
+    ("datagram", "kind"),
+    [(b"", "other"), (b"\x00\x01", "stun"), (b"\x16\xfe\xfd", "dtls"), (b"\x80\x60", "rtp"),
+     (b"\x80\xc8", "rtcp"), (b"\x81\xcd", "rtcp"), (b"\x80", "rtp"), (b"\x40", "other")],
+)  # fmt: skip
+def test_what_a_datagram_is(datagram: bytes, kind: str) -> None:
+    assert kind_of(datagram) == kind
+    seen = Seen()
+    seen.note(datagram)
+    assert list(seen.counts) == [kind]
+
+
+@pytest.fixture
+async def media() -> "tuple[Media, FakeSwarm]":
+    swarm = FakeSwarm(connects=False)
+    return Media(swarm, SHORT), swarm
+
+
+async def silent_port() -> Tried:
+    """Find a port that nobody answers at."""
+    return Tried(candidates.parse("1 1 udp 1 127.0.0.1 9 typ host"), 1.0, None)
+
+
+def described() -> Described:
+    return Described(PEER, [], [])
+
+
+LOCAL = Credentials("local", "p" * 24)
+Note = Callable[[Tap], None]
+
+
+def seen(sent: int, received: int) -> Note:
+    def note(tap: Tap) -> None:
+        for _ in range(sent):
+            tap.sent.note(b"\x16")
+        for _ in range(received):
+            tap.received.note(b"\x16")
+
+    return note
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "packets", "cause"),
+    [
+        ("", "", seen(0, 0), "ice_incomplete"),
+        ("", "", seen(4, 0), "dtls_no_answer"),
+        ("failed", "dtls_alert", seen(4, 2), "dtls_broken"),
+        ("failed", "dtls_fingerprint_mismatch", seen(4, 4), "fingerprint_mismatch"),
+    ],
+)
+async def test_how_far_a_handshake_came(
+    media: tuple[Media, FakeSwarm],
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    reason: str,
+    packets: Note,
+    cause: str,
+) -> None:
+    bot, swarm = media
+
+    async def opened(tap: Tap, _transport: str, _server: object) -> None:
+        packets(tap)
+
+    monkeypatch.setattr(Tap, "open", opened)
+    if state:
+        asyncio.get_running_loop().call_soon(lambda: swarm.tell_state(1, "failed", reason))
+    course = Course()
+    with pytest.raises(StepFailedError) as failed:
+        await bot.connect(course, LOCAL, described(), await silent_port())
+    assert failed.value.cause == cause
+    assert course.steps[-1].name == "dtls"
+    bot.close()
+    assert swarm.closed
+
+
+async def test_nothing_comes_back(media: tuple[Media, FakeSwarm]) -> None:
+    bot, _ = media
+    with pytest.raises(StepFailedError) as failed:
+        await bot.first_packet(Course(), Tap(), "")
+    assert failed.value.cause == "no_media"
+
+
+async def test_what_is_offered_is_sent(media: tuple[Media, FakeSwarm]) -> None:
+    bot, swarm = media
+    offered = bot.offered(LOCAL)
+    lines = descriptions.read_answer(descriptions.publish_offer(offered)).lines
+    bot.publish(1, offered, lines)
+    assert [publish.encodings[0].ssrc for publish in swarm.of(Publish)] == [
+        offered.audio_ssrc,
+        offered.encodings[0].ssrc,
+    ]
+    assert swarm.of(OpenTransport) == []
+
+
+async def test_a_tap_passes_datagrams_on_both_ways_and_notes_them() -> None:
+    loop = asyncio.get_running_loop()
+    heard: asyncio.Queue[tuple[bytes, tuple[str, int]]] = asyncio.Queue()
+
+    class End(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            heard.put_nowait((data, addr))
+
+    server, _ = await loop.create_datagram_endpoint(End, local_addr=("127.0.0.1", 0))
+    bot, _ = await loop.create_datagram_endpoint(End, local_addr=("127.0.0.1", 0))
+    tap = Tap()
+    await tap.open("udp", server.get_extra_info("sockname"))
+    bot.sendto(b"\x16there", tap.address)
+    data, source = await heard.get()
+    assert data == b"\x16there"
+    server.sendto(b"\x80\xc8back", source)
+    assert (await heard.get())[0] == b"\x80\xc8back"
+    assert tap.media.is_set()
+    assert (tap.sent.counts, tap.received.counts) == ({"dtls": 1}, {"rtcp": 1})
+    for one in (server, bot, tap):
+        one.close()
+
+
+async def test_a_tap_speaks_ice_tcp_to_the_server() -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (data := await framing.read(reader)) is not None:
+            writer.write(framing.packed(b"\x80" + data))
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    class End(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            heard.put_nowait(data)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    bot, _ = await loop.create_datagram_endpoint(End, local_addr=("127.0.0.1", 0))
+    tap = Tap()
+    await tap.open("tcp", server.sockets[0].getsockname())
+    bot.sendto(b"\x16there", tap.address)
+    assert await heard.get() == b"\x80\x16there"
+    tap.close()
+    bot.close()
+    await ended.wait()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_tcp_candidates_are_checked_by_framed_stun() -> None:
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = await framing.read(reader)
+        assert data is not None
+        request = stun.parse_message(data)
+        assert request.attributes["USERNAME"] == "ufrag:local"
+        response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+        writer.write(framing.packed(b"noise") + framing.packed(bytes(response)))
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    remote = candidates.parse(f"1 1 tcp 1 127.0.0.1 {port} typ host tcptype passive")
+    [one] = await ice.try_all([remote], LOCAL, described(), 2.0)
+    assert one.why_not is None
+    assert one.report().answers
+    await ended.wait()
+    server.close()
+    await server.wait_closed()
+
+
+def built(*steps: Step, gate: str = "") -> report.CheckReport:
+    failure = steps[-1] if steps and steps[-1].state == "failed" else None
+    return report.build(
+        target="http://h",
+        kind="sfukit",
+        version=None,
+        steps=steps,
+        failure=failure,
+        candidates=[],
+        total_ms=12.0,
+        wanted=[gates.parse(gate, report.catalogue())] if gate else [],
+    )
+
+
+def test_what_servers_say_cannot_move_the_cursor() -> None:
+    course = Course()
+    course.failed("sdp", StepFailedError("\x1b[2J", "\x1b[31mred\nnext" + "x" * 1000))
+    [step] = course.steps
+    assert step.cause == "?[2J"
+    assert step.found.startswith("?[31mred?nextx")
+    assert len(step.found) == 400
+
+
+def test_a_step_that_fails_decides() -> None:
+    failed = Step(name="tcp", state="failed", cause="port_closed", found="closed", fix="start it")
+    outcome = built(Step(name="dns", state="ok", ms=1.0), failed)
+    assert (outcome.exit_code, outcome.failed_step, outcome.cause) == (4, "tcp", "port_closed")
+    assert report.sentence(outcome) == "tcp fails (port_closed): closed; start it"
+    assert outcome.timings_ms["dns"] == 1.0
+    assert outcome.timings_ms["ice"] is None
+
+
+def test_the_best_candidate_gives_the_time_of_ice() -> None:
+    outcome = built(
+        Step(name="ice", state="failed", cause="no_answer"),
+        Step(name="ice", state="ok", ms=9.0),
+        Step(name="ice", state="ok", ms=3.0),
+    )
+    assert outcome.exit_code == 0
+    assert outcome.timings_ms["ice"] == 3.0
+    assert built(gate="timings_ms.total<10ms").exit_code == 3
+    assert built(gate="cause==none").exit_code == 0
