@@ -162,6 +162,19 @@ uuid=00000000-0000-0000-0000-000000000000
 """  # it refuses outer addresses of documentation networks
 
 
+# The chains that it puts its mappings into.
+MINIUPNPD_CHAINS = """
+table inet filter {
+  chain miniupnpd {}
+  chain prerouting_miniupnpd {}
+  chain postrouting_miniupnpd {}
+  chain forward { type filter hook forward priority 0; jump miniupnpd; }
+  chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
+  chain postrouting { type nat hook postrouting priority 100; jump postrouting_miniupnpd; }
+}
+"""
+
+
 ASK_BY_PCP = """
 import asyncio
 from sfukit.probe.portmap.pmp import ask_pcp
@@ -180,6 +193,7 @@ async def test_a_router_that_maps_ports_tells_its_outer_address(
         for ports in ("udp dport {1900, 5351}", "tcp dport 1024-65535"):
             rule = f"insert rule ip lab itself iifname lan {ports} accept"
             await netns.run(*netns.inside(router, "nft", rule))
+        await netns.run(*netns.inside(router, "nft", "-f", "-"), stdin=MINIUPNPD_CHAINS)
         running = await asyncio.create_subprocess_exec(
             *netns.inside(router, daemon, "-d", "-f", str(settings), "-P", str(tmp_path / "pid")),
             stderr=asyncio.subprocess.PIPE,

@@ -17,12 +17,26 @@ _PCP_VERSION = 2
 _RESPONSE = 0x80
 _LIFETIME_S = 10
 _UDP = 17
-_RESULTS = {
+_PMP_RESULTS = {  # RFC 6886 3.5
     1: "unsupported version",
     2: "not authorized",
-    3: "malformed or network failure",
+    3: "network failure",
     4: "out of resources",
     5: "unsupported opcode",
+}
+_PCP_RESULTS = {  # RFC 6887 7.4
+    1: "unsupported version",
+    2: "not authorized",
+    3: "malformed request",
+    4: "unsupported opcode",
+    5: "unsupported option",
+    6: "malformed option",
+    7: "network failure",
+    8: "out of resources",
+    9: "unsupported protocol",
+    10: "over quota",
+    11: "cannot provide the external port",
+    12: "address mismatch: another NAT before it",
 }
 
 
@@ -65,7 +79,7 @@ def read_pmp(data: bytes | None) -> Answer:
     if data[0] == _PCP_VERSION:  # a PCP server refuses the older version (RFC 6887 9)
         return Answer(answered=True, error="unsupported version")
     if result:
-        return Answer(answered=True, error=_RESULTS.get(result, f"result {result}"))
+        return Answer(answered=True, error=_PMP_RESULTS.get(result, f"result {result}"))
     if len(data) < 12:
         return Answer(answered=True, error="nonsense")
     return Answer(answered=True, external_ip=str(ipaddress.IPv4Address(data[8:12])))
@@ -87,7 +101,7 @@ def read_pcp(data: bytes | None, nonce: bytes) -> Answer:
         error = "unsupported version" if data[:1] == b"\0" else "nonsense"
         return Answer(answered=True, error=error)
     if data[3]:
-        return Answer(answered=True, error=_RESULTS.get(data[3], f"result {data[3]}"))
+        return Answer(answered=True, error=_PCP_RESULTS.get(data[3], f"result {data[3]}"))
     if len(data) < 60 or data[24:36] != nonce:
         return Answer(answered=True, error="nonsense")
     external = ipaddress.IPv6Address(data[44:60])
