@@ -30,6 +30,9 @@ const FALLING_SILENT: Duration = Duration::from_millis(250);
 /// Looks in which the size of an encoding falls to a third of the way to its bitrate: eight seconds.
 const SIZE_FALL: u64 = 32;
 
+/// A stream does not begin anew more often than this.
+const LEAST_RUN: Duration = Duration::from_millis(500);
+
 /// Simulcast has three; more is not a browser.
 pub const MOST_ENCODINGS: usize = 8;
 
@@ -70,6 +73,8 @@ pub struct Encoding {
     pub keyframe_arriving: bool,
     /// Where the last keyframe starts.
     pub last_keyframe: Option<KeyframeStart>,
+    /// When its present run of numbers began.
+    pub began: Option<Time>,
     /// Changes when its numbers begin anew under another SSRC.
     pub generation: u16,
     /// It sends now.
@@ -171,6 +176,7 @@ impl Encoding {
             ready: false,
             keyframe_arriving: false,
             last_keyframe: None,
+            began: None,
             generation: 0,
             active: false,
             last_packet: now,
@@ -192,7 +198,8 @@ impl Encoding {
     }
 
     /// Its stream begins, or begins anew under another SSRC; `generation` is used once in a room.
-    pub fn begin(&mut self, ssrc: Ssrc, clock_rate: u32, generation: u16) {
+    pub fn begin(&mut self, now: Time, ssrc: Ssrc, clock_rate: u32, generation: u16) {
+        self.began = Some(now);
         self.generation = generation;
         self.last_keyframe = None;
         self.stats = Some(InboundStats::new(ssrc, clock_rate));
@@ -203,6 +210,12 @@ impl Encoding {
         self.parameter_sets = ParameterSets::default();
         self.orientation = None;
         self.capture_offset = None;
+    }
+
+    /// Say whether it may begin anew: each time costs its subscribers a keyframe.
+    #[must_use]
+    pub fn may_begin(&self, now: Time) -> bool {
+        self.began.is_none_or(|began| now.since(began) >= LEAST_RUN)
     }
 
     /// Name the run of incoming numbers that is current, for the map of outgoing ones.

@@ -72,3 +72,47 @@ fn numbers_of_the_old_run_find_no_packets_of_the_new_one() {
     assert_eq!(world.clients[subscriber].stream(sub.rtx_ssrc).count(), 0);
     assert_eq!(world.engine.counters().nacks_unanswered, 10);
 }
+
+#[test]
+fn late_packets_of_the_old_run_do_not_bring_it_back() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &["q", "h"]);
+    let sub = world.subscribe_with(subscriber, camera, |request| {
+        request.target = Target::Index { index: 0 };
+    });
+    world.run_for(ms(2_000));
+    let source = &world.cameras[camera].encodings[0];
+    let held = world.hold_once(Way::Up, source.ssrc, source.index as u16);
+    world.run_until(ms(200), |_| !held.borrow().is_empty());
+    world.cameras[camera].encodings[0].ssrc = 0xaaaa_0001;
+    world.cameras[camera].encodings[0].keyframe_wanted = true;
+    world.run_for(ms(1_000));
+    let before = world.clients[subscriber].stream(sub.ssrc).count();
+    let address = world.clients[publisher].address;
+    world.inject(address, &held.take());
+    world.run_for(ms(1_000));
+    assert!(world.clients[subscriber].stream(sub.ssrc).count() >= before + 48);
+    let started = |event: &&Event| matches!(event, Event::PublicationStarted { .. });
+    assert_eq!(world.events.iter().filter(started).count(), 3);
+}
+
+#[test]
+fn a_stream_under_ever_new_ssrcs_is_no_flood_of_events() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &[], |camera| camera.running = false);
+    let events = world.events.len();
+    for nth in 0..1_000 {
+        let mut packet = plain_packet(&world.cameras[camera], 1 + nth);
+        packet.ssrc = 0xbbbb_0000 + (nth % 100) as u32;
+        world.clients[publisher].send_rtp(&packet);
+        world.run_for(ms(3));
+    }
+    // Three seconds of them: two events at once, then two a second.
+    let told = world.events.len() - events;
+    assert!(told <= 10, "{told}");
+}

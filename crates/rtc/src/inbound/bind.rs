@@ -13,6 +13,8 @@ use wire::rtp::Header;
 
 /// Unbound SSRCs that are remembered for diagnosis.
 const MAX_UNBOUND: usize = 16;
+/// Replaced SSRCs that are remembered: a stream rarely begins anew.
+const MAX_RETIRED: usize = 16;
 
 /// What an m-line of the SDP lets us expect of one encoding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,6 +91,8 @@ pub struct Binder<K> {
     /// Where the last lookup hit: packets of a frame come in a row.
     last_hit: usize,
     expected: Vec<(K, Expected)>,
+    /// SSRCs that others took the place of: late packets of theirs must not take it back.
+    retired: Vec<Ssrc>,
     unbound: Vec<UnboundSsrc>,
     unbound_packets: u64,
 }
@@ -99,6 +103,7 @@ impl<K> Default for Binder<K> {
             streams: Vec::new(),
             last_hit: 0,
             expected: Vec::new(),
+            retired: Vec::new(),
             unbound: Vec::new(),
             unbound_packets: 0,
         }
@@ -113,6 +118,8 @@ impl<K: Copy + Eq> Binder<K> {
 
     /// Expect an encoding; the SSRCs that it declares are bound at once.
     pub fn expect(&mut self, key: K, expected: Expected) {
+        // A new m-line may give an old SSRC a new meaning.
+        self.retired.clear();
         self.expected.push((key, expected));
         let declared = [(expected.ssrc, Role::Media), (expected.rtx_ssrc, Role::Rtx)];
         for (ssrc, role) in declared {
@@ -146,12 +153,17 @@ impl<K: Copy + Eq> Binder<K> {
         if let Some(bound) = self.lookup(header.ssrc) {
             return Binding::Known(bound);
         }
-        let Some(bound) = self.identify(header.payload_type, values) else {
+        let named = match self.retired.contains(&header.ssrc) {
+            true => None,
+            false => self.identify(header.payload_type, values),
+        };
+        let Some(bound) = named else {
             self.count_unbound(header);
             return Binding::Unbound;
         };
         self.unbound.retain(|unbound| unbound.ssrc != header.ssrc);
         let replaced = self.set(header.ssrc, bound);
+        replaced.into_iter().for_each(|ssrc| self.retire(ssrc));
         Binding::New { bound, replaced }
     }
 
@@ -234,6 +246,13 @@ impl<K: Copy + Eq> Binder<K> {
         }
         self.streams.push(Stream { ssrc, bound });
         None
+    }
+
+    fn retire(&mut self, ssrc: Ssrc) {
+        if self.retired.len() == MAX_RETIRED {
+            self.retired.remove(0);
+        }
+        self.retired.push(ssrc);
     }
 
     fn count_unbound(&mut self, header: &Header) {

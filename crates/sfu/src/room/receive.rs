@@ -5,6 +5,7 @@ use std::time::Duration;
 use rtc::codec::{Described, describe};
 use rtc::inbound::bind::{Binding, Role};
 use rtc::inbound::loss::Freshness;
+use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx::{self, Retransmission};
 use rtc::outbound::history::{Arrived, Carried};
 use rtc::path::PathId;
@@ -115,7 +116,7 @@ impl Room {
         self.generations = self.generations.wrapping_add(1);
         let of = &mut self.publications[incoming.publication];
         let encoding = &mut of.encodings[incoming.encoding];
-        encoding.begin(ssrc, of.clock_rate, self.generations);
+        encoding.begin(context.now, ssrc, of.clock_rate, self.generations);
         // A number of the old run must not find a packet of the new one, nor the reverse.
         encoding.history.clear(context.pool);
         context.events.push(Event::PublicationStarted {
@@ -163,12 +164,12 @@ impl Room {
         let described = describe(publication.codec, packet.payload, header.marker);
         let encoding = &mut publication.encodings[incoming.encoding];
         encoding.keyframe_arriving = described.starts_keyframe();
-        let encoding = &self.publications[incoming.publication].encodings[incoming.encoding];
-        if encoding
-            .stats
-            .as_ref()
-            .is_none_or(|stats| stats.ssrc() != header.ssrc)
-        {
+        let known = encoding.stats.as_ref().map(InboundStats::ssrc);
+        if known != Some(header.ssrc) {
+            if !encoding.may_begin(context.now) {
+                context.counters.packets_unbound += 1;
+                return;
+            }
             self.begin_stream(context, incoming, header.ssrc);
         }
         let publication = &mut self.publications[incoming.publication];
