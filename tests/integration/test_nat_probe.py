@@ -13,6 +13,7 @@ import pytest
 
 from sfukit.probe import system
 from sfukit.probe.nat import ports
+from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
@@ -156,6 +157,23 @@ async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
             assert exchange.mapped is None
             assert {stray.source for stray in exchange.strays} == {forger.local}
             assert (await victim.ask(server.primary)).mapped == victim.local
+
+
+async def test_a_port_that_gets_no_mapping_says_nothing_of_the_others() -> None:
+    """A NAT that has no outer port left for one inner port has one for the next."""
+    unlucky: set[int] = set()
+
+    def answer(data: bytes, source: Address) -> list[bytes]:
+        if not unlucky:
+            unlucky.add(source.port)
+        silent = source.port in unlucky
+        return [] if silent else [success(data, XOR_MAPPED_ADDRESS=("203.0.113.9", source.port))]
+
+    async with crooked(answer) as server:
+        context = Context(Options(servers=[Endpoint(*server)], timeout_s=0.1), "127.0.0.1")
+        async with context.mapped(server, "fresh") as (socket_, exchange):
+            assert exchange.mapped == Address("203.0.113.9", socket_.local.port)
+    assert [record.answered for record in context.records] == [False, True]
 
 
 async def test_two_plain_servers_agree_and_say_what_they_cannot_tell() -> None:

@@ -1,7 +1,7 @@
 """What all tests of one run share: the local address, the server, the record of exchanges."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from aioice.stun import Message
@@ -13,6 +13,8 @@ from sfukit.probe.stun import schedule
 from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.stun.schedule import Schedule
 from sfukit.probe.stun.udp import StunSocket
+
+_FRESH_SOCKETS = 2
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,21 @@ class Context:
                 for _ in range(count):
                     opened.append(stack.enter_context(self.socket()))  # noqa: PERF401
             yield opened
+
+    @contextlib.asynccontextmanager
+    async def mapped(self, to: Address, id: str) -> AsyncIterator[tuple[StunSocket, Exchange]]:
+        """Open a fresh socket and ask from it, which makes its mapping.
+
+        Where nothing comes back another one is tried: a NAT may have no port for one inner port,
+        since another one has it, and that says nothing of how it treats the rest.
+        """
+        with contextlib.ExitStack() as stack:
+            for _ in range(_FRESH_SOCKETS):
+                socket = stack.enter_context(self.socket())
+                exchange = await self.ask(socket, to, id, evidence=True)
+                if exchange.answered:
+                    break
+            yield socket, exchange
 
     async def ask(
         self,

@@ -76,8 +76,7 @@ async def _changed(
     context: Context, to: Address, answers_from: Address, change: int, step: str
 ) -> Exchange | None:
     """Make a mapping on a fresh socket, then ask for an answer from elsewhere."""
-    with context.socket() as socket:
-        first = await context.ask(socket, to, f"filtering.{step}.I", evidence=True)
+    async with context.mapped(to, f"filtering.{step}.I") as (socket, first):
         if not first.answered:
             return None
         request = message.request(change=change)

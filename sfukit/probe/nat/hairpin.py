@@ -19,19 +19,17 @@ async def probe(context: Context, to: Address) -> Hairpin:
 
     ``not_observed`` is not no: a NAT may loop back between hosts and not within one.
     """
-    with context.sockets(2) as sockets:
-        if len(sockets) < 2:
-            return "unknown"
-        asked = await asyncio.gather(
-            *(context.ask(socket, to, f"hairpin.{n}") for n, socket in enumerate(sockets, 1))
-        )
-        outer = [exchange.mapped for exchange in asked]
+    async with (
+        context.mapped(to, "hairpin.1") as (first, at_first),
+        context.mapped(to, "hairpin.2") as (second, at_second),
+    ):
+        outer = [at_first.mapped, at_second.mapped]
         if outer[0] is None or outer[1] is None:
             return "unknown"
-        if outer[0] == sockets[0].local:
+        if outer[0] == first.local:
             return "not_applicable"
-        sources = await _cross(sockets, [outer[0], outer[1]])
-    return judge(sources, [socket.local for socket in sockets])
+        sources = await _cross([first, second], [outer[0], outer[1]])
+    return judge(sources, [first.local, second.local])
 
 
 async def _cross(sockets: list[StunSocket], outer: list[Address]) -> list[Address]:
