@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from sfukit import config, gates, report
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 
@@ -19,7 +20,13 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None, **mo
 
 
 # One parameter per option is what typer reads; that alone makes this function long.
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit check http://127.0.0.1:7080",
+        "sfukit check https://sfu.example --token @token.txt --json -",
+        "sfukit check whip+https://sfu.example/whip/room -T 'timings_ms.ice<500'",
+    ),
+)
 def check(
     target: Annotated[
         str,

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from sfukit import machine, report
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import ExitCode, UsageError
 from sfukit.machine import Finding, Machine
@@ -25,7 +26,12 @@ class DoctorReport(report.Envelope, kw_only=True, frozen=True):
     findings: list[Finding]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit doctor",
+        "sfukit doctor --clients 2000",
+    ),
+)
 def doctor(
     clients: Annotated[
         int, typer.Option("-c", "--clients", help="judge for a run of this many clients")

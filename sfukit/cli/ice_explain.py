@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sfukit import report
+from sfukit.cli.examples import examples
 from sfukit.cli.ice_explain_text import render
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
@@ -16,7 +17,13 @@ from sfukit.probe.ice import explain, inputs
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit ice-explain webrtc_internals_dump.txt",
+        "sfukit ice-explain offer.sdp --remote answer.sdp",
+        "sfukit ice-explain - --json ice.json < stats.json",
+    ),
+)
 def ice_explain(
     source: Annotated[
         str,

@@ -12,6 +12,7 @@ import typer
 
 from sfukit import config, gates, machine, report, units
 from sfukit.cli import loadtest_options as options
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 from sfukit.loadgen import result
@@ -39,7 +40,14 @@ app = typer.Typer(add_completion=False)
 
 
 # One parameter per option is what typer reads.
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit loadtest --clients 500",
+        "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
+        "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
+        "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
+    ),
+)
 def loadtest(
     target: options.Target = None,
     clients: options.Clients = None,

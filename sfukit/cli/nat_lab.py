@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from sfukit import gates, report
+from sfukit.cli.examples import examples
 from sfukit.cli.nat_lab_text import render
 from sfukit.cli.output import Output
 from sfukit.errors import MachineError, UsageError
@@ -54,7 +55,13 @@ def nat_lab() -> None:
     """Let kinds of NAT meet, in a seeded simulation or in network namespaces."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit nat-lab matrix --html matrix.html",
+        "sfukit nat-lab matrix --strategy predict --runs 100000 --seed 7",
+        "sudo sfukit nat-lab matrix --backend netns --runs 20",
+    )
+)
 def matrix(
     strategy: _Strategies = None,
     runs: _Runs = None,
@@ -72,7 +79,13 @@ def matrix(
     _finish(plan.matrix(kinds), json, html_file)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit nat-lab run --a port-restricted --b symmetric-random",
+        "sfukit nat-lab run --a adm --b full-cone --strategy stack --json -",
+        "sudo sfukit nat-lab run --a hairpin --b same --backend netns",
+    )
+)
 def run(
     a: Annotated[str, typer.Option("--a", metavar="KIND", help=f"of {', '.join(KINDS)}")],
     b: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from sfukit import gates, report, units
 from sfukit.cli import nat_probe_options as options
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import ExitCode, UsageError
 
@@ -20,7 +21,14 @@ app = typer.Typer(add_completion=False)
 
 
 # One parameter per option is what typer reads.
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit nat-probe",
+        "sfukit nat-probe stun:stun.example.org --full --explain",
+        "sfukit nat-probe stun:stun.example.org -T nat.mapping==EIM --json -",
+        "sfukit nat-probe --quick --every 30s",
+    ),
+)
 def nat_probe(
     server: options.Servers = None,
     tests: options.Tests = None,

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from sfukit import report
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 
@@ -26,7 +27,14 @@ _RENDERERS: Mapping[str, str] = {
 }
 
 
-@app.command("report")
+@app.command(
+    "report",
+    epilog=examples(
+        "sfukit report last",
+        "sfukit report nat-probe",
+        "sfukit report run.json",
+    ),
+)
 def show(
     run: Annotated[
         str, typer.Argument(metavar="last|COMMAND|FILE", help="which run: the last, or a JSON file")

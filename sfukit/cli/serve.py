@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sfukit.cli import serve_options as options
+from sfukit.cli.examples import examples
 from sfukit.config import secret
 from sfukit.errors import UsageError
 from sfukit.units import bitrate_bps
@@ -21,7 +22,13 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 # One parameter per option is what typer reads.
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit serve --open",
+        "sfukit serve --http 0.0.0.0:7080 --api-key KEY --api-secret @secret.txt",
+        "sfukit serve --bwe loss-rtt --workers 2 --stun",
+    ),
+)
 def serve(
     http: options.Http = None,
     udp_port: options.UdpPort = None,

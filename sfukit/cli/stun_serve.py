@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfukit import report
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import ExitCode, UsageError
 
@@ -25,7 +26,12 @@ class Listening(report.Envelope, kw_only=True, frozen=True):
     pid: int
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit stun-serve --listen 198.51.100.1 --listen 198.51.100.2",
+        "sfukit stun-serve --listen 10.0.0.4 --advertise 203.0.113.4",
+    ),
+)
 def stun_serve(
     listen: Annotated[
         list[str] | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sfukit.cli.examples import examples
 from sfukit.config import secret
 from sfukit.errors import UsageError
 from sfukit.units import duration_s
@@ -14,7 +15,11 @@ app = typer.Typer(add_completion=False)
 _KEY, _WHO, _MAY = "Key", "Who", "May"
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sfukit token --api-key KEY --api-secret @s.txt --room demo --identity ann",
+    ),
+)
 def token(
     room: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sfukit import config, gates, report, units
+from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 
@@ -22,7 +23,14 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None, **mo
 
 
 # One parameter per option is what typer reads; that alone makes this function long.
-@app.command("turn-probe")
+@app.command(
+    "turn-probe",
+    epilog=examples(
+        "sfukit turn-probe turn:turn.example --user ann --password @password.txt",
+        "sfukit turn-probe turns:turn.example:443 --secret @secret.txt --throughput",
+        "sfukit turn-probe turn:127.0.0.1 --secret @secret.txt --security --json -",
+    ),
+)
 def turn_probe(
     servers: Annotated[
         list[str],
