@@ -140,10 +140,10 @@ impl Room {
         // Where too much was sent, what is lost of the encoding before stays lost: sending it again
         // would take the room of the one that fits, and that one began with a keyframe.
         let is_limited = self.peers[key].budget_bps.is_some();
-        let spacing = self.peers[key]
-            .rtt
-            .unwrap_or(SHORTEST_RESEND)
-            .max(SHORTEST_RESEND);
+        // A receiver asks again after the round trip that it knows, which is not quite ours: were
+        // its second request refused for a millisecond, the third would come a round trip late.
+        let spacing = self.peers[key].rtt.unwrap_or_default() * 3 / 4;
+        let spacing = spacing.max(SHORTEST_RESEND);
         for sequence in sequences {
             context.counters.nacks_received += 1;
             let of = &mut self.subscriptions[subscription];
