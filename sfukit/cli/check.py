@@ -1,25 +1,20 @@
 """``sfukit check``: can I reach this SFU from here, and if not, which step fails?"""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from sfukit import config, gates, report
+from sfukit.cli import check_options as given
 from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 
 app = typer.Typer(add_completion=False)
 
-_ACCESS, _WAY, _OUTPUT = "Access", "Way", "Output"
 
-
-def _option(*names: str, panel: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
-
-
-# One parameter per option is what typer reads; that alone makes this function long.
+# One parameter per option is what typer reads.
 @app.command(
     epilog=examples(
         "sfukit check http://127.0.0.1:7080",
@@ -28,59 +23,20 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None, **mo
     ),
 )
 def check(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="http(s)://HOST:PORT of an sfukit server, a WHIP or a WHEP URL; [KIND+]URL forces "
-            "sfukit+, whip+ or whep+; {room} is filled in",
-            show_default=False,
-        ),
-    ],
-    play: Annotated[
-        str | None,
-        _option("--play", panel=_WAY, metavar="URL", help="WHEP URL that plays a WHIP target"),
-    ] = None,
-    room: Annotated[
-        str | None, _option("--room", panel=_WAY, help="to enter (a new one, or the token's)")
-    ] = None,
-    family: Annotated[
-        str, _option("--family", panel=_WAY, metavar="4|6|both", help="addresses to try")
-    ] = "both",
-    srtp: Annotated[
-        str, _option("--srtp", panel=_WAY, help="auto, gcm128 or cm80: what is offered")
-    ] = "auto",
-    token: Annotated[
-        str | None, _option("--token", panel=_ACCESS, metavar="JWT|@FILE", help="bearer token")
-    ] = None,
-    api_key: Annotated[
-        str | None,
-        _option("--api-key", panel=_ACCESS, envvar=config.API_KEY, help="sign a token here"),
-    ] = None,
-    api_secret: Annotated[
-        str | None,
-        _option("--api-secret", panel=_ACCESS, envvar=config.API_SECRET, help="or @FILE"),
-    ] = None,
-    header: Annotated[
-        list[str] | None, _option("--header", panel=_ACCESS, metavar="'K: V'", help="sent along")
-    ] = None,
-    cacert: Annotated[
-        str | None, _option("--cacert", panel=_ACCESS, metavar="FILE", help="trusted certificate")
-    ] = None,
-    insecure: Annotated[
-        bool, _option("--insecure", panel=_ACCESS, help="trust any certificate")
-    ] = False,
-    gate: Annotated[
-        list[str] | None,
-        _option("-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, as timings_ms.ice<50"),
-    ] = None,
-    json: Annotated[
-        str | None,
-        _option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
-    ] = None,
-    quiet: Annotated[
-        bool, _option("-q", "--quiet", panel=_OUTPUT, help="print errors alone")
-    ] = False,
+    target: given.Target,
+    play: given.Play = None,
+    room: given.Room = None,
+    family: given.Family = "both",
+    srtp: given.Srtp = "auto",
+    token: given.Token = None,
+    api_key: given.ApiKey = None,
+    api_secret: given.ApiSecret = None,
+    header: given.Header = None,
+    cacert: given.Cacert = None,
+    insecure: given.Insecure = False,
+    gate: given.Gate = None,
+    json: given.Json = None,
+    quiet: given.Quiet = False,
 ) -> None:
     """Go through a door as a participant does, and say at which step it does not open.
 

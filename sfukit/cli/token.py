@@ -1,18 +1,16 @@
 """`sfukit token`: make an access token, or read one."""
 
 import datetime
-from typing import Annotated
 
 import typer
 
+from sfukit.cli import token_options as options
 from sfukit.cli.examples import examples
 from sfukit.config import secret
 from sfukit.errors import UsageError
 from sfukit.units import duration_s
 
 app = typer.Typer(add_completion=False)
-
-_KEY, _WHO, _MAY = "Key", "Who", "May"
 
 
 @app.command(
@@ -21,51 +19,20 @@ _KEY, _WHO, _MAY = "Key", "Who", "May"
     ),
 )
 def token(
-    room: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=_WHO, help="the room it is for; without it every room"),
-    ] = None,
-    identity: Annotated[
-        str | None, typer.Option(rich_help_panel=_WHO, help="who the holder is: the uid in rooms")
-    ] = None,
-    name: Annotated[str, typer.Option(rich_help_panel=_WHO, help="the name shown to others")] = "",
-    valid: Annotated[
-        str, typer.Option(metavar="TIME", rich_help_panel=_WHO, help="such as 6h or 30m")
-    ] = "6h",
-    create: Annotated[
-        bool,
-        typer.Option("--create", rich_help_panel=_MAY, help="make the room if it is not there"),
-    ] = False,
-    admin: Annotated[
-        bool, typer.Option("--admin", rich_help_panel=_MAY, help="be host; see /debug/rooms")
-    ] = False,
-    publish: Annotated[bool, typer.Option("--publish/--no-publish", rich_help_panel=_MAY)] = True,
-    subscribe: Annotated[
-        bool, typer.Option("--subscribe/--no-subscribe", rich_help_panel=_MAY)
-    ] = True,
-    data: Annotated[bool, typer.Option("--data/--no-data", rich_help_panel=_MAY)] = True,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SOURCE",
-            rich_help_panel=_MAY,
-            help="publish only this: camera, microphone, screen_share, screen_share_audio, canvas",
-        ),
-    ] = None,
-    hidden: Annotated[
-        bool, typer.Option("--hidden", rich_help_panel=_MAY, help="join unseen")
-    ] = False,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="SFUKIT_API_KEY", rich_help_panel=_KEY)
-    ] = None,
-    api_secret: Annotated[
-        str | None,
-        typer.Option(envvar="SFUKIT_API_SECRET", rich_help_panel=_KEY, help="or @FILE"),
-    ] = None,
-    read: Annotated[
-        str | None,
-        typer.Option(metavar="TOKEN", help="print what a token says; checked if the key is given"),
-    ] = None,
+    room: options.Room = None,
+    identity: options.Identity = None,
+    name: options.Name = "",
+    valid: options.Valid = "6h",
+    create: options.Create = False,
+    admin: options.Admin = False,
+    publish: options.Publish = True,
+    subscribe: options.Subscribe = True,
+    data: options.Data = True,
+    source: options.Source = None,
+    hidden: options.Hidden = False,
+    api_key: options.ApiKey = None,
+    api_secret: options.ApiSecret = None,
+    read: options.Read = None,
 ) -> None:
     """Make an access token and print it; with --read print what one says."""
     keys = _keys(api_key, api_secret)

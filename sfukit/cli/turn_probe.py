@@ -3,26 +3,22 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from sfukit import config, gates, report, units
+from sfukit.cli import turn_probe_options as given
 from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 
 app = typer.Typer(add_completion=False)
 
-_LOGIN, _WAY, _MEASURE, _OUTPUT = "Login", "Way", "Measure", "Output"
 _FREE_ALLOCATIONS = 10
 
 
-def _option(*names: str, panel: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
-
-
-# One parameter per option is what typer reads; that alone makes this function long.
+# One parameter per option is what typer reads.
 @app.command(
     "turn-probe",
     epilog=examples(
@@ -32,109 +28,29 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None, **mo
     ),
 )
 def turn_probe(
-    servers: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="URI...",
-            help="turn:HOST[:PORT][?transport=udp|tcp] or turns:HOST[:PORT]; without a transport "
-            "turn: means udp and tcp",
-            show_default=False,
-        ),
-    ],
-    user: Annotated[
-        str | None, _option("--user", panel=_LOGIN, help="username, or expiry:name of a REST one")
-    ] = None,
-    password: Annotated[
-        str | None, _option("--password", panel=_LOGIN, metavar="TEXT|@FILE", help="its password")
-    ] = None,
-    secret: Annotated[
-        str | None,
-        _option(
-            "--secret",
-            panel=_LOGIN,
-            metavar="TEXT|@FILE",
-            help="shared secret that makes the credential here (coturn: static-auth-secret)",
-        ),
-    ] = None,
-    ttl: Annotated[
-        str, _option("--ttl", panel=_LOGIN, metavar="TIME", help="how long that one lasts")
-    ] = "1h",
-    variants: Annotated[
-        str | None,
-        _option("--variants", panel=_WAY, metavar="LIST", help="of udp,tcp,tls (as the URI says)"),
-    ] = None,
-    family: Annotated[
-        str, _option("--family", panel=_WAY, metavar="4|6|both", help="addresses to try")
-    ] = "both",
-    ca: Annotated[
-        str | None, _option("--ca", panel=_WAY, metavar="FILE", help="trusted certificate")
-    ] = None,
-    insecure: Annotated[
-        bool, _option("--insecure", panel=_WAY, help="trust any certificate")
-    ] = False,
-    sni: Annotated[
-        str | None, _option("--sni", panel=_WAY, metavar="NAME", help="name to ask for in TLS")
-    ] = None,
-    peer: Annotated[
-        str | None,
-        _option(
-            "--peer",
-            panel=_WAY,
-            metavar="HOST:PORT",
-            help="a UDP echo server to relay to (a socket of this machine)",
-        ),
-    ] = None,
-    timeout: Annotated[
-        str, _option("--timeout", panel=_WAY, metavar="TIME", help="for each stage")
-    ] = "5s",
-    throughput: Annotated[
-        bool, _option("--throughput", panel=_MEASURE, help="send a steady load as well")
-    ] = False,
-    rate: Annotated[
-        str, _option("--rate", panel=_MEASURE, metavar="RATE", help="of that load")
-    ] = "5M",
-    size: Annotated[
-        str, _option("--size", panel=_MEASURE, metavar="BYTES", help="of its packets")
-    ] = "1200",
-    duration: Annotated[
-        str, _option("--duration", panel=_MEASURE, metavar="TIME", help="of that load")
-    ] = "3s",
-    allocations: Annotated[
-        int, _option("--allocations", panel=_MEASURE, help="hold this many at once")
-    ] = 0,
-    security: Annotated[
-        bool,
-        _option(
-            "--security",
-            panel=_MEASURE,
-            help="your own server: does it relay for strangers, or into private networks?",
-        ),
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        _option(
-            "--allow-host",
-            panel=_MEASURE,
-            metavar="HOST",
-            help="permit there: --security, --throughput, many allocations",
-        ),
-    ] = None,
-    gate: Annotated[
-        list[str] | None,
-        _option(
-            "-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, as relay.rtt_ms.p95<80ms"
-        ),
-    ] = None,
-    json: Annotated[
-        str | None,
-        _option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
-    ] = None,
-    quiet: Annotated[
-        bool, _option("-q", "--quiet", panel=_OUTPUT, help="print errors alone")
-    ] = False,
-    verbose: Annotated[
-        bool, _option("-v", "--verbose", panel=_OUTPUT, help="a line for each stage")
-    ] = False,
+    servers: given.Servers,
+    user: given.User = None,
+    password: given.Password = None,
+    secret: given.Secret = None,
+    ttl: given.Ttl = "1h",
+    variants: given.Variants = None,
+    family: given.Family = "both",
+    ca: given.Ca = None,
+    insecure: given.Insecure = False,
+    sni: given.Sni = None,
+    peer: given.Peer = None,
+    timeout: given.Timeout = "5s",
+    throughput: given.Throughput = False,
+    rate: given.Rate = "5M",
+    size: given.Size = "1200",
+    duration: given.Duration = "3s",
+    allocations: given.Allocations = 0,
+    security: given.Security = False,
+    allow_host: given.AllowHost = None,
+    gate: given.Gate = None,
+    json: given.Json = None,
+    quiet: given.Quiet = False,
+    verbose: given.Verbose = False,
 ) -> None:
     """Take a TURN server through every stage by each transport, and say where and why it fails.
 
