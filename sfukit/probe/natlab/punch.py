@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sfukit.errors import MachineError, UsageError
+from sfukit.probe import system
 from sfukit.probe.natlab import matrix, netns, punching, sockets
 from sfukit.probe.natlab.cell import Cell
 from sfukit.probe.natlab.conditions import Conditions
@@ -165,5 +166,7 @@ def need(kinds: Sequence[NatKind]) -> None:
             raise UsageError(
                 f"{kind.name}: only the model has it", hint=f"namespaces: {', '.join(known)}"
             )
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if not system.linux():
+        raise MachineError("--backend netns needs Linux", hint="use --backend sim")
+    if os.geteuid() != 0:
         raise MachineError("--backend netns needs root", hint="use --backend sim, or sudo")

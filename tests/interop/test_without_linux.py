@@ -1,0 +1,126 @@
+"""Every diagnostic command with the facilities that Linux alone has switched off.
+
+Each runs as a process of its own, in which a probe that opens ``/proc`` or ``/sys`` ends it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.coturn import HOW, LOOPBACK, USER, coturn
+from tests.interop.server import Server
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "ice"
+_RUN_S = 60.0
+
+ELSEWHERE = """
+import os, sys
+from sfukit.probe import system
+system._linux = False
+def watch(event, arguments):
+    if event != "open" or not str(arguments[0]).startswith(("/proc/", "/sys/", "/run/netns")):
+        return
+    frame = sys._getframe(1)
+    while frame is not None:
+        if os.sep + os.path.join("sfukit", "probe") + os.sep in frame.f_code.co_filename:
+            os.write(2, f"opened {arguments[0]}\\n".encode())
+            os._exit(99)
+        frame = frame.f_back
+sys.addaudithook(watch)
+from sfukit.cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", ELSEWHERE, *arguments]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_RUN_S,
+            env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        )
+        assert "Traceback" not in done.stdout
+        return done.returncode, done.stdout
+
+    return run
+
+
+@pytest.fixture
+def stun_uri() -> Iterator[str]:
+    both = ("--listen", "127.0.0.1", "--listen", "127.0.0.2", "--port", "0")
+    serving = command("stun-serve", *both, "--alternate-port", "0", "--json", "-")
+    with subprocess.Popen(
+        serving, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as running:
+        assert running.stdout is not None
+        document = json.loads("".join(iter(running.stdout.readline, "}\n")) + "}")
+        yield f"stun:{document['addresses'][0]}"
+        running.send_signal(signal.SIGTERM)
+    assert running.returncode == 0
+
+
+def test_the_watch_catches() -> None:
+    reading = "import sfukit.probe.where.facts as f; f._text('/proc/net/route')"
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE.replace("from sfukit.cli.app import main", reading)],
+        capture_output=True,
+        text=True,
+        timeout=_RUN_S,
+    )
+    assert (done.returncode, done.stderr) == (99, "opened /proc/net/route\n")
+
+
+def test_nat_probe_and_stun_serve(elsewhere: Callable[..., tuple[int, str]], stun_uri: str) -> None:
+    tests = "mapping,filtering,alloc,hairpin,pooling,mtu,frag,path,portmap,ports,ipv6"
+    code, said = elsewhere("nat-probe", stun_uri, "--tests", tests)
+    assert code == 0, said
+    assert "none: servers see this machine's own address" in said
+    assert "not_checked: needs Linux" in said
+
+
+def test_turn_probe(
+    elsewhere: Callable[..., tuple[int, str]], tmp_path: Path, program: Callable[[str, str], str]
+) -> None:
+    program("turnserver", HOW)
+    with coturn(tmp_path, *USER, LOOPBACK) as server:
+        code, said = elsewhere("turn-probe", server.uri, "--user", "u", "--password", "p")
+    assert code == 0, said
+    assert "2 of 2 variants relay" in said
+
+
+def test_check(elsewhere: Callable[..., tuple[int, str]], server: Server) -> None:
+    code, said = elsewhere("check", server.http)
+    assert code == 0, said
+    assert "PASS" in said
+
+
+@pytest.mark.parametrize("name", ["no-udp.internals.json", "connected.offer.sdp"])
+def test_ice_explain(elsewhere: Callable[..., tuple[int, str]], name: str) -> None:
+    code, said = elsewhere("ice-explain", str(FIXTURES / name))
+    assert code == (3 if name.startswith("no-udp") else 0), said
+
+
+def test_nat_lab_simulates_and_says_why_there_are_no_namespaces(
+    elsewhere: Callable[..., tuple[int, str]],
+) -> None:
+    code, said = elsewhere("nat-lab", "matrix", "--runs", "100")
+    assert code == 0, said
+    assert "pairs met" in said
+    code, said = elsewhere("nat-lab", "matrix", "--backend", "netns", "--runs", "1")
+    assert code == 2, said
+    assert "needs Linux" in said
+    assert "--backend sim" in said
