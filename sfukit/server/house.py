@@ -6,6 +6,7 @@ import time
 
 import structlog
 
+from sfukit.server import memory
 from sfukit.server.access import Access
 from sfukit.server.addresses import advertised, local_interfaces
 from sfukit.server.buckets import Buckets
@@ -49,7 +50,7 @@ class House:
         self._drained: asyncio.Event = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to watch the loop's lag and the egress."""
+        """Begin to watch the loop's lag, the egress and the memory."""
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self, reason: str) -> None:
@@ -95,8 +96,9 @@ class House:
                 participant.tell(message)
 
     async def _watch(self) -> None:
-        """Measure how late the loop is, and how much is sent."""
+        """Measure how late the loop is and how much is sent; clear up after the last room."""
         sent_before, then_s = self.engine.counters().bytes_sent, time.monotonic()
+        was_used = False
         while True:
             await asyncio.sleep(_WATCH_INTERVAL_S)
             now_s = time.monotonic()
@@ -104,3 +106,6 @@ class House:
             sent = self.engine.counters().bytes_sent
             self.rooms.egress_bps = (sent - sent_before) * 8 / (now_s - then_s)
             sent_before, then_s = sent, now_s
+            if was_used and not self.rooms.any:
+                await asyncio.to_thread(memory.give_back)
+            was_used = self.rooms.any

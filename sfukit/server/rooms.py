@@ -39,6 +39,11 @@ class Rooms:
         return iter(list(self._by_name.values()))
 
     @property
+    def any(self) -> bool:
+        """Whether there is a room at all."""
+        return bool(self._by_name)
+
+    @property
     def population(self) -> int:
         """How many participants and viewers there are."""
         return sum(len(room.participants) + len(room.viewers) for room in self._by_name.values())

@@ -19,6 +19,7 @@ from sfukit.loadgen.server_process import Ready
 from tools.bench.runs import RunError
 
 _STOP_S = 10.0
+_CLEARING_S = 2.0  # a server gives memory back soon after the last room
 _EMPTY_S = 60.0
 _POLL_S = 0.2
 _HELD = re.compile(
@@ -74,9 +75,10 @@ class OwnServer:
     def when_empty(self) -> Remains:
         """Wait until nobody and nothing is left of a load; return what remains."""
         deadline_s = time.monotonic() + _EMPTY_S
-        while (remains := self.remains()).objects and time.monotonic() < deadline_s:
+        while self.remains().objects and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
-        return remains
+        time.sleep(_CLEARING_S)
+        return self.remains()
 
     def remains(self) -> Remains:
         """Look at what the server holds now."""

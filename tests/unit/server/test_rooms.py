@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from sfukit.server import house as house_module
+from sfukit.server import memory
 from sfukit.server import room as room_module
 from sfukit.server.counters import ServerCounters
 from sfukit.server.mock_engine import MockEngine
@@ -43,6 +45,24 @@ async def test_everything_is_gone_after_everybody_left(stage: Stage) -> None:
     await until(lambda: not list(stage.house.rooms) and not asyncio.all_tasks() - before)
     core = stage.house.core
     assert (core.transports, core.publications, core.subscriptions) == ({}, {}, {})
+
+
+async def test_memory_goes_back_once_after_the_last_room(
+    make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bool] = []
+    monkeypatch.setattr(house_module, "_WATCH_INTERVAL_S", 0.02)
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(True))
+    stage = await make_stage()
+    ann, bob = await stage.joined("ann"), await stage.joined("bob", sid="other")
+    await ann.call("leave")
+    await until(lambda: stage.house.rooms.find("demo") is None)
+    await asyncio.sleep(0.1)
+    assert given == []
+    await bob.call("leave")
+    await until(lambda: given)
+    await asyncio.sleep(0.1)
+    assert given == [True]
 
 
 async def test_members_hear_of_joins_leaves_and_publications(stage: Stage) -> None:
