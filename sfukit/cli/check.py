@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from sfukit import config, gates, report
+from sfukit.cli import access_options
 from sfukit.cli import check_options as given
 from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
@@ -28,12 +29,12 @@ def check(
     room: given.Room = None,
     family: given.Family = "both",
     srtp: given.Srtp = "auto",
-    token: given.Token = None,
-    api_key: given.ApiKey = None,
-    api_secret: given.ApiSecret = None,
-    header: given.Header = None,
-    cacert: given.Cacert = None,
-    insecure: given.Insecure = False,
+    token: access_options.Token = None,
+    api_key: access_options.ApiKey = None,
+    api_secret: access_options.ApiSecret = None,
+    header: access_options.Header = None,
+    cacert: access_options.Cacert = None,
+    insecure: access_options.Insecure = False,
     gate: given.Gate = None,
     json: given.Json = None,
     quiet: given.Quiet = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 from sfukit import config, gates, machine, report, units
+from sfukit.cli import access_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
@@ -77,12 +78,12 @@ def loadtest(
     quiet: options.Quiet = False,
     plan: options.Plan = False,
     seed: options.Seed = None,
-    token: options.Token = None,
-    api_key: options.ApiKey = None,
-    api_secret: options.ApiSecret = None,
-    header: options.Header = None,
-    cacert: options.Cacert = None,
-    insecure: options.Insecure = False,
+    token: access_options.Token = None,
+    api_key: access_options.ApiKey = None,
+    api_secret: access_options.ApiSecret = None,
+    header: access_options.Header = None,
+    cacert: access_options.Cacert = None,
+    insecure: access_options.Insecure = False,
     allow_host: options.AllowHost = None,
     pin: options.Pin = "auto",
     server_args: options.ServerArgs = "",
