@@ -5,8 +5,8 @@ mod common;
 use common::payload::read_vp8;
 use common::*;
 
-#[test]
-fn subscribers_go_on_at_its_next_keyframe() {
+/// A subscriber that has watched the smaller of two encodings for two seconds.
+fn playing() -> (World, usize, Sub) {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -16,6 +16,13 @@ fn subscribers_go_on_at_its_next_keyframe() {
         request.target = Target::Index { index: 0 };
     });
     world.run_for(ms(2_000));
+    (world, camera, sub)
+}
+
+#[test]
+fn subscribers_go_on_at_its_next_keyframe() {
+    let (mut world, camera, sub) = playing();
+    let subscriber = sub.client;
     let before = world.clients[subscriber].stream(sub.ssrc).count();
     let source = &mut world.cameras[camera].encodings[0];
     (source.ssrc, source.rtx_ssrc) = (0xaaaa_0001, 0xaaaa_0002);
@@ -75,15 +82,8 @@ fn numbers_of_the_old_run_find_no_packets_of_the_new_one() {
 
 #[test]
 fn late_packets_of_the_old_run_do_not_bring_it_back() {
-    let mut world = World::default();
-    let room = world.open_room();
-    let publisher = world.connect(room);
-    let subscriber = world.connect(room);
-    let camera = world.publish(publisher, Codec::Vp8, &["q", "h"]);
-    let sub = world.subscribe_with(subscriber, camera, |request| {
-        request.target = Target::Index { index: 0 };
-    });
-    world.run_for(ms(2_000));
+    let (mut world, camera, sub) = playing();
+    let (publisher, subscriber) = (world.cameras[camera].client, sub.client);
     let source = &world.cameras[camera].encodings[0];
     let held = world.hold_once(Way::Up, source.ssrc, source.index as u16);
     world.run_until(ms(200), |_| !held.borrow().is_empty());
@@ -115,4 +115,36 @@ fn a_stream_under_ever_new_ssrcs_is_no_flood_of_events() {
     // Three seconds of them: two events at once, then two a second.
     let told = world.events.len() - events;
     assert!(told <= 10, "{told}");
+}
+
+#[test]
+fn a_keyframe_that_came_too_early_keeps_nobody_from_asking_for_one() {
+    use wire::id::Ssrc;
+    use wire::rtcp::{Packet, compound, write};
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &[], |camera| camera.running = false);
+    let sub = world.subscribe(subscriber, camera);
+    let send = |world: &mut World, ssrc: u32| {
+        let mut packet = plain_packet(&world.cameras[camera], 1);
+        packet.ssrc = ssrc;
+        world.clients[publisher].send_rtp(&packet);
+        world.run_for(ms(100));
+    };
+    let asked = |world: &World| {
+        let sent = world.clients[publisher].rtcp.iter();
+        sent.flat_map(|(_, plain)| compound(plain).flatten().collect::<Vec<_>>())
+            .filter(|packet| matches!(packet, Packet::Pli { .. }))
+            .count()
+    };
+    send(&mut world, 0xcccc_0001);
+    send(&mut world, 0xcccc_0002);
+    let before = asked(&world);
+    let mut rtcp = Vec::new();
+    write::pli(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc));
+    world.clients[subscriber].send_rtcp(&rtcp);
+    world.run_for(ms(1_000));
+    assert!(asked(&world) > before);
 }

@@ -163,13 +163,13 @@ impl Room {
         let publication = &mut self.publications[incoming.publication];
         let described = describe(publication.codec, packet.payload, header.marker);
         let encoding = &mut publication.encodings[incoming.encoding];
+        let begins = encoding.stats.as_ref().map(InboundStats::ssrc) != Some(header.ssrc);
+        if begins && !encoding.may_begin(context.now) {
+            context.counters.packets_unbound += 1;
+            return;
+        }
         encoding.keyframe_arriving = described.starts_keyframe();
-        let known = encoding.stats.as_ref().map(InboundStats::ssrc);
-        if known != Some(header.ssrc) {
-            if !encoding.may_begin(context.now) {
-                context.counters.packets_unbound += 1;
-                return;
-            }
+        if begins {
             self.begin_stream(context, incoming, header.ssrc);
         }
         let publication = &mut self.publications[incoming.publication];
