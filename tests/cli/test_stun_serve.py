@@ -12,6 +12,7 @@ import pytest
 
 from sfukit.cli.app import main
 from sfukit.cli.stun_serve import Listening
+from tests.ready import first_document
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "stun-serve.json"
 BOTH = ("--listen", "127.0.0.1", "--listen", "127.0.0.2", "--port", "0", "--alternate-port", "0")
@@ -23,8 +24,7 @@ def test_it_says_where_it_listens_and_what_it_served() -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout is not None
-        lines = iter(running.stdout.readline, "}\n")
-        document = json.loads("".join(lines) + "}")
+        document = first_document(running.stdout)
         running.send_signal(signal.SIGTERM)
         _out, said = running.communicate(timeout=10)
     assert running.returncode == 0

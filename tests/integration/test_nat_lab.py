@@ -202,10 +202,12 @@ async def test_a_router_that_maps_ports_tells_its_outer_address(
         async with asyncio.timeout(10):
             while b"listening on port" not in await running.stderr.readline():
                 assert not running.stderr.at_eof()
-        report = await probe(world, "--tests", "portmap,path")
-        by_pcp = await netns.run(*netns.inside(world.client, sys.executable, "-c", ASK_BY_PCP))
-        running.terminate()
-        await running.communicate()
+        try:
+            report = await probe(world, "--tests", "portmap,path")
+            by_pcp = await netns.run(*netns.inside(world.client, sys.executable, "-c", ASK_BY_PCP))
+        finally:
+            running.terminate()
+            await running.communicate()
     portmap = report["portmap"]
     assert portmap["upnp"]["external_ip"] == "9.9.9.9"
     assert portmap["pmp"]["external_ip"] == "9.9.9.9"
@@ -253,12 +255,17 @@ async def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         # the server sees the last of the questions that begin the long silence
-        while True:
-            if await _asked(world) >= 30:
-                break
-            await asyncio.sleep(0.05)
-        running.send_signal(signal.SIGINT)
-        await running.communicate()
+        try:
+            async with asyncio.timeout(30):
+                while await _asked(world) < 30:
+                    assert running.returncode is None
+                    await asyncio.sleep(0.05)
+            running.send_signal(signal.SIGINT)
+            await running.communicate()
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.communicate()
     assert running.returncode == 130
     report = json.loads(written.read_text())
     assert (report["verdict"], report["exit_code"]) == ("inconclusive", 130)

@@ -1,6 +1,7 @@
 """``nat-probe`` against our own server and against servers that mislead, over real loopback."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -212,6 +213,12 @@ async def test_stun_answers_by_tcp_too_and_nonsense_there_ends_the_connection() 
         assert answer.mapped == answer.local
         for family in server.families:
             assert family.replies.counters.malformed == 0
+        reader, writer = await asyncio.open_connection(*server.primary)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n" + bytes(20))
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):  # it ends with bytes unread
+                assert await reader.read() == b""
+        writer.close()
 
 
 def ids(report: NatReport) -> Sequence[str]:
@@ -225,7 +232,7 @@ async def test_every_exchange_is_in_the_report() -> None:
     assert "filtering.II" in ids(report)
     changed = next(test for test in report.tests if test.id == "filtering.II")
     assert changed.from_ is not None and changed.from_.startswith("127.0.0.2:")
-    assert (changed.sent, changed.rcvd) == (1, 1)
+    assert changed.sent >= changed.rcvd >= 1
 
 
 async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> None:

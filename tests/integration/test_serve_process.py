@@ -107,7 +107,7 @@ async def test_a_drain_can_be_taken_back_and_a_second_sigterm_stops() -> None:
 
 
 async def ask_stun(port: int) -> Message:
-    """Ask the media port by plain STUN, as a probe does, until it answers."""
+    """Ask the media port once by plain STUN and wait for the answer."""
     loop = asyncio.get_running_loop()
     request = Message(Method.BINDING, Class.REQUEST)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:

@@ -3,7 +3,6 @@
 Each runs as a process of its own, in which a probe that opens ``/proc`` or ``/sys`` ends it.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 from tests.interop.coturn import HOW, LOOPBACK, USER, coturn
 from tests.interop.server import Server
+from tests.ready import first_document
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "ice"
 _RUN_S = 60.0
@@ -67,9 +67,10 @@ def stun_uri() -> Iterator[str]:
         serving, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as running:
         assert running.stdout is not None
-        document = json.loads("".join(iter(running.stdout.readline, "}\n")) + "}")
-        yield f"stun:{document['addresses'][0]}"
-        running.send_signal(signal.SIGTERM)
+        try:
+            yield f"stun:{first_document(running.stdout)['addresses'][0]}"
+        finally:
+            running.send_signal(signal.SIGTERM)
     assert running.returncode == 0
 
 

@@ -8,6 +8,8 @@ from typing import Self
 
 from aioice import stun
 
+from tests.interop.coturn import free_ports
+
 Manner = str
 
 _HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -18,8 +20,8 @@ class TurnStub:
 
     def __init__(self, manner: Manner) -> None:
         self._manner = manner
-        self._tcp = socket.create_server(("127.0.0.1", 0))
-        self.port = self._tcp.getsockname()[1]
+        [self.port] = free_ports(1)
+        self._tcp = socket.create_server(("127.0.0.1", self.port))
         self._udp = socket.socket(type=socket.SOCK_DGRAM)
         self._udp.bind(("127.0.0.1", self.port))
         self._threads = [

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfukit.probe.resolve import Address
-from sfukit.probe.stun import attributes, message
+from sfukit.probe.stun import attributes, message, schedule
 from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.stun.message import Malformed
 
@@ -151,3 +151,9 @@ def test_a_round_trip_after_two_sends_is_ambiguous() -> None:
     exchange.note_sent(0.2)
     exchange.take(A, message.parse(raw(MAPPED)), 0.21)
     assert exchange.rtt_ms is None
+
+
+def test_silence_means_something_after_seven_sends_over_two_seconds() -> None:
+    when = schedule.of_evidence()
+    assert (len(when.sends_s), when.sends_s[-1]) == (7, 2.0)
+    assert when.end_s > 2.0

@@ -1,0 +1,14 @@
+"""What a command that keeps running says with ``--json -`` once it is ready."""
+
+import json
+from typing import IO, Any
+
+
+def first_document(stdout: IO[str]) -> Any:
+    """Read one indented document; a process that ends before is a fault of the document."""
+    lines = []
+    for line in stdout:
+        lines.append(line)
+        if line == "}\n":
+            break
+    return json.loads("".join(lines))
