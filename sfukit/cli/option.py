@@ -6,7 +6,11 @@ import typer
 
 
 def option(
-    *names: str, panel: str | None, help: str | None, metavar: str | None = None, **more: Any
+    *names: str,
+    panel: str | None = None,
+    help: str | None = None,
+    metavar: str | None = None,
+    **more: Any,
 ) -> Any:
     """Make the option of an ``Annotated`` parameter."""
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)

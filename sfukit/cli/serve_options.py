@@ -123,8 +123,8 @@ AutoSubscribe = Annotated[
     ),
 ]
 
-MaxRooms = Annotated[int | None, option(panel=_LIMITS, help=None, min=1)]
-MaxParticipants = Annotated[int | None, option(panel=_LIMITS, help=None, min=1)]
+MaxRooms = Annotated[int | None, option(panel=_LIMITS, min=1)]
+MaxParticipants = Annotated[int | None, option(panel=_LIMITS, min=1)]
 MaxEgress = Annotated[
     str | None,
     option(panel=_LIMITS, help="take nobody in while more is sent, such as 800M", metavar="RATE"),
@@ -138,21 +138,18 @@ RoomIdle = Annotated[
 
 Config = Annotated[
     Path | None,
-    option(panel=None, help="read settings from a file; options come before it", metavar="TOML"),
+    option(help="read settings from a file; options come before it", metavar="TOML"),
 ]
-OpenPage = Annotated[bool, option("--open", panel=None, help="open the demo page in the browser")]
+OpenPage = Annotated[bool, option("--open", help="open the demo page in the browser")]
 JsonTo = Annotated[
     str | None,
     option(
         "--json",
-        panel=None,
         help="write where the server is, once it is ready; - is standard output",
         metavar="FILE",
     ),
 ]
-LogFormat = Annotated[
-    str, option("--log", panel=None, help="how log lines look", metavar="console|json")
-]
+LogFormat = Annotated[str, option("--log", help="how log lines look", metavar="console|json")]
 LogLevel = Annotated[
-    str, option(panel=None, help="which log lines there are", metavar="debug|info|warning|error")
+    str, option(help="which log lines there are", metavar="debug|info|warning|error")
 ]

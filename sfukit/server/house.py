@@ -22,6 +22,7 @@ from sfukit.signaling import jsonrpc
 
 log = structlog.get_logger()
 _WATCH_INTERVAL_S = 0.5
+_CLEARED_AT = 2  # looks without a room: the engine lets go a little after we do
 
 
 class House:
@@ -59,11 +60,13 @@ class House:
         self.rooms.close_all(reason)
         for line in list(self.lines):
             line.end(reason)
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        self.engine.close()
+        try:
+            if self._watcher is not None:
+                self._watcher.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._watcher
+        finally:
+            self.engine.close()
 
     async def drain(self) -> str:
         """Take no new rooms and wait until the last participant left; say how it ended."""
@@ -98,14 +101,15 @@ class House:
     async def _watch(self) -> None:
         """Measure how late the loop is and how much is sent; clear up after the last room."""
         sent_before, then_s = self.engine.counters().bytes_sent, time.monotonic()
-        was_used = False
+        idle_looks = _CLEARED_AT
         while True:
+            slept_s = time.monotonic()
             await asyncio.sleep(_WATCH_INTERVAL_S)
             now_s = time.monotonic()
-            self.metrics.lag_s.observe(max(0.0, now_s - then_s - _WATCH_INTERVAL_S))
+            self.metrics.lag_s.observe(max(0.0, now_s - slept_s - _WATCH_INTERVAL_S))
             sent = self.engine.counters().bytes_sent
             self.rooms.egress_bps = (sent - sent_before) * 8 / (now_s - then_s)
             sent_before, then_s = sent, now_s
-            if was_used and not self.rooms.any:
+            idle_looks = 0 if self.rooms.any else idle_looks + 1
+            if idle_looks == _CLEARED_AT:
                 await asyncio.to_thread(memory.give_back)
-            was_used = self.rooms.any
