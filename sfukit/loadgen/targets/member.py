@@ -1,14 +1,14 @@
 """A member of an sfukit room, as docs/protocol.md has it: frames in, frames out. No sockets."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from sfukit.loadgen.scenario import Bot, Size
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.signaling import descriptions, jsonrpc
+from sfukit.signaling import descriptions, jsonrpc, rpc_client
 from sfukit.signaling.descriptions import Offered
 from sfukit.signaling.room_messages import (
     Description,
@@ -25,35 +25,6 @@ Phase = Literal["joining", "joined", "ended"]
 
 _JOIN = 1
 _LOWEST = 0
-
-
-class _Failure(msgspec.Struct):
-    code: int
-    message: str = ""
-    data: Any = None
-
-    @property
-    def reason(self) -> str:
-        """The reason code, where the server tells one."""
-        reason = self.data.get("reason") if isinstance(self.data, dict) else None
-        return str(reason) if reason else f"rpc_{self.code}"
-
-
-class _Incoming(msgspec.Struct):
-    """A request, a notification or a response: whatever the server sends."""
-
-    method: str | None = None
-    params: msgspec.Raw = msgspec.Raw(b"{}")
-    id: int | None = None
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: _Failure | None = None
-
-
-class _Request(msgspec.Struct):
-    method: str
-    params: Any
-    id: int
-    jsonrpc: str = "2.0"
 
 
 class _Publication(msgspec.Struct):
@@ -73,14 +44,11 @@ class _AnswerParams(msgspec.Struct):
     version: int
 
 
-_one = msgspec.json.Decoder(_Incoming)
-_several = msgspec.json.Decoder(list[_Incoming])
 _join_result = msgspec.json.Decoder(JoinResult)
 _offer = msgspec.json.Decoder(OfferNotification)
 _added = msgspec.json.Decoder(_Publication)
 _switch = msgspec.json.Decoder(LayerSwitch)
 _bye = msgspec.json.Decoder(_Bye)
-_encoder = msgspec.json.Encoder()
 
 
 class Member:
@@ -122,11 +90,9 @@ class Member:
 
         Raises ``JoinRefusedError`` when the server does not let the bot in.
         """
-        is_batch = frame[:1] in ("[", b"[")
-        messages = _several.decode(frame) if is_batch else [_one.decode(frame)]
         replies: list[bytes] = []
         added: list[_Publication] = []
-        for message in messages:
+        for message in rpc_client.messages(frame):
             if message.method is None:
                 replies += self._response(message)
             elif message.method == "publication-added":
@@ -136,7 +102,7 @@ class Member:
         replies += self._subscribe(added)
         return jsonrpc.joined(replies) if replies else None
 
-    def _response(self, message: _Incoming) -> list[bytes]:
+    def _response(self, message: rpc_client.Incoming) -> list[bytes]:
         method = self._asked.pop(message.id or 0, "")
         if message.error is None:
             return self._joined(_join_result.decode(message.result)) if method == "join" else []
@@ -211,4 +177,4 @@ class Member:
     def _request(self, method: str, params: object) -> bytes:
         self._last_request += 1
         self._asked[self._last_request] = method
-        return _encoder.encode(_Request(method, params, self._last_request))
+        return rpc_client.request(method, params, self._last_request)

@@ -2,32 +2,24 @@
 
 import ssl
 from contextlib import suppress
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
 
 from sfukit.loadgen.seat import Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.member import Member
 from sfukit.signaling import problem
-from sfukit.targets import access
+from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
-
-_SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
-_LARGEST_FRAME = 1024 * 1024
-_CLOSE_S = 1.0
 
 
 class RoomsTarget:
     """An sfukit server, by its rooms."""
 
     def __init__(self, url: str, how: Access, join_timeout_s: float) -> None:
-        parts = urlsplit(url)
-        scheme = "wss" if parts.scheme == "https" else "ws"
-        self.url = urlunsplit((scheme, parts.netloc, "/ws", "", ""))
+        self.url = room_socket.address(url)
         self.how = how
         self.tls = access.tls(how, self.url)
         self.join_timeout_s = join_timeout_s
@@ -81,17 +73,8 @@ class RoomSession:
         target, seat = self._target, self._seat
         headers = access.headers(target.how, seat.room.name, seat.bot.name, seat.plan.total_s)
         try:
-            return await connect(
-                target.url,
-                subprotocols=[_SUBPROTOCOL],
-                additional_headers=headers,
-                ssl=target.tls,
-                compression=None,  # SDP is sent once: packing it costs more than it saves
-                ping_interval=None,  # the server pings
-                open_timeout=target.join_timeout_s,
-                close_timeout=_CLOSE_S,
-                max_size=_LARGEST_FRAME,
-                proxy=None,
+            return await room_socket.open_socket(
+                target.url, headers, target.tls, target.join_timeout_s
             )
         except InvalidStatus as refused:
             raise _refused(refused) from refused

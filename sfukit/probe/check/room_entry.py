@@ -3,22 +3,18 @@
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import Any
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
 
 from sfukit.probe.check.entry import Answer, Refused, accepted, refuse
 from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Stopwatch
-from sfukit.signaling import problem
+from sfukit.signaling import problem, rpc_client
 from sfukit.signaling.room_messages import Description, JoinConfig, JoinParams
+from sfukit.targets import room_socket
 
-_SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
-_LARGEST_FRAME = 1024 * 1024
-_CLOSE_S = 1.0
 _JOIN = 1
 
 
@@ -68,21 +64,12 @@ class RoomEntry:
         if self._connection is None:
             return
         with suppress(ConnectionClosed):
-            await self._connection.send(_request("leave", {}, _JOIN + 1), text=True)
+            await self._connection.send(rpc_client.request("leave", {}, _JOIN + 1), text=True)
         await self._connection.close()
 
     async def _connect(self) -> ClientConnection:
         try:
-            return await connect(
-                self._url,
-                subprotocols=[_SUBPROTOCOL],
-                additional_headers=self._headers,
-                ssl=self._tls,
-                open_timeout=self._limit_s,
-                close_timeout=_CLOSE_S,
-                max_size=_LARGEST_FRAME,
-                proxy=None,
-            )
+            return await room_socket.open_socket(self._url, self._headers, self._tls, self._limit_s)
         except (OSError, TimeoutError, InvalidHandshake) as error:
             if isinstance(error, InvalidStatus):
                 raise
@@ -100,54 +87,20 @@ class RoomEntry:
             offer=Description("offer", offer),
             config=JoinConfig(no_subscribe=True),
         )
-        await connection.send(_request("join", params, _JOIN), text=True)
+        await connection.send(rpc_client.request("join", params, _JOIN), text=True)
         while True:
-            for message in _messages(await connection.recv(decode=False)):
+            for message in rpc_client.messages(await connection.recv(decode=False)):
                 if message.id != _JOIN:
                     continue
                 if message.error is not None:
-                    raise refuse(course, message.error.refused, self._token)
+                    refused = Refused(None, message.error.reason, message.error.message)
+                    raise refuse(course, refused, self._token)
                 accepted(course, self._token)
                 return Answer(msgspec.json.decode(message.result, type=_Joined).sdp, watch.ms)
 
 
-class _Failure(msgspec.Struct):
-    code: int
-    message: str = ""
-    data: Any = None
-
-    @property
-    def refused(self) -> Refused:
-        """The refusal in words and by its reason code, where the server tells one."""
-        reason = self.data.get("reason") if isinstance(self.data, dict) else None
-        return Refused(None, str(reason or f"rpc_{self.code}"), self.message)
-
-
-class _Incoming(msgspec.Struct):
-    id: int | None = None
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: _Failure | None = None
-
-
 class _Joined(msgspec.Struct):
     sdp: str = ""
-
-
-class _Request(msgspec.Struct):
-    method: str
-    params: Any
-    id: int
-    jsonrpc: str = "2.0"
-
-
-def _request(method: str, params: object, number: int) -> bytes:
-    return msgspec.json.encode(_Request(method, params, number))
-
-
-def _messages(frame: bytes) -> list[_Incoming]:
-    if frame[:1] == b"[":
-        return msgspec.json.decode(frame, type=list[_Incoming])
-    return [msgspec.json.decode(frame, type=_Incoming)]
 
 
 def _failed(course: Course, cause: str, found: str) -> StepFailedError:

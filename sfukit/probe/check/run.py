@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -24,7 +23,7 @@ from sfukit.signaling.sdp import SdpError
 from sfukit.signaling.transport import Credentials
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets import access
+from sfukit.targets import access, room_socket
 from sfukit.targets.recognise import Found
 
 _TOKEN_S = 60.0
@@ -180,7 +179,7 @@ def _entry(
     room, identity = options.seat()
     headers = access.headers(options.access, room, identity, _TOKEN_S)
     return RoomEntry(
-        _socket_url(found.url),
+        room_socket.address(found.url),
         room,
         identity,
         headers=headers,
@@ -202,9 +201,3 @@ def _http_entry(
 
 def _token_in(headers: dict[str, str]) -> str | None:
     return headers.get("Authorization", "").removeprefix("Bearer ") or None
-
-
-def _socket_url(url: str) -> str:
-    parts = urlsplit(url)
-    scheme = "wss" if parts.scheme == "https" else "ws"
-    return urlunsplit((scheme, parts.netloc, "/ws", "", ""))
