@@ -46,11 +46,11 @@ def check(
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
     from sfukit.targets.access import Access, parse_header
-    from sfukit.targets.recognise import parse_target
+    from sfukit.targets.recognise import parse_play, parse_target
 
     options = CheckOptions(
         target=parse_target(target),
-        play=play,
+        play=None if play is None else parse_play(play),
         access=Access(
             token=config.secret(token, "--token") if token else None,
             api_key=api_key,

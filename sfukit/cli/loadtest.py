@@ -92,6 +92,8 @@ def loadtest(
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
+    from sfukit.targets.recognise import parse_play
+
     load = LoadOptions(
         scenario=_choice(scenario, "--scenario", ScenarioName),
         clients=clients,
@@ -124,7 +126,7 @@ def loadtest(
             allow_hosts=config.allowed_hosts() | frozenset(allow_host or ()),
         ),
         target=target,
-        play=play,
+        play=None if play is None else parse_play(play),
         srtp=_choice(srtp, "--srtp", SrtpProfile),
         pacing=_choice(pacing, "--pacing", Pacing),
         pli_policy=_choice(pli_policy, "--pli-policy", PliPolicy),

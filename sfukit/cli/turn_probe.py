@@ -16,6 +16,7 @@ from sfukit.errors import UsageError
 app = typer.Typer(add_completion=False)
 
 _FREE_ALLOCATIONS = 10
+_LARGEST_BYTES = 65_000  # with its headers, what one UDP datagram can carry
 
 
 # One parameter per option is what typer reads.
@@ -66,7 +67,7 @@ def turn_probe(
     if throughput:
         load = Load(
             units.bitrate_bps(rate, "--rate"),
-            _positive(units.size_bytes(size, "--size"), "--size"),
+            _packet_bytes(size),
             _positive(units.duration_s(duration, "--duration"), "--duration"),
         )
     options = TurnOptions(
@@ -150,6 +151,15 @@ def _positive(value: Any, where: str) -> Any:
     if value <= 0:
         raise UsageError(f"{where}: nothing would be measured", hint="give more than 0")
     return value
+
+
+def _packet_bytes(text: str) -> int:
+    size: int = _positive(units.size_bytes(text, "--size"), "--size")
+    if size > _LARGEST_BYTES:
+        raise UsageError(
+            f"--size {text}: no datagram carries that", hint=f"give up to {_LARGEST_BYTES} bytes"
+        )
+    return size
 
 
 def _allocations(count: int) -> int:

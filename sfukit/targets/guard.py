@@ -36,9 +36,9 @@ async def resolve(host: str) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise TargetError(
-            f"the name {host!r} cannot be looked up: {error.strerror}",
+            f"the name {host!r} cannot be looked up: {getattr(error, 'strerror', error)}",
             hint="check the spelling, or give the address",
         ) from error
     return [str(entry[4][0]).partition("%")[0] for entry in found]

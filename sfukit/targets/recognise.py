@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from sfukit.errors import TargetError, UsageError
+from sfukit.targets.access import fill_in
 
 Kind = Literal["sfukit", "whip", "whep"]
 
@@ -16,7 +17,7 @@ _ANSWER_S = 5.0
 _KINDS: Mapping[str, Kind] = {"sfukit": "sfukit", "whip": "whip", "whep": "whep"}
 _LATER = ("janus", "livekit", "galene")
 _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
-
+_PLAY_HINT = "give the http(s)://HOST:PORT/... of a WHEP endpoint"
 
 _WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # both speak alike until the offer
 
@@ -45,7 +46,8 @@ def parse_target(text: str) -> Address:
     """Read ``[KIND+]URL``; ``ws`` is asked as ``http``."""
     scheme, separator, rest = text.partition("://")
     kind, plus, plain = scheme.rpartition("+")
-    if not separator or plain not in ("http", "https", "ws", "wss") or not urlsplit(text).hostname:
+    url = f"{plain.replace('ws', 'http')}://{rest}"
+    if not separator or plain not in ("http", "https", "ws", "wss") or not _can_be_asked(url):
         raise UsageError(f"target {text!r}: this is no URL that can be loaded", hint=_HINT)
     if kind in _LATER:
         raise UsageError(f"target {text!r}: {kind} is not spoken yet", hint=_HINT)
@@ -53,7 +55,14 @@ def parse_target(text: str) -> Address:
         raise UsageError(
             f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+, whip+ and whep+"
         )
-    return Address(_KINDS.get(kind), f"{plain.replace('ws', 'http')}://{rest}")
+    return Address(_KINDS.get(kind), url)
+
+
+def parse_play(text: str) -> str:
+    """Read ``--play URL``, a WHEP endpoint; raises ``UsageError``."""
+    if not text.startswith(("http://", "https://")) or not _can_be_asked(text):
+        raise UsageError(f"--play {text!r}: this is no URL that can be played", hint=_PLAY_HINT)
+    return text
 
 
 async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
@@ -75,6 +84,15 @@ async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
 async def greet(url: str, client: httpx.AsyncClient) -> None:
     """Ask for anything at all; raise ``TargetError`` where no HTTP comes back."""
     await _ask("OPTIONS", url, client)
+
+
+def _can_be_asked(url: str) -> bool:
+    """Tell a URL that names a host, and a port only where there is such a port."""
+    try:
+        parts = urlsplit(fill_in(url, "room-1", 1))
+        return bool(parts.hostname and parts.port != 0 and httpx.URL(parts.geturl()).host)
+    except (ValueError, httpx.InvalidURL):
+        return False
 
 
 def _root(url: str) -> str:

@@ -31,6 +31,9 @@ def closed() -> str:
     ("arguments", "says", "remedy"),
     [
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
+        (["http://[::1"], "'http://[::1'", "http(s)://"),
+        (["http://h:99999"], "'http://h:99999'", "http(s)://"),
+        (["http://h", "--play", "http://[::1"], "--play 'http://[::1'", "WHEP endpoint"),
         (["janus+http://h"], "janus is not spoken yet", "whip+"),
         (["turn+http://h"], "no kind is called 'turn'", "whep+"),
         (["http://h", "--family", "5"], "--family 5", "4, 6, both"),

@@ -28,6 +28,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["turn:h", "--family", "5"], "--family 5", "4, 6, both"),
         (["turn:h", "--timeout", "0s"], "--timeout", "more than 0"),
         (["turn:h", "--throughput", "--rate", "fast"], "--rate", "1.7M"),
+        (["turn:127.0.0.1", "--throughput", "--size", "1M"], "--size 1M", "65000"),
         (["turn:h", "--allocations", "-1"], "--allocations -1", "0 to 10000"),
         (["turn:h", "-T", "relay.rtt<3"], "nothing is measured as relay.rtt", "relay.rtt_ms"),
         (["turn:h", "--password", "@/nowhere/p", "--user", "u"], "/nowhere/p", ""),

@@ -21,7 +21,7 @@ from sfukit.swarm.messages import OpenTransport, Publish, Receive
 from sfukit.targets import access
 from sfukit.targets.access import Access
 from sfukit.targets.guard import permit
-from sfukit.targets.recognise import Address, Found, parse_target, recognise
+from sfukit.targets.recognise import Address, Found, parse_play, parse_target, recognise
 
 from ..signaling.test_descriptions import LOCAL
 
@@ -51,6 +51,8 @@ def test_targets_are_read(text: str, address: Address) -> None:
         ("h:7080", "no URL"),
         ("ftp://h", "no URL"),
         ("http://", "no URL"),
+        ("http://[::1", "no URL"),
+        ("http://h:99999", "no URL"),
         ("livekit+ws://h", "not spoken yet"),
         ("bogus+http://h", "no kind is called 'bogus'"),
     ],
@@ -59,6 +61,16 @@ def test_what_is_no_target_is_refused(text: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_target(text)
     assert says in refused.value.what
+
+
+@pytest.mark.parametrize("text", ["", "h/whep", "http://[::1", "http://h:99999", "whip+http://h"])
+def test_what_cannot_be_played_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--play"):
+        parse_play(text)
+
+
+def test_what_is_played_may_be_of_a_room() -> None:
+    assert parse_play("https://h/whep/{room}") == "https://h/whep/{room}"
 
 
 def sfukit_server(request: httpx.Request) -> httpx.Response:
@@ -114,6 +126,11 @@ async def test_other_machines_need_permission_above_two_clients() -> None:
     assert (refused.value.hint or "").endswith(
         "sfukit loadtest http://192.0.2.7:7080 -c 50 --allow-host 192.0.2.7"
     )
+
+
+async def test_a_name_that_is_none_cannot_be_looked_up() -> None:
+    with pytest.raises(TargetError, match=r"'a\.\.b' cannot be looked up"):
+        await permit("http://a..b", 50, frozenset(), ("sfukit", "loadtest"))
 
 
 def test_each_bot_has_a_token_of_its_own() -> None:
