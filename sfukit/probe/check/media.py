@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 
 from sfukit.media import catalog
+from sfukit.probe import reach
 from sfukit.probe.check.ice import Tried
 from sfukit.probe.check.options import Limits
 from sfukit.probe.check.tap import Tap
@@ -64,9 +65,7 @@ class Media:
     ) -> tuple[int, Tap]:
         """Take the step ``dtls`` over one path; return the transport and what watches it."""
         with course.step("dtls") as note:
-            tap = Tap()
-            self._taps.append(tap)
-            await tap.open(path.candidate.transport, path.address)
+            tap = await self._tapped(path)
             transport = self._open(local, answer, tap)
             done, _ = await asyncio.wait([self._states[transport]], timeout=self._limits.dtls_s)
             state = self._states[transport].result() if done else None
@@ -114,6 +113,17 @@ class Media:
         for tap in self._taps:
             tap.close()
         self._swarm.close()
+
+    async def _tapped(self, path: Tried) -> Tap:
+        """Open the path; a port that answered a check may take no second connection."""
+        tap, limit_s = Tap(), self._limits.tcp_s
+        self._taps.append(tap)
+        try:
+            async with asyncio.timeout(limit_s):
+                await tap.open(path.candidate.transport, path.address)
+        except OSError as error:
+            raise reach.tcp_fault(error, path.address, limit_s) from error
+        return tap
 
     def _open(self, local: Credentials, answer: Described, tap: Tap) -> int:
         transport, peer = self._swarm.new_id(), answer.peer

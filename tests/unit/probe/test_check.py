@@ -27,7 +27,7 @@ from sfukit.targets.recognise import Address as TargetAddress
 
 SECRET = "a secret that is long enough for HS256"
 PEER = Peer("ufrag", "pwd" * 8, [FINGERPRINT], [], bot_is_dtls_client=True)
-SHORT = Limits(dtls_s=0.05, media_s=0.05)
+SHORT = Limits(tcp_s=0.05, dtls_s=0.05, media_s=0.05)
 
 
 def options(token: str | None = None, room: str | None = None) -> CheckOptions:
@@ -200,6 +200,29 @@ async def test_how_far_a_handshake_came(
     assert course.steps[-1].name == "dtls"
     bot.close()
     assert swarm.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"), [(ConnectionRefusedError(), "port_closed"), (None, "no_answer")]
+)
+async def test_a_port_that_takes_no_second_connection(
+    media: tuple[Media, FakeSwarm],
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError | None,
+    cause: str,
+) -> None:
+    async def connect(_host: str, _port: int) -> None:
+        if error is not None:
+            raise error
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    bot, _ = media
+    course = Course()
+    path = Tried(candidates.parse("1 1 tcp 1 127.0.0.1 9 typ host tcptype passive"), 1.0, None)
+    with pytest.raises(StepFailedError):
+        await bot.connect(course, LOCAL, described(), path)
+    assert (course.steps[-1].name, course.steps[-1].cause) == ("dtls", cause)
 
 
 async def test_nothing_comes_back(media: tuple[Media, FakeSwarm]) -> None:
