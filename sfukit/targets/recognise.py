@@ -9,7 +9,9 @@ import httpx
 import msgspec
 
 from sfukit.errors import TargetError, UsageError
+from sfukit.targets import asking
 from sfukit.targets.access import fill_in
+from sfukit.targets.asking import Reply
 
 Kind = Literal["sfukit", "whip", "whep"]
 
@@ -109,19 +111,19 @@ async def _accepts_offers(url: str, client: httpx.AsyncClient) -> bool:
 async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
     response = await _ask("GET", f"{root}/info", client)
     try:
-        return msgspec.json.decode(response.content, type=_Info)
+        return msgspec.json.decode(response.body, type=_Info)
     except msgspec.DecodeError:
         return None
 
 
-async def _ask(method: str, url: str, client: httpx.AsyncClient) -> httpx.Response:
+async def _ask(method: str, url: str, client: httpx.AsyncClient) -> Reply:
     try:
-        return await client.request(method, url, timeout=_ANSWER_S)
+        return await asking.ask(client, method, url, limit_s=_ANSWER_S)
     except httpx.TimeoutException as error:
         raise TargetError(
             f"{url} did not answer within {_ANSWER_S:.0f} s", hint="is it running and reachable?"
         ) from error
-    except httpx.TransportError as error:
+    except httpx.HTTPError as error:
         raise TargetError(
             f"{url} cannot be reached: {error}", hint="is it running and reachable?"
         ) from error

@@ -1,7 +1,6 @@
 """Any WHIP endpoint to publish to (RFC 9725), and WHEP to play from: plain HTTP per bot."""
 
 import asyncio
-from urllib.parse import urljoin
 
 import httpx
 
@@ -11,7 +10,7 @@ from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import Described
 from sfukit.signaling.sdp import SdpError
-from sfukit.targets import access
+from sfukit.targets import access, asking
 from sfukit.targets.access import Access
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
@@ -79,7 +78,7 @@ class _HttpSession:
             raise _refused(response)
         location = response.headers.get("location")
         if location is not None:
-            self._session_url = urljoin(str(response.url), location)
+            self._session_url = _joined(response, location)
         self._seat.accepted()
         try:
             return descriptions.read_answer(response.text)
@@ -119,6 +118,14 @@ class WhepSession(_HttpSession):
         seat.play(
             credentials, answer.peer, [Incoming(line, _first(publishers)) for line in answer.lines]
         )
+
+
+def _joined(response: httpx.Response, location: str) -> str:
+    try:
+        return asking.join(str(response.url), location)
+    except ValueError as error:
+        message = f"the Location of the session is no URL ({location!r}: {error})"
+        raise JoinRefusedError("answer_unusable", message) from error
 
 
 def _first(publishers: list[Bot]) -> Bot | None:

@@ -86,7 +86,7 @@ def _fault(error: TargetError, address: Address) -> StepFailedError:
         return StepFailedError(
             "no_answer", "it takes the connection, but answers no request", "is it overloaded?"
         )
-    if isinstance(cause, httpx.TransportError):
+    if isinstance(cause, httpx.HTTPError):
         fix = "is it https:// that it speaks?" if address.url.startswith("http:") else None
         what = str(cause) or type(cause).__name__
         return StepFailedError("not_http", f"what answers does not speak HTTP: {what}", fix)

@@ -1,7 +1,6 @@
 """In by WHIP (RFC 9725) or WHEP: one POST with the offer, one DELETE."""
 
 import asyncio
-from urllib.parse import urljoin
 
 import httpx
 
@@ -9,6 +8,8 @@ from sfukit.probe.check.entry import Answer, Refused, accepted, refuse
 from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.signaling import problem
+from sfukit.targets import asking
+from sfukit.targets.asking import Reply
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _GOODBYE_S = 2.0
@@ -17,7 +18,10 @@ _WORDS = 120
 
 
 class HttpEntry:
-    """An endpoint; ``headers`` carry the token, and ``patience_s`` is for who is not live yet."""
+    """An endpoint; ``headers`` carry the token, and ``patience_s`` is for who is not live yet.
+
+    ``limit_s`` is for each answer as a whole.
+    """
 
     def __init__(
         self,
@@ -26,12 +30,14 @@ class HttpEntry:
         headers: dict[str, str],
         token: str | None,
         *,
+        limit_s: float,
         patience_s: float,
     ) -> None:
         self._client = client
         self._url = url
         self._headers = headers
         self._token = token
+        self._limit_s = limit_s
         self._patience_s = patience_s
         self._session: str | None = None
 
@@ -39,27 +45,30 @@ class HttpEntry:
         """Take the step ``token``; return the answer."""
         watch = Stopwatch()
         try:
-            response = await self._post(offer)
-            while (
-                response.status_code == httpx.codes.CONFLICT and watch.ms < self._patience_s * 1e3
-            ):
+            reply = await self._post(offer)
+            while reply.status == httpx.codes.CONFLICT and watch.ms < self._patience_s * 1e3:
                 await asyncio.sleep(_RETRY_S)
-                response = await self._post(offer)
+                reply = await self._post(offer)
         except httpx.HTTPError as error:
             failed = _broken(error)
             course.failed("sdp", failed)
             raise failed from error
-        if response.status_code not in (httpx.codes.CREATED, httpx.codes.OK):
-            raise refuse(course, _refused(response), self._token)
+        if reply.status not in (httpx.codes.CREATED, httpx.codes.OK):
+            raise refuse(course, _refused(reply), self._token)
         accepted(course, self._token)
-        location = response.headers.get("location")
-        if location is not None:
-            self._session = urljoin(str(response.url), location)
-        return Answer(response.text, watch.ms)
+        self._session = _session_of(course, reply)
+        return Answer(reply.text, watch.ms)
 
-    async def _post(self, offer: str) -> httpx.Response:
-        return await self._client.post(
-            self._url, content=offer, headers={**self._headers, **_SDP}, follow_redirects=True
+    async def _post(self, offer: str) -> Reply:
+        """Send the offer; redirects are followed (RFC 9725 section 4.5)."""
+        return await asking.ask(
+            self._client,
+            "POST",
+            self._url,
+            limit_s=self._limit_s,
+            headers={**self._headers, **_SDP},
+            content=offer,
+            follow=True,
         )
 
     async def leave(self) -> None:
@@ -67,15 +76,38 @@ class HttpEntry:
         if self._session is None:
             return
         try:
-            await self._client.delete(self._session, headers=self._headers, timeout=_GOODBYE_S)
+            await asking.ask(
+                self._client,
+                "DELETE",
+                self._session,
+                limit_s=_GOODBYE_S,
+                headers=self._headers,
+            )
         except httpx.HTTPError:
             return
 
 
-def _refused(response: httpx.Response) -> Refused:
-    said = problem.read(response.content)
-    words = said.detail or f"HTTP {response.status_code} {response.reason_phrase}".strip()
-    return Refused(response.status_code, said.reason, words[:_WORDS])
+def _session_of(course: Course, reply: Reply) -> str | None:
+    """Read where the session is ended; None where the server names no place."""
+    location = reply.headers.get("location")
+    if location is None:
+        return None
+    try:
+        return asking.join(reply.url, location)
+    except ValueError as error:
+        failed = StepFailedError(
+            "answer_unusable",
+            f"the Location of the session is no URL ({location!r}: {error})",
+            "see the server's log",
+        )
+        course.failed("sdp", failed)
+        raise failed from error
+
+
+def _refused(reply: Reply) -> Refused:
+    said = problem.read(reply.body)
+    words = said.detail or f"HTTP {reply.status} {reply.phrase}".strip()
+    return Refused(reply.status, said.reason, words[:_WORDS])
 
 
 def _broken(error: httpx.HTTPError) -> StepFailedError:

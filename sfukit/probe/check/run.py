@@ -196,7 +196,14 @@ def _http_entry(
     granted = room if "{room}" in url else ""  # a URL without it may be for any room
     headers = access.headers(options.access, granted, identity, _TOKEN_S)
     filled = access.fill_in(url, room, 1)
-    return HttpEntry(client, filled, headers, _token_in(headers), patience_s=patience_s)
+    return HttpEntry(
+        client,
+        filled,
+        headers,
+        _token_in(headers),
+        limit_s=options.limits.answer_s,
+        patience_s=patience_s,
+    )
 
 
 def _token_in(headers: dict[str, str]) -> str | None:

@@ -105,7 +105,11 @@ async def test_a_web_server_of_another_kind_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("error", "says"),
-    [(httpx.ConnectError("refused"), "cannot be reached"), (httpx.ReadTimeout(""), "not answer")],
+    [
+        (httpx.ConnectError("refused"), "cannot be reached"),
+        (httpx.DecodingError("no gzip"), "cannot be reached"),
+        (httpx.ReadTimeout(""), "not answer"),
+    ],
 )
 async def test_a_target_that_does_not_answer_is_refused(error: Exception, says: str) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
@@ -237,6 +241,11 @@ async def test_a_player_waits_until_somebody_is_live(monkeypatch: pytest.MonkeyP
             "enough",
         ),
         (httpx.Response(201, text="nonsense"), "answer_unusable", "line 1"),
+        (
+            httpx.Response(201, text="v=0", headers={"Location": "http://[::1"}),
+            "answer_unusable",
+            "the Location of the session is no URL",
+        ),
     ],
 )
 async def test_a_refused_offer_says_why(response: httpx.Response, code: str, message: str) -> None:
