@@ -72,15 +72,16 @@ async def _over_udp(course: Course, addresses: Sequence[Address]) -> Connected:
         silent: UdpClient | None = None
         refused: StepFailedError | None = None
         for address in addresses:
-            client = await _udp_client(address)
             try:
-                rtt_ms = await _binding_ms(client)
+                client, rtt_ms = await _greet(address)
             except StepFailedError as failed:
-                if failed.cause == "no_answer" and silent is None:
-                    silent = client
-                    continue
-                client.transport.close()
                 refused = refused or failed
+                continue
+            if rtt_ms is None:
+                if silent is None:
+                    silent = client
+                else:
+                    client.transport.close()
                 continue
             if silent is not None:
                 silent.transport.close()
@@ -92,6 +93,18 @@ async def _over_udp(course: Course, addresses: Sequence[Address]) -> Connected:
         note.unknown = True
         note.found = "no answer to a Binding request; UDP itself needs no connection"
         return Connected(silent, Address(*silent.server), None)
+
+
+async def _greet(address: Address) -> tuple[UdpClient, float | None]:
+    """Send a Binding request to one address; the round trip is None where it is silent."""
+    client = await _udp_client(address)
+    try:
+        return client, await _binding_ms(client)
+    except StepFailedError as failed:
+        if failed.cause == "no_answer":
+            return client, None
+        client.transport.close()
+        raise
 
 
 async def _udp_client(server: Address) -> UdpClient:

@@ -1,0 +1,63 @@
+"""The way to a TURN server over UDP, where some addresses fail and some packets are lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from aioice import stun
+
+from sfukit.probe.course import Course, StepFailedError
+from sfukit.probe.resolve import Address
+from sfukit.probe.turn import way
+
+NO_WAY = Address("255.255.255.255", 9)  # not to be sent to without asking the system first
+
+
+class Server(asyncio.DatagramProtocol):
+    """Answers Binding requests, except those of the given numbers."""
+
+    def __init__(self, lost: Collection[int] = ()) -> None:
+        self.heard = 0
+        self._lost = lost
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.heard += 1
+        if self.heard in self._lost:
+            return
+        request = stun.parse_message(data)
+        kind = stun.Class.RESPONSE
+        answer = stun.Message(stun.Method.BINDING, kind, request.transaction_id)
+        answer.attributes["XOR-MAPPED-ADDRESS"] = addr
+        assert self._transport is not None
+        self._transport.sendto(bytes(answer), addr)
+
+
+@asynccontextmanager
+async def serving(lost: Collection[int] = ()) -> AsyncIterator[Address]:
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Server(lost), local_addr=("127.0.0.1", 0)
+    )
+    yield Address(*transport.get_extra_info("sockname"))
+    transport.close()
+
+
+async def test_an_address_that_cannot_be_sent_to_leaves_the_others() -> None:
+    course = Course()
+    async with serving() as server:
+        connected = await way._over_udp(course, [NO_WAY, server])
+        connected.client.transport.close()
+    assert connected.server == server
+    assert [step.state for step in course.steps] == ["ok"]
+
+
+async def test_nowhere_to_send_is_a_cause() -> None:
+    course = Course()
+    with pytest.raises(StepFailedError):
+        await way._over_udp(course, [NO_WAY])
+    assert course.steps[-1].cause == "connect_failed"
