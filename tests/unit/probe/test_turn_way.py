@@ -56,6 +56,18 @@ async def test_an_address_that_cannot_be_sent_to_leaves_the_others() -> None:
     assert [step.state for step in course.steps] == ["ok"]
 
 
+@pytest.mark.parametrize(("lost", "measured"), [({3}, True), ({2, 5}, True), (range(99), False)])
+async def test_one_lost_packet_does_not_hide_the_way(
+    lost: Collection[int], measured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way, "_BINDING_S", 0.1)
+    async with serving(lost) as server:
+        client = await way._udp_client(server)
+        rtt_ms = await way._direct_rtt_ms(client)
+        client.transport.close()
+    assert (rtt_ms is not None) == measured
+
+
 async def test_nowhere_to_send_is_a_cause() -> None:
     course = Course()
     with pytest.raises(StepFailedError):
