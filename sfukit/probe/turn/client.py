@@ -6,6 +6,7 @@ heard instead of an answer is remembered so that a failure can say it.
 """
 
 import asyncio
+import ssl
 import struct
 import time
 from asyncio import FIRST_COMPLETED
@@ -15,7 +16,9 @@ from typing import Any
 
 from aioice import stun, turn
 
+from sfukit.probe import reach
 from sfukit.probe.course import StepFailedError
+from sfukit.probe.resolve import Address as Place
 
 Address = tuple[str, int]
 
@@ -82,7 +85,7 @@ class _Guard:
         super().datagram_received(data, addr)  # type: ignore[misc]
 
     def error_received(self, exc: Exception) -> None:
-        """Learn from ICMP that nobody listens there."""
+        """Learn from ICMP that nobody listens there, or that no way leads there."""
         self._break(exc if isinstance(exc, OSError) else OSError(str(exc)))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -174,8 +177,8 @@ def send_to_channel(client: Client, data: bytes) -> None:
 
 def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
     """Say what came instead of an answer."""
-    heard = client.heard
-    if client.broken.done() and isinstance(client.broken.result(), ConnectionRefusedError):
+    heard, broken = client.heard, client.broken.result() if client.broken.done() else None
+    if isinstance(broken, ConnectionRefusedError):
         return StepFailedError(
             "port_closed",
             "nothing listens there (the port is closed)",
@@ -191,7 +194,9 @@ def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
         return StepFailedError(
             "not_turn", "what answers there does not speak TURN", "check host and port"
         )
-    if client.broken.done():
+    if broken is not None and not isinstance(broken, ConnectionError | ssl.SSLError):
+        return reach.tcp_fault(broken, Place(*client.server[:2]), timeout_s)
+    if broken is not None:
         return StepFailedError(
             "connection_closed",
             "the server closed the connection instead of answering",

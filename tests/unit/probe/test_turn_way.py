@@ -1,6 +1,8 @@
 """The way to a TURN server over UDP, where some addresses fail and some packets are lost."""
 
 import asyncio
+import errno
+import ssl
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import cast
@@ -11,6 +13,7 @@ from aioice import stun
 from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.resolve import Address
 from sfukit.probe.turn import way
+from sfukit.probe.turn.client import ask
 
 NO_WAY = Address("255.255.255.255", 9)  # not to be sent to without asking the system first
 
@@ -66,6 +69,27 @@ async def test_one_lost_packet_does_not_hide_the_way(
         rtt_ms = await way._direct_rtt_ms(client)
         client.transport.close()
     assert (rtt_ms is not None) == measured
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "unreachable"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "unreachable"),
+        (OSError(errno.EPERM, "Operation not permitted"), "connect_failed"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "port_closed"),
+        (ConnectionResetError("closed"), "connection_closed"),
+        (ssl.SSLError(1, "bad record mac"), "connection_closed"),
+    ],
+)
+async def test_what_the_system_says_is_the_cause(error: OSError, cause: str) -> None:
+    async with serving(range(99)) as server:
+        client = await way._udp_client(server)
+        asyncio.get_running_loop().call_soon(client.error_received, error)
+        with pytest.raises(StepFailedError) as failed:
+            await ask(client, stun.Method.BINDING, {}, 5.0)
+        client.transport.close()
+    assert failed.value.cause == cause
 
 
 async def test_nowhere_to_send_is_a_cause() -> None:
