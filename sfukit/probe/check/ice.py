@@ -7,8 +7,9 @@ the server's choice of a path alone.
 import asyncio
 import ipaddress
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aioice import stun
 
@@ -26,6 +27,8 @@ _PAUSES_S = (0.15, 0.25, 0.4, 0.6, 0.8)  # after each send
 _PRFLX_PRIORITY = (110 << 24) | (65535 << 8) | 255  # RFC 8445 section 7.1.1
 _TIE_BREAKER = 0x5F17_5F17_5F17_5F17
 _MOST = 20
+
+Write = Callable[[], stun.Message]
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,9 @@ async def try_all(
     username = f"{peer.ufrag}:{local.ufrag}"
 
     async def one(candidate: Candidate) -> Tried:
-        request = _check(username, peer.pwd)
         try:
             async with asyncio.timeout(limit_s):
-                rtt_ms = await _try(candidate, request)
+                rtt_ms = await _try(candidate, partial(_check, username, peer.pwd))
         except TimeoutError:
             return Tried(candidate, None, "no_answer")
         except StepFailedError as failed:
@@ -154,54 +156,60 @@ def _hidden(tried: Sequence[Tried], server_ip: str) -> bool:
     )
 
 
-async def _try(candidate: Candidate, request: stun.Message) -> float:
+async def _try(candidate: Candidate, write: Write) -> float:
     address = candidate.address
     if address is None:
         raise StepFailedError("mdns_name", candidate.host)
     place = Address(str(address), candidate.port)
     if candidate.transport == "tcp":
-        return await _over_tcp(place, request)
-    return await _over_udp(place, request)
+        return await _over_tcp(place, write())
+    return await _over_udp(place, write)
 
 
-async def _over_udp(place: Address, request: stun.Message) -> float:
+async def _over_udp(place: Address, write: Write) -> float:
+    """Send checks until one is answered, each a new one: an answer tells which it is to."""
     loop = asyncio.get_running_loop()
-    transport, ear = await loop.create_datagram_endpoint(lambda: _Ear(request), remote_addr=place)
-    packed = bytes(request)
+    transport, ear = await loop.create_datagram_endpoint(_Ear, remote_addr=place)
     try:
         for pause_s in _PAUSES_S:
-            watch = Stopwatch()
-            transport.sendto(packed)
-            await asyncio.wait([ear.answered], timeout=pause_s)
-            if ear.answered.done():
-                ear.answered.result()
-                return watch.ms
+            transport.sendto(ear.expect(write()))
+            await asyncio.wait([ear.rtt_ms], timeout=pause_s)
+            if ear.rtt_ms.done():
+                return ear.rtt_ms.result()
         raise TimeoutError
     finally:
         transport.close()
 
 
 class _Ear(asyncio.DatagramProtocol):
-    """Waits for the answer to one check."""
+    """Waits for the first answer to one of several checks; ``rtt_ms`` counts from that one."""
 
-    def __init__(self, request: stun.Message) -> None:
-        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._request = request
+    def __init__(self) -> None:
+        self.rtt_ms: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._sent: list[tuple[stun.Message, Stopwatch]] = []
+
+    def expect(self, request: stun.Message) -> bytes:
+        """Wait for the answer to one more check, which is sent now."""
+        packed = bytes(request)
+        self._sent.append((request, Stopwatch()))
+        return packed
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take the answer; anything else is not for us."""
-        if self.answered.done():
+        if self.rtt_ms.done():
             return
         try:
-            if _is_answer(data, self._request):
-                self.answered.set_result(None)
+            watch = next((watch for one, watch in self._sent if _is_answer(data, one)), None)
         except StepFailedError as failed:
-            self.answered.set_exception(failed)
+            self.rtt_ms.set_exception(failed)
+            return
+        if watch is not None:
+            self.rtt_ms.set_result(watch.ms)
 
     def error_received(self, exc: Exception) -> None:
         """Learn from ICMP that nobody is there."""
-        if not self.answered.done():
-            self.answered.set_exception(exc)
+        if not self.rtt_ms.done():
+            self.rtt_ms.set_exception(exc)
 
 
 async def _over_tcp(place: Address, request: stun.Message) -> float:

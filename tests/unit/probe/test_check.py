@@ -296,6 +296,30 @@ async def test_a_tap_speaks_ice_tcp_to_the_server() -> None:
     await server.wait_closed()
 
 
+async def test_the_round_trip_counts_from_the_check_that_is_answered() -> None:
+    """Only the first of three checks is answered, when the third has just been sent."""
+    heard: list[tuple[bytes, tuple[str, int]]] = []
+
+    class Late(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            heard.append((data, addr))
+            if len(heard) == 3:
+                first, source = heard[0]
+                request = stun.parse_message(first)
+                kind = stun.Class.RESPONSE
+                answer = stun.Message(stun.Method.BINDING, kind, request.transaction_id)
+                server.sendto(bytes(answer), source)
+
+    loop = asyncio.get_running_loop()
+    server, _ = await loop.create_datagram_endpoint(Late, local_addr=("127.0.0.1", 0))
+    port = server.get_extra_info("sockname")[1]
+    remote = candidates.parse(f"1 1 udp 1 127.0.0.1 {port} typ host")
+    [one] = await ice.try_all([remote], LOCAL, described(), 2.0)
+    server.close()
+    assert one.rtt_ms is not None
+    assert one.rtt_ms > 1e3 * sum(ice._PAUSES_S[:2])
+
+
 async def test_tcp_candidates_are_checked_by_framed_stun() -> None:
     ended = asyncio.Event()
 
