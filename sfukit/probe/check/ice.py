@@ -5,7 +5,6 @@ the server's choice of a path alone.
 """
 
 import asyncio
-import ipaddress
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from sfukit.probe.check import framing
 from sfukit.probe.check.report import CandidateReport
 from sfukit.probe.course import StepFailedError
 from sfukit.probe.finding import Step, Stopwatch
-from sfukit.probe.resolve import Address
+from sfukit.probe.resolve import Address, Endpoint, UnresolvedError, resolve
 from sfukit.signaling import candidates
 from sfukit.signaling.candidates import Candidate
 from sfukit.signaling.descriptions import Described
@@ -33,16 +32,20 @@ Write = Callable[[], stun.Message]
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of one candidate; ``why_not`` is a cause, None where it answered."""
+    """What became of one candidate; ``why_not`` is a cause, None where it answered.
+
+    ``place`` is where it answered; its host may be a name.
+    """
 
     candidate: Candidate
     rtt_ms: float | None
     why_not: str | None
+    place: Address | None = None
 
     @property
     def address(self) -> Address:
         """Where it is."""
-        return Address(self.candidate.host, self.candidate.port)
+        return self.place or Address(self.candidate.host, self.candidate.port)
 
     def report(self) -> CandidateReport:
         """Write it for the report."""
@@ -91,79 +94,39 @@ async def try_all(
 
     async def one(candidate: Candidate) -> Tried:
         try:
+            place = await _place(candidate, limit_s)
+            over = _over_tcp if candidate.transport == "tcp" else _over_udp
             async with asyncio.timeout(limit_s):
-                rtt_ms = await _try(candidate, partial(_check, username, peer.pwd))
+                rtt_ms = await over(place, partial(_check, username, peer.pwd))
         except TimeoutError:
             return Tried(candidate, None, "no_answer")
         except StepFailedError as failed:
             return Tried(candidate, None, failed.cause)
+        except UnresolvedError:
+            return Tried(candidate, None, "name_unknown")
         except ConnectionRefusedError:
             return Tried(candidate, None, "port_closed")
+        except ConnectionError:
+            return Tried(candidate, None, "connection_closed")
         except OSError:
             return Tried(candidate, None, "unreachable")
-        return Tried(candidate, rtt_ms, None)
+        return Tried(candidate, rtt_ms, None, place)
 
     return list(await asyncio.gather(*map(one, remotes)))
 
 
-def fault(tried: Sequence[Tried], server_ip: str) -> StepFailedError:
-    """Say why no candidate answers, from what is common to them."""
-    if not tried:
-        return StepFailedError(
-            "no_candidates",
-            "the answer names no address for media",
-            "does the server know its own address, or does it trickle candidates?",
-        )
-    causes = {one.why_not for one in tried}
-    ports = ", ".join(sorted({f"{t.candidate.transport} {t.candidate.port}" for t in tried}))
-    if causes == {"mdns_name"}:
-        return StepFailedError(
-            "mdns_only", "all its candidates are mDNS names", "let the server name its addresses"
-        )
-    if _hidden(tried, server_ip):
-        hosts = ", ".join(dict.fromkeys(one.candidate.host for one in tried))
-        return StepFailedError(
-            "sfu_private_host_candidate",
-            f"the server offers only {hosts}, which is not where it was reached ({server_ip})",
-            f"let it advertise {server_ip} (sfukit serve --advertise {server_ip})",
-        )
-    if causes <= {"port_closed"}:
-        return StepFailedError(
-            "media_port_closed",
-            f"nothing listens on the media port ({ports})",
-            "is the media port the one it advertises, or is a port mapping missing?",
-        )
-    if "ice_refused" in causes:
-        return StepFailedError(
-            "ice_refused", "the media port refuses the answer's own credentials", "see its log"
-        )
-    return StepFailedError(
-        "udp_blocked",
-        f"no candidate answers ({ports}): something on the way drops the packets",
-        f"open the media port for UDP in the server's firewall ({ports}), both ways",
-    )
-
-
-def _hidden(tried: Sequence[Tried], server_ip: str) -> bool:
-    """Tell whether a server that was reached elsewhere offers nothing but inner addresses."""
-    known = [one.candidate.address for one in tried]
-    if any(address is None for address in known) or server_ip in {str(one) for one in known}:
-        return False
-    server = ipaddress.ip_address(server_ip.partition("%")[0])
-    return (
-        all(one is not None and (one.is_private or one.is_loopback) for one in known)
-        or server.is_loopback
-    )
-
-
-async def _try(candidate: Candidate, write: Write) -> float:
-    address = candidate.address
-    if address is None:
-        raise StepFailedError("mdns_name", candidate.host)
-    place = Address(str(address), candidate.port)
-    if candidate.transport == "tcp":
-        return await _over_tcp(place, write())
-    return await _over_udp(place, write)
+async def _place(candidate: Candidate, limit_s: float) -> Address:
+    """Look up a candidate that is a name (RFC 8839 section 5.1); mDNS names are of their link."""
+    host, port = candidate.host, candidate.port
+    if candidate.address is not None:
+        return Address(host, port)
+    if host.lower().rstrip(".").endswith(".local"):
+        raise StepFailedError("mdns_name", host)
+    try:
+        async with asyncio.timeout(limit_s):
+            return (await resolve(Endpoint(host, port)))[0]
+    except TimeoutError as error:
+        raise UnresolvedError(f"{host}: no name server answers") from error
 
 
 async def _over_udp(place: Address, write: Write) -> float:
@@ -212,7 +175,8 @@ class _Ear(asyncio.DatagramProtocol):
             self.rtt_ms.set_exception(exc)
 
 
-async def _over_tcp(place: Address, request: stun.Message) -> float:
+async def _over_tcp(place: Address, write: Write) -> float:
+    request = write()
     reader, writer = await asyncio.open_connection(*place)
     try:
         watch = Stopwatch()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from sfukit.probe.check import door, ice, report
+from sfukit.probe.check import door, ice, ice_causes, report
 from sfukit.probe.check.entry import Answer, Entry
 from sfukit.probe.check.http_entry import HttpEntry
 from sfukit.probe.check.ice import Tried
@@ -165,7 +165,7 @@ async def _ice(
         course.add(ice.step_of(one))
     answering = [one for one in tried if one.why_not is None]
     if not answering:
-        failed = ice.fault(tried, learnt.server_ip)
+        failed = ice_causes.fault(tried, learnt.server_ip)
         course.failed("ice", failed)
         raise failed
     return answering[0]
