@@ -25,12 +25,14 @@ class StepFailedError(Exception):
 class Note:
     """What a step writes down about itself; ``ms`` replaces the time it took as a whole.
 
-    ``unknown`` says that it showed nothing either way.
+    ``unknown`` says that it showed nothing either way; ``fault``, that it failed and yet what
+    follows is worth knowing.
     """
 
     found: str = ""
     ms: float | None = None
     unknown: bool = False
+    fault: StepFailedError | None = None
 
 
 class Course:
@@ -65,6 +67,9 @@ class Course:
         except StepFailedError as failed:
             self.failed(name, failed, watch.ms)
             raise
+        if note.fault is not None:
+            self.failed(name, note.fault, _ms(note.ms, watch))
+            return
         state: StepState = "unknown" if note.unknown else "ok"
         self.add(Step(name=name, state=state, ms=_ms(note.ms, watch), found=note.found))
 

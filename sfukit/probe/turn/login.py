@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aioice import stun, turn
 
-from sfukit.probe.course import Course, StepFailedError
+from sfukit.probe.course import Course, Note, StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.probe.resolve import Address as Place
 from sfukit.probe.turn import causes
@@ -53,16 +53,9 @@ async def allocate(
     if isinstance(challenge, stun.Message):
         course.skip("auth", "the server asks for no credentials")
         with course.step("allocate") as note:
-            allocation = _read(challenge, anonymous=True)
-            note.found, note.ms = _described(allocation), 0.0
-    else:
-        allocation = await _with_credentials(course, client, challenge, options, reopen)
-    if causes.reach(allocation.relay[0]) < causes.reach(server.ip):
-        # what follows is still worth knowing: from here the relay may work
-        fault = causes.relay_address_private(allocation.relay[0], server.ip)
-        course.steps.pop()
-        course.failed("allocate", fault)
-    return allocation
+            note.ms = 0.0
+            return _noted(note, _read(challenge, anonymous=True), server)
+    return await _with_credentials(course, client, server, challenge, options, reopen)
 
 
 async def login(client: Client, options: TurnOptions) -> Allocation:
@@ -94,6 +87,7 @@ async def _unauthenticated(
 async def _with_credentials(
     course: Course,
     client: Client,
+    server: Place,
     challenge: RefusedError,
     options: TurnOptions,
     reopen: Reopen | None,
@@ -118,9 +112,8 @@ async def _with_credentials(
         if refusal is not None:
             raise causes.of_refusal(refusal)
         assert answer is not None
-        allocation = _read(answer, anonymous=False)
-        note.found, note.ms = _described(allocation), watch.ms
-    return allocation
+        note.ms = watch.ms
+        return _noted(note, _read(answer, anonymous=False), server)
 
 
 async def _ask_allocation(client: Client, options: TurnOptions) -> stun.Message:
@@ -183,5 +176,10 @@ def _read(answer: stun.Message, *, anonymous: bool) -> Allocation:
     return Allocation(relay, answer.attributes.get("XOR-MAPPED-ADDRESS"), lifetime_s, anonymous)
 
 
-def _described(allocation: Allocation) -> str:
-    return f"relay {Place(*allocation.relay[:2])} for {allocation.lifetime_s} s"
+def _noted(note: Note, allocation: Allocation, server: Place) -> Allocation:
+    """Write an allocation down; one of a private address may still work from here."""
+    relay = Place(*allocation.relay[:2])
+    note.found = f"relay {relay} for {allocation.lifetime_s} s"
+    if causes.reach(relay.ip) < causes.reach(server.ip):
+        note.fault = causes.relay_address_private(relay.ip, server.ip)
+    return allocation

@@ -1,7 +1,7 @@
 """One server by one transport, from its name to the deleted allocation."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Finding
@@ -17,6 +17,8 @@ from sfukit.probe.turn.report import INTERRUPTED, ServerReport, VariantReport
 from sfukit.probe.turn.security import examine
 from sfukit.probe.turn.uri import TurnUri, Variant
 from sfukit.probe.turn.way import Connected, connect, open_client
+
+_GOODBYE_S = 1.0  # of who was interrupted
 
 
 @dataclass
@@ -36,7 +38,7 @@ async def probe(uri: TurnUri, options: TurnOptions) -> ServerReport:
     reports: list[VariantReport] = []
     for variant in options.variants or uri.variants:
         reports.append(await probe_variant(uri, variant, options))
-        if reports[-1].cause == INTERRUPTED:
+        if reports[-1].interrupted:
             break
     return ServerReport(uri=str(uri), variants=reports)
 
@@ -82,6 +84,9 @@ async def _take(
             learnt.allocations = await allocate_many(variant, connected.server, target, options)
     except StepFailedError:
         await relaying.drop(client, options)
+        raise
+    except asyncio.CancelledError:
+        await relaying.drop(client, replace(options, timeout_s=_GOODBYE_S))
         raise
     await relaying.end(course, client, options)
 

@@ -43,6 +43,11 @@ class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
             return True
         return any(step.name in _ANSWERED and step.state != "skipped" for step in self.steps)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was stopped; ``cause`` is what failed before, where something did."""
+        return any(step.name == INTERRUPTED for step in self.steps)
+
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
     """One URI with its variants."""
@@ -114,7 +119,7 @@ def build(servers: Sequence[ServerReport], wanted: Sequence[gates.Gate]) -> Turn
 
 
 def _exit_code(variants: Sequence[VariantReport], judged: Sequence[GateResult]) -> ExitCode:
-    if any(variant.cause == INTERRUPTED for variant in variants):
+    if any(variant.interrupted for variant in variants):
         return ExitCode.INTERRUPTED
     if not any(variant.answered for variant in variants):
         return ExitCode.TARGET
