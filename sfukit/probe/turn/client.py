@@ -175,6 +175,12 @@ def send_to_channel(client: Client, data: bytes) -> None:
         client._send(struct.pack("!HH", CHANNEL, len(data)) + data)
 
 
+def backlog_bytes(client: Client) -> int:
+    """Count what was sent and still waits here."""
+    waits: int = client.transport.get_write_buffer_size()  # type: ignore[union-attr]
+    return waits
+
+
 def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
     """Say what came instead of an answer."""
     heard, broken = client.heard, client.broken.result() if client.broken.done() else None
