@@ -140,6 +140,16 @@ def relay_ports_blocked_both_ways(folder: Path) -> Iterator[Setting]:
     yield from _blocked(folder, "udp dport 62000-62100 drop; udp sport 62000-62100 drop")
 
 
+@case("peer_silent", "echo")
+def named_peer_that_is_silent(folder: Path) -> Iterator[Setting]:
+    with (
+        coturn(folder, *USER, LOOPBACK) as server,
+        socket.socket(type=socket.SOCK_DGRAM) as silent,
+    ):
+        silent.bind(("127.0.0.1", 0))
+        yield Setting([server.udp, *_LOGIN, "--peer", f"127.0.0.1:{silent.getsockname()[1]}"])
+
+
 def _blocked(folder: Path, rules: str) -> Iterator[Setting]:
     with namespace() as network:
         head = "type filter hook input priority 0"

@@ -6,6 +6,7 @@ from sfukit.probe.course import StepFailedError
 from sfukit.probe.turn.client import RefusedError
 from sfukit.probe.turn.credentials import Credentials, expired_cause
 
+_FORBIDDEN = 403
 _CODES = {
     300: ("try_alternate_300", "the server sends its clients elsewhere", "probe that server"),
     400: ("bad_request_400", "the server takes the request for malformed", "look into its log"),
@@ -80,8 +81,10 @@ def realm_missing(absent: str) -> StepFailedError:
     )
 
 
-def denied_peer(peer: str, refused: RefusedError) -> StepFailedError:
-    """Say that the server will not relay to a peer."""
+def of_refused_peer(peer: str, refused: RefusedError) -> StepFailedError:
+    """Say that the server will not relay to a peer, or what else its code means."""
+    if refused.code != _FORBIDDEN:
+        return of_refusal(refused)
     return StepFailedError(
         "denied_peer_403",
         f"the server does not relay to {peer}: {refused}",
@@ -100,6 +103,15 @@ def relay_ports_blocked(relay: str, reached: int, sent: int) -> StepFailedError:
         "relay_ports_blocked",
         f"the relay {relay} was allocated, but {way}",
         "open the relay's UDP ports in the server's firewall, both ways (coturn: 49152-65535)",
+    )
+
+
+def peer_silent(peer: str, relay: str, sent: int) -> StepFailedError:
+    """Say that nothing came back from a peer elsewhere; where it was lost is not known here."""
+    return StepFailedError(
+        "peer_silent",
+        f"none of {sent} packets by the relay {relay} came back from {peer}",
+        "is it a UDP echo server that the relay reaches? leave --peer out to test the relay alone",
     )
 
 

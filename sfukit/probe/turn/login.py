@@ -139,7 +139,10 @@ async def _why_denied(
     far = options.login.far_credentials(now_s)
     if far is None or reopen is None:
         return plain
-    client = await reopen()
+    try:
+        client = await reopen()
+    except StepFailedError:
+        return plain
     try:
         _sign_with(client, far, refused)
         await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)

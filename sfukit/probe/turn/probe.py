@@ -74,7 +74,7 @@ async def _take(
         course, client, connected.server, options, reopen
     )
     try:
-        peer = learnt.peer = await _peer(uri, variant, connected, allocation, options)
+        peer = learnt.peer = await _peer(course, uri, variant, connected, allocation, options)
         learnt.relayed = await relaying.relay(
             course, client, allocation, peer, options, connected.direct_rtt_ms
         )
@@ -92,6 +92,7 @@ async def _take(
 
 
 async def _peer(
+    course: Course,
     uri: TurnUri,
     variant: Variant,
     connected: Connected,
@@ -104,12 +105,14 @@ async def _peer(
     own = await relaying.own_peer(connected.client, allocation, connected.server)
     if own is not None:
         return own
-    client = await open_client(variant, connected.server, uri.endpoint(variant), options)
-    try:
-        second = await login(client, options)
-    except StepFailedError:
-        client.transport.close()
-        raise
+    with course.step("peer") as note:
+        client = await open_client(variant, connected.server, uri.endpoint(variant), options)
+        try:
+            second = await login(client, options)
+        except StepFailedError:
+            client.transport.close()
+            raise
+        note.found = f"a second relay {_text(second.relay)}: UDP does not leave this network"
     return RelayPeer(client, second.relay, options.timeout_s)
 
 

@@ -85,22 +85,25 @@ async def relay(
             permitted = {"XOR-PEER-ADDRESS": peer.address}
             await ask(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
         except RefusedError as refused:
-            if refused.code == 403:
-                raise causes.denied_peer(where, refused) from refused
-            raise causes.of_refusal(refused) from refused
+            raise causes.of_refused_peer(where, refused) from refused
         note.found = f"peer {where}"
     with course.step("channel"):
         try:
             await bind_channel(client, peer.address, options.timeout_s)
         except RefusedError as refused:
             raise causes.of_refusal(refused) from refused
-    await peer.open(allocation.relay)
     echo = Echo(client, options.size_bytes)
+    relayed = str(Place(*allocation.relay[:2]))
     with course.step("echo") as note:
+        try:
+            await peer.open(allocation.relay)
+        except RefusedError as refused:
+            raise causes.of_refused_peer(relayed, refused) from refused
         first_ms = await echo.first(min(options.timeout_s, 3.0))
+        if first_ms is None and isinstance(peer, EchoServer):
+            raise causes.peer_silent(where, relayed, echo.sent)
         if first_ms is None:
-            at = str(Place(*allocation.relay[:2]))
-            raise causes.relay_ports_blocked(at, min(peer.received, echo.sent), echo.sent)
+            raise causes.relay_ports_blocked(relayed, min(peer.received, echo.sent), echo.sent)
         note.ms, note.found = first_ms, "to the peer and back"
     return await _measure(client, peer, options, direct_rtt_ms)
 

@@ -15,7 +15,9 @@ SCHEMA = "sfukit/turn-probe/1"
 INTERRUPTED = "interrupted"
 
 # the steps that a server answers: where one of them is reached, somebody is there
-_ANSWERED = frozenset(("auth", "allocate", "permission", "channel", "echo", "refresh", "delete"))
+_ANSWERED = frozenset(
+    ("auth", "allocate", "peer", "permission", "channel", "echo", "refresh", "delete")
+)
 _SPOKEN_CAUSES = frozenset(("realm_missing", "answer_unsigned"))
 
 

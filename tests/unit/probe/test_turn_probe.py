@@ -10,8 +10,11 @@ import pytest
 from aioice import stun
 from aioice.stun import Method
 
-from sfukit.probe.turn import causes, report, uri
-from sfukit.probe.turn.options import TurnOptions
+from sfukit.probe.course import StepFailedError
+from sfukit.probe.resolve import Endpoint
+from sfukit.probe.turn import causes, login, relaying, report, uri
+from sfukit.probe.turn.client import Client, RefusedError
+from sfukit.probe.turn.options import Login, TurnOptions
 from sfukit.probe.turn.probe import probe
 from sfukit.probe.turn.report import ServerReport
 
@@ -81,6 +84,52 @@ def silent_at(wanted: Method) -> Manner:
 def failures(told: ServerReport) -> list[tuple[str, str | None]]:
     [variant] = told.variants
     return [(step.name, step.cause) for step in variant.steps if step.state == "failed"]
+
+
+async def test_a_peer_that_is_silent_says_nothing_of_the_relays_ports() -> None:
+    wanted = TurnOptions(peer=Endpoint("127.0.0.1", 7), timeout_s=0.3)
+    async with serving(lambda _method, _n: OK) as (_, where):
+        told = await probe(where, wanted)
+    assert failures(told) == [("echo", "peer_silent")]
+
+
+async def no_socket(*_: object) -> None:
+    """Stand in for a peer beside the probe where UDP does not leave the network."""
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "failed"),
+    [
+        (Method.ALLOCATE, 486, ("peer", "quota_486")),
+        (Method.CREATE_PERMISSION, 403, ("echo", "denied_peer_403")),
+        (Method.CHANNEL_BIND, 508, ("echo", "no_capacity_508")),
+    ],
+)
+async def test_a_second_relay_that_is_refused_is_a_failure(
+    method: Method, code: int, failed: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "own_peer", no_socket)
+
+    def manner(asked: Method, number: int) -> int:
+        return code if (asked, number) == (method, 2) else OK
+
+    async with serving(manner) as (server, where):
+        told = await probe(where, TurnOptions(timeout_s=1.0))
+    assert failures(told) == [failed]
+    assert not told.variants[0].relays
+    assert server.requests[-1].message_method == Method.REFRESH
+
+
+async def test_a_denied_secret_keeps_its_cause_where_no_second_look_is_possible() -> None:
+    async def hangs_up() -> Client:
+        raise StepFailedError("connection_closed", "closed")
+
+    wanted = TurnOptions(login=Login(secret="north"))
+    known = wanted.login.credentials(wanted.now_s())
+    assert known is not None
+    refused = RefusedError(401, "Unauthorized", {})
+    failed = await login._why_denied(known, refused, wanted, hangs_up)
+    assert failed.cause == "wrong_password_or_secret"
 
 
 async def test_who_is_interrupted_after_a_failure_is_interrupted(
