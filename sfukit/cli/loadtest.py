@@ -156,13 +156,17 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _stop_once, stop)
         with View(out) as view:
-            return await run(run_options, view, stop, _preflight(run_options, view, stop))
+            target = run_options.target
+            preflight = None if target is None else _preflight(target, run_options, view, stop)
+            return await run(run_options, view, stop, preflight)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(whole())
 
 
-def _preflight(run_options: RunOptions, view: "View", stop: asyncio.Event) -> "Preflight":
+def _preflight(
+    target: str, run_options: RunOptions, view: "View", stop: asyncio.Event
+) -> "Preflight":
     """Let one participant try the target first: one sentence instead of a failure for each bot."""
     from sfukit.loadgen.verdict import TargetFault
     from sfukit.probe.check import report as check_report
@@ -172,15 +176,15 @@ def _preflight(run_options: RunOptions, view: "View", stop: asyncio.Event) -> "P
 
     async def preflight(plan: "Plan") -> TargetFault | None:
         options = CheckOptions(
-            target=parse_target(run_options.target or ""),
+            target=parse_target(target),
             play=run_options.play,
             access=run_options.access,
             room=plan.rooms[0].name,
             srtp=run_options.srtp,
         )
         outcome = await _unless_stopped(check(options), stop)
-        if outcome is None or outcome.failed_step == "media":  # that the run itself will show
-            return None
+        if outcome is None or outcome.failed_step in check_report.MEDIA_STEPS:
+            return None  # the run itself will show that
         if outcome.failed_step is None:
             view.say("check", f"one participant is in after {outcome.timings_ms['total']:.0f} ms")
             return None

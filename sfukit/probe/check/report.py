@@ -12,6 +12,8 @@ from sfukit.probe.finding import Step
 SCHEMA = "sfukit/check/1"
 
 STEPS = ("dns", "tcp", "tls", "http", "websocket", "token", "sdp", "ice", "dtls", "media")
+PLAY = "play "  # before the steps of the stream that is played as well
+MEDIA_STEPS = ("media", f"{PLAY}media")
 
 
 class CandidateReport(msgspec.Struct, frozen=True, kw_only=True):

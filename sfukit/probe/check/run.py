@@ -98,7 +98,7 @@ async def _legs(
             return
         await _publish(course, learnt, options, media, entry)
         if options.play is not None:
-            course.prefix = "play "
+            course.prefix = report.PLAY
             player = _http_entry(options.play, options, client, patience_s=options.limits.media_s)
             try:
                 await _play(course, learnt, options, media, player)

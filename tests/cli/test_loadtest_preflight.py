@@ -1,0 +1,57 @@
+"""The first step of ``sfukit loadtest``: what one participant met, and what becomes of it."""
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from sfukit.cli import loadtest
+from sfukit.cli.loadtest_view import View
+from sfukit.loadgen.options import LoadOptions, RunOptions
+from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.verdict import TargetFault
+from sfukit.probe.check import report, run
+from sfukit.probe.check.options import CheckOptions
+from sfukit.probe.check.report import CheckReport
+from sfukit.probe.finding import Step
+
+TARGET = "whip+http://127.0.0.1/whip"
+
+
+async def told(failed_step: str, monkeypatch: pytest.MonkeyPatch) -> TargetFault | None:
+    """Let a check fail at a step, and look what the load test makes of it."""
+
+    async def check(_: CheckOptions) -> CheckReport:
+        failed = Step(name=failed_step, state="failed", cause="no_media", found="silence")
+        return report.build(
+            target=TARGET,
+            kind="whip",
+            version=None,
+            steps=[failed],
+            failure=failed,
+            candidates=[],
+            total_ms=1.0,
+            wanted=[],
+        )
+
+    monkeypatch.setattr(run, "check", check)
+    load = LoadOptions(clients=2, shape="pair")
+    options = RunOptions(load=load, command=("sfukit",), target=TARGET)
+    unseen = cast(View, None)
+    return await loadtest._preflight(TARGET, options, unseen, asyncio.Event())(plan(load))
+
+
+@pytest.mark.parametrize("step", ["media", "play media"])
+async def test_missing_media_is_for_the_run_to_show(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await told(step, monkeypatch) is None
+
+
+@pytest.mark.parametrize("step", ["dtls", "play dtls"])
+async def test_who_does_not_get_in_stops_the_run(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = await told(step, monkeypatch)
+    assert fault is not None
+    assert fault.text == f"nobody can join: {step} fails (no_media): silence"
