@@ -9,6 +9,7 @@ from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Step
 
 _DOOR = frozenset((401, 403))
+_NOBODY = frozenset((404, 405))
 _FIXES = {
     "token_missing": "give --token, or --api-key and --api-secret",
     "token_invalid": "is it made with this server's key and secret? make one with: sfukit token",
@@ -50,12 +51,17 @@ class Entry(Protocol):
 def refuse(
     course: Course, refused: Refused, token: str | None, *, at: str = "sdp"
 ) -> StepFailedError:
-    """Write the step down at which a server said no, and return what is to be raised."""
+    """Write the step down at which a server said no, and return what is to be raised.
+
+    Who refuses what an offer says has let us in; a refused upgrade, or no such URL, tells nothing
+    of the token.
+    """
     if refused.status in _DOOR or refused.reason in _FIXES:
         failed = _at_the_door(refused, token)
         course.failed("token", failed)
         return failed
-    accepted(course, token)
+    if at == "sdp" and refused.status not in _NOBODY:
+        accepted(course, token)
     failed = _of_the_offer(refused)
     course.failed(at, failed)
     return failed

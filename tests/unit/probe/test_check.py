@@ -152,6 +152,23 @@ def test_refusals_are_named(refused: Refused, token: str | None, step: str, caus
     assert course.steps[-1].fix
 
 
+@pytest.mark.parametrize(
+    ("refused", "at", "names"),
+    [
+        (Refused(503, "max_connections", "x"), "websocket", ["websocket"]),
+        (Refused(404, "", "x"), "websocket", ["websocket"]),
+        (Refused(404, "", "x"), "sdp", ["sdp"]),
+        (Refused(422, "codec_unsupported", "x"), "sdp", ["token", "sdp"]),
+    ],
+)
+def test_a_token_is_accepted_only_by_who_read_it(
+    refused: Refused, at: str, names: list[str]
+) -> None:
+    course = Course()
+    refuse(course, refused, "opaque", at=at)
+    assert [step.name for step in course.steps] == names
+
+
 def test_an_expired_token_says_since_when() -> None:
     token = sign(claims_for("k", "ann", VideoGrants(), valid_s=-60), SECRET)
     failed = refuse(Course(), Refused(401, "token_invalid", "x"), token)
