@@ -87,7 +87,7 @@ class Media:
                     f"connected, but no packet came back within {self._limits.media_s:.3g} s",
                     "look at the server's load and log: it has the transport, and sends nothing",
                 ) from error
-            kind = "RTP" if "rtp" in tap.received.first_s else "RTCP"
+            kind = "RTP" if tap.received.counts["rtp"] else "RTCP"
             note.found = f"first {kind} packet back{expects}"
 
     def publish(self, transport: int, offered: Offered, lines: Sequence[Line]) -> None:
@@ -165,7 +165,7 @@ class Media:
                 "the server's certificate is not the one its answer names",
                 "does something between rewrite the SDP, or does another server answer there?",
             )
-        sent, received = tap.sent.counts.get("dtls", 0), tap.received.counts.get("dtls", 0)
+        sent, received = tap.sent.counts["dtls"], tap.received.counts["dtls"]
         if not sent and not received:
             return StepFailedError(
                 "ice_incomplete",

@@ -1,11 +1,11 @@
-"""A tap between a bot and a server: passes datagrams on and notes when the first of each kind came.
+"""A tap between a bot and a server: passes datagrams on and counts those of each kind.
 
 The swarm tells when a transport is connected, not what was heard before or instead; and it knows no
 TCP. A check sends a few packets a second, so the tap may stand here, in Python.
 """
 
 import asyncio
-import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,16 +32,13 @@ def kind_of(datagram: bytes) -> Kind:
 
 @dataclass
 class Seen:
-    """How many datagrams of each kind passed one way, and when the first did."""
+    """How many datagrams of each kind passed one way."""
 
-    counts: dict[Kind, int] = field(default_factory=dict)
-    first_s: dict[Kind, float] = field(default_factory=dict)
+    counts: Counter[Kind] = field(default_factory=Counter)
 
     def note(self, datagram: bytes) -> None:
         """Count a datagram."""
-        kind = kind_of(datagram)
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        self.first_s.setdefault(kind, time.perf_counter())
+        self.counts[kind_of(datagram)] += 1
 
 
 class Tap:

@@ -23,6 +23,7 @@ from sfukit.probe.turn.figures import RelayFigures, Throughput, relay_figures
 from sfukit.probe.turn.login import Allocation
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.peer import Peer, SocketPeer, socket_peer
+from sfukit.probe.turn.uri import DEFAULT_PORT
 
 _CHANNEL_HEADER_BYTES = 4
 
@@ -57,7 +58,8 @@ async def own_peer(client: Client, allocation: Allocation, server: Place) -> Soc
     local_ip = _source_towards(allocation.relay)
     own_ip = client.transport.get_extra_info("sockname")[0]
     straight = allocation.mapped is not None and allocation.mapped[0] == own_ip
-    udp_port = server.port if client.transport.get_extra_info("ssl_object") is None else 3478
+    secured = client.transport.get_extra_info("ssl_object") is not None
+    udp_port = DEFAULT_PORT if secured else server.port
     return await socket_peer(
         local_ip, Place(server.ip, udp_port), (local_ip, 0) if straight else None
     )
