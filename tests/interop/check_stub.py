@@ -33,9 +33,10 @@ async def whip_stub(manner: Manner) -> AsyncIterator[str]:
     ended = asyncio.Event()
 
     async def post(request: web.Request) -> web.Response:
+        offer = await request.text()
         if manner == "slow":
             await ended.wait()
-        text = answer(manner, await request.text(), port)
+        text = answer(manner, offer, port)
         return web.Response(status=201, text=text, content_type="application/sdp")
 
     app = web.Application()

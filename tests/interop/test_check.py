@@ -41,6 +41,7 @@ def test_each_fault_is_named(fault: Fault, tmp_path: Path) -> None:
     failed = told.report["steps"][-1]
     assert (failed["name"], failed["state"]) == (fault.step, "failed")
     assert failed["fix"]
+    assert told.report["timings_ms"]["total"] < 10_000
 
 
 def test_media_comes_back(target: str, tmp_path: Path) -> None:

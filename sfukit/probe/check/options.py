@@ -14,7 +14,7 @@ from sfukit.targets.recognise import Address
 
 @dataclass(frozen=True)
 class Limits:
-    """How long each step may take; together about 10 s at the worst. Unit: s."""
+    """How long each step may take; a check ends with the first that fails. Unit: s."""
 
     dns_s: float = 3.0
     tcp_s: float = 3.0
