@@ -9,8 +9,8 @@ from sfukit import config, gates, report
 from sfukit.cli import access_options
 from sfukit.cli import check_options as given
 from sfukit.cli.examples import examples
+from sfukit.cli.option import choice
 from sfukit.cli.output import Output
-from sfukit.errors import UsageError
 
 app = typer.Typer(add_completion=False)
 
@@ -45,6 +45,8 @@ def check(
     """
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
+    from sfukit.probe.resolve import Family
+    from sfukit.swarm.messages import Srtp
     from sfukit.targets.access import Access, parse_header
     from sfukit.targets.recognise import parse_play, parse_target
 
@@ -60,8 +62,8 @@ def check(
             insecure=insecure,
         ),
         room=room,
-        family=_choice(family, "--family", ("4", "6", "both")),
-        srtp=_choice(srtp, "--srtp", ("auto", "gcm128", "cm80")),
+        family=choice(family, "--family", Family),
+        srtp=choice(srtp, "--srtp", Srtp),
         gates=tuple(gates.parse(text, check_report.catalogue()) for text in gate or ()),
     )
     outcome = _run(options, Output.beside(json, quiet=quiet))
@@ -87,9 +89,3 @@ def _run(options: Any, out: Output) -> Any:
         out.line(line)
     out.line(verdict, VERDICTS[outcome.verdict])
     return outcome
-
-
-def _choice(text: str, where: str, allowed: tuple[str, ...]) -> Any:
-    if text not in allowed:
-        raise UsageError(f"{where} {text}: not known", hint=f"choose one of {', '.join(allowed)}")
-    return text

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,8 +14,8 @@ from sfukit import config, gates, machine, report, units
 from sfukit.cli import access_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.option import choice
 from sfukit.cli.output import Output
-from sfukit.errors import UsageError
 from sfukit.loadgen import result
 from sfukit.loadgen.options import (
     AudioCodec,
@@ -95,14 +95,14 @@ def loadtest(
     from sfukit.targets.recognise import parse_play
 
     load = LoadOptions(
-        scenario=_choice(scenario, "--scenario", ScenarioName),
+        scenario=choice(scenario, "--scenario", ScenarioName),
         clients=clients,
         rooms=rooms,
         publishers=publishers,
         audio_publishers=audio_publishers,
         subscribers=subscribers,
-        codec=_choice(codec, "--codec", VideoCodec),
-        audio=_choice(audio, "--audio", AudioCodec),
+        codec=choice(codec, "--codec", VideoCodec),
+        audio=choice(audio, "--audio", AudioCodec),
         simulcast=not no_simulcast,
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
         ramp_per_s=units.rate_per_s(ramp, "--ramp"),
@@ -127,9 +127,9 @@ def loadtest(
         ),
         target=target,
         play=None if play is None else parse_play(play),
-        srtp=_choice(srtp, "--srtp", SrtpProfile),
-        pacing=_choice(pacing, "--pacing", Pacing),
-        pli_policy=_choice(pli_policy, "--pli-policy", PliPolicy),
+        srtp=choice(srtp, "--srtp", SrtpProfile),
+        pacing=choice(pacing, "--pacing", Pacing),
+        pli_policy=choice(pli_policy, "--pli-policy", PliPolicy),
         join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
         pin=pin,
         server_args=tuple(shlex.split(server_args)),
@@ -251,13 +251,6 @@ def _print_plan(run_options: RunOptions) -> None:
     print(f"in      {flow_text(planned.inbound)} into the SFU")
     print(f"out     {flow_text(planned.outbound)} out of the SFU")
     print(f"files   {machine.open_files_for(clients):,} open files here (ulimit -n)")
-
-
-def _choice(text: str, where: str, literal: Any) -> Any:
-    allowed = get_args(literal)
-    if text not in allowed:
-        raise UsageError(f"{where} {text}: not known", hint=f"choose one of {', '.join(allowed)}")
-    return text
 
 
 def _network(text: str | None, where: str) -> Impairment | None:

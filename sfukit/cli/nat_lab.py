@@ -3,13 +3,14 @@
 import asyncio
 import importlib.util
 from collections.abc import Sequence
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import typer
 
 from sfukit import gates, report
 from sfukit.cli.examples import examples
 from sfukit.cli.nat_lab_text import render
+from sfukit.cli.option import choice
 from sfukit.cli.output import Output
 from sfukit.errors import MachineError, UsageError
 from sfukit.gates import Gate
@@ -121,8 +122,8 @@ class _Plan:
         mix: Mix | None,
         usual: list[Strategy],
     ) -> None:
-        self.backend: Backend = _choice(backend, Backend, "--backend")
-        given = [_choice(name, Strategy, "--strategy") for name in strategies or ()]
+        self.backend: Backend = choice(backend, "--backend", Backend)
+        given = [choice(name, "--strategy", Strategy) for name in strategies or ()]
         if self.backend == "netns":
             usual = [name for name in usual if name in REAL_STRATEGIES]
         self.strategies: list[Strategy] = list(dict.fromkeys(given)) or usual
@@ -214,13 +215,6 @@ def _finish(concluded: NatLabReport, json: str | None, html_file: str | None) ->
     if json is not None:
         report.write_json(json, concluded)
     raise typer.Exit(concluded.exit_code)
-
-
-def _choice(text: str, choices: Any, option: str) -> Any:
-    known = get_args(choices)
-    if text not in known:
-        raise UsageError(f"{option}: {text} is not known", hint=f"one of {', '.join(known)}")
-    return text
 
 
 def _need_numpy() -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sfukit import gates, report, units
 from sfukit.cli import nat_probe_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.option import choice
 from sfukit.cli.output import Output
 from sfukit.errors import ExitCode, UsageError
 
@@ -57,6 +58,7 @@ def nat_probe(
     """
     from sfukit.probe.nat import options as asked
     from sfukit.probe.nat import report as reports
+    from sfukit.probe.resolve import Family
 
     if quick and full:
         raise UsageError("--quick and --full: choose one")
@@ -68,7 +70,7 @@ def nat_probe(
         tests=asked.chosen_tests(tests, level),
         level=level,
         public_servers=not server,
-        family=_family(family),
+        family=choice(family, "--family", Family),
         bind_ip=ip,
         bind_port=port,
         all_interfaces=all_interfaces,
@@ -123,14 +125,6 @@ def _joined(codes: list[int]) -> int:
     """Join the codes of several addresses: one that reaches no server matters where none does."""
     weights = (ExitCode.TARGET, ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.FAILED)
     return max(codes, key=lambda code: weights.index(ExitCode(code)))
-
-
-def _family(text: str) -> Any:
-    from sfukit.probe.resolve import Family
-
-    if text not in get_args(Family):
-        raise UsageError(f"--family {text}: not known", hint="choose 4, 6 or both")
-    return text
 
 
 class _Printer:

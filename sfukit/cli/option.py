@@ -1,8 +1,10 @@
-"""One option of a command, in its panel of the help."""
+"""One option of a command: its place in the help, and what it may say."""
 
-from typing import Any
+from typing import Any, get_args
 
 import typer
+
+from sfukit.errors import UsageError
 
 
 def option(
@@ -14,3 +16,11 @@ def option(
 ) -> Any:
     """Make the option of an ``Annotated`` parameter."""
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
+
+
+def choice(text: str, where: str, literal: Any) -> Any:
+    """Read one of the texts of a ``Literal``; raises ``UsageError`` that names them all."""
+    allowed = get_args(literal)
+    if text not in allowed:
+        raise UsageError(f"{where} {text}: not known", hint=f"choose one of {', '.join(allowed)}")
+    return text

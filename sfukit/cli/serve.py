@@ -3,12 +3,13 @@
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from sfukit.cli import serve_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.option import choice
 from sfukit.config import secret
 from sfukit.errors import UsageError
 from sfukit.units import bitrate_bps
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from sfukit.server.run import Ready
 
 app = typer.Typer(add_completion=False)
-
-_LEVELS = ("debug", "info", "warning", "error")
 
 
 # One parameter per option is what typer reads.
@@ -73,7 +72,7 @@ def serve(
         "bwe": bwe,
         "srtp": srtp,
         "coalesce_ms": coalesce,
-        "pad": None if pad is None else _choice(pad, "on", "off") == "on",
+        "pad": None if pad is None else choice(pad, "--pad", Literal["on", "off"]) == "on",
         "nack_ttl_ms": nack_ttl,
         "max_publish_bitrate_bps": _rate(max_publish_bitrate, "--max-publish-bitrate"),
         "auto_subscribe": auto_subscribe,
@@ -103,7 +102,10 @@ def _run(
     from sfukit.server import logs, settings
     from sfukit.server.run import serve as run_server
 
-    logs.configure(_choice(log_format, "console", "json"), _choice(log_level, *_LEVELS))
+    logs.configure(
+        choice(log_format, "--log", logs.LogFormat),
+        choice(log_level, "--log-level", logs.LogLevel),
+    )
     chosen = settings.load(config, said)
     output = Output.beside(json_to)
 
@@ -151,12 +153,6 @@ def _keys(key: str | None, secret_text: str | None, dev: str | None) -> dict[str
 
 def _rate(text: str | None, option: str) -> int | None:
     return None if text is None else bitrate_bps(text, option)
-
-
-def _choice(text: str, *allowed: str) -> Any:
-    if text not in allowed:
-        raise UsageError(f"{text}: choose one of {', '.join(allowed)}")
-    return text
 
 
 def _given(**said: Any) -> dict[str, Any]:

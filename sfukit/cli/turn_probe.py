@@ -10,6 +10,7 @@ import typer
 from sfukit import config, gates, report, units
 from sfukit.cli import turn_probe_options as given
 from sfukit.cli.examples import examples
+from sfukit.cli.option import choice
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 
@@ -78,7 +79,7 @@ def turn_probe(
             int(units.duration_s(ttl, "--ttl")),
         ),
         variants=uri.variants(variants) if variants else None,
-        family=_family(family),
+        family=choice(family, "--family", resolve.Family),
         ca_file=ca,
         insecure=insecure,
         server_name=sni,
@@ -139,12 +140,6 @@ def _check_login(login: Any) -> None:
         raise UsageError(
             "--user and --password belong together", hint="give both, or --secret, or none"
         )
-
-
-def _family(text: str) -> Any:
-    if text not in ("4", "6", "both"):
-        raise UsageError(f"--family {text}: not known", hint="choose one of 4, 6, both")
-    return text
 
 
 def _positive(value: Any, where: str) -> Any:

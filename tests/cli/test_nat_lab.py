@@ -114,10 +114,10 @@ def test_the_published_schema_is_that_of_the_report() -> None:
     [
         (["run", "--a", "cone", "--b", "port-restricted"], "--a: no kind of NAT is called cone"),
         (["run", "--a", "port-restricted", "--b", "EIM/EIF"], "--b"),
-        (["matrix", "--strategy", "luck"], "--strategy: luck"),
+        (["matrix", "--strategy", "luck"], "--strategy luck"),
         (["matrix", "--runs", "0"], "--runs"),
         (["matrix", "--seed", "-1"], "--seed"),
-        (["matrix", "--backend", "cloud"], "--backend"),
+        (["matrix", "--backend", "cloud"], "--backend cloud"),
         (["matrix", "--weights", "/nowhere.toml"], "/nowhere.toml"),
     ],
 )

@@ -106,7 +106,7 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
         (["-T", "nat.mapping<3"], "without order"),
         (["--tests", "mapping,magic"], "magic"),
         (["--quick", "--full"], "choose one"),
-        (["--family", "5"], "4, 6 or both"),
+        (["--family", "5"], "4, 6, both"),
         (["--bind", "nowhere"], "--bind"),
         (["stun:host:99999"], "no address"),
         (["--proxy", "socks5://127.0.0.1:1"], "HTTP proxy"),
