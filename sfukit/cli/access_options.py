@@ -1,9 +1,13 @@
 """What gets a client into a target: tokens, headers, certificates."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from sfukit import config
 from sfukit.cli.option import option
+
+if TYPE_CHECKING:
+    from sfukit.targets.access import Access
 
 ACCESS = "Access"
 
@@ -25,3 +29,26 @@ Cacert = Annotated[
     str | None, option("--cacert", panel=ACCESS, metavar="FILE", help="trusted certificate")
 ]
 Insecure = Annotated[bool, option("--insecure", panel=ACCESS, help="trust any certificate")]
+
+
+def access(
+    token: str | None,
+    api_key: str | None,
+    api_secret: str | None,
+    header: Sequence[str] | None,
+    cacert: str | None,
+    insecure: bool,
+    allow_host: Sequence[str] | None = None,
+) -> "Access":
+    """Read these options, and the file of a secret where one is named."""
+    from sfukit.targets.access import Access, parse_header
+
+    return Access(
+        token=config.secret(token, "--token") if token else None,
+        api_key=api_key,
+        api_secret=config.secret(api_secret, "--api-secret") if api_secret else None,
+        headers=tuple(parse_header(text) for text in header or ()),
+        ca_file=cacert,
+        insecure=insecure,
+        allow_hosts=config.allowed_hosts() | frozenset(allow_host or ()),
+    )

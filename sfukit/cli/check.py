@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
-from sfukit import config, gates, report
-from sfukit.cli import access_options
+from sfukit import gates, report
+from sfukit.cli import access_options, shared_options
 from sfukit.cli import check_options as given
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
@@ -36,8 +36,8 @@ def check(
     cacert: access_options.Cacert = None,
     insecure: access_options.Insecure = False,
     gate: given.Gate = None,
-    json: given.Json = None,
-    quiet: given.Quiet = False,
+    json: shared_options.Json = None,
+    quiet: shared_options.Quiet = False,
 ) -> None:
     """Go through a door as a participant does, and say at which step it does not open.
 
@@ -47,20 +47,12 @@ def check(
     from sfukit.probe.check.options import CheckOptions
     from sfukit.probe.resolve import Family
     from sfukit.swarm.messages import Srtp
-    from sfukit.targets.access import Access, parse_header
     from sfukit.targets.recognise import parse_play, parse_target
 
     options = CheckOptions(
         target=parse_target(target),
         play=None if play is None else parse_play(play),
-        access=Access(
-            token=config.secret(token, "--token") if token else None,
-            api_key=api_key,
-            api_secret=config.secret(api_secret, "--api-secret") if api_secret else None,
-            headers=tuple(parse_header(text) for text in header or ()),
-            ca_file=cacert,
-            insecure=insecure,
-        ),
+        access=access_options.access(token, api_key, api_secret, header, cacert, insecure),
         room=room,
         family=choice(family, "--family", Family),
         srtp=choice(srtp, "--srtp", Srtp),

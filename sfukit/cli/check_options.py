@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from sfukit.cli.option import option
+from sfukit.cli.shared_options import OUTPUT, family
 
-_WAY, _OUTPUT = "Way", "Output"
+_WAY = "Way"
 
 
 Target = Annotated[
@@ -25,14 +26,9 @@ Play = Annotated[
 Room = Annotated[
     str | None, option("--room", panel=_WAY, help="to enter (a new one, or the token's)")
 ]
-Family = Annotated[str, option("--family", panel=_WAY, metavar="4|6|both", help="addresses to try")]
+Family = Annotated[str, family(_WAY)]
 Srtp = Annotated[str, option("--srtp", panel=_WAY, help="auto, gcm128 or cm80: what is offered")]
 Gate = Annotated[
     list[str] | None,
-    option("-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, as timings_ms.ice<50"),
+    option("-T", panel=OUTPUT, metavar="GATE", help="PATH OP VALUE, as timings_ms.ice<50"),
 ]
-Json = Annotated[
-    str | None,
-    option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
-]
-Quiet = Annotated[bool, option("-q", "--quiet", panel=_OUTPUT, help="print errors alone")]

@@ -9,6 +9,7 @@ import typer
 from sfukit import machine, report
 from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
+from sfukit.cli.shared_options import Json
 from sfukit.errors import ExitCode, UsageError
 from sfukit.machine import Finding, Machine
 
@@ -36,9 +37,7 @@ def doctor(
     clients: Annotated[
         int, typer.Option("-c", "--clients", help="judge for a run of this many clients")
     ] = 500,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="write JSON; - is standard output")
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Say whether this machine can serve or load, and how to mend what it cannot."""
     if clients < 1:

@@ -11,6 +11,7 @@ from sfukit import report
 from sfukit.cli.examples import examples
 from sfukit.cli.ice_explain_text import render
 from sfukit.cli.output import Output
+from sfukit.cli.shared_options import Json
 from sfukit.errors import UsageError
 from sfukit.probe.ice import explain, inputs
 
@@ -45,9 +46,7 @@ def ice_explain(
             help="a server that the client was given; may be repeated",
         ),
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="write JSON; - is standard output")
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Say which candidates there are, which pairs they make, what happened, and why."""
     given = inputs.servers(ice_server or ())

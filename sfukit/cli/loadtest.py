@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sfukit import config, gates, machine, report, units
-from sfukit.cli import access_options
+from sfukit import gates, machine, report, units
+from sfukit.cli import access_options, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
@@ -30,7 +30,6 @@ from sfukit.loadgen.options import (
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
-from sfukit.targets.access import Access, parse_header
 
 if TYPE_CHECKING:
     from sfukit.cli.loadtest_view import View
@@ -74,8 +73,8 @@ def loadtest(
     net_share: options.NetShare = "100%",
     gate: options.Gate = None,
     no_default_gates: options.NoDefaultGates = False,
-    json: options.Json = None,
-    quiet: options.Quiet = False,
+    json: shared_options.Json = None,
+    quiet: shared_options.Quiet = False,
     plan: options.Plan = False,
     seed: options.Seed = None,
     token: access_options.Token = None,
@@ -116,14 +115,8 @@ def loadtest(
     run_options = RunOptions(
         load=load,
         command=("sfukit", *sys.argv[1:]),
-        access=Access(
-            token=config.secret(token, "--token") if token else None,
-            api_key=api_key,
-            api_secret=config.secret(api_secret, "--api-secret") if api_secret else None,
-            headers=tuple(parse_header(text) for text in header or ()),
-            ca_file=cacert,
-            insecure=insecure,
-            allow_hosts=config.allowed_hosts() | frozenset(allow_host or ()),
+        access=access_options.access(
+            token, api_key, api_secret, header, cacert, insecure, allow_host
         ),
         target=target,
         play=None if play is None else parse_play(play),

@@ -6,9 +6,10 @@ import typer
 
 from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
+from sfukit.cli.shared_options import OUTPUT
 
 _LOAD, _MEDIA, _NETWORK, _SHAPE = "Load", "Media", "Network", "Shape"
-_GATES, _OUTPUT, _CPU = "Gates", "Output", "CPU"
+_GATES, _CPU = "Gates", "CPU"
 
 
 Target = Annotated[
@@ -112,16 +113,11 @@ Gate = Annotated[
 NoDefaultGates = Annotated[
     bool, option("--no-default-gates", panel=_GATES, help="only those given by -T")
 ]
-Json = Annotated[
-    str | None,
-    option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
-]
-Quiet = Annotated[bool, option("-q", "--quiet", panel=_OUTPUT, help="print errors alone")]
 Plan = Annotated[
-    bool, option("--plan", panel=_OUTPUT, help="print streams, rates, files; then exit")
+    bool, option("--plan", panel=OUTPUT, help="print streams, rates, files; then exit")
 ]
 Seed = Annotated[
-    int | None, option("--seed", panel=_OUTPUT, help="repeat a run (drawn and printed)")
+    int | None, option("--seed", panel=OUTPUT, help="repeat a run (drawn and printed)")
 ]
 AllowHost = Annotated[
     list[str] | None,

@@ -12,6 +12,7 @@ from sfukit.cli.examples import examples
 from sfukit.cli.nat_lab_text import render
 from sfukit.cli.option import choice
 from sfukit.cli.output import Output
+from sfukit.cli.shared_options import Json
 from sfukit.errors import MachineError, UsageError
 from sfukit.gates import Gate
 from sfukit.probe.natlab import html, result
@@ -43,9 +44,6 @@ _Gates = Annotated[
     list[str] | None,
     typer.Option("-T", metavar="GATE", help="such as 'predict.pairs_met>=12'; may be repeated"),
 ]
-_Json = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="write JSON; - is standard output")
-]
 _Html = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="write a page that stands by itself")
 ]
@@ -70,7 +68,7 @@ def matrix(
     weights: _Weights = None,
     backend: _Backend = "sim",
     threshold: _Gates = None,
-    json: _Json = None,
+    json: Json = None,
     html_file: _Html = None,
 ) -> None:
     """Let every pair of kinds meet: the five usual ones, or those of the weights file."""
@@ -98,7 +96,7 @@ def run(
     weights: _Weights = None,
     backend: _Backend = "sim",
     threshold: _Gates = None,
-    json: _Json = None,
+    json: Json = None,
     html_file: _Html = None,
 ) -> None:
     """Let one pair meet under every strategy; of a weights file the [network] is used."""

@@ -9,6 +9,7 @@ import typer
 
 from sfukit import gates, report, units
 from sfukit.cli import nat_probe_options as options
+from sfukit.cli import shared_options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
 from sfukit.cli.output import Output
@@ -46,7 +47,7 @@ def nat_probe(
     samples: options.Samples = 6,
     lifetime_max: options.LifetimeMax = "180s",
     gate: options.Gates = None,
-    json: options.Json = None,
+    json: shared_options.Json = None,
     every: options.Every = None,
     redact: options.Redact = False,
     explain: options.Explain = False,

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from sfukit.cli.option import option
+from sfukit.cli.shared_options import OUTPUT, family
 
-_WHAT, _HOW, _OUTPUT = "What", "How", "Output"
+_WHAT, _HOW = "What", "How"
 
 
 Servers = Annotated[
@@ -36,7 +37,7 @@ Sfu = Annotated[
 ]
 Tcp = Annotated[bool, option("--tcp", panel=_WHAT, help="STUN over TCP as well")]
 
-Family = Annotated[str, option(panel=_HOW, help="4, 6 or both")]
+Family = Annotated[str, family(_HOW)]
 Bind = Annotated[str | None, option(panel=_HOW, help="send from there", metavar="IP[:PORT]")]
 AllInterfaces = Annotated[
     bool, option("--all-interfaces", panel=_HOW, help="probe from each address in turn")
@@ -53,20 +54,15 @@ LifetimeMax = Annotated[str, option(panel=_HOW, help="longest silence tried", me
 
 Gates = Annotated[
     list[str] | None,
-    option("-T", panel=_OUTPUT, help="PATH OP VALUE, such as nat.mapping==EIM", metavar="GATE"),
+    option("-T", panel=OUTPUT, help="PATH OP VALUE, such as nat.mapping==EIM", metavar="GATE"),
 ]
-Json = Annotated[
-    str | None, option(panel=_OUTPUT, help="write the report; - is stdout", metavar="FILE")
-]
-Every = Annotated[
-    str | None, option(panel=_OUTPUT, help="repeat; say what changed", metavar="TIME")
-]
+Every = Annotated[str | None, option(panel=OUTPUT, help="repeat; say what changed", metavar="TIME")]
 Redact = Annotated[
-    bool, option("--redact", panel=_OUTPUT, help="names for addresses, also in the JSON")
+    bool, option("--redact", panel=OUTPUT, help="names for addresses, also in the JSON")
 ]
 Explain = Annotated[
-    bool, option("--explain", panel=_OUTPUT, help="each test in plain words, with evidence")
+    bool, option("--explain", panel=OUTPUT, help="each test in plain words, with evidence")
 ]
 Verbose = Annotated[
-    bool, option("-v", "--verbose", panel=_OUTPUT, help="each question and its answer")
+    bool, option("-v", "--verbose", panel=OUTPUT, help="each question and its answer")
 ]

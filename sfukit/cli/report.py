@@ -11,6 +11,7 @@ import typer
 from sfukit import report
 from sfukit.cli.examples import examples
 from sfukit.cli.output import Output
+from sfukit.cli.shared_options import Json
 from sfukit.errors import UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -39,10 +40,7 @@ def show(
     run: Annotated[
         str, typer.Argument(metavar="last|COMMAND|FILE", help="which run: the last, or a JSON file")
     ],
-    json: Annotated[
-        str | None,
-        typer.Option("--json", metavar="FILE", help="write the run's JSON; - is standard output"),
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Print a saved run again."""
     saved = read(run)

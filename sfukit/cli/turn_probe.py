@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from sfukit import config, gates, report, units
+from sfukit.cli import shared_options
 from sfukit.cli import turn_probe_options as given
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
@@ -50,8 +51,8 @@ def turn_probe(
     security: given.Security = False,
     allow_host: given.AllowHost = None,
     gate: given.Gate = None,
-    json: given.Json = None,
-    quiet: given.Quiet = False,
+    json: shared_options.Json = None,
+    quiet: shared_options.Quiet = False,
     verbose: given.Verbose = False,
 ) -> None:
     """Take a TURN server through every stage by each transport, and say where and why it fails.

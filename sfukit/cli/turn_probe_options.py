@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from sfukit.cli.option import option
+from sfukit.cli.shared_options import OUTPUT, family
 
-_LOGIN, _WAY, _MEASURE, _OUTPUT = "Login", "Way", "Measure", "Output"
+_LOGIN, _WAY, _MEASURE = "Login", "Way", "Measure"
 
 
 Servers = Annotated[
@@ -38,7 +39,7 @@ Variants = Annotated[
     str | None,
     option("--variants", panel=_WAY, metavar="LIST", help="of udp,tcp,tls (as the URI says)"),
 ]
-Family = Annotated[str, option("--family", panel=_WAY, metavar="4|6|both", help="addresses to try")]
+Family = Annotated[str, family(_WAY)]
 Ca = Annotated[str | None, option("--ca", panel=_WAY, metavar="FILE", help="trusted certificate")]
 Insecure = Annotated[bool, option("--insecure", panel=_WAY, help="trust any certificate")]
 Sni = Annotated[
@@ -80,11 +81,6 @@ AllowHost = Annotated[
 ]
 Gate = Annotated[
     list[str] | None,
-    option("-T", panel=_OUTPUT, metavar="GATE", help="PATH OP VALUE, as relay.rtt_ms.p95<80ms"),
+    option("-T", panel=OUTPUT, metavar="GATE", help="PATH OP VALUE, as relay.rtt_ms.p95<80ms"),
 ]
-Json = Annotated[
-    str | None,
-    option("--json", panel=_OUTPUT, metavar="FILE", help="write the report; - is stdout"),
-]
-Quiet = Annotated[bool, option("-q", "--quiet", panel=_OUTPUT, help="print errors alone")]
-Verbose = Annotated[bool, option("-v", "--verbose", panel=_OUTPUT, help="a line for each stage")]
+Verbose = Annotated[bool, option("-v", "--verbose", panel=OUTPUT, help="a line for each stage")]
