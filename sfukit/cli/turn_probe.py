@@ -63,6 +63,7 @@ def turn_probe(
     from sfukit.probe.turn import report as turn_report
     from sfukit.probe.turn import uri
     from sfukit.probe.turn.options import Load, Login, TurnOptions
+    from sfukit.targets import trust
 
     uris = [uri.parse(text) for text in servers]
     load = None
@@ -81,8 +82,7 @@ def turn_probe(
         ),
         variants=uri.variants(variants) if variants else None,
         family=choice(family, "--family", resolve.Family),
-        ca_file=ca,
-        insecure=insecure,
+        tls=trust.tls(ca, insecure=insecure, where="--ca"),
         server_name=sni,
         peer=resolve.endpoint(peer, default_port=7, where="--peer") if peer else None,
         timeout_s=_positive(units.duration_s(timeout, "--timeout"), "--timeout"),

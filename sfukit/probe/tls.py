@@ -3,7 +3,6 @@
 import ssl
 import time
 
-from sfukit.errors import UsageError
 from sfukit.probe.course import StepFailedError
 
 # X509_V_ERR_* of OpenSSL
@@ -11,18 +10,6 @@ _EXPIRED, _NOT_YET = 10, 9
 _NAME_MISMATCH, _ADDRESS_MISMATCH = 62, 64
 _WARN_DAYS = 14
 _S_PER_DAY = 86_400
-
-
-def context(*, ca_file: str | None, insecure: bool) -> ssl.SSLContext:
-    """Make a client's TLS settings; raises ``UsageError`` where the file cannot be read."""
-    try:
-        made = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{ca_file}: no certificates can be read: {error}") from error
-    if insecure:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-    return made
 
 
 def fault(error: OSError, host: str) -> StepFailedError:

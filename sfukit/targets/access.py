@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sfukit.errors import UsageError
 from sfukit.signaling.token import VideoGrants, claims_for, sign
+from sfukit.targets import trust
 
 _SPARE_S = 3600
 
@@ -35,14 +36,7 @@ def tls(access: Access, url: str) -> ssl.SSLContext | None:
     """Make the TLS settings for a URL; None where it is not TLS."""
     if not url.startswith(("https:", "wss:")):
         return None
-    try:
-        context = ssl.create_default_context(cafile=access.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"--cacert {access.ca_file}: {error}") from error
-    if access.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    return trust.tls(access.ca_file, insecure=access.insecure, where="--cacert")
 
 
 def parse_header(text: str) -> tuple[str, str]:

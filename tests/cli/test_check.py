@@ -41,7 +41,11 @@ def closed() -> str:
         (["http://h", "--header", "x"], "--header 'x'", "Name: value"),
         (["http://h", "--token", "@/nowhere/t"], "/nowhere/t", ""),
         (["http://h", "-T", "timings_ms.icy<3"], "nothing is measured", "timings_ms.ice"),
-        (["https://127.0.0.1:1", "--cacert", "/nowhere/ca"], "--cacert /nowhere/ca", ""),
+        (
+            ["https://127.0.0.1:1", "--cacert", "/nowhere/ca"],
+            "--cacert /nowhere/ca",
+            "no certificates",
+        ),
     ],
 )
 def test_bad_input(

@@ -35,7 +35,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["turn:h", "--peer", "a b"], "--peer", "HOST"),
         (["turn:192.0.2.1", "--security"], "192.0.2.1 is not this machine", "--allow-host"),
         (["turn:192.0.2.1", "--allocations", "11"], "11 allocations need permission", "192.0.2.1"),
-        (["turns:127.0.0.1:1", "--ca", "/nowhere/ca"], "/nowhere/ca", ""),
+        (["turns:127.0.0.1:1", "--ca", "/nowhere/ca"], "--ca /nowhere/ca", "no certificates"),
     ],
 )
 def test_bad_input(

@@ -1,5 +1,6 @@
 """What was asked of a probe of TURN servers, parsed and typed."""
 
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,8 +53,7 @@ class TurnOptions:
     login: Login = Login()
     variants: tuple[Variant, ...] | None = None
     family: Family = "both"
-    ca_file: str | None = None
-    insecure: bool = False
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     server_name: str | None = None
     peer: Endpoint | None = None
     timeout_s: float = 5.0

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from sfukit.probe import resolve, tls
+from sfukit.probe import resolve
 from sfukit.probe.turn import report
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.probe import probe
@@ -13,7 +13,6 @@ from sfukit.probe.turn.uri import TurnUri
 
 async def run(uris: Sequence[TurnUri], options: TurnOptions) -> TurnReport:
     """Probe the servers side by side; raises ``TargetError`` where the peer has no address."""
-    tls.context(ca_file=options.ca_file, insecure=options.insecure)  # a bad file is found now
     if options.peer is not None:
         await resolve.resolve(options.peer, "4")
     probing = [asyncio.create_task(probe(uri, options)) for uri in uris]

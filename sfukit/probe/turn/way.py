@@ -142,12 +142,11 @@ async def _over_stream(
         return client
     host = options.server_name or target.host
     with course.step("tls") as note:
-        settings = tls.context(ca_file=options.ca_file, insecure=options.insecure)
         try:
             transport, client = await loop.create_connection(
                 made,
                 sock=opened,
-                ssl=settings,
+                ssl=options.tls,
                 server_hostname=host,
                 ssl_handshake_timeout=options.timeout_s,
             )
