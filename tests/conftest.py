@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -18,14 +20,33 @@ def absent(what: str, how: str) -> None:
     pytest.skip(message)
 
 
+def find_program(name: str, how: str) -> str:
+    """Find an external program by name; `how` says how to get it."""
+    path = shutil.which(name)
+    if path is None:
+        absent(name, how)
+    return str(path)
+
+
 @pytest.fixture(scope="session")
 def program() -> Callable[[str, str], str]:
-    """Find an external program by name; the second argument says how to get it."""
+    """Ask for an external program."""
+    return find_program
 
-    def find(name: str, how: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            absent(name, how)
-        return str(path)
 
-    return find
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let tests marked `network_namespace` run only where namespaces can be made."""
+    if item.get_closest_marker("network_namespace") is None:
+        return
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        absent("a lab of network namespaces", "run as root on Linux")
+    find_program("ip", "on Debian: apt-get install iproute2")
+    find_program("nft", "on Debian: apt-get install nftables")
+
+
+def in_namespaces(cases: Iterable[Any]) -> list[Any]:
+    """Make parameters of cases: each by its `name`, marked where it `needs_namespace`."""
+    mark = pytest.mark.network_namespace
+    return [
+        pytest.param(one, id=one.name, marks=[mark] if one.needs_namespace else []) for one in cases
+    ]

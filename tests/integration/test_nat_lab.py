@@ -17,21 +17,11 @@ from sfukit.errors import UsageError
 from sfukit.probe.natlab import netns, process
 from sfukit.probe.natlab.netns import World
 from sfukit.probe.stunserver.run import Settings
-from tests.conftest import absent
 
 pytestmark = pytest.mark.network_namespace
 
 ROOT = Path(__file__).parents[2]
 RUNS = 2
-
-
-@pytest.fixture(autouse=True)
-def _lab() -> None:
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        absent("a lab of network namespaces", "run as root on Linux")
-    for program in ("ip", "nft"):
-        if subprocess.run(["which", program], capture_output=True, check=False).returncode:
-            absent(program, "on Debian: apt-get install iproute2 nftables")
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ from sfukit.probe.natlab import matrix, punch
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS
 from sfukit.probe.natlab.words import REAL_STRATEGIES
-from tests.conftest import absent
+
+pytestmark = pytest.mark.network_namespace
 
 BESIDE = (
     ("eim-not-preserving", "port-restricted"),
@@ -29,15 +29,6 @@ BESIDE = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _namespaces(program: Callable[[str, str], str]) -> None:
-    program("ip", "on Debian: apt-get install iproute2")
-    program("nft", "on Debian: apt-get install nftables")
-    if os.geteuid() != 0:
-        absent("root", "network namespaces need it")
-
-
-@pytest.mark.network_namespace
 async def test_the_same_cells_of_the_matrix_succeed() -> None:
     differing = []
     for a, b in matrix.pairs([KINDS[name] for name in MATRIX_KINDS]):
@@ -49,7 +40,6 @@ async def test_the_same_cells_of_the_matrix_succeed() -> None:
     assert differing == []
 
 
-@pytest.mark.network_namespace
 @pytest.mark.parametrize(("a", "b"), BESIDE)
 async def test_every_other_kind_does_as_the_model_says(a: str, b: str) -> None:
     pair = (KINDS[a], KINDS[b])
@@ -58,14 +48,12 @@ async def test_every_other_kind_does_as_the_model_says(a: str, b: str) -> None:
     assert (real.direct >= 0.5) == (model.direct >= 0.5)
 
 
-@pytest.mark.network_namespace
 async def test_loss_is_survived_in_namespaces_too() -> None:
     pair = (KINDS["port-restricted"], KINDS["port-restricted"])
     real = await punch.cell("punch", *pair, Conditions(loss=0.05), 10, 1)
     assert real.direct >= 0.9
 
 
-@pytest.mark.network_namespace
 @pytest.mark.parametrize("other", ["port-restricted", "symmetric-sequential"])
 async def test_neighbours_spoil_a_prediction_as_much_as_in_the_model(other: str) -> None:
     pair = (KINDS[other], KINDS["symmetric-sequential"])
@@ -75,7 +63,6 @@ async def test_neighbours_spoil_a_prediction_as_much_as_in_the_model(other: str)
     assert real.direct_low <= model.direct <= real.direct_high
 
 
-@pytest.mark.network_namespace
 def test_an_interrupt_leaves_no_namespace_behind_and_keeps_the_report(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sfukit", "nat-lab", "matrix", "--backend", "netns"]
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
