@@ -23,6 +23,7 @@ from sfukit.probe.stun.tcp import ask as ask_tcp
 from sfukit.probe.stun.udp import StunSocket
 from sfukit.probe.stunserver.run import Settings, serving
 from sfukit.probe.where.facts import look
+from tests.certificates import self_signed
 from tests.conftest import absent
 from tests.integration.nat_servers import Answer, crooked, success, whole
 
@@ -272,15 +273,9 @@ async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
 
 
 async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Path) -> None:
-    made = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-        *("-nodes", "-days", "2", "-subj", "/O=Corp/CN=Corp Inspection CA"),
-        *("-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await made.wait() == 0
+    made = self_signed(tmp_path, subject="/O=Corp/CN=Corp Inspection CA")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    context.load_cert_chain(made.cert, made.key)
 
     async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from aioice.stun import Class, Message, Method, parse_message
 
+from tests.certificates import self_signed
 from tests.unit.server.stage import Member, offer_text
 
 pytest.importorskip("sfukit._native")
@@ -173,11 +174,8 @@ async def test_a_taken_port_is_said_with_what_to_do(kind: socket.SocketKind) -> 
 
 
 async def test_with_a_certificate_everything_is_encrypted(tmp_path: Path) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
-    command += f" -subj /CN=localhost -keyout {tmp_path}/key.pem -out {tmp_path}/cert.pem"
-    made = await asyncio.create_subprocess_exec(*command.split(), stderr=asyncio.subprocess.DEVNULL)
-    assert await made.wait() == 0
-    options = ["--tls-cert", f"{tmp_path}/cert.pem", "--tls-key", f"{tmp_path}/key.pem"]
+    cert, key = self_signed(tmp_path)
+    options = ["--tls-cert", str(cert), "--tls-key", str(key)]
     async with serving(*options) as server:
         assert server.ready["url"].startswith("https://127.0.0.1:")
         assert server.ready["ws"].startswith("wss://127.0.0.1:")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sfukit.signaling.token import Claims, VideoGrants, claims_for, sign
-from tests.interop.certificates import self_signed
+from tests.certificates import self_signed
 from tests.interop.check_stub import Manner, whip_stub
 from tests.interop.coturn import free_ports
 from tests.interop.namespace import ADDRESS, namespace

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.conftest import absent
-from tests.interop.certificates import self_signed
 from tests.interop.check_faults import interrupted
 from tests.interop.coturn import HOW, LOOPBACK, SECRET, USER, coturn
 from tests.interop.turn_causes import CASES, Case, Setting, Told, probe

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.interop.certificates import self_signed
+from tests.certificates import self_signed
 from tests.interop.coturn import LOOPBACK, SECRET, USER, coturn, free_ports
 from tests.interop.namespace import ADDRESS, namespace
 from tests.interop.turn_stub import TurnStub

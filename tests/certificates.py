@@ -4,8 +4,10 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.conftest import find_program
+
 _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-_KEY = (*_CURVE, "-subj", "/CN=sfukit test")
+_SUBJECT = "/CN=sfukit test"
 
 
 class Certificate(NamedTuple):
@@ -15,22 +17,25 @@ class Certificate(NamedTuple):
     key: Path
 
 
-def self_signed(folder: Path, name: str = "IP:127.0.0.1", *, days: int = 1) -> Certificate:
+def self_signed(
+    folder: Path, name: str = "IP:127.0.0.1", *, days: int = 1, subject: str = _SUBJECT
+) -> Certificate:
     """Make a certificate for `name` (`IP:...` or `DNS:...`); days below 0 have passed already."""
+    openssl = find_program("openssl", "on Debian: apt-get install openssl")
     stem = f"{name.replace(':', '-')}-{days}"
     made = Certificate(folder / f"{stem}.pem", folder / f"{stem}.key")
     if days < 0:
-        _expired(folder, name, made)
+        _expired(openssl, folder, name, made)
         return made
     command = [
-        "openssl", "req", "-x509", *_KEY, "-addext", f"subjectAltName={name}",
+        openssl, "req", "-x509", *_CURVE, "-subj", subject, "-addext", f"subjectAltName={name}",
         "-keyout", str(made.key), "-out", str(made.cert), "-days", str(days),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     return made
 
 
-def _expired(folder: Path, name: str, made: Certificate) -> None:
+def _expired(openssl: str, folder: Path, name: str, made: Certificate) -> None:
     """Let `openssl ca` sign for a past day: `req` cannot, before OpenSSL 3.4."""
     config = folder / "ca.cnf"
     config.write_text(
@@ -41,9 +46,9 @@ def _expired(folder: Path, name: str, made: Certificate) -> None:
     (folder / "index.txt").write_text("")
     (folder / "serial").write_text("01")
     request = folder / "request.pem"
-    make = ["openssl", "req", *_KEY, "-keyout", str(made.key)]
+    make = [openssl, "req", *_CURVE, "-subj", _SUBJECT, "-keyout", str(made.key)]
     subprocess.run([*make, "-out", str(request)], check=True, capture_output=True)
-    sign = ["openssl", "ca", "-config", str(config), "-batch", "-selfsign", "-notext"]
+    sign = [openssl, "ca", "-config", str(config), "-batch", "-selfsign", "-notext"]
     past = ["-startdate", "200101000000Z", "-enddate", "200102000000Z"]
     files = ["-keyfile", str(made.key), "-in", str(request), "-out", str(made.cert)]
     subprocess.run([*sign, *past, *files], check=True, capture_output=True, cwd=folder)
