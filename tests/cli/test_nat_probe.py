@@ -1,9 +1,7 @@
 """``sfukit nat-probe``: screens, JSON, gates, exit codes, redaction."""
 
-import asyncio
 import json
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from sfukit.probe.nat.redact import redacted
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.resolve import Address
 from sfukit.probe.stunserver.run import Settings, serving
+from tests.on_a_thread import on_a_thread
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "nat-probe.json"
 
@@ -29,25 +28,9 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Address]:
-    """A server in a thread, since the command runs its own loop."""
-    ready: list[Address] = []
-    started = threading.Event()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        async with serving(Settings(("127.0.0.1", "127.0.0.2"), 0, 0, burst=100_000)) as running:
-            ready.append(running.primary)
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert started.wait(10)
-    yield ready[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    """A server on a thread, since the command runs its own loop."""
+    with on_a_thread(serving(Settings(("127.0.0.1", "127.0.0.2"), 0, 0, burst=100_000))) as running:
+        yield running.primary
 
 
 def test_json_begins_with_the_envelope_and_has_its_schema(

@@ -1,31 +1,21 @@
 """A WHIP endpoint made of aiortc: an independent stack, with a full ICE agent."""
 
-import asyncio
 import contextlib
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaBlackhole
 
-_START_S = 20.0
 
-
-@contextlib.contextmanager
-def aiortc_whip() -> Iterator[str]:
-    """Run the endpoint on a loop of its own thread; yields its URL."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+@contextlib.asynccontextmanager
+async def aiortc_whip() -> AsyncIterator[str]:
+    """Run the endpoint until the block ends; yields its URL."""
+    endpoint = Endpoint()
     try:
-        endpoint = Endpoint()
-        yield asyncio.run_coroutine_threadsafe(endpoint.start(), loop).result(_START_S)
-        asyncio.run_coroutine_threadsafe(endpoint.stop(), loop).result(_START_S)
+        yield await endpoint.start()
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        await endpoint.stop()
 
 
 class Endpoint:

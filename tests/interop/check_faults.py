@@ -3,40 +3,26 @@
 Printed line by line by `python -m tests.interop.check_faults`; each is a test as well.
 """
 
-import asyncio
 import contextlib
-import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from sfukit.signaling.token import Claims, VideoGrants, claims_for, sign
 from tests.certificates import self_signed
 from tests.interop.check_stub import Manner, whip_stub
+from tests.interop.command import Setting, Told, run
 from tests.interop.coturn import free_ports
 from tests.interop.namespace import ADDRESS, namespace
 from tests.interop.server import serving
 from tests.interop.turn_stub import TurnStub
+from tests.on_a_thread import on_a_thread
 
-_RUN_S = 60.0
 _KEY, _SECRET = "north", "a secret that is long enough for HS256"
 _KEYS = ("--api-key", _KEY, "--api-secret", _SECRET)
-
-
-class Setting(NamedTuple):
-    """What to call: the arguments of the command, and a prefix to run it under."""
-
-    arguments: Sequence[str]
-    prefix: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +67,7 @@ def closed_port(folder: Path) -> Iterator[Setting]:
 @fault("tcp", "no_answer", needs_namespace=True)
 def http_port_behind_a_firewall(folder: Path) -> Iterator[Setting]:
     with namespace() as network:
-        filtered(network.prefix, "tcp dport 7080 drop")
+        network.firewall("tcp dport 7080 drop")
         yield Setting([f"http://{ADDRESS}:7080"], network.prefix)
 
 
@@ -198,7 +184,7 @@ def offer_without_an_answer(folder: Path) -> Iterator[Setting]:
 @fault("ice", "udp_blocked", needs_namespace=True)
 def media_port_behind_a_firewall(folder: Path) -> Iterator[Setting]:
     with namespace() as network:
-        filtered(network.prefix, "udp dport 7081 drop")
+        network.firewall("udp dport 7081 drop")
         with serving(folder, udp_port=7081, prefix=network.prefix) as server:
             yield Setting([server.http], network.prefix)
 
@@ -232,7 +218,7 @@ def media_port_of_another_server(folder: Path) -> Iterator[Setting]:
 @fault("dtls", "dtls_broken", needs_namespace=True)
 def firewall_that_lets_only_small_packets_pass(folder: Path) -> Iterator[Setting]:
     with namespace() as network:
-        filtered(network.prefix, "udp dport 7081 udp length > 160 drop")
+        network.firewall("udp dport 7081 udp length > 160 drop")
         with serving(folder, udp_port=7081, prefix=network.prefix) as server:
             yield Setting([server.http], network.prefix)
 
@@ -245,13 +231,6 @@ def media_port_that_knows_only_ice(folder: Path) -> Iterator[Setting]:
 # --- helpers -------------------------------------------------------------------------------------
 
 
-def filtered(prefix: Sequence[str], rule: str) -> None:
-    """Let a firewall drop what a rule matches, on its way in."""
-    head = "type filter hook input priority 0"
-    table = f"table inet block {{ chain in {{\n{head}; {rule}\n}}\n}}\n"
-    subprocess.run([*prefix, "nft", table], check=True)
-
-
 @contextlib.contextmanager
 def secure_server(folder: Path, name: str, *, days: int = 1) -> Iterator[tuple[str, Path]]:
     """Serve with a certificate for `name`."""
@@ -261,72 +240,13 @@ def secure_server(folder: Path, name: str, *, days: int = 1) -> Iterator[tuple[s
 
 
 def _stub(manner: Manner) -> Iterator[Setting]:
-    """Run the stub on a loop of its own thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    running = whip_stub(manner)
-
-    def wait(step: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(step, loop).result(_RUN_S)
-
-    try:
-        yield Setting([wait(running.__aenter__())])
-        wait(running.__aexit__(None, None, None))
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with on_a_thread(whip_stub(manner)) as url:
+        yield Setting([url])
 
 
-class Told(NamedTuple):
-    """What the command said."""
-
-    exit_code: int
-    report: Any
-    text: str
-
-    @property
-    def failure(self) -> tuple[str, str]:
-        """The step that failed, and the cause without its figures."""
-        return self.report["failed_step"] or "", (self.report["cause"] or "").partition("(")[0]
-
-
-def check(setting: Setting, folder: Path) -> Told:
-    """Run `sfukit check` as a user does."""
-    unset = ("SFUKIT_API_KEY", "SFUKIT_API_SECRET")
-    environment = {key: value for key, value in os.environ.items() if key not in unset}
-    run = subprocess.run(
-        [*setting.prefix, sys.executable, "-m", "sfukit", "check", *setting.arguments,
-         "--json", "-"],
-        capture_output=True,
-        text=True,
-        timeout=_RUN_S,
-        env={**environment, "XDG_STATE_HOME": str(folder)},
-        check=False,
-    )  # fmt: skip
-    assert run.stdout, run.stderr
-    return Told(run.returncode, json.loads(run.stdout), run.stderr)
-
-
-def interrupted(folder: Path, *arguments: str, after: str) -> Told:
-    """Run a command of sfukit, and press Ctrl-C once it has said something."""
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "sfukit", *arguments, "--json", "-"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "XDG_STATE_HOME": str(folder)},
-    ) as process:
-        assert process.stderr is not None
-        said = ""
-        for line in process.stderr:
-            said += line
-            if line.startswith(after):
-                break
-        process.send_signal(signal.SIGINT)
-        out, rest = process.communicate(timeout=_RUN_S)
-    return Told(process.returncode, json.loads(out), said + rest)
+def failure(told: Told) -> tuple[str, str]:
+    """The step that failed, and the cause without its figures."""
+    return told.report["failed_step"] or "", (told.report["cause"] or "").partition("(")[0]
 
 
 def main() -> None:
@@ -334,8 +254,8 @@ def main() -> None:
     wrong = 0
     for one in FAULTS:
         with tempfile.TemporaryDirectory() as name, one.provoke(Path(name)) as setting:
-            told = check(setting, Path(name))
-        right = told.failure == (one.step, one.cause)
+            told = run("check", setting, Path(name))
+        right = failure(told) == (one.step, one.cause)
         wrong += not right
         print(f"--- {one.name.replace('_', ' ')}{'' if right else '   NAMED WRONG'}")
         print(told.text)

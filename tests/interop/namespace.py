@@ -20,6 +20,12 @@ class Namespace:
     def prefix(self) -> tuple[str, ...]:
         return ("ip", "netns", "exec", self.name)
 
+    def firewall(self, rules: str) -> None:
+        """Let a firewall judge what comes in, by rules of nftables."""
+        head = "type filter hook input priority 0"
+        table = f"table inet block {{ chain in {{\n{head}; {rules}\n}}\n}}\n"
+        subprocess.run([*self.prefix, "nft", table], check=True)
+
 
 @contextlib.contextmanager
 def namespace() -> Iterator[Namespace]:

@@ -1,8 +1,6 @@
 """``sfukit check``: each fault by its step and name, and what works against several servers."""
 
 import json
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +8,19 @@ from pathlib import Path
 import pytest
 
 from sfukit.signaling.token import VideoGrants, claims_for, sign
-from tests.conftest import absent
-from tests.interop.check_faults import FAULTS, Fault, Setting, Told, check, interrupted
+from tests.conftest import in_namespaces
+from tests.interop import command
+from tests.interop.check_faults import FAULTS, Fault, failure
+from tests.interop.command import Setting, Told, interrupted
 from tests.interop.server import serving
+from tests.on_a_thread import on_a_thread
 
 KEY, SECRET = "north", "a secret that is long enough for HS256"
 KEYS = ("--api-key", KEY, "--api-secret", SECRET)
 
 
 def run(folder: Path, *arguments: str) -> Told:
-    return check(Setting(arguments), folder)
+    return command.run("check", Setting(arguments), folder)
 
 
 @pytest.fixture(params=["rooms", "whip"])
@@ -28,13 +29,11 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield server.http if request.param == "rooms" else server.url("/whip/demo")
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+@pytest.mark.parametrize("fault", in_namespaces(FAULTS))
 def test_each_fault_is_named(fault: Fault, tmp_path: Path) -> None:
-    if fault.needs_namespace and (os.geteuid() != 0 or not shutil.which("nft")):
-        absent("root with network namespaces and nftables", "run as root on Linux")
     with fault.provoke(tmp_path) as setting:
-        told = check(setting, tmp_path)
-    assert told.failure == (fault.step, fault.cause), told.text
+        told = command.run("check", setting, tmp_path)
+    assert failure(told) == (fault.step, fault.cause), told.text
     assert told.exit_code == 4
     assert "Traceback" not in told.text
     assert told.text.splitlines()[-1].startswith(f"FAIL    {fault.step} fails: {fault.cause}")
@@ -98,7 +97,7 @@ def test_gates_hold_times(tmp_path: Path) -> None:
 def test_an_independent_stack_with_full_ice(tmp_path: Path) -> None:
     from tests.interop.aiortc_whip import aiortc_whip
 
-    with aiortc_whip() as url:
+    with on_a_thread(aiortc_whip()) as url:
         told = run(tmp_path, url)
     assert told.exit_code == 0, told.text
     assert told.report["kind"] == "whip"
@@ -107,7 +106,7 @@ def test_an_independent_stack_with_full_ice(tmp_path: Path) -> None:
 def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        told = interrupted(tmp_path, "check", url, after="tls ")
+        told = interrupted("check", Setting([url]), tmp_path, after="tls ")
     assert told.exit_code == 130
     assert [step["name"] for step in told.report["steps"]] == ["dns", "tcp", "tls"]
     assert "INTERRUPTED" in told.text

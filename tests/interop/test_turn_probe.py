@@ -1,8 +1,6 @@
 """``sfukit turn-probe`` against coturn: what relays, and each cause of failure by its name."""
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,10 +11,11 @@ from typing import Any
 import pytest
 
 from tests.certificates import self_signed
-from tests.conftest import absent
-from tests.interop.check_faults import interrupted
+from tests.conftest import absent, in_namespaces
+from tests.interop import command
+from tests.interop.command import Setting, Told, interrupted
 from tests.interop.coturn import HOW, LOOPBACK, SECRET, USER, coturn
-from tests.interop.turn_causes import CASES, Case, Setting, Told, probe
+from tests.interop.turn_causes import CASES, Case, failure
 from tests.interop.turn_stub import TurnStub
 
 LOGIN = ("--user", "u", "--password", "p")
@@ -28,20 +27,18 @@ def _needs(program: Callable[[str, str], str]) -> None:
 
 
 def run(folder: Path, *arguments: str) -> Told:
-    return probe(Setting(arguments), folder)
+    return command.run("turn-probe", Setting(arguments), folder)
 
 
 def variants(told: Told) -> list[Any]:
     return [variant for server in told.report["servers"] for variant in server["variants"]]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize("case", in_namespaces(CASES))
 def test_each_cause_is_named(case: Case, tmp_path: Path) -> None:
-    if case.needs_namespace and (os.geteuid() != 0 or not shutil.which("nft")):
-        absent("root with network namespaces and nftables", "run as root on Linux")
     with case.provoke(tmp_path) as setting:
-        told = probe(setting, tmp_path)
-    assert told.failure == (case.stage, case.cause)
+        told = command.run("turn-probe", setting, tmp_path)
+    assert failure(told) == (case.stage, case.cause)
     assert told.exit_code == case.exit_code
     assert "Traceback" not in told.text
     assert f"FAILED  at {case.stage}: {case.cause}" in told.text
@@ -50,7 +47,7 @@ def test_each_cause_is_named(case: Case, tmp_path: Path) -> None:
 def test_an_expired_credential_says_since_when(tmp_path: Path) -> None:
     expired = next(case for case in CASES if case.name == "expired_credential")
     with expired.provoke(tmp_path) as setting:
-        told = probe(setting, tmp_path)
+        told = command.run("turn-probe", setting, tmp_path)
     [variant] = variants(told)
     ago = int(variant["cause"].removeprefix("credential_expired(").removesuffix("s ago)"))
     assert 60 <= ago < 75
@@ -201,7 +198,7 @@ def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None
 def test_servers_that_answer_badly(manner: str, cause: str, tmp_path: Path) -> None:
     with TurnStub(manner) as stub:
         told = run(tmp_path, stub.uri, *LOGIN, "--timeout", "1s")
-    assert told.failure[1] == cause, told.text
+    assert failure(told)[1] == cause, told.text
     assert told.exit_code in (3, 4)
     assert "Traceback" not in told.text
     assert "\x1b" not in told.text
@@ -210,7 +207,8 @@ def test_servers_that_answer_badly(manner: str, cause: str, tmp_path: Path) -> N
 def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
         load = ("--throughput", "--duration", "60s")
-        told = interrupted(tmp_path, "turn-probe", server.uri, *LOGIN, *load, after="probe")
+        setting = Setting([server.uri, *LOGIN, *load])
+        told = interrupted("turn-probe", setting, tmp_path, after="probe")
     assert told.exit_code == 130
     [variant] = variants(told)
     assert variant["cause"] == "interrupted"

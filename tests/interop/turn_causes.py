@@ -4,33 +4,23 @@ Printed as a table by `python -m tests.interop.turn_causes`; each row is a test 
 """
 
 import contextlib
-import json
-import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from tests.certificates import self_signed
+from tests.interop.command import Setting, Told, run
 from tests.interop.coturn import LOOPBACK, SECRET, USER, coturn, free_ports
 from tests.interop.namespace import ADDRESS, namespace
 from tests.interop.turn_stub import TurnStub
 
-_RUN_S = 60.0
 _LOGIN = ("--user", "u", "--password", "p")
 _RELAY_PORTS = ("--min-port", "62000", "--max-port", "62100")
-
-
-class Setting(NamedTuple):
-    """What to call: the arguments of the command, and a prefix to run it under."""
-
-    arguments: Sequence[str]
-    prefix: Sequence[str] = ()
 
 
 Provoke = Callable[[Path], contextlib.AbstractContextManager[Setting]]
@@ -95,7 +85,7 @@ def expired_credential(folder: Path) -> Iterator[Setting]:
 @case("clock_skew", "auth")
 def clock_that_is_a_day_behind(folder: Path) -> Iterator[Setting]:
     with coturn(folder, *SECRET, LOOPBACK) as server:
-        yield Setting([server.udp, "--secret", "north"], ("CLOCK", "-86400"))
+        yield Setting([server.udp, "--secret", "north"], program=("-c", _WITH_CLOCK, "-86400"))
 
 
 @case("realm_missing", "unauthenticated")
@@ -152,9 +142,7 @@ def named_peer_that_is_silent(folder: Path) -> Iterator[Setting]:
 
 def _blocked(folder: Path, rules: str) -> Iterator[Setting]:
     with namespace() as network:
-        head = "type filter hook input priority 0"
-        table = f"table inet block {{ chain in {{\n{head}; {rules}\n}}\n}}\n"
-        subprocess.run([*network.prefix, "nft", table], check=True)
+        network.firewall(rules)
         server = coturn(folder, *USER, *_RELAY_PORTS, host=ADDRESS, prefix=network.prefix)
         with server as running:
             yield Setting([running.udp, *_LOGIN], network.prefix)
@@ -231,38 +219,12 @@ def no_tls_there(folder: Path) -> Iterator[Setting]:
 # --- running one ---------------------------------------------------------------------------------
 
 
-class Told(NamedTuple):
-    """What the command said of a case."""
-
-    exit_code: int
-    report: Any
-    text: str
-
-    @property
-    def failure(self) -> tuple[str, str]:
-        """The stage that failed, and the cause."""
-        for step in self.report["servers"][0]["variants"][0]["steps"]:
-            if step["state"] == "failed":
-                return step["name"], step["cause"].partition("(")[0]
-        return "", ""
-
-
-def probe(setting: Setting, folder: Path) -> Told:
-    """Run `sfukit turn-probe` as a user does."""
-    prefix, environment = list(setting.prefix), {**os.environ, "XDG_STATE_HOME": str(folder)}
-    program = ["-m", "sfukit"]
-    if prefix and prefix[0] == "CLOCK":
-        program, prefix = ["-c", _WITH_CLOCK, prefix[1]], []
-    run = subprocess.run(
-        [*prefix, sys.executable, *program, "turn-probe", *setting.arguments, "--json", "-"],
-        capture_output=True,
-        text=True,
-        timeout=_RUN_S,
-        env=environment,
-        check=False,
-    )
-    assert run.stdout, run.stderr
-    return Told(run.returncode, json.loads(run.stdout), run.stderr)
+def failure(told: Told) -> tuple[str, str]:
+    """The stage that failed, and the cause without its figures."""
+    for step in told.report["servers"][0]["variants"][0]["steps"]:
+        if step["state"] == "failed":
+            return step["name"], step["cause"].partition("(")[0]
+    return "", ""
 
 
 _WITH_CLOCK = """
@@ -306,8 +268,8 @@ def main() -> None:
     print(f"{'provoked':<32}{'stage':<17}{'named':<30}{'exit':<5}right")
     for one in CASES:
         with tempfile.TemporaryDirectory() as name, one.provoke(Path(name)) as setting:
-            told = probe(setting, Path(name))
-        stage, cause = told.failure
+            told = run("turn-probe", setting, Path(name))
+        stage, cause = failure(told)
         right = (stage, cause, told.exit_code) == (one.stage, one.cause, one.exit_code)
         print(f"{one.name:<32}{stage:<17}{cause:<30}{told.exit_code:<5}{'yes' if right else 'NO'}")
 

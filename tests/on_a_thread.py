@@ -1,0 +1,36 @@
+"""Something asynchronous that runs on while a test blocks, or runs a loop of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+_START_S = 20.0
+
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def on_a_thread(running: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """Enter it on a loop of its own thread; it is left, and all closed, however the block ends."""
+    started: Future[tuple[T, Callable[[], object]]] = Future()
+
+    async def stay() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        async with asyncio.timeout(_START_S) as patience, running as entered:
+            patience.reschedule(None)
+            started.set_result((entered, lambda: loop.call_soon_threadsafe(stop.set)))
+            await stop.wait()
+
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(asyncio.run, stay())
+        wait((started, ended), return_when=FIRST_COMPLETED)
+        if not started.done():
+            ended.result()  # raises what hindered it
+        entered, stop = started.result()
+        try:
+            yield entered
+        finally:
+            stop()
+            ended.result()
