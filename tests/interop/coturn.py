@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-READY_S = 15.0
-READY = b"(admin thread)"
-HOW = "on Debian: apt-get install coturn"
+from tests.conftest import find_program
+
+_READY_S = 15.0
+_READY = b"(admin thread)"
+_HOW = "on Debian: apt-get install coturn"
 USER = ("--lt-cred-mech", "-u", "u:p")
 SECRET = ("--use-auth-secret", "--static-auth-secret", "north")
 LOOPBACK = "--allow-loopback-peers"
@@ -44,16 +46,25 @@ def coturn(
     folder: Path,
     *options: str,
     host: str = "127.0.0.1",
-    realm: str = "lab",
+    second_host: str | None = None,
+    port: int | None = None,
     prefix: Sequence[str] = (),
 ) -> Iterator[Coturn]:
-    """Run a server until the block ends; `prefix` is a command to run it under."""
-    port, tls_port = free_ports(2)
+    """Run a server until the block ends; `prefix` is a command to run it under.
+
+    With a second address it tells NAT behaviour (RFC 5780). The port is a free one unless given.
+    """
+    free_port, tls_port, alternate_port = free_ports(3)
+    port = port or free_port
     command = [
-        *prefix, "turnserver", "-n", "-L", host, "-p", str(port), "--tls-listening-port",
-        str(tls_port), "--no-cli", "-r", realm, "--simple-log", "--no-rfc5780",
+        *prefix, find_program("turnserver", _HOW), "-n", "-L", host, "-p", str(port),
+        "--tls-listening-port", str(tls_port), "--no-cli", "-r", "lab", "--simple-log",
         "--pidfile", str(folder / "turnserver.pid"), "--userdb", str(folder / "turndb"),
     ]  # fmt: skip
+    if second_host is None:
+        command.append("--no-rfc5780")
+    else:
+        command += ["-L", second_host, "--alt-listening-port", str(alternate_port)]
     if "--cert" not in options:
         command += ["--no-tls", "--no-dtls"]
     log = folder / "turnserver.log"
@@ -89,8 +100,8 @@ def free_ports(count: int) -> list[int]:
 
 def _until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait for the line that coturn writes after it has opened its listeners."""
-    deadline = time.monotonic() + READY_S
-    while READY not in log.read_bytes():
+    deadline = time.monotonic() + _READY_S
+    while _READY not in log.read_bytes():
         assert process.poll() is None, f"coturn ended: {log.read_text()}"
         assert time.monotonic() < deadline, f"coturn is not ready: {log.read_text()}"
         time.sleep(0.02)

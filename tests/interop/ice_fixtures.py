@@ -13,20 +13,21 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from tests.interop.browser import WITH_CAMERA, Browser, Page, chromium
+from tests.interop.coturn import coturn
 from tests.interop.namespace import ADDRESS, Namespace, namespace
 
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "ice"
 SECRET = "lab"
 EXPIRED = "1700000000:ann"
-STUN = f"stun:{ADDRESS}:3478"
-TURN = f"turn:{ADDRESS}:3478?transport=udp"
-SERVER_UDP = "udp dport 3478 drop"
+PORT = 3478
+STUN = f"stun:{ADDRESS}:{PORT}"
+TURN = f"turn:{ADDRESS}:{PORT}?transport=udp"
+SERVER_UDP = f"udp dport {PORT} drop"
 
 SCRIPT = """() => {
     const make = (config) => new RTCPeerConnection(config);
@@ -95,32 +96,17 @@ def nft(own: Namespace, *commands: str) -> None:
 
 @contextlib.asynccontextmanager
 async def lab(*flags: str) -> AsyncIterator[Lab]:
-    with namespace() as own, coturn(own):
+    secret = ("--use-auth-secret", "--static-auth-secret", SECRET)
+    with (
+        namespace() as own,
+        tempfile.TemporaryDirectory() as folder,
+        coturn(Path(folder), *secret, host=ADDRESS, port=PORT, prefix=own.prefix),
+    ):
         async with chromium("chromium", *flags, prefix=own.prefix) as browser:
             internals = await browser.page("chrome://webrtc-internals")
             page = await browser.page("data:text/html,<title>call</title>")
             await page.run(SCRIPT)
             yield Lab(browser, own, page, internals)
-
-
-@contextlib.contextmanager
-def coturn(own: Namespace) -> Iterator[None]:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(*own.prefix, "turnserver", "-n", "-L", ADDRESS, "--no-cli", "--no-tls", "--no-dtls"),
-            *("--use-auth-secret", f"--static-auth-secret={SECRET}", "-r", "lab"),
-            *("--log-file", "stdout", "--pidfile", f"{folder}/pid", "--userdb", f"{folder}/db"),
-        ]
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
-        )
-        while ":0D96 " not in Path(f"/proc/{process.pid}/net/udp").read_text():
-            time.sleep(0.05)  # it buffers what it logs: its socket tells that it is ready
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def password(user: str) -> str:

@@ -1,7 +1,6 @@
 """What Chromium records today of faults made on purpose is still understood."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,11 +24,9 @@ async def test_a_new_record_is_explained(
     record: str,
     cause: str | None,
     chromium_program: str,
-    program: Callable[[str, str], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    program("turnserver", "on Debian: apt-get install coturn")
     monkeypatch.setattr(ice_fixtures, "FOLDER", tmp_path)
     async with lab(*ice_fixtures.SHOWN_ADDRESSES) as at:
         await asyncio.wait_for(RECORDINGS[name](at), 60)

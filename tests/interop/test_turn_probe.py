@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,11 @@ from tests.certificates import self_signed
 from tests.conftest import absent, in_namespaces
 from tests.interop import command
 from tests.interop.command import Setting, Told, interrupted
-from tests.interop.coturn import HOW, LOOPBACK, SECRET, USER, coturn
+from tests.interop.coturn import LOOPBACK, SECRET, USER, coturn
 from tests.interop.turn_causes import CASES, Case, failure
 from tests.interop.turn_stub import TurnStub
 
 LOGIN = ("--user", "u", "--password", "p")
-
-
-@pytest.fixture(autouse=True)
-def _needs(program: Callable[[str, str], str]) -> None:
-    program("turnserver", HOW)
 
 
 def run(folder: Path, *arguments: str) -> Told:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.coturn import HOW, LOOPBACK, USER, coturn
+from tests.interop.coturn import LOOPBACK, USER, coturn
 from tests.interop.server import Server
 from tests.ready import first_document
 
@@ -93,10 +93,7 @@ def test_nat_probe_and_stun_serve(elsewhere: Callable[..., tuple[int, str]], stu
     assert "not_checked: needs Linux" in said
 
 
-def test_turn_probe(
-    elsewhere: Callable[..., tuple[int, str]], tmp_path: Path, program: Callable[[str, str], str]
-) -> None:
-    program("turnserver", HOW)
+def test_turn_probe(elsewhere: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
         code, said = elsewhere("turn-probe", server.uri, "--user", "u", "--password", "p")
     assert code == 0, said
