@@ -1,6 +1,7 @@
 """Real load tests: bots, server, sockets, media; short, on loopback."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -8,10 +9,11 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import msgspec
 import pytest
 from aiohttp import web
@@ -83,13 +85,32 @@ async def server_url() -> AsyncIterator[str]:
     await server.stop()
 
 
-async def private_server(process: Process) -> tuple[str, int]:
-    """Read the first line of a load test; it names the process of its server."""
+class Private(NamedTuple):
+    """The server that a load test started, and the line that names it."""
+
+    told: str
+    pid: int
+    url: str
+
+
+async def private_server(process: Process) -> Private:
+    """Read the first line of a load test."""
     assert process.stdout is not None
     line = (await process.stdout.readline()).decode()
-    found = re.search(r"pid (\d+)", line)
+    found = re.search(r"pid (\d+), (http://[^,]+),", line)
     assert found, line
-    return line, int(found[1])
+    return Private(line, int(found[1]), found[2])
+
+
+async def connected(url: str, count: int) -> None:
+    """Wait until so many publish to a server."""
+    async with asyncio.timeout(_RUN_S), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            rooms = (await client.get(f"{url}/debug/rooms")).json()["rooms"]
+            states = [one["transports"] for room in rooms for one in room["participants"]]
+            if sum("srtp_profile" in each.get("publish", {}) for each in states) >= count:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def line_with(process: Process, text: str) -> str:
@@ -207,8 +228,9 @@ async def test_ctrl_c_still_writes_the_report(loadtest: Loadtest) -> None:
 
 async def test_ctrl_c_while_joining_measures_joins_alone(loadtest: Loadtest) -> None:
     process = await loadtest.start("-c", "40", "--ramp", "10/s")
-    told = await line_with(process, "plan ")
-    await asyncio.sleep(1)
+    server = await private_server(process)
+    told = server.told + await line_with(process, "plan ")
+    await connected(server.url, 2)
     process.send_signal(signal.SIGINT)
     outcome = await loadtest.finish(process, told=told)
     assert outcome.code == 130
@@ -220,12 +242,12 @@ async def test_ctrl_c_while_joining_measures_joins_alone(loadtest: Loadtest) -> 
 
 async def test_a_server_that_dies_in_the_middle(loadtest: Loadtest) -> None:
     process = await loadtest.start("-c", "3", "--warmup", "1s", "--duration", "60s")
-    told, pid = await private_server(process)
-    told += await line_with(process, "measuring")
-    os.kill(pid, signal.SIGKILL)
+    server = await private_server(process)
+    told = server.told + await line_with(process, "measuring")
+    os.kill(server.pid, signal.SIGKILL)
     outcome = await loadtest.finish(process, told=told)
     assert outcome.code == 4
-    assert f"the private server (pid {pid}) ended by SIGKILL" in outcome.measured.reasons[0]
+    assert f"the private server (pid {server.pid}) ended by SIGKILL" in outcome.measured.reasons[0]
 
 
 class Mute:
@@ -279,46 +301,40 @@ async def test_a_target_that_answers_no_media(loadtest: Loadtest) -> None:
 
 
 async def throttled(pid: int, *, stopped_s: float, running_s: float) -> None:
-    """Let a process run only part of the time."""
-    try:
-        while True:
-            os.kill(pid, signal.SIGSTOP)
-            await asyncio.sleep(stopped_s)
+    """Let a process run only part of the time, until it ends."""
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            while True:
+                os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(stopped_s)
+                os.kill(pid, signal.SIGCONT)
+                await asyncio.sleep(running_s)
+        finally:
             os.kill(pid, signal.SIGCONT)
-            await asyncio.sleep(running_s)
-    except ProcessLookupError:
-        return
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
-async def while_throttled(
-    loadtest: Loadtest, victim: Callable[[Process], Awaitable[tuple[str, int]]]
-) -> Outcome:
+async def while_throttled(loadtest: Loadtest, victim: Callable[[Process, Private], int]) -> Outcome:
+    """Slow one side once everyone has joined: joining is not what is to be felt."""
     options = ("-c", "4", "--warmup", "2s", "--duration", "6s", "-T", "e2e_frame_ms.p95<60ms")
     process = await loadtest.start(*options)
-    told, pid = await victim(process)
-    told += await line_with(process, "plan ")
-    await asyncio.sleep(1.5)  # everyone has joined by then: joining is not what is slowed
-    slowing = asyncio.create_task(throttled(pid, stopped_s=0.3, running_s=0.1))
-    finished = asyncio.create_task(loadtest.finish(process, told=told))
-    await asyncio.sleep(6)
-    slowing.cancel()
-    return await finished
+    server = await private_server(process)
+    await connected(server.url, 4)
+    slowing = asyncio.create_task(throttled(victim(process, server), stopped_s=0.3, running_s=0.1))
+    try:
+        return await loadtest.finish(process, told=server.told)
+    finally:
+        slowing.cancel()
+        await asyncio.gather(slowing, return_exceptions=True)
 
 
 async def test_a_throttled_server_fails(loadtest: Loadtest) -> None:
-    outcome = await while_throttled(loadtest, private_server)
+    outcome = await while_throttled(loadtest, lambda _load, server: server.pid)
     assert outcome.code == 3, outcome.out
     assert outcome.measured.saturation.side in ("none", "server")
 
 
 async def test_a_throttled_swarm_is_inconclusive(loadtest: Loadtest) -> None:
-    async def itself(process: Process) -> tuple[str, int]:
-        told, _ = await private_server(process)
-        return told, process.pid
-
-    outcome = await while_throttled(loadtest, itself)
+    outcome = await while_throttled(loadtest, lambda load, _server: load.pid)
     assert outcome.code == 5, outcome.out
     assert outcome.measured.saturation.side == "swarm"
     assert "the swarm ran " in outcome.measured.reasons[0]
