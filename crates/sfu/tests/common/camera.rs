@@ -407,7 +407,9 @@ impl Camera {
                 write::sender_report(&mut out, Ssrc(source.ssrc), &info, &[]);
             }
         }
-        client.send_rtcp(&out);
+        if !out.is_empty() {
+            client.send_rtcp(&out);
+        }
     }
 
     fn take_keyframe_request(&mut self, now: Time, media: Ssrc) {

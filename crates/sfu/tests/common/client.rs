@@ -159,13 +159,12 @@ impl Client {
             self.transport.handle_timeout(now, &mut self.out);
             self.take_events();
         }
-        if self
-            .viewer
-            .as_ref()
-            .is_some_and(|viewer| viewer.due() <= now)
-        {
-            let rtcp = self.viewer.as_mut().map(|viewer| viewer.feedback(now));
-            self.send_rtcp(&rtcp.unwrap_or_default());
+        if let Some(viewer) = self.viewer.as_mut().filter(|viewer| viewer.due() <= now) {
+            let rtcp = viewer.feedback(now);
+            // Whoever was told goodbye, or lost its path, has nobody to tell.
+            if !rtcp.is_empty() && self.is_connected() {
+                self.send_rtcp(&rtcp);
+            }
         }
     }
 
@@ -184,9 +183,7 @@ impl Client {
     }
 
     pub fn send_rtp(&mut self, packet: &Outgoing) {
-        if !self.is_connected() {
-            return;
-        }
+        assert!(self.is_connected(), "nobody to send to");
         let mut block = [0; 128];
         let mut writer = BlockWriter::new(&mut block, self.ids.form());
         for (extension, value) in &packet.extensions {
@@ -232,11 +229,10 @@ impl Client {
     }
 
     pub fn send_rtcp(&mut self, plain: &[u8]) {
-        // Whoever was told goodbye, or lost its path, has nobody to tell.
-        if !plain.is_empty() && self.is_connected() {
-            let sent = self.transport.send_rtcp(plain, &mut self.out);
-            sent.expect("connected");
-        }
+        assert!(!plain.is_empty(), "nothing to send");
+        assert!(self.is_connected(), "nobody to send to");
+        let sent = self.transport.send_rtcp(plain, &mut self.out);
+        sent.expect("connected");
     }
 
     /// What came under an SSRC, in order of arrival.
