@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::network::Conditions;
+use common::link::Conditions;
 use common::pair::{CLIENT, Pair, SERVER, Setup, address};
 use rtc::dtls::Certificate;
 use rtc::srtp::Profile;

@@ -6,6 +6,7 @@
 // Every test file compiles this for itself and uses only a part.
 #![allow(dead_code)]
 
+pub mod link;
 pub mod network;
 pub mod pair;
 pub mod stun;

@@ -1,34 +1,14 @@
-//! A network that loses, delays, reorders and repeats datagrams as its seed says.
+//! A network between any endpoints, on virtual time: one [`Link`] for all, filters, NATs.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use wire::time::Time;
 
-/// What happens to datagrams on their way; probabilities are ratios.
-#[derive(Clone, Copy, Debug)]
-pub struct Conditions {
-    pub loss: f64,
-    pub duplication: f64,
-    pub delay: Duration,
-    /// Added to the delay, evenly spread: more than the gap between datagrams reorders them.
-    pub jitter: Duration,
-}
-
-impl Default for Conditions {
-    fn default() -> Self {
-        Self {
-            loss: 0.0,
-            duplication: 0.0,
-            delay: Duration::from_millis(10),
-            jitter: Duration::ZERO,
-        }
-    }
-}
+use super::link::{Conditions, Link};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Datagram {
@@ -51,26 +31,26 @@ pub trait Endpoint {
 
 pub struct Network {
     pub now: Time,
-    pub conditions: Conditions,
+    link: Link,
     filter: Option<Filter>,
     /// Addresses behind a NAT, and what the world sees instead.
     translations: HashMap<SocketAddr, SocketAddr>,
     in_flight: BinaryHeap<Reverse<(Time, u64, Datagram)>>,
     sent: u64,
-    random: u64,
 }
 
 impl Network {
     pub fn new(seed: u64, conditions: Conditions) -> Self {
+        let mut link = Link::new(seed);
+        link.conditions = conditions;
         Self {
             // No test should depend on where time begins.
             now: Time::from_secs(1_000),
-            conditions,
+            link,
             filter: None,
             translations: HashMap::new(),
             in_flight: BinaryHeap::new(),
             sent: 0,
-            random: seed,
         }
     }
 
@@ -93,13 +73,15 @@ impl Network {
         let datagram = Datagram { from, to, bytes };
         let now = self.now;
         let passes = |filter: &mut Filter| filter(now, &datagram);
-        if !self.filter.as_mut().is_none_or(passes) || self.chance(self.conditions.loss) {
+        if !self.filter.as_mut().is_none_or(passes) {
             return;
         }
-        if self.chance(self.conditions.duplication) {
-            self.schedule(datagram.clone());
+        let arrivals = self.link.arrivals(now, datagram.bytes.len());
+        for at in arrivals.into_iter().flatten() {
+            self.sent += 1;
+            let parcel = (at, self.sent, datagram.clone());
+            self.in_flight.push(Reverse(parcel));
         }
-        self.schedule(datagram);
     }
 
     pub fn send_outbox(&mut self, sockets: &[SocketAddr], out: &mut Outbox) {
@@ -148,25 +130,5 @@ impl Network {
                 self.send_outbox(endpoint.sockets(), out);
             }
         }
-    }
-
-    fn schedule(&mut self, datagram: Datagram) {
-        self.sent += 1;
-        let jitter = self.conditions.jitter.mul_f64(self.random());
-        let at = self.now + self.conditions.delay + jitter;
-        self.in_flight.push(Reverse((at, self.sent, datagram)));
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        probability > 0.0 && self.random() < probability
-    }
-
-    /// SplitMix64, 0..1.
-    fn random(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -13,7 +13,8 @@ use rtc::transport::{
 };
 use wire::time::Time;
 
-use super::network::{Conditions, Endpoint, Network};
+use super::link::Conditions;
+use super::network::{Endpoint, Network};
 
 pub const SERVER: &str = "192.0.2.1:7081";
 pub const CLIENT: &str = "198.51.100.2:40000";

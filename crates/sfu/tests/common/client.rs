@@ -14,7 +14,7 @@ use wire::rtcp::{Packet, compound};
 use wire::rtp::{Header, NewHeader, padding_len, write};
 use wire::time::Time;
 
-use super::network::Link;
+use super::link::Link;
 use super::viewer::Viewer;
 
 /// An RTP packet that a client received, in plain.

@@ -6,7 +6,8 @@
 pub mod camera;
 pub mod client;
 pub mod counting;
-pub mod network;
+#[path = "../../../rtc/tests/common/link.rs"]
+pub mod link;
 pub mod payload;
 pub mod people;
 pub mod stage;
@@ -16,7 +17,7 @@ pub mod world;
 use std::time::Duration;
 
 pub use client::{Arrived, Client, Outgoing};
-pub use network::Conditions;
+pub use link::Conditions;
 pub use people::{DOWN_IDS, Sub, UP_IDS, id_map};
 pub use rtc::codec::Codec;
 pub use sfu::config::Config;

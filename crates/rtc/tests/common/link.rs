@@ -1,5 +1,4 @@
-//! One direction of one participant's way to the server: it loses, delays, reorders, repeats and
-//! queues datagrams as its seed says.
+//! A way that datagrams take: it loses, delays, reorders, repeats and queues them as its seed says.
 
 use std::time::Duration;
 
