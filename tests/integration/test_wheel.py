@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import venv
 from pathlib import Path
 
@@ -59,6 +60,20 @@ def run_bare(environment: Path, program: str, *arguments: object) -> str:
 
 def test_the_wheel_is_for_every_python_from_3_11(wheel: Path) -> None:
     assert "-cp311-abi3-" in wheel.name
+
+
+def test_the_source_distribution_holds_all_that_a_wheel_is_built_of(tmp_path: Path) -> None:
+    make = "import sys, sfukit_build; sfukit_build.build_sdist(sys.argv[1])"
+    search = {"PYTHONPATH": str(ROOT / "build_backend"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", make, str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=os.environ | search, check=True, capture_output=True)
+    [archive] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        held = {name.partition("/")[2] for name in packed.getnames()}
+    needed = {"Cargo.toml", "Cargo.lock", "pyproject.toml", "build_backend/sfukit_build.py"}
+    for pattern in ("sfukit/**/*", "crates/*/Cargo.toml", "crates/*/src/**/*"):
+        needed |= {str(file.relative_to(ROOT)) for file in ROOT.glob(pattern) if file.is_file()}
+    assert {file for file in needed - held if not file.endswith((".pyc", ".so"))} == set()
 
 
 def test_the_base_packages_stay_small(empty: Path) -> None:
