@@ -53,8 +53,12 @@ def location_of(data: bytes, source_ip: str) -> str | None:
     if match is None:
         return None
     location = match[1].decode(errors="replace")
-    parts = urlsplit(location)
-    return location if parts.scheme == "http" and parts.hostname == source_ip else None
+    try:
+        parts = urlsplit(location)
+        named = (parts.scheme, parts.hostname, parts.port or 80)
+    except ValueError:  # brackets without an address, a port that is no number
+        return None
+    return location if named[:2] == ("http", source_ip) else None
 
 
 def control(description: str, location: str) -> tuple[str, str] | None:

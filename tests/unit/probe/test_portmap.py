@@ -85,6 +85,14 @@ def test_a_location_is_believed_only_about_who_answers() -> None:
     assert upnp.location_of(SSDP.replace(b"http:", b"file:"), "192.168.1.1") is None
 
 
+@pytest.mark.parametrize(
+    "location", [b"http://[x", b"http://192.168.1.1:99999/", b"http://192.168.1.1:http/"]
+)
+def test_a_location_that_is_no_url_is_nobodys(location: bytes) -> None:
+    data = SSDP.replace(LOCATION.encode(), location)
+    assert upnp.location_of(data, "192.168.1.1") is None
+
+
 def test_the_service_that_knows_the_address_is_found_on_the_same_host_alone() -> None:
     kind, url = upnp.control(ROOT, LOCATION) or ("", "")
     assert kind.endswith("WANIPConnection:1")
