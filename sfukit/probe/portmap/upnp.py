@@ -22,12 +22,11 @@ _SEARCH = (
 _SEARCH_S = 1.2
 _HTTP_S = 1.5
 _MAX_BYTES = 256 * 1024
-_SERVICE = re.compile(
-    r"<service>(?:(?!</service>).)*?<serviceType>\s*(urn:schemas-upnp-org:service:WAN(?:IP|PPP)"
-    r"Connection:\d)\s*</serviceType>(?:(?!</service>).)*?<controlURL>\s*([^<\s]+)\s*</controlURL>",
-    re.DOTALL,
-)
-_EXTERNAL = re.compile(r"<NewExternalIPAddress>\s*([0-9.]*)\s*</NewExternalIPAddress>")
+# each repeats a bounded number of times, so that no text of a stranger takes long to search
+_TYPE = re.compile(r"<serviceType>([^<]{0,200})</serviceType>")
+_CONTROL_URL = re.compile(r"<controlURL>([^<]{1,2000})</controlURL>")
+_WAN = re.compile(r"urn:schemas-upnp-org:service:WAN(?:IP|PPP)Connection:\d")
+_EXTERNAL = re.compile(r"<NewExternalIPAddress>([^<]{0,64})</NewExternalIPAddress>")
 _FAULT = re.compile(r"<errorDescription>\s*([^<]{0,80})")
 
 
@@ -63,11 +62,15 @@ def location_of(data: bytes, source_ip: str) -> str | None:
 
 def control(description: str, location: str) -> tuple[str, str] | None:
     """Find the service that knows the outer address: its type and control URL, on the same host."""
-    match = _SERVICE.search(description)
-    if match is None:
-        return None
-    url = urljoin(location, match[2])
-    return (match[1], url) if urlsplit(url).hostname == urlsplit(location).hostname else None
+    for service in description.split("<service>")[1:]:
+        block = service.partition("</service>")[0]
+        kind, path = _TYPE.search(block), _CONTROL_URL.search(block)
+        if kind is None or path is None or not _WAN.fullmatch(kind[1].strip()):
+            continue
+        url = urljoin(location, path[1].strip())
+        same = urlsplit(url).hostname == urlsplit(location).hostname
+        return (kind[1].strip(), url) if same else None
+    return None
 
 
 def soap(service: str) -> tuple[str, str]:
@@ -87,7 +90,7 @@ def read_external(answer: str) -> Answer:
         fault = _FAULT.search(answer)
         return Answer(answered=True, error=fault[1].strip() if fault else "nonsense")
     with contextlib.suppress(ValueError):
-        return Answer(answered=True, external_ip=str(ipaddress.IPv4Address(match[1])))
+        return Answer(answered=True, external_ip=str(ipaddress.IPv4Address(match[1].strip())))
     return Answer(answered=True, error="the router has no outer address")
 
 

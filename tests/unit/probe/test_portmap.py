@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import socket
+import time
 from struct import pack
 
 import pytest
@@ -102,8 +103,32 @@ def test_the_service_that_knows_the_address_is_found_on_the_same_host_alone() ->
 
 
 @pytest.mark.parametrize(
+    "part",
+    [
+        "<service>",
+        "<serviceType>",
+        "<controlURL>",
+        "<service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>",
+        "<NewExternalIPAddress>",
+        "<errorDescription>",
+        " ",
+    ],
+)
+@pytest.mark.parametrize(
+    "head", ["", "<service>", "<service><controlURL>", "<NewExternalIPAddress>"]
+)
+def test_hostile_text_is_searched_in_little_time(head: str, part: str) -> None:
+    text = (head + part * (256 * 1024 // len(part)))[: 256 * 1024]
+    started = time.process_time()
+    upnp.control(text, LOCATION)
+    upnp.read_external(text)
+    assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
     ("answer", "external", "error"),
     [
+        ("<NewExternalIPAddress> 198.51.100.7\n</NewExternalIPAddress>", "198.51.100.7", None),
         ("<NewExternalIPAddress>198.51.100.7</NewExternalIPAddress>", "198.51.100.7", None),
         ("<NewExternalIPAddress></NewExternalIPAddress>", None, "the router has no outer address"),
         ("<errorDescription>Not Authorized</errorDescription>", None, "Not Authorized"),
