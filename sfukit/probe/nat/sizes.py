@@ -10,12 +10,14 @@ from aioice.stun import Message
 from sfukit.probe import system
 from sfukit.probe.nat.context import Context
 from sfukit.probe.resolve import Address
-from sfukit.probe.stun import message
+from sfukit.probe.stun import attributes, message
 from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.stun.udp import StunSocket
 
 Passes = Literal["yes", "no", "unknown"]
 
 _SMALLEST, _LARGEST = 1200, 1500  # bytes of the whole IP packet
+_SMALL = 400  # passes everywhere, and leaves room for padding beside an answer's addresses
 _V4_HEADERS, _V6_HEADERS = 28, 48
 _STUN_HEADER = 24  # with one attribute's head
 # linux/in.h, linux/in6.h
@@ -77,9 +79,10 @@ async def _passes(
         request = _of_size(size, to, "X-FILLER") if way == "up" else _answered_by(size, to)
         exchange = await context.ask(sock, to, f"mtu.{way}.{size}", request=request, evidence=True)
     seen.append(exchange)
-    if exchange.heard is None or way == "up":
+    if way == "up":  # whatever the server says of it, it came there
         return exchange.heard is not None
-    return True
+    answer = padded(exchange)
+    return answer is not None and size <= answer <= _LARGEST  # a longer one came in fragments
 
 
 def forbid_fragments(sock: socket.socket) -> None:
@@ -92,28 +95,63 @@ def forbid_fragments(sock: socket.socket) -> None:
 
 async def fragments(context: Context, to: Address) -> Fragments:
     """Send a cut request that has a short answer; then a whole one that has a cut answer."""
-    up, down = await asyncio.gather(
-        _cut(context, to, "up", _of_size(_LARGEST + 300, to, "X-FILLER")),
-        _cut(context, to, "down", _answered_by(_LARGEST + 40, to)),
-    )
+    up, down = await asyncio.gather(_cut_request(context, to), _cut_answer(context, to))
     return Fragments(up=up, down=down)
 
 
-async def _cut(context: Context, to: Address, way: str, request: Message) -> Passes:
+async def _cut_request(context: Context, to: Address) -> Passes:
+    """Say no only where a small request of the same kind is answered, and the cut one is not."""
     with context.socket() as socket:
-        first = await context.ask(socket, to, f"frag.{way}.reach", evidence=True)
-        if not first.answered:
+        small = await _sized(context, socket, to, "up.small", _of_size(_SMALL, to, "X-FILLER"))
+        if small.heard is None:
             return "unknown"
-        exchange = await context.ask(socket, to, f"frag.{way}", request=request, evidence=True)
-    if exchange.answered and way == "down" and exchange.heard is not None:
-        padding = exchange.heard.parsed.attribute("PADDING")
-        return "yes" if padding is not None else "unknown"  # a server that does not pad
-    return "yes" if exchange.answered else "no"
+        request = _of_size(_LARGEST + 300, to, "X-FILLER")
+        exchange = await _sized(context, socket, to, "up", request)
+    return "no" if exchange.heard is None else "yes"
+
+
+async def _cut_answer(context: Context, to: Address) -> Passes:
+    """Say no only where small answers are padded, the request's size passes, and none comes."""
+    size = _LARGEST + 40
+    request = _answered_by(size, to)
+    as_long = _of_size(len(bytes(request)) + _headers(to), to, "X-FILLER")
+    with context.socket() as socket:
+        small = await _sized(context, socket, to, "down.small", _answered_by(_SMALL, to))
+        if padded(small) is None:  # a server that does not pad
+            return "unknown"
+        asked = await _sized(context, socket, to, "down.request", as_long)
+        exchange = await _sized(context, socket, to, "down", request)
+    if exchange.heard is not None:
+        return "yes" if (padded(exchange) or 0) > _LARGEST else "unknown"
+    return "no" if asked.heard is not None else "unknown"
+
+
+async def _sized(
+    context: Context, socket: StunSocket, to: Address, id: str, request: Message
+) -> Exchange:
+    return await context.ask(socket, to, f"frag.{id}", request=request, evidence=True)
+
+
+def padded(exchange: Exchange) -> int | None:
+    """Tell the size of an answer's IP packet in bytes; None where it is not padded as asked.
+
+    A server that knows no PADDING answers 420, or as if it had not been asked: short, either way.
+    """
+    if not exchange.answered or exchange.heard is None:
+        return None
+    answer = exchange.heard.parsed
+    if answer.attribute(attributes.PADDING) is None:
+        return None
+    return answer.length + _headers(exchange.to)
+
+
+def _headers(to: Address) -> int:
+    return _V6_HEADERS if to.family == socket.AF_INET6 else _V4_HEADERS
 
 
 def _of_size(size: int, to: Address, attribute: str) -> Message:
     """Write a request that makes an IP packet of ``size`` bytes."""
-    room = size - (_V6_HEADERS if to.family == socket.AF_INET6 else _V4_HEADERS) - _STUN_HEADER
+    room = size - _headers(to) - _STUN_HEADER
     return (
         message.request(filler=room) if attribute == "X-FILLER" else message.request(padding=room)
     )

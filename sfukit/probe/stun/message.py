@@ -25,10 +25,11 @@ class Malformed(ValueError):  # noqa: N818  # a verdict on bytes, not a fault
 
 @dataclass(frozen=True)
 class Parsed:
-    """A message with the required attributes that nobody here understands."""
+    """A message with the required attributes that nobody here understands; its length in bytes."""
 
     message: Message
     unknown_required: tuple[int, ...]
+    length: int
 
     @property
     def transaction_id(self) -> bytes:
@@ -68,7 +69,7 @@ def parse(data: bytes) -> Parsed:
         raise Malformed(str(error)) from error
     if message.message_method != Method.BINDING:
         raise Malformed(f"method {message.message_method.name} is not Binding")
-    return Parsed(message, unknown)
+    return Parsed(message, unknown, len(data))
 
 
 def _walk(data: bytes) -> tuple[int, ...]:
