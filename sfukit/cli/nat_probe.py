@@ -60,6 +60,7 @@ def nat_probe(
     from sfukit.probe.nat import options as asked
     from sfukit.probe.nat import report as reports
     from sfukit.probe.resolve import Family
+    from sfukit.probe.where.proxy import parse as parse_proxy
 
     if quick and full:
         raise UsageError("--quick and --full: choose one")
@@ -75,13 +76,13 @@ def nat_probe(
         bind_ip=ip,
         bind_port=port,
         all_interfaces=all_interfaces,
-        proxy=proxy,
+        proxy=parse_proxy(proxy) if proxy else None,
         timeout_s=units.duration_s(timeout, "--timeout"),
         retries=retries,
         samples=samples,
         lifetime_max_s=units.duration_s(lifetime_max, "--lifetime-max"),
         tcp=tcp,
-        sfu=sfu,
+        sfu=asked.sfu_endpoint(sfu) if sfu else None,
     )
     printer = _Printer(
         Output.beside(json, label_width=9), json, redact=redact, explain=explain, verbose=verbose

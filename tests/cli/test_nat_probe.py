@@ -93,6 +93,12 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
         (["--bind", "nowhere"], "--bind"),
         (["stun:host:99999"], "no address"),
         (["--proxy", "socks5://127.0.0.1:1"], "HTTP proxy"),
+        (["--proxy", "http://[x"], "no URL"),
+        (["--proxy", "a..b:3128"], "no URL"),
+        (["--proxy", "http://p:99999"], "no URL"),
+        (["--sfu", "https://[x"], "--sfu"),
+        (["--sfu", "https://"], "--sfu"),
+        (["--sfu", "host:99999"], "--sfu"),
         (["--bind", "192.0.2.77", "stun:127.0.0.1"], "cannot bind"),
     ],
 )

@@ -76,6 +76,16 @@ async def test_the_default_tests_take_less_than_five_seconds_though_a_filter_is_
     assert took_s < 5
 
 
+async def test_a_proxy_in_the_environment_that_is_of_no_use_does_not_end_the_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a name that is no loopback address, since no proxy is asked for those."""
+    monkeypatch.setenv("https_proxy", "socks5://10.0.0.1:1080")
+    report = await run(Address("no-such-host.invalid", 3478))
+    assert report.exit_code == 4
+    assert [each.name for each in report.where if "proxy" in each.name] == ["proxy_unusable"]
+
+
 @pytest.mark.parametrize("linux", [True, False])
 async def test_every_test_runs_and_says_where_it_cannot(
     monkeypatch: pytest.MonkeyPatch, linux: bool
@@ -254,12 +264,12 @@ async def test_every_exchange_is_in_the_report() -> None:
 
 async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> None:
     async with whole() as server:
-        good = await run(server.primary, tests="mapping", sfu=str(server.primary))
+        good = await run(server.primary, tests="mapping", sfu=Endpoint(*server.primary))
         assert good.works.sfu_udp == "yes"
     async with crooked(nothing) as closed:
         pass
     async with whole() as server:
-        bad = await run(server.primary, tests="mapping", sfu=str(closed))
+        bad = await run(server.primary, tests="mapping", sfu=Endpoint(*closed))
         assert bad.works.sfu_udp == "unknown"
         assert bad.works.sfu_why is not None and "nobody listens" in bad.works.sfu_why
 

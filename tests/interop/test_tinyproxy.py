@@ -12,6 +12,7 @@ from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.where.proxy import parse
 from tests.integration.nat_servers import whole
 
 
@@ -50,7 +51,7 @@ async def run(server: Address, proxy: str) -> NatReport:
         tests=chosen_tests("mapping", "quick"),
         level="quick",
         tcp=True,
-        proxy=proxy,
+        proxy=parse(proxy),
     )
     return await probe(options, lambda _text: None)
 

@@ -254,13 +254,12 @@ def _name_of(found: Measured, to: Address) -> str:
     return next((s.endpoint.host for s in found.surveyed if s.address == to), to.ip)
 
 
-async def _sfu(context: Context, found: Measured, target: str) -> None:
+async def _sfu(context: Context, found: Measured, sfu: Endpoint) -> None:
     try:
-        endpoint = ports.sfu_endpoint(target)
-        addresses = await resolve(endpoint, "6" if ":" in context.local_ip else "4")
+        addresses = await resolve(sfu, "6" if ":" in context.local_ip else "4")
     except TargetError as error:
         found.sfu_port = PortResult(
-            transport="udp", host=target, port=0, state="unreachable", detail=error.what
+            transport="udp", host=sfu.host, port=sfu.port, state="unreachable", detail=error.what
         )
         return
     with context.socket() as socket:

@@ -4,9 +4,11 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from sfukit.errors import UsageError
 from sfukit.probe.resolve import Endpoint, Family, endpoint
+from sfukit.probe.where.proxy import Proxy
 
 Level = Literal["quick", "default", "full"]
 
@@ -30,6 +32,8 @@ LEVELS: dict[Level, frozenset[str]] = {
     "full": frozenset(TESTS),
 }
 STUN_PORT = 3478
+MEDIA_PORT = 7081
+"""Where ``sfukit serve`` has its media unless told otherwise."""
 
 PUBLIC_SERVERS = ("stun.l.google.com:19302", "stun.cloudflare.com:3478")
 """On two networks; neither answers from a second address, so they tell mapping, not filtering."""
@@ -47,13 +51,13 @@ class Options:
     bind_ip: str | None = None
     bind_port: int = 0
     all_interfaces: bool = False
-    proxy: str | None = None
+    proxy: Proxy | None = None
     timeout_s: float = 0.6
     retries: int = 3
     samples: int = 6
     lifetime_max_s: float = 180.0
     tcp: bool = False
-    sfu: str | None = None
+    sfu: Endpoint | None = None
 
 
 def servers(texts: Sequence[str]) -> list[Endpoint]:
@@ -70,6 +74,19 @@ def chosen_tests(names: str | None, level: Level) -> frozenset[str]:
         raise UsageError(f"--tests {name}: not known", hint=f"choose from {', '.join(TESTS)}")
     # every other test stands on the answers of this one
     return wanted | {"mapping"}
+
+
+def sfu_endpoint(text: str) -> Endpoint:
+    """Read ``--sfu``: HOST:PORT of the media, or a URL, whose host has media on the usual port."""
+    if "://" not in text:
+        return endpoint(text, default_port=MEDIA_PORT, where="--sfu")
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise UsageError(f"--sfu {text!r}: this is no URL", hint="give URL or HOST:PORT")
+    return Endpoint(host, MEDIA_PORT)
 
 
 def bind_address(text: str | None) -> tuple[str | None, int]:

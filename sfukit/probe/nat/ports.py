@@ -2,20 +2,16 @@
 
 import asyncio
 import ssl
-from urllib.parse import urlsplit
 
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.report import PortResult, PortState
-from sfukit.probe.resolve import Address, Endpoint, endpoint
+from sfukit.probe.resolve import Address
 from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.where import certificate
 from sfukit.probe.where.proxy import Proxy, connect
 
 HIGH_PORT = 50_000
 """Of the range that SFUs and TURN servers use for media; nobody need listen there to be reached."""
-
-MEDIA_PORT = 7081
-"""Where ``sfukit serve`` has its media unless told otherwise."""
 
 _UDP_PORTS = (3478, 443, HIGH_PORT)
 _TCP_S = 1.5
@@ -45,14 +41,6 @@ def result_of(exchange: Exchange) -> PortResult:
     return PortResult(
         transport="udp", host=to.ip, port=to.port, state=state, detail=exchange.trouble
     )
-
-
-def sfu_endpoint(target: str) -> Endpoint:
-    """Read ``--sfu``: HOST:PORT of the media, or a URL, whose host has media on the usual port."""
-    parts = urlsplit(target)
-    if "://" in target and parts.hostname:
-        return Endpoint(parts.hostname, MEDIA_PORT)
-    return endpoint(target, default_port=MEDIA_PORT, where="--sfu")
 
 
 async def tcp_and_tls(host: str, port: int = 443, proxy: Proxy | None = None) -> list[PortResult]:

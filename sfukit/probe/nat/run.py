@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sfukit.errors import ExitCode
+from sfukit.errors import ExitCode, UsageError
 from sfukit.gates import Gate
 from sfukit.probe.finding import Finding, Stopwatch
 from sfukit.probe.nat.measure import Measured, Progress, measure
@@ -29,11 +29,12 @@ async def probe(
     watch = Stopwatch(time.monotonic)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     facts = facts or system_facts.look()
-    where: list[Finding] = judge.examine(facts)
+    through, unusable = _proxy(options)
+    where: list[Finding] = [*judge.examine(facts), *unusable]
     found = Measured()
     interrupted = False
     try:
-        await measure(options, facts, found, progress, _proxy(options))
+        await measure(options, facts, found, progress, through)
     except asyncio.CancelledError:
         interrupted = True
     report = summarise(
@@ -46,8 +47,15 @@ async def probe(
     )
 
 
-def _proxy(options: Options) -> proxy.Proxy | None:
-    """Choose the proxy that was named, or the environment's for the first server."""
-    if options.proxy is not None:
-        return proxy.parse(options.proxy)
-    return proxy.of_environment(options.servers[0].host) if options.servers else None
+def _proxy(options: Options) -> tuple[proxy.Proxy | None, list[Finding]]:
+    """Choose the proxy that was named, or the environment's for the first server.
+
+    What the environment says is of no account to UDP: it is noted where it is of no use.
+    """
+    if options.proxy is not None or not options.servers:
+        return options.proxy, []
+    try:
+        return proxy.of_environment(options.servers[0].host), []
+    except UsageError:
+        text = "HTTPS_PROXY names no HTTP proxy, so TCP is tried without it"
+        return None, [Finding(name="proxy_unusable", state="note", text=text)]

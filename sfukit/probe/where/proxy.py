@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from sfukit.errors import UsageError
 
 _MAX_HEAD = 8192
+_HINT = "give http://HOST:PORT"
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,25 @@ class ProxyRefusalError(OSError):
 
 def parse(url: str, where: str = "--proxy") -> Proxy:
     """Read ``http://[user:password@]host:port``, or ``host:port``."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
-        port = parts.port or 3128
-    except ValueError:
-        port = 0
-    if parts.scheme != "http" or not parts.hostname or not port:
-        raise UsageError(
-            f"{where}: {parts.hostname or 'this'} is no HTTP proxy", hint="give http://HOST:PORT"
-        )
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname or "", parts.port or 3128
+        host.encode("idna")  # as every lookup does, with an error that is no OSError
+    except ValueError as error:
+        raise UsageError(f"{where}: this is no URL", hint=_HINT) from error
+    if parts.scheme != "http" or not host:
+        raise UsageError(f"{where}: {host or 'this'} is no HTTP proxy", hint=_HINT)
     credential = None
     if parts.username is not None:
         credential = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return Proxy(parts.hostname, port, credential)
+    return Proxy(host, port, credential)
 
 
 def of_environment(host: str, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """Choose the proxy for a host by HTTPS_PROXY and NO_PROXY, in either case of letters."""
+    """Choose the proxy for a host by HTTPS_PROXY and NO_PROXY, in either case of letters.
+
+    Raises ``UsageError`` where the variable names what is no HTTP proxy.
+    """
     url = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
     spared = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if _is_loopback(host):  # no browser asks a proxy for these
