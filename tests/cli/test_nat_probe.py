@@ -109,6 +109,11 @@ def test_what_makes_no_sense_is_usage(
     assert says in capsys.readouterr().err
 
 
+def test_no_address_to_send_from_is_no_nat(server: Address) -> None:
+    arguments = ["nat-probe", f"stun:{server}", "--quick", "--bind", "0.0.0.0"]
+    assert main([*arguments, "-T", "nat.present==false"]) == 0
+
+
 def test_a_silent_server_is_the_targets_fault(
     capsys: pytest.CaptureFixture[str], server: Address
 ) -> None:

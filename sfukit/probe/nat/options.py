@@ -90,7 +90,10 @@ def sfu_endpoint(text: str) -> Endpoint:
 
 
 def bind_address(text: str | None) -> tuple[str | None, int]:
-    """Read ``--bind IP[:PORT]``; the port is 0 (any) where it is left out."""
+    """Read ``--bind IP[:PORT]``; the port is 0 (any) where it is left out.
+
+    0.0.0.0 and :: name no address: the system chooses, as it does where none is given.
+    """
     if text is None:
         return None, 0
     head, colon, tail = text.rpartition(":")
@@ -98,10 +101,10 @@ def bind_address(text: str | None) -> tuple[str | None, int]:
     ip, port = (bare, "") if bare else (head, tail) if colon else (text, "")
     ip = (ip or "").strip("[]")
     try:
-        ipaddress.ip_address(ip)
+        named = not ipaddress.ip_address(ip).is_unspecified
         number = int(port or 0)
     except ValueError:
-        number = -1
+        named, number = False, -1
     if not 0 <= number < 65536:
         raise UsageError(f"--bind {text!r}: not an address", hint="give IP, IP:PORT or [IPv6]:PORT")
-    return ip, number
+    return ip if named else None, number
