@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import time
 from struct import unpack_from
 
 import msgspec
@@ -32,28 +31,27 @@ async def ask(
     timeout_s: float = 2.0,
 ) -> TcpAnswer:
     """Connect, ask once, read one answer; never raises for what the network does."""
-    started = time.monotonic()
-    writer: asyncio.StreamWriter | None = None
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout_at(started_s + timeout_s):
             if proxy is None:
                 reader, writer = await _open(to, local)
             else:
                 reader, writer = await connect(proxy, to.ip, to.port)
-            own = Address(*writer.get_extra_info("sockname")[:2])
-            try:
-                mapped = await _exchange(reader, writer)
-            except (OSError, Malformed, asyncio.IncompleteReadError, TimeoutError) as error:
-                return TcpAnswer(connected=True, local=own, error=str(error) or "no answer")
     except (OSError, TimeoutError) as error:
-        said = getattr(error, "strerror", None) or str(error) or "timed out"
-        return TcpAnswer(error=said)
+        return TcpAnswer(error=getattr(error, "strerror", None) or str(error) or "timed out")
+    own = Address(*writer.get_extra_info("sockname")[:2])
+    try:
+        async with asyncio.timeout_at(started_s + timeout_s):
+            mapped = await _exchange(reader, writer)
+    except (OSError, Malformed, asyncio.IncompleteReadError, TimeoutError) as error:
+        return TcpAnswer(connected=True, local=own, error=str(error) or "no answer")
     finally:
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError, TimeoutError):
-                await writer.wait_closed()
-    rtt_ms = round((time.monotonic() - started) * 1e3, 2)
+        writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            await writer.wait_closed()
+    rtt_ms = round((loop.time() - started_s) * 1e3, 2)
     return TcpAnswer(connected=True, mapped=mapped, local=own, rtt_ms=rtt_ms)
 
 
