@@ -32,7 +32,7 @@ class _Crooked(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
         assert self._transport is not None
-        for reply in self._answer(data, Address(*source)):
+        for reply in self._answer(data, Address(*source[:2])):
             self._transport.sendto(reply, source)
 
 
@@ -43,7 +43,7 @@ async def crooked(answer: Answer, ip: str = "127.0.0.1") -> AsyncIterator[Addres
         lambda: _Crooked(answer), (ip, 0)
     )
     try:
-        yield Address(*transport.get_extra_info("sockname"))
+        yield Address(*transport.get_extra_info("sockname")[:2])
     finally:
         transport.close()
 

@@ -153,7 +153,13 @@ def without_address(data: bytes, _source: Address) -> list[bytes]:
     return [success(data, SOFTWARE="?")]
 
 
-@pytest.mark.parametrize("answer", [nothing, wrong_transaction, noise, without_address])
+def of_another_family(data: bytes, _source: Address) -> list[bytes]:
+    return [success(data, XOR_MAPPED_ADDRESS=("2001:db8::1", 5000))]
+
+
+@pytest.mark.parametrize(
+    "answer", [of_another_family, nothing, wrong_transaction, noise, without_address]
+)
 async def test_a_server_that_is_of_no_use_is_the_targets_fault(answer: Answer) -> None:
     async with crooked(answer) as server:
         report = await run(server)
@@ -161,6 +167,13 @@ async def test_a_server_that_is_of_no_use_is_the_targets_fault(answer: Answer) -
     assert report.reason
     assert report.nat.mapping == "unknown"
     assert report.works.udp == "unknown"
+
+
+async def test_an_address_that_no_network_makes_is_an_oddity_of_the_server() -> None:
+    async with crooked(of_another_family) as server:
+        report = await run(server, tests="mapping,path,hairpin")
+    assert report.servers[0].quirks == ["mapped_address_of_another_family"]
+    assert report.mapped == []
 
 
 async def test_a_closed_port_is_not_blocked_udp() -> None:
@@ -296,6 +309,21 @@ async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
     assert report.works.udp == "yes"
     assert report.local is not None and report.local.startswith("[::1]:")
     assert [finding.name for finding in report.where if "ipv4" in finding.name] == ["ipv4_absent"]
+
+
+async def test_an_address_of_ipv4_seen_from_ipv6_is_nat64() -> None:
+    if not ipv6_on_loopback():
+        absent("IPv6 on loopback", "enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0")
+
+    def translated(data: bytes, source: Address) -> list[bytes]:
+        return [success(data, XOR_MAPPED_ADDRESS=("198.51.100.1", source.port))]
+
+    async with crooked(translated, "::1") as server:
+        report = await run(server, tests="mapping,path,hairpin,ports")
+    assert report.servers[0].quirks == ["mapped_to_ipv4"]
+    assert (report.nat.present, report.nat.hairpin) == (True, "not_applicable")
+    assert report.path.hops_to_public_address is None
+    assert any("NAT64" in warning for warning in report.warnings)
 
 
 async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ async def probe(context: Context, to: Address) -> Hairpin:
         outer = [at_first.mapped, at_second.mapped]
         if outer[0] is None or outer[1] is None:
             return "unknown"
-        if outer[0] == first.local:
-            return "not_applicable"
+        if outer[0] == first.local or outer[0].family != first.local.family:
+            return "not_applicable"  # no NAT, or one that leads to IPv4 alone
         sources = await _cross([first, second], [outer[0], outer[1]])
     return judge(sources, [first.local, second.local])
 

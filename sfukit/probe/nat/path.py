@@ -47,9 +47,9 @@ async def trace(context: Context, to: Address) -> list[str | None] | None:
 
 async def hops_to(context: Context, public_ip: str) -> int | None:
     """Count the hops to one's own public address; None where nothing there answers."""
-    if not system.linux():
-        return None
     to = Address(public_ip, _DISCARD)
+    if not system.linux() or to.family != Address(context.local_ip, 0).family:
+        return None
     exchanges = await asyncio.gather(
         *(_hop(context, to, ttl) for ttl in range(1, _HOPS_TO_SELF + 1))
     )

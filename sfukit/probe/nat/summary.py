@@ -298,6 +298,7 @@ def _warnings(found: Measured) -> list[str]:
     texts = {
         "other_address_is_its_own": "names itself in OTHER-ADDRESS; taken as a plain server",
         "other_address_is_private": "names a private OTHER-ADDRESS; taken as a plain server",
+        "mapped_to_ipv4": "sees IPv4 where it was asked by IPv6: NAT64 on the way",
         "mapped_address_rewritten": "its answer was edited on the way (an application gateway)",
     }
     said = [

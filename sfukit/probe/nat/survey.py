@@ -66,9 +66,12 @@ def quirks(exchange: Exchange, address: Address) -> list[str]:
     if exchange.error_code is not None:
         found.append(f"error_{exchange.error_code}")
     elif exchange.heard is not None and exchange.mapped is None:
-        found.append("no_mapped_address")
+        told = exchange.heard.parsed.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
+        found.append("mapped_address_of_another_family" if told else "no_mapped_address")
     if exchange.mapped is None or exchange.heard is None:
         return found
+    if exchange.mapped.family != address.family:
+        found.append("mapped_to_ipv4")  # NAT64 on the way
     plain = exchange.heard.parsed.address("MAPPED-ADDRESS")
     xored = exchange.heard.parsed.address("XOR-MAPPED-ADDRESS")
     if xored is None:

@@ -69,10 +69,10 @@ class Exchange:
 
     @property
     def mapped(self) -> Address | None:
-        """Tell the address that the server saw (RFC 8489 14.2; 14.1 of older servers)."""
+        """Tell the address that the server saw."""
         if not self.answered or self.heard is None:
             return None
-        return self.heard.parsed.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
+        return self.heard.parsed.mapped(self.to)
 
     @property
     def other(self) -> Address | None:

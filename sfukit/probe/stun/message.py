@@ -53,6 +53,15 @@ class Parsed:
                 return Address(*value)
         return None
 
+    def mapped(self, asked: Address) -> Address | None:
+        """Read the address that the server saw (RFC 8489 14.2; 14.1 of older servers).
+
+        Asked by IPv6 it may be IPv4, behind NAT64 (RFC 6146); no network makes IPv6 of IPv4.
+        """
+        seen = self.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
+        impossible = seen is not None and ":" in seen.ip and ":" not in asked.ip
+        return None if impossible else seen
+
 
 def parse(data: bytes) -> Parsed:
     """Read one Binding message; raises ``Malformed``, whatever the bytes (RFC 8489 6.3, 14)."""

@@ -44,7 +44,7 @@ async def ask(
     own = Address(*writer.get_extra_info("sockname")[:2])
     try:
         async with asyncio.timeout_at(started_s + timeout_s):
-            mapped = await _exchange(reader, writer)
+            mapped = await _exchange(reader, writer, to)
     except (OSError, Malformed, asyncio.IncompleteReadError, TimeoutError) as error:
         return TcpAnswer(connected=True, local=own, error=str(error) or "no answer")
     finally:
@@ -74,7 +74,9 @@ async def _open(
     return await asyncio.open_connection(sock=sock)
 
 
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Address | None:
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: Address
+) -> Address | None:
     request = message.request()
     writer.write(bytes(request))
     head = await reader.readexactly(20)
@@ -84,4 +86,4 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     parsed = message.parse(head + await reader.readexactly(length))
     if parsed.transaction_id != request.transaction_id:
         raise Malformed("an answer to something else")
-    return parsed.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
+    return parsed.mapped(to)
