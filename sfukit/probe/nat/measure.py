@@ -239,7 +239,7 @@ async def _path(context: Context, found: Measured, to: Address) -> None:
 
 
 async def _portmap(context: Context, found: Measured, facts: Facts) -> None:
-    found.portmap = await portmap.ask(facts.gateway(), context.local_ip)
+    found.portmap = await portmap.ask(facts.gateway_of(context.local_ip), context.local_ip)
 
 
 async def _ports(context: Context, found: Measured, to: Address) -> None:

@@ -51,9 +51,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 SILENT = Answer(answered=False)
 
 
-async def ask_pmp(gateway: str) -> Answer:
+async def ask_pmp(gateway: str, local_ip: str) -> Answer:
     """Ask by NAT-PMP for the outer address; changes nothing on the router."""
-    return read_pmp(await _exchange(gateway, b"\0\0"))
+    return read_pmp(await _exchange(gateway, local_ip, b"\0\0"))
 
 
 async def ask_pcp(gateway: str, local_ip: str) -> Answer:
@@ -62,10 +62,10 @@ async def ask_pcp(gateway: str, local_ip: str) -> Answer:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind((local_ip, 0))
         port = held.getsockname()[1]
-        data = await _exchange(gateway, pcp_request(local_ip, port, nonce, _LIFETIME_S))
+        data = await _exchange(gateway, local_ip, pcp_request(local_ip, port, nonce, _LIFETIME_S))
         answer = read_pcp(data, nonce)
         if answer.external_ip is not None:
-            await _exchange(gateway, pcp_request(local_ip, port, nonce, 0))
+            await _exchange(gateway, local_ip, pcp_request(local_ip, port, nonce, 0))
     return answer
 
 
@@ -108,12 +108,16 @@ def read_pcp(data: bytes | None, nonce: bytes) -> Answer:
     return Answer(answered=True, external_ip=str(external.ipv4_mapped or external))
 
 
-async def _exchange(gateway: str, request: bytes) -> bytes | None:
-    """Send a few times to the gateway; the socket is connected, so others are not heard."""
+async def _exchange(gateway: str, local_ip: str, request: bytes) -> bytes | None:
+    """Send a few times to the gateway; the socket is connected, so others are not heard.
+
+    It sends from the address that is asked about, by which PCP knows its client (RFC 6887 8.1).
+    """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         try:
+            sock.bind((local_ip, 0))
             sock.connect((gateway, PORT))
         except OSError:
             return None

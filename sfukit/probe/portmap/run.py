@@ -39,7 +39,7 @@ async def ask(gateway: str | None, local_ip: str) -> Portmap:
     async def by_gateway() -> tuple[Answer, Answer]:
         if gateway is None:
             return SILENT, SILENT
-        older = await pmp.ask_pmp(gateway)
+        older = await pmp.ask_pmp(gateway, local_ip)
         return older, await pmp.ask_pcp(gateway, local_ip) if older.external_ip is None else SILENT
 
     by_upnp, (by_pmp, by_pcp) = await asyncio.gather(upnp.ask(local_ip), by_gateway())

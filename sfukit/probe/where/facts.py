@@ -28,7 +28,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One IPv4 route; a default route has the prefix 0."""
 
     interface: str
-    network: str
     prefix: int
     gateway: str | None
     metric: int = 0
@@ -37,7 +36,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What was read; None is unknown, never a guess."""
 
-    system: str
     kernel: str
     interfaces: list[Interface]
     routes: list[Route] | None
@@ -55,16 +53,22 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """Tell the router of the preferred default route."""
         return next((route.gateway for route in self.default_routes() if route.gateway), None)
 
-    def interface_of(self, ip: str) -> Interface | None:
-        """Find the interface that holds an address."""
-        return next((each for each in self.interfaces if each.ip == ip), None)
+    def gateway_of(self, ip: str) -> str | None:
+        """Tell the router behind the interface that holds an address; None where it has none.
+
+        A VPN may cover the default route by two halves, with the prefix 1.
+        """
+        # Linux calls an interface's further addresses eth0:1, and not in its routes
+        names = {each.name.partition(":")[0] for each in self.interfaces if each.ip == ip}
+        ways = [r for r in self.routes or () if r.interface in names and r.prefix <= 1]
+        ways.sort(key=lambda route: (route.prefix, route.metric))
+        return next((route.gateway for route in ways if route.gateway), None)
 
 
 def look() -> Facts:
     """Read the facts from the running system."""
     linux = system.linux()
     return Facts(
-        system=platform.system(),
         kernel=platform.release(),
         interfaces=_interfaces(),
         routes=read_routes(_text("/proc/net/route")) if linux else None,
@@ -97,7 +101,6 @@ def read_routes(table: str) -> list[Route]:
             routes.append(
                 Route(
                     interface=fields[0],
-                    network=_hex_ip(fields[1]),
                     prefix=int(fields[7], 16).bit_count(),
                     gateway=_hex_ip(fields[2]) if flags & _ROUTE_GATEWAY else None,
                     metric=int(fields[6]),

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfukit.probe.nat import measure
+from sfukit.probe.nat.context import Context
+from sfukit.probe.nat.options import Options
 from sfukit.probe.portmap import pmp, run, upnp
+from sfukit.probe.where.facts import Facts, Interface, Route
 
 NONCE = bytes(range(12))
 EXTERNAL = ipaddress.IPv4Address("198.51.100.7")
@@ -141,11 +145,14 @@ def test_answers_of_upnp(answer: str, external: str | None, error: str | None) -
 
 
 async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_by: set[str] = set()
+
     class Gateway(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             self.transport = transport
 
         def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
+            asked_by.add(source[0])
             answer = pack("!BBHI", 0, 128, 0, 99) + EXTERNAL.packed
             self.transport.sendto(answer, source)  # type: ignore[attr-defined]
 
@@ -153,8 +160,38 @@ async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPat
     transport, _ = await loop.create_datagram_endpoint(Gateway, ("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
     monkeypatch.setattr(pmp, "PORT", port)
-    assert (await pmp.ask_pmp("127.0.0.1")).external_ip == str(EXTERNAL)
+    assert (await pmp.ask_pmp("127.0.0.1", "127.0.0.5")).external_ip == str(EXTERNAL)
+    await pmp.ask_pcp("127.0.0.1", "127.0.0.5")
+    assert asked_by == {"127.0.0.5"}
     transport.close()
+
+
+async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str | None, str]] = []
+
+    async def note(gateway: str | None, local_ip: str) -> run.Portmap:
+        asked.append((gateway, local_ip))
+        return run.Portmap()
+
+    monkeypatch.setattr(run, "ask", note)
+    facts = Facts(
+        kernel="6.1.0",
+        interfaces=[
+            Interface(name="wg0", ip="10.8.0.2", prefix=24),
+            Interface(name="eth0", ip="192.168.1.9", prefix=24),
+        ],
+        routes=[
+            Route(interface="wg0", prefix=0, gateway="10.8.0.1"),
+            Route(interface="eth0", prefix=0, gateway="192.168.1.1", metric=100),
+        ],
+        ipv4=True,
+        ipv6=False,
+    )
+    context = Context(Options(servers=[]), "192.168.1.9")
+    await measure._portmap(context, measure.Measured(), facts)
+    assert asked == [("192.168.1.1", "192.168.1.9")]
 
 
 async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +199,7 @@ async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.Mon
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setattr(pmp, "PORT", port)
-    assert await pmp.ask_pmp("127.0.0.1") == pmp.SILENT
+    assert await pmp.ask_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
     assert (await run.ask(None, "127.0.0.1")).why == "no router on the loopback interface"
 
 

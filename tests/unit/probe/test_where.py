@@ -14,12 +14,11 @@ from sfukit.probe.where.facts import Facts, Interface, Route
 from sfukit.probe.where.proxy import Proxy
 
 HOME = Facts(
-    system="Linux",
     kernel="6.1.0",
     interfaces=[Interface(name="eth0", ip="192.168.1.9", prefix=24)],
     routes=[
-        Route(interface="eth0", network="0.0.0.0", prefix=0, gateway="192.168.1.1", metric=100),
-        Route(interface="eth0", network="192.168.1.0", prefix=24, gateway=None),
+        Route(interface="eth0", prefix=0, gateway="192.168.1.1", metric=100),
+        Route(interface="eth0", prefix=24, gateway=None),
     ],
     ipv4=True,
     ipv6=True,
@@ -27,7 +26,7 @@ HOME = Facts(
 
 
 def on(ip: str, prefix: int, gateway: str | None, **more: object) -> Facts:
-    default = Route(interface="eth0", network="0.0.0.0", prefix=0, gateway=gateway)
+    default = Route(interface="eth0", prefix=0, gateway=gateway)
     return msgspec.structs.replace(
         HOME,
         interfaces=[Interface(name="eth0", ip=ip, prefix=prefix)],
@@ -45,9 +44,7 @@ def with_tunnel(name: str, *routes: Route) -> Facts:
 
 
 def by(interface: str, prefix: int, metric: int = 0) -> Route:
-    return Route(
-        interface=interface, network="0.0.0.0", prefix=prefix, gateway="10.8.0.1", metric=metric
-    )
+    return Route(interface=interface, prefix=prefix, gateway="10.8.0.1", metric=metric)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +72,17 @@ def test_what_changes_the_meaning_is_found(facts: Facts, names: list[str]) -> No
     assert [finding.name for finding in judge.examine(facts)] == names
 
 
+def test_the_router_is_that_of_the_address_which_is_sent_from() -> None:
+    facts = with_tunnel("wg0", by("wg0", 1))
+    assert facts.gateway_of("192.168.1.9") == "192.168.1.1"
+    assert facts.gateway_of("10.8.0.2") == "10.8.0.1"
+    assert facts.gateway_of("192.0.2.1") is None
+    assert with_tunnel("wg0").gateway_of("10.8.0.2") is None
+    second = Interface(name="eth0:1", ip="192.168.1.10", prefix=24)
+    named = msgspec.structs.replace(HOME, interfaces=[*HOME.interfaces, second])
+    assert named.gateway_of("192.168.1.10") == "192.168.1.1"
+
+
 def test_docker_says_how_to_leave_it() -> None:
     (finding,) = judge.examine(on("172.17.0.2", 16, "172.17.0.1", container="Docker"))
     assert finding.text == "Docker bridge 172.17.0.0/16: this is Docker's NAT"
@@ -90,8 +98,8 @@ def test_the_routing_table_of_linux_is_read() -> None:
         "nonsense\n"
     )
     assert where_facts.read_routes(table) == [
-        Route(interface="eth0", network="0.0.0.0", prefix=0, gateway="192.168.1.1", metric=100),
-        Route(interface="eth0", network="192.168.1.0", prefix=24, gateway=None, metric=100),
+        Route(interface="eth0", prefix=0, gateway="192.168.1.1", metric=100),
+        Route(interface="eth0", prefix=24, gateway=None, metric=100),
     ]
 
 
