@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from sfukit.probe.finding import Step, StepState, Stopwatch
-
-_LONGEST = 400
+from sfukit.probe.harmless import harmless
 
 
 class StepFailedError(Exception):
@@ -51,8 +50,8 @@ class Course:
         step = msgspec.structs.replace(
             step,
             name=self.prefix + step.name,
-            found=_harmless(step.found),
-            cause=None if step.cause is None else _harmless(step.cause),
+            found=harmless(step.found),
+            cause=None if step.cause is None else harmless(step.cause),
         )
         self.steps.append(step)
         if self._hear is not None:
@@ -94,10 +93,6 @@ class Course:
     def failure(self) -> Step | None:
         """Name the first step that failed."""
         return next((step for step in self.steps if step.state == "failed"), None)
-
-
-def _harmless(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST]
 
 
 def _ms(noted: float | None, watch: Stopwatch) -> float:

@@ -18,6 +18,7 @@ from aioice import stun, turn
 
 from sfukit.probe import reach
 from sfukit.probe.course import StepFailedError
+from sfukit.probe.harmless import harmless
 from sfukit.probe.resolve import Address as Place
 
 Address = tuple[str, int]
@@ -140,7 +141,9 @@ async def ask(
         return asking.result()[0]
     except stun.TransactionFailed as failed:
         code, reason = failed.response.attributes.get("ERROR-CODE", (0, "an error without a code"))
-        raise RefusedError(code, _printable(reason), failed.response.attributes) from failed
+        raise RefusedError(
+            code, harmless(reason.rstrip("\0"), 80), failed.response.attributes
+        ) from failed
     except stun.TransactionError as late:
         raise _unanswered(client, timeout_s) from late
     finally:
@@ -213,7 +216,3 @@ def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
         f"no answer within {timeout_s:.3g} s",
         "is the server running, and does a firewall let this transport through?",
     )
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text.rstrip("\0"))[:80]

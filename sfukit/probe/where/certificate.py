@@ -1,5 +1,7 @@
 """Who issued a certificate, read from its DER without trusting it (X.690, RFC 5280 4.1)."""
 
+from sfukit.probe.harmless import harmless
+
 _SEQUENCE, _SET, _VERSION = 0x30, 0x31, 0xA0
 _OBJECT = 0x06
 _NAMES = {b"\x55\x04\x0a": "O", b"\x55\x04\x03": "CN"}
@@ -23,7 +25,7 @@ def _attribute(part: tuple[int, bytes]) -> tuple[str, str] | None:
     """Read one relative name: a SET of SEQUENCEs of an object identifier and a string."""
     pair = _children(_children(part[1])[0][1])
     key = _NAMES.get(pair[0][1]) if pair[0][0] == _OBJECT else None
-    return (key, pair[1][1].decode("utf-8", "replace")[:80]) if key else None
+    return (key, harmless(pair[1][1].decode("utf-8", "replace"), 80)) if key else None
 
 
 def _children(data: bytes) -> list[tuple[int, bytes]]:

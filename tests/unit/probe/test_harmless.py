@@ -1,0 +1,16 @@
+"""What strangers say cannot move a terminal's cursor."""
+
+from sfukit.probe.harmless import harmless
+from sfukit.probe.where import certificate
+from tests.unit.probe.test_where import element, name
+
+
+def test_what_is_not_printable_is_a_question_mark() -> None:
+    assert harmless("Ärger\x1b[2J\r\n\u202e") == "Ärger?[2J???"
+    assert harmless("a" * 500, 80) == "a" * 80
+
+
+def test_the_issuer_of_a_certificate_is_harmless() -> None:
+    body = (element(0x02, b"\1"), element(0x30), name(O="Corp\x1b[2J", CN="CA\r\n"))
+    der = element(0x30, element(0x30, *body))
+    assert certificate.issuer(der) == "Corp?[2J, CA??"
