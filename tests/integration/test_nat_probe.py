@@ -4,17 +4,14 @@ import asyncio
 import contextlib
 import os
 import socket
-import ssl
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from sfukit.probe import system
-from sfukit.probe.nat import ports
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.report import NatReport
@@ -26,7 +23,6 @@ from sfukit.probe.stun.udp import StunSocket
 from sfukit.probe.stunserver.reply import Replies, Reply
 from sfukit.probe.stunserver.run import Settings, serving
 from sfukit.probe.where.facts import look
-from tests.certificates import self_signed
 from tests.conftest import absent
 from tests.integration.nat_servers import Answer, crooked, success, whole
 
@@ -324,20 +320,3 @@ async def test_an_address_of_ipv4_seen_from_ipv6_is_nat64() -> None:
     assert (report.nat.present, report.nat.hairpin) == (True, "not_applicable")
     assert report.path.hops_to_public_address is None
     assert any("NAT64" in warning for warning in report.warnings)
-
-
-async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Path) -> None:
-    made = self_signed(tmp_path, subject="/O=Corp/CN=Corp Inspection CA")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.cert, made.key)
-
-    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async with await asyncio.start_server(hold, "127.0.0.1", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
-        tcp, tls = await ports.tcp_and_tls("127.0.0.1", port)
-    assert (tcp.state, tls.state) == ("open", "open")
-    assert tls.detail is not None and "Corp, Corp Inspection CA" in tls.detail
-    (refused,) = await ports.tcp_and_tls("127.0.0.1", port)
-    assert (refused.transport, refused.state) == ("tcp", "reached")

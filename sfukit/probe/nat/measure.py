@@ -244,7 +244,7 @@ async def _portmap(context: Context, found: Measured, facts: Facts) -> None:
 
 async def _ports(context: Context, found: Measured, to: Address) -> None:
     by_udp, by_tcp = await asyncio.gather(
-        ports.udp(context, to), ports.tcp_and_tls(_name_of(found, to))
+        ports.udp(context, to), ports.tcp_and_tls(context.local_ip, _name_of(found, to))
     )
     found.ports = [*by_udp, *by_tcp]
 
@@ -276,18 +276,18 @@ async def _fall_back(context: Context, found: Measured, proxy: Proxy | None) -> 
     """Ask the silent servers by TCP: one that answers there shows that UDP is what is blocked."""
 
     async def one(server: Surveyed) -> TcpAnswer:
-        answer = await tcp.ask(server.address)
+        answer = await tcp.ask(server.address, local=(context.local_ip, 0))
         if not answer.connected and proxy is not None:
             return await tcp.ask(server.address, proxy=proxy)
         return answer
 
     async def portal_too() -> bool | None:
         # who named a server is not taken to another one
-        return await portal.captive() if context.options.public_servers else None
+        return await portal.captive(context.local_ip) if context.options.public_servers else None
 
     answers, found.ports, found.captive = await asyncio.gather(
         asyncio.gather(*(one(server) for server in found.surveyed)),
-        ports.tcp_and_tls(found.surveyed[0].endpoint.host, proxy=proxy),
+        ports.tcp_and_tls(context.local_ip, found.surveyed[0].endpoint.host, proxy=proxy),
         portal_too(),
     )
     found.tcp_fallback = list(answers)

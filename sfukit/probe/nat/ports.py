@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 
+from sfukit.probe import tls
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.report import PortResult, PortState
 from sfukit.probe.resolve import Address
@@ -43,14 +44,13 @@ def result_of(exchange: Exchange) -> PortResult:
     )
 
 
-async def tcp_and_tls(host: str, port: int = 443, proxy: Proxy | None = None) -> list[PortResult]:
+async def tcp_and_tls(
+    local_ip: str, host: str, port: int = 443, proxy: Proxy | None = None
+) -> list[PortResult]:
     """Connect by TCP, then shake hands by TLS: each can be stopped by itself."""
     try:
         async with asyncio.timeout(_TCP_S):
-            if proxy is None:
-                _reader, writer = await asyncio.open_connection(host, port)
-            else:
-                _reader, writer = await connect(proxy, host, port)
+            writer = await _open(local_ip, host, port, proxy)
     except ConnectionRefusedError:
         return [
             PortResult(transport="tcp", host=host, port=port, state="reached", detail="refused")
@@ -61,41 +61,65 @@ async def tcp_and_tls(host: str, port: int = 443, proxy: Proxy | None = None) ->
         state: PortState = "silent" if silent else "unreachable"
         return [PortResult(transport="tcp", host=host, port=port, state=state, detail=detail)]
     try:
-        tls = await _tls(host, port, writer)
+        state, detail = await _tls(host, writer)
+    except _NoPublicRootError:
+        state, detail = "open", _interceptor(await _issuer(local_ip, host, port, proxy))
     finally:
         writer.close()
-    return [PortResult(transport="tcp", host=host, port=port, state="open"), tls]
+    return [
+        PortResult(transport="tcp", host=host, port=port, state="open"),
+        PortResult(transport="tls", host=host, port=port, state=state, detail=detail),
+    ]
 
 
-async def _tls(host: str, port: int, writer: asyncio.StreamWriter) -> PortResult:
-    """Shake hands; a certificate of no public root is an interceptor's or a private server's."""
-    state: PortState = "open"
-    detail: str | None = None
+async def _open(local_ip: str, host: str, port: int, proxy: Proxy | None) -> asyncio.StreamWriter:
+    """Connect from the address under probe; a proxy may be elsewhere, and has its own route."""
+    if proxy is not None:
+        return (await connect(proxy, host, port))[1]
+    family = Address(local_ip, 0).family
+    return (await asyncio.open_connection(host, port, family=family, local_addr=(local_ip, 0)))[1]
+
+
+class _NoPublicRootError(Exception):
+    """The certificate is of no public root: an interceptor's, or a private server's."""
+
+
+async def _tls(host: str, writer: asyncio.StreamWriter) -> tuple[PortState, str | None]:
+    """Shake hands as a browser would."""
     try:
         async with asyncio.timeout(_TCP_S):
             await writer.start_tls(ssl.create_default_context(), server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        detail = "the certificate is of another name"
         if error.verify_code in _NO_PUBLIC_ROOT:
-            who = await _issuer(host, port)
-            detail = f"issued by {who or 'nobody known'}, no public root: TLS is intercepted, "
-            detail += "or this is a private server"
-    except (OSError, TimeoutError) as error:
-        state = "silent"
-        detail = getattr(error, "reason", None) or str(error) or "no handshake"
-    return PortResult(transport="tls", host=host, port=port, state=state, detail=detail)
+            raise _NoPublicRootError from error
+        return "open", tls.fault(error, host).found
+    except TimeoutError:
+        return "silent", "no handshake"
+    except OSError as error:
+        return "silent", tls.fault(error, host).found
+    return "open", None
 
 
-async def _issuer(host: str, port: int) -> str | None:
+def _interceptor(issuer: str | None) -> str:
+    return (
+        f"issued by {issuer or 'nobody known'}, no public root: TLS is intercepted, "
+        "or this is a private server"
+    )
+
+
+async def _issuer(local_ip: str, host: str, port: int, proxy: Proxy | None) -> str | None:
     """Look at the certificate once more without trusting it, to name its issuer."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    believing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    believing.check_hostname = False
+    believing.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(_TCP_S):
-            _reader, writer = await asyncio.open_connection(host, port, ssl=context)
+            writer = await _open(local_ip, host, port, proxy)
+            try:
+                await writer.start_tls(believing, server_hostname=host)
+                session = writer.get_extra_info("ssl_object")
+                return certificate.issuer(session.getpeercert(binary_form=True) or b"")
+            finally:
+                writer.close()
     except (OSError, TimeoutError):
         return None
-    tls = writer.get_extra_info("ssl_object")
-    writer.close()
-    return certificate.issuer(tls.getpeercert(binary_form=True) or b"")

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+from sfukit.probe.resolve import Address
+
 URL_HOST = "detectportal.firefox.com"
 URL_PATH = "/success.txt?ipv4"
 
@@ -11,11 +13,14 @@ _TIMEOUT_S = 2.0
 _MAX_BYTES = 4096
 
 
-async def captive(host: str = URL_HOST, port: int = 80) -> bool | None:
-    """Fetch a page whose content is known; None where nothing answers."""
+async def captive(local_ip: str, host: str = URL_HOST, port: int = 80) -> bool | None:
+    """Fetch a page whose content is known, from an own address; None where nothing answers."""
+    family = Address(local_ip, 0).family
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(
+                host, port, family=family, local_addr=(local_ip, 0)
+            )
             try:
                 head = f"GET {URL_PATH} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
                 writer.write(head.encode())
