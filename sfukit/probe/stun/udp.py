@@ -97,7 +97,12 @@ class StunSocket:
             done.cancel()
 
     def send(self, data: bytes, to: Address) -> Trouble | None:
-        """Send once; an error of an earlier datagram, reported here, does not count."""
+        """Send once; an error counts where it comes twice.
+
+        The kernel reports what ICMP said of an earlier datagram, to whomever, in the place of
+        sending the next one; taking it away leaves this one's own.
+        """
+        trouble: Trouble | None = None
         for _attempt in range(2):
             try:
                 self.raw.sendto(data, to)
@@ -105,12 +110,10 @@ class StunSocket:
                 return None
             except OSError as error:
                 trouble = _TROUBLES.get(error.errno or 0)
-                if trouble is not None:
-                    self._take_icmp()
-                    return trouble
+                self._take_icmp()
                 continue
             return None
-        return None
+        return trouble
 
     async def _send_until(
         self, done: asyncio.Future[None], exchange: Exchange, data: bytes, when: Schedule
