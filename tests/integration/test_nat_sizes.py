@@ -5,25 +5,11 @@ from aioice.stun import Class, Message, Method
 
 from sfukit.probe import system
 from sfukit.probe.nat import sizes
-from sfukit.probe.nat.context import Context
-from sfukit.probe.nat.options import Options
 from sfukit.probe.nat.sizes import Fragments
-from sfukit.probe.resolve import Address, Endpoint
-from sfukit.probe.stun import message, schedule
-from sfukit.probe.stun.schedule import Schedule
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun import message
 from tests.conftest import absent
-from tests.integration.nat_servers import Answer, crooked, success
-
-
-class Hasty(Context):
-    """Takes silence for an answer sooner, since nothing is lost on loopback."""
-
-    def patience(self, evidence: bool) -> Schedule:
-        return schedule.of_question(3, 0.1)
-
-
-def context(server: Address) -> Context:
-    return Hasty(Options(servers=[Endpoint(*server)]), "127.0.0.1")
+from tests.integration.nat_servers import Answer, crooked, hasty, success
 
 
 def plain(data: bytes, source: Address) -> list[bytes]:
@@ -83,7 +69,7 @@ async def test_fragments_are_called_stopped_where_small_ones_pass(
     answer: Answer, up: str, down: str
 ) -> None:
     async with crooked(answer) as server:
-        assert await sizes.fragments(context(server), server) == Fragments(up=up, down=down)  # type: ignore[arg-type]
+        assert await sizes.fragments(hasty(server), server) == Fragments(up=up, down=down)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +80,7 @@ async def test_an_answer_without_padding_measures_nothing(answer: Answer, down: 
     if not system.linux():
         absent("Linux", "only Linux sends with DF")
     async with crooked(answer) as server:
-        found = await sizes.mtu(context(server), server)
+        found = await sizes.mtu(hasty(server), server)
     assert (found.up, found.down) == (1500, down)
 
 
@@ -102,5 +88,5 @@ async def test_the_largest_size_each_way_is_found() -> None:
     if not system.linux():
         absent("Linux", "only Linux sends with DF")
     async with crooked(stopping(1400, 1300)) as server:
-        found = await sizes.mtu(context(server), server)
+        found = await sizes.mtu(hasty(server), server)
     assert (found.up, found.down) == (1400, 1300)

@@ -28,35 +28,32 @@ async def probe(context: Context, to: Address) -> Hairpin:
             return "unknown"
         if outer[0] == first.local or outer[0].family != first.local.family:
             return "not_applicable"  # no NAT, or one that leads to IPv4 alone
-        sources = await _cross([first, second], [outer[0], outer[1]])
+        sources = await _cross(context, [first, second], [outer[0], outer[1]])
     return judge(sources, [first.local, second.local])
 
 
-async def _cross(sockets: list[StunSocket], outer: list[Address]) -> list[Address]:
+async def _cross(
+    context: Context, sockets: list[StunSocket], outer: list[Address]
+) -> list[Address]:
     """Send from each to the other, since a NAT may filter what comes back on its inside too."""
+    crossing = [(sockets[0], outer[1], request()), (sockets[1], outer[0], request())]
+    tokens = {message.transaction_id for _socket, _to, message in crossing}
     seen: list[Address] = []
-    arrived = asyncio.Event()
-    tokens = {bytes(12)}
+    arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def note(source: Address, parsed: Parsed) -> None:
         if parsed.transaction_id in tokens:
             seen.append(source)
-            arrived.set()
+            if not arrived.done():
+                arrived.set_result(None)
 
-    crossing = [(sockets[0], outer[1], request()), (sockets[1], outer[0], request())]
-    tokens |= {message.transaction_id for _socket, _to, message in crossing}
-    when = schedule.of_evidence()
-    for socket in sockets:
-        socket.on_request = note
-    gaps = [b - a for a, b in zip(when.sends_s, [*when.sends_s[1:], when.end_s], strict=True)]
-    for gap_s in gaps:
+    def send() -> None:
         for socket, to, message in crossing:
             socket.send(bytes(message), to)
-        try:
-            await asyncio.wait_for(arrived.wait(), gap_s)
-        except TimeoutError:
-            continue
-        break
+
+    for socket in sockets:
+        socket.on_request = note
+    await schedule.send_along(context.patience(evidence=True), arrived, send)
     return seen
 
 

@@ -1,14 +1,14 @@
 """How long a mapping lives without traffic: a fresh socket for each time, all in parallel."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
 from sfukit.probe.nat.context import Context
 from sfukit.probe.resolve import Address
-from sfukit.probe.stun import message, schedule
+from sfukit.probe.stun import message
 from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.stun.udp import StunSocket
 
@@ -44,8 +44,9 @@ def times(max_s: float) -> list[float]:
 
 async def probe(context: Context, to: Address, progress: Progress) -> Lifetime:
     """Measure with RESPONSE-PORT: another socket asks for an answer on the silent one's mapping."""
-    if not await _supported(context, to):
-        return Lifetime(why="the server does not send to RESPONSE-PORT (sfukit stun-serve does)")
+    why = await _unsupported(context, to)
+    if why is not None:
+        return Lifetime(why=why)
     longest = context.options.lifetime_max_s
     waits = times(longest)
     ticking = asyncio.create_task(_tick(longest + _WARM_S, progress))
@@ -79,15 +80,19 @@ def refresh(
     return "yes" if alive else "no"
 
 
-async def _supported(context: Context, to: Address) -> bool:
+async def _unsupported(context: Context, to: Address) -> str | None:
+    """Say why nothing can be learnt here; None where one socket's answer reaches another."""
     with context.sockets(2) as sockets:
         if len(sockets) < 2:
-            return False
+            return "no socket could be opened"
         x, y = sockets
         first = await context.ask(x, to, "lifetime.support.bind", evidence=True)
-        return first.mapped is not None and await _reached(
-            context, x, y, to, first.mapped, "support"
-        )
+        if first.mapped is None:
+            return "the server does not answer"
+        reached = await _reached(context, x, y, to, first.mapped, "support")
+    if reached is None:
+        return "two sockets get different outer addresses, so that one cannot ask for the other"
+    return None if reached else "the server does not send to RESPONSE-PORT (sfukit stun-serve does)"
 
 
 async def _survives(context: Context, to: Address, kind: Kind, wait_s: float) -> bool | None:
@@ -125,23 +130,20 @@ async def _survives_by_inbound(context: Context, to: Address, longest_s: float) 
 
 async def _reached(
     context: Context, x: StunSocket, y: StunSocket, to: Address, outer: Address, id: str
-) -> bool:
-    """Ask on ``y`` for an answer to the mapping of ``x``, until it comes or time is up."""
+) -> bool | None:
+    """Ask on ``y`` for an answer to the mapping of ``x``, until it comes or time is up.
+
+    The server answers to the address that asks: where the NAT gives ``y`` another one than ``x``
+    (arbitrary pooling), or no way out at all, silence says nothing. None then.
+    """
     request = message.request(response_port=outer.port)
     exchange = Exchange(to, frozenset((to,)), f"lifetime.{id}")
     context.records.append(exchange)
-    when = schedule.of_evidence(context.options.timeout_s)
-    ends: Sequence[float] = [*when.sends_s[1:], when.end_s]
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    with x.awaiting(request.transaction_id, exchange) as done:
-        for end_s in ends:
-            y.send(bytes(request), to)
-            exchange.note_sent()
-            await asyncio.wait((done,), timeout=started + end_s - loop.time())
-            if done.done():
-                break
-    return exchange.answered
+    await y.ask_for(x, request, exchange, context.patience(evidence=True))
+    if exchange.answered:
+        return True
+    own = await context.ask(y, to, f"lifetime.{id}.outer", evidence=True)
+    return False if own.mapped is not None and own.mapped.ip == outer.ip else None
 
 
 async def _tick(whole_s: float, progress: Progress) -> None:

@@ -1,6 +1,7 @@
 """When to send again: how long silence must last before it means something."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -33,3 +34,17 @@ def of_evidence(timeout_s: float = _LAST_WAIT_S) -> Schedule:
 def of_question(sends: int = 3, timeout_s: float = _LAST_WAIT_S) -> Schedule:
     """A few sends, where an answer is the evidence and its absence only ``unknown``."""
     return spread(sends, _FIRST_GAP_S * 2 * max(0, sends - 1), timeout_s)
+
+
+async def send_along(
+    when: Schedule, done: asyncio.Future[None], send: Callable[[], object]
+) -> None:
+    """Send at each offset until ``done``, or until what ``send`` returns is no None: it gave up."""
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    for end_s in (*when.sends_s[1:], when.end_s):
+        if send() is not None:
+            return
+        await asyncio.wait((done,), timeout=started_s + end_s - loop.time())
+        if done.done():
+            return

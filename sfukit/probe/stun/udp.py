@@ -51,7 +51,6 @@ class StunSocket:
         self.local = Address(*self.raw.getsockname()[:2])
         self.on_request: Requested | None = None
         self.ends_at_any_icmp = False
-        self.malformed = 0
         self._watches_icmp = icmp.watch(self.raw)
         self._pending: dict[bytes, tuple[Exchange, asyncio.Future[None]]] = {}
         self._loop = asyncio.get_running_loop()
@@ -81,9 +80,23 @@ class StunSocket:
         """Ask, and send again until an answer comes from an accepted address or time is up."""
         request = request or message.request()
         exchange = Exchange(to, frozenset(accept or (to,)), id)
-        with self.awaiting(request.transaction_id, exchange) as done:
-            await self._send_until(done, exchange, bytes(request), when or schedule.of_question())
+        await self.ask_for(self, request, exchange, when or schedule.of_question())
         return exchange
+
+    async def ask_for(
+        self, awaiting: "StunSocket", request: Message, exchange: Exchange, when: Schedule
+    ) -> None:
+        """Ask from here for an answer that another socket awaits, or this one."""
+        data = bytes(request)
+
+        def send() -> Trouble | None:
+            trouble = self.send(data, exchange.to)
+            exchange.note_sent()
+            exchange.trouble = trouble or exchange.trouble
+            return trouble
+
+        with awaiting.awaiting(request.transaction_id, exchange) as done:
+            await schedule.send_along(when, done, send)
 
     @contextlib.contextmanager
     def awaiting(self, transaction_id: bytes, exchange: Exchange) -> Iterator[asyncio.Future[None]]:
@@ -115,21 +128,6 @@ class StunSocket:
             return None
         return trouble
 
-    async def _send_until(
-        self, done: asyncio.Future[None], exchange: Exchange, data: bytes, when: Schedule
-    ) -> None:
-        started = self._loop.time()
-        ends = [*when.sends_s[1:], when.end_s]
-        for end_s in ends:
-            trouble = self.send(data, exchange.to)
-            exchange.note_sent()
-            if trouble is not None:
-                exchange.trouble = trouble
-                return
-            await asyncio.wait((done,), timeout=started + end_s - self._loop.time())
-            if done.done():
-                return
-
     def _readable(self) -> None:
         for _ in range(_BATCH):
             try:
@@ -148,7 +146,6 @@ class StunSocket:
         try:
             parsed = message.parse(data)
         except Malformed:
-            self.malformed += 1
             return
         if parsed.is_request:
             if self.on_request is not None:

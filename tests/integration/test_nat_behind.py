@@ -1,0 +1,80 @@
+"""Hairpinning and lifetime behind NATs that are made up by what a server says it sees."""
+
+from aioice.stun import Class, Message, Method
+
+from sfukit.probe.nat import hairpin, lifetime
+from sfukit.probe.nat.context import Context
+from sfukit.probe.resolve import Address
+from sfukit.probe.stun import message
+from tests.integration.nat_servers import HASTY_SENDS, crooked, hasty, success
+
+
+async def test_a_stranger_s_request_is_no_hairpin_and_patience_is_what_was_asked_for() -> None:
+    came: list[bytes] = []
+
+    def stranger(data: bytes, _source: Address) -> list[bytes]:
+        came.append(data)
+        return [bytes(Message(Method.BINDING, Class.REQUEST, transaction_id=bytes(12)))]
+
+    async with crooked(stranger) as outer:
+
+        def outside(data: bytes, _source: Address) -> list[bytes]:
+            return [success(data, XOR_MAPPED_ADDRESS=tuple(outer))]
+
+        async with crooked(outside) as server:
+            assert await hairpin.probe(hasty(server), server) == "not_observed"
+    assert len(came) == 2 * HASTY_SENDS
+
+
+async def test_what_comes_back_from_the_outside_is_a_hairpin() -> None:
+    def loop_back(data: bytes, _source: Address) -> list[bytes]:
+        return [data]
+
+    async with crooked(loop_back) as outer:
+
+        def outside(data: bytes, _source: Address) -> list[bytes]:
+            return [success(data, XOR_MAPPED_ADDRESS=tuple(outer))]
+
+        async with crooked(outside) as server:
+            assert await hairpin.probe(hasty(server), server) == "yes"
+
+
+class Pool:
+    """A server that ignores RESPONSE-PORT, seen through a NAT with some outer addresses."""
+
+    def __init__(self, *ips: str) -> None:
+        self._ips = ips
+        self._given: dict[int, str] = {}
+
+    def answer(self, data: bytes, source: Address) -> list[bytes]:
+        if message.parse(data).attribute("RESPONSE-PORT") is not None:
+            return []
+        ip = self._given.setdefault(source.port, self._ips[len(self._given) % len(self._ips)])
+        return [success(data, XOR_MAPPED_ADDRESS=(ip, source.port))]
+
+
+async def test_no_lifetime_is_told_where_sockets_have_different_outer_addresses() -> None:
+    async with crooked(Pool("198.51.100.1", "198.51.100.2").answer) as server:
+        found = await lifetime.probe(hasty(server), server, lambda _passed, _whole: None)
+    assert found.oneshot is None
+    assert found.why is not None and "different outer addresses" in found.why
+
+
+async def test_a_server_that_ignores_response_port_is_told_from_that() -> None:
+    async with crooked(Pool("198.51.100.1").answer) as server:
+        found = await lifetime.probe(hasty(server), server, lambda _passed, _whole: None)
+    assert found.why is not None and "RESPONSE-PORT" in found.why
+
+
+async def _reached(context: Context, server: Address) -> bool | None:
+    with context.socket() as x, context.socket() as y:
+        outer = (await context.ask(x, server, "bind")).mapped
+        assert outer is not None
+        return await lifetime._reached(context, x, y, server, outer, "x")
+
+
+async def test_silence_is_the_end_of_a_mapping_only_for_who_asks_from_the_same_address() -> None:
+    async with crooked(Pool("198.51.100.1").answer) as server:
+        assert await _reached(hasty(server), server) is False
+    async with crooked(Pool("198.51.100.1", "198.51.100.2").answer) as server:
+        assert await _reached(hasty(server), server) is None
