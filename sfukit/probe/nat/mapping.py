@@ -34,8 +34,6 @@ class MappingResult:
     why: str | None = None
     endpoint_dependent: bool | None = None
     agreeing: int = 0
-    sockets: int = 0
-    seen: tuple[Seen, ...] = ()
 
 
 async def probe(context: Context, server: FullServer) -> MappingResult:
@@ -99,32 +97,26 @@ def combine(seen: Sequence[Seen]) -> MappingResult:
     values = [result.value for result in results if result.value != "unknown"]
     if not values:
         first = results[0] if results else MappingResult("unknown", "no socket could be opened")
-        return MappingResult(
-            "unknown", first.why, first.endpoint_dependent, 0, len(seen), tuple(seen)
-        )
+        return MappingResult("unknown", first.why, first.endpoint_dependent)
     best = max(values, key=values.count)
     agreeing = values.count(best)
     if agreeing * 2 <= len(values):
-        return MappingResult("unknown", CONTRADICTION, None, 0, len(seen), tuple(seen))
+        return MappingResult("unknown", CONTRADICTION)
     dependent = best != "EIM"
-    return MappingResult(best, None, dependent, agreeing, len(seen), tuple(seen))
+    return MappingResult(best, None, dependent, agreeing)
 
 
 def compare_servers(local: Address, mapped: Sequence[tuple[Address, Address]]) -> MappingResult:
     """Tell the mapping from one socket's outer addresses at several servers, (server, mapped)."""
     by_ip = {server.ip: outer for server, outer in mapped}
-    seen = (Seen(local, mapped[0][1] if mapped else None),)
     if not mapped:
-        return MappingResult("unknown", "no server answers", seen=seen)
+        return MappingResult("unknown", "no server answers")
     if len(by_ip) < 2:
-        why = "one address answers; a second server, or one with two addresses, would tell"
         if mapped[0][1] == local:
-            return MappingResult(
-                "EIM", "no NAT: the server sees the local address", False, 1, 1, seen
-            )
-        return MappingResult("unknown", why, sockets=1, seen=seen)
+            return MappingResult("EIM", "no NAT: the server sees the local address", False, 1)
+        why = "one address answers; a second server, or one with two addresses, would tell"
+        return MappingResult("unknown", why)
     if len(set(by_ip.values())) == 1:
-        why = f"{len(by_ip)} servers agree"
-        return MappingResult("EIM", why, False, len(by_ip), len(by_ip), seen)
+        return MappingResult("EIM", f"{len(by_ip)} servers agree", False, len(by_ip))
     why = "another address for each server, so ADM or APDM; a server with two addresses tells which"
-    return MappingResult("unknown", why, True, len(by_ip), len(by_ip), seen)
+    return MappingResult("unknown", why, True, len(by_ip))

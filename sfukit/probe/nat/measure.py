@@ -57,7 +57,6 @@ class Measured:
     allocation: Allocation | None = None
     hairpin: Hairpin = "not_checked"
     pooling: Pooling = "not_checked"
-    pooled_ips: list[str] = field(default_factory=list)
     lifetime: Lifetime | None = None
     hops: list[str | None] | None = None
     hops_to_public: int | None = None
@@ -210,7 +209,7 @@ async def _hairpin(context: Context, found: Measured, to: Address) -> None:
 
 
 async def _pooling(context: Context, found: Measured, to: Address) -> None:
-    found.pooling, found.pooled_ips = await pooling.probe(context, to)
+    found.pooling = await pooling.probe(context, to)
 
 
 async def _lifetime(context: Context, found: Measured, to: Address, progress: Progress) -> None:

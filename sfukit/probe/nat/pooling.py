@@ -13,14 +13,13 @@ _SOCKETS = 8
 _LEAST = 4
 
 
-async def probe(context: Context, to: Address) -> tuple[Pooling, list[str]]:
+async def probe(context: Context, to: Address) -> Pooling:
     """Ask from eight sockets at once and compare the outer IP addresses."""
     with context.sockets(_SOCKETS) as sockets:
         asked = await asyncio.gather(
             *(context.ask(socket, to, f"pooling.{n}") for n, socket in enumerate(sockets, 1))
         )
-    outer = [exchange.mapped.ip for exchange in asked if exchange.mapped is not None]
-    return classify(outer), sorted(set(outer))
+    return classify(exchange.mapped.ip for exchange in asked if exchange.mapped is not None)
 
 
 def classify(outer_ips: Iterable[str]) -> Pooling:

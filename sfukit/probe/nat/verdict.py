@@ -38,7 +38,7 @@ def peers(nat: Nat, udp: str) -> dict[str, PeerAnswer]:
 def _peer(nat: Nat, peer: str) -> PeerAnswer:
     dependent, filtering = nat.endpoint_dependent, nat.filtering
     if dependent is None:
-        return "yes" if peer in ("open", "full_cone") and nat.mapping == "EIM" else "unknown"
+        return "unknown"
     if dependent:
         # our port towards the peer is new to it: it must not filter by port
         return "yes" if peer in ("open", "full_cone", "address_restricted") else "no"

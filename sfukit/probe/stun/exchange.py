@@ -1,7 +1,6 @@
 """One question put to a STUN server: what was sent, what came back, from whom."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,12 +34,13 @@ class Exchange:
     heard: Heard | None = None
     icmp: list[IcmpError] = field(default_factory=list)
     trouble: Trouble | None = None
-    sent_at_s: list[float] = field(default_factory=list)
+    first_sent_s: float = 0.0
 
     def note_sent(self, now_s: float | None = None) -> None:
         """Count one send."""
+        if self.sent == 0:
+            self.first_sent_s = time.monotonic() if now_s is None else now_s
         self.sent += 1
-        self.sent_at_s.append(time.monotonic() if now_s is None else now_s)
 
     def take(self, source: Address, parsed: Parsed, now_s: float) -> bool:
         """Take an answer; True where it is the one that was asked for.
@@ -48,7 +48,7 @@ class Exchange:
         An answer from elsewhere is kept as a stray: who forges one has to guess 96 bits and the
         source address, and a server that ignores CHANGE-REQUEST shows itself there.
         """
-        rtt_ms = round((now_s - self.sent_at_s[0]) * 1e3, 2) if self.sent == 1 else None
+        rtt_ms = round((now_s - self.first_sent_s) * 1e3, 2) if self.sent == 1 else None
         heard = Heard(source, parsed, rtt_ms)
         if source not in self.accept:
             if len(self.strays) < 8:
@@ -85,8 +85,3 @@ class Exchange:
     def rtt_ms(self) -> float | None:
         """Tell the round trip, where it is unambiguous. Unit: ms."""
         return self.heard.rtt_ms if self.heard else None
-
-
-def answered(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """Keep those that got what they asked for."""
-    return [exchange for exchange in exchanges if exchange.mapped is not None]

@@ -53,7 +53,6 @@ class Reply:
 class Counters:
     """What came and what became of it."""
 
-    requests: int = 0
     answers: int = 0
     errors: int = 0
     limited: int = 0
@@ -82,7 +81,6 @@ class Replies:
             return None
         if not asked.is_request or source.port == 0:
             return None
-        self.counters.requests += 1
         if self._buckets.wait_s(_bucket_key(source), now_s, _cost(asked)) > 0:
             self.counters.limited += 1
             return None
