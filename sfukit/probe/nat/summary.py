@@ -154,7 +154,7 @@ def describe(options: Options, found: Measured) -> Nat:
         why["filtering"] = "no server answers"
     allocation = found.allocation or Allocation(kind="unknown")
     if allocation.kind == "unknown":
-        why["allocation"] = "no NAT" if _present(found) is False else "too few answers"
+        why["allocation"] = _why_no_allocation(options, found)
     kind = filtering.value if filtering else "unknown"
     return Nat(
         present=_present(found),
@@ -169,6 +169,14 @@ def describe(options: Options, found: Measured) -> Nat:
         why=why,
         confidence=levels,
     )
+
+
+def _why_no_allocation(options: Options, found: Measured) -> str:
+    if not found.answering:
+        return "no server answers"
+    if _present(found) is False:
+        return "no NAT"
+    return "too few answers" if "alloc" in options.tests else _NOT_ASKED
 
 
 def record(exchange: Exchange) -> TestRecord:
