@@ -13,7 +13,9 @@ Family = Literal["4", "6", "both"]
 _NAME = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:/\[\]@?#]+))(?::(?P<port>\d+))?"
 )
-_TIMEOUT_S = 5.0
+NAME_S = 5.0
+"""What a name server is given where nobody says otherwise; systems give each one as long."""
+
 _FAMILIES = {"4": (socket.AF_INET,), "6": (socket.AF_INET6,)}
 
 
@@ -60,11 +62,13 @@ def endpoint(text: str, *, default_port: int, scheme: str = "", where: str = "")
     return Endpoint(match["v6"] or match["host"], port)
 
 
-async def resolve(target: Endpoint, family: Family = "both") -> list[Address]:
+async def resolve(
+    target: Endpoint, family: Family = "both", timeout_s: float = NAME_S
+) -> list[Address]:
     """List the addresses of a host, in the system's order; raises ``UnresolvedError``."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError, TimeoutError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no name server answers"

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from sfukit.probe import system
+from sfukit.probe.nat import measure
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
-from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.resolve import Address, Endpoint, Family, UnresolvedError
 from sfukit.probe.stun import message
 from sfukit.probe.stun.tcp import ask as ask_tcp
 from sfukit.probe.stun.udp import StunSocket
@@ -255,6 +256,46 @@ async def test_stun_answers_by_tcp_too_and_nonsense_there_ends_the_connection() 
             with contextlib.suppress(ConnectionResetError):  # it ends with bytes unread
                 assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize(("timeout_s", "name_s"), [(0.1, 5.0), (9.0, 9.0)])
+async def test_who_is_patient_with_servers_is_patient_with_names(
+    monkeypatch: pytest.MonkeyPatch, timeout_s: float, name_s: float
+) -> None:
+    given: list[float] = []
+
+    async def silent(target: Endpoint, _family: Family, timeout_s: float) -> list[Address]:
+        given.append(timeout_s)
+        raise UnresolvedError(f"{target.host}: no name server answers")
+
+    monkeypatch.setattr(measure, "resolve", silent)
+    options = Options(servers=[Endpoint("stun.example", 3478)], timeout_s=timeout_s)
+    report = await probe(options, lambda _text: None)
+    assert given == [name_s]
+    assert report.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("tests", "outer", "why"),
+    [
+        ("mapping", "203.0.113.9", "not asked for"),
+        ("mapping,alloc", "203.0.113.9", "too few answers"),
+        ("mapping,alloc", "127.0.0.1", "no NAT"),
+    ],
+)
+async def test_why_the_allocation_is_unknown(tests: str, outer: str, why: str) -> None:
+    def plain(data: bytes, source: Address) -> list[bytes]:
+        return [success(data, XOR_MAPPED_ADDRESS=(outer, source.port))]
+
+    async with crooked(plain) as server:
+        report = await run(server, tests=tests, samples=2)
+    assert report.nat.why["allocation"].startswith(why)
+
+
+async def test_nothing_is_known_of_the_allocation_where_nobody_answers() -> None:
+    async with crooked(nothing) as server:
+        report = await run(server, tests="mapping,alloc")
+    assert report.nat.why["allocation"] == "no server answers"
 
 
 def ids(report: NatReport) -> Sequence[str]:

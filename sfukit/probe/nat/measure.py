@@ -115,7 +115,7 @@ async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint
 
     async def one(server: Endpoint) -> list[Address]:
         try:
-            return await resolve(server, _family(options))
+            return await resolve(server, _family(options), options.name_s)
         except TargetError as error:
             found.unresolved[server] = error.what
             return []
@@ -255,7 +255,9 @@ def _name_of(found: Measured, to: Address) -> str:
 
 async def _sfu(context: Context, found: Measured, sfu: Endpoint) -> None:
     try:
-        addresses = await resolve(sfu, "6" if ":" in context.local_ip else "4")
+        addresses = await resolve(
+            sfu, "6" if ":" in context.local_ip else "4", context.options.name_s
+        )
     except TargetError as error:
         found.sfu_port = PortResult(
             transport="udp", host=sfu.host, port=sfu.port, state="unreachable", detail=error.what

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from sfukit.errors import UsageError
-from sfukit.probe.resolve import Endpoint, Family, endpoint
+from sfukit.probe.resolve import NAME_S, Endpoint, Family, endpoint
 from sfukit.probe.where.proxy import Proxy
 
 Level = Literal["quick", "default", "full"]
@@ -58,6 +58,11 @@ class Options:
     lifetime_max_s: float = 180.0
     tcp: bool = False
     sfu: Endpoint | None = None
+
+    @property
+    def name_s(self) -> float:
+        """Tell how long a name server may take: longer where the user is patient. Unit: s."""
+        return max(NAME_S, self.timeout_s)
 
 
 def servers(texts: Sequence[str]) -> list[Endpoint]:
