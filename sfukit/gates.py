@@ -6,7 +6,7 @@ PATH is the place in the command's own JSON without ``metrics.``; every command 
 import difflib
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -57,8 +57,17 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     default: bool
 
 
-def parse(text: str, catalogue: Mapping[str, str], *, default: bool = False) -> Gate:
-    """Read a gate against the catalogue of known paths and their units."""
+def parse(
+    text: str,
+    catalogue: Mapping[str, str],
+    *,
+    words: Mapping[str, Collection[str]] | None = None,
+    default: bool = False,
+) -> Gate:
+    """Read a gate against the catalogue of known paths and their units.
+
+    ``words`` are those that the texts among them can be; a path that is not there can be any.
+    """
     match = _GATE.fullmatch(text)
     if match is None:
         raise UsageError(f"-T {text!r}: this is no gate", hint=_EXAMPLE)
@@ -68,6 +77,9 @@ def parse(text: str, catalogue: Mapping[str, str], *, default: bool = False) -> 
         raise UsageError(f"-T {text!r}: nothing is measured as {path}", hint=_near(path, catalogue))
     if unit == TEXT and op not in ("==", "!="):
         raise UsageError(f"-T {text!r}: {path} is a word, without order", hint="use == or !=")
+    known = (words or {}).get(path)
+    if known is not None and value not in known:
+        raise UsageError(f"-T {text!r}: {path} is never {value}", hint=f"one of {', '.join(known)}")
     bound = value if unit == TEXT else units.convert(value, unit, f"-T {text!r}")
     return Gate(path, msgspec.convert(op, Operator), bound, unit, default)
 

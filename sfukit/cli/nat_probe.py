@@ -65,7 +65,8 @@ def nat_probe(
     if quick and full:
         raise UsageError("--quick and --full: choose one")
     level: asked.Level = "quick" if quick else "full" if full else "default"
-    bounds = [gates.parse(text, reports.catalogue()) for text in gate or ()]
+    known, words = reports.catalogue(), reports.words()
+    bounds = [gates.parse(text, known, words=words) for text in gate or ()]
     ip, port = asked.bind_address(bind)
     wanted = asked.Options(
         servers=asked.servers(server or asked.PUBLIC_SERVERS),

@@ -87,6 +87,11 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
     [
         (["-T", "nat.maping==EIM"], "nat.mapping"),
         (["-T", "nat.mapping<3"], "without order"),
+        (["-T", "nat.mapping==XYZ"], "one of EIM, ADM, APDM, unknown"),
+        (["-T", "nat.mapping!=eim"], "one of EIM, ADM, APDM, unknown"),
+        (["-T", "nat.present==yes"], "one of true, false"),
+        (["-T", "works.p2p_by_peer_type.symmetric==maybe"], "one of yes, no, unknown"),
+        (["-T", "lifetime.inbound_refresh==maybe"], "one of yes, no, unknown"),
         (["--tests", "mapping,magic"], "magic"),
         (["--quick", "--full"], "choose one"),
         (["--family", "5"], "4, 6, both"),

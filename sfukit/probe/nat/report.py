@@ -1,14 +1,17 @@
 """The JSON of ``sfukit nat-probe``; its schema is published in docs/schema/nat-probe.json."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
+from msgspec import Struct
 
 from sfukit.gates import TEXT, GateResult, Value
 from sfukit.probe.finding import Finding
 from sfukit.probe.nat.allocation import Allocation
+from sfukit.probe.nat.hairpin import Hairpin
 from sfukit.probe.nat.lifetime import Lifetime
 from sfukit.probe.nat.path import Path
+from sfukit.probe.nat.pooling import Pooling
 from sfukit.probe.nat.sizes import Fragments, Mtu
 from sfukit.probe.portmap.run import Portmap
 from sfukit.report import Envelope
@@ -18,6 +21,18 @@ SCHEMA = "sfukit/nat-probe/1"
 Level = Literal["high", "medium", "low", "none"]
 PortState = Literal["open", "reached", "silent", "unreachable"]
 PeerAnswer = Literal["yes", "no", "unknown"]
+Classic = Literal[
+    "open internet",
+    "firewall",
+    "no NAT",
+    "full cone",
+    "address-restricted cone",
+    "port-restricted cone",
+    "cone",
+    "symmetric",
+    "unknown",
+]
+"""The kinds of RFC 3489; ``cone`` is one whose filtering is not known."""
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +61,12 @@ class Nat(msgspec.Struct, frozen=True, kw_only=True):
     present: bool | None = None
     mapping: Literal["EIM", "ADM", "APDM", "unknown"] = "unknown"
     filtering: Literal["EIF", "ADF", "APDF", "unknown"] = "unknown"
-    classic: str = "unknown"
+    classic: Classic = "unknown"
     endpoint_dependent: bool | None = None
     allocation: Allocation = Allocation(kind="unknown")
     preserves: bool | None = None
-    hairpin: str = "not_checked"
-    pooling: str = "not_checked"
+    hairpin: Hairpin = "not_checked"
+    pooling: Pooling = "not_checked"
     why: dict[str, str] = {}
     confidence: dict[str, Level] = {}
 
@@ -194,6 +209,32 @@ _NUMBERS = {
 def catalogue() -> dict[str, str]:
     """List the paths that ``-T`` knows, with their units."""
     return {**dict.fromkeys(_TEXTS, TEXT), **_NUMBERS}
+
+
+def words() -> dict[str, tuple[str, ...]]:
+    """List the words that each text among the paths of ``-T`` can be."""
+    return {path: _words_of(_type_at(path)) for path in _TEXTS}
+
+
+def _type_at(path: str) -> Any:
+    kind: Any = NatReport
+    for name in path.split("."):
+        parts = (kind, *get_args(kind))  # itself, or what stands beside None
+        within = next((p for p in parts if isinstance(p, type) and issubclass(p, Struct)), None)
+        if within is None:  # a mapping: what it holds for any name
+            kind = get_args(kind)[1]
+        else:
+            kind = next(f.type for f in msgspec.structs.fields(within) if f.name == name)
+    return kind
+
+
+def _words_of(kind: Any) -> tuple[str, ...]:
+    for part in (kind, *get_args(kind)):
+        if get_origin(part) is Literal:
+            return get_args(part)
+        if part is bool:
+            return ("true", "false")
+    raise AssertionError(f"{kind} has no words")
 
 
 def figures(report: NatReport) -> dict[str, Value]:

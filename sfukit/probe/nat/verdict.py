@@ -4,16 +4,20 @@ from collections.abc import Iterable, Sequence
 
 from sfukit.probe.nat.lifetime import Lifetime
 from sfukit.probe.nat.ports import HIGH_PORT
-from sfukit.probe.nat.report import Level, Nat, PeerAnswer, PortResult, Works
+from sfukit.probe.nat.report import Classic, Level, Nat, PeerAnswer, PortResult, Works
 
-_CLASSIC = {"EIF": "full cone", "ADF": "address-restricted cone", "APDF": "port-restricted cone"}
-_OPEN_INTERNET = {"EIF": "open internet", "ADF": "firewall", "APDF": "firewall"}
+_CLASSIC: dict[str, Classic] = {
+    "EIF": "full cone",
+    "ADF": "address-restricted cone",
+    "APDF": "port-restricted cone",
+}
+_OPEN_INTERNET: dict[str, Classic] = {"EIF": "open internet", "ADF": "firewall", "APDF": "firewall"}
 _TO_SYMMETRIC: dict[str, PeerAnswer] = {"EIF": "yes", "ADF": "yes", "APDF": "no"}
 _LONGEST_KEEPALIVE_S = 25
 _PEERS = ("open", "full_cone", "address_restricted", "port_restricted", "symmetric")
 
 
-def classic(present: bool | None, mapping: str, filtering: str, dependent: bool | None) -> str:
+def classic(present: bool | None, mapping: str, filtering: str, dependent: bool | None) -> Classic:
     """Name the kind in the words of RFC 3489, where both halves of it are known."""
     if dependent:
         return "symmetric"
