@@ -1,13 +1,18 @@
-"""STUN over TCP against listeners that are no STUN servers, over real loopback."""
+"""STUN over TCP against listeners that are none, and our server against odd askers."""
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from sfukit.errors import UsageError
 from sfukit.probe.resolve import Address
+from sfukit.probe.stun import message
 from sfukit.probe.stun.tcp import ask
+from sfukit.probe.stunserver import run
+from sfukit.probe.stunserver.run import Settings, serving
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -61,3 +66,36 @@ async def test_nobody_was_reached_where_nobody_listens() -> None:
     answer = await ask(server)
     assert not answer.connected
     assert answer.error
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertise", "says"),
+    [
+        ("localhost", None, "--listen 'localhost'"),
+        ("127.0.0.1", "foo", "--advertise 'foo'"),
+        ("127.0.0.1", "2001:db8::1", "another family"),
+    ],
+)
+async def test_what_an_answer_cannot_carry_is_refused(
+    listen: str, advertise: str | None, says: str
+) -> None:
+    settings = Settings((listen,), 0, 0, advertise=(advertise,) if advertise else ())
+    with pytest.raises(UsageError, match=says):
+        async with serving(settings):
+            pass
+
+
+async def test_who_asks_and_never_reads_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_TCP_IDLE_S", 0.5)
+    requests = bytes(message.request()) * 1000
+    settings = Settings(("127.0.0.1",), 0, 0, rate_per_s=1e6, burst=1e9)
+    loop = asyncio.get_running_loop()
+    async with serving(settings) as server:
+        with socket.socket() as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            asking.setblocking(False)
+            await loop.sock_connect(asking, server.primary)
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                async with asyncio.timeout(20):
+                    while True:
+                        await loop.sock_sendall(asking, requests)

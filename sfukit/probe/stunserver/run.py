@@ -104,6 +104,8 @@ def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
             hint="give one --advertise for each --listen, in the same order",
         )
     both = list(zip(settings.listen, told, strict=True))
+    for listened, outer in both:
+        _check_family(listened, outer)
     pairs = [[pair for pair in both if (":" in pair[0]) == six] for six in (False, True)]
     for pair in pairs:
         if len(pair) > 2:
@@ -112,6 +114,22 @@ def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
                 hint="give two: RFC 5780 knows two",
             )
     return [pair for pair in pairs if pair]
+
+
+def _check_family(listened: str, told: str) -> None:
+    """Refuse what is no address: answers carry it, as four or sixteen bytes."""
+    hint = "give IP addresses of this machine"
+    here = _version(listened, "--listen", hint)
+    hint = f"give the IPv{here} address that {listened} has outside"
+    if _version(told, "--advertise", hint) != here:
+        raise UsageError(f"--advertise {told}: {listened} is of another family", hint=hint)
+
+
+def _version(text: str, where: str, hint: str) -> int:
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError as error:
+        raise UsageError(f"{where} {text!r}: this is no IP address", hint=hint) from error
 
 
 def _open_family(
@@ -212,17 +230,35 @@ async def _serve_stream(
 ) -> None:
     """Answer requests on one connection until it is idle or says nonsense."""
     source = Address(*writer.get_extra_info("peername")[:2])
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
         while True:
-            async with asyncio.timeout(_TCP_IDLE_S):
-                head = await reader.readexactly(20)
-                (length,) = unpack_from("!H", head, 2)
-                if length > message.MAX_BYTES - 20:
-                    return
-                body = await reader.readexactly(length)
-            reply = family.replies.answer(head + body, source, role, time.monotonic())
-            # an answer to CHANGE-REQUEST cannot leave from elsewhere on a connection
-            if reply is None or reply.source != role:
+            try:
+                async with asyncio.timeout(_TCP_IDLE_S):
+                    if not await _serve_one(family, role, source, reader, writer):
+                        return
+            except TimeoutError:
+                # who reads nothing would keep what waits for it, and the connection, for ever
+                writer.transport.abort()
                 return
-            writer.write(reply.data)
-            await writer.drain()
+
+
+async def _serve_one(
+    family: Family,
+    role: Role,
+    source: Address,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> bool:
+    """Answer one request; False where the connection has to end."""
+    head = await reader.readexactly(20)
+    (length,) = unpack_from("!H", head, 2)
+    if length > message.MAX_BYTES - 20:
+        return False
+    data = head + await reader.readexactly(length)
+    reply = family.replies.answer(data, source, role, time.monotonic())
+    # an answer to CHANGE-REQUEST cannot leave from elsewhere on a connection
+    if reply is None or reply.source != role:
+        return False
+    writer.write(reply.data)
+    await writer.drain()
+    return True
