@@ -136,9 +136,11 @@ class _Printer:
     def __init__(
         self, out: Output, json: str | None, *, redact: bool, explain: bool, verbose: bool
     ) -> None:
+        from sfukit.probe.nat.redact import Redactor
+
         self._out = out
         self._json = json
-        self._redact = redact
+        self._redactor = Redactor() if redact else None
         self._explain = explain
         self._verbose = verbose
         self._before: dict[str | None, NatReport] = {}
@@ -163,14 +165,14 @@ class _Printer:
         """Print, keep and write one result; of several addresses each is compared to itself."""
         from sfukit.cli import nat_probe_text as text
 
-        if self._redact:
-            from sfukit.probe.nat.redact import redacted
-
-            result = redacted(result)
+        shown = sent_from
+        if self._redactor is not None:
+            result = self._redactor.report(result)
+            shown = None if sent_from is None else self._redactor.text(sent_from)
         before = self._before.get(sent_from)
         changed = text.changes(before, result)
-        if sent_from is not None:
-            self._out.line(f"From     {sent_from}", "bold")
+        if shown is not None:
+            self._out.line(f"From     {shown}", "bold")
         if before is None or changed:
             for line in text.lines(result, changed):
                 self._out.line(str(line), line.style)

@@ -60,15 +60,19 @@ async def tcp_and_tls(
         detail = None if silent else (error.strerror or str(error))
         state: PortState = "silent" if silent else "unreachable"
         return [PortResult(transport="tcp", host=host, port=port, state=state, detail=detail)]
+    issuer = None
     try:
         state, detail = await _tls(host, writer)
     except _NoPublicRootError:
-        state, detail = "open", _interceptor(await _issuer(local_ip, host, port, proxy))
+        issuer = await _issuer(local_ip, host, port, proxy)
+        state, detail = "open", _interceptor(issuer)
     finally:
         writer.close()
     return [
         PortResult(transport="tcp", host=host, port=port, state="open"),
-        PortResult(transport="tls", host=host, port=port, state=state, detail=detail),
+        PortResult(
+            transport="tls", host=host, port=port, state=state, detail=detail, issuer=issuer
+        ),
     ]
 
 

@@ -2,56 +2,106 @@
 
 import ipaddress
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from sfukit.probe.nat.report import NatReport
 
 _ADDRESS = re.compile(
-    r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{2,}\]?)"
+    r"(?<![\w:])\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{2,}(?:%\w+)?\]?"
+    r"|(?<!\d)(?<!\d\.)\d{1,3}(?:\.\d{1,3}){3}"
 )
-_SPARED = ("version", "started", "schema")
+_SPARED = ("schema", "tool", "version", "command", "started", "level", "gates")
 
 
-def redacted(report: NatReport) -> NatReport:
-    """Replace each public address by ``public-1``, ``public-2``, ..., each private by its range.
+class Redactor:
+    """Names for addresses and hosts, the same in every report that one redactor is shown.
 
-    Equal addresses get equal names, so that what the report shows by comparing them stays visible.
+    A public address becomes ``public-1``, ``public-2``, ..., any other ``private-1``, ...; hosts
+    become ``server-1``, ``proxy-1``, who issued a certificate ``issuer-1``. Equal ones get equal
+    names, so that what a report shows by comparing them, and a repeated one by changing, stays
+    visible. Loopback addresses stay.
     """
-    names: dict[str, str] = {}
-    hosts = {s.name.rpartition(":")[0]: f"server-{n}" for n, s in enumerate(report.servers, 1)}
-    document = _walk(msgspec.to_builtins(report), names, hosts)
-    return msgspec.convert(document, NatReport)
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, str] = {}
+        self._hosts: dict[str, str] = {}
+
+    def report(self, report: NatReport) -> NatReport:
+        """Replace whatever names a place or a person in a report."""
+        for kind, host in _hosts(report):
+            if host and not _is_address(host) and host.lower() not in self._hosts:
+                _add(self._hosts, host.lower(), kind)
+        redacted: NatReport = self._walk(report)
+        return redacted
+
+    def text(self, text: str) -> str:
+        """Replace the names and addresses in a text."""
+        # a longer name may end as a shorter one does
+        for host in sorted(self._hosts, key=len, reverse=True):
+            whole = rf"(?<![\w-]){re.escape(host)}(?![\w-])"
+            text = re.sub(whole, self._hosts[host], text, flags=re.IGNORECASE)
+        return _ADDRESS.sub(lambda match: self._address(match[0]), text)
+
+    def _walk(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case list():
+                return [self._walk(each) for each in value]
+            case dict():
+                return {key: self._walk(each) for key, each in value.items()}
+            case msgspec.Struct():
+                fields = msgspec.structs.fields(value)
+                open_ = [f.name for f in fields if f.name not in _SPARED and not _is_word(f.type)]
+                changed = {name: self._walk(getattr(value, name)) for name in open_}
+                return msgspec.structs.replace(value, **changed)
+        return value
+
+    def _address(self, text: str) -> str:
+        """Name an address, in brackets or not; what follows it in a sentence stays."""
+        for end in (len(text), len(text) - 1):
+            bare = text[:end].strip("[]").partition("%")[0]
+            try:
+                address = ipaddress.ip_address(bare)
+            except ValueError:
+                continue
+            if address.is_loopback:
+                return text
+            kind = "public" if address.is_global else "private"
+            return _add(self._addresses, str(address), kind) + text[end:]
+        return text
 
 
-def _walk(value: Any, names: dict[str, str], hosts: dict[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: each if key in _SPARED else _walk(each, names, hosts)
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [_walk(each, names, hosts) for each in value]
-    return _text(value, names, hosts) if isinstance(value, str) else value
+def _hosts(report: NatReport) -> Iterator[tuple[str, str]]:
+    """List what is no address and yet names somebody, with its kind."""
+    for server in report.servers:
+        yield "server", server.name.rpartition(":")[0].strip("[]")
+    for port in report.ports:
+        yield "server", port.host
+        yield "issuer", port.issuer or ""
+    if report.tcp is not None and report.tcp.via_proxy is not None:
+        yield "proxy", report.tcp.via_proxy.rpartition(":")[0].strip("[]")
 
 
-def _text(text: str, names: dict[str, str], hosts: dict[str, str]) -> str:
-    for host, name in hosts.items():
-        if host and not host[0].isdigit() and not host.startswith("["):
-            text = text.replace(host, name)
-    return _ADDRESS.sub(lambda match: _name(match[0], names), text)
+def _add(names: dict[str, str], key: str, kind: str) -> str:
+    """Name what has no name yet, in the order of first sight."""
+    if key not in names:
+        count = sum(name.startswith(f"{kind}-") for name in names.values())
+        names[key] = f"{kind}-{count + 1}"
+    return names[key]
 
 
-def _name(text: str, names: dict[str, str]) -> str:
+def _is_address(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        ipaddress.ip_address(host)
     except ValueError:
-        return text
-    if address.is_loopback:
-        return text
-    if text not in names:
-        kind = "public" if address.is_global else "private"
-        count = sum(name.startswith(kind) for name in names.values())
-        names[text] = f"{kind}-{count + 1}"
-    return names[text]
+        return False
+    return True
+
+
+def _is_word(kind: Any) -> bool:
+    """Tell a field whose words the report itself defines: no host may be taken for one."""
+    return get_origin(kind) is Literal or any(map(_is_word, get_args(kind)))

@@ -82,13 +82,17 @@ class Ipv6(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PortResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One port of one host: ``reached`` is a closed port whose host said so, so the way is open."""
+    """One port of one host: ``reached`` is a closed port whose host said so, so the way is open.
+
+    ``issuer`` is that of a certificate without a public root.
+    """
 
     transport: Literal["udp", "tcp", "tls"]
     host: str
     port: int
     state: PortState
     detail: str | None = None
+    issuer: str | None = None
 
 
 class Tcp(msgspec.Struct, frozen=True, kw_only=True):
