@@ -25,6 +25,7 @@ from sfukit.loadgen.options import (
     RunOptions,
     ScenarioName,
     SrtpProfile,
+    Unwatched,
     VideoCodec,
 )
 from sfukit.loadgen.result import LoadtestReport
@@ -66,6 +67,7 @@ def loadtest(
     bitrate: options.Bitrate = None,
     pacing: options.Pacing = "libwebrtc",
     pli_policy: options.PliPolicy = "answer",
+    unwatched: options.Unwatched = "rest",
     srtp: options.Srtp = "auto",
     play: options.Play = None,
     net_up: options.NetUp = None,
@@ -123,6 +125,7 @@ def loadtest(
         srtp=choice(srtp, "--srtp", SrtpProfile),
         pacing=choice(pacing, "--pacing", Pacing),
         pli_policy=choice(pli_policy, "--pli-policy", PliPolicy),
+        unwatched=choice(unwatched, "--unwatched", Unwatched),
         join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
         pin=pin,
         server_args=tuple(shlex.split(server_args)),

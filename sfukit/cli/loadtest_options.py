@@ -81,6 +81,14 @@ Pacing = Annotated[
 PliPolicy = Annotated[
     str, option("--pli-policy", panel=_MEDIA, help="answer keyframe requests, or ignore them")
 ]
+Unwatched = Annotated[
+    str,
+    option(
+        "--unwatched",
+        panel=_MEDIA,
+        help="encodings that nobody watches: rest, where the server says so, or send all the same",
+    ),
+]
 Srtp = Annotated[
     str, option("--srtp", panel=_MEDIA, help="auto, gcm128 or cm80: what the bots offer")
 ]

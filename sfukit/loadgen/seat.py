@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sfukit.loadgen.ledger import Expected, Ledger
-from sfukit.loadgen.options import Pacing, PliPolicy
+from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
 from sfukit.loadgen.scenario import Bot, Plan, Room
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import Described, Line, Offered, Peer
@@ -20,6 +20,7 @@ from sfukit.swarm.messages import (
     Publish,
     Receive,
     RemoteParameters,
+    SendOnly,
     Unreceive,
 )
 from sfukit.swarm.native import Swarm
@@ -34,6 +35,7 @@ class Media:
     clips: Mapping[str, int]
     pacing: Pacing
     pli_policy: PliPolicy
+    unwatched: Unwatched
     ssrc_base: int
 
 
@@ -59,6 +61,12 @@ class Seat:
         self._publishing = 0
         self._playing: int | None = None
         self._streams: dict[tuple[str, int | None], int] = {}
+        self._sent: dict[str, int] = {}
+
+    @property
+    def rests(self) -> bool:
+        """Whether the bot stops encodings that nobody watches."""
+        return self._media.unwatched == "rest"
 
     @property
     def room(self) -> Room:
@@ -101,6 +109,11 @@ class Seat:
             encodings = self._encodings(offered, line)
             commands.append(self._publish(transport, line, encodings))
         self.swarm.send(commands)
+
+    def send_only(self, mid: str, rids: list[str]) -> None:
+        """Send these encodings of a line; its others rest."""
+        if (stream := self._sent.get(mid)) is not None:
+            self.swarm.send([SendOnly(stream=stream, rids=rids)])
 
     def play(self, credentials: Credentials, peer: Peer, incoming: Sequence[Incoming]) -> None:
         """Receive exactly these lines, connecting first where nothing was received before."""
@@ -162,7 +175,7 @@ class Seat:
         ]
 
     def _publish(self, transport: int, line: Line, encodings: list[EncodingParameters]) -> Publish:
-        stream = self.swarm.new_id()
+        stream = self._sent[line.mid] = self.swarm.new_id()
         return Publish(
             transport=transport,
             stream=stream,

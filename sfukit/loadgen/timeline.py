@@ -74,6 +74,7 @@ class Timeline:
             clips=clip_ids(plan),
             pacing=options.pacing,
             pli_policy=options.pli_policy,
+            unwatched=options.unwatched,
             ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
         )
         self._conductor = Conductor(

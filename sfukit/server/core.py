@@ -11,6 +11,7 @@ from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
     EncodingState,
+    EncodingsWanted,
     Event,
     IceCredentials,
     LayerSwitched,
@@ -81,6 +82,9 @@ class Core:
         elif isinstance(event, EncodingState):
             if publication := self.publications.get(event.publication):
                 publication.owner.on_encoding_state(publication, event)
+        elif isinstance(event, EncodingsWanted):
+            if publication := self.publications.get(event.publication):
+                publication.owner.on_encodings_wanted(publication, event)
         elif isinstance(event, PublicationStarted):
             log.debug("encoding_started", publication=event.publication, rid=event.rid)
         elif isinstance(event, RoomClosed):

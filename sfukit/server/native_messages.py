@@ -151,6 +151,7 @@ class Publish(Command, tag="publish"):
     encodings: list[EncodingSpec]
     extensions: dict[str, int]
     feedback: list[str]
+    rests: bool = False
 
 
 class Unpublish(Command, tag="unpublish"):
@@ -264,6 +265,13 @@ class EncodingState(msgspec.Struct, tag_field="type", tag="encoding_state"):
     reason: str = ""
 
 
+class EncodingsWanted(msgspec.Struct, tag_field="type", tag="encodings_wanted"):
+    """A publisher should send these encodings and no others."""
+
+    publication: int
+    rids: list[str]
+
+
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
@@ -283,7 +291,15 @@ class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     reason: str = ""
 
 
-Event = Done | TransportState | PublicationStarted | EncodingState | LayerSwitched | RoomClosed
+Event = (
+    Done
+    | TransportState
+    | PublicationStarted
+    | EncodingState
+    | EncodingsWanted
+    | LayerSwitched
+    | RoomClosed
+)
 
 
 class RoomFigures(msgspec.Struct):

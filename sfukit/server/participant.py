@@ -11,7 +11,13 @@ import structlog
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core, TransportSummary, summary
 from sfukit.server.member import Member
-from sfukit.server.native_messages import EncodingState, LayerSwitched, SetMuted, TransportState
+from sfukit.server.native_messages import (
+    EncodingState,
+    EncodingsWanted,
+    LayerSwitched,
+    SetMuted,
+    TransportState,
+)
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import Change, Publishing
 from sfukit.server.room import Room
@@ -21,6 +27,7 @@ from sfukit.signaling.names import DEFAULT_SOURCE, source_name
 from sfukit.signaling.publish_answer import Published, PublishRules
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import (
+    EncodingsNotification,
     LayerSwitch,
     OfferNotification,
     OwnPublication,
@@ -69,6 +76,7 @@ class Participant:
         self.door = door
         self.number = number
         self.cname = f"c{number}"
+        self.rests = False
         self.left: str | None = None
         self.publishing = Publishing(core, room.number, room.worker, self)
         self.subscribing: Subscribing | None = None
@@ -252,6 +260,11 @@ class Participant:
                 "reason": event.reason,
             },
         )
+
+    def on_encodings_wanted(self, publication: Publication, event: EncodingsWanted) -> None:
+        """Tell the publisher which encodings to send, since nobody watches the others."""
+        self.log.info("encodings_wanted", publication=publication.number, rids=event.rids)
+        self._notify("encodings", EncodingsNotification(publication.number, event.rids))
 
     def on_offer(self, offer: OfferNotification) -> None:
         """Send an offer of the subscribe connection."""

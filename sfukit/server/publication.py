@@ -6,6 +6,7 @@ from sfukit.server.native_messages import (
     AutoTarget,
     EncodingSpec,
     EncodingState,
+    EncodingsWanted,
     IndexTarget,
     LayerSwitched,
     Publish,
@@ -18,16 +19,23 @@ from sfukit.signaling.room_messages import Layer, OwnPublication, PublicationInf
 
 
 class Publisher(Protocol):
-    """The participant that a publication is of; ``cname`` is that of all its streams."""
+    """The participant that a publication is of; ``cname`` is that of all its streams.
+
+    ``rests``: it stops and starts encodings as it is told.
+    """
 
     uid: str
     cname: str
+    rests: bool
 
     def stream_id(self, published: str) -> str:
         """Name a media stream, the same for tracks that belong together."""
 
     def on_encoding_state(self, publication: "Publication", event: EncodingState) -> None:
         """Hear that an encoding fell silent or came back."""
+
+    def on_encodings_wanted(self, publication: "Publication", event: EncodingsWanted) -> None:
+        """Hear which encodings are watched."""
 
 
 class Publication:
@@ -70,6 +78,7 @@ class Publication:
             ],
             extensions=track.extensions,
             feedback=list(track.feedback),
+            rests=self.owner.rests,
         )
 
     def continues(self, track: Published) -> bool:

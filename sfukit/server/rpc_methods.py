@@ -117,6 +117,7 @@ class Methods:
             line=self.line,
             trace_id=self._trace_id,
         )
+        participant.rests = params.config.rest_unwatched
         self.participant = participant
         self._sid = params.sid
         with participant.entering(before):

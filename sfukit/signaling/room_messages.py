@@ -10,6 +10,13 @@ MAX_MESSAGE_BYTES = 16 * 1024
 MAX_PUBLICATIONS_NAMED = 200
 
 
+class EncodingsNotification(msgspec.Struct):
+    """Which encodings of one's own publication to send; the others rest."""
+
+    publication: int
+    rids: list[str]
+
+
 class Description(msgspec.Struct):
     """An offer or answer, as ``RTCSessionDescription`` has it."""
 
@@ -23,6 +30,7 @@ class JoinConfig(msgspec.Struct):
     role: Literal["host", "speaker", "audience"] | None = None
     no_subscribe: bool = False
     no_auto_subscribe: bool = False
+    rest_unwatched: bool = False
 
 
 class JoinParams(msgspec.Struct):

@@ -146,6 +146,13 @@ class Publish(Command, tag="publish"):
     pli: PliPolicy = "answer"
 
 
+class SendOnly(Command, tag="send_only"):
+    """Send these encodings of a track, named by rid, and let its others rest."""
+
+    stream: int
+    rids: list[str]
+
+
 class Unpublish(Command, tag="unpublish"):
     """Stop sending a track."""
 

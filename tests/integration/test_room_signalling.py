@@ -70,7 +70,13 @@ class Load:
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
         self.swarm.listen(self.ledger.hear, lambda command, error: None)
-        media = Media(clips=clip_ids(self.plan), pacing="whole", pli_policy="answer", ssrc_base=0)
+        media = Media(
+            clips=clip_ids(self.plan),
+            pacing="whole",
+            pli_policy="answer",
+            unwatched="rest",
+            ssrc_base=0,
+        )
         target = RoomsTarget(server.url, access, 5.0)
         self.conductor = Conductor(self.plan, target, self.swarm, self.ledger, media, 5.0)
 

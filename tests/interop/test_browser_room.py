@@ -15,6 +15,8 @@ from tests.interop.server import Server
 
 MEASURED_S = 30.0
 SWITCH_S = 1.5
+RESTS_WITHIN_S = 15.0
+STILL_S = 0.5
 SYNC_MS = 80
 WIDTHS = {"q": 320, "h": 640, "f": 1280}
 GCM = "SRTP_AEAD_AES_128_GCM"
@@ -47,6 +49,16 @@ class Tab:
         await self.page.run("() => sfukit.measure()")
         rows = await self.page.run("() => sfukit.encodings")
         return int(next(row["framesSent"] for row in rows if row["rid"] == rid))
+
+    async def rests(self, rid: str, within_s: float) -> None:
+        """Wait until an encoding is not sent any more."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            before = await self.frames_sent(rid)
+            await asyncio.sleep(STILL_S)
+            if await self.frames_sent(rid) == before:
+                return
+        raise AssertionError(f"{self.name} still sends {rid}")
 
     async def shows(self, width: int, within_s: float) -> float:
         """Wait for a picture of this width; give the seconds it took."""
@@ -111,3 +123,16 @@ async def test_a_layer_is_switched_by_request(tabs: tuple[Tab, Tab]) -> None:
     last = await ann.row("video")
     assert last is not None
     assert last["freezeCount"] == row["freezeCount"]
+
+
+async def test_a_layer_that_nobody_watched_rests_and_comes_back(tabs: tuple[Tab, Tab]) -> None:
+    ann, bob = tabs
+    row = await ann.row("video")
+    assert row is not None
+    await ann.page.run("(n, rid) => sfukit.setLayer(n, rid)", row["publication"], "q")
+    await ann.shows(WIDTHS["q"], SWITCH_S)
+    for rid in ("h", "f"):
+        await bob.rests(rid, RESTS_WITHIN_S)
+    for rid in ("h", "f", "q", "f"):
+        await ann.page.run("(n, rid) => sfukit.setLayer(n, rid)", row["publication"], rid)
+        await ann.shows(WIDTHS[rid], SWITCH_S)

@@ -20,6 +20,7 @@ pub mod meter;
 pub mod policy;
 pub mod publication;
 mod repair;
+pub mod rest;
 pub mod room;
 pub mod select;
 mod stun;

@@ -197,6 +197,9 @@ pub struct PublishRequest {
     /// Negotiated `a=rtcp-fb` values.
     #[serde(default)]
     pub feedback: Vec<String>,
+    /// The publisher stops and starts encodings as [`Event::EncodingsWanted`] says.
+    #[serde(default)]
+    pub rests: bool,
 }
 
 /// Send a publication to a transport.
@@ -320,6 +323,11 @@ pub enum Event {
         rid: Option<String>,
         active: bool,
         reason: &'static str,
+    },
+    /// The publisher should send these encodings and no others.
+    EncodingsWanted {
+        publication: PublicationId,
+        rids: Vec<String>,
     },
     LayerSwitch {
         subscription: SubscriptionId,

@@ -19,7 +19,8 @@ use crate::context::Context;
 use crate::keyframe::KeyframeRequests;
 use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
 use crate::meter::Meter;
-use crate::select::Candidate;
+use crate::rest::Rest;
+use crate::select::{Candidate, ENCODING_INACTIVE, UNWATCHED};
 
 /// An encoding is silent after this, or after three of its frame intervals.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -79,6 +80,8 @@ pub struct Encoding {
     pub generation: u16,
     /// It sends now.
     pub active: bool,
+    /// Whether its publisher is told to send it.
+    pub rest: Rest,
     /// When the last packet came.
     pub last_packet: Time,
     /// Its bitrate.
@@ -161,6 +164,8 @@ pub struct Publication {
     pub takes_fir: bool,
     /// The publisher takes REMB.
     pub takes_remb: bool,
+    /// The publisher stops and starts encodings as it is told.
+    pub rests: bool,
     /// Sequence number of the next FIR.
     pub fir_sequence: u8,
     /// When it is looked at next.
@@ -179,6 +184,7 @@ impl Encoding {
             began: None,
             generation: 0,
             active: false,
+            rest: Rest::default(),
             last_packet: now,
             meter: Meter::new(now),
             size_bps: 0,
@@ -276,14 +282,25 @@ impl Encoding {
         })
     }
 
-    /// Follow its bitrate, once every look: what it sometimes needs, it needs.
-    pub fn resize(&mut self, now: Time) {
+    /// Follow its bitrate, once every look; true where its subscribers' pacers should know.
+    ///
+    /// What rests will need again what it needed.
+    pub fn measure(&mut self, now: Time) -> bool {
+        if self.rest.would_send() {
+            return false;
+        }
+        self.resize(now);
+        self.repace(now)
+    }
+
+    /// What it sometimes needs, it needs.
+    fn resize(&mut self, now: Time) {
         let bps = self.meter.bps(now);
         self.size_bps = bps.max(self.size_bps - self.size_bps.saturating_sub(bps) / SIZE_FALL);
     }
 
     /// Take a bitrate that clearly differs from the last one taken; say whether it does.
-    pub fn repace(&mut self, now: Time) -> bool {
+    fn repace(&mut self, now: Time) -> bool {
         let bps = self.meter.bps(now);
         let differs = bps.abs_diff(self.paced_bps) > self.paced_bps / 4;
         if differs {
@@ -292,9 +309,20 @@ impl Encoding {
         differs
     }
 
+    /// Notice that nothing comes any more; tell why, where that is new.
+    pub fn fell_silent(&mut self, now: Time) -> Option<&'static str> {
+        if self.active && self.is_silent(now) {
+            self.active = false;
+            self.nack.clear();
+            let rests = self.rest.is_resting();
+            return Some(if rests { UNWATCHED } else { ENCODING_INACTIVE });
+        }
+        (!self.active && self.rest.overslept(now)).then_some(ENCODING_INACTIVE)
+    }
+
     /// Say whether nothing has come for too long, frames being `frame_interval` apart.
     #[must_use]
-    pub fn is_silent(&self, now: Time) -> bool {
+    fn is_silent(&self, now: Time) -> bool {
         now.since(self.last_packet) > self.silence_after()
     }
 
@@ -349,6 +377,7 @@ impl Publication {
             takes_pli: takes("nack pli"),
             takes_fir: takes("ccm fir"),
             takes_remb: takes("goog-remb"),
+            rests: request.rests,
             fir_sequence: 0,
             survey: Alarm::default(),
         })
@@ -361,7 +390,7 @@ impl Publication {
             let encoding = &self.encodings[*nth];
             Candidate {
                 rid: encoding.rid.as_ref().map(Rid::as_str),
-                active: encoding.active,
+                active: encoding.active || encoding.rest.would_send(),
                 bitrate_bps: encoding.size_bps,
             }
         };
@@ -385,6 +414,21 @@ impl Publication {
             self.order.sort_by_key(|nth| rates[*nth]);
         }
         differs
+    }
+
+    /// Let encodings rest that nobody watches; true where the publisher is to be told.
+    ///
+    /// The lowest goes on: it costs little, and whoever comes has a picture at once.
+    pub fn let_rest(&mut self, now: Time) -> bool {
+        if !self.rests {
+            return false;
+        }
+        let (lowest, mut told) = (self.order[0], false);
+        for (nth, encoding) in self.encodings.iter_mut().enumerate() {
+            let watched = nth == lowest || !encoding.subscribers.is_empty();
+            told |= encoding.rest.look(now, watched);
+        }
+        told
     }
 
     /// Find the encoding whose current run of incoming numbers has this name.

@@ -7,7 +7,7 @@ use crate::message::Target;
 pub struct Candidate<'a> {
     /// RFC 8851 identifier; `None` where there is only one encoding.
     pub rid: Option<&'a str>,
-    /// It sends now.
+    /// It sends now, or will as soon as it is chosen.
     pub active: bool,
     /// What it sends.
     pub bitrate_bps: u64,
@@ -30,6 +30,8 @@ pub const BEST: &str = "best";
 pub const BANDWIDTH: &str = "bandwidth";
 /// The wanted one does not send.
 pub const ENCODING_INACTIVE: &str = "encoding_inactive";
+/// Nobody watched it, so its publisher let it rest.
+pub const UNWATCHED: &str = "unwatched";
 /// No encoding sends.
 pub const NO_ENCODING: &str = "no_encoding";
 

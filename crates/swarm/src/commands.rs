@@ -55,6 +55,7 @@ pub(crate) fn execute(
         }
         Request::Publish(request) => publish(engine, now, &request, host)?,
         Request::Unpublish { stream } => unpublish(engine, stream)?,
+        Request::SendOnly { stream, rids } => send_only(engine, now, stream, &rids, host)?,
         Request::Receive(request) => receive(engine, &request)?,
         Request::Unreceive { stream } => unreceive(engine, now, stream)?,
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
@@ -225,6 +226,21 @@ fn unpublish(engine: &mut Engine, stream: StreamId) -> Result<(), CommandError> 
     Ok(())
 }
 
+fn send_only(
+    engine: &mut Engine,
+    now: Time,
+    stream: StreamId,
+    rids: &[String],
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    let place = stream_place(engine, stream, true)?;
+    if let Some(transport) = engine.transports.get_mut(&place.transport) {
+        transport.send_only(now, place.place, rids);
+        engine.settle(now, place.transport, host);
+    }
+    Ok(())
+}
+
 fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
     new_name(
         engine.streams.contains_key(&request.stream),
@@ -373,11 +389,22 @@ fn take_stream(
     stream: StreamId,
     outbound: bool,
 ) -> Result<StreamPlace, CommandError> {
-    let place = engine.streams.get(&stream).copied();
-    let place = place.filter(|place| place.outbound == outbound);
-    let place = known(place, "stream", stream)?;
+    let place = stream_place(engine, stream, outbound)?;
     engine.streams.remove(&stream);
     Ok(place)
+}
+
+fn stream_place(
+    engine: &Engine,
+    stream: StreamId,
+    outbound: bool,
+) -> Result<StreamPlace, CommandError> {
+    let place = engine.streams.get(&stream).copied();
+    known(
+        place.filter(|place| place.outbound == outbound),
+        "stream",
+        stream,
+    )
 }
 
 fn known<T>(found: Option<T>, what: &str, name: u32) -> Result<T, CommandError> {

@@ -64,6 +64,13 @@ pub enum Request {
         /// The stream.
         stream: StreamId,
     },
+    /// Send these encodings of a track and let its others rest.
+    SendOnly {
+        /// The stream.
+        stream: StreamId,
+        /// RFC 8851 identifiers.
+        rids: Vec<String>,
+    },
     /// Expect a track.
     Receive(Box<Receive>),
     /// Expect a track no more; what it measured stays.

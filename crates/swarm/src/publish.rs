@@ -14,7 +14,7 @@ use rtc::srtp::SealStream;
 use rtc::transport::{SendError, Transport};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::id::{PayloadType, Ssrc, nearest_index};
+use wire::id::{PayloadType, Rid, Ssrc, nearest_index};
 use wire::rtcp::{ReportBlock, SenderInfo};
 use wire::time::{Time, WallClock};
 
@@ -77,6 +77,7 @@ pub struct OutboundEncoding {
     source: u32,
     encoding: u8,
     pli: PliPolicy,
+    rid: Option<Rid>,
     media: Lane,
     rtx: Option<Lane>,
     start: Time,
@@ -88,6 +89,8 @@ pub struct OutboundEncoding {
     timestamp_offset: u32,
     picture_offset: u16,
     keyframe_wanted: bool,
+    /// Nobody watches: it sends nothing until told to.
+    rests: bool,
     last_keyframe_jump: Option<Time>,
     history: Vec<Option<Sent>>,
     marks: SentMarks,
@@ -150,6 +153,7 @@ impl OutboundEncoding {
             source: plan.source,
             encoding: plan.encoding,
             pli: plan.pli,
+            rid: plan.names.rid,
             media,
             rtx,
             start: plan.start,
@@ -159,6 +163,7 @@ impl OutboundEncoding {
             timestamp_offset: random.next_u32(),
             picture_offset: random.next_u32() as u16,
             keyframe_wanted: false,
+            rests: false,
             last_keyframe_jump: None,
             history: vec![None; history_len],
             marks: SentMarks::default(),
@@ -179,9 +184,26 @@ impl OutboundEncoding {
         Ok(())
     }
 
+    /// Stop, or go on at once with a key frame.
+    pub fn rest(&mut self, now: Time, rests: bool) {
+        if self.rests && !rests {
+            self.skip_to(now);
+        }
+        self.rests = rests;
+    }
+
+    /// Return its RFC 8851 identifier.
+    #[must_use]
+    pub fn rid(&self) -> Option<&Rid> {
+        self.rid.as_ref()
+    }
+
     /// Return when the next frame is captured.
     #[must_use]
     pub fn due(&self) -> Time {
+        if self.rests {
+            return Time::FAR;
+        }
         let nanos = u128::from(self.ticks) * 1_000_000_000 / u128::from(self.clock_rate());
         self.start + Duration::from_nanos(nanos as u64)
     }
@@ -370,12 +392,18 @@ impl OutboundEncoding {
     }
 
     fn catch_up(&mut self, now: Time, recorder: &mut Recorder) {
-        while self.due() <= now {
-            let packets = &self.clip.frames()[self.position].packets;
-            recorder.totals.packets_unsent += packets.len() as u64;
+        recorder.totals.packets_unsent += self.skip_to(now);
+    }
+
+    /// Go on with the first key frame from here; return the packets left out.
+    fn skip_to(&mut self, now: Time) -> u64 {
+        let (ticks, mut skipped) = (self.ticks_at(now), 0);
+        while self.ticks <= ticks {
+            skipped += self.clip.frames()[self.position].packets.len() as u64;
             self.advance();
         }
         self.position = self.clip.next_keyframe(self.position);
+        skipped
     }
 }
 

@@ -21,7 +21,7 @@ use rtc::transport::{Transport, TransportEvent};
 use std::net::IpAddr;
 use std::time::Duration;
 use wire::extension::ExtensionMap;
-use wire::id::Ssrc;
+use wire::id::{Rid, Ssrc};
 use wire::rtcp::{ReportBlock, write};
 use wire::time::{Time, WallClock};
 
@@ -208,6 +208,19 @@ impl BotTransport {
         self.outbound.push(Some(stream));
         self.set_pace();
         self.outbound.len() - 1
+    }
+
+    /// Send these encodings of a track, named by their rids, and let its others rest.
+    pub fn send_only(&mut self, now: Time, place: usize, rids: &[String]) {
+        self.moved = true;
+        let Some(Some(stream)) = self.outbound.get_mut(place) else {
+            return;
+        };
+        for encoding in &mut stream.encodings {
+            let is_named = |rid: &Rid| rids.iter().any(|name| name == rid.as_str());
+            let rests = encoding.rid().is_some_and(|rid| !is_named(rid));
+            encoding.rest(now, rests);
+        }
     }
 
     /// Stop sending a track.

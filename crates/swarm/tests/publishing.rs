@@ -326,3 +326,38 @@ fn an_ssrc_is_never_used_twice_on_a_transport() {
     assert_eq!(world.reflector.heard.len(), late);
     assert!(late - sent < 10);
 }
+
+#[test]
+fn what_nobody_watches_rests_and_comes_back_with_a_key_frame() {
+    let encodings = json!([
+        {"rid": "q", "ssrc": 500, "rtx_ssrc": null, "clip": 1, "encoding_index": 0},
+        {"rid": "f", "ssrc": 600, "rtx_ssrc": null, "clip": 1, "encoding_index": 1},
+    ]);
+    let mut world = publishing(1, &[("encodings", encodings)]);
+    world.run_for(1_000);
+    let of = |world: &World, ssrc| -> Vec<Heard> {
+        let heard = world.reflector.heard.iter();
+        heard.filter(|it| it.ssrc == ssrc).cloned().collect()
+    };
+    world.command(json!({"type": "send_only", "stream": 7, "rids": ["q"]}));
+    world.run_for(50);
+    let (kept, before) = (of(&world, 500).len(), of(&world, 600));
+    world.run_for(2_000);
+    assert!(of(&world, 500).len() > kept + 50);
+    assert_eq!(of(&world, 600).len(), before.len());
+    assert_eq!(world.figures()["totals"]["packets_unsent"], json!(0));
+
+    world.command(json!({"type": "send_only", "stream": 7, "rids": ["q", "f"]}));
+    let asked = world.host.now;
+    world.run_for(1_000);
+    let all = of(&world, 600);
+    let (last, first) = (&all[before.len() - 1], &all[before.len()]);
+    assert!(begins_keyframe(first));
+    assert!(first.at.since(asked).as_millis() <= 50);
+    assert_eq!(first.sequence, last.sequence.wrapping_add(1));
+    let elapsed = first.at.since(last.at).as_millis() as u32 * 90;
+    let step = first.timestamp.wrapping_sub(last.timestamp);
+    assert!(step.abs_diff(elapsed) <= 3_000, "{step} ticks in {elapsed}");
+    let refused = world.try_command(json!({"type": "send_only", "stream": 9, "rids": []}));
+    assert!(refused.is_some());
+}

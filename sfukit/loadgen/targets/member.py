@@ -12,6 +12,7 @@ from sfukit.signaling import descriptions, jsonrpc, rpc_client
 from sfukit.signaling.descriptions import Offered
 from sfukit.signaling.room_messages import (
     Description,
+    EncodingsNotification,
     JoinConfig,
     JoinParams,
     JoinResult,
@@ -48,6 +49,7 @@ _join_result = msgspec.json.Decoder(JoinResult)
 _offer = msgspec.json.Decoder(OfferNotification)
 _added = msgspec.json.Decoder(_Publication)
 _switch = msgspec.json.Decoder(LayerSwitch)
+_encodings = msgspec.json.Decoder(EncodingsNotification)
 _bye = msgspec.json.Decoder(_Bye)
 
 
@@ -64,6 +66,7 @@ class Member:
         self._offered: Offered | None = seat.offer() if seat.bot.sends else None
         self._credentials = descriptions.new_credentials()
         self._known: set[int] = set()
+        self._own_mids: dict[int, str] = {}
         self._asked: dict[int, str] = {}
         self._last_request = 0
 
@@ -76,7 +79,7 @@ class Member:
             sid=self._seat.room.name,
             uid=self._seat.bot.name,
             offer=offer,
-            config=JoinConfig(no_auto_subscribe=True),
+            config=JoinConfig(no_auto_subscribe=True, rest_unwatched=self._seat.rests),
         )
         return self._request("join", params)
 
@@ -117,6 +120,7 @@ class Member:
 
     def _joined(self, result: JoinResult) -> list[bytes]:
         self.phase = "joined"
+        self._own_mids = {own.publication: own.mid for own in result.publications}
         self._seat.accepted()
         if self._offered is not None:
             try:
@@ -135,6 +139,9 @@ class Member:
             return self._answer(_offer.decode(params))
         if method == "layer-switch":
             self._seat.ledger.switched(_switch.decode(params))
+        elif method == "encodings":
+            told = _encodings.decode(params)
+            self._seat.send_only(self._own_mids.get(told.publication, ""), told.rids)
         elif method == "bye":
             self.phase, self.farewell = "ended", _bye.decode(params).reason
         return []

@@ -30,7 +30,9 @@ export class Membership {
       this.#signal.onclose = ({ code, reason }) => this.#finish(this.#bye ?? reason ?? "", code);
       for (const entry of tracks) this.publishing.add(entry);
       const { desc, sources } = tracks.length ? await this.publishing.offer() : {};
-      const result = await this.#signal.call("join", { sid: room, uid, name, offer: desc, sources });
+      const result = await this.#signal.call("join", {
+        sid: room, uid, name, offer: desc, sources, config: { rest_unwatched: true },
+      });
       this.listener.entered(result);
       if (result.sdp) await this.publishing.accept(result);
       this.#heartbeat = setTimeout(() => this.#beat(), 0);
@@ -91,7 +93,13 @@ export class Membership {
   #notified(method, params) {
     if (method === "bye") this.#bye = params.reason;
     if (method === "offer") this.#offered(params);
+    else if (method === "encodings") this.#rest(params);
     else this.listener.notified(method, params);
+  }
+
+  // A stream that ended meanwhile has nothing to rest.
+  #rest(wanted) {
+    this.publishing.sendOnly(wanted).catch((fault) => console.warn("encodings", fault));
   }
 
   async #offered(offer) {

@@ -72,6 +72,7 @@ function encodingRow(row, told) {
 function stateOf(row, told) {
   const limit = limitWords(row.limited);
   if (row.framesSent === 0) return { text: limit || "not sent yet", good: false };
+  if (told?.reason === "unwatched" && !told.active) return { text: encodingWords(told.reason), good: true };
   if (!row.active || row.bitrate_bps === 0) return { text: limit || "not sent", good: false };
   if (told && !told.active) return { text: encodingWords(told.reason), good: false };
   return { text: limit ? `sent, ${limit}` : "sent", good: true };

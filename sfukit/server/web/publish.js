@@ -45,6 +45,16 @@ export class PublishConnection extends Connection {
     await this.pc.setRemoteDescription({ type: "answer", sdp });
   }
 
+  // Encodings that nobody watches rest: they cost this machine and its uplink for nothing.
+  async sendOnly({ publication, rids }) {
+    const mid = this.publications.find((entry) => entry.publication === publication)?.mid;
+    const sender = this.pc.getTransceivers().find((transceiver) => transceiver.mid === mid)?.sender;
+    if (!sender) return;
+    const parameters = sender.getParameters();
+    for (const encoding of parameters.encodings) encoding.active = rids.includes(encoding.rid);
+    await sender.setParameters(parameters);
+  }
+
   // Offer what changed, one offer at a time. A refused offer leaves everything as it was.
   renegotiate(signal) {
     const turn = this.#queue.then(() => this.#renegotiate(signal));

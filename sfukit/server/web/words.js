@@ -13,6 +13,7 @@ const SWITCHES = {
 const ENCODINGS = {
   first_packet: "arrives",
   encoding_inactive: "fell silent",
+  unwatched: "rests, since nobody watches it",
 };
 
 const LIMITS = { bandwidth: "held back by the connection", cpu: "held back by this machine's CPU" };

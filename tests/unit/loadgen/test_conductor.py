@@ -58,7 +58,13 @@ class Stage:
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
         self.swarm.listen(self.ledger.hear, lambda command, error: None)
-        media = Media(clips=clip_ids(self.plan), pacing="whole", pli_policy="answer", ssrc_base=0)
+        media = Media(
+            clips=clip_ids(self.plan),
+            pacing="whole",
+            pli_policy="answer",
+            unwatched="rest",
+            ssrc_base=0,
+        )
         self.target = target
         self.conductor = Conductor(self.plan, target, self.swarm, self.ledger, media, timeout_s)
 

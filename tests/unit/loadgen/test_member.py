@@ -16,7 +16,7 @@ from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.subscribe_offer import SubscribeOffers
 from sfukit.signaling.transport import LocalTransport
 from sfukit.swarm.fake import FakeSwarm
-from sfukit.swarm.messages import Candidate, OpenTransport, Publish, Receive, Unreceive
+from sfukit.swarm.messages import Candidate, OpenTransport, Publish, Receive, SendOnly, Unreceive
 
 from ..signaling.test_descriptions import LOCAL, track_of
 
@@ -24,6 +24,7 @@ MEDIA = Media(
     clips={"q": 1, "h": 2, "f": 3, "audio": 4},
     pacing="libwebrtc",
     pli_policy="answer",
+    unwatched="rest",
     ssrc_base=0x5000,
 )
 
@@ -44,6 +45,7 @@ class Room:
     def join(self, participants: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         request = json.loads(self.member.opening())
         assert request["method"] == "join"
+        assert request["params"]["config"]["rest_unwatched"] is True
         offer = request["params"]["offer"]
         answer = answer_publisher(sdp.parse(offer["sdp"]), self.local, PublishRules())
         result = {
@@ -53,7 +55,10 @@ class Room:
             "sid": "room",
             "uid": "p1",
             "role": "speaker",
-            "publications": [],
+            "publications": [
+                {**publication(number, kind), "mid": mid}
+                for number, kind, mid in ((8, "audio", "0"), (9, "video", "1"))
+            ],
             "participant_count": 1,
             "participants": participants or [],
         }
@@ -119,6 +124,18 @@ async def test_the_first_camera_is_asked_for_whole_the_others_by_their_lowest_en
         ("subscribe", {"publications": [1, 2, 4], "layer": "auto"}),
         ("subscribe", {"publications": [3], "layer": 0}),
     ]
+
+
+async def test_what_nobody_watches_rests() -> None:
+    room = Room()
+    room.join()
+    _, video = room.swarm.of(Publish)
+    told = {"publication": 9, "rids": ["q"]}
+    assert room.tell({"jsonrpc": "2.0", "method": "encodings", "params": told}) == []
+    assert room.swarm.of(SendOnly) == [SendOnly(stream=video.stream, rids=["q"])]
+    unknown = {"publication": 77, "rids": []}
+    room.tell({"jsonrpc": "2.0", "method": "encodings", "params": unknown})
+    assert len(room.swarm.of(SendOnly)) == 1
 
 
 async def test_what_was_told_twice_is_asked_for_once() -> None:

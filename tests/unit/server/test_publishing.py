@@ -8,6 +8,7 @@ from sfukit.server.native_messages import (
     Command,
     CommandError,
     EncodingState,
+    EncodingsWanted,
     OpenTransport,
     Publish,
     RestartIce,
@@ -113,6 +114,20 @@ async def test_a_silent_encoding_is_told_to_its_publisher(stage: Stage) -> None:
     stage.engine.tell(EncodingState(2, "f", active=False, reason="encoding_inactive"))
     told = await ann.note("encoding-state")
     assert told == {"publication": 2, "rid": "f", "active": False, "reason": "encoding_inactive"}
+
+
+async def test_who_lets_encodings_rest_is_told_which_are_watched(stage: Stage) -> None:
+    ann = await stage.member()
+    desc = {"type": "offer", "sdp": offer_text()}
+    await ann.call("join", sid="demo", uid="ann", offer=desc, config={"rest_unwatched": True})
+    assert [command.rests for command in stage.engine.of(Publish)] == [True, True]
+    stage.engine.tell(EncodingsWanted(2, ["q", "f"]))
+    assert await ann.note("encodings") == {"publication": 2, "rids": ["q", "f"]}
+
+
+async def test_who_does_not_promise_to_rest_is_never_asked_to(stage: Stage) -> None:
+    await stage.joined("ann")
+    assert [command.rests for command in stage.engine.of(Publish)] == [False, False]
 
 
 async def test_a_transport_that_goes_down_ends_the_membership(stage: Stage) -> None:

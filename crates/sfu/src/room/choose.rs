@@ -11,6 +11,7 @@ use wire::id::Rid;
 use wire::time::Time;
 
 use super::Room;
+use super::survey::tell_wanted;
 use crate::context::{Context, Timer};
 use crate::message::{Event, Target};
 use crate::publication::{Encoding, Publication};
@@ -130,6 +131,9 @@ impl Room {
         of.subscribers.push(key);
         if subscription.audio {
             return;
+        }
+        if of.rest.wake(context.now) {
+            tell_wanted(context, &self.publications[publication]);
         }
         context.set_timer(context.now + SWITCH_DEADLINE, Timer::SwitchDeadline(key));
         if fresh.is_some() {

@@ -9,7 +9,6 @@ use super::Room;
 use crate::context::{Context, Timer};
 use crate::message::Event;
 use crate::publication::Publication;
-use crate::select::ENCODING_INACTIVE;
 
 /// Time between two looks at a publication.
 const SURVEY_EVERY: Duration = Duration::from_millis(250);
@@ -19,6 +18,20 @@ pub(super) fn set_survey(context: &mut Context<'_>, publication: &mut Publicatio
     let at = context.now + SURVEY_EVERY;
     publication.survey.set(at);
     context.set_timer(at, Timer::Survey(key));
+}
+
+/// Tell a publisher which of its encodings it should send.
+pub(super) fn tell_wanted(context: &mut Context<'_>, publication: &Publication) {
+    let wanted = publication
+        .encodings
+        .iter()
+        .filter(|of| !of.rest.is_resting());
+    context.events.push(Event::EncodingsWanted {
+        publication: publication.id,
+        rids: wanted
+            .filter_map(|of| Some(of.rid.as_ref()?.to_string()))
+            .collect(),
+    });
 }
 
 impl Room {
@@ -36,21 +49,21 @@ impl Room {
         let (mut silent, mut repaced) = (false, Vec::new());
         for encoding in &mut publication.encodings {
             encoding.history.expire(context.now, keep, context.pool);
-            encoding.resize(context.now);
-            if encoding.repace(context.now) {
+            if encoding.measure(context.now) {
                 repaced.extend_from_slice(&encoding.subscribers);
             }
-            if encoding.active && encoding.is_silent(context.now) {
-                encoding.active = false;
-                encoding.nack.clear();
+            if let Some(reason) = encoding.fell_silent(context.now) {
                 silent = true;
                 context.events.push(Event::EncodingState {
                     publication: publication.id,
                     rid: encoding.rid.as_ref().map(Rid::to_string),
                     active: false,
-                    reason: ENCODING_INACTIVE,
+                    reason,
                 });
             }
+        }
+        if publication.let_rest(context.now) {
+            tell_wanted(context, publication);
         }
         for subscription in repaced {
             self.measure_media(self.subscriptions[subscription].peer);
@@ -71,6 +84,7 @@ impl Room {
         let id = of.id;
         let encoding = &mut of.encodings[nth];
         encoding.active = true;
+        encoding.rest.sends();
         context.events.push(Event::EncodingState {
             publication: id,
             rid: encoding.rid.as_ref().map(Rid::to_string),

@@ -65,6 +65,8 @@ pub struct Camera {
     pub encodings: Vec<Source>,
     pub answers_keyframe_requests: bool,
     pub answers_nacks: bool,
+    /// Stops and starts encodings as it is told.
+    pub rests: bool,
     pub sends_reports: bool,
     /// Packets carry mid and rid, as before the first receiver report.
     pub names_itself: bool,
@@ -140,6 +142,7 @@ impl Camera {
             encodings,
             answers_keyframe_requests: true,
             answers_nacks: true,
+            rests: false,
             sends_reports: true,
             names_itself: true,
             declares_ssrcs: false,
@@ -195,6 +198,7 @@ impl Camera {
                 .map(|(id, extension)| (extension.uri().to_owned(), *id))
                 .collect(),
             feedback: self.feedback.iter().map(|name| name.to_string()).collect(),
+            rests: self.rests,
         }
     }
 
@@ -227,6 +231,15 @@ impl Camera {
             if self.sends_reports {
                 self.report(now, client);
             }
+        }
+    }
+
+    /// Send these encodings and no others; one that begins again begins with a keyframe.
+    pub fn send_only(&mut self, rids: &[String]) {
+        for source in &mut self.encodings {
+            let wanted = rids.iter().any(|rid| Some(rid.as_str()) == source.rid);
+            source.keyframe_wanted |= wanted && !source.enabled;
+            source.enabled = wanted;
         }
     }
 

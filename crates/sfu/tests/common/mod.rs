@@ -11,6 +11,7 @@ pub mod link;
 pub mod payload;
 pub mod people;
 pub mod stage;
+pub mod switching;
 pub mod viewer;
 pub mod world;
 

@@ -212,7 +212,20 @@ impl World {
                 }
             }
         }
-        self.events.extend(self.engine.take_events(false));
+        let events = self.engine.take_events(false);
+        for event in &events {
+            self.tell_camera(event);
+        }
+        self.events.extend(events);
+    }
+
+    fn tell_camera(&mut self, event: &Event) {
+        if let Event::EncodingsWanted { publication, rids } = event {
+            let of_it = |camera: &&mut Camera| camera.rests && camera.publication == *publication;
+            if let Some(camera) = self.cameras.iter_mut().find(of_it) {
+                camera.send_only(rids);
+            }
+        }
     }
 
     fn next_due(&self) -> Option<Time> {
