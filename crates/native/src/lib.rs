@@ -7,6 +7,7 @@ mod error;
 mod server;
 mod swarm;
 mod swarm_sockets;
+mod swarm_turns;
 mod swarm_worker;
 pub mod udp;
 mod worker;

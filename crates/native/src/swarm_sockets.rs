@@ -11,6 +11,7 @@ use swarm::figures::GeneratorFigures;
 use swarm::message::TransportId;
 
 use crate::clock::Clock;
+use crate::swarm_turns::{Attention, Turns};
 use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
 
 /// More than this waits in no socket: a server that does not read is a finding, not a reason to
@@ -21,6 +22,7 @@ struct Socket {
     udp: UdpSocket,
     backlog: Outbox,
     position: SendPosition,
+    attention: Attention,
 }
 
 /// All sockets of one thread, and the poller that watches them.
@@ -28,8 +30,9 @@ pub struct Sockets {
     clock: Clock,
     options: SocketOptions,
     sockets: FxHashMap<TransportId, Socket>,
-    /// Watches the sockets by the names of their transports.
+    /// Watches the sockets by the names of their transports, but for the busy ones.
     pub poller: Poller,
+    turns: Turns,
     send_drops: u64,
     /// What closed sockets counted.
     closed_drops: u64,
@@ -45,6 +48,7 @@ impl Sockets {
             options,
             sockets: FxHashMap::default(),
             poller,
+            turns: Turns::new(),
             send_drops: 0,
             closed_drops: 0,
             closed_errors: 0,
@@ -61,6 +65,43 @@ impl Sockets {
         socket.udp.recv_batch(arena).unwrap_or(0)
     }
 
+    /// Say whether sockets are to be looked at by turns.
+    pub fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Tell how many sockets have their turn now.
+    pub fn turns_due(&mut self) -> usize {
+        self.turns.due(self.clock.now())
+    }
+
+    /// Tell whose turn is next.
+    pub fn take_turn(&mut self) -> Option<TransportId> {
+        self.turns.take()
+    }
+
+    /// The poller reported a socket: where that goes on it is looked at by turns instead.
+    pub fn reported(&mut self, transport: TransportId) {
+        let now = self.clock.now();
+        let Some(socket) = self.sockets.get_mut(&transport) else {
+            return;
+        };
+        if socket.backlog.is_empty() && socket.attention.reported(now) {
+            let _ = self.poller.remove(socket.udp.as_fd());
+            self.turns.join(transport);
+        }
+    }
+
+    /// A socket had its turn: where nothing comes any more the poller watches it again.
+    pub fn had_turn(&mut self, transport: TransportId, found: bool) {
+        let Some(socket) = self.sockets.get_mut(&transport) else {
+            return;
+        };
+        if socket.attention.had_turn(found) {
+            self.watch(transport, Interest::NewlyReadable);
+        }
+    }
+
     /// Send what had no room, now that there is some.
     pub fn resume(&mut self, transport: TransportId) {
         let Some(socket) = self.sockets.get_mut(&transport) else {
@@ -68,11 +109,21 @@ impl Sockets {
         };
         let now = self.clock.now();
         if socket.push_out(now) {
-            let _ = self.poller.modify(
-                socket.udp.as_fd(),
-                u64::from(transport),
-                Interest::NewlyReadable,
-            );
+            self.watch(transport, Interest::NewlyReadable);
+        }
+    }
+
+    /// Let the poller watch a socket, which has no turns then.
+    fn watch(&mut self, transport: TransportId, interest: Interest) {
+        let Some(socket) = self.sockets.get_mut(&transport) else {
+            return;
+        };
+        self.turns.leave(transport);
+        socket.attention = Attention::NEW;
+        let (fd, token) = (socket.udp.as_fd(), u64::from(transport));
+        if self.poller.modify(fd, token, interest).is_err() {
+            // It was not watched.
+            let _ = self.poller.add(fd, token, interest);
         }
     }
 
@@ -107,6 +158,7 @@ impl Sockets {
             udp,
             backlog: Outbox::new(),
             position: SendPosition::default(),
+            attention: Attention::NEW,
         };
         self.sockets.insert(transport, socket);
         Ok(local)
@@ -123,6 +175,7 @@ impl Host for Sockets {
         let Some(mut socket) = self.sockets.remove(&transport) else {
             return;
         };
+        self.turns.leave(transport);
         match socket.udp.dropped() {
             Some(dropped) => self.closed_drops += u64::from(dropped),
             None => self.drops_unknown = true,
@@ -155,11 +208,7 @@ impl Host for Sockets {
             }
         }
         if was_empty {
-            let _ = self.poller.modify(
-                socket.udp.as_fd(),
-                u64::from(transport),
-                Interest::ReadableOrWritable,
-            );
+            self.watch(transport, Interest::ReadableOrWritable);
         }
     }
 

@@ -112,6 +112,7 @@ impl SwarmWorker {
             self.wait()?;
             self.take_commands();
             self.read_sockets();
+            self.take_turns();
             self.handle_timeout();
             self.put_events();
             self.publish();
@@ -119,7 +120,8 @@ impl SwarmWorker {
         Ok(())
     }
 
-    /// Sleep until something is due or arrives, though after work not less than [`MODERATION`].
+    /// Sleep until something is due or arrives, though after work, and while sockets have their
+    /// turns, not less than [`MODERATION`].
     ///
     /// A thread that wakes for each datagram costs itself, and on one machine the server that
     /// sends to it, more than the datagram does. Arrivals are stamped by the kernel, so nothing
@@ -129,13 +131,17 @@ impl SwarmWorker {
         let next = self.engine.poll_timeout().unwrap_or(Time::FAR);
         let wake_at = next.min(now + COUNTERS_EVERY);
         let pause = wake_at.min(self.looked + MODERATION).since(now);
-        if !self.ready.is_empty() && !pause.is_zero() {
+        let turns = self.sockets.has_turns();
+        if (turns || !self.ready.is_empty()) && !pause.is_zero() {
             std::thread::sleep(pause);
         }
         self.looked = self.clock.now();
+        let limit = match turns {
+            true => Duration::ZERO,
+            false => wake_at.since(self.looked),
+        };
         self.ready.clear();
-        self.ready
-            .extend(self.sockets.poller.wait(Some(wake_at.since(self.looked)))?);
+        self.ready.extend(self.sockets.poller.wait(Some(limit))?);
         Ok(())
     }
 
@@ -169,6 +175,7 @@ impl SwarmWorker {
             }
             if readable {
                 self.read_socket(transport);
+                self.sockets.reported(transport);
             }
             if nth % SOCKETS_PER_ROUND == SOCKETS_PER_ROUND - 1 {
                 self.handle_timeout();
@@ -176,11 +183,26 @@ impl SwarmWorker {
         }
     }
 
-    /// Read all there is at a socket: it is told of once.
-    fn read_socket(&mut self, transport: TransportId) {
+    fn take_turns(&mut self) {
+        for nth in 1..=self.sockets.turns_due() {
+            let Some(transport) = self.sockets.take_turn() else {
+                return;
+            };
+            let found = self.read_socket(transport);
+            self.sockets.had_turn(transport, found);
+            if nth % SOCKETS_PER_ROUND == 0 {
+                self.handle_timeout();
+            }
+        }
+    }
+
+    /// Read all there is at a socket: it is told of once. Say whether there was anything.
+    fn read_socket(&mut self, transport: TransportId) -> bool {
+        let mut found = false;
         loop {
             let messages = self.sockets.receive(transport, &mut self.arena);
             if messages > 0 {
+                found = true;
                 let now = self.clock.now();
                 let datagrams = self.arena.datagrams();
                 let datagrams = datagrams.map(|of| (of.remote, of.waited, of.bytes));
@@ -188,7 +210,7 @@ impl SwarmWorker {
                     .receive(now, transport, datagrams, &mut self.sockets);
             }
             if messages < self.arena.slots() {
-                return;
+                return found;
             }
         }
     }
