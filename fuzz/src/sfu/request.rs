@@ -114,6 +114,7 @@ fn any_publication(input: &mut Input<'_>) -> PublishRequest {
         encodings: (0..input.below(10)).map(|_| any_encoding(input)).collect(),
         extensions: extensions(input),
         feedback: feedback(input),
+        rests: input.flag(),
     }
 }
 
@@ -197,6 +198,7 @@ pub fn camera_and_microphone(transport: u32) -> [PublishRequest; 2] {
             encodings,
             extensions: extensions(&mut Input::new(&[])),
             feedback: feedback(&mut Input::new(&[])),
+            rests: true,
         };
     let camera = vec![
         encoding(Some("l"), 1001, Some(2001)),
