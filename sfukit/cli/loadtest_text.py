@@ -7,6 +7,7 @@ import msgspec
 from sfukit import gates, units
 from sfukit.gates import GateResult
 from sfukit.loadgen.result import (
+    EncodingUse,
     Fault,
     LoadtestReport,
     Metric,
@@ -50,6 +51,8 @@ def result_lines(report: LoadtestReport) -> list[str]:
     lines += [f"{'':<{_LABEL}}{reason}" for reason in report.reasons]
     lines += _table(report)
     lines += _loss_line(report)
+    if report.encodings.resting:
+        lines.append(_labelled("resting", _resting_text(report.encodings)))
     if report.server is not None:
         lines.append(_labelled("server", _server_text(report.server)))
     if report.generator is not None:
@@ -124,6 +127,13 @@ def _loss_line(report: LoadtestReport) -> list[str]:
 
 def _in_brackets(judged: Sequence[GateResult]) -> str:
     return f" ({'; '.join(map(_gate_text, judged))})" if judged else ""
+
+
+def _resting_text(encodings: EncodingUse) -> str:
+    return (
+        f"{encodings.resting:,} of {encodings.published:,} encodings, since nobody watched them "
+        "(--unwatched send: sent all the same)"
+    )
 
 
 def _server_text(server: ServerUse) -> str:

@@ -58,6 +58,8 @@ class Ledger:
     profiles: Counter[str] = field(default_factory=Counter)
     changes: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     switches: Counter[str] = field(default_factory=Counter)
+    encodings_published: int = 0
+    resting: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[tuple[int, int | None, str]] = field(default_factory=set)
@@ -105,6 +107,10 @@ class Ledger:
         if switch.wait_ms is not None:
             self.switches[switch.reason] += 1
             self.switch_waits_ms.append(switch.wait_ms)
+
+    def rested(self, stream: int, encodings: int) -> None:
+        """Note how many encodings of a track rest now, since the target says nobody watches."""
+        self.resting[stream] = encodings
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
         """Count something that went wrong, keeping the first of its kind."""

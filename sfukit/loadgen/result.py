@@ -82,6 +82,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
+    unwatched: str
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
@@ -179,6 +180,13 @@ class Worst(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class EncodingUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Video encodings that bots publish, and how many of them rested at the end."""
+
+    published: int
+    resting: int
+
+
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``."""
 
@@ -196,6 +204,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     generator: SwarmUse | None
     saturation: Saturation
     switches: dict[str, int]
+    encodings: EncodingUse
     worst: list[Worst]
     errors: list[Fault]
 

@@ -61,7 +61,7 @@ class Seat:
         self._publishing = 0
         self._playing: int | None = None
         self._streams: dict[tuple[str, int | None], int] = {}
-        self._sent: dict[str, int] = {}
+        self._sent: dict[str, tuple[int, int]] = {}
 
     @property
     def rests(self) -> bool:
@@ -112,7 +112,9 @@ class Seat:
 
     def send_only(self, mid: str, rids: list[str]) -> None:
         """Send these encodings of a line; its others rest."""
-        if (stream := self._sent.get(mid)) is not None:
+        if mid in self._sent:
+            stream, encodings = self._sent[mid]
+            self.ledger.rested(stream, encodings - len(rids))
             self.swarm.send([SendOnly(stream=stream, rids=rids)])
 
     def play(self, credentials: Credentials, peer: Peer, incoming: Sequence[Incoming]) -> None:
@@ -175,7 +177,10 @@ class Seat:
         ]
 
     def _publish(self, transport: int, line: Line, encodings: list[EncodingParameters]) -> Publish:
-        stream = self._sent[line.mid] = self.swarm.new_id()
+        stream = self.swarm.new_id()
+        self._sent[line.mid] = stream, len(encodings)
+        if line.kind == "video":
+            self.ledger.encodings_published += len(encodings)
         return Publish(
             transport=transport,
             stream=stream,

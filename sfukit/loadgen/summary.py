@@ -12,7 +12,7 @@ from sfukit.loadgen.measured import Look, Windowed
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Use, between
-from sfukit.loadgen.result import LoadtestReport, ServerUse, SwarmUse, Worst
+from sfukit.loadgen.result import EncodingUse, LoadtestReport, ServerUse, SwarmUse, Worst
 from sfukit.loadgen.saturation import Evidence, attribute
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.verdict import Circumstances, decide, default_gates
@@ -73,6 +73,9 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         generator=generator,
         saturation=saturation,
         switches=dict(ledger.switches),
+        encodings=EncodingUse(
+            published=ledger.encodings_published, resting=sum(ledger.resting.values())
+        ),
         worst=_worst(plan, windowed.figures),
         errors=ledger.faults,
     )
@@ -215,6 +218,7 @@ def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenari
         srtp=options.srtp,
         srtp_negotiated=dict(ledger.profiles),
         pacing=options.pacing,
+        unwatched=options.unwatched,
         impaired_clients=sum(bot.impaired for bot in plan.bots),
         net_up=load.net_up,
         net_down=load.net_down,

@@ -133,6 +133,8 @@ async def test_what_nobody_watches_rests() -> None:
     told = {"publication": 9, "rids": ["q"]}
     assert room.tell({"jsonrpc": "2.0", "method": "encodings", "params": told}) == []
     assert room.swarm.of(SendOnly) == [SendOnly(stream=video.stream, rids=["q"])]
+    assert room.ledger.encodings_published == 3
+    assert room.ledger.resting == {video.stream: 2}
     unknown = {"publication": 77, "rids": []}
     room.tell({"jsonrpc": "2.0", "method": "encodings", "params": unknown})
     assert len(room.swarm.of(SendOnly)) == 1

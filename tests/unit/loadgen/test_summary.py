@@ -318,6 +318,22 @@ def test_the_text_of_a_failure_names_reasons_and_errors() -> None:
     assert lines[-1] == ("errors  1 x subscribe_refused: codec_unsupported (first: room-1 p2)")
 
 
+def test_the_text_tells_how_much_rested() -> None:
+    run = Run()
+    run.join()
+    assert not any(line.startswith("resting") for line in loadtest_text.result_lines(run.report()))
+    run.ledger.encodings_published = 6
+    run.ledger.rested(7, 2)
+    run.ledger.rested(8, 2)
+    run.ledger.rested(7, 1)
+    made = run.report()
+    assert (made.encodings.published, made.encodings.resting) == (6, 3)
+    assert (
+        "resting 3 of 6 encodings, since nobody watched them (--unwatched send: sent all the same)"
+        in loadtest_text.result_lines(made)
+    )
+
+
 def test_a_saved_run_prints_the_same_lines() -> None:
     run = Run()
     run.join()
