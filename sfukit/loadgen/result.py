@@ -82,7 +82,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
-    unwatched: str
+    unwatched: str = "send"  # what reports said before they said it
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
@@ -204,7 +204,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     generator: SwarmUse | None
     saturation: Saturation
     switches: dict[str, int]
-    encodings: EncodingUse
+    encodings: EncodingUse = EncodingUse(published=0, resting=0)
     worst: list[Worst]
     errors: list[Fault]
 
