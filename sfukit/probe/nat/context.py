@@ -15,6 +15,7 @@ from sfukit.probe.stun.schedule import Schedule
 from sfukit.probe.stun.udp import StunSocket
 
 _FRESH_SOCKETS = 2
+_PORT_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,22 @@ class Context:
     options: Options
     local_ip: str
     records: list[Exchange] = field(default_factory=list)
+    _ports: set[int] = field(default_factory=set)
 
     def socket(self, port: int = 0) -> StunSocket:
-        """Open a fresh socket on the local address."""
-        return StunSocket(self.local_ip, port)
+        """Open a fresh socket on the local address.
+
+        Its port is one that this run has not had: a NAT remembers for minutes whom an inner port
+        sent to, and lets them answer whoever has that port now.
+        """
+        socket = StunSocket(self.local_ip, port)
+        for _ in range(_PORT_DRAWS):
+            if port or socket.local.port not in self._ports:
+                break
+            socket.close()
+            socket = StunSocket(self.local_ip, port)
+        self._ports.add(socket.local.port)
+        return socket
 
     @contextlib.contextmanager
     def sockets(self, count: int) -> Iterator[list[StunSocket]]:
