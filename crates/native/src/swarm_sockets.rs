@@ -97,7 +97,7 @@ impl Sockets {
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };
-        if socket.attention.had_turn(found) {
+        if socket.attention.is_idle_after_turn(found) {
             self.watch(transport, Interest::NewlyReadable);
         }
     }
@@ -118,13 +118,15 @@ impl Sockets {
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };
-        self.turns.leave(transport);
-        socket.attention = Attention::NEW;
         let (fd, token) = (socket.udp.as_fd(), u64::from(transport));
-        if self.poller.modify(fd, token, interest).is_err() {
-            // It was not watched.
-            let _ = self.poller.add(fd, token, interest);
-        }
+        // The poller can refuse neither: it has the socket in the one case and not in the other.
+        let _ = match std::mem::replace(&mut socket.attention, Attention::NEW) {
+            Attention::Watched(..) => self.poller.modify(fd, token, interest),
+            Attention::ByTurns(_) => {
+                self.turns.leave(transport);
+                self.poller.add(fd, token, interest)
+            }
+        };
     }
 
     /// Tell what the sockets went through.
