@@ -8,31 +8,24 @@ const BUCKET: Duration = Duration::from_millis(250);
 const BUCKETS: usize = 6;
 
 /// Bytes counted in a few buckets of time; the one being filled does not count yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Meter {
     buckets: [u64; BUCKETS],
     filling: usize,
-    since: Time,
-    started: Time,
+    /// Since when the current one is filled; `None` until the first packet after silence, so that
+    /// the silence does not count.
+    since: Option<Time>,
+    /// How many were filled before it.
+    full: u32,
 }
 
 impl Meter {
-    /// Start to count.
-    #[must_use]
-    pub fn new(now: Time) -> Self {
-        Self {
-            buckets: [0; BUCKETS],
-            filling: 0,
-            since: now,
-            started: now,
-        }
-    }
-
     /// Count bytes.
     #[inline]
     pub fn add(&mut self, now: Time, bytes: usize) {
-        if now.since(self.since) >= BUCKET {
+        if self.since.is_none_or(|since| now.since(since) >= BUCKET) {
             self.turn(now);
+            self.since.get_or_insert(now);
         }
         self.buckets[self.filling] += bytes as u64;
     }
@@ -41,10 +34,7 @@ impl Meter {
     pub fn bps(&mut self, now: Time) -> u64 {
         self.turn(now);
         let full: u64 = self.buckets.iter().sum::<u64>() - self.buckets[self.filling];
-        let over = self
-            .since
-            .since(self.started)
-            .min(BUCKET * (BUCKETS as u32 - 1));
+        let over = BUCKET * self.full.min(BUCKETS as u32 - 1);
         match over.as_millis() as u64 {
             0 => 0,
             ms => full * 8 * 1000 / ms,
@@ -52,16 +42,19 @@ impl Meter {
     }
 
     fn turn(&mut self, now: Time) {
-        let turns = (now.since(self.since).as_nanos() / BUCKET.as_nanos()) as u32;
-        if turns > BUCKETS as u32 {
-            *self = Self::new(now);
+        let Some(since) = self.since else {
             return;
-        }
-        for _ in 0..turns {
+        };
+        let turns = (now.since(since).as_nanos() / BUCKET.as_nanos()) as u32;
+        for _ in 0..turns.min(BUCKETS as u32) {
             self.filling = (self.filling + 1) % BUCKETS;
             self.buckets[self.filling] = 0;
         }
-        self.since = self.since + BUCKET * turns;
+        self.full = self.full.saturating_add(turns);
+        self.since = Some(since + BUCKET * turns);
+        if self.buckets == [0; BUCKETS] {
+            *self = Self::default();
+        }
     }
 }
 
@@ -71,7 +64,7 @@ mod tests {
 
     #[test]
     fn measures_a_steady_stream() {
-        let mut meter = Meter::new(Time::ZERO);
+        let mut meter = Meter::default();
         for ms in 0..5_000 {
             meter.add(Time::from_millis(ms), 125);
         }
@@ -80,8 +73,24 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_is_measured_from_its_first_packet() {
+        for silence_ms in [0, 100, 10_000] {
+            let mut meter = Meter::default();
+            meter.add(Time::ZERO, 100);
+            meter.bps(Time::from_millis(5_000));
+            let first = 5_000 + silence_ms;
+            for ms in first..first + 250 {
+                assert_eq!(meter.bps(Time::from_millis(ms)), 0);
+                meter.add(Time::from_millis(ms), 125);
+            }
+            let bps = meter.bps(Time::from_millis(first + 250));
+            assert_eq!(bps, 1_000_000, "after {silence_ms} ms");
+        }
+    }
+
+    #[test]
     fn a_silent_stream_falls_to_zero() {
-        let mut meter = Meter::new(Time::ZERO);
+        let mut meter = Meter::default();
         meter.add(Time::ZERO, 100_000);
         assert!(meter.bps(Time::from_millis(300)) > 0);
         assert_eq!(meter.bps(Time::from_millis(10_000)), 0);

@@ -186,7 +186,7 @@ impl Encoding {
             active: false,
             rest: Rest::default(),
             last_packet: now,
-            meter: Meter::new(now),
+            meter: Meter::default(),
             size_bps: 0,
             paced_bps: 0,
             stats: None,
