@@ -184,6 +184,28 @@ fn the_operators_limit_holds_without_any_loss() {
 }
 
 #[test]
+fn whoever_subscribes_to_more_shares_the_same_limit() {
+    let mut world = World::new(Config {
+        max_subscription_bitrate_bps: Some(800_000),
+        ..loss_rtt()
+    });
+    let room = world.open_room();
+    let subscriber = world.connect(room);
+    world.watch(subscriber);
+    let mut subs = Vec::new();
+    for fits in [1, 0, 0] {
+        let publisher = world.connect(room);
+        let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);
+        subs.push(world.subscribe(subscriber, camera));
+        world.run_for(ms(5_000));
+        for sub in &subs {
+            let last = seen(&world, *sub).last().map(|(_, encoding)| *encoding);
+            assert_eq!(last, Some(fits), "one of {}", subs.len());
+        }
+    }
+}
+
+#[test]
 fn a_free_link_is_left_alone() {
     let mut world = World::new(loss_rtt());
     let room = world.open_room();

@@ -55,7 +55,9 @@ impl Room {
         let budget = policy
             .budget_bps(context.now)
             .filter(|budget| is_set || *budget < cap_bps);
-        if peer.budget_bps != budget {
+        // Pictures grow, and subscriptions come: the same budget may be exceeded.
+        let exceeded = budget.is_some_and(|budget| sent_bps > budget);
+        if peer.budget_bps != budget || exceeded {
             peer.budget_bps = budget;
             self.share_out(context, key);
         }
