@@ -28,6 +28,9 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// A bitrate says nothing of an encoding that has sent nothing for this long.
 const FALLING_SILENT: Duration = Duration::from_millis(250);
 
+/// A keyframe weighs in a bitrate for 1.25 s: only what lasts longer says which encoding is larger.
+const DISORDERED_FOR: Duration = Duration::from_secs(2);
+
 /// Looks in which the size of an encoding falls to a third of the way to its bitrate: eight seconds.
 const SIZE_FALL: u64 = 32;
 
@@ -150,6 +153,8 @@ pub struct Publication {
     pub encodings: Vec<Encoding>,
     /// Their numbers from the smallest bitrate to the largest.
     pub order: Vec<usize>,
+    /// Since when they send otherwise.
+    disordered: Option<Time>,
     /// Subscriptions to it.
     pub subscriptions: Vec<usize>,
     /// Longest round trip among its subscribers: how long packets must stay.
@@ -369,6 +374,7 @@ impl Publication {
             clock_rate: request.clock_rate,
             mid: parse_mid(&request.mid)?,
             order: (0..encodings.len()).collect(),
+            disordered: None,
             encodings,
             subscriptions: Vec::new(),
             longest_rtt: Duration::ZERO,
@@ -397,8 +403,9 @@ impl Publication {
         self.order.iter().map(candidate).collect()
     }
 
-    /// Sort the encodings by what they send, where that clearly differs from the present order;
-    /// tell whether it did. Not while one of them may be falling silent.
+    /// Sort the encodings by what they send, where that clearly differs from the present order for
+    /// longer than a keyframe shows; tell whether it did. Not while one of them may be falling
+    /// silent.
     pub fn reorder(&mut self, now: Time) -> bool {
         let mut rates = [0; MOST_ENCODINGS];
         for (rate, encoding) in rates.iter_mut().zip(&mut self.encodings) {
@@ -409,7 +416,11 @@ impl Publication {
             rates[*nth] > 0 && silence < FALLING_SILENT
         };
         let in_disorder = |pair: &[usize]| rates[pair[0]] > rates[pair[1]] * 3 / 2;
-        let differs = self.order.iter().all(known) && self.order.windows(2).any(in_disorder);
+        if !self.order.iter().all(known) || !self.order.windows(2).any(in_disorder) {
+            self.disordered = None;
+            return false;
+        }
+        let differs = now.since(*self.disordered.get_or_insert(now)) >= DISORDERED_FOR;
         if differs {
             self.order.sort_by_key(|nth| rates[*nth]);
         }
@@ -418,15 +429,16 @@ impl Publication {
 
     /// Let encodings rest that nobody watches; true where the publisher is to be told.
     ///
-    /// The lowest goes on: it costs little, and whoever comes has a picture at once.
+    /// The lowest goes on: it costs little, and whoever comes has a picture at once. What does not
+    /// send cannot rest: it may never come, and its size is not known.
     pub fn let_rest(&mut self, now: Time) -> bool {
         if !self.rests {
             return false;
         }
         let (lowest, mut told) = (self.order[0], false);
         for (nth, encoding) in self.encodings.iter_mut().enumerate() {
-            let watched = nth == lowest || !encoding.subscribers.is_empty();
-            told |= encoding.rest.look(now, watched);
+            let is_kept = nth == lowest || !encoding.active || !encoding.subscribers.is_empty();
+            told |= encoding.rest.look(now, is_kept);
         }
         told
     }

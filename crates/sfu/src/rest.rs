@@ -28,10 +28,10 @@ pub struct Rest(State);
 
 impl Rest {
     /// Look at an encoding every now and then; true where the publisher is to be told.
-    pub fn look(&mut self, now: Time, watched: bool) -> bool {
+    pub fn look(&mut self, now: Time, is_kept: bool) -> bool {
         match self.0 {
-            State::Awake if !watched => self.0 = State::Unwatched(now),
-            State::Unwatched(_) if watched => self.0 = State::Awake,
+            State::Awake if !is_kept => self.0 = State::Unwatched(now),
+            State::Unwatched(_) if is_kept => self.0 = State::Awake,
             State::Unwatched(since) if now.since(since) >= REST_AFTER => self.0 = State::Resting,
             State::Waking(since) if now.since(since) >= WAKE_WITHIN => self.0 = State::Awake,
             _ => return false,

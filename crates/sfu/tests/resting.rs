@@ -118,3 +118,20 @@ fn while_somebody_watches_it_goes_on() {
     assert!(world.now.since(sent) < ms(100));
     assert_continuous(&world, sub);
 }
+
+#[test]
+fn what_never_came_is_not_waited_for_over_and_over() {
+    let (mut world, camera, sub) = simulcast_with(|camera| {
+        camera.rests = true;
+        camera.encodings[2].enabled = false;
+    });
+    world.set_target(sub, Target::Auto);
+    world.run_for(REST_AFTER * 4);
+    assert_eq!(last_encoding(&world, sub), 1);
+    assert_eq!(wanted(&world).len(), 0, "nothing that sends is unwatched");
+
+    world.cameras[camera].encodings[2].enabled = true;
+    world.run_for(ms(3_000));
+    let up = (Some("h".into()), Some("f".into()), "best");
+    assert_eq!(switches(&world, sub)[2..], [up], "at once and for good");
+}
