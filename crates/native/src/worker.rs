@@ -17,6 +17,7 @@ use wire::time::Time;
 use crate::bridge::{Mailbox, Outlet, lock};
 use crate::clock::Clock;
 use crate::cpu;
+use crate::load::Load;
 use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
 
 const WAKER_TOKEN: u64 = u64::MAX;
@@ -98,7 +99,9 @@ pub struct Worker {
     /// When it looked for datagrams last.
     looked: Time,
     /// That look found some.
-    busy: bool,
+    found: bool,
+    /// How busy it is.
+    load: Load,
     /// The last instant that the engine was told.
     arrived: Time,
 }
@@ -137,7 +140,8 @@ impl Worker {
             published: Time::ZERO,
             dropped: 0,
             looked: Time::ZERO,
-            busy: false,
+            found: false,
+            load: Load::default(),
             arrived: Time::ZERO,
         })
     }
@@ -173,7 +177,7 @@ impl Worker {
         let next = self.engine.next_timeout().unwrap_or(Time::FAR);
         let wake_at = next.min(self.published + COUNTERS_EVERY);
         let pause = wake_at.min(self.looked + MODERATION).since(now);
-        if self.busy && !pause.is_zero() {
+        if self.found && !pause.is_zero() {
             std::thread::sleep(pause);
         }
         self.looked = self.clock.now();
@@ -181,7 +185,8 @@ impl Worker {
         for ready in self.poller.wait(Some(wake_at.since(self.looked)))? {
             commanded |= ready.token == WAKER_TOKEN;
         }
-        self.busy = false;
+        self.found = false;
+        self.load.slept(self.clock.now().since(now));
         if commanded {
             self.shared.commands.waker().drain();
         }
@@ -217,7 +222,7 @@ impl Worker {
         let Some(count) = count.ok().filter(|count| *count > 0) else {
             return false;
         };
-        self.busy = true;
+        self.found = true;
         // Read late, a burst would seem to have come at one instant, and a publisher's probe for
         // bandwidth would tell it nothing.
         let now = self.clock.now();
@@ -313,6 +318,7 @@ impl Worker {
             self.engine.note_overload(now);
         }
         *lock(&self.shared.snapshot) = snapshot;
+        self.engine.note_busy(self.load.busy(now));
     }
 
     fn snapshot(&mut self) -> Snapshot {

@@ -21,7 +21,8 @@ pub enum Bwe {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// How long what arrives in a room waits for more, ms; 0 sends at once.
+    /// How long what arrives in a room waits for more while there is little to do, ms; 0 sends at
+    /// once, always.
     pub coalesce_ms: u64,
     /// Lengthen packets by RTP padding where that joins them into one run.
     pub pad: bool,
@@ -68,9 +69,9 @@ impl Config {
         }
     }
 
-    /// Return the window in which a room's packets wait for each other.
+    /// Return the window in which a room's packets wait for each other while there is little to do.
     #[must_use]
-    pub fn coalesce(&self) -> Duration {
+    pub fn calm_window(&self) -> Duration {
         Duration::from_millis(self.coalesce_ms)
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine lends a room while it works.
 
 use std::fmt;
+use std::time::Duration;
 
 use rtc::dtls;
 use rtc::outbound::history::ChunkPool;
@@ -84,6 +85,8 @@ pub struct Context<'a> {
     pub wall: WallClock,
     /// Datagrams are lost here, since nobody found the time to read them.
     pub overloaded: bool,
+    /// How long the first packet of a room waits for others.
+    pub window: Duration,
     /// Settings.
     pub config: &'a Config,
     /// Certificate and DTLS settings.

@@ -20,6 +20,7 @@ use crate::counters::Counters;
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
 use crate::stun::PlainStun;
+use crate::window::window;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.
@@ -42,6 +43,7 @@ pub struct Engine {
     dtls: dtls::Context,
     wall: WallClock,
     overloaded_until: Time,
+    window: Duration,
     stun: PlainStun,
     rooms: Slab<Room>,
     /// The room of everything that has a name, for commands.
@@ -67,6 +69,7 @@ impl Engine {
     #[must_use]
     pub fn new(now: Time, config: Config, dtls: dtls::Context, wall: WallClock, seed: u64) -> Self {
         Self {
+            window: config.calm_window(),
             config,
             dtls,
             wall,
@@ -118,6 +121,11 @@ impl Engine {
     /// Publishers are not asked for them for a while: that would be more of what was too much.
     pub fn note_overload(&mut self, now: Time) {
         self.overloaded_until = now + OVERLOAD_LASTS;
+    }
+
+    /// Learn for which share of its time the worker is busy, 0 to 1.
+    pub fn note_busy(&mut self, busy: f64) {
+        self.window = window(self.config.calm_window(), busy);
     }
 
     /// Do what is due.
@@ -233,6 +241,7 @@ impl Engine {
             now,
             wall: self.wall,
             overloaded: now < self.overloaded_until,
+            window: self.window,
             config: &self.config,
             dtls: &self.dtls,
             out: &mut self.out,

@@ -26,3 +26,4 @@ pub mod select;
 mod stun;
 pub mod subscription;
 pub mod template;
+pub mod window;

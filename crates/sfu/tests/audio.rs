@@ -4,6 +4,7 @@ mod common;
 
 use common::payload::{opus_silence, read_opus};
 use common::*;
+use sfu::window::LONGEST;
 use std::time::Duration;
 
 /// `speakers` speak within two milliseconds of each other; everybody hears all the others.
@@ -66,12 +67,32 @@ fn coalesced_sound_leaves_as_one_run_within_its_window() {
 }
 
 #[test]
+fn a_busy_worker_lets_sound_wait_longer_and_only_then() {
+    let (mut world, cameras, subs) = meeting(Config::default(), 2);
+    let mut longest_while = |busy: f64| {
+        let before = delays(&world, cameras[0], subs[0]).len();
+        world.engine.note_busy(busy);
+        world.run_for(ms(1_000));
+        let delays = delays(&world, cameras[0], subs[0]);
+        delays[before + 2..].iter().max().copied().expect("some")
+    };
+    // Twice 10 ms of network, the window, half a millisecond of clock.
+    let waits = |window: Duration| ms(20) + window..=ms(20) + window + Duration::from_micros(500);
+    for (busy, window) in [(0.4, ms(5)), (0.9, LONGEST), (0.4, ms(5))] {
+        let longest = longest_while(busy);
+        assert!(waits(window).contains(&longest), "{busy}: {longest:?}");
+    }
+}
+
+#[test]
 fn without_coalescing_nothing_waits() {
     let config = Config {
         coalesce_ms: 0,
         ..Config::default()
     };
-    let (world, cameras, subs) = meeting(config, 8);
+    let (mut world, cameras, subs) = meeting(config, 8);
+    world.engine.note_busy(1.0);
+    world.run_for(ms(1_000));
     for (camera, sub) in cameras.iter().zip(&subs) {
         let delays = delays(&world, *camera, *sub);
         assert!(delays.len() > 120);

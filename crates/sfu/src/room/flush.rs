@@ -29,7 +29,7 @@ impl Room {
         publication: usize,
         encoding: usize,
     ) {
-        if context.config.coalesce_ms == 0 {
+        if context.window.is_zero() {
             return self.make_ready(publication, encoding);
         }
         let of = &mut self.publications[publication].encodings[encoding];
@@ -38,7 +38,7 @@ impl Room {
             self.waiting.push((publication, encoding));
         }
         if !self.window.is_set() {
-            let at = context.now + context.config.coalesce();
+            let at = context.now + context.window;
             self.window.set(at);
             context.set_timer(at, Timer::Window);
         }
