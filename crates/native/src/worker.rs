@@ -18,7 +18,9 @@ use crate::bridge::{Mailbox, Outlet, lock};
 use crate::clock::Clock;
 use crate::cpu;
 use crate::load::Load;
-use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
+use crate::udp::{
+    Datagram, Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket,
+};
 
 const WAKER_TOKEN: u64 = u64::MAX;
 const RECV_SLOTS: usize = 32;
@@ -223,14 +225,17 @@ impl Worker {
             return false;
         };
         self.found = true;
+        let path = |of: &Datagram<'_>| PathId::udp(index as u8, of.local, of.remote);
+        let next = self.arena.datagrams();
+        self.engine.prefetch(next.map(|of| (path(&of), &*of.bytes)));
         // Read late, a burst would seem to have come at one instant, and a publisher's probe for
         // bandwidth would tell it nothing.
         let now = self.clock.now();
         for datagram in self.arena.datagrams() {
-            let path = PathId::udp(index as u8, datagram.local, datagram.remote);
             // Never earlier than what the engine was told before.
             self.arrived = self.arrived.max(now - datagram.waited);
-            self.engine.receive(self.arrived, path, datagram.bytes);
+            self.engine
+                .receive(self.arrived, path(&datagram), datagram.bytes);
         }
         count == self.arena.slots()
     }

@@ -22,6 +22,7 @@ pub mod outbound;
 pub mod outbox;
 pub mod pace;
 pub mod path;
+pub mod prefetch;
 pub mod rtt;
 pub mod srtp;
 pub mod timeline;

@@ -11,6 +11,7 @@ use rtc::path::PathId;
 use rtc::wheel::Wheel;
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use wire::id::Ssrc;
 use wire::rtp::{Kind, demux};
 use wire::time::{Time, WallClock};
 
@@ -62,6 +63,7 @@ pub struct Engine {
     timers: Vec<(Time, Timer)>,
     routes: Vec<Route>,
     fired: Vec<(usize, Timer)>,
+    media: Vec<(Home, Ssrc)>,
 }
 
 impl Engine {
@@ -89,7 +91,33 @@ impl Engine {
             timers: Vec::new(),
             routes: Vec::new(),
             fired: Vec::new(),
+            media: Vec::new(),
         }
+    }
+
+    /// Load what datagrams need that will be taken in next; some of one look at a socket.
+    ///
+    /// Each comes from somebody else, whose state has left the cache. It is found by following
+    /// pointers: a step for all of them at a time, so that they wait together.
+    pub fn prefetch<'a>(&mut self, datagrams: impl Iterator<Item = (PathId, &'a [u8])>) {
+        let mut media = std::mem::take(&mut self.media);
+        media.clear();
+        media.extend(datagrams.filter_map(|(path, bytes)| {
+            let home = self.paths.get(&path)?;
+            Some((*home, media_ssrc(bytes)?))
+        }));
+        for step in [
+            Room::prefetch_peer,
+            Room::prefetch_stream,
+            Room::prefetch_encoding,
+        ] {
+            for (home, ssrc) in &media {
+                if let Some(room) = self.rooms.get(home.room) {
+                    step(room, home.peer, *ssrc);
+                }
+            }
+        }
+        self.media = media;
     }
 
     /// Take a datagram in; it is decrypted in place.
@@ -386,6 +414,12 @@ impl Engine {
         self.ufrags.retain(|_, home| home.room != key);
         self.ready.retain(|room| *room != key);
     }
+}
+
+/// Return the SSRC of an RTP packet.
+fn media_ssrc(datagram: &[u8]) -> Option<Ssrc> {
+    let ssrc = datagram.get(8..)?.first_chunk()?;
+    (demux(datagram) == Kind::Rtp).then(|| Ssrc(u32::from_be_bytes(*ssrc)))
 }
 
 /// Return what a request is about: something that exists.

@@ -30,13 +30,14 @@ const MOST_AUDIO_PADDING: usize = 48;
 const LOOK_AHEAD: u64 = 16;
 
 /// The sending half of a peer.
+#[repr(C)]
 pub struct Leg {
-    /// ICE, DTLS and SRTP.
-    pub transport: Transport,
     /// When it may send.
     pub pacer: Pacer,
     /// Its transport-wide sequence numbers.
     pub transport_wide: TwccSender,
+    /// ICE, DTLS and SRTP.
+    pub transport: Transport,
 }
 
 /// What every packet of a round shares.

@@ -30,31 +30,33 @@ pub struct Stamp {
     pub carried: Carried,
 }
 
-/// Header of one outgoing stream.
+/// Header of one outgoing stream; what every packet needs comes first.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Template {
     ssrc: Ssrc,
     payload_type: PayloadType,
+    places: Places,
     /// Without capture time, with it alone, and with the clock offset behind it.
     blocks: [Block; 3],
-    places: Places,
 }
 
 /// The extensions of a header, to be stamped.
 #[derive(Clone, Debug)]
+#[repr(C)]
 struct Block {
+    len: u8,
     bytes: [u8; BLOCK_LEN],
-    len: usize,
 }
 
 /// Where in a block the values stand that change.
 #[derive(Clone, Copy, Debug)]
 struct Places {
-    transport_sequence: Option<usize>,
-    abs_send_time: Option<usize>,
-    audio_level: Option<usize>,
-    orientation: Option<usize>,
-    capture_time: Option<usize>,
+    transport_sequence: Option<u8>,
+    abs_send_time: Option<u8>,
+    audio_level: Option<u8>,
+    orientation: Option<u8>,
+    capture_time: Option<u8>,
 }
 
 impl Template {
@@ -104,25 +106,28 @@ impl Template {
             None => 0,
             Some(time) => 1 + usize::from(time.clock_offset.is_some()),
         }];
-        let len = rtp::write(out, &header, &ready.bytes[..ready.len]);
+        let len = rtp::write(out, &header, &ready.bytes[..usize::from(ready.len)]);
         let block = &mut out[rtp::FIXED_HEADER_LEN..len];
+        let mut stamp_at = |at: u8, value: &[u8]| {
+            block[usize::from(at)..][..value.len()].copy_from_slice(value);
+        };
         let places = &self.places;
         if let Some(at) = places.transport_sequence {
-            block[at..at + 2].copy_from_slice(&stamp.transport_sequence.to_be_bytes());
+            stamp_at(at, &stamp.transport_sequence.to_be_bytes());
         }
         if let Some(at) = places.abs_send_time {
-            block[at..at + 3].copy_from_slice(&stamp.abs_send_time.to_be_bytes()[1..]);
+            stamp_at(at, &stamp.abs_send_time.to_be_bytes()[1..]);
         }
         if let (Some(at), Some(level)) = (places.audio_level, audio_level) {
-            block[at] = level;
+            stamp_at(at, &[level]);
         }
         if let (Some(at), Some(orientation)) = (places.orientation, orientation) {
-            block[at] = orientation;
+            stamp_at(at, &[orientation]);
         }
         if let (Some(at), Some(time)) = (places.capture_time, capture) {
             let mut value = [0; 16];
             let len = time.write(&mut value);
-            block[at..at + len].copy_from_slice(&value[..len]);
+            stamp_at(at, &value[..len]);
         }
         len
     }
@@ -132,7 +137,10 @@ impl Template {
 fn prepare(mid: Mid, ids: &ExtensionMap, audio: bool, capture_len: usize) -> (Block, Places) {
     let mut bytes = [0; BLOCK_LEN];
     let mut writer = BlockWriter::new(&mut bytes, ids.form());
-    let mut push = |extension, value: &[u8]| writer.push(ids.id(extension)?, value);
+    let mut push = |extension, value: &[u8]| {
+        let at = writer.push(ids.id(extension)?, value)?;
+        Some(at as u8)
+    };
     push(Extension::Mid, mid.as_bytes());
     let places = Places {
         transport_sequence: push(Extension::TransportSequence, &[0; 2]),
@@ -146,7 +154,7 @@ fn prepare(mid: Mid, ids: &ExtensionMap, audio: bool, capture_len: usize) -> (Bl
             .then(|| push(Extension::AbsCaptureTime, &[0; 16][..capture_len]))
             .flatten(),
     };
-    let len = writer.finish();
+    let len = writer.finish() as u8;
     (Block { bytes, len }, places)
 }
 

@@ -7,6 +7,7 @@
 //! Extensions of padding-only packets count as well: a browser's first packet of an encoding can
 //! be one, and after the first receiver report it stops sending mid and rid.
 
+use crate::prefetch::prefetch;
 use wire::extension::Values;
 use wire::id::{Mid, PayloadType, Rid, Ssrc};
 use wire::rtp::Header;
@@ -146,6 +147,20 @@ impl<K: Copy + Eq> Binder<K> {
         let at = self.streams.iter().position(|stream| stream.ssrc == ssrc)?;
         self.last_hit = at;
         Some(self.streams[at].bound)
+    }
+
+    /// Return what `ssrc` is bound to, of a packet that is not authenticated yet: a hint.
+    #[must_use]
+    pub fn peek(&self, ssrc: Ssrc) -> Option<K> {
+        let stream = self.streams.iter().find(|stream| stream.ssrc == ssrc)?;
+        Some(stream.bound.key)
+    }
+
+    /// Load the list of streams.
+    pub fn prefetch(&self) {
+        if let Some(stream) = self.streams.first() {
+            prefetch(stream, 1);
+        }
     }
 
     /// Find the stream of an authenticated packet by its SSRC, else by its extensions.

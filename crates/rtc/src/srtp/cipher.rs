@@ -2,6 +2,7 @@ use super::cm::Cm;
 use super::error::{OpenError, SealError};
 use super::gcm::Gcm;
 use super::profile::{MasterKey, Profile};
+use crate::prefetch::prefetch;
 
 /// Version to first SSRC: what stays in the clear of an RTCP compound packet.
 pub(super) const RTCP_HEADER_LEN: usize = 8;
@@ -15,6 +16,15 @@ pub(super) enum Cipher {
 }
 
 impl Cipher {
+    /// Load what sealing and opening RTP needs.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        match self {
+            Cipher::Gcm(gcm) => gcm.prefetch(),
+            Cipher::Cm(cm) => prefetch(&**cm, size_of::<Cm>()),
+        }
+    }
+
     pub(super) fn new(profile: Profile, master: &MasterKey) -> Cipher {
         match profile {
             Profile::AeadAes128Gcm => Cipher::Gcm(Box::new(Gcm::new(master))),

@@ -2,6 +2,7 @@ use super::cipher::{RTCP_HEADER_LEN, index_word, is_encrypted};
 use super::derive::{Label, derive};
 use super::error::{OpenError, SealError};
 use super::profile::MasterKey;
+use crate::prefetch::prefetch;
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 const TAG_LEN: usize = 16;
@@ -24,6 +25,12 @@ impl Gcm {
             derive(master, Label::RtcpSalt),
         );
         Gcm { rtp, rtcp }
+    }
+
+    /// Load what sealing and opening RTP needs.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.rtp, size_of::<Half>());
     }
 
     /// Seal header, payload and tag in place (RFC 7714 section 8).

@@ -36,6 +36,12 @@ impl Opener {
         }
     }
 
+    /// Load the keys.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.cipher.prefetch();
+    }
+
     /// Return the profile in use.
     pub fn profile(&self) -> Profile {
         self.cipher.profile()

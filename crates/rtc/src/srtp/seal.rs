@@ -33,6 +33,12 @@ impl Sealer {
         self.cipher.profile()
     }
 
+    /// Load the keys.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.cipher.prefetch();
+    }
+
     /// Hand out `ssrc`, once in the life of this sealer: a second stream under the same SSRC would
     /// start over with indices that were used (RFC 3711 section 9.1).
     pub fn stream(&mut self, ssrc: Ssrc) -> Result<SealStream, SsrcReused> {

@@ -35,11 +35,12 @@ pub const REASON_CONNECT_TIMEOUT: &str = "connect_timeout";
 pub const REASON_CLOSED_BY_PEER: &str = "closed_by_peer";
 
 /// Hold one association with a peer.
+#[repr(C)]
 pub struct Transport {
+    protection: Option<Protection>,
     ice: Agent,
     dtls: Dtls,
     dtls_role: dtls::Role,
-    protection: Option<Protection>,
     mtu: usize,
     started: Time,
     first_path: Option<Time>,
@@ -189,6 +190,22 @@ impl Transport {
     pub fn retire_path(&mut self, path: &PathId) {
         self.ice.retire(path);
         self.take_ice_events();
+    }
+
+    /// Load the keys that packets are about to be sealed with.
+    #[inline]
+    pub fn prefetch_sealing(&self) {
+        if let Some(protection) = &self.protection {
+            protection.prefetch_sealing();
+        }
+    }
+
+    /// Load the keys that a packet is about to be opened with.
+    #[inline]
+    pub fn prefetch_opening(&self) {
+        if let Some(protection) = &self.protection {
+            protection.prefetch_opening();
+        }
     }
 
     /// Take the right to send under an SSRC, once in the life of the transport.

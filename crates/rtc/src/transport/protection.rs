@@ -75,6 +75,16 @@ impl Protection {
     }
 
     #[inline]
+    pub fn prefetch_sealing(&self) {
+        self.sealer.prefetch();
+    }
+
+    #[inline]
+    pub fn prefetch_opening(&self) {
+        self.opener.prefetch();
+    }
+
+    #[inline]
     pub fn seal_rtp(
         &mut self,
         stream: &mut SealStream,

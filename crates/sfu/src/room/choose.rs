@@ -208,11 +208,13 @@ impl Room {
             picture: subscription.rewriter.switch(&slot.described),
         };
         subscription.map.switch_source(source, slot.index, shift);
-        subscription.inserted = missing_parameter_sets(encoding, slot).map(|payload| Inserted {
-            placed: subscription.map.insert(),
-            timestamp: slot.timestamp.wrapping_add(shift.timestamp),
-            payload,
-            is_due: true,
+        subscription.inserted = missing_parameter_sets(encoding, slot).map(|payload| {
+            Box::new(Inserted {
+                placed: subscription.map.insert(),
+                timestamp: slot.timestamp.wrapping_add(shift.timestamp),
+                payload,
+                is_due: true,
+            })
         });
         subscription.cursor = first_of_frame(&encoding.history, position, slot.index);
         let previous = subscription.current.replace(wanted.encoding);

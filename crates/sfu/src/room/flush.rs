@@ -86,12 +86,17 @@ impl Room {
         while let Some((publication, encoding)) = self.ready.pop() {
             self.queue_subscribers(context, publication, encoding);
         }
+        let mut ahead = 0;
         while context.out.len_bytes() < most_bytes {
+            if ahead == 0 {
+                ahead = self.prefetch_touched();
+            }
             let Some(peer) = self.touched.pop() else {
                 self.marked = false;
                 return true;
             };
             self.serve(context, peer);
+            ahead -= 1;
         }
         false
     }
@@ -108,6 +113,7 @@ impl Room {
         };
         of.ready = false;
         let subscribers = std::mem::take(&mut of.subscribers);
+        self.prefetch_subscriptions(&subscribers);
         for key in &subscribers {
             self.switch_if_possible(context, *key, encoding);
             self.queue(*key, encoding);

@@ -6,6 +6,7 @@ mod control;
 mod feedback;
 mod flush;
 mod peer;
+mod prefetch;
 mod receive;
 mod report;
 mod stats;

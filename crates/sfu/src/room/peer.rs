@@ -37,13 +37,29 @@ pub struct Resend {
 }
 
 /// The room's end of one transport.
+///
+/// What each round of sending touches stands first, together: it has left the cache since the last.
+#[repr(C, align(64))]
 pub struct Peer {
-    /// Its name.
-    pub id: TransportId,
-    /// Its sending half.
-    pub leg: Leg,
+    /// It has its turn in this round.
+    pub touched: bool,
     /// ICE and DTLS are done.
     pub connected: bool,
+    /// Bit/s of the encodings that they send.
+    pub media_bps: u64,
+    /// Audio subscriptions with something to send.
+    pub pending_audio: Vec<usize>,
+    /// Video subscriptions with something to send.
+    pub pending_video: Vec<usize>,
+    /// What was asked for again.
+    pub resends: VecDeque<Resend>,
+    /// When the pacer lets more through.
+    pub pace: Alarm,
+    /// Its sending half.
+    pub leg: Leg,
+
+    /// Its name.
+    pub id: TransportId,
     /// Its username fragments, the newest last.
     pub ufrags: Vec<String>,
     /// The paths that lead to it.
@@ -55,20 +71,8 @@ pub struct Peer {
     /// When the timer of ICE and DTLS fires.
     pub transport_at: Option<Time>,
 
-    /// Audio subscriptions with something to send.
-    pub pending_audio: Vec<usize>,
-    /// Video subscriptions with something to send.
-    pub pending_video: Vec<usize>,
-    /// What was asked for again.
-    pub resends: VecDeque<Resend>,
-    /// It has its turn in this round.
-    pub touched: bool,
-    /// When the pacer lets more through.
-    pub pace: Alarm,
     /// All its subscriptions.
     pub subscriptions: Vec<usize>,
-    /// Bit/s of the encodings that they send.
-    pub media_bps: u64,
     /// Bandwidth estimate, where one is made.
     pub policy: Option<LossRtt>,
     /// When the estimate takes its next step.
@@ -84,18 +88,18 @@ pub struct Peer {
     pub extensions: ExtensionMap,
     /// It negotiated transport-wide feedback.
     pub takes_twcc: bool,
-    /// Transport-wide sequence numbers received.
-    pub twcc: TwccReceiver,
     /// A stream that it sends: libwebrtc takes transport-wide feedback only under such an SSRC.
     pub sent_ssrc: Option<Ssrc>,
+    /// When the next feedback is due.
+    pub feedback_at: Option<Time>,
+    /// Transport-wide sequence numbers received.
+    pub twcc: TwccReceiver,
     /// Reference times that it wants echoed.
     pub references: ReferenceEchoes,
     /// Reference times of ours that it may echo, where it only publishes.
     pub reference_times: ReferenceTimes,
     /// All its publications.
     pub publications: Vec<usize>,
-    /// When the next feedback is due.
-    pub feedback_at: Option<Time>,
     /// When the next reports are due.
     pub reports: Alarm,
 }

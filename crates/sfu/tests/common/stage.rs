@@ -14,6 +14,11 @@ use wire::time::Time;
 use super::people::Sub;
 use super::world::{World, server_path};
 
+/// Time between two looks of a busy worker.
+const LOOK: Duration = Duration::from_millis(1);
+
+const PREFETCHED: usize = 16;
+
 /// What to play.
 #[derive(Clone, Copy, Debug)]
 pub struct Play {
@@ -72,7 +77,9 @@ struct Cue {
 
 pub struct Stage {
     engine: Engine,
-    cues: std::vec::IntoIter<Cue>,
+    cues: Vec<Cue>,
+    /// How many were played.
+    played: usize,
     pub now: Time,
     /// Runs put out so far.
     pub runs: usize,
@@ -96,47 +103,78 @@ impl Stage {
             let subscribed = subscribers.iter().map(|it| world.subscribe(*it, camera));
             subs.extend(subscribed);
         }
-        world.run_for(Duration::from_millis(500));
-        for camera in &mut world.cameras {
-            camera.running = false;
-        }
-        world.run_for(Duration::from_millis(100));
-        let mut cues = cues(&mut world, play);
+        let players = rehearse(&mut world);
+        let mut cues = cues(&mut world, &players, play.length);
         if play.feedback {
             add_feedback(&mut world, &subs, &mut cues);
         }
+        Self::with(world, cues)
+    }
+
+    /// Rooms of five: all see the first large and three others small, the first sees the second
+    /// large; each hears all four.
+    pub fn rooms_of_five(config: Config, rooms: usize, length: Duration) -> Self {
+        let mut world = World::new(config);
+        for nth in 0..rooms {
+            let room = world.open_room();
+            let people = world.connect_many(room, 5);
+            let begin = world.now + Duration::from_micros(397 * nth as u64 % 40_000);
+            let of_each: Vec<[usize; 3]> = people
+                .iter()
+                .map(|client| publish_meeting(&mut world, *client, begin))
+                .collect();
+            for unseen in &of_each[2..] {
+                world.cameras[unseen[0]].running = false;
+            }
+            for (viewer, client) in people.iter().enumerate() {
+                for other in (0..5).filter(|other| *other != viewer) {
+                    let [large, small, sound] = of_each[other];
+                    let is_large = other == usize::from(viewer == 0);
+                    world.subscribe(*client, if is_large { large } else { small });
+                    world.subscribe(*client, sound);
+                }
+            }
+        }
+        let players = rehearse(&mut world);
+        let cues = cues(&mut world, &players, length);
+        Self::with(world, cues)
+    }
+
+    fn with(world: World, mut cues: Vec<Cue>) -> Self {
         cues.sort_by_key(|cue| cue.at);
         Self {
             now: world.now,
             engine: world.engine,
-            cues: cues.into_iter(),
+            cues,
+            played: 0,
             runs: 0,
         }
     }
 
-    /// Let time pass.
+    /// Let time pass, in looks at what has arrived as a worker takes them.
     pub fn play(&mut self, span: Duration) {
         let end = self.now + span;
-        while self
-            .cues
-            .as_slice()
-            .first()
-            .is_some_and(|cue| cue.at <= end)
-        {
-            let Some(mut cue) = self.cues.next() else {
-                return;
-            };
-            self.run_timers(cue.at);
-            self.engine.receive(cue.at, cue.path, &mut cue.datagram);
-            self.drain(cue.at);
+        while self.now < end {
+            self.now = end.min(self.now + LOOK);
+            let arrived = self.cues[self.played..].iter();
+            let arrived = arrived.take_while(|cue| cue.at <= self.now).count();
+            let next = self.played + arrived;
+            for batch in self.cues[self.played..next].chunks_mut(PREFETCHED) {
+                let next = batch.iter().map(|cue| (cue.path, cue.datagram.as_slice()));
+                self.engine.prefetch(next);
+                for cue in batch {
+                    self.engine.receive(cue.at, cue.path, &mut cue.datagram);
+                }
+            }
+            self.played = next;
+            self.engine.handle_timeout(self.now);
+            self.drain();
         }
-        self.run_timers(end);
-        self.now = end;
     }
 
     /// Say whether enough is left to play for so long.
     pub fn play_ahead(&self, span: Duration) -> bool {
-        let last = self.cues.as_slice().last();
+        let last = self.cues.last();
         last.is_some_and(|cue| cue.at >= self.now + span)
     }
 
@@ -144,17 +182,10 @@ impl Stage {
         self.engine.counters()
     }
 
-    fn run_timers(&mut self, until: Time) {
-        while let Some(at) = self.engine.next_timeout().filter(|at| *at <= until) {
-            self.engine.handle_timeout(at);
-            self.drain(at);
-        }
-    }
-
     /// Send, which costs nothing here.
-    fn drain(&mut self, now: Time) {
+    fn drain(&mut self) {
         loop {
-            self.engine.flush(now);
+            self.engine.flush(self.now);
             let outbox = self.engine.outbox();
             if outbox.is_empty() {
                 return;
@@ -165,16 +196,47 @@ impl Stage {
     }
 }
 
-/// Seal all that the publishers will send.
-fn cues(world: &mut World, play: &Play) -> Vec<Cue> {
-    let mut cues = Vec::new();
-    let end = world.now + play.length;
+/// Publish a large picture, a small one and sound, none in step with those of others.
+fn publish_meeting(world: &mut World, client: usize, begin: Time) -> [usize; 3] {
+    let kinds = [
+        (Codec::Vp8, 7, 1_100),
+        (Codec::Vp8, 1, 700),
+        (Codec::Opus, 1, 80),
+    ];
+    kinds.map(|(codec, packets, payload_len)| {
+        world.publish_with(client, codec, &[], |camera| {
+            camera.interval = Duration::from_millis(40);
+            camera.next_frame = begin + Duration::from_micros(7_919 * client as u64 % 40_000);
+            camera.encodings[0].packets = packets;
+            camera.encodings[0].payload_len = payload_len;
+        })
+    })
+}
+
+/// Let everything begin and everybody stop; tell who it was.
+fn rehearse(world: &mut World) -> Vec<usize> {
+    world.run_for(Duration::from_millis(500));
+    let mut stopped = Vec::new();
     for (nth, camera) in world.cameras.iter_mut().enumerate() {
+        if std::mem::take(&mut camera.running) {
+            stopped.push(nth);
+        }
+    }
+    world.run_for(Duration::from_millis(100));
+    stopped
+}
+
+/// Seal all that the publishers will send.
+fn cues(world: &mut World, players: &[usize], length: Duration) -> Vec<Cue> {
+    let mut cues = Vec::new();
+    let end = world.now + length;
+    for nth in players {
+        let camera = &mut world.cameras[*nth];
         let client = &mut world.clients[camera.client];
         camera.running = true;
         client.forgetful = true;
         // Speakers do not breathe in step.
-        camera.next_frame = world.now + Duration::from_micros(700 * nth as u64);
+        camera.next_frame = world.now + Duration::from_micros(700 * *nth as u64 % 40_000);
         camera.encodings[0].keyframe_wanted = true;
         while let Some(at) = camera.next_due().filter(|at| *at < end) {
             camera.tick(at, client);

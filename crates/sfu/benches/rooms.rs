@@ -1,0 +1,21 @@
+//! The same where hundreds of participants take turns, so that each finds its state gone from the
+//! processor's cache: 100 rooms of five.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+mod support;
+
+use std::time::Duration;
+
+use common::counting::Counting;
+use common::stage::Stage;
+use sfu::config::Config;
+use support::measure;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() {
+    let stage = Stage::rooms_of_five(Config::default(), 100, Duration::from_secs(10));
+    measure("100 rooms of 5", stage);
+}
