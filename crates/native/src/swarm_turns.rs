@@ -10,15 +10,16 @@ use std::time::Duration;
 use swarm::message::TransportId;
 use wire::time::Time;
 
-/// Time in which every busy socket has its turn.
-const ROUND: Duration = Duration::from_millis(5);
+/// Time in which every busy socket has its turn: with half of it most turns are in vain, since a
+/// server sends to each participant every 5 to 20 ms.
+const ROUND: Duration = Duration::from_millis(10);
 /// Arrivals further apart leave most turns in vain, which cost more than a poller: the pictures of
 /// one publisher do, 33 ms apart.
 const GAP: Duration = Duration::from_millis(20);
 /// Arrivals in a row that make a socket busy.
 const BUSY_AFTER: u8 = 8;
 /// Turns in a row without arrivals that end it: a tenth of a second.
-const IDLE_AFTER: u8 = 20;
+const IDLE_AFTER: u8 = 10;
 
 /// How one socket is attended to.
 #[derive(Clone, Copy, Debug)]
@@ -153,7 +154,7 @@ mod tests {
             (0..100).for_each(|socket| turns.join(socket));
             turns.due(START);
             let (mut taken, mut now) = (vec![0; 100], START);
-            while now.since(START) < ms(100) {
+            while now.since(START) < ROUND * 20 {
                 now = now + step;
                 for _ in 0..turns.due(now) {
                     taken[turns.take().expect("one") as usize] += 1;
@@ -171,12 +172,12 @@ mod tests {
         let mut turns = Turns::new();
         turns.join(7);
         turns.due(START);
-        assert_eq!(turns.due(START + ms(1)), 0);
-        assert_eq!(turns.due(START + ms(5)), 1);
+        assert_eq!(turns.due(START + ROUND / 5), 0);
+        assert_eq!(turns.due(START + ROUND), 1);
         assert_eq!(turns.take(), Some(7));
         turns.leave(7);
         assert!(turns.is_empty());
-        assert_eq!(turns.due(START + ms(50)), 0);
+        assert_eq!(turns.due(START + ROUND * 10), 0);
         assert_eq!(turns.take(), None);
     }
 }
