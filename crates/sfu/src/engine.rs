@@ -1,5 +1,6 @@
 //! All rooms of one worker: finds the room of a datagram or command and contains its faults.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -52,8 +53,9 @@ pub struct Engine {
     paths: FxHashMap<PathId, Home>,
     ufrags: FxHashMap<String, Home>,
     wheel: Wheel<(usize, Timer)>,
-    /// Rooms with something to send.
-    ready: Vec<usize>,
+    /// Rooms with something to send, in the order in which they had it: under overload all wait
+    /// alike.
+    ready: VecDeque<usize>,
     out: Outbox,
     events: Vec<Event>,
     pool: ChunkPool,
@@ -82,7 +84,7 @@ impl Engine {
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
             wheel: Wheel::new(now),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             out: Outbox::new(),
             events: Vec::new(),
             pool: ChunkPool::default(),
@@ -170,14 +172,12 @@ impl Engine {
     ///
     /// Call again once it is sent, until the outbox stays empty.
     pub fn flush(&mut self, now: Time) {
-        while let Some(room) = self.ready.last().copied() {
+        while self.out.len_bytes() < FLUSH_BYTES
+            && let Some(room) = self.ready.pop_front()
+        {
             let done = self.in_room(now, room, |room, context| room.flush(context, FLUSH_BYTES));
-            // A room that broke in between stands there no more.
-            if done == Some(true) && self.ready.last() == Some(&room) {
-                self.ready.pop();
-            }
-            if self.out.len_bytes() >= FLUSH_BYTES {
-                return;
+            if done == Some(false) {
+                self.ready.push_back(room);
             }
         }
     }
@@ -282,7 +282,7 @@ impl Engine {
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| work(room, &mut context)));
         if room.take_ready_mark() {
-            self.ready.push(key);
+            self.ready.push_back(key);
         }
         match outcome {
             Ok(value) => {

@@ -74,7 +74,7 @@ impl Room {
         };
         if !of.touched {
             of.touched = true;
-            self.touched.push(peer);
+            self.touched.push_back(peer);
             self.want_round();
         }
     }
@@ -91,7 +91,7 @@ impl Room {
             if ahead == 0 {
                 ahead = self.prefetch_touched();
             }
-            let Some(peer) = self.touched.pop() else {
+            let Some(peer) = self.touched.pop_front() else {
                 self.marked = false;
                 return true;
             };
@@ -135,7 +135,7 @@ impl Room {
         }
         if !peer.touched {
             peer.touched = true;
-            self.touched.push(subscription.peer);
+            self.touched.push_back(subscription.peer);
         }
     }
 

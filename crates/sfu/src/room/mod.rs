@@ -12,6 +12,8 @@ mod report;
 mod stats;
 mod survey;
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use wire::rtcp::ReportBlock;
@@ -37,8 +39,8 @@ pub struct Room {
     ready: Vec<(usize, usize)>,
     /// Encodings whose packets wait for the end of the window.
     waiting: Vec<(usize, usize)>,
-    /// Peers that have something to send in this round.
-    touched: Vec<usize>,
+    /// Peers that have something to send, in the order in which they had it.
+    touched: VecDeque<usize>,
     /// The engine knows that this room wants a round.
     marked: bool,
     /// The engine has to be told.
@@ -86,7 +88,7 @@ impl Room {
             subscriptions: Slab::new(),
             ready: Vec::new(),
             waiting: Vec::new(),
-            touched: Vec::new(),
+            touched: VecDeque::new(),
             marked: false,
             mark: false,
             window: Alarm::default(),

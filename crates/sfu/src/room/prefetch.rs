@@ -23,7 +23,7 @@ impl Room {
 
     /// Load the peers that are sent to next, and their keys; return how many.
     pub(super) fn prefetch_touched(&self) -> usize {
-        let next = self.touched.iter().rev().take(PEERS_AHEAD);
+        let next = self.touched.iter().take(PEERS_AHEAD);
         let next = next.filter_map(|key| self.peers.get(*key));
         for peer in next.clone() {
             prefetch(peer, HOT_PEER_BYTES);

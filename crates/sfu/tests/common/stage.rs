@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rtc::codec::Codec;
+use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use sfu::config::Config;
 use sfu::counters::Counters;
@@ -155,21 +156,39 @@ impl Stage {
     pub fn play(&mut self, span: Duration) {
         let end = self.now + span;
         while self.now < end {
-            self.now = end.min(self.now + LOOK);
-            let arrived = self.cues[self.played..].iter();
-            let arrived = arrived.take_while(|cue| cue.at <= self.now).count();
-            let next = self.played + arrived;
-            for batch in self.cues[self.played..next].chunks_mut(PREFETCHED) {
-                let next = batch.iter().map(|cue| (cue.path, cue.datagram.as_slice()));
-                self.engine.prefetch(next);
-                for cue in batch {
-                    self.engine.receive(cue.at, cue.path, &mut cue.datagram);
-                }
-            }
-            self.played = next;
-            self.engine.handle_timeout(self.now);
-            self.drain();
+            self.look();
+            while self.send(|_| ()) {}
         }
+    }
+
+    /// Let time pass for a worker that gets rid of one outbox in so many looks; show each.
+    pub fn play_overloaded(
+        &mut self,
+        span: Duration,
+        looks_per_outbox: usize,
+        mut sent: impl FnMut(&Outbox),
+    ) {
+        let end = self.now + span;
+        while self.now < end {
+            (0..looks_per_outbox).for_each(|_| self.look());
+            self.send(&mut sent);
+        }
+    }
+
+    fn look(&mut self) {
+        self.now = self.now + LOOK;
+        let arrived = self.cues[self.played..].iter();
+        let arrived = arrived.take_while(|cue| cue.at <= self.now).count();
+        let next = self.played + arrived;
+        for batch in self.cues[self.played..next].chunks_mut(PREFETCHED) {
+            let next = batch.iter().map(|cue| (cue.path, cue.datagram.as_slice()));
+            self.engine.prefetch(next);
+            for cue in batch {
+                self.engine.receive(cue.at, cue.path, &mut cue.datagram);
+            }
+        }
+        self.played = next;
+        self.engine.handle_timeout(self.now);
     }
 
     /// Say whether enough is left to play for so long.
@@ -182,17 +201,15 @@ impl Stage {
         self.engine.counters()
     }
 
-    /// Send, which costs nothing here.
-    fn drain(&mut self) {
-        loop {
-            self.engine.flush(self.now);
-            let outbox = self.engine.outbox();
-            if outbox.is_empty() {
-                return;
-            }
-            self.runs += outbox.runs().len();
-            outbox.clear();
-        }
+    /// Send an outbox, which costs nothing here; say whether there was anything in it.
+    fn send(&mut self, sent: impl FnOnce(&Outbox)) -> bool {
+        self.engine.flush(self.now);
+        let outbox = self.engine.outbox();
+        let any = !outbox.is_empty();
+        self.runs += outbox.runs().len();
+        sent(outbox);
+        outbox.clear();
+        any
     }
 }
 
