@@ -87,7 +87,8 @@ Coalesce = Annotated[
     int | None,
     option(
         panel=_MEDIA,
-        help="let packets wait this long for others, to send them in runs; default 5, 0: off",
+        help="let packets wait this long for others, to send them in runs, and up to 20 ms while "
+        "busy; default 5, 0: never",
         metavar="MS",
         min=0,
         max=20,

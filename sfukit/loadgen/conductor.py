@@ -72,11 +72,9 @@ class Conductor:
             if worst.code.startswith("token_"):
                 text += "; give --token, or --api-key and --api-secret"
             return TargetFault(text, spoken=ledger.refused == planned)
-        gone = ledger.joined - ledger.still_there
-        if gone * 2 > ledger.joined:
-            reason = ledger.usual_loss
-            text = f"the target dropped {gone} of {ledger.joined} clients: {reason}"
-            return TargetFault(text, spoken=not reason.startswith(TRANSPORT_LOST))
+        if ledger.dropped is not None and ledger.still_there * 2 < ledger.joined:
+            spoken = not ledger.usual_loss.startswith(TRANSPORT_LOST)
+            return TargetFault(ledger.dropped, spoken=spoken)
         return None
 
     async def leave(self) -> None:

@@ -171,6 +171,14 @@ class Ledger:
         return self._losses.most_common(1)[0][0] if self._losses else ""
 
     @property
+    def dropped(self) -> str | None:
+        """Say how many the target dropped, and why."""
+        gone = self.joined - self.still_there
+        if gone == 0:
+            return None
+        return f"the target dropped {gone} of {self.joined} clients: {self.usual_loss}"
+
+    @property
     def tracks(self) -> int:
         """How many of the planned tracks have arrived."""
         return len(self._arrived)

@@ -51,6 +51,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
             interrupted=windowed.interrupted,
             target_fault=windowed.target_fault,
             refused_joins=ledger.refused,
+            dropped=ledger.dropped,
             load_delivered=evidence.load_delivered,
         ),
     )

@@ -26,11 +26,15 @@ class TargetFault(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What happened beside the figures."""
+    """What happened beside the figures.
+
+    ``dropped`` says that the target dropped clients: what they would have received is in no figure.
+    """
 
     interrupted: bool = False
     target_fault: TargetFault | None = None
     refused_joins: int = 0
+    dropped: str | None = None
     load_delivered: bool = True
 
 
@@ -59,6 +63,8 @@ def decide(
 ) -> Decision:
     """Decide; a failed gate counts against the target only where the swarm is not to blame."""
     failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
+    if circumstances.dropped is not None:
+        failed.append(circumstances.dropped)
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
     fault, own_limit = circumstances.target_fault, saturation.side in ("swarm", "shared")
     if fault is not None:

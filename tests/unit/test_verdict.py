@@ -38,6 +38,8 @@ def blame(side: Side) -> Saturation:
         (BAD, "swarm", Circumstances(), "inconclusive", 5),
         (BAD, "shared", Circumstances(), "inconclusive", 5),
         (BAD, "swarm", Circumstances(refused_joins=1), "fail", 3),
+        (GOOD, "none", Circumstances(dropped="1 of 11"), "fail", 3),
+        (GOOD, "swarm", Circumstances(dropped="1 of 11"), "inconclusive", 5),
         (UNKNOWN, "none", Circumstances(), "inconclusive", 5),
         (GOOD, "none", Circumstances(interrupted=True), "inconclusive", 130),
         (GOOD, "none", Circumstances(target_fault=SILENT), "fail", 4),

@@ -29,8 +29,10 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
+        let mut ice = IceLite::new(&server_credentials());
+        ice.expect_peer(START);
         Self {
-            ice: IceLite::new(START, &server_credentials()),
+            ice,
             out: Outbox::new(),
             now: START,
         }
@@ -244,6 +246,12 @@ fn a_peer_that_never_comes_is_given_up() {
     server.wait(Duration::from_millis(1));
     assert_eq!(server.events(), [IceEvent::Failed("ice_timeout")]);
     assert_eq!(server.ice.poll_timeout(), None);
+}
+
+#[test]
+fn nobody_is_late_who_was_not_called() {
+    let ice = IceLite::new(&server_credentials());
+    assert_eq!(ice.poll_timeout(), None);
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Open {
 pub fn ice_lite(data: &[u8]) {
     let mut input = Input::new(data);
     let (mut now, mut generation) = (Time::from_secs(1), 0u8);
-    let mut agent = IceLite::new(now, &credentials("local", 0));
+    let mut agent = IceLite::new(&credentials("local", 0));
     let (mut out, mut open) = (Outbox::new(), Open::default());
     while !input.is_empty() {
         let at = path(input.u8() % REMOTES);

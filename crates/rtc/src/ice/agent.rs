@@ -20,10 +20,10 @@ pub(crate) enum Agent {
 }
 
 impl Agent {
-    /// Tell a controlling agent whom to check; a lite one waits to be checked.
+    /// Tell a controlling agent whom to check; a lite one waits to be checked from now on.
     pub fn set_remote(&mut self, now: Time, remote: &Credentials, candidates: &[SocketAddr]) {
         match self {
-            Self::Lite(_) => {}
+            Self::Lite(agent) => agent.expect_peer(now),
             Self::Controlling(agent) => agent.set_remote(now, remote, candidates),
         }
     }

@@ -31,18 +31,26 @@ pub struct IceLite {
 }
 
 impl IceLite {
-    /// Start to listen; without a valid check the association fails after [`CONSENT_EXPIRY`].
+    /// Start to listen.
     #[must_use]
-    pub fn new(now: Time, local: &Credentials) -> Self {
+    pub fn new(local: &Credentials) -> Self {
         Self {
             local: Local::new(local),
             previous: None,
             paths: Paths::default(),
             is_nominated: false,
             was_validated: false,
-            deadline: Some(now + CONSENT_EXPIRY),
+            deadline: None,
             scratch: Vec::new(),
         }
+    }
+
+    /// The peer knows of us: without a valid check the association fails after [`CONSENT_EXPIRY`].
+    ///
+    /// Until then nobody is late: who joins a room alone is not called before there is something to
+    /// receive.
+    pub fn expect_peer(&mut self, now: Time) {
+        self.deadline.get_or_insert(now + CONSENT_EXPIRY);
     }
 
     /// Change credentials (RFC 8445 section 9) while the validated paths stay in use.

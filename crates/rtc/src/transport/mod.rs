@@ -60,7 +60,7 @@ impl Transport {
     /// Where the TLS library refuses its settings.
     pub fn new(config: TransportConfig, now: Time) -> Result<Self, DtlsError> {
         let ice = match config.ice {
-            IceRole::Lite => Agent::Lite(IceLite::new(now, &config.local)),
+            IceRole::Lite => Agent::Lite(IceLite::new(&config.local)),
             IceRole::Controlling { tie_breaker, bases } => {
                 let agent = IceControlling::new(&config.local, tie_breaker, bases);
                 Agent::Controlling(Box::new(agent))
