@@ -1,46 +1,100 @@
-//! A worker that cannot follow: everybody waits alike.
+//! A publisher that sends a hundred times its bitrate harms neither memory nor other rooms.
 
 mod common;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use common::*;
 use std::time::Duration;
 
-use common::stage::{Play, Stage};
-use sfu::config::Config;
+fn delays(world: &World, camera: usize, sub: Sub) -> Vec<Duration> {
+    let received = world.clients[sub.client].stream(sub.ssrc);
+    let sent = &world.cameras[camera].sent;
+    let mut delays: Vec<_> = received
+        .zip(sent)
+        .map(|(arrived, sent)| arrived.at.since(sent.at))
+        .collect();
+    delays.sort_unstable();
+    delays
+}
 
-const SPAN: Duration = Duration::from_secs(2);
+fn quiet_room(world: &mut World) -> (usize, Sub) {
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    let sub = world.subscribe(subscriber, camera);
+    (camera, sub)
+}
 
-/// How often each participant was sent pictures, the least first.
-fn turns(stage: &mut Stage, looks_per_outbox: usize) -> Vec<u32> {
-    let mut turns: HashMap<SocketAddr, u32> = HashMap::new();
-    stage.play_overloaded(SPAN, looks_per_outbox, |outbox| {
-        let mut last = None;
-        let pictures = outbox.runs().iter().filter(|run| run.segment_len > 500);
-        for remote in pictures.map(|run| run.path.remote) {
-            if last.replace(remote) != Some(remote) {
-                *turns.entry(remote).or_default() += 1;
-            }
-        }
+/// Run a quiet room beside another one; return what stood in the other's history at most.
+fn run(world: &mut World, packets_per_frame: u8) -> (usize, Sub, u64) {
+    let (camera, sub) = quiet_room(world);
+    let loud = world.open_room();
+    let flooder = world.connect(loud);
+    let victim = world.connect(loud);
+    world.clients[flooder].forgetful = true;
+    world.clients[victim].forgetful = true;
+    let flood = world.publish_with(flooder, Codec::Vp8, &[], |camera| {
+        camera.encodings[0].packets = packets_per_frame;
     });
-    let mut turns: Vec<u32> = turns.into_values().collect();
-    turns.sort_unstable();
-    turns
+    world.subscribe(victim, flood);
+    let mut largest = 0;
+    for _ in 0..30 {
+        world.run_for(ms(100));
+        let stats = world.room_stats(loud);
+        let bytes = stats["publications"][0]["encodings"][0]["history_bytes"].as_u64();
+        largest = largest.max(bytes.expect("a number"));
+    }
+    (camera, sub, largest)
 }
 
 #[test]
-fn nobody_in_a_large_room_waits_for_the_others_second_turn() {
-    let mut stage = Stage::new(Config::default(), &Play::video(150, Duration::ZERO));
-    let turns = turns(&mut stage, 20);
-    assert_eq!(turns.len(), 150);
-    let (least, most) = (turns[0], turns[149]);
-    assert!(least + 2 >= most && least > 10, "{turns:?}");
+fn its_history_stays_within_its_cap_and_others_do_not_notice() {
+    let mut calm = World::default();
+    let (camera, sub, largest) = run(&mut calm, 2);
+    assert!(largest < 128 * 1024, "{largest}");
+    let undisturbed = delays(&calm, camera, sub);
+
+    let mut world = World::default();
+    let (camera, sub, largest) = run(&mut world, 200);
+    assert!(largest > 400 * 1024, "{largest}: no flood");
+    assert!(largest <= 512 * 1024, "{largest}");
+    let disturbed = delays(&world, camera, sub);
+    assert!(disturbed.len() > 100);
+    assert_eq!(disturbed, undisturbed);
+}
+
+/// Lose every third packet of a publisher; return how many were asked for again.
+fn asked_for(world: &mut World, watched: bool, overloaded: bool) -> u64 {
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    if watched {
+        world.subscribe(subscriber, camera);
+    }
+    world.run_for(ms(1_000));
+    let mut nth = 0;
+    world.set_filter(move |_, way, client, bytes| {
+        let media = way == Way::Up && client == publisher && rtp_name(bytes).is_some();
+        nth += u64::from(media);
+        !media || nth % 3 != 0
+    });
+    for _ in 0..10 {
+        if overloaded {
+            world.engine.note_overload(world.now);
+        }
+        world.run_for(ms(100));
+    }
+    world.engine.counters().nacks_sent
 }
 
 #[test]
-fn no_room_waits_for_the_others_second_turn() {
-    let mut stage = Stage::rooms_of_five(Config::default(), 20, SPAN + SPAN / 2);
-    let turns = turns(&mut stage, 20);
-    assert_eq!(turns.len(), 100);
-    assert!(turns[0] * 2 >= turns[99], "{turns:?}");
+fn only_what_somebody_watches_is_asked_for() {
+    assert!(asked_for(&mut World::default(), true, false) > 10);
+    assert_eq!(asked_for(&mut World::default(), false, false), 0);
+}
+
+#[test]
+fn what_was_lost_here_for_want_of_time_is_not_asked_for() {
+    assert_eq!(asked_for(&mut World::default(), true, true), 0);
 }
