@@ -26,6 +26,14 @@ fn loss_rtt() -> Config {
     }
 }
 
+/// The operator lets nobody have more than 800 kb/s.
+fn capped() -> Config {
+    Config {
+        max_subscription_bitrate_bps: Some(800_000),
+        ..loss_rtt()
+    }
+}
+
 fn narrow(world: &mut World, client: usize, rate_bps: u64) {
     let down = &mut world.clients[client].down.conditions;
     down.rate_bps = Some(rate_bps);
@@ -164,10 +172,7 @@ fn a_picture_whose_size_wavers_does_not_flap() {
 
 #[test]
 fn the_operators_limit_holds_without_any_loss() {
-    let mut world = World::new(Config {
-        max_subscription_bitrate_bps: Some(800_000),
-        ..loss_rtt()
-    });
+    let mut world = World::new(capped());
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
@@ -185,10 +190,7 @@ fn the_operators_limit_holds_without_any_loss() {
 
 #[test]
 fn whoever_subscribes_to_more_shares_the_same_limit() {
-    let mut world = World::new(Config {
-        max_subscription_bitrate_bps: Some(800_000),
-        ..loss_rtt()
-    });
+    let mut world = World::new(capped());
     let room = world.open_room();
     let subscriber = world.connect(room);
     world.watch(subscriber);

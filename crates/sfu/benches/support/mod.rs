@@ -1,5 +1,8 @@
 //! Rounds of a stage, timed.
 
+#[path = "../../../rtc/benches/support/cpu.rs"]
+mod cpu;
+
 use std::time::Duration;
 
 use super::common::counting::Counting;
@@ -14,11 +17,10 @@ pub fn measure(name: &str, mut stage: Stage) {
     let (mut rounds, mut packets, mut allocations) = (Vec::new(), 0, 0);
     let runs = stage.runs;
     while stage.play_ahead(ROUND) {
-        let before = (thread_nanos(), Counting::allocations(), stage.counters());
-        stage.play(ROUND);
-        let nanos = thread_nanos() - before.0;
-        allocations += Counting::allocations() - before.1;
-        let sent = stage.counters().packets_sent - before.2.packets_sent;
+        let before = (Counting::allocations(), stage.counters());
+        let nanos = cpu::time(|| stage.play(ROUND));
+        allocations += Counting::allocations() - before.0;
+        let sent = stage.counters().packets_sent - before.1.packets_sent;
         packets += sent;
         rounds.push(nanos as f64 / sent as f64);
     }
@@ -30,15 +32,4 @@ pub fn measure(name: &str, mut stage: Stage) {
         allocations as f64 / packets as f64,
         packets as f64 / (stage.runs - runs) as f64,
     );
-}
-
-/// CPU time of this thread.
-fn thread_nanos() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the call fills in the one struct that it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
