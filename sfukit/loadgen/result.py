@@ -106,6 +106,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     rmem_max: int | None
     wmem_max: int | None
     placement: Placement
+    memory_given_back: bool | None = None
+    pagelist_fraction: int | None = None
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):

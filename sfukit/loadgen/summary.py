@@ -238,4 +238,6 @@ def _environment(facts: Facts) -> result.Environment:
         placement=result.Placement(
             pin=cores.pin, server=list(cores.server), swarm=list(cores.swarm)
         ),
+        memory_given_back=machine.memory_given_back,
+        pagelist_fraction=machine.pagelist_fraction,
     )

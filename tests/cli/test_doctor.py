@@ -26,6 +26,8 @@ FIT = Machine(
     udp_segment=True,
     udp_gro=True,
     run_queue_wait=True,
+    memory_given_back=False,
+    pagelist_fraction=0,
 )
 
 
@@ -58,6 +60,8 @@ def test_a_fit_machine_passes(
         ({"udp_gro": None}, 0, "cannot be asked"),
         ({"cores": 1}, 0, "different machines"),
         ({"run_queue_wait": False}, 0, "no /proc/PID/schedstat"),
+        ({"memory_given_back": True}, 0, "sudo sysctl -w vm.percpu_pagelist_high_fraction=8"),
+        ({"memory_given_back": None}, 0, "cannot be asked"),
     ],
 )
 def test_what_is_amiss_is_named_with_its_remedy(
@@ -69,6 +73,29 @@ def test_what_is_amiss_is_named_with_its_remedy(
 ) -> None:
     assert doctor(monkeypatch, msgspec.structs.replace(FIT, **changes)) == code
     assert says in capsys.readouterr().out
+
+
+def test_long_page_lists_are_enough_where_free_memory_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mended = msgspec.structs.replace(FIT, memory_given_back=True, pagelist_fraction=8)
+    assert doctor(monkeypatch, mended) == 0
+    assert "sysctl" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("features", "given_back"),
+    [([], False), (["01100" + "0" * 59], False), (["011001" + "0" * 58], True)],
+)
+def test_the_balloon_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: list[str], given_back: bool
+) -> None:
+    for nth, digits in enumerate(features):
+        (tmp_path / f"virtio{nth}").mkdir()
+        (tmp_path / f"virtio{nth}" / "features").write_text(digits + "\n")
+    monkeypatch.setattr(machine, "_BALLOONS", tmp_path)
+    monkeypatch.setattr(machine.platform, "system", lambda: "Linux")
+    assert machine.look().memory_given_back is given_back
 
 
 def test_json_on_standard_output_moves_the_text_to_standard_error(
