@@ -83,6 +83,14 @@ def test_long_page_lists_are_enough_where_free_memory_is_given_back(
     assert "sysctl" not in capsys.readouterr().out
 
 
+def test_few_clients_do_not_notice_that_free_memory_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = msgspec.structs.replace(FIT, memory_given_back=True)
+    assert doctor(monkeypatch, facts, "-c", "20") == 0
+    assert "sysctl" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("features", "given_back"),
     [([], False), (["01100" + "0" * 59], False), (["011001" + "0" * 58], True)],

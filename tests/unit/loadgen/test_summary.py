@@ -49,6 +49,8 @@ MACHINE = Machine(
     udp_segment=True,
     udp_gro=True,
     run_queue_wait=True,
+    memory_given_back=True,
+    pagelist_fraction=8,
 )
 
 
@@ -176,6 +178,8 @@ def test_a_good_run_passes_with_every_metric_filled() -> None:
     assert made.metrics["loss_raw"].avg == pytest.approx(0.002)
     assert made.metrics["bitrate_in"].p50 == pytest.approx(800_000)
     assert made.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 2}
+    environment = made.environment
+    assert (environment.memory_given_back, environment.pagelist_fraction) == (True, 8)
 
 
 def test_a_server_started_here_is_charged_for_the_window() -> None:
