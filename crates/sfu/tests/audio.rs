@@ -109,17 +109,18 @@ fn a_lone_speaker_is_not_padded() {
 }
 
 #[test]
-fn silence_is_never_padded() {
+fn silence_is_never_padded_and_ends_the_run_of_those_who_speak() {
     let (mut world, cameras, subs) = meeting(Config::default(), 3);
     for camera in &cameras {
         world.cameras[*camera].running = false;
     }
     world.run_for(ms(100));
     let before = world.clients[subs[0].client].rtp.len();
+    let runs_before = world.runs.len();
     for (nth, camera) in cameras.iter().enumerate() {
         let index = world.cameras[*camera].encodings[0].index;
         let mut packet = plain_packet(&world.cameras[*camera], index);
-        if nth == 0 {
+        if nth == 2 {
             packet.payload = opus_silence();
         }
         let client = world.cameras[*camera].client;
@@ -134,6 +135,13 @@ fn silence_is_never_padded() {
         .collect();
     assert_eq!(silent.len(), 1);
     assert_eq!(silent[0].padding, 0);
+    let listener = world.clients[subs[0].client].address;
+    let runs = world.runs[runs_before..].iter();
+    let segments: Vec<usize> = runs
+        .filter(|run| run.path.remote == listener && run.segments > 1)
+        .map(|run| run.segments)
+        .collect();
+    assert_eq!(segments, [3], "the shortest goes last, whoever came first");
 }
 
 #[test]

@@ -170,10 +170,11 @@ impl Room {
 
     fn serve_audio(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
         let mut pending = std::mem::take(&mut self.peers[key].pending_audio);
-        let pad_to = match pending.len() {
-            0 | 1 => 0,
-            _ => longest_audio(&pending, &self.subscriptions, &self.publications),
-        };
+        let mut pad_to = 0;
+        if pending.len() > 1 {
+            pad_to = longest_audio(&pending, &self.subscriptions, &self.publications);
+            self.longest_first(&mut pending);
+        }
         for subscription in pending.drain(..) {
             self.serve_stream(key, subscription, path, pad_to, round);
         }
@@ -183,15 +184,19 @@ impl Room {
     fn serve_video(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
         let mut pending = std::mem::take(&mut self.peers[key].pending_video);
         if pending.len() > 1 {
-            // A run may end in a shorter packet: the longest first make the fewest runs.
-            pending.sort_unstable_by_key(|key| {
-                std::cmp::Reverse(next_len(*key, &self.subscriptions, &self.publications))
-            });
+            self.longest_first(&mut pending);
         }
         pending.retain(|subscription| {
             self.serve_stream(key, *subscription, path, 0, round) == Progress::Paced
         });
         self.peers[key].pending_video = pending;
+    }
+
+    /// A run may end in a shorter packet: the longest first make the fewest runs.
+    fn longest_first(&self, pending: &mut [usize]) {
+        pending.sort_unstable_by_key(|key| {
+            std::cmp::Reverse(next_len(*key, &self.subscriptions, &self.publications))
+        });
     }
 
     fn serve_stream(
