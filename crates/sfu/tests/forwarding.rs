@@ -38,7 +38,7 @@ fn everything_arrives_in_order_under_the_subscribers_names() {
         let values = arrived.values(&ids);
         assert_eq!(
             values.mid.map(|mid| mid.to_string()),
-            Some(format!("s{}", sub.id))
+            Some(format!("s{:02}", sub.id))
         );
         assert_eq!(arrived.extension_ids(), received[0].extension_ids());
     }

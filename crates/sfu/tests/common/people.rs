@@ -206,7 +206,7 @@ impl World {
             transport: self.clients[client].transport_id,
             subscription: id,
             publication: self.cameras[camera].publication,
-            mid: format!("s{id}"),
+            mid: format!("s{id:02}"),
             payload_type: 120,
             rtx_payload_type: (!audio).then_some(121),
             ssrc: 0x1000_0000 + id,
