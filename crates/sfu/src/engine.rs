@@ -1,6 +1,5 @@
 //! All rooms of one worker: finds the room of a datagram or command and contains its faults.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::counters::Counters;
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
 use crate::stun::PlainStun;
+use crate::turns::Turns;
 use crate::window::window;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
@@ -53,9 +53,7 @@ pub struct Engine {
     paths: FxHashMap<PathId, Home>,
     ufrags: FxHashMap<String, Home>,
     wheel: Wheel<(usize, Timer)>,
-    /// Rooms with something to send, in the order in which they had it: under overload all wait
-    /// alike.
-    ready: VecDeque<usize>,
+    ready: Turns,
     out: Outbox,
     events: Vec<Event>,
     pool: ChunkPool,
@@ -84,7 +82,7 @@ impl Engine {
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
             wheel: Wheel::new(now),
-            ready: VecDeque::new(),
+            ready: Turns::new(FLUSH_BYTES),
             out: Outbox::new(),
             events: Vec::new(),
             pool: ChunkPool::default(),
@@ -173,11 +171,16 @@ impl Engine {
     /// Call again once it is sent, until the outbox stays empty.
     pub fn flush(&mut self, now: Time) {
         while self.out.len_bytes() < FLUSH_BYTES
-            && let Some(room) = self.ready.pop_front()
+            && let Some(room) = self.ready.take()
         {
+            let before = self.out.len_bytes();
             let done = self.in_room(now, room, |room, context| room.flush(context, FLUSH_BYTES));
-            if done == Some(false) {
-                self.ready.push_back(room);
+            match done {
+                Some(false) => {
+                    let bytes = self.out.len_bytes() - before;
+                    self.ready.leave_unfinished(room, bytes);
+                }
+                _ => self.ready.finish(),
             }
         }
     }
@@ -282,7 +285,7 @@ impl Engine {
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| work(room, &mut context)));
         if room.take_ready_mark() {
-            self.ready.push_back(key);
+            self.ready.push(key);
         }
         match outcome {
             Ok(value) => {
@@ -412,7 +415,7 @@ impl Engine {
         self.owners.retain(|_, room| *room != key);
         self.paths.retain(|_, home| home.room != key);
         self.ufrags.retain(|_, home| home.room != key);
-        self.ready.retain(|room| *room != key);
+        self.ready.remove(key);
     }
 }
 

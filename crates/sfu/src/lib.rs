@@ -26,4 +26,5 @@ pub mod select;
 mod stun;
 pub mod subscription;
 pub mod template;
+mod turns;
 pub mod window;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::stage::{Play, Stage};
 use sfu::config::Config;
 
-const SPAN: Duration = Duration::from_secs(2);
+const SPAN: Duration = Duration::from_millis(2_500);
 
 /// How often each participant was sent pictures, the least first.
 fn turns(stage: &mut Stage, looks_per_outbox: usize) -> Vec<u32> {
