@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 /// Below this share of its time a worker has nothing to save.
-const CALM: f64 = 0.5;
+const CALM: f64 = 0.6;
 /// From this share on it saves what it can.
-const STRAINED: f64 = 0.8;
+const STRAINED: f64 = 0.75;
 /// The window of a strained worker.
 pub const LONGEST: Duration = Duration::from_millis(20);
 
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn grows_from_the_calm_window_to_the_longest() {
-        let windows = [0.0, 0.5, 0.65, 0.8, 1.0].map(|busy| window(CALM_WINDOW, busy));
+        let windows = [0.0, 0.6, 0.675, 0.75, 1.0].map(|busy| window(CALM_WINDOW, busy));
         let millis = [5.0, 5.0, 12.5, 20.0, 20.0];
         for (window, expected) in windows.iter().zip(millis) {
             assert!(
