@@ -21,6 +21,8 @@ _BUFFER_LEAST = 2**20
 _FILES_PER_CLIENT = 3  # a WebSocket and two media sockets
 _FILES_BESIDE = 200
 _LONGEST_PAGELISTS = 8  # the least that the kernel takes: 1/8 of the memory, shared by the cores
+_REPORT_ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"
+_LARGEST_REPORT_ORDER = 10  # MAX_PAGE_ORDER of most kernels: blocks of 4 MiB
 _CLIENTS_UNHARMED = 300  # in rooms of 5 on two cores, measured without long page lists
 _BALLOONS = Path("/sys/bus/virtio/drivers/virtio_balloon")
 _BALLOON_REPORTS_BIT = 5  # virtio 1.2, 5.5.3: VIRTIO_BALLOON_F_REPORTING
@@ -45,6 +47,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """A virtual machine that reports free memory to its host (VIRTIO_BALLOON_F_REPORTING)."""
     pagelist_fraction: int | None = None
     """``vm.percpu_pagelist_high_fraction``: lists of up to 1/N of the memory; 0 is automatic."""
+    report_order: int | None = None
+    """``page_reporting_order``: free blocks of 2**N pages and more are reported to the host."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def look() -> Machine:
         run_queue_wait=Path("/proc/self/schedstat").exists(),
         memory_given_back=_memory_given_back(),
         pagelist_fraction=_number("/proc/sys/vm/percpu_pagelist_high_fraction"),
+        report_order=_number(_REPORT_ORDER),
     )
 
 
@@ -158,20 +163,30 @@ def _cores(machine: Machine) -> Finding:
 
 
 def _free_memory(machine: Machine, clients: int) -> Finding:
-    name, wanted = "free memory", "kept, or long page lists"
+    name, wanted = "free memory", "kept, or long page lists and large reports"
     if machine.memory_given_back is None:
         return Finding(name, "unknown", "who else uses it cannot be asked", wanted)
     if not machine.memory_given_back:
         return Finding(name, "ok", "kept by this machine", wanted)
     host = "reported to the host of this virtual machine"
-    if machine.pagelist_fraction == _LONGEST_PAGELISTS:
-        return Finding(name, "ok", f"{host}, but for long page lists", wanted)
+    fixes = _fixes_of_reporting(machine)
+    if not fixes:
+        return Finding(name, "ok", f"{host}, but seldom", wanted)
     if clients <= _CLIENTS_UNHARMED:
         return Finding(name, "ok", f"{host}; {clients} clients do not notice", wanted)
     # Lists that grow and shrink by themselves: what leaves them is reported (docs/performance.md).
     cost = "sending costs 2 to 3 times the CPU for a second, several times a minute"
-    fix = f"sudo sysctl -w vm.percpu_pagelist_high_fraction={_LONGEST_PAGELISTS}"
-    return Finding(name, "weak", f"{host}: {cost}", wanted, fix)
+    return Finding(name, "weak", f"{host}: {cost}", wanted, "; ".join(fixes))
+
+
+def _fixes_of_reporting(machine: Machine) -> list[str]:
+    """Name what keeps the pages of sending out of the host's hands, as far as it is not done."""
+    fixes = []
+    if machine.pagelist_fraction != _LONGEST_PAGELISTS:
+        fixes.append(f"sudo sysctl -w vm.percpu_pagelist_high_fraction={_LONGEST_PAGELISTS}")
+    if machine.report_order is not None and machine.report_order < _LARGEST_REPORT_ORDER:
+        fixes.append(f"echo {_LARGEST_REPORT_ORDER} | sudo tee {_REPORT_ORDER}")
+    return fixes
 
 
 def _wait(machine: Machine) -> Finding:

@@ -108,6 +108,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     placement: Placement
     memory_given_back: bool | None = None
     pagelist_fraction: int | None = None
+    report_order: int | None = None
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):

@@ -240,4 +240,5 @@ def _environment(facts: Facts) -> result.Environment:
         ),
         memory_given_back=machine.memory_given_back,
         pagelist_fraction=machine.pagelist_fraction,
+        report_order=machine.report_order,
     )

@@ -28,6 +28,7 @@ FIT = Machine(
     run_queue_wait=True,
     memory_given_back=False,
     pagelist_fraction=0,
+    report_order=5,
 )
 
 
@@ -61,6 +62,11 @@ def test_a_fit_machine_passes(
         ({"cores": 1}, 0, "different machines"),
         ({"run_queue_wait": False}, 0, "no /proc/PID/schedstat"),
         ({"memory_given_back": True}, 0, "sudo sysctl -w vm.percpu_pagelist_high_fraction=8"),
+        (
+            {"memory_given_back": True, "pagelist_fraction": 8},
+            0,
+            "echo 10 | sudo tee /sys/module/page_reporting/parameters/page_reporting_order",
+        ),
         ({"memory_given_back": None}, 0, "cannot be asked"),
     ],
 )
@@ -75,10 +81,13 @@ def test_what_is_amiss_is_named_with_its_remedy(
     assert says in capsys.readouterr().out
 
 
-def test_long_page_lists_are_enough_where_free_memory_is_given_back(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("report_order", [10, None])
+def test_long_page_lists_and_large_reports_are_enough_where_free_memory_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], report_order: int | None
 ) -> None:
-    mended = msgspec.structs.replace(FIT, memory_given_back=True, pagelist_fraction=8)
+    mended = msgspec.structs.replace(
+        FIT, memory_given_back=True, pagelist_fraction=8, report_order=report_order
+    )
     assert doctor(monkeypatch, mended) == 0
     assert "sysctl" not in capsys.readouterr().out
 

@@ -51,6 +51,7 @@ MACHINE = Machine(
     run_queue_wait=True,
     memory_given_back=True,
     pagelist_fraction=8,
+    report_order=10,
 )
 
 
@@ -180,6 +181,7 @@ def test_a_good_run_passes_with_every_metric_filled() -> None:
     assert made.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 2}
     environment = made.environment
     assert (environment.memory_given_back, environment.pagelist_fraction) == (True, 8)
+    assert environment.report_order == 10
 
 
 def test_a_server_started_here_is_charged_for_the_window() -> None:
