@@ -83,20 +83,22 @@ def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
         ("media", f"UDP {shown} on {addresses}; open it in the firewall"),
         ("watch", f"{ready.url}/metrics  /debug/rooms  /readyz"),
         ("load", f"sfukit loadtest {ready.url} --clients 100"),
-        ("access", _access(ready)),
+        *_access(ready),
         *_kernel(ready),
     ]
 
 
-def _access(ready: "Ready") -> str:
+def _access(ready: "Ready") -> list[tuple[str, str]]:
     settings = ready.house.settings
     if settings.api_keys:
         key = next(iter(settings.api_keys))
-        return f"tokens signed under {key}: sfukit token --room ROOM --identity NAME --create"
-    return (
-        "this machine only, no token asked; for others: "
-        f"sfukit serve --http 0.0.0.0:{ready.http_port} --api-key NAME --api-secret SECRET"
-    )
+        make = "sfukit token --room ROOM --identity NAME --create"
+        return [("access", f"tokens signed under {key}: {make}")]
+    for_others = f"--http 0.0.0.0:{ready.http_port} --api-key NAME --api-secret SECRET"
+    return [
+        ("access", "this machine only, no token asked"),
+        ("others", f"sfukit serve {for_others}"),
+    ]
 
 
 def _kernel(ready: "Ready") -> list[tuple[str, str]]:

@@ -50,7 +50,7 @@ async def test_what_is_said_once_ready(capsys: pytest.CaptureFixture[str]) -> No
     assert said["publish"] == "WHIP http://127.0.0.1:7080/whip/ROOM"
     assert said["media"] == "UDP 7081 on 192.0.2.7; open it in the firewall"
     assert said["load"] == "sfukit loadtest http://127.0.0.1:7080 --clients 100"
-    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["access"]
+    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["others"]
     assert "rmem_max=8388608" in said["kernel"]
     assert any("OBS: Settings, Stream, Service WHIP" in line for line in lines)
 
