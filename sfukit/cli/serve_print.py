@@ -77,7 +77,7 @@ def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
     return [
         ("page", page_url(ready) if show_token else f"{ready.url}/"),
         ("publish", f"WHIP {ready.url}/whip/ROOM"),
-        ("", f"OBS: Settings, Stream, Service WHIP, Server the above, Bearer Token {bearer}"),
+        ("", f"OBS: Settings, Stream, Service WHIP, Server that, Bearer Token {bearer}"),
         ("play", f"WHEP {ready.url}/whep/ROOM"),
         ("rooms", f"WebSocket {_socket_url(ready)}/ws (docs/protocol.md)"),
         ("media", f"UDP {shown} on {addresses}; open it in the firewall"),
