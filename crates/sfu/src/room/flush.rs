@@ -170,11 +170,11 @@ impl Room {
 
     fn serve_audio(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
         let mut pending = std::mem::take(&mut self.peers[key].pending_audio);
-        let mut pad_to = 0;
-        if pending.len() > 1 {
-            pad_to = longest_audio(&pending, &self.subscriptions, &self.publications);
-            self.longest_first(&mut pending);
-        }
+        let pad_to = match pending.len() {
+            0 | 1 => 0,
+            _ => longest_audio(&pending, &self.subscriptions, &self.publications),
+        };
+        self.longest_first(&mut pending);
         for subscription in pending.drain(..) {
             self.serve_stream(key, subscription, path, pad_to, round);
         }
@@ -183,9 +183,7 @@ impl Room {
 
     fn serve_video(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
         let mut pending = std::mem::take(&mut self.peers[key].pending_video);
-        if pending.len() > 1 {
-            self.longest_first(&mut pending);
-        }
+        self.longest_first(&mut pending);
         pending.retain(|subscription| {
             self.serve_stream(key, *subscription, path, 0, round) == Progress::Paced
         });
