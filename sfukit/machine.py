@@ -169,6 +169,8 @@ def _free_memory(machine: Machine, clients: int) -> Finding:
     if not machine.memory_given_back:
         return Finding(name, "ok", "kept by this machine", wanted)
     host = "reported to the host of this virtual machine"
+    if machine.pagelist_fraction is None:
+        return Finding(name, "unknown", f"{host}; its kernel has no page lists to set", wanted)
     fixes = _fixes_of_reporting(machine)
     if not fixes:
         return Finding(name, "ok", f"{host}, but seldom", wanted)
