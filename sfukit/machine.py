@@ -12,6 +12,12 @@ import msgspec
 
 State = Literal["ok", "weak", "bad", "unknown"]
 
+FREE_MEMORY = "free memory"
+"""Name of the finding about memory that a virtual machine gives back to its host."""
+
+ENOUGH_TO_SPLIT = 4
+"""With fewer cores than this, a load test and the server that it starts share them."""
+
 # linux/udp.h; Python's socket module does not name them
 _UDP_SEGMENT = 103
 _UDP_GRO = 104
@@ -163,7 +169,7 @@ def _cores(machine: Machine) -> Finding:
 
 
 def _free_memory(machine: Machine, clients: int) -> Finding:
-    name, wanted = "free memory", "kept, or long page lists and large reports"
+    name, wanted = FREE_MEMORY, "kept, or long page lists and large reports"
     if machine.memory_given_back is None:
         return Finding(name, "unknown", "who else uses it cannot be asked", wanted)
     if not machine.memory_given_back:
@@ -178,6 +184,8 @@ def _free_memory(machine: Machine, clients: int) -> Finding:
         return Finding(name, "ok", f"{host}; {clients} clients do not notice", wanted)
     # Lists that grow and shrink by themselves: what leaves them is reported (docs/performance.md).
     cost = "sending costs 2 to 3 times the CPU for a second, several times a minute"
+    if 1 < machine.cores < ENOUGH_TO_SPLIT:
+        cost += " (not where loadtest starts the server: they exchange cores)"
     return Finding(name, "weak", f"{host}: {cost}", wanted, "; ".join(fixes))
 
 

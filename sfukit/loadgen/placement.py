@@ -6,17 +6,18 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from sfukit.errors import UsageError
+from sfukit.machine import ENOUGH_TO_SPLIT
 
 _GRAMMAR = "give auto, off, or two lists of cores such as 0:1 or 0-1:2-3"
-_CORES_FOR_AUTO = 4
 
 
 class Cores(NamedTuple):
-    """The cores of each side."""
+    """The cores of each side; ``exchanged`` if their data threads change places all the time."""
 
     pin: str
     server: tuple[int, ...]
     swarm: tuple[int, ...]
+    exchanged: bool = False
 
     @property
     def disjoint(self) -> bool:
@@ -28,7 +29,8 @@ def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
     """Decide the cores of each side.
 
     ``auto`` separates the sides where each gets two cores at least; on fewer, a fixed split would
-    starve whichever side needs more than its half.
+    starve whichever side needs more than its half, so only the two data threads are kept apart, and
+    exchange their cores.
     """
     everywhere = tuple(usable)
     if ":" in pin:
@@ -38,8 +40,9 @@ def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
         raise UsageError(f"--pin {pin}: not understood", hint=_GRAMMAR)
     if not server_here:
         return Cores(pin, (), everywhere)
-    if pin == "off" or len(everywhere) < _CORES_FOR_AUTO:
-        return Cores(pin, everywhere, everywhere)
+    if pin == "off" or len(everywhere) < ENOUGH_TO_SPLIT:
+        exchanged = pin == "auto" and len(everywhere) > 1
+        return Cores(pin, everywhere, everywhere, exchanged)
     half = len(everywhere) // 2
     return Cores(pin, everywhere[:half], everywhere[half:])
 

@@ -90,11 +90,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """The cores each side may use; ``server`` is empty for a server of others."""
+    """The cores each side may use; ``server`` is empty for a server of others.
+
+    Where they were ``exchanged``, the data threads of both sides had a core each and changed places
+    every 50 ms.
+    """
 
     pin: str
     server: list[int]
     swarm: list[int]
+    exchanged: bool = False
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sfukit import machine
 from sfukit.errors import MachineError
 from sfukit.loadgen import opening, scenario, summary
+from sfukit.loadgen.exchange import exchanging
 from sfukit.loadgen.opening import Opened
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores, place, running_on
@@ -44,7 +45,7 @@ async def run(
     started_at = datetime.now(UTC)
     async with _opened(options, observer) as (plan, opened, cores):
         observer.say("plan", scenario.plan_line(plan))
-        for note in _notes(len(plan.bots)):
+        for note in notes(len(plan.bots), cores):
             observer.say("note", note)
         fault = None
         if preflight is not None and opened.server is None:
@@ -53,11 +54,22 @@ async def run(
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop)
-                windowed = await (timeline.run() if fault is None else timeline.refused(fault))
+                async with _kept_apart(opened, cores) as cores:
+                    windowed = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
         facts = Facts(options, plan, opened.described, machine.look(), cores, started_at)
         return summary.report(facts, timeline.ledger, windowed)
+
+
+@asynccontextmanager
+async def _kept_apart(opened: Opened, cores: Cores) -> AsyncIterator[Cores]:
+    """Exchange the cores of the data threads where that was decided; tell what came of it."""
+    if opened.server is None or not cores.exchanged:
+        yield cores
+        return
+    async with exchanging(opened.server.ready.pid, cores.server) as exchanged:
+        yield cores._replace(exchanged=exchanged)
 
 
 @asynccontextmanager
@@ -126,11 +138,12 @@ def _allow_files(clients: int) -> None:
         )
 
 
-def _notes(clients: int) -> list[str]:
+def notes(clients: int, cores: Cores) -> list[str]:
     """Say what will cost packets on this machine, and how to mend it."""
     findings = machine.examine(machine.look(), clients)
     return [
         f"{finding.name}: {finding.found}; mend it with  {finding.fix}"
         for finding in findings
         if finding.state in ("bad", "weak") and finding.fix
+        if not (cores.exchanged and finding.name == machine.FREE_MEMORY)
     ]

@@ -236,7 +236,10 @@ def _environment(facts: Facts) -> result.Environment:
         rmem_max=machine.rmem_max,
         wmem_max=machine.wmem_max,
         placement=result.Placement(
-            pin=cores.pin, server=list(cores.server), swarm=list(cores.swarm)
+            pin=cores.pin,
+            server=list(cores.server),
+            swarm=list(cores.swarm),
+            exchanged=cores.exchanged,
         ),
         memory_given_back=machine.memory_given_back,
         pagelist_fraction=machine.pagelist_fraction,

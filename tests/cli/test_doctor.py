@@ -9,6 +9,8 @@ import pytest
 from sfukit import machine
 from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
+from sfukit.loadgen.placement import Cores
+from sfukit.loadgen.run import notes
 from sfukit.machine import Machine
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "doctor.json"
@@ -99,6 +101,26 @@ def test_few_clients_do_not_notice_that_free_memory_is_given_back(
     facts = msgspec.structs.replace(FIT, memory_given_back=True)
     assert doctor(monkeypatch, facts, "-c", "20") == 0
     assert "sudo" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("cores", "spared"), [(1, False), (2, True), (3, True), (4, False)])
+def test_doctor_tells_where_a_load_test_is_spared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cores: int, spared: bool
+) -> None:
+    facts = msgspec.structs.replace(FIT, memory_given_back=True, cores=cores)
+    assert doctor(monkeypatch, facts) == 0
+    assert ("they exchange cores" in capsys.readouterr().out) == spared
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_a_load_test_that_is_spared_asks_for_no_remedy(
+    monkeypatch: pytest.MonkeyPatch, exchanged: bool
+) -> None:
+    facts = msgspec.structs.replace(FIT, memory_given_back=True, rmem_max=212_992)
+    monkeypatch.setattr(machine, "look", lambda: facts)
+    told = notes(500, Cores("auto", (0, 1), (0, 1), exchanged))
+    named = [note.partition(":")[0] for note in told]
+    assert named == ["receive buffer"] + ["free memory"] * (not exchanged)
 
 
 @pytest.mark.parametrize(

@@ -11,24 +11,24 @@ from sfukit.loadgen.placement import Cores, place, running_on
 
 
 @pytest.mark.parametrize(
-    ("pin", "usable", "server", "swarm"),
+    ("usable", "cores"),
     [
-        ("off", [0, 1], (0, 1), (0, 1)),
-        ("auto", [0, 1], (0, 1), (0, 1)),
-        ("auto", [0, 1, 2, 3], (0, 1), (2, 3)),
-        ("0:1", [0, 1], (0,), (1,)),
-        ("0-1:2,3", [0, 1, 2, 3], (0, 1), (2, 3)),
+        ([0, 1], Cores("off", (0, 1), (0, 1))),
+        ([0], Cores("auto", (0,), (0,))),
+        ([0, 1], Cores("auto", (0, 1), (0, 1), exchanged=True)),
+        ([0, 1, 2, 3], Cores("auto", (0, 1), (2, 3))),
+        ([0, 1], Cores("0:1", (0,), (1,))),
+        ([0, 1, 2, 3], Cores("0-1:2,3", (0, 1), (2, 3))),
     ],
 )
-def test_placement(
-    pin: str, usable: list[int], server: tuple[int, ...], swarm: tuple[int, ...]
-) -> None:
-    assert place(pin, usable, server_here=True) == Cores(pin, server, swarm)
+def test_placement(usable: list[int], cores: Cores) -> None:
+    assert place(cores.pin, usable, server_here=True) == cores
 
 
 def test_a_server_elsewhere_takes_no_core() -> None:
     cores = place("auto", [0, 1, 2, 3], server_here=False)
     assert (cores.server, cores.swarm, cores.disjoint) == ((), (0, 1, 2, 3), True)
+    assert not place("auto", [0, 1], server_here=False).exchanged
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""Data threads that exchange their cores."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from sfukit.loadgen.exchange import Exchange, exchanging
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="takes two cores")
+
+NAMED = """
+import ctypes, sys, threading
+def live(name):
+    ctypes.CDLL(None).prctl(15, name.encode())
+    named.wait()
+    sys.stdin.read()
+named = threading.Barrier(len(sys.argv))
+for name in sys.argv[1:]:
+    threading.Thread(target=live, args=(name,)).start()
+named.wait()
+print("named", flush=True)
+"""
+
+
+@contextmanager
+def process(*names: str) -> Iterator[int]:
+    """Start a process whose further threads have these names."""
+    arguments = [sys.executable, "-c", NAMED, *names]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        assert child.stdout.readline() == "named\n"
+        yield child.pid
+        child.stdin.close()
+
+
+@contextmanager
+def swarm_thread() -> Iterator[int]:
+    """Run a thread of this process that is named as a swarm's is."""
+    named, over = threading.Event(), threading.Event()
+
+    def live() -> None:
+        Path("/proc/thread-self/comm").write_text("sfukit-swarm-0")
+        named.set()
+        over.wait()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    named.wait()
+    assert thread.native_id is not None
+    try:
+        yield thread.native_id
+    finally:
+        over.set()
+        thread.join()
+
+
+def threads_of(pid: int) -> list[int]:
+    return sorted(int(folder.name) for folder in Path(f"/proc/{pid}/task").iterdir())
+
+
+def test_each_thread_takes_the_core_that_the_other_left() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    first, last = cores[0], cores[-1]
+    with process("a", "b") as pid:
+        _main, one, two = threads_of(pid)
+        exchange = Exchange((one, two), (first, last))
+        for expected in ((last, first), (first, last), (last, first)):
+            exchange.turn()
+            found = (os.sched_getaffinity(one), os.sched_getaffinity(two))
+            assert found == ({expected[0]}, {expected[1]})
+        exchange.release(cores)
+        assert os.sched_getaffinity(one) == os.sched_getaffinity(two) == set(cores)
+
+
+async def test_the_data_threads_are_found_kept_apart_and_let_go() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    apart = {(cores[0],), (cores[-1],)}
+    with process("tokio-runtime", "sfukit-media-0") as pid, swarm_thread() as swarm:
+        _main, other, media = threads_of(pid)
+        async with exchanging(pid, (cores[0], cores[-1])) as exchanged:
+            assert exchanged
+            seen = set()
+            async with asyncio.timeout(10):
+                while len(seen) < 2:  # both have been on both cores
+                    await asyncio.sleep(0.01)
+                    places = tuple(tuple(os.sched_getaffinity(one)) for one in (media, swarm))
+                    assert set(places) == apart
+                    seen.add(places)
+            assert os.sched_getaffinity(other) == set(cores)
+        assert os.sched_getaffinity(media) == os.sched_getaffinity(swarm) == set(cores)
+
+
+async def test_a_server_of_two_workers_is_left_where_it_is() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    with process("sfukit-media-0", "sfukit-media-1") as pid, swarm_thread() as swarm:
+        async with exchanging(pid, cores) as exchanged:
+            await asyncio.sleep(0)
+            assert not exchanged
+            assert os.sched_getaffinity(swarm) == set(cores)
+
+
+async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    with swarm_thread() as swarm, ExitStack() as server:
+        pid = server.enter_context(process("sfukit-media-0"))
+        async with exchanging(pid, cores[:2]) as exchanged:
+            assert exchanged
+            server.close()
+            await asyncio.sleep(0.2)  # some turns without the server's thread
+        assert os.sched_getaffinity(swarm) == set(cores[:2])
