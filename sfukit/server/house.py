@@ -112,4 +112,5 @@ class House:
             sent_before, then_s = sent, now_s
             idle_looks = 0 if self.rooms.any else idle_looks + 1
             if idle_looks == _CLEARED_AT:
+                memory.collect()
                 await asyncio.to_thread(memory.give_back)

@@ -1,6 +1,16 @@
-"""Memory that is free, and that the allocator keeps."""
+"""Memory that nobody needs, and that the collector or the allocator keeps."""
 
 import ctypes
+import gc
+
+
+def collect() -> None:
+    """Free what only refers to itself; takes tens of ms, and belongs on the loop's own thread.
+
+    A closed WebSocket of aiohttp is such a cycle, with the session and the participant behind it.
+    Left to the collector's own times they piled up over several loads of 500: 5 MB more.
+    """
+    gc.collect()
 
 
 def give_back() -> None:

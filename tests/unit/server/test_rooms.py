@@ -1,6 +1,8 @@
 """Rooms: their life, who gets in, what members hear of each other."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -63,6 +65,27 @@ async def test_memory_goes_back_once_after_the_last_room(
     await until(lambda: given)
     await asyncio.sleep(0.1)
     assert given == [True]
+
+
+async def test_what_only_refers_to_itself_goes_after_the_last_room(
+    make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.self = self
+
+    monkeypatch.setattr(house_module, "_WATCH_INTERVAL_S", 0.02)
+    monkeypatch.setattr(memory, "give_back", lambda: None)
+    gc.disable()  # its own times would hide that nobody else asked
+    try:
+        stage = await make_stage()
+        ann = await stage.joined("ann")
+        left = weakref.ref(Cycle())
+        await ann.call("leave")
+        assert left() is not None
+        await until(lambda: left() is None)
+    finally:
+        gc.enable()
 
 
 async def test_members_hear_of_joins_leaves_and_publications(stage: Stage) -> None:
