@@ -40,13 +40,22 @@ class Exchange:
 
 @asynccontextmanager
 async def exchanging(server_pid: int, cores: Sequence[int]) -> AsyncIterator[bool]:
-    """Exchange while the load runs, and tell whether: it takes one data thread on each side."""
+    """Exchange while the load runs, and tell whether.
+
+    It takes one data thread on each side, and a system that lets both be moved.
+    """
     server = _threads(server_pid, _SERVER_THREAD)
     swarm = _threads(os.getpid(), _SWARM_THREAD)
     if len(server) != 1 or len(swarm) != 1:
         yield False
         return
     exchange = Exchange((server[0], swarm[0]), (cores[0], cores[1]))
+    try:
+        exchange.turn()
+    except OSError:
+        exchange.release(cores)
+        yield False
+        return
     task = asyncio.create_task(_again_and_again(exchange))
     try:
         yield True
@@ -60,8 +69,8 @@ async def exchanging(server_pid: int, cores: Sequence[int]) -> AsyncIterator[boo
 async def _again_and_again(exchange: Exchange) -> None:
     with suppress(OSError):  # the server ended: whoever watches it says so
         while True:
-            exchange.turn()
             await asyncio.sleep(_EVERY_S)
+            exchange.turn()
 
 
 def _threads(pid: int, name: str) -> list[int]:

@@ -108,6 +108,18 @@ async def test_a_server_of_two_workers_is_left_where_it_is() -> None:
             assert os.sched_getaffinity(swarm) == set(cores)
 
 
+async def test_where_threads_may_not_be_moved_nothing_is_claimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    with process("sfukit-media-0") as pid, swarm_thread():
+        monkeypatch.setattr(os, "sched_setaffinity", refuse)
+        async with exchanging(pid, (0, 1)) as exchanged:
+            assert not exchanged
+
+
 async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
     cores = sorted(os.sched_getaffinity(0))
     with swarm_thread() as swarm, ExitStack() as server:
