@@ -71,7 +71,7 @@ def answer_viewer(
     if not lines:
         reason = "codec_unsupported" if mismatched else "nothing_to_play"
         raise Refusal(reason, "no m-line of the offer can receive what is published")
-    return PlayAnswer(_write(offer, played, local), lines, remote)
+    return PlayAnswer(_write(offer, played, local.facing(remote)), lines, remote)
 
 
 def _receives(media: Section) -> bool:
@@ -110,7 +110,7 @@ def _write(offer: Session, played: list[Played | None], local: LocalTransport) -
         parts.append("a=extmap-allow-mixed\r\n")
     candidates = local.candidates
     for media, line in lines:
-        transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines("passive")
+        transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines()
         if line is not None:
             parts.append(send_lines(line, line.numbers, transport, media.protocol))
         else:

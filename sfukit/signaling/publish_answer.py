@@ -62,14 +62,22 @@ class _Line(NamedTuple):
 
 
 def answer_publisher(
-    offer: Session, local: LocalTransport, rules: PublishRules, version: int = 1
+    offer: Session,
+    local: LocalTransport,
+    rules: PublishRules,
+    version: int = 1,
+    before: RemoteParameters | None = None,
 ) -> PublishAnswer:
-    """Answer recvonly with the first codec of each m-line that is forwarded; raise ``Refusal``."""
-    remote = remote_of_offer(offer)
+    """Answer recvonly with the first codec of each m-line that is forwarded; raise ``Refusal``.
+
+    ``before`` is the peer's transport as last agreed on, whose DTLS association may go on.
+    """
+    remote = remote_of_offer(offer, before)
     lines = [_line(media, rules) for media in offer.media]
     tracks = [line.track for line in lines if line.track and not line.idle]
     _check_counts(tracks, rules)
-    return PublishAnswer(_write(offer, local, rules, lines, version), tracks, remote)
+    text = _write(offer, local.facing(remote), rules, lines, version)
+    return PublishAnswer(text, tracks, remote)
 
 
 def _line(media: Section, rules: PublishRules) -> _Line:
@@ -179,7 +187,7 @@ def _section(line: _Line, track: Published, local: LocalTransport, rules: Publis
     direction = "inactive" if line.idle else "recvonly"
     return (
         f"m={track.kind} 9 {line.media.protocol} {payload_types}\r\nc=IN IP4 0.0.0.0\r\n{limit}"
-        f"{mid}{local.lines('passive')}a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
+        f"{mid}{local.lines()}a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
         f"{_codec_lines(track)}{'' if line.idle else _simulcast_lines(track)}"
     )
 
