@@ -151,6 +151,7 @@ class Publish(Command, tag="publish"):
     encodings: list[EncodingSpec]
     extensions: dict[str, int]
     feedback: list[str]
+    fid_groups: list[tuple[int, int]] = []
     rests: bool = False
 
 
@@ -272,6 +273,16 @@ class EncodingsWanted(msgspec.Struct, tag_field="type", tag="encodings_wanted"):
     rids: list[str]
 
 
+class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
+    """Packets of an SSRC have been dropped for a second, since it belongs to no encoding."""
+
+    transport: int
+    ssrc: int
+    payload_type: int
+    packets: int
+    reason: str
+
+
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
@@ -297,6 +308,7 @@ Event = (
     | PublicationStarted
     | EncodingState
     | EncodingsWanted
+    | SsrcUnbound
     | LayerSwitched
     | RoomClosed
 )

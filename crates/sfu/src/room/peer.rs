@@ -156,6 +156,10 @@ impl Peer {
 
     /// Expect the streams of a publication.
     pub fn expect(&mut self, key: usize, publication: &Publication, request: &PublishRequest) {
+        for (media, rtx) in &request.fid_groups {
+            self.binder
+                .expect_repair(publication.mid, Ssrc(*media), Ssrc(*rtx));
+        }
         for (encoding, parameters) in request.encodings.iter().enumerate() {
             let expected = Expected {
                 mid: publication.mid,

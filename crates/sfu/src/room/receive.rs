@@ -83,12 +83,9 @@ impl Room {
             context.counters.datagrams_dropped += 1;
             return;
         };
-        let bound = match peer.binder.bind(header, &values) {
+        let bound = match peer.binder.bind(context.now, header, &values) {
             Binding::Known(bound) | Binding::New { bound, .. } => bound,
-            Binding::Unbound => {
-                context.counters.packets_unbound += 1;
-                return;
-            }
+            Binding::Unbound(_) => return report_unbound(context, peer, header.ssrc),
         };
         peer.sent_ssrc = Some(header.ssrc);
         let encoding = &mut self.publications[bound.key.publication].encodings[bound.key.encoding];
@@ -348,6 +345,21 @@ impl Room {
             peer.leg.transport.retire_path(path);
             self.drive_transport(context, key);
         }
+    }
+}
+
+/// Count a packet that belongs to no encoding; tell of its SSRC where that lasts.
+#[cold]
+fn report_unbound(context: &mut Context<'_>, peer: &mut Peer, ssrc: Ssrc) {
+    context.counters.packets_unbound += 1;
+    if let Some(unbound) = peer.binder.report_unbound(context.now, ssrc) {
+        context.events.push(Event::SsrcUnbound {
+            transport: peer.id,
+            ssrc: ssrc.0,
+            payload_type: unbound.payload_type.0,
+            packets: unbound.packets,
+            reason: unbound.reason.code(),
+        });
     }
 }
 

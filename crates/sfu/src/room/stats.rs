@@ -1,5 +1,6 @@
 //! What a room tells of itself on request, in the words of webrtc-stats.
 
+use rtc::inbound::unbound::UnboundSsrc;
 use serde_json::{Value, json};
 use slab::Slab;
 use wire::id::Rid;
@@ -42,6 +43,16 @@ fn transport(peer: &Peer) -> Value {
         "rtt_ms": peer.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
         "budget_bps": peer.budget_bps,
         "datagrams_dropped": peer.leg.transport.drops().total(),
+        "ssrcs_unbound": peer.binder.unbound().iter().map(unbound).collect::<Vec<_>>(),
+    })
+}
+
+fn unbound(of: &UnboundSsrc) -> Value {
+    json!({
+        "ssrc": of.ssrc.0,
+        "payload_type": of.payload_type.0,
+        "packets": of.packets,
+        "reason": of.reason.code(),
     })
 }
 
