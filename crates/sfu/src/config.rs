@@ -36,7 +36,7 @@ pub struct Config {
     pub bwe: Bwe,
     /// Where an estimate starts and ends, bit/s; absent: what the subscriptions could use.
     pub max_subscription_bitrate_bps: Option<u64>,
-    /// Told to publishers that understand REMB alone, bit/s.
+    /// What publishers are told, and held to one and a half times of, bit/s.
     pub max_publish_bitrate_bps: Option<u64>,
     /// Which SRTP profiles may be negotiated.
     pub srtp: SrtpChoice,

@@ -105,6 +105,7 @@ fn subscription(of: &Subscription, publications: &Slab<Publication>) -> Value {
         "retransmitted_packets": of.counters.retransmitted_packets,
         "nack_count": of.counters.nacks,
         "pli_count": of.counters.keyframe_requests,
+        "pli_rate_limited": of.counters.keyframe_requests_rate_limited,
         "fraction_lost": f64::from(of.counters.fraction_lost) / 256.0,
         "rtt_ms": of.reports.rtt().map(|rtt| rtt.as_secs_f64() * 1e3),
         "switches": of.counters.switches,
