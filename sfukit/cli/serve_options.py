@@ -76,7 +76,7 @@ Bwe = Annotated[
     str | None,
     option(
         panel=_MEDIA,
-        help="what chooses encodings; default none: requests alone",
+        help="bandwidth estimator; none: client-requested layers only; default loss-rtt",
         metavar="none|loss-rtt",
     ),
 ]

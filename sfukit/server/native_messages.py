@@ -21,7 +21,7 @@ class ServerConfig(msgspec.Struct):
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "none"
+    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
     srtp: SrtpChoice = "auto"
