@@ -21,7 +21,7 @@ class ServerConfig(msgspec.Struct):
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "none"
+    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
     srtp: SrtpChoice = "auto"
@@ -75,7 +75,6 @@ class RidTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="encoding"):
     """This encoding, if it is there."""
 
     rid: str
-    temporal: int | None = None
 
 
 class IndexTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="index"):
@@ -152,6 +151,7 @@ class Publish(Command, tag="publish"):
     encodings: list[EncodingSpec]
     extensions: dict[str, int]
     feedback: list[str]
+    fid_groups: list[tuple[int, int]] = []
     rests: bool = False
 
 
@@ -174,7 +174,6 @@ class Subscribe(Command, tag="subscribe"):
     ssrc: int
     rtx_ssrc: int | None
     extensions: dict[str, int]
-    feedback: list[str]
     cname: str
     target: Target = AutoTarget()
     active: bool = True
@@ -273,6 +272,16 @@ class EncodingsWanted(msgspec.Struct, tag_field="type", tag="encodings_wanted"):
     rids: list[str]
 
 
+class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
+    """Packets of an SSRC have been dropped for a second, since it belongs to no encoding."""
+
+    transport: int
+    ssrc: int
+    payload_type: int
+    packets: int
+    reason: str
+
+
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
@@ -298,6 +307,7 @@ Event = (
     | PublicationStarted
     | EncodingState
     | EncodingsWanted
+    | SsrcUnbound
     | LayerSwitched
     | RoomClosed
 )

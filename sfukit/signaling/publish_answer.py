@@ -12,10 +12,15 @@ from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_
 
 _MAX_RID = 16  # what fits a one-byte header extension (RFC 8285 section 4.2)
 MAX_ENCODINGS = 4
+_MAX_FID_GROUPS = 16  # more than encodings that are taken: their order is not that of the rids
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """One RTP stream of a publication; SSRCs are known only where the offer names them."""
+    """One RTP stream of a publication.
+
+    Packets name it by rid, or the offer by SSRC. Of several streams by SSRC (``a=ssrc-group:SIM``)
+    the rid is ours: their place in the group, the lowest first.
+    """
 
     rid: str | None
     ssrc: int | None
@@ -34,6 +39,7 @@ class Published(msgspec.Struct, frozen=True):
     extensions: dict[str, int]
     feedback: tuple[str, ...]
     stream_id: str
+    fid_groups: list[tuple[int, int]] = []
 
 
 class PublishAnswer(msgspec.Struct, frozen=True):
@@ -108,6 +114,7 @@ def _published(media: Section, agreed: Agreed) -> Published:
         taken,
         _feedback(agreed, taken),
         media.msid[0][0] if media.msid else "-",
+        _fid_groups(media, agreed),
     )
 
 
@@ -121,13 +128,31 @@ def _feedback(agreed: Agreed, taken: dict[str, int]) -> tuple[str, ...]:
 def _encodings(media: Section, agreed: Agreed) -> list[Encoding]:
     if rids := _sent_rids(media):
         return [Encoding(rid, None, None) for rid in rids]
-    repairs = {
-        ssrcs[0]: ssrcs[1]
-        for name, ssrcs in media.ssrc_groups
-        if name == "FID" and len(ssrcs) == 2 and agreed.rtx_payload_type is not None
-    }
-    first = next((ssrc for ssrc in media.ssrcs if ssrc not in repairs.values()), None)
+    repairs = dict(_fid_groups(media, agreed))
+    own = [ssrc for ssrc in media.ssrcs if ssrc not in repairs.values()]
+    if simulcast := _sim_group(media, own):
+        return [
+            Encoding(str(place), ssrc, repairs.get(ssrc)) for place, ssrc in enumerate(simulcast)
+        ]
+    first = own[0] if own else None
     return [Encoding(None, first, repairs.get(first) if first is not None else None)]
+
+
+def _fid_groups(media: Section, agreed: Agreed) -> list[tuple[int, int]]:
+    """List the SSRCs of media, each with that of its retransmissions (RFC 5576 section 4.2)."""
+    if agreed.rtx_payload_type is None:
+        return []
+    pairs = [ssrcs for name, ssrcs in media.ssrc_groups if name == "FID" and len(ssrcs) == 2]
+    return [(first, second) for first, second in pairs[:_MAX_FID_GROUPS]]
+
+
+def _sim_group(media: Section, own: list[int]) -> list[int]:
+    """List the SSRCs of simulcast without rids, as browsers once wrote it, the lowest first."""
+    groups = [ssrcs for name, ssrcs in media.ssrc_groups if name == "SIM"]
+    if media.kind != "video" or not groups:
+        return []
+    simulcast = [ssrc for ssrc in dict.fromkeys(groups[0]) if ssrc in own]
+    return simulcast[:MAX_ENCODINGS] if len(simulcast) > 1 else []
 
 
 def _sent_rids(media: Section) -> list[str]:
@@ -209,7 +234,7 @@ def _codec_lines(track: Published) -> str:
 
 
 def _simulcast_lines(track: Published) -> str:
-    rids = [encoding.rid for encoding in track.encodings if encoding.rid]
+    rids = [encoding.rid for encoding in track.encodings if encoding.rid and encoding.ssrc is None]
     if not rids:
         return ""
     lines = "".join(f"a=rid:{rid} recv\r\n" for rid in rids)
