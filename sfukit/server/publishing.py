@@ -66,6 +66,7 @@ class Publishing:
         self.version = 0
         self.transport: int | None = None
         self.publications: dict[int, Publication] = {}
+        self._extensions: dict[str, int] = {}
         self._local: Credentials | None = None
         self._remote: RemoteParameters | None = None
 
@@ -117,7 +118,8 @@ class Publishing:
         anew = mine is None or mine.fingerprints != remote.fingerprints
         restart = not anew and mine is not None and mine.ufrag != remote.ufrag
         local = self._core.local_transport(self._worker, None if anew or restart else self._local)
-        answer = answer_publisher(offer, local, rules, version)
+        in_use = {} if anew else self._extensions
+        answer = answer_publisher(offer, local, rules, version, in_use)
         kept, added = [], []
         before = {entry.track.mid: entry for entry in self.publications.values()}
         for track in answer.tracks:
@@ -136,6 +138,8 @@ class Publishing:
         commands = self._transport_commands(plan, transport)
         commands += [entry.command(transport) for entry in plan.added]
         self._core.transports[transport] = self._owner
+        if not plan.anew:  # the engine keeps ids, whatever becomes of the rest
+            self._extensions = plan.answer.extensions
         try:
             if commands:
                 await run_all(self._core, self._worker, commands)
@@ -176,6 +180,7 @@ class Publishing:
         self.transport = transport
         self._local = plan.local.credentials
         self._remote = plan.answer.remote
+        self._extensions = plan.answer.extensions
         for entry in plan.removed:
             self._core.publications.pop(entry.number, None)
         self.publications = {entry.number: entry for entry in (*plan.kept, *plan.added)}

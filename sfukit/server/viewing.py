@@ -221,7 +221,7 @@ class Viewing:
             transport=self._transport,
             subscription=line.number,
             publication=played.publication,
-            mid=played.mid,
+            mid=played.engine_mid,
             payload_type=played.numbers.payload_type,
             rtx_payload_type=played.numbers.rtx_payload_type,
             ssrc=played.ssrc,

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sfukit.signaling.format_parameters import DEFAULT_H264_PROFILE
 from sfukit.signaling.sdp import Codec
 
-FORWARDED = {
+_FORWARDED = {
     "audio": {"opus": "opus"},
     "video": {"vp8": "VP8", "vp9": "VP9", "h264": "H264", "av1": "AV1"},
 }
+_CLOCK_RATE_HZ = {"audio": 48_000, "video": 90_000}
 FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"),
@@ -17,29 +19,55 @@ FEEDBACK = {
 # The receiver of Opus says what it wants (RFC 7587 section 7.1): without these music is mono.
 _OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
 
-_DEFAULT_H264_PROFILE = "42e01f"
-
 
 class Agreed(msgspec.Struct, frozen=True):
-    """A codec that both ends speak, with the payload types one of them gave it."""
+    """A codec that both ends speak, under its registered name, with one end's payload types."""
 
     codec: Codec
     rtx_payload_type: int | None
     feedback: tuple[str, ...]
 
 
-def canonical_name(kind: str, codec: Codec) -> str | None:
-    """Return the name that the engine uses, or None for what is not forwarded."""
-    return FORWARDED.get(kind, {}).get(codec.name.lower())
+def forwarded(kind: str, codec: Codec) -> Codec | None:
+    """Write a codec as it is registered, or None for what is not forwarded.
+
+    Opus is ``opus/48000/2`` whatever it carries (RFC 7587 section 7); some leave the 2 out.
+    """
+    name = _FORWARDED.get(kind, {}).get(codec.name.lower())
+    if name is None or codec.clock_rate != _CLOCK_RATE_HZ[kind] or codec.channels > 2:
+        return None
+    channels = 2 if name == "opus" else 1
+    return msgspec.structs.replace(codec, name=name, channels=channels)
 
 
 def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> Agreed | None:
-    """Choose the first offered codec that is forwarded, or that carries the wanted bitstream."""
-    for codec in offered:
-        if canonical_name(kind, codec) is None or (wanted and not same_bitstream(codec, wanted)):
-            continue
-        return Agreed(codec, _rtx_of(codec, offered), _feedback(kind, codec))
-    return None
+    """Choose the first offered codec that is forwarded, or that carries the wanted bitstream.
+
+    An offer in the very packetization mode of the wanted one comes before others.
+    """
+    known = [codec for entry in offered if (codec := forwarded(kind, entry)) is not None]
+    if wanted is not None:
+        mode = _mode(wanted)
+        known = [codec for codec in known if same_bitstream(codec, wanted)]
+        known.sort(key=lambda codec: _mode(codec) != mode)
+    if not known:
+        return None
+    return Agreed(known[0], _rtx_of(known[0], offered), _feedback(kind, known[0]))
+
+
+def describe(codec: Codec) -> str:
+    """Name a codec and what decides whether another end decodes it, for people."""
+    name = codec.name
+    match name.lower():
+        case "h264":
+            profile, _ = h264_profile(codec)
+            level = _parameter(codec, "profile-level-id", DEFAULT_H264_PROFILE)
+            return f"{name} {profile} (profile-level-id={level};packetization-mode={_mode(codec)})"
+        case "vp9":
+            return f"{name} profile {_parameter(codec, 'profile-id', '0')}"
+        case "av1":
+            return f"{name} profile {_parameter(codec, 'profile', '0')}"
+    return name
 
 
 def same_bitstream(receiver: Codec, sender: Codec) -> bool:
@@ -69,11 +97,11 @@ def received_opus(codec: Codec) -> str:
 
 def h264_profile(codec: Codec) -> tuple[str, int]:
     """Read (profile by RFC 6184 table 5, level_idc); what is unreadable means the default."""
-    text = _parameter(codec, "profile-level-id", _DEFAULT_H264_PROFILE)
+    text = _parameter(codec, "profile-level-id", DEFAULT_H264_PROFILE)
     try:
         idc, constraints, level = bytes.fromhex(text)
     except ValueError:
-        idc, constraints, level = bytes.fromhex(_DEFAULT_H264_PROFILE)
+        idc, constraints, level = bytes.fromhex(DEFAULT_H264_PROFILE)
     return _h264_profile_name(idc, constraints), level
 
 
@@ -89,16 +117,23 @@ def _h264_profile_name(idc: int, constraints: int) -> str:
 
 
 def _same_h264(receiver: Codec, sender: Codec) -> bool:
-    """Compare as RFC 6184 section 8.2.2 asks; the level binds where asymmetry is not allowed."""
+    """Compare as RFC 6184 section 8.2.2 asks; the level binds where asymmetry is not allowed.
+
+    A receiver in packetization mode 1 takes what a sender in mode 0 sends: single NAL units.
+    """
     profile, level = h264_profile(receiver)
     sent_profile, sent_level = h264_profile(sender)
     asymmetric = _parameter(receiver, "level-asymmetry-allowed", "0") == "1"
+    modes = (_mode(receiver), _mode(sender))
     return (
         profile == sent_profile
-        and _parameter(receiver, "packetization-mode", "0")
-        == _parameter(sender, "packetization-mode", "0")
+        and (modes[0] == modes[1] or modes == ("1", "0"))
         and (asymmetric or level >= sent_level)
     )
+
+
+def _mode(codec: Codec) -> str:
+    return _parameter(codec, "packetization-mode", "0")
 
 
 def _parameter(codec: Codec, key: str, default: str) -> str:

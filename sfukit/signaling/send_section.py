@@ -5,7 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from sfukit.signaling.sdp import Codec
+from sfukit.signaling.format_parameters import DEFAULT_H264_PROFILE
+from sfukit.signaling.sdp import Codec, Section
 
 SENT_FEEDBACK = {
     "audio": ("nack", "transport-cc"),
@@ -56,8 +57,15 @@ class Sent(Protocol):
 
 
 def sent_fmtp(codec_name: str, codec: Codec) -> str:
-    """Write the format parameters that describe a bitstream as it is sent."""
+    """Write the format parameters that describe a bitstream as it is sent.
+
+    H.264 in packetization mode 0 is offered as mode 1, which includes it (RFC 6184 section 6.3) and
+    is what subscribers take; a description without a profile means the default one.
+    """
     given = codec.parameters
+    if codec_name == "H264" and given.get("packetization-mode", "0") in ("0", "1"):
+        profile = given.get("profile-level-id", DEFAULT_H264_PROFILE)
+        return f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
     kept = [f"{key}={given[key]}" for key in _SENT_PARAMETERS.get(codec_name, ()) if key in given]
     if codec_name == "opus" and "1" in (given.get("stereo"), given.get("sprop-stereo")):
         kept.append("stereo=1;sprop-stereo=1")
@@ -83,6 +91,13 @@ def idle_lines(kind: str, port: int, numbers: SendNumbers, codec: str, transport
         f"m={kind} {port} UDP/TLS/RTP/SAVPF {numbers.formats}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
         f"a=inactive\r\na=rtcp-mux\r\na=rtcp-rsize\r\n{codec}"
     )
+
+
+def rejected_lines(media: Section) -> str:
+    """Turn an m-line of an offer off (RFC 3264 section 6)."""
+    mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
+    head = f"m={media.kind} 0 {media.protocol} {media.formats[0]}\r\nc=IN IP4 0.0.0.0\r\n"
+    return f"{head}a=inactive\r\n{mid}"
 
 
 def codec_lines(track: Sent, numbers: SendNumbers) -> str:

@@ -57,7 +57,7 @@ def remote_of_offer(session: Session) -> RemoteParameters:
     """Take the peer's side out of an offer this server can be the other end of."""
     used = [media for media in session.media if not media.rejected]
     tagged = _tagged(session, used)
-    if tagged.setup not in ("actpass", "active"):
+    if tagged.setup not in ("actpass", "active", ""):  # RFC 4145 section 4: active by default
         raise Refusal(
             "setup_refused",
             f"this server is the DTLS server: offer actpass, not {tagged.setup or 'nothing'}",
@@ -80,12 +80,17 @@ def _tagged(session: Session, used: list[Section]) -> Section:
         raise Refusal("ice_missing", "no m-line in use")
     bundled = session.bundled
     if len(used) > 1 and any(media.mid not in bundled for media in used):
-        raise Refusal("bundle_required", "all m-lines have to share one BUNDLE group")
-    if not all(media.rtcp_mux or media.kind == "application" for media in used):
-        raise Refusal("rtcp_mux_required", "each m-line needs a=rtcp-mux")
-    return (
-        next((media for media in used if media.mid == bundled[0]), used[0]) if bundled else used[0]
-    )
+        raise Refusal(
+            "bundle_required",
+            "there is one transport for all m-lines: give each an a=mid and name all of them in "
+            "one a=group:BUNDLE (a browser: bundlePolicy max-bundle)",
+        )
+    # what is said of the transport stands in one m-line, for all (RFC 9143 section 7.1.3)
+    by_mid = {media.mid: media for media in used if media.mid and not media.bundle_only}
+    tagged = next((by_mid[mid] for mid in bundled if mid in by_mid), used[0])
+    if not tagged.rtcp_mux and tagged.kind != "application":
+        raise Refusal("rtcp_mux_required", "the m-lines need a=rtcp-mux")
+    return tagged
 
 
 def _remote(tagged: Section) -> RemoteParameters:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sfukit.signaling import sdp
+from sfukit.signaling import format_parameters, sdp
 from sfukit.signaling.codecs import agree, h264_profile, received_opus, same_bitstream
 from sfukit.signaling.sdp import Codec
 from tests.unit.signaling.descriptions import text_of
 
 
 def codec(name: str, fmtp: str = "", rate: int = 90_000, number: int = 96) -> Codec:
-    return Codec(number, name, rate, 1, fmtp, sdp.parse_parameters(fmtp), ())
+    return Codec(number, name, rate, 1, fmtp, format_parameters.read(fmtp), ())
 
 
 def h264(profile: str, mode: int = 1, asymmetric: int = 1) -> Codec:

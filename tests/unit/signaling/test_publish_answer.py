@@ -13,6 +13,7 @@ from sfukit.signaling.refusal import Refusal
 from tests.unit.signaling.descriptions import LOCAL, audio, offer_of, text_of, video
 
 ROOM = PublishRules()
+SIMULCAST_IDS = f"a=extmap:1 {extensions.MID}\r\na=extmap:2 {extensions.RID}\r\n"
 WHIP = PublishRules(max_audio=1, max_video=1, whole=True)
 
 
@@ -74,7 +75,7 @@ def test_without_ssrcs_the_mid_will_tell() -> None:
 
 def test_rids_that_no_header_extension_can_carry_are_left_out() -> None:
     long = "x" * 17
-    lines = f"a=rid:{long} send\r\na=rid:h send\r\na=simulcast:send {long};h\r\n"
+    lines = f"{SIMULCAST_IDS}a=rid:{long} send\r\na=rid:h send\r\na=simulcast:send {long};h\r\n"
     answer, session = answered(offer_of(video() + lines))
     assert [encoding.rid for encoding in answer.tracks[0].encodings] == ["h"]
     assert session.media[0].simulcast == {"recv": ["h"]}
@@ -106,7 +107,8 @@ def test_a_room_turns_off_what_it_does_not_understand() -> None:
     [
         ([video(), video()], "too_many_media"),
         ([audio(), audio()], "too_many_media"),
-        ([video(), "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"], "too_many_media"),
+        ([video(), "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n"], "too_many_media"),
+        (["m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"], "nothing_to_publish"),
         ([video("H263/90000")], "codec_unsupported"),
         ([video(direction="recvonly")], "nothing_to_publish"),
     ],

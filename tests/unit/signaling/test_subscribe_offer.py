@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfukit.signaling import extensions, sdp
+from sfukit.signaling import extensions, format_parameters, sdp
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec
 from sfukit.signaling.subscribe_offer import MAX_SLOTS, Answered, SubscribeOffers, Track
@@ -14,7 +14,7 @@ VP8 = Codec(100, "VP8", 90_000, 1, "", {}, ())
 
 def h264(profile: str) -> Codec:
     fmtp = f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
-    return Codec(120, "H264", 90_000, 1, fmtp, sdp.parse_parameters(fmtp), ())
+    return Codec(120, "H264", 90_000, 1, fmtp, format_parameters.read(fmtp), ())
 
 
 def track(number: int, codec: Codec = VP8) -> Track:
@@ -49,7 +49,7 @@ def test_an_offer_says_all_that_a_receiver_needs() -> None:
     assert [media.setup for media in session.media] == ["actpass"] * 2
     assert [media.direction for media in session.media] == ["sendonly"] * 2
     assert picture.ssrc_groups == [("FID", [10_002, 20_002])]
-    assert picture.ssrcs == {10_002: {"cname": "c1"}, 20_002: {"cname": "c1"}}
+    assert picture.ssrcs == [10_002, 20_002]
     assert picture.msid == [("s1-0", "p2")]
     assert sound.end_of_candidates
     assert len(sound.candidates) == 2
