@@ -61,7 +61,7 @@ async def play(request: web.Request) -> web.Response:
     answer = viewing.negotiate(offer)
     house.rooms.admit_viewer(room, viewing)
     await viewing.start()
-    session = HttpSession(offer, viewing.restart, viewing.leave)
+    session = HttpSession(offer, viewing.restart, viewing.leave, needs_tag=False)
     _keep(house, session, viewing)
     return _created(house, session, answer)
 
