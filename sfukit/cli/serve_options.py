@@ -63,6 +63,14 @@ AllowOrigin = Annotated[
         panel=_ACCESS, help="let pages from there use this server; * lets all", metavar="ORIGIN"
     ),
 ]
+TrustedProxy = Annotated[
+    list[str] | None,
+    option(
+        panel=_ACCESS,
+        help="take a client's address from X-Forwarded-For of proxies in this network",
+        metavar="CIDR",
+    ),
+]
 
 Stun = Annotated[
     bool | None,

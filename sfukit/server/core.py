@@ -20,6 +20,7 @@ from sfukit.server.native_messages import (
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
+from sfukit.server.refusal_log import RefusalLog
 from sfukit.server.settings import Settings
 from sfukit.signaling.candidates import Address, host_lines
 from sfukit.signaling.transport import Credentials, LocalTransport
@@ -55,6 +56,9 @@ class Core:
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
+        self.refusals = RefusalLog(
+            settings.limits.logged_refusals, settings.limits.logged_refusals_interval_s
+        )
         self.loop = asyncio.get_running_loop()
         self.ids = ids.Ids()
         self.addresses = list(addresses)

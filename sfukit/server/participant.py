@@ -18,6 +18,7 @@ from sfukit.server.native_messages import (
     SetMuted,
     TransportState,
 )
+from sfukit.server.outbox import Subject
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import Change, Publishing
 from sfukit.server.room import Room
@@ -43,8 +44,8 @@ class Line(Protocol):
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
 
-    def send(self, message: bytes) -> None:
-        """Send a finished message."""
+    def send(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
+        """Send a finished message; see ``Outbox`` for what else is said of it."""
 
     def end(self, reason: str) -> None:
         """Say good-bye and hang up."""
@@ -204,10 +205,10 @@ class Participant:
         if self.on_end is not None:
             self.on_end(reason)
 
-    def tell(self, message: bytes) -> None:
+    def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
         """Send a finished message, if there is a way."""
         if self._line is not None:
-            self._line.send(message)
+            self._line.send(message, state_of=state_of, lossy=lossy)
 
     def info(self) -> ParticipantInfo:
         """Describe it to other participants."""

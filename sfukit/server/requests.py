@@ -1,11 +1,25 @@
 """What every HTTP handler reads of a request."""
 
+import time
+
 from aiohttp import web
 
 from sfukit.server.house import House
+from sfukit.signaling.token import Claims
 
 HOUSE = web.AppKey("house", House)
 TRACE_ID = web.RequestKey("trace_id", str)
+ADDRESS = web.RequestKey("address", str)
+AUTHENTICATED = web.RequestKey("authenticated", bool)
+
+
+def authenticate(request: web.Request) -> Claims | None:
+    """Verify the token and count the request under it; None where no token is asked for."""
+    house = request.app[HOUSE]
+    claims = house.access.claims(bearer(request))
+    request[AUTHENTICATED] = True
+    house.limiter.admit(claims, request[ADDRESS], time.monotonic())
+    return claims
 
 
 def bearer(request: web.Request) -> str | None:

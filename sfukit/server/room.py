@@ -1,12 +1,14 @@
 """One room: who is in it, what is published, who is told. idle -> active -> closed."""
 
 import asyncio
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
 from sfukit.server.core import Core
 from sfukit.server.member import Member, Viewer
+from sfukit.server.outbox import Subject, subject
 from sfukit.server.publication import Publication
 from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
@@ -45,7 +47,8 @@ class Room:
         self.publications: dict[int, Publication] = {}
         self.stats = StatsCache(core.engine, number, worker)
         self._keeper = keeper
-        self._news: list[bytes] = []
+        self._news: dict[Subject, bytes] = {}
+        self._news_number = 0
         self._news_timer: asyncio.TimerHandle | None = None
         self._size_timer: asyncio.TimerHandle | None = None
 
@@ -141,7 +144,10 @@ class Room:
 
     def announce(self, method: str, params: Any) -> None:
         """Tell every member, together with what else happens within the debounce time."""
-        self._news.append(jsonrpc.notification(method, params))
+        self._news_number += 1
+        key = subject(method, params) or (self._news_number,)
+        self._news.pop(key, None)  # of a state, only the latest is told
+        self._news[key] = jsonrpc.notification(method, params)
         if self._news_timer is None:
             wait_s = self.core.settings.timing.debounce_s
             self._news_timer = self.core.loop.call_later(wait_s, self._tell)
@@ -176,10 +182,10 @@ class Room:
         self._news_timer = None
         if not self._news:
             return
-        frame = jsonrpc.joined(self._news)
-        self._news = []
-        for member in list(self.participants.values()):
-            member.tell(frame)
+        news, self._news = self._news, {}
+        for state_of, frame in _frames(news):
+            for member in list(self.participants.values()):
+                member.tell(frame, state_of=state_of)
 
     def _announce_member(
         self, participant: Member, method: str, params: Any, *, known: bool = False
@@ -199,3 +205,12 @@ class Room:
         if self.is_empty and self.state is RoomState.ACTIVE:
             self.state = RoomState.IDLE
             self._keeper.on_room_empty(self)
+
+
+def _frames(news: Mapping[Subject, bytes]) -> Iterator[tuple[Subject | None, bytes]]:
+    """Join what happened one after the other; a state stays a frame that a later one replaces."""
+    for is_state, entries in itertools.groupby(news.items(), lambda entry: len(entry[0]) > 1):
+        if is_state:
+            yield from entries
+        else:
+            yield None, jsonrpc.joined([message for _, message in entries])

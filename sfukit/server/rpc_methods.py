@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-import structlog
 
 from sfukit.server.access import Access, Role
-from sfukit.server.buckets import Buckets
+from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core
+from sfukit.server.limiter import RequestLimiter
 from sfukit.server.participant import Line, Participant
 from sfukit.server.publication import Publication
 from sfukit.server.publishing import Change, parse_description
@@ -38,7 +38,6 @@ from sfukit.signaling.room_messages import (
     UnsubscribeParams,
 )
 
-log = structlog.get_logger()
 Method = Callable[["Methods", msgspec.Raw], Awaitable[Any]]
 
 
@@ -52,7 +51,7 @@ class Methods:
         core: Core,
         rooms: Rooms,
         access: Access,
-        knocks: Buckets,
+        limiter: RequestLimiter,
         *,
         token: str | None,
         address: str,
@@ -62,7 +61,8 @@ class Methods:
         self.participant: Participant | None = None
         self._rooms = rooms
         self._access = access
-        self._knocks = knocks
+        self.limits = CallLimits(core.settings.limits)
+        self._limiter = limiter
         self._token = token
         self._address = address
         self._trace_id = trace_id
@@ -73,6 +73,7 @@ class Methods:
         handler = _METHODS.get(method)
         if handler is None:
             raise RpcError(RpcCode.METHOD_NOT_FOUND, f"there is no method {method[:64]!r}")
+        self.limits.take_method(time.monotonic(), method)
         try:
             return await handler(self, params)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -86,12 +87,8 @@ class Methods:
     def note_refusal(self, method: str, refusal: Refusal) -> None:
         """Count a refusal and write it down with its reason."""
         self.core.metrics.refused.labels(refusal.reason).inc()
-        log.info(
-            "refused",
-            method=method,
-            reason=refusal.reason,
-            detail=refusal.detail,
-            trace_id=self._trace_id,
+        self.core.refusals.note(
+            refusal.reason, method=method, detail=refusal.detail, trace_id=self._trace_id
         )
 
     async def join(self, raw: msgspec.Raw) -> JoinResult:
@@ -99,8 +96,9 @@ class Methods:
         params = _join.decode(raw)
         if self.participant is not None and self.participant.left is None:
             return self._joined_already(params)
-        self._knocks.take(self._address, time.monotonic())
-        rights = self._access.rights(self._access.claims(self._token), room_name(params.sid))
+        claims = self._access.claims(self._token)
+        self._limiter.admit(claims, self._address, time.monotonic())
+        rights = self._access.rights(claims, room_name(params.sid))
         if params.offer is not None:
             rights.require_publish()
         if not rights.subscribe and not params.config.no_subscribe:
@@ -201,8 +199,9 @@ class Methods:
                 raise Refusal("participant_unknown", f"there is no {params.to!r} here")
         told = MessageNotification(sender.uid, params.topic, params.data)
         frame = jsonrpc.notification("message", told)
+        self.limits.take_message(time.monotonic(), len(frame) * len(others))
         for member in others:
-            member.tell(frame)
+            member.tell(frame, lossy=True)
         return {"delivered": len(others)}
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sfukit.server.house import House
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
 from sfukit.server.publishing import parse_description
-from sfukit.server.requests import HOUSE, TRACE_ID, bearer
+from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate
 from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
@@ -68,8 +68,11 @@ async def play(request: web.Request) -> web.Response:
 
 async def patch(request: web.Request) -> web.Response:
     """Take candidates or restart ICE."""
-    house = _checked(request)
-    session = house.sessions.find(request.match_info["session"])
+    house = request.app[HOUSE]
+    name = request.match_info["session"]
+    session = house.sessions.find(name)
+    request[AUTHENTICATED] = True  # the name of a session is a secret of its owner's
+    house.limiter.admit_session(name, time.monotonic())
     whip.require_fragment(request.content_type)
     answer = await session.patch(request.headers.get("If-Match"), await _text(request))
     if answer is None:
@@ -106,17 +109,11 @@ async def session_options(_request: web.Request) -> web.Response:
 
 async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
     """Check everything about a POST that does not depend on what it asks for."""
-    house = _checked(request)
-    room = room_name(request.match_info["room"])
-    rights = house.access.rights(house.access.claims(bearer(request)), room)
+    house = request.app[HOUSE]
+    claims = authenticate(request)
+    rights = house.access.rights(claims, room_name(request.match_info["room"]))
     whip.require_sdp(request.content_type)
     return house, rights, parse_description(await _text(request))
-
-
-def _checked(request: web.Request) -> House:
-    house = request.app[HOUSE]
-    house.knocks.take(request.remote or "", time.monotonic())
-    return house
 
 
 async def _text(request: web.Request) -> str:

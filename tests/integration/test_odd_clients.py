@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from sfukit.server.app import build_app
 from sfukit.server.engine import NativeEngine
 from sfukit.server.house import House
-from sfukit.server.settings import Limits, Settings
+from sfukit.server.settings import Limits, MethodLimits, Rate, Settings
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import RpcCode
 from tests.unit.server.stage import Member, RpcError
@@ -27,6 +27,10 @@ pytest.importorskip("sfukit._native")
 
 CLIENTS = Path(__file__).parents[1] / "fixtures" / "clients"
 SDP = {"Content-Type": "application/sdp"}
+MANY = Rate(1e9, 1e9)
+UNLIMITED = Limits(
+    address=MANY, refusals=MANY, requests=MANY, errors=MANY, methods=MethodLimits(offer=MANY)
+)
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 
 
@@ -226,7 +230,7 @@ class Client:
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    settings = Settings(udp_port=0, limits=Limits(requests_per_s=1e9, requests_burst=10**9))
+    settings = Settings(udp_port=0, limits=UNLIMITED)
     house = House(
         settings, NativeEngine(msgspec.structs.replace(settings.engine, bind=("127.0.0.1",)))
     )
