@@ -72,6 +72,15 @@ TrustedProxy = Annotated[
     ),
 ]
 
+HttpPrefix = Annotated[
+    str | None,
+    option(
+        panel=_ACCESS,
+        help="path that a reverse proxy puts before every path, such as /sfu",
+        metavar="PATH",
+    ),
+]
+
 Stun = Annotated[
     bool | None,
     option(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from sfukit.server import debug, ids, pages, whip_routes
+from sfukit.server import debug, ids, pages, paths, whip_routes
 from sfukit.server.house import House
 from sfukit.server.limiter import rate_limited
 from sfukit.server.requests import (
@@ -39,6 +39,7 @@ def build_app(house: House) -> web.Application:
     pages.add_routes(app)
     debug.add_routes(app)
     whip_routes.add_routes(app)
+    paths.add_prefixed_routes(app, house.settings.http_prefix)
     return app
 
 
@@ -84,7 +85,7 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
     added = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"}
     refused: web.HTTPException | None = None
     try:
-        added |= house.origins.admit(origin, request.host, request.path)
+        added |= house.origins.admit(origin, request.host, paths.local_path(request))
         response = await handler(request)
     except Refusal as refusal:
         response = _problem(request, refusal)
@@ -92,7 +93,12 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
         too_large = Refusal("body_too_large", f"a body of more than {sdp.MAX_BYTES} bytes")
         response = _problem(request, too_large)
     except web.HTTPException as error:
-        response = refused = error
+        if (missed := paths.missed(request, error)) is not None:
+            response = _problem(request, missed)
+            if allow := error.headers.get("Allow"):
+                response.headers["Allow"] = allow
+        else:
+            response = refused = error
     held = await _limit(request, response)
     if held is None and refused is not None:
         refused.headers.update(added)

@@ -1,5 +1,6 @@
 """What a server is told: from the command line, or from a TOML file under it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from sfukit.server.native_messages import ServerConfig, SrtpChoice
 
 DEFAULT_HTTP_PORT = 7080
 DEFAULT_UDP_PORT = 7081
+HTTP_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
 
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -93,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_keys: dict[str, str] = {}
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    http_prefix: str = ""  # what a reverse proxy puts before every path
     srtp: SrtpChoice = "auto"
     stun: bool = False
     bwe: Literal["none", "loss-rtt"] = "none"
@@ -104,6 +107,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ice_servers: tuple[IceServer, ...] = ()
     limits: Limits = Limits()
     timing: Timing = Timing()
+
+    def __post_init__(self) -> None:
+        if self.http_prefix and not HTTP_PREFIX.fullmatch(self.http_prefix):
+            raise ValueError("http_prefix begins with / and does not end with it, such as /sfu")
 
     @property
     def engine(self) -> ServerConfig:

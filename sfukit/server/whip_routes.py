@@ -8,6 +8,7 @@ from sfukit.server.access import Rights
 from sfukit.server.house import House
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
+from sfukit.server.paths import prefix_of
 from sfukit.server.publishing import parse_description
 from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate
 from sfukit.server.viewing import Viewing, choose_publisher
@@ -46,7 +47,7 @@ async def publish(request: web.Request) -> web.Response:
         change = await participant.publish(offer, None, {}, rules)
     session = HttpSession(offer, participant.publishing.restart, participant.leave)
     _keep(house, session, participant)
-    return _created(house, session, change.answer)
+    return _created(request, session, change.answer)
 
 
 async def play(request: web.Request) -> web.Response:
@@ -63,7 +64,7 @@ async def play(request: web.Request) -> web.Response:
     await viewing.start()
     session = HttpSession(offer, viewing.restart, viewing.leave, needs_tag=False)
     _keep(house, session, viewing)
-    return _created(house, session, answer)
+    return _created(request, session, answer)
 
 
 async def patch(request: web.Request) -> web.Response:
@@ -128,14 +129,14 @@ def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> N
         house.sessions.forget(session)
 
 
-def _created(house: House, session: HttpSession, answer: str) -> web.Response:
+def _created(request: web.Request, session: HttpSession, answer: str) -> web.Response:
     response = web.Response(
         status=201,
         text=answer,
         content_type=whip.SDP_TYPE,
-        headers={"Location": session.path, "ETag": session.etag},
+        headers={"Location": prefix_of(request) + session.path, "ETag": session.etag},
     )
-    _add_links(response, house)
+    _add_links(response, request.app[HOUSE])
     return response
 
 

@@ -53,6 +53,8 @@ REASONS: Mapping[str, Meaning] = {
     "not_joined": Meaning(409, RpcCode.NOT_JOINED),
     "already_joined": Meaning(409, RpcCode.CONFLICT),
     "session_unknown": Meaning(404, RpcCode.NOT_FOUND),
+    "path_unknown": Meaning(404, RpcCode.NOT_FOUND),
+    "method_not_allowed": Meaning(405, RpcCode.METHOD_NOT_FOUND),
     "room_unknown": Meaning(404, RpcCode.NOT_FOUND),
     "participant_unknown": Meaning(404, RpcCode.NOT_FOUND),
     "publication_unknown": Meaning(404, RpcCode.NOT_FOUND),

@@ -62,7 +62,7 @@ PUBLISHERS = [
     # a muxer whose profile has seven digits: another is written, never this one
     case("muxer-seven-digit-profile", has="profile-level-id=42e01f", lacks="422001f"),
     case("muxer-seven-digit-profile", (201, ""), "422001f => 42E01F", has="=42e01f"),
-    case("muxer-seven-digit-profile", (201, ""), "422001f => zz", has="=42e01f", lacks="zz"),
+    case("muxer-seven-digit-profile", (201, ""), "422001f => x-y-z", has="=42e01f", lacks="x-y"),
     # m-lines that are bundled only and say nothing of the transport
     case("bundle-only-without-transport", has="a=group:BUNDLE 0 1\r\n|m=video 9 "),
     case(
