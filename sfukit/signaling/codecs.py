@@ -18,6 +18,15 @@ FEEDBACK = {
 _OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
 
 _DEFAULT_H264_PROFILE = "42e01f"
+# profile_idc and the constraint bits that name a profile (RFC 6184 table 5)
+_H264_PROFILE_BYTES = {
+    "constrained-baseline": "42e0",
+    "baseline": "4200",
+    "main": "4d00",
+    "extended": "5800",
+    "high": "6400",
+    "constrained-high": "640c",
+}
 
 
 class Agreed(msgspec.Struct, frozen=True):
@@ -57,6 +66,34 @@ def same_bitstream(receiver: Codec, sender: Codec) -> bool:
             for key in ("profile", "tier")
         )
     return receiver.channels == sender.channels
+
+
+def sent_parameters(name: str, codec: Codec) -> dict[str, str]:
+    """Describe a bitstream as it is sent, the same text for the same bitstream.
+
+    Order, case, blanks, defaults and what a sender's description does not depend on are gone, and
+    nothing is taken over as the publisher wrote it.
+    """
+    if name == "H264":
+        profile, level = h264_profile(codec)
+        profile_bytes = _H264_PROFILE_BYTES.get(profile, profile)
+        return {
+            "level-asymmetry-allowed": "1",
+            "packetization-mode": _number(codec, "packetization-mode", 0, most=1),
+            "profile-level-id": f"{profile_bytes}{level:02x}",
+        }
+    if name == "VP9":  # RFC 9628 section 7.1
+        return {"profile-id": _number(codec, "profile-id", 0, most=3)}
+    if name == "AV1":  # AV1 RTP payload specification section 7.2.1
+        return {
+            "profile": _number(codec, "profile", 0, most=2),
+            "tier": _number(codec, "tier", 0, most=1),
+            "level-idx": _number(codec, "level-idx", 5, most=31),
+        }
+    stereo = "1" in (_parameter(codec, "stereo", "0"), _parameter(codec, "sprop-stereo", "0"))
+    if name == "opus" and stereo:  # all else is a receiver's wish (RFC 7587 section 6.1)
+        return {"stereo": "1", "sprop-stereo": "1"}
+    return {}
 
 
 def received_opus(codec: Codec) -> str:
@@ -102,7 +139,14 @@ def _same_h264(receiver: Codec, sender: Codec) -> bool:
 
 
 def _parameter(codec: Codec, key: str, default: str) -> str:
-    return codec.parameters.get(key, default).lower()
+    return codec.parameters.get(key, default).strip().lower()
+
+
+def _number(codec: Codec, key: str, default: int, *, most: int) -> str:
+    """Read a decimal parameter; what is no number up to the bound means the default."""
+    text = _parameter(codec, key, "")
+    given = int(text) if len(text) < 4 and text.isascii() and text.isdecimal() else default
+    return str(given if given <= most else default)
 
 
 def _rtx_of(codec: Codec, offered: Sequence[Codec]) -> int | None:
