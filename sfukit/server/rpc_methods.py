@@ -171,7 +171,9 @@ class Methods:
         """Receive publications no longer."""
         params = _unsubscribe.decode(raw)
         subscribing = self._subscribing()
-        ended = [number for number in params.publications if subscribing.unsubscribe(number)]
+        here = self._member().room.publications
+        named = [here[number] for number in params.publications if number in here]
+        ended = [entry.number for entry in named if subscribing.unsubscribe(entry)]
         return {"publications": ended}
 
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -202,7 +204,7 @@ class Methods:
         told = MessageNotification(sender.uid, params.topic, params.data)
         frame = jsonrpc.notification("message", told)
         for member in others:
-            member.tell(frame)
+            self.core.guard("message", member.tell, frame)
         return {"delivered": len(others)}
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:
