@@ -1,7 +1,7 @@
 """What all parts of a running server share: engine, ids, settings, and who hears of which event."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -75,8 +75,20 @@ class Core:
             kept or ids.ice_credentials(), self.engine.info.fingerprint, self._candidates[worker]
         )
 
+    def guard(self, callback: str, call: Callable[..., object], *arguments: object) -> None:
+        """Call one of many: its failure is counted and logged, and the others have their turn."""
+        try:
+            call(*arguments)
+        except Exception:
+            self.metrics.callback_failures.labels(callback).inc()
+            log.exception("callback_failed", callback=callback)
+
     def handle(self, event: Event) -> None:
-        """Pass an event of the engine to whom it concerns; those of things gone are dropped."""
+        """Pass an event of the engine on; its failure concerns no other event."""
+        self.guard("engine_event", self._dispatch, event)
+
+    def _dispatch(self, event: Event) -> None:
+        """Find the object that an event is about; those of objects gone are dropped."""
         if isinstance(event, LayerSwitched):
             self._layer_switched(event)
         elif isinstance(event, TransportState):

@@ -174,14 +174,17 @@ class NativeEngine:
     def _read_events(self) -> None:
         for raw in self._events.decode(self._native.events()):
             try:
-                event = self._event.decode(raw)
+                self._take(self._event.decode(raw))
             except msgspec.ValidationError as error:
                 log.warning("event_unknown", error=str(error), content=bytes(raw)[:200])
-                continue
-            if not isinstance(event, Done):
-                self._handler(event)
-            elif batch := self._batches.pop(event.id, None):
-                batch.settle(event)
+            except Exception:  # the rest of the batch concerns others
+                log.exception("event_failed", content=bytes(raw)[:200])
+
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, Done):
+            self._handler(event)
+        elif batch := self._batches.pop(event.id, None):
+            batch.settle(event)
 
 
 def _nobody(_event: Event) -> None:

@@ -98,16 +98,15 @@ class Publishing:
 
     def close(self, reason: str) -> list[Publication]:
         """End the transport with all it publishes; return what that was."""
-        ended = list(self.publications.values())
+        ended, transport = list(self.publications.values()), self.transport
         self.publications = {}
-        if self.transport is not None:
-            self._core.transports.pop(self.transport, None)
-            self._core.engine.send(
-                self._worker, [CloseTransport(transport=self.transport, reason=reason)]
-            )
         self.transport = self._remote = self._local = None
         for publication in ended:
             self._core.publications.pop(publication.number, None)
+        if transport is not None:
+            self._core.transports.pop(transport, None)
+            closing = CloseTransport(transport=transport, reason=reason)
+            self._core.engine.send(self._worker, [closing])
         return ended
 
     def _plan(
@@ -143,7 +142,7 @@ class Publishing:
         try:
             if commands:
                 await run_all(self._core, self._worker, commands)
-        except Refusal:
+        except BaseException:  # cancelled as well: nothing of the plan may stay
             self._undo(plan, transport)
             raise
         if plan.anew and self.transport is not None:

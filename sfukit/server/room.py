@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 from sfukit.server.core import Core
@@ -73,27 +74,32 @@ class Room:
     def restore(self, participant: Member) -> None:
         """Give a participant back the place that another failed to take."""
         if participant.left is None:
+            self.state = RoomState.ACTIVE
             self.participants[participant.uid] = participant
 
     def leaving(self, participant: Member) -> None:
         """Let viewers move on to another publisher in time."""
         for viewing in list(self.viewers):
-            viewing.on_leaving(participant)
+            self.core.guard("publisher_leaving", viewing.on_leaving, participant)
 
     def remove(self, participant: Member, ended: Iterable[Publication], reason: str) -> None:
         """Let a participant go with its publications; who was replaced is not missed."""
-        ended = list(ended)
-        for publication in ended:
-            self.remove_publication(publication, reason)
-        if self.participants.get(participant.uid) is participant:
+        gone = [entry for entry in ended if self.publications.pop(entry.number, None) is not None]
+        present = self.participants.get(participant.uid) is participant
+        if present:
             del self.participants[participant.uid]
-            self._announce_member(
-                participant,
-                "participant-left",
-                {"uid": participant.uid, "reason": reason},
-                known=bool(ended),
-            )
-        self._note_empty()
+        try:
+            for publication in gone:
+                self._withdraw(publication, reason)
+            if present:
+                self._announce_member(
+                    participant,
+                    "participant-left",
+                    {"uid": participant.uid, "reason": reason},
+                    known=bool(gone),
+                )
+        finally:
+            self._note_empty()
 
     def add_viewer(self, viewing: Viewer) -> None:
         """Let a viewer in."""
@@ -109,8 +115,8 @@ class Room:
     def add_publication(self, publication: Publication) -> None:
         """Offer a publication to everybody else."""
         self.publications[publication.number] = publication
-        for member in self.participants.values():
-            member.consider(publication)
+        for member in list(self.participants.values()):
+            self.core.guard("publication_added", member.consider, publication)
         info = publication.info()
         self.announce(
             "publication-added",
@@ -127,20 +133,8 @@ class Room:
 
     def remove_publication(self, publication: Publication, reason: str) -> None:
         """Withdraw a publication from everybody."""
-        if self.publications.pop(publication.number, None) is None:
-            return
-        for member in self.participants.values():
-            member.lose(publication, self.publications.values())
-        for viewing in list(self.viewers):
-            viewing.on_unpublished(publication)
-        self.announce(
-            "publication-removed",
-            {
-                "uid": publication.owner.uid,
-                "publication": publication.number,
-                "reason": reason,
-            },
-        )
+        if self.publications.pop(publication.number, None) is not None:
+            self._withdraw(publication, reason)
 
     def announce(self, method: str, params: Any) -> None:
         """Tell every member, together with what else happens within the debounce time."""
@@ -174,9 +168,24 @@ class Room:
                 timer.cancel()
         self._tell()
         for member in list(self.participants.values()):
-            member.leave(reason)
+            self.core.guard("room_closed", member.leave, reason)
         for viewing in list(self.viewers):
-            viewing.leave(reason)
+            self.core.guard("room_closed", viewing.leave, reason)
+
+    def _withdraw(self, publication: Publication, reason: str) -> None:
+        for member in list(self.participants.values()):
+            others = self.publications.values()
+            self.core.guard("publication_removed", member.lose, publication, others)
+        for viewing in list(self.viewers):
+            self.core.guard("publication_removed", viewing.on_unpublished, publication)
+        self.announce(
+            "publication-removed",
+            {
+                "uid": publication.owner.uid,
+                "publication": publication.number,
+                "reason": reason,
+            },
+        )
 
     def _tell(self) -> None:
         self._news_timer = None
@@ -185,7 +194,7 @@ class Room:
         news, self._news = self._news, {}
         for state_of, frame in _frames(news):
             for member in list(self.participants.values()):
-                member.tell(frame, state_of=state_of)
+                self.core.guard("announcement", partial(member.tell, frame, state_of=state_of))
 
     def _announce_member(
         self, participant: Member, method: str, params: Any, *, known: bool = False

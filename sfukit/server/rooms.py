@@ -18,6 +18,7 @@ from sfukit.signaling.refusal import Refusal
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
+_MAX_IDLE = 1_000  # empty rooms that are kept; beyond, the one that was left first is closed
 
 
 class Rooms:
@@ -83,15 +84,15 @@ class Rooms:
             line=line,
             trace_id=trace_id,
         )
-        self._stay(room)
         before = room.add(participant)
+        self._stay(room)
         participant.log.info("participant_joined", door=door, role=participant.role)
         return participant, before
 
     def admit_viewer(self, room: Room, viewing: Viewer) -> None:
         """Let a viewer into a room that is there."""
-        self._stay(room)
         room.add_viewer(viewing)
+        self._stay(room)
 
     def require_space(self) -> None:
         """Refuse whoever would exceed a limit."""
@@ -110,7 +111,7 @@ class Rooms:
     def close_all(self, reason: str) -> None:
         """Close every room."""
         for room in list(self._by_name.values()):
-            self.close(room, reason)
+            self._core.guard("room_closed", self.close, room, reason)
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """The engine dropped a room: so do we."""
@@ -120,8 +121,11 @@ class Rooms:
 
     def on_room_empty(self, room: Room) -> None:
         """Keep an empty room for a while: people come back."""
+        self._stay(room)
         wait_s = self._core.settings.timing.room_idle_s
-        self._idle[room.number] = self._core.loop.call_later(wait_s, self.close, room, "room_idle")
+        self._idle[room.number] = self._core.loop.call_later(wait_s, self._close_idle, room)
+        if len(self._idle) > _MAX_IDLE:
+            self._close_idle(self._by_number[next(iter(self._idle))])
 
     def _find_or_make(self, name: str, rights: Rights) -> Room:
         room = self.find(name)
@@ -142,8 +146,14 @@ class Rooms:
         self._by_name[name] = room
         self._by_number[room.number] = room
         self._core.engine.send(worker, [OpenRoom(room=room.number)])
+        self.on_room_empty(room)  # until the one it is made for is in
         log.info("room_opened", room=name, worker=worker)
         return room
+
+    def _close_idle(self, room: Room) -> None:
+        self._stay(room)
+        if room.is_empty:
+            self.close(room, "room_idle")
 
     def _least_loaded(self) -> int:
         load = [0] * self._core.engine.workers

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -169,7 +170,9 @@ class Methods:
         """Receive publications no longer."""
         params = _unsubscribe.decode(raw)
         subscribing = self._subscribing()
-        ended = [number for number in params.publications if subscribing.unsubscribe(number)]
+        here = self._member().room.publications
+        named = [here[number] for number in params.publications if number in here]
+        ended = [entry.number for entry in named if subscribing.unsubscribe(entry)]
         return {"publications": ended}
 
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -201,7 +204,7 @@ class Methods:
         frame = jsonrpc.notification("message", told)
         self.limits.take_message(time.monotonic(), len(frame) * len(others))
         for member in others:
-            member.tell(frame, lossy=True)
+            self.core.guard("message", partial(member.tell, frame, lossy=True))
         return {"delivered": len(others)}
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:

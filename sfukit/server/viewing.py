@@ -108,7 +108,7 @@ class Viewing:
         try:
             commands = [opening, *[self._subscribe(line) for line in self._lines]]
             await run_all(self.core, self.room.worker, commands)
-        except Refusal:
+        except BaseException:  # cancelled as well: nothing may stay
             self.leave("refused")
             raise
         if self.left is not None:
@@ -138,13 +138,14 @@ class Viewing:
         self.core.transports.pop(self._transport, None)
         for line in self._lines:
             self.core.subscriptions.pop(line.number, None)
+        guard = self.core.guard
+        guard("leave", self.room.remove_viewer, self)
         closing = CloseTransport(transport=self._transport, reason=reason)
-        self.core.engine.send(self.room.worker, [closing])
-        self.room.remove_viewer(self)
+        guard("leave", self.core.engine.send, self.room.worker, [closing])
         self.core.metrics.ended.labels(reason).inc()
-        self.log.info("viewer_left", reason=reason)
         if self.on_end is not None:
-            self.on_end(reason)
+            guard("leave", self.on_end, reason)
+        self.log.info("viewer_left", reason=reason)
 
     def on_leaving(self, member: Member) -> None:
         """Move on to the next publisher before this one's media ends."""
@@ -159,11 +160,11 @@ class Viewing:
 
     def on_unpublished(self, publication: Publication) -> None:
         """Lose one of the publications that are played; end with the last."""
-        kept = [line for line in self._lines if line.subscription.publication is not publication]
-        if len(kept) == len(self._lines):
-            return
-        self._lines = kept
-        if not kept:
+        ended = [line for line in self._lines if line.subscription.publication is publication]
+        for line in ended:
+            self._lines.remove(line)
+            self.core.subscriptions.pop(line.number, None)
+        if ended and not self._lines:
             self.leave("publisher_left")
 
     def on_transport_state(self, event: TransportState) -> None:

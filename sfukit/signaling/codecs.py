@@ -19,6 +19,16 @@ FEEDBACK = {
 # The receiver of Opus says what it wants (RFC 7587 section 7.1): without these music is mono.
 _OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
 
+# profile_idc and the constraint bits that name a profile (RFC 6184 table 5)
+_H264_PROFILE_BYTES = {
+    "constrained-baseline": "42e0",
+    "baseline": "4200",
+    "main": "4d00",
+    "extended": "5800",
+    "high": "6400",
+    "constrained-high": "640c",
+}
+
 
 class Agreed(msgspec.Struct, frozen=True):
     """A codec that both ends speak, under its registered name, with one end's payload types."""
@@ -34,7 +44,10 @@ def forwarded(kind: str, codec: Codec) -> Codec | None:
     Opus is ``opus/48000/2`` whatever it carries (RFC 7587 section 7); some leave the 2 out.
     """
     name = _FORWARDED.get(kind, {}).get(codec.name.lower())
-    if name is None or codec.clock_rate != _CLOCK_RATE_HZ[kind] or codec.channels > 2:
+    interleaved = name == "H264" and _mode(codec) == "2"
+    if name is None or interleaved or codec.channels > 2:
+        return None
+    if codec.clock_rate != _CLOCK_RATE_HZ[kind]:
         return None
     channels = 2 if name == "opus" else 1
     return msgspec.structs.replace(codec, name=name, channels=channels)
@@ -87,6 +100,34 @@ def same_bitstream(receiver: Codec, sender: Codec) -> bool:
     return receiver.channels == sender.channels
 
 
+def sent_parameters(name: str, codec: Codec) -> dict[str, str]:
+    """Describe a bitstream as it is sent, the same text for the same bitstream.
+
+    Order, case, blanks, defaults and what a sender's description does not depend on are gone, and
+    nothing is taken over as the publisher wrote it.
+    """
+    if name == "H264":
+        profile, level = h264_profile(codec)
+        profile_bytes = _H264_PROFILE_BYTES.get(profile, profile)
+        return {
+            "level-asymmetry-allowed": "1",
+            "packetization-mode": "1",  # which includes mode 0 (RFC 6184 section 6.3)
+            "profile-level-id": f"{profile_bytes}{level:02x}",
+        }
+    if name == "VP9":  # RFC 9628 section 7.1
+        return {"profile-id": _number(codec, "profile-id", 0, most=3)}
+    if name == "AV1":  # AV1 RTP payload specification section 7.2.1
+        return {
+            "profile": _number(codec, "profile", 0, most=2),
+            "tier": _number(codec, "tier", 0, most=1),
+            "level-idx": _number(codec, "level-idx", 5, most=31),
+        }
+    stereo = "1" in (_parameter(codec, "stereo", "0"), _parameter(codec, "sprop-stereo", "0"))
+    if name == "opus" and stereo:  # all else is a receiver's wish (RFC 7587 section 6.1)
+        return {"stereo": "1", "sprop-stereo": "1"}
+    return {}
+
+
 def received_opus(codec: Codec) -> str:
     """Write the fmtp by which an answer asks for the Opus that was offered."""
     kept = [f"{key}={codec.parameters[key]}" for key in _OPUS_WANTED if key in codec.parameters]
@@ -137,7 +178,14 @@ def _mode(codec: Codec) -> str:
 
 
 def _parameter(codec: Codec, key: str, default: str) -> str:
-    return codec.parameters.get(key, default).lower()
+    return codec.parameters.get(key, default).strip().lower()
+
+
+def _number(codec: Codec, key: str, default: int, *, most: int) -> str:
+    """Read a decimal parameter; what is no number up to the bound means the default."""
+    text = _parameter(codec, key, "")
+    given = int(text) if len(text) < 4 and text.isascii() and text.isdecimal() else default
+    return str(given if given <= most else default)
 
 
 def _rtx_of(codec: Codec, offered: Sequence[Codec]) -> int | None:

@@ -1,22 +1,15 @@
 """The m-line of one track that this server sends: codec, RTX, extensions, SSRCs and their names."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
-from sfukit.signaling.format_parameters import DEFAULT_H264_PROFILE
+from sfukit.signaling.codecs import sent_parameters
 from sfukit.signaling.sdp import Codec, Section
 
 SENT_FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc"),
-}
-_SENT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "opus": ("minptime", "useinbandfec", "usedtx"),
-    "H264": ("level-asymmetry-allowed", "packetization-mode", "profile-level-id"),
-    "VP9": ("profile-id",),
-    "AV1": ("profile", "tier", "level-idx"),
 }
 
 
@@ -57,19 +50,8 @@ class Sent(Protocol):
 
 
 def sent_fmtp(codec_name: str, codec: Codec) -> str:
-    """Write the format parameters that describe a bitstream as it is sent.
-
-    H.264 in packetization mode 0 is offered as mode 1, which includes it (RFC 6184 section 6.3) and
-    is what subscribers take; a description without a profile means the default one.
-    """
-    given = codec.parameters
-    if codec_name == "H264" and given.get("packetization-mode", "0") in ("0", "1"):
-        profile = given.get("profile-level-id", DEFAULT_H264_PROFILE)
-        return f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
-    kept = [f"{key}={given[key]}" for key in _SENT_PARAMETERS.get(codec_name, ()) if key in given]
-    if codec_name == "opus" and "1" in (given.get("stereo"), given.get("sprop-stereo")):
-        kept.append("stereo=1;sprop-stereo=1")
-    return ";".join(kept)
+    """Write the format parameters that describe a bitstream as it is sent."""
+    return ";".join(f"{key}={value}" for key, value in sent_parameters(codec_name, codec).items())
 
 
 def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str) -> str:
