@@ -17,6 +17,7 @@ from sfukit.server.requests import (
     TRACE_ID,
     authenticate,
     bearer,
+    reached,
 )
 from sfukit.server.rpc_methods import Methods
 from sfukit.server.rpc_session import RpcSession
@@ -62,6 +63,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
         token=bearer(request),
         address=request[ADDRESS],
         trace_id=request[TRACE_ID],
+        reached=reached(request),
     )
     session = RpcSession(socket, methods)
     house.lines.add(session)

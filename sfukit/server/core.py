@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from sfukit.server import ids
+from sfukit.server.addresses import reached_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
@@ -32,7 +33,12 @@ TransportSummary = dict[str, str | float | None]
 
 
 class TransportOwner(Protocol):
-    """Who wants to know what becomes of a transport."""
+    """Who wants to know what becomes of a transport.
+
+    ``reached`` is the address of ours by which the peer's request came, where that is known.
+    """
+
+    reached: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
         """Hear that it came up or went down."""
@@ -65,14 +71,26 @@ class Core:
         self.transports: dict[int, TransportOwner] = {}
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
-        self._candidates = [host_lines(addresses, port) for port in engine.info.udp_ports]
+        self._candidates: dict[tuple[int, Address | None], str] = {}
         metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
         engine.listen(self.handle)
 
-    def local_transport(self, worker: int, kept: Credentials | None = None) -> LocalTransport:
-        """Describe our end of a transport on a worker, with new ICE credentials unless given."""
+    def local_transport(
+        self, worker: int, reached: Address | None, kept: Credentials | None = None
+    ) -> LocalTransport:
+        """Describe our end of a transport on a worker, with new ICE credentials unless given.
+
+        The candidate whose address the peer has reached stands first: some take no other.
+        """
+        ordered = reached_first(self.addresses, reached)
+        first = ordered[0] if ordered else None
+        if (worker, first) not in self._candidates:  # as many as there are addresses, at most
+            port = self.engine.info.udp_ports[worker]
+            self._candidates[worker, first] = host_lines(ordered, port)
         return LocalTransport(
-            kept or ids.ice_credentials(), self.engine.info.fingerprint, self._candidates[worker]
+            kept or ids.ice_credentials(),
+            self.engine.info.fingerprint,
+            self._candidates[worker, first],
         )
 
     def guard(self, callback: str, call: Callable[..., object], *arguments: object) -> None:

@@ -25,6 +25,7 @@ from sfukit.server.publishing import Change, Publishing
 from sfukit.server.room import Room
 from sfukit.server.subscribing import Subscribing
 from sfukit.signaling import sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import DEFAULT_SOURCE, source_name
 from sfukit.signaling.publish_answer import Published, PublishRules
 from sfukit.signaling.refusal import Refusal
@@ -68,6 +69,7 @@ class Participant:
         role: Role | None = None,
         line: Line | None = None,
         trace_id: str = "",
+        reached: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
@@ -80,6 +82,7 @@ class Participant:
         self.cname = f"c{number}"
         self.rests = False
         self.left: str | None = None
+        self.reached = reached
         self.publishing = Publishing(core, room.number, room.worker, self)
         self.subscribing: Subscribing | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)

@@ -90,7 +90,7 @@ class Publishing:
         """Take new ICE credentials of the peer and give ours (RFC 8445 section 2.4)."""
         if self.transport is None or self._remote is None:
             raise Refusal("session_unknown", "there is no transport to restart")
-        local = self._core.local_transport(self._worker)
+        local = self._core.local_transport(self._worker, self._owner.reached)
         renewed = RemoteParameters(remote.ufrag, remote.pwd, self._remote.fingerprints)
         await run_all(self._core, self._worker, [self._restart_command(local, renewed)])
         self._local, self._remote = local.credentials, renewed
@@ -116,7 +116,8 @@ class Publishing:
         mine = self._remote
         anew = mine is None or mine.fingerprints != remote.fingerprints
         restart = not anew and mine is not None and mine.ufrag != remote.ufrag
-        local = self._core.local_transport(self._worker, None if anew or restart else self._local)
+        mine_kept = None if anew or restart else self._local
+        local = self._core.local_transport(self._worker, self._owner.reached, mine_kept)
         in_use = {} if anew else self._extensions
         answer = answer_publisher(offer, local, rules, version, in_use)
         kept, added = [], []

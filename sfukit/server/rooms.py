@@ -13,6 +13,7 @@ from sfukit.server.member import Member, Viewer
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
 from sfukit.server.participant import Line, Participant
 from sfukit.server.room import Room, RoomState
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.refusal import Refusal
 
@@ -64,6 +65,7 @@ class Rooms:
         role: Role | None = None,
         line: Line | None = None,
         trace_id: str = "",
+        reached: Address | None = None,
     ) -> tuple[Participant, Member | None]:
         """Let a participant into a room, made for it if need be; raise ``Refusal``.
 
@@ -83,6 +85,7 @@ class Rooms:
             role=_lower_role(rights, role),
             line=line,
             trace_id=trace_id,
+            reached=reached,
         )
         before = room.add(participant)
         self._stay(room)

@@ -18,6 +18,7 @@ from sfukit.server.rooms import Rooms
 from sfukit.server.stats import of_participant
 from sfukit.server.subscribing import Subscribing
 from sfukit.signaling import candidates, jsonrpc, sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.names import room_name
 from sfukit.signaling.publish_answer import PublishRules
@@ -57,6 +58,7 @@ class Methods:
         token: str | None,
         address: str,
         trace_id: str,
+        reached: Address | None = None,
     ) -> None:
         self.core = core
         self.participant: Participant | None = None
@@ -67,6 +69,7 @@ class Methods:
         self._token = token
         self._address = address
         self._trace_id = trace_id
+        self._reached = reached
         self._sid = ""
 
     async def call(self, method: str, params: msgspec.Raw) -> Any:
@@ -115,6 +118,7 @@ class Methods:
             role=role,
             line=self.line,
             trace_id=self._trace_id,
+            reached=self._reached,
         )
         participant.rests = params.config.rest_unwatched
         self.participant = participant

@@ -23,6 +23,7 @@ from sfukit.server.native_messages import (
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import remote_of
 from sfukit.signaling import extensions, sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import Layer, OfferNotification
 from sfukit.signaling.send_section import SENT_FEEDBACK
@@ -32,7 +33,9 @@ log = structlog.get_logger()
 
 
 class Subscriber(Protocol):
-    """The participant whose connection this is."""
+    """The participant whose connection this is, and by which address of ours it came."""
+
+    reached: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
         """Hear that the transport came up or went down."""
@@ -63,7 +66,7 @@ class Subscribing:
         self._worker = worker
         self._owner = owner
         self._automatic = automatic
-        self._local = core.local_transport(worker)
+        self._local = core.local_transport(worker, owner.reached)
         self._offers = SubscribeOffers(self._local)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None

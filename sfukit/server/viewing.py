@@ -23,6 +23,7 @@ from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import remote_of, run_all
 from sfukit.server.room import Room
 from sfukit.signaling import sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.codecs import same_bitstream
 from sfukit.signaling.play_answer import Played, Source, answer_viewer
 from sfukit.signaling.refusal import Refusal
@@ -63,11 +64,19 @@ class Viewing:
     """A viewer from its offer until it leaves."""
 
     def __init__(
-        self, core: Core, room: Room, publisher: Member, uid: str | None, *, trace_id: str
+        self,
+        core: Core,
+        room: Room,
+        publisher: Member,
+        uid: str | None,
+        *,
+        trace_id: str,
+        reached: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
         self.publisher = publisher
+        self.reached = reached
         self.left: str | None = None
         self.states: dict[str, TransportSummary] = {}
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
@@ -75,7 +84,7 @@ class Viewing:
         self._named = uid
         self._lines: list[_Line] = []
         self._transport = core.ids.transport()
-        self._local: LocalTransport = core.local_transport(room.worker)
+        self._local: LocalTransport = core.local_transport(room.worker, reached)
         self._remote: RemoteParameters | None = None
         self._asked_s = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
@@ -119,7 +128,7 @@ class Viewing:
     async def restart(self, remote: Credentials) -> LocalTransport:
         """Take new ICE credentials of the peer and give ours."""
         assert self._remote is not None
-        local = self.core.local_transport(self.room.worker)
+        local = self.core.local_transport(self.room.worker, self.reached)
         renewed = RemoteParameters(remote.ufrag, remote.pwd, self._remote.fingerprints)
         command = RestartIce(
             transport=self._transport, local=ice(local.credentials), remote=remote_of(renewed)

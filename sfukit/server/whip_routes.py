@@ -10,7 +10,7 @@ from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
 from sfukit.server.paths import prefix_of
 from sfukit.server.publishing import parse_description
-from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate
+from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate, reached
 from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
@@ -40,7 +40,11 @@ async def publish(request: web.Request) -> web.Response:
     house, rights, offer = await _admit(request)
     rights.require_publish()
     participant, before = house.rooms.enter(
-        request.match_info["room"], rights, door="whip", trace_id=request[TRACE_ID]
+        request.match_info["room"],
+        rights,
+        door="whip",
+        trace_id=request[TRACE_ID],
+        reached=reached(request),
     )
     rules = PublishRules(1, 1, True, house.settings.max_publish_bitrate_bps)
     with participant.entering(before):
@@ -58,7 +62,14 @@ async def play(request: web.Request) -> web.Response:
     uid = participant_name(named) if named is not None else None
     house.rooms.require_space()
     room, publisher = choose_publisher(house.rooms.find(request.match_info["room"]), uid)
-    viewing = Viewing(house.core, room, publisher, uid, trace_id=request[TRACE_ID])
+    viewing = Viewing(
+        house.core,
+        room,
+        publisher,
+        uid,
+        trace_id=request[TRACE_ID],
+        reached=reached(request),
+    )
     answer = viewing.negotiate(offer)
     house.rooms.admit_viewer(room, viewing)
     await viewing.start()
