@@ -15,6 +15,7 @@ from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.publish_answer import PublishRules
+from sfukit.signaling.refusal import Refusal
 
 _POST_METHODS = "GET, HEAD, OPTIONS, POST"
 _SESSION_METHODS = "DELETE, OPTIONS, PATCH"
@@ -130,7 +131,15 @@ async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
 
 async def _text(request: web.Request) -> str:
     """Read the body as text; what is no UTF-8 fails later, at the line where it stands."""
-    return (await request.read()).decode(errors="replace")
+    encoding = request.headers.get("Content-Encoding", "").lower()
+    if encoding not in ("", "identity", "gzip", "deflate"):
+        raise Refusal("content_type", f"Content-Encoding {encoding[:32]!r} is not read: send none")
+    try:
+        return (await request.read()).decode(errors="replace")
+    except web.RequestPayloadError:
+        raise Refusal(
+            "body_unreadable", f"the body is not encoded as it says, {encoding or 'chunked'}"
+        ) from None
 
 
 def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> None:

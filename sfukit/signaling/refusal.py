@@ -35,6 +35,7 @@ REASONS: Mapping[str, Meaning] = {
     "sdp_malformed": Meaning(400, RpcCode.REFUSED),
     "sdpfrag_malformed": Meaning(400, RpcCode.REFUSED),
     "candidate_malformed": Meaning(400, RpcCode.INVALID_PARAMS),
+    "body_unreadable": Meaning(400, RpcCode.REFUSED),
     "name_invalid": Meaning(400, RpcCode.INVALID_PARAMS),
     "token_missing": Meaning(401, RpcCode.UNAUTHORIZED),
     "token_invalid": Meaning(401, RpcCode.UNAUTHORIZED),

@@ -1,5 +1,6 @@
 """Paths that miss are answered by the one that was meant; a proxy's prefix is told."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -118,3 +119,23 @@ async def test_a_trusted_proxy_names_its_prefix(
 def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError, match="http_prefix begins with /"):
         load(None, {"http_prefix": prefix})
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "reason"),
+    [
+        (gzip.compress(offer_text().encode()), "gzip", 201, None),
+        (b"not packed", "gzip", 400, "body_unreadable"),
+        (b"v=0", "deflate", 400, "body_unreadable"),
+        (gzip.compress(b"v=0\r\n" * 100_000), "gzip", 413, "body_too_large"),
+        (offer_text().encode(), "x-own", 415, "content_type"),
+    ],
+)
+async def test_a_body_in_another_encoding(
+    stage: Stage, body: bytes, encoding: str, status: int, reason: str | None
+) -> None:
+    headers = SDP | {"Content-Encoding": encoding}
+    response = await stage.session.post(stage.url("/whip/demo"), data=body, headers=headers)
+    assert response.status == status
+    if reason is not None:
+        assert (await problem(response))["reason"] == reason
