@@ -1,5 +1,6 @@
 """No text of a publisher becomes a line of its own in an answer or in a subscriber's offer."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,7 @@ from aiortc.sdp import SessionDescription
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sfukit.signaling import extensions, sdp
+from sfukit.signaling import descriptions, extensions, sdp
 from sfukit.signaling.play_answer import Source, answer_viewer
 from sfukit.signaling.publish_answer import Published, PublishRules, answer_publisher
 from sfukit.signaling.refusal import Refusal
@@ -155,3 +156,26 @@ def test_control_characters_are_refused_at_their_line(end: str) -> None:
     with pytest.raises(sdp.SdpError) as caught:
         sdp.parse(text)
     assert caught.value.line == 3
+
+
+ANSWER_LINE = re.compile(
+    r"v=0|o=- 1 1 IN IP4 127\.0\.0\.1|s=-|t=0 0|c=IN IP4 0\.0\.0\.0|a=group:BUNDLE .*"
+    r"|a=(?:mid|ice-ufrag|ice-pwd|fingerprint|setup|rtpmap|fmtp|rtcp-fb|extmap):[!-~ ]+"
+    r"|a=(?:rtcp-mux|rtcp-rsize|recvonly|inactive|extmap-allow-mixed|msid-semantic:WMS \*)"
+    r"|m=[!-~]+ [09] [!-~]+(?: [!-~]+)+"
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(offers())
+def test_a_bot_answers_in_lines_of_its_own(offer: str) -> None:
+    try:
+        described = descriptions.read_offer(offer)
+    except sdp.SdpError:
+        return
+    answer = descriptions.play_answer(described, LOCAL.credentials, FINGERPRINT)
+    assert answer.isascii()
+    assert answer.splitlines() == answer.removesuffix("\r\n").split("\r\n")
+    assert [line for line in answer.splitlines() if not ANSWER_LINE.fullmatch(line)] == []
+    for name in ("ice-ufrag", "ice-pwd", "fingerprint", "setup"):
+        assert len(set(re.findall(rf"^a={name}:.*$", answer, re.MULTILINE))) == 1
