@@ -51,11 +51,12 @@ class IceCredentials(msgspec.Struct, frozen=True):
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """The peer's side of ICE and DTLS."""
+    """The peer's side of ICE and DTLS; a peer whose setup is active is the DTLS client."""
 
     ufrag: str
     pwd: str
     fingerprints: list[str]
+    setup: Literal["active", "passive"] = "active"
 
 
 class EncodingSpec(msgspec.Struct, frozen=True):

@@ -91,7 +91,7 @@ class Publishing:
         if self.transport is None or self._remote is None:
             raise Refusal("session_unknown", "there is no transport to restart")
         local = self._core.local_transport(self._worker, self._owner.reached)
-        renewed = RemoteParameters(remote.ufrag, remote.pwd, self._remote.fingerprints)
+        renewed = self._remote.with_credentials(remote)
         await run_all(self._core, self._worker, [self._restart_command(local, renewed)])
         self._local, self._remote = local.credentials, renewed
         return local
@@ -112,14 +112,14 @@ class Publishing:
     def _plan(
         self, offer: sdp.Session, rules: PublishRules, version: int, new: NewPublication
     ) -> _Plan:
-        remote = remote_of_offer(offer)
         mine = self._remote
+        remote = remote_of_offer(offer, mine)
         anew = mine is None or mine.fingerprints != remote.fingerprints
         restart = not anew and mine is not None and mine.ufrag != remote.ufrag
         mine_kept = None if anew or restart else self._local
         local = self._core.local_transport(self._worker, self._owner.reached, mine_kept)
         in_use = {} if anew else self._extensions
-        answer = answer_publisher(offer, local, rules, version, in_use)
+        answer = answer_publisher(offer, local, rules, version, mine, in_use=in_use)
         kept, added = [], []
         before = {entry.track.mid: entry for entry in self.publications.values()}
         for track in answer.tracks:
@@ -207,7 +207,7 @@ def parse_description(text: str) -> sdp.Session:
 
 def remote_of(remote: RemoteParameters) -> Remote:
     """Write the peer's side as the engine takes it."""
-    return Remote(remote.ufrag, remote.pwd, remote.fingerprints)
+    return Remote(remote.ufrag, remote.pwd, remote.fingerprints, remote.setup)
 
 
 async def run_all(core: Core, worker: int, commands: list[Command]) -> list[msgspec.Raw]:

@@ -129,7 +129,7 @@ class Viewing:
         """Take new ICE credentials of the peer and give ours."""
         assert self._remote is not None
         local = self.core.local_transport(self.room.worker, self.reached)
-        renewed = RemoteParameters(remote.ufrag, remote.pwd, self._remote.fingerprints)
+        renewed = self._remote.with_credentials(remote)
         command = RestartIce(
             transport=self._transport, local=ice(local.credentials), remote=remote_of(renewed)
         )

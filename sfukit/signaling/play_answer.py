@@ -86,7 +86,7 @@ def answer_viewer(
         raise _nothing_played(offer, sources, mismatches)
     in_use = [(line.media, line.agreed) for line in lines if line.agreed]
     check_meanings((media, agreed.codec, agreed.rtx_payload_type) for media, agreed in in_use)
-    return PlayAnswer(_write(offer, lines, local), result, remote)
+    return PlayAnswer(_write(offer, lines, local.facing(remote)), result, remote)
 
 
 class _Line(NamedTuple):
@@ -160,7 +160,7 @@ def _write(offer: Session, lines: list[_Line], local: LocalTransport) -> str:
     if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
     for media, agreed, played in lines:
-        transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines("passive")
+        transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines()
         if played is not None:
             parts.append(send_lines(played, played.numbers, transport, media.protocol))
         elif agreed is not None:

@@ -78,14 +78,17 @@ def answer_publisher(
     local: LocalTransport,
     rules: PublishRules,
     version: int = 1,
+    before: RemoteParameters | None = None,
+    *,
     in_use: Mapping[str, int] | None = None,
 ) -> PublishAnswer:
     """Answer recvonly with the first codec of each m-line that is forwarded; raise ``Refusal``.
 
-    ``in_use`` names the header extensions that the transport has agreed on before.
+    ``before`` is the peer's transport as last agreed on, whose DTLS association may go on;
+    ``in_use`` names its header extensions.
     """
     check_offer(offer)
-    remote = remote_of_offer(offer)
+    remote = remote_of_offer(offer, before)
     lines: list[_Line] = []
     known = dict(in_use or {})
     for media in offer.media:
@@ -96,7 +99,8 @@ def answer_publisher(
     _check_counts(tracks, rules)
     accepted = [(line.media, line.track) for line in lines if line.track]
     check_meanings((media, track.codec, track.rtx_payload_type) for media, track in accepted)
-    return PublishAnswer(_write(offer, local, rules, lines, version), tracks, remote, known)
+    text = _write(offer, local.facing(remote), rules, lines, version)
+    return PublishAnswer(text, tracks, remote, known)
 
 
 def _line(offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]) -> _Line:
@@ -211,7 +215,7 @@ def _section(line: _Line, track: Published, local: LocalTransport, rules: Publis
     direction = "inactive" if line.idle else "recvonly"
     return (
         f"m={track.kind} 9 {line.media.protocol} {payload_types}\r\nc=IN IP4 0.0.0.0\r\n{limit}"
-        f"{mid}{local.lines('passive')}a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
+        f"{mid}{local.lines()}a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
         f"{_codec_lines(track)}{'' if line.idle else _simulcast_lines(track)}"
     )
 

@@ -120,6 +120,7 @@ class SubscribeOffers:
         self.version = 0
         self.outstanding = False
         self._local = local
+        self._remote: RemoteParameters | None = None
         self._slots: list[Slot] = []
         self._next_mid = 0
 
@@ -192,7 +193,8 @@ class SubscribeOffers:
         offered = [slot for slot in self._slots if slot.offered is not None]
         _check_shape(offered, answer.media)
         in_use = any(not media.rejected for media in answer.media)
-        remote = remote_of_answer(answer) if in_use else None
+        remote = remote_of_answer(answer, self._remote) if in_use else None
+        self._remote = remote or self._remote
         self.outstanding = False
         accepted: list[Accepted] = []
         refused: list[Track] = []
@@ -264,7 +266,7 @@ class SubscribeOffers:
         return SendNumbers(free[0], free[1]) if len(free) > 1 else None
 
     def _section(self, slot: Slot) -> str:
-        transport = f"a=mid:{slot.mid}\r\n{self._local.lines('actpass')}"
+        transport = f"a=mid:{slot.mid}\r\n{self._local.lines()}"
         candidates = self._local.candidates if slot is self._slots[0] else ""
         if slot.track is None:
             port = 0 if slot.off else 9

@@ -1,6 +1,7 @@
-"""The transport part of a description: ICE, DTLS, BUNDLE (RFC 8839, RFC 8122, RFC 8843)."""
+"""The transport part of a description: ICE, DTLS, BUNDLE (RFC 8839, RFC 8842, RFC 8843)."""
 
 import re
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,8 @@ from sfukit.signaling.sdp import Section, Session
 _DIGEST_BYTES = {"sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
 _FINGERPRINT = re.compile(r"(sha-\d+) ([0-9A-F]{2}(?::[0-9A-F]{2})*)")
 _ICE_CHARS = re.compile(r"[A-Za-z0-9+/]+")
+Setup = Literal["active", "passive"]
+"""Which end sends the ClientHello: the active one is the DTLS client (RFC 8842 section 5)."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -20,11 +23,21 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class RemoteParameters(msgspec.Struct, frozen=True):
-    """What the engine must know of a peer before media can flow."""
+    """What the engine must know of a peer before media can flow; ``setup`` is the peer's."""
 
     ufrag: str
     pwd: str
     fingerprints: list[str]
+    setup: Setup = "active"
+
+    def with_credentials(self, renewed: Credentials) -> "RemoteParameters":
+        """Return the peer's side after an ICE restart, which DTLS survives."""
+        return msgspec.structs.replace(self, ufrag=renewed.ufrag, pwd=renewed.pwd)
+
+    @property
+    def our_setup(self) -> Setup:
+        """The ``a=setup`` of our own description, where the peer's is known."""
+        return "passive" if self.setup == "active" else "active"
 
 
 class LocalTransport(msgspec.Struct, frozen=True):
@@ -33,14 +46,19 @@ class LocalTransport(msgspec.Struct, frozen=True):
     credentials: Credentials
     fingerprint: str
     candidates: str
+    setup: Literal["actpass"] | Setup = "actpass"
 
-    def lines(self, setup: str) -> str:
+    def facing(self, remote: RemoteParameters) -> "LocalTransport":
+        """Return it as an answer describes it: in the DTLS role that the peer leaves to us."""
+        return msgspec.structs.replace(self, setup=remote.our_setup)
+
+    def lines(self) -> str:
         """Write the attributes of an m-line that belong to the transport."""
         return (
             f"a=ice-ufrag:{self.credentials.ufrag}\r\n"
             f"a=ice-pwd:{self.credentials.pwd}\r\n"
             f"a=fingerprint:{self.fingerprint}\r\n"
-            f"a=setup:{setup}\r\n"
+            f"a=setup:{self.setup}\r\n"
         )
 
 
@@ -53,29 +71,56 @@ def credentials(ufrag: str, pwd: str) -> Credentials:
     return Credentials(ufrag, pwd)
 
 
-def remote_of_offer(session: Session) -> RemoteParameters:
-    """Take the peer's side out of an offer this server can be the other end of."""
-    used = [media for media in session.media if not media.rejected]
-    tagged = _tagged(session, used)
-    if tagged.setup not in ("actpass", "active", ""):  # RFC 4145 section 4: active by default
-        raise Refusal(
-            "setup_refused",
-            f"this server is the DTLS server: offer actpass, not {tagged.setup or 'nothing'}",
-        )
-    return _remote(tagged)
+def remote_of_offer(session: Session, before: RemoteParameters | None = None) -> RemoteParameters:
+    """Take the peer's side out of an offer this server can be the other end of.
+
+    ``before`` is the peer's side as last agreed on: with the same fingerprints the DTLS association
+    goes on, and its roles with it (RFC 8842 section 5.3). Where the choice is ours, the peer is the
+    DTLS client.
+    """
+    tagged = _tagged(session)
+    fingerprints = _fingerprints(tagged)
+    if before is not None and before.fingerprints != fingerprints:
+        before = None
+    setup = _setup_of_offer(tagged.setup, before)
+    return _remote(tagged, fingerprints, setup, before)
 
 
-def remote_of_answer(session: Session) -> RemoteParameters:
-    """Take the peer's side out of an answer to an offer of actpass (RFC 5763 section 5)."""
-    used = [media for media in session.media if not media.rejected]
-    tagged = _tagged(session, used)
-    if tagged.setup != "active":
-        raise Refusal("setup_refused", "this server is the DTLS server: answer a=setup:active")
-    return _remote(tagged)
+def remote_of_answer(session: Session, before: RemoteParameters | None = None) -> RemoteParameters:
+    """Take the peer's side out of an answer to an offer of actpass (RFC 8842 section 5.3)."""
+    tagged = _tagged(session)
+    return _remote(tagged, _fingerprints(tagged), _setup_of_answer(tagged.setup), before)
 
 
-def _tagged(session: Session, used: list[Section]) -> Section:
+def _setup_of_offer(setup: str, before: RemoteParameters | None) -> Setup:
+    match setup:
+        case "active" | "":  # RFC 4145 section 4: an offer that does not say is active
+            return "active"
+        case "passive":
+            return "passive"
+        case "actpass":
+            return before.setup if before is not None else "active"
+    raise Refusal(
+        "setup_refused", f"offer a=setup:actpass, active or passive: {setup} connects nothing"
+    )
+
+
+def _setup_of_answer(setup: str) -> Setup:
+    match setup:
+        case "active":
+            return "active"
+        case "passive" | "":  # RFC 4145 section 4: an answer that does not say is passive
+            return "passive"
+        case "actpass":
+            raise Refusal(
+                "setup_refused", "an answer chooses: a=setup:active or passive, not actpass"
+            )
+    raise Refusal("setup_refused", f"answer a=setup:active or passive: {setup} connects nothing")
+
+
+def _tagged(session: Session) -> Section:
     """Find the m-line that speaks for the one transport: the first of the BUNDLE group."""
+    used = [media for media in session.media if not media.rejected]
     if not used:
         raise Refusal("ice_missing", "no m-line in use")
     bundled = session.bundled
@@ -93,12 +138,25 @@ def _tagged(session: Session, used: list[Section]) -> Section:
     return tagged
 
 
-def _remote(tagged: Section) -> RemoteParameters:
+def _remote(
+    tagged: Section, fingerprints: list[str], setup: Setup, before: RemoteParameters | None
+) -> RemoteParameters:
     checked = credentials(tagged.ice_ufrag, tagged.ice_pwd)
+    # RFC 8842 section 3.1: other roles would need another DTLS association
+    if before is not None and before.setup != setup:
+        raise Refusal(
+            "setup_refused",
+            f"the DTLS association goes on with a=setup:{before.setup} of yours, not {setup}: "
+            "its roles change with a new peer connection only",
+        )
+    return RemoteParameters(checked.ufrag, checked.pwd, fingerprints, setup)
+
+
+def _fingerprints(tagged: Section) -> list[str]:
     fingerprints = [text for text in tagged.fingerprints if _is_fingerprint(text)]
     if not fingerprints:
         raise Refusal("fingerprint_missing", "no a=fingerprint of a known hash")
-    return RemoteParameters(checked.ufrag, checked.pwd, fingerprints[:8])
+    return fingerprints[:8]
 
 
 def _is_fingerprint(text: str) -> bool:

@@ -59,6 +59,10 @@ def malformed(line: int) -> tuple[int, str]:
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 BAD_TYPE = (422, "payload_type_invalid")
 PUBLISHERS = [
+    # a muxer that is the DTLS server, and names a mid that has no m-line
+    case("muxer-dtls-server", has="a=setup:active|a=group:BUNDLE 1\r\n|profile-level-id=42001f"),
+    case("muxer-dtls-server", (201, ""), "setup:passive => setup:actpass", has="a=setup:passive"),
+    case("muxer-dtls-server", (422, "setup_refused"), "setup:passive => setup:holdconn"),
     # a muxer whose profile has seven digits: another is written, never this one
     case("muxer-seven-digit-profile", has="profile-level-id=42e01f", lacks="422001f"),
     case("muxer-seven-digit-profile", (201, ""), "422001f => 42E01F", has="=42e01f"),

@@ -4,11 +4,12 @@
 //! (the wrapped contexts allocate), and the DTLS timer, clock and certificate calls.
 
 use core::time::Duration;
+use openssl::error::ErrorStack;
 use openssl::pkey::{PKeyRef, Private};
 use openssl::ssl::{SslContextBuilder, SslMethod, SslRef, SslStream};
 use openssl_sys as ffi;
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use wire::time::Time;
 
 /// AES-128 in counter mode with its key schedule.
@@ -191,6 +192,15 @@ pub(crate) fn prepare(ssl: &mut SslRef, initial_timeout_ms: u32) {
     unsafe {
         ffi::DTLSv1_set_initial_timeout_duration(raw(ssl), initial_timeout_ms);
         ffi::SSL_set_shed_handshake_config(raw(ssl), 1);
+    }
+}
+
+/// Offer these groups, the preferred one first.
+pub(crate) fn offer_groups(ssl: &mut SslRef, names: &CStr) -> Result<(), ErrorStack> {
+    // SAFETY: `ssl` is alive, and the library copies what it reads from the string.
+    match unsafe { ffi::SSL_set1_groups_list(raw(ssl), names.as_ptr()) } {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
     }
 }
 

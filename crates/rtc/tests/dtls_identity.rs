@@ -4,6 +4,9 @@
 mod dtls_pair;
 
 use dtls_pair::{MTU, Pair, ecdsa, rsa};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
 use rtc::dtls::{Certificate, Context, DtlsError, DtlsEvent, Fingerprint, HashAlgorithm, Role};
 use rtc::srtp::Profile;
 
@@ -22,6 +25,21 @@ fn every_kind_of_certificate_meets_every_other() {
         let mut pair = Pair::new(client, server);
         pair.run();
         assert!(pair.is_connected());
+    }
+}
+
+/// FFmpeg with GnuTLS signs on P-224.
+#[test]
+fn a_certificate_may_be_on_any_curve() {
+    for curve in [Nid::SECP224R1, Nid::SECP384R1, Nid::SECP521R1] {
+        let group = EcGroup::from_curve_name(curve).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let other = Context::new(&Certificate::self_signed(key).unwrap()).unwrap();
+        for (client, server) in [(ecdsa(), &other), (&other, ecdsa())] {
+            let mut pair = Pair::new(client, server);
+            pair.run();
+            assert!(pair.is_connected(), "{curve:?}");
+        }
     }
 }
 

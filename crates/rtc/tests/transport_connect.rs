@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::link::Conditions;
 use common::pair::{CLIENT, Pair, SERVER, Setup, address};
-use rtc::dtls::Certificate;
+use rtc::dtls::{Certificate, Role};
 use rtc::srtp::Profile;
 use rtc::transport::TransportEvent;
 use wire::rtp::{Kind, demux};
@@ -22,20 +22,26 @@ fn bad(loss: f64, duplication: f64, jitter_ms: u64) -> Conditions {
     }
 }
 
-fn connects(seed: u64, conditions: Conditions) -> Pair {
-    let mut pair = Pair::introduced(Setup {
-        seed,
-        conditions,
-        ..Setup::default()
-    });
-    let connected = pair.connect(Duration::from_secs(30));
-    assert!(connected, "seed {seed}, {conditions:?}");
-    pair
+/// The server's half of DTLS: a peer chooses it by `a=setup`.
+const ROLES: [Role; 2] = [Role::Server, Role::Client];
+
+fn connects(seed: u64, conditions: Conditions) -> [Pair; 2] {
+    ROLES.map(|server_role| {
+        let mut pair = Pair::introduced(Setup {
+            seed,
+            conditions,
+            server_role,
+            ..Setup::default()
+        });
+        let connected = pair.connect(Duration::from_secs(30));
+        assert!(connected, "seed {seed}, {conditions:?}, {server_role:?}");
+        pair
+    })
 }
 
 #[test]
 fn a_clean_network_needs_three_round_trips() {
-    let pair = connects(1, bad(0.0, 0.0, 0));
+    let [pair, _] = connects(1, bad(0.0, 0.0, 0));
     let profile = Profile::AeadAes128Gcm;
     // One round trip of 20 ms for the check, two for the handshake.
     let expected = |dtls_ms| TransportEvent::Connected {
@@ -76,9 +82,18 @@ fn reordered_and_repeated_datagrams_do_no_harm() {
 /// Count DTLS flights: what one side sends in one instant.
 #[test]
 fn every_handshake_flight_may_be_lost_once() {
+    for server_role in ROLES {
+        lose_every_flight(server_role);
+    }
+}
+
+fn lose_every_flight(server_role: Role) {
     let mut lost = 0;
     loop {
-        let mut pair = Pair::introduced(Setup::default());
+        let mut pair = Pair::introduced(Setup {
+            server_role,
+            ..Setup::default()
+        });
         let (mut flights, mut last) = (0, None);
         let seen = Rc::new(Cell::new(0));
         let report = seen.clone();
@@ -104,8 +119,11 @@ fn every_handshake_flight_may_be_lost_once() {
 
 #[test]
 fn every_single_datagram_may_be_lost_once() {
-    for lost in 0..14 {
-        let mut pair = Pair::introduced(Setup::default());
+    for (lost, server_role) in (0..14).flat_map(|lost| ROLES.map(|role| (lost, role))) {
+        let mut pair = Pair::introduced(Setup {
+            server_role,
+            ..Setup::default()
+        });
         let mut sent = 0;
         pair.net.set_filter(move |_, _| {
             sent += 1;
@@ -113,7 +131,7 @@ fn every_single_datagram_may_be_lost_once() {
         });
         assert!(
             pair.connect(Duration::from_secs(10)),
-            "lost datagram {lost}"
+            "lost datagram {lost}, {server_role:?}"
         );
     }
 }
@@ -131,10 +149,55 @@ fn a_hello_may_come_before_the_nomination() {
     assert!(pair.connect(Duration::from_secs(5)));
 }
 
-/// Some peers offer key shares that no longer fit a datagram.
+/// Some peers offer key shares that no longer fit a datagram, and datagrams overtake each other.
 #[test]
-fn a_hello_may_take_several_datagrams() {
-    let mut pair = Pair::introduced(Setup::default());
+fn a_hello_may_take_several_datagrams_in_any_order() {
+    for piece_len in [80, 40] {
+        for reversed in [false, true] {
+            let mut pair = Pair::introduced(Setup::default());
+            let mut pieces = fragments(&held_back_hello(&mut pair), piece_len);
+            assert!(pieces.len() >= 2);
+            if reversed {
+                pieces.reverse();
+            }
+            let before = pair.net.now;
+            for piece in pieces {
+                pair.net.send(address(CLIENT), address(SERVER), &piece);
+            }
+            assert!(pair.connect(Duration::from_secs(5)));
+            // The hello, the server's flight and the client's last: no timer helped.
+            let took = pair.net.now.since(before);
+            assert_eq!(took, Duration::from_millis(40), "{piece_len}, {reversed}");
+        }
+    }
+}
+
+/// A fragment that comes first and whose fellow is lost is not lost with it.
+#[test]
+fn a_hello_in_two_datagrams_may_lose_either_one() {
+    for lost in 0..2 {
+        for reversed in [false, true] {
+            let mut pair = Pair::introduced(Setup::default());
+            let mut pieces = fragments(&held_back_hello(&mut pair), 80);
+            assert_eq!(pieces.len(), 2);
+            if reversed {
+                pieces.reverse();
+            }
+            for round in 0..2 {
+                for (index, piece) in pieces.iter().enumerate() {
+                    if round > 0 || index != lost {
+                        pair.net.send(address(CLIENT), address(SERVER), piece);
+                    }
+                }
+            }
+            assert!(pair.connect(Duration::from_secs(5)), "{lost}, {reversed}");
+        }
+    }
+}
+
+/// Let ICE come up and return the client's first hello, which no one has seen; the wire passes no
+/// hello in one piece.
+fn held_back_hello(pair: &mut Pair) -> Vec<u8> {
     let hello = Rc::new(RefCell::new(Vec::new()));
     let kept = hello.clone();
     pair.net.set_filter(move |_, datagram| {
@@ -145,12 +208,7 @@ fn a_hello_may_take_several_datagrams() {
         !is_hello
     });
     pair.run_for(Duration::from_millis(100));
-    let parts = fragments(&hello.borrow());
-    assert!(parts.len() > 2);
-    for part in parts {
-        pair.net.send(address(CLIENT), address(SERVER), &part);
-    }
-    assert!(pair.connect(Duration::from_secs(5)));
+    hello.take()
 }
 
 #[test]
@@ -176,8 +234,8 @@ fn is_client_hello(datagram: &[u8]) -> bool {
         && datagram[14..17] == datagram[22..25]
 }
 
-/// Cut the one handshake message of a datagram (RFC 6347 section 4.2.3), 40 bytes at a time.
-fn fragments(datagram: &[u8]) -> Vec<Vec<u8>> {
+/// Cut the one handshake message of a datagram (RFC 6347 section 4.2.3) into pieces of `len` bytes.
+fn fragments(datagram: &[u8], len: usize) -> Vec<Vec<u8>> {
     let (record, rest) = datagram.split_at(RECORD_HEADER_LEN);
     let (message, body) = rest.split_at(MESSAGE_HEADER_LEN);
     let cut = |(index, part): (usize, &[u8])| {
@@ -185,11 +243,11 @@ fn fragments(datagram: &[u8]) -> Vec<Vec<u8>> {
         // A record number of its own, out of the way of those that follow.
         fragment[10] += 20 * u8::from(index > 0) + index as u8;
         fragment[11..13].copy_from_slice(&(12 + part.len() as u16).to_be_bytes());
-        fragment[19..22].copy_from_slice(&(40 * index as u32).to_be_bytes()[1..]);
+        fragment[19..22].copy_from_slice(&((len * index) as u32).to_be_bytes()[1..]);
         fragment[22..25].copy_from_slice(&(part.len() as u32).to_be_bytes()[1..]);
         fragment
     };
-    body.chunks(40).enumerate().map(cut).collect()
+    body.chunks(len).enumerate().map(cut).collect()
 }
 
 #[test]

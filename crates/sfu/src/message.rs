@@ -35,6 +35,20 @@ pub struct RemoteParameters {
     pub pwd: String,
     /// Lines of `a=fingerprint`, without the name.
     pub fingerprints: Vec<String>,
+    /// Its DTLS role.
+    #[serde(default)]
+    pub setup: Setup,
+}
+
+/// Which end a peer is of the DTLS handshake, in the words of `a=setup` (RFC 8842 section 5).
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Setup {
+    /// The peer sends the ClientHello.
+    #[default]
+    Active,
+    /// We do.
+    Passive,
 }
 
 /// Which SRTP profiles may be negotiated.

@@ -37,6 +37,7 @@ fn a_transport_without_a_peer_waits_and_one_with_a_peer_does_not() {
         ufrag: "client".into(),
         pwd: "a-password-of-the-client".into(),
         fingerprints: vec![format!("sha-256 {}", ["AB"; 32].join(":"))],
+        setup: Default::default(),
     };
     world.command(Request::SetRemote { transport, remote });
     world.run_for(Duration::from_secs(29));

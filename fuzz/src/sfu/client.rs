@@ -10,7 +10,7 @@ use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use rtc::srtp::{Profile, SealStream};
 use rtc::transport::{DropReason, IceRole, Received, RemoteParameters, Transport, TransportConfig};
-use sfu::message::{LocalParameters, RemoteParameters as Described, TransportId};
+use sfu::message::{LocalParameters, RemoteParameters as Described, Setup, TransportId};
 use wire::extension::{BlockWriter, Form};
 use wire::id::{PayloadType, Ssrc};
 use wire::rtp::{self, Header, NewHeader};
@@ -83,6 +83,7 @@ pub fn remote(id: TransportId) -> Described {
         ufrag,
         pwd,
         fingerprints: vec![identity().fingerprint().to_string()],
+        setup: Setup::Active,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a control plane might ask for, sensible or not.
 
 use sfu::message::{
-    EncodingParameters, ExtensionIds, Kind, PublishRequest, Request, SrtpChoice, SubscribeRequest,
-    Target,
+    EncodingParameters, ExtensionIds, Kind, PublishRequest, RemoteParameters, Request, Setup,
+    SrtpChoice, SubscribeRequest, Target,
 };
 use wire::extension::Extension;
 
@@ -60,7 +60,7 @@ pub fn any_request(input: &mut Input<'_>) -> Request {
         13 => any_transport(input),
         14 => Request::SetRemote {
             transport: any_name(input),
-            remote: client::remote(any_name(input)),
+            remote: any_remote(input),
         },
         _ => Request::RoomStats {
             room: any_name(input),
@@ -72,7 +72,14 @@ fn any_restart(input: &mut Input<'_>) -> Request {
     Request::RestartIce {
         transport: any_name(input),
         local: client::local(100 + any_name(input)),
-        remote: client::remote(any_name(input)),
+        remote: any_remote(input),
+    }
+}
+
+fn any_remote(input: &mut Input<'_>) -> RemoteParameters {
+    RemoteParameters {
+        setup: input.pick(&[Setup::Active, Setup::Passive]),
+        ..client::remote(any_name(input))
     }
 }
 
@@ -82,7 +89,7 @@ fn any_transport(input: &mut Input<'_>) -> Request {
         room: any_name(input),
         transport: 100 + any_name(input),
         local: client::local(200 + any_name(input)),
-        remote: input.flag().then(|| client::remote(any_name(input))),
+        remote: input.flag().then(|| any_remote(input)),
         srtp: input.pick(&[SrtpChoice::Auto, SrtpChoice::Gcm128, SrtpChoice::Cm80]),
     }
 }

@@ -103,9 +103,9 @@ async def test_the_newer_of_two_with_one_name_stays(stage: Stage) -> None:
 async def test_a_failed_attempt_does_not_take_a_place(stage: Stage) -> None:
     first = await stage.joined("ann")
     second = await stage.member()
-    passive = offer_text().replace("a=setup:actpass", "a=setup:passive")
+    idle = offer_text().replace("a=setup:actpass", "a=setup:holdconn")
     with pytest.raises(RpcError) as caught:
-        await second.call("join", sid="demo", uid="ann", offer={"type": "offer", "sdp": passive})
+        await second.call("join", sid="demo", uid="ann", offer={"type": "offer", "sdp": idle})
     assert caught.value.reason == "setup_refused"
     assert (await first.call("join", sid="demo", uid="ann"))["uid"] == "ann"
 

@@ -85,7 +85,7 @@ async def test_ice_servers_are_told_by_link(make_stage: StageMaker) -> None:
         (offer_of(video(), video()), 422, "too_many_media"),
         (offer_of(video("H263/90000")), 422, "codec_unsupported"),
         (offer_of(audio(direction="recvonly")), 422, "nothing_to_publish"),
-        (offer_of(video(), setup="passive"), 422, "setup_refused"),
+        (offer_of(video(), setup="holdconn"), 422, "setup_refused"),
         (offer_of(video(), audio(), bundle=False), 422, "bundle_required"),
         ("v=0\r\n" + "a=x\r\n" * 20_000, 413, "body_too_large"),
     ],

@@ -193,7 +193,7 @@ def test_an_answer_without_an_offer_is_refused() -> None:
 @pytest.mark.parametrize("change", ["mid", "count", "setup"])
 def test_an_answer_to_something_else_is_refused_and_the_offer_stays(change: str) -> None:
     offers = offers_of(track(1), track(2))
-    answer = answer_to(offers.offer(), setup="passive" if change == "setup" else "active")
+    answer = answer_to(offers.offer(), setup="actpass" if change == "setup" else "active")
     if change == "mid":
         answer = answer.replace("a=mid:1", "a=mid:7").replace("BUNDLE 0 1", "BUNDLE 0 7")
     elif change == "count":

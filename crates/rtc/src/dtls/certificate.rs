@@ -44,7 +44,8 @@ impl Certificate {
         &self.key
     }
 
-    fn self_signed(key: PKey<Private>) -> Result<Certificate, DtlsError> {
+    /// Make an identity of an EC or RSA key.
+    pub fn self_signed(key: PKey<Private>) -> Result<Certificate, DtlsError> {
         let mut name = X509NameBuilder::new()?;
         name.append_entry_by_nid(Nid::COMMONNAME, "sfukit")?;
         let name = name.build();

@@ -15,6 +15,8 @@ pub enum DtlsError {
     PeerAlert(u8),
     /// The peer's certificate is not the announced one.
     CertificateMismatch,
+    /// The roles of an association do not change (RFC 8842 section 3.1): that takes another one.
+    RoleFixed,
     /// The peer shares no SRTP protection profile with us.
     NoSrtpProfile,
     /// The association broke after its handshake; the library's words.
@@ -30,6 +32,7 @@ impl fmt::Display for DtlsError {
             DtlsError::Timeout(Some(words)) => write!(f, "DTLS handshake timed out: {words}"),
             DtlsError::PeerAlert(alert) => write!(f, "peer sent DTLS alert {alert}"),
             DtlsError::CertificateMismatch => f.write_str("certificate fingerprint mismatch"),
+            DtlsError::RoleFixed => f.write_str("the DTLS role of an association does not change"),
             DtlsError::NoSrtpProfile => f.write_str("no common SRTP protection profile"),
             DtlsError::Broken(words) => write!(f, "DTLS: {words}"),
         }

@@ -10,12 +10,16 @@ use openssl::error::ErrorStack;
 use openssl::srtp::SrtpProfileId;
 use openssl::ssl::{self, ErrorCode, SslStream};
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use wire::time::Time;
 
 /// First wait before a flight is sent again; it doubles each time. RFC 6347 section 4.2.4.1 says one
 /// second and allows less: the path was just measured by ICE, and a call is waiting.
 const INITIAL_TIMEOUT_MS: u32 = 200;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client takes certificates on the groups that it offers, and on no others (RFC 8422 section 5.3).
+/// The last two are for those alone: FFmpeg with GnuTLS signs on P-224.
+const CLIENT_GROUPS: &CStr = c"X25519:P-256:P-384:P-521:P-224";
 /// RFC 5764 section 4.2.
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// Messages kept for a peer whose fingerprint is not known yet.
@@ -100,6 +104,26 @@ impl Dtls {
             verified: false,
             events: VecDeque::new(),
         })
+    }
+
+    /// Play `role` from now on: the answer came, and says which end is the client.
+    ///
+    /// # Errors
+    /// [`DtlsError::RoleFixed`] where a handshake is done in the other role.
+    pub fn take_role(&mut self, role: Role) -> Result<(), DtlsError> {
+        if role == self.role {
+            return Ok(());
+        }
+        if !matches!(self.phase, Phase::Idle | Phase::Handshaking { .. }) {
+            return Err(DtlsError::RoleFixed);
+        }
+        self.stream = open_stream(&self.context, role, &self.profiles, self.mtu)?;
+        self.role = role;
+        self.guard = Guard::default();
+        self.phase = Phase::Idle;
+        self.retransmit_at = None;
+        self.refused = None;
+        Ok(())
     }
 
     /// Take a datagram from the peer. Whatever is in it, it does not end an association unless the
@@ -376,7 +400,10 @@ fn open_stream(
     ssl.set_mtu(mtu)?;
     ssl.set_tlsext_use_srtp(&use_srtp(profiles))?;
     match role {
-        Role::Client => ssl.set_connect_state(),
+        Role::Client => {
+            ssl.set_connect_state();
+            aws_lc::offer_groups(&mut ssl, CLIENT_GROUPS)?;
+        }
         Role::Server => ssl.set_accept_state(),
     }
     aws_lc::prepare(&mut ssl, INITIAL_TIMEOUT_MS);

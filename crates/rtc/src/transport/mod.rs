@@ -98,6 +98,18 @@ impl Transport {
         self.has_news = true;
     }
 
+    /// Take the DTLS role that the peer's description leaves to us.
+    ///
+    /// A client says hello on the path that ICE selects, and on no other.
+    ///
+    /// # Errors
+    /// Where a handshake is done in the other role: that association has to end first.
+    pub fn take_dtls_role(&mut self, role: dtls::Role) -> Result<(), DtlsError> {
+        self.dtls.take_role(role)?;
+        self.dtls_role = role;
+        Ok(())
+    }
+
     /// Change ICE credentials on both sides (RFC 8445 section 9). DTLS and SRTP go on untouched.
     pub fn restart_ice(&mut self, now: Time, local: &Credentials, remote: &RemoteParameters) {
         self.ice
@@ -429,6 +441,7 @@ fn reason(error: &DtlsError) -> &'static str {
         DtlsError::Timeout(_) => "dtls_timeout",
         DtlsError::PeerAlert(_) => "dtls_peer_alert",
         DtlsError::CertificateMismatch => "fingerprint_mismatch",
+        DtlsError::RoleFixed => "dtls_role",
         DtlsError::NoSrtpProfile => "no_srtp_profile",
         DtlsError::Broken(_) => "dtls_broken",
     }

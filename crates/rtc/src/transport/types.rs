@@ -33,7 +33,7 @@ pub struct TransportConfig {
     pub local: Credentials,
     /// The identity to show.
     pub dtls: dtls::Context,
-    /// Who says hello.
+    /// Our half of DTLS; a lite transport may take the other one when it learns its peer.
     pub dtls_role: dtls::Role,
     /// SRTP profiles, the preferred one first.
     pub profiles: Vec<Profile>,

@@ -111,6 +111,8 @@ pub struct Setup {
     pub client_sockets: Vec<&'static str>,
     pub client_profiles: Vec<Profile>,
     pub client_certificate: Certificate,
+    /// The DTLS role that the client's description leaves to the server.
+    pub server_role: Role,
     pub mtu: usize,
 }
 
@@ -122,6 +124,7 @@ impl Default for Setup {
             client_sockets: vec![CLIENT],
             client_profiles: Profile::ALL.to_vec(),
             client_certificate: Certificate::generate_ecdsa().unwrap(),
+            server_role: Role::Server,
             mtu: 1200,
         }
     }
@@ -133,6 +136,7 @@ pub struct Pair {
     pub client: Peer,
     pub server_identity: Context,
     pub client_identity: Context,
+    server_role: Role,
 }
 
 impl Pair {
@@ -162,7 +166,10 @@ impl Pair {
             ice: controlling,
             local: client_credentials(),
             dtls: client_identity.clone(),
-            dtls_role: Role::Client,
+            dtls_role: match setup.server_role {
+                Role::Server => Role::Client,
+                Role::Client => Role::Server,
+            },
             profiles: setup.client_profiles,
             mtu: setup.mtu,
         };
@@ -174,6 +181,7 @@ impl Pair {
             client: Peer::new(client, sockets),
             server_identity,
             client_identity,
+            server_role: setup.server_role,
         }
     }
 
@@ -194,7 +202,9 @@ impl Pair {
 
     pub fn introduce_client_to_server(&mut self) {
         let client = self.client_description();
-        self.server.transport.set_remote(self.net.now, client);
+        let transport = &mut self.server.transport;
+        transport.take_dtls_role(self.server_role).unwrap();
+        transport.set_remote(self.net.now, client);
     }
 
     pub fn introduce_server_to_client(&mut self) {

@@ -15,8 +15,8 @@ use super::survey::set_survey;
 use crate::context::{Context, Named, Route};
 use crate::extensions::add_extensions;
 use crate::message::{
-    CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, SrtpChoice,
-    SubscribeRequest, SubscriptionId, TransportId,
+    CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, Setup,
+    SrtpChoice, SubscribeRequest, SubscriptionId, TransportId,
 };
 use crate::publication::Publication;
 use crate::subscription::Subscription;
@@ -127,13 +127,14 @@ impl Room {
         remote: Option<crate::message::RemoteParameters>,
         srtp: SrtpChoice,
     ) -> Outcome {
+        let dtls_role = remote.as_ref().map_or(Role::Server, dtls_role);
         let remote = remote.as_ref().map(parse_remote).transpose()?;
         let ufrag = local.ufrag.clone();
         let config = TransportConfig {
             ice: IceRole::Lite,
             local: credentials(local.ufrag, local.pwd),
             dtls: context.dtls.clone(),
-            dtls_role: Role::Server,
+            dtls_role,
             profiles: profiles(srtp, context.config.srtp),
             mtu: MTU,
         };
@@ -161,11 +162,11 @@ impl Room {
         remote: &crate::message::RemoteParameters,
     ) -> Outcome {
         let key = self.peer_key(id)?;
+        let dtls_role = dtls_role(remote);
         let remote = parse_remote(remote)?;
-        self.peers[key]
-            .leg
-            .transport
-            .set_remote(context.now, remote);
+        let transport = &mut self.peers[key].leg.transport;
+        take_role(transport, dtls_role)?;
+        transport.set_remote(context.now, remote);
         self.drive_transport(context, key);
         Ok(None)
     }
@@ -178,8 +179,10 @@ impl Room {
         remote: &crate::message::RemoteParameters,
     ) -> Outcome {
         let key = self.peer_key(id)?;
+        let dtls_role = dtls_role(remote);
         let remote = parse_remote(remote)?;
         let peer = &mut self.peers[key];
+        take_role(&mut peer.leg.transport, dtls_role)?;
         context
             .routes
             .push(Route::AddUfrag(local.ufrag.clone(), key));
@@ -370,6 +373,19 @@ fn parse_remote(
         // An ICE-lite agent sends no checks: it learns paths from those that arrive.
         candidates: Vec::new(),
     })
+}
+
+/// Return the role that the peer leaves to us.
+fn dtls_role(remote: &crate::message::RemoteParameters) -> Role {
+    match remote.setup {
+        Setup::Active => Role::Server,
+        Setup::Passive => Role::Client,
+    }
+}
+
+fn take_role(transport: &mut Transport, role: Role) -> Result<(), CommandError> {
+    let taken = transport.take_dtls_role(role);
+    taken.map_err(|error| invalid(error.to_string()))
 }
 
 fn credentials(ufrag: String, pwd: String) -> Credentials {

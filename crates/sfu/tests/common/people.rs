@@ -9,7 +9,7 @@ use rtc::ice::{Base, Credentials};
 use rtc::srtp::Profile;
 use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use serde_json::Value;
-use sfu::message::{self, Request, SubscribeRequest, Target};
+use sfu::message::{self, Request, Setup, SubscribeRequest, Target};
 use wire::extension::{Extension, ExtensionMap};
 
 use super::camera::Camera;
@@ -70,17 +70,35 @@ impl World {
 
     /// Open a transport and let a client begin to connect to it.
     pub fn join(&mut self, room: u32) -> usize {
+        self.join_in_role(room, Setup::Active)
+    }
+
+    /// Join with this half of DTLS.
+    pub fn join_in_role(&mut self, room: u32, setup: Setup) -> usize {
         let fingerprint = self.client_identity.fingerprint().to_string();
-        self.join_with(room, fingerprint)
+        self.join_with(room, setup, Some(fingerprint))
+    }
+
+    /// Join by answering an offer of the server's: its transport waits for [`World::answer`].
+    pub fn join_before_answer(&mut self, room: u32, setup: Setup) -> usize {
+        self.join_with(room, setup, None)
+    }
+
+    /// Tell the server who its peer is.
+    pub fn answer(&mut self, key: usize, setup: Setup) {
+        let transport = self.clients[key].transport_id;
+        let fingerprint = self.client_identity.fingerprint().to_string();
+        let remote = description(&credentials(transport, "client"), fingerprint, setup);
+        self.command(Request::SetRemote { transport, remote });
     }
 
     /// Join with another certificate than the one announced.
     pub fn join_as_impostor(&mut self, room: u32) -> usize {
         let fingerprint = self.identity.fingerprint().to_string();
-        self.join_with(room, fingerprint)
+        self.join_with(room, Setup::Active, Some(fingerprint))
     }
 
-    fn join_with(&mut self, room: u32, fingerprint: String) -> usize {
+    fn join_with(&mut self, room: u32, setup: Setup, announced: Option<String>) -> usize {
         let transport_id = self.fresh_id();
         let key = self.clients.len();
         let ip = format!("198.51.{}.{}", 100 + key / 250, 1 + key % 250);
@@ -95,10 +113,10 @@ impl World {
                 ufrag: ours.ufrag.clone(),
                 pwd: ours.pwd.clone(),
             },
-            remote: Some(description(&theirs, fingerprint)),
+            remote: announced.map(|fingerprint| description(&theirs, fingerprint, setup)),
             srtp: Default::default(),
         });
-        let mut transport = self.client_transport(transport_id, address, &theirs);
+        let mut transport = self.client_transport(transport_id, address, &theirs, setup);
         transport.set_remote(
             self.now,
             RemoteParameters {
@@ -261,7 +279,7 @@ impl World {
                 ufrag: ours.ufrag.clone(),
                 pwd: ours.pwd.clone(),
             },
-            remote: description(&theirs, fingerprint),
+            remote: description(&theirs, fingerprint, Setup::Active),
         });
         let remote = RemoteParameters {
             credentials: ours,
@@ -274,7 +292,13 @@ impl World {
             .restart_ice(now, &theirs, &remote);
     }
 
-    fn client_transport(&self, id: u32, address: SocketAddr, local: &Credentials) -> Transport {
+    fn client_transport(
+        &self,
+        id: u32,
+        address: SocketAddr,
+        local: &Credentials,
+        setup: Setup,
+    ) -> Transport {
         let config = TransportConfig {
             ice: IceRole::Controlling {
                 tie_breaker: id.into(),
@@ -285,7 +309,10 @@ impl World {
             },
             local: local.clone(),
             dtls: self.client_identity.clone(),
-            dtls_role: Role::Client,
+            dtls_role: match setup {
+                Setup::Active => Role::Client,
+                Setup::Passive => Role::Server,
+            },
             profiles: Profile::ALL.to_vec(),
             mtu: 1200,
         };
@@ -293,11 +320,16 @@ impl World {
     }
 }
 
-fn description(theirs: &Credentials, fingerprint: String) -> message::RemoteParameters {
+fn description(
+    theirs: &Credentials,
+    fingerprint: String,
+    setup: Setup,
+) -> message::RemoteParameters {
     message::RemoteParameters {
         ufrag: theirs.ufrag.clone(),
         pwd: theirs.pwd.clone(),
         fingerprints: vec![fingerprint],
+        setup,
     }
 }
 
