@@ -54,6 +54,8 @@ def missed(request: web.Request, error: web.HTTPException) -> Refusal | None:
 def _meant(path: str, prefix: str) -> str:
     parts = [part for part in path.split("/") if part]
     kinds = [part.lower().lstrip(".") for part in parts]
+    if kinds[:1] in (["session"], ["sessions"]):
+        return f"a session is at {prefix}/sessions/ID, the Location of the answer that made it"
     at = next((at for at, kind in enumerate(kinds) if kind in _LENGTHS), None)
     if at is None:
         return _SERVED.format(prefix)

@@ -133,7 +133,9 @@ def _tagged(session: Session) -> Section:
     # what is said of the transport stands in one m-line, for all (RFC 9143 section 7.1.3)
     by_mid = {media.mid: media for media in used if media.mid and not media.bundle_only}
     tagged = next((by_mid[mid] for mid in bundled if mid in by_mid), used[0])
-    if not tagged.rtcp_mux and tagged.kind != "application":
+    speaking = used if tagged.kind == "application" else [tagged]
+    rtp = [media for media in speaking if media.kind != "application"]
+    if rtp and not any(media.rtcp_mux for media in rtp):
         raise Refusal("rtcp_mux_required", "the m-lines need a=rtcp-mux")
     return tagged
 

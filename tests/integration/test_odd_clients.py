@@ -111,6 +111,12 @@ PUBLISHERS = [
         "BUNDLE 0 1 2 => BUNDLE 2 0 1",
         has="a=group:BUNDLE 0 1\r\n|m=application 0 ",
     ),
+    case(
+        "with-data-channel",
+        (422, "rtcp_mux_required"),
+        "BUNDLE 0 1 2 => BUNDLE 2 0 1",
+        "a=rtcp-mux => a=x",
+    ),
     case("with-data-channel", (422, "too_many_media"), "m=application => m=image"),
     # m-lines without a mid, or with a long one
     case("one-m-line-without-mid", has="m=video 9 ", lacks="a=mid|a=group"),

@@ -37,6 +37,7 @@ async def problem(response: ClientResponse) -> dict[str, Any]:
         ("/group/demo/.whip", "POST to /whip/ROOM,"),
         ("/rtc/v1/whip/?app=live", "POST to /whip/ROOM,"),
         ("/sfu/whip/demo", "--http-prefix /sfu"),
+        ("/sessions/x/", "a session is at /sessions/ID"),
         ("/whip/a%0Ab/c", "POST to /whip/ROOM,"),
         ("/", "this path takes GET, HEAD"),
         ("/elsewhere", "POST to /whip/ROOM, WHEP viewers to /whep/ROOM"),

@@ -137,3 +137,37 @@ def test_each_forwarded_codec_is_answered_as_offered(codec: str, fmtp: str, name
     answer, session = answered(offer_of(video(codec, fmtp)))
     assert answer.tracks[0].codec_name == name
     assert session.media[0].fmtps.get("96", "") == fmtp
+
+
+ORIENTATION = f"a=extmap:3 {extensions.VIDEO_ORIENTATION}\r\n"
+
+
+def mid_under(number: int) -> str:
+    return f"a=extmap:{number} {extensions.MID}\r\n"
+
+
+def test_one_extension_id_has_one_meaning_on_all_m_lines() -> None:
+    offer = offer_of(audio() + mid_under(3), video() + ORIENTATION + mid_under(5))
+    first, second = answered(offer)[1].media
+    assert first.extensions == {extensions.MID: 3}
+    assert second.extensions == {}
+    offer = offer_of(video() + ORIENTATION + mid_under(3))
+    assert answered(offer)[1].media[0].extensions == {extensions.VIDEO_ORIENTATION: 3}
+
+
+def test_an_extension_keeps_its_id_over_renegotiations() -> None:
+    before = {extensions.MID: 3, extensions.AUDIO_LEVEL: 1}
+    session = sdp.parse(offer_of(video() + mid_under(4) + ORIENTATION))
+    answer = answer_publisher(session, LOCAL, ROOM, in_use=before)
+    assert answer.tracks[0].extensions == {}
+    assert answer.extensions == before
+    session = sdp.parse(offer_of(video() + mid_under(3) + ORIENTATION.replace(":3 ", ":4 ")))
+    answer = answer_publisher(session, LOCAL, ROOM, in_use=before)
+    assert answer.extensions == before | {extensions.VIDEO_ORIENTATION: 4}
+
+
+def test_the_group_of_the_answer_is_in_the_order_of_the_offer() -> None:
+    offer = offer_of(audio(), video()).replace("BUNDLE 0 1", "BUNDLE 1 0")
+    _, session = answered(offer)
+    assert session.bundled == ["1", "0"]
+    assert [bool(media.candidates) for media in session.media] == [False, True]
