@@ -25,7 +25,7 @@ app = typer.Typer(add_completion=False)
     epilog=examples(
         "sfukit serve --open",
         "sfukit serve --http 0.0.0.0:7080 --api-key KEY --api-secret @secret.txt",
-        "sfukit serve --bwe loss-rtt --workers 2 --stun",
+        "sfukit serve --max-publish-bitrate 2.5M --workers 2 --stun",
     ),
 )
 def serve(

@@ -93,7 +93,7 @@ Bwe = Annotated[
     str | None,
     option(
         panel=_MEDIA,
-        help="what chooses encodings; default none: requests alone",
+        help="bandwidth estimator; none: client-requested layers only; default loss-rtt",
         metavar="none|loss-rtt",
     ),
 ]
@@ -128,7 +128,11 @@ NackTtl = Annotated[
 ]
 MaxPublishBitrate = Annotated[
     str | None,
-    option(panel=_MEDIA, help="ask publishers for no more, such as 2.5M", metavar="RATE"),
+    option(
+        panel=_MEDIA,
+        help="most per video track, such as 2.5M; dropped above 1.5 times that",
+        metavar="RATE",
+    ),
 ]
 AutoSubscribe = Annotated[
     int | None,

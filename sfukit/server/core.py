@@ -18,6 +18,7 @@ from sfukit.server.native_messages import (
     LayerSwitched,
     PublicationStarted,
     RoomClosed,
+    SsrcUnbound,
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
@@ -121,6 +122,8 @@ class Core:
                 publication.owner.on_encodings_wanted(publication, event)
         elif isinstance(event, PublicationStarted):
             log.debug("encoding_started", publication=event.publication, rid=event.rid)
+        elif isinstance(event, SsrcUnbound):
+            log.warning("ssrc_unbound", **_unbound(event))
         elif isinstance(event, RoomClosed):
             self.rooms.on_room_closed(event)
 
@@ -138,6 +141,16 @@ class Core:
 def ice(credentials: Credentials) -> IceCredentials:
     """Write credentials as the engine takes them."""
     return IceCredentials(credentials.ufrag, credentials.pwd)
+
+
+def _unbound(event: SsrcUnbound) -> dict[str, int | str]:
+    return {
+        "transport": event.transport,
+        "ssrc": event.ssrc,
+        "payload_type": event.payload_type,
+        "packets": event.packets,
+        "reason": event.reason,
+    }
 
 
 def summary(event: TransportState) -> TransportSummary:

@@ -23,12 +23,15 @@ class ServerCounters(msgspec.Struct):
     nacks_sent: int = 0
     nacks_unanswered: int = 0
     keyframe_requests_received: int = 0
+    keyframe_requests_rate_limited: int = 0
     keyframe_requests_sent: int = 0
     transport_feedback_received: int = 0
     transport_feedback_sent: int = 0
     rtcp_malformed: int = 0
     payloads_unreadable: int = 0
     packets_unbound: int = 0
+    packets_over_bitrate: int = 0
+    packets_over_mtu: int = 0
     packets_duplicate: int = 0
     packets_dropped_backlog: int = 0
     packets_refused_seal: int = 0
@@ -66,6 +69,8 @@ class ServerCounters(msgspec.Struct):
             "unknown_ufrag": self.stun_unknown_ufrag,
             "not_authentic": self.datagrams_dropped,
             "unbound": self.packets_unbound,
+            "over_bitrate": self.packets_over_bitrate,
+            "over_mtu": self.packets_over_mtu,
             "duplicate": self.packets_duplicate,
             "backlog": self.packets_dropped_backlog,
             "seal_refused": self.packets_refused_seal,

@@ -87,6 +87,7 @@ def _feedback(counters: ServerCounters) -> Metric:
         family.add_metric([kind, "inbound"], inbound)
         family.add_metric([kind, "outbound"], outbound)
     family.add_metric(["nack_unanswered", "inbound"], counters.nacks_unanswered)
+    family.add_metric(["pli_rate_limited", "inbound"], counters.keyframe_requests_rate_limited)
     return family
 
 

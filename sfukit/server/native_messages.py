@@ -21,7 +21,7 @@ class ServerConfig(msgspec.Struct):
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "none"
+    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
     srtp: SrtpChoice = "auto"
@@ -152,6 +152,7 @@ class Publish(Command, tag="publish"):
     encodings: list[EncodingSpec]
     extensions: dict[str, int]
     feedback: list[str]
+    fid_groups: list[tuple[int, int]] = []
     rests: bool = False
 
 
@@ -273,6 +274,16 @@ class EncodingsWanted(msgspec.Struct, tag_field="type", tag="encodings_wanted"):
     rids: list[str]
 
 
+class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
+    """Packets of an SSRC have been dropped for a second, since it belongs to no encoding."""
+
+    transport: int
+    ssrc: int
+    payload_type: int
+    packets: int
+    reason: str
+
+
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
@@ -298,6 +309,7 @@ Event = (
     | PublicationStarted
     | EncodingState
     | EncodingsWanted
+    | SsrcUnbound
     | LayerSwitched
     | RoomClosed
 )

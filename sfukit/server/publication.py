@@ -60,6 +60,12 @@ class Publication:
         """The names of its encodings, empty without simulcast."""
         return [encoding.rid for encoding in self.track.encodings if encoding.rid]
 
+    @property
+    def _are_named_by_publisher(self) -> bool:
+        """Whether a publisher knows its encodings by their rids: those of SSRCs are ours."""
+        encodings = self.track.encodings
+        return len(encodings) == 1 or encodings[0].ssrc is None
+
     def command(self, transport: int) -> Publish:
         """Write the command that makes the engine take it."""
         track = self.track
@@ -78,7 +84,8 @@ class Publication:
             ],
             extensions=track.extensions,
             feedback=list(track.feedback),
-            rests=self.owner.rests,
+            fid_groups=track.fid_groups,
+            rests=self.owner.rests and self._are_named_by_publisher,
         )
 
     def continues(self, track: Published) -> bool:

@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_prefix: str = ""  # what a reverse proxy puts before every path
     srtp: SrtpChoice = "auto"
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "none"
+    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
     coalesce_ms: int = 5
     pad: bool = True
     nack_ttl_ms: int | None = None

@@ -22,10 +22,15 @@ from sfukit.signaling.send_section import rejected_lines
 from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_offer
 
 MAX_ENCODINGS = 4
+_MAX_FID_GROUPS = 16  # more than encodings that are taken: their order is not that of the rids
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """One RTP stream of a publication; SSRCs are known only where the offer names them."""
+    """One RTP stream of a publication.
+
+    Packets name it by rid, or the offer by SSRC. Of several streams by SSRC (``a=ssrc-group:SIM``)
+    the rid is ours: their place in the group, the lowest first.
+    """
 
     rid: str | None
     ssrc: int | None
@@ -45,6 +50,7 @@ class Published(msgspec.Struct, frozen=True):
     extensions: dict[str, int]
     feedback: tuple[str, ...]
     stream_id: str
+    fid_groups: list[tuple[int, int]] = []
 
 
 class PublishAnswer(msgspec.Struct, frozen=True):
@@ -140,6 +146,7 @@ def _published(
         taken,
         _feedback(agreed, taken),
         media.msid[0][0] if media.msid else "-",
+        _fid_groups(media, agreed),
     )
 
 
@@ -154,14 +161,35 @@ def _encodings(media: Section, agreed: Agreed, taken: Mapping[str, int]) -> list
     # simulcast streams are told apart by MID and RID together (RFC 8853 section 5.5)
     if extensions.MID in taken and extensions.RID in taken and (rids := _sent_rids(media)):
         return [Encoding(rid, None, None) for rid in rids]
-    repairs = {
-        ssrcs[0]: ssrcs[1]
+    repairs = dict(_fid_groups(media, agreed))
+    own = [ssrc for ssrc in media.ssrcs if ssrc not in repairs.values()]
+    if simulcast := _sim_group(media, own):
+        return [
+            Encoding(str(place), ssrc, repairs.get(ssrc)) for place, ssrc in enumerate(simulcast)
+        ]
+    first = own[0] if own else None
+    return [Encoding(None, first, repairs.get(first) if first is not None else None)]
+
+
+def _fid_groups(media: Section, agreed: Agreed) -> list[tuple[int, int]]:
+    """List the SSRCs of media, each with that of its retransmissions (RFC 5576 section 4.2)."""
+    if agreed.rtx_payload_type is None:
+        return []
+    pairs = [
+        ssrcs
         for name, ssrcs in media.ssrc_groups
         if name == "FID" and len(set(ssrcs)) == len(ssrcs) == 2
-    }
-    first = next((ssrc for ssrc in media.ssrcs if ssrc not in repairs.values()), None)
-    rtx = repairs.get(first) if first is not None and agreed.rtx_payload_type is not None else None
-    return [Encoding(None, first, rtx)]
+    ]
+    return [(first, second) for first, second in pairs[:_MAX_FID_GROUPS]]
+
+
+def _sim_group(media: Section, own: list[int]) -> list[int]:
+    """List the SSRCs of simulcast without rids, as browsers once wrote it, the lowest first."""
+    groups = [ssrcs for name, ssrcs in media.ssrc_groups if name == "SIM"]
+    if media.kind != "video" or not groups:
+        return []
+    simulcast = [ssrc for ssrc in dict.fromkeys(groups[0]) if ssrc in own]
+    return simulcast[:MAX_ENCODINGS] if len(simulcast) > 1 else []
 
 
 def _sent_rids(media: Section) -> list[str]:
@@ -239,7 +267,7 @@ def _codec_lines(track: Published) -> str:
 
 
 def _simulcast_lines(track: Published) -> str:
-    rids = [encoding.rid for encoding in track.encodings if encoding.rid]
+    rids = [encoding.rid for encoding in track.encodings if encoding.rid and encoding.ssrc is None]
     if not rids:
         return ""
     lines = "".join(f"a=rid:{rid} recv\r\n" for rid in rids)

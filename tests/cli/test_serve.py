@@ -83,7 +83,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     secret.write_text(SECRET)
     config = tmp_path / "serve.toml"
     config.write_text("auto_subscribe = 7\nudp_port = 1\n")
-    arguments = "--http [::1]:0 --udp-port 0 --workers 2 --bwe loss-rtt --srtp gcm128 --coalesce 0"
+    arguments = "--http [::1]:0 --udp-port 0 --workers 2 --bwe none --srtp gcm128 --coalesce 0"
     arguments += " --pad off --nack-ttl 500 --max-publish-bitrate 2.5M --max-rooms 3"
     arguments += (
         " --max-egress 1G --room-idle 5 --advertise 192.0.2.1 --allow-origin https://a.example"
@@ -93,7 +93,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     assert main(["serve", *arguments.split()]) == ExitCode.OK
     settings = started[0]
     assert (settings.http_host, settings.http_port, settings.udp_port) == ("::1", 0, 0)
-    assert (settings.workers, settings.bwe, settings.srtp) == (2, "loss-rtt", "gcm128")
+    assert (settings.workers, settings.bwe, settings.srtp) == (2, "none", "gcm128")
     assert (settings.coalesce_ms, settings.pad, settings.nack_ttl_ms) == (0, False, 500)
     assert settings.max_publish_bitrate_bps == 2_500_000
     assert (settings.limits.max_rooms, settings.limits.max_egress_bps) == (3, 10**9)

@@ -97,6 +97,46 @@ fn a_forged_packet_moves_neither_window_nor_rollover_counter() {
 }
 
 #[test]
+fn a_stream_may_begin_below_a_wrap_and_lose_its_first_packets() {
+    for profile in Profile::ALL {
+        let mut wire = Wire::new(profile);
+        let late = wire.sealed(65_535);
+        wire.pass(65_536 + 3);
+        wire.pass(65_536 + 4);
+        assert_eq!(wire.open(&late).map(|opened| opened.index), Ok(65_535));
+        for index in [98_000, 130_000, 131_073] {
+            wire.pass(index);
+        }
+    }
+}
+
+#[test]
+fn only_a_small_first_number_can_be_behind_a_wrap() {
+    for profile in Profile::ALL {
+        let mut wire = Wire::new(profile);
+        let beyond = wire.sealed(65_536 + (1 << 15));
+        assert_eq!(wire.open(&beyond), Err(OpenError::BadTag));
+        let mut wire = Wire::new(profile);
+        let far = wire.sealed(2 * 65_536 + 3);
+        assert_eq!(wire.open(&far), Err(OpenError::BadTag));
+    }
+}
+
+#[test]
+fn forged_first_packets_do_not_decide_the_rollover_counter() {
+    for profile in Profile::ALL {
+        for first in [3, 65_536 + 3] {
+            let mut wire = Wire::new(profile);
+            let mut forged = wire.sealed(first);
+            forged[20] ^= 1;
+            assert_eq!(wire.open(&forged), Err(OpenError::BadTag));
+            wire.pass(first + 1);
+            wire.pass(first + 2);
+        }
+    }
+}
+
+#[test]
 fn a_changed_bit_anywhere_is_noticed() {
     for profile in Profile::ALL {
         let mut wire = Wire::new(profile);

@@ -11,9 +11,9 @@ use crate::message::SrtpChoice;
 #[serde(rename_all = "kebab-case")]
 pub enum Bwe {
     /// Not at all: requests alone decide.
-    #[default]
     None,
     /// From loss and round-trip time in receiver reports.
+    #[default]
     LossRtt,
 }
 
@@ -36,7 +36,7 @@ pub struct Config {
     pub bwe: Bwe,
     /// Where an estimate starts and ends, bit/s; absent: what the subscriptions could use.
     pub max_subscription_bitrate_bps: Option<u64>,
-    /// Told to publishers that understand REMB alone, bit/s.
+    /// What publishers are told, and held to one and a half times of, bit/s.
     pub max_publish_bitrate_bps: Option<u64>,
     /// Which SRTP profiles may be negotiated.
     pub srtp: SrtpChoice,
@@ -50,7 +50,7 @@ impl Default for Config {
             nack_ttl_ms: None,
             history_bytes: 512 * 1024,
             stun: false,
-            bwe: Bwe::None,
+            bwe: Bwe::LossRtt,
             max_subscription_bitrate_bps: None,
             max_publish_bitrate_bps: None,
             srtp: SrtpChoice::Auto,

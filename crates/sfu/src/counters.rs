@@ -63,6 +63,8 @@ counters! {
     nacks_unanswered,
     /// Keyframe requests from subscribers.
     keyframe_requests_received,
+    /// Keyframe requests from subscribers that came too soon after their last ones.
+    keyframe_requests_rate_limited,
     /// Keyframe requests to publishers.
     keyframe_requests_sent,
     /// Transport-wide feedback packets from subscribers.
@@ -75,6 +77,10 @@ counters! {
     payloads_unreadable,
     /// RTP packets of streams that nothing names.
     packets_unbound,
+    /// RTP packets of publishers above their bitrate.
+    packets_over_bitrate,
+    /// RTP packets not sent to a subscriber since its path's MTU is too small for them.
+    packets_over_mtu,
     /// RTP packets that had been received before.
     packets_duplicate,
     /// Packets dropped since a subscriber's backlog grew too old.

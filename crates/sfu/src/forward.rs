@@ -10,7 +10,7 @@ use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
 use rtc::pace::Pacer;
 use rtc::path::PathId;
-use rtc::srtp::SealStream;
+use rtc::srtp::{Profile, SealStream};
 use rtc::transport::Transport;
 use wire::time::Time;
 
@@ -26,6 +26,11 @@ const TYPICAL_OVERHEAD: usize = 44;
 const MOST_PADDING: usize = 16;
 /// Audio packets are small; a send call costs more than 48 of their bytes.
 const MOST_AUDIO_PADDING: usize = 48;
+/// Ethernet's MTU without the headers of UDP and IPv4 or IPv6: no path is taken to carry more.
+const MOST_DATAGRAM_IPV4: usize = 1_500 - 28;
+const MOST_DATAGRAM_IPV6: usize = 1_500 - 48;
+/// The original sequence number in front of a retransmitted payload (RFC 4588 section 4).
+const ORIGINAL_LEN: usize = 2;
 /// How far ahead the sizes of waiting packets are compared.
 const LOOK_AHEAD: u64 = 16;
 
@@ -97,6 +102,7 @@ pub fn forward(
         true => pad_to.max(longest_ahead(subscription.cursor, history)),
         false => 0,
     };
+    let most_len = most_plain_len(leg, path);
     while subscription.cursor < history.end() {
         if !subscription.audio && !leg.pacer.may_send() {
             return Progress::Paced;
@@ -105,10 +111,13 @@ pub fn forward(
             break;
         };
         subscription.cursor += 1;
-        let Some(placed) = place(subscription, slot) else {
+        let len = subscription.template.header_len(&slot.carried) + slot.payload_len();
+        let is_too_long = len > most_len;
+        round.counters.packets_over_mtu += u64::from(is_too_long);
+        let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
-        let padding = padding(subscription.audio, slot, target_len);
+        let padding = padding(subscription.audio, slot, target_len).min(most_len - len);
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
@@ -148,6 +157,11 @@ pub fn resend(
     round: &mut Round<'_>,
 ) -> Option<usize> {
     let repair = subscription.repair.as_mut()?;
+    let len = repair.template.header_len(&slot.carried) + ORIGINAL_LEN + slot.payload_len();
+    if len > most_plain_len(leg, path) {
+        round.counters.packets_over_mtu += 1;
+        return None;
+    }
     let packet = Outgoing {
         index: repair.next_index,
         timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
@@ -237,10 +251,20 @@ fn skip_expired(subscription: &mut Subscription, history: &History, counters: &m
     }
 }
 
+/// Return the longest RTP packet, not yet sealed, that the path is taken to carry.
+fn most_plain_len(leg: &Leg, path: PathId) -> usize {
+    let most = match path.remote.ip().to_canonical().is_ipv4() {
+        true => MOST_DATAGRAM_IPV4,
+        false => MOST_DATAGRAM_IPV6,
+    };
+    let profile = leg.transport.srtp_profile();
+    most - profile.map_or(0, Profile::rtp_overhead)
+}
+
 /// Find the place of a packet in the outgoing stream, or close its gap.
 #[inline]
-fn place(subscription: &mut Subscription, slot: &Slot) -> Option<Placed> {
-    if slot.empty {
+fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Option<Placed> {
+    if slot.empty || is_too_long {
         let shift = Shift {
             timestamp: subscription.timeline.shift(),
             picture: subscription.rewriter.shift(),

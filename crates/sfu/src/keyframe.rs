@@ -1,4 +1,4 @@
-//! When to ask a publisher for a keyframe, whoever needs it.
+//! When to ask a publisher for a keyframe, and how often a subscriber may have one asked for.
 
 use std::time::Duration;
 
@@ -6,6 +6,37 @@ use wire::time::Time;
 
 const SPACING: Duration = Duration::from_millis(300);
 const MOST_TRIES: u32 = 5;
+
+/// Keyframes that a subscriber may have asked for at once, as when its decoder starts.
+const BURST: u8 = 3;
+/// It gets another one as often as this.
+const REFILL: Duration = Duration::from_secs(1);
+
+/// How often a subscription may have a keyframe asked for: three times, then once a second.
+///
+/// A keyframe costs the publisher and every other subscriber many times what a request costs.
+#[derive(Debug, Default)]
+pub struct KeyframeAllowance {
+    used: u8,
+    /// Since when what is used is given back.
+    since: Time,
+}
+
+impl KeyframeAllowance {
+    /// Say whether a request may be passed on now; it then counts.
+    pub fn take(&mut self, now: Time) -> bool {
+        let given_back = (now.since(self.since).as_nanos() / REFILL.as_nanos()) as u64;
+        if given_back >= u64::from(self.used) {
+            (self.used, self.since) = (0, now);
+        } else {
+            self.used -= given_back as u8;
+            self.since = self.since + REFILL * given_back as u32;
+        }
+        let may = self.used < BURST;
+        self.used += u8::from(may);
+        may
+    }
+}
 
 /// Requests for one encoding: coalesced, spaced, backing off, and given up after five.
 #[derive(Debug, Default)]
@@ -59,6 +90,19 @@ impl KeyframeRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn three_requests_of_a_subscriber_then_one_a_second() {
+        let mut allowance = KeyframeAllowance::default();
+        let start = Time::from_secs(50);
+        let mut taken = |from_ms: u64, to_ms: u64| -> Vec<u64> {
+            let may = |ms: &u64| allowance.take(start + Duration::from_millis(*ms));
+            (from_ms..to_ms).step_by(100).filter(may).collect()
+        };
+        assert_eq!(taken(0, 4_000), [0, 100, 200, 1_000, 2_000, 3_000]);
+        // Silence gives all three back, and no more.
+        assert_eq!(taken(20_000, 21_100), [20_000, 20_100, 20_200, 21_000]);
+    }
 
     #[test]
     fn many_wishes_are_one_request_in_300_ms() {

@@ -19,6 +19,7 @@ pub mod message;
 pub mod meter;
 pub mod policy;
 pub mod publication;
+mod publish_limit;
 mod repair;
 pub mod rest;
 pub mod room;

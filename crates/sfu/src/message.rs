@@ -205,6 +205,9 @@ pub struct PublishRequest {
     pub mid: String,
     /// One, or one for each rid.
     pub encodings: Vec<EncodingParameters>,
+    /// `a=ssrc-group:FID` of encodings that packets name by rid: SSRCs of media and of RTX.
+    #[serde(default)]
+    pub fid_groups: Vec<(u32, u32)>,
     /// Negotiated header extensions of the publisher's transport.
     #[serde(default)]
     pub extensions: ExtensionIds,
@@ -342,6 +345,14 @@ pub enum Event {
     EncodingsWanted {
         publication: PublicationId,
         rids: Vec<String>,
+    },
+    /// Packets of this SSRC have been dropped for a second, since it belongs to no encoding.
+    SsrcUnbound {
+        transport: TransportId,
+        ssrc: u32,
+        payload_type: u8,
+        packets: u64,
+        reason: &'static str,
     },
     LayerSwitch {
         subscription: SubscriptionId,

@@ -20,7 +20,7 @@ use crate::keyframe::KeyframeRequests;
 use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
 use crate::meter::Meter;
 use crate::rest::Rest;
-use crate::select::{Candidate, ENCODING_INACTIVE, UNWATCHED};
+use crate::select::{Candidate, Candidates, ENCODING_INACTIVE, UNWATCHED};
 
 /// An encoding is silent after this, or after three of its frame intervals.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -391,7 +391,7 @@ impl Publication {
 
     /// List the encodings from the smallest to the largest, for selection.
     #[must_use]
-    pub fn candidates(&self) -> Vec<Candidate<'_>> {
+    pub fn candidates(&self) -> Candidates<'_> {
         let candidate = |nth: &usize| {
             let encoding = &self.encodings[*nth];
             Candidate {

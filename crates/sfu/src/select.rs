@@ -1,9 +1,12 @@
 //! Which encoding a subscription should receive now. Pure: facts in, choice and reason out.
 
+use std::ops::Deref;
+
 use crate::message::Target;
+use crate::publication::MOST_ENCODINGS;
 
 /// What is known of one encoding, ordered from the smallest to the largest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Candidate<'a> {
     /// RFC 8851 identifier; `None` where there is only one encoding.
     pub rid: Option<&'a str>,
@@ -11,6 +14,32 @@ pub struct Candidate<'a> {
     pub active: bool,
     /// What it sends.
     pub bitrate_bps: u64,
+}
+
+/// The encodings of a publication: estimates are made all the time, so nothing is allocated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Candidates<'a> {
+    list: [Candidate<'a>; MOST_ENCODINGS],
+    len: usize,
+}
+
+impl<'a> FromIterator<Candidate<'a>> for Candidates<'a> {
+    fn from_iter<I: IntoIterator<Item = Candidate<'a>>>(from: I) -> Self {
+        let mut candidates = Self::default();
+        for (place, candidate) in candidates.list.iter_mut().zip(from) {
+            *place = candidate;
+            candidates.len += 1;
+        }
+        candidates
+    }
+}
+
+impl<'a> Deref for Candidates<'a> {
+    type Target = [Candidate<'a>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.list[..self.len]
+    }
 }
 
 /// The outcome of a selection.

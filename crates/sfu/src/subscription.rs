@@ -11,6 +11,7 @@ use wire::time::Time;
 
 use crate::context::Context;
 use crate::extensions::extension_map;
+use crate::keyframe::KeyframeAllowance;
 use crate::message::{CommandError, SubscribeRequest, SubscriptionId, Target};
 use crate::publication::{Publication, parse_mid};
 use crate::repair::{Allowance, Repair, Resent};
@@ -29,6 +30,8 @@ pub struct SubscriptionCounters {
     pub nacks: u64,
     /// Keyframes asked for.
     pub keyframe_requests: u64,
+    /// Those among them that came too soon after the last ones.
+    pub keyframe_requests_rate_limited: u64,
     /// Last fraction lost that the receiver reported, in 256ths.
     pub fraction_lost: u8,
     /// Changes of encoding.
@@ -106,6 +109,8 @@ pub struct Subscription {
     pub id: SubscriptionId,
     /// Payload codec.
     pub codec: Codec,
+    /// How often its receiver may have a keyframe asked for.
+    pub keyframes: KeyframeAllowance,
     /// What the subscriber asks for.
     pub target: Target,
     /// Its share of what its subscriber may receive, bit/s; `None`: unlimited.
@@ -171,6 +176,7 @@ impl Subscription {
             ssrc: Ssrc(request.ssrc),
             id: request.subscription,
             codec: publication.codec,
+            keyframes: KeyframeAllowance::default(),
             target: request.target,
             budget_bps: None,
             active: request.active,

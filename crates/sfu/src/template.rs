@@ -86,6 +86,13 @@ impl Template {
         self.places.transport_sequence.is_some()
     }
 
+    /// Return the length in bytes of the header that [`Template::write`] makes.
+    #[must_use]
+    #[inline]
+    pub fn header_len(&self, carried: &Carried) -> usize {
+        rtp::FIXED_HEADER_LEN + usize::from(self.block(carried).len)
+    }
+
     /// Write the header to the start of `out` and return its length in bytes.
     #[inline]
     pub fn write(&self, out: &mut [u8], stamp: &Stamp) -> usize {
@@ -102,10 +109,7 @@ impl Template {
             orientation,
             capture,
         } = stamp.carried;
-        let ready = &self.blocks[match capture {
-            None => 0,
-            Some(time) => 1 + usize::from(time.clock_offset.is_some()),
-        }];
+        let ready = self.block(&stamp.carried);
         let len = rtp::write(out, &header, &ready.bytes[..usize::from(ready.len)]);
         let block = &mut out[rtp::FIXED_HEADER_LEN..len];
         let mut stamp_at = |at: u8, value: &[u8]| {
@@ -130,6 +134,13 @@ impl Template {
             stamp_at(at, &value[..len]);
         }
         len
+    }
+
+    fn block(&self, carried: &Carried) -> &Block {
+        &self.blocks[match carried.capture {
+            None => 0,
+            Some(time) => 1 + usize::from(time.clock_offset.is_some()),
+        }]
     }
 }
 

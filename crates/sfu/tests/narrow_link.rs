@@ -19,11 +19,9 @@ fn sizes(camera: &mut common::camera::Camera) {
     }
 }
 
+/// What an engine does unless told otherwise.
 fn loss_rtt() -> Config {
-    Config {
-        bwe: Bwe::LossRtt,
-        ..Config::default()
-    }
+    Config::default()
 }
 
 /// The operator lets nobody have more than 800 kb/s.
@@ -226,7 +224,10 @@ fn a_free_link_is_left_alone() {
 
 #[test]
 fn without_the_policy_nothing_moves() {
-    let mut world = World::default();
+    let mut world = World::new(Config {
+        bwe: Bwe::None,
+        ..Config::default()
+    });
     let room = world.open_room();
     let publisher = world.connect(room);
     let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);

@@ -93,3 +93,48 @@ fn feedback_of_subscribers_is_taken_in() {
     assert!(counters.transport_feedback_received >= 10);
     assert_eq!(counters.rtcp_malformed, 0);
 }
+
+#[test]
+fn a_publisher_that_promised_the_extension_and_sends_none_is_still_told_what_it_needs() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let subscriber = world.connect(room);
+    world.clients[publisher].sends_transport_sequence = false;
+    let camera = world.publish(publisher, Codec::Vp8, &[]);
+    let sub = world.subscribe(subscriber, camera);
+    world.run_for(ms(1_000));
+    let source = &world.cameras[camera].encodings[0];
+    let (ssrc, lost) = (source.ssrc, source.index as u16);
+    world.lose(Way::Up, ssrc, [lost]);
+    let mut rtcp = Vec::new();
+    write::pli(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc));
+    world.clients[subscriber].send_rtcp(&rtcp);
+    world.run_for(ms(3_000));
+    assert!(
+        world.cameras[camera]
+            .nacks
+            .iter()
+            .any(|(_, _, sequence)| *sequence == lost)
+    );
+    assert_eq!(world.cameras[camera].keyframe_requests.len(), 1);
+    let (mut reports, mut feedback) = (0, 0);
+    for (_, packet) in world.clients[publisher].rtcp_packets() {
+        match packet {
+            Packet::ReceiverReport {
+                reports: mut blocks,
+                ..
+            } => {
+                reports += usize::from(blocks.any(|block| block.ssrc.0 == ssrc));
+            }
+            Packet::TransportFeedback(_) => feedback += 1,
+            _ => {}
+        }
+    }
+    assert!(
+        (3..=4).contains(&reports),
+        "{reports} receiver reports in four seconds"
+    );
+    assert_eq!(feedback, 0);
+    assert_whole(&repaired(&world, sub));
+}

@@ -1,6 +1,7 @@
 //! What is made of a publisher's packets: bound, counted, asked for again, fed back.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use rtc::inbound::bind::{Binder, Binding, Bound, Expected, Role};
 use rtc::inbound::loss::{Freshness, Recovery};
@@ -47,8 +48,9 @@ pub fn binder(data: &[u8]) {
     let mut input = Input::new(data);
     let mut binder = Binder::new();
     let mut alive = HashSet::new();
-    let mut packets = 0;
+    let (mut now, mut packets) = (Time::from_secs(1), 0);
     while !input.is_empty() {
+        now = now + Duration::from_millis(input.below(4) as u64 * 200);
         let key = input.u8() % 6;
         match input.below(8) {
             0 | 1 => {
@@ -71,7 +73,7 @@ pub fn binder(data: &[u8]) {
             }
             _ => {
                 packets += 1;
-                bind(&mut binder, &alive, &mut input);
+                bind(&mut binder, now, &alive, &mut input);
             }
         }
         assert!(binder.unbound().len() <= 16);
@@ -90,7 +92,7 @@ fn any_expected(input: &mut Input<'_>) -> Option<Expected> {
     })
 }
 
-fn bind(binder: &mut Binder<u8>, alive: &HashSet<u8>, input: &mut Input<'_>) {
+fn bind(binder: &mut Binder<u8>, now: Time, alive: &HashSet<u8>, input: &mut Input<'_>) {
     let header = Header {
         marker: false,
         payload_type: some_type(input).unwrap_or_default(),
@@ -107,8 +109,11 @@ fn bind(binder: &mut Binder<u8>, alive: &HashSet<u8>, input: &mut Input<'_>) {
         repaired_rid: some_rid(input),
         ..Values::default()
     };
+    if let Some(mid) = values.mid.filter(|_| header.ssrc.0 % 4 == 0) {
+        binder.expect_repair(mid, header.ssrc, Ssrc(header.ssrc.0 + 1));
+    }
     let before = binder.lookup(header.ssrc);
-    match binder.bind(&header, &values) {
+    match binder.bind(now, &header, &values) {
         Binding::Known(bound) => assert_eq!(before, Some(bound)),
         Binding::New { bound, replaced } => {
             assert_eq!(before, None);
@@ -116,7 +121,7 @@ fn bind(binder: &mut Binder<u8>, alive: &HashSet<u8>, input: &mut Input<'_>) {
             assert_eq!(binder.ssrc(bound.key, bound.role), Some(header.ssrc));
             assert!(replaced.is_none_or(|ssrc| binder.lookup(ssrc).is_none()));
         }
-        Binding::Unbound => assert_eq!(before, None),
+        Binding::Unbound(_) => assert_eq!(before, None),
     }
     let after = binder.lookup(header.ssrc);
     assert!(after.is_none_or(|bound| alive.contains(&bound.key)));

@@ -122,6 +122,9 @@ fn any_publication(input: &mut Input<'_>) -> PublishRequest {
         extensions: extensions(input),
         feedback: feedback(input),
         rests: input.flag(),
+        fid_groups: (0..input.below(3))
+            .map(|_| (input.pick(&SSRCS), input.pick(&SSRCS)))
+            .collect(),
     }
 }
 
@@ -203,6 +206,7 @@ pub fn camera_and_microphone(transport: u32) -> [PublishRequest; 2] {
             rtx_payload_type: (codec == "VP8").then_some(97),
             mid: mid.to_owned(),
             encodings,
+            fid_groups: Vec::new(),
             extensions: extensions(&mut Input::new(&[])),
             feedback: feedback(&mut Input::new(&[])),
             rests: true,

@@ -61,6 +61,9 @@ async def test_the_engines_counters_are_read_at_each_scrape(stage: Stage) -> Non
         audio_packets_sent=30,
         retransmitted_packets_sent=5,
         nacks_received=4,
+        keyframe_requests_rate_limited=6,
+        packets_over_bitrate=7,
+        packets_over_mtu=8,
         forward_latency_us=[1] * (len(LATENCY_BOUNDS_S) + 1),
         forward_latency_sum_us=1_500_000,
         socket_drops=3,
@@ -71,6 +74,9 @@ async def test_the_engines_counters_are_read_at_each_scrape(stage: Stage) -> Non
     assert 'sfukit_forward_latency_seconds_bucket{le="+Inf"} 11.0' in text
     assert "sfukit_forward_latency_seconds_sum 1.5" in text
     assert 'sfukit_dropped_total{reason="socket_full"} 3.0' in text
+    assert 'sfukit_rtcp_feedback_total{direction="inbound",type="pli_rate_limited"} 6.0' in text
+    assert 'sfukit_dropped_total{reason="over_bitrate"} 7.0' in text
+    assert 'sfukit_dropped_total{reason="over_mtu"} 8.0' in text
 
 
 async def test_the_page_is_served_with_a_strict_policy(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """Publishing again on a connection that is up: more, less, restarts, other connections."""
 
 import pytest
+import structlog
 
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import (
@@ -13,11 +14,13 @@ from sfukit.server.native_messages import (
     Publish,
     RestartIce,
     SetMuted,
+    SsrcUnbound,
     TransportState,
     Unpublish,
 )
 from sfukit.server.settings import Timing
 from tests.unit.server.stage import Member, RpcError, Stage, StageMaker, offer_text
+from tests.unit.signaling.descriptions import offer_of, video
 
 
 async def offer(member: Member, text: str, **params: object) -> dict[str, object]:
@@ -114,6 +117,35 @@ async def test_a_silent_encoding_is_told_to_its_publisher(stage: Stage) -> None:
     stage.engine.tell(EncodingState(2, "f", active=False, reason="encoding_inactive"))
     told = await ann.note("encoding-state")
     assert told == {"publication": 2, "rid": "f", "active": False, "reason": "encoding_inactive"}
+
+
+async def test_an_ssrc_that_belongs_to_no_encoding_is_logged_with_its_reason(stage: Stage) -> None:
+    await stage.joined("ann")
+    with structlog.testing.capture_logs() as logged:
+        stage.engine.tell(SsrcUnbound(1, 77, 96, 30, "encoding_ambiguous"))
+    assert logged == [
+        {
+            "event": "ssrc_unbound",
+            "log_level": "warning",
+            "transport": 1,
+            "ssrc": 77,
+            "payload_type": 96,
+            "packets": 30,
+            "reason": "encoding_ambiguous",
+        }
+    ]
+
+
+async def test_encodings_by_ssrc_do_not_rest_since_their_publisher_has_no_names_for_them(
+    stage: Stage,
+) -> None:
+    ann = await stage.member()
+    sdp = offer_of(video() + "a=ssrc-group:SIM 11 33\r\na=ssrc:11 cname:x\r\na=ssrc:33 cname:x\r\n")
+    desc = {"type": "offer", "sdp": sdp}
+    await ann.call("join", sid="demo", uid="ann", offer=desc, config={"rest_unwatched": True})
+    publish = stage.engine.of(Publish)[0]
+    assert [encoding.rid for encoding in publish.encodings] == ["0", "1"]
+    assert not publish.rests
 
 
 async def test_who_lets_encodings_rest_is_told_which_are_watched(stage: Stage) -> None:

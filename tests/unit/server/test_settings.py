@@ -13,18 +13,19 @@ def test_the_defaults_need_nothing() -> None:
     assert settings == Settings()
     assert (settings.http_host, settings.http_port, settings.udp_port) == ("127.0.0.1", 7080, 7081)
     assert settings.engine.workers == 1
+    assert settings.engine.bwe == "loss-rtt"
 
 
 def test_options_come_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / "serve.toml"
     file.write_text(
-        'udp_port = 9000\nbwe = "loss-rtt"\n[limits]\nmax_rooms = 7\nmax_participants = 9\n'
+        'udp_port = 9000\nbwe = "none"\n[limits]\nmax_rooms = 7\nmax_participants = 9\n'
         '[api_keys]\nkey = "secret"\n[[ice_servers]]\nurl = "stun:s.example"\n'
     )
     settings = load(file, {"udp_port": 9001, "limits": {"max_rooms": 8}, "nack_ttl_ms": 500})
     assert (settings.udp_port, settings.limits.max_rooms) == (9001, 8)
     assert settings.limits.max_participants == 9
-    assert settings.engine.bwe == "loss-rtt"
+    assert settings.engine.bwe == "none"
     assert settings.engine.nack_ttl_ms == 500
     assert settings.ice_servers[0].url == "stun:s.example"
 

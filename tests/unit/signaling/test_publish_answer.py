@@ -68,6 +68,65 @@ def test_ssrcs_are_taken_from_an_offer_that_names_them() -> None:
     assert answer.tracks[0].rtx_payload_type == 97
 
 
+_RTX = "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
+
+
+def _with_rtx(lines: str) -> str:
+    return video().replace(" 96\r\n", " 96 97\r\n", 1) + _RTX + lines
+
+
+def test_fid_groups_of_rids_are_passed_on_since_packets_may_not_tell() -> None:
+    named = _with_rtx(
+        "a=rid:q send\r\na=rid:h send\r\na=simulcast:send q;h\r\n"
+        "a=ssrc-group:FID 11 22\r\na=ssrc-group:FID 33 44\r\na=ssrc-group:FID 5\r\n"
+    )
+    track = answered(offer_of(named))[0].tracks[0]
+    assert track.encodings == [Encoding("q", None, None), Encoding("h", None, None)]
+    assert track.fid_groups == [(11, 22), (33, 44)]
+    # Without a payload type for them there are no retransmissions.
+    without = named.replace(_RTX, "")
+    assert answered(offer_of(without))[0].tracks[0].fid_groups == []
+
+
+def test_no_more_fid_groups_are_passed_on_than_encodings_may_have() -> None:
+    groups = "".join(f"a=ssrc-group:FID {ssrc} {ssrc + 1}\r\n" for ssrc in range(2, 102, 2))
+    track = answered(offer_of(_with_rtx(groups)))[0].tracks[0]
+    assert track.fid_groups == [(ssrc, ssrc + 1) for ssrc in range(2, 34, 2)]
+
+
+def test_a_sim_group_gives_its_encodings() -> None:
+    named = _with_rtx(
+        "a=ssrc-group:SIM 11 33 55\r\na=ssrc-group:FID 11 22\r\na=ssrc-group:FID 33 44\r\n"
+        + "".join(f"a=ssrc:{ssrc} cname:x\r\n" for ssrc in (11, 22, 33, 44, 55))
+    )
+    answer, session = answered(offer_of(named))
+    assert answer.tracks[0].encodings == [
+        Encoding("0", 11, 22),
+        Encoding("1", 33, 44),
+        Encoding("2", 55, None),
+    ]
+    # The rids are ours alone.
+    assert (session.media[0].rids, session.media[0].simulcast) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("group", "encodings"),
+    [
+        ("11", [Encoding(None, 11, None)]),
+        ("11 11", [Encoding(None, 11, None)]),
+        ("11 99", [Encoding(None, 11, None)]),
+        ("33 11", [Encoding("0", 33, None), Encoding("1", 11, None)]),
+    ],
+    ids=["one", "twice", "undeclared", "order"],
+)
+def test_only_declared_ssrcs_of_a_sim_group_are_encodings(
+    group: str, encodings: list[Encoding]
+) -> None:
+    ssrcs = "a=ssrc:11 cname:x\r\na=ssrc:33 cname:x\r\n"
+    answer, _ = answered(offer_of(video() + f"a=ssrc-group:SIM {group}\r\n{ssrcs}"))
+    assert answer.tracks[0].encodings == encodings
+
+
 def test_without_ssrcs_the_mid_will_tell() -> None:
     answer, _ = answered(offer_of(video()))
     assert answer.tracks[0].encodings == [Encoding(None, None, None)]

@@ -4,18 +4,26 @@
 //! rid), then mid alone where the m-line has one encoding, then a payload type that only one such
 //! m-line has. A rid without its mid names nothing: two m-lines may use the same one.
 //!
+//! A sender may change its SSRC at any time (RFC 3550 section 8.2), and not every sender says then
+//! which encoding the new one is. Where an encoding can be told by payload type and by the silence
+//! of its SSRC, the new SSRC takes over; else it stays unbound, with a reason.
+//!
 //! Extensions of padding-only packets count as well: a browser's first packet of an encoding can
 //! be one, and after the first receiver report it stops sending mid and rid.
 
+use core::time::Duration;
+
+use super::unbound::{UnboundReason, UnboundSsrc, UnboundSsrcs};
 use crate::prefetch::prefetch;
 use wire::extension::Values;
 use wire::id::{Mid, PayloadType, Rid, Ssrc};
 use wire::rtp::Header;
+use wire::time::Time;
 
-/// Unbound SSRCs that are remembered for diagnosis.
-const MAX_UNBOUND: usize = 16;
 /// Replaced SSRCs that are remembered: a stream rarely begins anew.
 const MAX_RETIRED: usize = 16;
+/// An SSRC that has sent nothing for this long may be replaced by one that its packets do not name.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// What an m-line of the SDP lets us expect of one encoding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,24 +73,23 @@ pub enum Binding<K> {
         replaced: Option<Ssrc>,
     },
     /// Nothing says what it is: drop the packet.
-    Unbound,
-}
-
-/// An SSRC that nothing says the meaning of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UnboundSsrc {
-    /// The SSRC.
-    pub ssrc: Ssrc,
-    /// Payload type of its first packet.
-    pub payload_type: PayloadType,
-    /// Packets dropped.
-    pub packets: u64,
+    Unbound(UnboundReason),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Stream<K> {
     ssrc: Ssrc,
     bound: Bound<K>,
+    /// When its last packet came; `None`: it was declared and has sent nothing.
+    last: Option<Time>,
+}
+
+/// A line `a=ssrc-group:FID` (RFC 5576 section 4.2) of an m-line.
+#[derive(Clone, Copy, Debug)]
+struct Repair {
+    mid: Mid,
+    media: Ssrc,
+    rtx: Ssrc,
 }
 
 /// The streams of one transport.
@@ -94,8 +101,8 @@ pub struct Binder<K> {
     expected: Vec<(K, Expected)>,
     /// SSRCs that others took the place of: late packets of theirs must not take it back.
     retired: Vec<Ssrc>,
-    unbound: Vec<UnboundSsrc>,
-    unbound_packets: u64,
+    repairs: Vec<Repair>,
+    unbound: UnboundSsrcs,
 }
 
 impl<K> Default for Binder<K> {
@@ -105,8 +112,8 @@ impl<K> Default for Binder<K> {
             last_hit: 0,
             expected: Vec::new(),
             retired: Vec::new(),
-            unbound: Vec::new(),
-            unbound_packets: 0,
+            repairs: Vec::new(),
+            unbound: UnboundSsrcs::default(),
         }
     }
 }
@@ -125,15 +132,24 @@ impl<K: Copy + Eq> Binder<K> {
         let declared = [(expected.ssrc, Role::Media), (expected.rtx_ssrc, Role::Rtx)];
         for (ssrc, role) in declared {
             if let Some(ssrc) = ssrc {
-                self.set(ssrc, Bound { key, role });
+                self.set(ssrc, Bound { key, role }, None);
             }
         }
+    }
+
+    /// Expect retransmissions of `media` under `rtx`, whichever encoding of the m-line `media` is:
+    /// a declaration for senders that name it by rid, and its retransmissions not at all.
+    pub fn expect_repair(&mut self, mid: Mid, media: Ssrc, rtx: Ssrc) {
+        self.repairs.push(Repair { mid, media, rtx });
     }
 
     /// Expect the encoding no longer and unbind its streams.
     pub fn forget(&mut self, key: K) {
         self.expected.retain(|(known, _)| *known != key);
         self.streams.retain(|stream| stream.bound.key != key);
+        let expected = &self.expected;
+        self.repairs
+            .retain(|repair| expected.iter().any(|(_, it)| it.mid == repair.mid));
     }
 
     /// Return the stream that `ssrc` is already bound to.
@@ -164,48 +180,61 @@ impl<K: Copy + Eq> Binder<K> {
     }
 
     /// Find the stream of an authenticated packet by its SSRC, else by its extensions.
-    pub fn bind(&mut self, header: &Header, values: &Values<'_>) -> Binding<K> {
+    pub fn bind(&mut self, now: Time, header: &Header, values: &Values<'_>) -> Binding<K> {
         if let Some(bound) = self.lookup(header.ssrc) {
+            self.streams[self.last_hit].last = Some(now);
             return Binding::Known(bound);
         }
-        let named = match self.retired.contains(&header.ssrc) {
-            true => None,
-            false => self.identify(header.payload_type, values),
+        let bound = match self.identify(now, header, values) {
+            Ok(bound) => bound,
+            Err(reason) => {
+                self.unbound.count(now, header, reason);
+                return Binding::Unbound(reason);
+            }
         };
-        let Some(bound) = named else {
-            self.count_unbound(header);
-            return Binding::Unbound;
-        };
-        self.unbound.retain(|unbound| unbound.ssrc != header.ssrc);
-        let replaced = self.set(header.ssrc, bound);
+        self.unbound.forget(header.ssrc);
+        let replaced = self.set(header.ssrc, bound, Some(now));
         replaced.into_iter().for_each(|ssrc| self.retire(ssrc));
+        if bound.role == Role::Media {
+            self.bind_repair(header.ssrc, bound.key);
+        }
         Binding::New { bound, replaced }
     }
 
     /// Return the SSRC that is bound to a stream.
     pub fn ssrc(&self, key: K, role: Role) -> Option<Ssrc> {
         let bound = Bound { key, role };
-        let stream = self.streams.iter().find(|stream| stream.bound == bound)?;
-        Some(stream.ssrc)
+        self.stream(bound).map(|stream| stream.ssrc)
     }
 
     /// List the unbound SSRCs seen last, at most 16.
     pub fn unbound(&self) -> &[UnboundSsrc] {
-        &self.unbound
+        self.unbound.list()
     }
 
     /// Count all packets dropped for want of a stream.
     pub fn unbound_packets(&self) -> u64 {
-        self.unbound_packets
+        self.unbound.packets()
     }
 
-    fn identify(&self, payload_type: PayloadType, values: &Values<'_>) -> Option<Bound<K>> {
-        match (values.mid, values.rid.or(values.repaired_rid)) {
-            (Some(mid), Some(rid)) => self.by_rid(mid, rid, payload_type, values),
-            (Some(mid), None) => self.by_mid(mid, payload_type),
-            (None, Some(_)) => None,
-            (None, None) => self.by_payload_type(payload_type),
-        }
+    /// Return an SSRC, once, that has been unbound for a second; at most one a second.
+    pub fn report_unbound(&mut self, now: Time, ssrc: Ssrc) -> Option<UnboundSsrc> {
+        self.unbound.report(now, ssrc)
+    }
+
+    fn identify(
+        &self,
+        now: Time,
+        header: &Header,
+        values: &Values<'_>,
+    ) -> Result<Bound<K>, UnboundReason> {
+        let named = match (values.mid, values.rid.or(values.repaired_rid)) {
+            (Some(mid), Some(rid)) => self.by_rid(mid, rid, header.payload_type, values)?,
+            (None, Some(_)) => return Err(UnboundReason::RidWithoutMid),
+            (mid, None) => return self.by_payload_type(now, header, mid),
+        };
+        self.check_retired(now, header.ssrc, named)?;
+        Ok(named)
     }
 
     fn by_rid(
@@ -214,52 +243,152 @@ impl<K: Copy + Eq> Binder<K> {
         rid: Rid,
         payload_type: PayloadType,
         values: &Values<'_>,
-    ) -> Option<Bound<K>> {
+    ) -> Result<Bound<K>, UnboundReason> {
         let of_rid =
             |(_, expected): &&(K, Expected)| expected.mid == mid && expected.rid == Some(rid);
-        let (key, expected) = self.expected.iter().find(of_rid)?;
-        let role = role_of(expected, payload_type)?;
+        let Some((key, expected)) = self.expected.iter().find(of_rid) else {
+            let is_known = self.expected.iter().any(|(_, it)| it.mid == mid);
+            return Err(match is_known {
+                true => UnboundReason::RidUnknown,
+                false => UnboundReason::MidUnknown,
+            });
+        };
+        let role = role_of(expected, payload_type).ok_or(UnboundReason::PayloadTypeUnknown)?;
         // RFC 8852 section 3: a repaired rid belongs to a repair stream only.
         if role == Role::Media && values.rid.is_none() {
-            return None;
+            return Err(UnboundReason::RidUnknown);
         }
-        Some(Bound { key: *key, role })
+        Ok(Bound { key: *key, role })
     }
 
-    fn by_mid(&self, mid: Mid, payload_type: PayloadType) -> Option<Bound<K>> {
-        let mut of_mid = self.expected.iter().filter(|(_, it)| it.mid == mid);
-        let (key, expected) = of_mid.next()?;
-        if of_mid.next().is_some() {
-            return None;
-        }
-        let role = role_of(expected, payload_type)?;
-        Some(Bound { key: *key, role })
-    }
-
-    fn by_payload_type(&self, payload_type: PayloadType) -> Option<Bound<K>> {
-        let of_type = |(_, it): &&(K, Expected)| role_of(it, payload_type).is_some();
-        let mut candidates = self.expected.iter().filter(of_type);
-        let (key, expected) = candidates.next()?;
-        if candidates.next().is_some() {
-            return None;
-        }
-        let role = role_of(expected, payload_type)?;
-        // What was declared comes under the declared SSRC and no other.
-        let declared = match role {
-            Role::Media => expected.ssrc,
-            Role::Rtx => expected.rtx_ssrc,
+    /// Find the only encoding, or the only one whose SSRC has fallen silent, that takes this
+    /// payload type; of the m-line `mid`, where the packet names it.
+    fn by_payload_type(
+        &self,
+        now: Time,
+        header: &Header,
+        mid: Option<Mid>,
+    ) -> Result<Bound<K>, UnboundReason> {
+        let is_named = |it: &Expected| mid.is_none_or(|mid| it.mid == mid);
+        let candidate = |(key, it): &(K, Expected)| {
+            let role = role_of(it, header.payload_type).filter(|_| is_named(it))?;
+            Some((Bound { key: *key, role }, *it))
         };
-        declared.is_none().then_some(Bound { key: *key, role })
+        let mut candidates = self.expected.iter().filter_map(candidate);
+        let Some((bound, expected)) = candidates.next() else {
+            let is_known = self.expected.iter().any(|(_, it)| is_named(it));
+            return Err(match is_known {
+                true => UnboundReason::PayloadTypeUnknown,
+                false => UnboundReason::MidUnknown,
+            });
+        };
+        if candidates.next().is_some() {
+            let candidates = self.expected.iter().filter_map(candidate);
+            return self.by_elimination(now, header.ssrc, candidates);
+        }
+        if mid.is_none() && declared(&expected, bound.role).is_some() {
+            self.check_takeover(now, header.ssrc, bound)?;
+        }
+        self.check_retired(now, header.ssrc, bound)?;
+        Ok(bound)
+    }
+
+    /// Of several encodings that an SSRC may be, it is none whose own SSRC has sent since.
+    fn by_elimination(
+        &self,
+        now: Time,
+        ssrc: Ssrc,
+        candidates: impl Iterator<Item = (Bound<K>, Expected)>,
+    ) -> Result<Bound<K>, UnboundReason> {
+        let seen = self.unbound.since(ssrc).unwrap_or(now);
+        let has_sent = |bound: Bound<K>| {
+            let last = self.stream(bound).and_then(|stream| stream.last);
+            last.is_some_and(|last| now.since(last.max(seen)) < SILENCE)
+        };
+        let mut open = candidates.filter(|(bound, _)| !has_sent(*bound));
+        let Some((bound, expected)) = open.next() else {
+            return Err(UnboundReason::EncodingAmbiguous);
+        };
+        // Encodings that are known by their SSRCs alone (a=ssrc-group:SIM) are told apart by size
+        // once they send: when all have changed, any order will do.
+        let is_sized = |it: &Expected| bound.role == Role::Media && it.ssrc.is_some();
+        let is_alike = |(_, it): (Bound<K>, Expected)| {
+            it.mid == expected.mid && is_sized(&it) && is_sized(&expected)
+        };
+        if now.since(seen) < SILENCE || !open.all(is_alike) {
+            return Err(UnboundReason::EncodingAmbiguous);
+        }
+        self.check_takeover(now, ssrc, bound)?;
+        Ok(bound)
+    }
+
+    /// Let an SSRC take over from one that has fallen silent (RFC 3550 section 8.2).
+    fn check_takeover(&self, now: Time, ssrc: Ssrc, bound: Bound<K>) -> Result<(), UnboundReason> {
+        let is_heard = |last: Option<Time>| last.is_some_and(|last| now.since(last) < SILENCE);
+        let last = self.stream(bound).and_then(|stream| stream.last);
+        let last = match bound.role {
+            Role::Rtx if !self.has_moved(bound.key, is_heard) => {
+                return Err(UnboundReason::RtxWithoutMedia);
+            }
+            Role::Rtx => last,
+            // What was declared may be on its way still.
+            Role::Media => last.or(self.unbound.since(ssrc)).or(Some(now)),
+        };
+        match is_heard(last) {
+            true => Err(UnboundReason::OtherSsrcActive),
+            false => Ok(()),
+        }
+    }
+
+    /// Say whether an encoding sends under another SSRC than the declared one: the new SSRC of its
+    /// retransmissions would else repeat packets of something unknown.
+    fn has_moved(&self, key: K, is_heard: impl Fn(Option<Time>) -> bool) -> bool {
+        let role = Role::Media;
+        let media = self.stream(Bound { key, role });
+        let is_declared = |ssrc: Ssrc| {
+            let mut expected = self.expected.iter().filter(|(known, _)| *known == key);
+            expected.any(|(_, it)| it.ssrc == Some(ssrc))
+        };
+        media.is_some_and(|media| is_heard(media.last) && !is_declared(media.ssrc))
+    }
+
+    /// Late packets of a replaced SSRC must not take its place back; a sender that returns to it
+    /// may.
+    fn check_retired(&self, now: Time, ssrc: Ssrc, bound: Bound<K>) -> Result<(), UnboundReason> {
+        match self.retired.contains(&ssrc) {
+            true => self.check_takeover(now, ssrc, bound),
+            false => Ok(()),
+        }
+    }
+
+    fn stream(&self, bound: Bound<K>) -> Option<&Stream<K>> {
+        self.streams.iter().find(|stream| stream.bound == bound)
+    }
+
+    /// Bind the retransmissions of a media SSRC, where they were declared.
+    fn bind_repair(&mut self, media: Ssrc, key: K) {
+        let repair = self.repairs.iter().find(|repair| repair.media == media);
+        let takes_rtx =
+            |(known, it): &(K, Expected)| *known == key && it.rtx_payload_type.is_some();
+        if let Some(rtx) = repair.map(|repair| repair.rtx)
+            && self.expected.iter().any(takes_rtx)
+            && self.lookup(rtx).is_none()
+        {
+            self.unbound.forget(rtx);
+            let role = Role::Rtx;
+            self.set(rtx, Bound { key, role }, None);
+        }
     }
 
     /// Bind, and return the SSRC that was this stream before.
-    fn set(&mut self, ssrc: Ssrc, bound: Bound<K>) -> Option<Ssrc> {
+    fn set(&mut self, ssrc: Ssrc, bound: Bound<K>, last: Option<Time>) -> Option<Ssrc> {
         self.streams.retain(|it| it.ssrc != ssrc);
         let earlier = self.streams.iter_mut().find(|it| it.bound == bound);
         if let Some(stream) = earlier {
+            stream.last = last;
             return Some(core::mem::replace(&mut stream.ssrc, ssrc));
         }
-        self.streams.push(Stream { ssrc, bound });
+        self.streams.push(Stream { ssrc, bound, last });
         None
     }
 
@@ -269,23 +398,6 @@ impl<K: Copy + Eq> Binder<K> {
         }
         self.retired.push(ssrc);
     }
-
-    fn count_unbound(&mut self, header: &Header) {
-        self.unbound_packets += 1;
-        let known = self.unbound.iter_mut().find(|it| it.ssrc == header.ssrc);
-        if let Some(unbound) = known {
-            unbound.packets += 1;
-            return;
-        }
-        if self.unbound.len() == MAX_UNBOUND {
-            self.unbound.remove(0);
-        }
-        self.unbound.push(UnboundSsrc {
-            ssrc: header.ssrc,
-            payload_type: header.payload_type,
-            packets: 1,
-        });
-    }
 }
 
 fn role_of(expected: &Expected, payload_type: PayloadType) -> Option<Role> {
@@ -293,4 +405,11 @@ fn role_of(expected: &Expected, payload_type: PayloadType) -> Option<Role> {
         return Some(Role::Media);
     }
     (Some(payload_type) == expected.rtx_payload_type).then_some(Role::Rtx)
+}
+
+fn declared(expected: &Expected, role: Role) -> Option<Ssrc> {
+    match role {
+        Role::Media => expected.ssrc,
+        Role::Rtx => expected.rtx_ssrc,
+    }
 }

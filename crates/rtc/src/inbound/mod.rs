@@ -11,3 +11,4 @@ pub mod reference;
 pub mod report;
 pub mod rtx;
 pub mod twcc;
+pub mod unbound;

@@ -10,6 +10,9 @@ use wire::rtp::Header;
 /// so this bounds a hostile participant, not a stranger.
 const MAX_STREAMS: usize = 1024;
 
+/// Half of the sequence numbers.
+const HALF: u16 = 1 << 15;
+
 /// An accepted RTP packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Opened {
@@ -24,6 +27,8 @@ pub struct Opener {
     cipher: Cipher,
     rtp: FxHashMap<Ssrc, Window>,
     rtcp: FxHashMap<Ssrc, Window>,
+    /// A packet as it came, for a second try; kept for its memory.
+    sealed: Vec<u8>,
 }
 
 impl Opener {
@@ -33,6 +38,7 @@ impl Opener {
             cipher: Cipher::new(profile, master),
             rtp: FxHashMap::default(),
             rtcp: FxHashMap::default(),
+            sealed: Vec::new(),
         }
     }
 
@@ -55,21 +61,46 @@ impl Opener {
         if len < header.header_len {
             return Err(OpenError::Truncated);
         }
-        let known = self.rtp.get_mut(&header.ssrc);
-        let index = match &known {
-            Some(window) => guess_index(window.highest(), header.sequence)?,
-            None => header.sequence.into(),
+        let Some(window) = self.rtp.get_mut(&header.ssrc) else {
+            let index = self.open_first(header, packet)?;
+            return Ok(Opened { index, len });
         };
-        if let Some(window) = &known {
-            window.check(index)?;
-        }
+        let index = guess_index(window.highest(), header.sequence)?;
+        window.check(index)?;
         self.cipher
             .open_rtp(header.ssrc.0, index, packet, header.header_len)?;
-        match known {
-            Some(window) => window.accept(index),
-            None => remember(&mut self.rtp, header.ssrc, index)?,
-        }
+        window.accept(index);
         Ok(Opened { index, len })
+    }
+
+    /// Open the first packet of an SSRC and return its index.
+    ///
+    /// The rollover counter starts at zero (RFC 3711 section 3.3.1). Where the sequence number is
+    /// small it may be one already: the sender began just below the wrap, and what it sent until
+    /// then was lost.
+    #[cold]
+    fn open_first(&mut self, header: &Header, packet: &mut [u8]) -> Result<u64, OpenError> {
+        let Header {
+            ssrc,
+            sequence,
+            header_len,
+            ..
+        } = *header;
+        let mut index = u64::from(sequence);
+        let may_have_wrapped = sequence < HALF;
+        if may_have_wrapped {
+            self.sealed.clear();
+            self.sealed.extend_from_slice(packet);
+        }
+        let mut opened = self.cipher.open_rtp(ssrc.0, index, packet, header_len);
+        if opened.is_err() && may_have_wrapped {
+            packet.copy_from_slice(&self.sealed);
+            index += 1 << 16;
+            opened = self.cipher.open_rtp(ssrc.0, index, packet, header_len);
+        }
+        opened?;
+        remember(&mut self.rtp, ssrc, index)?;
+        Ok(index)
     }
 
     /// Authenticate and decrypt the compound RTCP packet `packet` in place; return its plain length.
@@ -96,7 +127,6 @@ impl Opener {
 /// Guess the packet index of `sequence` around the highest one seen (RFC 3711 section 3.3.1).
 #[inline]
 fn guess_index(highest: u64, sequence: u16) -> Result<u64, OpenError> {
-    const HALF: u16 = 1 << 15;
     let (rollover, last) = (highest >> 16, highest as u16);
     let rollover = if last < HALF && sequence > last && sequence - last > HALF {
         // Before the first packet there was none.

@@ -181,10 +181,16 @@ impl Room {
         context.counters.keyframe_requests_received += 1;
         let of = &mut self.subscriptions[subscription];
         of.counters.keyframe_requests += 1;
-        if let Some(current) = of.current.filter(|_| !of.audio) {
-            let publication = of.publication;
-            self.want_keyframe(context, publication, current);
+        let Some(current) = of.current.filter(|_| !of.audio) else {
+            return;
+        };
+        if !of.keyframes.take(context.now) {
+            of.counters.keyframe_requests_rate_limited += 1;
+            context.counters.keyframe_requests_rate_limited += 1;
+            return;
         }
+        let publication = of.publication;
+        self.want_keyframe(context, publication, current);
     }
 
     fn subscription_of(&self, key: usize, ssrc: Ssrc) -> Option<usize> {

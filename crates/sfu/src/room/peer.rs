@@ -23,6 +23,7 @@ use crate::forward::Leg;
 use crate::message::{PublishRequest, TransportId};
 use crate::policy::loss_rtt::LossRtt;
 use crate::publication::Publication;
+use crate::publish_limit::PublishLimit;
 
 /// Who we are where we only receive: no media is ever sent under it.
 pub const OUR_SSRC: Ssrc = Ssrc(1);
@@ -86,6 +87,8 @@ pub struct Peer {
     pub binder: Binder<Incoming>,
     /// Header extensions of its publications.
     pub extensions: ExtensionMap,
+    /// How much it may publish, where that is limited.
+    pub publish_limit: PublishLimit,
     /// It negotiated transport-wide feedback.
     pub takes_twcc: bool,
     /// A stream that it sends: libwebrtc takes transport-wide feedback only under such an SSRC.
@@ -143,6 +146,7 @@ impl Peer {
             rtt: None,
             binder: Binder::new(),
             extensions: ExtensionMap::new(),
+            publish_limit: PublishLimit::new(now),
             takes_twcc: false,
             twcc: TwccReceiver::new(),
             sent_ssrc: None,
@@ -156,6 +160,10 @@ impl Peer {
 
     /// Expect the streams of a publication.
     pub fn expect(&mut self, key: usize, publication: &Publication, request: &PublishRequest) {
+        for (media, rtx) in &request.fid_groups {
+            self.binder
+                .expect_repair(publication.mid, Ssrc(*media), Ssrc(*rtx));
+        }
         for (encoding, parameters) in request.encodings.iter().enumerate() {
             let expected = Expected {
                 mid: publication.mid,

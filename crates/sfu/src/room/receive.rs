@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rtc::codec::{Described, describe};
-use rtc::inbound::bind::{Binding, Role};
+use rtc::inbound::bind::{Binding, Bound, Role};
 use rtc::inbound::loss::Freshness;
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx::{self, Retransmission};
@@ -71,6 +71,10 @@ impl Room {
         index: u64,
         packet: &[u8],
     ) {
+        if !self.may_publish(context, key, header, index, packet.len()) {
+            context.counters.packets_over_bitrate += 1;
+            return;
+        }
         let peer = &mut self.peers[key];
         let values = Values::read(header, packet, &peer.extensions);
         if let Some(sequence) = values.transport_sequence.filter(|_| peer.takes_twcc) {
@@ -83,12 +87,9 @@ impl Room {
             context.counters.datagrams_dropped += 1;
             return;
         };
-        let bound = match peer.binder.bind(header, &values) {
+        let bound = match peer.binder.bind(context.now, header, &values) {
             Binding::Known(bound) | Binding::New { bound, .. } => bound,
-            Binding::Unbound => {
-                context.counters.packets_unbound += 1;
-                return;
-            }
+            Binding::Unbound(_) => return report_unbound(context, peer, header.ssrc),
         };
         peer.sent_ssrc = Some(header.ssrc);
         let encoding = &mut self.publications[bound.key.publication].encodings[bound.key.encoding];
@@ -109,6 +110,40 @@ impl Room {
             Role::Media => self.take_media(context, bound.key, &packet),
             Role::Rtx => self.take_repair(context, bound.key, &packet),
         }
+    }
+
+    /// Hold a publisher to its bitrate. What is dropped here was lost for all that it is told:
+    /// it sends less then, and nothing is asked for again.
+    fn may_publish(
+        &mut self,
+        context: &Context<'_>,
+        key: usize,
+        header: &Header,
+        index: u64,
+        len: usize,
+    ) -> bool {
+        let Some(limit_bps) = context.config.max_publish_bitrate_bps else {
+            return true;
+        };
+        let peer = &mut self.peers[key];
+        let is_video = |of: &&usize| !self.publications[**of].audio;
+        // Each m-line of video was told the limit.
+        let videos = peer.publications.iter().filter(is_video).count().max(1);
+        let told_bps = limit_bps.saturating_mul(videos as u64);
+        let bound = peer.binder.lookup(header.ssrc);
+        let is_audio = bound.is_some_and(|of| self.publications[of.key.publication].audio);
+        let may = peer
+            .publish_limit
+            .take(context.now, told_bps, len, is_audio);
+        if let Some(Bound {
+            key,
+            role: Role::Media,
+        }) = bound.filter(|_| !may)
+        {
+            let publication = &mut self.publications[key.publication];
+            publication.encodings[key.encoding].nack.pass_over(index);
+        }
+        may
     }
 
     /// An encoding begins, or begins anew under another SSRC: its numbers mean something else now.
@@ -348,6 +383,21 @@ impl Room {
             peer.leg.transport.retire_path(path);
             self.drive_transport(context, key);
         }
+    }
+}
+
+/// Count a packet that belongs to no encoding; tell of its SSRC where that lasts.
+#[cold]
+fn report_unbound(context: &mut Context<'_>, peer: &mut Peer, ssrc: Ssrc) {
+    context.counters.packets_unbound += 1;
+    if let Some(unbound) = peer.binder.report_unbound(context.now, ssrc) {
+        context.events.push(Event::SsrcUnbound {
+            transport: peer.id,
+            ssrc: ssrc.0,
+            payload_type: unbound.payload_type.0,
+            packets: unbound.packets,
+            reason: unbound.reason.code(),
+        });
     }
 }
 

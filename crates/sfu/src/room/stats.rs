@@ -1,5 +1,6 @@
 //! What a room tells of itself on request, in the words of webrtc-stats.
 
+use rtc::inbound::unbound::UnboundSsrc;
 use serde_json::{Value, json};
 use slab::Slab;
 use wire::id::Rid;
@@ -42,6 +43,16 @@ fn transport(peer: &Peer) -> Value {
         "rtt_ms": peer.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
         "budget_bps": peer.budget_bps,
         "datagrams_dropped": peer.leg.transport.drops().total(),
+        "ssrcs_unbound": peer.binder.unbound().iter().map(unbound).collect::<Vec<_>>(),
+    })
+}
+
+fn unbound(of: &UnboundSsrc) -> Value {
+    json!({
+        "ssrc": of.ssrc.0,
+        "payload_type": of.payload_type.0,
+        "packets": of.packets,
+        "reason": of.reason.code(),
     })
 }
 
@@ -94,6 +105,7 @@ fn subscription(of: &Subscription, publications: &Slab<Publication>) -> Value {
         "retransmitted_packets": of.counters.retransmitted_packets,
         "nack_count": of.counters.nacks,
         "pli_count": of.counters.keyframe_requests,
+        "pli_rate_limited": of.counters.keyframe_requests_rate_limited,
         "fraction_lost": f64::from(of.counters.fraction_lost) / 256.0,
         "rtt_ms": of.reports.rtt().map(|rtt| rtt.as_secs_f64() * 1e3),
         "switches": of.counters.switches,

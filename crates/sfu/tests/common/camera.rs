@@ -72,6 +72,8 @@ pub struct Camera {
     pub names_itself: bool,
     /// The publish request declares SSRCs.
     pub declares_ssrcs: bool,
+    /// Retransmissions name their m-line alone: the publish request declares their SSRCs (Firefox).
+    pub declares_repairs: bool,
     /// Every keyframe carries its parameter sets; else only the first one (H.264).
     pub repeats_parameter_sets: bool,
     pub feedback: Vec<&'static str>,
@@ -146,6 +148,7 @@ impl Camera {
             sends_reports: true,
             names_itself: true,
             declares_ssrcs: false,
+            declares_repairs: false,
             repeats_parameter_sets: true,
             feedback: vec!["nack", "nack pli", "ccm fir", "transport-cc"],
             sent: Vec::new(),
@@ -193,6 +196,14 @@ impl Camera {
                     rtx_ssrc: declared(source.rtx_ssrc),
                 })
                 .collect(),
+            fid_groups: match self.declares_repairs {
+                true => self
+                    .encodings
+                    .iter()
+                    .map(|it| (it.ssrc, it.rtx_ssrc))
+                    .collect(),
+                false => Vec::new(),
+            },
             extensions: extensions
                 .iter()
                 .map(|(id, extension)| (extension.uri().to_owned(), *id))
@@ -444,7 +455,10 @@ impl Camera {
             return;
         };
         if self.answers_nacks {
-            let extensions = self.names(encoding, Extension::RepairedRid);
+            let mut extensions = self.names(encoding, Extension::RepairedRid);
+            if self.declares_repairs {
+                extensions.retain(|(extension, _)| *extension == Extension::Mid);
+            }
             let source = &mut self.encodings[encoding];
             source.rtx_index += 1;
             client.send_rtp(&Outgoing {

@@ -78,6 +78,8 @@ pub struct Client {
     pub rtp: Vec<Arrived>,
     pub rtcp: Vec<(Time, Vec<u8>)>,
     pub viewer: Option<Viewer>,
+    /// It sends the transport-wide sequence numbers that it negotiated.
+    pub sends_transport_sequence: bool,
     /// Nothing is kept: for long runs with many packets.
     pub forgetful: bool,
     pub out: Outbox,
@@ -111,6 +113,7 @@ impl Client {
             rtp: Vec::new(),
             rtcp: Vec::new(),
             viewer: None,
+            sends_transport_sequence: true,
             forgetful: false,
             out: Outbox::new(),
             ids: extensions,
@@ -191,7 +194,8 @@ impl Client {
             writer.push(id, value).expect("room");
         }
         let number = self.next_transport_sequence;
-        if let Some(id) = self.ids.id(Extension::TransportSequence) {
+        let id = self.ids.id(Extension::TransportSequence);
+        if let Some(id) = id.filter(|_| self.sends_transport_sequence) {
             self.next_transport_sequence = number.wrapping_add(1);
             writer.push(id, &number.to_be_bytes()).expect("room");
         }

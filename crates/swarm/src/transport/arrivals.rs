@@ -113,7 +113,7 @@ impl BotTransport {
         if let (Some(twcc), Some(sequence)) = (&mut self.twcc_in, values.transport_sequence) {
             twcc.received(sequence, now);
         }
-        let Some(Bound { key, role }) = self.bind(header, values) else {
+        let Some(Bound { key, role }) = self.bind(now, header, values) else {
             recorder.totals.packets_unbound += 1;
             return;
         };
@@ -127,8 +127,8 @@ impl BotTransport {
         }
     }
 
-    fn bind(&mut self, header: &Header, values: &Values<'_>) -> Option<Bound<usize>> {
-        match self.binder.bind(header, values) {
+    fn bind(&mut self, now: Time, header: &Header, values: &Values<'_>) -> Option<Bound<usize>> {
+        match self.binder.bind(now, header, values) {
             Binding::Known(bound) => Some(bound),
             Binding::New { bound, .. } => {
                 if bound.role == Role::Media {
@@ -136,7 +136,7 @@ impl BotTransport {
                 }
                 Some(bound)
             }
-            Binding::Unbound => None,
+            Binding::Unbound(_) => None,
         }
     }
 }
