@@ -14,6 +14,7 @@ from sfukit.signaling.room_messages import ParticipantInfo
 
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
+_MOST_NEWS = 500  # announcements that are collected at most
 
 
 class RoomState(StrEnum):
@@ -135,7 +136,9 @@ class Room:
     def announce(self, method: str, params: Any) -> None:
         """Tell every member, together with what else happens within the debounce time."""
         self._news.append(jsonrpc.notification(method, params))
-        if self._news_timer is None:
+        if len(self._news) >= _MOST_NEWS:
+            self._tell()
+        elif self._news_timer is None:
             wait_s = self.core.settings.timing.debounce_s
             self._news_timer = self.core.loop.call_later(wait_s, self._tell)
 
@@ -156,9 +159,8 @@ class Room:
     def close(self, reason: str) -> None:
         """End the room for everybody; the engine's room is the caller's to close."""
         self.state = RoomState.CLOSED
-        for timer in (self._news_timer, self._size_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._size_timer is not None:
+            self._size_timer.cancel()
         self._tell()
         for member in list(self.participants.values()):
             self.core.guard("room_closed", member.leave, reason)
@@ -181,7 +183,9 @@ class Room:
         )
 
     def _tell(self) -> None:
-        self._news_timer = None
+        if self._news_timer is not None:
+            self._news_timer.cancel()
+            self._news_timer = None
         if not self._news:
             return
         frame = jsonrpc.joined(self._news)
