@@ -25,9 +25,11 @@ from sfukit.server.publication import Publication, Subscription
 from sfukit.server.refusal_log import RefusalLog
 from sfukit.server.settings import Settings
 from sfukit.signaling.candidates import Address, host_lines
+from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.transport import Credentials, LocalTransport
 
 log = structlog.get_logger()
+_MAX_BACKLOG = 1_000  # batches of commands
 
 
 TransportSummary = dict[str, str | float | None]
@@ -93,6 +95,11 @@ class Core:
             self.engine.info.fingerprint,
             self._candidates[worker, first],
         )
+
+    def require_engine(self) -> None:
+        """Refuse what the engine has no time for; what has to end waits for it, and is not lost."""
+        if self.engine.backlog > _MAX_BACKLOG:
+            raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
 
     def guard(self, callback: str, call: Callable[..., object], *arguments: object) -> None:
         """Call one of many: its failure is counted and logged, and the others have their turn."""

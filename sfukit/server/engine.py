@@ -47,6 +47,10 @@ class Engine(Protocol):
     def workers(self) -> int:
         """How many workers there are."""
 
+    @property
+    def backlog(self) -> int:
+        """How many batches of commands wait until a worker takes them."""
+
     def listen(self, handler: EventHandler) -> None:
         """Name the one who gets the events."""
 
@@ -104,6 +108,10 @@ class NativeEngine:
         self._unsent: list[deque[bytes]] = [deque() for _ in range(self.workers)]
         self._handler: EventHandler = _nobody
         self._loop.add_reader(self._native.event_fd(), self._read_events)
+
+    @property
+    def backlog(self) -> int:
+        return max(len(unsent) for unsent in self._unsent)
 
     def listen(self, handler: EventHandler) -> None:
         self._handler = handler

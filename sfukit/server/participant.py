@@ -185,6 +185,9 @@ class Participant:
         """Stop a publication from being forwarded or let it go on; a host may, with anyone's."""
         if publication.owner is not self and not self.rights.admin:
             raise Refusal("not_yours", "only a host mutes what others publish")
+        if publication.muted == muted:
+            return
+        self.core.require_engine()
         publication.muted = muted
         command = SetMuted(publication=publication.number, muted=muted)
         self.core.engine.send(self.room.worker, [command])

@@ -17,6 +17,7 @@ from sfukit.signaling.room_messages import ParticipantInfo
 
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
+_MOST_NEWS = 500  # announcements that are collected at most
 
 
 class RoomState(StrEnum):
@@ -142,7 +143,9 @@ class Room:
         key = subject(method, params) or (self._news_number,)
         self._news.pop(key, None)  # of a state, only the latest is told
         self._news[key] = jsonrpc.notification(method, params)
-        if self._news_timer is None:
+        if len(self._news) >= _MOST_NEWS:
+            self._tell()
+        elif self._news_timer is None:
             wait_s = self.core.settings.timing.debounce_s
             self._news_timer = self.core.loop.call_later(wait_s, self._tell)
 
@@ -163,9 +166,8 @@ class Room:
     def close(self, reason: str) -> None:
         """End the room for everybody; the engine's room is the caller's to close."""
         self.state = RoomState.CLOSED
-        for timer in (self._news_timer, self._size_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._size_timer is not None:
+            self._size_timer.cancel()
         self._tell()
         for member in list(self.participants.values()):
             self.core.guard("room_closed", member.leave, reason)
@@ -188,7 +190,9 @@ class Room:
         )
 
     def _tell(self) -> None:
-        self._news_timer = None
+        if self._news_timer is not None:
+            self._news_timer.cancel()
+            self._news_timer = None
         if not self._news:
             return
         news, self._news = self._news, {}

@@ -99,6 +99,7 @@ class Rooms:
 
     def require_space(self) -> None:
         """Refuse whoever would exceed a limit."""
+        self._core.require_engine()
         limits = self._core.settings.limits
         most = limits.max_participants
         if most is not None and self.population >= most:
@@ -159,6 +160,8 @@ class Rooms:
             self.close(room, "room_idle")
 
     def _least_loaded(self) -> int:
+        if self._core.engine.workers == 1:
+            return 0
         load = [0] * self._core.engine.workers
         for room in self._by_name.values():
             load[room.worker] += 1 + len(room.participants) + len(room.viewers)

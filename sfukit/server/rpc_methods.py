@@ -182,6 +182,7 @@ class Methods:
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Choose an encoding."""
         params = _layers.decode(raw)
+        self.core.require_engine()
         self._subscribing().choose_layer(params.publication, params.layer)
         return {}
 
