@@ -63,6 +63,23 @@ AllowOrigin = Annotated[
         panel=_ACCESS, help="let pages from there use this server; * lets all", metavar="ORIGIN"
     ),
 ]
+TrustedProxy = Annotated[
+    list[str] | None,
+    option(
+        panel=_ACCESS,
+        help="take a client's address from X-Forwarded-For of proxies in this network",
+        metavar="CIDR",
+    ),
+]
+
+HttpPrefix = Annotated[
+    str | None,
+    option(
+        panel=_ACCESS,
+        help="path that a reverse proxy puts before every path, such as /sfu",
+        metavar="PATH",
+    ),
+]
 
 Stun = Annotated[
     bool | None,

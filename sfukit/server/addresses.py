@@ -67,6 +67,28 @@ def advertised(
     return [*(address for address in ordered if ipv6 or address.version == 4), LOOPBACK]
 
 
+def reached_first(addresses: Sequence[Address], reached: Address | None) -> list[Address]:
+    """Put the address by which a peer reached us before the others; any loopback one for another.
+
+    What is not told as a candidate, as behind a NAT or with ``--advertise``, changes nothing.
+    """
+
+    def is_reached(address: Address) -> bool:
+        both_loopback = reached is not None and reached.is_loopback and address.is_loopback
+        return address == reached or both_loopback
+
+    return sorted(addresses, key=lambda address: not is_reached(address))
+
+
+def parse_reached(host: object) -> Address | None:
+    """Read the local address of a connection; an IPv4-mapped one is the IPv4 address."""
+    try:
+        address = ipaddress.ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _is_chosen(name: str, wanted: Sequence[str]) -> bool:
     return name in wanted if wanted else _VIRTUAL.match(name) is None
 

@@ -1,23 +1,32 @@
 """The HTTP application: which path leads where, and what is the same for all of them."""
 
+import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 
-import structlog
 from aiohttp import web
 
-from sfukit.server import debug, ids, pages, whip_routes
+from sfukit.server import debug, ids, pages, paths, whip_routes
 from sfukit.server.house import House
-from sfukit.server.requests import HOUSE, TRACE_ID, bearer
+from sfukit.server.limiter import rate_limited
+from sfukit.server.requests import (
+    ADDRESS,
+    AUTHENTICATED,
+    HOUSE,
+    TRACE_ID,
+    authenticate,
+    bearer,
+    reached,
+)
 from sfukit.server.rpc_methods import Methods
 from sfukit.server.rpc_session import RpcSession
 from sfukit.signaling import sdp
 from sfukit.signaling.jsonrpc import MAX_FRAME_BYTES
 from sfukit.signaling.refusal import Refusal
 
-log = structlog.get_logger()
-
 SUBPROTOCOL = "sfukit.jsonrpc"
+_HELD_S = 1.0
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -31,12 +40,14 @@ def build_app(house: House) -> web.Application:
     pages.add_routes(app)
     debug.add_routes(app)
     whip_routes.add_routes(app)
+    paths.add_prefixed_routes(app, house.settings.http_prefix)
     return app
 
 
 async def websocket(request: web.Request) -> web.WebSocketResponse:
     """Serve one WebSocket until it ends."""
     house = request.app[HOUSE]
+    authenticate(request)  # a refusal is HTTP: 401 before 101
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         max_msg_size=MAX_FRAME_BYTES,
@@ -48,10 +59,11 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
         house.core,
         house.rooms,
         house.access,
-        house.knocks,
+        house.limiter,
         token=bearer(request),
-        address=request.remote or "",
+        address=request[ADDRESS],
         trace_id=request[TRACE_ID],
+        reached=reached(request),
     )
     session = RpcSession(socket, methods)
     house.lines.add(session)
@@ -67,10 +79,15 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
     """Give each request a trace id, keep foreign pages out, turn refusals into answers."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
+    house = request.app[HOUSE]
+    request[ADDRESS] = house.proxies.client(
+        request.remote or "", request.headers.getall("X-Forwarded-For", [])
+    )
     origin = request.headers.get("Origin")
     added = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"}
+    refused: web.HTTPException | None = None
     try:
-        added |= request.app[HOUSE].origins.admit(origin, request.host, request.path)
+        added |= house.origins.admit(origin, request.host, paths.local_path(request))
         response = await handler(request)
     except Refusal as refusal:
         response = _problem(request, refusal)
@@ -78,22 +95,46 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
         too_large = Refusal("body_too_large", f"a body of more than {sdp.MAX_BYTES} bytes")
         response = _problem(request, too_large)
     except web.HTTPException as error:
-        error.headers.update(added)
-        raise
+        if (missed := paths.missed(request, error)) is not None:
+            response = _problem(request, missed)
+            if allow := error.headers.get("Allow"):
+                response.headers["Allow"] = allow
+        else:
+            response = refused = error
+    held = await _limit(request, response)
+    if held is None and refused is not None:
+        refused.headers.update(added)
+        raise refused
+    response = held or response
     if not response.prepared:
         response.headers.update(added)
     return response
+
+
+async def _limit(request: web.Request, response: web.StreamResponse) -> web.Response | None:
+    """Count an unauthenticated request that was refused; above the limit it is held, then closed.
+
+    Only refusals are ever held: whoever shares the address is not.
+    """
+    if response.status < 400 or request.get(AUTHENTICATED):
+        return None
+    wait_s = request.app[HOUSE].limiter.refuse(request[ADDRESS], time.monotonic())
+    if wait_s == 0:
+        return None
+    await asyncio.sleep(min(wait_s, _HELD_S))
+    held = _problem(request, rate_limited("too many refused requests of this address", wait_s))
+    held.force_close()
+    return held
 
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
     """Write a refusal as problem details (RFC 9457), count it, write it down."""
     house = request.app[HOUSE]
     house.metrics.refused.labels(refusal.reason).inc()
-    log.info(
-        "refused",
+    house.core.refusals.note(
+        refusal.reason,
         method=request.method,
         path=request.path,
-        reason=refusal.reason,
         detail=refusal.detail,
         trace_id=request[TRACE_ID],
     )

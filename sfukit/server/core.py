@@ -1,12 +1,13 @@
 """What all parts of a running server share: engine, ids, settings, and who hears of which event."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from sfukit.server import ids
+from sfukit.server.addresses import reached_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
@@ -21,18 +22,26 @@ from sfukit.server.native_messages import (
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
+from sfukit.server.refusal_log import RefusalLog
 from sfukit.server.settings import Settings
 from sfukit.signaling.candidates import Address, host_lines
+from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.transport import Credentials, LocalTransport
 
 log = structlog.get_logger()
+_MAX_BACKLOG = 1_000  # batches of commands
 
 
 TransportSummary = dict[str, str | float | None]
 
 
 class TransportOwner(Protocol):
-    """Who wants to know what becomes of a transport."""
+    """Who wants to know what becomes of a transport.
+
+    ``reached`` is the address of ours by which the peer's request came, where that is known.
+    """
+
+    reached: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
         """Hear that it came up or went down."""
@@ -56,24 +65,56 @@ class Core:
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
+        self.refusals = RefusalLog(
+            settings.limits.logged_refusals, settings.limits.logged_refusals_interval_s
+        )
         self.loop = asyncio.get_running_loop()
         self.ids = ids.Ids()
         self.addresses = list(addresses)
         self.transports: dict[int, TransportOwner] = {}
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
-        self._candidates = [host_lines(addresses, port) for port in engine.info.udp_ports]
+        self._candidates: dict[tuple[int, Address | None], str] = {}
         metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
         engine.listen(self.handle)
 
-    def local_transport(self, worker: int, kept: Credentials | None = None) -> LocalTransport:
-        """Describe our end of a transport on a worker, with new ICE credentials unless given."""
+    def local_transport(
+        self, worker: int, reached: Address | None, kept: Credentials | None = None
+    ) -> LocalTransport:
+        """Describe our end of a transport on a worker, with new ICE credentials unless given.
+
+        The candidate whose address the peer has reached stands first: some take no other.
+        """
+        ordered = reached_first(self.addresses, reached)
+        first = ordered[0] if ordered else None
+        if (worker, first) not in self._candidates:  # as many as there are addresses, at most
+            port = self.engine.info.udp_ports[worker]
+            self._candidates[worker, first] = host_lines(ordered, port)
         return LocalTransport(
-            kept or ids.ice_credentials(), self.engine.info.fingerprint, self._candidates[worker]
+            kept or ids.ice_credentials(),
+            self.engine.info.fingerprint,
+            self._candidates[worker, first],
         )
 
+    def require_engine(self) -> None:
+        """Refuse what the engine has no time for; what has to end waits for it, and is not lost."""
+        if self.engine.backlog > _MAX_BACKLOG:
+            raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
+
+    def guard(self, callback: str, call: Callable[..., object], *arguments: object) -> None:
+        """Call one of many: its failure is counted and logged, and the others have their turn."""
+        try:
+            call(*arguments)
+        except Exception:
+            self.metrics.callback_failures.labels(callback).inc()
+            log.exception("callback_failed", callback=callback)
+
     def handle(self, event: Event) -> None:
-        """Pass an event of the engine to whom it concerns; those of things gone are dropped."""
+        """Pass an event of the engine on; its failure concerns no other event."""
+        self.guard("engine_event", self._dispatch, event)
+
+    def _dispatch(self, event: Event) -> None:
+        """Find the object that an event is about; those of objects gone are dropped."""
         if isinstance(event, LayerSwitched):
             self._layer_switched(event)
         elif isinstance(event, TransportState):

@@ -47,6 +47,10 @@ class Engine(Protocol):
     def workers(self) -> int:
         """How many workers there are."""
 
+    @property
+    def backlog(self) -> int:
+        """How many batches of commands wait until a worker takes them."""
+
     def listen(self, handler: EventHandler) -> None:
         """Name the one who gets the events."""
 
@@ -104,6 +108,10 @@ class NativeEngine:
         self._unsent: list[deque[bytes]] = [deque() for _ in range(self.workers)]
         self._handler: EventHandler = _nobody
         self._loop.add_reader(self._native.event_fd(), self._read_events)
+
+    @property
+    def backlog(self) -> int:
+        return max(len(unsent) for unsent in self._unsent)
 
     def listen(self, handler: EventHandler) -> None:
         self._handler = handler
@@ -174,14 +182,17 @@ class NativeEngine:
     def _read_events(self) -> None:
         for raw in self._events.decode(self._native.events()):
             try:
-                event = self._event.decode(raw)
+                self._take(self._event.decode(raw))
             except msgspec.ValidationError as error:
                 log.warning("event_unknown", error=str(error), content=bytes(raw)[:200])
-                continue
-            if not isinstance(event, Done):
-                self._handler(event)
-            elif batch := self._batches.pop(event.id, None):
-                batch.settle(event)
+            except Exception:  # the rest of the batch concerns others
+                log.exception("event_failed", content=bytes(raw)[:200])
+
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, Done):
+            self._handler(event)
+        elif batch := self._batches.pop(event.id, None):
+            batch.settle(event)
 
 
 def _nobody(_event: Event) -> None:

@@ -9,13 +9,14 @@ import structlog
 from sfukit.server import memory
 from sfukit.server.access import Access
 from sfukit.server.addresses import advertised, local_interfaces
-from sfukit.server.buckets import Buckets
 from sfukit.server.core import Core
 from sfukit.server.engine import Engine
 from sfukit.server.http_sessions import HttpSessions
+from sfukit.server.limiter import RequestLimiter
 from sfukit.server.metrics import Metrics
 from sfukit.server.origins import Origins
 from sfukit.server.participant import Line
+from sfukit.server.proxies import TrustedProxies
 from sfukit.server.rooms import Rooms
 from sfukit.server.settings import Settings
 from sfukit.signaling import jsonrpc
@@ -43,8 +44,8 @@ class House:
         self.rooms = Rooms(self.core)
         self.access = Access(settings.api_keys)
         self.origins = Origins(settings.allowed_origins, is_open=self.access.is_open)
-        limits = settings.limits
-        self.knocks = Buckets(limits.requests_per_s, limits.requests_burst)
+        self.limiter = RequestLimiter(settings.limits, is_open=self.access.is_open)
+        self.proxies = TrustedProxies(settings.trusted_proxies)
         self.sessions = HttpSessions()
         self.lines: set[Line] = set()
         self._watcher: asyncio.Task[None] | None = None

@@ -10,7 +10,7 @@ from sfukit.server import ids
 from sfukit.signaling import sdpfrag, whip
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Session
-from sfukit.signaling.transport import Credentials, LocalTransport, credentials
+from sfukit.signaling.transport import Credentials, LocalTransport, credentials, remote_of_offer
 
 log = structlog.get_logger()
 _ENDED_REMEMBERED = 1_000
@@ -20,15 +20,23 @@ End = Callable[[str], None]
 
 
 class HttpSession:
-    """One publisher or viewer as a resource; the tag names the ICE session in force."""
+    """One publisher or viewer as a resource; the tag names the ICE session in force.
 
-    def __init__(self, offer: Session, restart: Restart, end: End) -> None:
+    A WHEP player may trickle without the tag, as one that is widely used does: its credentials name
+    the ICE session as well. WHIP asks for the tag (RFC 9725 section 4.3.1).
+    """
+
+    def __init__(
+        self, offer: Session, restart: Restart, end: End, *, needs_tag: bool = True
+    ) -> None:
         self.number = ids.session_id()
         self.etag = _new_tag()
         tagged = next(media for media in offer.media if not media.rejected)
         mid = f"a=mid:{tagged.mid}\r\n" if tagged.mid else ""
         self._media = f"m={tagged.kind} 9 {tagged.protocol} {' '.join(tagged.formats)}\r\n{mid}"
-        self._ufrag = tagged.ice_ufrag
+        remote = remote_of_offer(offer)
+        self._remote = Credentials(remote.ufrag, remote.pwd)
+        self._needs_tag = needs_tag
         self._restart = restart
         self._end = end
 
@@ -39,17 +47,22 @@ class HttpSession:
 
     async def patch(self, if_match: str | None, text: str) -> str | None:
         """Take candidates (None), or restart ICE and return our fragment."""
-        restart = whip.is_restart(if_match, self.etag)
         fragment = sdpfrag.parse(text)
-        if not restart:
-            if fragment.ufrag not in (None, self._ufrag):
+        unchanged = (fragment.ufrag, fragment.pwd) == (self._remote.ufrag, self._remote.pwd)
+        if if_match is None and unchanged and not self._needs_tag:
+            return None
+        if not whip.is_restart(if_match, self.etag):
+            if fragment.ufrag not in (None, self._remote.ufrag):
                 raise Refusal("etag_stale", "new credentials are a restart: If-Match: *")
             return None  # an ICE-lite server needs no candidates (RFC 8445 section 2.5)
+        if unchanged:  # nothing to restart: candidates of a client that never sends the tag
+            return None
         if not (fragment.ufrag and fragment.pwd):
             raise Refusal("restart_missing_credentials", "a restart needs ice-ufrag and ice-pwd")
-        local = await self._restart(credentials(fragment.ufrag, fragment.pwd))
+        renewed = credentials(fragment.ufrag, fragment.pwd)
+        local = await self._restart(renewed)
         self.etag = _new_tag()
-        self._ufrag = fragment.ufrag
+        self._remote = renewed
         return sdpfrag.write_restart(local, self._media)
 
     def delete(self) -> None:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import TransportSummary
+from sfukit.server.outbox import Subject
 from sfukit.server.publication import Publication, Subscription
 from sfukit.signaling.room_messages import ParticipantInfo
 
@@ -38,7 +39,7 @@ class Member(Protocol):
     def info(self) -> ParticipantInfo:
         """Describe it to others."""
 
-    def tell(self, message: bytes) -> None:
+    def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
         """Send it a finished message."""
 
     def leave(self, reason: str) -> None:

@@ -38,6 +38,11 @@ class Metrics:
             "sfukit_signal_queue_dropped_total",
             "Messages dropped with a connection that did not read them",
         )
+        self.callback_failures = self._counter(
+            "sfukit_callback_failures_total",
+            "Callbacks that failed for a fault of ours, by what they were for",
+            "callback",
+        )
         self.lag_s = self._histogram(
             "sfukit_event_loop_lag_seconds",
             "How late the event loop runs what is due",

@@ -24,6 +24,7 @@ class MockEngine:
         self.info = ServerInfo(list(range(7081, 7081 + workers)), _FINGERPRINT, ipv6=True)
         self.workers = workers
         self.commands: list[Command] = []
+        self.backlog = 0
         self.closed = False
         self.snapshot = ServerCounters()
         self.answers: dict[type[Command], bytes] = {}

@@ -1,6 +1,7 @@
 """One participant of a room: its rights, its two connections, and what it is told."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +19,13 @@ from sfukit.server.native_messages import (
     SetMuted,
     TransportState,
 )
+from sfukit.server.outbox import Subject
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import Change, Publishing
 from sfukit.server.room import Room
 from sfukit.server.subscribing import Subscribing
 from sfukit.signaling import sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import DEFAULT_SOURCE, source_name
 from sfukit.signaling.publish_answer import Published, PublishRules
 from sfukit.signaling.refusal import Refusal
@@ -43,8 +46,8 @@ class Line(Protocol):
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
 
-    def send(self, message: bytes) -> None:
-        """Send a finished message."""
+    def send(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
+        """Send a finished message; see ``Outbox`` for what else is said of it."""
 
     def end(self, reason: str) -> None:
         """Say good-bye and hang up."""
@@ -66,6 +69,7 @@ class Participant:
         role: Role | None = None,
         line: Line | None = None,
         trace_id: str = "",
+        reached: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
@@ -78,12 +82,14 @@ class Participant:
         self.cname = f"c{number}"
         self.rests = False
         self.left: str | None = None
+        self.reached = reached
         self.publishing = Publishing(core, room.number, room.worker, self)
         self.subscribing: Subscribing | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
         self.states: dict[str, TransportSummary] = {}
         self._line = line
-        self._streams: list[str] = []
+        self._streams: dict[str, int] = {}
+        self._stream_numbers = itertools.count()
         self.on_end: Callable[[str], None] | None = None
         self._deadlines: dict[int, asyncio.TimerHandle] = {}
         self._asked_s = time.monotonic()
@@ -102,8 +108,8 @@ class Participant:
     def stream_id(self, published: str) -> str:
         """Name a media stream of this participant, the same for tracks that belong together."""
         if published not in self._streams:
-            self._streams.append(published)
-        return f"s{self.number}-{self._streams.index(published)}"
+            self._streams[published] = next(self._stream_numbers)
+        return f"s{self.number}-{self._streams[published]}"
 
     @contextmanager
     def entering(self, before: Member | None) -> Iterator[None]:
@@ -139,11 +145,15 @@ class Participant:
             return Publication(self.core.ids.publication(), self, track, source)
 
         transport = self.publishing.transport
-        change = await self.publishing.offer(offer, version, rules, new)
+        try:
+            change = await self.publishing.offer(offer, version, rules, new)
+        finally:
+            self._forget_streams()
         if self.left is not None:
             self.publishing.close(self.left)
             raise Refusal("already_joined", f"this participant left meanwhile: {self.left}")
         if self.publishing.transport not in (None, transport):
+            self._forget_deadline(transport)
             self.expect(self.publishing.transport)
         for publication in change.removed:
             self.room.remove_publication(publication, "unpublished")
@@ -175,6 +185,9 @@ class Participant:
         """Stop a publication from being forwarded or let it go on; a host may, with anyone's."""
         if publication.owner is not self and not self.rights.admin:
             raise Refusal("not_yours", "only a host mutes what others publish")
+        if publication.muted == muted:
+            return
+        self.core.require_engine()
         publication.muted = muted
         command = SetMuted(publication=publication.number, muted=muted)
         self.core.engine.send(self.room.worker, [command])
@@ -191,23 +204,25 @@ class Participant:
             return
         self.room.leaving(self)
         self.left = reason
-        for timer in self._deadlines.values():
-            timer.cancel()
+        for transport in list(self._deadlines):
+            self._forget_deadline(transport)
+        ended = list(self.publications.values())
+        guard = self.core.guard
+        guard("leave", self.room.remove, self, ended, reason)
         if self.subscribing is not None:
-            self.subscribing.close(reason)
-        ended = self.publishing.close(reason)
-        self.room.remove(self, ended, reason)
+            guard("leave", self.subscribing.close, reason)
+        guard("leave", self.publishing.close, reason)
         self.core.metrics.ended.labels(reason).inc()
-        self.log.info("participant_left", reason=reason, door=self.door)
         if hang_up and self._line is not None:
-            self._line.end(reason)
+            guard("leave", self._line.end, reason)
         if self.on_end is not None:
-            self.on_end(reason)
+            guard("leave", self.on_end, reason)
+        self.log.info("participant_left", reason=reason, door=self.door)
 
-    def tell(self, message: bytes) -> None:
+    def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
         """Send a finished message, if there is a way."""
         if self._line is not None:
-            self._line.send(message)
+            self._line.send(message, state_of=state_of, lossy=lossy)
 
     def info(self) -> ParticipantInfo:
         """Describe it to other participants."""
@@ -231,8 +246,7 @@ class Participant:
         )
         if event.state == "connected":
             self._note_connected()
-            if (timer := self._deadlines.pop(event.transport, None)) is not None:
-                timer.cancel()
+            self._forget_deadline(event.transport)
         self._notify(
             "transport-state",
             {
@@ -291,6 +305,15 @@ class Participant:
     def on_negotiation_timeout(self) -> None:
         """Give up on a peer that does not answer offers."""
         self.leave("negotiation_timeout")
+
+    def _forget_streams(self) -> None:
+        """Drop the names of streams that no publication has any more."""
+        used = {entry.track.stream_id for entry in self.publications.values()}
+        self._streams = {name: self._streams[name] for name in self._streams if name in used}
+
+    def _forget_deadline(self, transport: int | None) -> None:
+        if transport is not None and (timer := self._deadlines.pop(transport, None)) is not None:
+            timer.cancel()
 
     def _notify(self, method: str, params: Any) -> None:
         if self._line is not None:

@@ -77,7 +77,7 @@ class Publication:
             clock_rate=track.codec.clock_rate,
             payload_type=track.codec.payload_type,
             rtx_payload_type=track.rtx_payload_type,
-            mid=track.mid,
+            mid=track.engine_mid,
             encodings=[
                 EncodingSpec(encoding.rid, encoding.ssrc, encoding.rtx_ssrc)
                 for encoding in track.encodings

@@ -66,6 +66,7 @@ class Publishing:
         self.version = 0
         self.transport: int | None = None
         self.publications: dict[int, Publication] = {}
+        self._extensions: dict[str, int] = {}
         self._local: Credentials | None = None
         self._remote: RemoteParameters | None = None
 
@@ -89,7 +90,7 @@ class Publishing:
         """Take new ICE credentials of the peer and give ours (RFC 8445 section 2.4)."""
         if self.transport is None or self._remote is None:
             raise Refusal("session_unknown", "there is no transport to restart")
-        local = self._core.local_transport(self._worker)
+        local = self._core.local_transport(self._worker, self._owner.reached)
         renewed = self._remote.with_credentials(remote)
         await run_all(self._core, self._worker, [self._restart_command(local, renewed)])
         self._local, self._remote = local.credentials, renewed
@@ -97,16 +98,15 @@ class Publishing:
 
     def close(self, reason: str) -> list[Publication]:
         """End the transport with all it publishes; return what that was."""
-        ended = list(self.publications.values())
+        ended, transport = list(self.publications.values()), self.transport
         self.publications = {}
-        if self.transport is not None:
-            self._core.transports.pop(self.transport, None)
-            self._core.engine.send(
-                self._worker, [CloseTransport(transport=self.transport, reason=reason)]
-            )
         self.transport = self._remote = self._local = None
         for publication in ended:
             self._core.publications.pop(publication.number, None)
+        if transport is not None:
+            self._core.transports.pop(transport, None)
+            closing = CloseTransport(transport=transport, reason=reason)
+            self._core.engine.send(self._worker, [closing])
         return ended
 
     def _plan(
@@ -116,8 +116,10 @@ class Publishing:
         remote = remote_of_offer(offer, mine)
         anew = mine is None or mine.fingerprints != remote.fingerprints
         restart = not anew and mine is not None and mine.ufrag != remote.ufrag
-        local = self._core.local_transport(self._worker, None if anew or restart else self._local)
-        answer = answer_publisher(offer, local, rules, version, mine)
+        mine_kept = None if anew or restart else self._local
+        local = self._core.local_transport(self._worker, self._owner.reached, mine_kept)
+        in_use = {} if anew else self._extensions
+        answer = answer_publisher(offer, local, rules, version, mine, in_use=in_use)
         kept, added = [], []
         before = {entry.track.mid: entry for entry in self.publications.values()}
         for track in answer.tracks:
@@ -136,10 +138,12 @@ class Publishing:
         commands = self._transport_commands(plan, transport)
         commands += [entry.command(transport) for entry in plan.added]
         self._core.transports[transport] = self._owner
+        if not plan.anew:  # the engine keeps ids, whatever becomes of the rest
+            self._extensions = plan.answer.extensions
         try:
             if commands:
                 await run_all(self._core, self._worker, commands)
-        except Refusal:
+        except BaseException:  # cancelled as well: nothing of the plan may stay
             self._undo(plan, transport)
             raise
         if plan.anew and self.transport is not None:
@@ -176,6 +180,7 @@ class Publishing:
         self.transport = transport
         self._local = plan.local.credentials
         self._remote = plan.answer.remote
+        self._extensions = plan.answer.extensions
         for entry in plan.removed:
             self._core.publications.pop(entry.number, None)
         self.publications = {entry.number: entry for entry in (*plan.kept, *plan.added)}

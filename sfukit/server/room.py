@@ -1,12 +1,15 @@
 """One room: who is in it, what is published, who is told. idle -> active -> closed."""
 
 import asyncio
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 from sfukit.server.core import Core
 from sfukit.server.member import Member, Viewer
+from sfukit.server.outbox import Subject, subject
 from sfukit.server.publication import Publication
 from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
@@ -14,6 +17,7 @@ from sfukit.signaling.room_messages import ParticipantInfo
 
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
+_MOST_NEWS = 500  # announcements that are collected at most
 
 
 class RoomState(StrEnum):
@@ -45,7 +49,8 @@ class Room:
         self.publications: dict[int, Publication] = {}
         self.stats = StatsCache(core.engine, number, worker)
         self._keeper = keeper
-        self._news: list[bytes] = []
+        self._news: dict[Subject, bytes] = {}
+        self._news_number = 0
         self._news_timer: asyncio.TimerHandle | None = None
         self._size_timer: asyncio.TimerHandle | None = None
 
@@ -70,27 +75,32 @@ class Room:
     def restore(self, participant: Member) -> None:
         """Give a participant back the place that another failed to take."""
         if participant.left is None:
+            self.state = RoomState.ACTIVE
             self.participants[participant.uid] = participant
 
     def leaving(self, participant: Member) -> None:
         """Let viewers move on to another publisher in time."""
         for viewing in list(self.viewers):
-            viewing.on_leaving(participant)
+            self.core.guard("publisher_leaving", viewing.on_leaving, participant)
 
     def remove(self, participant: Member, ended: Iterable[Publication], reason: str) -> None:
         """Let a participant go with its publications; who was replaced is not missed."""
-        ended = list(ended)
-        for publication in ended:
-            self.remove_publication(publication, reason)
-        if self.participants.get(participant.uid) is participant:
+        gone = [entry for entry in ended if self.publications.pop(entry.number, None) is not None]
+        present = self.participants.get(participant.uid) is participant
+        if present:
             del self.participants[participant.uid]
-            self._announce_member(
-                participant,
-                "participant-left",
-                {"uid": participant.uid, "reason": reason},
-                known=bool(ended),
-            )
-        self._note_empty()
+        try:
+            for publication in gone:
+                self._withdraw(publication, reason)
+            if present:
+                self._announce_member(
+                    participant,
+                    "participant-left",
+                    {"uid": participant.uid, "reason": reason},
+                    known=bool(gone),
+                )
+        finally:
+            self._note_empty()
 
     def add_viewer(self, viewing: Viewer) -> None:
         """Let a viewer in."""
@@ -106,8 +116,8 @@ class Room:
     def add_publication(self, publication: Publication) -> None:
         """Offer a publication to everybody else."""
         self.publications[publication.number] = publication
-        for member in self.participants.values():
-            member.consider(publication)
+        for member in list(self.participants.values()):
+            self.core.guard("publication_added", member.consider, publication)
         info = publication.info()
         self.announce(
             "publication-added",
@@ -124,25 +134,18 @@ class Room:
 
     def remove_publication(self, publication: Publication, reason: str) -> None:
         """Withdraw a publication from everybody."""
-        if self.publications.pop(publication.number, None) is None:
-            return
-        for member in self.participants.values():
-            member.lose(publication, self.publications.values())
-        for viewing in list(self.viewers):
-            viewing.on_unpublished(publication)
-        self.announce(
-            "publication-removed",
-            {
-                "uid": publication.owner.uid,
-                "publication": publication.number,
-                "reason": reason,
-            },
-        )
+        if self.publications.pop(publication.number, None) is not None:
+            self._withdraw(publication, reason)
 
     def announce(self, method: str, params: Any) -> None:
         """Tell every member, together with what else happens within the debounce time."""
-        self._news.append(jsonrpc.notification(method, params))
-        if self._news_timer is None:
+        self._news_number += 1
+        key = subject(method, params) or (self._news_number,)
+        self._news.pop(key, None)  # of a state, only the latest is told
+        self._news[key] = jsonrpc.notification(method, params)
+        if len(self._news) >= _MOST_NEWS:
+            self._tell()
+        elif self._news_timer is None:
             wait_s = self.core.settings.timing.debounce_s
             self._news_timer = self.core.loop.call_later(wait_s, self._tell)
 
@@ -163,23 +166,39 @@ class Room:
     def close(self, reason: str) -> None:
         """End the room for everybody; the engine's room is the caller's to close."""
         self.state = RoomState.CLOSED
-        for timer in (self._news_timer, self._size_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._size_timer is not None:
+            self._size_timer.cancel()
         self._tell()
         for member in list(self.participants.values()):
-            member.leave(reason)
+            self.core.guard("room_closed", member.leave, reason)
         for viewing in list(self.viewers):
-            viewing.leave(reason)
+            self.core.guard("room_closed", viewing.leave, reason)
+
+    def _withdraw(self, publication: Publication, reason: str) -> None:
+        for member in list(self.participants.values()):
+            others = self.publications.values()
+            self.core.guard("publication_removed", member.lose, publication, others)
+        for viewing in list(self.viewers):
+            self.core.guard("publication_removed", viewing.on_unpublished, publication)
+        self.announce(
+            "publication-removed",
+            {
+                "uid": publication.owner.uid,
+                "publication": publication.number,
+                "reason": reason,
+            },
+        )
 
     def _tell(self) -> None:
-        self._news_timer = None
+        if self._news_timer is not None:
+            self._news_timer.cancel()
+            self._news_timer = None
         if not self._news:
             return
-        frame = jsonrpc.joined(self._news)
-        self._news = []
-        for member in list(self.participants.values()):
-            member.tell(frame)
+        news, self._news = self._news, {}
+        for state_of, frame in _frames(news):
+            for member in list(self.participants.values()):
+                self.core.guard("announcement", partial(member.tell, frame, state_of=state_of))
 
     def _announce_member(
         self, participant: Member, method: str, params: Any, *, known: bool = False
@@ -199,3 +218,12 @@ class Room:
         if self.is_empty and self.state is RoomState.ACTIVE:
             self.state = RoomState.IDLE
             self._keeper.on_room_empty(self)
+
+
+def _frames(news: Mapping[Subject, bytes]) -> Iterator[tuple[Subject | None, bytes]]:
+    """Join what happened one after the other; a state stays a frame that a later one replaces."""
+    for is_state, entries in itertools.groupby(news.items(), lambda entry: len(entry[0]) > 1):
+        if is_state:
+            yield from entries
+        else:
+            yield None, jsonrpc.joined([message for _, message in entries])

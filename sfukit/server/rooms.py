@@ -13,11 +13,13 @@ from sfukit.server.member import Member, Viewer
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
 from sfukit.server.participant import Line, Participant
 from sfukit.server.room import Room, RoomState
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.refusal import Refusal
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
+_MAX_IDLE = 1_000  # empty rooms that are kept; beyond, the one that was left first is closed
 
 
 class Rooms:
@@ -63,6 +65,7 @@ class Rooms:
         role: Role | None = None,
         line: Line | None = None,
         trace_id: str = "",
+        reached: Address | None = None,
     ) -> tuple[Participant, Member | None]:
         """Let a participant into a room, made for it if need be; raise ``Refusal``.
 
@@ -82,19 +85,21 @@ class Rooms:
             role=_lower_role(rights, role),
             line=line,
             trace_id=trace_id,
+            reached=reached,
         )
-        self._stay(room)
         before = room.add(participant)
+        self._stay(room)
         participant.log.info("participant_joined", door=door, role=participant.role)
         return participant, before
 
     def admit_viewer(self, room: Room, viewing: Viewer) -> None:
         """Let a viewer into a room that is there."""
-        self._stay(room)
         room.add_viewer(viewing)
+        self._stay(room)
 
     def require_space(self) -> None:
         """Refuse whoever would exceed a limit."""
+        self._core.require_engine()
         limits = self._core.settings.limits
         most = limits.max_participants
         if most is not None and self.population >= most:
@@ -110,7 +115,7 @@ class Rooms:
     def close_all(self, reason: str) -> None:
         """Close every room."""
         for room in list(self._by_name.values()):
-            self.close(room, reason)
+            self._core.guard("room_closed", self.close, room, reason)
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """The engine dropped a room: so do we."""
@@ -120,8 +125,11 @@ class Rooms:
 
     def on_room_empty(self, room: Room) -> None:
         """Keep an empty room for a while: people come back."""
+        self._stay(room)
         wait_s = self._core.settings.timing.room_idle_s
-        self._idle[room.number] = self._core.loop.call_later(wait_s, self.close, room, "room_idle")
+        self._idle[room.number] = self._core.loop.call_later(wait_s, self._close_idle, room)
+        if len(self._idle) > _MAX_IDLE:
+            self._close_idle(self._by_number[next(iter(self._idle))])
 
     def _find_or_make(self, name: str, rights: Rights) -> Room:
         room = self.find(name)
@@ -142,10 +150,18 @@ class Rooms:
         self._by_name[name] = room
         self._by_number[room.number] = room
         self._core.engine.send(worker, [OpenRoom(room=room.number)])
+        self.on_room_empty(room)  # until the one it is made for is in
         log.info("room_opened", room=name, worker=worker)
         return room
 
+    def _close_idle(self, room: Room) -> None:
+        self._stay(room)
+        if room.is_empty:
+            self.close(room, "room_idle")
+
     def _least_loaded(self) -> int:
+        if self._core.engine.workers == 1:
+            return 0
         load = [0] * self._core.engine.workers
         for room in self._by_name.values():
             load[room.worker] += 1 + len(room.participants) + len(room.viewers)

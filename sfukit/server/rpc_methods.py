@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
-import structlog
 
 from sfukit.server.access import Access, Role
-from sfukit.server.buckets import Buckets
+from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core
+from sfukit.server.limiter import RequestLimiter
 from sfukit.server.participant import Line, Participant
 from sfukit.server.publication import Publication
 from sfukit.server.publishing import Change, parse_description
@@ -17,6 +18,7 @@ from sfukit.server.rooms import Rooms
 from sfukit.server.stats import of_participant
 from sfukit.server.subscribing import Subscribing
 from sfukit.signaling import candidates, jsonrpc, sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.names import room_name
 from sfukit.signaling.publish_answer import PublishRules
@@ -38,7 +40,6 @@ from sfukit.signaling.room_messages import (
     UnsubscribeParams,
 )
 
-log = structlog.get_logger()
 Method = Callable[["Methods", msgspec.Raw], Awaitable[Any]]
 
 
@@ -52,20 +53,23 @@ class Methods:
         core: Core,
         rooms: Rooms,
         access: Access,
-        knocks: Buckets,
+        limiter: RequestLimiter,
         *,
         token: str | None,
         address: str,
         trace_id: str,
+        reached: Address | None = None,
     ) -> None:
         self.core = core
         self.participant: Participant | None = None
         self._rooms = rooms
         self._access = access
-        self._knocks = knocks
+        self.limits = CallLimits(core.settings.limits)
+        self._limiter = limiter
         self._token = token
         self._address = address
         self._trace_id = trace_id
+        self._reached = reached
         self._sid = ""
 
     async def call(self, method: str, params: msgspec.Raw) -> Any:
@@ -73,6 +77,7 @@ class Methods:
         handler = _METHODS.get(method)
         if handler is None:
             raise RpcError(RpcCode.METHOD_NOT_FOUND, f"there is no method {method[:64]!r}")
+        self.limits.take_method(time.monotonic(), method)
         try:
             return await handler(self, params)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -86,12 +91,8 @@ class Methods:
     def note_refusal(self, method: str, refusal: Refusal) -> None:
         """Count a refusal and write it down with its reason."""
         self.core.metrics.refused.labels(refusal.reason).inc()
-        log.info(
-            "refused",
-            method=method,
-            reason=refusal.reason,
-            detail=refusal.detail,
-            trace_id=self._trace_id,
+        self.core.refusals.note(
+            refusal.reason, method=method, detail=refusal.detail, trace_id=self._trace_id
         )
 
     async def join(self, raw: msgspec.Raw) -> JoinResult:
@@ -99,8 +100,9 @@ class Methods:
         params = _join.decode(raw)
         if self.participant is not None and self.participant.left is None:
             return self._joined_already(params)
-        self._knocks.take(self._address, time.monotonic())
-        rights = self._access.rights(self._access.claims(self._token), room_name(params.sid))
+        claims = self._access.claims(self._token)
+        self._limiter.admit(claims, self._address, time.monotonic())
+        rights = self._access.rights(claims, room_name(params.sid))
         if params.offer is not None:
             rights.require_publish()
         if not rights.subscribe and not params.config.no_subscribe:
@@ -116,6 +118,7 @@ class Methods:
             role=role,
             line=self.line,
             trace_id=self._trace_id,
+            reached=self._reached,
         )
         participant.rests = params.config.rest_unwatched
         self.participant = participant
@@ -171,12 +174,15 @@ class Methods:
         """Receive publications no longer."""
         params = _unsubscribe.decode(raw)
         subscribing = self._subscribing()
-        ended = [number for number in params.publications if subscribing.unsubscribe(number)]
+        here = self._member().room.publications
+        named = [here[number] for number in params.publications if number in here]
+        ended = [entry.number for entry in named if subscribing.unsubscribe(entry)]
         return {"publications": ended}
 
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Choose an encoding."""
         params = _layers.decode(raw)
+        self.core.require_engine()
         self._subscribing().choose_layer(params.publication, params.layer)
         return {}
 
@@ -201,8 +207,9 @@ class Methods:
                 raise Refusal("participant_unknown", f"there is no {params.to!r} here")
         told = MessageNotification(sender.uid, params.topic, params.data)
         frame = jsonrpc.notification("message", told)
+        self.limits.take_message(time.monotonic(), len(frame) * len(others))
         for member in others:
-            member.tell(frame)
+            self.core.guard("message", partial(member.tell, frame, lossy=True))
         return {"delivered": len(others)}
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """One WebSocket: frames in, bounded queue out, and the rules for hanging up."""
 
 import asyncio
-from collections import deque
+import time
 from typing import Any
 
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from sfukit.server.outbox import Outbox, Subject, subject
 from sfukit.server.rpc_methods import Methods
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.jsonrpc import RpcError
@@ -14,9 +15,6 @@ from sfukit.signaling.refusal import Refusal, RpcCode
 
 log = structlog.get_logger()
 
-MAX_QUEUED_MESSAGES = 1_000
-MAX_QUEUED_BYTES = 1024 * 1024
-MAX_INVALID = 50
 _HANGUP_S = 5.0
 CLOSE_CODES = {
     "left": 1000,
@@ -37,11 +35,9 @@ class RpcSession:
     def __init__(self, socket: web.WebSocketResponse, methods: Methods) -> None:
         self._socket = socket
         self._methods = methods
-        self._queue: deque[bytes] = deque()
-        self._queued_bytes = 0
+        self._outbox = Outbox()
         self._wake = asyncio.Event()
         self._ended: str | None = None
-        self._invalid = 0
         self._loop = asyncio.get_running_loop()
         methods.line = self
 
@@ -65,20 +61,19 @@ class RpcSession:
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
-        self.send(jsonrpc.notification(method, params))
+        self.send(jsonrpc.notification(method, params), state_of=subject(method, params))
 
-    def send(self, message: bytes) -> None:
-        """Queue a finished message; who does not read is dropped."""
+    def send(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
+        """Queue a finished message; a reader with too many that cannot be dropped is closed."""
         if self._ended is not None:
             return
-        self._queue.append(message)
-        self._queued_bytes += len(message)
-        if len(self._queue) > MAX_QUEUED_MESSAGES or self._queued_bytes > MAX_QUEUED_BYTES:
-            self._methods.core.metrics.queue_dropped.inc(len(self._queue))
-            self._queue.clear()
-            self._queued_bytes = 0
+        dropped = self._outbox.dropped
+        if not self._outbox.put(message, state_of=state_of, lossy=lossy):
+            self._outbox.clear()
             self._loop.call_soon(self._methods.lost, "slow_reader")
             self.end("slow_reader")
+        if self._outbox.dropped > dropped:
+            self._methods.core.metrics.queue_dropped.inc(self._outbox.dropped - dropped)
         self._wake.set()
 
     def end(self, reason: str) -> None:
@@ -96,11 +91,9 @@ class RpcSession:
 
     async def _write(self) -> None:
         while True:
-            while self._queue:
-                message = self._queue.popleft()
-                self._queued_bytes -= len(message)
+            while self._outbox:
                 try:
-                    await self._socket.send_frame(message, WSMsgType.TEXT)
+                    await self._socket.send_frame(self._outbox.take(), WSMsgType.TEXT)
                 except (ConnectionError, RuntimeError):
                     return
             if self._ended is not None:
@@ -121,14 +114,19 @@ class RpcSession:
         try:
             frame = jsonrpc.parse_frame(text)
         except RpcError as error:
-            self._note_invalid()
+            self._note_refused("")
             self.send(jsonrpc.error(None, error))
+            await asyncio.sleep(0)
             return
+        share_bytes = len(text) / len(frame.entries)
         answers = []
         for entry in frame.entries:
-            answer = await self._answer(entry)
+            answer = await self._answer(entry, share_bytes)
             if answer is not None:
                 answers.append(answer)
+            await asyncio.sleep(0)  # other connections have their turn, however much waits here
+            if self._ended is not None:
+                break
         if not answers:
             return
         if frame.batch:
@@ -136,25 +134,30 @@ class RpcSession:
         else:
             self.send(answers[0])
 
-    async def _answer(self, request: jsonrpc.Request | RpcError) -> bytes | None:
+    async def _answer(
+        self, request: jsonrpc.Request | RpcError, frame_bytes: float
+    ) -> bytes | None:
         if isinstance(request, RpcError):
-            self._note_invalid()
+            self._note_refused("")
             return jsonrpc.error(None, request)
         try:
+            self._methods.limits.take_request(time.monotonic(), frame_bytes)
             value = await self._methods.call(request.method, request.params)
         except RpcError as error:
-            self._note_invalid()
+            self._note_refused("")
             return None if request.is_notification else jsonrpc.error(request.identifier, error)
         except Refusal as refusal:
             self._methods.note_refusal(request.method, refusal)
+            self._note_refused(refusal.reason)
             return None if request.is_notification else jsonrpc.error(request.identifier, refusal)
         except Exception:
-            log.exception("method_failed", method=request.method)
+            self._note_refused("internal_error")
+            if self._methods.core.refusals.is_due("internal_error"):
+                log.exception("method_failed", method=request.method)
             fault = RpcError(RpcCode.INTERNAL, "an error of the server's own")
             return None if request.is_notification else jsonrpc.error(request.identifier, fault)
         return None if request.is_notification else jsonrpc.result(request.identifier, value)
 
-    def _note_invalid(self) -> None:
-        self._invalid += 1
-        if self._invalid >= MAX_INVALID:
+    def _note_refused(self, reason: str) -> None:
+        if not self._methods.limits.allow_refusal(time.monotonic(), reason):
             self.end("too_many_errors")

@@ -1,7 +1,8 @@
 """What a server is told: from the command line, or from a TOML file under it."""
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -10,6 +11,33 @@ from sfukit.server.native_messages import ServerConfig, SrtpChoice
 
 DEFAULT_HTTP_PORT = 7080
 DEFAULT_UDP_PORT = 7081
+HTTP_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
+
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token bucket: so many a second, ``burst`` at once."""
+
+    per_s: Positive
+    burst: Positive
+
+
+class MethodLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls of each method on one WebSocket; ``other`` is for all methods not named here."""
+
+    join: Rate = Rate(10, 100)
+    offer: Rate = Rate(10, 100)
+    answer: Rate = Rate(25, 100)
+    trickle: Rate = Rate(50, 400)
+    subscribe: Rate = Rate(25, 200)
+    unsubscribe: Rate = Rate(25, 200)
+    layers: Rate = Rate(50, 400)
+    mute: Rate = Rate(20, 200)
+    message: Rate = Rate(50, 200)
+    stats: Rate = Rate(10, 100)
+    other: Rate = Rate(50, 400)
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,8 +46,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_rooms: int | None = None
     max_participants: int | None = None
     max_egress_bps: int | None = None
-    requests_per_s: float = 200.0
-    requests_burst: int = 400
+    identity: Rate = Rate(100, 400)  # upgrades, joins, POST and PATCH of one identity
+    api_key: Rate = Rate(1_000, 10_000)  # the same of all identities under one API key
+    session: Rate = Rate(10, 100)  # PATCH of one WHIP or WHEP session
+    address: Rate = Rate(200, 400)  # unauthenticated: the same, where there are no keys
+    refusals: Rate = Rate(20, 200)  # unauthenticated requests of one address that are refused
+    unauthenticated_connections: Annotated[int, msgspec.Meta(gt=0)] = 2_000  # of one address
+    requests: Rate = Rate(100, 1_000)  # requests on one WebSocket; each 4 KiB of a frame is one
+    methods: MethodLimits = MethodLimits()
+    message_bytes: Rate = Rate(2_000_000, 16_000_000)  # bytes x receivers, of one sender
+    errors: Rate = Rate(0.5, 50)  # requests refused on one WebSocket before it is closed
+    excess: Rate = Rate(50, 2_000)  # the same for those refused as rate_limited
+    logged_refusals: Annotated[int, msgspec.Meta(ge=0)] = 5  # of a reason, in each interval
+    logged_refusals_interval_s: Positive = 10.0
 
 
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +69,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     debounce_s: float = 0.05
     ping_s: float = 20.0
     drain_s: float = 30.0
+    request_s: Positive = 10.0
+    keep_alive_s: Positive = 75.0
 
 
 class IceServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +94,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_key: str | None = None
     api_keys: dict[str, str] = {}
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    http_prefix: str = ""  # what a reverse proxy puts before every path
     srtp: SrtpChoice = "auto"
     stun: bool = False
     bwe: Literal["none", "loss-rtt"] = "loss-rtt"
@@ -64,6 +107,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ice_servers: tuple[IceServer, ...] = ()
     limits: Limits = Limits()
     timing: Timing = Timing()
+
+    def __post_init__(self) -> None:
+        if self.http_prefix and not HTTP_PREFIX.fullmatch(self.http_prefix):
+            raise ValueError("http_prefix begins with / and does not end with it, such as /sfu")
 
     @property
     def engine(self) -> ServerConfig:

@@ -23,6 +23,7 @@ from sfukit.server.native_messages import (
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import remote_of
 from sfukit.signaling import extensions, sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import Layer, OfferNotification
 from sfukit.signaling.subscribe_offer import Accepted, SubscribeOffers, Track
@@ -31,7 +32,9 @@ log = structlog.get_logger()
 
 
 class Subscriber(Protocol):
-    """The participant whose connection this is."""
+    """The participant whose connection this is, and by which address of ours it came."""
+
+    reached: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
         """Hear that the transport came up or went down."""
@@ -62,13 +65,14 @@ class Subscribing:
         self._worker = worker
         self._owner = owner
         self._automatic = automatic
-        self._local = core.local_transport(worker)
+        self._local = core.local_transport(worker, owner.reached)
         self._offers = SubscribeOffers(self._local)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._remote_known = False
         self._started = False
-        self._unwanted: set[int] = set()
+        self._unwanted: set[int] = set()  # of the room's publications, as the next
+        self._waiting: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self.transport = core.ids.transport()
         core.transports[self.transport] = owner
@@ -81,7 +85,10 @@ class Subscribing:
         core.engine.send(worker, [opening])
 
     def consider(self, publication: Publication) -> None:
-        """Subscribe by itself to what another published, within the bound per kind."""
+        """Subscribe by itself to what another published, within the bound per kind.
+
+        Without an m-line or payload type for it the peer is told, and it waits for one.
+        """
         number = publication.number
         if not self._automatic:
             return
@@ -90,25 +97,33 @@ class Subscribing:
         same_kind = sum(
             entry.publication.kind == publication.kind for entry in self.subscriptions.values()
         )
-        if same_kind < self._core.settings.auto_subscribe:
-            self._add(publication)
+        if same_kind >= self._core.settings.auto_subscribe:
+            return
+        track = self._track(publication)
+        if self._offers.has_room(track):
+            self._add(publication, track)
+        elif number not in self._waiting:
+            self._waiting[number] = publication
+            self._owner.on_subscription_ended(number, "too_many_subscriptions")
 
     def subscribe(self, publication: Publication, layer: Layer) -> None:
         """Receive a publication; raise ``Refusal`` where there is no such layer or no room left."""
         target = publication.target(layer)
         self._unwanted.discard(publication.number)
         if publication.number not in self.subscriptions:
-            self._add(publication)
+            self._add(publication, self._track(publication))
         self._set_target(self.subscriptions[publication.number], target)
 
-    def unsubscribe(self, publication: int) -> bool:
+    def unsubscribe(self, publication: Publication) -> bool:
         """Receive a publication no longer, and not by itself again."""
-        self._unwanted.add(publication)
-        return self._remove(publication, "unsubscribed")
+        self._unwanted.add(publication.number)
+        self._waiting.pop(publication.number, None)
+        return self._remove(publication.number, "unsubscribed")
 
     def ended(self, publication: int, others: Iterable[Publication]) -> None:
         """Drop a publication that is gone, and let another take its place."""
         self._unwanted.discard(publication)
+        self._waiting.pop(publication, None)
         if self._remove(publication, None) and self._automatic:
             for other in others:
                 self.consider(other)
@@ -141,10 +156,18 @@ class Subscribing:
             self._owner.expect(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
         started = [self._start(accepted) for accepted in answered.accepted]
-        if commands or started:
-            outcomes = await self._core.engine.run(self._worker, [*commands, *started])
-            self._check(started, outcomes[len(commands) :])
-        self._offer_soon(0)
+        try:
+            if commands or started:
+                outcomes = await self._core.engine.run(self._worker, [*commands, *started])
+                self._check(started, outcomes[len(commands) :])
+        except Refusal as refusal:
+            for command in started:
+                self._give_up(command.publication, refusal.reason)
+            raise
+        finally:
+            for publication in list(self._waiting.values()):
+                self.consider(publication)
+            self._offer_soon(0)
 
     def close(self, reason: str) -> None:
         """End the transport and everything on it."""
@@ -153,6 +176,9 @@ class Subscribing:
                 timer.cancel()
         for publication in list(self.subscriptions):
             self._forget(publication)
+        self._started = self._automatic = False
+        self._unwanted.clear()
+        self._waiting.clear()
         self._core.transports.pop(self.transport, None)
         closing = CloseTransport(transport=self.transport, reason=reason)
         self._core.engine.send(self._worker, [closing])
@@ -166,24 +192,25 @@ class Subscribing:
         wait_s = self._core.settings.timing.debounce_s if delay_s is None else delay_s
         self._timer = self._core.loop.call_later(wait_s, self._offer)
 
-    def _add(self, publication: Publication) -> None:
-        owner = publication.owner
-        self._offers.add(
-            Track(
-                publication=publication.number,
-                kind=publication.kind,
-                codec_name=publication.track.codec_name,
-                codec=publication.track.codec,
-                extensions=extensions.to_subscriber(
-                    publication.track.extensions, extensions.OFFERED_IDS
-                ),
-                stream_id=publication.stream_id,
-                track_id=f"p{publication.number}",
-                cname=owner.cname,
-                ssrc=self._core.ids.ssrc(),
-                rtx_ssrc=self._core.ids.ssrc() if publication.kind == "video" else None,
-            )
+    def _track(self, publication: Publication) -> Track:
+        return Track(
+            publication=publication.number,
+            kind=publication.kind,
+            codec_name=publication.track.codec_name,
+            codec=publication.track.codec,
+            extensions=extensions.to_subscriber(
+                publication.track.extensions, extensions.OFFERED_IDS
+            ),
+            stream_id=publication.stream_id,
+            track_id=f"p{publication.number}",
+            cname=publication.owner.cname,
+            ssrc=self._core.ids.ssrc(),
+            rtx_ssrc=self._core.ids.ssrc() if publication.kind == "video" else None,
         )
+
+    def _add(self, publication: Publication, track: Track) -> None:
+        self._offers.add(track)
+        self._waiting.pop(publication.number, None)
         self.subscriptions[publication.number] = Subscription(publication, self._owner)
         self._offer_soon()
 
@@ -215,15 +242,15 @@ class Subscribing:
 
     def _offer(self) -> None:
         self._timer = None
+        timing = self._core.settings.timing
+        self._deadline = self._core.loop.call_later(
+            timing.negotiation_s, self._owner.on_negotiation_timeout
+        )
         text = self._offers.offer()
         tracks = [
             self.subscriptions[track.publication].publication.track_info(mid)
             for mid, track in self._offers.tracks
         ]
-        timing = self._core.settings.timing
-        self._deadline = self._core.loop.call_later(
-            timing.negotiation_s, self._owner.on_negotiation_timeout
-        )
         self._owner.on_offer(OfferNotification("offer", text, self._offers.version, tracks))
 
     def _start(self, accepted: Accepted) -> Subscribe:
@@ -253,5 +280,8 @@ class Subscribing:
             log.warning(
                 "subscription_refused", code=outcome.error.code, publication=command.publication
             )
-            self._remove(command.publication, None)
-            self._owner.on_subscription_ended(command.publication, outcome.error.code)
+            self._give_up(command.publication, outcome.error.code)
+
+    def _give_up(self, publication: int, reason: str) -> None:
+        if self._remove(publication, None):
+            self._owner.on_subscription_ended(publication, reason)

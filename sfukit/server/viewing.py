@@ -23,6 +23,7 @@ from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publishing import remote_of, run_all
 from sfukit.server.room import Room
 from sfukit.signaling import sdp
+from sfukit.signaling.candidates import Address
 from sfukit.signaling.codecs import same_bitstream
 from sfukit.signaling.play_answer import Played, Source, answer_viewer
 from sfukit.signaling.refusal import Refusal
@@ -62,11 +63,19 @@ class Viewing:
     """A viewer from its offer until it leaves."""
 
     def __init__(
-        self, core: Core, room: Room, publisher: Member, uid: str | None, *, trace_id: str
+        self,
+        core: Core,
+        room: Room,
+        publisher: Member,
+        uid: str | None,
+        *,
+        trace_id: str,
+        reached: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
         self.publisher = publisher
+        self.reached = reached
         self.left: str | None = None
         self.states: dict[str, TransportSummary] = {}
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
@@ -74,7 +83,7 @@ class Viewing:
         self._named = uid
         self._lines: list[_Line] = []
         self._transport = core.ids.transport()
-        self._local: LocalTransport = core.local_transport(room.worker)
+        self._local: LocalTransport = core.local_transport(room.worker, reached)
         self._remote: RemoteParameters | None = None
         self._asked_s = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
@@ -107,7 +116,7 @@ class Viewing:
         try:
             commands = [opening, *[self._subscribe(line) for line in self._lines]]
             await run_all(self.core, self.room.worker, commands)
-        except Refusal:
+        except BaseException:  # cancelled as well: nothing may stay
             self.leave("refused")
             raise
         if self.left is not None:
@@ -118,7 +127,7 @@ class Viewing:
     async def restart(self, remote: Credentials) -> LocalTransport:
         """Take new ICE credentials of the peer and give ours."""
         assert self._remote is not None
-        local = self.core.local_transport(self.room.worker)
+        local = self.core.local_transport(self.room.worker, self.reached)
         renewed = self._remote.with_credentials(remote)
         command = RestartIce(
             transport=self._transport, local=ice(local.credentials), remote=remote_of(renewed)
@@ -137,13 +146,14 @@ class Viewing:
         self.core.transports.pop(self._transport, None)
         for line in self._lines:
             self.core.subscriptions.pop(line.number, None)
+        guard = self.core.guard
+        guard("leave", self.room.remove_viewer, self)
         closing = CloseTransport(transport=self._transport, reason=reason)
-        self.core.engine.send(self.room.worker, [closing])
-        self.room.remove_viewer(self)
+        guard("leave", self.core.engine.send, self.room.worker, [closing])
         self.core.metrics.ended.labels(reason).inc()
-        self.log.info("viewer_left", reason=reason)
         if self.on_end is not None:
-            self.on_end(reason)
+            guard("leave", self.on_end, reason)
+        self.log.info("viewer_left", reason=reason)
 
     def on_leaving(self, member: Member) -> None:
         """Move on to the next publisher before this one's media ends."""
@@ -158,11 +168,11 @@ class Viewing:
 
     def on_unpublished(self, publication: Publication) -> None:
         """Lose one of the publications that are played; end with the last."""
-        kept = [line for line in self._lines if line.subscription.publication is not publication]
-        if len(kept) == len(self._lines):
-            return
-        self._lines = kept
-        if not kept:
+        ended = [line for line in self._lines if line.subscription.publication is publication]
+        for line in ended:
+            self._lines.remove(line)
+            self.core.subscriptions.pop(line.number, None)
+        if ended and not self._lines:
             self.leave("publisher_left")
 
     def on_transport_state(self, event: TransportState) -> None:
@@ -220,7 +230,7 @@ class Viewing:
             transport=self._transport,
             subscription=line.number,
             publication=played.publication,
-            mid=played.mid,
+            mid=played.engine_mid,
             payload_type=played.numbers.payload_type,
             rtx_payload_type=played.numbers.rtx_payload_type,
             ssrc=played.ssrc,

@@ -8,12 +8,14 @@ from sfukit.server.access import Rights
 from sfukit.server.house import House
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
+from sfukit.server.paths import prefix_of
 from sfukit.server.publishing import parse_description
-from sfukit.server.requests import HOUSE, TRACE_ID, bearer
+from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate, reached
 from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.publish_answer import PublishRules
+from sfukit.signaling.refusal import Refusal
 
 _POST_METHODS = "GET, HEAD, OPTIONS, POST"
 _SESSION_METHODS = "DELETE, OPTIONS, PATCH"
@@ -39,14 +41,18 @@ async def publish(request: web.Request) -> web.Response:
     house, rights, offer = await _admit(request)
     rights.require_publish()
     participant, before = house.rooms.enter(
-        request.match_info["room"], rights, door="whip", trace_id=request[TRACE_ID]
+        request.match_info["room"],
+        rights,
+        door="whip",
+        trace_id=request[TRACE_ID],
+        reached=reached(request),
     )
     rules = PublishRules(1, 1, True, house.settings.max_publish_bitrate_bps)
     with participant.entering(before):
         change = await participant.publish(offer, None, {}, rules)
     session = HttpSession(offer, participant.publishing.restart, participant.leave)
     _keep(house, session, participant)
-    return _created(house, session, change.answer)
+    return _created(request, session, change.answer)
 
 
 async def play(request: web.Request) -> web.Response:
@@ -57,19 +63,29 @@ async def play(request: web.Request) -> web.Response:
     uid = participant_name(named) if named is not None else None
     house.rooms.require_space()
     room, publisher = choose_publisher(house.rooms.find(request.match_info["room"]), uid)
-    viewing = Viewing(house.core, room, publisher, uid, trace_id=request[TRACE_ID])
+    viewing = Viewing(
+        house.core,
+        room,
+        publisher,
+        uid,
+        trace_id=request[TRACE_ID],
+        reached=reached(request),
+    )
     answer = viewing.negotiate(offer)
     house.rooms.admit_viewer(room, viewing)
     await viewing.start()
-    session = HttpSession(offer, viewing.restart, viewing.leave)
+    session = HttpSession(offer, viewing.restart, viewing.leave, needs_tag=False)
     _keep(house, session, viewing)
-    return _created(house, session, answer)
+    return _created(request, session, answer)
 
 
 async def patch(request: web.Request) -> web.Response:
     """Take candidates or restart ICE."""
-    house = _checked(request)
-    session = house.sessions.find(request.match_info["session"])
+    house = request.app[HOUSE]
+    name = request.match_info["session"]
+    session = house.sessions.find(name)
+    request[AUTHENTICATED] = True  # the name of a session is a secret of its owner's
+    house.limiter.admit_session(name, time.monotonic())
     whip.require_fragment(request.content_type)
     answer = await session.patch(request.headers.get("If-Match"), await _text(request))
     if answer is None:
@@ -106,22 +122,24 @@ async def session_options(_request: web.Request) -> web.Response:
 
 async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
     """Check everything about a POST that does not depend on what it asks for."""
-    house = _checked(request)
-    room = room_name(request.match_info["room"])
-    rights = house.access.rights(house.access.claims(bearer(request)), room)
+    house = request.app[HOUSE]
+    claims = authenticate(request)
+    rights = house.access.rights(claims, room_name(request.match_info["room"]))
     whip.require_sdp(request.content_type)
     return house, rights, parse_description(await _text(request))
 
 
-def _checked(request: web.Request) -> House:
-    house = request.app[HOUSE]
-    house.knocks.take(request.remote or "", time.monotonic())
-    return house
-
-
 async def _text(request: web.Request) -> str:
     """Read the body as text; what is no UTF-8 fails later, at the line where it stands."""
-    return (await request.read()).decode(errors="replace")
+    encoding = request.headers.get("Content-Encoding", "").lower()
+    if encoding not in ("", "identity", "gzip", "deflate"):
+        raise Refusal("content_type", f"Content-Encoding {encoding[:32]!r} is not read: send none")
+    try:
+        return (await request.read()).decode(errors="replace")
+    except web.RequestPayloadError:
+        raise Refusal(
+            "body_unreadable", f"the body is not encoded as it says, {encoding or 'chunked'}"
+        ) from None
 
 
 def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> None:
@@ -131,14 +149,14 @@ def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> N
         house.sessions.forget(session)
 
 
-def _created(house: House, session: HttpSession, answer: str) -> web.Response:
+def _created(request: web.Request, session: HttpSession, answer: str) -> web.Response:
     response = web.Response(
         status=201,
         text=answer,
         content_type=whip.SDP_TYPE,
-        headers={"Location": session.path, "ETag": session.etag},
+        headers={"Location": prefix_of(request) + session.path, "ETag": session.etag},
     )
-    _add_links(response, house)
+    _add_links(response, request.app[HOUSE])
     return response
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sfukit.signaling.format_parameters import DEFAULT_H264_PROFILE
 from sfukit.signaling.sdp import Codec
 
-FORWARDED = {
+_FORWARDED = {
     "audio": {"opus": "opus"},
     "video": {"vp8": "VP8", "vp9": "VP9", "h264": "H264", "av1": "AV1"},
 }
+_CLOCK_RATE_HZ = {"audio": 48_000, "video": 90_000}
 FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"),
@@ -17,29 +19,68 @@ FEEDBACK = {
 # The receiver of Opus says what it wants (RFC 7587 section 7.1): without these music is mono.
 _OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
 
-_DEFAULT_H264_PROFILE = "42e01f"
+# profile_idc and the constraint bits that name a profile (RFC 6184 table 5)
+_H264_PROFILE_BYTES = {
+    "constrained-baseline": "42e0",
+    "baseline": "4200",
+    "main": "4d00",
+    "extended": "5800",
+    "high": "6400",
+    "constrained-high": "640c",
+}
 
 
 class Agreed(msgspec.Struct, frozen=True):
-    """A codec that both ends speak, with the payload types one of them gave it."""
+    """A codec that both ends speak, under its registered name, with one end's payload types."""
 
     codec: Codec
     rtx_payload_type: int | None
     feedback: tuple[str, ...]
 
 
-def canonical_name(kind: str, codec: Codec) -> str | None:
-    """Return the name that the engine uses, or None for what is not forwarded."""
-    return FORWARDED.get(kind, {}).get(codec.name.lower())
+def forwarded(kind: str, codec: Codec) -> Codec | None:
+    """Write a codec as it is registered, or None for what is not forwarded.
+
+    Opus is ``opus/48000/2`` whatever it carries (RFC 7587 section 7); some leave the 2 out.
+    """
+    name = _FORWARDED.get(kind, {}).get(codec.name.lower())
+    interleaved = name == "H264" and _mode(codec) == "2"
+    if name is None or interleaved or codec.channels > 2:
+        return None
+    if codec.clock_rate != _CLOCK_RATE_HZ[kind]:
+        return None
+    channels = 2 if name == "opus" else 1
+    return msgspec.structs.replace(codec, name=name, channels=channels)
 
 
 def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> Agreed | None:
-    """Choose the first offered codec that is forwarded, or that carries the wanted bitstream."""
-    for codec in offered:
-        if canonical_name(kind, codec) is None or (wanted and not same_bitstream(codec, wanted)):
-            continue
-        return Agreed(codec, _rtx_of(codec, offered), _feedback(kind, codec))
-    return None
+    """Choose the first offered codec that is forwarded, or that carries the wanted bitstream.
+
+    An offer in the very packetization mode of the wanted one comes before others.
+    """
+    known = [codec for entry in offered if (codec := forwarded(kind, entry)) is not None]
+    if wanted is not None:
+        mode = _mode(wanted)
+        known = [codec for codec in known if same_bitstream(codec, wanted)]
+        known.sort(key=lambda codec: _mode(codec) != mode)
+    if not known:
+        return None
+    return Agreed(known[0], _rtx_of(known[0], offered), _feedback(kind, known[0]))
+
+
+def describe(codec: Codec) -> str:
+    """Name a codec and what decides whether another end decodes it, for people."""
+    name = codec.name
+    match name.lower():
+        case "h264":
+            profile, _ = h264_profile(codec)
+            level = _parameter(codec, "profile-level-id", DEFAULT_H264_PROFILE)
+            return f"{name} {profile} (profile-level-id={level};packetization-mode={_mode(codec)})"
+        case "vp9":
+            return f"{name} profile {_parameter(codec, 'profile-id', '0')}"
+        case "av1":
+            return f"{name} profile {_parameter(codec, 'profile', '0')}"
+    return name
 
 
 def same_bitstream(receiver: Codec, sender: Codec) -> bool:
@@ -59,6 +100,34 @@ def same_bitstream(receiver: Codec, sender: Codec) -> bool:
     return receiver.channels == sender.channels
 
 
+def sent_parameters(name: str, codec: Codec) -> dict[str, str]:
+    """Describe a bitstream as it is sent, the same text for the same bitstream.
+
+    Order, case, blanks, defaults and what a sender's description does not depend on are gone, and
+    nothing is taken over as the publisher wrote it.
+    """
+    if name == "H264":
+        profile, level = h264_profile(codec)
+        profile_bytes = _H264_PROFILE_BYTES.get(profile, profile)
+        return {
+            "level-asymmetry-allowed": "1",
+            "packetization-mode": "1",  # which includes mode 0 (RFC 6184 section 6.3)
+            "profile-level-id": f"{profile_bytes}{level:02x}",
+        }
+    if name == "VP9":  # RFC 9628 section 7.1
+        return {"profile-id": _number(codec, "profile-id", 0, most=3)}
+    if name == "AV1":  # AV1 RTP payload specification section 7.2.1
+        return {
+            "profile": _number(codec, "profile", 0, most=2),
+            "tier": _number(codec, "tier", 0, most=1),
+            "level-idx": _number(codec, "level-idx", 5, most=31),
+        }
+    stereo = "1" in (_parameter(codec, "stereo", "0"), _parameter(codec, "sprop-stereo", "0"))
+    if name == "opus" and stereo:  # all else is a receiver's wish (RFC 7587 section 6.1)
+        return {"stereo": "1", "sprop-stereo": "1"}
+    return {}
+
+
 def received_opus(codec: Codec) -> str:
     """Write the fmtp by which an answer asks for the Opus that was offered."""
     kept = [f"{key}={codec.parameters[key]}" for key in _OPUS_WANTED if key in codec.parameters]
@@ -69,11 +138,11 @@ def received_opus(codec: Codec) -> str:
 
 def h264_profile(codec: Codec) -> tuple[str, int]:
     """Read (profile by RFC 6184 table 5, level_idc); what is unreadable means the default."""
-    text = _parameter(codec, "profile-level-id", _DEFAULT_H264_PROFILE)
+    text = _parameter(codec, "profile-level-id", DEFAULT_H264_PROFILE)
     try:
         idc, constraints, level = bytes.fromhex(text)
     except ValueError:
-        idc, constraints, level = bytes.fromhex(_DEFAULT_H264_PROFILE)
+        idc, constraints, level = bytes.fromhex(DEFAULT_H264_PROFILE)
     return _h264_profile_name(idc, constraints), level
 
 
@@ -89,20 +158,34 @@ def _h264_profile_name(idc: int, constraints: int) -> str:
 
 
 def _same_h264(receiver: Codec, sender: Codec) -> bool:
-    """Compare as RFC 6184 section 8.2.2 asks; the level binds where asymmetry is not allowed."""
+    """Compare as RFC 6184 section 8.2.2 asks; the level binds where asymmetry is not allowed.
+
+    A receiver in packetization mode 1 takes what a sender in mode 0 sends: single NAL units.
+    """
     profile, level = h264_profile(receiver)
     sent_profile, sent_level = h264_profile(sender)
     asymmetric = _parameter(receiver, "level-asymmetry-allowed", "0") == "1"
+    modes = (_mode(receiver), _mode(sender))
     return (
         profile == sent_profile
-        and _parameter(receiver, "packetization-mode", "0")
-        == _parameter(sender, "packetization-mode", "0")
+        and (modes[0] == modes[1] or modes == ("1", "0"))
         and (asymmetric or level >= sent_level)
     )
 
 
+def _mode(codec: Codec) -> str:
+    return _parameter(codec, "packetization-mode", "0")
+
+
 def _parameter(codec: Codec, key: str, default: str) -> str:
-    return codec.parameters.get(key, default).lower()
+    return codec.parameters.get(key, default).strip().lower()
+
+
+def _number(codec: Codec, key: str, default: int, *, most: int) -> str:
+    """Read a decimal parameter; what is no number up to the bound means the default."""
+    text = _parameter(codec, key, "")
+    given = int(text) if len(text) < 4 and text.isascii() and text.isdecimal() else default
+    return str(given if given <= most else default)
 
 
 def _rtx_of(codec: Codec, offered: Sequence[Codec]) -> int | None:

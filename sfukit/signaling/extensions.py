@@ -33,12 +33,24 @@ OFFERED_IDS: Mapping[str, int] = {
 }
 
 
-def from_publisher(kind: str, codec_name: str, offered: Mapping[str, int]) -> dict[str, int]:
-    """Take what the engine uses out of an offer, under the ids of the offer."""
+def from_publisher(
+    kind: str, codec_name: str, offered: Mapping[str, int], in_use: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Take what the engine uses out of an offer, under the ids of the offer.
+
+    ``in_use`` is what the transport has agreed on already: what would give an id another meaning,
+    or an extension another id, is left out (RFC 9143 section 8).
+    """
     wanted = _FROM_PUBLISHER[kind]
     if codec_name == "AV1":  # its frames are told apart by the descriptor alone
         wanted |= {DEPENDENCY_DESCRIPTOR}
-    return {uri: number for uri, number in offered.items() if uri in wanted}
+    known = in_use or {}
+    numbers = set(known.values())
+    return {
+        uri: number
+        for uri, number in offered.items()
+        if uri in wanted and (known[uri] == number if uri in known else number not in numbers)
+    }
 
 
 def to_subscriber(published: Iterable[str], ids: Mapping[str, int]) -> dict[str, int]:

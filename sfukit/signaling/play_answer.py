@@ -1,14 +1,23 @@
 """Answer a viewer's offer (WHEP): each m-line that receives gets the publication of its kind."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from sfukit.signaling import extensions
-from sfukit.signaling.codecs import agree
+from sfukit.signaling.codecs import Agreed, agree, describe, forwarded
+from sfukit.signaling.offer_rules import (
+    bundle_order,
+    check_meanings,
+    check_offer,
+    engine_mid,
+    place,
+    usable_extensions,
+)
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
-from sfukit.signaling.send_section import SendNumbers, send_lines
+from sfukit.signaling.send_section import SendNumbers, rejected_lines, send_lines
 from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_offer
 
 
@@ -28,6 +37,7 @@ class Played(msgspec.Struct, frozen=True):
     """One m-line that plays a publication, with the viewer's numbers and our SSRCs."""
 
     mid: str
+    engine_mid: str
     publication: int
     kind: str
     codec_name: str
@@ -56,41 +66,81 @@ def answer_viewer(
     new_ssrc: Callable[[], int],
 ) -> PlayAnswer:
     """Answer sendonly from at most one source of each kind, or raise ``Refusal``."""
+    check_offer(offer)
     remote = remote_of_offer(offer)
     left = dict(sources)
-    played: list[Played | None] = []
-    mismatched = False
+    lines: list[_Line] = []
+    mismatches: list[str] = []
     for media in offer.media:
         source = left.get(media.kind) if _receives(media) else None
-        line = _played(media, source, new_ssrc) if source else None
-        if line is not None:
+        agreed = agree(media.kind, media.codecs(), source.codec) if source else None
+        played = None
+        if source is not None and agreed is not None:
             del left[media.kind]
-        mismatched = mismatched or (source is not None and line is None)
-        played.append(line)
-    lines = [line for line in played if line is not None]
-    if not lines:
-        reason = "codec_unsupported" if mismatched else "nothing_to_play"
-        raise Refusal(reason, "no m-line of the offer can receive what is published")
-    return PlayAnswer(_write(offer, played, local.facing(remote)), lines, remote)
+            played = _played(offer, media, source, agreed, new_ssrc)
+        elif source is not None:
+            mismatches.append(_mismatch(media, source))
+        lines.append(_Line(media, agreed if played else _idle(media), played))
+    result = [line.played for line in lines if line.played is not None]
+    if not result:
+        raise _nothing_played(offer, sources, mismatches)
+    in_use = [(line.media, line.agreed) for line in lines if line.agreed]
+    check_meanings((media, agreed.codec, agreed.rtx_payload_type) for media, agreed in in_use)
+    return PlayAnswer(_write(offer, lines, local.facing(remote)), result, remote)
+
+
+class _Line(NamedTuple):
+    """One m-line as answered: turned off without a codec, idle where nothing is played."""
+
+    media: Section
+    agreed: Agreed | None
+    played: Played | None
+
+
+def _nothing_played(
+    offer: Session, sources: Mapping[str, Source], mismatches: list[str]
+) -> Refusal:
+    if mismatches:
+        return Refusal("codec_unsupported", "; ".join(mismatches))
+    published = " and ".join(sources) or "nothing"
+    wanted = ", ".join(f"{media.kind[:32]} {media.direction}" for media in offer.media)
+    return Refusal(
+        "nothing_to_play",
+        f"the publisher sends {published}, the m-lines of the offer are: {wanted[:200]}",
+    )
+
+
+def _mismatch(media: Section, source: Source) -> str:
+    """Say what is sent and what is taken, for whoever has to change one of them."""
+    known = (forwarded(media.kind, codec) for codec in media.codecs())
+    taken = list(dict.fromkeys(describe(codec) for codec in known if codec is not None))
+    return (
+        f"the publisher sends {describe(source.codec)}, {place(media)} takes "
+        f"{', '.join(taken[:8]) or 'no codec that is forwarded'}"
+    )
+
+
+def _idle(media: Section) -> Agreed | None:
+    return None if media.rejected else agree(media.kind, media.codecs())
 
 
 def _receives(media: Section) -> bool:
     return not media.rejected and media.direction in ("recvonly", "sendrecv")
 
 
-def _played(media: Section, source: Source, new_ssrc: Callable[[], int]) -> Played | None:
-    agreed = agree(media.kind, media.codecs(), source.codec)
-    if agreed is None:
-        return None
+def _played(
+    offer: Session, media: Section, source: Source, agreed: Agreed, new_ssrc: Callable[[], int]
+) -> Played:
     numbers = SendNumbers(agreed.codec.payload_type, agreed.rtx_payload_type)
     return Played(
         mid=media.mid,
+        engine_mid=engine_mid(offer, media),
         publication=source.publication,
         kind=source.kind,
         codec_name=source.codec_name,
         codec=source.codec,
         numbers=numbers,
-        extensions=extensions.to_subscriber(source.extensions, media.extensions),
+        extensions=extensions.to_subscriber(source.extensions, usable_extensions(media)),
         stream_id=source.stream_id,
         track_id=f"p{source.publication}",
         cname=source.cname,
@@ -99,41 +149,31 @@ def _played(media: Section, source: Source, new_ssrc: Callable[[], int]) -> Play
     )
 
 
-def _write(offer: Session, played: list[Played | None], local: LocalTransport) -> str:
-    lines = list(zip(offer.media, played, strict=True))
-    live = [media.mid for media, line in lines if line or _may_idle(media)]
+def _write(offer: Session, lines: list[_Line], local: LocalTransport) -> str:
+    used = [line.media for line in lines if line.agreed]
+    tagged = used[0]
     parts = ["v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
-    if offer.bundled:
-        parts.append(f"a=group:BUNDLE {' '.join(live)}\r\n")
+    if live := bundle_order(offer, used):
+        parts.append(f"a=group:BUNDLE {' '.join(media.mid for media in live)}\r\n")
+        tagged = live[0]  # it stands for all, idle or not (RFC 9143 section 7.3.1)
     parts.append("a=ice-lite\r\na=msid-semantic:WMS *\r\n")
-    if offer.common.mixed_extensions:
+    if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
-    candidates = local.candidates
-    for media, line in lines:
+    for media, agreed, played in lines:
         transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines()
-        if line is not None:
-            parts.append(send_lines(line, line.numbers, transport, media.protocol))
+        if played is not None:
+            parts.append(send_lines(played, played.numbers, transport, media.protocol))
+        elif agreed is not None:
+            parts.append(_idle_lines(media, agreed, transport))
         else:
-            parts.append(_unplayed(media, transport))
-        # the first of the BUNDLE group stands for all, idle or not (RFC 9143 section 7.3.1)
-        if candidates and media.mid in live:
-            parts.append(candidates)
-            candidates = ""
+            parts.append(rejected_lines(media))
+        if media is tagged:
+            parts.append(local.candidates)
     return "".join(parts)
 
 
-def _may_idle(media: Section) -> bool:
-    return not media.rejected and agree(media.kind, media.codecs()) is not None
-
-
-def _unplayed(media: Section, transport: str) -> str:
-    """Idle an m-line for which nothing is published; turn off one that could never be used."""
-    agreed = agree(media.kind, media.codecs()) if not media.rejected else None
-    if agreed is None:
-        mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
-        formats = " ".join(media.formats[:1]) or "0"
-        head = f"m={media.kind} 0 {media.protocol} {formats}\r\nc=IN IP4 0.0.0.0\r\n"
-        return f"{head}a=inactive\r\n{mid}"
+def _idle_lines(media: Section, agreed: Agreed, transport: str) -> str:
+    """Idle an m-line for which nothing is published."""
     codec = agreed.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     encoding = f"{codec.name}/{codec.clock_rate}{channels}"

@@ -1,16 +1,26 @@
 """Answer a publisher's offer (RFC 8829, RFC 9725 section 4.2): one codec per m-line."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from sfukit.signaling import extensions
-from sfukit.signaling.codecs import Agreed, agree, canonical_name, received_opus
+from sfukit.signaling import extensions, format_parameters
+from sfukit.signaling.codecs import Agreed, agree, received_opus
+from sfukit.signaling.offer_rules import (
+    MAX_MID,
+    bundle_order,
+    check_meanings,
+    check_offer,
+    engine_mid,
+    place,
+    usable_extensions,
+)
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
+from sfukit.signaling.send_section import rejected_lines
 from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_offer
 
-_MAX_RID = 16  # what fits a one-byte header extension (RFC 8285 section 4.2)
 MAX_ENCODINGS = 4
 _MAX_FID_GROUPS = 16  # more than encodings that are taken: their order is not that of the rids
 
@@ -28,9 +38,10 @@ class Encoding(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """One track that an offer publishes, as agreed."""
+    """One track that an offer publishes, as agreed; ``engine_mid`` is its mid for the engine."""
 
     mid: str
+    engine_mid: str
     kind: str
     codec_name: str
     codec: Codec
@@ -43,11 +54,12 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class PublishAnswer(msgspec.Struct, frozen=True):
-    """The answer's text, the tracks that it accepts, and the peer's transport."""
+    """The answer's text, the tracks that it accepts, the peer's transport and its extensions."""
 
     sdp: str
     tracks: list[Published]
     remote: RemoteParameters
+    extensions: dict[str, int]
 
 
 class PublishRules(msgspec.Struct, frozen=True):
@@ -73,44 +85,64 @@ def answer_publisher(
     rules: PublishRules,
     version: int = 1,
     before: RemoteParameters | None = None,
+    *,
+    in_use: Mapping[str, int] | None = None,
 ) -> PublishAnswer:
     """Answer recvonly with the first codec of each m-line that is forwarded; raise ``Refusal``.
 
-    ``before`` is the peer's transport as last agreed on, whose DTLS association may go on.
+    ``before`` is the peer's transport as last agreed on, whose DTLS association may go on;
+    ``in_use`` names its header extensions.
     """
+    check_offer(offer)
     remote = remote_of_offer(offer, before)
-    lines = [_line(media, rules) for media in offer.media]
+    lines: list[_Line] = []
+    known = dict(in_use or {})
+    for media in offer.media:
+        line = _line(offer, media, rules, known)
+        known |= line.track.extensions if line.track else {}
+        lines.append(line)
     tracks = [line.track for line in lines if line.track and not line.idle]
     _check_counts(tracks, rules)
+    accepted = [(line.media, line.track) for line in lines if line.track]
+    check_meanings((media, track.codec, track.rtx_payload_type) for media, track in accepted)
     text = _write(offer, local.facing(remote), rules, lines, version)
-    return PublishAnswer(text, tracks, remote)
+    return PublishAnswer(text, tracks, remote, known)
 
 
-def _line(media: Section, rules: PublishRules) -> _Line:
+def _line(offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]) -> _Line:
     if media.rejected:
         return _Line(media, None, True)
     if media.kind not in ("audio", "video"):
-        if rules.whole:
+        # a data channel goes nowhere here, and clients that always offer one have media beside it
+        if rules.whole and media.kind != "application":
             raise Refusal("too_many_media", f"no m-line of kind {media.kind!r} is taken here")
         return _Line(media, None, True)
     agreed = agree(media.kind, media.codecs())
     if agreed is None:
         if rules.whole:
-            raise Refusal("codec_unsupported", f"no codec of m-line {media.mid!r} is forwarded")
+            names = ", ".join(dict.fromkeys(codec.name for codec in media.codecs())) or "none"
+            raise Refusal(
+                "codec_unsupported", f"no codec of {place(media)} is forwarded: {names[:200]}"
+            )
         return _Line(media, None, True)
-    return _Line(media, _published(media, agreed), media.direction not in ("sendonly", "sendrecv"))
+    track = _published(offer, media, agreed, in_use)
+    return _Line(media, track, media.direction not in ("sendonly", "sendrecv"))
 
 
-def _published(media: Section, agreed: Agreed) -> Published:
-    name = canonical_name(media.kind, agreed.codec) or agreed.codec.name
-    taken = extensions.from_publisher(media.kind, name, media.extensions)
+def _published(
+    offer: Session, media: Section, agreed: Agreed, in_use: Mapping[str, int]
+) -> Published:
+    name = agreed.codec.name
+    offered = usable_extensions(media)
+    taken = extensions.from_publisher(media.kind, name, offered, in_use)
     return Published(
         media.mid,
+        engine_mid(offer, media),
         media.kind,
         name,
         agreed.codec,
         agreed.rtx_payload_type,
-        _encodings(media, agreed),
+        _encodings(media, agreed, taken),
         taken,
         _feedback(agreed, taken),
         media.msid[0][0] if media.msid else "-",
@@ -125,8 +157,9 @@ def _feedback(agreed: Agreed, taken: dict[str, int]) -> tuple[str, ...]:
     return tuple(feedback for feedback in agreed.feedback if feedback != left_out)
 
 
-def _encodings(media: Section, agreed: Agreed) -> list[Encoding]:
-    if rids := _sent_rids(media):
+def _encodings(media: Section, agreed: Agreed, taken: Mapping[str, int]) -> list[Encoding]:
+    # simulcast streams are told apart by MID and RID together (RFC 8853 section 5.5)
+    if extensions.MID in taken and extensions.RID in taken and (rids := _sent_rids(media)):
         return [Encoding(rid, None, None) for rid in rids]
     repairs = dict(_fid_groups(media, agreed))
     own = [ssrc for ssrc in media.ssrcs if ssrc not in repairs.values()]
@@ -142,7 +175,11 @@ def _fid_groups(media: Section, agreed: Agreed) -> list[tuple[int, int]]:
     """List the SSRCs of media, each with that of its retransmissions (RFC 5576 section 4.2)."""
     if agreed.rtx_payload_type is None:
         return []
-    pairs = [ssrcs for name, ssrcs in media.ssrc_groups if name == "FID" and len(ssrcs) == 2]
+    pairs = [
+        ssrcs
+        for name, ssrcs in media.ssrc_groups
+        if name == "FID" and len(set(ssrcs)) == len(ssrcs) == 2
+    ]
     return [(first, second) for first, second in pairs[:_MAX_FID_GROUPS]]
 
 
@@ -160,7 +197,7 @@ def _sent_rids(media: Section) -> list[str]:
     rids = [
         rid
         for rid in media.simulcast.get("send", [])
-        if rid in media.rids and media.rids[rid].direction == "send" and len(rid) <= _MAX_RID
+        if rid in media.rids and media.rids[rid].direction == "send" and len(rid) <= MAX_MID
     ]
     return rids[:MAX_ENCODINGS]
 
@@ -178,27 +215,21 @@ def _write(
     offer: Session, local: LocalTransport, rules: PublishRules, lines: list[_Line], version: int
 ) -> str:
     parts = [f"v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
-    if offer.bundled:
-        parts.append(
-            f"a=group:BUNDLE {' '.join(line.media.mid for line in lines if line.track)}\r\n"
-        )
+    accepted = [line.media for line in lines if line.track]
+    tagged = accepted[0] if accepted else None
+    if live := bundle_order(offer, accepted):
+        parts.append(f"a=group:BUNDLE {' '.join(media.mid for media in live)}\r\n")
+        tagged = live[0]
     parts.append("a=ice-lite\r\n")
-    if offer.common.mixed_extensions:
+    if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
-    candidates = local.candidates
     for line in lines:
         if line.track is None:
-            parts.append(_rejected(line.media))
+            parts.append(rejected_lines(line.media))
             continue
+        candidates = local.candidates if line.media is tagged else ""
         parts.append(_section(line, line.track, local, rules) + candidates)
-        candidates = ""  # the others are bundled with the first
     return "".join(parts)
-
-
-def _rejected(media: Section) -> str:
-    mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
-    formats = " ".join(media.formats[:1]) or "0"
-    return f"m={media.kind} 0 {media.protocol} {formats}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n{mid}"
 
 
 def _section(line: _Line, track: Published, local: LocalTransport, rules: PublishRules) -> str:
@@ -224,7 +255,9 @@ def _codec_lines(track: Published) -> str:
     lines = [f"a=extmap:{number} {uri}\r\n" for uri, number in track.extensions.items()]
     lines.append(f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}\r\n")
     lines += [f"a=rtcp-fb:{number} {feedback}\r\n" for feedback in track.feedback]
-    fmtp = received_opus(codec) if codec.name.lower() == "opus" else codec.fmtp
+    fmtp = (
+        received_opus(codec) if codec.name == "opus" else format_parameters.write(codec.parameters)
+    )
     if fmtp:
         lines.append(f"a=fmtp:{number} {fmtp}\r\n")
     if track.rtx_payload_type is not None:

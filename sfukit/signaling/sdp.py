@@ -9,26 +9,22 @@ from collections.abc import Callable
 
 import msgspec
 
-MAX_BYTES = 64 * 1024
+from sfukit.signaling import format_parameters, grammar
+from sfukit.signaling.grammar import MAX_BYTES, TOKEN_CHARACTERS, SdpError
+
+__all__ = ["MAX_BYTES", "Codec", "Rid", "SdpError", "Section", "Session", "parse"]
+
 MAX_LINES = 4_000
 MAX_MEDIA = 64
 MAX_SECTION_LINES = 600  # a browser's longest section has about 150
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_TOKEN = re.compile(r"[!-~]{1,256}")
+_VISIBLE = re.compile(r"[!-~]{1,256}")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_RTPMAP = re.compile(r"(\d{1,3}) +([!-.0-~]{1,64})/(\d{1,7})(?:/(\d{1,3}))? *$", re.ASCII)
+_RTPMAP = re.compile(
+    rf"(\d{{1,3}}) +([{TOKEN_CHARACTERS}]{{1,64}})/(\d{{1,7}})(?:/(\d{{1,3}}))?", re.ASCII
+)
 _EXTMAP = re.compile(r"(\d{1,4})(?:/\w+)? +([!-~]{1,256})(?: |$)", re.ASCII)
 _SETUPS = frozenset(("actpass", "active", "passive", "holdconn"))
-
-
-class SdpError(ValueError):
-    """The text is no SDP that can be understood: at which line, and why."""
-
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(f"line {line}: {why}")
-        self.line = line
-        self.why = why
 
 
 class Codec(msgspec.Struct, frozen=True):
@@ -48,7 +44,6 @@ class Rid(msgspec.Struct, frozen=True):
 
     rid: str
     direction: str
-    restrictions: str
 
 
 class Section(msgspec.Struct):
@@ -76,7 +71,7 @@ class Section(msgspec.Struct):
     msid: list[tuple[str, str]] = []
     rids: dict[str, Rid] = {}
     simulcast: dict[str, list[str]] = {}
-    ssrcs: dict[int, dict[str, str]] = {}
+    ssrcs: list[int] = []
     ssrc_groups: list[tuple[str, list[int]]] = []
     rtpmaps: dict[str, tuple[str, int, int]] = {}
     fmtps: dict[str, str] = {}
@@ -95,7 +90,7 @@ class Section(msgspec.Struct):
                 int(payload_type),
                 *self.rtpmaps[payload_type],
                 fmtp=(fmtp := self.fmtps.get(payload_type, "")),
-                parameters=parse_parameters(fmtp),
+                parameters=format_parameters.read(fmtp),
                 feedback=(*self.feedbacks.get(payload_type, ()), *common),
             )
             for payload_type in self.formats
@@ -115,21 +110,18 @@ class Session(msgspec.Struct):
         """The mids of the BUNDLE group (RFC 8843), empty without one."""
         return next((mids for name, mids in self.common.groups if name == "BUNDLE"), [])
 
-
-def parse_parameters(fmtp: str) -> dict[str, str]:
-    """Split format parameters, ``a=1;b=2``, into a table with keys in lower case."""
-    table = {}
-    for part in fmtp.split(";"):
-        key, equals, value = part.partition("=")
-        if equals:
-            table[key.strip().lower()] = value.strip()
-    return table
+    @property
+    def mixed_extensions(self) -> bool:
+        """Whether header extensions of both forms may be mixed everywhere (RFC 8285 section 6)."""
+        used = [media for media in self.media if not media.rejected]
+        everywhere = bool(used) and all(media.mixed_extensions for media in used)
+        return self.common.mixed_extensions or everywhere
 
 
 def parse(text: str) -> Session:
     """Parse one session description; raise ``SdpError`` with the line at fault."""
-    lines = _lines(text)
-    if lines[0] != "v=0":
+    lines = grammar.split_lines(text, MAX_LINES)
+    if next(filter(None, lines), "") != "v=0":
         raise SdpError(1, "a session description begins with v=0")
     session = Session("", Section(), [])
     section = session.common
@@ -141,28 +133,17 @@ def parse(text: str) -> Session:
             if kind == "a=":
                 name, _, value = line[2:].partition(":")
                 if (handler := handlers.get(name)) is not None:
-                    handler(section, value)
+                    handler(section, value.strip(" \t"))
             elif kind == "m=":
                 section = _media(line[2:], number)
                 session.media.append(section)
             elif kind == "o=":
                 session.origin = line[2:]
-            elif line[1:2] != "=" or line[0] not in "vsiuepcbtrzk":
+            elif line and (line[1:2] != "=" or line[0] not in "vsiuepcbtrzk"):
                 raise ValueError("not a line of SDP")
     except ValueError as error:
         raise SdpError(number, str(error)) from None
     return _finished(session, len(lines))
-
-
-def _lines(text: str) -> list[str]:
-    if len(text) > MAX_BYTES:
-        raise SdpError(0, f"longer than {MAX_BYTES} bytes")
-    if found := _CONTROL.search(text):
-        raise SdpError(text.count("\n", 0, found.start()) + 1, "a control character")
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-    if len(lines) > MAX_LINES:
-        raise SdpError(MAX_LINES, f"more than {MAX_LINES} lines")
-    return lines
 
 
 def _finished(session: Session, lines: int) -> Session:
@@ -189,44 +170,38 @@ def _finished(session: Session, lines: int) -> Session:
     return session
 
 
-def _number(text: str, highest: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise ValueError(f"{text[:20]!r} is no number")
-    value = int(text)
-    if value > highest:
-        raise ValueError(f"{value} is above {highest}")
-    return value
-
-
-def _token(text: str) -> str:
-    if _TOKEN.fullmatch(text) is None:
-        raise ValueError(f"{text[:20]!r} is no token")
-    return text
-
-
 def _media(value: str, line: int) -> Section:
-    parts = value.split()
+    parts = value.split(" ")
+    parts = [part for part in parts if part]
     if not 4 <= len(parts) <= 131:
         raise ValueError("an m-line has kind, port, protocol and 1 to 128 formats")
     kind, port, protocol, *formats = parts
-    return Section(line, kind, _number(port, 65535), protocol, formats)
+    return Section(
+        line,
+        grammar.token(kind),
+        grammar.number(port, 65535),
+        grammar.protocol(protocol),
+        [grammar.payload_type(grammar.token(entry)) for entry in formats],
+    )
 
 
 def _rtpmap(section: Section, value: str) -> None:
-    found = _RTPMAP.match(value)
+    found = _RTPMAP.fullmatch(value)
     if found is None or int(found[1]) > 127:
         raise ValueError("a=rtpmap has a payload type and an encoding")
-    section.rtpmaps[found[1]] = (found[2], int(found[3]), int(found[4] or 1))
+    payload_type = grammar.payload_type(found[1])
+    section.rtpmaps[payload_type] = (found[2], int(found[3]), int(found[4] or 1))
 
 
 def _fmtp(section: Section, value: str) -> None:
     payload_type, _, parameters = value.partition(" ")
-    section.fmtps[payload_type] = parameters.strip()
+    table = format_parameters.read(parameters)
+    section.fmtps[grammar.payload_type(payload_type)] = format_parameters.write(table)
 
 
 def _rtcp_fb(section: Section, value: str) -> None:
     payload_type, _, feedback = value.partition(" ")
-    section.feedbacks.setdefault(payload_type, []).append(feedback.strip())
+    section.feedbacks.setdefault(grammar.payload_type(payload_type), []).append(feedback.strip())
 
 
 def _extmap(section: Section, value: str) -> None:
@@ -234,47 +209,61 @@ def _extmap(section: Section, value: str) -> None:
     if found is None:
         raise ValueError("a=extmap has an id and a URI")
     identifier = int(found[1])
-    if 1 <= identifier <= 255:  # above: alternatives that are not in use yet (RFC 8285 section 6)
+    # 15 is reserved; above 255 stand alternatives that are not in use yet (RFC 8285 section 5)
+    in_range = 1 <= identifier <= 255 and identifier != 15
+    if in_range and identifier not in section.extensions.values():  # one id, one meaning
         section.extensions[found[2]] = identifier
 
 
 def _ssrc(section: Section, value: str) -> None:
-    ssrc, _, attribute = value.partition(" ")
-    name, _, detail = attribute.partition(":")
-    section.ssrcs.setdefault(_number(ssrc, 0xFFFFFFFF), {})[name] = detail
+    ssrc = grammar.number(value.partition(" ")[0], 0xFFFFFFFF)
+    if ssrc not in section.ssrcs:
+        section.ssrcs.append(ssrc)
 
 
 def _ssrc_group(section: Section, value: str) -> None:
     semantics, *ssrcs = value.split()
-    section.ssrc_groups.append((semantics, [_number(ssrc, 0xFFFFFFFF) for ssrc in ssrcs]))
+    numbers = [grammar.number(ssrc, 0xFFFFFFFF) for ssrc in ssrcs]
+    section.ssrc_groups.append((semantics, numbers))
 
 
 def _rid(section: Section, value: str) -> None:
     parts = value.split(None, 2)
     if len(parts) < 2 or parts[1] not in ("send", "recv") or not _RID.fullmatch(parts[0]):
         raise ValueError("a=rid has a name and a direction")
-    section.rids[parts[0]] = Rid(parts[0], parts[1], parts[2] if len(parts) > 2 else "")
+    if parts[0] in section.rids:
+        raise ValueError(f"rid {parts[0][:20]} is described twice")
+    section.rids[parts[0]] = Rid(parts[0], parts[1])
 
 
 def _simulcast(section: Section, value: str) -> None:
-    """Keep the first alternative of each stream, paused or not (RFC 8853 section 5.1)."""
+    """Keep the first alternative of each stream, paused or not (RFC 8853 section 5.1).
+
+    Drafts of it named streams otherwise (``send rid=a;b``): who writes that sends one stream.
+    """
     parts = value.split()
+    if any("=" in part for part in parts):
+        return
     if len(parts) not in (2, 4):
         raise ValueError("a=simulcast has a direction and its streams")
     for direction, streams in zip(parts[::2], parts[1::2], strict=True):
-        rids = [stream.partition(",")[0].lstrip("~") for stream in streams.split(";")]
-        if direction not in ("send", "recv") or not all(_RID.fullmatch(rid) for rid in rids):
+        alternatives = [stream.split(",") for stream in streams.split(";")]
+        named = [rid.removeprefix("~") for stream in alternatives for rid in stream]
+        if direction not in ("send", "recv") or not all(_RID.fullmatch(rid) for rid in named):
             raise ValueError("a=simulcast has a direction and its streams")
-        section.simulcast[direction] = rids
+        if len(set(named)) < len(named):
+            raise ValueError("a=simulcast names a rid twice")
+        section.simulcast[direction] = [stream[0].removeprefix("~") for stream in alternatives]
 
 
 def _msid(section: Section, value: str) -> None:
-    stream, _, track = value.strip().partition(" ")
-    section.msid.append((_token(stream), track.strip()[:256]))
+    stream, _, track = value.partition(" ")
+    track = track.strip()
+    section.msid.append((grammar.token(stream), track if grammar.is_token(track) else ""))
 
 
 def _mid(section: Section, value: str) -> None:
-    section.mid = _token(value.strip())
+    section.mid = grammar.token(value)
 
 
 def _group(section: Section, value: str) -> None:
@@ -283,7 +272,7 @@ def _group(section: Section, value: str) -> None:
 
 
 def _fingerprint(section: Section, value: str) -> None:
-    algorithm, _, digest = value.strip().partition(" ")
+    algorithm, _, digest = value.partition(" ")
     section.fingerprints.append(f"{algorithm.lower()} {digest.strip().upper()}")
 
 
@@ -298,11 +287,17 @@ def _candidate(section: Section, value: str) -> None:
 
 
 def _ice_ufrag(section: Section, value: str) -> None:
-    section.ice_ufrag = _token(value)
+    section.ice_ufrag = _ice(value)
 
 
 def _ice_pwd(section: Section, value: str) -> None:
-    section.ice_pwd = _token(value)
+    section.ice_pwd = _ice(value)
+
+
+def _ice(value: str) -> str:
+    if _VISIBLE.fullmatch(value) is None:
+        raise ValueError("ice-ufrag and ice-pwd are made of ice-chars")
+    return value
 
 
 def _direction(name: str) -> Callable[[Section, str], None]:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sfukit.signaling import candidates
+from sfukit.signaling import candidates, grammar
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.transport import LocalTransport
 
@@ -24,11 +24,12 @@ def parse(text: str) -> Fragment:
     ufrag = pwd = None
     found = []
     complete = False
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-    if len(lines) > _MAX_LINES:
-        raise _malformed(_MAX_LINES, f"more than {_MAX_LINES} lines")
+    try:
+        lines = grammar.split_lines(text, _MAX_LINES)
+    except grammar.SdpError as error:
+        raise _malformed(error.line, error.why) from None
     for number, line in enumerate(lines, 1):
-        if line[1:2] != "=":
+        if line and line[1:2] != "=":
             raise _malformed(number, "not a line of SDP")
         name, _, value = line[2:].partition(":")
         if line.startswith("a=ice-ufrag:"):

@@ -1,21 +1,15 @@
 """The m-line of one track that this server sends: codec, RTX, extensions, SSRCs and their names."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
-from sfukit.signaling.sdp import Codec
+from sfukit.signaling.codecs import sent_parameters
+from sfukit.signaling.sdp import Codec, Section
 
 _SENT_FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc"),
-}
-_SENT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "opus": ("minptime", "useinbandfec", "usedtx"),
-    "H264": ("level-asymmetry-allowed", "packetization-mode", "profile-level-id"),
-    "VP9": ("profile-id",),
-    "AV1": ("profile", "tier", "level-idx"),
 }
 
 
@@ -57,11 +51,7 @@ class Sent(Protocol):
 
 def sent_fmtp(codec_name: str, codec: Codec) -> str:
     """Write the format parameters that describe a bitstream as it is sent."""
-    given = codec.parameters
-    kept = [f"{key}={given[key]}" for key in _SENT_PARAMETERS.get(codec_name, ()) if key in given]
-    if codec_name == "opus" and "1" in (given.get("stereo"), given.get("sprop-stereo")):
-        kept.append("stereo=1;sprop-stereo=1")
-    return ";".join(kept)
+    return ";".join(f"{key}={value}" for key, value in sent_parameters(codec_name, codec).items())
 
 
 def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str) -> str:
@@ -83,6 +73,13 @@ def idle_lines(kind: str, port: int, numbers: SendNumbers, codec: str, transport
         f"m={kind} {port} UDP/TLS/RTP/SAVPF {numbers.formats}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
         f"a=inactive\r\na=rtcp-mux\r\na=rtcp-rsize\r\n{codec}"
     )
+
+
+def rejected_lines(media: Section) -> str:
+    """Turn an m-line of an offer off (RFC 3264 section 6)."""
+    mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
+    head = f"m={media.kind} 0 {media.protocol} {media.formats[0]}\r\nc=IN IP4 0.0.0.0\r\n"
+    return f"{head}a=inactive\r\n{mid}"
 
 
 def codec_lines(track: Sent, numbers: SendNumbers) -> str:

@@ -4,7 +4,12 @@ A slot whose subscription ended is used again for the next one of its kind, so t
 thousand joins and leaves keeps its SDP short. A video m-line is idled (``inactive``) and taken up
 again under its mid. Some browsers do not play an audio m-line that was inactive, so audio is turned
 off (port zero) and its place gets a new mid (RFC 8829 section 5.2.2). The first m-line is never
-turned off: it carries the transport of the BUNDLE group (RFC 8843 section 7.5).
+turned off: it carries the transport of the BUNDLE group (RFC 9143 section 7.5).
+
+A payload type has one meaning among the bundled m-lines that are described at a time (RFC 9143
+section 9.1.1), and one for as long as an m-line keeps its mid (RFC 3264 section 8.3.2). It is given
+back once an answer has confirmed that no m-line lists it any more. An m-line whose payload types
+are not the usual ones of its codec is therefore turned off when its track ends.
 """
 
 from enum import Enum, auto
@@ -24,11 +29,13 @@ from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_
 
 MAX_SLOTS = 60
 _FIRST_PAYLOAD_TYPE = {"opus": 111, "VP8": 96, "VP9": 98, "AV1": 45, "H264": 102}
+_USUAL_PAYLOAD_TYPES = frozenset(_FIRST_PAYLOAD_TYPE.values())
 _SPARE_PAYLOAD_TYPES: tuple[int, ...] = tuple(
     number
     for number in (97, 99, *range(103, 128), 100, 101, *range(35, 64))
-    if number not in _FIRST_PAYLOAD_TYPE.values()
+    if number not in _USUAL_PAYLOAD_TYPES
 )
+Bitstream = tuple[str, str]  # codec name and format parameters: what a payload type means
 
 
 class Track(msgspec.Struct, frozen=True):
@@ -56,19 +63,35 @@ class Phase(Enum):
 
 
 class Slot(msgspec.Struct):
-    """One m-line; ``off`` means port zero, after which its place needs a new mid."""
+    """One m-line; ``off`` means port zero, after which its place needs a new mid.
 
-    index: int
+    ``meanings``: the bitstream of every payload type that its mid ever had.
+    """
+
     kind: str
     mid: str
     phase: Phase = Phase.NEW
     track: Track | None = None
     off: bool = False
     text: str = ""
+    bitstream: Bitstream = ("", "")
     numbers: SendNumbers = SendNumbers(0, None)
+    meanings: dict[int, Bitstream] = {}
     codec_lines: str = ""
     offered: Phase | None = None
     offered_mid: str = ""
+
+    @property
+    def described(self) -> bool:
+        """Whether the peer knows its payload types, or is about to be told of them."""
+        return not (self.off and self.phase is Phase.FREE)
+
+    def agrees(self, bitstream: Bitstream, numbers: SendNumbers) -> bool:
+        """Tell whether these payload types never meant anything else under this mid."""
+        given = _meanings(bitstream, numbers)
+        return all(
+            self.meanings.get(number, meaning) == meaning for number, meaning in given.items()
+        )
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -99,8 +122,6 @@ class SubscribeOffers:
         self._local = local
         self._remote: RemoteParameters | None = None
         self._slots: list[Slot] = []
-        self._numbers: dict[tuple[str, str], SendNumbers] = {}
-        self._spare = iter(_SPARE_PAYLOAD_TYPES)
         self._next_mid = 0
 
     @property
@@ -113,25 +134,39 @@ class SubscribeOffers:
         """The tracks in place with their mids, confirmed or not."""
         return [(slot.mid, slot.track) for slot in self._slots if slot.track is not None]
 
-    def add(self, track: Track) -> None:
-        """Give a track the first free m-line of its kind, or a new one at the end."""
+    def has_room(self, track: Track) -> bool:
+        """Tell whether ``add`` would find an m-line and payload types."""
         numbers = self._numbers_of(track)
-        slot = self._free_slot(track.kind)
+        if numbers is None:
+            return False
+        return len(self._slots) < MAX_SLOTS or self._free_slot(track, numbers) is not None
+
+    def add(self, track: Track) -> None:
+        """Give a track a free m-line of its kind, or a new one at the end; raise ``Refusal``."""
+        numbers = self._numbers_of(track)
+        if numbers is None:
+            raise Refusal("too_many_subscriptions", "no payload type is left on this connection")
+        slot = self._free_slot(track, numbers)
         if slot is None:
             if len(self._slots) >= MAX_SLOTS:
                 raise Refusal("too_many_subscriptions", f"{MAX_SLOTS} m-lines are in use")
-            slot = Slot(len(self._slots), track.kind, self._mid())
+            slot = Slot(track.kind, self._mid())
             self._slots.append(slot)
         elif slot.off:
-            slot.mid, slot.off = self._mid(), False
+            slot.mid, slot.off, slot.meanings = self._mid(), False, {}
         slot.phase, slot.track, slot.text = Phase.NEW, track, ""
-        slot.numbers, slot.codec_lines = numbers, codec_lines(track, numbers)
+        slot.bitstream, slot.numbers = _bitstream(track), numbers
+        slot.meanings |= _meanings(slot.bitstream, numbers)
+        slot.codec_lines = codec_lines(track, numbers)
 
     def remove(self, publication: int) -> Track | None:
         """End the track of a publication; its m-line is free once an answer has confirmed that."""
         for slot in self._slots:
             if slot.track is not None and slot.track.publication == publication:
-                return self._end(slot, off=slot.kind == "audio" and slot.index > 0)
+                if slot.offered is not None:
+                    return self._end(slot)
+                self._slots.remove(slot)  # the peer never heard of it
+                return slot.track
         return None
 
     def offer(self) -> str:
@@ -178,7 +213,7 @@ class SubscribeOffers:
         track, numbers = slot.track, slot.numbers
         taken = str(numbers.payload_type) in media.formats
         if media.rejected or media.direction not in ("recvonly", "sendrecv") or not taken:
-            self._end(slot, off=media.rejected)
+            self._end(slot, rejected=media.rejected)
             refused.append(track)
             return
         if slot.phase is Phase.LIVE:
@@ -188,52 +223,68 @@ class SubscribeOffers:
             numbers = SendNumbers(numbers.payload_type, None)
         accepted.append(Accepted(slot.mid, track, numbers))
 
-    @staticmethod
-    def _end(slot: Slot, *, off: bool) -> Track | None:
+    def _end(self, slot: Slot, *, rejected: bool = False) -> Track | None:
         track = slot.track
+        reusable = slot.kind == "video" and slot.numbers.payload_type in _USUAL_PAYLOAD_TYPES
+        off = rejected or not (reusable or slot is self._slots[0])
         slot.phase, slot.track, slot.off, slot.text = Phase.ENDING, None, off, ""
         return track
 
-    def _free_slot(self, kind: str) -> Slot | None:
-        for slot in self._slots:
-            if slot.phase is Phase.FREE and slot.kind == kind and (slot.off or kind == "video"):
-                return slot
-        return None
+    def _free_slot(self, track: Track, numbers: SendNumbers) -> Slot | None:
+        """Find an m-line that is off or idle; best one that had this very bitstream before."""
+        bitstream = _bitstream(track)
+        found = [
+            slot
+            for slot in self._slots
+            if slot.phase is Phase.FREE
+            and slot.kind == track.kind
+            and (slot.off or (slot.kind == "video" and slot.agrees(bitstream, numbers)))
+        ]
+        return min(found, key=lambda slot: slot.bitstream != bitstream, default=None)
 
     def _mid(self) -> str:
         mid = str(self._next_mid)
         self._next_mid += 1
         return mid
 
-    def _numbers_of(self, track: Track) -> SendNumbers:
-        """Number a bitstream once per transport (RFC 8843 section 9.1: one number, one meaning)."""
-        key = (track.codec_name, sent_fmtp(track.codec_name, track.codec))
-        numbers = self._numbers.get(key)
-        if numbers is None:
-            first = _FIRST_PAYLOAD_TYPE[track.codec_name]
-            taken = any(name == track.codec_name for name, _ in self._numbers)
-            numbers = SendNumbers(
-                self._spare_number() if taken else first,
-                self._spare_number() if track.kind == "video" else None,
-            )
-            self._numbers[key] = numbers
-        return numbers
-
-    def _spare_number(self) -> int:
-        number = next(self._spare, None)
-        if number is None:
-            raise Refusal("codec_unsupported", "no payload type is left on this connection")
-        return number
+    def _numbers_of(self, track: Track) -> SendNumbers | None:
+        """Find the payload types of a bitstream, or unused ones; None where none are left."""
+        bitstream = _bitstream(track)
+        described = [slot for slot in self._slots if slot.described]
+        for slot in described:
+            if slot.bitstream == bitstream:
+                return slot.numbers
+        used = {
+            number
+            for slot in described
+            for number in (slot.numbers.payload_type, slot.numbers.rtx_payload_type)
+        }
+        first = _FIRST_PAYLOAD_TYPE[track.codec_name]
+        free = [number for number in (first, *_SPARE_PAYLOAD_TYPES) if number not in used]
+        if track.kind == "audio":
+            return SendNumbers(free[0], None) if free else None
+        return SendNumbers(free[0], free[1]) if len(free) > 1 else None
 
     def _section(self, slot: Slot) -> str:
         transport = f"a=mid:{slot.mid}\r\n{self._local.lines()}"
-        candidates = self._local.candidates if slot.index == 0 else ""
+        candidates = self._local.candidates if slot is self._slots[0] else ""
         if slot.track is None:
             port = 0 if slot.off else 9
             lines = idle_lines(slot.kind, port, slot.numbers, slot.codec_lines, transport)
         else:
             lines = send_lines(slot.track, slot.numbers, transport, "UDP/TLS/RTP/SAVPF")
         return lines + candidates
+
+
+def _bitstream(track: Track) -> Bitstream:
+    return track.codec_name, sent_fmtp(track.codec_name, track.codec)
+
+
+def _meanings(bitstream: Bitstream, numbers: SendNumbers) -> dict[int, Bitstream]:
+    meanings = {numbers.payload_type: bitstream}
+    if numbers.rtx_payload_type is not None:
+        meanings[numbers.rtx_payload_type] = ("rtx", f"apt={numbers.payload_type}")
+    return meanings
 
 
 def _check_shape(offered: list[Slot], answered: list[Section]) -> None:

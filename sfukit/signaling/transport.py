@@ -125,12 +125,19 @@ def _tagged(session: Session) -> Section:
         raise Refusal("ice_missing", "no m-line in use")
     bundled = session.bundled
     if len(used) > 1 and any(media.mid not in bundled for media in used):
-        raise Refusal("bundle_required", "all m-lines have to share one BUNDLE group")
-    if not all(media.rtcp_mux or media.kind == "application" for media in used):
-        raise Refusal("rtcp_mux_required", "each m-line needs a=rtcp-mux")
-    return (
-        next((media for media in used if media.mid == bundled[0]), used[0]) if bundled else used[0]
-    )
+        raise Refusal(
+            "bundle_required",
+            "there is one transport for all m-lines: give each an a=mid and name all of them in "
+            "one a=group:BUNDLE (a browser: bundlePolicy max-bundle)",
+        )
+    # what is said of the transport stands in one m-line, for all (RFC 9143 section 7.1.3)
+    by_mid = {media.mid: media for media in used if media.mid and not media.bundle_only}
+    tagged = next((by_mid[mid] for mid in bundled if mid in by_mid), used[0])
+    speaking = used if tagged.kind == "application" else [tagged]
+    rtp = [media for media in speaking if media.kind != "application"]
+    if rtp and not any(media.rtcp_mux for media in rtp):
+        raise Refusal("rtcp_mux_required", "the m-lines need a=rtcp-mux")
+    return tagged
 
 
 def _remote(

@@ -12,7 +12,11 @@ ALLOWED_HEADERS = "Authorization, Content-Type, If-Match, traceparent"
 def require_sdp(content_type: str) -> None:
     """Refuse a body that is no SDP (RFC 9725 section 4.2)."""
     if content_type != SDP_TYPE:
-        raise Refusal("content_type", f"the offer has to be {SDP_TYPE}, not {content_type}")
+        raise Refusal(
+            "content_type",
+            f"the offer has to be {SDP_TYPE}, not {content_type[:64]}: "
+            f"curl -H 'Content-Type: {SDP_TYPE}' --data-binary @offer.sdp URL",
+        )
 
 
 def require_fragment(content_type: str) -> None:

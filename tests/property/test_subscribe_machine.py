@@ -14,6 +14,18 @@ CODECS = {
     "opus": Codec(111, "opus", 48_000, 2, "minptime=10", {"minptime": "10"}, ()),
     "VP8": Codec(96, "VP8", 90_000, 1, "", {}, ()),
     "VP9": Codec(98, "VP9", 90_000, 1, "profile-id=0", {"profile-id": "0"}, ()),
+    **{
+        f"H264 {number}": Codec(
+            102,
+            "H264",
+            90_000,
+            1,
+            f"profile-level-id=4200{number:02x}",
+            {"profile-level-id": f"4200{number:02x}"},
+            (),
+        )
+        for number in range(40)
+    },
 }
 
 
@@ -28,6 +40,7 @@ class Connection(RuleBasedStateMachine):
         self.outstanding: str | None = None
         self.next = 1
         self.mids: dict[str, str] = {}  # mid -> kind, as the peer has seen them
+        self.formats: dict[str, dict[int, tuple[str, str]]] = {}  # mid -> payload type -> meaning
         self.ssrcs: set[int] = set()
 
     @rule(codec=st.sampled_from(sorted(CODECS)))
@@ -38,7 +51,7 @@ class Connection(RuleBasedStateMachine):
         track = Track(
             number,
             kind,
-            codec,
+            CODECS[codec].name,
             CODECS[codec],
             extensions.to_subscriber([], extensions.OFFERED_IDS),
             "s",
@@ -47,11 +60,14 @@ class Connection(RuleBasedStateMachine):
             1000 + 2 * number,
             1001 + 2 * number if kind == "video" else None,
         )
+        has_room = self.offers.has_room(track)
         try:
             self.offers.add(track)
         except Refusal as refusal:
             assert refusal.reason == "too_many_subscriptions"
+            assert not has_room
         else:
+            assert has_room
             self.wanted[number] = track
 
     @precondition(lambda self: self.wanted)
@@ -69,11 +85,18 @@ class Connection(RuleBasedStateMachine):
         self.outstanding = self.offers.offer()
         session = sdp.parse(self.outstanding)
         meanings: dict[int, str] = {}
+        formats: dict[int, tuple[str, str]] = {}
         for media in session.media:
             for uri, number in media.extensions.items():
                 assert meanings.setdefault(number, uri) == uri
-            if not media.rejected:
-                assert self.mids.setdefault(media.mid, media.kind) == media.kind
+            if media.rejected:
+                continue
+            assert self.mids.setdefault(media.mid, media.kind) == media.kind
+            for codec in media.codecs():
+                meaning = (codec.name, codec.fmtp)
+                assert formats.setdefault(codec.payload_type, meaning) == meaning
+                under_mid = self.formats.setdefault(media.mid, {})
+                assert under_mid.setdefault(codec.payload_type, meaning) == meaning
         assert session.bundled == [media.mid for media in session.media if not media.rejected]
 
     @precondition(lambda self: self.outstanding is not None)

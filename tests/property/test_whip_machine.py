@@ -15,12 +15,12 @@ from multidict import CIMultiDictProxy
 from sfukit.server.app import build_app
 from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
-from sfukit.server.settings import Limits, Settings
+from sfukit.server.settings import Limits, Rate, Settings
 from tests.unit.server.stage import Member, RpcError, offer_text
 
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
-GENEROUS = Settings(limits=Limits(requests_per_s=1e6, requests_burst=10**6))
+GENEROUS = Settings(limits=Limits(session=Rate(1e6, 1e6)))
 LEGAL = {-32602, -32003, -32004, -32005, -32006, -32009}
 
 

@@ -4,14 +4,13 @@ An answer goes to the address that asked: RESPONSE-PORT moves its port, never it
 three times as large as its request on the wire, so that a forged source gains nothing worth having.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from aioice.stun import Class, Message, Method
 
-from sfukit.buckets import TokenBuckets
+from sfukit.buckets import TokenBuckets, address_key
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import attributes, message
 from sfukit.probe.stun.attributes import PADDING, RESPONSE_PORT, UNKNOWN_ATTRIBUTES
@@ -81,7 +80,7 @@ class Replies:
             return None
         if not asked.is_request or source.port == 0:
             return None
-        if self._buckets.wait_s(_bucket_key(source), now_s, _cost(asked)) > 0:
+        if self._buckets.wait_s(address_key(source.ip), now_s, _cost(asked)) > 0:
             self.counters.limited += 1
             return None
         refusal = self._refusal(asked)
@@ -131,14 +130,6 @@ def _error(asked: Parsed, code: tuple[int, str], values: dict[str, Any]) -> Mess
     return Message(
         Method.BINDING, Class.ERROR, asked.transaction_id, {"ERROR-CODE": code, **values}
     )
-
-
-def _bucket_key(source: Address) -> str:
-    """Count an IPv6 site, which can take any address within it, as one source."""
-    if ":" not in source.ip:
-        return source.ip
-    network = ipaddress.ip_network(f"{source.ip.partition('%')[0]}/64", strict=False)
-    return str(network.network_address)
 
 
 def _cost(asked: Parsed) -> float:

@@ -37,7 +37,7 @@ export class Signal {
       const timer = setTimeout(() => socket.close(), OPEN_MS);
       socket.onclose = () => {
         clearTimeout(timer);
-        reject(new Unreachable("no_connection"));
+        refusal(url).then(reject);
       };
       socket.onopen = () => {
         clearTimeout(timer);
@@ -92,4 +92,19 @@ export class Signal {
     clearTimeout(waiting?.timer);
     return waiting;
   }
+}
+
+// A browser does not tell why a WebSocket was refused; the same request over HTTP is answered with a problem document.
+async function refusal(url) {
+  try {
+    const answer = await fetch(url.replace(/^ws/, "http"), { signal: AbortSignal.timeout(OPEN_MS) });
+    if (answer.headers.get("Content-Type")?.startsWith("application/problem+json")) {
+      const { detail, reason } = await answer.json();
+      const wait = answer.headers.get("Retry-After");
+      return new Refused({ message: detail, data: { reason, retry_after_s: wait === null ? undefined : Number(wait) } });
+    }
+  } catch {
+    // no server either
+  }
+  return new Unreachable("no_connection");
 }

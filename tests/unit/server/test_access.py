@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 from tests.unit.server.stage import Member, RpcError, Stage, StageMaker, offer_text
 
@@ -50,9 +51,6 @@ async def test_a_browser_gives_its_token_in_the_address(keyed: Stage) -> None:
 @pytest.mark.parametrize(
     ("bearer", "params", "code", "reason"),
     [
-        (None, {}, -32001, "token_missing"),
-        ("wibble", {}, -32001, "token_invalid"),
-        (token(valid_s=-60), {}, -32001, "token_expired"),
         (token(room="other"), {}, -32002, "room_denied"),
         (token(room_join=False), {}, -32002, "join_denied"),
         (token(room_create=False), {}, -32002, "create_denied"),
@@ -67,6 +65,45 @@ async def test_what_a_token_does_not_allow_is_refused(
 ) -> None:
     assert await refusal(keyed, bearer, **params) == (code, reason)
     assert keyed.house.rooms.population == 0
+
+
+@pytest.mark.parametrize(
+    ("bearer", "reason"),
+    [
+        (None, "token_missing"),
+        ("wibble", "token_invalid"),
+        (token(valid_s=-60), "token_expired"),
+    ],
+)
+@pytest.mark.parametrize("place", ["header", "address"])
+async def test_a_token_is_checked_before_the_websocket_opens(
+    keyed: Stage, bearer: str | None, reason: str, place: str
+) -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    url = keyed.url("/ws")
+    if bearer and place == "header":
+        headers["Authorization"] = f"Bearer {bearer}"
+    elif bearer:
+        url += f"?access_token={bearer}"
+    async with keyed.session.get(url, headers=headers) as response:
+        assert (response.status, response.content_type) == (401, "application/problem+json")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert (await response.json())["reason"] == reason
+    assert not keyed.house.lines
+
+
+async def test_a_token_that_expired_after_the_websocket_opened_joins_no_more(
+    keyed: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await member(keyed, token())
+
+    def expired(_token: str | None) -> None:
+        raise Refusal("token_expired", "the token has expired")
+
+    monkeypatch.setattr(keyed.house.access, "claims", expired)
+    with pytest.raises(RpcError, match="token_expired"):
+        await ann.call("join", sid="demo")
 
 
 async def test_an_unset_permission_means_yes(keyed: Stage) -> None:

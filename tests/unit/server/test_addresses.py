@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from sfukit.errors import UsageError
-from sfukit.server.addresses import Interface, advertised, local_interfaces
+from sfukit.server.addresses import (
+    LOOPBACK,
+    Interface,
+    advertised,
+    local_interfaces,
+    parse_reached,
+    reached_first,
+)
+from sfukit.signaling.candidates import Address
 
 
 def interface(name: str, *addresses: str) -> Interface:
@@ -67,3 +75,33 @@ def test_a_system_that_does_not_tell_is_no_error(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("ifaddr.get_adapters", fail)
     assert local_interfaces() == []
+
+
+LAN, OTHER = ipaddress.ip_address("192.0.2.7"), ipaddress.ip_address("198.51.100.7")
+SIX = ipaddress.ip_address("2001:db8::7")
+TOLD = [LAN, OTHER, SIX, LOOPBACK]
+
+
+@pytest.mark.parametrize(
+    ("reached", "ordered"),
+    [
+        (None, TOLD),
+        ("192.0.2.7", TOLD),
+        ("198.51.100.7", [OTHER, LAN, SIX, LOOPBACK]),
+        ("::ffff:198.51.100.7", [OTHER, LAN, SIX, LOOPBACK]),
+        ("2001:db8::7", [SIX, LAN, OTHER, LOOPBACK]),
+        ("127.0.0.1", [LOOPBACK, LAN, OTHER, SIX]),
+        ("127.0.0.2", [LOOPBACK, LAN, OTHER, SIX]),
+        ("::1", [LOOPBACK, LAN, OTHER, SIX]),
+        ("203.0.113.9", TOLD),
+        ("/run/sfukit.sock", TOLD),
+    ],
+)
+def test_the_address_that_a_peer_reached_is_told_first(
+    reached: str | None, ordered: list[Address]
+) -> None:
+    assert reached_first(TOLD, parse_reached(reached)) == ordered
+
+
+def test_a_loopback_address_that_is_not_told_stays_so() -> None:
+    assert reached_first([OTHER, LAN], parse_reached("127.0.0.1")) == [OTHER, LAN]

@@ -196,6 +196,25 @@ async def test_events_reach_the_listener_and_unknown_ones_do_no_harm(pair: Pair)
     assert heard == [EncodingState(1, "f", False, "x"), LayerSwitched(4, None, "h", "r")]
 
 
+async def test_an_event_that_cannot_be_handled_takes_no_other_with_it(pair: Pair) -> None:
+    engine, native = pair
+    heard: list[Event] = []
+
+    def handler(event: Event) -> None:
+        heard.append(event)
+        if len(heard) == 1:
+            raise RuntimeError("broken")
+
+    engine.listen(handler)
+    running = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
+    await asyncio.sleep(0)
+    event = {"type": "encoding_state", "publication": 1, "rid": "f", "active": False}
+    native.tell(event, event, {"type": "done", "id": 1})
+    async with asyncio.timeout(5):
+        assert first_error(await running) is None
+    assert len(heard) == 2
+
+
 async def test_closing_lets_nobody_wait(pair: Pair) -> None:
     engine, _ = pair
     waiting = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))

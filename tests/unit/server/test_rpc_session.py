@@ -2,14 +2,15 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 from aiohttp import WSMsgType
 
 from sfukit.server import rpc_session
-from sfukit.server.settings import Timing
-from tests.unit.server.stage import RpcError, Stage, StageMaker
+from sfukit.server.settings import Limits, MethodLimits, Rate, Timing
+from tests.unit.server.stage import RpcError, Stage, StageMaker, until
 
 
 async def exchange(stage: Stage, *frames: str) -> list[Any]:
@@ -79,13 +80,122 @@ async def test_a_frame_that_is_too_large_ends_the_connection(stage: Stage) -> No
         assert (message.type, socket.close_code) == (WSMsgType.CLOSE, 1009)
 
 
-async def test_who_sends_nonsense_only_is_hung_up_on(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "nonsense",
+        '{"jsonrpc":"2.0","method":"wibble"}',
+        '{"jsonrpc":"2.0","method":"stats"}',
+        '{"jsonrpc":"2.0","method":"join","params":{"sid":"a b"}}',
+        "[" + ",".join(['{"jsonrpc":"2.0","method":"mute","params":{}}'] * 50) + "]",
+    ],
+)
+async def test_a_connection_that_is_refused_only_is_closed(
+    make_stage: StageMaker, frame: str
+) -> None:
+    stage = await make_stage(limits=Limits(errors=Rate(1e-6, 50)))
     async with stage.session.ws_connect(stage.url("/ws")) as socket:
-        for _ in range(rpc_session.MAX_INVALID):
-            await socket.send_str("nonsense")
+        for _ in range(51):
+            await socket.send_str(frame)
         async for _ in socket:
             pass
         assert socket.close_code == 4008
+
+
+async def test_a_connection_that_ignores_rate_limits_is_closed(make_stage: StageMaker) -> None:
+    limits = Limits(requests=Rate(1e-6, 1), excess=Rate(1e-6, 10), errors=Rate(1e-6, 1))
+    stage = await make_stage(limits=limits)
+    async with stage.session.ws_connect(stage.url("/ws")) as socket:
+        frame = '{"jsonrpc":"2.0","method":"leave","id":1}'
+        for _ in range(13):
+            await socket.send_str(frame)
+        answers = [msgspec.json.decode(message.data) async for message in socket]
+        assert socket.close_code == 4008
+    assert [answer["error"]["code"] for answer in answers if "error" in answer] == [-32008] * 10
+    assert answers[1]["error"]["data"]["reason"] == "rate_limited"
+    assert answers[1]["error"]["data"]["retry_after_s"] >= 1
+    assert answers[-1]["params"] == {"reason": "too_many_errors"}
+
+
+async def test_each_method_has_a_limit_of_its_own(make_stage: StageMaker) -> None:
+    methods = MethodLimits(subscribe=Rate(1e-6, 1), other=Rate(1e-6, 2))
+    stage = await make_stage(limits=Limits(methods=methods))
+    ann = await stage.joined("ann")
+    with pytest.raises(RpcError, match="rate_limited"):
+        for _ in range(2):
+            await ann.call("subscribe", publications=[])
+    assert await ann.call("message", data=1) == {"delivered": 0}
+    for _ in range(2):
+        await ann.call("leave")
+    with pytest.raises(RpcError, match="rate_limited"):
+        await ann.call("leave")
+
+
+async def test_a_message_costs_its_bytes_for_each_receiver(make_stage: StageMaker) -> None:
+    stage = await make_stage(limits=Limits(message_bytes=Rate(1e-6, 3_000)))
+    ann, bob, _eve = [await stage.joined(uid) for uid in ("ann", "bob", "eve")]
+    assert await ann.call("message", data="x" * 1_000) == {"delivered": 2}
+    with pytest.raises(RpcError, match="rate_limited"):
+        await ann.call("message", data="x" * 1_000)
+    assert await bob.call("message", data="x" * 2_500, to="ann") == {"delivered": 1}
+
+
+async def test_a_large_frame_counts_as_several_requests(make_stage: StageMaker) -> None:
+    stage = await make_stage(limits=Limits(requests=Rate(1e-6, 10)))
+    member = await stage.member()
+    assert await member.call("leave", padding="x" * 50_000) == {}
+    with pytest.raises(RpcError, match="rate_limited"):
+        await member.call("leave")
+
+
+async def test_a_burst_of_messages_throws_out_no_reader(stage: Stage) -> None:
+    """All frames arrive in one read, as they do where a sender does not wait."""
+    ann = await stage.joined("ann", config={"no_subscribe": True})
+    others = [await stage.joined(f"reader{number}") for number in range(3)]
+    frame = '{"jsonrpc":"2.0","method":"message","params":{"data":1}}'
+    batch = "[" + ",".join([frame] * 50) + "]"
+    written: list[bytes] = []
+    writer = ann.socket._writer
+    assert writer is not None
+    transport, writer.transport = writer.transport, Mock(is_closing=lambda: False)
+    writer.transport.write = lambda data: written.append(bytes(data))
+    for _ in range(25):
+        await ann.socket.send_str(batch)
+    writer.transport = transport
+    transport.write(b"".join(written))
+    with pytest.raises(RpcError, match="rate_limited"):
+        await ann.call("message", data=2)
+    for reader in others:
+        assert await reader.call("leave") == {}
+    assert [reader.socket.close_code for reader in others] == [None] * 3
+    assert stage.house.metrics.ended.labels("slow_reader")._value.get() == 0
+
+
+async def test_other_connections_have_their_turn_within_a_batch(stage: Stage) -> None:
+    ann = await stage.joined("ann", config={"no_subscribe": True})
+    bob = await stage.member()
+    turns = []
+    loop = asyncio.get_running_loop()
+
+    def turn() -> None:
+        turns.append(len(answered))
+        if len(answered) < 50:
+            loop.call_soon(turn)
+
+    answered: list[str] = []
+    call = rpc_session.Methods.call
+
+    async def counting(methods: Any, method: str, params: Any) -> Any:
+        answered.append(method)
+        return await call(methods, method, params)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rpc_session.Methods, "call", counting)
+        loop.call_soon(turn)
+        await bob.socket.send_str("[" + ",".join(['{"jsonrpc":"2.0","method":"leave"}'] * 50) + "]")
+        await until(lambda: len(answered) == 50)
+    assert len(set(turns)) > 25  # the loop ran between the entries, not after all of them
+    assert await ann.call("leave") == {}
 
 
 async def test_who_connects_and_never_joins_is_hung_up_on(make_stage: StageMaker) -> None:
@@ -108,17 +218,17 @@ async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
     transport = deaf._response.connection.transport  # type: ignore[union-attr]
     assert transport is not None
     transport.pause_reading()
-    text = "x" * 15_000
-    left = None
-    for _ in range(2_000):
-        await ann.call("message", data=text)
-        left = next((note for note in ann.notes if note[0] == "participant-left"), None)
-        if left:
-            break
-    assert left is not None
-    assert left[1] == {"uid": "deaf", "reason": "slow_reader"}
-    exposition = stage.house.metrics.exposition().decode()
-    assert "sfukit_signal_queue_dropped_total 0.0" not in exposition
+    room = stage.house.rooms.find("demo")
+    assert room is not None
+    text = b'"' + b"x" * 100_000 + b'"'
+    for _ in range(100):
+        room.participants["deaf"].tell(text, lossy=True)
+    assert stage.house.metrics.queue_dropped._value.get() >= 89
+    assert room.participants["deaf"].left is None
+    for _ in range(11):
+        room.participants["deaf"].tell(text)
+    left = await ann.note("participant-left")
+    assert left == {"uid": "deaf", "reason": "slow_reader"}
     transport.abort()
     assert (await ann.call("message", data="still here"))["delivered"] == 0
 

@@ -15,7 +15,7 @@ from sfukit.server.native_messages import (
     RestartIce,
     TransportState,
 )
-from sfukit.server.settings import IceServer, Limits, Settings, Timing
+from sfukit.server.settings import IceServer, Limits, Timing
 from sfukit.signaling import sdp
 from tests.unit.server.stage import Stage, StageMaker, offer_text
 from tests.unit.signaling.descriptions import audio, offer_of, video
@@ -260,17 +260,6 @@ async def test_an_engine_that_is_full_answers_503(make_stage: StageMaker) -> Non
     assert response.headers["Retry-After"] == "1"
 
 
-async def test_who_posts_too_fast_has_to_wait(make_stage: StageMaker) -> None:
-    stage = await make_stage(limits=Limits(requests_per_s=0.5, requests_burst=1))
-    session = await post(stage)
-    assert session.status == 201
-    response = await post(stage)
-    assert await problem(response) == (429, "rate_limited")
-    assert int(response.headers["Retry-After"]) >= 1
-    ended = await stage.session.delete(stage.url(session.headers["Location"]))
-    assert ended.status == 200
-
-
 @pytest.mark.parametrize(
     ("state", "reason"), [("disconnected", "silent"), ("closed", "closed_by_peer")]
 )
@@ -293,7 +282,3 @@ async def test_a_session_whose_media_never_comes_ends(make_stage: StageMaker) ->
     await post(stage)
     await until(lambda: stage.house.rooms.population == 0)
     assert stage.engine.of(CloseTransport)[0].reason == "negotiation_timeout"
-
-
-def test_the_defaults_admit_a_hundred_joins_a_second() -> None:
-    assert Settings().limits.requests_per_s >= 200

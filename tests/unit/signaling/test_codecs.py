@@ -2,14 +2,20 @@
 
 import pytest
 
-from sfukit.signaling import sdp
-from sfukit.signaling.codecs import agree, h264_profile, received_opus, same_bitstream
+from sfukit.signaling import format_parameters, sdp
+from sfukit.signaling.codecs import (
+    agree,
+    h264_profile,
+    received_opus,
+    same_bitstream,
+    sent_parameters,
+)
 from sfukit.signaling.sdp import Codec
 from tests.unit.signaling.descriptions import text_of
 
 
 def codec(name: str, fmtp: str = "", rate: int = 90_000, number: int = 96) -> Codec:
-    return Codec(number, name, rate, 1, fmtp, sdp.parse_parameters(fmtp), ())
+    return Codec(number, name, rate, 1, fmtp, format_parameters.read(fmtp), ())
 
 
 def h264(profile: str, mode: int = 1, asymmetric: int = 1) -> Codec:
@@ -104,3 +110,47 @@ def test_the_same_bitstream_under_two_descriptions(
 )
 def test_an_answer_asks_for_the_opus_that_was_offered(offered: str, wanted: str) -> None:
     assert received_opus(codec("opus", offered, 48_000)) == wanted
+
+
+def described(name: str, fmtp: str) -> dict[str, str]:
+    return sent_parameters(name, codec(name, fmtp))
+
+
+@pytest.mark.parametrize(
+    ("name", "fmtps"),
+    [
+        ("VP8", ("", "max-fr=30", "max-fs=12288;max-fr=60", "x=\x85a=ice-pwd:y")),
+        ("VP9", ("", "profile-id=0", "PROFILE-ID = 0 ", "profile-id=-1", "profile-id=99999")),
+        ("AV1", ("", "level-idx=5;profile=0;tier=0", "tier=0; profile=0", "profile=x")),
+        (
+            "H264",
+            (
+                "profile-level-id=42e01f;packetization-mode=1",
+                "packetization-mode=1 ; PROFILE-LEVEL-ID=42E01F",
+                "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42c01f",
+                "packetization-mode=1;profile-level-id=zz;sprop-parameter-sets=Z0LAHtoC",
+            ),
+        ),
+        ("opus", ("minptime=10;useinbandfec=1", "usedtx=1", "minptime=60", "maxaveragebitrate=1")),
+        ("opus", ("stereo=1", "sprop-stereo=1;minptime=3", "STEREO=1;sprop-stereo=0")),
+    ],
+)
+def test_one_bitstream_is_described_by_one_text(name: str, fmtps: tuple[str, ...]) -> None:
+    texts = {tuple(described(name, fmtp).items()) for fmtp in fmtps}
+    assert len(texts) == 1
+
+
+def test_other_bitstreams_are_described_by_other_texts() -> None:
+    assert described("VP9", "profile-id=2") == {"profile-id": "2"}
+    assert described("AV1", "profile=1;level-idx=8") == {
+        "profile": "1",
+        "tier": "0",
+        "level-idx": "8",
+    }
+    assert described("H264", "profile-level-id=640c29") == {
+        "level-asymmetry-allowed": "1",
+        "packetization-mode": "1",
+        "profile-level-id": "640c29",
+    }
+    assert described("H264", "profile-level-id=f4001f")["profile-level-id"] == "f4001f"
+    assert described("opus", "stereo=1") == {"stereo": "1", "sprop-stereo": "1"}

@@ -13,6 +13,7 @@ from sfukit.signaling.refusal import Refusal
 from tests.unit.signaling.descriptions import LOCAL, audio, offer_of, text_of, video
 
 ROOM = PublishRules()
+SIMULCAST_IDS = f"a=extmap:1 {extensions.MID}\r\na=extmap:2 {extensions.RID}\r\n"
 WHIP = PublishRules(max_audio=1, max_video=1, whole=True)
 
 
@@ -133,7 +134,7 @@ def test_without_ssrcs_the_mid_will_tell() -> None:
 
 def test_rids_that_no_header_extension_can_carry_are_left_out() -> None:
     long = "x" * 17
-    lines = f"a=rid:{long} send\r\na=rid:h send\r\na=simulcast:send {long};h\r\n"
+    lines = f"{SIMULCAST_IDS}a=rid:{long} send\r\na=rid:h send\r\na=simulcast:send {long};h\r\n"
     answer, session = answered(offer_of(video() + lines))
     assert [encoding.rid for encoding in answer.tracks[0].encodings] == ["h"]
     assert session.media[0].simulcast == {"recv": ["h"]}
@@ -165,7 +166,8 @@ def test_a_room_turns_off_what_it_does_not_understand() -> None:
     [
         ([video(), video()], "too_many_media"),
         ([audio(), audio()], "too_many_media"),
-        ([video(), "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"], "too_many_media"),
+        ([video(), "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n"], "too_many_media"),
+        (["m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"], "nothing_to_publish"),
         ([video("H263/90000")], "codec_unsupported"),
         ([video(direction="recvonly")], "nothing_to_publish"),
     ],
@@ -194,3 +196,37 @@ def test_each_forwarded_codec_is_answered_as_offered(codec: str, fmtp: str, name
     answer, session = answered(offer_of(video(codec, fmtp)))
     assert answer.tracks[0].codec_name == name
     assert session.media[0].fmtps.get("96", "") == fmtp
+
+
+ORIENTATION = f"a=extmap:3 {extensions.VIDEO_ORIENTATION}\r\n"
+
+
+def mid_under(number: int) -> str:
+    return f"a=extmap:{number} {extensions.MID}\r\n"
+
+
+def test_one_extension_id_has_one_meaning_on_all_m_lines() -> None:
+    offer = offer_of(audio() + mid_under(3), video() + ORIENTATION + mid_under(5))
+    first, second = answered(offer)[1].media
+    assert first.extensions == {extensions.MID: 3}
+    assert second.extensions == {}
+    offer = offer_of(video() + ORIENTATION + mid_under(3))
+    assert answered(offer)[1].media[0].extensions == {extensions.VIDEO_ORIENTATION: 3}
+
+
+def test_an_extension_keeps_its_id_over_renegotiations() -> None:
+    before = {extensions.MID: 3, extensions.AUDIO_LEVEL: 1}
+    session = sdp.parse(offer_of(video() + mid_under(4) + ORIENTATION))
+    answer = answer_publisher(session, LOCAL, ROOM, in_use=before)
+    assert answer.tracks[0].extensions == {}
+    assert answer.extensions == before
+    session = sdp.parse(offer_of(video() + mid_under(3) + ORIENTATION.replace(":3 ", ":4 ")))
+    answer = answer_publisher(session, LOCAL, ROOM, in_use=before)
+    assert answer.extensions == before | {extensions.VIDEO_ORIENTATION: 4}
+
+
+def test_the_group_of_the_answer_is_in_the_order_of_the_offer() -> None:
+    offer = offer_of(audio(), video()).replace("BUNDLE 0 1", "BUNDLE 1 0")
+    _, session = answered(offer)
+    assert session.bundled == ["1", "0"]
+    assert [bool(media.candidates) for media in session.media] == [False, True]

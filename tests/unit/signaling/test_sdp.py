@@ -69,7 +69,7 @@ def test_extension_ids_that_are_not_in_use_yet_are_left_out() -> None:
         ("v=1\r\n", 1),
         ("v=0\r\ns=-\r\n", 1),
         (HEAD + "hello\r\n", 5),
-        (HEAD + "\r\nm=video 9 x 96\r\n", 5),
+        (HEAD + "\r\n m=video 9 x 96\r\n", 6),
         (HEAD + "m=video 9\r\n", 5),
         (HEAD + "m=video nine UDP/TLS/RTP/SAVPF 96\r\n", 5),
         (HEAD + "m=video 70000 UDP/TLS/RTP/SAVPF 96\r\n", 5),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfukit.signaling import extensions, sdp
+from sfukit.signaling import extensions, format_parameters, sdp
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec
 from sfukit.signaling.subscribe_offer import MAX_SLOTS, Answered, SubscribeOffers, Track
@@ -14,7 +14,7 @@ VP8 = Codec(100, "VP8", 90_000, 1, "", {}, ())
 
 def h264(profile: str) -> Codec:
     fmtp = f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
-    return Codec(120, "H264", 90_000, 1, fmtp, sdp.parse_parameters(fmtp), ())
+    return Codec(120, "H264", 90_000, 1, fmtp, format_parameters.read(fmtp), ())
 
 
 def track(number: int, codec: Codec = VP8) -> Track:
@@ -49,7 +49,7 @@ def test_an_offer_says_all_that_a_receiver_needs() -> None:
     assert [media.setup for media in session.media] == ["actpass"] * 2
     assert [media.direction for media in session.media] == ["sendonly"] * 2
     assert picture.ssrc_groups == [("FID", [10_002, 20_002])]
-    assert picture.ssrcs == {10_002: {"cname": "c1"}, 20_002: {"cname": "c1"}}
+    assert picture.ssrcs == [10_002, 20_002]
     assert picture.msid == [("s1-0", "p2")]
     assert sound.end_of_candidates
     assert len(sound.candidates) == 2
@@ -225,3 +225,95 @@ def test_a_room_with_a_thousand_joins_and_leaves_keeps_its_sdp_short() -> None:
         longest = max(longest, len(session.media))
     assert longest <= 30
     assert len(offers.offer()) < sdp.MAX_BYTES
+
+
+def levels(count: int, start: int = 0) -> list[Codec]:
+    """H.264 under so many descriptions that none is another's bitstream."""
+    return [h264(f"{0x42 + number // 200:02x}00{number % 200:02x}") for number in range(count)][
+        start:
+    ]
+
+
+def payload_types(session: sdp.Session) -> dict[str, tuple[str, str]]:
+    """What each payload type means among the m-lines that are bundled; one meaning each."""
+    meanings: dict[str, tuple[str, str]] = {}
+    for media in session.media:
+        if media.rejected:
+            continue
+        for codec in media.codecs():
+            meaning = (codec.name, codec.fmtp)
+            assert meanings.setdefault(str(codec.payload_type), meaning) == meaning
+    return meanings
+
+
+def test_payload_types_are_given_back_when_an_answer_has_confirmed_the_end() -> None:
+    offers = offers_of(track(0, OPUS))
+    exchange(offers)
+    for number, codec in enumerate(levels(300), start=1):
+        assert offers.has_room(track(number, codec))
+        offers.add(track(number, codec))
+        session, answered = exchange(offers)
+        assert [entry.track.publication for entry in answered.accepted] == [number]
+        assert len(payload_types(session)) <= 5
+        assert len(session.media) <= 4
+        offers.remove(number)
+        exchange(offers)
+
+
+def test_a_payload_type_is_not_given_to_another_codec_before_the_answer() -> None:
+    first, second = levels(2)
+    offers = offers_of(track(0), track(1, h264("42e01f")), track(2, first))
+    offers.offer()
+    offers.remove(2)
+    offers.add(track(3, second))
+    held = next(slot for slot in offers.tracks if slot[1].publication == 3)
+    text = offers.offer()
+    session = sdp.parse(text)
+    payload_types(session)
+    assert held[1].publication == 3
+    ended, new = session.media[2], session.media[3]
+    assert not set(ended.formats) & set(new.formats)
+
+
+def test_what_was_never_offered_leaves_nothing_behind() -> None:
+    offers = offers_of(track(0))
+    text = offers.offer()
+    for number, codec in enumerate(levels(300), start=1):
+        offers.add(track(number, codec))
+        offers.remove(number)
+    offers.answer(sdp.parse(answer_to(text)))
+    assert not offers.changed
+    assert len(sdp.parse(offers.offer()).media) == 1
+
+
+def test_without_payload_types_there_is_no_room_until_one_is_given_back() -> None:
+    offers = offers_of()
+    fitting = 0
+    codecs = levels(60)
+    while offers.has_room(track(fitting, codecs[fitting])):
+        offers.add(track(fitting, codecs[fitting]))
+        fitting += 1
+    assert 25 <= fitting <= 32
+    with pytest.raises(Refusal, match="too_many_subscriptions"):
+        offers.add(track(99, codecs[fitting]))
+    assert offers.has_room(track(99, codecs[0]))
+    exchange(offers)
+    offers.remove(3)
+    assert not offers.has_room(track(99, codecs[fitting]))
+    exchange(offers)
+    assert offers.has_room(track(99, codecs[fitting]))
+
+
+def test_an_m_line_keeps_the_meaning_of_a_payload_type_as_long_as_its_mid() -> None:
+    offers = offers_of(track(0))
+    meanings: dict[tuple[str, str], tuple[str, str]] = {}
+    for number, codec in enumerate((*levels(40), VP8, *levels(80, 40))):
+        session, _ = exchange(offers)
+        for media in session.media:
+            for entry in media.codecs():
+                key = (media.mid, str(entry.payload_type))
+                meaning = (entry.name, entry.fmtp)
+                assert meanings.setdefault(key, meaning) == meaning
+        offers.remove(number)
+        exchange(offers)
+        offers.add(track(number + 1, codec))

@@ -1,0 +1,63 @@
+"""Format parameters, ``a=fmtp``: what is read of them matches its own grammar, so may be written.
+
+A parameter that another peer may come to see is checked by its own rule, one that is not known
+here by that of a token and visible characters. What does not fit is left out.
+"""
+
+import re
+
+from sfukit.signaling.grammar import TOKEN_CHARACTERS
+
+DEFAULT_H264_PROFILE = "42e01f"
+
+_MOST = 32
+_NAME = re.compile(rf"[{TOKEN_CHARACTERS}]{{1,64}}")
+_UNKNOWN = re.compile(r"[!-:<-~]{1,256}")  # visible, no semicolon
+_FLAG = re.compile(r"[01]")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_PROFILE_LEVEL = re.compile(r"[0-9a-f]{6}")
+_RULES = {
+    # Opus: RFC 7587 section 6.1
+    **dict.fromkeys(("useinbandfec", "usedtx", "stereo", "sprop-stereo", "cbr"), _FLAG),
+    **dict.fromkeys(("minptime", "ptime", "maxptime"), re.compile(r"[0-9]{1,3}")),
+    **dict.fromkeys(("maxaveragebitrate", "maxplaybackrate", "sprop-maxcapturerate"), _COUNT),
+    # H.264: RFC 6184 section 8.1
+    "profile-level-id": _PROFILE_LEVEL,
+    "packetization-mode": re.compile(r"[012]"),
+    "level-asymmetry-allowed": _FLAG,
+    "sprop-parameter-sets": re.compile(r"[A-Za-z0-9+/=]{1,200}(?:,[A-Za-z0-9+/=]{1,200}){0,7}"),
+    # VP8 and VP9: RFC 7741 section 6.1, RFC 9628 section 6
+    **dict.fromkeys(("max-fr", "max-fs"), _COUNT),
+    "profile-id": re.compile(r"[0-3]"),
+    # AV1 RTP payload specification section 7.2.1
+    "profile": re.compile(r"[0-2]"),
+    "level-idx": re.compile(r"[0-9]{1,2}"),
+    "tier": _FLAG,
+    "apt": re.compile(r"[0-9]{1,3}"),
+}
+
+
+def read(text: str) -> dict[str, str]:
+    """Read ``a=1;b=2`` into a table, keys in lower case, at most 32 of them."""
+    table: dict[str, str] = {}
+    for part in text.split(";", _MOST)[:_MOST]:
+        key, equals, value = part.partition("=")
+        key, value = key.strip(" \t").lower(), value.strip(" \t")
+        if not equals or key in table or _NAME.fullmatch(key) is None:
+            continue
+        if key == "profile-level-id":
+            table[key] = _profile_level(value)
+        elif _RULES.get(key, _UNKNOWN).fullmatch(value) is not None:
+            table[key] = value
+    return table
+
+
+def write(table: dict[str, str]) -> str:
+    """Write a table that was read."""
+    return ";".join(f"{key}={value}" for key, value in table.items())
+
+
+def _profile_level(value: str) -> str:
+    """Take what cannot be read (some muxers write seven digits) for the profile all can decode."""
+    lower = value.lower()
+    return lower if _PROFILE_LEVEL.fullmatch(lower) else DEFAULT_H264_PROFILE

@@ -1,0 +1,258 @@
+"""A room in which some members fail at every callback: the others go on, and it closes."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.native_messages import Command, TransportState
+from sfukit.server.participant import Participant
+from sfukit.server.settings import Timing
+from sfukit.server.viewing import Viewing, choose_publisher
+from sfukit.signaling import sdp
+from sfukit.signaling.refusal import Refusal
+from tests.unit.server.virtual import Channel, Peer, offer, virtual_house
+from tests.unit.signaling.descriptions import answer_to, audio, offer_of, text_of, video
+
+MEMBERS = 5
+FAULTY = (0, 1)
+POINTS = ("notify", "send", "end", "engine", "offers", "timer", "viewer")
+OFFERS = [
+    offer_of(audio(), video()),
+    offer_of(video("VP9/90000", "profile-id=0"), video("VP9/90000", "profile-id=2")),
+    *[
+        offer_of(*[video("H264/90000", f"profile-level-id=42{n:02x}{k:02x}") for k in range(8)])
+        for n in (0, 0xE0)
+    ],
+    offer_of(audio(), ufrag="efgh"),
+]
+VIEWER = text_of("chromium-viewer-offer")
+
+
+class InjectedError(Exception):
+    """A fault of ours, as one callback would have it."""
+
+
+class FaultyChannel(Channel):
+    """A channel that breaks where the test says."""
+
+    def __init__(self, points: frozenset[str]) -> None:
+        super().__init__()
+        self.points = points
+
+    def notify(self, method: str, params: Any) -> None:
+        self._fail("notify")
+        super().notify(method, params)
+
+    def send(self, message: bytes) -> None:
+        self._fail("send")
+        super().send(message)
+
+    def end(self, reason: str) -> None:
+        self._fail("end")
+        super().end(reason)
+
+    def _fail(self, point: str) -> None:
+        if point in self.points:
+            raise InjectedError(point)
+
+
+class FaultyEngine(MockEngine):
+    """An engine that fails while it is handed the commands of a faulty transport."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faulty: set[int] = set()
+
+    def send(self, worker: int, commands: Any) -> None:
+        if any(getattr(command, "transport", None) in self.faulty for command in commands):
+            raise InjectedError("engine")
+        super().send(worker, commands)
+
+    def _take(self, command: Command) -> Any:
+        self.commands.clear()
+        return super()._take(command)
+
+
+class World:
+    """A server, its members and what they may expect."""
+
+    def __init__(self, points: frozenset[str]) -> None:
+        self.points = points
+        self.engine = FaultyEngine()
+        timing = Timing(room_idle_s=60, negotiation_s=30, debounce_s=0.05)
+        self.house, self.timers = virtual_house(self.engine, timing=timing)
+        self.peers: dict[int, Peer] = {}
+        self.viewers: list[Viewing] = []
+
+    def participant(self, member: int) -> Participant | None:
+        peer = self.peers.get(member)
+        found = peer.methods.participant if peer is not None else None
+        return found if found is not None and found.left is None else None
+
+    async def attempt(self, member: int, method: str, **params: Any) -> None:
+        """Call; only those that fail themselves may see a failure."""
+        try:
+            await self.peers[member].call(method, **params)
+        except Refusal as refusal:
+            assert refusal.reason in (
+                "not_joined",
+                "not_live",
+                "stale_offer",
+                "no_offer_outstanding",
+                "internal_error",
+            ), refusal
+        except InjectedError:
+            assert member in FAULTY, f"member {member} suffered for another's fault"
+
+    async def join(self, member: int, text: str | None) -> None:
+        if self.participant(member) is not None:
+            return
+        faulty = member in FAULTY
+        self.peers[member] = Peer(self.house, FaultyChannel(self.points) if faulty else Channel())
+        params = {} if text is None else {"offer": offer(text)}
+        await self.attempt(member, "join", sid="demo", uid=f"m{member}", **params)
+        joined = self.participant(member)
+        if faulty and joined is not None:
+            self._break(joined)
+
+    async def answer(self, member: int) -> None:
+        peer = self.peers.get(member)
+        if peer is None or not (offers := peer.channel.take("offer")):
+            return
+        text = answer_to(offers[-1]["sdp"])
+        await self.attempt(
+            member, "answer", desc={"type": "answer", "sdp": text}, version=offers[-1]["version"]
+        )
+
+    async def view(self, *, faulty: bool) -> None:
+        try:
+            room, publisher = choose_publisher(self.house.rooms.find("demo"), None)
+            viewing = Viewing(self.house.core, room, publisher, None, trace_id="")
+            viewing.negotiate(sdp.parse(VIEWER))
+        except Refusal:
+            return
+        self.house.rooms.admit_viewer(room, viewing)
+        await viewing.start()
+        self.viewers.append(viewing)
+        if faulty and "viewer" in self.points:
+            self._replace(viewing, "on_leaving", "on_unpublished")
+
+    def hear(self, member: int, state: Any) -> None:
+        """An event of the engine about a member's subscribe transport."""
+        joined = self.participant(member)
+        if joined is not None and joined.subscribing is not None:
+            self.engine.tell(TransportState(joined.subscribing.transport, state))
+
+    def check(self) -> None:
+        """Members without a fault receive, or were told that they do not, all that is there."""
+        room = self.house.rooms.find("demo")
+        if room is None:
+            return
+        for member in range(len(FAULTY), MEMBERS):
+            joined = self.participant(member)
+            if joined is None or joined.subscribing is None:
+                continue
+            assert room.participants[joined.uid] is joined
+            have = set(joined.subscribing.subscriptions) | set(joined.subscribing._waiting)
+            others = {
+                entry.number for entry in room.publications.values() if entry.owner is not joined
+            }
+            kinds = [entry.publication.kind for entry in joined.subscriptions]
+            crowded = max(map(kinds.count, ("audio", "video"))) >= 25
+            assert have <= others if crowded else have == others
+        for publication in room.publications.values():
+            assert room.participants.get(publication.owner.uid) is publication.owner
+
+    def _break(self, joined: Participant) -> None:
+        if "engine" in self.points and joined.subscribing is not None:
+            self.engine.faulty.add(joined.subscribing.transport)
+        if "offers" in self.points and joined.subscribing is not None:
+            self._replace(joined.subscribing._offers, "add", "remove", "has_room", "offer")
+        if "timer" in self.points:
+            self._replace(joined, "on_negotiation_timeout")
+
+    @staticmethod
+    def _replace(owner: object, *names: str) -> None:
+        def fail(*_: object) -> None:
+            raise InjectedError
+
+        for name in names:
+            setattr(owner, name, fail)
+
+
+ACTION = st.one_of(
+    st.tuples(st.just("join"), st.integers(0, MEMBERS - 1), st.none() | st.sampled_from(OFFERS)),
+    st.tuples(st.just("offer"), st.integers(0, MEMBERS - 1), st.sampled_from(OFFERS)),
+    st.tuples(
+        st.sampled_from(
+            ["answer", "answer", "leave", "lost", "message", "connected", "failed", "view", "mute"]
+        ),
+        st.integers(0, MEMBERS - 1),
+        st.none(),
+    ),
+    st.tuples(st.just("wait"), st.sampled_from([0.06, 1, 40]), st.none()),
+)
+
+
+async def act(world: World, action: str, member: Any, text: str | None) -> None:
+    if action == "wait":
+        world.timers.advance(member)
+    elif action == "join":
+        await world.join(member, text)
+    elif action == "answer":
+        await world.answer(member)
+    elif action == "view":
+        await world.view(faulty=member in FAULTY)
+    elif action in ("connected", "failed"):
+        world.hear(member, action)
+    elif member not in world.peers:
+        return
+    elif action == "offer":
+        assert text is not None
+        await world.attempt(member, "offer", desc=offer(text))
+    elif action == "message":
+        await world.attempt(member, "message", data=1)
+    elif action == "leave":
+        await world.attempt(member, "leave")
+    elif action == "lost":
+        world.peers[member].methods.lost("connection_lost")
+    elif (joined := world.participant(member)) is not None:
+        for number in list(joined.publications):
+            await world.attempt(member, "mute", publication=number, muted=True)
+
+
+async def run(points: frozenset[str], actions: list[tuple[str, Any, str | None]]) -> None:
+    world = World(points)
+    for action in actions:
+        await act(world, *action)
+        world.check()
+    for peer in world.peers.values():
+        peer.methods.lost("connection_lost")
+    for viewing in world.viewers:
+        viewing.leave("left")
+    world.timers.advance(61)
+    core = world.house.core
+    assert not world.house.rooms.any
+    assert not (core.transports or core.publications or core.subscriptions)
+    assert len(world.timers) == 0
+    assert all(isinstance(error, InjectedError) for error in world.timers.failures)
+
+
+@example(
+    points=frozenset(["notify"]),
+    actions=[("join", 2, OFFERS[0]), ("view", 2, None), ("offer", 2, OFFERS[1])],
+)
+@settings(max_examples=300, deadline=None)
+@given(
+    points=st.frozensets(st.sampled_from(POINTS), min_size=1),
+    actions=st.lists(ACTION, max_size=30),
+)
+def test_whichever_member_fails_the_others_go_on_and_an_emptied_room_closes(
+    points: frozenset[str], actions: list[tuple[str, Any, str | None]]
+) -> None:
+    with structlog.testing.capture_logs():
+        asyncio.run(run(points, actions))

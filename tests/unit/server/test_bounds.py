@@ -1,0 +1,218 @@
+"""What peers name, however often and however fresh, leaves nothing behind in the server."""
+
+import contextlib
+import gc
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+import structlog
+
+from sfukit.server.access import Rights
+from sfukit.server.house import House
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.native_messages import Command, RoomStats
+from sfukit.server.settings import Limits, Timing
+from sfukit.server.viewing import choose_publisher
+from sfukit.signaling.jsonrpc import RpcError
+from sfukit.signaling.refusal import Refusal
+from tests.unit.server.virtual import Peer, Timers, offer, virtual_house
+from tests.unit.signaling.descriptions import audio, offer_of, video
+
+CALLS = 100_000
+ROOM_CALLS = 20_000  # a room costs ten times what other parameters do
+SDP_CALLS = 2_000  # and a description a hundred times
+SMALLEST = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+_PASSED = (type, ModuleType, FunctionType, BuiltinFunctionType, Timers)
+
+
+class Forgetful(MockEngine):
+    """A mock that does not remember its commands."""
+
+    def _take(self, command: Command) -> Any:
+        outcome = super()._take(command)
+        self.commands.clear()
+        return outcome
+
+
+def entries(*roots: object) -> int:
+    """Count the entries of all containers that can be reached."""
+    seen: set[int] = set()
+    waiting, total = list(roots), 0
+    while waiting:
+        entry = waiting.pop()
+        if id(entry) in seen or isinstance(entry, _PASSED):
+            continue
+        seen.add(id(entry))
+        if isinstance(entry, dict | list | set | deque | OrderedDict):
+            total += len(entry)
+        waiting += gc.get_referents(entry)
+    return total
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+def house_and_peer() -> tuple[House, Timers, Peer]:
+    engine = Forgetful()
+    engine.answers[RoomStats] = b"{}"
+    unlimited = Limits(requests_per_s=1e9, requests_burst=10**9)
+    patient = Timing(negotiation_s=1e9)
+    house, timers = virtual_house(engine, limits=unlimited, timing=patient)
+    return house, timers, Peer(house)
+
+
+async def grown(
+    house: House,
+    timers: Timers,
+    call: Callable[[int], Awaitable[object]],
+    count: int,
+    *roots: object,
+) -> int:
+    """Tell how many entries so many calls added; the first hundred may fill what is bounded."""
+
+    def settle() -> None:
+        timers.advance(0.1)
+        for root in roots:
+            if isinstance(root, Peer):
+                root.channel.told.clear()
+
+    before = 0
+    for number in range(count):
+        with contextlib.suppress(Refusal, RpcError):
+            await call(number)
+        if number % 100 == 0:
+            settle()
+        if number == 100:
+            before = entries(house, *roots)
+    settle()
+    return entries(house, *roots) - before
+
+
+PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "answer": lambda n: {"desc": {"type": "answer", "sdp": SMALLEST}, "version": n},
+    "trickle": lambda n: {
+        "target": 0,
+        "candidate": {"candidate": f"candidate:{n} 1 udp 1 192.0.2.1 {n % 65535} typ host"},
+    },
+    "subscribe": lambda n: {"publications": [10**9 + n], "layer": f"layer{n}"},
+    "unsubscribe": lambda n: {"publications": [10**9 + n, -n]},
+    "layers": lambda n: {"publication": 10**9 + n, "layer": f"layer{n}"},
+    "mute": lambda n: {"publication": 10**9 + n, "muted": bool(n % 2)},
+    "message": lambda n: {"data": n, "to": f"uid{n}", "topic": f"topic{n}"},
+    "stats": lambda n: {"what": n},
+    "leave": lambda n: {"why": f"reason{n}"},
+    "join": lambda n: {"sid": f"room{n}", "uid": f"uid{n}", "name": f"name{n}"},
+    "offer": lambda n: {"desc": {"type": "offer", "sdp": SMALLEST}, "sources": {f"{n}": f"s{n}"}},
+}
+
+
+@pytest.mark.parametrize("method", sorted(PARAMETERS))
+async def test_fresh_names_in_every_method_leave_nothing_behind(method: str) -> None:
+    house, timers, peer = house_and_peer()
+    other = Peer(house)
+    speaker = Peer(house)
+    await speaker.call("join", sid="demo", uid="ann", offer=offer(offer_of(audio(), video())))
+    await other.call("join", sid="demo", uid="bob")
+    await peer.call("join", sid="demo", uid="eve")
+
+    async def call(number: int) -> None:
+        if method == "join":
+            await peer.call("leave")
+        await peer.call(method, **PARAMETERS[method](number))
+
+    idle_rooms = 1_000 * 12 if method == "join" else 0
+    count = ROOM_CALLS if method == "join" else CALLS
+    assert await grown(house, timers, call, count, peer, other, speaker) <= idle_rooms + 50
+    here = house.rooms.find("demo")
+    assert here is not None
+    assert {"ann", "bob"} <= set(here.participants)
+    assert ("eve" in here.participants) is (method not in ("join", "leave"))
+
+
+async def test_a_method_that_is_not_there_leaves_nothing_behind() -> None:
+    house, timers, peer = house_and_peer()
+    growth = await grown(house, timers, lambda n: peer.call(f"method{n}"), CALLS, peer)
+    assert growth <= 50
+
+
+async def test_a_mute_that_goes_back_and_forth_is_told_and_not_kept() -> None:
+    house, timers, peer = house_and_peer()
+    joined = await peer.call("join", sid="demo", offer=offer(offer_of(audio())))
+    number = joined.publications[0].publication
+
+    async def call(n: int) -> None:
+        await peer.call("mute", publication=number, muted=bool(n % 2))
+
+    assert await grown(house, timers, call, CALLS, peer) <= 50
+    room = house.rooms.find("demo")
+    assert room is not None
+    for number_of_calls in range(2_000):
+        await call(number_of_calls + 1)
+        assert len(room._news) <= 500
+
+
+async def test_renegotiations_under_fresh_names_leave_nothing_behind() -> None:
+    house, timers, peer = house_and_peer()
+    other = Peer(house)
+    await other.call("join", sid="demo", uid="bob")
+    await peer.call("join", sid="demo", uid="eve")
+
+    async def call(n: int) -> None:
+        fingerprint = "sha-256 " + ":".join([f"{n % 256:02X}", f"{n // 256:02X}"] * 16)
+        lines = video("H264/90000", f"profile-level-id=42{n % 256:02x}{n // 256:02x}")
+        text = offer_of(
+            f"{lines}a=msid:stream{n} track{n}\r\na=ssrc:{n + 1} cname:c{n}\r\n",
+            fingerprint=fingerprint if n % 2 else "sha-256 " + ":".join(["AB"] * 32),
+            ufrag=f"uf{n:06d}",
+        ).replace("a=mid:0", f"a=mid:m{n}")
+        await peer.call("offer", desc=offer(text.replace("BUNDLE 0", f"BUNDLE m{n}")))
+
+    assert await grown(house, timers, call, SDP_CALLS, peer, other) <= 50
+
+
+async def test_rooms_and_sessions_under_fresh_names_are_bounded() -> None:
+    house, timers, _ = house_and_peer()
+
+    async def enter(n: int) -> None:
+        participant, _ = house.rooms.enter(f"room{n}", Rights(identity=f"u{n}"), door="whip")
+        participant.leave("left")
+
+    assert await grown(house, timers, enter, ROOM_CALLS) <= 1_000 * 12
+    assert len(list(house.rooms)) == 1_000
+    timers.advance(61)
+    assert not house.rooms.any
+
+    async def look(n: int) -> None:
+        choose_publisher(house.rooms.find(f"other{n}"), f"uid{n}")
+
+    async def find(n: int) -> None:
+        house.sessions.delete(f"session{n}")
+
+    for call in (look, find):
+        assert await grown(house, timers, call, CALLS) <= 50
+
+
+async def test_what_the_engine_cannot_take_yet_is_bounded_by_refusing_more() -> None:
+    house, _, peer = house_and_peer()
+    joined = await peer.call("join", sid="demo", offer=offer(offer_of(audio())))
+    house.engine.backlog = 1_001  # type: ignore[misc]
+    number = joined.publications[0].publication
+    for method, params in (
+        ("mute", {"publication": number, "muted": True}),
+        ("layers", {"publication": number, "layer": 0}),
+    ):
+        with pytest.raises(Refusal, match="overloaded"):
+            await peer.call(method, **params)
+    with pytest.raises(Refusal, match="overloaded"):
+        await Peer(house).call("join", sid="other")
+    with pytest.raises(Refusal, match="overloaded"):
+        house.rooms.enter("other", Rights(), door="whip")
+    assert len(list(house.rooms)) == 1
+    await peer.call("leave")

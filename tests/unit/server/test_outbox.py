@@ -1,0 +1,72 @@
+"""What waits for a reader: bounds, what is dropped first, and which states replace each other."""
+
+from sfukit.server.outbox import MAX_BYTES, MAX_MESSAGES, Outbox, subject
+from sfukit.signaling.room_messages import EncodingsNotification, LayerSwitch
+
+
+def taken(outbox: Outbox) -> list[bytes]:
+    return [outbox.take() for _ in range(len(outbox))]
+
+
+def test_messages_leave_in_order() -> None:
+    outbox = Outbox()
+    for message in (b"1", b"2", b"3"):
+        assert outbox.put(message, lossy=message == b"2")
+    assert taken(outbox) == [b"1", b"2", b"3"]
+    assert outbox.dropped == 0
+
+
+def test_lossy_messages_are_dropped_oldest_first_before_the_reader_is() -> None:
+    outbox = Outbox()
+    for number in range(3 * MAX_MESSAGES):
+        assert outbox.put(b"%d" % number, lossy=True)
+    assert (len(outbox), outbox.dropped) == (MAX_MESSAGES, 2 * MAX_MESSAGES)
+    for _ in range(MAX_MESSAGES):
+        assert outbox.put(b"fact")
+    assert taken(outbox) == [b"fact"] * MAX_MESSAGES
+    assert outbox.dropped == 3 * MAX_MESSAGES
+
+
+def test_what_cannot_be_dropped_is_bounded_in_number_and_in_bytes() -> None:
+    outbox = Outbox()
+    assert all(outbox.put(b"x") for _ in range(MAX_MESSAGES))
+    assert not outbox.put(b"x")
+    outbox.clear()
+    assert outbox.put(b"x" * MAX_BYTES)
+    assert not outbox.put(b"x")
+    outbox.clear()
+    assert outbox.put(b"x" * MAX_BYTES)
+
+
+def test_bytes_are_given_back_when_messages_leave() -> None:
+    outbox = Outbox()
+    for number in range(10_000):
+        assert outbox.put(b"x" * (MAX_BYTES // 2), lossy=number % 2 == 0)
+        outbox.take()
+    assert len(outbox._lossy) == 0
+
+
+def test_a_state_takes_the_place_of_an_earlier_one_behind_all_else() -> None:
+    outbox = Outbox()
+    for muted in range(10_000):
+        assert outbox.put(b"muted %d" % muted, state_of=("publication-muted", (1,)))
+        assert outbox.put(b"other", state_of=("publication-muted", (2,)))
+    outbox.put(b"fact")
+    outbox.put(b"muted last", state_of=("publication-muted", (1,)))
+    assert taken(outbox) == [b"other", b"fact", b"muted last"]
+
+
+def test_states_are_told_apart_by_what_they_are_of() -> None:
+    muted = subject("publication-muted", {"uid": "a", "publication": 1, "muted": True})
+    assert muted == subject("publication-muted", {"uid": "a", "publication": 1, "muted": False})
+    assert muted != subject("publication-muted", {"uid": "a", "publication": 2, "muted": True})
+    q, h = [
+        subject("encoding-state", {"publication": 1, "rid": rid, "active": True})
+        for rid in ("q", "h")
+    ]
+    assert q != h
+    assert subject("room-size", {"participants": 1}) == subject("room-size", {"participants": 2})
+    assert subject("encodings", EncodingsNotification(1, ["q"]))
+    assert subject("layer-switch", LayerSwitch(1, "q", "h", "", 0.0))
+    assert subject("participant-left", {"uid": "a"}) is None
+    assert subject("message", {"from": "a"}) is None

@@ -1,0 +1,132 @@
+"""A server without sockets whose timers run when a test says so, and participants without them."""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sfukit.server.house import House
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.rpc_methods import Methods
+from sfukit.server.settings import Settings
+
+_request = itertools.count()
+
+
+class Timer:
+    """What ``call_later`` returns."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call: Callable[[], object] | None = call
+
+    def cancel(self) -> None:
+        """Do not call."""
+        self.call = None
+
+
+class Timers:
+    """The part of an event loop that the server's objects use, on virtual time."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.failures: list[Exception] = []
+        self._queue: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return sum(timer.call is not None for _, _, timer in self._queue)
+
+    def call_later(self, delay_s: float, call: Callable[..., object], *arguments: Any) -> Timer:
+        """Remember a call."""
+        timer = Timer(lambda: call(*arguments))
+        heapq.heappush(self._queue, (self.now_s + delay_s, next(self._order), timer))
+        return timer
+
+    def call_soon(self, call: Callable[..., object], *arguments: Any) -> Timer:
+        """Remember a call that is due."""
+        return self.call_later(0, call, *arguments)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; as in a loop, what one call raises does not keep others from theirs."""
+        end_s = self.now_s + seconds
+        while self._queue and self._queue[0][0] <= end_s:
+            self.now_s, _, timer = heapq.heappop(self._queue)
+            if timer.call is None:
+                continue
+            try:
+                timer.call()
+            except Exception as error:
+                self.failures.append(error)
+        self.now_s = end_s
+
+
+class Channel:
+    """The signaling channel of one participant, which keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.ended: str | None = None
+
+    def notify(self, method: str, params: Any) -> None:
+        """Take a notification."""
+        self.told.append((method, msgspec.to_builtins(params)))
+
+    def send(self, message: bytes, **_limits: Any) -> None:
+        """Take a finished message, which may be several."""
+        content = msgspec.json.decode(message)
+        for entry in content if isinstance(content, list) else [content]:
+            self.told.append((entry["method"], entry["params"]))
+
+    def end(self, reason: str) -> None:
+        """Note why it ended."""
+        self.ended = reason
+
+    def take(self, method: str) -> list[Any]:
+        """Take the notifications of one kind."""
+        taken = [params for name, params in self.told if name == method]
+        self.told = [entry for entry in self.told if entry[0] != method]
+        return taken
+
+
+class Peer:
+    """What one WebSocket would call, with the channel at the test's end."""
+
+    def __init__(self, house: House, channel: Channel | None = None, token: str = "") -> None:
+        self.channel = channel or Channel()
+        self.methods = Methods(
+            house.core,
+            house.rooms,
+            house.access,
+            house.limiter,
+            token=token or None,
+            address=str(next(_request)),
+            trace_id="",
+        )
+        self.methods.line = self.channel
+
+    async def call(self, method: str, **params: Any) -> Any:
+        """Carry out one request."""
+        return await self.methods.call(method, msgspec.Raw(msgspec.json.encode(params)))
+
+
+def virtual_house(engine: MockEngine, **changes: Any) -> tuple[House, Timers]:
+    """Put a server together within a running loop; its timers are the test's."""
+    house = House(Settings(**changes), engine)
+    timers = Timers()
+    loop: Any = timers
+    house.core.loop = loop
+    return house, timers
+
+
+def offer(text: str) -> dict[str, str]:
+    """Write an offer as the methods take it."""
+    return {"type": "offer", "sdp": text}
+
+
+async def settle() -> None:
+    """Let what is ready run."""
+    for _ in range(3):
+        await asyncio.sleep(0)
