@@ -79,6 +79,29 @@ async def test_fits_a_phone(browser: Browser, server: Server) -> None:
     assert await ann.run(fits)
 
 
+LAPTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+CUT_OFF = """(state) => {
+    for (const span of document.querySelectorAll(".encodings .state")) span.textContent = state;
+    return [...document.querySelectorAll(".tile")].flatMap((tile) => {
+        const edge = tile.getBoundingClientRect().right;
+        return [...tile.querySelectorAll("td, dd, th, p, span")]
+            .filter((part) => part.checkVisibility() && part.getBoundingClientRect().right > edge)
+            .map((part) => part.outerHTML);
+    });
+}"""
+
+
+async def test_a_tile_cuts_off_no_figure(browser: Browser, server: Server) -> None:
+    ann, *others = [await opened(browser, server) for _ in range(3)]
+    await ann.call("Emulation.setDeviceMetricsOverride", **LAPTOP)
+    await join(ann, "tiles", "ann", source="camera")
+    for page, name in zip(others, ("bob", "cid"), strict=True):
+        await join(page, "tiles", name)
+    await until(ann, "document.querySelectorAll('.tile').length === 3", "three tiles", 20)
+    await until(ann, "sfukit.encodings.filter((row) => row.framesSent > 0).length > 1", "them", 20)
+    assert await ann.run(CUT_OFF, "sent, held back by this machine's CPU") == []
+
+
 async def test_is_operated_by_keyboard(browser: Browser, server: Server) -> None:
     bob = await opened(browser, server)
     await join(bob, "keys", "bob")

@@ -58,14 +58,15 @@ function veilText(video, off) {
 
 function encodingRow(row, told) {
   const { text, good } = stateOf(row, told);
-  const picture = row.width && row.bitrate_bps ? `${row.width}×${row.height} · ${Math.round(row.fps)} fps` : "–";
+  const picture = row.width && row.bitrate_bps ? [`${row.width}×${row.height}`, `${Math.round(row.fps)} fps`] : ["–"];
   return element(
     "tr",
     {},
     element("th", { scope: "row" }, row.rid || "single"),
     element("td", {}, element(good ? "span.state.good" : "span.state", {}, text)),
-    element("td", {}, bitrateWords(row.bitrate_bps)),
-    element("td", {}, picture),
+    element("td.figure", {}, bitrateWords(row.bitrate_bps)),
+    // the size and the rate may stand below each other in a narrow tile
+    element("td", {}, ...picture.flatMap((part, index) => [index ? " " : "", element("span.figure", {}, part)])),
   );
 }
 
