@@ -1,10 +1,11 @@
 """The envelope that every command's JSON starts with, and the last run of each command."""
 
+import inspect
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -57,6 +58,15 @@ def indented(encoded: bytes) -> str:
     """Write JSON for people and programs; what would command a terminal is escaped (RFC 8259)."""
     text = msgspec.json.format(encoded, indent=2).decode(errors="replace")
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def schema(kind: type[Envelope]) -> dict[str, Any]:
+    """Make the JSON Schema of a report; its texts are docstrings, which Python 3.13 dedents."""
+    made = msgspec.json.schema(kind)
+    for part in made["$defs"].values():
+        if "description" in part:
+            part["description"] = inspect.cleandoc(part["description"])
+    return made
 
 
 def save_last(report: Envelope) -> bool:
