@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sfukit.loadgen.result import Fault
+from sfukit.loadgen.result import Fault, RateLimited
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.signaling.room_messages import LayerSwitch
 from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
@@ -13,6 +13,7 @@ _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300
 
 TRANSPORT_LOST = "transport "
+RATE_LIMITED = "rate_limited"
 # How a join fails without a word of the target: a load generator that is too slow looks the same.
 _SILENT = frozenset(("join_timeout", "connect_timeout", "join_lost"))
 
@@ -30,6 +31,9 @@ class Attendance:
     failure: str | None = None
     lost: str | None = None
     left: bool = False
+    refused_by_limit: int = 0
+    held_back_s: float = 0.0
+    waits: bool = False
 
     @property
     def settled(self) -> bool:
@@ -89,6 +93,17 @@ class Ledger:
         if attendance.failure is None and attendance.connected_ns is None:
             attendance.failure = code
             self.fault(code, message, bot)
+
+    def held_back(self, bot: Bot, delay_s: float) -> None:
+        """Note that the target's rate limit refused a request, and for how long the bot waits."""
+        attendance = self.attendance[bot.index]
+        attendance.refused_by_limit += 1
+        attendance.held_back_s += delay_s
+        attendance.waits = True
+
+    def asks_again(self, bot: Bot) -> None:
+        """Note that a bot's wait for the rate limit is over."""
+        self.attendance[bot.index].waits = False
 
     def lost(self, bot: Bot, reason: str) -> None:
         """Note that a bot lost the target after it had joined; before, that is a failed join."""
@@ -156,6 +171,17 @@ class Ledger:
         return sum(
             one.failure is not None and one.failure not in _SILENT
             for one in self.attendance.values()
+        )
+
+    @property
+    def rate_limited(self) -> RateLimited:
+        """What the target refused by its rate limit: its policy, and no loss."""
+        held = [one for one in self.attendance.values() if one.refused_by_limit]
+        return RateLimited(
+            requests=sum(one.refused_by_limit for one in held),
+            clients=len(held),
+            waited_s=sum(one.held_back_s for one in held),
+            kept_out=sum(one.failure == RATE_LIMITED for one in held),
         )
 
     @property
