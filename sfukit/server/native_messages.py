@@ -74,7 +74,6 @@ class RidTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="encoding"):
     """This encoding, if it is there."""
 
     rid: str
-    temporal: int | None = None
 
 
 class IndexTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="index"):
