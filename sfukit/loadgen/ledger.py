@@ -1,7 +1,7 @@
 """What became of each bot and each track: joins, first frames, losses, faults. No I/O."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from sfukit.loadgen.result import Fault, RateLimited
@@ -11,6 +11,12 @@ from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportS
 
 _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300
+_NAME_LENGTH = 64
+# What a target can fill: codes and reasons that it makes up, switches without end.
+_MOST_NAMES = 64
+_OTHERS = "others"
+_MOST_SWITCHES = 100_000
+_MOST_CHANGES = 10_000  # of the encoding, of each stream
 
 TRANSPORT_LOST = "transport "
 RATE_LIMITED = "rate_limited"
@@ -60,7 +66,9 @@ class Ledger:
     expected: dict[int, Expected] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
-    changes: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    changes: defaultdict[int, deque[int]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=_MOST_CHANGES))
+    )
     switches: Counter[str] = field(default_factory=Counter)
     encodings_published: int = 0
     resting: dict[int, int] = field(default_factory=dict)
@@ -91,7 +99,7 @@ class Ledger:
         """Note that a bot will never join."""
         attendance = self.attendance[bot.index]
         if attendance.failure is None and attendance.connected_ns is None:
-            attendance.failure = code
+            attendance.failure = code[:_NAME_LENGTH]
             self.fault(code, message, bot)
 
     def held_back(self, bot: Bot, delay_s: float) -> None:
@@ -113,15 +121,16 @@ class Ledger:
         if attendance.connected_ns is None:
             self.failed(bot, "join_lost", reason)
             return
-        attendance.lost = reason
-        self._losses[reason] += 1
+        attendance.lost = reason[:_MESSAGE_LENGTH]
+        self._losses[_known_or_other(attendance.lost, self._losses)] += 1
         self.fault("connection_lost", reason, bot)
 
     def switched(self, switch: LayerSwitch) -> None:
         """Note that the target changed an encoding, and why."""
         if switch.wait_ms is not None:
-            self.switches[switch.reason] += 1
-            self.switch_waits_ms.append(switch.wait_ms)
+            self.switches[_known_or_other(switch.reason[:_NAME_LENGTH], self.switches)] += 1
+            if len(self.switch_waits_ms) < _MOST_SWITCHES:
+                self.switch_waits_ms.append(switch.wait_ms)
 
     def rested(self, stream: int, encodings: int) -> None:
         """Note how many encodings of a track rest now, since the target says nobody watches."""
@@ -129,6 +138,7 @@ class Ledger:
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
         """Count something that went wrong, keeping the first of its kind."""
+        code = _known_or_other(code[:_NAME_LENGTH], self._faults)
         known = self._faults.get(code)
         if known is None:
             first = self.label(bot) if bot else ""
@@ -275,3 +285,8 @@ class Ledger:
             return
         reason = f"{TRANSPORT_LOST}{event.state}: {event.reason or 'no reason given'}"
         self.lost(attendance.bot, reason)
+
+
+def _known_or_other(name: str, known: Collection[str]) -> str:
+    """Keep a name while there are not too many; the rest go under one."""
+    return name if name in known or len(known) < _MOST_NAMES else _OTHERS

@@ -27,6 +27,8 @@ Phase = Literal["joining", "joined", "ended"]
 
 _LOWEST = 0
 _MOST_UNANSWERED = 256
+_MOST_PUBLICATIONS = 16  # of each participant at a time
+_TOO_MANY = "the target announces ever more publications; further ones are not subscribed to"
 _REPEATED = frozenset(("answer", "subscribe"))
 
 
@@ -36,6 +38,10 @@ class _Publication(msgspec.Struct):
     publication: int
     kind: str
     uid: str = ""
+
+
+class _Removed(msgspec.Struct):
+    publication: int
 
 
 class _Bye(msgspec.Struct):
@@ -57,6 +63,7 @@ class _Asked(NamedTuple):
 _join_result = msgspec.json.Decoder(JoinResult)
 _offer = msgspec.json.Decoder(OfferNotification)
 _added = msgspec.json.Decoder(_Publication)
+_removed = msgspec.json.Decoder(_Removed)
 _switch = msgspec.json.Decoder(LayerSwitch)
 _encodings = msgspec.json.Decoder(EncodingsNotification)
 _bye = msgspec.json.Decoder(_Bye)
@@ -111,6 +118,8 @@ class Member:
                 replies += self._response(message)
             elif message.method == "publication-added":
                 added.append(_added.decode(message.params))
+            elif message.method == "publication-removed":
+                self._known.discard(_removed.decode(message.params).publication)
             else:
                 replies += self._notification(message.method, message.params)
         replies += self._subscribe(added)
@@ -201,6 +210,9 @@ class Member:
             wanted = self._wanted.get(one.uid)
             if wanted is None or one.publication in self._known:
                 continue
+            if len(self._known) >= _MOST_PUBLICATIONS * len(self._wanted):
+                self._seat.ledger.fault("too_many_publications", _TOO_MANY, self._seat.bot)
+                break
             self._known.add(one.publication)
             shown_small = one.kind == "video" and wanted[1] == "small"
             (small if shown_small else best).append(one.publication)

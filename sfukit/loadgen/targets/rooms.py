@@ -16,6 +16,8 @@ from sfukit.signaling import problem
 from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
 
+_MOST_REPEATS = 64  # requests of one bot that wait for the rate limit at a time
+
 
 class RoomsTarget:
     """An sfukit server, by its rooms."""
@@ -100,7 +102,7 @@ class RoomSession:
         reply = self._member.receive(await connection.recv(decode=False))
         if reply is not None:
             await connection.send(reply, text=True)
-        for number, told_s in self._member.held_back():
+        for number, told_s in self._member.held_back()[: _MOST_REPEATS - len(self._repeats)]:
             repeat = asyncio.create_task(self._repeat(connection, number, told_s))
             self._repeats.add(repeat)
             repeat.add_done_callback(self._repeats.discard)
