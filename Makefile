@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test check check-style check-types check-rust bench fuzz nat-kinds nat-study wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench fuzz nat-kinds nat-study wheel clips lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 toolchain: # what must be there before anything can be built
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install python3 (on Debian: apt-get install python3 python3-venv)"; exit 1; }
@@ -24,11 +24,11 @@ setup: $(VENV)/.native ## build everything into .venv; the command is then .venv
 $(VENV)/.packages: requirements.lock | toolchain
 	@"$(PYTHON)" -m venv $(VENV) || { echo "python venv is missing (on Debian: apt-get install python3-venv)"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python build_backend/sfukit_build.py cargo-config
 	@touch $@
 
 $(VENV)/.native: $(VENV)/.packages pyproject.toml build_backend/sfukit_build.py $(RUST) | toolchain
 	@echo "building the extension (the first time takes a few minutes)"
+	$(BIN)/python build_backend/sfukit_build.py cargo-config
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -38,6 +38,22 @@ demo: setup ## a swarm meets in rooms on a private server; ends with a verdict
 test: setup ## Rust and Python tests; what needs an absent program is skipped and said
 	cargo test --workspace --locked --quiet
 	$(BIN)/pytest
+
+test-fast: setup ## unit tests of both languages and those of the command line: a minute
+	cargo test --workspace --lib --locked --quiet
+	$(BIN)/pytest tests/unit tests/cli -m "not computes"
+
+# The extension is an abi3 module: that of the first interpreter serves every other.
+ON    ?= python3.13
+OTHER := .venv-$(notdir $(ON))
+test-python: $(OTHER)/.packages setup ## Python tests on another interpreter, without namespaces and wheels: ON=python3.13
+	$(OTHER)/bin/python build_backend/sfukit_build.py link $(VENV)
+	$(OTHER)/bin/python -m pytest tests/unit tests/cli tests/property tests/integration -m "not network_namespace and not wheel"
+
+$(OTHER)/.packages: requirements.lock
+	"$(ON)" -m venv $(OTHER)
+	$(OTHER)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
 
 check: check-style check-types check-rust ## lints, types, import rules, licences: what CI runs
 check-style: setup
@@ -78,4 +94,4 @@ lock: $(VENV)/.packages ## resolve the Python packages anew
 	  --extra media --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the build made
-	rm -rf $(VENV) target dist .cargo .mypy_cache .ruff_cache .pytest_cache .hypothesis sfukit/_native*.so
+	rm -rf $(VENV) .venv-* target dist .cargo .mypy_cache .ruff_cache .pytest_cache .hypothesis sfukit/_native*.so

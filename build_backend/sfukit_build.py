@@ -10,6 +10,7 @@ of 750 MB; a clear message is worth more.
 Run as a script it serves the Makefile:
     sfukit_build.py check          say what is missing, exit 1
     sfukit_build.py cargo-config   write .cargo/config.toml for cargo run by hand
+    sfukit_build.py link VENV      install here what was built for the venv VENV
 """
 
 import os
@@ -183,10 +184,27 @@ def write_cargo_config() -> None:
     CARGO_CONFIG.write_text(text)
 
 
+def link(venv: Path) -> None:
+    """Install for this interpreter what was built for another: an abi3 module serves both."""
+    [packages] = venv.glob("lib/python3*/site-packages")
+    for found in packages.glob("sfukit*"):
+        to = Path(sysconfig.get_path("purelib"), found.name)
+        if found.is_dir():
+            shutil.copytree(found, to, dirs_exist_ok=True)
+        else:
+            shutil.copy(found, to)
+    program = Path(sysconfig.get_path("scripts"), "sfukit")
+    _, _, text = (venv / "bin" / "sfukit").read_text().partition("\n")
+    program.write_text(f"#!{sys.executable}\n{text}")
+    program.chmod(0o755)
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["check"]:
         require_toolchain()
     elif sys.argv[1:] == ["cargo-config"]:
         write_cargo_config()
+    elif sys.argv[1:2] == ["link"] and len(sys.argv) == 3:
+        link(Path(sys.argv[2]))
     else:
         raise SystemExit(__doc__)

@@ -1,9 +1,11 @@
 """The envelope that every command's JSON starts with, and the last run of each command."""
 
+import inspect
 import os
+import re
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,6 +13,9 @@ from sfukit import __version__, config
 from sfukit.errors import MachineError, UsageError
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+
+# What JSON leaves as it is, but a terminal may take for a command.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Envelope(msgspec.Struct, kw_only=True, frozen=True):
@@ -40,13 +45,28 @@ def write_text(destination: str, text: str) -> None:
     except OSError as error:
         raise MachineError(
             f"cannot write {destination}: {error.strerror}",
-            hint="the run is kept all the same: sfukit report last --json FILE",
+            hint="a run that ended is kept: sfukit report last --json FILE",
         ) from error
 
 
 def encode(report: Envelope) -> str:
     """Write a report as indented JSON text."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    return indented(msgspec.json.encode(report))
+
+
+def indented(encoded: bytes) -> str:
+    """Write JSON for people and programs; what would command a terminal is escaped (RFC 8259)."""
+    text = msgspec.json.format(encoded, indent=2).decode(errors="replace")
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def schema(kind: type[Envelope]) -> dict[str, Any]:
+    """Make the JSON Schema of a report; its texts are docstrings, which Python 3.13 dedents."""
+    made = msgspec.json.schema(kind)
+    for part in made["$defs"].values():
+        if "description" in part:
+            part["description"] = inspect.cleandoc(part["description"])
+    return made
 
 
 def save_last(report: Envelope) -> bool:
@@ -93,5 +113,9 @@ def _replace(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
         return
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -84,7 +84,7 @@ async def run_once(kind: str, loss_percent: int) -> Outcome:
 
 async def probe(client: str) -> dict[str, Any]:
     """Run the command in the client's namespace."""
-    command = [sys.executable, "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
+    command = [sys.executable, "-P", "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
     with tempfile.TemporaryDirectory() as state:
         running = await asyncio.create_subprocess_exec(
             *netns.inside(client, *command, "--tests", TESTS, "--json", "-"),

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from sfukit import __version__
+from sfukit.cli import streams
 from sfukit.cli.output import print_error
 from sfukit.errors import ExitCode, SfukitError
 
@@ -108,6 +109,15 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; only a bug of our own shows a traceback."""
+    try:
+        with streams.guarded():
+            return _run(arguments)
+    except SfukitError as error:  # what was printed could not be written
+        print_error(error)
+        return error.exit_code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         app(arguments, prog_name="sfukit")
     except SystemExit as leaving:

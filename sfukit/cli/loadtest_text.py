@@ -11,6 +11,7 @@ from sfukit.loadgen.result import (
     Fault,
     LoadtestReport,
     Metric,
+    RateLimited,
     Saturation,
     ServerUse,
     SwarmUse,
@@ -53,6 +54,8 @@ def result_lines(report: LoadtestReport) -> list[str]:
     lines += _loss_line(report)
     if report.encodings.resting:
         lines.append(_labelled("resting", _resting_text(report.encodings)))
+    if report.rate_limited.requests:
+        lines.append(_labelled("limits", _limits_text(report.rate_limited)))
     if report.server is not None:
         lines.append(_labelled("server", _server_text(report.server)))
     if report.generator is not None:
@@ -66,6 +69,15 @@ def result_lines(report: LoadtestReport) -> list[str]:
         for place, fault in enumerate(report.errors)
     ]
     return lines
+
+
+def _limits_text(limited: RateLimited) -> str:
+    each_s = limited.waited_s / limited.clients
+    kept_out = f"; {limited.kept_out} did not get in" if limited.kept_out else ""
+    return (
+        f"rate_limited, the target's policy: {limited.requests} requests of {limited.clients} "
+        f"clients refused and asked again, {each_s:.1f} s of waiting each{kept_out}"
+    )
 
 
 def _verdict_line(report: LoadtestReport) -> str:

@@ -1,8 +1,10 @@
 """One printer for people: where text goes, whether it is coloured, whether it may move."""
 
 import os
+import re
 import sys
 import textwrap
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 
 
 _LABEL = 8  # the width of the labels that lines begin with
+# Control characters but the line feed, other line ends, marks that change the direction of text,
+# and halves of characters.
+_UNSAFE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class Output:
@@ -53,6 +60,7 @@ class Output:
 
     def always(self, text: str, style: str | None = None) -> None:
         """Print one line, quiet or not; a terminal gets it wrapped under its label."""
+        text = visible(text)
         if self._stream.isatty():
             text = hanging(text, self.console.width, self._label_width)
         self.console.print(text, style=style, markup=False)
@@ -72,8 +80,20 @@ def hanging(text: str, width: int, indent: int = _LABEL) -> str:
     return "\n".join(wrapped)
 
 
+def visible(text: str) -> str:
+    """Escape what would command a terminal; further lines of a text are indented.
+
+    Much of what is printed was said by a server or stands in a file: it can neither move the cursor
+    nor begin where a label of ours does.
+    """
+    escaped = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    first, *others = escaped.split("\n")
+    return "\n".join([first, *(one if one[:1] in ("", " ") else f"    {one}" for one in others)])
+
+
 def print_error(error: SfukitError) -> None:
     """Say on standard error what went wrong and what to do about it."""
-    print(f"sfukit: {error.what}", file=sys.stderr)
-    if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"sfukit: {visible(error.what)}", file=sys.stderr)
+        if error.hint:
+            print(f"  {visible(error.hint)}", file=sys.stderr)

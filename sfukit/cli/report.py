@@ -14,6 +14,8 @@ from sfukit.cli.output import Output
 from sfukit.cli.shared_options import Json
 from sfukit.errors import UsageError
 
+_LARGEST_BYTES = 64 * 1024 * 1024
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 # The module that knows how a command's report is printed, by its function render_saved.
@@ -49,15 +51,16 @@ def show(
         raise UsageError(f"a run of {command} cannot be printed here")
     try:
         lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, LookupError, ArithmeticError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{run}: {error}", hint="read it with the version of sfukit that wrote it"
+            f"{run}: {type(error).__name__}: {error}",
+            hint="read it with the version of sfukit that wrote it",
         ) from error
     out = Output.beside(json)
     for line in lines:
         out.line(line)
     if json is not None:
-        report.write_text(json, msgspec.json.format(saved, indent=2).decode())
+        report.write_text(json, report.indented(saved))
 
 
 def read(run: str) -> bytes:
@@ -67,8 +70,12 @@ def read(run: str) -> bytes:
     if run in _RENDERERS:
         return report.load_last(run)
     try:
-        return Path(run).read_bytes()
+        with Path(run).open("rb") as file:
+            saved = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"{run}: {error.strerror}", hint="give last, the name of a command, or a JSON file"
         ) from error
+    if len(saved) > _LARGEST_BYTES:
+        raise UsageError(f"{run}: larger than {_LARGEST_BYTES >> 20} MiB: this is no report")
+    return saved

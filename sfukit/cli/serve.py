@@ -101,6 +101,7 @@ def _run(
     show_token: bool,
 ) -> None:
     started_s = time.monotonic()
+    from sfukit import report
     from sfukit.cli.output import Output
     from sfukit.cli.serve_print import page_url, print_ready, ready_json
     from sfukit.server import logs, settings
@@ -115,19 +116,12 @@ def _run(
 
     def announce(ready: "Ready") -> None:
         if json_to is not None:
-            _write(json_to, ready_json(ready))
+            report.write_text(json_to, ready_json(ready) + "\n")
         print_ready(output, ready, time.monotonic() - started_s, show_token=show_token)
         if open_page:
             webbrowser.open(page_url(ready))
 
     run_server(chosen, announce)
-
-
-def _write(destination: str, text: str) -> None:
-    if destination == "-":
-        print(text, flush=True)
-    else:
-        Path(destination).write_text(text + "\n", encoding="utf-8")
 
 
 def _listen(http: str | None) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def _described(text: str, keys: dict[str, str]) -> str:
     """Say what a token says, whether it is genuine, and until when."""
     import msgspec
 
+    from sfukit import report
+    from sfukit.cli.output import visible
     from sfukit.signaling.refusal import Refusal
     from sfukit.signaling.token import read_unverified, verify
 
@@ -100,6 +102,13 @@ def _described(text: str, keys: dict[str, str]) -> str:
     expires = content.get("exp")
     until = "no expiry"
     if isinstance(expires, int):
-        until = datetime.datetime.fromtimestamp(expires, datetime.UTC).isoformat()
-    shown = msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
-    return f"{shown}\nsignature  {verdict}\nexpires    {until}"
+        until = _instant(expires)
+    shown = report.indented(msgspec.json.encode(content))
+    return f"{shown}signature  {visible(verdict)}\nexpires    {until}"
+
+
+def _instant(at_s: int) -> str:
+    try:
+        return datetime.datetime.fromtimestamp(at_s, datetime.UTC).isoformat()
+    except (ValueError, OverflowError, OSError):  # beyond the calendar
+        return f"{at_s} s after 1970"

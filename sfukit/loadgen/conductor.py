@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from sfukit.loadgen.ledger import TRANSPORT_LOST, Ledger
+from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
@@ -71,6 +71,8 @@ class Conductor:
             text = f"nobody could join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
                 text += "; give --token, or --api-key and --api-secret"
+            elif worst.code == RATE_LIMITED:
+                text += "; give a slower --ramp, or raise the target's limits"
             return TargetFault(text, spoken=ledger.refused == planned)
         if ledger.dropped is not None and ledger.still_there * 2 < ledger.joined:
             spoken = not ledger.usual_loss.startswith(TRANSPORT_LOST)
@@ -114,13 +116,22 @@ class Conductor:
             self._ledger.failed(bot, refused.code, refused.message)
             return
         except TimeoutError:
-            self._ledger.failed(
-                bot,
-                "join_timeout",
-                f"the target did not answer the join within {self._join_timeout_s:.3g} s",
-            )
+            self._note_late(bot)
             return
         self._ledger.lost(bot, await session.stay())
+
+    def _note_late(self, bot: Bot) -> None:
+        within = f"within {self._join_timeout_s:.3g} s"
+        attendance = self._ledger.attendance[bot.index]
+        if attendance.waits:
+            times = attendance.refused_by_limit
+            self._ledger.failed(
+                bot,
+                RATE_LIMITED,
+                f"refused by the target's rate limit {times} times {within}: its policy, not loss",
+            )
+            return
+        self._ledger.failed(bot, "join_timeout", f"the target did not answer the join {within}")
 
 
 def clip_ids(plan: Plan) -> Mapping[str, int]:

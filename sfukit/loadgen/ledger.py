@@ -1,18 +1,25 @@
 """What became of each bot and each track: joins, first frames, losses, faults. No I/O."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from sfukit.loadgen.result import Fault
+from sfukit.loadgen.result import Fault, RateLimited
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.signaling.room_messages import LayerSwitch
 from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
 
 _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300
+_NAME_LENGTH = 64
+# What a target can fill: codes and reasons that it makes up, switches without end.
+_MOST_NAMES = 64
+_OTHERS = "others"
+_MOST_SWITCHES = 100_000
+_MOST_CHANGES = 10_000  # of the encoding, of each stream
 
 TRANSPORT_LOST = "transport "
+RATE_LIMITED = "rate_limited"
 # How a join fails without a word of the target: a load generator that is too slow looks the same.
 _SILENT = frozenset(("join_timeout", "connect_timeout", "join_lost"))
 
@@ -30,6 +37,9 @@ class Attendance:
     failure: str | None = None
     lost: str | None = None
     left: bool = False
+    refused_by_limit: int = 0
+    held_back_s: float = 0.0
+    waits: bool = False
 
     @property
     def settled(self) -> bool:
@@ -56,7 +66,9 @@ class Ledger:
     expected: dict[int, Expected] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
-    changes: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    changes: defaultdict[int, deque[int]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=_MOST_CHANGES))
+    )
     switches: Counter[str] = field(default_factory=Counter)
     encodings_published: int = 0
     resting: dict[int, int] = field(default_factory=dict)
@@ -87,8 +99,19 @@ class Ledger:
         """Note that a bot will never join."""
         attendance = self.attendance[bot.index]
         if attendance.failure is None and attendance.connected_ns is None:
-            attendance.failure = code
+            attendance.failure = code[:_NAME_LENGTH]
             self.fault(code, message, bot)
+
+    def held_back(self, bot: Bot, delay_s: float) -> None:
+        """Note that the target's rate limit refused a request, and for how long the bot waits."""
+        attendance = self.attendance[bot.index]
+        attendance.refused_by_limit += 1
+        attendance.held_back_s += delay_s
+        attendance.waits = True
+
+    def asks_again(self, bot: Bot) -> None:
+        """Note that a bot's wait for the rate limit is over."""
+        self.attendance[bot.index].waits = False
 
     def lost(self, bot: Bot, reason: str) -> None:
         """Note that a bot lost the target after it had joined; before, that is a failed join."""
@@ -98,15 +121,16 @@ class Ledger:
         if attendance.connected_ns is None:
             self.failed(bot, "join_lost", reason)
             return
-        attendance.lost = reason
-        self._losses[reason] += 1
+        attendance.lost = reason[:_MESSAGE_LENGTH]
+        self._losses[_known_or_other(attendance.lost, self._losses)] += 1
         self.fault("connection_lost", reason, bot)
 
     def switched(self, switch: LayerSwitch) -> None:
         """Note that the target changed an encoding, and why."""
         if switch.wait_ms is not None:
-            self.switches[switch.reason] += 1
-            self.switch_waits_ms.append(switch.wait_ms)
+            self.switches[_known_or_other(switch.reason[:_NAME_LENGTH], self.switches)] += 1
+            if len(self.switch_waits_ms) < _MOST_SWITCHES:
+                self.switch_waits_ms.append(switch.wait_ms)
 
     def rested(self, stream: int, encodings: int) -> None:
         """Note how many encodings of a track rest now, since the target says nobody watches."""
@@ -114,6 +138,7 @@ class Ledger:
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
         """Count something that went wrong, keeping the first of its kind."""
+        code = _known_or_other(code[:_NAME_LENGTH], self._faults)
         known = self._faults.get(code)
         if known is None:
             first = self.label(bot) if bot else ""
@@ -156,6 +181,17 @@ class Ledger:
         return sum(
             one.failure is not None and one.failure not in _SILENT
             for one in self.attendance.values()
+        )
+
+    @property
+    def rate_limited(self) -> RateLimited:
+        """What the target refused by its rate limit: its policy, and no loss."""
+        held = [one for one in self.attendance.values() if one.refused_by_limit]
+        return RateLimited(
+            requests=sum(one.refused_by_limit for one in held),
+            clients=len(held),
+            waited_s=sum(one.held_back_s for one in held),
+            kept_out=sum(one.failure == RATE_LIMITED for one in held),
         )
 
     @property
@@ -249,3 +285,8 @@ class Ledger:
             return
         reason = f"{TRANSPORT_LOST}{event.state}: {event.reason or 'no reason given'}"
         self.lost(attendance.bot, reason)
+
+
+def _known_or_other(name: str, known: Collection[str]) -> str:
+    """Keep a name while there are not too many; the rest go under one."""
+    return name if name in known or len(known) < _MOST_NAMES else _OTHERS

@@ -4,6 +4,7 @@ import asyncio
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from http.cookiejar import DefaultCookiePolicy
 
 import httpx
 
@@ -41,12 +42,15 @@ def http_client(options: RunOptions) -> httpx.AsyncClient:
     """Make the HTTP client that all bots share."""
     address = parse_target(options.target) if options.target else Address(None, _DEFAULT_URL)
     context = access.tls(options.access, address.url)
-    return httpx.AsyncClient(
+    client = httpx.AsyncClient(
         verify=context if context is not None else True,
         limits=_CONNECTIONS,
         timeout=options.join_timeout_s,
         trust_env=False,
     )
+    # one bot's cookies are not another's, and a target could set ever more of them
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
 async def find(options: RunOptions, client: httpx.AsyncClient) -> Found | None:
@@ -99,7 +103,8 @@ async def open_target(
         return Opened(
             RoomsTarget(found.url, options.access, options.join_timeout_s), described, client
         )
-    return Opened(WhipTarget(client, found.url, options.play, options.access), described, client)
+    whip = WhipTarget(client, found.url, options.play, options.access, options.join_timeout_s)
+    return Opened(whip, described, client)
 
 
 async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -> str | None:

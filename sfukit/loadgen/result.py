@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from sfukit import report
 from sfukit.gates import TEXT, GateResult, Value
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
@@ -195,6 +196,19 @@ class EncodingUse(msgspec.Struct, frozen=True, kw_only=True):
     resting: int
 
 
+class RateLimited(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that the target refused by its rate limit: its policy, and no loss.
+
+    Clients wait as long as they are told and ask again; ``waited_s`` is the sum of all waits, and
+    ``kept_out`` counts the clients that did not get in before their time was over.
+    """
+
+    requests: int
+    clients: int
+    waited_s: float
+    kept_out: int
+
+
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``."""
 
@@ -213,13 +227,14 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     saturation: Saturation
     switches: dict[str, int]
     encodings: EncodingUse = EncodingUse(published=0, resting=0)
+    rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, kept_out=0)
     worst: list[Worst]
     errors: list[Fault]
 
 
 def schema() -> dict[str, Any]:
     """Make the JSON Schema of a report."""
-    return msgspec.json.schema(LoadtestReport)
+    return report.schema(LoadtestReport)
 
 
 _SERVER_UNITS = {

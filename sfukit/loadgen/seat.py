@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sfukit.loadgen.ledger import Expected, Ledger
 from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
@@ -26,6 +27,10 @@ from sfukit.swarm.messages import (
 from sfukit.swarm.native import Swarm
 
 _SSRCS_PER_TRANSPORT = 16
+# Tracks that a bot takes in its life: several times those planned, since a target may offer again.
+_TRACKS_PER_VIEW = 8
+_SPARE_TRACKS = 64
+_TOO_MANY = "the target offers ever more tracks; further ones are not received"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +67,16 @@ class Seat:
         self._playing: int | None = None
         self._streams: dict[tuple[str, int | None], int] = {}
         self._sent: dict[str, tuple[int, int]] = {}
+        self._received = 0
 
     @property
     def rests(self) -> bool:
         """Whether the bot stops encodings that nobody watches."""
         return self._media.unwatched == "rest"
+
+    @cached_property
+    def _most_received(self) -> int:
+        return _TRACKS_PER_VIEW * sum(1 for _ in self.plan.views(self.bot)) + _SPARE_TRACKS
 
     @property
     def room(self) -> Room:
@@ -129,6 +139,10 @@ class Seat:
         commands += [Unreceive(stream=self._streams.pop(key)) for key in gone]
         for key, one in wanted.items():
             if key not in self._streams:
+                if self._received >= self._most_received:
+                    self.ledger.fault("too_many_tracks", _TOO_MANY, self.bot)
+                    break
+                self._received += 1
                 self._streams[key] = self.swarm.new_id()
                 commands.append(self._receive(self._playing, self._streams[key], one))
         self.swarm.send(commands)

@@ -95,7 +95,8 @@ class PrivateServer:
 async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer:
     """Start a server on free ports and wait until it says that it is ready."""
     log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-    command = [sys.executable, "-m", "sfukit", "serve", "--json", "-"]
+    # -P: without it, -m puts the current folder first on the import path
+    command = [sys.executable, "-P", "-m", "sfukit", "serve", "--json", "-"]
     command += ["--http", "127.0.0.1:0", "--udp-port", "0", *arguments]
     with running_on(cores):
         process = await asyncio.create_subprocess_exec(

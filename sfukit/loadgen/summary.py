@@ -52,6 +52,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
             target_fault=windowed.target_fault,
             refused_joins=ledger.refused,
             dropped=ledger.dropped,
+            kept_out=_kept_out(ledger),
             load_delivered=evidence.load_delivered,
         ),
     )
@@ -77,8 +78,20 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         encodings=EncodingUse(
             published=ledger.encodings_published, resting=sum(ledger.resting.values())
         ),
+        rate_limited=ledger.rate_limited,
         worst=_worst(plan, windowed.figures),
         errors=ledger.faults,
+    )
+
+
+def _kept_out(ledger: Ledger) -> str | None:
+    """Say how many clients the target's rate limit kept out, and what to do about it."""
+    clients = ledger.rate_limited.kept_out
+    if not clients:
+        return None
+    return (
+        f"the target's rate limit kept {clients} of {len(ledger.attendance)} clients out: its "
+        "policy, not loss; give a slower --ramp or a longer --join-timeout, or raise its limits"
     )
 
 

@@ -18,6 +18,11 @@ class Failure(msgspec.Struct):
         reason = self.data.get("reason") if isinstance(self.data, dict) else None
         return str(reason) if reason else f"rpc_{self.code}"
 
+    @property
+    def retry_after_s(self) -> object:
+        """When the server wants to be asked again, as it told it; None where it does not."""
+        return self.data.get("retry_after_s") if isinstance(self.data, dict) else None
+
 
 class Incoming(msgspec.Struct):
     """A request, a notification or a response: whatever the server sends."""

@@ -97,8 +97,14 @@ class NativeSwarm:
         future: asyncio.Future[Done] = self._loop.create_future()
         self._asked[self._last_command + 1] = future
         self.send([command])
-        async with asyncio.timeout(_ANSWER_S):
-            done = await future
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                done = await future
+        except TimeoutError as late:
+            raise MachineError(
+                f"the swarm did not carry out {type(command).__name__} within {_ANSWER_S:.0f} s",
+                hint="this machine is overloaded: run fewer clients, or other programs elsewhere",
+            ) from late
         if done.error is not None:
             raise MachineError(f"the swarm refused {type(command).__name__}: {done.error.message}")
         return msgspec.json.decode(done.result, type=answer)

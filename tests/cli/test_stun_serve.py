@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from sfukit import report
 from sfukit.cli.app import main
 from sfukit.cli.stun_serve import Listening
 from tests.ready import first_document
@@ -36,7 +36,7 @@ def test_it_says_where_it_listens_and_what_it_served() -> None:
 
 
 def test_the_published_schema_is_that_of_the_listening() -> None:
-    assert json.loads(SCHEMA.read_text()) == msgspec.json.schema(Listening)
+    assert json.loads(SCHEMA.read_text()) == report.schema(Listening)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jwt
 import msgspec
 import pytest
 
@@ -73,3 +74,13 @@ def test_what_makes_no_sense_is_usage(
     monkeypatch.delenv("SFUKIT_API_KEY", raising=False)
     assert main(["token", *arguments]) == ExitCode.USAGE
     assert said in capsys.readouterr().err
+
+
+def test_an_expiry_beyond_the_calendar_and_escapes_are_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    token = jwt.encode({"sub": "a\x9b2J", "exp": 10**18}, SECRET, "HS256")
+    assert main(["token", "--read", token]) == ExitCode.OK
+    said = capsys.readouterr().out
+    assert "expires    1000000000000000000 s after 1970" in said
+    assert "a\\u009b2J" in said

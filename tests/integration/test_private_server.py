@@ -73,7 +73,7 @@ async def test_it_ends_with_the_load_test_that_started_it() -> None:
         "async def main():\n"
         "    server = await server_process.start((), machine.usable_cores())\n"
         "    print(server.ready.pid, flush=True)\n"
-        "    await asyncio.sleep(60)\n"
+        "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     parent = await asyncio.create_subprocess_exec(

@@ -12,9 +12,11 @@ import msgspec
 import pytest
 
 from sfukit import _native
+from sfukit.errors import MachineError
 from sfukit.loadgen.figures import Figures
 from sfukit.media import catalog
-from sfukit.swarm.messages import Done, Event, SwarmConfig
+from sfukit.swarm import native as native_swarm
+from sfukit.swarm.messages import Done, Event, Snapshot, SwarmConfig
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 TRANSPORT_WIDE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -113,7 +115,6 @@ class Call:
             kind="video",
             codec="VP8",
             clock_rate=90_000,
-            red_payload_type=None,
             encodings=[{"rid": None, "ssrc": 11, "rtx_ssrc": 12}],
             feedback=FEEDBACK,
             **shared,
@@ -212,3 +213,15 @@ def test_a_closed_swarm_takes_no_commands(call: Call) -> None:
     call.swarm.native.close()
     counters = json.loads(call.swarm.native.counters())
     assert counters["transports_connected"] == 0
+
+
+async def test_a_swarm_that_is_too_late_is_an_error_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native_swarm, "_ANSWER_S", 0)
+    late = native_swarm.NativeSwarm(SwarmConfig())
+    try:
+        with pytest.raises(MachineError, match="did not carry out Snapshot within 0 s"):
+            await late.ask(Snapshot(), Figures)
+    finally:
+        late.close()

@@ -1,8 +1,10 @@
 """What someone sees who lacks a tool: its name and how to get it, before anything is built."""
 
 import os
+import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,64 @@ def test_make_speaks_before_it_builds(tmp_path: Path) -> None:
     assert said.returncode != 0
     assert "cargo (Rust) is missing" in said.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_another_interpreter_gets_the_build_of_the_first(tmp_path: Path) -> None:
+    built, other = tmp_path / "built", tmp_path / "other"
+    packages = built / "lib" / "python3.11" / "site-packages"
+    (packages / "sfukit-1.dist-info").mkdir(parents=True)
+    (packages / "sfukit-1.dist-info" / "METADATA").write_text("Name: sfukit\n")
+    (packages / "sfukit.pth").write_text("/somewhere\n")
+    (built / "bin").mkdir()
+    (built / "bin" / "sfukit").write_text("#!/built/bin/python\nprint('linked')\n")
+    venv.create(other)
+    python = other / "bin" / "python"
+    subprocess.run([python, BACK_END, "link", built], check=True)
+    linked = subprocess.run([other / "bin" / "sfukit"], capture_output=True, text=True, check=True)
+    assert linked.stdout == "linked\n"
+    [pth] = other.glob("lib/python3*/site-packages/sfukit.pth")
+    assert pth.read_text() == "/somewhere\n"
+    assert (pth.parent / "sfukit-1.dist-info" / "METADATA").exists()
+    assert (other / "bin" / "sfukit").read_text().startswith(f"#!{python}\n")
+
+
+INTERPRETERS = ROOT / "tools" / "interpreters"
+
+
+def interpreters(tmp_path: Path, *minors: str) -> list[str]:
+    """Ask which are the oldest and the newest among stand-ins that tell these minor versions."""
+    folder = tmp_path / "path"
+    folder.mkdir()
+    for minor in minors:
+        version = minor.removesuffix("rc")
+        ends = "exit 1" if minor.endswith("rc") else f"echo {version}"
+        program = folder / f"python3.{version}"
+        program.write_text(f"#!/bin/sh\n{ends}\n")
+        program.chmod(0o755)
+    search = f"{folder}{os.pathsep}{tmp_path / 'tools'}"
+    (tmp_path / "tools").mkdir()
+    for name in ("bash", "sh", "sort", "sed", "uniq", "env"):
+        (tmp_path / "tools" / name).symlink_to(str(shutil.which(name)))
+    found = subprocess.run(
+        ["bash", INTERPRETERS],
+        env={"PATH": search, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [Path(line).name for line in found.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (("11", "12", "13"), ["python3.11", "python3.13"]),
+        (("12",), ["python3.12"]),
+        (("11", "14rc"), ["python3.11"]),
+        ((), []),
+    ],
+)
+def test_the_oldest_and_the_newest_interpreter_are_found(
+    tmp_path: Path, there: tuple[str, ...], told: list[str]
+) -> None:
+    assert interpreters(tmp_path, *there) == told

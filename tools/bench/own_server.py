@@ -101,8 +101,8 @@ class OwnServer:
 @contextmanager
 def serving(*options: str) -> Iterator[OwnServer]:
     """Run a server on free ports; a file-descriptor limit is inherited."""
-    command = [sys.executable, "-m", "sfukit", "serve", "--json", "-", "--http", "127.0.0.1:0"]
-    command += ["--udp-port", "0", *options]
+    command = [sys.executable, "-P", "-m", "sfukit", "serve", "--json", "-"]
+    command += ["--http", "127.0.0.1:0", "--udp-port", "0", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:

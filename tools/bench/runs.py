@@ -90,7 +90,7 @@ def _timed_help_s() -> float:
 
 
 def _sfukit(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run([sys.executable, "-m", "sfukit", *arguments])
+    return _run([sys.executable, "-P", "-m", "sfukit", *arguments])
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

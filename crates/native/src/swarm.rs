@@ -25,7 +25,7 @@ const MAILBOX: usize = 64 * 1024;
 const MOST_WORKERS: usize = 64;
 
 #[derive(Clone, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct SwarmConfig {
     seed: u64,
     workers: usize,

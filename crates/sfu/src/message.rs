@@ -19,6 +19,7 @@ pub type SubscriptionId = u32;
 
 /// ICE credentials (RFC 8445 5.3).
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LocalParameters {
     /// Local username fragment.
     pub ufrag: String,
@@ -28,6 +29,7 @@ pub struct LocalParameters {
 
 /// What the peer's session description says of its transport.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RemoteParameters {
     /// Remote username fragment.
     pub ufrag: String,
@@ -66,6 +68,7 @@ pub enum SrtpChoice {
 
 /// One simulcast stream of a publication, or its only one.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EncodingParameters {
     /// RFC 8851 identifier.
     pub rid: Option<String>,
@@ -80,7 +83,7 @@ pub type ExtensionIds = std::collections::BTreeMap<String, u8>;
 
 /// Which encoding a subscription asks for.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
     /// The best that the policy allows.
     #[default]
@@ -119,7 +122,7 @@ pub struct Command {
 
 /// What the control plane may ask for.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // the fields are those of docs/protocol.md and of the structs above
 pub enum Request {
     OpenRoom {
@@ -183,6 +186,7 @@ pub enum Request {
 
 /// Offer a track to a room.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PublishRequest {
     /// The transport it arrives on.
     pub transport: TransportId,
@@ -218,6 +222,7 @@ pub struct PublishRequest {
 
 /// Send a publication to a transport.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SubscribeRequest {
     /// The transport it leaves on.
     pub transport: TransportId,

@@ -16,7 +16,7 @@ const REORDER_DELAY: Duration = Duration::from_millis(10);
 
 /// What a network does to the datagrams of one direction.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Network {
     /// Capacity in bit/s; none is unlimited.
     pub rate_bps: Option<u64>,
@@ -53,6 +53,7 @@ impl Default for Network {
 
 /// Loss with memory: mean [(1-k)r + (1-h)p]/(p+r), mean length of a burst 1/r.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
 pub struct GilbertElliott {
     /// Chance to go from good to bad, per datagram.
     pub p: f64,

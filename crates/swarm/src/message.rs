@@ -35,7 +35,7 @@ pub struct Command {
 
 /// What the control plane may ask for.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Read an IVF file and cut it into packets, for all bots.
     LoadClip(LoadClip),
@@ -95,6 +95,7 @@ pub enum Request {
 
 /// Read an IVF file and cut it into packets.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LoadClip {
     /// Its new name.
     pub clip: ClipId,
@@ -118,6 +119,7 @@ pub enum Split {
 
 /// Make a bot.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AddBot {
     /// Its new name.
     pub bot: BotId,
@@ -129,6 +131,7 @@ pub struct AddBot {
 
 /// ICE credentials (RFC 8445 section 5.3).
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LocalParameters {
     /// Username fragment.
     pub ufrag: String,
@@ -138,6 +141,7 @@ pub struct LocalParameters {
 
 /// What the server's session description says of its transport.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RemoteParameters {
     /// Username fragment.
     pub ufrag: String,
@@ -151,6 +155,7 @@ pub struct RemoteParameters {
 
 /// An address to try.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Candidate {
     /// Address.
     pub ip: IpAddr,
@@ -189,6 +194,7 @@ pub enum SrtpChoice {
 
 /// Open a socket and start ICE and DTLS.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OpenTransport {
     /// Whose it is.
     pub bot: BotId,
@@ -263,6 +269,7 @@ pub enum PliPolicy {
 
 /// Send a track.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Publish {
     /// Where it leaves.
     pub transport: TransportId,
@@ -293,6 +300,7 @@ pub struct Publish {
 
 /// One simulcast encoding that a bot sends.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EncodingParameters {
     /// RFC 8851 identifier, where there are several.
     pub rid: Option<String>,
@@ -309,6 +317,7 @@ pub struct EncodingParameters {
 
 /// Expect a track.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Receive {
     /// Where it arrives.
     pub transport: TransportId,

@@ -6,12 +6,13 @@ from sfukit.loadgen.seat import Seat
 
 
 class JoinRefusedError(Exception):
-    """The target did not let a bot in: the code it gave, and what it said."""
+    """The target did not let a bot in: the code it gave, what it said, when to ask again."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, retry_after_s: object = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 class Session(Protocol):

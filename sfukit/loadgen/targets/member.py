@@ -1,10 +1,11 @@
 """A member of an sfukit room, as docs/protocol.md has it: frames in, frames out. No sockets."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from sfukit.loadgen.ledger import RATE_LIMITED
 from sfukit.loadgen.scenario import Bot, Size
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
@@ -24,8 +25,11 @@ from sfukit.signaling.sdp import SdpError
 
 Phase = Literal["joining", "joined", "ended"]
 
-_JOIN = 1
 _LOWEST = 0
+_MOST_UNANSWERED = 256
+_MOST_PUBLICATIONS = 16  # of each participant at a time
+_TOO_MANY = "the target announces ever more publications; further ones are not subscribed to"
+_REPEATED = frozenset(("answer", "subscribe"))
 
 
 class _Publication(msgspec.Struct):
@@ -34,6 +38,10 @@ class _Publication(msgspec.Struct):
     publication: int
     kind: str
     uid: str = ""
+
+
+class _Removed(msgspec.Struct):
+    publication: int
 
 
 class _Bye(msgspec.Struct):
@@ -45,9 +53,17 @@ class _AnswerParams(msgspec.Struct):
     version: int
 
 
+class _Asked(NamedTuple):
+    """A request that was not answered yet."""
+
+    method: str
+    params: object
+
+
 _join_result = msgspec.json.Decoder(JoinResult)
 _offer = msgspec.json.Decoder(OfferNotification)
 _added = msgspec.json.Decoder(_Publication)
+_removed = msgspec.json.Decoder(_Removed)
 _switch = msgspec.json.Decoder(LayerSwitch)
 _encodings = msgspec.json.Decoder(EncodingsNotification)
 _bye = msgspec.json.Decoder(_Bye)
@@ -67,7 +83,9 @@ class Member:
         self._credentials = descriptions.new_credentials()
         self._known: set[int] = set()
         self._own_mids: dict[int, str] = {}
-        self._asked: dict[int, str] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._held_back: list[tuple[int, object]] = []
+        self._offer_version = 0
         self._last_request = 0
 
     def opening(self) -> bytes:
@@ -100,22 +118,42 @@ class Member:
                 replies += self._response(message)
             elif message.method == "publication-added":
                 added.append(_added.decode(message.params))
+            elif message.method == "publication-removed":
+                self._known.discard(_removed.decode(message.params).publication)
             else:
                 replies += self._notification(message.method, message.params)
         replies += self._subscribe(added)
         return jsonrpc.joined(replies) if replies else None
 
+    def held_back(self) -> list[tuple[int, object]]:
+        """Take the requests that the rate limit refused since: number, and when to ask again."""
+        taken, self._held_back = self._held_back, []
+        return taken
+
+    def again(self, number: int) -> bytes | None:
+        """Write such a request once more; None where it has become pointless."""
+        asked = self._asked.pop(number, None)
+        if asked is None or self.phase == "ended":
+            return None
+        if isinstance(asked.params, _AnswerParams) and asked.params.version < self._offer_version:
+            return None
+        return self._request(asked.method, asked.params)
+
     def _response(self, message: rpc_client.Incoming) -> list[bytes]:
-        method = self._asked.pop(message.id or 0, "")
-        if message.error is None:
-            return self._joined(_join_result.decode(message.result)) if method == "join" else []
+        number, error = message.id or 0, message.error
+        asked = self._asked.pop(number, _Asked("request", {}))
+        if error is None:
+            if asked.method == "join":
+                return self._joined(_join_result.decode(message.result))
+            return []
         if self.phase == "joining":
-            raise JoinRefusedError(message.error.reason, message.error.message)
-        if method != "leave":
-            code = f"{method or 'request'}_refused"
-            self._seat.ledger.fault(
-                code, f"{message.error.reason}: {message.error.message}", self._seat.bot
-            )
+            raise JoinRefusedError(error.reason, error.message, error.retry_after_s)
+        if error.reason == RATE_LIMITED and asked.method in _REPEATED:
+            self._asked[number] = asked
+            self._held_back.append((number, error.retry_after_s))
+        elif asked.method != "leave":
+            code = f"{asked.method}_refused"
+            self._seat.ledger.fault(code, f"{error.reason}: {error.message}", self._seat.bot)
         return []
 
     def _joined(self, result: JoinResult) -> list[bytes]:
@@ -148,6 +186,7 @@ class Member:
 
     def _answer(self, offer: OfferNotification) -> list[bytes]:
         seat = self._seat
+        self._offer_version = offer.version
         try:
             described = descriptions.read_offer(offer.sdp)
         except SdpError as error:
@@ -171,6 +210,9 @@ class Member:
             wanted = self._wanted.get(one.uid)
             if wanted is None or one.publication in self._known:
                 continue
+            if len(self._known) >= _MOST_PUBLICATIONS * len(self._wanted):
+                self._seat.ledger.fault("too_many_publications", _TOO_MANY, self._seat.bot)
+                break
             self._known.add(one.publication)
             shown_small = one.kind == "video" and wanted[1] == "small"
             (small if shown_small else best).append(one.publication)
@@ -183,5 +225,7 @@ class Member:
 
     def _request(self, method: str, params: object) -> bytes:
         self._last_request += 1
-        self._asked[self._last_request] = method
+        self._asked[self._last_request] = _Asked(method, params)
+        if len(self._asked) > _MOST_UNANSWERED:
+            del self._asked[next(iter(self._asked))]
         return rpc_client.request(method, params, self._last_request)

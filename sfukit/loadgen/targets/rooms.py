@@ -1,5 +1,6 @@
 """sfukit's rooms over WebSocket: one connection per bot."""
 
+import asyncio
 import ssl
 from contextlib import suppress
 
@@ -8,11 +9,14 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from sfukit.loadgen.seat import Seat
+from sfukit.loadgen.targets import patience
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.member import Member
 from sfukit.signaling import problem
 from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
+
+_MOST_REPEATS = 64  # requests of one bot that wait for the rate limit at a time
 
 
 class RoomsTarget:
@@ -37,14 +41,19 @@ class RoomSession:
         self._seat = seat
         self._member = Member(seat)
         self._connection: ClientConnection | None = None
+        self._repeats: set[asyncio.Task[None]] = set()
 
     async def join(self) -> None:
         """Connect and enter; the first offers are followed by ``stay``."""
-        self._connection = await self._connect()
+        self._connection = await patience.politely(self._seat, self._connect)
+        connection = self._connection
+        await patience.politely(self._seat, lambda: self._enter(connection))
+
+    async def _enter(self, connection: ClientConnection) -> None:
         try:
-            await self._connection.send(self._member.opening(), text=True)
+            await connection.send(self._member.opening(), text=True)
             while self._member.phase == "joining":
-                await self._step(self._connection)
+                await self._step(connection)
         except ConnectionClosed as closed:
             raise JoinRefusedError("connection_closed", _close_reason(closed)) from closed
         except msgspec.DecodeError as error:
@@ -63,6 +72,8 @@ class RoomSession:
 
     async def leave(self) -> None:
         """Leave the room and close."""
+        for repeat in self._repeats:
+            repeat.cancel()
         if self._connection is None:
             return
         with suppress(ConnectionClosed):
@@ -74,7 +85,11 @@ class RoomSession:
         headers = access.headers(target.how, seat.room.name, seat.bot.name, seat.plan.total_s)
         try:
             return await room_socket.open_socket(
-                target.url, headers, target.tls, target.join_timeout_s
+                target.url,
+                headers,
+                target.tls,
+                target.join_timeout_s,
+                target.how.allow_hosts,
             )
         except InvalidStatus as refused:
             raise _refused(refused) from refused
@@ -87,12 +102,27 @@ class RoomSession:
         reply = self._member.receive(await connection.recv(decode=False))
         if reply is not None:
             await connection.send(reply, text=True)
+        for number, told_s in self._member.held_back()[: _MOST_REPEATS - len(self._repeats)]:
+            repeat = asyncio.create_task(self._repeat(connection, number, told_s))
+            self._repeats.add(repeat)
+            repeat.add_done_callback(self._repeats.discard)
+
+    async def _repeat(self, connection: ClientConnection, number: int, told_s: object) -> None:
+        """Send a request that the target's rate limit refused once more, after its delay."""
+        delay_s = patience.after_s(self._seat, told_s)
+        self._seat.ledger.held_back(self._seat.bot, delay_s)
+        await asyncio.sleep(delay_s)
+        request = self._member.again(number)
+        with suppress(ConnectionClosed):
+            if request is not None:
+                await connection.send(request, text=True)
 
 
 def _refused(refused: InvalidStatus) -> JoinRefusedError:
-    status = refused.response.status_code
-    answer = problem.read(refused.response.body)
-    return JoinRefusedError(answer.reason or f"http_{status}", answer.detail or f"HTTP {status}")
+    response = refused.response
+    status, retry_after = response.status_code, response.headers.get("Retry-After")
+    told = problem.read(response.body)
+    return patience.refused_by_status(status, told, f"HTTP {status}", retry_after)
 
 
 def _close_reason(closed: ConnectionClosed) -> str:

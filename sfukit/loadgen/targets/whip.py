@@ -6,12 +6,15 @@ import httpx
 
 from sfukit.loadgen.scenario import Bot
 from sfukit.loadgen.seat import Incoming, Seat
+from sfukit.loadgen.targets import patience
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.signaling import descriptions
+from sfukit.signaling import descriptions, problem
 from sfukit.signaling.descriptions import Described
 from sfukit.signaling.sdp import SdpError
 from sfukit.targets import access, asking
 from sfukit.targets.access import Access
+from sfukit.targets.asking import Reply
+from sfukit.targets.redirect import RedirectError
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _NOT_LIVE = 409
@@ -23,29 +26,38 @@ class WhipTarget:
     """A WHIP URL, and a WHEP URL or none."""
 
     def __init__(
-        self, client: httpx.AsyncClient, url: str, play_url: str | None, how: Access
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        play_url: str | None,
+        how: Access,
+        join_timeout_s: float,
     ) -> None:
         self.client = client
         self.url = url
         self.play_url = play_url
         self.how = how
+        self.join_timeout_s = join_timeout_s
 
     def session(self, seat: Seat) -> "WhipSession | WhepSession":
         """Prepare a publisher or a player."""
         if seat.bot.sends:
-            return WhipSession(self, seat)
-        return WhepSession(self, seat)
+            return WhipSession(self, seat, self.url)
+        return WhepSession(self, seat, self.play_url or "")
 
 
 class _HttpSession:
     """What publishing and playing have in common: one POST, one session URL, one DELETE."""
 
-    def __init__(self, target: WhipTarget, seat: Seat) -> None:
+    def __init__(self, target: WhipTarget, seat: Seat, url: str) -> None:
         self._target = target
         self._seat = seat
         self._session_url: str | None = None
         room, bot = seat.room, seat.bot
-        self._headers = access.headers(target.how, room.name, bot.name, seat.plan.total_s)
+        self._url = access.fill_in(url, room.name, bot.index + 1)
+        self._credentials = access.credentials(
+            target.how, self._url, room.name, bot.name, seat.plan.total_s
+        )
 
     async def stay(self) -> str:
         """HTTP tells nothing more: the transports show when the target is gone."""
@@ -57,33 +69,53 @@ class _HttpSession:
         if self._session_url is None:
             return
         try:
-            await self._target.client.delete(
-                self._session_url, headers=self._headers, timeout=_GOODBYE_S
+            await asking.ask(
+                self._target.client,
+                "DELETE",
+                self._session_url,
+                limit_s=_GOODBYE_S,
+                credentials=self._credentials,
             )
         except httpx.HTTPError as error:
             self._seat.ledger.fault("delete_failed", _text(error), self._seat.bot)
 
-    async def _post(self, url: str, offer: str) -> httpx.Response:
-        """Send an offer (RFC 9725 section 4.2; redirects are followed, section 4.5)."""
-        filled = access.fill_in(url, self._seat.room.name, self._seat.bot.index + 1)
-        try:
-            return await self._target.client.post(
-                filled, content=offer, headers={**self._headers, **_SDP}, follow_redirects=True
-            )
-        except httpx.HTTPError as error:
-            raise JoinRefusedError("connect", _text(error)) from error
+    async def _offer(self, offer: str) -> Described:
+        """Send an offer until it is answered or refused for good."""
+        return await patience.politely(self._seat, lambda: self._offer_once(offer))
 
-    def _answered(self, response: httpx.Response) -> Described:
-        if response.status_code != httpx.codes.CREATED:
-            raise _refused(response)
-        location = response.headers.get("location")
+    async def _offer_once(self, offer: str) -> Described:
+        reply = await self._post(offer)
+        while reply.status == _NOT_LIVE and not self._seat.bot.sends:
+            await asyncio.sleep(_RETRY_S)
+            reply = await self._post(offer)
+        if reply.status != httpx.codes.CREATED:
+            raise _refused(reply)
+        location = reply.headers.get("location")
         if location is not None:
-            self._session_url = _joined(response, location)
+            self._session_url = _joined(reply, location)
         self._seat.accepted()
         try:
-            return descriptions.read_answer(response.text)
+            return descriptions.read_answer(reply.text)
         except SdpError as error:
             raise JoinRefusedError("answer_unusable", str(error)) from error
+
+    async def _post(self, offer: str) -> Reply:
+        """Ask once (RFC 9725 section 4.2; redirects are followed, section 4.5)."""
+        try:
+            return await asking.ask(
+                self._target.client,
+                "POST",
+                self._url,
+                limit_s=self._target.join_timeout_s,
+                headers=_SDP,
+                credentials=self._credentials,
+                content=offer,
+                follow=True,
+            )
+        except RedirectError as error:
+            raise JoinRefusedError(error.cause, f"{error}; {error.hint}") from error
+        except httpx.HTTPError as error:
+            raise JoinRefusedError("connect", _text(error)) from error
 
 
 class WhipSession(_HttpSession):
@@ -92,8 +124,8 @@ class WhipSession(_HttpSession):
     async def join(self) -> None:
         """Offer what the bot publishes."""
         offered = self._seat.offer()
-        response = await self._post(self._target.url, descriptions.publish_offer(offered))
-        self._seat.publish(offered, self._answered(response))
+        answer = await self._offer(descriptions.publish_offer(offered))
+        self._seat.publish(offered, answer)
 
 
 class WhepSession(_HttpSession):
@@ -101,7 +133,7 @@ class WhepSession(_HttpSession):
 
     async def join(self) -> None:
         """Offer to play; wait while nobody is live yet."""
-        seat, url = self._seat, self._target.play_url or ""
+        seat = self._seat
         credentials = descriptions.new_credentials()
         publishers = [view.publisher for view in seat.plan.views(seat.bot)]
         offer = descriptions.play_offer(
@@ -110,19 +142,15 @@ class WhepSession(_HttpSession):
             audio=any(bot.audio for bot in publishers),
             video=any(bot.video for bot in publishers),
         )
-        response = await self._post(url, offer)
-        while response.status_code == _NOT_LIVE:
-            await asyncio.sleep(_RETRY_S)
-            response = await self._post(url, offer)
-        answer = self._answered(response)
+        answer = await self._offer(offer)
         seat.play(
             credentials, answer.peer, [Incoming(line, _first(publishers)) for line in answer.lines]
         )
 
 
-def _joined(response: httpx.Response, location: str) -> str:
+def _joined(reply: Reply, location: str) -> str:
     try:
-        return asking.join(str(response.url), location)
+        return asking.join(reply.url, location)
     except ValueError as error:
         message = f"the Location of the session is no URL ({location!r}: {error})"
         raise JoinRefusedError("answer_unusable", message) from error
@@ -132,18 +160,12 @@ def _first(publishers: list[Bot]) -> Bot | None:
     return publishers[0] if publishers else None
 
 
-def _refused(response: httpx.Response) -> JoinRefusedError:
+def _refused(reply: Reply) -> JoinRefusedError:
     """Read why, from a problem document (RFC 9457) where there is one."""
-    code, message = f"http_{response.status_code}", response.reason_phrase
-    if "json" in response.headers.get("content-type", ""):
-        try:
-            problem = response.json()
-        except ValueError:
-            problem = {}
-        if isinstance(problem, dict):
-            code = str(problem.get("reason") or code)
-            message = str(problem.get("detail") or message)
-    return JoinRefusedError(code, message)
+    told = problem.read(reply.body)
+    return patience.refused_by_status(
+        reply.status, told, reply.phrase, reply.headers.get("retry-after")
+    )
 
 
 def _text(error: httpx.HTTPError) -> str:

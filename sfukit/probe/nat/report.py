@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from sfukit import report
 from sfukit.gates import TEXT, GateResult, Value
 from sfukit.probe.finding import Finding
 from sfukit.probe.nat.allocation import Allocation
@@ -166,7 +167,7 @@ class NatReport(Envelope, kw_only=True, frozen=True):
 
 def schema() -> dict[str, Any]:
     """Describe the report as JSON Schema."""
-    return msgspec.json.schema(NatReport)
+    return report.schema(NatReport)
 
 
 _TEXTS = (

@@ -124,8 +124,11 @@ async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
     cores = sorted(os.sched_getaffinity(0))
     with swarm_thread() as swarm, ExitStack() as server:
         pid = server.enter_context(process("sfukit-media-0"))
+        before = asyncio.all_tasks()
         async with exchanging(pid, cores[:2]) as exchanged:
             assert exchanged
+            [turning] = asyncio.all_tasks() - before
             server.close()
-            await asyncio.sleep(0.2)  # some turns without the server's thread
+            async with asyncio.timeout(5):
+                await turning  # it ends by itself
         assert os.sched_getaffinity(swarm) == set(cores[:2])

@@ -154,12 +154,14 @@ def test_urls_are_filled_in() -> None:
 class Pair:
     """A publisher and a player of one WHIP and WHEP pair."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, how: Access = Access()) -> None:  # noqa: B008 - frozen
         self.plan = plan(LoadOptions(clients=2, shape="pair"))
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
         self.swarm.listen(self.ledger.hear, lambda command, error: None)
-        self.target = WhipTarget(client(handler), "http://h/whip", "http://h/whep", Access())
+        self.target = WhipTarget(
+            client(handler), "http://h/whip", "http://h/whep", how, join_timeout_s=5
+        )
 
     def session(self, index: int) -> Session:
         media = Media(

@@ -9,6 +9,8 @@ from sfukit.media import barcode, catalog, decode, encode, ivf
 from sfukit.media.catalog import LOOP_SECONDS, SIMULCAST, Encoding
 from sfukit.media.draw import Scene
 
+pytestmark = pytest.mark.computes
+
 VIDEO = [
     pytest.param(codec, encoding, id=f"{codec}-{encoding.name}")
     for codec in catalog.SHIPPED_VIDEO_CODECS

@@ -12,6 +12,8 @@ import pytest
 from sfukit.media import catalog, encode, ivf
 from sfukit.media.catalog import SIMULCAST, Encoding
 
+pytestmark = pytest.mark.computes
+
 FRAME_ID = b"sfuK" + (7).to_bytes(4) + (1 << 29 | 513).to_bytes(4) + (70_000).to_bytes(4)
 SEI_UUID = b"sfukit:frame-id\x01"
 ESCAPE = b"\x03"

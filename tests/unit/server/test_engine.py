@@ -26,6 +26,7 @@ from sfukit.server.native_messages import (
 )
 from sfukit.server.native_messages import IceCredentials as Ice
 from sfukit.signaling.refusal import Refusal
+from tests.unit.server.stage import until
 
 INFO = {"udp_ports": [7081, 7082], "fingerprint": "sha-256 AB", "ipv6": True, "more": 1}
 
@@ -153,9 +154,7 @@ async def test_a_full_queue_refuses_whoever_waits_and_keeps_what_must_be_done(
     native.full = False
     with pytest.raises(Refusal):  # what waits goes first
         await engine.run(0, [OpenRoom(room=3)])
-    async with asyncio.timeout(5):
-        while len(native.taken) < 2:  # noqa: ASYNC110 - a timer of the engine's does it
-            await asyncio.sleep(0.001)
+    await until(lambda: len(native.taken) == 2)
     assert [commands[0]["room"] for _, commands in native.taken] == [1, 2]
 
 
@@ -178,8 +177,7 @@ async def test_an_engine_that_does_not_answer_is_overloaded(
     with pytest.raises(Refusal, match="overloaded"):
         await engine.run(0, [OpenRoom(room=1)])
     native.done(None)
-    await asyncio.sleep(0.01)
-    assert not engine._batches
+    await until(lambda: not engine._batches)
 
 
 async def test_events_reach_the_listener_and_unknown_ones_do_no_harm(pair: Pair) -> None:
@@ -192,7 +190,7 @@ async def test_events_reach_the_listener_and_unknown_ones_do_no_harm(pair: Pair)
         {"type": "layer_switch", "subscription": 4, "from": None, "to": "h", "reason": "r"},
     ]
     native.tell(*events)
-    await asyncio.sleep(0.02)
+    await until(lambda: len(heard) == 2)
     assert heard == [EncodingState(1, "f", False, "x"), LayerSwitched(4, None, "h", "r")]
 
 

@@ -14,7 +14,7 @@ from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
 from sfukit.server.room import RoomState
 from sfukit.server.settings import Limits, Timing
-from tests.unit.server.stage import QUICK, RpcError, Stage, StageMaker, until
+from tests.unit.server.stage import RpcError, Stage, StageMaker, until
 
 
 async def test_a_room_is_idle_then_active_then_idle_then_closed(stage: Stage) -> None:
@@ -33,9 +33,11 @@ async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await ann.call("leave")
     await ann.call("join", sid="demo", uid="ann")
-    await asyncio.sleep(QUICK.room_idle_s * 1.5)
+    later = await stage.joined("bob", sid="later")
+    await later.call("leave")
+    await until(lambda: stage.house.rooms.find("later") is None)
     assert stage.house.rooms.find("demo") is not None
-    assert len(stage.engine.of(OpenRoom)) == 1
+    assert [command.room for command in stage.engine.of(OpenRoom)] == [1, 2]
 
 
 async def test_everything_is_gone_after_everybody_left(stage: Stage) -> None:
@@ -56,14 +58,27 @@ async def test_memory_goes_back_once_after_the_last_room(
     monkeypatch.setattr(house_module, "_WATCH_INTERVAL_S", 0.02)
     monkeypatch.setattr(memory, "give_back", lambda: given.append(True))
     stage = await make_stage()
+    looks = 0
+    counters = stage.engine.counters
+
+    def look() -> ServerCounters:
+        nonlocal looks
+        looks += 1
+        return counters()
+
+    async def looked(times: int) -> None:
+        wanted = looks + times
+        await until(lambda: looks >= wanted)
+
+    monkeypatch.setattr(stage.engine, "counters", look)
     ann, bob = await stage.joined("ann"), await stage.joined("bob", sid="other")
     await ann.call("leave")
     await until(lambda: stage.house.rooms.find("demo") is None)
-    await asyncio.sleep(0.1)
+    await looked(4)
     assert given == []
     await bob.call("leave")
     await until(lambda: given)
-    await asyncio.sleep(0.1)
+    await looked(4)
     assert given == [True]
 
 

@@ -1,6 +1,5 @@
 """Receiving: one offer at a time, what an answer starts, what may be asked for."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -47,8 +46,10 @@ async def test_changes_lead_to_one_offer_and_wait_for_its_answer(stage: Stage) -
     await stage.joined("ann")
     first = await bob.note("offer")
     await stage.joined("eve")
-    await stage.joined("zoe")
-    await asyncio.sleep(0.1)
+    zoe = await stage.joined("zoe")
+    await zoe.note("offer")  # what bob's would have come with
+    await zoe.call("message", data=1, to="bob")
+    await bob.note("message")
     assert not [note for note in bob.notes if note[0] == "offer"]
     desc = {"type": "answer", "sdp": answer_to(first["sdp"])}
     await bob.call("answer", desc=desc, version=1)

@@ -4,6 +4,8 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 ROOT = Path(__file__).parents[4]
 
 
@@ -15,6 +17,7 @@ def study_tool() -> ModuleType:
     return module
 
 
+@pytest.mark.computes
 def test_the_tables_are_current() -> None:
     """When they were meant to change: ``make nat-study``."""
     text = (ROOT / "docs" / "nat-study.md").read_text()

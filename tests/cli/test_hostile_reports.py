@@ -1,0 +1,105 @@
+"""``sfukit report FILE``: whatever text stands in the file, it commands no terminal."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sfukit import report
+from sfukit.cli.app import main
+from sfukit.cli.doctor import DoctorReport
+from sfukit.cli.output import visible
+from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.probe.check.report import CheckReport
+from sfukit.probe.ice.explain import IceExplainReport
+from sfukit.probe.nat.report import NatReport
+from sfukit.probe.natlab.result import NatLabReport, Sum
+from sfukit.probe.turn.report import TurnReport
+from tests.instances import made
+
+FORGED = "PASS    forged"
+# Clear the screen, begin a line, go up (C1), write backwards, set the title, end lines otherwise.
+TEXT = f"a\x1b[2J\n{FORGED}\r{FORGED}\x9b1A\u202eb\x1b]0;t\x07\x85{FORGED}\u2028{FORGED}\x7f\x00"
+COMMANDING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+REPORTS: Mapping[str, type[report.Envelope]] = {
+    "check": CheckReport,
+    "doctor": DoctorReport,
+    "ice-explain": IceExplainReport,
+    "loadtest": LoadtestReport,
+    "nat-probe": NatReport,
+    "nat-lab": NatLabReport,
+    "turn-probe": TurnReport,
+}
+# What the text of a report looks up by its name.
+LOOKED_UP: Mapping[str, Mapping[str, Any]] = {
+    "check": {"timings_ms": {"total": 1.0}},
+    "loadtest": {"metrics": {name: made(Metric) for name in ("joins", "tracks", "join_ms")}},
+    "nat-probe": {"p2p_by_peer_type": {"symmetric": "yes"}},
+    "nat-lab": {"metrics": {"predict": made(Sum)}, "strategy": "predict"},
+}
+
+
+@pytest.fixture(params=REPORTS)
+def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Write a report of each command with hostile text in every place that takes text."""
+    name = request.param
+    written = made(REPORTS[name], text=TEXT, fields={"command": name, **LOOKED_UP.get(name, {})})
+    path = tmp_path / f"{name}.json"
+    path.write_bytes(msgspec.json.encode(written))
+    return path
+
+
+def test_it_prints_no_escapes_and_begins_no_line(
+    hostile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(hostile)]) == 0, capsys.readouterr().err
+    shown = capsys.readouterr().out
+    assert "a\\x1b[2J" in shown
+    assert COMMANDING.findall(shown) == []
+    assert [line for line in shown.splitlines() if line.startswith(FORGED)] == []
+
+
+def test_its_json_has_no_escapes(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(hostile), "--json", "-"]) == 0
+    shown = capsys.readouterr().out
+    assert COMMANDING.findall(shown) == []
+    assert msgspec.json.decode(shown) == msgspec.json.decode(hostile.read_bytes())
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_with_less_in_it_is_printed_or_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.json"
+    less = made(REPORTS[name], whole=False, fields={"command": name})
+    path.write_bytes(msgspec.json.encode(less))
+    code = main(["report", str(path)])
+    refusal = capsys.readouterr().err
+    assert code == 0 or (code == 2 and refusal.startswith(f"sfukit: {path}: "))
+
+
+def test_a_refusal_quotes_no_escapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "report.json"
+    path.write_bytes(msgspec.json.encode({"command": TEXT}))
+    assert main(["report", str(path)]) == 2
+    refusal = capsys.readouterr().err
+    assert COMMANDING.findall(refusal) == []
+    assert [line for line in refusal.splitlines() if line.startswith(FORGED)] == []
+
+
+def test_what_never_ends_is_no_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "/dev/zero"]) == 2
+    assert "larger than 64 MiB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["é ü 漢字 👩‍💻 ─ ×", "two\n    lines", ""])
+def test_ordinary_text_stays(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_half_a_character_is_escaped() -> None:
+    assert visible("\ud800") == "\\ud800"

@@ -1,0 +1,142 @@
+"""What a bot shows to its target goes to no other server."""
+
+from collections.abc import Callable, Mapping
+
+import httpx
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from sfukit.loadgen import opening
+from sfukit.loadgen.options import LoadOptions, RunOptions
+from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.targets.rooms import RoomsTarget
+from sfukit.loadgen.targets.whip import WhipTarget
+from sfukit.targets.access import Access
+
+from .test_member import Room
+from .test_targets import Endpoint, Pair, client
+
+TOKEN = Access(token="secret", headers=(("X-Api-Key", "secret"),))
+ALLOWED = Access(token="secret", allow_hosts=frozenset({"other"}))
+
+
+def moved(to: str) -> httpx.Response:
+    return httpx.Response(307, headers={"Location": to})
+
+
+def shown(endpoint: Endpoint) -> Mapping[str, bool]:
+    """Tell for each URL that was asked whether anything secret was shown there."""
+    return {str(one.url): "secret" in str(one.headers.raw) for one in endpoint.requests}
+
+
+def secured(endpoint: Endpoint, how: Access) -> Pair:
+    pair = Pair(endpoint)
+    pair.target = WhipTarget(client(endpoint), "https://h/whip", None, how, join_timeout_s=5)
+    return pair
+
+
+async def test_a_redirect_within_the_origin_keeps_the_token() -> None:
+    endpoint = Endpoint(moved("https://h:443/whip?to=2"))
+    await secured(endpoint, TOKEN).session(0).join()
+    assert shown(endpoint) == {"https://h/whip": True, "https://h/whip?to=2": True}
+
+
+@pytest.mark.parametrize(
+    ("to", "code", "hint"),
+    [
+        ("https://other/whip", "redirect_elsewhere", "--allow-host other"),
+        ("https://h:8443/whip", "redirect_elsewhere", "--allow-host h"),
+        ("http://h/whip", "redirect_downgrade", "redirect to https"),
+        ("https://h/whip", "redirect_loop", "mend the redirects"),
+    ],
+)
+async def test_a_redirect_elsewhere_gets_no_token(to: str, code: str, hint: str) -> None:
+    endpoint = Endpoint(moved(to))
+    with pytest.raises(JoinRefusedError) as refused:
+        await secured(endpoint, TOKEN).session(0).join()
+    assert (refused.value.code, hint in refused.value.message) == (code, True)
+    assert shown(endpoint) == {"https://h/whip": True}
+
+
+async def test_an_allowed_host_gets_the_token_but_never_without_tls() -> None:
+    endpoint = Endpoint(moved("https://other/whip"))
+    await secured(endpoint, ALLOWED).session(0).join()
+    assert shown(endpoint) == {"https://h/whip": True, "https://other/whip": True}
+    endpoint = Endpoint(moved("http://other/whip"))
+    with pytest.raises(JoinRefusedError, match="from https to http"):
+        await secured(endpoint, ALLOWED).session(0).join()
+    assert shown(endpoint) == {"https://h/whip": True}
+
+
+@pytest.mark.parametrize(
+    ("location", "is_shown"),
+    [("/session/1", True), ("https://other/session/1", False), ("http://h/session/1", False)],
+)
+async def test_a_session_elsewhere_is_ended_without_the_token(
+    location: str, is_shown: bool
+) -> None:
+    endpoint = Endpoint()
+    answered: Callable[[httpx.Request], httpx.Response] = endpoint.__call__
+
+    def elsewhere(request: httpx.Request) -> httpx.Response:
+        response = answered(request)
+        response.headers["Location"] = location
+        return response
+
+    pair = Pair(endpoint)
+    pair.target = WhipTarget(client(elsewhere), "https://h/whip", None, TOKEN, join_timeout_s=5)
+    session = pair.session(0)
+    await session.join()
+    await session.leave()
+    post, delete = endpoint.requests
+    assert "secret" in str(post.headers.raw)
+    assert (delete.method, "secret" in str(delete.headers.raw)) == ("DELETE", is_shown)
+
+
+async def test_an_answer_is_read_with_a_bound() -> None:
+    def endless(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(201, content=b"v=0\r\n" * 1_000_000, headers={"Location": "/1"})
+
+    with pytest.raises(JoinRefusedError) as refused:
+        await Pair(endless).session(0).join()
+    assert refused.value.code == "answer_unusable"
+    assert "longer than 65536 bytes" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("hosts", "seen"), [(frozenset(), []), (frozenset({"localhost"}), ["secret"])]
+)
+async def test_a_room_elsewhere_gets_the_token_where_allowed(
+    hosts: frozenset[str], seen: list[str]
+) -> None:
+    there: list[str] = []
+
+    def answered(_: ServerConnection, request: Request) -> Response:
+        if request.headers["Host"].startswith("localhost"):
+            there.append(request.headers.get("X-Api-Key", ""))
+            return Response(403, "Forbidden", Headers({"Content-Length": "0"}))
+        place = {"Location": f"ws://localhost:{port}/ws", "Content-Length": "0"}
+        return Response(307, "Temporary Redirect", Headers(place))
+
+    async def never(_: ServerConnection) -> None:
+        raise AssertionError
+
+    async with serve(never, "127.0.0.1", 0, process_request=answered) as server:
+        port = server.sockets[0].getsockname()[1]
+        how = Access(headers=(("X-Api-Key", "secret"),), allow_hosts=hosts)
+        session = RoomsTarget(f"http://127.0.0.1:{port}", how, 5).session(Room().seat)
+        with pytest.raises(JoinRefusedError) as refused:
+            await session.join()
+    assert refused.value.code == ("http_403" if hosts else "connect")
+    assert there == seen
+
+
+async def test_cookies_of_a_target_are_not_kept() -> None:
+    async with opening.http_client(RunOptions(load=LoadOptions())) as made:
+        for number in range(1_000):
+            request = httpx.Request("GET", "http://h/")
+            headers = {"Set-Cookie": f"c{number}=v"}
+            made.cookies.extract_cookies(httpx.Response(200, headers=headers, request=request))
+        assert len(made.cookies.jar) == 0
