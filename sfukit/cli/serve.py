@@ -116,7 +116,8 @@ def _run(
     def announce(ready: "Ready") -> None:
         if json_to is not None:
             _write(json_to, ready_json(ready))
-        print_ready(output, ready, time.monotonic() - started_s, show_token=show_token)
+        with output.lenient():
+            print_ready(output, ready, time.monotonic() - started_s, show_token=show_token)
         if open_page:
             webbrowser.open(page_url(ready))
 

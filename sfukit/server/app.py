@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
+import structlog
 from aiohttp import web
 
 from sfukit.server import debug, ids, pages, paths, whip_routes
@@ -24,6 +25,8 @@ from sfukit.server.rpc_session import RpcSession
 from sfukit.signaling import sdp
 from sfukit.signaling.jsonrpc import MAX_FRAME_BYTES
 from sfukit.signaling.refusal import Refusal
+
+log = structlog.get_logger()
 
 SUBPROTOCOL = "sfukit.jsonrpc"
 _HELD_S = 1.0
@@ -101,6 +104,14 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
                 response.headers["Allow"] = allow
         else:
             response = refused = error
+    except ConnectionError:
+        raise
+    except Exception:
+        if request.writer.output_size > 0:
+            raise  # something was answered already
+        if house.core.refusals.is_due("internal_error"):
+            log.exception("request_failed", path=request.path, trace_id=trace_id)
+        response = _problem(request, Refusal("internal_error", "an error of the server's own"))
     held = await _limit(request, response)
     if held is None and refused is not None:
         refused.headers.update(added)

@@ -58,10 +58,11 @@ class House:
     async def stop(self, reason: str) -> None:
         """End everything that runs."""
         self.metrics.node_state("stopped")
-        self.rooms.close_all(reason)
-        for line in list(self.lines):
-            line.end(reason)
         try:
+            self.rooms.close_all(reason)
+            for line in list(self.lines):
+                line.end(reason)
+            self.core.refusals.flush()
             if self._watcher is not None:
                 self._watcher.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

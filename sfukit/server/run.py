@@ -1,6 +1,7 @@
 """The life of a server process: listen, serve, drain on SIGTERM, stop."""
 
 import asyncio
+import os
 import signal
 import ssl
 from collections.abc import Callable
@@ -10,11 +11,13 @@ import structlog
 from aiohttp import web
 
 from sfukit.errors import MachineError, UsageError
+from sfukit.server import faults
 from sfukit.server.app import build_app
 from sfukit.server.engine import Engine, NativeEngine
 from sfukit.server.house import House
 from sfukit.server.settings import Settings
 
+_STANDARD_ERROR = 2
 _SHUTDOWN_S = 3.0  # for requests under way; everybody else has been told to go
 log = structlog.get_logger()
 
@@ -37,6 +40,7 @@ class Ready(NamedTuple):
 def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     """Run a server until it is told to stop."""
     _check(settings)
+    _open_standard_descriptors()
     try:
         import uvloop
     except ImportError:  # not made for this platform
@@ -47,8 +51,13 @@ def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
 
 async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     house = House(settings, _engine(settings))
+    faults.watch_loop(house.core.refusals)
     runner = web.AppRunner(
-        build_app(house), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
+        build_app(house),
+        access_log=None,
+        logger=faults.http_logger(house.core.refusals),
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_S,
     )
     await runner.setup()
     signals = _Signals(house)
@@ -61,8 +70,10 @@ async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         reason = await signals.until_stopped()
     finally:
         signals.forget()
-        await house.stop(reason)
-        await runner.cleanup()
+        try:
+            await house.stop(reason)
+        finally:
+            await runner.cleanup()
 
 
 class _Signals:
@@ -95,14 +106,24 @@ class _Signals:
             self._drain = self._loop.create_task(self._drained())
 
     async def _drained(self) -> None:
-        outcome = await self._house.drain()
-        log.info("drain_ended", outcome=outcome)
-        if outcome != "cancelled":
-            self._stop("drain_deadline" if outcome == "drain_deadline" else "server_stopped")
+        outcome = "failed"
+        try:
+            outcome = await self._house.drain()
+            log.info("drain_ended", outcome=outcome)
+        finally:
+            if outcome != "cancelled":
+                self._stop("drain_deadline" if outcome == "drain_deadline" else "server_stopped")
 
     def _stop(self, reason: str) -> None:
         if not self._stopped.done():
             self._stopped.set_result(reason)
+
+
+def _open_standard_descriptors() -> None:
+    """Keep sockets from becoming standard error where that is closed; libuv aborts over it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
 
 
 def _check(settings: Settings) -> None:

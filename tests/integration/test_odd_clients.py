@@ -18,19 +18,15 @@ from aiohttp.test_utils import TestServer
 from sfukit.server.app import build_app
 from sfukit.server.engine import NativeEngine
 from sfukit.server.house import House
-from sfukit.server.settings import Limits, MethodLimits, Rate, Settings
+from sfukit.server.settings import Settings
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import RpcCode
-from tests.unit.server.stage import Member, RpcError
+from tests.unit.server.stage import UNLIMITED, Member, RpcError
 
 pytest.importorskip("sfukit._native")
 
 CLIENTS = Path(__file__).parents[1] / "fixtures" / "clients"
 SDP = {"Content-Type": "application/sdp"}
-MANY = Rate(1e9, 1e9)
-UNLIMITED = Limits(
-    address=MANY, refusals=MANY, requests=MANY, errors=MANY, methods=MethodLimits(offer=MANY)
-)
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 
 
