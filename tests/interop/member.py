@@ -23,8 +23,9 @@ class RpcError(AssertionError):
 class Member:
     """One participant with its two peer connections."""
 
-    def __init__(self, socket: ClientConnection, uid: str) -> None:
+    def __init__(self, socket: ClientConnection, uid: str, *, passive: bool) -> None:
         self.uid = uid
+        self._passive = passive
         self.publishing = RTCPeerConnection()
         self.subscribing = RTCPeerConnection()
         self.notices: list[tuple[str, dict[str, Any]]] = []
@@ -109,6 +110,8 @@ class Member:
             offer = await self._offers.get()
             connection = self.subscribing
             await connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
+            if self._passive:
+                be_dtls_server(connection)
             await connection.setLocalDescription(await connection.createAnswer())
             desc = {"type": "answer", "sdp": connection.localDescription.sdp}
             await self.call("answer", desc=desc, version=offer["version"])
@@ -129,11 +132,17 @@ class Member:
         assert not faults, faults
 
 
+def be_dtls_server(connection: RTCPeerConnection) -> None:
+    """Answer `a=setup:passive` from now on, as clients built on pion do to an ICE-lite server."""
+    for transceiver in connection.getTransceivers():
+        transceiver.receiver.transport._set_role("server")
+
+
 @contextlib.asynccontextmanager
-async def member(websocket: str, uid: str) -> AsyncIterator[Member]:
+async def member(websocket: str, uid: str, *, passive: bool = False) -> AsyncIterator[Member]:
     """Connect to a server as `uid`; joining is up to the caller."""
     async with connect(websocket, subprotocols=["sfukit.jsonrpc"], proxy=None) as socket:  # type: ignore[list-item]
-        one = Member(socket, uid)
+        one = Member(socket, uid, passive=passive)
         try:
             yield one
         finally:

@@ -1,5 +1,6 @@
 """`sfukit serve` as a process of its own, as a user runs it."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -50,6 +51,14 @@ class Server:
             for participant in known["participants"]
             if participant["transports"].get("publish", {}).get("srtp_profile")
         }
+
+    async def published(self, room: str) -> set[str]:
+        """Wait until a publisher's media is connected; name the SRTP profile."""
+        for _ in range(200):
+            if profiles := await asyncio.to_thread(self.publish_profiles, room):
+                return profiles
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"no publisher is connected: {self.rooms()}")
 
 
 @contextlib.contextmanager

@@ -70,21 +70,12 @@ async def whip_client(program: str, url: str, environment: dict[str, str]) -> As
         await asyncio.wait_for(process.communicate(), 15)
 
 
-async def until_published(server: Server, room: str) -> set[str]:
-    """Wait until somebody's media is connected; name the SRTP profile."""
-    for _ in range(200):
-        if profiles := await asyncio.to_thread(server.publish_profiles, room):
-            return profiles
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"nobody is connected: {server.rooms()}")
-
-
 async def test_an_rsa_peer_is_seen_and_heard(
     server: Server, program: Callable[[str, str], str], without_upnp: dict[str, str]
 ) -> None:
     client = program("whip-client", "on Debian: apt-get install simple-whip-client")
     async with whip_client(client, server.url("/whip/gstreamer"), without_upnp):
-        profiles = await until_published(server, "gstreamer")
+        profiles = await server.published("gstreamer")
         viewer = RTCPeerConnection()
         for kind in ("audio", "video"):
             viewer.addTransceiver(kind, direction="recvonly")

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::network::Datagram;
-use common::pair::{CLIENT, CLIENT_2, Pair, SERVER, Setup, address, credentials};
+use common::pair::{CLIENT, Pair, SERVER, Setup, address, credentials};
 use common::pair::{client_credentials, server_credentials};
 use common::stun::Check;
 use rtc::dtls::{DtlsError, Role};
@@ -142,22 +142,6 @@ fn a_hello_that_is_not_answered_is_sent_again_and_given_up() {
         .collect();
     assert_eq!(waits, [200, 400, 800, 1600, 3200, 6400, 12_800]);
     assert_eq!(pair.net.now.since(hellos[0]), Duration::from_secs(30));
-}
-
-#[test]
-fn a_hello_sent_again_follows_the_nomination() {
-    let mut pair = Pair::strangers(Setup {
-        client_sockets: vec![CLIENT, CLIENT_2],
-        ..passive_peer()
-    });
-    pair.introduce_client_to_server();
-    let sent = watch(&mut pair);
-    pair.inject(CLIENT, &Check::nominating(&server_credentials()).bytes());
-    pair.run_for(Duration::from_millis(100));
-    pair.inject(CLIENT_2, &Check::nominating(&server_credentials()).bytes());
-    pair.run_for(Duration::from_millis(200));
-    let to: Vec<_> = sent.take().iter().map(|datagram| datagram.to).collect();
-    assert_eq!(to, [address(CLIENT), address(CLIENT_2)]);
 }
 
 #[test]

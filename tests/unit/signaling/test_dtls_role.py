@@ -15,7 +15,7 @@ from sfukit.signaling.transport import (
     remote_of_answer,
     remote_of_offer,
 )
-from tests.unit.signaling.descriptions import FINGERPRINT, LOCAL, audio, offer_of, video
+from tests.unit.signaling.descriptions import FINGERPRINT, LOCAL, audio, offer_of, text_of, video
 
 OTHER = "sha-256 " + ":".join(["CD"] * 32)
 VP8 = Codec(96, "VP8", 90000, 1, "", {}, ())
@@ -116,3 +116,11 @@ def test_the_m_line_of_the_transport_speaks_for_all() -> None:
     offer = offered("passive")
     offer.media[1].setup = "active"
     assert remote_of_offer(offer).setup == "passive"
+
+
+def test_ffmpeg_offers_passive_and_a_group_with_a_mid_that_is_not_there() -> None:
+    answer = answer_publisher(sdp.parse(text_of("ffmpeg-offer")), LOCAL, PublishRules(whole=True))
+    session = sdp.parse(answer.sdp)
+    assert [(media.mid, media.setup) for media in session.media] == [("1", "active")]
+    assert session.bundled == ["1"]
+    assert answer.remote.setup == "passive"
