@@ -87,7 +87,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     arguments += " --pad off --nack-ttl 500 --max-publish-bitrate 2.5M --max-rooms 3"
     arguments += (
         " --max-egress 1G --room-idle 5 --advertise 192.0.2.1 --allow-origin https://a.example"
-        " --trusted-proxy 10.0.0.0/8 --trusted-proxy ::1"
+        " --trusted-proxy 10.0.0.0/8 --trusted-proxy ::1 --http-prefix /sfu/"
     )
     arguments += f" --api-key key --api-secret @{secret} --config {config} --log-level error"
     assert main(["serve", *arguments.split()]) == ExitCode.OK
@@ -100,6 +100,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     assert (settings.timing.room_idle_s, settings.auto_subscribe) == (5.0, 7)
     assert settings.api_keys == {"key": SECRET}
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert settings.http_prefix == "/sfu"
     assert settings.advertise == ("192.0.2.1",)
 
 

@@ -348,6 +348,14 @@ async def test_other_credentials_are_a_restart(
     assert (await client.patch(session.headers["Location"], fragment, if_match)).status == status
 
 
+async def test_a_fragment_with_the_ufrag_alone_restarts_nothing(client: Client) -> None:
+    session = await client.post("/whip/demo", read("with-data-channel"))
+    tag, path = session.headers["ETag"], session.headers["Location"]
+    fragment = re.sub(r"a=ice-pwd:\w+\r\n", "", read("same-credentials", "sdpfrag"))
+    assert (await client.patch(path, fragment, "*")).status == 204
+    assert (await client.patch(path, fragment, tag)).status == 204
+
+
 async def test_a_player_may_trickle_without_the_tag(client: Client) -> None:
     await client.post("/whip/demo", read("opus-without-channels"))
     session = await client.post("/whep/demo", read("viewer-opus-and-vp8"))
