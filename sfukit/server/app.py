@@ -15,6 +15,7 @@ from sfukit.server.requests import (
     ADDRESS,
     AUTHENTICATED,
     HOUSE,
+    METRICS_ONLY,
     TRACE_ID,
     authenticate,
     bearer,
@@ -42,6 +43,15 @@ def build_app(house: House) -> web.Application:
     pages.add_routes(app)
     debug.add_routes(app)
     whip_routes.add_routes(app)
+    return app
+
+
+def build_metrics_app(house: House) -> web.Application:
+    """Put the application of the metrics' own listener together."""
+    app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
+    app[HOUSE] = house
+    app[METRICS_ONLY] = True
+    pages.add_metrics(app)
     return app
 
 
@@ -76,7 +86,20 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
 
 @web.middleware
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give each request a trace id, keep foreign pages out, turn refusals into answers."""
+    """Tell the connection when a request begins and ends, and answer it."""
+    house = request.app[HOUSE]
+    connection = house.connections.of(request.protocol)
+    if connection is None:
+        return await _answer(request, handler)
+    connection.begin()
+    try:
+        return await _answer(request, handler)
+    finally:
+        connection.end()
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give a request a trace id, keep foreign pages out, turn refusals into answers."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
     house = request.app[HOUSE]
@@ -87,7 +110,8 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
     added = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"}
     refused: web.HTTPException | None = None
     try:
-        added |= house.origins.admit(origin, request.host, request.path)
+        if METRICS_ONLY not in request.app:
+            added |= house.origins.admit(origin, request.host, request.path)
         response = await handler(request)
     except Refusal as refusal:
         response = _problem(request, refusal)
@@ -153,6 +177,9 @@ def _problem(request: web.Request, refusal: Refusal) -> web.Response:
         "detail": refusal.detail,
         "reason": refusal.reason,
     }
-    return web.json_response(
+    response = web.json_response(
         body, status=refusal.status, headers=headers, content_type="application/problem+json"
     )
+    if refusal.status == 408:
+        response.force_close()  # the rest of the body is not waited for
+    return response

@@ -8,6 +8,7 @@ from sfukit.server.house import House
 from sfukit.signaling.token import Claims
 
 HOUSE = web.AppKey("house", House)
+METRICS_ONLY = web.AppKey("metrics_only", bool)
 TRACE_ID = web.RequestKey("trace_id", str)
 ADDRESS = web.RequestKey("address", str)
 AUTHENTICATED = web.RequestKey("authenticated", bool)
@@ -18,6 +19,8 @@ def authenticate(request: web.Request) -> Claims | None:
     house = request.app[HOUSE]
     claims = house.access.claims(bearer(request))
     request[AUTHENTICATED] = True
+    if connection := house.connections.of(request.protocol):
+        connection.authenticate()
     house.limiter.admit(claims, request[ADDRESS], time.monotonic())
     return claims
 

@@ -1,5 +1,6 @@
 """The HTTP side of WHIP and WHEP: one line of the table in docs/protocol.md for each handler."""
 
+import asyncio
 import time
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.publish_answer import PublishRules
+from sfukit.signaling.refusal import Refusal
 
 _POST_METHODS = "GET, HEAD, OPTIONS, POST"
 _SESSION_METHODS = "DELETE, OPTIONS, PATCH"
@@ -97,7 +99,7 @@ async def nothing(_request: web.Request) -> web.Response:
 async def endpoint_options(request: web.Request) -> web.Response:
     """Say what an endpoint accepts."""
     response = web.Response(headers=whip.preflight(_POST_METHODS, {"Accept-Post": whip.SDP_TYPE}))
-    _add_links(response, request.app[HOUSE])
+    _add_links(response, request.app[HOUSE], credentials=False)
     return response
 
 
@@ -118,7 +120,12 @@ async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
 
 async def _text(request: web.Request) -> str:
     """Read the body as text; what is no UTF-8 fails later, at the line where it stands."""
-    return (await request.read()).decode(errors="replace")
+    limit_s = request.app[HOUSE].settings.timing.request_s
+    try:
+        async with asyncio.timeout(limit_s):
+            return (await request.read()).decode(errors="replace")
+    except TimeoutError:
+        raise Refusal("request_timeout", f"no whole body within {limit_s:g} s") from None
 
 
 def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> None:
@@ -135,11 +142,14 @@ def _created(house: House, session: HttpSession, answer: str) -> web.Response:
         content_type=whip.SDP_TYPE,
         headers={"Location": session.path, "ETag": session.etag},
     )
-    _add_links(response, house)
+    _add_links(response, house, credentials=True)
     return response
 
 
-def _add_links(response: web.Response, house: House) -> None:
+def _add_links(response: web.Response, house: House, *, credentials: bool) -> None:
+    """Tell the ICE servers; those with credentials only to a peer that was admitted."""
     for entry in house.settings.ice_servers:
+        if entry.credential is not None and not credentials:
+            continue
         link = whip.ice_server_link(entry.url, entry.username, entry.credential)
         response.headers.add("Link", link)

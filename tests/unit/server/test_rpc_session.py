@@ -220,6 +220,7 @@ async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
     transport.pause_reading()
     room = stage.house.rooms.find("demo")
     assert room is not None
+    await until(lambda: "deaf" in room.participants)
     text = b'"' + b"x" * 100_000 + b'"'
     for _ in range(100):
         room.participants["deaf"].tell(text, lossy=True)
