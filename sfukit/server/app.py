@@ -62,6 +62,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         max_msg_size=MAX_FRAME_BYTES,
+        autoping=False,  # the session answers pings, within its limits
         heartbeat=house.settings.timing.ping_s,
         compress=False,
     )

@@ -16,6 +16,7 @@ _PAGE_HEADERS = {
         "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob: mediastream:; "
         "img-src 'self' data:; frame-ancestors 'none'"
     ),
+    "Referrer-Policy": "no-referrer",  # the page's address may hold a token
     "X-Content-Type-Options": "nosniff",
 }
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -79,6 +79,7 @@ async def test_the_page_is_served_with_a_strict_policy(stage: Stage) -> None:
     async with stage.session.get(stage.url("/")) as response:
         assert (response.status, response.content_type) == (200, "text/html")
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        assert response.headers["Referrer-Policy"] == "no-referrer"
         page = await response.text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
