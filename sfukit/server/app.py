@@ -110,10 +110,14 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     origin = request.headers.get("Origin")
     added = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"}
     refused: web.HTTPException | None = None
+    response: web.StreamResponse
     try:
         if METRICS_ONLY not in request.app:
             added |= house.origins.admit(origin, request.host, request.path)
         response = await handler(request)
+        if not response.prepared:
+            response.headers.update(added)
+        return response
     except Refusal as refusal:
         response = _problem(request, refusal)
     except web.HTTPRequestEntityTooLarge:
@@ -129,22 +133,21 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if house.core.refusals.is_due("internal_error"):
             log.exception("request_failed", path=request.path, trace_id=trace_id)
         response = _problem(request, Refusal("internal_error", "an error of the server's own"))
-    held = await _limit(request, response)
+    held = await _limit(request)
     if held is None and refused is not None:
         refused.headers.update(added)
         raise refused
     response = held or response
-    if not response.prepared:
-        response.headers.update(added)
+    response.headers.update(added)
     return response
 
 
-async def _limit(request: web.Request, response: web.StreamResponse) -> web.Response | None:
-    """Count an unauthenticated request that was refused; above the limit it is held, then closed.
+async def _limit(request: web.Request) -> web.Response | None:
+    """Count a refusal of an unauthenticated request; above the limit it is held, then closed.
 
-    Only refusals are ever held: whoever shares the address is not.
+    Only refusals are ever held: other requests from the same address are answered at once.
     """
-    if response.status < 400 or request.get(AUTHENTICATED):
+    if request.get(AUTHENTICATED):
         return None
     wait_s = request.app[HOUSE].limiter.refuse(request[ADDRESS], time.monotonic())
     if wait_s == 0:

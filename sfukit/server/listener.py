@@ -96,7 +96,7 @@ class Listener:
         return self._most is not None and taken >= self._most - _SPARE
 
     def _pause(self, listening: socket.socket, why: str) -> None:
-        """Make room and look again a little later: the kernel keeps who waits."""
+        """Make room and look again a little later: the kernel keeps those that wait."""
         self._metrics.accept_failed.inc()
         if self._sampled.is_due("accept_failed"):
             log.warning("accept_failed", why=why, fix="raise the limit of open files: ulimit -n")

@@ -131,7 +131,7 @@ async def test_pings_are_answered_within_the_limits(make_stage: StageMaker) -> N
 
 
 async def test_a_heartbeat_that_is_answered_keeps_the_connection(make_stage: StageMaker) -> None:
-    stage = await make_stage(timing=Timing(ping_s=0.05))
+    stage = await make_stage(timing=Timing(ping_s=0.2))
     async with stage.session.ws_connect(stage.url("/ws"), autoping=False) as socket:
         for _ in range(4):
             ping = await socket.receive(5)
@@ -145,7 +145,7 @@ async def test_a_heartbeat_that_is_answered_keeps_the_connection(make_stage: Sta
 async def test_a_heartbeat_that_is_not_answered_ends_the_connection(
     make_stage: StageMaker,
 ) -> None:
-    stage = await make_stage(timing=Timing(ping_s=0.05))
+    stage = await make_stage(timing=Timing(ping_s=0.2))
     async with stage.session.ws_connect(stage.url("/ws"), autoping=False):
         await until(lambda: len(stage.house.lines) == 1)
         await until(lambda: len(stage.house.lines) == 0)
