@@ -38,4 +38,5 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self._sampled.is_due("http_malformed"):
             fault = record.exc_info[1] if record.exc_info else None
-            log.info("http_malformed", what=record.getMessage(), fault=repr(fault or ""))
+            # its text quotes the request, which may hold a token
+            log.info("http_malformed", what=record.getMessage(), fault=type(fault).__name__)

@@ -193,6 +193,15 @@ async def test_without_stun_a_stranger_gets_no_answer() -> None:
                 asker.recv(1500)
 
 
+async def test_metrics_have_a_listener_of_their_own() -> None:
+    async with serving("--metrics", "127.0.0.1:0") as server, aiohttp.ClientSession() as session:
+        assert server.ready["metrics"] != server.url("/metrics")
+        async with session.get(server.ready["metrics"]) as answer:
+            assert "sfukit_build_info" in await answer.text()
+        async with session.get(server.url("/metrics")) as answer:
+            assert answer.status == 404
+
+
 async def test_several_workers_have_several_ports() -> None:
     async with serving("--workers", "2") as server:
         assert len(set(server.ready["udp_ports"])) == 2
