@@ -75,7 +75,6 @@ class RidTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="encoding"):
     """This encoding, if it is there."""
 
     rid: str
-    temporal: int | None = None
 
 
 class IndexTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="index"):
@@ -175,7 +174,6 @@ class Subscribe(Command, tag="subscribe"):
     ssrc: int
     rtx_ssrc: int | None
     extensions: dict[str, int]
-    feedback: list[str]
     cname: str
     target: Target = AutoTarget()
     active: bool = True

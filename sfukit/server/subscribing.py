@@ -26,7 +26,6 @@ from sfukit.signaling import extensions, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import Layer, OfferNotification
-from sfukit.signaling.send_section import SENT_FEEDBACK
 from sfukit.signaling.subscribe_offer import Accepted, SubscribeOffers, Track
 
 log = structlog.get_logger()
@@ -269,7 +268,6 @@ class Subscribing:
             ssrc=track.ssrc,
             rtx_ssrc=track.rtx_ssrc if accepted.numbers.rtx_payload_type is not None else None,
             extensions=track.extensions,
-            feedback=list(SENT_FEEDBACK[track.kind]),
             cname=track.cname,
             target=subscription.target,
         )

@@ -27,7 +27,6 @@ from sfukit.signaling.candidates import Address
 from sfukit.signaling.codecs import same_bitstream
 from sfukit.signaling.play_answer import Played, Source, answer_viewer
 from sfukit.signaling.refusal import Refusal
-from sfukit.signaling.send_section import SENT_FEEDBACK
 from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParameters
 
 log = structlog.get_logger()
@@ -237,7 +236,6 @@ class Viewing:
             ssrc=played.ssrc,
             rtx_ssrc=played.rtx_ssrc,
             extensions=played.extensions,
-            feedback=list(SENT_FEEDBACK[played.kind]),
             cname=played.cname,
         )
 

@@ -7,7 +7,7 @@ import msgspec
 from sfukit.signaling.codecs import sent_parameters
 from sfukit.signaling.sdp import Codec, Section
 
-SENT_FEEDBACK = {
+_SENT_FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc"),
 }
@@ -86,7 +86,7 @@ def codec_lines(track: Sent, numbers: SendNumbers) -> str:
     """Write rtpmap, rtcp-fb and fmtp of what is sent and of its RTX (RFC 4588 section 8)."""
     number, codec = numbers.payload_type, track.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
-    feedback = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in SENT_FEEDBACK[track.kind]])
+    feedback = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in _SENT_FEEDBACK[track.kind]])
     fmtp = sent_fmtp(track.codec_name, codec)
     lines = f"a=rtpmap:{number} {track.codec_name}/{codec.clock_rate}{channels}\r\n{feedback}"
     if fmtp:

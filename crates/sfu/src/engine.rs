@@ -437,9 +437,9 @@ fn subject(request: &Request) -> Named {
         | Request::CloseTransport { transport, .. } => Named::Transport(*transport),
         Request::Publish(publish) => Named::Transport(publish.transport),
         Request::Subscribe(subscribe) => Named::Transport(subscribe.transport),
-        Request::Unpublish { publication, .. }
-        | Request::SetMuted { publication, .. }
-        | Request::RequestKeyframe { publication } => Named::Publication(*publication),
+        Request::Unpublish { publication, .. } | Request::SetMuted { publication, .. } => {
+            Named::Publication(*publication)
+        }
         Request::SetTarget { subscription, .. }
         | Request::ReplaceSource { subscription, .. }
         | Request::Unsubscribe { subscription, .. }

@@ -176,9 +176,6 @@ pub enum Request {
         publication: PublicationId,
         muted: bool,
     },
-    RequestKeyframe {
-        publication: PublicationId,
-    },
     RoomStats {
         room: RoomId,
     },
@@ -241,9 +238,6 @@ pub struct SubscribeRequest {
     /// Negotiated header extensions of the subscriber's transport.
     #[serde(default)]
     pub extensions: ExtensionIds,
-    /// Negotiated `a=rtcp-fb` values.
-    #[serde(default)]
-    pub feedback: Vec<String>,
     /// RTCP canonical name (RFC 7022).
     pub cname: String,
     /// Which encoding.

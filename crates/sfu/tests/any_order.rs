@@ -186,8 +186,9 @@ impl Play {
         }
         let (sub, camera) = self.known.subs[self.below(self.known.subs.len())];
         if self.below(2) == 0 {
-            let publication = self.world.cameras[camera].publication;
-            self.world.command(Request::RequestKeyframe { publication });
+            for source in &mut self.world.cameras[camera].encodings {
+                source.keyframe_wanted = true;
+            }
             let pause = ms(self.below(200) as u64);
             self.world.run_for(pause);
         }

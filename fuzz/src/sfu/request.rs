@@ -53,10 +53,7 @@ pub fn any_request(input: &mut Input<'_>) -> Request {
             publication: any_name(input),
             muted: input.flag(),
         },
-        11 => Request::RequestKeyframe {
-            publication: any_name(input),
-        },
-        12 => any_restart(input),
+        11 | 12 => any_restart(input),
         13 => any_transport(input),
         14 => Request::SetRemote {
             transport: any_name(input),
@@ -149,7 +146,6 @@ fn any_subscription(input: &mut Input<'_>) -> SubscribeRequest {
         ssrc: u32::from(input.u16()),
         rtx_ssrc: input.flag().then(|| u32::from(input.u16())),
         extensions: extensions(input),
-        feedback: feedback(input),
         cname: "c".repeat(usize::from(input.u8()) * 2),
         target: any_target(input),
         active: input.below(8) > 0,
@@ -235,7 +231,6 @@ pub fn usual_subscription(transport: u32, subscription: u32, publication: u32) -
         ssrc: 70_000 + subscription,
         rtx_ssrc: Some(80_000 + subscription),
         extensions: extensions(&mut nothing()),
-        feedback: feedback(&mut nothing()),
         cname: "someone".to_owned(),
         target: Target::Auto,
         active: true,

@@ -122,7 +122,7 @@ async def test_commands_are_json_objects_with_a_type_and_a_growing_id(pair: Pair
     assert [command["id"] for command in commands] == [1, 2, 3]
     assert commands[1]["type"] == "open_transport"
     assert commands[1]["remote"] is None
-    assert commands[2]["target"] == {"kind": "encoding", "rid": "h", "temporal": None}
+    assert commands[2]["target"] == {"kind": "encoding", "rid": "h"}
     native.done(None, "duplicate", None)
     outcomes = await running
     assert first_error(outcomes) == CommandError("duplicate", "")

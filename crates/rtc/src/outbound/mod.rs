@@ -3,6 +3,5 @@
 pub mod history;
 pub mod reference;
 pub mod report;
-pub mod rtx;
 pub mod sequence;
 pub mod twcc;

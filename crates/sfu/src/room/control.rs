@@ -95,13 +95,6 @@ impl Room {
                 self.choose_all(context, key);
                 Ok(None)
             }
-            Request::RequestKeyframe { publication } => {
-                let key = self.publication_key(publication)?;
-                for encoding in 0..self.publications[key].encodings.len() {
-                    self.want_keyframe(context, key, encoding);
-                }
-                Ok(None)
-            }
             Request::RoomStats { .. } => Ok(Some(self.stats(context.now))),
             Request::OpenRoom { .. } | Request::CloseRoom { .. } => {
                 Err(invalid("a room cannot open rooms"))

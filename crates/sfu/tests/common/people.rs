@@ -233,7 +233,6 @@ impl World {
                 .iter()
                 .map(|(id, extension)| (extension.uri().to_owned(), *id))
                 .collect(),
-            feedback: vec!["nack".into(), "nack pli".into(), "transport-cc".into()],
             cname: "someone".into(),
             target: Target::Auto,
             active: true,
