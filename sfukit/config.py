@@ -27,6 +27,9 @@ def secret(text: str, where: str) -> str:
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8").strip()
+        found = Path(text[1:]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}: cannot read {text[1:]}: {error}") from error
+    if not found:
+        raise UsageError(f"{where}: {text[1:]} is empty")
+    return found

@@ -4,7 +4,8 @@ import os
 import re
 import sys
 import textwrap
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
@@ -52,6 +53,17 @@ class Output:
         """Tell whether a view that redraws itself makes sense here."""
         dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
         return self._stream.isatty() and not dumb and not self._quiet
+
+    @contextmanager
+    def lenient(self) -> Iterator[None]:
+        """Let the command go on where its text cannot be written: a full disk, a closed pipe."""
+        try:
+            yield
+            self.console.file.flush()
+        except (OSError, ValueError, SystemExit):  # rich leaves by the last for a broken pipe
+            # what the stream has kept must not fail once more when the process ends
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """Print one line unless asked to be quiet."""

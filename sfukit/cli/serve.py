@@ -30,6 +30,7 @@ app = typer.Typer(add_completion=False)
 )
 def serve(
     http: options.Http = None,
+    metrics: options.MetricsHttp = None,
     udp_port: options.UdpPort = None,
     workers: options.Workers = None,
     advertise: options.Advertise = None,
@@ -86,7 +87,7 @@ def serve(
             max_egress_bps=_rate(max_egress, "--max-egress"),
         ),
         "timing": _given(room_idle_s=room_idle),
-        **_listen(http),
+        **_listen(http, metrics),
     }
     _run(config, _given(**said), json_to, open_page, log_format, log_level, dev is not None)
 
@@ -117,20 +118,24 @@ def _run(
     def announce(ready: "Ready") -> None:
         if json_to is not None:
             report.write_text(json_to, ready_json(ready) + "\n")
-        print_ready(output, ready, time.monotonic() - started_s, show_token=show_token)
+        with output.lenient():
+            print_ready(output, ready, time.monotonic() - started_s, show_token=show_token)
         if open_page:
             webbrowser.open(page_url(ready))
 
     run_server(chosen, announce)
 
 
-def _listen(http: str | None) -> dict[str, Any]:
-    if http is None:
-        return {}
-    host, colon, port = http.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"--http {http}: give HOST:PORT", hint="for example --http 127.0.0.1:7080")
-    return {"http_host": host.strip("[]") or "127.0.0.1", "http_port": int(port)}
+def _listen(http: str | None, metrics: str | None) -> dict[str, Any]:
+    from sfukit.server.settings import host_and_port
+
+    said: dict[str, Any] = {}
+    if http is not None:
+        said["http_host"], said["http_port"] = host_and_port(http, "--http")
+    if metrics is not None:
+        host_and_port(metrics, "--metrics")
+        said["metrics_http"] = metrics
+    return said
 
 
 def _keys(key: str | None, secret_text: str | None, dev: str | None) -> dict[str, str] | None:

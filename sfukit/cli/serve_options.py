@@ -17,6 +17,15 @@ Http = Annotated[
         metavar="HOST:PORT",
     ),
 ]
+MetricsHttp = Annotated[
+    str | None,
+    option(
+        "--metrics",
+        panel=_LISTEN,
+        help="serve /metrics here alone; default beside the rest",
+        metavar="HOST:PORT",
+    ),
+]
 UdpPort = Annotated[
     int | None,
     option(panel=_LISTEN, help="media; default 7081, 0 takes a free one", min=0, max=65535),

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
+import structlog
 from aiohttp import web
 
 from sfukit.server import debug, ids, pages, paths, whip_routes
@@ -14,6 +15,7 @@ from sfukit.server.requests import (
     ADDRESS,
     AUTHENTICATED,
     HOUSE,
+    METRICS_ONLY,
     TRACE_ID,
     authenticate,
     bearer,
@@ -24,6 +26,8 @@ from sfukit.server.rpc_session import RpcSession
 from sfukit.signaling import sdp
 from sfukit.signaling.jsonrpc import MAX_FRAME_BYTES
 from sfukit.signaling.refusal import Refusal
+
+log = structlog.get_logger()
 
 SUBPROTOCOL = "sfukit.jsonrpc"
 _HELD_S = 1.0
@@ -44,6 +48,15 @@ def build_app(house: House) -> web.Application:
     return app
 
 
+def build_metrics_app(house: House) -> web.Application:
+    """Put the application of the metrics' own listener together."""
+    app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
+    app[HOUSE] = house
+    app[METRICS_ONLY] = True
+    pages.add_metrics(app)
+    return app
+
+
 async def websocket(request: web.Request) -> web.WebSocketResponse:
     """Serve one WebSocket until it ends."""
     house = request.app[HOUSE]
@@ -51,6 +64,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         max_msg_size=MAX_FRAME_BYTES,
+        autoping=False,  # the session answers pings, within its limits
         heartbeat=house.settings.timing.ping_s,
         compress=False,
     )
@@ -76,7 +90,20 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
 
 @web.middleware
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give each request a trace id, keep foreign pages out, turn refusals into answers."""
+    """Tell the connection when a request begins and ends, and answer it."""
+    house = request.app[HOUSE]
+    connection = house.connections.of(request.protocol)
+    if connection is None:
+        return await _answer(request, handler)
+    connection.begin()
+    try:
+        return await _answer(request, handler)
+    finally:
+        connection.end()
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give a request a trace id, keep foreign pages out, turn refusals into answers."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
     house = request.app[HOUSE]
@@ -86,9 +113,14 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
     origin = request.headers.get("Origin")
     added = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"}
     refused: web.HTTPException | None = None
+    response: web.StreamResponse
     try:
-        added |= house.origins.admit(origin, request.host, paths.local_path(request))
+        if METRICS_ONLY not in request.app:
+            added |= house.origins.admit(origin, request.host, paths.local_path(request))
         response = await handler(request)
+        if not response.prepared:
+            response.headers.update(added)
+        return response
     except Refusal as refusal:
         response = _problem(request, refusal)
     except web.HTTPRequestEntityTooLarge:
@@ -101,22 +133,29 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
                 response.headers["Allow"] = allow
         else:
             response = refused = error
-    held = await _limit(request, response)
+    except ConnectionError:
+        raise
+    except Exception:
+        if request.writer.output_size > 0:
+            raise  # something was answered already
+        if house.core.refusals.is_due("internal_error"):
+            log.exception("request_failed", path=request.path, trace_id=trace_id)
+        response = _problem(request, Refusal("internal_error", "an error of the server's own"))
+    held = await _limit(request)
     if held is None and refused is not None:
         refused.headers.update(added)
         raise refused
     response = held or response
-    if not response.prepared:
-        response.headers.update(added)
+    response.headers.update(added)
     return response
 
 
-async def _limit(request: web.Request, response: web.StreamResponse) -> web.Response | None:
-    """Count an unauthenticated request that was refused; above the limit it is held, then closed.
+async def _limit(request: web.Request) -> web.Response | None:
+    """Count a refusal of an unauthenticated request; above the limit it is held, then closed.
 
-    Only refusals are ever held: whoever shares the address is not.
+    Only refusals are ever held: other requests from the same address are answered at once.
     """
-    if response.status < 400 or request.get(AUTHENTICATED):
+    if request.get(AUTHENTICATED):
         return None
     wait_s = request.app[HOUSE].limiter.refuse(request[ADDRESS], time.monotonic())
     if wait_s == 0:
@@ -150,6 +189,9 @@ def _problem(request: web.Request, refusal: Refusal) -> web.Response:
         "detail": refusal.detail,
         "reason": refusal.reason,
     }
-    return web.json_response(
+    response = web.json_response(
         body, status=refusal.status, headers=headers, content_type="application/problem+json"
     )
+    if refusal.status == 408:
+        response.force_close()  # the rest of the body is not waited for
+    return response

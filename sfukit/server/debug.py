@@ -8,7 +8,7 @@ from aiohttp import web
 from sfukit.server.house import House
 from sfukit.server.member import Member, Viewer
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.requests import HOUSE, bearer
+from sfukit.server.requests import HOUSE, authenticate
 from sfukit.server.room import Room
 from sfukit.signaling.refusal import Refusal
 
@@ -22,19 +22,31 @@ def add_routes(app: web.Application) -> None:
 async def rooms(request: web.Request) -> web.Response:
     """Show all rooms."""
     house = request.app[HOUSE]
-    house.access.require_admin(bearer(request))
-    return web.json_response(describe(house))
+    only = _admin_of(request)
+    if only is None:
+        return web.json_response(describe(house))
+    room = house.rooms.find(only)
+    return web.json_response({"rooms": [] if room is None else [_room(room)]})
 
 
 async def one_room(request: web.Request) -> web.Response:
     """Show one room with the engine's figures of its transports and streams."""
     house = request.app[HOUSE]
-    house.access.require_admin(bearer(request))
-    room = house.rooms.find(request.match_info["room"])
+    name, only = request.match_info["room"], _admin_of(request)
+    if only not in (None, name):
+        raise Refusal("room_denied", f"this token is for the room {only!r}")
+    room = house.rooms.find(name)
     if room is None:
         raise Refusal("room_unknown", "there is no such room")
     figures = msgspec.to_builtins(await room.stats.figures())
     return web.json_response({**_room(room), "figures": figures})
+
+
+def _admin_of(request: web.Request) -> str | None:
+    """Refuse all but admins; return the only room that the token is for, None for every room."""
+    claims = authenticate(request)
+    request.app[HOUSE].access.require_admin(claims)
+    return (claims.video.room or None) if claims is not None else None
 
 
 def describe(house: House) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import structlog
 from sfukit.server import memory
 from sfukit.server.access import Access
 from sfukit.server.addresses import advertised, local_interfaces
+from sfukit.server.connections import Connections
 from sfukit.server.core import Core
 from sfukit.server.engine import Engine
 from sfukit.server.http_sessions import HttpSessions
@@ -46,10 +47,15 @@ class House:
         self.origins = Origins(settings.allowed_origins, is_open=self.access.is_open)
         self.limiter = RequestLimiter(settings.limits, is_open=self.access.is_open)
         self.proxies = TrustedProxies(settings.trusted_proxies)
+        self.connections = Connections(settings, self.metrics, self)
         self.sessions = HttpSessions()
         self.lines: set[Line] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._drained: asyncio.Event = asyncio.Event()
+
+    def is_exempt(self, address: str) -> bool:
+        """Tell whose unauthenticated connections are not counted: proxies have many clients."""
+        return self.proxies.trusts(address) or self.limiter.is_exempt(address)
 
     def start(self) -> None:
         """Begin to watch the loop's lag, the egress and the memory."""
@@ -58,10 +64,11 @@ class House:
     async def stop(self, reason: str) -> None:
         """End everything that runs."""
         self.metrics.node_state("stopped")
-        self.rooms.close_all(reason)
-        for line in list(self.lines):
-            line.end(reason)
         try:
+            self.rooms.close_all(reason)
+            for line in list(self.lines):
+                line.end(reason)
+            self.core.refusals.flush()
             if self._watcher is not None:
                 self._watcher.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

@@ -55,8 +55,8 @@ class HttpSession:
             if fragment.ufrag not in (None, self._remote.ufrag):
                 raise Refusal("etag_stale", "new credentials are a restart: If-Match: *")
             return None  # an ICE-lite server needs no candidates (RFC 8445 section 2.5)
-        if unchanged:  # nothing to restart: candidates of a client that never sends the tag
-            return None
+        if unchanged or (fragment.ufrag == self._remote.ufrag and fragment.pwd is None):
+            return None  # nothing to restart: candidates of a client that never sends the tag
         if not (fragment.ufrag and fragment.pwd):
             raise Refusal("restart_missing_credentials", "a restart needs ice-ufrag and ice-pwd")
         renewed = credentials(fragment.ufrag, fragment.pwd)

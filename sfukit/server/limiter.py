@@ -29,7 +29,7 @@ class RequestLimiter:
         if claims is not None:
             _take(self._identities, f"{claims.iss}\n{claims.sub}", now_s, "of this identity")
             _take(self._api_keys, claims.iss, now_s, "under this API key")
-        elif not self._is_exempt(address):
+        elif not self.is_exempt(address):
             _take(self._addresses, address_key(address), now_s, "of this address")
 
     def admit_session(self, session: str, now_s: float) -> None:
@@ -38,11 +38,12 @@ class RequestLimiter:
 
     def refuse(self, address: str, now_s: float) -> float:
         """Count an unauthenticated request that was refused; return the seconds to wait."""
-        if self._is_exempt(address):
+        if self.is_exempt(address):
             return 0.0
         return self._refusals.wait_s(address_key(address), now_s)
 
-    def _is_exempt(self, address: str) -> bool:
+    def is_exempt(self, address: str) -> bool:
+        """Tell an address that has no limit: without keys, that of this machine."""
         return self._is_open and is_loopback(address)
 
 

@@ -1,46 +1,150 @@
-"""Structured logs on standard error: for people one short line each, for programs JSON."""
+"""Structured logs on standard error: for people one short line each, for programs JSON.
 
+A log that cannot be written, or whose reader has stopped, never fails or delays what it tells of:
+its lines are lost, and their number is told once it can be written again.
+"""
+
+import errno
 import logging
+import os
+import select
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-_QUIET_KEYS = ("event", "level", "timestamp", "room", "participant", "trace_id")
+MAX_VALUE_CHARS = 500
+_MAX_EXCEPTION_CHARS = 16_000
+_QUIET_KEYS = ("event", "level", "timestamp", "room", "participant", "trace_id", "exception")
+_QUOTED = frozenset(" \"'\\=")
+_ATOMIC_BYTES = 4096  # a pipe that can be written takes that much at once (pipe(7), PIPE_BUF)
 
 
 def configure(style: LogFormat, level: LogLevel) -> None:
     """Set up logging for this process."""
     number = logging.getLevelNamesMapping()[level.upper()]
     last: Processor = structlog.processors.JSONRenderer() if style == "json" else render
+    stream = LogStream(sys.stderr)
+
+    class Logger(structlog.make_filtering_bound_logger(number)):  # type: ignore[misc]
+        """A logger whose methods raise nothing."""
+
+        def _proxy_to_logger(self, *arguments: Any, **fields: Any) -> Any:
+            try:
+                super()._proxy_to_logger(*arguments, **fields)
+                if lost := stream.recovered():
+                    super()._proxy_to_logger("warning", "log_lines_lost", count=lost)
+            except Exception:
+                stream.lost += 1
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if style == "json" else "%H:%M:%S"),
             structlog.processors.format_exc_info,
+            cut,
             last,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        wrapper_class=Logger,
+        logger_factory=structlog.WriteLoggerFactory(file=stream),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
 
 
+def cut(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Bound every value: texts of peers are in some."""
+    for key, value in event.items():
+        limit = _MAX_EXCEPTION_CHARS if key == "exception" else MAX_VALUE_CHARS
+        text = value if isinstance(value, str) else repr(value)
+        if len(text) > limit:
+            event[key] = f"{text[:limit]}... ({len(text)} characters)"
+    return event
+
+
 def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Write one line: time, what, where and who, then the rest as key=value."""
-    where = " ".join(str(event[key]) for key in ("room", "participant") if event.get(key))
+    """Write one line: time, event, room and participant, then the rest as key=value."""
+    where = " ".join(_value(event[key]) for key in ("room", "participant") if event.get(key))
     rest = " ".join(
         f"{key}={_value(value)}"
         for key, value in event.items()
         if key not in _QUIET_KEYS and value not in (None, "")
     )
     text = f"{event['timestamp']} {event['event']:<20} {where:<24} {rest}".rstrip()
-    return text if event["level"] != "error" else f"{text}  trace_id={event.get('trace_id')}"
+    if event["level"] == "error":
+        text = f"{text}  trace_id={event.get('trace_id')}"
+    return f"{text}\n{_printable(event['exception'])}" if "exception" in event else text
 
 
 def _value(value: Any) -> str:
+    """Quote what could be taken for more than one value, or moves the cursor of a terminal."""
     text = str(value)
-    return repr(text) if " " in text else text
+    return text if text.isprintable() and _QUOTED.isdisjoint(text) else repr(text)
+
+
+def _printable(text: str) -> str:
+    return "\n".join(line if line.isprintable() else repr(line)[1:-1] for line in text.split("\n"))
+
+
+class LogStream:
+    """A stream that raises nothing and is not waited for."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self.lost = 0
+        self._works = True
+        self._stream = stream
+        self._descriptor = _descriptor(stream)
+
+    def write(self, text: str) -> None:
+        """Write a line, or lose it."""
+        try:
+            self._write(text)
+            self._works = True
+        except (OSError, ValueError):
+            self._works = False
+            self.lost += 1
+
+    def recovered(self) -> int:
+        """Tell once how many lines were lost, when lines can be written again."""
+        if not self._works:
+            return 0
+        lost, self.lost = self.lost, 0
+        return lost
+
+    def flush(self) -> None:
+        """Do nothing: every line is written at once."""
+
+    def _write(self, text: str) -> None:
+        if self._descriptor is not None:
+            _write_all(self._descriptor, text.encode(errors="backslashreplace"))
+        elif self._stream is not None:
+            self._stream.write(text)
+            self._stream.flush()
+        else:
+            raise OSError(errno.EBADF, "standard error is closed")
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """Find what is behind a stream: its own buffer would keep a line that could not be written."""
+    try:
+        return None if stream is None else stream.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write to a descriptor that can take it now; raises ``OSError``."""
+    while data:
+        if not _is_writable(descriptor):
+            raise BlockingIOError(errno.EAGAIN, "the reader of the log has stopped")
+        data = data[os.write(descriptor, data[:_ATOMIC_BYTES]) :]
+
+
+def _is_writable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))

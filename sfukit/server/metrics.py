@@ -11,6 +11,7 @@ from sfukit.server.engine_metrics import EngineCollector
 from sfukit.server.native_messages import TransportState
 
 _JOIN_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
+_RECENT_S = 0.5  # writing takes milliseconds: scrapes of any number cost no more than two a second
 _LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -19,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._recent: tuple[float, bytes] | None = None
         self.rooms = self._gauge("sfukit_rooms", "Rooms that are open")
         self.participants = self._gauge(
             "sfukit_participants", "Participants in all rooms, viewers included"
@@ -42,6 +44,16 @@ class Metrics:
             "sfukit_callback_failures_total",
             "Callbacks that failed for a fault of ours, by what they were for",
             "callback",
+        )
+        self.connections = self._gauge("sfukit_http_connections", "TCP connections that are open")
+        self.connections_closed = self._counter(
+            "sfukit_http_connections_closed_total",
+            "TCP connections given up by the server, by reason",
+            "reason",
+        )
+        self.accept_failed = self._counter(
+            "sfukit_accept_failed_total",
+            "Times that no connection was taken for want of descriptors",
         )
         self.lag_s = self._histogram(
             "sfukit_event_loop_lag_seconds",
@@ -79,6 +91,12 @@ class Metrics:
     def exposition(self) -> bytes:
         """Write everything in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+    def recent_exposition(self, now_s: float) -> bytes:
+        """Give what was written at most half a second ago, else write it again."""
+        if self._recent is None or now_s - self._recent[0] >= _RECENT_S:
+            self._recent = (now_s, self.exposition())
+        return self._recent[1]
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)

@@ -1,11 +1,14 @@
 """Pages and probes: the demo page, health, metrics, what there is to see for an operator."""
 
+import hmac
+import time
 from importlib import resources
 
 from aiohttp import web
 
 from sfukit import __version__
-from sfukit.server.requests import HOUSE
+from sfukit.server.requests import HOUSE, bearer
+from sfukit.signaling.refusal import Refusal
 
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
@@ -13,6 +16,7 @@ _PAGE_HEADERS = {
         "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob: mediastream:; "
         "img-src 'self' data:; frame-ancestors 'none'"
     ),
+    "Referrer-Policy": "no-referrer",  # the page's address may hold a token
     "X-Content-Type-Options": "nosniff",
 }
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -22,10 +26,18 @@ def add_routes(app: web.Application) -> None:
     """Add the pages and probes."""
     app.router.add_get("/", page)
     app.router.add_get("/web/{name}", asset)
+    app.router.add_get("/info", info)
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    if app[HOUSE].settings.metrics_http is None:
+        app.router.add_get("/metrics", metrics)
+
+
+def add_metrics(app: web.Application) -> None:
+    """Add what the metrics' own listener has."""
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-    app.router.add_get("/info", info)
 
 
 async def page(_request: web.Request) -> web.Response:
@@ -51,7 +63,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Give the metrics to Prometheus."""
-    body = request.app[HOUSE].metrics.exposition()
+    house = request.app[HOUSE]
+    wanted = house.settings.metrics_token
+    if wanted is not None:
+        given = bearer(request) or ""
+        if not hmac.compare_digest(given.encode(), wanted.encode()):
+            reason = "token_invalid" if given else "token_missing"
+            raise Refusal(reason, "the metrics need the token of the setting metrics_token")
+    body = house.metrics.recent_exposition(time.monotonic())
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )

@@ -4,7 +4,7 @@ import re
 
 from aiohttp import web
 
-from sfukit.server.requests import HOUSE
+from sfukit.server.requests import HOUSE, METRICS_ONLY
 from sfukit.server.settings import HTTP_PREFIX
 from sfukit.signaling.refusal import Refusal
 
@@ -43,6 +43,8 @@ def add_prefixed_routes(app: web.Application, prefix: str) -> None:
 
 def missed(request: web.Request, error: web.HTTPException) -> Refusal | None:
     """Say which path or method was meant, where there is none such; None for other errors."""
+    if METRICS_ONLY in request.app:
+        return None
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return Refusal("method_not_allowed", f"this path takes {allowed}")

@@ -11,6 +11,7 @@ from sfukit.signaling.token import Claims
 
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 HOUSE = web.AppKey("house", House)
+METRICS_ONLY = web.AppKey("metrics_only", bool)
 TRACE_ID = web.RequestKey("trace_id", str)
 ADDRESS = web.RequestKey("address", str)
 AUTHENTICATED = web.RequestKey("authenticated", bool)
@@ -21,6 +22,8 @@ def authenticate(request: web.Request) -> Claims | None:
     house = request.app[HOUSE]
     claims = house.access.claims(bearer(request))
     request[AUTHENTICATED] = True
+    if connection := house.connections.of(request.protocol):
+        connection.authenticate()
     house.limiter.admit(claims, request[ADDRESS], time.monotonic())
     return claims
 

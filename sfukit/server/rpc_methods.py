@@ -27,6 +27,7 @@ from sfukit.signaling.room_messages import (
     MAX_MESSAGE_BYTES,
     AnswerParams,
     Description,
+    IceServerInfo,
     JoinParams,
     JoinResult,
     LayersParams,
@@ -255,6 +256,10 @@ class Methods:
             type="answer" if change else None,
             sdp=change.answer if change else None,
             version=change.version if change else None,
+            ice_servers=[
+                IceServerInfo(entry.url, entry.username, entry.credential)
+                for entry in self.core.settings.ice_servers
+            ],
         )
 
     def _rules(self) -> PublishRules:

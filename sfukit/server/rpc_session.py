@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from sfukit.server.outbox import Outbox, Subject, subject
 from sfukit.server.rpc_methods import Methods
@@ -48,9 +48,12 @@ class RpcSession:
         patience = self._loop.call_later(timing.negotiation_s, self._expect_join)
         try:
             async for message in self._socket:
-                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    await self._handle(message.data)
+                elif message.type in (WSMsgType.PING, WSMsgType.PONG):
+                    await self._handle_control(message)
+                else:
                     break
-                await self._handle(message.data)
                 if self._ended is not None:
                     break
         finally:
@@ -133,6 +136,17 @@ class RpcSession:
             self.send(b"[" + b",".join(answers) + b"]")
         else:
             self.send(answers[0])
+
+    async def _handle_control(self, message: WSMessage) -> None:
+        """Answer a ping (RFC 6455 section 5.5.2); control frames cost what requests cost."""
+        try:
+            self._methods.limits.take_request(time.monotonic(), len(message.data))
+        except Refusal as refusal:
+            self._note_refused(refusal.reason)
+        else:
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+        await asyncio.sleep(0)
 
     async def _answer(
         self, request: jsonrpc.Request | RpcError, frame_bytes: float

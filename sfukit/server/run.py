@@ -1,6 +1,8 @@
 """The life of a server process: listen, serve, drain on SIGTERM, stop."""
 
 import asyncio
+import contextlib
+import os
 import signal
 import ssl
 from collections.abc import Callable
@@ -10,11 +12,23 @@ import structlog
 from aiohttp import web
 
 from sfukit.errors import MachineError, UsageError
-from sfukit.server.app import build_app
+from sfukit.machine import raise_open_files
+from sfukit.server import faults
+from sfukit.server.app import build_app, build_metrics_app
 from sfukit.server.engine import Engine, NativeEngine
 from sfukit.server.house import House
-from sfukit.server.settings import Settings
+from sfukit.server.limiter import is_loopback
+from sfukit.server.listener import Listener
+from sfukit.server.settings import Settings, host_and_port
 
+_STANDARD_ERROR = 2
+_OPEN_FILES = 65_536
+_SECRET_BYTES = 32
+_NEW_SECRET = (
+    "make one:  python3 -c 'import secrets; print(secrets.token_hex(32))' > secret.txt  "
+    "and give --api-secret @secret.txt"
+)
+_LINGERING_S = 2.0  # for a client that still sends what was refused to read why
 _SHUTDOWN_S = 3.0  # for requests under way; everybody else has been told to go
 log = structlog.get_logger()
 
@@ -25,18 +39,32 @@ class Ready(NamedTuple):
     house: House
     http_host: str
     http_port: int
+    metrics_host: str | None = None
+    metrics_port: int = 0
 
     @property
     def url(self) -> str:
         """Where the server answers, as one would type it."""
         scheme = "https" if self.house.settings.secure else "http"
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.http_host, self.http_host)
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.http_port}"
+        return _url(scheme, self.http_host, self.http_port)
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus finds the metrics."""
+        if self.metrics_host is None:
+            return f"{self.url}/metrics"
+        return f"{_url('http', self.metrics_host, self.metrics_port)}/metrics"
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     """Run a server until it is told to stop."""
     _check(settings)
+    _open_standard_descriptors()
     try:
         import uvloop
     except ImportError:  # not made for this platform
@@ -47,22 +75,19 @@ def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
 
 async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     house = House(settings, _engine(settings))
-    runner = web.AppRunner(
-        build_app(house), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
-    )
-    await runner.setup()
+    faults.watch_loop(house.core.refusals)
     signals = _Signals(house)
     reason = "server_stopped"
-    try:
-        ready = await _listen(runner, house)
-        house.start()
-        signals.watch()
-        on_ready(ready)
-        reason = await signals.until_stopped()
-    finally:
-        signals.forget()
-        await house.stop(reason)
-        await runner.cleanup()
+    async with contextlib.AsyncExitStack() as open_listeners:
+        try:
+            ready = await _listen(open_listeners, house)
+            house.start()
+            signals.watch()
+            on_ready(ready)
+            reason = await signals.until_stopped()
+        finally:
+            signals.forget()
+            await house.stop(reason)
 
 
 class _Signals:
@@ -95,25 +120,46 @@ class _Signals:
             self._drain = self._loop.create_task(self._drained())
 
     async def _drained(self) -> None:
-        outcome = await self._house.drain()
-        log.info("drain_ended", outcome=outcome)
-        if outcome != "cancelled":
-            self._stop("drain_deadline" if outcome == "drain_deadline" else "server_stopped")
+        outcome = "failed"
+        try:
+            outcome = await self._house.drain()
+            log.info("drain_ended", outcome=outcome)
+        finally:
+            if outcome != "cancelled":
+                self._stop("drain_deadline" if outcome == "drain_deadline" else "server_stopped")
 
     def _stop(self, reason: str) -> None:
         if not self._stopped.done():
             self._stopped.set_result(reason)
 
 
+def _open_standard_descriptors() -> None:
+    """Keep sockets from becoming standard error where that is closed; libuv aborts over it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
+
+
 def _check(settings: Settings) -> None:
-    """Refuse to open a server without keys to the network."""
-    local = settings.http_host in ("127.0.0.1", "::1", "localhost")
+    """Refuse to open a server without keys, or with weak ones, to the network."""
+    local = settings.http_host == "localhost" or is_loopback(settings.http_host)
     if not local and not settings.api_keys:
         address = f"{settings.http_host}:{settings.http_port}"
         raise UsageError(
             f"--http {address} needs API keys: without them anyone who reaches it could use it",
             hint=f"sfukit serve --http {address} --api-key NAME --api-secret SECRET",
         )
+    reachable = not local or bool(settings.trusted_proxies)
+    for name, secret in settings.api_keys.items():
+        length = len(secret.encode())
+        if length == 0:
+            raise UsageError(f"the secret of API key {name} is empty", hint=_NEW_SECRET)
+        if reachable and length < _SECRET_BYTES:
+            raise UsageError(
+                f"the secret of API key {name} has {length} bytes: off loopback HS256 needs "
+                f"{_SECRET_BYTES} or more (RFC 7518 section 3.2)",
+                hint=_NEW_SECRET,
+            )
 
 
 def _engine(settings: Settings) -> Engine:
@@ -130,20 +176,60 @@ def _engine(settings: Settings) -> Engine:
         ) from error
 
 
-async def _listen(runner: web.AppRunner, house: House) -> Ready:
+async def _listen(open_listeners: contextlib.AsyncExitStack, house: House) -> Ready:
     settings = house.settings
-    site = web.TCPSite(
-        runner, settings.http_host, settings.http_port, ssl_context=_tls(settings), backlog=1024
+    most = raise_open_files(_OPEN_FILES)
+    listener = await _listener(open_listeners, house, build_app(house), most, _tls(settings))
+    port = await _bound(listener, "--http", settings.http_host, settings.http_port)
+    if settings.metrics_http is None:
+        return Ready(house, settings.http_host, port)
+    apart = await _listener(open_listeners, house, build_metrics_app(house), most, None)
+    host, metrics_port = host_and_port(settings.metrics_http, "--metrics")
+    return Ready(
+        house, settings.http_host, port, host, await _bound(apart, "--metrics", host, metrics_port)
     )
+
+
+async def _listener(
+    open_listeners: contextlib.AsyncExitStack,
+    house: House,
+    app: web.Application,
+    most_descriptors: int,
+    tls: ssl.SSLContext | None,
+) -> Listener:
+    """Set an application up behind a listener; the stack takes both down again."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=faults.http_logger(house.core.refusals),
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_S,
+        keepalive_timeout=house.settings.timing.keep_alive_s,
+        lingering_time=_LINGERING_S,
+    )
+    await runner.setup()
+    open_listeners.push_async_callback(runner.cleanup)
+    assert runner.server is not None
+    listener = Listener(
+        runner.server,
+        house.connections,
+        house.metrics,
+        house.core.refusals,
+        tls=tls,
+        most_descriptors=most_descriptors,
+    )
+    open_listeners.callback(listener.close)
+    return listener
+
+
+async def _bound(listener: Listener, option: str, host: str, port: int) -> int:
     try:
-        await site.start()
+        return await listener.listen(host, port)
     except OSError as error:
         raise MachineError(
-            f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}",
-            hint="is another server running? --http HOST:PORT chooses; port 0 takes a free one",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint=f"is another server running? {option} HOST:PORT chooses; port 0 takes a free one",
         ) from error
-    port = next(address[1] for address in runner.addresses)
-    return Ready(house, settings.http_host, port)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -86,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     http_host: str = "127.0.0.1"
     http_port: int = DEFAULT_HTTP_PORT
+    metrics_http: str | None = None
+    metrics_token: str | None = None
     udp_port: int = DEFAULT_UDP_PORT
     workers: int = 1
     advertise: tuple[str, ...] = ()
@@ -131,6 +133,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def secure(self) -> bool:
         """Whether HTTP is HTTPS."""
         return self.tls_cert is not None
+
+
+def host_and_port(text: str, where: str) -> tuple[str, int]:
+    """Read ``HOST:PORT``; raise ``UsageError``."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"{where} {text}: give HOST:PORT", hint=f"such as {where} 127.0.0.1:7080")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def load(file: Path | None, overrides: dict[str, Any]) -> Settings:

@@ -1,5 +1,6 @@
 """The HTTP side of WHIP and WHEP: one line of the table in docs/protocol.md for each handler."""
 
+import asyncio
 import time
 
 from aiohttp import web
@@ -110,7 +111,7 @@ async def nothing(_request: web.Request) -> web.Response:
 async def endpoint_options(request: web.Request) -> web.Response:
     """Say what an endpoint accepts."""
     response = web.Response(headers=whip.preflight(_POST_METHODS, {"Accept-Post": whip.SDP_TYPE}))
-    _add_links(response, request.app[HOUSE])
+    _add_links(response, request.app[HOUSE], credentials=False)
     return response
 
 
@@ -134,8 +135,12 @@ async def _text(request: web.Request) -> str:
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding not in ("", "identity", "gzip", "deflate"):
         raise Refusal("content_type", f"Content-Encoding {encoding[:32]!r} is not read: send none")
+    limit_s = request.app[HOUSE].settings.timing.request_s
     try:
-        return (await request.read()).decode(errors="replace")
+        async with asyncio.timeout(limit_s):
+            return (await request.read()).decode(errors="replace")
+    except TimeoutError:
+        raise Refusal("request_timeout", f"no whole body within {limit_s:g} s") from None
     except web.RequestPayloadError:
         raise Refusal(
             "body_unreadable", f"the body is not encoded as it says, {encoding or 'chunked'}"
@@ -156,11 +161,14 @@ def _created(request: web.Request, session: HttpSession, answer: str) -> web.Res
         content_type=whip.SDP_TYPE,
         headers={"Location": prefix_of(request) + session.path, "ETag": session.etag},
     )
-    _add_links(response, request.app[HOUSE])
+    _add_links(response, request.app[HOUSE], credentials=True)
     return response
 
 
-def _add_links(response: web.Response, house: House) -> None:
+def _add_links(response: web.Response, house: House, *, credentials: bool) -> None:
+    """Tell the ICE servers; those with credentials only to a peer that was admitted."""
     for entry in house.settings.ice_servers:
+        if entry.credential is not None and not credentials:
+            continue
         link = whip.ice_server_link(entry.url, entry.username, entry.credential)
         response.headers.add("Link", link)

@@ -43,18 +43,19 @@ def read(text: str) -> dict[str, str]:
     for part in text.split(";", _MOST)[:_MOST]:
         key, equals, value = part.partition("=")
         key, value = key.strip(" \t").lower(), value.strip(" \t")
-        if not equals or key in table or _NAME.fullmatch(key) is None:
+        rule = _RULES.get(key, _UNKNOWN)
+        if not equals or key in table or (rule is _UNKNOWN and not _NAME.fullmatch(key)):
             continue
-        if key == "profile-level-id":
-            table[key] = _profile_level(value)
-        elif _RULES.get(key, _UNKNOWN).fullmatch(value) is not None:
+        if rule.fullmatch(value):
             table[key] = value
+        elif rule is _PROFILE_LEVEL:
+            table[key] = _profile_level(value)
     return table
 
 
 def write(table: dict[str, str]) -> str:
     """Write a table that was read."""
-    return ";".join(f"{key}={value}" for key, value in table.items())
+    return ";".join([f"{key}={value}" for key, value in table.items()])
 
 
 def _profile_level(value: str) -> str:

@@ -11,7 +11,10 @@ MAX_BYTES = 64 * 1024
 TOKEN_CHARACTERS = r"!#$%&'*+\-.0-9A-Z^_`a-z{|}~"
 _TOKEN = re.compile(rf"[{TOKEN_CHARACTERS}]{{1,256}}")
 _PROTOCOL = re.compile(rf"[{TOKEN_CHARACTERS}]{{1,64}}(?:/[{TOKEN_CHARACTERS}]{{1,64}}){{0,7}}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_PAYLOAD_TYPES = {
+    f"{number:0{digits}}": str(number) for digits in (1, 2, 3) for number in range(10**digits)
+}
 _JOINED = re.compile(r"v=0 ?o=|[am]=.+(?:a=ice-|a=mid:|a=candidate:|m=audio|m=video)")
 _BLANKS = " \t"
 
@@ -29,9 +32,10 @@ def split_lines(text: str, most: int) -> list[str]:
     """Split a description into lines without the blanks at their ends; blank lines stay, empty."""
     if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         raise SdpError(0, f"longer than {MAX_BYTES} bytes")
+    text = text.replace("\r\n", "\n")
     if found := _CONTROL.search(text):
         raise SdpError(text.count("\n", 0, found.start()) + 1, _name_control(found[0]))
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    lines = text.rstrip("\n").split("\n")
     if len(lines) > most:
         raise SdpError(most, f"more than {most} lines")
     if reason := _lost_newlines(text, lines):
@@ -70,7 +74,7 @@ def protocol(text: str) -> str:
 
 def payload_type(text: str) -> str:
     """Write a format without leading zeros where it is a payload type, so that equal ones match."""
-    return str(int(text)) if text.isascii() and text.isdigit() and len(text) <= 3 else text
+    return _PAYLOAD_TYPES.get(text, text)
 
 
 def _name_control(found: str) -> str:

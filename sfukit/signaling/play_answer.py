@@ -111,7 +111,7 @@ def _nothing_played(
 
 
 def _mismatch(media: Section, source: Source) -> str:
-    """Say what is sent and what is taken, for whoever has to change one of them."""
+    """Name the codec that is sent and those that the viewer takes."""
     known = (forwarded(media.kind, codec) for codec in media.codecs())
     taken = list(dict.fromkeys(describe(codec) for codec in known if codec is not None))
     return (

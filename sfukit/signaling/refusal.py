@@ -61,6 +61,7 @@ REASONS: Mapping[str, Meaning] = {
     "publication_unknown": Meaning(404, RpcCode.NOT_FOUND),
     "layer_unknown": Meaning(404, RpcCode.NOT_FOUND),
     "not_live": Meaning(409, RpcCode.NOT_FOUND),
+    "request_timeout": Meaning(408, RpcCode.REFUSED),
     "stale_offer": Meaning(409, RpcCode.STALE),
     "no_offer_outstanding": Meaning(409, RpcCode.STALE),
     "etag_stale": Meaning(412, RpcCode.STALE),

@@ -142,6 +142,14 @@ class ParticipantInfo(msgspec.Struct):
     publications: list[PublicationInfo]
 
 
+class IceServerInfo(msgspec.Struct, omit_defaults=True):
+    """A STUN or TURN server, as ``RTCIceServer`` has it."""
+
+    urls: str
+    username: str | None = None
+    credential: str | None = None
+
+
 class JoinResult(msgspec.Struct, omit_defaults=True):
     """What a participant gets to know on entering."""
 
@@ -154,6 +162,7 @@ class JoinResult(msgspec.Struct, omit_defaults=True):
     type: str | None = None
     sdp: str | None = None
     version: int | None = None
+    ice_servers: list[IceServerInfo] = []
 
 
 class OfferResult(msgspec.Struct):

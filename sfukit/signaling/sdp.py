@@ -75,6 +75,7 @@ class Section(msgspec.Struct):
     ssrc_groups: list[tuple[str, list[int]]] = []
     rtpmaps: dict[str, tuple[str, int, int]] = {}
     fmtps: dict[str, str] = {}
+    parameters: dict[str, dict[str, str]] = {}
     feedbacks: dict[str, list[str]] = {}
 
     @property
@@ -89,8 +90,8 @@ class Section(msgspec.Struct):
             Codec(
                 int(payload_type),
                 *self.rtpmaps[payload_type],
-                fmtp=(fmtp := self.fmtps.get(payload_type, "")),
-                parameters=format_parameters.read(fmtp),
+                fmtp=self.fmtps.get(payload_type, ""),
+                parameters=self.parameters.get(payload_type, {}),
                 feedback=(*self.feedbacks.get(payload_type, ()), *common),
             )
             for payload_type in self.formats
@@ -194,9 +195,10 @@ def _rtpmap(section: Section, value: str) -> None:
 
 
 def _fmtp(section: Section, value: str) -> None:
-    payload_type, _, parameters = value.partition(" ")
-    table = format_parameters.read(parameters)
-    section.fmtps[grammar.payload_type(payload_type)] = format_parameters.write(table)
+    name, _, parameters = value.partition(" ")
+    payload_type = grammar.payload_type(name)
+    table = section.parameters[payload_type] = format_parameters.read(parameters)
+    section.fmtps[payload_type] = format_parameters.write(table)
 
 
 def _rtcp_fb(section: Section, value: str) -> None:
@@ -239,7 +241,7 @@ def _rid(section: Section, value: str) -> None:
 def _simulcast(section: Section, value: str) -> None:
     """Keep the first alternative of each stream, paused or not (RFC 8853 section 5.1).
 
-    Drafts of it named streams otherwise (``send rid=a;b``): who writes that sends one stream.
+    Drafts of it named streams otherwise (``send rid=a;b``): such an offer has one stream.
     """
     parts = value.split()
     if any("=" in part for part in parts):

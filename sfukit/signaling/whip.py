@@ -60,8 +60,14 @@ def ice_server_link(url: str, username: str | None, credential: str | None) -> s
     parts = [f'<{url}>; rel="ice-server"']
     if username is not None and credential is not None:
         parts += [
-            f'username="{username}"',
-            f'credential="{credential}"',
+            f"username={_quoted(username)}",
+            f"credential={_quoted(credential)}",
             'credential-type="password"',
         ]
     return "; ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """Write a quoted-string (RFC 9110 section 5.6.4)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

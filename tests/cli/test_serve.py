@@ -11,7 +11,7 @@ import structlog
 from sfukit.cli import serve_print
 from sfukit.cli.app import main
 from sfukit.cli.output import Output
-from sfukit.errors import ExitCode
+from sfukit.errors import ExitCode, MachineError
 from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.run import Ready
@@ -87,7 +87,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     arguments += " --pad off --nack-ttl 500 --max-publish-bitrate 2.5M --max-rooms 3"
     arguments += (
         " --max-egress 1G --room-idle 5 --advertise 192.0.2.1 --allow-origin https://a.example"
-        " --trusted-proxy 10.0.0.0/8 --trusted-proxy ::1"
+        " --trusted-proxy 10.0.0.0/8 --trusted-proxy ::1 --http-prefix /sfu/"
     )
     arguments += f" --api-key key --api-secret @{secret} --config {config} --log-level error"
     assert main(["serve", *arguments.split()]) == ExitCode.OK
@@ -100,6 +100,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     assert (settings.timing.room_idle_s, settings.auto_subscribe) == (5.0, 7)
     assert settings.api_keys == {"key": SECRET}
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert settings.http_prefix == "/sfu"
     assert settings.advertise == ("192.0.2.1",)
 
 
@@ -117,6 +118,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
         ("--max-egress fast", "--max-egress"),
         ("--config /nowhere.toml", "nowhere.toml"),
         ("--workers 0", "workers"),
+        ("--metrics 9100", "--metrics 9100: give HOST:PORT"),
     ],
 )
 def test_what_makes_no_sense_is_usage(
@@ -135,3 +137,65 @@ def test_another_address_without_keys_is_refused_with_the_command_that_fixes_it(
     said = capsys.readouterr().err
     assert "needs API keys" in said
     assert "sfukit serve --http 0.0.0.0:7080 --api-key NAME --api-secret SECRET" in said
+
+
+@pytest.fixture
+def secrets_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no server run behind the checks of its settings."""
+    for name in ("SFUKIT_API_KEY", "SFUKIT_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+
+    def stop(_settings: Settings) -> None:
+        raise MachineError("started")
+
+    monkeypatch.setattr("sfukit.server.run._engine", stop)
+
+
+@pytest.mark.usefixtures("secrets_checked")
+@pytest.mark.parametrize(
+    ("arguments", "secret", "said"),
+    [
+        ("--http 0.0.0.0:0", "x" * 31, "has 31 bytes"),
+        ("--http 192.0.2.1:0", "short", "has 5 bytes"),
+        ("--http [::]:0", "short", "has 5 bytes"),
+        ("--http 127.0.0.1:0 --trusted-proxy 10.0.0.0/8", "short", "has 5 bytes"),
+        ("--http 0.0.0.0:0", "x" * 32, "started"),
+        ("--http 0.0.0.0:0", "ä" * 16, "started"),
+        ("--http 127.0.0.1:0", "short", "started"),
+        ("--http 127.0.0.2:0", "short", "started"),
+        ("--http [::1]:0", "short", "started"),
+        ("--http localhost:0", "short", "started"),
+        ("--http 127.0.0.1:0", "@empty", "is empty"),
+        ("--http 127.0.0.1:0", "", "go together"),
+    ],
+)
+def test_weak_secrets_are_for_loopback_and_empty_ones_for_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: str, secret: str, said: str
+) -> None:
+    if secret == "@empty":
+        (tmp_path / "empty").write_text(" \n")
+        secret = f"@{tmp_path / 'empty'}"
+    options = [*arguments.split(), "--api-key", "key", "--api-secret", secret]
+    assert main(["serve", *options]) == ExitCode.USAGE
+    error = capsys.readouterr().err
+    assert said in error
+    assert secret not in error or secret in ("", f"@{tmp_path / 'empty'}")
+    if "bytes" in said:
+        assert "secrets.token_hex(32))' > secret.txt" in error
+
+
+@pytest.mark.usefixtures("secrets_checked")
+def test_an_empty_secret_in_the_file_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = tmp_path / "serve.toml"
+    config.write_text('[api_keys]\nkey = ""\n')
+    assert main(["serve", "--http", "127.0.0.1:0", "--config", str(config)]) == ExitCode.USAGE
+    assert "the secret of API key key is empty" in capsys.readouterr().err
+
+
+async def test_metrics_of_a_listener_of_their_own_are_where_it_says() -> None:
+    apart = await ready(metrics_http="0.0.0.0:9100")
+    apart = apart._replace(metrics_host="0.0.0.0", metrics_port=9100)
+    content = msgspec.json.decode(serve_print.ready_json(apart))
+    assert content["metrics"] == "http://127.0.0.1:9100/metrics"

@@ -63,6 +63,7 @@ def test_a_token_can_be_read_and_checked(
         ([*KEY, "--identity", "a", "--source", "cinema"], "camera"),
         ([*KEY, "--identity", "a", "--valid", "soon"], "--valid"),
         (["--read", "wibble"], "no token"),
+        (["--identity", "a", "--api-key", "key", "--api-secret", "@/dev/null"], "is empty"),
     ],
 )
 def test_what_makes_no_sense_is_usage(

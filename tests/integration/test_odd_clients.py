@@ -18,19 +18,15 @@ from aiohttp.test_utils import TestServer
 from sfukit.server.app import build_app
 from sfukit.server.engine import NativeEngine
 from sfukit.server.house import House
-from sfukit.server.settings import Limits, MethodLimits, Rate, Settings
+from sfukit.server.settings import Settings
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import RpcCode
-from tests.unit.server.stage import Member, RpcError
+from tests.unit.server.stage import UNLIMITED, Member, RpcError
 
 pytest.importorskip("sfukit._native")
 
 CLIENTS = Path(__file__).parents[1] / "fixtures" / "clients"
 SDP = {"Content-Type": "application/sdp"}
-MANY = Rate(1e9, 1e9)
-UNLIMITED = Limits(
-    address=MANY, refusals=MANY, requests=MANY, errors=MANY, methods=MethodLimits(offer=MANY)
-)
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 
 
@@ -350,6 +346,14 @@ async def test_other_credentials_are_a_restart(
         if changes in ("", "both", name):
             fragment = fragment.replace(f"{name}:odd", f"{name}:new")
     assert (await client.patch(session.headers["Location"], fragment, if_match)).status == status
+
+
+async def test_a_fragment_with_the_ufrag_alone_restarts_nothing(client: Client) -> None:
+    session = await client.post("/whip/demo", read("with-data-channel"))
+    tag, path = session.headers["ETag"], session.headers["Location"]
+    fragment = re.sub(r"a=ice-pwd:\w+\r\n", "", read("same-credentials", "sdpfrag"))
+    assert (await client.patch(path, fragment, "*")).status == 204
+    assert (await client.patch(path, fragment, tag)).status == 204
 
 
 async def test_a_player_may_trickle_without_the_tag(client: Client) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,48 @@ async def test_sigterm_waits_for_the_last_to_leave() -> None:
         assert await server.ended() == 0
 
 
+@contextlib.contextmanager
+def standard_error(how: str) -> Iterator[int]:
+    """Make what cannot be written to, or not for long."""
+    reading, writing = os.pipe()
+    if how == "broken pipe":
+        os.close(reading)
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        yield full if how == "full" else writing
+    finally:
+        for descriptor in {full, writing, *([] if how == "broken pipe" else [reading])}:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("how", ["full", "broken pipe", "closed", "unread pipe"])
+async def test_a_log_that_cannot_be_written_fails_no_request_and_no_end(how: str) -> None:
+    command = [sys.executable, "-m", "sfukit", "serve", "--json", "-"]
+    command += ["--http", "127.0.0.1:0", "--udp-port", "0"]
+    if how == "closed":
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+    with standard_error(how) as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=stderr
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(READY_S):
+                server = Process(process, msgspec.json.decode(await process.stdout.readline()))
+                async with aiohttp.ClientSession() as session:
+                    for _ in range(400):
+                        async with session.post(server.url("/whip/demo"), data="x") as answer:
+                            assert answer.status == 415
+                async with member(server) as ann:
+                    await ann.call("leave")
+                process.send_signal(signal.SIGTERM)
+                assert await server.ended() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
 async def test_a_drain_can_be_taken_back_and_a_second_sigterm_stops() -> None:
     async with serving() as server, member(server) as ann:
         server.process.send_signal(signal.SIGTERM)
@@ -148,6 +191,15 @@ async def test_without_stun_a_stranger_gets_no_answer() -> None:
             await counted(server, 'sfukit_dropped_total{reason="unknown_ufrag"}')
             with pytest.raises(BlockingIOError):
                 asker.recv(1500)
+
+
+async def test_metrics_have_a_listener_of_their_own() -> None:
+    async with serving("--metrics", "127.0.0.1:0") as server, aiohttp.ClientSession() as session:
+        assert server.ready["metrics"] != server.url("/metrics")
+        async with session.get(server.ready["metrics"]) as answer:
+            assert "sfukit_build_info" in await answer.text()
+        async with session.get(server.url("/metrics")) as answer:
+            assert answer.status == 404
 
 
 async def test_several_workers_have_several_ports() -> None:

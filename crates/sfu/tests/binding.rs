@@ -91,7 +91,7 @@ fn audio_and_video_of_one_transport_keep_their_extensions() {
     assert_eq!((level.voice, level.minus_dbov), (true, 30));
 }
 
-/// Frames' first packets that a subscriber got since `at`.
+/// Count the packets that a subscriber got since `at`.
 fn received_since(world: &World, sub: Sub, at: wire::time::Time) -> usize {
     let stream = world.clients[sub.client].stream(sub.ssrc);
     stream.filter(|arrived| arrived.at >= at).count()

@@ -109,7 +109,7 @@ fn bind(binder: &mut Binder<u8>, now: Time, alive: &HashSet<u8>, input: &mut Inp
         repaired_rid: some_rid(input),
         ..Values::default()
     };
-    if let Some(mid) = values.mid.filter(|_| header.ssrc.0 % 4 == 0) {
+    if let Some(mid) = values.mid.filter(|_| header.ssrc.0.is_multiple_of(4)) {
         binder.expect_repair(mid, header.ssrc, Ssrc(header.ssrc.0 + 1));
     }
     let before = binder.lookup(header.ssrc);

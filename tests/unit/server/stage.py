@@ -12,9 +12,22 @@ from aiohttp.test_utils import TestServer
 
 from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
-from sfukit.server.settings import Timing
+from sfukit.server.settings import Limits, MethodLimits, Rate, Timing
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
+_MANY = Rate(1e9, 1e9)
+UNLIMITED = Limits(
+    identity=_MANY,
+    api_key=_MANY,
+    session=_MANY,
+    address=_MANY,
+    refusals=_MANY,
+    requests=_MANY,
+    methods=MethodLimits(**dict.fromkeys(MethodLimits.__struct_fields__, _MANY)),
+    message_bytes=_MANY,
+    errors=_MANY,
+    excess=_MANY,
+)
 QUICK = Timing(room_idle_s=0.2, debounce_s=0.01)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sfukit.server.native_messages import RoomStats
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 from tests.unit.server.stage import Member, RpcError, Stage, StageMaker, offer_text
@@ -188,6 +189,33 @@ async def test_whip_asks_for_a_token_too(keyed: Stage) -> None:
     room = keyed.house.rooms.find("demo")
     assert room is not None
     assert list(room.participants) == ["obs"]
+
+
+async def test_an_admin_of_one_room_sees_that_room_alone(keyed: Stage) -> None:
+    keyed.engine.answers[RoomStats] = b"{}"
+    for room in ("demo", "other"):
+        await (await member(keyed, token(room=room))).call("join", sid=room)
+    headers = {"Authorization": f"Bearer {token('host', room='demo', room_admin=True)}"}
+    seen = {}
+    for path in ("/debug/rooms", "/debug/rooms/demo", "/debug/rooms/other", "/debug/rooms/none"):
+        async with keyed.session.get(keyed.url(path), headers=headers) as response:
+            seen[path] = (response.status, await response.json())
+    status, shown = seen["/debug/rooms"]
+    assert (status, list(shown)) == (200, ["rooms"])
+    assert [room["room"] for room in shown["rooms"]] == ["demo"]
+    assert seen["/debug/rooms/demo"][0] == 200
+    for path in ("/debug/rooms/other", "/debug/rooms/none"):
+        assert (seen[path][0], seen[path][1]["reason"]) == (403, "room_denied")
+    headers = {"Authorization": f"Bearer {token('host', room='', room_admin=True)}"}
+    async with keyed.session.get(keyed.url("/debug/rooms"), headers=headers) as response:
+        assert len((await response.json())["rooms"]) == 2
+
+
+async def test_an_admin_of_a_room_that_is_not_there_sees_none(keyed: Stage) -> None:
+    await (await member(keyed, token(room="other"))).call("join", sid="other")
+    headers = {"Authorization": f"Bearer {token('host', room='demo', room_admin=True)}"}
+    async with keyed.session.get(keyed.url("/debug/rooms"), headers=headers) as response:
+        assert await response.json() == {"rooms": []}
 
 
 async def test_the_rooms_are_shown_to_admins_only(keyed: Stage) -> None:

@@ -1,6 +1,10 @@
 """Log lines: short for people, JSON for programs, each with its trace id and reason."""
 
+import errno
+import io
 import json
+import os
+import select
 from collections.abc import Iterator
 
 import pytest
@@ -66,3 +70,133 @@ async def test_programs_get_json_with_trace_id_and_reason(
     assert told["participant_joined"]["trace_id"] == trace
     assert told["participant_left"]["reason"] == "connection_lost"
     assert (told["refused"]["reason"], told["refused"]["trace_id"]) == ("content_type", trace)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/whip/x\n22:00:00 participant_joined", r"'/whip/x\n22:00:00 participant_joined'"),
+        ("\x1b[2Jcleared", r"'\x1b[2Jcleared'"),
+        ("\x9b2J", r"'\x9b2J'"),
+        ("a\rb", r"'a\rb'"),
+        ("a\x85b", r"'a\x85b'"),
+        ("a\u2028b", r"'a\u2028b'"),
+        ("\u202egnp.exe", r"'\u202egnp.exe'"),
+        ("\ud800", r"'\ud800'"),
+        (r"\n", r"'\\n'"),
+        ("x=1", "'x=1'"),
+        ("grüße", "grüße"),
+    ],
+)
+def test_texts_of_peers_forge_no_line_and_move_no_cursor(
+    capsys: pytest.CaptureFixture[str], text: str, shown: str
+) -> None:
+    logs.configure("console", "info")
+    structlog.get_logger().info("refused", path=text, room=text)
+    line = capsys.readouterr().err
+    assert len(line.splitlines()) == 1
+    assert line[:-1].isprintable()
+    assert line.rstrip().endswith(f"path={shown}")
+    assert line.count(shown) == 2
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_texts_of_peers_are_cut(capsys: pytest.CaptureFixture[str], style: logs.LogFormat) -> None:
+    logs.configure(style, "info")
+    structlog.get_logger().info("refused", path="\x1b" * 100_000, rids=["x" * 100_000])
+    line = capsys.readouterr().err
+    assert len(line) < 8 * logs.MAX_VALUE_CHARS
+    assert line.count("(100000 characters)") == 1
+    assert line.count("(100004 characters)") == 1
+
+
+def test_an_exception_is_escaped_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("console", "info")
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError:
+        structlog.get_logger().exception("method_failed")
+    said = capsys.readouterr().err
+    assert r"\x1b[2J" in said
+    assert all(line.isprintable() for line in said.splitlines())
+
+
+async def test_a_path_of_a_request_forges_no_line(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from yarl import URL
+
+    logs.configure("console", "info")
+    path = "/whip/x%0a22:00:00%20room_opened%1b[2J%e2%80%a8"
+    await stage.session.post(URL(stage.url("/") + path[1:], encoded=True), data="x")
+    structlog.reset_defaults()
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert r"\n22:00:00 room_opened\x1b[2J\u2028" in said
+
+
+class Broken(io.StringIO):
+    """A stream whose device is full until it is mended."""
+
+    mended = False
+
+    def write(self, text: str) -> int:
+        if not self.mended:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written_raises_nothing_and_tells_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = Broken()
+    monkeypatch.setattr("sys.stderr", stream)
+    logs.configure("console", "info")
+    for _ in range(3):
+        structlog.get_logger().info("refused")
+    stream.mended = True
+    structlog.get_logger().info("refused")
+    events = [line.split()[1:] for line in stream.getvalue().splitlines()]
+    assert events == [["refused"], ["log_lines_lost", "count=3"]]
+
+
+@pytest.mark.parametrize("closed", [None, io.StringIO()])
+def test_a_closed_standard_error_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch, closed: io.StringIO | None
+) -> None:
+    if closed is not None:
+        closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    logs.configure("json", "info")
+    structlog.get_logger().error("refused", reason="x")
+
+
+def test_a_value_that_cannot_be_written_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError("no text")
+
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    logs.configure("console", "info")
+    structlog.get_logger().info("refused", what=Odd())
+
+
+def test_a_reader_of_the_log_that_has_stopped_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as reader, os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr("sys.stderr", pipe)
+        logs.configure("json", "info")
+        log = structlog.get_logger()
+        for _ in range(1_000):
+            log.info("refused", path="x" * 400)  # several times what a pipe holds
+        held = b""
+        while select.select([reader], [], [], 0)[0]:
+            held += reader.read(65536)
+        log.info("read again")
+        held += reader.read(65536)
+    lines = [json.loads(line) for line in held.splitlines()]
+    assert lines[-2]["event"] == "read again"
+    assert lines[-1]["event"] == "log_lines_lost"
+    assert lines[-1]["count"] == 1_000 - (len(lines) - 2) > 0

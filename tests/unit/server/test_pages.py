@@ -1,11 +1,13 @@
 """Pages, probes, metrics and the operator's view."""
 
 import pytest
+from aiohttp.test_utils import TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
+from sfukit.server.app import build_metrics_app
 from sfukit.server.counters import LATENCY_BOUNDS_S, ServerCounters
 from sfukit.server.native_messages import OpenTransport, RoomStats, TransportState
-from tests.unit.server.stage import Stage
+from tests.unit.server.stage import Stage, StageMaker
 
 NAMES = {
     "sfukit_rtp_packets",
@@ -83,6 +85,7 @@ async def test_the_page_is_served_with_a_strict_policy(stage: Stage) -> None:
     async with stage.session.get(stage.url("/")) as response:
         assert (response.status, response.content_type) == (200, "text/html")
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        assert response.headers["Referrer-Policy"] == "no-referrer"
         page = await response.text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
@@ -136,6 +139,46 @@ async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
     assert room["figures"]["publications"] == [{"publication": 1, "bitrate_bps": 9}]
     async with stage.session.get(stage.url("/debug/rooms/nowhere")) as response:
         assert response.status == 404
+
+
+async def test_metrics_are_written_at_most_twice_a_second(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = stage.house.metrics
+    written = iter(range(100))
+    monkeypatch.setattr(metrics, "exposition", lambda: b"%d" % next(written))
+    times_s = (10.0, 10.1, 10.49, 10.5, 10.9, 12.0)
+    found = [metrics.recent_exposition(now_s) for now_s in times_s]
+    assert found == [b"0", b"0", b"0", b"1", b"1", b"2"]
+
+
+async def test_the_metrics_may_ask_for_a_token(make_stage: StageMaker) -> None:
+    stage = await make_stage(metrics_token="a token")
+    for bearer, status in ((None, 401), ("another", 401), ("ä", 401), ("a token", 200)):
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        async with stage.session.get(stage.url("/metrics"), headers=headers) as response:
+            assert response.status == status
+
+
+async def test_a_listener_of_their_own_has_the_metrics_and_nothing_else(
+    make_stage: StageMaker,
+) -> None:
+    stage = await make_stage(metrics_http="127.0.0.1:0")
+    async with stage.session.get(stage.url("/metrics")) as response:
+        assert response.status == 404
+    async with TestServer(build_metrics_app(stage.house)) as apart:
+        for path, status in (
+            ("/metrics", 200),
+            ("/readyz", 200),
+            ("/livez", 200),
+            ("/debug/rooms", 404),
+            ("/ws", 404),
+            ("/whip/demo", 404),
+            ("/", 404),
+        ):
+            headers = {"Host": "prometheus.example"}
+            async with stage.session.get(apart.make_url(path), headers=headers) as response:
+                assert (path, response.status) == (path, status)
 
 
 async def viewer_offer() -> str:

@@ -116,6 +116,40 @@ async def test_a_connection_that_ignores_rate_limits_is_closed(make_stage: Stage
     assert answers[-1]["params"] == {"reason": "too_many_errors"}
 
 
+async def test_pings_are_answered_within_the_limits(make_stage: StageMaker) -> None:
+    limits = Limits(requests=Rate(1e-6, 3.5), excess=Rate(1e-6, 5))
+    stage = await make_stage(limits=limits)
+    async with stage.session.ws_connect(stage.url("/ws"), autoping=False) as socket:
+        for _ in range(9):
+            await socket.ping(b"a")
+        answers = [await socket.receive() for _ in range(5)]
+        assert [answer.type for answer in answers[:3]] == [WSMsgType.PONG] * 3
+        assert answers[0].data == b"a"
+        assert msgspec.json.decode(answers[3].data)["params"] == {"reason": "too_many_errors"}
+        assert socket.close_code == 4008
+
+
+async def test_a_heartbeat_that_is_answered_keeps_the_connection(make_stage: StageMaker) -> None:
+    stage = await make_stage(timing=Timing(ping_s=0.2))
+    async with stage.session.ws_connect(stage.url("/ws"), autoping=False) as socket:
+        for _ in range(4):
+            ping = await socket.receive(5)
+            assert ping.type is WSMsgType.PING
+            await socket.pong(ping.data)
+        await socket.send_str('{"jsonrpc":"2.0","method":"leave","id":1}')
+        answers = [await socket.receive(5) for _ in range(2)]
+        assert WSMsgType.TEXT in [answer.type for answer in answers]
+
+
+async def test_a_heartbeat_that_is_not_answered_ends_the_connection(
+    make_stage: StageMaker,
+) -> None:
+    stage = await make_stage(timing=Timing(ping_s=0.2))
+    async with stage.session.ws_connect(stage.url("/ws"), autoping=False):
+        await until(lambda: len(stage.house.lines) == 1)
+        await until(lambda: len(stage.house.lines) == 0)
+
+
 async def test_each_method_has_a_limit_of_its_own(make_stage: StageMaker) -> None:
     methods = MethodLimits(subscribe=Rate(1e-6, 1), other=Rate(1e-6, 2))
     stage = await make_stage(limits=Limits(methods=methods))
@@ -219,6 +253,7 @@ async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
     transport.pause_reading()
     room = stage.house.rooms.find("demo")
     assert room is not None
+    await until(lambda: "deaf" in room.participants)
     text = b'"' + b"x" * 100_000 + b'"'
     for _ in range(100):
         room.participants["deaf"].tell(text, lossy=True)

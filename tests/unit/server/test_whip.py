@@ -78,6 +78,34 @@ async def test_ice_servers_are_told_by_link(make_stage: StageMaker) -> None:
     assert 'credential-type="password"' in links[1]
 
 
+async def test_credentials_of_ice_servers_are_for_admitted_peers_alone(
+    make_stage: StageMaker,
+) -> None:
+    servers = (IceServer("stun:s.example"), IceServer("turn:t.example", "user", "password"))
+    stage = await make_stage(ice_servers=servers, api_keys={"key": "s" * 32})
+    for path in ("/whip/demo", "/whep/demo", "/whep/demo/ann", "/sessions/any"):
+        response = await stage.session.options(stage.url(path))
+        links = response.headers.getall("Link", [])
+        assert links == ([] if path == "/sessions/any" else ['<stun:s.example>; rel="ice-server"'])
+        assert not any("password" in value for value in response.headers.values())
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        for path in ("/whip/demo", "/whep/demo", "/sessions/any", "/ws"):
+            response = await stage.session.request(method, stage.url(path))
+            assert "Link" not in response.headers
+
+
+async def test_a_join_tells_the_ice_servers_as_a_browser_takes_them(
+    make_stage: StageMaker,
+) -> None:
+    servers = (IceServer("stun:s.example"), IceServer("turn:t.example", "u", "p"))
+    stage = await make_stage(ice_servers=servers)
+    member = await stage.member()
+    assert (await member.call("join", sid="demo"))["ice_servers"] == [
+        {"urls": "stun:s.example"},
+        {"urls": "turn:t.example", "username": "u", "credential": "p"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "status", "reason"),
     [

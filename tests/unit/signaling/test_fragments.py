@@ -81,6 +81,12 @@ def test_the_tag_in_force_is_demanded() -> None:
             whip.is_restart(given, '"tag"')
 
 
+def test_credentials_are_quoted_strings() -> None:
+    link = whip.ice_server_link("turn:t.example", 'a"b', "c\\d; x=1")
+    assert 'username="a\\"b"' in link
+    assert 'credential="c\\\\d; x=1"' in link
+
+
 def test_ice_servers_are_links() -> None:
     assert (
         whip.ice_server_link("stun:s.example", None, None) == '<stun:s.example>; rel="ice-server"'

@@ -77,6 +77,7 @@ def _with_rtx(lines: str) -> str:
 
 def test_fid_groups_of_rids_are_passed_on_since_packets_may_not_tell() -> None:
     named = _with_rtx(
+        f"{SIMULCAST_IDS}"
         "a=rid:q send\r\na=rid:h send\r\na=simulcast:send q;h\r\n"
         "a=ssrc-group:FID 11 22\r\na=ssrc-group:FID 33 44\r\na=ssrc-group:FID 5\r\n"
     )

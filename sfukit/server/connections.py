@@ -1,0 +1,173 @@
+"""TCP connections of HTTP: how long each may take, how many of an address, which goes first."""
+
+import asyncio
+from collections import Counter, OrderedDict
+from typing import Any, Protocol, cast
+
+from sfukit.buckets import address_key
+from sfukit.server.metrics import Metrics
+from sfukit.server.settings import Settings
+
+
+class Allowance(Protocol):
+    """Whether the unauthenticated connections of an address have a limit."""
+
+    def is_exempt(self, address: str) -> bool:
+        """Tell an address without one."""
+
+
+class Connections:
+    """Every open connection, the idle ones in the order in which they became idle."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, allowance: Allowance) -> None:
+        self.request_s = settings.timing.request_s
+        self.keep_alive_s = settings.timing.keep_alive_s
+        self._most = settings.limits.unauthenticated_connections
+        self._metrics = metrics
+        self._allowance = allowance
+        self._by_handler: dict[asyncio.BaseProtocol, Connection] = {}
+        self._idle: OrderedDict[Connection, None] = OrderedDict()
+        self._unauthenticated: Counter[str] = Counter()
+        metrics.connections.set_function(lambda: len(self._by_handler))
+
+    def __len__(self) -> int:
+        return len(self._by_handler)
+
+    def admits(self, address: str) -> bool:
+        """Tell whether an address may have one more connection that is not authenticated yet."""
+        if self._allowance.is_exempt(address):
+            return True
+        if self._unauthenticated[address_key(address)] < self._most:
+            return True
+        self._metrics.connections_closed.labels("address_limit").inc()
+        return False
+
+    def of(self, handler: asyncio.BaseProtocol) -> "Connection | None":
+        """Find the connection that a request came by."""
+        return self._by_handler.get(handler)
+
+    def close_oldest_idle(self) -> bool:
+        """Give up the connection that has waited longest for a request; False if none waits."""
+        if not self._idle:
+            return False
+        next(iter(self._idle)).give_up("descriptors")
+        return True
+
+    def opened(self, connection: "Connection") -> None:
+        """Count a connection."""
+        self._by_handler[connection.handler] = connection
+        self._unauthenticated[connection.source] += 1
+
+    def authenticated(self, connection: "Connection") -> None:
+        """Take a connection off the account of its address."""
+        self._unauthenticated[connection.source] -= 1
+        if self._unauthenticated[connection.source] <= 0:
+            del self._unauthenticated[connection.source]
+
+    def idle(self, connection: "Connection") -> None:
+        """Note that a connection waits for a request."""
+        self._idle[connection] = None
+        self._idle.move_to_end(connection)
+
+    def busy(self, connection: "Connection") -> None:
+        """Note that a request is being answered."""
+        self._idle.pop(connection, None)
+
+    def closed(self, connection: "Connection") -> None:
+        """Forget a connection."""
+        self._idle.pop(connection, None)
+        del self._by_handler[connection.handler]
+
+    def count_closed(self, reason: str) -> None:
+        """Count a connection that the server gave up."""
+        self._metrics.connections_closed.labels(reason).inc()
+
+
+class Connection(asyncio.Protocol):
+    """One connection around aiohttp's handler, which has no time limit for a request's head."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, handler: Any, connections: Connections, address: str) -> None:
+        self.handler = handler
+        self.source = address_key(address)
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._is_busy = False
+        self._is_closed = False
+        self._is_authenticated = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first head: nothing is owed to a peer that sends none."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods alone
+        self._connections.opened(self)
+        self._connections.idle(self)
+        self._expect_head()
+        self.handler.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on; the first one of a head starts its time."""
+        if not self._is_busy and not self._in_head:
+            self._expect_head()
+        self.handler.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Pass on."""
+        return bool(self.handler.eof_received())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything."""
+        self._is_closed = True
+        self._stop_timer()
+        self.authenticate()
+        self._connections.closed(self)
+        self.handler.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass on."""
+        self.handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on."""
+        self.handler.resume_writing()
+
+    def begin(self) -> None:
+        """Note that a head is complete: its handler has its own limits."""
+        self._stop_timer()
+        self._is_busy, self._in_head = True, False
+        self._connections.busy(self)
+
+    def end(self) -> None:
+        """Note that a request was answered: the next one may take its time."""
+        self._is_busy = False
+        if self._is_closed:
+            return
+        self._connections.idle(self)
+        self._start_timer(self._connections.keep_alive_s, "idle")
+
+    def authenticate(self) -> None:
+        """Take the connection off the account of its address."""
+        if not self._is_authenticated:
+            self._is_authenticated = True
+            self._connections.authenticated(self)
+
+    def give_up(self, reason: str) -> None:
+        """Close without waiting for what the peer has not read."""
+        self._connections.count_closed(reason)
+        self._connections.busy(self)
+        self.transport.abort()
+
+    def _expect_head(self) -> None:
+        self._in_head = True
+        self._start_timer(self._connections.request_s, "request_timeout")
+
+    def _start_timer(self, wait_s: float, reason: str) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(wait_s, self.give_up, reason)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,244 @@
+"""TCP connections over real sockets: heads, bodies, idleness, scarce descriptors, addresses."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from sfukit.server.app import build_app
+from sfukit.server.house import House
+from sfukit.server.listener import Listener
+from sfukit.server.mock_engine import MockEngine
+from sfukit.server.settings import Limits, Settings, Timing
+from sfukit.signaling.token import VideoGrants, claims_for, sign
+from tests.unit.server.stage import until
+
+SHORT = Timing(request_s=0.1, keep_alive_s=0.3)
+PATIENT = Timing(request_s=60.0, keep_alive_s=60.0)
+SECRET = "a-secret-of-at-least-thirty-two-bytes"
+HEAD = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+class Peer:
+    """The far end of one connection, without any HTTP of its own."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def answered(self, data: bytes = HEAD) -> bytes:
+        """Send a request and read the answer's head and a short body."""
+        self.writer.write(data)
+        async with asyncio.timeout(5):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            return head + await self.reader.readexactly(length)
+
+    async def closed(self) -> bytes:
+        """Wait until the server closes; return what it said before."""
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                return await self.reader.read()
+        return b""
+
+
+class Served:
+    """A server behind a listener of its own."""
+
+    def __init__(self, house: House, listener: Listener, port: int) -> None:
+        self.house = house
+        self.listener = listener
+        self.port = port
+        self.peers: list[Peer] = []
+
+    async def peer(self) -> Peer:
+        self.peers.append(Peer(*await asyncio.open_connection("127.0.0.1", self.port)))
+        return self.peers[-1]
+
+    def closed_for(self, reason: str) -> float:
+        return float(self.house.metrics.connections_closed.labels(reason)._value.get())
+
+
+@contextlib.asynccontextmanager
+async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Served]:
+    settings = msgspec.structs.replace(Settings(timing=PATIENT), **changes)
+    house = House(settings, MockEngine())
+    runner = web.AppRunner(build_app(house), access_log=None, lingering_time=0.1)
+    await runner.setup()
+    assert runner.server is not None
+    listener = Listener(
+        runner.server, house.connections, house.metrics, house.core.refusals, most_descriptors=most
+    )
+    port = await listener.listen("127.0.0.1", 0)
+    served = Served(house, listener, port)
+    try:
+        yield served
+    finally:
+        for peer in served.peers:
+            peer.writer.close()
+            with contextlib.suppress(ConnectionError):
+                await peer.writer.wait_closed()
+        listener.close()
+        await house.stop("server_stopped")
+        await runner.cleanup()
+        await until(lambda: len(house.connections) == 0)
+        assert not house.connections._idle
+        assert not house.connections._unauthenticated
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_does_not_end_ends_the_connection(head: bytes) -> None:
+    async with serving(timing=SHORT) as served:
+        peer = await served.peer()
+        peer.writer.write(head)
+        assert await peer.closed() == b""
+        assert served.closed_for("request_timeout") == 1
+
+
+async def test_a_head_that_drips_ends_the_connection_too() -> None:
+    async with serving(timing=SHORT) as served:
+        peer = await served.peer()
+        peer.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        closing = asyncio.create_task(peer.closed())
+        number = 0
+        while not closing.done():
+            number += 1
+            peer.writer.write(b"x-%d: 1\r\n" % number)
+            await asyncio.wait([closing], timeout=0.02)
+        assert served.closed_for("request_timeout") == 1
+
+
+async def test_a_body_that_does_not_end_is_refused() -> None:
+    async with serving(timing=SHORT) as served:
+        peer = await served.peer()
+        head = b"POST /whip/demo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/sdp\r\n"
+        said = await peer.answered(head + b"Content-Length: 100\r\n\r\nv=0\r\n")
+        assert said.startswith(b"HTTP/1.1 408")
+        assert b'"reason": "request_timeout"' in said
+        await peer.closed()
+
+
+async def test_an_idle_connection_lives_longer_than_a_head_and_ends() -> None:
+    async with serving(timing=SHORT) as served:
+        peer = await served.peer()
+        assert (await peer.answered()).endswith(b"ok\n")
+        started_s = asyncio.get_running_loop().time()
+        await peer.closed()
+        assert asyncio.get_running_loop().time() - started_s >= 0.25
+        assert (served.closed_for("idle"), served.closed_for("request_timeout")) == (1, 0)
+
+
+async def test_the_head_of_a_later_request_has_its_time_too() -> None:
+    async with serving(timing=Timing(request_s=0.1, keep_alive_s=60.0)) as served:
+        peer = await served.peer()
+        for _ in range(3):
+            await peer.answered()
+        peer.writer.write(b"GET /livez")
+        await peer.closed()
+        assert served.closed_for("request_timeout") == 1
+
+
+async def test_a_websocket_is_no_idle_connection() -> None:
+    async with serving(timing=SHORT) as served:
+        peer = await served.peer()
+        peer.writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        async with asyncio.timeout(5):
+            assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        idle = await served.peer()
+        await idle.answered()
+        await idle.closed()  # a connection that began later has ended by idleness
+        assert served.closed_for("request_timeout") == 0
+        assert len(served.house.connections) == 1
+        peer.writer.close()
+
+
+async def test_the_connection_idle_for_longest_goes_first_when_descriptors_are_scarce() -> None:
+    async with serving(most=32 + 3) as served:
+        peers = [await served.peer() for _ in range(3)]
+        for peer in peers:
+            await peer.answered()
+        await peers[0].answered()
+        newest = await served.peer()
+        assert (await newest.answered()).endswith(b"ok\n")
+        await peers[1].closed()
+        assert served.closed_for("descriptors") == 1
+        for peer in (peers[0], peers[2]):
+            assert (await peer.answered()).endswith(b"ok\n")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+async def test_an_accept_without_descriptors_is_a_warning_and_a_metric(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as served:
+        idle = await served.peer()
+        await idle.answered()
+        tries = 0
+        accept = socket.socket.accept
+
+        def scarce(self: socket.socket) -> Any:
+            nonlocal tries
+            tries += 1
+            if tries <= 2:
+                raise OSError(number, "Too many open files")
+            return accept(self)
+
+        monkeypatch.setattr(socket.socket, "accept", scarce)
+        with capture_logs() as lines:
+            peer = await served.peer()
+            assert (await peer.answered()).endswith(b"ok\n")
+        assert tries < 10  # no busy loop
+        assert served.house.metrics.accept_failed._value.get() == 2
+        said = [line for line in lines if line["event"] == "accept_failed"]
+        assert said[0]["log_level"] == "warning"
+        assert "ulimit -n" in said[0]["fix"]
+        await idle.closed()
+        assert served.closed_for("descriptors") == 1
+
+
+async def test_an_address_has_a_bounded_number_of_unauthenticated_connections() -> None:
+    limits = Limits(unauthenticated_connections=2)
+    async with serving(api_keys={"key": SECRET}, limits=limits) as served:
+        first, second = [await served.peer() for _ in range(2)]
+        await until(lambda: len(served.house.connections) == 2)
+        third = await served.peer()
+        assert await third.closed() == b""
+        assert served.closed_for("address_limit") == 1
+        grants = VideoGrants(room_join=True, room_admin=True)
+        token = sign(claims_for("key", "ann", grants, valid_s=60), SECRET)
+        bearer = f"Authorization: Bearer {token}\r\n".encode()
+        for peer in (first, second):
+            asked = HEAD.replace(b"/livez", b"/debug/rooms").replace(b"\r\n\r\n", b"\r\n" + bearer)
+            assert b" 200 OK" in await peer.answered(asked + b"\r\n")
+        fourth = await served.peer()
+        assert (await fourth.answered()).endswith(b"ok\n")
+
+
+async def test_trusted_proxies_and_without_keys_this_machine_have_no_such_bound() -> None:
+    limits = Limits(unauthenticated_connections=1)
+    keyed = {"api_keys": {"key": SECRET}, "trusted_proxies": ("127.0.0.1",)}
+    for changes in (keyed, {}):
+        async with serving(limits=limits, **changes) as served:
+            peers = [await served.peer() for _ in range(5)]
+            for peer in peers:
+                assert (await peer.answered()).endswith(b"ok\n")
+
+
+async def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open() -> None:
+    async with serving() as served:
+        other = Listener(
+            lambda: None, served.house.connections, served.house.metrics, served.house.core.refusals
+        )
+        with pytest.raises(OSError, match=r"[Aa]ddress"):
+            await other.listen("127.0.0.1", served.port)
+        assert other._sockets == []

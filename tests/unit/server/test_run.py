@@ -1,0 +1,90 @@
+"""The life of a server process: it ends whatever fails on the way."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from sfukit.server import faults
+from sfukit.server.refusal_log import RefusalLog
+from sfukit.server.run import _Signals
+from tests.unit.server.stage import Stage
+
+
+async def test_a_drain_that_fails_still_ends_the_process(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing() -> str:
+        raise OSError("no space left on device")
+
+    with capture_logs() as lines:
+        faults.watch_loop(RefusalLog(5, 60.0))
+        monkeypatch.setattr(stage.house, "drain", failing)
+        signals = _Signals(stage.house)
+        signals._terminate()
+        async with asyncio.timeout(5):
+            assert await signals.until_stopped() == "server_stopped"
+        assert signals._drain is not None
+        with pytest.raises(OSError, match="no space"):
+            await signals._drain
+    assert not [line for line in lines if line["event"] == "drain_ended"]
+
+
+async def test_the_engine_is_closed_whatever_fails_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(stage.engine, "close", lambda: closed.append(True))
+
+    def failing(_reason: str) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.house.rooms, "close_all", failing)
+        with pytest.raises(RuntimeError):
+            await stage.house.stop("server_stopped")
+    assert closed
+
+
+async def test_what_a_task_raises_is_written_down_and_sampled() -> None:
+    async def failing() -> None:
+        raise ValueError("broken")
+
+    with capture_logs() as lines:
+        sampled = RefusalLog(1, 60.0)
+        faults.watch_loop(sampled)
+        handle: Any = asyncio.get_running_loop().get_exception_handler()
+        for _ in range(3):
+            handle(asyncio.get_running_loop(), {"message": "a task", "exception": ValueError("x")})
+        assert [line["event"] for line in lines] == ["task_failed"]
+        sampled.flush()
+        assert lines[1]["count"] == 2
+
+
+async def test_an_error_in_a_handler_is_a_problem_document(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> Any:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(stage.house.metrics, "exposition", failing)
+    with capture_logs() as lines:
+        async with stage.session.get(stage.url("/metrics")) as response:
+            assert (response.status, response.content_type) == (500, "application/problem+json")
+            assert (await response.json())["reason"] == "internal_error"
+    assert "request_failed" in [line["event"] for line in lines]
+
+
+async def test_faults_of_http_are_sampled_and_have_no_traceback() -> None:
+    with capture_logs() as lines:
+        logger = faults.http_logger(RefusalLog(2, 60.0))
+        for _ in range(5):
+            try:
+                raise ValueError("GET /ws?access_token=secret")
+            except ValueError:
+                logger.exception("Error handling request from %s", "192.0.2.1")
+    assert [line["event"] for line in lines] == ["http_malformed"] * 2
+    assert lines[0]["fault"] == "ValueError"
+    assert not any("token" in str(value) for line in lines for value in line.values())
+    assert "exc_info" not in lines[0]
