@@ -289,6 +289,24 @@ async def test_messages_reach_everyone_else_or_one(stage: Stage) -> None:
     assert [note[0] for note in eve.notes].count("message") == 0
 
 
+async def test_a_message_is_lossy_for_its_receivers_and_facts_are_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[bool, bytes]] = []
+    put = rpc_session.Outbox.put
+
+    def noting(outbox: Any, message: bytes, *, lossy: bool = False, **more: Any) -> bool:
+        told.append((lossy, message))
+        return put(outbox, message, lossy=lossy, **more)
+
+    monkeypatch.setattr(rpc_session.Outbox, "put", noting)
+    ann, bob = [await stage.joined(uid) for uid in ("ann", "bob")]
+    await ann.call("message", data="hello")
+    assert await bob.note("message")
+    assert {lossy for lossy, message in told if b'"hello"' in message} == {True}
+    assert {lossy for lossy, message in told if b'"hello"' not in message} == {False}
+
+
 async def test_trickled_candidates_are_checked_and_not_needed(stage: Stage) -> None:
     ann = await stage.joined("ann")
     line = "candidate:1 1 udp 1 0e7ff1f7.local 54321 typ host"
