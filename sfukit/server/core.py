@@ -1,12 +1,14 @@
 """What all parts of a running server share: engine, ids, settings, and who hears of which event."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from sfukit.server import ids
+from sfukit.server.access import Rights
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
@@ -26,6 +28,7 @@ from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.transport import Credentials, LocalTransport
 
 log = structlog.get_logger()
+_LONGEST_WAIT_S = 3600.0
 _MAX_BACKLOG = 1_000  # batches of commands
 
 
@@ -44,6 +47,39 @@ class RoomOwner(Protocol):
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Hear that the engine dropped a room."""
+
+
+class Expiry:
+    """Calls ``leave`` at a Unix time, wherever the clock is set meanwhile."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, expires_s: int | None, leave: Callable[[str], object]
+    ) -> None:
+        self._loop = loop
+        self._expires_s = expires_s
+        self._leave = leave
+        self._timer: asyncio.TimerHandle | None = None
+        if expires_s is not None:
+            self._timer = loop.call_later(self._wait_s(expires_s), self._look)
+
+    def cancel(self) -> None:
+        """End the watch."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        assert self._expires_s is not None
+        wait_s = self._wait_s(self._expires_s)
+        if wait_s > 0:
+            self._timer = self._loop.call_later(wait_s, self._look)
+        else:
+            self._timer = None
+            self._leave("token_expired")
+
+    @staticmethod
+    def _wait_s(expires_s: int) -> float:
+        return min(max(0.0, expires_s - time.time()), _LONGEST_WAIT_S)
 
 
 class Core:
@@ -72,6 +108,10 @@ class Core:
         return LocalTransport(
             kept or ids.ice_credentials(), self.engine.info.fingerprint, self._candidates[worker]
         )
+
+    def until_expired(self, rights: Rights, leave: Callable[[str], object]) -> Expiry:
+        """Watch the token behind rights, where a membership ends with it (``end_at_exp``)."""
+        return Expiry(self.loop, rights.expires_s if self.settings.end_at_exp else None, leave)
 
     def require_engine(self) -> None:
         """Refuse what the engine has no time for; what has to end waits for it, and is not lost."""

@@ -18,6 +18,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_rooms: int | None = None
     max_participants: int | None = None
     max_egress_bps: int | None = None
+    max_publications_per_kind: int = 8  # of one participant
     requests_per_s: float = 200.0
     requests_burst: int = 400
 
@@ -53,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_key: str | None = None
     api_keys: dict[str, str] = {}
     allowed_origins: tuple[str, ...] = ()
+    end_at_exp: bool = False
     srtp: SrtpChoice = "auto"
     stun: bool = False
     bwe: Literal["none", "loss-rtt"] = "none"

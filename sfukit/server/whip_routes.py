@@ -57,7 +57,7 @@ async def play(request: web.Request) -> web.Response:
     uid = participant_name(named) if named is not None else None
     house.rooms.require_space()
     room, publisher = choose_publisher(house.rooms.find(request.match_info["room"]), uid)
-    viewing = Viewing(house.core, room, publisher, uid, trace_id=request[TRACE_ID])
+    viewing = Viewing(house.core, room, publisher, uid, rights, trace_id=request[TRACE_ID])
     answer = viewing.negotiate(offer)
     house.rooms.admit_viewer(room, viewing)
     await viewing.start()
