@@ -20,6 +20,7 @@ from sfukit.server.native_messages import (
     PublicationStarted,
     RoomClosed,
     TransportState,
+    WorkerEnded,
 )
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.settings import Settings
@@ -47,6 +48,9 @@ class RoomOwner(Protocol):
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Hear that the engine dropped a room."""
+
+    def on_worker_ended(self, event: WorkerEnded) -> None:
+        """Hear that a worker is gone with all its rooms."""
 
 
 class Expiry:
@@ -94,6 +98,7 @@ class Core:
         self.engine = engine
         self.metrics = metrics
         self.loop = asyncio.get_running_loop()
+        self.engine_ended: asyncio.Future[str] = self.loop.create_future()  # the last worker's
         self.ids = ids.Ids()
         self.addresses = list(addresses)
         self.transports: dict[int, TransportOwner] = {}
@@ -148,6 +153,14 @@ class Core:
             log.debug("encoding_started", publication=event.publication, rid=event.rid)
         elif isinstance(event, RoomClosed):
             self.rooms.on_room_closed(event)
+        elif isinstance(event, WorkerEnded):
+            self._worker_ended(event)
+
+    def _worker_ended(self, event: WorkerEnded) -> None:
+        log.error("worker_ended", worker=event.worker, reason=event.reason)
+        self.rooms.on_worker_ended(event)
+        if len(self.engine.ended) == self.engine.workers and not self.engine_ended.done():
+            self.engine_ended.set_result(f"media worker {event.worker} ended: {event.reason}")
 
     def _layer_switched(self, event: LayerSwitched) -> None:
         if event.wait_ms is not None:

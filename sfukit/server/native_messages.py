@@ -291,6 +291,13 @@ class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     reason: str = ""
 
 
+class WorkerEnded(msgspec.Struct, tag_field="type", tag="worker_ended"):
+    """The thread of a worker ended though it was not told to; its rooms are gone."""
+
+    worker: int
+    reason: str
+
+
 Event = (
     Done
     | TransportState
@@ -299,6 +306,7 @@ Event = (
     | EncodingsWanted
     | LayerSwitched
     | RoomClosed
+    | WorkerEnded
 )
 
 

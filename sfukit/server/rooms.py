@@ -10,7 +10,7 @@ from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
 from sfukit.server.member import Member, Viewer
-from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
+from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed, WorkerEnded
 from sfukit.server.participant import Line, Participant
 from sfukit.server.room import Room, RoomState
 from sfukit.signaling.names import participant_name, room_name
@@ -120,6 +120,12 @@ class Rooms:
         if room is not None:
             self._forget(room, event.reason or "internal_error")
 
+    def on_worker_ended(self, event: WorkerEnded) -> None:
+        """A worker is gone with its rooms: so are ours."""
+        for room in self:
+            if room.worker == event.worker:
+                self._core.guard("room_closed", self._forget, room, "internal_error")
+
     def on_room_empty(self, room: Room) -> None:
         """Keep an empty room for a while: people come back."""
         self._stay(room)
@@ -157,12 +163,14 @@ class Rooms:
             self.close(room, "room_idle")
 
     def _least_loaded(self) -> int:
-        if self._core.engine.workers == 1:
-            return 0
-        load = [0] * self._core.engine.workers
-        for room in self._by_name.values():
-            load[room.worker] += 1 + len(room.participants) + len(room.viewers)
-        return load.index(min(load))
+        engine = self._core.engine
+        load = {worker: 0 for worker in range(engine.workers) if worker not in engine.ended}
+        if not load:
+            raise _full("overloaded", "no media worker is left")
+        if len(load) > 1:
+            for room in self._by_name.values():
+                load[room.worker] += 1 + len(room.participants) + len(room.viewers)
+        return min(load, key=load.__getitem__)
 
     def _stay(self, room: Room) -> None:
         if (timer := self._idle.pop(room.number, None)) is not None:

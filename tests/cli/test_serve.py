@@ -88,6 +88,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     arguments += (
         " --max-egress 1G --room-idle 5 --advertise 192.0.2.1 --allow-origin https://a.example"
     )
+    arguments += " --end-at-exp"
     arguments += f" --api-key key --api-secret @{secret} --config {config} --log-level error"
     assert main(["serve", *arguments.split()]) == ExitCode.OK
     settings = started[0]
@@ -99,6 +100,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     assert (settings.timing.room_idle_s, settings.auto_subscribe) == (5.0, 7)
     assert settings.api_keys == {"key": SECRET}
     assert settings.advertise == ("192.0.2.1",)
+    assert settings.end_at_exp
 
 
 @pytest.mark.parametrize(
