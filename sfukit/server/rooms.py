@@ -105,7 +105,9 @@ class Rooms:
             raise _full("max_egress", f"{self.egress_bps / 1e6:.0f} Mb/s are being sent")
 
     def close(self, room: Room, reason: str) -> None:
-        """Close a room here and in the engine."""
+        """Close a room here and in the engine; a second time does nothing."""
+        if room.state is RoomState.CLOSED:
+            return
         self._forget(room, reason)
         self._core.engine.send(room.worker, [CloseRoom(room=room.number, reason=reason)])
 
