@@ -90,6 +90,15 @@ HttpPrefix = Annotated[
     ),
 ]
 
+EndAtExp = Annotated[
+    bool | None,
+    option(
+        "--end-at-exp/--no-end-at-exp",
+        panel=_ACCESS,
+        help="end memberships, WHIP and WHEP sessions when their token expires",
+    ),
+]
+
 Stun = Annotated[
     bool | None,
     option(

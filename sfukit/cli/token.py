@@ -46,13 +46,13 @@ def token(
         )
     if not identity:
         raise UsageError("--identity is needed: it says who the holder is")
-    from sfukit.signaling.names import SOURCES, participant_name, room_name
+    from sfukit.signaling.names import SOURCE_KINDS, participant_name, room_name
     from sfukit.signaling.refusal import Refusal
     from sfukit.signaling.token import VideoGrants, claims_for, sign
 
-    unknown = sorted(set(source or ()) - SOURCES)
+    unknown = sorted(set(source or ()) - SOURCE_KINDS.keys())
     if unknown:
-        raise UsageError(f"--source {unknown[0]}: choose of {', '.join(sorted(SOURCES))}")
+        raise UsageError(f"--source {unknown[0]}: choose of {', '.join(sorted(SOURCE_KINDS))}")
     try:
         participant_name(identity)
         grants = VideoGrants(

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from sfukit.signaling.names import participant_name
+from sfukit.signaling.names import SOURCE_KINDS, participant_name
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.token import Claims, VideoGrants, verify
 
@@ -30,29 +30,41 @@ class Rights(msgspec.Struct, frozen=True):
     data: bool = True
     sources: frozenset[str] | None = None
     hidden: bool = False
+    expires_s: int | None = None  # Unix time
 
     @property
     def role(self) -> Role:
         """The highest role that the rights give."""
         if self.identity is not None and self.admin:
             return Role.HOST
-        return Role.SPEAKER if self.publish else Role.AUDIENCE
+        return Role.SPEAKER if self.publish and not self.hidden else Role.AUDIENCE
 
     def require_publish(self) -> None:
         """Refuse who may not publish at all."""
         if not self.publish:
             raise Refusal("publish_denied", "this token does not allow to publish")
+        if self.hidden:
+            raise Refusal("publish_denied", "a hidden participant does not publish")
 
     def require_subscribe(self) -> None:
         """Refuse who may not receive."""
         if not self.subscribe:
             raise Refusal("subscribe_denied", "this token does not allow to receive")
 
-    def require_source(self, source: str) -> None:
-        """Refuse to publish what the token does not list."""
+    def require_source(self, source: str, kind: str) -> None:
+        """Refuse to publish what the token does not list, or a source as what it is not."""
         self.require_publish()
-        if self.sources is not None and source not in self.sources:
+        if self.sources is None:
+            return
+        if source not in self.sources or source not in SOURCE_KINDS:
             raise Refusal("source_denied", f"this token does not allow to publish {source}")
+        if SOURCE_KINDS[source] != kind:
+            raise Refusal("source_denied", f"{source} is {SOURCE_KINDS[source]}, not {kind}")
+
+    def require_host(self) -> None:
+        """Refuse what only a host may do."""
+        if not self.admin:
+            raise Refusal("admin_denied", "this needs a token with roomAdmin")
 
 
 class Access:
@@ -105,4 +117,5 @@ def _rights(claims: Claims, video: VideoGrants) -> Rights:
         data=video.can_publish_data is not False,
         sources=frozenset(sources) if sources is not None else None,
         hidden=video.hidden,
+        expires_s=claims.exp,
     )

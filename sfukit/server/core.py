@@ -1,12 +1,14 @@
 """What all parts of a running server share: engine, ids, settings, and who hears of which event."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from sfukit.server import ids
+from sfukit.server.access import Rights
 from sfukit.server.addresses import reached_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
@@ -20,6 +22,7 @@ from sfukit.server.native_messages import (
     RoomClosed,
     SsrcUnbound,
     TransportState,
+    WorkerEnded,
 )
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.refusal_log import RefusalLog
@@ -29,6 +32,7 @@ from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.transport import Credentials, LocalTransport
 
 log = structlog.get_logger()
+_LONGEST_WAIT_S = 3600.0
 _MAX_BACKLOG = 1_000  # batches of commands
 
 
@@ -53,6 +57,42 @@ class RoomOwner(Protocol):
     def on_room_closed(self, event: RoomClosed) -> None:
         """Hear that the engine dropped a room."""
 
+    def on_worker_ended(self, event: WorkerEnded) -> None:
+        """Hear that a worker is gone with all its rooms."""
+
+
+class Expiry:
+    """Calls ``leave`` at a Unix time, wherever the clock is set meanwhile."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, expires_s: int | None, leave: Callable[[str], object]
+    ) -> None:
+        self._loop = loop
+        self._expires_s = expires_s
+        self._leave = leave
+        self._timer: asyncio.TimerHandle | None = None
+        if expires_s is not None:
+            self._timer = loop.call_later(self._wait_s(expires_s), self._look)
+
+    def cancel(self) -> None:
+        """End the watch."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        assert self._expires_s is not None
+        wait_s = self._wait_s(self._expires_s)
+        if wait_s > 0:
+            self._timer = self._loop.call_later(wait_s, self._look)
+        else:
+            self._timer = None
+            self._leave("token_expired")
+
+    @staticmethod
+    def _wait_s(expires_s: int) -> float:
+        return min(max(0.0, expires_s - time.time()), _LONGEST_WAIT_S)
+
 
 class Core:
     """The shared part of one server; ``rooms`` enters itself."""
@@ -69,6 +109,7 @@ class Core:
             settings.limits.logged_refusals, settings.limits.logged_refusals_interval_s
         )
         self.loop = asyncio.get_running_loop()
+        self.engine_ended: asyncio.Future[str] = self.loop.create_future()  # the last worker's
         self.ids = ids.Ids()
         self.addresses = list(addresses)
         self.transports: dict[int, TransportOwner] = {}
@@ -95,6 +136,10 @@ class Core:
             self.engine.info.fingerprint,
             self._candidates[worker, first],
         )
+
+    def until_expired(self, rights: Rights, leave: Callable[[str], object]) -> Expiry:
+        """Watch the token behind rights, where a membership ends with it (``end_at_exp``)."""
+        return Expiry(self.loop, rights.expires_s if self.settings.end_at_exp else None, leave)
 
     def require_engine(self) -> None:
         """Refuse what the engine has no time for; what has to end waits for it, and is not lost."""
@@ -133,6 +178,14 @@ class Core:
             log.warning("ssrc_unbound", **_unbound(event))
         elif isinstance(event, RoomClosed):
             self.rooms.on_room_closed(event)
+        elif isinstance(event, WorkerEnded):
+            self._worker_ended(event)
+
+    def _worker_ended(self, event: WorkerEnded) -> None:
+        log.error("worker_ended", worker=event.worker, reason=event.reason)
+        self.rooms.on_worker_ended(event)
+        if len(self.engine.ended) == self.engine.workers and not self.engine_ended.done():
+            self.engine_ended.set_result(f"media worker {event.worker} ended: {event.reason}")
 
     def _layer_switched(self, event: LayerSwitched) -> None:
         if event.wait_ms is not None:

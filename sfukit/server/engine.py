@@ -6,7 +6,7 @@ end something, which nobody can refuse, wait here until there is room.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from sfukit.server.native_messages import (
     Event,
     ServerConfig,
     ServerInfo,
+    WorkerEnded,
 )
 from sfukit.signaling.refusal import Refusal
 
@@ -48,6 +49,10 @@ class Engine(Protocol):
         """How many workers there are."""
 
     @property
+    def ended(self) -> Mapping[int, str]:
+        """The workers that ended by themselves, with the reason."""
+
+    @property
     def backlog(self) -> int:
         """How many batches of commands wait until a worker takes them."""
 
@@ -73,9 +78,12 @@ class Engine(Protocol):
 class _Batch:
     """Commands that somebody waits for."""
 
-    __slots__ = ("first", "future", "left", "outcomes")
+    __slots__ = ("first", "future", "left", "outcomes", "worker")
 
-    def __init__(self, first: int, count: int, future: "asyncio.Future[list[Outcome]]") -> None:
+    def __init__(
+        self, worker: int, first: int, count: int, future: "asyncio.Future[list[Outcome]]"
+    ) -> None:
+        self.worker = worker
         self.first = first
         self.left = count
         self.outcomes = [Outcome(None, msgspec.Raw(b"null"))] * count
@@ -105,6 +113,7 @@ class NativeEngine:
         self._loop = asyncio.get_running_loop()
         self._next_id = 1
         self._batches: dict[int, _Batch] = {}
+        self.ended: dict[int, str] = {}
         self._unsent: list[deque[bytes]] = [deque() for _ in range(self.workers)]
         self._handler: EventHandler = _nobody
         self._loop.add_reader(self._native.event_fd(), self._read_events)
@@ -117,10 +126,12 @@ class NativeEngine:
         self._handler = handler
 
     def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+        if worker in self.ended:
+            raise Refusal("overloaded", f"media worker {worker} ended", retry_after_s=5)
         first = self._number(commands)
         if self._unsent[worker] or not self._submit(worker, self._encoder.encode(commands)):
             raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
-        batch = _Batch(first, len(commands), self._loop.create_future())
+        batch = _Batch(worker, first, len(commands), self._loop.create_future())
         for command in commands:
             self._batches[command.id] = batch
         return batch.future
@@ -136,7 +147,7 @@ class NativeEngine:
             ) from None
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
-        if not commands:
+        if not commands or worker in self.ended:
             return
         self._number(commands)
         self._unsent[worker].append(self._encoder.encode(commands))
@@ -189,10 +200,23 @@ class NativeEngine:
                 log.exception("event_failed", content=bytes(raw)[:200])
 
     def _take(self, event: Event) -> None:
-        if not isinstance(event, Done):
-            self._handler(event)
-        elif batch := self._batches.pop(event.id, None):
-            batch.settle(event)
+        if isinstance(event, Done):
+            if batch := self._batches.pop(event.id, None):
+                batch.settle(event)
+            return
+        if isinstance(event, WorkerEnded):
+            self._lose(event)
+        self._handler(event)
+
+    def _lose(self, event: WorkerEnded) -> None:
+        """Refuse whatever waits for a worker that is no more."""
+        self.ended[event.worker] = event.reason
+        self._unsent[event.worker].clear()
+        error = CommandError("worker_ended", event.reason)
+        for number, batch in list(self._batches.items()):
+            if batch.worker == event.worker:
+                del self._batches[number]
+                batch.settle(Done(number, error))
 
 
 def _nobody(_event: Event) -> None:

@@ -38,8 +38,9 @@ class EngineCollector:
         )
         yield _latency(counters)
         yield _live(counters)
-        up = GaugeMetricFamily("sfukit_engine_up", "1 while the engine answers", labels=["engine"])
-        up.add_metric(["media"], 1)
+        up = GaugeMetricFamily("sfukit_engine_up", "1 while the worker runs", labels=["engine"])
+        for worker in range(self._engine.workers):
+            up.add_metric([str(worker)], worker not in self._engine.ended)
         yield up
         yield _single(
             "sfukit_engine_cpu_seconds", "CPU time of the workers", counters.worker_cpu_ns / 1e9

@@ -67,7 +67,7 @@ class House:
         try:
             self.rooms.close_all(reason)
             for line in list(self.lines):
-                line.end(reason)
+                self.core.guard("server_stopped", line.end, reason)
             self.core.refusals.flush()
             if self._watcher is not None:
                 self._watcher.cancel()
@@ -104,7 +104,7 @@ class House:
         message = jsonrpc.notification("drain", {"deadline_s": deadline_s})
         for room in self.rooms:
             for participant in list(room.participants.values()):
-                participant.tell(message)
+                self.core.guard("drain", participant.tell, message)
 
     async def _watch(self) -> None:
         """Measure how late the loop is and how much is sent; clear up after the last room."""

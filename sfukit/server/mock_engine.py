@@ -10,7 +10,13 @@ import msgspec
 
 from sfukit.server.counters import ServerCounters
 from sfukit.server.engine import EventHandler, Outcome
-from sfukit.server.native_messages import Command, CommandError, Event, ServerInfo
+from sfukit.server.native_messages import (
+    Command,
+    CommandError,
+    Event,
+    ServerInfo,
+    WorkerEnded,
+)
 
 Judge = Callable[[Command], CommandError | None]
 
@@ -25,6 +31,7 @@ class MockEngine:
         self.workers = workers
         self.commands: list[Command] = []
         self.backlog = 0
+        self.ended: dict[int, str] = {}
         self.closed = False
         self.snapshot = ServerCounters()
         self.answers: dict[type[Command], bytes] = {}
@@ -34,6 +41,11 @@ class MockEngine:
     def listen(self, handler: EventHandler) -> None:
         """Name the one who gets the events."""
         self._handler = handler
+
+    def end(self, worker: int, reason: str) -> None:
+        """Have a worker end by itself."""
+        self.ended[worker] = reason
+        self.tell(WorkerEnded(worker, reason))
 
     def tell(self, event: Event) -> None:
         """Say that something happened."""

@@ -301,6 +301,13 @@ class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     reason: str = ""
 
 
+class WorkerEnded(msgspec.Struct, tag_field="type", tag="worker_ended"):
+    """The thread of a worker ended though it was not told to; its rooms are gone."""
+
+    worker: int
+    reason: str
+
+
 Event = (
     Done
     | TransportState
@@ -310,6 +317,7 @@ Event = (
     | SsrcUnbound
     | LayerSwitched
     | RoomClosed
+    | WorkerEnded
 )
 
 

@@ -56,9 +56,15 @@ async def livez(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether new rooms are taken."""
-    draining = request.app[HOUSE].rooms.draining
-    return web.Response(text="draining\n" if draining else "ok\n", status=503 if draining else 200)
+    """Say whether new rooms are taken and all media workers run."""
+    house = request.app[HOUSE]
+    reasons = ["draining"] if house.rooms.draining else []
+    reasons += [
+        f"media worker {worker} ended: {reason}"
+        for worker, reason in sorted(house.engine.ended.items())
+    ]
+    text = "; ".join(reasons) or "ok"
+    return web.Response(text=f"{text}\n", status=503 if reasons else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -75,7 +75,7 @@ class Participant:
         self.room = room
         self.uid = uid
         self.rights = rights
-        self.name = name or rights.name or uid
+        self.name = rights.name or name or uid
         self.role = role or rights.role
         self.door = door
         self.number = number
@@ -94,6 +94,7 @@ class Participant:
         self._deadlines: dict[int, asyncio.TimerHandle] = {}
         self._asked_s = time.monotonic()
         self._connected = False
+        self._expiry = core.until_expired(rights, self.leave)
 
     @property
     def publications(self) -> Mapping[int, Publication]:
@@ -139,14 +140,23 @@ class Participant:
     ) -> Change:
         """Take an offer: what is new is announced, what is gone is withdrawn."""
 
-        def new(track: Published) -> Publication:
-            source = source_name(sources.get(track.mid, DEFAULT_SOURCE[track.kind]))
-            self.rights.require_source(source)
-            return Publication(self.core.ids.publication(), self, track, source)
+        def source_of(track: Published, known: Publication | None) -> str:
+            unsaid = known.source if known and known.kind == track.kind else None
+            given = sources.get(track.mid, unsaid or DEFAULT_SOURCE[track.kind])
+            source = source_name(given)
+            self.rights.require_source(source, track.kind)
+            return source
+
+        def new(track: Published, source: str) -> Publication:
+            publication = Publication(self.core.ids.publication(), self, track, source)
+            publication.muted = publication.muted_by_host = self.room.muted_by_host(
+                self.uid, publication.kind
+            )
+            return publication
 
         transport = self.publishing.transport
         try:
-            change = await self.publishing.offer(offer, version, rules, new)
+            change = await self.publishing.offer(offer, version, rules, source_of, new)
         finally:
             self._forget_streams()
         if self.left is not None:
@@ -182,9 +192,18 @@ class Participant:
             self.subscribing.ended(publication.number, not_own)
 
     def mute(self, publication: Publication, muted: bool) -> None:
-        """Stop a publication from being forwarded or let it go on; a host may, with anyone's."""
-        if publication.owner is not self and not self.rights.admin:
+        """Stop a publication from being forwarded or let it go on; a host may, with anyone's.
+
+        Only a host takes back the mute of a host.
+        """
+        own = publication.owner is self
+        if not own and not self.rights.admin:
             raise Refusal("not_yours", "only a host mutes what others publish")
+        if publication.muted_by_host and not muted and not self.rights.admin:
+            raise Refusal("muted_by_host", "a host muted this publication")
+        if self.rights.admin and not (own and muted):
+            publication.muted_by_host = muted
+            self.room.note_mute_by_host(publication.owner.uid, publication.kind)
         if publication.muted == muted:
             return
         self.core.require_engine()
@@ -204,6 +223,7 @@ class Participant:
             return
         self.room.leaving(self)
         self.left = reason
+        self._expiry.cancel()
         for transport in list(self._deadlines):
             self._forget_deadline(transport)
         ended = list(self.publications.values())

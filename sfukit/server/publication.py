@@ -47,6 +47,7 @@ class Publication:
         self.track = track
         self.source = source
         self.muted = False
+        self.muted_by_host = False
         self.inactive: set[str | None] = set()
         self.stream_id = owner.stream_id(track.stream_id)
 
@@ -92,7 +93,8 @@ class Publication:
         """Tell whether a later offer still describes this very stream."""
         mine = self.track
         return (
-            mine.codec == track.codec
+            mine.kind == track.kind
+            and mine.codec == track.codec
             and mine.rtx_payload_type == track.rtx_payload_type
             and mine.encodings == track.encodings
             and mine.extensions == track.extensions
@@ -125,6 +127,7 @@ class Publication:
             self.source,
             self.track.codec_name,
             self.rids,
+            self.muted,
         )
 
     def track_info(self, mid: str) -> TrackInfo:

@@ -13,6 +13,7 @@ from sfukit.server.native_messages import (
     OpenTransport,
     Remote,
     RestartIce,
+    SetMuted,
     Unpublish,
 )
 from sfukit.server.publication import Publication
@@ -31,7 +32,8 @@ from sfukit.signaling.transport import (
     remote_of_offer,
 )
 
-NewPublication = Callable[[Published], Publication]
+SourceOf = Callable[[Published, Publication | None], str]
+NewPublication = Callable[[Published, str], Publication]
 
 
 class Change(NamedTuple):
@@ -75,13 +77,17 @@ class Publishing:
         offer: sdp.Session,
         version: int | None,
         rules: PublishRules,
+        source_of: SourceOf,
         new_publication: NewPublication,
     ) -> Change:
-        """Answer an offer once the engine has done what it asks; on ``Refusal`` nothing changed."""
+        """Answer an offer once the engine has done what it asks; on ``Refusal`` nothing changed.
+
+        ``source_of`` is asked for the source of every track, and refuses what may not be published.
+        """
         if version is not None and version <= self.version:
             raise Refusal("stale_offer", f"offer {version} comes after offer {self.version}")
         next_version = version if version is not None else self.version + 1
-        plan = self._plan(offer, rules, next_version, new_publication)
+        plan = self._plan(offer, rules, next_version, source_of, new_publication)
         await self._carry_out(plan)
         self.version = next_version
         return Change(plan.answer.sdp, next_version, plan.added, plan.removed)
@@ -110,7 +116,12 @@ class Publishing:
         return ended
 
     def _plan(
-        self, offer: sdp.Session, rules: PublishRules, version: int, new: NewPublication
+        self,
+        offer: sdp.Session,
+        rules: PublishRules,
+        version: int,
+        source_of: SourceOf,
+        new: NewPublication,
     ) -> _Plan:
         mine = self._remote
         remote = remote_of_offer(offer, mine)
@@ -124,10 +135,11 @@ class Publishing:
         before = {entry.track.mid: entry for entry in self.publications.values()}
         for track in answer.tracks:
             known = before.get(track.mid)
-            if known is not None and not anew and known.continues(track):
+            source = source_of(track, known)
+            if known and not anew and known.source == source and known.continues(track):
                 kept.append(known)
             else:
-                added.append(new(track))
+                added.append(new(track, source))
         removed = [entry for entry in self.publications.values() if entry not in kept]
         return _Plan(answer, local, anew, restart, kept, added, removed)
 
@@ -137,6 +149,8 @@ class Publishing:
             transport = self._core.ids.transport()
         commands = self._transport_commands(plan, transport)
         commands += [entry.command(transport) for entry in plan.added]
+        muted = [entry.number for entry in plan.added if entry.muted]
+        commands += [SetMuted(publication=number, muted=True) for number in muted]
         self._core.transports[transport] = self._owner
         if not plan.anew:  # the engine keeps ids, whatever becomes of the rest
             self._extensions = plan.answer.extensions

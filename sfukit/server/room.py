@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
@@ -15,6 +16,7 @@ from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.room_messages import ParticipantInfo
 
+MOST_MUTES = 1_000  # participants whose mute by a host is remembered
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
 _MOST_NEWS = 500  # announcements that are collected at most
@@ -47,6 +49,7 @@ class Room:
         self.participants: dict[str, Member] = {}
         self.viewers: list[Viewer] = []
         self.publications: dict[int, Publication] = {}
+        self._mutes_by_host: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.stats = StatsCache(core.engine, number, worker)
         self._keeper = keeper
         self._news: dict[Subject, bytes] = {}
@@ -58,6 +61,28 @@ class Room:
     def is_empty(self) -> bool:
         """Whether nobody is left."""
         return not self.participants and not self.viewers
+
+    @property
+    def visible(self) -> int:
+        """How many participants there are for others to see."""
+        return sum(not member.rights.hidden for member in self.participants.values())
+
+    def note_mute_by_host(self, uid: str, kind: str) -> None:
+        """Remember whether a host has muted audio or video of a participant."""
+        self._mutes_by_host.pop((uid, kind), None)
+        published = [
+            entry
+            for entry in self.publications.values()
+            if (entry.owner.uid, entry.kind) == (uid, kind)
+        ]
+        if any(entry.muted_by_host for entry in published):
+            self._mutes_by_host[uid, kind] = None
+            if len(self._mutes_by_host) > MOST_MUTES:
+                self._mutes_by_host.popitem(last=False)
+
+    def muted_by_host(self, uid: str, kind: str) -> bool:
+        """Tell whether what a participant publishes next is muted: a host said so before."""
+        return (uid, kind) in self._mutes_by_host
 
     def add(self, participant: Member) -> Member | None:
         """Let a participant in; return the one whose place it takes, which has yet to leave."""
@@ -212,7 +237,7 @@ class Room:
 
     def _tell_size(self) -> None:
         self._size_timer = None
-        self.announce("room-size", {"participants": len(self.participants)})
+        self.announce("room-size", {"participants": self.visible})
 
     def _note_empty(self) -> None:
         if self.is_empty and self.state is RoomState.ACTIVE:

@@ -10,7 +10,7 @@ from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
 from sfukit.server.member import Member, Viewer
-from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed
+from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed, WorkerEnded
 from sfukit.server.participant import Line, Participant
 from sfukit.server.room import Room, RoomState
 from sfukit.signaling.candidates import Address
@@ -108,7 +108,9 @@ class Rooms:
             raise _full("max_egress", f"{self.egress_bps / 1e6:.0f} Mb/s are being sent")
 
     def close(self, room: Room, reason: str) -> None:
-        """Close a room here and in the engine."""
+        """Close a room here and in the engine; a second time does nothing."""
+        if room.state is RoomState.CLOSED:
+            return
         self._forget(room, reason)
         self._core.engine.send(room.worker, [CloseRoom(room=room.number, reason=reason)])
 
@@ -122,6 +124,12 @@ class Rooms:
         room = self._by_number.get(event.room)
         if room is not None:
             self._forget(room, event.reason or "internal_error")
+
+    def on_worker_ended(self, event: WorkerEnded) -> None:
+        """A worker is gone with its rooms: so are ours."""
+        for room in self:
+            if room.worker == event.worker:
+                self._core.guard("room_closed", self._forget, room, "internal_error")
 
     def on_room_empty(self, room: Room) -> None:
         """Keep an empty room for a while: people come back."""
@@ -160,12 +168,14 @@ class Rooms:
             self.close(room, "room_idle")
 
     def _least_loaded(self) -> int:
-        if self._core.engine.workers == 1:
-            return 0
-        load = [0] * self._core.engine.workers
-        for room in self._by_name.values():
-            load[room.worker] += 1 + len(room.participants) + len(room.viewers)
-        return load.index(min(load))
+        engine = self._core.engine
+        load = {worker: 0 for worker in range(engine.workers) if worker not in engine.ended}
+        if not load:
+            raise _full("overloaded", "no media worker is left")
+        if len(load) > 1:
+            for room in self._by_name.values():
+                load[room.worker] += 1 + len(room.participants) + len(room.viewers)
+        return min(load, key=load.__getitem__)
 
     def _stay(self, room: Room) -> None:
         if (timer := self._idle.pop(room.number, None)) is not None:

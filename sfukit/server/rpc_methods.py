@@ -36,6 +36,7 @@ from sfukit.signaling.room_messages import (
     MuteParams,
     OfferParams,
     OfferResult,
+    RemoveParams,
     SubscribeParams,
     TrickleParams,
     UnsubscribeParams,
@@ -203,7 +204,11 @@ class Methods:
             raise Refusal("message_too_large", f"more than {MAX_MESSAGE_BYTES} bytes")
         others = [member for member in sender.room.participants.values() if member is not sender]
         if params.to is not None:
-            others = [member for member in others if member.uid == params.to]
+            others = [
+                member
+                for member in others
+                if member.uid == params.to and (sender.rights.admin or not member.rights.hidden)
+            ]
             if not others:
                 raise Refusal("participant_unknown", f"there is no {params.to!r} here")
         told = MessageNotification(sender.uid, params.topic, params.data)
@@ -211,7 +216,25 @@ class Methods:
         self.limits.take_message(time.monotonic(), len(frame) * len(others))
         for member in others:
             self.core.guard("message", partial(member.tell, frame, lossy=True))
-        return {"delivered": len(others)}
+        return {"delivered": sum(not member.rights.hidden for member in others)}
+
+    async def remove(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Make another participant leave; only a host may."""
+        params = _remove.decode(raw)
+        host = self._member()
+        host.rights.require_host()
+        member = host.room.participants.get(params.uid)
+        if member is None or member is host:
+            raise Refusal("participant_unknown", f"there is no other {params.uid!r} here")
+        member.leave("removed")
+        return {}
+
+    async def close_room(self, _raw: msgspec.Raw) -> dict[str, Any]:
+        """End the room for everybody, once this is answered; only a host may."""
+        host = self._member()
+        host.rights.require_host()
+        self.core.loop.call_soon(self._rooms.close, host.room, "room_closed")
+        return {}
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:
         """Tell what the server measures of this participant."""
@@ -250,7 +273,7 @@ class Methods:
             sid=self._sid,
             uid=participant.uid,
             role=participant.role,
-            participant_count=len(participant.room.participants),
+            participant_count=participant.room.visible,
             participants=[info for info in participant.room.roll() if info.uid != participant.uid],
             publications=participant.own_publications(),
             type="answer" if change else None,
@@ -263,7 +286,9 @@ class Methods:
         )
 
     def _rules(self) -> PublishRules:
-        return PublishRules(max_bitrate_bps=self.core.settings.max_publish_bitrate_bps)
+        settings = self.core.settings
+        most = settings.limits.max_publications_per_kind
+        return PublishRules(most, most, max_bitrate_bps=settings.max_publish_bitrate_bps)
 
     def _member(self) -> Participant:
         if self.participant is None or self.participant.left is not None:
@@ -298,6 +323,7 @@ _unsubscribe = msgspec.json.Decoder(UnsubscribeParams)
 _layers = msgspec.json.Decoder(LayersParams)
 _mute = msgspec.json.Decoder(MuteParams)
 _message = msgspec.json.Decoder(MessageParams)
+_remove = msgspec.json.Decoder(RemoveParams)
 
 _METHODS: dict[str, Method] = {
     "join": Methods.join,
@@ -309,6 +335,8 @@ _METHODS: dict[str, Method] = {
     "layers": Methods.layers,
     "mute": Methods.mute,
     "message": Methods.message,
+    "remove": Methods.remove,
+    "close-room": Methods.close_room,
     "stats": Methods.stats,
     "leave": Methods.leave,
 }

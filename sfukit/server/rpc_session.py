@@ -25,7 +25,10 @@ CLOSE_CODES = {
     "slow_reader": 4001,
     "negotiation_timeout": 4003,
     "transport_lost": 4005,
+    "removed": 4006,
+    "room_closed": 4007,
     "too_many_errors": 4008,
+    "token_expired": 4009,
 }
 
 

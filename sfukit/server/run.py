@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
-from sfukit.errors import MachineError, UsageError
+from sfukit.errors import MachineError, SfukitError, UsageError
 from sfukit.machine import raise_open_files
 from sfukit.server import faults
 from sfukit.server.app import build_app, build_metrics_app
@@ -84,10 +84,24 @@ async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
             house.start()
             signals.watch()
             on_ready(ready)
-            reason = await signals.until_stopped()
+            reason = await _until_over(signals, house)
         finally:
             signals.forget()
             await house.stop(reason)
+
+
+async def _until_over(signals: "_Signals", house: House) -> str:
+    """Wait for a signal to stop; an engine without workers is an error."""
+    stopped = asyncio.ensure_future(signals.until_stopped())
+    ended = house.core.engine_ended
+    await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+    if stopped.done():
+        return stopped.result()
+    stopped.cancel()
+    raise SfukitError(
+        f"the media engine is gone: {ended.result()}",
+        hint="this is a fault of sfukit's own: please report it with the log; restart the server",
+    )
 
 
 class _Signals:

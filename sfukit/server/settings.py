@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_rooms: int | None = None
     max_participants: int | None = None
     max_egress_bps: int | None = None
+    max_publications_per_kind: Annotated[int, msgspec.Meta(gt=0)] = 8  # of one participant
     identity: Rate = Rate(100, 400)  # upgrades, joins, POST and PATCH of one identity
     api_key: Rate = Rate(1_000, 10_000)  # the same of all identities under one API key
     session: Rate = Rate(10, 100)  # PATCH of one WHIP or WHEP session
@@ -98,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     http_prefix: str = ""  # what a reverse proxy puts before every path
+    end_at_exp: bool = False
     srtp: SrtpChoice = "auto"
     stun: bool = False
     bwe: Literal["none", "loss-rtt"] = "loss-rtt"

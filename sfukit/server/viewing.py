@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import structlog
 
-from sfukit.server.core import Core, TransportSummary, ice, summary
+from sfukit.server.access import Rights
+from sfukit.server.core import Core, Expiry, TransportSummary, ice, summary
 from sfukit.server.engine import Outcome, first_error
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
@@ -54,7 +55,7 @@ def _candidates(room: Room, uid: str | None) -> list[Member]:
     live = [
         member
         for member in room.participants.values()
-        if member.publications and uid in (None, member.uid)
+        if member.publications and not member.rights.hidden and uid in (None, member.uid)
     ]
     return sorted(live, key=lambda member: (member.door != "whip", member.number))
 
@@ -68,6 +69,7 @@ class Viewing:
         room: Room,
         publisher: Member,
         uid: str | None,
+        rights: Rights,
         *,
         trace_id: str,
         reached: Address | None = None,
@@ -87,6 +89,8 @@ class Viewing:
         self._remote: RemoteParameters | None = None
         self._asked_s = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
+        self._rights = rights
+        self._expiry: Expiry | None = None
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -110,6 +114,7 @@ class Viewing:
             remote=remote_of(self._remote),
             srtp=self.core.settings.srtp,
         )
+        self._expiry = self.core.until_expired(self._rights, self.leave)
         self.core.transports[self._transport] = self
         for line in self._lines:
             self.core.subscriptions[line.number] = line.subscription
@@ -141,6 +146,8 @@ class Viewing:
         if self.left is not None:
             return
         self.left = reason
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
         self.core.transports.pop(self._transport, None)

@@ -69,6 +69,7 @@ async def play(request: web.Request) -> web.Response:
         room,
         publisher,
         uid,
+        rights,
         trace_id=request[TRACE_ID],
         reached=reached(request),
     )

@@ -4,10 +4,17 @@ import re
 
 from sfukit.signaling.refusal import Refusal
 
-SOURCES = frozenset(("camera", "microphone", "screen_share", "screen_share_audio", "canvas"))
+SOURCE_KINDS = {
+    "camera": "video",
+    "microphone": "audio",
+    "screen_share": "video",
+    "screen_share_audio": "audio",
+    "canvas": "video",
+}
 DEFAULT_SOURCE = {"audio": "microphone", "video": "camera"}
 
 _ROOM = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_SOURCE = re.compile(r"[a-z0-9_-]{1,64}")
 _UID = re.compile(r"[A-Za-z0-9._~@:+-]{1,128}")
 
 
@@ -26,7 +33,7 @@ def participant_name(text: str) -> str:
 
 
 def source_name(text: str) -> str:
-    """Check what a track is said to show."""
-    if text not in SOURCES:
-        raise Refusal("name_invalid", f"a source is one of {', '.join(sorted(SOURCES))}")
+    """Check the name of a track source: one of ``SOURCE_KINDS`` or another."""
+    if not _SOURCE.fullmatch(text):
+        raise Refusal("name_invalid", "a source is named by 1 to 64 of a-z 0-9 _ -")
     return text

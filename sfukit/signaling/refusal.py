@@ -50,6 +50,7 @@ REASONS: Mapping[str, Meaning] = {
     "admin_denied": Meaning(403, RpcCode.FORBIDDEN),
     "identity_denied": Meaning(403, RpcCode.FORBIDDEN),
     "not_yours": Meaning(403, RpcCode.FORBIDDEN),
+    "muted_by_host": Meaning(403, RpcCode.FORBIDDEN),
     "origin_denied": Meaning(403, RpcCode.FORBIDDEN),
     "not_joined": Meaning(409, RpcCode.NOT_JOINED),
     "already_joined": Meaning(409, RpcCode.CONFLICT),

@@ -103,6 +103,12 @@ class MuteParams(msgspec.Struct):
     muted: bool
 
 
+class RemoveParams(msgspec.Struct):
+    """Make a participant leave."""
+
+    uid: str
+
+
 class MessageParams(msgspec.Struct):
     """Send something to other participants."""
 
@@ -131,6 +137,7 @@ class OwnPublication(msgspec.Struct):
     source: str
     codec: str
     rids: list[str]
+    muted: bool = False
 
 
 class ParticipantInfo(msgspec.Struct):

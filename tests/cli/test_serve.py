@@ -89,6 +89,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
         " --max-egress 1G --room-idle 5 --advertise 192.0.2.1 --allow-origin https://a.example"
         " --trusted-proxy 10.0.0.0/8 --trusted-proxy ::1 --http-prefix /sfu/"
     )
+    arguments += " --end-at-exp"
     arguments += f" --api-key key --api-secret @{secret} --config {config} --log-level error"
     assert main(["serve", *arguments.split()]) == ExitCode.OK
     settings = started[0]
@@ -102,6 +103,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
     assert settings.http_prefix == "/sfu"
     assert settings.advertise == ("192.0.2.1",)
+    assert settings.end_at_exp
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sfukit.server.access import Rights
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import Command, TransportState
 from sfukit.server.participant import Participant
@@ -131,7 +132,7 @@ class World:
     async def view(self, *, faulty: bool) -> None:
         try:
             room, publisher = choose_publisher(self.house.rooms.find("demo"), None)
-            viewing = Viewing(self.house.core, room, publisher, None, trace_id="")
+            viewing = Viewing(self.house.core, room, publisher, None, Rights(), trace_id="")
             viewing.negotiate(sdp.parse(VIEWER))
         except Refusal:
             return

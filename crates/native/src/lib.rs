@@ -11,6 +11,7 @@ mod swarm_sockets;
 mod swarm_turns;
 mod swarm_worker;
 pub mod udp;
+mod watched;
 mod worker;
 
 use pyo3::prelude::*;

@@ -13,12 +13,13 @@ use rtc::dtls::{Certificate, Context};
 use serde::{Deserialize, Serialize};
 use sfu::config::Config;
 use sfu::engine::Engine;
-use sfu::message::{Command, Event};
+use sfu::message::Command;
 
 use crate::bridge::{Mailbox, Outlet, lock};
 use crate::clock::Clock;
 use crate::error::native_error;
 use crate::udp::{SocketOptions, UdpSocket, Waker};
+use crate::watched::{self, Report};
 use crate::worker::{Shared, Snapshot, Worker, bind};
 
 /// Commands that may wait for one worker; more is overload.
@@ -70,7 +71,7 @@ struct ServerInfo {
 pub struct Server {
     workers: Vec<Arc<Shared>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    events: Arc<Outlet<Event>>,
+    events: Arc<Outlet<Report>>,
     info: Vec<u8>,
 }
 
@@ -134,7 +135,6 @@ impl Server {
             shared.commands.wake();
         }
         for thread in lock(&self.threads).drain(..) {
-            // A worker that panicked has already said so on standard error.
             let _ = thread.join();
         }
     }
@@ -182,7 +182,10 @@ fn start(config: &ServerConfig) -> Result<Server, String> {
         );
         let worker = Worker::new(clock, shared.clone(), sockets, engine)
             .map_err(|error| error.to_string())?;
-        lock(&server.threads).push(spawn(nth, worker)?);
+        let events = server.events.clone();
+        let report = move |report| events.put(std::iter::once(Report::Worker(report)));
+        let thread = watched::spawn(nth, || worker.run(), report);
+        lock(&server.threads).push(thread.map_err(|error| error.to_string())?);
     }
     Ok(server)
 }
@@ -214,7 +217,7 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Vec<UdpSocket>>, String> {
         .collect()
 }
 
-fn shared(events: &Arc<Outlet<Event>>) -> Result<Arc<Shared>, String> {
+fn shared(events: &Arc<Outlet<Report>>) -> Result<Arc<Shared>, String> {
     let waker = Waker::new().map_err(|error| error.to_string())?;
     Ok(Arc::new(Shared {
         commands: Mailbox::new(MAILBOX, waker),
@@ -222,15 +225,4 @@ fn shared(events: &Arc<Outlet<Event>>) -> Result<Arc<Shared>, String> {
         snapshot: Mutex::default(),
         stop: AtomicBool::new(false),
     }))
-}
-
-fn spawn(nth: usize, worker: Worker) -> Result<JoinHandle<()>, String> {
-    std::thread::Builder::new()
-        .name(format!("sfukit-media-{nth}"))
-        .spawn(move || {
-            if let Err(error) = worker.run() {
-                eprintln!("sfukit: media worker {nth} stopped: {error}");
-            }
-        })
-        .map_err(|error| error.to_string())
 }

@@ -11,7 +11,7 @@ use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use sfu::counters::Counters;
 use sfu::engine::Engine;
-use sfu::message::{Command, Event};
+use sfu::message::Command;
 use wire::time::Time;
 
 use crate::bridge::{Mailbox, Outlet, lock};
@@ -21,6 +21,7 @@ use crate::load::Load;
 use crate::udp::{
     Datagram, Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket,
 };
+use crate::watched::Report;
 
 const WAKER_TOKEN: u64 = u64::MAX;
 const RECV_SLOTS: usize = 32;
@@ -40,7 +41,7 @@ pub struct Shared {
     /// Commands in.
     pub commands: Mailbox<Command>,
     /// Events out.
-    pub events: Arc<Outlet<Event>>,
+    pub events: Arc<Outlet<Report>>,
     /// Last snapshot.
     pub snapshot: Mutex<Snapshot>,
     /// The thread should end.
@@ -308,7 +309,9 @@ impl Worker {
         }
         let crowded = self.shared.events.waiting() > MOST_STATE_EVENTS;
         let events = self.engine.take_events(crowded);
-        self.shared.events.put(events.into_iter());
+        self.shared
+            .events
+            .put(events.into_iter().map(Report::Engine));
     }
 
     fn publish(&mut self) {

@@ -25,6 +25,9 @@ class Broken(Channel):
     def send(self, message: bytes) -> None:
         raise RuntimeError("broken")
 
+    def end(self, reason: str) -> None:
+        raise RuntimeError("broken")
+
 
 def h264(number: int) -> str:
     fmtp = f"packetization-mode=1;profile-level-id=4200{number:02x}"
@@ -69,6 +72,21 @@ async def test_a_failed_event_of_the_engine_is_counted_and_the_next_is_heard(
     assert [note["state"] for note in peers[1].channel.take("transport-state")] == ["connected"]
     failures = b'sfukit_callback_failures_total{callback="engine_event"} 1.0'
     assert failures in house.metrics.exposition()
+
+
+async def test_draining_and_stopping_reach_every_channel() -> None:
+    engine = MockEngine()
+    house, timers = virtual_house(engine)
+    broken, well = Peer(house, Broken()), Peer(house)
+    for peer in (broken, well):
+        house.lines.add(peer.channel)
+        await peer.call("join", sid="demo")
+    timers.advance(1)
+    house._announce_drain(7)
+    assert well.channel.take("drain") == [{"deadline_s": 7}]
+    await house.stop("server_stopped")
+    assert well.channel.ended == "server_stopped"
+    assert engine.closed
 
 
 async def test_28_renegotiations_of_one_speaker_cost_its_subscribers_nothing() -> None:

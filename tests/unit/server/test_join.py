@@ -115,7 +115,7 @@ async def test_a_failed_attempt_does_not_take_a_place(stage: Stage) -> None:
     [
         ({"sid": "a room"}, -32602, "name_invalid"),
         ({"uid": "a/b"}, -32602, "name_invalid"),
-        ({"sources": {"1": "cinema"}}, -32602, "name_invalid"),
+        ({"sources": {"1": "a cinema"}}, -32602, "name_invalid"),
         ({"offer": {"type": "offer", "sdp": "v=0\r\nnonsense"}}, -32006, "sdp_malformed"),
         ({"offer": {"type": "answer", "sdp": "v=0"}}, -32602, None),
         ({"offer": {"type": "offer"}}, -32602, None),
