@@ -1,5 +1,6 @@
 """The WebSocket itself: framing, bounds, and hanging up."""
 
+import asyncio
 from typing import Any
 from unittest.mock import Mock
 
