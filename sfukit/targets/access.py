@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sfukit.errors import UsageError
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 from sfukit.targets import trust
+from sfukit.targets.origin import Credentials
 
 _SPARE_S = 3600
 
@@ -30,6 +31,13 @@ def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str,
     if token is not None:
         made["Authorization"] = f"Bearer {token}"
     return made
+
+
+def credentials(access: Access, url: str, room: str, identity: str, run_s: float) -> Credentials:
+    """Make the headers of one bot, bound to the origin of a URL and to the hosts allowed."""
+    return Credentials(
+        home=url, headers=headers(access, room, identity, run_s), allowed=access.allow_hosts
+    )
 
 
 def tls(access: Access, url: str) -> ssl.SSLContext | None:

@@ -1,19 +1,25 @@
-"""One HTTP request to somebody else's server: bounded in time, in size and in redirects."""
+"""One HTTP request to another server: bounded in time, size and redirects.
+
+Credentials go to the origin they were given for, and to no other that was not allowed.
+"""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from sfukit.targets import body, redirect
+from sfukit.targets.origin import Credentials
+
 LARGEST_BYTES = 1024 * 1024
-_MOST_REDIRECTS = 5
+
+join = redirect.join
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What was answered; a body is cut at ``LARGEST_BYTES``."""
+    """What was answered; a body is unpacked, and cut at ``LARGEST_BYTES``."""
 
     status: int
     phrase: str
@@ -26,6 +32,11 @@ class Reply:
         """The body as text; bytes that are none are replaced."""
         return self.body.decode(errors="replace")
 
+    @property
+    def media_type(self) -> str:
+        """The Content-Type without its parameters, in lower case; empty where there is none."""
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
 
 async def ask(
     client: httpx.AsyncClient,
@@ -34,61 +45,48 @@ async def ask(
     *,
     limit_s: float,
     headers: Mapping[str, str] | None = None,
+    credentials: Credentials | None = None,
     content: str | None = None,
     follow: bool = False,
 ) -> Reply:
     """Ask, and read the whole answer within a time; raises ``httpx.HTTPError``.
 
-    httpx counts its time anew with every piece that arrives, and reads whatever there is.
+    ``headers`` go wherever the request goes, ``credentials`` where they may. With ``follow``, 307
+    and 308 are followed, and what is not raises ``RedirectError``. httpx counts its time anew with
+    every piece that arrives, and reads whatever there is.
     """
-    request = client.build_request(method, url, headers=headers, content=content)
+    trail = redirect.Trail(method, url, credentials)
+    to: str | None = url
     try:
         async with asyncio.timeout(limit_s):
-            for _ in range(_MOST_REDIRECTS + 1):
-                reply, further = await _ask_once(client, request)
-                if not follow or further is None:
-                    return reply
-                request = _possible(further)
+            while to is not None:
+                shown = {} if credentials is None else credentials.headers_for(to)
+                reply = await _ask_once(client, method, to, _merged(shown, headers or {}), content)
+                to = trail.further(reply.status, reply.headers.get("location")) if follow else None
     except TimeoutError as late:
         raise httpx.ReadTimeout(f"no whole answer within {limit_s:.3g} s") from late
-    raise httpx.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects", request=request)
-
-
-def join(answered_from: str, location: str) -> str:
-    """Read a ``Location`` beside the URL that named it; raises ``ValueError`` if it is no URL."""
-    joined = urljoin(answered_from, location)
-    _ = urlsplit(joined).port  # raises where there is no such port
-    try:
-        return str(httpx.URL(joined))
-    except httpx.InvalidURL as error:
-        raise ValueError(str(error)) from error
+    return reply
 
 
 async def _ask_once(
-    client: httpx.AsyncClient, request: httpx.Request
-) -> tuple[Reply, httpx.Request | None]:
-    response = await client.send(request, stream=True)
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: httpx.Headers,
+    content: str | None,
+) -> Reply:
+    request = client.build_request(method, url, headers=headers, content=content)
+    response = await client.send(request, stream=True, follow_redirects=False)
     try:
-        body = await _read(response)
+        data = await body.read(response, LARGEST_BYTES)
     finally:
         await response.aclose()
-    reply = Reply(
-        response.status_code, response.reason_phrase, response.headers, body, str(response.url)
-    )
-    return reply, response.next_request
+    return Reply(response.status_code, response.reason_phrase, response.headers, data, url)
 
 
-async def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) >= LARGEST_BYTES:
-            break
-    return bytes(body[:LARGEST_BYTES])
-
-
-def _possible(request: httpx.Request) -> httpx.Request:
-    """Refuse a redirect to a port that there is not; httpx would raise who knows what."""
-    if (request.url.port or 0) > 0xFFFF:
-        raise httpx.RemoteProtocolError(f"redirected to {request.url}", request=request)
-    return request
+def _merged(*several: Mapping[str, str]) -> httpx.Headers:
+    """Put headers together; the case of a name makes no second header of it."""
+    made = httpx.Headers({"Accept-Encoding": body.ACCEPTED})
+    for headers in several:
+        made.update(headers)
+    return made

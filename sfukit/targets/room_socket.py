@@ -1,10 +1,13 @@
 """The WebSocket of an sfukit server's rooms, as every client of ours opens it."""
 
 import ssl
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, SecurityError
 from websockets.typing import Subprotocol
+
+from sfukit.targets.origin import objection
 
 _SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
 _LARGEST_FRAME = 1024 * 1024
@@ -19,10 +22,18 @@ def address(url: str) -> str:
 
 
 async def open_socket(
-    url: str, headers: dict[str, str], tls: ssl.SSLContext | None, limit_s: float
+    url: str,
+    headers: dict[str, str],
+    tls: ssl.SSLContext | None,
+    limit_s: float,
+    allowed: frozenset[str] = frozenset(),
 ) -> ClientConnection:
-    """Connect; raises ``OSError`` and ``InvalidHandshake`` as websockets does."""
-    return await connect(
+    """Connect; raises ``OSError`` and ``InvalidHandshake`` as websockets does.
+
+    Redirects are followed within the origin and to hosts that were ``allowed``: websockets alone
+    would take every header but Authorization and Cookie anywhere.
+    """
+    return await _connecting_to(allowed)(
         url,
         subprotocols=[_SUBPROTOCOL],
         additional_headers=headers,
@@ -33,4 +44,33 @@ async def open_socket(
         close_timeout=_CLOSE_S,
         max_size=_LARGEST_FRAME,
         proxy=None,
+    )
+
+
+def _connecting_to(allowed: frozenset[str]) -> type[connect]:
+    class Connect(connect):
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            if self.additional_headers and isinstance(exc, InvalidStatus):
+                refused = _refused(self.uri, exc, allowed)
+                if refused is not None:
+                    return refused
+            return super().process_redirect(exc)
+
+    return Connect
+
+
+def _refused(uri: str, answer: InvalidStatus, allowed: frozenset[str]) -> SecurityError | None:
+    location = answer.response.headers.get("Location")
+    if location is None or answer.response.status_code // 100 != 3:
+        return None
+    to = urljoin(uri, location)
+    try:
+        why = objection(uri, to, allowed)
+    except ValueError as error:
+        return SecurityError(f"redirected to {to!r}, which is no URL: {error}")
+    if why is None:
+        return None
+    return SecurityError(
+        f"redirected {why}, {to}: the token is not sent there "
+        f"(if it is yours: --allow-host {urlsplit(to).hostname})"
     )

@@ -1,0 +1,115 @@
+"""Redirects of an offer: followed where RFC 9725 section 4.5 has it, else refused by name."""
+
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from sfukit.targets.origin import Credentials, objection
+
+MOST = 5
+
+_KEEPS_METHOD = frozenset((307, 308))
+_MAY_LOSE_METHOD = frozenset((301, 302, 303))
+_STATUSES = _KEEPS_METHOD | _MAY_LOSE_METHOD
+
+
+class RedirectError(httpx.HTTPError):
+    """A redirect that is not followed: ``cause`` in one word, its status, and what to do."""
+
+    def __init__(self, cause: str, status: int, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.cause = cause
+        self.status = status
+        self.hint = hint
+
+
+def join(answered_from: str, location: str) -> str:
+    """Read a ``Location`` beside the URL that named it; raises ``ValueError`` if it is no URL."""
+    joined = urljoin(answered_from, location)
+    parts = urlsplit(joined)
+    _ = parts.port  # raises where there is no such port
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it is no http or https URL")
+    try:
+        return str(httpx.URL(joined))
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from error
+
+
+@dataclass
+class Trail:
+    """The redirects of one request so far; at most ``MOST``, and no circle."""
+
+    method: str
+    first: str
+    credentials: Credentials | None
+
+    def __post_init__(self) -> None:
+        self._been = [self.first]
+
+    def further(self, status: int, location: str | None) -> str | None:
+        """Tell where to ask next; None for no redirect. Raises ``RedirectError``."""
+        if status not in _STATUSES:
+            return None
+        to = self._target(status, location)
+        if status in _MAY_LOSE_METHOD and self.method != "GET":
+            raise RedirectError(
+                f"redirect_{status}",
+                status,
+                f"redirected by {status} to {to}: clients may ask there by GET, without the offer",
+                f"give {to} as the URL, or let the server answer 307 or 308 (RFC 9725 section 4.5)",
+            )
+        self._permit(status, to)
+        if to in self._been:
+            circle = " -> ".join([*self._been[self._been.index(to) :], to])
+            raise RedirectError(
+                "redirect_loop",
+                status,
+                f"redirected in a circle: {circle}",
+                "mend the redirects of the server, or of the proxy in front of it",
+            )
+        if len(self._been) > MOST:
+            raise RedirectError(
+                "too_many_redirects",
+                status,
+                f"more than {MOST} redirects, the last to {to}",
+                "give the URL of the endpoint itself",
+            )
+        self._been.append(to)
+        return to
+
+    def _target(self, status: int, location: str | None) -> str:
+        try:
+            if location is None:
+                raise ValueError("there is none")
+            return join(self._been[-1], location)
+        except ValueError as error:
+            raise RedirectError(
+                "redirect_nowhere",
+                status,
+                f"redirected by {status}, and its Location is no URL ({location!r}: {error})",
+                "mend the redirects of the server, or of the proxy in front of it",
+            ) from error
+
+    def _permit(self, status: int, to: str) -> None:
+        """Refuse to take an offer or credentials where they must not go."""
+        credentials = self.credentials
+        allowed = credentials.allowed if credentials is not None else frozenset()
+        why = objection(self.first, to, allowed)
+        has_secrets = credentials is not None and bool(credentials.headers)
+        if why is None or (why == "to another origin" and not has_secrets):
+            return
+        if why == "to another origin":
+            raise RedirectError(
+                "redirect_elsewhere",
+                status,
+                f"redirected by {status} to another origin, {to}: the token is not sent there",
+                f"if that host is yours: --allow-host {urlsplit(to).hostname}",
+            )
+        raise RedirectError(
+            "redirect_downgrade",
+            status,
+            f"redirected by {status} from https to {to}: neither offer nor token is sent there",
+            "let the server redirect to https",
+        )
