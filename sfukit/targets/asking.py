@@ -76,7 +76,10 @@ async def _ask_once(
     content: str | None,
 ) -> Reply:
     request = client.build_request(method, url, headers=headers, content=content)
-    response = await client.send(request, stream=True, follow_redirects=False)
+    try:
+        response = await client.send(request, stream=True, follow_redirects=False)
+    except httpx.InvalidURL as error:  # it reads a Location that nobody follows
+        raise redirect.nowhere(str(error)) from error
     try:
         data = await body.read(response, LARGEST_BYTES)
     finally:
