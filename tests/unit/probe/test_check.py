@@ -92,6 +92,7 @@ def tried(host: str, why_not: str | None = "no_answer", transport: str = "udp") 
         ([tried("8.8.8.8"), tried("10.0.0.1")], "8.8.8.8", "udp_blocked"),
         ([tried("8.8.8.8", "port_closed")], "8.8.8.8", "media_port_closed"),
         ([tried("8.8.8.8", "ice_refused"), tried("8.8.4.4")], "8.8.8.8", "ice_refused"),
+        ([tried("8.8.8.8", "ice_malformed"), tried("8.8.4.4")], "8.8.8.8", "ice_malformed"),
         ([tried("8.8.8.8", transport="tcp")], "8.8.8.8", "tcp_blocked"),
         ([tried("8.8.8.8", transport="tcp"), tried("8.8.8.8", "port_closed")], "8.8.8.8",
          "tcp_blocked"),
