@@ -3,7 +3,6 @@
 import itertools
 import re
 
-from sfukit.probe.ice import candidate
 from sfukit.probe.ice.case import Case, Side, new_case
 
 _BEGIN = re.compile(r"^v=0[ \t]*$", re.MULTILINE)
@@ -27,7 +26,7 @@ def describe(side: Side, text: str) -> None:
                 side.end_of_candidates = True
     if side.description is None and side.setup:
         side.description = "offer" if side.setup == "actpass" else "answer"
-    for found in candidate.find(text):
+    for found in side.read(text):
         side.add(found)
 
 
