@@ -7,6 +7,7 @@ from sfukit.probe.ice.case import Case, Side, new_case
 
 _BEGIN = re.compile(r"^v=0[ \t]*$", re.MULTILINE)
 _MAX_DESCRIPTIONS = 4
+_MAX_UFRAGS = 50  # one for each ICE restart
 
 
 def describe(side: Side, text: str) -> None:
@@ -18,8 +19,9 @@ def describe(side: Side, text: str) -> None:
         match name:
             case "ice-lite":
                 side.ice_lite = True
-            case "ice-ufrag" if value and value not in side.ufrags:
-                side.ufrags.append(value[:256])
+            case "ice-ufrag" if value and len(side.ufrags) < _MAX_UFRAGS:
+                if value[:256] not in side.ufrags:
+                    side.ufrags.append(value[:256])
             case "setup":
                 side.setup = value
             case "end-of-candidates":

@@ -13,6 +13,9 @@ from sfukit.probe.stun.message import Parsed
 
 Trouble = Literal["refused", "prohibited_here", "no_route", "too_big", "icmp_prohibited"]
 
+MOST_STRAYS = 8
+MOST_ICMP = 32
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -53,11 +56,16 @@ class Exchange:
         rtt_ms = round((now_s - self.first_sent_s) * 1e3, 2) if self.sent == 1 else None
         heard = Heard(source, parsed, rtt_ms)
         if source not in self.accept:
-            if len(self.strays) < 8:
+            if len(self.strays) < MOST_STRAYS:
                 self.strays.append(heard)
             return False
         self.heard = self.heard or heard
         return True
+
+    def take_icmp(self, error: IcmpError) -> None:
+        """Keep the first ICMP errors about it; routers may send any number."""
+        if len(self.icmp) < MOST_ICMP:
+            self.icmp.append(error)
 
     def take_malformed(self, source: Address, why: str) -> None:
         """Note what came from an expected address and is no answer; the first is kept."""

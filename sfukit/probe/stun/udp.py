@@ -217,7 +217,7 @@ def _is_about(error: IcmpError, exchange: Exchange, transaction_id: bytes) -> bo
 
 
 def _note(error: IcmpError, exchange: Exchange, done: asyncio.Future[None], *, ends: bool) -> None:
-    exchange.icmp.append(error)
+    exchange.take_icmp(error)
     if done.done():
         return
     if ends:
