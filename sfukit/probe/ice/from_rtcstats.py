@@ -75,7 +75,7 @@ def _take(connection: _Connection, method: str, value: Any, at_ms: float | None)
 
 
 def _merge(known: dict[str, dict[str, Any]], changed: Any) -> None:
-    """Take what a report tells anew; statistics that did not change are left out of it."""
+    """Take what a report tells; statistics that did not change are left out of it."""
     for identifier, stat in changed.items() if isinstance(changed, dict) else ():
         if isinstance(stat, dict) and (identifier in known or len(known) < _MAX_STATS):
             known.setdefault(identifier, {}).update(stat)

@@ -22,7 +22,7 @@ from sfukit.probe.turn.client import (
 
 _TRIES = 4
 _TRY_S = 0.25
-BACKLOG_BYTES = 256 * 1024  # more than a path holds: what waits here loads nobody
+BACKLOG_BYTES = 256 * 1024  # more than a path holds
 
 
 class Peer(Protocol):

@@ -51,7 +51,7 @@ def test_each_form_has_its_verdict(
 
 def test_a_dump_of_rtcstats_is_put_together() -> None:
     _, (first, second) = read("no-answer.rtcstats.jsonl")
-    assert [check.requests_sent for check in first.checks] == [31]  # told anew, the rest is older
+    assert [check.requests_sent for check in first.checks] == [31]  # of the second report
     assert [(m.at_ms, m.value) for m in first.moments if m.what == "ice"] == [
         (160.0, "checking"),
         (16_160.0, "failed"),
