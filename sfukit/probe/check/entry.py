@@ -56,7 +56,8 @@ class Entry(Protocol):
 
 def token_in(headers: Mapping[str, str]) -> str | None:
     """Take the bearer token out of headers."""
-    return headers.get("Authorization", "").removeprefix("Bearer ") or None
+    shown = (value for name, value in headers.items() if name.lower() == "authorization")
+    return next(shown, "").removeprefix("Bearer ") or None
 
 
 def refuse(
