@@ -119,6 +119,16 @@ async def test_a_server_that_a_300_names_is_probed_instead(after_auth: bool) -> 
     ]
 
 
+@pytest.mark.parametrize("more", [{"security": True}, {"allocations": 20}])
+async def test_more_than_relaying_is_not_asked_of_another_host(more: dict[str, int]) -> None:
+    async with odd_turn(odd.sends_to(("127.0.0.3", 9))) as server:
+        where = uri.parse("turn:{}:{}?transport=udp".format(*server.place))
+        options = TurnOptions(timeout_s=0.4, **more)  # type: ignore[arg-type]
+        outcome = report.build([await probe(where, options)], [])
+    assert stage_of(outcome) == ("alternate", "try_alternate_300")
+    assert "are for the server that was named" in variant_of(outcome).steps[-1].found
+
+
 async def test_servers_that_send_in_a_circle_are_followed_once() -> None:
     async with odd_turn(odd.challenges()) as first, odd_turn(odd.sends_to(first.place)) as second:
         first.answer(odd.sends_to(second.place))

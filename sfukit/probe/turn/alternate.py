@@ -4,6 +4,7 @@ from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.resolve import Address, is_host
 from sfukit.probe.turn import attributes, causes
 from sfukit.probe.turn.client import RefusedError
+from sfukit.probe.turn.options import TurnOptions
 
 CODE = 300
 STEP = "alternate"
@@ -17,7 +18,9 @@ class SentElsewhereError(StepFailedError):
         self.address = address
 
 
-def sent(course: Course, refused: RefusedError, server: Address) -> SentElsewhereError:
+def sent(
+    course: Course, refused: RefusedError, server: Address, options: TurnOptions
+) -> SentElsewhereError:
     """Take the step ``alternate``; return what is to be raised, or raise why it is not followed."""
     with course.step(STEP) as note:
         note.ms = 0.0
@@ -26,6 +29,13 @@ def sent(course: Course, refused: RefusedError, server: Address) -> SentElsewher
             raise _not_followed(refused, "a server that it does not name (no ALTERNATE-SERVER)")
         if why := _objection(address, server):
             raise _not_followed(refused, f"{address}, {why}")
+        if options.needs_permission and address.ip != server.ip:
+            raise StepFailedError(
+                "try_alternate_300",
+                f"{refused}: the server sends its clients to {address}; --security, --throughput "
+                "and --allocations are for the server that was named",
+                f"if that server is yours: probe turn:{address} itself",
+            )
         note.found = f"300 sends to {address}"
         return SentElsewhereError(address)
 

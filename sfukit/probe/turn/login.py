@@ -44,7 +44,7 @@ async def allocate(
     """
     challenge = await _unauthenticated(course, client, options)
     if isinstance(challenge, RefusedError) and challenge.code == alternate.CODE:
-        raise alternate.sent(course, challenge, server)
+        raise alternate.sent(course, challenge, server, options)
     if isinstance(challenge, stun.Message):
         course.skip("auth", "the server asks for no credentials")
         with course.step("allocate") as note:
@@ -114,7 +114,7 @@ async def _with_credentials(
                 raise causes.silent_after_401(options.timeout_s) from failed
             raise
     if refusal is not None and refusal.code == alternate.CODE:
-        raise alternate.sent(course, refusal, server)
+        raise alternate.sent(course, refusal, server, options)
     with course.step("allocate") as note:
         if refusal is not None:
             raise causes.of_refusal(refusal)
