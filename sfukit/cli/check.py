@@ -35,6 +35,7 @@ def check(
     header: access_options.Header = None,
     cacert: access_options.Cacert = None,
     insecure: access_options.Insecure = False,
+    allow_host: given.AllowHost = None,
     gate: given.Gate = None,
     json: shared_options.Json = None,
     quiet: shared_options.Quiet = False,
@@ -52,7 +53,9 @@ def check(
     options = CheckOptions(
         target=parse_target(target),
         play=None if play is None else parse_play(play),
-        access=access_options.access(token, api_key, api_secret, header, cacert, insecure),
+        access=access_options.access(
+            token, api_key, api_secret, header, cacert, insecure, allow_host
+        ),
         room=room,
         family=choice(family, "--family", Family),
         srtp=choice(srtp, "--srtp", Srtp),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT, family
 
@@ -28,6 +29,15 @@ Room = Annotated[
 ]
 Family = Annotated[str, family(_WAY)]
 Srtp = Annotated[str, option("--srtp", panel=_WAY, help="auto, gcm128 or cm80: what is offered")]
+AllowHost = Annotated[
+    list[str] | None,
+    option(
+        "--allow-host",
+        panel=ACCESS,
+        metavar="HOST",
+        help="send token and headers there too, where the target redirects to it",
+    ),
+]
 Gate = Annotated[
     list[str] | None,
     option("-T", panel=OUTPUT, metavar="GATE", help="PATH OP VALUE, as timings_ms.ice<50"),

@@ -38,11 +38,12 @@ def step_lines(step: Step) -> list[str]:
 
 
 def closing_lines(outcome: CheckReport) -> list[str]:
-    """Write the gates and the verdict."""
+    """Write the notes, the gates and the verdict."""
     lines = [
         f"gate    {one.gate}   it is {gates.show(one.value, one.unit)}   {_held(one)}"
         for one in outcome.gates
     ]
+    lines = [*(f"note    {one}" for one in outcome.notes), *lines]
     total = outcome.timings_ms["total"] or 0.0
     if outcome.failed_step is not None:
         return [*lines, f"FAIL    {outcome.failed_step} fails: {outcome.cause}"]

@@ -30,8 +30,8 @@ def ice_explain(
         str,
         typer.Argument(
             metavar="FILE|-",
-            help="SDP, two SDPs, webrtc-internals dump, about:webrtc text, getStats() JSON, "
-            "candidates; - is standard input",
+            help="SDP, two SDPs, dump of webrtc-internals or rtcstats, about:webrtc text, "
+            "getStats() JSON, candidates; - is standard input",
         ),
     ],
     remote: Annotated[

@@ -6,7 +6,7 @@ import msgspec
 
 from sfukit.probe.finding import Finding
 from sfukit.probe.ice.case import Moment
-from sfukit.probe.ice.explain import Explained, IceExplainReport, Listed
+from sfukit.probe.ice.explain import Explained, IceExplainReport, Listed, UnreadLine
 from sfukit.probe.ice.pairs import Pair
 
 Line = tuple[str, str | None]
@@ -22,6 +22,8 @@ _ENDS: Mapping[str, str | None] = {
 }
 _MOST_PAIRS = 12
 _MOST_CANDIDATES = 20
+_MOST_UNREAD = 8
+_KIND = 11
 
 
 def render(result: IceExplainReport) -> Iterator[Line]:
@@ -55,6 +57,7 @@ def _connection(told: Explained, kind: str) -> Iterator[Line]:
     read = "" if told.name == kind else f" (from {kind})"
     yield f"{told.name}{role}{read}", "bold"
     yield from _candidates(told.candidates)
+    yield from _unread(told.unread)
     yield from _pairs(told.pairs)
     yield from _states(told.moments)
     yield "", None
@@ -69,29 +72,46 @@ def _connection(told: Explained, kind: str) -> Iterator[Line]:
 def _candidates(listed: Sequence[Listed]) -> Iterator[Line]:
     yield "", None
     width = _widest([each.candidate.endpoint for each in listed])
+    kinds = max(_KIND, _widest([_kind(each) for each in listed]) + 1)
     if listed:
-        yield f"{'':<7}{'kind':<11}{'address':<{width}}{'type/local/comp':>17}{'score':>7}", "dim"
+        yield (
+            f"{'':<7}{'kind':<{kinds}}{'address':<{width}}{'type/local/comp':>17}{'score':>7}",
+            "dim",
+        )
     for each in listed[:_MOST_CANDIDATES]:
-        yield _candidate(each, width), None
+        yield _candidate(each, width, kinds), None
     if len(listed) > _MOST_CANDIDATES:
         yield f"       and {len(listed) - _MOST_CANDIDATES} more (--json has all)", "dim"
     if not listed:
         yield "no candidates", "yellow"
 
 
-def _candidate(each: Listed, width: int) -> str:
+def _unread(unread: Sequence[UnreadLine]) -> Iterator[Line]:
+    for each in unread[:_MOST_UNREAD]:
+        yield f"{each.side:<7}not understood: {each.why}: {each.line}", "yellow"
+    if len(unread) > _MOST_UNREAD:
+        yield f"       and {len(unread) - _MOST_UNREAD} more (--json has them)", "yellow"
+
+
+def _candidate(each: Listed, width: int, kinds: int) -> str:
     found = each.candidate
     parts = each.priority
     numbers = (
         f"{parts.type_preference}/{parts.local_preference}/{parts.component}" if parts else "-"
     )
-    kind = found.kind if found.transport == "udp" else f"{found.kind} tcp"
-    line = f"{each.side:<7}{kind:<11}{found.endpoint:<{width}}{numbers:>17}{each.score:>7g}"
-    return f"{line}  {', '.join(_remarks(each))}".rstrip()
+    head = f"{each.side:<7}{_kind(each):<{kinds}}{found.endpoint:<{width}}"
+    return f"{head}{numbers:>17}{each.score:>7g}  {', '.join(_remarks(each))}".rstrip()
+
+
+def _kind(each: Listed) -> str:
+    found = each.candidate
+    return found.kind if found.transport == "udp" else f"{found.kind} {found.transport}"
 
 
 def _remarks(each: Listed) -> Iterator[str]:
     found = each.candidate
+    if found.component != 1:
+        yield f"component {found.component} (RTCP: unused with rtcp-mux)"
     if found.related_address and found.related_address not in ("0.0.0.0", "::"):
         yield f"of {found.related_address}:{found.related_port}"
     if found.tcp_type:

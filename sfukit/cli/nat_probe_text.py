@@ -133,7 +133,7 @@ def _ipv6(report: NatReport) -> str:
     texts = {
         "none": "none",
         "route_only": "a route, not tested: no server with IPv6",
-        "works": f"works ({ipv6.address})",
+        "works": f"works ({ipv6.address or 'the server tells no address'})",
         "silent": "a route, and no answer",
         "not_checked": "not checked",
     }

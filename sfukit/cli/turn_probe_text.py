@@ -126,6 +126,10 @@ def _figures(figures: RelayFigures) -> list[str]:
 
 def _extras(variant: VariantReport) -> list[str]:
     lines = []
+    if variant.alternate is not None:
+        lines.append(
+            f"sent on to {variant.alternate} (300 Try Alternate), which was probed instead"
+        )
     if (load := variant.throughput) is not None:
         lines.append(
             f"throughput {units.show_bitrate(load.bitrate_bps)} of "

@@ -92,6 +92,13 @@ def is_private(ip: str) -> bool:
     return not address.is_global
 
 
+def is_host(ip: str) -> bool:
+    """Tell an address that one host can have: not unspecified, multicast, broadcast or class E."""
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    class_e = address.version == 4 and address.is_reserved
+    return not (address.is_unspecified or address.is_multicast or class_e)
+
+
 def is_shared(ip: str) -> bool:
     """Tell an address of carrier-grade NAT, 100.64.0.0/10 (RFC 6598)."""
     address = ipaddress.ip_address(ip.partition("%")[0])

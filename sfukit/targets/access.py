@@ -1,5 +1,6 @@
 """What a bot shows at the door: tokens, headers, trust in certificates."""
 
+import re
 import ssl
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from sfukit.targets import trust
 from sfukit.targets.origin import Credentials
 
 _SPARE_S = 3600
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,14 @@ class Access:
     ca_file: str | None = None
     insecure: bool = False
     allow_hosts: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse a token that no header can carry (RFC 6750 section 2.1)."""
+        if self.token is not None and not _TOKEN68.fullmatch(self.token):
+            raise UsageError(
+                "--token: a token has letters, digits and -._~+/= alone",
+                hint="is it the token itself, or the name of its file without @?",
+            )
 
 
 def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str, str]:
@@ -52,7 +63,13 @@ def parse_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise UsageError(f"--header {text!r}: no colon", hint="give 'Name: value'")
-    return name.strip(), value.strip()
+    name, value = name.strip(), value.strip()
+    if not _NAME.fullmatch(name) or not (value.isascii() and (value + "x").isprintable()):
+        raise UsageError(
+            f"--header {text!r}: a name has no blank, and a value is printable ASCII",
+            hint="give 'Name: value' (RFC 9110 section 5)",
+        )
+    return name, value
 
 
 def fill_in(url: str, room: str, number: int) -> str:

@@ -52,7 +52,7 @@ async def ask(
     """Ask, and read the whole answer within a time; raises ``httpx.HTTPError``.
 
     ``headers`` go wherever the request goes, ``credentials`` where they may. With ``follow``, 307
-    and 308 are followed, and what is not raises ``RedirectError``. httpx counts its time anew with
+    and 308 are followed, and what is not raises ``RedirectError``. httpx counts its time again with
     every piece that arrives, and reads whatever there is.
     """
     trail = redirect.Trail(method, url, credentials)
@@ -76,7 +76,10 @@ async def _ask_once(
     content: str | None,
 ) -> Reply:
     request = client.build_request(method, url, headers=headers, content=content)
-    response = await client.send(request, stream=True, follow_redirects=False)
+    try:
+        response = await client.send(request, stream=True, follow_redirects=False)
+    except httpx.InvalidURL as error:  # httpx reads a Location that it does not follow
+        raise redirect.nowhere(str(error)) from error
     try:
         data = await body.read(response, LARGEST_BYTES)
     finally:

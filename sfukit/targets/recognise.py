@@ -22,14 +22,19 @@ _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with 
 _PLAY_HINT = "give the http(s)://HOST:PORT/... of a WHEP endpoint"
 
 _WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # both speak alike until the offer
+_WHIP = re.compile(r"(^|[/.])whip(/|$)", re.IGNORECASE)
 
 
 class Found(NamedTuple):
-    """A recognised target: what it speaks, and where; the version where it tells one."""
+    """A recognised target: what it speaks, and where; the version where it tells one.
+
+    ``by_path``: the path alone says so.
+    """
 
     kind: Kind
     url: str
     version: str | None
+    by_path: bool = False
 
 
 class Address(NamedTuple):
@@ -68,18 +73,26 @@ def parse_play(text: str) -> str:
 
 
 async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
-    """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown."""
+    """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown.
+
+    Servers that do not tell ``Accept-Post`` are common: then the path has to say WHIP or WHEP.
+    """
     if address.kind in ("whip", "whep"):
         return Found(address.kind, address.url, None)
-    if address.kind is None and await _accepts_offers(address.url, client):
-        kind: Kind = "whep" if _WHEP.search(urlsplit(address.url).path) else "whip"
-        return Found(kind, address.url, None)
+    options = None if address.kind else await _options(address.url, client)
+    named = _named_by_path(address.url)
+    if options is not None and _accepts_offers(options):
+        return Found(named or "whip", address.url, None)
     root = _root(address.url)
     info = await _info(root, client)
     if info is not None and info.server == "sfukit":
         return Found("sfukit", root, info.version)
+    if address.kind is None and named is not None:
+        return Found(named, address.url, None, by_path=True)
+    said = "" if options is None else _told(options)
     raise TargetError(
-        f"{address.url} answers, but is neither an sfukit server nor a WHIP endpoint", hint=_HINT
+        f"{address.url} answers{said}, but is neither an sfukit server nor a WHIP endpoint",
+        hint=_HINT,
     )
 
 
@@ -102,10 +115,28 @@ def _root(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
-async def _accepts_offers(url: str, client: httpx.AsyncClient) -> bool:
+async def _options(url: str, client: httpx.AsyncClient) -> Reply:
     """Ask as RFC 9725 section 4.2 has it: OPTIONS tells ``Accept-Post: application/sdp``."""
-    response = await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
-    return "application/sdp" in response.headers.get("accept-post", "")
+    return await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
+
+
+def _accepts_offers(options: Reply) -> bool:
+    return "application/sdp" in options.headers.get("accept-post", "").lower()
+
+
+def _named_by_path(url: str) -> Kind | None:
+    path = urlsplit(url).path
+    if _WHEP.search(path):
+        return "whep"
+    return "whip" if _WHIP.search(path) else None
+
+
+def _told(options: Reply) -> str:
+    """Say what came back instead of ``Accept-Post``."""
+    to = options.headers.get("location")
+    if to is not None and options.status // 100 == 3:
+        return f" OPTIONS with {options.status}, redirected to {to}"
+    return f" OPTIONS with {options.status}"
 
 
 async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:

@@ -11,16 +11,16 @@ MOST = 5
 
 _KEEPS_METHOD = frozenset((307, 308))
 _MAY_LOSE_METHOD = frozenset((301, 302, 303))
+_MEND = "mend the redirects of the server, or of the proxy in front of it"
 _STATUSES = _KEEPS_METHOD | _MAY_LOSE_METHOD
 
 
 class RedirectError(httpx.HTTPError):
-    """A redirect that is not followed: ``cause`` in one word, its status, and what to do."""
+    """A redirect that is not followed: ``cause`` in one word, and what to do."""
 
-    def __init__(self, cause: str, status: int, what: str, hint: str) -> None:
+    def __init__(self, cause: str, what: str, hint: str) -> None:
         super().__init__(what)
         self.cause = cause
-        self.status = status
         self.hint = hint
 
 
@@ -30,11 +30,17 @@ def join(answered_from: str, location: str) -> str:
     parts = urlsplit(joined)
     _ = parts.port  # raises where there is no such port
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it is no http or https URL")
+        raise ValueError("another scheme, or no host")
     try:
         return str(httpx.URL(joined))
     except httpx.InvalidURL as error:
         raise ValueError(str(error)) from error
+
+
+def nowhere(why: str) -> RedirectError:
+    """Make the error for a redirect whose Location cannot be asked."""
+    what = f"redirected, and the Location is no http or https URL ({why})"
+    return RedirectError("redirect_nowhere", what, _MEND)
 
 
 @dataclass
@@ -56,23 +62,16 @@ class Trail:
         if status in _MAY_LOSE_METHOD and self.method != "GET":
             raise RedirectError(
                 f"redirect_{status}",
-                status,
                 f"redirected by {status} to {to}: clients may ask there by GET, without the offer",
                 f"give {to} as the URL, or let the server answer 307 or 308 (RFC 9725 section 4.5)",
             )
         self._permit(status, to)
         if to in self._been:
             circle = " -> ".join([*self._been[self._been.index(to) :], to])
-            raise RedirectError(
-                "redirect_loop",
-                status,
-                f"redirected in a circle: {circle}",
-                "mend the redirects of the server, or of the proxy in front of it",
-            )
+            raise RedirectError("redirect_loop", f"redirected in a circle: {circle}", _MEND)
         if len(self._been) > MOST:
             raise RedirectError(
                 "too_many_redirects",
-                status,
                 f"more than {MOST} redirects, the last to {to}",
                 "give the URL of the endpoint itself",
             )
@@ -85,12 +84,7 @@ class Trail:
                 raise ValueError("there is none")
             return join(self._been[-1], location)
         except ValueError as error:
-            raise RedirectError(
-                "redirect_nowhere",
-                status,
-                f"redirected by {status}, and its Location is no URL ({location!r}: {error})",
-                "mend the redirects of the server, or of the proxy in front of it",
-            ) from error
+            raise nowhere(f"{status}, {location!r}: {error}") from error
 
     def _permit(self, status: int, to: str) -> None:
         """Refuse to take an offer or credentials where they must not go."""
@@ -103,13 +97,11 @@ class Trail:
         if why == "to another origin":
             raise RedirectError(
                 "redirect_elsewhere",
-                status,
                 f"redirected by {status} to another origin, {to}: the token is not sent there",
                 f"if that host is yours: --allow-host {urlsplit(to).hostname}",
             )
         raise RedirectError(
             "redirect_downgrade",
-            status,
             f"redirected by {status} from https to {to}: neither offer nor token is sent there",
             "let the server redirect to https",
         )

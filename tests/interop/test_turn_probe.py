@@ -185,7 +185,7 @@ def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None
         ("error_without_code", "refused_0"),
         ("success_without_relay", "answer_incomplete"),
         ("other_transaction", "no_answer"),
-        ("giant", "refused_500"),
+        ("giant", "server_error_500"),
         ("redirect", "try_alternate_300"),
     ],
 )

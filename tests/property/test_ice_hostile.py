@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sfukit.cli.ice_explain_text import render
 from sfukit.errors import UsageError
-from sfukit.probe.ice import candidate, explain, inputs, pairs
+from sfukit.probe.ice import candidate, candidate_lines, explain, inputs, pairs
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "ice").glob("*.*"))
 MUTATIONS = 25
@@ -119,7 +119,7 @@ def test_any_candidates_make_an_ordered_list(local: list[str], remote: list[str]
 def test_inputs_are_bounded() -> None:
     line = "candidate:1 1 udp 1 10.0.0.1 {} typ host\n"
     many = "".join(line.format(port) for port in range(60_000))
-    assert len(list(candidate.find(many))) == candidate.MAX_CANDIDATES
+    assert len(list(candidate_lines.read(many))) == candidate.MAX_CANDIDATES
     survive(many.encode())
     with pytest.raises(UsageError, match="MiB"):
         inputs.read(b" " * (inputs.MAX_BYTES + 1), "input")

@@ -96,5 +96,10 @@ def _fault(error: TargetError, address: Address) -> StepFailedError:
 def _described(found: Found, address: Address) -> str:
     if found.kind == "sfukit":
         return f"sfukit {found.version or ''}, rooms over WebSocket".replace("  ", " ")
-    how = "as the address says" if address.kind is not None else "accepts SDP by POST"
+    if address.kind is not None:
+        how = "as the address says"
+    elif found.by_path:
+        how = "as its path says: it tells no Accept-Post"
+    else:
+        how = "accepts SDP by POST"
     return f"{found.kind.upper()} endpoint ({how})"

@@ -1,8 +1,9 @@
 """What both ways in have in common: who enters, with which token, and how a refusal is named."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sfukit.probe.check.options import granted_by
 from sfukit.probe.course import Course, StepFailedError
@@ -22,20 +23,25 @@ _FIXES = {
 }
 
 
+Role = Literal["publisher", "subscriber"]
+
+
 @dataclass(frozen=True)
 class Refused:
-    """A server's no: HTTP status, reason code and sentence, as far as it gives them."""
+    """A server's no: HTTP status, reason code, sentence, Retry-After, as far as it gives them."""
 
     status: int | None
     reason: str
     detail: str
+    retry_after: str | None = None
 
 
 class Answer(NamedTuple):
-    """What an offer was answered with, and how long that took."""
+    """What an offer was answered with, how long that took, and what is odd about it."""
 
     sdp: str
     ms: float
+    notes: Sequence[str] = ()
 
 
 class Entry(Protocol):
@@ -48,8 +54,19 @@ class Entry(Protocol):
         """Say goodbye; never fails."""
 
 
+def token_in(headers: Mapping[str, str]) -> str | None:
+    """Take the bearer token out of headers."""
+    shown = (value for name, value in headers.items() if name.lower() == "authorization")
+    return next(shown, "").removeprefix("Bearer ") or None
+
+
 def refuse(
-    course: Course, refused: Refused, token: str | None, *, at: str = "sdp"
+    course: Course,
+    refused: Refused,
+    token: str | None,
+    *,
+    at: str = "sdp",
+    role: Role = "publisher",
 ) -> StepFailedError:
     """Write the step down at which a server said no, and return what is to be raised.
 
@@ -62,7 +79,7 @@ def refuse(
         return failed
     if at == "sdp" and refused.status not in _NOBODY:
         accepted(course, token)
-    failed = _of_the_offer(refused)
+    failed = _of_the_offer(refused, role)
     course.failed(at, failed)
     return failed
 
@@ -85,7 +102,7 @@ def _at_the_door(refused: Refused, token: str | None) -> StepFailedError:
     return StepFailedError(cause, refused.detail, _FIXES.get(cause, "look into the server's log"))
 
 
-def _of_the_offer(refused: Refused) -> StepFailedError:
+def _of_the_offer(refused: Refused, role: Role) -> StepFailedError:
     match refused.status:
         case 404:
             return StepFailedError(
@@ -96,12 +113,27 @@ def _of_the_offer(refused: Refused) -> StepFailedError:
                 "method_405", "this URL takes no POST", "is this the WHIP or WHEP endpoint?"
             )
         case 409:
-            return StepFailedError(
-                "not_live", f"nobody publishes there: {refused.detail}", "start a publisher first"
-            )
+            return _conflict(refused, role)
         case 503 | 429:
-            return StepFailedError(
-                refused.reason or "overloaded", refused.detail, "the server is full: wait or grow"
-            )
+            cause = refused.reason or ("overloaded" if refused.status == 503 else "rate_limited")
+            fix = "the server is full: wait or grow" if refused.status == 503 else "ask less often"
+            return StepFailedError(cause, refused.detail + _retry(refused), fix)
     cause = refused.reason or f"http_{refused.status}"
-    return StepFailedError(cause, refused.detail, "look into the server's log")
+    return StepFailedError(cause, refused.detail + _retry(refused), "look into the server's log")
+
+
+def _conflict(refused: Refused, role: Role) -> StepFailedError:
+    """Name a 409: to a subscriber no publisher is there, to a publisher another one is."""
+    if role == "subscriber":
+        cause = refused.reason or "not_live"
+        found = f"no publisher is live there: {refused.detail}"
+        return StepFailedError(cause, found + _retry(refused), "start a publisher first")
+    return StepFailedError(
+        refused.reason or "busy",
+        f"another publisher is live there: {refused.detail}{_retry(refused)}",
+        "stop the other publisher, wait until its session ends, or publish under another name",
+    )
+
+
+def _retry(refused: Refused) -> str:
+    return "" if refused.retry_after is None else f"; Retry-After: {refused.retry_after}"

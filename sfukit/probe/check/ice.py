@@ -207,8 +207,8 @@ def _is_answer(data: bytes, request: stun.Message) -> bool:
         return False
     try:
         message = stun.parse_message(data)
-    except (ValueError, struct.error, IndexError):
-        return False
+    except (ValueError, struct.error, IndexError) as error:
+        raise StepFailedError("ice_malformed", f"malformed: {error}") from error
     if message.message_class == stun.Class.ERROR and message.error_code != 487:
         raise StepFailedError("ice_refused", f"refused with {message.error_code}")
     return message.message_class in (stun.Class.RESPONSE, stun.Class.ERROR)

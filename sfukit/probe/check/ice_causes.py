@@ -31,6 +31,12 @@ def fault(tried: Sequence[Tried], server_ip: str) -> StepFailedError:
         return StepFailedError(
             "ice_refused", "the media port refuses the answer's own credentials", "see its log"
         )
+    if "ice_malformed" in causes:
+        return StepFailedError(
+            "ice_malformed",
+            f"the media port answers, but what comes is malformed STUN ({_ports(tried)})",
+            "is it the SFU that has this port?",
+        )
     return _dropped(tried) or _turned_away(tried)
 
 

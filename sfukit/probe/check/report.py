@@ -8,8 +8,9 @@ from sfukit import gates, report
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate, GateResult
 from sfukit.probe.finding import Step
+from sfukit.probe.harmless import harmless
 
-SCHEMA = "sfukit/check/1"
+SCHEMA = "sfukit/check/2"
 
 STEPS = ("dns", "tcp", "tls", "http", "websocket", "token", "sdp", "ice", "dtls", "media")
 PLAY = "play "  # before the steps of the stream that is played as well
@@ -29,7 +30,11 @@ class CandidateReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckReport(report.Envelope, kw_only=True, frozen=True):
-    """The JSON of ``sfukit check``; times are None for steps that were not taken."""
+    """The JSON of ``sfukit check``; times are None for steps that were not taken.
+
+    ``notes`` are what works and yet is not as it should be: a kind of media that the answer turned
+    off, a status that is not that of RFC 9725.
+    """
 
     target: str
     kind: str | None
@@ -38,6 +43,7 @@ class CheckReport(report.Envelope, kw_only=True, frozen=True):
     cause: str | None
     steps: list[Step]
     candidates: list[CandidateReport]
+    notes: list[str]
     timings_ms: dict[str, float | None]
     gates: list[GateResult]
     reasons: list[str]
@@ -57,6 +63,7 @@ def build(
     steps: Sequence[Step],
     failure: Step | None,
     candidates: Sequence[CandidateReport],
+    notes: Sequence[str] = (),
     total_ms: float,
     wanted: Sequence[Gate],
     interrupted: bool = False,
@@ -81,6 +88,7 @@ def build(
         cause=failure.cause if failure else None,
         steps=list(steps),
         candidates=list(candidates),
+        notes=[harmless(one) for one in dict.fromkeys(notes)],
         timings_ms=timings,
         gates=judged,
         reasons=["interrupted"] if interrupted else _reasons(failure, judged),

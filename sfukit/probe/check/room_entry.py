@@ -31,6 +31,7 @@ class RoomEntry:
         token: str | None,
         tls: ssl.SSLContext | None,
         limit_s: float,
+        allowed: frozenset[str],
     ) -> None:
         self._url = url
         self._room = room
@@ -39,6 +40,7 @@ class RoomEntry:
         self._token = token
         self._tls = tls
         self._limit_s = limit_s
+        self._allowed = allowed
         self._connection: ClientConnection | None = None
 
     async def exchange(self, course: Course, offer: str) -> Answer:
@@ -69,7 +71,9 @@ class RoomEntry:
 
     async def _connect(self) -> ClientConnection:
         try:
-            return await room_socket.open_socket(self._url, self._headers, self._tls, self._limit_s)
+            return await room_socket.open_socket(
+                self._url, self._headers, self._tls, self._limit_s, self._allowed
+            )
         except (OSError, TimeoutError, InvalidHandshake) as error:
             if isinstance(error, InvalidStatus):
                 raise
@@ -112,4 +116,6 @@ def _failed(course: Course, cause: str, found: str) -> StepFailedError:
 def _refused(answer: InvalidStatus) -> Refused:
     status = answer.response.status_code
     said = problem.read(answer.response.body)
-    return Refused(status, said.reason, said.detail or f"HTTP {status}")
+    to = answer.response.headers.get("Location")
+    redirected = f", redirected to {to}" if to is not None and status // 100 == 3 else ""
+    return Refused(status, said.reason, said.detail or f"HTTP {status}{redirected}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from sfukit.probe.check import door, ice, ice_causes, report
-from sfukit.probe.check.entry import Answer, Entry
+from sfukit.probe.check import door, ice, ice_causes, media_off, report
+from sfukit.probe.check.entry import Answer, Entry, Role, token_in
 from sfukit.probe.check.http_entry import HttpEntry
 from sfukit.probe.check.ice import Tried
 from sfukit.probe.check.media import Media
@@ -36,6 +36,7 @@ class _Learnt:
     found: Found | None = None
     server_ip: str = ""
     candidates: list[CandidateReport] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 async def check(options: CheckOptions, hear: Callable[[Step], None] | None = None) -> CheckReport:
@@ -56,6 +57,7 @@ async def check(options: CheckOptions, hear: Callable[[Step], None] | None = Non
         steps=course.steps,
         failure=failure,
         candidates=learnt.candidates,
+        notes=learnt.notes,
         total_ms=watch.ms,
         wanted=options.gates,
         interrupted=interrupted,
@@ -99,7 +101,9 @@ async def _legs(
         await _publish(course, learnt, options, media, entry)
         if options.play is not None:
             course.prefix = report.PLAY
-            player = _http_entry(options.play, options, client, patience_s=options.limits.media_s)
+            player = _http_entry(
+                options.play, "subscriber", options, client, patience_s=options.limits.media_s
+            )
             try:
                 await _play(course, learnt, options, media, player)
             finally:
@@ -113,7 +117,8 @@ async def _publish(
 ) -> None:
     credentials = descriptions.new_credentials()
     offered = media.offered(credentials)
-    answer = _read(course, await entry.exchange(course, descriptions.publish_offer(offered)))
+    reply = await entry.exchange(course, descriptions.publish_offer(offered))
+    answer = _read(course, learnt, reply, "publisher")
     path = await _ice(course, learnt, options, credentials, answer)
     transport, tap = await media.connect(course, credentials, answer, path)
     media.publish(transport, offered, answer.lines)
@@ -125,29 +130,33 @@ async def _play(
 ) -> None:
     credentials = descriptions.new_credentials()
     offer = descriptions.play_offer(credentials, media.fingerprint, audio=True, video=True)
-    answer = _read(course, await entry.exchange(course, offer))
+    answer = _read(course, learnt, await entry.exchange(course, offer), "subscriber")
     path = await _ice(course, learnt, options, credentials, answer)
     _, tap = await media.connect(course, credentials, answer, path)
     await media.first_packet(course, tap, " of the stream")
 
 
-def _read(course: Course, answer: Answer) -> Described:
+def _read(course: Course, learnt: _Learnt, answer: Answer, role: Role) -> Described:
     """Take the step ``sdp``: an answer that media can be sent by."""
     with course.step("sdp") as note:
         note.ms = answer.ms
+        learnt.notes += answer.notes
         try:
             described = descriptions.read_answer(answer.sdp)
         except SdpError as error:
             raise StepFailedError(
                 "answer_unusable", f"the answer is no usable SDP: {error}", "see the server's log"
             ) from error
+        off = media_off.listed(described, role)
         if not described.lines:
             raise StepFailedError(
                 "codec_unsupported",
-                "the answer takes neither VP8 nor Opus",
+                "the answer takes neither VP8 nor Opus" + (f" ({'; '.join(off)})" if off else ""),
                 "let the server accept VP8 or Opus",
             )
+        learnt.notes += off
         note.found = "answer with " + ", ".join(line.codec for line in described.lines)
+        note.found += "".join(f"; {one}" for one in off)
     return described
 
 
@@ -175,7 +184,8 @@ def _entry(
     found: Found, options: CheckOptions, client: httpx.AsyncClient, context: ssl.SSLContext | None
 ) -> Entry:
     if found.kind != "sfukit":
-        return _http_entry(options.target.url, options, client)
+        role: Role = "subscriber" if found.kind == "whep" else "publisher"
+        return _http_entry(options.target.url, role, options, client)
     room, identity = options.seat()
     headers = access.headers(options.access, room, identity, _TOKEN_S)
     return RoomEntry(
@@ -183,28 +193,29 @@ def _entry(
         room,
         identity,
         headers=headers,
-        token=_token_in(headers),
+        token=token_in(headers),
         tls=context,
         limit_s=options.limits.answer_s,
+        allowed=options.access.allow_hosts,
     )
 
 
 def _http_entry(
-    url: str, options: CheckOptions, client: httpx.AsyncClient, *, patience_s: float = 0.0
+    url: str,
+    role: Role,
+    options: CheckOptions,
+    client: httpx.AsyncClient,
+    *,
+    patience_s: float = 0.0,
 ) -> HttpEntry:
     room, identity = options.seat()
     granted = room if "{room}" in url else ""  # a URL without it may be for any room
-    headers = access.headers(options.access, granted, identity, _TOKEN_S)
     filled = access.fill_in(url, room, 1)
     return HttpEntry(
         client,
         filled,
-        headers,
-        _token_in(headers),
+        access.credentials(options.access, filled, granted, identity, _TOKEN_S),
+        role=role,
         limit_s=options.limits.answer_s,
         patience_s=patience_s,
     )
-
-
-def _token_in(headers: dict[str, str]) -> str | None:
-    return headers.get("Authorization", "").removeprefix("Bearer ") or None

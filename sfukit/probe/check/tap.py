@@ -13,6 +13,8 @@ from typing import Literal
 from sfukit.probe.check import framing
 from sfukit.probe.resolve import Address
 
+_BACKLOG_BYTES = 256 * 1024
+
 Kind = Literal["stun", "dtls", "rtp", "rtcp", "other"]
 Hear = Callable[[bytes, tuple[str, int]], None]
 
@@ -76,7 +78,7 @@ class Tap:
         self.sent.note(data)
         if self._server is not None:
             self._server.sendto(data)
-        elif self._stream is not None:
+        elif self._stream is not None and _is_read(self._stream):
             self._stream.write(framing.packed(data))
 
     def from_server(self, data: bytes) -> None:
@@ -98,6 +100,11 @@ class Tap:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while (data := await framing.read(reader)) is not None:
             self.from_server(data)
+
+
+def _is_read(stream: asyncio.StreamWriter) -> bool:
+    """Tell a server that takes what it is sent: what waits for another is not kept."""
+    return stream.transport.get_write_buffer_size() < _BACKLOG_BYTES
 
 
 class _Side(asyncio.DatagramProtocol):

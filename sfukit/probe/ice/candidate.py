@@ -2,17 +2,18 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from sfukit.signaling import candidates
 
 MAX_CANDIDATES = 500
-_LINE = re.compile(
-    r"candidate:[^\s\"\\]{1,32} \d{1,3} \w{3,4} \d{1,10} \S{1,255} \d{1,5} typ [^\r\n\"\\]*"
-)
 _FAR = ipaddress.ip_network("100.64.0.0/10")
+_DOCUMENTED = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
 _DOCKER = ipaddress.ip_network("172.17.0.0/16")
 
 # as Chromium names them, and as network-cost tells them (0, 10, 900; a tunnel costs one more)
@@ -28,6 +29,17 @@ _KINDS: Mapping[str, str] = {
     "relayed-tcp": "relay",
     "relayed-tls": "relay",
 }
+
+
+_TYPES = ("host", "srflx", "prflx", "relay")
+_TRANSPORTS = ("udp", "tcp", "ssltcp", "tls")  # the last two are Chromium's own
+_OLD_TCP: Mapping[str, tuple[str, str]] = {
+    "tcp-act": ("tcp", "active"),
+    "tcp-pass": ("tcp", "passive"),
+    "tcp-so": ("tcp", "so"),
+}
+_LONGEST_FOUNDATION = 32  # RFC 8839 section 5.1
+_NAME = re.compile(r"(?=[\w.-]*[A-Za-z])[\w.-]{1,253}", re.ASCII)
 
 
 class IceCandidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +76,17 @@ class IceCandidate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def private(self) -> bool:
         """Whether the address means something only in its own network."""
-        return self.ip is not None and (not self.ip.is_global or self.ip.is_multicast)
+        if self.ip is None or self.documented:
+            return False
+        return not self.ip.is_global or self.ip.is_multicast
+
+    @property
+    def documented(self) -> bool:
+        """Whether it is an address for documents, in the place of a public one (RFC 5737, 3849)."""
+        ip = self.ip
+        return ip is not None and any(
+            ip in network for network in _DOCUMENTED if network.version == ip.version
+        )
 
     @property
     def endpoint(self) -> str:
@@ -83,35 +105,49 @@ def parse(text: str) -> IceCandidate:
     fields = text.split()[8:]
     more = dict(zip(fields[::2], fields[1::2], strict=False))
     port = more.get("rport", "")
+    kind = kind_of(base.kind)
+    transport, tcp_type = _transport_of(base.transport, more.get("tcptype"))
+    _require(base, kind, transport)
     return IceCandidate(
-        kind=kind_of(base.kind),
-        transport=base.transport,
+        kind=kind,
+        transport=transport,
         address=base.host.lower(),
         port=base.port,
         priority=base.priority,
         component=base.component,
         foundation=base.foundation,
-        tcp_type=more.get("tcptype"),
-        related_address=more.get("raddr"),
+        tcp_type=tcp_type,
+        related_address=_related(more.get("raddr")),
         related_port=int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None,
         ufrag=more.get("ufrag"),
         network=_COSTS.get(more.get("network-cost", "")),
     )
 
 
-def find(text: str) -> Iterator[IceCandidate]:
-    """Find the candidates in any text, at most ``MAX_CANDIDATES``, each once."""
-    seen = set()
-    for match in _LINE.finditer(text):
-        try:
-            candidate = parse(match[0].strip())
-        except ValueError:
-            continue
-        if candidate not in seen:
-            seen.add(candidate)
-            yield candidate
-        if len(seen) >= MAX_CANDIDATES:
-            return
+def _transport_of(word: str, tcp_type: str | None) -> tuple[str, str | None]:
+    """Name a transport as RFC 6544 does; drafts before it had the type in the name."""
+    return _OLD_TCP.get(word, (word, tcp_type))
+
+
+def _require(base: candidates.Candidate, kind: str, transport: str) -> None:
+    if len(base.foundation) > _LONGEST_FOUNDATION:
+        raise ValueError(f"a foundation of {len(base.foundation)} characters, and 32 are the most")
+    if not 1 <= base.component <= 256:
+        raise ValueError(f"component {base.component} is none of 1 to 256")
+    if transport not in _TRANSPORTS:
+        raise ValueError(f"transport {transport!r} is none of {', '.join(_TRANSPORTS)}")
+    if kind not in _TYPES:
+        raise ValueError(f"type {kind!r} is none of {', '.join(_TYPES)}")
+    if base.address is None and not _NAME.fullmatch(base.host):
+        raise ValueError(f"{base.host!r} is neither an address nor a name")
+
+
+def _related(word: str | None) -> str | None:
+    """Read a related address; what is none, as ``::/0`` that hides one, is as if left out."""
+    try:
+        return None if word is None else str(ipaddress.ip_address(word))
+    except ValueError:
+        return word if word is not None and _NAME.fullmatch(word) else None
 
 
 def kind_of(word: str) -> str:

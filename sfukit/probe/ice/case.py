@@ -2,7 +2,12 @@
 
 import msgspec
 
-from sfukit.probe.ice.candidate import IceCandidate
+from sfukit.probe.ice import candidate_lines
+from sfukit.probe.ice.candidate import MAX_CANDIDATES, IceCandidate
+from sfukit.probe.ice.candidate_lines import Unread
+
+MAX_UNREAD = 50  # that are kept; all are counted
+Key = tuple[str, str, str, int, int, str | None]
 
 CONNECTED = ("connected", "completed")
 
@@ -17,14 +22,37 @@ class Side(msgspec.Struct, kw_only=True):
     ufrags: list[str] = []
     end_of_candidates: bool = False
     candidates: list[IceCandidate] = []
+    places: dict[Key, int] = {}  # of each candidate in the list
+    unread: list[Unread] = []
+    unread_count: int = 0
+
+    def read(self, text: str) -> list[IceCandidate]:
+        """List the candidates in a text; what was not understood of them is noted."""
+        found = []
+        for each in candidate_lines.read(text):
+            if isinstance(each, Unread):
+                self.note_unread(each)
+            else:
+                found.append(each)
+        return found
+
+    def note_unread(self, unread: Unread) -> None:
+        """Count a line that was not understood, each once, and keep the first of them."""
+        if unread in self.unread:
+            return
+        self.unread_count += 1
+        if len(self.unread) < MAX_UNREAD:
+            self.unread.append(unread)
 
     def add(self, candidate: IceCandidate) -> None:
         """Take a candidate unless the same one is known; keep what each source adds."""
-        for index, known in enumerate(self.candidates):
-            if _key(known) == _key(candidate):
-                self.candidates[index] = _merged(known, candidate)
-                return
-        self.candidates.append(candidate)
+        key = _key(candidate)
+        if key in self.places:
+            at = self.places[key]
+            self.candidates[at] = _merged(self.candidates[at], candidate)
+        elif len(self.candidates) < MAX_CANDIDATES:
+            self.places[key] = len(self.candidates)
+            self.candidates.append(candidate)
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +115,7 @@ class Case(msgspec.Struct, kw_only=True):
     ice_state: str | None = None
     dtls_state: str | None = None
     conflict_logged: bool = False
+    refused_remote: str | None = None  # what the browser said of a candidate that it did not take
     arrived_there: int | None = None  # checks that the far side's own record shows
     recorded_s: float | None = None
 
@@ -106,7 +135,7 @@ def new_case(name: str) -> Case:
     return Case(name=name, local=Side(), remote=Side())
 
 
-def _key(candidate: IceCandidate) -> tuple[str, str, str, int, int, str | None]:
+def _key(candidate: IceCandidate) -> Key:
     return (
         *(candidate.kind, candidate.transport, candidate.address, candidate.port),
         *(candidate.component, candidate.tcp_type if candidate.transport == "tcp" else None),

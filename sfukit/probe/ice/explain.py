@@ -28,8 +28,19 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     score: float
 
 
+class UnreadLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate line that was not understood, and why."""
+
+    side: str
+    line: str
+    why: str
+
+
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """One connection; ``cause`` is the name of the likeliest finding that explains its end."""
+    """One connection; ``cause`` is the name of the likeliest finding that explains its end.
+
+    ``unread`` are the first of the candidate lines that were not understood, ``unread_count`` all.
+    """
 
     name: str
     outcome: Outcome
@@ -37,6 +48,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     story: str
     role: str | None
     candidates: list[Listed]
+    unread: list[UnreadLine]
+    unread_count: int
     pairs: list[Pair]
     moments: list[Moment]
     server_errors: list[ServerError]
@@ -58,7 +71,7 @@ def conclude(kind: str, cases: Sequence[Case], now_s: float) -> IceExplainReport
         for each in explained
     )
     return IceExplainReport(
-        schema="sfukit/ice-explain/1",
+        schema="sfukit/ice-explain/2",
         command="ice-explain",
         verdict="fail" if bad else "pass",
         exit_code=ExitCode.FAILED if bad else ExitCode.OK,
@@ -80,6 +93,8 @@ def explain(case: Case, now_s: float) -> Explained:
         story=_story(case, ended, formed, cause),
         role=case.role,
         candidates=[*_listed("local", case.local), *_listed("remote", case.remote)],
+        unread=[*_unread("local", case.local), *_unread("remote", case.remote)],
+        unread_count=case.local.unread_count + case.remote.unread_count,
         pairs=formed[:_MOST_PAIRS],
         moments=case.moments[:_MOST_MOMENTS],
         server_errors=case.errors,
@@ -104,6 +119,10 @@ def _listed(name: str, side: Side) -> list[Listed]:
         )
         for candidate in side.candidates
     ]
+
+
+def _unread(name: str, side: Side) -> list[UnreadLine]:
+    return [UnreadLine(side=name, line=each.line, why=each.why) for each in side.unread]
 
 
 def _story(case: Case, ended: Outcome, formed: Sequence[Pair], cause: Finding | None) -> str:

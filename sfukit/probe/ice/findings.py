@@ -136,8 +136,12 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
 
 def _servers_silent(case: Case) -> bool:
     """Whether every server was silent; one of several often is, for want of IPv6 say."""
-    heard = any(candidate.kind in ("srflx", "relay") for candidate in case.local.candidates)
-    return not heard and any(error.code == 701 for error in case.errors)
+    silent = [
+        error
+        for error in case.errors
+        if error.code == servers.NO_ANSWER and not servers.is_lookup(error)
+    ]
+    return bool(silent) and not servers.udp_answered(case)
 
 
 def _lost(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
@@ -205,8 +209,33 @@ def _relayed(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findin
         )
 
 
+def _not_understood(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    for name, side in (("local", case.local), ("remote", case.remote)):
+        if side.unread_count:
+            reasons = list(dict.fromkeys(each.why for each in side.unread))
+            yield Finding(
+                name="candidates_not_understood",
+                state="warning",
+                text=f"{side.unread_count} {name} candidate lines were not understood: "
+                f"{'; '.join(reasons[:3])}",
+                fix="a browser drops them as well: mend them where they are written",
+                evidence=[each.line for each in side.unread[:5]],
+            )
+
+
+def _refused_remote(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    if case.refused_remote is not None:
+        yield Finding(
+            name="remote_candidate_refused",
+            state="warning" if outcome != "connected" else "note",
+            text=f"the browser did not take a candidate of the far side: {case.refused_remote}",
+            fix="was it added before the description, for another m-line, or is it malformed?",
+        )
+
+
 _RULES: tuple[Rule, ...] = (
     *(_role_conflict, servers.no_srflx, _nothing_from_far, addresses.unreachable_server, _no_local),
     *(addresses.mdns_only, addresses.tcp_only, _wrong_ufrag, _checks, _lost, _dtls, _no_pair),
-    *(addresses.symmetric, _no_relay, _relayed),
+    *(addresses.symmetric, _no_relay, _relayed, servers.lookups, _not_understood),
+    *(_refused_remote,),
 )

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from sfukit.probe.ice import candidate, from_sdp, from_stats
+from sfukit.probe.ice import candidate, from_sdp, from_stats, unix_time
 from sfukit.probe.ice.case import Case, IceServer, Moment, ServerError, new_case
 
 _MAX_CONNECTIONS = 50
-_MAX_MOMENTS = 5000
+MAX_MOMENTS = 5000
 
 # what dumps call the state changes, with and without "on" before it
 _STATES: Mapping[str, str] = {
@@ -21,6 +21,7 @@ _STATES: Mapping[str, str] = {
     "connectionstatechange": "connection",
     "signalingstatechange": "signaling",
 }
+_REFUSALS = ("addicecandidatefailed", "addicecandidateonfailure")
 _URLS = re.compile(r"(?:stun|turn)s?:[^\s,\"'\]}]{1,255}")
 _CODE = re.compile(r"error_?code\"?:\s*(\d{3})", re.IGNORECASE)
 _TEXT = re.compile(r"error_?text\"?:\s*\"?([^\",\n]{1,200})", re.IGNORECASE)
@@ -42,40 +43,44 @@ def cases(document: Mapping[str, Any]) -> list[Case]:
 def _case(name: str, connection: Mapping[str, Any]) -> Case:
     url = str(connection.get("url", ""))[:120]
     case = new_case(f"connection {name} of {url}" if url else f"connection {name}")
-    _configure(case, connection.get("rtcConfiguration"))
+    configure(case, connection.get("rtcConfiguration"))
     log = connection.get("updateLog")
     entries = [entry for entry in log if isinstance(entry, dict)] if isinstance(log, list) else []
-    times = [_time_ms(entry) for entry in entries[:_MAX_MOMENTS]]
+    times = [_time_ms(entry) for entry in entries[:MAX_MOMENTS]]
     first = next((time for time in times if time is not None), None)
     for entry, time in zip(entries, times, strict=False):
         at_ms = None if time is None or first is None else round(time - first, 1)
-        _take_event(case, str(entry.get("type", "")), _text(entry.get("value")), at_ms)
+        take_event(case, str(entry.get("type", "")), _text(entry.get("value")), at_ms)
     from_stats.take(case, dict(_last_statistics(connection.get("stats"))))
     known = [time for time in times if time is not None]
-    if known and known[-1] > 1e12:
-        case.recorded_s = max(case.recorded_s or 0.0, known[-1] / 1000)
+    recorded_s = unix_time.seconds(known[-1]) if known else None
+    if recorded_s is not None:
+        case.recorded_s = max(case.recorded_s or 0.0, recorded_s)
     return case
 
 
-def _configure(case: Case, given: Any) -> None:
+def configure(case: Case, given: Any) -> None:
     """Take the servers; Chromium leaves user names and passwords out of its dumps."""
     text = _text(given)
     case.servers = [IceServer(url) for url in dict.fromkeys(_URLS.findall(text))]
     case.relay_only = re.search(r"iceTransportPolicy\"?:\s*\"?relay", text) is not None
 
 
-def _take_event(case: Case, event: str, value: str, at_ms: float | None) -> None:
+def take_event(case: Case, event: str, value: str, at_ms: float | None) -> None:
+    """Take one event by its name, with its value as text and the time since the first."""
     event = event.removeprefix("on").lower() if event.startswith("on") else event.lower()
     if event in _STATES:
         case.moments.append(Moment(at_ms, _STATES[event], value.strip('" ')[:40]))
         if event == "iceconnectionstatechange":
             case.ice_state = value.strip('" ')[:40]
     elif event == "icecandidate":
-        for found in candidate.find(value):
+        for found in case.local.read(value):
             case.local.add(_gathered(found, value, at_ms))
     elif event == "addicecandidate":
-        for found in candidate.find(value):
+        for found in case.remote.read(value):
             case.remote.add(found)
+    elif event in _REFUSALS:
+        case.refused_remote = case.refused_remote or value.strip('" ')[:200]
     elif event == "icecandidateerror":
         _take_error(case, value, at_ms)
     elif "sdp" in value and event in (
@@ -131,11 +136,13 @@ def _last_statistics(given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def _time_ms(entry: Mapping[str, Any]) -> float | None:
     """Read the time of an event: milliseconds since 1970, or an ISO time in older dumps."""
     given = entry.get("timestamp", entry.get("time"))
+    if isinstance(given, str) and re.fullmatch(r"\d{10,19}(\.\d+)?", given):
+        given = float(given)
+    if (time_s := unix_time.seconds(given)) is not None:
+        return time_s * 1000
     if isinstance(given, (int, float)) and 0 < given < 1e15:
         return float(given)
     try:
-        if isinstance(given, str) and re.fullmatch(r"\d{13}(\.\d+)?", given):
-            return float(given)
         return datetime.fromisoformat(str(given)).timestamp() * 1000
     except (ValueError, OverflowError):
         return None

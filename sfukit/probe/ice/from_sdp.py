@@ -3,11 +3,11 @@
 import itertools
 import re
 
-from sfukit.probe.ice import candidate
 from sfukit.probe.ice.case import Case, Side, new_case
 
 _BEGIN = re.compile(r"^v=0[ \t]*$", re.MULTILINE)
 _MAX_DESCRIPTIONS = 4
+_MAX_UFRAGS = 50  # one for each ICE restart
 
 
 def describe(side: Side, text: str) -> None:
@@ -19,15 +19,16 @@ def describe(side: Side, text: str) -> None:
         match name:
             case "ice-lite":
                 side.ice_lite = True
-            case "ice-ufrag" if value and value not in side.ufrags:
-                side.ufrags.append(value[:256])
+            case "ice-ufrag" if value and len(side.ufrags) < _MAX_UFRAGS:
+                if value[:256] not in side.ufrags:
+                    side.ufrags.append(value[:256])
             case "setup":
                 side.setup = value
             case "end-of-candidates":
                 side.end_of_candidates = True
     if side.description is None and side.setup:
         side.description = "offer" if side.setup == "actpass" else "answer"
-    for found in candidate.find(text):
+    for found in side.read(text):
         side.add(found)
 
 

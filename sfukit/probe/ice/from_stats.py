@@ -1,28 +1,42 @@
 """Read getStats() of a browser: candidates, candidate pairs and the transport."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from sfukit.probe.ice import unix_time
 from sfukit.probe.ice.candidate import MAX_CANDIDATES, IceCandidate, kind_of, network_of
 from sfukit.probe.ice.case import Case, Check, new_case
 
 Stats = Mapping[str, Mapping[str, Any]]
 
 _MAX_PAIRS = 1000
+_LONGEST_NUMBER = 32
+_BELOW = ("values", "members")
+_TIMES = ("timestamp", "timestamp_us", "timestampUs")
 
 
 def by_id(document: Any) -> dict[str, dict[str, Any]]:
     """Bring the shapes in which people save a report to one: a table by id."""
     if isinstance(document, dict):
+        document = {key: _flat(value) for key, value in document.items()}
         values = list(document.values())
         if not any(_is_stat(value) for value in values):
             nested = [value for value in values if isinstance(value, (dict, list))]
             return by_id(nested[0]) if len(nested) == 1 else {}
         return {str(key): value for key, value in document.items() if _is_stat(value)}
     if isinstance(document, list):
-        pairs = [each[1] if _is_entry(each) else each for each in document]
+        pairs = [_flat(each[1] if _is_entry(each) else each) for each in document]
         return {str(value.get("id")): value for value in pairs if _is_stat(value)}
     return {}
+
+
+def _flat(value: Any) -> Any:
+    """Bring the members of a native statistic up, which bindings of libwebrtc put below."""
+    if not _is_stat(value):
+        return value
+    below = next((value[name] for name in _BELOW if isinstance(value.get(name), dict)), None)
+    return value if below is None else {**below, **value}
 
 
 def cases(document: Any) -> list[Case]:
@@ -58,8 +72,9 @@ def take(case: Case, stats: Stats) -> None:
 
 def _take_transport(case: Case, stats: Stats) -> None:
     for stat in stats.values():
-        if isinstance(stat.get("timestamp"), (int, float)) and stat["timestamp"] > 1e12:
-            case.recorded_s = max(case.recorded_s or 0.0, stat["timestamp"] / 1000)
+        for name in _TIMES:
+            time_s = unix_time.seconds(_number(stat.get(name)))
+            case.recorded_s = max(case.recorded_s or 0.0, time_s) if time_s else case.recorded_s
         if stat.get("type") == "transport":
             case.role = _word(stat.get("iceRole")) or case.role
             case.ice_state = case.ice_state or _word(stat.get("iceState"))
@@ -72,7 +87,7 @@ def _selected(stats: Stats) -> set[str]:
         for stat in stats.values()
         if stat.get("type") == "transport" and stat.get("selectedCandidatePairId")
     }
-    return named or {key for key, stat in stats.items() if stat.get("selected") is True}
+    return named or {key for key, stat in stats.items() if _is_true(stat.get("selected"))}
 
 
 def _candidate(stat: Mapping[str, Any]) -> IceCandidate | None:
@@ -100,16 +115,15 @@ def _candidate(stat: Mapping[str, Any]) -> IceCandidate | None:
 def _check(
     stat: Mapping[str, Any], local: IceCandidate, remote: IceCandidate, selected: bool
 ) -> Check:
-    rtt_s = stat.get("currentRoundTripTime")
+    rtt_s = _number(stat.get("currentRoundTripTime"))
     answered = _count(stat.get("responsesReceived"))
-    measured = isinstance(rtt_s, (int, float)) and answered != 0
     return Check(
         local=local,
         remote=remote,
         state=str(stat.get("state", "unknown")).replace("inprogress", "in-progress")[:16],
-        nominated=stat.get("nominated") is True,
+        nominated=_is_true(stat.get("nominated")),
         selected=selected,
-        rtt_ms=round(float(rtt_s) * 1000, 3) if measured and rtt_s is not None else None,
+        rtt_ms=None if rtt_s is None or answered == 0 else round(rtt_s * 1000, 3),
         requests_sent=_count(stat.get("requestsSent")),
         responses_received=answered,
         requests_received=_count(stat.get("requestsReceived")),
@@ -134,9 +148,24 @@ def _word(value: Any) -> str | None:
     return value[:255] if isinstance(value, str) and value else None
 
 
+def _number(value: Any) -> float | int | None:
+    """Read a number; some bindings write them as strings."""
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER:
+        try:
+            value = float(value) if set(value) & set(".eE") else int(value)
+        except ValueError:
+            return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
 def _count(value: Any) -> int | None:
-    whole = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return int(value) if whole and 0 <= value < 2**63 else None
+    number = _number(value)
+    return int(number) if number is not None and 0 <= number < 2**63 else None
 
 
 def _priority(value: Any) -> int | None:

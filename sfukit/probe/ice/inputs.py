@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sfukit.errors import UsageError
-from sfukit.probe.ice import from_firefox, from_internals, from_sdp, from_stats
+from sfukit.probe.ice import from_firefox, from_internals, from_rtcstats, from_sdp, from_stats
 from sfukit.probe.ice.case import Case, IceServer, Side, new_case
 
 MAX_BYTES = 64 * 2**20
 _GZIP = b"\x1f\x8b"
 _KNOWN = (
-    "an SDP or two, a dump of chrome://webrtc-internals, text of about:webrtc, "
+    "an SDP or two, a dump of chrome://webrtc-internals or of rtcstats, text of about:webrtc, "
     "getStats() as JSON, or candidates"
 )
 
@@ -20,7 +20,7 @@ _KNOWN = (
 def read(data: bytes, where: str) -> tuple[str, list[Case]]:
     """Recognise the input; give its kind and the connections in it; raise ``UsageError``."""
     text = _text(data, where)
-    kind, cases = _recognised(text)
+    kind, cases = _recognised(text, where)
     if not cases:
         raise UsageError(f"{where}: nothing of ICE is in it", hint=f"give {_KNOWN}")
     return kind, cases
@@ -65,8 +65,10 @@ def _text(data: bytes, where: str) -> str:
     return data.decode("utf-8-sig", errors="replace")
 
 
-def _recognised(text: str) -> tuple[str, list[Case]]:
+def _recognised(text: str, where: str) -> tuple[str, list[Case]]:
     begin = text.lstrip()[:1]
+    if from_rtcstats.looks_like(text):
+        return "rtcstats", from_rtcstats.cases(text, where)
     if begin in ("{", "["):
         document = _json(text)
         if document is not None:
@@ -94,7 +96,7 @@ def _from_json(document: Any, text: str) -> tuple[str, list[Case]]:
 def _pasted(text: str) -> Case:
     case = new_case("candidates")
     from_sdp.describe(case.local, text)
-    case.local.known = bool(case.local.candidates)
+    case.local.known = bool(case.local.candidates or case.local.unread)
     return case
 
 
@@ -114,6 +116,8 @@ def _both(known: Side, more: Side) -> Side:
         return more
     for found in more.candidates:
         known.add(found)
+    for line in more.unread:
+        known.note_unread(line)
     known.description = known.description or more.description
     known.setup = known.setup or more.setup
     known.ice_lite |= more.ice_lite

@@ -169,4 +169,5 @@ def _pair(each: _Formed, rank: int | None, score: float, score_rank: int | None)
 
 
 def _kind(candidate: IceCandidate) -> str:
-    return candidate.kind if candidate.transport == "udp" else f"{candidate.kind} tcp"
+    over = candidate.transport
+    return candidate.kind if over == "udp" else f"{candidate.kind} {over}"

@@ -28,7 +28,7 @@ class Priority(msgspec.Struct, frozen=True):
 
     def usual_for(self, kind: str, transport: str) -> bool:
         """Whether the type preference is the recommended one; TCP is put lower (RFC 6544 4.2)."""
-        return transport == "tcp" or self.type_preference == _RECOMMENDED.get(kind)
+        return transport != "udp" or self.type_preference == _RECOMMENDED.get(kind)
 
 
 def of_pair(controlling: int, controlled: int) -> int:

@@ -1,17 +1,19 @@
 """Findings about STUN and TURN servers: silent ones, refused and expired credentials."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sfukit import units
 from sfukit.probe.finding import Finding
-from sfukit.probe.ice.case import Case, IceServer
+from sfukit.probe.ice.case import Case, IceServer, ServerError
 from sfukit.probe.ice.outcome import Outcome
 from sfukit.probe.ice.pairs import Pair
 
 _EXPIRY = re.compile(r"(\d{9,11})(?::|$)")  # the TURN REST convention: Unix time, then the user
 _REFUSED = (400, 401, 403, 431, 437, 438, 441)
 _FULL = (486, 508)
+NO_ANSWER = 701
+"""What browsers say where no answer came, or none could (W3C webrtc-pc, icecandidateerror)."""
 
 
 def credentials(case: Case, now_s: float) -> Iterator[Finding]:
@@ -51,28 +53,72 @@ def no_srflx(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findin
         return
     if any(host.ip and not host.private for host in hosts):
         return
-    silent = [error for error in case.errors if error.code == 701]
+    silent = [error for error in case.errors if error.code == NO_ANSWER]
     if outcome == "connected" and not silent:
         return
     yield Finding(
         name="no_srflx",
         state="warning" if silent or outcome == "failed" else "note",
         text=f"no server told this side its public address: {_why(case)}",
-        fix="give the client a STUN server that it can reach over UDP"
-        if not silent
-        else "allow UDP to that server, or give one that answers",
+        fix=_fix(case, silent),
     )
 
 
+def _fix(case: Case, silent: Sequence[ServerError]) -> str:
+    if not silent:
+        return "give the client a STUN server that it can reach over UDP"
+    if all(is_lookup(error) for error in silent):
+        return "check the server's name, or give one that is known"
+    return "allow UDP to that server, or give one that answers"
+
+
+def lookups(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
+    """Tell a server whose name has no address from one that is silent; both are 701."""
+    for error in case.errors:
+        if is_lookup(error):
+            yield Finding(
+                name="server_name_unknown",
+                state="warning",
+                text=f"the name of {error.url} could not be looked up ({error.text})",
+                fix="check the name, and this machine's name server",
+            )
+
+
+def udp_answered(case: Case) -> bool:
+    """Whether a server answered over UDP, with an error or not: then UDP passes."""
+    errors = any(error.code != NO_ANSWER and _over_udp(error.url) for error in case.errors)
+    return errors or any(
+        found.kind == "srflx" or (found.kind == "relay" and _over_udp(found.server or ""))
+        for found in case.local.candidates
+    )
+
+
+def is_lookup(error: ServerError) -> bool:
+    """Whether an error is about a name, and no packet was sent."""
+    return error.code == NO_ANSWER and "lookup" in error.text.lower()
+
+
+def _over_udp(url: str) -> bool:
+    return not url.startswith(("turns:", "stuns:")) and "transport=tcp" not in url.lower()
+
+
 def _why(case: Case) -> str:
-    silent = [f"{error.url} did not answer ({error.text})" for error in case.errors]
-    if silent:
-        return "; ".join(silent[:3])
+    said = [_outcome(error) for error in case.errors]
+    if said:
+        return "; ".join(said[:3])
     if case.servers is None:
         return "the input does not say which servers were asked (--ice-server)"
     if not case.servers:
         return "no STUN or TURN server was configured"
     return f"{', '.join(server.url for server in case.servers[:3])} gave nothing"
+
+
+def _outcome(error: ServerError) -> str:
+    if is_lookup(error):
+        return f"{error.url} was not found ({error.text})"
+    if error.code == NO_ANSWER:
+        return f"{error.url} did not answer ({error.text})"
+    return f"{error.url} answered {error.code} {error.text}".strip()
 
 
 def _refused(case: Case, url: str, code: int, text: str) -> Finding:

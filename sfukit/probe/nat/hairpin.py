@@ -9,6 +9,8 @@ from sfukit.probe.stun import schedule
 from sfukit.probe.stun.message import Parsed, request
 from sfukit.probe.stun.udp import StunSocket
 
+_MOST_SOURCES = 8
+
 Hairpin = Literal[
     "yes", "internal_source", "not_observed", "not_applicable", "not_checked", "unknown"
 ]
@@ -43,7 +45,8 @@ async def _cross(
 
     def note(source: Address, parsed: Parsed) -> None:
         if parsed.transaction_id in tokens:
-            seen.append(source)
+            if source not in seen and len(seen) < _MOST_SOURCES:
+                seen.append(source)
             if not arrived.done():
                 arrived.set_result(None)
 

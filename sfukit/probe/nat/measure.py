@@ -305,7 +305,8 @@ async def _ipv6(
     main_is_6 = bool(first) and ":" in first[0][1].ip
     prefix, source = await _nat64(facts) if facts.ipv6 and not facts.ipv4 else (None, None)
     if main_is_6:
-        state = "works" if found.answering else "silent"
+        came_back = any(server.exchange.came_back for server in found.surveyed)
+        state = "works" if came_back else "silent"
         own = found.public
         nat = None if own is None or found.local is None else own.ip != found.local.ip
         found.ipv6 = Ipv6(
@@ -329,7 +330,7 @@ async def _ipv6(
         exchange = await context.ask(socket, servers[0][1], "ipv6")
     mapped = exchange.mapped
     found.ipv6 = Ipv6(
-        state="works" if mapped else "silent",
+        state="works" if exchange.came_back else "silent",
         address=mapped.ip if mapped else None,
         nat=mapped.ip != local if mapped else None,
     )

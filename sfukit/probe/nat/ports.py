@@ -33,15 +33,14 @@ def result_of(exchange: Exchange) -> PortResult:
     """Read what one port did."""
     to = exchange.to
     state: PortState = "silent"
-    if exchange.heard is not None:
+    if exchange.came_back:
         state = "open"
     elif exchange.trouble == "refused":
         state = "reached"
     elif exchange.trouble is not None:
         state = "unreachable"
-    return PortResult(
-        transport="udp", host=to.ip, port=to.port, state=state, detail=exchange.trouble
-    )
+    detail = exchange.oddity or exchange.trouble
+    return PortResult(transport="udp", host=to.ip, port=to.port, state=state, detail=detail)
 
 
 async def tcp_and_tls(

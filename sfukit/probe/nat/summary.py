@@ -114,9 +114,11 @@ def reachability(options: Options, found: Measured) -> tuple[Udp, str | None]:
         return "unknown", "the network says that there is no way to the server"
     if "icmp_prohibited" in troubles:
         return "blocked", "a router on the way answers that UDP is prohibited"
-    odd = [quirk for server in found.surveyed for quirk in server.quirks]
-    if odd:
-        return "unknown", f"the server answers, but not as a STUN server: {', '.join(odd)}"
+    said = dict.fromkeys(server.exchange.oddity for server in found.surveyed)
+    odd = [why for why in said if why is not None]
+    if odd:  # a STUN error is an answer by UDP; what else comes may be from anything
+        errors = any(server.exchange.refused for server in found.surveyed)
+        return "yes" if errors else "unknown", f"the server {'; '.join(odd)}"
     if any(answer.mapped is not None for answer in found.tcp_fallback):
         return "blocked", "the server answers STUN by TCP and not by UDP, asked seven times"
     hosts = {server.address.ip for server in found.surveyed}
@@ -185,13 +187,15 @@ def record(exchange: Exchange) -> TestRecord:
     notes += [f"ICMP {error.kind} from {error.offender}" for error in exchange.icmp[:2]]
     if exchange.error_code is not None:
         notes.append(f"error {exchange.error_code}")
+    elif exchange.heard is None and exchange.malformed is not None:
+        notes.append(f"malformed: {exchange.malformed}")
     elif exchange.trouble is not None and not exchange.icmp:
         notes.append(exchange.trouble)
     return TestRecord(
         id=exchange.id,
         to=str(exchange.to),
         sent=exchange.sent,
-        rcvd=int(exchange.heard is not None),
+        rcvd=int(exchange.came_back),
         from_=str(exchange.heard.source) if exchange.heard else None,
         mapped=str(exchange.mapped) if exchange.mapped else None,
         rtt_ms=exchange.rtt_ms,
@@ -264,7 +268,7 @@ def _server(found: Measured, server: Surveyed) -> ServerReport:
         other_address=str(exchange.other) if exchange.other else None,
         rtt_ms=exchange.rtt_ms,
         quirks=quirks,
-        why=None if server.answered else exchange.trouble or "silent",
+        why=None if server.answered else exchange.oddity or exchange.trouble or "silent",
     )
 
 
@@ -306,6 +310,10 @@ def _warnings(found: Measured) -> list[str]:
     texts = {
         "other_address_is_its_own": "names itself in OTHER-ADDRESS; taken as a plain server",
         "other_address_is_private": "names a private OTHER-ADDRESS; taken as a plain server",
+        "other_address_is_no_host": "names no host in OTHER-ADDRESS; taken as a plain server",
+        "repeated_attributes": "repeats attributes; the first counts (RFC 8489 section 14)",
+        "no_xor_mapped_address": "tells MAPPED-ADDRESS alone, as servers of RFC 3489 do",
+        "old_xor_mapped_address": "numbers XOR-MAPPED-ADDRESS as old drafts did (0x8020)",
         "mapped_to_ipv4": "sees IPv4 where it was asked by IPv6: NAT64 on the way",
         "mapped_address_rewritten": "its answer was edited on the way (an application gateway)",
     }
@@ -321,6 +329,23 @@ def _warnings(found: Measured) -> list[str]:
         for quirk in server.quirks
         if quirk.startswith("answer_from_elsewhere")
     ]
+    said += [
+        f"{server.endpoint}: {server.exchange.oddity}"
+        for server in found.surveyed
+        if found.answering and server.exchange.came_back and server.exchange.oddity
+    ]
+    said += _silent_second_address(found)
     if found.filtering is not None and found.filtering.quirk:
         said.append(found.filtering.why or found.filtering.quirk)
     return said
+
+
+def _silent_second_address(found: Measured) -> list[str]:
+    """Say that a server names a second address that never answers."""
+    if found.full is None or found.context is None:
+        return []
+    second = found.full.alternate.ip
+    asked = [exchange for exchange in found.context.records if exchange.to.ip == second]
+    if not asked or any(exchange.came_back for exchange in asked):
+        return []
+    return [f"{found.full.primary}: its second address {second} does not answer"]

@@ -1,11 +1,13 @@
 """Which servers answer, what each can teach, and what is odd about it."""
 
 import asyncio
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sfukit.probe.nat.context import Context, FullServer
-from sfukit.probe.resolve import Address, Endpoint, is_private
+from sfukit.probe.resolve import Address, Endpoint, is_host, is_private
+from sfukit.probe.stun.attributes import OLD_XOR_MAPPED
 from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.stun.udp import StunSocket
 
@@ -66,16 +68,20 @@ def quirks(exchange: Exchange, address: Address) -> list[str]:
     if exchange.error_code is not None:
         found.append(f"error_{exchange.error_code}")
     elif exchange.heard is not None and exchange.mapped is None:
-        told = exchange.heard.parsed.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
-        found.append("mapped_address_of_another_family" if told else "no_mapped_address")
+        found.append(_why_unmapped(exchange.heard.parsed.told, address))
+    elif exchange.malformed is not None and exchange.heard is None:
+        found.append("malformed")
     if exchange.mapped is None or exchange.heard is None:
         return found
     if exchange.mapped.family != address.family:
         found.append("mapped_to_ipv4")  # NAT64 on the way
     plain = exchange.heard.parsed.address("MAPPED-ADDRESS")
     xored = exchange.heard.parsed.address("XOR-MAPPED-ADDRESS")
+    if exchange.heard.parsed.repeated:
+        found.append("repeated_attributes")
     if xored is None:
-        found.append("no_xor_mapped_address")
+        old = exchange.heard.parsed.address(OLD_XOR_MAPPED)
+        found.append("no_xor_mapped_address" if old is None else "old_xor_mapped_address")
     elif plain is not None and plain != xored:
         found.append("mapped_address_rewritten")  # an application gateway edits what it sees
     other = exchange.other
@@ -93,6 +99,17 @@ def _quirks_of_other(other: Address, address: Address) -> list[str]:
         return ["other_address_has_the_same_port"]
     if other.port == 0:
         return ["other_address_without_port"]
-    if is_private(other.ip) and not is_private(address.ip):
+    if not is_host(other.ip):
+        return ["other_address_is_no_host"]
+    other_ip, own_ip = (ipaddress.ip_address(one.ip.partition("%")[0]) for one in (other, address))
+    of_this_machine = other_ip.is_loopback != own_ip.is_loopback
+    if is_private(other.ip) and (not is_private(address.ip) or of_this_machine):
         return ["other_address_is_private"]
     return []
+
+
+def _why_unmapped(told: Address | None, address: Address) -> str:
+    if told is None:
+        return "no_mapped_address"
+    other_family = told.family != address.family
+    return "mapped_address_of_another_family" if other_family else "mapped_address_impossible"

@@ -12,6 +12,8 @@ from aioice import stun
 PADDING = "PADDING"
 RESPONSE_PORT = "RESPONSE-PORT"
 UNKNOWN_ATTRIBUTES = "UNKNOWN-ATTRIBUTES"
+OLD_XOR_MAPPED = "OLD-XOR-MAPPED-ADDRESS"
+"""As drafts before RFC 5389 numbered it, and some servers do to this day."""
 FILLER = "X-FILLER"
 """Bytes that no server understands nor must: makes a request long and leaves the answer short."""
 
@@ -47,6 +49,7 @@ ADDED: tuple[Entry, ...] = (
     (0x000A, UNKNOWN_ATTRIBUTES, _pack_types, _unpack_types),
     (0x0026, PADDING, stun.pack_bytes, stun.unpack_bytes),
     (0x0027, RESPONSE_PORT, _pack_port, _unpack_port),
+    (0x8020, OLD_XOR_MAPPED, stun.pack_xor_address, stun.unpack_xor_address),
     # in the range that means: ignore it where it is not understood (RFC 8489 14)
     (0xFEED, FILLER, stun.pack_bytes, stun.unpack_bytes),
 )

@@ -6,11 +6,15 @@ from typing import Literal
 
 from aioice.stun import Class
 
+from sfukit.probe.harmless import harmless
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun.icmp import IcmpError
 from sfukit.probe.stun.message import Parsed
 
 Trouble = Literal["refused", "prohibited_here", "no_route", "too_big", "icmp_prohibited"]
+
+MOST_STRAYS = 8
+MOST_ICMP = 32
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Exchange:
     heard: Heard | None = None
     icmp: list[IcmpError] = field(default_factory=list)
     trouble: Trouble | None = None
+    malformed: str | None = None
     first_sent_s: float = 0.0
 
     def note_sent(self, now_s: float | None = None) -> None:
@@ -51,11 +56,50 @@ class Exchange:
         rtt_ms = round((now_s - self.first_sent_s) * 1e3, 2) if self.sent == 1 else None
         heard = Heard(source, parsed, rtt_ms)
         if source not in self.accept:
-            if len(self.strays) < 8:
+            if len(self.strays) < MOST_STRAYS:
                 self.strays.append(heard)
             return False
         self.heard = self.heard or heard
         return True
+
+    def take_icmp(self, error: IcmpError) -> None:
+        """Keep the first ICMP errors about it; routers may send any number."""
+        if len(self.icmp) < MOST_ICMP:
+            self.icmp.append(error)
+
+    def take_malformed(self, source: Address, why: str) -> None:
+        """Note what came from an expected address and is no answer; the first is kept."""
+        if source in self.accept:
+            self.malformed = self.malformed or why
+
+    @property
+    def refused(self) -> bool:
+        """Tell whether an expected address answered with an error."""
+        return self.heard is not None and self.heard.parsed.message.message_class == Class.ERROR
+
+    @property
+    def came_back(self) -> bool:
+        """Tell whether anything came from an expected address."""
+        return self.heard is not None or self.malformed is not None
+
+    @property
+    def oddity(self) -> str | None:
+        """Say what came in place of an address of ours; None where nothing came, or all is well."""
+        if self.mapped is not None:
+            return None
+        if self.heard is None:
+            if self.malformed is not None:
+                return f"answers, malformed: {self.malformed}"
+            return f"answers from {self.strays[0].source}, not asked" if self.strays else None
+        if self.refused:
+            code, reason = self.heard.parsed.message.attributes.get(
+                "ERROR-CODE", ("without a code", "")
+            )
+            return f"answers with error {code} {harmless(reason, 80)}".strip()
+        told = self.heard.parsed.told
+        if told is None:
+            return "answers, malformed: a success without a mapped address"
+        return f"answers, but the address it names cannot be ours: {told}"
 
     @property
     def answered(self) -> bool:

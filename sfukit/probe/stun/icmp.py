@@ -15,6 +15,7 @@ Kind = Literal["port_unreachable", "unreachable", "prohibited", "time_exceeded",
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 _EXTENDED_ERROR = 16  # bytes of struct sock_extended_err
+_BATCH = 64
 _FROM_ICMP = 2
 _FROM_ICMP6 = 3
 
@@ -59,17 +60,18 @@ def watch(sock: socket.socket) -> bool:
 
 
 def take(sock: socket.socket) -> list[IcmpError]:
-    """Take all errors that wait at a socket on which ``watch`` was called."""
+    """Take the errors that wait at a socket on which ``watch`` was called, a batch at most."""
     errors: list[IcmpError] = []
-    while True:
+    for _ in range(_BATCH):
         try:
             quoted, extra, _flags, to = sock.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
         except OSError:
-            return errors
+            break
         for _level, _kind, value in extra:
             error = _read(value, Address(to[0], to[1]), quoted)
             if error is not None:
                 errors.append(error)
+    return errors
 
 
 def _read(value: bytes, to: Address, quoted: bytes) -> IcmpError | None:

@@ -1,6 +1,11 @@
-"""Parse and write STUN messages: aioice's, with the checks that it leaves to its caller."""
+"""Parse and write STUN messages: aioice's attributes, by the rules that it does not keep.
 
+aioice lets the last of several equal attributes count, and refuses a message for its text.
+"""
+
+import ipaddress
 import struct
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from struct import unpack_from
 from typing import Any
@@ -8,7 +13,7 @@ from typing import Any
 from aioice import stun
 from aioice.stun import Class, Message, Method
 
-from sfukit.probe.resolve import Address
+from sfukit.probe.resolve import Address, is_host
 from sfukit.probe.stun import attributes
 
 MAX_BYTES = 4096
@@ -17,6 +22,7 @@ MAX_BYTES = 4096
 _HEADER = stun.HEADER_LENGTH
 _MAX_ATTRIBUTES = 64
 _REQUIRED_BELOW = 0x8000  # comprehension-required (RFC 8489 14)
+_METHOD, _CLASS = 0x3EEF, 0x0110  # the bits of each in a message's type (RFC 8489 5)
 
 
 class Malformed(ValueError):  # noqa: N818  # a verdict on bytes, not a fault
@@ -25,11 +31,15 @@ class Malformed(ValueError):  # noqa: N818  # a verdict on bytes, not a fault
 
 @dataclass(frozen=True)
 class Parsed:
-    """A message with the required attributes that nobody here understands; its length in bytes."""
+    """A message with the required attributes that are not understood here; its length in bytes.
+
+    ``repeated`` are the attributes that came more than once, of which the first counts.
+    """
 
     message: Message
     unknown_required: tuple[int, ...]
     length: int
+    repeated: tuple[int, ...] = ()
 
     @property
     def transaction_id(self) -> bytes:
@@ -40,6 +50,11 @@ class Parsed:
     def is_request(self) -> bool:
         """Tell whether this is a Binding request."""
         return self.message.message_class == Class.REQUEST
+
+    @property
+    def is_response(self) -> bool:
+        """Tell whether this is an answer, a success or an error."""
+        return self.message.message_class in (Class.RESPONSE, Class.ERROR)
 
     def attribute(self, name: str) -> Any:
         """Read an attribute, or None."""
@@ -53,52 +68,117 @@ class Parsed:
                 return Address(*value)
         return None
 
+    @property
+    def told(self) -> Address | None:
+        """Read the address that the server says it saw, believed or not (RFC 8489 14.1, 14.2)."""
+        return self.address("XOR-MAPPED-ADDRESS", attributes.OLD_XOR_MAPPED, "MAPPED-ADDRESS")
+
     def mapped(self, asked: Address) -> Address | None:
-        """Read the address that the server saw (RFC 8489 14.2; 14.1 of older servers).
+        """Read the address that the server saw, where a packet can have come from it.
 
         Asked by IPv6 it may be IPv4, behind NAT64 (RFC 6146); no network makes IPv6 of IPv4.
         """
-        seen = self.address("XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
-        impossible = seen is not None and ":" in seen.ip and ":" not in asked.ip
-        return None if impossible else seen
+        told = self.told
+        return told if told is not None and _can_be_mapped(told, asked) else None
 
 
 def parse(data: bytes) -> Parsed:
-    """Read one Binding message; raises ``Malformed``, whatever the bytes (RFC 8489 6.3, 14)."""
+    """Read one Binding message; raises ``Malformed``, whatever the bytes (RFC 8489 5, 6.3, 14)."""
     if not _HEADER <= len(data) <= MAX_BYTES:
         raise Malformed(f"{len(data)} bytes is no length of a STUN message")
-    kind, _length, cookie = unpack_from("!HHI", data)
+    kind, length, cookie = unpack_from("!HHI", data)
     if kind & 0xC000 or cookie != stun.COOKIE:
         raise Malformed("not a STUN message: first bits or magic cookie")
-    unknown = _walk(data)
+    if length != len(data) - _HEADER:
+        raise Malformed(f"its length says {length} bytes, and {len(data) - _HEADER} follow")
+    if length % 4:
+        raise Malformed(f"{length} bytes of attributes: one is not padded to 4 bytes")
+    method = kind & _METHOD
+    if method != Method.BINDING:
+        raise Malformed(f"method 0x{method:03x} is not Binding")
+    found = _read(data)
+    message = Message(Method.BINDING, Class(kind & _CLASS), data[8:_HEADER], found.values)
+    return Parsed(message, tuple(found.unknown), len(data), tuple(found.repeated))
+
+
+@dataclass
+class _Found:
+    values: dict[str, Any]
+    unknown: list[int]
+    repeated: list[int]
+
+
+def _read(data: bytes) -> _Found:
+    """Read the attributes; of equal ones the first counts (RFC 8489 14)."""
+    found = _Found({}, [], [])
+    seen: set[int] = set()
+    for kind, at, value in _walk(data):
+        if kind in seen:
+            found.repeated.append(kind)
+        elif kind in stun.ATTRIBUTES_BY_TYPE:
+            name = stun.ATTRIBUTES_BY_TYPE[kind][1]
+            if "MESSAGE-INTEGRITY" not in found.values or name == "FINGERPRINT":
+                found.values[name] = _unpacked(kind, value, data, at)
+        elif kind < _REQUIRED_BELOW:
+            found.unknown.append(kind)
+        seen.add(kind)
+    return found
+
+
+def _walk(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """List kind, place and value of each attribute, all of which lie within the message."""
+    at, count = _HEADER, 0
+    while at < len(data):
+        kind, length = unpack_from("!HH", data, at)
+        end = at + 4 + length
+        count += 1
+        if end > len(data):
+            raise Malformed(f"attribute 0x{kind:04x} of {length} bytes reaches beyond the message")
+        if count > _MAX_ATTRIBUTES:
+            raise Malformed(f"more than {_MAX_ATTRIBUTES} attributes")
+        yield kind, at, data[at + 4 : end]
+        at = end + stun.padding_length(length)
+
+
+def _unpacked(kind: int, value: bytes, data: bytes, at: int) -> Any:
+    _, name, _, unpack = stun.ATTRIBUTES_BY_TYPE[kind]
     try:
-        message = stun.parse_message(data)
+        if kind in _LENIENT:
+            return _LENIENT[kind](value)
+        if unpack is stun.unpack_xor_address:
+            return unpack(value, transaction_id=data[8:_HEADER])
+        read = unpack(value)
     # aioice lets a short integer through to struct, and text through to the decoder
     except (ValueError, struct.error) as error:
-        raise Malformed(str(error)) from error
-    if message.message_method != Method.BINDING:
-        raise Malformed(f"method {message.message_method.name} is not Binding")
-    return Parsed(message, unknown, len(data))
+        raise Malformed(f"attribute {name}: {error}") from error
+    if name == "FINGERPRINT" and read != stun.message_fingerprint(data[:at]):
+        raise Malformed("its fingerprint does not match")
+    return read
 
 
-def _walk(data: bytes) -> tuple[int, ...]:
-    """Check that each attribute lies within the message and that none known comes twice."""
-    unknown: list[int] = []
-    seen: set[int] = set()
-    at, count = _HEADER, 0
-    while at + 4 <= len(data):
-        kind, length = unpack_from("!HH", data, at)
-        at += 4 + length + stun.padding_length(length)
-        count += 1
-        if at > len(data) or count > _MAX_ATTRIBUTES:
-            raise Malformed(f"attribute 0x{kind:04x} of {length} bytes reaches beyond the message")
-        if kind not in stun.ATTRIBUTES_BY_TYPE:
-            if kind < _REQUIRED_BELOW:
-                unknown.append(kind)
-        elif kind in seen:
-            raise Malformed(f"attribute 0x{kind:04x} comes twice")
-        seen.add(kind)
-    return tuple(unknown)
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def _error_code(value: bytes) -> tuple[int, str]:
+    """Read class and number; the reason is words for people, and ends at a NUL."""
+    if len(value) < 4:
+        raise ValueError("less than 4 bytes")
+    return (value[2] & 0x07) * 100 + value[3], _text(value[4:]).partition("\0")[0]
+
+
+_LENIENT: Mapping[int, Callable[[bytes], Any]] = {0x0009: _error_code, 0x8022: _text}
+
+
+def _can_be_mapped(told: Address, asked: Address) -> bool:
+    if not told.port or not is_host(told.ip):
+        return False
+    if (
+        ipaddress.ip_address(told.ip).is_loopback
+        and not ipaddress.ip_address(asked.ip.partition("%")[0]).is_loopback
+    ):
+        return False
+    return not (":" in told.ip and ":" not in asked.ip)
 
 
 def request(

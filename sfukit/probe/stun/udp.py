@@ -5,6 +5,7 @@ import contextlib
 import errno
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from aioice.stun import Message
@@ -28,6 +29,7 @@ _TROUBLES: dict[int, Trouble] = {
     errno.EMSGSIZE: "too_big",
 }
 _BATCH = 64
+_REMEMBERED = 64  # transactions that ended, whose answers may still come
 
 Requested = Callable[[Address, Parsed], None]
 
@@ -53,6 +55,7 @@ class StunSocket:
         self.ends_at_any_icmp = False
         self._watches_icmp = icmp.watch(self.raw)
         self._pending: dict[bytes, tuple[Exchange, asyncio.Future[None]]] = {}
+        self._ended: deque[bytes] = deque(maxlen=_REMEMBERED)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.raw, self._readable)
 
@@ -107,6 +110,7 @@ class StunSocket:
             yield done
         finally:
             del self._pending[transaction_id]
+            self._ended.append(transaction_id)
             done.cancel()
 
     def send(self, data: bytes, to: Address) -> Trouble | None:
@@ -145,18 +149,28 @@ class StunSocket:
     def _take(self, data: bytes, source: Address) -> None:
         try:
             parsed = message.parse(data)
-        except Malformed:
+        except Malformed as broken:
+            self._take_malformed(source, data[8:20], str(broken))
             return
-        if parsed.is_request:
-            if self.on_request is not None:
-                self.on_request(source, parsed)
+        if parsed.is_request and self.on_request is not None:
+            self.on_request(source, parsed)
             return
         waiting = self._pending.get(parsed.transaction_id)
-        if waiting is None:
+        if waiting is None or not parsed.is_response:
+            self._take_malformed(source, parsed.transaction_id, _why_no_answer(parsed))
             return
         exchange, done = waiting
         if exchange.take(source, parsed, time.monotonic()) and not done.done():
             done.set_result(None)
+
+    def _take_malformed(self, source: Address, transaction_id: bytes, why: str) -> None:
+        """Note what is no answer with what it was meant for, as far as that can be told."""
+        if transaction_id in self._ended:  # too late, and it was counted
+            return
+        waiting = self._pending.get(transaction_id)
+        meant = [waiting] if waiting is not None else self._pending.values()
+        for exchange, _done in meant:
+            exchange.take_malformed(source, why)
 
     def _take_icmp(self) -> bool:
         """Give waiting ICMP errors to the exchanges they are about."""
@@ -168,6 +182,12 @@ class StunSocket:
                 if _is_about(error, exchange, transaction_id):
                     _note(error, exchange, done, ends=self.ends_at_any_icmp)
         return bool(errors)
+
+
+def _why_no_answer(parsed: Parsed) -> str:
+    if parsed.is_request:
+        return "the request comes back as it was sent: a UDP echo server?"
+    return "another transaction" if parsed.is_response else "an indication in place of a response"
 
 
 def _bound(ip: str, port: int) -> socket.socket:
@@ -197,7 +217,7 @@ def _is_about(error: IcmpError, exchange: Exchange, transaction_id: bytes) -> bo
 
 
 def _note(error: IcmpError, exchange: Exchange, done: asyncio.Future[None], *, ends: bool) -> None:
-    exchange.icmp.append(error)
+    exchange.take_icmp(error)
     if done.done():
         return
     if ends:

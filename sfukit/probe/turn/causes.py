@@ -1,24 +1,50 @@
 """What a TURN server's error codes mean at each stage, and what to do (RFC 8656 section 19)."""
 
 import ipaddress
+from collections.abc import Sequence
 
 from sfukit.probe.course import StepFailedError
+from sfukit.probe.turn import attributes
 from sfukit.probe.turn.client import RefusedError
 from sfukit.probe.turn.credentials import Credentials, expired_cause
 
 _FORBIDDEN = 403
+_UNKNOWN_ATTRIBUTE = 420
 _CODES = {
     300: ("try_alternate_300", "the server sends its clients elsewhere", "probe that server"),
+    401: (
+        "credentials_denied_401",
+        "the server refuses the credentials that it took before",
+        "is it behind a balancer, or did the credential end meanwhile?",
+    ),
     400: ("bad_request_400", "the server takes the request for malformed", "look into its log"),
     403: ("forbidden_403", "the server forbids it", "look into the server's rules"),
+    420: (
+        "unknown_attribute_420",
+        "the server does not know what every TURN client sends",
+        "is it a TURN server, or one for STUN alone? is TURN switched on?",
+    ),
     437: ("allocation_mismatch_437", "the server lost the allocation", "is it behind a balancer?"),
+    438: (
+        "nonce_refused_438",
+        "the server refuses the nonce that it has just given, so the password was never looked at",
+        "do several servers behind one name or balancer take turns, each with nonces of its own? "
+        "keep a client on one server (source address, or one address per server); "
+        "else look at the lifetime of nonces (coturn: stale-nonce)",
+    ),
     440: ("family_unsupported_440", "the server relays no such addresses", "try the other family"),
     442: ("transport_unsupported_442", "the server relays no UDP", "let it relay UDP"),
+    441: (
+        "wrong_credentials_441",
+        "the allocation belongs to other credentials",
+        "is it behind a balancer, or is this port used by another client?",
+    ),
     486: (
         "quota_486",
         "this user has as many allocations as the quota allows",
         "raise the quota (coturn: user-quota, total-quota), or end old allocations",
     ),
+    500: ("server_error_500", "the server failed", "look into its log, and ask again later"),
     508: (
         "no_capacity_508",
         "the server has no relay port left",
@@ -30,10 +56,58 @@ _CODES = {
 def of_refusal(refused: RefusedError) -> StepFailedError:
     """Name an error code, where it needs no more than the code to be understood."""
     code = refused.code
-    if code in _CODES:
-        cause, meaning, fix = _CODES[code]
-        return StepFailedError(cause, f"{meaning}: {refused}", fix)
-    return StepFailedError(f"refused_{code}", f"the server refuses: {refused}", "see its log")
+    fallback = (f"refused_{code}", "the server refuses", "see its log")
+    cause, meaning, fix = _CODES.get(code, fallback)
+    named = attributes.unknown(refused.attributes) if code == _UNKNOWN_ATTRIBUTE else []
+    found = f"{meaning}: {refused}" + (f" ({', '.join(named)})" if named else "")
+    return StepFailedError(cause, found + _unsigned(refused), fix)
+
+
+def _unsigned(refused: RefusedError) -> str:
+    if refused.signed:
+        return ""
+    return "; it is not signed with the password, so clients ignore it (RFC 8489 section 9.2.5)"
+
+
+def silent_after_401(timeout_s: float) -> StepFailedError:
+    """Say that only the request with credentials gets no answer."""
+    return StepFailedError(
+        "silent_after_401",
+        f"the server answers 401, and then nothing to the request with credentials "
+        f"within {timeout_s:.3g} s",
+        "does it wait for its database of users, or send signed answers from another address? "
+        "does a firewall drop what carries a user name?",
+    )
+
+
+def nonce_missing() -> StepFailedError:
+    """Say that a 438 lacks the nonce that it is about."""
+    return StepFailedError(
+        "nonce_missing_438",
+        "a 438 (stale nonce) without a new nonce, so no client can answer it "
+        "(RFC 8489 section 9.2.4)",
+        "the server is broken there: update it, or look at its lifetime of nonces",
+    )
+
+
+def realm_changes(first: str, second: str) -> StepFailedError:
+    """Say that no password can be right, since each 401 is of another realm."""
+    return StepFailedError(
+        "realm_changes",
+        f"the server names another realm with each 401 ({first!r}, then {second!r}), so the "
+        "password, which is hashed with it, is never the one that is wanted",
+        "do several servers behind one name or balancer differ in their realm? give them one",
+    )
+
+
+def password_algorithm(names: Sequence[str]) -> StepFailedError:
+    """Say that the server takes only keys that neither browsers nor this probe make."""
+    return StepFailedError(
+        "password_algorithm_unsupported",
+        f"the server takes keys by {', '.join(names) or 'no algorithm'} alone (RFC 8489 section "
+        "14.11); browsers and this probe make them by MD5",
+        "let the server take MD5 as well",
+    )
 
 
 def of_denied_credentials(

@@ -20,14 +20,11 @@ from sfukit.probe import reach
 from sfukit.probe.course import StepFailedError
 from sfukit.probe.harmless import harmless
 from sfukit.probe.resolve import Address as Place
+from sfukit.probe.turn import attributes as turn_attributes
 
 Address = tuple[str, int]
 
-# RFC 8656 section 18.7; aioice asks for IPv4 relays alone
-FAMILY = "REQUESTED-ADDRESS-FAMILY"
-FAMILY_6 = 0x02000000
-_ENTRY = (0x0017, FAMILY, stun.pack_unsigned, stun.unpack_unsigned)
-stun.ATTRIBUTES_BY_TYPE[0x0017] = stun.ATTRIBUTES_BY_NAME[FAMILY] = _ENTRY
+turn_attributes.register()
 
 LIFETIME_S = 600
 CHANNEL = 0x4000
@@ -36,13 +33,20 @@ _REALM_CHANGED = (401, 438)
 
 
 class RefusedError(Exception):
-    """The server answered with an error: its code and its words."""
+    """The server answered with an error: its code and its words.
 
-    def __init__(self, code: int, reason: str, attributes: Mapping[str, Any]) -> None:
+    An error that should be ``signed`` with the password and is not has to be ignored by clients
+    (RFC 8489 section 9.2.5); it tells the cause all the same.
+    """
+
+    def __init__(
+        self, code: int, reason: str, attributes: Mapping[str, Any], *, signed: bool = True
+    ) -> None:
         super().__init__(f"{code} {reason}".strip())
         self.code = code
         self.reason = reason
         self.attributes = attributes
+        self.signed = signed
 
 
 @dataclass
@@ -51,7 +55,7 @@ class Heard:
 
     messages: int = 0
     nonsense: int = 0
-    unsigned: str | None = None
+    unsigned: stun.Message | None = None
 
 
 class _Guard:
@@ -100,11 +104,11 @@ class _Guard:
 
     def _note_unsigned(self, message: stun.Message) -> None:
         key = getattr(self, "integrity_key", None)
-        code = message.error_code
-        if key is None or code is None or code in _REALM_CHANGED:
+        asked = message.transaction_id in getattr(self, "transactions", {})
+        if key is None or not asked or message.error_code in _REALM_CHANGED:
             return
         if not message.check_message_integrity(key):
-            self.heard.unsigned = f"{code} {message.attributes['ERROR-CODE'][1]}".strip()
+            self.heard.unsigned = message
 
 
 class UdpClient(_Guard, turn.TurnClientUdpProtocol):
@@ -133,6 +137,7 @@ async def ask(
     """Carry out one request; raises ``RefusedError``, or ``StepFailedError`` without an answer."""
     request = stun.Message(message_method=method, message_class=stun.Class.REQUEST)
     request.attributes.update(attributes)
+    client.heard.unsigned = None
     asking = asyncio.ensure_future(client.request_with_retry(request))
     try:
         await asyncio.wait((asking, client.broken), timeout=timeout_s, return_when=FIRST_COMPLETED)
@@ -140,10 +145,7 @@ async def ask(
             raise _unanswered(client, timeout_s)
         return asking.result()[0]
     except stun.TransactionFailed as failed:
-        code, reason = failed.response.attributes.get("ERROR-CODE", (0, "an error without a code"))
-        raise RefusedError(
-            code, harmless(reason.rstrip("\0"), 80), failed.response.attributes
-        ) from failed
+        raise _refused(failed.response) from failed
     except stun.TransactionError as late:
         raise _unanswered(client, timeout_s) from late
     finally:
@@ -184,20 +186,29 @@ def backlog_bytes(client: Client) -> int:
     return waits
 
 
-def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
+def _refused(response: stun.Message, *, signed: bool = True) -> RefusedError:
+    """Read an error response; its words end at a NUL, which some servers pad with."""
+    code, reason = response.attributes.get("ERROR-CODE", (0, "an error without a code"))
+    words = harmless(reason.partition("\0")[0], 80)
+    return RefusedError(code, words, response.attributes, signed=signed)
+
+
+def _unanswered(client: Client, timeout_s: float) -> StepFailedError | RefusedError:
     """Say what came instead of an answer."""
     heard, broken = client.heard, client.broken.result() if client.broken.done() else None
     if isinstance(broken, ConnectionRefusedError):
         return StepFailedError(
             "port_closed",
-            "nothing listens there (the port is closed)",
+            f"nothing listens at {Place(*client.server[:2])} (the port is closed)",
             "is the TURN server running, on this port and transport?",
         )
     if heard.unsigned is not None:
+        if heard.unsigned.message_class == stun.Class.ERROR:
+            return _refused(heard.unsigned, signed=False)
         return StepFailedError(
             "answer_unsigned",
-            f"the answer is not signed with the password: {heard.unsigned}",
-            "look into the server's log",
+            "the server accepts, but its answer is not signed with the password",
+            "clients ignore such an answer (RFC 8489 section 9.2.5): look into the server's log",
         )
     if heard.nonsense or vars(client).get("buffer"):
         return StepFailedError(
@@ -213,6 +224,6 @@ def _unanswered(client: Client, timeout_s: float) -> StepFailedError:
         )
     return StepFailedError(
         "no_answer",
-        f"no answer within {timeout_s:.3g} s",
+        f"{Place(*client.server[:2])} gives no answer within {timeout_s:.3g} s",
         "is the server running, and does a firewall let this transport through?",
     )

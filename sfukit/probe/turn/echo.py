@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from sfukit.probe.turn.client import Address, Client, backlog_bytes, send_to_channel
 from sfukit.probe.turn.figures import Throughput
+from sfukit.probe.turn.peer import BACKLOG_BYTES as _BACKLOG_BYTES
 from sfukit.probe.turn.peer import Peer
 
 _HEAD = struct.Struct("!8sI")  # whose packet, and its number
@@ -15,7 +16,6 @@ _FIRST_EVERY_S = 0.2
 _SETTLE_S = 0.5
 _TICK_S = 0.005
 _BURST = 64  # packets; then what arrives is heard, and the time looked at
-_BACKLOG_BYTES = 256 * 1024  # more than a path holds: what waits here loads nobody
 SERIES_SPACING_S = 0.02
 
 

@@ -8,24 +8,16 @@ from aioice import stun, turn
 from sfukit.probe.course import Course, Note, StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.probe.resolve import Address as Place
-from sfukit.probe.turn import causes
-from sfukit.probe.turn.client import (
-    FAMILY,
-    FAMILY_6,
-    LIFETIME_S,
-    Address,
-    Client,
-    RefusedError,
-    ask,
-)
+from sfukit.probe.turn import alternate, attributes, causes, denial
+from sfukit.probe.turn.client import LIFETIME_S, Address, Client, RefusedError, ask
 from sfukit.probe.turn.credentials import Credentials
 from sfukit.probe.turn.options import TurnOptions
 
 Reopen = Callable[[], Awaitable[Client]]
 
 _ALLOCATE = {"LIFETIME": LIFETIME_S, "REQUESTED-TRANSPORT": turn.UDP_TRANSPORT}
-_DENIED = (401, 438, 441)
 _FAMILY_UNSUPPORTED = 440
+_FAMILY_6 = 0x02000000
 
 
 @dataclass
@@ -47,9 +39,12 @@ async def allocate(
 ) -> Allocation:
     """Take the steps ``unauthenticated``, ``auth`` and ``allocate``.
 
-    With ``reopen`` a refused REST credential is looked into over a second connection.
+    With ``reopen`` a refused REST credential is looked into over a second connection. Raises
+    ``SentElsewhereError`` where the server names another.
     """
     challenge = await _unauthenticated(course, client, options)
+    if isinstance(challenge, RefusedError) and challenge.code == alternate.CODE:
+        raise alternate.sent(course, challenge, server, options)
     if isinstance(challenge, stun.Message):
         course.skip("auth", "the server asks for no credentials")
         with course.step("allocate") as note:
@@ -71,6 +66,9 @@ async def _unauthenticated(
         try:
             answer = await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
         except RefusedError as refused:
+            if refused.code == alternate.CODE:
+                note.found = str(refused)
+                return refused
             if refused.code != 401:
                 raise causes.of_refusal(refused) from refused
             absent = [
@@ -78,7 +76,7 @@ async def _unauthenticated(
             ]
             if absent:
                 raise causes.realm_missing(" and no ".join(absent)) from refused
-            note.found = f"401, realm {refused.attributes['REALM']!r}"
+            note.found = denial.describe(refused)
             return refused
         note.found = "allocated without credentials: an open relay"
         return answer
@@ -92,22 +90,31 @@ async def _with_credentials(
     options: TurnOptions,
     reopen: Reopen | None,
 ) -> Allocation:
-    now_s = options.now_s()
-    credentials = options.login.credentials(now_s)
+    credentials = options.login.credentials(options.now_s())
     refusal: RefusedError | None = None
     answer: stun.Message | None = None
     watch = Stopwatch()
     with course.step("auth") as note:
         if credentials is None:
-            raise causes.of_denied_credentials(None, challenge, now_s)
+            raise causes.of_denied_credentials(None, challenge, options.now_s())
+        note.found = f"as {credentials.username}"
         _sign_with(client, credentials, challenge)
         try:
             answer = await _ask_allocation(client, options)
         except RefusedError as refused:
-            if refused.code in _DENIED:
-                raise await _why_denied(credentials, refused, options, reopen) from refused
+            if refused.code in denial.CODES:
+                denied = _Denied(credentials, challenge, client.realm or "", refused)
+                raise await _why_denied(denied, options, reopen) from refused
             refusal = refused
-        note.found = f"as {credentials.username}"
+            if not refused.signed:
+                note.unknown = True
+                note.found += ": the refusal is not signed, so the password was not shown right"
+        except StepFailedError as failed:
+            if failed.cause == "no_answer":
+                raise causes.silent_after_401(options.timeout_s) from failed
+            raise
+    if refusal is not None and refusal.code == alternate.CODE:
+        raise alternate.sent(course, refusal, server, options)
     with course.step("allocate") as note:
         if refusal is not None:
             raise causes.of_refusal(refusal)
@@ -123,19 +130,33 @@ async def _ask_allocation(client: Client, options: TurnOptions) -> stun.Message:
     except RefusedError as refused:
         if refused.code != _FAMILY_UNSUPPORTED:
             raise
-        wanted = {**_ALLOCATE, FAMILY: FAMILY_6}
+        wanted = {**_ALLOCATE, attributes.FAMILY: _FAMILY_6}
         return await ask(client, stun.Method.ALLOCATE, wanted, options.timeout_s)
 
 
+@dataclass(frozen=True)
+class _Denied:
+    """Credentials that were denied: the first 401, the realm they were signed for, the refusal."""
+
+    credentials: Credentials
+    challenge: RefusedError
+    realm: str
+    refused: RefusedError
+
+
 async def _why_denied(
-    credentials: Credentials, refused: RefusedError, options: TurnOptions, reopen: Reopen | None
+    denied: _Denied, options: TurnOptions, reopen: Reopen | None
 ) -> StepFailedError:
     """Look whether a credential that ends far ahead is taken: then only the clocks differ.
 
     It takes a new connection: a server may hold the old one to the name it has seen first.
     """
-    now_s = options.now_s()
-    plain = causes.of_denied_credentials(credentials, refused, now_s)
+    challenge, refused, now_s = denied.challenge, denied.refused, options.now_s()
+    if (other := denial.other_cause(challenge, denied.realm, refused)) is not None:
+        return other
+    plain = denial.explained(
+        causes.of_denied_credentials(denied.credentials, refused, now_s), challenge, denied.realm
+    )
     far = options.login.far_credentials(now_s)
     if far is None or reopen is None:
         return plain
@@ -151,7 +172,7 @@ async def _why_denied(
         return plain
     finally:
         client.transport.close()
-    return causes.clock_skew(credentials.username)
+    return causes.clock_skew(denied.credentials.username)
 
 
 def _sign_with(client: Client, credentials: Credentials, challenge: RefusedError) -> None:

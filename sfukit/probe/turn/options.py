@@ -64,3 +64,8 @@ class TurnOptions:
     security: bool = False
     gates: tuple[Gate, ...] = ()
     now_s: Callable[[], float] = time.time
+
+    @property
+    def needs_permission(self) -> bool:
+        """Whether more is asked of a server than to relay: that is for those that were allowed."""
+        return self.security or self.load is not None or self.allocations > 0

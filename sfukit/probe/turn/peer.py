@@ -11,10 +11,18 @@ from typing import Protocol, cast
 from aioice import stun
 
 from sfukit.probe.resolve import Address as Place
-from sfukit.probe.turn.client import Address, Client, ask, bind_channel, send_to_channel
+from sfukit.probe.turn.client import (
+    Address,
+    Client,
+    ask,
+    backlog_bytes,
+    bind_channel,
+    send_to_channel,
+)
 
 _TRIES = 4
 _TRY_S = 0.25
+BACKLOG_BYTES = 256 * 1024  # more than a path holds
 
 
 class Peer(Protocol):
@@ -119,7 +127,7 @@ class RelayPeer(asyncio.DatagramProtocol):
         """Send everything back."""
         self.received += 1
         self.received_bytes += len(data)
-        if self.echoes:
+        if self.echoes and backlog_bytes(self._client) < BACKLOG_BYTES:
             send_to_channel(self._client, data)
 
     def close(self) -> None:

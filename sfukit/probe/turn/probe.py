@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Finding
-from sfukit.probe.resolve import Address
-from sfukit.probe.turn import relaying
+from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.turn import alternate, relaying
 from sfukit.probe.turn.allocations import Allocations, allocate_many
+from sfukit.probe.turn.alternate import SentElsewhereError
 from sfukit.probe.turn.client import Client
 from sfukit.probe.turn.login import Allocation, allocate, login
 from sfukit.probe.turn.options import TurnOptions
@@ -16,7 +17,7 @@ from sfukit.probe.turn.relaying import Relayed
 from sfukit.probe.turn.report import INTERRUPTED, ServerReport, VariantReport
 from sfukit.probe.turn.security import examine
 from sfukit.probe.turn.uri import TurnUri, Variant
-from sfukit.probe.turn.way import Connected, connect, open_client
+from sfukit.probe.turn.way import Connected, connect, connect_to, open_client
 
 _GOODBYE_S = 1.0  # of who was interrupted
 
@@ -26,6 +27,7 @@ class _Learnt:
     """What is known so far; whatever fails later, this is reported."""
 
     connected: Connected | None = None
+    alternate: Address | None = None
     allocation: Allocation | None = None
     peer: Peer | None = None
     relayed: Relayed | None = None
@@ -64,15 +66,14 @@ async def _take(
     course: Course, learnt: _Learnt, uri: TurnUri, variant: Variant, options: TurnOptions
 ) -> None:
     target = uri.endpoint(variant)
-    connected = learnt.connected = await connect(course, variant, target, options)
+    learnt.connected = await connect(course, variant, target, options)
+    try:
+        await _allocate(course, learnt, variant, target, options)
+    except SentElsewhereError as sent:
+        await _follow(course, learnt, sent.address, variant, target, options)
+    connected, allocation = learnt.connected, learnt.allocation
+    assert allocation is not None
     client = connected.client
-
-    async def reopen() -> Client:
-        return await open_client(variant, connected.server, target, options)
-
-    allocation = learnt.allocation = await allocate(
-        course, client, connected.server, options, reopen
-    )
     try:
         peer = learnt.peer = await _peer(course, uri, variant, connected, allocation, options)
         learnt.relayed = await relaying.relay(
@@ -89,6 +90,37 @@ async def _take(
         await relaying.drop(client, replace(options, timeout_s=_GOODBYE_S))
         raise
     await relaying.end(course, client, options)
+
+
+async def _allocate(
+    course: Course, learnt: _Learnt, variant: Variant, target: Endpoint, options: TurnOptions
+) -> None:
+    connected = learnt.connected
+    assert connected is not None
+
+    async def reopen() -> Client:
+        return await open_client(variant, connected.server, target, options)
+
+    learnt.allocation = await allocate(course, connected.client, connected.server, options, reopen)
+
+
+async def _follow(
+    course: Course,
+    learnt: _Learnt,
+    address: Address,
+    variant: Variant,
+    target: Endpoint,
+    options: TurnOptions,
+) -> None:
+    """Go on at the server that a 300 names; a second 300 is not followed."""
+    assert learnt.connected is not None
+    learnt.connected.client.transport.close()
+    learnt.alternate = address
+    learnt.connected = await connect_to(course, variant, target, [address], options)
+    try:
+        await _allocate(course, learnt, variant, target, options)
+    except SentElsewhereError as again:
+        raise alternate.twice(course, address, again.address) from again
 
 
 async def _peer(
@@ -125,6 +157,7 @@ def _report(course: Course, learnt: _Learnt, uri: TurnUri, variant: Variant) -> 
         cause=failure.cause if failure else None,
         steps=course.steps,
         server=str(learnt.connected.server) if learnt.connected else None,
+        alternate=str(learnt.alternate) if learnt.alternate else None,
         relay_address=_text(allocation.relay) if allocation else None,
         mapped_address=_text(allocation.mapped) if allocation and allocation.mapped else None,
         peer=_text(learnt.peer.address) if learnt.peer else None,

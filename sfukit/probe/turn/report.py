@@ -11,18 +11,21 @@ from sfukit.probe.finding import Finding, Step
 from sfukit.probe.turn.allocations import Allocations
 from sfukit.probe.turn.figures import Percentiles, RelayFigures, Throughput
 
-SCHEMA = "sfukit/turn-probe/1"
+SCHEMA = "sfukit/turn-probe/2"
 INTERRUPTED = "interrupted"
 
 # the steps that a server answers: where one of them is reached, somebody is there
 _ANSWERED = frozenset(
-    ("auth", "allocate", "peer", "permission", "channel", "echo", "refresh", "delete")
+    ("alternate", "auth", "allocate", "peer", "permission", "channel", "echo", "refresh", "delete")
 )
 _SPOKEN_CAUSES = frozenset(("realm_missing", "answer_unsigned"))
 
 
 class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One server by one transport: whether it relays, or the cause; every step with its time."""
+    """One server by one transport: whether it relays, or the cause; every step with its time.
+
+    ``alternate`` is where a 300 sent the probe; ``server`` is then the same.
+    """
 
     variant: str
     endpoint: str
@@ -30,6 +33,7 @@ class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
     cause: str | None
     steps: list[Step]
     server: str | None = None
+    alternate: str | None = None
     relay_address: str | None = None
     mapped_address: str | None = None
     peer: str | None = None

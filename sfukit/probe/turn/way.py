@@ -44,6 +44,17 @@ async def connect(
 ) -> Connected:
     """Take the steps from a name to a client; raises ``StepFailedError``."""
     addresses = await reach.dns(course, target, options.family, options.timeout_s)
+    return await connect_to(course, variant, target, addresses, options)
+
+
+async def connect_to(
+    course: Course,
+    variant: Variant,
+    target: Endpoint,
+    addresses: Sequence[Address],
+    options: TurnOptions,
+) -> Connected:
+    """Take the steps ``connect`` and ``tls``; the certificate has to be that of ``target``."""
     if variant == "udp":
         connected = await _over_udp(course, addresses)
         course.skip("tls", "not over UDP")

@@ -9,7 +9,7 @@ from aioice import stun
 
 from sfukit import gates
 from sfukit.probe.check import framing, ice, ice_causes, report
-from sfukit.probe.check.entry import Refused, refuse
+from sfukit.probe.check.entry import Refused, refuse, token_in
 from sfukit.probe.check.ice import Tried
 from sfukit.probe.check.media import Media
 from sfukit.probe.check.options import CheckOptions, Limits, granted_by
@@ -92,6 +92,7 @@ def tried(host: str, why_not: str | None = "no_answer", transport: str = "udp") 
         ([tried("8.8.8.8"), tried("10.0.0.1")], "8.8.8.8", "udp_blocked"),
         ([tried("8.8.8.8", "port_closed")], "8.8.8.8", "media_port_closed"),
         ([tried("8.8.8.8", "ice_refused"), tried("8.8.4.4")], "8.8.8.8", "ice_refused"),
+        ([tried("8.8.8.8", "ice_malformed"), tried("8.8.4.4")], "8.8.8.8", "ice_malformed"),
         ([tried("8.8.8.8", transport="tcp")], "8.8.8.8", "tcp_blocked"),
         ([tried("8.8.8.8", transport="tcp"), tried("8.8.8.8", "port_closed")], "8.8.8.8",
          "tcp_blocked"),
@@ -167,6 +168,14 @@ def test_a_token_is_accepted_only_by_who_read_it(
     course = Course()
     refuse(course, refused, "opaque", at=at)
     assert [step.name for step in course.steps] == names
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [({"Authorization": "Bearer t"}, "t"), ({"authorization": "Bearer t"}, "t"), ({}, None)],
+)
+def test_the_token_of_a_header(headers: dict[str, str], token: str | None) -> None:
+    assert token_in(headers) == token
 
 
 def test_an_expired_token_says_since_when() -> None:

@@ -127,8 +127,10 @@ async def test_a_denied_secret_keeps_its_cause_where_no_second_look_is_possible(
     wanted = TurnOptions(login=Login(secret="north"))
     known = wanted.login.credentials(wanted.now_s())
     assert known is not None
-    refused = RefusedError(401, "Unauthorized", {})
-    failed = await login._why_denied(known, refused, wanted, hangs_up)
+    refused = RefusedError(401, "Unauthorized", {"REALM": "lab"})
+    failed = await login._why_denied(
+        login._Denied(known, refused, "lab", refused), wanted, hangs_up
+    )
     assert failed.cause == "wrong_password_or_secret"
 
 

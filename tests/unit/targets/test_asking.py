@@ -9,7 +9,10 @@ import pytest
 from sfukit.probe.check.http_entry import HttpEntry
 from sfukit.probe.course import Course, StepFailedError
 from sfukit.targets import asking
+from sfukit.targets.origin import Credentials
 from sfukit.targets.redirect import RedirectError
+
+NONE = Credentials(home="http://h/whip", headers={})
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -82,7 +85,7 @@ async def test_a_session_that_is_nowhere(location: str) -> None:
         return httpx.Response(201, text="v=0", headers={"Location": location})
 
     course = Course()
-    entry = HttpEntry(client(created), "http://h/whip", {}, None, limit_s=5, patience_s=0)
+    entry = HttpEntry(client(created), "http://h/whip", NONE, role="publisher", limit_s=5)
     with pytest.raises(StepFailedError) as failed:
         await entry.exchange(course, "v=0")
     assert failed.value.cause == "answer_unusable"
@@ -92,7 +95,7 @@ async def test_a_session_that_is_nowhere(location: str) -> None:
 
 async def test_an_offer_that_is_answered_for_ever() -> None:
     course = Course()
-    entry = HttpEntry(client(dripping), "http://h/whip", {}, None, limit_s=0.05, patience_s=0)
+    entry = HttpEntry(client(dripping), "http://h/whip", NONE, role="publisher", limit_s=0.05)
     with pytest.raises(StepFailedError) as failed:
         await entry.exchange(course, "v=0")
     assert failed.value.cause == "no_answer"

@@ -113,7 +113,7 @@ async def test_redirects_that_are_not_followed(
     net = Net({"https://h/whip": moved(status, to)})
     with pytest.raises(RedirectError) as refused:
         await post(net, "https://h/whip")
-    assert (refused.value.cause, refused.value.status) == (cause, status)
+    assert refused.value.cause == cause
     assert named in str(refused.value)
     assert refused.value.hint
     assert len(net.asked) == 1
