@@ -82,7 +82,9 @@ class Member:
         answer = self._calls[number] = asyncio.get_running_loop().create_future()
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         await self._socket.send(json.dumps(request))
-        return await asyncio.wait_for(answer, ANSWER_S)
+        # Python 3.11's wait_for loses a cancellation that meets the answer
+        async with asyncio.timeout(ANSWER_S):
+            return await answer
 
     async def _listen(self) -> None:
         async for text in self._socket:
@@ -126,8 +128,9 @@ class Member:
         for task in self._tasks:
             task.cancel()
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.publishing.close()
-        await self.subscribing.close()
+        async with asyncio.timeout(ANSWER_S):
+            await self.publishing.close()
+            await self.subscribing.close()
         faults = [r for r in results if isinstance(r, Exception)]
         assert not faults, faults
 

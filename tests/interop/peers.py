@@ -173,5 +173,5 @@ async def session(connection: RTCPeerConnection, url: str) -> AsyncIterator[None
             yield
         finally:
             ended = await http.delete(urljoin(url, answer.headers["Location"]))
-            await connection.close()
+            await asyncio.wait_for(connection.close(), FRAME_S)
         assert ended.status_code == 200, ended.text

@@ -1,10 +1,11 @@
 """Peers that are the DTLS server publish and receive: FFmpeg, pion, and aiortc told to be one."""
 
 import asyncio
+import functools
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,21 @@ AUDIO_BLOCKS = 100
 LEAST_DB = 30.0
 PION = Path(__file__).parent / "pion"
 BUILD_S = 600.0
+TEST_S = 120.0
 OLDEST_GO = 21
 HOW_GO = "on Debian 12: apt-get install -t bookworm-backports golang-go"
 GCM = "SRTP_AEAD_AES_128_GCM"
+
+
+def bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Fail a test that takes too long: a peer that waits for ever must not hold up the others."""
+
+    @functools.wraps(test)
+    async def within(**fixtures: object) -> None:
+        async with asyncio.timeout(TEST_S):
+            await test(**fixtures)
+
+    return within
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +48,7 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("role", "options"), [("passive", {}), ("active", {"whip_flags": "dtls_active"})]
 )
+@bounded
 async def test_ffmpeg_publishes_in_either_role(
     server: Server, role: str, options: dict[str, str]
 ) -> None:
@@ -55,6 +69,7 @@ async def test_ffmpeg_publishes_in_either_role(
     assert profiles == {"SRTP_AES128_CM_HMAC_SHA1_80"}  # FFmpeg has no other
 
 
+@bounded
 async def test_a_member_that_answers_passive_sees_and_hears(server: Server) -> None:
     drawn = peers.DrawnVideo()
     async with member(server.websocket, "ann") as ann:
@@ -89,6 +104,7 @@ def pion_member(
     return str(built)
 
 
+@bounded
 async def test_pion_as_it_comes_receives_in_a_room(server: Server, pion_member: str) -> None:
     async with member(server.websocket, "ann") as ann:
         await ann.join("pion", [peers.DrawnAudio(), peers.DrawnVideo()])
