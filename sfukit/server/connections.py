@@ -1,4 +1,4 @@
-"""TCP connections of HTTP: how long each may take, how many of an address, which goes first."""
+"""TCP connections of HTTP: how long each may take, how many an address has, which goes first."""
 
 import asyncio
 from collections import Counter, OrderedDict
