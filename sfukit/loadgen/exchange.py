@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 _EVERY_S = 0.05  # at 150 MB/s of packets 8 MB of pages pile up meanwhile; moving costs nothing yet
+_LOOKS = 100
+_LOOK_S = 0.01
 _SERVER_THREAD = "sfukit-media-"
 _SWARM_THREAD = "sfukit-swarm-"
 
@@ -44,8 +46,8 @@ async def exchanging(server_pid: int, cores: Sequence[int]) -> AsyncIterator[boo
 
     It takes one data thread on each side, and a system that lets both be moved.
     """
-    server = _threads(server_pid, _SERVER_THREAD)
-    swarm = _threads(os.getpid(), _SWARM_THREAD)
+    server = await _named(server_pid, _SERVER_THREAD)
+    swarm = await _named(os.getpid(), _SWARM_THREAD)
     if len(server) != 1 or len(swarm) != 1:
         yield False
         return
@@ -71,6 +73,16 @@ async def _again_and_again(exchange: Exchange) -> None:
         while True:
             await asyncio.sleep(_EVERY_S)
             exchange.turn()
+
+
+async def _named(pid: int, name: str) -> list[int]:
+    """Look for threads until there are some: each names itself, some time after it was started."""
+    for _ in range(_LOOKS):
+        found = _threads(pid, name)
+        if found:
+            return found
+        await asyncio.sleep(_LOOK_S)
+    return []
 
 
 def _threads(pid: int, name: str) -> list[int]:

@@ -3,11 +3,12 @@
 use crate::bot::Bot;
 use crate::clip::Clip;
 use crate::engine::{Engine, Host, StreamPlace};
+use crate::extensions::extension_map;
 use crate::figures::{Figures, WindowBounds};
 use crate::header::Names;
 use crate::impair::Network;
 use crate::message::{
-    AddBot, BotId, CommandError, DtlsRole, EncodingParameters, ErrorCode, ExtensionIds, LoadClip,
+    AddBot, BotId, Command, CommandError, DtlsRole, EncodingParameters, ErrorCode, Event, LoadClip,
     OpenTransport, Publish, Receive, Request, StreamId, TransportId,
 };
 use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
@@ -22,7 +23,6 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
-use wire::extension::{Extension, ExtensionMap};
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
@@ -35,12 +35,23 @@ const TRANSPORT: u64 = 4;
 
 type Outcome = Result<Option<Box<Figures>>, CommandError>;
 
-pub(crate) fn execute(
-    engine: &mut Engine,
-    now: Time,
-    request: Request,
-    host: &mut impl Host,
-) -> Outcome {
+impl Engine {
+    /// Carry out a command; its completion is among the events.
+    pub fn execute(&mut self, now: Time, command: Command, host: &mut impl Host) {
+        let outcome = execute(self, now, command.request, host);
+        let (error, result) = match outcome {
+            Ok(result) => (None, result),
+            Err(error) => (Some(error), None),
+        };
+        self.shared.recorder.events.push(Event::Done {
+            id: command.id,
+            error,
+            result,
+        });
+    }
+}
+
+fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Host) -> Outcome {
     match request {
         Request::LoadClip(request) => load_clip(engine, &request, host)?,
         Request::AddBot(request) => add_bot(engine, &request)?,
@@ -360,28 +371,6 @@ fn encoding_plan(
 
 fn ssrcs(encoding: &EncodingParameters) -> impl Iterator<Item = u32> + use<> {
     std::iter::once(encoding.ssrc).chain(encoding.rtx_ssrc)
-}
-
-/// Read negotiated extension ids; what is not known here is left alone.
-pub(crate) fn extension_map(ids: &ExtensionIds) -> Result<ExtensionMap, CommandError> {
-    let mut map = ExtensionMap::new();
-    add_extensions(&mut map, ids)?;
-    Ok(map)
-}
-
-/// Add the extension ids of another m-line: under BUNDLE an id means one extension (RFC 9143
-/// section 9.2).
-pub(crate) fn add_extensions(
-    map: &mut ExtensionMap,
-    ids: &ExtensionIds,
-) -> Result<(), CommandError> {
-    for (uri, id) in ids {
-        if let Some(extension) = Extension::from_uri(uri) {
-            let inserted = map.insert(*id, extension);
-            inserted.map_err(|error| invalid(format!("extension id {id}: {error}")))?;
-        }
-    }
-    Ok(())
 }
 
 fn take_stream(

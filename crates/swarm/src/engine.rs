@@ -3,9 +3,8 @@
 
 use crate::bot::{Bot, Downward, Upward};
 use crate::clip::Clip;
-use crate::commands;
 use crate::figures::{Figures, Totals, WindowBounds};
-use crate::message::{BotId, ClipId, Command, Event, StreamId, TransportId};
+use crate::message::{BotId, ClipId, Event, StreamId, TransportId};
 use crate::receive::InboundStream;
 use crate::transport::{BotTransport, Shared};
 use rtc::dtls::Context;
@@ -105,20 +104,6 @@ impl Engine {
             window_end_totals: None,
             fired: Vec::new(),
         }
-    }
-
-    /// Carry out a command; its completion is among the events.
-    pub fn execute(&mut self, now: Time, command: Command, host: &mut impl Host) {
-        let outcome = commands::execute(self, now, command.request, host);
-        let (error, result) = match outcome {
-            Ok(result) => (None, result),
-            Err(error) => (Some(error), None),
-        };
-        self.shared.recorder.events.push(Event::Done {
-            id: command.id,
-            error,
-            result,
-        });
     }
 
     /// Take the datagrams that the socket of a transport received, each with the time that it had

@@ -6,22 +6,11 @@
 
 use crate::figures::Figures;
 use crate::impair::Network;
-use crate::pace::{LIBWEBRTC_BURST, SMOOTH_BURST};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-/// Names a command, echoed in its completion.
-pub type CommandId = u64;
-/// Names a loaded clip.
-pub type ClipId = u32;
-/// Names a bot.
-pub type BotId = u32;
-/// Names a transport.
-pub type TransportId = u32;
-/// Names a stream that a bot sends or receives.
-pub type StreamId = u32;
+pub use crate::names::{BotId, ClipId, CommandId, Kind, StreamId, TransportId};
 
 /// A request of the control plane.
 #[derive(Clone, Debug, Deserialize)]
@@ -221,16 +210,6 @@ pub struct OpenTransport {
 /// Negotiated header extensions: URI and id.
 pub type ExtensionIds = BTreeMap<String, u8>;
 
-/// Audio or video.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Audio.
-    Audio,
-    /// Video.
-    Video,
-}
-
 /// How video leaves a bot.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -242,18 +221,6 @@ pub enum Pacing {
     Smooth,
     /// Whole frames at once.
     Whole,
-}
-
-impl Pacing {
-    /// Return how much of the paced rate may leave at once, none where frames leave whole.
-    #[must_use]
-    pub fn burst(self) -> Option<Duration> {
-        match self {
-            Self::Libwebrtc => Some(LIBWEBRTC_BURST),
-            Self::Smooth => Some(SMOOTH_BURST),
-            Self::Whole => None,
-        }
-    }
 }
 
 /// What a bot does when asked for a key frame.

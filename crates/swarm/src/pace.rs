@@ -3,6 +3,7 @@
 //! What was sent is a debt that shrinks at that rate. While it is below what a burst may carry,
 //! packets leave at once; where it is not, nothing leaves until all of it is worked off.
 
+use crate::message::Pacing;
 use crate::publish::Planned;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,6 +18,18 @@ pub const SMOOTH_BURST: Duration = Duration::from_millis(5);
 const MAX_BURST_BYTES: f64 = 63_000.0;
 /// Packets that wait; more than a few key frames means that the swarm cannot follow.
 const MAX_WAITING: usize = 4_096;
+
+impl Pacing {
+    /// Return how much of the paced rate may leave at once, none where frames leave whole.
+    #[must_use]
+    pub fn burst(self) -> Option<Duration> {
+        match self {
+            Self::Libwebrtc => Some(LIBWEBRTC_BURST),
+            Self::Smooth => Some(SMOOTH_BURST),
+            Self::Whole => None,
+        }
+    }
+}
 
 /// A packet that waits, and which stream and encoding it is of.
 #[derive(Clone, Copy, Debug)]

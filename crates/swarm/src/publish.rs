@@ -1,11 +1,11 @@
 //! One track that a bot sends: its clips in a loop, on schedule, with answers to PLI and NACK.
 
 use crate::clip::{Clip, FrameFacts};
-use crate::figures::Recorder;
 use crate::frame_id::FrameId;
 use crate::header::{HeaderTemplate, Names, Stamp};
 use crate::message::{PliPolicy, StreamId};
 use crate::random::Random;
+use crate::recorder::Recorder;
 use rtc::codec::Kind;
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;

@@ -3,9 +3,10 @@
 mod part;
 
 use crate::assemble::{Assembled, Assembler, Frame};
-use crate::figures::{Recorder, StreamCounts, StreamFigures, Summary};
+use crate::figures::{StreamCounts, StreamFigures, Summary};
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
 use crate::message::{BotId, Event, Kind, Receive, StreamId};
+use crate::recorder::Recorder;
 use part::{part, sealed_part, without_padding};
 use rtc::codec::{self, Codec};
 use rtc::inbound::nack::NackTracker;

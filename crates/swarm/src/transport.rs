@@ -4,13 +4,13 @@ mod arrivals;
 mod control;
 mod departures;
 
-use crate::commands::add_extensions;
-use crate::figures::Recorder;
+use crate::extensions::add_extensions;
 use crate::message::{BotId, CommandError, ErrorCode, Event, Receive, TransportId, TransportState};
 use crate::pace::PaceQueue;
 use crate::publish::{OutboundStream, Planned};
 use crate::random::Random;
 use crate::receive::InboundStream;
+use crate::recorder::Recorder;
 use rtc::codec::Codec;
 use rtc::inbound::bind::{Binder, Expected};
 use rtc::inbound::reference::ReferenceTimes;

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sfukit.loadgen import exchange as exchange_module
 from sfukit.loadgen.exchange import Exchange, exchanging
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="takes two cores")
@@ -132,3 +133,20 @@ async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
             async with asyncio.timeout(5):
                 await turning  # it ends by itself
         assert os.sched_getaffinity(swarm) == set(cores[:2])
+
+
+async def test_a_thread_that_has_no_name_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = exchange_module._threads
+    looks: list[str] = []
+
+    def later(pid: int, name: str) -> list[int]:
+        looks.append(name)
+        return named(pid, name) if looks.count(name) > 3 else []
+
+    monkeypatch.setattr(exchange_module, "_threads", later)
+    cores = sorted(os.sched_getaffinity(0))
+    with process("sfukit-media-0") as pid, swarm_thread():
+        async with exchanging(pid, (cores[0], cores[-1])) as exchanged:
+            assert exchanged

@@ -1,4 +1,4 @@
-use super::session::Role;
+use super::role::Role;
 use core::time::Duration;
 use wire::time::Time;
 

@@ -12,10 +12,12 @@ mod error;
 mod fingerprint;
 mod guard;
 mod mailbox;
+mod role;
 mod session;
 
 pub use certificate::Certificate;
 pub use context::Context;
 pub use error::DtlsError;
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgorithm};
-pub use session::{Dtls, DtlsEvent, Role};
+pub use role::Role;
+pub use session::{Dtls, DtlsEvent};

@@ -3,6 +3,7 @@ use super::error::{DtlsError, reason};
 use super::fingerprint::{Fingerprint, matches};
 use super::guard::{Guard, Screened};
 use super::mailbox::Mailbox;
+use super::role::Role;
 use crate::aws_lc;
 use crate::srtp::{KeyingMaterial, Profile};
 use core::time::Duration;
@@ -24,15 +25,6 @@ const CLIENT_GROUPS: &CStr = c"X25519:P-256:P-384:P-521:P-224";
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// Messages kept for a peer whose fingerprint is not known yet.
 const MAX_HELD_EVENTS: usize = 16;
-
-/// Who sends the ClientHello.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Role {
-    /// We do (`a=setup:active`).
-    Client,
-    /// The peer does (`a=setup:passive`).
-    Server,
-}
 
 /// What an association reports.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,7 +1,7 @@
-use super::cipher::{RTCP_HEADER_LEN, index_word, is_encrypted};
 use super::derive::{Label, derive};
 use super::error::OpenError;
 use super::profile::MasterKey;
+use super::rtcp::{RTCP_HEADER_LEN, index_word, is_encrypted};
 use crate::aws_lc::{AesCtr, HmacSha1};
 
 const TAG_LEN: usize = 10;

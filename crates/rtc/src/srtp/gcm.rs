@@ -1,7 +1,7 @@
-use super::cipher::{RTCP_HEADER_LEN, index_word, is_encrypted};
 use super::derive::{Label, derive};
 use super::error::{OpenError, SealError};
 use super::profile::MasterKey;
+use super::rtcp::{RTCP_HEADER_LEN, index_word, is_encrypted};
 use crate::prefetch::prefetch;
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 

@@ -14,6 +14,7 @@ mod error;
 mod gcm;
 mod open;
 mod profile;
+mod rtcp;
 mod seal;
 mod window;
 

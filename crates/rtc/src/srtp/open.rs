@@ -1,6 +1,7 @@
-use super::cipher::{Cipher, RTCP_HEADER_LEN};
+use super::cipher::Cipher;
 use super::error::OpenError;
 use super::profile::{MasterKey, Profile};
+use super::rtcp::RTCP_HEADER_LEN;
 use super::window::{Refused, Window};
 use rustc_hash::FxHashMap;
 use wire::id::Ssrc;

@@ -1,0 +1,12 @@
+/// Version to first SSRC: what stays in the clear of an RTCP compound packet.
+pub(super) const RTCP_HEADER_LEN: usize = 8;
+/// The E flag in front of the 31-bit SRTCP index (RFC 3711 section 3.4).
+pub(super) const ENCRYPTED: u32 = 1 << 31;
+
+pub(super) fn index_word(index: u32) -> [u8; 4] {
+    (index | ENCRYPTED).to_be_bytes()
+}
+
+pub(super) fn is_encrypted(word: [u8; 4]) -> bool {
+    u32::from_be_bytes(word) & ENCRYPTED != 0
+}
