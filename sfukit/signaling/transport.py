@@ -102,7 +102,9 @@ def _no_fingerprint(offered: list[str]) -> Refusal:
     weak = {name for text in offered if (name := text.partition(" ")[0]) in _WEAK_HASHES}
     if weak:
         named = ", ".join(sorted(weak))
-        return Refusal("fingerprint_weak", f"{named} alone does not do: offer a=fingerprint:sha-256")
+        return Refusal(
+            "fingerprint_weak", f"{named} alone does not do: offer a=fingerprint:sha-256"
+        )
     return Refusal("fingerprint_missing", "no a=fingerprint of a known hash such as sha-256")
 
 

@@ -51,7 +51,8 @@ def test_ice_credentials_have_to_be_whole(changes: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "fingerprint", ["sha3-256 AB:CD", "sha-256 AB:CD", "sha-256 " + ":".join(["GG"] * 32), "nothing"]
+    "fingerprint",
+    ["sha3-256 AB:CD", "sha-256 AB:CD", "sha-256 " + ":".join(["GG"] * 32), "nothing"],
 )
 def test_fingerprints_have_to_be_of_a_known_hash_and_length(fingerprint: str) -> None:
     assert reason_of(offer_of(video(), fingerprint=fingerprint)) == "fingerprint_missing"
