@@ -37,6 +37,7 @@ class ServerCounters(msgspec.Struct):
     packets_refused_seal: int = 0
     datagrams_unknown_path: int = 0
     stun_unknown_ufrag: int = 0
+    stun_path_in_use: int = 0
     stun_strangers_answered: int = 0
     datagrams_dropped: int = 0
     ice_connected: int = 0
@@ -67,6 +68,7 @@ class ServerCounters(msgspec.Struct):
             "socket_full": self.socket_drops,
             "unknown_path": self.datagrams_unknown_path,
             "unknown_ufrag": self.stun_unknown_ufrag,
+            "path_in_use": self.stun_path_in_use,
             "not_authentic": self.datagrams_dropped,
             "unbound": self.packets_unbound,
             "over_bitrate": self.packets_over_bitrate,

@@ -83,6 +83,7 @@ REASONS: Mapping[str, Meaning] = {
     "setup_refused": Meaning(422, RpcCode.REFUSED),
     "ice_missing": Meaning(422, RpcCode.REFUSED),
     "fingerprint_missing": Meaning(422, RpcCode.REFUSED),
+    "fingerprint_weak": Meaning(422, RpcCode.REFUSED),
     "restart_missing_credentials": Meaning(422, RpcCode.REFUSED),
     "answer_mismatch": Meaning(422, RpcCode.REFUSED),
     "rate_limited": Meaning(429, RpcCode.RATE_LIMITED),

@@ -8,7 +8,9 @@ import msgspec
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Section, Session
 
-_DIGEST_BYTES = {"sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
+_DIGEST_BYTES = {"sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
+# Certificates that collide can be made under these (RFC 8122 section 5 forbids the last two).
+_WEAK_HASHES = {"sha-1", "md5", "md2"}
 _FINGERPRINT = re.compile(r"(sha-\d+) ([0-9A-F]{2}(?::[0-9A-F]{2})*)")
 _ICE_CHARS = re.compile(r"[A-Za-z0-9+/]+")
 Setup = Literal["active", "passive"]
@@ -157,8 +159,18 @@ def _remote(
 def _fingerprints(tagged: Section) -> list[str]:
     fingerprints = [text for text in tagged.fingerprints if _is_fingerprint(text)]
     if not fingerprints:
-        raise Refusal("fingerprint_missing", "no a=fingerprint of a known hash")
+        raise _no_fingerprint(tagged.fingerprints)
     return fingerprints[:8]
+
+
+def _no_fingerprint(offered: list[str]) -> Refusal:
+    weak = {name for text in offered if (name := text.partition(" ")[0]) in _WEAK_HASHES}
+    if weak:
+        named = ", ".join(sorted(weak))
+        return Refusal(
+            "fingerprint_weak", f"{named} alone does not do: offer a=fingerprint:sha-256"
+        )
+    return Refusal("fingerprint_missing", "no a=fingerprint of a known hash such as sha-256")
 
 
 def _is_fingerprint(text: str) -> bool:

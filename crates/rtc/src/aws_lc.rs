@@ -1,8 +1,11 @@
 //! The calls into AWS-LC for which the `openssl` crate has no wrapper: all unsafe code of this crate.
 //!
-//! Two groups: raw AES-CTR and HMAC-SHA1 whose key state is set up once and copied per packet
-//! (the wrapped contexts allocate), and the DTLS timer, clock and certificate calls.
+//! Three groups: memory that is zeroed when its value is dropped, raw AES-CTR and HMAC-SHA1 whose key
+//! state is set up once and copied per packet (the wrapped contexts allocate), and the DTLS timer,
+//! clock and certificate calls.
 
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKeyRef, Private};
@@ -12,34 +15,78 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 use wire::time::Time;
 
+/// A secret whose memory is zeroed when it is dropped. Copies that the compiler made by moving it
+/// are beyond reach, so it is made where it stays.
+pub(crate) struct Zeroed<T>(ManuallyDrop<T>);
+
+impl<T> Zeroed<T> {
+    pub(crate) fn new(secret: T) -> Zeroed<T> {
+        Zeroed(ManuallyDrop::new(secret))
+    }
+}
+
+impl<T> Deref for Zeroed<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Zeroed<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Zeroed<T> {
+    fn drop(&mut self) {
+        // SAFETY: the value is dropped once, here, and not used afterwards; what is overwritten then
+        // is plain memory of its size that `self` still owns.
+        unsafe {
+            ManuallyDrop::drop(&mut self.0);
+            ffi::OPENSSL_cleanse((&raw mut self.0).cast(), size_of::<T>());
+        }
+    }
+}
+
+/// Zero bytes that held a secret.
+pub(crate) fn zero(secret: &mut [u8]) {
+    // SAFETY: the pointer and the length are those of a writable slice.
+    unsafe { ffi::OPENSSL_cleanse(secret.as_mut_ptr().cast(), secret.len()) };
+}
+
 /// AES-128 in counter mode with its key schedule.
 pub(crate) struct AesCtr {
-    key: ffi::AES_KEY,
+    key: Zeroed<ffi::AES_KEY>,
 }
 
 impl AesCtr {
     pub(crate) fn new(key: &[u8; 16]) -> AesCtr {
-        let mut schedule = ffi::AES_KEY {
+        let mut schedule = Zeroed::new(ffi::AES_KEY {
             rd_key: [0; 60],
             rounds: 0,
-        };
+        });
         // SAFETY: `key` holds the 128 bits announced and `schedule` is writable. The call fails for
         // null pointers and wrong key lengths only.
-        unsafe { ffi::AES_set_encrypt_key(key.as_ptr(), 128, &mut schedule) };
+        unsafe { ffi::AES_set_encrypt_key(key.as_ptr(), 128, &mut *schedule) };
         AesCtr { key: schedule }
     }
 
     /// XOR the keystream that starts at `counter` into `data`.
     pub(crate) fn apply(&self, mut counter: [u8; 16], data: &mut [u8]) {
         let (mut block, mut used) = ([0; 16], 0);
-        // SAFETY: in-place operation is allowed, both pointers cover `data.len()` bytes, and the
-        // counter and the keystream block are 16 bytes long.
+        let (bytes, len) = (data.as_mut_ptr(), data.len());
+        // SAFETY: in-place operation is allowed, and input and output are one pointer, so that
+        // neither is invalidated by the other; it covers `len` bytes, and the counter and the
+        // keystream block are 16 bytes long.
         unsafe {
             ffi::AES_ctr128_encrypt(
-                data.as_ptr(),
-                data.as_mut_ptr(),
-                data.len(),
-                &self.key,
+                bytes,
+                bytes,
+                len,
+                &*self.key,
                 counter.as_mut_ptr(),
                 block.as_mut_ptr(),
                 &mut used,
@@ -50,18 +97,18 @@ impl AesCtr {
 
 /// HMAC-SHA1 (RFC 2104) whose padded key is hashed once.
 pub(crate) struct HmacSha1 {
-    inner: ffi::SHA_CTX,
-    outer: ffi::SHA_CTX,
+    inner: Zeroed<ffi::SHA_CTX>,
+    outer: Zeroed<ffi::SHA_CTX>,
 }
 
 impl HmacSha1 {
     /// Take a key of at most one block (RFC 2104 section 2); SRTP's is 20 bytes.
     pub(crate) fn new(key: &[u8; 20]) -> HmacSha1 {
         let padded = |pad: u8| {
-            let mut block = [pad; 64];
+            let mut block = Zeroed::new([pad; 64]);
             block.iter_mut().zip(key).for_each(|(b, k)| *b ^= k);
-            let mut state = sha1_init();
-            sha1_update(&mut state, &block);
+            let mut state = Zeroed::new(sha1_init());
+            sha1_update(&mut state, &*block);
             state
         };
         HmacSha1 {
@@ -72,10 +119,10 @@ impl HmacSha1 {
 
     /// Sign the concatenation of `parts`.
     pub(crate) fn sign(&self, parts: [&[u8]; 2]) -> [u8; 20] {
-        let mut state = self.inner;
+        let mut state = *self.inner;
         parts.iter().for_each(|part| sha1_update(&mut state, part));
         let digest = sha1_final(&mut state);
-        let mut state = self.outer;
+        let mut state = *self.outer;
         sha1_update(&mut state, &digest);
         sha1_final(&mut state)
     }
@@ -238,7 +285,35 @@ fn raw(ssl: &SslRef) -> *mut ffi::SSL {
 
 #[cfg(test)]
 mod tests {
-    use super::HmacSha1;
+    use super::{HmacSha1, Zeroed, zero};
+    use core::mem::MaybeUninit;
+
+    #[test]
+    fn a_secret_leaves_no_bytes_behind() {
+        let mut place = MaybeUninit::new(Zeroed::new([0xa5_u8; 32]));
+        let bytes: *const [u8; 32] = place.as_ptr().cast();
+        // SAFETY: the memory is ours for the whole test; it holds a value, which is dropped once,
+        // and plain bytes before and after that.
+        unsafe {
+            assert_eq!(*bytes, [0xa5; 32]);
+            place.assume_init_drop();
+            assert_eq!(*bytes, [0; 32]);
+        }
+    }
+
+    #[test]
+    fn dropping_runs_what_the_secret_itself_does() {
+        let shared = std::rc::Rc::new(());
+        drop(Zeroed::new(shared.clone()));
+        assert_eq!(std::rc::Rc::strong_count(&shared), 1);
+    }
+
+    #[test]
+    fn bytes_are_zeroed_in_place() {
+        let mut bytes = vec![7; 100];
+        zero(&mut bytes);
+        assert_eq!(bytes, [0; 100]);
+    }
 
     /// RFC 2202 section 3, test case 1, the one with a 20-byte key.
     #[test]

@@ -2,90 +2,13 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::pair::{credentials, server_credentials};
+use common::lite::{START, Server, path};
+use common::pair::{client_credentials, credentials, server_credentials};
 use common::stun::{Check, key};
 use rtc::ice::{IceEvent, IceLite, Rejected, username_ufrag};
-use rtc::outbox::Outbox;
-use rtc::path::PathId;
-use wire::stun::{Builder, Class, Message, Method, TransactionId};
-use wire::time::Time;
-
-const START: Time = Time::from_secs(50);
-
-fn path(port: u16) -> PathId {
-    let local = "192.0.2.1".parse().unwrap();
-    PathId::udp(0, local, SocketAddr::from(([198, 51, 100, 7], port)))
-}
-
-/// An agent with its outbox and an own idea of time.
-struct Server {
-    ice: IceLite,
-    out: Outbox,
-    now: Time,
-}
-
-impl Server {
-    fn new() -> Self {
-        let mut ice = IceLite::new(&server_credentials());
-        ice.expect_peer(START);
-        Self {
-            ice,
-            out: Outbox::new(),
-            now: START,
-        }
-    }
-
-    fn take(&mut self, port: u16, datagram: &[u8]) -> Result<(), Rejected> {
-        self.out.clear();
-        self.ice
-            .receive(self.now, path(port), datagram, &mut self.out)
-    }
-
-    fn check(&mut self, port: u16) {
-        let check = Check::of(&server_credentials()).bytes();
-        self.take(port, &check).unwrap();
-    }
-
-    fn nominate(&mut self, port: u16) {
-        let check = Check::nominating(&server_credentials()).bytes();
-        self.take(port, &check).unwrap();
-    }
-
-    /// Let time pass as a caller does: from timeout to timeout.
-    fn wait(&mut self, span: Duration) {
-        let end = self.now + span;
-        while let Some(due) = self.ice.poll_timeout().filter(|due| *due <= end) {
-            self.now = due;
-            self.ice.handle_timeout(due);
-            assert_ne!(self.ice.poll_timeout(), Some(due), "a timeout repeats");
-        }
-        self.now = end;
-    }
-
-    fn answer(&self) -> Option<Message<'_>> {
-        let (path, bytes) = self.out.datagrams().next()?;
-        assert_eq!(self.out.datagrams().count(), 1, "{path:?}");
-        Some(Message::parse(bytes).unwrap())
-    }
-
-    fn error_code(&self) -> Option<u16> {
-        let answer = self.answer()?;
-        assert_eq!(answer.class, Class::Error);
-        assert_eq!(answer.check_fingerprint(), Some(true));
-        answer.error_code().map(|(code, _)| code)
-    }
-
-    fn events(&mut self) -> Vec<IceEvent> {
-        std::iter::from_fn(|| self.ice.poll_event()).collect()
-    }
-
-    fn send_port(&self) -> Option<u16> {
-        self.ice.send_path().map(|path| path.remote.port())
-    }
-}
+use wire::stun::{Builder, Class, Method, TransactionId};
 
 #[test]
 fn a_good_check_validates_its_path_and_is_answered() {
@@ -211,12 +134,12 @@ fn before_a_nomination_we_send_where_dtls_came_from() {
     let mut server = Server::new();
     server.check(1);
     server.check(2);
-    server.ice.heard_dtls(path(2));
+    server.ice.heard_dtls(server.now, path(2), 200);
     assert_eq!(server.send_port(), Some(2));
-    server.ice.heard_dtls(path(1));
+    server.ice.heard_dtls(server.now, path(1), 200);
     assert_eq!(server.send_port(), Some(1));
     server.nominate(2);
-    server.ice.heard_dtls(path(1));
+    server.ice.heard_dtls(server.now, path(1), 200);
     assert_eq!(server.send_port(), Some(2));
 }
 
@@ -228,7 +151,7 @@ fn the_ninth_path_takes_the_place_of_the_most_silent_one() {
         server.wait(Duration::from_millis(10));
         server.check(port);
     }
-    server.ice.touch(server.now, &path(2));
+    server.ice.touch(server.now, &path(2), 1200);
     server.check(9);
     let accepted: Vec<u16> = (1..=9)
         .filter(|port| server.ice.accepts(&path(*port)))
@@ -260,7 +183,7 @@ fn any_authenticated_packet_keeps_a_path_alive() {
     server.nominate(1);
     for _ in 0..4 {
         server.wait(Duration::from_secs(29));
-        server.ice.touch(server.now, &path(1));
+        server.ice.touch(server.now, &path(1), 1200);
     }
     assert!(server.ice.accepts(&path(1)));
     server.wait(Duration::from_secs(30));
@@ -278,7 +201,9 @@ fn packets_do_not_move_the_timer() {
     let mut server = Server::new();
     server.nominate(1);
     let due = server.ice.poll_timeout();
-    server.ice.touch(START + Duration::from_secs(20), &path(1));
+    server
+        .ice
+        .touch(START + Duration::from_secs(20), &path(1), 1200);
     assert_eq!(server.ice.poll_timeout(), due);
 }
 
@@ -308,10 +233,54 @@ fn after_an_outage_a_check_without_nomination_is_enough() {
 fn a_path_that_moved_to_another_transport_is_forgotten() {
     let mut server = Server::new();
     server.nominate(1);
-    server.ice.retire(&path(1));
+    server.ice.retire(server.now, &path(1));
     assert!(!server.ice.accepts(&path(1)));
     assert_eq!(server.send_port(), None);
     assert!(server.events().contains(&IceEvent::PathRetired(path(1))));
+}
+
+/// What is left of the time since silence was last looked for says nothing of how long it is gone.
+#[test]
+fn a_path_that_is_given_up_may_come_back_for_30_s() {
+    let mut server = Server::new();
+    server.nominate(1);
+    server.wait(Duration::from_secs(29));
+    server.ice.touch(server.now, &path(1), 1200);
+    server.ice.retire(server.now, &path(1));
+    server.events();
+    server.wait(Duration::from_millis(29_999));
+    assert_eq!(server.events(), []);
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.events(), [IceEvent::Disconnected("consent_expired")]);
+}
+
+#[test]
+fn a_path_belongs_to_its_agent_for_10_s_after_the_last_packet() {
+    let mut server = Server::new();
+    server.nominate(1);
+    server.answer_at(1);
+    for _ in 0..4 {
+        server.wait_with(Duration::from_millis(9_999), |server| server.answer_at(1));
+        assert!(server.ice.holds(server.now, &path(1)));
+        server.ice.touch(server.now, &path(1), 100);
+    }
+    assert!(!server.ice.holds(server.now, &path(2)));
+    server.wait(Duration::from_secs(10));
+    assert!(!server.ice.holds(server.now, &path(1)));
+}
+
+/// Checks alone may carry the address of somebody else: they keep no address from its owner.
+#[test]
+fn without_a_proof_a_path_is_held_for_10_s_at_most() {
+    let mut server = Server::new();
+    for _ in 0..9 {
+        server.check(1);
+        assert!(server.ice.holds(server.now, &path(1)));
+        server.wait(Duration::from_secs(1));
+    }
+    server.wait(Duration::from_secs(1));
+    server.check(1);
+    assert!(!server.ice.holds(server.now, &path(1)));
 }
 
 #[test]
@@ -319,7 +288,7 @@ fn old_credentials_hold_until_the_new_ones_validate_a_path() {
     let mut server = Server::new();
     server.nominate(1);
     let new = credentials("NEWufrag1", "newPASSWORDnewPASSWORDnew");
-    server.ice.restart(server.now, &new);
+    server.ice.restart(server.now, &new, &client_credentials());
     server.check(1);
     assert_eq!(server.send_port(), Some(1));
 

@@ -148,7 +148,7 @@ fn ice_restarts_under_a_running_association() {
 fn a_path_that_belongs_elsewhere_now_is_given_up() {
     let mut pair = Pair::connected(Setup::default());
     let path = pair.server.path(0, CLIENT);
-    pair.server.transport.retire_path(&path);
+    pair.server.transport.retire_path(pair.net.now, &path);
     pair.run_for(Duration::ZERO);
     assert!(pair.server.has(&TransportEvent::PathRetired(path)));
     assert_eq!(pair.server.transport.send_path(), None);

@@ -85,12 +85,15 @@ counters! {
     packets_duplicate,
     /// Packets dropped since a subscriber's backlog grew too old.
     packets_dropped_backlog,
-    /// Packets that the SRTP layer refused to seal.
+    /// Packets that the transport refused to seal: a number used before, or an address that has
+    /// proved nothing and got three times what came from it.
     packets_refused_seal,
     /// Datagrams from nobody known.
     datagrams_unknown_path,
     /// Binding requests for an unknown username.
     stun_unknown_ufrag,
+    /// Binding requests from a path that another transport is using.
+    stun_path_in_use,
     /// Binding requests of strangers that were answered.
     stun_strangers_answered,
     /// Datagrams that a transport dropped: bad integrity, replayed, malformed.

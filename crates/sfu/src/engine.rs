@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rtc::dtls;
-use rtc::ice::username_ufrag;
+use rtc::ice::{is_response, username_ufrag};
 use rtc::outbound::history::ChunkPool;
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
@@ -129,6 +129,10 @@ impl Engine {
         let Some(home) = self.home(&path, datagram) else {
             return self.receive_of_stranger(now, path, datagram);
         };
+        if self.is_held_by_another(now, &path, home) {
+            self.counters.stun_path_in_use += 1;
+            return;
+        }
         self.in_room(now, home.room, |room, context| {
             room.receive(context, home.peer, path, datagram);
         });
@@ -251,13 +255,24 @@ impl Engine {
         }
     }
 
-    /// Find whose datagram this is: Binding requests name a username, all else comes by a known path.
+    /// Find the transport of a datagram: Binding requests name a username, all else comes by a known
+    /// path.
     fn home(&self, path: &PathId, datagram: &[u8]) -> Option<Home> {
-        if demux(datagram) != Kind::Stun {
+        if demux(datagram) != Kind::Stun || is_response(datagram) {
             return self.paths.get(path).copied();
         }
         let named = username_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
         named.copied()
+    }
+
+    /// Say whether a path is in use by another transport. Its owner keeps it: the username of a
+    /// session says nothing about the addresses of others.
+    fn is_held_by_another(&self, now: Time, path: &PathId, home: Home) -> bool {
+        let owner = self.paths.get(path).filter(|owner| **owner != home);
+        owner.is_some_and(|owner| {
+            let room = self.rooms.get(owner.room);
+            room.is_some_and(|room| room.holds_path(now, owner.peer, path))
+        })
     }
 
     /// Let a room work; if it panics it is dropped whole and the others go on.

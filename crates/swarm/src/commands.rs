@@ -305,10 +305,9 @@ fn set_window(
 
 fn remote_parameters(request: &OpenTransport) -> Result<RemoteParameters, CommandError> {
     let remote = &request.remote;
-    let fingerprints = remote
-        .fingerprints
-        .iter()
-        .map(|text| parsed(text, "fingerprint"));
+    let lines = remote.fingerprints.iter().map(String::as_str);
+    let fingerprints = Fingerprint::parse_all(lines)
+        .map_err(|error| invalid(format!("fingerprints {:?}: {error}", remote.fingerprints)))?;
     let candidates: Vec<SocketAddr> = remote.candidates.iter().copied().map(Into::into).collect();
     let first = candidates
         .first()
@@ -319,7 +318,7 @@ fn remote_parameters(request: &OpenTransport) -> Result<RemoteParameters, Comman
             ufrag: remote.ufrag.clone(),
             pwd: remote.pwd.clone(),
         },
-        fingerprints: fingerprints.collect::<Result<Vec<Fingerprint>, _>>()?,
+        fingerprints,
         candidates: candidates
             .into_iter()
             .filter(|it| it.is_ipv4() == is_ipv4)

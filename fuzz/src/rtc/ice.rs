@@ -1,9 +1,12 @@
 //! Both halves of ICE, told lies about who checks whom.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use rtc::ice::{Base, Credentials, IceControlling, IceEvent, IceLite, username_ufrag};
+use rtc::ice::{
+    Base, CONSENT_EXPIRY, Credentials, IceControlling, IceEvent, IceLite, is_response,
+    username_ufrag,
+};
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use wire::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId};
@@ -97,7 +100,7 @@ impl Open {
                 assert!(self.paths.remove(&path), "closed twice");
                 self.selected.take_if(|selected| *selected == path);
             }
-            IceEvent::Disconnected(_) | IceEvent::Failed(_) => assert!(self.paths.is_empty()),
+            IceEvent::Disconnected(_) | IceEvent::Failed(_) => assert!(self.selected.is_none()),
         }
     }
 
@@ -111,49 +114,194 @@ impl Open {
     }
 }
 
-/// A lite agent: nothing but its own password opens a path.
+/// A lite agent: nothing but its own password opens a path, nothing but an answer to its own check
+/// moves what it sends once the handshake is done, and no address gets more than three times what came
+/// from it before it answered.
 pub fn ice_lite(data: &[u8]) {
     let mut input = Input::new(data);
-    let (mut now, mut generation) = (Time::from_secs(1), 0u8);
-    let mut agent = IceLite::new(&credentials("local", 0));
-    let (mut out, mut open) = (Outbox::new(), Open::default());
+    let mut side = Lite::new();
     while !input.is_empty() {
         let at = path(input.u8() % REMOTES);
         match input.below(8) {
-            0..=3 => {
-                let to = credentials("local", generation.saturating_sub(input.u8() % 3));
-                let id = TransactionId([input.u8(); 12]);
-                let check = match input.below(8) {
-                    7 => input.run().to_vec(),
-                    _ => forge(&mut input, Class::Request, id, &to, &to),
-                };
-                let named = username_ufrag(&check).map(str::to_owned);
-                let valid =
-                    [generation, generation.saturating_sub(1)].map(|it| credentials("local", it));
-                let taken = agent.receive(now, at, &check, &mut out);
-                assert!(taken.is_err() || is_signed(&check, &valid));
-                let is_ours = |ufrag| valid.iter().any(|it| it.ufrag == ufrag);
-                assert!(taken.is_err() || named.is_some_and(is_ours));
+            0..=2 => side.check(&mut input, at),
+            3 => side.answer(&mut input, at),
+            4 if side.agent.accepts(&at) => side.hear_dtls(at),
+            4 => side.agent.retire(side.now, &at),
+            5 => side.touch(at),
+            6 => side.change(&mut input),
+            _ => side.wait(&mut input),
+        }
+        side.settle();
+    }
+}
+
+struct Lite {
+    agent: IceLite,
+    now: Time,
+    generation: u8,
+    established: Option<Time>,
+    /// A check that left after the handshake was answered.
+    consented: bool,
+    out: Outbox,
+    open: Open,
+    /// Where checks went and when, the newest last.
+    asked: Vec<(PathId, TransactionId, Time)>,
+    /// Paths that ever answered a check.
+    answered: HashSet<PathId>,
+    /// Bytes that came from each path and went there.
+    traffic: HashMap<PathId, (usize, usize)>,
+}
+
+impl Lite {
+    fn new() -> Self {
+        let mut agent = IceLite::new(&credentials("local", 0));
+        let now = Time::from_secs(1);
+        agent.set_remote(now, &credentials("peer", 0));
+        Self {
+            agent,
+            now,
+            generation: 0,
+            established: None,
+            consented: false,
+            out: Outbox::new(),
+            open: Open::default(),
+            asked: Vec::new(),
+            answered: HashSet::new(),
+            traffic: HashMap::new(),
+        }
+    }
+
+    fn check(&mut self, input: &mut Input<'_>, at: PathId) {
+        let back = input.u8() % 3;
+        let to = credentials("local", self.generation.saturating_sub(back));
+        let id = TransactionId([input.u8(); 12]);
+        let check = match input.below(8) {
+            7 => input.run().to_vec(),
+            _ => forge(input, Class::Request, id, &to, &to),
+        };
+        let named = username_ufrag(&check).map(str::to_owned);
+        let valid = self.generations("local");
+        self.came(at, check.len());
+        let taken = self.agent.receive(self.now, at, &check, &mut self.out);
+        assert!(taken.is_err() || is_signed(&check, &valid));
+        let is_ours = |ufrag| valid.iter().any(|it| it.ufrag == ufrag);
+        assert!(taken.is_err() || named.is_some_and(is_ours));
+        let answers = self.out.datagrams().filter(|(_, bytes)| is_response(bytes));
+        assert!(answers.count() <= 1, "one check, one answer");
+    }
+
+    /// Answer a check, mostly one of the last, mostly from where it went.
+    fn answer(&mut self, input: &mut Input<'_>, elsewhere: PathId) {
+        let back = input.below(8);
+        let Some((asked, id, sent)) = self.asked.iter().rev().nth(back).copied() else {
+            return;
+        };
+        let from = match input.below(4) {
+            0 => elsewhere,
+            _ => asked,
+        };
+        let peer = credentials("peer", self.generation.saturating_sub(input.u8() % 3));
+        let answer = forge(input, Class::Success, id, &peer, &peer);
+        let before = self.agent.send_path();
+        let taken = self.agent.receive(self.now, from, &answer, &mut self.out);
+        self.came(from, answer.len());
+        match taken {
+            Ok(()) => {
+                assert!(from == asked && is_signed(&answer, &self.generations("peer")));
+                self.answered.insert(from);
+                let is_fresh = self.now.since(sent) < CONSENT_EXPIRY;
+                self.consented |= is_fresh && self.established.is_some_and(|at| sent > at);
             }
-            4 if agent.accepts(&at) => agent.heard_dtls(at),
-            4 => agent.retire(&at),
-            5 => agent.touch(now, &at),
-            6 => {
-                generation = generation.saturating_add(1);
-                agent.restart(now, &credentials("local", generation));
+            Err(_) => assert_eq!(self.agent.send_path(), before),
+        }
+    }
+
+    fn hear_dtls(&mut self, at: PathId) {
+        self.came(at, 200);
+        self.agent.heard_dtls(self.now, at, 200);
+    }
+
+    fn touch(&mut self, at: PathId) {
+        self.came(at, 1200);
+        self.agent.touch(self.now, &at, 1200);
+    }
+
+    /// Restart, end the handshake, or send media.
+    fn change(&mut self, input: &mut Input<'_>) {
+        match input.below(4) {
+            0 => {
+                self.generation = self.generation.saturating_add(1);
+                let [local, peer] =
+                    ["local", "peer"].map(|side| credentials(side, self.generation));
+                self.agent.restart(self.now, &local, &peer);
+            }
+            // A handshake over several paths proves none of them.
+            1 => {
+                self.established.get_or_insert(self.now);
+                self.agent.establish(self.now, None);
             }
             _ => {
-                now = now + input.span();
-                agent.handle_timeout(now);
-                assert!(agent.poll_timeout().is_none_or(|at| at > now));
+                let len = usize::from(input.u16());
+                if let Some(path) = self.agent.send_path()
+                    && self.agent.may_send(len)
+                {
+                    self.went(path, len);
+                }
             }
         }
-        assert!(out.datagrams().count() <= 1, "one check, one answer");
-        out.clear();
-        while let Some(event) = agent.poll_event() {
-            open.note(event);
+    }
+
+    fn wait(&mut self, input: &mut Input<'_>) {
+        let until = self.now + input.span();
+        let mut rounds = 0;
+        while let Some(due) = self.agent.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.agent.handle_timeout(self.now, &mut self.out);
+            assert!(self.agent.poll_timeout().is_none_or(|next| next > self.now));
+            self.settle();
+            rounds += 1;
+            assert!(rounds < 5_000, "timers without end");
         }
-        open.check(|path| agent.accepts(path), agent.send_path());
+        self.now = until;
+    }
+
+    fn settle(&mut self) {
+        for (path, datagram) in std::mem::take(&mut self.out).datagrams() {
+            self.went(path, datagram.len());
+            let message = Message::parse(datagram).expect("our own");
+            if message.class == Class::Request {
+                assert!(
+                    self.agent.accepts(&path),
+                    "a check of a path that is closed"
+                );
+                self.asked.push((path, message.transaction, self.now));
+            }
+        }
+        let before = self.open.selected;
+        while let Some(event) = self.agent.poll_event() {
+            self.open.note(event);
+        }
+        let selected = self.open.selected.filter(|path| before != Some(*path));
+        assert!(selected.is_none_or(|path| !self.consented || self.answered.contains(&path)));
+        let agent = &self.agent;
+        self.open
+            .check(|path| agent.accepts(path), agent.send_path());
+    }
+
+    fn came(&mut self, from: PathId, len: usize) {
+        self.traffic.entry(from).or_default().0 += len;
+    }
+
+    fn went(&mut self, to: PathId, len: usize) {
+        let (received, sent) = self.traffic.entry(to).or_default();
+        *sent += len;
+        let proven = self.answered.contains(&to);
+        assert!(proven || *sent <= 3 * *received, "{sent} for {received}");
+    }
+
+    /// The present and the former credentials of a side.
+    fn generations(&self, side: &str) -> [Credentials; 2] {
+        [self.generation, self.generation.saturating_sub(1)].map(|it| credentials(side, it))
     }
 }
 

@@ -39,10 +39,23 @@ def test_ice_credentials_have_to_be_whole(changes: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "fingerprint", ["md5 AB:CD", "sha-256 AB:CD", "sha-256 " + ":".join(["GG"] * 32), "nothing"]
+    "fingerprint",
+    ["sha3-256 AB:CD", "sha-256 AB:CD", "sha-256 " + ":".join(["GG"] * 32), "nothing"],
 )
 def test_fingerprints_have_to_be_of_a_known_hash_and_length(fingerprint: str) -> None:
     assert reason_of(offer_of(video(), fingerprint=fingerprint)) == "fingerprint_missing"
+
+
+@pytest.mark.parametrize("name", ["sha-1", "SHA-1", "md5"])
+def test_a_weak_hash_alone_is_refused_and_a_strong_one_beside_it_counts(name: str) -> None:
+    weak = f"{name} {':'.join(['0A'] * 20)}"
+    with pytest.raises(Refusal, match="sha-256") as caught:
+        remote_of_offer(sdp.parse(offer_of(video(), fingerprint=weak)))
+    assert caught.value.reason == "fingerprint_weak"
+    both = offer_of(video(), fingerprint=weak).replace(
+        f"a=fingerprint:{weak}", f"a=fingerprint:{weak}\r\na=fingerprint:{FINGERPRINT}"
+    )
+    assert remote_of_offer(sdp.parse(both)).fingerprints == [FINGERPRINT]
 
 
 def test_an_offer_without_m_lines_has_no_transport() -> None:

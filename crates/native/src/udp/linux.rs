@@ -191,7 +191,11 @@ impl Receiver {
         }
     }
 
-    /// Receive up to one message per slot of `slot_len` bytes, `stride` bytes apart.
+    /// Receive up to one message per slot of `slot_len` bytes, `stride` bytes apart; there are as many
+    /// slots as fit the buffer.
+    ///
+    /// # Panics
+    /// Where slots overlap.
     pub fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -199,11 +203,9 @@ impl Receiver {
         stride: usize,
         slot_len: usize,
     ) -> io::Result<usize> {
-        for (index, slot) in buffer
-            .chunks_exact_mut(stride)
-            .take(self.headers.len())
-            .enumerate()
-        {
+        assert!(0 < slot_len && slot_len <= stride, "slots overlap");
+        let slots = self.headers.len().min(buffer.len() / stride);
+        for (index, slot) in buffer.chunks_exact_mut(stride).take(slots).enumerate() {
             self.vectors[index] = libc::iovec {
                 iov_base: slot.as_mut_ptr().cast(),
                 iov_len: slot_len,
@@ -217,13 +219,14 @@ impl Receiver {
             header.msg_controllen = CONTROL_BYTES as _;
             header.msg_flags = 0;
         }
-        // SAFETY: each header points at a name, a vector, a control buffer and a slot of the stated
-        // lengths, all of which live in `self` or in `buffer` for the time of the call.
+        // SAFETY: each of the first `slots` headers was set above: it points at a name, a vector, a
+        // control buffer and a slot of the stated lengths, all of which live in `self` or in
+        // `buffer` for the time of the call. No slot reaches into the next.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                self.headers.len() as libc::c_uint,
+                slots as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 ptr::null_mut(),
             )
@@ -288,14 +291,21 @@ fn span(spec: libc::timespec) -> Duration {
     )
 }
 
+/// Show each control message; one that claims less than its header or more than the buffer ends it.
 fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32, i32, &[u8])) {
-    // SAFETY: the kernel filled the control buffer and set its length; the CMSG functions stay
-    // within it, and a message's data is as long as its own length says.
+    let end = header.msg_control.addr() + header.msg_controllen as usize;
+    // SAFETY: the control buffer is readable for the length in the header, which the kernel set. The
+    // CMSG functions stay within that, and a message's data is read only where it does too.
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
-            let len = (*message).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
-            let data = std::slice::from_raw_parts(libc::CMSG_DATA(message), len);
+            let data = libc::CMSG_DATA(message);
+            let len = ((*message).cmsg_len as usize).checked_sub(libc::CMSG_LEN(0) as usize);
+            let room = end.saturating_sub(data.addr());
+            let Some(len) = len.filter(|len| *len <= room) else {
+                return;
+            };
+            let data = std::slice::from_raw_parts(data, len);
             visit((*message).cmsg_level, (*message).cmsg_type, data);
             message = libc::CMSG_NXTHDR(header, message);
         }
@@ -448,3 +458,6 @@ fn empty_vectors(count: usize) -> Box<[libc::iovec]> {
     };
     vec![empty; count].into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,13 @@ use openssl::hash::{MessageDigest, hash};
 
 /// Longest digest, SHA-512.
 const MAX_LEN: usize = 64;
+/// Hash functions under which certificates that collide can be made. RFC 8122 section 5 forbids the
+/// last two; an identity must not rest on the first either.
+const WEAK: [&str; 3] = ["sha-1", "md5", "md2"];
 
 /// A hash function of an SDP fingerprint (RFC 8122 section 5), weakest first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum HashAlgorithm {
-    /// sha-1: read, never written.
-    Sha1,
     /// sha-224
     Sha224,
     /// sha-256
@@ -21,8 +22,7 @@ pub enum HashAlgorithm {
 }
 
 impl HashAlgorithm {
-    const ALL: [HashAlgorithm; 5] = [
-        HashAlgorithm::Sha1,
+    const ALL: [HashAlgorithm; 4] = [
         HashAlgorithm::Sha224,
         HashAlgorithm::Sha256,
         HashAlgorithm::Sha384,
@@ -32,7 +32,6 @@ impl HashAlgorithm {
     /// Return the name as in SDP.
     pub const fn name(self) -> &'static str {
         match self {
-            HashAlgorithm::Sha1 => "sha-1",
             HashAlgorithm::Sha224 => "sha-224",
             HashAlgorithm::Sha256 => "sha-256",
             HashAlgorithm::Sha384 => "sha-384",
@@ -43,7 +42,6 @@ impl HashAlgorithm {
     /// Return the length of a digest in bytes.
     pub const fn digest_len(self) -> usize {
         match self {
-            HashAlgorithm::Sha1 => 20,
             HashAlgorithm::Sha224 => 28,
             HashAlgorithm::Sha256 => 32,
             HashAlgorithm::Sha384 => 48,
@@ -53,7 +51,6 @@ impl HashAlgorithm {
 
     fn digest(self) -> MessageDigest {
         match self {
-            HashAlgorithm::Sha1 => MessageDigest::sha1(),
             HashAlgorithm::Sha224 => MessageDigest::sha224(),
             HashAlgorithm::Sha256 => MessageDigest::sha256(),
             HashAlgorithm::Sha384 => MessageDigest::sha384(),
@@ -95,6 +92,27 @@ impl Fingerprint {
     pub fn value(&self) -> &[u8] {
         &self.value[..self.algorithm.digest_len()]
     }
+
+    /// Read all fingerprints of a description. Those under a hash that is too weak are passed over
+    /// where a stronger one is there too.
+    ///
+    /// # Errors
+    /// The first that cannot be read; [`FingerprintError::Weak`] where nothing else remains.
+    pub fn parse_all<'a>(
+        lines: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Fingerprint>, FingerprintError> {
+        let (mut read, mut weak) = (Vec::new(), None);
+        for line in lines {
+            match line.parse() {
+                Err(error @ FingerprintError::Weak) => weak = Some(error),
+                parsed => read.push(parsed?),
+            }
+        }
+        match weak.filter(|_| read.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(read),
+        }
+    }
 }
 
 /// Say whether `der` is the certificate that `announced` describes.
@@ -133,6 +151,9 @@ impl FromStr for Fingerprint {
             .trim()
             .split_once(' ')
             .ok_or(FingerprintError::Malformed)?;
+        if WEAK.iter().any(|weak| weak.eq_ignore_ascii_case(name)) {
+            return Err(FingerprintError::Weak);
+        }
         let algorithm = HashAlgorithm::from_name(name).ok_or(FingerprintError::UnknownAlgorithm)?;
         let mut value = [0; MAX_LEN];
         let mut bytes = digits.trim_start().split(':');
@@ -161,8 +182,10 @@ fn hex_byte(digits: &str) -> Option<u8> {
 /// What is wrong with the text of a fingerprint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FingerprintError {
-    /// The hash function is none of those supported (RFC 8122 forbids md2 and md5).
+    /// The hash function is none of those known.
     UnknownAlgorithm,
+    /// Certificates that collide can be made under the hash function: sha-1, md5 or md2.
+    Weak,
     /// Not a name, a space and as many hexadecimal bytes as the hash function yields.
     Malformed,
 }
@@ -171,6 +194,7 @@ impl fmt::Display for FingerprintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             FingerprintError::UnknownAlgorithm => "unknown hash function",
+            FingerprintError::Weak => "fingerprint under a weak hash function: use sha-256",
             FingerprintError::Malformed => "malformed fingerprint",
         })
     }
@@ -206,14 +230,29 @@ mod tests {
         assert_eq!(format!("{good}:00").parse::<Fingerprint>(), malformed);
         assert_eq!(good.replace("E3", "+3").parse::<Fingerprint>(), malformed);
         assert_eq!(
-            "md5 00:11".parse::<Fingerprint>(),
+            "sha3-256 00:11".parse::<Fingerprint>(),
             Err(FingerprintError::UnknownAlgorithm)
         );
     }
 
     #[test]
+    fn a_weak_hash_is_refused_alone_and_passed_over_beside_another() {
+        let weak = ["sha-1", "SHA-1", "md5"].map(|name| format!("{name} {}", ["0A"; 20].join(":")));
+        let strong = Fingerprint::of(HashAlgorithm::Sha256, b"mine");
+        let text = strong.to_string();
+        for weak in &weak {
+            let read = |lines: &[&str]| Fingerprint::parse_all(lines.iter().copied());
+            assert_eq!(read(&[weak]), Err(FingerprintError::Weak));
+            assert_eq!(read(&[weak, &text]), Ok(vec![strong]));
+            assert_eq!(read(&[&text, weak, "x"]), Err(FingerprintError::Malformed));
+        }
+        assert!(FingerprintError::Weak.to_string().contains("sha-256"));
+        assert_eq!(Fingerprint::parse_all([].into_iter()), Ok(vec![]));
+    }
+
+    #[test]
     fn the_strongest_hash_decides() {
-        let weak = Fingerprint::of(HashAlgorithm::Sha1, b"mine");
+        let weak = Fingerprint::of(HashAlgorithm::Sha224, b"mine");
         let strong = Fingerprint::of(HashAlgorithm::Sha256, b"mine");
         let other = Fingerprint::of(HashAlgorithm::Sha256, b"other");
         assert!(matches(&[weak], b"mine"));

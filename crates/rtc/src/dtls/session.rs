@@ -291,10 +291,11 @@ impl Dtls {
             .stream
             .ssl()
             .export_keying_material(&mut exported, EXPORTER_LABEL, None);
-        match export
+        let keying = export
             .ok()
-            .and_then(|()| KeyingMaterial::split(profile, &exported))
-        {
+            .and_then(|()| KeyingMaterial::split(profile, &exported));
+        aws_lc::zero(&mut exported);
+        match keying {
             Some(keying) => self.events.push_back(DtlsEvent::Connected { keying }),
             None => return self.break_off(now, DtlsError::Broken("no keying material".to_owned())),
         }

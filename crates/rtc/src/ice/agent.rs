@@ -20,10 +20,10 @@ pub(crate) enum Agent {
 }
 
 impl Agent {
-    /// Tell a controlling agent whom to check; a lite one waits to be checked from now on.
+    /// Tell a controlling agent what to check; a lite one waits to be checked from now on.
     pub fn set_remote(&mut self, now: Time, remote: &Credentials, candidates: &[SocketAddr]) {
         match self {
-            Self::Lite(agent) => agent.expect_peer(now),
+            Self::Lite(agent) => agent.set_remote(now, remote),
             Self::Controlling(agent) => agent.set_remote(now, remote, candidates),
         }
     }
@@ -36,7 +36,7 @@ impl Agent {
         candidates: &[SocketAddr],
     ) {
         match self {
-            Self::Lite(agent) => agent.restart(now, local),
+            Self::Lite(agent) => agent.restart(now, local, remote),
             Self::Controlling(agent) => agent.restart(now, local, remote, candidates),
         }
     }
@@ -61,18 +61,42 @@ impl Agent {
         }
     }
 
-    pub fn touch(&mut self, now: Time, path: &PathId) {
+    pub fn holds(&self, now: Time, path: &PathId) -> bool {
         match self {
-            Self::Lite(agent) => agent.touch(now, path),
+            Self::Lite(agent) => agent.holds(now, path),
+            Self::Controlling(agent) => agent.accepts(path),
+        }
+    }
+
+    #[inline]
+    pub fn touch(&mut self, now: Time, path: &PathId, len: usize) {
+        match self {
+            Self::Lite(agent) => agent.touch(now, path, len),
             Self::Controlling(agent) => agent.touch(now, path),
         }
     }
 
     /// A controlling agent has selected its path before it hears any DTLS.
-    pub fn heard_dtls(&mut self, path: PathId) {
+    pub fn heard_dtls(&mut self, now: Time, path: PathId, len: usize) {
         match self {
-            Self::Lite(agent) => agent.heard_dtls(path),
+            Self::Lite(agent) => agent.heard_dtls(now, path, len),
             Self::Controlling(_) => {}
+        }
+    }
+
+    /// A controlling agent sends only where an answer came from.
+    pub fn establish(&mut self, now: Time, path: Option<PathId>) {
+        match self {
+            Self::Lite(agent) => agent.establish(now, path),
+            Self::Controlling(_) => {}
+        }
+    }
+
+    #[inline]
+    pub fn may_send(&mut self, len: usize) -> bool {
+        match self {
+            Self::Lite(agent) => agent.may_send(len),
+            Self::Controlling(_) => true,
         }
     }
 
@@ -84,16 +108,16 @@ impl Agent {
     }
 
     /// A controlling agent has chosen its paths itself.
-    pub fn retire(&mut self, path: &PathId) {
+    pub fn retire(&mut self, now: Time, path: &PathId) {
         match self {
-            Self::Lite(agent) => agent.retire(path),
+            Self::Lite(agent) => agent.retire(now, path),
             Self::Controlling(_) => {}
         }
     }
 
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         match self {
-            Self::Lite(agent) => agent.handle_timeout(now),
+            Self::Lite(agent) => agent.handle_timeout(now, out),
             Self::Controlling(agent) => agent.handle_timeout(now, out),
         }
     }

@@ -1,4 +1,4 @@
-//! Answer Binding requests: the half of ICE that both roles share (RFC 8445 section 7.3).
+//! Binding requests, answered and written: what both roles share (RFC 8445 sections 7.2 and 7.3).
 
 use wire::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId, attribute};
 
@@ -17,6 +17,23 @@ impl Local {
     pub fn new(credentials: &Credentials) -> Self {
         Self {
             ufrag: credentials.ufrag.clone(),
+            key: IntegrityKey::new(credentials.pwd.as_bytes()),
+        }
+    }
+}
+
+/// What our checks need of the peer.
+#[derive(Debug)]
+pub(super) struct Remote {
+    /// The peer's ufrag, a colon, ours.
+    pub username: String,
+    pub key: IntegrityKey,
+}
+
+impl Remote {
+    pub fn new(credentials: &Credentials, local_ufrag: &str) -> Self {
+        Self {
+            username: format!("{}:{local_ufrag}", credentials.ufrag),
             key: IntegrityKey::new(credentials.pwd.as_bytes()),
         }
     }
@@ -126,21 +143,24 @@ pub(super) fn has_integrity(message: &Message<'_>) -> bool {
 pub(super) fn write_check(
     scratch: &mut Vec<u8>,
     transaction: TransactionId,
-    username: &str,
-    key: &IntegrityKey,
+    remote: &Remote,
+    role: Role,
     tie_breaker: u64,
     nominates: bool,
 ) {
     // RFC 8445 section 5.1.2.1 with the type preference of a peer-reflexive candidate.
     const PRIORITY: u32 = 110 << 24 | 0xffff << 8 | 0xff;
     let check = Builder::new(scratch, Class::Request, Method::BINDING, transaction)
-        .username(username)
-        .priority(PRIORITY)
-        .ice_controlling(tie_breaker);
+        .username(&remote.username)
+        .priority(PRIORITY);
+    let check = match role {
+        Role::Controlling => check.ice_controlling(tie_breaker),
+        Role::Controlled => check.ice_controlled(tie_breaker),
+    };
     let check = if nominates {
         check.use_candidate()
     } else {
         check
     };
-    check.integrity(key).fingerprint();
+    check.integrity(&remote.key).fingerprint();
 }

@@ -2,10 +2,10 @@
 
 use core::net::SocketAddr;
 
-use wire::stun::{Class, IntegrityKey, Message, Method, TransactionId};
+use wire::stun::{Class, Message, Method, TransactionId};
 use wire::time::Time;
 
-use super::binding::{self, Local, Role};
+use super::binding::{self, Local, Remote, Role};
 use super::checklist::{Base, Checklist};
 use super::consent::Consent;
 use super::paths::Paths;
@@ -33,13 +33,6 @@ pub struct IceControlling {
     phase: Phase,
     checklist: Checklist,
     scratch: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Remote {
-    /// What our checks carry: the peer's ufrag, a colon, ours.
-    username: String,
-    key: IntegrityKey,
 }
 
 #[derive(Debug)]
@@ -74,10 +67,7 @@ impl IceControlling {
 
     /// Start to check `candidates` with every base of their address family.
     pub fn set_remote(&mut self, now: Time, remote: &Credentials, candidates: &[SocketAddr]) {
-        self.remote = Some(Remote {
-            username: format!("{}:{}", remote.ufrag, self.local.ufrag),
-            key: IntegrityKey::new(remote.pwd.as_bytes()),
-        });
+        self.remote = Some(Remote::new(remote, &self.local.ufrag));
         self.checklist = Checklist::new(now, &self.bases, candidates);
         self.start_checks(Some(now + CONSENT_EXPIRY));
     }
@@ -307,8 +297,8 @@ impl IceControlling {
         binding::write_check(
             &mut self.scratch,
             transaction,
-            &remote.username,
-            &remote.key,
+            remote,
+            Role::Controlling,
             self.tie_breaker,
             nominates,
         );

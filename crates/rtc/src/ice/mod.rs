@@ -1,7 +1,7 @@
 //! Interactive Connectivity Establishment (RFC 8445): which paths a transport may trust and use.
 //!
-//! The server is always [`IceLite`]: it answers checks and follows the peer's nomination. Bots are
-//! [`IceControlling`]: they send the checks and nominate. Both keep their trusted paths in the same
+//! The server is always [`IceLite`]: it answers checks, follows the peer's nomination to addresses
+//! that answer checks of its own, and keeps asking for consent. Bots are [`IceControlling`]: they send the checks and nominate. Both keep their trusted paths in the same
 //! bounded table and report what happens to it as [`IceEvent`]s.
 
 mod agent;
@@ -12,6 +12,7 @@ mod consent;
 mod controlling;
 mod lite;
 mod paths;
+mod proof;
 mod random;
 
 use core::fmt;
@@ -65,7 +66,7 @@ pub enum IceEvent {
     PathSelected(PathId),
     /// Datagrams from this path are no longer accepted.
     PathRetired(PathId),
-    /// Nobody can be reached at the moment; checks that arrive or succeed later mend it.
+    /// The peer cannot be reached at the moment; checks that arrive or succeed later mend it.
     Disconnected(&'static str),
     /// No path was found, and only a restart helps.
     Failed(&'static str),
@@ -92,6 +93,13 @@ pub enum Rejected {
     RoleConflict,
     /// It is an answer from another path than the one asked (RFC 8445 section 7.2.5.2.1).
     Asymmetric,
+}
+
+/// Say whether a STUN datagram answers a request (RFC 8489 section 5): it names no username.
+#[must_use]
+pub fn is_response(datagram: &[u8]) -> bool {
+    // The upper bit of the class.
+    datagram.first().is_some_and(|byte| byte & 1 != 0)
 }
 
 /// Return the username fragment that a STUN request is addressed to, where it holds one.

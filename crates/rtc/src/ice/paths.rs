@@ -10,39 +10,59 @@ use crate::path::PathId;
 /// A peer roams over a few addresses; a table without bound would be memory given away.
 const MAX_PATHS: usize = 8;
 
+/// A validated path, with what an agent knows of it beyond that.
 #[derive(Debug)]
-struct Entry {
-    path: PathId,
-    last_seen: Time,
+pub(super) struct Entry<K> {
+    pub path: PathId,
+    pub last_seen: Time,
+    pub known: K,
 }
 
 /// Keep the validated paths of one association.
-#[derive(Debug, Default)]
-pub(super) struct Paths {
-    entries: Vec<Entry>,
+#[derive(Debug)]
+pub(super) struct Paths<K = ()> {
+    entries: Vec<Entry<K>>,
     selected: Option<PathId>,
     /// Index of the last hit: nearly every packet comes from the same path.
     recent: usize,
     events: VecDeque<IceEvent>,
 }
 
-impl Paths {
-    /// Trust a path from now on; where the table is full the one silent for longest makes room.
-    pub fn validate(&mut self, now: Time, path: PathId) {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.path == path) {
-            entry.last_seen = now;
-            return;
+impl<K> Default for Paths<K> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            selected: None,
+            recent: 0,
+            events: VecDeque::new(),
         }
-        if self.entries.len() == MAX_PATHS {
-            self.retire_most_silent();
-        }
-        self.entries.push(Entry {
-            path,
-            last_seen: now,
-        });
-        self.events.push_back(IceEvent::PathValidated(path));
     }
+}
 
+impl<K: Default> Paths<K> {
+    /// Trust a path from now on; where the table is full the one silent for longest makes room.
+    pub fn validate(&mut self, now: Time, path: PathId) -> &mut K {
+        let position = self.position(&path).unwrap_or_else(|| {
+            if self.entries.len() == MAX_PATHS {
+                self.retire_most_silent();
+            }
+            // Most associations have one path for life.
+            self.entries.reserve_exact(1);
+            self.entries.push(Entry {
+                path,
+                last_seen: now,
+                known: K::default(),
+            });
+            self.events.push_back(IceEvent::PathValidated(path));
+            self.entries.len() - 1
+        });
+        let entry = &mut self.entries[position];
+        entry.last_seen = now;
+        &mut entry.known
+    }
+}
+
+impl<K> Paths<K> {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -52,18 +72,33 @@ impl Paths {
         recent.is_some_and(|entry| entry.path == *path) || self.position(path).is_some()
     }
 
-    /// Note an authenticated packet from a path.
-    pub fn touch(&mut self, now: Time, path: &PathId) {
+    pub fn get(&self, path: &PathId) -> Option<&Entry<K>> {
+        self.entries.iter().find(|entry| entry.path == *path)
+    }
+
+    pub fn get_mut(&mut self, path: &PathId) -> Option<&mut K> {
+        let position = self.position(path)?;
+        Some(&mut self.entries[position].known)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Entry<K>> {
+        self.entries.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry<K>> {
+        self.entries.iter_mut()
+    }
+
+    /// Note an authenticated packet from a path; return what is known of it.
+    #[inline]
+    pub fn touch(&mut self, now: Time, path: &PathId) -> Option<&mut K> {
         let hit = self.entries.get(self.recent);
         if hit.is_none_or(|entry| entry.path != *path) {
-            let Some(position) = self.position(path) else {
-                return;
-            };
-            self.recent = position;
+            self.recent = self.position(path)?;
         }
-        if let Some(entry) = self.entries.get_mut(self.recent) {
-            entry.last_seen = now;
-        }
+        let entry = self.entries.get_mut(self.recent)?;
+        entry.last_seen = now;
+        Some(&mut entry.known)
     }
 
     /// The path to send to.
@@ -88,16 +123,8 @@ impl Paths {
     }
 
     /// Retire the paths that were silent for [`CONSENT_EXPIRY`].
-    ///
-    /// Where the selected one is among them, the one heard last takes its place: the peer talks to
-    /// us there and nowhere else.
     pub fn expire(&mut self, now: Time) {
         self.retire_where(|entry| now.since(entry.last_seen) >= CONSENT_EXPIRY);
-        if self.selected.is_none()
-            && let Some(heard_last) = self.entries.iter().max_by_key(|entry| entry.last_seen)
-        {
-            self.select(heard_last.path);
-        }
     }
 
     /// When the next path expires, if it stays silent.
@@ -129,7 +156,7 @@ impl Paths {
         }
     }
 
-    fn retire_where(&mut self, given_up: impl Fn(&Entry) -> bool) {
+    fn retire_where(&mut self, given_up: impl Fn(&Entry<K>) -> bool) {
         let Self {
             entries,
             selected,

@@ -1,14 +1,30 @@
-//! Numbers that look random and repeat with their seed: below the I/O nothing draws entropy.
+//! Numbers for ICE: those that repeat with their seed, and those that nobody can guess.
 
+use openssl::rand::rand_bytes;
 use wire::stun::TransactionId;
 
-/// SplitMix64. Not for secrets: what proves a response is its integrity, not its transaction id.
+/// Draw a transaction id for a check whose answer proves that it was received.
+pub(super) fn unpredictable_transaction() -> TransactionId {
+    let mut id = [0; 12];
+    // It fails only where the system has no entropy, and then no handshake gets this far.
+    rand_bytes(&mut id).expect("entropy");
+    TransactionId(id)
+}
+
+/// SplitMix64, for timing and for checks whose answers are proved by their integrity alone: not for
+/// secrets.
 #[derive(Debug)]
 pub(super) struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Give every ufrag numbers of its own.
+    pub fn seeded_by(ufrag: &str) -> Self {
+        let spread = |seed: u64, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self(ufrag.bytes().fold(0xcbf2_9ce4_8422_2325, spread))
     }
 
     pub fn transaction(&mut self) -> TransactionId {
@@ -23,7 +39,7 @@ impl Random {
         low + unit * (high - low)
     }
 
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

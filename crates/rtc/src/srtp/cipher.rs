@@ -93,12 +93,13 @@ impl Cipher {
         }
     }
 
-    /// Return the 31-bit index that an SRTCP packet carries.
-    pub(super) fn rtcp_index(&self, packet: &[u8]) -> u32 {
+    /// Return the 31-bit index that an SRTCP packet carries, if it says that it is encrypted.
+    pub(super) fn rtcp_index(&self, packet: &[u8]) -> Option<u32> {
         let word = match self {
             Cipher::Gcm(gcm) => gcm.rtcp_word(packet),
             Cipher::Cm(cm) => cm.rtcp_word(packet),
         };
-        u32::from_be_bytes(word) & !ENCRYPTED
+        let word = u32::from_be_bytes(word);
+        (word & ENCRYPTED != 0).then_some(word & !ENCRYPTED)
     }
 }

@@ -1,8 +1,8 @@
 use super::derive::{Label, derive};
 use super::error::OpenError;
 use super::profile::MasterKey;
-use super::rtcp::{RTCP_HEADER_LEN, index_word, is_encrypted};
-use crate::aws_lc::{AesCtr, HmacSha1};
+use super::rtcp::{RTCP_HEADER_LEN, index_word};
+use crate::aws_lc::{AesCtr, HmacSha1, Zeroed};
 
 const TAG_LEN: usize = 10;
 const WORD_LEN: usize = 4;
@@ -18,12 +18,12 @@ impl Cm {
         let rtp = Half {
             cipher: AesCtr::new(&derive(master, Label::RtpKey)),
             auth: HmacSha1::new(&derive(master, Label::RtpAuth)),
-            salt: wide_salt(derive(master, Label::RtpSalt)),
+            salt: wide_salt(&derive(master, Label::RtpSalt)),
         };
         let rtcp = Half {
             cipher: AesCtr::new(&derive(master, Label::RtcpKey)),
             auth: HmacSha1::new(&derive(master, Label::RtcpAuth)),
-            salt: wide_salt(derive(master, Label::RtcpSalt)),
+            salt: wide_salt(&derive(master, Label::RtcpSalt)),
         };
         Cm { rtp, rtcp }
     }
@@ -75,10 +75,8 @@ impl Cm {
         let (rest, tag) = packet.split_at_mut(packet.len() - TAG_LEN);
         let (sealed, _) = rest.split_at_mut(rest.len() - WORD_LEN);
         self.rtcp.check(sealed, &word, tag)?;
-        if is_encrypted(word) {
-            self.rtcp
-                .apply(ssrc, index.into(), &mut sealed[RTCP_HEADER_LEN..]);
-        }
+        self.rtcp
+            .apply(ssrc, index.into(), &mut sealed[RTCP_HEADER_LEN..]);
         Ok(())
     }
 
@@ -97,14 +95,14 @@ struct Half {
     cipher: AesCtr,
     auth: HmacSha1,
     /// 112 bits, already shifted by 16.
-    salt: u128,
+    salt: Zeroed<u128>,
 }
 
 impl Half {
     /// XOR the keystream of RFC 3711 section 4.1.1.
     #[inline]
     fn apply(&self, ssrc: u32, index: u64, data: &mut [u8]) {
-        let counter = self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16);
+        let counter = *self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16);
         self.cipher.apply(counter.to_be_bytes(), data);
     }
 
@@ -124,10 +122,10 @@ impl Half {
     }
 }
 
-fn wide_salt(salt: [u8; 14]) -> u128 {
+fn wide_salt(salt: &[u8; 14]) -> Zeroed<u128> {
     let mut wide = [0; 16];
-    wide[..14].copy_from_slice(&salt);
-    u128::from_be_bytes(wide)
+    wide[..14].copy_from_slice(salt);
+    Zeroed::new(u128::from_be_bytes(wide))
 }
 
 /// The rollover counter, which is signed but not sent (RFC 3711 section 4.2).
@@ -145,7 +143,7 @@ mod tests {
         let half = Half {
             cipher: AesCtr::new(&0x2B7E151628AED2A6ABF7158809CF4F3C_u128.to_be_bytes()),
             auth: HmacSha1::new(&[0; 20]),
-            salt: 0xF0F1F2F3F4F5F6F7F8F9FAFBFCFD0000,
+            salt: Zeroed::new(0xF0F1F2F3F4F5F6F7F8F9FAFBFCFD0000),
         };
         let mut keystream = vec![0; 1_044_512];
         half.apply(0, 0, &mut keystream);
@@ -169,8 +167,8 @@ mod tests {
     #[test]
     fn the_counter_depends_on_ssrc_and_index() {
         let master = MasterKey {
-            key: [7; 16],
-            salt: [9; 14],
+            key: Zeroed::new([7; 16]),
+            salt: Zeroed::new([9; 14]),
         };
         let keystream = |ssrc, index| {
             let mut block = [0; 16];

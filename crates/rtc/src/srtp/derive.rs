@@ -1,5 +1,5 @@
 use super::profile::MasterKey;
-use crate::aws_lc::AesCtr;
+use crate::aws_lc::{AesCtr, Zeroed};
 
 /// What a session key is for (RFC 3711 section 4.3.2).
 #[derive(Clone, Copy)]
@@ -13,12 +13,12 @@ pub(super) enum Label {
 }
 
 /// Derive a session key of N bytes (RFC 3711 section 4.3, key derivation rate 0).
-pub(super) fn derive<const N: usize>(master: &MasterKey, label: Label) -> [u8; N] {
+pub(super) fn derive<const N: usize>(master: &MasterKey, label: Label) -> Zeroed<[u8; N]> {
     let mut counter = [0; 16];
-    counter[..14].copy_from_slice(&master.salt);
+    counter[..14].copy_from_slice(&*master.salt);
     counter[7] ^= label as u8;
-    let mut key = [0; N];
-    AesCtr::new(&master.key).apply(counter, &mut key);
+    let mut key = Zeroed::new([0; N]);
+    AesCtr::new(&master.key).apply(counter, &mut *key);
     key
 }
 
@@ -34,18 +34,18 @@ mod tests {
         let salt = 0x0EC675AD498AFEEBB6960B3AABE6_u128.to_be_bytes();
         let master = MasterKey::new(Profile::Aes128CmSha1_80, &key, &salt[2..]).unwrap();
 
-        let cipher_key: [u8; 16] = derive(&master, Label::RtpKey);
+        let cipher_key = derive(&master, Label::RtpKey);
         assert_eq!(
-            u128::from_be_bytes(cipher_key),
+            u128::from_be_bytes(*cipher_key),
             0xC61E7A93744F39EE10734AFE3FF7A087
         );
         let mut cipher_salt = [0; 16];
-        cipher_salt[2..].copy_from_slice(&derive::<14>(&master, Label::RtpSalt));
+        cipher_salt[2..].copy_from_slice(&*derive::<14>(&master, Label::RtpSalt));
         assert_eq!(
             u128::from_be_bytes(cipher_salt),
             0x30CBBC08863D8C85D49DB34A9AE1
         );
-        let auth: [u8; 94] = derive(&master, Label::RtpAuth);
+        let auth = derive::<94>(&master, Label::RtpAuth);
         let blocks: [u128; 5] = [
             0xCEBE321F6FF7716B6FD4AB49AF256A15,
             0x6D38BAA48F0A0ACF3C34E2359E6CDBCE,

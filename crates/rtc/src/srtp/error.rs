@@ -41,6 +41,8 @@ pub enum OpenError {
     TooOld,
     /// The authentication tag is wrong.
     BadTag,
+    /// RTCP in the clear (RFC 3711 section 3.4), where the profile encrypts.
+    NotEncrypted,
     /// Authentic, but the peer uses more SSRCs than are kept.
     TooManyStreams,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for OpenError {
             OpenError::Replayed => "packet replayed",
             OpenError::TooOld => "packet older than the replay window",
             OpenError::BadTag => "authentication failed",
+            OpenError::NotEncrypted => "RTCP is not encrypted",
             OpenError::TooManyStreams => "too many SSRCs",
         })
     }

@@ -105,6 +105,9 @@ impl Opener {
     }
 
     /// Authenticate and decrypt the compound RTCP packet `packet` in place; return its plain length.
+    ///
+    /// Both profiles encrypt SRTCP. RFC 3711 section 3.4 lets a sender leave a packet in the clear
+    /// by its E flag; here that is refused, authentic or not.
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
         let len = packet.len().saturating_sub(self.profile().rtcp_overhead());
         let Some(&[_, _, _, _, a, b, c, d]) = packet[..len].first_chunk::<RTCP_HEADER_LEN>() else {
@@ -112,6 +115,7 @@ impl Opener {
         };
         let ssrc = Ssrc(u32::from_be_bytes([a, b, c, d]));
         let index = self.cipher.rtcp_index(packet);
+        let index = index.ok_or(OpenError::NotEncrypted)?;
         let known = self.rtcp.get_mut(&ssrc);
         if let Some(window) = &known {
             window.check(index.into())?;
@@ -164,6 +168,56 @@ impl From<Refused> for OpenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws_lc::HmacSha1;
+    use crate::srtp::Sealer;
+    use crate::srtp::derive::{Label, derive};
+    use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+
+    const PLAIN: [u8; 12] = [0x80, 201, 0, 2, 0, 0, 0, 9, 1, 2, 3, 4];
+    /// Index 5, E flag clear.
+    const CLEAR_WORD: [u8; 4] = [0, 0, 0, 5];
+
+    fn master(profile: Profile) -> MasterKey {
+        MasterKey::new(profile, &[7; 16], &[9; 14][..profile.salt_len()]).unwrap()
+    }
+
+    /// RFC 3711 section 3.4: the tag is right, and signs that the rest is in the clear.
+    fn authentic_in_the_clear(profile: Profile) -> Vec<u8> {
+        let (master, signed) = (master(profile), [&PLAIN[..], &CLEAR_WORD].concat());
+        match profile {
+            Profile::Aes128CmSha1_80 => {
+                let auth = HmacSha1::new(&derive(&master, Label::RtcpAuth));
+                let tag = auth.sign([&signed, &[]]);
+                [&signed, &tag[..10]].concat()
+            }
+            // RFC 7714 section 9.3.
+            Profile::AeadAes128Gcm => {
+                let key = derive::<16>(&master, Label::RtcpKey);
+                let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &*key).unwrap());
+                let mut nonce = *derive::<12>(&master, Label::RtcpSalt);
+                nonce[5] ^= 9;
+                nonce[11] ^= 5;
+                let nonce = Nonce::assume_unique_for_key(nonce);
+                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(&signed), &mut []);
+                [&PLAIN, tag.unwrap().as_ref(), &CLEAR_WORD].concat()
+            }
+        }
+    }
+
+    #[test]
+    fn rtcp_in_the_clear_is_refused_though_authentic() {
+        for profile in Profile::ALL {
+            let mut opener = Opener::new(profile, &master(profile));
+            let mut packet = authentic_in_the_clear(profile);
+            let refused = Err(OpenError::NotEncrypted);
+            assert_eq!(opener.open_rtcp(&mut packet), refused, "{}", profile.name());
+            // It used up no index and no state.
+            let mut sealer = Sealer::new(profile, &master(profile));
+            let mut packet = [&PLAIN[..], &[0; 20][..profile.rtcp_overhead()]].concat();
+            sealer.seal_rtcp(&mut packet, PLAIN.len()).unwrap();
+            assert_eq!(opener.open_rtcp(&mut packet), Ok(PLAIN.len()));
+        }
+    }
 
     #[test]
     fn the_guess_takes_the_nearer_rollover() {

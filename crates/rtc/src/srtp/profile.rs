@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::aws_lc::Zeroed;
+
 /// An SRTP protection profile (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Profile {
@@ -54,11 +56,10 @@ impl Profile {
 }
 
 /// The master key and salt of one direction. A 12-byte salt stands at the front, zeros behind it,
-/// as key derivation wants it (RFC 7714 section 11).
-#[derive(Clone, Eq, PartialEq)]
+/// as key derivation wants it (RFC 7714 section 11). Both are zeroed when dropped.
 pub struct MasterKey {
-    pub(super) key: [u8; 16],
-    pub(super) salt: [u8; 14],
+    pub(super) key: Zeroed<[u8; 16]>,
+    pub(super) salt: Zeroed<[u8; 14]>,
 }
 
 impl MasterKey {
@@ -67,14 +68,31 @@ impl MasterKey {
         if salt.len() != profile.salt_len() {
             return None;
         }
-        let mut padded = [0; 14];
+        let mut padded = Zeroed::new([0; 14]);
         padded[..salt.len()].copy_from_slice(salt);
         Some(MasterKey {
-            key: key.try_into().ok()?,
+            key: Zeroed::new(key.try_into().ok()?),
             salt: padded,
         })
     }
 }
+
+impl Clone for MasterKey {
+    fn clone(&self) -> MasterKey {
+        MasterKey {
+            key: Zeroed::new(*self.key),
+            salt: Zeroed::new(*self.salt),
+        }
+    }
+}
+
+impl PartialEq for MasterKey {
+    fn eq(&self, other: &MasterKey) -> bool {
+        *self.key == *other.key && *self.salt == *other.salt
+    }
+}
+
+impl Eq for MasterKey {}
 
 /// Secrets stay out of logs.
 impl fmt::Debug for MasterKey {

@@ -6,7 +6,3 @@ pub(super) const ENCRYPTED: u32 = 1 << 31;
 pub(super) fn index_word(index: u32) -> [u8; 4] {
     (index | ENCRYPTED).to_be_bytes()
 }
-
-pub(super) fn is_encrypted(word: [u8; 4]) -> bool {
-    u32::from_be_bytes(word) & ENCRYPTED != 0
-}

@@ -42,13 +42,15 @@ pub enum DropReason {
     SrtpTooOld,
     /// SRTP or SRTCP that does not authenticate.
     SrtpBadTag,
+    /// SRTCP in the clear, where the profile encrypts.
+    SrtpNotEncrypted,
     /// More SSRCs than are kept.
     SrtpTooManyStreams,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownKind,
         Self::Closed,
         Self::StunMalformed,
@@ -67,6 +69,7 @@ impl DropReason {
         Self::SrtpReplayed,
         Self::SrtpTooOld,
         Self::SrtpBadTag,
+        Self::SrtpNotEncrypted,
         Self::SrtpTooManyStreams,
     ];
 
@@ -92,6 +95,7 @@ impl DropReason {
             Self::SrtpReplayed => "srtp_replayed",
             Self::SrtpTooOld => "srtp_too_old",
             Self::SrtpBadTag => "srtp_bad_tag",
+            Self::SrtpNotEncrypted => "srtp_not_encrypted",
             Self::SrtpTooManyStreams => "srtp_too_many_streams",
         }
     }
@@ -120,6 +124,7 @@ impl From<OpenError> for DropReason {
             OpenError::Replayed => Self::SrtpReplayed,
             OpenError::TooOld => Self::SrtpTooOld,
             OpenError::BadTag => Self::SrtpBadTag,
+            OpenError::NotEncrypted => Self::SrtpNotEncrypted,
             OpenError::TooManyStreams => Self::SrtpTooManyStreams,
         }
     }

@@ -4,6 +4,7 @@
 //! trusted; DTLS and SRTP count from those only. What leaves goes through the outbox of the caller.
 
 mod counters;
+mod flights;
 mod protection;
 mod types;
 
@@ -23,6 +24,7 @@ use crate::ice::{Agent, Credentials, IceControlling, IceEvent, IceLite};
 use crate::outbox::Outbox;
 use crate::path::PathId;
 use crate::srtp::{Profile, SealStream};
+use flights::Flights;
 use protection::{Protection, whole_packets};
 
 /// Longer than a handshake may take by itself, so that its own verdict comes first. What is left is
@@ -45,6 +47,7 @@ pub struct Transport {
     started: Time,
     first_path: Option<Time>,
     is_interrupted: bool,
+    flights: Flights,
     /// Something was learned outside the run of datagrams and timeouts.
     has_news: bool,
     is_over: bool,
@@ -76,6 +79,7 @@ impl Transport {
             started: now,
             first_path: None,
             is_interrupted: false,
+            flights: Flights::default(),
             has_news: false,
             is_over: false,
             events: VecDeque::new(),
@@ -107,6 +111,7 @@ impl Transport {
     pub fn take_dtls_role(&mut self, role: dtls::Role) -> Result<(), DtlsError> {
         self.dtls.take_role(role)?;
         self.dtls_role = role;
+        self.flights = Flights::default();
         Ok(())
     }
 
@@ -199,9 +204,15 @@ impl Transport {
     }
 
     /// Give up a path whose address turned up at another transport.
-    pub fn retire_path(&mut self, path: &PathId) {
-        self.ice.retire(path);
+    pub fn retire_path(&mut self, now: Time, path: &PathId) {
+        self.ice.retire(now, path);
         self.take_ice_events();
+    }
+
+    /// Say whether a path is in use here: then no check for another transport takes it away.
+    #[must_use]
+    pub fn holds_path(&self, now: Time, path: &PathId) -> bool {
+        !self.is_over && self.ice.holds(now, path)
     }
 
     /// Load the keys that packets are about to be sealed with.
@@ -235,7 +246,8 @@ impl Transport {
     /// sequence number, `header_len` counts CSRCs and extensions.
     ///
     /// # Errors
-    /// Where not connected, where the index was sealed before, or where sizes do not fit.
+    /// Where not connected, where the path has proved nothing and got enough, where the index was
+    /// sealed before, or where sizes do not fit.
     #[inline]
     pub fn seal_rtp(
         &mut self,
@@ -246,6 +258,9 @@ impl Transport {
         len: usize,
     ) -> Result<usize, SendError> {
         let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
+        if !self.ice.may_send(len + protection.profile().rtp_overhead()) {
+            return Err(SendError::Unproven);
+        }
         Ok(protection.seal_rtp(stream, index, packet, header_len, len)?)
     }
 
@@ -253,7 +268,8 @@ impl Transport {
     /// MTU asks for.
     ///
     /// # Errors
-    /// Where not connected, where there is no path, or where a packet is shorter than its header.
+    /// Where not connected, where there is no path or one that has proved nothing and got enough, or
+    /// where a packet is shorter than its header.
     pub fn send_rtcp(&mut self, compound: &[u8], out: &mut Outbox) -> Result<(), SendError> {
         let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
         let path = self.ice.send_path().ok_or(SendError::NoPath)?;
@@ -261,6 +277,9 @@ impl Transport {
         let mut rest = compound;
         while !rest.is_empty() {
             let len = whole_packets(rest, self.mtu.saturating_sub(overhead));
+            if !self.ice.may_send(len + overhead) {
+                return Err(SendError::Unproven);
+            }
             let (now, later) = rest.split_at(len);
             let sealed_len = protection.seal_rtcp(now, out.reserve(len + overhead))?;
             out.commit(path, sealed_len);
@@ -286,7 +305,7 @@ impl Transport {
         packet: &mut [u8],
     ) -> Result<Received, DropReason> {
         let (header, opened) = self.protection_for(path)?.open_rtp(packet)?;
-        self.ice.touch(now, path);
+        self.ice.touch(now, path, packet.len());
         Ok(Received::Rtp {
             header,
             index: opened.index,
@@ -301,7 +320,7 @@ impl Transport {
         packet: &mut [u8],
     ) -> Result<Received, DropReason> {
         let len = self.protection_for(path)?.open_rtcp(packet)?;
-        self.ice.touch(now, path);
+        self.ice.touch(now, path, packet.len());
         Ok(Received::Rtcp { len })
     }
 
@@ -340,7 +359,7 @@ impl Transport {
         if !self.ice.accepts(&path) {
             return Err(DropReason::DtlsUnvalidatedPath);
         }
-        self.ice.heard_dtls(path);
+        self.ice.heard_dtls(now, path, datagram.len());
         self.dtls.handle_datagram(now, datagram);
         self.make_progress(now, out);
         Ok(Received::Nothing)
@@ -363,7 +382,13 @@ impl Transport {
         let Some(path) = self.ice.send_path() else {
             return;
         };
-        while self.dtls.poll_transmit(&mut self.scratch) {
+        // What an address without a proof may not be sent yet waits for more to come from there.
+        while self.flights.is_waiting || self.dtls.poll_transmit(&mut self.scratch) {
+            self.flights.is_waiting = !self.ice.may_send(self.scratch.len());
+            if self.flights.is_waiting {
+                return;
+            }
+            self.flights.sent_to(path);
             out.push(path, &self.scratch);
         }
     }
@@ -394,6 +419,7 @@ impl Transport {
             match event {
                 DtlsEvent::Connected { keying } => {
                     self.protection = Some(Protection::new(self.dtls_role, &keying));
+                    self.ice.establish(now, self.flights.only_path());
                     let first_path = self.first_path.unwrap_or(now);
                     self.events.push_back(TransportEvent::Connected {
                         profile: keying.profile,

@@ -17,6 +17,8 @@ pub enum SendError {
     NotConnected,
     /// The peer cannot be reached at the moment.
     NoPath,
+    /// The peer is not known to receive at its address, and was sent three times what came from it.
+    Unproven,
     /// The SSRC was used before on this transport.
     SsrcReused(SsrcReused),
     /// The packet cannot be sealed.
@@ -28,6 +30,7 @@ impl fmt::Display for SendError {
         match self {
             Self::NotConnected => f.write_str("transport not connected"),
             Self::NoPath => f.write_str("no path to the peer"),
+            Self::Unproven => f.write_str("the peer is not known to receive at its address"),
             Self::SsrcReused(error) => error.fmt(f),
             Self::Seal(error) => error.fmt(f),
         }

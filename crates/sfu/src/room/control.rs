@@ -1,7 +1,5 @@
 //! What the control plane asks of a room.
 
-use std::str::FromStr;
-
 use rtc::dtls::{Fingerprint, Role};
 use rtc::ice::Credentials;
 use rtc::srtp::Profile;
@@ -350,20 +348,15 @@ impl Room {
 fn parse_remote(
     remote: &crate::message::RemoteParameters,
 ) -> Result<RemoteParameters, CommandError> {
-    let parsed = remote
-        .fingerprints
-        .iter()
-        .map(|line| Fingerprint::from_str(line));
-    let fingerprints: Vec<Fingerprint> = parsed
-        .collect::<Result<_, _>>()
-        .map_err(|error| invalid(error.to_string()))?;
+    let lines = remote.fingerprints.iter().map(String::as_str);
+    let fingerprints = Fingerprint::parse_all(lines).map_err(|error| invalid(error.to_string()))?;
     if fingerprints.is_empty() {
         return Err(invalid("a remote description without a fingerprint"));
     }
     Ok(RemoteParameters {
         credentials: credentials(remote.ufrag.clone(), remote.pwd.clone()),
         fingerprints,
-        // An ICE-lite agent sends no checks: it learns paths from those that arrive.
+        // An ICE-lite agent checks only where checks came from.
         candidates: Vec::new(),
     })
 }

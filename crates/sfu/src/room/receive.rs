@@ -14,6 +14,7 @@ use rtc::transport::{Received, TransportEvent};
 use wire::extension::Values;
 use wire::id::{Rid, Ssrc};
 use wire::rtp::{Header, padding_len};
+use wire::time::Time;
 
 use super::Room;
 use super::peer::{Incoming, Peer};
@@ -320,7 +321,8 @@ impl Room {
                 peer.paths.retain(|known| *known != path);
                 context.routes.push(Route::RemovePath(path, key));
             }
-            TransportEvent::PathSelected(_) | TransportEvent::ApplicationData(_) => {}
+            TransportEvent::PathSelected(_) => self.refresh_video(context, key),
+            TransportEvent::ApplicationData(_) => {}
             TransportEvent::Connected { ice, dtls, .. } => {
                 context.counters.ice_connected += 1;
                 context.counters.dtls_connected += 1;
@@ -377,10 +379,32 @@ impl Room {
         }
     }
 
-    /// Another transport proved that this path is its own.
+    /// What a connected peer receives comes by another path, or by one that was gone: packets were
+    /// lost meanwhile, and only a keyframe makes up for them.
+    fn refresh_video(&mut self, context: &mut Context<'_>, key: usize) {
+        let peer = &self.peers[key];
+        if !peer.connected {
+            return;
+        }
+        for subscription in peer.subscriptions.clone() {
+            let of = &self.subscriptions[subscription];
+            if let Some(encoding) = of.current.filter(|_| !of.audio) {
+                self.want_keyframe(context, of.publication, encoding);
+            }
+        }
+    }
+
+    /// Say whether a peer uses a path, so that no check for another transport takes it away.
+    #[must_use]
+    pub fn holds_path(&self, now: Time, key: usize, path: &PathId) -> bool {
+        let peer = self.peers.get(key);
+        peer.is_some_and(|peer| peer.leg.transport.holds_path(now, path))
+    }
+
+    /// A path that was given up or silent here is another transport's now.
     pub fn lose_path(&mut self, context: &mut Context<'_>, key: usize, path: &PathId) {
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.leg.transport.retire_path(path);
+            peer.leg.transport.retire_path(context.now, path);
             self.drive_transport(context, key);
         }
     }

@@ -1,0 +1,369 @@
+//! A lite agent checks back: media moves only to addresses that answered, and for as long as they do.
+
+mod common;
+
+use std::time::Duration;
+
+use common::lite::{Server, path};
+use common::pair::{client_credentials, credentials, server_credentials};
+use common::stun::{Check, key};
+use rtc::ice::{IceEvent, IceLite, Rejected};
+use rtc::outbox::Outbox;
+use wire::stun::Message;
+
+const EXPIRED: IceEvent = IceEvent::Disconnected("consent_expired");
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A server whose peer finished the handshake at port 1.
+fn established() -> Server {
+    let mut server = Server::new();
+    server.nominate(1);
+    server.ice.establish(server.now, Some(path(1)));
+    server
+}
+
+/// One whose peer answered a check since.
+fn answering() -> Server {
+    let mut server = established();
+    server.wait(Duration::from_millis(500));
+    server.answer_at(1);
+    server
+}
+
+#[test]
+fn a_new_path_is_checked_at_once_in_the_controlled_role() {
+    let mut server = Server::new();
+    server.check(1);
+    let sent = server.asked(1);
+    let check = Message::parse(&sent.bytes).unwrap();
+    assert_eq!(check.username(), Some("CLIENTufrag:SERVERufrag"));
+    assert!(check.ice_controlled().is_some() && check.ice_controlling().is_none());
+    assert!(check.priority().is_some() && !check.use_candidate());
+    assert!(check.check_integrity(&key(&client_credentials())));
+    assert_eq!(check.check_fingerprint(), Some(true));
+    assert_eq!(server.checks.len(), 1);
+}
+
+#[test]
+fn before_the_peers_credentials_are_known_nothing_is_checked() {
+    let (mut ice, mut out) = (IceLite::new(&server_credentials()), Outbox::new());
+    let mut server = Server::new();
+    let check = Check::nominating(&server_credentials()).bytes();
+    ice.receive(server.now, path(1), &check, &mut out).unwrap();
+    assert_eq!(out.datagrams().count(), 1, "the answer");
+    server.ice = ice;
+    server.wait(s(3));
+    assert_eq!(server.checks.len(), 0);
+    server.ice.set_remote(server.now, &client_credentials());
+    server.wait(Duration::ZERO);
+    assert_eq!(server.asked(1).at, server.now);
+}
+
+#[test]
+fn nobody_can_guess_a_transaction_id() {
+    let ids = [Server::new(), Server::new()].map(|mut server| {
+        server.check(1);
+        server.check(2);
+        let sent = [1, 2].map(|port| server.asked(port).transaction());
+        assert_ne!(sent[0], sent[1]);
+        sent
+    });
+    // The same credentials at the same time: nothing but chance tells the two apart.
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn media_moves_once_the_new_address_has_answered() {
+    let mut server = answering();
+    server.nominate(2);
+    assert_eq!(server.send_port(), Some(1));
+    server.answer_at(2);
+    assert_eq!(server.send_port(), Some(2));
+    assert_eq!(
+        server.events(),
+        [
+            IceEvent::PathValidated(path(1)),
+            IceEvent::PathSelected(path(1)),
+            IceEvent::PathValidated(path(2)),
+            IceEvent::PathSelected(path(2)),
+        ]
+    );
+}
+
+#[test]
+fn an_address_that_answered_before_is_followed_at_once() {
+    let mut server = answering();
+    server.check(2);
+    server.answer_at(2);
+    assert_eq!(server.send_port(), Some(1));
+    server.nominate(2);
+    assert_eq!(server.send_port(), Some(2));
+}
+
+#[test]
+fn an_answer_of_half_a_minute_ago_proves_nothing() {
+    let mut server = answering();
+    server.check(2);
+    server.answer_at(2);
+    server.wait_with(s(30), |server| server.answer_at(1));
+    server.nominate(2);
+    assert_eq!(server.send_port(), Some(1));
+    server.answer_at(2);
+    assert_eq!(server.send_port(), Some(2));
+}
+
+#[test]
+fn nothing_but_the_answer_to_our_check_moves_media() {
+    let mut server = answering();
+    server.nominate(2);
+    let asked = server.asked(2);
+    // From elsewhere, as where the owner of a session listens.
+    server.check(3);
+    assert_eq!(server.take(3, &asked.answered()), Err(Rejected::Asymmetric));
+    // With the password that protects the other direction.
+    let ours = asked.answered_by(&server_credentials().pwd);
+    assert_eq!(server.take(2, &ours), Err(Rejected::BadIntegrity));
+    // To a check that went elsewhere, or nowhere.
+    let other = server.asked(3).answered();
+    assert_eq!(server.take(2, &other), Err(Rejected::Asymmetric));
+    let mut invented = asked.clone();
+    invented.bytes[8] ^= 1;
+    let bytes = invented.answered();
+    assert_eq!(server.take(2, &bytes), Err(Rejected::Unexpected));
+    // Traffic and further nominations prove that the peer has the keys, not where it is.
+    for _ in 0..100 {
+        server.ice.touch(server.now, &path(2), 1200);
+        server.nominate(2);
+    }
+    assert_eq!(server.send_port(), Some(1));
+}
+
+#[test]
+fn a_peer_that_stays_after_all_is_not_moved_by_a_late_answer() {
+    let mut server = answering();
+    server.nominate(2);
+    server.nominate(1);
+    server.answer_at(2);
+    assert_eq!(server.send_port(), Some(1));
+}
+
+#[test]
+fn a_lost_check_of_the_nominated_path_is_repeated() {
+    let mut server = answering();
+    server.nominate(2);
+    let first = server.asked(2).at;
+    server.wait_with(s(4), |server| {
+        server.answer_at(1);
+        // What the peer sends allows for more of ours.
+        server.check(2);
+    });
+    let sent = server.checks.iter().filter(|check| check.port == 2);
+    let after: Vec<u128> = sent
+        .map(|check| check.at.since(first).as_millis())
+        .collect();
+    assert_eq!(after, [0, 500, 1500, 3500]);
+    server.answer_at(2);
+    assert_eq!(server.send_port(), Some(2));
+}
+
+#[test]
+fn consent_is_asked_for_every_five_seconds_or_so() {
+    let mut server = answering();
+    server.wait_with(s(300), |server| server.answer_at(1));
+    // The first two belong to the handshake.
+    let times: Vec<_> = server.checks[1..].iter().map(|check| check.at).collect();
+    let gaps: Vec<_> = times.windows(2).map(|two| two[1].since(two[0])).collect();
+    assert!(
+        gaps.iter().all(|gap| (s(4)..=s(6)).contains(gap)),
+        "{gaps:?}"
+    );
+    assert!((50..=75).contains(&gaps.len()), "{}", gaps.len());
+    assert!(gaps.iter().any(|gap| *gap != gaps[0]), "not all the same");
+    assert_eq!(server.send_port(), Some(1));
+}
+
+/// RFC 7675 section 5.1; packets with the peer's keys may be sent by others under its address.
+#[test]
+fn without_an_answer_for_30_s_sending_ends_whatever_arrives() {
+    let mut server = answering();
+    let answered = server.asked(1).at;
+    server.events();
+    for _ in 0..40 {
+        server.wait(s(1));
+        server.ice.touch(server.now, &path(1), 1200);
+        let is_over = server.now.since(answered) >= s(30);
+        assert_eq!(server.send_port(), (!is_over).then_some(1));
+    }
+    assert_eq!(server.events(), [IceEvent::PathRetired(path(1)), EXPIRED]);
+}
+
+#[test]
+fn after_lost_consent_an_answer_is_needed_to_go_on() {
+    let mut server = answering();
+    server.wait(s(31));
+    assert_eq!(server.send_port(), None);
+    server.nominate(1);
+    server.ice.heard_dtls(server.now, path(1), 200);
+    assert_eq!(server.send_port(), None);
+    server.events();
+    server.answer_at(1);
+    assert_eq!(server.send_port(), Some(1));
+    assert_eq!(server.events(), [IceEvent::PathSelected(path(1))]);
+}
+
+#[test]
+fn an_old_answer_played_again_renews_nothing() {
+    let mut server = answering();
+    let old = server.asked(1);
+    for _ in 0..3 {
+        server.wait(s(9));
+        server.take(1, &old.answered()).unwrap();
+    }
+    assert_eq!(server.send_port(), Some(1));
+    server.wait(s(3));
+    let _ = server.take(1, &old.answered());
+    assert_eq!(server.send_port(), None);
+}
+
+/// The peer is back: what it did not answer meanwhile need not wait for its turn.
+#[test]
+fn a_check_of_the_peer_brings_an_overdue_one_of_ours_forward() {
+    let mut server = answering();
+    server.wait(s(7));
+    let missed = server.asked(1).at;
+    server.nominate(1);
+    assert!(missed < server.now);
+    assert_eq!(server.asked(1).at, server.now);
+    server.answer_at(1);
+    let count = server.checks.len();
+    server.wait(s(1));
+    server.nominate(1);
+    assert_eq!(server.checks.len(), count, "nothing is overdue");
+}
+
+#[test]
+fn where_consent_ends_another_address_that_answered_takes_over() {
+    let mut server = answering();
+    server.check(2);
+    for _ in 0..4 {
+        server.wait(s(7));
+        server.check(2);
+        server.nominate(1);
+    }
+    server.check(2);
+    let again = server.asked(2);
+    assert!(server.take(2, &again.answered()).is_ok());
+    server.wait(s(3));
+    // That answer is too old by now: the address is asked again, and answers.
+    server.answer_at(2);
+    assert_eq!(server.send_port(), Some(2));
+}
+
+#[test]
+fn a_peer_that_ignores_checks_keeps_its_first_address() {
+    let mut server = established();
+    for _ in 0..120 {
+        server.wait(s(1));
+        server.ice.touch(server.now, &path(1), 1200);
+    }
+    assert_eq!(server.send_port(), Some(1));
+    assert!(server.ice.may_send(1_000_000));
+    assert_eq!(server.checks.len(), 7, "and is left alone after a while");
+    server.nominate(2);
+    assert_eq!(server.send_port(), Some(1));
+    server.wait(s(30));
+    assert_eq!(server.send_port(), None);
+}
+
+/// FFmpeg answers until the handshake is done, and then sends media only.
+#[test]
+fn a_peer_that_answered_during_the_handshake_alone_keeps_its_first_address() {
+    let mut server = Server::new();
+    server.nominate(1);
+    server.answer_at(1);
+    server.wait(s(1));
+    server.ice.establish(server.now, Some(path(1)));
+    for _ in 0..300 {
+        server.wait(s(1));
+        server.ice.touch(server.now, &path(1), 1200);
+    }
+    assert_eq!(server.send_port(), Some(1));
+    assert!(server.ice.may_send(1_000_000));
+    assert!(server.checks.len() < 20, "and is left alone after a while");
+    // That check left too long ago to say anything.
+    server.answer_at(1);
+    server.wait(s(1));
+    assert_eq!(server.send_port(), Some(1));
+}
+
+/// The first address fell silent and the peer never answers: what comes from the other allows for
+/// three times as much.
+#[test]
+fn another_address_of_such_a_peer_gets_three_times_what_it_sends() {
+    let mut server = established();
+    server.wait(s(20));
+    let check = Check::nominating(&server_credentials()).bytes();
+    server.nominate(2);
+    server.wait(s(10));
+    assert_eq!(server.send_port(), Some(2));
+    server.ice.touch(server.now, &path(2), 1000);
+    let allowed = 3 * (check.len() + 1000) - server.sent_bytes[&2];
+    assert!(server.ice.may_send(allowed - 100));
+    assert!(!server.ice.may_send(101));
+    assert!(server.ice.may_send(100));
+    assert!(!server.ice.may_send(1));
+    server.ice.touch(server.now, &path(2), 1);
+    assert!(server.ice.may_send(3));
+    assert!(!server.ice.may_send(1));
+}
+
+#[test]
+fn before_the_handshake_an_address_gets_three_times_what_it_sends() {
+    let mut server = Server::new();
+    let check = Check::nominating(&server_credentials()).bytes();
+    server.nominate(1);
+    server.wait(s(29));
+    let spent = server.sent_bytes[&1];
+    assert!(spent <= 3 * check.len(), "{spent} for {}", check.len());
+    assert!(server.ice.may_send(3 * check.len() - spent));
+    assert!(!server.ice.may_send(1));
+    server.check(1);
+    server.answer_at(1);
+    assert!(server.ice.may_send(1_000_000));
+}
+
+#[test]
+fn a_handshake_over_two_addresses_proves_neither() {
+    let mut server = Server::new();
+    server.nominate(1);
+    server.nominate(2);
+    server.ice.establish(server.now, None);
+    assert!(!server.ice.may_send(10_000));
+    server.answer_at(2);
+    assert!(server.ice.may_send(10_000));
+}
+
+#[test]
+fn after_a_restart_the_new_path_is_checked_with_the_new_credentials() {
+    let mut server = answering();
+    let ours = credentials("NEWufrag1", "newPASSWORDnewPASSWORDnew");
+    let theirs = credentials("NEWpeer01", "peerPASSWORDpeerPASSWORD");
+    server.ice.restart(server.now, &ours, &theirs);
+    // Until the peer shows that it knows, it is asked as before.
+    server.wait(s(7));
+    server.answer_at(1);
+    let check = Check::nominating(&ours).bytes();
+    server.take(2, &check).unwrap();
+    let sent = server.asked(2);
+    let message = Message::parse(&sent.bytes).unwrap();
+    assert_eq!(message.username(), Some("NEWpeer01:NEWufrag1"));
+    assert_eq!(
+        server.take(2, &sent.answered()),
+        Err(Rejected::BadIntegrity)
+    );
+    server.take(2, &sent.answered_by(&theirs.pwd)).unwrap();
+    assert_eq!(server.send_port(), Some(2));
+}
