@@ -58,7 +58,14 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
             publication: 1,
             rids: vec!["q".into()],
         }],
-        Some(Event::EncodingsWanted { .. }) => vec![
+        Some(Event::EncodingsWanted { .. }) => vec![Event::SsrcUnbound {
+            transport: 1,
+            ssrc: 2,
+            payload_type: 96,
+            packets: 50,
+            reason: "encoding_ambiguous",
+        }],
+        Some(Event::SsrcUnbound { .. }) => vec![
             Event::LayerSwitch {
                 subscription: 1,
                 from: Some("q".into()),
