@@ -1,6 +1,6 @@
 """Every event that the Rust half can write is read here with nothing left over.
 
-The fixtures are held by ``crates/*/tests/event_fixture.rs``.
+The fixtures are held by ``crates/*/tests/event_fixture.rs`` and ``crates/native/src/watched.rs``.
 """
 
 import json
@@ -15,11 +15,11 @@ from sfukit.swarm import messages
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "events"
 SIDES = [("server", native_messages.Event), ("swarm", messages.Event)]
+FILES = {"server": ["server.json", "worker.json"], "swarm": ["swarm.json"]}
 
 
 def samples(side: str) -> list[dict[str, Any]]:
-    read: list[dict[str, Any]] = json.loads((FIXTURES / f"{side}.json").read_text())
-    return read
+    return [sample for name in FILES[side] for sample in json.loads((FIXTURES / name).read_text())]
 
 
 @pytest.mark.parametrize(("side", "events"), SIDES)

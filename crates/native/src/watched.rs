@@ -65,6 +65,9 @@ mod tests {
 
     use super::*;
 
+    /// What the control plane reads in `tests/unit/test_events.py`.
+    const FIXTURE: &str = include_str!("../../../tests/fixtures/events/worker.json");
+
     /// Run a worker thread to its end; return what it reported and whether the thread unwound.
     fn end_of(run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Option<WorkerReport> {
         let (sender, receiver) = mpsc::channel();
@@ -108,9 +111,7 @@ mod tests {
     #[test]
     fn reports_are_written_as_events_are() {
         let report = ended("no poller").map(Report::Worker);
-        assert_eq!(
-            serde_json::to_string(&report).unwrap(),
-            r#"{"type":"worker_ended","worker":3,"reason":"no poller"}"#
-        );
+        let committed: serde_json::Value = serde_json::from_str(FIXTURE).unwrap();
+        assert_eq!(serde_json::to_value([report]).unwrap(), committed);
     }
 }

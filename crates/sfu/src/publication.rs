@@ -20,7 +20,7 @@ use crate::keyframe::KeyframeRequests;
 use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
 use crate::meter::Meter;
 use crate::rest::Rest;
-use crate::select::{Candidate, Candidates, ENCODING_INACTIVE, UNWATCHED};
+use crate::select::{Candidate, Candidates, ENCODING_INACTIVE, MOST_ENCODINGS, UNWATCHED};
 
 /// An encoding is silent after this, or after three of its frame intervals.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -36,9 +36,6 @@ const SIZE_FALL: u64 = 32;
 
 /// A stream does not begin anew more often than this.
 const LEAST_RUN: Duration = Duration::from_millis(500);
-
-/// Simulcast has three; more is not a browser.
-pub const MOST_ENCODINGS: usize = 8;
 
 /// What the publisher's last sender report said.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,9 @@
 use std::ops::Deref;
 
 use crate::message::Target;
-use crate::publication::MOST_ENCODINGS;
+
+/// Simulcast has three; more is not a browser.
+pub const MOST_ENCODINGS: usize = 8;
 
 /// What is known of one encoding, ordered from the smallest to the largest.
 #[derive(Clone, Copy, Debug, Default)]

@@ -293,6 +293,7 @@ fn span(spec: libc::timespec) -> Duration {
 
 /// Show each control message; one that claims less than its header or more than the buffer ends it.
 fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32, i32, &[u8])) {
+    #[allow(clippy::unnecessary_cast, reason = "it is a socklen_t with musl")]
     let end = header.msg_control.addr() + header.msg_controllen as usize;
     // SAFETY: the control buffer is readable for the length in the header, which the kernel set. The
     // CMSG functions stay within that, and a message's data is read only where it does too.
