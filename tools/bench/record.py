@@ -78,6 +78,11 @@ def keep(record: Record, folder: Path = FOLDER) -> Path:
     return path
 
 
+def read(path: Path) -> Record:
+    """Read a table that was kept."""
+    return msgspec.json.decode(path.read_bytes(), type=Record)
+
+
 def _commit() -> str | None:
     """Name the commit; ``-dirty`` behind it where files differ."""
     command = ["git", "describe", "--always", "--dirty"]
