@@ -83,8 +83,7 @@ impl World {
     pub fn end(&mut self) {
         self.command(Request::RoomStats { room: ROOM });
         for room in 0..6 {
-            let reason = "over".to_owned();
-            self.command(Request::CloseRoom { room, reason });
+            self.command(Request::CloseRoom { room });
         }
         self.exchange();
         assert!(self.unanswered.is_empty());
@@ -125,7 +124,6 @@ impl World {
             transport: id,
             local: client::local(id),
             remote: Some(client::remote(id)),
-            srtp: SrtpChoice::Auto,
         });
         let mut client = Client::new(self.now, id, profile);
         client.transport.handle_timeout(self.now, &mut client.out);
@@ -143,8 +141,8 @@ impl World {
                     client.transport.close(self.now, &mut client.out);
                     self.deliver(&mut client);
                 }
-                let (transport, reason) = (client.id, "left".to_owned());
-                self.command(Request::CloseTransport { transport, reason });
+                let transport = client.id;
+                self.command(Request::CloseTransport { transport });
             }
         }
         if self.clients.len() < CLIENTS {

@@ -64,8 +64,7 @@ impl World {
     }
 
     pub fn close_room(&mut self, room: u32) {
-        let reason = "test".into();
-        self.command(Request::CloseRoom { room, reason });
+        self.command(Request::CloseRoom { room });
     }
 
     /// Open a transport and let a client begin to connect to it.
@@ -114,7 +113,6 @@ impl World {
                 pwd: ours.pwd.clone(),
             },
             remote: announced.map(|fingerprint| description(&theirs, fingerprint, setup)),
-            srtp: Default::default(),
         });
         let mut transport = self.client_transport(transport_id, address, &theirs, setup);
         transport.set_remote(
@@ -162,8 +160,7 @@ impl World {
 
     pub fn leave(&mut self, client: usize) {
         let transport = self.clients[client].transport_id;
-        let reason = "left".into();
-        self.command(Request::CloseTransport { transport, reason });
+        self.command(Request::CloseTransport { transport });
     }
 
     /// Make a camera and publish it; it sends from now on.
@@ -235,7 +232,6 @@ impl World {
                 .collect(),
             cname: "someone".into(),
             target: Target::Auto,
-            active: true,
         }
     }
 
