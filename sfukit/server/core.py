@@ -173,7 +173,12 @@ class Core:
             if publication := self.publications.get(event.publication):
                 publication.owner.on_encodings_wanted(publication, event)
         elif isinstance(event, PublicationStarted):
-            log.debug("encoding_started", publication=event.publication, rid=event.rid)
+            log.debug(
+                "encoding_started",
+                publication=event.publication,
+                rid=event.rid,
+                ssrc=event.ssrc,
+            )
         elif isinstance(event, SsrcUnbound):
             log.warning("ssrc_unbound", **_unbound(event))
         elif isinstance(event, RoomClosed):

@@ -102,7 +102,6 @@ class CloseRoom(Command, tag="close_room"):
     """End a room with all that is in it."""
 
     room: int
-    reason: str
 
 
 class OpenTransport(Command, tag="open_transport"):
@@ -112,7 +111,6 @@ class OpenTransport(Command, tag="open_transport"):
     transport: int
     local: IceCredentials
     remote: Remote | None = None
-    srtp: SrtpChoice = "auto"
 
 
 class SetRemote(Command, tag="set_remote"):
@@ -134,7 +132,6 @@ class CloseTransport(Command, tag="close_transport"):
     """End an association with its publications and subscriptions."""
 
     transport: int
-    reason: str
 
 
 class Publish(Command, tag="publish"):
@@ -159,7 +156,6 @@ class Unpublish(Command, tag="unpublish"):
     """Withdraw a track, which ends its subscriptions."""
 
     publication: int
-    reason: str
 
 
 class Subscribe(Command, tag="subscribe"):
@@ -176,7 +172,6 @@ class Subscribe(Command, tag="subscribe"):
     extensions: dict[str, int]
     cname: str
     target: Target = AutoTarget()
-    active: bool = True
 
 
 class ReplaceSource(Command, tag="replace_source"):
@@ -193,18 +188,10 @@ class SetTarget(Command, tag="set_target"):
     target: Target
 
 
-class SetActive(Command, tag="set_active"):
-    """Pause a subscription, or let it go on."""
-
-    subscription: int
-    active: bool
-
-
 class Unsubscribe(Command, tag="unsubscribe"):
     """End a subscription."""
 
     subscription: int
-    reason: str
 
 
 class SetMuted(Command, tag="set_muted"):
@@ -295,7 +282,7 @@ class LayerSwitched(
 
 
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
-    """The engine dropped a room."""
+    """The engine dropped a room that broke."""
 
     room: int
     reason: str = ""

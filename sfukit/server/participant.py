@@ -160,7 +160,7 @@ class Participant:
         finally:
             self._forget_streams()
         if self.left is not None:
-            self.publishing.close(self.left)
+            self.publishing.close()
             raise Refusal("already_joined", f"this participant left meanwhile: {self.left}")
         if self.publishing.transport not in (None, transport):
             self._forget_deadline(transport)
@@ -230,8 +230,8 @@ class Participant:
         guard = self.core.guard
         guard("leave", self.room.remove, self, ended, reason)
         if self.subscribing is not None:
-            guard("leave", self.subscribing.close, reason)
-        guard("leave", self.publishing.close, reason)
+            guard("leave", self.subscribing.close)
+        guard("leave", self.publishing.close)
         self.core.metrics.ended.labels(reason).inc()
         if hang_up and self._line is not None:
             guard("leave", self._line.end, reason)

@@ -102,7 +102,7 @@ class Publishing:
         self._local, self._remote = local.credentials, renewed
         return local
 
-    def close(self, reason: str) -> list[Publication]:
+    def close(self) -> list[Publication]:
         """End the transport with all it publishes; return what that was."""
         ended, transport = list(self.publications.values()), self.transport
         self.publications = {}
@@ -111,7 +111,7 @@ class Publishing:
             self._core.publications.pop(publication.number, None)
         if transport is not None:
             self._core.transports.pop(transport, None)
-            closing = CloseTransport(transport=transport, reason=reason)
+            closing = CloseTransport(transport=transport)
             self._core.engine.send(self._worker, [closing])
         return ended
 
@@ -162,7 +162,7 @@ class Publishing:
             raise
         if plan.anew and self.transport is not None:
             self._core.transports.pop(self.transport, None)
-            close = CloseTransport(transport=self.transport, reason="replaced")
+            close = CloseTransport(transport=self.transport)
             self._core.engine.send(self._worker, [close])
         self._commit(plan, transport)
 
@@ -174,12 +174,9 @@ class Publishing:
                     transport=transport,
                     local=ice(plan.local.credentials),
                     remote=remote_of(plan.answer.remote),
-                    srtp=self._core.settings.srtp,
                 )
             ]
-        commands: list[Command] = [
-            Unpublish(publication=entry.number, reason="unpublished") for entry in plan.removed
-        ]
+        commands: list[Command] = [Unpublish(publication=entry.number) for entry in plan.removed]
         if plan.restart:
             commands.append(self._restart_command(plan.local, plan.answer.remote))
         return commands
@@ -205,9 +202,9 @@ class Publishing:
         """Take back what the engine may have done of a plan that failed."""
         if plan.anew:
             self._core.transports.pop(transport, None)
-            undone: list[Command] = [CloseTransport(transport=transport, reason="refused")]
+            undone: list[Command] = [CloseTransport(transport=transport)]
         else:
-            undone = [Unpublish(publication=entry.number, reason="refused") for entry in plan.added]
+            undone = [Unpublish(publication=entry.number) for entry in plan.added]
         self._core.engine.send(self._worker, undone)
 
 

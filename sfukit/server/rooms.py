@@ -112,7 +112,7 @@ class Rooms:
         if room.state is RoomState.CLOSED:
             return
         self._forget(room, reason)
-        self._core.engine.send(room.worker, [CloseRoom(room=room.number, reason=reason)])
+        self._core.engine.send(room.worker, [CloseRoom(room=room.number)])
 
     def close_all(self, reason: str) -> None:
         """Close every room."""

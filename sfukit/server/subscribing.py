@@ -80,7 +80,6 @@ class Subscribing:
             room=room,
             transport=self.transport,
             local=ice(self._local.credentials),
-            srtp=core.settings.srtp,
         )
         core.engine.send(worker, [opening])
 
@@ -118,13 +117,13 @@ class Subscribing:
         """Receive a publication no longer, and not by itself again."""
         self._unwanted.add(publication.number)
         self._waiting.pop(publication.number, None)
-        return self._remove(publication.number, "unsubscribed")
+        return self._remove(publication.number)
 
     def ended(self, publication: int, others: Iterable[Publication]) -> None:
         """Drop a publication that is gone, and let another take its place."""
         self._unwanted.discard(publication)
         self._waiting.pop(publication, None)
-        if self._remove(publication, None) and self._automatic:
+        if self._remove(publication, in_engine=False) and self._automatic:
             for other in others:
                 self.consider(other)
 
@@ -147,7 +146,7 @@ class Subscribing:
             self._deadline.cancel()
         for track in answered.refused:
             flowed = self.subscriptions[track.publication].number is not None
-            self._remove(track.publication, "rejected")
+            self._remove(track.publication)
             reason = "rejected" if flowed else "codec_unsupported"
             self._owner.on_subscription_ended(track.publication, reason)
         commands: list[Command] = []
@@ -169,7 +168,7 @@ class Subscribing:
                 self.consider(publication)
             self._offer_soon(0)
 
-    def close(self, reason: str) -> None:
+    def close(self) -> None:
         """End the transport and everything on it."""
         for timer in (self._timer, self._deadline):
             if timer is not None:
@@ -180,7 +179,7 @@ class Subscribing:
         self._unwanted.clear()
         self._waiting.clear()
         self._core.transports.pop(self.transport, None)
-        closing = CloseTransport(transport=self.transport, reason=reason)
+        closing = CloseTransport(transport=self.transport)
         self._core.engine.send(self._worker, [closing])
 
     def _offer_soon(self, delay_s: float | None = None) -> None:
@@ -214,14 +213,14 @@ class Subscribing:
         self.subscriptions[publication.number] = Subscription(publication, self._owner)
         self._offer_soon()
 
-    def _remove(self, publication: int, reason: str | None) -> bool:
-        """Drop a subscription; without a reason the engine has ended it already."""
+    def _remove(self, publication: int, *, in_engine: bool = True) -> bool:
+        """Drop a subscription here, and in the engine where that has not ended it already."""
         subscription = self.subscriptions.get(publication)
         if subscription is None:
             return False
         self._offers.remove(publication)
-        if reason is not None and subscription.number is not None:
-            ending = Unsubscribe(subscription=subscription.number, reason=reason)
+        if in_engine and subscription.number is not None:
+            ending = Unsubscribe(subscription=subscription.number)
             self._core.engine.send(self._worker, [ending])
         self._forget(publication)
         self._offer_soon()
@@ -283,5 +282,5 @@ class Subscribing:
             self._give_up(command.publication, outcome.error.code)
 
     def _give_up(self, publication: int, reason: str) -> None:
-        if self._remove(publication, None):
+        if self._remove(publication, in_engine=False):
             self._owner.on_subscription_ended(publication, reason)

@@ -112,7 +112,6 @@ class Viewing:
             transport=self._transport,
             local=ice(self._local.credentials),
             remote=remote_of(self._remote),
-            srtp=self.core.settings.srtp,
         )
         self._expiry = self.core.until_expired(self._rights, self.leave)
         self.core.transports[self._transport] = self
@@ -155,7 +154,7 @@ class Viewing:
             self.core.subscriptions.pop(line.number, None)
         guard = self.core.guard
         guard("leave", self.room.remove_viewer, self)
-        closing = CloseTransport(transport=self._transport, reason=reason)
+        closing = CloseTransport(transport=self._transport)
         guard("leave", self.core.engine.send, self.room.worker, [closing])
         self.core.metrics.ended.labels(reason).inc()
         if self.on_end is not None:

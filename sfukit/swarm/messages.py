@@ -11,7 +11,6 @@ import msgspec
 
 from sfukit.swarm.impairment import Impairment
 
-Split = Literal["even", "full"]
 DtlsRole = Literal["client", "server"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
@@ -23,13 +22,12 @@ class SwarmConfig(msgspec.Struct, kw_only=True):
     """How a swarm runs; fixed for its life.
 
     ``sample_decrypt`` is the share of bots that open and check every packet; the others count by
-    RTP headers alone and know neither key frames nor delays. ``pin`` lists a CPU for each worker.
+    RTP headers alone and know neither key frames nor delays.
     """
 
     seed: int = 0
     workers: int = 1
     srtp: Srtp = "auto"
-    pin: list[int] = []
     recv_buffer_bytes: int = 1024 * 1024
     send_buffer_bytes: int = 1024 * 1024
     gro: bool = True
@@ -88,7 +86,6 @@ class LoadClip(Command, tag="load_clip"):
 
     clip: int
     path: str
-    split: Split = "even"
 
 
 class AddBot(Command, tag="add_bot"):

@@ -1,6 +1,7 @@
 """Every command that can be written here is read by the Rust half, which refuses unknown fields."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,6 +79,28 @@ def test_a_field_too_many_is_refused(running: dict[type, Native], side: type, ki
             running[side].submit(0, json.dumps([command]).encode())
 
 
+@pytest.mark.parametrize("side", [_native.Server, _native.Swarm], ids=named)
+def test_both_sides_have_the_same_commands(running: dict[type, Native], side: type) -> None:
+    tags = {str(kind.__struct_config__.tag) for owner, kind in COMMANDS if owner is side}
+    assert expected(running[side], {"id": 1, "type": "unknown"}) == tags
+
+
+@pytest.mark.parametrize(("side", "kind"), COMMANDS, ids=named)
+def test_both_sides_have_the_same_fields(
+    running: dict[type, Native], side: type, kind: type
+) -> None:
+    whole = json.loads(msgspec.json.encode(made(kind, fields=TEXTS)))
+    fields = {field.encode_name for field in msgspec.structs.fields(kind)} - {"id"}
+    assert expected(running[side], {**whole, "unknown": 1}) == fields
+
+
+def expected(native: Native, command: dict[str, Any]) -> set[str]:
+    """Return the names that the Rust half would have read in place of an unknown one."""
+    with pytest.raises(_native.NativeError, match="`unknown`, expected") as caught:
+        native.submit(0, json.dumps([command]).encode())
+    return set(re.findall("`([^`]+)`", str(caught.value).partition(", expected")[2]))
+
+
 @pytest.mark.parametrize(("side", "kind"), CONFIGS, ids=named)
 def test_every_setting_is_read(side: Any, kind: Any) -> None:
     for field in inspect.type_info(kind).fields:  # type: ignore[attr-defined]
@@ -88,6 +111,13 @@ def test_every_setting_is_read(side: Any, kind: Any) -> None:
 
 def _loopback(kind: type) -> dict[str, Any]:
     return dict(LOOPBACK) if kind is server.ServerConfig else {}
+
+
+@pytest.mark.parametrize("workers", [0, 65])
+@pytest.mark.parametrize("side", [_native.Server, _native.Swarm], ids=named)
+def test_an_impossible_number_of_workers_is_refused(side: type, workers: int) -> None:
+    with pytest.raises(_native.NativeError, match=r"workers must be 1..=64"):
+        side(json.dumps({"workers": workers}).encode())
 
 
 def test_what_both_sides_got_is_read(running: dict[type, Native]) -> None:

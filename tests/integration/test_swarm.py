@@ -133,7 +133,7 @@ class Call:
     def subscribe(self, name: int) -> None:
         numbers = {"payload_type": 96, "rtx_payload_type": 97, "ssrc": 21, "rtx_ssrc": 22}
         shared = {"transport": name, "mid": "0", "extensions": EXTENSIONS}
-        self.swarm.do("receive", stream=name, codec="VP8", **shared, **numbers)
+        self.swarm.do("receive", stream=name, codec="VP8", feedback=FEEDBACK, **shared, **numbers)
         self.server.do(
             "subscribe", subscription=name, publication=1, cname="sfu", **shared, **numbers
         )

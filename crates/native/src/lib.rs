@@ -4,6 +4,7 @@ pub mod bridge;
 pub mod clock;
 pub mod cpu;
 mod error;
+mod handle;
 mod load;
 mod server;
 mod swarm;

@@ -1,11 +1,7 @@
-//! The Python handle of the SFU's data plane: starts the workers, passes JSON in and out.
+//! The Python handle of the SFU's data plane: its settings and how its workers start.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -15,16 +11,15 @@ use sfu::config::Config;
 use sfu::engine::Engine;
 use sfu::message::Command;
 
-use crate::bridge::{Mailbox, Outlet, lock};
 use crate::clock::Clock;
 use crate::error::native_error;
-use crate::udp::{SocketOptions, UdpSocket, Waker};
-use crate::watched::{self, Report};
-use crate::worker::{Shared, Snapshot, Worker, bind};
+use crate::handle::Handle;
+use crate::udp::{SocketOptions, UdpSocket};
+use crate::watched::{self, Report, WorkerReport};
+use crate::worker::{Snapshot, Worker, bind};
 
 /// Commands that may wait for one worker; more is overload.
 const MAILBOX: usize = 8192;
-const MOST_WORKERS: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(default)]
@@ -68,111 +63,64 @@ struct ServerInfo {
 
 /// The data plane of one server: worker threads with their sockets.
 #[pyclass(module = "sfukit._native", frozen)]
-pub struct Server {
-    workers: Vec<Arc<Shared>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    events: Arc<Outlet<Report>>,
-    info: Vec<u8>,
-}
+pub struct Server(Handle<Command, Report, Snapshot>);
 
 #[pymethods]
 impl Server {
     #[new]
     fn new(config: &[u8]) -> PyResult<Self> {
         let config: ServerConfig = serde_json::from_slice(config).map_err(native_error)?;
-        if config.workers == 0 || config.workers > MOST_WORKERS {
-            return Err(native_error(format!("workers must be 1..={MOST_WORKERS}")));
-        }
-        start(&config).map_err(native_error)
+        start(&config).map(Self).map_err(native_error)
     }
 
     /// Tell ports, fingerprint and what the kernel granted, as JSON.
     fn info<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.info)
+        self.0.info(py)
     }
 
     /// Return the descriptor that is readable while events wait.
     fn event_fd(&self) -> i32 {
-        self.events.waker().as_fd().as_raw_fd()
+        self.0.event_fd()
     }
 
     /// Hand a JSON array of commands to a worker; `False` where its queue is full.
     fn submit(&self, worker: usize, commands: &[u8]) -> PyResult<bool> {
-        let shared = self
-            .workers
-            .get(worker)
-            .ok_or_else(|| native_error(format!("no worker {worker}")))?;
-        let commands: Vec<Command> = serde_json::from_slice(commands).map_err(native_error)?;
-        Ok(shared.commands.post(commands))
+        self.0.submit(worker, commands)
     }
 
     /// Take all events, as a JSON array.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let json = serde_json::to_vec(&self.events.take()).map_err(native_error)?;
-        Ok(PyBytes::new(py, &json))
+        self.0.events(py)
     }
 
     /// Tell the counters of all workers together, as JSON; at most 50 ms old.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut total = Snapshot::default();
-        for shared in &self.workers {
-            total.add(&lock(&shared.snapshot));
-        }
-        let json = serde_json::to_vec(&total).map_err(native_error)?;
-        Ok(PyBytes::new(py, &json))
+        self.0.counters(py)
     }
 
     /// Stop the workers and close their sockets.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.stop());
+        py.detach(|| self.0.stop());
     }
 }
 
-impl Server {
-    fn stop(&self) {
-        for shared in &self.workers {
-            shared.stop.store(true, Ordering::Relaxed);
-            shared.commands.wake();
-        }
-        for thread in lock(&self.threads).drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn start(config: &ServerConfig) -> Result<Server, String> {
+fn start(config: &ServerConfig) -> Result<Handle<Command, Report, Snapshot>, String> {
+    let mut handle = Handle::new(config.workers, MAILBOX)?;
     let clock = Clock::start();
     let certificate = Certificate::generate_ecdsa().map_err(|error| error.to_string())?;
     let dtls = Context::new(&certificate).map_err(|error| error.to_string())?;
-    let waker = Waker::new().map_err(|error| error.to_string())?;
-    let events = Arc::new(Outlet::new(Arc::new(waker)));
-    let sockets = bind_all(config)?;
+    let mut sockets = bind_all(config)?;
+    let first = &sockets[0];
     let info = ServerInfo {
         udp_ports: sockets.iter().map(|of| of[0].local_addr().port()).collect(),
         fingerprint: certificate.fingerprint().to_string(),
-        recv_buffer_bytes: sockets[0][0].recv_buffer_bytes(),
-        send_buffer_bytes: sockets[0][0].send_buffer_bytes(),
-        gso: sockets[0][0].gso(),
-        gro: sockets[0][0].gro(),
-        ipv6: sockets[0]
-            .iter()
-            .any(|socket| socket.local_addr().is_ipv6()),
+        recv_buffer_bytes: first[0].recv_buffer_bytes(),
+        send_buffer_bytes: first[0].send_buffer_bytes(),
+        gso: first[0].gso(),
+        gro: first[0].gro(),
+        ipv6: first.iter().any(|socket| socket.local_addr().is_ipv6()),
     };
-    let server = Server {
-        workers: (0..config.workers)
-            .map(|_| shared(&events))
-            .collect::<Result<_, _>>()?,
-        threads: Mutex::default(),
-        events,
-        info: serde_json::to_vec(&info).map_err(|error| error.to_string())?,
-    };
-    for (nth, (shared, sockets)) in server.workers.iter().zip(sockets).enumerate() {
+    handle.start(&info, |nth, shared| {
         let engine = Engine::new(
             clock.now(),
             config.engine.clone(),
@@ -180,14 +128,19 @@ fn start(config: &ServerConfig) -> Result<Server, String> {
             clock.wall(),
             seed(),
         );
-        let worker = Worker::new(clock, shared.clone(), sockets, engine)
-            .map_err(|error| error.to_string())?;
-        let events = server.events.clone();
-        let report = move |report| events.put(std::iter::once(Report::Worker(report)));
-        let thread = watched::spawn(nth, || worker.run(), report);
-        lock(&server.threads).push(thread.map_err(|error| error.to_string())?);
-    }
-    Ok(server)
+        let events = shared.events.clone();
+        let own = std::mem::take(&mut sockets[nth]);
+        let worker = Worker::new(clock, shared, own, engine)?;
+        let report = move |reason| {
+            let ended = WorkerReport::WorkerEnded {
+                worker: nth,
+                reason,
+            };
+            events.put(std::iter::once(Report::Worker(ended)));
+        };
+        watched::spawn(format!("sfukit-media-{nth}"), || worker.run(), report)
+    })?;
+    Ok(handle)
 }
 
 /// Draw a number that no peer can guess.
@@ -215,14 +168,4 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Vec<UdpSocket>>, String> {
             bind(&config.bind, port, &options)
         })
         .collect()
-}
-
-fn shared(events: &Arc<Outlet<Report>>) -> Result<Arc<Shared>, String> {
-    let waker = Waker::new().map_err(|error| error.to_string())?;
-    Ok(Arc::new(Shared {
-        commands: Mailbox::new(MAILBOX, waker),
-        events: events.clone(),
-        snapshot: Mutex::default(),
-        stop: AtomicBool::new(false),
-    }))
 }

@@ -1,9 +1,4 @@
-//! The Python handle of the load generator: starts its threads, passes JSON in and out.
-
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+//! The Python handle of the load generator: its settings and how its workers start.
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -13,16 +8,15 @@ use serde::{Deserialize, Serialize};
 use swarm::engine::{Engine, EngineConfig};
 use swarm::message::{Command, Event, SrtpChoice};
 
-use crate::bridge::{Mailbox, Outlet, lock};
 use crate::clock::Clock;
-use crate::cpu;
 use crate::error::native_error;
-use crate::swarm_worker::{SwarmShared, SwarmSnapshot, SwarmWorker};
-use crate::udp::{SocketOptions, Waker};
+use crate::handle::Handle;
+use crate::swarm_worker::{SwarmSnapshot, SwarmWorker};
+use crate::udp::SocketOptions;
+use crate::watched;
 
 /// Commands that may wait for one worker; a join is three or four.
 const MAILBOX: usize = 64 * 1024;
-const MOST_WORKERS: usize = 64;
 
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,7 +24,6 @@ struct SwarmConfig {
     seed: u64,
     workers: usize,
     srtp: SrtpChoice,
-    pin: Vec<usize>,
     recv_buffer_bytes: usize,
     send_buffer_bytes: usize,
     gso: bool,
@@ -44,7 +37,6 @@ impl Default for SwarmConfig {
             seed: 0,
             workers: 1,
             srtp: SrtpChoice::Auto,
-            pin: Vec::new(),
             recv_buffer_bytes: 1024 * 1024,
             send_buffer_bytes: 1024 * 1024,
             gso: true,
@@ -84,10 +76,7 @@ struct SwarmInfo {
 #[pyclass(module = "sfukit._native", frozen)]
 pub struct Swarm {
     clock: Clock,
-    workers: Vec<Arc<SwarmShared>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    events: Arc<Outlet<Event>>,
-    info: Vec<u8>,
+    handle: Handle<Command, Event, SwarmSnapshot>,
 }
 
 #[pymethods]
@@ -95,52 +84,37 @@ impl Swarm {
     #[new]
     fn new(config: &[u8]) -> PyResult<Self> {
         let config: SwarmConfig = serde_json::from_slice(config).map_err(native_error)?;
-        if config.workers == 0 || config.workers > MOST_WORKERS {
-            return Err(native_error(format!("workers must be 1..={MOST_WORKERS}")));
-        }
-        start(&config).map_err(native_error)
+        let clock = Clock::start();
+        let handle = start(&config, clock).map_err(native_error)?;
+        Ok(Self { clock, handle })
     }
 
     /// Tell the fingerprint of all bots and the number of workers, as JSON.
     fn info<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.info)
+        self.handle.info(py)
     }
 
     /// Return the descriptor that is readable while events wait.
     fn event_fd(&self) -> i32 {
-        self.events.waker().as_fd().as_raw_fd()
+        self.handle.event_fd()
     }
 
     /// Hand a JSON array of commands to a worker; `False` where its queue is full.
     fn submit(&self, worker: usize, commands: &[u8]) -> PyResult<bool> {
-        let shared = self
-            .workers
-            .get(worker)
-            .ok_or_else(|| native_error(format!("no worker {worker}")))?;
-        if lock(&self.threads)
-            .get(worker)
-            .is_some_and(JoinHandle::is_finished)
-        {
+        if self.handle.has_ended(worker) {
             return Err(native_error(format!("swarm worker {worker} has stopped")));
         }
-        let commands: Vec<Command> = serde_json::from_slice(commands).map_err(native_error)?;
-        Ok(shared.commands.post(commands))
+        self.handle.submit(worker, commands)
     }
 
     /// Take all events, as a JSON array.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let json = serde_json::to_vec(&self.events.take()).map_err(native_error)?;
-        Ok(PyBytes::new(py, &json))
+        self.handle.events(py)
     }
 
     /// Tell the counters of all workers together, as JSON; at most 100 ms old.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut total = SwarmSnapshot::default();
-        for shared in &self.workers {
-            total.add(&lock(&shared.snapshot));
-        }
-        let json = serde_json::to_vec(&total).map_err(native_error)?;
-        Ok(PyBytes::new(py, &json))
+        self.handle.counters(py)
     }
 
     /// Tell the time of the swarm's clock, in nanoseconds.
@@ -150,31 +124,15 @@ impl Swarm {
 
     /// Stop the workers and close their sockets.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.stop());
+        py.detach(|| self.handle.stop());
     }
 }
 
-impl Swarm {
-    fn stop(&self) {
-        for shared in &self.workers {
-            shared.stop.store(true, Ordering::Relaxed);
-            shared.commands.wake();
-        }
-        for thread in lock(&self.threads).drain(..) {
-            // A worker that panicked has already said so on standard error.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn start(config: &SwarmConfig) -> Result<Swarm, String> {
-    let clock = Clock::start();
+fn start(
+    config: &SwarmConfig,
+    clock: Clock,
+) -> Result<Handle<Command, Event, SwarmSnapshot>, String> {
+    let mut handle = Handle::new(config.workers, MAILBOX)?;
     let certificate = Certificate::generate_ecdsa().map_err(|error| error.to_string())?;
     let info = SwarmInfo {
         fingerprint: certificate.fingerprint().to_string(),
@@ -187,47 +145,11 @@ fn start(config: &SwarmConfig) -> Result<Swarm, String> {
         dtls: Context::new(&certificate).map_err(|error| error.to_string())?,
         wall: clock.wall(),
     };
-    let waker = Waker::new().map_err(|error| error.to_string())?;
-    let events = Arc::new(Outlet::new(Arc::new(waker)));
-    let swarm = Swarm {
-        clock,
-        workers: (0..config.workers)
-            .map(|_| shared(&events))
-            .collect::<Result<_, _>>()?,
-        threads: Mutex::default(),
-        events,
-        info: serde_json::to_vec(&info).map_err(|error| error.to_string())?,
-    };
-    for (nth, shared) in swarm.workers.iter().enumerate() {
+    handle.start(&info, |nth, shared| {
         let engine = Engine::new(clock.now(), engine_config.clone());
-        let worker = SwarmWorker::new(clock, shared.clone(), config.socket_options(), engine);
-        let worker = worker.map_err(|error| error.to_string())?;
-        let thread = spawn(nth, config.pin.get(nth).copied(), worker)?;
-        lock(&swarm.threads).push(thread);
-    }
-    Ok(swarm)
-}
-
-fn shared(events: &Arc<Outlet<Event>>) -> Result<Arc<SwarmShared>, String> {
-    let waker = Waker::new().map_err(|error| error.to_string())?;
-    Ok(Arc::new(SwarmShared {
-        commands: Mailbox::new(MAILBOX, waker),
-        events: events.clone(),
-        snapshot: Mutex::default(),
-        stop: AtomicBool::new(false),
-    }))
-}
-
-fn spawn(nth: usize, core: Option<usize>, worker: SwarmWorker) -> Result<JoinHandle<()>, String> {
-    std::thread::Builder::new()
-        .name(format!("sfukit-swarm-{nth}"))
-        .spawn(move || {
-            if let Some(error) = core.and_then(|core| cpu::pin(core).err()) {
-                eprintln!("sfukit: swarm worker {nth} runs on any core: {error}");
-            }
-            if let Err(error) = worker.run() {
-                eprintln!("sfukit: swarm worker {nth} stopped: {error}");
-            }
-        })
-        .map_err(|error| error.to_string())
+        let worker = SwarmWorker::new(clock, shared, config.socket_options(), engine)?;
+        let report = move |reason| eprintln!("sfukit: swarm worker {nth} stopped: {reason}");
+        watched::spawn(format!("sfukit-swarm-{nth}"), || worker.run(), report)
+    })?;
+    Ok(handle)
 }

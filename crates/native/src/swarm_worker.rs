@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,9 +12,10 @@ use swarm::figures::{GeneratorFigures, Totals};
 use swarm::message::{Command, Event, TransportId};
 use wire::time::Time;
 
-use crate::bridge::{Mailbox, Outlet, lock};
+use crate::bridge::lock;
 use crate::clock::Clock;
 use crate::cpu;
+use crate::handle::{self, Shared};
 use crate::swarm_sockets::Sockets;
 use crate::udp::{Interest, Poller, Ready, RecvArena, SocketOptions};
 
@@ -31,18 +32,6 @@ const MODERATION: Duration = Duration::from_millis(1);
 const COMMANDS_PER_ROUND: usize = 64;
 const COUNTERS_EVERY: Duration = Duration::from_millis(100);
 
-/// What a thread of a swarm and the control plane share.
-pub struct SwarmShared {
-    /// Commands in.
-    pub commands: Mailbox<Command>,
-    /// Events out.
-    pub events: Arc<Outlet<Event>>,
-    /// Last snapshot.
-    pub snapshot: Mutex<SwarmSnapshot>,
-    /// The thread should end.
-    pub stop: AtomicBool,
-}
-
 /// What a thread of a swarm says of itself every now and then.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct SwarmSnapshot {
@@ -55,9 +44,8 @@ pub struct SwarmSnapshot {
     pub cpu_ns: u64,
 }
 
-impl SwarmSnapshot {
-    /// Add what another thread says.
-    pub fn add(&mut self, other: &Self) {
+impl handle::Snapshot for SwarmSnapshot {
+    fn add(&mut self, other: &Self) {
         self.totals = self.totals.plus(&other.totals);
         self.transports_connected += other.transports_connected;
         self.cpu_ns += other.cpu_ns;
@@ -67,7 +55,7 @@ impl SwarmSnapshot {
 /// One thread of a swarm.
 pub struct SwarmWorker {
     clock: Clock,
-    shared: Arc<SwarmShared>,
+    shared: Arc<Shared<Command, Event, SwarmSnapshot>>,
     sockets: Sockets,
     arena: RecvArena,
     engine: Engine,
@@ -84,7 +72,7 @@ impl SwarmWorker {
     /// Where the kernel gives no poller.
     pub fn new(
         clock: Clock,
-        shared: Arc<SwarmShared>,
+        shared: Arc<Shared<Command, Event, SwarmSnapshot>>,
         options: SocketOptions,
         engine: Engine,
     ) -> io::Result<Self> {

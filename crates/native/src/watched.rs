@@ -31,25 +31,22 @@ pub enum WorkerReport {
     },
 }
 
-/// Run a worker on a thread of its own; an error or a panic, from which it does not come back,
-/// is handed to `report`.
+/// Run a worker on a thread of its own; the message of an error or a panic, from which it does not
+/// come back, is handed to `report`.
 ///
 /// # Errors
 /// Where the system gives no thread.
 pub fn spawn(
-    worker: usize,
+    name: String,
     run: impl FnOnce() -> io::Result<()> + Send + 'static,
-    report: impl FnOnce(WorkerReport) + Send + 'static,
+    report: impl FnOnce(String) + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     Builder::new()
-        .name(format!("sfukit-media-{worker}"))
-        .spawn(move || {
-            let reason = match catch_unwind(AssertUnwindSafe(run)) {
-                Ok(Ok(())) => return, // it was told to stop
-                Ok(Err(error)) => error.to_string(),
-                Err(panic) => format!("panicked: {}", message(&*panic)),
-            };
-            report(WorkerReport::WorkerEnded { worker, reason });
+        .name(name)
+        .spawn(move || match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(())) => {} // it was told to stop
+            Ok(Err(error)) => report(error.to_string()),
+            Err(panic) => report(format!("panicked: {}", message(&*panic))),
         })
 }
 
@@ -69,18 +66,16 @@ mod tests {
     const FIXTURE: &str = include_str!("../../../tests/fixtures/events/worker.json");
 
     /// Run a worker thread to its end; return what it reported and whether the thread unwound.
-    fn end_of(run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Option<WorkerReport> {
+    fn end_of(run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Option<String> {
         let (sender, receiver) = mpsc::channel();
-        let thread = spawn(3, run, move |report| sender.send(report).unwrap()).unwrap();
+        let report = move |reason| sender.send(reason).unwrap();
+        let thread = spawn(String::from("worker"), run, report).unwrap();
         thread.join().unwrap();
         receiver.try_recv().ok()
     }
 
-    fn ended(reason: &str) -> Option<WorkerReport> {
-        Some(WorkerReport::WorkerEnded {
-            worker: 3,
-            reason: reason.into(),
-        })
+    fn ended(reason: &str) -> Option<String> {
+        Some(reason.into())
     }
 
     #[test]
@@ -110,7 +105,10 @@ mod tests {
 
     #[test]
     fn reports_are_written_as_events_are() {
-        let report = ended("no poller").map(Report::Worker);
+        let report = Report::Worker(WorkerReport::WorkerEnded {
+            worker: 3,
+            reason: "no poller".into(),
+        });
         let committed: serde_json::Value = serde_json::from_str(FIXTURE).unwrap();
         assert_eq!(serde_json::to_value([report]).unwrap(), committed);
     }

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rtc::outbox::Outbox;
@@ -14,9 +14,10 @@ use sfu::engine::Engine;
 use sfu::message::Command;
 use wire::time::Time;
 
-use crate::bridge::{Mailbox, Outlet, lock};
+use crate::bridge::lock;
 use crate::clock::Clock;
 use crate::cpu;
+use crate::handle::{self, Shared};
 use crate::load::Load;
 use crate::udp::{
     Datagram, Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket,
@@ -35,18 +36,6 @@ const COUNTERS_EVERY: Duration = Duration::from_millis(50);
 const COMMANDS_PER_ROUND: usize = 64;
 /// Layer switches and the like are dropped where nobody has taken this many events.
 const MOST_STATE_EVENTS: usize = 16 * 1024;
-
-/// What a worker thread and the control plane share.
-pub struct Shared {
-    /// Commands in.
-    pub commands: Mailbox<Command>,
-    /// Events out.
-    pub events: Arc<Outlet<Report>>,
-    /// Last snapshot.
-    pub snapshot: Mutex<Snapshot>,
-    /// The thread should end.
-    pub stop: AtomicBool,
-}
 
 /// What a worker says of itself every now and then.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
@@ -70,9 +59,8 @@ pub struct Snapshot {
     pub send_failed: u64,
 }
 
-impl Snapshot {
-    /// Add what another worker says.
-    pub fn add(&mut self, other: &Self) {
+impl handle::Snapshot for Snapshot {
+    fn add(&mut self, other: &Self) {
         self.engine.add(&other.engine);
         self.worker_cpu_ns += other.worker_cpu_ns;
         self.socket_drops += other.socket_drops;
@@ -87,7 +75,7 @@ impl Snapshot {
 /// One worker, to be run on its own thread.
 pub struct Worker {
     clock: Clock,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Command, Report, Snapshot>>,
     poller: Poller,
     sockets: Vec<UdpSocket>,
     arena: RecvArena,
@@ -116,7 +104,7 @@ impl Worker {
     /// Where the kernel gives no poller.
     pub fn new(
         clock: Clock,
-        shared: Arc<Shared>,
+        shared: Arc<Shared<Command, Report, Snapshot>>,
         sockets: Vec<UdpSocket>,
         engine: Engine,
     ) -> io::Result<Self> {

@@ -143,7 +143,7 @@ impl Engine {
         let Command { id, request } = command;
         match request {
             Request::OpenRoom { room } => self.open_room(id, room),
-            Request::CloseRoom { room, reason } => self.close_room(now, id, room, reason),
+            Request::CloseRoom { room } => self.close_room(now, id, room),
             request => self.pass_on(now, id, request),
         }
     }
@@ -366,15 +366,14 @@ impl Engine {
         self.done(id, outcome);
     }
 
-    fn close_room(&mut self, now: Time, id: CommandId, room: RoomId, reason: String) {
+    fn close_room(&mut self, now: Time, id: CommandId, room: RoomId) {
         let Some(key) = self.owners.get(&Named::Room(room)).copied() else {
             return self.done(id, Err(not_found(Named::Room(room))));
         };
-        let closed = self.in_room(now, key, |room, context| room.close(context, &reason));
+        let closed = self.in_room(now, key, |room, context| room.close(context));
         // One that broke on its way out is gone as well, and said so.
         if closed.is_some() {
             self.forget(key);
-            self.events.push(Event::RoomClosed { room, reason });
         }
         self.done(id, Ok(None));
     }
@@ -420,7 +419,7 @@ impl Engine {
             return;
         };
         self.forget(key);
-        let reason = "internal_error".into();
+        let reason = "internal_error";
         self.events.push(Event::RoomClosed { room, reason });
     }
 
@@ -444,21 +443,20 @@ fn media_ssrc(datagram: &[u8]) -> Option<Ssrc> {
 fn subject(request: &Request) -> Named {
     match request {
         Request::OpenRoom { room }
-        | Request::CloseRoom { room, .. }
+        | Request::CloseRoom { room }
         | Request::OpenTransport { room, .. }
         | Request::RoomStats { room } => Named::Room(*room),
         Request::SetRemote { transport, .. }
         | Request::RestartIce { transport, .. }
-        | Request::CloseTransport { transport, .. } => Named::Transport(*transport),
+        | Request::CloseTransport { transport } => Named::Transport(*transport),
         Request::Publish(publish) => Named::Transport(publish.transport),
         Request::Subscribe(subscribe) => Named::Transport(subscribe.transport),
-        Request::Unpublish { publication, .. } | Request::SetMuted { publication, .. } => {
+        Request::Unpublish { publication } | Request::SetMuted { publication, .. } => {
             Named::Publication(*publication)
         }
         Request::SetTarget { subscription, .. }
         | Request::ReplaceSource { subscription, .. }
-        | Request::Unsubscribe { subscription, .. }
-        | Request::SetActive { subscription, .. } => Named::Subscription(*subscription),
+        | Request::Unsubscribe { subscription } => Named::Subscription(*subscription),
     }
 }
 

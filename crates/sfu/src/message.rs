@@ -130,15 +130,12 @@ pub enum Request {
     },
     CloseRoom {
         room: RoomId,
-        reason: String,
     },
     OpenTransport {
         room: RoomId,
         transport: TransportId,
         local: LocalParameters,
         remote: Option<RemoteParameters>,
-        #[serde(default)]
-        srtp: SrtpChoice,
     },
     SetRemote {
         transport: TransportId,
@@ -151,12 +148,10 @@ pub enum Request {
     },
     CloseTransport {
         transport: TransportId,
-        reason: String,
     },
     Publish(PublishRequest),
     Unpublish {
         publication: PublicationId,
-        reason: String,
     },
     Subscribe(SubscribeRequest),
     SetTarget {
@@ -169,11 +164,6 @@ pub enum Request {
     },
     Unsubscribe {
         subscription: SubscriptionId,
-        reason: String,
-    },
-    SetActive {
-        subscription: SubscriptionId,
-        active: bool,
     },
     SetMuted {
         publication: PublicationId,
@@ -248,13 +238,6 @@ pub struct SubscribeRequest {
     /// Which encoding.
     #[serde(default)]
     pub target: Target,
-    /// False starts it paused.
-    #[serde(default = "yes")]
-    pub active: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Why a command was refused.
@@ -361,8 +344,6 @@ pub enum Event {
         /// None: nothing switched, since what was asked for is not being sent.
         wait_ms: Option<f64>,
     },
-    RoomClosed {
-        room: RoomId,
-        reason: String,
-    },
+    /// The engine dropped a room that broke.
+    RoomClosed { room: RoomId, reason: &'static str },
 }

@@ -115,8 +115,6 @@ pub struct Subscription {
     pub target: Target,
     /// Its share of what its subscriber may receive, bit/s; `None`: unlimited.
     pub budget_bps: Option<u64>,
-    /// False: the subscriber paused it.
-    pub active: bool,
     /// Sender reports sent for it.
     pub reports: SenderReports,
     /// Canonical name in its source descriptions.
@@ -179,7 +177,6 @@ impl Subscription {
             keyframes: KeyframeAllowance::default(),
             target: request.target,
             budget_bps: None,
-            active: request.active,
             reports: SenderReports::new(publication.clock_rate),
             cname: request.cname,
             last_reason: "none",

@@ -133,7 +133,6 @@ impl Play {
         self.known.ended.push(sub);
         self.world.command(Request::Unsubscribe {
             subscription: sub.id,
-            reason: "test".into(),
         });
     }
 
@@ -198,15 +197,8 @@ impl Play {
     }
 
     fn retarget_once(&mut self, sub: Sub) {
-        match self.below(6) {
+        match self.below(4) {
             0 => self.world.set_target(sub, Target::Auto),
-            1 => {
-                let active = self.below(2) == 0;
-                self.world.command(Request::SetActive {
-                    subscription: sub.id,
-                    active,
-                });
-            }
             index => {
                 let index = index % 3;
                 self.world.set_target(sub, Target::Index { index });

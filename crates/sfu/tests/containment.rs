@@ -14,9 +14,9 @@ fn playing_room(world: &mut World) -> (u32, usize, Sub) {
     (room, camera, sub)
 }
 
-fn closed(world: &World) -> Vec<(u32, String)> {
+fn closed(world: &World) -> Vec<(u32, &'static str)> {
     let closed = |event: &Event| match event {
-        Event::RoomClosed { room, reason } => Some((*room, reason.clone())),
+        Event::RoomClosed { room, reason } => Some((*room, *reason)),
         _ => None,
     };
     world.events.iter().filter_map(closed).collect()
@@ -37,7 +37,7 @@ fn breaks_alone(fault: Fault) {
     let broken = rooms[1].0;
     world.engine.inject_fault(broken, fault);
     quietly(|| world.run_for(ms(1_500)));
-    assert_eq!(closed(&world), [(broken, "internal_error".to_owned())]);
+    assert_eq!(closed(&world), [(broken, "internal_error")]);
     let counters = world.engine.counters();
     assert_eq!((counters.rooms, counters.rooms_broken), (2, 1));
     assert_eq!((counters.transports, counters.subscriptions), (4, 2));
@@ -100,7 +100,7 @@ fn on_its_way_out() {
     world.run_for(ms(500));
     world.engine.inject_fault(room, Fault::Close);
     quietly(|| world.close_room(room));
-    assert_eq!(closed(&world), [(room, "internal_error".to_owned())]);
+    assert_eq!(closed(&world), [(room, "internal_error")]);
     let before = world.clients[other.client].rtp.len();
     world.run_for(ms(500));
     assert!(world.clients[other.client].rtp.len() > before + 20);

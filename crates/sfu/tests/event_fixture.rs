@@ -83,7 +83,7 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
         ],
         Some(Event::LayerSwitch { .. }) => vec![Event::RoomClosed {
             room: 1,
-            reason: "internal_error".into(),
+            reason: "internal_error",
         }],
         Some(Event::RoomClosed { .. }) => return None,
     };

@@ -100,7 +100,6 @@ fn the_canonical_name_and_the_end_are_told() {
     world.run_for(ms(2_500));
     world.command(Request::Unsubscribe {
         subscription: sub.id,
-        reason: "test".into(),
     });
     world.run_for(ms(100));
     let packets = || world.clients[sub.client].rtcp_packets();

@@ -17,7 +17,6 @@ fn an_ssrc_is_refused_the_second_time() {
     let sub = world.subscribe(subscriber, camera);
     let unsubscribe = Request::Unsubscribe {
         subscription: sub.id,
-        reason: "test".into(),
     };
     world.command(unsubscribe);
     for (ssrc, rtx_ssrc) in [(sub.ssrc, 1), (1, sub.ssrc), (sub.rtx_ssrc, 2), (3, 3)] {
@@ -87,7 +86,6 @@ fn ten_thousand_cycles_never_repeat_a_nonce() {
         world.run_for(ms(5));
         world.command(Request::Unsubscribe {
             subscription: sub.id,
-            reason: "test".into(),
         });
         world.events.clear();
         world.runs.clear();

@@ -28,7 +28,6 @@ fn a_transport_without_a_peer_waits_and_one_with_a_peer_does_not() {
             pwd: "a-password-of-the-server".into(),
         },
         remote: None,
-        srtp: Default::default(),
     });
     world.run_for(Duration::from_secs(600));
     assert_eq!(states(&world), []);

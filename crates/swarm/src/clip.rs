@@ -4,7 +4,6 @@ mod ivf;
 mod packetise;
 
 use crate::frame_id::{self, FrameId};
-use crate::message::Split;
 use crate::nal;
 use rtc::codec::{Codec, Kind};
 use std::ops::Range;
@@ -97,7 +96,7 @@ impl Clip {
     ///
     /// # Errors
     /// Where the file is no IVF file, is cut, or holds what bots cannot send.
-    pub fn parse(file: &[u8], split: Split) -> Result<Self, ClipError> {
+    pub fn parse(file: &[u8]) -> Result<Self, ClipError> {
         let file = ivf::parse(file)?;
         let mut clip = Self {
             codec: file.codec,
@@ -107,7 +106,7 @@ impl Clip {
             loop_ticks: 0,
         };
         for frame in &file.frames {
-            clip.add_frame(file.ticks(frame.at)?, frame.bytes, split)?;
+            clip.add_frame(file.ticks(frame.at)?, frame.bytes)?;
         }
         if !clip.frames.first().is_some_and(|first| first.keyframe) {
             return Err(ClipError::NoStart);
@@ -180,11 +179,11 @@ impl Clip {
         end + after.len()
     }
 
-    fn add_frame(&mut self, at_ticks: u32, bytes: &[u8], split: Split) -> Result<(), ClipError> {
+    fn add_frame(&mut self, at_ticks: u32, bytes: &[u8]) -> Result<(), ClipError> {
         let first = self.packets.len() as u32;
         let keyframe = match self.codec {
-            Codec::Vp8 => self.add_vp8(bytes, split)?,
-            Codec::H264 => self.add_h264(bytes, split)?,
+            Codec::Vp8 => self.add_vp8(bytes)?,
+            Codec::H264 => self.add_h264(bytes)?,
             _ => self.add_opus(bytes)?,
         };
         self.frames.push(Frame {

@@ -86,7 +86,7 @@ fn load_clip(
         request.clip,
     )?;
     let file = host.read(&request.path).map_err(system)?;
-    let clip = Clip::parse(&file, request.split);
+    let clip = Clip::parse(&file);
     let clip = clip.map_err(|error| invalid(format!("{}: {error}", request.path)))?;
     engine.clips.insert(request.clip, Arc::new(clip));
     Ok(())

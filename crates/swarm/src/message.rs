@@ -90,20 +90,6 @@ pub struct LoadClip {
     pub clip: ClipId,
     /// The file.
     pub path: String,
-    /// How a frame is cut.
-    #[serde(default)]
-    pub split: Split,
-}
-
-/// How a frame is cut into packets.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// Into parts that differ by one byte at most, the shorter ones first, as browsers do.
-    #[default]
-    Even,
-    /// Into full packets and a rest.
-    Full,
 }
 
 /// Make a bot.

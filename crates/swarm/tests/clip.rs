@@ -3,7 +3,6 @@
 use std::path::Path;
 use swarm::clip::{Clip, ClipError, FrameFacts, MAX_PAYLOAD_BYTES};
 use swarm::frame_id::{self, FrameId};
-use swarm::message::Split;
 use swarm::nal;
 
 const FACTS: FrameFacts = FrameFacts {
@@ -61,19 +60,17 @@ fn depacketise_h264(payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
 #[test]
 fn vp8_payloads_make_the_frame_again_with_the_id_behind_it() {
     for name in ["vp8-180p15.ivf", "vp8-360p30.ivf", "vp8-720p30.ivf"] {
-        for split in [Split::Even, Split::Full] {
-            let file = file(name);
-            let clip = Clip::parse(&file, split).unwrap();
-            for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
-                let payloads = payloads(&clip, nth);
-                let joined = payloads.iter().flat_map(|payload| &payload[4..]).copied();
-                let (bytes, id): (Vec<u8>, _) = (joined.collect(), FACTS.id.to_bytes());
-                assert_eq!(bytes, [frame, &id].concat());
-                assert!(payloads.iter().all(|payload| payload[2..4] == [0xfa, 0xbc]));
-                assert_eq!(payloads[0][0], 0x90);
-                assert!(payloads[1..].iter().all(|payload| payload[0] == 0x80));
-                assert_eq!(FrameId::from_vp8(payloads.last().unwrap()), Some(FACTS.id));
-            }
+        let file = file(name);
+        let clip = Clip::parse(&file).unwrap();
+        for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
+            let payloads = payloads(&clip, nth);
+            let joined = payloads.iter().flat_map(|payload| &payload[4..]).copied();
+            let (bytes, id): (Vec<u8>, _) = (joined.collect(), FACTS.id.to_bytes());
+            assert_eq!(bytes, [frame, &id].concat());
+            assert!(payloads.iter().all(|payload| payload[2..4] == [0xfa, 0xbc]));
+            assert_eq!(payloads[0][0], 0x90);
+            assert!(payloads[1..].iter().all(|payload| payload[0] == 0x80));
+            assert_eq!(FrameId::from_vp8(payloads.last().unwrap()), Some(FACTS.id));
         }
     }
 }
@@ -82,7 +79,7 @@ fn vp8_payloads_make_the_frame_again_with_the_id_behind_it() {
 fn h264_payloads_make_the_access_unit_again_with_the_id_before_its_slices() {
     for name in ["h264-180p15.ivf", "h264-360p30.ivf", "h264-720p30.ivf"] {
         let file = file(name);
-        let clip = Clip::parse(&file, Split::Even).unwrap();
+        let clip = Clip::parse(&file).unwrap();
         for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
             let payloads = payloads(&clip, nth);
             let kind = |unit: &[u8]| unit[0] & nal::TYPE_MASK;
@@ -109,7 +106,7 @@ fn h264_payloads_make_the_access_unit_again_with_the_id_before_its_slices() {
 #[test]
 fn no_payload_is_longer_than_a_datagram_takes_and_the_even_split_is_even() {
     for name in ["vp8-720p30.ivf", "h264-720p30.ivf", "opus.ivf"] {
-        let clip = Clip::parse(&file(name), Split::Even).unwrap();
+        let clip = Clip::parse(&file(name)).unwrap();
         for nth in 0..clip.frames().len() {
             let lens: Vec<usize> = payloads(&clip, nth).iter().map(Vec::len).collect();
             assert!(lens.iter().all(|len| (1..=MAX_PAYLOAD_BYTES).contains(len)));
@@ -122,7 +119,7 @@ fn no_payload_is_longer_than_a_datagram_takes_and_the_even_split_is_even() {
 
 #[test]
 fn a_key_frame_is_never_far_and_the_loop_is_as_long_as_the_file() {
-    let clip = Clip::parse(&file("vp8-720p30.ivf"), Split::Even).unwrap();
+    let clip = Clip::parse(&file("vp8-720p30.ivf")).unwrap();
     assert_eq!(clip.loop_ticks(), 4 * 90_000);
     assert_eq!(
         (
@@ -138,7 +135,7 @@ fn a_key_frame_is_never_far_and_the_loop_is_as_long_as_the_file() {
 
 #[test]
 fn silence_in_an_opus_clip_stays_a_gap() {
-    let clip = Clip::parse(&file("opus.ivf"), Split::Even).unwrap();
+    let clip = Clip::parse(&file("opus.ivf")).unwrap();
     let gaps = clip
         .frames()
         .windows(2)
@@ -151,7 +148,7 @@ fn silence_in_an_opus_clip_stays_a_gap() {
 #[test]
 fn what_is_no_clip_is_refused() {
     let good = file("opus.ivf");
-    let refused = |bytes: &[u8]| Clip::parse(bytes, Split::Even).unwrap_err();
+    let refused = |bytes: &[u8]| Clip::parse(bytes).unwrap_err();
     assert_eq!(refused(b"RIFF"), ClipError::NotIvf);
     assert_eq!(refused(&good[..good.len() - 1]), ClipError::Malformed);
     assert_eq!(refused(&good[..32]), ClipError::NoStart);
@@ -164,7 +161,7 @@ fn what_is_no_clip_is_refused() {
     ];
     assert_eq!(refused(&begins_late.concat()), ClipError::NoStart);
     for cut in 0..200 {
-        let _ = Clip::parse(&good[..cut], Split::Even);
+        let _ = Clip::parse(&good[..cut]);
     }
     assert_eq!(frame_id::LEN, 16);
 }
@@ -189,7 +186,7 @@ fn ivf(codec: &[u8; 4], rate: u32, scale: u32, frames: &[(u64, &[u8])]) -> Vec<u
 fn a_loop_takes_time_and_no_more_than_the_rtp_clock_counts() {
     let parsed = |rate, scale, second_at| {
         let file = ivf(b"OPUS", rate, scale, &[(0, b"ab"), (second_at, b"cd")]);
-        Clip::parse(&file, Split::Even).map(|clip| clip.loop_ticks())
+        Clip::parse(&file).map(|clip| clip.loop_ticks())
     };
     assert_eq!(parsed(50, 1, 1), Ok(1_920));
     assert_eq!(parsed(96_000, 1, 1), Err(ClipError::Malformed));
@@ -202,8 +199,8 @@ fn a_loop_takes_time_and_no_more_than_the_rtp_clock_counts() {
 fn what_is_never_split_fits_a_packet() {
     let longest = [b'x'; MAX_PAYLOAD_BYTES + 1];
     let opus = |len| ivf(b"OPUS", 50, 1, &[(0, &longest[..len])]);
-    assert!(Clip::parse(&opus(MAX_PAYLOAD_BYTES), Split::Even).is_ok());
-    let refused = Clip::parse(&opus(MAX_PAYLOAD_BYTES + 1), Split::Even);
+    assert!(Clip::parse(&opus(MAX_PAYLOAD_BYTES)).is_ok());
+    let refused = Clip::parse(&opus(MAX_PAYLOAD_BYTES + 1));
     assert_eq!(refused.unwrap_err(), ClipError::Malformed);
     let sets = [
         &[0, 0, 1, 0x67][..],
@@ -211,6 +208,6 @@ fn what_is_never_split_fits_a_packet() {
         &[0, 0, 1, 0x65, 0x88],
     ]
     .concat();
-    let refused = Clip::parse(&ivf(b"H264", 30, 1, &[(0, &sets)]), Split::Even);
+    let refused = Clip::parse(&ivf(b"H264", 30, 1, &[(0, &sets)]));
     assert_eq!(refused.unwrap_err(), ClipError::Malformed);
 }

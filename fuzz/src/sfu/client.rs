@@ -1,21 +1,18 @@
 //! A participant outside the engine, with keys and without manners.
 
-use core::net::SocketAddr;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use rtc::dtls::Role;
-use rtc::ice::{Base, Credentials};
-use rtc::outbox::Outbox;
-use rtc::path::PathId;
-use rtc::srtp::{Profile, SealStream};
-use rtc::transport::{DropReason, IceRole, Received, RemoteParameters, Transport, TransportConfig};
-use sfu::message::{LocalParameters, RemoteParameters as Described, Setup, TransportId};
+use rtc::ice::Credentials;
+use rtc::srtp::SealStream;
+use rtc::transport::DropReason;
+use sfu::message::{LocalParameters, RemoteParameters, Setup, TransportId};
 use wire::extension::{BlockWriter, Form};
 use wire::id::{PayloadType, Ssrc};
 use wire::rtp::{self, Header, NewHeader};
-use wire::time::Time;
 
+use super::common::Client;
+use super::common::people::{credentials, description};
 use super::identity;
 use crate::input::Input;
 
@@ -43,103 +40,39 @@ const FEEDBACK: [(u8, u8); 9] = [
     (203, 2),
 ];
 const NACK: (u8, u8) = (205, 1);
-const SERVER: &str = "192.0.2.1:7081";
 const ROOM_AROUND: usize = 400;
-
-pub struct Client {
-    pub id: TransportId,
-    pub transport: Transport,
-    pub out: Outbox,
-    /// The engine's end of the path.
-    pub path: PathId,
-    streams: HashMap<u32, (SealStream, u64)>,
-    /// The last sequence numbers received, by SSRC.
-    pub received: HashMap<u32, u16>,
-    twcc: u16,
-}
-
-fn address(id: TransportId) -> SocketAddr {
-    let [_, _, high, low] = id.to_be_bytes();
-    SocketAddr::from(([198, 51, high, low], 40_000))
-}
-
-fn credentials(side: &str, id: TransportId) -> Credentials {
-    Credentials {
-        ufrag: format!("{side}-{id:06}"),
-        pwd: format!("{side} password of transport {id:06}"),
-    }
-}
 
 /// What the control plane tells the engine of its own side.
 pub fn local(id: TransportId) -> LocalParameters {
-    let Credentials { ufrag, pwd } = credentials("server", id);
+    let Credentials { ufrag, pwd } = credentials(id, "server");
     LocalParameters { ufrag, pwd }
 }
 
 /// What the control plane tells the engine of the client.
-pub fn remote(id: TransportId) -> Described {
-    let Credentials { ufrag, pwd } = credentials("client", id);
-    Described {
-        ufrag,
-        pwd,
-        fingerprints: vec![identity().fingerprint().to_string()],
-        setup: Setup::Active,
-    }
+pub fn remote(id: TransportId) -> RemoteParameters {
+    let fingerprint = identity().fingerprint().to_string();
+    description(&credentials(id, "client"), fingerprint, Setup::Active)
 }
 
-impl Client {
-    pub fn new(now: Time, id: TransportId, profile: Profile) -> Self {
-        let (ours, server): (_, SocketAddr) = (address(id), SERVER.parse().expect("an address"));
-        let base = Base {
-            socket: 0,
-            local: ours.ip(),
-        };
-        let config = TransportConfig {
-            ice: IceRole::Controlling {
-                tie_breaker: id.into(),
-                bases: vec![base],
-            },
-            local: credentials("client", id),
-            dtls: identity().clone(),
-            dtls_role: Role::Client,
-            profiles: vec![profile],
-            mtu: 1200,
-        };
-        let mut transport = Transport::new(config, now).expect("a transport");
-        let remote = RemoteParameters {
-            credentials: credentials("server", id),
-            fingerprints: vec![identity().fingerprint()],
-            candidates: vec![server],
-        };
-        transport.set_remote(now, remote);
-        Self {
-            id,
-            transport,
-            out: Outbox::new(),
-            path: PathId::udp(0, server.ip(), ours),
-            streams: HashMap::new(),
-            received: HashMap::new(),
-            twcc: 0,
-        }
-    }
+/// What a client without manners remembers.
+#[derive(Default)]
+pub struct Wild {
+    streams: HashMap<u32, (SealStream, u64)>,
+    /// The last sequence numbers received, by SSRC.
+    received: HashMap<u32, u16>,
+    twcc: u16,
+}
 
-    /// Take what the engine sent: whatever it seals opens, and under its own number.
-    pub fn receive(&mut self, now: Time, datagram: &[u8]) {
-        let path = PathId::udp(
-            0,
-            self.path.remote.ip(),
-            SERVER.parse().expect("an address"),
-        );
-        let mut datagram = datagram.to_vec();
-        let received = self
-            .transport
-            .receive(now, path, &mut datagram, &mut self.out);
-        if let Received::Rtp { header, len, .. } = received {
-            let payload = &datagram[header.header_len..len];
-            assert!(!header.has_padding || rtp::padding_len(payload).is_ok());
+impl Wild {
+    /// Note what the engine sent: whatever it seals opens, and under its own number.
+    pub fn note(&mut self, client: &mut Client) {
+        for arrived in client.rtp.drain(..) {
+            let header = &arrived.header;
             self.received.insert(header.ssrc.0, header.sequence);
         }
-        let drops = self.transport.drops();
+        client.rtcp.clear();
+        client.events.clear();
+        let drops = client.transport.drops();
         for reason in [
             DropReason::SrtpReplayed,
             DropReason::SrtpBadTag,
@@ -151,9 +84,9 @@ impl Client {
     }
 
     /// Seal a packet of which the script chooses everything.
-    pub fn media(&mut self, input: &mut Input<'_>) -> Option<Vec<u8>> {
+    pub fn media(&mut self, client: &mut Client, input: &mut Input<'_>) -> Option<Vec<u8>> {
         let ssrc = input.pick(&SSRCS);
-        let transport = &mut self.transport;
+        let transport = &mut client.transport;
         let (stream, newest) = match self.streams.entry(ssrc) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(room) => {
@@ -187,7 +120,7 @@ impl Client {
     }
 
     /// Send an RTCP packet of which the script chooses everything but the framing.
-    pub fn feedback(&mut self, now: Time, input: &mut Input<'_>) {
+    pub fn feedback(&self, client: &mut Client, input: &mut Input<'_>) {
         let (kind, format) = match input.below(FEEDBACK.len() + 1) {
             nth if nth < FEEDBACK.len() => FEEDBACK[nth],
             _ => (input.u8(), input.u8() & 0x1f),
@@ -207,8 +140,7 @@ impl Client {
         let words = (packet.len() / 4 - 1) as u16;
         packet[2..4].copy_from_slice(&words.to_be_bytes());
         // Not connected yet: nothing leaves.
-        let _ = self.transport.send_rtcp(&packet, &mut self.out);
-        self.transport.handle_timeout(now, &mut self.out);
+        let _ = client.transport.send_rtcp(&packet, &mut client.out);
     }
 
     /// One that is sent to us, one that we may send, or another.

@@ -1,8 +1,10 @@
 //! The engine: any commands, and rooms full of peers that do as they like.
 
 mod client;
+#[path = "../../../crates/sfu/tests/common/mod.rs"]
+mod common;
 mod request;
-mod world;
+mod script;
 
 use rtc::dtls::{Certificate, Context};
 use sfu::config::Config;
@@ -12,7 +14,7 @@ use std::sync::OnceLock;
 use wire::time::{Time, WallClock};
 
 use crate::input::Input;
-use world::World;
+use script::Script;
 
 /// Each opens at most one association; more than this is only slow.
 const MOST_COMMANDS: usize = 64;
@@ -53,9 +55,9 @@ pub fn commands(json: &[u8]) {
 /// No room breaks, what is sent can be opened, memory keeps its bounds, and in the end nothing is left.
 pub fn engine(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut world = World::new(&mut input);
+    let mut script = Script::new(&mut input);
     while !input.is_empty() {
-        world.step(&mut input);
+        script.step(&mut input);
     }
-    world.end();
+    script.end();
 }

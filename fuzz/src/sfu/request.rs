@@ -2,7 +2,7 @@
 
 use sfu::message::{
     EncodingParameters, ExtensionIds, Kind, PublishRequest, RemoteParameters, Request, Setup,
-    SrtpChoice, SubscribeRequest, Target,
+    SubscribeRequest, Target,
 };
 use wire::extension::Extension;
 
@@ -29,27 +29,20 @@ fn any_name(input: &mut Input<'_>) -> u32 {
 
 /// A request about anything but rooms and the transports of clients.
 pub fn any_request(input: &mut Input<'_>) -> Request {
-    let reason = || "script".to_owned();
     match input.below(16) {
         0 | 1 => Request::Publish(any_publication(input)),
         2..=4 => Request::Subscribe(any_subscription(input)),
         5 => Request::Unpublish {
             publication: any_name(input),
-            reason: reason(),
         },
         6 => Request::Unsubscribe {
             subscription: any_name(input),
-            reason: reason(),
         },
         7 | 8 => Request::SetTarget {
             subscription: any_name(input),
             target: any_target(input),
         },
-        9 => Request::SetActive {
-            subscription: any_name(input),
-            active: input.flag(),
-        },
-        10 => Request::SetMuted {
+        9 | 10 => Request::SetMuted {
             publication: any_name(input),
             muted: input.flag(),
         },
@@ -87,7 +80,6 @@ fn any_transport(input: &mut Input<'_>) -> Request {
         transport: 100 + any_name(input),
         local: client::local(200 + any_name(input)),
         remote: input.flag().then(|| any_remote(input)),
-        srtp: input.pick(&[SrtpChoice::Auto, SrtpChoice::Gcm128, SrtpChoice::Cm80]),
     }
 }
 
@@ -148,7 +140,6 @@ fn any_subscription(input: &mut Input<'_>) -> SubscribeRequest {
         extensions: extensions(input),
         cname: "c".repeat(usize::from(input.u8()) * 2),
         target: any_target(input),
-        active: input.below(8) > 0,
     }
 }
 
@@ -233,6 +224,5 @@ pub fn usual_subscription(transport: u32, subscription: u32, publication: u32) -
         extensions: extensions(&mut nothing()),
         cname: "someone".to_owned(),
         target: Target::Auto,
-        active: true,
     }
 }

@@ -119,6 +119,12 @@ class Stage:
         self.server = server
         self.session = ClientSession()
 
+    def ended(self) -> dict[str, int]:
+        """Count the participants and viewers that left, by reason."""
+        [metric] = self.house.metrics.ended.collect()
+        counts = [sample for sample in metric.samples if sample.name.endswith("_total")]
+        return {sample.labels["reason"]: int(sample.value) for sample in counts if sample.value}
+
     def url(self, path: str) -> str:
         """Name a resource."""
         return str(self.server.make_url(path))

@@ -26,7 +26,7 @@ async def test_a_room_is_idle_then_active_then_idle_then_closed(stage: Stage) ->
     assert room.state is RoomState.IDLE
     await until(lambda: stage.house.rooms.find("demo") is None)
     assert room.state is RoomState.CLOSED
-    assert [command.reason for command in stage.engine.of(CloseRoom)] == ["room_idle"]
+    assert stage.engine.of(CloseRoom) == [CloseRoom(room=room.number)]
 
 
 async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:

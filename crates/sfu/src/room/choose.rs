@@ -42,7 +42,7 @@ impl Room {
             return;
         };
         let publication = &mut self.publications[subscription.publication];
-        if !subscription.active || publication.muted {
+        if publication.muted {
             return self.stop(key);
         }
         // Nothing can be sent yet: the choice is made when the transport connects.

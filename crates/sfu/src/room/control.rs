@@ -37,9 +37,8 @@ impl Room {
                 transport,
                 local,
                 remote,
-                srtp,
                 ..
-            } => self.open_transport(context, transport, local, remote, srtp),
+            } => self.open_transport(context, transport, local, remote),
             Request::SetRemote { transport, remote } => {
                 self.set_remote(context, transport, &remote)
             }
@@ -48,13 +47,13 @@ impl Room {
                 local,
                 remote,
             } => self.restart_ice(context, transport, local, &remote),
-            Request::CloseTransport { transport, reason } => {
+            Request::CloseTransport { transport } => {
                 let key = self.peer_key(transport)?;
-                self.close_peer(context, key, &reason);
+                self.close_peer(context, key);
                 Ok(None)
             }
             Request::Publish(publish) => self.publish(context, &publish),
-            Request::Unpublish { publication, .. } => {
+            Request::Unpublish { publication } => {
                 let key = self.publication_key(publication)?;
                 self.unpublish(context, key);
                 Ok(None)
@@ -64,7 +63,7 @@ impl Room {
                 subscription,
                 publication,
             } => self.replace_source(context, subscription, publication),
-            Request::Unsubscribe { subscription, .. } => {
+            Request::Unsubscribe { subscription } => {
                 let key = self.subscription_key(subscription)?;
                 self.unsubscribe(context, key);
                 Ok(None)
@@ -75,15 +74,6 @@ impl Room {
             } => {
                 let key = self.subscription_key(subscription)?;
                 self.subscriptions[key].target = target;
-                self.choose_for(context, key);
-                Ok(None)
-            }
-            Request::SetActive {
-                subscription,
-                active,
-            } => {
-                let key = self.subscription_key(subscription)?;
-                self.subscriptions[key].active = active;
                 self.choose_for(context, key);
                 Ok(None)
             }
@@ -101,12 +91,12 @@ impl Room {
     }
 
     /// End everything that lives here; peers are told.
-    pub fn close(&mut self, context: &mut Context<'_>, reason: &str) {
+    pub fn close(&mut self, context: &mut Context<'_>) {
         #[cfg(feature = "fault-injection")]
         self.break_at(super::Fault::Close);
         let peers: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in peers {
-            self.close_peer(context, key, reason);
+            self.close_peer(context, key);
         }
     }
 
@@ -116,7 +106,6 @@ impl Room {
         id: TransportId,
         local: LocalParameters,
         remote: Option<crate::message::RemoteParameters>,
-        srtp: SrtpChoice,
     ) -> Outcome {
         let dtls_role = remote.as_ref().map_or(Role::Server, dtls_role);
         let remote = remote.as_ref().map(parse_remote).transpose()?;
@@ -126,7 +115,7 @@ impl Room {
             local: credentials(local.ufrag, local.pwd),
             dtls: context.dtls.clone(),
             dtls_role,
-            profiles: profiles(srtp, context.config.srtp),
+            profiles: profiles(context.config.srtp),
             mtu: MTU,
         };
         let transport =
@@ -191,7 +180,7 @@ impl Room {
     }
 
     /// End a transport with all it publishes and receives.
-    pub(super) fn close_peer(&mut self, context: &mut Context<'_>, key: usize, _reason: &str) {
+    pub(super) fn close_peer(&mut self, context: &mut Context<'_>, key: usize) {
         for publication in self.peers[key].publications.clone() {
             self.unpublish(context, publication);
         }
@@ -378,18 +367,11 @@ fn credentials(ufrag: String, pwd: String) -> Credentials {
     Credentials { ufrag, pwd }
 }
 
-/// The stricter of what the transport and the server ask for.
-fn profiles(transport: SrtpChoice, server: SrtpChoice) -> Vec<Profile> {
-    match (transport, server) {
-        (SrtpChoice::Gcm128, _) | (SrtpChoice::Auto, SrtpChoice::Gcm128) => {
-            vec![Profile::AeadAes128Gcm]
-        }
-        (SrtpChoice::Cm80, _) | (SrtpChoice::Auto, SrtpChoice::Cm80) => {
-            vec![Profile::Aes128CmSha1_80]
-        }
-        (SrtpChoice::Auto, SrtpChoice::Auto) => {
-            vec![Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80]
-        }
+fn profiles(choice: SrtpChoice) -> Vec<Profile> {
+    match choice {
+        SrtpChoice::Auto => Profile::ALL.to_vec(),
+        SrtpChoice::Gcm128 => vec![Profile::AeadAes128Gcm],
+        SrtpChoice::Cm80 => vec![Profile::Aes128CmSha1_80],
     }
 }
 

@@ -98,7 +98,6 @@ fn subscription(of: &Subscription, publications: &Slab<Publication>) -> Value {
         "publication": publication.id,
         "ssrc": of.ssrc.0,
         "rid": rid.map(|rid| rid.to_string()),
-        "active": of.active,
         "sending": of.current.is_some(),
         "packets_sent": of.counters.packets_sent,
         "bytes_sent": of.counters.bytes_sent,

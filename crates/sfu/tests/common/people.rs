@@ -9,7 +9,7 @@ use rtc::ice::{Base, Credentials};
 use rtc::srtp::Profile;
 use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use serde_json::Value;
-use sfu::message::{self, Request, Setup, SubscribeRequest, Target};
+use sfu::message::{self, CommandError, Request, Setup, SubscribeRequest, Target};
 use wire::extension::{Extension, ExtensionMap};
 
 use super::camera::Camera;
@@ -64,8 +64,7 @@ impl World {
     }
 
     pub fn close_room(&mut self, room: u32) {
-        let reason = "test".into();
-        self.command(Request::CloseRoom { room, reason });
+        self.command(Request::CloseRoom { room });
     }
 
     /// Open a transport and let a client begin to connect to it.
@@ -100,13 +99,26 @@ impl World {
 
     fn join_with(&mut self, room: u32, setup: Setup, announced: Option<String>) -> usize {
         let transport_id = self.fresh_id();
+        let joined = self.join_as(room, transport_id, setup, announced, &Profile::ALL);
+        joined.expect("joined")
+    }
+
+    /// Join under this id, with these SRTP profiles.
+    pub fn join_as(
+        &mut self,
+        room: u32,
+        transport_id: u32,
+        setup: Setup,
+        announced: Option<String>,
+        profiles: &[Profile],
+    ) -> Result<usize, CommandError> {
         let key = self.clients.len();
         let ip = format!("198.51.{}.{}", 100 + key / 250, 1 + key % 250);
         let address = SocketAddr::new(ip.parse().expect("ip"), 40_000);
         let server: SocketAddr = SERVER.parse().expect("address");
         let ours = credentials(transport_id, "server");
         let theirs = credentials(transport_id, "client");
-        self.command(Request::OpenTransport {
+        self.try_command(Request::OpenTransport {
             room,
             transport: transport_id,
             local: message::LocalParameters {
@@ -114,9 +126,9 @@ impl World {
                 pwd: ours.pwd.clone(),
             },
             remote: announced.map(|fingerprint| description(&theirs, fingerprint, setup)),
-            srtp: Default::default(),
-        });
-        let mut transport = self.client_transport(transport_id, address, &theirs, setup);
+        })?;
+        let role = client_role(setup);
+        let mut transport = self.client_transport(transport_id, address, &theirs, role, profiles);
         transport.set_remote(
             self.now,
             RemoteParameters {
@@ -133,7 +145,7 @@ impl World {
             (theirs, ours),
             id_map(&UP_IDS),
         ));
-        key
+        Ok(key)
     }
 
     /// Join and wait until media may flow.
@@ -162,8 +174,7 @@ impl World {
 
     pub fn leave(&mut self, client: usize) {
         let transport = self.clients[client].transport_id;
-        let reason = "left".into();
-        self.command(Request::CloseTransport { transport, reason });
+        self.command(Request::CloseTransport { transport });
     }
 
     /// Make a camera and publish it; it sends from now on.
@@ -235,7 +246,6 @@ impl World {
                 .collect(),
             cname: "someone".into(),
             target: Target::Auto,
-            active: true,
         }
     }
 
@@ -296,7 +306,8 @@ impl World {
         id: u32,
         address: SocketAddr,
         local: &Credentials,
-        setup: Setup,
+        dtls_role: Role,
+        profiles: &[Profile],
     ) -> Transport {
         let config = TransportConfig {
             ice: IceRole::Controlling {
@@ -308,18 +319,23 @@ impl World {
             },
             local: local.clone(),
             dtls: self.client_identity.clone(),
-            dtls_role: match setup {
-                Setup::Active => Role::Client,
-                Setup::Passive => Role::Server,
-            },
-            profiles: Profile::ALL.to_vec(),
+            dtls_role,
+            profiles: profiles.to_vec(),
             mtu: 1200,
         };
         Transport::new(config, self.now).expect("a transport")
     }
 }
 
-fn description(
+fn client_role(setup: Setup) -> Role {
+    match setup {
+        Setup::Active => Role::Client,
+        Setup::Passive => Role::Server,
+    }
+}
+
+/// What the control plane tells the engine of a client.
+pub fn description(
     theirs: &Credentials,
     fingerprint: String,
     setup: Setup,
@@ -332,7 +348,8 @@ fn description(
     }
 }
 
-fn credentials(id: u32, side: &str) -> Credentials {
+/// ICE credentials of one side of a transport.
+pub fn credentials(id: u32, side: &str) -> Credentials {
     Credentials {
         ufrag: format!("{side}{id:06}"),
         pwd: format!("{side}-password-of-{id:012}"),

@@ -72,7 +72,11 @@ impl World {
             let certificate = Certificate::generate_ecdsa().expect("a certificate");
             Context::new(&certificate).expect("a context")
         };
-        let (server, client) = (identity(), identity());
+        Self::between(config, identity(), identity())
+    }
+
+    /// Make a world whose server and clients have these certificates.
+    pub fn between(config: Config, server: Context, client: Context) -> Self {
         // No test should depend on where time begins.
         let now = Time::from_secs(1_000);
         let wall = WallClock {

@@ -2,7 +2,6 @@
 
 use super::{Clip, ClipError, MAX_PAYLOAD_BYTES, Packet, Slot};
 use crate::frame_id;
-use crate::message::Split;
 use crate::nal;
 use std::ops::Range;
 
@@ -21,11 +20,11 @@ const FU_END: u8 = 0x40;
 const FU_HEADER_LEN: usize = 2;
 
 impl Clip {
-    pub(super) fn add_vp8(&mut self, frame: &[u8], split: Split) -> Result<bool, ClipError> {
+    pub(super) fn add_vp8(&mut self, frame: &[u8]) -> Result<bool, ClipError> {
         let first = *frame.first().ok_or(ClipError::Malformed)?;
         let room = MAX_PAYLOAD_BYTES - VP8_DESCRIPTOR.len();
         let mut rest = frame;
-        for len in pieces_with_trailer(frame.len(), room, split) {
+        for len in pieces_with_trailer(frame.len(), room) {
             let is_first = rest.len() == frame.len();
             let (piece, behind) = rest.split_at(len);
             let start = if is_first { VP8_START_OF_PARTITION } else { 0 };
@@ -42,7 +41,7 @@ impl Clip {
         Ok(first & VP8_INTER_FRAME == 0)
     }
 
-    pub(super) fn add_h264(&mut self, frame: &[u8], split: Split) -> Result<bool, ClipError> {
+    pub(super) fn add_h264(&mut self, frame: &[u8]) -> Result<bool, ClipError> {
         let kind = |unit: &&[u8]| unit[0] & nal::TYPE_MASK;
         let (sets, slices): (Vec<&[u8]>, Vec<&[u8]>) = nal::split_annex_b(frame)
             .filter(|unit| !matches!(kind(unit), nal::SEI | nal::DELIMITER))
@@ -60,7 +59,7 @@ impl Clip {
             }
             self.add_aggregate(&sets, &[]);
             for slice in &slices {
-                self.add_slice(slice, split);
+                self.add_slice(slice);
             }
         }
         Ok(slices.iter().any(|slice| kind(slice) == nal::IDR))
@@ -104,14 +103,14 @@ impl Clip {
         );
     }
 
-    fn add_slice(&mut self, slice: &[u8], split: Split) {
+    fn add_slice(&mut self, slice: &[u8]) {
         if slice.len() <= MAX_PAYLOAD_BYTES {
             self.add_packet(Slot::None, &[slice]);
             return;
         }
         let (header, mut rest) = (slice[0], &slice[1..]);
         let whole = rest.len();
-        for len in pieces(whole, MAX_PAYLOAD_BYTES - FU_HEADER_LEN, split) {
+        for len in pieces(whole, MAX_PAYLOAD_BYTES - FU_HEADER_LEN) {
             let start = if rest.len() == whole { FU_START } else { 0 };
             let (piece, behind) = rest.split_at(len);
             let end = if behind.is_empty() { FU_END } else { 0 };
@@ -141,20 +140,17 @@ fn aggregate_len(units: &[&[u8]]) -> usize {
         .sum()
 }
 
-/// Cut `len` bytes into pieces of at most `room`.
-fn pieces(len: usize, room: usize, split: Split) -> impl Iterator<Item = usize> {
+/// Cut `len` bytes into pieces of at most `room` that differ by one byte at most, the shorter ones
+/// first, as libwebrtc does.
+fn pieces(len: usize, room: usize) -> impl Iterator<Item = usize> {
     let count = len.div_ceil(room);
     let (short, longer) = (len / count, len % count);
-    (0..count).map(move |nth| match split {
-        // The shorter ones first, as libwebrtc cuts.
-        Split::Even => short + usize::from(nth >= count - longer),
-        Split::Full => room.min(len - nth * room),
-    })
+    (0..count).map(move |nth| short + usize::from(nth >= count - longer))
 }
 
 /// Cut `len` bytes so that the frame id fits whole behind the last piece, which is never empty.
-fn pieces_with_trailer(len: usize, room: usize, split: Split) -> Vec<usize> {
-    let mut pieces: Vec<usize> = pieces(len + frame_id::LEN, room, split).collect();
+fn pieces_with_trailer(len: usize, room: usize) -> Vec<usize> {
+    let mut pieces: Vec<usize> = pieces(len + frame_id::LEN, room).collect();
     if let [.., before, last] = &mut pieces[..] {
         let lacks = (frame_id::LEN + 1).saturating_sub(*last);
         *before -= lacks;
@@ -171,27 +167,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_even_split_differs_by_one_byte_and_a_full_one_has_a_rest() {
-        let cut = |len, split| pieces(len, 1_000, split).collect::<Vec<_>>();
-        assert_eq!(cut(2_999, Split::Even), [999, 1_000, 1_000]);
-        assert_eq!(cut(2_998, Split::Even), [999, 999, 1_000]);
-        assert_eq!(cut(2_500, Split::Full), [1_000, 1_000, 500]);
-        assert_eq!(cut(1_000, Split::Even), [1_000]);
+    fn pieces_differ_by_one_byte_and_the_shorter_ones_are_first() {
+        let cut = |len| pieces(len, 1_000).collect::<Vec<_>>();
+        assert_eq!(cut(2_999), [999, 1_000, 1_000]);
+        assert_eq!(cut(2_998), [999, 999, 1_000]);
+        assert_eq!(cut(1_000), [1_000]);
     }
 
     #[test]
     fn the_frame_id_is_never_cut() {
-        for split in [Split::Even, Split::Full] {
-            for len in 1..3_000 {
-                let pieces = pieces_with_trailer(len, 1_000, split);
-                assert_eq!(pieces.iter().sum::<usize>(), len);
-                assert!(pieces.iter().all(|piece| (1..=1_000).contains(piece)));
-                assert!(
-                    pieces
-                        .last()
-                        .is_some_and(|last| last + frame_id::LEN <= 1_000)
-                );
-            }
+        for len in 1..3_000 {
+            let pieces = pieces_with_trailer(len, 1_000);
+            assert_eq!(pieces.iter().sum::<usize>(), len);
+            assert!(pieces.iter().all(|piece| (1..=1_000).contains(piece)));
+            let last = pieces.last().expect("a piece");
+            assert!(last + frame_id::LEN <= 1_000);
         }
     }
 }
