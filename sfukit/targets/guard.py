@@ -2,12 +2,12 @@
 
 import asyncio
 import ipaddress
-import shlex
 import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from sfukit.errors import TargetError, UsageError
+from sfukit.redaction import command_line
 
 FREE_CLIENTS = 2
 
@@ -27,7 +27,7 @@ async def require(host: str, what: str, allowed: frozenset[str], command: Sequen
         return
     raise UsageError(
         f"{host} is not this machine: {what}",
-        hint=f"if the server is yours:  {shlex.join([*command, '--allow-host', host])}",
+        hint=f"if the server is yours:  {command_line([*command, '--allow-host', host])}",
     )
 
 
