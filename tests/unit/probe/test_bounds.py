@@ -22,6 +22,8 @@ from sfukit.probe.turn.client import CHANNEL, StreamClient, UdpClient
 from sfukit.probe.turn.echo import Echo
 from sfukit.probe.turn.peer import BACKLOG_BYTES, RelayPeer
 
+pytestmark = pytest.mark.computes
+
 TIMES = 100_000
 PARSED = 20_000  # of what is read as STUN: three hundred times the largest bound
 SOURCES = 25_000  # of a server that keeps 10,000

@@ -22,6 +22,8 @@ from tests.unit.server.stage import UNLIMITED
 from tests.unit.server.virtual import Peer, Timers, offer, virtual_house
 from tests.unit.signaling.descriptions import audio, offer_of, video
 
+pytestmark = pytest.mark.computes
+
 CALLS = 100_000
 ROOMS = 1_000  # empty ones that are kept, each under its name, its number and as idle
 ROOM_CALLS = 5 * ROOMS  # one entry for each call would add more than the rooms that are kept
