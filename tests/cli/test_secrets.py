@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from sfukit import report
+from sfukit.cli import app as cli_app
 from sfukit.cli.app import main
 from sfukit.targets import access
 from tests.cli.test_hostile_reports import LOOKED_UP, REPORTS
@@ -89,6 +90,19 @@ def test_errors_and_the_commands_they_name(
     captured = capsys.readouterr()
     assert captured.err
     assert SECRET not in captured.out + captured.err
+
+
+def test_a_bug_that_is_to_be_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot ask {URL}")
+
+    monkeypatch.setattr(cli_app, "app", fails)
+    assert main(["check", URL]) == 1
+    shown = capsys.readouterr().err
+    assert "ValueError: cannot ask https://***@h/whip?access_token=***" in shown
+    assert SECRET not in shown
 
 
 def test_a_traceback_shows_none_of_the_access() -> None:
