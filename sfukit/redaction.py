@@ -18,15 +18,16 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"([?&;#])([^\s?&;#=\"'<>]{1,200})=([^\s&;#\"'<>]+)")
-# A password that holds one of "/?#" ends no authority, but was typed as one.
+# A password that holds one of "/?#" ends no authority, but was typed as one. What has no end is
+# looked at for as far as a password goes: texts come from servers and files.
 _USERINFO = re.compile(
-    r"(//)(?:[^\s/?#\"'<>]*|[^\s/?#@:\[\"'<>]*:(?!\d*(?:[/?#]|$))[^\s\"'<>]*)@"
-    r"|\b((?:turn|stun)s?:)[^\s/?#\"'<>@]*@"
-    r"|(?<![^\s\"'(<>=])()[^\s/?#\"'<>@:=]+:[^\s/?#\"'<>@]+@(?=[\w\[])",
+    r"(//)(?:[^\s/?#\"'<>]*|[^\s/?#@:\[\"'<>]{0,200}:(?!\d*(?:[/?#]|$))[^\s\"'<>]{0,200})@"
+    r"|\b((?:turn|stun)s?:)[^\s/?#\"'<>@]{0,200}@"
+    r"|(?<![^\s\"'(<>=])()[^\s/?#\"'<>@:=]{1,200}:[^\s/?#\"'<>@]{1,200}@(?=[\w\[])",
     re.IGNORECASE,
 )
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+\.[\w-]*")  # RFC 7519: "eyJ" begins '{"'
-_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 _SECRET_OPTIONS = frozenset(("--token", "--api-secret", "--password", "--secret"))
 _OPTIONS_OF_OTHERS = frozenset(("--server-args",))  # whose value is a command line

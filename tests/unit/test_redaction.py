@@ -1,6 +1,7 @@
 """What is hidden of URLs, tokens and command lines, and what is left."""
 
 import json
+import time
 
 import pytest
 
@@ -65,6 +66,18 @@ def test_an_escaped_string_hides_nothing_from_it() -> None:
     assert "abc" not in hidden
     assert hidden.startswith('["https://h?token=***", ')
     assert hidden.endswith(", 1e400]")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["//a:b", "//", "(", "(a:", "?a", "?a=", "eyJ", "a.eyJaaaaa.", "turn:", "a:", '"', "\\"],
+)
+def test_a_text_that_repeats_itself_takes_time_by_its_length(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    began_s = time.process_time()
+    redaction.redacted(text)
+    redaction.redacted_json(text)
+    assert time.process_time() - began_s < 10  # the square of the length would take minutes
 
 
 @pytest.mark.parametrize(
