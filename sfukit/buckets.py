@@ -5,6 +5,7 @@ import ipaddress
 
 _MAX_KEYS = 10_000
 _STALE_FACTOR = 4  # entries of the heap per bucket before it is built again
+_FEWEST_KEYS = 16  # for which that is worth the work
 
 
 class TokenBucket:
@@ -63,7 +64,7 @@ class TokenBuckets:
         heapq.heappush(self._by_full, (bucket.full_at_s(), key))
         if len(self._buckets) > self._max_keys:
             self._forget_fullest()
-        if len(self._by_full) > _STALE_FACTOR * self._max_keys:
+        if len(self._by_full) > _STALE_FACTOR * max(_FEWEST_KEYS, len(self._buckets)):
             self._by_full = [(entry.full_at_s(), name) for name, entry in self._buckets.items()]
             heapq.heapify(self._by_full)
         return wait_s

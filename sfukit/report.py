@@ -11,6 +11,7 @@ import msgspec
 
 from sfukit import __version__, config
 from sfukit.errors import MachineError, UsageError
+from sfukit.redaction import redacted_json
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 
@@ -55,8 +56,11 @@ def encode(report: Envelope) -> str:
 
 
 def indented(encoded: bytes) -> str:
-    """Write JSON for people and programs; what would command a terminal is escaped (RFC 8259)."""
-    text = msgspec.json.format(encoded, indent=2).decode(errors="replace")
+    """Write JSON for people and programs: no secrets, and nothing that commands a terminal.
+
+    Secrets are hidden, controls are escaped (RFC 8259).
+    """
+    text = redacted_json(msgspec.json.format(encoded, indent=2).decode(errors="replace"))
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 

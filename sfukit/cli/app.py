@@ -13,6 +13,7 @@ from sfukit import __version__
 from sfukit.cli import streams
 from sfukit.cli.output import print_error
 from sfukit.errors import ExitCode, SfukitError
+from sfukit.redaction import redacted
 
 if TYPE_CHECKING:
     from typer.core import TyperCommand
@@ -128,7 +129,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         print("sfukit: this is a bug in sfukit; please report the lines above", file=sys.stderr)
         return ExitCode.BUG
     return ExitCode.OK

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
 from sfukit.errors import SfukitError
+from sfukit.redaction import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,12 +94,12 @@ def hanging(text: str, width: int, indent: int = _LABEL) -> str:
 
 
 def visible(text: str) -> str:
-    """Escape what would command a terminal; further lines of a text are indented.
+    """Hide secrets and escape what would command a terminal; further lines are indented.
 
     Much of what is printed was said by a server or stands in a file: it can neither move the cursor
     nor begin where a label of ours does.
     """
-    escaped = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    escaped = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), redacted(text))
     first, *others = escaped.split("\n")
     return "\n".join([first, *(one if one[:1] in ("", " ") else f"    {one}" for one in others)])
 

@@ -1,7 +1,6 @@
 """Turn what was typed as TARGET into something bots can join: recognised, or started here."""
 
 import asyncio
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
@@ -15,6 +14,7 @@ from sfukit.loadgen.server_process import PrivateServer
 from sfukit.loadgen.targets.base import Target
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
+from sfukit.redaction import command_line
 from sfukit.targets import access
 from sfukit.targets.recognise import Address, Found, parse_target, recognise
 
@@ -114,4 +114,4 @@ async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -
             found = await recognise(Address("sfukit", _DEFAULT_URL), client)
     except (TargetError, TimeoutError):
         return None
-    return f"one runs at {found.url}; to test that:  {shlex.join([*command, found.url])}"
+    return f"one runs at {found.url}; to test that:  {command_line([*command, found.url])}"

@@ -95,7 +95,10 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
     connection = house.connections.of(request.protocol)
     if connection is None:
         return await _answer(request, handler)
-    connection.begin()
+    chunked = "Transfer-Encoding" in request.headers
+    connection.begin(
+        None if chunked else request.content_length or 0, is_upgrade="Upgrade" in request.headers
+    )
     try:
         return await _answer(request, handler)
     finally:

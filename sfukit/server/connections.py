@@ -5,6 +5,7 @@ from collections import Counter, OrderedDict
 from typing import Any, Protocol, cast
 
 from sfukit.buckets import address_key
+from sfukit.server.framing import Framing
 from sfukit.server.metrics import Metrics
 from sfukit.server.settings import Settings
 
@@ -95,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = False
+        self._framing = Framing()
         self._is_busy = False
         self._is_closed = False
         self._is_authenticated = False
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol):
         """Pass bytes on; the first one of a head starts its time."""
         if not self._is_busy and not self._in_head:
             self._expect_head()
+        self._framing.feed(data, is_busy=self._is_busy)
         self.handler.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -133,18 +136,25 @@ class Connection(asyncio.Protocol):
         """Pass on."""
         self.handler.resume_writing()
 
-    def begin(self) -> None:
-        """Note that a head is complete: its handler has its own limits."""
+    def begin(self, body_bytes: int | None = 0, *, is_upgrade: bool = False) -> None:
+        """Note that a head is complete: its handler has its own limits. None: a chunked body."""
+        if is_upgrade:
+            self._framing.ignore()
+        else:
+            self._framing.begin(body_bytes)
         self._stop_timer()
         self._is_busy, self._in_head = True, False
         self._connections.busy(self)
 
     def end(self) -> None:
-        """Note that a request was answered: the next one may take its time."""
+        """Note that a request was answered: the next one may take its time until it begins."""
         self._is_busy = False
         if self._is_closed:
             return
         self._connections.idle(self)
+        if self._framing.end():
+            self._expect_head()
+            return
         self._start_timer(self._connections.keep_alive_s, "idle")
 
     def authenticate(self) -> None:

@@ -87,7 +87,8 @@ class House:
         end_s = time.monotonic() + deadline_s
         while self.rooms.draining and self.rooms.population and time.monotonic() < end_s:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), 0.1)
+                async with asyncio.timeout(0.1):
+                    await self._drained.wait()
         if not self.rooms.draining:
             return "cancelled"
         return "drain_deadline" if self.rooms.population else "drained"

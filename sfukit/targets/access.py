@@ -18,10 +18,10 @@ _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 class Access:
     """How to reach the target and what to show at its door."""
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     api_key: str | None = None
     api_secret: str | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     ca_file: str | None = None
     insecure: bool = False
     allow_hosts: frozenset[str] = frozenset()
@@ -62,11 +62,11 @@ def parse_header(text: str) -> tuple[str, str]:
     """Read ``Name: value`` of ``--header``."""
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise UsageError(f"--header {text!r}: no colon", hint="give 'Name: value'")
+        raise UsageError("--header: one has no colon, or no name", hint="give 'Name: value'")
     name, value = name.strip(), value.strip()
     if not _NAME.fullmatch(name) or not (value.isascii() and (value + "x").isprintable()):
         raise UsageError(
-            f"--header {text!r}: a name has no blank, and a value is printable ASCII",
+            "--header: a name has no blank, and a value is printable ASCII",
             hint="give 'Name: value' (RFC 9110 section 5)",
         )
     return name, value

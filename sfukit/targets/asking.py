@@ -48,14 +48,16 @@ async def ask(
     credentials: Credentials | None = None,
     content: str | None = None,
     follow: bool = False,
+    clients: int = 1,
 ) -> Reply:
     """Ask, and read the whole answer within a time; raises ``httpx.HTTPError``.
 
     ``headers`` go wherever the request goes, ``credentials`` where they may. With ``follow``, 307
-    and 308 are followed, and what is not raises ``RedirectError``. httpx counts its time again with
-    every piece that arrives, and reads whatever there is.
+    and 308 are followed, and what is not raises ``RedirectError``; ``clients`` is how many send
+    this request. httpx counts its time again with every piece that arrives, and reads whatever
+    there is.
     """
-    trail = redirect.Trail(method, url, credentials)
+    trail = redirect.Trail(method, url, credentials, clients)
     to: str | None = url
     try:
         async with asyncio.timeout(limit_s):

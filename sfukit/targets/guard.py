@@ -2,12 +2,13 @@
 
 import asyncio
 import ipaddress
-import shlex
 import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from sfukit.errors import TargetError, UsageError
+from sfukit.redaction import command_line
+from sfukit.targets.origin import plain_host
 
 FREE_CLIENTS = 2
 
@@ -21,14 +22,33 @@ async def permit(url: str, clients: int, allowed: frozenset[str], command: Seque
 
 async def require(host: str, what: str, allowed: frozenset[str], command: Sequence[str]) -> None:
     """Raise ``UsageError`` unless a host is this machine or allowed; ``what`` is said of it."""
-    if host in allowed:
+    if plain_host(host) in {plain_host(one) for one in allowed}:
         return
     if all(ipaddress.ip_address(address).is_loopback for address in await resolve(host)):
         return
     raise UsageError(
         f"{host} is not this machine: {what}",
-        hint=f"if the server is yours:  {shlex.join([*command, '--allow-host', host])}",
+        hint=f"if the server is yours:  {command_line([*command, '--allow-host', host])}",
     )
+
+
+def objection(home: str, url: str, clients: int, allowed: frozenset[str]) -> str | None:
+    """Say why a load of ``home`` must not follow to the host of ``url``; None where it may.
+
+    The permission was for one host. Nothing is looked up: a name on the way is as its owner likes.
+    """
+    host = plain_host(urlsplit(url).hostname or "")
+    permitted = {plain_host(urlsplit(home).hostname or ""), *map(plain_host, allowed)}
+    if clients <= FREE_CLIENTS or host in permitted or _is_loopback(host):
+        return None
+    return f"{clients} clients need permission there (up to {FREE_CLIENTS} do not)"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def resolve(host: str) -> list[str]:

@@ -21,7 +21,7 @@ def origin(url: str) -> Origin:
     """Read the origin of a URL; raises ``ValueError`` where there is no such port."""
     parts = urlsplit(url)
     port = _PORTS.get(parts.scheme) if parts.port is None else parts.port
-    return Origin(parts.scheme in _SECURE, _plain(parts.hostname or ""), port)
+    return Origin(parts.scheme in _SECURE, plain_host(parts.hostname or ""), port)
 
 
 def objection(home: str, url: str, allowed: frozenset[str]) -> str | None:
@@ -32,7 +32,7 @@ def objection(home: str, url: str, allowed: frozenset[str]) -> str | None:
     mine, theirs = origin(home), origin(url)
     if mine.secure and not theirs.secure:
         return "from https to http"
-    if mine == theirs or theirs.host in {_plain(host) for host in allowed}:
+    if mine == theirs or theirs.host in {plain_host(host) for host in allowed}:
         return None
     return "to another origin"
 
@@ -57,5 +57,6 @@ class Credentials:
         return self.headers if self.objection(url) is None else {}
 
 
-def _plain(host: str) -> str:
+def plain_host(host: str) -> str:
+    """Write a host as others write it: case, brackets and the last dot mean nothing."""
     return host.lower().rstrip(".").strip("[]")

@@ -5,6 +5,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from sfukit.targets import guard
 from sfukit.targets.origin import Credentials, objection
 
 MOST = 5
@@ -45,11 +46,15 @@ def nowhere(why: str) -> RedirectError:
 
 @dataclass
 class Trail:
-    """The redirects of one request so far; at most ``MOST``, and no circle."""
+    """The redirects of one request so far; at most ``MOST``, and no circle.
+
+    ``clients`` send this request: more than a few need permission for every host that they reach.
+    """
 
     method: str
     first: str
     credentials: Credentials | None
+    clients: int = 1
 
     def __post_init__(self) -> None:
         self._been = [self.first]
@@ -91,6 +96,13 @@ class Trail:
         credentials = self.credentials
         allowed = credentials.allowed if credentials is not None else frozenset()
         why = objection(self.first, to, allowed)
+        load = guard.objection(self.first, to, self.clients, allowed)
+        if load is not None and why != "from https to http":
+            raise RedirectError(
+                "redirect_elsewhere",
+                f"redirected by {status} to another host, {to}: {load}",
+                f"if that host is yours: --allow-host {urlsplit(to).hostname}",
+            )
         has_secrets = credentials is not None and bool(credentials.headers)
         if why is None or (why == "to another origin" and not has_secrets):
             return

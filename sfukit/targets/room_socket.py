@@ -7,6 +7,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, SecurityError
 from websockets.typing import Subprotocol
 
+from sfukit.targets import guard
 from sfukit.targets.origin import objection
 
 _SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
@@ -27,13 +28,16 @@ async def open_socket(
     tls: ssl.SSLContext | None,
     limit_s: float,
     allowed: frozenset[str] = frozenset(),
+    *,
+    clients: int = 1,
 ) -> ClientConnection:
     """Connect; raises ``OSError`` and ``InvalidHandshake`` as websockets does.
 
     Redirects are followed within the origin and to hosts that were ``allowed``: websockets alone
-    would take every header but Authorization and Cookie anywhere.
+    would take every header but Authorization and Cookie anywhere. Without headers they are followed
+    elsewhere too, unless more ``clients`` do so than may without permission.
     """
-    return await _connecting_to(allowed)(
+    return await _connecting_to(allowed, clients)(
         url,
         subprotocols=[_SUBPROTOCOL],
         additional_headers=headers,
@@ -47,11 +51,12 @@ async def open_socket(
     )
 
 
-def _connecting_to(allowed: frozenset[str]) -> type[connect]:
+def _connecting_to(allowed: frozenset[str], clients: int) -> type[connect]:
     class Connect(connect):
         def process_redirect(self, exc: Exception) -> Exception | str:
-            if self.additional_headers and isinstance(exc, InvalidStatus):
-                refused = _refused(self.uri, exc, allowed)
+            if isinstance(exc, InvalidStatus):
+                has_secrets = bool(self.additional_headers)
+                refused = _refused(self.uri, exc, allowed, clients, has_secrets=has_secrets)
                 if refused is not None:
                     return refused
             return super().process_redirect(exc)
@@ -59,18 +64,21 @@ def _connecting_to(allowed: frozenset[str]) -> type[connect]:
     return Connect
 
 
-def _refused(uri: str, answer: InvalidStatus, allowed: frozenset[str]) -> SecurityError | None:
+def _refused(
+    uri: str, answer: InvalidStatus, allowed: frozenset[str], clients: int, *, has_secrets: bool
+) -> SecurityError | None:
     location = answer.response.headers.get("Location")
     if location is None or answer.response.status_code // 100 != 3:
         return None
     to = urljoin(uri, location)
     try:
-        why = objection(uri, to, allowed)
+        why = objection(uri, to, allowed) if has_secrets else None
+        load = guard.objection(uri, to, clients, allowed)
     except ValueError as error:
         return SecurityError(f"redirected to {to!r}, which is no URL: {error}")
-    if why is None:
+    if why is None and load is None:
         return None
+    said = f"{why}, {to}: the token is not sent there" if why else f"to {to}: {load}"
     return SecurityError(
-        f"redirected {why}, {to}: the token is not sent there "
-        f"(if it is yours: --allow-host {urlsplit(to).hostname})"
+        f"redirected {said} (if it is yours: --allow-host {urlsplit(to).hostname})"
     )

@@ -38,7 +38,7 @@ def closed() -> str:
         (["turn+http://h"], "no kind is called 'turn'", "whep+"),
         (["http://h", "--family", "5"], "--family 5", "4, 6, both"),
         (["http://h", "--srtp", "none"], "--srtp none", "gcm128"),
-        (["http://h", "--header", "x"], "--header 'x'", "Name: value"),
+        (["http://h", "--header", "x"], "--header: one has no colon", "Name: value"),
         (["http://h", "--token", "@/nowhere/t"], "/nowhere/t", ""),
         (["http://h", "-T", "timings_ms.icy<3"], "nothing is measured", "timings_ms.ice"),
         (

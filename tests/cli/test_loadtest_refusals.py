@@ -57,7 +57,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--pin", "everywhere"], "not understood", "0:1"),
         (["--rooms", "9", "-c", "3"], "more rooms than the 3 clients", "-c 9"),
         (["--play", "http://127.0.0.1/whep"], "--play without a target", "WHIP"),
-        (["--header", "x"], "--header 'x'", "Name: value"),
+        (["--header", "x"], "--header: one has no colon", "Name: value"),
         (["--token", "@/nowhere/token"], "cannot read /nowhere/token", ""),
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
         (["http://h:99999"], "'http://h:99999'", "http(s)://"),

@@ -90,6 +90,7 @@ class RoomSession:
                 target.tls,
                 target.join_timeout_s,
                 target.how.allow_hosts,
+                clients=len(seat.plan.bots),
             )
         except InvalidStatus as refused:
             raise _refused(refused) from refused

@@ -11,7 +11,7 @@ from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions, problem
 from sfukit.signaling.descriptions import Described
 from sfukit.signaling.sdp import SdpError
-from sfukit.targets import access, asking
+from sfukit.targets import access, asking, guard
 from sfukit.targets.access import Access
 from sfukit.targets.asking import Reply
 from sfukit.targets.redirect import RedirectError
@@ -53,6 +53,7 @@ class _HttpSession:
         self._target = target
         self._seat = seat
         self._session_url: str | None = None
+        self._clients = len(seat.plan.bots)
         room, bot = seat.room, seat.bot
         self._url = access.fill_in(url, room.name, bot.index + 1)
         self._credentials = access.credentials(
@@ -67,6 +68,12 @@ class _HttpSession:
     async def leave(self) -> None:
         """End the session."""
         if self._session_url is None:
+            return
+        why = guard.objection(
+            self._url, self._session_url, self._clients, self._target.how.allow_hosts
+        )
+        if why is not None:
+            self._seat.ledger.fault("delete_failed", f"{self._session_url}: {why}", self._seat.bot)
             return
         try:
             await asking.ask(
@@ -111,6 +118,7 @@ class _HttpSession:
                 credentials=self._credentials,
                 content=offer,
                 follow=True,
+                clients=self._clients,
             )
         except RedirectError as error:
             raise JoinRefusedError(error.cause, f"{error}; {error.hint}") from error

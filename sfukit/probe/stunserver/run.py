@@ -22,6 +22,7 @@ from sfukit.probe.stunserver.reply import Counters, Replies, Reply, Role
 _BATCH = 64
 _TCP_IDLE_S = 30.0
 _TCP_AT_ONCE = 200
+_CHOICES = 20  # of a free port: each has to be free for UDP and TCP, on two addresses
 _DF_UP_TO = 1472  # an answer that fits 1500 bytes says so; a longer one has to be cut
 # linux/in.h
 _IP_MTU_DISCOVER, _DONT, _PROBE = 10, 0, 3
@@ -70,16 +71,19 @@ class StunServer:
         return [family.replies.counters for family in self.families]
 
 
+class _TakenError(MachineError):
+    """A port that another program has."""
+
+    def __init__(self, address: Address, what: str, hint: str) -> None:
+        super().__init__(what, hint=hint)
+        self.port = address.port
+
+
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[StunServer]:
     """Serve while open; raises ``MachineError`` where an address or port cannot be had."""
-    loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
-        families = [
-            _open_family(stack, loop, addresses, settings) for addresses in _pairs(settings)
-        ]
-        for family in families:
-            await _open_tcp(stack, family)
+        families = [await _open_family(stack, pairs, settings) for pairs in _pairs(settings)]
         yield StunServer(families)
 
 
@@ -132,7 +136,26 @@ def _version(text: str, where: str, hint: str) -> int:
         raise UsageError(f"{where} {text!r}: this is no IP address", hint=hint) from error
 
 
-def _open_family(
+async def _open_family(
+    stack: contextlib.AsyncExitStack, addresses: list[tuple[str, str]], settings: Settings
+) -> Family:
+    """Open UDP and TCP; where the kernel chooses the port (0), it chooses for UDP alone."""
+    choice = 0
+    while True:
+        choice += 1
+        async with contextlib.AsyncExitStack() as opened:
+            try:
+                family = _open_udp(opened, asyncio.get_running_loop(), addresses, settings)
+                await _open_tcp(opened, family)
+            except _TakenError as taken:
+                if taken.port in (settings.port, settings.alternate_port) or choice == _CHOICES:
+                    raise
+                continue
+            await stack.enter_async_context(opened.pop_all())
+            return family
+
+
+def _open_udp(
     stack: contextlib.AsyncExitStack,
     loop: asyncio.AbstractEventLoop,
     addresses: list[tuple[str, str]],
@@ -177,6 +200,8 @@ def _cannot_bind(address: Address, error: OSError) -> MachineError:
         errno.EACCES: "ports below 1024 need root",
     }
     what = f"cannot listen on {address}: {error.strerror}"
+    if error.errno == errno.EADDRINUSE:
+        return _TakenError(address, what, hints[errno.EADDRINUSE])
     return MachineError(what, hint=hints.get(error.errno or 0))
 
 

@@ -17,6 +17,8 @@ from sfukit.swarm.messages import Command, EncodingChanged, FirstFrame, Transpor
 
 from .test_member import Room
 
+pytestmark = pytest.mark.computes
+
 NAMES = 100_000
 MOST_HELD = 2_000
 LONG = "x" * 1_000

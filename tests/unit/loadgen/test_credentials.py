@@ -10,9 +10,11 @@ from websockets.http11 import Request, Response
 
 from sfukit.loadgen import opening
 from sfukit.loadgen.options import LoadOptions, RunOptions
+from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
+from sfukit.targets import guard
 from sfukit.targets.access import Access
 
 from .test_member import Room
@@ -140,3 +142,88 @@ async def test_cookies_of_a_target_are_not_kept() -> None:
             headers = {"Set-Cookie": f"c{number}=v"}
             made.cookies.extract_cookies(httpx.Response(200, headers=headers, request=request))
         assert len(made.cookies.jar) == 0
+
+
+def loading(clients: int, endpoint: Callable[[httpx.Request], httpx.Response], how: Access) -> Pair:
+    """Make a pair with as many clients, none of which has anything secret."""
+    pair = Pair(endpoint)
+    pair.plan = plan(LoadOptions(clients=clients, shape="pair"))
+    pair.target = WhipTarget(client(endpoint), "http://h/whip", None, how, join_timeout_s=5)
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("clients", "to", "hosts", "follows"),
+    [
+        (2, "http://other/whip", frozenset(), True),
+        (3, "http://other/whip", frozenset(), False),
+        (3, "http://other/whip", frozenset({"Other."}), True),
+        (3, "http://192.0.2.1/whip", frozenset({"h"}), False),
+        (3, "http://h:8080/whip", frozenset(), True),
+        (3, "http://H./whip", frozenset(), True),
+        (3, "http://127.0.0.2/whip", frozenset(), True),
+        (3, "http://[::1]/whip", frozenset(), True),
+        (3, "http://localhost/whip", frozenset(), True),
+    ],
+)
+async def test_a_load_follows_to_hosts_that_permit_it(
+    clients: int, to: str, hosts: frozenset[str], follows: bool
+) -> None:
+    endpoint = Endpoint(moved(to))
+    session = loading(clients, endpoint, Access(allow_hosts=hosts)).session(0)
+    if follows:
+        await session.join()
+        assert len(endpoint.requests) == 2
+        return
+    with pytest.raises(JoinRefusedError, match="3 clients need permission there") as refused:
+        await session.join()
+    assert refused.value.code == "redirect_elsewhere"
+    assert f"--allow-host {httpx.URL(to).host}" in refused.value.message
+    assert [str(one.url) for one in endpoint.requests] == ["http://h/whip"]
+
+
+@pytest.mark.parametrize(("clients", "asked"), [(2, ["POST", "DELETE"]), (3, ["POST"])])
+async def test_a_load_ends_its_sessions_where_it_may_go(clients: int, asked: list[str]) -> None:
+    endpoint = Endpoint()
+
+    def elsewhere(request: httpx.Request) -> httpx.Response:
+        response = endpoint(request)
+        response.headers["Location"] = "http://other/session/1"
+        return response
+
+    pair = loading(clients, elsewhere, Access())
+    session = pair.session(0)
+    await session.join()
+    await session.leave()
+    assert [one.method for one in endpoint.requests] == asked
+    assert [fault.code for fault in pair.ledger.faults] == ["delete_failed"] * (clients - 2)
+
+
+@pytest.mark.parametrize(("clients", "code"), [(2, "http_403"), (3, "connect")])
+async def test_a_load_of_rooms_follows_to_hosts_that_permit_it(
+    clients: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = 0
+    monkeypatch.setattr(guard, "_is_loopback", lambda _: False)
+
+    def answered(_: ServerConnection, request: Request) -> Response:
+        nonlocal there
+        if request.headers["Host"].startswith("localhost"):
+            there += 1
+            return Response(403, "Forbidden", Headers({"Content-Length": "0"}))
+        place = {"Location": f"ws://localhost:{port}/ws", "Content-Length": "0"}
+        return Response(307, "Temporary Redirect", Headers(place))
+
+    async def never(_: ServerConnection) -> None:
+        raise AssertionError
+
+    async with serve(never, "127.0.0.1", 0, process_request=answered) as server:
+        port = server.sockets[0].getsockname()[1]
+        room = Room()
+        room.seat.plan = plan(LoadOptions(clients=clients))
+        session = RoomsTarget(f"http://127.0.0.1:{port}", Access(), 5).session(room.seat)
+        with pytest.raises(JoinRefusedError) as refused:
+            await session.join()
+    assert refused.value.code == code
+    assert there == (clients == 2)
+    assert ("3 clients need permission there" in refused.value.message) is (clients == 3)

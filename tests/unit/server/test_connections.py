@@ -145,6 +145,40 @@ async def test_the_head_of_a_later_request_has_its_time_too() -> None:
         assert served.closed_for("request_timeout") == 1
 
 
+POST = b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n3\r\nv=0\r\n0\r\n\r\n"
+PIPELINED = {
+    "no body": HEAD,
+    "a body": POST + b"Content-Length: 3\r\n\r\nv=0",
+    "chunks": POST + CHUNKED,
+    "several": HEAD + POST + CHUNKED + HEAD,
+    "a blank line": HEAD + b"\r\n" + HEAD,
+}
+
+
+@pytest.mark.parametrize("before", PIPELINED.values(), ids=PIPELINED)
+@pytest.mark.parametrize("begun", [b"G", b"GET /livez HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_begins_behind_a_request_has_its_time_too(
+    before: bytes, begun: bytes
+) -> None:
+    async with serving(timing=Timing(request_s=0.1, keep_alive_s=60.0)) as served:
+        peer = await served.peer()
+        peer.writer.write(before + begun)
+        said = await peer.closed()
+        assert said.count(b"HTTP/1.1 ") == before.count(b"HTTP/1.1")
+        assert served.closed_for("request_timeout") == 1
+
+
+@pytest.mark.parametrize("before", PIPELINED.values(), ids=PIPELINED)
+async def test_requests_that_end_together_leave_an_idle_connection(before: bytes) -> None:
+    async with serving(timing=Timing(request_s=60.0, keep_alive_s=0.1)) as served:
+        peer = await served.peer()
+        peer.writer.write(before + b"\r\n")
+        said = await peer.closed()
+        assert said.count(b"HTTP/1.1 ") == before.count(b"HTTP/1.1")
+        assert served.closed_for("idle") == 1
+
+
 async def test_a_websocket_is_no_idle_connection() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()

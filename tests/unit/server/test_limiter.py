@@ -35,6 +35,7 @@ def test_five_thousand_sockets_with_tokens_from_one_address_pass_the_defaults() 
         limiter.admit(Claims("key", f"user{number}"), "127.0.0.1", 0.0)  # the join
 
 
+@pytest.mark.computes
 def test_a_hundred_joins_a_second_from_one_address_pass_the_defaults_for_an_hour() -> None:
     limiter = RequestLimiter(Limits(), is_open=False)
     for number in range(360_000):

@@ -211,3 +211,19 @@ async def test_a_drain_has_a_deadline_and_can_be_taken_back(make_stage: StageMak
     async with asyncio.timeout(5):
         assert await drained == "cancelled"
     await second.joined("eve", "other")
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_drain_that_is_taken_back_can_be_cancelled_at_every_turn(
+    stage: Stage, turns: int
+) -> None:
+    await stage.joined("ann")
+    drained = asyncio.create_task(stage.house.drain())
+    await until(lambda: bool(stage.house._drained._waiters))
+    stage.house.cancel_drain()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_done = drained.done()
+    drained.cancel()
+    outcome = (await asyncio.gather(drained, return_exceptions=True))[0]
+    assert outcome == "cancelled" if was_done else isinstance(outcome, asyncio.CancelledError)

@@ -210,6 +210,7 @@ def test_m_lines_are_bounded() -> None:
     assert len(offers.offer()) < sdp.MAX_BYTES
 
 
+@pytest.mark.computes
 def test_a_room_with_a_thousand_joins_and_leaves_keeps_its_sdp_short() -> None:
     offers = SubscribeOffers(LOCAL)
     alive: list[int] = []

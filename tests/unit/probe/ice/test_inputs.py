@@ -214,6 +214,7 @@ def test_every_line_is_read_or_counted() -> None:
     assert "not understood: transport 'sctp'" in text
 
 
+@pytest.mark.computes
 def test_a_side_keeps_no_more_than_it_may() -> None:
     side = Side()
     for number in range(100_000):

@@ -1,0 +1,46 @@
+"""Whether a part of the next request has arrived, however the bytes come."""
+
+import pytest
+
+from sfukit.server.framing import Framing
+
+HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def test_a_body_in_packets_of_its_own() -> None:
+    framing = Framing()
+    framing.feed(HEAD, is_busy=False)
+    framing.begin(40_000)
+    for _ in range(40):
+        framing.feed(b"x" * 1_000, is_busy=True)
+    assert framing.end() is False
+    framing.feed(HEAD, is_busy=False)
+    framing.begin(0)
+    assert framing.end() is False
+
+
+@pytest.mark.parametrize("size", [1, 100, 1_000_000])
+def test_what_stands_behind_a_body_is_the_next_head(size: int) -> None:
+    framing = Framing()
+    framing.feed(HEAD, is_busy=False)
+    framing.begin(size)
+    framing.feed(b"\n" * size + HEAD + b"GET", is_busy=True)
+    assert framing.end() is True
+    framing.begin(0)
+    assert framing.end() is True
+    framing.feed(HEAD[3:], is_busy=False)
+    framing.begin(0)
+    assert framing.end() is False
+
+
+def test_a_connection_keeps_a_bounded_part() -> None:
+    framing = Framing()
+    for is_busy in (False, True):
+        for _ in range(100):
+            framing.feed(bytes(100_000), is_busy=is_busy)
+        assert len(framing._kept) <= 256 * 1024
+    framing.begin(1)  # the end of its head is lost: nothing is known
+    assert framing.end() is False
+    framing.ignore()
+    framing.feed(bytes(100_000), is_busy=True)
+    assert framing._kept == b""
