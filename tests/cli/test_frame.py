@@ -1,6 +1,5 @@
 """The command without a command: help, version, what it loads, how it refuses."""
 
-import resource
 import subprocess
 import sys
 
@@ -24,16 +23,6 @@ def test_help_loads_nothing_heavy() -> None:
     loaded = set(run.stdout.rpartition("LOADED")[2].split())
     assert "sfukit.cli.app" in loaded
     assert loaded & HEAVY == set()
-
-
-def test_help_takes_less_than_a_fifth_of_a_second() -> None:
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "sfukit", "--help"], capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(once() for _ in range(5)) < 0.2  # CPU time: whoever shares this machine is left out
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
