@@ -49,11 +49,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     udp_segment: bool | None
     udp_gro: bool | None
     run_queue_wait: bool
-    memory_given_back: bool | None = None
+    free_page_reporting: bool | None = None
     """A virtual machine that reports free memory to its host (VIRTIO_BALLOON_F_REPORTING)."""
-    pagelist_fraction: int | None = None
+    pagelist_high_fraction: int | None = None
     """``vm.percpu_pagelist_high_fraction``: lists of up to 1/N of the memory; 0 is automatic."""
-    report_order: int | None = None
+    page_reporting_order: int | None = None
     """``page_reporting_order``: free blocks of 2**N pages and more are reported to the host."""
 
 
@@ -63,8 +63,8 @@ class Finding:
 
     name: str
     state: State
-    found: str
-    wanted: str
+    actual: str
+    expected: str
     fix: str | None = None
 
 
@@ -84,9 +84,9 @@ def look() -> Machine:
         udp_segment=_udp_option(_UDP_SEGMENT, 1200),
         udp_gro=_udp_option(_UDP_GRO, 1),
         run_queue_wait=Path("/proc/self/schedstat").exists(),
-        memory_given_back=_memory_given_back(),
-        pagelist_fraction=_number("/proc/sys/vm/percpu_pagelist_high_fraction"),
-        report_order=_number(_REPORT_ORDER),
+        free_page_reporting=_free_page_reporting(),
+        pagelist_high_fraction=_number("/proc/sys/vm/percpu_pagelist_high_fraction"),
+        page_reporting_order=_number(_REPORT_ORDER),
     )
 
 
@@ -130,27 +130,27 @@ def examine(machine: Machine, clients: int) -> list[Finding]:
 
 
 def _open_files(machine: Machine, clients: int) -> Finding:
-    wanted = open_files_for(clients)
+    expected = open_files_for(clients)
     limit = machine.open_files_hard
-    enough = limit == resource.RLIM_INFINITY or limit >= wanted
-    found = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit}"
-    fix = f"ulimit -Hn {wanted}   (as root, or in /etc/security/limits.conf)"
+    enough = limit == resource.RLIM_INFINITY or limit >= expected
+    actual = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit}"
+    fix = f"ulimit -Hn {expected}   (as root, or in /etc/security/limits.conf)"
     return Finding(
         "open files",
         "ok" if enough else "bad",
-        found,
-        f"{wanted} for {clients} clients",
+        actual,
+        f"{expected} for {clients} clients",
         None if enough else fix,
     )
 
 
 def _buffer(name: str, key: str, size: int | None) -> Finding:
-    wanted = f"{_BUFFER_WANTED} bytes"
+    expected = f"{_BUFFER_WANTED} bytes"
     if size is None:
-        return Finding(name, "unknown", f"{key} cannot be read", wanted)
+        return Finding(name, "unknown", f"{key} cannot be read", expected)
     state: State = "ok" if size >= _BUFFER_WANTED else "weak" if size >= _BUFFER_LEAST else "bad"
     fix = None if state == "ok" else f"sudo sysctl -w {key}={2 * _BUFFER_WANTED}"
-    return Finding(name, state, f"{key} = {size}", wanted, fix)
+    return Finding(name, state, f"{key} = {size}", expected, fix)
 
 
 def _offload(name: str, has: bool | None, cost: str) -> Finding:
@@ -162,48 +162,53 @@ def _offload(name: str, has: bool | None, cost: str) -> Finding:
 
 
 def _cores(machine: Machine) -> Finding:
-    found = f"{machine.cores}" + (f" ({machine.cpu_model})" if machine.cpu_model else "")
+    actual = f"{machine.cores}" + (f" ({machine.cpu_model})" if machine.cpu_model else "")
     enough = machine.cores >= 2
     fix = None if enough else "run the server and the load on different machines"
-    return Finding("cores", "ok" if enough else "weak", found, "2 or more", fix)
+    return Finding("cores", "ok" if enough else "weak", actual, "2 or more", fix)
 
 
 def _free_memory(machine: Machine, clients: int) -> Finding:
-    name, wanted = FREE_MEMORY, "kept, or long page lists and large reports"
-    if machine.memory_given_back is None:
-        return Finding(name, "unknown", "who else uses it cannot be asked", wanted)
-    if not machine.memory_given_back:
-        return Finding(name, "ok", "kept by this machine", wanted)
-    host = "reported to the host of this virtual machine"
-    if machine.pagelist_fraction is None:
-        return Finding(name, "unknown", f"{host}; its kernel has no page lists to set", wanted)
+    name, expected = FREE_MEMORY, "free-page reporting off, or per-CPU page lists fixed"
+    if machine.free_page_reporting is None:
+        return Finding(name, "unknown", "not known on this system", expected)
+    if not machine.free_page_reporting:
+        return Finding(name, "ok", "free-page reporting is off", expected)
+    host = "free-page reporting is on"
+    if machine.pagelist_high_fraction is None:
+        return Finding(
+            name, "unknown", f"{host}; the kernel has no vm.percpu_pagelist_high_fraction", expected
+        )
     fixes = _fixes_of_reporting(machine)
     if not fixes:
-        return Finding(name, "ok", f"{host}, but seldom", wanted)
+        return Finding(name, "ok", f"{host}, for large blocks only", expected)
     if clients <= _CLIENTS_UNHARMED:
-        return Finding(name, "ok", f"{host}; {clients} clients do not notice", wanted)
+        return Finding(name, "ok", f"{host}; no effect on {clients} clients", expected)
     # Lists that grow and shrink by themselves: what leaves them is reported (docs/performance.md).
     cost = "sending costs 2 to 3 times the CPU for a second, several times a minute"
     if 1 < machine.cores < ENOUGH_TO_SPLIT:
-        cost += " (not where loadtest starts the server: they exchange cores)"
-    return Finding(name, "weak", f"{host}: {cost}", wanted, "; ".join(fixes))
+        cost += " (not where loadtest starts the server: their media threads swap cores)"
+    return Finding(name, "weak", f"{host}: {cost}", expected, "; ".join(fixes))
 
 
 def _fixes_of_reporting(machine: Machine) -> list[str]:
     """Name what keeps the pages of sending out of the host's hands, as far as it is not done."""
     fixes = []
-    if machine.pagelist_fraction != _LONGEST_PAGELISTS:
+    if machine.pagelist_high_fraction != _LONGEST_PAGELISTS:
         fixes.append(f"sudo sysctl -w vm.percpu_pagelist_high_fraction={_LONGEST_PAGELISTS}")
-    if machine.report_order is not None and machine.report_order < _LARGEST_REPORT_ORDER:
+    if (
+        machine.page_reporting_order is not None
+        and machine.page_reporting_order < _LARGEST_REPORT_ORDER
+    ):
         fixes.append(f"echo {_LARGEST_REPORT_ORDER} | sudo tee {_REPORT_ORDER}")
     return fixes
 
 
 def _wait(machine: Machine) -> Finding:
-    name, wanted = "run-queue wait", "readable"
+    name, expected = "run-queue wait", "readable"
     if machine.run_queue_wait:
-        return Finding(name, "ok", "readable", wanted)
-    return Finding(name, "unknown", "no /proc/PID/schedstat: lag has no stated cause", wanted)
+        return Finding(name, "ok", "readable", expected)
+    return Finding(name, "unknown", "no /proc/PID/schedstat: lag has no stated cause", expected)
 
 
 def _number(path: str) -> int | None:
@@ -213,7 +218,7 @@ def _number(path: str) -> int | None:
         return None
 
 
-def _memory_given_back() -> bool | None:
+def _free_page_reporting() -> bool | None:
     """Ask the balloon of a virtual machine; its features are digits, the lowest bit first."""
     if platform.system() != "Linux":
         return None

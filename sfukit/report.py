@@ -15,6 +15,19 @@ from sfukit.redaction import redacted_json
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 
+# Of each command's JSON; a version rises where a field is renamed, removed or changes its meaning.
+_SCHEMA_VERSIONS = {
+    "check": 3,
+    "doctor": 2,
+    "ice-explain": 3,
+    "loadtest": 2,
+    "nat-lab": 1,
+    "nat-probe": 2,
+    "serve": 1,
+    "stun-serve": 1,
+    "turn-probe": 3,
+}
+
 # What JSON leaves as it is, but a terminal may take for a command.
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -28,6 +41,11 @@ class Envelope(msgspec.Struct, kw_only=True, frozen=True):
     command: str
     verdict: Verdict
     exit_code: int
+
+
+def schema_id(command: str) -> str:
+    """Name the schema of a command's JSON with its version."""
+    return f"sfukit/{command}/{_SCHEMA_VERSIONS[command]}"
 
 
 def write_json(destination: str, report: Envelope) -> None:
@@ -99,16 +117,20 @@ def load_last(command: str | None = None) -> bytes:
     return runs[0].read_bytes()
 
 
-def command_of(saved: bytes) -> str:
-    """Name the command that wrote a saved report."""
+class Header(msgspec.Struct, frozen=True):
+    """What names a saved report: its command, its schema and the sfukit that wrote it."""
+
+    command: str
+    schema: str = "unknown"
+    version: str = "unknown"
+
+
+def header_of(saved: bytes) -> Header:
+    """Read what names a saved report."""
     try:
-        return msgspec.json.decode(saved, type=_Header).command
+        return msgspec.json.decode(saved, type=Header)
     except msgspec.DecodeError as error:
         raise UsageError(f"this is not a report of sfukit: {error}") from error
-
-
-class _Header(msgspec.Struct):
-    command: str
 
 
 def _replace(path: Path, text: str) -> None:

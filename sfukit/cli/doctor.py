@@ -61,7 +61,7 @@ def judge(facts: Machine, findings: Sequence[Finding], clients: int) -> DoctorRe
     """Decide the verdict: something that breaks a run fails, what only slows it does not."""
     fit = all(finding.state != "bad" for finding in findings)
     return DoctorReport(
-        schema="sfukit/doctor/1",
+        schema=report.schema_id("doctor"),
         command="doctor",
         verdict="pass" if fit else "fail",
         exit_code=ExitCode.OK if fit else ExitCode.FAILED,
@@ -79,10 +79,10 @@ def opening_line(result: DoctorReport) -> str:
 
 def finding_line(finding: Finding) -> str:
     """Write one finding on one line, and its fix on the next."""
-    head = f"{_MARKS[finding.state]:<5} {finding.name:<23} {finding.found}"
+    head = f"{_MARKS[finding.state]:<5} {finding.name:<23} {finding.actual}"
     if finding.state == "ok":
         return head
-    head += f"   (wanted: {finding.wanted})"
+    head += f"   (expected: {finding.expected})"
     return f"{head}\n      {finding.fix}" if finding.fix else head
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from sfukit.probe.finding import Finding
-from sfukit.probe.ice.case import Moment
+from sfukit.probe.ice.case import Event
 from sfukit.probe.ice.explain import Explained, IceExplainReport, Listed, UnreadLine
 from sfukit.probe.ice.pairs import Pair
 
@@ -59,14 +59,14 @@ def _connection(told: Explained, kind: str) -> Iterator[Line]:
     yield from _candidates(told.candidates)
     yield from _unread(told.unread)
     yield from _pairs(told.pairs)
-    yield from _states(told.moments)
+    yield from _states(told.events)
     yield "", None
     for finding in told.findings:
         yield from _finding(finding)
     bad = told.cause is not None and told.outcome not in ("failed", "lost")
     label = {"connected": "OK", "failed": "FAIL", "lost": "FAIL"}.get(told.outcome, "")
     label = "FAIL" if bad else label or "?"
-    yield f"{label:<8}{told.story}", "bold red" if bad else _ENDS[told.outcome]
+    yield f"{label:<8}{told.summary}", "bold red" if bad else _ENDS[told.outcome]
 
 
 def _candidates(listed: Sequence[Listed]) -> Iterator[Line]:
@@ -88,7 +88,7 @@ def _candidates(listed: Sequence[Listed]) -> Iterator[Line]:
 
 def _unread(unread: Sequence[UnreadLine]) -> Iterator[Line]:
     for each in unread[:_MOST_UNREAD]:
-        yield f"{each.side:<7}not understood: {each.why}: {each.line}", "yellow"
+        yield f"{each.side:<7}not understood: {each.reason}: {each.line}", "yellow"
     if len(unread) > _MOST_UNREAD:
         yield f"       and {len(unread) - _MOST_UNREAD} more (--json has them)", "yellow"
 
@@ -168,13 +168,13 @@ def _name(pair: Pair) -> str:
     return f"{pair.local_kind} {pair.local} > {pair.remote_kind} {pair.remote}"
 
 
-def _states(moments: Sequence[Moment]) -> Iterator[Line]:
+def _states(events: Sequence[Event]) -> Iterator[Line]:
     """Write each state machine on a line, with the milliseconds at which it moved."""
     tracks: dict[str, list[str]] = {}
-    for moment in moments:
-        if moment.what in ("gathering", "ice", "connection", "server error"):
-            at = "" if moment.at_ms is None else f" {_time(moment.at_ms)}"
-            tracks.setdefault(moment.what, []).append(f"{moment.value}{at}")
+    for event in events:
+        if event.type in ("gathering", "ice", "connection", "server error"):
+            at = "" if event.at_ms is None else f" {_time(event.at_ms)}"
+            tracks.setdefault(event.type, []).append(f"{event.value}{at}")
     if tracks:
         yield "", None
     for what, steps in tracks.items():

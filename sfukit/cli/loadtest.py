@@ -15,7 +15,7 @@ from sfukit.cli import access_options, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
-from sfukit.cli.output import Output
+from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.loadgen import result
 from sfukit.loadgen.options import (
     AudioCodec,
@@ -67,7 +67,7 @@ def loadtest(
     bitrate: options.Bitrate = None,
     pacing: options.Pacing = "libwebrtc",
     pli_policy: options.PliPolicy = "answer",
-    unwatched: options.Unwatched = "rest",
+    unwatched: options.Unwatched = "dynacast",
     srtp: options.Srtp = "auto",
     play: options.Play = None,
     net_up: options.NetUp = None,
@@ -135,7 +135,7 @@ def loadtest(
     if plan:
         _print_plan(run_options)
         return
-    out = Output.beside(json, quiet=quiet)
+    out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
     outcome = _run(run_options, out)
     _finish(outcome, out, json)
     raise typer.Exit(outcome.exit_code)
@@ -226,7 +226,7 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
         out.line(line)
     kept = report.save_last(outcome)
     if kept:
-        out.line("saved   last run; see it again: sfukit report last")
+        out.line(labelled("saved", "last run; see it again: sfukit report last"))
     if json is not None:
         report.write_json(json, outcome)
 
@@ -243,10 +243,10 @@ def _print_plan(run_options: RunOptions) -> None:
         rate = units.show_bitrate(flow.bps)
         return f"{flow.streams:,} streams, {rate}, {flow.packets_per_s:,.0f} packets/s"
 
-    print(f"plan    {plan_line(planned)}")
-    print(f"in      {flow_text(planned.inbound)} into the SFU")
-    print(f"out     {flow_text(planned.outbound)} out of the SFU")
-    print(f"files   {machine.open_files_for(clients):,} open files here (ulimit -n)")
+    print(labelled("plan", plan_line(planned)))
+    print(labelled("in", f"{flow_text(planned.inbound)} into the SFU"))
+    print(labelled("out", f"{flow_text(planned.outbound)} out of the SFU"))
+    print(labelled("files", f"{machine.open_files_for(clients):,} open files here (ulimit -n)"))
 
 
 def _network(text: str | None, where: str) -> Impairment | None:

@@ -86,7 +86,7 @@ Unwatched = Annotated[
     option(
         "--unwatched",
         panel=_MEDIA,
-        help="encodings that nobody watches: rest, where the server says so, or send all the same",
+        help="encodings without subscribers: dynacast (stop where the server says so), or send",
     ),
 ]
 Srtp = Annotated[

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sfukit import gates, units
+from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.gates import GateResult
 from sfukit.loadgen.result import (
     EncodingUse,
@@ -25,8 +26,7 @@ _ROWS = (
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
 )
-_LABEL = 8
-_NAME = 13
+_VERDICT = 8
 _CELL = 10
 
 
@@ -35,7 +35,7 @@ def render_saved(saved: bytes) -> list[str]:
     report = msgspec.json.decode(saved, type=LoadtestReport)
     return [
         opening_line(report),
-        f"{'plan':<{_LABEL}}{report.scenario.line}",
+        f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
         *result_lines(report),
     ]
 
@@ -49,23 +49,23 @@ def opening_line(report: LoadtestReport) -> str:
 def result_lines(report: LoadtestReport) -> list[str]:
     """Write the verdict, the figures against their gates, and both sides' effort."""
     lines = [_verdict_line(report)]
-    lines += [f"{'':<{_LABEL}}{reason}" for reason in report.reasons]
+    lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
     lines += _table(report)
     lines += _loss_line(report)
-    if report.encodings.resting:
-        lines.append(_labelled("resting", _resting_text(report.encodings)))
+    if report.encodings.inactive:
+        lines.append(labelled("inactive", _inactive_text(report.encodings)))
     if report.rate_limited.requests:
-        lines.append(_labelled("limits", _limits_text(report.rate_limited)))
+        lines.append(labelled("limits", _limits_text(report.rate_limited)))
     if report.server is not None:
-        lines.append(_labelled("server", _server_text(report.server)))
+        lines.append(labelled("server", _server_text(report.server)))
     if report.generator is not None:
-        lines.append(_labelled("me", _swarm_text(report.generator, report.saturation)))
+        lines.append(labelled("load generator", _swarm_text(report.generator, report.saturation)))
     lines += [
-        _labelled("", text) for text in report.saturation.reasons if text not in report.reasons
+        labelled("", text) for text in report.saturation.reasons if text not in report.reasons
     ]
-    lines += [_labelled("worst", _worst_text(worst)) for worst in report.worst[:1]]
+    lines += [labelled("worst", _worst_text(worst)) for worst in report.worst[:1]]
     lines += [
-        _labelled("" if place else "errors", _error_text(fault))
+        labelled("" if place else "errors", _error_text(fault))
         for place, fault in enumerate(report.errors)
     ]
     return lines
@@ -73,10 +73,10 @@ def result_lines(report: LoadtestReport) -> list[str]:
 
 def _limits_text(limited: RateLimited) -> str:
     each_s = limited.waited_s / limited.clients
-    kept_out = f"; {limited.kept_out} did not get in" if limited.kept_out else ""
+    refused = f"; {limited.clients_refused} did not get in" if limited.clients_refused else ""
     return (
         f"rate_limited, the target's policy: {limited.requests} requests of {limited.clients} "
-        f"clients refused and asked again, {each_s:.1f} s of waiting each{kept_out}"
+        f"clients refused and asked again, {each_s:.1f} s of waiting each{refused}"
     )
 
 
@@ -91,7 +91,7 @@ def _verdict_line(report: LoadtestReport) -> str:
         held = sum(gate.ok is True for gate in report.gates)
         kind = "default " if all(gate.default for gate in report.gates) else ""
         parts.append(f"{held}/{len(report.gates)} {kind}gates")
-    return f"{word:<{_LABEL - 1}} {', '.join(parts)}  (seed {report.seed})"
+    return f"{word:<{_VERDICT - 1}} {', '.join(parts)}  (seed {report.seed})"
 
 
 def _share(metric: Metric, planned: int) -> str:
@@ -104,12 +104,12 @@ def _table(report: LoadtestReport) -> list[str]:
     if not rows:
         return []
     head = "".join(f"{title:>{_CELL}}" for title in ("p50", "p95", "p99", "max"))
-    lines = [f"{'':<{_NAME}}{head}   gate"]
+    lines = [f"{'':<{LOADTEST_LABEL}}{head}   gate"]
     for name, path, metric in rows:
         figures = (metric.p50, metric.p95, metric.p99, metric.max)
         cells = "".join(f"{gates.show(figure, metric.unit):>{_CELL}}" for figure in figures)
         judged = "; ".join(_gate_text(gate) for gate in _gates_on(report, path))
-        lines.append(f"{name:<{_NAME}}{cells}   {judged}".rstrip())
+        lines.append(f"{name:<{LOADTEST_LABEL}}{cells}   {judged}".rstrip())
     return lines
 
 
@@ -134,17 +134,17 @@ def _loss_line(report: LoadtestReport) -> list[str]:
     if freezes is not None and freezes.count:
         text += f"   freezes {_percent(freezes.avg)}"
         text += _in_brackets(_gates_on(report, "freeze_est"))
-    return [_labelled("loss", text)]
+    return [labelled("loss", text)]
 
 
 def _in_brackets(judged: Sequence[GateResult]) -> str:
     return f" ({'; '.join(map(_gate_text, judged))})" if judged else ""
 
 
-def _resting_text(encodings: EncodingUse) -> str:
+def _inactive_text(encodings: EncodingUse) -> str:
     return (
-        f"{encodings.resting:,} of {encodings.published:,} encodings, since nobody watched them "
-        "(--unwatched send: sent all the same)"
+        f"{encodings.inactive:,} of {encodings.published:,} encodings, without subscribers "
+        "(dynacast; --unwatched send keeps all active)"
     )
 
 
@@ -177,10 +177,6 @@ def _worst_text(worst: Worst) -> str:
 def _error_text(fault: Fault) -> str:
     first = f" (first: {fault.first})" if fault.first else ""
     return f"{fault.count} x {fault.code}: {fault.message}{first}"
-
-
-def _labelled(label: str, text: str) -> str:
-    return f"{label:<{_LABEL}}{text}"
 
 
 def _percent(value: float | None) -> str:

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sfukit import __version__, units
-from sfukit.cli.output import Output
+from sfukit.cli.output import Output, labelled
 from sfukit.loadgen.timeline import Progress
 
-_LABEL = 8
+_TIME = 8
 _BAR = 28
 _PLAIN_EVERY_S = 10.0
 
@@ -42,7 +42,7 @@ class View:
 
     def say(self, label: str, text: str) -> None:
         """Print a line about the run; the first is headed by our own name."""
-        head = f"{label:<{_LABEL}}"
+        head = labelled(label, "")
         if not self._opened:
             head, self._opened = f"sfukit {__version__}  ", True
         self._out.line(f"{head}{text}")
@@ -61,7 +61,7 @@ def plain(progress: Progress) -> str:
     tracks = f", {progress.tracks}/{progress.planned_tracks} tracks" * bool(progress.planned_tracks)
     failed = f", {progress.failed} failed" * bool(progress.failed)
     return (
-        f"{units.show_duration(progress.elapsed_s):<{_LABEL}}{progress.phase}: "
+        f"{units.show_duration(progress.elapsed_s):<{_TIME}}{progress.phase}: "
         f"{progress.joined}/{progress.clients} joined{tracks}{failed}"
     )
 

@@ -57,10 +57,10 @@ def nat_probe(
 
     Exit code: 0 done; 3 UDP is blocked or an expectation failed; 4 no server was usable; 5 unknown.
     """
+    from sfukit.probe.environment.proxy import parse as parse_proxy
     from sfukit.probe.nat import options as asked
     from sfukit.probe.nat import report as reports
     from sfukit.probe.resolve import Family
-    from sfukit.probe.where.proxy import parse as parse_proxy
 
     if quick and full:
         raise UsageError("--quick and --full: choose one")
@@ -118,7 +118,7 @@ def _each_address(wanted: "Options") -> "list[Options]":
         return [wanted]
     from dataclasses import replace
 
-    from sfukit.probe.where.facts import usable_addresses
+    from sfukit.probe.environment.facts import usable_addresses
 
     addresses = usable_addresses(wanted.family)
     return [replace(wanted, bind_ip=ip) for ip in addresses] or [wanted]

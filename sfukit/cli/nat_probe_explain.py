@@ -105,6 +105,6 @@ def _answer(test: TestRecord) -> str:
 
 
 def _reason(report: NatReport, name: str) -> str:
-    why = report.nat.why.get(name)
+    reason = report.nat.reason.get(name)
     level = report.nat.confidence.get(name)
-    return (f", {why}" if why else "") + (f" (confidence {level})" if level else "")
+    return (f", {reason}" if reason else "") + (f" (confidence {level})" if level else "")

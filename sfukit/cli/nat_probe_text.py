@@ -47,7 +47,7 @@ def lines(report: NatReport, changed: Sequence[str] = ()) -> Iterator[Line]:
     """Write a result; where I am comes first, since everything else depends on it."""
     if changed:
         yield Line("Changed", "; ".join(changed), "bold yellow")
-    for finding in report.where:
+    for finding in report.environment:
         text = f"{finding.text}; {finding.fix}" if finding.fix else finding.text
         yield Line("Where", text, "yellow" if finding.state in ("warning", "bad") else None)
     if report.works.udp == "blocked":
@@ -72,14 +72,14 @@ def lines(report: NatReport, changed: Sequence[str] = ()) -> Iterator[Line]:
         value = "unknown" if gate.value is None else gate.value
         yield Line("Expect", f"{gate.gate}: {mark} (it is {value})", _GATE_STYLE[gate.ok])
     if report.nat.present is not None:
-        text = f"{report.confidence} ({report.confidence_why})"
+        text = f"{report.confidence} ({report.confidence_reason})"
         yield Line("Confidence", text, _VERDICT_STYLE[report.verdict])
 
 
 def _silent_servers(report: NatReport) -> Iterator[Line]:
     for server in report.servers:
-        if not server.answered and (server.why or "") not in (report.reason or ""):
-            yield Line("", f"{server.name}: {server.why}")
+        if not server.answered and (server.reason or "") not in (report.reason or ""):
+            yield Line("", f"{server.name}: {server.reason}")
 
 
 def _nat(report: NatReport) -> str:
@@ -89,23 +89,23 @@ def _nat(report: NatReport) -> str:
             "EIF": "nothing filters what comes in",
             "ADF": "a firewall lets only known addresses in (ADF)",
             "APDF": "a firewall lets only known addresses and ports in (APDF)",
-        }.get(nat.filtering, f"filtering unknown: {nat.why.get('filtering', '')}")
+        }.get(nat.filtering, f"filtering unknown: {nat.reason.get('filtering', '')}")
         return f"none: servers see this machine's own address; {filtering}"
     if nat.filtering == "unknown":
         other = "symmetric" if nat.endpoint_dependent else "mapping unknown"
         head = _MAPPING.get(nat.mapping, other)
-        reason = nat.why.get("mapping")
+        reason = nat.reason.get("mapping")
         head += f" ({reason})" if reason else ""
-        return f"{head}; filtering unknown: {nat.why.get('filtering', '')}{_ports_kept(report)}"
+        return f"{head}; filtering unknown: {nat.reason.get('filtering', '')}{_ports_kept(report)}"
     if nat.mapping == "unknown":
-        return f"mapping unknown: {nat.why.get('mapping', '')}; filtering {nat.filtering}"
+        return f"mapping unknown: {nat.reason.get('mapping', '')}; filtering {nat.filtering}"
     return f"{nat.classic} ({nat.mapping} / {nat.filtering}){_ports_kept(report)}"
 
 
 def _ports_kept(report: NatReport) -> str:
     allocation = report.nat.allocation
     match allocation.kind:
-        case "preserves":
+        case "port_preservation":
             return ", preserves ports"
         case "sequential":
             return f", ports count by {allocation.delta:+d}"
@@ -124,7 +124,7 @@ def _public(report: NatReport) -> str:
         return f"{shown} (this machine's own)   IPv6: {_ipv6(report)}"
     path = report.path
     cgnat = {"yes": "behind CGNAT", "no": "no CGNAT"}.get(path.cgnat, "CGNAT unknown")
-    reason = path.evidence[0] if path.evidence and path.cgnat != "unknown" else path.why
+    reason = path.evidence[0] if path.evidence and path.cgnat != "unknown" else path.reason
     return f"{shown} ({cgnat}{f': {reason}' if reason else ''})   IPv6: {_ipv6(report)}"
 
 
@@ -168,8 +168,8 @@ _HAIRPIN = {
 def _lifetime(report: NatReport) -> str:
     life = report.lifetime
     assert life is not None
-    if life.why is not None:
-        return f"unknown: {life.why}"
+    if life.reason is not None:
+        return f"unknown: {life.reason}"
     parts = []
     for name, bounds in (("one-shot", life.oneshot), ("stream", life.warm)):
         if bounds is None:
@@ -186,8 +186,8 @@ def _lifetime(report: NatReport) -> str:
 def _mtu(report: NatReport) -> str:
     mtu = report.mtu
     assert mtu is not None
-    if mtu.why is not None:
-        return mtu.why
+    if mtu.reason is not None:
+        return mtu.reason
     text = f"{mtu.up or 'unknown'} bytes up, {mtu.down or 'unknown'} down"
     if mtu.up is not None and mtu.up < 1300:
         text += "; below 1300: DTLS flights and 1200-byte media are at risk"
@@ -201,7 +201,7 @@ def _tcp(report: NatReport) -> str:
     assert tcp is not None
     way = f" through the proxy {tcp.via_proxy}" if tcp.via_proxy else ""
     if not tcp.answered:
-        return f"no answer{way}: {tcp.why or 'silent'}"
+        return f"no answer{way}: {tcp.reason or 'silent'}"
     mapping = f", mapping {tcp.mapping}" if tcp.mapping != "unknown" else ""
     return f"STUN answers{way} as {tcp.mapped}{mapping}"
 
@@ -234,10 +234,10 @@ def _sfu(report: NatReport) -> str:
     reach = f"UDP reaches {', '.join(map(str, passing))}; " if passing else ""
     https = _https(report.ports)
     if works.sfu_udp == "likely":
-        return f"likely: {works.sfu_why}{https}"
+        return f"likely: {works.sfu_reason}{https}"
     if works.sfu_udp in ("yes", "no"):
-        return f"{works.sfu_udp}: {works.sfu_why}{https}"
-    return f"{reach}{works.sfu_why}{https}"
+        return f"{works.sfu_udp}: {works.sfu_reason}{https}"
+    return f"{reach}{works.sfu_reason}{https}"
 
 
 def _https(ports: Sequence[PortResult]) -> str:

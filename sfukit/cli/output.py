@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _LABEL = 8  # the width of the labels that lines begin with
+LOADTEST_LABEL = 16  # the same in a load test, for "load generator"
 # Control characters but the line feed, other line ends, marks that change the direction of text,
 # and halves of characters.
 _UNSAFE = re.compile(
@@ -91,6 +92,11 @@ def hanging(text: str, width: int, indent: int = _LABEL) -> str:
             break_on_hyphens=False,
         ) or [""]
     return "\n".join(wrapped)
+
+
+def labelled(label: str, text: str) -> str:
+    """Write a line of a load test: its label, then its text."""
+    return f"{label:<{LOADTEST_LABEL}}{text}"
 
 
 def visible(text: str) -> str:

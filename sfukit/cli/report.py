@@ -46,9 +46,16 @@ def show(
 ) -> None:
     """Print a saved run again."""
     saved = read(run)
-    command = report.command_of(saved)
+    header = report.header_of(saved)
+    command = header.command
     if command not in _RENDERERS:
         raise UsageError(f"a run of {command} cannot be printed here")
+    if header.schema != report.schema_id(command):
+        raise UsageError(
+            f"{run}: the schema is {header.schema}, and this sfukit reads "
+            f"{report.schema_id(command)}",
+            hint=f"print the run with the sfukit that wrote it (version {header.version})",
+        )
     try:
         lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
     except (msgspec.ValidationError, LookupError, ArithmeticError, ValueError, TypeError) as error:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from sfukit import __version__
+from sfukit import __version__, report
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 
 if TYPE_CHECKING:
     from sfukit.cli.output import Output
     from sfukit.server.run import Ready
 
-SCHEMA = "sfukit/serve/1"
+SCHEMA = report.schema_id("serve")
 _TOKEN_VALID_S = 24 * 3600
 
 

@@ -116,7 +116,7 @@ def ready_lines(server: "run.StunServer") -> list[str]:
 def listening(server: "run.StunServer") -> Listening:
     """Write the same for programs."""
     return Listening(
-        schema="sfukit/stun-serve/1",
+        schema=report.schema_id("stun-serve"),
         command="stun-serve",
         verdict="pass",
         exit_code=ExitCode.OK,

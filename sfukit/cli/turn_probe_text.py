@@ -50,7 +50,7 @@ def _sum(report: TurnReport) -> str:
     variants = [variant for server in report.servers for variant in server.variants]
     open_doors = sum(one.state == "bad" for variant in variants for one in variant.security)
     missed = sum(gate.ok is not True for gate in report.gates)
-    parts = [f"{report.relaying} of {report.asked} variants relay"]
+    parts = [f"{report.relaying} of {report.requested} variants relay"]
     if open_doors:
         parts.append(f"{open_doors} security findings")
     if missed:
@@ -136,9 +136,9 @@ def _extras(variant: VariantReport) -> list[str]:
             f"{units.show_bitrate(load.asked_bps)} asked, loss {gates.show(load.loss, 'ratio')}"
         )
     if (many := variant.allocations) is not None:
-        times = f", p50 {_ms(many.ms.p50)}  p95 {_ms(many.ms.p95)} ms" if many.made else ""
+        times = f", p50 {_ms(many.ms.p50)}  p95 {_ms(many.ms.p95)} ms" if many.granted else ""
         why = "".join(f", {count} x {cause}" for cause, count in many.causes.items())
-        lines.append(f"allocations {many.made} of {many.asked} at once{times}{why}")
+        lines.append(f"allocations {many.granted} of {many.requested} at once{times}{why}")
     for finding in variant.security:
         mark = {"ok": "ok", "bad": "OPEN"}.get(finding.state, "?")
         fix = f"fix: {finding.fix}" if finding.fix else ""

@@ -71,7 +71,7 @@ class Ledger:
     )
     switches: Counter[str] = field(default_factory=Counter)
     encodings_published: int = 0
-    resting: dict[int, int] = field(default_factory=dict)
+    inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[tuple[int, int | None, str]] = field(default_factory=set)
@@ -134,7 +134,7 @@ class Ledger:
 
     def rested(self, stream: int, encodings: int) -> None:
         """Note how many encodings of a track rest now, since the target says nobody watches."""
-        self.resting[stream] = encodings
+        self.inactive[stream] = encodings
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
         """Count something that went wrong, keeping the first of its kind."""
@@ -191,7 +191,7 @@ class Ledger:
             requests=sum(one.refused_by_limit for one in held),
             clients=len(held),
             waited_s=sum(one.held_back_s for one in held),
-            kept_out=sum(one.failure == RATE_LIMITED for one in held),
+            clients_refused=sum(one.failure == RATE_LIMITED for one in held),
         )
 
     @property

@@ -14,7 +14,7 @@ SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 # What bots do with encodings that nobody watches, once the server says which those are.
-Unwatched = Literal["rest", "send"]
+Unwatched = Literal["dynacast", "send"]
 # What the target offers: rooms, one publisher's stream to play, or only a place to publish to.
 Shape = Literal["rooms", "pair", "publish"]
 
@@ -67,7 +67,7 @@ class RunOptions:
     srtp: SrtpProfile = "auto"
     pacing: Pacing = "libwebrtc"
     pli_policy: PliPolicy = "answer"
-    unwatched: Unwatched = "rest"
+    unwatched: Unwatched = "dynacast"
     join_timeout_s: float = 10.0
     pin: str = "auto"
     server_args: tuple[str, ...] = ()

@@ -12,12 +12,12 @@ _GRAMMAR = "give auto, off, or two lists of cores such as 0:1 or 0-1:2-3"
 
 
 class Cores(NamedTuple):
-    """The cores of each side; ``exchanged`` if their data threads change places all the time."""
+    """The cores of each side; ``cores_swapped`` if their media threads take turns."""
 
     pin: str
     server: tuple[int, ...]
     swarm: tuple[int, ...]
-    exchanged: bool = False
+    cores_swapped: bool = False
 
     @property
     def disjoint(self) -> bool:
@@ -41,8 +41,8 @@ def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
     if not server_here:
         return Cores(pin, (), everywhere)
     if pin == "off" or len(everywhere) < ENOUGH_TO_SPLIT:
-        exchanged = pin == "auto" and len(everywhere) > 1
-        return Cores(pin, everywhere, everywhere, exchanged)
+        cores_swapped = pin == "auto" and len(everywhere) > 1
+        return Cores(pin, everywhere, everywhere, cores_swapped)
     half = len(everywhere) // 2
     return Cores(pin, everywhere[:half], everywhere[half:])
 

@@ -9,7 +9,7 @@ from sfukit.gates import TEXT, GateResult, Value
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
-SCHEMA = "sfukit/loadtest/1"
+SCHEMA = report.schema_id("loadtest")
 
 Unit = Literal["ms", "ratio", "bit/s", "count"]
 Side = Literal["none", "server", "swarm", "shared"]
@@ -77,30 +77,30 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     encodings: list[str]
     audio: bool
     ramp_per_s: float
-    joining_s: float
+    ramp_s: float
     warmup_s: float
     duration_s: float
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
-    unwatched: str = "send"  # what reports said before they said it
+    unwatched: str
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
-    line: str
+    summary: str
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """The cores each side may use; ``server`` is empty for a server of others.
+    """The cores each side may use; ``server`` is empty for an external server.
 
-    Where they were ``exchanged``, the data threads of both sides had a core each and changed places
-    every 50 ms.
+    With ``cores_swapped`` the media threads of both sides had a core each and swapped them every
+    50 ms.
     """
 
     pin: str
     server: list[int]
     swarm: list[int]
-    exchanged: bool = False
+    cores_swapped: bool = False
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,16 +112,16 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     rmem_max: int | None
     wmem_max: int | None
     placement: Placement
-    memory_given_back: bool | None = None
-    pagelist_fraction: int | None = None
-    report_order: int | None = None
+    free_page_reporting: bool | None = None
+    pagelist_high_fraction: int | None = None
+    page_reporting_order: int | None = None
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     """What a server started here used in the measured window: all its threads, RTP packets.
 
     ``packets_sent`` includes those retransmitted. ``cpu_us_per_packet`` is per packet sent,
-    ``cpu_us_per_packet_in_out`` per packet sent or received; the ``joining_`` figures are of the
+    ``cpu_us_per_packet_in_out`` per packet sent or received; the ``ramp_`` figures are of the
     time before the window.
     """
 
@@ -136,8 +136,8 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     cpu_us_per_packet_in_out: float | None
     run_queue_wait_s: float | None
     busiest_thread: float
-    joining_cpu_s: float
-    joining_rss_bytes: int
+    ramp_cpu_s: float
+    ramp_rss_bytes: int
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +158,7 @@ class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
     socket_drops: int | None
     unsent: int
     decrypted: float
-    joining_cpu_s: float
+    ramp_cpu_s: float
 
 
 class Saturation(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,23 +190,23 @@ class Worst(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EncodingUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Video encodings that bots publish, and how many of them rested at the end."""
+    """Video encodings that bots publish, and how many of them were inactive at the end."""
 
     published: int
-    resting: int
+    inactive: int
 
 
 class RateLimited(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that the target refused by its rate limit: its policy, and no loss.
 
     Clients wait as long as they are told and ask again; ``waited_s`` is the sum of all waits, and
-    ``kept_out`` counts the clients that did not get in before their time was over.
+    ``clients_refused`` counts the clients that did not get in before their time was over.
     """
 
     requests: int
     clients: int
     waited_s: float
-    kept_out: int
+    clients_refused: int
 
 
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
@@ -226,8 +226,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     generator: SwarmUse | None
     saturation: Saturation
     switches: dict[str, int]
-    encodings: EncodingUse = EncodingUse(published=0, resting=0)
-    rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, kept_out=0)
+    encodings: EncodingUse = EncodingUse(published=0, inactive=0)
+    rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     worst: list[Worst]
     errors: list[Fault]
 

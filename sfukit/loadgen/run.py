@@ -65,11 +65,11 @@ async def run(
 @asynccontextmanager
 async def _kept_apart(opened: Opened, cores: Cores) -> AsyncIterator[Cores]:
     """Exchange the cores of the data threads where that was decided; tell what came of it."""
-    if opened.server is None or not cores.exchanged:
+    if opened.server is None or not cores.cores_swapped:
         yield cores
         return
-    async with exchanging(opened.server.ready.pid, cores.server) as exchanged:
-        yield cores._replace(exchanged=exchanged)
+    async with exchanging(opened.server.ready.pid, cores.server) as cores_swapped:
+        yield cores._replace(cores_swapped=cores_swapped)
 
 
 @asynccontextmanager
@@ -142,8 +142,8 @@ def notes(clients: int, cores: Cores) -> list[str]:
     """Say what will cost packets on this machine, and how to mend it."""
     findings = machine.examine(machine.look(), clients)
     return [
-        f"{finding.name}: {finding.found}; mend it with  {finding.fix}"
+        f"{finding.name}: {finding.actual}; mend it with  {finding.fix}"
         for finding in findings
         if finding.state in ("bad", "weak") and finding.fix
-        if not (cores.exchanged and finding.name == machine.FREE_MEMORY)
+        if not (cores.cores_swapped and finding.name == machine.FREE_MEMORY)
     ]

@@ -221,7 +221,7 @@ def plan_line(whole: Plan) -> str:
     count = len(whole.bots)
     return (
         f"{count} client{'s' * (count != 1)}, {_rooms_text(whole)}, {' + '.join(media)}; "
-        f"{whole.ramp.span_s:.3g} s joining, {options.warmup_s:.3g} s warm-up, "
+        f"{whole.ramp.span_s:.3g} s ramp, {options.warmup_s:.3g} s warm-up, "
         f"{options.duration_s:.3g} s measured ({units.show_duration(whole.total_s)})"
     )
 

@@ -70,9 +70,9 @@ class Seat:
         self._received = 0
 
     @property
-    def rests(self) -> bool:
-        """Whether the bot stops encodings that nobody watches."""
-        return self._media.unwatched == "rest"
+    def dynacast(self) -> bool:
+        """Whether the bot stops encodings without subscribers when the server says so."""
+        return self._media.unwatched == "dynacast"
 
     @cached_property
     def _most_received(self) -> int:

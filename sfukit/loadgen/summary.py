@@ -52,7 +52,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
             target_fault=windowed.target_fault,
             refused_joins=ledger.refused,
             dropped=ledger.dropped,
-            kept_out=_kept_out(ledger),
+            clients_refused=_kept_out(ledger),
             load_delivered=evidence.load_delivered,
         ),
     )
@@ -76,7 +76,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         saturation=saturation,
         switches=dict(ledger.switches),
         encodings=EncodingUse(
-            published=ledger.encodings_published, resting=sum(ledger.resting.values())
+            published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
         worst=_worst(plan, windowed.figures),
@@ -86,7 +86,7 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
 
 def _kept_out(ledger: Ledger) -> str | None:
     """Say how many clients the target's rate limit kept out, and what to do about it."""
-    clients = ledger.rate_limited.kept_out
+    clients = ledger.rate_limited.clients_refused
     if not clients:
         return None
     return (
@@ -116,8 +116,8 @@ def _server_use(windowed: Windowed) -> ServerUse | None:
         cpu_us_per_packet_in_out=_per_packet_us(use.cpu_s, received + sent),
         run_queue_wait_s=use.wait_s,
         busiest_thread=use.busiest_thread,
-        joining_cpu_s=joining.cpu_s,
-        joining_rss_bytes=first.server.rss_bytes if first.server else 0,
+        ramp_cpu_s=joining.cpu_s,
+        ramp_rss_bytes=first.server.rss_bytes if first.server else 0,
     )
 
 
@@ -145,7 +145,7 @@ def _swarm_use(windowed: Windowed) -> SwarmUse:
         socket_drops=_drops(windowed),
         unsent=totals.packets_unsent,
         decrypted=windowed.figures.decrypted_ratio,
-        joining_cpu_s=between(windowed.first.swarm, windowed.before.swarm).cpu_s,
+        ramp_cpu_s=between(windowed.first.swarm, windowed.before.swarm).cpu_s,
     )
 
 
@@ -226,7 +226,7 @@ def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenari
         encodings=[encoding.clip.name for encoding in plan.encodings] if plan.has_video else [],
         audio=any(bot.audio for bot in plan.bots),
         ramp_per_s=load.ramp_per_s,
-        joining_s=plan.ramp.span_s,
+        ramp_s=plan.ramp.span_s,
         warmup_s=load.warmup_s,
         duration_s=load.duration_s,
         srtp=options.srtp,
@@ -236,7 +236,7 @@ def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenari
         impaired_clients=sum(bot.impaired for bot in plan.bots),
         net_up=load.net_up,
         net_down=load.net_down,
-        line=scenario.plan_line(plan),
+        summary=scenario.plan_line(plan),
     )
 
 
@@ -252,9 +252,9 @@ def _environment(facts: Facts) -> result.Environment:
             pin=cores.pin,
             server=list(cores.server),
             swarm=list(cores.swarm),
-            exchanged=cores.exchanged,
+            cores_swapped=cores.cores_swapped,
         ),
-        memory_given_back=machine.memory_given_back,
-        pagelist_fraction=machine.pagelist_fraction,
-        report_order=machine.report_order,
+        free_page_reporting=machine.free_page_reporting,
+        pagelist_high_fraction=machine.pagelist_high_fraction,
+        page_reporting_order=machine.page_reporting_order,
     )

@@ -19,7 +19,7 @@ from sfukit.media import cache, catalog
 from sfukit.swarm.messages import LoadClip, Snapshot, Window
 from sfukit.swarm.native import Swarm
 
-Phase = Literal["joining", "warm-up", "measuring"]
+Phase = Literal["ramp", "warm-up", "measuring"]
 
 _NS_PER_S = 1_000_000_000
 _LEAD_S = 0.05
@@ -176,7 +176,7 @@ class Timeline:
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         phase: Phase = "measuring"
         if elapsed_s < plan.ramp.span_s:
-            phase = "joining"
+            phase = "ramp"
         elif elapsed_s < plan.ramp.span_s + options.warmup_s:
             phase = "warm-up"
         return Progress(

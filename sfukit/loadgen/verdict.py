@@ -29,14 +29,14 @@ class Circumstances:
     """What happened beside the figures.
 
     ``dropped`` says that the target dropped clients: what they would have received is in no figure.
-    ``kept_out`` says that its rate limit kept clients out, which explains gates that failed.
+    ``clients_refused`` says that its rate limit kept clients out, which explains gates that failed.
     """
 
     interrupted: bool = False
     target_fault: TargetFault | None = None
     refused_joins: int = 0
     dropped: str | None = None
-    kept_out: str | None = None
+    clients_refused: str | None = None
     load_delivered: bool = True
 
 
@@ -67,8 +67,8 @@ def decide(
     failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
     if circumstances.dropped is not None:
         failed.append(circumstances.dropped)
-    if failed and circumstances.kept_out is not None:
-        failed.insert(0, circumstances.kept_out)
+    if failed and circumstances.clients_refused is not None:
+        failed.insert(0, circumstances.clients_refused)
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
     fault, own_limit = circumstances.target_fault, saturation.side in ("swarm", "shared")
     if fault is not None:

@@ -38,7 +38,7 @@ class ServerCounters(msgspec.Struct):
     datagrams_unknown_path: int = 0
     stun_unknown_ufrag: int = 0
     stun_path_in_use: int = 0
-    stun_strangers_answered: int = 0
+    stun_unauthenticated_answered: int = 0
     datagrams_dropped: int = 0
     ice_connected: int = 0
     ice_failed: int = 0

@@ -74,7 +74,7 @@ def _participant(member: Member) -> dict[str, Any]:
         "uid": member.uid,
         "name": member.name,
         "role": member.role,
-        "door": member.door,
+        "protocol": member.protocol,
         "transports": member.states,
         "publications": [_publication(entry) for entry in member.publications.values()],
         "subscriptions": [_subscription(entry) for entry in member.subscriptions],
@@ -107,7 +107,7 @@ def _subscription(subscription: Subscription) -> dict[str, Any]:
         "publication": subscription.publication.number,
         "uid": subscription.publication.owner.uid,
         "kind": subscription.publication.kind,
-        "flowing": subscription.number is not None,
+        "negotiated": subscription.number is not None,
         "rid": subscription.rid,
         "last_reason": subscription.last_reason,
     }

@@ -34,7 +34,7 @@ class EngineCollector:
         yield _single(
             "sfukit_stun_answered",
             "Strangers told how they are seen",
-            counters.stun_strangers_answered,
+            counters.stun_unauthenticated_answered,
         )
         yield _latency(counters)
         yield _live(counters)

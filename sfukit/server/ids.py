@@ -51,9 +51,9 @@ def session_id() -> str:
     return secrets.token_urlsafe(24)
 
 
-def guest_name(door: str) -> str:
+def guest_name(protocol: str) -> str:
     """Name somebody who gave no name."""
-    return f"{door}-{secrets.token_hex(4)}"
+    return f"{protocol}-{secrets.token_hex(4)}"
 
 
 def trace_id() -> str:

@@ -95,11 +95,13 @@ class Listener:
         taken = len(self._connections) + len(self._opening)
         return self._most is not None and taken >= self._most - _SPARE
 
-    def _pause(self, listening: socket.socket, why: str) -> None:
+    def _pause(self, listening: socket.socket, reason: str) -> None:
         """Make room and look again a little later: the kernel keeps those that wait."""
         self._metrics.accept_failed.inc()
         if self._sampled.is_due("accept_failed"):
-            log.warning("accept_failed", why=why, fix="raise the limit of open files: ulimit -n")
+            log.warning(
+                "accept_failed", reason=reason, fix="raise the limit of open files: ulimit -n"
+            )
         for _ in range(_CLOSED_AT_ONCE):
             self._connections.close_oldest_idle()
         self._loop.remove_reader(listening.fileno())

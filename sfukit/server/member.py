@@ -17,7 +17,7 @@ class Member(Protocol):
     name: str
     role: Role
     rights: Rights
-    door: str
+    protocol: str
     number: int
     left: str | None
     states: dict[str, TransportSummary]

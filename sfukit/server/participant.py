@@ -64,7 +64,7 @@ class Participant:
         rights: Rights,
         *,
         number: int,
-        door: str,
+        protocol: str,
         name: str = "",
         role: Role | None = None,
         line: Line | None = None,
@@ -77,7 +77,7 @@ class Participant:
         self.rights = rights
         self.name = rights.name or name or uid
         self.role = role or rights.role
-        self.door = door
+        self.protocol = protocol
         self.number = number
         self.cname = f"c{number}"
         self.rests = False
@@ -237,7 +237,7 @@ class Participant:
             guard("leave", self._line.end, reason)
         if self.on_end is not None:
             guard("leave", self.on_end, reason)
-        self.log.info("participant_left", reason=reason, door=self.door)
+        self.log.info("participant_left", reason=reason, protocol=self.protocol)
 
     def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
         """Send a finished message, if there is a way."""

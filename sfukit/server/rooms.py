@@ -59,7 +59,7 @@ class Rooms:
         name: str,
         rights: Rights,
         *,
-        door: str,
+        protocol: str,
         uid: str | None = None,
         shown_name: str = "",
         role: Role | None = None,
@@ -71,7 +71,7 @@ class Rooms:
 
         Also returns the one whose place it takes: ``Participant.entering`` ends that one.
         """
-        identity = _identity(rights, uid, door)
+        identity = _identity(rights, uid, protocol)
         self.require_space()
         room = self._find_or_make(name, rights)
         participant = Participant(
@@ -80,7 +80,7 @@ class Rooms:
             identity,
             rights,
             number=next(self._numbers),
-            door=door,
+            protocol=protocol,
             name=shown_name,
             role=_lower_role(rights, role),
             line=line,
@@ -89,7 +89,7 @@ class Rooms:
         )
         before = room.add(participant)
         self._stay(room)
-        participant.log.info("participant_joined", door=door, role=participant.role)
+        participant.log.info("participant_joined", protocol=protocol, role=participant.role)
         return participant, before
 
     def admit_viewer(self, room: Room, viewing: Viewer) -> None:
@@ -191,9 +191,9 @@ class Rooms:
         log.info("room_closed", room=room.name, reason=reason)
 
 
-def _identity(rights: Rights, uid: str | None, door: str) -> str:
+def _identity(rights: Rights, uid: str | None, protocol: str) -> str:
     if rights.identity is None:
-        return participant_name(uid) if uid else guest_name(door)
+        return participant_name(uid) if uid else guest_name(protocol)
     if uid and uid != rights.identity:
         raise Refusal("identity_denied", f"the token is for {rights.identity!r}")
     return rights.identity

@@ -114,7 +114,7 @@ class Methods:
         participant, before = self._rooms.enter(
             params.sid,
             rights,
-            door="websocket",
+            protocol="websocket",
             uid=params.uid,
             shown_name=params.name,
             role=role,
@@ -122,7 +122,7 @@ class Methods:
             trace_id=self._trace_id,
             reached=self._reached,
         )
-        participant.rests = params.config.rest_unwatched
+        participant.rests = params.config.dynacast
         self.participant = participant
         self._sid = params.sid
         with participant.entering(before):

@@ -57,7 +57,7 @@ def _candidates(room: Room, uid: str | None) -> list[Member]:
         for member in room.participants.values()
         if member.publications and not member.rights.hidden and uid in (None, member.uid)
     ]
-    return sorted(live, key=lambda member: (member.door != "whip", member.number))
+    return sorted(live, key=lambda member: (member.protocol != "whip", member.number))
 
 
 class Viewing:

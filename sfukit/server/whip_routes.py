@@ -44,7 +44,7 @@ async def publish(request: web.Request) -> web.Response:
     participant, before = house.rooms.enter(
         request.match_info["room"],
         rights,
-        door="whip",
+        protocol="whip",
         trace_id=request[TRACE_ID],
         reached=reached(request),
     )

@@ -30,7 +30,7 @@ class JoinConfig(msgspec.Struct):
     role: Literal["host", "speaker", "audience"] | None = None
     no_subscribe: bool = False
     no_auto_subscribe: bool = False
-    rest_unwatched: bool = False
+    dynacast: bool = False
 
 
 class JoinParams(msgspec.Struct):

@@ -43,11 +43,21 @@ LOOKED_UP: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def header_of(name: str) -> dict[str, Any]:
+    """Make the fields that name a report."""
+    return {"command": name, "schema": report.schema_id(name)}
+
+
+def fields_of(name: str) -> dict[str, Any]:
+    """Make the fields that a report needs to be printed."""
+    return {**header_of(name), **LOOKED_UP.get(name, {})}
+
+
 @pytest.fixture(params=REPORTS)
 def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Write a report of each command with hostile text in every place that takes text."""
     name = request.param
-    written = made(REPORTS[name], text=TEXT, fields={"command": name, **LOOKED_UP.get(name, {})})
+    written = made(REPORTS[name], text=TEXT, fields=fields_of(name))
     path = tmp_path / f"{name}.json"
     path.write_bytes(msgspec.json.encode(written))
     return path
@@ -75,7 +85,7 @@ def test_a_report_with_less_in_it_is_printed_or_refused(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "report.json"
-    less = made(REPORTS[name], whole=False, fields={"command": name})
+    less = made(REPORTS[name], whole=False, fields=header_of(name))
     path.write_bytes(msgspec.json.encode(less))
     code = main(["report", str(path)])
     refusal = capsys.readouterr().err

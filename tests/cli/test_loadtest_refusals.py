@@ -1,6 +1,7 @@
 """``sfukit loadtest`` with bad input: a clear error, its remedy, its exit code; nothing started."""
 
 import http.server
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sfukit import report
 from sfukit.cli.app import main
 
 
@@ -105,11 +107,11 @@ def test_another_machine_needs_permission(
 def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["loadtest", "-c", "500", "--plan"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "plan    500 clients, 100 rooms of 5, VP8 x3 + Opus; "
-        "24.9 s joining, 10 s warm-up, 60 s measured (1m35)",
-        "in      2,000 streams, 1,191 Mb/s, 171,467 packets/s into the SFU",
-        "out     4,000 streams, 1,139 Mb/s, 235,598 packets/s out of the SFU",
-        "files   1,700 open files here (ulimit -n)",
+        "plan            500 clients, 100 rooms of 5, VP8 x3 + Opus; "
+        "24.9 s ramp, 10 s warm-up, 60 s measured (1m35)",
+        "in              2,000 streams, 1,191 Mb/s, 171,467 packets/s into the SFU",
+        "out             4,000 streams, 1,139 Mb/s, 235,598 packets/s out of the SFU",
+        "files           1,700 open files here (ulimit -n)",
     ]
 
 
@@ -128,8 +130,15 @@ def test_a_file_that_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "No such file" in shown
 
 
-def test_a_report_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = tmp_path / "run.json"
-    other.write_text('{"command": "loadtest", "schema": "sfukit/loadtest/0"}')
-    assert main(["report", str(other)]) == 2
-    assert "the version of sfukit that wrote it" in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["check", "ice-explain", "loadtest", "nat-probe", "turn-probe"])
+def test_a_report_of_another_schema_version_is_refused_by_its_version(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "run.json"
+    header = {"command": command, "schema": f"sfukit/{command}/1", "version": "0.0.9"}
+    saved.write_text(json.dumps(header))
+    assert main(["report", str(saved)]) == 2
+    shown = capsys.readouterr().err
+    assert f"the schema is sfukit/{command}/1" in shown
+    assert f"this sfukit reads {report.schema_id(command)}" in shown
+    assert "version 0.0.9" in shown

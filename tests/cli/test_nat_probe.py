@@ -39,7 +39,7 @@ def test_json_begins_with_the_envelope_and_has_its_schema(
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert list(document)[:6] == ["schema", "tool", "version", "command", "verdict", "exit_code"]
-    assert document["schema"] == "sfukit/nat-probe/1"
+    assert document["schema"] == "sfukit/nat-probe/2"
     assert document["nat"]["mapping"] == "EIM"
     assert document["nat"]["present"] is False
     assert "NAT" in captured.err
@@ -138,7 +138,9 @@ def test_a_name_without_an_address_is_said_without_a_traceback(
 def test_a_redacted_screen_names_no_address_it_sent_from(
     server: Address, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sfukit.probe.where.facts.usable_addresses", lambda _family: ["192.0.2.7"])
+    monkeypatch.setattr(
+        "sfukit.probe.environment.facts.usable_addresses", lambda _family: ["192.0.2.7"]
+    )
     monkeypatch.setattr("sfukit.probe.nat.run.probe", _nothing_found)
     arguments = ["nat-probe", f"stun:{server}", "--all-interfaces", "--redact"]
     assert main(arguments) == 4
@@ -155,7 +157,7 @@ def test_each_address_of_this_machine_is_probed_by_itself(
     server: Address, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sfukit.probe.where.facts.usable_addresses", lambda _family: ["127.0.0.5", "::1"]
+        "sfukit.probe.environment.facts.usable_addresses", lambda _family: ["127.0.0.5", "::1"]
     )
     assert main(["nat-probe", f"stun:{server}", "--quick", "--all-interfaces"]) == 0
     shown = capsys.readouterr().out
@@ -201,12 +203,12 @@ def behind_a_nat() -> NatReport:
             "verdict": "pass",
             "exit_code": 0,
             "started": "2026-01-01T00:00:00+00:00",
-            "took_ms": 1.0,
+            "duration_ms": 1.0,
             "level": "default",
             "servers": [{"name": "stun.example.org:3478", "address": "8.8.8.8:3478"}],
             "local": "192.168.1.9:5000",
             "mapped": [{"server": "8.8.8.8:3478", "address": "9.9.9.9:5000"}],
-            "where": [],
+            "environment": [],
             "ports": [],
             "tests": [],
             "warnings": ["stun.example.org:3478: an answer came from 8.8.4.4:1"],
@@ -216,7 +218,7 @@ def behind_a_nat() -> NatReport:
                 "mapping": "EIM",
                 "filtering": "APDF",
                 "classic": "port-restricted cone",
-                "allocation": {"kind": "preserves"},
+                "allocation": {"kind": "port_preservation"},
             },
         },
         NatReport,

@@ -11,7 +11,7 @@ from sfukit import report
 from sfukit.cli import app as cli_app
 from sfukit.cli.app import main
 from sfukit.targets import access
-from tests.cli.test_hostile_reports import LOOKED_UP, REPORTS
+from tests.cli.test_hostile_reports import REPORTS, fields_of
 from tests.instances import made
 
 SECRET = "c0nfidential"
@@ -55,7 +55,7 @@ def test_a_target_with_secrets(
 def test_reports_of_every_command(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = made(REPORTS[name], text=URL, fields={"command": name, **LOOKED_UP.get(name, {})})
+    one = made(REPORTS[name], text=URL, fields=fields_of(name))
     assert SECRET not in report.encode(one)
     older = tmp_path / "older.json"  # written before secrets were hidden
     older.write_bytes(msgspec.json.encode(one))

@@ -97,14 +97,14 @@ async def load(*options: str) -> Process:
     return await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE)
 
 
-@pytest.mark.parametrize("door", ["rooms", "whip"])
+@pytest.mark.parametrize("protocol", ["rooms", "whip"])
 async def test_nothing_is_left_of_those_who_said_goodbye(
-    watch: Watch, door: str, tmp_path: Path
+    watch: Watch, protocol: str, tmp_path: Path
 ) -> None:
     before = await watch.held()
     assert (before.participants, before.live) == (0, dict.fromkeys(_LIVE, 0))
     target = [watch.url]
-    if door == "whip":
+    if protocol == "whip":
         target = [f"whip+{watch.url}/whip/gone", "--play", f"{watch.url}/whep/gone"]
     report = tmp_path / "report.json"
     process = await load(

@@ -142,7 +142,7 @@ async def test_a_private_server_passes_and_is_charged(loadtest: Loadtest, tmp_pa
     assert server.cpu_us_per_packet is not None
     assert report.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 8}
     assert report.environment.kernel and report.environment.placement.swarm
-    assert report.environment.placement.exchanged == (len(os.sched_getaffinity(0)) in (2, 3))
+    assert report.environment.placement.cores_swapped == (len(os.sched_getaffinity(0)) in (2, 3))
     assert outcome.out.startswith("sfukit ")
     assert "no target: started a private SFU (pid " in outcome.out
     assert "\nPASS    4/4 joined, 24/24 tracks, 5/5 default gates  (seed 7)\n" in outcome.out

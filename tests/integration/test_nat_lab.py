@@ -233,7 +233,7 @@ async def test_nats_of_iptables_are_told_as_those_of_nftables(
             await netns.run(*netns.inside(router, *command))
         report = await probe(world, "--tests", "filtering,alloc")
     assert (report["nat"]["mapping"], report["nat"]["filtering"]) == (mapping, "APDF")
-    assert report["nat"]["preserves"] is (mapping == "EIM")
+    assert report["nat"]["port_preservation"] is (mapping == "EIM")
 
 
 async def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:

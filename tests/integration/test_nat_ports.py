@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sfukit.probe.environment import portal
 from sfukit.probe.nat import ports
 from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Endpoint
-from sfukit.probe.where import portal
 from tests.certificates import Certificate, self_signed
 from tests.integration.nat_servers import crooked
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from sfukit.probe import system
+from sfukit.probe.environment.facts import look
 from sfukit.probe.nat import measure
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options, chosen_tests
@@ -23,7 +24,6 @@ from sfukit.probe.stun.tcp import ask as ask_tcp
 from sfukit.probe.stun.udp import StunSocket
 from sfukit.probe.stunserver.reply import Replies, Reply
 from sfukit.probe.stunserver.run import Settings, serving
-from sfukit.probe.where.facts import look
 from tests.conftest import absent
 from tests.integration.nat_servers import Answer, crooked, success, whole
 
@@ -69,7 +69,7 @@ async def test_the_default_tests_take_less_than_five_seconds_though_a_filter_is_
         report = await probe(Options(servers=[Endpoint(*server.primary)]), lambda _text: None)
         took_s = time.monotonic() - started
     silent = next(test for test in report.tests if test.id == "filtering.II")
-    assert (silent.sent, silent.rcvd) == (7, 0), report.nat.why
+    assert (silent.sent, silent.received) == (7, 0), report.nat.reason
     assert took_s < 5
 
 
@@ -101,7 +101,7 @@ async def test_every_test_runs_and_says_where_it_cannot(
     if linux:
         assert (report.mtu.up, report.mtu.down) == (1500, 1500)
     else:
-        assert report.mtu.why == "not_checked: needs Linux"
+        assert report.mtu.reason == "not_checked: needs Linux"
 
 
 def twisted(data: bytes, source: Address) -> list[bytes]:
@@ -116,7 +116,7 @@ async def test_a_server_that_names_itself_is_taken_as_a_plain_one() -> None:
     assert report.servers[0].quirks == ["other_address_is_its_own"]
     assert not report.servers[0].rfc5780
     assert report.nat.filtering == "unknown"
-    assert "second address" in report.nat.why["filtering"]
+    assert "second address" in report.nat.reason["filtering"]
 
 
 async def test_a_server_that_ignores_change_request_never_makes_a_full_cone() -> None:
@@ -276,26 +276,26 @@ async def test_who_is_patient_with_servers_is_patient_with_names(
 
 
 @pytest.mark.parametrize(
-    ("tests", "outer", "why"),
+    ("tests", "outer", "reason"),
     [
         ("mapping", "203.0.113.9", "not asked for"),
         ("mapping,alloc", "203.0.113.9", "too few answers"),
         ("mapping,alloc", "127.0.0.1", "no NAT"),
     ],
 )
-async def test_why_the_allocation_is_unknown(tests: str, outer: str, why: str) -> None:
+async def test_why_the_allocation_is_unknown(tests: str, outer: str, reason: str) -> None:
     def plain(data: bytes, source: Address) -> list[bytes]:
         return [success(data, XOR_MAPPED_ADDRESS=(outer, source.port))]
 
     async with crooked(plain) as server:
         report = await run(server, tests=tests, samples=2)
-    assert report.nat.why["allocation"].startswith(why)
+    assert report.nat.reason["allocation"].startswith(reason)
 
 
 async def test_nothing_is_known_of_the_allocation_where_nobody_answers() -> None:
     async with crooked(nothing) as server:
         report = await run(server, tests="mapping,alloc")
-    assert report.nat.why["allocation"] == "no server answers"
+    assert report.nat.reason["allocation"] == "no server answers"
 
 
 def ids(report: NatReport) -> Sequence[str]:
@@ -309,7 +309,7 @@ async def test_every_exchange_is_in_the_report() -> None:
     assert "filtering.II" in ids(report)
     changed = next(test for test in report.tests if test.id == "filtering.II")
     assert changed.from_ is not None and changed.from_.startswith("127.0.0.2:")
-    assert changed.sent >= changed.rcvd >= 1
+    assert changed.sent >= changed.received >= 1
 
 
 async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> None:
@@ -321,7 +321,7 @@ async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> 
     async with whole() as server:
         bad = await run(server.primary, tests="mapping", sfu=Endpoint(*closed))
         assert bad.works.sfu_udp == "unknown"
-        assert bad.works.sfu_why is not None and "nobody listens" in bad.works.sfu_why
+        assert bad.works.sfu_reason is not None and "nobody listens" in bad.works.sfu_reason
 
 
 def ipv6_on_loopback() -> bool:

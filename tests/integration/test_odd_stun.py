@@ -3,13 +3,13 @@
 import pytest
 
 from sfukit.cli.nat_probe_text import lines
+from sfukit.probe.environment.facts import Facts
 from sfukit.probe.nat.options import Options
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Address, Endpoint
 from sfukit.probe.stun import message
 from sfukit.probe.stun.udp import StunSocket
-from sfukit.probe.where.facts import Facts
 from tests.odd import stun_server
 from tests.odd.stun_server import odd_stun
 

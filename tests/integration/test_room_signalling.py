@@ -74,7 +74,7 @@ class Load:
             clips=clip_ids(self.plan),
             pacing="whole",
             pli_policy="answer",
-            unwatched="rest",
+            unwatched="dynacast",
             ssrc_base=0,
         )
         target = RoomsTarget(server.url, access, 5.0)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sfukit.probe.environment.proxy import parse
 from sfukit.probe.nat.options import Options, chosen_tests
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Address, Endpoint
-from sfukit.probe.where.proxy import parse
 from tests.integration.nat_servers import whole
 
 

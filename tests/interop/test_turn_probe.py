@@ -100,7 +100,7 @@ def test_throughput_allocations_and_gates(tmp_path: Path) -> None:
         )  # fmt: skip
     assert told.exit_code == 0, told.text
     [variant] = variants(told)
-    assert variant["allocations"]["made"] == 100
+    assert variant["allocations"]["granted"] == 100
     assert variant["throughput"]["bitrate_bps"] == pytest.approx(2e6, rel=0.2)
     assert [gate["ok"] for gate in told.report["gates"]] == [True, True]
 
@@ -110,7 +110,7 @@ def test_a_quota_stops_many_allocations_and_is_named(tmp_path: Path) -> None:
         told = run(tmp_path, server.udp, *LOGIN, "--allocations", "10")
     assert told.exit_code == 3
     [variant] = variants(told)
-    assert variant["allocations"]["made"] == 3  # the fourth is the probe's own
+    assert variant["allocations"]["granted"] == 3  # the fourth is the probe's own
     assert variant["allocations"]["causes"] == {"quota_486": 7}
 
 

@@ -75,7 +75,7 @@ def stun_uri() -> Iterator[str]:
 
 
 def test_the_watch_catches() -> None:
-    reading = "import sfukit.probe.where.facts as f; f._text('/proc/net/route')"
+    reading = "import sfukit.probe.environment.facts as f; f._text('/proc/net/route')"
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE.replace("from sfukit.cli.app import main", reading)],
         capture_output=True,

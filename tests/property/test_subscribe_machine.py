@@ -36,7 +36,7 @@ class Connection(RuleBasedStateMachine):
         super().__init__()
         self.offers = SubscribeOffers(LOCAL)
         self.wanted: dict[int, Track] = {}
-        self.flowing: set[int] = set()
+        self.negotiated: set[int] = set()
         self.outstanding: str | None = None
         self.next = 1
         self.mids: dict[str, str] = {}  # mid -> kind, as the peer has seen them
@@ -75,7 +75,7 @@ class Connection(RuleBasedStateMachine):
     def unpublish(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.wanted)))
         del self.wanted[number]
-        self.flowing.discard(number)
+        self.negotiated.discard(number)
         assert self.offers.remove(number) is not None
         assert self.offers.remove(number) is None
 
@@ -119,16 +119,16 @@ class Connection(RuleBasedStateMachine):
         for accepted in answered.accepted:
             number = accepted.track.publication
             assert number in self.wanted
-            assert number not in self.flowing
+            assert number not in self.negotiated
             assert accepted.track.ssrc not in self.ssrcs
             self.ssrcs.add(accepted.track.ssrc)
-            self.flowing.add(number)
+            self.negotiated.add(number)
         rejected = {new[mid] for mid in reject}
         assert {refused.ssrc for refused in answered.refused} <= rejected
         for refused in answered.refused:
             del self.wanted[refused.publication]
-            self.flowing.discard(refused.publication)
-        assert not rejected & {self.wanted[number].ssrc for number in self.flowing}
+            self.negotiated.discard(refused.publication)
+        assert not rejected & {self.wanted[number].ssrc for number in self.negotiated}
 
     @invariant()
     def tracks_are_those_wanted(self) -> None:
@@ -143,7 +143,7 @@ class Connection(RuleBasedStateMachine):
     @invariant()
     def quiet_means_that_all_flows(self) -> None:
         if self.outstanding is None and not self.offers.changed:
-            assert self.flowing == set(self.wanted)
+            assert self.negotiated == set(self.wanted)
 
 
 TestConnection = Connection.TestCase

@@ -15,7 +15,7 @@ from sfukit.loadgen.placement import Cores, place, running_on
     [
         ([0, 1], Cores("off", (0, 1), (0, 1))),
         ([0], Cores("auto", (0,), (0,))),
-        ([0, 1], Cores("auto", (0, 1), (0, 1), exchanged=True)),
+        ([0, 1], Cores("auto", (0, 1), (0, 1), cores_swapped=True)),
         ([0, 1, 2, 3], Cores("auto", (0, 1), (2, 3))),
         ([0, 1], Cores("0:1", (0,), (1,))),
         ([0, 1, 2, 3], Cores("0-1:2,3", (0, 1), (2, 3))),
@@ -28,7 +28,7 @@ def test_placement(usable: list[int], cores: Cores) -> None:
 def test_a_server_elsewhere_takes_no_core() -> None:
     cores = place("auto", [0, 1, 2, 3], server_here=False)
     assert (cores.server, cores.swarm, cores.disjoint) == ((), (0, 1, 2, 3), True)
-    assert not place("auto", [0, 1], server_here=False).exchanged
+    assert not place("auto", [0, 1], server_here=False).cores_swapped
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_the_share_with_a_bad_network_is_drawn_by_the_seed_from_those_it_concern
 def test_the_plan_line_says_who_what_and_how_long() -> None:
     assert plan_line(plan(LoadOptions(clients=501))) == (
         "501 clients, 101 rooms of 4 or 5, VP8 x3 + Opus; "
-        "25 s joining, 10 s warm-up, 60 s measured (1m35)"
+        "25 s ramp, 10 s warm-up, 60 s measured (1m35)"
     )
     assert plan_line(plan(LoadOptions(clients=3, shape="pair", simulcast=False))).startswith(
         "3 clients, 1 publishing, 2 playing, VP8 1.7 Mb/s + Opus; "

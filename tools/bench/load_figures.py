@@ -98,9 +98,9 @@ def ramp(report: LoadtestReport) -> list[Figure]:
     scenario, server = report.scenario, report.server
     cost = None
     if server is not None:
-        loaded_s = scenario.joining_s / 2 + scenario.warmup_s
+        loaded_s = scenario.ramp_s / 2 + scenario.warmup_s
         cost = joining_cpu_ms(
-            server.joining_cpu_s, server.cpu_s / server.wall_s, loaded_s, scenario.clients
+            server.ramp_cpu_s, server.cpu_s / server.wall_s, loaded_s, scenario.clients
         )
     return [
         *_joining(report),
@@ -143,15 +143,13 @@ def swarm(report: LoadtestReport) -> list[Figure]:
     ]
 
 
-def joining_cpu_ms(
-    joining_cpu_s: float, steady_cores: float, loaded_s: float, clients: int
-) -> float:
+def joining_cpu_ms(ramp_cpu_s: float, steady_cores: float, loaded_s: float, clients: int) -> float:
     """Tell what a join costs: the CPU time until the window less what the media took.
 
     ``loaded_s`` is how long the whole load would have run for the media sent until then: half the
     joining, as the load grows evenly, and all that came after it.
     """
-    return (joining_cpu_s - steady_cores * loaded_s) / clients * _MS_PER_S
+    return (ramp_cpu_s - steady_cores * loaded_s) / clients * _MS_PER_S
 
 
 def _joining(report: LoadtestReport) -> list[Figure]:

@@ -122,7 +122,7 @@ def serving(*options: str) -> Iterator[OwnServer]:
 
 
 def joining_cost(
-    samples: list[Sample], joining_s: float, steady_s: float
+    samples: list[Sample], ramp_s: float, steady_s: float
 ) -> tuple[float, float, float] | None:
     """Split CPU time over a load's life: used until it is steady, steady cores, loaded seconds.
 
@@ -133,15 +133,13 @@ def joining_cost(
         return None
     idle = [sample for sample in samples if sample.cpu_s - samples[0].cpu_s < _STARTED_S]
     start = idle[-1]
-    from_s = start.at_s + joining_s + steady_s / 3
-    plateau = [
-        one for one in samples if from_s <= one.at_s <= start.at_s + joining_s + steady_s * 0.9
-    ]
+    from_s = start.at_s + ramp_s + steady_s / 3
+    plateau = [one for one in samples if from_s <= one.at_s <= start.at_s + ramp_s + steady_s * 0.9]
     if len(plateau) < 2:
         return None
     first, last = plateau[0], plateau[-1]
     cores = (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
-    return first.cpu_s - start.cpu_s, cores, first.at_s - start.at_s - joining_s / 2
+    return first.cpu_s - start.cpu_s, cores, first.at_s - start.at_s - ramp_s / 2
 
 
 def held(metrics: str) -> tuple[int, int]:

@@ -119,7 +119,7 @@ def whep(runs: Runs) -> list[Figure]:
         ]
         report, samples = server.watched(lambda: runs.loadtest(*options))
     scenario = report.scenario
-    cost = joining_cost(samples, scenario.joining_s, scenario.warmup_s + scenario.duration_s)
+    cost = joining_cost(samples, scenario.ramp_s, scenario.warmup_s + scenario.duration_s)
     cpu_ms = load_figures.joining_cpu_ms(*cost, scenario.clients) if cost else None
     return load_figures.whep(report, cpu_ms)
 

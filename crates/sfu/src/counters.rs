@@ -95,7 +95,7 @@ counters! {
     /// Binding requests from a path that another transport is using.
     stun_path_in_use,
     /// Binding requests of strangers that were answered.
-    stun_strangers_answered,
+    stun_unauthenticated_answered,
     /// Datagrams that a transport dropped: bad integrity, replayed, malformed.
     datagrams_dropped,
     /// ICE sessions that got a validated path.

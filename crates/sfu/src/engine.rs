@@ -249,7 +249,7 @@ impl Engine {
         if demux(datagram) != Kind::Stun {
             self.counters.datagrams_unknown_path += 1;
         } else if self.config.stun && self.stun.answer(now, path, datagram, &mut self.out) {
-            self.counters.stun_strangers_answered += 1;
+            self.counters.stun_unauthenticated_answered += 1;
         } else {
             self.counters.stun_unknown_ufrag += 1;
         }

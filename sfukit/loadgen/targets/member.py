@@ -23,7 +23,7 @@ from sfukit.signaling.room_messages import (
 )
 from sfukit.signaling.sdp import SdpError
 
-Phase = Literal["joining", "joined", "ended"]
+Phase = Literal["ramp", "joined", "ended"]
 
 _LOWEST = 0
 _MOST_UNANSWERED = 256
@@ -73,7 +73,7 @@ class Member:
     """One bot's side of the conversation."""
 
     def __init__(self, seat: Seat) -> None:
-        self.phase: Phase = "joining"
+        self.phase: Phase = "ramp"
         self.farewell = ""
         self._seat = seat
         self._wanted: Mapping[str, tuple[Bot, Size]] = {
@@ -97,7 +97,7 @@ class Member:
             sid=self._seat.room.name,
             uid=self._seat.bot.name,
             offer=offer,
-            config=JoinConfig(no_auto_subscribe=True, rest_unwatched=self._seat.rests),
+            config=JoinConfig(no_auto_subscribe=True, dynacast=self._seat.dynacast),
         )
         return self._request("join", params)
 
@@ -146,7 +146,7 @@ class Member:
             if asked.method == "join":
                 return self._joined(_join_result.decode(message.result))
             return []
-        if self.phase == "joining":
+        if self.phase == "ramp":
             raise JoinRefusedError(error.reason, error.message, error.retry_after_s)
         if error.reason == RATE_LIMITED and asked.method in _REPEATED:
             self._asked[number] = asked

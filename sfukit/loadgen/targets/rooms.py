@@ -52,7 +52,7 @@ class RoomSession:
     async def _enter(self, connection: ClientConnection) -> None:
         try:
             await connection.send(self._member.opening(), text=True)
-            while self._member.phase == "joining":
+            while self._member.phase == "ramp":
                 await self._step(connection)
         except ConnectionClosed as closed:
             raise JoinRefusedError("connection_closed", _close_reason(closed)) from closed

@@ -32,14 +32,14 @@ Write = Callable[[], stun.Message]
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of one candidate; ``why_not`` is a cause, None where it answered.
+    """What became of one candidate; ``reason`` is a cause, None where it answered.
 
     ``place`` is where it answered; its host may be a name.
     """
 
     candidate: Candidate
     rtt_ms: float | None
-    why_not: str | None
+    reason: str | None
     place: Address | None = None
 
     @property
@@ -55,9 +55,9 @@ class Tried:
             host=one.host,
             port=one.port,
             type=one.kind,
-            answers=self.why_not is None,
+            answers=self.reason is None,
             rtt_ms=self.rtt_ms,
-            why_not=self.why_not,
+            reason=self.reason,
         )
 
 
@@ -80,9 +80,9 @@ def step_of(tried: Tried) -> Step:
     """Write one candidate as a step."""
     one = tried.candidate
     what = f"{one.transport} {tried.address} {one.kind}"
-    if tried.why_not is None:
+    if tried.reason is None:
         return Step(name="ice", state="ok", ms=round(tried.rtt_ms or 0.0, 2), found=what)
-    return Step(name="ice", state="failed", found=what, cause=tried.why_not)
+    return Step(name="ice", state="failed", found=what, cause=tried.reason)
 
 
 async def try_all(

@@ -15,7 +15,7 @@ def fault(tried: Sequence[Tried], server_ip: str) -> StepFailedError:
             "the answer names no address for media",
             "does the server know its own address, or does it trickle candidates?",
         )
-    causes = {one.why_not for one in tried}
+    causes = {one.reason for one in tried}
     if causes == {"mdns_name"}:
         return StepFailedError(
             "mdns_only", "all its candidates are mDNS names", "let the server name its addresses"
@@ -43,7 +43,7 @@ def fault(tried: Sequence[Tried], server_ip: str) -> StepFailedError:
 def _dropped(tried: Sequence[Tried]) -> StepFailedError | None:
     """Say that packets vanish, where a candidate was silent; UDP first, which is most media."""
     for transport in ("udp", "tcp"):
-        silent = [one for one in tried if one.why_not == "no_answer"]
+        silent = [one for one in tried if one.reason == "no_answer"]
         ports = _ports([one for one in silent if one.candidate.transport == transport])
         if ports:
             return StepFailedError(
@@ -57,7 +57,7 @@ def _dropped(tried: Sequence[Tried]) -> StepFailedError | None:
 
 def _turned_away(tried: Sequence[Tried]) -> StepFailedError:
     """Say what became of candidates of which none was silent: what was nearest to an answer."""
-    causes = {one.why_not for one in tried}
+    causes = {one.reason for one in tried}
     if "connection_closed" in causes:
         return StepFailedError(
             "connection_closed",

@@ -10,7 +10,7 @@ from sfukit.gates import Gate, GateResult
 from sfukit.probe.finding import Step
 from sfukit.probe.harmless import harmless
 
-SCHEMA = "sfukit/check/2"
+SCHEMA = report.schema_id("check")
 
 STEPS = ("dns", "tcp", "tls", "http", "websocket", "token", "sdp", "ice", "dtls", "media")
 PLAY = "play "  # before the steps of the stream that is played as well
@@ -26,7 +26,7 @@ class CandidateReport(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     answers: bool
     rtt_ms: float | None = None
-    why_not: str | None = None
+    reason: str | None = None
 
 
 class CheckReport(report.Envelope, kw_only=True, frozen=True):

@@ -172,7 +172,7 @@ async def _ice(
     learnt.candidates += [one.report() for one in tried]
     for one in tried:
         course.add(ice.step_of(one))
-    answering = [one for one in tried if one.why_not is None]
+    answering = [one for one in tried if one.reason is None]
     if not answering:
         failed = ice_causes.fault(tried, learnt.server_ip)
         course.failed("ice", failed)

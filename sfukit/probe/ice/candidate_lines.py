@@ -19,7 +19,7 @@ class Unread(msgspec.Struct, frozen=True):
     """A candidate line that was not understood, and why."""
 
     line: str
-    why: str
+    reason: str
 
 
 def read(text: str) -> Iterator[IceCandidate | Unread]:

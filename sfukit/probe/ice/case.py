@@ -70,11 +70,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     responses_sent: int | None = None
 
 
-class Moment(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True):
     """Something that happened; ``at_ms`` since the first of them, None where no time is told."""
 
     at_ms: float | None
-    what: str
+    type: str
     value: str
 
 
@@ -106,7 +106,7 @@ class Case(msgspec.Struct, kw_only=True):
     local: Side
     remote: Side
     checks: list[Check] = []
-    moments: list[Moment] = []
+    events: list[Event] = []
     errors: list[ServerError] = []
     servers: list[IceServer] | None = None
     relay_only: bool = False
@@ -122,7 +122,7 @@ class Case(msgspec.Struct, kw_only=True):
     @property
     def was_connected(self) -> bool:
         """Whether ICE had a working pair at some time."""
-        return any(moment.what == "ice" and moment.value in CONNECTED for moment in self.moments)
+        return any(event.type == "ice" and event.value in CONNECTED for event in self.events)
 
     @property
     def selected(self) -> Check | None:

@@ -9,7 +9,7 @@ from sfukit.errors import ExitCode
 from sfukit.probe.finding import Finding
 from sfukit.probe.ice import findings, outcome, pairs
 from sfukit.probe.ice.candidate import IceCandidate
-from sfukit.probe.ice.case import Case, Moment, ServerError, Side
+from sfukit.probe.ice.case import Case, Event, ServerError, Side
 from sfukit.probe.ice.outcome import Outcome
 from sfukit.probe.ice.pairs import Pair
 from sfukit.probe.ice.priority import Priority, score
@@ -33,7 +33,7 @@ class UnreadLine(msgspec.Struct, frozen=True, kw_only=True):
 
     side: str
     line: str
-    why: str
+    reason: str
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,13 +45,13 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     outcome: Outcome
     cause: str | None
-    story: str
+    summary: str
     role: str | None
     candidates: list[Listed]
     unread: list[UnreadLine]
     unread_count: int
     pairs: list[Pair]
-    moments: list[Moment]
+    events: list[Event]
     server_errors: list[ServerError]
     findings: list[Finding]
 
@@ -71,7 +71,7 @@ def conclude(kind: str, cases: Sequence[Case], now_s: float) -> IceExplainReport
         for each in explained
     )
     return IceExplainReport(
-        schema="sfukit/ice-explain/2",
+        schema=report.schema_id("ice-explain"),
         command="ice-explain",
         verdict="fail" if bad else "pass",
         exit_code=ExitCode.FAILED if bad else ExitCode.OK,
@@ -90,13 +90,13 @@ def explain(case: Case, now_s: float) -> Explained:
         name=case.name,
         outcome=ended,
         cause=cause.name if cause else None,
-        story=_story(case, ended, formed, cause),
+        summary=_story(case, ended, formed, cause),
         role=case.role,
         candidates=[*_listed("local", case.local), *_listed("remote", case.remote)],
         unread=[*_unread("local", case.local), *_unread("remote", case.remote)],
         unread_count=case.local.unread_count + case.remote.unread_count,
         pairs=formed[:_MOST_PAIRS],
-        moments=case.moments[:_MOST_MOMENTS],
+        events=case.events[:_MOST_MOMENTS],
         server_errors=case.errors,
         findings=found,
     )
@@ -122,7 +122,7 @@ def _listed(name: str, side: Side) -> list[Listed]:
 
 
 def _unread(name: str, side: Side) -> list[UnreadLine]:
-    return [UnreadLine(side=name, line=each.line, why=each.why) for each in side.unread]
+    return [UnreadLine(side=name, line=each.line, reason=each.reason) for each in side.unread]
 
 
 def _story(case: Case, ended: Outcome, formed: Sequence[Pair], cause: Finding | None) -> str:

@@ -23,25 +23,25 @@ def find(case: Case, outcome: Outcome, pairs: list[Pair], now_s: float) -> list[
 def _role_conflict(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
     local, remote = case.local, case.remote
     if local.ice_lite and remote.ice_lite:
-        why = "both sides are ICE-lite: nobody sends checks"
+        reason = "both sides are ICE-lite: nobody sends checks"
     elif case.role and case.role == case.remote_role:
-        why = f"both sides are {case.role}"
+        reason = f"both sides are {case.role}"
     elif local.description == remote.description == "offer":
-        why = "both descriptions are offers: each side believes that it controls"
+        reason = "both descriptions are offers: each side believes that it controls"
     elif case.conflict_logged:
-        why = "the browser logged a role conflict"
+        reason = "the browser logged a role conflict"
     else:
         return
     yield Finding(
         name="role_conflict",
         state="bad" if outcome != "connected" else "warning",
-        text=f"{why} (RFC 8445 section 7.3.1.1)",
+        text=f"{reason} (RFC 8445 section 7.3.1.1)",
         fix="let one side offer and the other answer; on glare one must roll back",
     )
 
 
 def _nothing_from_far(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    if not case.moments or not case.local.known or case.remote.candidates:
+    if not case.events or not case.local.known or case.remote.candidates:
         return
     if not case.remote.known:
         text = "no remote description was ever set: the answer did not come"
@@ -61,7 +61,7 @@ def _nothing_from_far(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterat
 
 
 def _no_local(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    done = any(m.what == "gathering" and m.value == "complete" for m in case.moments)
+    done = any(m.type == "gathering" and m.value == "complete" for m in case.events)
     if case.local.candidates or not done:
         return
     text = "this side gathered no candidate"
@@ -157,7 +157,7 @@ def _lost(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
 
 def _dtls(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
     failed = case.dtls_state == "failed" or any(
-        moment.what == "connection" and moment.value == "failed" for moment in case.moments
+        event.type == "connection" and event.value == "failed" for event in case.events
     )
     if outcome == "connected" and failed:
         yield Finding(
@@ -212,7 +212,7 @@ def _relayed(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findin
 def _not_understood(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
     for name, side in (("local", case.local), ("remote", case.remote)):
         if side.unread_count:
-            reasons = list(dict.fromkeys(each.why for each in side.unread))
+            reasons = list(dict.fromkeys(each.reason for each in side.unread))
             yield Finding(
                 name="candidates_not_understood",
                 state="warning",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sfukit.probe.ice import candidate, from_sdp, from_stats, unix_time
-from sfukit.probe.ice.case import Case, IceServer, Moment, ServerError, new_case
+from sfukit.probe.ice.case import Case, Event, IceServer, ServerError, new_case
 
 _MAX_CONNECTIONS = 50
 MAX_MOMENTS = 5000
@@ -70,7 +70,7 @@ def take_event(case: Case, event: str, value: str, at_ms: float | None) -> None:
     """Take one event by its name, with its value as text and the time since the first."""
     event = event.removeprefix("on").lower() if event.startswith("on") else event.lower()
     if event in _STATES:
-        case.moments.append(Moment(at_ms, _STATES[event], value.strip('" ')[:40]))
+        case.events.append(Event(at_ms, _STATES[event], value.strip('" ')[:40]))
         if event == "iceconnectionstatechange":
             case.ice_state = value.strip('" ')[:40]
     elif event == "icecandidate":
@@ -106,7 +106,7 @@ def _take_description(case: Case, event: str, value: str, at_ms: float | None) -
         side.description = kind[1]
     from_sdp.describe(side, sdp)
     if not event.endswith("onsuccess"):
-        case.moments.append(Moment(at_ms, "description", "local" if local else "remote"))
+        case.events.append(Event(at_ms, "description", "local" if local else "remote"))
 
 
 def _take_error(case: Case, value: str, at_ms: float | None) -> None:
@@ -115,7 +115,7 @@ def _take_error(case: Case, value: str, at_ms: float | None) -> None:
         error = ServerError(url[0], int(code[1]), text[1].strip() if text else "", at_ms)
         if not any((known.url, known.code) == (error.url, error.code) for known in case.errors):
             case.errors.append(error)
-        case.moments.append(Moment(at_ms, "server error", f"{error.code} {error.url}"))
+        case.events.append(Event(at_ms, "server error", f"{error.code} {error.url}"))
 
 
 def _last_statistics(given: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ import msgspec
 from sfukit.probe.nat.context import Context, FullServer
 from sfukit.probe.resolve import Address
 
-AllocationKind = Literal["preserves", "sequential", "block", "random", "unknown"]
+AllocationKind = Literal["port_preservation", "sequential", "block", "random", "unknown"]
 
 _LEAST_SAMPLES = 4
 _LARGEST_STEP = 16
@@ -62,7 +62,7 @@ def classify(samples: Sequence[Sample]) -> Allocation:
     span = max(ports) - min(ports) + 1
     kept = sum(sample.local_port == sample.mapped_port for sample in samples)
     if kept >= 0.8 * len(samples):
-        return Allocation(kind="preserves", span=span, samples=list(samples))
+        return Allocation(kind="port_preservation", span=span, samples=list(samples))
     steps = [after - before for before, after in pairwise(ports)]
     small = [step for step in steps if 0 < abs(step) <= _LARGEST_STEP]
     rising = sum(step > 0 for step in small)

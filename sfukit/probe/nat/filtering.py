@@ -20,7 +20,7 @@ class FilteringResult:
     """The filtering; ``certain`` where the server was seen to answer from elsewhere."""
 
     value: Filtering
-    why: str | None = None
+    reason: str | None = None
     certain: bool = False
     quirk: str | None = None
 
@@ -66,8 +66,8 @@ def classify(heard: Heard) -> FilteringResult:
     if heard.from_other_ip:
         return FilteringResult("EIF", certain=True)
     if heard.control is False:
-        why = "the server's answer from its second address came nowhere, not even where it may"
-        return FilteringResult("unknown", why)
+        reason = "the server's answer from its second address came nowhere, not even where it may"
+        return FilteringResult("unknown", reason)
     value: Filtering = "ADF" if heard.from_other_port else "APDF"
     return FilteringResult(value, certain=heard.control is True)
 

@@ -34,7 +34,7 @@ class Lifetime(msgspec.Struct, frozen=True, kw_only=True):
     oneshot: Bounds | None = None
     warm: Bounds | None = None
     inbound_refresh: Literal["yes", "no", "unknown"] = "unknown"
-    why: str | None = None
+    reason: str | None = None
 
 
 def times(max_s: float) -> list[float]:
@@ -44,9 +44,9 @@ def times(max_s: float) -> list[float]:
 
 async def probe(context: Context, to: Address, progress: Progress) -> Lifetime:
     """Measure with RESPONSE-PORT: another socket asks for an answer on the silent one's mapping."""
-    why = await _unsupported(context, to)
-    if why is not None:
-        return Lifetime(why=why)
+    reason = await _unsupported(context, to)
+    if reason is not None:
+        return Lifetime(reason=reason)
     longest = context.options.lifetime_max_s
     waits = times(longest)
     ticking = asyncio.create_task(_tick(longest + _WARM_S, progress))

@@ -28,10 +28,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class MappingResult:
-    """The mapping; ``why`` says what is missing or how it was told."""
+    """The mapping; ``reason`` says what is missing or how it was told."""
 
     value: Mapping
-    why: str | None = None
+    reason: str | None = None
     endpoint_dependent: bool | None = None
     agreeing: int = 0
 
@@ -97,7 +97,7 @@ def combine(seen: Sequence[Seen]) -> MappingResult:
     values = [result.value for result in results if result.value != "unknown"]
     if not values:
         first = results[0] if results else MappingResult("unknown", "no socket could be opened")
-        return MappingResult("unknown", first.why, first.endpoint_dependent)
+        return MappingResult("unknown", first.reason, first.endpoint_dependent)
     best = max(values, key=values.count)
     agreeing = values.count(best)
     if agreeing * 2 <= len(values):
@@ -114,9 +114,11 @@ def compare_servers(local: Address, mapped: Sequence[tuple[Address, Address]]) -
     if len(by_ip) < 2:
         if mapped[0][1] == local:
             return MappingResult("EIM", "no NAT: the server sees the local address", False, 1)
-        why = "one address answers; a second server, or one with two addresses, would tell"
-        return MappingResult("unknown", why)
+        reason = "one address answers; a second server, or one with two addresses, would tell"
+        return MappingResult("unknown", reason)
     if len(set(by_ip.values())) == 1:
         return MappingResult("EIM", f"{len(by_ip)} servers agree", False, len(by_ip))
-    why = "another address for each server, so ADM or APDM; a server with two addresses tells which"
-    return MappingResult("unknown", why, True, len(by_ip))
+    reason = (
+        "another address for each server, so ADM or APDM; a server with two addresses tells which"
+    )
+    return MappingResult("unknown", reason, True, len(by_ip))

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sfukit.errors import TargetError
+from sfukit.probe.environment import nat64, portal, pref64
+from sfukit.probe.environment.facts import Facts
+from sfukit.probe.environment.proxy import Proxy
 from sfukit.probe.nat import (
     allocation,
     filtering,
@@ -36,9 +39,6 @@ from sfukit.probe.resolve import Address, Endpoint, Family, resolve
 from sfukit.probe.stun import tcp
 from sfukit.probe.stun.tcp import TcpAnswer
 from sfukit.probe.stun.udp import local_ip
-from sfukit.probe.where import nat64, portal, pref64
-from sfukit.probe.where.facts import Facts
-from sfukit.probe.where.proxy import Proxy
 
 Progress = Callable[[str], None]
 

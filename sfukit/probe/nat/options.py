@@ -7,8 +7,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from sfukit.errors import UsageError
+from sfukit.probe.environment.proxy import Proxy
 from sfukit.probe.resolve import NAME_S, Endpoint, Family, endpoint
-from sfukit.probe.where.proxy import Proxy
 
 Level = Literal["quick", "default", "full"]
 

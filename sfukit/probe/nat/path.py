@@ -26,7 +26,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     hops: list[str | None] = []
     hops_to_public_address: int | None = None
     evidence: list[str] = []
-    why: str | None = None
+    reason: str | None = None
 
 
 async def trace(context: Context, to: Address) -> list[str | None] | None:
@@ -112,7 +112,7 @@ def judge(
         hops=hops or [],
         hops_to_public_address=to_self,
         evidence=evidence,
-        why=_why(cgnat, hops, evidence),
+        reason=_why(cgnat, hops, evidence),
     )
 
 

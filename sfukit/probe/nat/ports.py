@@ -4,12 +4,12 @@ import asyncio
 import ssl
 
 from sfukit.probe import tls
+from sfukit.probe.environment import certificate
+from sfukit.probe.environment.proxy import Proxy, connect
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.report import PortResult, PortState
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun.exchange import Exchange
-from sfukit.probe.where import certificate
-from sfukit.probe.where.proxy import Proxy, connect
 
 HIGH_PORT = 50_000
 """Of the range that SFUs and TURN servers use for media; nobody need listen there to be reached."""

@@ -17,7 +17,7 @@ from sfukit.probe.nat.sizes import Fragments, Mtu
 from sfukit.probe.portmap.run import Portmap
 from sfukit.report import Envelope
 
-SCHEMA = "sfukit/nat-probe/1"
+SCHEMA = report.schema_id("nat-probe")
 
 Level = Literal["high", "medium", "low", "none"]
 PortState = Literal["open", "reached", "silent", "unreachable"]
@@ -46,7 +46,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
     other_address: str | None = None
     rtt_ms: float | None = None
     quirks: list[str] = []
-    why: str | None = None
+    reason: str | None = None
 
 
 class Mapped(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Mapped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Nat(msgspec.Struct, frozen=True, kw_only=True):
-    """Behaviour by RFC 4787; ``why`` and ``confidence`` have an entry for each finding."""
+    """Behaviour by RFC 4787; ``reason`` and ``confidence`` have an entry for each finding."""
 
     present: bool | None = None
     mapping: Literal["EIM", "ADM", "APDM", "unknown"] = "unknown"
@@ -65,10 +65,10 @@ class Nat(msgspec.Struct, frozen=True, kw_only=True):
     classic: Classic = "unknown"
     endpoint_dependent: bool | None = None
     allocation: Allocation = Allocation(kind="unknown")
-    preserves: bool | None = None
+    port_preservation: bool | None = None
     hairpin: Hairpin = "not_checked"
     pooling: Pooling = "not_checked"
-    why: dict[str, str] = {}
+    reason: dict[str, str] = {}
     confidence: dict[str, Level] = {}
 
 
@@ -103,7 +103,7 @@ class Tcp(msgspec.Struct, frozen=True, kw_only=True):
     mapped: str | None = None
     mapping: Literal["EIM", "ADM", "APDM", "unknown"] = "unknown"
     via_proxy: str | None = None
-    why: str | None = None
+    reason: str | None = None
 
 
 class Works(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ class Works(msgspec.Struct, frozen=True, kw_only=True):
     udp: Literal["yes", "blocked", "unknown"] = "unknown"
     p2p_by_peer_type: dict[str, PeerAnswer] = {}
     sfu_udp: Literal["yes", "likely", "no", "unknown"] = "unknown"
-    sfu_why: str | None = None
+    sfu_reason: str | None = None
     turn_needed: Literal["no", "symmetric_peers", "most_peers", "always", "unknown"] = "unknown"
     open_ports: list[int] = []
     keepalive_s: int | None = None
@@ -127,7 +127,7 @@ class TestRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     to: str
     sent: int
-    rcvd: int
+    received: int
     from_: str | None = msgspec.field(name="from", default=None)
     mapped: str | None = None
     rtt_ms: float | None = None
@@ -139,13 +139,13 @@ class NatReport(Envelope, kw_only=True, frozen=True):
 
     reason: str | None = None
     started: str
-    took_ms: float
+    duration_ms: float
     level: str
     servers: list[ServerReport]
     server: ServerReport | None = None
     local: str | None = None
     mapped: list[Mapped]
-    where: list[Finding]
+    environment: list[Finding]
     ipv4: Literal["present", "absent"] = "present"
     nat: Nat = Nat()
     lifetime: Lifetime | None = None
@@ -159,7 +159,7 @@ class NatReport(Envelope, kw_only=True, frozen=True):
     works: Works = Works()
     tests: list[TestRecord]
     confidence: Level = "none"
-    confidence_why: str = ""
+    confidence_reason: str = ""
     lost: int = 0
     warnings: list[str]
     gates: list[GateResult]
@@ -176,7 +176,7 @@ _TEXTS = (
     "nat.filtering",
     "nat.classic",
     "nat.allocation.kind",
-    "nat.preserves",
+    "nat.port_preservation",
     "nat.hairpin",
     "nat.pooling",
     "path.cgnat",
@@ -206,7 +206,7 @@ _NUMBERS = {
     "mtu.down": "bytes",
     "server.rtt_ms": "ms",
     "works.keepalive_s": "s",
-    "took_ms": "ms",
+    "duration_ms": "ms",
     "lost": "count",
 }
 

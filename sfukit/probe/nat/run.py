@@ -9,14 +9,14 @@ import msgspec
 
 from sfukit.errors import ExitCode, UsageError
 from sfukit.gates import Gate
+from sfukit.probe.environment import facts as system_facts
+from sfukit.probe.environment import judge, proxy
+from sfukit.probe.environment.facts import Facts
 from sfukit.probe.finding import Finding, Stopwatch
 from sfukit.probe.nat.measure import Measured, Progress, measure
 from sfukit.probe.nat.options import Options
 from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.summary import summarise
-from sfukit.probe.where import facts as system_facts
-from sfukit.probe.where import judge, proxy
-from sfukit.probe.where.facts import Facts
 
 
 async def probe(
@@ -30,7 +30,7 @@ async def probe(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     facts = facts or system_facts.look()
     through, unusable = _proxy(options)
-    where: list[Finding] = [*judge.examine(facts), *unusable]
+    environment: list[Finding] = [*judge.examine(facts), *unusable]
     found = Measured()
     interrupted = False
     try:
@@ -38,7 +38,7 @@ async def probe(
     except asyncio.CancelledError:
         interrupted = True
     report = summarise(
-        options, facts, where, found, started=started, took_ms=watch.ms, bounds=bounds
+        options, facts, environment, found, started=started, duration_ms=watch.ms, bounds=bounds
     )
     if not interrupted:
         return report

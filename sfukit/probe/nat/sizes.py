@@ -30,7 +30,7 @@ class Mtu(msgspec.Struct, frozen=True, kw_only=True):
     up: int | None = None
     down: int | None = None
     icmp: bool | None = None
-    why: str | None = None
+    reason: str | None = None
 
 
 class Fragments(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,13 +38,13 @@ class Fragments(msgspec.Struct, frozen=True, kw_only=True):
 
     up: Passes = "unknown"
     down: Passes = "unknown"
-    why: str | None = None
+    reason: str | None = None
 
 
 async def mtu(context: Context, to: Address) -> Mtu:
     """Search by halving from 1200 to 1500 bytes (as packets on the wire)."""
     if not system.linux():
-        return Mtu(why=system.NEEDS_LINUX)
+        return Mtu(reason=system.NEEDS_LINUX)
     seen: list[Exchange] = []
     up = await _largest(context, to, "up", seen)
     # without room on the way there, a padded request cannot fetch a large answer

@@ -8,6 +8,7 @@ import msgspec
 from sfukit import gates
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate
+from sfukit.probe.environment.facts import Facts
 from sfukit.probe.finding import Finding
 from sfukit.probe.nat import path, verdict
 from sfukit.probe.nat.allocation import Allocation
@@ -26,7 +27,6 @@ from sfukit.probe.nat.report import (
 )
 from sfukit.probe.nat.survey import Surveyed
 from sfukit.probe.stun.exchange import Exchange
-from sfukit.probe.where.facts import Facts
 from sfukit.report import Verdict
 
 Udp = Literal["yes", "blocked", "unknown"]
@@ -44,17 +44,17 @@ _NOT_ASKED = "not asked for (--tests, --full)"
 def summarise(
     options: Options,
     facts: Facts,
-    where: list[Finding],
+    environment: list[Finding],
     found: Measured,
     *,
     started: str,
-    took_ms: float,
+    duration_ms: float,
     bounds: Sequence[Gate] = (),
 ) -> NatReport:
     """Write the whole report: findings, verdict, exit code."""
     udp, reason = reachability(options, found)
     nat = describe(options, found)
-    routes = _path(found) if "path" in options.tests else Path(why=_NOT_ASKED)
+    routes = _path(found) if "path" in options.tests else Path(reason=_NOT_ASKED)
     works = verdict.works(
         nat, udp=udp, ports=found.ports, sfu_port=found.sfu_port, lifetime=found.lifetime
     )
@@ -69,13 +69,13 @@ def summarise(
         exit_code=ExitCode.OK,
         reason=reason,
         started=started,
-        took_ms=took_ms,
+        duration_ms=duration_ms,
         level=options.level,
         servers=servers,
         server=next((s for s in servers if s.rfc5780), next(iter(servers), None)),
         local=str(found.local) if found.local else None,
         mapped=_mapped(found),
-        where=where + ([_PORTAL] if found.captive else []),
+        environment=environment + ([_PORTAL] if found.captive else []),
         ipv4="present" if facts.ipv4 or _asked_by_ipv4(found) else "absent",
         nat=nat,
         lifetime=found.lifetime,
@@ -89,7 +89,7 @@ def summarise(
         works=works,
         tests=[record(exchange) for exchange in (found.context.records if found.context else [])],
         confidence=level,
-        confidence_why=level_why,
+        confidence_reason=level_why,
         lost=lost,
         warnings=_warnings(found),
         gates=[],
@@ -115,7 +115,7 @@ def reachability(options: Options, found: Measured) -> tuple[Udp, str | None]:
     if "icmp_prohibited" in troubles:
         return "blocked", "a router on the way answers that UDP is prohibited"
     said = dict.fromkeys(server.exchange.oddity for server in found.surveyed)
-    odd = [why for why in said if why is not None]
+    odd = [reason for reason in said if reason is not None]
     if odd:  # a STUN error is an answer by UDP; what else comes may be from anything
         errors = any(server.exchange.refused for server in found.surveyed)
         return "yes" if errors else "unknown", f"the server {'; '.join(odd)}"
@@ -133,30 +133,30 @@ def reachability(options: Options, found: Measured) -> tuple[Udp, str | None]:
 
 def describe(options: Options, found: Measured) -> Nat:
     """Put the behaviour in the names of RFC 4787, with a reason for each unknown."""
-    why: dict[str, str] = {}
+    reason: dict[str, str] = {}
     levels: dict[str, Level] = {}
     mapping, filtering = found.mapping, found.filtering
     value = mapping.value if mapping else "unknown"
     dependent = mapping.endpoint_dependent if mapping else None
     if mapping is None:
-        why["mapping"] = "no server answers"
+        reason["mapping"] = "no server answers"
     else:
-        if mapping.why:
-            why["mapping"] = mapping.why
+        if mapping.reason:
+            reason["mapping"] = mapping.reason
         if value != "unknown" or dependent:
-            levels["mapping"] = "high" if mapping.agreeing > 1 or mapping.why else "medium"
+            levels["mapping"] = "high" if mapping.agreeing > 1 or mapping.reason else "medium"
     if filtering is not None:
-        if filtering.why:
-            why["filtering"] = filtering.why
+        if filtering.reason:
+            reason["filtering"] = filtering.reason
         if filtering.value != "unknown":
             levels["filtering"] = "high" if filtering.certain else "medium"
     elif found.answering:
-        why["filtering"] = _NOT_ASKED if found.full is not None else _NO_SECOND_ADDRESS
+        reason["filtering"] = _NOT_ASKED if found.full is not None else _NO_SECOND_ADDRESS
     else:
-        why["filtering"] = "no server answers"
+        reason["filtering"] = "no server answers"
     allocation = found.allocation or Allocation(kind="unknown")
     if allocation.kind == "unknown":
-        why["allocation"] = _why_no_allocation(options, found)
+        reason["allocation"] = _why_no_allocation(options, found)
     kind = filtering.value if filtering else "unknown"
     return Nat(
         present=_present(found),
@@ -165,10 +165,10 @@ def describe(options: Options, found: Measured) -> Nat:
         classic=verdict.classic(_present(found), value, kind, dependent),
         endpoint_dependent=dependent,
         allocation=allocation,
-        preserves=_preserves(found),
+        port_preservation=_preserves(found),
         hairpin=found.hairpin,
         pooling=found.pooling,
-        why=why,
+        reason=reason,
         confidence=levels,
     )
 
@@ -195,7 +195,7 @@ def record(exchange: Exchange) -> TestRecord:
         id=exchange.id,
         to=str(exchange.to),
         sent=exchange.sent,
-        rcvd=int(exchange.came_back),
+        received=int(exchange.came_back),
         from_=str(exchange.heard.source) if exchange.heard else None,
         mapped=str(exchange.mapped) if exchange.mapped else None,
         rtt_ms=exchange.rtt_ms,
@@ -232,12 +232,12 @@ def _present(found: Measured) -> bool | None:
 def _preserves(found: Measured) -> bool | None:
     if not _present(found) or found.allocation is None or found.allocation.kind == "unknown":
         return None
-    return found.allocation.kind == "preserves"
+    return found.allocation.kind == "port_preservation"
 
 
 def _path(found: Measured) -> Path:
     if found.local is None or not found.answering:
-        return Path(why="no server answers")
+        return Path(reason="no server answers")
     return path.judge(
         local_ip=found.local.ip,
         public_ip=found.public.ip if found.public else None,
@@ -250,7 +250,7 @@ def _path(found: Measured) -> Path:
 def _servers(found: Measured) -> list[ServerReport]:
     reports = [_server(found, server) for server in found.surveyed]
     reports += [
-        ServerReport(name=str(endpoint), why=what) for endpoint, what in found.unresolved.items()
+        ServerReport(name=str(endpoint), reason=what) for endpoint, what in found.unresolved.items()
     ]
     return reports
 
@@ -268,7 +268,7 @@ def _server(found: Measured, server: Surveyed) -> ServerReport:
         other_address=str(exchange.other) if exchange.other else None,
         rtt_ms=exchange.rtt_ms,
         quirks=quirks,
-        why=None if server.answered else exchange.oddity or exchange.trouble or "silent",
+        reason=None if server.answered else exchange.oddity or exchange.trouble or "silent",
     )
 
 
@@ -295,8 +295,8 @@ def _confidence(nat: Nat, found: Measured) -> tuple[Level, str, int]:
     loss = f"{lost} of {sent} packets unanswered" if lost else "0 lost"
     told = found.filtering
     by_silence = told is not None and told.value != "unknown" and not told.certain
-    why = f"{len(answered)}/{len(asked)} destinations, {loss}"
-    return level, why + ("; filtering told by silence alone" if by_silence else ""), lost
+    reason = f"{len(answered)}/{len(asked)} destinations, {loss}"
+    return level, reason + ("; filtering told by silence alone" if by_silence else ""), lost
 
 
 def _sure_of_blocked(found: Measured) -> Level:
@@ -336,7 +336,7 @@ def _warnings(found: Measured) -> list[str]:
     ]
     said += _silent_second_address(found)
     if found.filtering is not None and found.filtering.quirk:
-        said.append(found.filtering.why or found.filtering.quirk)
+        said.append(found.filtering.reason or found.filtering.quirk)
     return said
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
+from sfukit.probe.environment.proxy import Proxy
 from sfukit.probe.nat import mapping
 from sfukit.probe.nat.context import Context, FullServer
 from sfukit.probe.nat.mapping import Seen
 from sfukit.probe.nat.report import Tcp
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import tcp
-from sfukit.probe.where.proxy import Proxy
 
 
 async def probe(context: Context, to: Address, full: FullServer | None, proxy: Proxy | None) -> Tcp:
@@ -19,14 +19,14 @@ async def probe(context: Context, to: Address, full: FullServer | None, proxy: P
             answered=answer.mapped is not None,
             mapped=str(answer.mapped) if answer.mapped else None,
             via_proxy=str(proxy),
-            why=answer.error,
+            reason=answer.error,
         )
     first = await tcp.ask(to, local=(context.local_ip, 0))
     if first.mapped is None or first.local is None:
-        return Tcp(answered=False, why=first.error)
+        return Tcp(answered=False, reason=first.error)
     if full is None:
-        why = "a server with two addresses tells how TCP is mapped"
-        return Tcp(answered=True, mapped=str(first.mapped), why=why)
+        reason = "a server with two addresses tells how TCP is mapped"
+        return Tcp(answered=True, mapped=str(first.mapped), reason=reason)
     return await _mapped(context, full)
 
 
@@ -44,5 +44,5 @@ async def _mapped(context: Context, full: FullServer) -> Tcp:
         answered=True,
         mapped=str(outer[0]) if outer[0] else None,
         mapping=result.value,
-        why=result.why,
+        reason=result.reason,
     )

@@ -109,13 +109,13 @@ def works(
 ) -> Works:
     """Put the parts together, and say what to do."""
     answers = peers(nat, udp)
-    sfu_udp, sfu_why = sfu(ports, sfu_port, udp)
+    sfu_udp, sfu_reason = sfu(ports, sfu_port, udp)
     needed = turn(answers, udp)
     return Works(
         udp=udp,  # type: ignore[arg-type]
         p2p_by_peer_type=answers,
         sfu_udp=sfu_udp,  # type: ignore[arg-type]
-        sfu_why=sfu_why,
+        sfu_reason=sfu_reason,
         turn_needed=needed,  # type: ignore[arg-type]
         open_ports=sorted({p.port for p in ports if p.transport == "udp" and p.state == "open"}),
         keepalive_s=keepalive_s(lifetime),

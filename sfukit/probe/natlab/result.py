@@ -80,7 +80,7 @@ def conclude(
     judged = gates.judge(bounds, _figures(sums))
     code = ExitCode.INTERRUPTED if interrupted else _exit_code(judged)
     return NatLabReport(
-        schema="sfukit/nat-lab/1",
+        schema=report.schema_id("nat-lab"),
         command="nat-lab",
         verdict=_VERDICTS[code],
         exit_code=code,

@@ -9,12 +9,12 @@ from sfukit.probe.portmap.pmp import SILENT, Answer
 
 
 class Portmap(msgspec.Struct, frozen=True, kw_only=True):
-    """What each protocol said; ``why`` where none could be asked."""
+    """What each protocol said; ``reason`` where none could be asked."""
 
     upnp: Answer = SILENT
     pmp: Answer = SILENT
     pcp: Answer = SILENT
-    why: str | None = None
+    reason: str | None = None
 
     @property
     def external_ip(self) -> str | None:
@@ -32,9 +32,9 @@ class Portmap(msgspec.Struct, frozen=True, kw_only=True):
 async def ask(gateway: str | None, local_ip: str) -> Portmap:
     """Ask by UPnP on the network, and by NAT-PMP and PCP at the gateway where it is known."""
     if ":" in local_ip:
-        return Portmap(why="IPv6 needs no port mapping")
+        return Portmap(reason="IPv6 needs no port mapping")
     if local_ip.startswith("127."):
-        return Portmap(why="no router on the loopback interface")
+        return Portmap(reason="no router on the loopback interface")
 
     async def by_gateway() -> tuple[Answer, Answer]:
         if gateway is None:
@@ -43,5 +43,7 @@ async def ask(gateway: str | None, local_ip: str) -> Portmap:
         return older, await pmp.ask_pcp(gateway, local_ip) if older.external_ip is None else SILENT
 
     by_upnp, (by_pmp, by_pcp) = await asyncio.gather(upnp.ask(local_ip), by_gateway())
-    why = None if gateway is not None else "the gateway is not known here, so only UPnP was asked"
-    return Portmap(upnp=by_upnp, pmp=by_pmp, pcp=by_pcp, why=why)
+    reason = (
+        None if gateway is not None else "the gateway is not known here, so only UPnP was asked"
+    )
+    return Portmap(upnp=by_upnp, pmp=by_pmp, pcp=by_pcp, reason=reason)

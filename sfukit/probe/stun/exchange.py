@@ -67,10 +67,10 @@ class Exchange:
         if len(self.icmp) < MOST_ICMP:
             self.icmp.append(error)
 
-    def take_malformed(self, source: Address, why: str) -> None:
+    def take_malformed(self, source: Address, reason: str) -> None:
         """Note what came from an expected address and is no answer; the first is kept."""
         if source in self.accept:
-            self.malformed = self.malformed or why
+            self.malformed = self.malformed or reason
 
     @property
     def refused(self) -> bool:

@@ -7,10 +7,10 @@ from struct import unpack_from
 
 import msgspec
 
+from sfukit.probe.environment.proxy import Proxy, connect
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import message
 from sfukit.probe.stun.message import Malformed
-from sfukit.probe.where.proxy import Proxy, connect
 
 
 class TcpAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -163,14 +163,14 @@ class StunSocket:
         if exchange.take(source, parsed, time.monotonic()) and not done.done():
             done.set_result(None)
 
-    def _take_malformed(self, source: Address, transaction_id: bytes, why: str) -> None:
+    def _take_malformed(self, source: Address, transaction_id: bytes, reason: str) -> None:
         """Note what is no answer with what it was meant for, as far as that can be told."""
         if transaction_id in self._ended:  # too late, and it was counted
             return
         waiting = self._pending.get(transaction_id)
         meant = [waiting] if waiting is not None else self._pending.values()
         for exchange, _done in meant:
-            exchange.take_malformed(source, why)
+            exchange.take_malformed(source, reason)
 
     def _take_icmp(self) -> bool:
         """Give waiting ICMP errors to the exchanges they are about."""

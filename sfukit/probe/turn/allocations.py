@@ -25,8 +25,8 @@ class Allocations(msgspec.Struct, frozen=True, kw_only=True):
     ``ms`` counts from the first byte to a relay address, with both rounds of authentication.
     """
 
-    asked: int
-    made: int
+    requested: int
+    granted: int
     ms: Percentiles
     causes: dict[str, int]
 
@@ -64,8 +64,8 @@ async def allocate_many(
     finally:
         await asyncio.gather(*map(give_back, held))
     return Allocations(
-        asked=options.allocations,
-        made=len(times_ms),
+        requested=options.allocations,
+        granted=len(times_ms),
         ms=percentiles(times_ms),
         causes=dict(failures.most_common()),
     )

@@ -11,7 +11,7 @@ from sfukit.probe.finding import Finding, Step
 from sfukit.probe.turn.allocations import Allocations
 from sfukit.probe.turn.figures import Percentiles, RelayFigures, Throughput
 
-SCHEMA = "sfukit/turn-probe/2"
+SCHEMA = report.schema_id("turn-probe")
 INTERRUPTED = "interrupted"
 
 # the steps that a server answers: where one of them is reached, somebody is there
@@ -79,7 +79,7 @@ class TurnReport(report.Envelope, kw_only=True, frozen=True):
     servers: list[ServerReport]
     relay: Summary
     relaying: int
-    asked: int
+    requested: int
     gates: list[GateResult]
     reasons: list[str]
 
@@ -118,7 +118,7 @@ def build(servers: Sequence[ServerReport], wanted: Sequence[gates.Gate]) -> Turn
         servers=list(servers),
         relay=worst,
         relaying=relaying,
-        asked=len(variants),
+        requested=len(variants),
         gates=judged,
         reasons=reasons,
     )
@@ -145,7 +145,7 @@ def _is_open(variant: VariantReport) -> bool:
 
 def _too_few(variant: VariantReport) -> bool:
     many = variant.allocations
-    return many is not None and many.made < many.asked
+    return many is not None and many.granted < many.requested
 
 
 def _reasons(servers: Sequence[ServerReport], judged: Sequence[GateResult]) -> list[str]:
@@ -157,7 +157,7 @@ def _reasons(servers: Sequence[ServerReport], judged: Sequence[GateResult]) -> l
                 reasons.append(f"{who}: {variant.cause}")
             if _too_few(variant) and variant.allocations is not None:
                 many = variant.allocations
-                reasons.append(f"{who}: {many.made} of {many.asked} allocations")
+                reasons.append(f"{who}: {many.granted} of {many.requested} allocations")
             reasons += [f"{who}: {one.text}" for one in variant.security if one.state == "bad"]
     reasons += [
         f"{gate.gate}: it is {gates.show(gate.value, gate.unit)}"

@@ -176,7 +176,7 @@ export class Call extends EventTarget {
   async #untilFlowing(member) {
     this.#applySilence();
     const receives = this.roster.participants.some(({ publications }) => publications.length > 0);
-    await member.flowing({ sends: this.sources.length > 0, receives });
+    await member.negotiated({ sends: this.sources.length > 0, receives });
     for (const kind of this.#silenced) this.#tellSilence(kind).catch((fault) => this.#failed(fault));
     this.#chooseAgain();
     if (this.#lostAt === null) return;

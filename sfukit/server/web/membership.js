@@ -31,7 +31,7 @@ export class Membership {
       for (const entry of tracks) this.publishing.add(entry);
       const { desc, sources } = tracks.length ? await this.publishing.offer() : {};
       const result = await this.#signal.call("join", {
-        sid: room, uid, name, offer: desc, sources, config: { rest_unwatched: true },
+        sid: room, uid, name, offer: desc, sources, config: { dynacast: true },
       });
       this.listener.entered(result);
       if (result.sdp) await this.publishing.accept(result);
@@ -43,7 +43,7 @@ export class Membership {
   }
 
   // Resolves once media can flow in every direction that is wanted.
-  async flowing({ sends, receives }) {
+  async negotiated({ sends, receives }) {
     const wanted = [sends && this.publishing.connected, receives && this.subscribing.connected];
     let timer;
     const late = new Promise((_, reject) => {

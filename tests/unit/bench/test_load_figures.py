@@ -107,8 +107,8 @@ def test_narrow_links_are_judged_apart_from_free_ones(lossy: LoadtestReport) -> 
 
 def test_a_join_is_charged_without_the_media_that_follows(clean: LoadtestReport) -> None:
     """3 s of CPU, of which half a core for 5 / 2 + 1 s: 1.25 s are left for 5 clients."""
-    scenario = msgspec.structs.replace(clean.scenario, joining_s=5.0, warmup_s=1.0)
-    report = with_server(clean, joining_cpu_s=3.0, cpu_s=1.0, wall_s=2.0)
+    scenario = msgspec.structs.replace(clean.scenario, ramp_s=5.0, warmup_s=1.0)
+    report = with_server(clean, ramp_cpu_s=3.0, cpu_s=1.0, wall_s=2.0)
     report = msgspec.structs.replace(report, scenario=scenario)
     cost = named(load_figures.ramp(report))["server_cpu_ms per participant joining"]
     assert cost.value == pytest.approx(250.0)

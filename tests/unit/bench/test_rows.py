@@ -26,7 +26,7 @@ def test_a_join_is_told_from_the_media_that_follows() -> None:
         return 0.3 + 2 * joined + 0.25 * (joined * min(max(at_s - 1, 0), 4) / 2 + max(at_s - 5, 0))
 
     samples = [Sample(i / 20, cpu_s(i / 20)) for i in range(300)]
-    cost = joining_cost(samples, joining_s=4.0, steady_s=9.0)
+    cost = joining_cost(samples, ramp_s=4.0, steady_s=9.0)
     assert cost is not None
     used_s, cores, loaded_s = cost
     assert cores == pytest.approx(0.25)

@@ -62,7 +62,7 @@ class Stage:
             clips=clip_ids(self.plan),
             pacing="whole",
             pli_policy="answer",
-            unwatched="rest",
+            unwatched="dynacast",
             ssrc_base=0,
         )
         self.target = target

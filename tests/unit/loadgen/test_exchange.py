@@ -87,8 +87,8 @@ async def test_the_data_threads_are_found_kept_apart_and_let_go() -> None:
     apart = {(cores[0],), (cores[-1],)}
     with process("tokio-runtime", "sfukit-media-0") as pid, swarm_thread() as swarm:
         _main, other, media = threads_of(pid)
-        async with exchanging(pid, (cores[0], cores[-1])) as exchanged:
-            assert exchanged
+        async with exchanging(pid, (cores[0], cores[-1])) as cores_swapped:
+            assert cores_swapped
             seen = set()
             async with asyncio.timeout(10):
                 while len(seen) < 2:  # both have been on both cores
@@ -103,9 +103,9 @@ async def test_the_data_threads_are_found_kept_apart_and_let_go() -> None:
 async def test_a_server_of_two_workers_is_left_where_it_is() -> None:
     cores = sorted(os.sched_getaffinity(0))
     with process("sfukit-media-0", "sfukit-media-1") as pid, swarm_thread() as swarm:
-        async with exchanging(pid, cores) as exchanged:
+        async with exchanging(pid, cores) as cores_swapped:
             await asyncio.sleep(0)
-            assert not exchanged
+            assert not cores_swapped
             assert os.sched_getaffinity(swarm) == set(cores)
 
 
@@ -117,8 +117,8 @@ async def test_where_threads_may_not_be_moved_nothing_is_claimed(
 
     with process("sfukit-media-0") as pid, swarm_thread():
         monkeypatch.setattr(os, "sched_setaffinity", refuse)
-        async with exchanging(pid, (0, 1)) as exchanged:
-            assert not exchanged
+        async with exchanging(pid, (0, 1)) as cores_swapped:
+            assert not cores_swapped
 
 
 async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
@@ -126,8 +126,8 @@ async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
     with swarm_thread() as swarm, ExitStack() as server:
         pid = server.enter_context(process("sfukit-media-0"))
         before = asyncio.all_tasks()
-        async with exchanging(pid, cores[:2]) as exchanged:
-            assert exchanged
+        async with exchanging(pid, cores[:2]) as cores_swapped:
+            assert cores_swapped
             [turning] = asyncio.all_tasks() - before
             server.close()
             async with asyncio.timeout(5):
@@ -148,5 +148,5 @@ async def test_a_thread_that_has_no_name_yet_is_waited_for(
     monkeypatch.setattr(exchange_module, "_threads", later)
     cores = sorted(os.sched_getaffinity(0))
     with process("sfukit-media-0") as pid, swarm_thread():
-        async with exchanging(pid, (cores[0], cores[-1])) as exchanged:
-            assert exchanged
+        async with exchanging(pid, (cores[0], cores[-1])) as cores_swapped:
+            assert cores_swapped

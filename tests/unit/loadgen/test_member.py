@@ -24,7 +24,7 @@ MEDIA = Media(
     clips={"q": 1, "h": 2, "f": 3, "audio": 4},
     pacing="libwebrtc",
     pli_policy="answer",
-    unwatched="rest",
+    unwatched="dynacast",
     ssrc_base=0x5000,
 )
 
@@ -45,7 +45,7 @@ class Room:
     def join(self, participants: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         request = json.loads(self.member.opening())
         assert request["method"] == "join"
-        assert request["params"]["config"]["rest_unwatched"] is True
+        assert request["params"]["config"]["dynacast"] is True
         offer = request["params"]["offer"]
         answer = answer_publisher(sdp.parse(offer["sdp"]), self.local, PublishRules())
         result = {
@@ -134,7 +134,7 @@ async def test_what_nobody_watches_rests() -> None:
     assert room.tell({"jsonrpc": "2.0", "method": "encodings", "params": told}) == []
     assert room.swarm.of(SendOnly) == [SendOnly(stream=video.stream, rids=["q"])]
     assert room.ledger.encodings_published == 3
-    assert room.ledger.resting == {video.stream: 2}
+    assert room.ledger.inactive == {video.stream: 2}
     unknown = {"publication": 77, "rids": []}
     room.tell({"jsonrpc": "2.0", "method": "encodings", "params": unknown})
     assert len(room.swarm.of(SendOnly)) == 1

@@ -58,7 +58,12 @@ async def test_a_publisher_waits_as_long_as_it_is_told(slept: list[float]) -> No
     assert slept == [3.0, 2.0]
     assert [one.method for one in endpoint.requests] == ["POST"] * 3
     limited = pair.ledger.rate_limited
-    assert (limited.requests, limited.clients, limited.waited_s, limited.kept_out) == (2, 1, 5.0, 0)
+    assert (limited.requests, limited.clients, limited.waited_s, limited.clients_refused) == (
+        2,
+        1,
+        5.0,
+        0,
+    )
     assert (pair.ledger.joined, pair.ledger.faults) == (1, [])
 
 
@@ -111,7 +116,7 @@ async def test_bots_that_wait_at_the_end_of_their_time_were_kept_out() -> None:
         attending = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*attending)  # each ends by itself once it has given up
         limits = run.ledger.rate_limited
-        assert (limits.requests, limits.clients, limits.kept_out) == (4, 4, 4)
+        assert (limits.requests, limits.clients, limits.clients_refused) == (4, 4, 4)
         [fault] = run.ledger.faults
         assert (fault.code, fault.count) == ("rate_limited", 4)
         assert fault.message == (
@@ -243,12 +248,12 @@ def test_the_report_names_the_policy_and_not_a_loss() -> None:
         "requests": 2,
         "clients": 2,
         "waited_s": 4.0,
-        "kept_out": 1,
+        "clients_refused": 1,
     }
     assert loadtest_text.result_lines(made)[1].strip() == policy
     assert (
-        "limits  rate_limited, the target's policy: 2 requests of 2 clients refused and asked "
-        "again, 2.0 s of waiting each; 1 did not get in" in loadtest_text.result_lines(made)
+        "limits          rate_limited, the target's policy: 2 requests of 2 clients refused and "
+        "asked again, 2.0 s of waiting each; 1 did not get in" in loadtest_text.result_lines(made)
     )
     assert msgspec.json.decode(msgspec.json.encode(made), type=LoadtestReport) == made
 

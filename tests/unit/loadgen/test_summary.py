@@ -49,9 +49,9 @@ MACHINE = Machine(
     udp_segment=True,
     udp_gro=True,
     run_queue_wait=True,
-    memory_given_back=True,
-    pagelist_fraction=8,
-    report_order=10,
+    free_page_reporting=True,
+    pagelist_high_fraction=8,
+    page_reporting_order=10,
 )
 
 
@@ -180,8 +180,8 @@ def test_a_good_run_passes_with_every_metric_filled() -> None:
     assert made.metrics["bitrate_in"].p50 == pytest.approx(800_000)
     assert made.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 2}
     environment = made.environment
-    assert (environment.memory_given_back, environment.pagelist_fraction) == (True, 8)
-    assert environment.report_order == 10
+    assert (environment.free_page_reporting, environment.pagelist_high_fraction) == (True, 8)
+    assert environment.page_reporting_order == 10
 
 
 def test_a_server_started_here_is_charged_for_the_window() -> None:
@@ -299,16 +299,16 @@ def test_the_text_of_a_pass() -> None:
     run.join()
     assert loadtest_text.result_lines(run.report()) == [
         "PASS    2/2 joined, 4/4 tracks, 5/5 default gates  (seed 71)",
-        "                    p50       p95       p99       max   gate",
-        "join              20 ms     20 ms     20 ms     20 ms",
-        "first frame       40 ms     40 ms     40 ms     40 ms",
-        "frame delay     0.06 ms   0.10 ms   0.10 ms   0.10 ms   p95 < 400 ms  ok",
-        "round trip      0.02 ms   0.02 ms   0.02 ms   0.02 ms",
-        "jitter           1.5 ms    1.5 ms    1.5 ms    1.5 ms",
-        "loss    0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
-        "server  0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
-        "me      0.50 core, lag p99 0.00 ms, 0 socket drops: figures can be trusted",
-        "worst   room-1 p1 of p1: frame delay p99 0.10 ms",
+        "                       p50       p95       p99       max   gate",
+        "join                 20 ms     20 ms     20 ms     20 ms",
+        "first frame          40 ms     40 ms     40 ms     40 ms",
+        "frame delay        0.06 ms   0.10 ms   0.10 ms   0.10 ms   p95 < 400 ms  ok",
+        "round trip         0.02 ms   0.02 ms   0.02 ms   0.02 ms",
+        "jitter              1.5 ms    1.5 ms    1.5 ms    1.5 ms",
+        "loss            0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
+        "server          0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
+        "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: figures can be trusted",
+        "worst           room-1 p1 of p1: frame delay p99 0.10 ms",
     ]
 
 
@@ -321,22 +321,24 @@ def test_the_text_of_a_failure_names_reasons_and_errors() -> None:
     assert lines[0].startswith("FAIL    2/2 joined")
     assert lines[1] == "        loss_after_rtx < 0.5 %: it is 10 %"
     assert any("after (< 0.5 %  NOT MET)" in line for line in lines)
-    assert lines[-1] == ("errors  1 x subscribe_refused: codec_unsupported (first: room-1 p2)")
+    assert lines[-1] == (
+        "errors          1 x subscribe_refused: codec_unsupported (first: room-1 p2)"
+    )
 
 
 def test_the_text_tells_how_much_rested() -> None:
     run = Run()
     run.join()
-    assert not any(line.startswith("resting") for line in loadtest_text.result_lines(run.report()))
+    assert not any(line.startswith("inactive") for line in loadtest_text.result_lines(run.report()))
     run.ledger.encodings_published = 6
     run.ledger.rested(7, 2)
     run.ledger.rested(8, 2)
     run.ledger.rested(7, 1)
     made = run.report()
-    assert (made.encodings.published, made.encodings.resting) == (6, 3)
+    assert (made.encodings.published, made.encodings.inactive) == (6, 3)
     assert (
-        "resting 3 of 6 encodings, since nobody watched them (--unwatched send: sent all the same)"
-        in loadtest_text.result_lines(made)
+        "inactive        3 of 6 encodings, without subscribers "
+        "(dynacast; --unwatched send keeps all active)" in loadtest_text.result_lines(made)
     )
 
 
@@ -347,4 +349,4 @@ def test_a_saved_run_prints_the_same_lines() -> None:
     again = loadtest_text.render_saved(msgspec.json.encode(made))
     assert again[2:] == loadtest_text.result_lines(made)
     assert again[0].endswith("2026-01-02T03:04:05+00:00  a private SFU")
-    assert again[1].startswith("plan    2 clients, 1 room, VP8 x3 + Opus")
+    assert again[1].startswith("plan            2 clients, 1 room, VP8 x3 + Opus")

@@ -168,7 +168,7 @@ class Pair:
             clips={"q": 1, "h": 2, "f": 3, "audio": 4},
             pacing="whole",
             pli_policy="answer",
-            unwatched="rest",
+            unwatched="dynacast",
             ssrc_base=0,
         )
         seat = Seat(self.plan, self.plan.bots[index], self.swarm, self.ledger, media)

@@ -74,9 +74,9 @@ def test_candidates_are_listed_once_the_best_first() -> None:
     ]
 
 
-def tried(host: str, why_not: str | None = "no_answer", transport: str = "udp") -> Tried:
+def tried(host: str, reason: str | None = "no_answer", transport: str = "udp") -> Tried:
     text = f"1 1 {transport} 1 {host} 7081 typ host"
-    return Tried(candidates.parse(text), None, why_not)
+    return Tried(candidates.parse(text), None, reason)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_why_nothing_answers(remotes: list[Tried], server_ip: str, cause: str) -
 
 
 @pytest.mark.parametrize(
-    ("host", "why_not"), [("7ff1.local", "mdns_name"), ("nowhere.invalid", "name_unknown")]
+    ("host", "reason"), [("7ff1.local", "mdns_name"), ("nowhere.invalid", "name_unknown")]
 )
-async def test_names_among_candidates(host: str, why_not: str) -> None:
+async def test_names_among_candidates(host: str, reason: str) -> None:
     remote = candidates.parse(f"1 1 udp 1 {host} 7081 typ host")
     [one] = await ice.try_all([remote], LOCAL, described(), 2.0)
-    assert (one.why_not, one.report().host) == (why_not, host)
+    assert (one.reason, one.report().host) == (reason, host)
 
 
 async def test_a_candidate_may_be_a_name() -> None:
@@ -128,7 +128,7 @@ async def test_a_candidate_may_be_a_name() -> None:
         port = unused.getsockname()[1]
     remote = candidates.parse(f"1 1 udp 1 localhost {port} typ host")
     [one] = await ice.try_all([remote], LOCAL, described(), 2.0)
-    assert one.why_not == "port_closed"
+    assert one.reason == "port_closed"
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ async def test_tcp_candidates_are_checked_by_framed_stun() -> None:
     port = server.sockets[0].getsockname()[1]
     remote = candidates.parse(f"1 1 tcp 1 127.0.0.1 {port} typ host tcptype passive")
     [one] = await ice.try_all([remote], LOCAL, described(), 2.0)
-    assert one.why_not is None
+    assert one.reason is None
     assert one.report().answers
     await ended.wait()
     server.close()

@@ -1,8 +1,8 @@
 """What strangers say cannot move a terminal's cursor."""
 
+from sfukit.probe.environment import certificate
 from sfukit.probe.harmless import harmless
-from sfukit.probe.where import certificate
-from tests.unit.probe.test_where import element, name
+from tests.unit.probe.test_environment import element, name
 
 
 def test_what_is_not_printable_is_a_question_mark() -> None:

@@ -36,7 +36,7 @@ def test_the_mapping_of_one_socket(
 ) -> None:
     result = mapping.classify(Seen(LOCAL, *x))
     assert (result.value, result.endpoint_dependent) == (value, dependent)
-    assert (result.why is None) == (value != "unknown")
+    assert (result.reason is None) == (value != "unknown")
 
 
 EIM, ADM, APDM = Seen(LOCAL, P, P, P, P), Seen(LOCAL, P, Q, Q, P), Seen(LOCAL, P, Q, R, S)
@@ -96,7 +96,7 @@ def test_two_ports_of_one_server_are_one_destination_address() -> None:
 def test_the_filtering(heard: Heard, value: str, certain: bool) -> None:
     result = filtering.classify(heard)
     assert (result.value, result.certain) == (value, certain)
-    assert (result.why is None) == (value != "unknown")
+    assert (result.reason is None) == (value != "unknown")
 
 
 def samples(*ports: int, kept: bool = False) -> list[Sample]:
@@ -106,7 +106,7 @@ def samples(*ports: int, kept: bool = False) -> list[Sample]:
 @pytest.mark.parametrize(
     ("made", "kind", "delta"),
     [
-        (samples(1, 9000, 512, 33_000, kept=True), "preserves", None),
+        (samples(1, 9000, 512, 33_000, kept=True), "port_preservation", None),
         (samples(100, 101, 102, 103, 104), "sequential", 1),
         (samples(100, 102, 104, 107, 109), "sequential", 2),
         (samples(900, 899, 898, 897), "sequential", -1),
@@ -182,4 +182,4 @@ def test_carrier_nat_is_claimed_by_evidence_alone(
 ) -> None:
     found = judged(**changes)
     assert (found.cgnat, found.double_nat) == (cgnat, double)
-    assert (found.why is None) == (cgnat != "unknown")
+    assert (found.reason is None) == (cgnat != "unknown")

@@ -22,17 +22,17 @@ def report(**more: Any) -> NatReport:
         "verdict": "pass",
         "exit_code": 0,
         "started": "2026-01-01T00:00:00+00:00",
-        "took_ms": 1.0,
+        "duration_ms": 1.0,
         "level": "default",
         "servers": [
             {"name": "stun.example.org:3478", "address": "8.8.8.8:3478"},
             {"name": "1.stun.example.org:3478", "address": "[2001:4860::8]:3478"},
             {"name": "8.8.4.4:3478", "address": "8.8.4.4:3478"},
-            {"name": "[2001:4860::4]:3478", "why": "2001:4860::4: has no IPv4 address"},
+            {"name": "[2001:4860::4]:3478", "reason": "2001:4860::4: has no IPv4 address"},
         ],
         "local": "192.168.1.9:5000",
         "mapped": [{"server": "8.8.8.8:3478", "address": "9.9.9.9:5000"}],
-        "where": [
+        "environment": [
             {"name": "vm_nat", "state": "note", "text": "gateway fe80::1%eth0.", "evidence": []}
         ],
         "ipv6": {"state": "works", "address": "2001:4860::8"},
@@ -45,10 +45,11 @@ def report(**more: Any) -> NatReport:
         ],
         "tcp": {"answered": True, "mapped": "9.9.9.9:1", "via_proxy": "Proxy.example:3128"},
         "tests": [
-            {"id": "reach.8.8.4.4:3478", "to": "8.8.4.4:3478", "sent": 1, "rcvd": 1},
-            {"id": "reach.[2001:4860::4]:3478", "to": "[2001:4860::4]:3478", "sent": 1, "rcvd": 0},
+            {"id": "reach.8.8.4.4:3478", "to": "8.8.4.4:3478", "sent": 1, "received": 1},
+            {"id": "reach.[2001:4860::4]:3478", "to": "[2001:4860::4]:3478",
+             "sent": 1, "received": 0},
             {"id": "reach.1.stun.example.org:3478", "to": "[2001:4860::8]:3478",
-             "sent": 1, "rcvd": 1, "note": "answer from [::1]:9 not counted"},
+             "sent": 1, "received": 1, "note": "answer from [::1]:9 not counted"},
         ],
         "warnings": ["stun.example.org:3478: an answer came from 8.8.1.1:1, by proxy.example"],
         "gates": [],
@@ -76,9 +77,9 @@ def test_equal_things_keep_one_name_wherever_they_stand() -> None:
         "public-4:3478",
     ]
     assert redacted.servers[1].address == f"{redacted.ipv6.address}:3478" == "public-2:3478"
-    assert redacted.servers[3].why == "public-4: has no IPv4 address"
+    assert redacted.servers[3].reason == "public-4: has no IPv4 address"
     assert redacted.local == "private-1:5000"
-    assert redacted.where[0].text == "gateway private-2."
+    assert redacted.environment[0].text == "gateway private-2."
     assert [port.host for port in redacted.ports] == ["server-3", "server-1"]
     assert redacted.ports[0].detail == "server-3: Name or service not known"
     assert redacted.ports[1].detail == "issued by issuer-1, no public root"

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfukit.probe.environment.facts import Facts, Interface, Route
 from sfukit.probe.nat import measure
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options
 from sfukit.probe.portmap import pmp, run, upnp
-from sfukit.probe.where.facts import Facts, Interface, Route
 
 NONCE = bytes(range(12))
 EXTERNAL = ipaddress.IPv4Address("198.51.100.7")
@@ -200,7 +200,7 @@ async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.Mon
         port = free.getsockname()[1]
     monkeypatch.setattr(pmp, "PORT", port)
     assert await pmp.ask_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
-    assert (await run.ask(None, "127.0.0.1")).why == "no router on the loopback interface"
+    assert (await run.ask(None, "127.0.0.1")).reason == "no router on the loopback interface"
 
 
 async def test_a_router_is_read_over_http() -> None:

@@ -167,7 +167,7 @@ def test_exit_codes() -> None:
 def test_reasons_name_server_variant_and_cause() -> None:
     told = built(variant(), variant("tcp", "quota_486"))
     assert told.reasons == ["turn:h:1 tcp: quota_486"]
-    assert (told.relaying, told.asked, told.verdict) == (1, 2, "fail")
+    assert (told.relaying, told.requested, told.verdict) == (1, 2, "fail")
 
 
 def test_what_is_used_of_aioice_is_there() -> None:

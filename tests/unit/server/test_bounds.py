@@ -184,7 +184,7 @@ async def test_rooms_and_sessions_under_fresh_names_are_bounded() -> None:
     house, timers, _ = house_and_peer()
 
     async def enter(n: int) -> None:
-        participant, _ = house.rooms.enter(f"room{n}", Rights(identity=f"u{n}"), door="whip")
+        participant, _ = house.rooms.enter(f"room{n}", Rights(identity=f"u{n}"), protocol="whip")
         participant.leave("left")
 
     assert await grown(house, timers, enter, ROOM_CALLS) <= 3 * ROOMS
@@ -216,6 +216,6 @@ async def test_what_the_engine_cannot_take_yet_is_bounded_by_refusing_more() -> 
     with pytest.raises(Refusal, match="overloaded"):
         await Peer(house).call("join", sid="other")
     with pytest.raises(Refusal, match="overloaded"):
-        house.rooms.enter("other", Rights(), door="whip")
+        house.rooms.enter("other", Rights(), protocol="whip")
     assert len(list(house.rooms)) == 1
     await peer.call("leave")

@@ -24,7 +24,7 @@ def logs_as_before() -> Iterator[None]:
 def test_people_get_one_short_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("console", "info")
     log = structlog.get_logger().bind(trace_id="abc", room="demo", participant="ann")
-    log.info("participant_left", reason="connection_lost", door="websocket", empty=None)
+    log.info("participant_left", reason="connection_lost", protocol="websocket", empty=None)
     log.debug("unseen")
     line = capsys.readouterr().err
     assert line.count("\n") == 1
@@ -33,7 +33,7 @@ def test_people_get_one_short_line(capsys: pytest.CaptureFixture[str]) -> None:
         "demo",
         "ann",
         "reason=connection_lost",
-        "door=websocket",
+        "protocol=websocket",
     ]
 
 

@@ -123,7 +123,7 @@ async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
     async with stage.session.get(stage.url("/debug/rooms")) as response:
         room = (await response.json())["rooms"][0]
     ann = room["participants"][0]
-    assert (room["state"], ann["uid"], ann["door"]) == ("active", "ann", "websocket")
+    assert (room["state"], ann["uid"], ann["protocol"]) == ("active", "ann", "websocket")
     assert ann["transports"]["publish"]["srtp_profile"] == "AEAD_AES_128_GCM"
     assert [entry["codec"] for entry in ann["publications"]] == ["opus", "VP8"]
     viewer = room["viewers"][0]

@@ -142,7 +142,7 @@ async def test_encodings_by_ssrc_do_not_rest_since_their_publisher_has_no_names_
     ann = await stage.member()
     sdp = offer_of(video() + "a=ssrc-group:SIM 11 33\r\na=ssrc:11 cname:x\r\na=ssrc:33 cname:x\r\n")
     desc = {"type": "offer", "sdp": sdp}
-    await ann.call("join", sid="demo", uid="ann", offer=desc, config={"rest_unwatched": True})
+    await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
     publish = stage.engine.of(Publish)[0]
     assert [encoding.rid for encoding in publish.encodings] == ["0", "1"]
     assert not publish.rests
@@ -151,7 +151,7 @@ async def test_encodings_by_ssrc_do_not_rest_since_their_publisher_has_no_names_
 async def test_who_lets_encodings_rest_is_told_which_are_watched(stage: Stage) -> None:
     ann = await stage.member()
     desc = {"type": "offer", "sdp": offer_text()}
-    await ann.call("join", sid="demo", uid="ann", offer=desc, config={"rest_unwatched": True})
+    await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
     assert [command.rests for command in stage.engine.of(Publish)] == [True, True]
     stage.engine.tell(EncodingsWanted(2, ["q", "f"]))
     assert await ann.note("encodings") == {"publication": 2, "rids": ["q", "f"]}

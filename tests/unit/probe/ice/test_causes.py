@@ -80,7 +80,7 @@ def test_the_far_record_tells_which_way_is_shut() -> None:
     assert told("one-way.far.stats.json").cause == "no_answer_from_peer"
     both = told("one-way.far.stats.json", remote="one-way.stats.json")
     assert both.cause == "one_way_firewall"
-    assert "nothing of what it sends arrives here" in both.story
+    assert "nothing of what it sends arrives here" in both.summary
 
 
 def test_a_silent_server_is_named() -> None:
@@ -132,8 +132,8 @@ def test_compressed_dumps_are_read_as_chromium_writes_them() -> None:
 
 
 def test_the_states_carry_their_times() -> None:
-    moments = told("consent-lost.internals.json").moments
-    ice = [(m.value, m.at_ms) for m in moments if m.what == "ice"]
+    events = told("consent-lost.internals.json").events
+    ice = [(m.value, m.at_ms) for m in events if m.type == "ice"]
     assert [value for value, _ in ice] == ["checking", "connected", "disconnected"]
     times = [at_ms for _, at_ms in ice if at_ms is not None]
     assert times == sorted(times)

@@ -52,7 +52,7 @@ def test_each_form_has_its_verdict(
 def test_a_dump_of_rtcstats_is_put_together() -> None:
     _, (first, second) = read("no-answer.rtcstats.jsonl")
     assert [check.requests_sent for check in first.checks] == [31]  # of the second report
-    assert [(m.at_ms, m.value) for m in first.moments if m.what == "ice"] == [
+    assert [(m.at_ms, m.value) for m in first.events if m.type == "ice"] == [
         (160.0, "checking"),
         (16_160.0, "failed"),
     ]
@@ -175,7 +175,7 @@ def test_a_related_address_that_is_none_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
+    ("line", "reason"),
     [
         (f"candidate:{'f' * 33} 1 udp 9 10.0.7.9 5 typ host", "a foundation of 33 characters"),
         ("candidate:1 1 sctp 9 10.0.7.9 5 typ host", "transport 'sctp' is none of"),
@@ -188,11 +188,11 @@ def test_a_related_address_that_is_none_is_left_out() -> None:
         ("candidate:1 1 udp 9 \x1b[2J 5 typ host", "neither an address nor a name"),
     ],
 )
-def test_candidate_lines_that_are_not_understood(line: str, why: str) -> None:
+def test_candidate_lines_that_are_not_understood(line: str, reason: str) -> None:
     side = Side()
     assert side.read(f"v=0\na={line}\na=mid:0\n") == []
     assert side.unread_count == 1
-    assert why in side.unread[0].why
+    assert reason in side.unread[0].reason
     assert side.unread[0].line.isprintable()
 
 

@@ -70,7 +70,7 @@ def test_the_order_and_what_is_pruned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "remote", "why"),
+    ("local", "remote", "reason"),
     [
         (HOST, PASSIVE, "udp and tcp"),
         (HOST, SIX, "IPv4 and IPv6"),
@@ -81,9 +81,9 @@ def test_the_order_and_what_is_pruned() -> None:
         ("candidate:9 1 udp 1 127.0.0.1 5 typ host", FAR, "a loopback address and another"),
     ],
 )
-def test_what_makes_no_pair(local: str, remote: str, why: str | None) -> None:
+def test_what_makes_no_pair(local: str, remote: str, reason: str | None) -> None:
     (pair,) = pairs.form(case_of([local], [remote]))
-    assert pair.pruned == why
+    assert pair.pruned == reason
 
 
 def test_at_most_a_hundred_pairs() -> None:

@@ -4,9 +4,9 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from sfukit.probe.environment.facts import Facts, Interface
 from sfukit.probe.finding import Finding
 from sfukit.probe.resolve import is_shared
-from sfukit.probe.where.facts import Facts, Interface
 
 _TUNNEL = re.compile(r"(tun|tap|wg|utun|ipsec|zt|nordlynx|proton|tailscale|cscotun|gpd)\w*")
 _CLAT = ipaddress.ip_network("192.0.0.0/29")  # RFC 7335

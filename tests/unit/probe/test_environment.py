@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
-from sfukit.probe.where import certificate, judge, nat64, portal, pref64, proxy
-from sfukit.probe.where import facts as where_facts
-from sfukit.probe.where.facts import Facts, Interface, Route
-from sfukit.probe.where.proxy import Proxy
+from sfukit.probe.environment import certificate, judge, nat64, portal, pref64, proxy
+from sfukit.probe.environment import facts as where_facts
+from sfukit.probe.environment.facts import Facts, Interface, Route
+from sfukit.probe.environment.proxy import Proxy
 
 HOME = Facts(
     kernel="6.1.0",
