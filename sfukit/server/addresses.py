@@ -45,7 +45,7 @@ def local_interfaces() -> list[Interface]:
     ]
 
 
-def advertised(
+def advertised_addresses(
     interfaces: Iterable[Interface],
     *,
     wanted: Sequence[str] = (),
@@ -67,20 +67,24 @@ def advertised(
     return [*(address for address in ordered if ipv6 or address.version == 4), LOOPBACK]
 
 
-def reached_first(addresses: Sequence[Address], reached: Address | None) -> list[Address]:
+def local_address_first(
+    addresses: Sequence[Address], local_address: Address | None
+) -> list[Address]:
     """Put the address by which a peer reached us before the others; any loopback one for another.
 
     What is not told as a candidate, as behind a NAT or with ``--advertise``, changes nothing.
     """
 
-    def is_reached(address: Address) -> bool:
-        both_loopback = reached is not None and reached.is_loopback and address.is_loopback
-        return address == reached or both_loopback
+    def is_local(address: Address) -> bool:
+        both_loopback = (
+            local_address is not None and local_address.is_loopback and address.is_loopback
+        )
+        return address == local_address or both_loopback
 
-    return sorted(addresses, key=lambda address: not is_reached(address))
+    return sorted(addresses, key=lambda address: not is_local(address))
 
 
-def parse_reached(host: object) -> Address | None:
+def parse_local_address(host: object) -> Address | None:
     """Read the local address of a connection; an IPv4-mapped one is the IPv4 address."""
     try:
         address = ipaddress.ip_address(str(host).partition("%")[0])

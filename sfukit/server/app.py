@@ -18,7 +18,7 @@ from sfukit.server.requests import (
     TRACE_ID,
     authenticate,
     bearer,
-    reached,
+    local_address,
 )
 from sfukit.server.rpc_methods import Methods
 from sfukit.server.rpc_session import RpcSession
@@ -53,7 +53,7 @@ def build_metrics_app(context: ServerContext) -> web.Application:
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
     app[SERVER_CONTEXT] = context
     app[METRICS_ONLY] = True
-    pages.add_metrics(app)
+    pages.add_metrics_routes(app)
     return app
 
 
@@ -77,14 +77,14 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
         token=bearer(request),
         address=request[ADDRESS],
         trace_id=request[TRACE_ID],
-        reached=reached(request),
+        local_address=local_address(request),
     )
     session = RpcSession(socket, methods)
-    context.lines.add(session)
+    context.channels.add(session)
     try:
         await session.run()
     finally:
-        context.lines.discard(session)
+        context.channels.discard(session)
     return socket
 
 
@@ -92,17 +92,17 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Tell the connection when a request begins and ends, and answer it."""
     context = request.app[SERVER_CONTEXT]
-    connection = context.connections.of(request.protocol)
+    connection = context.connections.find(request.protocol)
     if connection is None:
         return await _answer(request, handler)
     chunked = "Transfer-Encoding" in request.headers
-    connection.begin(
+    connection.begin_request(
         None if chunked else request.content_length or 0, is_upgrade="Upgrade" in request.headers
     )
     try:
         return await _answer(request, handler)
     finally:
-        connection.end()
+        connection.end_request()
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -130,8 +130,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         too_large = Refusal("body_too_large", f"a body of more than {sdp.MAX_BYTES} bytes")
         response = _problem(request, too_large)
     except web.HTTPException as error:
-        if (missed := paths.missed(request, error)) is not None:
-            response = _problem(request, missed)
+        if (unrouted := paths.routing_refusal(request, error)) is not None:
+            response = _problem(request, unrouted)
             if allow := error.headers.get("Allow"):
                 response.headers["Allow"] = allow
         else:
@@ -160,7 +160,7 @@ async def _limit(request: web.Request) -> web.Response | None:
     """
     if request.get(AUTHENTICATED):
         return None
-    wait_s = request.app[SERVER_CONTEXT].limiter.refuse(request[ADDRESS], time.monotonic())
+    wait_s = request.app[SERVER_CONTEXT].limiter.count_refusal(request[ADDRESS], time.monotonic())
     if wait_s == 0:
         return None
     await asyncio.sleep(min(wait_s, _HELD_S))
@@ -173,7 +173,7 @@ def _problem(request: web.Request, refusal: Refusal) -> web.Response:
     """Write a refusal as problem details (RFC 9457), count it, write it down."""
     context = request.app[SERVER_CONTEXT]
     context.metrics.refused.labels(refusal.reason).inc()
-    context.core.refusals.note(
+    context.core.refusals.log(
         refusal.reason,
         method=request.method,
         path=request.path,

@@ -10,7 +10,7 @@ from sfukit.server.metrics import Metrics
 from sfukit.server.settings import Settings
 
 
-class Allowance(Protocol):
+class AddressExemption(Protocol):
     """Whether the unauthenticated connections of an address have a limit."""
 
     def is_exempt(self, address: str) -> bool:
@@ -20,12 +20,12 @@ class Allowance(Protocol):
 class Connections:
     """Every open connection, the idle ones in the order in which they became idle."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, allowance: Allowance) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, exemption: AddressExemption) -> None:
         self.request_s = settings.timing.request_s
         self.keep_alive_s = settings.timing.keep_alive_s
-        self._most = settings.limits.unauthenticated_connections
+        self._max_unauthenticated = settings.limits.unauthenticated_connections
         self._metrics = metrics
-        self._allowance = allowance
+        self._exemption = exemption
         self._by_handler: dict[asyncio.BaseProtocol, Connection] = {}
         self._idle: OrderedDict[Connection, None] = OrderedDict()
         self._unauthenticated: Counter[str] = Counter()
@@ -36,14 +36,14 @@ class Connections:
 
     def admits(self, address: str) -> bool:
         """Tell whether an address may have one more connection that is not authenticated yet."""
-        if self._allowance.is_exempt(address):
+        if self._exemption.is_exempt(address):
             return True
-        if self._unauthenticated[address_key(address)] < self._most:
+        if self._unauthenticated[address_key(address)] < self._max_unauthenticated:
             return True
         self._metrics.connections_closed.labels("address_limit").inc()
         return False
 
-    def of(self, handler: asyncio.BaseProtocol) -> "Connection | None":
+    def find(self, handler: asyncio.BaseProtocol) -> "Connection | None":
         """Find the connection that a request came by."""
         return self._by_handler.get(handler)
 
@@ -51,30 +51,30 @@ class Connections:
         """Give up the connection that has waited longest for a request; False if none waits."""
         if not self._idle:
             return False
-        next(iter(self._idle)).give_up("descriptors")
+        next(iter(self._idle)).abort("descriptors")
         return True
 
-    def opened(self, connection: "Connection") -> None:
+    def add(self, connection: "Connection") -> None:
         """Count a connection."""
         self._by_handler[connection.handler] = connection
-        self._unauthenticated[connection.source] += 1
+        self._unauthenticated[connection.address_key] += 1
 
-    def authenticated(self, connection: "Connection") -> None:
+    def mark_authenticated(self, connection: "Connection") -> None:
         """Take a connection off the account of its address."""
-        self._unauthenticated[connection.source] -= 1
-        if self._unauthenticated[connection.source] <= 0:
-            del self._unauthenticated[connection.source]
+        self._unauthenticated[connection.address_key] -= 1
+        if self._unauthenticated[connection.address_key] <= 0:
+            del self._unauthenticated[connection.address_key]
 
-    def idle(self, connection: "Connection") -> None:
+    def mark_idle(self, connection: "Connection") -> None:
         """Note that a connection waits for a request."""
         self._idle[connection] = None
         self._idle.move_to_end(connection)
 
-    def busy(self, connection: "Connection") -> None:
+    def mark_busy(self, connection: "Connection") -> None:
         """Note that a request is being answered."""
         self._idle.pop(connection, None)
 
-    def closed(self, connection: "Connection") -> None:
+    def remove(self, connection: "Connection") -> None:
         """Forget a connection."""
         self._idle.pop(connection, None)
         del self._by_handler[connection.handler]
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, handler: Any, connections: Connections, address: str) -> None:
         self.handler = handler
-        self.source = address_key(address)
+        self.address_key = address_key(address)
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -104,15 +104,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first head: nothing is owed to a peer that sends none."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods alone
-        self._connections.opened(self)
-        self._connections.idle(self)
-        self._expect_head()
+        self._connections.add(self)
+        self._connections.mark_idle(self)
+        self._start_head_timeout()
         self.handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on; the first one of a head starts its time."""
         if not self._is_busy and not self._in_head:
-            self._expect_head()
+            self._start_head_timeout()
         self._framing.feed(data, is_busy=self._is_busy)
         self.handler.data_received(data)
 
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._is_closed = True
         self._stop_timer()
         self.authenticate()
-        self._connections.closed(self)
+        self._connections.remove(self)
         self.handler.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         """Pass on."""
         self.handler.resume_writing()
 
-    def begin(self, body_bytes: int | None = 0, *, is_upgrade: bool = False) -> None:
+    def begin_request(self, body_bytes: int | None = 0, *, is_upgrade: bool = False) -> None:
         """Note that a head is complete: its handler has its own limits. None: a chunked body."""
         if is_upgrade:
             self._framing.ignore()
@@ -144,16 +144,16 @@ class Connection(asyncio.Protocol):
             self._framing.begin(body_bytes)
         self._stop_timer()
         self._is_busy, self._in_head = True, False
-        self._connections.busy(self)
+        self._connections.mark_busy(self)
 
-    def end(self) -> None:
+    def end_request(self) -> None:
         """Note that a request was answered: the next one may take its time until it begins."""
         self._is_busy = False
         if self._is_closed:
             return
-        self._connections.idle(self)
+        self._connections.mark_idle(self)
         if self._framing.end():
-            self._expect_head()
+            self._start_head_timeout()
             return
         self._start_timer(self._connections.keep_alive_s, "idle")
 
@@ -161,21 +161,21 @@ class Connection(asyncio.Protocol):
         """Take the connection off the account of its address."""
         if not self._is_authenticated:
             self._is_authenticated = True
-            self._connections.authenticated(self)
+            self._connections.mark_authenticated(self)
 
-    def give_up(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
         """Close without waiting for what the peer has not read."""
         self._connections.count_closed(reason)
-        self._connections.busy(self)
+        self._connections.mark_busy(self)
         self.transport.abort()
 
-    def _expect_head(self) -> None:
+    def _start_head_timeout(self) -> None:
         self._in_head = True
         self._start_timer(self._connections.request_s, "request_timeout")
 
     def _start_timer(self, wait_s: float, reason: str) -> None:
         self._stop_timer()
-        self._timer = self._loop.call_later(wait_s, self.give_up, reason)
+        self._timer = self._loop.call_later(wait_s, self.abort, reason)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -9,7 +9,7 @@ import structlog
 
 from sfukit.server import ids
 from sfukit.server.access import Rights
-from sfukit.server.addresses import reached_first
+from sfukit.server.addresses import local_address_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
@@ -42,10 +42,10 @@ TransportSummary = dict[str, str | float | None]
 class TransportOwner(Protocol):
     """Who wants to know what becomes of a transport.
 
-    ``reached`` is the address of ours by which the peer's request came, where that is known.
+    ``local_address`` is the address of ours by which the peer's request came, where that is known.
     """
 
-    reached: Address | None
+    local_address: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
         """Hear that it came up or went down."""
@@ -117,16 +117,16 @@ class Core:
         self.subscriptions: dict[int, Subscription] = {}
         self._candidates: dict[tuple[int, Address | None], str] = {}
         metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
-        engine.listen(self.handle)
+        engine.set_event_handler(self.handle)
 
     def local_transport(
-        self, worker: int, reached: Address | None, kept: Credentials | None = None
+        self, worker: int, local_address: Address | None, kept: Credentials | None = None
     ) -> LocalTransport:
         """Describe our end of a transport on a worker, with new ICE credentials unless given.
 
         The candidate whose address the peer has reached stands first: some take no other.
         """
-        ordered = reached_first(self.addresses, reached)
+        ordered = local_address_first(self.addresses, local_address)
         first = ordered[0] if ordered else None
         if (worker, first) not in self._candidates:  # as many as there are addresses, at most
             port = self.engine.info.udp_ports[worker]
@@ -137,7 +137,7 @@ class Core:
             self._candidates[worker, first],
         )
 
-    def until_expired(self, rights: Rights, leave: Callable[[str], object]) -> Expiry:
+    def start_expiry(self, rights: Rights, leave: Callable[[str], object]) -> Expiry:
         """Watch the token behind rights, where a membership ends with it (``end_at_exp``)."""
         return Expiry(self.loop, rights.expires_s if self.settings.end_at_exp else None, leave)
 
@@ -189,7 +189,7 @@ class Core:
     def _worker_ended(self, event: WorkerEnded) -> None:
         log.error("worker_ended", worker=event.worker, reason=event.reason)
         self.rooms.on_worker_ended(event)
-        if len(self.engine.ended) == self.engine.workers and not self.engine_ended.done():
+        if len(self.engine.ended_workers) == self.engine.workers and not self.engine_ended.done():
             self.engine_ended.set_result(f"media worker {event.worker} ended: {event.reason}")
 
     def _layer_switched(self, event: LayerSwitched) -> None:
@@ -203,7 +203,7 @@ class Core:
         subscription.owner.on_layer_switch(subscription, event)
 
 
-def ice(credentials: Credentials) -> IceCredentials:
+def to_ice_credentials(credentials: Credentials) -> IceCredentials:
     """Write credentials as the engine takes them."""
     return IceCredentials(credentials.ufrag, credentials.pwd)
 
@@ -218,7 +218,7 @@ def _unbound(event: SsrcUnbound) -> dict[str, int | str]:
     }
 
 
-def summary(event: TransportState) -> TransportSummary:
+def transport_summary(event: TransportState) -> TransportSummary:
     """Keep what an operator may ask about a transport."""
     return {
         "state": event.state,

@@ -38,8 +38,8 @@ async def one_room(request: web.Request) -> web.Response:
     room = context.rooms.find(name)
     if room is None:
         raise Refusal("room_unknown", "there is no such room")
-    figures = msgspec.to_builtins(await room.stats.figures())
-    return web.json_response({**_room(room), "figures": figures})
+    report = msgspec.to_builtins(await room.stats.report())
+    return web.json_response({**_room(room), "figures": report})
 
 
 def _admin_of(request: web.Request) -> str | None:
@@ -65,7 +65,7 @@ def _room(room: Room) -> dict[str, Any]:
         "worker": room.worker,
         "state": room.state,
         "participants": [_participant(member) for member in room.participants.values()],
-        "viewers": [_viewer(viewing) for viewing in room.viewers],
+        "viewers": [_viewer(viewer) for viewer in room.viewers],
     }
 
 
@@ -94,11 +94,11 @@ def _publication(publication: Publication) -> dict[str, Any]:
     }
 
 
-def _viewer(viewing: Viewer) -> dict[str, Any]:
+def _viewer(viewer: Viewer) -> dict[str, Any]:
     return {
-        "publisher": viewing.publisher.uid,
-        "transports": viewing.states,
-        "subscriptions": [_subscription(entry) for entry in viewing.subscriptions],
+        "publisher": viewer.publisher.uid,
+        "transports": viewer.states,
+        "subscriptions": [_subscription(entry) for entry in viewer.subscriptions],
     }
 
 

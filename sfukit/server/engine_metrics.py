@@ -40,7 +40,7 @@ class EngineCollector:
         yield _live(counters)
         up = GaugeMetricFamily("sfukit_engine_up", "1 while the worker runs", labels=["engine"])
         for worker in range(self._engine.workers):
-            up.add_metric([str(worker)], worker not in self._engine.ended)
+            up.add_metric([str(worker)], worker not in self._engine.ended_workers)
         yield up
         yield _single(
             "sfukit_engine_cpu_seconds", "CPU time of the workers", counters.worker_cpu_ns / 1e9

@@ -36,7 +36,7 @@ class RequestLimiter:
         """Count one request to a WHIP or WHEP session that there is."""
         _take(self._sessions, session, now_s, "to this session")
 
-    def refuse(self, address: str, now_s: float) -> float:
+    def count_refusal(self, address: str, now_s: float) -> float:
         """Count an unauthenticated request that was refused; return the seconds to wait."""
         if self.is_exempt(address):
             return 0.0

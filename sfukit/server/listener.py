@@ -33,14 +33,14 @@ class Listener:
         sampled: RefusalLog,
         *,
         tls: ssl.SSLContext | None = None,
-        most_descriptors: int | None = None,
+        max_descriptors: int | None = None,
     ) -> None:
         self._handlers = handlers
         self._connections = connections
         self._metrics = metrics
         self._sampled = sampled
         self._tls = tls
-        self._most = most_descriptors
+        self._most = max_descriptors
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import TransportSummary
-from sfukit.server.outbox import Subject
+from sfukit.server.outbox import StateKey
 from sfukit.server.publication import Publication, Subscription
 from sfukit.signaling.room_messages import ParticipantInfo
 
@@ -19,7 +19,7 @@ class Member(Protocol):
     rights: Rights
     protocol: str
     number: int
-    left: str | None
+    leave_reason: str | None
     states: dict[str, TransportSummary]
 
     @property
@@ -30,16 +30,20 @@ class Member(Protocol):
     def subscriptions(self) -> Iterable[Subscription]:
         """What it receives."""
 
-    def consider(self, publication: Publication) -> None:
+    def auto_subscribe(self, publication: Publication) -> None:
         """Receive what came up, if it wants to."""
 
-    def lose(self, publication: Publication, others: Iterable[Publication]) -> None:
+    def on_publication_removed(
+        self, publication: Publication, others: Iterable[Publication]
+    ) -> None:
         """Receive no longer what is gone; another may take its place."""
 
     def info(self) -> ParticipantInfo:
         """Describe it to others."""
 
-    def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
+    def send(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> None:
         """Send it a finished message."""
 
     def leave(self, reason: str) -> None:

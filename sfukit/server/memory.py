@@ -4,7 +4,7 @@ import ctypes
 import gc
 
 
-def collect() -> None:
+def collect_garbage() -> None:
     """Free what only refers to itself; takes tens of ms, and belongs on the loop's own thread.
 
     A closed WebSocket of aiohttp is such a cycle, with the session and the participant behind it.
@@ -13,7 +13,7 @@ def collect() -> None:
     gc.collect()
 
 
-def give_back() -> None:
+def trim_allocator() -> None:
     """Return free pages to the system, where the allocator can; takes up to tens of ms.
 
     glibc keeps what was freed below something that is still held: after 500 participants left, a

@@ -31,7 +31,7 @@ class Metrics:
             _JOIN_BUCKETS_S,
         )
         self.refused = self._counter("sfukit_refused_total", "Requests refused", "reason")
-        self.ended = self._counter(
+        self.participants_ended = self._counter(
             "sfukit_participants_ended_total",
             "Participants and viewers that left, by reason",
             "reason",
@@ -75,7 +75,7 @@ class Metrics:
         )
         self.node_state("serving")
 
-    def watch(self, engine: Engine) -> None:
+    def register_engine(self, engine: Engine) -> None:
         """Read the engine's counters at each scrape."""
         self.registry.register(EngineCollector(engine))
 
@@ -92,7 +92,7 @@ class Metrics:
         """Write everything in the text format of Prometheus."""
         return generate_latest(self.registry)
 
-    def recent_exposition(self, now_s: float) -> bytes:
+    def cached_exposition(self, now_s: float) -> bytes:
         """Give what was written at most half a second ago, else write it again."""
         if self._recent is None or now_s - self._recent[0] >= _RECENT_S:
             self._recent = (now_s, self.exposition())

@@ -308,7 +308,7 @@ Event = (
 )
 
 
-class RoomFigures(msgspec.Struct):
+class RoomStatsReport(msgspec.Struct):
     """Result of ``room_stats``: tables of plain objects, each with the id it is about."""
 
     transports: list[dict[str, Any]] = []

@@ -7,7 +7,7 @@ from typing import Any
 MAX_MESSAGES = 1_000
 MAX_BYTES = 1024 * 1024
 
-Subject = tuple[Hashable, ...]
+StateKey = tuple[Hashable, ...]
 
 # Notifications of a state, with the parameters that tell what it is the state of: of several that
 # wait for the same reader only the latest matters.
@@ -20,7 +20,7 @@ _STATES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def subject(method: str, params: Any) -> Subject | None:
+def state_key_of(method: str, params: Any) -> StateKey | None:
     """Name what a notification is the state of; None where each one counts."""
     names = _STATES.get(method)
     if names is None:
@@ -45,12 +45,14 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> bool:
+    def put(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> bool:
         """Queue a message; False if it does not fit although everything lossy was dropped."""
-        if state_of is not None and (earlier := self._waiting.pop(state_of, None)) is not None:
+        if state_key is not None and (earlier := self._waiting.pop(state_key, None)) is not None:
             self._bytes -= len(earlier)
         self._number += 1
-        self._waiting[state_of or self._number] = message
+        self._waiting[state_key or self._number] = message
         self._bytes += len(message)
         if lossy:
             self._lossy.append(self._number)
@@ -58,7 +60,7 @@ class Outbox:
             self._drop(self._lossy.popleft())
         return not self._is_over
 
-    def take(self) -> bytes:
+    def pop(self) -> bytes:
         """Take the earliest message out."""
         key, message = self._waiting.popitem(last=False)
         self._bytes -= len(message)

@@ -33,7 +33,7 @@ def add_routes(app: web.Application) -> None:
         app.router.add_get("/metrics", metrics)
 
 
-def add_metrics(app: web.Application) -> None:
+def add_metrics_routes(app: web.Application) -> None:
     """Add what the metrics' own listener has."""
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
@@ -61,7 +61,7 @@ async def readyz(request: web.Request) -> web.Response:
     reasons = ["draining"] if context.rooms.draining else []
     reasons += [
         f"media worker {worker} ended: {reason}"
-        for worker, reason in sorted(context.engine.ended.items())
+        for worker, reason in sorted(context.engine.ended_workers.items())
     ]
     text = "; ".join(reasons) or "ok"
     return web.Response(text=f"{text}\n", status=503 if reasons else 200)
@@ -76,7 +76,7 @@ async def metrics(request: web.Request) -> web.Response:
         if not hmac.compare_digest(given.encode(), wanted.encode()):
             reason = "token_invalid" if given else "token_missing"
             raise Refusal(reason, "the metrics need the token of the setting metrics_token")
-    body = context.metrics.recent_exposition(time.monotonic())
+    body = context.metrics.cached_exposition(time.monotonic())
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )

@@ -41,7 +41,7 @@ def add_prefixed_routes(app: web.Application, prefix: str) -> None:
     app.router.add_get(prefix, _to_page)
 
 
-def missed(request: web.Request, error: web.HTTPException) -> Refusal | None:
+def routing_refusal(request: web.Request, error: web.HTTPException) -> Refusal | None:
     """Say which path or method was meant, where there is none such; None for other errors."""
     if METRICS_ONLY in request.app:
         return None

@@ -62,12 +62,12 @@ class Publication:
         return [encoding.rid for encoding in self.track.encodings if encoding.rid]
 
     @property
-    def _are_named_by_publisher(self) -> bool:
+    def _has_publisher_rids(self) -> bool:
         """Whether a publisher knows its encodings by their rids: those of SSRCs are ours."""
         encodings = self.track.encodings
         return len(encodings) == 1 or encodings[0].ssrc is None
 
-    def command(self, transport: int) -> Publish:
+    def publish_command(self, transport: int) -> Publish:
         """Write the command that makes the engine take it."""
         track = self.track
         return Publish(
@@ -86,10 +86,10 @@ class Publication:
             extensions=track.extensions,
             feedback=list(track.feedback),
             fid_groups=track.fid_groups,
-            rests=self.owner.rests and self._are_named_by_publisher,
+            rests=self.owner.rests and self._has_publisher_rids,
         )
 
-    def continues(self, track: Published) -> bool:
+    def is_same_stream(self, track: Published) -> bool:
         """Tell whether a later offer still describes this very stream."""
         mine = self.track
         return (

@@ -17,7 +17,7 @@ class RefusalLog:
         self._seen: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, reason: str, **details: Any) -> None:
+    def log(self, reason: str, **details: Any) -> None:
         """Write a refusal down, or count it."""
         if self.is_due(reason):
             log.info("refused", reason=reason, **details)

@@ -4,7 +4,7 @@ import time
 
 from aiohttp import web
 
-from sfukit.server.addresses import parse_reached
+from sfukit.server.addresses import parse_local_address
 from sfukit.server.server_context import ServerContext
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.token import Claims
@@ -22,7 +22,7 @@ def authenticate(request: web.Request) -> Claims | None:
     context = request.app[SERVER_CONTEXT]
     claims = context.access.claims(bearer(request))
     request[AUTHENTICATED] = True
-    if connection := context.connections.of(request.protocol):
+    if connection := context.connections.find(request.protocol):
         connection.authenticate()
     context.limiter.admit(claims, request[ADDRESS], time.monotonic())
     return claims
@@ -36,10 +36,10 @@ def bearer(request: web.Request) -> str | None:
     return request.query.get("access_token")
 
 
-def reached(request: web.Request) -> Address | None:
+def local_address(request: web.Request) -> Address | None:
     """Find the address of ours that a client has reached; a proxy's connection does not tell."""
     if any(name in request.headers for name in _FORWARDED):
         return None
     transport = request.transport
     name = transport.get_extra_info("sockname") if transport is not None else None
-    return parse_reached(name[0]) if isinstance(name, tuple) else None
+    return parse_local_address(name[0]) if isinstance(name, tuple) else None

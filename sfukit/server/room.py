@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sfukit.server.core import Core
 from sfukit.server.member import Member, Viewer
-from sfukit.server.outbox import Subject, subject
+from sfukit.server.outbox import StateKey, state_key_of
 from sfukit.server.publication import Publication
 from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
@@ -19,7 +19,7 @@ from sfukit.signaling.room_messages import ParticipantInfo
 MOST_MUTES = 1_000  # participants whose mute by a host is remembered
 LARGE_ROOM = 100  # above, members hear of the audience by its number alone
 _SIZE_INTERVAL_S = 1.0
-_MOST_NEWS = 500  # announcements that are collected at most
+_MAX_PENDING_ANNOUNCEMENTS = 500  # announcements that are collected at most
 
 
 class RoomState(StrEnum):
@@ -30,7 +30,7 @@ class RoomState(StrEnum):
     CLOSED = "closed"
 
 
-class Keeper(Protocol):
+class RoomRegistry(Protocol):
     """Who closes rooms."""
 
     def on_room_empty(self, room: "Room") -> None:
@@ -40,7 +40,9 @@ class Keeper(Protocol):
 class Room:
     """The scope within which media is forwarded."""
 
-    def __init__(self, core: Core, keeper: Keeper, number: int, name: str, worker: int) -> None:
+    def __init__(
+        self, core: Core, registry: RoomRegistry, number: int, name: str, worker: int
+    ) -> None:
         self.core = core
         self.number = number
         self.name = name
@@ -51,10 +53,10 @@ class Room:
         self.publications: dict[int, Publication] = {}
         self._mutes_by_host: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.stats = StatsCache(core.engine, number, worker)
-        self._keeper = keeper
-        self._news: dict[Subject, bytes] = {}
-        self._news_number = 0
-        self._news_timer: asyncio.TimerHandle | None = None
+        self._registry = registry
+        self._announcements: dict[StateKey, bytes] = {}
+        self._announcement_number = 0
+        self._announcement_timer: asyncio.TimerHandle | None = None
         self._size_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -63,7 +65,7 @@ class Room:
         return not self.participants and not self.viewers
 
     @property
-    def visible(self) -> int:
+    def participant_count(self) -> int:
         """How many participants there are for others to see."""
         return sum(not member.rights.hidden for member in self.participants.values())
 
@@ -99,14 +101,14 @@ class Room:
 
     def restore(self, participant: Member) -> None:
         """Give a participant back the place that another failed to take."""
-        if participant.left is None:
+        if participant.leave_reason is None:
             self.state = RoomState.ACTIVE
             self.participants[participant.uid] = participant
 
     def leaving(self, participant: Member) -> None:
         """Let viewers move on to another publisher in time."""
-        for viewing in list(self.viewers):
-            self.core.guard("publisher_leaving", viewing.on_leaving, participant)
+        for viewer in list(self.viewers):
+            self.core.guard("publisher_leaving", viewer.on_leaving, participant)
 
     def remove(self, participant: Member, ended: Iterable[Publication], reason: str) -> None:
         """Let a participant go with its publications; who was replaced is not missed."""
@@ -127,22 +129,22 @@ class Room:
         finally:
             self._note_empty()
 
-    def add_viewer(self, viewing: Viewer) -> None:
+    def add_viewer(self, viewer: Viewer) -> None:
         """Let a viewer in."""
         self.state = RoomState.ACTIVE
-        self.viewers.append(viewing)
+        self.viewers.append(viewer)
 
-    def remove_viewer(self, viewing: Viewer) -> None:
+    def remove_viewer(self, viewer: Viewer) -> None:
         """Let a viewer go."""
-        if viewing in self.viewers:
-            self.viewers.remove(viewing)
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
             self._note_empty()
 
     def add_publication(self, publication: Publication) -> None:
         """Offer a publication to everybody else."""
         self.publications[publication.number] = publication
         for member in list(self.participants.values()):
-            self.core.guard("publication_added", member.consider, publication)
+            self.core.guard("publication_added", member.auto_subscribe, publication)
         info = publication.info()
         self.announce(
             "publication-added",
@@ -164,17 +166,17 @@ class Room:
 
     def announce(self, method: str, params: Any) -> None:
         """Tell every member, together with what else happens within the debounce time."""
-        self._news_number += 1
-        key = subject(method, params) or (self._news_number,)
-        self._news.pop(key, None)  # of a state, only the latest is told
-        self._news[key] = jsonrpc.notification(method, params)
-        if len(self._news) >= _MOST_NEWS:
-            self._tell()
-        elif self._news_timer is None:
+        self._announcement_number += 1
+        key = state_key_of(method, params) or (self._announcement_number,)
+        self._announcements.pop(key, None)  # of a state, only the latest is told
+        self._announcements[key] = jsonrpc.notification(method, params)
+        if len(self._announcements) >= _MAX_PENDING_ANNOUNCEMENTS:
+            self._send_announcements()
+        elif self._announcement_timer is None:
             wait_s = self.core.settings.timing.debounce_s
-            self._news_timer = self.core.loop.call_later(wait_s, self._tell)
+            self._announcement_timer = self.core.loop.call_later(wait_s, self._send_announcements)
 
-    def roll(self) -> list[ParticipantInfo]:
+    def list_participants(self) -> list[ParticipantInfo]:
         """List everyone who publishes and a bounded number of the others."""
         shown = []
         silent = 0
@@ -193,18 +195,20 @@ class Room:
         self.state = RoomState.CLOSED
         if self._size_timer is not None:
             self._size_timer.cancel()
-        self._tell()
+        self._send_announcements()
         for member in list(self.participants.values()):
             self.core.guard("room_closed", member.leave, reason)
-        for viewing in list(self.viewers):
-            self.core.guard("room_closed", viewing.leave, reason)
+        for viewer in list(self.viewers):
+            self.core.guard("room_closed", viewer.leave, reason)
 
     def _withdraw(self, publication: Publication, reason: str) -> None:
         for member in list(self.participants.values()):
             others = self.publications.values()
-            self.core.guard("publication_removed", member.lose, publication, others)
-        for viewing in list(self.viewers):
-            self.core.guard("publication_removed", viewing.on_unpublished, publication)
+            self.core.guard(
+                "publication_removed", member.on_publication_removed, publication, others
+            )
+        for viewer in list(self.viewers):
+            self.core.guard("publication_removed", viewer.on_unpublished, publication)
         self.announce(
             "publication-removed",
             {
@@ -214,16 +218,16 @@ class Room:
             },
         )
 
-    def _tell(self) -> None:
-        if self._news_timer is not None:
-            self._news_timer.cancel()
-            self._news_timer = None
-        if not self._news:
+    def _send_announcements(self) -> None:
+        if self._announcement_timer is not None:
+            self._announcement_timer.cancel()
+            self._announcement_timer = None
+        if not self._announcements:
             return
-        news, self._news = self._news, {}
-        for state_of, frame in _frames(news):
+        announcements, self._announcements = self._announcements, {}
+        for state_key, frame in _frames(announcements):
             for member in list(self.participants.values()):
-                self.core.guard("announcement", partial(member.tell, frame, state_of=state_of))
+                self.core.guard("announcement", partial(member.send, frame, state_key=state_key))
 
     def _announce_member(
         self, participant: Member, method: str, params: Any, *, known: bool = False
@@ -233,21 +237,23 @@ class Room:
         if len(self.participants) <= LARGE_ROOM or known:
             self.announce(method, params)
         elif self._size_timer is None:
-            self._size_timer = self.core.loop.call_later(_SIZE_INTERVAL_S, self._tell_size)
+            self._size_timer = self.core.loop.call_later(_SIZE_INTERVAL_S, self._announce_size)
 
-    def _tell_size(self) -> None:
+    def _announce_size(self) -> None:
         self._size_timer = None
-        self.announce("room-size", {"participants": self.visible})
+        self.announce("room-size", {"participants": self.participant_count})
 
     def _note_empty(self) -> None:
         if self.is_empty and self.state is RoomState.ACTIVE:
             self.state = RoomState.IDLE
-            self._keeper.on_room_empty(self)
+            self._registry.on_room_empty(self)
 
 
-def _frames(news: Mapping[Subject, bytes]) -> Iterator[tuple[Subject | None, bytes]]:
+def _frames(announcements: Mapping[StateKey, bytes]) -> Iterator[tuple[StateKey | None, bytes]]:
     """Join what happened one after the other; a state stays a frame that a later one replaces."""
-    for is_state, entries in itertools.groupby(news.items(), lambda entry: len(entry[0]) > 1):
+    for is_state, entries in itertools.groupby(
+        announcements.items(), lambda entry: len(entry[0]) > 1
+    ):
         if is_state:
             yield from entries
         else:

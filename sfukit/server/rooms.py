@@ -11,7 +11,7 @@ from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
 from sfukit.server.member import Member, Viewer
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed, WorkerEnded
-from sfukit.server.participant import Line, Participant
+from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.room import Room, RoomState
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import participant_name, room_name
@@ -54,25 +54,25 @@ class Rooms:
         """Find a room that is there."""
         return self._by_name.get(room_name(name))
 
-    def enter(
+    def join(
         self,
         name: str,
         rights: Rights,
         *,
         protocol: str,
         uid: str | None = None,
-        shown_name: str = "",
+        display_name: str = "",
         role: Role | None = None,
-        line: Line | None = None,
+        channel: SignalingChannel | None = None,
         trace_id: str = "",
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> tuple[Participant, Member | None]:
         """Let a participant into a room, made for it if need be; raise ``Refusal``.
 
         Also returns the one whose place it takes: ``Participant.entering`` ends that one.
         """
         identity = _identity(rights, uid, protocol)
-        self.require_space()
+        self.require_capacity()
         room = self._find_or_make(name, rights)
         participant = Participant(
             self._core,
@@ -81,23 +81,23 @@ class Rooms:
             rights,
             number=next(self._numbers),
             protocol=protocol,
-            name=shown_name,
+            name=display_name,
             role=_lower_role(rights, role),
-            line=line,
+            channel=channel,
             trace_id=trace_id,
-            reached=reached,
+            local_address=local_address,
         )
         before = room.add(participant)
         self._stay(room)
         participant.log.info("participant_joined", protocol=protocol, role=participant.role)
         return participant, before
 
-    def admit_viewer(self, room: Room, viewing: Viewer) -> None:
+    def admit_viewer(self, room: Room, viewer: Viewer) -> None:
         """Let a viewer into a room that is there."""
-        room.add_viewer(viewing)
+        room.add_viewer(viewer)
         self._stay(room)
 
-    def require_space(self) -> None:
+    def require_capacity(self) -> None:
         """Refuse whoever would exceed a limit."""
         self._core.require_engine()
         limits = self._core.settings.limits
@@ -169,7 +169,7 @@ class Rooms:
 
     def _least_loaded(self) -> int:
         engine = self._core.engine
-        load = {worker: 0 for worker in range(engine.workers) if worker not in engine.ended}
+        load = {worker: 0 for worker in range(engine.workers) if worker not in engine.ended_workers}
         if not load:
             raise _full("overloaded", "no media worker is left")
         if len(load) > 1:

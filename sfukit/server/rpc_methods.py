@@ -11,12 +11,12 @@ from sfukit.server.access import Access, Role
 from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core
 from sfukit.server.limiter import RequestLimiter
-from sfukit.server.participant import Line, Participant
+from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.publication import Publication
-from sfukit.server.publishing import Change, parse_description
+from sfukit.server.publish_connection import Change, parse_description
 from sfukit.server.rooms import Rooms
 from sfukit.server.stats import of_participant
-from sfukit.server.subscribing import Subscribing
+from sfukit.server.subscribe_connection import SubscribeConnection
 from sfukit.signaling import candidates, jsonrpc, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.jsonrpc import RpcError
@@ -48,7 +48,7 @@ Method = Callable[["Methods", msgspec.Raw], Awaitable[Any]]
 class Methods:
     """What one WebSocket may call. It stands for at most one participant at a time."""
 
-    line: Line
+    channel: SignalingChannel
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Methods:
         token: str | None,
         address: str,
         trace_id: str,
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> None:
         self.core = core
         self.participant: Participant | None = None
@@ -71,7 +71,7 @@ class Methods:
         self._token = token
         self._address = address
         self._trace_id = trace_id
-        self._reached = reached
+        self._local_address = local_address
         self._sid = ""
 
     async def call(self, method: str, params: msgspec.Raw) -> Any:
@@ -85,22 +85,22 @@ class Methods:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RpcError(RpcCode.INVALID_PARAMS, f"{method}: {error}") from None
 
-    def lost(self, reason: str) -> None:
+    def on_disconnect(self, reason: str) -> None:
         """The connection is gone: so is the participant."""
         if self.participant is not None:
             self.participant.leave(reason)
 
-    def note_refusal(self, method: str, refusal: Refusal) -> None:
+    def record_refusal(self, method: str, refusal: Refusal) -> None:
         """Count a refusal and write it down with its reason."""
         self.core.metrics.refused.labels(refusal.reason).inc()
-        self.core.refusals.note(
+        self.core.refusals.log(
             refusal.reason, method=method, detail=refusal.detail, trace_id=self._trace_id
         )
 
     async def join(self, raw: msgspec.Raw) -> JoinResult:
         """Enter a room; the same again gives the same result."""
         params = _join.decode(raw)
-        if self.participant is not None and self.participant.left is None:
+        if self.participant is not None and self.participant.leave_reason is None:
             return self._joined_already(params)
         claims = self._access.claims(self._token)
         self._limiter.admit(claims, self._address, time.monotonic())
@@ -111,21 +111,21 @@ class Methods:
             params.config.no_subscribe = True
         role = Role(params.config.role) if params.config.role else None
         offer = _parsed(params.offer, "offer") if params.offer is not None else None
-        participant, before = self._rooms.enter(
+        participant, before = self._rooms.join(
             params.sid,
             rights,
             protocol="websocket",
             uid=params.uid,
-            shown_name=params.name,
+            display_name=params.name,
             role=role,
-            line=self.line,
+            channel=self.channel,
             trace_id=self._trace_id,
-            reached=self._reached,
+            local_address=self._local_address,
         )
         participant.rests = params.config.dynacast
         self.participant = participant
         self._sid = params.sid
-        with participant.entering(before):
+        with participant.joining(before):
             return await self._enter(participant, params, offer)
 
     async def offer(self, raw: msgspec.Raw) -> OfferResult:
@@ -140,7 +140,7 @@ class Methods:
         """Take the answer to an offer of the subscribe connection."""
         params = _answer.decode(raw)
         answer = _parsed(params.desc, "answer")
-        await self._subscribing().answer(answer, params.version)
+        await self._subscribe_connection().answer(answer, params.version)
         return {}
 
     async def trickle(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -157,14 +157,14 @@ class Methods:
     async def subscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Receive publications."""
         params = _subscribe.decode(raw)
-        subscribing = self._subscribing()
+        subscribe_connection = self._subscribe_connection()
         found = [self._publication(number) for number in params.publications]
         if any(publication.owner is self.participant for publication in found):
             raise Refusal("publication_unknown", "one's own publication cannot be received")
         subscribed: list[int] = []
         for publication in found:
             try:
-                subscribing.subscribe(publication, params.layer)
+                subscribe_connection.subscribe(publication, params.layer)
             except Refusal:
                 if not subscribed:
                     raise
@@ -175,17 +175,17 @@ class Methods:
     async def unsubscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Receive publications no longer."""
         params = _unsubscribe.decode(raw)
-        subscribing = self._subscribing()
+        subscribe_connection = self._subscribe_connection()
         here = self._member().room.publications
         named = [here[number] for number in params.publications if number in here]
-        ended = [entry.number for entry in named if subscribing.unsubscribe(entry)]
+        ended = [entry.number for entry in named if subscribe_connection.unsubscribe(entry)]
         return {"publications": ended}
 
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Choose an encoding."""
         params = _layers.decode(raw)
         self.core.require_engine()
-        self._subscribing().choose_layer(params.publication, params.layer)
+        self._subscribe_connection().choose_layer(params.publication, params.layer)
         return {}
 
     async def mute(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class Methods:
         frame = jsonrpc.notification("message", told)
         self.limits.take_message(time.monotonic(), len(frame) * len(others))
         for member in others:
-            self.core.guard("message", partial(member.tell, frame, lossy=True))
+            self.core.guard("message", partial(member.send, frame, lossy=True))
         return {"delivered": sum(not member.rights.hidden for member in others)}
 
     async def remove(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -239,26 +239,28 @@ class Methods:
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:
         """Tell what the server measures of this participant."""
         member = self._member()
-        figures = await member.room.stats.figures()
-        return of_participant(figures, member.publishing, member.subscribing)
+        report = await member.room.stats.report()
+        return of_participant(report, member.publish_connection, member.subscribe_connection)
 
     async def leave(self, _raw: msgspec.Raw) -> dict[str, Any]:
         """Leave; a second time does nothing."""
         if self.participant is not None:
-            self.participant.leave("left", hang_up=False)
+            self.participant.leave("left", close_channel=False)
         return {}
 
     async def _enter(
         self, participant: Participant, params: JoinParams, offer: sdp.Session | None
     ) -> JoinResult:
         """Open the subscribe connection and publish what the join offers."""
-        subscribing = change = None
+        subscribe_connection = change = None
         if not params.config.no_subscribe:
-            subscribing = participant.receive(automatic=not params.config.no_auto_subscribe)
+            subscribe_connection = participant.open_subscribe_connection(
+                automatic=not params.config.no_auto_subscribe
+            )
         if offer is not None:
             change = await participant.publish(offer, None, params.sources, self._rules())
-        if subscribing is not None:
-            subscribing.start()
+        if subscribe_connection is not None:
+            subscribe_connection.start()
         return self._result(participant, change)
 
     def _joined_already(self, params: JoinParams) -> JoinResult:
@@ -273,8 +275,10 @@ class Methods:
             sid=self._sid,
             uid=participant.uid,
             role=participant.role,
-            participant_count=participant.room.visible,
-            participants=[info for info in participant.room.roll() if info.uid != participant.uid],
+            participant_count=participant.room.participant_count,
+            participants=[
+                info for info in participant.room.list_participants() if info.uid != participant.uid
+            ],
             publications=participant.own_publications(),
             type="answer" if change else None,
             sdp=change.answer if change else None,
@@ -291,15 +295,15 @@ class Methods:
         return PublishRules(most, most, max_bitrate_bps=settings.max_publish_bitrate_bps)
 
     def _member(self) -> Participant:
-        if self.participant is None or self.participant.left is not None:
+        if self.participant is None or self.participant.leave_reason is not None:
             raise Refusal("not_joined", "join a room first")
         return self.participant
 
-    def _subscribing(self) -> Subscribing:
-        subscribing = self._member().subscribing
-        if subscribing is None:
+    def _subscribe_connection(self) -> SubscribeConnection:
+        subscribe_connection = self._member().subscribe_connection
+        if subscribe_connection is None:
             raise Refusal("subscribe_denied", "this participant joined without receiving")
-        return subscribing
+        return subscribe_connection
 
     def _publication(self, number: int) -> Publication:
         publication = self._member().room.publications.get(number)

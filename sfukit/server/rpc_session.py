@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from sfukit.server.outbox import Outbox, Subject, subject
+from sfukit.server.outbox import Outbox, StateKey, state_key_of
 from sfukit.server.rpc_methods import Methods
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.jsonrpc import RpcError
@@ -33,7 +33,7 @@ CLOSE_CODES = {
 
 
 class RpcSession:
-    """Speak JSON-RPC with one participant. It is that participant's ``Line``."""
+    """Speak JSON-RPC with one participant. It is that participant's ``SignalingChannel``."""
 
     def __init__(self, socket: web.WebSocketResponse, methods: Methods) -> None:
         self._socket = socket
@@ -42,7 +42,7 @@ class RpcSession:
         self._wake = asyncio.Event()
         self._ended: str | None = None
         self._loop = asyncio.get_running_loop()
-        methods.line = self
+        methods.channel = self
 
     async def run(self) -> None:
         """Serve until either side hangs up."""
@@ -61,28 +61,30 @@ class RpcSession:
                     break
         finally:
             patience.cancel()
-            self._methods.lost(self._ended or "connection_lost")
-            self.end("left")
+            self._methods.on_disconnect(self._ended or "connection_lost")
+            self.close("left")
             await self._finish(writer)
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
-        self.send(jsonrpc.notification(method, params), state_of=subject(method, params))
+        self.send(jsonrpc.notification(method, params), state_key=state_key_of(method, params))
 
-    def send(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
+    def send(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> None:
         """Queue a finished message; a reader with too many that cannot be dropped is closed."""
         if self._ended is not None:
             return
         dropped = self._outbox.dropped
-        if not self._outbox.put(message, state_of=state_of, lossy=lossy):
+        if not self._outbox.put(message, state_key=state_key, lossy=lossy):
             self._outbox.clear()
-            self._loop.call_soon(self._methods.lost, "slow_reader")
-            self.end("slow_reader")
+            self._loop.call_soon(self._methods.on_disconnect, "slow_reader")
+            self.close("slow_reader")
         if self._outbox.dropped > dropped:
             self._methods.core.metrics.queue_dropped.inc(self._outbox.dropped - dropped)
         self._wake.set()
 
-    def end(self, reason: str) -> None:
+    def close(self, reason: str) -> None:
         """Say good-bye behind what is queued, then hang up."""
         if self._ended is not None:
             return
@@ -93,13 +95,13 @@ class RpcSession:
 
     def _expect_join(self) -> None:
         if self._methods.participant is None:
-            self.end("negotiation_timeout")
+            self.close("negotiation_timeout")
 
     async def _write(self) -> None:
         while True:
             while self._outbox:
                 try:
-                    await self._socket.send_frame(self._outbox.take(), WSMsgType.TEXT)
+                    await self._socket.send_frame(self._outbox.pop(), WSMsgType.TEXT)
                 except (ConnectionError, RuntimeError):
                     return
             if self._ended is not None:
@@ -164,7 +166,7 @@ class RpcSession:
             self._note_refused("")
             return None if request.is_notification else jsonrpc.error(request.identifier, error)
         except Refusal as refusal:
-            self._methods.note_refusal(request.method, refusal)
+            self._methods.record_refusal(request.method, refusal)
             self._note_refused(refusal.reason)
             return None if request.is_notification else jsonrpc.error(request.identifier, refusal)
         except Exception:
@@ -177,4 +179,4 @@ class RpcSession:
 
     def _note_refused(self, reason: str) -> None:
         if not self._methods.limits.allow_refusal(time.monotonic(), reason):
-            self.end("too_many_errors")
+            self.close("too_many_errors")

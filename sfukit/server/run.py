@@ -212,7 +212,7 @@ async def _listener(
     open_listeners: contextlib.AsyncExitStack,
     context: ServerContext,
     app: web.Application,
-    most_descriptors: int,
+    max_descriptors: int,
     tls: ssl.SSLContext | None,
 ) -> Listener:
     """Set an application up behind a listener; the stack takes both down again."""
@@ -234,7 +234,7 @@ async def _listener(
         context.metrics,
         context.core.refusals,
         tls=tls,
-        most_descriptors=most_descriptors,
+        max_descriptors=max_descriptors,
     )
     open_listeners.callback(listener.close)
     return listener

@@ -8,7 +8,7 @@ import structlog
 
 from sfukit.server import memory
 from sfukit.server.access import Access
-from sfukit.server.addresses import advertised, local_interfaces
+from sfukit.server.addresses import advertised_addresses, local_interfaces
 from sfukit.server.connections import Connections
 from sfukit.server.core import Core
 from sfukit.server.engine import Engine
@@ -16,7 +16,7 @@ from sfukit.server.http_sessions import HttpSessions
 from sfukit.server.limiter import RequestLimiter
 from sfukit.server.metrics import Metrics
 from sfukit.server.origins import Origins
-from sfukit.server.participant import Line
+from sfukit.server.participant import SignalingChannel
 from sfukit.server.proxies import TrustedProxies
 from sfukit.server.rooms import Rooms
 from sfukit.server.settings import Settings
@@ -34,8 +34,8 @@ class ServerContext:
         self.settings = settings
         self.engine = engine
         self.metrics = Metrics()
-        self.metrics.watch(engine)
-        addresses = advertised(
+        self.metrics.register_engine(engine)
+        addresses = advertised_addresses(
             local_interfaces(),
             wanted=settings.interfaces,
             instead=settings.advertise,
@@ -49,7 +49,7 @@ class ServerContext:
         self.proxies = TrustedProxies(settings.trusted_proxies)
         self.connections = Connections(settings, self.metrics, self)
         self.sessions = HttpSessions()
-        self.lines: set[Line] = set()
+        self.channels: set[SignalingChannel] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._drained: asyncio.Event = asyncio.Event()
 
@@ -66,8 +66,8 @@ class ServerContext:
         self.metrics.node_state("stopped")
         try:
             self.rooms.close_all(reason)
-            for line in list(self.lines):
-                self.core.guard("server_stopped", line.end, reason)
+            for channel in list(self.channels):
+                self.core.guard("server_stopped", channel.close, reason)
             self.core.refusals.flush()
             if self._watcher is not None:
                 self._watcher.cancel()
@@ -105,7 +105,7 @@ class ServerContext:
         message = jsonrpc.notification("drain", {"deadline_s": deadline_s})
         for room in self.rooms:
             for participant in list(room.participants.values()):
-                self.core.guard("drain", participant.tell, message)
+                self.core.guard("drain", participant.send, message)
 
     async def _watch(self) -> None:
         """Measure how late the loop is and how much is sent; clear up after the last room."""
@@ -121,5 +121,5 @@ class ServerContext:
             sent_before, then_s = sent, now_s
             idle_looks = 0 if self.rooms.any else idle_looks + 1
             if idle_looks == _CLEARED_AT:
-                memory.collect()
-                await asyncio.to_thread(memory.give_back)
+                memory.collect_garbage()
+                await asyncio.to_thread(memory.trim_allocator)

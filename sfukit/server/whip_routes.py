@@ -9,10 +9,16 @@ from sfukit.server.access import Rights
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
 from sfukit.server.paths import prefix_of
-from sfukit.server.publishing import parse_description
-from sfukit.server.requests import AUTHENTICATED, SERVER_CONTEXT, TRACE_ID, authenticate, reached
+from sfukit.server.publish_connection import parse_description
+from sfukit.server.requests import (
+    AUTHENTICATED,
+    SERVER_CONTEXT,
+    TRACE_ID,
+    authenticate,
+    local_address,
+)
 from sfukit.server.server_context import ServerContext
-from sfukit.server.viewing import Viewing, choose_publisher
+from sfukit.server.whep_viewer import WhepViewer, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.publish_answer import PublishRules
@@ -30,7 +36,7 @@ def add_routes(app: web.Application) -> None:
         ("/whep/{room}/{participant}", play),
     ):
         app.router.add_post(endpoint, handler)
-        app.router.add_get(endpoint, nothing)
+        app.router.add_get(endpoint, empty_answer)
         app.router.add_options(endpoint, endpoint_options)
     app.router.add_patch("/sessions/{session}", patch)
     app.router.add_delete("/sessions/{session}", delete)
@@ -41,17 +47,17 @@ async def publish(request: web.Request) -> web.Response:
     """WHIP: publish the offer; an earlier session of the same identity ends once this one is up."""
     context, rights, offer = await _admit(request)
     rights.require_publish()
-    participant, before = context.rooms.enter(
+    participant, before = context.rooms.join(
         request.match_info["room"],
         rights,
         protocol="whip",
         trace_id=request[TRACE_ID],
-        reached=reached(request),
+        local_address=local_address(request),
     )
     rules = PublishRules(1, 1, True, context.settings.max_publish_bitrate_bps)
-    with participant.entering(before):
+    with participant.joining(before):
         change = await participant.publish(offer, None, {}, rules)
-    session = HttpSession(offer, participant.publishing.restart, participant.leave)
+    session = HttpSession(offer, participant.publish_connection.restart, participant.leave)
     _keep(context, session, participant)
     return _created(request, session, change.answer)
 
@@ -62,22 +68,22 @@ async def play(request: web.Request) -> web.Response:
     rights.require_subscribe()
     named = request.match_info.get("participant")
     uid = participant_name(named) if named is not None else None
-    context.rooms.require_space()
+    context.rooms.require_capacity()
     room, publisher = choose_publisher(context.rooms.find(request.match_info["room"]), uid)
-    viewing = Viewing(
+    viewer = WhepViewer(
         context.core,
         room,
         publisher,
         uid,
         rights,
         trace_id=request[TRACE_ID],
-        reached=reached(request),
+        local_address=local_address(request),
     )
-    answer = viewing.negotiate(offer)
-    context.rooms.admit_viewer(room, viewing)
-    await viewing.start()
-    session = HttpSession(offer, viewing.restart, viewing.leave, needs_tag=False)
-    _keep(context, session, viewing)
+    answer = viewer.negotiate(offer)
+    context.rooms.admit_viewer(room, viewer)
+    await viewer.start()
+    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False)
+    _keep(context, session, viewer)
     return _created(request, session, answer)
 
 
@@ -104,7 +110,7 @@ async def delete(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def nothing(_request: web.Request) -> web.Response:
+async def empty_answer(_request: web.Request) -> web.Response:
     """Answer GET on an endpoint without content (RFC 9725 section 4.1)."""
     return web.Response(status=204)
 
@@ -148,10 +154,10 @@ async def _text(request: web.Request) -> str:
         ) from None
 
 
-def _keep(context: ServerContext, session: HttpSession, owner: Participant | Viewing) -> None:
+def _keep(context: ServerContext, session: HttpSession, owner: Participant | WhepViewer) -> None:
     context.sessions.add(session)
     owner.on_end = lambda _reason: context.sessions.forget(session)
-    if owner.left is not None:
+    if owner.leave_reason is not None:
         context.sessions.forget(session)
 
 

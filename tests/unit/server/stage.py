@@ -121,7 +121,7 @@ class Stage:
 
     def ended(self) -> dict[str, int]:
         """Count the participants and viewers that left, by reason."""
-        [metric] = self.context.metrics.ended.collect()
+        [metric] = self.context.metrics.participants_ended.collect()
         counts = [sample for sample in metric.samples if sample.name.endswith("_total")]
         return {sample.labels["reason"]: int(sample.value) for sample in counts if sample.value}
 

@@ -91,7 +91,7 @@ async def test_a_token_is_checked_before_the_websocket_opens(
         assert (response.status, response.content_type) == (401, "application/problem+json")
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert (await response.json())["reason"] == reason
-    assert not keyed.context.lines
+    assert not keyed.context.channels
 
 
 async def test_a_token_that_expired_after_the_websocket_opened_joins_no_more(
@@ -192,7 +192,7 @@ async def test_whip_asks_for_a_token_too(keyed: Stage) -> None:
 
 
 async def test_an_admin_of_one_room_sees_that_room_alone(keyed: Stage) -> None:
-    keyed.engine.answers[RoomStats] = b"{}"
+    keyed.engine.results[RoomStats] = b"{}"
     for room in ("demo", "other"):
         await (await member(keyed, token(room=room))).call("join", sid=room)
     headers = {"Authorization": f"Bearer {token('host', room='demo', room_admin=True)}"}

@@ -9,10 +9,10 @@ from sfukit.errors import UsageError
 from sfukit.server.addresses import (
     LOOPBACK,
     Interface,
-    advertised,
+    advertised_addresses,
+    local_address_first,
     local_interfaces,
-    parse_reached,
-    reached_first,
+    parse_local_address,
 )
 from sfukit.signaling.candidates import Address
 
@@ -35,7 +35,7 @@ MACHINE = [
 
 
 def told(**options: Any) -> list[str]:
-    return [str(address) for address in advertised(MACHINE, **options)]
+    return [str(address) for address in advertised_addresses(MACHINE, **options)]
 
 
 def test_useful_addresses_are_told_ipv4_first_loopback_last() -> None:
@@ -62,7 +62,7 @@ def test_given_addresses_replace_all() -> None:
 
 
 def test_a_machine_without_a_network_has_loopback() -> None:
-    assert [str(address) for address in advertised([])] == ["127.0.0.1"]
+    assert [str(address) for address in advertised_addresses([])] == ["127.0.0.1"]
 
 
 def test_this_machine_has_interfaces_by_a_portable_call() -> None:
@@ -83,7 +83,7 @@ TOLD = [LAN, OTHER, SIX, LOOPBACK]
 
 
 @pytest.mark.parametrize(
-    ("reached", "ordered"),
+    ("local_address", "ordered"),
     [
         (None, TOLD),
         ("192.0.2.7", TOLD),
@@ -98,10 +98,10 @@ TOLD = [LAN, OTHER, SIX, LOOPBACK]
     ],
 )
 def test_the_address_that_a_peer_reached_is_told_first(
-    reached: str | None, ordered: list[Address]
+    local_address: str | None, ordered: list[Address]
 ) -> None:
-    assert reached_first(TOLD, parse_reached(reached)) == ordered
+    assert local_address_first(TOLD, parse_local_address(local_address)) == ordered
 
 
 def test_a_loopback_address_that_is_not_told_stays_so() -> None:
-    assert reached_first([OTHER, LAN], parse_reached("127.0.0.1")) == [OTHER, LAN]
+    assert local_address_first([OTHER, LAN], parse_local_address("127.0.0.1")) == [OTHER, LAN]

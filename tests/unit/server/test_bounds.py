@@ -15,7 +15,7 @@ from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import Command, RoomStats
 from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Timing
-from sfukit.server.viewing import choose_publisher
+from sfukit.server.whep_viewer import choose_publisher
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.refusal import Refusal
 from tests.unit.server.stage import UNLIMITED
@@ -35,8 +35,8 @@ _PASSED = (type, ModuleType, FunctionType, BuiltinFunctionType, Timers)
 class Forgetful(MockEngine):
     """A mock that does not remember its commands."""
 
-    def _take(self, command: Command) -> Any:
-        outcome = super()._take(command)
+    def _execute(self, command: Command) -> Any:
+        outcome = super()._execute(command)
         self.commands.clear()
         return outcome
 
@@ -65,7 +65,7 @@ def _quiet() -> Iterator[None]:
 
 def context_and_peer() -> tuple[ServerContext, Timers, Peer]:
     engine = Forgetful()
-    engine.answers[RoomStats] = b"{}"
+    engine.results[RoomStats] = b"{}"
     patient = Timing(negotiation_s=1e9)
     context, timers = virtual_context(engine, limits=UNLIMITED, timing=patient)
     return context, timers, Peer(context)
@@ -158,7 +158,7 @@ async def test_a_mute_that_goes_back_and_forth_is_told_and_not_kept() -> None:
     assert room is not None
     for number_of_calls in range(2_000):
         await call(number_of_calls + 1)
-        assert len(room._news) <= 500
+        assert len(room._announcements) <= 500
 
 
 async def test_renegotiations_under_fresh_names_leave_nothing_behind() -> None:
@@ -184,7 +184,7 @@ async def test_rooms_and_sessions_under_fresh_names_are_bounded() -> None:
     context, timers, _ = context_and_peer()
 
     async def enter(n: int) -> None:
-        participant, _ = context.rooms.enter(f"room{n}", Rights(identity=f"u{n}"), protocol="whip")
+        participant, _ = context.rooms.join(f"room{n}", Rights(identity=f"u{n}"), protocol="whip")
         participant.leave("left")
 
     assert await grown(context, timers, enter, ROOM_CALLS) <= 3 * ROOMS
@@ -216,6 +216,6 @@ async def test_what_the_engine_cannot_take_yet_is_bounded_by_refusing_more() -> 
     with pytest.raises(Refusal, match="overloaded"):
         await Peer(context).call("join", sid="other")
     with pytest.raises(Refusal, match="overloaded"):
-        context.rooms.enter("other", Rights(), protocol="whip")
+        context.rooms.join("other", Rights(), protocol="whip")
     assert len(list(context.rooms)) == 1
     await peer.call("leave")

@@ -78,7 +78,7 @@ async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Serv
         context.connections,
         context.metrics,
         context.core.refusals,
-        most_descriptors=most,
+        max_descriptors=most,
     )
     port = await listener.listen("127.0.0.1", 0)
     served = Served(context, listener, port)

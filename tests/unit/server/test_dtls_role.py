@@ -20,7 +20,7 @@ def roles(stage: Stage) -> list[str]:
     """The peers' setups that the engine was told with new transports."""
     return [
         command.remote.setup
-        for command in stage.engine.of(OpenTransport)
+        for command in stage.engine.commands_of(OpenTransport)
         if command.remote is not None
     ]
 
@@ -37,7 +37,10 @@ async def test_whip_and_whep_tell_the_engine_the_role(stage: Stage, setup: str, 
         restarted = await stage.session.patch(restart, data=RESTART, headers=FRAGMENT)
         assert restarted.status == 200
     assert roles(stage) == [told, told]
-    assert [command.remote.setup for command in stage.engine.of(RestartIce)] == [told, told]
+    assert [command.remote.setup for command in stage.engine.commands_of(RestartIce)] == [
+        told,
+        told,
+    ]
 
 
 async def test_a_member_that_answers_passive_is_received(stage: Stage) -> None:
@@ -46,7 +49,7 @@ async def test_a_member_that_answers_passive_is_received(stage: Stage) -> None:
     told = await bob.note("offer")
     desc = {"type": "answer", "sdp": answer_to(told["sdp"], setup="passive")}
     await bob.call("answer", desc=desc, version=told["version"])
-    assert [command.remote.setup for command in stage.engine.of(SetRemote)] == ["passive"]
+    assert [command.remote.setup for command in stage.engine.commands_of(SetRemote)] == ["passive"]
 
     await stage.joined("eve")
     told = await bob.note("offer")
@@ -69,4 +72,4 @@ async def test_a_publisher_in_a_room_keeps_its_role(stage: Stage) -> None:
     renewed = {"type": "offer", "sdp": offer("actpass", ufrag="efgh")}
     assert "a=setup:active\r\n" in (await ann.call("offer", desc=renewed))["sdp"]
     assert roles(stage) == ["passive"]
-    assert [command.remote.setup for command in stage.engine.of(RestartIce)] == ["passive"]
+    assert [command.remote.setup for command in stage.engine.commands_of(RestartIce)] == ["passive"]

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sfukit.server import engine as engine_module
-from sfukit.server.engine import NativeEngine, first_error, refuse
+from sfukit.server.engine import NativeEngine, first_error, refusal_of
 from sfukit.server.native_messages import (
     CloseRoom,
     CommandError,
@@ -69,14 +69,14 @@ class FakeNative:
         os.close(self._reader)
         os.close(self._writer)
 
-    def tell(self, *events: dict[str, Any]) -> None:
+    def emit(self, *events: dict[str, Any]) -> None:
         self._waiting += events
         os.write(self._writer, b"x")
 
     def done(self, *errors: str | None) -> None:
         """Complete the latest commands, in the order given."""
         commands = self.taken[-1][1]
-        self.tell(
+        self.emit(
             *(
                 {"type": "done", "id": command["id"], "error": error and {"code": error}}
                 for command, error in zip(commands, errors, strict=True)
@@ -134,8 +134,8 @@ async def test_results_may_come_in_any_order(pair: Pair) -> None:
     first = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
     second = asyncio.ensure_future(engine.run(0, [OpenRoom(room=2)]))
     await asyncio.sleep(0)
-    native.tell({"type": "done", "id": 2, "result": {"n": 2}})
-    native.tell({"type": "done", "id": 1, "result": {"n": 1}})
+    native.emit({"type": "done", "id": 2, "result": {"n": 2}})
+    native.emit({"type": "done", "id": 1, "result": {"n": 1}})
     assert [bytes((await entry)[0].result) for entry in (first, second)] == [b'{"n":1}', b'{"n":2}']
     assert not engine._batches
 
@@ -183,13 +183,13 @@ async def test_an_engine_that_does_not_answer_is_overloaded(
 async def test_events_reach_the_listener_and_unknown_ones_do_no_harm(pair: Pair) -> None:
     engine, native = pair
     heard: list[Event] = []
-    engine.listen(heard.append)
+    engine.set_event_handler(heard.append)
     events: Sequence[dict[str, Any]] = [
         {"type": "encoding_state", "publication": 1, "rid": "f", "active": False, "reason": "x"},
         {"type": "from_the_future", "what": 1},
         {"type": "layer_switch", "subscription": 4, "from": None, "to": "h", "reason": "r"},
     ]
-    native.tell(*events)
+    native.emit(*events)
     await until(lambda: len(heard) == 2)
     assert heard == [EncodingState(1, "f", False, "x"), LayerSwitched(4, None, "h", "r")]
 
@@ -203,11 +203,11 @@ async def test_an_event_that_cannot_be_handled_takes_no_other_with_it(pair: Pair
         if len(heard) == 1:
             raise RuntimeError("broken")
 
-    engine.listen(handler)
+    engine.set_event_handler(handler)
     running = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
     await asyncio.sleep(0)
     event = {"type": "encoding_state", "publication": 1, "rid": "f", "active": False}
-    native.tell(event, event, {"type": "done", "id": 1})
+    native.emit(event, event, {"type": "done", "id": 1})
     async with asyncio.timeout(5):
         assert first_error(await running) is None
     assert len(heard) == 2
@@ -233,4 +233,4 @@ async def test_closing_lets_nobody_wait(pair: Pair) -> None:
     ],
 )
 def test_the_engines_errors_have_names_in_the_protocols(code: str, reason: str) -> None:
-    assert refuse(CommandError(code)).reason == reason
+    assert refusal_of(CommandError(code)).reason == reason

@@ -63,12 +63,12 @@ async def test_a_failed_event_of_the_engine_is_counted_and_the_next_is_heard(
     peers = [Peer(context), Peer(context)]
     for peer in peers:
         await peer.call("join", sid="demo")
-    first, second = engine.of(OpenTransport)
+    first, second = engine.commands_of(OpenTransport)
     assert isinstance(first, OpenTransport)
     assert isinstance(second, OpenTransport)
     monkeypatch.setattr(peers[0].channel, "notify", lambda *_: 1 / 0)
-    engine.tell(TransportState(first.transport, "connected"))
-    engine.tell(TransportState(second.transport, "connected"))
+    engine.emit(TransportState(first.transport, "connected"))
+    engine.emit(TransportState(second.transport, "connected"))
     assert [note["state"] for note in peers[1].channel.take("transport-state")] == ["connected"]
     failures = b'sfukit_callback_failures_total{callback="engine_event"} 1.0'
     assert failures in context.metrics.exposition()
@@ -79,13 +79,13 @@ async def test_draining_and_stopping_reach_every_channel() -> None:
     context, timers = virtual_context(engine)
     broken, well = Peer(context, Broken()), Peer(context)
     for peer in (broken, well):
-        context.lines.add(peer.channel)
+        context.channels.add(peer.channel)
         await peer.call("join", sid="demo")
     timers.advance(1)
     context._announce_drain(7)
     assert well.channel.take("drain") == [{"deadline_s": 7}]
     await context.stop("server_stopped")
-    assert well.channel.ended == "server_stopped"
+    assert well.channel.close_reason == "server_stopped"
     assert engine.closed
 
 
@@ -157,13 +157,13 @@ async def test_who_gets_its_place_back_keeps_its_room() -> None:
         refused = isinstance(command, OpenTransport) and command.remote is not None
         return CommandError("internal") if refused else None
 
-    context, timers = virtual_context(MockEngine(judge=judge), timing=Timing(room_idle_s=60))
+    context, timers = virtual_context(MockEngine(error_of=judge), timing=Timing(room_idle_s=60))
     peer, other = Peer(context), Peer(context)
     await peer.call("join", sid="demo", uid="ann")
     with pytest.raises(Refusal, match="internal_error"):
         await other.call("join", sid="demo", uid="ann", offer=offer(offer_of(video())))
     timers.advance(61)
-    assert peer.channel.ended is None
+    assert peer.channel.close_reason is None
     assert [room.name for room in context.rooms] == ["demo"]
     await peer.call("leave")
     timers.advance(61)
@@ -190,7 +190,7 @@ async def test_the_deadline_of_a_transport_goes_with_it() -> None:
         await peer.call("offer", desc=offer(text))
     timers.advance(1)
     assert len(timers) == before  # one deadline; the announcements were told
-    assert len(context.engine.of(CloseTransport)) == 4  # type: ignore[attr-defined]
+    assert len(context.engine.commands_of(CloseTransport)) == 4  # type: ignore[attr-defined]
 
 
 async def test_a_cancelled_offer_leaves_no_transport_behind() -> None:

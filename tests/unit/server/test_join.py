@@ -24,9 +24,9 @@ async def test_join_publishes_and_answers(stage: Stage) -> None:
     assert [media.direction for media in sdp.parse(result["sdp"]).media] == ["recvonly"] * 2
     assert [entry["kind"] for entry in result["publications"]] == ["audio", "video"]
     assert result["publications"][1]["rids"] == ["q", "h", "f"]
-    assert len(stage.engine.of(OpenRoom)) == 1
-    assert len(stage.engine.of(OpenTransport)) == 2
-    assert [command.codec for command in stage.engine.of(Publish)] == ["opus", "VP8"]
+    assert len(stage.engine.commands_of(OpenRoom)) == 1
+    assert len(stage.engine.commands_of(OpenTransport)) == 2
+    assert [command.codec for command in stage.engine.commands_of(Publish)] == ["opus", "VP8"]
 
 
 async def test_the_engine_knows_the_room_before_anything_in_it(stage: Stage) -> None:
@@ -144,13 +144,13 @@ async def test_what_the_engine_refuses_leaves_nothing_behind(make_stage: StageMa
     def judge(command: Command) -> CommandError | None:
         return CommandError("codec_unsupported", "no") if isinstance(command, Publish) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     member = await stage.member()
     with pytest.raises(RpcError) as caught:
         await member.call("join", sid="demo", offer={"type": "offer", "sdp": offer_text()})
     assert caught.value.reason == "codec_unsupported"
-    opened = {command.transport for command in stage.engine.of(OpenTransport)}
-    assert {command.transport for command in stage.engine.of(CloseTransport)} == opened
+    opened = {command.transport for command in stage.engine.commands_of(OpenTransport)}
+    assert {command.transport for command in stage.engine.commands_of(CloseTransport)} == opened
     assert not stage.context.core.transports
     assert stage.context.rooms.population == 0
 
@@ -158,6 +158,6 @@ async def test_what_the_engine_refuses_leaves_nothing_behind(make_stage: StageMa
 async def test_who_wants_to_send_only_is_offered_nothing(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob", config={"no_subscribe": True})
-    assert len(stage.engine.of(OpenTransport)) == 3
+    assert len(stage.engine.commands_of(OpenTransport)) == 3
     with pytest.raises(RpcError, match="subscribe_denied"):
         await bob.call("subscribe", publications=[1])

@@ -61,7 +61,7 @@ def test_an_api_key_is_limited_over_all_its_identities() -> None:
 
 def test_requests_with_a_token_cost_their_address_nothing() -> None:
     limiter = RequestLimiter(Limits(refusals=Rate(1, 5)), is_open=False)
-    while limiter.refuse(ADDRESS, 0.0) == 0:
+    while limiter.count_refusal(ADDRESS, 0.0) == 0:
         pass
     assert admitted(lambda: limiter.admit(Claims("key", "ann"), ADDRESS, 0.0), 100) == 100
 
@@ -71,7 +71,7 @@ def test_without_keys_the_loopback_has_no_limit(address: str) -> None:
     assert is_loopback(address)
     limiter = RequestLimiter(Limits(address=Rate(1, 1), refusals=Rate(1, 1)), is_open=True)
     assert admitted(lambda: limiter.admit(None, address, 0.0), 1_000) == 1_000
-    assert [limiter.refuse(address, 0.0) for _ in range(10)] == [0.0] * 10
+    assert [limiter.count_refusal(address, 0.0) for _ in range(10)] == [0.0] * 10
 
 
 def test_without_keys_an_address_behind_a_proxy_is_limited() -> None:
@@ -126,8 +126,8 @@ async def test_the_first_refusals_of_a_reason_are_written_down_then_their_number
     with capture_logs() as lines:
         refusals = RefusalLog(3, 0.02)
         for number in range(1_000):
-            refusals.note("token_missing", method="join", detail=f"{number}")
-        refusals.note("draining", method="join", detail="")
+            refusals.log("token_missing", method="join", detail=f"{number}")
+        refusals.log("draining", method="join", detail="")
         assert [line["detail"] for line in lines] == ["0", "1", "2", ""]
         await until(lambda: len(lines) == 5)
         assert lines[4] == {
@@ -136,7 +136,7 @@ async def test_the_first_refusals_of_a_reason_are_written_down_then_their_number
             "count": 997,
             "log_level": "info",
         }
-        refusals.note("token_missing", method="join", detail="again")
+        refusals.log("token_missing", method="join", detail="again")
         assert lines[5]["detail"] == "again"
         refusals.flush()
     assert len(lines) == 6

@@ -23,6 +23,6 @@ def test_what_is_free_is_given_back() -> None:
     last = pieces[-1]
     del pieces
     before = resident_bytes()
-    memory.give_back()
+    memory.trim_allocator()
     assert before - resident_bytes() > 80 * MIB
     assert last[0] == 1

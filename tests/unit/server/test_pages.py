@@ -113,8 +113,8 @@ async def test_the_server_says_what_it_is(stage: Stage) -> None:
 
 async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
     await stage.joined("ann")
-    transport = stage.engine.of(OpenTransport)[-1].transport
-    stage.engine.tell(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
+    transport = stage.engine.commands_of(OpenTransport)[-1].transport
+    stage.engine.emit(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
     await stage.session.post(
         stage.url("/whep/demo"),
         data=(await viewer_offer()),
@@ -133,7 +133,7 @@ async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
 
 async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
     await stage.joined("ann")
-    stage.engine.answers[RoomStats] = b'{"publications": [{"publication": 1, "bitrate_bps": 9}]}'
+    stage.engine.results[RoomStats] = b'{"publications": [{"publication": 1, "bitrate_bps": 9}]}'
     async with stage.session.get(stage.url("/debug/rooms/demo")) as response:
         room = await response.json()
     assert room["figures"]["publications"] == [{"publication": 1, "bitrate_bps": 9}]
@@ -148,7 +148,7 @@ async def test_metrics_are_written_at_most_twice_a_second(
     written = iter(range(100))
     monkeypatch.setattr(metrics, "exposition", lambda: b"%d" % next(written))
     times_s = (10.0, 10.1, 10.49, 10.5, 10.9, 12.0)
-    found = [metrics.recent_exposition(now_s) for now_s in times_s]
+    found = [metrics.cached_exposition(now_s) for now_s in times_s]
     assert found == [b"0", b"0", b"0", b"1", b"1", b"2"]
 
 

@@ -10,7 +10,7 @@ from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import Publish, SetMuted
 from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits
-from sfukit.server.viewing import Viewing, choose_publisher
+from sfukit.server.whep_viewer import WhepViewer, choose_publisher
 from sfukit.signaling import sdp, token
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.token import Claims, VideoGrants
@@ -69,7 +69,7 @@ async def test_listed_sources_are_checked_against_the_kind(
         assert (await joining).publications[0].source == source
     else:
         assert await refusal(joining) == "source_denied"
-        assert not context.engine.of(Publish)  # type: ignore[attr-defined]
+        assert not context.engine.commands_of(Publish)  # type: ignore[attr-defined]
 
 
 async def test_a_token_for_the_microphone_publishes_no_video_by_renegotiation_either() -> None:
@@ -160,7 +160,7 @@ async def test_the_mute_of_a_host_is_not_undone_by_the_muted() -> None:
     await speaker.call("leave")
     back = await peer(context, "ann").call("join", sid="demo", offer=text)
     number = next(entry.publication for entry in back.publications if entry.kind == "audio")
-    assert context.engine.of(SetMuted)[-1] == SetMuted(  # type: ignore[attr-defined]
+    assert context.engine.commands_of(SetMuted)[-1] == SetMuted(  # type: ignore[attr-defined]
         id=0, publication=number, muted=True
     )
     timers.advance(1)
@@ -180,7 +180,7 @@ async def test_what_a_participant_muted_itself_a_host_may_keep_muted() -> None:
     number = joined.publications[0].publication
     for caller in (speaker, moderator):
         await caller.call("mute", publication=number, muted=True)
-    assert len(context.engine.of(SetMuted)) == 1  # type: ignore[attr-defined]
+    assert len(context.engine.commands_of(SetMuted)) == 1  # type: ignore[attr-defined]
     unmuting = speaker.call("mute", publication=number, muted=False)
     assert await refusal(unmuting) == "muted_by_host"
 
@@ -192,7 +192,7 @@ async def test_a_host_removes_a_member_and_others_may_not() -> None:
         await member.call("join", sid="demo")
     assert await refusal(other.call("remove", uid="ann")) == "admin_denied"
     assert await moderator.call("remove", uid="ann") == {}
-    assert (speaker.channel.ended, other.channel.ended) == ("removed", None)
+    assert (speaker.channel.close_reason, other.channel.close_reason) == ("removed", None)
     timers.advance(1)
     assert other.channel.take("participant-left") == [{"uid": "ann", "reason": "removed"}]
     for uid in ("ann", "host"):
@@ -206,9 +206,9 @@ async def test_a_host_closes_the_room_with_a_reason() -> None:
         await member.call("join", sid="demo")
     assert await refusal(other.call("close-room")) == "admin_denied"
     assert await moderator.call("close-room") == {}
-    assert moderator.channel.ended is None  # the answer comes first
+    assert moderator.channel.close_reason is None  # the answer comes first
     timers.advance(0)
-    assert [member.channel.ended for member in (moderator, other)] == ["room_closed"] * 2
+    assert [member.channel.close_reason for member in (moderator, other)] == ["room_closed"] * 2
     assert not context.rooms.any
 
 
@@ -224,13 +224,13 @@ async def test_a_membership_ends_with_its_token_where_that_is_set(
     await long.call("join", sid="demo", config=config)
     await short.call("join", sid="demo", config=config)
     timers.advance(58)
-    assert short.channel.ended is None
+    assert short.channel.close_reason is None
     timers.advance(5)
-    assert short.channel.ended == ("token_expired" if ends else None)
+    assert short.channel.close_reason == ("token_expired" if ends else None)
     timers.advance(7000)
-    assert long.channel.ended is None
+    assert long.channel.close_reason is None
     timers.advance(200)
-    assert long.channel.ended == ("token_expired" if ends else None)
+    assert long.channel.close_reason == ("token_expired" if ends else None)
 
 
 async def test_a_viewer_ends_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,11 +240,11 @@ async def test_a_viewer_ends_with_its_token(monkeypatch: pytest.MonkeyPatch) -> 
     await peer(context, "ann").call("join", sid="demo", offer=offer(offer_of(video())))
     room, publisher = choose_publisher(context.rooms.find("demo"), None)
     rights = Rights(identity="eve", expires_s=int(start_s) + 20)
-    viewing = Viewing(context.core, room, publisher, None, rights, trace_id="")
-    viewing.negotiate(sdp.parse(text_of("chromium-viewer-offer")))
-    context.rooms.admit_viewer(room, viewing)
-    await viewing.start()
+    viewer = WhepViewer(context.core, room, publisher, None, rights, trace_id="")
+    viewer.negotiate(sdp.parse(text_of("chromium-viewer-offer")))
+    context.rooms.admit_viewer(room, viewer)
+    await viewer.start()
     timers.advance(18)
-    assert viewing.left is None
+    assert viewer.leave_reason is None
     timers.advance(3)
-    assert viewing.left == "token_expired"
+    assert viewer.leave_reason == "token_expired"

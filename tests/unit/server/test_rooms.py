@@ -25,7 +25,7 @@ async def test_a_room_is_idle_then_active_then_idle_then_closed(stage: Stage) ->
     assert room.state is RoomState.IDLE
     await until(lambda: stage.context.rooms.find("demo") is None)
     assert room.state is RoomState.CLOSED
-    assert stage.engine.of(CloseRoom) == [CloseRoom(room=room.number)]
+    assert stage.engine.commands_of(CloseRoom) == [CloseRoom(room=room.number)]
 
 
 async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:
@@ -36,7 +36,7 @@ async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:
     await later.call("leave")
     await until(lambda: stage.context.rooms.find("later") is None)
     assert stage.context.rooms.find("demo") is not None
-    assert [command.room for command in stage.engine.of(OpenRoom)] == [1, 2]
+    assert [command.room for command in stage.engine.commands_of(OpenRoom)] == [1, 2]
 
 
 async def test_everything_is_gone_after_everybody_left(stage: Stage) -> None:
@@ -55,7 +55,7 @@ async def test_memory_goes_back_once_after_the_last_room(
 ) -> None:
     given: list[bool] = []
     monkeypatch.setattr(server_context, "_WATCH_INTERVAL_S", 0.02)
-    monkeypatch.setattr(memory, "give_back", lambda: given.append(True))
+    monkeypatch.setattr(memory, "trim_allocator", lambda: given.append(True))
     stage = await make_stage()
     looks = 0
     counters = stage.engine.counters
@@ -89,7 +89,7 @@ async def test_what_only_refers_to_itself_goes_after_the_last_room(
             self.self = self
 
     monkeypatch.setattr(server_context, "_WATCH_INTERVAL_S", 0.02)
-    monkeypatch.setattr(memory, "give_back", lambda: None)
+    monkeypatch.setattr(memory, "trim_allocator", lambda: None)
     gc.disable()  # its own times would hide that nobody else asked
     try:
         stage = await make_stage()
@@ -160,8 +160,8 @@ async def test_beyond_a_limit_nobody_gets_in(
 async def test_a_room_that_the_engine_drops_is_closed_and_others_live(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob", "other")
-    number = stage.engine.of(OpenRoom)[0].room
-    stage.engine.tell(RoomClosed(number, "internal_error"))
+    number = stage.engine.commands_of(OpenRoom)[0].room
+    stage.engine.emit(RoomClosed(number, "internal_error"))
     assert (await ann.note("bye"))["reason"] == "internal_error"
     assert await ann.closed() == 1011
     assert stage.context.rooms.find("demo") is None

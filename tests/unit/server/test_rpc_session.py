@@ -147,8 +147,8 @@ async def test_a_heartbeat_that_is_not_answered_ends_the_connection(
 ) -> None:
     stage = await make_stage(timing=Timing(ping_s=0.2))
     async with stage.session.ws_connect(stage.url("/ws"), autoping=False):
-        await until(lambda: len(stage.context.lines) == 1)
-        await until(lambda: len(stage.context.lines) == 0)
+        await until(lambda: len(stage.context.channels) == 1)
+        await until(lambda: len(stage.context.channels) == 0)
 
 
 async def test_each_method_has_a_limit_of_its_own(make_stage: StageMaker) -> None:
@@ -202,7 +202,7 @@ async def test_a_burst_of_messages_throws_out_no_reader(stage: Stage) -> None:
     for reader in others:
         assert await reader.call("leave") == {}
     assert [reader.socket.close_code for reader in others] == [None] * 3
-    assert stage.context.metrics.ended.labels("slow_reader")._value.get() == 0
+    assert stage.context.metrics.participants_ended.labels("slow_reader")._value.get() == 0
 
 
 async def test_other_connections_have_their_turn_within_a_batch(stage: Stage) -> None:
@@ -257,11 +257,11 @@ async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
     await until(lambda: "deaf" in room.participants)
     text = b'"' + b"x" * 100_000 + b'"'
     for _ in range(100):
-        room.participants["deaf"].tell(text, lossy=True)
+        room.participants["deaf"].send(text, lossy=True)
     assert stage.context.metrics.queue_dropped._value.get() >= 89
-    assert room.participants["deaf"].left is None
+    assert room.participants["deaf"].leave_reason is None
     for _ in range(11):
-        room.participants["deaf"].tell(text)
+        room.participants["deaf"].send(text)
     left = await ann.note("participant-left")
     assert left == {"uid": "deaf", "reason": "slow_reader"}
     transport.abort()
@@ -330,7 +330,7 @@ async def test_stats_are_those_of_the_participant(stage: Stage) -> None:
 
     ann = await stage.joined("ann")
     await stage.joined("bob")
-    stage.engine.answers[RoomStats] = msgspec.json.encode(
+    stage.engine.results[RoomStats] = msgspec.json.encode(
         {
             "transports": [{"transport": number, "rtt_ms": number} for number in (1, 2, 3, 4)],
             "publications": [{"publication": number, "encodings": []} for number in (1, 2, 3, 4)],
@@ -342,7 +342,7 @@ async def test_stats_are_those_of_the_participant(stage: Stage) -> None:
     assert [row["target"] for row in stats["transports"]] == [1, 0]
     assert stats["subscriptions"] == []
     await ann.call("stats")
-    assert len(stage.engine.of(RoomStats)) == 1
+    assert len(stage.engine.commands_of(RoomStats)) == 1
 
 
 async def test_a_fault_of_ours_is_an_internal_error_and_the_connection_lives(

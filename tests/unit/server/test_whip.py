@@ -58,7 +58,7 @@ async def test_an_offer_is_answered_with_a_session(stage: Stage) -> None:
     assert response.headers["ETag"].startswith('"')
     session = sdp.parse(await response.text())
     assert [media.direction for media in session.media] == ["recvonly"] * 2
-    assert [command.codec for command in stage.engine.of(Publish)] == ["opus", "VP8"]
+    assert [command.codec for command in stage.engine.commands_of(Publish)] == ["opus", "VP8"]
 
 
 async def test_members_of_the_room_see_the_publisher(stage: Stage) -> None:
@@ -179,7 +179,7 @@ async def test_a_restart_gives_new_credentials_and_a_new_tag(stage: Stage, star:
     session = await post(stage)
     response = await patch(stage, session, RESTART, star)
     assert (response.status, response.content_type) == (200, "application/trickle-ice-sdpfrag")
-    command = stage.engine.of(RestartIce)[0]
+    command = stage.engine.commands_of(RestartIce)[0]
     assert command.remote.ufrag == "neww"
     assert f"a=ice-ufrag:{command.local.ufrag}\r\n" in await response.text()
     old, new = session.headers["ETag"], response.headers["ETag"]
@@ -192,7 +192,7 @@ async def test_a_restart_that_fails_keeps_the_session(make_stage: StageMaker) ->
     def judge(command: Command) -> CommandError | None:
         return CommandError("internal_error") if isinstance(command, RestartIce) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     session = await post(stage)
     assert (await patch(stage, session, RESTART, "*")).status == 500
     assert (await patch(stage, session, CANDIDATE, session.headers["ETag"])).status == 204
@@ -210,7 +210,7 @@ async def test_delete_ends_the_session(stage: Stage, headers: dict[str, str]) ->
     url = stage.url(session.headers["Location"])
     assert (await stage.session.delete(url, headers=headers)).status == 200
     assert stage.context.rooms.population == 0
-    assert len(stage.engine.of(CloseTransport)) == 1
+    assert len(stage.engine.commands_of(CloseTransport)) == 1
     assert stage.ended() == {"left": 1}
     assert (await stage.session.delete(url)).status == 200
     assert await problem(await patch(stage, session, CANDIDATE, "*")) == (404, "session_unknown")
@@ -283,7 +283,7 @@ async def test_an_engine_that_is_full_answers_503(make_stage: StageMaker) -> Non
     def judge(command: Command) -> CommandError | None:
         return CommandError("overloaded") if isinstance(command, OpenTransport) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     response = await post(stage)
     assert await problem(response) == (503, "overloaded")
     assert response.headers["Retry-After"] == "1"
@@ -296,9 +296,9 @@ async def test_a_session_ends_with_its_media(
     stage: Stage, state: Literal["disconnected", "closed"], reason: str
 ) -> None:
     session = await post(stage)
-    transport = stage.engine.of(OpenTransport)[0].transport
-    stage.engine.tell(TransportState(transport, "connected"))
-    stage.engine.tell(TransportState(transport, state, reason))
+    transport = stage.engine.commands_of(OpenTransport)[0].transport
+    stage.engine.emit(TransportState(transport, "connected"))
+    stage.engine.emit(TransportState(transport, state, reason))
     assert stage.context.rooms.population == 0
     assert (await patch(stage, session, CANDIDATE, "*")).status == 404
     assert (await stage.session.delete(stage.url(session.headers["Location"]))).status == 200
@@ -310,5 +310,5 @@ async def test_a_session_whose_media_never_comes_ends(make_stage: StageMaker) ->
     stage = await make_stage(timing=Timing(negotiation_s=0.05))
     await post(stage)
     await until(lambda: stage.context.rooms.population == 0)
-    assert len(stage.engine.of(CloseTransport)) == 1
+    assert len(stage.engine.commands_of(CloseTransport)) == 1
     assert stage.ended() == {"negotiation_timeout": 1}

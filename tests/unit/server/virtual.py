@@ -68,7 +68,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
-        self.ended: str | None = None
+        self.close_reason: str | None = None
 
     def notify(self, method: str, params: Any) -> None:
         """Take a notification."""
@@ -80,9 +80,9 @@ class Channel:
         for entry in content if isinstance(content, list) else [content]:
             self.told.append((entry["method"], entry["params"]))
 
-    def end(self, reason: str) -> None:
+    def close(self, reason: str) -> None:
         """Note why it ended."""
-        self.ended = reason
+        self.close_reason = reason
 
     def take(self, method: str) -> list[Any]:
         """Take the notifications of one kind."""
@@ -107,7 +107,7 @@ class Peer:
             address=str(next(_request)),
             trace_id="",
         )
-        self.methods.line = self.channel
+        self.methods.channel = self.channel
 
     async def call(self, method: str, **params: Any) -> Any:
         """Carry out one request."""

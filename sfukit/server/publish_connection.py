@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from sfukit.server.core import Core, TransportOwner, ice
-from sfukit.server.engine import first_error, refuse
+from sfukit.server.core import Core, TransportOwner, to_ice_credentials
+from sfukit.server.engine import first_error, refusal_of
 from sfukit.server.native_messages import (
     CloseTransport,
     Command,
@@ -46,18 +46,18 @@ class Change(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What an offer asks for; ``anew``: it comes from another connection than the one we have."""
+    """What an offer asks for; ``is_new_transport``: it comes from another connection than the one we have."""
 
     answer: PublishAnswer
     local: LocalTransport
-    anew: bool
+    is_new_transport: bool
     restart: bool
     kept: list[Publication]
     added: list[Publication]
     removed: list[Publication]
 
 
-class Publishing:
+class PublishConnection:
     """One publish connection; its transport comes with the first offer."""
 
     def __init__(self, core: Core, room: int, worker: int, owner: TransportOwner) -> None:
@@ -88,7 +88,7 @@ class Publishing:
             raise Refusal("stale_offer", f"offer {version} comes after offer {self.version}")
         next_version = version if version is not None else self.version + 1
         plan = self._plan(offer, rules, next_version, source_of, new_publication)
-        await self._carry_out(plan)
+        await self._execute(plan)
         self.version = next_version
         return Change(plan.answer.sdp, next_version, plan.added, plan.removed)
 
@@ -96,9 +96,9 @@ class Publishing:
         """Take new ICE credentials of the peer and give ours (RFC 8445 section 2.4)."""
         if self.transport is None or self._remote is None:
             raise Refusal("session_unknown", "there is no transport to restart")
-        local = self._core.local_transport(self._worker, self._owner.reached)
+        local = self._core.local_transport(self._worker, self._owner.local_address)
         renewed = self._remote.with_credentials(remote)
-        await run_all(self._core, self._worker, [self._restart_command(local, renewed)])
+        await run_commands(self._core, self._worker, [self._restart_command(local, renewed)])
         self._local, self._remote = local.credentials, renewed
         return local
 
@@ -125,54 +125,59 @@ class Publishing:
     ) -> _Plan:
         mine = self._remote
         remote = remote_of_offer(offer, mine)
-        anew = mine is None or mine.fingerprints != remote.fingerprints
-        restart = not anew and mine is not None and mine.ufrag != remote.ufrag
-        mine_kept = None if anew or restart else self._local
-        local = self._core.local_transport(self._worker, self._owner.reached, mine_kept)
-        in_use = {} if anew else self._extensions
+        is_new_transport = mine is None or mine.fingerprints != remote.fingerprints
+        restart = not is_new_transport and mine is not None and mine.ufrag != remote.ufrag
+        mine_kept = None if is_new_transport or restart else self._local
+        local = self._core.local_transport(self._worker, self._owner.local_address, mine_kept)
+        in_use = {} if is_new_transport else self._extensions
         answer = answer_publisher(offer, local, rules, version, mine, in_use=in_use)
         kept, added = [], []
         before = {entry.track.mid: entry for entry in self.publications.values()}
         for track in answer.tracks:
             known = before.get(track.mid)
             source = source_of(track, known)
-            if known and not anew and known.source == source and known.continues(track):
+            if (
+                known
+                and not is_new_transport
+                and known.source == source
+                and known.is_same_stream(track)
+            ):
                 kept.append(known)
             else:
                 added.append(new(track, source))
         removed = [entry for entry in self.publications.values() if entry not in kept]
-        return _Plan(answer, local, anew, restart, kept, added, removed)
+        return _Plan(answer, local, is_new_transport, restart, kept, added, removed)
 
-    async def _carry_out(self, plan: _Plan) -> None:
+    async def _execute(self, plan: _Plan) -> None:
         transport = self.transport
-        if plan.anew or transport is None:
+        if plan.is_new_transport or transport is None:
             transport = self._core.ids.transport()
         commands = self._transport_commands(plan, transport)
-        commands += [entry.command(transport) for entry in plan.added]
+        commands += [entry.publish_command(transport) for entry in plan.added]
         muted = [entry.number for entry in plan.added if entry.muted]
         commands += [SetMuted(publication=number, muted=True) for number in muted]
         self._core.transports[transport] = self._owner
-        if not plan.anew:  # the engine keeps ids, whatever becomes of the rest
+        if not plan.is_new_transport:  # the engine keeps ids, whatever becomes of the rest
             self._extensions = plan.answer.extensions
         try:
             if commands:
-                await run_all(self._core, self._worker, commands)
+                await run_commands(self._core, self._worker, commands)
         except BaseException:  # cancelled as well: nothing of the plan may stay
-            self._undo(plan, transport)
+            self._roll_back(plan, transport)
             raise
-        if plan.anew and self.transport is not None:
+        if plan.is_new_transport and self.transport is not None:
             self._core.transports.pop(self.transport, None)
             close = CloseTransport(transport=self.transport)
             self._core.engine.send(self._worker, [close])
         self._commit(plan, transport)
 
     def _transport_commands(self, plan: _Plan, transport: int) -> list[Command]:
-        if plan.anew:
+        if plan.is_new_transport:
             return [
                 OpenTransport(
                     room=self._room,
                     transport=transport,
-                    local=ice(plan.local.credentials),
+                    local=to_ice_credentials(plan.local.credentials),
                     remote=remote_of(plan.answer.remote),
                 )
             ]
@@ -184,7 +189,9 @@ class Publishing:
     def _restart_command(self, local: LocalTransport, remote: RemoteParameters) -> RestartIce:
         assert self.transport is not None
         return RestartIce(
-            transport=self.transport, local=ice(local.credentials), remote=remote_of(remote)
+            transport=self.transport,
+            local=to_ice_credentials(local.credentials),
+            remote=remote_of(remote),
         )
 
     def _commit(self, plan: _Plan, transport: int) -> None:
@@ -198,9 +205,9 @@ class Publishing:
         for entry in plan.added:
             self._core.publications[entry.number] = entry
 
-    def _undo(self, plan: _Plan, transport: int) -> None:
+    def _roll_back(self, plan: _Plan, transport: int) -> None:
         """Take back what the engine may have done of a plan that failed."""
-        if plan.anew:
+        if plan.is_new_transport:
             self._core.transports.pop(transport, None)
             undone: list[Command] = [CloseTransport(transport=transport)]
         else:
@@ -221,9 +228,9 @@ def remote_of(remote: RemoteParameters) -> Remote:
     return Remote(remote.ufrag, remote.pwd, remote.fingerprints, remote.setup)
 
 
-async def run_all(core: Core, worker: int, commands: list[Command]) -> list[msgspec.Raw]:
+async def run_commands(core: Core, worker: int, commands: list[Command]) -> list[msgspec.Raw]:
     """Carry out commands, all of them or a ``Refusal``."""
     outcomes = await core.engine.run(worker, commands)
     if error := first_error(outcomes):
-        raise refuse(error)
+        raise refusal_of(error)
     return [outcome.result for outcome in outcomes]

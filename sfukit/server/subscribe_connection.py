@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from sfukit.server.core import Core, ice
+from sfukit.server.core import Core, to_ice_credentials
 from sfukit.server.engine import Outcome
 from sfukit.server.native_messages import (
     CloseTransport,
@@ -21,7 +21,7 @@ from sfukit.server.native_messages import (
     Unsubscribe,
 )
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.publishing import remote_of
+from sfukit.server.publish_connection import remote_of
 from sfukit.signaling import extensions, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.refusal import Refusal
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Subscriber(Protocol):
     """The participant whose connection this is, and by which address of ours it came."""
 
-    reached: Address | None
+    local_address: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
         """Hear that the transport came up or went down."""
@@ -48,14 +48,14 @@ class Subscriber(Protocol):
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
         """Hear of a change of encoding."""
 
-    def expect(self, transport: int) -> None:
+    def start_connect_timeout(self, transport: int) -> None:
         """Give the transport a bounded time to connect."""
 
     def on_negotiation_timeout(self) -> None:
         """Hear that an offer was never answered."""
 
 
-class Subscribing:
+class SubscribeConnection:
     """One subscribe connection. Changes are collected and offered one offer at a time."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Subscribing:
         self._worker = worker
         self._owner = owner
         self._automatic = automatic
-        self._local = core.local_transport(worker, owner.reached)
+        self._local = core.local_transport(worker, owner.local_address)
         self._offers = SubscribeOffers(self._local)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -79,11 +79,11 @@ class Subscribing:
         opening = OpenTransport(
             room=room,
             transport=self.transport,
-            local=ice(self._local.credentials),
+            local=to_ice_credentials(self._local.credentials),
         )
         core.engine.send(worker, [opening])
 
-    def consider(self, publication: Publication) -> None:
+    def auto_subscribe(self, publication: Publication) -> None:
         """Subscribe by itself to what another published, within the bound per kind.
 
         Without an m-line or payload type for it the peer is told, and it waits for one.
@@ -119,13 +119,13 @@ class Subscribing:
         self._waiting.pop(publication.number, None)
         return self._remove(publication.number)
 
-    def ended(self, publication: int, others: Iterable[Publication]) -> None:
+    def on_publication_removed(self, publication: int, others: Iterable[Publication]) -> None:
         """Drop a publication that is gone, and let another take its place."""
         self._unwanted.discard(publication)
         self._waiting.pop(publication, None)
         if self._remove(publication, in_engine=False) and self._automatic:
             for other in others:
-                self.consider(other)
+                self.auto_subscribe(other)
 
     def choose_layer(self, publication: int, layer: Layer) -> None:
         """Choose the encoding of a subscription."""
@@ -152,7 +152,7 @@ class Subscribing:
         commands: list[Command] = []
         if not self._remote_known and answered.remote is not None:
             self._remote_known = True
-            self._owner.expect(self.transport)
+            self._owner.start_connect_timeout(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
         started = [self._start(accepted) for accepted in answered.accepted]
         try:
@@ -165,7 +165,7 @@ class Subscribing:
             raise
         finally:
             for publication in list(self._waiting.values()):
-                self.consider(publication)
+                self.auto_subscribe(publication)
             self._offer_soon(0)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from sfukit.server.access import Rights
-from sfukit.server.core import Core, Expiry, TransportSummary, ice, summary
+from sfukit.server.core import Core, Expiry, TransportSummary, to_ice_credentials, transport_summary
 from sfukit.server.engine import Outcome, first_error
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
@@ -21,7 +21,7 @@ from sfukit.server.native_messages import (
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.publishing import remote_of, run_all
+from sfukit.server.publish_connection import remote_of, run_commands
 from sfukit.server.room import Room
 from sfukit.signaling import sdp
 from sfukit.signaling.candidates import Address
@@ -34,8 +34,8 @@ log = structlog.get_logger()
 _RETRY_NOT_LIVE_S = 3
 
 
-class _Line(NamedTuple):
-    """One m-line that plays."""
+class PlayedTrack(NamedTuple):
+    """One m-track that plays."""
 
     played: Played
     subscription: Subscription
@@ -60,7 +60,7 @@ def _candidates(room: Room, uid: str | None) -> list[Member]:
     return sorted(live, key=lambda member: (member.protocol != "whip", member.number))
 
 
-class Viewing:
+class WhepViewer:
     """A viewer from its offer until it leaves."""
 
     def __init__(
@@ -72,22 +72,22 @@ class Viewing:
         rights: Rights,
         *,
         trace_id: str,
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
         self.publisher = publisher
-        self.reached = reached
-        self.left: str | None = None
+        self.local_address = local_address
+        self.leave_reason: str | None = None
         self.states: dict[str, TransportSummary] = {}
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
         self.on_end: Callable[[str], None] | None = None
         self._named = uid
-        self._lines: list[_Line] = []
+        self._tracks: list[PlayedTrack] = []
         self._transport = core.ids.transport()
-        self._local: LocalTransport = core.local_transport(room.worker, reached)
+        self._local: LocalTransport = core.local_transport(room.worker, local_address)
         self._remote: RemoteParameters | None = None
-        self._asked_s = time.monotonic()
+        self._requested_s = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
         self._rights = rights
         self._expiry: Expiry | None = None
@@ -95,13 +95,13 @@ class Viewing:
     @property
     def subscriptions(self) -> list[Subscription]:
         """What is played."""
-        return [line.subscription for line in self._lines]
+        return [track.subscription for track in self._tracks]
 
     def negotiate(self, offer: sdp.Session) -> str:
         """Answer the offer; nothing has happened yet."""
         answer = answer_viewer(offer, self._sources(), self._local, self.core.ids.ssrc)
         self._remote = answer.remote
-        self._lines = [self._line(played) for played in answer.played]
+        self._tracks = [self._played_track(played) for played in answer.played]
         return answer.sdp
 
     async def start(self) -> None:
@@ -110,20 +110,20 @@ class Viewing:
         opening = OpenTransport(
             room=self.room.number,
             transport=self._transport,
-            local=ice(self._local.credentials),
+            local=to_ice_credentials(self._local.credentials),
             remote=remote_of(self._remote),
         )
-        self._expiry = self.core.until_expired(self._rights, self.leave)
+        self._expiry = self.core.start_expiry(self._rights, self.leave)
         self.core.transports[self._transport] = self
-        for line in self._lines:
-            self.core.subscriptions[line.number] = line.subscription
+        for track in self._tracks:
+            self.core.subscriptions[track.number] = track.subscription
         try:
-            commands = [opening, *[self._subscribe(line) for line in self._lines]]
-            await run_all(self.core, self.room.worker, commands)
+            commands = [opening, *[self._subscribe(track) for track in self._tracks]]
+            await run_commands(self.core, self.room.worker, commands)
         except BaseException:  # cancelled as well: nothing may stay
             self.leave("refused")
             raise
-        if self.left is not None:
+        if self.leave_reason is not None:
             raise Refusal("not_live", "the publisher left", retry_after_s=_RETRY_NOT_LIVE_S)
         wait_s = self.core.settings.timing.negotiation_s
         self._deadline = self.core.loop.call_later(wait_s, self.leave, "negotiation_timeout")
@@ -131,32 +131,34 @@ class Viewing:
     async def restart(self, remote: Credentials) -> LocalTransport:
         """Take new ICE credentials of the peer and give ours."""
         assert self._remote is not None
-        local = self.core.local_transport(self.room.worker, self.reached)
+        local = self.core.local_transport(self.room.worker, self.local_address)
         renewed = self._remote.with_credentials(remote)
         command = RestartIce(
-            transport=self._transport, local=ice(local.credentials), remote=remote_of(renewed)
+            transport=self._transport,
+            local=to_ice_credentials(local.credentials),
+            remote=remote_of(renewed),
         )
-        await run_all(self.core, self.room.worker, [command])
+        await run_commands(self.core, self.room.worker, [command])
         self._local, self._remote = local, renewed
         return local
 
     def leave(self, reason: str) -> None:
         """End; a second time does nothing."""
-        if self.left is not None:
+        if self.leave_reason is not None:
             return
-        self.left = reason
+        self.leave_reason = reason
         if self._expiry is not None:
             self._expiry.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
         self.core.transports.pop(self._transport, None)
-        for line in self._lines:
-            self.core.subscriptions.pop(line.number, None)
+        for track in self._tracks:
+            self.core.subscriptions.pop(track.number, None)
         guard = self.core.guard
         guard("leave", self.room.remove_viewer, self)
         closing = CloseTransport(transport=self._transport)
         guard("leave", self.core.engine.send, self.room.worker, [closing])
-        self.core.metrics.ended.labels(reason).inc()
+        self.core.metrics.participants_ended.labels(reason).inc()
         if self.on_end is not None:
             guard("leave", self.on_end, reason)
         self.log.info("viewer_left", reason=reason)
@@ -174,16 +176,16 @@ class Viewing:
 
     def on_unpublished(self, publication: Publication) -> None:
         """Lose one of the publications that are played; end with the last."""
-        ended = [line for line in self._lines if line.subscription.publication is publication]
-        for line in ended:
-            self._lines.remove(line)
-            self.core.subscriptions.pop(line.number, None)
-        if ended and not self._lines:
+        ended = [track for track in self._tracks if track.subscription.publication is publication]
+        for track in ended:
+            self._tracks.remove(track)
+            self.core.subscriptions.pop(track.number, None)
+        if ended and not self._tracks:
             self.leave("publisher_left")
 
     def on_transport_state(self, event: TransportState) -> None:
         """Note that it plays, or end with the transport."""
-        self.states["subscribe"] = summary(event)
+        self.states["subscribe"] = transport_summary(event)
         self.log.info(
             "transport_state",
             state=event.state,
@@ -195,7 +197,7 @@ class Viewing:
         elif self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-            self.core.metrics.join_s.observe(time.monotonic() - self._asked_s)
+            self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
         """Write a change of encoding down."""
@@ -224,17 +226,17 @@ class Viewing:
             sources.setdefault(track.kind, source)
         return sources
 
-    def _line(self, played: Played) -> _Line:
+    def _played_track(self, played: Played) -> PlayedTrack:
         publication = self.room.publications[played.publication]
         subscription = Subscription(publication, self)
         number = subscription.number = self.core.ids.subscription()
-        return _Line(played, subscription, number)
+        return PlayedTrack(played, subscription, number)
 
-    def _subscribe(self, line: _Line) -> Subscribe:
-        played = line.played
+    def _subscribe(self, track: PlayedTrack) -> Subscribe:
+        played = track.played
         return Subscribe(
             transport=self._transport,
-            subscription=line.number,
+            subscription=track.number,
             publication=played.publication,
             mid=played.engine_mid,
             payload_type=played.numbers.payload_type,
@@ -246,19 +248,21 @@ class Viewing:
         )
 
     def _switch(self, publisher: Member) -> None:
-        """Feed every line from another publisher, whose codecs have to be those agreed on."""
-        fed = [(line, _matching(line, publisher)) for line in self._lines]
+        """Feed every track from another publisher, whose codecs have to be those agreed on."""
+        fed = [(track, _matching(track, publisher)) for track in self._tracks]
         if any(publication is None for _, publication in fed):
             self.leave("publisher_changed")
             return
         commands = []
-        for line, publication in fed:
+        for track, publication in fed:
             assert publication is not None
-            commands.append(ReplaceSource(subscription=line.number, publication=publication.number))
-            line.subscription.publication = publication
+            commands.append(
+                ReplaceSource(subscription=track.number, publication=publication.number)
+            )
+            track.subscription.publication = publication
         self.publisher = publisher
         try:
-            future = self.core.engine.begin(self.room.worker, commands)
+            future = self.core.engine.submit(self.room.worker, commands)
         except Refusal:
             self.leave("publisher_changed")
             return
@@ -270,10 +274,10 @@ class Viewing:
             self.leave("publisher_changed")
 
 
-def _matching(line: _Line, publisher: Member) -> Publication | None:
+def _matching(track: PlayedTrack, publisher: Member) -> Publication | None:
     for publication in publisher.publications.values():
-        if publication.kind == line.played.kind and same_bitstream(
-            line.played.codec, publication.track.codec
+        if publication.kind == track.played.kind and same_bitstream(
+            track.played.codec, publication.track.codec
         ):
             return publication
     return None

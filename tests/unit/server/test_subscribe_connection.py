@@ -32,10 +32,10 @@ async def answer(member: Member, *reject: str) -> dict[str, Any]:
 async def test_media_flows_once_the_answer_is_there(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
-    assert not stage.engine.of(Subscribe)
+    assert not stage.engine.commands_of(Subscribe)
     await answer(bob)
-    assert len(stage.engine.of(SetRemote)) == 1
-    started = stage.engine.of(Subscribe)
+    assert len(stage.engine.commands_of(SetRemote)) == 1
+    started = stage.engine.commands_of(Subscribe)
     assert [command.mid for command in started] == ["0", "1"]
     assert [command.payload_type for command in started] == [111, 96]
     assert len({command.ssrc for command in started}) == 2
@@ -75,7 +75,7 @@ async def test_a_publication_that_ends_is_withdrawn_without_asking_the_engine(st
     await ann.call("leave")
     offer = await answer(bob)
     assert offer["tracks"] == []
-    assert not stage.engine.of(Unsubscribe)
+    assert not stage.engine.commands_of(Unsubscribe)
     assert not stage.context.core.subscriptions
 
 
@@ -86,7 +86,7 @@ async def test_a_rejected_track_is_told_and_nothing_else_is_lost(stage: Stage) -
     ended = await bob.note("subscription-ended")
     rejected = next(track for track in offer["tracks"] if track["mid"] == "1")
     assert ended == {"publication": rejected["publication"], "reason": "codec_unsupported"}
-    assert [command.mid for command in stage.engine.of(Subscribe)] == ["0"]
+    assert [command.mid for command in stage.engine.commands_of(Subscribe)] == ["0"]
 
 
 async def test_a_track_that_flowed_and_is_rejected_later_ends(stage: Stage) -> None:
@@ -96,7 +96,7 @@ async def test_a_track_that_flowed_and_is_rejected_later_ends(stage: Stage) -> N
     await stage.joined("eve")
     await answer(bob, "1")
     assert (await bob.note("subscription-ended"))["reason"] == "rejected"
-    assert len(stage.engine.of(Unsubscribe)) == 1
+    assert len(stage.engine.commands_of(Unsubscribe)) == 1
 
 
 async def test_what_the_engine_will_not_start_is_told(make_stage: StageMaker) -> None:
@@ -104,7 +104,7 @@ async def test_what_the_engine_will_not_start_is_told(make_stage: StageMaker) ->
         refused = isinstance(command, Subscribe) and command.mid == "1"
         return CommandError("codec_unsupported") if refused else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
@@ -136,9 +136,9 @@ async def test_more_is_received_when_asked_for(make_stage: StageMaker) -> None:
     result = await ann.call("subscribe", publications=[numbers[1]], layer="h")
     assert result == {"publications": [numbers[1]]}
     assert [track["publication"] for track in (await answer(ann))["tracks"]] == [numbers[1]]
-    assert stage.engine.of(Subscribe)[0].target == RidTarget("h")
+    assert stage.engine.commands_of(Subscribe)[0].target == RidTarget("h")
     assert await ann.call("unsubscribe", publications=numbers) == {"publications": [numbers[1]]}
-    assert len(stage.engine.of(Unsubscribe)) == 1
+    assert len(stage.engine.commands_of(Unsubscribe)) == 1
     assert (await answer(ann))["tracks"] == []
 
 
@@ -161,9 +161,9 @@ async def test_layers_are_chosen_by_rid_index_or_left_to_the_policy(stage: Stage
     picture = next(t for t in (await answer(bob))["tracks"] if t["kind"] == "video")["publication"]
     for layer, target in (("q", RidTarget("q")), (2, IndexTarget(2))):
         await bob.call("layers", publication=picture, layer=layer)
-        assert stage.engine.of(SetTarget)[-1].target == target
+        assert stage.engine.commands_of(SetTarget)[-1].target == target
     await bob.call("layers", publication=picture, layer=2)
-    assert len(stage.engine.of(SetTarget)) == 2
+    assert len(stage.engine.commands_of(SetTarget)) == 2
     for layer in ("x", 3):
         with pytest.raises(RpcError) as caught:
             await bob.call("layers", publication=picture, layer=layer)
@@ -176,8 +176,8 @@ async def test_a_switch_of_layer_is_told_with_its_reason(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
-    command = stage.engine.of(Subscribe)[1]
-    stage.engine.tell(LayerSwitched(command.subscription, "f", "q", "loss", 12.5))
+    command = stage.engine.commands_of(Subscribe)[1]
+    stage.engine.emit(LayerSwitched(command.subscription, "f", "q", "loss", 12.5))
     assert await bob.note("layer-switch") == {
         "publication": command.publication,
         "from": "f",
@@ -192,8 +192,8 @@ async def test_a_layer_that_is_not_sent_is_told_but_is_no_switch(stage: Stage) -
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
-    command = stage.engine.of(Subscribe)[1]
-    stage.engine.tell(LayerSwitched(command.subscription, "h", "h", "encoding_inactive", None))
+    command = stage.engine.commands_of(Subscribe)[1]
+    stage.engine.emit(LayerSwitched(command.subscription, "h", "h", "encoding_inactive", None))
     note = await bob.note("layer-switch")
     assert (note["to"], note["reason"], note["wait_ms"]) == ("h", "encoding_inactive", None)
     assert b"encoding_inactive" not in stage.context.metrics.exposition()
