@@ -1,4 +1,4 @@
-"""The HTTP application: which path leads where, and what is the same for all of them."""
+"""The HTTP application: routes, and the middleware of all routes."""
 
 import asyncio
 import re
@@ -30,14 +30,14 @@ from sfukit.signaling.refusal import Refusal
 log = structlog.get_logger()
 
 SUBPROTOCOL = "sfukit.jsonrpc"
-_HELD_S = 1.0
+_MAX_DELAY_S = 1.0
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_app(context: ServerContext) -> web.Application:
-    """Put the application together."""
+    """Return the application with all routes."""
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
     app[SERVER_CONTEXT] = context
     app.router.add_get("/ws", websocket)
@@ -49,7 +49,7 @@ def build_app(context: ServerContext) -> web.Application:
 
 
 def build_metrics_app(context: ServerContext) -> web.Application:
-    """Put the application of the metrics' own listener together."""
+    """Return the application of the metrics listener (``metrics_http``)."""
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
     app[SERVER_CONTEXT] = context
     app[METRICS_ONLY] = True
@@ -58,7 +58,7 @@ def build_metrics_app(context: ServerContext) -> web.Application:
 
 
 async def websocket(request: web.Request) -> web.WebSocketResponse:
-    """Serve one WebSocket until it ends."""
+    """Serve one signaling channel until it closes."""
     context = request.app[SERVER_CONTEXT]
     authenticate(request)  # a refusal is HTTP: 401 before 101
     socket = web.WebSocketResponse(
@@ -90,7 +90,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
 
 @web.middleware
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell the connection when a request begins and ends, and answer it."""
+    """Report the begin and end of a request to its TCP connection, and answer the request."""
     context = request.app[SERVER_CONTEXT]
     connection = context.connections.find(request.protocol)
     if connection is None:
@@ -106,11 +106,11 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give a request a trace id, keep foreign pages out, turn refusals into answers."""
+    """Answer a request: trace id, origin check, handler; refusals become problem details."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
     context = request.app[SERVER_CONTEXT]
-    request[ADDRESS] = context.proxies.client(
+    request[ADDRESS] = context.proxies.client_address(
         request.remote or "", request.headers.getall("X-Forwarded-For", [])
     )
     origin = request.headers.get("Origin")
@@ -127,7 +127,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Refusal as refusal:
         response = _problem(request, refusal)
     except web.HTTPRequestEntityTooLarge:
-        too_large = Refusal("body_too_large", f"a body of more than {sdp.MAX_BYTES} bytes")
+        too_large = Refusal("body_too_large", f"the body exceeds {sdp.MAX_BYTES} bytes")
         response = _problem(request, too_large)
     except web.HTTPException as error:
         if (unrouted := paths.routing_refusal(request, error)) is not None:
@@ -140,37 +140,37 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     except Exception:
         if request.writer.output_size > 0:
-            raise  # something was answered already
+            raise  # part of the response was sent
         if context.core.refusals.is_due("internal_error"):
             log.exception("request_failed", path=request.path, trace_id=trace_id)
-        response = _problem(request, Refusal("internal_error", "an error of the server's own"))
-    held = await _limit(request)
-    if held is None and refused is not None:
+        response = _problem(request, Refusal("internal_error", "internal server error"))
+    limited = await _limit(request)
+    if limited is None and refused is not None:
         refused.headers.update(added)
         raise refused
-    response = held or response
+    response = limited or response
     response.headers.update(added)
     return response
 
 
 async def _limit(request: web.Request) -> web.Response | None:
-    """Count a refusal of an unauthenticated request; above the limit it is held, then closed.
+    """Count a refused unauthenticated request; above the limit delay and close it, return 429.
 
-    Only refusals are ever held: other requests from the same address are answered at once.
+    Only refusals are delayed: other requests of the same address are answered at once.
     """
     if request.get(AUTHENTICATED):
         return None
     wait_s = request.app[SERVER_CONTEXT].limiter.count_refusal(request[ADDRESS], time.monotonic())
     if wait_s == 0:
         return None
-    await asyncio.sleep(min(wait_s, _HELD_S))
-    held = _problem(request, rate_limited("too many refused requests of this address", wait_s))
-    held.force_close()
-    return held
+    await asyncio.sleep(min(wait_s, _MAX_DELAY_S))
+    limited = _problem(request, rate_limited("too many refused requests from this address", wait_s))
+    limited.force_close()
+    return limited
 
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
-    """Write a refusal as problem details (RFC 9457), count it, write it down."""
+    """Return a refusal as problem details (RFC 9457); count and log the refusal."""
     context = request.app[SERVER_CONTEXT]
     context.metrics.refused.labels(refusal.reason).inc()
     context.core.refusals.log(
@@ -196,5 +196,5 @@ def _problem(request: web.Request, refusal: Refusal) -> web.Response:
         body, status=refusal.status, headers=headers, content_type="application/problem+json"
     )
     if refusal.status == 408:
-        response.force_close()  # the rest of the body is not waited for
+        response.force_close()  # without waiting for the rest of the body
     return response

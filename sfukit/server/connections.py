@@ -1,4 +1,4 @@
-"""TCP connections of HTTP: how long each may take, how many an address has, which goes first."""
+"""TCP connections of HTTP: request timeouts, limits per address, closing of idle connections."""
 
 import asyncio
 from collections import Counter, OrderedDict
@@ -11,14 +11,14 @@ from sfukit.server.settings import Settings
 
 
 class AddressExemption(Protocol):
-    """Whether the unauthenticated connections of an address have a limit."""
+    """Addresses whose unauthenticated connections have no limit."""
 
     def is_exempt(self, address: str) -> bool:
-        """Tell an address without one."""
+        """Return whether the connections of an address have no limit."""
 
 
 class Connections:
-    """Every open connection, the idle ones in the order in which they became idle."""
+    """All open connections; the idle ones in the order in which they became idle."""
 
     def __init__(self, settings: Settings, metrics: Metrics, exemption: AddressExemption) -> None:
         self.request_s = settings.timing.request_s
@@ -35,7 +35,7 @@ class Connections:
         return len(self._by_handler)
 
     def admits(self, address: str) -> bool:
-        """Tell whether an address may have one more connection that is not authenticated yet."""
+        """Return whether an address may open one more unauthenticated connection."""
         if self._exemption.is_exempt(address):
             return True
         if self._unauthenticated[address_key(address)] < self._max_unauthenticated:
@@ -44,48 +44,48 @@ class Connections:
         return False
 
     def find(self, handler: asyncio.BaseProtocol) -> "Connection | None":
-        """Find the connection that a request came by."""
+        """Return the connection of aiohttp's protocol handler."""
         return self._by_handler.get(handler)
 
     def close_oldest_idle(self) -> bool:
-        """Give up the connection that has waited longest for a request; False if none waits."""
+        """Close the connection that is idle for longest; return False if none is idle."""
         if not self._idle:
             return False
         next(iter(self._idle)).abort("descriptors")
         return True
 
     def add(self, connection: "Connection") -> None:
-        """Count a connection."""
+        """Add an open connection."""
         self._by_handler[connection.handler] = connection
         self._unauthenticated[connection.address_key] += 1
 
     def mark_authenticated(self, connection: "Connection") -> None:
-        """Take a connection off the account of its address."""
+        """Remove a connection from the unauthenticated ones of its address."""
         self._unauthenticated[connection.address_key] -= 1
         if self._unauthenticated[connection.address_key] <= 0:
             del self._unauthenticated[connection.address_key]
 
     def mark_idle(self, connection: "Connection") -> None:
-        """Note that a connection waits for a request."""
+        """Mark a connection that waits for a request."""
         self._idle[connection] = None
         self._idle.move_to_end(connection)
 
     def mark_busy(self, connection: "Connection") -> None:
-        """Note that a request is being answered."""
+        """Mark a connection whose request is being answered."""
         self._idle.pop(connection, None)
 
     def remove(self, connection: "Connection") -> None:
-        """Forget a connection."""
+        """Remove a closed connection."""
         self._idle.pop(connection, None)
         del self._by_handler[connection.handler]
 
     def count_closed(self, reason: str) -> None:
-        """Count a connection that the server gave up."""
+        """Count a connection that the server closed."""
         self._metrics.connections_closed.labels(reason).inc()
 
 
 class Connection(asyncio.Protocol):
-    """One connection around aiohttp's handler, which has no time limit for a request's head."""
+    """One TCP connection around aiohttp's handler, which has no timeout for a request head."""
 
     transport: asyncio.Transport
 
@@ -102,26 +102,28 @@ class Connection(asyncio.Protocol):
         self._is_authenticated = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first head: nothing is owed to a peer that sends none."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods alone
+        """Start the timeout of the first request head."""
+        self.transport = cast(
+            asyncio.Transport, transport
+        )  # uvloop's transport does not inherit from it
         self._connections.add(self)
         self._connections.mark_idle(self)
         self._start_head_timeout()
         self.handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Pass bytes on; the first one of a head starts its time."""
+        """Pass bytes to the handler; the first byte of a request head starts its timeout."""
         if not self._is_busy and not self._in_head:
             self._start_head_timeout()
         self._framing.feed(data, is_busy=self._is_busy)
         self.handler.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """Pass on."""
+        """Pass the end of the stream to the handler."""
         return bool(self.handler.eof_received())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget everything."""
+        """Stop the timer and remove the connection."""
         self._is_closed = True
         self._stop_timer()
         self.authenticate()
@@ -129,15 +131,15 @@ class Connection(asyncio.Protocol):
         self.handler.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Pass on."""
+        """Pass backpressure to the handler."""
         self.handler.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass on."""
+        """Pass the end of backpressure to the handler."""
         self.handler.resume_writing()
 
     def begin_request(self, body_bytes: int | None = 0, *, is_upgrade: bool = False) -> None:
-        """Note that a head is complete: its handler has its own limits. None: a chunked body."""
+        """Stop the timeout of the head, which is complete. ``body_bytes`` None: a chunked body."""
         if is_upgrade:
             self._framing.ignore()
         else:
@@ -147,7 +149,7 @@ class Connection(asyncio.Protocol):
         self._connections.mark_busy(self)
 
     def end_request(self) -> None:
-        """Note that a request was answered: the next one may take its time until it begins."""
+        """Start the keep-alive timeout, or that of the next head if part of it has arrived."""
         self._is_busy = False
         if self._is_closed:
             return
@@ -158,13 +160,13 @@ class Connection(asyncio.Protocol):
         self._start_timer(self._connections.keep_alive_s, "idle")
 
     def authenticate(self) -> None:
-        """Take the connection off the account of its address."""
+        """Remove the connection from the unauthenticated ones of its address."""
         if not self._is_authenticated:
             self._is_authenticated = True
             self._connections.mark_authenticated(self)
 
     def abort(self, reason: str) -> None:
-        """Close without waiting for what the peer has not read."""
+        """Close at once and discard unsent data (RST)."""
         self._connections.count_closed(reason)
         self._connections.mark_busy(self)
         self.transport.abort()

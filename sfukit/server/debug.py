@@ -1,4 +1,4 @@
-"""What an operator may want to see: every room with its participants, streams and last reasons."""
+"""``/debug/rooms``: rooms with their participants, transports, publications, subscriptions."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from sfukit.signaling.refusal import Refusal
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the operator's view."""
+    """Add the routes of ``/debug/rooms``."""
     app.router.add_get("/debug/rooms", rooms)
     app.router.add_get("/debug/rooms/{room}", one_room)
 
 
 async def rooms(request: web.Request) -> web.Response:
-    """Show all rooms."""
+    """Return all rooms that the token allows."""
     context = request.app[SERVER_CONTEXT]
     only = _admin_of(request)
     if only is None:
@@ -30,27 +30,27 @@ async def rooms(request: web.Request) -> web.Response:
 
 
 async def one_room(request: web.Request) -> web.Response:
-    """Show one room with the engine's figures of its transports and streams."""
+    """Return one room with the engine's statistics of its transports and streams."""
     context = request.app[SERVER_CONTEXT]
     name, only = request.match_info["room"], _admin_of(request)
     if only not in (None, name):
-        raise Refusal("room_denied", f"this token is for the room {only!r}")
+        raise Refusal("room_denied", f"the token is for the room {only!r}")
     room = context.rooms.find(name)
     if room is None:
-        raise Refusal("room_unknown", "there is no such room")
+        raise Refusal("room_unknown", "no such room")
     report = msgspec.to_builtins(await room.stats.report())
     return web.json_response({**_room(room), "figures": report})
 
 
 def _admin_of(request: web.Request) -> str | None:
-    """Refuse all but admins; return the only room that the token is for, None for every room."""
+    """Return the room of an admin's token, None for all rooms; raise ``Refusal``."""
     claims = authenticate(request)
     request.app[SERVER_CONTEXT].access.require_admin(claims)
     return (claims.video.room or None) if claims is not None else None
 
 
 def describe(context: ServerContext) -> dict[str, Any]:
-    """Write the state of the server down as plain objects."""
+    """Return the state of the server as JSON objects."""
     return {
         "draining": context.rooms.draining,
         "egress_bps": round(context.rooms.egress_bps),

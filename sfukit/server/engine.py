@@ -1,7 +1,7 @@
-"""The engine as asyncio sees it: commands in batches with a result each, events by an eventfd.
+"""The asyncio interface of the media engine: batches of commands, events read from an eventfd.
 
-The loop never blocks: a full command queue is ``overloaded`` for whoever asked, and commands that
-end something, which nobody can refuse, wait here until there is room.
+The event loop never blocks: with a full command queue ``submit`` raises ``Refusal`` (overloaded),
+and ``send``, which closes objects and cannot fail, queues its commands here.
 """
 
 import asyncio
@@ -31,52 +31,52 @@ _COMMAND_DEADLINE_S = 10.0
 
 
 class Outcome(NamedTuple):
-    """What became of one command."""
+    """The result or error of one command."""
 
     error: CommandError | None
     result: msgspec.Raw
 
 
 class Engine(Protocol):
-    """The data plane, or a stand-in for it."""
+    """The data plane, or a mock of it."""
 
     @property
     def info(self) -> ServerInfo:
-        """What the engine got."""
+        """The ports, the fingerprint and the socket options of the running engine."""
 
     @property
     def workers(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
 
     @property
     def ended_workers(self) -> Mapping[int, str]:
-        """The workers that ended by themselves, with the reason."""
+        """The workers that ended unexpectedly, with the reason."""
 
     @property
     def backlog(self) -> int:
-        """How many batches of commands wait until a worker takes them."""
+        """The number of batches that wait for the command queue of a worker."""
 
     def set_event_handler(self, handler: EventHandler) -> None:
-        """Name the one who gets the events."""
+        """Set the callback that receives the events."""
 
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
-        """Carry out commands in order; raise ``Refusal`` (overloaded) if none was accepted."""
+        """Execute commands in order; raise ``Refusal`` (overloaded) if none was accepted."""
 
     def submit(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
-        """Hand commands over now and tell later what became of them; refused as ``run`` is."""
+        """Queue commands now and return a future of the outcomes; refused as ``run`` is."""
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
-        """Carry out commands in order and tell nobody; never refused."""
+        """Execute commands in order without outcomes; never refused."""
 
     def counters(self) -> ServerCounters:
-        """Take a snapshot of all counters."""
+        """Return a snapshot of all counters."""
 
     def close(self) -> None:
         """Stop the workers."""
 
 
 class _Batch:
-    """Commands that somebody waits for."""
+    """A batch of commands whose outcomes are awaited."""
 
     __slots__ = ("first", "future", "outcomes", "remaining", "worker")
 
@@ -130,7 +130,9 @@ class NativeEngine:
             raise Refusal("overloaded", f"media worker {worker} ended", retry_after_s=5)
         first = self._number(commands)
         if self._unsent[worker] or not self._enqueue(worker, self._encoder.encode(commands)):
-            raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
+            raise Refusal(
+                "overloaded", "the command queue of the media engine is full", retry_after_s=1
+            )
         batch = _Batch(worker, first, len(commands), self._loop.create_future())
         for command in commands:
             self._batches[command.id] = batch
@@ -143,7 +145,9 @@ class NativeEngine:
                 return await future
         except TimeoutError:
             raise Refusal(
-                "overloaded", "the media engine did not answer", retry_after_s=5
+                "overloaded",
+                f"no response of the media engine within {_COMMAND_DEADLINE_S:g} s",
+                retry_after_s=5,
             ) from None
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
@@ -164,12 +168,12 @@ class NativeEngine:
             batch.future.cancel()
 
     def _enqueue(self, worker: int, commands: bytes) -> bool:
-        """Hand commands over; what the engine cannot even read is a fault of ours."""
+        """Queue encoded commands; return False if the queue is full."""
         try:
             return self._native.submit(worker, commands)
         except self._native_error as error:
-            log.error("commands_unreadable", error=str(error), commands=commands[:500])
-            raise Refusal("internal_error", "the media engine did not understand") from None
+            log.error("commands_malformed", error=str(error), commands=commands[:500])
+            raise Refusal("internal_error", "the media engine could not decode a command") from None
 
     def _number(self, commands: Sequence[Command]) -> int:
         first = self._next_id
@@ -184,7 +188,7 @@ class NativeEngine:
             try:
                 accepted = self._enqueue(worker, unsent[0])
             except Refusal:
-                accepted = True  # it is written down; trying again would not help
+                accepted = True  # logged; a retry would fail again
             if not accepted:
                 self._loop.call_later(_RETRY_S, self._flush, worker)
                 return
@@ -196,7 +200,7 @@ class NativeEngine:
                 self._handle_event(self._event.decode(raw))
             except msgspec.ValidationError as error:
                 log.warning("event_unknown", error=str(error), content=bytes(raw)[:200])
-            except Exception:  # the rest of the batch concerns others
+            except Exception:  # handle the other events of the batch
                 log.exception("event_failed", content=bytes(raw)[:200])
 
     def _handle_event(self, event: Event) -> None:
@@ -209,7 +213,7 @@ class NativeEngine:
         self._handler(event)
 
     def _fail_pending(self, event: WorkerEnded) -> None:
-        """Refuse whatever waits for a worker that is no more."""
+        """Fail the pending commands of a worker that ended."""
         self.ended_workers[event.worker] = event.reason
         self._unsent[event.worker].clear()
         error = CommandError("worker_ended", event.reason)
@@ -220,17 +224,19 @@ class NativeEngine:
 
 
 def _ignore_event(_event: Event) -> None:
-    """Stand in until ``listen`` names somebody."""
+    """Drop an event that arrives before ``set_event_handler``."""
 
 
 def first_error(outcomes: Sequence[Outcome]) -> CommandError | None:
-    """Find what went wrong in a batch."""
+    """Return the first error of a batch, None without errors."""
     return next((outcome.error for outcome in outcomes if outcome.error), None)
 
 
 def refusal_of(error: CommandError) -> Refusal:
-    """Say what the engine refused in the words of the protocols."""
-    known = {"overloaded": "overloaded", "codec_unsupported": "codec_unsupported"}
-    reason = known.get(error.code, "internal_error")
+    """Convert an error of the engine to a refusal with a reason code of the protocols."""
+    reasons = {"overloaded": "overloaded", "codec_unsupported": "codec_unsupported"}
+    reason = reasons.get(error.code, "internal_error")
     retry = 1 if reason == "overloaded" else None
-    return Refusal(reason, f"the media engine: {error.code} {error.message}", retry_after_s=retry)
+    return Refusal(
+        reason, f"error of the media engine: {error.code} {error.message}", retry_after_s=retry
+    )

@@ -1,6 +1,6 @@
-"""A stand-in for the engine: it takes every command, remembers it, and does what it is told to say.
+"""A mock of the media engine: records the commands, returns the configured results and events.
 
-Tests and profiles of the control plane use it; media it has none.
+For tests and profiles of the control plane; forwards no media.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 
 
 class MockEngine:
-    """Take everything, unless ``error_of`` finds fault with it."""
+    """Accept every command for which ``error_of`` returns None."""
 
     def __init__(self, workers: int = 1, error_of: ErrorOf | None = None) -> None:
         self.info = ServerInfo(list(range(7081, 7081 + workers)), _FINGERPRINT, ipv6=True)
@@ -39,46 +39,46 @@ class MockEngine:
         self._handler: EventHandler | None = None
 
     def set_event_handler(self, handler: EventHandler) -> None:
-        """Name the one who gets the events."""
+        """Set the callback that receives the events."""
         self._handler = handler
 
     def end_worker(self, worker: int, reason: str) -> None:
-        """Have a worker end by itself."""
+        """Emit the unexpected end of a worker."""
         self.ended_workers[worker] = reason
         self.emit(WorkerEnded(worker, reason))
 
     def emit(self, event: Event) -> None:
-        """Say that something happened."""
+        """Pass an event to the handler."""
         assert self._handler is not None
         self._handler(event)
 
     def submit(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
-        """Take commands; the outcome is known at once."""
+        """Execute commands; return a completed future of the outcomes."""
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         future.set_result([self._execute(command) for command in commands])
         return future
 
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
-        """Take commands; each is judged as it comes."""
+        """Execute commands; return the outcomes in the next turn of the event loop."""
         outcomes = self.submit(worker, commands)
         await asyncio.sleep(0)
         return await outcomes
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
-        """Take commands that nobody waits for."""
+        """Execute commands without outcomes."""
         for command in commands:
             self._execute(command)
 
     def commands_of(self, kind: type[Command]) -> list[Command]:
-        """List the commands of one kind, in order."""
+        """Return the recorded commands of one type, in order."""
         return [command for command in self.commands if type(command) is kind]
 
     def counters(self) -> ServerCounters:
-        """Return what the test put there."""
+        """Return the counters that the test has set."""
         return self.snapshot
 
     def close(self) -> None:
-        """Stop."""
+        """Record the close."""
         self.closed = True
 
     def _execute(self, command: Command) -> Outcome:

@@ -1,4 +1,4 @@
-"""One participant of a room: its rights, its two connections, and what it is told."""
+"""One participant of a room: grants, publish and subscribe connection, notifications."""
 
 import asyncio
 import itertools
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 class SignalingChannel(Protocol):
-    """The way to tell a participant something; WHIP has none."""
+    """The WebSocket of a participant; WHIP publishers have none."""
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
@@ -49,14 +49,14 @@ class SignalingChannel(Protocol):
     def send(
         self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
     ) -> None:
-        """Send a finished message; see ``Outbox`` for what else is said of it."""
+        """Send an encoded message; see ``Outbox`` for ``state_key`` and ``lossy``."""
 
     def close(self, reason: str) -> None:
-        """Say good-bye and hang up."""
+        """Send ``bye`` with the reason, then close the WebSocket."""
 
 
 class Participant:
-    """A member of a room, by whichever door it came."""
+    """A member of a room, joined by WebSocket or WHIP."""
 
     def __init__(
         self,
@@ -100,12 +100,12 @@ class Participant:
 
     @property
     def publications(self) -> Mapping[int, Publication]:
-        """What it publishes, by number."""
+        """The publications by id."""
         return self.publish_connection.publications
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:
-        """What it receives."""
+        """The subscriptions."""
         return (
             self.subscribe_connection.subscriptions.values()
             if self.subscribe_connection is not None
@@ -113,14 +113,14 @@ class Participant:
         )
 
     def stream_id(self, published: str) -> str:
-        """Name a media stream of this participant, the same for tracks that belong together."""
+        """Return the msid for subscribers; tracks with the same published msid share it."""
         if published not in self._streams:
             self._streams[published] = next(self._stream_numbers)
         return f"s{self.number}-{self._streams[published]}"
 
     @contextmanager
     def joining(self, before: Member | None) -> Iterator[None]:
-        """Take the place of an earlier participant once the block is through, or give it back."""
+        """Replace an earlier participant of the same uid after the block; restore it on failure."""
         try:
             yield
         except BaseException as error:
@@ -133,7 +133,7 @@ class Participant:
             before.leave("replaced")
 
     def start_connect_timeout(self, transport: int) -> None:
-        """Give a transport a bounded time to connect."""
+        """Start the timeout within which a transport has to connect."""
         wait_s = self.core.settings.timing.negotiation_s
         self._connect_timeouts[transport] = self.core.loop.call_later(
             wait_s, self.on_negotiation_timeout
@@ -146,12 +146,12 @@ class Participant:
         sources: Mapping[str, str],
         rules: PublishRules,
     ) -> Change:
-        """Take an offer: what is new is announced, what is gone is withdrawn."""
+        """Apply an offer: announce its new publications and the removal of absent ones."""
 
-        def source_of(track: Published, known: Publication | None) -> str:
-            unsaid = known.source if known and known.kind == track.kind else None
-            given = sources.get(track.mid, unsaid or DEFAULT_SOURCE[track.kind])
-            source = source_name(given)
+        def source_of(track: Published, current: Publication | None) -> str:
+            unchanged = current.source if current and current.kind == track.kind else None
+            requested = sources.get(track.mid, unchanged or DEFAULT_SOURCE[track.kind])
+            source = source_name(requested)
             self.rights.require_source(source, track.kind)
             return source
 
@@ -169,7 +169,9 @@ class Participant:
             self._forget_streams()
         if self.leave_reason is not None:
             self.publish_connection.close()
-            raise Refusal("already_joined", f"this participant left meanwhile: {self.leave_reason}")
+            raise Refusal(
+                "already_joined", f"the participant left during the request: {self.leave_reason}"
+            )
         if self.publish_connection.transport not in (None, transport):
             self._cancel_connect_timeout(transport)
             self.start_connect_timeout(self.publish_connection.transport)
@@ -180,7 +182,7 @@ class Participant:
         return change
 
     def open_subscribe_connection(self, *, automatic: bool) -> SubscribeConnection:
-        """Open the subscribe connection with all that is there to receive."""
+        """Open the subscribe connection; ``automatic``: subscribe to all publications."""
         self.subscribe_connection = SubscribeConnection(
             self.core, self.room.number, self.room.worker, self, automatic=automatic
         )
@@ -189,26 +191,26 @@ class Participant:
         return self.subscribe_connection
 
     def auto_subscribe(self, publication: Publication) -> None:
-        """Receive what came up, if it wants to; one's own is not for oneself."""
+        """Subscribe to another participant's publication, if automatic."""
         if self.subscribe_connection is not None and publication.owner is not self:
             self.subscribe_connection.auto_subscribe(publication)
 
     def on_publication_removed(
         self, publication: Publication, others: Iterable[Publication]
     ) -> None:
-        """Receive no longer what is gone; another may take its place."""
+        """End the subscription of a removed publication; subscribe to one of ``others``."""
         if self.subscribe_connection is not None:
             not_own = [other for other in others if other.owner is not self]
             self.subscribe_connection.on_publication_removed(publication.number, not_own)
 
     def mute(self, publication: Publication, muted: bool) -> None:
-        """Stop a publication from being forwarded or let it go on; a host may, with anyone's.
+        """Mute or unmute an own publication; a host may mute every publication of the room.
 
-        Only a host takes back the mute of a host.
+        Only a host may unmute a publication that a host has muted.
         """
         own = publication.owner is self
         if not own and not self.rights.admin:
-            raise Refusal("not_yours", "only a host mutes what others publish")
+            raise Refusal("not_yours", "only a host may mute publications of other participants")
         if publication.muted_by_host and not muted and not self.rights.admin:
             raise Refusal("muted_by_host", "a host muted this publication")
         if self.rights.admin and not (own and muted):
@@ -228,7 +230,7 @@ class Participant:
         self.room.announce("publication-muted", params)
 
     def leave(self, reason: str, *, close_channel: bool = True) -> None:
-        """Leave the room with everything; a second time does nothing."""
+        """Leave the room and close both connections; idempotent."""
         if self.leave_reason is not None:
             return
         self.room.leaving(self)
@@ -252,21 +254,21 @@ class Participant:
     def send(
         self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
     ) -> None:
-        """Send a finished message, if there is a way."""
+        """Send an encoded message, if the participant has a signaling channel."""
         if self._channel is not None:
             self._channel.send(message, state_key=state_key, lossy=lossy)
 
     def info(self) -> ParticipantInfo:
-        """Describe it to other participants."""
+        """Return the description for other participants."""
         publications = [entry.info() for entry in self.publications.values()]
         return ParticipantInfo(self.uid, self.name, self.role, publications)
 
     def own_publications(self) -> list[OwnPublication]:
-        """Describe to the participant what it publishes."""
+        """Return the descriptions of the publications for their publisher."""
         return [entry.own_info() for entry in self.publications.values()]
 
     def on_transport_state(self, event: TransportState) -> None:
-        """Tell the participant; a transport that went down ends its membership."""
+        """Notify the participant; a transport that disconnected or failed ends its membership."""
         target = 0 if event.transport == self.publish_connection.transport else 1
         self.states["publish" if target == 0 else "subscribe"] = transport_summary(event)
         self.log.info(
@@ -292,7 +294,7 @@ class Participant:
             self.leave("transport_lost")
 
     def on_encoding_state(self, publication: Publication, event: EncodingState) -> None:
-        """Tell the publisher that an encoding of its own fell silent or came back."""
+        """Notify the publisher that an encoding became inactive or active."""
         if event.active:
             publication.inactive.discard(event.rid)
         else:
@@ -308,8 +310,8 @@ class Participant:
         )
 
     def on_encodings_wanted(self, publication: Publication, event: EncodingsWanted) -> None:
-        """Tell the publisher which encodings to send, since nobody watches the others."""
-        self.log.info("encodings_wanted", publication=publication.number, rids=event.rids)
+        """Notify the publisher of the encodings with subscribers (dynacast)."""
+        self.log.info("active_encodings", publication=publication.number, rids=event.rids)
         self._notify("encodings", EncodingsNotification(publication.number, event.rids))
 
     def on_offer(self, offer: OfferNotification) -> None:
@@ -317,12 +319,12 @@ class Participant:
         self._notify("offer", offer)
 
     def on_subscription_ended(self, publication: int, reason: str) -> None:
-        """Tell that something cannot be received."""
+        """Notify the participant that a subscription ended."""
         self.log.info("subscription_ended", publication=publication, reason=reason)
         self._notify("subscription-ended", {"publication": publication, "reason": reason})
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
-        """Tell that another encoding is received now."""
+        """Notify the participant that a subscription switched its encoding."""
         number = subscription.publication.number
         self.log.info(
             "layer_switch",
@@ -335,11 +337,11 @@ class Participant:
         self._notify("layer-switch", switch)
 
     def on_negotiation_timeout(self) -> None:
-        """Give up on a peer that does not answer offers."""
+        """Leave: the client did not answer an offer, or a transport did not connect, in time."""
         self.leave("negotiation_timeout")
 
     def _forget_streams(self) -> None:
-        """Drop the names of streams that no publication has any more."""
+        """Remove the msids that no publication uses."""
         used = {entry.track.stream_id for entry in self.publications.values()}
         self._streams = {name: self._streams[name] for name in self._streams if name in used}
 

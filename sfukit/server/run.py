@@ -75,7 +75,7 @@ def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
 
 async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     context = ServerContext(settings, _engine(settings))
-    faults.watch_loop(context.core.refusals)
+    faults.log_task_errors(context.core.refusals)
     signals = _Signals(context)
     reason = "server_stopped"
     async with contextlib.AsyncExitStack() as open_listeners:

@@ -156,9 +156,9 @@ async def _text(request: web.Request) -> str:
 
 def _keep(context: ServerContext, session: HttpSession, owner: Participant | WhepViewer) -> None:
     context.sessions.add(session)
-    owner.on_end = lambda _reason: context.sessions.forget(session)
+    owner.on_end = lambda _reason: context.sessions.remove(session)
     if owner.leave_reason is not None:
-        context.sessions.forget(session)
+        context.sessions.remove(session)
 
 
 def _created(request: web.Request, session: HttpSession, answer: str) -> web.Response:
