@@ -119,18 +119,18 @@ class Participant:
         return f"s{self.number}-{self._streams[published]}"
 
     @contextmanager
-    def joining(self, before: Member | None) -> Iterator[None]:
+    def joining(self, replaced: Member | None) -> Iterator[None]:
         """Replace an earlier participant of the same uid after the block; restore it on failure."""
         try:
             yield
         except BaseException as error:
             reason = error.reason if isinstance(error, Refusal) else "internal_error"
             self.leave(reason, close_channel=False)
-            if before is not None:
-                self.room.restore(before)
+            if replaced is not None:
+                self.room.restore(replaced)
             raise
-        if before is not None:
-            before.leave("replaced")
+        if replaced is not None:
+            replaced.leave("replaced")
 
     def start_connect_timeout(self, transport: int) -> None:
         """Start the timeout within which a transport has to connect."""

@@ -91,13 +91,13 @@ class Publication:
 
     def is_same_stream(self, track: Published) -> bool:
         """Return whether the m-line of a later offer has the same stream parameters."""
-        mine = self.track
+        current = self.track
         return (
-            mine.kind == track.kind
-            and mine.codec == track.codec
-            and mine.rtx_payload_type == track.rtx_payload_type
-            and mine.encodings == track.encodings
-            and mine.extensions == track.extensions
+            current.kind == track.kind
+            and current.codec == track.codec
+            and current.rtx_payload_type == track.rtx_payload_type
+            and current.encodings == track.encodings
+            and current.extensions == track.extensions
         )
 
     def target(self, layer: Layer) -> Target:

@@ -1,4 +1,4 @@
-"""What every HTTP handler reads of a request."""
+"""Token, client address and local address of HTTP requests."""
 
 import time
 
@@ -18,7 +18,7 @@ AUTHENTICATED = web.RequestKey("authenticated", bool)
 
 
 def authenticate(request: web.Request) -> Claims | None:
-    """Verify the token and count the request under it; None where no token is asked for."""
+    """Verify the token and count the request; return the claims, None without API keys."""
     context = request.app[SERVER_CONTEXT]
     claims = context.access.claims(bearer(request))
     request[AUTHENTICATED] = True
@@ -29,7 +29,7 @@ def authenticate(request: web.Request) -> Claims | None:
 
 
 def bearer(request: web.Request) -> str | None:
-    """Find the access token of a request (RFC 6750 section 2.1 and 2.3)."""
+    """Return the access token of a request (RFC 6750 section 2.1 and 2.3)."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
@@ -37,7 +37,7 @@ def bearer(request: web.Request) -> str | None:
 
 
 def local_address(request: web.Request) -> Address | None:
-    """Find the address of ours that a client has reached; a proxy's connection does not tell."""
+    """Return the local address of a client's connection; None behind a proxy."""
     if any(name in request.headers for name in _FORWARDED):
         return None
     transport = request.transport

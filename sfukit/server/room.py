@@ -1,4 +1,4 @@
-"""One room: who is in it, what is published, who is told. idle -> active -> closed."""
+"""One room: participants, viewers, publications, notifications. idle -> active -> closed."""
 
 import asyncio
 import itertools
@@ -16,14 +16,14 @@ from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.room_messages import ParticipantInfo
 
-MOST_MUTES = 1_000  # participants whose mute by a host is remembered
-LARGE_ROOM = 100  # above, members hear of the audience by its number alone
+MOST_MUTES = 1_000  # mutes by a host that are kept for later publications
+LARGE_ROOM = 100  # above, members receive the size of the audience, not its joins and leaves
 _SIZE_INTERVAL_S = 1.0
-_MAX_PENDING_ANNOUNCEMENTS = 500  # announcements that are collected at most
+_MAX_PENDING_ANNOUNCEMENTS = 500  # sent before the debounce time is over
 
 
 class RoomState(StrEnum):
-    """A room's life."""
+    """The state of a room."""
 
     IDLE = "idle"
     ACTIVE = "active"
@@ -31,10 +31,10 @@ class RoomState(StrEnum):
 
 
 class RoomRegistry(Protocol):
-    """Who closes rooms."""
+    """The registry of rooms, which closes empty rooms."""
 
     def on_room_empty(self, room: "Room") -> None:
-        """Hear that the last one left."""
+        """Handle the leave of the last participant or viewer."""
 
 
 class Room:
@@ -61,16 +61,16 @@ class Room:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is left."""
+        """Whether the room has no participants and no viewers."""
         return not self.participants and not self.viewers
 
     @property
     def participant_count(self) -> int:
-        """How many participants there are for others to see."""
+        """The number of participants that are not hidden."""
         return sum(not member.rights.hidden for member in self.participants.values())
 
     def note_mute_by_host(self, uid: str, kind: str) -> None:
-        """Remember whether a host has muted audio or video of a participant."""
+        """Keep whether a host has muted the audio or video of a participant."""
         self._mutes_by_host.pop((uid, kind), None)
         published = [
             entry
@@ -83,65 +83,67 @@ class Room:
                 self._mutes_by_host.popitem(last=False)
 
     def muted_by_host(self, uid: str, kind: str) -> bool:
-        """Tell whether what a participant publishes next is muted: a host said so before."""
+        """Return whether a host has muted the participant's publications of a kind."""
         return (uid, kind) in self._mutes_by_host
 
     def add(self, participant: Member) -> Member | None:
-        """Let a participant in; return the one whose place it takes, which has yet to leave."""
+        """Add a participant; return the one of the same uid, which has to leave."""
         self.state = RoomState.ACTIVE
-        before = self.participants.pop(participant.uid, None)
+        replaced = self.participants.pop(participant.uid, None)
         self.participants[participant.uid] = participant
-        if before is None:
+        if replaced is None:
             self._announce_member(
                 participant,
                 "participant-joined",
                 {"uid": participant.uid, "name": participant.name, "role": participant.role},
             )
-        return before
+        return replaced
 
     def restore(self, participant: Member) -> None:
-        """Give a participant back the place that another failed to take."""
+        """Add a replaced participant again after the join of its successor failed."""
         if participant.leave_reason is None:
             self.state = RoomState.ACTIVE
             self.participants[participant.uid] = participant
 
     def leaving(self, participant: Member) -> None:
-        """Let viewers move on to another publisher in time."""
+        """Let viewers switch to another publisher before the media stops."""
         for viewer in list(self.viewers):
             self.core.guard("publisher_leaving", viewer.on_leaving, participant)
 
     def remove(self, participant: Member, ended: Iterable[Publication], reason: str) -> None:
-        """Let a participant go with its publications; who was replaced is not missed."""
-        gone = [entry for entry in ended if self.publications.pop(entry.number, None) is not None]
+        """Remove a participant and its publications; a replaced one is not announced."""
+        removed = [
+            entry for entry in ended if self.publications.pop(entry.number, None) is not None
+        ]
         present = self.participants.get(participant.uid) is participant
         if present:
             del self.participants[participant.uid]
         try:
-            for publication in gone:
+            for publication in removed:
                 self._withdraw(publication, reason)
             if present:
                 self._announce_member(
                     participant,
                     "participant-left",
                     {"uid": participant.uid, "reason": reason},
-                    known=bool(gone),
+                    is_known=bool(removed),
                 )
         finally:
             self._note_empty()
 
     def add_viewer(self, viewer: Viewer) -> None:
-        """Let a viewer in."""
+        """Add a viewer."""
         self.state = RoomState.ACTIVE
         self.viewers.append(viewer)
 
     def remove_viewer(self, viewer: Viewer) -> None:
-        """Let a viewer go."""
+        """Remove a viewer."""
         if viewer in self.viewers:
             self.viewers.remove(viewer)
             self._note_empty()
 
     def add_publication(self, publication: Publication) -> None:
-        """Offer a publication to everybody else."""
+        """Add and announce a publication."""
         self.publications[publication.number] = publication
         for member in list(self.participants.values()):
             self.core.guard("publication_added", member.auto_subscribe, publication)
@@ -160,15 +162,15 @@ class Room:
         )
 
     def remove_publication(self, publication: Publication, reason: str) -> None:
-        """Withdraw a publication from everybody."""
+        """Remove a publication and announce its removal."""
         if self.publications.pop(publication.number, None) is not None:
             self._withdraw(publication, reason)
 
     def announce(self, method: str, params: Any) -> None:
-        """Tell every member, together with what else happens within the debounce time."""
+        """Notify all participants after the debounce time, batched with other announcements."""
         self._announcement_number += 1
         key = state_key_of(method, params) or (self._announcement_number,)
-        self._announcements.pop(key, None)  # of a state, only the latest is told
+        self._announcements.pop(key, None)  # of a state, only the latest is sent
         self._announcements[key] = jsonrpc.notification(method, params)
         if len(self._announcements) >= _MAX_PENDING_ANNOUNCEMENTS:
             self._send_announcements()
@@ -177,21 +179,21 @@ class Room:
             self._announcement_timer = self.core.loop.call_later(wait_s, self._send_announcements)
 
     def list_participants(self) -> list[ParticipantInfo]:
-        """List everyone who publishes and a bounded number of the others."""
-        shown = []
-        silent = 0
+        """Return all publishers and up to ``LARGE_ROOM`` other participants."""
+        listed = []
+        audience = 0
         for member in self.participants.values():
             if member.rights.hidden:
                 continue
             if not member.publications:
-                silent += 1
-                if silent > LARGE_ROOM:
+                audience += 1
+                if audience > LARGE_ROOM:
                     continue
-            shown.append(member.info())
-        return shown
+            listed.append(member.info())
+        return listed
 
     def close(self, reason: str) -> None:
-        """End the room for everybody; the engine's room is the caller's to close."""
+        """Remove all participants and viewers; the caller closes the room of the engine."""
         self.state = RoomState.CLOSED
         if self._size_timer is not None:
             self._size_timer.cancel()
@@ -230,11 +232,11 @@ class Room:
                 self.core.guard("announcement", partial(member.send, frame, state_key=state_key))
 
     def _announce_member(
-        self, participant: Member, method: str, params: Any, *, known: bool = False
+        self, participant: Member, method: str, params: Any, *, is_known: bool = False
     ) -> None:
         if participant.rights.hidden or self.state is RoomState.CLOSED:
             return
-        if len(self.participants) <= LARGE_ROOM or known:
+        if len(self.participants) <= LARGE_ROOM or is_known:
             self.announce(method, params)
         elif self._size_timer is None:
             self._size_timer = self.core.loop.call_later(_SIZE_INTERVAL_S, self._announce_size)
@@ -250,7 +252,7 @@ class Room:
 
 
 def _frames(announcements: Mapping[StateKey, bytes]) -> Iterator[tuple[StateKey | None, bytes]]:
-    """Join what happened one after the other; a state stays a frame that a later one replaces."""
+    """Encode announcements as JSON-RPC batches; a state stays a frame that can be replaced."""
     for is_state, entries in itertools.groupby(
         announcements.items(), lambda entry: len(entry[0]) > 1
     ):

@@ -54,7 +54,7 @@ class ServerContext:
         self._drained: asyncio.Event = asyncio.Event()
 
     def is_exempt(self, address: str) -> bool:
-        """Return whether an address may open any number of connections: a trusted proxy, loopback."""
+        """Return whether the connections of an address are unlimited: trusted proxy, loopback."""
         return self.proxies.trusts(address) or self.limiter.is_exempt(address)
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Figures of one participant out of its room's, which are asked for at most twice a second."""
+"""Statistics of a participant from those of its room, requested at most twice a second."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ _decoder = msgspec.json.Decoder(RoomStatsReport)
 
 
 class StatsCache:
-    """The latest figures of one room; many who ask at once share one question."""
+    """The latest statistics of one room; concurrent callers share one request."""
 
     def __init__(self, engine: Engine, room: int, worker: int) -> None:
         self._engine = engine
@@ -27,7 +27,7 @@ class StatsCache:
         self._lock = asyncio.Lock()
 
     async def report(self) -> RoomStatsReport:
-        """Return figures at most half a second old."""
+        """Return statistics that are at most half a second old."""
         async with self._lock:
             if time.monotonic() - self._taken_s > _MAX_AGE_S:
                 outcomes = await self._engine.run(self._worker, [RoomStats(room=self._room)])
@@ -43,7 +43,7 @@ def of_participant(
     publish_connection: PublishConnection,
     subscribe_connection: SubscribeConnection | None,
 ) -> dict[str, Any]:
-    """Pick what belongs to a participant, with publications instead of subscriptions named."""
+    """Return a participant's rows; subscriptions are identified by their publication."""
     targets = {publish_connection.transport: 0}
     received: dict[int, int] = {}
     if subscribe_connection is not None:

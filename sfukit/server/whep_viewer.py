@@ -1,4 +1,4 @@
-"""One WHEP viewer: plays one participant's publications on one transport."""
+"""One WHEP viewer: receives the publications of one participant on one transport."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ _RETRY_NOT_LIVE_S = 3
 
 
 class PlayedTrack(NamedTuple):
-    """One m-track that plays."""
+    """One m-line with its subscription."""
 
     played: Played
     subscription: Subscription
@@ -43,15 +43,17 @@ class PlayedTrack(NamedTuple):
 
 
 def choose_publisher(room: Room | None, uid: str | None) -> tuple[Room, Member]:
-    """Find whom to play: the named, else the earliest WHIP publisher, else the earliest."""
-    found = _candidates(room, uid) if room is not None else []
-    if room is None or not found:
-        raise Refusal("not_live", "nobody publishes there now", retry_after_s=_RETRY_NOT_LIVE_S)
-    return room, found[0]
+    """Return room and publisher: the named, else the first WHIP publisher, else the first."""
+    publishers = _publishers(room, uid) if room is not None else []
+    if room is None or not publishers:
+        raise Refusal(
+            "not_live", "the room has no such publisher now", retry_after_s=_RETRY_NOT_LIVE_S
+        )
+    return room, publishers[0]
 
 
-def _candidates(room: Room, uid: str | None) -> list[Member]:
-    """List who may be played, the best first; members are kept in the order they came."""
+def _publishers(room: Room, uid: str | None) -> list[Member]:
+    """Return the publishers, WHIP first, else in the order of their joins."""
     live = [
         member
         for member in room.participants.values()
@@ -61,7 +63,7 @@ def _candidates(room: Room, uid: str | None) -> list[Member]:
 
 
 class WhepViewer:
-    """A viewer from its offer until it leaves."""
+    """A WHEP viewer from its offer until it leaves."""
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class WhepViewer:
         self.states: dict[str, TransportSummary] = {}
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
         self.on_end: Callable[[str], None] | None = None
-        self._named = uid
+        self._uid = uid
         self._tracks: list[PlayedTrack] = []
         self._transport = core.ids.transport()
         self._local: LocalTransport = core.local_transport(room.worker, local_address)
@@ -94,18 +96,18 @@ class WhepViewer:
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """What is played."""
+        """The subscriptions."""
         return [track.subscription for track in self._tracks]
 
     def negotiate(self, offer: sdp.Session) -> str:
-        """Answer the offer; nothing has happened yet."""
+        """Return the answer to the offer, without effects in the engine."""
         answer = answer_viewer(offer, self._sources(), self._local, self.core.ids.ssrc)
         self._remote = answer.remote
         self._tracks = [self._played_track(played) for played in answer.played]
         return answer.sdp
 
     async def start(self) -> None:
-        """Have the engine send; the answer may leave then."""
+        """Add transport and subscriptions to the engine; raise ``Refusal``."""
         assert self._remote is not None
         opening = OpenTransport(
             room=self.room.number,
@@ -120,7 +122,7 @@ class WhepViewer:
         try:
             commands = [opening, *[self._subscribe(track) for track in self._tracks]]
             await run_commands(self.core, self.room.worker, commands)
-        except BaseException:  # cancelled as well: nothing may stay
+        except BaseException:  # also when cancelled
             self.leave("refused")
             raise
         if self.leave_reason is not None:
@@ -129,7 +131,7 @@ class WhepViewer:
         self._deadline = self.core.loop.call_later(wait_s, self.leave, "negotiation_timeout")
 
     async def restart(self, remote: Credentials) -> LocalTransport:
-        """Take new ICE credentials of the peer and give ours."""
+        """Restart ICE with new remote credentials; return the local parameters."""
         assert self._remote is not None
         local = self.core.local_transport(self.room.worker, self.local_address)
         renewed = self._remote.with_credentials(remote)
@@ -143,7 +145,7 @@ class WhepViewer:
         return local
 
     def leave(self, reason: str) -> None:
-        """End; a second time does nothing."""
+        """End the session; idempotent."""
         if self.leave_reason is not None:
             return
         self.leave_reason = reason
@@ -164,10 +166,10 @@ class WhepViewer:
         self.log.info("viewer_left", reason=reason)
 
     def on_leaving(self, member: Member) -> None:
-        """Move on to the next publisher before this one's media ends."""
+        """Switch to another publisher before the media of a leaving one stops."""
         if member is not self.publisher:
             return
-        others = [entry for entry in _candidates(self.room, self._named) if entry is not member]
+        others = [entry for entry in _publishers(self.room, self._uid) if entry is not member]
         same = [entry for entry in others if entry.uid == member.uid]
         if not others:
             self.leave("publisher_left")
@@ -175,7 +177,7 @@ class WhepViewer:
         self._switch((same or others)[0])
 
     def on_unpublished(self, publication: Publication) -> None:
-        """Lose one of the publications that are played; end with the last."""
+        """Remove the track of a removed publication; leave after the last."""
         ended = [track for track in self._tracks if track.subscription.publication is publication]
         for track in ended:
             self._tracks.remove(track)
@@ -184,7 +186,7 @@ class WhepViewer:
             self.leave("publisher_left")
 
     def on_transport_state(self, event: TransportState) -> None:
-        """Note that it plays, or end with the transport."""
+        """Record the connect time, or leave if the transport did not stay connected."""
         self.states["subscribe"] = transport_summary(event)
         self.log.info(
             "transport_state",
@@ -200,7 +202,7 @@ class WhepViewer:
             self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
-        """Write a change of encoding down."""
+        """Log a switch of the encoding."""
         self.log.info(
             "layer_switch",
             publication=subscription.publication.number,
@@ -210,7 +212,7 @@ class WhepViewer:
         )
 
     def _sources(self) -> dict[str, Source]:
-        """Take the publisher's first publication of each kind."""
+        """Return the publisher's first publication of each kind."""
         sources: dict[str, Source] = {}
         for publication in self.publisher.publications.values():
             track = publication.track
@@ -248,13 +250,13 @@ class WhepViewer:
         )
 
     def _switch(self, publisher: Member) -> None:
-        """Feed every track from another publisher, whose codecs have to be those agreed on."""
-        fed = [(track, _matching(track, publisher)) for track in self._tracks]
-        if any(publication is None for _, publication in fed):
+        """Forward another publisher on all tracks; its codecs have to be the negotiated ones."""
+        replacements = [(track, _matching(track, publisher)) for track in self._tracks]
+        if any(publication is None for _, publication in replacements):
             self.leave("publisher_changed")
             return
         commands = []
-        for track, publication in fed:
+        for track, publication in replacements:
             assert publication is not None
             commands.append(
                 ReplaceSource(subscription=track.number, publication=publication.number)
