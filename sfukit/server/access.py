@@ -85,9 +85,7 @@ class Access:
         if self.is_open:
             return None
         if not token:
-            raise Refusal(
-                "token_missing", "an access token is required: Authorization: Bearer TOKEN"
-            )
+            raise Refusal("token_missing", "an access token is needed: Authorization: Bearer TOKEN")
         return verify(token, self._keys)
 
     def rights(self, claims: Claims | None, room: str) -> Rights:

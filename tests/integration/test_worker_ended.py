@@ -63,5 +63,5 @@ async def test_worker_threads_that_end_are_noticed_and_the_last_ends_the_process
         assert len(started.context.engine.ended_workers) == 1
         assert not serving.done()
         end_worker(last)
-        with pytest.raises(SfukitError, match="the media engine is gone: media worker"):
+        with pytest.raises(SfukitError, match="the media engine ended: media worker"):
             await serving

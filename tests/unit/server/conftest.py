@@ -1,4 +1,4 @@
-"""Servers with a stand-in for the engine."""
+"""Servers with a mock engine."""
 
 from collections.abc import AsyncIterator
 from typing import Any

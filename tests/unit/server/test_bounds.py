@@ -1,4 +1,4 @@
-"""What peers name, however often and however fresh, leaves nothing behind in the server."""
+"""Names chosen by clients leave no state in the server, however many."""
 
 import contextlib
 import gc
@@ -84,7 +84,7 @@ async def grown(
         timers.advance(0.1)
         for root in roots:
             if isinstance(root, Peer):
-                root.channel.told.clear()
+                root.channel.messages.clear()
 
     before = 0
     for number in range(count):
@@ -117,7 +117,7 @@ PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("method", sorted(PARAMETERS))
-async def test_fresh_names_in_every_method_leave_nothing_behind(method: str) -> None:
+async def test_fresh_names_in_every_method_leave_no_state(method: str) -> None:
     context, timers, peer = context_and_peer()
     other = Peer(context)
     speaker = Peer(context)
@@ -139,13 +139,13 @@ async def test_fresh_names_in_every_method_leave_nothing_behind(method: str) -> 
     assert ("eve" in here.participants) is (method not in ("join", "leave"))
 
 
-async def test_a_method_that_is_not_there_leaves_nothing_behind() -> None:
+async def test_an_unknown_method_leaves_no_state() -> None:
     context, timers, peer = context_and_peer()
     growth = await grown(context, timers, lambda n: peer.call(f"method{n}"), CALLS, peer)
     assert growth <= 50
 
 
-async def test_a_mute_that_goes_back_and_forth_is_told_and_not_kept() -> None:
+async def test_repeated_mutes_leave_a_bounded_number_of_announcements() -> None:
     context, timers, peer = context_and_peer()
     joined = await peer.call("join", sid="demo", offer=offer(offer_of(audio())))
     number = joined.publications[0].publication
@@ -161,7 +161,7 @@ async def test_a_mute_that_goes_back_and_forth_is_told_and_not_kept() -> None:
         assert len(room._announcements) <= 500
 
 
-async def test_renegotiations_under_fresh_names_leave_nothing_behind() -> None:
+async def test_renegotiations_with_fresh_names_leave_no_state() -> None:
     context, timers, peer = context_and_peer()
     other = Peer(context)
     await other.call("join", sid="demo", uid="bob")
@@ -180,7 +180,7 @@ async def test_renegotiations_under_fresh_names_leave_nothing_behind() -> None:
     assert await grown(context, timers, call, SDP_CALLS, peer, other) <= 50
 
 
-async def test_rooms_and_sessions_under_fresh_names_are_bounded() -> None:
+async def test_rooms_and_sessions_with_fresh_names_are_bounded() -> None:
     context, timers, _ = context_and_peer()
 
     async def enter(n: int) -> None:
@@ -202,7 +202,7 @@ async def test_rooms_and_sessions_under_fresh_names_are_bounded() -> None:
         assert await grown(context, timers, call, CALLS) <= 50
 
 
-async def test_what_the_engine_cannot_take_yet_is_bounded_by_refusing_more() -> None:
+async def test_a_full_command_backlog_refuses_joins() -> None:
     context, _, peer = context_and_peer()
     joined = await peer.call("join", sid="demo", offer=offer(offer_of(audio())))
     context.engine.backlog = 1_001  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""TCP connections over real sockets: heads, bodies, idleness, scarce descriptors, addresses."""
+"""TCP connections over real sockets: heads, bodies, idle timeout, descriptors, addresses."""
 
 import asyncio
 import contextlib
@@ -98,7 +98,7 @@ async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Serv
 
 
 @pytest.mark.parametrize("head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_head_that_does_not_end_ends_the_connection(head: bytes) -> None:
+async def test_an_incomplete_request_head_times_out(head: bytes) -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         peer.writer.write(head)
@@ -106,7 +106,7 @@ async def test_a_head_that_does_not_end_ends_the_connection(head: bytes) -> None
         assert served.closed_for("request_timeout") == 1
 
 
-async def test_a_head_that_drips_ends_the_connection_too() -> None:
+async def test_a_slow_request_head_times_out() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         peer.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
@@ -119,7 +119,7 @@ async def test_a_head_that_drips_ends_the_connection_too() -> None:
         assert served.closed_for("request_timeout") == 1
 
 
-async def test_a_body_that_does_not_end_is_refused() -> None:
+async def test_an_incomplete_body_is_refused() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         head = b"POST /whip/demo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/sdp\r\n"
@@ -129,7 +129,7 @@ async def test_a_body_that_does_not_end_is_refused() -> None:
         await peer.closed()
 
 
-async def test_an_idle_connection_lives_longer_than_a_head_and_ends() -> None:
+async def test_an_idle_connection_is_closed_after_the_keep_alive_timeout() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         assert (await peer.answered()).endswith(b"ok\n")
@@ -139,7 +139,7 @@ async def test_an_idle_connection_lives_longer_than_a_head_and_ends() -> None:
         assert (served.closed_for("idle"), served.closed_for("request_timeout")) == (1, 0)
 
 
-async def test_the_head_of_a_later_request_has_its_time_too() -> None:
+async def test_the_head_of_a_later_request_times_out() -> None:
     async with serving(timing=Timing(request_s=0.1, keep_alive_s=60.0)) as served:
         peer = await served.peer()
         for _ in range(3):
@@ -162,9 +162,7 @@ PIPELINED = {
 
 @pytest.mark.parametrize("before", PIPELINED.values(), ids=PIPELINED)
 @pytest.mark.parametrize("begun", [b"G", b"GET /livez HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_head_that_begins_behind_a_request_has_its_time_too(
-    before: bytes, begun: bytes
-) -> None:
+async def test_a_head_that_begins_behind_a_request_times_out(before: bytes, begun: bytes) -> None:
     async with serving(timing=Timing(request_s=0.1, keep_alive_s=60.0)) as served:
         peer = await served.peer()
         peer.writer.write(before + begun)
@@ -174,7 +172,7 @@ async def test_a_head_that_begins_behind_a_request_has_its_time_too(
 
 
 @pytest.mark.parametrize("before", PIPELINED.values(), ids=PIPELINED)
-async def test_requests_that_end_together_leave_an_idle_connection(before: bytes) -> None:
+async def test_pipelined_requests_leave_an_idle_connection(before: bytes) -> None:
     async with serving(timing=Timing(request_s=60.0, keep_alive_s=0.1)) as served:
         peer = await served.peer()
         peer.writer.write(before + b"\r\n")
@@ -183,7 +181,7 @@ async def test_requests_that_end_together_leave_an_idle_connection(before: bytes
         assert served.closed_for("idle") == 1
 
 
-async def test_a_websocket_is_no_idle_connection() -> None:
+async def test_a_websocket_is_not_an_idle_connection() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         peer.writer.write(
@@ -200,7 +198,7 @@ async def test_a_websocket_is_no_idle_connection() -> None:
         peer.writer.close()
 
 
-async def test_the_connection_idle_for_longest_goes_first_when_descriptors_are_scarce() -> None:
+async def test_the_longest_idle_connection_is_closed_first_when_descriptors_run_out() -> None:
     async with serving(most=32 + 3) as served:
         peers = [await served.peer() for _ in range(3)]
         for peer in peers:
@@ -262,7 +260,7 @@ async def test_an_address_has_a_bounded_number_of_unauthenticated_connections() 
         assert (await fourth.answered()).endswith(b"ok\n")
 
 
-async def test_trusted_proxies_and_without_keys_this_machine_have_no_such_bound() -> None:
+async def test_trusted_proxies_and_loopback_without_keys_have_no_connection_limit() -> None:
     limits = Limits(unauthenticated_connections=1)
     keyed = {"api_keys": {"key": SECRET}, "trusted_proxies": ("127.0.0.1",)}
     for changes in (keyed, {}):
@@ -272,7 +270,7 @@ async def test_trusted_proxies_and_without_keys_this_machine_have_no_such_bound(
                 assert (await peer.answered()).endswith(b"ok\n")
 
 
-async def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open() -> None:
+async def test_a_port_in_use_is_an_error_and_closes_all_sockets() -> None:
     async with serving() as served:
         other = Listener(
             lambda: None,

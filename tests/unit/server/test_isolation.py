@@ -1,4 +1,4 @@
-"""A fault in what is done for one participant is counted and stays with that participant."""
+"""An exception in a callback of one participant does not affect other participants."""
 
 import asyncio
 
@@ -40,13 +40,13 @@ async def answer(peer: Peer) -> None:
     await peer.call("answer", desc=desc, version=latest["version"])
 
 
-async def test_a_failed_callback_is_counted_and_the_others_are_told() -> None:
+async def test_a_failed_callback_is_counted_and_other_participants_are_notified() -> None:
     context, timers = virtual_context(MockEngine())
     broken, well = Peer(context, Broken()), Peer(context)
     await broken.call("join", sid="demo", uid="a")
     await well.call("join", sid="demo", uid="b")
     timers.advance(1)
-    well.channel.told.clear()
+    well.channel.messages.clear()
     await Peer(context).call("join", sid="demo", uid="c", offer=offer(offer_of(video())))
     timers.advance(1)
     assert well.channel.take("participant-joined") == [{"uid": "c", "name": "c", "role": "speaker"}]
@@ -55,7 +55,7 @@ async def test_a_failed_callback_is_counted_and_the_others_are_told() -> None:
     assert failures in context.metrics.exposition()
 
 
-async def test_a_failed_event_of_the_engine_is_counted_and_the_next_is_heard(
+async def test_a_failed_engine_event_is_counted_and_the_next_is_handled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = MockEngine()
@@ -89,7 +89,7 @@ async def test_draining_and_stopping_reach_every_channel() -> None:
     assert engine.closed
 
 
-async def test_28_renegotiations_of_one_speaker_cost_its_subscribers_nothing() -> None:
+async def test_28_renegotiations_of_one_speaker_keep_the_m_lines_of_subscribers() -> None:
     context, timers = virtual_context(MockEngine())
     reader, silent, speaker = Peer(context), Peer(context), Peer(context)
     for peer in (reader, silent, speaker):
@@ -102,13 +102,13 @@ async def test_28_renegotiations_of_one_speaker_cost_its_subscribers_nothing() -
         joined = await Peer(context).call("join", sid="demo", offer=offer(offer_of(video(codec))))
         publication = joined.publications[0].publication
         timers.advance(0.1)
-        tracks = reader.channel.told[-1][1]["tracks"]
+        tracks = reader.channel.messages[-1][1]["tracks"]
         assert publication in [track["publication"] for track in tracks]
         await answer(reader)
     assert not reader.channel.take("subscription-ended")
 
 
-async def test_who_has_no_m_line_left_is_told_and_receives_once_there_is_one() -> None:
+async def test_a_subscriber_without_a_free_m_line_is_notified_and_subscribes_later() -> None:
     context, timers = virtual_context(MockEngine(), auto_subscribe=100)
     peer = Peer(context)
     await peer.call("join", sid="demo")
@@ -130,7 +130,7 @@ async def test_who_has_no_m_line_left_is_told_and_receives_once_there_is_one() -
     assert waiting < {track["publication"] for track in last["tracks"]}
 
 
-async def test_subscriptions_that_the_engine_had_no_room_for_are_ended_not_forgotten() -> None:
+async def test_subscriptions_that_an_overloaded_engine_refused_are_ended() -> None:
     class Crowded(MockEngine):
         crowded = False
 
@@ -152,7 +152,7 @@ async def test_subscriptions_that_the_engine_had_no_room_for_are_ended_not_forgo
     assert not context.core.subscriptions
 
 
-async def test_who_gets_its_place_back_keeps_its_room() -> None:
+async def test_a_restored_participant_keeps_its_room() -> None:
     def judge(command: Command) -> CommandError | None:
         refused = isinstance(command, OpenTransport) and command.remote is not None
         return CommandError("internal") if refused else None
@@ -170,7 +170,7 @@ async def test_who_gets_its_place_back_keeps_its_room() -> None:
     assert not context.rooms.any
 
 
-async def test_a_room_closes_although_nobody_got_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_room_closes_after_its_first_join_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     context, timers = virtual_context(MockEngine())
     monkeypatch.setattr("sfukit.server.room.Room.add", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -179,7 +179,7 @@ async def test_a_room_closes_although_nobody_got_into_it(monkeypatch: pytest.Mon
     assert not context.rooms.any
 
 
-async def test_the_deadline_of_a_transport_goes_with_it() -> None:
+async def test_the_connect_timeout_of_a_closed_transport_is_cancelled() -> None:
     context, timers = virtual_context(MockEngine())
     peer = Peer(context)
     await peer.call("join", sid="demo", config={"no_subscribe": True})
@@ -189,11 +189,11 @@ async def test_the_deadline_of_a_transport_goes_with_it() -> None:
         text = offer_of(video(), fingerprint=fingerprint)
         await peer.call("offer", desc=offer(text))
     timers.advance(1)
-    assert len(timers) == before  # one deadline; the announcements were told
+    assert len(timers) == before  # one deadline; the announcements were sent
     assert len(context.engine.commands_of(CloseTransport)) == 4  # type: ignore[attr-defined]
 
 
-async def test_a_cancelled_offer_leaves_no_transport_behind() -> None:
+async def test_a_cancelled_offer_leaves_no_transport() -> None:
     class Slow(MockEngine):
         async def run(self, worker: int, commands: object) -> object:  # type: ignore[override]
             await asyncio.Event().wait()

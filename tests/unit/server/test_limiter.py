@@ -1,4 +1,4 @@
-"""Who is limited by what, in virtual time; which refusals are written down."""
+"""Request limits in virtual time; sampling of logged refusals."""
 
 from collections.abc import Callable
 
@@ -59,7 +59,7 @@ def test_an_api_key_is_limited_over_all_its_identities() -> None:
     limiter.admit(Claims("other", "ann"), ADDRESS, 0.0)
 
 
-def test_requests_with_a_token_cost_their_address_nothing() -> None:
+def test_authenticated_requests_do_not_count_for_their_address() -> None:
     limiter = RequestLimiter(Limits(refusals=Rate(1, 5)), is_open=False)
     while limiter.count_refusal(ADDRESS, 0.0) == 0:
         pass
@@ -84,7 +84,7 @@ def test_without_keys_an_address_behind_a_proxy_is_limited() -> None:
 async def test_refusals_without_a_token_are_limited_by_address_and_others_are_not(
     make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_HELD_S", 0.01)
+    monkeypatch.setattr(app, "_MAX_DELAY_S", 0.01)
     limits = Limits(refusals=Rate(1e-3, 3))
     stage = await make_stage(api_keys={"key": "s" * 32}, limits=limits)
     statuses = []
@@ -105,7 +105,9 @@ async def test_refusals_without_a_token_are_limited_by_address_and_others_are_no
             assert response.status == 200
 
 
-async def test_posts_of_one_identity_are_limited_and_leaving_is_not(make_stage: StageMaker) -> None:
+async def test_posts_of_one_identity_are_limited_and_deletes_are_not(
+    make_stage: StageMaker,
+) -> None:
     from sfukit.signaling.token import VideoGrants, claims_for, sign
     from tests.unit.server.stage import offer_text
 
@@ -122,7 +124,7 @@ async def test_posts_of_one_identity_are_limited_and_leaving_is_not(make_stage: 
     assert (await stage.session.delete(stage.url(session.headers["Location"]))).status == 200
 
 
-async def test_the_first_refusals_of_a_reason_are_written_down_then_their_number() -> None:
+async def test_the_first_refusals_of_a_reason_are_logged_then_their_number() -> None:
     with capture_logs() as lines:
         refusals = RefusalLog(3, 0.02)
         for number in range(1_000):
@@ -131,7 +133,7 @@ async def test_the_first_refusals_of_a_reason_are_written_down_then_their_number
         assert [line["detail"] for line in lines] == ["0", "1", "2", ""]
         await until(lambda: len(lines) == 5)
         assert lines[4] == {
-            "event": "refusals_left_out",
+            "event": "refusals_suppressed",
             "reason": "token_missing",
             "count": 997,
             "log_level": "info",

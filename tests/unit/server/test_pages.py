@@ -1,4 +1,4 @@
-"""Pages, probes, metrics and the operator's view."""
+"""Demo page, health checks, metrics and /debug/rooms."""
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -104,14 +104,14 @@ async def test_nothing_else_is_served(stage: Stage, path: str) -> None:
         assert "traceparent" in response.headers
 
 
-async def test_the_server_says_what_it_is(stage: Stage) -> None:
+async def test_info_has_name_version_and_protocols(stage: Stage) -> None:
     async with stage.session.get(stage.url("/info")) as response:
         assert (await response.json())["server"] == "sfukit"
     async with stage.session.get(stage.url("/readyz")) as response:
         assert response.status == 200
 
 
-async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
+async def test_debug_rooms_shows_rooms_streams_and_reasons(stage: Stage) -> None:
     await stage.joined("ann")
     transport = stage.engine.commands_of(OpenTransport)[-1].transport
     stage.engine.emit(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
@@ -131,7 +131,7 @@ async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
     assert viewer["subscriptions"][1]["last_reason"] == "requested"
 
 
-async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
+async def test_one_room_is_shown_with_the_engines_statistics(stage: Stage) -> None:
     await stage.joined("ann")
     stage.engine.results[RoomStats] = b'{"publications": [{"publication": 1, "bitrate_bps": 9}]}'
     async with stage.session.get(stage.url("/debug/rooms/demo")) as response:
@@ -152,7 +152,7 @@ async def test_metrics_are_written_at_most_twice_a_second(
     assert found == [b"0", b"0", b"0", b"1", b"1", b"2"]
 
 
-async def test_the_metrics_may_ask_for_a_token(make_stage: StageMaker) -> None:
+async def test_the_metrics_may_require_a_token(make_stage: StageMaker) -> None:
     stage = await make_stage(metrics_token="a token")
     for bearer, status in ((None, 401), ("another", 401), ("ä", 401), ("a token", 200)):
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
@@ -160,7 +160,7 @@ async def test_the_metrics_may_ask_for_a_token(make_stage: StageMaker) -> None:
             assert response.status == status
 
 
-async def test_a_listener_of_their_own_has_the_metrics_and_nothing_else(
+async def test_the_metrics_listener_has_metrics_and_health_checks_only(
     make_stage: StageMaker,
 ) -> None:
     stage = await make_stage(metrics_http="127.0.0.1:0")

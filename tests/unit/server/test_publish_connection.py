@@ -1,4 +1,4 @@
-"""Publishing again on a connection that is up: more, less, restarts, other connections."""
+"""Renegotiation of a publish connection: added and removed tracks, restarts, new transports."""
 
 import pytest
 import structlog
@@ -38,7 +38,7 @@ async def test_the_same_offer_again_changes_nothing(stage: Stage) -> None:
     assert len(stage.engine.commands) == before
 
 
-async def test_a_track_that_is_no_longer_sent_is_withdrawn_and_may_come_back(stage: Stage) -> None:
+async def test_an_inactive_m_line_ends_its_publication_and_may_publish_again(stage: Stage) -> None:
     bob = await stage.joined("bob")
     ann = await stage.joined("ann")
     without_video = offer_text()
@@ -62,7 +62,7 @@ async def test_new_credentials_restart_ice_on_the_same_transport(stage: Stage) -
     assert len(stage.engine.commands_of(Publish)) == 2
 
 
-async def test_another_dtls_identity_is_another_connection(stage: Stage) -> None:
+async def test_another_dtls_fingerprint_is_another_transport(stage: Stage) -> None:
     ann = await stage.joined("ann")
     first = stage.engine.commands_of(OpenTransport)[-1].transport
     await offer(ann, offer_text().replace("6B:8B", "6B:8C"))
@@ -81,7 +81,7 @@ async def test_a_stale_offer_is_refused_by_code(stage: Stage) -> None:
     assert (await offer(ann, offer_text()))["version"] == 6
 
 
-async def test_what_the_engine_refuses_leaves_things_as_they_were(make_stage: StageMaker) -> None:
+async def test_an_offer_that_the_engine_refuses_changes_nothing(make_stage: StageMaker) -> None:
     def judge(command: Command) -> CommandError | None:
         late = isinstance(command, Publish) and command.publication > 2
         return CommandError("overloaded") if late else None
@@ -98,7 +98,7 @@ async def test_what_the_engine_refuses_leaves_things_as_they_were(make_stage: St
     assert [entry["publication"] for entry in again["publications"]] == [1, 2]
 
 
-async def test_a_muted_publication_is_told_to_all_and_only_hosts_mute_others(stage: Stage) -> None:
+async def test_a_mute_is_announced_and_only_hosts_mute_others(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob")
     number = (await ann.call("join", sid="demo"))["publications"][0]["publication"]
@@ -112,7 +112,7 @@ async def test_a_muted_publication_is_told_to_all_and_only_hosts_mute_others(sta
     assert [entry["publication"] for entry in shown] == [number]
 
 
-async def test_a_silent_encoding_is_told_to_its_publisher(stage: Stage) -> None:
+async def test_an_inactive_encoding_is_reported_to_its_publisher(stage: Stage) -> None:
     ann = await stage.joined("ann")
     stage.engine.emit(EncodingState(2, "f", active=False, reason="encoding_inactive"))
     told = await ann.note("encoding-state")
@@ -136,7 +136,7 @@ async def test_an_ssrc_that_belongs_to_no_encoding_is_logged_with_its_reason(sta
     ]
 
 
-async def test_encodings_by_ssrc_do_not_rest_since_their_publisher_has_no_names_for_them(
+async def test_encodings_without_rid_have_no_dynacast(
     stage: Stage,
 ) -> None:
     ann = await stage.member()
@@ -148,7 +148,9 @@ async def test_encodings_by_ssrc_do_not_rest_since_their_publisher_has_no_names_
     assert not publish.rests
 
 
-async def test_who_lets_encodings_rest_is_told_which_are_watched(stage: Stage) -> None:
+async def test_with_dynacast_the_publisher_is_notified_of_encodings_with_subscribers(
+    stage: Stage,
+) -> None:
     ann = await stage.member()
     desc = {"type": "offer", "sdp": offer_text()}
     await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
@@ -157,7 +159,7 @@ async def test_who_lets_encodings_rest_is_told_which_are_watched(stage: Stage) -
     assert await ann.note("encodings") == {"publication": 2, "rids": ["q", "f"]}
 
 
-async def test_who_does_not_promise_to_rest_is_never_asked_to(stage: Stage) -> None:
+async def test_dynacast_is_off_by_default(stage: Stage) -> None:
     await stage.joined("ann")
     assert [command.rests for command in stage.engine.commands_of(Publish)] == [False, False]
 
@@ -174,7 +176,7 @@ async def test_a_transport_that_goes_down_ends_the_membership(stage: Stage) -> N
     assert await ann.closed() == 4005
 
 
-async def test_media_that_never_comes_ends_the_membership(make_stage: StageMaker) -> None:
+async def test_a_transport_that_never_connects_ends_the_membership(make_stage: StageMaker) -> None:
     stage = await make_stage(timing=Timing(negotiation_s=0.2, debounce_s=0.01))
     ann = await stage.joined("ann")
     assert (await ann.note("bye"))["reason"] == "negotiation_timeout"

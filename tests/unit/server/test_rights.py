@@ -1,4 +1,4 @@
-"""What tokens and hosts decide: sources, hidden members, mutes, removal, the token's end."""
+"""Decisions of tokens and hosts: sources, hidden participants, mutes, removal, expiry."""
 
 import time
 from typing import Any
@@ -84,7 +84,7 @@ async def test_a_token_for_the_microphone_publishes_no_video_by_renegotiation_ei
     assert (await swapped).publications[0].source == "camera"
 
 
-async def test_a_kept_m_line_keeps_its_source_until_another_is_said() -> None:
+async def test_an_unchanged_m_line_keeps_its_source_until_another_is_requested() -> None:
     context, _ = guarded()
     speaker = peer(context, "ann")
     text = offer(offer_of(video()))
@@ -96,7 +96,7 @@ async def test_a_kept_m_line_keeps_its_source_until_another_is_said() -> None:
     assert changed.publication != joined.publications[0].publication
 
 
-async def test_publications_of_a_kind_are_bounded_by_a_setting() -> None:
+async def test_publications_of_a_kind_are_limited_by_a_setting() -> None:
     context, _ = guarded(limits=Limits(max_publications_per_kind=2))
     speaker = peer(context, "ann", can_publish_sources=["camera", "microphone"])
     two = offer_of(video(), video(), audio(), audio())
@@ -107,7 +107,7 @@ async def test_publications_of_a_kind_are_bounded_by_a_setting() -> None:
     assert Limits().max_publications_per_kind == 8
 
 
-async def test_the_name_of_the_token_wins() -> None:
+async def test_the_name_of_the_token_takes_precedence() -> None:
     context, timers = guarded()
     watching = host(context)
     await watching.call("join", sid="demo")
@@ -118,7 +118,7 @@ async def test_the_name_of_the_token_wins() -> None:
     assert [note["name"] for note in joined if note["uid"] != "host"] == ["Ann", "Bob"]
 
 
-async def test_a_hidden_member_is_nowhere_to_be_seen_and_does_not_publish() -> None:
+async def test_a_hidden_participant_is_not_visible_and_cannot_publish() -> None:
     context, timers = guarded()
     hidden, other = peer(context, "spy", hidden=True), peer(context, "ann")
     published = hidden.call("join", sid="demo", offer=offer(offer_of(video())))
@@ -138,7 +138,7 @@ async def test_a_hidden_member_is_nowhere_to_be_seen_and_does_not_publish() -> N
         choose_publisher(context.rooms.find("demo"), "spy")
 
 
-async def test_the_mute_of_a_host_is_not_undone_by_the_muted() -> None:
+async def test_a_mute_by_a_host_is_not_undone_by_the_publisher() -> None:
     context, timers = guarded()
     moderator, speaker = host(context), peer(context, "ann")
     await moderator.call("join", sid="demo")

@@ -1,4 +1,4 @@
-"""Rooms: their life, who gets in, what members hear of each other."""
+"""Rooms: states, admission, announcements."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ async def test_a_room_is_idle_then_active_then_idle_then_closed(stage: Stage) ->
     assert stage.engine.commands_of(CloseRoom) == [CloseRoom(room=room.number)]
 
 
-async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:
+async def test_a_room_that_is_joined_again_before_the_idle_timeout_stays_open(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await ann.call("leave")
     await ann.call("join", sid="demo", uid="ann")
@@ -39,7 +39,7 @@ async def test_a_room_that_fills_again_in_time_stays(stage: Stage) -> None:
     assert [command.room for command in stage.engine.commands_of(OpenRoom)] == [1, 2]
 
 
-async def test_everything_is_gone_after_everybody_left(stage: Stage) -> None:
+async def test_no_state_remains_after_the_last_leave(stage: Stage) -> None:
     before = asyncio.all_tasks()
     members = [await stage.joined(uid) for uid in ("ann", "bob", "eve")]
     for member in members:
@@ -50,11 +50,11 @@ async def test_everything_is_gone_after_everybody_left(stage: Stage) -> None:
     assert (core.transports, core.publications, core.subscriptions) == ({}, {}, {})
 
 
-async def test_memory_goes_back_once_after_the_last_room(
+async def test_memory_is_released_once_after_the_last_room(
     make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[bool] = []
-    monkeypatch.setattr(server_context, "_WATCH_INTERVAL_S", 0.02)
+    monkeypatch.setattr(server_context, "_MEASURE_INTERVAL_S", 0.02)
     monkeypatch.setattr(memory, "trim_allocator", lambda: given.append(True))
     stage = await make_stage()
     looks = 0
@@ -81,16 +81,16 @@ async def test_memory_goes_back_once_after_the_last_room(
     assert given == [True]
 
 
-async def test_what_only_refers_to_itself_goes_after_the_last_room(
+async def test_reference_cycles_are_collected_after_the_last_room(
     make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Cycle:
         def __init__(self) -> None:
             self.self = self
 
-    monkeypatch.setattr(server_context, "_WATCH_INTERVAL_S", 0.02)
+    monkeypatch.setattr(server_context, "_MEASURE_INTERVAL_S", 0.02)
     monkeypatch.setattr(memory, "trim_allocator", lambda: None)
-    gc.disable()  # its own times would hide that nobody else asked
+    gc.disable()  # an automatic collection would hide a missing explicit one
     try:
         stage = await make_stage()
         ann = await stage.joined("ann")
@@ -102,7 +102,7 @@ async def test_what_only_refers_to_itself_goes_after_the_last_room(
         gc.enable()
 
 
-async def test_members_hear_of_joins_leaves_and_publications(stage: Stage) -> None:
+async def test_joins_leaves_and_publications_are_announced(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob", name="Bob B.")
     assert await ann.note("participant-joined") == {"uid": "ann", "name": "ann", "role": "speaker"}
@@ -115,7 +115,7 @@ async def test_members_hear_of_joins_leaves_and_publications(stage: Stage) -> No
     assert await ann.note("participant-left") == {"uid": "bob", "reason": "left"}
 
 
-async def test_a_large_room_tells_the_size_of_its_audience(
+async def test_a_large_room_announces_the_size_of_its_audience(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room_module, "LARGE_ROOM", 2)
@@ -139,7 +139,7 @@ async def test_a_large_room_tells_the_size_of_its_audience(
         (Limits(max_egress_bps=1_000_000), "max_egress"),
     ],
 )
-async def test_beyond_a_limit_nobody_gets_in(
+async def test_joins_above_a_limit_are_refused(
     make_stage: StageMaker, limits: Limits, reason: str
 ) -> None:
     engine = MockEngine()
@@ -157,7 +157,7 @@ async def test_beyond_a_limit_nobody_gets_in(
     assert f'sfukit_refused_total{{reason="{reason}"}} 1.0' in text
 
 
-async def test_a_room_that_the_engine_drops_is_closed_and_others_live(stage: Stage) -> None:
+async def test_a_room_that_the_engine_closes_is_removed(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob", "other")
     number = stage.engine.commands_of(OpenRoom)[0].room
@@ -176,7 +176,7 @@ async def test_rooms_are_spread_over_the_workers(make_stage: StageMaker) -> None
     assert sorted(workers) == [0, 0, 1, 1, 2, 2]
 
 
-async def test_a_drain_takes_no_new_rooms_tells_members_and_ends_with_the_last(
+async def test_a_drain_refuses_new_rooms_notifies_and_ends_with_the_last_leave(
     make_stage: StageMaker,
 ) -> None:
     stage = await make_stage(timing=Timing(drain_s=30, debounce_s=0.01))
@@ -198,7 +198,7 @@ async def test_a_drain_takes_no_new_rooms_tells_members_and_ends_with_the_last(
         assert await drained == "drained"
 
 
-async def test_a_drain_has_a_deadline_and_can_be_taken_back(make_stage: StageMaker) -> None:
+async def test_a_drain_has_a_deadline_and_can_be_cancelled(make_stage: StageMaker) -> None:
     stage = await make_stage(timing=Timing(drain_s=0.2))
     await stage.joined("ann")
     assert await stage.context.drain() == "drain_deadline"
@@ -213,7 +213,7 @@ async def test_a_drain_has_a_deadline_and_can_be_taken_back(make_stage: StageMak
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_a_drain_that_is_taken_back_can_be_cancelled_at_every_turn(
+async def test_a_cancelled_drain_can_end_at_every_turn_of_the_loop(
     stage: Stage, turns: int
 ) -> None:
     await stage.joined("ann")

@@ -1,4 +1,4 @@
-"""WHEP: whom a viewer sees, and what happens when that one goes."""
+"""WHEP: choice of the publisher, and its leave."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def end(stage: Stage, publisher: int) -> None:
     stage.engine.emit(TransportState(opened[publisher].transport, "disconnected", "silent"))
 
 
-async def test_a_viewer_gets_what_is_published(stage: Stage) -> None:
+async def test_a_viewer_receives_the_publications(stage: Stage) -> None:
     await publish(stage)
     response = await play(stage)
     assert response.status == 201
@@ -66,14 +66,14 @@ async def test_a_viewer_gets_what_is_published(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("path", ["/whep/demo", "/whep/demo/ann", "/whep/elsewhere"])
-async def test_where_nobody_publishes_a_viewer_may_come_again(stage: Stage, path: str) -> None:
+async def test_without_a_publisher_a_viewer_may_retry(stage: Stage, path: str) -> None:
     response = await play(stage, path)
     assert await reason_of(response) == (409, "not_live")
     assert int(response.headers["Retry-After"]) > 0
     assert not list(stage.context.rooms)
 
 
-async def test_the_earliest_whip_publisher_is_seen_before_other_participants(stage: Stage) -> None:
+async def test_the_first_whip_publisher_is_preferred_to_other_participants(stage: Stage) -> None:
     await stage.joined("ann")
     await play(stage)
     assert [command.publication for command in stage.engine.commands_of(Subscribe)] == [1, 2]
@@ -85,7 +85,7 @@ async def test_the_earliest_whip_publisher_is_seen_before_other_participants(sta
     assert [command.publication for command in stage.engine.commands_of(Subscribe)[4:]] == [1, 2]
 
 
-async def test_viewers_are_no_members_but_count(stage: Stage) -> None:
+async def test_viewers_are_not_announced_but_counted(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await play(stage)
     assert stage.context.rooms.population == 2
@@ -128,7 +128,7 @@ async def test_an_engine_that_cannot_switch_ends_the_session(make_stage: StageMa
     assert stage.ended() == {"publisher_changed": 1, "transport_lost": 1}
 
 
-async def test_a_viewer_that_hung_up_may_still_delete_its_session(stage: Stage) -> None:
+async def test_delete_succeeds_after_the_transport_closed(stage: Stage) -> None:
     await publish(stage)
     response = await play(stage)
     end(stage, 1)
@@ -138,7 +138,7 @@ async def test_a_viewer_that_hung_up_may_still_delete_its_session(stage: Stage) 
         assert deleted.status == 200
 
 
-async def test_with_the_only_publisher_the_session_ends(stage: Stage) -> None:
+async def test_the_session_ends_with_the_only_publisher(stage: Stage) -> None:
     await publish(stage)
     session = await play(stage)
     end(stage, 0)
@@ -161,7 +161,7 @@ async def test_a_named_participant_is_not_replaced_by_another(stage: Stage) -> N
     assert stage.ended() == {"publisher_left": 1, "left": 1}
 
 
-async def test_the_same_identity_publishing_anew_takes_its_viewers_along(
+async def test_viewers_follow_a_publisher_that_replaces_its_session(
     make_stage: StageMaker,
 ) -> None:
     stage = await make_stage(api_keys={"key": SECRET})
@@ -188,14 +188,14 @@ async def test_the_same_identity_publishing_anew_takes_its_viewers_along(
     assert room.participants["obs"].leave_reason is None
 
 
-async def test_a_viewer_that_knows_no_codec_of_it_is_refused(stage: Stage) -> None:
+async def test_a_viewer_without_a_common_codec_is_refused(stage: Stage) -> None:
     await publish(stage, offer_of(video("VP9/90000", "profile-id=2")))
     response = await play(stage, text=offer_of(video(direction="recvonly")))
     assert await reason_of(response) == (422, "codec_unsupported")
     assert stage.context.rooms.population == 1
 
 
-async def test_a_publication_that_ends_leaves_the_other(stage: Stage) -> None:
+async def test_a_removed_publication_leaves_the_other(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await play(stage)
     idle = offer_text().replace("a=sendonly", "a=inactive", 1)

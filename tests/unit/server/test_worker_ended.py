@@ -1,4 +1,4 @@
-"""A media worker that ends by itself: told to everybody whom it concerns, and to nobody else."""
+"""A media worker that ends unexpectedly closes its own rooms only."""
 
 import asyncio
 from typing import Any
@@ -60,7 +60,7 @@ async def test_a_room_of_the_last_worker_is_refused_by_code(make_stage: StageMak
     assert (caught.value.code, caught.value.reason) == (-32007, "overloaded")
 
 
-async def test_who_waits_for_a_worker_is_answered_when_it_ends(pair: Pair) -> None:  # noqa: F811
+async def test_pending_commands_of_an_ended_worker_fail(pair: Pair) -> None:  # noqa: F811
     engine, native = pair
     heard: list[Any] = []
     engine.set_event_handler(heard.append)
