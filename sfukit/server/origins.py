@@ -14,7 +14,7 @@ class Origins:
     """Admit requests by ``Origin``; requests without it (not from a web page) are admitted.
 
     Without API keys any web page in the user's browser could use the server: only pages of this
-    server and of loopback origins are admitted, and only with an IP address or localhost as
+    server and of loopback origins are admitted, and only with a loopback address or localhost as
     ``Host`` (DNS rebinding). With API keys WHIP and WHEP admit every origin, since they need a
     token; the WebSocket admits the server's own origin and ``allowed_origins``.
     """
@@ -28,7 +28,7 @@ class Origins:
         if self._is_open and not _is_local(host):
             raise Refusal(
                 "origin_denied",
-                f"without API keys the Host has to be an IP address or localhost, not {host!r}",
+                f"without API keys the Host has to be a loopback address, not {host!r}",
             )
         if origin is None:
             return {}

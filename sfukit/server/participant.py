@@ -82,7 +82,7 @@ class Participant:
         self.protocol = protocol
         self.number = number
         self.cname = f"c{number}"
-        self.rests = False
+        self.dynacast = False
         self.leave_reason: str | None = None
         self.local_address = local_address
         self.publish_connection = PublishConnection(core, room.number, room.worker, self)

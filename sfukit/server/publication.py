@@ -21,12 +21,12 @@ from sfukit.signaling.room_messages import Layer, OwnPublication, PublicationInf
 class Publisher(Protocol):
     """The participant that owns a publication; ``cname`` is the RTCP CNAME of its streams.
 
-    ``rests``: its client supports dynacast.
+    ``dynacast``: its client supports dynacast.
     """
 
     uid: str
     cname: str
-    rests: bool
+    dynacast: bool
 
     def stream_id(self, published: str) -> str:
         """Return the msid for subscribers of a published msid."""
@@ -86,7 +86,7 @@ class Publication:
             extensions=track.extensions,
             feedback=list(track.feedback),
             fid_groups=track.fid_groups,
-            rests=self.owner.rests and self._has_publisher_rids,
+            dynacast=self.owner.dynacast and self._has_publisher_rids,
         )
 
     def is_same_stream(self, track: Published) -> bool:
@@ -106,7 +106,7 @@ class Publication:
             return AutoTarget()
         if isinstance(layer, int):
             if layer >= max(1, len(self.rids)):
-                raise Refusal("layer_unknown", f"the publication has {len(self.rids)} encodings")
+                raise Refusal("layer_unknown", f"the highest layer is {max(1, len(self.rids)) - 1}")
             return IndexTarget(layer)
         if layer not in self.rids:
             raise Refusal(

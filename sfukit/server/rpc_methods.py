@@ -122,7 +122,7 @@ class Methods:
             trace_id=self._trace_id,
             local_address=self._local_address,
         )
-        participant.rests = params.config.dynacast
+        participant.dynacast = params.config.dynacast
         self.participant = participant
         self._sid = params.sid
         with participant.joining(replaced):
@@ -160,9 +160,7 @@ class Methods:
         subscribe_connection = self._subscribe_connection()
         requested = [self._publication(number) for number in params.publications]
         if any(publication.owner is self.participant for publication in requested):
-            raise Refusal(
-                "publication_unknown", "a participant cannot subscribe to an own publication"
-            )
+            raise Refusal("publication_unknown", "the publication is the participant's own")
         subscribed: list[int] = []
         for publication in requested:
             try:
@@ -308,7 +306,7 @@ class Methods:
     def _subscribe_connection(self) -> SubscribeConnection:
         subscribe_connection = self._member().subscribe_connection
         if subscribe_connection is None:
-            raise Refusal("subscribe_denied", "the participant joined with no_subscribe")
+            raise Refusal("subscribe_denied", "the participant has no subscribe connection")
         return subscribe_connection
 
     def _publication(self, number: int) -> Publication:

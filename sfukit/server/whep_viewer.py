@@ -47,7 +47,7 @@ def choose_publisher(room: Room | None, uid: str | None) -> tuple[Room, Member]:
     publishers = _publishers(room, uid) if room is not None else []
     if room is None or not publishers:
         raise Refusal(
-            "not_live", "the room has no such publisher now", retry_after_s=_RETRY_NOT_LIVE_S
+            "not_live", "the room has no matching publisher now", retry_after_s=_RETRY_NOT_LIVE_S
         )
     return room, publishers[0]
 

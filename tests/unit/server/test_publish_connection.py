@@ -145,7 +145,7 @@ async def test_encodings_without_rid_have_no_dynacast(
     await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
     publish = stage.engine.commands_of(Publish)[0]
     assert [encoding.rid for encoding in publish.encodings] == ["0", "1"]
-    assert not publish.rests
+    assert not publish.dynacast
 
 
 async def test_with_dynacast_the_publisher_is_notified_of_encodings_with_subscribers(
@@ -154,14 +154,14 @@ async def test_with_dynacast_the_publisher_is_notified_of_encodings_with_subscri
     ann = await stage.member()
     desc = {"type": "offer", "sdp": offer_text()}
     await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
-    assert [command.rests for command in stage.engine.commands_of(Publish)] == [True, True]
+    assert [command.dynacast for command in stage.engine.commands_of(Publish)] == [True, True]
     stage.engine.emit(EncodingsWanted(2, ["q", "f"]))
     assert await ann.note("encodings") == {"publication": 2, "rids": ["q", "f"]}
 
 
 async def test_dynacast_is_off_by_default(stage: Stage) -> None:
     await stage.joined("ann")
-    assert [command.rests for command in stage.engine.commands_of(Publish)] == [False, False]
+    assert [command.dynacast for command in stage.engine.commands_of(Publish)] == [False, False]
 
 
 async def test_a_transport_that_goes_down_ends_the_membership(stage: Stage) -> None:
