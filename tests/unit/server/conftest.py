@@ -16,7 +16,7 @@ from tests.unit.server.stage import QUICK, Stage, StageMaker
 
 @pytest.fixture
 async def make_stage() -> AsyncIterator[StageMaker]:
-    """Make servers; all are stopped at the end."""
+    """Return a factory of servers, which are stopped after the test."""
     stages: list[Stage] = []
 
     async def make(engine: MockEngine | None = None, **changes: Any) -> Stage:
@@ -38,5 +38,5 @@ async def make_stage() -> AsyncIterator[StageMaker]:
 
 @pytest.fixture
 async def stage(make_stage: StageMaker) -> Stage:
-    """A server that anybody may use."""
+    """A server without API keys."""
     return await make_stage()

@@ -21,7 +21,7 @@ def token(uid: str = "ann", *, valid_s: int = 3600, **grants: Any) -> str:
 
 @pytest.fixture
 async def keyed(make_stage: StageMaker) -> Stage:
-    """A server that asks for tokens."""
+    """A server with API keys."""
     return await make_stage(api_keys={"key": SECRET})
 
 

@@ -25,15 +25,15 @@ from tests.unit.signaling.descriptions import audio, offer_of, video
 pytestmark = pytest.mark.computes
 
 CALLS = 100_000
-ROOMS = 1_000  # empty ones that are kept, each under its name, its number and as idle
-ROOM_CALLS = 5 * ROOMS  # one entry for each call would add more than the rooms that are kept
-SDP_CALLS = 2_000  # and a description a hundred times
+ROOMS = 1_000  # the limit of empty rooms, each with three entries: name, number, idle timer
+ROOM_CALLS = 5 * ROOMS  # a leak of one entry per call would exceed the entries of the rooms
+SDP_CALLS = 2_000  # a leak of one entry per call would exceed the bound
 SMALLEST = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 _PASSED = (type, ModuleType, FunctionType, BuiltinFunctionType, Timers)
 
 
 class Forgetful(MockEngine):
-    """A mock that does not remember its commands."""
+    """A mock engine that does not record commands."""
 
     def _execute(self, command: Command) -> Any:
         outcome = super()._execute(command)
@@ -42,7 +42,7 @@ class Forgetful(MockEngine):
 
 
 def entries(*roots: object) -> int:
-    """Count the entries of all containers that can be reached."""
+    """Return the number of entries of all containers reachable from ``roots``."""
     seen: set[int] = set()
     waiting, total = list(roots), 0
     while waiting:
@@ -78,7 +78,7 @@ async def grown(
     count: int,
     *roots: object,
 ) -> int:
-    """Tell how many entries so many calls added; the first hundred may fill what is bounded."""
+    """Return the number of entries that calls added after a warm-up of a hundred."""
 
     def settle() -> None:
         timers.advance(0.1)

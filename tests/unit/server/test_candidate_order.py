@@ -10,7 +10,7 @@ ADVERTISED = ("192.0.2.7", "198.51.100.7", "127.0.0.1")
 
 
 def candidates_of(text: str) -> list[str]:
-    """List the candidates of a description, the one of the highest priority first."""
+    """Return the candidates of a description, the highest priority first."""
     entries = [
         candidates.parse(line) for media in sdp.parse(text).media for line in media.candidates
     ]

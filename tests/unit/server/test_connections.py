@@ -27,14 +27,14 @@ HEAD = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 class Peer:
-    """The far end of one connection, without any HTTP of its own."""
+    """A TCP client that sends raw bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def answered(self, data: bytes = HEAD) -> bytes:
-        """Send a request and read the answer's head and a short body."""
+        """Send a request; read the head of the response and a short body."""
         self.writer.write(data)
         async with asyncio.timeout(5):
             head = await self.reader.readuntil(b"\r\n\r\n")
@@ -42,7 +42,7 @@ class Peer:
             return head + await self.reader.readexactly(length)
 
     async def closed(self) -> bytes:
-        """Wait until the server closes; return what it said before."""
+        """Wait until the server closes; return the received bytes."""
         async with asyncio.timeout(5):
             with contextlib.suppress(ConnectionResetError):
                 return await self.reader.read()
@@ -50,7 +50,7 @@ class Peer:
 
 
 class Served:
-    """A server behind a listener of its own."""
+    """Run a server behind a ``Listener``."""
 
     def __init__(self, context: ServerContext, listener: Listener, port: int) -> None:
         self.context = context
@@ -192,7 +192,7 @@ async def test_a_websocket_is_not_an_idle_connection() -> None:
             assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         idle = await served.peer()
         await idle.answered()
-        await idle.closed()  # a connection that began later has ended by idleness
+        await idle.closed()  # a later connection reached its keep-alive timeout
         assert served.closed_for("request_timeout") == 0
         assert len(served.context.connections) == 1
         peer.writer.close()

@@ -17,7 +17,7 @@ def offer(setup: str, direction: str = "sendonly", ufrag: str = "abcd") -> str:
 
 
 def roles(stage: Stage) -> list[str]:
-    """The peers' setups that the engine was role with new transports."""
+    """The ``setup`` of the remote parameters of all opened transports."""
     return [
         command.remote.setup
         for command in stage.engine.commands_of(OpenTransport)

@@ -32,7 +32,7 @@ INFO = {"udp_ports": [7081, 7082], "fingerprint": "sha-256 AB", "ipv6": True, "m
 
 
 class FakeNative:
-    """What the extension module offers, with the other side in the test's hands."""
+    """A fake of the extension module's server, controlled by the test."""
 
     def __init__(self, config: bytes) -> None:
         self.config = msgspec.json.decode(config)
@@ -74,7 +74,7 @@ class FakeNative:
         os.write(self._writer, b"x")
 
     def done(self, *errors: str | None) -> None:
-        """Complete the latest commands, in the order given."""
+        """Complete the latest commands in the given order."""
         commands = self.taken[-1][1]
         self.emit(
             *(
@@ -85,12 +85,12 @@ class FakeNative:
 
 
 class NativeError(RuntimeError):
-    """As the extension raises it."""
+    """The exception of the extension module."""
 
 
 @pytest.fixture
 async def pair(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NativeEngine, FakeNative]]:
-    """An engine and the native side under it."""
+    """An engine on a fake extension module."""
     module = ModuleType("sfukit._native")
     module.Server = FakeNative  # type: ignore[attr-defined]
     module.NativeError = NativeError  # type: ignore[attr-defined]
@@ -152,7 +152,7 @@ async def test_a_full_queue_refuses_submitted_commands_and_queues_sent_ones(
     engine.send(0, [CloseRoom(room=1)])
     engine.send(0, [CloseRoom(room=2)])
     native.full = False
-    with pytest.raises(Refusal):  # what waits goes first
+    with pytest.raises(Refusal):  # queued commands come first
         await engine.run(0, [OpenRoom(room=3)])
     await until(lambda: len(native.taken) == 2)
     assert [commands[0]["room"] for _, commands in native.taken] == [1, 2]

@@ -39,7 +39,7 @@ def test_the_buffer_of_a_connection_is_bounded() -> None:
         for _ in range(100):
             framing.feed(bytes(100_000), is_busy=is_busy)
         assert len(framing._buffer) <= 256 * 1024
-    framing.begin(1)  # the end of its head is lost: nothing is known
+    framing.begin(1)  # the end of the head is no longer buffered
     assert framing.end() is False
     framing.ignore()
     framing.feed(bytes(100_000), is_busy=True)

@@ -20,12 +20,12 @@ from tests.unit.signaling.descriptions import answer_to, audio, offer_of, video
 
 
 class Broken(Channel):
-    """A channel that takes nothing."""
+    """A channel whose sends fail."""
 
     def send(self, message: bytes) -> None:
         raise RuntimeError("broken")
 
-    def end(self, reason: str) -> None:
+    def close(self, reason: str) -> None:
         raise RuntimeError("broken")
 
 

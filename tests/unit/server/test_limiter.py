@@ -17,7 +17,7 @@ ADDRESS = "198.51.100.7"
 
 
 def admitted(ask: Callable[[], None], times: int) -> int:
-    """Count how many of so many requests pass before one is refused."""
+    """Return the number of requests admitted before the first refusal."""
     for number in range(times):
         try:
             ask()

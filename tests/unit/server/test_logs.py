@@ -16,7 +16,7 @@ from tests.unit.server.stage import Stage, until
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Take back what a test does to the logs of this process."""
+    """Restore the logging configuration after the test."""
     yield
     structlog.reset_defaults()
 
@@ -141,7 +141,7 @@ async def test_the_path_of_a_request_injects_no_line(
 
 
 class Broken(io.StringIO):
-    """A stream whose device is full until it is mended."""
+    """A stream on a full device, until the test frees it."""
 
     mended = False
 
@@ -195,7 +195,7 @@ def test_a_full_log_pipe_does_not_block(
         logs.configure("json", "info")
         log = structlog.get_logger()
         for _ in range(1_000):
-            log.info("refused", path="x" * 400)  # several times what a pipe holds
+            log.info("refused", path="x" * 400)  # several times the capacity of a pipe
         held = b""
         while select.select([reader], [], [], 0)[0]:
             held += reader.read(65536)

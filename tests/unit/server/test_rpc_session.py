@@ -14,7 +14,7 @@ from tests.unit.server.stage import RpcError, Stage, StageMaker, until
 
 
 async def exchange(stage: Stage, *frames: str) -> list[Any]:
-    """Send frames as they are; return what comes back until a marker is answered."""
+    """Send raw frames; return the responses before that of a marker request."""
     marker = '{"jsonrpc":"2.0","method":"leave","id":"end"}'
     answers = []
     async with stage.session.ws_connect(stage.url("/ws")) as socket:
@@ -183,7 +183,7 @@ async def test_a_large_frame_counts_as_several_requests(make_stage: StageMaker) 
 
 
 async def test_a_burst_of_messages_does_not_close_recipients(stage: Stage) -> None:
-    """All frames arrive in one read, as they do where a sender does not wait."""
+    """All frames arrive in one socket read."""
     ann = await stage.joined("ann", config={"no_subscribe": True})
     others = [await stage.joined(f"reader{number}") for number in range(3)]
     frame = '{"jsonrpc":"2.0","method":"message","params":{"data":1}}'
@@ -228,7 +228,7 @@ async def test_other_connections_are_served_during_a_batch(stage: Stage) -> None
         loop.call_soon(turn)
         await bob.socket.send_str("[" + ",".join(['{"jsonrpc":"2.0","method":"leave"}'] * 50) + "]")
         await until(lambda: len(answered) == 50)
-    assert len(set(turns)) > 25  # the loop ran between the entries, not after all of them
+    assert len(set(turns)) > 25  # the loop ran between the entries of the batch
     assert await ann.call("leave") == {}
 
 
@@ -286,7 +286,7 @@ async def test_messages_reach_everyone_else_or_one(stage: Stage) -> None:
         await ann.call("message", data=1, to="zoe")
     with pytest.raises(RpcError, match="message_too_large"):
         await ann.call("message", data="x" * 17_000)
-    await eve.call("message", data=1, to="ann")  # its result comes after what was sent before
+    await eve.call("message", data=1, to="ann")  # its response follows earlier messages
     assert [note[0] for note in eve.notifications].count("message") == 0
 
 

@@ -47,7 +47,7 @@ async def test_changes_are_batched_into_one_outstanding_offer(stage: Stage) -> N
     first = await bob.note("offer")
     await stage.joined("eve")
     zoe = await stage.joined("zoe")
-    await zoe.note("offer")  # what bob's would have come with
+    await zoe.note("offer")  # the offer that would follow one to bob
     await zoe.call("message", data=1, to="bob")
     await bob.note("message")
     assert not [note for note in bob.notifications if note[0] == "offer"]

@@ -47,7 +47,7 @@ async def reason_of(response: ClientResponse) -> tuple[int, str]:
 
 
 def end(stage: Stage, publisher: int) -> None:
-    """Let the media of the n-th publisher break."""
+    """Fail the transport of the n-th publisher."""
     opened = [
         command for command in stage.engine.commands_of(OpenTransport) if command.remote is not None
     ]
