@@ -71,7 +71,7 @@ class EngineCollector:
         )
         yield _single(
             "sfukit_rooms_broken",
-            "Rooms closed by the engine after an internal error",
+            "Rooms closed by the engine after an internal error (panic)",
             counters.rooms_broken,
         )
         yield _single(
@@ -105,12 +105,14 @@ def _rtp(counters: ServerCounters) -> Iterator[Metric]:
     packets.add_metric(["outbound", "rtx"], resent)
     yield packets
     octets = CounterMetricFamily(
-        "sfukit_rtp_bytes", "Bytes of RTP packets, by direction", labels=["direction"]
+        "sfukit_rtp_bytes", "UDP payload bytes of RTP packets, by direction", labels=["direction"]
     )
     octets.add_metric(["inbound"], counters.bytes_received)
     octets.add_metric(["outbound"], counters.bytes_sent)
     yield octets
-    yield _single("sfukit_rtp_packets_lost", "Inbound RTP packets lost", counters.packets_lost)
+    yield _single(
+        "sfukit_rtp_packets_lost", "RTP packets lost from publishers", counters.packets_lost
+    )
 
 
 def _feedback(counters: ServerCounters) -> Metric:
