@@ -58,7 +58,7 @@ fn each_flight_may_be_lost_three_times_in_a_row() {
 }
 
 #[test]
-fn a_peer_that_never_answers_is_given_up_after_30_seconds() {
+fn a_peer_without_responses_times_out_after_30_seconds() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     let start = pair.now;
     pair.run_over(|_, _| vec![]);

@@ -136,7 +136,7 @@ fn checks_are_paced_and_repeated_with_backoff() {
 }
 
 #[test]
-fn a_check_proves_who_we_are_and_nominates_nothing_yet() {
+fn a_check_is_authenticated_and_nominates_nothing_yet() {
     let mut bot = Bot::checking(5);
     bot.wait(Duration::ZERO);
     let (path, check) = bot.last();
@@ -154,7 +154,7 @@ fn a_check_proves_who_we_are_and_nominates_nothing_yet() {
 }
 
 #[test]
-fn the_first_answer_validates_and_is_nominated_at_once() {
+fn the_first_response_validates_and_nominates_its_pair() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::from_millis(60));
     bot.succeed();
@@ -232,7 +232,7 @@ fn without_consent_for_thirty_seconds_all_pairs_are_checked_again() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up() {
+fn a_server_without_responses_times_out() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::from_secs(30));
     assert_eq!(bot.events(), [IceEvent::Failed("ice_timeout")]);

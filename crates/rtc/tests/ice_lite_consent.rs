@@ -76,7 +76,7 @@ fn transaction_ids_are_unpredictable() {
 }
 
 #[test]
-fn media_moves_once_the_new_address_has_answered() {
+fn media_moves_once_the_new_address_has_responded() {
     let mut server = answering();
     server.nominate(2);
     assert_eq!(server.send_port(), Some(1));
@@ -94,7 +94,7 @@ fn media_moves_once_the_new_address_has_answered() {
 }
 
 #[test]
-fn an_address_that_answered_before_is_followed_at_once() {
+fn a_validated_address_is_selected_at_once() {
     let mut server = answering();
     server.check(2);
     server.respond_at(2);
@@ -104,7 +104,7 @@ fn an_address_that_answered_before_is_followed_at_once() {
 }
 
 #[test]
-fn an_answer_of_half_a_minute_ago_proves_nothing() {
+fn a_response_older_than_30_s_validates_nothing() {
     let mut server = answering();
     server.check(2);
     server.respond_at(2);
@@ -116,7 +116,7 @@ fn an_answer_of_half_a_minute_ago_proves_nothing() {
 }
 
 #[test]
-fn nothing_but_the_answer_to_our_check_moves_media() {
+fn only_the_response_to_a_check_moves_media() {
     let mut server = answering();
     server.nominate(2);
     let asked = server.last_check(2);
@@ -201,7 +201,7 @@ fn without_a_response_for_30_s_sending_ends_whatever_arrives() {
 }
 
 #[test]
-fn after_lost_consent_an_answer_is_needed_to_go_on() {
+fn after_expired_consent_a_response_is_needed_to_resume() {
     let mut server = answering();
     server.wait(s(31));
     assert_eq!(server.send_port(), None);
@@ -215,7 +215,7 @@ fn after_lost_consent_an_answer_is_needed_to_go_on() {
 }
 
 #[test]
-fn an_old_answer_played_again_renews_nothing() {
+fn a_replayed_response_renews_nothing() {
     let mut server = answering();
     let old = server.last_check(1);
     for _ in 0..3 {
@@ -245,7 +245,7 @@ fn a_check_of_the_peer_brings_an_overdue_one_of_ours_forward() {
 }
 
 #[test]
-fn where_consent_ends_another_address_that_answered_takes_over() {
+fn where_consent_expires_another_validated_address_is_selected() {
     let mut server = answering();
     server.check(2);
     for _ in 0..4 {
@@ -280,7 +280,7 @@ fn a_peer_that_ignores_checks_keeps_its_first_address() {
 
 /// FFmpeg answers until the handshake is done, and then sends media only.
 #[test]
-fn a_peer_that_answered_during_the_handshake_alone_keeps_its_first_address() {
+fn a_peer_that_responds_during_the_handshake_only_keeps_its_first_address() {
     let mut server = Server::new();
     server.nominate(1);
     server.respond_at(1);
@@ -302,7 +302,7 @@ fn a_peer_that_answered_during_the_handshake_alone_keeps_its_first_address() {
 /// The first address has expired and the peer never responds: the amplification limit of the other
 /// address is three times the bytes received.
 #[test]
-fn another_address_of_such_a_peer_gets_three_times_what_it_sends() {
+fn the_amplification_limit_applies_to_another_address_of_such_a_peer() {
     let mut server = established();
     server.wait(s(20));
     let check = Check::nominating(&server_credentials()).bytes();
@@ -321,7 +321,7 @@ fn another_address_of_such_a_peer_gets_three_times_what_it_sends() {
 }
 
 #[test]
-fn before_the_handshake_an_address_gets_three_times_what_it_sends() {
+fn the_amplification_limit_applies_before_the_handshake() {
     let mut server = Server::new();
     let check = Check::nominating(&server_credentials()).bytes();
     server.nominate(1);
@@ -336,7 +336,7 @@ fn before_the_handshake_an_address_gets_three_times_what_it_sends() {
 }
 
 #[test]
-fn a_handshake_over_two_addresses_proves_neither() {
+fn a_handshake_over_two_addresses_validates_neither() {
     let mut server = Server::new();
     server.nominate(1);
     server.nominate(2);

@@ -75,7 +75,7 @@ fn a_peer_in_the_controlled_role_gets_a_487() {
 }
 
 #[test]
-fn what_must_be_understood_and_is_not_gets_a_420() {
+fn an_unknown_comprehension_required_attribute_gets_a_420() {
     let mut server = Server::new();
     let local = server_credentials();
     let mut check = Check::of(&local);
@@ -87,7 +87,7 @@ fn what_must_be_understood_and_is_not_gets_a_420() {
 }
 
 #[test]
-fn a_wrong_fingerprint_is_no_stun_for_us() {
+fn a_wrong_fingerprint_is_dropped() {
     let mut server = Server::new();
     let mut check = Check::of(&server_credentials()).bytes();
     *check.last_mut().unwrap() ^= 1;
@@ -111,7 +111,7 @@ fn indications_and_responses_do_nothing() {
 }
 
 #[test]
-fn we_send_where_the_peer_nominates_last() {
+fn the_path_nominated_last_is_selected() {
     let mut server = Server::new();
     server.check(1);
     server.check(2);
@@ -130,7 +130,7 @@ fn we_send_where_the_peer_nominates_last() {
 }
 
 #[test]
-fn before_a_nomination_we_send_where_dtls_came_from() {
+fn before_a_nomination_the_path_of_dtls_is_selected() {
     let mut server = Server::new();
     server.check(1);
     server.check(2);
@@ -144,7 +144,7 @@ fn before_a_nomination_we_send_where_dtls_came_from() {
 }
 
 #[test]
-fn the_ninth_path_takes_the_place_of_the_most_silent_one() {
+fn the_ninth_path_replaces_the_least_recent_one() {
     let mut server = Server::new();
     server.nominate(1);
     for port in 2..=8 {
@@ -162,7 +162,7 @@ fn the_ninth_path_takes_the_place_of_the_most_silent_one() {
 }
 
 #[test]
-fn a_peer_that_never_comes_is_given_up() {
+fn a_peer_without_checks_times_out() {
     let mut server = Server::new();
     server.wait(Duration::from_millis(29_999));
     assert_eq!(server.events(), []);
@@ -208,7 +208,7 @@ fn packets_do_not_move_the_timer() {
 }
 
 #[test]
-fn when_the_send_path_falls_silent_the_other_one_is_taken() {
+fn when_the_selected_path_expires_the_other_one_is_selected() {
     let mut server = Server::new();
     server.nominate(1);
     server.check(2);
@@ -271,7 +271,7 @@ fn a_path_belongs_to_its_agent_for_10_s_after_the_last_packet() {
 
 /// The source address of checks may be forged: checks alone keep no path from another transport.
 #[test]
-fn without_a_proof_a_path_is_held_for_10_s_at_most() {
+fn without_address_validation_a_path_is_held_for_10_s_at_most() {
     let mut server = Server::new();
     for _ in 0..9 {
         server.check(1);

@@ -121,7 +121,7 @@ fn no_hello_leaves_before_a_path_is_nominated() {
 }
 
 #[test]
-fn a_hello_that_is_not_answered_is_sent_again_and_given_up() {
+fn a_hello_without_response_is_retransmitted_and_times_out() {
     let mut pair = Pair::with_descriptions(passive_peer());
     let hellos = Rc::new(RefCell::new(Vec::new()));
     let log = hellos.clone();
@@ -161,7 +161,7 @@ fn another_certificate_than_the_announced_one_is_refused() {
 
 /// Each description leaves the server role to the other side.
 #[test]
-fn two_clients_give_up() {
+fn two_clients_time_out() {
     let mut pair = Pair::without_descriptions(Setup::default());
     pair.describe_server_to_client();
     let description = pair.client_description();

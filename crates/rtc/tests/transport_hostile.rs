@@ -210,7 +210,7 @@ fn a_late_mismatch_sends_an_alert_to_the_peer() {
 }
 
 #[test]
-fn a_peer_that_is_never_described_is_given_up() {
+fn a_peer_without_description_times_out() {
     let mut pair = Pair::without_descriptions(Setup::default());
     pair.describe_server_to_client();
     pair.run_for(Duration::from_secs(60));

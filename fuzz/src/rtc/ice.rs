@@ -114,9 +114,9 @@ impl Open {
     }
 }
 
-/// A lite agent: nothing but its own password opens a path, nothing but an answer to its own check
-/// moves what it sends once the handshake is done, and no address gets more than three times what
-/// came from it before it answered.
+/// A lite agent: only requests with its password validate a path, only responses to its checks
+/// change the selected path once DTLS is connected, and the amplification limit of three holds for
+/// every address that is not validated.
 pub fn ice_lite(data: &[u8]) {
     let mut input = Input::new(data);
     let mut side = Lite::new();

@@ -1,9 +1,9 @@
 //! Interactive Connectivity Establishment (RFC 8445): the validated and the selected paths.
 //!
-//! The server is always [`IceLite`]: it answers checks, follows the peer's nomination to addresses
-//! that answer checks of its own, and keeps asking for consent. Bots are [`IceControlling`]: they
-//! send the checks and nominate. Both keep their trusted paths in the same bounded table and report
-//! what happens to it as [`IceEvent`]s.
+//! The server is always [`IceLite`]: it responds to checks, selects nominated paths whose address
+//! is validated by a check of its own, and verifies consent. Bots are [`IceControlling`]: they send
+//! checks and nominate. Both keep their validated paths in the same bounded table and report its
+//! changes as [`IceEvent`]s.
 
 mod address_validation;
 mod agent;
