@@ -30,7 +30,7 @@ _H264_PROFILE_BYTES = {
 }
 
 
-class Agreed(msgspec.Struct, frozen=True):
+class NegotiatedCodec(msgspec.Struct, frozen=True):
     """A codec that both ends speak, under its registered name, with one end's payload types."""
 
     codec: Codec
@@ -53,7 +53,9 @@ def forwarded(kind: str, codec: Codec) -> Codec | None:
     return msgspec.structs.replace(codec, name=name, channels=channels)
 
 
-def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> Agreed | None:
+def negotiate(
+    kind: str, offered: Sequence[Codec], wanted: Codec | None = None
+) -> NegotiatedCodec | None:
     """Choose the first offered codec that is forwarded, or that carries the wanted bitstream.
 
     An offer in the very packetization mode of the wanted one comes before others.
@@ -65,7 +67,7 @@ def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> A
         known.sort(key=lambda codec: _mode(codec) != mode)
     if not known:
         return None
-    return Agreed(known[0], _rtx_of(known[0], offered), _feedback(kind, known[0]))
+    return NegotiatedCodec(known[0], _rtx_of(known[0], offered), _feedback(kind, known[0]))
 
 
 def describe(codec: Codec) -> str:
@@ -84,7 +86,7 @@ def describe(codec: Codec) -> str:
 
 
 def same_bitstream(receiver: Codec, sender: Codec) -> bool:
-    """Tell whether a receiver that offers one description decodes what is sent under the other."""
+    """Return whether a receiver with one description decodes the sender's bitstream."""
     name = receiver.name.lower()
     if name != sender.name.lower() or receiver.clock_rate != sender.clock_rate:
         return False

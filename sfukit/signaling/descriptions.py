@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from sfukit.signaling import candidates, extensions, sdp
-from sfukit.signaling.codecs import FEEDBACK, agree
+from sfukit.signaling.codecs import FEEDBACK, negotiate
 from sfukit.signaling.sdp import Codec, SdpError, Section
 from sfukit.signaling.transport import Credentials
 
@@ -32,7 +32,7 @@ _VIDEO = {
 }
 
 
-class Line(msgspec.Struct, frozen=True):
+class MediaLine(msgspec.Struct, frozen=True):
     """One m-line as agreed, from the bot's side; SSRCs are None where nobody named them."""
 
     mid: str
@@ -47,7 +47,7 @@ class Line(msgspec.Struct, frozen=True):
     rtx_ssrc: int | None = None
 
 
-class Peer(msgspec.Struct, frozen=True):
+class RemoteTransport(msgspec.Struct, frozen=True):
     """The SFU's end of a transport: where it is, how it proves itself, which DTLS role is left."""
 
     ufrag: str
@@ -57,11 +57,11 @@ class Peer(msgspec.Struct, frozen=True):
     bot_is_dtls_client: bool
 
 
-class Described(msgspec.Struct, frozen=True):
+class RemoteDescription(msgspec.Struct, frozen=True):
     """What a description of the SFU says: its end, and the m-lines in use."""
 
-    peer: Peer
-    lines: list[Line]
+    peer: RemoteTransport
+    lines: list[MediaLine]
     sections: list[Section]
 
 
@@ -73,7 +73,7 @@ class Encoding(msgspec.Struct, frozen=True):
     rtx_ssrc: int
 
 
-class Offered(msgspec.Struct, frozen=True):
+class OfferParameters(msgspec.Struct, frozen=True):
     """What a bot publishes, chosen before the offer is written."""
 
     credentials: Credentials
@@ -88,7 +88,7 @@ def new_credentials() -> Credentials:
     return Credentials(_random_text(6), _random_text(18))
 
 
-def publish_offer(offered: Offered) -> str:
+def publish_offer(offered: OfferParameters) -> str:
     """Write the offer of a bot that sends audio, video or both on one transport."""
     transport = transport_lines(offered.credentials, offered.fingerprint, "actpass")
     sections: list[str] = []
@@ -116,20 +116,20 @@ def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video
     return _session_lines(mids) + "".join(sections)
 
 
-def read_answer(text: str) -> Described:
+def read_answer(text: str) -> RemoteDescription:
     """Read the SFU's answer to an offer of ours; raise ``SdpError``."""
     session = sdp.parse(text)
-    return Described(_peer(session.media), _lines(session.media), session.media)
+    return RemoteDescription(_peer(session.media), _lines(session.media), session.media)
 
 
-def read_offer(text: str) -> Described:
+def read_offer(text: str) -> RemoteDescription:
     """Read an offer of the SFU; lines on which nothing is sent are left out; raise ``SdpError``."""
     session = sdp.parse(text)
     sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
-    return Described(_peer(session.media), _lines(sending), session.media)
+    return RemoteDescription(_peer(session.media), _lines(sending), session.media)
 
 
-def play_answer(offer: Described, credentials: Credentials, fingerprint: str) -> str:
+def play_answer(offer: RemoteDescription, credentials: Credentials, fingerprint: str) -> str:
     """Answer an offer of the SFU: take everything it sends."""
     transport = transport_lines(credentials, fingerprint, "active")
     taken = {line.mid: line for line in offer.lines}
@@ -211,7 +211,7 @@ def _extension_lines(ids: dict[str, int]) -> str:
     return "".join(f"a=extmap:{number} {uri}\r\n" for uri, number in ids.items())
 
 
-def _answer_section(section: Section, line: Line | None, transport: str) -> str:
+def _answer_section(section: Section, line: MediaLine | None, transport: str) -> str:
     if line is None:
         port = 0 if section.rejected else 9
         return (
@@ -235,7 +235,7 @@ def _answer_section(section: Section, line: Line | None, transport: str) -> str:
     )
 
 
-def _peer(sections: Iterable[Section]) -> Peer:
+def _peer(sections: Iterable[Section]) -> RemoteTransport:
     """Take the SFU's end from the first m-line in use, candidates from all of them."""
     used = [section for section in sections if not section.rejected]
     if not used:
@@ -243,7 +243,7 @@ def _peer(sections: Iterable[Section]) -> Peer:
     first = used[0]
     if not (first.ice_ufrag and first.ice_pwd and first.fingerprints):
         raise SdpError(first.line, "no ICE credentials or no fingerprint")
-    return Peer(
+    return RemoteTransport(
         first.ice_ufrag,
         first.ice_pwd,
         first.fingerprints,
@@ -265,19 +265,19 @@ def _addresses(texts: Iterable[str]) -> list[tuple[str, int]]:
     return sorted(found, key=lambda address: -found[address])
 
 
-def _lines(sections: Iterable[Section]) -> list[Line]:
+def _lines(sections: Iterable[Section]) -> list[MediaLine]:
     return [line for section in sections if (line := _line(section)) is not None]
 
 
-def _line(section: Section) -> Line | None:
+def _line(section: Section) -> MediaLine | None:
     if section.rejected or section.direction == "inactive":
         return None
-    agreed = agree(section.kind, section.codecs())
+    agreed = negotiate(section.kind, section.codecs())
     if agreed is None:
         return None
     ssrc, rtx_ssrc = _ssrcs(section)
     codec = agreed.codec
-    return Line(
+    return MediaLine(
         section.mid,
         section.kind,
         codec.name,

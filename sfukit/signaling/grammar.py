@@ -61,7 +61,7 @@ def token(text: str) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text is a token of at most 256 characters."""
+    """Return whether a text is a token of at most 256 characters."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -84,7 +84,7 @@ def _name_control(found: str) -> str:
 
 
 def _lost_newlines(text: str, lines: list[str]) -> str | None:
-    """Say what became of the newlines where a whole description stands on one line."""
+    """Return what became of the newlines where a whole description stands on one line."""
     if len(lines) > 1:
         return None
     if text.lstrip().startswith(("{", "[")):

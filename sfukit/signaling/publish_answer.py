@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from sfukit.signaling import extensions, format_parameters
-from sfukit.signaling.codecs import Agreed, agree, received_opus
+from sfukit.signaling.codecs import NegotiatedCodec, negotiate, received_opus
 from sfukit.signaling.offer_rules import (
     MAX_MID,
     bundle_order,
@@ -71,7 +71,7 @@ class PublishRules(msgspec.Struct, frozen=True):
     max_bitrate_bps: int | None = None
 
 
-class _Line(NamedTuple):
+class _MediaAnswer(NamedTuple):
     """One m-line as answered: no track where it is turned off, idle where nothing is sent."""
 
     media: Section
@@ -95,7 +95,7 @@ def answer_publisher(
     """
     check_offer(offer)
     remote = remote_of_offer(offer, before)
-    lines: list[_Line] = []
+    lines: list[_MediaAnswer] = []
     known = dict(in_use or {})
     for media in offer.media:
         line = _line(offer, media, rules, known)
@@ -109,28 +109,30 @@ def answer_publisher(
     return PublishAnswer(text, tracks, remote, known)
 
 
-def _line(offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]) -> _Line:
+def _line(
+    offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]
+) -> _MediaAnswer:
     if media.rejected:
-        return _Line(media, None, True)
+        return _MediaAnswer(media, None, True)
     if media.kind not in ("audio", "video"):
         # a data channel goes nowhere here, and clients that always offer one have media beside it
         if rules.whole and media.kind != "application":
             raise Refusal("too_many_media", f"no m-line of kind {media.kind!r} is taken here")
-        return _Line(media, None, True)
-    agreed = agree(media.kind, media.codecs())
+        return _MediaAnswer(media, None, True)
+    agreed = negotiate(media.kind, media.codecs())
     if agreed is None:
         if rules.whole:
             names = ", ".join(dict.fromkeys(codec.name for codec in media.codecs())) or "none"
             raise Refusal(
                 "codec_unsupported", f"no codec of {place(media)} is forwarded: {names[:200]}"
             )
-        return _Line(media, None, True)
+        return _MediaAnswer(media, None, True)
     track = _published(offer, media, agreed, in_use)
-    return _Line(media, track, media.direction not in ("sendonly", "sendrecv"))
+    return _MediaAnswer(media, track, media.direction not in ("sendonly", "sendrecv"))
 
 
 def _published(
-    offer: Session, media: Section, agreed: Agreed, in_use: Mapping[str, int]
+    offer: Session, media: Section, agreed: NegotiatedCodec, in_use: Mapping[str, int]
 ) -> Published:
     name = agreed.codec.name
     offered = usable_extensions(media)
@@ -150,14 +152,14 @@ def _published(
     )
 
 
-def _feedback(agreed: Agreed, taken: dict[str, int]) -> tuple[str, ...]:
+def _feedback(agreed: NegotiatedCodec, taken: dict[str, int]) -> tuple[str, ...]:
     """Ask for transport-wide feedback or for REMB, never for both."""
     transport_wide = "transport-cc" in agreed.feedback and extensions.TRANSPORT_WIDE_CC in taken
     left_out = "goog-remb" if transport_wide else "transport-cc"
     return tuple(feedback for feedback in agreed.feedback if feedback != left_out)
 
 
-def _encodings(media: Section, agreed: Agreed, taken: Mapping[str, int]) -> list[Encoding]:
+def _encodings(media: Section, agreed: NegotiatedCodec, taken: Mapping[str, int]) -> list[Encoding]:
     # simulcast streams are told apart by MID and RID together (RFC 8853 section 5.5)
     if extensions.MID in taken and extensions.RID in taken and (rids := _sent_rids(media)):
         return [Encoding(rid, None, None) for rid in rids]
@@ -171,7 +173,7 @@ def _encodings(media: Section, agreed: Agreed, taken: Mapping[str, int]) -> list
     return [Encoding(None, first, repairs.get(first) if first is not None else None)]
 
 
-def _fid_groups(media: Section, agreed: Agreed) -> list[tuple[int, int]]:
+def _fid_groups(media: Section, agreed: NegotiatedCodec) -> list[tuple[int, int]]:
     """List the SSRCs of media, each with that of its retransmissions (RFC 5576 section 4.2)."""
     if agreed.rtx_payload_type is None:
         return []
@@ -212,7 +214,11 @@ def _check_counts(tracks: list[Published], rules: PublishRules) -> None:
 
 
 def _write(
-    offer: Session, local: LocalTransport, rules: PublishRules, lines: list[_Line], version: int
+    offer: Session,
+    local: LocalTransport,
+    rules: PublishRules,
+    lines: list[_MediaAnswer],
+    version: int,
 ) -> str:
     parts = [f"v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
     accepted = [line.media for line in lines if line.track]
@@ -232,7 +238,9 @@ def _write(
     return "".join(parts)
 
 
-def _section(line: _Line, track: Published, local: LocalTransport, rules: PublishRules) -> str:
+def _section(
+    line: _MediaAnswer, track: Published, local: LocalTransport, rules: PublishRules
+) -> str:
     payload_types = str(track.codec.payload_type)
     if track.rtx_payload_type is not None:
         payload_types += f" {track.rtx_payload_type}"

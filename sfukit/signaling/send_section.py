@@ -13,7 +13,7 @@ _SENT_FEEDBACK = {
 }
 
 
-class SendNumbers(msgspec.Struct, frozen=True):
+class PayloadTypes(msgspec.Struct, frozen=True):
     """The payload types that one bitstream has on a transport."""
 
     payload_type: int
@@ -26,7 +26,7 @@ class SendNumbers(msgspec.Struct, frozen=True):
         return f"{self.payload_type}" if rtx is None else f"{self.payload_type} {rtx}"
 
 
-class Sent(Protocol):
+class SentTrack(Protocol):
     """What is told of a track that is sent."""
 
     @property
@@ -54,7 +54,7 @@ def sent_fmtp(codec_name: str, codec: Codec) -> str:
     return ";".join(f"{key}={value}" for key, value in sent_parameters(codec_name, codec).items())
 
 
-def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str) -> str:
+def send_lines(track: SentTrack, numbers: PayloadTypes, transport: str, protocol: str) -> str:
     """Write a sendonly m-line; SSRC, FID and msid are always told (RFC 5576, RFC 8830)."""
     extensions = "".join(
         [f"a=extmap:{number} {uri}\r\n" for uri, number in track.extensions.items()]
@@ -67,7 +67,7 @@ def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str)
     )
 
 
-def idle_lines(kind: str, port: int, numbers: SendNumbers, codec: str, transport: str) -> str:
+def idle_lines(kind: str, port: int, numbers: PayloadTypes, codec: str, transport: str) -> str:
     """Write an m-line that sends nothing for now (port 9), or that is off (port 0)."""
     return (
         f"m={kind} {port} UDP/TLS/RTP/SAVPF {numbers.formats}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
@@ -82,7 +82,7 @@ def rejected_lines(media: Section) -> str:
     return f"{head}a=inactive\r\n{mid}"
 
 
-def codec_lines(track: Sent, numbers: SendNumbers) -> str:
+def codec_lines(track: SentTrack, numbers: PayloadTypes) -> str:
     """Write rtpmap, rtcp-fb and fmtp of what is sent and of its RTX (RFC 4588 section 8)."""
     number, codec = numbers.payload_type, track.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
@@ -96,7 +96,7 @@ def codec_lines(track: Sent, numbers: SendNumbers) -> str:
     return lines
 
 
-def _ssrc_lines(track: Sent, rtx_payload_type: int | None) -> str:
+def _ssrc_lines(track: SentTrack, rtx_payload_type: int | None) -> str:
     name = f"cname:{track.cname}\r\n"
     if rtx_payload_type is None or track.rtx_ssrc is None:
         return f"a=ssrc:{track.ssrc} {name}"

@@ -19,7 +19,7 @@ import msgspec
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import (
-    SendNumbers,
+    PayloadTypes,
     codec_lines,
     idle_lines,
     send_lines,
@@ -75,7 +75,7 @@ class Slot(msgspec.Struct):
     off: bool = False
     text: str = ""
     bitstream: Bitstream = ("", "")
-    numbers: SendNumbers = SendNumbers(0, None)
+    numbers: PayloadTypes = PayloadTypes(0, None)
     meanings: dict[int, Bitstream] = {}
     codec_lines: str = ""
     offered: Phase | None = None
@@ -86,8 +86,8 @@ class Slot(msgspec.Struct):
         """Whether the peer knows its payload types, or is about to be told of them."""
         return not (self.off and self.phase is Phase.FREE)
 
-    def agrees(self, bitstream: Bitstream, numbers: SendNumbers) -> bool:
-        """Tell whether these payload types never meant anything else under this mid."""
+    def agrees(self, bitstream: Bitstream, numbers: PayloadTypes) -> bool:
+        """Return whether these payload types never meant anything else under this mid."""
         given = _meanings(bitstream, numbers)
         return all(
             self.meanings.get(number, meaning) == meaning for number, meaning in given.items()
@@ -99,7 +99,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
     mid: str
     track: Track
-    numbers: SendNumbers
+    numbers: PayloadTypes
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -134,16 +134,16 @@ class SubscribeOffers:
         """The tracks in place with their mids, confirmed or not."""
         return [(slot.mid, slot.track) for slot in self._slots if slot.track is not None]
 
-    def has_room(self, track: Track) -> bool:
-        """Tell whether ``add`` would find an m-line and payload types."""
-        numbers = self._numbers_of(track)
+    def has_capacity(self, track: Track) -> bool:
+        """Return whether ``add`` would find an m-line and payload types."""
+        numbers = self._payload_types_of(track)
         if numbers is None:
             return False
         return len(self._slots) < MAX_SLOTS or self._free_slot(track, numbers) is not None
 
     def add(self, track: Track) -> None:
         """Give a track a free m-line of its kind, or a new one at the end; raise ``Refusal``."""
-        numbers = self._numbers_of(track)
+        numbers = self._payload_types_of(track)
         if numbers is None:
             raise Refusal("too_many_subscriptions", "no payload type is left on this connection")
         slot = self._free_slot(track, numbers)
@@ -220,7 +220,7 @@ class SubscribeOffers:
             return
         slot.phase = Phase.LIVE
         if str(numbers.rtx_payload_type) not in media.formats:
-            numbers = SendNumbers(numbers.payload_type, None)
+            numbers = PayloadTypes(numbers.payload_type, None)
         accepted.append(Accepted(slot.mid, track, numbers))
 
     def _end(self, slot: Slot, *, rejected: bool = False) -> Track | None:
@@ -230,7 +230,7 @@ class SubscribeOffers:
         slot.phase, slot.track, slot.off, slot.text = Phase.ENDING, None, off, ""
         return track
 
-    def _free_slot(self, track: Track, numbers: SendNumbers) -> Slot | None:
+    def _free_slot(self, track: Track, numbers: PayloadTypes) -> Slot | None:
         """Find an m-line that is off or idle; best one that had this very bitstream before."""
         bitstream = _bitstream(track)
         found = [
@@ -247,7 +247,7 @@ class SubscribeOffers:
         self._next_mid += 1
         return mid
 
-    def _numbers_of(self, track: Track) -> SendNumbers | None:
+    def _payload_types_of(self, track: Track) -> PayloadTypes | None:
         """Find the payload types of a bitstream, or unused ones; None where none are left."""
         bitstream = _bitstream(track)
         described = [slot for slot in self._slots if slot.described]
@@ -262,8 +262,8 @@ class SubscribeOffers:
         first = _FIRST_PAYLOAD_TYPE[track.codec_name]
         free = [number for number in (first, *_SPARE_PAYLOAD_TYPES) if number not in used]
         if track.kind == "audio":
-            return SendNumbers(free[0], None) if free else None
-        return SendNumbers(free[0], free[1]) if len(free) > 1 else None
+            return PayloadTypes(free[0], None) if free else None
+        return PayloadTypes(free[0], free[1]) if len(free) > 1 else None
 
     def _section(self, slot: Slot) -> str:
         transport = f"a=mid:{slot.mid}\r\n{self._local.lines()}"
@@ -280,7 +280,7 @@ def _bitstream(track: Track) -> Bitstream:
     return track.codec_name, sent_fmtp(track.codec_name, track.codec)
 
 
-def _meanings(bitstream: Bitstream, numbers: SendNumbers) -> dict[int, Bitstream]:
+def _meanings(bitstream: Bitstream, numbers: PayloadTypes) -> dict[int, Bitstream]:
     meanings = {numbers.payload_type: bitstream}
     if numbers.rtx_payload_type is not None:
         meanings[numbers.rtx_payload_type] = ("rtx", f"apt={numbers.payload_type}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sfukit.errors import UsageError
 from sfukit.signaling.token import VideoGrants, claims_for, sign
-from sfukit.targets import trust
+from sfukit.targets import tls_context
 from sfukit.targets.origin import Credentials
 
 _SPARE_S = 3600
@@ -55,7 +55,7 @@ def tls(access: Access, url: str) -> ssl.SSLContext | None:
     """Make the TLS settings for a URL; None where it is not TLS."""
     if not url.startswith(("https:", "wss:")):
         return None
-    return trust.tls(access.ca_file, insecure=access.insecure, where="--cacert")
+    return tls_context.client_context(access.ca_file, insecure=access.insecure, where="--cacert")
 
 
 def parse_header(text: str) -> tuple[str, str]:

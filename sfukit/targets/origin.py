@@ -24,8 +24,8 @@ def origin(url: str) -> Origin:
     return Origin(parts.scheme in _SECURE, plain_host(parts.hostname or ""), port)
 
 
-def objection(home: str, url: str, allowed: frozenset[str]) -> str | None:
-    """Say why what belongs to ``home`` must not go to ``url``; None where it may.
+def denied_reason(home: str, url: str, allowed: frozenset[str]) -> str | None:
+    """Return why what belongs to ``home`` must not go to ``url``; None where it may.
 
     Never from https to http, whatever is allowed (RFC 9110 section 15.4, RFC 9700 section 4.12).
     """
@@ -48,13 +48,13 @@ class Credentials:
     headers: Mapping[str, str] = field(repr=False)
     allowed: frozenset[str] = frozenset()
 
-    def objection(self, url: str) -> str | None:
-        """Say why these headers must not go to a URL; None where they may."""
-        return objection(self.home, url, self.allowed)
+    def denied_reason(self, url: str) -> str | None:
+        """Return why these headers must not go to a URL; None where they may."""
+        return denied_reason(self.home, url, self.allowed)
 
     def headers_for(self, url: str) -> Mapping[str, str]:
         """Take the headers for a request to a URL: all of them, or none."""
-        return self.headers if self.objection(url) is None else {}
+        return self.headers if self.denied_reason(url) is None else {}
 
 
 def plain_host(host: str) -> str:

@@ -5,8 +5,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from sfukit.targets import guard
-from sfukit.targets.origin import Credentials, objection
+from sfukit.targets import load_permission
+from sfukit.targets.origin import Credentials, denied_reason
 
 MOST = 5
 
@@ -60,7 +60,7 @@ class Trail:
         self._been = [self.first]
 
     def further(self, status: int, location: str | None) -> str | None:
-        """Tell where to ask next; None for no redirect. Raises ``RedirectError``."""
+        """Return where to ask next; None for no redirect. Raises ``RedirectError``."""
         if status not in _STATUSES:
             return None
         to = self._target(status, location)
@@ -95,8 +95,8 @@ class Trail:
         """Refuse to take an offer or credentials where they must not go."""
         credentials = self.credentials
         allowed = credentials.allowed if credentials is not None else frozenset()
-        why = objection(self.first, to, allowed)
-        load = guard.objection(self.first, to, self.clients, allowed)
+        why = denied_reason(self.first, to, allowed)
+        load = load_permission.denied_reason(self.first, to, self.clients, allowed)
         if load is not None and why != "from https to http":
             raise RedirectError(
                 "redirect_elsewhere",

@@ -7,8 +7,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, SecurityError
 from websockets.typing import Subprotocol
 
-from sfukit.targets import guard
-from sfukit.targets.origin import objection
+from sfukit.targets import load_permission
+from sfukit.targets.origin import denied_reason
 
 _SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
 _LARGEST_FRAME = 1024 * 1024
@@ -16,7 +16,7 @@ _CLOSE_S = 1.0
 
 
 def address(url: str) -> str:
-    """Tell where the socket of a server is, by the http(s) address of that."""
+    """Return where the socket of a server is, by the http(s) address of that."""
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     return urlunsplit((scheme, parts.netloc, "/ws", "", ""))
@@ -72,8 +72,8 @@ def _refused(
         return None
     to = urljoin(uri, location)
     try:
-        why = objection(uri, to, allowed) if has_secrets else None
-        load = guard.objection(uri, to, clients, allowed)
+        why = denied_reason(uri, to, allowed) if has_secrets else None
+        load = load_permission.denied_reason(uri, to, clients, allowed)
     except ValueError as error:
         return SecurityError(f"redirected to {to!r}, which is no URL: {error}")
     if why is None and load is None:

@@ -68,7 +68,7 @@ async def test_a_server_that_ignores_response_port_is_told_from_that() -> None:
 
 async def _reached(context: Context, server: Address) -> bool | None:
     with context.socket() as x, context.socket() as y:
-        outer = (await context.ask(x, server, "bind")).mapped
+        outer = (await context.send_request(x, server, "bind")).mapped
         assert outer is not None
         return await lifetime._reached(context, x, y, server, outer, "x")
 

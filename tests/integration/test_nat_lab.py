@@ -16,7 +16,7 @@ import pytest
 
 from sfukit.errors import UsageError
 from sfukit.probe.natlab import netns, process
-from sfukit.probe.natlab.netns import World
+from sfukit.probe.natlab.netns import Topology
 from sfukit.probe.stunserver.run import Settings
 
 pytestmark = pytest.mark.network_namespace
@@ -26,13 +26,13 @@ RUNS = 2
 
 
 @asynccontextmanager
-async def lab(*kinds: str) -> AsyncIterator[World]:
-    async with netns.world(*kinds) as world:
+async def lab(*kinds: str) -> AsyncIterator[Topology]:
+    async with netns.topology(*kinds) as world:
         with process.stun_server(world.server, Settings(netns.SERVER_IPS)):
             yield world
 
 
-async def probe(world: World, *options: str) -> dict[str, Any]:
+async def probe(world: Topology, *options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
     out = await asyncio.create_subprocess_exec(
         *netns.inside(world.client, *command, *options, "--json", "-"),
@@ -64,7 +64,7 @@ def test_every_kind_is_told_right_with_and_without_loss() -> None:
 
 
 async def test_a_world_leaves_nothing_behind() -> None:
-    async with netns.world("port-restricted", "cgnat:symmetric-random", "open") as world:
+    async with netns.topology("port-restricted", "cgnat:symmetric-random", "open") as world:
         names = [world.server, *(n for s in world.sides for n in (s.client, *s.routers))]
         listed = await netns.run("ip", "netns", "list")
         assert all(name in listed for name in names)
@@ -75,7 +75,7 @@ async def test_a_world_leaves_nothing_behind() -> None:
 
 async def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(UsageError, match="no such NAT kind"):
-        async with netns.world("cgnat:magic"):
+        async with netns.topology("cgnat:magic"):
             pass
 
 
@@ -168,8 +168,8 @@ table inet filter {
 
 ASK_BY_PCP = """
 import asyncio
-from sfukit.probe.portmap.pmp import ask_pcp
-print(asyncio.run(ask_pcp("10.0.0.1", "10.0.0.2")).external_ip)
+from sfukit.probe.portmap.pmp import request_pcp
+print(asyncio.run(request_pcp("10.0.0.1", "10.0.0.2")).external_ip)
 """
 
 
@@ -263,7 +263,7 @@ async def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
     assert report["nat"]["mapping"] == "EIM"
 
 
-async def _asked(world: World) -> int:
+async def _asked(world: Topology) -> int:
     """Count the datagrams that the router has let out."""
     text = await netns.run(
         *netns.inside(world.sides[0].routers[0], "cat", "/sys/class/net/wan/statistics/tx_packets")

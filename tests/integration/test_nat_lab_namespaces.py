@@ -12,7 +12,7 @@ import pytest
 from sfukit.probe.natlab import matrix, punch
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS
-from sfukit.probe.natlab.words import REAL_STRATEGIES
+from sfukit.probe.natlab.strategy_names import REAL_STRATEGIES
 
 pytestmark = pytest.mark.network_namespace
 

@@ -20,7 +20,7 @@ from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Address, Endpoint, Family, UnresolvedError
 from sfukit.probe.stun import message
-from sfukit.probe.stun.tcp import ask as ask_tcp
+from sfukit.probe.stun.tcp import send_request as send_tcp
 from sfukit.probe.stun.udp import StunSocket
 from sfukit.probe.stunserver.reply import Replies, Reply
 from sfukit.probe.stunserver.run import Settings, serving
@@ -191,9 +191,9 @@ async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
                 return []
 
             async with crooked(forge) as silent:
-                exchange = await victim.ask(silent)
-            assert exchange.mapped is None
-            assert {stray.source for stray in exchange.strays} == {forger.local}
+                transaction = await victim.ask(silent)
+            assert transaction.mapped is None
+            assert {received.source for received in transaction.unexpected} == {forger.local}
             assert (await victim.ask(server.primary)).mapped == victim.local
 
 
@@ -209,8 +209,8 @@ async def test_a_port_that_gets_no_mapping_says_nothing_of_the_others() -> None:
 
     async with crooked(answer) as server:
         context = Context(Options(servers=[Endpoint(*server)], timeout_s=0.1), "127.0.0.1")
-        async with context.mapped(server, "fresh") as (socket_, exchange):
-            assert exchange.mapped == Address("203.0.113.9", socket_.local.port)
+        async with context.mapped(server, "fresh") as (socket_, transaction):
+            assert transaction.mapped == Address("203.0.113.9", socket_.local.port)
     assert [record.answered for record in context.records] == [False, True]
 
 
@@ -246,7 +246,7 @@ async def test_a_name_that_does_not_resolve_is_said() -> None:
 
 async def test_stun_answers_by_tcp_too_and_nonsense_there_ends_the_connection() -> None:
     async with whole() as server:
-        answer = await ask_tcp(server.primary)
+        answer = await send_tcp(server.primary)
         assert answer.mapped == answer.local
         for family in server.families:
             assert family.replies.counters.malformed == 0

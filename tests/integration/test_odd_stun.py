@@ -130,12 +130,12 @@ async def test_what_comes_late_is_not_held_against_the_next_question() -> None:
     try:
         async with odd_stun("late") as server:
             with StunSocket("127.0.0.1") as socket:
-                first = await socket.ask(server)
-                second = await socket.ask(server)
+                first = await socket.send_request(server)
+                second = await socket.send_request(server)
     finally:
         del stun_server.ANSWERS["late"]
     assert first.mapped is not None
-    assert (second.heard, second.malformed) == (None, None)
+    assert (second.response, second.malformed) == (None, None)
 
 
 def test_the_first_of_equal_attributes_counts() -> None:
@@ -144,7 +144,7 @@ def test_the_first_of_equal_attributes_counts() -> None:
         stun_server.attribute(0x0020, stun_server.masked(one)) for one in (first, second)
     )
     parsed = message.parse(stun_server.message(bytes(20), 0x0101, body))
-    assert parsed.told == first
+    assert parsed.reported_address == first
     assert parsed.repeated == (0x0020,)
 
 

@@ -10,7 +10,7 @@ from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.check.report import CheckReport
 from sfukit.probe.check.run import check
 from sfukit.targets.access import Access
-from sfukit.targets.recognise import parse_target
+from sfukit.targets.detect import parse_target
 from tests.odd.whip_server import OddWhip, odd_whip
 
 TOKEN = "opaque"

@@ -10,7 +10,7 @@ import pytest
 from sfukit.errors import UsageError
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import message
-from sfukit.probe.stun.tcp import ask
+from sfukit.probe.stun.tcp import send_request
 from sfukit.probe.stunserver import run
 from sfukit.probe.stunserver.run import Settings, serving
 
@@ -54,7 +54,7 @@ async def goodbye(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) 
 @pytest.mark.parametrize("talk", [silence, half, nonsense, goodbye])
 async def test_a_listener_that_answers_no_stun_was_reached(talk: Talk) -> None:
     async with listening(talk) as server:
-        answer = await ask(server, timeout_s=0.3)
+        answer = await send_request(server, timeout_s=0.3)
     assert (answer.connected, answer.mapped) == (True, None)
     assert answer.error
     assert answer.local is not None and answer.local.ip == "127.0.0.1"
@@ -63,7 +63,7 @@ async def test_a_listener_that_answers_no_stun_was_reached(talk: Talk) -> None:
 async def test_nobody_was_reached_where_nobody_listens() -> None:
     async with listening(goodbye) as server:
         pass
-    answer = await ask(server)
+    answer = await send_request(server)
     assert not answer.connected
     assert answer.error
 

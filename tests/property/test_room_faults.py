@@ -172,7 +172,7 @@ class World:
         if "engine" in self.points and joined.subscribing is not None:
             self.engine.faulty.add(joined.subscribing.transport)
         if "offers" in self.points and joined.subscribing is not None:
-            self._replace(joined.subscribing._offers, "add", "remove", "has_room", "offer")
+            self._replace(joined.subscribing._offers, "add", "remove", "has_capacity", "offer")
         if "timer" in self.points:
             self._replace(joined, "on_negotiation_timeout")
 

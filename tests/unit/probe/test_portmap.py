@@ -1,4 +1,4 @@
-"""Port-mapping protocols by recorded exchanges, and routers that lie."""
+"""Port-mapping protocols by recorded transactions, and routers that lie."""
 
 import asyncio
 import ipaddress
@@ -134,7 +134,11 @@ def test_hostile_text_is_searched_in_little_time(head: str, part: str) -> None:
     [
         ("<NewExternalIPAddress> 198.51.100.7\n</NewExternalIPAddress>", "198.51.100.7", None),
         ("<NewExternalIPAddress>198.51.100.7</NewExternalIPAddress>", "198.51.100.7", None),
-        ("<NewExternalIPAddress></NewExternalIPAddress>", None, "the router has no outer address"),
+        (
+            "<NewExternalIPAddress></NewExternalIPAddress>",
+            None,
+            "the router has no external address",
+        ),
         ("<errorDescription>Not Authorized</errorDescription>", None, "Not Authorized"),
         ("<html>", None, "nonsense"),
     ],
@@ -160,8 +164,8 @@ async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPat
     transport, _ = await loop.create_datagram_endpoint(Gateway, ("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
     monkeypatch.setattr(pmp, "PORT", port)
-    assert (await pmp.ask_pmp("127.0.0.1", "127.0.0.5")).external_ip == str(EXTERNAL)
-    await pmp.ask_pcp("127.0.0.1", "127.0.0.5")
+    assert (await pmp.request_pmp("127.0.0.1", "127.0.0.5")).external_ip == str(EXTERNAL)
+    await pmp.request_pcp("127.0.0.1", "127.0.0.5")
     assert asked_by == {"127.0.0.5"}
     transport.close()
 
@@ -199,7 +203,7 @@ async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.Mon
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setattr(pmp, "PORT", port)
-    assert await pmp.ask_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
+    assert await pmp.request_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
     assert (await run.ask(None, "127.0.0.1")).reason == "no router on the loopback interface"
 
 

@@ -251,7 +251,7 @@ def test_payload_types_are_given_back_when_an_answer_has_confirmed_the_end() -> 
     offers = offers_of(track(0, OPUS))
     exchange(offers)
     for number, codec in enumerate(levels(300), start=1):
-        assert offers.has_room(track(number, codec))
+        assert offers.has_capacity(track(number, codec))
         offers.add(track(number, codec))
         session, answered = exchange(offers)
         assert [entry.track.publication for entry in answered.accepted] == [number]
@@ -291,18 +291,18 @@ def test_without_payload_types_there_is_no_room_until_one_is_given_back() -> Non
     offers = offers_of()
     fitting = 0
     codecs = levels(60)
-    while offers.has_room(track(fitting, codecs[fitting])):
+    while offers.has_capacity(track(fitting, codecs[fitting])):
         offers.add(track(fitting, codecs[fitting]))
         fitting += 1
     assert 25 <= fitting <= 32
     with pytest.raises(Refusal, match="too_many_subscriptions"):
         offers.add(track(99, codecs[fitting]))
-    assert offers.has_room(track(99, codecs[0]))
+    assert offers.has_capacity(track(99, codecs[0]))
     exchange(offers)
     offers.remove(3)
-    assert not offers.has_room(track(99, codecs[fitting]))
+    assert not offers.has_capacity(track(99, codecs[fitting]))
     exchange(offers)
-    assert offers.has_room(track(99, codecs[fitting]))
+    assert offers.has_capacity(track(99, codecs[fitting]))
 
 
 def test_an_m_line_keeps_the_meaning_of_a_payload_type_as_long_as_its_mid() -> None:

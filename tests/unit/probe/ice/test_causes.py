@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from sfukit.probe.ice import explain, inputs
-from sfukit.probe.ice.explain import Explained
+from sfukit.probe.ice.explain import ConnectionReport
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "ice"
 NOW_S = 1_795_262_400.0  # when the fixtures were recorded, to the hour
 
 
-def told(name: str, *, remote: str | None = None, servers: tuple[str, ...] = ()) -> Explained:
+def told(
+    name: str, *, remote: str | None = None, servers: tuple[str, ...] = ()
+) -> ConnectionReport:
     _, cases = inputs.read((FIXTURES / name).read_bytes(), name)
     if remote:
         inputs.add_remote(cases, (FIXTURES / remote).read_bytes(), remote)
@@ -21,7 +23,7 @@ def told(name: str, *, remote: str | None = None, servers: tuple[str, ...] = ())
     return explain.explain(cases[0], NOW_S)
 
 
-def names(connection: Explained, *states: str) -> set[str]:
+def names(connection: ConnectionReport, *states: str) -> set[str]:
     wanted = states or ("bad", "warning")
     return {each.name for each in connection.findings if each.state in wanted}
 

@@ -9,7 +9,7 @@ from sfukit.cli.ice_explain_text import render
 from sfukit.errors import UsageError
 from sfukit.probe.ice import candidate, explain, inputs, unix_time
 from sfukit.probe.ice.case import MAX_UNREAD, Case, Side
-from sfukit.probe.ice.explain import Explained
+from sfukit.probe.ice.explain import ConnectionReport
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "ice"
 NOW_S = 1_795_270_000.0
@@ -19,11 +19,11 @@ def read(name: str) -> tuple[str, list[Case]]:
     return inputs.read((FIXTURES / name).read_bytes(), name)
 
 
-def told(case: Case) -> Explained:
+def told(case: Case) -> ConnectionReport:
     return explain.explain(case, NOW_S)
 
 
-def names(connection: Explained) -> set[str]:
+def names(connection: ConnectionReport) -> set[str]:
     return {finding.name for finding in connection.findings}
 
 

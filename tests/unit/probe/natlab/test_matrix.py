@@ -12,7 +12,7 @@ from sfukit.probe.natlab import matrix, punching
 from sfukit.probe.natlab.conditions import Conditions, Mix
 from sfukit.probe.natlab.interval import wilson
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS, kind_of
-from sfukit.probe.natlab.words import MATRIX_STRATEGIES, Strategy
+from sfukit.probe.natlab.strategy_names import MATRIX_STRATEGIES, Strategy
 
 QUIET = Conditions()
 FIVE = [KINDS[name] for name in MATRIX_KINDS]

@@ -32,8 +32,8 @@ async def require(host: str, what: str, allowed: frozenset[str], command: Sequen
     )
 
 
-def objection(home: str, url: str, clients: int, allowed: frozenset[str]) -> str | None:
-    """Say why a load of ``home`` must not follow to the host of ``url``; None where it may.
+def denied_reason(home: str, url: str, clients: int, allowed: frozenset[str]) -> str | None:
+    """Return why a load of ``home`` must not follow to the host of ``url``; None where it may.
 
     The permission was for one host. Nothing is looked up: a name on the way is as its owner likes.
     """
@@ -52,7 +52,7 @@ def _is_loopback(host: str) -> bool:
 
 
 async def resolve(host: str) -> list[str]:
-    """Look up the addresses of a host; raise ``TargetError`` where there are none."""
+    """Resolve the addresses of a host; raise ``TargetError`` where there are none."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)

@@ -1,13 +1,13 @@
 """What strangers say cannot move a terminal's cursor."""
 
 from sfukit.probe.environment import certificate
-from sfukit.probe.harmless import harmless
+from sfukit.probe.printable import printable
 from tests.unit.probe.test_environment import element, name
 
 
 def test_what_is_not_printable_is_a_question_mark() -> None:
-    assert harmless("Ärger\x1b[2J\r\n\u202e") == "Ärger?[2J???"
-    assert harmless("a" * 500, 80) == "a" * 80
+    assert printable("Ärger\x1b[2J\r\n\u202e") == "Ärger?[2J???"
+    assert printable("a" * 500, 80) == "a" * 80
 
 
 def test_the_issuer_of_a_certificate_is_harmless() -> None:

@@ -1,4 +1,4 @@
-"""Find out what a target is: told by its scheme, else by asking it."""
+"""Find out what a target is: told by its scheme, else by http_request it."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ import httpx
 import msgspec
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.targets import asking
+from sfukit.targets import http_request
 from sfukit.targets.access import fill_in
-from sfukit.targets.asking import Reply
+from sfukit.targets.http_request import Response
 
 Kind = Literal["sfukit", "whip", "whep"]
 
@@ -25,7 +25,7 @@ _WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # both speak alike unti
 _WHIP = re.compile(r"(^|[/.])whip(/|$)", re.IGNORECASE)
 
 
-class Found(NamedTuple):
+class DetectedTarget(NamedTuple):
     """A recognised target: what it speaks, and where; the version where it tells one.
 
     ``by_path``: the path alone says so.
@@ -37,7 +37,7 @@ class Found(NamedTuple):
     by_path: bool = False
 
 
-class Address(NamedTuple):
+class TargetUrl(NamedTuple):
     """A target as it was typed: a kind that is forced or None, and a plain URL."""
 
     kind: Kind | None
@@ -49,7 +49,7 @@ class _Info(msgspec.Struct):
     version: str = ""
 
 
-def parse_target(text: str) -> Address:
+def parse_target(text: str) -> TargetUrl:
     """Read ``[KIND+]URL``; ``ws`` is asked as ``http``."""
     scheme, separator, rest = text.partition("://")
     kind, plus, plain = scheme.rpartition("+")
@@ -62,7 +62,7 @@ def parse_target(text: str) -> Address:
         raise UsageError(
             f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+, whip+ and whep+"
         )
-    return Address(_KINDS.get(kind), url)
+    return TargetUrl(_KINDS.get(kind), url)
 
 
 def parse_play(text: str) -> str:
@@ -72,23 +72,23 @@ def parse_play(text: str) -> str:
     return text
 
 
-async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
+async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarget:
     """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown.
 
     Servers that do not tell ``Accept-Post`` are common: then the path has to say WHIP or WHEP.
     """
     if address.kind in ("whip", "whep"):
-        return Found(address.kind, address.url, None)
+        return DetectedTarget(address.kind, address.url, None)
     options = None if address.kind else await _options(address.url, client)
     named = _named_by_path(address.url)
     if options is not None and _accepts_offers(options):
-        return Found(named or "whip", address.url, None)
+        return DetectedTarget(named or "whip", address.url, None)
     root = _root(address.url)
     info = await _info(root, client)
     if info is not None and info.server == "sfukit":
-        return Found("sfukit", root, info.version)
+        return DetectedTarget("sfukit", root, info.version)
     if address.kind is None and named is not None:
-        return Found(named, address.url, None, by_path=True)
+        return DetectedTarget(named, address.url, None, by_path=True)
     said = "" if options is None else _told(options)
     raise TargetError(
         f"{address.url} answers{said}, but is neither an sfukit server nor a WHIP endpoint",
@@ -96,7 +96,7 @@ async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
     )
 
 
-async def greet(url: str, client: httpx.AsyncClient) -> None:
+async def require_http(url: str, client: httpx.AsyncClient) -> None:
     """Ask for anything at all; raise ``TargetError`` where no HTTP comes back."""
     await _ask("OPTIONS", url, client)
 
@@ -115,12 +115,12 @@ def _root(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
-async def _options(url: str, client: httpx.AsyncClient) -> Reply:
+async def _options(url: str, client: httpx.AsyncClient) -> Response:
     """Ask as RFC 9725 section 4.2 has it: OPTIONS tells ``Accept-Post: application/sdp``."""
     return await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
 
 
-def _accepts_offers(options: Reply) -> bool:
+def _accepts_offers(options: Response) -> bool:
     return "application/sdp" in options.headers.get("accept-post", "").lower()
 
 
@@ -131,8 +131,8 @@ def _named_by_path(url: str) -> Kind | None:
     return "whip" if _WHIP.search(path) else None
 
 
-def _told(options: Reply) -> str:
-    """Say what came back instead of ``Accept-Post``."""
+def _told(options: Response) -> str:
+    """Return what came back instead of ``Accept-Post``."""
     to = options.headers.get("location")
     if to is not None and options.status // 100 == 3:
         return f" OPTIONS with {options.status}, redirected to {to}"
@@ -147,9 +147,9 @@ async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
         return None
 
 
-async def _ask(method: str, url: str, client: httpx.AsyncClient) -> Reply:
+async def _ask(method: str, url: str, client: httpx.AsyncClient) -> Response:
     try:
-        return await asking.ask(client, method, url, limit_s=_ANSWER_S)
+        return await http_request.send(client, method, url, limit_s=_ANSWER_S)
     except httpx.TimeoutException as error:
         raise TargetError(
             f"{url} did not answer within {_ANSWER_S:.0f} s", hint="is it running and reachable?"

@@ -5,7 +5,7 @@ import ssl
 from sfukit.errors import UsageError
 
 
-def tls(ca_file: str | None, *, insecure: bool, where: str) -> ssl.SSLContext:
+def client_context(ca_file: str | None, *, insecure: bool, where: str) -> ssl.SSLContext:
     """Make a client's TLS settings; reading the authorities takes tens of ms: once per run.
 
     Raises ``UsageError`` where the file cannot be read; ``where`` is the option that names it.

@@ -18,7 +18,7 @@ join = redirect.join
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """What was answered; a body is unpacked, and cut at ``LARGEST_BYTES``."""
 
     status: int
@@ -38,7 +38,7 @@ class Reply:
         return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-async def ask(
+async def send(
     client: httpx.AsyncClient,
     method: str,
     url: str,
@@ -49,7 +49,7 @@ async def ask(
     content: str | None = None,
     follow: bool = False,
     clients: int = 1,
-) -> Reply:
+) -> Response:
     """Ask, and read the whole answer within a time; raises ``httpx.HTTPError``.
 
     ``headers`` go wherever the request goes, ``credentials`` where they may. With ``follow``, 307
@@ -63,20 +63,20 @@ async def ask(
         async with asyncio.timeout(limit_s):
             while to is not None:
                 shown = {} if credentials is None else credentials.headers_for(to)
-                reply = await _ask_once(client, method, to, _merged(shown, headers or {}), content)
+                reply = await _send_once(client, method, to, _merged(shown, headers or {}), content)
                 to = trail.further(reply.status, reply.headers.get("location")) if follow else None
     except TimeoutError as late:
         raise httpx.ReadTimeout(f"no whole answer within {limit_s:.3g} s") from late
     return reply
 
 
-async def _ask_once(
+async def _send_once(
     client: httpx.AsyncClient,
     method: str,
     url: str,
     headers: httpx.Headers,
     content: str | None,
-) -> Reply:
+) -> Response:
     request = client.build_request(method, url, headers=headers, content=content)
     try:
         response = await client.send(request, stream=True, follow_redirects=False)
@@ -86,7 +86,7 @@ async def _ask_once(
         data = await body.read(response, LARGEST_BYTES)
     finally:
         await response.aclose()
-    return Reply(response.status_code, response.reason_phrase, response.headers, data, url)
+    return Response(response.status_code, response.reason_phrase, response.headers, data, url)
 
 
 def _merged(*several: Mapping[str, str]) -> httpx.Headers:
