@@ -1,4 +1,4 @@
-"""The client's side of SDP: offer what is sent, read what the SFU says, answer what is played."""
+"""The client's side of SDP: publish and play offers, remote descriptions, play answers."""
 
 import base64
 import os
@@ -33,7 +33,7 @@ _VIDEO = {
 
 
 class MediaLine(msgspec.Struct, frozen=True):
-    """One m-line as agreed, from the bot's side; SSRCs are None where nobody named them."""
+    """One negotiated m-line, from the bot's side; SSRCs are None without a=ssrc."""
 
     mid: str
     kind: str
@@ -48,7 +48,7 @@ class MediaLine(msgspec.Struct, frozen=True):
 
 
 class RemoteTransport(msgspec.Struct, frozen=True):
-    """The SFU's end of a transport: where it is, how it proves itself, which DTLS role is left."""
+    """The SFU's side of a transport: ICE credentials, fingerprints, candidates, DTLS role."""
 
     ufrag: str
     pwd: str
@@ -58,7 +58,7 @@ class RemoteTransport(msgspec.Struct, frozen=True):
 
 
 class RemoteDescription(msgspec.Struct, frozen=True):
-    """What a description of the SFU says: its end, and the m-lines in use."""
+    """A description of the SFU: its transport, and the m-lines in use."""
 
     peer: RemoteTransport
     lines: list[MediaLine]
@@ -66,7 +66,7 @@ class RemoteDescription(msgspec.Struct, frozen=True):
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """One stream that a bot sends; it has a rid only among several."""
+    """One encoding that a bot sends; it has a rid only with simulcast."""
 
     rid: str | None
     ssrc: int
@@ -74,7 +74,7 @@ class Encoding(msgspec.Struct, frozen=True):
 
 
 class OfferParameters(msgspec.Struct, frozen=True):
-    """What a bot publishes, chosen before the offer is written."""
+    """The parameters of a bot's publish offer."""
 
     credentials: Credentials
     fingerprint: str
@@ -84,7 +84,7 @@ class OfferParameters(msgspec.Struct, frozen=True):
 
 
 def new_credentials() -> Credentials:
-    """Make ICE credentials (RFC 8445 section 5.3)."""
+    """Generate ICE credentials (RFC 8445 section 5.3)."""
     return Credentials(_random_text(6), _random_text(18))
 
 
@@ -117,20 +117,20 @@ def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video
 
 
 def read_answer(text: str) -> RemoteDescription:
-    """Read the SFU's answer to an offer of ours; raise ``SdpError``."""
+    """Parse the SFU's answer; raise ``SdpError``."""
     session = sdp.parse(text)
     return RemoteDescription(_peer(session.media), _lines(session.media), session.media)
 
 
 def read_offer(text: str) -> RemoteDescription:
-    """Read an offer of the SFU; lines on which nothing is sent are left out; raise ``SdpError``."""
+    """Parse an offer of the SFU; m-lines that do not send are omitted; raise ``SdpError``."""
     session = sdp.parse(text)
     sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
     return RemoteDescription(_peer(session.media), _lines(sending), session.media)
 
 
 def play_answer(offer: RemoteDescription, credentials: Credentials, fingerprint: str) -> str:
-    """Answer an offer of the SFU: take everything it sends."""
+    """Write the answer to an offer of the SFU that receives every sent m-line."""
     transport = transport_lines(credentials, fingerprint, "active")
     taken = {line.mid: line for line in offer.lines}
     mids = " ".join(section.mid for section in offer.sections if not section.rejected)
@@ -186,7 +186,7 @@ def _offered(kind: str) -> dict[str, int]:
 
 
 def _encoding_lines(encodings: Sequence[Encoding]) -> str:
-    """Name streams by rid where there are several (RFC 8853), else by SSRC (RFC 5576)."""
+    """Write a=rid and a=simulcast for several encodings (RFC 8853), else a=ssrc (RFC 5576)."""
     if len(encodings) == 1:
         only = encodings[0]
         return (
@@ -236,10 +236,10 @@ def _answer_section(section: Section, line: MediaLine | None, transport: str) ->
 
 
 def _peer(sections: Iterable[Section]) -> RemoteTransport:
-    """Take the SFU's end from the first m-line in use, candidates from all of them."""
+    """Return the SFU's transport of the first m-line in use, with the candidates of all."""
     used = [section for section in sections if not section.rejected]
     if not used:
-        raise SdpError(0, "every m-line is turned off")
+        raise SdpError(0, "every m-line is rejected")
     first = used[0]
     if not (first.ice_ufrag and first.ice_pwd and first.fingerprints):
         raise SdpError(first.line, "no ICE credentials or no fingerprint")
@@ -253,7 +253,7 @@ def _peer(sections: Iterable[Section]) -> RemoteTransport:
 
 
 def _addresses(texts: Iterable[str]) -> list[tuple[str, int]]:
-    """List the UDP candidates of the media component, the best first; names are left out."""
+    """List the UDP candidates of component 1 by descending priority; names are omitted."""
     found: dict[tuple[str, int], int] = {}
     for text in texts:
         try:
@@ -303,5 +303,5 @@ def _rtx_of(codec: Codec) -> int:
 
 
 def _random_text(size_bytes: int) -> str:
-    """Write random bytes in base64, whose letters are the ice-chars; multiples of 3 need no pad."""
+    """Return random bytes in base64, which has ice-chars only; multiples of 3 need no padding."""
     return base64.b64encode(os.urandom(size_bytes)).decode()

@@ -1,4 +1,4 @@
-"""Answer a viewer's offer (WHEP): each m-line that receives gets the publication of its kind."""
+"""Answer a viewer's offer (WHEP): each receiving m-line gets the publication of its kind."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Played(msgspec.Struct, frozen=True):
-    """One m-line that plays a publication, with the viewer's numbers and our SSRCs."""
+    """One m-line that sends a publication, with the viewer's payload types and our SSRCs."""
 
     mid: str
     engine_mid: str
@@ -52,7 +52,7 @@ class Played(msgspec.Struct, frozen=True):
 
 
 class PlayAnswer(msgspec.Struct, frozen=True):
-    """The answer's text, what it plays, and the peer's transport."""
+    """The answer's SDP, the sent publications, and the viewer's transport."""
 
     sdp: str
     played: list[Played]
@@ -90,7 +90,7 @@ def answer_viewer(
 
 
 class _MediaAnswer(NamedTuple):
-    """One m-line as answered: turned off without a codec, idle where nothing is played."""
+    """The answer to one m-line: rejected without a codec, inactive without a publication."""
 
     media: Section
     agreed: NegotiatedCodec | None
@@ -111,7 +111,7 @@ def _nothing_played(
 
 
 def _mismatch(media: Section, source: Source) -> str:
-    """Name the codec that is sent and those that the viewer takes."""
+    """Describe the published codec and the codecs that the viewer accepts."""
     known = (forwarded(media.kind, codec) for codec in media.codecs())
     taken = list(dict.fromkeys(describe(codec) for codec in known if codec is not None))
     return (
@@ -159,7 +159,7 @@ def _write(offer: Session, lines: list[_MediaAnswer], local: LocalTransport) -> 
     parts = ["v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
     if live := bundle_order(offer, used):
         parts.append(f"a=group:BUNDLE {' '.join(media.mid for media in live)}\r\n")
-        tagged = live[0]  # it stands for all, idle or not (RFC 9143 section 7.3.1)
+        tagged = live[0]  # the tagged m-line, inactive or not (RFC 9143 section 7.3.1)
     parts.append("a=ice-lite\r\na=msid-semantic:WMS *\r\n")
     if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
@@ -177,7 +177,7 @@ def _write(offer: Session, lines: list[_MediaAnswer], local: LocalTransport) -> 
 
 
 def _idle_lines(media: Section, agreed: NegotiatedCodec, transport: str) -> str:
-    """Idle an m-line for which nothing is published."""
+    """Write an inactive m-line, without a publication."""
     codec = agreed.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     encoding = f"{codec.name}/{codec.clock_rate}{channels}"

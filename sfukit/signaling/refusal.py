@@ -1,4 +1,4 @@
-"""Refusals: every reason for which a request is turned down, and what each protocol calls it."""
+"""Refusals: every reason code, with its HTTP status and JSON-RPC error code."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class RpcCode(IntEnum):
-    """Error codes of JSON-RPC 2.0 (section 5.1), and ours beside them."""
+    """Error codes of JSON-RPC 2.0 (section 5.1), and those of sfukit."""
 
     PARSE = -32700
     INVALID_REQUEST = -32600
@@ -25,7 +25,7 @@ class RpcCode(IntEnum):
 
 
 class ErrorCodes(NamedTuple):
-    """What a reason is called in HTTP and in JSON-RPC."""
+    """The HTTP status and the JSON-RPC error code of a reason."""
 
     status: int
     code: RpcCode
@@ -96,8 +96,8 @@ REASONS: Mapping[str, ErrorCodes] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
-    """A request is turned down: a reason code for programs, a sentence for people."""
+class Refusal(Exception):  # noqa: N818 - a response, not an error
+    """A refused request: a reason code for programs, a sentence for people."""
 
     def __init__(
         self, reason: str, detail: str, *, line: int | None = None, retry_after_s: int | None = None

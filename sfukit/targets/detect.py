@@ -1,4 +1,4 @@
-"""Find out what a target is: told by its scheme, else by http_request it."""
+"""Detect the kind of a target: by its scheme, else by HTTP requests."""
 
 import re
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _LATER = ("janus", "livekit", "galene")
 _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
 _PLAY_HINT = "give the http(s)://HOST:PORT/... of a WHEP endpoint"
 
-_WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # both speak alike until the offer
+_WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # WHIP and WHEP differ only in the offer
 _WHIP = re.compile(r"(^|[/.])whip(/|$)", re.IGNORECASE)
 
 
 class DetectedTarget(NamedTuple):
-    """A recognised target: what it speaks, and where; the version where it tells one.
+    """A detected target: kind, URL, and the version of an sfukit server.
 
-    ``by_path``: the path alone says so.
+    ``by_path``: detected by the path only.
     """
 
     kind: Kind
@@ -38,7 +38,7 @@ class DetectedTarget(NamedTuple):
 
 
 class TargetUrl(NamedTuple):
-    """A target as it was typed: a kind that is forced or None, and a plain URL."""
+    """A target as given: a forced kind or None, and a plain URL."""
 
     kind: Kind | None
     url: str
@@ -50,14 +50,14 @@ class _Info(msgspec.Struct):
 
 
 def parse_target(text: str) -> TargetUrl:
-    """Read ``[KIND+]URL``; ``ws`` is asked as ``http``."""
+    """Parse ``[KIND+]URL``; ``ws`` becomes ``http``."""
     scheme, separator, rest = text.partition("://")
     kind, plus, plain = scheme.rpartition("+")
     url = f"{plain.replace('ws', 'http')}://{rest}"
     if not separator or plain not in ("http", "https", "ws", "wss") or not _can_be_asked(url):
-        raise UsageError(f"target {text!r}: this is no URL that can be loaded", hint=_HINT)
+        raise UsageError(f"target {text!r}: not a valid URL", hint=_HINT)
     if kind in _LATER:
-        raise UsageError(f"target {text!r}: {kind} is not spoken yet", hint=_HINT)
+        raise UsageError(f"target {text!r}: {kind} is not supported yet", hint=_HINT)
     if plus and kind not in _KINDS:
         raise UsageError(
             f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+, whip+ and whep+"
@@ -68,14 +68,14 @@ def parse_target(text: str) -> TargetUrl:
 def parse_play(text: str) -> str:
     """Read ``--play URL``, a WHEP endpoint; raises ``UsageError``."""
     if not text.startswith(("http://", "https://")) or not _can_be_asked(text):
-        raise UsageError(f"--play {text!r}: this is no URL that can be played", hint=_PLAY_HINT)
+        raise UsageError(f"--play {text!r}: not a valid URL", hint=_PLAY_HINT)
     return text
 
 
 async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarget:
-    """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown.
+    """Detect the kind of a target; raise ``TargetError`` without a response, or if unknown.
 
-    Servers that do not tell ``Accept-Post`` are common: then the path has to say WHIP or WHEP.
+    Servers without ``Accept-Post`` are common: then the path has to contain whip or whep.
     """
     if address.kind in ("whip", "whep"):
         return DetectedTarget(address.kind, address.url, None)
@@ -97,12 +97,12 @@ async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarge
 
 
 async def require_http(url: str, client: httpx.AsyncClient) -> None:
-    """Ask for anything at all; raise ``TargetError`` where no HTTP comes back."""
+    """Send OPTIONS; raise ``TargetError`` without an HTTP response."""
     await _ask("OPTIONS", url, client)
 
 
 def _can_be_asked(url: str) -> bool:
-    """Tell a URL that names a host, and a port only where there is such a port."""
+    """Return whether a URL has a host and a valid port."""
     try:
         parts = urlsplit(fill_in(url, "room-1", 1))
         return bool(parts.hostname and parts.port != 0 and httpx.URL(parts.geturl()).host)
@@ -116,7 +116,7 @@ def _root(url: str) -> str:
 
 
 async def _options(url: str, client: httpx.AsyncClient) -> Response:
-    """Ask as RFC 9725 section 4.2 has it: OPTIONS tells ``Accept-Post: application/sdp``."""
+    """Send OPTIONS, whose response has ``Accept-Post: application/sdp`` (RFC 9725 section 4.2)."""
     return await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
 
 
@@ -132,7 +132,7 @@ def _named_by_path(url: str) -> Kind | None:
 
 
 def _told(options: Response) -> str:
-    """Return what came back instead of ``Accept-Post``."""
+    """Describe a response without ``Accept-Post``."""
     to = options.headers.get("location")
     if to is not None and options.status // 100 == 3:
         return f" OPTIONS with {options.status}, redirected to {to}"

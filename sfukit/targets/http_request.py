@@ -1,6 +1,6 @@
-"""One HTTP request to another server: bounded in time, size and redirects.
+"""One HTTP request to another server, with bounded time, size and redirects.
 
-Credentials go to the origin they were given for, and to no other that was not allowed.
+Credentials are sent to their own origin and to allowed hosts only.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ join = redirect.join
 
 @dataclass(frozen=True)
 class Response:
-    """What was answered; a body is unpacked, and cut at ``LARGEST_BYTES``."""
+    """A response; its body is decompressed, and truncated at ``LARGEST_BYTES``."""
 
     status: int
     phrase: str
@@ -29,7 +29,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are none are replaced."""
+        """The body as text; invalid bytes are replaced."""
         return self.body.decode(errors="replace")
 
     @property
@@ -50,12 +50,11 @@ async def send(
     follow: bool = False,
     clients: int = 1,
 ) -> Response:
-    """Ask, and read the whole answer within a time; raises ``httpx.HTTPError``.
+    """Send a request and read the response within a timeout; raises ``httpx.HTTPError``.
 
-    ``headers`` go wherever the request goes, ``credentials`` where they may. With ``follow``, 307
-    and 308 are followed, and what is not raises ``RedirectError``; ``clients`` is how many send
-    this request. httpx counts its time again with every piece that arrives, and reads whatever
-    there is.
+    ``headers`` are sent to every URL, ``credentials`` to allowed origins. With ``follow``, 307 and
+    308 are followed, and others raise ``RedirectError``; ``clients`` is the number of senders of
+    this request. The timeouts of httpx are per chunk, and its bodies are unbounded.
     """
     trail = redirect.Trail(method, url, credentials, clients)
     to: str | None = url
@@ -80,7 +79,7 @@ async def _send_once(
     request = client.build_request(method, url, headers=headers, content=content)
     try:
         response = await client.send(request, stream=True, follow_redirects=False)
-    except httpx.InvalidURL as error:  # httpx reads a Location that it does not follow
+    except httpx.InvalidURL as error:  # httpx parses a Location that it does not follow
         raise redirect.nowhere(str(error)) from error
     try:
         data = await body.read(response, LARGEST_BYTES)
@@ -90,7 +89,7 @@ async def _send_once(
 
 
 def _merged(*several: Mapping[str, str]) -> httpx.Headers:
-    """Put headers together; the case of a name makes no second header of it."""
+    """Merge headers, whose names are case-insensitive."""
     made = httpx.Headers({"Accept-Encoding": body.ACCEPTED})
     for headers in several:
         made.update(headers)

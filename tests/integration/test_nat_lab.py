@@ -132,7 +132,7 @@ async def test_no_network_at_all_is_said() -> None:
         await netns.run(*netns.inside(world.client, *["ip", "link", "set", "eth0", "down"]))
         report = await probe(world, "--quick")
     assert report["exit_code"] == 4
-    assert report["where"][-1]["name"] == "no_network"
+    assert report["environment"][-1]["name"] == "no_network"
 
 
 async def test_a_carriers_router_is_evidence_of_carrier_nat() -> None:
@@ -294,11 +294,11 @@ Public   203.0.113.101 (behind CGNAT: 100.64.0.1 on the way is a carrier's, RFC 
 P2P      yes: peers that filter by address at most   no: port-restricted, symmetric -> TURN
 SFU      likely: UDP reaches 3478, 443 and 50000; your SFU's port not tested (--sfu)
 TURN     needed for most peers at home (port-restricted and symmetric)
-Do       give browsers a TURN server; no setting of ICE makes this NAT predictable
-Confidence medium (4/4 destinations, 0 lost; filtering told by silence alone)
+Do       give browsers a TURN server; ICE cannot traverse this mapping directly
+Confidence medium (4/4 destinations, 0 lost; filtering inferred from missing answers alone)
 """
 BLOCKED = """
-UDP      blocked: the server answers STUN by TCP and not by UDP, asked seven times
+UDP      blocked: the server answers STUN over TCP and none of seven requests over UDP
 P2P      no: a relay is needed
 SFU      no: UDP is blocked
 TURN     needed always, over TCP or TLS

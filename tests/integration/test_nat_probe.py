@@ -80,7 +80,7 @@ async def test_a_proxy_in_the_environment_that_is_of_no_use_does_not_end_the_pro
     monkeypatch.setenv("https_proxy", "socks5://10.0.0.1:1080")
     report = await run(Address("no-such-host.invalid", 3478))
     assert report.exit_code == 4
-    assert [each.name for each in report.where if "proxy" in each.name] == ["proxy_unusable"]
+    assert [each.name for each in report.environment if "proxy" in each.name] == ["proxy_unusable"]
 
 
 @pytest.mark.parametrize("linux", [True, False])
@@ -178,7 +178,7 @@ async def test_a_closed_port_is_not_blocked_udp() -> None:
         pass
     report = await run(server)
     assert report.exit_code == 4
-    assert report.reason is not None and "nobody listens" in report.reason
+    assert report.reason is not None and "no server listens" in report.reason
 
 
 async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
@@ -292,7 +292,7 @@ async def test_why_the_allocation_is_unknown(tests: str, outer: str, reason: str
     assert report.nat.reason["allocation"].startswith(reason)
 
 
-async def test_nothing_is_known_of_the_allocation_where_nobody_answers() -> None:
+async def test_the_allocation_is_unknown_without_an_answering_server() -> None:
     async with crooked(nothing) as server:
         report = await run(server, tests="mapping,alloc")
     assert report.nat.reason["allocation"] == "no server answers"
@@ -321,7 +321,7 @@ async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> 
     async with whole() as server:
         bad = await run(server.primary, tests="mapping", sfu=Endpoint(*closed))
         assert bad.works.sfu_udp == "unknown"
-        assert bad.works.sfu_reason is not None and "nobody listens" in bad.works.sfu_reason
+        assert bad.works.sfu_reason is not None and "no server listens" in bad.works.sfu_reason
 
 
 def ipv6_on_loopback() -> bool:
@@ -345,7 +345,7 @@ async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
     assert report.ipv4 == "absent"
     assert report.works.udp == "yes"
     assert report.local is not None and report.local.startswith("[::1]:")
-    assert [finding.name for finding in report.where if "ipv4" in finding.name] == ["ipv4_absent"]
+    assert [finding.name for finding in report.environment if "ipv4" in finding.name] == ["ipv4_absent"]
 
 
 async def test_an_address_of_ipv4_seen_from_ipv6_is_nat64() -> None:

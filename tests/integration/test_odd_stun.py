@@ -51,7 +51,7 @@ async def test_an_answer_that_is_odd_and_of_use(name: str, quirk: str | None, sa
     async with odd_stun(name) as server:
         report = await probed(server)
     [told] = report.servers
-    assert (report.exit_code, told.answered, told.why) == (0, True, None)
+    assert (report.exit_code, told.answered, told.reason) == (0, True, None)
     assert report.mapped[0].address.startswith("127.0.0.1:")
     assert told.quirks == ([] if quirk is None else [quirk])
     assert says in text_of(report)
@@ -70,7 +70,7 @@ MALFORMED = "answers, malformed: "
         ("beyond-the-end", f"{MALFORMED}attribute 0x8022 of 400 bytes reaches beyond"),
         ("empty-success", f"{MALFORMED}a success without a mapped address"),
         ("indication", f"{MALFORMED}an indication in place of a response"),
-        ("echo", f"{MALFORMED}the request comes back as it was sent: a UDP echo server?"),
+        ("echo", f"{MALFORMED}the request is returned unchanged: a UDP echo server?"),
         ("http", f"{MALFORMED}not a STUN message"),
         ("short", f"{MALFORMED}2 bytes is no length of a STUN message"),
         ("other-transaction", f"{MALFORMED}another transaction"),
@@ -78,9 +78,9 @@ MALFORMED = "answers, malformed: "
         ("error-401", "answers with error 401"),
         ("error-escape", "answers with error 400 ?[2Jbad"),
         ("error-without-code", "answers with error without a code"),
-        ("zero-address", "answers, but the address it names cannot be ours: 0.0.0.0:0"),
-        ("zero-port", "answers, but the address it names cannot be ours: 127.0.0.1:0"),
-        ("multicast", "answers, but the address it names cannot be ours: 224.0.0.1:5000"),
+        ("zero-address", "answers with an impossible mapped address: 0.0.0.0:0"),
+        ("zero-port", "answers with an impossible mapped address: 127.0.0.1:0"),
+        ("multicast", "answers with an impossible mapped address: 224.0.0.1:5000"),
     ],
 )
 async def test_an_answer_of_no_use_is_not_silence(name: str, why: str) -> None:
@@ -89,8 +89,8 @@ async def test_an_answer_of_no_use_is_not_silence(name: str, why: str) -> None:
     [told] = report.servers
     text = text_of(report)
     assert (report.exit_code, report.verdict, told.answered) == (4, "inconclusive", False)
-    assert (told.why or "").startswith(why)
-    assert f"the server {told.why}" in text
+    assert (told.reason or "").startswith(why)
+    assert f"the server {told.reason}" in text
     assert "silent" not in text
     assert report.works.udp == ("yes" if " error " in why else "unknown")
     assert report.mapped == []
@@ -101,14 +101,14 @@ async def test_an_answer_from_another_port_does_not_count() -> None:
     async with odd_stun("from-elsewhere") as server:
         report = await probed(server)
     assert report.exit_code == 4
-    assert (report.servers[0].why or "").startswith("answers from 127.0.0.1:")
+    assert (report.servers[0].reason or "").startswith("answers from 127.0.0.1:")
     assert report.works.udp == "unknown"
 
 
 async def test_silence_is_still_silence() -> None:
     async with odd_stun("silent") as server:
         report = await probed(server)
-    assert (report.exit_code, report.servers[0].why) == (4, "silent")
+    assert (report.exit_code, report.servers[0].reason) == (4, "silent")
     assert report.works.udp == "unknown"
 
 

@@ -60,7 +60,7 @@ async def test_a_listener_that_answers_no_stun_was_reached(talk: Talk) -> None:
     assert answer.local is not None and answer.local.ip == "127.0.0.1"
 
 
-async def test_nobody_was_reached_where_nobody_listens() -> None:
+async def test_a_closed_tcp_port_is_not_connected() -> None:
     async with listening(goodbye) as server:
         pass
     answer = await send_request(server)

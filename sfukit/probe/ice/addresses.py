@@ -42,7 +42,7 @@ def mdns_only(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findi
             yield Finding(
                 name="mdns_only",
                 state="bad" if outcome == "failed" else "warning",
-                text=f"{name} offers only .local names (mDNS), which resolve only in its own network",
+                text=f"{name} offers only mDNS names, which resolve only in its own network",
                 fix="a server with a public address uses peer-reflexive candidates instead; "
                 "two browsers need a STUN server, or camera permission",
             )

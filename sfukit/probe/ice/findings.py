@@ -102,7 +102,7 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
         yield Finding(
             name="one_way_firewall",
             state="bad",
-            text="checks of the remote side are received, and none of the local side's is answered: "
+            text="checks of the remote side are received, and no local check is answered: "
             "outbound packets are dropped on the path",
             fix="allow outbound UDP here, or inbound at the remote side; or use a TURN server",
             evidence=evidence,
@@ -111,8 +111,8 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
         yield Finding(
             name="one_way_firewall",
             state="bad",
-            text=f"the remote side received {case.remote_requests_received} of the local checks, and "
-            "none of its packets is received here",
+            text=f"the remote side received {case.remote_requests_received} local checks, and none "
+            "of its packets is received here",
             fix="allow outbound UDP there, or inbound here; or use a TURN server",
             evidence=evidence,
         )
@@ -128,7 +128,7 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
         yield Finding(
             name="no_answer_from_peer",
             state="bad",
-            text=f"no check reached the remote side, or no response was received ({evidence[0]})",
+            text=f"no check reached the remote side, or no response arrived ({evidence[0]})",
             fix="add the remote side's record (--remote): did any check arrive there?",
             evidence=evidence,
         )

@@ -2,7 +2,7 @@
 
     client 10.0.0.2 - NAT - [100.64.0.0/24 - CGNAT -] 203.0.113.0/24 - server .1 and .2
 
-Loss is in the router next to a client, independent for each direction. Interfaces keep the same names
+Loss is in the router next to a client, in each direction. Interfaces keep the same names
 in every namespace, and the namespaces of one world begin with one random prefix, so worlds can
 stand side by side.
 """

@@ -124,7 +124,7 @@ async def test_names_among_candidates(host: str, reason: str) -> None:
 
 
 async def test_a_candidate_may_be_a_name() -> None:
-    """RFC 8839 section 5.1; whatever ``localhost`` is here, nobody listens there."""
+    """RFC 8839 section 5.1; the port is closed on every address of ``localhost``."""
     with socket.socket(type=socket.SOCK_DGRAM) as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -207,7 +207,7 @@ async def media() -> "tuple[Media, FakeSwarm]":
 
 
 async def silent_port() -> CheckedCandidate:
-    """Find a port that nobody answers at."""
+    """Return a candidate with a port that does not answer."""
     return CheckedCandidate(candidates.parse("1 1 udp 1 127.0.0.1 9 typ host"), 1.0, None)
 
 

@@ -85,8 +85,8 @@ def test_the_router_is_that_of_the_address_which_is_sent_from() -> None:
 
 def test_docker_says_how_to_leave_it() -> None:
     (finding,) = judge.examine(on("172.17.0.2", 16, "172.17.0.1", container="Docker"))
-    assert finding.text == "Docker bridge 172.17.0.0/16: this is Docker's NAT"
-    assert finding.fix == "use --network host for the machine's own"
+    assert finding.text == "Docker bridge 172.17.0.0/16: the measured NAT is Docker's"
+    assert finding.fix == "use --network host to measure the machine's own NAT"
 
 
 def test_the_routing_table_of_linux_is_read() -> None:

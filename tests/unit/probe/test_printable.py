@@ -1,4 +1,4 @@
-"""What strangers say cannot move a terminal's cursor."""
+"""Untrusted text cannot move a terminal's cursor."""
 
 from sfukit.probe.environment import certificate
 from sfukit.probe.printable import printable
@@ -10,7 +10,7 @@ def test_what_is_not_printable_is_a_question_mark() -> None:
     assert printable("a" * 500, 80) == "a" * 80
 
 
-def test_the_issuer_of_a_certificate_is_harmless() -> None:
+def test_the_issuer_of_a_certificate_is_printable() -> None:
     body = (element(0x02, b"\1"), element(0x30), name(O="Corp\x1b[2J", CN="CA\r\n"))
     der = element(0x30, element(0x30, *body))
     assert certificate.issuer(der) == "Corp?[2J, CA??"

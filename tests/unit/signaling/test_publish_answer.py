@@ -43,11 +43,11 @@ def test_simulcast_is_received_in_the_order_of_the_offer() -> None:
 
 def test_extension_ids_are_those_of_the_offer_and_only_what_is_used() -> None:
     answer, session = answered(text_of("chromium-simulcast-offer"))
-    picture = session.media[1].extensions
-    assert picture == answer.tracks[1].extensions
-    assert picture[extensions.MID] == 4
-    assert picture[extensions.RID] == 10
-    assert "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay" not in picture
+    video_media = session.media[1].extensions
+    assert video_media == answer.tracks[1].extensions
+    assert video_media[extensions.MID] == 4
+    assert video_media[extensions.RID] == 10
+    assert "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay" not in video_media
 
 
 def test_transport_wide_feedback_excludes_remb() -> None:

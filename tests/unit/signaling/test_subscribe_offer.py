@@ -44,16 +44,16 @@ def exchange(offers: SubscribeOffers, *reject: str) -> tuple[sdp.Session, Answer
 
 def test_an_offer_says_all_that_a_receiver_needs() -> None:
     session = sdp.parse(offers_of(track(1, OPUS), track(2)).offer())
-    sound, picture = session.media
+    audio_media, video_media = session.media
     assert session.bundled == ["0", "1"]
     assert [media.setup for media in session.media] == ["actpass"] * 2
     assert [media.direction for media in session.media] == ["sendonly"] * 2
-    assert picture.ssrc_groups == [("FID", [10_002, 20_002])]
-    assert picture.ssrcs == [10_002, 20_002]
-    assert picture.msid == [("s1-0", "p2")]
-    assert sound.end_of_candidates
-    assert len(sound.candidates) == 2
-    assert [codec.name for codec in picture.codecs()] == ["VP8", "rtx"]
+    assert video_media.ssrc_groups == [("FID", [10_002, 20_002])]
+    assert video_media.ssrcs == [10_002, 20_002]
+    assert video_media.msid == [("s1-0", "p2")]
+    assert audio_media.end_of_candidates
+    assert len(audio_media.candidates) == 2
+    assert [codec.name for codec in video_media.codecs()] == ["VP8", "rtx"]
 
 
 def test_one_extension_id_means_one_uri_on_all_m_lines() -> None:

@@ -82,7 +82,7 @@ def test_the_far_record_tells_which_way_is_shut() -> None:
     assert told("one-way.far.stats.json").cause == "no_answer_from_peer"
     both = told("one-way.far.stats.json", remote="one-way.stats.json")
     assert both.cause == "one_way_firewall"
-    assert "nothing of what it sends arrives here" in both.summary
+    assert "none of its packets is received here" in both.summary
 
 
 def test_a_silent_server_is_named() -> None:

@@ -208,7 +208,7 @@ def test_every_line_is_read_or_counted() -> None:
     connection = told(case)
     assert (len(connection.candidates), connection.unread_count) == (12, 8)
     [finding] = [f for f in connection.findings if f.name == "candidates_not_understood"]
-    assert finding.text.startswith("8 local candidate lines were not understood: ")
+    assert finding.text.startswith("8 local candidate lines are invalid: ")
     text = "\n".join(line for line, _ in render(explain.conclude("candidates", [case], NOW_S)))
     assert "component 2 (RTCP: unused with rtcp-mux)" in text
     assert "not understood: transport 'sctp'" in text

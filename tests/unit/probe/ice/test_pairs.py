@@ -66,7 +66,7 @@ def test_the_order_and_what_is_pruned() -> None:
         ("relay", 2),
         ("srflx", None),
     ]
-    assert formed[2].pruned == "sends from the same socket as the host candidate"
+    assert formed[2].pruned == "the same base as the host candidate"
 
 
 @pytest.mark.parametrize(
