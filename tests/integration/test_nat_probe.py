@@ -345,7 +345,9 @@ async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
     assert report.ipv4 == "absent"
     assert report.works.udp == "yes"
     assert report.local is not None and report.local.startswith("[::1]:")
-    assert [finding.name for finding in report.environment if "ipv4" in finding.name] == ["ipv4_absent"]
+    assert [finding.name for finding in report.environment if "ipv4" in finding.name] == [
+        "ipv4_absent"
+    ]
 
 
 async def test_an_address_of_ipv4_seen_from_ipv6_is_nat64() -> None:

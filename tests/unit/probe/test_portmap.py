@@ -179,7 +179,7 @@ async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
         asked.append((gateway, local_ip))
         return run.Portmap()
 
-    monkeypatch.setattr(run, "ask", note)
+    monkeypatch.setattr(run, "query", note)
     facts = Facts(
         kernel="6.1.0",
         interfaces=[
@@ -204,7 +204,7 @@ async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.Mon
         port = free.getsockname()[1]
     monkeypatch.setattr(pmp, "PORT", port)
     assert await pmp.request_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
-    assert (await run.ask(None, "127.0.0.1")).reason == "no router on the loopback interface"
+    assert (await run.query(None, "127.0.0.1")).reason == "no router on the loopback interface"
 
 
 async def test_a_router_is_read_over_http() -> None:
