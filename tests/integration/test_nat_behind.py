@@ -1,4 +1,4 @@
-"""Hairpinning and lifetime behind NATs that are made up by what a server says it sees."""
+"""Hairpinning and lifetime behind NATs that a server simulates by its mapped addresses."""
 
 from aioice.stun import Class, Message, Method
 
@@ -62,7 +62,7 @@ async def test_the_lifetime_is_unknown_with_different_mapped_addresses() -> None
     assert found.reason is not None and "different mapped addresses" in found.reason
 
 
-async def test_a_server_that_ignores_response_port_is_told_from_that() -> None:
+async def test_a_server_that_ignores_response_port_is_detected() -> None:
     async with crooked(Pool("198.51.100.1").answer) as server:
         found = await lifetime.probe(hasty(server), server, lambda _passed, _whole: None)
     assert found.reason is not None and "RESPONSE-PORT" in found.reason

@@ -49,7 +49,7 @@ async def setting(router: str, name: str, value: object) -> None:
     await netns.run(*netns.inside(router, "sh", "-c", f"echo {value} > /proc/sys/{name}"))
 
 
-def test_every_kind_is_told_right_with_and_without_loss() -> None:
+def test_every_kind_is_classified_with_and_without_loss() -> None:
     run = subprocess.run(
         [sys.executable, "tools/nat_kinds.py", "--runs", str(RUNS)],
         cwd=ROOT,
@@ -102,7 +102,7 @@ async def test_a_narrow_path_is_measured_each_way() -> None:
     assert report["mtu"]["icmp"] is True
 
 
-async def test_a_path_that_drops_fragments_is_told() -> None:
+async def test_a_path_that_drops_fragments_is_reported() -> None:
     async with lab("port-restricted") as world:
         rules = (
             "table ip cut {\nchain through {\ntype filter hook prerouting priority -450;\n"
@@ -219,7 +219,7 @@ async def test_an_sfu_port_behind_a_firewall_for_high_ports_is_not_claimed() -> 
     ("target", "mapping"),
     [(["MASQUERADE"], "EIM"), (["MASQUERADE", "--random-fully"], "APDM")],
 )
-async def test_nats_of_iptables_are_told_as_those_of_nftables(
+async def test_nats_of_iptables_are_classified_as_those_of_nftables(
     program: Callable[[str, str], str], target: list[str], mapping: str
 ) -> None:
     iptables = program("iptables", "on Debian: apt-get install iptables")

@@ -40,7 +40,7 @@ async def run(*servers: Address, tests: str = BEHAVIOUR, **changes: object) -> N
     return await probe(options, lambda _text: None)
 
 
-async def test_open_loopback_is_told_whole() -> None:
+async def test_open_loopback_is_reported_completely() -> None:
     async with whole() as server:
         report = await run(server.primary, tests="mapping,filtering,alloc,ports,path")
     nat = report.nat
@@ -56,7 +56,7 @@ async def test_open_loopback_is_told_whole() -> None:
 async def test_the_default_tests_take_less_than_five_seconds_though_a_filter_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What takes time is silence, and how long it is waited for: both as a user has them."""
+    """The duration of a run with timeouts, with the defaults of a user."""
     answered = Replies.answer
 
     def filtered(self: Replies, data: bytes, *where: Any) -> Reply | None:
@@ -73,10 +73,10 @@ async def test_the_default_tests_take_less_than_five_seconds_though_a_filter_is_
     assert took_s < 5
 
 
-async def test_a_proxy_in_the_environment_that_is_of_no_use_does_not_end_the_probe(
+async def test_an_unusable_proxy_of_the_environment_is_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of a name that is no loopback address, since no proxy is asked for those."""
+    """For a name that is no loopback address, for which proxies are not used."""
     monkeypatch.setenv("https_proxy", "socks5://10.0.0.1:1080")
     report = await run(Address("no-such-host.invalid", 3478))
     assert report.exit_code == 4
@@ -84,7 +84,7 @@ async def test_a_proxy_in_the_environment_that_is_of_no_use_does_not_end_the_pro
 
 
 @pytest.mark.parametrize("linux", [True, False])
-async def test_every_test_runs_and_says_where_it_cannot(
+async def test_every_test_runs_or_reports_why_not(
     monkeypatch: pytest.MonkeyPatch, linux: bool
 ) -> None:
     monkeypatch.setattr(system, "_linux", linux)
@@ -157,7 +157,7 @@ def of_another_family(data: bytes, _source: Address) -> list[bytes]:
 @pytest.mark.parametrize(
     "answer", [of_another_family, nothing, wrong_transaction, noise, without_address]
 )
-async def test_a_server_that_is_of_no_use_is_the_targets_fault(answer: Answer) -> None:
+async def test_an_unusable_server_is_a_target_error(answer: Answer) -> None:
     async with crooked(answer) as server:
         report = await run(server)
     assert (report.verdict, report.exit_code) == ("inconclusive", 4)
@@ -197,7 +197,7 @@ async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
             assert (await victim.ask(server.primary)).mapped == victim.local
 
 
-async def test_a_port_that_gets_no_mapping_says_nothing_of_the_others() -> None:
+async def test_a_port_without_a_mapping_does_not_affect_the_others() -> None:
     """A NAT that has no outer port left for one inner port has one for the next."""
     unlucky: set[int] = set()
 
@@ -214,7 +214,7 @@ async def test_a_port_that_gets_no_mapping_says_nothing_of_the_others() -> None:
     assert [record.answered for record in context.records] == [False, True]
 
 
-async def test_two_plain_servers_agree_and_say_what_they_cannot_tell() -> None:
+async def test_two_plain_servers_agree_without_filtering() -> None:
     def plain(data: bytes, source: Address) -> list[bytes]:
         return [success(data, XOR_MAPPED_ADDRESS=tuple(source))]
 

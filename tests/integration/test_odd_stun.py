@@ -47,7 +47,7 @@ def text_of(report: NatReport) -> str:
         ("changed-address", None, "its second address 127.0.0.2 does not answer"),
     ],
 )
-async def test_an_answer_that_is_odd_and_of_use(name: str, quirk: str | None, says: str) -> None:
+async def test_an_odd_response_that_is_usable(name: str, quirk: str | None, says: str) -> None:
     async with odd_stun(name) as server:
         report = await probed(server)
     [told] = report.servers
@@ -112,14 +112,14 @@ async def test_silence_is_still_silence() -> None:
     assert report.works.udp == "unknown"
 
 
-async def test_a_server_that_is_malformed_beside_a_good_one_is_named() -> None:
+async def test_a_malformed_server_beside_a_good_one_is_named() -> None:
     async with odd_stun("plain") as good, odd_stun("echo") as odd:
         report = await probed(good, odd)
     assert report.exit_code == 0
     assert f"{odd}: {MALFORMED}the request comes back" in text_of(report)
 
 
-async def test_what_comes_late_is_not_held_against_the_next_question() -> None:
+async def test_a_late_response_does_not_affect_the_next_transaction() -> None:
     late: list[bytes] = []
 
     def answer(data: bytes, source: Address, _own: Address) -> bytes:
@@ -159,7 +159,7 @@ def test_the_first_of_equal_attributes_counts() -> None:
         ("0.0.0.0:5", "198.51.100.1:3478", False),
     ],
 )
-def test_which_addresses_can_be_mapped(told: str, asked: str, is_believed: bool) -> None:
+def test_which_mapped_addresses_are_plausible(told: str, asked: str, is_believed: bool) -> None:
     ip, _, port = told.partition(":")
     body = stun_server.attribute(0x0020, stun_server.masked((ip, int(port))))
     parsed = message.parse(stun_server.message(bytes(20), 0x0101, body))

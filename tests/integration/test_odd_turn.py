@@ -120,7 +120,9 @@ async def test_a_server_that_a_300_names_is_probed_instead(after_auth: bool) -> 
 
 
 @pytest.mark.parametrize("more", [{"security": True}, {"allocations": 20}])
-async def test_more_than_relaying_is_not_asked_of_another_host(more: dict[str, int]) -> None:
+async def test_an_alternate_server_needs_permission_for_more_than_relaying(
+    more: dict[str, int],
+) -> None:
     async with odd_turn(odd.sends_to(("127.0.0.3", 9))) as server:
         where = uri.parse("turn:{}:{}?transport=udp".format(*server.place))
         options = TurnOptions(timeout_s=0.4, **more)  # type: ignore[arg-type]
@@ -150,7 +152,7 @@ async def test_a_server_that_sends_to_itself() -> None:
     [("203.0.113.9", True), ("10.0.0.1", False), ("127.0.0.1", False), ("169.254.169.254", False),
      ("100.64.0.1", False), ("255.255.255.255", False)],
 )  # fmt: skip
-def test_a_public_server_sends_to_public_ones_alone(ip: str, is_asked: bool) -> None:
+def test_a_public_server_redirects_to_public_ones_only(ip: str, is_asked: bool) -> None:
     why = alternate._objection(Address(ip, 3478), Address("198.51.100.1", 3478))
     assert (why == "") == is_asked
 

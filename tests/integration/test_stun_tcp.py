@@ -19,7 +19,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def listening(talk: Talk) -> AsyncIterator[Address]:
-    """A server that says what it is told, and then hangs up."""
+    """A server that sends given bytes, and then closes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -76,7 +76,7 @@ async def test_a_closed_tcp_port_is_not_connected() -> None:
         ("127.0.0.1", "2001:db8::1", "another family"),
     ],
 )
-async def test_what_an_answer_cannot_carry_is_refused(
+async def test_addresses_that_a_response_cannot_carry_are_refused(
     listen: str, advertise: str | None, says: str
 ) -> None:
     settings = Settings((listen,), 0, 0, advertise=(advertise,) if advertise else ())

@@ -38,7 +38,7 @@ class InjectedError(Exception):
 
 
 class FaultyChannel(Channel):
-    """A channel that breaks where the test says."""
+    """A channel that breaks at a point of the test."""
 
     def __init__(self, points: frozenset[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whatever a TURN server sends, the guarded clients neither raise nor grow without bound."""
+"""For any datagrams of a TURN server the clients neither raise nor grow without bound."""
 
 import struct
 from unittest.mock import Mock

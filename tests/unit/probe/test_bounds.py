@@ -1,4 +1,4 @@
-"""Whatever a server, a router or a client sends, and under however many names: bounded."""
+"""State is bounded for any number of datagrams of a server, a router or a client."""
 
 import struct
 from collections.abc import Callable, Iterator, Sized
@@ -68,7 +68,7 @@ async def test_a_socket_that_asks_again_and_again() -> None:
         assert largest(socket) == 64
 
 
-def test_an_exchange_that_is_answered_from_fresh_addresses() -> None:
+def test_a_transaction_with_responses_from_many_addresses() -> None:
     transaction = Transaction(SERVER, frozenset((SERVER,)))
     parsed = message.parse(response(bytes(12)))
     for name in names(4):
@@ -135,7 +135,7 @@ async def test_an_echo_of_packets_that_were_never_sent() -> None:
     assert len(echo.rtts_ms) == 1
 
 
-async def test_a_relay_that_does_not_read_what_is_sent_back() -> None:
+async def test_a_relay_that_does_not_read_the_echoes() -> None:
     client = Mock()
     waiting = 0
 

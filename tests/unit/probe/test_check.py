@@ -36,7 +36,7 @@ def options(token: str | None = None, room: str | None = None) -> CheckOptions:
     return CheckOptions(target=target, access=Access(token=token), room=room)
 
 
-def test_a_room_is_the_tokens_unless_another_is_asked_for() -> None:
+def test_a_room_is_the_tokens_unless_another_is_requested() -> None:
     grants = VideoGrants(room="demo", room_join=True)
     token = sign(claims_for("k", "ann", grants, valid_s=60), SECRET)
     assert options(token).room_and_identity() == ("demo", "ann")
@@ -182,7 +182,7 @@ def test_the_token_of_a_header(headers: dict[str, str], token: str | None) -> No
     assert token_in(headers) == token
 
 
-def test_an_expired_token_says_since_when() -> None:
+def test_an_expired_token_has_its_age() -> None:
     token = sign(claims_for("k", "ann", VideoGrants(), valid_s=-60), SECRET)
     failed = refuse(StepRecorder(), ErrorResponse(401, "token_invalid", "x"), token)
     assert failed.cause.startswith("token_expired(6")
@@ -193,7 +193,7 @@ def test_an_expired_token_says_since_when() -> None:
     [(b"", "other"), (b"\x00\x01", "stun"), (b"\x16\xfe\xfd", "dtls"), (b"\x80\x60", "rtp"),
      (b"\x80\xc8", "rtcp"), (b"\x81\xcd", "rtcp"), (b"\x80", "rtp"), (b"\x40", "other")],
 )  # fmt: skip
-def test_what_a_datagram_is(datagram: bytes, kind: str) -> None:
+def test_the_kind_of_a_datagram(datagram: bytes, kind: str) -> None:
     assert kind_of(datagram) == kind
     seen = DatagramCounts()
     seen.note(datagram)
@@ -266,7 +266,7 @@ async def test_how_far_a_handshake_came(
 @pytest.mark.parametrize(
     ("error", "cause"), [(ConnectionRefusedError(), "port_closed"), (None, "no_answer")]
 )
-async def test_a_port_that_takes_no_second_connection(
+async def test_a_port_that_refuses_a_second_connection(
     media: tuple[Media, FakeSwarm],
     monkeypatch: pytest.MonkeyPatch,
     error: OSError | None,
@@ -295,7 +295,7 @@ async def test_nothing_comes_back(media: tuple[Media, FakeSwarm]) -> None:
     assert failed.value.cause == "no_media"
 
 
-async def test_what_is_offered_is_sent(media: tuple[Media, FakeSwarm]) -> None:
+async def test_offered_tracks_are_sent(media: tuple[Media, FakeSwarm]) -> None:
     bot, swarm = media
     offered = bot.offered(LOCAL)
     lines = descriptions.read_answer(descriptions.publish_offer(offered)).lines
@@ -330,7 +330,7 @@ async def test_a_tap_passes_datagrams_on_both_ways_and_notes_them() -> None:
         one.close()
 
 
-async def test_a_tap_speaks_ice_tcp_to_the_server() -> None:
+async def test_the_forwarder_uses_ice_tcp_to_the_server() -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[bytes] = asyncio.Queue()
@@ -422,7 +422,7 @@ def built(*steps: Step, gate: str = "") -> report.CheckReport:
     )
 
 
-def test_what_servers_say_cannot_move_the_cursor() -> None:
+def test_texts_of_servers_cannot_move_the_cursor() -> None:
     recorder = StepRecorder()
     recorder.failed("sdp", StepFailedError("\x1b[2J", "\x1b[31mred\nnext" + "x" * 1000))
     [step] = recorder.steps
@@ -440,7 +440,7 @@ def test_a_step_that_fails_decides() -> None:
     assert outcome.timings_ms["ice"] is None
 
 
-def test_the_best_candidate_gives_the_time_of_ice() -> None:
+def test_the_time_of_ice_is_that_of_the_first_candidate() -> None:
     outcome = built(
         Step(name="ice", state="failed", cause="no_answer"),
         Step(name="ice", state="ok", ms=9.0),

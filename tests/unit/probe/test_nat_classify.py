@@ -1,4 +1,4 @@
-"""The classifiers, from recorded answers; what is not known is unknown and says why."""
+"""The classifiers, from recorded answers; an unknown has a reason."""
 
 import pytest
 
@@ -128,7 +128,7 @@ def test_one_address_is_paired_and_two_are_arbitrary() -> None:
     assert pooling.classify(["192.0.2.1"] * 3) == "unknown"
 
 
-def test_a_hairpin_that_shows_the_inside_is_told_from_a_good_one() -> None:
+def test_a_hairpin_with_an_internal_source_is_distinguished() -> None:
     inner = [LOCAL, Address("10.0.0.2", 5001)]
     assert hairpin.classify([P], inner) == "yes"
     assert hairpin.classify([inner[1]], inner) == "internal_source"

@@ -1,4 +1,4 @@
-"""What a redacted report shows: which things are the same, and none of them by its name."""
+"""Redacted reports: equal pseudonyms for equal values, and no original ones."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""What works, from what is known; port guesses and untested ports are never claimed."""
+"""Conclusions from measurements; untested ports are never claimed."""
 
 import pytest
 

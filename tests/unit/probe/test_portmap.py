@@ -93,7 +93,7 @@ def test_a_location_is_believed_only_about_who_answers() -> None:
 @pytest.mark.parametrize(
     "location", [b"http://[x", b"http://192.168.1.1:99999/", b"http://192.168.1.1:http/"]
 )
-def test_a_location_that_is_no_url_is_nobodys(location: bytes) -> None:
+def test_an_invalid_location_is_ignored(location: bytes) -> None:
     data = SSDP.replace(LOCATION.encode(), location)
     assert upnp.location_of(data, "192.168.1.1") is None
 
@@ -148,7 +148,7 @@ def test_answers_of_upnp(answer: str, external: str | None, error: str | None) -
     assert (found.external_ip, found.error) == (external, error)
 
 
-async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_is_queried_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_by: set[str] = set()
 
     class Gateway(asyncio.DatagramProtocol):
@@ -170,7 +170,7 @@ async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPat
     transport.close()
 
 
-async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
+async def test_the_gateway_of_the_bound_address_is_queried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[str | None, str]] = []
@@ -198,7 +198,7 @@ async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
     assert asked == [("192.168.1.1", "192.168.1.9")]
 
 
-async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_with_a_closed_port_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -5,7 +5,7 @@ from sfukit.probe.printable import printable
 from tests.unit.probe.test_environment import element, name
 
 
-def test_what_is_not_printable_is_a_question_mark() -> None:
+def test_a_non_printable_character_becomes_a_question_mark() -> None:
     assert printable("Ärger\x1b[2J\r\n\u202e") == "Ärger?[2J???"
     assert printable("a" * 500, 80) == "a" * 80
 

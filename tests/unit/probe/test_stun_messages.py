@@ -57,7 +57,7 @@ def test_a_response_port_is_two_bytes_and_four_are_read() -> None:
         message.parse(raw((0x0027, b"\1\2\3")))
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_a_written_message_is_parsed() -> None:
     request = message.request(change=0x6, padding=100)
     parsed = message.parse(bytes(request))
     assert parsed.attribute("CHANGE-REQUEST") == 6
@@ -124,7 +124,7 @@ A, ELSEWHERE = Address("192.0.2.1", 3478), Address("203.0.113.9", 3478)
 MAPPED = (0x0020, b"\0\1" + bytes(6))
 
 
-def test_an_answer_from_elsewhere_is_kept_apart_and_does_not_count() -> None:
+def test_a_response_from_another_address_is_unexpected() -> None:
     transaction = Transaction(A, frozenset((A,)))
     transaction.note_sent(0.0)
     forged = message.parse(raw(MAPPED))
@@ -136,7 +136,7 @@ def test_an_answer_from_elsewhere_is_kept_apart_and_does_not_count() -> None:
     assert transaction.rtt_ms == 20.0
 
 
-def test_a_flood_of_strays_is_kept_in_bounds() -> None:
+def test_a_flood_of_unexpected_responses_is_bounded() -> None:
     transaction = Transaction(A, frozenset((A,)))
     transaction.note_sent(0.0)
     for _ in range(1000):

@@ -82,7 +82,7 @@ async def test_one_lost_packet_does_not_hide_the_way(
         (ssl.SSLError(1, "bad record mac"), "connection_closed"),
     ],
 )
-async def test_what_the_system_says_is_the_cause(error: OSError, cause: str) -> None:
+async def test_the_system_error_is_the_cause(error: OSError, cause: str) -> None:
     async with serving(range(99)) as server:
         client = await connection._udp_client(server)
         asyncio.get_running_loop().call_soon(client.error_received, error)

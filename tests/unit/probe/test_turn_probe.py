@@ -1,4 +1,4 @@
-"""One variant to its end, at a server that refuses or is silent where it is told to."""
+"""One complete variant, at a server that refuses or is silent at given requests."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ OK = 0
 SILENCE = -1
 
 Manner = Callable[[Method, int], int]
-"""What to do with the n-th request of a method: an error code, ``OK`` or ``SILENCE``."""
+"""The response to the n-th request of a method: an error code, ``OK`` or ``SILENCE``."""
 
 
 class Turn(asyncio.DatagramProtocol):
@@ -86,7 +86,7 @@ def failures(told: ServerReport) -> list[tuple[str, str | None]]:
     return [(step.name, step.cause) for step in variant.steps if step.state == "failed"]
 
 
-async def test_a_peer_that_is_silent_says_nothing_of_the_relays_ports() -> None:
+async def test_a_silent_peer_proves_nothing_of_the_relay_ports() -> None:
     wanted = TurnOptions(peer=Endpoint("127.0.0.1", 7), timeout_s=0.3)
     async with serving(lambda _method, _n: OK) as (_, where):
         told = await probe(where, wanted)

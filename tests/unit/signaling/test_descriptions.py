@@ -48,7 +48,7 @@ def test_a_single_encoding_is_named_by_its_ssrc() -> None:
     assert (encoding.rid, encoding.ssrc, encoding.rtx_ssrc) == (None, 10, 11)
 
 
-def test_an_answer_tells_where_the_server_is_and_what_it_takes() -> None:
+def test_an_answer_has_the_candidates_and_codecs_of_the_server() -> None:
     text = descriptions.publish_offer(offered())
     answer = answer_publisher(sdp.parse(text), LOCAL, PublishRules())
     read = descriptions.read_answer(answer.sdp)

@@ -1,4 +1,4 @@
-"""Answering what somebody wants to publish."""
+"""Answers to publish offers."""
 
 import pytest
 
@@ -95,7 +95,7 @@ def test_no_more_fid_groups_are_passed_on_than_encodings_may_have() -> None:
     assert track.fid_groups == [(ssrc, ssrc + 1) for ssrc in range(2, 34, 2)]
 
 
-def test_a_sim_group_gives_its_encodings() -> None:
+def test_a_sim_group_has_its_encodings() -> None:
     named = _with_rtx(
         "a=ssrc-group:SIM 11 33 55\r\na=ssrc-group:FID 11 22\r\na=ssrc-group:FID 33 44\r\n"
         + "".join(f"a=ssrc:{ssrc} cname:x\r\n" for ssrc in (11, 22, 33, 44, 55))
@@ -179,7 +179,7 @@ def test_whip_refuses_the_whole_offer_never_one_m_line(media: list[str], reason:
     assert (caught.value.reason, caught.value.status) == (reason, 422)
 
 
-def test_a_bound_on_the_bitrate_is_told() -> None:
+def test_the_maximum_bitrate_is_in_the_answer() -> None:
     answer, _ = answered(offer_of(audio(), video()), PublishRules(max_bitrate_bps=800_000))
     assert answer.sdp.count("b=TIAS:800000\r\n") == 1
 

@@ -41,7 +41,7 @@ def test_feedback_for_all_payload_types_counts_for_each() -> None:
     assert media.codecs()[0].feedback == ("ccm fir", "nack")
 
 
-def test_what_the_session_part_says_holds_for_every_m_line() -> None:
+def test_session_level_attributes_apply_to_every_m_line() -> None:
     media = sdp.parse(offer_of(video(), video())).media
     assert {entry.ice_ufrag for entry in media} == {"abcd"}
     assert {entry.setup for entry in media} == {"actpass"}

@@ -42,7 +42,7 @@ def exchange(offers: SubscribeOffers, *reject: str) -> tuple[sdp.Session, Answer
     return sdp.parse(text), answered
 
 
-def test_an_offer_says_all_that_a_receiver_needs() -> None:
+def test_an_offer_has_all_attributes_for_a_receiver() -> None:
     session = sdp.parse(offers_of(track(1, OPUS), track(2)).offer())
     audio_media, video_media = session.media
     assert session.bundled == ["0", "1"]
@@ -77,7 +77,7 @@ def test_one_payload_type_means_one_bitstream() -> None:
     assert session.media[1].formats != session.media[2].formats
 
 
-def test_the_answer_starts_what_it_takes_and_drops_what_it_rejects() -> None:
+def test_the_answer_starts_accepted_tracks_and_ends_rejected_ones() -> None:
     offers = offers_of(track(1, OPUS), track(2))
     _, answered = exchange(offers, "1")
     assert [accepted.track.publication for accepted in answered.accepted] == [1]

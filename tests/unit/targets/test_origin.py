@@ -217,7 +217,7 @@ async def test_a_body_that_cannot_be_unpacked(coding: str, data: bytes) -> None:
         ({}, frozenset(), True),
     ],
 )
-async def test_a_socket_takes_credentials_nowhere_else(
+async def test_a_socket_sends_credentials_nowhere_else(
     headers: dict[str, str], allowed: frozenset[str], follows: bool
 ) -> None:
     seen: list[str | None] = []

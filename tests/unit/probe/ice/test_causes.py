@@ -64,11 +64,11 @@ def test_the_cause_of_each_record(name: str, outcome: str, cause: str | None) ->
         ("wrong-address.answer.sdp", "sfu_private_host_candidate"),
     ],
 )
-def test_what_else_is_found(name: str, finding: str) -> None:
+def test_further_findings(name: str, finding: str) -> None:
     assert finding in names(told(name))
 
 
-def test_an_expired_credential_is_told_from_a_wrong_one() -> None:
+def test_an_expired_credential_is_distinguished_from_a_wrong_one() -> None:
     """Chromium leaves user names out of its dumps: --ice-server brings them back."""
     url = "turn:10.77.0.1:3478?transport=udp"
     expired = told("turn-expired.internals.json", servers=(f"{url},1700000000:ann",))

@@ -1,4 +1,4 @@
-"""What the study says: contradictions, fits, predictors, keepalive."""
+"""The study: contradictions, fits, predictors, keepalive."""
 
 import pytest
 
