@@ -96,7 +96,7 @@ def remote_of_answer(session: Session, before: RemoteParameters | None = None) -
 
 def _setup_of_offer(setup: str, before: RemoteParameters | None) -> Setup:
     match setup:
-        case "active" | "":  # RFC 4145 section 4: an offer that does not say is active
+        case "active" | "":  # RFC 4145 section 4: an offer without a=setup is active
             return "active"
         case "passive":
             return "passive"
@@ -111,7 +111,7 @@ def _setup_of_answer(setup: str) -> Setup:
     match setup:
         case "active":
             return "active"
-        case "passive" | "":  # RFC 4145 section 4: an answer that does not say is passive
+        case "passive" | "":  # RFC 4145 section 4: an answer without a=setup is passive
             return "passive"
         case "actpass":
             raise Refusal(

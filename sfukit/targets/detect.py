@@ -55,7 +55,7 @@ def parse_target(text: str) -> TargetUrl:
     kind, plus, plain = scheme.rpartition("+")
     url = f"{plain.replace('ws', 'http')}://{rest}"
     if not separator or plain not in ("http", "https", "ws", "wss") or not _can_be_asked(url):
-        raise UsageError(f"target {text!r}: not a valid URL", hint=_HINT)
+        raise UsageError(f"target {text!r}: this is no URL", hint=_HINT)
     if kind in _LATER:
         raise UsageError(f"target {text!r}: {kind} is not supported yet", hint=_HINT)
     if plus and kind not in _KINDS:
@@ -68,7 +68,7 @@ def parse_target(text: str) -> TargetUrl:
 def parse_play(text: str) -> str:
     """Read ``--play URL``, a WHEP endpoint; raises ``UsageError``."""
     if not text.startswith(("http://", "https://")) or not _can_be_asked(text):
-        raise UsageError(f"--play {text!r}: not a valid URL", hint=_PLAY_HINT)
+        raise UsageError(f"--play {text!r}: this is no URL", hint=_PLAY_HINT)
     return text
 
 

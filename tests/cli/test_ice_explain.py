@@ -89,7 +89,7 @@ def test_the_published_schema_is_that_of_the_report() -> None:
     [
         (["/nowhere"], "/nowhere"),
         ([str(FIXTURES)], "directory"),
-        ([str(Path(__file__))], "nothing of ICE"),
+        ([str(Path(__file__))], "no ICE data"),
         ([str(FIXTURES / "tcp-only.sdp"), "--ice-server", "http://x"], "--ice-server"),
         ([str(FIXTURES / "tcp-only.sdp"), "--remote", "/nowhere"], "/nowhere"),
     ],

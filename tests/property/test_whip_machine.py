@@ -133,7 +133,7 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "subscribe": [{"publications": [1]}, {"publications": [9_999]}, {"publications": []}],
     "layers": [{"publication": 1, "layer": "q"}, {"publication": 1, "layer": 99}],
     "mute": [{"publication": 1, "muted": True}, {"publication": 77, "muted": True}],
-    "message": [{"data": 1}, {"data": 1, "to": "nobody"}, {}],
+    "message": [{"data": 1}, {"data": 1, "to": "absent"}, {}],
     "leave": [{}],
 }
 

@@ -79,7 +79,7 @@ def classify(seen: Seen) -> MappingResult:
         return MappingResult("EIM", endpoint_dependent=False)
     same_ip = [pair for pair in ((x1, x4), (x2, x3)) if None not in pair]
     if not same_ip:
-        return MappingResult("unknown", "too few answers to tell ADM from APDM", True)
+        return MappingResult("unknown", "too few answers to distinguish ADM from APDM", True)
     by_address = [first == second for first, second in same_ip]
     if all(by_address) and x1 not in (x2, x3):
         return MappingResult("ADM", endpoint_dependent=True)

@@ -132,7 +132,7 @@ def _why(cgnat: TriState, hops: list[str | None] | None, evidence: list[str]) ->
     if cgnat != "unknown":
         return None
     if evidence:
-        return f"not told by: {'; '.join(evidence)}"
+        return f"not proven by: {'; '.join(evidence)}"
     if hops is None:
         return f"no port-mapping protocol answered; hops {system.NEEDS_LINUX}"
     return "no port-mapping protocol answered, and no hop is of a carrier's range"

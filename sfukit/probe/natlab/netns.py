@@ -2,9 +2,9 @@
 
     client 10.0.0.2 - NAT - [100.64.0.0/24 - CGNAT -] 203.0.113.0/24 - server .1 and .2
 
-Loss is in the router next to a client, in each direction. Interfaces keep the same names
-in every namespace, and the namespaces of one world begin with one random prefix, so worlds can
-stand side by side.
+Loss is in the router next to a client, in each direction. Interfaces keep the same names in every
+namespace, and the namespaces of one topology begin with one random prefix, so several topologies
+can exist at the same time.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ async def topology(*wanted: str, loss_percent: int = 0) -> AsyncIterator[Topolog
     prefix = f"sfulab{secrets.token_hex(3)}"
     server = f"{prefix}-s"
     if not 1 <= len(wanted) <= _MAX_SIDES:
-        raise UsageError(f"{len(wanted)} clients in one world", hint=f"give 1 to {_MAX_SIDES}")
+        raise UsageError(f"{len(wanted)} clients in one topology", hint=f"give 1 to {_MAX_SIDES}")
     plans = [_plan(kind) for kind in wanted]
     sides = tuple(
         _side(f"{prefix}-{index}", index, kind, plan)

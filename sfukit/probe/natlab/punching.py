@@ -106,9 +106,9 @@ def _answered(sender: Probes, receiver: Probes) -> Mask:
     let_in: Mask
     match receiver.kind.filtering:
         case "EIF":
-            # also where a server was asked: that mapping is another one if the NAT is symmetric
-            asked_server = sender.target == receiver.signaled[:, None]
-            let_in = lands_any | (asked_server & receiver.kind.symmetric)
+            # also on the mapping towards the server, another one for a symmetric NAT
+            to_server_mapping = sender.target == receiver.signaled[:, None]
+            let_in = lands_any | (to_server_mapping & receiver.kind.symmetric)
         case "ADF":
             let_in = lands_any
         case "APDF":

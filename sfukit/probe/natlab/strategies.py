@@ -51,7 +51,7 @@ class _Runs:
         self.reachable = not same_nat or a.hairpin
         self.rtt_ms = self._round_trips(conditions.rtt_ms)
         self.server_ms = self._round_trips(conditions.server_rtt_ms)
-        self.spent_ms = 2 * self.server_ms  # ask for the mapped port, then tell the peer
+        self.spent_ms = 2 * self.server_ms  # request the mapped port, then signal it to the peer
         self.direct = np.zeros(runs, bool)
         self.relayed = np.zeros(runs, bool)
         self.time_ms = np.full(runs, np.nan)

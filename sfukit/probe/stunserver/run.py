@@ -101,13 +101,13 @@ def own_addresses() -> list[str]:
 
 def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
     """Pair listen and advertised addresses by family, at most two each."""
-    told = settings.advertise or settings.listen
-    if len(told) != len(settings.listen):
+    advertised = settings.advertise or settings.listen
+    if len(advertised) != len(settings.listen):
         raise UsageError(
-            f"--advertise: {len(told)} addresses for {len(settings.listen)} listen addresses",
+            f"--advertise: {len(advertised)} addresses for {len(settings.listen)} listen addresses",
             hint="give one --advertise for each --listen, in the same order",
         )
-    both = list(zip(settings.listen, told, strict=True))
+    both = list(zip(settings.listen, advertised, strict=True))
     for listened, outer in both:
         _check_family(listened, outer)
     pairs = [[pair for pair in both if (":" in pair[0]) == six] for six in (False, True)]
@@ -115,18 +115,18 @@ def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
         if len(pair) > 2:
             raise UsageError(
                 f"--listen: {len(pair)} addresses of one family",
-                hint="give two: RFC 5780 knows two",
+                hint="give two: RFC 5780 has two",
             )
     return [pair for pair in pairs if pair]
 
 
-def _check_family(listened: str, told: str) -> None:
+def _check_family(listened: str, advertised: str) -> None:
     """Refuse values that are no IP address or of different families."""
     hint = "give IP addresses of this machine"
     here = _version(listened, "--listen", hint)
     hint = f"give the external IPv{here} address of {listened}"
-    if _version(told, "--advertise", hint) != here:
-        raise UsageError(f"--advertise {told}: {listened} is of another family", hint=hint)
+    if _version(advertised, "--advertise", hint) != here:
+        raise UsageError(f"--advertise {advertised}: {listened} is of another family", hint=hint)
 
 
 def _version(text: str, where: str, hint: str) -> int:
@@ -161,8 +161,8 @@ def _open_udp(
     addresses: list[tuple[str, str]],
     settings: Settings,
 ) -> Family:
-    told: dict[Role, Address] = {}
-    family = Family(Replies(told, settings.rate_per_s, settings.burst))
+    outer: dict[Role, Address] = {}
+    family = Family(Replies(outer, settings.rate_per_s, settings.burst))
     ports = (settings.port, settings.alternate_port)
     for ip_index, (ip, advertised) in enumerate(addresses):
         for port_index in range(2 if len(addresses) > 1 else 1):
@@ -173,7 +173,7 @@ def _open_udp(
             stack.callback(sock.close)
             family.sockets[role] = sock
             family.bound[role] = Address(*sock.getsockname()[:2])
-            told[role] = Address(advertised, family.bound[role].port)
+            outer[role] = Address(advertised, family.bound[role].port)
     for role, sock in family.sockets.items():
         loop.add_reader(sock, _readable, family, role, sock)
         stack.callback(loop.remove_reader, sock)

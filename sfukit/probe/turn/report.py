@@ -152,13 +152,13 @@ def _reasons(servers: Sequence[ServerReport], judged: Sequence[GateResult]) -> l
     reasons: list[str] = []
     for server in servers:
         for variant in server.variants:
-            who = f"{server.uri} {variant.variant}"
+            label = f"{server.uri} {variant.variant}"
             if not variant.relays:
-                reasons.append(f"{who}: {variant.cause}")
+                reasons.append(f"{label}: {variant.cause}")
             if _too_few(variant) and variant.allocations is not None:
                 many = variant.allocations
-                reasons.append(f"{who}: {many.granted} of {many.requested} allocations")
-            reasons += [f"{who}: {one.text}" for one in variant.security if one.state == "bad"]
+                reasons.append(f"{label}: {many.granted} of {many.requested} allocations")
+            reasons += [f"{label}: {one.text}" for one in variant.security if one.state == "bad"]
     reasons += [
         f"{gate.gate}: it is {gates.show(gate.value, gate.unit)}"
         for gate in judged

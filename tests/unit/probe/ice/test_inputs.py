@@ -70,7 +70,7 @@ def test_a_dump_of_rtcstats_needs_no_mark() -> None:
 
 @pytest.mark.parametrize("rest", ["", '{"fileFormat": 9}\n{"what": "else"}', "[1, 2]\n[[]]"])
 def test_a_dump_of_rtcstats_of_another_form_is_refused_by_name(rest: str) -> None:
-    with pytest.raises(UsageError, match="a dump of rtcstats, and no event in it"):
+    with pytest.raises(UsageError, match="a dump of rtcstats without an event"):
         inputs.read(f"RTCStatsDump\n{rest}\n".encode(), "dump")
 
 
