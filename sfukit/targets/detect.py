@@ -98,7 +98,7 @@ async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarge
 
 async def require_http(url: str, client: httpx.AsyncClient) -> None:
     """Send OPTIONS; raise ``TargetError`` without an HTTP response."""
-    await _ask("OPTIONS", url, client)
+    await _send("OPTIONS", url, client)
 
 
 def _can_be_asked(url: str) -> bool:
@@ -117,7 +117,7 @@ def _root(url: str) -> str:
 
 async def _options(url: str, client: httpx.AsyncClient) -> Response:
     """Send OPTIONS, whose response has ``Accept-Post: application/sdp`` (RFC 9725 section 4.2)."""
-    return await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
+    return await _send("OPTIONS", url.replace("{room}", "room-1"), client)
 
 
 def _accepts_offers(options: Response) -> bool:
@@ -140,14 +140,14 @@ def _told(options: Response) -> str:
 
 
 async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
-    response = await _ask("GET", f"{root}/info", client)
+    response = await _send("GET", f"{root}/info", client)
     try:
         return msgspec.json.decode(response.body, type=_Info)
     except msgspec.DecodeError:
         return None
 
 
-async def _ask(method: str, url: str, client: httpx.AsyncClient) -> Response:
+async def _send(method: str, url: str, client: httpx.AsyncClient) -> Response:
     try:
         return await http_request.send(client, method, url, limit_s=_ANSWER_S)
     except httpx.TimeoutException as error:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from sfukit.probe import system
-from sfukit.probe.environment.facts import look
+from sfukit.probe.environment.facts import read as facts_of_system
 from sfukit.probe.nat import measure
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options, chosen_tests
@@ -336,7 +336,7 @@ def ipv6_on_loopback() -> bool:
 async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
     if not ipv6_on_loopback():
         absent("IPv6 on loopback", "enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0")
-    facts = msgspec.structs.replace(look(), ipv4=False, ipv6=True, routes=[])
+    facts = msgspec.structs.replace(facts_of_system(), ipv4=False, ipv6=True, routes=[])
     async with serving(Settings(("::1",), 0, 0)) as server:
         options = Options(
             servers=[Endpoint(*server.primary)], tests=chosen_tests("mapping", "quick")

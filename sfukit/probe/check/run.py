@@ -47,7 +47,7 @@ async def check(
     failure: Step | None = None
     interrupted = False
     try:
-        await _take(recorder, progress, options)
+        await _run_steps(recorder, progress, options)
     except StepFailedError:
         failure = recorder.steps[-1]
     except asyncio.CancelledError:  # Ctrl-C: the results so far are reported
@@ -66,7 +66,7 @@ async def check(
     )
 
 
-async def _take(recorder: StepRecorder, progress: _Progress, options: CheckOptions) -> None:
+async def _run_steps(recorder: StepRecorder, progress: _Progress, options: CheckOptions) -> None:
     room, _ = options.room_and_identity()
     url = access.fill_in(options.target.url, room, 1)
     context = access.tls(options.access, url)

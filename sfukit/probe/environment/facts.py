@@ -65,8 +65,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return next((route.gateway for route in ways if route.gateway), None)
 
 
-def look() -> Facts:
-    """Read the facts from the running system."""
+def read() -> Facts:
+    """Read the network configuration of the running system."""
     linux = system.linux()
     return Facts(
         kernel=platform.release(),

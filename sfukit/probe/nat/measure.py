@@ -167,8 +167,8 @@ async def _behaviour(context: Context, found: Measured, facts: Facts, progress: 
 
 def _by_servers(found: Measured) -> MappingResult:
     assert found.local is not None
-    told = [(s.address, s.transaction.mapped) for s in found.answering]
-    return mapping.compare_servers(found.local, [(a, m) for a, m in told if m is not None])
+    mapped = [(s.address, s.transaction.mapped) for s in found.answering]
+    return mapping.compare_servers(found.local, [(a, m) for a, m in mapped if m is not None])
 
 
 def _better(by_full: MappingResult | None, by_servers: MappingResult) -> MappingResult:

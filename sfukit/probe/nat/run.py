@@ -28,7 +28,7 @@ async def probe(
     """
     watch = Stopwatch(time.monotonic)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = facts or system_facts.look()
+    facts = facts or system_facts.read()
     through, unusable = _proxy(options)
     environment: list[Finding] = [*judge.examine(facts), *unusable]
     found = Measured()

@@ -108,8 +108,8 @@ def _quirks_of_other(other: Address, address: Address) -> list[str]:
     return []
 
 
-def _why_unmapped(told: Address | None, address: Address) -> str:
-    if told is None:
+def _why_unmapped(reported: Address | None, address: Address) -> str:
+    if reported is None:
         return "no_mapped_address"
-    other_family = told.family != address.family
+    other_family = reported.family != address.family
     return "mapped_address_of_another_family" if other_family else "mapped_address_impossible"

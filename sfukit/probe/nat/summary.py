@@ -76,7 +76,7 @@ def summarise(
         local=str(found.local) if found.local else None,
         mapped=_mapped(found),
         environment=environment + ([_PORTAL] if found.captive else []),
-        ipv4="present" if facts.ipv4 or _asked_by_ipv4(found) else "absent",
+        ipv4="present" if facts.ipv4 or _probed_over_ipv4(found) else "absent",
         nat=nat,
         lifetime=found.lifetime,
         path=routes,
@@ -288,7 +288,7 @@ def _mapped(found: Measured) -> list[Mapped]:
     ]
 
 
-def _asked_by_ipv4(found: Measured) -> bool:
+def _probed_over_ipv4(found: Measured) -> bool:
     return found.local is not None and ":" not in found.local.ip
 
 
@@ -302,8 +302,8 @@ def _confidence(nat: Nat, found: Measured) -> tuple[Level, str, int]:
     level = verdict.weakest(nat.confidence.values())
     sent = sum(transaction.sent for transaction in counted)
     loss = f"{lost} of {sent} packets unanswered" if lost else "0 lost"
-    told = found.filtering
-    by_silence = told is not None and told.value != "unknown" and not told.certain
+    filtering = found.filtering
+    by_silence = filtering is not None and filtering.value != "unknown" and not filtering.certain
     reason = f"{len(answered)}/{len(asked)} destinations, {loss}"
     return (
         level,

@@ -92,7 +92,7 @@ def _conditions(network: Mapping[str, str | float], path: str) -> Conditions:
             values[name] = _number(given, where)
         else:
             known = ", ".join(Conditions.__struct_fields__)
-            raise UsageError(f"{where}: nothing is called so", hint=f"known: {known}")
+            raise UsageError(f"{where}: the name is unknown", hint=f"known: {known}")
     return msgspec.convert(values, Conditions)
 
 

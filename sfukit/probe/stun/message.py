@@ -78,8 +78,8 @@ class Parsed:
 
         For a request over IPv6 it may be IPv4, behind NAT64 (RFC 6146), never the reverse.
         """
-        told = self.reported_address
-        return told if told is not None and _can_be_mapped(told, asked) else None
+        reported = self.reported_address
+        return reported if reported is not None and _is_plausible(reported, asked) else None
 
 
 def parse(data: bytes) -> Parsed:
@@ -170,15 +170,15 @@ def _error_code(value: bytes) -> tuple[int, str]:
 _LENIENT: Mapping[int, Callable[[bytes], Any]] = {0x0009: _error_code, 0x8022: _text}
 
 
-def _can_be_mapped(told: Address, asked: Address) -> bool:
-    if not told.port or not is_host(told.ip):
+def _is_plausible(reported: Address, asked: Address) -> bool:
+    if not reported.port or not is_host(reported.ip):
         return False
     if (
-        ipaddress.ip_address(told.ip).is_loopback
+        ipaddress.ip_address(reported.ip).is_loopback
         and not ipaddress.ip_address(asked.ip.partition("%")[0]).is_loopback
     ):
         return False
-    return not (":" in told.ip and ":" not in asked.ip)
+    return not (":" in reported.ip and ":" not in asked.ip)
 
 
 def request(

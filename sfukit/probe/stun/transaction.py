@@ -102,10 +102,10 @@ class Transaction:
                 "ERROR-CODE", ("without a code", "")
             )
             return f"answers with error {code} {printable(reason, 80)}".strip()
-        told = self.response.parsed.reported_address
-        if told is None:
+        reported = self.response.parsed.reported_address
+        if reported is None:
             return "answers, malformed: a success without a mapped address"
-        return f"answers with an impossible mapped address: {told}"
+        return f"answers with an impossible mapped address: {reported}"
 
     @property
     def answered(self) -> bool:

@@ -100,7 +100,7 @@ async def _with_credentials(
         note.found = f"as {credentials.username}"
         _sign_with(client, credentials, challenge)
         try:
-            answer = await _ask_allocation(client, options)
+            answer = await _send_allocate(client, options)
         except RefusedError as refused:
             if refused.code in denial.CODES:
                 denied = _Denied(credentials, challenge, client.realm or "", refused)
@@ -123,7 +123,7 @@ async def _with_credentials(
         return _noted(note, _read(answer, anonymous=False), server)
 
 
-async def _ask_allocation(client: Client, options: TurnOptions) -> stun.Message:
+async def _send_allocate(client: Client, options: TurnOptions) -> stun.Message:
     """Request an IPv4 allocation, and IPv6 after a 440 (RFC 8656 section 7.2)."""
     try:
         return await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)

@@ -58,7 +58,7 @@ class SocketPeer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Read the Binding response; echo everything else."""
         if self._mapped is not None and data[8:20] == self._asked:
-            self._learn(data)
+            self._read_binding(data)
             return
         self.received += 1
         self.received_bytes += len(data)
@@ -96,7 +96,7 @@ class SocketPeer(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _learn(self, data: bytes) -> None:
+    def _read_binding(self, data: bytes) -> None:
         try:
             mapped = stun.parse_message(data).attributes.get("XOR-MAPPED-ADDRESS")
         except (ValueError, struct.error, IndexError):

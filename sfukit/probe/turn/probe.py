@@ -49,7 +49,7 @@ async def probe_variant(uri: TurnUri, variant: Variant, options: TurnOptions) ->
     """Run all steps; failures are in the report, never raised."""
     recorder, progress = StepRecorder(), _Progress()
     try:
-        await _take(recorder, progress, uri, variant, options)
+        await _run_steps(recorder, progress, uri, variant, options)
     except StepFailedError:
         pass  # it is recorded
     except asyncio.CancelledError:  # Ctrl-C: the results so far are reported
@@ -62,7 +62,7 @@ async def probe_variant(uri: TurnUri, variant: Variant, options: TurnOptions) ->
     return _report(recorder, progress, uri, variant)
 
 
-async def _take(
+async def _run_steps(
     recorder: StepRecorder,
     progress: _Progress,
     uri: TurnUri,

@@ -104,7 +104,7 @@ def test_the_routing_table_of_linux_is_read() -> None:
 
 
 def test_the_real_machine_is_read() -> None:
-    facts = where_facts.look()
+    facts = where_facts.read()
     assert facts.kernel
     assert any(each.ip == "127.0.0.1" for each in facts.interfaces)
 
