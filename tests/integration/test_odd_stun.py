@@ -34,16 +34,16 @@ def text_of(report: NatReport) -> str:
     ("name", "quirk", "says"),
     [
         ("plain", None, ""),
-        ("mapped-only", "no_xor_mapped_address", "tells MAPPED-ADDRESS alone"),
+        ("mapped-only", "no_xor_mapped_address", "MAPPED-ADDRESS without XOR-MAPPED-ADDRESS"),
         ("old-xor-mapped", "old_xor_mapped_address", "0x8020"),
         ("software-twice", "repeated_attributes", "the first counts"),
         ("software-latin1", None, ""),
         ("software-long", None, ""),
         ("mapped-twice", "repeated_attributes", "the first counts"),
         ("mapped-twice-broken", "repeated_attributes", "the first counts"),
-        ("other-on-this-host", "other_address_is_its_own", "names itself in OTHER-ADDRESS"),
-        ("other-private", "other_address_is_private", "names a private OTHER-ADDRESS"),
-        ("other-multicast", "other_address_is_no_host", "names no host in OTHER-ADDRESS"),
+        ("other-on-this-host", "other_address_is_its_own", "its OTHER-ADDRESS is its own"),
+        ("other-private", "other_address_is_private", "its OTHER-ADDRESS is private"),
+        ("other-multicast", "other_address_is_no_host", "its OTHER-ADDRESS is no host"),
         ("changed-address", None, "its second address 127.0.0.2 does not answer"),
     ],
 )
@@ -116,7 +116,7 @@ async def test_a_malformed_server_beside_a_good_one_is_named() -> None:
     async with odd_stun("plain") as good, odd_stun("echo") as odd:
         report = await probed(good, odd)
     assert report.exit_code == 0
-    assert f"{odd}: {MALFORMED}the request comes back" in text_of(report)
+    assert f"{odd}: {MALFORMED}the request is returned" in text_of(report)
 
 
 async def test_a_late_response_does_not_affect_the_next_transaction() -> None:

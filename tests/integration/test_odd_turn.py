@@ -41,7 +41,7 @@ class Row(NamedTuple):
     says: str = ""
 
 
-UNSIGNED = "not signed with the password, so clients ignore it"
+UNSIGNED = "without valid MESSAGE-INTEGRITY, so clients ignore it"
 
 ROWS = [
     Row("always-438", odd.stale_for_ever, "auth", "nonce_refused_438", "balancer"),
@@ -54,14 +54,14 @@ ROWS = [
     Row("realm-latin1", odd.challenges("bühne".encode("latin-1")), "auth",
         "wrong_password_or_secret", "is no UTF-8"),
     Row("realm-quoted", odd.challenges(b'"odd.example"'), "auth", "wrong_password_or_secret",
-        "stands in quotes"),
+        "is quoted"),
     Row("realm-nul", odd.challenges(b"odd.example\0"), "auth", "wrong_password_or_secret",
         "has a NUL in it"),
     Row("realm-empty", odd.challenges(b""), "unauthenticated", "realm_missing"),
     Row("password-algorithms", odd.challenges(more=odd.MD5_AND_SHA256, nonce=odd.NEW_NONCE),
         "auth", "wrong_password_or_secret", "password algorithms SHA-256, MD5"),
     Row("sha-256-alone", odd.challenges(more=odd.SHA256_ALONE, nonce=odd.NEW_NONCE), "auth",
-        "password_algorithm_unsupported", "SHA-256 alone"),
+        "password_algorithm_unsupported", "SHA-256 only"),
     Row("silent-after-401", odd.silent_after_401, "auth", "silent_after_401", "answers 401"),
     Row("unsigned-success", odd.accepts_unsigned, "auth", "answer_unsigned"),
     Row("437", odd.refuses(437, b"Wrong transport"), "allocate", "allocation_mismatch_437",
@@ -70,20 +70,20 @@ ROWS = [
         "unknown_attribute_420", "0x0019 REQUESTED-TRANSPORT, 0x000d LIFETIME"),
     Row("500", odd.refuses(500, b""), "allocate", "server_error_500"),
     Row("486-nul", odd.refuses(486, b"Quota Reached\0\0\0"), "allocate", "quota_486",
-        "486 Quota Reached; it is not signed"),
+        "486 Quota Reached; without valid MESSAGE-INTEGRITY"),
     Row("486-latin1", odd.refuses(486, "über".encode("latin-1"), sign=True), "allocate",
         "quota_486", "486 \ufffdber"),
     Row("486-escape", odd.refuses(486, b"\x1b[2Jx\0y", sign=True), "allocate", "quota_486",
         "486 ?[2Jx"),
     Row("300-nowhere", odd.sends_to(None), "alternate", "try_alternate_300",
-        "no ALTERNATE-SERVER"),
+        "ALTERNATE-SERVER is missing"),
     Row("300-multicast", odd.sends_to(("224.0.0.1", 3478)), "alternate", "try_alternate_300",
         "224.0.0.1:3478, which is no host address"),
     Row("300-any", odd.sends_to(("0.0.0.0", 3478)), "alternate", "try_alternate_300",
         "0.0.0.0:3478"),
     Row("300-port-0", odd.sends_to(("127.0.0.1", 0)), "alternate", "try_alternate_300"),
     Row("300-ipv6", odd.sends_to(("::1", 3478)), "alternate", "try_alternate_300",
-        "the other family"),
+        "another family"),
     Row("300-first", odd.sends_to(ELSEWHERE), "connect", "port_closed",
         "the port 127.0.0.1:9 is closed"),
     Row("300-after-auth", odd.sends_to(ELSEWHERE, after_auth=True), "connect", "port_closed",
@@ -115,7 +115,7 @@ async def test_a_server_that_a_300_names_is_probed_instead(after_auth: bool) -> 
     assert told.relay_address == "127.0.0.1:50000"
     assert told.server == told.alternate == str(Address(*second.place))
     assert [one.found for one in told.steps if one.name == "alternate"] == [
-        f"300 sends to {told.alternate}"
+        f"300 redirects to {told.alternate}"
     ]
 
 
@@ -128,7 +128,7 @@ async def test_an_alternate_server_needs_permission_for_more_than_relaying(
         options = TurnOptions(timeout_s=0.4, **more)  # type: ignore[arg-type]
         outcome = report.build([await probe(where, options)], [])
     assert stage_of(outcome) == ("alternate", "try_alternate_300")
-    assert "are for the server that was named" in variant_of(outcome).steps[-1].found
+    assert "are for the requested server only" in variant_of(outcome).steps[-1].found
 
 
 async def test_servers_that_send_in_a_circle_are_followed_once() -> None:
