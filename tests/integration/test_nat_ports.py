@@ -102,7 +102,7 @@ async def test_tcp_in_the_place_of_udp_leaves_from_the_same_address() -> None:
         )
         async with listening(port=server.port) as listener:
             report = await probe(options, lambda _text: None)
-    assert report.reason is not None and "TCP reaches it" in report.reason
+    assert report.reason is not None and "TCP reaches the server" in report.reason
     assert set(listener.asked_by) == {FROM}
 
 

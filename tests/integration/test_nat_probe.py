@@ -191,10 +191,10 @@ async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
                 return []
 
             async with crooked(forge) as silent:
-                transaction = await victim.ask(silent)
+                transaction = await victim.send_request(silent)
             assert transaction.mapped is None
             assert {received.source for received in transaction.unexpected} == {forger.local}
-            assert (await victim.ask(server.primary)).mapped == victim.local
+            assert (await victim.send_request(server.primary)).mapped == victim.local
 
 
 async def test_a_port_without_a_mapping_does_not_affect_the_others() -> None:
@@ -278,7 +278,7 @@ async def test_who_is_patient_with_servers_is_patient_with_names(
 @pytest.mark.parametrize(
     ("tests", "outer", "reason"),
     [
-        ("mapping", "203.0.113.9", "not asked for"),
+        ("mapping", "203.0.113.9", "not requested"),
         ("mapping,alloc", "203.0.113.9", "too few answers"),
         ("mapping,alloc", "127.0.0.1", "no NAT"),
     ],

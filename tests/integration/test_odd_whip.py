@@ -133,9 +133,9 @@ async def test_a_redirect_to_a_host_that_was_allowed(server: OddWhip) -> None:
         ("ok201", "whip", "whip", "accepts SDP by POST"),
         ("ok201", "whep", "whep", "accepts SDP by POST"),
         ("ok201", "publish", "whip", "accepts SDP by POST"),
-        ("nooptions", "whip", "whip", "as its path says"),
-        ("noacceptpost", "rtc/v1/whip/?app=live", "whip", "as its path says"),
-        ("noacceptpost", "whep", "whep", "as its path says"),
+        ("nooptions", "whip", "whip", "by its path"),
+        ("noacceptpost", "rtc/v1/whip/?app=live", "whip", "by its path"),
+        ("noacceptpost", "whep", "whep", "by its path"),
     ],
 )
 async def test_the_kind_of_an_endpoint(

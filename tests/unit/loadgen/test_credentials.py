@@ -51,7 +51,7 @@ async def test_a_redirect_within_the_origin_keeps_the_token() -> None:
         ("https://other/whip", "redirect_elsewhere", "--allow-host other"),
         ("https://h:8443/whip", "redirect_elsewhere", "--allow-host h"),
         ("http://h/whip", "redirect_downgrade", "redirect to https"),
-        ("https://h/whip", "redirect_loop", "mend the redirects"),
+        ("https://h/whip", "redirect_loop", "correct the redirects"),
     ],
 )
 async def test_a_redirect_elsewhere_gets_no_token(to: str, code: str, hint: str) -> None:

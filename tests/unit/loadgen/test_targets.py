@@ -53,7 +53,7 @@ def test_targets_are_read(text: str, address: TargetUrl) -> None:
         ("http://", "no URL"),
         ("http://[::1", "no URL"),
         ("http://h:99999", "no URL"),
-        ("livekit+ws://h", "not spoken yet"),
+        ("livekit+ws://h", "not supported yet"),
         ("bogus+http://h", "no kind is called 'bogus'"),
     ],
 )
