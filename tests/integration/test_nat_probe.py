@@ -224,7 +224,7 @@ async def test_two_plain_servers_agree_without_filtering() -> None:
     assert report.nat.filtering == "unknown"
 
 
-async def test_a_rewritten_address_is_an_application_gateway() -> None:
+async def test_a_rewritten_address_is_an_alg() -> None:
     def edited(data: bytes, source: Address) -> list[bytes]:
         return [
             success(
@@ -235,7 +235,7 @@ async def test_a_rewritten_address_is_an_application_gateway() -> None:
     async with crooked(edited) as server:
         report = await run(server)
     assert "mapped_address_rewritten" in report.servers[0].quirks
-    assert any("gateway" in warning for warning in report.warnings)
+    assert any("ALG" in warning for warning in report.warnings)
 
 
 async def test_a_name_that_does_not_resolve_is_said() -> None:
