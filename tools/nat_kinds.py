@@ -66,7 +66,7 @@ def value_at(document: dict[str, Any], path: str) -> Any:
 async def run_once(kind: str, loss_percent: int) -> Outcome:
     """Build a world, probe it, compare."""
     started = time.monotonic()
-    async with netns.world(kind, loss_percent=loss_percent) as world:
+    async with netns.topology(kind, loss_percent=loss_percent) as world:
         with process.stun_server(world.server, SERVER):
             document = await probe(world.client)
     wanted = expected(kind)

@@ -121,7 +121,7 @@ def kept() -> Iterator[str]:
     columns = [f"{policy}: {figure}" for policy in policies for figure in ("reachable", "unbroken")]
     yield from header("lifetime", *columns)
     for lifetime_s in LIFETIMES_S:
-        row_of = [keepalive.keep(policy, lifetime_s, 1000, SEED) for policy in policies]
+        row_of = [keepalive.simulate(policy, lifetime_s, 1000, SEED) for policy in policies]
         yield row(
             f"{lifetime_s} s", *(percent(v) for k in row_of for v in (k.reachable, k.unbroken))
         )
@@ -133,8 +133,8 @@ def incident() -> Iterator[str]:
     yield from header("keepalive", "lifetime", "forgotten mappings", "direct (95 %)")
     for policy in list(keepalive.POLICIES)[:2]:
         for lifetime_s in (30, 49, 60, 92, 120):
-            stale = 1 - keepalive.keep(policy, lifetime_s, 1000, SEED).reachable
-            cell = study.forgetful(max(stale, 0.0), RUNS, SEED)
+            stale = 1 - keepalive.simulate(policy, lifetime_s, 1000, SEED).reachable
+            cell = study.stale_mappings(max(stale, 0.0), RUNS, SEED)
             bounds = span(cell.direct_low, cell.direct_high)
             direct = f"{percent(cell.direct)} ({bounds})"
             yield row(policy, f"{lifetime_s} s", percent(round(max(stale, 0.0), 6)), direct)
@@ -246,7 +246,7 @@ def accuracy() -> svg.Panel:
     panel.axes(
         (0, 1, 2, 3), (0, 0.25, 0.5, 0.75, 1), "ports others take between two of ours", "exact"
     )
-    scores = {others: predictors.score_in_a_row(others, RUNS, SEED) for others in OTHERS}
+    scores = {others: predictors.score_sequential(others, RUNS, SEED) for others in OTHERS}
     colours = {"last delta": ORANGE, "median delta": GREEN, "least delta": BLUE, "linear fit": RED}
     for number, (name, colour) in enumerate(colours.items()):
         column = [
@@ -269,7 +269,7 @@ def reachability() -> svg.Panel:
     )
     for policy, colour in (("backoff, 5 to 120 s", ORANGE), ("capped, min(25 s, half)", BLUE)):
         column: Sequence[svg.Point] = [
-            (s, keepalive.keep(policy, s, 500, SEED).reachable) for s in range(10, 301, 10)
+            (s, keepalive.simulate(policy, s, 500, SEED).reachable) for s in range(10, 301, 10)
         ]
         panel.line(column, colour)
     panel.label((95, 0.62), "backoff, 5 to 120 s", ORANGE)

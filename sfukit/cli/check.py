@@ -48,7 +48,7 @@ def check(
     from sfukit.probe.check.options import CheckOptions
     from sfukit.probe.resolve import Family
     from sfukit.swarm.messages import Srtp
-    from sfukit.targets.recognise import parse_play, parse_target
+    from sfukit.targets.detect import parse_play, parse_target
 
     options = CheckOptions(
         target=parse_target(target),

@@ -6,7 +6,7 @@ import msgspec
 
 from sfukit.probe.finding import Finding
 from sfukit.probe.ice.case import Event
-from sfukit.probe.ice.explain import Explained, IceExplainReport, Listed, UnreadLine
+from sfukit.probe.ice.explain import CandidateEntry, ConnectionReport, IceExplainReport, UnreadLine
 from sfukit.probe.ice.pairs import Pair
 
 Line = tuple[str, str | None]
@@ -37,7 +37,7 @@ def render(result: IceExplainReport) -> Iterator[Line]:
         yield _summary(result.connections)
 
 
-def _summary(connections: Sequence[Explained]) -> Line:
+def _summary(connections: Sequence[ConnectionReport]) -> Line:
     """Sum up a dump of several connections on its last line."""
     faults = [each.cause for each in connections if each.cause]
     if not faults:
@@ -52,7 +52,7 @@ def render_saved(saved: bytes) -> list[str]:
     return [text for text, _ in render(result)]
 
 
-def _connection(told: Explained, kind: str) -> Iterator[Line]:
+def _connection(told: ConnectionReport, kind: str) -> Iterator[Line]:
     role = f", {told.role}" if told.role else ""
     read = "" if told.name == kind else f" (from {kind})"
     yield f"{told.name}{role}{read}", "bold"
@@ -69,7 +69,7 @@ def _connection(told: Explained, kind: str) -> Iterator[Line]:
     yield f"{label:<8}{told.summary}", "bold red" if bad else _ENDS[told.outcome]
 
 
-def _candidates(listed: Sequence[Listed]) -> Iterator[Line]:
+def _candidates(listed: Sequence[CandidateEntry]) -> Iterator[Line]:
     yield "", None
     width = _widest([each.candidate.endpoint for each in listed])
     kinds = max(_KIND, _widest([_kind(each) for each in listed]) + 1)
@@ -93,7 +93,7 @@ def _unread(unread: Sequence[UnreadLine]) -> Iterator[Line]:
         yield f"       and {len(unread) - _MOST_UNREAD} more (--json has them)", "yellow"
 
 
-def _candidate(each: Listed, width: int, kinds: int) -> str:
+def _candidate(each: CandidateEntry, width: int, kinds: int) -> str:
     found = each.candidate
     parts = each.priority
     numbers = (
@@ -103,12 +103,12 @@ def _candidate(each: Listed, width: int, kinds: int) -> str:
     return f"{head}{numbers:>17}{each.score:>7g}  {', '.join(_remarks(each))}".rstrip()
 
 
-def _kind(each: Listed) -> str:
+def _kind(each: CandidateEntry) -> str:
     found = each.candidate
     return found.kind if found.transport == "udp" else f"{found.kind} {found.transport}"
 
 
-def _remarks(each: Listed) -> Iterator[str]:
+def _remarks(each: CandidateEntry) -> Iterator[str]:
     found = each.candidate
     if found.component != 1:
         yield f"component {found.component} (RTCP: unused with rtcp-mux)"

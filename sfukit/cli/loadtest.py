@@ -93,7 +93,7 @@ def loadtest(
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
-    from sfukit.targets.recognise import parse_play
+    from sfukit.targets.detect import parse_play
 
     load = LoadOptions(
         scenario=choice(scenario, "--scenario", ScenarioName),
@@ -168,7 +168,7 @@ def _preflight(
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
     from sfukit.probe.check.run import check
-    from sfukit.targets.recognise import parse_target
+    from sfukit.targets.detect import parse_target
 
     async def preflight(plan: "Plan") -> TargetFault | None:
         options = CheckOptions(

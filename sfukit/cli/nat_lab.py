@@ -20,7 +20,7 @@ from sfukit.probe.natlab.cell import Cell, Total
 from sfukit.probe.natlab.conditions import Conditions, Mix, read_weights
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS, SAME, NatKind, kind_of
 from sfukit.probe.natlab.result import Backend, NatLabReport
-from sfukit.probe.natlab.words import MATRIX_STRATEGIES, MEANING, REAL_STRATEGIES, Strategy
+from sfukit.probe.natlab.strategy_names import MATRIX_STRATEGIES, MEANING, REAL_STRATEGIES, Strategy
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -169,15 +169,15 @@ class _Plan:
         self, tried: Sequence[tuple[Strategy, NatKind, NatKind]], *, same_nat: bool
     ) -> list[Cell]:
         from sfukit.probe.natlab import punch
-        from sfukit.probe.natlab.patience import Patience
+        from sfukit.probe.natlab.deferred_interrupt import DeferredInterrupt
 
         if same_nat:
             raise UsageError("--b same: only the model has it", hint="use --backend sim")
-        punch.need([kind for _, a, b in tried for kind in (a, b)])
+        punch.require_supported([kind for _, a, b in tried for kind in (a, b)])
 
         async def measure() -> list[Cell]:
             cells: list[Cell] = []
-            with Patience() as patience:
+            with DeferredInterrupt() as patience:
                 for each in tried:
                     if patience.interrupted:
                         self.interrupted = True

@@ -9,7 +9,7 @@ from sfukit.errors import ExitCode
 from sfukit.probe.natlab.cell import Cell
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.result import NatLabReport, Sum
-from sfukit.probe.natlab.words import MEANING
+from sfukit.probe.natlab.strategy_names import MEANING
 
 Line = tuple[str, str | None]
 

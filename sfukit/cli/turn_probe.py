@@ -63,7 +63,7 @@ def turn_probe(
     from sfukit.probe.turn import report as turn_report
     from sfukit.probe.turn import uri
     from sfukit.probe.turn.options import Load, Login, TurnOptions
-    from sfukit.targets import trust
+    from sfukit.targets import tls_context
 
     uris = [uri.parse(text) for text in servers]
     load = None
@@ -82,7 +82,7 @@ def turn_probe(
         ),
         variants=uri.variants(variants) if variants else None,
         family=choice(family, "--family", resolve.Family),
-        tls=trust.tls(ca, insecure=insecure, where="--ca"),
+        tls=tls_context.client_context(ca, insecure=insecure, where="--ca"),
         server_name=sni,
         peer=resolve.endpoint(peer, default_port=7, where="--peer") if peer else None,
         timeout_s=_positive(units.duration_s(timeout, "--timeout"), "--timeout"),
@@ -102,7 +102,7 @@ def turn_probe(
 def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str], out: Output) -> Any:
     from sfukit.cli.turn_probe_text import opening_line
     from sfukit.probe.turn.run import run
-    from sfukit.targets import guard
+    from sfukit.targets import load_permission
 
     wishes = {
         "--security is for your own servers": options.security,
@@ -115,7 +115,7 @@ def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str], out: Output
     async def whole() -> Any:
         for what in (text for text, wished in wishes.items() if wished):
             for one in uris:
-                await guard.require(one.host, what, allowed, ["sfukit", *sys.argv[1:]])
+                await load_permission.require(one.host, what, allowed, ["sfukit", *sys.argv[1:]])
         out.line(opening_line([str(one) for one in uris]))
         return await run(uris, options)
 

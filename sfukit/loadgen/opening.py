@@ -16,7 +16,7 @@ from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.redaction import command_line
 from sfukit.targets import access
-from sfukit.targets.recognise import Address, Found, parse_target, recognise
+from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, parse_target
 
 _DEFAULT_URL = "http://127.0.0.1:7080"
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
@@ -40,7 +40,7 @@ class Opened:
 
 def http_client(options: RunOptions) -> httpx.AsyncClient:
     """Make the HTTP client that all bots share."""
-    address = parse_target(options.target) if options.target else Address(None, _DEFAULT_URL)
+    address = parse_target(options.target) if options.target else TargetUrl(None, _DEFAULT_URL)
     context = access.tls(options.access, address.url)
     client = httpx.AsyncClient(
         verify=context if context is not None else True,
@@ -53,13 +53,13 @@ def http_client(options: RunOptions) -> httpx.AsyncClient:
     return client
 
 
-async def find(options: RunOptions, client: httpx.AsyncClient) -> Found | None:
+async def find(options: RunOptions, client: httpx.AsyncClient) -> DetectedTarget | None:
     """Ask a target that was given what it is; None where one will be started."""
     if options.target is None:
         if options.play is not None:
             raise UsageError("--play without a target", hint="name the WHIP URL to publish to")
         return None
-    found = await recognise(parse_target(options.target), client)
+    found = await detect(parse_target(options.target), client)
     if found.kind == "sfukit" and options.play is not None:
         raise UsageError(
             "--play is for WHIP targets: the rooms of an sfukit server are played in the room",
@@ -77,7 +77,7 @@ async def find(options: RunOptions, client: httpx.AsyncClient) -> Found | None:
     return found
 
 
-def shaped(load: LoadOptions, found: Found | None, play: str | None) -> LoadOptions:
+def shaped(load: LoadOptions, found: DetectedTarget | None, play: str | None) -> LoadOptions:
     """Fit the load to what the target offers."""
     shape: Shape = "rooms"
     if found is not None and found.kind == "whip":
@@ -86,7 +86,10 @@ def shaped(load: LoadOptions, found: Found | None, play: str | None) -> LoadOpti
 
 
 async def open_target(
-    options: RunOptions, found: Found | None, client: httpx.AsyncClient, cores: Sequence[int]
+    options: RunOptions,
+    found: DetectedTarget | None,
+    client: httpx.AsyncClient,
+    cores: Sequence[int],
 ) -> Opened:
     """Prepare the target, starting a private server where none was given."""
     if found is None:
@@ -111,7 +114,7 @@ async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -
     """Name the command for a server that already runs on the default port."""
     try:
         async with asyncio.timeout(0.5):
-            found = await recognise(Address("sfukit", _DEFAULT_URL), client)
+            found = await detect(TargetUrl("sfukit", _DEFAULT_URL), client)
     except (TargetError, TimeoutError):
         return None
     return f"one runs at {found.url}; to test that:  {command_line([*command, found.url])}"

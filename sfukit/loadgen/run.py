@@ -20,7 +20,7 @@ from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import cache
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.guard import permit
+from sfukit.targets.load_permission import permit
 
 Preflight = Callable[[Plan], Awaitable[TargetFault | None]]
 

@@ -8,7 +8,12 @@ from sfukit.loadgen.ledger import Expected, Ledger
 from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
 from sfukit.loadgen.scenario import Bot, Plan, Room
 from sfukit.signaling import descriptions
-from sfukit.signaling.descriptions import Described, Line, Offered, Peer
+from sfukit.signaling.descriptions import (
+    MediaLine,
+    OfferParameters,
+    RemoteDescription,
+    RemoteTransport,
+)
 from sfukit.signaling.transport import Credentials
 from sfukit.swarm.messages import (
     AddBot,
@@ -48,7 +53,7 @@ class Media:
 class Incoming:
     """One m-line that a bot receives, and whose track it carries."""
 
-    line: Line
+    line: MediaLine
     publisher: Bot | None
 
 
@@ -93,7 +98,7 @@ class Seat:
         """Note that the target took the bot in."""
         self.ledger.signalled(self.bot, self.swarm.now_ns())
 
-    def offer(self) -> Offered:
+    def offer(self) -> OfferParameters:
         """Choose credentials and SSRCs for the transport that the bot publishes on."""
         transport = self._publishing = self.swarm.new_id()
         # unique in this run, and with the seed unlike those of the next
@@ -102,7 +107,7 @@ class Seat:
             descriptions.Encoding(encoding.rid, first + 2 * rank + 2, first + 2 * rank + 3)
             for rank, encoding in enumerate(self.plan.encodings)
         ]
-        return Offered(
+        return OfferParameters(
             descriptions.new_credentials(),
             self.swarm.info.fingerprint,
             first + 1 if self.bot.audio else None,
@@ -110,7 +115,7 @@ class Seat:
             encodings,
         )
 
-    def publish(self, offered: Offered, answer: Described) -> None:
+    def publish(self, offered: OfferParameters, answer: RemoteDescription) -> None:
         """Connect to what the target answered and send."""
         transport = self._publishing
         self.ledger.opened(transport, self.bot, decides=True)
@@ -127,7 +132,9 @@ class Seat:
             self.ledger.rested(stream, encodings - len(rids))
             self.swarm.send([SendOnly(stream=stream, rids=rids)])
 
-    def play(self, credentials: Credentials, peer: Peer, incoming: Sequence[Incoming]) -> None:
+    def play(
+        self, credentials: Credentials, peer: RemoteTransport, incoming: Sequence[Incoming]
+    ) -> None:
         """Receive exactly these lines, connecting first where nothing was received before."""
         commands: list[Command] = []
         if self._playing is None:
@@ -152,7 +159,7 @@ class Seat:
         self.swarm.send([CloseTransport(transport=transport) for transport in self._opened])
         self._opened.clear()
 
-    def _open(self, transport: int, local: Credentials, peer: Peer) -> OpenTransport:
+    def _open(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         self._opened.append(transport)
         impaired = self.bot.impaired
         options = self.plan.options
@@ -173,7 +180,7 @@ class Seat:
             net_down=options.net_down if impaired else None,
         )
 
-    def _encodings(self, offered: Offered, line: Line) -> list[EncodingParameters]:
+    def _encodings(self, offered: OfferParameters, line: MediaLine) -> list[EncodingParameters]:
         if line.kind == "audio":
             ssrc = offered.audio_ssrc or 0
             clip = self._media.clips["audio"]
@@ -190,7 +197,9 @@ class Seat:
             for rank, encoding in enumerate(offered.encodings)
         ]
 
-    def _publish(self, transport: int, line: Line, encodings: list[EncodingParameters]) -> Publish:
+    def _publish(
+        self, transport: int, line: MediaLine, encodings: list[EncodingParameters]
+    ) -> Publish:
         stream = self.swarm.new_id()
         self._sent[line.mid] = stream, len(encodings)
         if line.kind == "video":

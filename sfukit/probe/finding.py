@@ -1,4 +1,4 @@
-"""Steps and findings: what a probe did, how long it took, what that means, what to do."""
+"""Steps and findings of probes: observation, duration, cause and fix."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ FindingState = Literal["ok", "note", "warning", "bad", "unknown"]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a probe in the order it was taken; ``cause`` is a word of the docs' tables."""
+    """One step of a probe in order of execution; ``cause`` is a word of the docs' tables."""
 
     name: str
     state: StepState
@@ -22,7 +22,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing learnt: ``name`` for programs, ``text`` and ``fix`` for people."""
+    """One finding: ``name`` for programs, ``text`` and ``fix`` for people."""
 
     name: str
     state: FindingState
@@ -32,7 +32,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stopwatch:
-    """Measure milliseconds since its making; the clock is injected in tests. Unit: ms."""
+    """Measures the time since its creation; tests inject the clock. Unit: ms."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -40,5 +40,5 @@ class Stopwatch:
 
     @property
     def ms(self) -> float:
-        """Tell the time passed, to a hundredth of a millisecond."""
+        """Return the elapsed time, to a hundredth of a millisecond."""
         return round((self._clock_s() - self._started_s) * 1e3, 2)

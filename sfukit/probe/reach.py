@@ -1,19 +1,21 @@
-"""The way to a server as steps: its name, then a TCP connection; each fault by name."""
+"""The steps to connect to a server: DNS, then TCP, and the causes of their failures."""
 
 import asyncio
 import errno
 import socket
 from collections.abc import Sequence
 
-from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.resolve import Address, Endpoint, Family, UnresolvedError, resolve
+from sfukit.probe.steps import StepFailedError, StepRecorder
 
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
-async def dns(course: Course, target: Endpoint, family: Family, timeout_s: float) -> list[Address]:
-    """Take the step ``dns``: list A and AAAA of a host."""
-    with course.step("dns") as note:
+async def dns(
+    recorder: StepRecorder, target: Endpoint, family: Family, timeout_s: float
+) -> list[Address]:
+    """Run the step ``dns``: list A and AAAA of a host."""
+    with recorder.step("dns") as note:
         try:
             async with asyncio.timeout(timeout_s):
                 found = await resolve(target, family)
@@ -30,10 +32,10 @@ async def dns(course: Course, target: Endpoint, family: Family, timeout_s: float
 
 
 async def tcp(
-    course: Course, name: str, addresses: Sequence[Address], timeout_s: float
+    recorder: StepRecorder, name: str, addresses: Sequence[Address], timeout_s: float
 ) -> tuple[socket.socket, Address]:
-    """Take a step that connects to the first address that answers, trying each in turn."""
-    with course.step(name) as note:
+    """Run a step that connects to the first address that accepts, trying each in turn."""
+    with recorder.step(name) as note:
         failures: list[StepFailedError] = []
         for address in addresses:
             try:
@@ -49,24 +51,24 @@ async def tcp(
 
 
 def tcp_fault(error: OSError, address: Address, timeout_s: float) -> StepFailedError:
-    """Name why a connection did not come up."""
+    """Return the failure of a TCP connection."""
     if isinstance(error, ConnectionRefusedError):
         return StepFailedError(
             "port_closed",
-            f"{address} refuses: nothing listens there",
+            f"{address} refuses the connection: the port is closed",
             "is the server running, and on this port?",
         )
     if isinstance(error, TimeoutError):
         return StepFailedError(
             "no_answer",
             f"{address} did not answer within {timeout_s:.3g} s",
-            "a firewall drops it, or the machine is off: open this TCP port",
+            "a firewall drops the packets, or the host is down: open this TCP port",
         )
     if error.errno in _UNREACHABLE:
         return StepFailedError(
             "unreachable",
             f"{address}: {error.strerror}",
-            "no route from here: check the address and this machine's network",
+            "no route from this host: check the address and this machine's network",
         )
     return StepFailedError("connect_failed", f"{address}: {error.strerror or error}", None)
 
@@ -85,7 +87,7 @@ async def _connect(address: Address, timeout_s: float) -> socket.socket:
 
 
 def _listed(target: Endpoint, found: Sequence[Address]) -> str:
-    """Write A and AAAA apart; an address needed no look-up."""
+    """Describe the A and AAAA records, or an address without a lookup."""
     if [address.ip for address in found] == [target.host]:
         return f"{target.host} is an address"
     four = [address.ip for address in found if address.family == socket.AF_INET]

@@ -1,4 +1,4 @@
-"""From what a user types (``stun:host:port``, ``[::1]:3478``) to addresses."""
+"""Host and port of options (``stun:host:port``, ``[::1]:3478``), and their resolution."""
 
 import asyncio
 import ipaddress
@@ -14,7 +14,7 @@ _NAME = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:/\[\]@?#]+))(?::(?P<port>\d+))?"
 )
 NAME_S = 5.0
-"""What a name server is given where nobody says otherwise; systems give each one as long."""
+"""The default timeout of DNS, that of system resolvers per name server. Unit: s."""
 
 _FAMILIES = {"4": (socket.AF_INET,), "6": (socket.AF_INET6,)}
 
@@ -30,12 +30,12 @@ class Address(NamedTuple):
 
     @property
     def family(self) -> socket.AddressFamily:
-        """Tell the socket family of the address."""
+        """Return the socket family of the address."""
         return socket.AF_INET6 if ":" in self.ip else socket.AF_INET
 
 
 class Endpoint(NamedTuple):
-    """A host, by name or address, and a port, as a user gave them."""
+    """A host, by name or address, and a port, as given by the user."""
 
     host: str
     port: int
@@ -87,19 +87,19 @@ async def resolve(
 
 
 def is_private(ip: str) -> bool:
-    """Tell an address that the public network does not route (RFC 1918, 6598, 3927, 4193)."""
+    """Return whether an address is not globally routed (RFC 1918, 6598, 3927, 4193)."""
     address = ipaddress.ip_address(ip.partition("%")[0])
     return not address.is_global
 
 
 def is_host(ip: str) -> bool:
-    """Tell an address that one host can have: not unspecified, multicast, broadcast or class E."""
+    """Return whether an address is a host's: not unspecified, multicast, broadcast or class E."""
     address = ipaddress.ip_address(ip.partition("%")[0])
     class_e = address.version == 4 and address.is_reserved
     return not (address.is_unspecified or address.is_multicast or class_e)
 
 
 def is_shared(ip: str) -> bool:
-    """Tell an address of carrier-grade NAT, 100.64.0.0/10 (RFC 6598)."""
+    """Return whether an address is in the shared space of CGNAT, 100.64.0.0/10 (RFC 6598)."""
     address = ipaddress.ip_address(ip.partition("%")[0])
     return address.version == 4 and address in ipaddress.ip_network("100.64.0.0/10")

@@ -1,4 +1,4 @@
-"""What this system can do beyond sockets; where it cannot, results say ``needs Linux``."""
+"""System capabilities beyond sockets; without them results are ``needs Linux``."""
 
 import sys
 from typing import Literal
@@ -9,5 +9,5 @@ _linux = sys.platform == "linux"
 
 
 def linux() -> bool:
-    """Tell whether error queues, routing tables under /proc and namespaces are there."""
+    """Return whether error queues, routing tables under /proc and namespaces are available."""
     return _linux

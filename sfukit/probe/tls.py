@@ -1,9 +1,9 @@
-"""TLS as a step: the handshake over an open connection, and its faults by name."""
+"""The TLS step: causes of failed handshakes, and a description of the session."""
 
 import ssl
 import time
 
-from sfukit.probe.course import StepFailedError
+from sfukit.probe.steps import StepFailedError
 
 # X509_V_ERR_* of OpenSSL
 _EXPIRED, _NOT_YET = 10, 9
@@ -13,35 +13,35 @@ _S_PER_DAY = 86_400
 
 
 def fault(error: OSError, host: str) -> StepFailedError:
-    """Name what went wrong in a handshake, and the remedy."""
+    """Return the failure of a handshake with its cause and fix."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _refused_certificate(error, host)
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).lower().replace("_", " ")
         return StepFailedError(
             "no_tls",
-            f"what answers does not speak TLS ({reason})",
-            "is this the TLS port? or leave the TLS out of the address",
+            f"the server does not speak TLS ({reason})",
+            "is this the TLS port? or use the scheme without TLS",
         )
     return StepFailedError(
         "tls_broken",
-        f"the connection ended within the handshake ({error.strerror or error})",
+        f"the connection closed during the handshake ({error.strerror or error})",
         "is this the TLS port, and does the server have a certificate?",
     )
 
 
 def described(session: ssl.SSLObject | ssl.SSLSocket | None, now_s: float | None = None) -> str:
-    """Say which TLS was agreed, and how long the certificate lasts where it was checked."""
+    """Describe the TLS version, and the validity of the certificate where it was verified."""
     if session is None:
         return "TLS"
     version = session.version() or "TLS"
     certificate = session.getpeercert()
     if not certificate:
-        return f"{version}, certificate not checked"
+        return f"{version}, certificate not verified"
     ends = str(certificate.get("notAfter", ""))
     days = (ssl.cert_time_to_seconds(ends) - (now_s or time.time())) / _S_PER_DAY
     soon = "  renew it soon" if days < _WARN_DAYS else ""
-    return f"{version}, certificate good for {days:.0f} days{soon}"
+    return f"{version}, certificate valid for {days:.0f} days{soon}"
 
 
 def _refused_certificate(error: ssl.SSLCertVerificationError, host: str) -> StepFailedError:
@@ -60,7 +60,7 @@ def _refused_certificate(error: ssl.SSLCertVerificationError, host: str) -> Step
             return StepFailedError(
                 "certificate_name",
                 f"the certificate is for other names than {host}",
-                "use the name it was made for, or renew it with this one",
+                "use a name of the certificate, or renew it with this one",
             )
     return StepFailedError(
         "certificate_untrusted",

@@ -99,7 +99,7 @@ class SubscribeConnection:
         if same_kind >= self._core.settings.auto_subscribe:
             return
         track = self._track(publication)
-        if self._offers.has_room(track):
+        if self._offers.has_capacity(track):
             self._add(publication, track)
         elif number not in self._waiting:
             self._waiting[number] = publication

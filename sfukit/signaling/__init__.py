@@ -1,1 +1,1 @@
-"""Messages and rules of signalling, without sockets: SDP, WHIP, JSON-RPC, tokens."""
+"""Messages and rules of signaling, without sockets: SDP, WHIP, JSON-RPC, tokens."""

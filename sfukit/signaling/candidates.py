@@ -1,4 +1,4 @@
-"""ICE candidates as text (RFC 8839 section 5.1): read a peer's, write ours."""
+"""ICE candidate lines (RFC 8839 section 5.1): parse remote ones, write host candidates."""
 
 import ipaddress
 from collections.abc import Iterable

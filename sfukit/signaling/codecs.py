@@ -1,4 +1,4 @@
-"""Which codecs are forwarded, and when two descriptions of one mean the same bitstream."""
+"""The forwarded codecs, and when two descriptions of a codec mean the same bitstream."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ FEEDBACK = {
     "audio": ("nack", "transport-cc"),
     "video": ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"),
 }
-# The receiver of Opus says what it wants (RFC 7587 section 7.1): without these music is mono.
+# The receiver's parameters of Opus (RFC 7587 section 7.1): without these music is mono.
 _OPUS_WANTED = ("minptime", "useinbandfec", "usedtx", "stereo", "maxaveragebitrate", "cbr")
 
 # profile_idc and the constraint bits that name a profile (RFC 6184 table 5)
@@ -30,8 +30,8 @@ _H264_PROFILE_BYTES = {
 }
 
 
-class Agreed(msgspec.Struct, frozen=True):
-    """A codec that both ends speak, under its registered name, with one end's payload types."""
+class NegotiatedCodec(msgspec.Struct, frozen=True):
+    """A negotiated codec, under its registered name, with one end's payload types."""
 
     codec: Codec
     rtx_payload_type: int | None
@@ -39,9 +39,9 @@ class Agreed(msgspec.Struct, frozen=True):
 
 
 def forwarded(kind: str, codec: Codec) -> Codec | None:
-    """Write a codec as it is registered, or None for what is not forwarded.
+    """Return a codec under its registered name, None where it is not forwarded.
 
-    Opus is ``opus/48000/2`` whatever it carries (RFC 7587 section 7); some leave the 2 out.
+    Opus is ``opus/48000/2`` for mono as well (RFC 7587 section 7); some descriptions omit the 2.
     """
     name = _FORWARDED.get(kind, {}).get(codec.name.lower())
     interleaved = name == "H264" and _mode(codec) == "2"
@@ -53,10 +53,12 @@ def forwarded(kind: str, codec: Codec) -> Codec | None:
     return msgspec.structs.replace(codec, name=name, channels=channels)
 
 
-def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> Agreed | None:
-    """Choose the first offered codec that is forwarded, or that carries the wanted bitstream.
+def negotiate(
+    kind: str, offered: Sequence[Codec], wanted: Codec | None = None
+) -> NegotiatedCodec | None:
+    """Return the first offered codec that is forwarded, or that has the required bitstream.
 
-    An offer in the very packetization mode of the wanted one comes before others.
+    A codec with the packetization-mode of the required one comes first.
     """
     known = [codec for entry in offered if (codec := forwarded(kind, entry)) is not None]
     if wanted is not None:
@@ -65,11 +67,11 @@ def agree(kind: str, offered: Sequence[Codec], wanted: Codec | None = None) -> A
         known.sort(key=lambda codec: _mode(codec) != mode)
     if not known:
         return None
-    return Agreed(known[0], _rtx_of(known[0], offered), _feedback(kind, known[0]))
+    return NegotiatedCodec(known[0], _rtx_of(known[0], offered), _feedback(kind, known[0]))
 
 
 def describe(codec: Codec) -> str:
-    """Name a codec and what decides whether another end decodes it, for people."""
+    """Describe a codec with the parameters that decide whether a receiver decodes it."""
     name = codec.name
     match name.lower():
         case "h264":
@@ -84,7 +86,7 @@ def describe(codec: Codec) -> str:
 
 
 def same_bitstream(receiver: Codec, sender: Codec) -> bool:
-    """Tell whether a receiver that offers one description decodes what is sent under the other."""
+    """Return whether a receiver with one description decodes the sender's bitstream."""
     name = receiver.name.lower()
     if name != sender.name.lower() or receiver.clock_rate != sender.clock_rate:
         return False
@@ -101,10 +103,10 @@ def same_bitstream(receiver: Codec, sender: Codec) -> bool:
 
 
 def sent_parameters(name: str, codec: Codec) -> dict[str, str]:
-    """Describe a bitstream as it is sent, the same text for the same bitstream.
+    """Return the fmtp parameters of a sent bitstream, the same for the same bitstream.
 
-    Order, case, blanks, defaults and what a sender's description does not depend on are gone, and
-    nothing is taken over as the publisher wrote it.
+    Order, case, blanks, defaults and receiver parameters are normalized, and no text of the
+    publisher is copied.
     """
     if name == "H264":
         profile, level = h264_profile(codec)
@@ -123,13 +125,13 @@ def sent_parameters(name: str, codec: Codec) -> dict[str, str]:
             "level-idx": _number(codec, "level-idx", 5, most=31),
         }
     stereo = "1" in (_parameter(codec, "stereo", "0"), _parameter(codec, "sprop-stereo", "0"))
-    if name == "opus" and stereo:  # all else is a receiver's wish (RFC 7587 section 6.1)
+    if name == "opus" and stereo:  # the others are receiver parameters (RFC 7587 section 6.1)
         return {"stereo": "1", "sprop-stereo": "1"}
     return {}
 
 
 def received_opus(codec: Codec) -> str:
-    """Write the fmtp by which an answer asks for the Opus that was offered."""
+    """Write the fmtp of an answer to an offer of Opus."""
     kept = [f"{key}={codec.parameters[key]}" for key in _OPUS_WANTED if key in codec.parameters]
     if "stereo" not in codec.parameters and codec.parameters.get("sprop-stereo") == "1":
         kept.append("stereo=1")
@@ -137,7 +139,7 @@ def received_opus(codec: Codec) -> str:
 
 
 def h264_profile(codec: Codec) -> tuple[str, int]:
-    """Read (profile by RFC 6184 table 5, level_idc); what is unreadable means the default."""
+    """Return (profile by RFC 6184 table 5, level_idc); an invalid parameter means the default."""
     text = _parameter(codec, "profile-level-id", DEFAULT_H264_PROFILE)
     try:
         idc, constraints, level = bytes.fromhex(text)
@@ -158,9 +160,9 @@ def _h264_profile_name(idc: int, constraints: int) -> str:
 
 
 def _same_h264(receiver: Codec, sender: Codec) -> bool:
-    """Compare as RFC 6184 section 8.2.2 asks; the level binds where asymmetry is not allowed.
+    """Compare by RFC 6184 section 8.2.2; the level counts without level-asymmetry-allowed.
 
-    A receiver in packetization mode 1 takes what a sender in mode 0 sends: single NAL units.
+    A receiver in packetization-mode 1 accepts mode 0: single NAL units.
     """
     profile, level = h264_profile(receiver)
     sent_profile, sent_level = h264_profile(sender)
@@ -182,7 +184,7 @@ def _parameter(codec: Codec, key: str, default: str) -> str:
 
 
 def _number(codec: Codec, key: str, default: int, *, most: int) -> str:
-    """Read a decimal parameter; what is no number up to the bound means the default."""
+    """Read a decimal parameter; an invalid one means the default."""
     text = _parameter(codec, key, "")
     given = int(text) if len(text) < 4 and text.isascii() and text.isdecimal() else default
     return str(given if given <= most else default)

@@ -1,4 +1,4 @@
-"""The client's side of SDP: offer what is sent, read what the SFU says, answer what is played."""
+"""The client's side of SDP: publish and play offers, remote descriptions, play answers."""
 
 import base64
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from sfukit.signaling import candidates, extensions, sdp
-from sfukit.signaling.codecs import FEEDBACK, agree
+from sfukit.signaling.codecs import FEEDBACK, negotiate
 from sfukit.signaling.sdp import Codec, SdpError, Section
 from sfukit.signaling.transport import Credentials
 
@@ -32,8 +32,8 @@ _VIDEO = {
 }
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One m-line as agreed, from the bot's side; SSRCs are None where nobody named them."""
+class MediaLine(msgspec.Struct, frozen=True):
+    """One negotiated m-line, from the bot's side; SSRCs are None without a=ssrc."""
 
     mid: str
     kind: str
@@ -47,8 +47,8 @@ class Line(msgspec.Struct, frozen=True):
     rtx_ssrc: int | None = None
 
 
-class Peer(msgspec.Struct, frozen=True):
-    """The SFU's end of a transport: where it is, how it proves itself, which DTLS role is left."""
+class RemoteTransport(msgspec.Struct, frozen=True):
+    """The SFU's side of a transport: ICE credentials, fingerprints, candidates, DTLS role."""
 
     ufrag: str
     pwd: str
@@ -57,24 +57,24 @@ class Peer(msgspec.Struct, frozen=True):
     bot_is_dtls_client: bool
 
 
-class Described(msgspec.Struct, frozen=True):
-    """What a description of the SFU says: its end, and the m-lines in use."""
+class RemoteDescription(msgspec.Struct, frozen=True):
+    """A description of the SFU: its transport, and the m-lines in use."""
 
-    peer: Peer
-    lines: list[Line]
+    peer: RemoteTransport
+    lines: list[MediaLine]
     sections: list[Section]
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """One stream that a bot sends; it has a rid only among several."""
+    """One encoding that a bot sends; it has a rid only with simulcast."""
 
     rid: str | None
     ssrc: int
     rtx_ssrc: int
 
 
-class Offered(msgspec.Struct, frozen=True):
-    """What a bot publishes, chosen before the offer is written."""
+class OfferParameters(msgspec.Struct, frozen=True):
+    """The parameters of a bot's publish offer."""
 
     credentials: Credentials
     fingerprint: str
@@ -84,11 +84,11 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 def new_credentials() -> Credentials:
-    """Make ICE credentials (RFC 8445 section 5.3)."""
+    """Generate ICE credentials (RFC 8445 section 5.3)."""
     return Credentials(_random_text(6), _random_text(18))
 
 
-def publish_offer(offered: Offered) -> str:
+def publish_offer(offered: OfferParameters) -> str:
     """Write the offer of a bot that sends audio, video or both on one transport."""
     transport = transport_lines(offered.credentials, offered.fingerprint, "actpass")
     sections: list[str] = []
@@ -116,21 +116,21 @@ def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video
     return _session_lines(mids) + "".join(sections)
 
 
-def read_answer(text: str) -> Described:
-    """Read the SFU's answer to an offer of ours; raise ``SdpError``."""
+def read_answer(text: str) -> RemoteDescription:
+    """Parse the SFU's answer; raise ``SdpError``."""
     session = sdp.parse(text)
-    return Described(_peer(session.media), _lines(session.media), session.media)
+    return RemoteDescription(_peer(session.media), _lines(session.media), session.media)
 
 
-def read_offer(text: str) -> Described:
-    """Read an offer of the SFU; lines on which nothing is sent are left out; raise ``SdpError``."""
+def read_offer(text: str) -> RemoteDescription:
+    """Parse an offer of the SFU; m-lines that do not send are omitted; raise ``SdpError``."""
     session = sdp.parse(text)
     sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
-    return Described(_peer(session.media), _lines(sending), session.media)
+    return RemoteDescription(_peer(session.media), _lines(sending), session.media)
 
 
-def play_answer(offer: Described, credentials: Credentials, fingerprint: str) -> str:
-    """Answer an offer of the SFU: take everything it sends."""
+def play_answer(offer: RemoteDescription, credentials: Credentials, fingerprint: str) -> str:
+    """Write the answer to an offer of the SFU that receives every sent m-line."""
     transport = transport_lines(credentials, fingerprint, "active")
     taken = {line.mid: line for line in offer.lines}
     mids = " ".join(section.mid for section in offer.sections if not section.rejected)
@@ -186,7 +186,7 @@ def _offered(kind: str) -> dict[str, int]:
 
 
 def _encoding_lines(encodings: Sequence[Encoding]) -> str:
-    """Name streams by rid where there are several (RFC 8853), else by SSRC (RFC 5576)."""
+    """Write a=rid and a=simulcast for several encodings (RFC 8853), else a=ssrc (RFC 5576)."""
     if len(encodings) == 1:
         only = encodings[0]
         return (
@@ -211,7 +211,7 @@ def _extension_lines(ids: dict[str, int]) -> str:
     return "".join(f"a=extmap:{number} {uri}\r\n" for uri, number in ids.items())
 
 
-def _answer_section(section: Section, line: Line | None, transport: str) -> str:
+def _answer_section(section: Section, line: MediaLine | None, transport: str) -> str:
     if line is None:
         port = 0 if section.rejected else 9
         return (
@@ -235,15 +235,15 @@ def _answer_section(section: Section, line: Line | None, transport: str) -> str:
     )
 
 
-def _peer(sections: Iterable[Section]) -> Peer:
-    """Take the SFU's end from the first m-line in use, candidates from all of them."""
+def _peer(sections: Iterable[Section]) -> RemoteTransport:
+    """Return the SFU's transport of the first m-line in use, with the candidates of all."""
     used = [section for section in sections if not section.rejected]
     if not used:
-        raise SdpError(0, "every m-line is turned off")
+        raise SdpError(0, "every m-line is rejected")
     first = used[0]
     if not (first.ice_ufrag and first.ice_pwd and first.fingerprints):
         raise SdpError(first.line, "no ICE credentials or no fingerprint")
-    return Peer(
+    return RemoteTransport(
         first.ice_ufrag,
         first.ice_pwd,
         first.fingerprints,
@@ -253,7 +253,7 @@ def _peer(sections: Iterable[Section]) -> Peer:
 
 
 def _addresses(texts: Iterable[str]) -> list[tuple[str, int]]:
-    """List the UDP candidates of the media component, the best first; names are left out."""
+    """List the UDP candidates of component 1 by descending priority; names are omitted."""
     found: dict[tuple[str, int], int] = {}
     for text in texts:
         try:
@@ -265,19 +265,19 @@ def _addresses(texts: Iterable[str]) -> list[tuple[str, int]]:
     return sorted(found, key=lambda address: -found[address])
 
 
-def _lines(sections: Iterable[Section]) -> list[Line]:
+def _lines(sections: Iterable[Section]) -> list[MediaLine]:
     return [line for section in sections if (line := _line(section)) is not None]
 
 
-def _line(section: Section) -> Line | None:
+def _line(section: Section) -> MediaLine | None:
     if section.rejected or section.direction == "inactive":
         return None
-    agreed = agree(section.kind, section.codecs())
+    agreed = negotiate(section.kind, section.codecs())
     if agreed is None:
         return None
     ssrc, rtx_ssrc = _ssrcs(section)
     codec = agreed.codec
-    return Line(
+    return MediaLine(
         section.mid,
         section.kind,
         codec.name,
@@ -303,5 +303,5 @@ def _rtx_of(codec: Codec) -> int:
 
 
 def _random_text(size_bytes: int) -> str:
-    """Write random bytes in base64, whose letters are the ice-chars; multiples of 3 need no pad."""
+    """Return random bytes in base64, which has ice-chars only; multiples of 3 need no padding."""
     return base64.b64encode(os.urandom(size_bytes)).decode()

@@ -1,4 +1,4 @@
-"""RTP header extensions: which a publisher may send, which a subscriber gets under what id."""
+"""RTP header extensions: those accepted from publishers, and those of subscriptions with ids."""
 
 from collections.abc import Iterable, Mapping
 
@@ -36,13 +36,13 @@ OFFERED_IDS: Mapping[str, int] = {
 def from_publisher(
     kind: str, codec_name: str, offered: Mapping[str, int], in_use: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """Take what the engine uses out of an offer, under the ids of the offer.
+    """Return the offered extensions that the engine uses, with the ids of the offer.
 
-    ``in_use`` is what the transport has agreed on already: what would give an id another meaning,
-    or an extension another id, is left out (RFC 9143 section 8).
+    ``in_use`` are the negotiated ids of the transport: an extension with another id, or an id with
+    another meaning, is omitted (RFC 9143 section 8).
     """
     wanted = _FROM_PUBLISHER[kind]
-    if codec_name == "AV1":  # its frames are told apart by the descriptor alone
+    if codec_name == "AV1":  # its frames are identified by the descriptor only
         wanted |= {DEPENDENCY_DESCRIPTOR}
     known = in_use or {}
     numbers = set(known.values())
@@ -54,6 +54,6 @@ def from_publisher(
 
 
 def to_subscriber(published: Iterable[str], ids: Mapping[str, int]) -> dict[str, int]:
-    """Name what a subscription carries: the server's own, and what the publisher sends."""
+    """Return the extensions of a subscription: the server's own, and the publisher's."""
     carried = (*_ALWAYS, *(uri for uri in published if uri in _AS_PUBLISHED))
     return {uri: ids[uri] for uri in carried if uri in ids}

@@ -1,7 +1,7 @@
-"""Format parameters, ``a=fmtp``: what is read of them matches its own grammar, so may be written.
+"""Format parameters, ``a=fmtp``: every accepted value matches a grammar, so it may be written.
 
-A parameter that another peer may come to see is checked by its own rule, one that is not known
-here by that of a token and visible characters. What does not fit is left out.
+A known parameter is checked by its own rule, an unknown one as token and visible characters.
+Invalid ones are omitted.
 """
 
 import re
@@ -54,11 +54,11 @@ def read(text: str) -> dict[str, str]:
 
 
 def write(table: dict[str, str]) -> str:
-    """Write a table that was read."""
+    """Write a table of ``read``."""
     return ";".join([f"{key}={value}" for key, value in table.items()])
 
 
 def _profile_level(value: str) -> str:
-    """Take what cannot be read (some muxers write seven digits) for the profile all can decode."""
+    """Replace an invalid value (some muxers write seven digits) by constrained baseline."""
     lower = value.lower()
     return lower if _PROFILE_LEVEL.fullmatch(lower) else DEFAULT_H264_PROFILE

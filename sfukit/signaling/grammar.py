@@ -1,7 +1,7 @@
-"""The grammar of SDP (RFC 8866 section 9): where lines end, and what tokens are made of.
+"""The grammar of SDP (RFC 8866 section 9): line ends and tokens.
 
-Lines end with CRLF or LF and nowhere else. What other parsers may take for an end (a lone CR,
-U+0085, U+2028) is refused or stays inside a value, and values are checked before any is written.
+Lines end with CRLF or LF only. Other line ends (a lone CR, U+0085, U+2028) are refused or stay
+inside a value, and values are checked before they are written.
 """
 
 import re
@@ -20,7 +20,7 @@ _BLANKS = " \t"
 
 
 class SdpError(ValueError):
-    """The text is no SDP that can be understood: at which line, and why."""
+    """The text is no valid SDP: line and reason."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")
@@ -29,7 +29,7 @@ class SdpError(ValueError):
 
 
 def split_lines(text: str, most: int) -> list[str]:
-    """Split a description into lines without the blanks at their ends; blank lines stay, empty."""
+    """Split a description into lines without trailing blanks; blank lines stay."""
     if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         raise SdpError(0, f"longer than {MAX_BYTES} bytes")
     text = text.replace("\r\n", "\n")
@@ -61,7 +61,7 @@ def token(text: str) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text is a token of at most 256 characters."""
+    """Return whether a text is a token of at most 256 characters."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -84,7 +84,7 @@ def _name_control(found: str) -> str:
 
 
 def _lost_newlines(text: str, lines: list[str]) -> str | None:
-    """Say what became of the newlines where a whole description stands on one line."""
+    """Return how the line ends were lost where a description is on one line, or None."""
     if len(lines) > 1:
         return None
     if text.lstrip().startswith(("{", "[")):

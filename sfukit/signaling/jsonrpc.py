@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: frames into requests; results, errors and notifications into bytes. No sockets."""
+"""JSON-RPC 2.0: parse frames; write results, errors and notifications. No sockets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,12 +23,12 @@ class Request(msgspec.Struct):
 
     @property
     def is_notification(self) -> bool:
-        """Whether an answer is unwanted (section 4.1)."""
+        """Whether the request has no response (section 4.1)."""
         return self.id is msgspec.UNSET
 
     @property
     def identifier(self) -> Identifier:
-        """The id to answer under."""
+        """The id of the response."""
         return None if isinstance(self.id, msgspec.UnsetType) else self.id
 
 
@@ -66,7 +66,7 @@ class _Notification(msgspec.Struct):
 
 
 class Frame(msgspec.Struct):
-    """The requests of one frame; what could not be read stands as an error in its place."""
+    """The requests of one frame; an invalid entry is an error in its place."""
 
     entries: list[Request | RpcError]
     batch: bool
@@ -78,7 +78,7 @@ _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def parse_frame(text: str | bytes) -> Frame:
-    """Read one frame; raise ``RpcError`` where not even its outer form holds (section 5.1, 6)."""
+    """Parse one frame; raise ``RpcError`` for no JSON or an invalid batch (section 5.1, 6)."""
     if text[:64].lstrip()[:1] in ("[", b"["):
         return Frame([_entry(raw) for raw in _split_batch(text)], True)
     return Frame([_entry(text)], False)
@@ -109,12 +109,12 @@ def _entry(text: str | bytes | msgspec.Raw) -> Request | RpcError:
 
 
 def result(identifier: Identifier, value: Any) -> bytes:
-    """Write a response that tells a result."""
+    """Write a response with a result."""
     return _encoder.encode(_ResultResponse(value, identifier))
 
 
 def error(identifier: Identifier, fault: RpcError | Refusal) -> bytes:
-    """Write a response that tells an error; a refusal carries its reason in ``data``."""
+    """Write a response with an error; a refusal has its reason in ``data``."""
     if isinstance(fault, RpcError):
         return _encoder.encode(_ErrorResponse(_Error(fault.code, fault.message), identifier))
     data: dict[str, Any] = {"reason": fault.reason}
@@ -131,5 +131,5 @@ def notification(method: str, params: Any) -> bytes:
 
 
 def joined(messages: Sequence[bytes]) -> bytes:
-    """Put finished messages into one frame: one as it is, several as a batch (section 6)."""
+    """Join messages into one frame: one as it is, several as a batch (section 6)."""
     return messages[0] if len(messages) == 1 else b"[" + b",".join(messages) + b"]"

@@ -1,4 +1,4 @@
-"""Names that come from outside: of rooms, participants and track sources."""
+"""Validation of names: rooms, participants and track sources."""
 
 import re
 

@@ -1,7 +1,7 @@
-"""What an offer has to keep to for one bundled transport to carry it (RFC 9143, RFC 5761).
+"""The rules for an offer on one bundled transport (RFC 9143, RFC 5761).
 
-An offer that does not is refused whole: an answer that turned single m-lines off would leave the
-peer with a part of what was meant to be sent.
+An offer that violates them is refused as a whole, since an answer with single rejected m-lines
+would publish a part only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ _RTCP_TYPES = range(64, 96)
 
 
 def check_offer(offer: Session) -> None:
-    """Refuse an offer that contradicts the rules of BUNDLE or of rtcp-mux."""
+    """Refuse an offer that violates the rules of BUNDLE or of rtcp-mux."""
     bundled = set(offer.bundled)
     for media in offer.media:
         if media.rejected and media.mid and media.mid in bundled:
@@ -36,7 +36,7 @@ def check_offer(offer: Session) -> None:
 
 
 def check_meanings(codecs: Iterable[tuple[Section, Codec, int | None]]) -> None:
-    """Refuse a payload type that would mean two codecs in one answer (RFC 9143 section 9.1)."""
+    """Refuse a payload type with two codecs in one answer (RFC 9143 section 9.1)."""
     meanings: dict[int, tuple[Section, tuple[str, int]]] = {}
     for media, codec, rtx in codecs:
         for number, meaning in _meanings(codec, rtx):
@@ -50,7 +50,7 @@ def check_meanings(codecs: Iterable[tuple[Section, Codec, int | None]]) -> None:
 
 
 def bundle_order(offer: Session, live: list[Section]) -> list[Section]:
-    """List the m-lines of an answer as the offered group does: the first speaks for the transport.
+    """List the m-lines of an answer in the order of the offered group: the first is tagged.
 
     Empty where the offer has no BUNDLE group (RFC 9143 section 7.3.1).
     """
@@ -59,10 +59,10 @@ def bundle_order(offer: Session, live: list[Section]) -> list[Section]:
 
 
 def engine_mid(offer: Session, media: Section) -> str:
-    """Name an m-line for the engine, which has to name each in at most 16 bytes.
+    """Return the mid of an m-line for the engine, unique and at most 16 bytes.
 
-    One without a mid, or with a longer one, is never named by its packets (``usable_extensions``),
-    so any name will do that no other m-line has.
+    Packets of an m-line without a mid, or with a longer one, have no MID (``usable_extensions``),
+    so any unique name is valid.
     """
     if 1 <= len(media.mid) <= MAX_MID:
         return media.mid
@@ -74,7 +74,7 @@ def engine_mid(offer: Session, media: Section) -> str:
 
 
 def usable_extensions(media: Section) -> dict[str, int]:
-    """List the header extensions of an m-line without a MID that its packets could not carry."""
+    """List the header extensions of an m-line, without a MID that exceeds a one-byte extension."""
     usable = dict(media.extensions)
     if not 1 <= len(media.mid) <= MAX_MID:
         usable.pop(extensions.MID, None)
@@ -82,7 +82,7 @@ def usable_extensions(media: Section) -> dict[str, int]:
 
 
 def place(media: Section) -> str:
-    """Name an m-line for people."""
+    """Describe an m-line: kind, line and mid."""
     mid = f", mid {media.mid[:32]}" if media.mid else ""
     return f"the {media.kind[:32]} m-line at line {media.line}{mid}"
 

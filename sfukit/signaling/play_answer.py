@@ -1,4 +1,4 @@
-"""Answer a viewer's offer (WHEP): each m-line that receives gets the publication of its kind."""
+"""Answer a viewer's offer (WHEP): each receiving m-line gets the publication of its kind."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from sfukit.signaling import extensions
-from sfukit.signaling.codecs import Agreed, agree, describe, forwarded
+from sfukit.signaling.codecs import NegotiatedCodec, describe, forwarded, negotiate
 from sfukit.signaling.offer_rules import (
     bundle_order,
     check_meanings,
@@ -17,7 +17,7 @@ from sfukit.signaling.offer_rules import (
 )
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
-from sfukit.signaling.send_section import SendNumbers, rejected_lines, send_lines
+from sfukit.signaling.send_section import PayloadTypes, rejected_lines, send_lines
 from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_offer
 
 
@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Played(msgspec.Struct, frozen=True):
-    """One m-line that plays a publication, with the viewer's numbers and our SSRCs."""
+    """One m-line that sends a publication, with the viewer's payload types and our SSRCs."""
 
     mid: str
     engine_mid: str
@@ -42,7 +42,7 @@ class Played(msgspec.Struct, frozen=True):
     kind: str
     codec_name: str
     codec: Codec
-    numbers: SendNumbers
+    numbers: PayloadTypes
     extensions: dict[str, int]
     stream_id: str
     track_id: str
@@ -52,7 +52,7 @@ class Played(msgspec.Struct, frozen=True):
 
 
 class PlayAnswer(msgspec.Struct, frozen=True):
-    """The answer's text, what it plays, and the peer's transport."""
+    """The answer's SDP, the sent publications, and the viewer's transport."""
 
     sdp: str
     played: list[Played]
@@ -69,18 +69,18 @@ def answer_viewer(
     check_offer(offer)
     remote = remote_of_offer(offer)
     left = dict(sources)
-    lines: list[_Line] = []
+    lines: list[_MediaAnswer] = []
     mismatches: list[str] = []
     for media in offer.media:
         source = left.get(media.kind) if _receives(media) else None
-        agreed = agree(media.kind, media.codecs(), source.codec) if source else None
+        agreed = negotiate(media.kind, media.codecs(), source.codec) if source else None
         played = None
         if source is not None and agreed is not None:
             del left[media.kind]
             played = _played(offer, media, source, agreed, new_ssrc)
         elif source is not None:
             mismatches.append(_mismatch(media, source))
-        lines.append(_Line(media, agreed if played else _idle(media), played))
+        lines.append(_MediaAnswer(media, agreed if played else _idle(media), played))
     result = [line.played for line in lines if line.played is not None]
     if not result:
         raise _nothing_played(offer, sources, mismatches)
@@ -89,11 +89,11 @@ def answer_viewer(
     return PlayAnswer(_write(offer, lines, local.facing(remote)), result, remote)
 
 
-class _Line(NamedTuple):
-    """One m-line as answered: turned off without a codec, idle where nothing is played."""
+class _MediaAnswer(NamedTuple):
+    """The answer to one m-line: rejected without a codec, inactive without a publication."""
 
     media: Section
-    agreed: Agreed | None
+    agreed: NegotiatedCodec | None
     played: Played | None
 
 
@@ -111,7 +111,7 @@ def _nothing_played(
 
 
 def _mismatch(media: Section, source: Source) -> str:
-    """Name the codec that is sent and those that the viewer takes."""
+    """Describe the published codec and the codecs that the viewer accepts."""
     known = (forwarded(media.kind, codec) for codec in media.codecs())
     taken = list(dict.fromkeys(describe(codec) for codec in known if codec is not None))
     return (
@@ -120,8 +120,8 @@ def _mismatch(media: Section, source: Source) -> str:
     )
 
 
-def _idle(media: Section) -> Agreed | None:
-    return None if media.rejected else agree(media.kind, media.codecs())
+def _idle(media: Section) -> NegotiatedCodec | None:
+    return None if media.rejected else negotiate(media.kind, media.codecs())
 
 
 def _receives(media: Section) -> bool:
@@ -129,9 +129,13 @@ def _receives(media: Section) -> bool:
 
 
 def _played(
-    offer: Session, media: Section, source: Source, agreed: Agreed, new_ssrc: Callable[[], int]
+    offer: Session,
+    media: Section,
+    source: Source,
+    agreed: NegotiatedCodec,
+    new_ssrc: Callable[[], int],
 ) -> Played:
-    numbers = SendNumbers(agreed.codec.payload_type, agreed.rtx_payload_type)
+    numbers = PayloadTypes(agreed.codec.payload_type, agreed.rtx_payload_type)
     return Played(
         mid=media.mid,
         engine_mid=engine_mid(offer, media),
@@ -149,13 +153,13 @@ def _played(
     )
 
 
-def _write(offer: Session, lines: list[_Line], local: LocalTransport) -> str:
+def _write(offer: Session, lines: list[_MediaAnswer], local: LocalTransport) -> str:
     used = [line.media for line in lines if line.agreed]
     tagged = used[0]
     parts = ["v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
     if live := bundle_order(offer, used):
         parts.append(f"a=group:BUNDLE {' '.join(media.mid for media in live)}\r\n")
-        tagged = live[0]  # it stands for all, idle or not (RFC 9143 section 7.3.1)
+        tagged = live[0]  # the tagged m-line, inactive or not (RFC 9143 section 7.3.1)
     parts.append("a=ice-lite\r\na=msid-semantic:WMS *\r\n")
     if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
@@ -172,8 +176,8 @@ def _write(offer: Session, lines: list[_Line], local: LocalTransport) -> str:
     return "".join(parts)
 
 
-def _idle_lines(media: Section, agreed: Agreed, transport: str) -> str:
-    """Idle an m-line for which nothing is published."""
+def _idle_lines(media: Section, agreed: NegotiatedCodec, transport: str) -> str:
+    """Write an inactive m-line, without a publication."""
     codec = agreed.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     encoding = f"{codec.name}/{codec.clock_rate}{channels}"

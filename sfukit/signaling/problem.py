@@ -1,10 +1,10 @@
-"""Problem documents (RFC 9457) as a client reads them: why it was refused, if that is told."""
+"""Problem documents (RFC 9457), parsed by clients."""
 
 import msgspec
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """As far as sfukit fills it in; empty where a server says nothing."""
+    """The members that sfukit uses; empty where absent."""
 
     reason: str = ""
     detail: str = ""

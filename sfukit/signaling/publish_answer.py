@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from sfukit.signaling import extensions, format_parameters
-from sfukit.signaling.codecs import Agreed, agree, received_opus
+from sfukit.signaling.codecs import NegotiatedCodec, negotiate, received_opus
 from sfukit.signaling.offer_rules import (
     MAX_MID,
     bundle_order,
@@ -22,14 +22,14 @@ from sfukit.signaling.send_section import rejected_lines
 from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_of_offer
 
 MAX_ENCODINGS = 4
-_MAX_FID_GROUPS = 16  # more than encodings that are taken: their order is not that of the rids
+_MAX_FID_GROUPS = 16  # more than MAX_ENCODINGS: their order is not that of the rids
 
 
 class Encoding(msgspec.Struct, frozen=True):
     """One RTP stream of a publication.
 
-    Packets name it by rid, or the offer by SSRC. Of several streams by SSRC (``a=ssrc-group:SIM``)
-    the rid is ours: their place in the group, the lowest first.
+    It is identified by the rid of its packets, or by an SSRC of the offer. For several SSRCs
+    (``a=ssrc-group:SIM``) the rid is the index in the group, the lowest resolution first.
     """
 
     rid: str | None
@@ -38,7 +38,7 @@ class Encoding(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """One track that an offer publishes, as agreed; ``engine_mid`` is its mid for the engine."""
+    """One negotiated track of a publish offer; ``engine_mid`` is its mid for the engine."""
 
     mid: str
     engine_mid: str
@@ -54,7 +54,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class PublishAnswer(msgspec.Struct, frozen=True):
-    """The answer's text, the tracks that it accepts, the peer's transport and its extensions."""
+    """The answer's SDP, the accepted tracks, the peer's transport and its extensions."""
 
     sdp: str
     tracks: list[Published]
@@ -63,7 +63,7 @@ class PublishAnswer(msgspec.Struct, frozen=True):
 
 
 class PublishRules(msgspec.Struct, frozen=True):
-    """What may be published at once; ``whole`` refuses the offer instead of single m-lines."""
+    """The limits of publications; ``whole`` refuses the offer instead of single m-lines."""
 
     max_audio: int = 8
     max_video: int = 8
@@ -71,8 +71,8 @@ class PublishRules(msgspec.Struct, frozen=True):
     max_bitrate_bps: int | None = None
 
 
-class _Line(NamedTuple):
-    """One m-line as answered: no track where it is turned off, idle where nothing is sent."""
+class _MediaAnswer(NamedTuple):
+    """The answer to one m-line: no track where it is rejected, idle where it does not send."""
 
     media: Section
     track: Published | None
@@ -90,12 +90,12 @@ def answer_publisher(
 ) -> PublishAnswer:
     """Answer recvonly with the first codec of each m-line that is forwarded; raise ``Refusal``.
 
-    ``before`` is the peer's transport as last agreed on, whose DTLS association may go on;
-    ``in_use`` names its header extensions.
+    ``before`` is the peer's transport of the last negotiation, whose DTLS association may continue;
+    ``in_use`` are its header extensions.
     """
     check_offer(offer)
     remote = remote_of_offer(offer, before)
-    lines: list[_Line] = []
+    lines: list[_MediaAnswer] = []
     known = dict(in_use or {})
     for media in offer.media:
         line = _line(offer, media, rules, known)
@@ -109,28 +109,30 @@ def answer_publisher(
     return PublishAnswer(text, tracks, remote, known)
 
 
-def _line(offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]) -> _Line:
+def _line(
+    offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]
+) -> _MediaAnswer:
     if media.rejected:
-        return _Line(media, None, True)
+        return _MediaAnswer(media, None, True)
     if media.kind not in ("audio", "video"):
-        # a data channel goes nowhere here, and clients that always offer one have media beside it
+        # data channels are not supported; clients that always offer one have media as well
         if rules.whole and media.kind != "application":
-            raise Refusal("too_many_media", f"no m-line of kind {media.kind!r} is taken here")
-        return _Line(media, None, True)
-    agreed = agree(media.kind, media.codecs())
+            raise Refusal("too_many_media", f"no m-line of kind {media.kind!r} is accepted here")
+        return _MediaAnswer(media, None, True)
+    agreed = negotiate(media.kind, media.codecs())
     if agreed is None:
         if rules.whole:
             names = ", ".join(dict.fromkeys(codec.name for codec in media.codecs())) or "none"
             raise Refusal(
                 "codec_unsupported", f"no codec of {place(media)} is forwarded: {names[:200]}"
             )
-        return _Line(media, None, True)
+        return _MediaAnswer(media, None, True)
     track = _published(offer, media, agreed, in_use)
-    return _Line(media, track, media.direction not in ("sendonly", "sendrecv"))
+    return _MediaAnswer(media, track, media.direction not in ("sendonly", "sendrecv"))
 
 
 def _published(
-    offer: Session, media: Section, agreed: Agreed, in_use: Mapping[str, int]
+    offer: Session, media: Section, agreed: NegotiatedCodec, in_use: Mapping[str, int]
 ) -> Published:
     name = agreed.codec.name
     offered = usable_extensions(media)
@@ -150,15 +152,15 @@ def _published(
     )
 
 
-def _feedback(agreed: Agreed, taken: dict[str, int]) -> tuple[str, ...]:
-    """Ask for transport-wide feedback or for REMB, never for both."""
+def _feedback(agreed: NegotiatedCodec, taken: dict[str, int]) -> tuple[str, ...]:
+    """Return the feedback with either transport-cc or goog-remb, never both."""
     transport_wide = "transport-cc" in agreed.feedback and extensions.TRANSPORT_WIDE_CC in taken
     left_out = "goog-remb" if transport_wide else "transport-cc"
     return tuple(feedback for feedback in agreed.feedback if feedback != left_out)
 
 
-def _encodings(media: Section, agreed: Agreed, taken: Mapping[str, int]) -> list[Encoding]:
-    # simulcast streams are told apart by MID and RID together (RFC 8853 section 5.5)
+def _encodings(media: Section, agreed: NegotiatedCodec, taken: Mapping[str, int]) -> list[Encoding]:
+    # simulcast streams are identified by MID and RID together (RFC 8853 section 5.5)
     if extensions.MID in taken and extensions.RID in taken and (rids := _sent_rids(media)):
         return [Encoding(rid, None, None) for rid in rids]
     repairs = dict(_fid_groups(media, agreed))
@@ -171,8 +173,8 @@ def _encodings(media: Section, agreed: Agreed, taken: Mapping[str, int]) -> list
     return [Encoding(None, first, repairs.get(first) if first is not None else None)]
 
 
-def _fid_groups(media: Section, agreed: Agreed) -> list[tuple[int, int]]:
-    """List the SSRCs of media, each with that of its retransmissions (RFC 5576 section 4.2)."""
+def _fid_groups(media: Section, agreed: NegotiatedCodec) -> list[tuple[int, int]]:
+    """List the media SSRCs, each with its RTX SSRC (RFC 5576 section 4.2)."""
     if agreed.rtx_payload_type is None:
         return []
     pairs = [
@@ -184,7 +186,7 @@ def _fid_groups(media: Section, agreed: Agreed) -> list[tuple[int, int]]:
 
 
 def _sim_group(media: Section, own: list[int]) -> list[int]:
-    """List the SSRCs of simulcast without rids, as browsers once wrote it, the lowest first."""
+    """List the SSRCs of simulcast without rids (a=ssrc-group:SIM), the lowest first."""
     groups = [ssrcs for name, ssrcs in media.ssrc_groups if name == "SIM"]
     if media.kind != "video" or not groups:
         return []
@@ -193,7 +195,7 @@ def _sim_group(media: Section, own: list[int]) -> list[int]:
 
 
 def _sent_rids(media: Section) -> list[str]:
-    """List the simulcast streams that fit the engine, in the order of the offer (RFC 8853)."""
+    """List the rids of simulcast that the engine supports, in the order of the offer (RFC 8853)."""
     rids = [
         rid
         for rid in media.simulcast.get("send", [])
@@ -206,13 +208,17 @@ def _check_counts(tracks: list[Published], rules: PublishRules) -> None:
     for kind, most in (("audio", rules.max_audio), ("video", rules.max_video)):
         count = sum(track.kind == kind for track in tracks)
         if count > most:
-            raise Refusal("too_many_media", f"{count} {kind} m-lines, {most} are taken here")
+            raise Refusal("too_many_media", f"{count} {kind} m-lines, {most} are accepted here")
     if rules.whole and not tracks:
         raise Refusal("nothing_to_publish", "the offer sends neither audio nor video")
 
 
 def _write(
-    offer: Session, local: LocalTransport, rules: PublishRules, lines: list[_Line], version: int
+    offer: Session,
+    local: LocalTransport,
+    rules: PublishRules,
+    lines: list[_MediaAnswer],
+    version: int,
 ) -> str:
     parts = [f"v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
     accepted = [line.media for line in lines if line.track]
@@ -232,7 +238,9 @@ def _write(
     return "".join(parts)
 
 
-def _section(line: _Line, track: Published, local: LocalTransport, rules: PublishRules) -> str:
+def _section(
+    line: _MediaAnswer, track: Published, local: LocalTransport, rules: PublishRules
+) -> str:
     payload_types = str(track.codec.payload_type)
     if track.rtx_payload_type is not None:
         payload_types += f" {track.rtx_payload_type}"

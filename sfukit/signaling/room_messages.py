@@ -11,21 +11,21 @@ MAX_PUBLICATIONS_NAMED = 200
 
 
 class EncodingsNotification(msgspec.Struct):
-    """Which encodings of one's own publication to send; the others rest."""
+    """The active encodings of an own publication; the others are inactive (dynacast)."""
 
     publication: int
     rids: list[str]
 
 
 class Description(msgspec.Struct):
-    """An offer or answer, as ``RTCSessionDescription`` has it."""
+    """An offer or answer, as in ``RTCSessionDescription``."""
 
     type: Literal["offer", "answer"]
     sdp: str
 
 
 class JoinConfig(msgspec.Struct):
-    """Wishes of a participant, within what its token grants."""
+    """Options of a participant, within the grants of its token."""
 
     role: Literal["host", "speaker", "audience"] | None = None
     no_subscribe: bool = False
@@ -34,7 +34,7 @@ class JoinConfig(msgspec.Struct):
 
 
 class JoinParams(msgspec.Struct):
-    """Enter a room."""
+    """Join a room."""
 
     sid: str
     uid: str | None = None
@@ -45,7 +45,7 @@ class JoinParams(msgspec.Struct):
 
 
 class OfferParams(msgspec.Struct):
-    """Change what is published."""
+    """Change the publications."""
 
     desc: Description
     version: int | None = None
@@ -62,7 +62,7 @@ class AnswerParams(msgspec.Struct):
 class IceCandidate(
     msgspec.Struct, rename={"sdp_mid": "sdpMid", "sdp_m_line_index": "sdpMLineIndex"}
 ):
-    """A candidate, as ``RTCIceCandidate`` has it."""
+    """A candidate, as in ``RTCIceCandidate``."""
 
     candidate: str = ""
     sdp_mid: str | None = None
@@ -70,47 +70,47 @@ class IceCandidate(
 
 
 class TrickleParams(msgspec.Struct):
-    """Tell a candidate of the peer's."""
+    """Add a candidate of the client (trickle ICE)."""
 
     target: Literal[0, 1]
     candidate: IceCandidate | None = None
 
 
 class SubscribeParams(msgspec.Struct):
-    """Ask for publications."""
+    """Subscribe to publications."""
 
     publications: Annotated[list[int], msgspec.Meta(max_length=MAX_PUBLICATIONS_NAMED)]
     layer: Layer = "auto"
 
 
 class UnsubscribeParams(msgspec.Struct):
-    """Give publications up."""
+    """Unsubscribe from publications."""
 
     publications: Annotated[list[int], msgspec.Meta(max_length=MAX_PUBLICATIONS_NAMED)]
 
 
 class LayersParams(msgspec.Struct):
-    """Choose the encoding of a subscription."""
+    """Select the encoding of a subscription."""
 
     publication: int
     layer: Layer
 
 
 class MuteParams(msgspec.Struct):
-    """Stop a publication from being forwarded, or let it go on."""
+    """Mute or unmute a publication."""
 
     publication: int
     muted: bool
 
 
 class RemoveParams(msgspec.Struct):
-    """Make a participant leave."""
+    """Remove a participant."""
 
     uid: str
 
 
 class MessageParams(msgspec.Struct):
-    """Send something to other participants."""
+    """Send a message to other participants."""
 
     data: msgspec.Raw
     to: str | None = None
@@ -118,7 +118,7 @@ class MessageParams(msgspec.Struct):
 
 
 class PublicationInfo(msgspec.Struct):
-    """A publication as other participants see it."""
+    """A publication, for other participants."""
 
     publication: int
     kind: str
@@ -129,7 +129,7 @@ class PublicationInfo(msgspec.Struct):
 
 
 class OwnPublication(msgspec.Struct):
-    """A publication as its owner sees it."""
+    """A publication, for its publisher."""
 
     publication: int
     mid: str
@@ -141,7 +141,7 @@ class OwnPublication(msgspec.Struct):
 
 
 class ParticipantInfo(msgspec.Struct):
-    """A participant with what it publishes."""
+    """A participant with its publications."""
 
     uid: str
     name: str
@@ -150,7 +150,7 @@ class ParticipantInfo(msgspec.Struct):
 
 
 class IceServerInfo(msgspec.Struct, omit_defaults=True):
-    """A STUN or TURN server, as ``RTCIceServer`` has it."""
+    """A STUN or TURN server, as in ``RTCIceServer``."""
 
     urls: str
     username: str | None = None
@@ -158,7 +158,7 @@ class IceServerInfo(msgspec.Struct, omit_defaults=True):
 
 
 class JoinResult(msgspec.Struct, omit_defaults=True):
-    """What a participant gets to know on entering."""
+    """The result of a join."""
 
     sid: str
     uid: str
@@ -182,7 +182,7 @@ class OfferResult(msgspec.Struct):
 
 
 class TrackInfo(msgspec.Struct):
-    """What an m-line of the subscribe connection carries."""
+    """The publication of an m-line of the subscribe connection."""
 
     mid: str
     publication: int
@@ -192,7 +192,7 @@ class TrackInfo(msgspec.Struct):
 
 
 class OfferNotification(msgspec.Struct):
-    """An offer of the server's."""
+    """An offer of the server."""
 
     type: str
     sdp: str
@@ -201,7 +201,7 @@ class OfferNotification(msgspec.Struct):
 
 
 class MessageNotification(msgspec.Struct, rename={"sender": "from"}):
-    """What another participant sent."""
+    """A message of another participant."""
 
     sender: str
     topic: str
@@ -209,7 +209,7 @@ class MessageNotification(msgspec.Struct, rename={"sender": "from"}):
 
 
 class LayerSwitch(msgspec.Struct, rename={"before": "from", "after": "to"}):
-    """A subscription changed its encoding, or (without ``wait_ms``) could not, as it was asked."""
+    """A subscription changed its encoding or (without ``wait_ms``) could not, as requested."""
 
     publication: int
     before: str | None

@@ -1,4 +1,4 @@
-"""The client's half of JSON-RPC 2.0 as docs/protocol.md uses it: requests out, messages in."""
+"""The client's side of JSON-RPC 2.0 (docs/protocol.md): write requests, parse messages."""
 
 from typing import Any
 
@@ -14,18 +14,18 @@ class Failure(msgspec.Struct):
 
     @property
     def reason(self) -> str:
-        """The reason code, where the server tells one."""
+        """The reason code of the server, else ``rpc_CODE``."""
         reason = self.data.get("reason") if isinstance(self.data, dict) else None
         return str(reason) if reason else f"rpc_{self.code}"
 
     @property
     def retry_after_s(self) -> object:
-        """When the server wants to be asked again, as it told it; None where it does not."""
+        """The server's retry_after_s, or None."""
         return self.data.get("retry_after_s") if isinstance(self.data, dict) else None
 
 
 class Incoming(msgspec.Struct):
-    """A request, a notification or a response: whatever the server sends."""
+    """A message of the server: request, notification or response."""
 
     method: str | None = None
     params: msgspec.Raw = msgspec.Raw(b"{}")
@@ -47,7 +47,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def request(method: str, params: object, number: int) -> bytes:
-    """Write a request that will be answered under this number."""
+    """Write a request with this number as id."""
     return _encoder.encode(_Request(method, params, number))
 
 

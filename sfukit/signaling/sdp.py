@@ -1,6 +1,6 @@
-"""Parse SDP (RFC 8866) as WebRTC writes it (RFC 8829): hostile text in, a typed session out.
+"""Parse SDP (RFC 8866) of WebRTC (RFC 8829): untrusted text to a typed session.
 
-The meaning of attributes that nothing here uses is ignored; the others are parsed once, here.
+Unused attributes are ignored; the others are parsed once, here.
 """
 
 import itertools
@@ -47,7 +47,7 @@ class Rid(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct):
-    """The session part, or one m-line with its attributes; ``line`` is where it begins."""
+    """The session part, or one m-line with its attributes; ``line`` is its first line."""
 
     line: int = 1
     kind: str = ""
@@ -80,7 +80,7 @@ class Section(msgspec.Struct):
 
     @property
     def rejected(self) -> bool:
-        """Whether the m-line is off: port zero, and not merely bundled (RFC 8843 section 6)."""
+        """Whether the m-line is rejected: port zero, and not bundle-only (RFC 8843 section 6)."""
         return self.port == 0 and not self.bundle_only
 
     def codecs(self) -> list[Codec]:
@@ -148,7 +148,7 @@ def parse(text: str) -> Session:
 
 
 def _finished(session: Session, lines: int) -> Session:
-    """Let m-lines inherit what the session part says for all (RFC 8839, RFC 8122, RFC 4145)."""
+    """Apply the session-level attributes to m-lines (RFC 8839, RFC 8122, RFC 4145)."""
     common = session.common
     if not session.origin:
         raise SdpError(1, "no o= line")
@@ -211,7 +211,7 @@ def _extmap(section: Section, value: str) -> None:
     if found is None:
         raise ValueError("a=extmap has an id and a URI")
     identifier = int(found[1])
-    # 15 is reserved; above 255 stand alternatives that are not in use yet (RFC 8285 section 5)
+    # 15 is reserved; ids above 255 are alternatives not in use yet (RFC 8285 section 5)
     in_range = 1 <= identifier <= 255 and identifier != 15
     if in_range and identifier not in section.extensions.values():  # one id, one meaning
         section.extensions[found[2]] = identifier
@@ -239,9 +239,9 @@ def _rid(section: Section, value: str) -> None:
 
 
 def _simulcast(section: Section, value: str) -> None:
-    """Keep the first alternative of each stream, paused or not (RFC 8853 section 5.1).
+    """Read the first alternative of each stream, paused or not (RFC 8853 section 5.1).
 
-    Drafts of it named streams otherwise (``send rid=a;b``): such an offer has one stream.
+    The syntax of drafts (``send rid=a;b``) is ignored: such an offer has one stream.
     """
     parts = value.split()
     if any("=" in part for part in parts):

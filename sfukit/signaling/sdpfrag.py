@@ -11,7 +11,7 @@ _MAX_LINES = 500
 
 
 class Fragment(msgspec.Struct, frozen=True):
-    """What a fragment says; candidates that are names or of unknown transports are left out."""
+    """A parsed fragment; candidates with names or unknown transports are omitted."""
 
     ufrag: str | None
     pwd: str | None
@@ -45,7 +45,7 @@ def parse(text: str) -> Fragment:
 
 
 def write_restart(local: LocalTransport, media: str) -> str:
-    """Write our side of an ICE restart; ``media`` is the m-line and mid that it is about."""
+    """Write the server's side of an ICE restart; ``media`` is its m-line and mid."""
     return (
         "a=ice-lite\r\n"
         f"a=ice-ufrag:{local.credentials.ufrag}\r\n"

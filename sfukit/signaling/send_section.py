@@ -1,4 +1,4 @@
-"""The m-line of one track that this server sends: codec, RTX, extensions, SSRCs and their names."""
+"""The m-line of one sent track: codec, RTX, extensions, SSRCs and CNAME."""
 
 from typing import Protocol
 
@@ -13,21 +13,21 @@ _SENT_FEEDBACK = {
 }
 
 
-class SendNumbers(msgspec.Struct, frozen=True):
-    """The payload types that one bitstream has on a transport."""
+class PayloadTypes(msgspec.Struct, frozen=True):
+    """The payload types of one bitstream on a transport."""
 
     payload_type: int
     rtx_payload_type: int | None
 
     @property
     def formats(self) -> str:
-        """As the m-line lists them."""
+        """The formats of the m-line."""
         rtx = self.rtx_payload_type
         return f"{self.payload_type}" if rtx is None else f"{self.payload_type} {rtx}"
 
 
-class Sent(Protocol):
-    """What is told of a track that is sent."""
+class SentTrack(Protocol):
+    """The attributes of a sent track."""
 
     @property
     def kind(self) -> str: ...
@@ -50,12 +50,12 @@ class Sent(Protocol):
 
 
 def sent_fmtp(codec_name: str, codec: Codec) -> str:
-    """Write the format parameters that describe a bitstream as it is sent."""
+    """Write the format parameters of a sent bitstream."""
     return ";".join(f"{key}={value}" for key, value in sent_parameters(codec_name, codec).items())
 
 
-def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str) -> str:
-    """Write a sendonly m-line; SSRC, FID and msid are always told (RFC 5576, RFC 8830)."""
+def send_lines(track: SentTrack, numbers: PayloadTypes, transport: str, protocol: str) -> str:
+    """Write a sendonly m-line, always with SSRC, FID and msid (RFC 5576, RFC 8830)."""
     extensions = "".join(
         [f"a=extmap:{number} {uri}\r\n" for uri, number in track.extensions.items()]
     )
@@ -67,8 +67,8 @@ def send_lines(track: Sent, numbers: SendNumbers, transport: str, protocol: str)
     )
 
 
-def idle_lines(kind: str, port: int, numbers: SendNumbers, codec: str, transport: str) -> str:
-    """Write an m-line that sends nothing for now (port 9), or that is off (port 0)."""
+def idle_lines(kind: str, port: int, numbers: PayloadTypes, codec: str, transport: str) -> str:
+    """Write an m-line that is inactive (port 9), or rejected (port 0)."""
     return (
         f"m={kind} {port} UDP/TLS/RTP/SAVPF {numbers.formats}\r\nc=IN IP4 0.0.0.0\r\n{transport}"
         f"a=inactive\r\na=rtcp-mux\r\na=rtcp-rsize\r\n{codec}"
@@ -76,13 +76,13 @@ def idle_lines(kind: str, port: int, numbers: SendNumbers, codec: str, transport
 
 
 def rejected_lines(media: Section) -> str:
-    """Turn an m-line of an offer off (RFC 3264 section 6)."""
+    """Write a rejected m-line (RFC 3264 section 6)."""
     mid = f"a=mid:{media.mid}\r\n" if media.mid else ""
     head = f"m={media.kind} 0 {media.protocol} {media.formats[0]}\r\nc=IN IP4 0.0.0.0\r\n"
     return f"{head}a=inactive\r\n{mid}"
 
 
-def codec_lines(track: Sent, numbers: SendNumbers) -> str:
+def codec_lines(track: SentTrack, numbers: PayloadTypes) -> str:
     """Write rtpmap, rtcp-fb and fmtp of what is sent and of its RTX (RFC 4588 section 8)."""
     number, codec = numbers.payload_type, track.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
@@ -96,7 +96,7 @@ def codec_lines(track: Sent, numbers: SendNumbers) -> str:
     return lines
 
 
-def _ssrc_lines(track: Sent, rtx_payload_type: int | None) -> str:
+def _ssrc_lines(track: SentTrack, rtx_payload_type: int | None) -> str:
     name = f"cname:{track.cname}\r\n"
     if rtx_payload_type is None or track.rtx_ssrc is None:
         return f"a=ssrc:{track.ssrc} {name}"

@@ -1,15 +1,15 @@
-"""Offers on the subscribe connection, which the server alone makes: a row of slots, one per m-line.
+"""Offers on the subscribe connection, made by the server only: a list of slots, one per m-line.
 
-A slot whose subscription ended is used again for the next one of its kind, so that a room with a
-thousand joins and leaves keeps its SDP short. A video m-line is idled (``inactive``) and taken up
-again under its mid. Some browsers do not play an audio m-line that was inactive, so audio is turned
-off (port zero) and its place gets a new mid (RFC 8829 section 5.2.2). The first m-line is never
-turned off: it carries the transport of the BUNDLE group (RFC 9143 section 7.5).
+The slot of an ended subscription is reused for the next one of its kind, so that the SDP stays
+short after many joins and leaves. A video m-line becomes ``inactive`` and is reused with its mid.
+Some browsers do not play an audio m-line that was inactive, so an audio one is rejected (port
+zero), and its slot gets a new mid (RFC 8829 section 5.2.2). The first m-line is never rejected: it
+has the transport of the BUNDLE group (RFC 9143 section 7.5).
 
-A payload type has one meaning among the bundled m-lines that are described at a time (RFC 9143
-section 9.1.1), and one for as long as an m-line keeps its mid (RFC 3264 section 8.3.2). It is given
-back once an answer has confirmed that no m-line lists it any more. An m-line whose payload types
-are not the usual ones of its codec is therefore turned off when its track ends.
+A payload type has one codec among the bundled m-lines of a description (RFC 9143 section 9.1.1),
+and one as long as an m-line keeps its mid (RFC 3264 section 8.3.2). It is released after an answer
+has confirmed that no m-line lists it. An m-line whose payload types are not the usual ones of its
+codec is therefore rejected when its track ends.
 """
 
 from enum import Enum, auto
@@ -19,7 +19,7 @@ import msgspec
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import (
-    SendNumbers,
+    PayloadTypes,
     codec_lines,
     idle_lines,
     send_lines,
@@ -39,7 +39,7 @@ Bitstream = tuple[str, str]  # codec name and format parameters: what a payload 
 
 
 class Track(msgspec.Struct, frozen=True):
-    """What a slot sends: a publication as this subscriber is to see it."""
+    """The track of a slot: a publication for this subscriber."""
 
     publication: int
     kind: str
@@ -54,18 +54,18 @@ class Track(msgspec.Struct, frozen=True):
 
 
 class Phase(Enum):
-    """Where a slot stands between two offers."""
+    """The state of a slot between two offers."""
 
-    FREE = auto()  # the peer knows that nothing is sent here
-    NEW = auto()  # has a track that no answer has confirmed
+    FREE = auto()  # confirmed without a track
+    NEW = auto()  # has a track without a confirming answer
     LIVE = auto()  # confirmed
-    ENDING = auto()  # the track is gone; an offer has yet to say so
+    ENDING = auto()  # the track ended; not offered yet
 
 
 class Slot(msgspec.Struct):
-    """One m-line; ``off`` means port zero, after which its place needs a new mid.
+    """One m-line; ``off``: port zero, after which the slot needs a new mid.
 
-    ``meanings``: the bitstream of every payload type that its mid ever had.
+    ``meanings``: the bitstream of every payload type used with its mid.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Slot(msgspec.Struct):
     off: bool = False
     text: str = ""
     bitstream: Bitstream = ("", "")
-    numbers: SendNumbers = SendNumbers(0, None)
+    numbers: PayloadTypes = PayloadTypes(0, None)
     meanings: dict[int, Bitstream] = {}
     codec_lines: str = ""
     offered: Phase | None = None
@@ -83,11 +83,11 @@ class Slot(msgspec.Struct):
 
     @property
     def described(self) -> bool:
-        """Whether the peer knows its payload types, or is about to be told of them."""
+        """Whether its payload types are or will be described to the peer."""
         return not (self.off and self.phase is Phase.FREE)
 
-    def agrees(self, bitstream: Bitstream, numbers: SendNumbers) -> bool:
-        """Tell whether these payload types never meant anything else under this mid."""
+    def agrees(self, bitstream: Bitstream, numbers: PayloadTypes) -> bool:
+        """Return whether these payload types had no other bitstream with this mid."""
         given = _meanings(bitstream, numbers)
         return all(
             self.meanings.get(number, meaning) == meaning for number, meaning in given.items()
@@ -95,17 +95,17 @@ class Slot(msgspec.Struct):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A track that the answer takes, with the numbers it goes under."""
+    """A track that the answer accepts, with its payload types."""
 
     mid: str
     track: Track
-    numbers: SendNumbers
+    numbers: PayloadTypes
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What an answer decides; ``remote`` is None where every m-line is off.
+    """The result of an answer; ``remote`` is None where every m-line is rejected.
 
-    ``accepted`` is new; ``refused`` may have flowed before.
+    ``accepted`` are new tracks; ``refused`` ones may have been sent before.
     """
 
     remote: RemoteParameters | None
@@ -114,7 +114,7 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class SubscribeOffers:
-    """Make the offers of one subscribe connection and read their answers. No I/O."""
+    """The offers of one subscribe connection and their answers. No I/O."""
 
     def __init__(self, local: LocalTransport) -> None:
         self.version = 0
@@ -126,24 +126,24 @@ class SubscribeOffers:
 
     @property
     def changed(self) -> bool:
-        """Whether the peer has yet to be told of something."""
+        """Whether an offer is needed (W3C negotiation-needed flag)."""
         return any(slot.phase in (Phase.NEW, Phase.ENDING) for slot in self._slots)
 
     @property
     def tracks(self) -> list[tuple[str, Track]]:
-        """The tracks in place with their mids, confirmed or not."""
+        """The tracks with their mids, confirmed or not."""
         return [(slot.mid, slot.track) for slot in self._slots if slot.track is not None]
 
-    def has_room(self, track: Track) -> bool:
-        """Tell whether ``add`` would find an m-line and payload types."""
-        numbers = self._numbers_of(track)
+    def has_capacity(self, track: Track) -> bool:
+        """Return whether ``add`` would succeed."""
+        numbers = self._payload_types_of(track)
         if numbers is None:
             return False
         return len(self._slots) < MAX_SLOTS or self._free_slot(track, numbers) is not None
 
     def add(self, track: Track) -> None:
-        """Give a track a free m-line of its kind, or a new one at the end; raise ``Refusal``."""
-        numbers = self._numbers_of(track)
+        """Assign a free m-line of its kind to a track, or append one; raise ``Refusal``."""
+        numbers = self._payload_types_of(track)
         if numbers is None:
             raise Refusal("too_many_subscriptions", "no payload type is left on this connection")
         slot = self._free_slot(track, numbers)
@@ -160,12 +160,12 @@ class SubscribeOffers:
         slot.codec_lines = codec_lines(track, numbers)
 
     def remove(self, publication: int) -> Track | None:
-        """End the track of a publication; its m-line is free once an answer has confirmed that."""
+        """End the track of a publication; its m-line is reused once an answer has confirmed it."""
         for slot in self._slots:
             if slot.track is not None and slot.track.publication == publication:
                 if slot.offered is not None:
                     return self._end(slot)
-                self._slots.remove(slot)  # the peer never heard of it
+                self._slots.remove(slot)  # never offered
                 return slot.track
         return None
 
@@ -185,7 +185,7 @@ class SubscribeOffers:
         )
 
     def answer(self, answer: Session, version: int | None = None) -> Answered:
-        """Read the answer to the outstanding offer; raise ``Refusal`` and leave it outstanding."""
+        """Apply the answer to the outstanding offer; after a ``Refusal`` it stays outstanding."""
         if version is not None and version != self.version:
             raise Refusal("stale_offer", f"answers offer {version}; the newest is {self.version}")
         if not self.outstanding:
@@ -205,7 +205,7 @@ class SubscribeOffers:
     def _settle(
         self, slot: Slot, media: Section, accepted: list[Accepted], refused: list[Track]
     ) -> None:
-        """Move one slot on by what was offered and answered; what changed meanwhile stays due."""
+        """Advance one slot by its offer and answer; later changes stay pending."""
         if slot.phase is Phase.ENDING and slot.offered is Phase.ENDING:
             slot.phase = Phase.FREE
         if slot.track is None or slot.phase is not slot.offered:
@@ -220,7 +220,7 @@ class SubscribeOffers:
             return
         slot.phase = Phase.LIVE
         if str(numbers.rtx_payload_type) not in media.formats:
-            numbers = SendNumbers(numbers.payload_type, None)
+            numbers = PayloadTypes(numbers.payload_type, None)
         accepted.append(Accepted(slot.mid, track, numbers))
 
     def _end(self, slot: Slot, *, rejected: bool = False) -> Track | None:
@@ -230,8 +230,8 @@ class SubscribeOffers:
         slot.phase, slot.track, slot.off, slot.text = Phase.ENDING, None, off, ""
         return track
 
-    def _free_slot(self, track: Track, numbers: SendNumbers) -> Slot | None:
-        """Find an m-line that is off or idle; best one that had this very bitstream before."""
+    def _free_slot(self, track: Track, numbers: PayloadTypes) -> Slot | None:
+        """Find a rejected or inactive m-line, preferably one with the same bitstream before."""
         bitstream = _bitstream(track)
         found = [
             slot
@@ -247,8 +247,8 @@ class SubscribeOffers:
         self._next_mid += 1
         return mid
 
-    def _numbers_of(self, track: Track) -> SendNumbers | None:
-        """Find the payload types of a bitstream, or unused ones; None where none are left."""
+    def _payload_types_of(self, track: Track) -> PayloadTypes | None:
+        """Return the payload types of a bitstream, or unused ones; None without free ones."""
         bitstream = _bitstream(track)
         described = [slot for slot in self._slots if slot.described]
         for slot in described:
@@ -262,8 +262,8 @@ class SubscribeOffers:
         first = _FIRST_PAYLOAD_TYPE[track.codec_name]
         free = [number for number in (first, *_SPARE_PAYLOAD_TYPES) if number not in used]
         if track.kind == "audio":
-            return SendNumbers(free[0], None) if free else None
-        return SendNumbers(free[0], free[1]) if len(free) > 1 else None
+            return PayloadTypes(free[0], None) if free else None
+        return PayloadTypes(free[0], free[1]) if len(free) > 1 else None
 
     def _section(self, slot: Slot) -> str:
         transport = f"a=mid:{slot.mid}\r\n{self._local.lines()}"
@@ -280,7 +280,7 @@ def _bitstream(track: Track) -> Bitstream:
     return track.codec_name, sent_fmtp(track.codec_name, track.codec)
 
 
-def _meanings(bitstream: Bitstream, numbers: SendNumbers) -> dict[int, Bitstream]:
+def _meanings(bitstream: Bitstream, numbers: PayloadTypes) -> dict[int, Bitstream]:
     meanings = {numbers.payload_type: bitstream}
     if numbers.rtx_payload_type is not None:
         meanings[numbers.rtx_payload_type] = ("rtx", f"apt={numbers.payload_type}")

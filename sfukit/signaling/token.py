@@ -13,7 +13,7 @@ _LEEWAY_S = 10
 
 
 class VideoGrants(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a token lets its holder do; an unset ``can_...`` means true, as LiveKit has it."""
+    """The grants of a token; an unset ``can_...`` means true, as in LiveKit."""
 
     room: str = ""
     room_join: bool = False
@@ -27,7 +27,7 @@ class VideoGrants(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A token's content."""
+    """The claims of a token."""
 
     iss: str
     sub: str = ""
@@ -38,20 +38,20 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def sign(claims: Claims, secret: str) -> str:
-    """Make a token."""
+    """Sign a token."""
     return jwt.encode(msgspec.to_builtins(claims), secret, algorithm=ALGORITHM)
 
 
 def claims_for(
     key: str, identity: str, grants: VideoGrants, *, valid_s: int, name: str = ""
 ) -> Claims:
-    """Fill in the claims of a token that is valid from now on."""
+    """Return the claims of a token that is valid from now."""
     now = int(time.time())
     return Claims(key, identity, now, now + valid_s, name, grants)
 
 
 def verify(token: str, secrets: Mapping[str, str]) -> Claims:
-    """Check signature and times with the secret of the key that signed it; raise ``Refusal``."""
+    """Verify signature and times with the secret of the token's issuer; raise ``Refusal``."""
     try:
         issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
         secret = secrets.get(issuer) if isinstance(issuer, str) else None
@@ -68,7 +68,7 @@ def verify(token: str, secrets: Mapping[str, str]) -> Claims:
 
 
 def read_unverified(token: str) -> dict[str, object]:
-    """Read a token's content without trusting it; raise ``Refusal`` where it is none."""
+    """Return a token's claims without verification; raise ``Refusal`` for other text."""
     try:
         return dict(jwt.decode(token, options={"verify_signature": False}))
     except jwt.PyJWTError as error:

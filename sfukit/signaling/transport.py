@@ -9,7 +9,7 @@ from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Section, Session
 
 _DIGEST_BYTES = {"sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
-# Certificates that collide can be made under these (RFC 8122 section 5 forbids the last two).
+# Hashes with practical collisions (RFC 8122 section 5 forbids the last two).
 _WEAK_HASHES = {"sha-1", "md5", "md2"}
 _FINGERPRINT = re.compile(r"(sha-\d+) ([0-9A-F]{2}(?::[0-9A-F]{2})*)")
 _ICE_CHARS = re.compile(r"[A-Za-z0-9+/]+")
@@ -25,7 +25,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class RemoteParameters(msgspec.Struct, frozen=True):
-    """What the engine must know of a peer before media can flow; ``setup`` is the peer's."""
+    """A peer's ICE credentials, fingerprints and DTLS ``setup``."""
 
     ufrag: str
     pwd: str
@@ -38,12 +38,12 @@ class RemoteParameters(msgspec.Struct, frozen=True):
 
     @property
     def our_setup(self) -> Setup:
-        """The ``a=setup`` of our own description, where the peer's is known."""
+        """The server's ``a=setup``, which follows from the peer's."""
         return "passive" if self.setup == "active" else "active"
 
 
 class LocalTransport(msgspec.Struct, frozen=True):
-    """What is said of one of our transports; ``candidates`` are finished lines, shared by all."""
+    """The server's side of a transport; ``candidates`` are SDP lines, shared by all transports."""
 
     credentials: Credentials
     fingerprint: str
@@ -51,7 +51,7 @@ class LocalTransport(msgspec.Struct, frozen=True):
     setup: Literal["actpass"] | Setup = "actpass"
 
     def facing(self, remote: RemoteParameters) -> "LocalTransport":
-        """Return it as an answer describes it: in the DTLS role that the peer leaves to us."""
+        """Return the transport for an answer: with the DTLS role opposite to the peer's."""
         return msgspec.structs.replace(self, setup=remote.our_setup)
 
     def lines(self) -> str:
@@ -74,11 +74,11 @@ def credentials(ufrag: str, pwd: str) -> Credentials:
 
 
 def remote_of_offer(session: Session, before: RemoteParameters | None = None) -> RemoteParameters:
-    """Take the peer's side out of an offer this server can be the other end of.
+    """Return the peer's transport parameters of an offer; raise ``Refusal``.
 
-    ``before`` is the peer's side as last agreed on: with the same fingerprints the DTLS association
-    goes on, and its roles with it (RFC 8842 section 5.3). Where the choice is ours, the peer is the
-    DTLS client.
+    ``before`` are the parameters of the last negotiation: with the same fingerprints the DTLS
+    association continues, with its roles (RFC 8842 section 5.3). For actpass the peer is the DTLS
+    client.
     """
     tagged = _tagged(session)
     fingerprints = _fingerprints(tagged)
@@ -89,14 +89,14 @@ def remote_of_offer(session: Session, before: RemoteParameters | None = None) ->
 
 
 def remote_of_answer(session: Session, before: RemoteParameters | None = None) -> RemoteParameters:
-    """Take the peer's side out of an answer to an offer of actpass (RFC 8842 section 5.3)."""
+    """Return the peer's transport parameters of an answer to actpass (RFC 8842 section 5.3)."""
     tagged = _tagged(session)
     return _remote(tagged, _fingerprints(tagged), _setup_of_answer(tagged.setup), before)
 
 
 def _setup_of_offer(setup: str, before: RemoteParameters | None) -> Setup:
     match setup:
-        case "active" | "":  # RFC 4145 section 4: an offer that does not say is active
+        case "active" | "":  # RFC 4145 section 4: an offer without a=setup is active
             return "active"
         case "passive":
             return "passive"
@@ -111,7 +111,7 @@ def _setup_of_answer(setup: str) -> Setup:
     match setup:
         case "active":
             return "active"
-        case "passive" | "":  # RFC 4145 section 4: an answer that does not say is passive
+        case "passive" | "":  # RFC 4145 section 4: an answer without a=setup is passive
             return "passive"
         case "actpass":
             raise Refusal(
@@ -121,7 +121,7 @@ def _setup_of_answer(setup: str) -> Setup:
 
 
 def _tagged(session: Session) -> Section:
-    """Find the m-line that speaks for the one transport: the first of the BUNDLE group."""
+    """Return the tagged m-line: the first of the BUNDLE group."""
     used = [media for media in session.media if not media.rejected]
     if not used:
         raise Refusal("ice_missing", "no m-line in use")
@@ -132,7 +132,7 @@ def _tagged(session: Session) -> Section:
             "there is one transport for all m-lines: give each an a=mid and name all of them in "
             "one a=group:BUNDLE (a browser: bundlePolicy max-bundle)",
         )
-    # what is said of the transport stands in one m-line, for all (RFC 9143 section 7.1.3)
+    # the transport attributes are in the tagged m-line (RFC 9143 section 7.1.3)
     by_mid = {media.mid: media for media in used if media.mid and not media.bundle_only}
     tagged = next((by_mid[mid] for mid in bundled if mid in by_mid), used[0])
     speaking = used if tagged.kind == "application" else [tagged]

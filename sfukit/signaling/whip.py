@@ -28,9 +28,9 @@ def require_fragment(content_type: str) -> None:
 
 
 def is_restart(if_match: str | None, etag: str) -> bool:
-    """Read ``If-Match``: ``*`` asks for a restart, else it has to be the tag in force.
+    """Read ``If-Match``: ``*`` requests an ICE restart, else it has to be the current ETag.
 
-    The star is taken in quotes as well (RFC 9725 section 4.3.1, RFC 9110 section 13.1.1).
+    The star may be quoted (RFC 9725 section 4.3.1, RFC 9110 section 13.1.1).
     """
     if if_match is None:
         raise Refusal(

@@ -1,1 +1,1 @@
-"""A target as it is typed: what it is, how to get in, whether it may be loaded."""
+"""Targets: detection of the server, credentials, permission to load."""

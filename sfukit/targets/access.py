@@ -1,4 +1,4 @@
-"""What a bot shows at the door: tokens, headers, trust in certificates."""
+"""Access of a bot to a target: token, headers, TLS."""
 
 import re
 import ssl
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sfukit.errors import UsageError
 from sfukit.signaling.token import VideoGrants, claims_for, sign
-from sfukit.targets import trust
+from sfukit.targets import tls_context
 from sfukit.targets.origin import Credentials
 
 _SPARE_S = 3600
@@ -16,7 +16,7 @@ _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How to reach the target and what to show at its door."""
+    """Access to a target: token or API key, headers, CA file, allowed hosts."""
 
     token: str | None = field(default=None, repr=False)
     api_key: str | None = None
@@ -27,7 +27,7 @@ class Access:
     allow_hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse a token that no header can carry (RFC 6750 section 2.1)."""
+        """Refuse a token that is no token68 (RFC 6750 section 2.1)."""
         if self.token is not None and not _TOKEN68.fullmatch(self.token):
             raise UsageError(
                 "--token: a token has letters, digits and -._~+/= alone",
@@ -36,7 +36,7 @@ class Access:
 
 
 def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str, str]:
-    """Make the HTTP headers of one bot, with a token of its own where a key was given."""
+    """Return the HTTP headers of one bot, with its own token where an API key was given."""
     made = dict(access.headers)
     token = access.token or _token(access, room, identity, run_s)
     if token is not None:
@@ -45,17 +45,17 @@ def headers(access: Access, room: str, identity: str, run_s: float) -> dict[str,
 
 
 def credentials(access: Access, url: str, room: str, identity: str, run_s: float) -> Credentials:
-    """Make the headers of one bot, bound to the origin of a URL and to the hosts allowed."""
+    """Return the headers of one bot, bound to the origin of a URL and to allowed hosts."""
     return Credentials(
         home=url, headers=headers(access, room, identity, run_s), allowed=access.allow_hosts
     )
 
 
 def tls(access: Access, url: str) -> ssl.SSLContext | None:
-    """Make the TLS settings for a URL; None where it is not TLS."""
+    """Return the TLS context for a URL; None for http and ws."""
     if not url.startswith(("https:", "wss:")):
         return None
-    return trust.tls(access.ca_file, insecure=access.insecure, where="--cacert")
+    return tls_context.client_context(access.ca_file, insecure=access.insecure, where="--cacert")
 
 
 def parse_header(text: str) -> tuple[str, str]:
@@ -73,7 +73,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def fill_in(url: str, room: str, number: int) -> str:
-    """Put the room and the number of a bot into a URL."""
+    """Substitute ``{room}`` and ``{n}`` in a URL."""
     return url.replace("{room}", room).replace("{n}", str(number))
 
 

@@ -1,4 +1,4 @@
-"""The body of an answer, decompressed, and never more of it than is asked for."""
+"""The decompressed body of a response, up to a bound."""
 
 import zlib
 
@@ -6,13 +6,13 @@ import httpx
 
 ACCEPTED = "gzip, deflate"
 
-_ANY_HEADER = 32 + zlib.MAX_WBITS  # zlib and gzip alike, told by their first bytes
+_ANY_HEADER = 32 + zlib.MAX_WBITS  # zlib or gzip, by their header
 
 
 async def read(response: httpx.Response, largest_bytes: int) -> bytes:
-    """Read until the end or the bound; raises ``httpx.DecodingError`` for what cannot be unpacked.
+    """Read until the end or the bound; raises ``httpx.DecodingError`` for invalid compression.
 
-    httpx unpacks each piece whole, and one of 64 kB may hold 64 MB.
+    httpx decompresses each chunk completely, and one of 64 kB may contain 64 MB.
     """
     unpack = _unpacker(response)
     body, taken = bytearray(), 0
@@ -23,7 +23,7 @@ async def read(response: httpx.Response, largest_bytes: int) -> bytes:
             body += unpack(piece, largest_bytes - len(body))
         except zlib.error as error:
             raise httpx.DecodingError(
-                f"its body is not what Content-Encoding says: {error}", request=response.request
+                f"the body does not match its Content-Encoding: {error}", request=response.request
             ) from error
         if len(body) >= largest_bytes or taken >= largest_bytes:
             break
@@ -36,7 +36,7 @@ class _Plain:
 
 
 class _Zlib:
-    """Deflate in one of its wrappers; some servers leave the wrapper of ``deflate`` out."""
+    """Deflate with a zlib or gzip header; some servers omit the header of ``deflate``."""
 
     def __init__(self) -> None:
         self._unpacker = zlib.decompressobj(_ANY_HEADER)
@@ -63,5 +63,6 @@ def _unpacker(response: httpx.Response) -> _Plain | _Zlib:
     if coding in ("gzip", "x-gzip", "deflate"):
         return _Zlib()
     raise httpx.DecodingError(
-        f"its body is packed as {coding!r}, which was not asked for", request=response.request
+        f"the body has Content-Encoding {coding!r}, which was not requested",
+        request=response.request,
     )

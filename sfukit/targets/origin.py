@@ -1,4 +1,4 @@
-"""Where credentials may go: to the origin they were given for, else to hosts that were allowed."""
+"""Origins that credentials may be sent to: their own, and allowed hosts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ _SECURE = frozenset(("https", "wss"))
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port (RFC 6454 section 4); ``ws`` and ``wss`` count as what they upgrade."""
+    """Scheme, host and port (RFC 6454 section 4); ``ws`` and ``wss`` count as http and https."""
 
     secure: bool
     host: str
@@ -18,16 +18,16 @@ class Origin(NamedTuple):
 
 
 def origin(url: str) -> Origin:
-    """Read the origin of a URL; raises ``ValueError`` where there is no such port."""
+    """Return the origin of a URL; raises ``ValueError`` for an invalid port."""
     parts = urlsplit(url)
     port = _PORTS.get(parts.scheme) if parts.port is None else parts.port
     return Origin(parts.scheme in _SECURE, plain_host(parts.hostname or ""), port)
 
 
-def objection(home: str, url: str, allowed: frozenset[str]) -> str | None:
-    """Say why what belongs to ``home`` must not go to ``url``; None where it may.
+def denied_reason(home: str, url: str, allowed: frozenset[str]) -> str | None:
+    """Return why credentials of ``home`` must not be sent to ``url``, or None.
 
-    Never from https to http, whatever is allowed (RFC 9110 section 15.4, RFC 9700 section 4.12).
+    Never from https to http, even to allowed hosts (RFC 9110 section 15.4, RFC 9700 section 4.12).
     """
     mine, theirs = origin(home), origin(url)
     if mine.secure and not theirs.secure:
@@ -39,7 +39,7 @@ def objection(home: str, url: str, allowed: frozenset[str]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """The headers that belong to one origin: a token, and everything that was given to send along.
+    """The headers of one origin: the token, and the headers given by the user.
 
     ``home`` is the URL as the user gave it; ``allowed`` are hosts of other origins (--allow-host).
     """
@@ -48,15 +48,15 @@ class Credentials:
     headers: Mapping[str, str] = field(repr=False)
     allowed: frozenset[str] = frozenset()
 
-    def objection(self, url: str) -> str | None:
-        """Say why these headers must not go to a URL; None where they may."""
-        return objection(self.home, url, self.allowed)
+    def denied_reason(self, url: str) -> str | None:
+        """Return why these headers must not be sent to a URL, or None."""
+        return denied_reason(self.home, url, self.allowed)
 
     def headers_for(self, url: str) -> Mapping[str, str]:
-        """Take the headers for a request to a URL: all of them, or none."""
-        return self.headers if self.objection(url) is None else {}
+        """Return the headers for a request to a URL: all of them, or none."""
+        return self.headers if self.denied_reason(url) is None else {}
 
 
 def plain_host(host: str) -> str:
-    """Write a host as others write it: case, brackets and the last dot mean nothing."""
+    """Normalize a host: lower case, without brackets and the trailing dot."""
     return host.lower().rstrip(".").strip("[]")

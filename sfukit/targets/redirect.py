@@ -1,23 +1,23 @@
-"""Redirects of an offer: followed where RFC 9725 section 4.5 has it, else refused by name."""
+"""Redirects of an offer: followed by RFC 9725 section 4.5, else refused with a cause."""
 
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from sfukit.targets import guard
-from sfukit.targets.origin import Credentials, objection
+from sfukit.targets import load_permission
+from sfukit.targets.origin import Credentials, denied_reason
 
 MOST = 5
 
 _KEEPS_METHOD = frozenset((307, 308))
 _MAY_LOSE_METHOD = frozenset((301, 302, 303))
-_MEND = "mend the redirects of the server, or of the proxy in front of it"
+_FIX = "correct the redirects of the server, or of the proxy in front of it"
 _STATUSES = _KEEPS_METHOD | _MAY_LOSE_METHOD
 
 
 class RedirectError(httpx.HTTPError):
-    """A redirect that is not followed: ``cause`` in one word, and what to do."""
+    """A redirect that is not followed: ``cause`` in one word, and the fix."""
 
     def __init__(self, cause: str, what: str, hint: str) -> None:
         super().__init__(what)
@@ -26,7 +26,7 @@ class RedirectError(httpx.HTTPError):
 
 
 def join(answered_from: str, location: str) -> str:
-    """Read a ``Location`` beside the URL that named it; raises ``ValueError`` if it is no URL."""
+    """Resolve a ``Location`` against its URL; raises ``ValueError`` if it is no URL."""
     joined = urljoin(answered_from, location)
     parts = urlsplit(joined)
     _ = parts.port  # raises where there is no such port
@@ -39,16 +39,16 @@ def join(answered_from: str, location: str) -> str:
 
 
 def nowhere(why: str) -> RedirectError:
-    """Make the error for a redirect whose Location cannot be asked."""
+    """Return the error for a redirect with an unusable Location."""
     what = f"redirected, and the Location is no http or https URL ({why})"
-    return RedirectError("redirect_nowhere", what, _MEND)
+    return RedirectError("redirect_nowhere", what, _FIX)
 
 
 @dataclass
 class Trail:
-    """The redirects of one request so far; at most ``MOST``, and no circle.
+    """The redirects of one request so far; at most ``MOST``, and no loop.
 
-    ``clients`` send this request: more than a few need permission for every host that they reach.
+    ``clients`` is the number of senders: more than a few need permission for every host.
     """
 
     method: str
@@ -60,20 +60,20 @@ class Trail:
         self._been = [self.first]
 
     def further(self, status: int, location: str | None) -> str | None:
-        """Tell where to ask next; None for no redirect. Raises ``RedirectError``."""
+        """Return the next URL; None for no redirect. Raises ``RedirectError``."""
         if status not in _STATUSES:
             return None
         to = self._target(status, location)
         if status in _MAY_LOSE_METHOD and self.method != "GET":
             raise RedirectError(
                 f"redirect_{status}",
-                f"redirected by {status} to {to}: clients may ask there by GET, without the offer",
+                f"redirected by {status} to {to}: clients may send GET there, without the offer",
                 f"give {to} as the URL, or let the server answer 307 or 308 (RFC 9725 section 4.5)",
             )
         self._permit(status, to)
         if to in self._been:
             circle = " -> ".join([*self._been[self._been.index(to) :], to])
-            raise RedirectError("redirect_loop", f"redirected in a circle: {circle}", _MEND)
+            raise RedirectError("redirect_loop", f"redirected in a loop: {circle}", _FIX)
         if len(self._been) > MOST:
             raise RedirectError(
                 "too_many_redirects",
@@ -92,11 +92,11 @@ class Trail:
             raise nowhere(f"{status}, {location!r}: {error}") from error
 
     def _permit(self, status: int, to: str) -> None:
-        """Refuse to take an offer or credentials where they must not go."""
+        """Raise ``RedirectError`` where an offer or credentials must not be sent."""
         credentials = self.credentials
         allowed = credentials.allowed if credentials is not None else frozenset()
-        why = objection(self.first, to, allowed)
-        load = guard.objection(self.first, to, self.clients, allowed)
+        why = denied_reason(self.first, to, allowed)
+        load = load_permission.denied_reason(self.first, to, self.clients, allowed)
         if load is not None and why != "from https to http":
             raise RedirectError(
                 "redirect_elsewhere",

@@ -1,4 +1,4 @@
-"""The WebSocket of an sfukit server's rooms, as every client of ours opens it."""
+"""The WebSocket of an sfukit server's rooms, for every client in this package."""
 
 import ssl
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -7,8 +7,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, SecurityError
 from websockets.typing import Subprotocol
 
-from sfukit.targets import guard
-from sfukit.targets.origin import objection
+from sfukit.targets import load_permission
+from sfukit.targets.origin import denied_reason
 
 _SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
 _LARGEST_FRAME = 1024 * 1024
@@ -16,7 +16,7 @@ _CLOSE_S = 1.0
 
 
 def address(url: str) -> str:
-    """Tell where the socket of a server is, by the http(s) address of that."""
+    """Return the ws(s) URL of a server's http(s) URL."""
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     return urlunsplit((scheme, parts.netloc, "/ws", "", ""))
@@ -33,16 +33,16 @@ async def open_socket(
 ) -> ClientConnection:
     """Connect; raises ``OSError`` and ``InvalidHandshake`` as websockets does.
 
-    Redirects are followed within the origin and to hosts that were ``allowed``: websockets alone
-    would take every header but Authorization and Cookie anywhere. Without headers they are followed
-    elsewhere too, unless more ``clients`` do so than may without permission.
+    Redirects are followed within the origin and to ``allowed`` hosts: websockets itself would send
+    every header but Authorization and Cookie to any host. Without headers any host is followed,
+    unless more ``clients`` need permission.
     """
     return await _connecting_to(allowed, clients)(
         url,
         subprotocols=[_SUBPROTOCOL],
         additional_headers=headers,
         ssl=tls,
-        compression=None,  # SDP is sent once: packing it costs more than it saves
+        compression=None,  # SDP is sent once: compression costs more than it saves
         ping_interval=None,  # the server pings
         open_timeout=limit_s,
         close_timeout=_CLOSE_S,
@@ -72,8 +72,8 @@ def _refused(
         return None
     to = urljoin(uri, location)
     try:
-        why = objection(uri, to, allowed) if has_secrets else None
-        load = guard.objection(uri, to, clients, allowed)
+        why = denied_reason(uri, to, allowed) if has_secrets else None
+        load = load_permission.denied_reason(uri, to, clients, allowed)
     except ValueError as error:
         return SecurityError(f"redirected to {to!r}, which is no URL: {error}")
     if why is None and load is None:

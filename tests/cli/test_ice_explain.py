@@ -48,7 +48,7 @@ def test_candidates_from_standard_input(
     pasted = io.TextIOWrapper(io.BytesIO((FIXTURES / "symmetric.txt").read_bytes()))
     monkeypatch.setattr(sys, "stdin", pasted)
     assert main(["ice-explain", "-"]) == 0
-    assert "symmetric_nat: this side is behind a symmetric NAT" in capsys.readouterr().out
+    assert "symmetric_nat: the local side is behind a symmetric NAT" in capsys.readouterr().out
 
 
 def test_the_far_side_in_a_file_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_the_far_side_in_a_file_of_its_own(capsys: pytest.CaptureFixture[str]) -
     )
     assert main(["ice-explain", near, "--remote", far]) == 3
     shown = capsys.readouterr().out
-    assert "sfu_private_host_candidate: the far side offers only 172.17.0.2" in shown
+    assert "sfu_private_host_candidate: the remote side offers only 172.17.0.2" in shown
     assert "Docker's default bridge" in shown
 
 
@@ -89,7 +89,7 @@ def test_the_published_schema_is_that_of_the_report() -> None:
     [
         (["/nowhere"], "/nowhere"),
         ([str(FIXTURES)], "directory"),
-        ([str(Path(__file__))], "nothing of ICE"),
+        ([str(Path(__file__))], "no ICE data"),
         ([str(FIXTURES / "tcp-only.sdp"), "--ice-server", "http://x"], "--ice-server"),
         ([str(FIXTURES / "tcp-only.sdp"), "--remote", "/nowhere"], "/nowhere"),
     ],

@@ -63,4 +63,4 @@ def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
         assert main(["stun-serve", "--listen", "127.0.0.1", "--port", port]) == 2
-    assert "another program has it" in capsys.readouterr().err
+    assert "the port is in use" in capsys.readouterr().err

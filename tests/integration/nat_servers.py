@@ -59,8 +59,8 @@ def success(data: bytes, **attributes: object) -> bytes:
 
 
 class _Hasty(Context):
-    def patience(self, evidence: bool) -> Schedule:
-        return schedule.of_question(HASTY_SENDS, 0.1)
+    def schedule_for(self, evidence: bool) -> Schedule:
+        return schedule.for_answer(HASTY_SENDS, 0.1)
 
 
 HASTY_SENDS = 3

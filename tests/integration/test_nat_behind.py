@@ -1,4 +1,4 @@
-"""Hairpinning and lifetime behind NATs that are made up by what a server says it sees."""
+"""Hairpinning and lifetime behind NATs that a server simulates by its mapped addresses."""
 
 from aioice.stun import Class, Message, Method
 
@@ -9,14 +9,16 @@ from sfukit.probe.stun import message
 from tests.integration.nat_servers import HASTY_SENDS, crooked, hasty, success
 
 
-async def test_a_stranger_s_request_is_no_hairpin_and_patience_is_what_was_asked_for() -> None:
+async def test_a_foreign_transaction_is_no_hairpin_and_the_retransmission_schedule_is_kept() -> (
+    None
+):
     came: list[bytes] = []
 
-    def stranger(data: bytes, _source: Address) -> list[bytes]:
+    def foreign_request(data: bytes, _source: Address) -> list[bytes]:
         came.append(data)
         return [bytes(Message(Method.BINDING, Class.REQUEST, transaction_id=bytes(12)))]
 
-    async with crooked(stranger) as outer:
+    async with crooked(foreign_request) as outer:
 
         def outside(data: bytes, _source: Address) -> list[bytes]:
             return [success(data, XOR_MAPPED_ADDRESS=tuple(outer))]
@@ -26,7 +28,7 @@ async def test_a_stranger_s_request_is_no_hairpin_and_patience_is_what_was_asked
     assert len(came) == 2 * HASTY_SENDS
 
 
-async def test_what_comes_back_from_the_outside_is_a_hairpin() -> None:
+async def test_a_request_back_from_the_external_address_is_a_hairpin() -> None:
     def loop_back(data: bytes, _source: Address) -> list[bytes]:
         return [data]
 
@@ -53,27 +55,27 @@ class Pool:
         return [success(data, XOR_MAPPED_ADDRESS=(ip, source.port))]
 
 
-async def test_no_lifetime_is_told_where_sockets_have_different_outer_addresses() -> None:
+async def test_the_lifetime_is_unknown_with_different_mapped_addresses() -> None:
     async with crooked(Pool("198.51.100.1", "198.51.100.2").answer) as server:
         found = await lifetime.probe(hasty(server), server, lambda _passed, _whole: None)
     assert found.oneshot is None
-    assert found.why is not None and "different outer addresses" in found.why
+    assert found.reason is not None and "different mapped addresses" in found.reason
 
 
-async def test_a_server_that_ignores_response_port_is_told_from_that() -> None:
+async def test_a_server_that_ignores_response_port_is_detected() -> None:
     async with crooked(Pool("198.51.100.1").answer) as server:
         found = await lifetime.probe(hasty(server), server, lambda _passed, _whole: None)
-    assert found.why is not None and "RESPONSE-PORT" in found.why
+    assert found.reason is not None and "RESPONSE-PORT" in found.reason
 
 
 async def _reached(context: Context, server: Address) -> bool | None:
     with context.socket() as x, context.socket() as y:
-        outer = (await context.ask(x, server, "bind")).mapped
+        outer = (await context.send_request(x, server, "bind")).mapped
         assert outer is not None
         return await lifetime._reached(context, x, y, server, outer, "x")
 
 
-async def test_silence_is_the_end_of_a_mapping_only_for_who_asks_from_the_same_address() -> None:
+async def test_a_missing_answer_proves_expiry_only_from_the_same_mapped_address() -> None:
     async with crooked(Pool("198.51.100.1").answer) as server:
         assert await _reached(hasty(server), server) is False
     async with crooked(Pool("198.51.100.1", "198.51.100.2").answer) as server:

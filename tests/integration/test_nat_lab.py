@@ -16,7 +16,7 @@ import pytest
 
 from sfukit.errors import UsageError
 from sfukit.probe.natlab import netns, process
-from sfukit.probe.natlab.netns import World
+from sfukit.probe.natlab.netns import Topology
 from sfukit.probe.stunserver.run import Settings
 
 pytestmark = pytest.mark.network_namespace
@@ -26,13 +26,13 @@ RUNS = 2
 
 
 @asynccontextmanager
-async def lab(*kinds: str) -> AsyncIterator[World]:
-    async with netns.world(*kinds) as world:
+async def lab(*kinds: str) -> AsyncIterator[Topology]:
+    async with netns.topology(*kinds) as world:
         with process.stun_server(world.server, Settings(netns.SERVER_IPS)):
             yield world
 
 
-async def probe(world: World, *options: str) -> dict[str, Any]:
+async def probe(world: Topology, *options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "sfukit", "nat-probe", f"stun:{netns.SERVER_IPS[0]}"]
     out = await asyncio.create_subprocess_exec(
         *netns.inside(world.client, *command, *options, "--json", "-"),
@@ -49,7 +49,7 @@ async def setting(router: str, name: str, value: object) -> None:
     await netns.run(*netns.inside(router, "sh", "-c", f"echo {value} > /proc/sys/{name}"))
 
 
-def test_every_kind_is_told_right_with_and_without_loss() -> None:
+def test_every_kind_is_classified_with_and_without_loss() -> None:
     run = subprocess.run(
         [sys.executable, "tools/nat_kinds.py", "--runs", str(RUNS)],
         cwd=ROOT,
@@ -64,7 +64,7 @@ def test_every_kind_is_told_right_with_and_without_loss() -> None:
 
 
 async def test_a_world_leaves_nothing_behind() -> None:
-    async with netns.world("port-restricted", "cgnat:symmetric-random", "open") as world:
+    async with netns.topology("port-restricted", "cgnat:symmetric-random", "open") as world:
         names = [world.server, *(n for s in world.sides for n in (s.client, *s.routers))]
         listed = await netns.run("ip", "netns", "list")
         assert all(name in listed for name in names)
@@ -75,7 +75,7 @@ async def test_a_world_leaves_nothing_behind() -> None:
 
 async def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(UsageError, match="no such NAT kind"):
-        async with netns.world("cgnat:magic"):
+        async with netns.topology("cgnat:magic"):
             pass
 
 
@@ -102,7 +102,7 @@ async def test_a_narrow_path_is_measured_each_way() -> None:
     assert report["mtu"]["icmp"] is True
 
 
-async def test_a_path_that_drops_fragments_is_told() -> None:
+async def test_a_path_that_drops_fragments_is_reported() -> None:
     async with lab("port-restricted") as world:
         rules = (
             "table ip cut {\nchain through {\ntype filter hook prerouting priority -450;\n"
@@ -132,7 +132,7 @@ async def test_no_network_at_all_is_said() -> None:
         await netns.run(*netns.inside(world.client, *["ip", "link", "set", "eth0", "down"]))
         report = await probe(world, "--quick")
     assert report["exit_code"] == 4
-    assert report["where"][-1]["name"] == "no_network"
+    assert report["environment"][-1]["name"] == "no_network"
 
 
 async def test_a_carriers_router_is_evidence_of_carrier_nat() -> None:
@@ -168,8 +168,8 @@ table inet filter {
 
 ASK_BY_PCP = """
 import asyncio
-from sfukit.probe.portmap.pmp import ask_pcp
-print(asyncio.run(ask_pcp("10.0.0.1", "10.0.0.2")).external_ip)
+from sfukit.probe.portmap.pmp import request_pcp
+print(asyncio.run(request_pcp("10.0.0.1", "10.0.0.2")).external_ip)
 """
 
 
@@ -219,7 +219,7 @@ async def test_an_sfu_port_behind_a_firewall_for_high_ports_is_not_claimed() -> 
     ("target", "mapping"),
     [(["MASQUERADE"], "EIM"), (["MASQUERADE", "--random-fully"], "APDM")],
 )
-async def test_nats_of_iptables_are_told_as_those_of_nftables(
+async def test_nats_of_iptables_are_classified_as_those_of_nftables(
     program: Callable[[str, str], str], target: list[str], mapping: str
 ) -> None:
     iptables = program("iptables", "on Debian: apt-get install iptables")
@@ -263,7 +263,7 @@ async def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
     assert report["nat"]["mapping"] == "EIM"
 
 
-async def _asked(world: World) -> int:
+async def _asked(world: Topology) -> int:
     """Count the datagrams that the router has let out."""
     text = await netns.run(
         *netns.inside(world.sides[0].routers[0], "cat", "/sys/class/net/wan/statistics/tx_packets")
@@ -294,11 +294,11 @@ Public   203.0.113.101 (behind CGNAT: 100.64.0.1 on the way is a carrier's, RFC 
 P2P      yes: peers that filter by address at most   no: port-restricted, symmetric -> TURN
 SFU      likely: UDP reaches 3478, 443 and 50000; your SFU's port not tested (--sfu)
 TURN     needed for most peers at home (port-restricted and symmetric)
-Do       give browsers a TURN server; no setting of ICE makes this NAT predictable
-Confidence medium (4/4 destinations, 0 lost; filtering told by silence alone)
+Do       give browsers a TURN server; ICE cannot traverse this mapping directly
+Confidence medium (4/4 destinations, 0 lost; filtering inferred from missing answers alone)
 """
 BLOCKED = """
-UDP      blocked: the server answers STUN by TCP and not by UDP, asked seven times
+UDP      blocked: the server answers STUN over TCP and none of seven requests over UDP
 P2P      no: a relay is needed
 SFU      no: UDP is blocked
 TURN     needed always, over TCP or TLS

@@ -12,7 +12,7 @@ import pytest
 from sfukit.probe.natlab import matrix, punch
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS
-from sfukit.probe.natlab.words import REAL_STRATEGIES
+from sfukit.probe.natlab.strategy_names import REAL_STRATEGIES
 
 pytestmark = pytest.mark.network_namespace
 
@@ -41,7 +41,7 @@ async def test_the_same_cells_of_the_matrix_succeed() -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), BESIDE)
-async def test_every_other_kind_does_as_the_model_says(a: str, b: str) -> None:
+async def test_every_other_kind_matches_the_model(a: str, b: str) -> None:
     pair = (KINDS[a], KINDS[b])
     real = await punch.cell("punch", *pair, Conditions(), 1, 1)
     model = matrix.cell("punch", *pair, Conditions(), 200, 1)

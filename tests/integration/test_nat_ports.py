@@ -1,4 +1,4 @@
-"""TCP and TLS told apart, from the address under probe: listeners over real loopback."""
+"""TCP and TLS ports, from the bound address: listeners over real loopback."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ def corporate(folder: Path) -> Certificate:
     return self_signed(folder, subject="/O=Corp\x1b[2J/CN=Corp Inspection CA")
 
 
-async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Path) -> None:
+async def test_an_intercepted_handshake_is_distinguished_from_a_silent_port(tmp_path: Path) -> None:
     async with listening(corporate(tmp_path)) as listener:
         tcp, tls = await ports.tcp_and_tls(FROM, HERE, listener.port)
     assert (tcp.state, tls.state) == ("open", "open")
@@ -69,7 +69,7 @@ async def test_an_intercepted_handshake_is_told_from_a_silent_port(tmp_path: Pat
         (lambda folder: self_signed(folder, "DNS:other.example"), "other names than 127.0.0.1"),
     ],
 )
-async def test_what_is_wrong_with_a_certificate_is_named(
+async def test_certificate_errors_are_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     made: Callable[[Path], Certificate],
@@ -83,7 +83,7 @@ async def test_what_is_wrong_with_a_certificate_is_named(
     assert tls.detail is not None and says in tls.detail
 
 
-async def test_a_port_without_tls_says_so_to_the_address_that_was_bound() -> None:
+async def test_a_port_without_tls_is_reported_for_the_bound_address() -> None:
     async with listening() as listener:
         _tcp, tls = await ports.tcp_and_tls(FROM, HERE, listener.port)
     assert tls.state == "silent"
@@ -102,7 +102,7 @@ async def test_tcp_in_the_place_of_udp_leaves_from_the_same_address() -> None:
         )
         async with listening(port=server.port) as listener:
             report = await probe(options, lambda _text: None)
-    assert report.reason is not None and "TCP reaches it" in report.reason
+    assert report.reason is not None and "TCP reaches the server" in report.reason
     assert set(listener.asked_by) == {FROM}
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from sfukit.probe import system
-from sfukit.probe.environment.facts import look
+from sfukit.probe.environment.facts import read as facts_of_system
 from sfukit.probe.nat import measure
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options, chosen_tests
@@ -20,7 +20,7 @@ from sfukit.probe.nat.report import NatReport
 from sfukit.probe.nat.run import probe
 from sfukit.probe.resolve import Address, Endpoint, Family, UnresolvedError
 from sfukit.probe.stun import message
-from sfukit.probe.stun.tcp import ask as ask_tcp
+from sfukit.probe.stun.tcp import send_request as send_tcp
 from sfukit.probe.stun.udp import StunSocket
 from sfukit.probe.stunserver.reply import Replies, Reply
 from sfukit.probe.stunserver.run import Settings, serving
@@ -40,7 +40,7 @@ async def run(*servers: Address, tests: str = BEHAVIOUR, **changes: object) -> N
     return await probe(options, lambda _text: None)
 
 
-async def test_open_loopback_is_told_whole() -> None:
+async def test_open_loopback_is_reported_completely() -> None:
     async with whole() as server:
         report = await run(server.primary, tests="mapping,filtering,alloc,ports,path")
     nat = report.nat
@@ -56,7 +56,7 @@ async def test_open_loopback_is_told_whole() -> None:
 async def test_the_default_tests_take_less_than_five_seconds_though_a_filter_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What takes time is silence, and how long it is waited for: both as a user has them."""
+    """The duration of a run with timeouts, with the defaults of a user."""
     answered = Replies.answer
 
     def filtered(self: Replies, data: bytes, *where: Any) -> Reply | None:
@@ -73,18 +73,18 @@ async def test_the_default_tests_take_less_than_five_seconds_though_a_filter_is_
     assert took_s < 5
 
 
-async def test_a_proxy_in_the_environment_that_is_of_no_use_does_not_end_the_probe(
+async def test_an_unusable_proxy_of_the_environment_is_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of a name that is no loopback address, since no proxy is asked for those."""
+    """For a name that is no loopback address, for which proxies are not used."""
     monkeypatch.setenv("https_proxy", "socks5://10.0.0.1:1080")
     report = await run(Address("no-such-host.invalid", 3478))
     assert report.exit_code == 4
-    assert [each.name for each in report.where if "proxy" in each.name] == ["proxy_unusable"]
+    assert [each.name for each in report.environment if "proxy" in each.name] == ["proxy_unusable"]
 
 
 @pytest.mark.parametrize("linux", [True, False])
-async def test_every_test_runs_and_says_where_it_cannot(
+async def test_every_test_runs_or_reports_why_not(
     monkeypatch: pytest.MonkeyPatch, linux: bool
 ) -> None:
     monkeypatch.setattr(system, "_linux", linux)
@@ -157,7 +157,7 @@ def of_another_family(data: bytes, _source: Address) -> list[bytes]:
 @pytest.mark.parametrize(
     "answer", [of_another_family, nothing, wrong_transaction, noise, without_address]
 )
-async def test_a_server_that_is_of_no_use_is_the_targets_fault(answer: Answer) -> None:
+async def test_an_unusable_server_is_a_target_error(answer: Answer) -> None:
     async with crooked(answer) as server:
         report = await run(server)
     assert (report.verdict, report.exit_code) == ("inconclusive", 4)
@@ -178,7 +178,7 @@ async def test_a_closed_port_is_not_blocked_udp() -> None:
         pass
     report = await run(server)
     assert report.exit_code == 4
-    assert report.reason is not None and "nobody listens" in report.reason
+    assert report.reason is not None and "no server listens" in report.reason
 
 
 async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
@@ -191,13 +191,13 @@ async def test_a_forged_answer_does_not_replace_the_true_one() -> None:
                 return []
 
             async with crooked(forge) as silent:
-                exchange = await victim.ask(silent)
-            assert exchange.mapped is None
-            assert {stray.source for stray in exchange.strays} == {forger.local}
-            assert (await victim.ask(server.primary)).mapped == victim.local
+                transaction = await victim.send_request(silent)
+            assert transaction.mapped is None
+            assert {received.source for received in transaction.unexpected} == {forger.local}
+            assert (await victim.send_request(server.primary)).mapped == victim.local
 
 
-async def test_a_port_that_gets_no_mapping_says_nothing_of_the_others() -> None:
+async def test_a_port_without_a_mapping_does_not_affect_the_others() -> None:
     """A NAT that has no outer port left for one inner port has one for the next."""
     unlucky: set[int] = set()
 
@@ -209,12 +209,12 @@ async def test_a_port_that_gets_no_mapping_says_nothing_of_the_others() -> None:
 
     async with crooked(answer) as server:
         context = Context(Options(servers=[Endpoint(*server)], timeout_s=0.1), "127.0.0.1")
-        async with context.mapped(server, "fresh") as (socket_, exchange):
-            assert exchange.mapped == Address("203.0.113.9", socket_.local.port)
+        async with context.mapped(server, "fresh") as (socket_, transaction):
+            assert transaction.mapped == Address("203.0.113.9", socket_.local.port)
     assert [record.answered for record in context.records] == [False, True]
 
 
-async def test_two_plain_servers_agree_and_say_what_they_cannot_tell() -> None:
+async def test_two_plain_servers_agree_without_filtering() -> None:
     def plain(data: bytes, source: Address) -> list[bytes]:
         return [success(data, XOR_MAPPED_ADDRESS=tuple(source))]
 
@@ -224,7 +224,7 @@ async def test_two_plain_servers_agree_and_say_what_they_cannot_tell() -> None:
     assert report.nat.filtering == "unknown"
 
 
-async def test_a_rewritten_address_is_an_application_gateway() -> None:
+async def test_a_rewritten_address_is_an_alg() -> None:
     def edited(data: bytes, source: Address) -> list[bytes]:
         return [
             success(
@@ -235,7 +235,7 @@ async def test_a_rewritten_address_is_an_application_gateway() -> None:
     async with crooked(edited) as server:
         report = await run(server)
     assert "mapped_address_rewritten" in report.servers[0].quirks
-    assert any("gateway" in warning for warning in report.warnings)
+    assert any("ALG" in warning for warning in report.warnings)
 
 
 async def test_a_name_that_does_not_resolve_is_said() -> None:
@@ -246,7 +246,7 @@ async def test_a_name_that_does_not_resolve_is_said() -> None:
 
 async def test_stun_answers_by_tcp_too_and_nonsense_there_ends_the_connection() -> None:
     async with whole() as server:
-        answer = await ask_tcp(server.primary)
+        answer = await send_tcp(server.primary)
         assert answer.mapped == answer.local
         for family in server.families:
             assert family.replies.counters.malformed == 0
@@ -278,7 +278,7 @@ async def test_who_is_patient_with_servers_is_patient_with_names(
 @pytest.mark.parametrize(
     ("tests", "outer", "reason"),
     [
-        ("mapping", "203.0.113.9", "not asked for"),
+        ("mapping", "203.0.113.9", "not requested"),
         ("mapping,alloc", "203.0.113.9", "too few answers"),
         ("mapping,alloc", "127.0.0.1", "no NAT"),
     ],
@@ -292,7 +292,7 @@ async def test_why_the_allocation_is_unknown(tests: str, outer: str, reason: str
     assert report.nat.reason["allocation"].startswith(reason)
 
 
-async def test_nothing_is_known_of_the_allocation_where_nobody_answers() -> None:
+async def test_the_allocation_is_unknown_without_an_answering_server() -> None:
     async with crooked(nothing) as server:
         report = await run(server, tests="mapping,alloc")
     assert report.nat.reason["allocation"] == "no server answers"
@@ -321,7 +321,7 @@ async def test_an_sfu_port_that_answers_is_yes_and_a_closed_one_is_unknown() -> 
     async with whole() as server:
         bad = await run(server.primary, tests="mapping", sfu=Endpoint(*closed))
         assert bad.works.sfu_udp == "unknown"
-        assert bad.works.sfu_reason is not None and "nobody listens" in bad.works.sfu_reason
+        assert bad.works.sfu_reason is not None and "no server listens" in bad.works.sfu_reason
 
 
 def ipv6_on_loopback() -> bool:
@@ -336,7 +336,7 @@ def ipv6_on_loopback() -> bool:
 async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
     if not ipv6_on_loopback():
         absent("IPv6 on loopback", "enable it: sysctl net.ipv6.conf.lo.disable_ipv6=0")
-    facts = msgspec.structs.replace(look(), ipv4=False, ipv6=True, routes=[])
+    facts = msgspec.structs.replace(facts_of_system(), ipv4=False, ipv6=True, routes=[])
     async with serving(Settings(("::1",), 0, 0)) as server:
         options = Options(
             servers=[Endpoint(*server.primary)], tests=chosen_tests("mapping", "quick")
@@ -345,7 +345,9 @@ async def test_a_network_of_ipv6_alone_is_not_blocked() -> None:
     assert report.ipv4 == "absent"
     assert report.works.udp == "yes"
     assert report.local is not None and report.local.startswith("[::1]:")
-    assert [finding.name for finding in report.where if "ipv4" in finding.name] == ["ipv4_absent"]
+    assert [finding.name for finding in report.environment if "ipv4" in finding.name] == [
+        "ipv4_absent"
+    ]
 
 
 async def test_an_address_of_ipv4_seen_from_ipv6_is_nat64() -> None:

@@ -1,4 +1,4 @@
-"""What servers that do not pad, and paths that stop long datagrams, let one say of sizes."""
+"""Path MTU and fragments with servers without PADDING, and paths that drop long datagrams."""
 
 import pytest
 from aioice.stun import Class, Message, Method
@@ -13,7 +13,7 @@ from tests.integration.nat_servers import Answer, crooked, hasty, success
 
 
 def plain(data: bytes, source: Address) -> list[bytes]:
-    """Answers as if nothing had been asked of its length."""
+    """A server that ignores PADDING."""
     return [success(data, XOR_MAPPED_ADDRESS=tuple(source))]
 
 
@@ -34,7 +34,7 @@ def dropping(data: bytes, source: Address) -> list[bytes]:
 
 
 def padding(data: bytes, source: Address) -> list[bytes]:
-    """Pads as it is asked, with the four addresses that make an answer longer."""
+    """A server with PADDING, whose responses have four addresses."""
     asked = message.parse(data).attribute("PADDING")
     if asked is None:
         return plain(data, source)

@@ -1,4 +1,4 @@
-"""What odd clients send, and what each is answered by a server with its real engine.
+"""Odd clients, and the responses of a server with its real engine.
 
 The rows are those of docs/odd-clients.md, with variations of each kind.
 """
@@ -436,7 +436,7 @@ def nearly_legal(dice: random.Random) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["/whip/demo", "/whep/demo"])
 async def test_no_offer_is_an_internal_error(client: Client, path: str) -> None:
-    """Each ends in an answer or in a reason, whatever the engine thinks of it."""
+    """Each ends in an answer or in a reason code."""
     assert (await client.post("/whip/demo", read("with-data-channel"))).status == 201
     statuses: Counter[int] = Counter()
     for text in nearly_legal(random.Random(path)):

@@ -41,7 +41,7 @@ class Row(NamedTuple):
     says: str = ""
 
 
-UNSIGNED = "not signed with the password, so clients ignore it"
+UNSIGNED = "without valid MESSAGE-INTEGRITY, so clients ignore it"
 
 ROWS = [
     Row("always-438", odd.stale_for_ever, "auth", "nonce_refused_438", "balancer"),
@@ -54,14 +54,14 @@ ROWS = [
     Row("realm-latin1", odd.challenges("bühne".encode("latin-1")), "auth",
         "wrong_password_or_secret", "is no UTF-8"),
     Row("realm-quoted", odd.challenges(b'"odd.example"'), "auth", "wrong_password_or_secret",
-        "stands in quotes"),
+        "is quoted"),
     Row("realm-nul", odd.challenges(b"odd.example\0"), "auth", "wrong_password_or_secret",
         "has a NUL in it"),
     Row("realm-empty", odd.challenges(b""), "unauthenticated", "realm_missing"),
     Row("password-algorithms", odd.challenges(more=odd.MD5_AND_SHA256, nonce=odd.NEW_NONCE),
         "auth", "wrong_password_or_secret", "password algorithms SHA-256, MD5"),
     Row("sha-256-alone", odd.challenges(more=odd.SHA256_ALONE, nonce=odd.NEW_NONCE), "auth",
-        "password_algorithm_unsupported", "SHA-256 alone"),
+        "password_algorithm_unsupported", "SHA-256 only"),
     Row("silent-after-401", odd.silent_after_401, "auth", "silent_after_401", "answers 401"),
     Row("unsigned-success", odd.accepts_unsigned, "auth", "answer_unsigned"),
     Row("437", odd.refuses(437, b"Wrong transport"), "allocate", "allocation_mismatch_437",
@@ -70,22 +70,22 @@ ROWS = [
         "unknown_attribute_420", "0x0019 REQUESTED-TRANSPORT, 0x000d LIFETIME"),
     Row("500", odd.refuses(500, b""), "allocate", "server_error_500"),
     Row("486-nul", odd.refuses(486, b"Quota Reached\0\0\0"), "allocate", "quota_486",
-        "486 Quota Reached; it is not signed"),
+        "486 Quota Reached; without valid MESSAGE-INTEGRITY"),
     Row("486-latin1", odd.refuses(486, "über".encode("latin-1"), sign=True), "allocate",
         "quota_486", "486 \ufffdber"),
     Row("486-escape", odd.refuses(486, b"\x1b[2Jx\0y", sign=True), "allocate", "quota_486",
         "486 ?[2Jx"),
     Row("300-nowhere", odd.sends_to(None), "alternate", "try_alternate_300",
-        "no ALTERNATE-SERVER"),
+        "ALTERNATE-SERVER is missing"),
     Row("300-multicast", odd.sends_to(("224.0.0.1", 3478)), "alternate", "try_alternate_300",
-        "224.0.0.1:3478, which is the address of no server"),
+        "224.0.0.1:3478, which is no host address"),
     Row("300-any", odd.sends_to(("0.0.0.0", 3478)), "alternate", "try_alternate_300",
         "0.0.0.0:3478"),
     Row("300-port-0", odd.sends_to(("127.0.0.1", 0)), "alternate", "try_alternate_300"),
     Row("300-ipv6", odd.sends_to(("::1", 3478)), "alternate", "try_alternate_300",
-        "the other family"),
+        "another family"),
     Row("300-first", odd.sends_to(ELSEWHERE), "connect", "port_closed",
-        "nothing listens at 127.0.0.1:9"),
+        "the port 127.0.0.1:9 is closed"),
     Row("300-after-auth", odd.sends_to(ELSEWHERE, after_auth=True), "connect", "port_closed",
         "sent on to 127.0.0.1:9 (300 Try Alternate)"),
 ]  # fmt: skip
@@ -115,18 +115,20 @@ async def test_a_server_that_a_300_names_is_probed_instead(after_auth: bool) -> 
     assert told.relay_address == "127.0.0.1:50000"
     assert told.server == told.alternate == str(Address(*second.place))
     assert [one.found for one in told.steps if one.name == "alternate"] == [
-        f"300 sends to {told.alternate}"
+        f"300 redirects to {told.alternate}"
     ]
 
 
 @pytest.mark.parametrize("more", [{"security": True}, {"allocations": 20}])
-async def test_more_than_relaying_is_not_asked_of_another_host(more: dict[str, int]) -> None:
+async def test_an_alternate_server_needs_permission_for_more_than_relaying(
+    more: dict[str, int],
+) -> None:
     async with odd_turn(odd.sends_to(("127.0.0.3", 9))) as server:
         where = uri.parse("turn:{}:{}?transport=udp".format(*server.place))
         options = TurnOptions(timeout_s=0.4, **more)  # type: ignore[arg-type]
         outcome = report.build([await probe(where, options)], [])
     assert stage_of(outcome) == ("alternate", "try_alternate_300")
-    assert "are for the server that was named" in variant_of(outcome).steps[-1].found
+    assert "are for the requested server only" in variant_of(outcome).steps[-1].found
 
 
 async def test_servers_that_send_in_a_circle_are_followed_once() -> None:
@@ -142,7 +144,7 @@ async def test_a_server_that_sends_to_itself() -> None:
         server.answer(odd.sends_to(server.place))
         outcome = await probed(server)
     assert stage_of(outcome) == ("alternate", "try_alternate_300")
-    assert "which is itself" in variant_of(outcome).steps[-1].found
+    assert "which is its own address" in variant_of(outcome).steps[-1].found
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ async def test_a_server_that_sends_to_itself() -> None:
     [("203.0.113.9", True), ("10.0.0.1", False), ("127.0.0.1", False), ("169.254.169.254", False),
      ("100.64.0.1", False), ("255.255.255.255", False)],
 )  # fmt: skip
-def test_a_public_server_sends_to_public_ones_alone(ip: str, is_asked: bool) -> None:
+def test_a_public_server_redirects_to_public_ones_only(ip: str, is_asked: bool) -> None:
     why = alternate._objection(Address(ip, 3478), Address("198.51.100.1", 3478))
     assert (why == "") == is_asked
 

@@ -10,7 +10,7 @@ from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.check.report import CheckReport
 from sfukit.probe.check.run import check
 from sfukit.targets.access import Access
-from sfukit.targets.recognise import parse_target
+from sfukit.targets.detect import parse_target
 from tests.odd.whip_server import OddWhip, odd_whip
 
 TOKEN = "opaque"
@@ -33,7 +33,7 @@ def text_of(outcome: CheckReport) -> str:
 
 
 class Row(NamedTuple):
-    """What has to come of a mode: the step that fails, its cause, and words that are said."""
+    """The expected result of a mode: the failing step, its cause, and parts of its text."""
 
     mode: str
     step: str
@@ -98,9 +98,7 @@ async def test_each_oddity_has_its_verdict(server: OddWhip, row: Row) -> None:
         ("del404", "/session/0"),
     ],
 )
-async def test_a_session_is_ended_where_its_location_says(
-    server: OddWhip, mode: str, path: str
-) -> None:
+async def test_a_session_is_deleted_at_its_location(server: OddWhip, mode: str, path: str) -> None:
     await checked(f"whip+{server.url(mode)}")
     ended = server.asked[-1]
     assert (ended.method, ended.path) == ("DELETE", path)
@@ -135,12 +133,12 @@ async def test_a_redirect_to_a_host_that_was_allowed(server: OddWhip) -> None:
         ("ok201", "whip", "whip", "accepts SDP by POST"),
         ("ok201", "whep", "whep", "accepts SDP by POST"),
         ("ok201", "publish", "whip", "accepts SDP by POST"),
-        ("nooptions", "whip", "whip", "as its path says"),
-        ("noacceptpost", "rtc/v1/whip/?app=live", "whip", "as its path says"),
-        ("noacceptpost", "whep", "whep", "as its path says"),
+        ("nooptions", "whip", "whip", "by its path"),
+        ("noacceptpost", "rtc/v1/whip/?app=live", "whip", "by its path"),
+        ("noacceptpost", "whep", "whep", "by its path"),
     ],
 )
-async def test_what_an_endpoint_is(
+async def test_the_kind_of_an_endpoint(
     server: OddWhip, mode: str, endpoint: str, kind: str, how: str
 ) -> None:
     outcome = await checked(server.url(mode, endpoint))
@@ -153,7 +151,7 @@ async def test_what_an_endpoint_is(
     ("mode", "says"),
     [("nooptions", "OPTIONS with 404"), ("moved", "redirected to https://sfu.example/moved")],
 )
-async def test_a_path_that_tells_nothing(server: OddWhip, mode: str, says: str) -> None:
+async def test_a_path_without_whip_or_whep(server: OddWhip, mode: str, says: str) -> None:
     outcome = await checked(server.url(mode, "publish"))
     assert (outcome.failed_step, outcome.cause) == ("http", "not_an_sfu")
     assert says in text_of(outcome)

@@ -35,16 +35,16 @@ async def test_an_error_of_an_earlier_datagram_does_not_end_the_next_question(nu
     async with crooked(plain) as server:
         with StunSocket("127.0.0.1") as asking:
             asking.raw = cast(Any, Failing(asking.raw, number, times=1))
-            exchange = await asking.ask(server)
-    assert exchange.trouble is None
-    assert exchange.mapped == asking.local
+            transaction = await asking.send_request(server)
+    assert transaction.failure is None
+    assert transaction.mapped == asking.local
 
 
 @pytest.mark.parametrize(
-    ("number", "trouble"), [(errno.EPERM, "prohibited_here"), (errno.ENETUNREACH, "no_route")]
+    ("number", "failure"), [(errno.EPERM, "prohibited_here"), (errno.ENETUNREACH, "no_route")]
 )
-async def test_an_error_that_stays_is_the_question_s_own(number: int, trouble: str) -> None:
+async def test_an_error_that_stays_is_the_question_s_own(number: int, failure: str) -> None:
     with StunSocket("127.0.0.1") as asking:
         asking.raw = cast(Any, Failing(asking.raw, number, times=2))
-        exchange = await asking.ask(Address("127.0.0.1", 9))
-    assert (exchange.trouble, exchange.sent) == (trouble, 1)
+        transaction = await asking.send_request(Address("127.0.0.1", 9))
+    assert (transaction.failure, transaction.sent) == (failure, 1)

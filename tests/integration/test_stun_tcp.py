@@ -10,7 +10,7 @@ import pytest
 from sfukit.errors import UsageError
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import message
-from sfukit.probe.stun.tcp import ask
+from sfukit.probe.stun.tcp import send_request
 from sfukit.probe.stunserver import run
 from sfukit.probe.stunserver.run import Settings, serving
 
@@ -19,7 +19,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def listening(talk: Talk) -> AsyncIterator[Address]:
-    """A server that says what it is told, and then hangs up."""
+    """A server that sends given bytes, and then closes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -54,16 +54,16 @@ async def goodbye(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) 
 @pytest.mark.parametrize("talk", [silence, half, nonsense, goodbye])
 async def test_a_listener_that_answers_no_stun_was_reached(talk: Talk) -> None:
     async with listening(talk) as server:
-        answer = await ask(server, timeout_s=0.3)
+        answer = await send_request(server, timeout_s=0.3)
     assert (answer.connected, answer.mapped) == (True, None)
     assert answer.error
     assert answer.local is not None and answer.local.ip == "127.0.0.1"
 
 
-async def test_nobody_was_reached_where_nobody_listens() -> None:
+async def test_a_closed_tcp_port_is_not_connected() -> None:
     async with listening(goodbye) as server:
         pass
-    answer = await ask(server)
+    answer = await send_request(server)
     assert not answer.connected
     assert answer.error
 
@@ -76,7 +76,7 @@ async def test_nobody_was_reached_where_nobody_listens() -> None:
         ("127.0.0.1", "2001:db8::1", "another family"),
     ],
 )
-async def test_what_an_answer_cannot_carry_is_refused(
+async def test_addresses_that_a_response_cannot_carry_are_refused(
     listen: str, advertise: str | None, says: str
 ) -> None:
     settings = Settings((listen,), 0, 0, advertise=(advertise,) if advertise else ())

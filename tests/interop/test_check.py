@@ -59,7 +59,7 @@ def test_what_is_published_is_played(tmp_path: Path) -> None:
         play = server.url("/whep/{room}")
         told = run(tmp_path, server.url("/whip/{room}"), "--play", play)
         assert told.exit_code == 0, told.text
-        assert "first RTP packet back of the stream" in told.text
+        assert "first RTP packet received of the stream" in told.text
         assert not any(room["participants"] for room in server.rooms()["rooms"])
 
 

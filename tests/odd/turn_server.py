@@ -1,4 +1,4 @@
-"""A TURN server over UDP that refuses oddly, in one manner; or allocates, where it is told to.
+"""A TURN server over UDP with one odd refusal; or with allocations, by option.
 
 Plain bytes, so that it can write what no library would.
 """

@@ -1,4 +1,4 @@
-"""A WHIP and WHEP endpoint whose HTTP is odd; the first part of the path says how.
+"""A WHIP and WHEP endpoint with odd HTTP; the first part of the path selects the oddity.
 
 There is no media behind it: its one candidate is a port where nothing listens. ``auth`` keeps the
 Authorization of every request by method and host.
@@ -30,7 +30,7 @@ class Asked(NamedTuple):
 
 @dataclass
 class OddWhip:
-    """The server: where it is, and what it was asked."""
+    """The server: its URL, and the received requests."""
 
     port: int = 0
     asked: list[Asked] = field(default_factory=list)

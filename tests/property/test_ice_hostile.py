@@ -1,4 +1,4 @@
-"""Whatever is handed to ``ice-explain`` ends in a report or in a usage error."""
+"""Any input of ``ice-explain`` ends in a report or in a usage error."""
 
 import json
 import random

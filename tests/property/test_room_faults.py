@@ -174,7 +174,9 @@ class World:
         if "engine" in self.points and joined.subscribe_connection is not None:
             self.engine.faulty.add(joined.subscribe_connection.transport)
         if "offers" in self.points and joined.subscribe_connection is not None:
-            self._replace(joined.subscribe_connection._offers, "add", "remove", "has_room", "offer")
+            self._replace(
+                joined.subscribe_connection._offers, "add", "remove", "has_capacity", "offer"
+            )
         if "timer" in self.points:
             self._replace(joined, "on_negotiation_timeout")
 

@@ -1,4 +1,4 @@
-"""Whatever arrives as SDP, JSON, fragment or token ends in a result or in an error with a name."""
+"""Any SDP, JSON, fragment or token ends in a result or in a named error."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""No text of a publisher becomes a line of its own in an answer or in a subscriber's offer."""
+"""No text of a publisher becomes a separate line in an answer or in a subscriber's offer."""
 
 import re
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ def offers(draw: st.DrawFn) -> str:
 
 
 def described(tracks: list[Published]) -> Iterator[str]:
-    """What subscribers of these tracks are sent: a WHEP answer, and an offer in a room."""
+    """The SDP for subscribers of these tracks: a WHEP answer, and an offer in a room."""
     names = {"stream_id": "s1-0", "cname": "c1"}
     sources = {
         track.kind: Source(

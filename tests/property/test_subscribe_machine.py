@@ -60,14 +60,14 @@ class Connection(RuleBasedStateMachine):
             1000 + 2 * number,
             1001 + 2 * number if kind == "video" else None,
         )
-        has_room = self.offers.has_room(track)
+        has_capacity = self.offers.has_capacity(track)
         try:
             self.offers.add(track)
         except Refusal as refusal:
             assert refusal.reason == "too_many_subscriptions"
-            assert not has_room
+            assert not has_capacity
         else:
-            assert has_room
+            assert has_capacity
             self.wanted[number] = track
 
     @precondition(lambda self: self.wanted)

@@ -1,4 +1,4 @@
-"""Whatever a TURN server sends, the guarded clients neither raise nor grow without bound."""
+"""For any datagrams of a TURN server the clients neither raise nor grow without bound."""
 
 import struct
 from unittest.mock import Mock
@@ -34,7 +34,7 @@ def messages(draw: st.DrawFn) -> bytes:
 async def clients() -> tuple[UdpClient, StreamClient]:
     made = (UdpClient(SERVER, "u", "p", 600, 500), StreamClient(SERVER, "u", "p", 600, 500))
     for client in made:
-        client.watch()
+        client.start()
         client.transport = Mock()
         client.integrity_key = b"k" * 16
     return made

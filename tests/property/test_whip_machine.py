@@ -1,4 +1,4 @@
-"""WHIP sessions and a WebSocket under any order of requests: a model says what comes back."""
+"""WHIP sessions and a WebSocket under any order of requests, checked against a model."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -25,7 +25,7 @@ LEGAL = {-32602, -32003, -32004, -32005, -32006, -32009}
 
 
 class Session(msgspec.Struct):
-    """What the client knows of its session."""
+    """The client's state of its session."""
 
     path: str
     etag: str
@@ -133,7 +133,7 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "subscribe": [{"publications": [1]}, {"publications": [9_999]}, {"publications": []}],
     "layers": [{"publication": 1, "layer": "q"}, {"publication": 1, "layer": 99}],
     "mute": [{"publication": 1, "muted": True}, {"publication": 77, "muted": True}],
-    "message": [{"data": 1}, {"data": 1, "to": "nobody"}, {}],
+    "message": [{"data": 1}, {"data": 1, "to": "absent"}, {}],
     "leave": [{}],
 }
 

@@ -10,7 +10,7 @@ from sfukit.loadgen.scenario import Bot, Size
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions, jsonrpc, rpc_client
-from sfukit.signaling.descriptions import Offered
+from sfukit.signaling.descriptions import OfferParameters
 from sfukit.signaling.room_messages import (
     Description,
     EncodingsNotification,
@@ -79,7 +79,7 @@ class Member:
         self._wanted: Mapping[str, tuple[Bot, Size]] = {
             view.publisher.name: (view.publisher, view.size) for view in seat.plan.views(seat.bot)
         }
-        self._offered: Offered | None = seat.offer() if seat.bot.sends else None
+        self._offered: OfferParameters | None = seat.offer() if seat.bot.sends else None
         self._credentials = descriptions.new_credentials()
         self._known: set[int] = set()
         self._own_mids: dict[int, str] = {}

@@ -9,11 +9,11 @@ from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets import patience
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions, problem
-from sfukit.signaling.descriptions import Described
+from sfukit.signaling.descriptions import RemoteDescription
 from sfukit.signaling.sdp import SdpError
-from sfukit.targets import access, asking, guard
+from sfukit.targets import access, http_request, load_permission
 from sfukit.targets.access import Access
-from sfukit.targets.asking import Reply
+from sfukit.targets.http_request import Response
 from sfukit.targets.redirect import RedirectError
 
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
@@ -69,14 +69,14 @@ class _HttpSession:
         """End the session."""
         if self._session_url is None:
             return
-        why = guard.objection(
+        why = load_permission.denied_reason(
             self._url, self._session_url, self._clients, self._target.how.allow_hosts
         )
         if why is not None:
             self._seat.ledger.fault("delete_failed", f"{self._session_url}: {why}", self._seat.bot)
             return
         try:
-            await asking.ask(
+            await http_request.send(
                 self._target.client,
                 "DELETE",
                 self._session_url,
@@ -86,11 +86,11 @@ class _HttpSession:
         except httpx.HTTPError as error:
             self._seat.ledger.fault("delete_failed", _text(error), self._seat.bot)
 
-    async def _offer(self, offer: str) -> Described:
+    async def _offer(self, offer: str) -> RemoteDescription:
         """Send an offer until it is answered or refused for good."""
         return await patience.politely(self._seat, lambda: self._offer_once(offer))
 
-    async def _offer_once(self, offer: str) -> Described:
+    async def _offer_once(self, offer: str) -> RemoteDescription:
         reply = await self._post(offer)
         while reply.status == _NOT_LIVE and not self._seat.bot.sends:
             await asyncio.sleep(_RETRY_S)
@@ -106,10 +106,10 @@ class _HttpSession:
         except SdpError as error:
             raise JoinRefusedError("answer_unusable", str(error)) from error
 
-    async def _post(self, offer: str) -> Reply:
+    async def _post(self, offer: str) -> Response:
         """Ask once (RFC 9725 section 4.2; redirects are followed, section 4.5)."""
         try:
-            return await asking.ask(
+            return await http_request.send(
                 self._target.client,
                 "POST",
                 self._url,
@@ -156,9 +156,9 @@ class WhepSession(_HttpSession):
         )
 
 
-def _joined(reply: Reply, location: str) -> str:
+def _joined(reply: Response, location: str) -> str:
     try:
-        return asking.join(reply.url, location)
+        return http_request.join(reply.url, location)
     except ValueError as error:
         message = f"the Location of the session is no URL ({location!r}: {error})"
         raise JoinRefusedError("answer_unusable", message) from error
@@ -168,7 +168,7 @@ def _first(publishers: list[Bot]) -> Bot | None:
     return publishers[0] if publishers else None
 
 
-def _refused(reply: Reply) -> JoinRefusedError:
+def _refused(reply: Response) -> JoinRefusedError:
     """Read why, from a problem document (RFC 9457) where there is one."""
     told = problem.read(reply.body)
     return patience.refused_by_status(

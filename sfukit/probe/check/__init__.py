@@ -1,1 +1,1 @@
-"""Can I reach this SFU from here, and if not: which step fails, why, and what to do."""
+"""Reachability of an SFU from this host: the failing step, its cause and its fix."""

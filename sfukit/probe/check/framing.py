@@ -1,4 +1,4 @@
-"""Packets on a TCP stream (RFC 4571): two bytes of length before each."""
+"""Framing of packets on a TCP stream (RFC 4571): a 16-bit length before each."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ _LENGTH_BYTES = 2
 
 
 def packed(data: bytes) -> bytes:
-    """Put the length before a packet."""
+    """Return a packet with its length."""
     return len(data).to_bytes(_LENGTH_BYTES, "big") + data
 
 

@@ -1,7 +1,7 @@
-"""Each candidate of the answer: does it answer a connectivity check from here (RFC 8445 section 7)?
+"""Connectivity checks of each candidate of the answer (RFC 8445 section 7).
 
-A check by hand tells per address what an ICE agent only sums up. It nominates nothing, so it leaves
-the server's choice of a path alone.
+They report a result per address, which an ICE agent does not. No pair is nominated, so the
+server's selected pair does not change.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from aioice import stun
 
 from sfukit.probe.check import framing
 from sfukit.probe.check.report import CandidateReport
-from sfukit.probe.course import StepFailedError
 from sfukit.probe.finding import Step, Stopwatch
 from sfukit.probe.resolve import Address, Endpoint, UnresolvedError, resolve
+from sfukit.probe.steps import StepFailedError
 from sfukit.signaling import candidates
 from sfukit.signaling.candidates import Candidate
-from sfukit.signaling.descriptions import Described
+from sfukit.signaling.descriptions import RemoteDescription
 from sfukit.signaling.transport import Credentials
 
 _PAUSES_S = (0.15, 0.25, 0.4, 0.6, 0.8)  # after each send
@@ -31,10 +31,10 @@ Write = Callable[[], stun.Message]
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What became of one candidate; ``reason`` is a cause, None where it answered.
+class CheckedCandidate:
+    """The result of one candidate; ``reason`` is a cause, None where it answered.
 
-    ``place`` is where it answered; its host may be a name.
+    ``place`` is its resolved address; ``candidate.host`` may be a name.
     """
 
     candidate: Candidate
@@ -44,11 +44,11 @@ class Tried:
 
     @property
     def address(self) -> Address:
-        """Where it is."""
+        """The resolved address, else that of the candidate."""
         return self.place or Address(self.candidate.host, self.candidate.port)
 
     def report(self) -> CandidateReport:
-        """Write it for the report."""
+        """Return the entry of the report."""
         one = self.candidate
         return CandidateReport(
             transport=one.transport,
@@ -61,8 +61,8 @@ class Tried:
         )
 
 
-def listed(answer: Described) -> list[Candidate]:
-    """List the candidates of the media component, each once, the best first."""
+def sorted_candidates(answer: RemoteDescription) -> list[Candidate]:
+    """List the candidates of component 1, each once, by descending priority."""
     found: dict[tuple[str, str, int], Candidate] = {}
     for section in answer.sections:
         for text in section.candidates:
@@ -76,47 +76,47 @@ def listed(answer: Described) -> list[Candidate]:
     return sorted(found.values(), key=lambda one: -one.priority)[:_MOST]
 
 
-def step_of(tried: Tried) -> Step:
-    """Write one candidate as a step."""
-    one = tried.candidate
-    what = f"{one.transport} {tried.address} {one.kind}"
-    if tried.reason is None:
-        return Step(name="ice", state="ok", ms=round(tried.rtt_ms or 0.0, 2), found=what)
-    return Step(name="ice", state="failed", found=what, cause=tried.reason)
+def step_of(checked: CheckedCandidate) -> Step:
+    """Return the step of one candidate."""
+    one = checked.candidate
+    what = f"{one.transport} {checked.address} {one.kind}"
+    if checked.reason is None:
+        return Step(name="ice", state="ok", ms=round(checked.rtt_ms or 0.0, 2), found=what)
+    return Step(name="ice", state="failed", found=what, cause=checked.reason)
 
 
-async def try_all(
-    remotes: Sequence[Candidate], local: Credentials, answer: Described, limit_s: float
-) -> list[Tried]:
-    """Check all candidates at the same time."""
+async def check_all(
+    remotes: Sequence[Candidate], local: Credentials, answer: RemoteDescription, limit_s: float
+) -> list[CheckedCandidate]:
+    """Check all candidates concurrently."""
     peer = answer.peer
     username = f"{peer.ufrag}:{local.ufrag}"
 
-    async def one(candidate: Candidate) -> Tried:
+    async def one(candidate: Candidate) -> CheckedCandidate:
         try:
             place = await _place(candidate, limit_s)
             over = _over_tcp if candidate.transport == "tcp" else _over_udp
             async with asyncio.timeout(limit_s):
                 rtt_ms = await over(place, partial(_check, username, peer.pwd))
         except TimeoutError:
-            return Tried(candidate, None, "no_answer")
+            return CheckedCandidate(candidate, None, "no_answer")
         except StepFailedError as failed:
-            return Tried(candidate, None, failed.cause)
+            return CheckedCandidate(candidate, None, failed.cause)
         except UnresolvedError:
-            return Tried(candidate, None, "name_unknown")
+            return CheckedCandidate(candidate, None, "name_unknown")
         except ConnectionRefusedError:
-            return Tried(candidate, None, "port_closed")
+            return CheckedCandidate(candidate, None, "port_closed")
         except ConnectionError:
-            return Tried(candidate, None, "connection_closed")
+            return CheckedCandidate(candidate, None, "connection_closed")
         except OSError:
-            return Tried(candidate, None, "unreachable")
-        return Tried(candidate, rtt_ms, None, place)
+            return CheckedCandidate(candidate, None, "unreachable")
+        return CheckedCandidate(candidate, rtt_ms, None, place)
 
     return list(await asyncio.gather(*map(one, remotes)))
 
 
 async def _place(candidate: Candidate, limit_s: float) -> Address:
-    """Look up a candidate that is a name (RFC 8839 section 5.1); mDNS names are of their link."""
+    """Resolve a candidate that is a name (RFC 8839 section 5.1), except mDNS names."""
     host, port = candidate.host, candidate.port
     if candidate.address is not None:
         return Address(host, port)
@@ -130,35 +130,35 @@ async def _place(candidate: Candidate, limit_s: float) -> Address:
 
 
 async def _over_udp(place: Address, write: Write) -> float:
-    """Send checks until one is answered, each a new one: an answer tells which it is to."""
+    """Send checks until one is answered, each a new transaction, so that the RTT is unambiguous."""
     loop = asyncio.get_running_loop()
-    transport, ear = await loop.create_datagram_endpoint(_Ear, remote_addr=place)
+    transport, protocol = await loop.create_datagram_endpoint(_CheckProtocol, remote_addr=place)
     try:
         for pause_s in _PAUSES_S:
-            transport.sendto(ear.expect(write()))
-            await asyncio.wait([ear.rtt_ms], timeout=pause_s)
-            if ear.rtt_ms.done():
-                return ear.rtt_ms.result()
+            transport.sendto(protocol.expect(write()))
+            await asyncio.wait([protocol.rtt_ms], timeout=pause_s)
+            if protocol.rtt_ms.done():
+                return protocol.rtt_ms.result()
         raise TimeoutError
     finally:
         transport.close()
 
 
-class _Ear(asyncio.DatagramProtocol):
-    """Waits for the first answer to one of several checks; ``rtt_ms`` counts from that one."""
+class _CheckProtocol(asyncio.DatagramProtocol):
+    """Waits for the first response to one of several checks; ``rtt_ms`` is from that check."""
 
     def __init__(self) -> None:
         self.rtt_ms: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._sent: list[tuple[stun.Message, Stopwatch]] = []
 
     def expect(self, request: stun.Message) -> bytes:
-        """Wait for the answer to one more check, which is sent now."""
+        """Add a check that is sent now; return its bytes."""
         packed = bytes(request)
         self._sent.append((request, Stopwatch()))
         return packed
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Take the answer; anything else is not for us."""
+        """Receive a response; other datagrams are ignored."""
         if self.rtt_ms.done():
             return
         try:
@@ -170,7 +170,7 @@ class _Ear(asyncio.DatagramProtocol):
             self.rtt_ms.set_result(watch.ms)
 
     def error_received(self, exc: Exception) -> None:
-        """Learn from ICMP that nobody is there."""
+        """Note an ICMP error, such as port unreachable."""
         if not self.rtt_ms.done():
             self.rtt_ms.set_exception(exc)
 
@@ -202,7 +202,7 @@ def _check(username: str, pwd: str) -> stun.Message:
 
 
 def _is_answer(data: bytes, request: stun.Message) -> bool:
-    """Tell the answer to a check; raises where the server refuses it."""
+    """Return the answer to a check; raises where the server refuses it."""
     if data[8:20] != request.transaction_id:
         return False
     try:

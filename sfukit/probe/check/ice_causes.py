@@ -1,96 +1,98 @@
-"""Why no candidate of an answer answers, from what is common to them. Pure."""
+"""Why no candidate of an answer responds, from what their results have in common. Pure."""
 
 import ipaddress
 from collections.abc import Sequence
 
-from sfukit.probe.check.ice import Tried
-from sfukit.probe.course import StepFailedError
+from sfukit.probe.check.ice import CheckedCandidate
+from sfukit.probe.steps import StepFailedError
 
 
-def fault(tried: Sequence[Tried], server_ip: str) -> StepFailedError:
-    """Name the cause and the remedy."""
-    if not tried:
+def fault(checked: Sequence[CheckedCandidate], server_ip: str) -> StepFailedError:
+    """Return the failure with its cause and fix."""
+    if not checked:
         return StepFailedError(
             "no_candidates",
-            "the answer names no address for media",
-            "does the server know its own address, or does it trickle candidates?",
+            "the answer has no candidate",
+            "is the server's address configured, or does it trickle candidates?",
         )
-    causes = {one.reason for one in tried}
+    causes = {one.reason for one in checked}
     if causes == {"mdns_name"}:
         return StepFailedError(
-            "mdns_only", "all its candidates are mDNS names", "let the server name its addresses"
+            "mdns_only", "all candidates are mDNS names", "let the server offer its IP addresses"
         )
-    if _hidden(tried, server_ip):
-        hosts = ", ".join(dict.fromkeys(one.candidate.host for one in tried))
+    if _hidden(checked, server_ip):
+        hosts = ", ".join(dict.fromkeys(one.candidate.host for one in checked))
         return StepFailedError(
             "sfu_private_host_candidate",
-            f"the server offers only {hosts}, which is not where it was reached ({server_ip})",
+            f"the server offers only {hosts}, but it was reached at {server_ip}",
             f"let it advertise {server_ip} (sfukit serve --advertise {server_ip})",
         )
     if "ice_refused" in causes:
         return StepFailedError(
-            "ice_refused", "the media port refuses the answer's own credentials", "see its log"
+            "ice_refused",
+            "the media port refuses the answer's own ICE credentials",
+            "see the server's log",
         )
     if "ice_malformed" in causes:
         return StepFailedError(
             "ice_malformed",
-            f"the media port answers, but what comes is malformed STUN ({_ports(tried)})",
-            "is it the SFU that has this port?",
+            f"the media port answers with malformed STUN ({_ports(checked)})",
+            "is this the SFU's port?",
         )
-    return _dropped(tried) or _turned_away(tried)
+    return _dropped(checked) or _turned_away(checked)
 
 
-def _dropped(tried: Sequence[Tried]) -> StepFailedError | None:
-    """Say that packets vanish, where a candidate was silent; UDP first, which is most media."""
+def _dropped(checked: Sequence[CheckedCandidate]) -> StepFailedError | None:
+    """Return the failure of candidates without any answer, UDP first; None where all answered."""
     for transport in ("udp", "tcp"):
-        silent = [one for one in tried if one.reason == "no_answer"]
+        silent = [one for one in checked if one.reason == "no_answer"]
         ports = _ports([one for one in silent if one.candidate.transport == transport])
         if ports:
             return StepFailedError(
                 f"{transport}_blocked",
-                f"no candidate answers ({ports}): something on the way drops the packets",
+                f"no candidate answers ({ports}): a firewall on the path drops the packets",
                 f"open the media port for {transport.upper()} in the server's firewall "
                 f"({ports}), both ways",
             )
     return None
 
 
-def _turned_away(tried: Sequence[Tried]) -> StepFailedError:
-    """Say what became of candidates of which none was silent: what was nearest to an answer."""
-    causes = {one.reason for one in tried}
+def _turned_away(checked: Sequence[CheckedCandidate]) -> StepFailedError:
+    """Return the failure of candidates that were all refused, by the most specific cause."""
+    causes = {one.reason for one in checked}
     if "connection_closed" in causes:
         return StepFailedError(
             "connection_closed",
-            f"the media port takes connections and closes them ({_ports(tried)})",
-            "does something else listen there, or a proxy in between?",
+            f"the media port accepts connections and closes them ({_ports(checked)})",
+            "does another program use this port, or a proxy on the path?",
         )
     if "port_closed" in causes:
         return StepFailedError(
             "media_port_closed",
-            f"nothing listens on the media port ({_ports(tried)})",
-            "is the media port the one it advertises, or is a port mapping missing?",
+            f"the media port is closed ({_ports(checked)})",
+            "is it the advertised media port, or is a port mapping missing?",
         )
-    hosts = ", ".join(dict.fromkeys(one.candidate.host for one in tried))
+    hosts = ", ".join(dict.fromkeys(one.candidate.host for one in checked))
     if causes == {"name_unknown"}:
         return StepFailedError(
             "name_unknown",
-            f"its candidates are names that have no address ({hosts})",
-            "let the server advertise its addresses, or names that this network knows",
+            f"the candidates are names without an address ({hosts})",
+            "let the server advertise IP addresses, or names that this network resolves",
         )
     return StepFailedError(
         "unreachable",
-        f"there is no way from here to its addresses ({hosts})",
+        f"no route from this host to the candidates ({hosts})",
         "check what the server advertises, and this machine's network (IPv4, IPv6)",
     )
 
 
-def _ports(tried: Sequence[Tried]) -> str:
-    return ", ".join(sorted({f"{t.candidate.transport} {t.candidate.port}" for t in tried}))
+def _ports(checked: Sequence[CheckedCandidate]) -> str:
+    return ", ".join(sorted({f"{t.candidate.transport} {t.candidate.port}" for t in checked}))
 
 
-def _hidden(tried: Sequence[Tried], server_ip: str) -> bool:
-    """Tell whether a server that was reached elsewhere offers nothing but inner addresses."""
-    known = [one.candidate.address for one in tried]
+def _hidden(checked: Sequence[CheckedCandidate], server_ip: str) -> bool:
+    """Return whether a server that was reached at another address offers private addresses only."""
+    known = [one.candidate.address for one in checked]
     if any(address is None for address in known) or server_ip in {str(one) for one in known}:
         return False
     server = ipaddress.ip_address(server_ip.partition("%")[0])

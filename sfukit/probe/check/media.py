@@ -1,4 +1,4 @@
-"""Through the door: DTLS over the best path, then the first packet that comes back."""
+"""The steps after ICE: DTLS on the best candidate, then the first media packet received."""
 
 import asyncio
 import secrets
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sfukit.media import catalog
 from sfukit.probe import reach
-from sfukit.probe.check.ice import Tried
+from sfukit.probe.check.forwarder import Forwarder
+from sfukit.probe.check.ice import CheckedCandidate
 from sfukit.probe.check.options import Limits
-from sfukit.probe.check.tap import Tap
-from sfukit.probe.course import Course, StepFailedError
-from sfukit.signaling.descriptions import Described, Encoding, Line, Offered
+from sfukit.probe.steps import StepFailedError, StepRecorder
+from sfukit.signaling.descriptions import Encoding, MediaLine, OfferParameters, RemoteDescription
 from sfukit.signaling.transport import Credentials
 from sfukit.swarm.messages import (
     AddBot,
@@ -38,9 +38,9 @@ class Media:
         self._swarm = swarm
         self._limits = limits
         self._states: dict[int, asyncio.Future[TransportState]] = {}
-        self._taps: list[Tap] = []
+        self._forwarders: list[Forwarder] = []
         self._refused = ""
-        swarm.listen(self._hear, lambda _command, error: self._note_refusal(error.message))
+        swarm.listen(self._on_event, lambda _command, error: self._note_refusal(error.message))
         swarm.send(
             [
                 AddBot(bot=_BOT, name="check", scheduled_ns=swarm.now_ns()),
@@ -49,49 +49,55 @@ class Media:
             ]
         )
 
-    def offered(self, credentials: Credentials) -> Offered:
-        """Choose what is published: sound, and one small encoding of video."""
+    def offered(self, credentials: Credentials) -> OfferParameters:
+        """Return the offer parameters: audio, and one low encoding of video."""
         first = secrets.randbelow(0x7FFF_0000) + 1
         video = [Encoding(None, first + 1, first + 2)]
-        return Offered(credentials, self._swarm.info.fingerprint, first, "vp8", video)
+        return OfferParameters(credentials, self._swarm.info.fingerprint, first, "vp8", video)
 
     @property
     def fingerprint(self) -> str:
-        """The certificate of the bot."""
+        """The fingerprint of the bot's certificate."""
         return self._swarm.info.fingerprint
 
     async def connect(
-        self, course: Course, local: Credentials, answer: Described, path: Tried
-    ) -> tuple[int, Tap]:
-        """Take the step ``dtls`` over one path; return the transport and what watches it."""
-        with course.step("dtls") as note:
-            tap = await self._tapped(path)
-            transport = self._open(local, answer, tap)
+        self,
+        recorder: StepRecorder,
+        local: Credentials,
+        answer: RemoteDescription,
+        path: CheckedCandidate,
+    ) -> tuple[int, Forwarder]:
+        """Run the step ``dtls`` on one candidate; return the transport and its forwarder."""
+        with recorder.step("dtls") as note:
+            forwarder = await self._open_forwarder(path)
+            transport = self._open(local, answer, forwarder)
             done, _ = await asyncio.wait([self._states[transport]], timeout=self._limits.dtls_s)
             state = self._states[transport].result() if done else None
             if state is None or state.state != "connected":
-                raise self._dtls_fault(tap, state)
+                raise self._dtls_fault(forwarder, state)
             note.ms = state.dtls_ms
             note.found = f"{state.srtp_profile or 'connected'}"
-        return transport, tap
+        return transport, forwarder
 
-    async def first_packet(self, course: Course, tap: Tap, expects: str) -> None:
-        """Take the step ``media``: something encrypted has to come back."""
-        with course.step("media") as note:
+    async def first_packet(
+        self, recorder: StepRecorder, forwarder: Forwarder, expects: str
+    ) -> None:
+        """Run the step ``media``: wait for the first SRTP or SRTCP packet."""
+        with recorder.step("media") as note:
             try:
                 async with asyncio.timeout(self._limits.media_s):
-                    await tap.media.wait()
+                    await forwarder.media.wait()
             except TimeoutError as error:
                 raise StepFailedError(
                     "no_media",
-                    f"connected, but no packet came back within {self._limits.media_s:.3g} s",
-                    "look at the server's load and log: it has the transport, and sends nothing",
+                    f"connected, but no packet was received within {self._limits.media_s:.3g} s",
+                    "check the server's load and log: it has the transport, and sends nothing",
                 ) from error
-            kind = "RTP" if tap.received.counts["rtp"] else "RTCP"
-            note.found = f"first {kind} packet back{expects}"
+            kind = "RTP" if forwarder.received.counts["rtp"] else "RTCP"
+            note.found = f"first {kind} packet received{expects}"
 
-    def publish(self, transport: int, offered: Offered, lines: Sequence[Line]) -> None:
-        """Send sound and video from now on."""
+    def publish(self, transport: int, offered: OfferParameters, lines: Sequence[MediaLine]) -> None:
+        """Start sending audio and video."""
         commands: list[Command] = [
             Publish(
                 transport=transport,
@@ -109,23 +115,23 @@ class Media:
         self._swarm.send(commands)
 
     def close(self) -> None:
-        """Let go of every socket."""
-        for tap in self._taps:
-            tap.close()
+        """Close every socket."""
+        for forwarder in self._forwarders:
+            forwarder.close()
         self._swarm.close()
 
-    async def _tapped(self, path: Tried) -> Tap:
-        """Open the path; a port that answered a check may take no second connection."""
-        tap, limit_s = Tap(), self._limits.tcp_s
-        self._taps.append(tap)
+    async def _open_forwarder(self, path: CheckedCandidate) -> Forwarder:
+        """Open the forwarder; a TCP port that answered a check may refuse a second connection."""
+        forwarder, limit_s = Forwarder(), self._limits.tcp_s
+        self._forwarders.append(forwarder)
         try:
             async with asyncio.timeout(limit_s):
-                await tap.open(path.candidate.transport, path.address)
+                await forwarder.open(path.candidate.transport, path.address)
         except OSError as error:
             raise reach.tcp_fault(error, path.address, limit_s) from error
-        return tap
+        return forwarder
 
-    def _open(self, local: Credentials, answer: Described, tap: Tap) -> int:
+    def _open(self, local: Credentials, answer: RemoteDescription, forwarder: Forwarder) -> int:
         transport, peer = self._swarm.new_id(), answer.peer
         self._states[transport] = asyncio.get_running_loop().create_future()
         self._swarm.send(
@@ -138,7 +144,9 @@ class Media:
                         ufrag=peer.ufrag,
                         pwd=peer.pwd,
                         fingerprints=peer.fingerprints,
-                        candidates=[Candidate(ip=tap.address.ip, port=tap.address.port)],
+                        candidates=[
+                            Candidate(ip=forwarder.address.ip, port=forwarder.address.port)
+                        ],
                     ),
                     dtls_role="client" if peer.bot_is_dtls_client else "server",
                     cname="check",
@@ -147,7 +155,7 @@ class Media:
         )
         return transport
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, TransportState):
             waiting = self._states.get(event.transport)
             if waiting is not None and not waiting.done():
@@ -156,27 +164,27 @@ class Media:
     def _note_refusal(self, message: str) -> None:
         self._refused = self._refused or message
 
-    def _dtls_fault(self, tap: Tap, state: TransportState | None) -> StepFailedError:
-        """Say how far the handshake came."""
+    def _dtls_fault(self, forwarder: Forwarder, state: TransportState | None) -> StepFailedError:
+        """Return the failure of the handshake."""
         reason = state.reason if state is not None else ""
         if "fingerprint" in reason:
             return StepFailedError(
                 "fingerprint_mismatch",
-                "the server's certificate is not the one its answer names",
-                "does something between rewrite the SDP, or does another server answer there?",
+                "the fingerprint of the server's certificate is not that of its answer",
+                "does a proxy rewrite the SDP, or does another server answer?",
             )
-        sent, received = tap.sent.counts["dtls"], tap.received.counts["dtls"]
+        sent, received = forwarder.sent.counts["dtls"], forwarder.received.counts["dtls"]
         if not sent and not received:
             return StepFailedError(
                 "ice_incomplete",
-                f"a check was answered, but the path was not taken {self._refused}".strip(),
-                "is a NAT or balancer between that changes ports per packet?",
+                f"a check was answered, but no DTLS followed {self._refused}".strip(),
+                "is there a NAT or load balancer that changes ports per packet?",
             )
         if not received:
             return StepFailedError(
                 "dtls_no_answer",
                 f"ICE works, but none of {sent} DTLS packets was answered",
-                "does a firewall let only STUN pass, or only small packets?",
+                "does a firewall allow only STUN, or only small packets?",
             )
         return StepFailedError(
             "dtls_broken",
@@ -185,7 +193,7 @@ class Media:
         )
 
 
-def _encoding(offered: Offered, line: Line) -> EncodingParameters:
+def _encoding(offered: OfferParameters, line: MediaLine) -> EncodingParameters:
     if line.kind == "audio":
         return EncodingParameters(ssrc=offered.audio_ssrc or 0, clip=_AUDIO_CLIP)
     only = offered.encodings[0]

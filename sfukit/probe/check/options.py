@@ -1,4 +1,4 @@
-"""What was asked of a check, parsed and typed."""
+"""The options of a check, parsed and typed."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.token import read_unverified
 from sfukit.swarm.messages import Srtp
 from sfukit.targets.access import Access
-from sfukit.targets.recognise import Address
+from sfukit.targets.detect import TargetUrl
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long each step may take; a check ends with the first that fails. Unit: s."""
+    """The timeout of each step; a check ends with the first failure. Unit: s."""
 
     dns_s: float = 3.0
     tcp_s: float = 3.0
@@ -27,9 +27,9 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """One check: the target, and as whom to enter."""
+    """One check: the target, room, identity and credentials."""
 
-    target: Address
+    target: TargetUrl
     play: str | None = None
     access: Access = field(default_factory=Access)
     room: str | None = None
@@ -40,8 +40,8 @@ class CheckOptions:
     gates: tuple[Gate, ...] = ()
     nickname: str = field(default_factory=lambda: f"check-{secrets.token_hex(3)}")
 
-    def seat(self) -> tuple[str, str]:
-        """Name room and identity: as asked, else as the token has them, else a new name."""
+    def room_and_identity(self) -> tuple[str, str]:
+        """Return room and identity: by option, else by the token, else generated."""
         granted = granted_by(self.access.token)
         return (
             self.room or granted.room or self.nickname,
@@ -51,7 +51,7 @@ class CheckOptions:
 
 @dataclass(frozen=True)
 class Granted:
-    """What a token says of itself, unverified; all empty where it is no JWT."""
+    """The claims of a token, unverified; all empty where it is no JWT."""
 
     room: str = ""
     identity: str = ""
@@ -59,7 +59,7 @@ class Granted:
 
 
 def granted_by(token: str | None) -> Granted:
-    """Read a token as far as it can be read without its key."""
+    """Read a token without verification."""
     try:
         claims = read_unverified(token) if token else {}
     except Refusal:

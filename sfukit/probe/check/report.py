@@ -1,4 +1,4 @@
-"""The report of a check: its JSON, what gates may name, and the verdict."""
+"""The report of a check: its JSON, the paths of gates, and the verdict."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,12 @@ from sfukit import gates, report
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate, GateResult
 from sfukit.probe.finding import Step
-from sfukit.probe.harmless import harmless
+from sfukit.probe.printable import printable
 
 SCHEMA = report.schema_id("check")
 
 STEPS = ("dns", "tcp", "tls", "http", "websocket", "token", "sdp", "ice", "dtls", "media")
-PLAY = "play "  # before the steps of the stream that is played as well
+PLAY = "play "  # prefix of the steps of playing
 MEDIA_STEPS = ("media", f"{PLAY}media")
 
 
@@ -30,10 +30,10 @@ class CandidateReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckReport(report.Envelope, kw_only=True, frozen=True):
-    """The JSON of ``sfukit check``; times are None for steps that were not taken.
+    """The JSON of ``sfukit check``; times are None for steps that were not run.
 
-    ``notes`` are what works and yet is not as it should be: a kind of media that the answer turned
-    off, a status that is not that of RFC 9725.
+    ``notes`` are deviations that do not fail the check: a rejected kind of media, a status other
+    than that of RFC 9725.
     """
 
     target: str
@@ -50,7 +50,7 @@ class CheckReport(report.Envelope, kw_only=True, frozen=True):
 
 
 def catalogue() -> Mapping[str, str]:
-    """List what gates may name, with the unit of each."""
+    """List the paths of gates with their units."""
     times = {f"timings_ms.{name}": "ms" for name in (*STEPS, "total")}
     return {**times, "kind": gates.TEXT, "cause": gates.TEXT}
 
@@ -68,7 +68,7 @@ def build(
     wanted: Sequence[Gate],
     interrupted: bool = False,
 ) -> CheckReport:
-    """Decide: the target can be used where no step failed for good."""
+    """Build the report and judge: the target is usable where no step failed for good."""
     timings: dict[str, float | None] = {name: _ms_of(name, steps) for name in STEPS}
     timings["total"] = round(total_ms, 2)
     figures: dict[str, gates.Value] = {f"timings_ms.{name}": ms for name, ms in timings.items()}
@@ -88,7 +88,7 @@ def build(
         cause=failure.cause if failure else None,
         steps=list(steps),
         candidates=list(candidates),
-        notes=[harmless(one) for one in dict.fromkeys(notes)],
+        notes=[printable(one) for one in dict.fromkeys(notes)],
         timings_ms=timings,
         gates=judged,
         reasons=["interrupted"] if interrupted else _reasons(failure, judged),
@@ -96,7 +96,7 @@ def build(
 
 
 def sentence(outcome: CheckReport) -> str:
-    """Say in one sentence why a target cannot be used."""
+    """Return one sentence: why a target cannot be used."""
     if outcome.failed_step is None:
         return "; ".join(outcome.reasons)
     failed = next((one for one in reversed(outcome.steps) if one.state == "failed"), None)

@@ -1,1 +1,1 @@
-"""Where this machine stands, before anything is sent: everything else depends on it."""
+"""The network environment of this host, read before anything is sent."""

@@ -1,6 +1,6 @@
-"""Who issued a certificate, read from its DER without trusting it (X.690, RFC 5280 4.1)."""
+"""The issuer of a certificate, read from its DER without verification (X.690, RFC 5280 4.1)."""
 
-from sfukit.probe.harmless import harmless
+from sfukit.probe.printable import printable
 
 _SEQUENCE, _SET, _VERSION = 0x30, 0x31, 0xA0
 _OBJECT = 0x06
@@ -9,7 +9,7 @@ _DEPTH = 64
 
 
 def issuer(der: bytes) -> str | None:
-    """Name the issuer by organisation and common name; None where the bytes make no sense."""
+    """Return organisation and common name of the issuer; None where the DER is invalid."""
     try:
         fields = _children(_children(_children(der)[0][1])[0][1])
         if fields[0][0] == _VERSION:
@@ -25,11 +25,11 @@ def _attribute(part: tuple[int, bytes]) -> tuple[str, str] | None:
     """Read one relative name: a SET of SEQUENCEs of an object identifier and a string."""
     pair = _children(_children(part[1])[0][1])
     key = _NAMES.get(pair[0][1]) if pair[0][0] == _OBJECT else None
-    return (key, harmless(pair[1][1].decode("utf-8", "replace"), 80)) if key else None
+    return (key, printable(pair[1][1].decode("utf-8", "replace"), 80)) if key else None
 
 
 def _children(data: bytes) -> list[tuple[int, bytes]]:
-    """Split a value into its elements, (tag, value); raises ValueError where one is cut off."""
+    """Split a value into its elements, (tag, value); raises ValueError where one is truncated."""
     found: list[tuple[int, bytes]] = []
     at = 0
     while at < len(data) and len(found) < _DEPTH:

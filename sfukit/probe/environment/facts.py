@@ -1,4 +1,4 @@
-"""Read what the system knows of its own network: addresses, routes, whether it is contained."""
+"""The network configuration of this host: addresses, routes, container."""
 
 import ipaddress
 import os
@@ -34,7 +34,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read; None is unknown, never a guess."""
+    """The configuration; None is unknown."""
 
     kernel: str
     interfaces: list[Interface]
@@ -50,23 +50,23 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return sorted(found, key=lambda route: route.metric)
 
     def gateway(self) -> str | None:
-        """Tell the router of the preferred default route."""
+        """Return the gateway of the preferred default route."""
         return next((route.gateway for route in self.default_routes() if route.gateway), None)
 
     def gateway_of(self, ip: str) -> str | None:
-        """Tell the router behind the interface that holds an address; None where it has none.
+        """Return the gateway of the interface that has an address; None without one.
 
-        A VPN may cover the default route by two halves, with the prefix 1.
+        A VPN may replace the default route by two routes with the prefix 1.
         """
-        # Linux calls an interface's further addresses eth0:1, and not in its routes
+        # Linux names an interface's further addresses eth0:1, but not in its routes
         names = {each.name.partition(":")[0] for each in self.interfaces if each.ip == ip}
         ways = [r for r in self.routes or () if r.interface in names and r.prefix <= 1]
         ways.sort(key=lambda route: (route.prefix, route.metric))
         return next((route.gateway for route in ways if route.gateway), None)
 
 
-def look() -> Facts:
-    """Read the facts from the running system."""
+def read() -> Facts:
+    """Read the network configuration of the running system."""
     linux = system.linux()
     return Facts(
         kernel=platform.release(),
@@ -123,7 +123,7 @@ def _interfaces() -> list[Interface]:
 
 
 def _has_route(family: socket.AddressFamily, towards: str) -> bool:
-    """Ask the kernel for a route to the documentation's network; nothing is sent."""
+    """Return whether the kernel has a route to a documentation address; nothing is sent."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((towards, 9))

@@ -1,4 +1,4 @@
-"""From facts to findings: whose NAT will be measured here, and which way packets leave."""
+"""From facts to findings: which NAT is measured from here, and over which route packets leave."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ _USER_MODE = ipaddress.ip_network("10.0.2.0/24")
 
 
 def examine(facts: Facts) -> list[Finding]:
-    """List what changes the meaning of everything that is measured from here."""
+    """List the findings that affect every measurement from this host."""
     return [
         *_contained(facts),
         *_virtual(facts),
@@ -34,8 +34,8 @@ def _contained(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             name="container_bridge",
             state="warning",
-            text=f"Docker bridge {network}: this is Docker's NAT",
-            fix="use --network host for the machine's own",
+            text=f"Docker bridge {network}: the measured NAT is Docker's",
+            fix="use --network host to measure the machine's own NAT",
             evidence=["/.dockerenv", f"{default.name} {default.ip}"],
         )
         return
@@ -53,7 +53,7 @@ def _virtual(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             name="wsl2" if "wsl2" in facts.kernel.lower() else "wsl",
             state="warning",
-            text="WSL: Windows translates addresses for it, unless networking is mirrored",
+            text="WSL: Windows is a NAT in front of it, unless networkingMode is mirrored",
             fix="set networkingMode=mirrored in .wslconfig, or probe from Windows",
             evidence=[facts.kernel],
         )
@@ -66,7 +66,7 @@ def _virtual(facts: Facts) -> Iterator[Finding]:
             name="vm_nat",
             state="warning",
             text="virtual machine behind user-mode NAT 10.0.2.0/24 (VirtualBox, QEMU)",
-            fix="use a bridged adapter to see the network's own NAT",
+            fix="use a bridged adapter to measure the network's own NAT",
             evidence=[f"gateway {gateway}", *([facts.product] if facts.product else [])],
         )
     elif "vmware" in (facts.product or "").lower() and gateway.endswith(".2"):
@@ -74,7 +74,7 @@ def _virtual(facts: Facts) -> Iterator[Finding]:
             name="vm_nat",
             state="warning",
             text=f"VMware virtual machine, gateway {gateway}: probably VMware's own NAT",
-            fix="use a bridged adapter to see the network's own NAT",
+            fix="use a bridged adapter to measure the network's own NAT",
             evidence=[facts.product or ""],
         )
 
@@ -94,15 +94,15 @@ def _tunnels(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             name="vpn_default",
             state="warning",
-            text=f"VPN {leaving} is the default route: this is the NAT of the VPN's far end",
-            fix="end the VPN to see the local network, or --bind to its address",
+            text=f"VPN {leaving} is the default route: the measured NAT is the VPN server's",
+            fix="stop the VPN to measure the local network, or --bind to its address",
             evidence=[f"default route by {leaving}"],
         )
     elif facts.routes is not None:
         yield Finding(
             name="split_tunnel",
             state="note",
-            text=f"split tunnel {', '.join(tunnels)}: some destinations leave another way",
+            text=f"split tunnel {', '.join(tunnels)}: some destinations use another route",
             evidence=[f"default route by {default or 'none'}"],
         )
 
@@ -133,19 +133,21 @@ def _families(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             name="no_network",
             state="bad",
-            text="no route to anywhere, by IPv4 or IPv6",
+            text="no default route, neither IPv4 nor IPv6",
             fix="connect this machine to a network",
         )
     elif not facts.ipv4:
         yield Finding(
-            name="ipv4_absent", state="note", text="IPv6 only: no IPv4 route, which is no blocking"
+            name="ipv4_absent",
+            state="note",
+            text="IPv6 only: no IPv4 route; IPv4 is absent, not blocked",
         )
     default = _default_interface(facts)
     if default is not None and is_shared(default.ip) and not _TUNNEL.fullmatch(default.name):
         yield Finding(
             name="cgnat_address",
             state="note",
-            text=f"own address {default.ip} is a carrier's: CGNAT (RFC 6598)",
+            text=f"own address {default.ip} is in the shared address space of CGNAT (RFC 6598)",
         )
 
 

@@ -13,7 +13,7 @@ _TIMEOUT_S = 1.0
 
 
 async def discover() -> str | None:
-    """Look the well-known name up; None where DNS makes no addresses up, or does not answer."""
+    """Resolve the well-known name; None where DNS synthesizes no AAAA, or does not answer."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_TIMEOUT_S):

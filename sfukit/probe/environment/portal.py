@@ -1,4 +1,4 @@
-"""Captive portals: networks that answer every web request themselves until one has signed in."""
+"""Captive portals: networks that answer every HTTP request themselves until the user signs in."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ _MAX_BYTES = 4096
 
 
 async def captive(local_ip: str, host: str = URL_HOST, port: int = 80) -> bool | None:
-    """Fetch a page whose content is known, from an own address; None where nothing answers."""
+    """Fetch a page with known content from a local address; None without an answer."""
     family = Address(local_ip, 0).family
     try:
         async with asyncio.timeout(_TIMEOUT_S):
@@ -37,7 +37,7 @@ async def captive(local_ip: str, host: str = URL_HOST, port: int = 80) -> bool |
 
 
 def judge(answer: bytes) -> bool | None:
-    """Tell a portal's page or redirect from the page that was asked for."""
+    """Return whether a response is a portal's page or redirect; None where it is neither."""
     head, _, body = answer.partition(b"\r\n\r\n")
     fields = head.split(b" ", 2)
     if not head.startswith(b"HTTP/") or len(fields) < 2 or not fields[1].isdigit():

@@ -17,15 +17,15 @@ _TIMEOUT_S = 1.0
 _ICMP6_FILTER = 1
 
 
-async def ask(interfaces: list[str]) -> str | None:
-    """Solicit an advertisement on each interface; None where nobody announces, or unreadable."""
+async def discover(interfaces: list[str]) -> str | None:
+    """Send a router solicitation on each interface; None without PREF64, or without root."""
     if not system.linux():
         return None
-    found = await asyncio.gather(*(_ask(name) for name in interfaces))
+    found = await asyncio.gather(*(_solicit(name) for name in interfaces))
     return next((prefix for prefix in found if prefix is not None), None)
 
 
-async def _ask(interface: str) -> str | None:
+async def _solicit(interface: str) -> str | None:
     loop = asyncio.get_running_loop()
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
@@ -33,7 +33,7 @@ async def _ask(interface: str) -> str | None:
             wanted = bytearray(b"\xff" * 32)
             wanted[_ROUTER_ADVERTISEMENT // 8] &= ~(1 << (_ROUTER_ADVERTISEMENT % 8)) & 0xFF
             sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, bytes(wanted))
-            # RFC 4861 6.1.1: others than 255 are not of this link
+            # RFC 4861 6.1.1: a hop limit below 255 is not from this link
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
             index = socket.if_nametoindex(interface)
             sock.sendto(bytes((_ROUTER_SOLICITATION, *bytes(7))), (_ALL_ROUTERS, 0, 0, index))

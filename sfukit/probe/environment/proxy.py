@@ -1,4 +1,4 @@
-"""CONNECT proxies, as browsers use them for TURN over TCP: found, asked, refusals told apart."""
+"""CONNECT proxies, as browsers use them for TURN over TCP: discovery, tunnel, refusals."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ _HINT = "give http://HOST:PORT"
 
 @dataclass(frozen=True)
 class Proxy:
-    """An HTTP proxy; the credential stays out of what is printed."""
+    """An HTTP proxy; the credential is never printed."""
 
     host: str
     port: int
@@ -27,7 +27,7 @@ class Proxy:
 
 
 class ProxyRefusalError(OSError):
-    """The proxy answered, and not with a tunnel."""
+    """The proxy refused the tunnel."""
 
 
 def parse(url: str, where: str = "--proxy") -> Proxy:
@@ -47,13 +47,13 @@ def parse(url: str, where: str = "--proxy") -> Proxy:
 
 
 def of_environment(host: str, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """Choose the proxy for a host by HTTPS_PROXY and NO_PROXY, in either case of letters.
+    """Return the proxy for a host by HTTPS_PROXY and NO_PROXY, in upper or lower case.
 
-    Raises ``UsageError`` where the variable names what is no HTTP proxy.
+    Raises ``UsageError`` where the variable has no HTTP proxy.
     """
     url = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
     spared = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if _is_loopback(host):  # no browser asks a proxy for these
+    if _is_loopback(host):  # browsers use no proxy for loopback
         return None
     if not url or any(_spares(pattern.strip(), host) for pattern in spared.split(",")):
         return None
@@ -100,23 +100,21 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise ProxyRefusalError("the proxy answered no HTTP") from error
+        raise ProxyRefusalError("the proxy sent no HTTP response") from error
 
 
 def read_status(head: bytes) -> int:
     """Read the status of an HTTP answer; raises ``ProxyRefusalError`` for anything else."""
     fields = head[:_MAX_HEAD].split(b" ", 2)
     if len(fields) < 2 or not fields[0].startswith(b"HTTP/") or not fields[1][:3].isdigit():
-        raise ProxyRefusalError("the proxy answered no HTTP")
+        raise ProxyRefusalError("the proxy sent no HTTP response")
     return int(fields[1][:3])
 
 
 def refusal(status: int, port: int) -> str:
-    """Say what a proxy's refusal means."""
+    """Return what a proxy's refusal means."""
     if status == 407:
-        return (
-            "the proxy wants credentials (407): give them in --proxy http://USER:PASSWORD@HOST:PORT"
-        )
+        return "the proxy requires credentials (407): give --proxy http://USER:PASSWORD@HOST:PORT"
     if status in (403, 405):
         return f"the proxy refuses port {port} ({status}); most allow 443 alone"
     return f"the proxy answered {status}"

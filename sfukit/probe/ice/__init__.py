@@ -1,1 +1,1 @@
-"""Why ICE chose this pair, or none: from what a user has in hand."""
+"""Why ICE selected a candidate pair, or none, from SDP, statistics or logs of a user."""

@@ -1,23 +1,23 @@
-"""Findings about what the candidates themselves say: names, transports, private addresses."""
+"""Findings about the candidates: mDNS names, transports, private addresses, symmetric NAT."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 
 from sfukit.probe.finding import Finding
-from sfukit.probe.ice.candidate import whereabouts
+from sfukit.probe.ice.candidate import address_scope
 from sfukit.probe.ice.case import Case, Side
 from sfukit.probe.ice.outcome import Outcome
 from sfukit.probe.ice.pairs import Pair
 
 
 def unreachable_server(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    """A far side, or an ICE-lite one, that offers only addresses of its own network."""
+    """A remote or ICE-lite side that offers only private addresses."""
     if outcome in ("connected", "lost"):
         return
     alone = not case.remote.known and case.local.description == "answer"
     sides = []
     if case.local.candidates and not _same_network(case):
-        sides.append(("the far side", case.remote))
+        sides.append(("the remote side", case.remote))
     if case.local.ice_lite or alone:
         sides.append(("the server" if case.local.ice_lite else "the answer", case.local))
     for name, side in sides:
@@ -25,7 +25,7 @@ def unreachable_server(case: Case, outcome: Outcome, pairs: list[Pair]) -> Itera
         if not found or not all(c.kind == "host" and c.private for c in found):
             continue
         address = found[0].ip
-        where = whereabouts(address) if address else "a private network"
+        where = address_scope(address) if address else "a private network"
         yield Finding(
             name="sfu_private_host_candidate",
             state="warning" if name == "the answer" else "bad",
@@ -36,33 +36,33 @@ def unreachable_server(case: Case, outcome: Outcome, pairs: list[Pair]) -> Itera
 
 
 def mdns_only(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    """A side whose addresses are all hidden behind mDNS names."""
-    for name, side in (("this side", case.local), ("the far side", case.remote)):
-        if side.candidates and all(candidate.hidden for candidate in side.candidates):
+    """A side whose candidates are all mDNS names."""
+    for name, side in (("the local side", case.local), ("the remote side", case.remote)):
+        if side.candidates and all(candidate.is_mdns for candidate in side.candidates):
             yield Finding(
                 name="mdns_only",
                 state="bad" if outcome == "failed" else "warning",
-                text=f"{name} offers only .local names, which nobody outside its network resolves",
-                fix="a server with a public address learns it from the checks all the same; "
-                "between two browsers a STUN server is needed, or camera permission",
+                text=f"{name} offers only mDNS names, which resolve only in its own network",
+                fix="a server with a public address uses peer-reflexive candidates instead; "
+                "two browsers need a STUN server, or camera permission",
             )
 
 
 def tcp_only(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
     """A side without any UDP candidate."""
-    for name, side in (("this side", case.local), ("the far side", case.remote)):
+    for name, side in (("the local side", case.local), ("the remote side", case.remote)):
         if side.candidates and all(_over_tcp(side)):
             yield Finding(
                 name="tcp_only",
                 state="warning",
-                text=f"{name} has no UDP candidate: media will wait for every lost packet",
-                fix="allow UDP; TCP is meant for networks that let nothing else through",
+                text=f"{name} has no UDP candidate: media wait for TCP retransmissions",
+                fix="allow UDP; TCP is the fallback of networks that block UDP",
             )
 
 
 def symmetric(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    """One socket that two servers saw at different ports: the NAT maps by destination."""
-    for name, side in (("this side", case.local), ("the far side", case.remote)):
+    """One base with different server-reflexive ports: endpoint-dependent mapping."""
+    for name, side in (("the local side", case.local), ("the remote side", case.remote)):
         seen: dict[tuple[str, int], set[str]] = defaultdict(set)
         for found in side.candidates:
             if found.kind == "srflx" and found.related_address and found.related_port:
@@ -72,9 +72,9 @@ def symmetric(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findi
             yield Finding(
                 name="symmetric_nat",
                 state="warning",
-                text=f"{name} is behind a symmetric NAT: one socket was seen as "
+                text=f"{name} is behind a symmetric NAT: one socket is mapped to "
                 f"{' and '.join(sorted(mapped)[:3])}",
-                fix="a relay is needed towards every peer that filters by port",
+                fix="a relay is needed towards every peer with APDF filtering",
             )
 
 

@@ -1,4 +1,4 @@
-"""A candidate with everything that its line or a browser's statistics say of it."""
+"""A candidate with all attributes of its line or of a browser's statistics."""
 
 import ipaddress
 import re
@@ -16,11 +16,11 @@ _DOCUMENTED = tuple(
 )
 _DOCKER = ipaddress.ip_network("172.17.0.0/16")
 
-# as Chromium names them, and as network-cost tells them (0, 10, 900; a tunnel costs one more)
+# Chromium's network types, and its network-cost (0, 10, 900; a tunnel costs one more)
 _NETWORKS: Mapping[str, str] = {"ethernet": "eth", "wifi": "wlan", "vpn": "tun"}
 _COSTS: Mapping[str, str] = {"0": "eth", "10": "wlan", "900": "cellular", "1": "tun", "11": "tun"}
 
-# what Firefox and older browsers wrote for the kinds
+# candidate types of Firefox and older browsers
 _KINDS: Mapping[str, str] = {
     "serverreflexive": "srflx",
     "peerreflexive": "prflx",
@@ -69,7 +69,7 @@ class IceCandidate(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
     @property
-    def hidden(self) -> bool:
+    def is_mdns(self) -> bool:
         """Whether an mDNS name stands for the address (draft-ietf-mmusic-mdns-ice-candidates)."""
         return self.address.endswith(".local")
 
@@ -90,7 +90,7 @@ class IceCandidate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def endpoint(self) -> str:
-        """The address and port as people write them."""
+        """The address and port, an IPv6 address in brackets."""
         version = 6 if ":" in self.address else 4
         host = f"[{self.address}]" if version == 6 else self.address
         return f"{host}:{self.port}"
@@ -125,7 +125,7 @@ def parse(text: str) -> IceCandidate:
 
 
 def _transport_of(word: str, tcp_type: str | None) -> tuple[str, str | None]:
-    """Name a transport as RFC 6544 does; drafts before it had the type in the name."""
+    """Return transport and tcptype of RFC 6544; drafts had the type in the transport."""
     return _OLD_TCP.get(word, (word, tcp_type))
 
 
@@ -143,7 +143,7 @@ def _require(base: candidates.Candidate, kind: str, transport: str) -> None:
 
 
 def _related(word: str | None) -> str | None:
-    """Read a related address; what is none, as ``::/0`` that hides one, is as if left out."""
+    """Read a related address; an invalid one, such as ``::/0``, counts as absent."""
     try:
         return None if word is None else str(ipaddress.ip_address(word))
     except ValueError:
@@ -151,25 +151,25 @@ def _related(word: str | None) -> str | None:
 
 
 def kind_of(word: str) -> str:
-    """Name the type of a candidate as RFC 8839 does."""
+    """Return the candidate type of RFC 8839."""
     return _KINDS.get(word.lower(), word.lower())
 
 
 def network_of(word: str | None) -> str | None:
-    """Name the network of a candidate as the articles' score does, None where unknown."""
+    """Return the network name of the articles' score; None where unknown."""
     if word in (None, "unknown"):
         return None
     return _NETWORKS.get(word, word)
 
 
-def whereabouts(address: candidates.Address) -> str:
-    """Say where an address means something."""
+def address_scope(address: candidates.Address) -> str:
+    """Describe the scope of an address."""
     if address.is_loopback:
-        return "this machine alone"
+        return "this machine only"
     if address.is_link_local:
-        return "one link alone"
+        return "one link only"
     if address.version == 4 and address in _DOCKER:
         return "Docker's default bridge"
     if address.version == 4 and address in _FAR:
-        return "a carrier's own network (100.64.0.0/10)"
+        return "the shared address space of CGNAT (100.64.0.0/10)"
     return "a private network" if address.is_private else "the internet"

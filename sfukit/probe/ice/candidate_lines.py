@@ -1,13 +1,13 @@
-"""Find candidate lines in any text; what cannot be read is kept with the reason."""
+"""Find candidate lines in any text; invalid ones are kept with the reason."""
 
 import re
 from collections.abc import Iterator
 
 import msgspec
 
-from sfukit.probe.harmless import harmless
 from sfukit.probe.ice import candidate
 from sfukit.probe.ice.candidate import MAX_CANDIDATES, IceCandidate
+from sfukit.probe.printable import printable
 
 # from the name to the end of the line or of the JSON string that holds it, escapes included
 _NAMED = re.compile(r"(?<![\w-])candidate:(?=\S)([^\r\n\"\\]*)", re.IGNORECASE)
@@ -16,21 +16,21 @@ _SHOWN = 120
 
 
 class Unread(msgspec.Struct, frozen=True):
-    """A candidate line that was not understood, and why."""
+    """An invalid candidate line, and why."""
 
     line: str
     reason: str
 
 
 def read(text: str) -> Iterator[IceCandidate | Unread]:
-    """List the candidates and what looks like one, each once, at most ``MAX_CANDIDATES``."""
+    """List candidates and invalid lines, each once, at most ``MAX_CANDIDATES``."""
     seen: set[IceCandidate | Unread] = set()
     for line in _lines(text):
         found: IceCandidate | Unread
         try:
             found = candidate.parse(line)
         except ValueError as error:
-            found = Unread(harmless(line, _SHOWN), str(error))
+            found = Unread(printable(line, _SHOWN), str(error))
         if found not in seen:
             seen.add(found)
             yield found
@@ -46,4 +46,4 @@ def _lines(text: str) -> Iterator[str]:
         yield from named
 
 
-_LONGEST = 1024  # longer than any candidate: what is behind it is not looked at
+_LONGEST = 1024  # longer than any candidate; the rest of a line is ignored

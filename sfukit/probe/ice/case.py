@@ -1,4 +1,4 @@
-"""One connection as far as an input shows it: two sides, checks, moments, servers."""
+"""The data of one connection in an input: two sides, checks, events, servers."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ CONNECTED = ("connected", "completed")
 
 
 class Side(msgspec.Struct, kw_only=True):
-    """One agent: what it described and what it gathered."""
+    """One ICE agent: its description and its candidates."""
 
     known: bool = False
     description: str | None = None  # offer or answer
@@ -22,12 +22,12 @@ class Side(msgspec.Struct, kw_only=True):
     ufrags: list[str] = []
     end_of_candidates: bool = False
     candidates: list[IceCandidate] = []
-    places: dict[Key, int] = {}  # of each candidate in the list
+    places: dict[Key, int] = {}  # index in candidates
     unread: list[Unread] = []
     unread_count: int = 0
 
     def read(self, text: str) -> list[IceCandidate]:
-        """List the candidates in a text; what was not understood of them is noted."""
+        """List the candidates in a text; invalid lines are noted."""
         found = []
         for each in candidate_lines.read(text):
             if isinstance(each, Unread):
@@ -37,7 +37,7 @@ class Side(msgspec.Struct, kw_only=True):
         return found
 
     def note_unread(self, unread: Unread) -> None:
-        """Count a line that was not understood, each once, and keep the first of them."""
+        """Count an invalid line, each once, and keep the first ``MAX_UNREAD``."""
         if unread in self.unread:
             return
         self.unread_count += 1
@@ -45,7 +45,7 @@ class Side(msgspec.Struct, kw_only=True):
             self.unread.append(unread)
 
     def add(self, candidate: IceCandidate) -> None:
-        """Take a candidate unless the same one is known; keep what each source adds."""
+        """Add a candidate; attributes of a known one are merged."""
         key = _key(candidate)
         if key in self.places:
             at = self.places[key]
@@ -56,7 +56,7 @@ class Side(msgspec.Struct, kw_only=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate pair as a browser saw it; None is not told."""
+    """One candidate pair of a browser's statistics; None is unknown."""
 
     local: IceCandidate
     remote: IceCandidate
@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened; ``at_ms`` since the first of them, None where no time is told."""
+    """One event; ``at_ms`` since the first one, None without a time."""
 
     at_ms: float | None
     type: str
@@ -88,7 +88,7 @@ class ServerError(msgspec.Struct, frozen=True):
 
 
 class IceServer(msgspec.Struct, frozen=True):
-    """A STUN or TURN server that was to be used."""
+    """A configured STUN or TURN server."""
 
     url: str
     username: str | None = None
@@ -100,7 +100,7 @@ class IceServer(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, kw_only=True):
-    """One connection; ``recorded_s`` is the Unix time of the record, None where it is not told."""
+    """One connection; ``recorded_s`` is the Unix time of the record, or None."""
 
     name: str
     local: Side
@@ -115,23 +115,23 @@ class Case(msgspec.Struct, kw_only=True):
     ice_state: str | None = None
     dtls_state: str | None = None
     conflict_logged: bool = False
-    refused_remote: str | None = None  # what the browser said of a candidate that it did not take
-    arrived_there: int | None = None  # checks that the far side's own record shows
+    refused_remote: str | None = None  # the browser's error of addIceCandidate
+    remote_requests_received: int | None = None  # requestsReceived of the remote side's record
     recorded_s: float | None = None
 
     @property
     def was_connected(self) -> bool:
-        """Whether ICE had a working pair at some time."""
+        """Whether ICE was connected at some time."""
         return any(event.type == "ice" and event.value in CONNECTED for event in self.events)
 
     @property
     def selected(self) -> Check | None:
-        """The pair in use."""
+        """The selected pair."""
         return next((check for check in self.checks if check.selected), None)
 
 
 def new_case(name: str) -> Case:
-    """Make a case that knows nothing yet."""
+    """Return an empty case."""
     return Case(name=name, local=Side(), remote=Side())
 
 

@@ -1,4 +1,4 @@
-"""The report of ``sfukit ice-explain``: each connection told, judged and put in words."""
+"""The report of ``sfukit ice-explain``: outcome, cause and findings of each connection."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ _MOST_PAIRS = 200
 _MOST_MOMENTS = 200
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate with its priority taken apart; ``score`` without a round trip."""
+class CandidateEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate with the parts of its priority; ``score`` without RTT."""
 
     side: str
     candidate: IceCandidate
@@ -29,17 +29,17 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnreadLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate line that was not understood, and why."""
+    """An invalid candidate line, and why."""
 
     side: str
     line: str
     reason: str
 
 
-class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """One connection; ``cause`` is the name of the likeliest finding that explains its end.
+class ConnectionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection; ``cause`` is the name of the likeliest finding that explains its outcome.
 
-    ``unread`` are the first of the candidate lines that were not understood, ``unread_count`` all.
+    ``unread`` are the first invalid candidate lines, ``unread_count`` counts all.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     cause: str | None
     summary: str
     role: str | None
-    candidates: list[Listed]
+    candidates: list[CandidateEntry]
     unread: list[UnreadLine]
     unread_count: int
     pairs: list[Pair]
@@ -57,10 +57,10 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IceExplainReport(report.Envelope, kw_only=True, frozen=True):
-    """The JSON of ``sfukit ice-explain``; ``input`` is what was recognised."""
+    """The JSON of ``sfukit ice-explain``; ``input`` is the kind of input."""
 
     input: str
-    connections: list[Explained]
+    connections: list[ConnectionReport]
 
 
 def conclude(kind: str, cases: Sequence[Case], now_s: float) -> IceExplainReport:
@@ -80,17 +80,17 @@ def conclude(kind: str, cases: Sequence[Case], now_s: float) -> IceExplainReport
     )
 
 
-def explain(case: Case, now_s: float) -> Explained:
+def explain(case: Case, now_s: float) -> ConnectionReport:
     """Explain one connection."""
     ended = outcome.judge(case)
     formed = pairs.form(case)
     found = findings.find(case, ended, formed, now_s)
     cause = _cause(ended, found)
-    return Explained(
+    return ConnectionReport(
         name=case.name,
         outcome=ended,
         cause=cause.name if cause else None,
-        summary=_story(case, ended, formed, cause),
+        summary=_summary(case, ended, formed, cause),
         role=case.role,
         candidates=[*_listed("local", case.local), *_listed("remote", case.remote)],
         unread=[*_unread("local", case.local), *_unread("remote", case.remote)],
@@ -103,14 +103,14 @@ def explain(case: Case, now_s: float) -> Explained:
 
 
 def _cause(ended: Outcome, found: Sequence[Finding]) -> Finding | None:
-    """Take the first bad finding; where ICE failed without one, the first warning."""
+    """Return the first bad finding; where ICE failed without one, the first warning."""
     wanted = ("bad", "warning") if ended in ("failed", "lost") else ("bad",)
     return next((finding for finding in found if finding.state in wanted), None)
 
 
-def _listed(name: str, side: Side) -> list[Listed]:
+def _listed(name: str, side: Side) -> list[CandidateEntry]:
     return [
-        Listed(
+        CandidateEntry(
             side=name,
             candidate=candidate,
             priority=(parts := Priority.of(candidate.priority) if candidate.priority else None),
@@ -125,27 +125,27 @@ def _unread(name: str, side: Side) -> list[UnreadLine]:
     return [UnreadLine(side=name, line=each.line, reason=each.reason) for each in side.unread]
 
 
-def _story(case: Case, ended: Outcome, formed: Sequence[Pair], cause: Finding | None) -> str:
-    """Say in words how it ended and why."""
+def _summary(case: Case, ended: Outcome, formed: Sequence[Pair], cause: Finding | None) -> str:
+    """Describe the outcome and its cause."""
     because = f": {cause.text}" if cause else ""
     match ended:
         case "connected":
             return f"connected over {_chosen(case, formed)}{because}"
         case "failed":
             tried = _listed_pairs(formed)
-            none = f"no pair of {tried} worked" if tried else "and the record holds no pair"
+            none = f"no pair of {tried} worked" if tried else "and the record contains no pair"
             return f"failed, {none}{because}"
         case "lost":
             return f"connected at first over {_chosen(case, formed)}, then lost{because}"
         case "checking":
-            return f"still checking when this was recorded{because}"
-    return f"the input does not tell how it ended{because}"
+            return f"still checking at the end of the record{because}"
+    return f"the input does not contain the outcome{because}"
 
 
 def _chosen(case: Case, formed: Sequence[Pair]) -> str:
     chosen = next((pair for pair in formed if pair.selected), None)
     if chosen is None:
-        return "a pair that the input does not name"
+        return "a pair that the input does not contain"
     rtt = "" if chosen.rtt_ms is None else f", RTT {chosen.rtt_ms:g} ms"
     rank = f", first of {_listed_pairs(formed)} by RFC 8445" if chosen.rank == 1 else ""
     if chosen.rank and chosen.rank > 1:

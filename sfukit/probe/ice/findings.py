@@ -1,4 +1,4 @@
-"""What is amiss with a connection, each cause by its name, the likeliest first."""
+"""The findings about a connection, the likeliest cause first."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ Rule = Callable[[Case, Outcome, list[Pair]], Iterator[Finding]]
 
 
 def find(case: Case, outcome: Outcome, pairs: list[Pair], now_s: float) -> list[Finding]:
-    """Apply every rule; ``now_s`` is the Unix time for what is not dated. Bad ones first."""
+    """Apply every rule; ``now_s`` is the Unix time for undated input. Bad ones first."""
     found = list(servers.credentials(case, now_s))
     for rule in _RULES:
         found += rule(case, outcome, pairs)
@@ -23,11 +23,11 @@ def find(case: Case, outcome: Outcome, pairs: list[Pair], now_s: float) -> list[
 def _role_conflict(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
     local, remote = case.local, case.remote
     if local.ice_lite and remote.ice_lite:
-        reason = "both sides are ICE-lite: nobody sends checks"
+        reason = "both sides are ICE-lite: no side sends connectivity checks"
     elif case.role and case.role == case.remote_role:
         reason = f"both sides are {case.role}"
     elif local.description == remote.description == "offer":
-        reason = "both descriptions are offers: each side believes that it controls"
+        reason = "both descriptions are offers: both sides are controlling"
     elif case.conflict_logged:
         reason = "the browser logged a role conflict"
     else:
@@ -36,7 +36,7 @@ def _role_conflict(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[
         name="role_conflict",
         state="bad" if outcome != "connected" else "warning",
         text=f"{reason} (RFC 8445 section 7.3.1.1)",
-        fix="let one side offer and the other answer; on glare one must roll back",
+        fix="one side has to offer, the other to answer; on glare one rolls back",
     )
 
 
@@ -44,19 +44,19 @@ def _nothing_from_far(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterat
     if not case.events or not case.local.known or case.remote.candidates:
         return
     if not case.remote.known:
-        text = "no remote description was ever set: the answer did not come"
+        text = "no remote description was set: no answer was received"
         yield Finding(
             name="no_remote_description",
             state="bad",
             text=text,
-            fix="look at the signalling: did the offer arrive, was an answer sent back?",
+            fix="check the signaling: was the offer received, was an answer sent?",
         )
         return
     yield Finding(
         name="no_remote_candidates",
         state="bad" if outcome != "connected" else "note",
-        text="the far side gave no candidate, in its description or later",
-        fix="look at the signalling of candidates (trickle), and at the far side's firewall",
+        text="the remote side sent no candidate, neither in its description nor by trickle",
+        fix="check the signaling of candidates (trickle), and the remote side's firewall",
     )
 
 
@@ -64,14 +64,14 @@ def _no_local(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findi
     done = any(m.type == "gathering" and m.value == "complete" for m in case.events)
     if case.local.candidates or not done:
         return
-    text = "this side gathered no candidate"
+    text = "the local side gathered no candidate"
     if case.relay_only:
-        text += ": only relays are allowed, and no TURN server gave one"
+        text += ": iceTransportPolicy is relay, and no TURN server allocated one"
     yield Finding(
         name="no_local_candidates",
         state="bad",
         text=text,
-        fix="see the errors of the servers" if case.errors else "is there a network at all?",
+        fix="see the errors of the servers" if case.errors else "is there a network?",
     )
 
 
@@ -86,41 +86,41 @@ def _wrong_ufrag(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Fi
                 state="bad" if outcome != "connected" else "warning",
                 text=f"{len(strange)} {name} candidates belong to another description "
                 f"(ufrag {strange[0].ufrag}, described {', '.join(side.ufrags)})",
-                fix="candidates of an ICE restart and its description must go together",
+                fix="candidates and description of an ICE restart must have the same ufrag",
             )
 
 
 def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    """Judge by what was sent and what came back."""
+    """Judge by connectivity checks sent, received and answered."""
     sent = sum(check.requests_sent or 0 for check in case.checks)
     asked = sum(check.requests_received or 0 for check in case.checks)
     answered = sum(check.responses_received or 0 for check in case.checks)
     if outcome in ("connected", "lost") or answered or not (sent or asked):
         return
-    evidence = [f"{sent} checks sent, {answered} answered, {asked} received from the far side"]
+    evidence = [f"{sent} checks sent, {answered} answered, {asked} received from the remote side"]
     if asked:
         yield Finding(
             name="one_way_firewall",
             state="bad",
-            text="the far side's checks arrive here, and none of ours is answered: "
-            "what this side sends is dropped on the way",
-            fix="allow outbound UDP here, or inbound at the far side; a TURN server goes around",
+            text="checks of the remote side are received, and no local check is answered: "
+            "outbound packets are dropped on the path",
+            fix="allow outbound UDP here, or inbound at the remote side; or use a TURN server",
             evidence=evidence,
         )
-    elif case.arrived_there:
+    elif case.remote_requests_received:
         yield Finding(
             name="one_way_firewall",
             state="bad",
-            text=f"the far side received {case.arrived_there} of our checks, and nothing of what "
-            "it sends arrives here",
-            fix="allow outbound UDP there, or inbound here; a TURN server goes around",
+            text=f"the remote side received {case.remote_requests_received} local checks, and none "
+            "of its packets is received here",
+            fix="allow outbound UDP there, or inbound here; or use a TURN server",
             evidence=evidence,
         )
     elif _servers_silent(case):
         yield Finding(
             name="udp_blocked",
             state="bad",
-            text="neither a server nor the far side answered over UDP: UDP is blocked here",
+            text="neither a server nor the remote side answered over UDP: UDP is blocked here",
             fix="allow outbound UDP, or offer TURN over TCP or TLS on port 443",
             evidence=evidence,
         )
@@ -128,14 +128,14 @@ def _checks(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding
         yield Finding(
             name="no_answer_from_peer",
             state="bad",
-            text=f"no check reached the far side, or no answer came back ({evidence[0]})",
-            fix="see the far side's record as well (--remote): did any check arrive there?",
+            text=f"no check reached the remote side, or no response arrived ({evidence[0]})",
+            fix="add the remote side's record (--remote): did any check arrive there?",
             evidence=evidence,
         )
 
 
 def _servers_silent(case: Case) -> bool:
-    """Whether every server was silent; one of several often is, for want of IPv6 say."""
+    """Whether no server answered; one of several may be silent, for example without IPv6."""
     silent = [
         error
         for error in case.errors
@@ -149,8 +149,8 @@ def _lost(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
         yield Finding(
             name="consent_lost",
             state="bad",
-            text="the pair worked, then nothing came back any more (consent, RFC 7675)",
-            fix="the far side ended or changed its network, or a NAT forgot its mapping; "
+            text="the pair worked, then consent expired without responses (RFC 7675)",
+            fix="the remote side ended or changed its network, or a NAT mapping expired; "
             "an ICE restart finds a new path",
         )
 
@@ -163,8 +163,8 @@ def _dtls(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
         yield Finding(
             name="dtls_failed",
             state="bad",
-            text="ICE found a pair, and DTLS failed on it",
-            fix="compare the fingerprints; if they are right, large packets may be lost (MTU)",
+            text="ICE connected, and DTLS failed on the selected pair",
+            fix="compare the fingerprints; if they match, large packets may be lost (MTU)",
         )
 
 
@@ -175,8 +175,8 @@ def _no_pair(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findin
         yield Finding(
             name="no_pair",
             state="bad",
-            text=f"no candidate of one side fits one of the other: {'; '.join(reasons[:3])}",
-            fix="both sides need a transport and an address family in common",
+            text=f"no local and remote candidate form a pair: {'; '.join(reasons[:3])}",
+            fix="both sides need a common transport and address family",
         )
 
 
@@ -189,7 +189,7 @@ def _no_relay(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findi
         yield Finding(
             name="no_relay",
             state="warning",
-            text="no side had a relay to fall back on",
+            text="no side had a relay candidate",
             fix="give the clients a TURN server, with TCP or TLS on port 443 too",
         )
 
@@ -204,8 +204,8 @@ def _relayed(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findin
         yield Finding(
             name="relayed",
             state="note",
-            text=f"media go through a relay: of {len(direct)} direct pairs {failed} failed",
-            fix="sfukit nat-probe tells what kind of NAT is in the way",
+            text=f"media are relayed: of {len(direct)} direct pairs {failed} failed",
+            fix="sfukit nat-probe shows the NAT behaviour",
         )
 
 
@@ -216,9 +216,9 @@ def _not_understood(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator
             yield Finding(
                 name="candidates_not_understood",
                 state="warning",
-                text=f"{side.unread_count} {name} candidate lines were not understood: "
+                text=f"{side.unread_count} {name} candidate lines are invalid: "
                 f"{'; '.join(reasons[:3])}",
-                fix="a browser drops them as well: mend them where they are written",
+                fix="browsers reject them as well: correct them where they are generated",
                 evidence=[each.line for each in side.unread[:5]],
             )
 
@@ -228,7 +228,7 @@ def _refused_remote(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator
         yield Finding(
             name="remote_candidate_refused",
             state="warning" if outcome != "connected" else "note",
-            text=f"the browser did not take a candidate of the far side: {case.refused_remote}",
+            text=f"the browser rejected a remote candidate: {case.refused_remote}",
             fix="was it added before the description, for another m-line, or is it malformed?",
         )
 

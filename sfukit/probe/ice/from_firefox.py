@@ -1,4 +1,4 @@
-"""Read what people copy from Firefox's about:webrtc: descriptions, the table of pairs, the log."""
+"""Read text of Firefox's about:webrtc: descriptions, the table of pairs, the log."""
 
 import re
 from collections.abc import Iterator
@@ -23,23 +23,23 @@ _SIDES = re.compile(r"\b(local|remote) sdp\b", re.IGNORECASE)
 
 
 def looks_like(text: str) -> bool:
-    """Tell Firefox's text from other text."""
+    """Return whether a text is of Firefox's about:webrtc."""
     return bool(
         "ICE-PEER(" in text or "SDPARTA" in text or _ROW.search(text) or "about:webrtc" in text
     )
 
 
 def cases(text: str) -> list[Case]:
-    """Read one connection: about:webrtc writes them one after the other, people copy one."""
+    """Read one connection; of several in the text they are merged."""
     case = new_case("about:webrtc")
     for side, part in _descriptions(text, case):
         from_sdp.describe(side, part)
     lines = [line[:_MAX_LINE] for line in text.splitlines()]
     for line in lines:
         if match := _ROW.search(line):
-            _take_row(case, match)
+            _add_row(case, match)
         elif match := _LOGGED.search(line):
-            _take_logged(case, match)
+            _add_logged(case, match)
         elif "role conflict" in line.lower():
             case.conflict_logged = True
     if case.checks:
@@ -48,7 +48,7 @@ def cases(text: str) -> list[Case]:
 
 
 def _descriptions(text: str, case: Case) -> Iterator[tuple[Side, str]]:
-    """Find the descriptions, each under a heading that says whose it is."""
+    """Find the descriptions under the headings of the local and remote SDP."""
     sides = {"local": case.local, "remote": case.remote}
     headings = list(_SIDES.finditer(text))
     for index, heading in enumerate(headings):
@@ -65,7 +65,7 @@ def _sdp_lines(part: str) -> Iterator[str]:
         yield line.strip()
 
 
-def _take_row(case: Case, match: re.Match[str]) -> None:
+def _add_row(case: Case, match: re.Match[str]) -> None:
     fields = match.groups()
     local, remote = _endpoint(*fields[:4]), _endpoint(*fields[4:8])
     row = match.string  # the state is before the addresses in newer versions, after in older ones
@@ -74,7 +74,7 @@ def _take_row(case: Case, match: re.Match[str]) -> None:
     _add(case, local, remote, state[1].lower() if state else "unknown", flags)
 
 
-def _take_logged(case: Case, match: re.Match[str]) -> None:
+def _add_logged(case: Case, match: re.Match[str]) -> None:
     state, *local, remote, port, transport, kind = match.groups()
     ours = _endpoint(local[0], local[1], local[2], kind)
     theirs = _endpoint(remote, port, transport, "unknown")
@@ -112,7 +112,7 @@ def _endpoint(address: str, port: str, transport: str, kind: str) -> IceCandidat
 
 
 def _state_of(case: Case) -> str:
-    """Judge by the pairs, since the copied text rarely holds the state itself."""
+    """Derive the ICE state from the pairs, since the text rarely contains it."""
     states = {check.state for check in case.checks}
     if "succeeded" in states:
         return "connected"

@@ -1,4 +1,4 @@
-"""Read a dump of chrome://webrtc-internals: calls, events and the last statistics."""
+"""Read a dump of chrome://webrtc-internals: API calls, events and the last statistics."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from sfukit.probe.ice.case import Case, Event, IceServer, ServerError, new_case
 _MAX_CONNECTIONS = 50
 MAX_MOMENTS = 5000
 
-# what dumps call the state changes, with and without "on" before it
+# names of state changes in dumps, with or without "on"
 _STATES: Mapping[str, str] = {
     "iceconnectionstatechange": "ice",
     "icegatheringstatechange": "gathering",
@@ -50,8 +50,8 @@ def _case(name: str, connection: Mapping[str, Any]) -> Case:
     first = next((time for time in times if time is not None), None)
     for entry, time in zip(entries, times, strict=False):
         at_ms = None if time is None or first is None else round(time - first, 1)
-        take_event(case, str(entry.get("type", "")), _text(entry.get("value")), at_ms)
-    from_stats.take(case, dict(_last_statistics(connection.get("stats"))))
+        add_event(case, str(entry.get("type", "")), _text(entry.get("value")), at_ms)
+    from_stats.add_stats(case, dict(_last_statistics(connection.get("stats"))))
     known = [time for time in times if time is not None]
     recorded_s = unix_time.seconds(known[-1]) if known else None
     if recorded_s is not None:
@@ -60,14 +60,14 @@ def _case(name: str, connection: Mapping[str, Any]) -> Case:
 
 
 def configure(case: Case, given: Any) -> None:
-    """Take the servers; Chromium leaves user names and passwords out of its dumps."""
+    """Read the configured servers; Chromium omits user names and passwords in dumps."""
     text = _text(given)
     case.servers = [IceServer(url) for url in dict.fromkeys(_URLS.findall(text))]
     case.relay_only = re.search(r"iceTransportPolicy\"?:\s*\"?relay", text) is not None
 
 
-def take_event(case: Case, event: str, value: str, at_ms: float | None) -> None:
-    """Take one event by its name, with its value as text and the time since the first."""
+def add_event(case: Case, event: str, value: str, at_ms: float | None) -> None:
+    """Add one event by its name, with its value as text and the time since the first."""
     event = event.removeprefix("on").lower() if event.startswith("on") else event.lower()
     if event in _STATES:
         case.events.append(Event(at_ms, _STATES[event], value.strip('" ')[:40]))
@@ -82,12 +82,12 @@ def take_event(case: Case, event: str, value: str, at_ms: float | None) -> None:
     elif event in _REFUSALS:
         case.refused_remote = case.refused_remote or value.strip('" ')[:200]
     elif event == "icecandidateerror":
-        _take_error(case, value, at_ms)
+        _add_error(case, value, at_ms)
     elif "sdp" in value and event in (
         *("setlocaldescription", "setlocaldescriptiononsuccess", "setremotedescription"),
         "setremotedescriptiononsuccess",
     ):
-        _take_description(case, event, value, at_ms)
+        _add_description(case, event, value, at_ms)
 
 
 def _gathered(
@@ -98,7 +98,7 @@ def _gathered(
     return msgspec.structs.replace(found, **more)
 
 
-def _take_description(case: Case, event: str, value: str, at_ms: float | None) -> None:
+def _add_description(case: Case, event: str, value: str, at_ms: float | None) -> None:
     local = "local" in event
     side = case.local if local else case.remote
     sdp = _field(value, "sdp") or value.replace("\\r\\n", "\n")
@@ -109,7 +109,7 @@ def _take_description(case: Case, event: str, value: str, at_ms: float | None) -
         case.events.append(Event(at_ms, "description", "local" if local else "remote"))
 
 
-def _take_error(case: Case, value: str, at_ms: float | None) -> None:
+def _add_error(case: Case, value: str, at_ms: float | None) -> None:
     url, code, text = _URLS.search(value), _CODE.search(value), _TEXT.search(value)
     if url and code:
         error = ServerError(url[0], int(code[1]), text[1].strip() if text else "", at_ms)
@@ -119,7 +119,7 @@ def _take_error(case: Case, value: str, at_ms: float | None) -> None:
 
 
 def _last_statistics(given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Put the last value of each series together: ``ID-name`` becomes ``name`` of ``ID``."""
+    """Collect the last value of each series: ``ID-name`` becomes ``name`` of ``ID``."""
     table: dict[str, dict[str, Any]] = {}
     for name, series in given.items() if isinstance(given, dict) else ():
         identifier, dash, field = str(name).rpartition("-")

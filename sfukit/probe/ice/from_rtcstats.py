@@ -1,6 +1,6 @@
 """Read a dump of rtcstats: one event a line, ``[method, connection, value, time]``.
 
-Times after the first are differences, and getStats() tells what changed since the last.
+Times after the first are differences, and getStats() contains changes since the last.
 """
 
 import json
@@ -29,7 +29,7 @@ class _Connection:
 
 
 def looks_like(text: str) -> bool:
-    """Tell such a dump by its mark, or by its first lines where that is cut off."""
+    """Return whether a text is such a dump, by its mark or its first lines."""
     if text.lstrip().startswith(MARK):
         return True
     first = [line for line in text.lstrip()[:100_000].splitlines()[:_LOOKED_AT] if line.strip()]
@@ -48,17 +48,17 @@ def cases(text: str, where: str) -> list[Case]:
             if len(connections) >= _MAX_CONNECTIONS:
                 continue
             connections[name] = _Connection(new_case(f"connection {name[:64]}"))
-        _take(connections[name], method, value, clock_ms)
+        _add_event(connections[name], method, value, clock_ms)
     read = [_ended(each, clock_ms) for each in connections.values()]
     if not read:
         raise UsageError(
-            f"{where}: a dump of rtcstats, and no event in it is of a form that is known",
+            f"{where}: a dump of rtcstats without an event of a known form",
             hint="known are lines of [method, connection, value, time]; or give getStats() as JSON",
         )
     return read
 
 
-def _take(connection: _Connection, method: str, value: Any, at_ms: float | None) -> None:
+def _add_event(connection: _Connection, method: str, value: Any, at_ms: float | None) -> None:
     case = connection.case
     if connection.first_ms is None:
         connection.first_ms = at_ms
@@ -71,11 +71,11 @@ def _take(connection: _Connection, method: str, value: Any, at_ms: float | None)
     elif connection.events < from_internals.MAX_MOMENTS:
         connection.events += 1
         shown = only if isinstance(only, str) else json.dumps(only)
-        from_internals.take_event(case, method, shown, None if since is None else round(since, 1))
+        from_internals.add_event(case, method, shown, None if since is None else round(since, 1))
 
 
 def _merge(known: dict[str, dict[str, Any]], changed: Any) -> None:
-    """Take what a report tells; statistics that did not change are left out of it."""
+    """Merge a report, which omits unchanged statistics."""
     for identifier, stat in changed.items() if isinstance(changed, dict) else ():
         if isinstance(stat, dict) and (identifier in known or len(known) < _MAX_STATS):
             known.setdefault(identifier, {}).update(stat)
@@ -83,7 +83,7 @@ def _merge(known: dict[str, dict[str, Any]], changed: Any) -> None:
 
 def _ended(connection: _Connection, clock_ms: float | None) -> Case:
     case = connection.case
-    from_stats.take(case, from_stats.by_id(connection.stats))
+    from_stats.add_stats(case, from_stats.by_id(connection.stats))
     recorded_s = unix_time.seconds(clock_ms)
     if recorded_s is not None:
         case.recorded_s = max(case.recorded_s or 0.0, recorded_s)

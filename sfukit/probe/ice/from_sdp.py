@@ -1,4 +1,4 @@
-"""Read session descriptions, leniently: only what ICE needs, from whole ones or from pieces."""
+"""Read session descriptions leniently: ICE attributes of complete or partial ones."""
 
 import itertools
 import re
@@ -11,7 +11,7 @@ _MAX_UFRAGS = 50  # one for each ICE restart
 
 
 def describe(side: Side, text: str) -> None:
-    """Take what a description says of one side."""
+    """Add the ICE attributes of a description to a side."""
     side.known = True
     for line in text.splitlines():
         line = line.strip()
@@ -33,7 +33,7 @@ def describe(side: Side, text: str) -> None:
 
 
 def split(text: str) -> list[str]:
-    """Cut text into the session descriptions in it, in order, a few at most."""
+    """Split text into its session descriptions, in order, at most ``_MAX_DESCRIPTIONS``."""
     begins = [match.start() for match in _BEGIN.finditer(text.replace("\r", "\n"))]
     cut = [text[begin:end] for begin, end in itertools.pairwise([*begins, len(text)])]
     return cut[:_MAX_DESCRIPTIONS]

@@ -17,7 +17,7 @@ _TIMES = ("timestamp", "timestamp_us", "timestampUs")
 
 
 def by_id(document: Any) -> dict[str, dict[str, Any]]:
-    """Bring the shapes in which people save a report to one: a table by id."""
+    """Normalize the JSON shapes of a saved report to a table by id."""
     if isinstance(document, dict):
         document = {key: _flat(value) for key, value in document.items()}
         values = list(document.values())
@@ -32,7 +32,7 @@ def by_id(document: Any) -> dict[str, dict[str, Any]]:
 
 
 def _flat(value: Any) -> Any:
-    """Bring the members of a native statistic up, which bindings of libwebrtc put below."""
+    """Flatten a native statistic, whose members bindings of libwebrtc nest."""
     if not _is_stat(value):
         return value
     below = next((value[name] for name in _BELOW if isinstance(value.get(name), dict)), None)
@@ -42,13 +42,13 @@ def _flat(value: Any) -> Any:
 def cases(document: Any) -> list[Case]:
     """Read a saved report as one connection."""
     case = new_case("getStats()")
-    take(case, by_id(document))
+    add_stats(case, by_id(document))
     return [case]
 
 
-def take(case: Case, stats: Stats) -> None:
-    """Take what statistics say of a connection."""
-    _take_transport(case, stats)
+def add_stats(case: Case, stats: Stats) -> None:
+    """Add the statistics of a connection."""
+    _add_transport(case, stats)
     known: dict[str, IceCandidate] = {}
     for identifier, stat in stats.items():
         kind = str(stat.get("type", "")).replace("-", "")
@@ -70,7 +70,7 @@ def take(case: Case, stats: Stats) -> None:
                 case.checks.append(_check(stat, local, remote, identifier in chosen))
 
 
-def _take_transport(case: Case, stats: Stats) -> None:
+def _add_transport(case: Case, stats: Stats) -> None:
     for stat in stats.values():
         for name in _TIMES:
             time_s = unix_time.seconds(_number(stat.get(name)))
@@ -98,7 +98,7 @@ def _candidate(stat: Mapping[str, Any]) -> IceCandidate | None:
     return IceCandidate(
         kind=kind_of(str(stat.get("candidateType", "unknown")))[:16],
         transport=str(stat.get("protocol", stat.get("transport", "udp"))).lower()[:8],
-        # browsers leave the address out where the page must not see it
+        # browsers omit the address where the page must not see it
         address=(address or "(hidden)").lower()[:255],
         port=port,
         priority=_priority(stat.get("priority")),
@@ -132,7 +132,7 @@ def _check(
 
 
 def _unspecific(found: IceCandidate) -> bool:
-    """Chromium also lists sockets that it opened on no address in particular."""
+    """Return whether a candidate of Chromium is of an unspecified address."""
     return found.address in ("0.0.0.0", "::")
 
 

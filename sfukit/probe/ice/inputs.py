@@ -1,4 +1,4 @@
-"""Recognise what a user handed in, and read it within bounds."""
+"""Detect the format of an input, and read it within bounds."""
 
 import json
 import zlib
@@ -18,22 +18,24 @@ _KNOWN = (
 
 
 def read(data: bytes, where: str) -> tuple[str, list[Case]]:
-    """Recognise the input; give its kind and the connections in it; raise ``UsageError``."""
+    """Detect the input; return its kind and its connections; raise ``UsageError``."""
     text = _text(data, where)
     kind, cases = _recognised(text, where)
     if not cases:
-        raise UsageError(f"{where}: nothing of ICE is in it", hint=f"give {_KNOWN}")
+        raise UsageError(f"{where}: contains no ICE data", hint=f"give {_KNOWN}")
     return kind, cases
 
 
 def add_remote(cases: Sequence[Case], data: bytes, where: str) -> None:
-    """Take the far side from a second input: what is local there is remote here."""
+    """Add the remote side from a second input: its local side is the remote one here."""
     _, theirs = read(data, where)
     for case, far in zip(cases, theirs, strict=False):
         case.remote = _both(case.remote, far.local)
         case.remote_role = far.role
         if far.checks:
-            case.arrived_there = sum(check.requests_received or 0 for check in far.checks)
+            case.remote_requests_received = sum(
+                check.requests_received or 0 for check in far.checks
+            )
         if not case.checks:
             case.local = _both(case.local, far.remote)
         case.conflict_logged |= far.conflict_logged
@@ -46,7 +48,7 @@ def servers(options: Sequence[str]) -> list[IceServer]:
         url, _, username = option.partition(",")
         if not url.startswith(("stun:", "stuns:", "turn:", "turns:")):
             raise UsageError(
-                f"--ice-server: {option!r} is no STUN or TURN server",
+                f"--ice-server: {option!r} is no STUN or TURN URI",
                 hint="give stun:HOST[:PORT] or turn:HOST[:PORT][?transport=tcp][,USERNAME]",
             )
         read.append(IceServer(url, username.partition(",")[0] or None))
@@ -54,7 +56,7 @@ def servers(options: Sequence[str]) -> list[IceServer]:
 
 
 def _text(data: bytes, where: str) -> str:
-    if data.startswith(_GZIP):  # Chromium compresses its dumps unless told not to
+    if data.startswith(_GZIP):  # Chromium compresses its dumps by default
         try:
             stream = zlib.decompressobj(wbits=31)
             data = stream.decompress(data, MAX_BYTES + 1)

@@ -1,4 +1,4 @@
-"""How a connection ended, as far as the input tells."""
+"""The outcome of a connection."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Outcome = Literal["connected", "failed", "lost", "checking", "unknown"]
 
 
 def judge(case: Case) -> Outcome:
-    """Tell whether ICE found a pair, lost it, failed, or is on its way."""
+    """Return whether ICE connected, lost consent, failed, or is checking."""
     state = case.ice_state
     if state in CONNECTED:
         return "connected"
@@ -24,5 +24,5 @@ def judge(case: Case) -> Outcome:
 
 
 def _worked(case: Case) -> bool:
-    """Whether a pair had answered before; states are absent where only statistics are."""
+    """Whether a pair had responses before; statistics alone have no states."""
     return case.was_connected or any(check.responses_received for check in case.checks)

@@ -1,4 +1,4 @@
-"""Form, order and prune candidate pairs as RFC 8445 says, and tell why each is there or not."""
+"""Form, order and prune candidate pairs by RFC 8445, with the reason for each pruned one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,7 +14,7 @@ _TCP_MEETS: Mapping[str, str] = {"active": "passive", "passive": "active", "so":
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair in the check list, or out of it and why; ranks begin at 1, None is not ranked.
+    """A pair in the check list, or pruned and why; ranks begin at 1, None is not ranked.
 
     ``rank`` is by RFC 8445, ``score_rank`` by the articles' score of both candidates.
     """
@@ -46,7 +46,7 @@ class _Formed(msgspec.Struct):
 
 
 def form(case: Case) -> list[Pair]:
-    """List all pairs: the check list in order, then what is not in it."""
+    """List all pairs: the check list in order, then pruned pairs."""
     formed = _with_checks(case)
     for each in formed:
         if each.check is None and each.pruned is None:
@@ -69,7 +69,7 @@ def form(case: Case) -> list[Pair]:
 
 
 def _with_checks(case: Case) -> list[_Formed]:
-    """Pair everything with everything; what a browser checked is kept even if unlisted here."""
+    """Form all pairs; pairs that a browser checked are kept in any case."""
     checks = {(_place(c.local), _place(c.remote)): c for c in case.checks}
     formed = []
     for local in case.local.candidates[:LIMIT]:
@@ -90,7 +90,7 @@ def _formed(case: Case, local: IceCandidate, remote: IceCandidate, check: Check 
 
 
 def _unpairable(local: IceCandidate, remote: IceCandidate) -> str | None:
-    """Say why two candidates make no pair (RFC 8445 section 6.1.2.2, RFC 6544 section 6.2)."""
+    """Return why two candidates form no pair (RFC 8445 section 6.1.2.2, RFC 6544 section 6.2)."""
     if local.component != remote.component:
         return f"components {local.component} and {remote.component}"
     if local.transport != remote.transport:
@@ -109,9 +109,9 @@ def _unpairable(local: IceCandidate, remote: IceCandidate) -> str | None:
 
 
 def _prune(formed: Sequence[_Formed]) -> None:
-    """Drop what sends from the same base to the same place (RFC 8445 section 6.1.2.4).
+    """Prune pairs with the same base and remote candidate (RFC 8445 section 6.1.2.4).
 
-    Of those the first is kept, unless the browser itself checked another one.
+    The first is kept, unless the browser itself checked another one.
     """
     kept: dict[tuple[object, object], _Formed] = {}
     for each in formed:
@@ -121,13 +121,13 @@ def _prune(formed: Sequence[_Formed]) -> None:
     for number, each in enumerate(each for each in formed if each.pruned is None):
         known = kept[_base(each.local), _place(each.remote)]
         if known is not each and each.check is None:
-            each.pruned = f"sends from the same socket as the {known.local.kind} candidate"
+            each.pruned = f"the same base as the {known.local.kind} candidate"
         elif number >= LIMIT:
             each.pruned = f"beyond the limit of {LIMIT} pairs"
 
 
 def _base(local: IceCandidate) -> tuple[str, str, int]:
-    """Find where a candidate is sent from: a reflexive one from the host candidate behind it."""
+    """Return the base of a candidate (RFC 8445 section 4)."""
     if local.kind in ("srflx", "prflx") and local.related_address and local.related_port:
         return local.transport, local.related_address, local.related_port
     return _place(local)

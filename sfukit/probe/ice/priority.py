@@ -1,4 +1,4 @@
-"""Priorities of RFC 8445, taken apart, and the articles' score beside them."""
+"""The parts of RFC 8445 priorities, and the score of the articles."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _RTT_LIMIT_MS = 200.0
 
 
 class Priority(msgspec.Struct, frozen=True):
-    """A priority taken apart (RFC 8445 section 5.1.2.1)."""
+    """The parts of a candidate's priority (RFC 8445 section 5.1.2.1)."""
 
     type_preference: int
     local_preference: int
@@ -23,7 +23,7 @@ class Priority(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, number: int) -> "Priority":
-        """Take a number of 32 bits apart."""
+        """Split a 32-bit priority."""
         return cls(number >> 24, number >> 8 & 0xFFFF, 256 - (number & 0xFF))
 
     def usual_for(self, kind: str, transport: str) -> bool:
@@ -38,10 +38,10 @@ def of_pair(controlling: int, controlled: int) -> int:
 
 
 def score(candidate: IceCandidate, rtt_ms: float | None) -> float:
-    """Score a candidate as the articles do that sfukit's diagnostics started from.
+    """Return a candidate's score by the articles that sfukit's diagnostics started from.
 
-    Type, round trip and network count. Their "penalty" for the round trip is a bonus of up to
-    100; an unknown one earns nothing here.
+    It has type, RTT and network. Their "penalty" for the RTT is a bonus of up to 100; an unknown
+    RTT counts 0 here.
     """
     quick = 0.0 if rtt_ms is None else max(0.0, 100 * (1 - min(rtt_ms / _RTT_LIMIT_MS, 1.0)))
     network = _NETWORK_SCORE.get(candidate.network or "", 0.0)

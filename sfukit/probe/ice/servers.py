@@ -13,11 +13,11 @@ _EXPIRY = re.compile(r"(\d{9,11})(?::|$)")  # the TURN REST convention: Unix tim
 _REFUSED = (400, 401, 403, 431, 437, 438, 441)
 _FULL = (486, 508)
 NO_ANSWER = 701
-"""What browsers say where no answer came, or none could (W3C webrtc-pc, icecandidateerror)."""
+"""The code of an unreachable server (W3C webrtc-pc, icecandidateerror)."""
 
 
 def credentials(case: Case, now_s: float) -> Iterator[Finding]:
-    """Tell refused TURN credentials from expired ones by the time in the user name."""
+    """Distinguish refused TURN credentials from expired ones by the expiry in the user name."""
     at_s = case.recorded_s or now_s
     expired = {
         server.url: at_s - expiry
@@ -40,13 +40,13 @@ def credentials(case: Case, now_s: float) -> Iterator[Finding]:
             yield Finding(
                 name="turn_full",
                 state="bad",
-                text=f"{error.url} gave no relay: {error.code} {error.text}",
+                text=f"{error.url} refused the allocation: {error.code} {error.text}",
                 fix="raise the server's quota or its range of relay ports",
             )
 
 
 def no_srflx(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    """Say why this side does not know its public address."""
+    """The local side has no server-reflexive candidate, and why."""
     hosts = [c for c in case.local.candidates if c.kind == "host" and c.transport == "udp"]
     reflexive = any(c.kind in ("srflx", "relay") for c in case.local.candidates)
     if reflexive or case.relay_only or not hosts or case.local.ice_lite:
@@ -59,7 +59,7 @@ def no_srflx(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Findin
     yield Finding(
         name="no_srflx",
         state="warning" if silent or outcome == "failed" else "note",
-        text=f"no server told this side its public address: {_why(case)}",
+        text=f"the local side has no server-reflexive candidate: {_why(case)}",
         fix=_fix(case, silent),
     )
 
@@ -68,18 +68,18 @@ def _fix(case: Case, silent: Sequence[ServerError]) -> str:
     if not silent:
         return "give the client a STUN server that it can reach over UDP"
     if all(is_lookup(error) for error in silent):
-        return "check the server's name, or give one that is known"
-    return "allow UDP to that server, or give one that answers"
+        return "check the server's name, or configure another server"
+    return "allow UDP to that server, or configure another one"
 
 
 def lookups(case: Case, outcome: Outcome, pairs: list[Pair]) -> Iterator[Finding]:
-    """Tell a server whose name has no address from one that is silent; both are 701."""
+    """Distinguish failed DNS lookups from silent servers; both are 701."""
     for error in case.errors:
         if is_lookup(error):
             yield Finding(
                 name="server_name_unknown",
                 state="warning",
-                text=f"the name of {error.url} could not be looked up ({error.text})",
+                text=f"the name of {error.url} could not be resolved ({error.text})",
                 fix="check the name, and this machine's name server",
             )
 
@@ -107,10 +107,10 @@ def _why(case: Case) -> str:
     if said:
         return "; ".join(said[:3])
     if case.servers is None:
-        return "the input does not say which servers were asked (--ice-server)"
+        return "the input does not contain the configured servers (--ice-server)"
     if not case.servers:
         return "no STUN or TURN server was configured"
-    return f"{', '.join(server.url for server in case.servers[:3])} gave nothing"
+    return f"{', '.join(server.url for server in case.servers[:3])} sent no response"
 
 
 def _outcome(error: ServerError) -> str:
@@ -126,8 +126,8 @@ def _refused(case: Case, url: str, code: int, text: str) -> Finding:
     said = f"{url} refused the credential: {code} {text}".strip()
     if known is None:
         fix = (
-            f"expired or wrong: the record holds no user name; add --ice-server '{url},USERNAME' "
-            "to tell which"
+            f"expired or wrong: the record has no user name; add --ice-server '{url},USERNAME' "
+            "to distinguish them"
         )
     elif _expiry_s(known) is None:
         fix = "compare user name, password and realm with the server's"

@@ -1,4 +1,4 @@
-"""Times since 1970 in records, in whatever unit they are: told by their size."""
+"""Unix times in records, whose unit is inferred from the magnitude."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _UNITS_S = (1.0, 1e-3, 1e-6, 1e-9)
 
 
 def seconds(value: Any) -> float | None:
-    """Read seconds, milliseconds, microseconds or nanoseconds; None for what is no such time.
+    """Convert s, ms, us or ns since 1970 to seconds; None for other values.
 
     Browsers write milliseconds, native libwebrtc microseconds.
     """

@@ -1,4 +1,4 @@
-"""Port allocation: preserved, counted up, from a block, or random (RFC 4787 4.2)."""
+"""Port allocation: preserved, sequential, from a block, or random (RFC 4787 4.2)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ AllocationKind = Literal["port_preservation", "sequential", "block", "random", "
 _LEAST_SAMPLES = 4
 _LARGEST_STEP = 16
 _BLOCK_PORTS = 4096  # of carrier-grade NATs: 64 to 4096 ports per subscriber (RFC 7422)
-_MOST = 0.6  # others use the NAT too and take numbers in between
+_MOST = 0.6  # other hosts behind the NAT take ports in between
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One mapping, in the order in which they were made."""
+    """One mapping, in the order of creation."""
 
     local_port: int
     mapped_port: int
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
-    """How outer ports are chosen; ``delta`` is the step of a sequence, in ports."""
+    """The allocation of mapped ports; ``delta`` is the step of a sequence, in ports."""
 
     kind: AllocationKind
     delta: int | None = None
@@ -37,25 +37,25 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
 async def probe(
     context: Context, destinations: Sequence[Address], *, endpoint_dependent: bool
 ) -> Allocation:
-    """Make mappings one after another, each known before the next is made."""
+    """Create mappings sequentially, each measured before the next is created."""
     towards = destinations if endpoint_dependent else destinations[:1]
     samples: list[Sample] = []
     with context.sockets(context.options.samples) as sockets:
         for number, socket in enumerate(sockets, 1):
             for place, to in enumerate(towards, 1):
-                exchange = await context.ask(socket, to, f"alloc.{number}.{place}")
-                if exchange.mapped is not None:
-                    samples.append(Sample(socket.local.port, exchange.mapped.port))
+                transaction = await context.send_request(socket, to, f"alloc.{number}.{place}")
+                if transaction.mapped is not None:
+                    samples.append(Sample(socket.local.port, transaction.mapped.port))
     return classify(samples)
 
 
 def four(server: FullServer) -> list[Address]:
-    """List the four destinations of a whole server."""
+    """List the four destinations of a server with two addresses."""
     return [server.primary, server.other_port, server.other_ip, server.alternate]
 
 
 def classify(samples: Sequence[Sample]) -> Allocation:
-    """Name the allocation of ports that were mapped in this order."""
+    """Classify the allocation of ports that were mapped in this order."""
     if len(samples) < _LEAST_SAMPLES:
         return Allocation(kind="unknown", samples=list(samples))
     ports = [sample.mapped_port for sample in samples]

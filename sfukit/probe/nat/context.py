@@ -1,4 +1,4 @@
-"""What all tests of one run share: the local address, the server, the record of exchanges."""
+"""The state shared by all tests of a run: local address, server, recorded transactions."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -10,8 +10,8 @@ from sfukit.errors import MachineError
 from sfukit.probe.nat.options import Options
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import schedule
-from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.stun.schedule import Schedule
+from sfukit.probe.stun.transaction import Transaction
 from sfukit.probe.stun.udp import StunSocket
 
 _FRESH_SOCKETS = 2
@@ -20,36 +20,36 @@ _PORT_DRAWS = 8
 
 @dataclass(frozen=True)
 class FullServer:
-    """A server that answers from a second address: A and B, p and p' (RFC 5780 4)."""
+    """A server with a second address: A and B, p and p' (RFC 5780 4)."""
 
     primary: Address  # A:p
     alternate: Address  # B:p'
 
     @property
     def other_ip(self) -> Address:
-        """Tell B:p."""
+        """Return B:p."""
         return Address(self.alternate.ip, self.primary.port)
 
     @property
     def other_port(self) -> Address:
-        """Tell A:p'."""
+        """Return A:p'."""
         return Address(self.primary.ip, self.alternate.port)
 
 
 @dataclass
 class Context:
-    """One family of addresses under probe."""
+    """One address family of a probe."""
 
     options: Options
     local_ip: str
-    records: list[Exchange] = field(default_factory=list)
+    records: list[Transaction] = field(default_factory=list)
     _ports: set[int] = field(default_factory=set)
 
     def socket(self, port: int = 0) -> StunSocket:
         """Open a fresh socket on the local address.
 
-        Its port is one that this run has not had: a NAT remembers for minutes whom an inner port
-        sent to, and lets them answer whoever has that port now.
+        Its port was not used before in this run: a NAT keeps the filter state of a port for
+        minutes, so packets of earlier destinations would still pass.
         """
         socket = StunSocket(self.local_ip, port)
         for _ in range(_PORT_DRAWS):
@@ -62,7 +62,7 @@ class Context:
 
     @contextlib.contextmanager
     def sockets(self, count: int) -> Iterator[list[StunSocket]]:
-        """Open several fresh sockets; fewer where this machine has no more to give."""
+        """Open several new sockets; fewer where the machine's limits are reached."""
         with contextlib.ExitStack() as stack:
             opened: list[StunSocket] = []
             with contextlib.suppress(MachineError, OSError):
@@ -71,21 +71,21 @@ class Context:
             yield opened
 
     @contextlib.asynccontextmanager
-    async def mapped(self, to: Address, id: str) -> AsyncIterator[tuple[StunSocket, Exchange]]:
-        """Open a fresh socket and ask from it, which makes its mapping.
+    async def mapped(self, to: Address, id: str) -> AsyncIterator[tuple[StunSocket, Transaction]]:
+        """Open a new socket and send a request from it, which creates its mapping.
 
-        Where nothing comes back another one is tried: a NAT may have no port for one inner port,
-        since another one has it, and that says nothing of how it treats the rest.
+        Without an answer a second socket is tried: a NAT may have no external port for one internal
+        port, since it is in use, which proves nothing of its behaviour.
         """
         with contextlib.ExitStack() as stack:
             for _ in range(_FRESH_SOCKETS):
                 socket = stack.enter_context(self.socket())
-                exchange = await self.ask(socket, to, id, evidence=True)
-                if exchange.answered:
+                transaction = await self.send_request(socket, to, id, evidence=True)
+                if transaction.answered:
                     break
-            yield socket, exchange
+            yield socket, transaction
 
-    async def ask(
+    async def send_request(
         self,
         socket: StunSocket,
         to: Address,
@@ -94,14 +94,16 @@ class Context:
         request: Message | None = None,
         accept: Iterable[Address] | None = None,
         evidence: bool = False,
-    ) -> Exchange:
-        """Ask and record; ``evidence`` where silence will be read as a result."""
-        exchange = await socket.ask(to, request, self.patience(evidence), accept=accept, id=id)
-        self.records.append(exchange)
-        return exchange
+    ) -> Transaction:
+        """Send a request and record the transaction; ``evidence``: a missing answer is a result."""
+        transaction = await socket.send_request(
+            to, request, self.schedule_for(evidence), accept=accept, id=id
+        )
+        self.records.append(transaction)
+        return transaction
 
-    def patience(self, evidence: bool) -> Schedule:
-        """Choose how long to ask."""
+    def schedule_for(self, evidence: bool) -> Schedule:
+        """Return the retransmission schedule."""
         if evidence:
-            return schedule.of_evidence(self.options.timeout_s)
-        return schedule.of_question(self.options.retries, self.options.timeout_s)
+            return schedule.for_silence(self.options.timeout_s)
+        return schedule.for_answer(self.options.retries, self.options.timeout_s)

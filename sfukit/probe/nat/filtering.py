@@ -1,4 +1,4 @@
-"""Filtering: who may answer through a mapping, be it a NAT's or a firewall's (RFC 4787 5)."""
+"""Filtering behaviour of a NAT or firewall: from which endpoints packets pass (RFC 4787 5)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sfukit.probe.nat.context import Context, FullServer
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import message
 from sfukit.probe.stun.attributes import CHANGE_IP, CHANGE_PORT
-from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.stun.transaction import Transaction
 
 Filtering = Literal["EIF", "ADF", "APDF", "unknown"]
 IGNORES = "server_ignores_change_request"
@@ -17,7 +17,7 @@ REFUSES = "server_refuses_change_request"
 
 @dataclass(frozen=True)
 class FilteringResult:
-    """The filtering; ``certain`` where the server was seen to answer from elsewhere."""
+    """The filtering; ``certain`` where an answer from the second address was received."""
 
     value: Filtering
     reason: str | None = None
@@ -26,8 +26,8 @@ class FilteringResult:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What the three sockets heard; ``control`` is None where the test could not be made."""
+class FilteringAnswers:
+    """Which answers arrived at the three sockets; ``control`` is None where it was not possible."""
 
     from_other_ip: bool
     from_other_port: bool
@@ -37,50 +37,52 @@ class Heard:
 
 
 async def probe(context: Context, server: FullServer) -> FilteringResult:
-    """Ask for answers from elsewhere, on sockets that never sent there (RFC 5780 4.4)."""
+    """Send CHANGE-REQUEST on sockets that never sent to the other address (RFC 5780 4.4)."""
     second, third, control = await asyncio.gather(
         _changed(context, server.primary, server.alternate, CHANGE_IP | CHANGE_PORT, "II"),
         _changed(context, server.primary, server.other_port, CHANGE_PORT, "III"),
         _control(context, server),
     )
-    asked = [exchange for exchange in (second, third) if exchange is not None]
+    asked = [transaction for transaction in (second, third) if transaction is not None]
     if len(asked) < 2:
         return FilteringResult("unknown", "the server does not answer")
     return classify(
-        Heard(
+        FilteringAnswers(
             from_other_ip=asked[0].answered,
             from_other_port=asked[1].answered,
-            ignored=any(_ignored(exchange) for exchange in asked),
-            refused=any(_refused(exchange) for exchange in asked),
+            ignored=any(_ignored(transaction) for transaction in asked),
+            refused=any(_refused(transaction) for transaction in asked),
             control=control,
         )
     )
 
 
-def classify(heard: Heard) -> FilteringResult:
-    """Name the filtering; an answer that came from the asked address proves nothing of it."""
-    if heard.refused:
+def classify(answers: FilteringAnswers) -> FilteringResult:
+    """Classify the filtering; an answer from the requested address itself proves nothing."""
+    if answers.refused:
         return FilteringResult("unknown", "the server refuses CHANGE-REQUEST", quirk=REFUSES)
-    if heard.ignored:
+    if answers.ignored:
         return FilteringResult("unknown", "the server ignores CHANGE-REQUEST", quirk=IGNORES)
-    if heard.from_other_ip:
+    if answers.from_other_ip:
         return FilteringResult("EIF", certain=True)
-    if heard.control is False:
-        reason = "the server's answer from its second address came nowhere, not even where it may"
+    if answers.control is False:
+        reason = (
+            "no answer from the server's second address arrived, not even at the control socket"
+        )
         return FilteringResult("unknown", reason)
-    value: Filtering = "ADF" if heard.from_other_port else "APDF"
-    return FilteringResult(value, certain=heard.control is True)
+    value: Filtering = "ADF" if answers.from_other_port else "APDF"
+    return FilteringResult(value, certain=answers.control is True)
 
 
 async def _changed(
     context: Context, to: Address, answers_from: Address, change: int, step: str
-) -> Exchange | None:
-    """Make a mapping on a fresh socket, then ask for an answer from elsewhere."""
+) -> Transaction | None:
+    """Create a mapping on a new socket, then request an answer from another address."""
     async with context.mapped(to, f"filtering.{step}.I") as (socket, first):
         if not first.answered:
             return None
         request = message.request(change=change)
-        return await context.ask(
+        return await context.send_request(
             socket,
             to,
             f"filtering.{step}",
@@ -91,18 +93,18 @@ async def _changed(
 
 
 async def _control(context: Context, server: FullServer) -> bool | None:
-    """See the changed answer arrive where it must: on a socket that did send to B:p' before.
+    """Control: the changed answer must arrive at a socket that has sent to B:p' before.
 
-    Only a mapping that is the same towards both lets it through; else there is no such control.
+    It needs one mapping towards both addresses; without that there is no control.
     """
     with context.socket() as socket:
         first, other = await asyncio.gather(
-            context.ask(socket, server.primary, "filtering.control.A", evidence=True),
-            context.ask(socket, server.alternate, "filtering.control.B", evidence=True),
+            context.send_request(socket, server.primary, "filtering.control.A", evidence=True),
+            context.send_request(socket, server.alternate, "filtering.control.B", evidence=True),
         )
         if first.mapped is None or first.mapped != other.mapped:
             return None
-        exchange = await context.ask(
+        transaction = await context.send_request(
             socket,
             server.primary,
             "filtering.control",
@@ -110,18 +112,18 @@ async def _control(context: Context, server: FullServer) -> bool | None:
             accept=(server.alternate,),
             evidence=True,
         )
-    return exchange.answered
+    return transaction.answered
 
 
-def _ignored(exchange: Exchange) -> bool:
-    return not exchange.answered and any(
-        stray.source == exchange.to and stray.parsed.message.error_code is None
-        for stray in exchange.strays
+def _ignored(transaction: Transaction) -> bool:
+    return not transaction.answered and any(
+        received.source == transaction.to and received.parsed.message.error_code is None
+        for received in transaction.unexpected
     )
 
 
-def _refused(exchange: Exchange) -> bool:
+def _refused(transaction: Transaction) -> bool:
     return any(
-        stray.source == exchange.to and stray.parsed.message.error_code is not None
-        for stray in exchange.strays
+        received.source == transaction.to and received.parsed.message.error_code is not None
+        for received in transaction.unexpected
     )

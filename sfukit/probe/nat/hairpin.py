@@ -1,4 +1,4 @@
-"""Hairpinning: do two sockets behind one NAT reach each other by their outer addresses (REQ-9)."""
+"""Hairpinning: two sockets behind one NAT send to each other's mapped address (RFC 4787 REQ-9)."""
 
 import asyncio
 from typing import Literal
@@ -17,9 +17,9 @@ Hairpin = Literal[
 
 
 async def probe(context: Context, to: Address) -> Hairpin:
-    """Let each of two sockets send to the other's outer address; record the source that is seen.
+    """Send from each of two sockets to the other's mapped address; record the observed sources.
 
-    ``not_observed`` is not no: a NAT may loop back between hosts and not within one.
+    ``not_observed`` is not "no": a NAT may hairpin between hosts and not within one host.
     """
     async with (
         context.mapped(to, "hairpin.1") as (first, at_first),
@@ -29,15 +29,15 @@ async def probe(context: Context, to: Address) -> Hairpin:
         if outer[0] is None or outer[1] is None:
             return "unknown"
         if outer[0] == first.local or outer[0].family != first.local.family:
-            return "not_applicable"  # no NAT, or one that leads to IPv4 alone
+            return "not_applicable"  # no NAT, or NAT64
         sources = await _cross(context, [first, second], [outer[0], outer[1]])
-    return judge(sources, [first.local, second.local])
+    return classify(sources, [first.local, second.local])
 
 
 async def _cross(
     context: Context, sockets: list[StunSocket], outer: list[Address]
 ) -> list[Address]:
-    """Send from each to the other, since a NAT may filter what comes back on its inside too."""
+    """Send in both directions, since a NAT may filter hairpinned packets on its inside too."""
     crossing = [(sockets[0], outer[1], request()), (sockets[1], outer[0], request())]
     tokens = {message.transaction_id for _socket, _to, message in crossing}
     seen: list[Address] = []
@@ -56,12 +56,12 @@ async def _cross(
 
     for socket in sockets:
         socket.on_request = note
-    await schedule.send_along(context.patience(evidence=True), arrived, send)
+    await schedule.send_along(context.schedule_for(evidence=True), arrived, send)
     return seen
 
 
-def judge(sources: list[Address], locals_: list[Address]) -> Hairpin:
-    """Name what was seen: an inner source breaks peers, which answer to it in vain (REQ-9a)."""
+def classify(sources: list[Address], locals_: list[Address]) -> Hairpin:
+    """Classify the observed sources: an internal source gets replies that never arrive (REQ-9a)."""
     if not sources:
         return "not_observed"
     return "internal_source" if any(source in locals_ for source in sources) else "yes"

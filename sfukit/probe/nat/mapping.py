@@ -1,4 +1,4 @@
-"""Mapping: one outer address for each inner one, or one for each destination (RFC 4787 4)."""
+"""Mapping behaviour: endpoint-independent, address- or address-and-port-dependent (RFC 4787 4)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ CONTRADICTION = "the answers contradict each other"
 
 @dataclass(frozen=True)
 class Seen:
-    """The outer addresses of one socket: towards A:p, B:p, B:p', A:p'; None without an answer."""
+    """The mapped addresses of one socket towards A:p, B:p, B:p', A:p'; None without an answer."""
 
     local: Address
     x1: Address | None
@@ -28,7 +28,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class MappingResult:
-    """The mapping; ``reason`` says what is missing or how it was told."""
+    """The mapping; ``reason`` is what is missing or the evidence."""
 
     value: Mapping
     reason: str | None = None
@@ -37,38 +37,38 @@ class MappingResult:
 
 
 async def probe(context: Context, server: FullServer) -> MappingResult:
-    """Tell the mapping from two sockets, and from a third where they disagree (RFC 5780 4.3)."""
+    """Classify the mapping by two sockets, and by a third where they disagree (RFC 5780 4.3)."""
     with context.sockets(_SOCKETS + 1) as sockets:
         first = await asyncio.gather(
-            *(_look(context, server, sock, n) for n, sock in enumerate(sockets[:_SOCKETS], 1))
+            *(_measure(context, server, sock, n) for n, sock in enumerate(sockets[:_SOCKETS], 1))
         )
         result = combine(first)
         if result.agreeing < len(first) and len(sockets) > _SOCKETS:
-            third = await _look(context, server, sockets[_SOCKETS], _SOCKETS + 1)
+            third = await _measure(context, server, sockets[_SOCKETS], _SOCKETS + 1)
             result = combine([*first, third])
     return result
 
 
-async def _look(context: Context, server: FullServer, socket: StunSocket, number: int) -> Seen:
-    """Ask all four; one after the first, since the first makes the mapping to be compared."""
+async def _measure(context: Context, server: FullServer, socket: StunSocket, number: int) -> Seen:
+    """Send to all four addresses; the first creates the mapping to compare the others with."""
     asked = {
         "I": server.primary,
         "II": server.other_ip,
         "III": server.alternate,
         "IV": server.other_port,
     }
-    first = await context.ask(socket, server.primary, f"mapping.{number}.I", evidence=True)
+    first = await context.send_request(socket, server.primary, f"mapping.{number}.I", evidence=True)
     rest = await asyncio.gather(
         *(
-            context.ask(socket, to, f"mapping.{number}.{step}", evidence=True)
+            context.send_request(socket, to, f"mapping.{number}.{step}", evidence=True)
             for step, to in list(asked.items())[1:]
         )
     )
-    return Seen(socket.local, first.mapped, *(exchange.mapped for exchange in rest))
+    return Seen(socket.local, first.mapped, *(transaction.mapped for transaction in rest))
 
 
 def classify(seen: Seen) -> MappingResult:
-    """Name the mapping of one socket (RFC 5780 4.3); silence makes it unknown, never a guess."""
+    """Classify the mapping of one socket (RFC 5780 4.3); a missing answer makes it unknown."""
     x1, x2, x3, x4 = seen.x1, seen.x2, seen.x3, seen.x4
     if x1 is None:
         return MappingResult("unknown", "the server does not answer")
@@ -79,7 +79,7 @@ def classify(seen: Seen) -> MappingResult:
         return MappingResult("EIM", endpoint_dependent=False)
     same_ip = [pair for pair in ((x1, x4), (x2, x3)) if None not in pair]
     if not same_ip:
-        return MappingResult("unknown", "too few answers to tell ADM from APDM", True)
+        return MappingResult("unknown", "too few answers to distinguish ADM from APDM", True)
     by_address = [first == second for first, second in same_ip]
     if all(by_address) and x1 not in (x2, x3):
         return MappingResult("ADM", endpoint_dependent=True)
@@ -89,9 +89,9 @@ def classify(seen: Seen) -> MappingResult:
 
 
 def combine(seen: Sequence[Seen]) -> MappingResult:
-    """Join what several sockets say: the greater number decides, a tie is unknown.
+    """Combine the results of several sockets: the majority decides, a tie is unknown.
 
-    One socket alone may meet a coincidence: two destinations that a NAT maps to one port by chance.
+    With one socket alone a NAT may map two destinations to one port by chance.
     """
     results = [classify(each) for each in seen]
     values = [result.value for result in results if result.value != "unknown"]
@@ -107,18 +107,18 @@ def combine(seen: Sequence[Seen]) -> MappingResult:
 
 
 def compare_servers(local: Address, mapped: Sequence[tuple[Address, Address]]) -> MappingResult:
-    """Tell the mapping from one socket's outer addresses at several servers, (server, mapped)."""
+    """Classify the mapping by one socket's mapped address at several servers, (server, mapped)."""
     by_ip = {server.ip: outer for server, outer in mapped}
     if not mapped:
         return MappingResult("unknown", "no server answers")
     if len(by_ip) < 2:
         if mapped[0][1] == local:
             return MappingResult("EIM", "no NAT: the server sees the local address", False, 1)
-        reason = "one address answers; a second server, or one with two addresses, would tell"
+        reason = "one address answers; give a second server, or one with two addresses"
         return MappingResult("unknown", reason)
     if len(set(by_ip.values())) == 1:
         return MappingResult("EIM", f"{len(by_ip)} servers agree", False, len(by_ip))
     reason = (
-        "another address for each server, so ADM or APDM; a server with two addresses tells which"
+        "another mapped address for each server: ADM or APDM; a server with two addresses decides"
     )
     return MappingResult("unknown", reason, True, len(by_ip))

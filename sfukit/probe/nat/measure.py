@@ -1,4 +1,4 @@
-"""One run: resolve, survey, measure in an order that keeps tests from disturbing each other."""
+"""One run: resolve, probe the servers, measure in an order in which no test disturbs another."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -18,9 +18,9 @@ from sfukit.probe.nat import (
     path,
     pooling,
     ports,
+    server_probe,
     sizes,
-    survey,
-    tcpmap,
+    tcp_mapping,
 )
 from sfukit.probe.nat.allocation import Allocation
 from sfukit.probe.nat.context import Context, FullServer
@@ -31,8 +31,8 @@ from sfukit.probe.nat.mapping import MappingResult
 from sfukit.probe.nat.options import Options
 from sfukit.probe.nat.pooling import Pooling
 from sfukit.probe.nat.report import Ipv6, PortResult, Tcp
+from sfukit.probe.nat.server_probe import ProbedServer
 from sfukit.probe.nat.sizes import Fragments, Mtu
-from sfukit.probe.nat.survey import Surveyed
 from sfukit.probe.portmap import run as portmap
 from sfukit.probe.portmap.run import Portmap
 from sfukit.probe.resolve import Address, Endpoint, Family, resolve
@@ -45,11 +45,11 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Measured:
-    """Everything a run learnt; None was not asked or could not be."""
+    """All measurements of a run; None was not requested or not possible."""
 
     unresolved: dict[Endpoint, str] = field(default_factory=dict)
     context: Context | None = None
-    surveyed: list[Surveyed] = field(default_factory=list)
+    probed: list[ProbedServer] = field(default_factory=list)
     full: FullServer | None = None
     local: Address | None = None
     mapping: MappingResult | None = None
@@ -71,20 +71,20 @@ class Measured:
     ipv6: Ipv6 = field(default_factory=Ipv6)
 
     @property
-    def answering(self) -> list[Surveyed]:
-        """List the servers that told an address."""
-        return [server for server in self.surveyed if server.answered]
+    def answering(self) -> list[ProbedServer]:
+        """List the servers that returned a mapped address."""
+        return [server for server in self.probed if server.answered]
 
     @property
     def public(self) -> Address | None:
-        """Tell the outer address as the first server saw it."""
-        return next((server.exchange.mapped for server in self.answering), None)
+        """Return the mapped address at the first server."""
+        return next((server.transaction.mapped for server in self.answering), None)
 
 
 async def measure(
     options: Options, facts: Facts, found: Measured, progress: Progress, proxy: Proxy | None
 ) -> None:
-    """Run the tests that were asked for and fill ``found``; what fails leaves its field empty."""
+    """Run the requested tests and fill ``found``; a failed test leaves its field empty."""
     addresses = await _resolve_all(options, found)
     family_6 = [pair for pair in addresses if ":" in pair[1].ip]
     family_4 = [pair for pair in addresses if ":" not in pair[1].ip]
@@ -111,7 +111,7 @@ async def measure(
 
 
 async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint, Address]]:
-    """Look all names up at once; one address of each family for each server."""
+    """Resolve all names concurrently; one address of each family for each server."""
 
     async def one(server: Endpoint) -> list[Address]:
         try:
@@ -124,7 +124,7 @@ async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint
     pairs: list[tuple[Endpoint, Address]] = []
     for server, addresses in zip(options.servers, resolved, strict=True):
         for six in (False, True):
-            # a lone server's second address is a second destination
+            # the second address of a single server is a second destination
             most = 1 if len(options.servers) > 1 else 2
             same = [a for a in addresses if (":" in a.ip) == six][:most]
             pairs += [(server, address) for address in same]
@@ -132,7 +132,7 @@ async def _resolve_all(options: Options, found: Measured) -> list[tuple[Endpoint
 
 
 def _family(options: Options) -> Family:
-    """Ask by the family of the address that is sent from, where one was given."""
+    """Return the family of the bound address, where one was given."""
     if options.bind_ip is None:
         return options.family
     return "6" if ":" in options.bind_ip else "4"
@@ -143,12 +143,12 @@ async def _reach(
 ) -> None:
     with context.socket(context.options.bind_port) as socket:
         found.local = socket.local
-        found.surveyed = await survey.survey(context, socket, servers)
+        found.probed = await server_probe.probe_servers(context, socket, servers)
     found.full = next((s.full for s in found.answering if s.full is not None), None)
 
 
 async def _behaviour(context: Context, found: Measured, facts: Facts, progress: Progress) -> None:
-    """Mapping first, allocation alone (it counts), then everything that does not mind company."""
+    """Run mapping, then allocation alone (other mappings disturb it), then the others at once."""
     tests, full = context.options.tests, found.full
     progress("mapping")
     if full is not None:
@@ -167,12 +167,12 @@ async def _behaviour(context: Context, found: Measured, facts: Facts, progress: 
 
 def _by_servers(found: Measured) -> MappingResult:
     assert found.local is not None
-    told = [(s.address, s.exchange.mapped) for s in found.answering]
-    return mapping.compare_servers(found.local, [(a, m) for a, m in told if m is not None])
+    mapped = [(s.address, s.transaction.mapped) for s in found.answering]
+    return mapping.compare_servers(found.local, [(a, m) for a, m in mapped if m is not None])
 
 
 def _better(by_full: MappingResult | None, by_servers: MappingResult) -> MappingResult:
-    """Prefer what several servers say to a second address that is silent."""
+    """Prefer the result of several servers to that of a second address without answers."""
     if by_full is None or by_servers.value != "unknown":
         return by_servers
     return by_full
@@ -238,7 +238,7 @@ async def _path(context: Context, found: Measured, to: Address) -> None:
 
 
 async def _portmap(context: Context, found: Measured, facts: Facts) -> None:
-    found.portmap = await portmap.ask(facts.gateway_of(context.local_ip), context.local_ip)
+    found.portmap = await portmap.query(facts.gateway_of(context.local_ip), context.local_ip)
 
 
 async def _ports(context: Context, found: Measured, to: Address) -> None:
@@ -249,8 +249,8 @@ async def _ports(context: Context, found: Measured, to: Address) -> None:
 
 
 def _name_of(found: Measured, to: Address) -> str:
-    """Find the name that a user gave for an address: certificates are made for names."""
-    return next((s.endpoint.host for s in found.surveyed if s.address == to), to.ip)
+    """Return the host name that was given for an address, for TLS."""
+    return next((s.endpoint.host for s in found.probed if s.address == to), to.ip)
 
 
 async def _sfu(context: Context, found: Measured, sfu: Endpoint) -> None:
@@ -264,31 +264,31 @@ async def _sfu(context: Context, found: Measured, sfu: Endpoint) -> None:
         )
         return
     with context.socket() as socket:
-        exchange = await context.ask(socket, addresses[0], "sfu", evidence=True)
-    found.sfu_port = ports.result_of(exchange)
+        transaction = await context.send_request(socket, addresses[0], "sfu", evidence=True)
+    found.sfu_port = ports.result_of(transaction)
 
 
 async def _tcp(context: Context, found: Measured, proxy: Proxy | None) -> None:
-    if found.surveyed:
-        found.tcp = await tcpmap.probe(context, found.surveyed[0].address, found.full, proxy)
+    if found.probed:
+        found.tcp = await tcp_mapping.probe(context, found.probed[0].address, found.full, proxy)
 
 
 async def _fall_back(context: Context, found: Measured, proxy: Proxy | None) -> None:
-    """Ask the silent servers by TCP: one that answers there shows that UDP is what is blocked."""
+    """Test the silent servers over TCP: an answer there shows that UDP is blocked."""
 
-    async def one(server: Surveyed) -> TcpAnswer:
-        answer = await tcp.ask(server.address, local=(context.local_ip, 0))
+    async def one(server: ProbedServer) -> TcpAnswer:
+        answer = await tcp.send_request(server.address, local=(context.local_ip, 0))
         if not answer.connected and proxy is not None:
-            return await tcp.ask(server.address, proxy=proxy)
+            return await tcp.send_request(server.address, proxy=proxy)
         return answer
 
     async def portal_too() -> bool | None:
-        # who named a server is not taken to another one
+        # with servers of the user's own no other server is contacted
         return await portal.captive(context.local_ip) if context.options.public_servers else None
 
     answers, found.ports, found.captive = await asyncio.gather(
-        asyncio.gather(*(one(server) for server in found.surveyed)),
-        ports.tcp_and_tls(context.local_ip, found.surveyed[0].endpoint.host, proxy=proxy),
+        asyncio.gather(*(one(server) for server in found.probed)),
+        ports.tcp_and_tls(context.local_ip, found.probed[0].endpoint.host, proxy=proxy),
         portal_too(),
     )
     found.tcp_fallback = list(answers)
@@ -301,12 +301,12 @@ async def _ipv6(
     servers: list[tuple[Endpoint, Address]],
     first: list[tuple[Endpoint, Address]],
 ) -> None:
-    """Tell whether IPv6 works: by a server of ours where one has an address, else by the route."""
+    """Test IPv6: by a server where one has an IPv6 address, else by the route."""
     main_is_6 = bool(first) and ":" in first[0][1].ip
     prefix, source = await _nat64(facts) if facts.ipv6 and not facts.ipv4 else (None, None)
     if main_is_6:
-        came_back = any(server.exchange.came_back for server in found.surveyed)
-        state = "works" if came_back else "silent"
+        has_reply = any(server.transaction.has_reply for server in found.probed)
+        state = "works" if has_reply else "silent"
         own = found.public
         nat = None if own is None or found.local is None else own.ip != found.local.ip
         found.ipv6 = Ipv6(
@@ -327,20 +327,20 @@ async def _ipv6(
         return
     context = Context(options, local, found.context.records if found.context else [])
     with context.socket() as socket:
-        exchange = await context.ask(socket, servers[0][1], "ipv6")
-    mapped = exchange.mapped
+        transaction = await context.send_request(socket, servers[0][1], "ipv6")
+    mapped = transaction.mapped
     found.ipv6 = Ipv6(
-        state="works" if exchange.came_back else "silent",
+        state="works" if transaction.has_reply else "silent",
         address=mapped.ip if mapped else None,
         nat=mapped.ip != local if mapped else None,
     )
 
 
 async def _nat64(facts: Facts) -> tuple[str | None, str | None]:
-    """Learn the prefix of NAT64 from DNS, or from the router where this process may listen."""
+    """Return the NAT64 prefix and its source: DNS or, with root, router advertisements."""
     by_dns = await nat64.discover()
     if by_dns is not None:
         return by_dns, "RFC 7050"
     names = sorted({each.name for each in facts.interfaces if ":" in each.ip and each.ip != "::1"})
-    by_router = await pref64.ask(names)
+    by_router = await pref64.discover(names)
     return by_router, "RFC 8781" if by_router else None

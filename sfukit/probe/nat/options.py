@@ -1,4 +1,4 @@
-"""What is asked of a probe: servers, tests, patience."""
+"""What is asked of a probe: servers, tests, timeouts."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -33,10 +33,10 @@ LEVELS: dict[Level, frozenset[str]] = {
 }
 STUN_PORT = 3478
 MEDIA_PORT = 7081
-"""Where ``sfukit serve`` has its media unless told otherwise."""
+"""The default media port of ``sfukit serve``."""
 
 PUBLIC_SERVERS = ("stun.l.google.com:19302", "stun.cloudflare.com:3478")
-"""On two networks; neither answers from a second address, so they tell mapping, not filtering."""
+"""On two networks; neither has a second address, so they show mapping, not filtering."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Options:
 
     @property
     def name_s(self) -> float:
-        """Tell how long a name server may take: longer where the user is patient. Unit: s."""
+        """Return the timeout of a name server, at least that of a request. Unit: s."""
         return max(NAME_S, self.timeout_s)
 
 
@@ -77,7 +77,7 @@ def chosen_tests(names: str | None, level: Level) -> frozenset[str]:
     wanted = frozenset(filter(None, names.replace(" ", "").split(",")))
     for name in sorted(wanted - set(TESTS)):
         raise UsageError(f"--tests {name}: not known", hint=f"choose from {', '.join(TESTS)}")
-    # every other test stands on the answers of this one
+    # every other test needs the answers of this one
     return wanted | {"mapping"}
 
 

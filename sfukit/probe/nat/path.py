@@ -1,4 +1,4 @@
-"""The routers on the way, by datagrams that live for one hop more each time (Linux: IP_RECVERR)."""
+"""The routers on the path: a traceroute of datagrams with increasing TTL (Linux: IP_RECVERR)."""
 
 import asyncio
 import socket
@@ -9,17 +9,17 @@ import msgspec
 from sfukit.probe import system
 from sfukit.probe.nat.context import Context
 from sfukit.probe.resolve import Address, is_private, is_shared
-from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.stun.transaction import Transaction
 
 TriState = Literal["yes", "no", "unknown"]
 
 _HOPS = 8
 _HOPS_TO_SELF = 4
-_DISCARD = 9  # a port that nobody serves
+_DISCARD = 9  # RFC 863, a port without a server
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands between here and the public network, with the evidence for it."""
+    """The NATs between this host and the public network, with the evidence for each statement."""
 
     cgnat: TriState = "unknown"
     double_nat: TriState = "unknown"
@@ -30,14 +30,16 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def trace(context: Context, to: Address) -> list[str | None] | None:
-    """List the routers towards an address up to it or to the eighth; None where it cannot be."""
+    """List the routers towards an address, at most eight hops; None without Linux."""
     if not system.linux():
         return None
-    exchanges = await asyncio.gather(*(_hop(context, to, ttl) for ttl in range(1, _HOPS + 1)))
+    transactions = await asyncio.gather(*(_hop(context, to, ttl) for ttl in range(1, _HOPS + 1)))
     hops: list[str | None] = []
-    for exchange in exchanges:
-        offender = _expired(exchange)
-        if exchange.heard is not None or (offender is None and exchange.trouble == "refused"):
+    for transaction in transactions:
+        offender = _expired(transaction)
+        if transaction.response is not None or (
+            offender is None and transaction.failure == "refused"
+        ):
             break
         hops.append(offender)
     while hops and hops[-1] is None:
@@ -46,31 +48,31 @@ async def trace(context: Context, to: Address) -> list[str | None] | None:
 
 
 async def hops_to(context: Context, public_ip: str) -> int | None:
-    """Count the hops to one's own public address; None where nothing there answers."""
+    """Count the hops to this host's own mapped address; None without an answer."""
     to = Address(public_ip, _DISCARD)
     if not system.linux() or to.family != Address(context.local_ip, 0).family:
         return None
-    exchanges = await asyncio.gather(
+    transactions = await asyncio.gather(
         *(_hop(context, to, ttl) for ttl in range(1, _HOPS_TO_SELF + 1))
     )
-    for ttl, exchange in enumerate(exchanges, 1):
-        if any(error.offender == public_ip for error in exchange.icmp):
+    for ttl, transaction in enumerate(transactions, 1):
+        if any(error.offender == public_ip for error in transaction.icmp):
             return ttl
     return None
 
 
-async def _hop(context: Context, to: Address, ttl: int) -> Exchange:
+async def _hop(context: Context, to: Address, ttl: int) -> Transaction:
     with context.socket() as sock:
         if to.family == socket.AF_INET6:
             sock.raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
         else:
             sock.raw.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         sock.ends_at_any_icmp = True
-        return await context.ask(sock, to, f"path.{ttl}")
+        return await context.send_request(sock, to, f"path.{ttl}")
 
 
-def _expired(exchange: Exchange) -> str | None:
-    expired = [e.offender for e in exchange.icmp if e.kind == "time_exceeded"]
+def _expired(transaction: Transaction) -> str | None:
+    expired = [e.offender for e in transaction.icmp if e.kind == "time_exceeded"]
     return expired[0] if expired else None
 
 
@@ -82,7 +84,7 @@ def judge(
     hops: list[str | None] | None,
     to_self: int | None,
 ) -> Path:
-    """Say yes or no to CGNAT only with evidence: a router's own word, RFC 6598, or hops."""
+    """Detect CGNAT and double NAT by evidence only: a router's report, RFC 6598, or hops."""
     evidence: list[str] = []
     cgnat: TriState = "unknown"
     double: TriState = "unknown"
@@ -130,7 +132,7 @@ def _why(cgnat: TriState, hops: list[str | None] | None, evidence: list[str]) ->
     if cgnat != "unknown":
         return None
     if evidence:
-        return f"not told by: {'; '.join(evidence)}"
+        return f"not proven by: {'; '.join(evidence)}"
     if hops is None:
         return f"no port-mapping protocol answered; hops {system.NEEDS_LINUX}"
     return "no port-mapping protocol answered, and no hop is of a carrier's range"

@@ -1,4 +1,4 @@
-"""Pooling: does one inner address keep one outer address (RFC 4787 REQ-2)."""
+"""Pooling: whether all mappings of one internal address share an external one (RFC 4787 REQ-2)."""
 
 import asyncio
 from collections.abc import Iterable
@@ -14,16 +14,21 @@ _LEAST = 4
 
 
 async def probe(context: Context, to: Address) -> Pooling:
-    """Ask from eight sockets at once and compare the outer IP addresses."""
+    """Send a request from each of eight sockets and compare the mapped IP addresses."""
     with context.sockets(_SOCKETS) as sockets:
         asked = await asyncio.gather(
-            *(context.ask(socket, to, f"pooling.{n}") for n, socket in enumerate(sockets, 1))
+            *(
+                context.send_request(socket, to, f"pooling.{n}")
+                for n, socket in enumerate(sockets, 1)
+            )
         )
-    return classify(exchange.mapped.ip for exchange in asked if exchange.mapped is not None)
+    return classify(
+        transaction.mapped.ip for transaction in asked if transaction.mapped is not None
+    )
 
 
 def classify(outer_ips: Iterable[str]) -> Pooling:
-    """Name the pooling; several addresses prove it arbitrary, one makes it paired so far."""
+    """Classify the pooling; several addresses prove it arbitrary, one is paired so far."""
     ips = list(outer_ips)
     if len(set(ips)) > 1:
         return "arbitrary"

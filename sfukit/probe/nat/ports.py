@@ -1,4 +1,4 @@
-"""Which ports let something through: UDP, TCP and TLS told apart (firewalls pass some of each)."""
+"""Reachable ports by UDP, TCP and TLS, since firewalls allow some of each."""
 
 import asyncio
 import ssl
@@ -9,10 +9,10 @@ from sfukit.probe.environment.proxy import Proxy, connect
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.report import PortResult, PortState
 from sfukit.probe.resolve import Address
-from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.stun.transaction import Transaction
 
 HIGH_PORT = 50_000
-"""Of the range that SFUs and TURN servers use for media; nobody need listen there to be reached."""
+"""A port of the range of media and relay ports; ICMP port unreachable proves that UDP passes."""
 
 _UDP_PORTS = (3478, 443, HIGH_PORT)
 _TCP_S = 1.5
@@ -20,33 +20,36 @@ _NO_PUBLIC_ROOT = (18, 19, 20, 21)  # OpenSSL: self-signed, or the issuer is not
 
 
 async def udp(context: Context, host: Address) -> list[PortResult]:
-    """Ask on the usual ports of a host: an answer and a refusal by the host both prove the way."""
+    """Probe the usual UDP ports of a host; ICMP port unreachable proves that UDP passes."""
     ports = list(dict.fromkeys((host.port, *_UDP_PORTS)))
     with context.socket() as socket:
-        exchanges = await asyncio.gather(
-            *(context.ask(socket, Address(host.ip, port), f"ports.udp.{port}") for port in ports)
+        transactions = await asyncio.gather(
+            *(
+                context.send_request(socket, Address(host.ip, port), f"ports.udp.{port}")
+                for port in ports
+            )
         )
-    return [result_of(exchange) for exchange in exchanges]
+    return [result_of(transaction) for transaction in transactions]
 
 
-def result_of(exchange: Exchange) -> PortResult:
-    """Read what one port did."""
-    to = exchange.to
+def result_of(transaction: Transaction) -> PortResult:
+    """Convert a transaction to the result of one port."""
+    to = transaction.to
     state: PortState = "silent"
-    if exchange.came_back:
+    if transaction.has_reply:
         state = "open"
-    elif exchange.trouble == "refused":
+    elif transaction.failure == "refused":
         state = "reached"
-    elif exchange.trouble is not None:
+    elif transaction.failure is not None:
         state = "unreachable"
-    detail = exchange.oddity or exchange.trouble
+    detail = transaction.anomaly or transaction.failure
     return PortResult(transport="udp", host=to.ip, port=to.port, state=state, detail=detail)
 
 
 async def tcp_and_tls(
     local_ip: str, host: str, port: int = 443, proxy: Proxy | None = None
 ) -> list[PortResult]:
-    """Connect by TCP, then shake hands by TLS: each can be stopped by itself."""
+    """Connect by TCP, then do the TLS handshake: a firewall may block either one."""
     try:
         async with asyncio.timeout(_TCP_S):
             writer = await _open(local_ip, host, port, proxy)
@@ -76,7 +79,7 @@ async def tcp_and_tls(
 
 
 async def _open(local_ip: str, host: str, port: int, proxy: Proxy | None) -> asyncio.StreamWriter:
-    """Connect from the address under probe; a proxy may be elsewhere, and has its own route."""
+    """Connect from the probed local address; the connection to a proxy has its own route."""
     if proxy is not None:
         return (await connect(proxy, host, port))[1]
     family = Address(local_ip, 0).family
@@ -84,11 +87,11 @@ async def _open(local_ip: str, host: str, port: int, proxy: Proxy | None) -> asy
 
 
 class _NoPublicRootError(Exception):
-    """The certificate is of no public root: an interceptor's, or a private server's."""
+    """The certificate chain has no public root: a TLS interceptor, or a private server."""
 
 
 async def _tls(host: str, writer: asyncio.StreamWriter) -> tuple[PortState, str | None]:
-    """Shake hands as a browser would."""
+    """Do the TLS handshake with the system's root certificates."""
     try:
         async with asyncio.timeout(_TCP_S):
             await writer.start_tls(ssl.create_default_context(), server_hostname=host)
@@ -105,13 +108,13 @@ async def _tls(host: str, writer: asyncio.StreamWriter) -> tuple[PortState, str 
 
 def _interceptor(issuer: str | None) -> str:
     return (
-        f"issued by {issuer or 'nobody known'}, no public root: TLS is intercepted, "
+        f"issued by {issuer or 'an unknown issuer'}, no public root: TLS is intercepted, "
         "or this is a private server"
     )
 
 
 async def _issuer(local_ip: str, host: str, port: int, proxy: Proxy | None) -> str | None:
-    """Look at the certificate once more without trusting it, to name its issuer."""
+    """Connect again without verification to read the issuer of the certificate."""
     believing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     believing.check_hostname = False
     believing.verify_mode = ssl.CERT_NONE

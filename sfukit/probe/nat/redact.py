@@ -1,4 +1,4 @@
-"""Take addresses and names out of a report, so that it can be shown in public."""
+"""Redact addresses and names in a report, so that it can be published."""
 
 import ipaddress
 import re
@@ -17,12 +17,12 @@ _SPARED = ("schema", "tool", "version", "command", "started", "level", "gates")
 
 
 class Redactor:
-    """Names for addresses and hosts, the same in every report that one redactor is shown.
+    """Pseudonyms for addresses and hosts, the same in every report of one redactor.
 
     A public address becomes ``public-1``, ``public-2``, ..., any other ``private-1``, ...; hosts
-    become ``server-1``, ``proxy-1``, who issued a certificate ``issuer-1``. Equal ones get equal
-    names, so that what a report shows by comparing them, and a repeated one by changing, stays
-    visible. Loopback addresses stay.
+    become ``server-1``, ``proxy-1``, issuers of certificates ``issuer-1``. Equal values get equal
+    pseudonyms, so that comparisons within a report and between reports stay possible. Loopback
+    addresses stay.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Redactor:
         self._hosts: dict[str, str] = {}
 
     def report(self, report: NatReport) -> NatReport:
-        """Replace whatever names a place or a person in a report."""
+        """Replace every address, host and issuer in a report."""
         for kind, host in _hosts(report):
             if host and not _is_address(host) and host.lower() not in self._hosts:
                 _add(self._hosts, host.lower(), kind)
@@ -61,7 +61,7 @@ class Redactor:
         return value
 
     def _address(self, text: str) -> str:
-        """Name an address, in brackets or not; what follows it in a sentence stays."""
+        """Replace an address, in brackets or not; punctuation after it stays."""
         for end in (len(text), len(text) - 1):
             bare = text[:end].strip("[]").partition("%")[0]
             try:
@@ -76,7 +76,7 @@ class Redactor:
 
 
 def _hosts(report: NatReport) -> Iterator[tuple[str, str]]:
-    """List what is no address and yet names somebody, with its kind."""
+    """List the host names and issuers with their kind."""
     for server in report.servers:
         yield "server", server.name.rpartition(":")[0].strip("[]")
     for port in report.ports:
@@ -87,7 +87,7 @@ def _hosts(report: NatReport) -> Iterator[tuple[str, str]]:
 
 
 def _add(names: dict[str, str], key: str, kind: str) -> str:
-    """Name what has no name yet, in the order of first sight."""
+    """Add a pseudonym, numbered in the order of occurrence."""
     if key not in names:
         count = sum(name.startswith(f"{kind}-") for name in names.values())
         names[key] = f"{kind}-{count + 1}"
@@ -103,5 +103,5 @@ def _is_address(host: str) -> bool:
 
 
 def _is_word(kind: Any) -> bool:
-    """Tell a field whose words the report itself defines: no host may be taken for one."""
+    """Return whether a field has the report's own enumeration, which no host name may match."""
     return get_origin(kind) is Literal or any(map(_is_word, get_args(kind)))

@@ -1,4 +1,4 @@
-"""A probe from options to report: where am I, measure, sum up."""
+"""A probe from options to report: environment, measurements, summary."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ async def probe(
     """
     watch = Stopwatch(time.monotonic)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = facts or system_facts.look()
+    facts = facts or system_facts.read()
     through, unusable = _proxy(options)
     environment: list[Finding] = [*judge.examine(facts), *unusable]
     found = Measured()
@@ -48,9 +48,9 @@ async def probe(
 
 
 def _proxy(options: Options) -> tuple[proxy.Proxy | None, list[Finding]]:
-    """Choose the proxy that was named, or the environment's for the first server.
+    """Return the proxy of --proxy, or the environment's for the first server.
 
-    What the environment says is of no account to UDP: it is noted where it is of no use.
+    The proxy does not affect UDP: an unusable one is a note.
     """
     if options.proxy is not None or not options.servers:
         return options.proxy, []

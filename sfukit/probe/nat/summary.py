@@ -1,4 +1,4 @@
-"""From what was measured to the report and its verdict. Pure: nothing is asked here."""
+"""From the measurements to the report and its verdict. Pure: nothing is sent here."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -25,8 +25,8 @@ from sfukit.probe.nat.report import (
     TestRecord,
     figures,
 )
-from sfukit.probe.nat.survey import Surveyed
-from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.nat.server_probe import ProbedServer
+from sfukit.probe.stun.transaction import Transaction
 from sfukit.report import Verdict
 
 Udp = Literal["yes", "blocked", "unknown"]
@@ -35,10 +35,10 @@ _NO_SECOND_ADDRESS = "no server here answers from a second address (sfukit stun-
 _PORTAL = Finding(
     name="captive_portal",
     state="bad",
-    text="captive portal: this network answers web requests itself until you have signed in",
+    text="captive portal: the network answers HTTP requests itself until the user signs in",
     fix="open any http:// page in a browser, sign in, probe again",
 )
-_NOT_ASKED = "not asked for (--tests, --full)"
+_NOT_ASKED = "not requested (--tests, --full)"
 
 
 def summarise(
@@ -76,7 +76,7 @@ def summarise(
         local=str(found.local) if found.local else None,
         mapped=_mapped(found),
         environment=environment + ([_PORTAL] if found.captive else []),
-        ipv4="present" if facts.ipv4 or _asked_by_ipv4(found) else "absent",
+        ipv4="present" if facts.ipv4 or _probed_over_ipv4(found) else "absent",
         nat=nat,
         lifetime=found.lifetime,
         path=routes,
@@ -87,7 +87,9 @@ def summarise(
         ports=found.ports + ([found.sfu_port] if found.sfu_port else []),
         tcp=found.tcp,
         works=works,
-        tests=[record(exchange) for exchange in (found.context.records if found.context else [])],
+        tests=[
+            record(transaction) for transaction in (found.context.records if found.context else [])
+        ],
         confidence=level,
         confidence_reason=level_why,
         lost=lost,
@@ -98,41 +100,48 @@ def summarise(
 
 
 def reachability(options: Options, found: Measured) -> tuple[Udp, str | None]:
-    """Tell UDP blocked from a server that is silent: by TCP, by ICMP, by our own firewall."""
+    """Distinguish blocked UDP from a silent server: by TCP, ICMP, or the local firewall."""
     if found.answering:
         return "yes", None
     if found.context is None:
-        if found.unresolved and not found.surveyed:
+        if found.unresolved and not found.probed:
             return "unknown", "; ".join(found.unresolved.values())
-        return "unknown", "no route to any server from here"
-    troubles = {server.exchange.trouble for server in found.surveyed}
-    if troubles == {"prohibited_here"}:
+        return "unknown", "no route from this host to any server"
+    failures = {server.transaction.failure for server in found.probed}
+    if failures == {"prohibited_here"}:
         return "blocked", "this machine's own firewall forbids sending UDP"
-    if "refused" in troubles:
-        return "unknown", "UDP passes, but nobody listens there: the host says the port is closed"
-    if troubles and troubles <= {"no_route", "icmp_prohibited"}:
-        return "unknown", "the network says that there is no way to the server"
-    if "icmp_prohibited" in troubles:
-        return "blocked", "a router on the way answers that UDP is prohibited"
-    said = dict.fromkeys(server.exchange.oddity for server in found.surveyed)
+    if "refused" in failures:
+        return (
+            "unknown",
+            "UDP passes, but no server listens there: the host reports the port closed (ICMP)",
+        )
+    if failures and failures <= {"no_route", "icmp_prohibited"}:
+        return "unknown", "the network reports no route to the server (ICMP or the kernel)"
+    if "icmp_prohibited" in failures:
+        return "blocked", "a router on the path reports UDP administratively prohibited (ICMP)"
+    said = dict.fromkeys(server.transaction.anomaly for server in found.probed)
     odd = [reason for reason in said if reason is not None]
     if odd:  # a STUN error is an answer by UDP; what else comes may be from anything
-        errors = any(server.exchange.refused for server in found.surveyed)
+        errors = any(server.transaction.refused for server in found.probed)
         return "yes" if errors else "unknown", f"the server {'; '.join(odd)}"
     if any(answer.mapped is not None for answer in found.tcp_fallback):
-        return "blocked", "the server answers STUN by TCP and not by UDP, asked seven times"
-    hosts = {server.address.ip for server in found.surveyed}
+        return "blocked", "the server answers STUN over TCP and none of seven requests over UDP"
+    hosts = {server.address.ip for server in found.probed}
     connected = any(answer.connected for answer in found.tcp_fallback) or any(
         port.transport == "tcp" and port.state == "open" for port in found.ports
     )
     if options.public_servers and len(hosts) > 1 and connected:
-        return "blocked", f"{len(hosts)} public servers are silent by UDP while TCP passes"
-    how = "TCP reaches it, so UDP may be blocked or not served" if connected else "neither does TCP"
-    return "unknown", f"no server answers by UDP; {how}"
+        return "blocked", f"{len(hosts)} public servers do not answer over UDP while TCP passes"
+    how = (
+        "TCP reaches the server, so UDP may be blocked or not served"
+        if connected
+        else "TCP does not connect either"
+    )
+    return "unknown", f"no server answers over UDP; {how}"
 
 
 def describe(options: Options, found: Measured) -> Nat:
-    """Put the behaviour in the names of RFC 4787, with a reason for each unknown."""
+    """Describe the behaviour in the terms of RFC 4787, with a reason for each unknown."""
     reason: dict[str, str] = {}
     levels: dict[str, Level] = {}
     mapping, filtering = found.mapping, found.filtering
@@ -181,30 +190,30 @@ def _why_no_allocation(options: Options, found: Measured) -> str:
     return "too few answers" if "alloc" in options.tests else _NOT_ASKED
 
 
-def record(exchange: Exchange) -> TestRecord:
+def record(transaction: Transaction) -> TestRecord:
     """Write one transaction for the report."""
-    notes = [f"answer from {stray.source} not counted" for stray in exchange.strays]
-    notes += [f"ICMP {error.kind} from {error.offender}" for error in exchange.icmp[:2]]
-    if exchange.error_code is not None:
-        notes.append(f"error {exchange.error_code}")
-    elif exchange.heard is None and exchange.malformed is not None:
-        notes.append(f"malformed: {exchange.malformed}")
-    elif exchange.trouble is not None and not exchange.icmp:
-        notes.append(exchange.trouble)
+    notes = [f"answer from {received.source} not counted" for received in transaction.unexpected]
+    notes += [f"ICMP {error.kind} from {error.offender}" for error in transaction.icmp[:2]]
+    if transaction.error_code is not None:
+        notes.append(f"error {transaction.error_code}")
+    elif transaction.response is None and transaction.malformed is not None:
+        notes.append(f"malformed: {transaction.malformed}")
+    elif transaction.failure is not None and not transaction.icmp:
+        notes.append(transaction.failure)
     return TestRecord(
-        id=exchange.id,
-        to=str(exchange.to),
-        sent=exchange.sent,
-        received=int(exchange.came_back),
-        from_=str(exchange.heard.source) if exchange.heard else None,
-        mapped=str(exchange.mapped) if exchange.mapped else None,
-        rtt_ms=exchange.rtt_ms,
+        id=transaction.id,
+        to=str(transaction.to),
+        sent=transaction.sent,
+        received=int(transaction.has_reply),
+        from_=str(transaction.response.source) if transaction.response else None,
+        mapped=str(transaction.mapped) if transaction.mapped else None,
+        rtt_ms=transaction.rtt_ms,
         note="; ".join(notes) or None,
     )
 
 
 def _judged(draft: NatReport, udp: Udp, answered: bool, bounds: Sequence[Gate]) -> NatReport:
-    """Decide by what was asked: an expectation, a usable server, and UDP unless it may be shut."""
+    """Judge the gates, a usable server, and UDP unless a gate expects it blocked."""
     results = gates.judge(bounds, figures(draft))
     outcome: tuple[Verdict, ExitCode] = ("pass", ExitCode.OK)
     missed = any(result.ok is False for result in results)
@@ -248,15 +257,15 @@ def _path(found: Measured) -> Path:
 
 
 def _servers(found: Measured) -> list[ServerReport]:
-    reports = [_server(found, server) for server in found.surveyed]
+    reports = [_server(found, server) for server in found.probed]
     reports += [
         ServerReport(name=str(endpoint), reason=what) for endpoint, what in found.unresolved.items()
     ]
     return reports
 
 
-def _server(found: Measured, server: Surveyed) -> ServerReport:
-    exchange = server.exchange
+def _server(found: Measured, server: ProbedServer) -> ServerReport:
+    transaction = server.transaction
     quirks = list(server.quirks)
     if found.filtering is not None and found.filtering.quirk and found.full is server.full:
         quirks.append(found.filtering.quirk)
@@ -265,74 +274,78 @@ def _server(found: Measured, server: Surveyed) -> ServerReport:
         address=str(server.address),
         answered=server.answered,
         rfc5780=server.full is not None and not any("change_request" in q for q in quirks),
-        other_address=str(exchange.other) if exchange.other else None,
-        rtt_ms=exchange.rtt_ms,
+        other_address=str(transaction.other) if transaction.other else None,
+        rtt_ms=transaction.rtt_ms,
         quirks=quirks,
-        reason=None if server.answered else exchange.oddity or exchange.trouble or "silent",
+        reason=None if server.answered else transaction.anomaly or transaction.failure or "silent",
     )
 
 
 def _mapped(found: Measured) -> list[Mapped]:
     return [
-        Mapped(server=str(server.address), address=str(server.exchange.mapped))
+        Mapped(server=str(server.address), address=str(server.transaction.mapped))
         for server in found.answering
     ]
 
 
-def _asked_by_ipv4(found: Measured) -> bool:
+def _probed_over_ipv4(found: Measured) -> bool:
     return found.local is not None and ":" not in found.local.ip
 
 
 def _confidence(nat: Nat, found: Measured) -> tuple[Level, str, int]:
-    """Count the destinations that answered and the packets that were lost on the way."""
+    """Count the destinations that answered and the packets that were lost."""
     records = found.context.records if found.context else []
     counted = [r for r in records if r.id.startswith(("reach", "mapping", "alloc", "pooling"))]
-    asked = {exchange.to for exchange in counted}
-    answered = {exchange.to for exchange in counted if exchange.heard is not None}
-    lost = sum(exchange.sent - 1 for exchange in counted if exchange.heard is not None)
+    asked = {transaction.to for transaction in counted}
+    answered = {transaction.to for transaction in counted if transaction.response is not None}
+    lost = sum(transaction.sent - 1 for transaction in counted if transaction.response is not None)
     level = verdict.weakest(nat.confidence.values())
-    sent = sum(exchange.sent for exchange in counted)
+    sent = sum(transaction.sent for transaction in counted)
     loss = f"{lost} of {sent} packets unanswered" if lost else "0 lost"
-    told = found.filtering
-    by_silence = told is not None and told.value != "unknown" and not told.certain
+    filtering = found.filtering
+    by_silence = filtering is not None and filtering.value != "unknown" and not filtering.certain
     reason = f"{len(answered)}/{len(asked)} destinations, {loss}"
-    return level, reason + ("; filtering told by silence alone" if by_silence else ""), lost
+    return (
+        level,
+        reason + ("; filtering inferred from missing answers alone" if by_silence else ""),
+        lost,
+    )
 
 
 def _sure_of_blocked(found: Measured) -> Level:
-    """Believe a STUN answer by TCP or our own firewall; silence and one router's word less so."""
-    own = all(server.exchange.trouble == "prohibited_here" for server in found.surveyed)
+    """Return the confidence: high for a STUN answer over TCP or the local firewall, else medium."""
+    own = all(server.transaction.failure == "prohibited_here" for server in found.probed)
     by_tcp = any(answer.mapped is not None for answer in found.tcp_fallback)
     return "high" if own or by_tcp else "medium"
 
 
 def _warnings(found: Measured) -> list[str]:
     texts = {
-        "other_address_is_its_own": "names itself in OTHER-ADDRESS; taken as a plain server",
-        "other_address_is_private": "names a private OTHER-ADDRESS; taken as a plain server",
-        "other_address_is_no_host": "names no host in OTHER-ADDRESS; taken as a plain server",
-        "repeated_attributes": "repeats attributes; the first counts (RFC 8489 section 14)",
-        "no_xor_mapped_address": "tells MAPPED-ADDRESS alone, as servers of RFC 3489 do",
-        "old_xor_mapped_address": "numbers XOR-MAPPED-ADDRESS as old drafts did (0x8020)",
-        "mapped_to_ipv4": "sees IPv4 where it was asked by IPv6: NAT64 on the way",
-        "mapped_address_rewritten": "its answer was edited on the way (an application gateway)",
+        "other_address_is_its_own": "its OTHER-ADDRESS is its own; used as plain STUN server",
+        "other_address_is_private": "its OTHER-ADDRESS is private; used as plain STUN server",
+        "other_address_is_no_host": "its OTHER-ADDRESS is no host; used as plain STUN server",
+        "repeated_attributes": "attributes are repeated; the first counts (RFC 8489 section 14)",
+        "no_xor_mapped_address": "MAPPED-ADDRESS without XOR-MAPPED-ADDRESS, as in RFC 3489",
+        "old_xor_mapped_address": "XOR-MAPPED-ADDRESS has the number of old drafts (0x8020)",
+        "mapped_to_ipv4": "an IPv4 mapped address for a request over IPv6: NAT64 on the path",
+        "mapped_address_rewritten": "the mapped address was rewritten on the path (ALG)",
     }
     said = [
         f"{server.endpoint}: {texts[quirk]}"
-        for server in found.surveyed
+        for server in found.probed
         for quirk in server.quirks
         if quirk in texts
     ]
     said += [
-        f"{server.endpoint}: an answer came from {quirk.partition(':')[2]}, which was not asked"
-        for server in found.surveyed
+        f"{server.endpoint}: an answer came from {quirk.partition(':')[2]}, which was not requested"
+        for server in found.probed
         for quirk in server.quirks
         if quirk.startswith("answer_from_elsewhere")
     ]
     said += [
-        f"{server.endpoint}: {server.exchange.oddity}"
-        for server in found.surveyed
-        if found.answering and server.exchange.came_back and server.exchange.oddity
+        f"{server.endpoint}: {server.transaction.anomaly}"
+        for server in found.probed
+        if found.answering and server.transaction.has_reply and server.transaction.anomaly
     ]
     said += _silent_second_address(found)
     if found.filtering is not None and found.filtering.quirk:
@@ -341,11 +354,11 @@ def _warnings(found: Measured) -> list[str]:
 
 
 def _silent_second_address(found: Measured) -> list[str]:
-    """Say that a server names a second address that never answers."""
+    """Return the warning for a server whose OTHER-ADDRESS never answers."""
     if found.full is None or found.context is None:
         return []
     second = found.full.alternate.ip
-    asked = [exchange for exchange in found.context.records if exchange.to.ip == second]
-    if not asked or any(exchange.came_back for exchange in asked):
+    asked = [transaction for transaction in found.context.records if transaction.to.ip == second]
+    if not asked or any(transaction.has_reply for transaction in asked):
         return []
     return [f"{found.full.primary}: its second address {second} does not answer"]

@@ -1,4 +1,4 @@
-"""From measured behaviour to what will work: peer to peer, an SFU, TURN. Pure; no guesses."""
+"""Conclusions from the measured behaviour: peer to peer, an SFU, TURN. Pure; no guesses."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +18,7 @@ _PEERS = ("open", "full_cone", "address_restricted", "port_restricted", "symmetr
 
 
 def classic(present: bool | None, mapping: str, filtering: str, dependent: bool | None) -> Classic:
-    """Name the kind in the words of RFC 3489, where both halves of it are known."""
+    """Return the NAT type of RFC 3489 where mapping and filtering are known."""
     if dependent:
         return "symmetric"
     if present is False:
@@ -29,10 +29,10 @@ def classic(present: bool | None, mapping: str, filtering: str, dependent: bool 
 
 
 def peers(nat: Nat, udp: str) -> dict[str, PeerAnswer]:
-    """Say for each kind of peer whether hole punching can work, ICE on both sides (RFC 8445).
+    """Return for each NAT type of a peer whether hole punching can work with ICE (RFC 8445).
 
-    A peer learns a symmetric side's port only from the packet itself, which passes where the peer
-    filters by address at most. Port prediction is no way out: ICE pairs candidates, not ranges.
+    The port of a symmetric NAT is known to the peer only from the packet itself (peer-reflexive
+    candidate), which passes EIF and ADF filtering. ICE pairs candidates, so no port prediction.
     """
     if udp == "blocked":
         return dict.fromkeys(_PEERS, "no")
@@ -44,16 +44,16 @@ def _peer(nat: Nat, peer: str) -> PeerAnswer:
     if dependent is None:
         return "unknown"
     if dependent:
-        # our port towards the peer is new to it: it must not filter by port
+        # our mapped port towards the peer is a new one: the peer must not filter by port
         return "yes" if peer in ("open", "full_cone", "address_restricted") else "no"
     if peer != "symmetric":
         return "yes"
-    # the peer's port towards us is new to our filter
+    # the peer's mapped port towards us is a new one for our filtering
     return _TO_SYMMETRIC.get(filtering, "unknown")
 
 
 def turn(answers: dict[str, PeerAnswer], udp: str) -> str:
-    """Say for whom a relay is needed."""
+    """Return for which peers a relay is needed."""
     if udp == "blocked":
         return "always"
     if all(answer == "unknown" for answer in answers.values()):
@@ -67,14 +67,14 @@ def turn(answers: dict[str, PeerAnswer], udp: str) -> str:
 
 
 def sfu(ports: Sequence[PortResult], sfu_port: PortResult | None, udp: str) -> tuple[str, str]:
-    """Judge UDP to an SFU: by its own media port, else ``likely`` at most, by several ports."""
+    """Return whether UDP reaches an SFU: by its media port, else ``likely`` by several ports."""
     if sfu_port is not None:
         where = f"{sfu_port.host}:{sfu_port.port}"
         if sfu_port.state == "open":
             return "yes", f"the media port {where} answers"
         if sfu_port.state == "reached":
-            return "unknown", f"nobody listens on {where}, though UDP reaches the host"
-        return "unknown", f"{where} is silent: blocked, or it does not answer STUN (serve --stun)"
+            return "unknown", f"no server listens on {where}, though UDP reaches the host"
+        return "unknown", f"no answer from {where}: UDP blocked, or no STUN there (serve --stun)"
     if udp == "blocked":
         return "no", "UDP is blocked"
     passing = {p.port for p in ports if p.transport == "udp" and p.state in ("open", "reached")}
@@ -87,7 +87,7 @@ def sfu(ports: Sequence[PortResult], sfu_port: PortResult | None, udp: str) -> t
 
 
 def keepalive_s(lifetime: Lifetime | None) -> int | None:
-    """Advise an interval for UDP that nothing else keeps alive; None where nothing is measured."""
+    """Return the keepalive interval for UDP without other traffic; None without a measurement."""
     bounds = lifetime.oneshot if lifetime else None
     if bounds is None or bounds.at_least_s is None:
         return None
@@ -95,7 +95,7 @@ def keepalive_s(lifetime: Lifetime | None) -> int | None:
 
 
 def weakest(found: Iterable[Level]) -> Level:
-    """Join the levels of the findings: the weakest one counts; none where nothing was found."""
+    """Return the lowest confidence of the findings; "none" without findings."""
     return min(found, key=("none", "low", "medium", "high").index, default="none")
 
 
@@ -107,7 +107,7 @@ def works(
     sfu_port: PortResult | None,
     lifetime: Lifetime | None,
 ) -> Works:
-    """Put the parts together, and say what to do."""
+    """Combine the conclusions and list the advice."""
     answers = peers(nat, udp)
     sfu_udp, sfu_reason = sfu(ports, sfu_port, udp)
     needed = turn(answers, udp)
@@ -135,11 +135,11 @@ def _advice(
         )
         return
     if needed == "most_peers":
-        yield "give browsers a TURN server; no setting of ICE makes this NAT predictable"
+        yield "give browsers a TURN server; ICE cannot traverse this mapping directly"
     elif needed == "symmetric_peers":
         yield "keep a TURN server for peers behind symmetric NATs; a public SFU needs none"
     if nat.pooling == "arbitrary":
-        yield "outer addresses change between sockets: TURN is the only certain way between peers"
+        yield "mapped addresses change between sockets: only TURN is certain between peers"
     short = lifetime.oneshot.below_s if lifetime and lifetime.oneshot else None
     if short is not None and short <= 10:
-        yield f"this NAT forgets within {short:g} s: lower keepalives even for WebRTC media"
+        yield f"mappings expire within {short:g} s: lower keepalives even for WebRTC media"

@@ -1,1 +1,1 @@
-"""NAT kinds built and set against each other."""
+"""Hole punching between kinds of NAT, simulated or in network namespaces."""

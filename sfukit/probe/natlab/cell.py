@@ -4,7 +4,7 @@ import msgspec
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One pair under one strategy; ratios 0..1, 95 % interval of ``direct``, times of who met."""
+    """One pair under one strategy; ratios 0..1, 95 % interval of ``direct``."""
 
     a: str
     b: str

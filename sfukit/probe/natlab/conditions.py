@@ -1,4 +1,4 @@
-"""What lies around the NATs: the network between them, and how common each kind is."""
+"""The conditions of a run: the network between the NATs, and the shares of their kinds."""
 
 import math
 import tomllib
@@ -22,8 +22,8 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The network of a run; the defaults are those of the namespaces: quiet and without loss.
 
     ``rtt_ms`` and ``server_rtt_ms`` are medians of log-normal round trips to the peer and to the
-    servers, ``cross_traffic_per_s`` are mappings that others take from a sequential NAT, ``stale``
-    is the share of hosts whose NAT has forgotten the mapping that the peer was told.
+    servers, ``cross_traffic_per_s`` are mappings of other hosts at a sequential NAT, ``stale`` is
+    the share of hosts whose signaled mapping has expired.
     """
 
     loss: float = 0.0
@@ -47,7 +47,7 @@ class Mix(msgspec.Struct, frozen=True):
         return [kind_of(name, "[mix]") for name in self.shares]
 
     def pair_weight(self, a: str, b: str) -> float:
-        """Give the share of pairs of these kinds, in either order, two hosts drawn at random."""
+        """Return the share of pairs of these kinds, in either order, two hosts drawn at random."""
         return self.shares[a] * self.shares[b] * (1 if a == b else 2)
 
 
@@ -92,7 +92,7 @@ def _conditions(network: Mapping[str, str | float], path: str) -> Conditions:
             values[name] = _number(given, where)
         else:
             known = ", ".join(Conditions.__struct_fields__)
-            raise UsageError(f"{where}: nothing is called so", hint=f"known: {known}")
+            raise UsageError(f"{where}: the name is unknown", hint=f"known: {known}")
     return msgspec.convert(values, Conditions)
 
 

@@ -1,11 +1,11 @@
-"""The report of ``sfukit nat-lab`` as one page that stands by itself."""
+"""The report of ``sfukit nat-lab`` as one self-contained page."""
 
 from collections.abc import Iterator, Mapping
 from html import escape
 
 from sfukit.probe.natlab.cell import Cell
 from sfukit.probe.natlab.result import NatLabReport, Sum
-from sfukit.probe.natlab.words import MEANING
+from sfukit.probe.natlab.strategy_names import MEANING
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }

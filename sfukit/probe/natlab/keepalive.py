@@ -1,4 +1,4 @@
-"""Keepalive against mappings that are forgotten: who stays reachable, and what it costs."""
+"""Keepalive policies against mapping lifetimes: reachability, and packets per hour."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ _SHORTEST_S = 4.0
 Policy = Callable[[float, int, int, np.random.Generator], Times]
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class KeepaliveResult(msgspec.Struct, frozen=True, kw_only=True):
     """One policy against one lifetime of mappings, over an hour of many hosts.
 
     ``reachable`` is the share of time in which the mapping lives, ``unbroken`` the share of hosts
@@ -42,7 +42,7 @@ def capped(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator) 
 
 
 def consent(lifetime_s: float, hosts: int, sends: int, rng: np.random.Generator) -> Times:
-    """What ICE does by itself while media runs: 5 s, 0.8 to 1.2 times (RFC 7675 section 5.1)."""
+    """The consent checks of ICE: 5 s, 0.8 to 1.2 times (RFC 7675 section 5.1)."""
     return 5.0 * rng.uniform(0.8, 1.2, (hosts, sends))
 
 
@@ -53,8 +53,8 @@ POLICIES: Mapping[str, Policy] = {
 }
 
 
-def keep(policy: str, lifetime_s: float, hosts: int, seed: int) -> Kept:
-    """Let hosts keep a mapping for an hour; every packet of theirs refreshes it in full."""
+def simulate(policy: str, lifetime_s: float, hosts: int, seed: int) -> KeepaliveResult:
+    """Simulate hosts that keep a mapping for an hour; every packet refreshes its lifetime."""
     rng = np.random.default_rng([seed, round(lifetime_s)])
     sends = int(HOUR_S / _SHORTEST_S)
     gaps = POLICIES[policy](lifetime_s, hosts, sends, rng)
@@ -63,7 +63,7 @@ def keep(policy: str, lifetime_s: float, hosts: int, seed: int) -> Kept:
     alive = np.minimum(gaps, lifetime_s).sum(axis=1) / HOUR_S
     unbroken = (gaps <= lifetime_s).all(axis=1)
     low, high = wilson(int(unbroken.sum()), hosts)
-    return Kept(
+    return KeepaliveResult(
         policy=policy,
         lifetime_s=lifetime_s,
         reachable=float(alive.mean()),

@@ -15,8 +15,8 @@ Allocation = Literal["preserving", "sequential", "random"]
 class NatKind(msgspec.Struct, frozen=True):
     """One NAT: mapping (RFC 4787 section 4.1), filtering (section 5), and the choice of ports.
 
-    ``hairpin`` lets two hosts behind it meet at its outside (section 6), ``udp`` is False where
-    datagrams are dropped.
+    ``hairpin`` connects two hosts behind it by its external address (section 6), ``udp`` is False
+    where datagrams are dropped.
     """
 
     name: str

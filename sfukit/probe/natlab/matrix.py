@@ -10,8 +10,8 @@ from sfukit.probe.natlab.cell import Cell, Total
 from sfukit.probe.natlab.conditions import Conditions, Mix
 from sfukit.probe.natlab.interval import wilson
 from sfukit.probe.natlab.kinds import NatKind
-from sfukit.probe.natlab.strategies import Outcomes, play
-from sfukit.probe.natlab.words import Strategy
+from sfukit.probe.natlab.strategies import Outcomes, simulate
+from sfukit.probe.natlab.strategy_names import Strategy
 
 
 def pairs(kinds: Sequence[NatKind]) -> list[tuple[NatKind, NatKind]]:
@@ -45,7 +45,7 @@ def cell(
     """Measure one cell."""
     named = zlib.crc32(f"{strategy} {a.name} {b.name} {same_nat}".encode())
     rng = np.random.default_rng([seed, named])
-    outcomes = play(strategy, a, b, conditions, runs, rng, same_nat=same_nat)
+    outcomes = simulate(strategy, a, b, conditions, runs, rng, same_nat=same_nat)
     return summary(strategy, a, b, outcomes, same_nat=same_nat)
 
 

@@ -1,10 +1,10 @@
-"""Small worlds of network namespaces: clients behind NATs, and a server (Linux, root).
+"""Topologies of network namespaces: clients behind NATs, and a server (Linux, root).
 
     client 10.0.0.2 - NAT - [100.64.0.0/24 - CGNAT -] 203.0.113.0/24 - server .1 and .2
 
-Loss strikes in the router next to a client, each way by itself. Interfaces keep the same names
-in every namespace, and the namespaces of one world begin with one random prefix, so worlds can
-stand side by side.
+Loss is in the router next to a client, in each direction. Interfaces keep the same names in every
+namespace, and the namespaces of one topology begin with one random prefix, so several topologies
+can exist at the same time.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class World:
+class Topology:
     """A built topology; ``server`` is the namespace that holds both of ``SERVER_IPS``."""
 
     server: str
@@ -59,15 +59,15 @@ def inside(namespace: str, *arguments: str) -> tuple[str, ...]:
 
 
 @contextlib.asynccontextmanager
-async def world(*wanted: str, loss_percent: int = 0) -> AsyncIterator[World]:
-    """Build one client behind each of the kinds; all of it is gone on exit, whatever happened.
+async def topology(*wanted: str, loss_percent: int = 0) -> AsyncIterator[Topology]:
+    """Build one client behind each of the kinds; all of it is deleted on exit.
 
     Raises ``UsageError`` for an unknown kind, ``MachineError`` where namespaces cannot be made.
     """
     prefix = f"sfulab{secrets.token_hex(3)}"
     server = f"{prefix}-s"
     if not 1 <= len(wanted) <= _MAX_SIDES:
-        raise UsageError(f"{len(wanted)} clients in one world", hint=f"give 1 to {_MAX_SIDES}")
+        raise UsageError(f"{len(wanted)} clients in one topology", hint=f"give 1 to {_MAX_SIDES}")
     plans = [_plan(kind) for kind in wanted]
     sides = tuple(
         _side(f"{prefix}-{index}", index, kind, plan)
@@ -82,7 +82,7 @@ async def world(*wanted: str, loss_percent: int = 0) -> AsyncIterator[World]:
             await _wire_side(index, side, plan)
             await _route_to_open_sides(side.routers[-1], index, plans)
             await _translate(index, side, plan, loss_percent)
-        yield World(server, sides)
+        yield Topology(server, sides)
     finally:
         for name in names:
             with contextlib.suppress(MachineError):
@@ -116,7 +116,7 @@ def _outer_ip(index: int) -> str:
 
 
 def _place(index: int, number: int, plan: list[Kind]) -> Place:
-    """Tell where the router ``number`` of a side stands: its outer address, its inner network."""
+    """Return where the router ``number`` of a side stands: its outer address, its inner network."""
     last = number == len(plan) - 1
     wan = _outer_ip(index) if last else "100.64.0.2"
     if plan[number].routed:
@@ -158,7 +158,7 @@ async def _wire_server(server: str, sides: tuple[Side, ...], plans: list[list[Ki
 
 
 async def _route_to_open_sides(name: str, own: int | None, plans: list[list[Kind]]) -> None:
-    """Tell the public network where the networks are that no NAT hides."""
+    """Return the public network where the networks are that no NAT hides."""
     lines = [
         f"route add {_place(index, 0, plan).lan_network} via {_outer_ip(index)}"
         for index, plan in enumerate(plans)

@@ -1,4 +1,4 @@
-"""Which port comes next? Plain estimators over the last five, against several allocators."""
+"""Port prediction: estimators over the last five ports, against several allocators."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ BLOCK = 512  # ports of one subscriber's block behind a carrier's NAT
 class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     """One estimator on one allocator: shares 0..1 of exact hits and of hits within 16 ports.
 
-    ``best`` is what nobody can exceed who sees only the last ports: the likeliest next one.
+    ``best`` is the upper bound of any estimator: the probability of the likeliest next port.
     """
 
     allocator: str
@@ -30,18 +30,18 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def last_delta(ports: Ports) -> Ports:
-    """Take the last step once more."""
+    """Add the last step."""
     following: Ports = ports[:, -1] + (ports[:, -1] - ports[:, -2])
     return following
 
 
 def median_delta(ports: Ports) -> Ports:
-    """Take the median step."""
+    """Add the median step."""
     return ports[:, -1] + np.median(np.diff(ports, axis=1), axis=1).astype(np.int64)
 
 
 def least_delta(ports: Ports) -> Ports:
-    """Take the least step: what others took in between is no step of the NAT."""
+    """Add the least step: larger ones contain ports of other hosts."""
     steps = np.diff(ports, axis=1)
     least = np.take_along_axis(steps, np.abs(steps).argmin(axis=1)[:, None], axis=1)
     following: Ports = ports[:, -1] + least[:, 0]
@@ -66,13 +66,13 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def score(allocator: str, runs: int, seed: int) -> list[Predicted]:
-    """Let every estimator foresee the sixth port of ``runs`` hosts."""
+    """Score every estimator on the sixth port of ``runs`` hosts."""
     return _scores(allocator, ALLOCATORS[allocator], runs, seed)
 
 
-def score_in_a_row(others: float, runs: int, seed: int) -> list[Predicted]:
-    """Likewise where ports go in a row and ``others`` take so many between two of ours."""
-    return _scores(f"in a row, {others:g} others between", _in_a_row(others), runs, seed)
+def score_sequential(others: float, runs: int, seed: int) -> list[Predicted]:
+    """Score a sequential allocator with ``others`` mappings of other hosts between two."""
+    return _scores(f"in a row, {others:g} others between", _sequential(others), runs, seed)
 
 
 def _scores(name: str, allocate: "Allocator", runs: int, seed: int) -> list[Predicted]:
@@ -101,8 +101,8 @@ Allocated = tuple[Ports, float]
 Allocator = Callable[[int, np.random.Generator], Allocated]
 
 
-def _in_a_row(others: float) -> Allocator:
-    """Give out ports in a row; ``others`` taken by other hosts between two of ours, on average."""
+def _sequential(others: float) -> Allocator:
+    """Allocate sequentially; ``others`` mappings of other hosts between two, on average."""
 
     def allocate(runs: int, rng: np.random.Generator) -> Allocated:
         start = rng.integers(LOWEST_PORT, 65536 - 4096, (runs, 1))
@@ -122,7 +122,7 @@ def _anywhere(runs: int, rng: np.random.Generator) -> Allocated:
 
 
 def _likeliest(mean: float) -> float:
-    """Give the probability of the likeliest count of a Poisson process."""
+    """Return the probability of the likeliest count of a Poisson process."""
     count = int(mean)
     return float(np.exp(count * np.log(mean) - mean) / _factorial(count)) if mean else 1.0
 
@@ -132,11 +132,11 @@ def _factorial(count: int) -> float:
 
 
 ALLOCATORS: Mapping[str, Allocator] = {
-    "in a row, alone": _in_a_row(0.0),
-    "in a row, 0.1 others between": _in_a_row(0.1),
-    "in a row, 0.3 others between": _in_a_row(0.3),
-    "in a row, 1 other between": _in_a_row(1.0),
-    "in a row, 5 others between": _in_a_row(5.0),
+    "in a row, alone": _sequential(0.0),
+    "in a row, 0.1 others between": _sequential(0.1),
+    "in a row, 0.3 others between": _sequential(0.3),
+    "in a row, 1 other between": _sequential(1.0),
+    "in a row, 5 others between": _sequential(5.0),
     "random in a block of 512": _in_block,
     "random": _anywhere,
 }

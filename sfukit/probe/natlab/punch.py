@@ -1,6 +1,6 @@
-"""Real punching between two NATs in network namespaces, with a rendezvous that sees both.
+"""Hole punching between two NATs in network namespaces, with a rendezvous server.
 
-The rules that the model plays out are here the kernel's; only the strategies are the same.
+Mapping and filtering are the kernel's instead of the model's; the strategies are the same.
 """
 
 import os
@@ -17,10 +17,10 @@ from sfukit.probe.natlab import matrix, netns, punching, sockets
 from sfukit.probe.natlab.cell import Cell
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.kinds import NatKind
-from sfukit.probe.natlab.netns import SERVER_IPS, World
+from sfukit.probe.natlab.netns import SERVER_IPS, Topology
 from sfukit.probe.natlab.side import PROBE_GAP_S, SAMPLE_GAP_S, SAMPLES
 from sfukit.probe.natlab.strategies import Outcomes
-from sfukit.probe.natlab.words import REAL_STRATEGIES, Strategy
+from sfukit.probe.natlab.strategy_names import REAL_STRATEGIES, Strategy
 
 _PORTS = (3478, 3479, 3480)
 _ROUNDS = 5
@@ -33,7 +33,7 @@ Address = tuple[str, int]
 async def cell(
     strategy: Strategy, a: NatKind, b: NatKind, conditions: Conditions, runs: int, seed: int
 ) -> Cell:
-    """Build the two NATs and let two hosts try to meet, ``runs`` times with fresh sockets.
+    """Build the two NATs and run hole punching of two hosts ``runs`` times with new sockets.
 
     Of the conditions loss and cross traffic are made. Raises ``UsageError`` for what only the model
     knows, ``MachineError`` without root.
@@ -43,7 +43,7 @@ async def cell(
             f"--strategy {strategy}: in namespaces there are only {' and '.join(REAL_STRATEGIES)}",
             hint="use --backend sim",
         )
-    async with netns.world(a.name, b.name, loss_percent=round(conditions.loss * 100)) as world:
+    async with netns.topology(a.name, b.name, loss_percent=round(conditions.loss * 100)) as world:
         lab = _Lab(world, conditions, np.random.default_rng(seed))
         try:
             tried = [lab.run(strategy) for _ in range(runs)]
@@ -57,7 +57,7 @@ async def cell(
 class _Lab:
     """The servers that both hosts reach, and the neighbours behind the same NATs."""
 
-    def __init__(self, world: World, conditions: Conditions, rng: np.random.Generator) -> None:
+    def __init__(self, world: Topology, conditions: Conditions, rng: np.random.Generator) -> None:
         self._world = world
         self._rng = rng
         self._others_per_s = conditions.cross_traffic_per_s
@@ -68,7 +68,7 @@ class _Lab:
         self._neighbours = self._clients()
 
     def run(self, strategy: Strategy) -> float | None:
-        """Let the hosts of both sides try once; give the milliseconds it took, None if in vain."""
+        """Run one attempt; return its milliseconds, None if it failed."""
         began_s = time.monotonic()
         met = self._stage(self._servers[:1])
         if not met and strategy == "predict":
@@ -81,7 +81,7 @@ class _Lab:
         _close([*self._servers, *self._neighbours])
 
     def _stage(self, servers: Sequence[socket.socket]) -> bool:
-        """Ask the servers for the mapped ports, and send to those that should come next."""
+        """Sample the mapped ports at the servers, and send to the predicted ones."""
         pair = self._clients()
         try:
             seen = [self._sampled(side, client, servers) for side, client in enumerate(pair)]
@@ -102,19 +102,19 @@ class _Lab:
         return samples
 
     def _meet(self, pair: Sequence[socket.socket], targets: Sequence[Sequence[Address]]) -> bool:
-        """Both send to their targets, round after round, and answer what they hear."""
+        """Send from both to their targets in rounds, and answer received probes."""
         for number in range(_ROUNDS):
             for side, client in enumerate(pair):
                 for address in targets[side]:
                     if number == 0:  # later rounds take no new mappings
                         self._others(side, PROBE_GAP_S)
                     client.sendto(_PROBE, address)
-            if _heard(pair):
+            if _exchange_probes(pair):
                 return True
         return False
 
     def _others(self, side: int, seconds: float) -> None:
-        """Let neighbours take as many mappings as they would in that time; none is waited for."""
+        """Create the cross traffic's mappings of that time, without waiting."""
         for _ in range(self._rng.poisson(self._others_per_s * seconds)):
             port = int(self._rng.integers(10_000, 60_000))
             self._neighbours[side].sendto(_PROBE, (SERVER_IPS[0], port))
@@ -123,8 +123,8 @@ class _Lab:
         return [sockets.opened(side.client, side.client_ip, [0])[0] for side in self._world.sides]
 
 
-def _heard(pair: Sequence[socket.socket]) -> bool:
-    """Answer probes for a round; tell whether an answer came."""
+def _exchange_probes(pair: Sequence[socket.socket]) -> bool:
+    """Answer probes for a round; return whether an answer was received."""
     until_s = time.monotonic() + _ROUND_S
     while (left_s := until_s - time.monotonic()) > 0:
         for client in select.select(pair, [], [], left_s)[0]:
@@ -136,7 +136,7 @@ def _heard(pair: Sequence[socket.socket]) -> bool:
 
 
 def _seen(client: socket.socket, server: socket.socket) -> Address | None:
-    """Send to a server until it sees a datagram; give the address that it came from."""
+    """Send to a server until it receives a datagram; return the mapped address."""
     for _ in range(_ROUNDS):
         client.sendto(_PROBE, server.getsockname())
         if select.select([server], [], [], _ROUND_S)[0]:
@@ -158,7 +158,7 @@ def _close(opened: Sequence[socket.socket]) -> None:
         each.close()
 
 
-def need(kinds: Sequence[NatKind]) -> None:
+def require_supported(kinds: Sequence[NatKind]) -> None:
     """Refuse what cannot be built; raise ``UsageError`` or ``MachineError``."""
     known = netns.kinds()
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""Do the probes of two hosts meet? The rules of mapping and filtering, over many runs at once."""
+"""The model of hole punching: mapping and filtering of two NATs, vectorized over runs."""
 
 from dataclasses import dataclass
 
@@ -18,31 +18,31 @@ BIRTHDAY_MS = 2000.0  # for all probes
 
 @dataclass(frozen=True)
 class Probes:
-    """What one host sends to the other: mapped source and target ports, runs x probes."""
+    """The probes of one host: mapped source and target ports, runs x probes."""
 
     kind: NatKind
-    told: Ports
+    signaled: Ports
     source: Ports
     target: Ports
 
 
 @dataclass(frozen=True)
-class Meeting:
+class PunchResult:
     """Whether the hosts met in each run, and the milliseconds that lost probes cost."""
 
     met: Mask
     late_ms: Times
 
 
-def punch(a: Side, b: Side, loss: float, rng: np.random.Generator) -> Meeting:
-    """Both send to the port that they were told (RFC 5128 section 3.3)."""
-    return _meet(_probes(a, b.told[:, None]), _probes(b, a.told[:, None]), loss, rng)
+def punch(a: Side, b: Side, loss: float, rng: np.random.Generator) -> PunchResult:
+    """Both send to the signaled port (RFC 5128 section 3.3)."""
+    return _meet(_probes(a, b.signaled[:, None]), _probes(b, a.signaled[:, None]), loss, rng)
 
 
 def predicted(
     a: Side, b: Side, loss: float, signalling_s: float, rng: np.random.Generator
-) -> Meeting:
-    """Both sample their NAT, tell the samples, and send to the ports that should come next."""
+) -> PunchResult:
+    """Both sample their NAT, signal the samples, and send to the predicted ports."""
     targets = {}
     for side in (a, b):
         targets[side is a] = window(side.sample())
@@ -64,13 +64,13 @@ def window(samples: Ports) -> Ports:
     return as_port(samples[:, -1:] + ahead)
 
 
-def birthday(a: Side, b: Side, loss: float, rng: np.random.Generator) -> Meeting:
+def birthday(a: Side, b: Side, loss: float, rng: np.random.Generator) -> PunchResult:
     """One opens 256 sockets to one port, the other tries 1024 ports of it at random.
 
     With two hosts whose ports are unknown both would have to guess right at once.
     """
     if not (a.kind.symmetric or b.kind.symmetric):
-        return Meeting(np.zeros(a.runs, bool), np.zeros(a.runs))
+        return PunchResult(np.zeros(a.runs, bool), np.zeros(a.runs))
     delivered = 1 - loss**TRIES
     if a.kind.symmetric and b.kind.symmetric:
         hits = rng.binomial(BIRTHDAY_PROBES**2, delivered / PORTS**2, a.runs)
@@ -79,26 +79,26 @@ def birthday(a: Side, b: Side, loss: float, rng: np.random.Generator) -> Meeting
         hits = rng.hypergeometric(BIRTHDAY_SOCKETS, others, BIRTHDAY_PROBES, a.runs)
         hits = rng.binomial(hits, delivered)
     first = 1 - rng.random(a.runs) ** (1 / np.maximum(hits, 1))  # of so many, evenly spread
-    return Meeting(hits > 0, first * BIRTHDAY_MS)
+    return PunchResult(hits > 0, first * BIRTHDAY_MS)
 
 
 def _probes(side: Side, targets: Ports) -> Probes:
-    return Probes(side.kind, side.told, side.towards_peer(targets.shape[1]), targets)
+    return Probes(side.kind, side.signaled, side.towards_peer(targets.shape[1]), targets)
 
 
-def _meet(a: Probes, b: Probes, loss: float, rng: np.random.Generator) -> Meeting:
-    late_ms = np.full(len(a.told), np.inf)
+def _meet(a: Probes, b: Probes, loss: float, rng: np.random.Generator) -> PunchResult:
+    late_ms = np.full(len(a.signaled), np.inf)
     for sender, receiver in ((a, b), (b, a)):
         lost = rng.geometric(1 - loss, sender.source.shape) - 1
         through = _answered(sender, receiver) & (lost < TRIES)
         late = np.where(through, lost * RETRY_MS, np.inf).min(axis=1)
         late_ms = np.minimum(late_ms, late)
     met = np.isfinite(late_ms)
-    return Meeting(met, np.where(met, late_ms, 0.0))
+    return PunchResult(met, np.where(met, late_ms, 0.0))
 
 
 def _answered(sender: Probes, receiver: Probes) -> Mask:
-    """Tell which probes get in, and their answer back out; runs x probes of the sender."""
+    """Return which probes pass, and their answers; runs x probes of the sender."""
     lands = sender.target[:, :, None] == receiver.source[:, None, :]
     asked = receiver.target[:, None, :] == sender.source[:, :, None]
     lands_any: Mask = lands.any(axis=2)
@@ -106,9 +106,9 @@ def _answered(sender: Probes, receiver: Probes) -> Mask:
     let_in: Mask
     match receiver.kind.filtering:
         case "EIF":
-            # also where a server was asked: that mapping is another one if the NAT is symmetric
-            asked_server = sender.target == receiver.told[:, None]
-            let_in = lands_any | (asked_server & receiver.kind.symmetric)
+            # also on the mapping towards the server, another one for a symmetric NAT
+            to_server_mapping = sender.target == receiver.signaled[:, None]
+            let_in = lands_any | (to_server_mapping & receiver.kind.symmetric)
         case "ADF":
             let_in = lands_any
         case "APDF":

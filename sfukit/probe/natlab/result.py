@@ -75,7 +75,7 @@ def conclude(
     bounds: Sequence[Gate],
     interrupted: bool = False,
 ) -> NatLabReport:
-    """Put the report together and judge its gates."""
+    """Build the report and judge its gates."""
     sums = _sums(cells, totals)
     judged = gates.judge(bounds, _figures(sums))
     code = ExitCode.INTERRUPTED if interrupted else _exit_code(judged)

@@ -1,8 +1,8 @@
 """The nftables rules that make each kind of NAT; a kind is one row of ``KINDS``.
 
-Every NAT also has an input chain that drops what nobody inside asked for: without it a peer's early
-packet makes an entry of the NAT's own connection tracking, and the mapping that a client wants
-later is taken.
+Every NAT also has an input chain that drops unsolicited packets: without it a peer's early packet
+creates an entry of the NAT's own connection tracking, which occupies the mapping that a client
+needs later.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _PORTS_FROM = 40_000
 
 @dataclass(frozen=True)
 class Place:
-    """Where a NAT stands: its outer address, its inner network."""
+    """The external address and the internal network of a NAT."""
 
     wan_ip: str
     lan_network: str
@@ -158,4 +158,4 @@ KINDS: Mapping[str, Kind] = {
         udp_blocked=True,
     ),
 }
-"""By name; a CGNAT is two of them in a row, which is the topology's affair."""
+"""By name; a CGNAT is two of them in a row, built by the topology."""

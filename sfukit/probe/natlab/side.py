@@ -25,8 +25,8 @@ def as_port(number: Ports) -> Ports:
 class Side:
     """The mappings of one host; arrays have one row per run.
 
-    ``told`` is the mapped port that servers saw and the peer was told, ``mapped`` is where an
-    endpoint-independent NAT maps now: another one where the mapping was forgotten meanwhile.
+    ``signaled`` is the mapped port at the servers, sent to the peer; ``mapped`` is the current port
+    of an endpoint-independent NAT: another one where the mapping has expired.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Side:
         self._conditions = conditions
         self._rng = rng
         self.runs = runs
-        self.told = self._anywhere(1)[:, 0]
-        self._counter = self.told.copy()
+        self.signaled = self._anywhere(1)[:, 0]
+        self._counter = self.signaled.copy()
         self._of_peer: Ports | None = None
         self.mapped = self._after_idling()
 
@@ -48,7 +48,7 @@ class Side:
         return self._fresh(SAMPLES, SAMPLE_GAP_S)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass in which others take mappings from a sequential NAT."""
+        """Advance the time, in which cross traffic takes ports of a sequential NAT."""
         self._counter = self._counter + self._others(seconds, 1)[:, 0]
 
     def towards_peer(self, ports: int) -> Ports:
@@ -82,6 +82,6 @@ class Side:
     def _after_idling(self) -> Ports:
         """A NAT that preserves ports gives a forgotten mapping the same port again."""
         if self.kind.allocation == "preserving" or self._conditions.stale == 0:
-            return self.told
+            return self.signaled
         forgotten = self._rng.random(self.runs) < self._conditions.stale
-        return np.where(forgotten, self._fresh(1, SAMPLE_GAP_S)[:, 0], self.told)
+        return np.where(forgotten, self._fresh(1, SAMPLE_GAP_S)[:, 0], self.signaled)

@@ -1,4 +1,4 @@
-"""Strategies: which stages two hosts go through until they are connected, and when each ends."""
+"""Strategies: the stages of two hosts until they are connected, and the timeout of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy as np
 from sfukit.probe.natlab import punching
 from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.kinds import NatKind
-from sfukit.probe.natlab.punching import Meeting
+from sfukit.probe.natlab.punching import PunchResult
 from sfukit.probe.natlab.side import SAMPLE_GAP_S, SAMPLES, Mask, Side, Times
-from sfukit.probe.natlab.words import Strategy
+from sfukit.probe.natlab.strategy_names import Strategy
 
 STAGE_MS = 3000.0  # the articles' first batch of checks; each further one takes twice as long
 _TURN_RTT_MS = 800.0
@@ -19,7 +19,7 @@ _TURN_LOSS = 0.15
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The runs of one cell: met without a relay, met through one, and after how long."""
+    """The runs of one cell: connected directly, by a relay, and after how long."""
 
     direct: Mask
     relayed: Mask
@@ -27,7 +27,7 @@ class Outcomes:
 
     @property
     def connected(self) -> Mask:
-        """Whether the hosts met at all."""
+        """Whether the hosts connected."""
         return self.direct | self.relayed
 
 
@@ -51,23 +51,25 @@ class _Runs:
         self.reachable = not same_nat or a.hairpin
         self.rtt_ms = self._round_trips(conditions.rtt_ms)
         self.server_ms = self._round_trips(conditions.server_rtt_ms)
-        self.spent_ms = 2 * self.server_ms  # ask for the mapped port, then tell the peer
+        self.spent_ms = 2 * self.server_ms  # request the mapped port, then signal it to the peer
         self.direct = np.zeros(runs, bool)
         self.relayed = np.zeros(runs, bool)
         self.time_ms = np.full(runs, np.nan)
         self._limit_ms = STAGE_MS
 
-    def stage(self, meeting: Meeting, own_ms: Times | float = 0.0, *, usable: bool = True) -> None:
-        """Try one way for those who have not met; a failed one costs its time-out."""
-        took_ms = own_ms + self.rtt_ms + meeting.late_ms
-        met = meeting.met & (usable and self.reachable) & ~self.done
+    def stage(
+        self, result: PunchResult, own_ms: Times | float = 0.0, *, usable: bool = True
+    ) -> None:
+        """Run one stage for unconnected runs; a failed stage costs its timeout."""
+        took_ms = own_ms + self.rtt_ms + result.late_ms
+        met = result.met & (usable and self.reachable) & ~self.done
         self.direct |= met
         self.time_ms = np.where(met, self.spent_ms + took_ms, self.time_ms)
         self.spent_ms = self.spent_ms + own_ms + self._limit_ms
         self._limit_ms *= 2
 
     def relay(self, wanted: Mask, at_ms: Times) -> None:
-        """Give those who have not met a relay, over TLS where UDP is dropped."""
+        """Connect unconnected runs by a relay, over TLS where UDP is dropped."""
         over_tls_ms = 0.0 if self.udp else 2 * self.server_ms
         took = self.rng.geometric(1 - self.conditions.loss, len(wanted)) - 1
         met = wanted & ~self.done & (took < punching.TRIES)
@@ -77,7 +79,7 @@ class _Runs:
 
     @property
     def done(self) -> Mask:
-        """Whether a run has ended well."""
+        """Whether a run is connected."""
         return self.direct | self.relayed
 
     def _round_trips(self, median_ms: float) -> Times:
@@ -85,7 +87,7 @@ class _Runs:
         return median_ms * self.rng.lognormal(0.0, spread, self.a.runs)
 
 
-def play(
+def simulate(
     strategy: Strategy,
     a: NatKind,
     b: NatKind,
@@ -95,22 +97,22 @@ def play(
     *,
     same_nat: bool = False,
 ) -> Outcomes:
-    """Let two hosts try to meet ``runs`` times; equal generators give equal outcomes."""
+    """Simulate two hosts ``runs`` times; equal generators give equal outcomes."""
     going = _Runs(a, b, conditions, runs, rng, same_nat=same_nat)
     _STAGES[strategy](going)
     return Outcomes(going.direct, going.relayed, going.time_ms)
 
 
 def _punch(going: _Runs) -> None:
-    meeting = punching.punch(going.a, going.b, going.conditions.loss, going.rng)
-    going.stage(meeting, usable=going.udp)
+    result = punching.punch(going.a, going.b, going.conditions.loss, going.rng)
+    going.stage(result, usable=going.udp)
 
 
 def _predicted(going: _Runs) -> None:
     signalling_s = going.conditions.server_rtt_ms / 1000
-    meeting = punching.predicted(going.a, going.b, going.conditions.loss, signalling_s, going.rng)
+    result = punching.predicted(going.a, going.b, going.conditions.loss, signalling_s, going.rng)
     sampling_ms = SAMPLES * SAMPLE_GAP_S * 1000 + going.server_ms
-    going.stage(meeting, sampling_ms, usable=going.udp)
+    going.stage(result, sampling_ms, usable=going.udp)
 
 
 def _predict(going: _Runs) -> None:
@@ -120,15 +122,15 @@ def _predict(going: _Runs) -> None:
 
 def _birthday(going: _Runs) -> None:
     _predict(going)
-    meeting = punching.birthday(going.a, going.b, going.conditions.loss, going.rng)
-    going.stage(meeting, usable=going.udp)
+    result = punching.birthday(going.a, going.b, going.conditions.loss, going.rng)
+    going.stage(result, usable=going.udp)
 
 
 def _simultaneous_open(going: _Runs) -> None:
-    """TCP keeps the rules of mapping; besides, both NATs must bear a SYN from outside."""
-    meeting = punching.punch(going.a, going.b, going.conditions.loss, going.rng)
+    """TCP has the same mapping; besides, both NATs must tolerate an unsolicited SYN."""
+    result = punching.punch(going.a, going.b, going.conditions.loss, going.rng)
     tolerated = going.rng.random((2, going.a.runs)) < going.conditions.tcp_tolerated
-    going.stage(Meeting(meeting.met & tolerated.all(axis=0), meeting.late_ms))
+    going.stage(PunchResult(result.met & tolerated.all(axis=0), result.late_ms))
 
 
 def _tcp(going: _Runs) -> None:

@@ -13,7 +13,7 @@ from sfukit.probe.natlab.cell import Cell, Total
 from sfukit.probe.natlab.conditions import Conditions, Mix
 from sfukit.probe.natlab.interval import wilson
 from sfukit.probe.natlab.kinds import KINDS, kind_of
-from sfukit.probe.natlab.words import Strategy
+from sfukit.probe.natlab.strategy_names import Strategy
 
 DEVICES = 217
 SUCCESS = (0.523, 0.738)
@@ -116,7 +116,7 @@ def contradiction() -> Contradiction:
 
 
 def claimed_interval(share: float) -> tuple[float, float]:
-    """Give the 95 % interval that a share over so few devices has."""
+    """Return the 95 % interval that a share over so few devices has."""
     return wilson(share * DEVICES, DEVICES)
 
 
@@ -194,8 +194,8 @@ def decay(rates: Sequence[float], runs: int, seed: int) -> list[Decay]:
     return measured
 
 
-def forgetful(stale: float, runs: int, seed: int) -> Cell:
-    """Let two NATs that choose a new port after forgetting meet: ``stale`` of mappings are gone.
+def stale_mappings(stale: float, runs: int, seed: int) -> Cell:
+    """Measure punching where ``stale`` of the mappings have expired and get a new port.
 
     Two hosts meet only if neither was forgotten: (1 - stale)^2.
     """

@@ -1,1 +1,1 @@
-"""Port-mapping protocols of home routers: what the router says its own outer address is."""
+"""Port-mapping protocols of home routers: the router's own external address."""

@@ -1,4 +1,4 @@
-"""NAT-PMP (RFC 6886) and PCP (RFC 6887): ask the gateway for its outer address."""
+"""NAT-PMP (RFC 6886) and PCP (RFC 6887): request the gateway's external address."""
 
 import asyncio
 import ipaddress
@@ -36,12 +36,12 @@ _PCP_RESULTS = {  # RFC 6887 7.4
     9: "unsupported protocol",
     10: "over quota",
     11: "cannot provide the external port",
-    12: "address mismatch: another NAT before it",
+    12: "address mismatch: another NAT in front of the gateway",
 }
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What one protocol said; ``answered`` with an ``error`` is a router that refuses."""
+    """The result of one protocol; ``answered`` with an ``error``: the router refuses."""
 
     answered: bool
     external_ip: str | None = None
@@ -51,13 +51,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 SILENT = Answer(answered=False)
 
 
-async def ask_pmp(gateway: str, local_ip: str) -> Answer:
-    """Ask by NAT-PMP for the outer address; changes nothing on the router."""
+async def request_pmp(gateway: str, local_ip: str) -> Answer:
+    """Request the external address by NAT-PMP; changes nothing on the router."""
     return read_pmp(await _exchange(gateway, local_ip, b"\0\0"))
 
 
-async def ask_pcp(gateway: str, local_ip: str) -> Answer:
-    """Map a port of our own by PCP for a moment, which tells the outer address, and unmap it."""
+async def request_pcp(gateway: str, local_ip: str) -> Answer:
+    """Create a PCP mapping, whose response has the external address, and delete it."""
     nonce = os.urandom(12)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind((local_ip, 0))
@@ -109,9 +109,9 @@ def read_pcp(data: bytes | None, nonce: bytes) -> Answer:
 
 
 async def _exchange(gateway: str, local_ip: str, request: bytes) -> bytes | None:
-    """Send a few times to the gateway; the socket is connected, so others are not heard.
+    """Send a request to the gateway with retransmissions, on a connected socket.
 
-    It sends from the address that is asked about, by which PCP knows its client (RFC 6887 8.1).
+    The source is the local address of the mapping, which PCP checks (RFC 6887 8.1).
     """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -130,6 +130,6 @@ async def _exchange(gateway: str, local_ip: str, request: bytes) -> bytes | None
                     return await loop.sock_recv(sock, 1100)
             except TimeoutError:
                 continue
-            except OSError:  # nobody listens there
+            except OSError:  # ICMP port unreachable
                 return None
     return None

@@ -1,4 +1,4 @@
-"""All port-mapping protocols at once."""
+"""All port-mapping protocols, queried concurrently."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from sfukit.probe.portmap.pmp import SILENT, Answer
 
 
 class Portmap(msgspec.Struct, frozen=True, kw_only=True):
-    """What each protocol said; ``reason`` where none could be asked."""
+    """The result of each protocol; ``reason`` where none was queried."""
 
     upnp: Answer = SILENT
     pmp: Answer = SILENT
@@ -18,19 +18,19 @@ class Portmap(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def external_ip(self) -> str | None:
-        """Tell the router's outer address, by the first protocol that knows it."""
+        """Return the router's external address by the first protocol that has it."""
         answers = (self.upnp, self.pmp, self.pcp)
         return next((a.external_ip for a in answers if a.external_ip is not None), None)
 
     @property
     def answered(self) -> list[str]:
-        """Name the protocols that answered."""
+        """List the protocols that answered."""
         named = {"UPnP": self.upnp, "NAT-PMP": self.pmp, "PCP": self.pcp}
         return [name for name, answer in named.items() if answer.answered]
 
 
-async def ask(gateway: str | None, local_ip: str) -> Portmap:
-    """Ask by UPnP on the network, and by NAT-PMP and PCP at the gateway where it is known."""
+async def query(gateway: str | None, local_ip: str) -> Portmap:
+    """Query UPnP on the local network, and NAT-PMP and PCP at the gateway where it is known."""
     if ":" in local_ip:
         return Portmap(reason="IPv6 needs no port mapping")
     if local_ip.startswith("127."):
@@ -39,11 +39,13 @@ async def ask(gateway: str | None, local_ip: str) -> Portmap:
     async def by_gateway() -> tuple[Answer, Answer]:
         if gateway is None:
             return SILENT, SILENT
-        older = await pmp.ask_pmp(gateway, local_ip)
-        return older, await pmp.ask_pcp(gateway, local_ip) if older.external_ip is None else SILENT
+        older = await pmp.request_pmp(gateway, local_ip)
+        return older, await pmp.request_pcp(
+            gateway, local_ip
+        ) if older.external_ip is None else SILENT
 
-    by_upnp, (by_pmp, by_pcp) = await asyncio.gather(upnp.ask(local_ip), by_gateway())
-    reason = (
-        None if gateway is not None else "the gateway is not known here, so only UPnP was asked"
+    by_upnp, (by_pmp, by_pcp) = await asyncio.gather(
+        upnp.request_external_ip(local_ip), by_gateway()
     )
+    reason = None if gateway is not None else "the gateway is unknown, so only UPnP was queried"
     return Portmap(upnp=by_upnp, pmp=by_pmp, pcp=by_pcp, reason=reason)

@@ -1,7 +1,7 @@
-"""UPnP IGD: find the router by SSDP, read its description, ask for its outer address.
+"""UPnP IGD: find the router by SSDP, read its description, request its external address.
 
-A description is fetched only from an address of the local network that itself answered, and read
-as text up to a limit: a neighbour must not be able to send this machine elsewhere.
+A description is fetched only from the responding address, which must be local, and read as text
+up to a limit: another host of the network must not be able to redirect the request.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _SEARCH = (
 _SEARCH_S = 1.2
 _HTTP_S = 1.5
 _MAX_BYTES = 256 * 1024
-# each repeats a bounded number of times, so that no text of a stranger takes long to search
+# bounded repetitions, so that no untrusted text takes long to search
 _TYPE = re.compile(r"<serviceType>([^<]{0,200})</serviceType>")
 _CONTROL_URL = re.compile(r"<controlURL>([^<]{1,2000})</controlURL>")
 _WAN = re.compile(r"urn:schemas-upnp-org:service:WAN(?:IP|PPP)Connection:\d")
@@ -30,8 +30,8 @@ _EXTERNAL = re.compile(r"<NewExternalIPAddress>([^<]{0,64})</NewExternalIPAddres
 _FAULT = re.compile(r"<errorDescription>\s*([^<]{0,80})")
 
 
-async def ask(local_ip: str) -> Answer:
-    """Find an Internet gateway device and ask for its outer address; changes nothing on it."""
+async def request_external_ip(local_ip: str) -> Answer:
+    """Request the external address of an Internet gateway device; changes nothing on it."""
     location = await _search(local_ip)
     if location is None:
         return SILENT
@@ -47,7 +47,7 @@ async def ask(local_ip: str) -> Answer:
 
 
 def location_of(data: bytes, source_ip: str) -> str | None:
-    """Read LOCATION of an SSDP answer; None unless it points at who answered."""
+    """Read LOCATION of an SSDP response; None unless its host is the response's source."""
     match = re.search(rb"^location:\s*(\S+)", data, re.IGNORECASE | re.MULTILINE)
     if match is None:
         return None
@@ -61,7 +61,7 @@ def location_of(data: bytes, source_ip: str) -> str | None:
 
 
 def control(description: str, location: str) -> tuple[str, str] | None:
-    """Find the service that knows the outer address: its type and control URL, on the same host."""
+    """Find the WAN connection service: its type and control URL, on the same host."""
     for service in description.split("<service>")[1:]:
         block = service.partition("</service>")[0]
         kind, path = _TYPE.search(block), _CONTROL_URL.search(block)
@@ -84,14 +84,14 @@ def soap(service: str) -> tuple[str, str]:
 
 
 def read_external(answer: str) -> Answer:
-    """Read the outer address, or the fault."""
+    """Read the external address, or the SOAP fault."""
     match = _EXTERNAL.search(answer)
     if match is None:
         fault = _FAULT.search(answer)
         return Answer(answered=True, error=fault[1].strip() if fault else "nonsense")
     with contextlib.suppress(ValueError):
         return Answer(answered=True, external_ip=str(ipaddress.IPv4Address(match[1].strip())))
-    return Answer(answered=True, error="the router has no outer address")
+    return Answer(answered=True, error="the router has no external address")
 
 
 async def _search(local_ip: str) -> str | None:
@@ -104,24 +104,24 @@ async def _search(local_ip: str) -> str | None:
             own = socket.inet_aton(local_ip)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)
             sock.bind((local_ip, 0))
-            for _ in range(2):  # multicast is not repeated for us
+            for _ in range(2):  # multicast has no retransmission
                 sock.sendto(_SEARCH, GROUP)
             async with asyncio.timeout(_SEARCH_S):
                 while True:
                     data, source = await loop.sock_recvfrom(sock, 2048)
                     location = location_of(data, source[0])
-                    if location is not None and _near(source[0]):
+                    if location is not None and _is_local(source[0]):
                         return location
         except (OSError, TimeoutError):
             return None
 
 
-def _near(ip: str) -> bool:
+def _is_local(ip: str) -> bool:
     return ipaddress.ip_address(ip).is_private
 
 
 async def _http(method: str, url: str, action: str | None = None, body: str = "") -> str:
-    """Do one small HTTP exchange; routers speak the oldest of it."""
+    """Do one HTTP/1.0 request, which all routers support."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     head = f"{method} {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nConnection: close\r\n"

@@ -1,4 +1,4 @@
-"""The attributes of NAT behaviour discovery, put into aioice's tables (RFC 5780 7, RFC 8489 14).
+"""The attributes of NAT behaviour discovery, added to aioice's tables (RFC 5780 7, RFC 8489 14).
 
 The tables are global to the process and keyed by number and by name, so this happens once, at
 import, and only adds.
@@ -13,9 +13,9 @@ PADDING = "PADDING"
 RESPONSE_PORT = "RESPONSE-PORT"
 UNKNOWN_ATTRIBUTES = "UNKNOWN-ATTRIBUTES"
 OLD_XOR_MAPPED = "OLD-XOR-MAPPED-ADDRESS"
-"""As drafts before RFC 5389 numbered it, and some servers do to this day."""
+"""The number of drafts before RFC 5389, which some servers still use."""
 FILLER = "X-FILLER"
-"""Bytes that no server understands nor must: makes a request long and leaves the answer short."""
+"""A comprehension-optional attribute: makes a request long and leaves the response short."""
 
 CHANGE_IP = 0x4
 CHANGE_PORT = 0x2

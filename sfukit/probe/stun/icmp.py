@@ -39,7 +39,7 @@ _V6: dict[tuple[int, int | None], Kind] = {
 
 @dataclass(frozen=True)
 class IcmpError:
-    """One error: its kind, who sent it, about a datagram to whom; ``mtu`` in bytes if told."""
+    """One error: kind, sender (``offender``), destination of the datagram; ``mtu`` in bytes."""
 
     kind: Kind
     offender: str
@@ -48,8 +48,8 @@ class IcmpError:
     mtu: int | None = None
 
 
-def watch(sock: socket.socket) -> bool:
-    """Let the kernel keep ICMP errors for this socket; False where it cannot."""
+def enable(sock: socket.socket) -> bool:
+    """Enable the error queue of a socket (IP_RECVERR); False without Linux."""
     if not system.linux():
         return False
     if sock.family == socket.AF_INET6:
@@ -59,8 +59,8 @@ def watch(sock: socket.socket) -> bool:
     return True
 
 
-def take(sock: socket.socket) -> list[IcmpError]:
-    """Take the errors that wait at a socket on which ``watch`` was called, a batch at most."""
+def receive(sock: socket.socket) -> list[IcmpError]:
+    """Read the error queue of a socket after ``enable``, a batch at most."""
     errors: list[IcmpError] = []
     for _ in range(_BATCH):
         try:

@@ -1,6 +1,6 @@
 """Parse and write STUN messages: aioice's attributes, by the rules that it does not keep.
 
-aioice lets the last of several equal attributes count, and refuses a message for its text.
+aioice uses the last of repeated attributes, and rejects a message for invalid UTF-8.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ from sfukit.probe.resolve import Address, is_host
 from sfukit.probe.stun import attributes
 
 MAX_BYTES = 4096
-"""Longer than any answer asked for; what is longer is not read."""
+"""Longer than any requested response; longer datagrams are not read."""
 
 _HEADER = stun.HEADER_LENGTH
 _MAX_ATTRIBUTES = 64
@@ -26,14 +26,14 @@ _METHOD, _CLASS = 0x3EEF, 0x0110  # the bits of each in a message's type (RFC 84
 
 
 class Malformed(ValueError):  # noqa: N818  # a verdict on bytes, not a fault
-    """Bytes that are no STUN message; says which rule they break."""
+    """Bytes that are no valid STUN message, with the rule that they violate."""
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A message with the required attributes that are not understood here; its length in bytes.
+    """A message, its unknown comprehension-required attributes, and its length in bytes.
 
-    ``repeated`` are the attributes that came more than once, of which the first counts.
+    ``repeated`` are the attributes that occur more than once, of which the first counts.
     """
 
     message: Message
@@ -43,17 +43,17 @@ class Parsed:
 
     @property
     def transaction_id(self) -> bytes:
-        """Tell the 96 bits that tie an answer to its request."""
+        """Return the transaction ID, 96 bits."""
         return self.message.transaction_id
 
     @property
     def is_request(self) -> bool:
-        """Tell whether this is a Binding request."""
+        """Return whether this is a Binding request."""
         return self.message.message_class == Class.REQUEST
 
     @property
     def is_response(self) -> bool:
-        """Tell whether this is an answer, a success or an error."""
+        """Return whether this is a success or error response."""
         return self.message.message_class in (Class.RESPONSE, Class.ERROR)
 
     def attribute(self, name: str) -> Any:
@@ -61,7 +61,7 @@ class Parsed:
         return self.message.attributes.get(name)
 
     def address(self, *names: str) -> Address | None:
-        """Read the first of these address attributes that is there."""
+        """Return the first of these address attributes that is present."""
         for name in names:
             value = self.message.attributes.get(name)
             if value is not None:
@@ -69,17 +69,17 @@ class Parsed:
         return None
 
     @property
-    def told(self) -> Address | None:
-        """Read the address that the server says it saw, believed or not (RFC 8489 14.1, 14.2)."""
+    def reported_address(self) -> Address | None:
+        """Return the mapped address without a plausibility check (RFC 8489 14.1, 14.2)."""
         return self.address("XOR-MAPPED-ADDRESS", attributes.OLD_XOR_MAPPED, "MAPPED-ADDRESS")
 
     def mapped(self, asked: Address) -> Address | None:
-        """Read the address that the server saw, where a packet can have come from it.
+        """Return the mapped address where it is plausible as a packet's source.
 
-        Asked by IPv6 it may be IPv4, behind NAT64 (RFC 6146); no network makes IPv6 of IPv4.
+        For a request over IPv6 it may be IPv4, behind NAT64 (RFC 6146), never the reverse.
         """
-        told = self.told
-        return told if told is not None and _can_be_mapped(told, asked) else None
+        reported = self.reported_address
+        return reported if reported is not None and _is_plausible(reported, asked) else None
 
 
 def parse(data: bytes) -> Parsed:
@@ -126,7 +126,7 @@ def _read(data: bytes) -> _Found:
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """List kind, place and value of each attribute, all of which lie within the message."""
+    """List type, offset and value of each attribute, checked to lie within the message."""
     at, count = _HEADER, 0
     while at < len(data):
         kind, length = unpack_from("!HH", data, at)
@@ -161,7 +161,7 @@ def _text(value: bytes) -> str:
 
 
 def _error_code(value: bytes) -> tuple[int, str]:
-    """Read class and number; the reason is words for people, and ends at a NUL."""
+    """Read class and number; the reason phrase ends at a NUL."""
     if len(value) < 4:
         raise ValueError("less than 4 bytes")
     return (value[2] & 0x07) * 100 + value[3], _text(value[4:]).partition("\0")[0]
@@ -170,15 +170,15 @@ def _error_code(value: bytes) -> tuple[int, str]:
 _LENIENT: Mapping[int, Callable[[bytes], Any]] = {0x0009: _error_code, 0x8022: _text}
 
 
-def _can_be_mapped(told: Address, asked: Address) -> bool:
-    if not told.port or not is_host(told.ip):
+def _is_plausible(reported: Address, asked: Address) -> bool:
+    if not reported.port or not is_host(reported.ip):
         return False
     if (
-        ipaddress.ip_address(told.ip).is_loopback
+        ipaddress.ip_address(reported.ip).is_loopback
         and not ipaddress.ip_address(asked.ip.partition("%")[0]).is_loopback
     ):
         return False
-    return not (":" in told.ip and ":" not in asked.ip)
+    return not (":" in reported.ip and ":" not in asked.ip)
 
 
 def request(

@@ -14,7 +14,7 @@ from sfukit.probe.stun.message import Malformed
 
 
 class TcpAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came over one connection; ``connected`` without ``mapped`` is no STUN server."""
+    """The result of one connection; ``connected`` without ``mapped`` is no STUN server."""
 
     connected: bool = False
     mapped: Address | None = None
@@ -23,14 +23,14 @@ class TcpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-async def ask(
+async def send_request(
     to: Address,
     *,
     local: tuple[str, int] | None = None,
     proxy: Proxy | None = None,
     timeout_s: float = 2.0,
 ) -> TcpAnswer:
-    """Connect, ask once, read one answer; never raises for what the network does."""
+    """Connect, send one request, read one response; network errors are in the result."""
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     try:
@@ -58,7 +58,7 @@ async def ask(
 async def _open(
     to: Address, local: tuple[str, int] | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect; several connections may share one local port, which shows their mapping."""
+    """Connect, from a local port that several connections may share (SO_REUSEPORT)."""
     sock = socket.socket(to.family, socket.SOCK_STREAM)
     sock.setblocking(False)
     try:
@@ -85,5 +85,5 @@ async def _exchange(
         raise Malformed(f"an answer of {length} bytes")
     parsed = message.parse(head + await reader.readexactly(length))
     if parsed.transaction_id != request.transaction_id:
-        raise Malformed("an answer to something else")
+        raise Malformed("a response to another transaction")
     return parsed.mapped(to)

@@ -1,4 +1,4 @@
-"""A UDP socket that puts questions to STUN servers, several at once, each with its own sends."""
+"""A UDP socket for concurrent STUN transactions, each with its own retransmissions."""
 
 import asyncio
 import contextlib
@@ -13,29 +13,29 @@ from aioice.stun import Message
 from sfukit.errors import MachineError
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import icmp, message, schedule
-from sfukit.probe.stun.exchange import Exchange, Trouble
 from sfukit.probe.stun.icmp import IcmpError
 from sfukit.probe.stun.message import Malformed, Parsed
 from sfukit.probe.stun.schedule import Schedule
+from sfukit.probe.stun.transaction import Failure, Transaction
 
-_TROUBLES: dict[int, Trouble] = {
+_FAILURES: dict[int, Failure] = {
     errno.EPERM: "prohibited_here",
     errno.EACCES: "prohibited_here",
     errno.ENETUNREACH: "no_route",
     errno.EHOSTUNREACH: "no_route",
     errno.EADDRNOTAVAIL: "no_route",
     errno.EAFNOSUPPORT: "no_route",
-    errno.EINVAL: "no_route",  # bound to loopback, sent elsewhere
+    errno.EINVAL: "no_route",  # bound to loopback, sent to another network
     errno.EMSGSIZE: "too_big",
 }
 _BATCH = 64
-_REMEMBERED = 64  # transactions that ended, whose answers may still come
+_REMEMBERED = 64  # ended transactions, whose responses may still arrive
 
 Requested = Callable[[Address, Parsed], None]
 
 
 def local_ip(towards: Address) -> str | None:
-    """Tell the address this machine sends from, towards another; None without a route."""
+    """Return the local source address towards a destination; None without a route."""
     try:
         with socket.socket(towards.family, socket.SOCK_DGRAM) as probe:
             probe.connect(towards)  # of UDP: looks up the route, sends nothing
@@ -45,7 +45,7 @@ def local_ip(towards: Address) -> str | None:
 
 
 class StunSocket:
-    """One local address; close it, or use it as a context."""
+    """A socket of one local address; close it, or use it as a context manager."""
 
     def __init__(self, ip: str, port: int = 0) -> None:
         """Bind; raises ``MachineError`` where the address is not this machine's."""
@@ -53,8 +53,8 @@ class StunSocket:
         self.local = Address(*self.raw.getsockname()[:2])
         self.on_request: Requested | None = None
         self.ends_at_any_icmp = False
-        self._watches_icmp = icmp.watch(self.raw)
-        self._pending: dict[bytes, tuple[Exchange, asyncio.Future[None]]] = {}
+        self._receives_icmp = icmp.enable(self.raw)
+        self._pending: dict[bytes, tuple[Transaction, asyncio.Future[None]]] = {}
         self._ended: deque[bytes] = deque(maxlen=_REMEMBERED)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.raw, self._readable)
@@ -66,12 +66,12 @@ class StunSocket:
         self.close()
 
     def close(self) -> None:
-        """Close; what is still asked ends without an answer."""
+        """Close; pending transactions end without a response."""
         if self.raw.fileno() >= 0:
             self._loop.remove_reader(self.raw)
             self.raw.close()
 
-    async def ask(
+    async def send_request(
         self,
         to: Address,
         request: Message | None = None,
@@ -79,33 +79,35 @@ class StunSocket:
         *,
         accept: Iterable[Address] | None = None,
         id: str = "",
-    ) -> Exchange:
-        """Ask, and send again until an answer comes from an accepted address or time is up."""
+    ) -> Transaction:
+        """Send a request with retransmissions until an accepted address responds, or a timeout."""
         request = request or message.request()
-        exchange = Exchange(to, frozenset(accept or (to,)), id)
-        await self.ask_for(self, request, exchange, when or schedule.of_question())
-        return exchange
+        transaction = Transaction(to, frozenset(accept or (to,)), id)
+        await self.send_request_for(self, request, transaction, when or schedule.for_answer())
+        return transaction
 
-    async def ask_for(
-        self, awaiting: "StunSocket", request: Message, exchange: Exchange, when: Schedule
+    async def send_request_for(
+        self, awaiting: "StunSocket", request: Message, transaction: Transaction, when: Schedule
     ) -> None:
-        """Ask from here for an answer that another socket awaits, or this one."""
+        """Send a request whose response ``awaiting`` receives, another socket or this one."""
         data = bytes(request)
 
-        def send() -> Trouble | None:
-            trouble = self.send(data, exchange.to)
-            exchange.note_sent()
-            exchange.trouble = trouble or exchange.trouble
-            return trouble
+        def send() -> Failure | None:
+            failure = self.send(data, transaction.to)
+            transaction.note_sent()
+            transaction.failure = failure or transaction.failure
+            return failure
 
-        with awaiting.awaiting(request.transaction_id, exchange) as done:
+        with awaiting.awaiting(request.transaction_id, transaction) as done:
             await schedule.send_along(when, done, send)
 
     @contextlib.contextmanager
-    def awaiting(self, transaction_id: bytes, exchange: Exchange) -> Iterator[asyncio.Future[None]]:
-        """Take answers to a transaction, which another socket may have begun, while open."""
+    def awaiting(
+        self, transaction_id: bytes, transaction: Transaction
+    ) -> Iterator[asyncio.Future[None]]:
+        """Accept responses to a transaction, which another socket may have started, while open."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._pending[transaction_id] = (exchange, done)
+        self._pending[transaction_id] = (transaction, done)
         try:
             yield done
         finally:
@@ -113,24 +115,24 @@ class StunSocket:
             self._ended.append(transaction_id)
             done.cancel()
 
-    def send(self, data: bytes, to: Address) -> Trouble | None:
-        """Send once; an error counts where it comes twice.
+    def send(self, data: bytes, to: Address) -> Failure | None:
+        """Send once; return an error that occurs twice.
 
-        The kernel reports what ICMP said of an earlier datagram, to whomever, in the place of
-        sending the next one; taking it away leaves this one's own.
+        The kernel reports an ICMP error of an earlier datagram, to any destination, instead of
+        sending; after reading the error queue only this datagram's own error remains.
         """
-        trouble: Trouble | None = None
+        failure: Failure | None = None
         for _attempt in range(2):
             try:
                 self.raw.sendto(data, to)
             except BlockingIOError:
                 return None
             except OSError as error:
-                trouble = _TROUBLES.get(error.errno or 0)
-                self._take_icmp()
+                failure = _FAILURES.get(error.errno or 0)
+                self._receive_icmp()
                 continue
             return None
-        return trouble
+        return failure
 
     def _readable(self) -> None:
         for _ in range(_BATCH):
@@ -138,55 +140,55 @@ class StunSocket:
                 data, source = self.raw.recvfrom(message.MAX_BYTES + 1)
             except BlockingIOError:
                 break
-            except OSError:  # an ICMP error, told in the place of a datagram
-                if not self._take_icmp():
+            except OSError:  # an ICMP error of an earlier datagram
+                if not self._receive_icmp():
                     break
                 continue
-            self._take(data, Address(str(source[0]), int(source[1])))
-        if self._watches_icmp:
-            self._take_icmp()
+            self._receive(data, Address(str(source[0]), int(source[1])))
+        if self._receives_icmp:
+            self._receive_icmp()
 
-    def _take(self, data: bytes, source: Address) -> None:
+    def _receive(self, data: bytes, source: Address) -> None:
         try:
             parsed = message.parse(data)
         except Malformed as broken:
-            self._take_malformed(source, data[8:20], str(broken))
+            self._receive_malformed(source, data[8:20], str(broken))
             return
         if parsed.is_request and self.on_request is not None:
             self.on_request(source, parsed)
             return
         waiting = self._pending.get(parsed.transaction_id)
         if waiting is None or not parsed.is_response:
-            self._take_malformed(source, parsed.transaction_id, _why_no_answer(parsed))
+            self._receive_malformed(source, parsed.transaction_id, _why_no_answer(parsed))
             return
-        exchange, done = waiting
-        if exchange.take(source, parsed, time.monotonic()) and not done.done():
+        transaction, done = waiting
+        if transaction.add_response(source, parsed, time.monotonic()) and not done.done():
             done.set_result(None)
 
-    def _take_malformed(self, source: Address, transaction_id: bytes, reason: str) -> None:
-        """Note what is no answer with what it was meant for, as far as that can be told."""
-        if transaction_id in self._ended:  # too late, and it was counted
+    def _receive_malformed(self, source: Address, transaction_id: bytes, reason: str) -> None:
+        """Note an invalid message at its transaction, or at all pending ones if that is unknown."""
+        if transaction_id in self._ended:  # a late response
             return
         waiting = self._pending.get(transaction_id)
         meant = [waiting] if waiting is not None else self._pending.values()
-        for exchange, _done in meant:
-            exchange.take_malformed(source, reason)
+        for transaction, _done in meant:
+            transaction.add_malformed(source, reason)
 
-    def _take_icmp(self) -> bool:
-        """Give waiting ICMP errors to the exchanges they are about."""
-        if not self._watches_icmp:
+    def _receive_icmp(self) -> bool:
+        """Add queued ICMP errors to their transactions."""
+        if not self._receives_icmp:
             return False
-        errors = icmp.take(self.raw)
+        errors = icmp.receive(self.raw)
         for error in errors:
-            for transaction_id, (exchange, done) in self._pending.items():
-                if _is_about(error, exchange, transaction_id):
-                    _note(error, exchange, done, ends=self.ends_at_any_icmp)
+            for transaction_id, (transaction, done) in self._pending.items():
+                if _is_about(error, transaction, transaction_id):
+                    _note(error, transaction, done, ends=self.ends_at_any_icmp)
         return bool(errors)
 
 
 def _why_no_answer(parsed: Parsed) -> str:
     if parsed.is_request:
-        return "the request comes back as it was sent: a UDP echo server?"
+        return "the request is returned unchanged: a UDP echo server?"
     return "another transaction" if parsed.is_response else "an indication in place of a response"
 
 
@@ -209,22 +211,24 @@ def _bound(ip: str, port: int) -> socket.socket:
     return sock
 
 
-def _is_about(error: IcmpError, exchange: Exchange, transaction_id: bytes) -> bool:
+def _is_about(error: IcmpError, transaction: Transaction, transaction_id: bytes) -> bool:
     """Match by transaction where the quote is long enough, else by destination (RFC 792)."""
-    if error.to.ip != exchange.to.ip or error.to.port != exchange.to.port:
+    if error.to.ip != transaction.to.ip or error.to.port != transaction.to.port:
         return False
     return len(error.quoted) < 20 or error.quoted[8:20] == transaction_id
 
 
-def _note(error: IcmpError, exchange: Exchange, done: asyncio.Future[None], *, ends: bool) -> None:
-    exchange.take_icmp(error)
+def _note(
+    error: IcmpError, transaction: Transaction, done: asyncio.Future[None], *, ends: bool
+) -> None:
+    transaction.add_icmp(error)
     if done.done():
         return
     if ends:
         done.set_result(None)
-    if error.kind == "port_unreachable" and error.offender == exchange.to.ip:
-        exchange.trouble = "refused"
+    if error.kind == "port_unreachable" and error.offender == transaction.to.ip:
+        transaction.failure = "refused"
         if not done.done():
             done.set_result(None)
     elif error.kind == "prohibited":
-        exchange.trouble = "icmp_prohibited"
+        transaction.failure = "icmp_prohibited"

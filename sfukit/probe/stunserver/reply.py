@@ -1,7 +1,7 @@
-"""What a request gets for an answer, and from which of the server's addresses; no sockets here.
+"""The response to a request, and from which of the server's addresses it is sent. No sockets.
 
-An answer goes to the address that asked: RESPONSE-PORT moves its port, never its IP. It is at most
-three times as large as its request on the wire, so that a forged source gains nothing worth having.
+A response goes to the source of the request: RESPONSE-PORT changes the port, never the IP. It is at
+most three times as large as its request on the wire, so that amplification is not worthwhile.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ MAX_PADDING = 1600
 
 _BAD_REQUEST = (400, "Bad Request")
 _UNKNOWN = (420, "Unknown Attribute")
-_LOWEST_PORT = 1024  # RESPONSE-PORT never names a service of the host that asks
-_ODD_COST = 4.0  # of a request whose answer goes elsewhere or is long
+_LOWEST_PORT = 1024  # RESPONSE-PORT never is a system port of the client
+_ODD_COST = 4.0  # of a request whose response goes to another port or is long
 
 
 class Role(NamedTuple):
@@ -32,7 +32,7 @@ class Role(NamedTuple):
     port: int
 
     def changed(self, change: int) -> "Role":
-        """Tell the socket that a CHANGE-REQUEST asks for (RFC 5780 7.2)."""
+        """Return the socket that a CHANGE-REQUEST selects (RFC 5780 7.2)."""
         return Role(
             self.ip ^ bool(change & attributes.CHANGE_IP),
             self.port ^ bool(change & attributes.CHANGE_PORT),
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass
 class Counters:
-    """What came and what became of it."""
+    """Counters of requests by result."""
 
     answers: int = 0
     errors: int = 0
@@ -59,7 +59,7 @@ class Counters:
 
 
 class Replies:
-    """Answer requests for one family of addresses; two addresses make RFC 5780 possible."""
+    """Responses of one address family; two addresses make RFC 5780 possible."""
 
     def __init__(self, addresses: Mapping[Role, Address], rate_per_s: float, burst: float) -> None:
         self._addresses = addresses
@@ -68,11 +68,11 @@ class Replies:
 
     @property
     def _full(self) -> bool:
-        """Tell whether there is a second address to answer from."""
+        """Return whether there is a second address."""
         return Role(1, 1) in self._addresses
 
     def answer(self, data: bytes, source: Address, at: Role, now_s: float) -> Reply | None:
-        """Answer one datagram; None where silence is the answer."""
+        """Return the response to one datagram; None where nothing is sent."""
         try:
             asked = message.parse(data)
         except Malformed:
@@ -91,7 +91,7 @@ class Replies:
         return self._success(asked, source, at)
 
     def _refusal(self, asked: Parsed) -> Message | None:
-        """Refuse what is not understood (RFC 8489 6.3.1) or not offered (RFC 5780 6.1)."""
+        """Return the error response by RFC 8489 6.3.1 or RFC 5780 6.1, or None."""
         unknown = list(asked.unknown_required)
         if not self._full and asked.attribute("CHANGE-REQUEST"):
             unknown.append(0x0003)
@@ -112,7 +112,7 @@ class Replies:
             "RESPONSE-ORIGIN": tuple(self._addresses[leaves_from]),
         }
         if self._full:
-            # of the socket that was asked, not of the one that answers (RFC 5780 7.4)
+            # of the socket that received the request, not of the sending one (RFC 5780 7.4)
             other = at.changed(attributes.CHANGE_IP | attributes.CHANGE_PORT)
             values["OTHER-ADDRESS"] = tuple(self._addresses[other])
         padding = asked.attribute(PADDING)

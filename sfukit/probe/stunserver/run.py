@@ -1,4 +1,4 @@
-"""The sockets of the STUN server: UDP on all its addresses, TCP on them too."""
+"""The sockets of the STUN server: UDP and TCP on all its addresses."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ _BATCH = 64
 _TCP_IDLE_S = 30.0
 _TCP_AT_ONCE = 200
 _CHOICES = 20  # of a free port: each has to be free for UDP and TCP, on two addresses
-_DF_UP_TO = 1472  # an answer that fits 1500 bytes says so; a longer one has to be cut
+_DF_UP_TO = 1472  # DF up to 1500 bytes; a longer response is fragmented
 # linux/in.h
 _IP_MTU_DISCOVER, _DONT, _PROBE = 10, 0, 3
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where to listen. One address is a plain server; a second of its family makes it whole."""
+    """Listen addresses. A second address of a family enables NAT behaviour discovery (RFC 5780)."""
 
     listen: Sequence[str]
     port: int = 3478
@@ -50,7 +50,7 @@ class Family:
 
     @property
     def whole(self) -> bool:
-        """Tell whether NAT behaviour discovery is offered."""
+        """Return whether NAT behaviour discovery is offered."""
         return Role(1, 1) in self.sockets
 
 
@@ -62,17 +62,17 @@ class StunServer:
 
     @property
     def primary(self) -> Address:
-        """Tell the first address that it listens on."""
+        """Return the first listen address."""
         return self.families[0].bound[Role(0, 0)]
 
     @property
     def counters(self) -> list[Counters]:
-        """Tell what each family has answered so far."""
+        """Return the counters of each address family."""
         return [family.replies.counters for family in self.families]
 
 
 class _TakenError(MachineError):
-    """A port that another program has."""
+    """A port in use by another program."""
 
     def __init__(self, address: Address, what: str, hint: str) -> None:
         super().__init__(what, hint=hint)
@@ -81,14 +81,14 @@ class _TakenError(MachineError):
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[StunServer]:
-    """Serve while open; raises ``MachineError`` where an address or port cannot be had."""
+    """Serve while open; raises ``MachineError`` where an address or port cannot be bound."""
     async with contextlib.AsyncExitStack() as stack:
         families = [await _open_family(stack, pairs, settings) for pairs in _pairs(settings)]
         yield StunServer(families)
 
 
 def own_addresses() -> list[str]:
-    """List two IPv4 and two IPv6 addresses of this machine that others can reach, at most."""
+    """List up to two IPv4 and two IPv6 addresses of this machine, none loopback or link-local."""
     found: dict[int, list[str]] = {4: [], 6: []}
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
@@ -100,14 +100,14 @@ def own_addresses() -> list[str]:
 
 
 def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
-    """Pair what is bound with what is told, by family; a third address has no meaning."""
-    told = settings.advertise or settings.listen
-    if len(told) != len(settings.listen):
+    """Pair listen and advertised addresses by family, at most two each."""
+    advertised = settings.advertise or settings.listen
+    if len(advertised) != len(settings.listen):
         raise UsageError(
-            f"--advertise: {len(told)} addresses for {len(settings.listen)} that are listened on",
+            f"--advertise: {len(advertised)} addresses for {len(settings.listen)} listen addresses",
             hint="give one --advertise for each --listen, in the same order",
         )
-    both = list(zip(settings.listen, told, strict=True))
+    both = list(zip(settings.listen, advertised, strict=True))
     for listened, outer in both:
         _check_family(listened, outer)
     pairs = [[pair for pair in both if (":" in pair[0]) == six] for six in (False, True)]
@@ -115,18 +115,18 @@ def _pairs(settings: Settings) -> list[list[tuple[str, str]]]:
         if len(pair) > 2:
             raise UsageError(
                 f"--listen: {len(pair)} addresses of one family",
-                hint="give two: RFC 5780 knows two",
+                hint="give two: RFC 5780 has two",
             )
     return [pair for pair in pairs if pair]
 
 
-def _check_family(listened: str, told: str) -> None:
-    """Refuse what is no address: answers carry it, as four or sixteen bytes."""
+def _check_family(listened: str, advertised: str) -> None:
+    """Refuse values that are no IP address or of different families."""
     hint = "give IP addresses of this machine"
     here = _version(listened, "--listen", hint)
-    hint = f"give the IPv{here} address that {listened} has outside"
-    if _version(told, "--advertise", hint) != here:
-        raise UsageError(f"--advertise {told}: {listened} is of another family", hint=hint)
+    hint = f"give the external IPv{here} address of {listened}"
+    if _version(advertised, "--advertise", hint) != here:
+        raise UsageError(f"--advertise {advertised}: {listened} is of another family", hint=hint)
 
 
 def _version(text: str, where: str, hint: str) -> int:
@@ -139,7 +139,7 @@ def _version(text: str, where: str, hint: str) -> int:
 async def _open_family(
     stack: contextlib.AsyncExitStack, addresses: list[tuple[str, str]], settings: Settings
 ) -> Family:
-    """Open UDP and TCP; where the kernel chooses the port (0), it chooses for UDP alone."""
+    """Open UDP and TCP; with port 0 retry until the port chosen for UDP is free for TCP."""
     choice = 0
     while True:
         choice += 1
@@ -161,19 +161,19 @@ def _open_udp(
     addresses: list[tuple[str, str]],
     settings: Settings,
 ) -> Family:
-    told: dict[Role, Address] = {}
-    family = Family(Replies(told, settings.rate_per_s, settings.burst))
+    outer: dict[Role, Address] = {}
+    family = Family(Replies(outer, settings.rate_per_s, settings.burst))
     ports = (settings.port, settings.alternate_port)
     for ip_index, (ip, advertised) in enumerate(addresses):
         for port_index in range(2 if len(addresses) > 1 else 1):
             role = Role(ip_index, port_index)
-            # with port 0 the second address takes the ports that the first was given
+            # with port 0 the second address uses the ports of the first
             taken = family.bound.get(Role(0, port_index))
             sock = _bind(ip, taken.port if taken else ports[port_index])
             stack.callback(sock.close)
             family.sockets[role] = sock
             family.bound[role] = Address(*sock.getsockname()[:2])
-            told[role] = Address(advertised, family.bound[role].port)
+            outer[role] = Address(advertised, family.bound[role].port)
     for role, sock in family.sockets.items():
         loop.add_reader(sock, _readable, family, role, sock)
         stack.callback(loop.remove_reader, sock)
@@ -195,7 +195,7 @@ def _bind(ip: str, port: int) -> socket.socket:
 
 def _cannot_bind(address: Address, error: OSError) -> MachineError:
     hints = {
-        errno.EADDRINUSE: "another program has it; give --port, or end that program",
+        errno.EADDRINUSE: "the port is in use; give --port, or stop that program",
         errno.EADDRNOTAVAIL: "give addresses of this machine: ip address show",
         errno.EACCES: "ports below 1024 need root",
     }
@@ -218,11 +218,11 @@ def _readable(family: Family, role: Role, sock: socket.socket) -> None:
 
 
 def _send(sock: socket.socket, reply: Reply) -> None:
-    """Send with DF up to 1500 bytes, so that the way back can be measured as the way there."""
+    """Send with DF up to 1500 bytes, so that clients can measure the path MTU from the server."""
     if system.linux() and sock.family == socket.AF_INET:
         discover = _PROBE if len(reply.data) <= _DF_UP_TO else _DONT
         sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, discover)
-    with contextlib.suppress(OSError):  # a full buffer or an unreachable asker: they ask again
+    with contextlib.suppress(OSError):  # a full buffer or an unreachable client: it retransmits
         sock.sendto(reply.data, reply.to)
 
 
@@ -253,7 +253,7 @@ async def _open_tcp(stack: contextlib.AsyncExitStack, family: Family) -> None:
 async def _serve_stream(
     family: Family, role: Role, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Answer requests on one connection until it is idle or says nonsense."""
+    """Answer requests on one connection until it is idle or sends an invalid message."""
     source = Address(*writer.get_extra_info("peername")[:2])
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
         while True:
@@ -262,7 +262,7 @@ async def _serve_stream(
                     if not await _serve_one(family, role, source, reader, writer):
                         return
             except TimeoutError:
-                # who reads nothing would keep what waits for it, and the connection, for ever
+                # a client that does not read would keep its buffer and the connection
                 writer.transport.abort()
                 return
 
@@ -281,7 +281,7 @@ async def _serve_one(
         return False
     data = head + await reader.readexactly(length)
     reply = family.replies.answer(data, source, role, time.monotonic())
-    # an answer to CHANGE-REQUEST cannot leave from elsewhere on a connection
+    # over TCP a CHANGE-REQUEST cannot be fulfilled
     if reply is None or reply.source != role:
         return False
     writer.write(reply.data)

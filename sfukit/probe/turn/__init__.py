@@ -1,1 +1,1 @@
-"""Does this TURN server relay, by which transports, how well; and if not, where and why."""
+"""Test of a TURN server: whether it relays, over which transports, how well, or why not."""

@@ -1,28 +1,28 @@
-"""Many allocations at once: how many a server gives, how fast, and why not more."""
+"""Many concurrent allocations: how many a server grants, how fast, and the causes of refusals."""
 
 import asyncio
 from collections import Counter
 
 import msgspec
 
-from sfukit.probe.course import StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.steps import StepFailedError
+from sfukit.probe.turn.allocate import allocate_unrecorded
 from sfukit.probe.turn.client import Client
+from sfukit.probe.turn.connection import open_client
 from sfukit.probe.turn.figures import Percentiles, percentiles
-from sfukit.probe.turn.login import login
 from sfukit.probe.turn.options import TurnOptions
-from sfukit.probe.turn.relaying import drop
+from sfukit.probe.turn.relaying import release
 from sfukit.probe.turn.uri import Variant
-from sfukit.probe.turn.way import open_client
 
-_AT_ONCE = 50  # under way at a time: more would measure this machine
+_AT_ONCE = 50  # concurrent requests: more would measure this machine
 
 
 class Allocations(msgspec.Struct, frozen=True, kw_only=True):
-    """How many allocations were asked for and made, all held at the same time.
+    """Allocations requested and granted, all existing at the same time.
 
-    ``ms`` counts from the first byte to a relay address, with both rounds of authentication.
+    ``ms`` is from the first byte to the relayed address, with both Allocate requests.
     """
 
     requested: int
@@ -34,7 +34,7 @@ class Allocations(msgspec.Struct, frozen=True, kw_only=True):
 async def allocate_many(
     variant: Variant, server: Address, target: Endpoint, options: TurnOptions
 ) -> Allocations:
-    """Hold ``options.allocations`` allocations, then delete them all."""
+    """Create ``options.allocations`` allocations, then delete them all."""
     gate = asyncio.Semaphore(_AT_ONCE)
     failures: Counter[str] = Counter()
     held: list[Client] = []
@@ -46,15 +46,15 @@ async def allocate_many(
             try:
                 client = await open_client(variant, server, target, options)
                 held.append(client)
-                await login(client, options)
+                await allocate_unrecorded(client, options)
             except StepFailedError as failed:
                 failures[failed.cause] += 1
                 return
             times_ms.append(watch.ms)
 
-    async def give_back(client: Client) -> None:
+    async def release_one(client: Client) -> None:
         async with gate:
-            await drop(client, options)
+            await release(client, options)
             client.transport.close()
 
     try:
@@ -62,7 +62,7 @@ async def allocate_many(
             for _ in range(options.allocations):
                 group.create_task(one())
     finally:
-        await asyncio.gather(*map(give_back, held))
+        await asyncio.gather(*map(release_one, held))
     return Allocations(
         requested=options.allocations,
         granted=len(times_ms),

@@ -1,7 +1,7 @@
-"""300 Try Alternate (RFC 8489 section 10): another server to ask, followed once."""
+"""300 Try Alternate (RFC 8489 section 10): the alternate server, followed once."""
 
-from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.resolve import Address, is_host
+from sfukit.probe.steps import StepFailedError, StepRecorder
 from sfukit.probe.turn import attributes, causes
 from sfukit.probe.turn.client import RefusedError
 from sfukit.probe.turn.options import TurnOptions
@@ -10,63 +10,63 @@ CODE = 300
 STEP = "alternate"
 
 
-class SentElsewhereError(StepFailedError):
-    """The server names another, which may be asked; a failure where nothing follows."""
+class AlternateServerError(StepFailedError):
+    """The server redirects to an alternate server that may be used."""
 
     def __init__(self, address: Address) -> None:
-        super().__init__("try_alternate_300", f"the server sends on to {address}")
+        super().__init__("try_alternate_300", f"the server redirects to {address}")
         self.address = address
 
 
-def sent(
-    course: Course, refused: RefusedError, server: Address, options: TurnOptions
-) -> SentElsewhereError:
-    """Take the step ``alternate``; return what is to be raised, or raise why it is not followed."""
-    with course.step(STEP) as note:
+def redirect_error(
+    recorder: StepRecorder, refused: RefusedError, server: Address, options: TurnOptions
+) -> AlternateServerError:
+    """Run the step ``alternate``; return the error to raise, or raise why it is not followed."""
+    with recorder.step(STEP) as note:
         note.ms = 0.0
         address = attributes.alternate(refused.attributes)
         if address is None:
-            raise _not_followed(refused, "a server that it does not name (no ALTERNATE-SERVER)")
+            raise _not_followed(refused, "no address (ALTERNATE-SERVER is missing)")
         if why := _objection(address, server):
             raise _not_followed(refused, f"{address}, {why}")
         if options.needs_permission and address.ip != server.ip:
             raise StepFailedError(
                 "try_alternate_300",
-                f"{refused}: the server sends its clients to {address}; --security, --throughput "
-                "and --allocations are for the server that was named",
-                f"if that server is yours: probe turn:{address} itself",
+                f"{refused}: the server redirects clients to {address}; --security, --throughput "
+                "and --allocations are for the requested server only",
+                f"if that server is yours: probe turn:{address}",
             )
-        note.found = f"300 sends to {address}"
-        return SentElsewhereError(address)
+        note.found = f"300 redirects to {address}"
+        return AlternateServerError(address)
 
 
-def twice(course: Course, first: Address, second: Address) -> StepFailedError:
-    """Write down that a server that was named names yet another."""
+def second_redirect(recorder: StepRecorder, first: Address, second: Address) -> StepFailedError:
+    """Record a second 300, of an alternate server."""
     failed = StepFailedError(
         "try_alternate_300",
-        f"{first} sends on to {second}: only one 300 is followed",
-        "do the servers send clients in a circle? probe the last one by itself",
+        f"{first} redirects to {second}: only one 300 is followed",
+        "do the servers redirect in a loop? probe the last one directly",
     )
-    course.failed(STEP, failed)
+    recorder.failed(STEP, failed)
     return failed
 
 
 def _not_followed(refused: RefusedError, where: str) -> StepFailedError:
     return StepFailedError(
         "try_alternate_300",
-        f"{refused}: the server sends its clients to {where}",
-        "look at the server's list of alternates (coturn: alternate-server)",
+        f"{refused}: the server redirects its clients to {where}",
+        "check the server's list of alternates (coturn: alternate-server)",
     )
 
 
 def _objection(address: Address, server: Address) -> str:
-    """Say why an address is not asked: no host has it, or fewer reach it than reach the server."""
+    """Return why an alternate server is not used, or an empty string."""
     if address == server:
-        return "which is itself"
+        return "which is its own address"
     if address.family != server.family:
-        return "an address of the other family (RFC 8489 section 14.15)"
+        return "an address of another family (RFC 8489 section 14.15)"
     if not address.port or not is_host(address.ip):
-        return "which is the address of no server"
+        return "which is no host address"
     if causes.reach(address.ip) < causes.reach(server.ip):
-        return f"which fewer reach than {server.ip}"
+        return f"which is less reachable than {server.ip}"
     return ""

@@ -1,4 +1,4 @@
-"""Attributes of TURN answers that aioice does not know, and text that it takes too strictly."""
+"""TURN attributes that aioice does not have, and text attributes that it decodes too strictly."""
 
 import struct
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from aioice import stun
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun.attributes import UNKNOWN_ATTRIBUTES
 
-# RFC 8656 section 18.7; aioice asks for IPv4 relays alone
+# RFC 8656 section 18.7; aioice requests IPv4 allocations only
 FAMILY = "REQUESTED-ADDRESS-FAMILY"
 ALTERNATE = "ALTERNATE-SERVER"  # RFC 8489 section 14.15
 PASSWORD_ALGORITHMS = "PASSWORD-ALGORITHMS"  # RFC 8489 section 14.11
@@ -23,7 +23,7 @@ _MOST_NAMED = 8
 
 
 def _text(data: bytes) -> str:
-    """Read text that should be UTF-8; what is none is replaced, so that the rest can be read."""
+    """Decode text that should be UTF-8; invalid bytes are replaced."""
     return data.decode(errors="replace")
 
 
@@ -34,7 +34,7 @@ def _error_code(data: bytes) -> tuple[int, str]:
 
 
 def register() -> None:
-    """Let aioice read them; its tables are those of the whole process."""
+    """Register the attributes in aioice's tables, which are global to the process."""
     entries: list[stun.AttributeEntry] = [
         (0x0017, FAMILY, stun.pack_unsigned, stun.unpack_unsigned),
         (0x8002, PASSWORD_ALGORITHMS, stun.pack_bytes, stun.unpack_bytes),
@@ -47,21 +47,21 @@ def register() -> None:
 
 
 def alternate(attributes: Mapping[str, Any]) -> Address | None:
-    """Read where a 300 sends its client; None where it does not say."""
+    """Return the ALTERNATE-SERVER of a 300, or None."""
     found = attributes.get(ALTERNATE)
     return None if found is None else Address(*found)
 
 
 def unknown(attributes: Mapping[str, Any]) -> list[str]:
-    """List which of our attributes a 420 does not know."""
+    """List the attributes that a 420 rejects as unknown."""
     kinds: list[int] = attributes.get(UNKNOWN_ATTRIBUTES, [])
     return [f"0x{kind:04x} {_NAMES.get(kind, '')}".strip() for kind in kinds[:_MOST_NAMED]]
 
 
 def password_algorithms(attributes: Mapping[str, Any]) -> list[str] | None:
-    """List what a challenge of RFC 8489 takes to make the key; None where it is one of RFC 5389.
+    """List the PASSWORD-ALGORITHMS of a challenge of RFC 8489; None for one of RFC 5389.
 
-    The nonce of the former begins with a cookie. Its feature bits are not read: the registry counts
+    A nonce of RFC 8489 begins with a cookie. Its feature bits are not read: the registry counts
     them from the left (section 18.1), the test vector of appendix B from the right.
     """
     data: bytes | None = attributes.get(PASSWORD_ALGORITHMS)

@@ -1,8 +1,8 @@
-"""One conversation with a TURN server: aioice's protocols, guarded against what servers may send.
+"""A TURN client: aioice's protocols, protected against invalid messages of servers.
 
-aioice 0.13 leaves a server 63 s to answer, raises on attributes that are too short, and drops
-responses that are not signed without a word. Here each request has its own limit, and what was
-heard instead of an answer is remembered so that a failure can say it.
+aioice 0.13 has a timeout of 63 s, raises on attributes that are too short, and silently drops
+responses without valid MESSAGE-INTEGRITY. Here each request has its own timeout, and messages
+received instead of a response are counted for the failure's text.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from typing import Any
 from aioice import stun, turn
 
 from sfukit.probe import reach
-from sfukit.probe.course import StepFailedError
-from sfukit.probe.harmless import harmless
+from sfukit.probe.printable import printable
 from sfukit.probe.resolve import Address as Place
+from sfukit.probe.steps import StepFailedError
 from sfukit.probe.turn import attributes as turn_attributes
 
 Address = tuple[str, int]
@@ -33,10 +33,10 @@ _REALM_CHANGED = (401, 438)
 
 
 class RefusedError(Exception):
-    """The server answered with an error: its code and its words.
+    """An error response: code and reason phrase.
 
-    An error that should be ``signed`` with the password and is not has to be ignored by clients
-    (RFC 8489 section 9.2.5); it tells the cause all the same.
+    Clients have to ignore an error that should be ``signed`` with MESSAGE-INTEGRITY and is not
+    (RFC 8489 section 9.2.5); its code is still the likely cause.
     """
 
     def __init__(
@@ -50,29 +50,29 @@ class RefusedError(Exception):
 
 
 @dataclass
-class Heard:
-    """What came from the server, as far as it helps to explain a failure."""
+class Incoming:
+    """Counts of received messages, to explain a failure."""
 
     messages: int = 0
-    nonsense: int = 0
+    unparsable: int = 0
     unsigned: stun.Message | None = None
 
 
-class _Guard:
-    """Mixed into aioice's protocols: keeps what cannot be parsed away from them."""
+class _ResponseFilter:
+    """A mixin of aioice's protocols that filters messages which cannot be parsed."""
 
-    heard: Heard
-    broken: asyncio.Future[OSError]
+    incoming: Incoming
+    transport_error: asyncio.Future[OSError]
     pings: dict[bytes, asyncio.Future[float]]
 
-    def watch(self) -> None:
-        """Begin to remember."""
-        self.heard = Heard()
-        self.broken = asyncio.get_running_loop().create_future()
+    def start(self) -> None:
+        """Reset the counts and futures."""
+        self.incoming = Incoming()
+        self.transport_error = asyncio.get_running_loop().create_future()
         self.pings = {}
 
     def datagram_received(self, data: bytes | str, addr: Address) -> None:
-        """Let channel data and STUN pass; count the rest."""
+        """Pass channel data and STUN to aioice; count other datagrams."""
         assert isinstance(data, bytes)
         if data and turn.is_channel_data(data):
             super().datagram_received(data, addr)  # type: ignore[misc]
@@ -83,24 +83,24 @@ class _Guard:
             return
         message = _parsed(data)
         if message is None:
-            self.heard.nonsense += 1
+            self.incoming.unparsable += 1
             return
-        self.heard.messages += 1
+        self.incoming.messages += 1
         self._note_unsigned(message)
         super().datagram_received(data, addr)  # type: ignore[misc]
 
     def error_received(self, exc: Exception) -> None:
-        """Learn from ICMP that nobody listens there, or that no way leads there."""
+        """Note an ICMP error: port unreachable, or no route."""
         self._break(exc if isinstance(exc, OSError) else OSError(str(exc)))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Learn that the server closed the connection."""
+        """Note that the server closed the connection."""
         known = exc if isinstance(exc, OSError) else ConnectionResetError("closed")
         self._break(known)
 
     def _break(self, error: OSError) -> None:
-        if not self.broken.done():
-            self.broken.set_result(error)
+        if not self.transport_error.done():
+            self.transport_error.set_result(error)
 
     def _note_unsigned(self, message: stun.Message) -> None:
         key = getattr(self, "integrity_key", None)
@@ -108,14 +108,14 @@ class _Guard:
         if key is None or not asked or message.error_code in _REALM_CHANGED:
             return
         if not message.check_message_integrity(key):
-            self.heard.unsigned = message
+            self.incoming.unsigned = message
 
 
-class UdpClient(_Guard, turn.TurnClientUdpProtocol):
+class UdpClient(_ResponseFilter, turn.TurnClientUdpProtocol):
     """TURN over UDP."""
 
 
-class StreamClient(_Guard, turn.TurnClientTcpProtocol):
+class StreamClient(_ResponseFilter, turn.TurnClientTcpProtocol):
     """TURN over TCP, or over TLS."""
 
 
@@ -131,16 +131,18 @@ def _parsed(data: bytes) -> stun.Message | None:
         return None
 
 
-async def ask(
+async def send_request(
     client: Client, method: stun.Method, attributes: Mapping[str, Any], timeout_s: float
 ) -> stun.Message:
-    """Carry out one request; raises ``RefusedError``, or ``StepFailedError`` without an answer."""
+    """Run one transaction; raises ``RefusedError``, or ``StepFailedError`` without a response."""
     request = stun.Message(message_method=method, message_class=stun.Class.REQUEST)
     request.attributes.update(attributes)
-    client.heard.unsigned = None
+    client.incoming.unsigned = None
     asking = asyncio.ensure_future(client.request_with_retry(request))
     try:
-        await asyncio.wait((asking, client.broken), timeout=timeout_s, return_when=FIRST_COMPLETED)
+        await asyncio.wait(
+            (asking, client.transport_error), timeout=timeout_s, return_when=FIRST_COMPLETED
+        )
         if not asking.done():
             raise _unanswered(client, timeout_s)
         return asking.result()[0]
@@ -155,21 +157,23 @@ async def ask(
 async def bind_channel(client: Client, peer: Address, timeout_s: float) -> None:
     """Bind the one channel of a probe to a peer (RFC 8656 section 12)."""
     attributes = {"CHANNEL-NUMBER": CHANNEL, "XOR-PEER-ADDRESS": peer}
-    await ask(client, stun.Method.CHANNEL_BIND, attributes, timeout_s)
+    await send_request(client, stun.Method.CHANNEL_BIND, attributes, timeout_s)
     client.channel_to_peer[CHANNEL] = peer
     client.peer_to_channel[peer] = CHANNEL
-    client.channel_refresh_at[CHANNEL] = float("inf")  # a probe ends before that is due
+    client.channel_refresh_at[CHANNEL] = float("inf")  # a probe ends before a refresh is due
 
 
 async def ping_ms(client: Client, timeout_s: float) -> float | None:
-    """Measure one round trip to the server by a Binding request; None without an answer."""
+    """Measure the RTT to the server by a Binding request; None without a response. Unit: ms."""
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     packed = bytes(request)
     answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     client.pings[request.transaction_id] = answered
     start_s = time.perf_counter()
     client._send(packed)
-    await asyncio.wait((answered, client.broken), timeout=timeout_s, return_when=FIRST_COMPLETED)
+    await asyncio.wait(
+        (answered, client.transport_error), timeout=timeout_s, return_when=FIRST_COMPLETED
+    )
     del client.pings[request.transaction_id]
     return (answered.result() - start_s) * 1e3 if answered.done() else None
 
@@ -181,25 +185,28 @@ def send_to_channel(client: Client, data: bytes) -> None:
 
 
 def backlog_bytes(client: Client) -> int:
-    """Count what was sent and still waits here."""
+    """Return the bytes in the send buffer."""
     waits: int = client.transport.get_write_buffer_size()  # type: ignore[union-attr]
     return waits
 
 
 def _refused(response: stun.Message, *, signed: bool = True) -> RefusedError:
-    """Read an error response; its words end at a NUL, which some servers pad with."""
+    """Read an error response; the reason phrase ends at a NUL, which some servers pad with."""
     code, reason = response.attributes.get("ERROR-CODE", (0, "an error without a code"))
-    words = harmless(reason.partition("\0")[0], 80)
+    words = printable(reason.partition("\0")[0], 80)
     return RefusedError(code, words, response.attributes, signed=signed)
 
 
 def _unanswered(client: Client, timeout_s: float) -> StepFailedError | RefusedError:
-    """Say what came instead of an answer."""
-    heard, broken = client.heard, client.broken.result() if client.broken.done() else None
+    """Return the failure of a request without a response."""
+    heard, broken = (
+        client.incoming,
+        client.transport_error.result() if client.transport_error.done() else None,
+    )
     if isinstance(broken, ConnectionRefusedError):
         return StepFailedError(
             "port_closed",
-            f"nothing listens at {Place(*client.server[:2])} (the port is closed)",
+            f"the port {Place(*client.server[:2])} is closed (ICMP port unreachable)",
             "is the TURN server running, on this port and transport?",
         )
     if heard.unsigned is not None:
@@ -207,23 +214,21 @@ def _unanswered(client: Client, timeout_s: float) -> StepFailedError | RefusedEr
             return _refused(heard.unsigned, signed=False)
         return StepFailedError(
             "answer_unsigned",
-            "the server accepts, but its answer is not signed with the password",
-            "clients ignore such an answer (RFC 8489 section 9.2.5): look into the server's log",
+            "the server accepts, but its response has no valid MESSAGE-INTEGRITY",
+            "clients ignore such a response (RFC 8489 section 9.2.5): see the server's log",
         )
-    if heard.nonsense or vars(client).get("buffer"):
-        return StepFailedError(
-            "not_turn", "what answers there does not speak TURN", "check host and port"
-        )
+    if heard.unparsable or vars(client).get("buffer"):
+        return StepFailedError("not_turn", "the server does not speak TURN", "check host and port")
     if broken is not None and not isinstance(broken, ConnectionError | ssl.SSLError):
         return reach.tcp_fault(broken, Place(*client.server[:2]), timeout_s)
     if broken is not None:
         return StepFailedError(
             "connection_closed",
             "the server closed the connection instead of answering",
-            "is it a TURN server that listens there?",
+            "is there a TURN server on this port?",
         )
     return StepFailedError(
         "no_answer",
-        f"{Place(*client.server[:2])} gives no answer within {timeout_s:.3g} s",
-        "is the server running, and does a firewall let this transport through?",
+        f"{Place(*client.server[:2])} did not answer within {timeout_s:.3g} s",
+        "is the server running, and does a firewall allow this transport?",
     )

@@ -1,6 +1,6 @@
-"""Why credentials are denied, where the password is not to blame; what is odd in a 401. Pure."""
+"""Causes of a 401 other than the password, and quirks of its realm. Pure."""
 
-from sfukit.probe.course import StepFailedError
+from sfukit.probe.steps import StepFailedError
 from sfukit.probe.turn import attributes, causes
 from sfukit.probe.turn.client import RefusedError
 
@@ -9,7 +9,7 @@ _STALE_NONCE = 438
 
 
 def describe(challenge: RefusedError) -> str:
-    """Write a 401 in words: its realm, and what RFC 8489 adds."""
+    """Describe a 401: its realm and password algorithms."""
     realm = challenge.attributes["REALM"]
     algorithms = attributes.password_algorithms(challenge.attributes)
     keys = "" if algorithms is None else f"; password algorithms {', '.join(algorithms) or 'none'}"
@@ -20,9 +20,9 @@ def describe(challenge: RefusedError) -> str:
 def other_cause(
     challenge: RefusedError, signed_for: str, refused: RefusedError
 ) -> StepFailedError | None:
-    """Name what makes every password wrong; None where the credentials may be to blame.
+    """Return the failure that affects every password; None where the credentials may be wrong.
 
-    ``signed_for`` is the realm of the request that was refused: that of the last 401 before.
+    ``signed_for`` is the realm of the refused request, of the last 401 before it.
     """
     if refused.code == _STALE_NONCE:
         fresh = refused.attributes.get("NONCE")
@@ -37,7 +37,7 @@ def other_cause(
 
 
 def explained(denied: StepFailedError, challenge: RefusedError, signed_for: str) -> StepFailedError:
-    """Add what else may be wrong: a realm of which two sides may hash different bytes."""
+    """Add other possible causes: a realm that both sides may hash differently."""
     first = challenge.attributes.get("REALM") or ""
     algorithms = attributes.password_algorithms(challenge.attributes)
     more = ""
@@ -51,15 +51,15 @@ def explained(denied: StepFailedError, challenge: RefusedError, signed_for: str)
 
 
 def _odd(realm: str) -> str:
-    """Say what about a realm makes clients and servers hash different bytes."""
+    """Return why clients and servers may hash a realm differently, or an empty string."""
     if "\0" in realm:
         return "has a NUL in it"
     if realm[:1] == '"' or realm[-1:] == '"':
-        return "stands in quotes (RFC 8489 section 14.9 has none)"
+        return "is quoted (RFC 8489 section 14.9 has no quotes)"
     if "\ufffd" in realm:
         return "is no UTF-8"
     if not realm.isascii():
         return "is not ASCII"
     if realm != realm.strip():
-        return "begins or ends with a blank"
+        return "begins or ends with a space"
     return ""

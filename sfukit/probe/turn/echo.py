@@ -1,4 +1,4 @@
-"""Packets through the relay to the peer and back: the first echo, a paced series, a steady load."""
+"""Packets through the relay to the peer and back: first echo, paced series, constant bitrate."""
 
 import asyncio
 import os
@@ -11,11 +11,11 @@ from sfukit.probe.turn.figures import Throughput
 from sfukit.probe.turn.peer import BACKLOG_BYTES as _BACKLOG_BYTES
 from sfukit.probe.turn.peer import Peer
 
-_HEAD = struct.Struct("!8sI")  # whose packet, and its number
+_HEAD = struct.Struct("!8sI")  # token of the series, packet number
 _FIRST_EVERY_S = 0.2
 _SETTLE_S = 0.5
 _TICK_S = 0.005
-_BURST = 64  # packets; then what arrives is heard, and the time looked at
+_BURST = 64  # packets between two turns of the event loop
 SERIES_SPACING_S = 0.02
 
 
@@ -33,7 +33,7 @@ class Echo(asyncio.DatagramProtocol):
         client.receiver = self
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        """Note an echo; anything else that the relay brings is not ours."""
+        """Note an echo; other datagrams are ignored."""
         if len(data) < _HEAD.size or not data.startswith(self._token):
             return
         _, number = _HEAD.unpack_from(data)
@@ -46,7 +46,7 @@ class Echo(asyncio.DatagramProtocol):
 
     @property
     def sent(self) -> int:
-        """Count the packets that left."""
+        """Return the number of packets sent."""
         return len(self._sent_s)
 
     @property
@@ -62,9 +62,9 @@ class Echo(asyncio.DatagramProtocol):
         send_to_channel(self._client, head + self._padding)
 
     async def first(self, timeout_s: float) -> float | None:
-        """Send now and again until the first echo comes; its time in ms, None without one."""
+        """Send every 200 ms until the first echo; return its RTT in ms, None without one."""
         deadline = time.perf_counter() + timeout_s
-        while time.perf_counter() < deadline and not self._client.broken.done():
+        while time.perf_counter() < deadline and not self._client.transport_error.done():
             self.send()
             try:
                 async with asyncio.timeout(_FIRST_EVERY_S):
@@ -75,7 +75,7 @@ class Echo(asyncio.DatagramProtocol):
         return None
 
     async def series(self, count: int) -> None:
-        """Send a row of packets 20 ms apart, as sound is, and wait for the last of them."""
+        """Send packets at 20 ms intervals, as audio is, and wait for the last echo."""
         start_s = time.perf_counter()
         for number in range(count):
             self.send()
@@ -89,7 +89,7 @@ class Echo(asyncio.DatagramProtocol):
     async def load(
         self, peer: Peer, *, rate_bps: int, size_bytes: int, duration_s: float
     ) -> Throughput:
-        """Send at a steady rate, or as fast as this machine can, to a peer that only counts."""
+        """Send at a constant bitrate, or at this machine's maximum, to a peer that only counts."""
         peer.echoes = False
         before, before_bytes, sent_before = peer.received, peer.received_bytes, self.sent
         size = max(size_bytes, _HEAD.size)

@@ -1,4 +1,4 @@
-"""What a series of packets through the relay tells: round trips, loss, jitter, throughput. Pure."""
+"""Statistics of packets through the relay: RTT, loss, jitter, throughput. Pure."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How well a relay carries packets to a peer and back.
+    """RTT, loss and jitter of packets through the relay to the peer and back.
 
-    ``overhead_ms`` is what the relay adds to twice the direct round trip to the server, since the
-    peer is as far from it as the probe; ``overhead_bytes`` is what each packet gains on the way
-    from the probe to the server. Ratios are 0..1, None is unknown.
+    ``overhead_ms`` is the RTT minus twice the direct RTT to the server, since the peer is as far
+    from it as the probe; ``overhead_bytes`` is the TURN header of each packet between probe and
+    server. Ratios are 0..1, None is unknown.
     """
 
     sent: int
@@ -34,7 +34,7 @@ class RelayFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Throughput(msgspec.Struct, frozen=True, kw_only=True):
-    """How much came out at the peer of what was sent to it at a steady rate."""
+    """The bitrate received at the peer of a constant bitrate sent."""
 
     asked_bps: int
     sent_bps: float
@@ -45,7 +45,7 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def percentiles(values: Sequence[float]) -> Percentiles:
-    """Read off percentiles by nearest rank. Unit: ms."""
+    """Return percentiles by nearest rank. Unit: ms."""
     if not values:
         return Percentiles()
     ranked = sorted(values)
@@ -69,7 +69,7 @@ def jitter_ms(rtts_ms: Sequence[float]) -> float | None:
 def relay_figures(
     sent: int, rtts_ms: Sequence[float], direct_rtt_ms: float | None, overhead_bytes: int
 ) -> RelayFigures:
-    """Sum up a series, its round trips in the order in which they were sent."""
+    """Summarize a series; RTTs in the order of sending."""
     rtt = percentiles(rtts_ms)
     overhead = None
     if rtt.p50 is not None and direct_rtt_ms is not None:

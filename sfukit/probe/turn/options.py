@@ -1,4 +1,4 @@
-"""What was asked of a probe of TURN servers, parsed and typed."""
+"""The options of a TURN probe, parsed and typed."""
 
 import ssl
 import time
@@ -11,11 +11,11 @@ from sfukit.probe.resolve import Endpoint, Family
 from sfukit.probe.turn.credentials import Credentials, from_secret
 from sfukit.probe.turn.uri import Variant
 
-_FAR_S = 366 * 86_400  # beyond any difference of clocks that is worth finding
+_FAR_S = 366 * 86_400  # beyond any plausible clock skew
 
 
 class Load(NamedTuple):
-    """A steady load for the throughput: bit/s, bytes a packet, seconds."""
+    """The load of the throughput test: bit/s, bytes per packet, seconds."""
 
     rate_bps: int
     size_bytes: int
@@ -24,7 +24,7 @@ class Load(NamedTuple):
 
 @dataclass(frozen=True)
 class Login:
-    """How to log in: a name and a password, or a secret that makes both; all may be absent."""
+    """User name and password, or the REST secret that signs both; all may be absent."""
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -32,7 +32,7 @@ class Login:
     ttl_s: int = 3600
 
     def credentials(self, now_s: float) -> Credentials | None:
-        """Make what to show to a server now."""
+        """Return the credentials for a request now, or None."""
         if self.secret is not None:
             return from_secret(self.secret, self.user or "sfukit", int(now_s) + self.ttl_s)
         if self.user is not None and self.password is not None:
@@ -40,7 +40,7 @@ class Login:
         return None
 
     def far_credentials(self, now_s: float) -> Credentials | None:
-        """Make one that no difference of clocks can end; None without a secret."""
+        """Return credentials beyond any clock skew; None without a secret."""
         if self.secret is None:
             return None
         return from_secret(self.secret, self.user or "sfukit", int(now_s) + _FAR_S)
@@ -67,5 +67,5 @@ class TurnOptions:
 
     @property
     def needs_permission(self) -> bool:
-        """Whether more is asked of a server than to relay: that is for those that were allowed."""
+        """Whether tests beyond one allocation are requested, which need --allow-host."""
         return self.security or self.load is not None or self.allocations > 0

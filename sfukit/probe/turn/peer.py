@@ -1,7 +1,7 @@
-"""The other end of the relay: a socket here that sends back what it gets, or a second relay.
+"""The peer of the relay: a local socket that echoes packets, or a second allocation.
 
-A socket beside the probe shows what real peers meet: the relay's own address and ports. Where UDP
-cannot leave this network, a second allocation on the same server stands in for it.
+A local socket tests the relayed address and ports as real peers use them. Where UDP cannot leave
+this network, a second allocation on the same server replaces it.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from sfukit.probe.resolve import Address as Place
 from sfukit.probe.turn.client import (
     Address,
     Client,
-    ask,
     backlog_bytes,
     bind_channel,
+    send_request,
     send_to_channel,
 )
 
@@ -26,7 +26,7 @@ BACKLOG_BYTES = 256 * 1024  # more than a path holds
 
 
 class Peer(Protocol):
-    """What answers through the relay."""
+    """The echoing peer."""
 
     address: Address
     received: int
@@ -34,10 +34,10 @@ class Peer(Protocol):
     echoes: bool
 
     async def open(self, relay: Address) -> None:
-        """Let packets of the relay in."""
+        """Open the path from the relay to the peer."""
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
 
 
 class SocketPeer(asyncio.DatagramProtocol):
@@ -56,9 +56,9 @@ class SocketPeer(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        """Take the server's word for our address; send everything else back."""
+        """Read the Binding response; echo everything else."""
         if self._mapped is not None and data[8:20] == self._asked:
-            self._learn(data)
+            self._read_binding(data)
             return
         self.received += 1
         self.received_bytes += len(data)
@@ -66,15 +66,15 @@ class SocketPeer(asyncio.DatagramProtocol):
             self._transport.sendto(data, addr)
 
     def error_received(self, error: Exception) -> None:
-        """Ignore ICMP: what does not arrive is counted as lost."""
+        """Ignore ICMP: packets without an echo are counted as lost."""
 
     async def open(self, relay: Address) -> None:
-        """Send to the relay once, so that a NAT or firewall on the way lets its packets in."""
+        """Send to the relay once, which opens NATs and firewalls for its packets."""
         if self._transport is not None:
             self._transport.sendto(b"open", relay)
 
-    async def ask_mapped(self, server: Place) -> Address | None:
-        """Ask the server for this socket's public address (RFC 8489); None without an answer."""
+    async def request_mapped(self, server: Place) -> Address | None:
+        """Request this socket's mapped address (RFC 8489); None without a response."""
         self._mapped = asyncio.get_running_loop().create_future()
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         self._asked = request.transaction_id
@@ -88,7 +88,7 @@ class SocketPeer(asyncio.DatagramProtocol):
 
     @property
     def port(self) -> int:
-        """Tell the local port."""
+        """Return the local port."""
         assert self._transport is not None
         return int(self._transport.get_extra_info("sockname")[1])
 
@@ -96,7 +96,7 @@ class SocketPeer(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _learn(self, data: bytes) -> None:
+    def _read_binding(self, data: bytes) -> None:
         try:
             mapped = stun.parse_message(data).attributes.get("XOR-MAPPED-ADDRESS")
         except (ValueError, struct.error, IndexError):
@@ -118,13 +118,13 @@ class RelayPeer(asyncio.DatagramProtocol):
         client.receiver = self
 
     async def open(self, relay: Address) -> None:
-        """Permit the first relay, and bind a channel to answer on."""
+        """Create a permission for the first relay, and bind a channel to it."""
         permitted = {"XOR-PEER-ADDRESS": relay}
-        await ask(self._client, stun.Method.CREATE_PERMISSION, permitted, self._timeout_s)
+        await send_request(self._client, stun.Method.CREATE_PERMISSION, permitted, self._timeout_s)
         await bind_channel(self._client, relay, self._timeout_s)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        """Send everything back."""
+        """Echo everything."""
         self.received += 1
         self.received_bytes += len(data)
         if self.echoes and backlog_bytes(self._client) < BACKLOG_BYTES:
@@ -135,16 +135,16 @@ class RelayPeer(asyncio.DatagramProtocol):
 
 
 async def socket_peer(local_ip: str, server: Place, mapped: Address | None) -> SocketPeer | None:
-    """Open a peer beside the probe; None where its public address cannot be known.
+    """Open a local peer; None where its mapped address is unknown.
 
-    Without a NAT between here and the server (``mapped`` is local) no question is needed.
+    Without a NAT between here and the server (``mapped`` is local) no Binding request is needed.
     """
     loop = asyncio.get_running_loop()
     _, peer = await loop.create_datagram_endpoint(SocketPeer, local_addr=(local_ip, 0))
     if mapped is not None and mapped[0] == local_ip:
         peer.address = (local_ip, peer.port)
         return peer
-    address = await peer.ask_mapped(server)
+    address = await peer.request_mapped(server)
     if address is None:
         peer.close()
         return None

@@ -1,30 +1,30 @@
-"""One server by one transport, from its name to the deleted allocation."""
+"""One server over one transport, from its name to the deleted allocation."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Finding
 from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.steps import StepFailedError, StepRecorder
 from sfukit.probe.turn import alternate, relaying
+from sfukit.probe.turn.allocate import Allocation, allocate, allocate_unrecorded
 from sfukit.probe.turn.allocations import Allocations, allocate_many
-from sfukit.probe.turn.alternate import SentElsewhereError
+from sfukit.probe.turn.alternate import AlternateServerError
 from sfukit.probe.turn.client import Client
-from sfukit.probe.turn.login import Allocation, allocate, login
+from sfukit.probe.turn.connection import Connected, connect, connect_to, open_client
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.peer import Peer, RelayPeer
 from sfukit.probe.turn.relaying import Relayed
 from sfukit.probe.turn.report import INTERRUPTED, ServerReport, VariantReport
 from sfukit.probe.turn.security import examine
 from sfukit.probe.turn.uri import TurnUri, Variant
-from sfukit.probe.turn.way import Connected, connect, connect_to, open_client
 
-_GOODBYE_S = 1.0  # of who was interrupted
+_RELEASE_S = 1.0  # after an interrupt
 
 
 @dataclass
-class _Learnt:
-    """What is known so far; whatever fails later, this is reported."""
+class _Progress:
+    """The results so far, which are reported after a failure as well."""
 
     connected: Connected | None = None
     alternate: Address | None = None
@@ -36,7 +36,7 @@ class _Learnt:
 
 
 async def probe(uri: TurnUri, options: TurnOptions) -> ServerReport:
-    """Probe each variant of a URI, one after the other so that none disturbs another's figures."""
+    """Probe each variant of a URI sequentially, so that none affects another's statistics."""
     reports: list[VariantReport] = []
     for variant in options.variants or uri.variants:
         reports.append(await probe_variant(uri, variant, options))
@@ -46,101 +46,111 @@ async def probe(uri: TurnUri, options: TurnOptions) -> ServerReport:
 
 
 async def probe_variant(uri: TurnUri, variant: Variant, options: TurnOptions) -> VariantReport:
-    """Take all steps; what fails is in the report, never raised."""
-    course, learnt = Course(), _Learnt()
+    """Run all steps; failures are in the report, never raised."""
+    recorder, progress = StepRecorder(), _Progress()
     try:
-        await _take(course, learnt, uri, variant, options)
+        await _run_steps(recorder, progress, uri, variant, options)
     except StepFailedError:
-        pass  # the course has it
-    except asyncio.CancelledError:  # Ctrl-C: what is known is reported all the same
-        course.failed(INTERRUPTED, StepFailedError(INTERRUPTED, "stopped before it was done"))
+        pass  # it is recorded
+    except asyncio.CancelledError:  # Ctrl-C: the results so far are reported
+        recorder.failed(INTERRUPTED, StepFailedError(INTERRUPTED, "interrupted before the end"))
     finally:
-        if learnt.peer is not None:
-            learnt.peer.close()
-        if learnt.connected is not None:
-            learnt.connected.client.transport.close()
-    return _report(course, learnt, uri, variant)
+        if progress.peer is not None:
+            progress.peer.close()
+        if progress.connected is not None:
+            progress.connected.client.transport.close()
+    return _report(recorder, progress, uri, variant)
 
 
-async def _take(
-    course: Course, learnt: _Learnt, uri: TurnUri, variant: Variant, options: TurnOptions
+async def _run_steps(
+    recorder: StepRecorder,
+    progress: _Progress,
+    uri: TurnUri,
+    variant: Variant,
+    options: TurnOptions,
 ) -> None:
     target = uri.endpoint(variant)
-    learnt.connected = await connect(course, variant, target, options)
+    progress.connected = await connect(recorder, variant, target, options)
     try:
-        await _allocate(course, learnt, variant, target, options)
-    except SentElsewhereError as sent:
-        await _follow(course, learnt, sent.address, variant, target, options)
-    connected, allocation = learnt.connected, learnt.allocation
+        await _allocate(recorder, progress, variant, target, options)
+    except AlternateServerError as sent:
+        await _follow(recorder, progress, sent.address, variant, target, options)
+    connected, allocation = progress.connected, progress.allocation
     assert allocation is not None
     client = connected.client
     try:
-        peer = learnt.peer = await _peer(course, uri, variant, connected, allocation, options)
-        learnt.relayed = await relaying.relay(
-            course, client, allocation, peer, options, connected.direct_rtt_ms
+        peer = progress.peer = await _peer(recorder, uri, variant, connected, allocation, options)
+        progress.relayed = await relaying.relay(
+            recorder, client, allocation, peer, options, connected.direct_rtt_ms
         )
         if options.security:
-            learnt.security = await examine(client, allocation, options)
+            progress.security = await examine(client, allocation, options)
         if options.allocations:
-            learnt.allocations = await allocate_many(variant, connected.server, target, options)
+            progress.allocations = await allocate_many(variant, connected.server, target, options)
     except StepFailedError:
-        await relaying.drop(client, options)
+        await relaying.release(client, options)
         raise
     except asyncio.CancelledError:
-        await relaying.drop(client, replace(options, timeout_s=_GOODBYE_S))
+        await relaying.release(client, replace(options, timeout_s=_RELEASE_S))
         raise
-    await relaying.end(course, client, options)
+    await relaying.refresh_and_delete(recorder, client, options)
 
 
 async def _allocate(
-    course: Course, learnt: _Learnt, variant: Variant, target: Endpoint, options: TurnOptions
+    recorder: StepRecorder,
+    progress: _Progress,
+    variant: Variant,
+    target: Endpoint,
+    options: TurnOptions,
 ) -> None:
-    connected = learnt.connected
+    connected = progress.connected
     assert connected is not None
 
     async def reopen() -> Client:
         return await open_client(variant, connected.server, target, options)
 
-    learnt.allocation = await allocate(course, connected.client, connected.server, options, reopen)
+    progress.allocation = await allocate(
+        recorder, connected.client, connected.server, options, reopen
+    )
 
 
 async def _follow(
-    course: Course,
-    learnt: _Learnt,
+    recorder: StepRecorder,
+    progress: _Progress,
     address: Address,
     variant: Variant,
     target: Endpoint,
     options: TurnOptions,
 ) -> None:
-    """Go on at the server that a 300 names; a second 300 is not followed."""
-    assert learnt.connected is not None
-    learnt.connected.client.transport.close()
-    learnt.alternate = address
-    learnt.connected = await connect_to(course, variant, target, [address], options)
+    """Continue at the alternate server of a 300; a second 300 is not followed."""
+    assert progress.connected is not None
+    progress.connected.client.transport.close()
+    progress.alternate = address
+    progress.connected = await connect_to(recorder, variant, target, [address], options)
     try:
-        await _allocate(course, learnt, variant, target, options)
-    except SentElsewhereError as again:
-        raise alternate.twice(course, address, again.address) from again
+        await _allocate(recorder, progress, variant, target, options)
+    except AlternateServerError as again:
+        raise alternate.second_redirect(recorder, address, again.address) from again
 
 
 async def _peer(
-    course: Course,
+    recorder: StepRecorder,
     uri: TurnUri,
     variant: Variant,
     connected: Connected,
     allocation: Allocation,
     options: TurnOptions,
 ) -> Peer:
-    """Choose who answers: the one named, a socket here, or a second relay where UDP is blocked."""
+    """Choose the peer: --peer, a local socket, or a second allocation where UDP is blocked."""
     if options.peer is not None:
-        return await relaying.given_peer(options)
+        return await relaying.configured_peer(options)
     own = await relaying.own_peer(connected.client, allocation, connected.server)
     if own is not None:
         return own
-    with course.step("peer") as note:
+    with recorder.step("peer") as note:
         client = await open_client(variant, connected.server, uri.endpoint(variant), options)
         try:
-            second = await login(client, options)
+            second = await allocate_unrecorded(client, options)
         except StepFailedError:
             client.transport.close()
             raise
@@ -148,23 +158,25 @@ async def _peer(
     return RelayPeer(client, second.relay, options.timeout_s)
 
 
-def _report(course: Course, learnt: _Learnt, uri: TurnUri, variant: Variant) -> VariantReport:
-    failure, allocation, relayed = course.failure, learnt.allocation, learnt.relayed
+def _report(
+    recorder: StepRecorder, progress: _Progress, uri: TurnUri, variant: Variant
+) -> VariantReport:
+    failure, allocation, relayed = recorder.failure, progress.allocation, progress.relayed
     return VariantReport(
         variant=variant,
         endpoint=str(uri.endpoint(variant)),
         relays=failure is None,
         cause=failure.cause if failure else None,
-        steps=course.steps,
-        server=str(learnt.connected.server) if learnt.connected else None,
-        alternate=str(learnt.alternate) if learnt.alternate else None,
+        steps=recorder.steps,
+        server=str(progress.connected.server) if progress.connected else None,
+        alternate=str(progress.alternate) if progress.alternate else None,
         relay_address=_text(allocation.relay) if allocation else None,
         mapped_address=_text(allocation.mapped) if allocation and allocation.mapped else None,
-        peer=_text(learnt.peer.address) if learnt.peer else None,
+        peer=_text(progress.peer.address) if progress.peer else None,
         figures=relayed.figures if relayed else None,
         throughput=relayed.throughput if relayed else None,
-        allocations=learnt.allocations,
-        security=learnt.security,
+        allocations=progress.allocations,
+        security=progress.security,
     )
 
 

@@ -1,4 +1,4 @@
-"""Using an allocation: permission, channel, echo, then refresh and delete."""
+"""Use an allocation: permission, channel, echo, then refresh and delete."""
 
 import socket
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from aioice import stun
 
 from sfukit.probe import resolve
-from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.resolve import Address as Place
+from sfukit.probe.steps import StepFailedError, StepRecorder
 from sfukit.probe.turn import causes
+from sfukit.probe.turn.allocate import Allocation
 from sfukit.probe.turn.client import (
     LIFETIME_S,
     Address,
     Client,
     RefusedError,
     StreamClient,
-    ask,
     bind_channel,
+    send_request,
 )
 from sfukit.probe.turn.echo import Echo
 from sfukit.probe.turn.figures import RelayFigures, Throughput, relay_figures
-from sfukit.probe.turn.login import Allocation
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.peer import Peer, SocketPeer, socket_peer
 from sfukit.probe.turn.uri import DEFAULT_PORT
@@ -30,14 +30,14 @@ _CHANNEL_HEADER_BYTES = 4
 
 @dataclass(frozen=True)
 class Relayed:
-    """What came of the packets."""
+    """The results of the packets through the relay."""
 
     figures: RelayFigures
     throughput: Throughput | None
 
 
 class EchoServer:
-    """A peer elsewhere that sends back what it gets; what reaches it is not known here."""
+    """A remote UDP echo server; its received packets are unknown here."""
 
     received = 0
     received_bytes = 0
@@ -47,14 +47,14 @@ class EchoServer:
         self.address = address
 
     async def open(self, relay: Address) -> None:
-        """Nothing is to be done: it is open to all."""
+        """Do nothing: it accepts all sources."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no socket."""
 
 
 async def own_peer(client: Client, allocation: Allocation, server: Place) -> SocketPeer | None:
-    """Open a peer beside the probe; None where UDP does not leave this network."""
+    """Open a local peer; None where UDP does not leave this network."""
     local_ip = _source_towards(allocation.relay)
     own_ip = client.transport.get_extra_info("sockname")[0]
     straight = allocation.mapped is not None and allocation.mapped[0] == own_ip
@@ -65,38 +65,38 @@ async def own_peer(client: Client, allocation: Allocation, server: Place) -> Soc
     )
 
 
-async def given_peer(options: TurnOptions) -> EchoServer:
-    """Look up the peer that the user named."""
+async def configured_peer(options: TurnOptions) -> EchoServer:
+    """Resolve the peer of --peer."""
     assert options.peer is not None
     found = await resolve.resolve(options.peer, "4")
     return EchoServer(found[0])
 
 
 async def relay(
-    course: Course,
+    recorder: StepRecorder,
     client: Client,
     allocation: Allocation,
     peer: Peer,
     options: TurnOptions,
     direct_rtt_ms: float | None,
 ) -> Relayed:
-    """Take the steps ``permission``, ``channel`` and ``echo``, then measure."""
+    """Run the steps ``permission``, ``channel`` and ``echo``, then measure."""
     where = str(Place(*peer.address[:2]))
-    with course.step("permission") as note:
+    with recorder.step("permission") as note:
         try:
             permitted = {"XOR-PEER-ADDRESS": peer.address}
-            await ask(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
+            await send_request(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
         except RefusedError as refused:
             raise causes.of_refused_peer(where, refused) from refused
         note.found = f"peer {where}"
-    with course.step("channel"):
+    with recorder.step("channel"):
         try:
             await bind_channel(client, peer.address, options.timeout_s)
         except RefusedError as refused:
             raise causes.of_refusal(refused) from refused
     echo = Echo(client, options.size_bytes)
     relayed = str(Place(*allocation.relay[:2]))
-    with course.step("echo") as note:
+    with recorder.step("echo") as note:
         try:
             await peer.open(allocation.relay)
         except RefusedError as refused:
@@ -110,21 +110,21 @@ async def relay(
     return await _measure(client, peer, options, direct_rtt_ms)
 
 
-async def end(course: Course, client: Client, options: TurnOptions) -> None:
-    """Take the steps ``refresh`` and ``delete`` (RFC 8656 section 8)."""
-    with course.step("refresh") as note:
+async def refresh_and_delete(recorder: StepRecorder, client: Client, options: TurnOptions) -> None:
+    """Run the steps ``refresh`` and ``delete`` (RFC 8656 section 8)."""
+    with recorder.step("refresh") as note:
         answer = await _refresh(client, LIFETIME_S, options)
         note.found = f"{answer.attributes.get('LIFETIME', 0)} s more"
-    with course.step("delete"):
+    with recorder.step("delete"):
         await _refresh(client, 0, options)
 
 
-async def drop(client: Client, options: TurnOptions) -> None:
-    """Delete an allocation of which nothing more is to be learnt."""
+async def release(client: Client, options: TurnOptions) -> None:
+    """Delete an allocation without recording a step."""
     try:
         await _refresh(client, 0, options)
     except StepFailedError:
-        return  # it ends by itself
+        return  # the allocation expires
 
 
 async def _measure(
@@ -154,13 +154,15 @@ def _overhead_bytes(client: Client, size_bytes: int) -> int:
 
 async def _refresh(client: Client, lifetime_s: int, options: TurnOptions) -> stun.Message:
     try:
-        return await ask(client, stun.Method.REFRESH, {"LIFETIME": lifetime_s}, options.timeout_s)
+        return await send_request(
+            client, stun.Method.REFRESH, {"LIFETIME": lifetime_s}, options.timeout_s
+        )
     except RefusedError as refused:
         raise causes.of_refusal(refused) from refused
 
 
 def _source_towards(address: Address) -> str:
-    """Tell the local address from which an address is reached; nothing is sent."""
+    """Return the local source address towards an address; nothing is sent."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as looking:
         try:

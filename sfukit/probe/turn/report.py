@@ -1,4 +1,4 @@
-"""The report of a probe of TURN servers: its JSON, what gates may name, and the verdict."""
+"""The report of a TURN probe: its JSON, the paths of gates, and the verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from sfukit.probe.turn.figures import Percentiles, RelayFigures, Throughput
 SCHEMA = report.schema_id("turn-probe")
 INTERRUPTED = "interrupted"
 
-# the steps that a server answers: where one of them is reached, somebody is there
+# steps after the first response: where one of them is reached, the server answered
 _ANSWERED = frozenset(
     ("alternate", "auth", "allocate", "peer", "permission", "channel", "echo", "refresh", "delete")
 )
@@ -22,9 +22,9 @@ _SPOKEN_CAUSES = frozenset(("realm_missing", "answer_unsigned"))
 
 
 class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One server by one transport: whether it relays, or the cause; every step with its time.
+    """One server over one transport: whether it relays, or the cause; every step with its time.
 
-    ``alternate`` is where a 300 sent the probe; ``server`` is then the same.
+    ``alternate`` is the address of a 300; ``server`` is then the same.
     """
 
     variant: str
@@ -44,14 +44,14 @@ class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def answered(self) -> bool:
-        """Whether somebody was there at all."""
+        """Whether the server answered at all."""
         if self.cause in _SPOKEN_CAUSES:
             return True
         return any(step.name in _ANSWERED and step.state != "skipped" for step in self.steps)
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was stopped; ``cause`` is what failed before, where something did."""
+        """Whether the probe was interrupted; ``cause`` is an earlier failure, if any."""
         return any(step.name == INTERRUPTED for step in self.steps)
 
 
@@ -63,7 +63,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The worst of all variants that relay, which is what a gate should hold."""
+    """The worst values of all variants that relay, for gates."""
 
     rtt_ms: Percentiles = Percentiles()
     loss: float | None = None
@@ -85,7 +85,7 @@ class TurnReport(report.Envelope, kw_only=True, frozen=True):
 
 
 def catalogue() -> Mapping[str, str]:
-    """List what gates may name, with the unit of each."""
+    """List the paths of gates with their units."""
     return {
         **{f"relay.rtt_ms.{name}": "ms" for name in ("p50", "p95", "p99", "max")},
         "relay.loss": "ratio",
@@ -98,7 +98,7 @@ def catalogue() -> Mapping[str, str]:
 
 
 def build(servers: Sequence[ServerReport], wanted: Sequence[gates.Gate]) -> TurnReport:
-    """Sum up and decide: every variant relays, nothing is open that should not be, gates hold."""
+    """Summarize and judge: every variant relays, no forbidden peer is open, gates hold."""
     variants = [variant for server in servers for variant in server.variants]
     worst = _worst(variants)
     relaying = sum(variant.relays for variant in variants)
@@ -152,13 +152,13 @@ def _reasons(servers: Sequence[ServerReport], judged: Sequence[GateResult]) -> l
     reasons: list[str] = []
     for server in servers:
         for variant in server.variants:
-            who = f"{server.uri} {variant.variant}"
+            label = f"{server.uri} {variant.variant}"
             if not variant.relays:
-                reasons.append(f"{who}: {variant.cause}")
+                reasons.append(f"{label}: {variant.cause}")
             if _too_few(variant) and variant.allocations is not None:
                 many = variant.allocations
-                reasons.append(f"{who}: {many.granted} of {many.requested} allocations")
-            reasons += [f"{who}: {one.text}" for one in variant.security if one.state == "bad"]
+                reasons.append(f"{label}: {many.granted} of {many.requested} allocations")
+            reasons += [f"{label}: {one.text}" for one in variant.security if one.state == "bad"]
     reasons += [
         f"{gate.gate}: it is {gates.show(gate.value, gate.unit)}"
         for gate in judged

@@ -1,4 +1,4 @@
-"""All servers that were named, at the same time, and the report."""
+"""All given servers concurrently, and the report."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from sfukit.probe.turn.uri import TurnUri
 
 
 async def run(uris: Sequence[TurnUri], options: TurnOptions) -> TurnReport:
-    """Probe the servers side by side; raises ``TargetError`` where the peer has no address."""
+    """Probe the servers concurrently; raises ``TargetError`` where the peer has no address."""
     if options.peer is not None:
         await resolve.resolve(options.peer, "4")
     probing = [asyncio.create_task(probe(uri, options)) for uri in uris]
     try:
         await asyncio.wait(probing)
-    except asyncio.CancelledError:  # Ctrl-C: each tells how far it came
+    except asyncio.CancelledError:  # Ctrl-C: each reports its results so far
         for task in probing:
             task.cancel()
     return report.build(await asyncio.gather(*probing), options.gates)

@@ -1,17 +1,17 @@
-"""What a TURN server should refuse: strangers, and peers inside its own network.
+"""Requests that a TURN server should refuse: unauthenticated clients, and internal peers.
 
-A relay that reaches loopback, private networks or a cloud's metadata service is a way in
-(RFC 8656 section 21.1.3). Only permissions are asked for; nothing is sent. The server's own public
-address is not on the list: two callers that both use this relay meet there. The remedies are
-options of coturn.
+A relay that reaches loopback, private networks or a cloud's metadata service exposes them
+(RFC 8656 section 21.1.3). Only permissions are requested; nothing is sent. The server's own public
+address is not on the list: two clients that both use this relay need it. The fixes are options of
+coturn.
 """
 
 from aioice import stun
 
-from sfukit.probe.course import StepFailedError
 from sfukit.probe.finding import Finding
-from sfukit.probe.turn.client import Client, RefusedError, ask
-from sfukit.probe.turn.login import Allocation
+from sfukit.probe.steps import StepFailedError
+from sfukit.probe.turn.allocate import Allocation
+from sfukit.probe.turn.client import Client, RefusedError, send_request
 from sfukit.probe.turn.options import TurnOptions
 
 _PEERS = (
@@ -34,7 +34,7 @@ _PORT = 80
 
 
 async def examine(client: Client, allocation: Allocation, options: TurnOptions) -> list[Finding]:
-    """Ask for what should be refused; one finding each."""
+    """Request permissions that should be refused; one finding each."""
     findings = [_anonymous(allocation)]
     for name, ip, fix in _PEERS_6 if ":" in allocation.relay[0] else _PEERS:
         findings.append(await _peer(client, name, ip, fix, options))
@@ -47,7 +47,7 @@ def _anonymous(allocation: Allocation) -> Finding:
     return Finding(
         name="anonymous",
         state="bad",
-        text="anyone gets an allocation: an open relay",
+        text="unauthenticated clients get an allocation: an open relay",
         fix="lt-cred-mech with users, or use-auth-secret",
     )
 
@@ -55,7 +55,7 @@ def _anonymous(allocation: Allocation) -> Finding:
 async def _peer(client: Client, name: str, ip: str, fix: str, options: TurnOptions) -> Finding:
     try:
         permitted = {"XOR-PEER-ADDRESS": (ip, _PORT)}
-        await ask(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
+        await send_request(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
     except RefusedError as refused:
         return Finding(name=name, state="ok", text=f"{ip} is refused ({refused.code})")
     except StepFailedError as failed:

@@ -23,7 +23,7 @@ _EXAMPLE = "give turn:HOST, turn:HOST:3478?transport=tcp or turns:HOST:5349"
 
 @dataclass(frozen=True)
 class TurnUri:
-    """A TURN server as it is given to a browser; ``port`` and ``transport`` are None if unsaid."""
+    """A TURN URI as browsers take it; ``port`` and ``transport`` are None if absent."""
 
     scheme: Scheme
     host: str
@@ -38,13 +38,13 @@ class TurnUri:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Name the transports a browser would use for this URI; unsaid means both for ``turn``."""
+        """List the transports that browsers use for this URI; without one both for ``turn``."""
         if self.scheme == "turns":
             return ("tls",)
         return (self.transport,) if self.transport else ("udp", "tcp")
 
     def endpoint(self, variant: Variant) -> Endpoint:
-        """Tell where a variant is tried; a port that was given belongs to the URI's own scheme."""
+        """Return host and port of a variant; a given port belongs to the URI's own scheme."""
         if variant == "tls":
             given = self.port if self.scheme == "turns" else None
             return Endpoint(self.host, given or DEFAULT_TLS_PORT)
@@ -71,8 +71,8 @@ def parse(text: str) -> TurnUri:
             return TurnUri(scheme, host, port, "tcp")
         case "udp":
             raise UsageError(
-                f"{text!r}: TURN over DTLS is not spoken here, nor by browsers",
-                hint="they use udp, tcp and tls: turns:HOST?transport=tcp",
+                f"{text!r}: TURN over DTLS is not supported, nor is it by browsers",
+                hint="browsers use udp, tcp and tls: turns:HOST?transport=tcp",
             )
     raise UsageError(f"{text!r}: no such transport", hint="give ?transport=udp or ?transport=tcp")
 
@@ -84,7 +84,7 @@ def variants(text: str) -> tuple[Variant, ...]:
     for name in text.lower().split(","):
         if name.strip() == "dtls":
             raise UsageError(
-                "--variants: dtls is not spoken here, nor by browsers",
+                "--variants: dtls is not supported, nor is it by browsers",
                 hint="choose among udp,tcp,tls",
             )
         if name.strip() not in known:

@@ -10,7 +10,7 @@ from sfukit.loadgen.ledger import Expected, Ledger
 from sfukit.loadgen.seat import Incoming, Seat
 from sfukit.loadgen.targets.member import Member
 from sfukit.signaling import descriptions
-from sfukit.signaling.descriptions import Line, Peer
+from sfukit.signaling.descriptions import MediaLine, RemoteTransport
 from sfukit.signaling.room_messages import LayerSwitch
 from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.messages import Command, EncodingChanged, FirstFrame, TransportState
@@ -123,8 +123,8 @@ async def test_requests_that_the_rate_limit_refuses_again_and_again(room: Room) 
     assert held(room.member) < MOST_HELD
 
 
-def line(number: int) -> Line:
-    return Line(
+def line(number: int) -> MediaLine:
+    return MediaLine(
         mid=f"m{number}",
         kind="audio",
         codec="opus",
@@ -140,7 +140,7 @@ def line(number: int) -> Line:
 
 async def test_tracks_that_are_offered_without_end(room: Room) -> None:
     credentials = descriptions.new_credentials()
-    peer = Peer("u", "p", ["sha-256 AB"], [("192.0.2.1", 1)], True)
+    peer = RemoteTransport("u", "p", ["sha-256 AB"], [("192.0.2.1", 1)], True)
     for first in range(0, NAMES, 64):
         lines = [Incoming(line(first + each), None) for each in range(64)]
         room.seat.play(credentials, peer, lines)

@@ -14,7 +14,7 @@ from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
-from sfukit.targets import guard
+from sfukit.targets import load_permission
 from sfukit.targets.access import Access
 
 from .test_member import Room
@@ -51,7 +51,7 @@ async def test_a_redirect_within_the_origin_keeps_the_token() -> None:
         ("https://other/whip", "redirect_elsewhere", "--allow-host other"),
         ("https://h:8443/whip", "redirect_elsewhere", "--allow-host h"),
         ("http://h/whip", "redirect_downgrade", "redirect to https"),
-        ("https://h/whip", "redirect_loop", "mend the redirects"),
+        ("https://h/whip", "redirect_loop", "correct the redirects"),
     ],
 )
 async def test_a_redirect_elsewhere_gets_no_token(to: str, code: str, hint: str) -> None:
@@ -204,7 +204,7 @@ async def test_a_load_of_rooms_follows_to_hosts_that_permit_it(
     clients: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = 0
-    monkeypatch.setattr(guard, "_is_loopback", lambda _: False)
+    monkeypatch.setattr(load_permission, "_is_loopback", lambda _: False)
 
     def answered(_: ServerConnection, request: Request) -> Response:
         nonlocal there

@@ -20,8 +20,8 @@ from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.messages import OpenTransport, Publish, Receive
 from sfukit.targets import access
 from sfukit.targets.access import Access
-from sfukit.targets.guard import permit
-from sfukit.targets.recognise import Address, Found, parse_play, parse_target, recognise
+from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, parse_play, parse_target
+from sfukit.targets.load_permission import permit
 
 from ..signaling.test_descriptions import LOCAL
 
@@ -35,13 +35,13 @@ def client(handler: Handler) -> httpx.AsyncClient:
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("http://h:7080", Address(None, "http://h:7080")),
-        ("wss://h/ws", Address(None, "https://h/ws")),
-        ("whip+https://h/whip/{room}", Address("whip", "https://h/whip/{room}")),
-        ("sfukit+http://h", Address("sfukit", "http://h")),
+        ("http://h:7080", TargetUrl(None, "http://h:7080")),
+        ("wss://h/ws", TargetUrl(None, "https://h/ws")),
+        ("whip+https://h/whip/{room}", TargetUrl("whip", "https://h/whip/{room}")),
+        ("sfukit+http://h", TargetUrl("sfukit", "http://h")),
     ],
 )
-def test_targets_are_read(text: str, address: Address) -> None:
+def test_targets_are_read(text: str, address: TargetUrl) -> None:
     assert parse_target(text) == address
 
 
@@ -53,7 +53,7 @@ def test_targets_are_read(text: str, address: Address) -> None:
         ("http://", "no URL"),
         ("http://[::1", "no URL"),
         ("http://h:99999", "no URL"),
-        ("livekit+ws://h", "not spoken yet"),
+        ("livekit+ws://h", "not supported yet"),
         ("bogus+http://h", "no kind is called 'bogus'"),
     ],
 )
@@ -82,25 +82,25 @@ def sfukit_server(request: httpx.Request) -> httpx.Response:
 
 
 async def test_a_server_of_ours_is_recognised_by_its_build() -> None:
-    found = await recognise(parse_target("http://h:1/anything"), client(sfukit_server))
-    assert found == Found("sfukit", "http://h:1", "9")
+    found = await detect(parse_target("http://h:1/anything"), client(sfukit_server))
+    assert found == DetectedTarget("sfukit", "http://h:1", "9")
 
 
 async def test_a_whip_endpoint_is_recognised_by_what_it_accepts() -> None:
-    found = await recognise(parse_target("http://h/whip/{room}"), client(sfukit_server))
-    assert found == Found("whip", "http://h/whip/{room}", None)
+    found = await detect(parse_target("http://h/whip/{room}"), client(sfukit_server))
+    assert found == DetectedTarget("whip", "http://h/whip/{room}", None)
 
 
 async def test_a_forced_kind_is_not_asked() -> None:
     def silent(request: httpx.Request) -> httpx.Response:
         raise AssertionError
 
-    assert (await recognise(parse_target("whip+http://h/x"), client(silent))).kind == "whip"
+    assert (await detect(parse_target("whip+http://h/x"), client(silent))).kind == "whip"
 
 
 async def test_a_web_server_of_another_kind_is_refused() -> None:
     with pytest.raises(TargetError, match="neither an sfukit server nor a WHIP"):
-        await recognise(parse_target("http://h"), client(lambda _: httpx.Response(200, text="hi")))
+        await detect(parse_target("http://h"), client(lambda _: httpx.Response(200, text="hi")))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_target_that_does_not_answer_is_refused(error: Exception, says: 
         raise error
 
     with pytest.raises(TargetError, match=says):
-        await recognise(parse_target("http://h"), client(fail))
+        await detect(parse_target("http://h"), client(fail))
 
 
 async def test_other_machines_need_permission_above_two_clients() -> None:

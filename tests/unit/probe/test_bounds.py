@@ -1,4 +1,4 @@
-"""Whatever a server, a router or a client sends, and under however many names: bounded."""
+"""State is bounded for any number of datagrams of a server, a router or a client."""
 
 import struct
 from collections.abc import Callable, Iterator, Sized
@@ -7,15 +7,15 @@ from unittest.mock import Mock
 import pytest
 from aioice import stun
 
-from sfukit.probe.check.ice import _Ear
-from sfukit.probe.check.tap import Seen
+from sfukit.probe.check.forwarder import DatagramCounts
+from sfukit.probe.check.ice import _CheckProtocol
 from sfukit.probe.nat import hairpin
 from sfukit.probe.nat.context import Context
 from sfukit.probe.nat.options import Options
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import message, schedule
-from sfukit.probe.stun.exchange import MOST_ICMP, MOST_STRAYS, Exchange
 from sfukit.probe.stun.icmp import IcmpError
+from sfukit.probe.stun.transaction import MOST_ICMP, MOST_UNEXPECTED, Transaction
 from sfukit.probe.stun.udp import StunSocket
 from sfukit.probe.stunserver.reply import Replies, Role
 from sfukit.probe.turn.client import CHANNEL, StreamClient, UdpClient
@@ -52,32 +52,32 @@ def response(transaction: bytes, kind: int = 0x0101) -> bytes:
 @pytest.mark.parametrize("kind", [0x0101, 0x0111, 0x0001, 0x0011])
 async def test_a_socket_that_is_answered_under_fresh_transactions(kind: int) -> None:
     with StunSocket("127.0.0.1") as socket:
-        exchange = Exchange(SERVER, frozenset((SERVER,)))
-        with socket.awaiting(bytes(12), exchange):
+        transaction = Transaction(SERVER, frozenset((SERVER,)))
+        with socket.awaiting(bytes(12), transaction):
             for name in names(12, PARSED):
-                socket._take(response(name, kind), SERVER)
-                socket._take(b"garbage" + name, SERVER)
-        assert largest(socket, exchange) <= 64
+                socket._receive(response(name, kind), SERVER)
+                socket._receive(b"garbage" + name, SERVER)
+        assert largest(socket, transaction) <= 64
 
 
 async def test_a_socket_that_asks_again_and_again() -> None:
     with StunSocket("127.0.0.1") as socket:
         for name in names(12):
-            with socket.awaiting(name, Exchange(SERVER, frozenset((SERVER,)))):
+            with socket.awaiting(name, Transaction(SERVER, frozenset((SERVER,)))):
                 pass
         assert largest(socket) == 64
 
 
-def test_an_exchange_that_is_answered_from_fresh_addresses() -> None:
-    exchange = Exchange(SERVER, frozenset((SERVER,)))
+def test_a_transaction_with_responses_from_many_addresses() -> None:
+    transaction = Transaction(SERVER, frozenset((SERVER,)))
     parsed = message.parse(response(bytes(12)))
     for name in names(4):
         place = Address(".".join(map(str, name)), 7)
-        exchange.take(place, parsed, 0.0)
-        exchange.take_malformed(place, place.ip)
-        exchange.take_icmp(IcmpError("unreachable", place.ip, SERVER, b""))
-    assert (len(exchange.strays), len(exchange.icmp)) == (MOST_STRAYS, MOST_ICMP)
-    assert exchange.malformed is None
+        transaction.add_response(place, parsed, 0.0)
+        transaction.add_malformed(place, place.ip)
+        transaction.add_icmp(IcmpError("unreachable", place.ip, SERVER, b""))
+    assert (len(transaction.unexpected), len(transaction.icmp)) == (MOST_UNEXPECTED, MOST_ICMP)
+    assert transaction.malformed is None
 
 
 async def test_a_hairpin_test_that_is_answered_from_fresh_addresses(
@@ -114,13 +114,13 @@ async def test_a_turn_client_that_is_answered_under_fresh_names(
     kind: type[UdpClient] | type[StreamClient],
 ) -> None:
     client = kind(TURN, "u", "p", 600, 500)
-    client.watch()
+    client.start()
     client.integrity_key = bytes(16)
     for number, name in enumerate(names(12, PARSED)):
         client.datagram_received(response(name, 0x0113), TURN)
         client.datagram_received(struct.pack("!HHI", CHANNEL + number % 4096, 4, number), TURN)
         client.datagram_received(name, TURN)
-    assert largest(client, client.heard) <= 16
+    assert largest(client, client.incoming) <= 16
 
 
 async def test_an_echo_of_packets_that_were_never_sent() -> None:
@@ -135,7 +135,7 @@ async def test_an_echo_of_packets_that_were_never_sent() -> None:
     assert len(echo.rtts_ms) == 1
 
 
-async def test_a_relay_that_does_not_read_what_is_sent_back() -> None:
+async def test_a_relay_that_does_not_read_the_echoes() -> None:
     client = Mock()
     waiting = 0
 
@@ -154,16 +154,16 @@ async def test_a_relay_that_does_not_read_what_is_sent_back() -> None:
 
 
 async def test_a_connectivity_check_that_is_answered_under_fresh_transactions() -> None:
-    ear = _Ear()
-    ear.expect(stun.Message(stun.Method.BINDING, stun.Class.REQUEST))
+    protocol = _CheckProtocol()
+    protocol.expect(stun.Message(stun.Method.BINDING, stun.Class.REQUEST))
     for name in names(12):
-        ear.datagram_received(response(name), TURN)
-    assert largest(ear) == 1
-    assert not ear.rtt_ms.done()
+        protocol.datagram_received(response(name), TURN)
+    assert largest(protocol) == 1
+    assert not protocol.rtt_ms.done()
 
 
 def test_a_tap_counts_kinds_alone() -> None:
-    seen = Seen()
+    seen = DatagramCounts()
     for name in names(3):
         seen.note(name[::-1])
     assert set(seen.counts) <= {"stun", "dtls", "rtp", "rtcp", "other"}

@@ -68,7 +68,7 @@ def by(interface: str, prefix: int, metric: int = 0) -> Route:
         (msgspec.structs.replace(HOME, routes=None), []),
     ],
 )
-def test_what_changes_the_meaning_is_found(facts: Facts, names: list[str]) -> None:
+def test_the_findings_of_an_environment(facts: Facts, names: list[str]) -> None:
     assert [finding.name for finding in judge.examine(facts)] == names
 
 
@@ -83,10 +83,10 @@ def test_the_router_is_that_of_the_address_which_is_sent_from() -> None:
     assert named.gateway_of("192.168.1.10") == "192.168.1.1"
 
 
-def test_docker_says_how_to_leave_it() -> None:
+def test_docker_has_a_fix() -> None:
     (finding,) = judge.examine(on("172.17.0.2", 16, "172.17.0.1", container="Docker"))
-    assert finding.text == "Docker bridge 172.17.0.0/16: this is Docker's NAT"
-    assert finding.fix == "use --network host for the machine's own"
+    assert finding.text == "Docker bridge 172.17.0.0/16: the measured NAT is Docker's"
+    assert finding.fix == "use --network host to measure the machine's own NAT"
 
 
 def test_the_routing_table_of_linux_is_read() -> None:
@@ -104,7 +104,7 @@ def test_the_routing_table_of_linux_is_read() -> None:
 
 
 def test_the_real_machine_is_read() -> None:
-    facts = where_facts.look()
+    facts = where_facts.read()
     assert facts.kernel
     assert any(each.ip == "127.0.0.1" for each in facts.interfaces)
 
@@ -141,7 +141,7 @@ def test_the_proxy_is_the_one_that_a_browser_would_use() -> None:
     assert proxy.of_environment("a", {}) is None
 
 
-def test_refusals_of_a_proxy_are_told_apart() -> None:
+def test_refusals_of_a_proxy_are_distinguished() -> None:
     assert "credentials" in proxy.refusal(407, 3478)
     assert "refuses port 3478" in proxy.refusal(403, 3478)
     assert proxy.read_status(b"HTTP/1.1 200 OK\r\n\r\n") == 200

@@ -1,10 +1,10 @@
-"""The classifiers, from recorded answers; what is not known is unknown and says why."""
+"""The classifiers, from recorded answers; an unknown has a reason."""
 
 import pytest
 
 from sfukit.probe.nat import allocation, filtering, hairpin, lifetime, mapping, path, pooling
 from sfukit.probe.nat.allocation import Sample
-from sfukit.probe.nat.filtering import Heard
+from sfukit.probe.nat.filtering import FilteringAnswers
 from sfukit.probe.nat.mapping import Seen
 from sfukit.probe.resolve import Address
 
@@ -80,20 +80,20 @@ def test_two_ports_of_one_server_are_one_destination_address() -> None:
 @pytest.mark.parametrize(
     ("heard", "value", "certain"),
     [
-        (Heard(True, True), "EIF", True),
-        (Heard(True, False), "EIF", True),
-        (Heard(False, True, control=True), "ADF", True),
-        (Heard(False, True, control=None), "ADF", False),
-        (Heard(False, False, control=True), "APDF", True),
-        (Heard(False, False, control=None), "APDF", False),
-        (Heard(False, False, control=False), "unknown", False),
-        (Heard(False, True, control=False), "unknown", False),
-        (Heard(False, False, ignored=True, control=True), "unknown", False),
-        (Heard(True, True, ignored=True), "unknown", False),
-        (Heard(False, False, refused=True), "unknown", False),
+        (FilteringAnswers(True, True), "EIF", True),
+        (FilteringAnswers(True, False), "EIF", True),
+        (FilteringAnswers(False, True, control=True), "ADF", True),
+        (FilteringAnswers(False, True, control=None), "ADF", False),
+        (FilteringAnswers(False, False, control=True), "APDF", True),
+        (FilteringAnswers(False, False, control=None), "APDF", False),
+        (FilteringAnswers(False, False, control=False), "unknown", False),
+        (FilteringAnswers(False, True, control=False), "unknown", False),
+        (FilteringAnswers(False, False, ignored=True, control=True), "unknown", False),
+        (FilteringAnswers(True, True, ignored=True), "unknown", False),
+        (FilteringAnswers(False, False, refused=True), "unknown", False),
     ],
 )
-def test_the_filtering(heard: Heard, value: str, certain: bool) -> None:
+def test_the_filtering(heard: FilteringAnswers, value: str, certain: bool) -> None:
     result = filtering.classify(heard)
     assert (result.value, result.certain) == (value, certain)
     assert (result.reason is None) == (value != "unknown")
@@ -128,11 +128,11 @@ def test_one_address_is_paired_and_two_are_arbitrary() -> None:
     assert pooling.classify(["192.0.2.1"] * 3) == "unknown"
 
 
-def test_a_hairpin_that_shows_the_inside_is_told_from_a_good_one() -> None:
+def test_a_hairpin_with_an_internal_source_is_distinguished() -> None:
     inner = [LOCAL, Address("10.0.0.2", 5001)]
-    assert hairpin.judge([P], inner) == "yes"
-    assert hairpin.judge([inner[1]], inner) == "internal_source"
-    assert hairpin.judge([], inner) == "not_observed"
+    assert hairpin.classify([P], inner) == "yes"
+    assert hairpin.classify([inner[1]], inner) == "internal_source"
+    assert hairpin.classify([], inner) == "not_observed"
 
 
 def test_a_lifetime_has_two_borders_and_loss_does_not_widen_it() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of a run share: sockets that a NAT does not know yet."""
+"""The sockets of a run, whose ports are new to a NAT."""
 
 import socket
 
@@ -38,7 +38,7 @@ async def test_a_port_that_the_run_has_had_is_not_fresh(monkeypatch: pytest.Monk
         assert fresh.local.port == second
 
 
-async def test_a_port_that_was_asked_for_is_given_again() -> None:
+async def test_a_requested_port_is_used_again() -> None:
     port, _ = _free_ports()
     context = Context(Options(servers=[]), LOOPBACK)
     for _ in range(2):

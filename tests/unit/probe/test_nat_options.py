@@ -1,4 +1,4 @@
-"""What a user asks of ``nat-probe``, read once."""
+"""The options of ``nat-probe``."""
 
 import pytest
 
@@ -25,6 +25,6 @@ def test_where_to_send_from(text: str | None, address: tuple[str | None, int]) -
 
 
 @pytest.mark.parametrize("text", ["", "nowhere", "192.0.2.1:70000", "192.0.2.1:-1", "[::1", ":5"])
-def test_what_is_no_address_to_send_from(text: str) -> None:
+def test_invalid_bind_addresses(text: str) -> None:
     with pytest.raises(UsageError):
         options.bind_address(text)

@@ -1,4 +1,4 @@
-"""What a redacted report shows: which things are the same, and none of them by its name."""
+"""Redacted reports: equal pseudonyms for equal values, and no original ones."""
 
 import re
 from typing import Any
@@ -62,7 +62,7 @@ def test_a_redacted_report_holds_no_address_and_no_name() -> None:
     redacted = Redactor().report(report())
     text = msgspec.json.encode(msgspec.structs.replace(redacted, started="")).decode()
     assert FOUR.findall(text) == []
-    assert SIX.findall(text.replace("[::1]:9", "")) == []  # loopback is nobody's
+    assert SIX.findall(text.replace("[::1]:9", "")) == []  # loopback addresses are not redacted
     for name in ("example", "3cx", "Corp", "Inspection"):
         assert name not in text
     assert redacted.started == "2026-01-01T00:00:00+00:00"

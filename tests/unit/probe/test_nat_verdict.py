@@ -1,4 +1,4 @@
-"""What works, from what is known; port guesses and untested ports are never claimed."""
+"""Conclusions from measurements; untested ports are never claimed."""
 
 import pytest
 
@@ -97,4 +97,4 @@ def test_an_early_end_of_mappings_is_warned_of() -> None:
     works = verdict.works(
         nat("EIM", "APDF", False), udp="yes", ports=[], sfu_port=None, lifetime=short
     )
-    assert any("forgets within 10 s" in advice for advice in works.advice)
+    assert any("expire within 10 s" in advice for advice in works.advice)

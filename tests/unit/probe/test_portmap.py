@@ -1,4 +1,4 @@
-"""Port-mapping protocols by recorded exchanges, and routers that lie."""
+"""Port-mapping protocols by recorded transactions, and routers that lie."""
 
 import asyncio
 import ipaddress
@@ -93,7 +93,7 @@ def test_a_location_is_believed_only_about_who_answers() -> None:
 @pytest.mark.parametrize(
     "location", [b"http://[x", b"http://192.168.1.1:99999/", b"http://192.168.1.1:http/"]
 )
-def test_a_location_that_is_no_url_is_nobodys(location: bytes) -> None:
+def test_an_invalid_location_is_ignored(location: bytes) -> None:
     data = SSDP.replace(LOCATION.encode(), location)
     assert upnp.location_of(data, "192.168.1.1") is None
 
@@ -134,7 +134,11 @@ def test_hostile_text_is_searched_in_little_time(head: str, part: str) -> None:
     [
         ("<NewExternalIPAddress> 198.51.100.7\n</NewExternalIPAddress>", "198.51.100.7", None),
         ("<NewExternalIPAddress>198.51.100.7</NewExternalIPAddress>", "198.51.100.7", None),
-        ("<NewExternalIPAddress></NewExternalIPAddress>", None, "the router has no outer address"),
+        (
+            "<NewExternalIPAddress></NewExternalIPAddress>",
+            None,
+            "the router has no external address",
+        ),
         ("<errorDescription>Not Authorized</errorDescription>", None, "Not Authorized"),
         ("<html>", None, "nonsense"),
     ],
@@ -144,7 +148,7 @@ def test_answers_of_upnp(answer: str, external: str | None, error: str | None) -
     assert (found.external_ip, found.error) == (external, error)
 
 
-async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_is_queried_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_by: set[str] = set()
 
     class Gateway(asyncio.DatagramProtocol):
@@ -160,13 +164,13 @@ async def test_a_gateway_is_asked_over_the_network(monkeypatch: pytest.MonkeyPat
     transport, _ = await loop.create_datagram_endpoint(Gateway, ("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
     monkeypatch.setattr(pmp, "PORT", port)
-    assert (await pmp.ask_pmp("127.0.0.1", "127.0.0.5")).external_ip == str(EXTERNAL)
-    await pmp.ask_pcp("127.0.0.1", "127.0.0.5")
+    assert (await pmp.request_pmp("127.0.0.1", "127.0.0.5")).external_ip == str(EXTERNAL)
+    await pmp.request_pcp("127.0.0.1", "127.0.0.5")
     assert asked_by == {"127.0.0.5"}
     transport.close()
 
 
-async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
+async def test_the_gateway_of_the_bound_address_is_queried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[str | None, str]] = []
@@ -175,7 +179,7 @@ async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
         asked.append((gateway, local_ip))
         return run.Portmap()
 
-    monkeypatch.setattr(run, "ask", note)
+    monkeypatch.setattr(run, "query", note)
     facts = Facts(
         kernel="6.1.0",
         interfaces=[
@@ -194,13 +198,13 @@ async def test_the_router_behind_the_address_that_is_sent_from_is_asked(
     assert asked == [("192.168.1.1", "192.168.1.9")]
 
 
-async def test_a_gateway_that_has_no_such_port_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_with_a_closed_port_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setattr(pmp, "PORT", port)
-    assert await pmp.ask_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
-    assert (await run.ask(None, "127.0.0.1")).reason == "no router on the loopback interface"
+    assert await pmp.request_pmp("127.0.0.1", "127.0.0.1") == pmp.SILENT
+    assert (await run.query(None, "127.0.0.1")).reason == "no router on the loopback interface"
 
 
 async def test_a_router_is_read_over_http() -> None:

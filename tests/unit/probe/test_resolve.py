@@ -8,7 +8,7 @@ import pytest
 from sfukit.probe.resolve import Endpoint, UnresolvedError, resolve
 
 
-async def test_a_name_server_that_is_silent_is_waited_for_as_long_as_was_said(
+async def test_the_timeout_of_a_silent_name_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def never(*_: Any, **__: Any) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sfukit.probe.resolve import Address
 from sfukit.probe.stun import attributes, message, schedule
-from sfukit.probe.stun.exchange import Exchange
 from sfukit.probe.stun.message import Malformed
+from sfukit.probe.stun.transaction import Transaction
 
 HEAD = 20
 
@@ -57,7 +57,7 @@ def test_a_response_port_is_two_bytes_and_four_are_read() -> None:
         message.parse(raw((0x0027, b"\1\2\3")))
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_a_written_message_is_parsed() -> None:
     request = message.request(change=0x6, padding=100)
     parsed = message.parse(bytes(request))
     assert parsed.attribute("CHANGE-REQUEST") == 6
@@ -124,35 +124,35 @@ A, ELSEWHERE = Address("192.0.2.1", 3478), Address("203.0.113.9", 3478)
 MAPPED = (0x0020, b"\0\1" + bytes(6))
 
 
-def test_an_answer_from_elsewhere_is_kept_apart_and_does_not_count() -> None:
-    exchange = Exchange(A, frozenset((A,)))
-    exchange.note_sent(0.0)
+def test_a_response_from_another_address_is_unexpected() -> None:
+    transaction = Transaction(A, frozenset((A,)))
+    transaction.note_sent(0.0)
     forged = message.parse(raw(MAPPED))
-    assert not exchange.take(ELSEWHERE, forged, 0.01)
-    assert exchange.mapped is None
-    assert exchange.strays[0].source == ELSEWHERE
-    assert exchange.take(A, forged, 0.02)
-    assert exchange.mapped is not None
-    assert exchange.rtt_ms == 20.0
+    assert not transaction.add_response(ELSEWHERE, forged, 0.01)
+    assert transaction.mapped is None
+    assert transaction.unexpected[0].source == ELSEWHERE
+    assert transaction.add_response(A, forged, 0.02)
+    assert transaction.mapped is not None
+    assert transaction.rtt_ms == 20.0
 
 
-def test_a_flood_of_strays_is_kept_in_bounds() -> None:
-    exchange = Exchange(A, frozenset((A,)))
-    exchange.note_sent(0.0)
+def test_a_flood_of_unexpected_responses_is_bounded() -> None:
+    transaction = Transaction(A, frozenset((A,)))
+    transaction.note_sent(0.0)
     for _ in range(1000):
-        exchange.take(ELSEWHERE, message.parse(raw(MAPPED)), 0.01)
-    assert len(exchange.strays) == 8
+        transaction.add_response(ELSEWHERE, message.parse(raw(MAPPED)), 0.01)
+    assert len(transaction.unexpected) == 8
 
 
 def test_a_round_trip_after_two_sends_is_ambiguous() -> None:
-    exchange = Exchange(A, frozenset((A,)))
-    exchange.note_sent(0.0)
-    exchange.note_sent(0.2)
-    exchange.take(A, message.parse(raw(MAPPED)), 0.21)
-    assert exchange.rtt_ms is None
+    transaction = Transaction(A, frozenset((A,)))
+    transaction.note_sent(0.0)
+    transaction.note_sent(0.2)
+    transaction.add_response(A, message.parse(raw(MAPPED)), 0.21)
+    assert transaction.rtt_ms is None
 
 
 def test_silence_means_something_after_seven_sends_over_two_seconds() -> None:
-    when = schedule.of_evidence()
+    when = schedule.for_silence()
     assert (len(when.sends_s), when.sends_s[-1]) == (7, 2.0)
     assert when.end_s > 2.0

@@ -1,4 +1,4 @@
-"""What the STUN server answers, from which of its sockets, and how little it gives a forger."""
+"""The responses of the STUN server, their sockets, and their bound on amplification."""
 
 import os
 import struct
@@ -62,7 +62,9 @@ def test_the_other_address_is_other_wherever_one_asks(at: Role) -> None:
 @pytest.mark.parametrize(
     ("change", "leaves_from"), [(0x6, Role(1, 1)), (0x4, Role(1, 0)), (0x2, Role(0, 1))]
 )
-def test_a_change_request_is_answered_from_where_it_asks(change: int, leaves_from: Role) -> None:
+def test_a_change_request_is_answered_from_the_requested_socket(
+    change: int, leaves_from: Role
+) -> None:
     reply = ask(whole(), message.request(change=change))
     assert reply.source == leaves_from
     assert read(reply).address("RESPONSE-ORIGIN") == ADDRESSES[leaves_from]
@@ -150,7 +152,7 @@ def test_an_ipv6_site_is_one_source() -> None:
     assert sum(answer is not None for answer in answers) == 5
 
 
-def test_what_is_dear_is_rationed_sooner() -> None:
+def test_expensive_requests_are_rate_limited_earlier() -> None:
     replies = whole(rate_per_s=1, burst=8)
     data = bytes(message.request(padding=1000))
     answers = [replies.answer(data, ASKER, Role(0, 0), 0.0) for _ in range(8)]
@@ -177,7 +179,7 @@ def test_a_fingerprint_is_answered_by_one() -> None:
     st.sampled_from([0x0001, 0x0011, 0x0101, 0x0003, 0x3FFF]),
     st.sampled_from(list(ADDRESSES)),
 )
-def test_whatever_is_asked_the_answer_is_small_and_goes_back(
+def test_any_response_is_small_and_goes_to_the_source(
     attributes: list[tuple[int, bytes]], kind: int, at: Role
 ) -> None:
     body = b"".join(

@@ -46,7 +46,7 @@ def test_a_variant_beyond_the_uri_uses_its_own_default_port() -> None:
     ["", "turn:", "stun:turn.example", "turn:a b", "turn:h:0", "turn:h:70000", "turn:u@h",
      "turn:h?transport=sctp", "turns:h?transport=udp", "turn:h:3478/x", "http://turn.example"],
 )  # fmt: skip
-def test_what_is_no_uri(text: str) -> None:
+def test_invalid_uris(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         uri.parse(text)
     assert refused.value.hint
@@ -170,7 +170,7 @@ def test_reasons_name_server_variant_and_cause() -> None:
     assert (told.relaying, told.requested, told.verdict) == (1, 2, "fail")
 
 
-def test_what_is_used_of_aioice_is_there() -> None:
+def test_the_used_parts_of_aioice_exist() -> None:
     """The library has no promise about these; a release that changes them is met here."""
     assert turn.UDP_TRANSPORT == 0x11000000
     assert {"REALM", "NONCE", "LIFETIME", "XOR-RELAYED-ADDRESS"} <= set(stun.ATTRIBUTES_BY_NAME)

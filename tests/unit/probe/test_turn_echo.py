@@ -15,7 +15,7 @@ SERVER = ("127.0.0.1", 3478)
 
 
 class Wire:
-    """What a client and its transport are to an echo; what is written stays where it is."""
+    """A fake client with its transport, which keeps the written data."""
 
     def __init__(self, *, drains: bool) -> None:
         self.transport = self
@@ -70,7 +70,7 @@ async def test_a_rate_beyond_all_machines_ends_in_time(monkeypatch: pytest.Monke
     assert turns > 10
 
 
-async def test_what_the_path_does_not_take_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_send_buffer_stops_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(echo, "_SETTLE_S", 0.0)
     wire = Wire(drains=False)
     await over(wire).load(SocketPeer(), rate_bps=10**9, size_bytes=1200, duration_s=0.1)

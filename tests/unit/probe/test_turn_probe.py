@@ -1,4 +1,4 @@
-"""One variant to its end, at a server that refuses or is silent where it is told to."""
+"""One complete variant, at a server that refuses or is silent at given requests."""
 
 import asyncio
 from collections import Counter
@@ -10,9 +10,9 @@ import pytest
 from aioice import stun
 from aioice.stun import Method
 
-from sfukit.probe.course import StepFailedError
 from sfukit.probe.resolve import Endpoint
-from sfukit.probe.turn import causes, login, relaying, report, uri
+from sfukit.probe.steps import StepFailedError
+from sfukit.probe.turn import allocate, causes, relaying, report, uri
 from sfukit.probe.turn.client import Client, RefusedError
 from sfukit.probe.turn.options import Login, TurnOptions
 from sfukit.probe.turn.probe import probe
@@ -23,7 +23,7 @@ OK = 0
 SILENCE = -1
 
 Manner = Callable[[Method, int], int]
-"""What to do with the n-th request of a method: an error code, ``OK`` or ``SILENCE``."""
+"""The response to the n-th request of a method: an error code, ``OK`` or ``SILENCE``."""
 
 
 class Turn(asyncio.DatagramProtocol):
@@ -31,7 +31,7 @@ class Turn(asyncio.DatagramProtocol):
 
     def __init__(self, manner: Manner) -> None:
         self.requests: list[stun.Message] = []
-        self.heard: asyncio.Queue[Method] = asyncio.Queue()
+        self.incoming: asyncio.Queue[Method] = asyncio.Queue()
         self._manner = manner
         self._counts: Counter[Method] = Counter()
         self._transport: asyncio.DatagramTransport | None = None
@@ -48,7 +48,7 @@ class Turn(asyncio.DatagramProtocol):
             self.requests.append(request)
             self._counts[method] += 1
         code = self._manner(method, self._counts[method])
-        self.heard.put_nowait(method)
+        self.incoming.put_nowait(method)
         if code != SILENCE:
             assert self._transport is not None
             self._transport.sendto(bytes(_answer(request, addr, code)), addr)
@@ -86,7 +86,7 @@ def failures(told: ServerReport) -> list[tuple[str, str | None]]:
     return [(step.name, step.cause) for step in variant.steps if step.state == "failed"]
 
 
-async def test_a_peer_that_is_silent_says_nothing_of_the_relays_ports() -> None:
+async def test_a_silent_peer_proves_nothing_of_the_relay_ports() -> None:
     wanted = TurnOptions(peer=Endpoint("127.0.0.1", 7), timeout_s=0.3)
     async with serving(lambda _method, _n: OK) as (_, where):
         told = await probe(where, wanted)
@@ -128,8 +128,8 @@ async def test_a_denied_secret_keeps_its_cause_where_no_second_look_is_possible(
     known = wanted.login.credentials(wanted.now_s())
     assert known is not None
     refused = RefusedError(401, "Unauthorized", {"REALM": "lab"})
-    failed = await login._why_denied(
-        login._Denied(known, refused, "lab", refused), wanted, hangs_up
+    failed = await allocate._why_denied(
+        allocate._Denied(known, refused, "lab", refused), wanted, hangs_up
     )
     assert failed.cause == "wrong_password_or_secret"
 
@@ -140,7 +140,7 @@ async def test_who_is_interrupted_after_a_failure_is_interrupted(
     monkeypatch.setattr(causes, "reach", lambda ip: 0 if ip == RELAY[0] else 3)
     async with serving(silent_at(Method.CREATE_PERMISSION)) as (server, where):
         probing = asyncio.create_task(probe(where, TurnOptions()))
-        while await server.heard.get() != Method.CREATE_PERMISSION:
+        while await server.incoming.get() != Method.CREATE_PERMISSION:
             continue
         probing.cancel()
         told = await probing

@@ -1,4 +1,4 @@
-"""Which lines sfukit writes, told a second time: an oracle that shares nothing with the code."""
+"""The grammar of the SDP lines that sfukit writes: an oracle independent of the code."""
 
 import re
 

@@ -4,8 +4,8 @@ import pytest
 
 from sfukit.signaling import format_parameters, sdp
 from sfukit.signaling.codecs import (
-    agree,
     h264_profile,
+    negotiate,
     received_opus,
     same_bitstream,
     sent_parameters,
@@ -27,24 +27,24 @@ def h264(profile: str, mode: int = 1, asymmetric: int = 1) -> Codec:
 
 def test_the_first_forwarded_codec_of_the_offer_is_chosen_with_its_rtx() -> None:
     offered = sdp.parse(text_of("chromium-simulcast-offer")).media[1].codecs()
-    agreed = agree("video", offered)
+    agreed = negotiate("video", offered)
     assert agreed is not None
     assert (agreed.codec.name, agreed.rtx_payload_type) == ("VP8", 97)
     assert agreed.feedback == ("nack", "nack pli", "ccm fir", "transport-cc", "goog-remb")
 
 
-def test_a_wanted_bitstream_is_found_among_its_relatives() -> None:
+def test_the_required_bitstream_is_chosen_among_similar_ones() -> None:
     offered = sdp.parse(text_of("chromium-viewer-offer")).media[1].codecs()
-    agreed = agree("video", offered, h264("42e01f", mode=0))
+    agreed = negotiate("video", offered, h264("42e01f", mode=0))
     assert agreed is not None
     assert agreed.codec.payload_type == 115
-    assert agree("video", offered, h264("640c1f")) is None
+    assert negotiate("video", offered, h264("640c1f")) is None
 
 
-def test_what_is_not_forwarded_is_not_chosen() -> None:
-    assert agree("video", [codec("H263"), codec("rtx", "apt=96")]) is None
-    assert agree("audio", [codec("PCMU", rate=8000), codec("red", rate=48_000)]) is None
-    assert agree("application", [codec("VP8")]) is None
+def test_a_codec_that_is_not_forwarded_is_not_chosen() -> None:
+    assert negotiate("video", [codec("H263"), codec("rtx", "apt=96")]) is None
+    assert negotiate("audio", [codec("PCMU", rate=8000), codec("red", rate=48_000)]) is None
+    assert negotiate("application", [codec("VP8")]) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_same_bitstream_under_two_descriptions(
         ("x-google-something=7", ""),
     ],
 )
-def test_an_answer_asks_for_the_opus_that_was_offered(offered: str, wanted: str) -> None:
+def test_an_answer_has_the_offered_parameters_of_opus(offered: str, wanted: str) -> None:
     assert received_opus(codec("opus", offered, 48_000)) == wanted
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sfukit.signaling import descriptions, extensions, sdp
-from sfukit.signaling.descriptions import Encoding, Offered
+from sfukit.signaling.descriptions import Encoding, OfferParameters
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.sdp import SdpError
 from sfukit.signaling.subscribe_offer import SubscribeOffers, Track
@@ -20,11 +20,13 @@ CANDIDATES = (
 LOCAL = LocalTransport(descriptions.new_credentials(), FINGERPRINT, CANDIDATES)
 
 
-def offered(video: str | None = "vp8", encodings: int = 3, audio: int | None = 9) -> Offered:
+def offered(
+    video: str | None = "vp8", encodings: int = 3, audio: int | None = 9
+) -> OfferParameters:
     several = [
         Encoding(rid, 10 + 2 * rank, 11 + 2 * rank) for rank, rid in enumerate("qhf"[:encodings])
     ]
-    return Offered(descriptions.new_credentials(), FINGERPRINT, audio, video, several)
+    return OfferParameters(descriptions.new_credentials(), FINGERPRINT, audio, video, several)
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
@@ -46,7 +48,7 @@ def test_a_single_encoding_is_named_by_its_ssrc() -> None:
     assert (encoding.rid, encoding.ssrc, encoding.rtx_ssrc) == (None, 10, 11)
 
 
-def test_an_answer_tells_where_the_server_is_and_what_it_takes() -> None:
+def test_an_answer_has_the_candidates_and_codecs_of_the_server() -> None:
     text = descriptions.publish_offer(offered())
     answer = answer_publisher(sdp.parse(text), LOCAL, PublishRules())
     read = descriptions.read_answer(answer.sdp)

@@ -112,7 +112,7 @@ def test_an_ice_restart_keeps_role_and_certificate() -> None:
     assert renewed == RemoteParameters("efgh", "z" * 24, [FINGERPRINT], "passive")
 
 
-def test_the_m_line_of_the_transport_speaks_for_all() -> None:
+def test_the_tagged_m_line_has_the_transport_of_all() -> None:
     offer = offered("passive")
     offer.media[1].setup = "active"
     assert remote_of_offer(offer).setup == "passive"

@@ -33,11 +33,11 @@ def test_the_answer_sends_under_the_numbers_of_the_viewer() -> None:
     answer, session = answered(text_of("chromium-viewer-offer"))
     assert [media.direction for media in session.media] == ["sendonly"] * 2
     assert [line.numbers.payload_type for line in answer.played] == [111, 96]
-    picture = session.media[1]
-    assert picture.formats == ["96", "97"]
-    assert picture.ssrc_groups == [("FID", [1001, 1002])]
-    assert picture.msid == [("s1-0", "p2")]
-    assert picture.extensions == {
+    video_media = session.media[1]
+    assert video_media.formats == ["96", "97"]
+    assert video_media.ssrc_groups == [("FID", [1001, 1002])]
+    assert video_media.msid == [("s1-0", "p2")]
+    assert video_media.extensions == {
         extensions.MID: 4,
         extensions.TRANSPORT_WIDE_CC: 3,
         extensions.VIDEO_ORIENTATION: 13,
@@ -66,7 +66,7 @@ def test_a_kind_is_played_once() -> None:
     assert session.media[1].direction == "inactive"
 
 
-def test_what_nobody_understands_is_turned_off() -> None:
+def test_an_unsupported_m_line_is_rejected() -> None:
     data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
     _, session = answered(offer_of(audio(direction="recvonly"), data))
     assert session.media[1].rejected

@@ -1,4 +1,4 @@
-"""Answering what somebody wants to publish."""
+"""Answers to publish offers."""
 
 import pytest
 
@@ -43,11 +43,11 @@ def test_simulcast_is_received_in_the_order_of_the_offer() -> None:
 
 def test_extension_ids_are_those_of_the_offer_and_only_what_is_used() -> None:
     answer, session = answered(text_of("chromium-simulcast-offer"))
-    picture = session.media[1].extensions
-    assert picture == answer.tracks[1].extensions
-    assert picture[extensions.MID] == 4
-    assert picture[extensions.RID] == 10
-    assert "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay" not in picture
+    video_media = session.media[1].extensions
+    assert video_media == answer.tracks[1].extensions
+    assert video_media[extensions.MID] == 4
+    assert video_media[extensions.RID] == 10
+    assert "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay" not in video_media
 
 
 def test_transport_wide_feedback_excludes_remb() -> None:
@@ -95,7 +95,7 @@ def test_no_more_fid_groups_are_passed_on_than_encodings_may_have() -> None:
     assert track.fid_groups == [(ssrc, ssrc + 1) for ssrc in range(2, 34, 2)]
 
 
-def test_a_sim_group_gives_its_encodings() -> None:
+def test_a_sim_group_has_its_encodings() -> None:
     named = _with_rtx(
         "a=ssrc-group:SIM 11 33 55\r\na=ssrc-group:FID 11 22\r\na=ssrc-group:FID 33 44\r\n"
         + "".join(f"a=ssrc:{ssrc} cname:x\r\n" for ssrc in (11, 22, 33, 44, 55))
@@ -179,7 +179,7 @@ def test_whip_refuses_the_whole_offer_never_one_m_line(media: list[str], reason:
     assert (caught.value.reason, caught.value.status) == (reason, 422)
 
 
-def test_a_bound_on_the_bitrate_is_told() -> None:
+def test_the_maximum_bitrate_is_in_the_answer() -> None:
     answer, _ = answered(offer_of(audio(), video()), PublishRules(max_bitrate_bps=800_000))
     assert answer.sdp.count("b=TIAS:800000\r\n") == 1
 

@@ -11,21 +11,25 @@ M_LINE = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
 
 def test_a_browsers_offer_is_read_whole() -> None:
     session = sdp.parse(text_of("chromium-simulcast-offer"))
-    sound, picture = session.media
+    audio_media, video_media = session.media
     assert session.bundled == ["0", "1"]
     assert [media.kind for media in session.media] == ["audio", "video"]
-    assert (sound.mid, sound.direction, sound.setup) == ("0", "sendonly", "actpass")
-    assert (sound.ice_ufrag, sound.ice_pwd) == ("8hQW", "qMwL3X1oYbHq0Jx7Gf9sZ2Vt")
-    assert sound.fingerprints[0].startswith("sha-256 6B:8B:")
-    assert list(sound.ssrcs) == [2364478372]
-    assert picture.simulcast == {"send": ["q", "h", "f"]}
-    assert list(picture.rids) == ["q", "h", "f"]
-    assert picture.extensions["urn:ietf:params:rtp-hdrext:sdes:mid"] == 4
+    assert (audio_media.mid, audio_media.direction, audio_media.setup) == (
+        "0",
+        "sendonly",
+        "actpass",
+    )
+    assert (audio_media.ice_ufrag, audio_media.ice_pwd) == ("8hQW", "qMwL3X1oYbHq0Jx7Gf9sZ2Vt")
+    assert audio_media.fingerprints[0].startswith("sha-256 6B:8B:")
+    assert list(audio_media.ssrcs) == [2364478372]
+    assert video_media.simulcast == {"send": ["q", "h", "f"]}
+    assert list(video_media.rids) == ["q", "h", "f"]
+    assert video_media.extensions["urn:ietf:params:rtp-hdrext:sdes:mid"] == 4
 
 
 def test_codecs_come_in_the_order_of_preference_with_all_that_is_said_of_them() -> None:
-    picture = sdp.parse(text_of("chromium-simulcast-offer")).media[1]
-    codecs = picture.codecs()
+    video_media = sdp.parse(text_of("chromium-simulcast-offer")).media[1]
+    codecs = video_media.codecs()
     assert [codec.payload_type for codec in codecs[:4]] == [96, 97, 103, 104]
     assert codecs[0].feedback == ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
     assert codecs[1].parameters == {"apt": "96"}
@@ -37,7 +41,7 @@ def test_feedback_for_all_payload_types_counts_for_each() -> None:
     assert media.codecs()[0].feedback == ("ccm fir", "nack")
 
 
-def test_what_the_session_part_says_holds_for_every_m_line() -> None:
+def test_session_level_attributes_apply_to_every_m_line() -> None:
     media = sdp.parse(offer_of(video(), video())).media
     assert {entry.ice_ufrag for entry in media} == {"abcd"}
     assert {entry.setup for entry in media} == {"actpass"}

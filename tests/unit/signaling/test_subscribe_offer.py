@@ -42,18 +42,18 @@ def exchange(offers: SubscribeOffers, *reject: str) -> tuple[sdp.Session, Answer
     return sdp.parse(text), answered
 
 
-def test_an_offer_says_all_that_a_receiver_needs() -> None:
+def test_an_offer_has_all_attributes_for_a_receiver() -> None:
     session = sdp.parse(offers_of(track(1, OPUS), track(2)).offer())
-    sound, picture = session.media
+    audio_media, video_media = session.media
     assert session.bundled == ["0", "1"]
     assert [media.setup for media in session.media] == ["actpass"] * 2
     assert [media.direction for media in session.media] == ["sendonly"] * 2
-    assert picture.ssrc_groups == [("FID", [10_002, 20_002])]
-    assert picture.ssrcs == [10_002, 20_002]
-    assert picture.msid == [("s1-0", "p2")]
-    assert sound.end_of_candidates
-    assert len(sound.candidates) == 2
-    assert [codec.name for codec in picture.codecs()] == ["VP8", "rtx"]
+    assert video_media.ssrc_groups == [("FID", [10_002, 20_002])]
+    assert video_media.ssrcs == [10_002, 20_002]
+    assert video_media.msid == [("s1-0", "p2")]
+    assert audio_media.end_of_candidates
+    assert len(audio_media.candidates) == 2
+    assert [codec.name for codec in video_media.codecs()] == ["VP8", "rtx"]
 
 
 def test_one_extension_id_means_one_uri_on_all_m_lines() -> None:
@@ -77,7 +77,7 @@ def test_one_payload_type_means_one_bitstream() -> None:
     assert session.media[1].formats != session.media[2].formats
 
 
-def test_the_answer_starts_what_it_takes_and_drops_what_it_rejects() -> None:
+def test_the_answer_starts_accepted_tracks_and_ends_rejected_ones() -> None:
     offers = offers_of(track(1, OPUS), track(2))
     _, answered = exchange(offers, "1")
     assert [accepted.track.publication for accepted in answered.accepted] == [1]
@@ -251,7 +251,7 @@ def test_payload_types_are_given_back_when_an_answer_has_confirmed_the_end() -> 
     offers = offers_of(track(0, OPUS))
     exchange(offers)
     for number, codec in enumerate(levels(300), start=1):
-        assert offers.has_room(track(number, codec))
+        assert offers.has_capacity(track(number, codec))
         offers.add(track(number, codec))
         session, answered = exchange(offers)
         assert [entry.track.publication for entry in answered.accepted] == [number]
@@ -291,18 +291,18 @@ def test_without_payload_types_there_is_no_room_until_one_is_given_back() -> Non
     offers = offers_of()
     fitting = 0
     codecs = levels(60)
-    while offers.has_room(track(fitting, codecs[fitting])):
+    while offers.has_capacity(track(fitting, codecs[fitting])):
         offers.add(track(fitting, codecs[fitting]))
         fitting += 1
     assert 25 <= fitting <= 32
     with pytest.raises(Refusal, match="too_many_subscriptions"):
         offers.add(track(99, codecs[fitting]))
-    assert offers.has_room(track(99, codecs[0]))
+    assert offers.has_capacity(track(99, codecs[0]))
     exchange(offers)
     offers.remove(3)
-    assert not offers.has_room(track(99, codecs[fitting]))
+    assert not offers.has_capacity(track(99, codecs[fitting]))
     exchange(offers)
-    assert offers.has_room(track(99, codecs[fitting]))
+    assert offers.has_capacity(track(99, codecs[fitting]))
 
 
 def test_an_m_line_keeps_the_meaning_of_a_payload_type_as_long_as_its_mid() -> None:

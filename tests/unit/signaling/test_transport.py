@@ -62,7 +62,7 @@ def test_an_offer_without_m_lines_has_no_transport() -> None:
     assert reason_of(offer_of()) == "ice_missing"
 
 
-def test_all_candidates_are_told_at_once() -> None:
+def test_all_candidates_are_in_the_description() -> None:
     assert LOCAL.candidates == (
         "a=candidate:1 1 udp 2130706431 192.0.2.7 7081 typ host\r\n"
         "a=candidate:2 1 udp 2130706175 127.0.0.1 7081 typ host\r\n"

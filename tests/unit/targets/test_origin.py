@@ -12,8 +12,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import SecurityError
 from websockets.http11 import Request, Response
 
-from sfukit.targets import asking, room_socket
-from sfukit.targets.origin import Credentials, objection
+from sfukit.targets import http_request, room_socket
+from sfukit.targets.origin import Credentials, denied_reason
 from sfukit.targets.redirect import MOST, RedirectError
 
 SECRETS = {"Authorization": "Bearer t", "X-Api-Key": "k"}
@@ -40,10 +40,10 @@ def moved(status: int, to: str) -> httpx.Response:
 
 async def post(
     net: Handler, url: str, *, secrets: bool = True, allowed: frozenset[str] = frozenset()
-) -> asking.Reply:
+) -> http_request.Response:
     given = Credentials(home=url, headers=SECRETS if secrets else {}, allowed=allowed)
     async with httpx.AsyncClient(transport=httpx.MockTransport(net)) as client:
-        return await asking.ask(
+        return await http_request.send(
             client, "POST", url, limit_s=5, credentials=given, content=OFFER, follow=True
         )
 
@@ -66,7 +66,7 @@ async def post(
     ],
 )
 def test_where_credentials_may_go(home: str, url: str, why: str | None) -> None:
-    assert objection(home, url, frozenset()) == why
+    assert denied_reason(home, url, frozenset()) == why
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_where_credentials_may_go(home: str, url: str, why: str | None) -> None:
 )
 def test_a_host_that_was_allowed(url: str, why: str | None) -> None:
     given = Credentials(home="https://h/", headers=SECRETS, allowed=frozenset({"other"}))
-    assert given.objection(url) == why
+    assert given.denied_reason(url) == why
     assert given.headers_for(url) == (SECRETS if why is None else {})
 
 
@@ -169,7 +169,7 @@ async def test_a_session_elsewhere_is_ended_without_credentials() -> None:
     given = Credentials(home="https://h/whip", headers=SECRETS)
     async with httpx.AsyncClient(transport=httpx.MockTransport(net)) as client:
         for url in ("https://h/session", "https://other/session"):
-            await asking.ask(client, "DELETE", url, limit_s=5, credentials=given)
+            await http_request.send(client, "DELETE", url, limit_s=5, credentials=given)
     assert [one.headers.get("x-api-key") for one in net.asked] == ["k", None]
 
 
@@ -197,10 +197,10 @@ async def test_a_packed_answer_is_unpacked(coding: str, pack: Callable[[bytes], 
 
 
 async def test_a_bomb_is_unpacked_only_as_far_as_it_is_read() -> None:
-    bomb = gzip.compress(bytes(64 * asking.LARGEST_BYTES))
+    bomb = gzip.compress(bytes(64 * http_request.LARGEST_BYTES))
     assert len(bomb) < 100_000
     reply = await post(packed("gzip", bomb), "http://h/")
-    assert len(reply.body) == asking.LARGEST_BYTES
+    assert len(reply.body) == http_request.LARGEST_BYTES
 
 
 @pytest.mark.parametrize(("coding", "data"), [("gzip", b"v=0"), ("br", b"v=0")])
@@ -217,7 +217,7 @@ async def test_a_body_that_cannot_be_unpacked(coding: str, data: bytes) -> None:
         ({}, frozenset(), True),
     ],
 )
-async def test_a_socket_takes_credentials_nowhere_else(
+async def test_a_socket_sends_credentials_nowhere_else(
     headers: dict[str, str], allowed: frozenset[str], follows: bool
 ) -> None:
     seen: list[str | None] = []

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from sfukit.probe.ice import explain, inputs
-from sfukit.probe.ice.explain import Explained
+from sfukit.probe.ice.explain import ConnectionReport
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "ice"
 NOW_S = 1_795_262_400.0  # when the fixtures were recorded, to the hour
 
 
-def told(name: str, *, remote: str | None = None, servers: tuple[str, ...] = ()) -> Explained:
+def told(
+    name: str, *, remote: str | None = None, servers: tuple[str, ...] = ()
+) -> ConnectionReport:
     _, cases = inputs.read((FIXTURES / name).read_bytes(), name)
     if remote:
         inputs.add_remote(cases, (FIXTURES / remote).read_bytes(), remote)
@@ -21,7 +23,7 @@ def told(name: str, *, remote: str | None = None, servers: tuple[str, ...] = ())
     return explain.explain(cases[0], NOW_S)
 
 
-def names(connection: Explained, *states: str) -> set[str]:
+def names(connection: ConnectionReport, *states: str) -> set[str]:
     wanted = states or ("bad", "warning")
     return {each.name for each in connection.findings if each.state in wanted}
 
@@ -62,11 +64,11 @@ def test_the_cause_of_each_record(name: str, outcome: str, cause: str | None) ->
         ("wrong-address.answer.sdp", "sfu_private_host_candidate"),
     ],
 )
-def test_what_else_is_found(name: str, finding: str) -> None:
+def test_further_findings(name: str, finding: str) -> None:
     assert finding in names(told(name))
 
 
-def test_an_expired_credential_is_told_from_a_wrong_one() -> None:
+def test_an_expired_credential_is_distinguished_from_a_wrong_one() -> None:
     """Chromium leaves user names out of its dumps: --ice-server brings them back."""
     url = "turn:10.77.0.1:3478?transport=udp"
     expired = told("turn-expired.internals.json", servers=(f"{url},1700000000:ann",))
@@ -80,7 +82,7 @@ def test_the_far_record_tells_which_way_is_shut() -> None:
     assert told("one-way.far.stats.json").cause == "no_answer_from_peer"
     both = told("one-way.far.stats.json", remote="one-way.stats.json")
     assert both.cause == "one_way_firewall"
-    assert "nothing of what it sends arrives here" in both.summary
+    assert "none of its packets is received here" in both.summary
 
 
 def test_a_silent_server_is_named() -> None:

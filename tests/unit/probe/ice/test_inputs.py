@@ -1,4 +1,4 @@
-"""What people hand in: each form is read or refused by name, each line read or counted."""
+"""Inputs of users: each format is read or refused by name, each line read or counted."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from sfukit.cli.ice_explain_text import render
 from sfukit.errors import UsageError
 from sfukit.probe.ice import candidate, explain, inputs, unix_time
 from sfukit.probe.ice.case import MAX_UNREAD, Case, Side
-from sfukit.probe.ice.explain import Explained
+from sfukit.probe.ice.explain import ConnectionReport
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "ice"
 NOW_S = 1_795_270_000.0
@@ -19,11 +19,11 @@ def read(name: str) -> tuple[str, list[Case]]:
     return inputs.read((FIXTURES / name).read_bytes(), name)
 
 
-def told(case: Case) -> Explained:
+def told(case: Case) -> ConnectionReport:
     return explain.explain(case, NOW_S)
 
 
-def names(connection: Explained) -> set[str]:
+def names(connection: ConnectionReport) -> set[str]:
     return {finding.name for finding in connection.findings}
 
 
@@ -70,7 +70,7 @@ def test_a_dump_of_rtcstats_needs_no_mark() -> None:
 
 @pytest.mark.parametrize("rest", ["", '{"fileFormat": 9}\n{"what": "else"}', "[1, 2]\n[[]]"])
 def test_a_dump_of_rtcstats_of_another_form_is_refused_by_name(rest: str) -> None:
-    with pytest.raises(UsageError, match="a dump of rtcstats, and no event in it"):
+    with pytest.raises(UsageError, match="a dump of rtcstats without an event"):
         inputs.read(f"RTCStatsDump\n{rest}\n".encode(), "dump")
 
 
@@ -110,7 +110,7 @@ def _candidates() -> dict[str, object]:
     return {"L": found}
 
 
-def test_a_turn_server_that_says_401_over_udp_proves_that_udp_passes() -> None:
+def test_a_401_over_udp_proves_that_udp_passes() -> None:
     _, (case, _) = read("turn-401-over-udp.internals.json")
     connection = told(case)
     assert "udp_blocked" not in names(connection)
@@ -128,14 +128,14 @@ def test_a_turn_server_that_says_401_over_udp_proves_that_udp_passes() -> None:
         ("turns:turn.example:5349", "Unauthorized", True),
     ],
 )
-def test_only_what_answers_over_udp_proves_udp(url: str, text: str, is_blocked: bool) -> None:
+def test_only_a_response_over_udp_proves_udp(url: str, text: str, is_blocked: bool) -> None:
     data = (FIXTURES / "turn-401-over-udp.internals.json").read_text()
     changed = data.replace("turn:turn.example:3478?transport=udp", url)
     _, (case, _) = inputs.read(changed.encode(), "dump")
     assert ("udp_blocked" in names(told(case))) == is_blocked
 
 
-def test_a_name_that_is_not_found_is_no_silent_server() -> None:
+def test_a_failed_lookup_is_no_silent_server() -> None:
     data = (FIXTURES / "turn-401-over-udp.internals.json").read_text()
     changed = data.replace("STUN binding request timed out.", "STUN host lookup received error.")
     changed = changed.replace("transport=udp", "transport=tcp")
@@ -169,7 +169,7 @@ def test_candidate_lines_that_are_read(line: str, shown: str) -> None:
     assert side.unread_count == 0
 
 
-def test_a_related_address_that_is_none_is_left_out() -> None:
+def test_an_invalid_related_address_is_omitted() -> None:
     found = candidate.parse("6 1 udp 9 2001:db8::7 5 typ srflx raddr ::/0 rport 0")
     assert found.related_address is None
 
@@ -197,7 +197,7 @@ def test_candidate_lines_that_are_not_understood(line: str, reason: str) -> None
 
 
 @pytest.mark.parametrize("line", ["host_candidate: 10.0.7.x:5", '"candidate": ""', "a=candidate:"])
-def test_what_is_no_candidate_line_is_not_counted(line: str) -> None:
+def test_other_lines_than_candidates_are_not_counted(line: str) -> None:
     side = Side()
     assert side.read(line) == []
     assert side.unread_count == 0
@@ -208,14 +208,14 @@ def test_every_line_is_read_or_counted() -> None:
     connection = told(case)
     assert (len(connection.candidates), connection.unread_count) == (12, 8)
     [finding] = [f for f in connection.findings if f.name == "candidates_not_understood"]
-    assert finding.text.startswith("8 local candidate lines were not understood: ")
+    assert finding.text.startswith("8 local candidate lines are invalid: ")
     text = "\n".join(line for line, _ in render(explain.conclude("candidates", [case], NOW_S)))
     assert "component 2 (RTCP: unused with rtcp-mux)" in text
     assert "not understood: transport 'sctp'" in text
 
 
 @pytest.mark.computes
-def test_a_side_keeps_no_more_than_it_may() -> None:
+def test_a_side_is_bounded() -> None:
     side = Side()
     for number in range(100_000):
         place = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
@@ -243,5 +243,7 @@ def test_a_side_keeps_no_more_than_it_may() -> None:
         ("1795262400", None),
     ],
 )
-def test_times_are_told_by_their_size(value: object, seconds: float | None) -> None:
+def test_the_unit_of_a_time_is_inferred_from_its_magnitude(
+    value: object, seconds: float | None
+) -> None:
     assert unix_time.seconds(value) == (None if seconds is None else pytest.approx(seconds))

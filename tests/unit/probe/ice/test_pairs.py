@@ -59,14 +59,14 @@ def test_the_score_of_the_articles(
     assert priority.score(found, rtt_ms) == score
 
 
-def test_the_order_and_what_is_pruned() -> None:
+def test_the_order_and_the_pruned_pairs() -> None:
     formed = pairs.form(case_of([RELAY, SRFLX, HOST], [FAR]))
     assert [(pair.local_kind, pair.rank) for pair in formed] == [
         ("host", 1),
         ("relay", 2),
         ("srflx", None),
     ]
-    assert formed[2].pruned == "sends from the same socket as the host candidate"
+    assert formed[2].pruned == "the same base as the host candidate"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_order_and_what_is_pruned() -> None:
         ("candidate:9 1 udp 1 127.0.0.1 5 typ host", FAR, "a loopback address and another"),
     ],
 )
-def test_what_makes_no_pair(local: str, remote: str, reason: str | None) -> None:
+def test_candidates_that_form_no_pair(local: str, remote: str, reason: str | None) -> None:
     (pair,) = pairs.form(case_of([local], [remote]))
     assert pair.pruned == reason
 

@@ -12,7 +12,7 @@ from sfukit.probe.natlab import matrix, punching
 from sfukit.probe.natlab.conditions import Conditions, Mix
 from sfukit.probe.natlab.interval import wilson
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS, kind_of
-from sfukit.probe.natlab.words import MATRIX_STRATEGIES, Strategy
+from sfukit.probe.natlab.strategy_names import MATRIX_STRATEGIES, Strategy
 
 QUIET = Conditions()
 FIVE = [KINDS[name] for name in MATRIX_KINDS]
@@ -28,7 +28,7 @@ def unmet(strategy: Strategy) -> set[tuple[str, str]]:
 
 
 def test_the_reference_matrix() -> None:
-    """What was measured with real NATs: 10, 12 and 13 pairs of 15."""
+    """The measurements with real NATs: 10, 12 and 13 pairs of 15."""
     hard = {
         ("port-restricted", "symmetric-sequential"),
         ("port-restricted", "symmetric-random"),
@@ -45,7 +45,7 @@ def test_the_reference_matrix() -> None:
     assert unmet("birthday") == hard - predictable - {("port-restricted", "symmetric-random")}
 
 
-def test_a_seed_gives_one_table_whatever_else_is_in_it() -> None:
+def test_a_seed_gives_one_table_for_any_set_of_kinds() -> None:
     once, again = (list(matrix.cells(FIVE, ["birthday"], QUIET, 500, 7)) for _ in range(2))
     assert once == again
     among_others = list(matrix.cells(FIVE[1:], ["punch", "birthday"], QUIET, 500, 7))
@@ -107,7 +107,7 @@ def test_loss_is_survived_by_repeating() -> None:
     assert rate("punch", "port-restricted", "port-restricted", Conditions(loss=0.95)) < 0.5
 
 
-def test_a_relay_reaches_everybody_and_later_if_it_comes_second() -> None:
+def test_a_relay_connects_all_pairs_and_later_as_second_stage() -> None:
     pair = (KINDS["symmetric-random"], KINDS["udp-blocked"])
     beside, after = (
         matrix.cell(name, *pair, QUIET, 1000, 1)

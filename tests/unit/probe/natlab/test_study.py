@@ -1,4 +1,4 @@
-"""What the study says: contradictions, fits, predictors, keepalive."""
+"""The study: contradictions, fits, predictors, keepalive."""
 
 import pytest
 
@@ -46,19 +46,19 @@ def test_no_estimator_beats_the_likeliest_port() -> None:
 def test_the_incident_is_forgotten_mappings() -> None:
     """With the articles' own backoff, where mappings live for 50 and for 93 s."""
     for lifetime_s, claimed in zip((50, 93), study.INCIDENT, strict=True):
-        kept = keepalive.keep("backoff, 5 to 120 s", lifetime_s, 500, 1)
-        measured = study.forgetful(1 - kept.reachable, 20_000, 1).direct
+        kept = keepalive.simulate("backoff, 5 to 120 s", lifetime_s, 500, 1)
+        measured = study.stale_mappings(1 - kept.reachable, 20_000, 1).direct
         assert measured == pytest.approx(claimed, abs=0.02)
-    assert study.forgetful(0.0, 1000, 1).direct == 1.0
+    assert study.stale_mappings(0.0, 1000, 1).direct == 1.0
 
 
 def test_the_long_backoff_outlives_common_lifetimes() -> None:
-    thirty = keepalive.keep("backoff, 5 to 120 s", 30, 200, 1)
+    thirty = keepalive.simulate("backoff, 5 to 120 s", 30, 200, 1)
     assert 0.2 < thirty.reachable < 0.3
     assert thirty.unbroken == 0.0
-    two_minutes = keepalive.keep("backoff, 5 to 120 s", 120, 200, 1)
+    two_minutes = keepalive.simulate("backoff, 5 to 120 s", 120, 200, 1)
     assert two_minutes.reachable > 0.95
     assert two_minutes.unbroken == 0.0  # the jitter goes beyond 120 s sooner or later
     for lifetime_s in (20, 30, 120):
-        capped = keepalive.keep("capped, min(25 s, half)", lifetime_s, 200, 1)
+        capped = keepalive.simulate("capped, min(25 s, half)", lifetime_s, 200, 1)
         assert (capped.reachable, capped.unbroken) == (1.0, 1.0)

@@ -24,7 +24,7 @@ def test_the_tables_are_current() -> None:
     assert study_tool().filled(text) == text
 
 
-def test_the_picture_is_there_and_stands_by_itself() -> None:
-    picture = (ROOT / "docs" / "images" / "nat-study.svg").read_text()
-    assert picture.startswith("<svg ")
-    assert "href" not in picture
+def test_the_figure_is_there_and_stands_by_itself() -> None:
+    figure = (ROOT / "docs" / "images" / "nat-study.svg").read_text()
+    assert figure.startswith("<svg ")
+    assert "href" not in figure

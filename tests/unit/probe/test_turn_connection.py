@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 from aioice import stun
 
-from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.resolve import Address
-from sfukit.probe.turn import way
-from sfukit.probe.turn.client import ask
+from sfukit.probe.steps import StepFailedError, StepRecorder
+from sfukit.probe.turn import connection
+from sfukit.probe.turn.client import send_request
 
 NO_WAY = Address("255.255.255.255", 9)  # not to be sent to without asking the system first
 
@@ -22,7 +22,7 @@ class Server(asyncio.DatagramProtocol):
     """Answers Binding requests, except those of the given numbers."""
 
     def __init__(self, lost: Collection[int] = ()) -> None:
-        self.heard = 0
+        self.incoming = 0
         self._lost = lost
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -30,8 +30,8 @@ class Server(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.heard += 1
-        if self.heard in self._lost:
+        self.incoming += 1
+        if self.incoming in self._lost:
             return
         request = stun.parse_message(data)
         kind = stun.Class.RESPONSE
@@ -51,22 +51,22 @@ async def serving(lost: Collection[int] = ()) -> AsyncIterator[Address]:
 
 
 async def test_an_address_that_cannot_be_sent_to_leaves_the_others() -> None:
-    course = Course()
+    recorder = StepRecorder()
     async with serving() as server:
-        connected = await way._over_udp(course, [NO_WAY, server])
+        connected = await connection._over_udp(recorder, [NO_WAY, server])
         connected.client.transport.close()
     assert connected.server == server
-    assert [step.state for step in course.steps] == ["ok"]
+    assert [step.state for step in recorder.steps] == ["ok"]
 
 
 @pytest.mark.parametrize(("lost", "measured"), [({3}, True), ({2, 5}, True), (range(99), False)])
 async def test_one_lost_packet_does_not_hide_the_way(
     lost: Collection[int], measured: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(way, "_BINDING_S", 0.1)
+    monkeypatch.setattr(connection, "_BINDING_S", 0.1)
     async with serving(lost) as server:
-        client = await way._udp_client(server)
-        rtt_ms = await way._direct_rtt_ms(client)
+        client = await connection._udp_client(server)
+        rtt_ms = await connection._direct_rtt_ms(client)
         client.transport.close()
     assert (rtt_ms is not None) == measured
 
@@ -82,18 +82,18 @@ async def test_one_lost_packet_does_not_hide_the_way(
         (ssl.SSLError(1, "bad record mac"), "connection_closed"),
     ],
 )
-async def test_what_the_system_says_is_the_cause(error: OSError, cause: str) -> None:
+async def test_the_system_error_is_the_cause(error: OSError, cause: str) -> None:
     async with serving(range(99)) as server:
-        client = await way._udp_client(server)
+        client = await connection._udp_client(server)
         asyncio.get_running_loop().call_soon(client.error_received, error)
         with pytest.raises(StepFailedError) as failed:
-            await ask(client, stun.Method.BINDING, {}, 5.0)
+            await send_request(client, stun.Method.BINDING, {}, 5.0)
         client.transport.close()
     assert failed.value.cause == cause
 
 
 async def test_nowhere_to_send_is_a_cause() -> None:
-    course = Course()
+    recorder = StepRecorder()
     with pytest.raises(StepFailedError):
-        await way._over_udp(course, [NO_WAY])
-    assert course.steps[-1].cause == "connect_failed"
+        await connection._over_udp(recorder, [NO_WAY])
+    assert recorder.steps[-1].cause == "connect_failed"

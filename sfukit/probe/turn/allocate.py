@@ -1,15 +1,15 @@
-"""Getting an allocation: the first round without credentials, the second with them."""
+"""Create an allocation: Allocate without credentials, then with them (RFC 8656 section 7)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aioice import stun, turn
 
-from sfukit.probe.course import Course, Note, StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.probe.resolve import Address as Place
+from sfukit.probe.steps import Note, StepFailedError, StepRecorder
 from sfukit.probe.turn import alternate, attributes, causes, denial
-from sfukit.probe.turn.client import LIFETIME_S, Address, Client, RefusedError, ask
+from sfukit.probe.turn.client import LIFETIME_S, Address, Client, RefusedError, send_request
 from sfukit.probe.turn.credentials import Credentials
 from sfukit.probe.turn.options import TurnOptions
 
@@ -22,7 +22,7 @@ _FAMILY_6 = 0x02000000
 
 @dataclass
 class Allocation:
-    """A relay of our own: its address, ours as the server sees it, and how it was got."""
+    """An allocation: relayed and mapped address, lifetime; ``anonymous``: without credentials."""
 
     relay: Address
     mapped: Address | None
@@ -31,40 +31,40 @@ class Allocation:
 
 
 async def allocate(
-    course: Course,
+    recorder: StepRecorder,
     client: Client,
     server: Place,
     options: TurnOptions,
     reopen: Reopen | None = None,
 ) -> Allocation:
-    """Take the steps ``unauthenticated``, ``auth`` and ``allocate``.
+    """Run the steps ``unauthenticated``, ``auth`` and ``allocate``.
 
-    With ``reopen`` a refused REST credential is looked into over a second connection. Raises
-    ``SentElsewhereError`` where the server names another.
+    With ``reopen`` a refused REST credential is tested for clock skew over a second connection.
+    Raises ``AlternateServerError`` for a 300.
     """
-    challenge = await _unauthenticated(course, client, options)
+    challenge = await _unauthenticated(recorder, client, options)
     if isinstance(challenge, RefusedError) and challenge.code == alternate.CODE:
-        raise alternate.sent(course, challenge, server, options)
+        raise alternate.redirect_error(recorder, challenge, server, options)
     if isinstance(challenge, stun.Message):
-        course.skip("auth", "the server asks for no credentials")
-        with course.step("allocate") as note:
+        recorder.skip("auth", "the server requires no credentials")
+        with recorder.step("allocate") as note:
             note.ms = 0.0
             return _noted(note, _read(challenge, anonymous=True), server)
-    return await _with_credentials(course, client, server, challenge, options, reopen)
+    return await _with_credentials(recorder, client, server, challenge, options, reopen)
 
 
-async def login(client: Client, options: TurnOptions) -> Allocation:
-    """Get an allocation on another client, without writing steps down."""
-    return await allocate(Course(), client, Place(*client.server[:2]), options)
+async def allocate_unrecorded(client: Client, options: TurnOptions) -> Allocation:
+    """Create an allocation on another client without recording steps."""
+    return await allocate(StepRecorder(), client, Place(*client.server[:2]), options)
 
 
 async def _unauthenticated(
-    course: Course, client: Client, options: TurnOptions
+    recorder: StepRecorder, client: Client, options: TurnOptions
 ) -> stun.Message | RefusedError:
-    """Ask without credentials: a proper server answers 401 with its realm and a nonce."""
-    with course.step("unauthenticated") as note:
+    """Send Allocate without credentials; the expected response is 401 with realm and nonce."""
+    with recorder.step("unauthenticated") as note:
         try:
-            answer = await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+            answer = await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
         except RefusedError as refused:
             if refused.code == alternate.CODE:
                 note.found = str(refused)
@@ -83,7 +83,7 @@ async def _unauthenticated(
 
 
 async def _with_credentials(
-    course: Course,
+    recorder: StepRecorder,
     client: Client,
     server: Place,
     challenge: RefusedError,
@@ -94,13 +94,13 @@ async def _with_credentials(
     refusal: RefusedError | None = None
     answer: stun.Message | None = None
     watch = Stopwatch()
-    with course.step("auth") as note:
+    with recorder.step("auth") as note:
         if credentials is None:
             raise causes.of_denied_credentials(None, challenge, options.now_s())
         note.found = f"as {credentials.username}"
         _sign_with(client, credentials, challenge)
         try:
-            answer = await _ask_allocation(client, options)
+            answer = await _send_allocate(client, options)
         except RefusedError as refused:
             if refused.code in denial.CODES:
                 denied = _Denied(credentials, challenge, client.realm or "", refused)
@@ -108,14 +108,14 @@ async def _with_credentials(
             refusal = refused
             if not refused.signed:
                 note.unknown = True
-                note.found += ": the refusal is not signed, so the password was not shown right"
+                note.found += ": no valid MESSAGE-INTEGRITY, so the password is not confirmed"
         except StepFailedError as failed:
             if failed.cause == "no_answer":
                 raise causes.silent_after_401(options.timeout_s) from failed
             raise
     if refusal is not None and refusal.code == alternate.CODE:
-        raise alternate.sent(course, refusal, server, options)
-    with course.step("allocate") as note:
+        raise alternate.redirect_error(recorder, refusal, server, options)
+    with recorder.step("allocate") as note:
         if refusal is not None:
             raise causes.of_refusal(refusal)
         assert answer is not None
@@ -123,20 +123,20 @@ async def _with_credentials(
         return _noted(note, _read(answer, anonymous=False), server)
 
 
-async def _ask_allocation(client: Client, options: TurnOptions) -> stun.Message:
-    """Ask for a relay of IPv4, and of IPv6 where the server has no other (RFC 8656 section 7.2)."""
+async def _send_allocate(client: Client, options: TurnOptions) -> stun.Message:
+    """Request an IPv4 allocation, and IPv6 after a 440 (RFC 8656 section 7.2)."""
     try:
-        return await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+        return await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
     except RefusedError as refused:
         if refused.code != _FAMILY_UNSUPPORTED:
             raise
         wanted = {**_ALLOCATE, attributes.FAMILY: _FAMILY_6}
-        return await ask(client, stun.Method.ALLOCATE, wanted, options.timeout_s)
+        return await send_request(client, stun.Method.ALLOCATE, wanted, options.timeout_s)
 
 
 @dataclass(frozen=True)
 class _Denied:
-    """Credentials that were denied: the first 401, the realm they were signed for, the refusal."""
+    """Denied credentials: the first 401, the realm of the request, the error response."""
 
     credentials: Credentials
     challenge: RefusedError
@@ -147,9 +147,9 @@ class _Denied:
 async def _why_denied(
     denied: _Denied, options: TurnOptions, reopen: Reopen | None
 ) -> StepFailedError:
-    """Look whether a credential that ends far ahead is taken: then only the clocks differ.
+    """Test a credential that expires far in the future: accepted, only the clocks differ.
 
-    It takes a new connection: a server may hold the old one to the name it has seen first.
+    It needs a new connection: a server may bind the old one to its first user name.
     """
     challenge, refused, now_s = denied.challenge, denied.refused, options.now_s()
     if (other := denial.other_cause(challenge, denied.realm, refused)) is not None:
@@ -166,8 +166,8 @@ async def _why_denied(
         return plain
     try:
         _sign_with(client, far, refused)
-        await ask(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
-        await ask(client, stun.Method.REFRESH, {"LIFETIME": 0}, options.timeout_s)
+        await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+        await send_request(client, stun.Method.REFRESH, {"LIFETIME": 0}, options.timeout_s)
     except (RefusedError, StepFailedError):
         return plain
     finally:
@@ -176,7 +176,7 @@ async def _why_denied(
 
 
 def _sign_with(client: Client, credentials: Credentials, challenge: RefusedError) -> None:
-    """Let the client sign from now on (RFC 8489 section 9.2.2)."""
+    """Set the long-term credential of a client (RFC 8489 section 9.2.2)."""
     client.username, client.password = credentials.username, credentials.password
     client.realm = challenge.attributes.get("REALM", client.realm) or ""
     client.nonce = challenge.attributes.get("NONCE", client.nonce)
@@ -186,7 +186,7 @@ def _sign_with(client: Client, credentials: Credentials, challenge: RefusedError
 
 
 def _read(answer: stun.Message, *, anonymous: bool) -> Allocation:
-    """Read an allocation; relayed address and lifetime have to be there (RFC 8656 section 7.2)."""
+    """Read an allocation; relayed address and lifetime are required (RFC 8656 section 7.2)."""
     relay, lifetime_s = (
         answer.attributes.get("XOR-RELAYED-ADDRESS"),
         answer.attributes.get("LIFETIME"),
@@ -194,14 +194,14 @@ def _read(answer: stun.Message, *, anonymous: bool) -> Allocation:
     if relay is None or lifetime_s is None:
         raise StepFailedError(
             "answer_incomplete",
-            "the server accepts, but names no relay address or no lifetime",
-            "is it a TURN server? see its log",
+            "the success response has no relayed address or no lifetime",
+            "is it a TURN server? see the server's log",
         )
     return Allocation(relay, answer.attributes.get("XOR-MAPPED-ADDRESS"), lifetime_s, anonymous)
 
 
 def _noted(note: Note, allocation: Allocation, server: Place) -> Allocation:
-    """Write an allocation down; one of a private address may still work from here."""
+    """Record an allocation; one with a private address may still work from here."""
     relay = Place(*allocation.relay[:2])
     note.found = f"relay {relay} for {allocation.lifetime_s} s"
     if causes.reach(relay.ip) < causes.reach(server.ip):

@@ -1,4 +1,4 @@
-"""Keep a load away from other people's servers unless it was permitted."""
+"""Permission to load a host: loopback, or allowed by --allow-host."""
 
 import asyncio
 import ipaddress
@@ -14,14 +14,14 @@ FREE_CLIENTS = 2
 
 
 async def permit(url: str, clients: int, allowed: frozenset[str], command: Sequence[str]) -> None:
-    """Refuse to load a host that is not this machine, unless it is allowed by name."""
+    """Raise ``UsageError`` for more than ``FREE_CLIENTS`` clients without permission."""
     if clients > FREE_CLIENTS:
         what = f"{clients} clients need permission (up to {FREE_CLIENTS} do not)"
         await require(urlsplit(url).hostname or "", what, allowed, command)
 
 
 async def require(host: str, what: str, allowed: frozenset[str], command: Sequence[str]) -> None:
-    """Raise ``UsageError`` unless a host is this machine or allowed; ``what`` is said of it."""
+    """Raise ``UsageError`` unless a host is this machine or allowed; ``what`` is in its text."""
     if plain_host(host) in {plain_host(one) for one in allowed}:
         return
     if all(ipaddress.ip_address(address).is_loopback for address in await resolve(host)):
@@ -32,10 +32,10 @@ async def require(host: str, what: str, allowed: frozenset[str], command: Sequen
     )
 
 
-def objection(home: str, url: str, clients: int, allowed: frozenset[str]) -> str | None:
-    """Say why a load of ``home`` must not follow to the host of ``url``; None where it may.
+def denied_reason(home: str, url: str, clients: int, allowed: frozenset[str]) -> str | None:
+    """Return why the clients of ``home`` must not follow to the host of ``url``, or None.
 
-    The permission was for one host. Nothing is looked up: a name on the way is as its owner likes.
+    The permission is for one host. Names are not resolved: their owner controls the addresses.
     """
     host = plain_host(urlsplit(url).hostname or "")
     permitted = {plain_host(urlsplit(home).hostname or ""), *map(plain_host, allowed)}
@@ -52,7 +52,7 @@ def _is_loopback(host: str) -> bool:
 
 
 async def resolve(host: str) -> list[str]:
-    """Look up the addresses of a host; raise ``TargetError`` where there are none."""
+    """Resolve the addresses of a host; raise ``TargetError`` where there are none."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)

@@ -1,4 +1,4 @@
-"""A probe as a row of steps: each is timed, and the first that fails says why and ends the row."""
+"""The steps of a probe: each is timed, and the first that fails has a cause and ends the probe."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import msgspec
 
 from sfukit.probe.finding import Step, StepState, Stopwatch
-from sfukit.probe.harmless import harmless
+from sfukit.probe.printable import printable
 
 
 class StepFailedError(Exception):
-    """A step did not work: its cause in one word, what was seen, and what to do."""
+    """A step failed: its cause (a word of the docs' tables), the observation, and the fix."""
 
     def __init__(self, cause: str, found: str, fix: str | None = None) -> None:
         super().__init__(f"{cause}: {found}")
@@ -22,10 +22,9 @@ class StepFailedError(Exception):
 
 @dataclass
 class Note:
-    """What a step writes down about itself; ``ms`` replaces the time it took as a whole.
+    """The result of a step; ``ms`` replaces its total duration.
 
-    ``unknown`` says that it showed nothing either way; ``fault``, that it failed and yet what
-    follows is worth knowing.
+    ``unknown``: neither success nor failure; ``fault``: a failure after which the probe continues.
     """
 
     found: str = ""
@@ -34,32 +33,32 @@ class Note:
     fault: StepFailedError | None = None
 
 
-class Course:
-    """The steps taken so far, in order; ``hear`` is told of each as it ends."""
+class StepRecorder:
+    """Records steps in order; ``on_step`` is called with each as it ends."""
 
-    def __init__(self, hear: Callable[[Step], None] | None = None) -> None:
+    def __init__(self, on_step: Callable[[Step], None] | None = None) -> None:
         self.steps: list[Step] = []
         self.prefix = ""
-        self._hear = hear
+        self._on_step = on_step
 
     def add(self, step: Step) -> None:
-        """Write down a step, under the prefix of the part of the course it belongs to.
+        """Record a step, its name with the prefix of the current part.
 
-        What servers say is in it: nothing of that may move a terminal's cursor.
+        Texts of servers are made printable: no control character reaches a terminal.
         """
         step = msgspec.structs.replace(
             step,
             name=self.prefix + step.name,
-            found=harmless(step.found),
-            cause=None if step.cause is None else harmless(step.cause),
+            found=printable(step.found),
+            cause=None if step.cause is None else printable(step.cause),
         )
         self.steps.append(step)
-        if self._hear is not None:
-            self._hear(step)
+        if self._on_step is not None:
+            self._on_step(step)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Note]:
-        """Take one step; a ``StepFailedError`` is written down and goes on to the caller."""
+        """Run one step; a ``StepFailedError`` is recorded and raised."""
         watch, note = Stopwatch(), Note()
         try:
             yield note
@@ -73,7 +72,7 @@ class Course:
         self.add(Step(name=name, state=state, ms=_ms(note.ms, watch), found=note.found))
 
     def failed(self, name: str, failed: StepFailedError, ms: float | None = None) -> None:
-        """Write down a step that failed."""
+        """Record a step that failed."""
         self.add(
             Step(
                 name=name,
@@ -86,12 +85,12 @@ class Course:
         )
 
     def skip(self, name: str, why: str) -> None:
-        """Write down a step that does not apply, and why."""
+        """Record a step that does not apply, and why."""
         self.add(Step(name=name, state="skipped", found=why))
 
     @property
     def failure(self) -> Step | None:
-        """Name the first step that failed."""
+        """Return the first step that failed, or None."""
         return next((step for step in self.steps if step.state == "failed"), None)
 
 

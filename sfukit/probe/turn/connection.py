@@ -1,4 +1,4 @@
-"""The way to a TURN server: dns, connect, tls; a client that can talk comes out."""
+"""The connection to a TURN server: the steps dns, connect and tls."""
 
 import asyncio
 import socket
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 from aioice import stun
 
 from sfukit.probe import reach, tls
-from sfukit.probe.course import Course, StepFailedError
 from sfukit.probe.finding import Stopwatch
 from sfukit.probe.resolve import Address, Endpoint
+from sfukit.probe.steps import StepFailedError, StepRecorder
 from sfukit.probe.turn.client import (
     LIFETIME_S,
     Client,
     RefusedError,
     StreamClient,
     UdpClient,
-    ask,
     ping_ms,
+    send_request,
 )
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.uri import Variant
 
 _BINDING_S = 1.2  # three sends of aioice's schedule
 _DIRECT_SAMPLES = 5
-_DIRECT_LOST = 2  # a packet may be lost; a server that never answers costs so many waits
+_DIRECT_LOST = 2  # timeouts before a server counts as silent
 _CHANNEL_REFRESH_S = 500
 
 
 @dataclass
 class Connected:
-    """A client, where its server is, and the round trip to it without relaying."""
+    """A connected client, its server's address, and the RTT without relaying."""
 
     client: Client
     server: Address
@@ -40,52 +40,52 @@ class Connected:
 
 
 async def connect(
-    course: Course, variant: Variant, target: Endpoint, options: TurnOptions
+    recorder: StepRecorder, variant: Variant, target: Endpoint, options: TurnOptions
 ) -> Connected:
-    """Take the steps from a name to a client; raises ``StepFailedError``."""
-    addresses = await reach.dns(course, target, options.family, options.timeout_s)
-    return await connect_to(course, variant, target, addresses, options)
+    """Run the steps ``dns``, ``connect`` and ``tls``; raises ``StepFailedError``."""
+    addresses = await reach.dns(recorder, target, options.family, options.timeout_s)
+    return await connect_to(recorder, variant, target, addresses, options)
 
 
 async def connect_to(
-    course: Course,
+    recorder: StepRecorder,
     variant: Variant,
     target: Endpoint,
     addresses: Sequence[Address],
     options: TurnOptions,
 ) -> Connected:
-    """Take the steps ``connect`` and ``tls``; the certificate has to be that of ``target``."""
+    """Run the steps ``connect`` and ``tls``; the certificate has to match ``target``."""
     if variant == "udp":
-        connected = await _over_udp(course, addresses)
-        course.skip("tls", "not over UDP")
+        connected = await _over_udp(recorder, addresses)
+        recorder.skip("tls", "not over UDP")
         return connected
-    opened, server = await reach.tcp(course, "connect", addresses, options.timeout_s)
-    client = await _over_stream(course, variant, target, opened, server, options)
+    opened, server = await reach.tcp(recorder, "connect", addresses, options.timeout_s)
+    client = await _over_stream(recorder, variant, target, opened, server, options)
     return Connected(client, server, await _direct_rtt_ms(client))
 
 
 async def open_client(
     variant: Variant, server: Address, target: Endpoint, options: TurnOptions
 ) -> Client:
-    """Open another client to a server that was reached before."""
+    """Open another client to a known server."""
     if variant == "udp":
         return await _udp_client(server)
-    course = Course()
-    opened, _ = await reach.tcp(course, "connect", [server], options.timeout_s)
-    return await _over_stream(course, variant, target, opened, server, options)
+    recorder = StepRecorder()
+    opened, _ = await reach.tcp(recorder, "connect", [server], options.timeout_s)
+    return await _over_stream(recorder, variant, target, opened, server, options)
 
 
-async def _over_udp(course: Course, addresses: Sequence[Address]) -> Connected:
-    """Ask each address what it sees of us; the first that answers is the server.
+async def _over_udp(recorder: StepRecorder, addresses: Sequence[Address]) -> Connected:
+    """Send a Binding request to each address; the first that answers is the server.
 
-    A server that answers no Binding may still be a TURN server: then the first address is kept.
+    A server without Binding responses may still be a TURN server: then the first address is used.
     """
-    with course.step("connect") as note:
+    with recorder.step("connect") as note:
         silent: UdpClient | None = None
         refused: StepFailedError | None = None
         for address in addresses:
             try:
-                client, rtt_ms = await _greet(address)
+                client, rtt_ms = await _send_binding(address)
             except StepFailedError as failed:
                 refused = refused or failed
                 continue
@@ -103,12 +103,12 @@ async def _over_udp(course: Course, addresses: Sequence[Address]) -> Connected:
             assert refused is not None
             raise refused
         note.unknown = True
-        note.found = "no answer to a Binding request; UDP itself needs no connection"
+        note.found = "no response to a Binding request; UDP itself needs no connection"
         return Connected(silent, Address(*silent.server), None)
 
 
-async def _greet(address: Address) -> tuple[UdpClient, float | None]:
-    """Send a Binding request to one address; the round trip is None where it is silent."""
+async def _send_binding(address: Address) -> tuple[UdpClient, float | None]:
+    """Send a Binding request to one address; the RTT is None without a response."""
     client = await _udp_client(address)
     try:
         return client, await _binding_ms(client)
@@ -122,7 +122,7 @@ async def _greet(address: Address) -> tuple[UdpClient, float | None]:
 async def _udp_client(server: Address) -> UdpClient:
     def made() -> UdpClient:
         client = UdpClient(server, None, None, LIFETIME_S, _CHANNEL_REFRESH_S)
-        client.watch()
+        client.start()
         return client
 
     loop = asyncio.get_running_loop()
@@ -134,7 +134,7 @@ async def _udp_client(server: Address) -> UdpClient:
 
 
 async def _over_stream(
-    course: Course,
+    recorder: StepRecorder,
     variant: Variant,
     target: Endpoint,
     opened: socket.socket,
@@ -143,16 +143,16 @@ async def _over_stream(
 ) -> StreamClient:
     def made() -> StreamClient:
         client = StreamClient(server, None, None, LIFETIME_S, _CHANNEL_REFRESH_S)
-        client.watch()
+        client.start()
         return client
 
     loop = asyncio.get_running_loop()
     if variant == "tcp":
-        course.skip("tls", "not over TCP")
+        recorder.skip("tls", "not over TCP")
         _, client = await loop.create_connection(made, sock=opened)
         return client
     host = options.server_name or target.host
-    with course.step("tls") as note:
+    with recorder.step("tls") as note:
         try:
             transport, client = await loop.create_connection(
                 made,
@@ -169,7 +169,7 @@ async def _over_stream(
 
 
 async def _direct_rtt_ms(client: Client) -> float | None:
-    """Measure the round trip to the server itself, the median of a few; None if it never says."""
+    """Measure the RTT to the server, the median of a few; None without a response. Unit: ms."""
     rtts_ms: list[float] = []
     lost = 0
     while len(rtts_ms) < _DIRECT_SAMPLES and lost < _DIRECT_LOST:
@@ -184,7 +184,7 @@ async def _direct_rtt_ms(client: Client) -> float | None:
 async def _binding_ms(client: Client) -> float:
     watch = Stopwatch()
     try:
-        await ask(client, stun.Method.BINDING, {}, _BINDING_S)
+        await send_request(client, stun.Method.BINDING, {}, _BINDING_S)
     except RefusedError:
-        return watch.ms  # it wants credentials even for this; an answer it is
+        return watch.ms  # the server requires credentials for Binding; still a response
     return watch.ms

@@ -1,35 +1,35 @@
-"""What an answer to an offer says over HTTP: an SDP, something else, or a refusal. Pure."""
+"""The HTTP response to an offer: SDP, another body, or an error. Pure."""
 
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from sfukit.probe.check.entry import Refused
-from sfukit.probe.course import StepFailedError
+from sfukit.probe.check.signaling import ErrorResponse
+from sfukit.probe.steps import StepFailedError
 from sfukit.signaling import problem
 from sfukit.signaling.whip import SDP_TYPE
-from sfukit.targets import asking
-from sfukit.targets.asking import Reply
+from sfukit.targets import http_request
+from sfukit.targets.http_request import Response
 from sfukit.targets.origin import Credentials
 from sfukit.targets.redirect import RedirectError
 
 _WORDS = 120
-_TAKEN = (httpx.codes.CREATED, httpx.codes.OK)
+_ACCEPTED = (httpx.codes.CREATED, httpx.codes.OK)
 
 
-def is_taken(reply: Reply) -> bool:
-    """Tell whether an offer was taken; 200 is what servers say that do not know RFC 9725."""
-    return reply.status in _TAKEN
+def is_accepted(reply: Response) -> bool:
+    """Return whether an offer was accepted; servers before RFC 9725 answer 200."""
+    return reply.status in _ACCEPTED
 
 
-def require_sdp(reply: Reply) -> None:
-    """Raise where what was answered is no SDP, by its type and its first bytes."""
+def require_sdp(reply: Response) -> None:
+    """Raise where the body is no SDP, by its Content-Type and its first bytes."""
     if reply.text.lstrip().startswith("v="):
         return
     kind = reply.media_type or "no Content-Type"
     if kind == SDP_TYPE:
-        return  # malformed: the reader of SDP says where
+        return  # malformed: the SDP parser reports the line
     shown = " ".join(reply.text.split())[:_WORDS]
     raise StepFailedError(
         "answer_not_sdp",
@@ -38,13 +38,13 @@ def require_sdp(reply: Reply) -> None:
     )
 
 
-def session_of(reply: Reply) -> str | None:
-    """Read where the session is ended; None where that is not told. Raises ``StepFailedError``."""
+def session_of(reply: Response) -> str | None:
+    """Return the session URL (Location), or None. Raises ``StepFailedError``."""
     location = reply.headers.get("location")
     if location is None:
         return None
     try:
-        return asking.join(reply.url, location)
+        return http_request.join(reply.url, location)
     except ValueError as error:
         raise StepFailedError(
             "answer_unusable",
@@ -53,8 +53,8 @@ def session_of(reply: Reply) -> str | None:
         ) from error
 
 
-def notes(reply: Reply, session: str | None, credentials: Credentials) -> list[str]:
-    """List what an answer that was taken has not as RFC 9725 section 4.2 wants it."""
+def notes(reply: Response, session: str | None, credentials: Credentials) -> list[str]:
+    """List the deviations of an accepted answer from RFC 9725 section 4.2."""
     found = []
     if reply.status != httpx.codes.CREATED:
         found.append(f"answered with {reply.status} instead of 201")
@@ -63,51 +63,51 @@ def notes(reply: Reply, session: str | None, credentials: Credentials) -> list[s
     if reply.url != credentials.home:
         found.append(f"redirected to {reply.url}")
     if session is None:
-        found.append("no Location: the session ends only when the server misses the client")
-    elif credentials.headers and credentials.objection(session) is not None:
+        found.append("no Location: the session ends only by the server's timeout")
+    elif credentials.headers and credentials.denied_reason(session) is not None:
         parts = urlsplit(session)
         found.append(
-            f"the session is at another origin ({parts.scheme}://{parts.netloc}): it was ended "
-            f"without the token (--allow-host {parts.hostname} would send it there)"
+            f"the session is at another origin ({parts.scheme}://{parts.netloc}): DELETE was sent "
+            f"without the token (--allow-host {parts.hostname} sends it there)"
         )
     return found
 
 
-def refused(reply: Reply) -> Refused:
-    """Read a refusal: the words of a problem document, else of a text or of other JSON."""
+def refused(reply: Response) -> ErrorResponse:
+    """Read an error response: a problem document, else text or other JSON."""
     said = problem.read(reply.body)
     status = f"HTTP {reply.status} {reply.phrase}".strip()
     words = said.detail or ": ".join(filter(None, (status, _words(reply))))
     retry = reply.headers.get("retry-after")
-    return Refused(reply.status, said.reason, words[: 2 * _WORDS], _after(retry))
+    return ErrorResponse(reply.status, said.reason, words[: 2 * _WORDS], _after(retry))
 
 
 def broken(error: httpx.HTTPError) -> StepFailedError:
-    """Say why there is no answer to an offer."""
+    """Return the failure of a POST without a response."""
     if isinstance(error, RedirectError):
         return StepFailedError(error.cause, str(error), error.hint)
     if isinstance(error, httpx.TimeoutException):
         return StepFailedError("no_answer", "no answer to the offer", "is the server overloaded?")
     what = str(error) or type(error).__name__
-    return StepFailedError("http_broken", f"the POST broke off: {what}", "see the server's log")
+    return StepFailedError("http_broken", f"the POST failed: {what}", "see the server's log")
 
 
 _FIXES = {
-    "text/html": "a page for people: is the path that of the WHIP or WHEP endpoint? "
+    "text/html": "an HTML page: is the path that of the WHIP or WHEP endpoint? "
     "does a login page or a proxy answer in its place?",
-    "application/json": "another API answers there: WHIP and WHEP answer application/sdp",
+    "application/json": "another API: WHIP and WHEP answer application/sdp",
 }
 
 
 class _Other(msgspec.Struct):
-    """Where servers that know no problem documents put their words."""
+    """The text of JSON errors other than problem documents."""
 
     error: str | msgspec.UnsetType = msgspec.UNSET
     message: str | msgspec.UnsetType = msgspec.UNSET
     title: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def _words(reply: Reply) -> str:
+def _words(reply: Response) -> str:
     if reply.media_type == "text/plain":
         return " ".join(reply.text.split())[:_WORDS]
     try:

@@ -1,4 +1,4 @@
-"""Find out what a target is: told by its scheme, else by asking it."""
+"""Detect the kind of a target: by its scheme, else by HTTP requests."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ import httpx
 import msgspec
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.targets import asking
+from sfukit.targets import http_request
 from sfukit.targets.access import fill_in
-from sfukit.targets.asking import Reply
+from sfukit.targets.http_request import Response
 
 Kind = Literal["sfukit", "whip", "whep"]
 
@@ -21,14 +21,14 @@ _LATER = ("janus", "livekit", "galene")
 _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
 _PLAY_HINT = "give the http(s)://HOST:PORT/... of a WHEP endpoint"
 
-_WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # both speak alike until the offer
+_WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # WHIP and WHEP differ only in the offer
 _WHIP = re.compile(r"(^|[/.])whip(/|$)", re.IGNORECASE)
 
 
-class Found(NamedTuple):
-    """A recognised target: what it speaks, and where; the version where it tells one.
+class DetectedTarget(NamedTuple):
+    """A detected target: kind, URL, and the version of an sfukit server.
 
-    ``by_path``: the path alone says so.
+    ``by_path``: detected by the path only.
     """
 
     kind: Kind
@@ -37,8 +37,8 @@ class Found(NamedTuple):
     by_path: bool = False
 
 
-class Address(NamedTuple):
-    """A target as it was typed: a kind that is forced or None, and a plain URL."""
+class TargetUrl(NamedTuple):
+    """A target as given: a forced kind or None, and a plain URL."""
 
     kind: Kind | None
     url: str
@@ -49,46 +49,46 @@ class _Info(msgspec.Struct):
     version: str = ""
 
 
-def parse_target(text: str) -> Address:
-    """Read ``[KIND+]URL``; ``ws`` is asked as ``http``."""
+def parse_target(text: str) -> TargetUrl:
+    """Parse ``[KIND+]URL``; ``ws`` becomes ``http``."""
     scheme, separator, rest = text.partition("://")
     kind, plus, plain = scheme.rpartition("+")
     url = f"{plain.replace('ws', 'http')}://{rest}"
     if not separator or plain not in ("http", "https", "ws", "wss") or not _can_be_asked(url):
-        raise UsageError(f"target {text!r}: this is no URL that can be loaded", hint=_HINT)
+        raise UsageError(f"target {text!r}: this is no URL", hint=_HINT)
     if kind in _LATER:
-        raise UsageError(f"target {text!r}: {kind} is not spoken yet", hint=_HINT)
+        raise UsageError(f"target {text!r}: {kind} is not supported yet", hint=_HINT)
     if plus and kind not in _KINDS:
         raise UsageError(
             f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+, whip+ and whep+"
         )
-    return Address(_KINDS.get(kind), url)
+    return TargetUrl(_KINDS.get(kind), url)
 
 
 def parse_play(text: str) -> str:
     """Read ``--play URL``, a WHEP endpoint; raises ``UsageError``."""
     if not text.startswith(("http://", "https://")) or not _can_be_asked(text):
-        raise UsageError(f"--play {text!r}: this is no URL that can be played", hint=_PLAY_HINT)
+        raise UsageError(f"--play {text!r}: this is no URL", hint=_PLAY_HINT)
     return text
 
 
-async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
-    """Ask the target what it is; raise ``TargetError`` where it does not answer or is unknown.
+async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarget:
+    """Detect the kind of a target; raise ``TargetError`` without a response, or if unknown.
 
-    Servers that do not tell ``Accept-Post`` are common: then the path has to say WHIP or WHEP.
+    Servers without ``Accept-Post`` are common: then the path has to contain whip or whep.
     """
     if address.kind in ("whip", "whep"):
-        return Found(address.kind, address.url, None)
+        return DetectedTarget(address.kind, address.url, None)
     options = None if address.kind else await _options(address.url, client)
     named = _named_by_path(address.url)
     if options is not None and _accepts_offers(options):
-        return Found(named or "whip", address.url, None)
+        return DetectedTarget(named or "whip", address.url, None)
     root = _root(address.url)
     info = await _info(root, client)
     if info is not None and info.server == "sfukit":
-        return Found("sfukit", root, info.version)
+        return DetectedTarget("sfukit", root, info.version)
     if address.kind is None and named is not None:
-        return Found(named, address.url, None, by_path=True)
+        return DetectedTarget(named, address.url, None, by_path=True)
     said = "" if options is None else _told(options)
     raise TargetError(
         f"{address.url} answers{said}, but is neither an sfukit server nor a WHIP endpoint",
@@ -96,13 +96,13 @@ async def recognise(address: Address, client: httpx.AsyncClient) -> Found:
     )
 
 
-async def greet(url: str, client: httpx.AsyncClient) -> None:
-    """Ask for anything at all; raise ``TargetError`` where no HTTP comes back."""
-    await _ask("OPTIONS", url, client)
+async def require_http(url: str, client: httpx.AsyncClient) -> None:
+    """Send OPTIONS; raise ``TargetError`` without an HTTP response."""
+    await _send("OPTIONS", url, client)
 
 
 def _can_be_asked(url: str) -> bool:
-    """Tell a URL that names a host, and a port only where there is such a port."""
+    """Return whether a URL has a host and a valid port."""
     try:
         parts = urlsplit(fill_in(url, "room-1", 1))
         return bool(parts.hostname and parts.port != 0 and httpx.URL(parts.geturl()).host)
@@ -115,12 +115,12 @@ def _root(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
-async def _options(url: str, client: httpx.AsyncClient) -> Reply:
-    """Ask as RFC 9725 section 4.2 has it: OPTIONS tells ``Accept-Post: application/sdp``."""
-    return await _ask("OPTIONS", url.replace("{room}", "room-1"), client)
+async def _options(url: str, client: httpx.AsyncClient) -> Response:
+    """Send OPTIONS, whose response has ``Accept-Post: application/sdp`` (RFC 9725 section 4.2)."""
+    return await _send("OPTIONS", url.replace("{room}", "room-1"), client)
 
 
-def _accepts_offers(options: Reply) -> bool:
+def _accepts_offers(options: Response) -> bool:
     return "application/sdp" in options.headers.get("accept-post", "").lower()
 
 
@@ -131,8 +131,8 @@ def _named_by_path(url: str) -> Kind | None:
     return "whip" if _WHIP.search(path) else None
 
 
-def _told(options: Reply) -> str:
-    """Say what came back instead of ``Accept-Post``."""
+def _told(options: Response) -> str:
+    """Describe a response without ``Accept-Post``."""
     to = options.headers.get("location")
     if to is not None and options.status // 100 == 3:
         return f" OPTIONS with {options.status}, redirected to {to}"
@@ -140,16 +140,16 @@ def _told(options: Reply) -> str:
 
 
 async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
-    response = await _ask("GET", f"{root}/info", client)
+    response = await _send("GET", f"{root}/info", client)
     try:
         return msgspec.json.decode(response.body, type=_Info)
     except msgspec.DecodeError:
         return None
 
 
-async def _ask(method: str, url: str, client: httpx.AsyncClient) -> Reply:
+async def _send(method: str, url: str, client: httpx.AsyncClient) -> Response:
     try:
-        return await asking.ask(client, method, url, limit_s=_ANSWER_S)
+        return await http_request.send(client, method, url, limit_s=_ANSWER_S)
     except httpx.TimeoutException as error:
         raise TargetError(
             f"{url} did not answer within {_ANSWER_S:.0f} s", hint="is it running and reachable?"

@@ -1,4 +1,4 @@
-"""In by an sfukit room (docs/protocol.md): a WebSocket upgrade, one join with the offer."""
+"""Signaling by an sfukit room (docs/protocol.md): a WebSocket, one join with the offer."""
 
 import asyncio
 import ssl
@@ -8,9 +8,9 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from sfukit.probe.check.entry import Answer, Refused, accepted, refuse
-from sfukit.probe.course import Course, StepFailedError
+from sfukit.probe.check.signaling import Answer, ErrorResponse, accepted, refuse
 from sfukit.probe.finding import Stopwatch
+from sfukit.probe.steps import StepFailedError, StepRecorder
 from sfukit.signaling import problem, rpc_client
 from sfukit.signaling.room_messages import Description, JoinConfig, JoinParams
 from sfukit.targets import room_socket
@@ -18,8 +18,8 @@ from sfukit.targets import room_socket
 _JOIN = 1
 
 
-class RoomEntry:
-    """A room of a server; ``headers`` carry the token."""
+class RoomSignalingClient:
+    """A client of one room; ``headers`` have the token."""
 
     def __init__(
         self,
@@ -43,23 +43,23 @@ class RoomEntry:
         self._allowed = allowed
         self._connection: ClientConnection | None = None
 
-    async def exchange(self, course: Course, offer: str) -> Answer:
-        """Take the steps ``websocket`` and ``token``; return the answer."""
+    async def exchange(self, recorder: StepRecorder, offer: str) -> Answer:
+        """Run the steps ``websocket`` and ``token``; return the answer."""
         try:
-            with course.step("websocket") as note:
+            with recorder.step("websocket") as note:
                 self._connection = await self._connect()
                 note.found = self._connection.subprotocol or "no subprotocol"
         except InvalidStatus as answer:
-            raise refuse(course, _refused(answer), self._token, at="websocket") from answer
+            raise refuse(recorder, _refused(answer), self._token, at="websocket") from answer
         try:
             async with asyncio.timeout(self._limit_s):
-                return await self._join(course, self._connection, offer)
+                return await self._join(recorder, self._connection, offer)
         except TimeoutError as error:
-            raise _failed(course, "no_answer", "no answer to the join") from error
+            raise _failed(recorder, "no_answer", "no answer to the join") from error
         except ConnectionClosed as closed:
-            raise _failed(course, "connection_closed", f"closed: {closed}") from closed
+            raise _failed(recorder, "connection_closed", f"closed: {closed}") from closed
         except msgspec.DecodeError as error:
-            raise _failed(course, "answer_unusable", f"an answer like no other: {error}") from error
+            raise _failed(recorder, "answer_unusable", f"invalid JSON-RPC: {error}") from error
 
     async def leave(self) -> None:
         """Leave the room and close."""
@@ -80,10 +80,12 @@ class RoomEntry:
             raise StepFailedError(
                 "no_upgrade",
                 f"no WebSocket: {str(error) or type(error).__name__}",
-                "does a proxy on the way let WebSocket upgrades pass?",
+                "does a proxy on the path allow WebSocket upgrades?",
             ) from error
 
-    async def _join(self, course: Course, connection: ClientConnection, offer: str) -> Answer:
+    async def _join(
+        self, recorder: StepRecorder, connection: ClientConnection, offer: str
+    ) -> Answer:
         watch = Stopwatch()
         params = JoinParams(
             sid=self._room,
@@ -97,9 +99,9 @@ class RoomEntry:
                 if message.id != _JOIN:
                     continue
                 if message.error is not None:
-                    refused = Refused(None, message.error.reason, message.error.message)
-                    raise refuse(course, refused, self._token)
-                accepted(course, self._token)
+                    refused = ErrorResponse(None, message.error.reason, message.error.message)
+                    raise refuse(recorder, refused, self._token)
+                accepted(recorder, self._token)
                 return Answer(msgspec.json.decode(message.result, type=_Joined).sdp, watch.ms)
 
 
@@ -107,15 +109,15 @@ class _Joined(msgspec.Struct):
     sdp: str = ""
 
 
-def _failed(course: Course, cause: str, found: str) -> StepFailedError:
-    failed = StepFailedError(cause, found, "look into the server's log")
-    course.failed("sdp", failed)
+def _failed(recorder: StepRecorder, cause: str, found: str) -> StepFailedError:
+    failed = StepFailedError(cause, found, "see the server's log")
+    recorder.failed("sdp", failed)
     return failed
 
 
-def _refused(answer: InvalidStatus) -> Refused:
+def _refused(answer: InvalidStatus) -> ErrorResponse:
     status = answer.response.status_code
     said = problem.read(answer.response.body)
     to = answer.response.headers.get("Location")
     redirected = f", redirected to {to}" if to is not None and status // 100 == 3 else ""
-    return Refused(status, said.reason, said.detail or f"HTTP {status}{redirected}")
+    return ErrorResponse(status, said.reason, said.detail or f"HTTP {status}{redirected}")

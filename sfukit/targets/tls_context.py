@@ -1,12 +1,12 @@
-"""Whose certificates a client believes."""
+"""The TLS context of clients."""
 
 import ssl
 
 from sfukit.errors import UsageError
 
 
-def tls(ca_file: str | None, *, insecure: bool, where: str) -> ssl.SSLContext:
-    """Make a client's TLS settings; reading the authorities takes tens of ms: once per run.
+def client_context(ca_file: str | None, *, insecure: bool, where: str) -> ssl.SSLContext:
+    """Return a client's TLS context; loading the CA certificates takes tens of ms: once per run.
 
     Raises ``UsageError`` where the file cannot be read; ``where`` is the option that names it.
     """

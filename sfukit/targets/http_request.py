@@ -1,6 +1,6 @@
-"""One HTTP request to another server: bounded in time, size and redirects.
+"""One HTTP request to another server, with bounded time, size and redirects.
 
-Credentials go to the origin they were given for, and to no other that was not allowed.
+Credentials are sent to their own origin and to allowed hosts only.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ join = redirect.join
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What was answered; a body is unpacked, and cut at ``LARGEST_BYTES``."""
+class Response:
+    """A response; its body is decompressed, and truncated at ``LARGEST_BYTES``."""
 
     status: int
     phrase: str
@@ -29,7 +29,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are none are replaced."""
+        """The body as text; invalid bytes are replaced."""
         return self.body.decode(errors="replace")
 
     @property
@@ -38,7 +38,7 @@ class Reply:
         return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-async def ask(
+async def send(
     client: httpx.AsyncClient,
     method: str,
     url: str,
@@ -49,13 +49,12 @@ async def ask(
     content: str | None = None,
     follow: bool = False,
     clients: int = 1,
-) -> Reply:
-    """Ask, and read the whole answer within a time; raises ``httpx.HTTPError``.
+) -> Response:
+    """Send a request and read the response within a timeout; raises ``httpx.HTTPError``.
 
-    ``headers`` go wherever the request goes, ``credentials`` where they may. With ``follow``, 307
-    and 308 are followed, and what is not raises ``RedirectError``; ``clients`` is how many send
-    this request. httpx counts its time again with every piece that arrives, and reads whatever
-    there is.
+    ``headers`` are sent to every URL, ``credentials`` to allowed origins. With ``follow``, 307 and
+    308 are followed, and others raise ``RedirectError``; ``clients`` is the number of senders of
+    this request. The timeouts of httpx are per chunk, and its bodies are unbounded.
     """
     trail = redirect.Trail(method, url, credentials, clients)
     to: str | None = url
@@ -63,34 +62,34 @@ async def ask(
         async with asyncio.timeout(limit_s):
             while to is not None:
                 shown = {} if credentials is None else credentials.headers_for(to)
-                reply = await _ask_once(client, method, to, _merged(shown, headers or {}), content)
+                reply = await _send_once(client, method, to, _merged(shown, headers or {}), content)
                 to = trail.further(reply.status, reply.headers.get("location")) if follow else None
     except TimeoutError as late:
         raise httpx.ReadTimeout(f"no whole answer within {limit_s:.3g} s") from late
     return reply
 
 
-async def _ask_once(
+async def _send_once(
     client: httpx.AsyncClient,
     method: str,
     url: str,
     headers: httpx.Headers,
     content: str | None,
-) -> Reply:
+) -> Response:
     request = client.build_request(method, url, headers=headers, content=content)
     try:
         response = await client.send(request, stream=True, follow_redirects=False)
-    except httpx.InvalidURL as error:  # httpx reads a Location that it does not follow
+    except httpx.InvalidURL as error:  # httpx parses a Location that it does not follow
         raise redirect.nowhere(str(error)) from error
     try:
         data = await body.read(response, LARGEST_BYTES)
     finally:
         await response.aclose()
-    return Reply(response.status_code, response.reason_phrase, response.headers, data, url)
+    return Response(response.status_code, response.reason_phrase, response.headers, data, url)
 
 
 def _merged(*several: Mapping[str, str]) -> httpx.Headers:
-    """Put headers together; the case of a name makes no second header of it."""
+    """Merge headers, whose names are case-insensitive."""
     made = httpx.Headers({"Accept-Encoding": body.ACCEPTED})
     for headers in several:
         made.update(headers)

@@ -1,17 +1,17 @@
-"""Hold back an interrupt until what is under way has been cleared away (POSIX)."""
+"""Defer an interrupt until namespaces have been deleted (POSIX)."""
 
 import signal
 from types import FrameType, TracebackType
 
 
-class Patience:
-    """Take note of SIGINT instead of dying of it, here and in the programs that are started.
+class DeferredInterrupt:
+    """Defer SIGINT in this process and in child processes.
 
     ``ip`` and ``nft`` would end by the same Ctrl-C, and namespaces would stay behind. They inherit
     the mask of this thread; the handler is for signals that reach another thread of ours.
     """
 
-    def __enter__(self) -> "Patience":
+    def __enter__(self) -> "DeferredInterrupt":
         self._interrupted = False
         self._handler = signal.signal(signal.SIGINT, self._note)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -19,7 +19,7 @@ class Patience:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody wants this to end."""
+        """Whether SIGINT was received."""
         if signal.SIGINT in signal.sigpending():
             signal.sigwait({signal.SIGINT})
             self._interrupted = True

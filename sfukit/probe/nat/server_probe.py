@@ -1,4 +1,4 @@
-"""Which servers answer, what each can teach, and what is odd about it."""
+"""Test I of RFC 5780 at every server: which answer, from how many addresses, and their quirks."""
 
 import asyncio
 import ipaddress
@@ -8,49 +8,49 @@ from dataclasses import dataclass, field
 from sfukit.probe.nat.context import Context, FullServer
 from sfukit.probe.resolve import Address, Endpoint, is_host, is_private
 from sfukit.probe.stun.attributes import OLD_XOR_MAPPED
-from sfukit.probe.stun.exchange import Exchange
+from sfukit.probe.stun.transaction import Transaction
 from sfukit.probe.stun.udp import StunSocket
 
 
 @dataclass
-class Surveyed:
-    """One address of one server after test I; ``full`` where it can answer from elsewhere."""
+class ProbedServer:
+    """One server address after test I; ``full`` where it has a second address (RFC 5780)."""
 
     endpoint: Endpoint
     address: Address
-    exchange: Exchange
+    transaction: Transaction
     quirks: list[str] = field(default_factory=list)
     full: FullServer | None = None
 
     @property
     def answered(self) -> bool:
-        """Tell whether it told an address."""
-        return self.exchange.mapped is not None
+        """Return whether the response has a mapped address."""
+        return self.transaction.mapped is not None
 
 
-async def survey(
+async def probe_servers(
     context: Context, socket: StunSocket, servers: Sequence[tuple[Endpoint, Address]]
-) -> list[Surveyed]:
-    """Put test I to all servers at once, from one socket."""
-    exchanges = await asyncio.gather(
+) -> list[ProbedServer]:
+    """Run test I (RFC 5780 4.3) at all servers concurrently, from one socket."""
+    transactions = await asyncio.gather(
         *(
-            context.ask(
+            context.send_request(
                 socket, address, f"reach.{endpoint}", evidence=context.options.level != "quick"
             )
             for endpoint, address in servers
         )
     )
     return [
-        judge(Surveyed(endpoint, address, exchange))
-        for (endpoint, address), exchange in zip(servers, exchanges, strict=True)
+        evaluate(ProbedServer(endpoint, address, transaction))
+        for (endpoint, address), transaction in zip(servers, transactions, strict=True)
     ]
 
 
-def judge(server: Surveyed) -> Surveyed:
-    """Read what test I told: OTHER-ADDRESS is taken from here alone, and only where it is one."""
-    exchange = server.exchange
-    server.quirks = quirks(exchange, server.address)
-    other = exchange.other
+def evaluate(server: ProbedServer) -> ProbedServer:
+    """Evaluate test I; OTHER-ADDRESS is read here only, and only where it is usable."""
+    transaction = server.transaction
+    server.quirks = quirks(transaction, server.address)
+    other = transaction.other
     if (
         server.answered
         and other is not None
@@ -60,31 +60,31 @@ def judge(server: Surveyed) -> Surveyed:
     return server
 
 
-def quirks(exchange: Exchange, address: Address) -> list[str]:
-    """List what is odd about an answer."""
+def quirks(transaction: Transaction, address: Address) -> list[str]:
+    """List the quirks of a response."""
     found: list[str] = []
-    if exchange.strays:
-        found.append(f"answer_from_elsewhere:{exchange.strays[0].source}")
-    if exchange.error_code is not None:
-        found.append(f"error_{exchange.error_code}")
-    elif exchange.heard is not None and exchange.mapped is None:
-        found.append(_why_unmapped(exchange.heard.parsed.told, address))
-    elif exchange.malformed is not None and exchange.heard is None:
+    if transaction.unexpected:
+        found.append(f"answer_from_elsewhere:{transaction.unexpected[0].source}")
+    if transaction.error_code is not None:
+        found.append(f"error_{transaction.error_code}")
+    elif transaction.response is not None and transaction.mapped is None:
+        found.append(_why_unmapped(transaction.response.parsed.reported_address, address))
+    elif transaction.malformed is not None and transaction.response is None:
         found.append("malformed")
-    if exchange.mapped is None or exchange.heard is None:
+    if transaction.mapped is None or transaction.response is None:
         return found
-    if exchange.mapped.family != address.family:
-        found.append("mapped_to_ipv4")  # NAT64 on the way
-    plain = exchange.heard.parsed.address("MAPPED-ADDRESS")
-    xored = exchange.heard.parsed.address("XOR-MAPPED-ADDRESS")
-    if exchange.heard.parsed.repeated:
+    if transaction.mapped.family != address.family:
+        found.append("mapped_to_ipv4")  # NAT64 on the path
+    plain = transaction.response.parsed.address("MAPPED-ADDRESS")
+    xored = transaction.response.parsed.address("XOR-MAPPED-ADDRESS")
+    if transaction.response.parsed.repeated:
         found.append("repeated_attributes")
     if xored is None:
-        old = exchange.heard.parsed.address(OLD_XOR_MAPPED)
+        old = transaction.response.parsed.address(OLD_XOR_MAPPED)
         found.append("no_xor_mapped_address" if old is None else "old_xor_mapped_address")
     elif plain is not None and plain != xored:
-        found.append("mapped_address_rewritten")  # an application gateway edits what it sees
-    other = exchange.other
+        found.append("mapped_address_rewritten")  # an ALG rewrites addresses
+    other = transaction.other
     if other is not None:
         found += _quirks_of_other(other, address)
     return found
@@ -108,8 +108,8 @@ def _quirks_of_other(other: Address, address: Address) -> list[str]:
     return []
 
 
-def _why_unmapped(told: Address | None, address: Address) -> str:
-    if told is None:
+def _why_unmapped(reported: Address | None, address: Address) -> str:
+    if reported is None:
         return "no_mapped_address"
-    other_family = told.family != address.family
+    other_family = reported.family != address.family
     return "mapped_address_of_another_family" if other_family else "mapped_address_impossible"

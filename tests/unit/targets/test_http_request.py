@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from sfukit.probe.check.http_entry import HttpEntry
-from sfukit.probe.course import Course, StepFailedError
-from sfukit.targets import asking
+from sfukit.probe.check.http_signaling import HttpSignalingClient
+from sfukit.probe.steps import StepFailedError, StepRecorder
+from sfukit.targets import http_request
 from sfukit.targets.origin import Credentials
 from sfukit.targets.redirect import RedirectError
 
@@ -47,8 +47,8 @@ def sent_to(place: str) -> Handler:
 
 
 async def test_a_body_without_end_is_cut() -> None:
-    reply = await asking.ask(client(endless), "GET", "http://h/", limit_s=5)
-    assert len(reply.body) == asking.LARGEST_BYTES
+    reply = await http_request.send(client(endless), "GET", "http://h/", limit_s=5)
+    assert len(reply.body) == http_request.LARGEST_BYTES
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_a_body_without_end_is_cut() -> None:
 )
 async def test_what_does_not_come_to_an_end(handler: Handler, kind: type[Exception]) -> None:
     with pytest.raises(kind):
-        await asking.ask(client(handler), "POST", "http://h/", limit_s=0.05, follow=True)
+        await http_request.send(client(handler), "POST", "http://h/", limit_s=0.05, follow=True)
 
 
 async def test_an_offer_follows_where_it_is_sent() -> None:
@@ -72,30 +72,34 @@ async def test_an_offer_follows_where_it_is_sent() -> None:
         return httpx.Response(201, text=request.content.decode())
 
     asked = client(moved)
-    reply = await asking.ask(asked, "POST", "http://h/", limit_s=5, content="v=0", follow=True)
+    reply = await http_request.send(
+        asked, "POST", "http://h/", limit_s=5, content="v=0", follow=True
+    )
     assert (reply.status, reply.url, reply.text) == (201, "http://h/there", "v=0")
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://h:99999/s", "//h:x/"])
 async def test_a_session_that_is_nowhere(location: str) -> None:
     with pytest.raises(ValueError):  # its words are those of three libraries
-        asking.join("http://h/whip", location)
+        http_request.join("http://h/whip", location)
 
     def created(_: httpx.Request) -> httpx.Response:
         return httpx.Response(201, text="v=0", headers={"Location": location})
 
-    course = Course()
-    entry = HttpEntry(client(created), "http://h/whip", NONE, role="publisher", limit_s=5)
+    recorder = StepRecorder()
+    entry = HttpSignalingClient(client(created), "http://h/whip", NONE, role="publisher", limit_s=5)
     with pytest.raises(StepFailedError) as failed:
-        await entry.exchange(course, "v=0")
+        await entry.exchange(recorder, "v=0")
     assert failed.value.cause == "answer_unusable"
-    assert course.steps[-1].name == "sdp"
+    assert recorder.steps[-1].name == "sdp"
     await entry.leave()
 
 
 async def test_an_offer_that_is_answered_for_ever() -> None:
-    course = Course()
-    entry = HttpEntry(client(dripping), "http://h/whip", NONE, role="publisher", limit_s=0.05)
+    recorder = StepRecorder()
+    entry = HttpSignalingClient(
+        client(dripping), "http://h/whip", NONE, role="publisher", limit_s=0.05
+    )
     with pytest.raises(StepFailedError) as failed:
-        await entry.exchange(course, "v=0")
+        await entry.exchange(recorder, "v=0")
     assert failed.value.cause == "no_answer"

@@ -1,7 +1,7 @@
-"""A tap between a bot and a server: passes datagrams on and counts those of each kind.
+"""A forwarder between a bot and a server: counts datagrams by kind (STUN, DTLS, RTP, RTCP).
 
-The swarm tells when a transport is connected, not what was heard before or instead; and it knows no
-TCP. A check sends a few packets a second, so the tap may stand here, in Python.
+The swarm reports when a transport is connected, not which packets were received before, and has no
+TCP. A check sends a few packets a second, so the forwarder can be in Python.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from sfukit.probe.resolve import Address
 _BACKLOG_BYTES = 256 * 1024
 
 Kind = Literal["stun", "dtls", "rtp", "rtcp", "other"]
-Hear = Callable[[bytes, tuple[str, int]], None]
+OnDatagram = Callable[[bytes, tuple[str, int]], None]
 
 
 def kind_of(datagram: bytes) -> Kind:
-    """Tell what a datagram is by its first two bytes (RFC 7983 section 7, RFC 5761 section 4)."""
+    """Classify a datagram by its first two bytes (RFC 7983 section 7, RFC 5761 section 4)."""
     if not datagram:
         return "other"
     if datagram[0] < 4:
@@ -33,8 +33,8 @@ def kind_of(datagram: bytes) -> Kind:
 
 
 @dataclass
-class Seen:
-    """How many datagrams of each kind passed one way."""
+class DatagramCounts:
+    """The number of datagrams of each kind in one direction."""
 
     counts: Counter[Kind] = field(default_factory=Counter)
 
@@ -43,12 +43,12 @@ class Seen:
         self.counts[kind_of(datagram)] += 1
 
 
-class Tap:
-    """One path from a bot's port here to the server."""
+class Forwarder:
+    """One path from a local port for the bot to the server."""
 
     def __init__(self) -> None:
-        self.sent = Seen()
-        self.received = Seen()
+        self.sent = DatagramCounts()
+        self.received = DatagramCounts()
         self.media = asyncio.Event()
         self.address = Address("127.0.0.1", 0)
         self._bot: asyncio.DatagramTransport | None = None
@@ -73,7 +73,7 @@ class Tap:
         self.address = Address(*self._bot.get_extra_info("sockname"))
 
     def from_bot(self, data: bytes, source: tuple[str, int]) -> None:
-        """Pass on what the bot sends."""
+        """Forward a datagram of the bot."""
         self._bot_address = source
         self.sent.note(data)
         if self._server is not None:
@@ -82,7 +82,7 @@ class Tap:
             self._stream.write(framing.packed(data))
 
     def from_server(self, data: bytes) -> None:
-        """Pass on what the server sends."""
+        """Forward a datagram of the server."""
         self.received.note(data)
         if kind_of(data) in ("rtp", "rtcp"):
             self.media.set()
@@ -90,7 +90,7 @@ class Tap:
             self._bot.sendto(data, self._bot_address)
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Close the sockets."""
         for one in (self._bot, self._server, self._stream):
             if one is not None:
                 one.close()
@@ -103,18 +103,18 @@ class Tap:
 
 
 def _is_read(stream: asyncio.StreamWriter) -> bool:
-    """Tell a server that takes what it is sent: what waits for another is not kept."""
+    """Return whether the server reads the stream; otherwise datagrams are dropped."""
     return stream.transport.get_write_buffer_size() < _BACKLOG_BYTES
 
 
 class _Side(asyncio.DatagramProtocol):
-    """One socket of the tap."""
+    """One socket of the forwarder."""
 
-    def __init__(self, hear: Hear) -> None:
-        self._hear = hear
+    def __init__(self, on_datagram: OnDatagram) -> None:
+        self._on_datagram = on_datagram
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._hear(data, addr)
+        self._on_datagram(data, addr)
 
     def error_received(self, exc: Exception) -> None:
-        """Ignore ICMP: what does not arrive is told by silence."""
+        """Ignore ICMP: missing packets are counted."""

@@ -1,4 +1,4 @@
-"""The strategies in words: known without numpy."""
+"""Names and descriptions of the strategies, importable without numpy."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -8,7 +8,7 @@ Strategy = Literal["punch", "predict", "birthday", "tcp", "turn", "staged", "sta
 MATRIX_STRATEGIES: tuple[Strategy, ...] = ("punch", "predict", "birthday", "stack")
 
 REAL_STRATEGIES: tuple[Strategy, ...] = ("punch", "predict")
-"""What is played out in network namespaces too."""
+"""The strategies that network namespaces support too."""
 
 MEANING: Mapping[str, str] = {
     "punch": "send to the port that servers saw",

@@ -1,21 +1,21 @@
-"""Which media kinds an answer does not use, though they were offered, and how it says so. Pure."""
+"""The offered media kinds that an answer rejects, and how. Pure."""
 
 from collections.abc import Iterator
 
-from sfukit.probe.check.entry import Role
-from sfukit.signaling.descriptions import Described
+from sfukit.probe.check.signaling import Role
+from sfukit.signaling.descriptions import RemoteDescription
 from sfukit.signaling.sdp import Section
 
 _OFFERED = ("audio", "video")
 _WANTED = {"publisher": ("recvonly", "sendrecv"), "subscriber": ("sendonly", "sendrecv")}
 
 
-def listed(answer: Described, role: Role) -> list[str]:
-    """List them in words, each with what turned it off."""
+def describe(answer: RemoteDescription, role: Role) -> list[str]:
+    """List the rejected kinds, each with the reason."""
     return [f"{kind} is off: {why}" for kind, why in _off(answer, role)]
 
 
-def _off(answer: Described, role: Role) -> Iterator[tuple[str, str]]:
+def _off(answer: RemoteDescription, role: Role) -> Iterator[tuple[str, str]]:
     used = {line.mid for line in answer.lines}
     for kind in _OFFERED:
         section = next((one for one in answer.sections if one.kind == kind), None)
@@ -32,4 +32,4 @@ def _why(section: Section, role: Role, *, is_used: bool) -> str | None:
         return "the answer has it a=inactive"
     if section.direction not in _WANTED[role]:
         return f"the answer has it a={section.direction}, to an offer of the same direction"
-    return None if is_used else "the answer takes no codec of the offer"
+    return None if is_used else "the answer accepts no codec of the offer"
