@@ -35,13 +35,13 @@ class DoctorReport(report.Envelope, kw_only=True, frozen=True):
 )
 def doctor(
     clients: Annotated[
-        int, typer.Option("-c", "--clients", help="judge for a run of this many clients")
+        int, typer.Option("-c", "--clients", help="size of the run to judge for")
     ] = 500,
     json: Json = None,
 ) -> None:
-    """Say whether this machine can serve or load, and how to mend what it cannot."""
+    """Check whether this machine can serve or generate load, and print the fixes."""
     if clients < 1:
-        raise UsageError(f"--clients: {clients} is nobody", hint="give 1 or more")
+        raise UsageError(f"--clients {clients}: out of range", hint="give 1 or more")
     facts = machine.look()
     findings = machine.examine(facts, clients)
     result = judge(facts, findings, clients)

@@ -89,7 +89,7 @@ def loadtest(
     pin: options.Pin = "auto",
     server_args: options.ServerArgs = "",
 ) -> None:
-    """Let synthetic participants meet in an SFU, measure what they get, and give a verdict.
+    """Load an SFU with synthetic participants, measure received media, and give a verdict.
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """

@@ -53,9 +53,9 @@ def nat_probe(
     explain: options.Explain = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say what NAT or firewall is here, what works through it, and how sure that is.
+    """Detect NAT and firewall behaviour (RFC 4787) and what works through it.
 
-    Exit code: 0 done; 3 UDP is blocked or an expectation failed; 4 no server was usable; 5 unknown.
+    Exit code: 0 done; 3 UDP is blocked or a gate was not met; 4 no usable server; 5 unknown.
     """
     from sfukit.probe.environment.proxy import parse as parse_proxy
     from sfukit.probe.nat import options as asked

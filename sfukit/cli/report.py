@@ -40,7 +40,11 @@ _RENDERERS: Mapping[str, str] = {
 )
 def show(
     run: Annotated[
-        str, typer.Argument(metavar="last|COMMAND|FILE", help="which run: the last, or a JSON file")
+        str,
+        typer.Argument(
+            metavar="last|COMMAND|FILE",
+            help="the last run, the last run of a command, or a JSON file",
+        ),
     ],
     json: Json = None,
 ) -> None:

@@ -55,9 +55,9 @@ def turn_probe(
     quiet: shared_options.Quiet = False,
     verbose: given.Verbose = False,
 ) -> None:
-    """Take a TURN server through every stage by each transport, and say where and why it fails.
+    """Test each stage of a TURN server over each transport, and name the cause of a failure.
 
-    Exit code: 0 every variant relays, 3 one does not or a gate was not met, 4 nobody answered.
+    Exit code: 0 all variants relay, 3 one does not or a gate was not met, 4 no response.
     """
     from sfukit.probe import resolve
     from sfukit.probe.turn import report as turn_report

@@ -32,7 +32,7 @@ def test_it_says_where_it_listens_and_what_it_served() -> None:
     assert document["behaviour_discovery"] is True
     assert len(document["addresses"]) == 4
     assert "probe   sfukit nat-probe stun:127.0.0.1:" in said
-    assert "served  0 answers" in said
+    assert "served  0 responses" in said
 
 
 def test_the_published_schema_is_that_of_the_listening() -> None:
