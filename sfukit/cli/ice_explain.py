@@ -1,4 +1,4 @@
-"""``sfukit ice-explain``: why ICE chose this pair, or none."""
+"""``sfukit ice-explain``: why ICE selected a candidate pair, or none."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""`sfukit token`: make an access token, or read one."""
+"""`sfukit token`: create an access token, or decode one."""
 
 import datetime
 
@@ -110,5 +110,5 @@ def _described(text: str, keys: dict[str, str]) -> str:
 def _instant(at_s: int) -> str:
     try:
         return datetime.datetime.fromtimestamp(at_s, datetime.UTC).isoformat()
-    except (ValueError, OverflowError, OSError):  # beyond the calendar
+    except (ValueError, OverflowError, OSError):  # beyond year 9999
         return f"{at_s} s after 1970"

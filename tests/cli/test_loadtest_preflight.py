@@ -49,9 +49,7 @@ async def test_missing_media_is_for_the_run_to_show(
 
 
 @pytest.mark.parametrize("step", ["dtls", "play dtls"])
-async def test_who_does_not_get_in_stops_the_run(
-    step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_check_stops_the_run(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = await told(step, monkeypatch)
     assert fault is not None
-    assert fault.text == f"nobody can join: {step} fails (no_media): silence"
+    assert fault.text == f"no client can join: {step} fails (no_media): silence"

@@ -111,7 +111,7 @@ def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> No
         "24.9 s ramp, 10 s warm-up, 60 s measured (1m35)",
         "in              2,000 streams, 1,191 Mb/s, 171,467 packets/s into the SFU",
         "out             4,000 streams, 1,139 Mb/s, 235,598 packets/s out of the SFU",
-        "files           1,700 open files here (ulimit -n)",
+        "files           1,700 open files on this machine (ulimit -n)",
     ]
 
 

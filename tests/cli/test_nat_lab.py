@@ -51,7 +51,7 @@ def test_rates_come_with_their_weights(weights: Path, capsys: pytest.CaptureFixt
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert "weights  port-restricted 75.0 %, symmetric-random 25.0 %" in shown
-    assert "of all pairs, without a relay, %     56.2" in shown
+    assert "direct, over all pairs, %            56.2" in shown
     assert "loss 2.0 %" in shown
 
 
@@ -191,7 +191,7 @@ def test_without_numpy_the_extra_is_named(
 def test_few_runs_are_written_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nat-lab", "matrix", "--runs", "20"]) == 0
     shown = capsys.readouterr().out
-    assert "met without a relay, runs" in shown
+    assert "direct (no relay), runs" in shown
     assert "20 of 20" in shown
     assert main(["nat-lab", "run", "--a", "adm", "--b", "port-restricted", "--runs", "20"]) == 0
     assert "  0 of 20" in capsys.readouterr().out

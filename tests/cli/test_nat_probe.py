@@ -180,9 +180,9 @@ def test_each_test_is_explained_with_its_evidence(
 ) -> None:
     assert main(["nat-probe", f"stun:{server}", "--tests", "filtering", "--explain", "-v"]) == 0
     shown = capsys.readouterr().out
-    assert "Mapping: does one socket keep one outer address" in shown
+    assert "Mapping: does one socket keep one mapped address" in shown
     assert "so: EIF (confidence high)" in shown
-    assert "answered from 127.0.0.2:" in shown
+    assert "response from 127.0.0.2:" in shown
     assert "mapping.1.III" in shown
 
 

@@ -50,7 +50,7 @@ async def test_what_is_said_once_ready(capsys: pytest.CaptureFixture[str]) -> No
     assert said["publish"] == "WHIP http://127.0.0.1:7080/whip/ROOM"
     assert said["media"] == "UDP 7081 on 192.0.2.7; open it in the firewall"
     assert said["load"] == "sfukit loadtest http://127.0.0.1:7080 --clients 100"
-    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["others"]
+    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["remote"]
     assert "rmem_max=8388608" in said["kernel"]
     assert any("OBS: Settings, Stream, Service WHIP" in line for line in lines)
 
@@ -112,7 +112,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
         ("--http 7080", "give HOST:PORT"),
         ("--http 127.0.0.1:99999", "give HOST:PORT"),
         ("--dev nocolon", "give KEY:SECRET"),
-        ("--api-key alone", "--api-secret go together"),
+        ("--api-key alone", "--api-secret: give both"),
         ("--pad maybe", "--pad maybe: unknown value\n  choose one of on, off"),
         ("--bwe gcc", "bwe"),
         ("--srtp des", "srtp"),
@@ -168,7 +168,7 @@ def secrets_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--http [::1]:0", "short", "started"),
         ("--http localhost:0", "short", "started"),
         ("--http 127.0.0.1:0", "@empty", "is empty"),
-        ("--http 127.0.0.1:0", "", "go together"),
+        ("--http 127.0.0.1:0", "", "give both"),
     ],
 )
 def test_weak_secrets_are_for_loopback_and_empty_ones_for_nothing(
