@@ -9,13 +9,12 @@ import structlog
 from aiohttp import web
 
 from sfukit.server import debug, ids, pages, paths, whip_routes
-from sfukit.server.house import House
 from sfukit.server.limiter import rate_limited
 from sfukit.server.requests import (
     ADDRESS,
     AUTHENTICATED,
-    HOUSE,
     METRICS_ONLY,
+    SERVER_CONTEXT,
     TRACE_ID,
     authenticate,
     bearer,
@@ -23,6 +22,7 @@ from sfukit.server.requests import (
 )
 from sfukit.server.rpc_methods import Methods
 from sfukit.server.rpc_session import RpcSession
+from sfukit.server.server_context import ServerContext
 from sfukit.signaling import sdp
 from sfukit.signaling.jsonrpc import MAX_FRAME_BYTES
 from sfukit.signaling.refusal import Refusal
@@ -36,22 +36,22 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_app(house: House) -> web.Application:
+def build_app(context: ServerContext) -> web.Application:
     """Put the application together."""
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
-    app[HOUSE] = house
+    app[SERVER_CONTEXT] = context
     app.router.add_get("/ws", websocket)
     pages.add_routes(app)
     debug.add_routes(app)
     whip_routes.add_routes(app)
-    paths.add_prefixed_routes(app, house.settings.http_prefix)
+    paths.add_prefixed_routes(app, context.settings.http_prefix)
     return app
 
 
-def build_metrics_app(house: House) -> web.Application:
+def build_metrics_app(context: ServerContext) -> web.Application:
     """Put the application of the metrics' own listener together."""
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
-    app[HOUSE] = house
+    app[SERVER_CONTEXT] = context
     app[METRICS_ONLY] = True
     pages.add_metrics(app)
     return app
@@ -59,40 +59,40 @@ def build_metrics_app(house: House) -> web.Application:
 
 async def websocket(request: web.Request) -> web.WebSocketResponse:
     """Serve one WebSocket until it ends."""
-    house = request.app[HOUSE]
+    context = request.app[SERVER_CONTEXT]
     authenticate(request)  # a refusal is HTTP: 401 before 101
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         max_msg_size=MAX_FRAME_BYTES,
         autoping=False,  # the session answers pings, within its limits
-        heartbeat=house.settings.timing.ping_s,
+        heartbeat=context.settings.timing.ping_s,
         compress=False,
     )
     await socket.prepare(request)
     methods = Methods(
-        house.core,
-        house.rooms,
-        house.access,
-        house.limiter,
+        context.core,
+        context.rooms,
+        context.access,
+        context.limiter,
         token=bearer(request),
         address=request[ADDRESS],
         trace_id=request[TRACE_ID],
         reached=reached(request),
     )
     session = RpcSession(socket, methods)
-    house.lines.add(session)
+    context.lines.add(session)
     try:
         await session.run()
     finally:
-        house.lines.discard(session)
+        context.lines.discard(session)
     return socket
 
 
 @web.middleware
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Tell the connection when a request begins and ends, and answer it."""
-    house = request.app[HOUSE]
-    connection = house.connections.of(request.protocol)
+    context = request.app[SERVER_CONTEXT]
+    connection = context.connections.of(request.protocol)
     if connection is None:
         return await _answer(request, handler)
     chunked = "Transfer-Encoding" in request.headers
@@ -109,8 +109,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give a request a trace id, keep foreign pages out, turn refusals into answers."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
-    house = request.app[HOUSE]
-    request[ADDRESS] = house.proxies.client(
+    context = request.app[SERVER_CONTEXT]
+    request[ADDRESS] = context.proxies.client(
         request.remote or "", request.headers.getall("X-Forwarded-For", [])
     )
     origin = request.headers.get("Origin")
@@ -119,7 +119,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     response: web.StreamResponse
     try:
         if METRICS_ONLY not in request.app:
-            added |= house.origins.admit(origin, request.host, paths.local_path(request))
+            added |= context.origins.admit(origin, request.host, paths.local_path(request))
         response = await handler(request)
         if not response.prepared:
             response.headers.update(added)
@@ -141,7 +141,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         if request.writer.output_size > 0:
             raise  # something was answered already
-        if house.core.refusals.is_due("internal_error"):
+        if context.core.refusals.is_due("internal_error"):
             log.exception("request_failed", path=request.path, trace_id=trace_id)
         response = _problem(request, Refusal("internal_error", "an error of the server's own"))
     held = await _limit(request)
@@ -160,7 +160,7 @@ async def _limit(request: web.Request) -> web.Response | None:
     """
     if request.get(AUTHENTICATED):
         return None
-    wait_s = request.app[HOUSE].limiter.refuse(request[ADDRESS], time.monotonic())
+    wait_s = request.app[SERVER_CONTEXT].limiter.refuse(request[ADDRESS], time.monotonic())
     if wait_s == 0:
         return None
     await asyncio.sleep(min(wait_s, _HELD_S))
@@ -171,9 +171,9 @@ async def _limit(request: web.Request) -> web.Response | None:
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
     """Write a refusal as problem details (RFC 9457), count it, write it down."""
-    house = request.app[HOUSE]
-    house.metrics.refused.labels(refusal.reason).inc()
-    house.core.refusals.note(
+    context = request.app[SERVER_CONTEXT]
+    context.metrics.refused.labels(refusal.reason).inc()
+    context.core.refusals.note(
         refusal.reason,
         method=request.method,
         path=request.path,

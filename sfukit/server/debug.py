@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sfukit.server.house import House
 from sfukit.server.member import Member, Viewer
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.requests import HOUSE, authenticate
+from sfukit.server.requests import SERVER_CONTEXT, authenticate
 from sfukit.server.room import Room
+from sfukit.server.server_context import ServerContext
 from sfukit.signaling.refusal import Refusal
 
 
@@ -21,21 +21,21 @@ def add_routes(app: web.Application) -> None:
 
 async def rooms(request: web.Request) -> web.Response:
     """Show all rooms."""
-    house = request.app[HOUSE]
+    context = request.app[SERVER_CONTEXT]
     only = _admin_of(request)
     if only is None:
-        return web.json_response(describe(house))
-    room = house.rooms.find(only)
+        return web.json_response(describe(context))
+    room = context.rooms.find(only)
     return web.json_response({"rooms": [] if room is None else [_room(room)]})
 
 
 async def one_room(request: web.Request) -> web.Response:
     """Show one room with the engine's figures of its transports and streams."""
-    house = request.app[HOUSE]
+    context = request.app[SERVER_CONTEXT]
     name, only = request.match_info["room"], _admin_of(request)
     if only not in (None, name):
         raise Refusal("room_denied", f"this token is for the room {only!r}")
-    room = house.rooms.find(name)
+    room = context.rooms.find(name)
     if room is None:
         raise Refusal("room_unknown", "there is no such room")
     figures = msgspec.to_builtins(await room.stats.figures())
@@ -45,16 +45,16 @@ async def one_room(request: web.Request) -> web.Response:
 def _admin_of(request: web.Request) -> str | None:
     """Refuse all but admins; return the only room that the token is for, None for every room."""
     claims = authenticate(request)
-    request.app[HOUSE].access.require_admin(claims)
+    request.app[SERVER_CONTEXT].access.require_admin(claims)
     return (claims.video.room or None) if claims is not None else None
 
 
-def describe(house: House) -> dict[str, Any]:
+def describe(context: ServerContext) -> dict[str, Any]:
     """Write the state of the server down as plain objects."""
     return {
-        "draining": house.rooms.draining,
-        "egress_bps": round(house.rooms.egress_bps),
-        "rooms": [_room(room) for room in house.rooms],
+        "draining": context.rooms.draining,
+        "egress_bps": round(context.rooms.egress_bps),
+        "rooms": [_room(room) for room in context.rooms],
     }
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 from aiohttp import web
 
 from sfukit import __version__
-from sfukit.server.requests import HOUSE, bearer
+from sfukit.server.requests import SERVER_CONTEXT, bearer
 from sfukit.signaling.refusal import Refusal
 
 _PAGE_HEADERS = {
@@ -29,7 +29,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/info", info)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
-    if app[HOUSE].settings.metrics_http is None:
+    if app[SERVER_CONTEXT].settings.metrics_http is None:
         app.router.add_get("/metrics", metrics)
 
 
@@ -57,11 +57,11 @@ async def livez(_request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """Say whether new rooms are taken and all media workers run."""
-    house = request.app[HOUSE]
-    reasons = ["draining"] if house.rooms.draining else []
+    context = request.app[SERVER_CONTEXT]
+    reasons = ["draining"] if context.rooms.draining else []
     reasons += [
         f"media worker {worker} ended: {reason}"
-        for worker, reason in sorted(house.engine.ended.items())
+        for worker, reason in sorted(context.engine.ended.items())
     ]
     text = "; ".join(reasons) or "ok"
     return web.Response(text=f"{text}\n", status=503 if reasons else 200)
@@ -69,14 +69,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Give the metrics to Prometheus."""
-    house = request.app[HOUSE]
-    wanted = house.settings.metrics_token
+    context = request.app[SERVER_CONTEXT]
+    wanted = context.settings.metrics_token
     if wanted is not None:
         given = bearer(request) or ""
         if not hmac.compare_digest(given.encode(), wanted.encode()):
             reason = "token_invalid" if given else "token_missing"
             raise Refusal(reason, "the metrics need the token of the setting metrics_token")
-    body = house.metrics.recent_exposition(time.monotonic())
+    body = context.metrics.recent_exposition(time.monotonic())
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )

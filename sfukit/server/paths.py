@@ -4,7 +4,7 @@ import re
 
 from aiohttp import web
 
-from sfukit.server.requests import HOUSE, METRICS_ONLY
+from sfukit.server.requests import METRICS_ONLY, SERVER_CONTEXT
 from sfukit.server.settings import HTTP_PREFIX
 from sfukit.signaling.refusal import Refusal
 
@@ -18,16 +18,16 @@ _LENGTHS = {"whip": 1, "whep": 2}
 
 def prefix_of(request: web.Request) -> str:
     """Return what clients put before our paths: as a trusted proxy says, else as it is set."""
-    house = request.app[HOUSE]
+    context = request.app[SERVER_CONTEXT]
     forwarded = request.headers.get("X-Forwarded-Prefix", "").rstrip("/")
-    if HTTP_PREFIX.fullmatch(forwarded) and house.proxies.trusts(request.remote or ""):
+    if HTTP_PREFIX.fullmatch(forwarded) and context.proxies.trusts(request.remote or ""):
         return forwarded
-    return house.settings.http_prefix
+    return context.settings.http_prefix
 
 
 def local_path(request: web.Request) -> str:
     """Return the path without the prefix, which a proxy may or may not have removed."""
-    prefix, path = request.app[HOUSE].settings.http_prefix, request.path
+    prefix, path = request.app[SERVER_CONTEXT].settings.http_prefix, request.path
     return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
 
 

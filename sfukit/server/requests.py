@@ -5,12 +5,12 @@ import time
 from aiohttp import web
 
 from sfukit.server.addresses import parse_reached
-from sfukit.server.house import House
+from sfukit.server.server_context import ServerContext
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.token import Claims
 
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-HOUSE = web.AppKey("house", House)
+SERVER_CONTEXT = web.AppKey("server_context", ServerContext)
 METRICS_ONLY = web.AppKey("metrics_only", bool)
 TRACE_ID = web.RequestKey("trace_id", str)
 ADDRESS = web.RequestKey("address", str)
@@ -19,12 +19,12 @@ AUTHENTICATED = web.RequestKey("authenticated", bool)
 
 def authenticate(request: web.Request) -> Claims | None:
     """Verify the token and count the request under it; None where no token is asked for."""
-    house = request.app[HOUSE]
-    claims = house.access.claims(bearer(request))
+    context = request.app[SERVER_CONTEXT]
+    claims = context.access.claims(bearer(request))
     request[AUTHENTICATED] = True
-    if connection := house.connections.of(request.protocol):
+    if connection := context.connections.of(request.protocol):
         connection.authenticate()
-    house.limiter.admit(claims, request[ADDRESS], time.monotonic())
+    context.limiter.admit(claims, request[ADDRESS], time.monotonic())
     return claims
 
 

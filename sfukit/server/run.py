@@ -16,9 +16,9 @@ from sfukit.machine import raise_open_files
 from sfukit.server import faults
 from sfukit.server.app import build_app, build_metrics_app
 from sfukit.server.engine import Engine, NativeEngine
-from sfukit.server.house import House
 from sfukit.server.limiter import is_loopback
 from sfukit.server.listener import Listener
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings, host_and_port
 
 _STANDARD_ERROR = 2
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 class Ready(NamedTuple):
     """What a server that is ready can be told by."""
 
-    house: House
+    context: ServerContext
     http_host: str
     http_port: int
     metrics_host: str | None = None
@@ -45,7 +45,7 @@ class Ready(NamedTuple):
     @property
     def url(self) -> str:
         """Where the server answers, as one would type it."""
-        scheme = "https" if self.house.settings.secure else "http"
+        scheme = "https" if self.context.settings.secure else "http"
         return _url(scheme, self.http_host, self.http_port)
 
     @property
@@ -74,26 +74,26 @@ def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
 
 
 async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
-    house = House(settings, _engine(settings))
-    faults.watch_loop(house.core.refusals)
-    signals = _Signals(house)
+    context = ServerContext(settings, _engine(settings))
+    faults.watch_loop(context.core.refusals)
+    signals = _Signals(context)
     reason = "server_stopped"
     async with contextlib.AsyncExitStack() as open_listeners:
         try:
-            ready = await _listen(open_listeners, house)
-            house.start()
+            ready = await _listen(open_listeners, context)
+            context.start()
             signals.watch()
             on_ready(ready)
-            reason = await _until_over(signals, house)
+            reason = await _until_over(signals, context)
         finally:
             signals.forget()
-            await house.stop(reason)
+            await context.stop(reason)
 
 
-async def _until_over(signals: "_Signals", house: House) -> str:
+async def _until_over(signals: "_Signals", context: ServerContext) -> str:
     """Wait for a signal to stop; an engine without workers is an error."""
     stopped = asyncio.ensure_future(signals.until_stopped())
-    ended = house.core.engine_ended
+    ended = context.core.engine_ended
     await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
     if stopped.done():
         return stopped.result()
@@ -107,8 +107,8 @@ async def _until_over(signals: "_Signals", house: House) -> str:
 class _Signals:
     """SIGTERM drains, SIGUSR1 takes that back, a second SIGTERM stops; so does SIGINT."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._loop = asyncio.get_running_loop()
         self._stopped: asyncio.Future[str] = self._loop.create_future()
         self._drain: asyncio.Task[None] | None = None
@@ -116,7 +116,7 @@ class _Signals:
     def watch(self) -> None:
         self._loop.add_signal_handler(signal.SIGTERM, self._terminate)
         self._loop.add_signal_handler(signal.SIGINT, self._stop, "server_stopped")
-        self._loop.add_signal_handler(signal.SIGUSR1, self._house.cancel_drain)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._context.cancel_drain)
 
     def forget(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -136,7 +136,7 @@ class _Signals:
     async def _drained(self) -> None:
         outcome = "failed"
         try:
-            outcome = await self._house.drain()
+            outcome = await self._context.drain()
             log.info("drain_ended", outcome=outcome)
         finally:
             if outcome != "cancelled":
@@ -190,23 +190,27 @@ def _engine(settings: Settings) -> Engine:
         ) from error
 
 
-async def _listen(open_listeners: contextlib.AsyncExitStack, house: House) -> Ready:
-    settings = house.settings
+async def _listen(open_listeners: contextlib.AsyncExitStack, context: ServerContext) -> Ready:
+    settings = context.settings
     most = raise_open_files(_OPEN_FILES)
-    listener = await _listener(open_listeners, house, build_app(house), most, _tls(settings))
+    listener = await _listener(open_listeners, context, build_app(context), most, _tls(settings))
     port = await _bound(listener, "--http", settings.http_host, settings.http_port)
     if settings.metrics_http is None:
-        return Ready(house, settings.http_host, port)
-    apart = await _listener(open_listeners, house, build_metrics_app(house), most, None)
+        return Ready(context, settings.http_host, port)
+    apart = await _listener(open_listeners, context, build_metrics_app(context), most, None)
     host, metrics_port = host_and_port(settings.metrics_http, "--metrics")
     return Ready(
-        house, settings.http_host, port, host, await _bound(apart, "--metrics", host, metrics_port)
+        context,
+        settings.http_host,
+        port,
+        host,
+        await _bound(apart, "--metrics", host, metrics_port),
     )
 
 
 async def _listener(
     open_listeners: contextlib.AsyncExitStack,
-    house: House,
+    context: ServerContext,
     app: web.Application,
     most_descriptors: int,
     tls: ssl.SSLContext | None,
@@ -215,10 +219,10 @@ async def _listener(
     runner = web.AppRunner(
         app,
         access_log=None,
-        logger=faults.http_logger(house.core.refusals),
+        logger=faults.http_logger(context.core.refusals),
         handle_signals=False,
         shutdown_timeout=_SHUTDOWN_S,
-        keepalive_timeout=house.settings.timing.keep_alive_s,
+        keepalive_timeout=context.settings.timing.keep_alive_s,
         lingering_time=_LINGERING_S,
     )
     await runner.setup()
@@ -226,9 +230,9 @@ async def _listener(
     assert runner.server is not None
     listener = Listener(
         runner.server,
-        house.connections,
-        house.metrics,
-        house.core.refusals,
+        context.connections,
+        context.metrics,
+        context.core.refusals,
         tls=tls,
         most_descriptors=most_descriptors,
     )
@@ -249,9 +253,9 @@ async def _bound(listener: Listener, option: str, host: str, port: int) -> int:
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        tls.load_cert_chain(settings.tls_cert, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"--tls-cert {settings.tls_cert}: {error}") from error
-    return context
+    return tls

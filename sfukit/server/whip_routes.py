@@ -6,12 +6,12 @@ import time
 from aiohttp import web
 
 from sfukit.server.access import Rights
-from sfukit.server.house import House
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
 from sfukit.server.paths import prefix_of
 from sfukit.server.publishing import parse_description
-from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate, reached
+from sfukit.server.requests import AUTHENTICATED, SERVER_CONTEXT, TRACE_ID, authenticate, reached
+from sfukit.server.server_context import ServerContext
 from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
@@ -39,33 +39,33 @@ def add_routes(app: web.Application) -> None:
 
 async def publish(request: web.Request) -> web.Response:
     """WHIP: publish the offer; an earlier session of the same identity ends once this one is up."""
-    house, rights, offer = await _admit(request)
+    context, rights, offer = await _admit(request)
     rights.require_publish()
-    participant, before = house.rooms.enter(
+    participant, before = context.rooms.enter(
         request.match_info["room"],
         rights,
         protocol="whip",
         trace_id=request[TRACE_ID],
         reached=reached(request),
     )
-    rules = PublishRules(1, 1, True, house.settings.max_publish_bitrate_bps)
+    rules = PublishRules(1, 1, True, context.settings.max_publish_bitrate_bps)
     with participant.entering(before):
         change = await participant.publish(offer, None, {}, rules)
     session = HttpSession(offer, participant.publishing.restart, participant.leave)
-    _keep(house, session, participant)
+    _keep(context, session, participant)
     return _created(request, session, change.answer)
 
 
 async def play(request: web.Request) -> web.Response:
     """WHEP: play one participant of the room."""
-    house, rights, offer = await _admit(request)
+    context, rights, offer = await _admit(request)
     rights.require_subscribe()
     named = request.match_info.get("participant")
     uid = participant_name(named) if named is not None else None
-    house.rooms.require_space()
-    room, publisher = choose_publisher(house.rooms.find(request.match_info["room"]), uid)
+    context.rooms.require_space()
+    room, publisher = choose_publisher(context.rooms.find(request.match_info["room"]), uid)
     viewing = Viewing(
-        house.core,
+        context.core,
         room,
         publisher,
         uid,
@@ -74,20 +74,20 @@ async def play(request: web.Request) -> web.Response:
         reached=reached(request),
     )
     answer = viewing.negotiate(offer)
-    house.rooms.admit_viewer(room, viewing)
+    context.rooms.admit_viewer(room, viewing)
     await viewing.start()
     session = HttpSession(offer, viewing.restart, viewing.leave, needs_tag=False)
-    _keep(house, session, viewing)
+    _keep(context, session, viewing)
     return _created(request, session, answer)
 
 
 async def patch(request: web.Request) -> web.Response:
     """Take candidates or restart ICE."""
-    house = request.app[HOUSE]
+    context = request.app[SERVER_CONTEXT]
     name = request.match_info["session"]
-    session = house.sessions.find(name)
+    session = context.sessions.find(name)
     request[AUTHENTICATED] = True  # the name of a session is a secret of its owner's
-    house.limiter.admit_session(name, time.monotonic())
+    context.limiter.admit_session(name, time.monotonic())
     whip.require_fragment(request.content_type)
     answer = await session.patch(request.headers.get("If-Match"), await _text(request))
     if answer is None:
@@ -99,8 +99,8 @@ async def patch(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> web.Response:
     """End a session, whatever ``If-Match`` says; leaving is free of limits."""
-    house = request.app[HOUSE]
-    house.sessions.delete(request.match_info["session"])
+    context = request.app[SERVER_CONTEXT]
+    context.sessions.delete(request.match_info["session"])
     return web.Response()
 
 
@@ -112,7 +112,7 @@ async def nothing(_request: web.Request) -> web.Response:
 async def endpoint_options(request: web.Request) -> web.Response:
     """Say what an endpoint accepts."""
     response = web.Response(headers=whip.preflight(_POST_METHODS, {"Accept-Post": whip.SDP_TYPE}))
-    _add_links(response, request.app[HOUSE], credentials=False)
+    _add_links(response, request.app[SERVER_CONTEXT], credentials=False)
     return response
 
 
@@ -122,13 +122,13 @@ async def session_options(_request: web.Request) -> web.Response:
     return web.Response(headers=whip.preflight(_SESSION_METHODS, accepted))
 
 
-async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
+async def _admit(request: web.Request) -> tuple[ServerContext, Rights, sdp.Session]:
     """Check everything about a POST that does not depend on what it asks for."""
-    house = request.app[HOUSE]
+    context = request.app[SERVER_CONTEXT]
     claims = authenticate(request)
-    rights = house.access.rights(claims, room_name(request.match_info["room"]))
+    rights = context.access.rights(claims, room_name(request.match_info["room"]))
     whip.require_sdp(request.content_type)
-    return house, rights, parse_description(await _text(request))
+    return context, rights, parse_description(await _text(request))
 
 
 async def _text(request: web.Request) -> str:
@@ -136,7 +136,7 @@ async def _text(request: web.Request) -> str:
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding not in ("", "identity", "gzip", "deflate"):
         raise Refusal("content_type", f"Content-Encoding {encoding[:32]!r} is not read: send none")
-    limit_s = request.app[HOUSE].settings.timing.request_s
+    limit_s = request.app[SERVER_CONTEXT].settings.timing.request_s
     try:
         async with asyncio.timeout(limit_s):
             return (await request.read()).decode(errors="replace")
@@ -148,11 +148,11 @@ async def _text(request: web.Request) -> str:
         ) from None
 
 
-def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> None:
-    house.sessions.add(session)
-    owner.on_end = lambda _reason: house.sessions.forget(session)
+def _keep(context: ServerContext, session: HttpSession, owner: Participant | Viewing) -> None:
+    context.sessions.add(session)
+    owner.on_end = lambda _reason: context.sessions.forget(session)
     if owner.left is not None:
-        house.sessions.forget(session)
+        context.sessions.forget(session)
 
 
 def _created(request: web.Request, session: HttpSession, answer: str) -> web.Response:
@@ -162,13 +162,13 @@ def _created(request: web.Request, session: HttpSession, answer: str) -> web.Res
         content_type=whip.SDP_TYPE,
         headers={"Location": prefix_of(request) + session.path, "ETag": session.etag},
     )
-    _add_links(response, request.app[HOUSE], credentials=True)
+    _add_links(response, request.app[SERVER_CONTEXT], credentials=True)
     return response
 
 
-def _add_links(response: web.Response, house: House, *, credentials: bool) -> None:
+def _add_links(response: web.Response, context: ServerContext, *, credentials: bool) -> None:
     """Tell the ICE servers; those with credentials only to a peer that was admitted."""
-    for entry in house.settings.ice_servers:
+    for entry in context.settings.ice_servers:
         if entry.credential is not None and not credentials:
             continue
         link = whip.ice_server_link(entry.url, entry.username, entry.credential)

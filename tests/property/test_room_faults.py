@@ -15,7 +15,7 @@ from sfukit.server.settings import Timing
 from sfukit.server.viewing import Viewing, choose_publisher
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import Refusal
-from tests.unit.server.virtual import Channel, Peer, offer, virtual_house
+from tests.unit.server.virtual import Channel, Peer, offer, virtual_context
 from tests.unit.signaling.descriptions import answer_to, audio, offer_of, text_of, video
 
 MEMBERS = 5
@@ -85,7 +85,7 @@ class World:
         self.points = points
         self.engine = FaultyEngine()
         timing = Timing(room_idle_s=60, negotiation_s=30, debounce_s=0.05)
-        self.house, self.timers = virtual_house(self.engine, timing=timing)
+        self.context, self.timers = virtual_context(self.engine, timing=timing)
         self.peers: dict[int, Peer] = {}
         self.viewers: list[Viewing] = []
 
@@ -113,7 +113,7 @@ class World:
         if self.participant(member) is not None:
             return
         faulty = member in FAULTY
-        self.peers[member] = Peer(self.house, FaultyChannel(self.points) if faulty else Channel())
+        self.peers[member] = Peer(self.context, FaultyChannel(self.points) if faulty else Channel())
         params = {} if text is None else {"offer": offer(text)}
         await self.attempt(member, "join", sid="demo", uid=f"m{member}", **params)
         joined = self.participant(member)
@@ -131,12 +131,12 @@ class World:
 
     async def view(self, *, faulty: bool) -> None:
         try:
-            room, publisher = choose_publisher(self.house.rooms.find("demo"), None)
-            viewing = Viewing(self.house.core, room, publisher, None, Rights(), trace_id="")
+            room, publisher = choose_publisher(self.context.rooms.find("demo"), None)
+            viewing = Viewing(self.context.core, room, publisher, None, Rights(), trace_id="")
             viewing.negotiate(sdp.parse(VIEWER))
         except Refusal:
             return
-        self.house.rooms.admit_viewer(room, viewing)
+        self.context.rooms.admit_viewer(room, viewing)
         await viewing.start()
         self.viewers.append(viewing)
         if faulty and "viewer" in self.points:
@@ -150,7 +150,7 @@ class World:
 
     def check(self) -> None:
         """Members without a fault receive, or were told that they do not, all that is there."""
-        room = self.house.rooms.find("demo")
+        room = self.context.rooms.find("demo")
         if room is None:
             return
         for member in range(len(FAULTY), MEMBERS):
@@ -236,8 +236,8 @@ async def run(points: frozenset[str], actions: list[tuple[str, Any, str | None]]
     for viewing in world.viewers:
         viewing.leave("left")
     world.timers.advance(61)
-    core = world.house.core
-    assert not world.house.rooms.any
+    core = world.context.core
+    assert not world.context.rooms.any
     assert not (core.transports or core.publications or core.subscriptions)
     assert len(world.timers) == 0
     assert all(isinstance(error, InjectedError) for error in world.timers.failures)

@@ -8,8 +8,8 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from sfukit.server.app import build_app
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings
 from tests.unit.server.stage import QUICK, Stage, StageMaker
 
@@ -22,17 +22,17 @@ async def make_stage() -> AsyncIterator[StageMaker]:
     async def make(engine: MockEngine | None = None, **changes: Any) -> Stage:
         settings = msgspec.structs.replace(Settings(timing=QUICK), **changes)
         engine = engine or MockEngine()
-        house = House(settings, engine)
-        server = TestServer(build_app(house))
+        context = ServerContext(settings, engine)
+        server = TestServer(build_app(context))
         await server.start_server()
-        house.start()
-        stages.append(Stage(house, engine, server))
+        context.start()
+        stages.append(Stage(context, engine, server))
         return stages[-1]
 
     yield make
     for stage in stages:
         await stage.session.close()
-        await stage.house.stop("server_stopped")
+        await stage.context.stop("server_stopped")
         await stage.server.close()
 
 

@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from aiohttp.test_utils import TestServer
 
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits, MethodLimits, Rate, Timing
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -113,15 +113,15 @@ class Member:
 class Stage:
     """A server over a mock engine, on a free port."""
 
-    def __init__(self, house: House, engine: MockEngine, server: TestServer) -> None:
-        self.house = house
+    def __init__(self, context: ServerContext, engine: MockEngine, server: TestServer) -> None:
+        self.context = context
         self.engine = engine
         self.server = server
         self.session = ClientSession()
 
     def ended(self) -> dict[str, int]:
         """Count the participants and viewers that left, by reason."""
-        [metric] = self.house.metrics.ended.collect()
+        [metric] = self.context.metrics.ended.collect()
         counts = [sample for sample in metric.samples if sample.name.endswith("_total")]
         return {sample.labels["reason"]: int(sample.value) for sample in counts if sample.value}
 

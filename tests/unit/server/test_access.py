@@ -65,7 +65,7 @@ async def test_what_a_token_does_not_allow_is_refused(
     keyed: Stage, bearer: str | None, params: dict[str, Any], code: int, reason: str
 ) -> None:
     assert await refusal(keyed, bearer, **params) == (code, reason)
-    assert keyed.house.rooms.population == 0
+    assert keyed.context.rooms.population == 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_a_token_is_checked_before_the_websocket_opens(
         assert (response.status, response.content_type) == (401, "application/problem+json")
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert (await response.json())["reason"] == reason
-    assert not keyed.house.lines
+    assert not keyed.context.lines
 
 
 async def test_a_token_that_expired_after_the_websocket_opened_joins_no_more(
@@ -102,7 +102,7 @@ async def test_a_token_that_expired_after_the_websocket_opened_joins_no_more(
     def expired(_token: str | None) -> None:
         raise Refusal("token_expired", "the token has expired")
 
-    monkeypatch.setattr(keyed.house.access, "claims", expired)
+    monkeypatch.setattr(keyed.context.access, "claims", expired)
     with pytest.raises(RpcError, match="token_expired"):
         await ann.call("join", sid="demo")
 
@@ -186,7 +186,7 @@ async def test_whip_asks_for_a_token_too(keyed: Stage) -> None:
         headers = sdp | {"Authorization": f"Bearer {bearer}"}
         async with keyed.session.post(url, data=offer_text(), headers=headers) as response:
             assert response.status == status
-    room = keyed.house.rooms.find("demo")
+    room = keyed.context.rooms.find("demo")
     assert room is not None
     assert list(room.participants) == ["obs"]
 

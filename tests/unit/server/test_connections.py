@@ -13,9 +13,9 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from sfukit.server.app import build_app
-from sfukit.server.house import House
 from sfukit.server.listener import Listener
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits, Settings, Timing
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 from tests.unit.server.stage import until
@@ -52,8 +52,8 @@ class Peer:
 class Served:
     """A server behind a listener of its own."""
 
-    def __init__(self, house: House, listener: Listener, port: int) -> None:
-        self.house = house
+    def __init__(self, context: ServerContext, listener: Listener, port: int) -> None:
+        self.context = context
         self.listener = listener
         self.port = port
         self.peers: list[Peer] = []
@@ -63,21 +63,25 @@ class Served:
         return self.peers[-1]
 
     def closed_for(self, reason: str) -> float:
-        return float(self.house.metrics.connections_closed.labels(reason)._value.get())
+        return float(self.context.metrics.connections_closed.labels(reason)._value.get())
 
 
 @contextlib.asynccontextmanager
 async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Served]:
     settings = msgspec.structs.replace(Settings(timing=PATIENT), **changes)
-    house = House(settings, MockEngine())
-    runner = web.AppRunner(build_app(house), access_log=None, lingering_time=0.1)
+    context = ServerContext(settings, MockEngine())
+    runner = web.AppRunner(build_app(context), access_log=None, lingering_time=0.1)
     await runner.setup()
     assert runner.server is not None
     listener = Listener(
-        runner.server, house.connections, house.metrics, house.core.refusals, most_descriptors=most
+        runner.server,
+        context.connections,
+        context.metrics,
+        context.core.refusals,
+        most_descriptors=most,
     )
     port = await listener.listen("127.0.0.1", 0)
-    served = Served(house, listener, port)
+    served = Served(context, listener, port)
     try:
         yield served
     finally:
@@ -86,11 +90,11 @@ async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Serv
             with contextlib.suppress(ConnectionError):
                 await peer.writer.wait_closed()
         listener.close()
-        await house.stop("server_stopped")
+        await context.stop("server_stopped")
         await runner.cleanup()
-        await until(lambda: len(house.connections) == 0)
-        assert not house.connections._idle
-        assert not house.connections._unauthenticated
+        await until(lambda: len(context.connections) == 0)
+        assert not context.connections._idle
+        assert not context.connections._unauthenticated
 
 
 @pytest.mark.parametrize("head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
@@ -192,7 +196,7 @@ async def test_a_websocket_is_no_idle_connection() -> None:
         await idle.answered()
         await idle.closed()  # a connection that began later has ended by idleness
         assert served.closed_for("request_timeout") == 0
-        assert len(served.house.connections) == 1
+        assert len(served.context.connections) == 1
         peer.writer.close()
 
 
@@ -232,7 +236,7 @@ async def test_an_accept_without_descriptors_is_a_warning_and_a_metric(
             peer = await served.peer()
             assert (await peer.answered()).endswith(b"ok\n")
         assert tries < 10  # no busy loop
-        assert served.house.metrics.accept_failed._value.get() == 2
+        assert served.context.metrics.accept_failed._value.get() == 2
         said = [line for line in lines if line["event"] == "accept_failed"]
         assert said[0]["log_level"] == "warning"
         assert "ulimit -n" in said[0]["fix"]
@@ -244,7 +248,7 @@ async def test_an_address_has_a_bounded_number_of_unauthenticated_connections() 
     limits = Limits(unauthenticated_connections=2)
     async with serving(api_keys={"key": SECRET}, limits=limits) as served:
         first, second = [await served.peer() for _ in range(2)]
-        await until(lambda: len(served.house.connections) == 2)
+        await until(lambda: len(served.context.connections) == 2)
         third = await served.peer()
         assert await third.closed() == b""
         assert served.closed_for("address_limit") == 1
@@ -271,7 +275,10 @@ async def test_trusted_proxies_and_without_keys_this_machine_have_no_such_bound(
 async def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open() -> None:
     async with serving() as served:
         other = Listener(
-            lambda: None, served.house.connections, served.house.metrics, served.house.core.refusals
+            lambda: None,
+            served.context.connections,
+            served.context.metrics,
+            served.context.core.refusals,
         )
         with pytest.raises(OSError, match=r"[Aa]ddress"):
             await other.listen("127.0.0.1", served.port)

@@ -94,7 +94,7 @@ async def test_the_newer_of_two_with_one_name_stays(stage: Stage) -> None:
     assert (await first.note("bye"))["reason"] == "replaced"
     assert await first.closed() == 4000
     assert (await watcher.note("publication-removed"))["reason"] == "replaced"
-    room = stage.house.rooms.find("demo")
+    room = stage.context.rooms.find("demo")
     assert room is not None
     assert sorted(room.participants) == ["ann", "zoe"]
     assert not [entry for entry in watcher.notes if entry[0] == "participant-left"]
@@ -130,7 +130,7 @@ async def test_what_is_wrong_is_said_by_code(
     with pytest.raises(RpcError) as caught:
         await member.call("join", **{"sid": "demo", "uid": "ann", "offer": offer, **change})
     assert (caught.value.code, caught.value.reason) == (code, reason)
-    assert stage.house.rooms.population == 0
+    assert stage.context.rooms.population == 0
 
 
 async def test_malformed_sdp_is_refused_with_its_line(stage: Stage) -> None:
@@ -151,8 +151,8 @@ async def test_what_the_engine_refuses_leaves_nothing_behind(make_stage: StageMa
     assert caught.value.reason == "codec_unsupported"
     opened = {command.transport for command in stage.engine.of(OpenTransport)}
     assert {command.transport for command in stage.engine.of(CloseTransport)} == opened
-    assert not stage.house.core.transports
-    assert stage.house.rooms.population == 0
+    assert not stage.context.core.transports
+    assert stage.context.rooms.population == 0
 
 
 async def test_who_wants_to_send_only_is_offered_nothing(stage: Stage) -> None:

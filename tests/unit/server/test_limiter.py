@@ -97,7 +97,7 @@ async def test_refusals_without_a_token_are_limited_by_address_and_others_are_no
                 assert int(response.headers["Retry-After"]) >= 1
                 assert response.headers["Connection"] == "close"
     assert statuses == [401, 401, 404, 429, 429]
-    stage.house.rooms.draining = True
+    stage.context.rooms.draining = True
     async with stage.session.get(stage.url("/readyz")) as response:
         assert response.status == 503  # a state, not a refusal
     for path in ("/livez", "/", "/metrics"):

@@ -63,7 +63,7 @@ async def test_programs_get_json_with_trace_id_and_reason(
     async with stage.session.post(stage.url("/whip/demo"), headers=headers) as response:
         assert response.status == 415
     await member.socket.close()
-    await until(lambda: stage.house.rooms.population == 0)
+    await until(lambda: stage.context.rooms.population == 0)
     structlog.reset_defaults()  # the captured stream ends before the server does
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     told = {line["event"]: line for line in lines}

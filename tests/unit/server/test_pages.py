@@ -70,7 +70,7 @@ async def test_the_engines_counters_are_read_at_each_scrape(stage: Stage) -> Non
         forward_latency_sum_us=1_500_000,
         socket_drops=3,
     )
-    text = stage.house.metrics.exposition().decode()
+    text = stage.context.metrics.exposition().decode()
     assert 'sfukit_rtp_packets_total{direction="outbound",kind="video"} 65.0' in text
     assert 'sfukit_rtcp_feedback_total{direction="inbound",type="nack"} 4.0' in text
     assert 'sfukit_forward_latency_seconds_bucket{le="+Inf"} 11.0' in text
@@ -144,7 +144,7 @@ async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
 async def test_metrics_are_written_at_most_twice_a_second(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metrics = stage.house.metrics
+    metrics = stage.context.metrics
     written = iter(range(100))
     monkeypatch.setattr(metrics, "exposition", lambda: b"%d" % next(written))
     times_s = (10.0, 10.1, 10.49, 10.5, 10.9, 12.0)
@@ -166,7 +166,7 @@ async def test_a_listener_of_their_own_has_the_metrics_and_nothing_else(
     stage = await make_stage(metrics_http="127.0.0.1:0")
     async with stage.session.get(stage.url("/metrics")) as response:
         assert response.status == 404
-    async with TestServer(build_metrics_app(stage.house)) as apart:
+    async with TestServer(build_metrics_app(stage.context)) as apart:
         for path, status in (
             ("/metrics", 200),
             ("/readyz", 200),

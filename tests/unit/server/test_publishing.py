@@ -168,7 +168,7 @@ async def test_a_transport_that_goes_down_ends_the_membership(stage: Stage) -> N
     stage.engine.tell(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
     told = await ann.note("transport-state")
     assert (told["target"], told["srtp_profile"]) == (0, "AEAD_AES_128_GCM")
-    assert b"sfukit_join_duration_seconds_count 1.0" in stage.house.metrics.exposition()
+    assert b"sfukit_join_duration_seconds_count 1.0" in stage.context.metrics.exposition()
     stage.engine.tell(TransportState(transport, "disconnected", "silent"))
     assert (await ann.note("bye"))["reason"] == "transport_lost"
     assert await ann.closed() == 4005

@@ -147,8 +147,8 @@ async def test_a_heartbeat_that_is_not_answered_ends_the_connection(
 ) -> None:
     stage = await make_stage(timing=Timing(ping_s=0.2))
     async with stage.session.ws_connect(stage.url("/ws"), autoping=False):
-        await until(lambda: len(stage.house.lines) == 1)
-        await until(lambda: len(stage.house.lines) == 0)
+        await until(lambda: len(stage.context.lines) == 1)
+        await until(lambda: len(stage.context.lines) == 0)
 
 
 async def test_each_method_has_a_limit_of_its_own(make_stage: StageMaker) -> None:
@@ -202,7 +202,7 @@ async def test_a_burst_of_messages_throws_out_no_reader(stage: Stage) -> None:
     for reader in others:
         assert await reader.call("leave") == {}
     assert [reader.socket.close_code for reader in others] == [None] * 3
-    assert stage.house.metrics.ended.labels("slow_reader")._value.get() == 0
+    assert stage.context.metrics.ended.labels("slow_reader")._value.get() == 0
 
 
 async def test_other_connections_have_their_turn_within_a_batch(stage: Stage) -> None:
@@ -252,13 +252,13 @@ async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
     transport = deaf._response.connection.transport  # type: ignore[union-attr]
     assert transport is not None
     transport.pause_reading()
-    room = stage.house.rooms.find("demo")
+    room = stage.context.rooms.find("demo")
     assert room is not None
     await until(lambda: "deaf" in room.participants)
     text = b'"' + b"x" * 100_000 + b'"'
     for _ in range(100):
         room.participants["deaf"].tell(text, lossy=True)
-    assert stage.house.metrics.queue_dropped._value.get() >= 89
+    assert stage.context.metrics.queue_dropped._value.get() >= 89
     assert room.participants["deaf"].left is None
     for _ in range(11):
         room.participants["deaf"].tell(text)

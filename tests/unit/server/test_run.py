@@ -20,8 +20,8 @@ async def test_a_drain_that_fails_still_ends_the_process(
 
     with capture_logs() as lines:
         faults.watch_loop(RefusalLog(5, 60.0))
-        monkeypatch.setattr(stage.house, "drain", failing)
-        signals = _Signals(stage.house)
+        monkeypatch.setattr(stage.context, "drain", failing)
+        signals = _Signals(stage.context)
         signals._terminate()
         async with asyncio.timeout(5):
             assert await signals.until_stopped() == "server_stopped"
@@ -41,9 +41,9 @@ async def test_the_engine_is_closed_whatever_fails_before(
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage.house.rooms, "close_all", failing)
+        patched.setattr(stage.context.rooms, "close_all", failing)
         with pytest.raises(RuntimeError):
-            await stage.house.stop("server_stopped")
+            await stage.context.stop("server_stopped")
     assert closed
 
 
@@ -68,7 +68,7 @@ async def test_an_error_in_a_handler_is_a_problem_document(
     def failing() -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(stage.house.metrics, "exposition", failing)
+    monkeypatch.setattr(stage.context.metrics, "exposition", failing)
     with capture_logs() as lines:
         async with stage.session.get(stage.url("/metrics")) as response:
             assert (response.status, response.content_type) == (500, "application/problem+json")

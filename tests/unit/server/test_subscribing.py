@@ -76,7 +76,7 @@ async def test_a_publication_that_ends_is_withdrawn_without_asking_the_engine(st
     offer = await answer(bob)
     assert offer["tracks"] == []
     assert not stage.engine.of(Unsubscribe)
-    assert not stage.house.core.subscriptions
+    assert not stage.context.core.subscriptions
 
 
 async def test_a_rejected_track_is_told_and_nothing_else_is_lost(stage: Stage) -> None:
@@ -185,7 +185,7 @@ async def test_a_switch_of_layer_is_told_with_its_reason(stage: Stage) -> None:
         "reason": "loss",
         "wait_ms": 12.5,
     }
-    assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.house.metrics.exposition()
+    assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.context.metrics.exposition()
 
 
 async def test_a_layer_that_is_not_sent_is_told_but_is_no_switch(stage: Stage) -> None:
@@ -196,7 +196,7 @@ async def test_a_layer_that_is_not_sent_is_told_but_is_no_switch(stage: Stage) -
     stage.engine.tell(LayerSwitched(command.subscription, "h", "h", "encoding_inactive", None))
     note = await bob.note("layer-switch")
     assert (note["to"], note["reason"], note["wait_ms"]) == ("h", "encoding_inactive", None)
-    assert b"encoding_inactive" not in stage.house.metrics.exposition()
+    assert b"encoding_inactive" not in stage.context.metrics.exposition()
 
 
 async def test_an_offer_that_is_never_answered_ends_the_membership(make_stage: StageMaker) -> None:

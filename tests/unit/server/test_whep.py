@@ -68,7 +68,7 @@ async def test_where_nobody_publishes_a_viewer_may_come_again(stage: Stage, path
     response = await play(stage, path)
     assert await reason_of(response) == (409, "not_live")
     assert int(response.headers["Retry-After"]) > 0
-    assert not list(stage.house.rooms)
+    assert not list(stage.context.rooms)
 
 
 async def test_the_earliest_whip_publisher_is_seen_before_other_participants(stage: Stage) -> None:
@@ -86,7 +86,7 @@ async def test_the_earliest_whip_publisher_is_seen_before_other_participants(sta
 async def test_viewers_are_no_members_but_count(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await play(stage)
-    assert stage.house.rooms.population == 2
+    assert stage.context.rooms.population == 2
     result = await ann.call("join", sid="demo", uid="ann")
     assert result["participant_count"] == 1
 
@@ -100,7 +100,7 @@ async def test_the_next_publisher_takes_over_if_its_codecs_fit(stage: Stage) -> 
     assert [command.publication for command in switched] == [3, 4]
     kinds = [type(command) for command in stage.engine.commands]
     assert kinds.index(ReplaceSource) < kinds.index(CloseTransport)
-    assert stage.house.rooms.population == 2
+    assert stage.context.rooms.population == 2
 
 
 async def test_a_publisher_of_other_codecs_ends_the_session(stage: Stage) -> None:
@@ -121,7 +121,7 @@ async def test_an_engine_that_cannot_switch_ends_the_session(make_stage: StageMa
     await publish(stage)
     await play(stage)
     end(stage, 0)
-    await until(lambda: stage.house.rooms.population == 1)
+    await until(lambda: stage.context.rooms.population == 1)
     assert len(stage.engine.of(CloseTransport)) == 2
     assert stage.ended() == {"publisher_changed": 1, "transport_lost": 1}
 
@@ -130,7 +130,7 @@ async def test_a_viewer_that_hung_up_may_still_delete_its_session(stage: Stage) 
     await publish(stage)
     response = await play(stage)
     end(stage, 1)
-    assert len(stage.house.sessions) == 1
+    assert len(stage.context.sessions) == 1
     for _ in range(2):
         deleted = await stage.session.delete(stage.url(response.headers["Location"]))
         assert deleted.status == 200
@@ -178,7 +178,7 @@ async def test_the_same_identity_publishing_anew_takes_its_viewers_along(
     assert [command.publication for command in stage.engine.of(ReplaceSource)] == [5, 6]
     assert len(stage.engine.of(CloseTransport)) == 1
     assert stage.ended() == {"replaced": 1}
-    room = stage.house.rooms.find("demo")
+    room = stage.context.rooms.find("demo")
     assert room is not None
     assert sorted(room.participants) == ["obs", "other"]
     gone = await stage.session.delete(stage.url(first.headers["Location"]))
@@ -190,7 +190,7 @@ async def test_a_viewer_that_knows_no_codec_of_it_is_refused(stage: Stage) -> No
     await publish(stage, offer_of(video("VP9/90000", "profile-id=2")))
     response = await play(stage, text=offer_of(video(direction="recvonly")))
     assert await reason_of(response) == (422, "codec_unsupported")
-    assert stage.house.rooms.population == 1
+    assert stage.context.rooms.population == 1
 
 
 async def test_a_publication_that_ends_leaves_the_other(stage: Stage) -> None:
@@ -198,7 +198,7 @@ async def test_a_publication_that_ends_leaves_the_other(stage: Stage) -> None:
     await play(stage)
     idle = offer_text().replace("a=sendonly", "a=inactive", 1)
     await ann.call("offer", desc={"type": "offer", "sdp": idle})
-    assert stage.house.rooms.population == 2
+    assert stage.context.rooms.population == 2
     idle = offer_text().replace("a=sendonly", "a=inactive")
     await ann.call("offer", desc={"type": "offer", "sdp": idle})
-    assert stage.house.rooms.population == 1
+    assert stage.context.rooms.population == 1

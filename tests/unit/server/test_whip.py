@@ -122,8 +122,8 @@ async def test_bad_offers_are_refused_with_a_reason(
     stage: Stage, text: str, status: int, reason: str
 ) -> None:
     assert await problem(await post(stage, text)) == (status, reason)
-    assert stage.house.rooms.population == 0
-    assert len(stage.house.sessions) == 0
+    assert stage.context.rooms.population == 0
+    assert len(stage.context.sessions) == 0
 
 
 async def test_an_offer_is_sdp(stage: Stage) -> None:
@@ -209,7 +209,7 @@ async def test_delete_ends_the_session(stage: Stage, headers: dict[str, str]) ->
     session = await post(stage)
     url = stage.url(session.headers["Location"])
     assert (await stage.session.delete(url, headers=headers)).status == 200
-    assert stage.house.rooms.population == 0
+    assert stage.context.rooms.population == 0
     assert len(stage.engine.of(CloseTransport)) == 1
     assert stage.ended() == {"left": 1}
     assert (await stage.session.delete(url)).status == 200
@@ -299,7 +299,7 @@ async def test_a_session_ends_with_its_media(
     transport = stage.engine.of(OpenTransport)[0].transport
     stage.engine.tell(TransportState(transport, "connected"))
     stage.engine.tell(TransportState(transport, state, reason))
-    assert stage.house.rooms.population == 0
+    assert stage.context.rooms.population == 0
     assert (await patch(stage, session, CANDIDATE, "*")).status == 404
     assert (await stage.session.delete(stage.url(session.headers["Location"]))).status == 200
 
@@ -309,6 +309,6 @@ async def test_a_session_whose_media_never_comes_ends(make_stage: StageMaker) ->
 
     stage = await make_stage(timing=Timing(negotiation_s=0.05))
     await post(stage)
-    await until(lambda: stage.house.rooms.population == 0)
+    await until(lambda: stage.context.rooms.population == 0)
     assert len(stage.engine.of(CloseTransport)) == 1
     assert stage.ended() == {"negotiation_timeout": 1}

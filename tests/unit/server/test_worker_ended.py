@@ -13,30 +13,30 @@ from sfukit.server.settings import Settings
 from sfukit.signaling.refusal import Refusal
 from tests.unit.server.stage import RpcError, StageMaker
 from tests.unit.server.test_engine import Pair, pair  # noqa: F401 - a fixture
-from tests.unit.server.virtual import Peer, settle, virtual_house
+from tests.unit.server.virtual import Peer, settle, virtual_context
 
 REASON = "panicked: index 7"
 
 
 async def test_the_rooms_of_an_ended_worker_close_and_the_others_take_the_new_ones() -> None:
     engine = MockEngine(workers=2)
-    house, _ = virtual_house(engine)
-    first, second = Peer(house), Peer(house)
+    context, _ = virtual_context(engine)
+    first, second = Peer(context), Peer(context)
     await first.call("join", sid="one")
     await second.call("join", sid="two")
     engine.end(0, REASON)
     assert (first.channel.ended, second.channel.ended) == ("internal_error", None)
-    assert [room.name for room in house.rooms] == ["two"]
+    assert [room.name for room in context.rooms] == ["two"]
     for number in range(4):
-        await Peer(house).call("join", sid=f"room{number}")
-    assert {room.worker for room in house.rooms} == {1}
-    assert not house.core.engine_ended.done()
+        await Peer(context).call("join", sid=f"room{number}")
+    assert {room.worker for room in context.rooms} == {1}
+    assert not context.core.engine_ended.done()
     engine.end(1, REASON)
     assert second.channel.ended == "internal_error"
-    assert not house.rooms.any
-    assert house.core.engine_ended.result() == f"media worker 1 ended: {REASON}"
+    assert not context.rooms.any
+    assert context.core.engine_ended.result() == f"media worker 1 ended: {REASON}"
     with pytest.raises(Refusal, match="overloaded"):
-        await Peer(house).call("join", sid="new")
+        await Peer(context).call("join", sid="new")
 
 
 async def test_readiness_and_metrics_name_the_ended_worker(make_stage: StageMaker) -> None:
@@ -45,7 +45,7 @@ async def test_readiness_and_metrics_name_the_ended_worker(make_stage: StageMake
     async with stage.session.get(stage.url("/readyz")) as response:
         assert response.status == 503
         assert await response.text() == f"media worker 1 ended: {REASON}\n"
-    text = stage.house.metrics.exposition().decode()
+    text = stage.context.metrics.exposition().decode()
     assert 'sfukit_engine_up{engine="0"} 1.0' in text
     assert 'sfukit_engine_up{engine="1"} 0.0' in text
     async with stage.session.get(stage.url("/livez")) as response:

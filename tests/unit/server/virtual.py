@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.rpc_methods import Methods
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings
 
 _request = itertools.count()
@@ -94,13 +94,15 @@ class Channel:
 class Peer:
     """What one WebSocket would call, with the channel at the test's end."""
 
-    def __init__(self, house: House, channel: Channel | None = None, token: str = "") -> None:
+    def __init__(
+        self, context: ServerContext, channel: Channel | None = None, token: str = ""
+    ) -> None:
         self.channel = channel or Channel()
         self.methods = Methods(
-            house.core,
-            house.rooms,
-            house.access,
-            house.limiter,
+            context.core,
+            context.rooms,
+            context.access,
+            context.limiter,
             token=token or None,
             address=str(next(_request)),
             trace_id="",
@@ -112,13 +114,13 @@ class Peer:
         return await self.methods.call(method, msgspec.Raw(msgspec.json.encode(params)))
 
 
-def virtual_house(engine: MockEngine, **changes: Any) -> tuple[House, Timers]:
+def virtual_context(engine: MockEngine, **changes: Any) -> tuple[ServerContext, Timers]:
     """Put a server together within a running loop; its timers are the test's."""
-    house = House(Settings(**changes), engine)
+    context = ServerContext(Settings(**changes), engine)
     timers = Timers()
     loop: Any = timers
-    house.core.loop = loop
-    return house, timers
+    context.core.loop = loop
+    return context, timers
 
 
 def offer(text: str) -> dict[str, str]:

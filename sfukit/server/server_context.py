@@ -27,7 +27,7 @@ _WATCH_INTERVAL_S = 0.5
 _CLEARED_AT = 2  # looks without a room: the engine lets go a little after we do
 
 
-class House:
+class ServerContext:
     """One server, without its HTTP listener."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
