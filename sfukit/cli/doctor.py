@@ -42,7 +42,7 @@ def doctor(
     """Check whether this machine can serve or generate load, and print the fixes."""
     if clients < 1:
         raise UsageError(f"--clients {clients}: out of range", hint="give 1 or more")
-    facts = machine.look()
+    facts = machine.inspect()
     findings = machine.examine(facts, clients)
     result = judge(facts, findings, clients)
     out = Output.beside(json)

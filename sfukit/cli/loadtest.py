@@ -185,9 +185,11 @@ def _preflight(
         if outcome is None or outcome.failed_step in check_report.MEDIA_STEPS:
             return None  # the run measures media
         if outcome.failed_step is None:
-            view.say("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
+            view.report("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
             return None
-        return TargetFault(f"no client can join: {check_report.sentence(outcome)}", spoken=True)
+        return TargetFault(
+            f"no client can join: {check_report.sentence(outcome)}", stated_by_target=True
+        )
 
     return preflight
 

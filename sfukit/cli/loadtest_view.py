@@ -40,7 +40,7 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def say(self, label: str, text: str) -> None:
+    def report(self, label: str, text: str) -> None:
         """Print a line about the run; the first begins with name and version of sfukit."""
         head = labelled(label, "")
         if not self._opened:

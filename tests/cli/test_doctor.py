@@ -70,7 +70,7 @@ def test_a_fit_machine_passes(
             "echo 10 | sudo tee /sys/module/page_reporting/parameters/page_reporting_order",
         ),
         ({"free_page_reporting": True, "pagelist_high_fraction": None}, 0, "the kernel has no vm."),
-        ({"free_page_reporting": None}, 0, "not known on this system"),
+        ({"free_page_reporting": None}, 0, "unknown on this system"),
     ],
 )
 def test_what_is_amiss_is_named_with_its_remedy(
@@ -140,7 +140,7 @@ def test_the_balloon_is_asked(
         (tmp_path / f"virtio{nth}" / "features").write_text(digits + "\n")
     monkeypatch.setattr(machine, "_BALLOONS", tmp_path)
     monkeypatch.setattr(machine.platform, "system", lambda: "Linux")
-    assert machine.look().free_page_reporting is given_back
+    assert machine.inspect().free_page_reporting is given_back
 
 
 def test_json_on_standard_output_moves_the_text_to_standard_error(
@@ -168,12 +168,12 @@ def test_the_published_schema_is_that_of_the_report() -> None:
     assert json.loads(SCHEMA.read_text()) == report.schema(DoctorReport)
 
 
-def test_nobody_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_clients_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-c", "0"]) == 2
     assert "--clients" in capsys.readouterr().err
 
 
 def test_the_real_machine_is_read() -> None:
-    facts = machine.look()
+    facts = machine.inspect()
     assert facts.cores >= 1
     assert facts.kernel

@@ -40,12 +40,12 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.mark.parametrize(
     ("options", "says", "remedy"),
     [
-        (["--clients", "0"], "--clients 0: nobody would join", "1 or more"),
+        (["--clients", "0"], "--clients 0: out of range", "1 or more"),
         (["-c", "abc"], "'abc'", "--help"),
         (["--ramp", "abc"], "--ramp: cannot read 'abc'", "20/s"),
-        (["--ramp", "0"], "never starts anything", "20/s"),
+        (["--ramp", "0"], "must be above 0", "20/s"),
         (["--duration", "soon"], "--duration: cannot read 'soon'", "60s"),
-        (["--duration", "0s"], "nothing would be measured", "10s"),
+        (["--duration", "0s"], "measures nothing", "10s"),
         (["--bitrate", "-3"], "--bitrate: cannot read '-3'", "1.7M"),
         (["--scenario", "party"], "--scenario party", "meeting, webinar, broadcast, audio-room"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
@@ -64,7 +64,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
         (["http://h:99999"], "'http://h:99999'", "http(s)://"),
         (["http://192.0.2.1", "--play", "http://[::1"], "--play 'http://[::1'", "WHEP endpoint"),
-        (["janus+http://127.0.0.1/"], "janus is not spoken yet", "whip+"),
+        (["janus+http://127.0.0.1/"], "janus is not stated_by_target yet", "whip+"),
         (["https://192.0.2.1:1/", "--cacert", "/nowhere"], "--cacert /nowhere", ""),
     ],
 )

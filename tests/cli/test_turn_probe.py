@@ -22,7 +22,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "says", "remedy"),
     [
         (["stun:h"], "this is no TURN URI", "turns:HOST"),
-        (["turn:h", "--variants", "dtls"], "dtls is not spoken", "udp,tcp,tls"),
+        (["turn:h", "--variants", "dtls"], "dtls is not stated_by_target", "udp,tcp,tls"),
         (["turn:h", "--user", "u"], "give both", "--secret"),
         (["turn:h", "--secret", "s", "--password", "p"], "exclude each other", "secret"),
         (["turn:h", "--family", "5"], "--family 5", "4, 6, both"),

@@ -175,14 +175,14 @@ async def counted(server: Process, name: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_with_stun_the_media_port_tells_strangers_how_it_sees_them() -> None:
+async def test_with_stun_the_media_port_answers_unauthenticated_requests() -> None:
     async with serving("--stun") as server:
         answer = await ask_stun(server.ready["udp_ports"][0])
         assert answer.message_class is Class.RESPONSE
         await counted(server, "sfukit_stun_answered_total")
 
 
-async def test_without_stun_a_stranger_gets_no_answer() -> None:
+async def test_without_stun_unauthenticated_requests_get_no_response() -> None:
     async with serving() as server:
         with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asker:
             asker.setblocking(False)
