@@ -73,7 +73,7 @@ def test_a_fit_machine_passes(
         ({"free_page_reporting": None}, 0, "unknown on this system"),
     ],
 )
-def test_what_is_amiss_is_named_with_its_remedy(
+def test_problems_are_named_with_their_fix(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     changes: dict[str, int | bool | None],
@@ -85,7 +85,7 @@ def test_what_is_amiss_is_named_with_its_remedy(
 
 
 @pytest.mark.parametrize("page_reporting_order", [10, None])
-def test_long_page_lists_and_large_reports_are_enough_where_free_memory_is_given_back(
+def test_long_page_lists_and_large_reports_fix_free_page_reporting(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     page_reporting_order: int | None,
@@ -100,7 +100,7 @@ def test_long_page_lists_and_large_reports_are_enough_where_free_memory_is_given
     assert "sudo" not in capsys.readouterr().out
 
 
-def test_few_clients_do_not_notice_that_free_memory_is_given_back(
+def test_free_page_reporting_is_ok_for_few_clients(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True)
@@ -109,7 +109,7 @@ def test_few_clients_do_not_notice_that_free_memory_is_given_back(
 
 
 @pytest.mark.parametrize(("cores", "spared"), [(1, False), (2, True), (3, True), (4, False)])
-def test_doctor_tells_where_a_load_test_is_spared(
+def test_free_page_reporting_names_the_core_swap(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cores: int, spared: bool
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, cores=cores)
@@ -118,7 +118,7 @@ def test_doctor_tells_where_a_load_test_is_spared(
 
 
 @pytest.mark.parametrize("cores_swapped", [True, False])
-def test_a_load_test_that_is_spared_asks_for_no_remedy(
+def test_a_load_test_with_core_swap_prints_no_fix(
     monkeypatch: pytest.MonkeyPatch, cores_swapped: bool
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, rmem_max=212_992)
@@ -132,7 +132,7 @@ def test_a_load_test_that_is_spared_asks_for_no_remedy(
     ("features", "given_back"),
     [([], False), (["01100" + "0" * 59], False), (["011001" + "0" * 58], True)],
 )
-def test_the_balloon_is_asked(
+def test_the_features_of_the_balloon_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: list[str], given_back: bool
 ) -> None:
     for nth, digits in enumerate(features):

@@ -106,7 +106,7 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
         (["--bind", "192.0.2.77", "stun:127.0.0.1"], "cannot bind"),
     ],
 )
-def test_what_makes_no_sense_is_usage(
+def test_invalid_options_are_usage_errors(
     capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert main(["nat-probe", *arguments]) == 2

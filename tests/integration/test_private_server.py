@@ -23,7 +23,7 @@ async def server() -> AsyncIterator[PrivateServer]:
     await started.stop()
 
 
-async def test_it_says_where_it_is_and_counts_its_packets(server: PrivateServer) -> None:
+async def test_it_reports_its_addresses_and_packet_counts(server: PrivateServer) -> None:
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{server.ready.url}/info")).json()["server"] == "sfukit"
         assert await server.traffic(client) == (0, 0, 0, 0)
@@ -32,7 +32,7 @@ async def test_it_says_where_it_is_and_counts_its_packets(server: PrivateServer)
     assert server.ended is None
 
 
-async def test_its_end_is_noticed(server: PrivateServer) -> None:
+async def test_its_end_is_reported(server: PrivateServer) -> None:
     os.kill(server.ready.pid, signal.SIGKILL)
     async with asyncio.timeout(5):
         while server.ended is None:  # noqa: ASYNC110 - the loop learns of it by a signal
@@ -42,7 +42,7 @@ async def test_its_end_is_noticed(server: PrivateServer) -> None:
         assert await server.traffic(client) is None
 
 
-async def test_it_stops_when_told_to() -> None:
+async def test_it_stops_on_request() -> None:
     started = await server_process.start((), machine.usable_cores())
     await started.stop()
     assert processes.read(started.ready.pid, 0.0) is None

@@ -106,7 +106,7 @@ async def test_every_planned_track_is_subscribed_at_its_size(server: Server) -> 
     await until(lambda: server.context.rooms.population == 0)
 
 
-async def test_an_audience_plays_what_one_publishes(server: Server) -> None:
+async def test_an_audience_receives_one_publisher(server: Server) -> None:
     options = LoadOptions(clients=8, scenario="broadcast", ramp_per_s=200)
     load = Load(server, options, TOKENS)
     await load.until_complete()
@@ -114,7 +114,7 @@ async def test_an_audience_plays_what_one_publishes(server: Server) -> None:
     await load.conductor.leave()
 
 
-async def test_a_server_that_is_full_says_so(server: Server) -> None:
+async def test_a_full_server_refuses_joins(server: Server) -> None:
     load = Load(server, LoadOptions(clients=62, ramp_per_s=200), TOKENS)
     await load.until_complete()
     assert (load.ledger.joined, load.ledger.failures) == (60, 2)
@@ -135,7 +135,7 @@ async def test_without_a_token_no_client_joins(server: Server) -> None:
     await load.conductor.leave()
 
 
-async def test_a_server_that_stops_is_noticed(server: Server) -> None:
+async def test_a_stopped_server_is_a_fault(server: Server) -> None:
     load = Load(server, LoadOptions(clients=5, ramp_per_s=200), TOKENS)
     await load.until_complete()
     await server.context.stop("server_stopped")

@@ -33,7 +33,7 @@ def test_a_server_elsewhere_takes_no_core() -> None:
 
 @pytest.mark.parametrize(
     ("pin", "says"),
-    [("both", "unknown value"), ("0:x", "'x'"), ("0:9", "no such core: 9"), (":", "''")],
+    [("both", "unknown value"), ("0:x", "'x'"), ("0:9", "core: 9"), (":", "''")],
 )
 def test_what_cannot_be_placed_is_named(pin: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:

@@ -59,7 +59,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look() -> Place:
-    """Note where this is, before anything is measured."""
+    """Record the machine and the commit, before any measurement."""
     return Place(
         machine=machine.inspect(),
         load_1min=os.getloadavg()[0],

@@ -141,7 +141,7 @@ def show_help(runs: Runs) -> list[Figure]:
 
 
 def cycles(runs: Runs) -> list[Figure]:
-    """Cycles of 500 who join, stay 10 s and leave one server."""
+    """Cycles of 500 clients that join one server, stay 10 s and leave."""
     clients, rounds = runs.count(_SESSION, 5), runs.count(_CYCLES, 2)
     machine.raise_open_files(machine.open_files_for(clients))
     with serving("--room-idle", "0") as server:

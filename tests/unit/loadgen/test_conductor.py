@@ -83,7 +83,7 @@ async def stage(
 
 
 def connect(bot_session: BotSession) -> None:
-    """Let a bot's transport come up."""
+    """Connect the transport of a bot."""
     transport = bot_session.swarm.new_id()
     bot_session.ledger.opened(transport, bot_session.bot, decides=True)
     bot_session.swarm.connect(transport)  # type: ignore[attr-defined]

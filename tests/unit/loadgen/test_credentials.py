@@ -29,7 +29,7 @@ def moved(to: str) -> httpx.Response:
 
 
 def shown(endpoint: Endpoint) -> Mapping[str, bool]:
-    """Tell for each URL that was asked whether anything secret was shown there."""
+    """Return for each requested URL whether the request carried a secret."""
     return {str(one.url): "secret" in str(one.headers.raw) for one in endpoint.requests}
 
 

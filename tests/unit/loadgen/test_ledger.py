@@ -11,7 +11,7 @@ _NS_PER_S = 1_000_000_000
 
 
 def heard(*changes_s: float) -> Ledger:
-    """Hear a stream's first frame after 1 s, then its changes of encoding."""
+    """Return a ledger with a first frame after 1 s, then encoding changes."""
     ledger = Ledger(plan(LoadOptions(clients=2, seed=1)))
     ledger.on_event(FirstFrame(stream=7, at_ns=_NS_PER_S))
     for at_s in changes_s:

@@ -36,7 +36,7 @@ LIMIT = {"reason": "rate_limited", "detail": "too many requests"}
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let every wait be over at once, and note how long it was."""
+    """Skip the backoff delays and record their lengths."""
     waits: list[float] = []
 
     async def at_once(delay_s: float) -> None:
@@ -255,7 +255,7 @@ def test_the_report_names_the_policy_and_not_a_loss() -> None:
     assert loadtest_text.result_lines(made)[1].strip() == policy
     assert (
         "limits          rate_limited, the target's policy: 2 requests of 2 clients refused and "
-        "retried, 2.0 s of waiting each; 1 did not get in" in loadtest_text.result_lines(made)
+        "retried, 2.0 s of backoff each; 1 did not join" in loadtest_text.result_lines(made)
     )
     assert msgspec.json.decode(msgspec.json.encode(made), type=LoadtestReport) == made
 
