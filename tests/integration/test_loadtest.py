@@ -182,7 +182,7 @@ async def test_media(loadtest: Loadtest, options: list[str]) -> None:
 async def test_another_bitrate_is_encoded_and_sent(loadtest: Loadtest) -> None:
     outcome = await loadtest("-c", "2", "--no-simulcast", "--bitrate", "250k", *SHORT)
     assert outcome.code == 0, outcome.out
-    assert "encoded once and kept in" in outcome.out + outcome.err
+    assert "encoded once and cached in" in outcome.out + outcome.err
     assert outcome.measured.scenario.encodings == ["180p15 at 250 kb/s"]
     sent_bps = outcome.measured.metrics["bitrate_out"].avg
     assert sent_bps is not None and 220_000 < sent_bps < 330_000
@@ -198,7 +198,7 @@ async def test_a_running_server(loadtest: Loadtest, server_url: str) -> None:
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.measured.server is None
     assert outcome.measured.target.version
-    assert "\ncheck   one participant is in after " in outcome.out
+    assert "\ncheck   one participant joined in " in outcome.out
 
 
 async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> None:
