@@ -229,8 +229,8 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
     out.line(verdict, styles[outcome.verdict])
     for line in rest:
         out.line(line)
-    kept = report.save_last(outcome)
-    if kept:
+    saved = report.save_last(outcome)
+    if saved:
         out.line(labelled("saved", "print again with: sfukit report last"))
     if json is not None:
         report.write_json(json, outcome)

@@ -68,7 +68,7 @@ def nat_probe(
     known, words = reports.catalogue(), reports.words()
     bounds = [gates.parse(text, known, words=words) for text in gate or ()]
     ip, port = probe_options.bind_address(bind)
-    wanted = probe_options.Options(
+    parsed = probe_options.Options(
         servers=probe_options.servers(server or probe_options.PUBLIC_SERVERS),
         tests=probe_options.chosen_tests(tests, level),
         level=level,
@@ -88,23 +88,23 @@ def nat_probe(
     printer = _Printer(
         Output.beside(json, label_width=9), json, redact=redact, explain=explain, verbose=verbose
     )
-    printer.opening(wanted)
+    printer.opening(parsed)
     pause_s = units.duration_s(every, "--every") if every else None
-    raise typer.Exit(asyncio.run(_repeat(wanted, bounds, printer, pause_s)))
+    raise typer.Exit(asyncio.run(_repeat(parsed, bounds, printer, pause_s)))
 
 
 async def _repeat(
-    wanted: "Options", bounds: list[gates.Gate], printer: "_Printer", pause_s: float | None
+    parsed: "Options", bounds: list[gates.Gate], printer: "_Printer", pause_s: float | None
 ) -> int:
     """Probe once from each selected address, or repeat until interrupted."""
     from sfukit.probe.nat.run import probe
 
     while True:
         codes: list[int] = []
-        for chosen in _each_address(wanted):
+        for chosen in _each_address(parsed):
             with printer.progress() as progress:
                 result = await probe(chosen, progress, bounds)
-            printer.result(result, sent_from=chosen.bind_ip if wanted.all_interfaces else None)
+            printer.result(result, sent_from=chosen.bind_ip if parsed.all_interfaces else None)
             if result.exit_code == ExitCode.INTERRUPTED:
                 return result.exit_code
             codes.append(result.exit_code)
@@ -113,15 +113,15 @@ async def _repeat(
         await asyncio.sleep(pause_s)
 
 
-def _each_address(wanted: "Options") -> "list[Options]":
-    if not wanted.all_interfaces:
-        return [wanted]
+def _each_address(parsed: "Options") -> "list[Options]":
+    if not parsed.all_interfaces:
+        return [parsed]
     from dataclasses import replace
 
     from sfukit.probe.environment.facts import usable_addresses
 
-    addresses = usable_addresses(wanted.family)
-    return [replace(wanted, bind_ip=ip) for ip in addresses] or [wanted]
+    addresses = usable_addresses(parsed.family)
+    return [replace(parsed, bind_ip=ip) for ip in addresses] or [parsed]
 
 
 def _joined(codes: list[int]) -> int:
@@ -145,12 +145,12 @@ class _Printer:
         self._verbose = verbose
         self._before: dict[str | None, NatReport] = {}
 
-    def opening(self, wanted: "Options") -> None:
+    def opening(self, parsed: "Options") -> None:
         """Print the public servers where no server was given."""
         from sfukit.cli.nat_probe_text import opening_line
 
-        if wanted.public_servers:
-            self._out.line(opening_line(wanted))
+        if parsed.public_servers:
+            self._out.line(opening_line(parsed))
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Any]:

@@ -68,11 +68,11 @@ def _rank(ordered: Sequence[float], quantile: float) -> float:
 def _quantile_ms(
     highest: Sequence[tuple[int, int]], total: int, quantile: float, largest_ms: float
 ) -> float:
-    wanted = max(1, math.ceil(total * quantile))
+    rank = max(1, math.ceil(total * quantile))
     seen = 0
     for us, count in highest:
         seen += count
-        if seen >= wanted:
+        if seen >= rank:
             return min(us / _US_PER_MS, largest_ms)
     return largest_ms
 

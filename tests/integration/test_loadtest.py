@@ -198,7 +198,7 @@ async def test_a_running_server(loadtest: Loadtest, server_url: str) -> None:
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.measured.server is None
     assert outcome.measured.target.version
-    assert "\ncheck   one participant joined in " in outcome.out
+    assert "\ncheck           one participant joined in " in outcome.out
 
 
 async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> None:

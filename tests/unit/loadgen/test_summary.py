@@ -1,4 +1,4 @@
-"""From figures to a report: metrics, blame, verdict, text, schema."""
+"""The report of a run: metrics, saturation, verdict, text, schema."""
 
 import json
 from collections.abc import Sequence
