@@ -40,7 +40,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, facts: Machine, *options: str) -> int:
-    monkeypatch.setattr(machine, "look", lambda: facts)
+    monkeypatch.setattr(machine, "inspect", lambda: facts)
     return main(["doctor", *options])
 
 
@@ -60,7 +60,7 @@ def test_a_fit_machine_passes(
         ({"rmem_max": 212_992}, 3, "sudo sysctl -w net.core.rmem_max=8388608"),
         ({"wmem_max": 2_097_152}, 0, "sudo sysctl -w net.core.wmem_max=8388608"),
         ({"udp_segment": False}, 0, "3 to 6 times the CPU"),
-        ({"udp_gro": None}, 0, "cannot be asked"),
+        ({"udp_gro": None}, 0, "unknown on this system"),
         ({"cores": 1}, 0, "different machines"),
         ({"run_queue_wait": False}, 0, "no /proc/PID/schedstat"),
         ({"free_page_reporting": True}, 0, "sudo sysctl -w vm.percpu_pagelist_high_fraction=8"),
@@ -122,7 +122,7 @@ def test_a_load_test_with_core_swap_prints_no_fix(
     monkeypatch: pytest.MonkeyPatch, cores_swapped: bool
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, rmem_max=212_992)
-    monkeypatch.setattr(machine, "look", lambda: facts)
+    monkeypatch.setattr(machine, "inspect", lambda: facts)
     told = notes(500, Cores("auto", (0, 1), (0, 1), cores_swapped))
     named = [note.partition(":")[0] for note in told]
     assert named == ["receive buffer"] + ["free memory"] * (not cores_swapped)

@@ -50,13 +50,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--scenario", "party"], "--scenario party", "meeting, webinar, broadcast, audio-room"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),
-        (["-T", "nonsense.p95<3"], "nothing is measured as nonsense.p95", "nearest: "),
-        (["-T", "e2e_frame_ms.p95"], "this is no gate", "e2e_frame_ms.p95 < 200"),
+        (["-T", "nonsense.p95<3"], "no metric nonsense.p95", "nearest: "),
+        (["-T", "e2e_frame_ms.p95"], "not a gate", "e2e_frame_ms.p95 < 200"),
         (["-T", "joins<3ms"], "cannot read '3ms'", "0.5%"),
         (["--net-up", "lag=3"], "nothing is called 'lag'", "delay"),
-        (["--net-share", "120%"], "more than the whole", "0%..100%"),
-        (["--pin", "0:999"], "no core 999", "usable"),
-        (["--pin", "everywhere"], "not understood", "0:1"),
+        (["--net-share", "120%"], "above 100%", "0%..100%"),
+        (["--pin", "0:999"], "no such core: 999", "usable"),
+        (["--pin", "everywhere"], "unknown value", "0:1"),
         (["--rooms", "9", "-c", "3"], "more rooms than the 3 clients", "-c 9"),
         (["--play", "http://127.0.0.1/whep"], "--play without a target", "WHIP"),
         (["--header", "x"], "--header: one has no colon", "Name: value"),
@@ -64,7 +64,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
         (["http://h:99999"], "'http://h:99999'", "http(s)://"),
         (["http://192.0.2.1", "--play", "http://[::1"], "--play 'http://[::1'", "WHEP endpoint"),
-        (["janus+http://127.0.0.1/"], "janus is not stated_by_target yet", "whip+"),
+        (["janus+http://127.0.0.1/"], "janus is not spoken yet", "whip+"),
         (["https://192.0.2.1:1/", "--cacert", "/nowhere"], "--cacert /nowhere", ""),
     ],
 )
@@ -117,7 +117,7 @@ def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_nothing_was_saved_yet(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "last"]) == 2
-    assert "no run is kept" in capsys.readouterr().err
+    assert "no saved run" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,7 +133,7 @@ def test_refusals(options: list[str], says: str, capsys: pytest.CaptureFixture[s
         ("[mix]\nport-restricted = -1\n", "is no share"),
         ("[mix]\nport-restricted = 0\n", "weighs nothing"),
         ("[mix]\nport-restricted = nan\n", "is no share"),
-        ("[mix]\nport-restricted = 1\n[network]\nloss = '200%'\n", "more than the whole"),
+        ("[mix]\nport-restricted = 1\n[network]\nloss = '200%'\n", "above 100%"),
         ("[mix]\nport-restricted = 1\n[network]\nspeed = 3\n", "nothing is called so"),
         ("[mix]\nport-restricted = 1\n[network]\nrtt_ms = -4\n", "cannot be used"),
         ("[mix\n", "mix.toml"),

@@ -85,7 +85,7 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
     ("arguments", "says"),
     [
         (["-T", "nat.maping==EIM"], "nat.mapping"),
-        (["-T", "nat.mapping<3"], "without order"),
+        (["-T", "nat.mapping<3"], "no order"),
         (["-T", "nat.mapping==XYZ"], "one of EIM, ADM, APDM, unknown"),
         (["-T", "nat.mapping!=eim"], "one of EIM, ADM, APDM, unknown"),
         (["-T", "nat.present==yes"], "one of true, false"),

@@ -22,7 +22,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "says", "remedy"),
     [
         (["stun:h"], "this is no TURN URI", "turns:HOST"),
-        (["turn:h", "--variants", "dtls"], "dtls is not stated_by_target", "udp,tcp,tls"),
+        (["turn:h", "--variants", "dtls"], "dtls is not spoken", "udp,tcp,tls"),
         (["turn:h", "--user", "u"], "give both", "--secret"),
         (["turn:h", "--secret", "s", "--password", "p"], "exclude each other", "secret"),
         (["turn:h", "--family", "5"], "--family 5", "4, 6, both"),
@@ -30,7 +30,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["turn:h", "--throughput", "--rate", "fast"], "--rate", "1.7M"),
         (["turn:127.0.0.1", "--throughput", "--size", "1M"], "--size 1M", "65000"),
         (["turn:h", "--allocations", "-1"], "--allocations -1", "0 to 10000"),
-        (["turn:h", "-T", "relay.rtt<3"], "nothing is measured as relay.rtt", "relay.rtt_ms"),
+        (["turn:h", "-T", "relay.rtt<3"], "no metric relay.rtt", "relay.rtt_ms"),
         (["turn:h", "--password", "@/nowhere/p", "--user", "u"], "/nowhere/p", ""),
         (["turn:h", "--peer", "a b"], "--peer", "HOST"),
         (["turn:192.0.2.1", "--security"], "192.0.2.1 is not this machine", "--allow-host"),
