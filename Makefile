@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench fuzz nat-kinds nat-study performance-picture wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench fuzz nat-kinds nat-study performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,8 +88,8 @@ clips: setup ## draw and encode the shipped test media anew
 nat-study: setup ## measure the tables and the picture of docs/nat-study.md anew
 	$(BIN)/python tools/nat_study.py
 
-performance-picture: setup ## draw docs/images/performance.svg from the newest table of `make bench`
-	$(BIN)/python -m tools.performance_picture
+performance-chart: setup ## draw docs/images/performance.svg from the newest table of `make bench`
+	$(BIN)/python -m tools.performance_chart
 
 lock: $(VENV)/.packages ## resolve the Python packages anew
 	$(BIN)/pip install --quiet uv

@@ -73,7 +73,7 @@ def build_sdist(directory: str, config_settings: Settings = None) -> str:
 def maturin_does(hook: str, *arguments: object) -> str:
     """Prepare the environment, then hand over to maturin."""
     require_toolchain()
-    # without build isolation nobody has put the environment's own programs on the path
+    # without build isolation the programs of the environment are not on the path
     scripts = sysconfig.get_path("scripts")
     os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
     # A checkout that `make setup` prepared names its tools in .cargo/config.toml. Naming others
@@ -144,7 +144,7 @@ def compiler_problem() -> str | None:
 
 
 def native_tools() -> dict[str, str]:
-    """Name the environment that makes AWS-LC's build use the cmake and libclang from PyPI."""
+    """Return the environment that makes the AWS-LC build use cmake and libclang from PyPI."""
     import clang.native  # type: ignore[import-not-found]
     import cmake  # type: ignore[import-not-found]
 

@@ -1,17 +1,17 @@
-"""Token buckets: one, or one per key; and the key under which an address is counted."""
+"""Token buckets: one, or one per key; and the key of an address."""
 
 import heapq
 import ipaddress
 
 _MAX_KEYS = 10_000
-_STALE_FACTOR = 4  # entries of the heap per bucket before it is built again
-_FEWEST_KEYS = 16  # for which that is worth the work
+_STALE_FACTOR = 4  # entries of the heap per bucket before it is rebuilt
+_FEWEST_KEYS = 16  # below which it is not rebuilt
 
 
 class TokenBucket:
-    """Let ``rate_per_s`` tokens be taken, ``burst`` at once.
+    """A bucket that fills with ``rate_per_s`` tokens up to ``burst``.
 
-    A cost above ``burst`` needs a full bucket and leaves it in debt: no cost is too large for ever.
+    A cost above ``burst`` needs a full bucket and leaves it negative, so that any cost can pass.
     """
 
     __slots__ = ("_at_s", "_burst", "_rate", "_tokens")
@@ -35,14 +35,14 @@ class TokenBucket:
         return 0.0
 
     def full_at_s(self) -> float:
-        """Tell when the bucket is full again: from then on it can be forgotten."""
+        """Return when the bucket is full again and can be deleted."""
         return (self._at_s or 0.0) + (self._burst - self._tokens) / self._rate
 
 
 class TokenBuckets:
-    """A bucket for each key, bounded in number: the ones nearest to full are forgotten first.
+    """A bucket per key, bounded in number: the fullest is deleted first.
 
-    So an exhausted bucket stays, however many other keys come.
+    An exhausted bucket is therefore kept, however many keys are added.
     """
 
     def __init__(self, rate_per_s: float, burst: float, max_keys: int = _MAX_KEYS) -> None:
@@ -63,13 +63,13 @@ class TokenBuckets:
         wait_s = bucket.wait_s(now_s, cost)
         heapq.heappush(self._by_full, (bucket.full_at_s(), key))
         if len(self._buckets) > self._max_keys:
-            self._forget_fullest()
+            self._delete_fullest()
         if len(self._by_full) > _STALE_FACTOR * max(_FEWEST_KEYS, len(self._buckets)):
             self._by_full = [(entry.full_at_s(), name) for name, entry in self._buckets.items()]
             heapq.heapify(self._by_full)
         return wait_s
 
-    def _forget_fullest(self) -> None:
+    def _delete_fullest(self) -> None:
         while self._by_full:
             full_at_s, key = heapq.heappop(self._by_full)
             bucket = self._buckets.get(key)
@@ -79,9 +79,9 @@ class TokenBuckets:
 
 
 def address_key(address: str) -> str:
-    """Count an IPv6 site as one source, since it can take any address within its /64.
+    """Return the key of a source: the /64 of an IPv6 address, in which a host can use any address.
 
-    An IPv4-mapped address counts as the IPv4 address; text that is no address, as it is.
+    An IPv4-mapped address becomes the IPv4 address; other text is returned unchanged.
     """
     if ":" not in address:
         return address

@@ -1,4 +1,4 @@
-"""What comes from outside the command line: folders, keys, secrets kept in files."""
+"""Settings beside the command line: folders, environment variables, secret files."""
 
 import os
 from pathlib import Path
@@ -11,19 +11,19 @@ ALLOW_HOSTS = "SFUKIT_ALLOW_HOSTS"
 
 
 def state_folder() -> Path:
-    """Name the folder that keeps the last runs (XDG base directories: XDG_STATE_HOME)."""
+    """Return the folder of the last runs (XDG base directories: XDG_STATE_HOME)."""
     home = Path(os.environ.get("XDG_STATE_HOME", ""))
     base = home if home.is_absolute() else Path.home() / ".local" / "state"
     return base / "sfukit"
 
 
 def allowed_hosts() -> frozenset[str]:
-    """List the hosts that the environment permits to be loaded."""
+    """Return the hosts that the environment allows to be loaded."""
     return frozenset(filter(None, os.environ.get(ALLOW_HOSTS, "").replace(",", " ").split()))
 
 
 def secret(text: str, where: str) -> str:
-    """Read a secret given as it is, or as ``@FILE`` so that it stays out of process lists."""
+    """Return a secret given literally, or as ``@FILE`` to keep it out of process lists."""
     if not text.startswith("@"):
         return text
     try:

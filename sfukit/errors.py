@@ -1,4 +1,4 @@
-"""Errors named by fault, and the exit code each of them means."""
+"""Errors, and the exit code of each."""
 
 from enum import IntEnum
 from typing import ClassVar
@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
 
 
 class SfukitError(Exception):
-    """A fault that a user can act on: what happened, and what to do about it."""
+    """An error that a user can fix: message and hint."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
 
@@ -28,13 +28,13 @@ class SfukitError(Exception):
 
 
 class UsageError(SfukitError):
-    """The command line or a configuration file asks for something that makes no sense."""
+    """An invalid command line or configuration file."""
 
     exit_code = ExitCode.USAGE
 
 
 class MachineError(SfukitError):
-    """This machine cannot do it as it stands: a missing extra, a taken port, a limit."""
+    """A limit of this machine: a missing extra, a port in use, a resource limit."""
 
     exit_code = ExitCode.USAGE
 

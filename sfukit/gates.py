@@ -1,6 +1,6 @@
-"""Gates: bounds on figures that decide a verdict, ``PATH OP VALUE[unit]``.
+"""Gates: bounds on metrics that decide a verdict, ``PATH OP VALUE[unit]``.
 
-PATH is the place in the command's own JSON without ``metrics.``; every command shares this grammar.
+PATH is the path in the JSON of the command, without ``metrics.``; all commands share the grammar.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from sfukit.errors import UsageError
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Value = float | str | None
 
-TEXT = "text"  # the unit of figures that are words
+TEXT = "text"  # the unit of textual values
 
 _GATE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>)\s*(\S(?:.*\S)?)\s*")
 _EXAMPLE = "give 'PATH OP VALUE', such as 'e2e_frame_ms.p95 < 200'"
@@ -32,7 +32,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """One bound: the figure at ``path``, kept in ``unit``, must compare to ``bound``."""
+    """One bound: the value at ``path``, in ``unit``, compared by ``op`` with ``bound``."""
 
     path: str
     op: Operator
@@ -45,7 +45,7 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A gate with the figure it met; ``ok`` is None where the figure is unknown."""
+    """A gate with its value; ``ok`` is None where the value is unknown."""
 
     gate: str
     path: str
@@ -64,19 +64,19 @@ def parse(
     words: Mapping[str, Collection[str]] | None = None,
     default: bool = False,
 ) -> Gate:
-    """Read a gate against the catalogue of known paths and their units.
+    """Parse a gate; ``catalogue`` has the units of the known paths.
 
-    ``words`` are those that the texts among them can be; a path that is not there can be any.
+    ``words`` has the allowed values of textual paths; a path that is absent allows any.
     """
     match = _GATE.fullmatch(text)
     if match is None:
-        raise UsageError(f"-T {text!r}: this is no gate", hint=_EXAMPLE)
+        raise UsageError(f"-T {text!r}: not a gate", hint=_EXAMPLE)
     path, op, value = match[1].removeprefix("metrics."), match[2], match[3]
     unit = catalogue.get(path)
     if unit is None:
-        raise UsageError(f"-T {text!r}: nothing is measured as {path}", hint=_near(path, catalogue))
+        raise UsageError(f"-T {text!r}: no metric {path}", hint=_near(path, catalogue))
     if unit == TEXT and op not in ("==", "!="):
-        raise UsageError(f"-T {text!r}: {path} is a word, without order", hint="use == or !=")
+        raise UsageError(f"-T {text!r}: {path} is text, which has no order", hint="use == or !=")
     known = (words or {}).get(path)
     if known is not None and value not in known:
         raise UsageError(f"-T {text!r}: {path} is never {value}", hint=f"one of {', '.join(known)}")
@@ -85,12 +85,12 @@ def parse(
 
 
 def judge(gates: Iterable[Gate], figures: Mapping[str, Value]) -> list[GateResult]:
-    """Compare each gate to its figure."""
+    """Return each gate with its value and result."""
     return [_judge(gate, figures.get(gate.path)) for gate in gates]
 
 
 def show(value: Value, unit: str) -> str:
-    """Write a figure with its unit, as a person would."""
+    """Return a value with its unit, rounded for display."""
     match value, unit:
         case None, _:
             return "unknown"

@@ -1,4 +1,4 @@
-"""What this machine is, what bounds media on it, and the command that lifts each bound."""
+"""Facts of this machine, the limits on media, and the command that raises each limit."""
 
 import os
 import platform
@@ -13,20 +13,20 @@ import msgspec
 State = Literal["ok", "weak", "bad", "unknown"]
 
 FREE_MEMORY = "free memory"
-"""Name of the finding about memory that a virtual machine gives back to its host."""
+"""Name of the finding about free-page reporting of a virtual machine."""
 
 ENOUGH_TO_SPLIT = 4
-"""With fewer cores than this, a load test and the server that it starts share them."""
+"""With fewer cores than this, a load test and its private server share them."""
 
-# linux/udp.h; Python's socket module does not name them
+# linux/udp.h; not in Python's socket module
 _UDP_SEGMENT = 103
 _UDP_GRO = 104
 
-_BUFFER_WANTED = 4 * 2**20
-_BUFFER_LEAST = 2**20
+_BUFFER_RECOMMENDED = 4 * 2**20
+_BUFFER_MIN = 2**20
 _FILES_PER_CLIENT = 3  # a WebSocket and two media sockets
-_FILES_BESIDE = 200
-_LONGEST_PAGELISTS = 8  # the least that the kernel takes: 1/8 of the memory, shared by the cores
+_OTHER_FILES = 200
+_LONGEST_PAGELISTS = 8  # minimum of the kernel: 1/8 of the memory, shared by the cores
 _REPORT_ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"
 _LARGEST_REPORT_ORDER = 10  # MAX_PAGE_ORDER of most kernels: blocks of 4 MiB
 _CLIENTS_UNHARMED = 300  # in rooms of 5 on two cores, measured without long page lists
@@ -59,7 +59,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact judged: what was found, what is wanted, and the command that mends it."""
+    """One judged fact: the actual and the expected value, and the command that fixes it."""
 
     name: str
     state: State
@@ -68,8 +68,8 @@ class Finding:
     fix: str | None = None
 
 
-def look() -> Machine:
-    """Read the facts from the running system."""
+def inspect() -> Machine:
+    """Return the facts of the running system."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Machine(
         system=platform.system(),
@@ -91,18 +91,18 @@ def look() -> Machine:
 
 
 def usable_cores() -> list[int]:
-    """List the cores that this process may run on."""
+    """Return the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
-def raise_open_files(wanted: int) -> int:
-    """Raise the soft limit of open files towards ``wanted``; return what is in force."""
+def raise_open_files(needed: int) -> int:
+    """Raise the soft limit of open files towards ``needed``; return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
+    if soft >= needed or soft == resource.RLIM_INFINITY:
         return soft
-    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    raised = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
     except (OSError, ValueError):
@@ -111,12 +111,12 @@ def raise_open_files(wanted: int) -> int:
 
 
 def open_files_for(clients: int) -> int:
-    """Count the files that a swarm or a server of so many clients holds open."""
-    return _FILES_BESIDE + _FILES_PER_CLIENT * clients
+    """Return the open files that a swarm or a server of so many clients needs."""
+    return _OTHER_FILES + _FILES_PER_CLIENT * clients
 
 
 def examine(machine: Machine, clients: int) -> list[Finding]:
-    """Judge the facts for a run of so many clients."""
+    """Return the findings for a run of so many clients."""
     return [
         _open_files(machine, clients),
         _buffer("receive buffer", "net.core.rmem_max", machine.rmem_max),
@@ -145,33 +145,33 @@ def _open_files(machine: Machine, clients: int) -> Finding:
 
 
 def _buffer(name: str, key: str, size: int | None) -> Finding:
-    expected = f"{_BUFFER_WANTED} bytes"
+    expected = f"{_BUFFER_RECOMMENDED} bytes"
     if size is None:
         return Finding(name, "unknown", f"{key} cannot be read", expected)
-    state: State = "ok" if size >= _BUFFER_WANTED else "weak" if size >= _BUFFER_LEAST else "bad"
-    fix = None if state == "ok" else f"sudo sysctl -w {key}={2 * _BUFFER_WANTED}"
+    state: State = "ok" if size >= _BUFFER_RECOMMENDED else "weak" if size >= _BUFFER_MIN else "bad"
+    fix = None if state == "ok" else f"sudo sysctl -w {key}={2 * _BUFFER_RECOMMENDED}"
     return Finding(name, state, f"{key} = {size}", expected, fix)
 
 
 def _offload(name: str, has: bool | None, cost: str) -> Finding:
     if has is None:
-        return Finding(name, "unknown", "cannot be asked on this system", "yes")
+        return Finding(name, "unknown", "unknown on this system", "yes")
     if has:
         return Finding(name, "ok", "yes", "yes")
-    return Finding(name, "weak", f"no: {cost}", "yes", "Linux 5.0 or newer has it")
+    return Finding(name, "weak", f"no: {cost}", "yes", "use Linux 5.0 or newer")
 
 
 def _cores(machine: Machine) -> Finding:
     actual = f"{machine.cores}" + (f" ({machine.cpu_model})" if machine.cpu_model else "")
     enough = machine.cores >= 2
-    fix = None if enough else "run the server and the load on different machines"
+    fix = None if enough else "run the server and the load generator on different machines"
     return Finding("cores", "ok" if enough else "weak", actual, "2 or more", fix)
 
 
 def _free_memory(machine: Machine, clients: int) -> Finding:
     name, expected = FREE_MEMORY, "free-page reporting off, or per-CPU page lists fixed"
     if machine.free_page_reporting is None:
-        return Finding(name, "unknown", "not known on this system", expected)
+        return Finding(name, "unknown", "unknown on this system", expected)
     if not machine.free_page_reporting:
         return Finding(name, "ok", "free-page reporting is off", expected)
     host = "free-page reporting is on"
@@ -184,7 +184,7 @@ def _free_memory(machine: Machine, clients: int) -> Finding:
         return Finding(name, "ok", f"{host}, for large blocks only", expected)
     if clients <= _CLIENTS_UNHARMED:
         return Finding(name, "ok", f"{host}; no effect on {clients} clients", expected)
-    # Lists that grow and shrink by themselves: what leaves them is reported (docs/performance.md).
+    # Pages that leave automatically sized lists are reported (docs/performance.md).
     cost = "sending costs 2 to 3 times the CPU for a second, several times a minute"
     if 1 < machine.cores < ENOUGH_TO_SPLIT:
         cost += " (not where loadtest starts the server: their media threads swap cores)"
@@ -192,7 +192,7 @@ def _free_memory(machine: Machine, clients: int) -> Finding:
 
 
 def _fixes_of_reporting(machine: Machine) -> list[str]:
-    """Name what keeps the pages of sending out of the host's hands, as far as it is not done."""
+    """Return the commands, not applied so far, that keep packet pages from being reported."""
     fixes = []
     if machine.pagelist_high_fraction != _LONGEST_PAGELISTS:
         fixes.append(f"sudo sysctl -w vm.percpu_pagelist_high_fraction={_LONGEST_PAGELISTS}")
@@ -208,7 +208,7 @@ def _wait(machine: Machine) -> Finding:
     name, expected = "run-queue wait", "readable"
     if machine.run_queue_wait:
         return Finding(name, "ok", "readable", expected)
-    return Finding(name, "unknown", "no /proc/PID/schedstat: lag has no stated cause", expected)
+    return Finding(name, "unknown", "no /proc/PID/schedstat: the cause of lag is unknown", expected)
 
 
 def _number(path: str) -> int | None:
@@ -219,7 +219,7 @@ def _number(path: str) -> int | None:
 
 
 def _free_page_reporting() -> bool | None:
-    """Ask the balloon of a virtual machine; its features are digits, the lowest bit first."""
+    """Read the features of the virtio balloon: digits, the lowest bit first."""
     if platform.system() != "Linux":
         return None
     try:

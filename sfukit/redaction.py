@@ -1,6 +1,6 @@
-"""Secrets taken out of what is printed and saved: in URLs, in command lines, tokens by their form.
+"""Redaction of secrets in printed and saved text: URLs, command lines, tokens.
 
-Reports are shown to others and kept; a URL may carry a token in its query (RFC 6750 section 2.3),
+Reports are saved and shared; a URL may carry a token in its query (RFC 6750 section 2.3),
 or a password before its host (RFC 3986 section 3.2.1).
 """
 
@@ -18,8 +18,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"([?&;#])([^\s?&;#=\"'<>]{1,200})=([^\s&;#\"'<>]+)")
-# A password that holds one of "/?#" ends no authority, but was typed as one. What has no end is
-# looked at for as far as a password goes: texts come from servers and files.
+# A password with one of "/?#" ends the authority early and is hidden all the same. The length is
+# bounded, since texts come from servers and files.
 _USERINFO = re.compile(
     r"(//)(?:[^\s/?#\"'<>]*|[^\s/?#@:\[\"'<>]{0,200}:(?!\d*(?:[/?#]|$))[^\s\"'<>]{0,200})@"
     r"|\b((?:turn|stun)s?:)[^\s/?#\"'<>@]{0,200}@"
@@ -30,7 +30,7 @@ _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+\.[\w-]*")  # RFC 7519: "eyJ" 
 _JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 _SECRET_OPTIONS = frozenset(("--token", "--api-secret", "--password", "--secret"))
-_OPTIONS_OF_OTHERS = frozenset(("--server-args",))  # whose value is a command line
+_COMMAND_OPTIONS = frozenset(("--server-args",))  # whose value is a command line
 _HEADER = "--header"
 
 
@@ -42,24 +42,24 @@ def redacted(text: str) -> str:
 
 
 def redacted_json(text: str) -> str:
-    """Hide the same in each string of a JSON text."""
+    """Hide secrets in each string of a JSON text."""
     return _JSON_STRING.sub(_json_string, text)
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Write a command as a shell reads it, with no value of an option that holds a secret."""
+    """Return a command quoted for a shell, with the values of secret options hidden."""
     return shlex.join(_arguments(arguments))
 
 
 def _arguments(arguments: Sequence[str]) -> Iterator[str]:
-    option = ""  # of the value that comes next
+    option = ""  # whose value is the next argument
     for argument in arguments:
         if option:
             yield _value(option, argument)
             option = ""
             continue
         name, equals, value = argument.partition("=")
-        if name not in {*_SECRET_OPTIONS, *_OPTIONS_OF_OTHERS, _HEADER}:
+        if name not in {*_SECRET_OPTIONS, *_COMMAND_OPTIONS, _HEADER}:
             yield redacted(argument)
         elif equals:
             yield f"{name}={_value(name, value)}"
@@ -69,8 +69,8 @@ def _arguments(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _value(option: str, value: str) -> str:
-    """Hide a value; the name of a file that holds a secret (``@FILE``) is none."""
-    if option in _OPTIONS_OF_OTHERS:
+    """Hide a value, but not the name of a secret file (``@FILE``)."""
+    if option in _COMMAND_OPTIONS:
         return command_line(_split(value))
     if option == _HEADER:
         name, colon, _ = value.partition(":")
@@ -81,7 +81,7 @@ def _value(option: str, value: str) -> str:
 def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
-    except ValueError:  # a quotation that does not end
+    except ValueError:  # an unterminated quotation
         return [HIDDEN]
 
 
@@ -97,7 +97,7 @@ def _json_string(found: re.Match[str]) -> str:
         return text
     try:
         plain = json.loads(text)
-    except ValueError:  # a control character that stands unescaped: left to who reads it
+    except ValueError:  # an unescaped control character
         return redacted(text)
     hidden = redacted(plain)
     return text if hidden == plain else json.dumps(hidden)

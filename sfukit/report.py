@@ -1,4 +1,4 @@
-"""The envelope that every command's JSON starts with, and the last run of each command."""
+"""The envelope of the JSON of all commands, and the last run of each command."""
 
 import inspect
 import os
@@ -15,7 +15,7 @@ from sfukit.redaction import redacted_json
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 
-# Of each command's JSON; a version rises where a field is renamed, removed or changes its meaning.
+# A version rises where a field of the JSON is renamed, removed or changes its meaning.
 _SCHEMA_VERSIONS = {
     "check": 3,
     "doctor": 2,
@@ -28,7 +28,7 @@ _SCHEMA_VERSIONS = {
     "turn-probe": 3,
 }
 
-# What JSON leaves as it is, but a terminal may take for a command.
+# Control characters that JSON does not escape.
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -44,7 +44,7 @@ class Envelope(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def schema_id(command: str) -> str:
-    """Name the schema of a command's JSON with its version."""
+    """Return the schema id of a command, with its version."""
     return f"sfukit/{command}/{_SCHEMA_VERSIONS[command]}"
 
 
@@ -64,35 +64,32 @@ def write_text(destination: str, text: str) -> None:
     except OSError as error:
         raise MachineError(
             f"cannot write {destination}: {error.strerror}",
-            hint="a run that ended is kept: sfukit report last --json FILE",
+            hint="the run is saved: sfukit report last --json FILE",
         ) from error
 
 
 def encode(report: Envelope) -> str:
-    """Write a report as indented JSON text."""
+    """Return a report as indented JSON text."""
     return indented(msgspec.json.encode(report))
 
 
 def indented(encoded: bytes) -> str:
-    """Write JSON for people and programs: no secrets, and nothing that commands a terminal.
-
-    Secrets are hidden, controls are escaped (RFC 8259).
-    """
+    """Return indented JSON; secrets are hidden, control characters are escaped (RFC 8259)."""
     text = redacted_json(msgspec.json.format(encoded, indent=2).decode(errors="replace"))
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def schema(kind: type[Envelope]) -> dict[str, Any]:
-    """Make the JSON Schema of a report; its texts are docstrings, which Python 3.13 dedents."""
-    made = msgspec.json.schema(kind)
-    for part in made["$defs"].values():
+    """Return the JSON Schema of a report; docstrings are dedented as in Python 3.13."""
+    document = msgspec.json.schema(kind)
+    for part in document["$defs"].values():
         if "description" in part:
             part["description"] = inspect.cleandoc(part["description"])
-    return made
+    return document
 
 
 def save_last(report: Envelope) -> bool:
-    """Keep a report as the last run of its command; False where the folder cannot be written."""
+    """Save a report as the last run of its command; return False where that failed."""
     folder = config.state_folder() / "last"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,22 +100,22 @@ def save_last(report: Envelope) -> bool:
 
 
 def last_runs() -> list[Path]:
-    """List the kept runs, the newest first."""
-    kept = (config.state_folder() / "last").glob("*.json")
-    return sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
+    """Return the saved runs, the newest first."""
+    saved = (config.state_folder() / "last").glob("*.json")
+    return sorted(saved, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def load_last(command: str | None = None) -> bytes:
-    """Read the last run of a command, or of any command."""
+    """Return the last run of a command, or of any command."""
     runs = [path for path in last_runs() if command in (None, path.stem)]
     if not runs:
-        what = f"no run of {command} is kept" if command else "no run is kept"
+        what = f"no saved run of {command}" if command else "no saved run"
         raise UsageError(f"{what} in {config.state_folder()}", hint="try: sfukit loadtest -c 4")
     return runs[0].read_bytes()
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What names a saved report: its command, its schema and the sfukit that wrote it."""
+    """The header of a saved report: command, schema, version of sfukit."""
 
     command: str
     schema: str = "unknown"
@@ -126,15 +123,15 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def header_of(saved: bytes) -> Header:
-    """Read what names a saved report."""
+    """Return the header of a saved report."""
     try:
         return msgspec.json.decode(saved, type=Header)
     except msgspec.DecodeError as error:
-        raise UsageError(f"this is not a report of sfukit: {error}") from error
+        raise UsageError(f"not a report of sfukit: {error}") from error
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write whole or not at all, so that a reader never meets half a report."""
+    """Replace a file atomically."""
     if path.exists() and not path.is_file():  # a pipe or a device: /dev/null, /dev/stderr
         path.write_text(text, encoding="utf-8")
         return

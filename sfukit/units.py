@@ -40,16 +40,16 @@ def rate_per_s(text: str, where: str) -> float:
     """Read a rate such as ``20/s`` or ``100/m``; a bare number is per second."""
     rate = _quantity(text, where, {"": 1.0, **_PER_SECOND}, "a rate such as 20/s or 100/m")
     if rate <= 0:
-        raise UsageError(f"{where}: a rate of {text} never starts anything", hint="try 20/s")
+        raise UsageError(f"{where}: the rate must be above 0", hint="try 20/s")
     return rate
 
 
 def bitrate_bps(text: str, where: str) -> int:
     """Read a bitrate such as ``1.7M`` or ``500k``; a bare number is bit/s."""
-    wants = "a bitrate such as 500k or 1.7M"
-    bitrate = round(_quantity(text, where, {"": 1.0, **_BITS}, wants, fold=True))
+    expected = "a bitrate such as 500k or 1.7M"
+    bitrate = round(_quantity(text, where, {"": 1.0, **_BITS}, expected, fold=True))
     if bitrate <= 0:
-        raise UsageError(f"{where}: a bitrate of {text} carries nothing", hint=f"give {wants}")
+        raise UsageError(f"{where}: the bitrate must be above 0", hint=f"give {expected}")
     return bitrate
 
 
@@ -57,7 +57,7 @@ def ratio(text: str, where: str) -> float:
     """Read a share such as ``2%`` or ``0.02``. Returns 0..1."""
     share = _quantity(text, where, _RATIO, "a share such as 2% or 0.02")
     if share > 1:
-        raise UsageError(f"{where}: {text} is more than the whole", hint="give 0..1 or 0%..100%")
+        raise UsageError(f"{where}: {text} is above 100%", hint="give 0..1 or 0%..100%")
     return share
 
 
@@ -67,7 +67,7 @@ def size_bytes(text: str, where: str) -> int:
 
 
 def convert(text: str, unit: str, where: str) -> float:
-    """Read a quantity into the unit a metric is kept in; a bare number is in that unit."""
+    """Read a quantity in the unit of a metric; a bare number is in that unit."""
     match unit:
         case "ms":
             return duration_ms(text, where)
@@ -84,7 +84,7 @@ def convert(text: str, unit: str, where: str) -> float:
 
 
 def show_duration(seconds: float) -> str:
-    """Write seconds as a person would: ``45 s``, ``1m35``, ``2h05``."""
+    """Return seconds for display: ``45 s``, ``1m35``, ``2h05``."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.3g} s"
@@ -94,14 +94,14 @@ def show_duration(seconds: float) -> str:
 
 
 def show_bitrate(bps: float) -> str:
-    """Write bit/s as a person would: ``480 kb/s``, ``1.7 Mb/s``."""
+    """Return bit/s for display: ``480 kb/s``, ``1.7 Mb/s``."""
     if bps < 1e6:
         return f"{bps / 1e3:.3g} kb/s"
     return f"{bps / 1e6:.3g} Mb/s" if bps < 1e8 else f"{bps / 1e6:,.0f} Mb/s"
 
 
 def show_size(size: float) -> str:
-    """Write bytes as a person would: ``212 MiB``."""
+    """Return bytes for display: ``212 MiB``."""
     for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
@@ -109,10 +109,10 @@ def show_size(size: float) -> str:
 
 
 def _quantity(
-    text: str, where: str, factors: Mapping[str, float], wants: str, *, fold: bool = False
+    text: str, where: str, factors: Mapping[str, float], expected: str, *, fold: bool = False
 ) -> float:
     match = _NUMBER.fullmatch(text)
     unit = match[2].lower() if match and fold else match[2] if match else ""
     if match is None or unit not in factors:
-        raise UsageError(f"{where}: cannot read {text!r}", hint=f"give {wants}")
+        raise UsageError(f"{where}: cannot read {text!r}", hint=f"give {expected}")
     return float(match[1]) * factors[unit]

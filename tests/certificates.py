@@ -36,7 +36,7 @@ def self_signed(
 
 
 def _expired(openssl: str, folder: Path, name: str, made: Certificate) -> None:
-    """Let `openssl ca` sign for a past day: `req` cannot, before OpenSSL 3.4."""
+    """Sign for a past day by `openssl ca`: `req` cannot, before OpenSSL 3.4."""
     config = folder / "ca.cnf"
     config.write_text(
         "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\n"

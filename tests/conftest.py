@@ -1,4 +1,4 @@
-"""What every kind of test shares."""
+"""Fixtures and hooks of all tests."""
 
 import os
 import shutil
@@ -30,12 +30,12 @@ def find_program(name: str, how: str) -> str:
 
 @pytest.fixture(scope="session")
 def program() -> Callable[[str, str], str]:
-    """Ask for an external program."""
+    """Return the fixture that requires an external program."""
     return find_program
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let tests marked `network_namespace` run only where namespaces can be made."""
+    """Skip tests marked `network_namespace` where namespaces cannot be created."""
     if item.get_closest_marker("network_namespace") is None:
         return
     if not sys.platform.startswith("linux") or os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""Something asynchronous that runs on while a test blocks, or runs a loop of its own."""
+"""An async context manager on an event loop in a separate thread."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def on_a_thread(running: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
-    """Enter it on a loop of its own thread; it is left, and all closed, however the block ends."""
+    """Enter the context on the loop of a new thread; exit it and close the loop at the end."""
     started: Future[tuple[T, Callable[[], object]]] = Future()
 
     async def stay() -> None:
@@ -27,7 +27,7 @@ def on_a_thread(running: contextlib.AbstractAsyncContextManager[T]) -> Iterator[
         ended = thread.submit(asyncio.run, stay())
         wait((started, ended), return_when=FIRST_COMPLETED)
         if not started.done():
-            ended.result()  # raises what hindered it
+            ended.result()  # raises the error of the exit
         entered, stop = started.result()
         try:
             yield entered

@@ -1,4 +1,4 @@
-"""What a command that keeps running says with ``--json -`` once it is ready."""
+"""The JSON of a running command that is ready (``--json -``)."""
 
 import json
 from typing import IO, Any

@@ -36,7 +36,7 @@ class Outcome:
 
 
 def expected(kind: str) -> dict[str, Any]:
-    """Say what the probe has to find, by path in its JSON."""
+    """Return the expected values by path in the JSON of the probe."""
     outer = kind.removeprefix("cgnat:")
     row = KINDS[outer]
     if row.udp_blocked:

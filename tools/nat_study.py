@@ -1,4 +1,4 @@
-"""Write the tables of docs/nat-study.md and its picture: ``python tools/nat_study.py``."""
+"""Write the tables and the chart of docs/nat-study.md: ``python tools/nat_study.py``."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ BLUE, RED, GREEN, ORANGE, GREY = "#0969da", "#cf222e", "#1a7f37", "#bc4c00", "#8
 def main() -> None:
     path = DOCS / "nat-study.md"
     path.write_text(filled(path.read_text()))
-    (DOCS / "images" / "nat-study.svg").write_text(picture())
+    (DOCS / "images" / "nat-study.svg").write_text(chart())
 
 
 def filled(text: str) -> str:
@@ -174,7 +174,7 @@ def span(low: float, high: float) -> str:
     return f"{low * 100:.1f} to {high * 100:.1f}"
 
 
-def picture() -> str:
+def chart() -> str:
     """Draw the four panels."""
     panels = [gains(), bars(), accuracy(), reachability()]
     return svg.page(panels, 1120, 900, "What port prediction and keepalive are worth")
@@ -207,7 +207,7 @@ def gains() -> svg.Panel:
 def contour(
     gained: dict[tuple[float, float], float], steps: int, level: float
 ) -> Iterator[svg.Point]:
-    """Find, for each share of symmetric NATs, the sequential part that gains so much."""
+    """Return, for each share of symmetric NATs, the sequential part with that gain."""
     for i in range(steps + 1):
         column = [gained[i / steps, j / steps] for j in range(steps + 1)]
         for j, (low, high) in enumerate(itertools.pairwise(column)):
@@ -255,7 +255,7 @@ def accuracy() -> svg.Panel:
         panel.line(column, colour)
         panel.label((1.9, 0.94 - 0.07 * number), name, colour)
     panel.line([(x, all_[0].best) for x, all_ in scores.items()], svg.INK, dashed=True)
-    panel.label((1.9, 0.94 - 0.07 * 4), "nobody can do better")
+    panel.label((1.9, 0.94 - 0.07 * 4), "upper bound")
     panel.line([(0, study.ACCURACY), (1.8, study.ACCURACY)], GREY)
     panel.label((0.62, study.ACCURACY), f"claimed, {study.ACCURACY:.1%}", GREY, up=6)
     return panel

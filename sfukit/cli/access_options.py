@@ -1,4 +1,4 @@
-"""What gets a client into a target: tokens, headers, certificates."""
+"""The options for access to a target: tokens, headers, certificates."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -16,19 +16,19 @@ Token = Annotated[
 ]
 ApiKey = Annotated[
     str | None,
-    option("--api-key", panel=ACCESS, envvar=config.API_KEY, help="sign tokens here"),
+    option("--api-key", panel=ACCESS, envvar=config.API_KEY, help="key that signs tokens"),
 ]
 ApiSecret = Annotated[
     str | None,
-    option("--api-secret", panel=ACCESS, envvar=config.API_SECRET, help="or @FILE"),
+    option("--api-secret", panel=ACCESS, envvar=config.API_SECRET, help="secret, or @FILE"),
 ]
 Header = Annotated[
-    list[str] | None, option("--header", panel=ACCESS, metavar="'K: V'", help="sent along")
+    list[str] | None, option("--header", panel=ACCESS, metavar="'K: V'", help="extra HTTP header")
 ]
 Cacert = Annotated[
-    str | None, option("--cacert", panel=ACCESS, metavar="FILE", help="trusted certificate")
+    str | None, option("--cacert", panel=ACCESS, metavar="FILE", help="CA certificate to trust")
 ]
-Insecure = Annotated[bool, option("--insecure", panel=ACCESS, help="trust any certificate")]
+Insecure = Annotated[bool, option("--insecure", panel=ACCESS, help="skip TLS verification")]
 
 
 def access(

@@ -1,4 +1,4 @@
-"""The command ``sfukit``: names its commands, and loads each only when it is called."""
+"""The command ``sfukit``: lists its commands, and loads each only when it is called."""
 
 import importlib
 import sys
@@ -29,34 +29,34 @@ class Entry(NamedTuple):
 
 COMMANDS: Mapping[str, Entry] = {
     "serve": Entry("Run", "serve", "an SFU: rooms, WHIP and WHEP, demo page, metrics"),
-    "token": Entry("Run", "token", "make or read access tokens"),
+    "token": Entry("Run", "token", "create or decode access tokens"),
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
     "report": Entry("Measure", "report", "print a saved run again"),
     "check": Entry("Diagnose", "check", "can I reach this SFU, and if not, which step fails?"),
     "nat-probe": Entry(
-        "Diagnose", "nat_probe", "what NAT or firewall is here, what works through it"
+        "Diagnose", "nat_probe", "which NAT or firewall is here, what works through it"
     ),
     "turn-probe": Entry("Diagnose", "turn_probe", "does this TURN server relay, and how well?"),
     "ice-explain": Entry("Diagnose", "ice_explain", "why ICE chose this pair, or none"),
-    "doctor": Entry("Diagnose", "doctor", "is this machine fit to serve or to generate load?"),
+    "doctor": Entry("Diagnose", "doctor", "can this machine serve or generate load?"),
     "stun-serve": Entry("Lab", "stun_serve", "STUN server with NAT behaviour discovery"),
-    "nat-lab": Entry("Lab", "nat_lab", "kinds of NAT against each other"),
+    "nat-lab": Entry("Lab", "nat_lab", "NAT traversal between kinds of NAT"),
 }
 
 _START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit nat-probe"
 
 
 class LazyGroup(TyperGroup):
-    """Import a command's module when the command is named, never for the help of all."""
+    """Import a command's module when the command is named, not for the overview."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Name the commands in the order of the help."""
+        """Return the commands in the order of the help."""
         return list(COMMANDS)
 
     def get_command(  # type: ignore[override]
         self, ctx: typer.Context, cmd_name: str
     ) -> "TyperCommand | TyperGroup | None":
-        """Load one command: its module holds a typer application named ``app``."""
+        """Return one command, from the typer application ``app`` of its module."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -66,19 +66,19 @@ class LazyGroup(TyperGroup):
         return command  # type: ignore[return-value]
 
     def format_help(self, ctx: object, formatter: object) -> None:
-        """Write the commands in their groups, without loading any of them."""
+        """Print the commands by group, without importing their modules."""
         print(overview(), end="")
 
 
 def overview() -> str:
-    """Write the help of all commands."""
+    """Return the help of all commands."""
     lines = [f"sfukit {__version__}  run, measure and debug WebRTC SFUs", ""]
     shown = ""
     for name, entry in COMMANDS.items():
         heading = "" if entry.group == shown else entry.group
         lines.append(f"{heading:<9} {name:<12} {entry.help}")
         shown = entry.group
-    return "\n".join([*lines, _START, "", "sfukit COMMAND --help tells the options of a command."])
+    return "\n".join([*lines, _START, "", "sfukit COMMAND --help lists the options of a command."])
 
 
 app = typer.Typer(
@@ -90,8 +90,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"sfukit {__version__}")
         raise typer.Exit
 
@@ -109,11 +109,11 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; only a bug of our own shows a traceback."""
+    """Run one command and return its exit code; only a bug in sfukit prints a traceback."""
     try:
         with streams.guarded():
             return _run(arguments)
-    except SfukitError as error:  # what was printed could not be written
+    except SfukitError as error:  # standard output could not be written
         print_error(error)
         return error.exit_code
 

@@ -40,9 +40,9 @@ def check(
     json: shared_options.Json = None,
     quiet: shared_options.Quiet = False,
 ) -> None:
-    """Go through a door as a participant does, and say at which step it does not open.
+    """Connect to an SFU step by step as a participant does, and name the step that fails.
 
-    Exit code: 0 media came back, 3 a gate was not met, 4 a step failed.
+    Exit code: 0 media was received, 3 a gate was not met, 4 a step failed.
     """
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions

@@ -1,4 +1,4 @@
-"""The text of a check: a line for each step as it ends, and the verdict."""
+"""The text of a check: a line for each step, and the verdict."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ _TIME = 11
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     outcome = msgspec.json.decode(saved, type=CheckReport)
     return [
         opening_line(outcome.target),
@@ -24,12 +24,12 @@ def render_saved(saved: bytes) -> list[str]:
 
 
 def opening_line(target: str) -> str:
-    """Say what is checked."""
+    """Return the line with the target."""
     return f"check   {target}"
 
 
 def step_lines(step: Step) -> list[str]:
-    """Write one step: its time, what was found; where it failed the cause, and the fix below."""
+    """Return the lines of a step: time and result, or cause and fix of a failure."""
     if step.state == "failed":
         lines = [f"{step.name:<{_NAME}}{'FAILED':>{_TIME}}  {step.cause}: {step.found}"]
         return [*lines, f"{'':<{_NAME + _TIME}}  fix: {step.fix}"] if step.fix else lines
@@ -38,7 +38,7 @@ def step_lines(step: Step) -> list[str]:
 
 
 def closing_lines(outcome: CheckReport) -> list[str]:
-    """Write the notes, the gates and the verdict."""
+    """Return the notes, the gates and the verdict."""
     lines = [
         f"gate    {one.gate}   it is {gates.show(one.value, one.unit)}   {_held(one)}"
         for one in outcome.gates

@@ -1,4 +1,4 @@
-"""``sfukit doctor``: is this machine fit to serve or to generate load?"""
+"""``sfukit doctor``: can this machine serve or generate load?"""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -35,14 +35,14 @@ class DoctorReport(report.Envelope, kw_only=True, frozen=True):
 )
 def doctor(
     clients: Annotated[
-        int, typer.Option("-c", "--clients", help="judge for a run of this many clients")
+        int, typer.Option("-c", "--clients", help="size of the run to judge for")
     ] = 500,
     json: Json = None,
 ) -> None:
-    """Say whether this machine can serve or load, and how to mend what it cannot."""
+    """Check whether this machine can serve or generate load, and print the fixes."""
     if clients < 1:
-        raise UsageError(f"--clients: {clients} is nobody", hint="give 1 or more")
-    facts = machine.look()
+        raise UsageError(f"--clients {clients}: out of range", hint="give 1 or more")
+    facts = machine.inspect()
     findings = machine.examine(facts, clients)
     result = judge(facts, findings, clients)
     out = Output.beside(json)
@@ -58,7 +58,7 @@ def doctor(
 
 
 def judge(facts: Machine, findings: Sequence[Finding], clients: int) -> DoctorReport:
-    """Decide the verdict: something that breaks a run fails, what only slows it does not."""
+    """Return the verdict: a finding that breaks a run fails, one that only slows it does not."""
     fit = all(finding.state != "bad" for finding in findings)
     return DoctorReport(
         schema=report.schema_id("doctor"),
@@ -72,13 +72,13 @@ def judge(facts: Machine, findings: Sequence[Finding], clients: int) -> DoctorRe
 
 
 def opening_line(result: DoctorReport) -> str:
-    """Say what is judged, and for what."""
+    """Return the line with the machine and the size of the run."""
     facts = result.machine
     return f"this machine: {facts.system} {facts.kernel}, judged for {result.clients} clients"
 
 
 def finding_line(finding: Finding) -> str:
-    """Write one finding on one line, and its fix on the next."""
+    """Return a finding on one line, and its fix on the next."""
     head = f"{_MARKS[finding.state]:<5} {finding.name:<23} {finding.actual}"
     if finding.state == "ok":
         return head
@@ -87,7 +87,7 @@ def finding_line(finding: Finding) -> str:
 
 
 def closing_lines(findings: Sequence[Finding]) -> list[str]:
-    """Sum up: fit, fit with losses, or not fit."""
+    """Return the verdict: fit, fit with less headroom, or not fit."""
     bad = [finding.name for finding in findings if finding.state == "bad"]
     weak = [finding.name for finding in findings if finding.state == "weak"]
     if bad:
@@ -98,7 +98,7 @@ def closing_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     result = msgspec.json.decode(saved, type=DoctorReport)
     return [
         opening_line(result),

@@ -2,5 +2,5 @@
 
 
 def examples(*commands: str) -> str:
-    """Write one line for each; a paragraph after ``\\b`` is not filled."""
+    """Return one line per command; a paragraph after ``\\b`` is not filled."""
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])

@@ -1,4 +1,4 @@
-"""``sfukit ice-explain``: why ICE chose this pair, or none."""
+"""``sfukit ice-explain``: why ICE selected a candidate pair, or none."""
 
 import sys
 import time
@@ -36,19 +36,19 @@ def ice_explain(
     ],
     remote: Annotated[
         str | None,
-        typer.Option("--remote", metavar="FILE", help="what the far side recorded or described"),
+        typer.Option("--remote", metavar="FILE", help="SDP or dump of the remote peer"),
     ] = None,
     ice_server: Annotated[
         list[str] | None,
         typer.Option(
             "--ice-server",
             metavar="URL[,USERNAME]",
-            help="a server that the client was given; may be repeated",
+            help="STUN or TURN server of the client's iceServers; may be repeated",
         ),
     ] = None,
     json: Json = None,
 ) -> None:
-    """Say which candidates there are, which pairs they make, what happened, and why."""
+    """Explain the candidates, candidate pairs, states and outcome of an ICE session."""
     given = inputs.servers(ice_server or ())
     kind, cases = inputs.read(_read(source), source)
     if remote is not None:

@@ -1,4 +1,4 @@
-"""What ``sfukit ice-explain`` prints: lines with a style each."""
+"""The text of ``sfukit ice-explain``: lines with a style each."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,7 +27,7 @@ _KIND = 11
 
 
 def render(result: IceExplainReport) -> Iterator[Line]:
-    """Write every connection: its tables first, what they mean last."""
+    """Return the lines of each connection: tables first, findings last."""
     for index, connection in enumerate(result.connections):
         if index:
             yield "", None
@@ -38,7 +38,7 @@ def render(result: IceExplainReport) -> Iterator[Line]:
 
 
 def _summary(connections: Sequence[ConnectionReport]) -> Line:
-    """Sum up a dump of several connections on its last line."""
+    """Return the last line of a dump of several connections."""
     faults = [each.cause for each in connections if each.cause]
     if not faults:
         return f"OK      {len(connections)} connections, nothing bad found", "green"
@@ -47,26 +47,26 @@ def _summary(connections: Sequence[ConnectionReport]) -> Line:
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     result = msgspec.json.decode(saved, type=IceExplainReport)
     return [text for text, _ in render(result)]
 
 
-def _connection(told: ConnectionReport, kind: str) -> Iterator[Line]:
-    role = f", {told.role}" if told.role else ""
-    read = "" if told.name == kind else f" (from {kind})"
-    yield f"{told.name}{role}{read}", "bold"
-    yield from _candidates(told.candidates)
-    yield from _unread(told.unread)
-    yield from _pairs(told.pairs)
-    yield from _states(told.events)
+def _connection(explained: ConnectionReport, kind: str) -> Iterator[Line]:
+    role = f", {explained.role}" if explained.role else ""
+    read = "" if explained.name == kind else f" (from {kind})"
+    yield f"{explained.name}{role}{read}", "bold"
+    yield from _candidates(explained.candidates)
+    yield from _unread(explained.unread)
+    yield from _pairs(explained.pairs)
+    yield from _states(explained.events)
     yield "", None
-    for finding in told.findings:
+    for finding in explained.findings:
         yield from _finding(finding)
-    bad = told.cause is not None and told.outcome not in ("failed", "lost")
-    label = {"connected": "OK", "failed": "FAIL", "lost": "FAIL"}.get(told.outcome, "")
+    bad = explained.cause is not None and explained.outcome not in ("failed", "lost")
+    label = {"connected": "OK", "failed": "FAIL", "lost": "FAIL"}.get(explained.outcome, "")
     label = "FAIL" if bad else label or "?"
-    yield f"{label:<8}{told.summary}", "bold red" if bad else _ENDS[told.outcome]
+    yield f"{label:<8}{explained.summary}", "bold red" if bad else _ENDS[explained.outcome]
 
 
 def _candidates(listed: Sequence[CandidateEntry]) -> Iterator[Line]:
@@ -169,7 +169,7 @@ def _name(pair: Pair) -> str:
 
 
 def _states(events: Sequence[Event]) -> Iterator[Line]:
-    """Write each state machine on a line, with the milliseconds at which it moved."""
+    """Return a line for each state machine, with the times of its transitions."""
     tracks: dict[str, list[str]] = {}
     for event in events:
         if event.type in ("gathering", "ice", "connection", "server error"):

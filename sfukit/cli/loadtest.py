@@ -1,4 +1,4 @@
-"""``sfukit loadtest``: read the options, run, print, leave with the verdict as exit code."""
+"""``sfukit loadtest``: parse the options, run, print, exit with the code of the verdict."""
 
 import asyncio
 import secrets
@@ -89,7 +89,7 @@ def loadtest(
     pin: options.Pin = "auto",
     server_args: options.ServerArgs = "",
 ) -> None:
-    """Let synthetic participants meet in an SFU, measure what they get, and give a verdict.
+    """Load an SFU with synthetic participants, measure received media, and give a verdict.
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
@@ -142,7 +142,7 @@ def loadtest(
 
 
 def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
-    """Run with Ctrl-C as a wish to stop early; a second one ends at once."""
+    """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.run import run
 
@@ -163,7 +163,10 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
 def _preflight(
     target: str, run_options: RunOptions, view: "View", stop: asyncio.Event
 ) -> "Preflight":
-    """Let one participant try the target first: one sentence instead of a failure for each bot."""
+    """Return the check that one participant makes before any bot joins.
+
+    An unusable target is then one line of the report instead of one failure per bot.
+    """
     from sfukit.loadgen.verdict import TargetFault
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
@@ -180,17 +183,19 @@ def _preflight(
         )
         outcome = await _unless_stopped(check(options), stop)
         if outcome is None or outcome.failed_step in check_report.MEDIA_STEPS:
-            return None  # the run itself will show that
+            return None  # the run measures media
         if outcome.failed_step is None:
-            view.say("check", f"one participant is in after {outcome.timings_ms['total']:.0f} ms")
+            view.report("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
             return None
-        return TargetFault(f"nobody can join: {check_report.sentence(outcome)}", spoken=True)
+        return TargetFault(
+            f"no client can join: {check_report.sentence(outcome)}", stated_by_target=True
+        )
 
     return preflight
 
 
 async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Event) -> Any:
-    """Wait for a check, or for Ctrl-C: then None."""
+    """Return the result of a check; None after Ctrl-C."""
     task, stopping = asyncio.ensure_future(checking), asyncio.ensure_future(stop.wait())
     await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -210,13 +215,13 @@ def _stop_once(stop: asyncio.Event) -> None:
 def _loop_factory() -> Any:
     try:
         import uvloop
-    except ImportError:  # not made for this platform
+    except ImportError:  # not available on this platform
         return None
     return uvloop.new_event_loop
 
 
 def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
-    """Print the result, keep the run, write what was asked for."""
+    """Print the report, save it as the last run, write the JSON."""
     from sfukit.cli.loadtest_text import result_lines
 
     styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
@@ -224,15 +229,15 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
     out.line(verdict, styles[outcome.verdict])
     for line in rest:
         out.line(line)
-    kept = report.save_last(outcome)
-    if kept:
-        out.line(labelled("saved", "last run; see it again: sfukit report last"))
+    saved = report.save_last(outcome)
+    if saved:
+        out.line(labelled("saved", "print again with: sfukit report last"))
     if json is not None:
         report.write_json(json, outcome)
 
 
 def _print_plan(run_options: RunOptions) -> None:
-    """Say what a run would put on the wire."""
+    """Print the streams, bitrates and open files of a planned run."""
     from sfukit.loadgen.run import prepare
     from sfukit.loadgen.scenario import Flow, plan_line
 
@@ -246,7 +251,11 @@ def _print_plan(run_options: RunOptions) -> None:
     print(labelled("plan", plan_line(planned)))
     print(labelled("in", f"{flow_text(planned.inbound)} into the SFU"))
     print(labelled("out", f"{flow_text(planned.outbound)} out of the SFU"))
-    print(labelled("files", f"{machine.open_files_for(clients):,} open files here (ulimit -n)"))
+    print(
+        labelled(
+            "files", f"{machine.open_files_for(clients):,} open files on this machine (ulimit -n)"
+        )
+    )
 
 
 def _network(text: str | None, where: str) -> Impairment | None:

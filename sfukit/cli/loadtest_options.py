@@ -1,4 +1,4 @@
-"""The options of ``sfukit loadtest``, by the panel of its help that each stands in."""
+"""The options of ``sfukit loadtest``, by panel of its help."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 
-_LOAD, _MEDIA, _NETWORK, _SHAPE = "Load", "Media", "Network", "Shape"
+_LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
 
 
@@ -17,25 +17,25 @@ Target = Annotated[
     typer.Argument(
         metavar="[TARGET]",
         help="http(s)://HOST:PORT of an sfukit server or a WHIP URL; [KIND+]URL forces "
-        "sfukit+ or whip+; {room} and {n} are filled in. None: a private server is started",
+        "sfukit+ or whip+; {room} and {n} are substituted. None: starts a private server",
         show_default=False,
     ),
 ]
 Clients = Annotated[
-    int | None, option("-c", "--clients", panel=_LOAD, help="participants in all (10)")
+    int | None, option("-c", "--clients", panel=_LOAD, help="participants in total (10)")
 ]
 Rooms = Annotated[
-    int | None, option("--rooms", panel=_LOAD, help="rooms (of 5 in a meeting, else one)")
+    int | None, option("--rooms", panel=_LOAD, help="rooms (meeting: 1 per 5 clients, else 1)")
 ]
 Publishers = Annotated[
-    int | None, option("--publishers", panel=_LOAD, help="with video and audio, per room")
+    int | None, option("--publishers", panel=_LOAD, help="publishers of video and audio, per room")
 ]
 Subscribers = Annotated[
-    int | None, option("--subscribers", panel=_LOAD, help="that only receive, per room")
+    int | None, option("--subscribers", panel=_LOAD, help="receive-only clients, per room")
 ]
 AudioPublishers = Annotated[
     int | None,
-    option("--audio-publishers", panel=_LOAD, help="with audio alone, per room; 0: no audio"),
+    option("--audio-publishers", panel=_LOAD, help="audio-only, per room; 0: no audio"),
 ]
 Scenario = Annotated[
     str,
@@ -46,20 +46,22 @@ Scenario = Annotated[
         help="meeting, webinar, broadcast, audio-room",
     ),
 ]
-Ramp = Annotated[str, option("-r", "--ramp", panel=_SHAPE, metavar="RATE", help="joins per second")]
+Ramp = Annotated[
+    str, option("-r", "--ramp", panel=_TIMING, metavar="RATE", help="joins per second")
+]
 Duration = Annotated[
-    str, option("-d", "--duration", panel=_SHAPE, metavar="TIME", help="the measured window")
+    str, option("-d", "--duration", panel=_TIMING, metavar="TIME", help="measurement window")
 ]
 Warmup = Annotated[
-    str, option("--warmup", panel=_SHAPE, metavar="TIME", help="left out of the figures")
+    str, option("--warmup", panel=_TIMING, metavar="TIME", help="excluded from the metrics")
 ]
 JoinTimeout = Annotated[
-    str, option("--join-timeout", panel=_SHAPE, metavar="TIME", help="then a join has failed")
+    str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]
 Codec = Annotated[str, option("--codec", panel=_MEDIA, help="vp8 or h264")]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
-    bool, option("--no-simulcast", panel=_MEDIA, help="one encoding instead of three")
+    bool, option("--no-simulcast", panel=_MEDIA, help="1 encoding instead of 3")
 ]
 Bitrate = Annotated[
     str | None,
@@ -67,7 +69,7 @@ Bitrate = Annotated[
         "--bitrate",
         panel=_MEDIA,
         metavar="RATE",
-        help="of the largest encoding; other than 150k, 500k, 1.7M: encoded once",
+        help="of the highest encoding; other than 150k, 500k, 1.7M: encoded first",
     ),
 ]
 Pacing = Annotated[
@@ -75,26 +77,29 @@ Pacing = Annotated[
     option(
         "--pacing",
         panel=_MEDIA,
-        help="libwebrtc: in bursts as browsers send; smooth: a little each 5 ms; whole: by frame",
+        help="libwebrtc: bursts as of browsers; smooth: every 5 ms; whole: by frame",
     ),
 ]
 PliPolicy = Annotated[
-    str, option("--pli-policy", panel=_MEDIA, help="answer keyframe requests, or ignore them")
+    str, option("--pli-policy", panel=_MEDIA, help="answer or ignore keyframe requests")
 ]
 Unwatched = Annotated[
     str,
     option(
         "--unwatched",
         panel=_MEDIA,
-        help="encodings without subscribers: dynacast (stop where the server says so), or send",
+        help="encodings without subscribers: dynacast (stop on server request) or send",
     ),
 ]
-Srtp = Annotated[
-    str, option("--srtp", panel=_MEDIA, help="auto, gcm128 or cm80: what the bots offer")
-]
+Srtp = Annotated[str, option("--srtp", panel=_MEDIA, help="profiles offered: auto, gcm128 or cm80")]
 Play = Annotated[
     str | None,
-    option("--play", panel=ACCESS, metavar="URL", help="WHEP URL that plays a WHIP target"),
+    option(
+        "--play",
+        panel=ACCESS,
+        metavar="URL",
+        help="WHEP URL that plays what the WHIP target publishes",
+    ),
 ]
 NetUp = Annotated[
     str | None,
@@ -110,7 +115,7 @@ NetDown = Annotated[
 ]
 NetShare = Annotated[
     str,
-    option("--net-share", panel=_NETWORK, metavar="SHARE", help="of the bots that have it"),
+    option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment"),
 ]
 Gate = Annotated[
     list[str] | None,
@@ -119,23 +124,29 @@ Gate = Annotated[
     ),
 ]
 NoDefaultGates = Annotated[
-    bool, option("--no-default-gates", panel=_GATES, help="only those given by -T")
+    bool, option("--no-default-gates", panel=_GATES, help="only the gates of -T")
 ]
 Plan = Annotated[
-    bool, option("--plan", panel=OUTPUT, help="print streams, rates, files; then exit")
+    bool, option("--plan", panel=OUTPUT, help="print streams, bitrates, open files; then exit")
 ]
 Seed = Annotated[
-    int | None, option("--seed", panel=OUTPUT, help="repeat a run (drawn and printed)")
+    int | None,
+    option("--seed", panel=OUTPUT, help="seed of an earlier run (default random, printed)"),
 ]
 AllowHost = Annotated[
     list[str] | None,
-    option("--allow-host", panel=ACCESS, metavar="HOST", help="permit more than 2 clients there"),
+    option("--allow-host", panel=ACCESS, metavar="HOST", help="allow more than 2 clients on HOST"),
 ]
 Pin = Annotated[
     str,
-    option("--pin", panel=_CPU, metavar="auto|off|S:L", help="cores of server and load, as 0:1"),
+    option(
+        "--pin",
+        panel=_CPU,
+        metavar="auto|off|S:L",
+        help="CPU cores server:load generator, as 0:1",
+    ),
 ]
 ServerArgs = Annotated[
     str,
-    option("--server-args", panel=_CPU, metavar="'ARGS'", help="for the server started here"),
+    option("--server-args", panel=_CPU, metavar="'ARGS'", help="options for the private server"),
 ]

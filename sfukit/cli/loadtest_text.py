@@ -1,4 +1,4 @@
-"""The text of a load test: from a report to lines, the same after the run as from a saved one."""
+"""The text of a load test report, for a run that ended and for a saved one."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ _CELL = 10
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     report = msgspec.json.decode(saved, type=LoadtestReport)
     return [
         opening_line(report),
@@ -41,13 +41,13 @@ def render_saved(saved: bytes) -> list[str]:
 
 
 def opening_line(report: LoadtestReport) -> str:
-    """Say which run this was."""
+    """Return the line with version, start and target."""
     target = "a private SFU" if report.target.private else report.target.url
     return f"sfukit {report.version}  {report.started_at}  {target}"
 
 
 def result_lines(report: LoadtestReport) -> list[str]:
-    """Write the verdict, the figures against their gates, and both sides' effort."""
+    """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     lines = [_verdict_line(report)]
     lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
     lines += _table(report)
@@ -73,10 +73,10 @@ def result_lines(report: LoadtestReport) -> list[str]:
 
 def _limits_text(limited: RateLimited) -> str:
     each_s = limited.waited_s / limited.clients
-    refused = f"; {limited.clients_refused} did not get in" if limited.clients_refused else ""
+    refused = f"; {limited.clients_refused} did not join" if limited.clients_refused else ""
     return (
         f"rate_limited, the target's policy: {limited.requests} requests of {limited.clients} "
-        f"clients refused and asked again, {each_s:.1f} s of waiting each{refused}"
+        f"clients refused and retried, {each_s:.1f} s of backoff each{refused}"
     )
 
 
@@ -160,10 +160,10 @@ def _server_text(server: ServerUse) -> str:
 def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
     drops = "unknown" if swarm.socket_drops is None else f"{swarm.socket_drops:,}"
     limited = saturation.side in ("swarm", "shared")
-    trust = "the server may be better than these figures" if limited else "figures can be trusted"
+    state = "saturated, the server may be better than these figures" if limited else "not saturated"
     return (
         f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
-        f"{drops} socket drops: {trust}"
+        f"{drops} socket drops: {state}"
     )
 
 

@@ -1,4 +1,4 @@
-"""How a running load test is shown: one line that redraws itself, plain lines off a terminal."""
+"""The progress of a running load test: a live line on a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -17,7 +17,7 @@ _PLAIN_EVERY_S = 10.0
 
 
 class View:
-    """Print what a run tells, and where it stands."""
+    """Print the lines and the progress of a run."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
@@ -40,15 +40,15 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def say(self, label: str, text: str) -> None:
-        """Print a line about the run; the first is headed by our own name."""
+    def report(self, label: str, text: str) -> None:
+        """Print a line about the run; the first begins with name and version of sfukit."""
         head = labelled(label, "")
         if not self._opened:
             head, self._opened = f"sfukit {__version__}  ", True
         self._out.line(f"{head}{text}")
 
     def progress(self, progress: Progress) -> None:
-        """Show where the run stands."""
+        """Print the progress of the run."""
         if self._live is not None:
             self._live.update(drawn(progress))
         elif time.monotonic() - self._printed_s >= _PLAIN_EVERY_S:
@@ -57,7 +57,7 @@ class View:
 
 
 def plain(progress: Progress) -> str:
-    """Write where the run stands on one line."""
+    """Return the progress as one plain line."""
     tracks = f", {progress.tracks}/{progress.planned_tracks} tracks" * bool(progress.planned_tracks)
     failed = f", {progress.failed} failed" * bool(progress.failed)
     return (
@@ -67,7 +67,7 @@ def plain(progress: Progress) -> str:
 
 
 def drawn(progress: Progress) -> Table:
-    """Draw where the run stands: phase, bar, counts."""
+    """Return the progress as a table: phase, bar, counts."""
     done = min(1.0, progress.elapsed_s / progress.total_s)
     filled = round(done * _BAR)
     left_s = max(0.0, progress.total_s - progress.elapsed_s)

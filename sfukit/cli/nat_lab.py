@@ -1,4 +1,4 @@
-"""``sfukit nat-lab``: kinds of NAT against each other, simulated or in network namespaces."""
+"""``sfukit nat-lab``: NAT traversal between kinds of NAT, simulated or in namespaces."""
 
 import asyncio
 import importlib.util
@@ -29,29 +29,37 @@ _RUNS = {"sim": 10_000, "netns": 3}
 
 _Strategies = Annotated[
     list[str] | None,
-    typer.Option("--strategy", metavar="NAME", help=f"of {', '.join(MEANING)}; may be repeated"),
+    typer.Option(
+        "--strategy", metavar="NAME", help=f"one of {', '.join(MEANING)}; may be repeated"
+    ),
 ]
 _Runs = Annotated[
-    int | None, typer.Option("--runs", help="per cell (10,000 simulated, 3 in namespaces)")
+    int | None,
+    typer.Option("--runs", help="runs per cell; default 10,000 simulated, 3 in namespaces"),
 ]
-_Seed = Annotated[int, typer.Option("--seed", help="equal seeds give equal tables")]
+_Seed = Annotated[int, typer.Option("--seed", help="seed of the simulation")]
 _Weights = Annotated[
     str | None,
-    typer.Option("--weights", metavar="FILE", help="TOML: [mix] shares of kinds, [network]"),
+    typer.Option(
+        "--weights", metavar="FILE", help="TOML: [mix] with the shares of kinds, [network]"
+    ),
 ]
 _Backend = Annotated[str, typer.Option("--backend", help="sim, or netns (Linux, root)")]
 _Gates = Annotated[
     list[str] | None,
-    typer.Option("-T", metavar="GATE", help="such as 'predict.pairs_met>=12'; may be repeated"),
+    typer.Option(
+        "-T", metavar="GATE", help="PATH OP VALUE, such as 'predict.pairs_met>=12'; may be repeated"
+    ),
 ]
 _Html = Annotated[
-    str | None, typer.Option("--html", metavar="FILE", help="write a page that stands by itself")
+    str | None,
+    typer.Option("--html", metavar="FILE", help="write a self-contained page; - is stdout"),
 ]
 
 
 @app.callback()
 def nat_lab() -> None:
-    """Let kinds of NAT meet, in a seeded simulation or in network namespaces."""
+    """Test NAT traversal between kinds of NAT, simulated or in namespaces."""
 
 
 @app.command(
@@ -71,7 +79,7 @@ def matrix(
     json: Json = None,
     html_file: _Html = None,
 ) -> None:
-    """Let every pair of kinds meet: the five usual ones, or those of the weights file."""
+    """Test all pairs of NAT kinds: the five common ones, or those of --weights."""
     mix = read_weights(weights) if weights else None
     kinds = mix.kinds if mix else [KINDS[name] for name in MATRIX_KINDS]
     plan = _Plan(strategy, runs, seed, backend, threshold, mix, list(MATRIX_STRATEGIES))
@@ -86,9 +94,9 @@ def matrix(
     )
 )
 def run(
-    a: Annotated[str, typer.Option("--a", metavar="KIND", help=f"of {', '.join(KINDS)}")],
+    a: Annotated[str, typer.Option("--a", metavar="KIND", help=f"one of {', '.join(KINDS)}")],
     b: Annotated[
-        str, typer.Option("--b", metavar="KIND", help="likewise, or 'same': behind the same NAT")
+        str, typer.Option("--b", metavar="KIND", help="a kind, or 'same': both behind one NAT")
     ],
     strategy: _Strategies = None,
     runs: _Runs = None,
@@ -99,7 +107,7 @@ def run(
     json: Json = None,
     html_file: _Html = None,
 ) -> None:
-    """Let one pair meet under every strategy; of a weights file the [network] is used."""
+    """Test one pair of NAT kinds with every strategy; --weights sets [network]."""
     mix = read_weights(weights) if weights else None
     first = kind_of(a, "--a")
     second = first if b == SAME else kind_of(b, "--b")
@@ -108,7 +116,7 @@ def run(
 
 
 class _Plan:
-    """The options that both commands have, read."""
+    """The options shared by both commands, parsed."""
 
     def __init__(
         self,
@@ -127,7 +135,7 @@ class _Plan:
         self.strategies: list[Strategy] = list(dict.fromkeys(given)) or usual
         self.runs = _RUNS[self.backend] if runs is None else runs
         if not 1 <= self.runs <= _MOST_RUNS:
-            raise UsageError(f"--runs: {self.runs} cannot be run", hint=f"1 to {_MOST_RUNS:,}")
+            raise UsageError(f"--runs: {self.runs} out of range", hint=f"1 to {_MOST_RUNS:,}")
         if seed < 0:
             raise UsageError(f"--seed: {seed} is below zero", hint="give 0 or more")
         self.seed = seed
@@ -172,7 +180,9 @@ class _Plan:
         from sfukit.probe.natlab.deferred_interrupt import DeferredInterrupt
 
         if same_nat:
-            raise UsageError("--b same: only the model has it", hint="use --backend sim")
+            raise UsageError(
+                "--b same: not supported in network namespaces", hint="use --backend sim"
+            )
         punch.require_supported([kind for _, a, b in tried for kind in (a, b)])
 
         async def measure() -> list[Cell]:

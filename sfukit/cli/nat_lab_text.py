@@ -1,4 +1,4 @@
-"""What ``sfukit nat-lab`` prints: lines with a style each."""
+"""The text of ``sfukit nat-lab``: lines with a style each."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,11 +16,11 @@ Line = tuple[str, str | None]
 _PAIR = 35
 _COLUMN = 11
 _NEXT_TO_NOTHING = 0.001
-_FEW_RUNS = 100  # a percentage of them would look surer than it is
+_FEW_RUNS = 100  # too few for a percentage
 
 
 def render(result: NatLabReport) -> Iterator[Line]:
-    """Write a report, opening line first, verdict last."""
+    """Return the lines of a report, opening line first, verdict last."""
     one_pair = len({(cell.a, cell.b) for cell in result.cells}) == 1
     yield opening(result), None
     yield "", None
@@ -34,13 +34,13 @@ def render(result: NatLabReport) -> Iterator[Line]:
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     result = msgspec.json.decode(saved, type=NatLabReport)
     return [text for text, _ in render(result)]
 
 
 def opening(result: NatLabReport) -> str:
-    """Say what was run, and in which network."""
+    """Return the line with backend, runs and network."""
     if result.backend == "netns":
         words = ", ".join(_disturbances(result.conditions))
         return f"nat-lab  network namespaces, {result.runs:,} runs a cell; {words}"
@@ -51,10 +51,10 @@ def opening(result: NatLabReport) -> str:
 
 
 def around(conditions: Conditions) -> str:
-    """Describe the network of a run."""
+    """Return the network conditions of a run."""
     words = [*_disturbances(conditions), f"RTT {conditions.rtt_ms:g} ms"]
     if conditions.stale:
-        words.append(f"{share(conditions.stale)} of mappings forgotten")
+        words.append(f"{share(conditions.stale)} of mappings expired")
     return ", ".join(words)
 
 
@@ -62,18 +62,18 @@ def _disturbances(conditions: Conditions) -> list[str]:
     rate = conditions.cross_traffic_per_s
     return [
         f"loss {share(conditions.loss)}" if conditions.loss else "no loss",
-        f"{rate:g} mappings/s by others" if rate else "no other traffic at the NATs",
+        f"{rate:g} mappings/s of cross traffic" if rate else "no cross traffic",
     ]
 
 
 def share(ratio: float) -> str:
-    """Write a ratio as a percentage without false precision."""
+    """Return a ratio as a percentage without false precision."""
     percent = ratio * 100
     return f"{percent:.0f} %" if percent in (0, 100) else f"{percent:.1f} %"
 
 
 def shown(cell: Cell) -> str:
-    """Write one cell in percent, with half of its 95 % interval; few runs are written as such."""
+    """Return a cell in percent with half of its 95 % interval; few runs as a count."""
     if cell.runs < _FEW_RUNS:
         return f"{round(cell.direct * cell.runs)} of {cell.runs}"
     if cell.direct in (0.0, 1.0):
@@ -85,7 +85,7 @@ def shown(cell: Cell) -> str:
 
 def _matrix(result: NatLabReport) -> Iterator[Line]:
     unit = "runs" if result.runs < _FEW_RUNS else "%"
-    yield _row(f"met without a relay, {unit}", list(result.metrics)), "bold"
+    yield _row(f"direct (no relay), {unit}", list(result.metrics)), "bold"
     rows: dict[str, dict[str, list[Cell]]] = {}
     for cell in result.cells:
         rows.setdefault(cell.a, {}).setdefault(cell.b, []).append(cell)
@@ -103,14 +103,13 @@ def _matrix(result: NatLabReport) -> Iterator[Line]:
 def _pair(result: NatLabReport) -> Iterator[Line]:
     one = result.cells[0]
     unit = "" if one.runs < _FEW_RUNS else " %"
-    columns = f"{f'direct{unit}':>10}{f'relayed{unit}':>11}{'met after':>11}"
+    columns = f"{f'direct{unit}':>10}{f'relayed{unit}':>11}{'after':>11}"
     yield f"{f'{one.a} with {one.b}':<46}{columns}", "bold"
     for cell in result.cells:
         relayed = _portion(cell.relayed, cell.runs)
         after = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"
-        told = f"{cell.strategy}: {MEANING[cell.strategy]}"
         yield f"{cell.strategy:<46}{shown(cell):>10}{relayed:>11}{after:>11}", _style([cell])
-        yield f"  {told.partition(': ')[2]}", "dim"
+        yield f"  {MEANING[cell.strategy]}", "dim"
 
 
 def _portion(ratio: float, runs: int) -> str:
@@ -125,11 +124,14 @@ def _style(cells: Sequence[Cell]) -> str | None:
 
 def _sums(result: NatLabReport) -> Iterator[Line]:
     sums = list(result.metrics.values())
-    yield _row("pairs met", [f"{each.pairs_met} of {each.pairs}" for each in sums]), "bold"
+    yield (
+        _row("pairs met", [f"{each.pairs_met} of {each.pairs}" for each in sums]),
+        "bold",
+    )
     if result.weights is None:
-        yield "no rate over all pairs: it would depend on the weights (--weights FILE)", "dim"
+        yield "no rate over all pairs: give the weights of the kinds (--weights FILE)", "dim"
         return
-    yield _row("of all pairs, without a relay, %", [_with_interval(each) for each in sums]), "bold"
+    yield _row("direct, over all pairs, %", [_with_interval(each) for each in sums]), "bold"
     for label, figure in _WEIGHED.items():
         yield _row(label, [_figure(each, figure) for each in sums]), None
     yield f"weights  {weights(result.weights)}", None
@@ -144,7 +146,7 @@ _WEIGHED: Mapping[str, str] = {
 
 
 def weights(shares: Mapping[str, float]) -> str:
-    """Write the shares of the kinds, the largest first."""
+    """Return the shares of the kinds, the largest first."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {share(ratio)}" for name, ratio in ordered)
 

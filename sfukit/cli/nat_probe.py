@@ -1,4 +1,4 @@
-"""``sfukit nat-probe``: what NAT or firewall is here, and what works through it."""
+"""``sfukit nat-probe``: NAT and firewall behaviour, and what works through it."""
 
 import asyncio
 import contextlib
@@ -53,24 +53,24 @@ def nat_probe(
     explain: options.Explain = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say what NAT or firewall is here, what works through it, and how sure that is.
+    """Detect NAT and firewall behaviour (RFC 4787) and what works through it.
 
-    Exit code: 0 done; 3 UDP is blocked or an expectation failed; 4 no server was usable; 5 unknown.
+    Exit code: 0 done; 3 UDP is blocked or a gate was not met; 4 no usable server; 5 unknown.
     """
     from sfukit.probe.environment.proxy import parse as parse_proxy
-    from sfukit.probe.nat import options as asked
+    from sfukit.probe.nat import options as probe_options
     from sfukit.probe.nat import report as reports
     from sfukit.probe.resolve import Family
 
     if quick and full:
         raise UsageError("--quick and --full: choose one")
-    level: asked.Level = "quick" if quick else "full" if full else "default"
+    level: probe_options.Level = "quick" if quick else "full" if full else "default"
     known, words = reports.catalogue(), reports.words()
     bounds = [gates.parse(text, known, words=words) for text in gate or ()]
-    ip, port = asked.bind_address(bind)
-    wanted = asked.Options(
-        servers=asked.servers(server or asked.PUBLIC_SERVERS),
-        tests=asked.chosen_tests(tests, level),
+    ip, port = probe_options.bind_address(bind)
+    parsed = probe_options.Options(
+        servers=probe_options.servers(server or probe_options.PUBLIC_SERVERS),
+        tests=probe_options.chosen_tests(tests, level),
         level=level,
         public_servers=not server,
         family=choice(family, "--family", Family),
@@ -83,28 +83,28 @@ def nat_probe(
         samples=samples,
         lifetime_max_s=units.duration_s(lifetime_max, "--lifetime-max"),
         tcp=tcp,
-        sfu=asked.sfu_endpoint(sfu) if sfu else None,
+        sfu=probe_options.sfu_endpoint(sfu) if sfu else None,
     )
     printer = _Printer(
         Output.beside(json, label_width=9), json, redact=redact, explain=explain, verbose=verbose
     )
-    printer.opening(wanted)
+    printer.opening(parsed)
     pause_s = units.duration_s(every, "--every") if every else None
-    raise typer.Exit(asyncio.run(_repeat(wanted, bounds, printer, pause_s)))
+    raise typer.Exit(asyncio.run(_repeat(parsed, bounds, printer, pause_s)))
 
 
 async def _repeat(
-    wanted: "Options", bounds: list[gates.Gate], printer: "_Printer", pause_s: float | None
+    parsed: "Options", bounds: list[gates.Gate], printer: "_Printer", pause_s: float | None
 ) -> int:
-    """Probe once, from each address that was asked for, or again and again until interrupted."""
+    """Probe once from each selected address, or repeat until interrupted."""
     from sfukit.probe.nat.run import probe
 
     while True:
         codes: list[int] = []
-        for chosen in _each_address(wanted):
+        for chosen in _each_address(parsed):
             with printer.progress() as progress:
                 result = await probe(chosen, progress, bounds)
-            printer.result(result, sent_from=chosen.bind_ip if wanted.all_interfaces else None)
+            printer.result(result, sent_from=chosen.bind_ip if parsed.all_interfaces else None)
             if result.exit_code == ExitCode.INTERRUPTED:
                 return result.exit_code
             codes.append(result.exit_code)
@@ -113,25 +113,25 @@ async def _repeat(
         await asyncio.sleep(pause_s)
 
 
-def _each_address(wanted: "Options") -> "list[Options]":
-    if not wanted.all_interfaces:
-        return [wanted]
+def _each_address(parsed: "Options") -> "list[Options]":
+    if not parsed.all_interfaces:
+        return [parsed]
     from dataclasses import replace
 
     from sfukit.probe.environment.facts import usable_addresses
 
-    addresses = usable_addresses(wanted.family)
-    return [replace(wanted, bind_ip=ip) for ip in addresses] or [wanted]
+    addresses = usable_addresses(parsed.family)
+    return [replace(parsed, bind_ip=ip) for ip in addresses] or [parsed]
 
 
 def _joined(codes: list[int]) -> int:
-    """Join the codes of several addresses: one that reaches no server matters where none does."""
+    """Return one code for several addresses: no server only where no address reaches one."""
     weights = (ExitCode.TARGET, ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.FAILED)
     return max(codes, key=lambda code: weights.index(ExitCode(code)))
 
 
 class _Printer:
-    """Print results as they come; a repeated probe says only what changed."""
+    """Print results as they arrive; of a repeated probe only the changes."""
 
     def __init__(
         self, out: Output, json: str | None, *, redact: bool, explain: bool, verbose: bool
@@ -145,16 +145,16 @@ class _Printer:
         self._verbose = verbose
         self._before: dict[str | None, NatReport] = {}
 
-    def opening(self, wanted: "Options") -> None:
-        """Name the servers that were chosen for a user who named none."""
+    def opening(self, parsed: "Options") -> None:
+        """Print the public servers where no server was given."""
         from sfukit.cli.nat_probe_text import opening_line
 
-        if wanted.public_servers:
-            self._out.line(opening_line(wanted))
+        if parsed.public_servers:
+            self._out.line(opening_line(parsed))
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Any]:
-        """Show what runs, on a terminal alone."""
+        """Show the running test, on a terminal only."""
         if not self._out.live:
             yield lambda _text: None
             return
@@ -162,7 +162,7 @@ class _Printer:
             yield lambda text: status.update(f"probing: {text}")
 
     def result(self, result: "NatReport", sent_from: str | None) -> None:
-        """Print, keep and write one result; of several addresses each is compared to itself."""
+        """Print, save and write one result, compared with the previous one of its address."""
         from sfukit.cli import nat_probe_text as text
 
         shown = sent_from

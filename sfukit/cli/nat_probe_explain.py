@@ -1,4 +1,4 @@
-"""Each test of ``nat-probe`` in plain words, with what it saw."""
+"""An explanation of each test of ``nat-probe``, with its evidence."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ _STEPS = {
 
 
 def explain(report: NatReport) -> Iterator[str]:
-    """Write the tests that ran, one paragraph each."""
+    """Return the tests that ran, one paragraph each."""
     yield ""
     yield from _reach(report)
     yield from _mapping(report)
@@ -22,43 +22,43 @@ def explain(report: NatReport) -> Iterator[str]:
 
 
 def _reach(report: NatReport) -> Iterator[str]:
-    yield "Reach: can a question leave by UDP, and does an answer come back?"
+    yield "Reach: does a UDP request get a response?"
     for test in _of(report, "reach."):
         yield f"  {_server(test)}: {_answer(test)}"
     for server in report.servers:
         if server.quirks:
-            yield f"  {server.name} is odd: {', '.join(server.quirks)}"
+            yield f"  {server.name} deviates from RFC 8489: {', '.join(server.quirks)}"
 
 
 def _mapping(report: NatReport) -> Iterator[str]:
     tests = _of(report, "mapping.")
     yield (
-        "Mapping: does one socket keep one outer address, whoever it sends to? If so, the address "
-        "that a STUN server tells is one that a peer can use."
+        "Mapping: does one socket keep one mapped address for all destinations? If so, peers can "
+        "use the address that a STUN server reports."
     )
     for test in tests:
         _, socket, step = test.id.split(".")
         yield f"  socket {socket}, {_STEPS[step]} {test.to}: {_answer(test)}"
     if not tests:
         for mapped in report.mapped:
-            yield f"  {mapped.server} sees {mapped.address}"
+            yield f"  {mapped.server} reports {mapped.address}"
     yield f"  so: {report.nat.mapping}{_reason(report, 'mapping')}"
 
 
 def _filtering(report: NatReport) -> Iterator[str]:
     tests = _of(report, "filtering.")
     yield (
-        "Filtering: who may send to that outer address? The server is asked to answer from "
-        "elsewhere, on sockets that never sent there."
+        "Filtering: which sources may send to the mapped address? The server is requested to "
+        "respond from another address or port, to sockets that never sent to it."
     )
-    asked = {
-        "filtering.II": "answer from another address and port",
-        "filtering.III": "answer from another port",
-        "filtering.control": "control, on a socket that did send there before",
+    shown = {
+        "filtering.II": "response from another address and port",
+        "filtering.III": "response from another port",
+        "filtering.control": "control, to a socket that did send to it",
     }
     for test in tests:
-        if test.id in asked:
-            yield f"  {asked[test.id]}: {_answer(test)}"
+        if test.id in shown:
+            yield f"  {shown[test.id]}: {_answer(test)}"
     yield f"  so: {report.nat.filtering}{_reason(report, 'filtering')}"
 
 
@@ -66,22 +66,22 @@ def _rest(report: NatReport) -> Iterator[str]:
     allocation = report.nat.allocation
     if allocation.samples:
         ports = ", ".join(f"{s.local_port}->{s.mapped_port}" for s in allocation.samples)
-        yield "Allocation: which outer ports do fresh sockets get? (inner->outer, in order)"
+        yield "Allocation: which ports do new sockets get? (local->mapped, in order)"
         yield f"  {ports}"
         yield f"  so: {allocation.kind}"
     if report.path.evidence or report.path.hops:
-        yield "Path: which routers stand on the way, and does one of them belong to a carrier?"
-        hops = ", ".join(hop or "(silent)" for hop in report.path.hops) or "none told"
+        yield "Path: which routers are on it, and does one of them belong to a carrier (CGNAT)?"
+        hops = ", ".join(hop or "(silent)" for hop in report.path.hops) or "none"
         yield f"  routers: {hops}"
         for evidence in report.path.evidence:
             yield f"  {evidence}"
     if report.portmap is not None:
         answered = ", ".join(report.portmap.answered) or "none"
-        yield "Port mapping: does the router speak UPnP, NAT-PMP or PCP, and what is its address?"
+        yield "Port mapping: does the router support UPnP, NAT-PMP or PCP, and what is its address?"
         external = report.portmap.external_ip
-        yield f"  answered: {answered}" + (f"; its outer address {external}" if external else "")
+        yield f"  answered: {answered}" + (f"; its external address {external}" if external else "")
     if report.ports:
-        yield "Ports: a host that refuses proves that the way to it is open, as an answer does"
+        yield "Ports: a refusal proves that the path to a host is open, as a response does"
         for port in report.ports:
             detail = f" ({port.detail})" if port.detail else ""
             yield f"  {port.transport} {port.host}:{port.port}: {port.state}{detail}"
@@ -98,10 +98,10 @@ def _server(test: TestRecord) -> str:
 def _answer(test: TestRecord) -> str:
     note = f" ({test.note})" if test.note else ""
     if test.from_ is None:
-        return f"no answer to {test.sent} sends{note}"
-    seen = f", seen as {test.mapped}" if test.mapped else ""
-    again = f" after {test.sent} sends" if test.sent > 1 else ""
-    return f"answered from {test.from_}{again}{seen}{note}"
+        return f"no response to {test.sent} requests{note}"
+    seen = f", mapped address {test.mapped}" if test.mapped else ""
+    again = f" after {test.sent} requests" if test.sent > 1 else ""
+    return f"response from {test.from_}{again}{seen}{note}"
 
 
 def _reason(report: NatReport, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The options of ``sfukit nat-probe``, by the panel of its help that each stands in."""
+"""The options of ``sfukit nat-probe``, by panel of its help."""
 
 from typing import Annotated
 
@@ -7,14 +7,14 @@ import typer
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT, family
 
-_WHAT, _HOW = "What", "How"
+_TESTS, _TRANSPORT = "Tests", "Transport"
 
 
 Servers = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[stun:HOST[:PORT]]...",
-        help="STUN servers; one with two addresses tells the filtering too. None: two public ones",
+        help="STUN servers; filtering needs one with RFC 5780. None: two public servers",
         show_default=False,
     ),
 ]
@@ -22,47 +22,61 @@ Servers = Annotated[
 Tests = Annotated[
     str | None,
     option(
-        panel=_WHAT,
-        help="of mapping, filtering, hairpin, alloc, pooling, lifetime, mtu, frag, portmap, path, "
-        "ports, ipv6",
+        panel=_TESTS,
+        help="some of mapping, filtering, hairpin, alloc, pooling, lifetime, mtu, frag, portmap, "
+        "path, ports, ipv6",
         metavar="A,B",
     ),
 ]
-Quick = Annotated[bool, option("--quick", panel=_WHAT, help="mapping and reach alone")]
+Quick = Annotated[bool, option("--quick", panel=_TESTS, help="reachability and mapping only")]
 Full = Annotated[
-    bool, option("--full", panel=_WHAT, help="every test; lasts --lifetime-max and 5 s more")
+    bool, option("--full", panel=_TESTS, help="all tests; takes --lifetime-max plus 5 s")
 ]
 Sfu = Annotated[
-    str | None, option(panel=_WHAT, help="probe this SFU's own media port", metavar="URL|HOST:PORT")
+    str | None,
+    option(
+        panel=_TESTS,
+        help="STUN to the media port of an SFU (serve --stun)",
+        metavar="URL|HOST:PORT",
+    ),
 ]
-Tcp = Annotated[bool, option("--tcp", panel=_WHAT, help="STUN over TCP as well")]
+Tcp = Annotated[bool, option("--tcp", panel=_TESTS, help="also STUN over TCP")]
 
-Family = Annotated[str, family(_HOW)]
-Bind = Annotated[str | None, option(panel=_HOW, help="send from there", metavar="IP[:PORT]")]
+Family = Annotated[str, family(_TRANSPORT)]
+Bind = Annotated[
+    str | None, option(panel=_TRANSPORT, help="local address to send from", metavar="IP[:PORT]")
+]
 AllInterfaces = Annotated[
-    bool, option("--all-interfaces", panel=_HOW, help="probe from each address in turn")
+    bool, option("--all-interfaces", panel=_TRANSPORT, help="probe from each local address in turn")
 ]
 Proxy = Annotated[
-    str | None, option(panel=_HOW, help="CONNECT proxy for TCP (else HTTPS_PROXY)", metavar="URL")
+    str | None,
+    option(panel=_TRANSPORT, help="CONNECT proxy for TCP; default: HTTPS_PROXY", metavar="URL"),
 ]
-Timeout = Annotated[str, option(panel=_HOW, help="after the last send", metavar="TIME")]
+Timeout = Annotated[
+    str, option(panel=_TRANSPORT, help="wait after the last request", metavar="TIME")
+]
 Retries = Annotated[
-    int, option(panel=_HOW, help="sends where silence proves nothing", min=1, max=20)
+    int, option(panel=_TRANSPORT, help="requests sent before a test times out", min=1, max=20)
 ]
-Samples = Annotated[int, option(panel=_HOW, help="sockets for the allocation", min=4, max=64)]
-LifetimeMax = Annotated[str, option(panel=_HOW, help="longest silence tried", metavar="TIME")]
+Samples = Annotated[
+    int, option(panel=_TRANSPORT, help="sockets of the port allocation test", min=4, max=64)
+]
+LifetimeMax = Annotated[
+    str, option(panel=_TRANSPORT, help="longest idle time of the lifetime test", metavar="TIME")
+]
 
 Gates = Annotated[
     list[str] | None,
     option("-T", panel=OUTPUT, help="PATH OP VALUE, such as nat.mapping==EIM", metavar="GATE"),
 ]
-Every = Annotated[str | None, option(panel=OUTPUT, help="repeat; say what changed", metavar="TIME")]
-Redact = Annotated[
-    bool, option("--redact", panel=OUTPUT, help="names for addresses, also in the JSON")
+Every = Annotated[
+    str | None, option(panel=OUTPUT, help="repeat; print the changes", metavar="TIME")
 ]
+Redact = Annotated[bool, option("--redact", panel=OUTPUT, help="hide addresses in text and JSON")]
 Explain = Annotated[
-    bool, option("--explain", panel=OUTPUT, help="each test in plain words, with evidence")
+    bool, option("--explain", panel=OUTPUT, help="explain each test, with its evidence")
 ]
 Verbose = Annotated[
-    bool, option("-v", "--verbose", panel=OUTPUT, help="each question and its answer")
+    bool, option("-v", "--verbose", panel=OUTPUT, help="print each request and its response")
 ]

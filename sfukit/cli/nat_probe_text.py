@@ -1,4 +1,4 @@
-"""What ``sfukit nat-probe`` prints: short labels, sentences behind them."""
+"""The text of ``sfukit nat-probe``: labels with sentences."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +27,7 @@ _VERDICT_STYLE = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 
 
 class Line(NamedTuple):
-    """One line: its label, its sentence, how it is coloured."""
+    """One line: label, sentence, style."""
 
     label: str
     text: str
@@ -38,18 +38,18 @@ class Line(NamedTuple):
 
 
 def opening_line(options: "Options") -> str:
-    """Name the public servers and what they can teach."""
+    """Return the line with the public servers and the tests that they support."""
     names = " and ".join(server.host for server in options.servers)
-    return f"Servers  {names}: two networks; they tell mapping, not filtering"
+    return f"Servers  {names}: two networks; they support mapping tests, not filtering tests"
 
 
 def lines(report: NatReport, changed: Sequence[str] = ()) -> Iterator[Line]:
-    """Write a result; where I am comes first, since everything else depends on it."""
+    """Return the lines of a result; the environment is first, since the rest depends on it."""
     if changed:
         yield Line("Changed", "; ".join(changed), "bold yellow")
     for finding in report.environment:
         text = f"{finding.text}; {finding.fix}" if finding.fix else finding.text
-        yield Line("Where", text, "yellow" if finding.state in ("warning", "bad") else None)
+        yield Line("Network", text, "yellow" if finding.state in ("warning", "bad") else None)
     if report.works.udp == "blocked":
         yield Line("UDP", f"blocked: {report.reason}", "bold red")
     elif report.reason is not None:
@@ -86,9 +86,9 @@ def _nat(report: NatReport) -> str:
     nat = report.nat
     if nat.present is False:
         filtering = {
-            "EIF": "nothing filters what comes in",
-            "ADF": "a firewall lets only known addresses in (ADF)",
-            "APDF": "a firewall lets only known addresses and ports in (APDF)",
+            "EIF": "inbound packets are not filtered (EIF)",
+            "ADF": "a firewall filters by address (ADF)",
+            "APDF": "a firewall filters by address and port (APDF)",
         }.get(nat.filtering, f"filtering unknown: {nat.reason.get('filtering', '')}")
         return f"none: servers see this machine's own address; {filtering}"
     if nat.filtering == "unknown":
@@ -133,8 +133,8 @@ def _ipv6(report: NatReport) -> str:
     texts = {
         "none": "none",
         "route_only": "a route, not tested: no server with IPv6",
-        "works": f"works ({ipv6.address or 'the server tells no address'})",
-        "silent": "a route, and no answer",
+        "works": f"works ({ipv6.address or 'the server reports no address'})",
+        "silent": "a route, but no response",
         "not_checked": "not checked",
     }
     return texts[ipv6.state] + (f", NAT64 {ipv6.nat64_prefix}" if ipv6.nat64_prefix else "")
@@ -146,7 +146,7 @@ def _details(report: NatReport) -> Iterator[Line]:
     if report.nat.hairpin not in ("not_checked", "not_applicable"):
         yield Line("Hairpin", _HAIRPIN.get(report.nat.hairpin, report.nat.hairpin))
     if report.nat.pooling == "arbitrary":
-        yield Line("Pooling", "arbitrary: sockets get different outer addresses", "yellow")
+        yield Line("Pooling", "arbitrary: sockets get different mapped addresses", "yellow")
     if report.lifetime is not None:
         yield Line("Lifetime", _lifetime(report))
     if report.mtu is not None:
@@ -158,10 +158,10 @@ def _details(report: NatReport) -> Iterator[Line]:
 
 
 _HAIRPIN = {
-    "yes": "works, and shows the outer address",
-    "internal_source": "works, but shows the inner address: peers would answer in vain",
+    "yes": "works, with the mapped address as source",
+    "internal_source": "works, but with the internal address as source: responses get lost",
     "not_observed": "not observed between two sockets of this machine",
-    "unknown": "unknown: no answer",
+    "unknown": "unknown: no response",
 }
 
 
@@ -192,18 +192,18 @@ def _mtu(report: NatReport) -> str:
     if mtu.up is not None and mtu.up < 1300:
         text += "; below 1300: DTLS flights and 1200-byte media are at risk"
     if mtu.icmp is not None:
-        text += "; the path says so (ICMP)" if mtu.icmp else "; the path does not say so (no ICMP)"
+        text += "; ICMP reports it" if mtu.icmp else "; no ICMP (path MTU black hole)"
     return text
 
 
 def _tcp(report: NatReport) -> str:
     tcp = report.tcp
     assert tcp is not None
-    way = f" through the proxy {tcp.via_proxy}" if tcp.via_proxy else ""
+    route = f" through the proxy {tcp.via_proxy}" if tcp.via_proxy else ""
     if not tcp.answered:
-        return f"no answer{way}: {tcp.reason or 'silent'}"
+        return f"no response{route}: {tcp.reason or 'timeout'}"
     mapping = f", mapping {tcp.mapping}" if tcp.mapping != "unknown" else ""
-    return f"STUN answers{way} as {tcp.mapped}{mapping}"
+    return f"STUN responds{route}, mapped address {tcp.mapped}{mapping}"
 
 
 def _p2p(report: NatReport) -> str:
@@ -253,12 +253,12 @@ def _turn(report: NatReport) -> str:
         "symmetric_peers": "needed for symmetric peers only",
         "most_peers": "needed for most peers at home (port-restricted and symmetric)",
         "always": "needed always, over TCP or TLS",
-        "unknown": "unknown: the filtering would tell",
+        "unknown": "unknown: it depends on the filtering",
     }[report.works.turn_needed]
 
 
 def changes(before: NatReport | None, now: NatReport) -> list[str]:
-    """List what differs from the probe before."""
+    """Return the differences to the previous probe."""
     if before is None:
         return []
     pairs = {
@@ -278,24 +278,24 @@ def _ips(report: NatReport) -> str:
 
 
 def explanation(report: NatReport) -> Iterator[str]:
-    """Explain each test in plain words, with what it saw."""
+    """Return an explanation of each test with its evidence."""
     from sfukit.cli.nat_probe_explain import explain
 
     return explain(report)
 
 
 def exchanges(report: NatReport) -> Iterator[str]:
-    """Write each question and its answer."""
+    """Return a line for each request and its response."""
     yield ""
     for test in report.tests:
-        got = f"from {test.from_}" if test.from_ else "no answer"
-        seen = f" sees {test.mapped}" if test.mapped else ""
+        got = f"from {test.from_}" if test.from_ else "no response"
+        seen = f", mapped {test.mapped}" if test.mapped else ""
         rtt = f" in {test.rtt_ms:.1f} ms" if test.rtt_ms is not None else ""
         note = f"  ({test.note})" if test.note else ""
         yield f"  {test.id:<26} to {test.to:<22} {test.sent} sent, {got}{seen}{rtt}{note}"
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     report = msgspec.json.decode(saved, type=NatReport)
     return [str(line) for line in lines(report)]

@@ -1,4 +1,4 @@
-"""One option of a command: its place in the help, and what it may say."""
+"""One option of a command: its place in the help, and its values."""
 
 from typing import Any, get_args
 
@@ -14,13 +14,15 @@ def option(
     metavar: str | None = None,
     **more: Any,
 ) -> Any:
-    """Make the option of an ``Annotated`` parameter."""
+    """Return the option of an ``Annotated`` parameter."""
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
 
 
 def choice(text: str, where: str, literal: Any) -> Any:
-    """Read one of the texts of a ``Literal``; raises ``UsageError`` that names them all."""
+    """Return a value of a ``Literal``; raise ``UsageError`` that lists the values otherwise."""
     allowed = get_args(literal)
     if text not in allowed:
-        raise UsageError(f"{where} {text}: not known", hint=f"choose one of {', '.join(allowed)}")
+        raise UsageError(
+            f"{where} {text}: unknown value", hint=f"choose one of {', '.join(allowed)}"
+        )
     return text

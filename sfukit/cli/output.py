@@ -1,4 +1,4 @@
-"""One printer for people: where text goes, whether it is coloured, whether it may move."""
+"""Terminal output: stream, colour, wrapping, escaping."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _UNSAFE = re.compile(
 
 
 class Output:
-    """Print for people on standard output, or on standard error while JSON has the other."""
+    """Print text on standard output, or on standard error while JSON is on standard output."""
 
     def __init__(
         self, *, json_on_stdout: bool = False, quiet: bool = False, label_width: int = _LABEL
@@ -39,41 +39,41 @@ class Output:
     def beside(
         cls, json_destination: str | None, *, quiet: bool = False, label_width: int = _LABEL
     ) -> "Output":
-        """Choose the stream that the option ``--json`` leaves free."""
+        """Return the output on the stream that the option ``--json`` leaves free."""
         on_stdout = json_destination == "-"
         return cls(json_on_stdout=on_stdout, quiet=quiet, label_width=label_width)
 
     @cached_property
     def console(self) -> "Console":
-        """Make the rich console; it follows NO_COLOR and FORCE_COLOR by itself."""
+        """Return the rich console, which follows NO_COLOR and FORCE_COLOR."""
         from rich.console import Console
 
         return Console(file=self._stream, highlight=False, soft_wrap=True, emoji=False)
 
     @property
     def live(self) -> bool:
-        """Tell whether a view that redraws itself makes sense here."""
+        """Whether the stream can show a live view."""
         dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
         return self._stream.isatty() and not dumb and not self._quiet
 
     @contextmanager
     def lenient(self) -> Iterator[None]:
-        """Let the command go on where its text cannot be written: a full disk, a closed pipe."""
+        """Ignore text that cannot be written: a full disk, a closed pipe."""
         try:
             yield
             self.console.file.flush()
-        except (OSError, ValueError, SystemExit):  # rich leaves by the last for a broken pipe
-            # what the stream has kept must not fail once more when the process ends
+        except (OSError, ValueError, SystemExit):  # SystemExit: rich on a broken pipe
+            # buffered text must not fail again when the process ends
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def line(self, text: str = "", style: str | None = None) -> None:
-        """Print one line unless asked to be quiet."""
+        """Print one line unless the output is quiet."""
         if not self._quiet:
             self.always(text, style)
 
     def always(self, text: str, style: str | None = None) -> None:
-        """Print one line, quiet or not; a terminal gets it wrapped under its label."""
+        """Print one line, quiet or not; on a terminal it is wrapped under its label."""
         text = visible(text)
         if self._stream.isatty():
             text = hanging(text, self.console.width, self._label_width)
@@ -81,7 +81,7 @@ class Output:
 
 
 def hanging(text: str, width: int, indent: int = _LABEL) -> str:
-    """Wrap each line at the width of a terminal, what follows beginning under the first word."""
+    """Wrap each line at the width of a terminal, with continuation lines indented."""
     wrapped: list[str] = []
     for line in text.split("\n"):
         wrapped += textwrap.wrap(
@@ -95,15 +95,14 @@ def hanging(text: str, width: int, indent: int = _LABEL) -> str:
 
 
 def labelled(label: str, text: str) -> str:
-    """Write a line of a load test: its label, then its text."""
+    """Return a line of a load test: its label, then its text."""
     return f"{label:<{LOADTEST_LABEL}}{text}"
 
 
 def visible(text: str) -> str:
-    """Hide secrets and escape what would command a terminal; further lines are indented.
+    """Hide secrets and escape terminal control characters; further lines are indented.
 
-    Much of what is printed was said by a server or stands in a file: it can neither move the cursor
-    nor begin where a label of ours does.
+    Text of servers and files can then neither move the cursor nor imitate a label of sfukit.
     """
     escaped = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), redacted(text))
     first, *others = escaped.split("\n")
@@ -111,7 +110,7 @@ def visible(text: str) -> str:
 
 
 def print_error(error: SfukitError) -> None:
-    """Say on standard error what went wrong and what to do about it."""
+    """Print an error and its hint on standard error."""
     with suppress(OSError):
         print(f"sfukit: {visible(error.what)}", file=sys.stderr)
         if error.hint:

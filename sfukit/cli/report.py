@@ -18,7 +18,7 @@ _LARGEST_BYTES = 64 * 1024 * 1024
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-# The module that knows how a command's report is printed, by its function render_saved.
+# The module whose function render_saved prints the report of a command.
 _RENDERERS: Mapping[str, str] = {
     "check": "sfukit.cli.check_text",
     "doctor": "sfukit.cli.doctor",
@@ -40,7 +40,11 @@ _RENDERERS: Mapping[str, str] = {
 )
 def show(
     run: Annotated[
-        str, typer.Argument(metavar="last|COMMAND|FILE", help="which run: the last, or a JSON file")
+        str,
+        typer.Argument(
+            metavar="last|COMMAND|FILE",
+            help="the last run, the last run of a command, or a JSON file",
+        ),
     ],
     json: Json = None,
 ) -> None:
@@ -49,7 +53,7 @@ def show(
     header = report.header_of(saved)
     command = header.command
     if command not in _RENDERERS:
-        raise UsageError(f"a run of {command} cannot be printed here")
+        raise UsageError(f"a run of {command} cannot be printed")
     if header.schema != report.schema_id(command):
         raise UsageError(
             f"{run}: the schema is {header.schema}, and this sfukit reads "
@@ -71,7 +75,7 @@ def show(
 
 
 def read(run: str) -> bytes:
-    """Read the last run of all, the last run of one command, or a report in a file."""
+    """Return the last run, the last run of one command, or the report in a file."""
     if run == "last":
         return report.load_last()
     if run in _RENDERERS:
@@ -84,5 +88,5 @@ def read(run: str) -> bytes:
             f"{run}: {error.strerror}", hint="give last, the name of a command, or a JSON file"
         ) from error
     if len(saved) > _LARGEST_BYTES:
-        raise UsageError(f"{run}: larger than {_LARGEST_BYTES >> 20} MiB: this is no report")
+        raise UsageError(f"{run}: larger than {_LARGEST_BYTES >> 20} MiB: not a report")
     return saved

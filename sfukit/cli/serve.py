@@ -1,4 +1,4 @@
-"""`sfukit serve`: read the options, start the server, say where it is."""
+"""`sfukit serve`: parse the options, start the server, print its URLs."""
 
 import time
 import webbrowser
@@ -63,7 +63,7 @@ def serve(
     log_level: options.LogLevel = "info",
 ) -> None:
     """Run an SFU: rooms over WebSocket, WHIP and WHEP, a demo page, metrics."""
-    said = {
+    options_given = {
         "udp_port": udp_port,
         "workers": workers,
         "advertise": advertise or None,
@@ -91,12 +91,14 @@ def serve(
         "timing": _given(room_idle_s=room_idle),
         **_listen(http, metrics),
     }
-    _run(config, _given(**said), json_to, open_page, log_format, log_level, dev is not None)
+    _run(
+        config, _given(**options_given), json_to, open_page, log_format, log_level, dev is not None
+    )
 
 
 def _run(
     config: Path | None,
-    said: dict[str, Any],
+    overrides: dict[str, Any],
     json_to: str | None,
     open_page: bool,
     log_format: str,
@@ -114,7 +116,7 @@ def _run(
         choice(log_format, "--log", logs.LogFormat),
         choice(log_level, "--log-level", logs.LogLevel),
     )
-    chosen = settings.load(config, said)
+    chosen = settings.load(config, overrides)
     output = Output.beside(json_to)
 
     def announce(ready: "Ready") -> None:
@@ -131,17 +133,17 @@ def _run(
 def _listen(http: str | None, metrics: str | None) -> dict[str, Any]:
     from sfukit.server.settings import host_and_port
 
-    said: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     if http is not None:
-        said["http_host"], said["http_port"] = host_and_port(http, "--http")
+        given["http_host"], given["http_port"] = host_and_port(http, "--http")
     if metrics is not None:
         host_and_port(metrics, "--metrics")
-        said["metrics_http"] = metrics
-    return said
+        given["metrics_http"] = metrics
+    return given
 
 
 def _keys(key: str | None, secret_text: str | None, dev: str | None) -> dict[str, str] | None:
-    """Collect the keys; half a key is an error, never an open server."""
+    """Return the API keys; a key without a secret is an error, never an open server."""
     if dev is not None:
         name, colon, value = dev.partition(":")
         if not (name and colon and value):
@@ -152,7 +154,7 @@ def _keys(key: str | None, secret_text: str | None, dev: str | None) -> dict[str
     if not key and not secret_text:
         return None
     if not key or not secret_text:
-        raise UsageError("--api-key and --api-secret go together")
+        raise UsageError("--api-key and --api-secret: give both")
     return {key: secret(secret_text, "--api-secret")}
 
 
@@ -160,6 +162,6 @@ def _rate(text: str | None, option: str) -> int | None:
     return None if text is None else bitrate_bps(text, option)
 
 
-def _given(**said: Any) -> dict[str, Any]:
-    """Drop what was not said, so that a file or the default decides."""
-    return {name: value for name, value in said.items() if value not in (None, {})}
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given; a file or the default decides on the others."""
+    return {name: value for name, value in options.items() if value not in (None, {})}

@@ -1,4 +1,4 @@
-"""The options of ``sfukit serve``, by the panel of its help that each stands in."""
+"""The options of ``sfukit serve``, by panel of its help."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ Http = Annotated[
     str | None,
     option(
         panel=_LISTEN,
-        help="HTTP and WebSocket; default 127.0.0.1:7080, port 0 takes a free one",
+        help="HTTP and WebSocket; default 127.0.0.1:7080, port 0 picks a free one",
         metavar="HOST:PORT",
     ),
 ]
@@ -22,61 +22,73 @@ MetricsHttp = Annotated[
     option(
         "--metrics",
         panel=_LISTEN,
-        help="serve /metrics here alone; default beside the rest",
+        help="separate listener for /metrics; default: on the --http listener",
         metavar="HOST:PORT",
     ),
 ]
 UdpPort = Annotated[
     int | None,
-    option(panel=_LISTEN, help="media; default 7081, 0 takes a free one", min=0, max=65535),
+    option(panel=_LISTEN, help="media port; default 7081, 0 picks a free one", min=0, max=65535),
 ]
 Workers = Annotated[
     int | None,
     option(
-        panel=_LISTEN, help="media threads, each with a UDP port of its own in a row", min=1, max=64
+        panel=_LISTEN,
+        help="media threads on consecutive UDP ports; default 1",
+        min=1,
+        max=64,
     ),
 ]
 Advertise = Annotated[
     list[str] | None,
     option(
-        panel=_LISTEN, help="tell this address to peers instead of the machine's own", metavar="IP"
+        panel=_LISTEN,
+        help="address put into ICE candidates instead of the local one (1:1 NAT)",
+        metavar="IP",
     ),
 ]
 Interface = Annotated[
     list[str] | None,
-    option(panel=_LISTEN, help="tell only the addresses of this interface", metavar="NAME"),
+    option(panel=_LISTEN, help="gather candidates on this interface only", metavar="NAME"),
 ]
 TlsCert = Annotated[
     Path | None,
-    option(panel=_LISTEN, help="serve HTTPS with this certificate chain", metavar="PEM"),
+    option(panel=_LISTEN, help="certificate chain: HTTPS and WSS instead of HTTP", metavar="PEM"),
 ]
 TlsKey = Annotated[
     Path | None,
-    option(panel=_LISTEN, help="its private key, if not in the same file", metavar="PEM"),
+    option(panel=_LISTEN, help="private key; default: in the --tls-cert file", metavar="PEM"),
 ]
 
 ApiKey = Annotated[
     str | None,
-    option(panel=_ACCESS, help="ask for tokens signed under this key", envvar=config.API_KEY),
+    option(panel=_ACCESS, help="require tokens signed with this key", envvar=config.API_KEY),
 ]
 ApiSecret = Annotated[
-    str | None, option(panel=_ACCESS, help="the key's secret, or @FILE", envvar=config.API_SECRET)
+    str | None,
+    option(panel=_ACCESS, help="secret of --api-key, or @FILE", envvar=config.API_SECRET),
 ]
 Dev = Annotated[
     str | None,
-    option(panel=_ACCESS, help="fixed test keys; prints a link with a token", metavar="KEY:SECRET"),
+    option(
+        panel=_ACCESS,
+        help="fixed API key for tests; prints a link with a token",
+        metavar="KEY:SECRET",
+    ),
 ]
 AllowOrigin = Annotated[
     list[str] | None,
     option(
-        panel=_ACCESS, help="let pages from there use this server; * lets all", metavar="ORIGIN"
+        panel=_ACCESS,
+        help="web origin allowed to use this server; * allows all",
+        metavar="ORIGIN",
     ),
 ]
 TrustedProxy = Annotated[
     list[str] | None,
     option(
         panel=_ACCESS,
-        help="take a client's address from X-Forwarded-For of proxies in this network",
+        help="trust X-Forwarded-For from proxies in this network",
         metavar="CIDR",
     ),
 ]
@@ -85,7 +97,7 @@ HttpPrefix = Annotated[
     str | None,
     option(
         panel=_ACCESS,
-        help="path that a reverse proxy puts before every path, such as /sfu",
+        help="path prefix added by a reverse proxy, such as /sfu",
         metavar="PATH",
     ),
 ]
@@ -95,7 +107,7 @@ EndAtExp = Annotated[
     option(
         "--end-at-exp/--no-end-at-exp",
         panel=_ACCESS,
-        help="end memberships, WHIP and WHEP sessions when their token expires",
+        help="disconnect participants when their token expires; default: no",
     ),
 ]
 
@@ -104,7 +116,7 @@ Stun = Annotated[
     option(
         "--stun/--no-stun",
         panel=_MEDIA,
-        help="answer plain STUN on the media port too, as probes of it ask",
+        help="answer unauthenticated STUN Binding requests on the media port",
     ),
 ]
 Bwe = Annotated[
@@ -116,14 +128,18 @@ Bwe = Annotated[
     ),
 ]
 Srtp = Annotated[
-    str | None, option(panel=_MEDIA, help="SRTP profiles to agree to", metavar="auto|gcm128|cm80")
+    str | None,
+    option(
+        panel=_MEDIA,
+        help="accepted SRTP profiles; auto prefers AES-GCM; default auto",
+        metavar="auto|gcm128|cm80",
+    ),
 ]
 Coalesce = Annotated[
     int | None,
     option(
         panel=_MEDIA,
-        help="let packets wait this long for others, to send them in runs, and up to 20 ms while "
-        "busy; default 5, 0: never",
+        help="egress batching window for UDP GSO; up to 20 ms under load; 0 disables; default 5",
         metavar="MS",
         min=0,
         max=20,
@@ -132,14 +148,16 @@ Coalesce = Annotated[
 Pad = Annotated[
     str | None,
     option(
-        panel=_MEDIA, help="pad packets where that makes longer runs; default on", metavar="on|off"
+        panel=_MEDIA,
+        help="RTP padding to make GSO segments equal; default on",
+        metavar="on|off",
     ),
 ]
 NackTtl = Annotated[
     int | None,
     option(
         panel=_MEDIA,
-        help="keep packets for retransmission this long; default by the RTT",
+        help="how long packets are kept for retransmission; default: by RTT",
         metavar="MS",
         min=0,
     ),
@@ -148,7 +166,7 @@ MaxPublishBitrate = Annotated[
     str | None,
     option(
         panel=_MEDIA,
-        help="most per video track, such as 2.5M; dropped above 1.5 times that",
+        help="limit per video track, such as 2.5M; packets above 1.5x are dropped",
         metavar="RATE",
     ),
 ]
@@ -156,40 +174,50 @@ AutoSubscribe = Annotated[
     int | None,
     option(
         panel=_MEDIA,
-        help="publications of a kind that a participant gets unasked; default 25",
+        help="publications per kind subscribed automatically on join; default 25",
         metavar="N",
         min=0,
         max=30,
     ),
 ]
 
-MaxRooms = Annotated[int | None, option(panel=_LIMITS, min=1)]
-MaxParticipants = Annotated[int | None, option(panel=_LIMITS, min=1)]
+MaxRooms = Annotated[
+    int | None, option(panel=_LIMITS, help="rooms at a time; default unlimited", min=1)
+]
+MaxParticipants = Annotated[
+    int | None,
+    option(panel=_LIMITS, help="participants and viewers at a time; default unlimited", min=1),
+]
 MaxEgress = Annotated[
     str | None,
-    option(panel=_LIMITS, help="take nobody in while more is sent, such as 800M", metavar="RATE"),
+    option(
+        panel=_LIMITS,
+        help="refuse joins while egress exceeds this, such as 800M",
+        metavar="RATE",
+    ),
 ]
 RoomIdle = Annotated[
     float | None,
     option(
-        panel=_LIMITS, help="close an empty room after this; default 60", metavar="SECONDS", min=0
+        panel=_LIMITS,
+        help="close a room that has been empty for this long; default 60",
+        metavar="SECONDS",
+        min=0,
     ),
 ]
 
 Config = Annotated[
     Path | None,
-    option(help="read settings from a file; options come before it", metavar="TOML"),
+    option(help="settings file; options win", metavar="TOML"),
 ]
-OpenPage = Annotated[bool, option("--open", help="open the demo page in the browser")]
+OpenPage = Annotated[bool, option("--open", help="open the demo page in a browser")]
 JsonTo = Annotated[
     str | None,
     option(
         "--json",
-        help="write where the server is, once it is ready; - is standard output",
+        help="write URLs, ports and pid once ready; - is stdout",
         metavar="FILE",
     ),
 ]
-LogFormat = Annotated[str, option("--log", help="how log lines look", metavar="console|json")]
-LogLevel = Annotated[
-    str, option(help="which log lines there are", metavar="debug|info|warning|error")
-]
+LogFormat = Annotated[str, option("--log", help="log format", metavar="console|json")]
+LogLevel = Annotated[str, option(help="minimum severity", metavar="debug|info|warning|error")]

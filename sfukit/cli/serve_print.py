@@ -1,4 +1,4 @@
-"""What `sfukit serve` says once it is ready: for people on the terminal, for programs as JSON."""
+"""The output of `sfukit serve` once it is ready: text for the terminal, and JSON."""
 
 import os
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _TOKEN_VALID_S = 24 * 3600
 
 
 def ready_json(ready: "Ready") -> str:
-    """Write where the server is, on one line."""
+    """Return the URLs, ports and addresses of the server as JSON on one line."""
     info = ready.context.engine.info
     return msgspec.json.encode(
         {
@@ -48,17 +48,17 @@ def ready_json(ready: "Ready") -> str:
 
 
 def print_ready(output: "Output", ready: "Ready", took_s: float, *, show_token: bool) -> None:
-    """Tell people what they can do now."""
+    """Print the URLs and the commands to paste."""
     console = output.console
     pid = f"pid {os.getpid()}"
     console.print(f"[bold]sfukit {__version__}[/]  ready in {took_s:.2f} s  [dim]{pid}[/]\n")
     for label, text in _rows(ready, show_token):
         console.print(Text.assemble((f"{label:<9}", "bold cyan"), text))
-    console.print("\n[dim]Ctrl-C stops; SIGTERM lets calls end first[/]\n")
+    console.print("\n[dim]Ctrl-C stops; SIGTERM drains: waits until participants left[/]\n")
 
 
 def page_url(ready: "Ready") -> str:
-    """Name the demo page, with a token where one is needed."""
+    """Return the URL of the demo page, with a token where the server requires one."""
     keys = ready.context.settings.api_keys
     if not keys:
         return f"{ready.url}/"
@@ -77,7 +77,7 @@ def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
     return [
         ("page", page_url(ready) if show_token else f"{ready.url}/"),
         ("publish", f"WHIP {ready.url}/whip/ROOM"),
-        ("", f"OBS: Settings, Stream, Service WHIP, Server that, Bearer Token {bearer}"),
+        ("", f"OBS: Settings, Stream, Service WHIP, Server that URL, Bearer Token {bearer}"),
         ("play", f"WHEP {ready.url}/whep/ROOM"),
         ("rooms", f"WebSocket {_socket_url(ready)}/ws (docs/protocol.md)"),
         ("media", f"UDP {shown} on {addresses}; open it in the firewall"),
@@ -94,26 +94,26 @@ def _access(ready: "Ready") -> list[tuple[str, str]]:
         key = next(iter(settings.api_keys))
         make = "sfukit token --room ROOM --identity NAME --create"
         return [("access", f"tokens signed under {key}: {make}")]
-    for_others = f"--http 0.0.0.0:{ready.http_port} --api-key NAME --api-secret SECRET"
+    remote = f"--http 0.0.0.0:{ready.http_port} --api-key NAME --api-secret SECRET"
     return [
-        ("access", "this machine only, no token asked"),
-        ("others", f"sfukit serve {for_others}"),
+        ("access", "this machine only, without tokens"),
+        ("remote", f"sfukit serve {remote}"),
     ]
 
 
 def _kernel(ready: "Ready") -> list[tuple[str, str]]:
-    """Name the limits that cost packets under load, and what lifts them."""
-    info, wanted = ready.context.engine.info, ready.context.settings.engine
+    """Return the kernel limits that drop packets under load, with the commands that raise them."""
+    info, requested = ready.context.engine.info, ready.context.settings.engine
     lines = []
-    for name, granted_bytes, wanted_bytes, key in (
-        ("receive", info.recv_buffer_bytes, wanted.recv_buffer_bytes, "rmem_max"),
-        ("send", info.send_buffer_bytes, wanted.send_buffer_bytes, "wmem_max"),
+    for name, granted_bytes, requested_bytes, key in (
+        ("receive", info.recv_buffer_bytes, requested.recv_buffer_bytes, "rmem_max"),
+        ("send", info.send_buffer_bytes, requested.send_buffer_bytes, "wmem_max"),
     ):
-        if granted_bytes < wanted_bytes:
-            kib = f"{granted_bytes // 1024} KiB of {wanted_bytes // 1024}"
-            lines.append(f"{name} buffer {kib}: sysctl -w net.core.{key}={wanted_bytes}")
+        if granted_bytes < requested_bytes:
+            kib = f"{granted_bytes // 1024} KiB of {requested_bytes // 1024}"
+            lines.append(f"{name} buffer {kib}: sysctl -w net.core.{key}={requested_bytes}")
     if not info.gso:
-        lines.append("no UDP segmentation offload here: sending costs several times more")
+        lines.append("no UDP segmentation offload (GSO): sending costs several times the CPU")
     return [("kernel" if index == 0 else "", line) for index, line in enumerate(lines)]
 
 

@@ -1,4 +1,4 @@
-"""The options that several commands have: where the report goes, which addresses are tried."""
+"""The options that several commands share: output, address family."""
 
 from typing import Annotated, Any
 
@@ -10,9 +10,9 @@ Json = Annotated[
     str | None,
     option("--json", panel=OUTPUT, metavar="FILE", help="write the report; - is stdout"),
 ]
-Quiet = Annotated[bool, option("-q", "--quiet", panel=OUTPUT, help="print errors alone")]
+Quiet = Annotated[bool, option("-q", "--quiet", panel=OUTPUT, help="print errors only")]
 
 
 def family(panel: str) -> Any:
-    """Make the option ``--family``, read by ``choice`` from ``Family``."""
-    return option("--family", panel=panel, metavar="4|6|both", help="addresses to try")
+    """Return the option ``--family``, read by ``choice`` from ``Family``."""
+    return option("--family", panel=panel, metavar="4|6|both", help="address families to try")

@@ -1,4 +1,4 @@
-"""Standard streams of a command: a full disk or a closed pipe becomes a sentence."""
+"""Standard streams of a command: a full disk or a closed pipe becomes an error message."""
 
 import io
 import os
@@ -14,9 +14,9 @@ _STANDARD_FDS = (0, 1, 2)
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Raise ``MachineError`` where standard output cannot be written, also at the very end.
+    """Raise ``MachineError`` where standard output cannot be written, also in the last flush.
 
-    Errors are told on standard error, so that what fails there is dropped.
+    Text that cannot be written on standard error is dropped.
     """
     _occupy_closed()
     given = sys.stdin, sys.stdout, sys.stderr
@@ -37,7 +37,7 @@ class _Stream:
         self._closed = stream is None
         self._stream = stream if stream is not None else io.StringIO()
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # whatever the locale can show
+            stream.reconfigure(errors="backslashreplace")  # characters beyond the locale
 
     def write(self, text: str) -> int:
         """Write text as ``TextIO.write`` does."""
@@ -50,7 +50,7 @@ class _Stream:
             return len(text)
 
     def flush(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered text."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -60,22 +60,24 @@ class _Stream:
         return getattr(self._stream, name)
 
     def _failed(self, error: OSError) -> None:
-        """Send what is still buffered to nowhere: the interpreter writes it when it ends."""
+        """Redirect the buffered text to /dev/null: the interpreter flushes it on exit."""
         with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
 
 
 class _Output(_Stream):
     def _failed(self, error: OSError) -> None:
         super()._failed(error)
         what = f"standard output cannot be written: {error.strerror or error}"
-        raise MachineError(what, hint="free the disk, or let the reader read to the end") from error
+        raise MachineError(
+            what, hint="free disk space, or keep the reader of the pipe open"
+        ) from error
 
 
 def _occupy_closed() -> None:
-    """Keep sockets and files from becoming a standard stream that was closed."""
+    """Open /dev/null on closed standard streams, so that no socket gets their numbers."""
     for number in _STANDARD_FDS:
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""``sfukit stun-serve``: a STUN server that can say what kind of NAT asks."""
+"""``sfukit stun-serve``: a STUN server with NAT behaviour discovery."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Listening(report.Envelope, kw_only=True, frozen=True):
-    """The JSON of ``sfukit stun-serve``, written once it listens."""
+    """The JSON of ``sfukit stun-serve``, written once the sockets listen."""
 
     addresses: list[str]
     behaviour_discovery: bool
@@ -38,28 +38,29 @@ def stun_serve(
         typer.Option(
             "--listen",
             metavar="IP",
-            help="an address of this machine; give two for NAT behaviour discovery "
-            "(the first two of this machine)",
+            help="local address; two for NAT behaviour discovery; default: the first two "
+            "of this machine",
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 3478,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one")] = 3478,
     alternate_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="0 takes a free one")
+        int, typer.Option(min=0, max=65535, help="0 picks a free one")
     ] = 3479,
     advertise: Annotated[
         list[str] | None,
         typer.Option(
             "--advertise",
             metavar="IP",
-            help="what others call the address, where a cloud maps it; one for each --listen",
+            help="public address of a 1:1 NAT; one for each --listen",
         ),
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=0.1, help="requests per second from one source; bursts of 8 s")
+        float,
+        typer.Option(min=0.1, help="requests per second from one source address; bursts of 8 s"),
     ] = 50.0,
     json: Annotated[
         str | None,
-        typer.Option("--json", metavar="FILE", help="write where it listens; - is stdout"),
+        typer.Option("--json", metavar="FILE", help="write the listening addresses; - is stdout"),
     ] = None,
 ) -> None:
     """Serve STUN with NAT behaviour discovery on two addresses (RFC 8489, RFC 5780)."""
@@ -93,20 +94,20 @@ async def _serve(settings: "run.Settings", out: Output, json: str | None) -> Non
         await stop.wait()
     for counters in server.counters:
         out.line(
-            f"served  {counters.answers} answers, {counters.errors} refusals; "
-            f"{counters.limited} over the rate, {counters.malformed} not STUN"
+            f"served  {counters.answers} responses, {counters.errors} error responses; "
+            f"{counters.limited} rate limited, {counters.malformed} not STUN"
         )
 
 
 def ready_lines(server: "run.StunServer") -> list[str]:
-    """Say where it listens, what it can tell, how to ask it."""
+    """Return the lines with the addresses, the limits and the command that probes the server."""
     lines = []
     for family in server.families:
         shown = ", ".join(str(address) for address in family.bound.values())
         lines.append(f"listen  UDP and TCP {shown}")
         if not family.whole:
             lines.append(
-                "note    one address: tells the mapping, not the filtering; "
+                "note    one address: serves mapping tests, not filtering tests; "
                 "give a second --listen of the same family"
             )
     lines.append(f"probe   sfukit nat-probe stun:{server.primary}")
@@ -114,7 +115,7 @@ def ready_lines(server: "run.StunServer") -> list[str]:
 
 
 def listening(server: "run.StunServer") -> Listening:
-    """Write the same for programs."""
+    """Return the same as JSON."""
     return Listening(
         schema=report.schema_id("stun-serve"),
         command="stun-serve",

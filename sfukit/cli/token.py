@@ -1,4 +1,4 @@
-"""`sfukit token`: make an access token, or read one."""
+"""`sfukit token`: create an access token, or decode one."""
 
 import datetime
 
@@ -34,7 +34,7 @@ def token(
     api_secret: options.ApiSecret = None,
     read: options.Read = None,
 ) -> None:
-    """Make an access token and print it; with --read print what one says."""
+    """Print a new access token, or decode one with --read."""
     keys = _keys(api_key, api_secret)
     if read is not None:
         print(_described(read, keys))
@@ -45,14 +45,14 @@ def token(
             hint="or set SFUKIT_API_KEY and SFUKIT_API_SECRET",
         )
     if not identity:
-        raise UsageError("--identity is needed: it says who the holder is")
+        raise UsageError("--identity is needed: the uid of the participant")
     from sfukit.signaling.names import SOURCE_KINDS, participant_name, room_name
     from sfukit.signaling.refusal import Refusal
     from sfukit.signaling.token import VideoGrants, claims_for, sign
 
     unknown = sorted(set(source or ()) - SOURCE_KINDS.keys())
     if unknown:
-        raise UsageError(f"--source {unknown[0]}: choose of {', '.join(sorted(SOURCE_KINDS))}")
+        raise UsageError(f"--source {unknown[0]}: choose one of {', '.join(sorted(SOURCE_KINDS))}")
     try:
         participant_name(identity)
         grants = VideoGrants(
@@ -80,7 +80,7 @@ def _keys(key: str | None, text: str | None) -> dict[str, str]:
 
 
 def _described(text: str, keys: dict[str, str]) -> str:
-    """Say what a token says, whether it is genuine, and until when."""
+    """Return the claims of a token, the state of its signature, and its expiry."""
     import msgspec
 
     from sfukit import report
@@ -110,5 +110,5 @@ def _described(text: str, keys: dict[str, str]) -> str:
 def _instant(at_s: int) -> str:
     try:
         return datetime.datetime.fromtimestamp(at_s, datetime.UTC).isoformat()
-    except (ValueError, OverflowError, OSError):  # beyond the calendar
+    except (ValueError, OverflowError, OSError):  # beyond year 9999
         return f"{at_s} s after 1970"

@@ -1,4 +1,4 @@
-"""``sfukit turn-probe``: does this TURN server relay, by which transports, how well?"""
+"""``sfukit turn-probe``: does a TURN server relay, over which transports, how well?"""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ from sfukit.errors import UsageError
 app = typer.Typer(add_completion=False)
 
 _FREE_ALLOCATIONS = 10
-_LARGEST_BYTES = 65_000  # with its headers, what one UDP datagram can carry
+_LARGEST_BYTES = 65_000  # UDP payload, minus the headers of TURN
 
 
 # One parameter per option is what typer reads.
@@ -55,9 +55,9 @@ def turn_probe(
     quiet: shared_options.Quiet = False,
     verbose: given.Verbose = False,
 ) -> None:
-    """Take a TURN server through every stage by each transport, and say where and why it fails.
+    """Test each stage of a TURN server over each transport, and name the cause of a failure.
 
-    Exit code: 0 every variant relays, 3 one does not or a gate was not met, 4 nobody answered.
+    Exit code: 0 all variants relay, 3 one does not or a gate was not met, 4 no response.
     """
     from sfukit.probe import resolve
     from sfukit.probe.turn import report as turn_report
@@ -104,7 +104,7 @@ def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str], out: Output
     from sfukit.probe.turn.run import run
     from sfukit.targets import load_permission
 
-    wishes = {
+    needs_permission = {
         "--security is for your own servers": options.security,
         "--throughput is for your own servers": options.load is not None,
         f"{options.allocations} allocations need permission (up to {_FREE_ALLOCATIONS} do not)": (
@@ -113,7 +113,7 @@ def _run(uris: Sequence[Any], options: Any, allowed: frozenset[str], out: Output
     }
 
     async def whole() -> Any:
-        for what in (text for text, wished in wishes.items() if wished):
+        for what in (text for text, requested in needs_permission.items() if requested):
             for one in uris:
                 await load_permission.require(one.host, what, allowed, ["sfukit", *sys.argv[1:]])
         out.line(opening_line([str(one) for one in uris]))
@@ -135,17 +135,15 @@ def _finish(outcome: Any, out: Output, json: str | None, verbose: bool) -> None:
 def _check_login(login: Any) -> None:
     if login.secret is not None and login.password is not None:
         raise UsageError(
-            "--secret and --password exclude each other", hint="a secret makes the password itself"
+            "--secret and --password exclude each other", hint="--secret derives the password"
         )
     if login.secret is None and (login.user is None) != (login.password is None):
-        raise UsageError(
-            "--user and --password belong together", hint="give both, or --secret, or none"
-        )
+        raise UsageError("--user and --password: give both", hint="or --secret, or none")
 
 
 def _positive(value: Any, where: str) -> Any:
     if value <= 0:
-        raise UsageError(f"{where}: nothing would be measured", hint="give more than 0")
+        raise UsageError(f"{where}: measures nothing", hint="give more than 0")
     return value
 
 
@@ -153,7 +151,7 @@ def _packet_bytes(text: str) -> int:
     size: int = _positive(units.size_bytes(text, "--size"), "--size")
     if size > _LARGEST_BYTES:
         raise UsageError(
-            f"--size {text}: no datagram carries that", hint=f"give up to {_LARGEST_BYTES} bytes"
+            f"--size {text}: larger than a datagram", hint=f"give up to {_LARGEST_BYTES} bytes"
         )
     return size
 

@@ -1,4 +1,4 @@
-"""The text of a probe of TURN servers: from a report to lines, live and from a saved run."""
+"""The text of ``sfukit turn-probe``, for a run that ended and for a saved one."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,18 @@ _MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "-", "unknown": "?"}
 
 
 def render_saved(saved: bytes) -> list[str]:
-    """Write a saved run again."""
+    """Return the lines of a saved report."""
     report = msgspec.json.decode(saved, type=TurnReport)
     return [opening_line([server.uri for server in report.servers]), *result_lines(report)]
 
 
 def opening_line(uris: Sequence[str]) -> str:
-    """Say what is probed; the answer takes a few seconds."""
+    """Return the line with the URIs."""
     return _labelled("probe", ", ".join(uris))
 
 
 def result_lines(report: TurnReport, *, verbose: bool = False) -> list[str]:
-    """Write each server, each variant, and the verdict."""
+    """Return the lines of each server, each variant, and the verdict."""
     lines: list[str] = []
     for server in report.servers:
         if len(report.servers) > 1:
@@ -48,11 +48,11 @@ def result_lines(report: TurnReport, *, verbose: bool = False) -> list[str]:
 
 def _sum(report: TurnReport) -> str:
     variants = [variant for server in report.servers for variant in server.variants]
-    open_doors = sum(one.state == "bad" for variant in variants for one in variant.security)
+    security_findings = sum(one.state == "bad" for variant in variants for one in variant.security)
     missed = sum(gate.ok is not True for gate in report.gates)
     parts = [f"{report.relaying} of {report.requested} variants relay"]
-    if open_doors:
-        parts.append(f"{open_doors} security findings")
+    if security_findings:
+        parts.append(f"{security_findings} security findings")
     if missed:
         parts.append(f"{missed} of {len(report.gates)} gates not met")
     return ", ".join(parts)
@@ -77,15 +77,15 @@ def _variant(variant: VariantReport, *, verbose: bool) -> list[str]:
 
 def _headline(variant: VariantReport, failure: Step | None) -> str:
     if failure is not None and failure.cause == INTERRUPTED:
-        return "STOPPED before it was done"
+        return "STOPPED before the end"
     if failure is not None:
         return f"FAILED  at {failure.name}: {failure.cause}"
     peer = f", peer {variant.peer}" if variant.peer else ""
-    return f"RELAYS  by {variant.relay_address}, seen as {variant.mapped_address or '?'}{peer}"
+    return f"RELAYS  relayed {variant.relay_address}, mapped {variant.mapped_address or '?'}{peer}"
 
 
 def _row(steps: Sequence[Step]) -> str:
-    """Write the stages with their times on one line; auth and allocate are one request."""
+    """Return the stages with their times on one line; auth and allocate are one request."""
     shown = [
         step
         for step in steps
@@ -119,7 +119,7 @@ def _figures(figures: RelayFigures) -> list[str]:
     if figures.overhead_ms is not None:
         lines.append(
             f"overhead {_ms(max(0.0, figures.overhead_ms))} ms and {figures.overhead_bytes} bytes "
-            f"a packet; the server itself is {_ms(figures.direct_rtt_ms)} ms away"
+            f"a packet; RTT to the server {_ms(figures.direct_rtt_ms)} ms"
         )
     return lines
 
@@ -128,12 +128,12 @@ def _extras(variant: VariantReport) -> list[str]:
     lines = []
     if variant.alternate is not None:
         lines.append(
-            f"sent on to {variant.alternate} (300 Try Alternate), which was probed instead"
+            f"redirected to {variant.alternate} (300 Try Alternate), which was probed instead"
         )
     if (load := variant.throughput) is not None:
         lines.append(
             f"throughput {units.show_bitrate(load.bitrate_bps)} of "
-            f"{units.show_bitrate(load.asked_bps)} asked, loss {gates.show(load.loss, 'ratio')}"
+            f"{units.show_bitrate(load.asked_bps)} requested, loss {gates.show(load.loss, 'ratio')}"
         )
     if (many := variant.allocations) is not None:
         times = f", p50 {_ms(many.ms.p50)}  p95 {_ms(many.ms.p95)} ms" if many.granted else ""

@@ -1,22 +1,22 @@
-"""Bring the bots in by the ramp, keep an eye on them, send them home."""
+"""Start the joins by the ramp, supervise the sessions, end them."""
 
 import asyncio
 from collections.abc import Mapping
 
+from sfukit.loadgen.bot_session import BotSession, Media
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
-from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.native import Swarm
 
 _NS_PER_S = 1_000_000_000
 _LEAVE_S = 5.0
-_LEAVE_AT_ONCE = 100  # goodbyes under way at a time
+_MAX_LEAVING = 100  # sessions ended at a time
 
 
 class Conductor:
-    """All bots of a run."""
+    """The sessions of all bots."""
 
     def __init__(
         self,
@@ -33,15 +33,15 @@ class Conductor:
         self._ledger = ledger
         self._media = media
         self._join_timeout_s = join_timeout_s
-        self._seats: list[tuple[Seat, Session]] = []
+        self._sessions: list[tuple[BotSession, Session]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ramp(self, start_ns: int) -> None:
-        """Start the join of each bot when it is due; a late start changes no schedule."""
+        """Start the join of each bot when it is due; a late start does not shift the others."""
         ramp, bots = self._plan.ramp, self._plan.bots
         started = 0
         while started < len(bots):
-            due = ramp.tick((self._swarm.now_ns() - start_ns) / _NS_PER_S)
+            due = ramp.due((self._swarm.now_ns() - start_ns) / _NS_PER_S)
             for bot in bots[started:due]:
                 scheduled_ns = start_ns + round(ramp.due_s(bot.index) * _NS_PER_S)
                 self._spawn(bot, scheduled_ns)
@@ -50,10 +50,10 @@ class Conductor:
                 next_ns = start_ns + round(ramp.due_s(started) * _NS_PER_S)
                 await asyncio.sleep(max(0.0, (next_ns - self._swarm.now_ns()) / _NS_PER_S))
 
-    def note_overdue(self) -> None:
-        """Give up joins whose transport did not come up in time."""
+    def fail_overdue(self) -> None:
+        """Fail the joins whose transport was not connected in time."""
         now_ns = self._swarm.now_ns()
-        for one in self._ledger.attendance.values():
+        for one in self._ledger.join_records.values():
             overdue = now_ns - one.scheduled_ns > self._join_timeout_s * _NS_PER_S
             if overdue and not one.settled and one.signalled_ns is not None:
                 self._ledger.failed(
@@ -64,51 +64,51 @@ class Conductor:
                 )
 
     def target_fault(self) -> TargetFault | None:
-        """Say why going on makes no sense, or None while it does."""
+        """Return why the run has to end; None while it can continue."""
         ledger, planned = self._ledger, len(self._plan.bots)
         if ledger.failures == planned:
             worst = ledger.faults[0]
-            text = f"nobody could join: {worst.message} ({worst.code})"
+            text = f"no client could join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
                 text += "; give --token, or --api-key and --api-secret"
             elif worst.code == RATE_LIMITED:
                 text += "; give a slower --ramp, or raise the target's limits"
-            return TargetFault(text, spoken=ledger.refused == planned)
-        if ledger.dropped is not None and ledger.still_there * 2 < ledger.joined:
-            spoken = not ledger.usual_loss.startswith(TRANSPORT_LOST)
-            return TargetFault(ledger.dropped, spoken=spoken)
+            return TargetFault(text, stated_by_target=ledger.refused == planned)
+        if ledger.dropped is not None and ledger.still_connected * 2 < ledger.joined:
+            stated_by_target = not ledger.most_common_loss.startswith(TRANSPORT_LOST)
+            return TargetFault(ledger.dropped, stated_by_target=stated_by_target)
         return None
 
     async def leave(self) -> None:
-        """Let everyone say goodbye, for a few seconds at most."""
-        for one in self._ledger.attendance.values():
+        """End all sessions, within a few seconds."""
+        for one in self._ledger.join_records.values():
             one.left = True
         for task in self._tasks:
             task.cancel()
-        gate = asyncio.Semaphore(_LEAVE_AT_ONCE)
+        gate = asyncio.Semaphore(_MAX_LEAVING)
 
-        async def goodbye(seat: Seat, session: Session) -> None:
+        async def leave(bot_session: BotSession, session: Session) -> None:
             async with gate:
                 await session.leave()
-                seat.leave()
+                bot_session.leave()
 
-        goodbyes = [asyncio.create_task(goodbye(*one)) for one in self._seats]
-        if goodbyes:
-            _, late = await asyncio.wait(goodbyes, timeout=_LEAVE_S)
+        leaving = [asyncio.create_task(leave(*one)) for one in self._sessions]
+        if leaving:
+            _, late = await asyncio.wait(leaving, timeout=_LEAVE_S)
             for task in late:
                 task.cancel()
-        await asyncio.gather(*self._tasks, *goodbyes, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *leaving, return_exceptions=True)
 
     def _spawn(self, bot: Bot, scheduled_ns: int) -> None:
-        seat = Seat(self._plan, bot, self._swarm, self._ledger, self._media)
-        seat.take(scheduled_ns)
-        session = self._target.session(seat)
-        self._seats.append((seat, session))
-        task = asyncio.create_task(self._attend(bot, session))
+        bot_session = BotSession(self._plan, bot, self._swarm, self._ledger, self._media)
+        bot_session.add(scheduled_ns)
+        session = self._target.session(bot_session)
+        self._sessions.append((bot_session, session))
+        task = asyncio.create_task(self._run_bot(bot, session))
         self._tasks.add(task)
 
-    async def _attend(self, bot: Bot, session: Session) -> None:
-        """See one bot through; whatever goes wrong is told of this bot alone."""
+    async def _run_bot(self, bot: Bot, session: Session) -> None:
+        """Run the session of one bot; errors are recorded for this bot only."""
         try:
             async with asyncio.timeout(self._join_timeout_s):
                 await session.join()
@@ -116,25 +116,25 @@ class Conductor:
             self._ledger.failed(bot, refused.code, refused.message)
             return
         except TimeoutError:
-            self._note_late(bot)
+            self._fail_timed_out(bot)
             return
-        self._ledger.lost(bot, await session.stay())
+        self._ledger.lost(bot, await session.run())
 
-    def _note_late(self, bot: Bot) -> None:
+    def _fail_timed_out(self, bot: Bot) -> None:
         within = f"within {self._join_timeout_s:.3g} s"
-        attendance = self._ledger.attendance[bot.index]
-        if attendance.waits:
-            times = attendance.refused_by_limit
+        record = self._ledger.join_records[bot.index]
+        if record.backing_off:
+            times = record.refused_by_limit
             self._ledger.failed(
                 bot,
                 RATE_LIMITED,
-                f"refused by the target's rate limit {times} times {within}: its policy, not loss",
+                f"refused by the target's rate limit {times} times {within}: policy, not loss",
             )
             return
         self._ledger.failed(bot, "join_timeout", f"the target did not answer the join {within}")
 
 
 def clip_ids(plan: Plan) -> Mapping[str, int]:
-    """Number the clips: one for each encoding by its rid, and ``audio``."""
+    """Return the clip ids: one for each encoding by rid, and ``audio``."""
     names = [encoding.rid for encoding in plan.encodings] + ["audio"]
     return {name: number for number, name in enumerate(names, 1)}

@@ -1,4 +1,4 @@
-"""What the swarm measured, as ``crates/swarm/src/figures.rs`` writes it."""
+"""The figures of the swarm, as ``crates/swarm/src/figures.rs`` writes them."""
 
 from typing import Literal
 
@@ -53,7 +53,7 @@ class StreamFigures(msgspec.Struct, frozen=True):
 
 
 class GeneratorFigures(msgspec.Struct, frozen=True):
-    """What the swarm itself went through since its start; None is unknown."""
+    """Figures of the swarm itself since its start; None is unknown."""
 
     socket_drops: int | None
 

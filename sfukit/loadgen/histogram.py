@@ -25,7 +25,7 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 def metric_of_histograms(histograms: Iterable[Histogram]) -> Metric:
-    """Add histograms of one resolution up, and read off the percentiles."""
+    """Return the metric of the sum of histograms with one resolution."""
     parts = [histogram for histogram in histograms if histogram.count]
     counts: Counter[int] = Counter()
     for part in parts:
@@ -43,7 +43,7 @@ def metric_of_histograms(histograms: Iterable[Histogram]) -> Metric:
 def metric_of_values(
     values: Iterable[float], unit: Unit, *, average: float | None = None
 ) -> Metric:
-    """Describe single values; ``average`` replaces the mean where values have weights."""
+    """Return the metric of values; ``average`` replaces the mean of weighted values."""
     ordered = sorted(values)
     if not ordered:
         return Metric(unit=unit, count=0)
@@ -68,11 +68,11 @@ def _rank(ordered: Sequence[float], quantile: float) -> float:
 def _quantile_ms(
     highest: Sequence[tuple[int, int]], total: int, quantile: float, largest_ms: float
 ) -> float:
-    wanted = max(1, math.ceil(total * quantile))
+    rank = max(1, math.ceil(total * quantile))
     seen = 0
     for us, count in highest:
         seen += count
-        if seen >= wanted:
+        if seen >= rank:
             return min(us / _US_PER_MS, largest_ms)
     return largest_ms
 

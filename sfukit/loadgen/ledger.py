@@ -1,4 +1,4 @@
-"""What became of each bot and each track: joins, first frames, losses, faults. No I/O."""
+"""The outcome of each bot and track: joins, first frames, disconnects, faults. No I/O."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator
@@ -12,21 +12,21 @@ from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportS
 _NS_PER_MS = 1e6
 _MESSAGE_LENGTH = 300
 _NAME_LENGTH = 64
-# What a target can fill: codes and reasons that it makes up, switches without end.
-_MOST_NAMES = 64
+# Bounds on what a target can fill: codes, reasons, switches.
+_MAX_NAMES = 64
 _OTHERS = "others"
-_MOST_SWITCHES = 100_000
-_MOST_CHANGES = 10_000  # of the encoding, of each stream
+_MAX_SWITCHES = 100_000
+_MAX_CHANGES = 10_000  # of encodings, per stream
 
 TRANSPORT_LOST = "transport "
 RATE_LIMITED = "rate_limited"
-# How a join fails without a word of the target: a load generator that is too slow looks the same.
-_SILENT = frozenset(("join_timeout", "connect_timeout", "join_lost"))
+# Failed joins without a response of the target: a saturated load generator looks the same.
+_TIMEOUTS = frozenset(("join_timeout", "connect_timeout", "join_lost"))
 
 
 @dataclass
-class Attendance:
-    """One bot's way in; instants are nanoseconds of the swarm's clock, None until it happens."""
+class JoinRecord:
+    """The join of one bot; instants are nanoseconds of the swarm's clock, None until reached."""
 
     bot: Bot
     scheduled_ns: int
@@ -38,20 +38,20 @@ class Attendance:
     lost: str | None = None
     left: bool = False
     refused_by_limit: int = 0
-    held_back_s: float = 0.0
-    waits: bool = False
+    backoff_s: float = 0.0
+    backing_off: bool = False
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is to be expected of this join."""
+        """Whether the join succeeded or failed."""
         return self.connected_ns is not None or self.failure is not None
 
 
 @dataclass(frozen=True)
-class Expected:
-    """A track that a bot was told it will receive."""
+class ExpectedTrack:
+    """A track that the target announced to a bot."""
 
-    viewer: Bot
+    subscriber: Bot
     publisher: Bot | None
     kind: str
     transport: int
@@ -59,15 +59,15 @@ class Expected:
 
 @dataclass
 class Ledger:
-    """Everything that happened, in the order in which it became known."""
+    """The events of a run, in the order of their arrival."""
 
     plan: Plan
-    attendance: dict[int, Attendance] = field(default_factory=dict)
-    expected: dict[int, Expected] = field(default_factory=dict)
+    join_records: dict[int, JoinRecord] = field(default_factory=dict)
+    expected: dict[int, ExpectedTrack] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
     changes: defaultdict[int, deque[int]] = field(
-        default_factory=lambda: defaultdict(lambda: deque(maxlen=_MOST_CHANGES))
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
     )
     switches: Counter[str] = field(default_factory=Counter)
     encodings_published: int = 0
@@ -79,79 +79,79 @@ class Ledger:
     _transports: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
     def scheduled(self, bot: Bot, at_ns: int) -> None:
-        """Note when a bot is planned to join."""
-        self.attendance[bot.index] = Attendance(bot, at_ns)
+        """Record the scheduled join of a bot."""
+        self.join_records[bot.index] = JoinRecord(bot, at_ns)
 
     def opened(self, transport: int, bot: Bot, *, decides: bool) -> None:
-        """Note a bot's transport; one of them decides when the bot has joined."""
+        """Record a transport; the one that ``decides`` completes the join of its bot."""
         self._transports[transport] = (bot.index, decides)
 
-    def expects(self, stream: int, expected: Expected) -> None:
-        """Note a track that is to arrive."""
+    def track_expected(self, stream: int, expected: ExpectedTrack) -> None:
+        """Record a track that should arrive."""
         self.expected[stream] = expected
 
     def signalled(self, bot: Bot, at_ns: int) -> None:
-        """Note that the target accepted a bot."""
-        attendance = self.attendance[bot.index]
-        attendance.signalled_ns = attendance.signalled_ns or at_ns
+        """Record that the target accepted the join of a bot."""
+        record = self.join_records[bot.index]
+        record.signalled_ns = record.signalled_ns or at_ns
 
     def failed(self, bot: Bot, code: str, message: str) -> None:
-        """Note that a bot will never join."""
-        attendance = self.attendance[bot.index]
-        if attendance.failure is None and attendance.connected_ns is None:
-            attendance.failure = code[:_NAME_LENGTH]
+        """Record the failed join of a bot."""
+        record = self.join_records[bot.index]
+        if record.failure is None and record.connected_ns is None:
+            record.failure = code[:_NAME_LENGTH]
             self.fault(code, message, bot)
 
-    def held_back(self, bot: Bot, delay_s: float) -> None:
-        """Note that the target's rate limit refused a request, and for how long the bot waits."""
-        attendance = self.attendance[bot.index]
-        attendance.refused_by_limit += 1
-        attendance.held_back_s += delay_s
-        attendance.waits = True
+    def backed_off(self, bot: Bot, delay_s: float) -> None:
+        """Record a rate limited request, and the delay until its retry."""
+        record = self.join_records[bot.index]
+        record.refused_by_limit += 1
+        record.backoff_s += delay_s
+        record.backing_off = True
 
-    def asks_again(self, bot: Bot) -> None:
-        """Note that a bot's wait for the rate limit is over."""
-        self.attendance[bot.index].waits = False
+    def retried(self, bot: Bot) -> None:
+        """Record that the bot retries."""
+        self.join_records[bot.index].backing_off = False
 
     def lost(self, bot: Bot, reason: str) -> None:
-        """Note that a bot lost the target after it had joined; before, that is a failed join."""
-        attendance = self.attendance[bot.index]
-        if attendance.left or attendance.lost:
+        """Record the disconnect of a bot; before the join has completed it is a failed join."""
+        record = self.join_records[bot.index]
+        if record.left or record.lost:
             return
-        if attendance.connected_ns is None:
+        if record.connected_ns is None:
             self.failed(bot, "join_lost", reason)
             return
-        attendance.lost = reason[:_MESSAGE_LENGTH]
-        self._losses[_known_or_other(attendance.lost, self._losses)] += 1
+        record.lost = reason[:_MESSAGE_LENGTH]
+        self._losses[_bounded_name(record.lost, self._losses)] += 1
         self.fault("connection_lost", reason, bot)
 
     def switched(self, switch: LayerSwitch) -> None:
-        """Note that the target changed an encoding, and why."""
+        """Record that the target switched the encoding, and why."""
         if switch.wait_ms is not None:
-            self.switches[_known_or_other(switch.reason[:_NAME_LENGTH], self.switches)] += 1
-            if len(self.switch_waits_ms) < _MOST_SWITCHES:
+            self.switches[_bounded_name(switch.reason[:_NAME_LENGTH], self.switches)] += 1
+            if len(self.switch_waits_ms) < _MAX_SWITCHES:
                 self.switch_waits_ms.append(switch.wait_ms)
 
-    def rested(self, stream: int, encodings: int) -> None:
-        """Note how many encodings of a track rest now, since the target says nobody watches."""
+    def deactivated(self, stream: int, encodings: int) -> None:
+        """Record how many encodings of a track are inactive (dynacast)."""
         self.inactive[stream] = encodings
 
     def fault(self, code: str, message: str, bot: Bot | None = None) -> None:
-        """Count something that went wrong, keeping the first of its kind."""
-        code = _known_or_other(code[:_NAME_LENGTH], self._faults)
-        known = self._faults.get(code)
-        if known is None:
+        """Count a fault by its code, keeping the first message and bot."""
+        code = _bounded_name(code[:_NAME_LENGTH], self._faults)
+        counted = self._faults.get(code)
+        if counted is None:
             first = self.label(bot) if bot else ""
             self._faults[code] = Fault(
                 code=code, message=message[:_MESSAGE_LENGTH], count=1, first=first
             )
         else:
             self._faults[code] = Fault(
-                code=code, message=known.message, count=known.count + 1, first=known.first
+                code=code, message=counted.message, count=counted.count + 1, first=counted.first
             )
 
-    def hear(self, event: Event) -> None:
-        """Take in an event of the swarm."""
+    def on_event(self, event: Event) -> None:
+        """Record an event of the swarm."""
         match event:
             case TransportState():
                 self._transport_state(event)
@@ -162,102 +162,102 @@ class Ledger:
 
     @property
     def faults(self) -> list[Fault]:
-        """What went wrong, the most frequent first."""
+        """The faults, the most frequent first."""
         return sorted(self._faults.values(), key=lambda fault: -fault.count)
 
     @property
     def joined(self) -> int:
-        """How many bots have joined."""
-        return sum(one.connected_ns is not None for one in self.attendance.values())
+        """Bots that have joined."""
+        return sum(one.connected_ns is not None for one in self.join_records.values())
 
     @property
     def failures(self) -> int:
-        """How many bots will never join."""
-        return sum(one.failure is not None for one in self.attendance.values())
+        """Bots whose join failed."""
+        return sum(one.failure is not None for one in self.join_records.values())
 
     @property
     def refused(self) -> int:
-        """How many bots the target turned away, or cut off, in so many words."""
+        """Bots whose join the target refused or ended explicitly."""
         return sum(
-            one.failure is not None and one.failure not in _SILENT
-            for one in self.attendance.values()
+            one.failure is not None and one.failure not in _TIMEOUTS
+            for one in self.join_records.values()
         )
 
     @property
     def rate_limited(self) -> RateLimited:
-        """What the target refused by its rate limit: its policy, and no loss."""
-        held = [one for one in self.attendance.values() if one.refused_by_limit]
+        """Requests that the target refused by its rate limit."""
+        limited = [one for one in self.join_records.values() if one.refused_by_limit]
         return RateLimited(
-            requests=sum(one.refused_by_limit for one in held),
-            clients=len(held),
-            waited_s=sum(one.held_back_s for one in held),
-            clients_refused=sum(one.failure == RATE_LIMITED for one in held),
+            requests=sum(one.refused_by_limit for one in limited),
+            clients=len(limited),
+            waited_s=sum(one.backoff_s for one in limited),
+            clients_refused=sum(one.failure == RATE_LIMITED for one in limited),
         )
 
     @property
-    def still_there(self) -> int:
-        """How many joined bots have not lost the target."""
+    def still_connected(self) -> int:
+        """Joined bots that are still connected."""
         return sum(
-            one.connected_ns is not None and one.lost is None for one in self.attendance.values()
+            one.connected_ns is not None and one.lost is None for one in self.join_records.values()
         )
 
     @property
-    def usual_loss(self) -> str:
-        """Why most of those who lost the target did."""
+    def most_common_loss(self) -> str:
+        """The most frequent reason of disconnects."""
         return self._losses.most_common(1)[0][0] if self._losses else ""
 
     @property
     def dropped(self) -> str | None:
-        """Say how many the target dropped, and why."""
-        gone = self.joined - self.still_there
-        if gone == 0:
+        """The number of clients that the target disconnected, with the reason; None without any."""
+        lost = self.joined - self.still_connected
+        if lost == 0:
             return None
-        return f"the target dropped {gone} of {self.joined} clients: {self.usual_loss}"
+        return f"the target disconnected {lost} of {self.joined} clients: {self.most_common_loss}"
 
     @property
     def tracks(self) -> int:
-        """How many of the planned tracks have arrived."""
+        """Planned tracks of which a frame or packet has arrived."""
         return len(self._arrived)
 
     def label(self, bot: Bot) -> str:
-        """Name a bot for people."""
+        """Return the name of a bot with that of its room."""
         return f"{self.plan.rooms[bot.room].label} {bot.name}"
 
     def join_ms(self) -> list[float]:
-        """Times from the scheduled join to the connected transport."""
+        """Return the times from the scheduled join to the connected transport."""
         return [
             (one.connected_ns - one.scheduled_ns) / _NS_PER_MS
-            for one in self.attendance.values()
+            for one in self.join_records.values()
             if one.connected_ns is not None
         ]
 
     def signalling_ms(self) -> list[float]:
-        """Times from the scheduled join to the target's answer."""
+        """Return the times from the scheduled join to the response of the target."""
         return [
             (one.signalled_ns - one.scheduled_ns) / _NS_PER_MS
-            for one in self.attendance.values()
+            for one in self.join_records.values()
             if one.signalled_ns is not None
         ]
 
     def ttff_ms(self) -> Iterator[float]:
-        """Times to the first key frame, from when both ends of the track were due to be there."""
+        """Return the times to first frame, from the later scheduled join of both ends."""
         for stream, at_ns in self.first_frame_ns.items():
             expected = self.expected.get(stream)
             if expected is None or expected.kind != "video":
                 continue
-            due = self.attendance[expected.viewer.index].scheduled_ns
+            due = self.join_records[expected.subscriber.index].scheduled_ns
             if expected.publisher is not None:
-                due = max(due, self.attendance[expected.publisher.index].scheduled_ns)
+                due = max(due, self.join_records[expected.publisher.index].scheduled_ns)
             yield (at_ns - due) / _NS_PER_MS
 
     def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
-        """Count the changes of encoding that a viewer saw in a span of time."""
+        """Return the number of encoding changes of a stream within an interval."""
         return sum(start_ns <= at_ns < end_ns for at_ns in self.changes.get(stream, ()))
 
     def settled_ms(self, stream: int, before_ns: int) -> float | None:
-        """Tell how long after its first frame a stream last changed its encoding before an instant.
+        """Return the time from the first frame to the last encoding change before an instant.
 
-        What changes after that instant is counted, not taken for a late settling.
+        Later changes are counted by ``changes_within``.
         """
         first_ns = self.first_frame_ns.get(stream)
         if first_ns is None:
@@ -270,23 +270,23 @@ class Ledger:
         expected = self.expected.get(stream)
         if expected is not None:
             publisher = expected.publisher.index if expected.publisher else None
-            self._arrived.add((expected.viewer.index, publisher, expected.kind))
+            self._arrived.add((expected.subscriber.index, publisher, expected.kind))
 
     def _transport_state(self, event: TransportState) -> None:
         index, decides = self._transports.get(event.transport, (None, False))
         if index is None:
             return
-        attendance = self.attendance[index]
+        record = self.join_records[index]
         if event.state == "connected":
             self.profiles[event.srtp_profile or "unknown"] += 1
-            if decides and attendance.connected_ns is None:
-                attendance.connected_ns = event.at_ns
-                attendance.ice_ms, attendance.dtls_ms = event.ice_ms, event.dtls_ms
+            if decides and record.connected_ns is None:
+                record.connected_ns = event.at_ns
+                record.ice_ms, record.dtls_ms = event.ice_ms, event.dtls_ms
             return
         reason = f"{TRANSPORT_LOST}{event.state}: {event.reason or 'no reason given'}"
-        self.lost(attendance.bot, reason)
+        self.lost(record.bot, reason)
 
 
-def _known_or_other(name: str, known: Collection[str]) -> str:
-    """Keep a name while there are not too many; the rest go under one."""
-    return name if name in known or len(known) < _MOST_NAMES else _OTHERS
+def _bounded_name(name: str, names: Collection[str]) -> str:
+    """Return the name, or ``others`` where there are too many names."""
+    return name if name in names or len(names) < _MAX_NAMES else _OTHERS

@@ -1,4 +1,4 @@
-"""What was asked of a load test, parsed and typed."""
+"""The options of a load test, parsed and typed."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,19 +13,18 @@ AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
-# What bots do with encodings that nobody watches, once the server says which those are.
+# Encodings without subscribers: deactivated on request of the server, or sent.
 Unwatched = Literal["dynacast", "send"]
-# What the target offers: rooms, one publisher's stream to play, or only a place to publish to.
+# Support of the target: rooms, WHIP and WHEP, or WHIP only.
 Shape = Literal["rooms", "pair", "publish"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """The load: how many, in which composition, with which media, for how long.
+    """The load: clients, composition, media, durations.
 
     ``publishers``, ``audio_publishers`` and ``subscribers`` count per room; None leaves the
-    number to the scenario. None publish audio alone in most, so that an ``audio_publishers`` of
-    0 can only mean that nobody is to be heard.
+    number to the scenario. An explicit ``audio_publishers`` of 0 turns all audio off.
     """
 
     scenario: ScenarioName = "meeting"
@@ -48,8 +47,8 @@ class LoadOptions:
     seed: int = 0
 
     @property
-    def silent(self) -> str | None:
-        """The option that leaves the sound out, if one does."""
+    def audio_disabled_by(self) -> str | None:
+        """The option that turns audio off, if any."""
         if self.audio == "none":
             return "--audio none"
         return "--audio-publishers 0" if self.audio_publishers == 0 else None
@@ -57,7 +56,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Everything that one run needs; ``command`` is what was typed, to be named in hints."""
+    """The options of one run; ``command`` is the command line, quoted in hints."""
 
     load: LoadOptions
     command: tuple[str, ...] = ("sfukit", "loadtest")

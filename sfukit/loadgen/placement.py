@@ -1,4 +1,4 @@
-"""Which cores the server and the swarm may use (``--pin auto|off|SERVER:SWARM``)."""
+"""The cores of the server and of the load generator (``--pin auto|off|S:L``)."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ _GRAMMAR = "give auto, off, or two lists of cores such as 0:1 or 0-1:2-3"
 
 
 class Cores(NamedTuple):
-    """The cores of each side; ``cores_swapped`` if their media threads take turns."""
+    """The cores of each side; ``cores_swapped`` if their media threads swap them."""
 
     pin: str
     server: tuple[int, ...]
@@ -21,23 +21,23 @@ class Cores(NamedTuple):
 
     @property
     def disjoint(self) -> bool:
-        """Whether the sides cannot take time from each other."""
+        """Whether the sides share no core."""
         return not set(self.server) & set(self.swarm)
 
 
 def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
-    """Decide the cores of each side.
+    """Return the cores of each side.
 
-    ``auto`` separates the sides where each gets two cores at least; on fewer, a fixed split would
-    starve whichever side needs more than its half, so only the two data threads are kept apart, and
-    exchange their cores.
+    ``auto`` splits the cores where each side gets at least two; on fewer, a fixed split would
+    starve the side that needs more than its half, so only the two media threads are kept apart,
+    and swap their cores.
     """
     everywhere = tuple(usable)
     if ":" in pin:
         server, _, swarm = pin.partition(":")
         return Cores(pin, _cores(server, pin, usable), _cores(swarm, pin, usable))
     if pin not in ("auto", "off"):
-        raise UsageError(f"--pin {pin}: not understood", hint=_GRAMMAR)
+        raise UsageError(f"--pin {pin}: unknown value", hint=_GRAMMAR)
     if not server_here:
         return Cores(pin, (), everywhere)
     if pin == "off" or len(everywhere) < ENOUGH_TO_SPLIT:
@@ -49,7 +49,7 @@ def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
 
 @contextmanager
 def running_on(cores: Sequence[int]) -> Iterator[None]:
-    """Keep this thread, and what it starts meanwhile, on some cores."""
+    """Pin this thread, and the threads and processes that it starts, to ``cores``."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -59,7 +59,7 @@ def running_on(cores: Sequence[int]) -> Iterator[None]:
 
 
 def _cores(text: str, pin: str, usable: Sequence[int]) -> tuple[int, ...]:
-    """Read a list of cores such as ``0,2-3``."""
+    """Return the cores of a list such as ``0,2-3``."""
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")
@@ -69,7 +69,7 @@ def _cores(text: str, pin: str, usable: Sequence[int]) -> tuple[int, ...]:
     missing = sorted(found - set(usable))
     if missing or not found:
         raise UsageError(
-            f"--pin {pin}: there is no core {', '.join(map(str, missing))} here",
+            f"--pin {pin}: no such core: {', '.join(map(str, missing))}",
             hint=f"usable: {', '.join(map(str, usable))}",
         )
     return tuple(sorted(found))

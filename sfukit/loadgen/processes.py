@@ -1,4 +1,4 @@
-"""CPU, memory and waiting of a process, read from /proc: what a window of time cost each side."""
+"""CPU time, memory and run-queue wait of a process, from /proc."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class ThreadTimes(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One look at a process."""
+    """The use of a process at one instant."""
 
     at_s: float
     cpu_s: float
@@ -26,7 +26,7 @@ class Reading(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What happened between two looks; ``wait_s`` is None where the kernel does not tell."""
+    """The use between two readings; ``wait_s`` is None where the kernel keeps no schedstat."""
 
     wall_s: float
     cpu_s: float
@@ -37,7 +37,7 @@ class Use(NamedTuple):
 
 
 def read(pid: int, at_s: float) -> Reading | None:
-    """Look at a process; None when it is gone."""
+    """Return the use of a process; None when it has ended."""
     root = Path(f"/proc/{pid}")
     try:
         # after the name, which may hold spaces and parentheses; utime is field 14 of proc(5)
@@ -50,7 +50,7 @@ def read(pid: int, at_s: float) -> Reading | None:
 
 
 def busy_cores_s() -> float | None:
-    """Read the seconds that all cores of the machine were busy since it started, added up."""
+    """Return the CPU time of all cores of the machine since its start; None is unknown."""
     try:
         fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
         user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, fields)
@@ -60,7 +60,7 @@ def busy_cores_s() -> float | None:
 
 
 def between(before: Reading, after: Reading) -> Use:
-    """Subtract two looks; a thread born in between counts from zero."""
+    """Return the use between two readings; a thread started in between counts from zero."""
     wall_s = max(after.at_s - before.at_s, 1e-9)
     spent = [
         ThreadTimes(times.cpu_s - old.cpu_s, times.wait_s - old.wait_s)
@@ -79,7 +79,7 @@ def between(before: Reading, after: Reading) -> Use:
 
 
 def _threads(folder: Path) -> dict[int, ThreadTimes]:
-    """Read schedstat of each thread: nanoseconds on a core, nanoseconds waiting for one."""
+    """Return schedstat of each thread: time on a core, time in the run queue."""
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -89,6 +89,6 @@ def _threads(folder: Path) -> dict[int, ThreadTimes]:
         try:
             on_core_ns, waiting_ns, _ = (entry / "schedstat").read_text().split()
         except (OSError, ValueError):
-            continue  # this thread ended meanwhile, or the kernel keeps no schedstat
+            continue  # the thread ended, or the kernel keeps no schedstat
         threads[int(entry.name)] = ThreadTimes(int(on_core_ns) / 1e9, int(waiting_ns) / 1e9)
     return threads

@@ -14,8 +14,8 @@ SCHEMA = report.schema_id("loadtest")
 Unit = Literal["ms", "ratio", "bit/s", "count"]
 Side = Literal["none", "server", "swarm", "shared"]
 
-# Every metric with its unit. For ratios `avg` is the ratio over everything (lost packets over all
-# packets), the percentiles are over clients or streams.
+# The metrics with their units. For ratios `avg` is the overall ratio (lost over all packets);
+# percentiles are over clients or streams.
 METRICS: dict[str, Unit] = {
     "joins": "ratio",
     "tracks": "ratio",
@@ -44,7 +44,7 @@ AGGREGATES = ("avg", "p50", "p95", "p99", "max")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution; the figures are None where nothing was measured."""
+    """A distribution; the values are None where nothing was measured."""
 
     unit: Unit
     count: int
@@ -56,7 +56,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What was loaded."""
+    """The server under load."""
 
     kind: Literal["sfukit", "whip"]
     url: str
@@ -67,7 +67,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """The load as it was planned."""
+    """The planned load."""
 
     name: str
     clients: int
@@ -93,8 +93,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """The cores each side may use; ``server`` is empty for an external server.
 
-    With ``cores_swapped`` the media threads of both sides had a core each and swapped them every
-    50 ms.
+    With ``cores_swapped`` the media threads of both sides had a core each, swapped every 50 ms.
     """
 
     pin: str
@@ -104,7 +103,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine under the figures."""
+    """The machine of the run."""
 
     kernel: str
     cpu_model: str | None
@@ -118,11 +117,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server started here used in the measured window: all its threads, RTP packets.
+    """Use of the private server in the measured window: all its threads, RTP packets.
 
-    ``packets_sent`` includes those retransmitted. ``cpu_us_per_packet`` is per packet sent,
-    ``cpu_us_per_packet_in_out`` per packet sent or received; the ``ramp_`` figures are of the
-    time before the window.
+    ``packets_sent`` includes retransmissions. ``cpu_us_per_packet`` is per packet sent,
+    ``cpu_us_per_packet_in_out`` per packet sent or received; ``ramp_`` fields cover the ramp and
+    the warm-up.
     """
 
     wall_s: float
@@ -141,9 +140,10 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What this process used in the measured window, and whether its figures can be trusted.
+    """Use of the load generator in the measured window.
 
-    ``socket_drops`` counts what the kernel dropped at the bots' own sockets; None is unknown.
+    ``socket_drops`` counts the packets that the kernel dropped at the bots' sockets; None is
+    unknown.
     """
 
     wall_s: float
@@ -162,14 +162,14 @@ class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Saturation(msgspec.Struct, frozen=True, kw_only=True):
-    """Which side was at its limit, and the evidence."""
+    """The saturated side, and the evidence."""
 
     side: Side
     reasons: list[str]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of thing that went wrong, and how often."""
+    """One kind of error, and its count."""
 
     code: str
     message: str
@@ -178,7 +178,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worst(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the streams with the worst figures."""
+    """One of the worst streams."""
 
     room: str
     bot: str
@@ -190,17 +190,17 @@ class Worst(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EncodingUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Video encodings that bots publish, and how many of them were inactive at the end."""
+    """Video encodings published by bots, and those inactive at the end (dynacast)."""
 
     published: int
     inactive: int
 
 
 class RateLimited(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that the target refused by its rate limit: its policy, and no loss.
+    """Requests that the target refused by its rate limit: policy, not loss.
 
-    Clients wait as long as they are told and ask again; ``waited_s`` is the sum of all waits, and
-    ``clients_refused`` counts the clients that did not get in before their time was over.
+    Clients retry after the delay of the target; ``waited_s`` is the sum of all delays, and
+    ``clients_refused`` counts the clients that did not join before ``--join-timeout``.
     """
 
     requests: int
@@ -233,7 +233,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
 
 
 def schema() -> dict[str, Any]:
-    """Make the JSON Schema of a report."""
+    """Return the JSON Schema of a report."""
     return report.schema(LoadtestReport)
 
 
@@ -251,7 +251,7 @@ _GENERATOR_UNITS = {"cpu_s": "s", "socket_drops": "", "unsent": "", "busiest_thr
 
 
 def catalogue() -> dict[str, str]:
-    """List every path that a gate may name, with the unit of its figure."""
+    """Return the paths that a gate may name, with their units."""
     paths = {"saturation.side": TEXT}
     for name, unit in METRICS.items():
         kept_in = "" if unit == "count" else unit
@@ -269,7 +269,7 @@ def figures(
     generator: SwarmUse | None,
     saturation: Saturation,
 ) -> dict[str, Value]:
-    """Look up the figure of every path; a metric's bare name means its ``avg``."""
+    """Return the value of every path; the bare name of a metric is its ``avg``."""
     found: dict[str, Value] = {"saturation.side": saturation.side}
     for name, metric in metrics.items():
         found[name] = metric.avg

@@ -1,6 +1,6 @@
-"""Turn options into a plan: rooms, bots, who publishes what, who sees whom at which size.
+"""The plan of a load: rooms, bots, publications, subscriptions with their sizes.
 
-Pure: the same options give the same plan.
+Pure: equal options give equal plans.
 """
 
 import random
@@ -36,12 +36,12 @@ class Encoding(NamedTuple):
 
     @property
     def bitrate_bps(self) -> int:
-        """The rate of the clip."""
+        """The bitrate of the clip."""
         return self.clip.bitrate_bps
 
     @property
     def packets_per_s(self) -> float:
-        """Estimate the packets of a second from the mean frame."""
+        """The packet rate, estimated from the mean frame."""
         frames = self.clip.frames_per_second
         return frames * max(1.0, self.bitrate_bps / 8 / frames / _PAYLOAD_BYTES + 0.5)
 
@@ -50,7 +50,7 @@ LADDER = tuple(map(Encoding, "qhf", catalog.SIMULCAST))
 
 
 class Composition(NamedTuple):
-    """The members of one room by what they do."""
+    """The participants of one room, by role."""
 
     publishers: int
     audio_publishers: int
@@ -58,13 +58,13 @@ class Composition(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The number of members."""
+        """The number of participants."""
         return self.publishers + self.audio_publishers + self.subscribers
 
 
 @dataclass(frozen=True)
 class Bot:
-    """One synthetic participant: its place in the order of joins, its room, what it sends."""
+    """One synthetic participant: its index in the order of joins, its room, its tracks."""
 
     index: int
     room: int
@@ -75,12 +75,12 @@ class Bot:
 
     @property
     def sends(self) -> bool:
-        """Whether the bot publishes anything."""
+        """Whether the bot publishes a track."""
         return self.video or self.audio
 
 
-class View(NamedTuple):
-    """One participant seen or heard by another, at a size."""
+class PlannedSubscription(NamedTuple):
+    """One publisher that a bot subscribes to, and the size of its video."""
 
     publisher: Bot
     size: Size
@@ -96,12 +96,12 @@ class Room:
 
     @property
     def label(self) -> str:
-        """The name for people: counted from 1."""
+        """The name in reports, counted from 1."""
         return f"room-{self.index + 1}"
 
     @cached_property
     def publishers(self) -> tuple[Bot, ...]:
-        """The bots that send something."""
+        """The bots that publish."""
         return tuple(bot for bot in self.bots if bot.sends)
 
 
@@ -115,7 +115,7 @@ class Flow(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole load, ready to be carried out."""
+    """The whole load."""
 
     options: LoadOptions
     rooms: tuple[Room, ...]
@@ -129,27 +129,27 @@ class Plan:
 
     @property
     def all_large(self) -> bool:
-        """Whether every viewer sees every publisher large."""
+        """Whether all subscriptions are large."""
         return self.options.scenario == "broadcast" or self.options.shape == "pair"
 
     @property
     def has_video(self) -> bool:
-        """Whether anybody shows a picture."""
+        """Whether any bot publishes video."""
         return any(bot.video for bot in self.bots)
 
     @property
     def total_s(self) -> float:
-        """Joining, warm-up and the measured window."""
+        """Ramp, warm-up and measured window."""
         return self.ramp.span_s + self.options.warmup_s + self.options.duration_s
 
     @cached_property
     def tracks(self) -> int:
-        """The number of tracks that should arrive somewhere."""
+        """The number of tracks that subscribers should receive."""
         return self.outbound.streams
 
     @cached_property
     def inbound(self) -> Flow:
-        """What the SFU receives."""
+        """The streams that the SFU receives."""
         video = sum(bot.video for bot in self.bots)
         audio = sum(bot.audio for bot in self.bots)
         bps = sum(encoding.bitrate_bps for encoding in self.encodings)
@@ -162,45 +162,45 @@ class Plan:
 
     @cached_property
     def outbound(self) -> Flow:
-        """What the SFU sends."""
+        """The streams that the SFU sends."""
         streams, bps, packets = 0, 0.0, 0.0
-        for view in self._views():
-            if view.publisher.video:
-                seen = self.encodings[-1 if view.size == "large" else 0]
+        for subscription in self._subscriptions():
+            if subscription.publisher.video:
+                encoding = self.encodings[-1 if subscription.size == "large" else 0]
                 streams += 1
-                bps += seen.bitrate_bps
-                packets += seen.packets_per_s
-            if view.publisher.audio:
+                bps += encoding.bitrate_bps
+                packets += encoding.packets_per_s
+            if subscription.publisher.audio:
                 streams += 1
                 bps += _AUDIO_BPS
                 packets += _AUDIO_PACKETS_PER_S
         return Flow(streams, bps, packets)
 
-    def views(self, viewer: Bot) -> Iterator[View]:
-        """Tell whom a bot receives: the first other camera is large, the rest small."""
-        if self.options.shape == "publish" or (self.options.shape == "pair" and viewer.sends):
+    def subscriptions(self, subscriber: Bot) -> Iterator[PlannedSubscription]:
+        """Return the subscriptions of a bot: the first video is large, the others are small."""
+        if self.options.shape == "publish" or (self.options.shape == "pair" and subscriber.sends):
             return
         large_taken = False
-        for publisher in self.rooms[viewer.room].publishers:
-            if publisher.index == viewer.index:
+        for publisher in self.rooms[subscriber.room].publishers:
+            if publisher.index == subscriber.index:
                 continue
             large = publisher.video and (self.all_large or not large_taken)
             large_taken = large_taken or large
-            yield View(publisher, "large" if large else "small")
+            yield PlannedSubscription(publisher, "large" if large else "small")
 
-    def _views(self) -> Iterator[View]:
+    def _subscriptions(self) -> Iterator[PlannedSubscription]:
         for bot in self.bots:
-            yield from self.views(bot)
+            yield from self.subscriptions(bot)
 
 
 def plan(options: LoadOptions) -> Plan:
-    """Make the plan; raise ``UsageError`` where the numbers contradict each other."""
+    """Return the plan; raise ``UsageError`` where the numbers contradict each other."""
     _check_counts(options)
     compositions = _compositions(options)
     rooms, joined = [], 0
     for index, composition in enumerate(compositions):
         name = f"load{options.seed}-room-{index + 1}"
-        bots = _bots(index, joined, composition, sound=options.silent is None)
+        bots = _bots(index, joined, composition, audio=options.audio_disabled_by is None)
         rooms.append(Room(index, name, tuple(bots)))
         joined += composition.size
     whole = Plan(options, tuple(rooms), _encodings(options), Ramp(options.ramp_per_s, joined))
@@ -208,7 +208,7 @@ def plan(options: LoadOptions) -> Plan:
 
 
 def plan_line(whole: Plan) -> str:
-    """Say the plan in one line: who, what, how long."""
+    """Return the plan in one line: clients, rooms, media, phases."""
     options = whole.options
     media = []
     if whole.has_video:
@@ -228,10 +228,10 @@ def plan_line(whole: Plan) -> str:
 
 def _rooms_text(whole: Plan) -> str:
     if whole.options.shape == "publish":
-        return "all publishing, nobody playing (no --play URL)"
+        return "all publishing, no viewers (no --play URL)"
     if whole.options.shape == "pair":
         publishers = sum(bot.sends for bot in whole.bots)
-        return f"{publishers} publishing, {len(whole.bots) - publishers} playing"
+        return f"{publishers} publishing, {len(whole.bots) - publishers} viewing"
     sizes = sorted({len(room.bots) for room in whole.rooms})
     if len(whole.rooms) == 1:
         publishers = len(whole.rooms[0].publishers)
@@ -243,7 +243,7 @@ def _check_counts(options: LoadOptions) -> None:
     for name in ("clients", "rooms"):
         count = getattr(options, name)
         if count is not None and count < 1:
-            raise UsageError(f"--{name} {count}: nobody would join", hint="give 1 or more")
+            raise UsageError(f"--{name} {count}: out of range", hint="give 1 or more")
     for name in ("publishers", "audio_publishers", "subscribers"):
         count = getattr(options, name)
         if count is not None and count < 0:
@@ -251,20 +251,20 @@ def _check_counts(options: LoadOptions) -> None:
     bitrate_bps = options.bitrate_bps
     if bitrate_bps is not None and not _LEAST_BPS <= bitrate_bps <= _MOST_BPS:
         raise UsageError(
-            f"--bitrate {units.show_bitrate(bitrate_bps)}: the drawn scene cannot be encoded so",
+            f"--bitrate {units.show_bitrate(bitrate_bps)}: out of the range of the clip",
             hint="give 50k to 20M",
         )
     if options.duration_s <= 0:
-        raise UsageError("--duration 0: nothing would be measured", hint="try --duration 10s")
+        raise UsageError("--duration 0: measures nothing", hint="try --duration 10s")
 
 
 def _compositions(options: LoadOptions) -> list[Composition]:
-    """Split the clients over rooms, by the numbers given, else as the scenario has it."""
+    """Return the composition of each room, by the given numbers, else by the scenario."""
     given = (options.publishers, options.audio_publishers, options.subscribers)
     if options.clients is None and any(count is not None for count in given):
-        return [_stated(options)] * (options.rooms or 1)
+        return [_given_composition(options)] * (options.rooms or 1)
     clients = options.clients or _DEFAULT_CLIENTS
-    rooms = options.rooms or _usual_rooms(options, clients)
+    rooms = options.rooms or _default_rooms(options, clients)
     if rooms > clients:
         raise UsageError(
             f"--rooms {rooms}: more rooms than the {clients} clients", hint=f"-c {rooms} or more"
@@ -273,7 +273,7 @@ def _compositions(options: LoadOptions) -> list[Composition]:
     return [_composition(options, size) for size in sizes]
 
 
-def _usual_rooms(options: LoadOptions, clients: int) -> int:
+def _default_rooms(options: LoadOptions, clients: int) -> int:
     given = (options.publishers, options.audio_publishers, options.subscribers)
     composed = any(count is not None for count in given)
     if options.scenario != "meeting" or options.shape != "rooms" or composed:
@@ -281,23 +281,23 @@ def _usual_rooms(options: LoadOptions, clients: int) -> int:
     return -(-clients // _MEETING_SIZE)
 
 
-def _stated(options: LoadOptions) -> Composition:
-    """Compose a room of the numbers given; publishers unsaid are those of the scenario."""
+def _given_composition(options: LoadOptions) -> Composition:
+    """Return a room of the given numbers; the scenario sets the publishers that are not given."""
     audio_only = options.scenario == "audio-room"
     publishers = options.publishers
     if publishers is None:
         publishers = 0 if audio_only or options.audio_publishers else 1
     audio = options.audio_publishers or 0
     composition = Composition(publishers, audio, options.subscribers or 0)
-    return _checked(options, _silenced(composition) if audio_only else composition)
+    return _checked(options, _without_video(composition) if audio_only else composition)
 
 
 def _composition(options: LoadOptions, size: int) -> Composition:
-    """Compose a room of a known size: what is unsaid follows from the scenario."""
+    """Return a room of a given size; the scenario sets the numbers that are not given."""
     publishers, audio = options.publishers, options.audio_publishers or 0
     audio_only = options.scenario == "audio-room"
     if publishers is None:
-        publishers = _usual_publishers(options, size) - audio if not audio_only else 0
+        publishers = _default_publishers(options, size) - audio if not audio_only else 0
         publishers = max(0, min(publishers, size - audio - (options.subscribers or 0)))
     if audio_only and options.audio_publishers is None:
         audio = min(_AUDIO_ROOM_SPEAKERS, size) - publishers
@@ -306,13 +306,13 @@ def _composition(options: LoadOptions, size: int) -> Composition:
         raise UsageError(
             f"a room of {size} clients cannot have {publishers} publishers, {audio} audio "
             f"publishers and {options.subscribers or 0} subscribers",
-            hint="leave one of these numbers out: it follows from the others",
+            hint="leave one of these numbers out",
         )
     composition = Composition(publishers, audio, subscribers)
-    return _checked(options, _silenced(composition) if audio_only else composition)
+    return _checked(options, _without_video(composition) if audio_only else composition)
 
 
-def _usual_publishers(options: LoadOptions, size: int) -> int:
+def _default_publishers(options: LoadOptions, size: int) -> int:
     if options.shape == "publish":
         return size
     if options.shape == "pair" or options.scenario == "broadcast":
@@ -320,36 +320,36 @@ def _usual_publishers(options: LoadOptions, size: int) -> int:
     return min(_WEBINAR_PANEL, size) if options.scenario == "webinar" else size
 
 
-def _silenced(composition: Composition) -> Composition:
-    """Take the cameras from a room for audio alone."""
+def _without_video(composition: Composition) -> Composition:
+    """Return a composition with audio publishers only."""
     publishers, audio, subscribers = composition
     return Composition(0, publishers + audio, subscribers)
 
 
 def _checked(options: LoadOptions, composition: Composition) -> Composition:
     if composition.publishers + composition.audio_publishers == 0:
-        raise UsageError("nobody would publish", hint="give --publishers 1 or more")
-    if options.silent and composition.audio_publishers + (composition.publishers == 0):
-        raise UsageError(f"{options.silent}: somebody would publish nothing at all")
+        raise UsageError("no publisher", hint="give --publishers 1 or more")
+    if options.audio_disabled_by and composition.audio_publishers + (composition.publishers == 0):
+        raise UsageError(f"{options.audio_disabled_by}: leaves a publisher without tracks")
     return composition
 
 
-def _bots(room: int, first: int, composition: Composition, *, sound: bool) -> Iterator[Bot]:
+def _bots(room: int, first: int, composition: Composition, *, audio: bool) -> Iterator[Bot]:
     names = [f"p{number + 1}" for number in range(composition.publishers)]
     names += [f"a{number + 1}" for number in range(composition.audio_publishers)]
     names += [f"s{number + 1}" for number in range(composition.subscribers)]
     sending = composition.publishers + composition.audio_publishers
     for place, name in enumerate(names):
-        shows = place < composition.publishers
-        yield Bot(first + place, room, name, shows, sound and place < sending)
+        video = place < composition.publishers
+        yield Bot(first + place, room, name, video, audio and place < sending)
 
 
 def _encodings(options: LoadOptions) -> tuple[Encoding, ...]:
-    """Take the ladder up to the encoding nearest to the bitrate asked for, which that one gets."""
-    ladder, wanted_bps = LADDER, options.bitrate_bps
-    if wanted_bps is not None:
-        nearest = min(LADDER, key=lambda rung: abs(rung.bitrate_bps - wanted_bps))
-        ladder = (*LADDER[: LADDER.index(nearest)], _at_rate(nearest, wanted_bps))
+    """Return the encodings up to the one nearest to ``--bitrate``, which gets that bitrate."""
+    ladder, requested_bps = LADDER, options.bitrate_bps
+    if requested_bps is not None:
+        nearest = min(LADDER, key=lambda rung: abs(rung.bitrate_bps - requested_bps))
+        ladder = (*LADDER[: LADDER.index(nearest)], _at_rate(nearest, requested_bps))
     return ladder if options.simulcast else ladder[-1:]
 
 
@@ -361,17 +361,17 @@ def _at_rate(rung: Encoding, bitrate_bps: int) -> Encoding:
 
 
 def _impair(whole: Plan) -> Plan:
-    """Choose, by the seed, the share of bots that have the bad network."""
+    """Return the plan with the share of bots that are impaired, chosen by the seed."""
     options = whole.options
     receiving = options.net_down is not None
     sending = options.net_up is not None
-    able = [
+    candidates = [
         bot.index
         for bot in whole.bots
-        if (sending and bot.sends) or (receiving and any(whole.views(bot)))
+        if (sending and bot.sends) or (receiving and any(whole.subscriptions(bot)))
     ]
-    share = round(options.net_share * len(able))
-    chosen = frozenset(random.Random(options.seed).sample(able, share))
+    share = round(options.net_share * len(candidates))
+    chosen = frozenset(random.Random(options.seed).sample(candidates, share))
     rooms = tuple(
         Room(room.index, room.name, tuple(_marked(bot, bot.index in chosen) for bot in room.bots))
         for room in whole.rooms

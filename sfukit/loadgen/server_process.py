@@ -1,4 +1,4 @@
-"""A private ``sfukit serve`` as a process of its own, so that its CPU can be told from ours."""
+"""A private ``sfukit serve`` in a separate process, so that its CPU time is measured apart."""
 
 import asyncio
 import ctypes
@@ -22,14 +22,14 @@ _READY_S = 30.0
 _STOP_S = 5.0
 _END_S = 2.0
 _METRICS_S = 5.0
-_LAST_WORDS = 8
+_LOG_TAIL_LINES = 8
 _PR_SET_PDEATHSIG = 1
 _SAMPLE = re.compile(r"(?P<name>\w+)\{(?P<labels>[^}]*)\} (?P<value>\S+)")
 _PACKETS = "sfukit_rtp_packets_total"
 
 
 class Ready(msgspec.Struct):
-    """What a server says of itself once it is ready."""
+    """The JSON of a server that is ready."""
 
     pid: int
     url: str
@@ -38,7 +38,7 @@ class Ready(msgspec.Struct):
 
 
 class Traffic(NamedTuple):
-    """RTP through the server since it started."""
+    """RTP packets of the server since its start."""
 
     packets_received: int
     packets_sent: int
@@ -46,12 +46,12 @@ class Traffic(NamedTuple):
     bytes_sent: int
 
     def since(self, earlier: "Traffic") -> "Traffic":
-        """Subtract what an earlier look counted."""
+        """Return the difference to an earlier reading."""
         return Traffic(*(late - early for late, early in zip(self, earlier, strict=True)))
 
 
 class PrivateServer:
-    """The process, where it listens, and what it used."""
+    """The server process: its addresses, its use, its end."""
 
     def __init__(self, process: asyncio.subprocess.Process, ready: Ready, log: IO[bytes]) -> None:
         self.ready = ready
@@ -59,20 +59,20 @@ class PrivateServer:
         self._log = log
 
     @property
-    def gone(self) -> str | None:
-        """How the process ended, or None while it runs."""
+    def ended(self) -> str | None:
+        """How the process ended; None while it runs."""
         code = self._process.returncode
         if code is None:
             return None
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return f"the private server (pid {self.ready.pid}) ended {how}{_last_words(self._log)}"
+        return f"the private server (pid {self.ready.pid}) ended {how}{_log_tail(self._log)}"
 
     def read(self, at_s: float) -> Reading | None:
-        """Look at what the process has used."""
+        """Return the use of the process."""
         return processes.read(self.ready.pid, at_s)
 
     async def traffic(self, client: httpx.AsyncClient) -> Traffic | None:
-        """Ask the server for its packet counters; None where it does not answer."""
+        """Return the packet counters of the server; None without a response."""
         try:
             response = await client.get(self.ready.metrics, timeout=_METRICS_S)
         except httpx.HTTPError:
@@ -80,7 +80,7 @@ class PrivateServer:
         return parse_traffic(response.text)
 
     async def stop(self) -> None:
-        """Stop the process: politely, then for certain."""
+        """Stop the process by SIGINT, then by SIGKILL."""
         for number in (signal.SIGINT, signal.SIGKILL):
             if self._process.returncode is not None:
                 break
@@ -93,7 +93,7 @@ class PrivateServer:
 
 
 async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer:
-    """Start a server on free ports and wait until it says that it is ready."""
+    """Start a server on free ports and wait until it is ready."""
     log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
     # -P: without it, -m puts the current folder first on the import path
     command = [sys.executable, "-P", "-m", "sfukit", "serve", "--json", "-"]
@@ -104,7 +104,7 @@ async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for us: the server has to outlive the last figures
+            start_new_session=True,  # Ctrl-C must not end the server before the last reading
             preexec_fn=_die_with_parent,
         )
     assert process.stdout is not None
@@ -114,19 +114,19 @@ async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer
         return PrivateServer(process, msgspec.json.decode(line, type=Ready), log)
     except (TimeoutError, msgspec.DecodeError) as error:
         code = await _end(process)
-        words = _last_words(log)
+        words = _log_tail(log)
         log.close()
         what = f"the private server did not start (exit code {code}){words}"
         if code == 2 and arguments:
             raise MachineError(what, hint="check --server-args") from error
-        raise TargetError(what, hint="try it alone: sfukit serve") from error
+        raise TargetError(what, hint="try: sfukit serve") from error
 
 
 async def _end(process: asyncio.subprocess.Process) -> int:
     """Return the exit code of a process that failed, and end it if it has not ended yet.
 
-    A signal to a process that is ending looks for its exit code first and may take it from asyncio,
-    which then knows none: so the process gets a moment to end by itself.
+    Sending a signal polls the exit code first and may reap the process before asyncio, which then
+    has none: so the process gets a moment to end by itself.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_END_S):
@@ -137,7 +137,7 @@ async def _end(process: asyncio.subprocess.Process) -> int:
 
 
 def parse_traffic(metrics: str) -> Traffic | None:
-    """Read the RTP counters out of Prometheus text; None where they are not there."""
+    """Return the RTP counters of a Prometheus text; None without them."""
     samples = list(map(_SAMPLE.fullmatch, metrics.splitlines()))
 
     def total(name: str, *labels: str) -> int:
@@ -159,13 +159,13 @@ def parse_traffic(metrics: str) -> Traffic | None:
 
 
 def _die_with_parent() -> None:
-    """Let the kernel end the server should we be killed (prctl(2), Linux)."""
+    """Let the kernel end the server when the load generator is killed (prctl(2), Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _last_words(log: IO[bytes]) -> str:
-    """Quote the end of what the server printed."""
+def _log_tail(log: IO[bytes]) -> str:
+    """Return the last lines that the server printed."""
     log.seek(0)
-    lines = log.read().decode(errors="replace").strip().splitlines()[-_LAST_WORDS:]
+    lines = log.read().decode(errors="replace").strip().splitlines()[-_LOG_TAIL_LINES:]
     return "".join(f"\n    {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""From what was measured to a report: effort of both sides, blame, verdict. Pure."""
+"""The report of a run: metrics, use of both sides, saturation, verdict. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from sfukit.loadgen import measured, result, scenario
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import Look, Windowed
+from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Use, between
@@ -24,7 +24,7 @@ _WORST = 3
 
 @dataclass(frozen=True)
 class Facts:
-    """What was known before the first bot joined."""
+    """The facts before the first join."""
 
     options: RunOptions
     plan: Plan
@@ -34,12 +34,12 @@ class Facts:
     started_at: datetime
 
 
-def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
-    """Write the whole report."""
+def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport:
+    """Return the whole report."""
     plan, options = facts.plan, facts.options
-    metrics = measured.metrics(plan, ledger, windowed)
-    server, generator = _server_use(windowed), _swarm_use(windowed)
-    evidence = _evidence(facts.cores, windowed)
+    metrics = measured.metrics(plan, ledger, window)
+    server, generator = _server_use(window), _swarm_use(window)
+    evidence = _evidence(facts.cores, window)
     saturation = attribute(evidence)
     judged = gates.judge(
         _gates(plan, options), result.figures(metrics, server, generator, saturation)
@@ -48,11 +48,11 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         judged,
         saturation,
         Circumstances(
-            interrupted=windowed.interrupted,
-            target_fault=windowed.target_fault,
+            interrupted=window.interrupted,
+            target_fault=window.target_fault,
             refused_joins=ledger.refused,
             dropped=ledger.dropped,
-            clients_refused=_kept_out(ledger),
+            clients_refused=_refused_text(ledger),
             load_delivered=evidence.load_delivered,
         ),
     )
@@ -63,14 +63,14 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
         exit_code=decision.exit_code,
         started_at=facts.started_at.isoformat(timespec="seconds"),
         seed=plan.options.seed,
-        interrupted=windowed.interrupted,
+        interrupted=window.interrupted,
         reasons=decision.reasons,
         target=facts.target,
         scenario=_scenario(plan, options, ledger),
         environment=_environment(facts),
         gates=judged,
         metrics=metrics,
-        groups=measured.groups(plan, ledger, windowed),
+        groups=measured.groups(plan, ledger, window),
         server=server,
         generator=generator,
         saturation=saturation,
@@ -79,28 +79,28 @@ def report(facts: Facts, ledger: Ledger, windowed: Windowed) -> LoadtestReport:
             published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
-        worst=_worst(plan, windowed.figures),
+        worst=_worst(plan, window.figures),
         errors=ledger.faults,
     )
 
 
-def _kept_out(ledger: Ledger) -> str | None:
-    """Say how many clients the target's rate limit kept out, and what to do about it."""
+def _refused_text(ledger: Ledger) -> str | None:
+    """Return how many clients the rate limit of the target refused, with the fix."""
     clients = ledger.rate_limited.clients_refused
     if not clients:
         return None
     return (
-        f"the target's rate limit kept {clients} of {len(ledger.attendance)} clients out: its "
+        f"the target's rate limit refused {clients} of {len(ledger.join_records)} clients: "
         "policy, not loss; give a slower --ramp or a longer --join-timeout, or raise its limits"
     )
 
 
-def _server_use(windowed: Windowed) -> ServerUse | None:
-    """Charge a server started here for the window; None where it was not, or is gone."""
-    first, before, after = windowed.first, windowed.before, windowed.after
+def _server_use(window: WindowResult) -> ServerUse | None:
+    """Return the use of a private server in the window; None without one, or if it ended."""
+    first, before, after = window.first, window.before, window.after
     use = _server_between(before, after)
-    joining = _server_between(first, before)
-    if use is None or joining is None or before.traffic is None or after.traffic is None:
+    ramp = _server_between(first, before)
+    if use is None or ramp is None or before.traffic is None or after.traffic is None:
         return None
     traffic = after.traffic.since(before.traffic)
     received, sent = traffic.packets_received, traffic.packets_sent
@@ -116,20 +116,20 @@ def _server_use(windowed: Windowed) -> ServerUse | None:
         cpu_us_per_packet_in_out=_per_packet_us(use.cpu_s, received + sent),
         run_queue_wait_s=use.wait_s,
         busiest_thread=use.busiest_thread,
-        ramp_cpu_s=joining.cpu_s,
+        ramp_cpu_s=ramp.cpu_s,
         ramp_rss_bytes=first.server.rss_bytes if first.server else 0,
     )
 
 
-def _server_between(earlier: Look, later: Look) -> Use | None:
+def _server_between(earlier: UsageSample, later: UsageSample) -> Use | None:
     if earlier.server is None or later.server is None:
         return None
     return between(earlier.server, later.server)
 
 
-def _swarm_use(windowed: Windowed) -> SwarmUse:
-    use = between(windowed.before.swarm, windowed.after.swarm)
-    totals = windowed.figures.totals
+def _swarm_use(window: WindowResult) -> SwarmUse:
+    use = between(window.before.swarm, window.after.swarm)
+    totals = window.figures.totals
     return SwarmUse(
         wall_s=use.wall_s,
         cpu_s=use.cpu_s,
@@ -141,11 +141,11 @@ def _swarm_use(windowed: Windowed) -> SwarmUse:
         ),
         run_queue_wait_s=use.wait_s,
         busiest_thread=use.busiest_thread,
-        lag_ms=metric_of_histograms([windowed.figures.histograms.lag]),
-        socket_drops=_drops(windowed),
+        lag_ms=metric_of_histograms([window.figures.histograms.lag]),
+        socket_drops=_drops(window),
         unsent=totals.packets_unsent,
-        decrypted=windowed.figures.decrypted_ratio,
-        ramp_cpu_s=between(windowed.first.swarm, windowed.before.swarm).cpu_s,
+        decrypted=window.figures.decrypted_ratio,
+        ramp_cpu_s=between(window.first.swarm, window.before.swarm).cpu_s,
     )
 
 
@@ -153,9 +153,9 @@ def _per_packet_us(cpu_s: float, packets: int) -> float | None:
     return cpu_s * _US_PER_S / packets if packets else None
 
 
-def _drops(windowed: Windowed) -> int | None:
-    """Count the drops at the bots' sockets within the window."""
-    before, after = windowed.figures_before.generator, windowed.figures.generator
+def _drops(window: WindowResult) -> int | None:
+    """Return the drops at the bots' sockets within the window; None is unknown."""
+    before, after = window.figures_before.generator, window.figures.generator
     if before is None or after is None:
         return None
     if before.socket_drops is None or after.socket_drops is None:
@@ -163,17 +163,17 @@ def _drops(windowed: Windowed) -> int | None:
     return after.socket_drops - before.socket_drops
 
 
-def _evidence(cores: Cores, windowed: Windowed) -> Evidence:
-    totals, drops = windowed.figures.totals, _drops(windowed)
-    lag = metric_of_histograms([windowed.figures.histograms.lag])
+def _evidence(cores: Cores, window: WindowResult) -> Evidence:
+    totals, drops = window.figures.totals, _drops(window)
+    lag = metric_of_histograms([window.figures.histograms.lag])
     planned = totals.packets_sent + totals.packets_unsent
     arriving = totals.packets_received + (drops or 0)
-    server = _server_between(windowed.before, windowed.after)
-    swarm = between(windowed.before.swarm, windowed.after.swarm)
+    server = _server_between(window.before, window.after)
+    swarm = between(window.before.swarm, window.after.swarm)
     return Evidence(
         server=server,
         swarm=swarm,
-        others=_others(windowed, swarm, server),
+        other_cores=_other_cores(window, swarm, server),
         lag_p99_ms=lag.p99,
         dropped=None if drops is None else drops / max(1, arriving),
         unsent=totals.packets_unsent / max(1, planned),
@@ -181,25 +181,25 @@ def _evidence(cores: Cores, windowed: Windowed) -> Evidence:
     )
 
 
-def _others(windowed: Windowed, swarm: Use, server: Use | None) -> float | None:
-    """Work out how many cores other programs of this machine used."""
-    before_s, after_s = windowed.before.busy_s, windowed.after.busy_s
+def _other_cores(window: WindowResult, swarm: Use, server: Use | None) -> float | None:
+    """Return the number of cores used by other programs of this machine."""
+    before_s, after_s = window.before.busy_s, window.after.busy_s
     if before_s is None or after_s is None:
         return None
-    ours_s = swarm.cpu_s + (server.cpu_s if server else 0.0)
-    return max(0.0, after_s - before_s - ours_s) / swarm.wall_s
+    own_s = swarm.cpu_s + (server.cpu_s if server else 0.0)
+    return max(0.0, after_s - before_s - own_s) / swarm.wall_s
 
 
 def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
-    usual = default_gates(receives=plan.tracks > 0, video=plan.has_video)
-    return [*(usual if options.default_gates else ()), *options.gates]
+    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
+    return [*(defaults if options.default_gates else ()), *options.gates]
 
 
 def _worst(plan: Plan, figures: Figures) -> list[Worst]:
-    """Pick the streams with the longest frame delays."""
-    known = [one for one in figures.streams if one.e2e_frame.p99_ms is not None]
-    known.sort(key=lambda one: -(one.e2e_frame.p99_ms or 0.0))
-    return [_worst_of(plan, stream) for stream in known[:_WORST]]
+    """Return the streams with the longest frame delays."""
+    measured_streams = [one for one in figures.streams if one.e2e_frame.p99_ms is not None]
+    measured_streams.sort(key=lambda one: -(one.e2e_frame.p99_ms or 0.0))
+    return [_worst_of(plan, stream) for stream in measured_streams[:_WORST]]
 
 
 def _worst_of(plan: Plan, stream: StreamFigures) -> Worst:
@@ -211,7 +211,7 @@ def _worst_of(plan: Plan, stream: StreamFigures) -> Worst:
         metric="frame delay p99",
         value=stream.e2e_frame.p99_ms or 0.0,
         unit="ms",
-        note="bad network" if bot.impaired else "",
+        note="impaired" if bot.impaired else "",
     )
 
 

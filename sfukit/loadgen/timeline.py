@@ -1,4 +1,4 @@
-"""A run in time: ramp, warm-up, measured window, farewell; and what both processes used."""
+"""The phases of a run: ramp, warm-up, measured window, end; and the CPU use of both sides."""
 
 import asyncio
 import os
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sfukit.loadgen import processes
+from sfukit.loadgen.bot_session import Media
 from sfukit.loadgen.conductor import Conductor, clip_ids
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import Look, Windowed
-from sfukit.loadgen.opening import Opened
+from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan
-from sfukit.loadgen.seat import Media
+from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import cache, catalog
 from sfukit.swarm.messages import LoadClip, Snapshot, Window
@@ -24,12 +24,12 @@ Phase = Literal["ramp", "warm-up", "measuring"]
 _NS_PER_S = 1_000_000_000
 _LEAD_S = 0.05
 _STEP_S = 0.25
-_LEAST_MEDIA_S = 5.0  # how long a target may take to forward anything, however short the warm-up
+_MIN_MEDIA_TIMEOUT_S = 5.0  # after the ramp, however short the warm-up
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands."""
+    """The progress of a run."""
 
     phase: Phase
     elapsed_s: float
@@ -42,23 +42,23 @@ class Progress:
 
 
 class Observer(Protocol):
-    """Who is told how a run goes."""
+    """The receiver of lines and progress."""
 
-    def say(self, label: str, text: str) -> None:
-        """Hear a line about the run."""
+    def report(self, label: str, text: str) -> None:
+        """Receive a line about the run."""
 
     def progress(self, progress: Progress) -> None:
-        """Hear where the run stands, a few times a second."""
+        """Receive the progress, a few times a second."""
 
 
 class Timeline:
-    """The run itself, once everything is there."""
+    """The run against a target that is ready."""
 
     def __init__(
         self,
         options: RunOptions,
         plan: Plan,
-        opened: Opened,
+        opened: OpenedTarget,
         swarm: Swarm,
         observer: Observer,
         stop: asyncio.Event,
@@ -69,7 +69,7 @@ class Timeline:
         self._swarm = swarm
         self._observer = observer
         self._stop = stop
-        self._patience_s = max(plan.options.warmup_s, _LEAST_MEDIA_S)
+        self._media_timeout_s = max(plan.options.warmup_s, _MIN_MEDIA_TIMEOUT_S)
         self._media = Media(
             clips=clip_ids(plan),
             pacing=options.pacing,
@@ -82,10 +82,10 @@ class Timeline:
         )
         self._start_ns = 0
 
-    async def run(self) -> Windowed:
+    async def run(self) -> WindowResult:
         """Join, warm up, measure, leave."""
         self._swarm.listen(
-            self.ledger.hear,
+            self.ledger.on_event,
             lambda command, error: self.ledger.fault(
                 f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
             ),
@@ -97,19 +97,19 @@ class Timeline:
         end_ns = window_ns + round(options.duration_s * _NS_PER_S)
         self._swarm.send([Window(start_ns=window_ns, end_ns=end_ns)])
         ramp = asyncio.create_task(self._conductor.ramp(self._start_ns))
-        first = await self._look()
+        first = await self._sample()
         try:
             fault = await self._until(window_ns)
-            before = after = await self._look()
+            before = after = await self._sample()
             figures_before = await self._figures(streams=False)
             if fault is None and not self._stop.is_set():
                 fault = await self._until(end_ns)
-                after = await self._look()
+                after = await self._sample()
             figures = await self._figures(streams=True)
         finally:
             ramp.cancel()
             await self._conductor.leave()
-        return Windowed(
+        return WindowResult(
             first=first,
             before=before,
             after=after,
@@ -119,13 +119,13 @@ class Timeline:
             interrupted=self._stop.is_set(),
         )
 
-    async def refused(self, fault: TargetFault) -> Windowed:
-        """Report a target that nobody was sent to."""
-        look, figures = await self._look(), await self._figures(streams=True)
-        return Windowed(
-            first=look,
-            before=look,
-            after=look,
+    async def refused(self, fault: TargetFault) -> WindowResult:
+        """Return the empty result of a target that no bot joined."""
+        sample, figures = await self._sample(), await self._figures(streams=True)
+        return WindowResult(
+            first=sample,
+            before=sample,
+            after=sample,
             figures_before=figures,
             figures=figures,
             target_fault=fault,
@@ -143,9 +143,9 @@ class Timeline:
         self._swarm.send(commands)
 
     async def _until(self, end_ns: int) -> TargetFault | None:
-        """Let the load run until an instant; return early on stop, or with the target's fault."""
+        """Run until an instant; return early on stop, or with the fault of the target."""
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
-            self._conductor.note_overdue()
+            self._conductor.fail_overdue()
             fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
             if fault is not None:
                 return fault
@@ -160,16 +160,16 @@ class Timeline:
 
     def _fault(self, elapsed_s: float) -> TargetFault | None:
         server = self._opened.server
-        if server is not None and server.gone:
-            return TargetFault(server.gone, spoken=True)
+        if server is not None and server.ended:
+            return TargetFault(server.ended, stated_by_target=True)
         fault = self._conductor.target_fault()
         if fault is not None:
             return fault
         silent_s = elapsed_s - self._plan.ramp.span_s
-        if self._plan.tracks and not self.ledger.tracks and silent_s > self._patience_s:
+        if self._plan.tracks and not self.ledger.tracks and silent_s > self._media_timeout_s:
             joined = self.ledger.joined
-            text = f"no media: {joined} joined, but nothing arrived within {silent_s:.0f} s"
-            return TargetFault(text, spoken=False)
+            text = f"no media: {joined} clients joined, no packet received within {silent_s:.0f} s"
+            return TargetFault(text, stated_by_target=False)
         return None
 
     def _progress(self, elapsed_s: float) -> Progress:
@@ -193,13 +193,15 @@ class Timeline:
     async def _figures(self, *, streams: bool) -> Figures:
         return await self._swarm.ask(Snapshot(bots=streams), Figures)
 
-    async def _look(self) -> Look:
-        """Read what both processes have used until now."""
+    async def _sample(self) -> UsageSample:
+        """Return the use of both processes so far."""
         at_s = self._swarm.now_ns() / _NS_PER_S
         server = self._opened.server
         swarm = processes.read(os.getpid(), at_s)
         assert swarm is not None
         busy_s = processes.busy_cores_s()
         if server is None:
-            return Look(swarm, None, None, busy_s)
-        return Look(swarm, server.read(at_s), await server.traffic(self._opened.client), busy_s)
+            return UsageSample(swarm, None, None, busy_s)
+        return UsageSample(
+            swarm, server.read(at_s), await server.traffic(self._opened.client), busy_s
+        )

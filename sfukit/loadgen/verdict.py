@@ -1,4 +1,4 @@
-"""Where a verdict is decided: gates, blame and mishaps become pass, fail or inconclusive."""
+"""The verdict: pass, fail or inconclusive, from gates, saturation and circumstances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +17,20 @@ _WHERE_VIDEO = ("e2e_frame_ms.p95 < 400ms", "freeze_est < 1%")
 class TargetFault(NamedTuple):
     """Why a target was unusable.
 
-    ``spoken`` means that it said so itself, so that no weakness of the swarm can explain it.
+    ``stated_by_target``: an explicit refusal or error of the target, which a saturated load
+    generator cannot explain.
     """
 
     text: str
-    spoken: bool
+    stated_by_target: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What happened beside the figures.
+    """Facts of a run beside its metrics.
 
-    ``dropped`` says that the target dropped clients: what they would have received is in no figure.
-    ``clients_refused`` says that its rate limit kept clients out, which explains gates that failed.
+    ``dropped``: the target disconnected clients, whose media is then in no metric.
+    ``clients_refused``: the rate limit of the target refused clients, which explains failed gates.
     """
 
     interrupted: bool = False
@@ -42,7 +43,7 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict with its exit code and the reasons, the weightiest first."""
+    """The verdict with its exit code and its reasons, the most important first."""
 
     verdict: Verdict
     exit_code: ExitCode
@@ -50,7 +51,7 @@ class Decision:
 
 
 def default_gates(*, receives: bool, video: bool) -> list[Gate]:
-    """List the gates that hold unless asked otherwise; where nothing is received there are few."""
+    """Return the default gates of a load, by the kinds of received media."""
     texts = [*_ALWAYS]
     if receives:
         texts += _WHERE_RECEIVED
@@ -63,23 +64,23 @@ def default_gates(*, receives: bool, video: bool) -> list[Gate]:
 def decide(
     gates: Sequence[GateResult], saturation: Saturation, circumstances: Circumstances
 ) -> Decision:
-    """Decide; a failed gate counts against the target only where the swarm is not to blame."""
+    """Return the verdict; failed gates are inconclusive where the load generator is saturated."""
     failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
     if circumstances.dropped is not None:
         failed.append(circumstances.dropped)
     if failed and circumstances.clients_refused is not None:
         failed.insert(0, circumstances.clients_refused)
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
-    fault, own_limit = circumstances.target_fault, saturation.side in ("swarm", "shared")
+    fault, generator_limited = circumstances.target_fault, saturation.side in ("swarm", "shared")
     if fault is not None:
-        if own_limit and not fault.spoken:
+        if generator_limited and not fault.stated_by_target:
             reasons = [*saturation.reasons, fault.text, *failed]
             return Decision("inconclusive", ExitCode.INCONCLUSIVE, reasons)
         return Decision("fail", ExitCode.TARGET, [fault.text, *failed])
     if circumstances.interrupted:
         return Decision("inconclusive", ExitCode.INTERRUPTED, ["interrupted", *failed])
     if failed:
-        if own_limit and not circumstances.refused_joins:
+        if generator_limited and not circumstances.refused_joins:
             return Decision("inconclusive", ExitCode.INCONCLUSIVE, [*saturation.reasons, *failed])
         return Decision("fail", ExitCode.FAILED, [*failed, *saturation.reasons])
     if unknown:

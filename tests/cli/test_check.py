@@ -40,7 +40,7 @@ def closed() -> str:
         (["http://h", "--srtp", "none"], "--srtp none", "gcm128"),
         (["http://h", "--header", "x"], "--header: one has no colon", "Name: value"),
         (["http://h", "--token", "@/nowhere/t"], "/nowhere/t", ""),
-        (["http://h", "-T", "timings_ms.icy<3"], "nothing is measured", "timings_ms.ice"),
+        (["http://h", "-T", "timings_ms.icy<3"], "no metric", "timings_ms.ice"),
         (
             ["https://127.0.0.1:1", "--cacert", "/nowhere/ca"],
             "--cacert /nowhere/ca",

@@ -40,7 +40,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, facts: Machine, *options: str) -> int:
-    monkeypatch.setattr(machine, "look", lambda: facts)
+    monkeypatch.setattr(machine, "inspect", lambda: facts)
     return main(["doctor", *options])
 
 
@@ -60,7 +60,7 @@ def test_a_fit_machine_passes(
         ({"rmem_max": 212_992}, 3, "sudo sysctl -w net.core.rmem_max=8388608"),
         ({"wmem_max": 2_097_152}, 0, "sudo sysctl -w net.core.wmem_max=8388608"),
         ({"udp_segment": False}, 0, "3 to 6 times the CPU"),
-        ({"udp_gro": None}, 0, "cannot be asked"),
+        ({"udp_gro": None}, 0, "unknown on this system"),
         ({"cores": 1}, 0, "different machines"),
         ({"run_queue_wait": False}, 0, "no /proc/PID/schedstat"),
         ({"free_page_reporting": True}, 0, "sudo sysctl -w vm.percpu_pagelist_high_fraction=8"),
@@ -70,10 +70,10 @@ def test_a_fit_machine_passes(
             "echo 10 | sudo tee /sys/module/page_reporting/parameters/page_reporting_order",
         ),
         ({"free_page_reporting": True, "pagelist_high_fraction": None}, 0, "the kernel has no vm."),
-        ({"free_page_reporting": None}, 0, "not known on this system"),
+        ({"free_page_reporting": None}, 0, "unknown on this system"),
     ],
 )
-def test_what_is_amiss_is_named_with_its_remedy(
+def test_problems_are_named_with_their_fix(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     changes: dict[str, int | bool | None],
@@ -85,7 +85,7 @@ def test_what_is_amiss_is_named_with_its_remedy(
 
 
 @pytest.mark.parametrize("page_reporting_order", [10, None])
-def test_long_page_lists_and_large_reports_are_enough_where_free_memory_is_given_back(
+def test_long_page_lists_and_large_reports_fix_free_page_reporting(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     page_reporting_order: int | None,
@@ -100,7 +100,7 @@ def test_long_page_lists_and_large_reports_are_enough_where_free_memory_is_given
     assert "sudo" not in capsys.readouterr().out
 
 
-def test_few_clients_do_not_notice_that_free_memory_is_given_back(
+def test_free_page_reporting_is_ok_for_few_clients(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True)
@@ -109,7 +109,7 @@ def test_few_clients_do_not_notice_that_free_memory_is_given_back(
 
 
 @pytest.mark.parametrize(("cores", "spared"), [(1, False), (2, True), (3, True), (4, False)])
-def test_doctor_tells_where_a_load_test_is_spared(
+def test_free_page_reporting_names_the_core_swap(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cores: int, spared: bool
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, cores=cores)
@@ -118,11 +118,11 @@ def test_doctor_tells_where_a_load_test_is_spared(
 
 
 @pytest.mark.parametrize("cores_swapped", [True, False])
-def test_a_load_test_that_is_spared_asks_for_no_remedy(
+def test_a_load_test_with_core_swap_prints_no_fix(
     monkeypatch: pytest.MonkeyPatch, cores_swapped: bool
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, rmem_max=212_992)
-    monkeypatch.setattr(machine, "look", lambda: facts)
+    monkeypatch.setattr(machine, "inspect", lambda: facts)
     told = notes(500, Cores("auto", (0, 1), (0, 1), cores_swapped))
     named = [note.partition(":")[0] for note in told]
     assert named == ["receive buffer"] + ["free memory"] * (not cores_swapped)
@@ -132,7 +132,7 @@ def test_a_load_test_that_is_spared_asks_for_no_remedy(
     ("features", "given_back"),
     [([], False), (["01100" + "0" * 59], False), (["011001" + "0" * 58], True)],
 )
-def test_the_balloon_is_asked(
+def test_the_features_of_the_balloon_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: list[str], given_back: bool
 ) -> None:
     for nth, digits in enumerate(features):
@@ -140,7 +140,7 @@ def test_the_balloon_is_asked(
         (tmp_path / f"virtio{nth}" / "features").write_text(digits + "\n")
     monkeypatch.setattr(machine, "_BALLOONS", tmp_path)
     monkeypatch.setattr(machine.platform, "system", lambda: "Linux")
-    assert machine.look().free_page_reporting is given_back
+    assert machine.inspect().free_page_reporting is given_back
 
 
 def test_json_on_standard_output_moves_the_text_to_standard_error(
@@ -168,12 +168,12 @@ def test_the_published_schema_is_that_of_the_report() -> None:
     assert json.loads(SCHEMA.read_text()) == report.schema(DoctorReport)
 
 
-def test_nobody_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_clients_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-c", "0"]) == 2
     assert "--clients" in capsys.readouterr().err
 
 
 def test_the_real_machine_is_read() -> None:
-    facts = machine.look()
+    facts = machine.inspect()
     assert facts.cores >= 1
     assert facts.kernel

@@ -1,4 +1,4 @@
-"""The help of every command: examples that its own parser takes."""
+"""The help of every command: its examples are valid."""
 
 import shlex
 
@@ -25,7 +25,7 @@ def command(path: list[str]) -> typer.core.TyperCommand:
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_examples_are_such_as_the_command_takes(path: list[str]) -> None:
+def test_examples_are_valid_command_lines(path: list[str]) -> None:
     shown = (command(path).epilog or "").splitlines()
     assert shown[:2] == ["\b", "Examples:"]
     assert len(shown) > 2

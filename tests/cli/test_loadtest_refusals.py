@@ -40,23 +40,23 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.mark.parametrize(
     ("options", "says", "remedy"),
     [
-        (["--clients", "0"], "--clients 0: nobody would join", "1 or more"),
+        (["--clients", "0"], "--clients 0: out of range", "1 or more"),
         (["-c", "abc"], "'abc'", "--help"),
         (["--ramp", "abc"], "--ramp: cannot read 'abc'", "20/s"),
-        (["--ramp", "0"], "never starts anything", "20/s"),
+        (["--ramp", "0"], "must be above 0", "20/s"),
         (["--duration", "soon"], "--duration: cannot read 'soon'", "60s"),
-        (["--duration", "0s"], "nothing would be measured", "10s"),
+        (["--duration", "0s"], "measures nothing", "10s"),
         (["--bitrate", "-3"], "--bitrate: cannot read '-3'", "1.7M"),
         (["--scenario", "party"], "--scenario party", "meeting, webinar, broadcast, audio-room"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),
-        (["-T", "nonsense.p95<3"], "nothing is measured as nonsense.p95", "nearest: "),
-        (["-T", "e2e_frame_ms.p95"], "this is no gate", "e2e_frame_ms.p95 < 200"),
+        (["-T", "nonsense.p95<3"], "no metric nonsense.p95", "nearest: "),
+        (["-T", "e2e_frame_ms.p95"], "not a gate", "e2e_frame_ms.p95 < 200"),
         (["-T", "joins<3ms"], "cannot read '3ms'", "0.5%"),
         (["--net-up", "lag=3"], "nothing is called 'lag'", "delay"),
-        (["--net-share", "120%"], "more than the whole", "0%..100%"),
-        (["--pin", "0:999"], "no core 999", "usable"),
-        (["--pin", "everywhere"], "not understood", "0:1"),
+        (["--net-share", "120%"], "above 100%", "0%..100%"),
+        (["--pin", "0:999"], "no such core: 999", "usable"),
+        (["--pin", "everywhere"], "unknown value", "0:1"),
         (["--rooms", "9", "-c", "3"], "more rooms than the 3 clients", "-c 9"),
         (["--play", "http://127.0.0.1/whep"], "--play without a target", "WHIP"),
         (["--header", "x"], "--header: one has no colon", "Name: value"),
@@ -111,13 +111,13 @@ def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> No
         "24.9 s ramp, 10 s warm-up, 60 s measured (1m35)",
         "in              2,000 streams, 1,191 Mb/s, 171,467 packets/s into the SFU",
         "out             4,000 streams, 1,139 Mb/s, 235,598 packets/s out of the SFU",
-        "files           1,700 open files here (ulimit -n)",
+        "files           1,700 open files on this machine (ulimit -n)",
     ]
 
 
 def test_nothing_was_saved_yet(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "last"]) == 2
-    assert "no run is kept" in capsys.readouterr().err
+    assert "no saved run" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,8 +33,8 @@ def test_off_a_terminal_lines_come_now_and_then(
     clock = [0.0]
     monkeypatch.setattr(loadtest_view.time, "monotonic", lambda: clock[0])
     with View(Output()) as view:
-        view.say("", "started a private SFU")
-        view.say("plan", "two clients")
+        view.report("", "started a private SFU")
+        view.report("plan", "two clients")
         for now in (1.0, 9.0, 10.0, 11.0, 20.5):
             clock[0] = now
             view.progress(HALF)
@@ -46,6 +46,6 @@ def test_off_a_terminal_lines_come_now_and_then(
 
 def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with View(Output(quiet=True)) as view:
-        view.say("", "started")
+        view.report("", "started")
         view.progress(HALF)
     assert capsys.readouterr().out == ""

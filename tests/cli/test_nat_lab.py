@@ -51,7 +51,7 @@ def test_rates_come_with_their_weights(weights: Path, capsys: pytest.CaptureFixt
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert "weights  port-restricted 75.0 %, symmetric-random 25.0 %" in shown
-    assert "of all pairs, without a relay, %     56.2" in shown
+    assert "direct, over all pairs, %            56.2" in shown
     assert "loss 2.0 %" in shown
 
 
@@ -133,7 +133,7 @@ def test_refusals(options: list[str], says: str, capsys: pytest.CaptureFixture[s
         ("[mix]\nport-restricted = -1\n", "is no share"),
         ("[mix]\nport-restricted = 0\n", "weighs nothing"),
         ("[mix]\nport-restricted = nan\n", "is no share"),
-        ("[mix]\nport-restricted = 1\n[network]\nloss = '200%'\n", "more than the whole"),
+        ("[mix]\nport-restricted = 1\n[network]\nloss = '200%'\n", "above 100%"),
         ("[mix]\nport-restricted = 1\n[network]\nspeed = 3\n", "the name is unknown"),
         ("[mix]\nport-restricted = 1\n[network]\nrtt_ms = -4\n", "cannot be used"),
         ("[mix\n", "mix.toml"),
@@ -152,8 +152,8 @@ def test_bad_weights(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["run", "--a", "port-restricted", "--b", "same"], "only the model has it"),
-        (["run", "--a", "EIM/EIF/random", "--b", "adm"], "EIM/EIF/random: only the model has it"),
+        (["run", "--a", "port-restricted", "--b", "same"], "not supported in network namespaces"),
+        (["run", "--a", "EIM/EIF/random", "--b", "adm"], "EIM/EIF/random: "),
         (["matrix"], "needs root"),
     ],
 )
@@ -191,7 +191,7 @@ def test_without_numpy_the_extra_is_named(
 def test_few_runs_are_written_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nat-lab", "matrix", "--runs", "20"]) == 0
     shown = capsys.readouterr().out
-    assert "met without a relay, runs" in shown
+    assert "direct (no relay), runs" in shown
     assert "20 of 20" in shown
     assert main(["nat-lab", "run", "--a", "adm", "--b", "port-restricted", "--runs", "20"]) == 0
     assert "  0 of 20" in capsys.readouterr().out

@@ -85,7 +85,7 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
     ("arguments", "says"),
     [
         (["-T", "nat.maping==EIM"], "nat.mapping"),
-        (["-T", "nat.mapping<3"], "without order"),
+        (["-T", "nat.mapping<3"], "no order"),
         (["-T", "nat.mapping==XYZ"], "one of EIM, ADM, APDM, unknown"),
         (["-T", "nat.mapping!=eim"], "one of EIM, ADM, APDM, unknown"),
         (["-T", "nat.present==yes"], "one of true, false"),
@@ -106,7 +106,7 @@ def test_every_path_of_a_gate_is_in_the_report() -> None:
         (["--bind", "192.0.2.77", "stun:127.0.0.1"], "cannot bind"),
     ],
 )
-def test_what_makes_no_sense_is_usage(
+def test_invalid_options_are_usage_errors(
     capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert main(["nat-probe", *arguments]) == 2
@@ -180,9 +180,9 @@ def test_each_test_is_explained_with_its_evidence(
 ) -> None:
     assert main(["nat-probe", f"stun:{server}", "--tests", "filtering", "--explain", "-v"]) == 0
     shown = capsys.readouterr().out
-    assert "Mapping: does one socket keep one outer address" in shown
+    assert "Mapping: does one socket keep one mapped address" in shown
     assert "so: EIF (confidence high)" in shown
-    assert "answered from 127.0.0.2:" in shown
+    assert "response from 127.0.0.2:" in shown
     assert "mapping.1.III" in shown
 
 

@@ -41,7 +41,7 @@ async def ready(**changes: Any) -> Ready:
     return Ready(ServerContext(settings, MockEngine()), settings.http_host, 7080)
 
 
-async def test_what_is_said_once_ready(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_text_of_a_server_that_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
     serve_print.print_ready(Output(), await ready(), 0.25, show_token=False)
     lines = capsys.readouterr().out.splitlines()
     said = {line[:9].strip(): line[9:].strip() for line in lines if line[:1].isalpha()}
@@ -50,12 +50,14 @@ async def test_what_is_said_once_ready(capsys: pytest.CaptureFixture[str]) -> No
     assert said["publish"] == "WHIP http://127.0.0.1:7080/whip/ROOM"
     assert said["media"] == "UDP 7081 on 192.0.2.7; open it in the firewall"
     assert said["load"] == "sfukit loadtest http://127.0.0.1:7080 --clients 100"
-    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["others"]
+    assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["remote"]
     assert "rmem_max=8388608" in said["kernel"]
     assert any("OBS: Settings, Stream, Service WHIP" in line for line in lines)
 
 
-async def test_a_page_with_keys_comes_with_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_page_url_has_a_token_where_keys_are_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     keyed = await ready(api_keys={"devkey": SECRET}, http_host="0.0.0.0")
     serve_print.print_ready(Output(), keyed, 0.25, show_token=True)
     said = capsys.readouterr().out
@@ -65,7 +67,7 @@ async def test_a_page_with_keys_comes_with_a_token(capsys: pytest.CaptureFixture
     assert "access_token" not in capsys.readouterr().out
 
 
-async def test_programs_get_one_line_of_json() -> None:
+async def test_the_json_is_one_line() -> None:
     text = serve_print.ready_json(await ready())
     assert "\n" not in text
     content = msgspec.json.decode(text)
@@ -112,18 +114,18 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
         ("--http 7080", "give HOST:PORT"),
         ("--http 127.0.0.1:99999", "give HOST:PORT"),
         ("--dev nocolon", "give KEY:SECRET"),
-        ("--api-key alone", "--api-secret go together"),
-        ("--pad maybe", "--pad maybe: not known\n  choose one of on, off"),
+        ("--api-key alone", "--api-secret: give both"),
+        ("--pad maybe", "--pad maybe: unknown value\n  choose one of on, off"),
         ("--bwe gcc", "bwe"),
         ("--srtp des", "srtp"),
-        ("--log loud", "--log loud: not known\n  choose one of console, json"),
+        ("--log loud", "--log loud: unknown value\n  choose one of console, json"),
         ("--max-egress fast", "--max-egress"),
         ("--config /nowhere.toml", "nowhere.toml"),
         ("--workers 0", "workers"),
         ("--metrics 9100", "--metrics 9100: give HOST:PORT"),
     ],
 )
-def test_what_makes_no_sense_is_usage(
+def test_invalid_options_are_usage_errors(
     started: list[Settings], capsys: pytest.CaptureFixture[str], arguments: str, said: str
 ) -> None:
     assert main(["serve", *arguments.split()]) == ExitCode.USAGE
@@ -131,7 +133,7 @@ def test_what_makes_no_sense_is_usage(
     assert not started
 
 
-def test_another_address_without_keys_is_refused_with_the_command_that_fixes_it(
+def test_a_public_address_without_keys_is_refused_with_a_fix(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SFUKIT_API_KEY", raising=False)
@@ -143,7 +145,7 @@ def test_another_address_without_keys_is_refused_with_the_command_that_fixes_it(
 
 @pytest.fixture
 def secrets_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no server run behind the checks of its settings."""
+    """Replace the start of the server after the checks of its settings."""
     for name in ("SFUKIT_API_KEY", "SFUKIT_API_SECRET"):
         monkeypatch.delenv(name, raising=False)
 
@@ -168,10 +170,10 @@ def secrets_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--http [::1]:0", "short", "started"),
         ("--http localhost:0", "short", "started"),
         ("--http 127.0.0.1:0", "@empty", "is empty"),
-        ("--http 127.0.0.1:0", "", "go together"),
+        ("--http 127.0.0.1:0", "", "give both"),
     ],
 )
-def test_weak_secrets_are_for_loopback_and_empty_ones_for_nothing(
+def test_weak_secrets_are_refused_beyond_loopback(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: str, secret: str, said: str
 ) -> None:
     if secret == "@empty":
@@ -196,7 +198,7 @@ def test_an_empty_secret_in_the_file_is_refused(
     assert "the secret of API key key is empty" in capsys.readouterr().err
 
 
-async def test_metrics_of_a_listener_of_their_own_are_where_it_says() -> None:
+async def test_the_metrics_url_is_that_of_the_separate_listener() -> None:
     apart = await ready(metrics_http="0.0.0.0:9100")
     apart = apart._replace(metrics_host="0.0.0.0", metrics_port=9100)
     content = msgspec.json.decode(serve_print.ready_json(apart))

@@ -18,7 +18,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "stun-serve.json"
 BOTH = ("--listen", "127.0.0.1", "--listen", "127.0.0.2", "--port", "0", "--alternate-port", "0")
 
 
-def test_it_says_where_it_listens_and_what_it_served() -> None:
+def test_it_prints_its_addresses_and_counters() -> None:
     command = [sys.executable, "-m", "sfukit", "stun-serve", *BOTH, "--json", "-"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -32,7 +32,7 @@ def test_it_says_where_it_listens_and_what_it_served() -> None:
     assert document["behaviour_discovery"] is True
     assert len(document["addresses"]) == 4
     assert "probe   sfukit nat-probe stun:127.0.0.1:" in said
-    assert "served  0 answers" in said
+    assert "served  0 responses" in said
 
 
 def test_the_published_schema_is_that_of_the_listening() -> None:
@@ -51,14 +51,14 @@ def test_the_published_schema_is_that_of_the_listening() -> None:
         (["--port", "4000", "--alternate-port", "4000"], "--alternate-port"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_invalid_options_are_refused(
     capsys: pytest.CaptureFixture[str], options: list[str], says: str
 ) -> None:
     assert main(["stun-serve", *options]) == 2
     assert says in capsys.readouterr().err
 
 
-def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])

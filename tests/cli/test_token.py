@@ -14,7 +14,7 @@ SECRET = "a-secret-of-at-least-thirty-two-bytes"
 KEY = ["--api-key", "key", "--api-secret", SECRET]
 
 
-def test_a_token_says_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_token_has_the_requested_grants(capsys: pytest.CaptureFixture[str]) -> None:
     wish = (
         "--room demo --identity ann --name Ann --create --no-subscribe --source camera --valid 1h"
     )
@@ -33,7 +33,7 @@ def test_a_token_says_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> 
     assert claims.exp - claims.nbf == 3600
 
 
-def test_a_token_can_be_read_and_checked(
+def test_a_token_is_decoded_and_verified(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SFUKIT_API_KEY", raising=False)
@@ -66,7 +66,7 @@ def test_a_token_can_be_read_and_checked(
         (["--identity", "a", "--api-key", "key", "--api-secret", "@/dev/null"], "is empty"),
     ],
 )
-def test_what_makes_no_sense_is_usage(
+def test_invalid_options_are_usage_errors(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],

@@ -124,7 +124,9 @@ async def line_with(process: Process, text: str) -> str:
     raise AssertionError(told)
 
 
-async def test_a_private_server_passes_and_is_charged(loadtest: Loadtest, tmp_path: Path) -> None:
+async def test_a_private_server_passes_and_its_cpu_is_measured(
+    loadtest: Loadtest, tmp_path: Path
+) -> None:
     outcome = await loadtest("-c", "4", *SHORT)
     report = outcome.measured
     assert (outcome.code, report.verdict, report.reasons) == (0, "pass", [])
@@ -151,7 +153,7 @@ async def test_a_private_server_passes_and_is_charged(loadtest: Loadtest, tmp_pa
     assert json.loads(saved.read_bytes())["seed"] == 7
 
 
-async def test_json_on_standard_output_is_alone_there(loadtest: Loadtest) -> None:
+async def test_standard_output_has_json_only(loadtest: Loadtest) -> None:
     outcome = await loadtest("-c", "2", *SHORT, "--json", "-")
     assert json.loads(outcome.out)["verdict"] == "pass"
     assert "PASS" in outcome.err
@@ -180,7 +182,7 @@ async def test_media(loadtest: Loadtest, options: list[str]) -> None:
 async def test_another_bitrate_is_encoded_and_sent(loadtest: Loadtest) -> None:
     outcome = await loadtest("-c", "2", "--no-simulcast", "--bitrate", "250k", *SHORT)
     assert outcome.code == 0, outcome.out
-    assert "encoded once and kept in" in outcome.out + outcome.err
+    assert "encoded once and cached in" in outcome.out + outcome.err
     assert outcome.measured.scenario.encodings == ["180p15 at 250 kb/s"]
     sent_bps = outcome.measured.metrics["bitrate_out"].avg
     assert sent_bps is not None and 220_000 < sent_bps < 330_000
@@ -191,12 +193,12 @@ async def test_the_srtp_profile_is_chosen(loadtest: Loadtest) -> None:
     assert outcome.measured.scenario.srtp_negotiated == {"SRTP_AES128_CM_HMAC_SHA1_80": 4}
 
 
-async def test_a_server_that_runs_already(loadtest: Loadtest, server_url: str) -> None:
+async def test_a_running_server(loadtest: Loadtest, server_url: str) -> None:
     outcome = await loadtest(server_url, "-c", "3", *SHORT)
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.measured.server is None
     assert outcome.measured.target.version
-    assert "\ncheck   one participant is in after " in outcome.out
+    assert "\ncheck           one participant joined in " in outcome.out
 
 
 async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> None:
@@ -207,7 +209,7 @@ async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> No
     assert outcome.measured.metrics["tracks"].count == 6
 
 
-async def test_a_bad_network_is_felt_and_repaired(loadtest: Loadtest) -> None:
+async def test_impairment_is_measured_and_repaired(loadtest: Loadtest) -> None:
     outcome = await loadtest("-c", "3", "--net-down", "loss=3%,delay=40ms", "-d", "4s")
     metrics = outcome.measured.metrics
     assert 0.01 < (metrics["loss_raw"].avg or 0) < 0.06
@@ -241,7 +243,7 @@ async def test_ctrl_c_while_joining_measures_joins_alone(loadtest: Loadtest) -> 
     assert metrics["bitrate_in"].count == 0
 
 
-async def test_a_server_that_dies_in_the_middle(loadtest: Loadtest) -> None:
+async def test_a_server_that_ends_during_the_run(loadtest: Loadtest) -> None:
     process = await loadtest.start("-c", "3", "--warmup", "1s", "--duration", "60s")
     server = await private_server(process)
     told = server.told + await line_with(process, "measuring")
@@ -285,7 +287,7 @@ class Mute:
 
 
 async def test_a_target_that_answers_no_media(loadtest: Loadtest) -> None:
-    """One participant tries first: one sentence, and nobody else is sent there."""
+    """One participant tries first: one line of the report, and no other bot joins."""
     mute = Mute()
     await mute.start()
     try:
@@ -293,7 +295,7 @@ async def test_a_target_that_answers_no_media(loadtest: Loadtest) -> None:
     finally:
         await mute.stop()
     assert outcome.code == 4
-    assert outcome.measured.reasons[0].startswith("nobody can join: ice fails (udp_blocked)")
+    assert outcome.measured.reasons[0].startswith("no client can join: ice fails (udp_blocked)")
     assert "open the media port for UDP" in outcome.out
     assert mute.offers == 1
 
@@ -334,14 +336,14 @@ async def test_a_throttled_server_fails(loadtest: Loadtest) -> None:
     assert outcome.measured.saturation.side in ("none", "server")
 
 
-async def test_a_throttled_swarm_is_inconclusive(loadtest: Loadtest) -> None:
+async def test_a_throttled_load_generator_is_inconclusive(loadtest: Loadtest) -> None:
     outcome = await while_throttled(loadtest, lambda load, _server: load.pid)
     assert outcome.code == 5, outcome.out
     assert outcome.measured.saturation.side == "swarm"
-    assert "the swarm ran " in outcome.measured.reasons[0]
+    assert "load generator " in outcome.measured.reasons[0]
 
 
-async def test_one_shared_core_is_inconclusive_and_names_the_remedy(loadtest: Loadtest) -> None:
+async def test_one_shared_core_is_inconclusive_and_names_the_fix(loadtest: Loadtest) -> None:
     core = str(usable_cores()[-1])
     gate = ("-T", "e2e_frame_ms.p50<0.5ms")
     outcome = await loadtest(

@@ -272,7 +272,7 @@ async def _asked(world: Topology) -> int:
 
 
 OPEN = """
-NAT      none: servers see this machine's own address; nothing filters what comes in
+NAT      none: servers see this machine's own address; inbound packets are not filtered (EIF)
 Public   198.51.100.2 (this machine's own)   IPv6: none
 P2P      yes: every kind of peer
 SFU      likely: UDP reaches 3478, 443 and 50000; your SFU's port not tested (--sfu)
@@ -325,6 +325,6 @@ async def test_the_screen_of_four_networks_is_there_in_five_seconds(kind: str, s
         out, _ = await running.communicate()
         took_s = time.monotonic() - started
     # where this machine stands is its own affair: a container says so
-    lines = [line for line in out.decode().splitlines() if not line.startswith("Where")]
+    lines = [line for line in out.decode().splitlines() if not line.startswith("Network")]
     assert lines == screen.strip().splitlines()
     assert took_s < 5  # about three of them are silence, waited out

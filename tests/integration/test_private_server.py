@@ -23,26 +23,26 @@ async def server() -> AsyncIterator[PrivateServer]:
     await started.stop()
 
 
-async def test_it_says_where_it_is_and_counts_its_packets(server: PrivateServer) -> None:
+async def test_it_reports_its_addresses_and_packet_counts(server: PrivateServer) -> None:
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{server.ready.url}/info")).json()["server"] == "sfukit"
         assert await server.traffic(client) == (0, 0, 0, 0)
     used = server.read(0.0)
     assert used is not None and used.cpu_s > 0 and used.threads
-    assert server.gone is None
+    assert server.ended is None
 
 
-async def test_its_end_is_noticed(server: PrivateServer) -> None:
+async def test_its_end_is_reported(server: PrivateServer) -> None:
     os.kill(server.ready.pid, signal.SIGKILL)
     async with asyncio.timeout(5):
-        while server.gone is None:  # noqa: ASYNC110 - the loop learns of it by a signal
+        while server.ended is None:  # noqa: ASYNC110 - the loop learns of it by a signal
             await asyncio.sleep(0.01)
-    assert f"(pid {server.ready.pid}) ended by SIGKILL" in server.gone
+    assert f"(pid {server.ready.pid}) ended by SIGKILL" in server.ended
     async with httpx.AsyncClient() as client:
         assert await server.traffic(client) is None
 
 
-async def test_it_stops_when_told_to() -> None:
+async def test_it_stops_on_request() -> None:
     started = await server_process.start((), machine.usable_cores())
     await started.stop()
     assert processes.read(started.ready.pid, 0.0) is None

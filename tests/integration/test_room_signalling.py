@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
+from sfukit.loadgen.bot_session import Media
 from sfukit.loadgen.conductor import Conductor, clip_ids
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.seat import Media
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.server.app import build_app
 from sfukit.server.mock_engine import MockEngine
@@ -69,7 +69,7 @@ class Load:
         self.plan = plan(options)
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
-        self.swarm.listen(self.ledger.hear, lambda command, error: None)
+        self.swarm.listen(self.ledger.on_event, lambda command, error: None)
         media = Media(
             clips=clip_ids(self.plan),
             pacing="whole",
@@ -98,7 +98,7 @@ async def test_every_planned_track_is_subscribed_at_its_size(server: Server) -> 
     subscribed = [one for one in server.engine.commands if isinstance(one, Subscribe)]
     small = [one for one in subscribed if one.target == IndexTarget(0)]
     best = [one for one in subscribed if isinstance(one.target, AutoTarget)]
-    assert (len(small), len(best)) == (30, 50)  # of 4 cameras 3 are small; sound has one size
+    assert (len(small), len(best)) == (30, 50)  # of 4 cameras 3 are small; audio has one size
     assert len(load.swarm.of(OpenTransport)) == 20
     assert len(load.swarm.of(Publish)) == 20
     assert len(load.swarm.of(Receive)) == 80
@@ -106,7 +106,7 @@ async def test_every_planned_track_is_subscribed_at_its_size(server: Server) -> 
     await until(lambda: server.context.rooms.population == 0)
 
 
-async def test_an_audience_plays_what_one_publishes(server: Server) -> None:
+async def test_an_audience_receives_one_publisher(server: Server) -> None:
     options = LoadOptions(clients=8, scenario="broadcast", ramp_per_s=200)
     load = Load(server, options, TOKENS)
     await load.until_complete()
@@ -114,7 +114,7 @@ async def test_an_audience_plays_what_one_publishes(server: Server) -> None:
     await load.conductor.leave()
 
 
-async def test_a_server_that_is_full_says_so(server: Server) -> None:
+async def test_a_full_server_refuses_joins(server: Server) -> None:
     load = Load(server, LoadOptions(clients=62, ramp_per_s=200), TOKENS)
     await load.until_complete()
     assert (load.ledger.joined, load.ledger.failures) == (60, 2)
@@ -122,26 +122,30 @@ async def test_a_server_that_is_full_says_so(server: Server) -> None:
     await load.conductor.leave()
 
 
-async def test_without_a_token_nobody_joins(server: Server) -> None:
+async def test_without_a_token_no_client_joins(server: Server) -> None:
     load = Load(server, LoadOptions(clients=2, ramp_per_s=100), Access())
     await load.until_complete()
     fault = load.conductor.target_fault()
-    assert fault is not None and fault.text.startswith("nobody could join: ") and fault.spoken
+    assert (
+        fault is not None
+        and fault.text.startswith("no client could join: ")
+        and fault.stated_by_target
+    )
     assert load.ledger.faults[0].code == "token_missing"
     await load.conductor.leave()
 
 
-async def test_a_server_that_stops_is_noticed(server: Server) -> None:
+async def test_a_stopped_server_is_a_fault(server: Server) -> None:
     load = Load(server, LoadOptions(clients=5, ramp_per_s=200), TOKENS)
     await load.until_complete()
     await server.context.stop("server_stopped")
-    await until(lambda: load.ledger.still_there == 0)
+    await until(lambda: load.ledger.still_connected == 0)
     fault = load.conductor.target_fault()
-    assert fault == ("the target dropped 5 of 5 clients: server_stopped", True)
+    assert fault == ("the target disconnected 5 of 5 clients: server_stopped", True)
     await load.conductor.leave()
 
 
-async def test_nobody_there() -> None:
+async def test_without_a_server_joins_fail() -> None:
     settings = Settings()
     gone = Server(settings)
     await gone.start()

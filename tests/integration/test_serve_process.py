@@ -70,7 +70,7 @@ async def member(server: Process) -> AsyncIterator[Member]:
         yield one
 
 
-async def test_a_server_says_where_it_is_and_stops_at_once_on_sigint() -> None:
+async def test_a_server_prints_its_urls_and_stops_at_once_on_sigint() -> None:
     async with serving() as server:
         assert server.ready["udp_ports"][0] > 0
         async with aiohttp.ClientSession() as session, session.get(server.url("/readyz")) as answer:
@@ -82,7 +82,7 @@ async def test_a_server_says_where_it_is_and_stops_at_once_on_sigint() -> None:
         assert await server.ended() == 0
 
 
-async def test_sigterm_waits_for_the_last_to_leave() -> None:
+async def test_sigterm_waits_for_the_last_participant() -> None:
     async with serving() as server, member(server) as ann:
         server.process.send_signal(signal.SIGTERM)
         assert (await ann.note("drain"))["deadline_s"] == 30
@@ -132,7 +132,7 @@ async def test_a_log_that_cannot_be_written_fails_no_request_and_no_end(how: str
             await process.wait()
 
 
-async def test_a_drain_can_be_taken_back_and_a_second_sigterm_stops() -> None:
+async def test_a_drain_can_be_cancelled_and_a_second_sigterm_stops() -> None:
     async with serving() as server, member(server) as ann:
         server.process.send_signal(signal.SIGTERM)
         await ann.note("drain")
@@ -175,14 +175,14 @@ async def counted(server: Process, name: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_with_stun_the_media_port_tells_strangers_how_it_sees_them() -> None:
+async def test_with_stun_the_media_port_answers_unauthenticated_requests() -> None:
     async with serving("--stun") as server:
         answer = await ask_stun(server.ready["udp_ports"][0])
         assert answer.message_class is Class.RESPONSE
         await counted(server, "sfukit_stun_answered_total")
 
 
-async def test_without_stun_a_stranger_gets_no_answer() -> None:
+async def test_without_stun_unauthenticated_requests_get_no_response() -> None:
     async with serving() as server:
         with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asker:
             asker.setblocking(False)
@@ -193,7 +193,7 @@ async def test_without_stun_a_stranger_gets_no_answer() -> None:
                 asker.recv(1500)
 
 
-async def test_metrics_have_a_listener_of_their_own() -> None:
+async def test_metrics_have_a_separate_listener() -> None:
     async with serving("--metrics", "127.0.0.1:0") as server, aiohttp.ClientSession() as session:
         assert server.ready["metrics"] != server.url("/metrics")
         async with session.get(server.ready["metrics"]) as answer:
@@ -208,7 +208,7 @@ async def test_several_workers_have_several_ports() -> None:
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-async def test_a_taken_port_is_said_with_what_to_do(kind: socket.SocketKind) -> None:
+async def test_a_port_in_use_is_an_error_with_a_fix(kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1" if kind is socket.SOCK_STREAM else "0.0.0.0", 0))
         port = taken.getsockname()[1]

@@ -61,7 +61,7 @@ def test_every_command_is_tried() -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("name", PRINTING)
-def test_a_full_disk_is_said(run: Run, name: str) -> None:
+def test_a_full_disk_is_an_error(run: Run, name: str) -> None:
     done = run(f"> {FULL}", *PRINTING[name])
     said = "sfukit: standard output cannot be written: No space left on device"
     assert done.stderr.splitlines()[-2] == said
@@ -70,7 +70,7 @@ def test_a_full_disk_is_said(run: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRINTING)
-def test_a_closed_standard_output_is_said(run: Run, name: str) -> None:
+def test_a_closed_standard_output_is_an_error(run: Run, name: str) -> None:
     done = run(">&-", *PRINTING[name])
     assert done.stderr.splitlines()[-2] == "sfukit: standard output cannot be written: it is closed"
     assert "Traceback" not in done.stderr
@@ -89,13 +89,13 @@ def test_a_full_disk_takes_no_json(run: Run, name: str, destination: str) -> Non
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("check", "--help"), ()])
-def test_help_and_version_say_it_too(run: Run, arguments: tuple[str, ...]) -> None:
+def test_help_and_version_fail_likewise(run: Run, arguments: tuple[str, ...]) -> None:
     done = run(">&-", *arguments)
     assert done.stderr.startswith("sfukit: standard output cannot be written")
     assert done.returncode == 2
 
 
-def test_a_reader_that_goes_is_said() -> None:
+def test_a_closed_pipe_is_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -34,7 +34,7 @@ def end_worker(poller: int) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
-async def test_worker_threads_that_end_are_noticed_and_the_last_ends_the_process(
+async def test_ended_worker_threads_are_reported_and_the_last_ends_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found: list[list[int]] = []

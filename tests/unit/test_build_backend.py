@@ -102,7 +102,7 @@ INTERPRETERS = ROOT / "tools" / "interpreters"
 
 
 def interpreters(tmp_path: Path, *minors: str) -> list[str]:
-    """Ask which are the oldest and the newest among stand-ins that tell these minor versions."""
+    """Return the oldest and the newest of stand-ins with these minor versions."""
     folder = tmp_path / "path"
     folder.mkdir()
     for minor in minors:

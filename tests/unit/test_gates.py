@@ -46,7 +46,7 @@ def test_an_unknown_path_lists_the_nearest_three() -> None:
 
 @pytest.mark.parametrize("text", ["", "joins", "joins 5", "joins =< 3", "< 5", "joins <"])
 def test_what_is_no_gate_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(UsageError, match="this is no gate"):
+    with pytest.raises(UsageError, match="not a gate"):
         gates.parse(text, CATALOGUE)
 
 
@@ -57,7 +57,7 @@ def test_a_bound_in_the_wrong_unit_is_refused(text: str) -> None:
 
 
 def test_words_have_no_order() -> None:
-    with pytest.raises(UsageError, match="without order"):
+    with pytest.raises(UsageError, match="no order"):
         gates.parse("nat.mapping < EIM", CATALOGUE)
 
 

@@ -35,7 +35,7 @@ def test_bursts_keep_their_commas() -> None:
         ("delay", "'delay' has no value"),
         ("", "'' has no value"),
         ("delay=5ms,delay=6ms", "given twice"),
-        ("loss=200%", "more than the whole"),
+        ("loss=200%", "above 100%"),
         ("loss=ge:1%", "needs 2 to 4 numbers"),
         ("loss=ge:0,0", "never changes state"),
         ("queue=300ms", "a queue without a rate"),

@@ -32,7 +32,8 @@ def test_a_server_elsewhere_takes_no_core() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pin", "says"), [("both", "not understood"), ("0:x", "'x'"), ("0:9", "no core 9"), (":", "''")]
+    ("pin", "says"),
+    [("both", "unknown value"), ("0:x", "'x'"), ("0:9", "core: 9"), (":", "''")],
 )
 def test_what_cannot_be_placed_is_named(pin: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:

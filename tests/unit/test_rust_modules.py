@@ -43,7 +43,7 @@ def spread(path: str) -> Iterator[str]:
 
 
 def uses(code: Mapping[str, str]) -> Uses:
-    """Tell which modules each module names; the crate's root stands above all."""
+    """Return the modules that each module names; the root of the crate is above all."""
     named: dict[str, set[str]] = {name: set() for name in code}
     for name, text in code.items():
         for match in USE.finditer(text):

@@ -1,4 +1,4 @@
-"""Options become a plan: rooms, bots, who sends, who sees whom at which size."""
+"""The plan of a load: rooms, bots, publications, subscriptions with their sizes."""
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ def test_clients_alone_make_rooms_of_five_where_everybody_publishes() -> None:
 def test_one_is_seen_large_and_the_rest_small() -> None:
     whole = plan(LoadOptions(clients=5))
     for viewer in whole.bots:
-        views = list(whole.views(viewer))
+        views = list(whole.subscriptions(viewer))
         assert [view.size for view in views] == ["large", "small", "small", "small"]
         assert viewer not in [view.publisher for view in views]
 
@@ -68,15 +68,15 @@ def test_compositions(options: LoadOptions, rooms: list[tuple[int, int, int]]) -
         (LoadOptions(clients=3, rooms=4), "more rooms than the 3 clients"),
         (LoadOptions(clients=5, publishers=9), "cannot have 9 publishers"),
         (LoadOptions(clients=5, publishers=1, subscribers=9), "and 9 subscribers"),
-        (LoadOptions(publishers=0, subscribers=5), "nobody would publish"),
+        (LoadOptions(publishers=0, subscribers=5), "no publisher"),
         (LoadOptions(subscribers=-1), "--subscribers -1"),
-        (LoadOptions(clients=3, scenario="audio-room", audio="none"), "publish nothing at all"),
+        (LoadOptions(clients=3, scenario="audio-room", audio="none"), "publisher without tracks"),
         (
             LoadOptions(clients=3, scenario="audio-room", publishers=2, audio_publishers=0),
-            "--audio-publishers 0: somebody would publish nothing at all",
+            "--audio-publishers 0: leaves a publisher without tracks",
         ),
         (LoadOptions(bitrate_bps=1_000), "--bitrate 1 kb/s"),
-        (LoadOptions(duration_s=0), "nothing would be measured"),
+        (LoadOptions(duration_s=0), "measures nothing"),
     ],
 )
 def test_numbers_that_contradict_each_other_are_named(options: LoadOptions, says: str) -> None:
@@ -119,20 +119,20 @@ def test_the_share_with_a_bad_network_is_drawn_by_the_seed_from_those_it_concern
     assert bad == [bot for bot in plan(options).bots if bot.impaired]
 
 
-def test_the_plan_line_says_who_what_and_how_long() -> None:
+def test_the_plan_line_has_clients_media_and_durations() -> None:
     assert plan_line(plan(LoadOptions(clients=501))) == (
         "501 clients, 101 rooms of 4 or 5, VP8 x3 + Opus; "
         "25 s ramp, 10 s warm-up, 60 s measured (1m35)"
     )
     assert plan_line(plan(LoadOptions(clients=3, shape="pair", simulcast=False))).startswith(
-        "3 clients, 1 publishing, 2 playing, VP8 1.7 Mb/s + Opus; "
+        "3 clients, 1 publishing, 2 viewing, VP8 1.7 Mb/s + Opus; "
     )
 
 
-def test_without_a_url_to_play_nobody_receives() -> None:
+def test_without_a_whep_url_there_are_no_viewers() -> None:
     whole = plan(LoadOptions(clients=3, shape="publish"))
     assert whole.tracks == 0
-    assert "nobody playing" in plan_line(whole)
+    assert "no viewers" in plan_line(whole)
 
 
 @given(
@@ -150,6 +150,6 @@ def test_everyone_asked_for_joins_once(clients: int, scenario: ScenarioName, sha
 def test_the_tick_of_a_ramp_agrees_with_the_time_each_join_is_due(per_s: float, total: int) -> None:
     ramp = Ramp(per_s, total)
     for index in {0, total // 2, total - 1}:
-        assert ramp.tick(ramp.due_s(index)) == index + 1
-    assert ramp.tick(-1.0) == 0
-    assert ramp.tick(ramp.span_s + 1 / per_s) == total
+        assert ramp.due(ramp.due_s(index)) == index + 1
+    assert ramp.due(-1.0) == 0
+    assert ramp.due(ramp.span_s + 1 / per_s) == total

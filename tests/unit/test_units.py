@@ -43,7 +43,7 @@ def test_an_unreadable_rate_names_the_option_the_text_and_an_example(text: str) 
 
 
 def test_a_rate_of_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="never starts anything"):
+    with pytest.raises(UsageError, match="must be above 0"):
         units.rate_per_s("0/s", "--ramp")
 
 

@@ -73,7 +73,7 @@ def side(
     dropped: float | None = 0.0,
     unsent: float = 0.0,
     disjoint: bool = False,
-    others: float | None = None,
+    other_cores: float | None = None,
 ) -> Saturation:
     return attribute(
         Evidence(
@@ -83,22 +83,22 @@ def side(
             dropped=dropped,
             unsent=unsent,
             disjoint=disjoint,
-            others=others,
+            other_cores=other_cores,
         )
     )
 
 
-def test_nobody_is_blamed_without_evidence() -> None:
+def test_without_evidence_no_side_is_saturated() -> None:
     assert side(use(), use()) == Saturation(side="none", reasons=[])
     assert side(None, use(wait=None), lag=None, dropped=None).side == "none"
 
 
-def test_a_busy_or_waiting_server_is_blamed() -> None:
+def test_a_busy_or_waiting_server_is_saturated() -> None:
     assert side(use(busiest=0.99), use()).side == "server"
     assert side(use(wait=0.4), use()).side == "server"
 
 
-def test_a_late_overflowing_or_busy_swarm_blames_itself() -> None:
+def test_a_late_overflowing_or_busy_load_generator_is_saturated() -> None:
     assert side(use(), use(), lag=80).side == "swarm"
     assert side(use(), use(), dropped=0.01).side == "swarm"
     assert side(use(), use(), unsent=0.02).side == "swarm"
@@ -106,20 +106,20 @@ def test_a_late_overflowing_or_busy_swarm_blames_itself() -> None:
     assert side(use(busiest=0.99), use(), lag=80).side == "swarm"
 
 
-def test_one_shared_core_is_named_with_the_option_that_parts_it() -> None:
+def test_a_shared_core_is_named_with_the_pin_option() -> None:
     shared = side(use(wait=0.3), use(wait=0.3), lag=80)
     assert shared.side == "shared"
     assert "--pin" in shared.reasons[0]
 
 
-def test_other_programs_that_hold_the_cores_are_named() -> None:
-    shared = side(use(wait=0.3), use(wait=0.3), others=1.4)
+def test_other_programs_on_the_cores_are_named() -> None:
+    shared = side(use(wait=0.3), use(wait=0.3), other_cores=1.4)
     assert shared.side == "shared"
-    assert "other programs here used 1.4 cores" in shared.reasons[0]
+    assert "other programs used 1.4 cores" in shared.reasons[0]
     assert "--pin" not in shared.reasons[0]
 
 
-def test_cores_of_their_own_are_not_shared() -> None:
+def test_disjoint_cores_are_not_shared() -> None:
     assert side(use(wait=0.3), use(wait=0.3), disjoint=True).side == "server"
 
 

@@ -30,7 +30,7 @@ def hot_path(printed: str) -> list[Figure]:
 
 
 def send_floor(printed: str) -> list[Figure]:
-    """Tell what sending alone costs, by the datagrams of a run."""
+    """Return the cost of sending alone, by datagrams per GSO run."""
     return [
         Figure(f"runs of {line['run']}, ns per datagram", float(line["datagram_ns"]), "ns")
         for line in _matches(_SEND_FLOOR, printed)
@@ -38,7 +38,7 @@ def send_floor(printed: str) -> list[Figure]:
 
 
 def srtp(printed: str) -> list[Figure]:
-    """Tell what sealing and opening a packet costs, by profile and size."""
+    """Return the cost of protecting and unprotecting an SRTP packet, by profile and size."""
     return [
         Figure(
             f"{line['profile']} {line['bytes']} bytes, {what} ns", float(line[f"{what}_ns"]), "ns"
@@ -49,7 +49,7 @@ def srtp(printed: str) -> list[Figure]:
 
 
 def dtls(printed: str) -> list[Figure]:
-    """Tell how many handshakes a second of CPU makes, and what an idle association keeps."""
+    """Return the DTLS handshakes per CPU second, and the memory of an idle association."""
     figures = [
         Figure(f"{line['peer']}, handshakes per second of the server's CPU", float(line["server"]))
         for line in _matches(_DTLS, printed)

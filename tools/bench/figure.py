@@ -19,7 +19,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What a figure has to reach, in the figure's unit."""
+    """The bound of a figure, in its unit."""
 
     op: Operator
     bound: float | str

@@ -14,7 +14,7 @@ _SWITCHING_S = 10.0
 
 
 def broadcast(whole: LoadtestReport, paced: LoadtestReport) -> list[Figure]:
-    """Charge the server for a forwarded packet, by the publisher's pacing."""
+    """Return the server's CPU time per forwarded packet, by the pacing of the publisher."""
     return [
         Figure("whole: server_cpu_us_per_packet", _per_packet_us(whole), "us", at_most(1.8)),
         Figure("paced: server_cpu_us_per_packet", _per_packet_us(paced), "us", at_most(2.3)),
@@ -25,7 +25,7 @@ def broadcast(whole: LoadtestReport, paced: LoadtestReport) -> list[Figure]:
 
 
 def audio(at_once: LoadtestReport, coalesced: LoadtestReport) -> list[Figure]:
-    """Charge the server for a sound packet, and show what coalescing gains and costs."""
+    """Return the server's CPU time per audio packet, with and without egress batching."""
     return [
         Figure("at once: server_cpu_us_per_packet", _per_packet_us(at_once), "us", at_most(3.4)),
         Figure("coalesced: server_cpu_us_per_packet", _per_packet_us(coalesced), "us"),
@@ -36,7 +36,7 @@ def audio(at_once: LoadtestReport, coalesced: LoadtestReport) -> list[Figure]:
 
 
 def session(report: LoadtestReport) -> list[Figure]:
-    """Judge a whole session: everybody in, nothing lost, in time, within the server's share."""
+    """Return the figures of a whole session: joins, loss, delay, CPU of the server."""
     metrics = report.metrics
     return [
         Figure("joins", metrics["joins"].avg, "ratio", exactly(1.0)),
@@ -74,7 +74,7 @@ def lossy(lossy: LoadtestReport, clean: LoadtestReport) -> list[Figure]:
 
 
 def narrow(narrow: LoadtestReport, unhindered: LoadtestReport) -> list[Figure]:
-    """Look at both groups: the same bots are chosen in the run without narrow links.
+    """Return the figures of both groups: the same bots are chosen in the run without narrow links.
 
     The window begins ``SETTLING_S`` after the last join, so settling and switching are told apart.
     """
@@ -133,7 +133,7 @@ def memory(few: LoadtestReport, many: LoadtestReport) -> list[Figure]:
 
 
 def swarm(report: LoadtestReport) -> list[Figure]:
-    """Charge the swarm for a received packet."""
+    """Return the swarm's CPU time per received packet."""
     use = report.generator
     per_us = ratio(use.cpu_s * _US_PER_S, use.packets_received) if use is not None else None
     return [
@@ -144,7 +144,7 @@ def swarm(report: LoadtestReport) -> list[Figure]:
 
 
 def joining_cpu_ms(ramp_cpu_s: float, steady_cores: float, loaded_s: float, clients: int) -> float:
-    """Tell what a join costs: the CPU time until the window less what the media took.
+    """Return the cost of a join: the CPU time until the window, minus that of the media.
 
     ``loaded_s`` is how long the whole load would have run for the media sent until then: half the
     joining, as the load grows evenly, and all that came after it.
@@ -162,7 +162,7 @@ def _joining(report: LoadtestReport) -> list[Figure]:
 
 
 def _verdict(*reports: LoadtestReport) -> Figure:
-    """Let no figure stand of a run that failed or could not be trusted."""
+    """Return the verdict of runs: failed or inconclusive ones invalidate the figures."""
     verdicts = [report.verdict for report in reports]
     bad = [verdict for verdict in verdicts if verdict != "pass"]
     return Figure("verdict", bad[0] if bad else "pass", "text", exactly("pass"))

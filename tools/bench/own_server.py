@@ -39,7 +39,7 @@ class Sample(NamedTuple):
 
 
 class Remains(NamedTuple):
-    """What a server holds: memory, files, tasks, and objects in the engine."""
+    """The resources of a server: memory, files, tasks, and objects in the engine."""
 
     rss_bytes: int
     files: int
@@ -73,7 +73,7 @@ class OwnServer:
             watcher.join()
 
     def when_empty(self) -> Remains:
-        """Wait until nobody and nothing is left of a load; return what remains."""
+        """Wait until all objects of a load are released; return the remaining resources."""
         deadline_s = time.monotonic() + _EMPTY_S
         while self.remains().objects and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
@@ -81,10 +81,10 @@ class OwnServer:
         return self.remains()
 
     def remains(self) -> Remains:
-        """Look at what the server holds now."""
+        """Return the current resources of the server."""
         reading = processes.read(self._ready.pid, time.monotonic())
         if reading is None:
-            raise RunError("the server is gone")
+            raise RunError("the server has ended")
         # one connection, kept open, so that it is among the files and tasks each time
         objects, tasks = held(self._client.get(self._ready.metrics).text)
         files = len(list(Path(f"/proc/{self._ready.pid}/fd").iterdir()))
@@ -94,7 +94,7 @@ class OwnServer:
         at_s = time.monotonic()
         reading = processes.read(self._ready.pid, at_s)
         if reading is None:
-            raise RunError("the server is gone")
+            raise RunError("the server has ended")
         return Sample(at_s, reading.cpu_s)
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a table: figures, commands, whole reports, and the machine under them."""
+"""The saved record of a table: figures, commands, whole reports, machine."""
 
 import os
 import platform
@@ -59,9 +59,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look() -> Place:
-    """Note where this is, before anything is measured."""
+    """Record the machine and the commit, before any measurement."""
     return Place(
-        machine=machine.look(),
+        machine=machine.inspect(),
         load_1min=os.getloadavg()[0],
         python=platform.python_version(),
         commit=_commit(),
@@ -84,7 +84,7 @@ def read(path: Path) -> Record:
 
 
 def _commit() -> str | None:
-    """Name the commit; ``-dirty`` behind it where files differ."""
+    """Return the commit, with ``-dirty`` where files differ."""
     command = ["git", "describe", "--always", "--dirty"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False)

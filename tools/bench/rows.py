@@ -1,4 +1,4 @@
-"""Every row of the table: what is run for it, and which figures are taken from that."""
+"""The rows of the table: the runs and figures of each."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -15,14 +15,14 @@ SUBSCRIBERS = 240
 _SESSION = 500
 _NARROW = 20
 _CYCLES = 20
-_FIRST_CYCLE = 5  # the allocator has seen everything by then
+_FIRST_CYCLE = 5  # the allocator has grown by then
 
-# One publisher's largest encoding alone, AES-128-GCM, no sound.
+# One publisher, highest encoding only, AES-128-GCM, no audio.
 _VIDEO = ["--no-simulcast", "--bitrate", "1.7M", "--audio", "none", "--srtp", "gcm128"]
 
 
 class Row(NamedTuple):
-    """One row; ``usual`` ones make up the table, the others are asked for by name."""
+    """One row; ``usual`` rows make up the table, others are run by name."""
 
     what: str
     measure: Callable[[Runs], list[Figure]]
@@ -109,7 +109,7 @@ def ramp(runs: Runs) -> list[Figure]:
 
 
 def whep(runs: Runs) -> list[Figure]:
-    """One WHIP session and 499 WHEP sessions at 100 a second, of a small picture."""
+    """One WHIP session and 499 WHEP sessions at 100 a second, at 180p."""
     machine.raise_open_files(machine.open_files_for(_SESSION))
     with serving() as server:
         options = [
@@ -130,7 +130,7 @@ def memory(runs: Runs) -> list[Figure]:
 
 
 def swarm(runs: Runs) -> list[Figure]:
-    """What 240 receiving bots cost."""
+    """The cost of 240 receiving bots."""
     return load_figures.swarm(_broadcast(runs))
 
 
@@ -141,7 +141,7 @@ def show_help(runs: Runs) -> list[Figure]:
 
 
 def cycles(runs: Runs) -> list[Figure]:
-    """Cycles of 500 who join, stay 10 s and leave one server."""
+    """Cycles of 500 clients that join one server, stay 10 s and leave."""
     clients, rounds = runs.count(_SESSION, 5), runs.count(_CYCLES, 2)
     machine.raise_open_files(machine.open_files_for(clients))
     with serving("--room-idle", "0") as server:
@@ -201,13 +201,13 @@ def _broadcast(
 
 
 def _cycle(runs: Runs, server: OwnServer, clients: int) -> Remains:
-    """Let a load come and go; of a small picture, so that no core is too busy to let all in."""
+    """Run a load and wait for its release; at 180p, so that no core saturates during joins."""
     small = ("--no-simulcast", "--bitrate", "150k")
-    report = runs.loadtest_anew(
+    report = runs.run_loadtest(
         server.url, "--clients", f"{clients}", *small, *_shape(runs, 10, warmup_s=1)
     )
     if report.metrics["joins"].avg != 1.0:
-        raise RunError(f"a cycle in which not everybody joined: {report.reasons}")
+        raise RunError(f"a cycle in which joins failed: {report.reasons}")
     return server.when_empty()
 
 

@@ -1,4 +1,4 @@
-"""Run the programs that are measured; each is run once, however many rows want its figures."""
+"""Run the measured programs; each is run once, however many rows use its figures."""
 
 import shlex
 import subprocess
@@ -17,11 +17,11 @@ _SEED = ("--seed", "1")
 
 
 class RunError(Exception):
-    """A program that gave no figures, with the last that it said."""
+    """A program without figures, with its last lines."""
 
 
 class Runs:
-    """What was run for this table."""
+    """The runs of a table."""
 
     def __init__(self, scale: float) -> None:
         self.reports: dict[str, LoadtestReport] = {}
@@ -30,7 +30,7 @@ class Runs:
         self._printed: dict[str, str] = {}
 
     def start_row(self) -> None:
-        """Begin to note the commands of a row."""
+        """Start recording the commands of a row."""
         self.commands = []
 
     def count(self, number: int, least: int = 1) -> int:
@@ -42,20 +42,20 @@ class Runs:
         return f"{max(min(seconds, least_s), seconds * self._scale):g}s"
 
     def loadtest(self, *options: str) -> LoadtestReport:
-        """Run a load test, or return what it gave; a verdict other than pass is no error here."""
+        """Return the report of a load test, run at most once; any verdict is accepted."""
         command = self._note("sfukit loadtest", [*options, *_SEED])
         if command not in self.reports:
-            self.reports[command] = self.loadtest_anew(*options)
+            self.reports[command] = self.run_loadtest(*options)
         return self.reports[command]
 
-    def loadtest_anew(self, *options: str) -> LoadtestReport:
-        """Run a load test, whether or not it was run before; the report is not kept."""
+    def run_loadtest(self, *options: str) -> LoadtestReport:
+        """Run a load test, also one that was run before; the report is not kept."""
         self._note("sfukit loadtest", [*options, *_SEED])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "report.json"
             run = _sfukit("loadtest", *options, *_SEED, "--json", str(path))
             if not path.exists():
-                raise RunError(_last_words(run))
+                raise RunError(_log_tail(run))
             return msgspec.json.decode(path.read_bytes(), type=LoadtestReport)
 
     def cargo_bench(self, package: str, bench: str) -> str:
@@ -65,7 +65,7 @@ class Runs:
         if command not in self._printed:
             run = _run(["cargo", "bench", *options])
             if run.returncode != 0:
-                raise RunError(_last_words(run))
+                raise RunError(_log_tail(run))
             self._printed[command] = run.stdout
         return self._printed[command]
 
@@ -85,7 +85,7 @@ def _timed_help_s() -> float:
     started_s = time.perf_counter()
     run = _sfukit("--help")
     if run.returncode != 0:
-        raise RunError(_last_words(run))
+        raise RunError(_log_tail(run))
     return time.perf_counter() - started_s
 
 
@@ -100,6 +100,6 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         raise RunError(f"{command[0]} is not installed") from error
 
 
-def _last_words(run: subprocess.CompletedProcess[str]) -> str:
+def _log_tail(run: subprocess.CompletedProcess[str]) -> str:
     lines = (run.stdout + run.stderr).strip().splitlines()[-_LAST_LINES:]
     return "\n".join([f"exit code {run.returncode}", *lines])

@@ -21,7 +21,7 @@ def show(console: Console, record: Record) -> None:
 
 
 def machine_line(place: Place) -> str:
-    """Say in one line what was measured on."""
+    """Return the line with the machine."""
     facts = place.machine
     rmem = "unknown" if facts.rmem_max is None else f"{facts.rmem_max}"
     return (
@@ -59,7 +59,7 @@ def _lines(row: Measured) -> Iterator[tuple[str, str, str, str]]:
 
 
 def mark(judged: Judged) -> str:
-    """Say whether a figure was met; where nothing is asked there is nothing to say."""
+    """Return whether the bound of a figure was met; empty without a bound."""
     if judged.met is None:
         return ""
     return "met" if judged.met else "[red]NOT MET[/]"

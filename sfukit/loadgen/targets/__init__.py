@@ -1,1 +1,1 @@
-"""What can be loaded: recognised by asking, one module per protocol."""
+"""Targets of a load test, one module per signaling protocol."""

@@ -1,12 +1,12 @@
-"""What every kind of target offers to the run."""
+"""The interface of targets."""
 
 from typing import Protocol
 
-from sfukit.loadgen.seat import Seat
+from sfukit.loadgen.bot_session import BotSession
 
 
 class JoinRefusedError(Exception):
-    """The target did not let a bot in: the code it gave, what it said, when to ask again."""
+    """The target refused a join: code, message and retry delay."""
 
     def __init__(self, code: str, message: str, retry_after_s: object = None) -> None:
         super().__init__(message)
@@ -16,20 +16,20 @@ class JoinRefusedError(Exception):
 
 
 class Session(Protocol):
-    """One bot's signalling."""
+    """The signaling of one bot."""
 
     async def join(self) -> None:
-        """Enter; return once the target accepted the bot; raise ``JoinRefusedError``."""
+        """Join; return once the target accepted the bot; raise ``JoinRefusedError``."""
 
-    async def stay(self) -> str:
-        """Follow the target until it ends the session; return its reason."""
+    async def run(self) -> str:
+        """Process messages of the target until the session ends; return the reason."""
 
     async def leave(self) -> None:
-        """Say goodbye; never fails."""
+        """End the session; never fails."""
 
 
 class Target(Protocol):
     """A server under load."""
 
-    def session(self, seat: Seat) -> Session:
-        """Prepare the signalling of one bot."""
+    def session(self, bot_session: BotSession) -> Session:
+        """Return the signaling of one bot."""

@@ -1,4 +1,4 @@
-"""sfukit's rooms over WebSocket: one connection per bot."""
+"""Rooms of sfukit over WebSocket: one signaling connection per bot."""
 
 import asyncio
 import ssl
@@ -8,19 +8,19 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from sfukit.loadgen.seat import Seat
-from sfukit.loadgen.targets import patience
+from sfukit.loadgen.bot_session import BotSession
+from sfukit.loadgen.targets import backoff
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.loadgen.targets.member import Member
+from sfukit.loadgen.targets.room_client import RoomClient
 from sfukit.signaling import problem
 from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
 
-_MOST_REPEATS = 64  # requests of one bot that wait for the rate limit at a time
+_MOST_REPEATS = 64  # rate limited requests of one bot at a time
 
 
 class RoomsTarget:
-    """An sfukit server, by its rooms."""
+    """An sfukit server, joined by its room protocol."""
 
     def __init__(self, url: str, how: Access, join_timeout_s: float) -> None:
         self.url = room_socket.address(url)
@@ -28,47 +28,47 @@ class RoomsTarget:
         self.tls = access.tls(how, self.url)
         self.join_timeout_s = join_timeout_s
 
-    def session(self, seat: Seat) -> "RoomSession":
-        """Prepare one member."""
-        return RoomSession(self, seat)
+    def session(self, bot_session: BotSession) -> "RoomSession":
+        """Return the signaling of one participant."""
+        return RoomSession(self, bot_session)
 
 
 class RoomSession:
-    """One member's WebSocket."""
+    """The WebSocket of one participant."""
 
-    def __init__(self, target: RoomsTarget, seat: Seat) -> None:
+    def __init__(self, target: RoomsTarget, bot_session: BotSession) -> None:
         self._target = target
-        self._seat = seat
-        self._member = Member(seat)
+        self._bot_session = bot_session
+        self._client = RoomClient(bot_session)
         self._connection: ClientConnection | None = None
         self._repeats: set[asyncio.Task[None]] = set()
 
     async def join(self) -> None:
-        """Connect and enter; the first offers are followed by ``stay``."""
-        self._connection = await patience.politely(self._seat, self._connect)
+        """Connect and join; ``run`` answers the first offers."""
+        self._connection = await backoff.retry_rate_limited(self._bot_session, self._connect)
         connection = self._connection
-        await patience.politely(self._seat, lambda: self._enter(connection))
+        await backoff.retry_rate_limited(self._bot_session, lambda: self._join_room(connection))
 
-    async def _enter(self, connection: ClientConnection) -> None:
+    async def _join_room(self, connection: ClientConnection) -> None:
         try:
-            await connection.send(self._member.opening(), text=True)
-            while self._member.phase == "ramp":
+            await connection.send(self._client.join_request(), text=True)
+            while self._client.phase == "joining":
                 await self._step(connection)
         except ConnectionClosed as closed:
             raise JoinRefusedError("connection_closed", _close_reason(closed)) from closed
         except msgspec.DecodeError as error:
-            raise JoinRefusedError("answer_unusable", f"not what was expected: {error}") from error
+            raise JoinRefusedError("answer_unusable", f"malformed response: {error}") from error
 
-    async def stay(self) -> str:
-        """Answer offers and subscribe until the server ends the membership."""
+    async def run(self) -> str:
+        """Answer offers and subscribe until the server ends the session."""
         assert self._connection is not None
         try:
             while True:
                 await self._step(self._connection)
         except ConnectionClosed as closed:
-            return self._member.farewell or _close_reason(closed)
+            return self._client.bye_reason or _close_reason(closed)
         except msgspec.DecodeError as error:
-            return f"a message that cannot be read: {error}"
+            return f"malformed message: {error}"
 
     async def leave(self) -> None:
         """Leave the room and close."""
@@ -77,12 +77,14 @@ class RoomSession:
         if self._connection is None:
             return
         with suppress(ConnectionClosed):
-            await self._connection.send(self._member.leaving(), text=True)
+            await self._connection.send(self._client.leave_request(), text=True)
         await self._connection.close()
 
     async def _connect(self) -> ClientConnection:
-        target, seat = self._target, self._seat
-        headers = access.headers(target.how, seat.room.name, seat.bot.name, seat.plan.total_s)
+        target, bot_session = self._target, self._bot_session
+        headers = access.headers(
+            target.how, bot_session.room.name, bot_session.bot.name, bot_session.plan.total_s
+        )
         try:
             return await room_socket.open_socket(
                 target.url,
@@ -90,7 +92,7 @@ class RoomSession:
                 target.tls,
                 target.join_timeout_s,
                 target.how.allow_hosts,
-                clients=len(seat.plan.bots),
+                clients=len(bot_session.plan.bots),
             )
         except InvalidStatus as refused:
             raise _refused(refused) from refused
@@ -100,20 +102,24 @@ class RoomSession:
             raise JoinRefusedError("connect", str(error) or type(error).__name__) from error
 
     async def _step(self, connection: ClientConnection) -> None:
-        reply = self._member.receive(await connection.recv(decode=False))
+        reply = self._client.receive(await connection.recv(decode=False))
         if reply is not None:
             await connection.send(reply, text=True)
-        for number, told_s in self._member.held_back()[: _MOST_REPEATS - len(self._repeats)]:
-            repeat = asyncio.create_task(self._repeat(connection, number, told_s))
+        for number, retry_after_s in self._client.take_rate_limited()[
+            : _MOST_REPEATS - len(self._repeats)
+        ]:
+            repeat = asyncio.create_task(self._repeat(connection, number, retry_after_s))
             self._repeats.add(repeat)
             repeat.add_done_callback(self._repeats.discard)
 
-    async def _repeat(self, connection: ClientConnection, number: int, told_s: object) -> None:
-        """Send a request that the target's rate limit refused once more, after its delay."""
-        delay_s = patience.after_s(self._seat, told_s)
-        self._seat.ledger.held_back(self._seat.bot, delay_s)
+    async def _repeat(
+        self, connection: ClientConnection, number: int, retry_after_s: object
+    ) -> None:
+        """Send a rate limited request again, after its delay."""
+        delay_s = backoff.retry_delay_s(self._bot_session, retry_after_s)
+        self._bot_session.ledger.backed_off(self._bot_session.bot, delay_s)
         await asyncio.sleep(delay_s)
-        request = self._member.again(number)
+        request = self._client.retry(number)
         with suppress(ConnectionClosed):
             if request is not None:
                 await connection.send(request, text=True)
@@ -122,12 +128,12 @@ class RoomSession:
 def _refused(refused: InvalidStatus) -> JoinRefusedError:
     response = refused.response
     status, retry_after = response.status_code, response.headers.get("Retry-After")
-    told = problem.read(response.body)
-    return patience.refused_by_status(status, told, f"HTTP {status}", retry_after)
+    document = problem.read(response.body)
+    return backoff.refused_by_status(status, document, f"HTTP {status}", retry_after)
 
 
 def _close_reason(closed: ConnectionClosed) -> str:
     frame = closed.rcvd
     if frame is None:
-        return "the connection broke"
+        return "connection lost"
     return frame.reason or f"closed with code {frame.code}"

@@ -1,12 +1,12 @@
-"""Any WHIP endpoint to publish to (RFC 9725), and WHEP to play from: plain HTTP per bot."""
+"""WHIP endpoints for publishers (RFC 9725) and WHEP endpoints for viewers."""
 
 import asyncio
 
 import httpx
 
+from sfukit.loadgen.bot_session import BotSession, InboundTrack
 from sfukit.loadgen.scenario import Bot
-from sfukit.loadgen.seat import Incoming, Seat
-from sfukit.loadgen.targets import patience
+from sfukit.loadgen.targets import backoff
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions, problem
 from sfukit.signaling.descriptions import RemoteDescription
@@ -19,11 +19,11 @@ from sfukit.targets.redirect import RedirectError
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _NOT_LIVE = 409
 _RETRY_S = 0.2
-_GOODBYE_S = 2.0
+_DELETE_S = 2.0
 
 
 class WhipTarget:
-    """A WHIP URL, and a WHEP URL or none."""
+    """A WHIP URL, with or without a WHEP URL."""
 
     def __init__(
         self,
@@ -39,60 +39,65 @@ class WhipTarget:
         self.how = how
         self.join_timeout_s = join_timeout_s
 
-    def session(self, seat: Seat) -> "WhipSession | WhepSession":
-        """Prepare a publisher or a player."""
-        if seat.bot.sends:
-            return WhipSession(self, seat, self.url)
-        return WhepSession(self, seat, self.play_url or "")
+    def session(self, bot_session: BotSession) -> "WhipSession | WhepSession":
+        """Return the signaling of a publisher or of a viewer."""
+        if bot_session.bot.sends:
+            return WhipSession(self, bot_session, self.url)
+        return WhepSession(self, bot_session, self.play_url or "")
 
 
 class _HttpSession:
-    """What publishing and playing have in common: one POST, one session URL, one DELETE."""
+    """The requests common to WHIP and WHEP: one POST, one session URL, one DELETE."""
 
-    def __init__(self, target: WhipTarget, seat: Seat, url: str) -> None:
+    def __init__(self, target: WhipTarget, bot_session: BotSession, url: str) -> None:
         self._target = target
-        self._seat = seat
+        self._bot_session = bot_session
         self._session_url: str | None = None
-        self._clients = len(seat.plan.bots)
-        room, bot = seat.room, seat.bot
+        self._clients = len(bot_session.plan.bots)
+        room, bot = bot_session.room, bot_session.bot
         self._url = access.fill_in(url, room.name, bot.index + 1)
         self._credentials = access.credentials(
-            target.how, self._url, room.name, bot.name, seat.plan.total_s
+            target.how, self._url, room.name, bot.name, bot_session.plan.total_s
         )
 
-    async def stay(self) -> str:
-        """HTTP tells nothing more: the transports show when the target is gone."""
+    async def run(self) -> str:
+        """Wait for ever: only the transports show the end of a WHIP or WHEP session."""
         await asyncio.Event().wait()
         return ""
 
     async def leave(self) -> None:
-        """End the session."""
+        """DELETE the session."""
         if self._session_url is None:
             return
-        why = load_permission.denied_reason(
+        denied_reason = load_permission.denied_reason(
             self._url, self._session_url, self._clients, self._target.how.allow_hosts
         )
-        if why is not None:
-            self._seat.ledger.fault("delete_failed", f"{self._session_url}: {why}", self._seat.bot)
+        if denied_reason is not None:
+            self._bot_session.ledger.fault(
+                "delete_failed", f"{self._session_url}: {denied_reason}", self._bot_session.bot
+            )
             return
         try:
             await http_request.send(
                 self._target.client,
                 "DELETE",
                 self._session_url,
-                limit_s=_GOODBYE_S,
+                limit_s=_DELETE_S,
                 credentials=self._credentials,
             )
         except httpx.HTTPError as error:
-            self._seat.ledger.fault("delete_failed", _text(error), self._seat.bot)
+            self._fault(_text(error))
+
+    def _fault(self, message: str) -> None:
+        self._bot_session.ledger.fault("delete_failed", message, self._bot_session.bot)
 
     async def _offer(self, offer: str) -> RemoteDescription:
-        """Send an offer until it is answered or refused for good."""
-        return await patience.politely(self._seat, lambda: self._offer_once(offer))
+        """Send an offer, and retry it while it is rate limited."""
+        return await backoff.retry_rate_limited(self._bot_session, lambda: self._offer_once(offer))
 
     async def _offer_once(self, offer: str) -> RemoteDescription:
         reply = await self._post(offer)
-        while reply.status == _NOT_LIVE and not self._seat.bot.sends:
+        while reply.status == _NOT_LIVE and not self._bot_session.bot.sends:
             await asyncio.sleep(_RETRY_S)
             reply = await self._post(offer)
         if reply.status != httpx.codes.CREATED:
@@ -100,14 +105,14 @@ class _HttpSession:
         location = reply.headers.get("location")
         if location is not None:
             self._session_url = _joined(reply, location)
-        self._seat.accepted()
+        self._bot_session.accepted()
         try:
             return descriptions.read_answer(reply.text)
         except SdpError as error:
             raise JoinRefusedError("answer_unusable", str(error)) from error
 
     async def _post(self, offer: str) -> Response:
-        """Ask once (RFC 9725 section 4.2; redirects are followed, section 4.5)."""
+        """POST the offer once (RFC 9725 section 4.2), following redirects (section 4.5)."""
         try:
             return await http_request.send(
                 self._target.client,
@@ -127,32 +132,34 @@ class _HttpSession:
 
 
 class WhipSession(_HttpSession):
-    """One publisher."""
+    """The WHIP session of one publisher."""
 
     async def join(self) -> None:
-        """Offer what the bot publishes."""
-        offered = self._seat.offer()
+        """Publish the tracks of the bot."""
+        offered = self._bot_session.offer()
         answer = await self._offer(descriptions.publish_offer(offered))
-        self._seat.publish(offered, answer)
+        self._bot_session.publish(offered, answer)
 
 
 class WhepSession(_HttpSession):
-    """One player."""
+    """The WHEP session of one viewer."""
 
     async def join(self) -> None:
-        """Offer to play; wait while nobody is live yet."""
-        seat = self._seat
+        """Play the tracks of the publisher, retrying while there is none (409)."""
+        bot_session, plan = self._bot_session, self._bot_session.plan
         credentials = descriptions.new_credentials()
-        publishers = [view.publisher for view in seat.plan.views(seat.bot)]
+        publishers = [one.publisher for one in plan.subscriptions(bot_session.bot)]
         offer = descriptions.play_offer(
             credentials,
-            seat.swarm.info.fingerprint,
+            bot_session.swarm.info.fingerprint,
             audio=any(bot.audio for bot in publishers),
             video=any(bot.video for bot in publishers),
         )
         answer = await self._offer(offer)
-        seat.play(
-            credentials, answer.peer, [Incoming(line, _first(publishers)) for line in answer.lines]
+        bot_session.receive(
+            credentials,
+            answer.peer,
+            [InboundTrack(line, _first(publishers)) for line in answer.lines],
         )
 
 
@@ -169,10 +176,10 @@ def _first(publishers: list[Bot]) -> Bot | None:
 
 
 def _refused(reply: Response) -> JoinRefusedError:
-    """Read why, from a problem document (RFC 9457) where there is one."""
-    told = problem.read(reply.body)
-    return patience.refused_by_status(
-        reply.status, told, reply.phrase, reply.headers.get("retry-after")
+    """Return the refusal, with the problem document (RFC 9457) where there is one."""
+    document = problem.read(reply.body)
+    return backoff.refused_by_status(
+        reply.status, document, reply.phrase, reply.headers.get("retry-after")
     )
 
 

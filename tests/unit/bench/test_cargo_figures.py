@@ -19,7 +19,7 @@ def named(figures: list[Figure]) -> dict[str, Figure]:
 def test_the_hot_path_is_judged_by_its_slowest_video_and_its_most_allocations() -> None:
     figures = named(cargo_figures.hot_path(recorded("hot_path")))
     assert figures["video to 240, frames paced, ns per packet"].value == 377
-    assert figures["sound, 10 to 30, at once, ns per packet"].value == 265
+    assert figures["audio, 10 to 30, at once, ns per packet"].value == 265
     slowest = figures["slowest video, ns per packet"]
     assert (slowest.value, slowest.met) == (386, False)
     assert figures["most allocations per packet"].met

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from sfukit.loadgen.ledger import Expected, Ledger
-from sfukit.loadgen.seat import Incoming, Seat
-from sfukit.loadgen.targets.member import Member
+from sfukit.loadgen.bot_session import BotSession, InboundTrack
+from sfukit.loadgen.ledger import ExpectedTrack, Ledger
+from sfukit.loadgen.targets.room_client import RoomClient
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, RemoteTransport
 from sfukit.signaling.room_messages import LayerSwitch
 from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.messages import Command, EncodingChanged, FirstFrame, TransportState
 
-from .test_member import Room
+from .test_room_client import Room
 
 pytestmark = pytest.mark.computes
 
@@ -47,7 +47,7 @@ def held(*roots: object) -> int:
         elif isinstance(one, list | tuple | set | frozenset) or hasattr(one, "maxlen"):
             total += len(one)
             waiting += one
-        elif isinstance(one, Member | Seat | Ledger):
+        elif isinstance(one, RoomClient | BotSession | Ledger):
             kept = {name: part for name, part in vars(one).items() if name not in OUTSIDE}
             waiting += kept.values()
     return total
@@ -61,8 +61,8 @@ async def room() -> Room:
     """Make a bot that has joined, and whose swarm keeps nothing."""
     made = Room()
     made.join()
-    made.seat.swarm = Forgetful()
-    made.ledger.held_back(made.plan.bots[0], 1.0)
+    made.bot_session.swarm = Forgetful()
+    made.ledger.backed_off(made.plan.bots[0], 1.0)
     return made
 
 
@@ -96,31 +96,31 @@ FRAMES: dict[str, Callable[[int], bytes]] = {
 async def test_frames_of_a_room(room: Room, names: str) -> None:
     switches = room.ledger.switch_waits_ms
     for number in range(NAMES):
-        room.member.receive(FRAMES[names](number))
-    room.member.held_back()
-    assert held(room.member, room.seat, room.ledger) - len(switches) < MOST_HELD
+        room.client.receive(FRAMES[names](number))
+    room.client.take_rate_limited()
+    assert held(room.client, room.bot_session, room.ledger) - len(switches) < MOST_HELD
     assert len(switches) <= NAMES
 
 
 async def test_publications_that_end_make_room_for_others(room: Room) -> None:
     for number in range(1_000):
         params = {"uid": "p2", "publication": number}
-        assert room.member.receive(notification("publication-added", kind="audio", **params))
-        room.member.receive(notification("publication-removed", reason="x", **params))
+        assert room.client.receive(notification("publication-added", kind="audio", **params))
+        room.client.receive(notification("publication-removed", reason="x", **params))
     assert room.ledger.faults == []
 
 
 async def test_requests_that_the_rate_limit_refuses_again_and_again(room: Room) -> None:
-    requests = [room.member.opening()]
+    requests = [room.client.join_request()]
     for number in range(10_000):
         request = json.loads(requests.pop())
         error = {"code": -32008, "message": "", "data": {"reason": "rate_limited"}}
-        room.member.receive(json.dumps({"id": request["id"], "error": error}).encode())
-        room.member.held_back()
+        room.client.receive(json.dumps({"id": request["id"], "error": error}).encode())
+        room.client.take_rate_limited()
         added = notification("publication-added", uid="p2", publication=number, kind="audio")
-        room.member.receive(notification("publication-removed", uid="p2", publication=number - 1))
-        requests.append(room.member.receive(added) or b"")
-    assert held(room.member) < MOST_HELD
+        room.client.receive(notification("publication-removed", uid="p2", publication=number - 1))
+        requests.append(room.client.receive(added) or b"")
+    assert held(room.client) < MOST_HELD
 
 
 def line(number: int) -> MediaLine:
@@ -142,9 +142,9 @@ async def test_tracks_that_are_offered_without_end(room: Room) -> None:
     credentials = descriptions.new_credentials()
     peer = RemoteTransport("u", "p", ["sha-256 AB"], [("192.0.2.1", 1)], True)
     for first in range(0, NAMES, 64):
-        lines = [Incoming(line(first + each), None) for each in range(64)]
-        room.seat.play(credentials, peer, lines)
-    assert held(room.seat, room.ledger) < MOST_HELD
+        lines = [InboundTrack(line(first + each), None) for each in range(64)]
+        room.bot_session.receive(credentials, peer, lines)
+    assert held(room.bot_session, room.ledger) < MOST_HELD
     assert [fault.code for fault in room.ledger.faults] == ["too_many_tracks"]
 
 
@@ -152,10 +152,10 @@ LEDGER: dict[str, Callable[[Room, int], None]] = {
     "fault": lambda room, n: room.ledger.fault(f"c{n}{LONG}", f"m{n}", room.plan.bots[0]),
     "failed": lambda room, n: room.ledger.failed(room.plan.bots[1], f"c{n}{LONG}", LONG),
     "lost": lambda room, n: room.ledger.lost(room.plan.bots[n % 3], f"r{n}{LONG}"),
-    "held_back": lambda room, n: room.ledger.held_back(room.plan.bots[0], float(n)),
+    "held_back": lambda room, n: room.ledger.backed_off(room.plan.bots[0], float(n)),
     "signalled": lambda room, n: room.ledger.signalled(room.plan.bots[0], n),
     "switched": lambda room, n: room.ledger.switched(LayerSwitch(n, None, None, f"r{n}", 1.0)),
-    "transport": lambda room, n: room.ledger.hear(
+    "transport": lambda room, n: room.ledger.on_event(
         TransportState(
             transport=10**6 + n,
             state="failed",
@@ -179,9 +179,9 @@ async def test_methods_of_the_ledger(room: Room, method: str) -> None:
 
 
 async def test_switches_of_one_stream(room: Room) -> None:
-    room.ledger.expects(7, Expected(room.plan.bots[0], None, "video", 1))
-    room.ledger.hear(FirstFrame(stream=7, at_ns=0))
+    room.ledger.track_expected(7, ExpectedTrack(room.plan.bots[0], None, "video", 1))
+    room.ledger.on_event(FirstFrame(stream=7, at_ns=0))
     for number in range(NAMES):
-        room.ledger.hear(EncodingChanged(stream=7, encoding_index=number % 3, at_ns=number))
+        room.ledger.on_event(EncodingChanged(stream=7, encoding_index=number % 3, at_ns=number))
     assert len(room.ledger.changes[7]) == 10_000
     assert room.ledger.changes_within(7, NAMES - 50, NAMES) == 50

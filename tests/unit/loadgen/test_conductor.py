@@ -7,35 +7,35 @@ from itertools import pairwise
 
 import pytest
 
+from sfukit.loadgen.bot_session import BotSession, Media
 from sfukit.loadgen.conductor import Conductor, clip_ids
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.fake import FakeSwarm
 
-Step = Callable[[Seat], Coroutine[None, None, None]]
+Step = Callable[[BotSession], Coroutine[None, None, None]]
 
 
 class FakeSession:
     """One bot's signalling, as scripted."""
 
-    def __init__(self, target: "FakeTarget", seat: Seat) -> None:
+    def __init__(self, target: "FakeTarget", bot_session: BotSession) -> None:
         self._target = target
-        self._seat = seat
+        self._bot_session = bot_session
 
     async def join(self) -> None:
-        await self._target.on_join(self._seat)
-        self._seat.accepted()
+        await self._target.on_join(self._bot_session)
+        self._bot_session.accepted()
 
-    async def stay(self) -> str:
+    async def run(self) -> str:
         await self._target.ends.wait()
         return "the connection broke"
 
     async def leave(self) -> None:
-        self._target.left.append(self._seat.bot.name)
+        self._target.left.append(self._bot_session.bot.name)
 
 
 class FakeTarget:
@@ -46,8 +46,8 @@ class FakeTarget:
         self.ends = asyncio.Event()
         self.left: list[str] = []
 
-    def session(self, seat: Seat) -> FakeSession:
-        return FakeSession(self, seat)
+    def session(self, bot_session: BotSession) -> FakeSession:
+        return FakeSession(self, bot_session)
 
 
 class Stage:
@@ -57,7 +57,7 @@ class Stage:
         self.plan = plan(LoadOptions(clients=clients, ramp_per_s=per_s))
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
-        self.swarm.listen(self.ledger.hear, lambda command, error: None)
+        self.swarm.listen(self.ledger.on_event, lambda command, error: None)
         media = Media(
             clips=clip_ids(self.plan),
             pacing="whole",
@@ -82,21 +82,21 @@ async def stage(
     await made.conductor.leave()
 
 
-def connect(seat: Seat) -> None:
-    """Let a bot's transport come up."""
-    transport = seat.swarm.new_id()
-    seat.ledger.opened(transport, seat.bot, decides=True)
-    seat.swarm.connect(transport)  # type: ignore[attr-defined]
+def connect(bot_session: BotSession) -> None:
+    """Connect the transport of a bot."""
+    transport = bot_session.swarm.new_id()
+    bot_session.ledger.opened(transport, bot_session.bot, decides=True)
+    bot_session.swarm.connect(transport)  # type: ignore[attr-defined]
 
 
-async def welcome(seat: Seat) -> None:
-    connect(seat)
+async def welcome(bot_session: BotSession) -> None:
+    connect(bot_session)
 
 
 async def test_everyone_joins_when_due_and_says_goodbye() -> None:
     async with stage(welcome, clients=7, per_s=200) as run:
         assert run.ledger.joined == 7
-        scheduled = [one.scheduled_ns for one in run.ledger.attendance.values()]
+        scheduled = [one.scheduled_ns for one in run.ledger.join_records.values()]
         gaps = [later - earlier for earlier, later in pairwise(scheduled)]
         assert all(abs(gap - 5_000_000) < 10 for gap in gaps)
         assert run.conductor.target_fault() is None
@@ -105,10 +105,10 @@ async def test_everyone_joins_when_due_and_says_goodbye() -> None:
 
 
 async def test_a_refusal_concerns_one_bot() -> None:
-    async def fussy(seat: Seat) -> None:
-        if seat.bot.index == 2:
+    async def fussy(bot_session: BotSession) -> None:
+        if bot_session.bot.index == 2:
             raise JoinRefusedError("max_rooms", "enough")
-        connect(seat)
+        connect(bot_session)
 
     async with stage(fussy) as run:
         assert (run.ledger.joined, run.ledger.failures) == (3, 1)
@@ -117,17 +117,19 @@ async def test_a_refusal_concerns_one_bot() -> None:
         assert run.conductor.target_fault() is None
 
 
-async def test_a_target_that_refuses_everyone_is_a_fault() -> None:
-    async def closed(seat: Seat) -> None:
+async def test_a_target_that_refuses_all_joins_is_a_fault() -> None:
+    async def closed(bot_session: BotSession) -> None:
         raise JoinRefusedError("draining", "no new rooms")
 
     async with stage(closed) as run:
         fault = run.conductor.target_fault()
-        assert fault == TargetFault("nobody could join: no new rooms (draining)", spoken=True)
+        assert fault == TargetFault(
+            "no client could join: no new rooms (draining)", stated_by_target=True
+        )
 
 
 async def test_a_target_that_never_answers_times_out() -> None:
-    async def silent(seat: Seat) -> None:
+    async def silent(bot_session: BotSession) -> None:
         await asyncio.Event().wait()
 
     async with stage(silent, timeout_s=0.01) as run:
@@ -135,39 +137,39 @@ async def test_a_target_that_never_answers_times_out() -> None:
         await asyncio.gather(*attending)  # each ends by itself once it has given up
         assert [(fault.code, fault.count) for fault in run.ledger.faults] == [("join_timeout", 4)]
         fault = run.conductor.target_fault()
-        assert fault is not None and not fault.spoken
+        assert fault is not None and not fault.stated_by_target
 
 
 async def test_a_transport_that_never_comes_up_is_a_failed_join(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def only_signalling(seat: Seat) -> None:
+    async def only_signalling(bot_session: BotSession) -> None:
         return None
 
     async with stage(only_signalling) as run:
-        run.conductor.note_overdue()
+        run.conductor.fail_overdue()
         assert run.ledger.failures == 0
         later_ns = run.swarm.now_ns() + 6_000_000_000
         monkeypatch.setattr(run.swarm, "now_ns", lambda: later_ns)
-        run.conductor.note_overdue()
+        run.conductor.fail_overdue()
         assert [(one.code, one.count) for one in run.ledger.faults] == [("connect_timeout", 4)]
 
 
-async def test_a_target_that_drops_in_the_middle_is_a_fault() -> None:
+async def test_a_target_that_disconnects_half_of_the_clients_is_a_fault() -> None:
     async with stage(welcome) as run:
         run.target.ends.set()
         for _ in range(5):
             await asyncio.sleep(0)
         fault = run.conductor.target_fault()
-        text = "the target dropped 4 of 4 clients: the connection broke"
-        assert fault == TargetFault(text, spoken=True)
+        text = "the target disconnected 4 of 4 clients: the connection broke"
+        assert fault == TargetFault(text, stated_by_target=True)
 
 
-async def test_a_transport_that_falls_silent_counts_as_dropped() -> None:
+async def test_a_transport_without_traffic_counts_as_disconnected() -> None:
     async with stage(welcome) as run:
         assert run.ledger.dropped is None
         run.swarm.tell_state(1, "disconnected", "no_traffic")
-        assert run.ledger.still_there == 3
-        lost = "the target dropped 1 of 4 clients: transport disconnected: no_traffic"
+        assert run.ledger.still_connected == 3
+        lost = "the target disconnected 1 of 4 clients: transport disconnected: no_traffic"
         assert run.ledger.dropped == lost
         assert run.conductor.target_fault() is None

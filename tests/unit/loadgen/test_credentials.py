@@ -8,7 +8,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from sfukit.loadgen import opening
+from sfukit.loadgen import target_setup
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.targets.base import JoinRefusedError
@@ -17,7 +17,7 @@ from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.targets import load_permission
 from sfukit.targets.access import Access
 
-from .test_member import Room
+from .test_room_client import Room
 from .test_targets import Endpoint, Pair, client
 
 TOKEN = Access(token="secret", headers=(("X-Api-Key", "secret"),))
@@ -29,7 +29,7 @@ def moved(to: str) -> httpx.Response:
 
 
 def shown(endpoint: Endpoint) -> Mapping[str, bool]:
-    """Tell for each URL that was asked whether anything secret was shown there."""
+    """Return for each requested URL whether the request carried a secret."""
     return {str(one.url): "secret" in str(one.headers.raw) for one in endpoint.requests}
 
 
@@ -128,7 +128,7 @@ async def test_a_room_elsewhere_gets_the_token_where_allowed(
     async with serve(never, "127.0.0.1", 0, process_request=answered) as server:
         port = server.sockets[0].getsockname()[1]
         how = Access(headers=(("X-Api-Key", "secret"),), allow_hosts=hosts)
-        session = RoomsTarget(f"http://127.0.0.1:{port}", how, 5).session(Room().seat)
+        session = RoomsTarget(f"http://127.0.0.1:{port}", how, 5).session(Room().bot_session)
         with pytest.raises(JoinRefusedError) as refused:
             await session.join()
     assert refused.value.code == ("http_403" if hosts else "connect")
@@ -136,7 +136,7 @@ async def test_a_room_elsewhere_gets_the_token_where_allowed(
 
 
 async def test_cookies_of_a_target_are_not_kept() -> None:
-    async with opening.http_client(RunOptions(load=LoadOptions())) as made:
+    async with target_setup.http_client(RunOptions(load=LoadOptions())) as made:
         for number in range(1_000):
             request = httpx.Request("GET", "http://h/")
             headers = {"Set-Cookie": f"c{number}=v"}
@@ -220,8 +220,8 @@ async def test_a_load_of_rooms_follows_to_hosts_that_permit_it(
     async with serve(never, "127.0.0.1", 0, process_request=answered) as server:
         port = server.sockets[0].getsockname()[1]
         room = Room()
-        room.seat.plan = plan(LoadOptions(clients=clients))
-        session = RoomsTarget(f"http://127.0.0.1:{port}", Access(), 5).session(room.seat)
+        room.bot_session.plan = plan(LoadOptions(clients=clients))
+        session = RoomsTarget(f"http://127.0.0.1:{port}", Access(), 5).session(room.bot_session)
         with pytest.raises(JoinRefusedError) as refused:
             await session.join()
     assert refused.value.code == code

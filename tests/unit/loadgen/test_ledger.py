@@ -11,11 +11,11 @@ _NS_PER_S = 1_000_000_000
 
 
 def heard(*changes_s: float) -> Ledger:
-    """Hear a stream's first frame after 1 s, then its changes of encoding."""
+    """Return a ledger with a first frame after 1 s, then encoding changes."""
     ledger = Ledger(plan(LoadOptions(clients=2, seed=1)))
-    ledger.hear(FirstFrame(stream=7, at_ns=_NS_PER_S))
+    ledger.on_event(FirstFrame(stream=7, at_ns=_NS_PER_S))
     for at_s in changes_s:
-        ledger.hear(EncodingChanged(stream=7, encoding_index=1, at_ns=round(at_s * _NS_PER_S)))
+        ledger.on_event(EncodingChanged(stream=7, encoding_index=1, at_ns=round(at_s * _NS_PER_S)))
     return ledger
 
 

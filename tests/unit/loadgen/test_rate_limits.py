@@ -14,10 +14,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from sfukit.cli import loadtest_text
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.result import LoadtestReport
-from sfukit.loadgen.seat import Seat
-from sfukit.loadgen.targets import patience
+from sfukit.loadgen.targets import backoff
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.verdict import TargetFault
@@ -26,17 +26,17 @@ from sfukit.targets.access import Access
 
 from ..signaling.test_descriptions import LOCAL, track_of
 from .test_conductor import stage
-from .test_member import MEDIA, Room, added
+from .test_room_client import MEDIA, Room, added
 from .test_summary import Run
 from .test_targets import Endpoint, Pair
 
-AFTER_S = patience.after_s
+AFTER_S = backoff.retry_delay_s
 LIMIT = {"reason": "rate_limited", "detail": "too many requests"}
 
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let every wait be over at once, and note how long it was."""
+    """Skip the backoff delays and record their lengths."""
     waits: list[float] = []
 
     async def at_once(delay_s: float) -> None:
@@ -88,13 +88,15 @@ async def test_an_odd_delay_is_bounded(
 
 @pytest.mark.parametrize("told_s", [float("nan"), float("inf"), -1, "2", None, [3], True])
 def test_an_odd_delay_in_json_is_bounded(told_s: object) -> None:
-    assert patience.after_s(Room().seat, told_s) == 1.0
+    assert backoff.retry_delay_s(Room().bot_session, told_s) == 1.0
 
 
 async def test_bots_do_not_all_come_back_at_once() -> None:
     room = Room(LoadOptions(clients=20))
-    seats = [Seat(room.plan, bot, room.swarm, room.ledger, MEDIA) for bot in room.plan.bots]
-    waits = {patience.after_s(seat, 10) for seat in seats}
+    bot_sessions = [
+        BotSession(room.plan, bot, room.swarm, room.ledger, MEDIA) for bot in room.plan.bots
+    ]
+    waits = {backoff.retry_delay_s(bot_session, 10) for bot_session in bot_sessions}
     assert len(waits) == 20
     assert min(waits) == 10
     assert 14 < max(waits) < 15
@@ -105,12 +107,12 @@ async def test_any_429_is_a_rate_limit(slept: list[float]) -> None:
     assert slept == [1.0]
 
 
-async def test_bots_that_wait_at_the_end_of_their_time_were_kept_out() -> None:
-    async def limited(seat: Seat) -> None:
+async def test_a_join_timeout_during_backoff_is_rate_limited() -> None:
+    async def limited(bot_session: BotSession) -> None:
         async def refuse() -> None:
             raise JoinRefusedError("rate_limited", "too many requests", 30)
 
-        await patience.politely(seat, refuse)
+        await backoff.retry_rate_limited(bot_session, refuse)
 
     async with stage(limited, timeout_s=0.01) as run:
         attending = asyncio.all_tasks() - {asyncio.current_task()}
@@ -120,20 +122,20 @@ async def test_bots_that_wait_at_the_end_of_their_time_were_kept_out() -> None:
         [fault] = run.ledger.faults
         assert (fault.code, fault.count) == ("rate_limited", 4)
         assert fault.message == (
-            "refused by the target's rate limit 1 times within 0.01 s: its policy, not loss"
+            "refused by the target's rate limit 1 times within 0.01 s: policy, not loss"
         )
 
 
-async def test_a_target_that_lets_nobody_in_by_its_limit_says_what_to_do() -> None:
-    async def limited(seat: Seat) -> None:
+async def test_a_rate_limit_that_refuses_all_joins_names_the_fix() -> None:
+    async def limited(bot_session: BotSession) -> None:
         raise JoinRefusedError("rate_limited", "too many requests")
 
     async with stage(limited) as run:
         fault = run.conductor.target_fault()
         assert fault == TargetFault(
-            "nobody could join: too many requests (rate_limited); give a slower --ramp, "
+            "no client could join: too many requests (rate_limited); give a slower --ramp, "
             "or raise the target's limits",
-            spoken=True,
+            stated_by_target=True,
         )
 
 
@@ -148,13 +150,13 @@ async def test_a_subscription_is_asked_for_again() -> None:
     room.join()
     [request] = room.tell(added("p2", 1, "audio"))
     assert room.tell(error_for(request, 2)) == []
-    [(number, told_s)] = room.member.held_back()
+    [(number, told_s)] = room.client.take_rate_limited()
     assert (number, told_s) == (request["id"], 2)
-    assert room.member.held_back() == []
-    again = json.loads(room.member.again(number) or b"")
+    assert room.client.take_rate_limited() == []
+    again = json.loads(room.client.retry(number) or b"")
     assert (again["method"], again["params"]) == ("subscribe", request["params"])
     assert again["id"] != request["id"]
-    assert room.member.again(number) is None
+    assert room.client.retry(number) is None
     assert room.ledger.faults == []
 
 
@@ -171,12 +173,12 @@ async def test_an_answer_that_a_newer_offer_overtook_is_not_sent_again() -> None
         return answer
 
     room.tell(error_for(offer(1), 1))
-    [(number, _)] = room.member.held_back()
-    again = json.loads(room.member.again(number) or b"")
+    [(number, _)] = room.client.take_rate_limited()
+    again = json.loads(room.client.retry(number) or b"")
     room.tell(error_for(again, 1))
     offer(2)
-    [(number, _)] = room.member.held_back()
-    assert (again["method"], room.member.again(number)) == ("answer", None)
+    [(number, _)] = room.client.take_rate_limited()
+    assert (again["method"], room.client.retry(number)) == ("answer", None)
 
 
 @asynccontextmanager
@@ -212,14 +214,14 @@ async def test_upgrades_and_joins_of_a_room_are_tried_again(
 ) -> None:
     waits: list[float] = []
 
-    def quick(seat: Any, told_s: object) -> float:
-        waits.append(AFTER_S(seat, told_s))
+    def quick(bot_session: Any, told_s: object) -> float:
+        waits.append(AFTER_S(bot_session, told_s))
         return 0.0
 
-    monkeypatch.setattr(patience, "after_s", quick)
+    monkeypatch.setattr(backoff, "retry_delay_s", quick)
     async with limited_server(upgrades=2, joins=2) as (url, asked):
         room = Room()
-        session = RoomsTarget(url, Access(), join_timeout_s=5).session(room.seat)
+        session = RoomsTarget(url, Access(), join_timeout_s=5).session(room.bot_session)
         with pytest.raises(JoinRefusedError) as last:
             await session.join()
         await session.leave()
@@ -233,14 +235,14 @@ def test_the_report_names_the_policy_and_not_a_loss() -> None:
     run = Run()
     run.join()
     first, second = run.plan.bots
-    run.ledger.held_back(first, 1.5)
-    run.ledger.asks_again(first)
-    run.ledger.attendance[second.index].connected_ns = None
-    run.ledger.held_back(second, 2.5)
+    run.ledger.backed_off(first, 1.5)
+    run.ledger.retried(first)
+    run.ledger.join_records[second.index].connected_ns = None
+    run.ledger.backed_off(second, 2.5)
     run.ledger.failed(second, "rate_limited", "refused")
     made = run.report()
     policy = (
-        "the target's rate limit kept 1 of 2 clients out: its policy, not loss; give a slower "
+        "the target's rate limit refused 1 of 2 clients: policy, not loss; give a slower "
         "--ramp or a longer --join-timeout, or raise its limits"
     )
     assert (made.verdict, made.exit_code, made.reasons[0]) == ("fail", 3, policy)
@@ -253,7 +255,7 @@ def test_the_report_names_the_policy_and_not_a_loss() -> None:
     assert loadtest_text.result_lines(made)[1].strip() == policy
     assert (
         "limits          rate_limited, the target's policy: 2 requests of 2 clients refused and "
-        "asked again, 2.0 s of waiting each; 1 did not get in" in loadtest_text.result_lines(made)
+        "retried, 2.0 s of backoff each; 1 did not join" in loadtest_text.result_lines(made)
     )
     assert msgspec.json.decode(msgspec.json.encode(made), type=LoadtestReport) == made
 
@@ -261,7 +263,7 @@ def test_the_report_names_the_policy_and_not_a_loss() -> None:
 def test_waiting_alone_fails_nothing() -> None:
     run = Run()
     run.join()
-    run.ledger.held_back(run.plan.bots[0], 1.0)
+    run.ledger.backed_off(run.plan.bots[0], 1.0)
     made = run.report()
     assert (made.verdict, made.reasons) == ("pass", [])
     assert made.rate_limited.requests == 1

@@ -1,4 +1,4 @@
-"""From figures to a report: metrics, blame, verdict, text, schema."""
+"""The report of a run: metrics, saturation, verdict, text, schema."""
 
 import json
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from sfukit.loadgen.figures import (
     Totals,
 )
 from sfukit.loadgen.histogram import Histogram
-from sfukit.loadgen.ledger import Expected, Ledger
-from sfukit.loadgen.measured import Look, Windowed
+from sfukit.loadgen.ledger import ExpectedTrack, Ledger
+from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Reading, ThreadTimes
@@ -92,14 +92,14 @@ def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | N
     )
 
 
-def look(at_s: float, *, server: bool = True) -> Look:
-    """Look at two processes that use half and a fifth of a core."""
+def sample(at_s: float, *, server: bool = True) -> UsageSample:
+    """Return the usage of two processes: half and a fifth of a core."""
     swarm = Reading(at_s, at_s * 0.5, 2**26, {1: ThreadTimes(at_s * 0.4, at_s * 0.01)})
     if not server:
-        return Look(swarm, None, None, None)
+        return UsageSample(swarm, None, None, None)
     used = Reading(at_s, at_s * 0.2, 2**27, {2: ThreadTimes(at_s * 0.2, at_s * 0.02)})
     packets = round(at_s * 1000)
-    return Look(
+    return UsageSample(
         swarm, used, Traffic(packets, 4 * packets, packets // 50, 400 * packets), at_s * 0.75
     )
 
@@ -124,7 +124,7 @@ class Run:
             at_ns = bot.index * 50_000_000
             self.ledger.signalled(bot, at_ns + 5_000_000)
             self.ledger.opened(bot.index, bot, decides=True)
-            self.ledger.hear(
+            self.ledger.on_event(
                 TransportState(
                     transport=bot.index,
                     state="connected",
@@ -135,12 +135,14 @@ class Run:
                     at_ns=at_ns + 20_000_000,
                 )
             )
-            for view in self.plan.views(bot):
+            for subscription in self.plan.subscriptions(bot):
                 for kind in ("audio", "video"):
                     name = 10 * bot.index + (kind == "video") + 100
-                    self.ledger.expects(name, Expected(bot, view.publisher, kind, 1))
+                    self.ledger.track_expected(
+                        name, ExpectedTrack(bot, subscription.publisher, kind, 1)
+                    )
                     if arrives:
-                        self.ledger.hear(FirstFrame(stream=name, at_ns=90_000_000))
+                        self.ledger.on_event(FirstFrame(stream=name, at_ns=90_000_000))
 
     def report(self) -> LoadtestReport:
         target = result.Target(kind="sfukit", url="http://127.0.0.1:1", private=self.server)
@@ -152,16 +154,16 @@ class Run:
             Cores("off", (0, 1) if self.server else (), (0, 1)),
             datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         )
-        windowed = Windowed(
-            first=look(0, server=self.server),
-            before=look(10, server=self.server),
-            after=look(20, server=self.server),
+        window = WindowResult(
+            first=sample(0, server=self.server),
+            before=sample(10, server=self.server),
+            after=sample(20, server=self.server),
             figures_before=figures([]),
             figures=figures(self.streams, unsent=self.unsent),
             target_fault=self.fault,
             interrupted=self.interrupted,
         )
-        return report(facts, self.ledger, windowed)
+        return report(facts, self.ledger, window)
 
 
 def test_a_good_run_passes_with_every_metric_filled() -> None:
@@ -205,7 +207,7 @@ def test_a_server_elsewhere_has_no_figures_of_its_own() -> None:
 
 def test_bots_that_never_came_count_as_not_joined() -> None:
     run = Run()
-    run.ledger.attendance.clear()
+    run.ledger.join_records.clear()
     made = run.report()
     assert made.metrics["joins"].avg == 0.0
     assert made.exit_code == 3
@@ -252,7 +254,7 @@ def test_a_target_without_media_is_a_fault_of_the_target() -> None:
     assert made.reasons[0] == run.fault.text
 
 
-def test_the_bad_network_is_told_apart() -> None:
+def test_impaired_bots_are_a_group() -> None:
     load = LoadOptions(clients=2, net_down=Impairment(delay_ms=50), net_share=0.5)
     run = Run(RunOptions(load=load))
     run.join()
@@ -261,7 +263,7 @@ def test_the_bad_network_is_told_apart() -> None:
     made = run.report()
     assert made.groups["impaired"]["stream_e2e_p99_ms"].max == 60.0
     assert made.groups["free"]["stream_e2e_p99_ms"].max == 0.1
-    assert made.worst[0].note == "bad network"
+    assert made.worst[0].note == "impaired"
 
 
 def test_the_published_schema_is_that_of_the_report() -> None:
@@ -307,7 +309,7 @@ def test_the_text_of_a_pass() -> None:
         "jitter              1.5 ms    1.5 ms    1.5 ms    1.5 ms",
         "loss            0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
         "server          0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
-        "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: figures can be trusted",
+        "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: not saturated",
         "worst           room-1 p1 of p1: frame delay p99 0.10 ms",
     ]
 
@@ -326,14 +328,14 @@ def test_the_text_of_a_failure_names_reasons_and_errors() -> None:
     )
 
 
-def test_the_text_tells_how_much_rested() -> None:
+def test_the_text_counts_inactive_encodings() -> None:
     run = Run()
     run.join()
     assert not any(line.startswith("inactive") for line in loadtest_text.result_lines(run.report()))
     run.ledger.encodings_published = 6
-    run.ledger.rested(7, 2)
-    run.ledger.rested(8, 2)
-    run.ledger.rested(7, 1)
+    run.ledger.deactivated(7, 2)
+    run.ledger.deactivated(8, 2)
+    run.ledger.deactivated(7, 1)
     made = run.report()
     assert (made.encodings.published, made.encodings.inactive) == (6, 3)
     assert (

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from sfukit.errors import TargetError, UsageError
+from sfukit.loadgen.bot_session import BotSession, Media
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.server_process import Traffic, parse_traffic
 from sfukit.loadgen.targets.base import JoinRefusedError, Session
 from sfukit.loadgen.targets.whip import WhipTarget
@@ -158,7 +158,7 @@ class Pair:
         self.plan = plan(LoadOptions(clients=2, shape="pair"))
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
-        self.swarm.listen(self.ledger.hear, lambda command, error: None)
+        self.swarm.listen(self.ledger.on_event, lambda command, error: None)
         self.target = WhipTarget(
             client(handler), "http://h/whip", "http://h/whep", how, join_timeout_s=5
         )
@@ -171,9 +171,9 @@ class Pair:
             unwatched="dynacast",
             ssrc_base=0,
         )
-        seat = Seat(self.plan, self.plan.bots[index], self.swarm, self.ledger, media)
-        seat.take(0)
-        return self.target.session(seat)
+        bot_session = BotSession(self.plan, self.plan.bots[index], self.swarm, self.ledger, media)
+        bot_session.add(0)
+        return self.target.session(bot_session)
 
 
 class Endpoint:

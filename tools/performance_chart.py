@@ -1,4 +1,4 @@
-"""Draw docs/images/performance.svg from a table that `make bench` kept: FILE, or the newest."""
+"""Draw docs/images/performance.svg from a table of `make bench`: FILE, or the newest."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tools import svg
 from tools.bench.record import FOLDER, Measured, Record, read
 
-PICTURE = Path("docs/images/performance.svg")
+CHART = Path("docs/images/performance.svg")
 LOADS = {"meeting": "500 in rooms of five", "thousand": "1 publisher to 1,000"}
 DELAYS = {"e2e_delta_ms p99": "delta frames", "e2e_keyframe_ms p99": "keyframes"}
 COLOURS = ("#0969da", "#bc4c00")
@@ -16,7 +16,7 @@ def main() -> None:
     """Draw the loads of ``LOADS`` that the table has."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else max(FOLDER.glob("*.json"))
     rows = _rows(read(path))
-    PICTURE.write_text(svg.page([cores(rows), delays(rows)], 860, 360, "Server load and delay"))
+    CHART.write_text(svg.page([cores(rows), delays(rows)], 860, 360, "Server load and delay"))
 
 
 def cores(rows: dict[str, Measured]) -> svg.Panel:

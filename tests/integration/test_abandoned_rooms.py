@@ -1,4 +1,4 @@
-"""When everybody has left, a server holds what it held before: files, tasks, objects, people."""
+"""After all clients have left, a server has released files, tasks, objects, participants."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ _LIVE = ("rooms", "transports", "publications", "subscriptions")
 
 
 class Held(NamedTuple):
-    """What a server holds; ``live`` are the engine's objects by kind."""
+    """The resources of a server; ``live`` are the objects of the engine by kind."""
 
     files: int
     tasks: int
@@ -37,7 +37,7 @@ class Held(NamedTuple):
 
 
 class Watch:
-    """Looks at one server over one connection, which is among its files and tasks each time."""
+    """Reads one server over one connection, which counts in its files and tasks each time."""
 
     def __init__(self, server: PrivateServer, client: httpx.AsyncClient) -> None:
         self.url = server.ready.url

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from sfukit.loadgen.bot_session import BotSession, Media
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.seat import Media, Seat
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.loadgen.targets.member import Member
+from sfukit.loadgen.targets.room_client import RoomClient
 from sfukit.signaling import descriptions, sdp
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.subscribe_offer import SubscribeOffers
@@ -36,14 +36,14 @@ class Room:
         self.plan = plan(options or LoadOptions(clients=3))
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
-        self.swarm.listen(self.ledger.hear, lambda command, error: None)
-        self.seat = Seat(self.plan, self.plan.bots[0], self.swarm, self.ledger, MEDIA)
-        self.seat.take(0)
-        self.member = Member(self.seat)
+        self.swarm.listen(self.ledger.on_event, lambda command, error: None)
+        self.bot_session = BotSession(self.plan, self.plan.bots[0], self.swarm, self.ledger, MEDIA)
+        self.bot_session.add(0)
+        self.client = RoomClient(self.bot_session)
         self.local: LocalTransport = LOCAL
 
     def join(self, participants: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
-        request = json.loads(self.member.opening())
+        request = json.loads(self.client.join_request())
         assert request["method"] == "join"
         assert request["params"]["config"]["dynacast"] is True
         offer = request["params"]["offer"]
@@ -67,7 +67,7 @@ class Room:
     def tell(self, *messages: dict[str, Any]) -> list[dict[str, Any]]:
         """Deliver one frame; read what the member sends for it."""
         frame = json.dumps(messages if len(messages) > 1 else messages[0])
-        reply = self.member.receive(frame.encode())
+        reply = self.client.receive(frame.encode())
         if reply is None:
             return []
         read = json.loads(reply)
@@ -117,7 +117,7 @@ async def test_the_first_camera_is_asked_for_whole_the_others_by_their_lowest_en
             "role": "speaker",
             "publications": [publication(first, "video"), publication(first + 1, "audio")],
         }
-        for uid, first in (("p2", 1), ("p3", 3), ("stranger", 5))
+        for uid, first in (("p2", 1), ("p3", 3), ("other", 5))
     ]
     requests = room.join(there)
     assert [(one["method"], one["params"]) for one in requests] == [
@@ -126,7 +126,7 @@ async def test_the_first_camera_is_asked_for_whole_the_others_by_their_lowest_en
     ]
 
 
-async def test_what_nobody_watches_rests() -> None:
+async def test_encodings_without_subscribers_are_inactive() -> None:
     room = Room()
     room.join()
     _, video = room.swarm.of(Publish)
@@ -186,7 +186,7 @@ async def test_an_offer_is_answered_and_its_lines_are_received_until_they_end() 
 
 async def test_a_refused_join_says_why() -> None:
     room = Room()
-    request = json.loads(room.member.opening())
+    request = json.loads(room.client.join_request())
     error = {"code": -32007, "message": "enough", "data": {"reason": "max_rooms"}}
     with pytest.raises(JoinRefusedError) as refused:
         room.tell({"jsonrpc": "2.0", "id": request["id"], "error": error})
@@ -226,7 +226,7 @@ async def test_a_goodbye_ends_the_membership_with_its_reason() -> None:
     room = Room()
     room.join()
     room.tell({"jsonrpc": "2.0", "method": "bye", "params": {"reason": "room_closed"}})
-    assert (room.member.phase, room.member.farewell) == ("ended", "room_closed")
+    assert (room.client.phase, room.client.bye_reason) == ("ended", "room_closed")
 
 
 async def test_what_is_new_in_the_protocol_is_ignored() -> None:
@@ -237,8 +237,8 @@ async def test_what_is_new_in_the_protocol_is_ignored() -> None:
 
 async def test_the_audience_joins_without_an_offer() -> None:
     room = Room(LoadOptions(clients=2, scenario="broadcast"))
-    seat = Seat(room.plan, room.plan.bots[1], room.swarm, room.ledger, MEDIA)
-    seat.take(0)
-    request = json.loads(Member(seat).opening())
+    bot_session = BotSession(room.plan, room.plan.bots[1], room.swarm, room.ledger, MEDIA)
+    bot_session.add(0)
+    request = json.loads(RoomClient(bot_session).join_request())
     assert request["params"]["offer"] is None
     assert descriptions.new_credentials() != descriptions.new_credentials()

@@ -1,4 +1,4 @@
-"""Data threads that exchange their cores."""
+"""Media threads that swap their cores."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sfukit.loadgen import exchange as exchange_module
-from sfukit.loadgen.exchange import Exchange, exchanging
+from sfukit.loadgen import core_swap as module
+from sfukit.loadgen.core_swap import CoreSwap, swapping_cores
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="takes two cores")
 
@@ -68,26 +68,26 @@ def threads_of(pid: int) -> list[int]:
     return sorted(int(folder.name) for folder in Path(f"/proc/{pid}/task").iterdir())
 
 
-def test_each_thread_takes_the_core_that_the_other_left() -> None:
+def test_each_swap_moves_both_threads() -> None:
     cores = sorted(os.sched_getaffinity(0))
     first, last = cores[0], cores[-1]
     with process("a", "b") as pid:
         _main, one, two = threads_of(pid)
-        exchange = Exchange((one, two), (first, last))
+        core_swap = CoreSwap((one, two), (first, last))
         for expected in ((last, first), (first, last), (last, first)):
-            exchange.turn()
+            core_swap.swap()
             found = (os.sched_getaffinity(one), os.sched_getaffinity(two))
             assert found == ({expected[0]}, {expected[1]})
-        exchange.release(cores)
+        core_swap.release(cores)
         assert os.sched_getaffinity(one) == os.sched_getaffinity(two) == set(cores)
 
 
-async def test_the_data_threads_are_found_kept_apart_and_let_go() -> None:
+async def test_media_threads_are_swapped_and_released() -> None:
     cores = sorted(os.sched_getaffinity(0))
     apart = {(cores[0],), (cores[-1],)}
     with process("tokio-runtime", "sfukit-media-0") as pid, swarm_thread() as swarm:
         _main, other, media = threads_of(pid)
-        async with exchanging(pid, (cores[0], cores[-1])) as cores_swapped:
+        async with swapping_cores(pid, (cores[0], cores[-1])) as cores_swapped:
             assert cores_swapped
             seen = set()
             async with asyncio.timeout(10):
@@ -100,16 +100,16 @@ async def test_the_data_threads_are_found_kept_apart_and_let_go() -> None:
         assert os.sched_getaffinity(media) == os.sched_getaffinity(swarm) == set(cores)
 
 
-async def test_a_server_of_two_workers_is_left_where_it_is() -> None:
+async def test_a_server_of_two_workers_is_not_pinned() -> None:
     cores = sorted(os.sched_getaffinity(0))
     with process("sfukit-media-0", "sfukit-media-1") as pid, swarm_thread() as swarm:
-        async with exchanging(pid, cores) as cores_swapped:
+        async with swapping_cores(pid, cores) as cores_swapped:
             await asyncio.sleep(0)
             assert not cores_swapped
             assert os.sched_getaffinity(swarm) == set(cores)
 
 
-async def test_where_threads_may_not_be_moved_nothing_is_claimed(
+async def test_without_permission_to_pin_no_swap_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: object) -> None:
@@ -117,36 +117,36 @@ async def test_where_threads_may_not_be_moved_nothing_is_claimed(
 
     with process("sfukit-media-0") as pid, swarm_thread():
         monkeypatch.setattr(os, "sched_setaffinity", refuse)
-        async with exchanging(pid, (0, 1)) as cores_swapped:
+        async with swapping_cores(pid, (0, 1)) as cores_swapped:
             assert not cores_swapped
 
 
-async def test_a_server_that_ends_meanwhile_ends_the_exchange_alone() -> None:
+async def test_the_end_of_the_server_ends_only_the_swap() -> None:
     cores = sorted(os.sched_getaffinity(0))
     with swarm_thread() as swarm, ExitStack() as server:
         pid = server.enter_context(process("sfukit-media-0"))
         before = asyncio.all_tasks()
-        async with exchanging(pid, cores[:2]) as cores_swapped:
+        async with swapping_cores(pid, cores[:2]) as cores_swapped:
             assert cores_swapped
-            [turning] = asyncio.all_tasks() - before
+            [swapping] = asyncio.all_tasks() - before
             server.close()
             async with asyncio.timeout(5):
-                await turning  # it ends by itself
+                await swapping  # it ends by itself
         assert os.sched_getaffinity(swarm) == set(cores[:2])
 
 
-async def test_a_thread_that_has_no_name_yet_is_waited_for(
+async def test_swapping_waits_for_the_names_of_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    named = exchange_module._threads
-    looks: list[str] = []
+    named = module._threads
+    attempts: list[str] = []
 
     def later(pid: int, name: str) -> list[int]:
-        looks.append(name)
-        return named(pid, name) if looks.count(name) > 3 else []
+        attempts.append(name)
+        return named(pid, name) if attempts.count(name) > 3 else []
 
-    monkeypatch.setattr(exchange_module, "_threads", later)
+    monkeypatch.setattr(module, "_threads", later)
     cores = sorted(os.sched_getaffinity(0))
     with process("sfukit-media-0") as pid, swarm_thread():
-        async with exchanging(pid, (cores[0], cores[-1])) as cores_swapped:
+        async with swapping_cores(pid, (cores[0], cores[-1])) as cores_swapped:
             assert cores_swapped

@@ -1,10 +1,10 @@
-"""One bot at work: what it offers, what it sends, what it receives, as commands to the swarm."""
+"""The media session of one bot: offers, published and received tracks, as swarm commands."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sfukit.loadgen.ledger import Expected, Ledger
+from sfukit.loadgen.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
 from sfukit.loadgen.scenario import Bot, Plan, Room
 from sfukit.signaling import descriptions
@@ -32,15 +32,15 @@ from sfukit.swarm.messages import (
 from sfukit.swarm.native import Swarm
 
 _SSRCS_PER_TRANSPORT = 16
-# Tracks that a bot takes in its life: several times those planned, since a target may offer again.
-_TRACKS_PER_VIEW = 8
+# Limit of tracks received by one bot: a multiple of the plan, since a target may offer again.
+_TRACKS_PER_SUBSCRIPTION = 8
 _SPARE_TRACKS = 64
-_TOO_MANY = "the target offers ever more tracks; further ones are not received"
+_TOO_MANY = "the target offers more tracks than planned; further tracks are not received"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Media:
-    """What all bots send: clips by rid (``audio`` for sound), and in which manner."""
+    """The media of all bots: clips by rid (``audio`` for the audio clip), pacing, PLI policy."""
 
     clips: Mapping[str, int]
     pacing: Pacing
@@ -50,15 +50,15 @@ class Media:
 
 
 @dataclass(frozen=True)
-class Incoming:
-    """One m-line that a bot receives, and whose track it carries."""
+class InboundTrack:
+    """One track that a bot receives: its m-line and its publisher."""
 
-    line: MediaLine
+    media: MediaLine
     publisher: Bot | None
 
 
-class Seat:
-    """One bot's place in the load."""
+class BotSession:
+    """The transports and tracks of one bot."""
 
     def __init__(self, plan: Plan, bot: Bot, swarm: Swarm, ledger: Ledger, media: Media) -> None:
         self.plan = plan
@@ -68,40 +68,43 @@ class Seat:
         self._media = media
         self._id = bot.index + 1
         self._opened: list[int] = []
-        self._publishing = 0
-        self._playing: int | None = None
+        self._publish_transport = 0
+        self._receive_transport: int | None = None
         self._streams: dict[tuple[str, int | None], int] = {}
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._published: dict[str, tuple[int, int]] = {}
         self._received = 0
 
     @property
     def dynacast(self) -> bool:
-        """Whether the bot stops encodings without subscribers when the server says so."""
+        """Whether the bot deactivates encodings when the server reports no subscribers."""
         return self._media.unwatched == "dynacast"
 
     @cached_property
-    def _most_received(self) -> int:
-        return _TRACKS_PER_VIEW * sum(1 for _ in self.plan.views(self.bot)) + _SPARE_TRACKS
+    def _max_received(self) -> int:
+        return (
+            _TRACKS_PER_SUBSCRIPTION * sum(1 for _ in self.plan.subscriptions(self.bot))
+            + _SPARE_TRACKS
+        )
 
     @property
     def room(self) -> Room:
-        """The room the bot is in."""
+        """The room of the bot."""
         return self.plan.rooms[self.bot.room]
 
-    def take(self, scheduled_ns: int) -> None:
-        """Make the bot; its times count from when it was planned to join."""
+    def add(self, scheduled_ns: int) -> None:
+        """Add the bot to the swarm; its times count from the scheduled join."""
         self.ledger.scheduled(self.bot, scheduled_ns)
         name = self.ledger.label(self.bot)
         self.swarm.send([AddBot(bot=self._id, name=name, scheduled_ns=scheduled_ns)])
 
     def accepted(self) -> None:
-        """Note that the target took the bot in."""
+        """Record that the target accepted the join."""
         self.ledger.signalled(self.bot, self.swarm.now_ns())
 
     def offer(self) -> OfferParameters:
-        """Choose credentials and SSRCs for the transport that the bot publishes on."""
-        transport = self._publishing = self.swarm.new_id()
-        # unique in this run, and with the seed unlike those of the next
+        """Return new credentials and SSRCs for the publish transport."""
+        transport = self._publish_transport = self.swarm.new_id()
+        # unique in this run, and by the seed different from those of other runs
         first = (self._media.ssrc_base + transport * _SSRCS_PER_TRANSPORT) & 0xFFFFFFF0
         encodings = [
             descriptions.Encoding(encoding.rid, first + 2 * rank + 2, first + 2 * rank + 3)
@@ -116,8 +119,8 @@ class Seat:
         )
 
     def publish(self, offered: OfferParameters, answer: RemoteDescription) -> None:
-        """Connect to what the target answered and send."""
-        transport = self._publishing
+        """Open the publish transport to the answer of the target, and send."""
+        transport = self._publish_transport
         self.ledger.opened(transport, self.bot, decides=True)
         commands: list[Command] = [self._open(transport, offered.credentials, answer.peer)]
         for line in answer.lines:
@@ -126,36 +129,36 @@ class Seat:
         self.swarm.send(commands)
 
     def send_only(self, mid: str, rids: list[str]) -> None:
-        """Send these encodings of a line; its others rest."""
-        if mid in self._sent:
-            stream, encodings = self._sent[mid]
-            self.ledger.rested(stream, encodings - len(rids))
+        """Activate the encodings ``rids`` of a track, and deactivate its others (dynacast)."""
+        if mid in self._published:
+            stream, encodings = self._published[mid]
+            self.ledger.deactivated(stream, encodings - len(rids))
             self.swarm.send([SendOnly(stream=stream, rids=rids)])
 
-    def play(
-        self, credentials: Credentials, peer: RemoteTransport, incoming: Sequence[Incoming]
+    def receive(
+        self, credentials: Credentials, peer: RemoteTransport, tracks: Sequence[InboundTrack]
     ) -> None:
-        """Receive exactly these lines, connecting first where nothing was received before."""
+        """Receive exactly ``tracks``; the first call opens the receive transport."""
         commands: list[Command] = []
-        if self._playing is None:
-            self._playing = self.swarm.new_id()
-            self.ledger.opened(self._playing, self.bot, decides=not self.bot.sends)
-            commands.append(self._open(self._playing, credentials, peer))
-        wanted = {(one.line.mid, one.line.ssrc): one for one in incoming}
-        gone = [key for key in self._streams if key not in wanted]
-        commands += [Unreceive(stream=self._streams.pop(key)) for key in gone]
-        for key, one in wanted.items():
+        if self._receive_transport is None:
+            self._receive_transport = self.swarm.new_id()
+            self.ledger.opened(self._receive_transport, self.bot, decides=not self.bot.sends)
+            commands.append(self._open(self._receive_transport, credentials, peer))
+        offered = {(track.media.mid, track.media.ssrc): track for track in tracks}
+        ended = [key for key in self._streams if key not in offered]
+        commands += [Unreceive(stream=self._streams.pop(key)) for key in ended]
+        for key, track in offered.items():
             if key not in self._streams:
-                if self._received >= self._most_received:
+                if self._received >= self._max_received:
                     self.ledger.fault("too_many_tracks", _TOO_MANY, self.bot)
                     break
                 self._received += 1
                 self._streams[key] = self.swarm.new_id()
-                commands.append(self._receive(self._playing, self._streams[key], one))
+                commands.append(self._receive(self._receive_transport, self._streams[key], track))
         self.swarm.send(commands)
 
     def leave(self) -> None:
-        """Close everything; what was measured stays."""
+        """Close all transports; the figures are kept."""
         self.swarm.send([CloseTransport(transport=transport) for transport in self._opened])
         self._opened.clear()
 
@@ -201,7 +204,7 @@ class Seat:
         self, transport: int, line: MediaLine, encodings: list[EncodingParameters]
     ) -> Publish:
         stream = self.swarm.new_id()
-        self._sent[line.mid] = stream, len(encodings)
+        self._published[line.mid] = stream, len(encodings)
         if line.kind == "video":
             self.ledger.encodings_published += len(encodings)
         return Publish(
@@ -218,9 +221,9 @@ class Seat:
             pli=self._media.pli_policy,
         )
 
-    def _receive(self, transport: int, stream: int, incoming: Incoming) -> Receive:
-        line, publisher = incoming.line, incoming.publisher
-        self.ledger.expects(stream, Expected(self.bot, publisher, line.kind, transport))
+    def _receive(self, transport: int, stream: int, track: InboundTrack) -> Receive:
+        line, publisher = track.media, track.publisher
+        self.ledger.track_expected(stream, ExpectedTrack(self.bot, publisher, line.kind, transport))
         return Receive(
             transport=transport,
             stream=stream,

@@ -23,8 +23,8 @@ _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A target ready for bots; ``server`` is there if it was started here."""
+class OpenedTarget:
+    """A target ready for bots; ``server`` is set if it is a private one."""
 
     target: Target
     described: result.Target
@@ -32,14 +32,14 @@ class Opened:
     server: PrivateServer | None = None
 
     async def close(self) -> None:
-        """Let go of the target, and stop it if it was started here."""
+        """Close the HTTP client, and stop a private server."""
         await self.client.aclose()
         if self.server is not None:
             await self.server.stop()
 
 
 def http_client(options: RunOptions) -> httpx.AsyncClient:
-    """Make the HTTP client that all bots share."""
+    """Return the HTTP client that all bots share."""
     address = parse_target(options.target) if options.target else TargetUrl(None, _DEFAULT_URL)
     context = access.tls(options.access, address.url)
     client = httpx.AsyncClient(
@@ -48,13 +48,13 @@ def http_client(options: RunOptions) -> httpx.AsyncClient:
         timeout=options.join_timeout_s,
         trust_env=False,
     )
-    # one bot's cookies are not another's, and a target could set ever more of them
+    # no cookies: they would be shared by all bots, and unbounded
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
 
 
-async def find(options: RunOptions, client: httpx.AsyncClient) -> DetectedTarget | None:
-    """Ask a target that was given what it is; None where one will be started."""
+async def recognise_target(options: RunOptions, client: httpx.AsyncClient) -> DetectedTarget | None:
+    """Recognise the kind of the given target; None where a private server is to be started."""
     if options.target is None:
         if options.play is not None:
             raise UsageError("--play without a target", hint="name the WHIP URL to publish to")
@@ -62,23 +62,21 @@ async def find(options: RunOptions, client: httpx.AsyncClient) -> DetectedTarget
     found = await detect(parse_target(options.target), client)
     if found.kind == "sfukit" and options.play is not None:
         raise UsageError(
-            "--play is for WHIP targets: the rooms of an sfukit server are played in the room",
+            "--play is for WHIP targets: the bots subscribe in the rooms of an sfukit server",
             hint=f"force WHIP with whip+{options.target}",
         )
     if found.kind == "whep":
         raise UsageError(
-            f"{found.url} plays: a load needs somebody who publishes",
+            f"{found.url} is a WHEP URL: the load needs a publisher",
             hint="name the WHIP URL, and this one with --play",
         )
     if options.server_args:
-        raise UsageError(
-            "--server-args is for a server that is started here", hint="name no target"
-        )
+        raise UsageError("--server-args is for the private server", hint="give no target")
     return found
 
 
-def shaped(load: LoadOptions, found: DetectedTarget | None, play: str | None) -> LoadOptions:
-    """Fit the load to what the target offers."""
+def fit_to_target(load: LoadOptions, found: DetectedTarget | None, play: str | None) -> LoadOptions:
+    """Return the load in the shape that the target supports."""
     shape: Shape = "rooms"
     if found is not None and found.kind == "whip":
         shape = "pair" if play else "publish"
@@ -90,31 +88,31 @@ async def open_target(
     found: DetectedTarget | None,
     client: httpx.AsyncClient,
     cores: Sequence[int],
-) -> Opened:
-    """Prepare the target, starting a private server where none was given."""
+) -> OpenedTarget:
+    """Return the target, starting a private server where none was given."""
     if found is None:
         server = await server_process.start(options.server_args, cores)
         url = server.ready.url
         described = result.Target(kind="sfukit", url=url, private=True, pid=server.ready.pid)
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
-        return Opened(rooms, described, client, server)
+        return OpenedTarget(rooms, described, client, server)
     assert found.kind != "whep"  # refused by ``find``
     described = result.Target(
         kind=found.kind, url=found.url, play_url=options.play, version=found.version
     )
     if found.kind == "sfukit":
-        return Opened(
+        return OpenedTarget(
             RoomsTarget(found.url, options.access, options.join_timeout_s), described, client
         )
     whip = WhipTarget(client, found.url, options.play, options.access, options.join_timeout_s)
-    return Opened(whip, described, client)
+    return OpenedTarget(whip, described, client)
 
 
 async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -> str | None:
-    """Name the command for a server that already runs on the default port."""
+    """Return the command for a server that already runs on the default port."""
     try:
         async with asyncio.timeout(0.5):
             found = await detect(TargetUrl("sfukit", _DEFAULT_URL), client)
     except (TargetError, TimeoutError):
         return None
-    return f"one runs at {found.url}; to test that:  {command_line([*command, found.url])}"
+    return f"a server runs at {found.url}; to test it:  {command_line([*command, found.url])}"

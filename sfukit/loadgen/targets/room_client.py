@@ -1,0 +1,243 @@
+"""A client of the room protocol (docs/protocol.md): frames in, frames out. No sockets."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from sfukit.loadgen.bot_session import BotSession, InboundTrack
+from sfukit.loadgen.ledger import RATE_LIMITED
+from sfukit.loadgen.scenario import Bot, Size
+from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.signaling import descriptions, jsonrpc, rpc_client
+from sfukit.signaling.descriptions import OfferParameters
+from sfukit.signaling.room_messages import (
+    Description,
+    EncodingsNotification,
+    JoinConfig,
+    JoinParams,
+    JoinResult,
+    LayerSwitch,
+    OfferNotification,
+    SubscribeParams,
+)
+from sfukit.signaling.sdp import SdpError
+
+Phase = Literal["joining", "joined", "ended"]
+
+_LOWEST = 0
+_MAX_PENDING = 256
+_MAX_PUBLICATIONS = 16  # of one participant at a time
+_TOO_MANY = "the target announces more publications than planned; further ones are ignored"
+_REPEATED = frozenset(("answer", "subscribe"))
+
+
+class _Publication(msgspec.Struct):
+    """A publication of ``publication-added``, or of a participant in the result of ``join``."""
+
+    publication: int
+    kind: str
+    uid: str = ""
+
+
+class _Removed(msgspec.Struct):
+    publication: int
+
+
+class _Bye(msgspec.Struct):
+    reason: str = ""
+
+
+class _AnswerParams(msgspec.Struct):
+    desc: Description
+    version: int
+
+
+class _PendingRequest(NamedTuple):
+    """A request without response so far."""
+
+    method: str
+    params: object
+
+
+_join_result = msgspec.json.Decoder(JoinResult)
+_offer = msgspec.json.Decoder(OfferNotification)
+_added = msgspec.json.Decoder(_Publication)
+_removed = msgspec.json.Decoder(_Removed)
+_switch = msgspec.json.Decoder(LayerSwitch)
+_encodings = msgspec.json.Decoder(EncodingsNotification)
+_bye = msgspec.json.Decoder(_Bye)
+
+
+class RoomClient:
+    """The room protocol of one bot."""
+
+    def __init__(self, bot_session: BotSession) -> None:
+        self.phase: Phase = "joining"
+        self.bye_reason = ""
+        self._bot_session = bot_session
+        self._subscriptions: Mapping[str, tuple[Bot, Size]] = {
+            one.publisher.name: (one.publisher, one.size)
+            for one in bot_session.plan.subscriptions(bot_session.bot)
+        }
+        self._offered: OfferParameters | None = (
+            bot_session.offer() if bot_session.bot.sends else None
+        )
+        self._credentials = descriptions.new_credentials()
+        self._subscribed: set[int] = set()
+        self._own_mids: dict[int, str] = {}
+        self._pending: dict[int, _PendingRequest] = {}
+        self._rate_limited: list[tuple[int, object]] = []
+        self._offer_version = 0
+        self._last_request = 0
+
+    def join_request(self) -> bytes:
+        """Return the request to join; subscriptions and layers are requested afterwards."""
+        offer = None
+        if self._offered is not None:
+            offer = Description("offer", descriptions.publish_offer(self._offered))
+        params = JoinParams(
+            sid=self._bot_session.room.name,
+            uid=self._bot_session.bot.name,
+            offer=offer,
+            config=JoinConfig(no_auto_subscribe=True, dynacast=self._bot_session.dynacast),
+        )
+        return self._request("join", params)
+
+    def leave_request(self) -> bytes:
+        """Return the request to leave."""
+        self.phase = "ended"
+        return self._request("leave", {})
+
+    def receive(self, frame: str | bytes) -> bytes | None:
+        """Process one frame; return the frame to send in response, if any.
+
+        Raises ``JoinRefusedError`` when the server refuses the join.
+        """
+        replies: list[bytes] = []
+        added: list[_Publication] = []
+        for message in rpc_client.messages(frame):
+            if message.method is None:
+                replies += self._response(message)
+            elif message.method == "publication-added":
+                added.append(_added.decode(message.params))
+            elif message.method == "publication-removed":
+                self._subscribed.discard(_removed.decode(message.params).publication)
+            else:
+                replies += self._notification(message.method, message.params)
+        replies += self._subscribe(added)
+        return jsonrpc.joined(replies) if replies else None
+
+    def take_rate_limited(self) -> list[tuple[int, object]]:
+        """Return and clear the rate limited requests: id, and the delay requested by the target."""
+        refused, self._rate_limited = self._rate_limited, []
+        return refused
+
+    def retry(self, number: int) -> bytes | None:
+        """Return a rate limited request again; None where it is obsolete."""
+        pending = self._pending.pop(number, None)
+        if pending is None or self.phase == "ended":
+            return None
+        if (
+            isinstance(pending.params, _AnswerParams)
+            and pending.params.version < self._offer_version
+        ):
+            return None
+        return self._request(pending.method, pending.params)
+
+    def _response(self, message: rpc_client.Incoming) -> list[bytes]:
+        number, error = message.id or 0, message.error
+        pending = self._pending.pop(number, _PendingRequest("request", {}))
+        if error is None:
+            if pending.method == "join":
+                return self._joined(_join_result.decode(message.result))
+            return []
+        if self.phase == "joining":
+            raise JoinRefusedError(error.reason, error.message, error.retry_after_s)
+        if error.reason == RATE_LIMITED and pending.method in _REPEATED:
+            self._pending[number] = pending
+            self._rate_limited.append((number, error.retry_after_s))
+        elif pending.method != "leave":
+            code = f"{pending.method}_refused"
+            self._bot_session.ledger.fault(
+                code, f"{error.reason}: {error.message}", self._bot_session.bot
+            )
+        return []
+
+    def _joined(self, result: JoinResult) -> list[bytes]:
+        self.phase = "joined"
+        self._own_mids = {own.publication: own.mid for own in result.publications}
+        self._bot_session.accepted()
+        if self._offered is not None:
+            try:
+                answer = descriptions.read_answer(result.sdp or "")
+            except SdpError as error:
+                raise JoinRefusedError("answer_unusable", str(error)) from error
+            self._bot_session.publish(self._offered, answer)
+        return self._subscribe(
+            _Publication(one.publication, one.kind, participant.uid)
+            for participant in result.participants
+            for one in participant.publications
+        )
+
+    def _notification(self, method: str, params: msgspec.Raw) -> list[bytes]:
+        if method == "offer":
+            return self._answer(_offer.decode(params))
+        if method == "layer-switch":
+            self._bot_session.ledger.switched(_switch.decode(params))
+        elif method == "encodings":
+            notified = _encodings.decode(params)
+            self._bot_session.send_only(self._own_mids.get(notified.publication, ""), notified.rids)
+        elif method == "bye":
+            self.phase, self.bye_reason = "ended", _bye.decode(params).reason
+        return []
+
+    def _answer(self, offer: OfferNotification) -> list[bytes]:
+        bot_session = self._bot_session
+        self._offer_version = offer.version
+        try:
+            described = descriptions.read_offer(offer.sdp)
+        except SdpError as error:
+            bot_session.ledger.fault("offer_unusable", str(error), bot_session.bot)
+            return []
+        publishers = {track.mid: self._subscriptions.get(track.uid) for track in offer.tracks}
+        tracks = [
+            InboundTrack(line, planned[0] if (planned := publishers.get(line.mid)) else None)
+            for line in described.lines
+        ]
+        answer = descriptions.play_answer(
+            described, self._credentials, bot_session.swarm.info.fingerprint
+        )
+        bot_session.receive(self._credentials, described.peer, tracks)
+        params = _AnswerParams(Description("answer", answer), offer.version)
+        return [self._request("answer", params)]
+
+    def _subscribe(self, publications: Iterable[_Publication]) -> list[bytes]:
+        """Subscribe as planned: one video at its best encoding, the others at their lowest."""
+        large: list[int] = []
+        small: list[int] = []
+        for one in publications:
+            planned = self._subscriptions.get(one.uid)
+            if planned is None or one.publication in self._subscribed:
+                continue
+            if len(self._subscribed) >= _MAX_PUBLICATIONS * len(self._subscriptions):
+                self._bot_session.ledger.fault(
+                    "too_many_publications", _TOO_MANY, self._bot_session.bot
+                )
+                break
+            self._subscribed.add(one.publication)
+            is_small = one.kind == "video" and planned[1] == "small"
+            (small if is_small else large).append(one.publication)
+        requests = []
+        if large:
+            requests.append(self._request("subscribe", SubscribeParams(large, "auto")))
+        if small:
+            requests.append(self._request("subscribe", SubscribeParams(small, _LOWEST)))
+        return requests
+
+    def _request(self, method: str, params: object) -> bytes:
+        self._last_request += 1
+        self._pending[self._last_request] = _PendingRequest(method, params)
+        if len(self._pending) > _MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
+        return rpc_client.request(method, params, self._last_request)
