@@ -1,6 +1,6 @@
 //! What the fuzzer runs, one function for each target.
 //!
-//! A target takes any bytes: either they are what a stranger sent, or a script of what happens to
+//! A target takes any bytes: either datagrams of an unauthenticated peer, or a script of events for
 //! a state machine ([`input::Input`]). It panics where an invariant breaks. The crates' ordinary
 //! tests include these files and replay the committed corpus against the same functions, so no
 //! target needs more than the crate that it is about.

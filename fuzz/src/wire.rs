@@ -245,7 +245,7 @@ fn rewrite_rtcp(packet: Packet<'_>) {
 
 fn only(datagram: &[u8]) -> Packet<'_> {
     let mut packets = compound(datagram);
-    let first = packets.next().expect("one").expect("sound");
+    let first = packets.next().expect("one").expect("valid");
     assert!(packets.next().is_none());
     first
 }

@@ -149,7 +149,7 @@ class Publish(Command, tag="publish"):
     extensions: dict[str, int]
     feedback: list[str]
     fid_groups: list[tuple[int, int]] = []
-    rests: bool = False
+    dynacast: bool = False
 
 
 class Unpublish(Command, tag="unpublish"):

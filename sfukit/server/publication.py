@@ -86,7 +86,7 @@ class Publication:
             extensions=track.extensions,
             feedback=list(track.feedback),
             fid_groups=track.fid_groups,
-            rests=self.owner.rests and self._are_named_by_publisher,
+            dynacast=self.owner.rests and self._are_named_by_publisher,
         )
 
     def continues(self, track: Published) -> bool:

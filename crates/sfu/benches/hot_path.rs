@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use common::counting::Counting;
-use common::stage::{Play, Stage};
+use common::replay::{Load, Replay};
 use sfu::config::Config;
 use support::measure;
 
@@ -19,9 +19,9 @@ const SUBSCRIBERS: usize = 240;
 const PACED: Duration = Duration::from_millis(13);
 
 fn main() {
-    let whole = Play::video(SUBSCRIBERS, Duration::ZERO);
-    let paced = Play::video(SUBSCRIBERS, PACED);
-    let fed_back = Play {
+    let whole = Load::video(SUBSCRIBERS, Duration::ZERO);
+    let paced = Load::video(SUBSCRIBERS, PACED);
+    let fed_back = Load {
         feedback: true,
         ..paced
     };
@@ -34,12 +34,12 @@ fn main() {
         ("video to 240, frames paced", Config::default(), paced),
         ("the same, 1 % asked for again", Config::default(), fed_back),
         (
-            "sound, 10 to 30, coalesced 5 ms",
+            "audio, 10 to 30, coalesced 5 ms",
             Config::default(),
-            Play::audio(),
+            Load::audio(),
         ),
-        ("sound, 10 to 30, at once", at_once, Play::audio()),
+        ("audio, 10 to 30, at once", at_once, Load::audio()),
     ] {
-        measure(name, Stage::new(config, &play));
+        measure(name, Replay::new(config, &play));
     }
 }

@@ -145,21 +145,21 @@ async def test_encodings_by_ssrc_do_not_rest_since_their_publisher_has_no_names_
     await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
     publish = stage.engine.of(Publish)[0]
     assert [encoding.rid for encoding in publish.encodings] == ["0", "1"]
-    assert not publish.rests
+    assert not publish.dynacast
 
 
 async def test_who_lets_encodings_rest_is_told_which_are_watched(stage: Stage) -> None:
     ann = await stage.member()
     desc = {"type": "offer", "sdp": offer_text()}
     await ann.call("join", sid="demo", uid="ann", offer=desc, config={"dynacast": True})
-    assert [command.rests for command in stage.engine.of(Publish)] == [True, True]
+    assert [command.dynacast for command in stage.engine.of(Publish)] == [True, True]
     stage.engine.tell(EncodingsWanted(2, ["q", "f"]))
     assert await ann.note("encodings") == {"publication": 2, "rids": ["q", "f"]}
 
 
 async def test_who_does_not_promise_to_rest_is_never_asked_to(stage: Stage) -> None:
     await stage.joined("ann")
-    assert [command.rests for command in stage.engine.of(Publish)] == [False, False]
+    assert [command.dynacast for command in stage.engine.of(Publish)] == [False, False]
 
 
 async def test_a_transport_that_goes_down_ends_the_membership(stage: Stage) -> None:
