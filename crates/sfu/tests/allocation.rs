@@ -10,8 +10,8 @@ use common::*;
 static ALLOCATOR: Counting = Counting;
 
 /// Load for some seconds after a warm-up; return the allocations and the packets sent.
-fn forwarded(config: Config, play: &Load) -> (u64, u64) {
-    let mut replay = Replay::new(config, play);
+fn forwarded(config: Config, load: &Load) -> (u64, u64) {
+    let mut replay = Replay::new(config, load);
     replay.run(ms(5_000));
     let (allocations, packets) = (Counting::allocations(), replay.counters().packets_sent);
     replay.run(ms(3_000));

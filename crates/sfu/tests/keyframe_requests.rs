@@ -81,7 +81,7 @@ fn the_requests_of_another_subscriber_are_not_delayed() {
     let before = request_times(&world, camera).len();
     send_pli(&mut world, subs[1]);
     let sent = world.now;
-    assert!(world.run_until(ms(50), |world| asked(world, camera).len() > before));
+    assert!(world.run_until(ms(50), |world| request_times(world, camera).len() > before));
     assert!(world.now.since(sent) <= ms(25), "two ways of 10 ms");
 }
 
