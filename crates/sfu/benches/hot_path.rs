@@ -1,5 +1,5 @@
-//! What forwarding one packet costs the engine: received, opened, kept, and for each subscriber
-//! copied, rewritten and sealed into the outbox. Thread CPU, no sockets.
+//! CPU time of the engine for one forwarded packet: decrypted and stored once, and for each
+//! subscriber copied, rewritten and encrypted into the outbox. Thread CPU, no sockets.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -29,7 +29,7 @@ fn main() {
         coalesce_ms: 0,
         ..Config::default()
     };
-    for (name, config, play) in [
+    for (name, config, load) in [
         ("video to 240, frames whole", Config::default(), whole),
         ("video to 240, frames paced", Config::default(), paced),
         ("the same, 1 % asked for again", Config::default(), fed_back),
@@ -40,6 +40,6 @@ fn main() {
         ),
         ("audio, 10 to 30, at once", at_once, Load::audio()),
     ] {
-        measure(name, Replay::new(config, &play));
+        measure(name, Replay::new(config, &load));
     }
 }

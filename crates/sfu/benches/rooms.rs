@@ -1,5 +1,5 @@
-//! The same where hundreds of participants take turns, so that each finds its state gone from the
-//! processor's cache: 100 rooms of five.
+//! The same for 100 rooms of five, where the state of each participant has left the processor's
+//! cache when it is served.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

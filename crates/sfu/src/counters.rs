@@ -35,11 +35,11 @@ macro_rules! counters {
 counters! {
     /// RTP packets accepted.
     packets_received,
-    /// Bytes of the datagrams they came in.
+    /// Bytes of the datagrams of packets received.
     bytes_received,
     /// RTP packets sent, retransmissions included.
     packets_sent,
-    /// Bytes of the datagrams they left in.
+    /// Bytes of the datagrams of packets sent.
     bytes_sent,
     /// Audio packets among those sent.
     audio_packets_sent,

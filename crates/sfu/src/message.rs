@@ -72,9 +72,9 @@ pub enum SrtpChoice {
 pub struct EncodingParameters {
     /// RFC 8851 identifier.
     pub rid: Option<String>,
-    /// Where the offer names it.
+    /// SSRC, where the offer declares it.
     pub ssrc: Option<u32>,
-    /// Where the offer names it.
+    /// SSRC of retransmissions, where the offer declares it.
     pub rtx_ssrc: Option<u32>,
 }
 

@@ -235,8 +235,8 @@ impl Encoding {
             .wrapping_add(encoding as u16)
     }
 
-    /// Note a packet in the history that starts a keyframe, where it is the first of its frame:
-    /// parameter sets may come in packets of their own.
+    /// Store the start of a keyframe, where the packet is the first of its frame: parameter sets may
+    /// be in packets of their own.
     pub fn note_keyframe(&mut self, start: KeyframeStart) {
         if self
             .last_keyframe
@@ -469,7 +469,7 @@ impl Publication {
 /// Read a media id of the control plane.
 ///
 /// # Errors
-/// Where it is too long or holds other than token characters.
+/// Where the mid is too long or holds other than token characters.
 pub fn parse_mid(mid: &str) -> Result<Mid, CommandError> {
     mid.parse().map_err(|_| invalid(format!("mid {mid:?}")))
 }

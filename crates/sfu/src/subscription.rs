@@ -45,13 +45,13 @@ pub struct PendingSwitch {
     pub encoding: usize,
     /// Since when.
     pub since: Time,
-    /// The first position in its history where a keyframe will do.
+    /// The first position in its history from which a keyframe is used.
     pub from: u64,
     /// Reason code of the selection.
     pub reason: &'static str,
 }
 
-/// A packet that no publisher sent: parameter sets in front of a keyframe that came without.
+/// An inserted packet: parameter sets in front of a keyframe that lacks them.
 #[derive(Debug)]
 pub struct Inserted {
     /// Its place in the outgoing stream.

@@ -49,7 +49,7 @@ struct Block {
     bytes: [u8; BLOCK_LEN],
 }
 
-/// Where in a block the values stand that change.
+/// Offsets in a block of the values that change.
 #[derive(Clone, Copy, Debug)]
 struct Places {
     transport_sequence: Option<u8>,

@@ -1,5 +1,5 @@
-//! Whatever participants do, in whatever order, over whatever network: nothing breaks, no nonce
-//! repeats, what is decodable stays decodable, and nothing is left at the end.
+//! Random commands over impaired networks: no room panics, no nonce repeats, streams stay
+//! decodable, and all is released at the end.
 
 mod common;
 

@@ -113,7 +113,10 @@ fn a_bad_network_on_both_sides_is_repaired() {
     }
     for sub in &subs {
         world.enable_feedback(sub.client);
-        let viewer = world.clients[sub.client].viewer.as_mut().expect("feedback enabled");
+        let viewer = world.clients[sub.client]
+            .viewer
+            .as_mut()
+            .expect("feedback enabled");
         viewer.add_stream(sub.ssrc, Some(sub.rtx_ssrc), 90_000);
     }
     world.run_for(ms(20_000));

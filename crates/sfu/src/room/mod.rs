@@ -43,7 +43,7 @@ pub struct Room {
     queued_peers: VecDeque<usize>,
     /// Whether the engine has been requested to run a round.
     round_scheduled: bool,
-    /// Whether that request has not been taken by the engine yet.
+    /// Whether the engine has yet to take that request.
     round_requested: bool,
     /// End of the batching window.
     window: Deadline,
