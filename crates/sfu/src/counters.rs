@@ -23,8 +23,8 @@ macro_rules! counters {
             /// Add the counts of another engine.
             pub fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)+
-                for (sum, count) in self.forward_latency_us.iter_mut().zip(other.forward_latency_us) {
-                    *sum += count;
+                for (sum, add) in self.forward_latency_us.iter_mut().zip(other.forward_latency_us) {
+                    *sum += add;
                 }
                 self.forward_latency_sum_us += other.forward_latency_sum_us;
             }

@@ -235,8 +235,8 @@ impl Encoding {
             .wrapping_add(encoding as u16)
     }
 
-    /// Store the start of a keyframe, where the packet is the first of its frame: parameter sets may
-    /// be in packets of their own.
+    /// Store the start of a keyframe, where the packet is the first of its frame: parameter sets
+    /// may be in packets of their own.
     pub fn note_keyframe(&mut self, start: KeyframeStart) {
         if self
             .last_keyframe

@@ -125,8 +125,8 @@ impl Room {
 
     /// Process a NACK: queue the packets that are still in a history.
     ///
-    /// Packets that the publisher's stream lacks as well need no answer: they are requested from the
-    /// publisher and forwarded to every subscriber in their place when they arrive.
+    /// Packets that the publisher's stream lacks as well need no answer: they are requested from
+    /// the publisher and forwarded to every subscriber in their place when they arrive.
     fn on_nack(
         &mut self,
         context: &mut Context<'_>,
