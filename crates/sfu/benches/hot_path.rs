@@ -1,5 +1,5 @@
-//! What forwarding one packet costs the engine: received, opened, kept, and for each subscriber
-//! copied, rewritten and sealed into the outbox. Thread CPU, no sockets.
+//! CPU time of the engine for one forwarded packet: decrypted and stored once, and for each
+//! subscriber copied, rewritten and encrypted into the outbox. Thread CPU, no sockets.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use common::counting::Counting;
-use common::stage::{Play, Stage};
+use common::replay::{Load, Replay};
 use sfu::config::Config;
 use support::measure;
 
@@ -19,9 +19,9 @@ const SUBSCRIBERS: usize = 240;
 const PACED: Duration = Duration::from_millis(13);
 
 fn main() {
-    let whole = Play::video(SUBSCRIBERS, Duration::ZERO);
-    let paced = Play::video(SUBSCRIBERS, PACED);
-    let fed_back = Play {
+    let whole = Load::video(SUBSCRIBERS, Duration::ZERO);
+    let paced = Load::video(SUBSCRIBERS, PACED);
+    let fed_back = Load {
         feedback: true,
         ..paced
     };
@@ -29,17 +29,17 @@ fn main() {
         coalesce_ms: 0,
         ..Config::default()
     };
-    for (name, config, play) in [
+    for (name, config, load) in [
         ("video to 240, frames whole", Config::default(), whole),
         ("video to 240, frames paced", Config::default(), paced),
         ("the same, 1 % asked for again", Config::default(), fed_back),
         (
-            "sound, 10 to 30, coalesced 5 ms",
+            "audio, 10 to 30, coalesced 5 ms",
             Config::default(),
-            Play::audio(),
+            Load::audio(),
         ),
-        ("sound, 10 to 30, at once", at_once, Play::audio()),
+        ("audio, 10 to 30, at once", at_once, Load::audio()),
     ] {
-        measure(name, Stage::new(config, &play));
+        measure(name, Replay::new(config, &load));
     }
 }

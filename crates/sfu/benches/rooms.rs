@@ -1,5 +1,5 @@
-//! The same where hundreds of participants take turns, so that each finds its state gone from the
-//! processor's cache: 100 rooms of five.
+//! The same for 100 rooms of five, where the state of each participant has left the processor's
+//! cache when it is served.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use common::counting::Counting;
-use common::stage::Stage;
+use common::replay::Replay;
 use sfu::config::Config;
 use support::measure;
 
@@ -16,6 +16,6 @@ use support::measure;
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    let stage = Stage::rooms_of_five(Config::default(), 100, Duration::from_secs(10));
-    measure("100 rooms of 5", stage);
+    let replay = Replay::rooms_of_five(Config::default(), 100, Duration::from_secs(10));
+    measure("100 rooms of 5", replay);
 }

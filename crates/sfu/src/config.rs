@@ -1,4 +1,4 @@
-//! What an engine is told once, at its start.
+//! Configuration of an engine.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::message::SrtpChoice;
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bwe {
-    /// Not at all: requests alone decide.
+    /// No estimation: the requested encoding is sent.
     None,
     /// From loss and round-trip time in receiver reports.
     #[default]
@@ -21,8 +21,8 @@ pub enum Bwe {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// How long what arrives in a room waits for more while there is little to do, ms; 0 sends at
-    /// once, always.
+    /// Egress batching: how long the first packet of a room waits for others under low load, ms; 0
+    /// disables batching.
     pub coalesce_ms: u64,
     /// Lengthen packets by RTP padding where that joins them into one run.
     pub pad: bool,
@@ -30,13 +30,13 @@ pub struct Config {
     pub nack_ttl_ms: Option<u64>,
     /// Most payload bytes kept for each encoding.
     pub history_bytes: usize,
-    /// Answer Binding requests of strangers on the media port.
+    /// Answer Binding requests of unauthenticated peers on the media port.
     pub stun: bool,
     /// How subscribers' bandwidth is estimated.
     pub bwe: Bwe,
-    /// Where an estimate starts and ends, bit/s; absent: what the subscriptions could use.
+    /// Start and upper bound of an estimate, bit/s; absent: the bitrate of the target encodings.
     pub max_subscription_bitrate_bps: Option<u64>,
-    /// What publishers are told, and held to one and a half times of, bit/s.
+    /// Bitrate signaled to publishers, bit/s; packets above one and a half times of it are dropped.
     pub max_publish_bitrate_bps: Option<u64>,
     /// Which SRTP profiles may be negotiated.
     pub srtp: SrtpChoice,
@@ -69,9 +69,9 @@ impl Config {
         }
     }
 
-    /// Return the window in which a room's packets wait for each other while there is little to do.
+    /// Return the batching window under low load.
     #[must_use]
-    pub fn calm_window(&self) -> Duration {
+    pub fn base_window(&self) -> Duration {
         Duration::from_millis(self.coalesce_ms)
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine lends a room while it works.
+//! The engine's state that a room uses during one call.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,23 +22,23 @@ pub enum Timer {
     Feedback(usize),
     /// Sender and receiver reports to a peer.
     Reports(usize),
-    /// The pacer of a peer lets more through.
+    /// The pacer of a peer allows more.
     Pace(usize),
     /// A new budget of a subscribing peer.
     Budget(usize),
-    /// The window of the room is over.
-    Window,
-    /// A look at bitrates and silence of a publication.
-    Survey(usize),
-    /// A keyframe may have to be asked for again: (publication, encoding).
+    /// The batching window of the room ends.
+    Batching,
+    /// An update of the encodings of a publication: bitrates and activity.
+    Encodings(usize),
+    /// A keyframe request may have to be repeated: (publication, encoding).
     Keyframe(usize, usize),
-    /// A switch of encoding should have happened by now.
+    /// The deadline of a switch of encoding.
     SwitchDeadline(usize),
 }
 
-/// Something that commands refer to.
+/// An entity that commands refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Named {
+pub enum EntityId {
     /// A room.
     Room(RoomId),
     /// A transport.
@@ -49,7 +49,7 @@ pub enum Named {
     Subscription(SubscriptionId),
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Room(id) => write!(f, "room {id}"),
@@ -60,7 +60,7 @@ impl fmt::Display for Named {
     }
 }
 
-/// A change in how datagrams and commands find their room.
+/// A change of the routes of datagrams and commands to rooms.
 #[derive(Clone, Debug)]
 pub enum Route {
     /// Datagrams from this path belong to this peer.
@@ -71,21 +71,21 @@ pub enum Route {
     AddUfrag(String, usize),
     /// They no longer do.
     RemoveUfrag(String),
-    /// Commands that name this belong to this room.
-    AddName(Named),
+    /// Commands about this entity belong to this room.
+    AddEntity(EntityId),
     /// They no longer do.
-    RemoveName(Named),
+    RemoveEntity(EntityId),
 }
 
-/// What the engine lends a room while it works.
+/// The engine's state that a room uses during one call.
 pub struct Context<'a> {
     /// The instant.
     pub now: Time,
     /// Monotonic to wall time.
     pub wall: WallClock,
-    /// Datagrams are lost here, since nobody found the time to read them.
+    /// This worker has lost datagrams, since it did not read them in time.
     pub overloaded: bool,
-    /// How long the first packet of a room waits for others.
+    /// Batching window: how long the first packet of a room waits for others.
     pub window: Duration,
     /// Settings.
     pub config: &'a Config,
@@ -93,17 +93,17 @@ pub struct Context<'a> {
     pub dtls: &'a dtls::Context,
     /// Datagrams to send.
     pub out: &'a mut Outbox,
-    /// What to report.
+    /// Events to report.
     pub events: &'a mut Vec<Event>,
     /// Memory for histories.
     pub pool: &'a mut ChunkPool,
-    /// What is counted.
+    /// Counters of the engine.
     pub counters: &'a mut Counters,
     /// Timers to set.
     pub timers: &'a mut Vec<(Time, Timer)>,
     /// Routes to change.
     pub routes: &'a mut Vec<Route>,
-    /// Numbers nobody can guess, for first sequence numbers and timestamps.
+    /// Unguessable numbers, for first sequence numbers and timestamps.
     pub random: &'a mut Random,
 }
 

@@ -9,7 +9,7 @@ pub const LATENCY_BOUNDS_US: [u64; 10] = [
 
 macro_rules! counters {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
-        /// Counts since the engine started, and gauges of what lives now.
+        /// Counts since the engine started, and gauges of the present state.
         #[derive(Clone, Copy, Debug, Default, Serialize)]
         pub struct Counters {
             $($(#[$doc])+ pub $name: u64,)+
@@ -23,8 +23,8 @@ macro_rules! counters {
             /// Add the counts of another engine.
             pub fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)+
-                for (mine, theirs) in self.forward_latency_us.iter_mut().zip(other.forward_latency_us) {
-                    *mine += theirs;
+                for (sum, add) in self.forward_latency_us.iter_mut().zip(other.forward_latency_us) {
+                    *sum += add;
                 }
                 self.forward_latency_sum_us += other.forward_latency_sum_us;
             }
@@ -35,11 +35,11 @@ macro_rules! counters {
 counters! {
     /// RTP packets accepted.
     packets_received,
-    /// Bytes of the datagrams they came in.
+    /// Bytes of the datagrams of packets received.
     bytes_received,
     /// RTP packets sent, retransmissions included.
     packets_sent,
-    /// Bytes of the datagrams they left in.
+    /// Bytes of the datagrams of packets sent.
     bytes_sent,
     /// Audio packets among those sent.
     audio_packets_sent,
@@ -51,19 +51,19 @@ counters! {
     retransmitted_packets_sent,
     /// Bytes of retransmitted payloads.
     retransmitted_bytes_sent,
-    /// Publishers' packets that came back by retransmission.
+    /// Publishers' packets that were recovered by retransmission.
     retransmitted_packets_received,
-    /// Publishers' packets that never came.
+    /// Publishers' packets that never arrived.
     packets_lost,
-    /// Sequence numbers asked for by subscribers.
+    /// Sequence numbers in NACKs of subscribers.
     nacks_received,
-    /// Sequence numbers asked of publishers.
+    /// Sequence numbers in NACKs to publishers.
     nacks_sent,
-    /// Requests that could not be answered from the history.
+    /// Sequence numbers in NACKs that could not be answered from the history.
     nacks_unanswered,
     /// Keyframe requests from subscribers.
     keyframe_requests_received,
-    /// Keyframe requests from subscribers that came too soon after their last ones.
+    /// Keyframe requests from subscribers above their rate limit.
     keyframe_requests_rate_limited,
     /// Keyframe requests to publishers.
     keyframe_requests_sent,
@@ -73,34 +73,34 @@ counters! {
     transport_feedback_sent,
     /// RTCP packets that could not be parsed.
     rtcp_malformed,
-    /// Payloads that the codec's parser could not read; they are forwarded all the same.
+    /// Payloads that the codec's parser rejects; they are forwarded all the same.
     payloads_unreadable,
-    /// RTP packets of streams that nothing names.
+    /// RTP packets of unassociated SSRCs.
     packets_unbound,
     /// RTP packets of publishers above their bitrate.
     packets_over_bitrate,
     /// RTP packets not sent to a subscriber since its path's MTU is too small for them.
     packets_over_mtu,
-    /// RTP packets that had been received before.
+    /// Duplicate RTP packets.
     packets_duplicate,
     /// Packets dropped since a subscriber's backlog grew too old.
     packets_dropped_backlog,
-    /// Packets that the transport refused to seal: a number used before, or an address that has
-    /// proved nothing and got three times what came from it.
+    /// Packets that the transport refused to seal: an index used before, or an unvalidated address
+    /// that has been sent three times the bytes received from it.
     packets_refused_seal,
-    /// Datagrams from nobody known.
+    /// Datagrams from an unknown path.
     datagrams_unknown_path,
     /// Binding requests for an unknown username.
     stun_unknown_ufrag,
     /// Binding requests from a path that another transport is using.
     stun_path_in_use,
-    /// Binding requests of strangers that were answered.
+    /// Binding requests of unauthenticated peers that were answered.
     stun_unauthenticated_answered,
     /// Datagrams that a transport dropped: bad integrity, replayed, malformed.
     datagrams_dropped,
-    /// ICE sessions that got a validated path.
+    /// ICE sessions that validated a path.
     ice_connected,
-    /// ICE sessions that failed or fell silent.
+    /// ICE sessions that failed or disconnected.
     ice_failed,
     /// DTLS handshakes that ended with a verified peer.
     dtls_connected,
@@ -110,24 +110,24 @@ counters! {
     layer_switches,
     /// Rooms dropped because their code panicked.
     rooms_broken,
-    /// Events dropped since nobody took them.
+    /// Events dropped since they were not read in time.
     events_dropped,
-    /// Rooms that live.
+    /// Open rooms.
     rooms,
-    /// Transports that live.
+    /// Open transports.
     transports,
-    /// Publications that live.
+    /// Publications.
     publications,
-    /// Subscriptions that live.
+    /// Subscriptions.
     subscriptions,
-    /// Names, paths and username fragments that lead to something that lives.
+    /// Routes: identifiers, paths and username fragments of open transports.
     routes,
-    /// Timers that are set, those of owners that are gone included until they ring.
+    /// Pending timers, those of removed owners included until they fire.
     timers,
 }
 
 impl Counters {
-    /// Note how long packets stood here.
+    /// Note the forward latency of packets.
     #[inline]
     pub fn note_latency(&mut self, micros: u64, packets: u64) {
         let bucket = LATENCY_BOUNDS_US.iter().position(|bound| micros <= *bound);

@@ -15,26 +15,26 @@ use wire::id::Ssrc;
 use wire::rtp::{Kind, demux};
 use wire::time::{Time, WallClock};
 
+use crate::batching::batching_window;
 use crate::config::Config;
-use crate::context::{Context, Named, Random, Route, Timer};
+use crate::context::{Context, EntityId, Random, Route, Timer};
 use crate::counters::Counters;
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
+use crate::round_robin::RoundRobin;
 use crate::stun::PlainStun;
-use crate::turns::Turns;
-use crate::window::window;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.
 const FLUSH_BYTES: usize = 384 * 1024;
-/// So long after a drop losses are taken for our own.
-const OVERLOAD_LASTS: Duration = Duration::from_millis(200);
-/// Answers to strangers stop where sending is stuck.
-const MOST_UNSENT_BYTES: usize = 4 * 1024 * 1024;
+/// For so long after dropped datagrams gaps are attributed to this worker.
+const OVERLOAD_HOLD: Duration = Duration::from_millis(200);
+/// Datagrams are dropped while more than this waits to be sent.
+const MAX_UNSENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Where a peer lives.
+/// The room and the key there of a peer connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Home {
+struct PeerRef {
     room: usize,
     peer: usize,
 }
@@ -48,12 +48,12 @@ pub struct Engine {
     window: Duration,
     stun: PlainStun,
     rooms: Slab<Room>,
-    /// The room of everything that has a name, for commands.
-    owners: FxHashMap<Named, usize>,
-    paths: FxHashMap<PathId, Home>,
-    ufrags: FxHashMap<String, Home>,
+    /// The room of each transport, publication and subscription, for commands.
+    entity_rooms: FxHashMap<EntityId, usize>,
+    paths: FxHashMap<PathId, PeerRef>,
+    ufrags: FxHashMap<String, PeerRef>,
     wheel: Wheel<(usize, Timer)>,
-    ready: Turns,
+    ready: RoundRobin,
     out: Outbox,
     events: Vec<Event>,
     pool: ChunkPool,
@@ -63,7 +63,7 @@ pub struct Engine {
     timers: Vec<(Time, Timer)>,
     routes: Vec<Route>,
     fired: Vec<(usize, Timer)>,
-    media: Vec<(Home, Ssrc)>,
+    media: Vec<(PeerRef, Ssrc)>,
 }
 
 impl Engine {
@@ -71,18 +71,18 @@ impl Engine {
     #[must_use]
     pub fn new(now: Time, config: Config, dtls: dtls::Context, wall: WallClock, seed: u64) -> Self {
         Self {
-            window: config.calm_window(),
+            window: config.base_window(),
             config,
             dtls,
             wall,
             overloaded_until: Time::ZERO,
             stun: PlainStun::new(now),
             rooms: Slab::new(),
-            owners: FxHashMap::default(),
+            entity_rooms: FxHashMap::default(),
             paths: FxHashMap::default(),
             ufrags: FxHashMap::default(),
             wheel: Wheel::new(now),
-            ready: Turns::new(FLUSH_BYTES),
+            ready: RoundRobin::new(FLUSH_BYTES),
             out: Outbox::new(),
             events: Vec::new(),
             pool: ChunkPool::default(),
@@ -95,46 +95,46 @@ impl Engine {
         }
     }
 
-    /// Load what datagrams need that will be taken in next; some of one look at a socket.
+    /// Load the state that the datagrams received next need; some of one read of a socket.
     ///
-    /// Each comes from somebody else, whose state has left the cache. It is found by following
-    /// pointers: a step for all of them at a time, so that they wait together.
+    /// Each comes from another peer, whose state has left the cache. It is found by following
+    /// pointers: a step for all of them at a time, so that the loads overlap.
     pub fn prefetch<'a>(&mut self, datagrams: impl Iterator<Item = (PathId, &'a [u8])>) {
         let mut media = std::mem::take(&mut self.media);
         media.clear();
         media.extend(datagrams.filter_map(|(path, bytes)| {
-            let home = self.paths.get(&path)?;
-            Some((*home, media_ssrc(bytes)?))
+            let peer_ref = self.paths.get(&path)?;
+            Some((*peer_ref, media_ssrc(bytes)?))
         }));
         for step in [
             Room::prefetch_peer,
             Room::prefetch_stream,
             Room::prefetch_encoding,
         ] {
-            for (home, ssrc) in &media {
-                if let Some(room) = self.rooms.get(home.room) {
-                    step(room, home.peer, *ssrc);
+            for (peer_ref, ssrc) in &media {
+                if let Some(room) = self.rooms.get(peer_ref.room) {
+                    step(room, peer_ref.peer, *ssrc);
                 }
             }
         }
         self.media = media;
     }
 
-    /// Take a datagram in; it is decrypted in place.
+    /// Receive a datagram; it is decrypted in place.
     pub fn receive(&mut self, now: Time, path: PathId, datagram: &mut [u8]) {
-        if self.out.len_bytes() > MOST_UNSENT_BYTES {
+        if self.out.len_bytes() > MAX_UNSENT_BYTES {
             self.counters.datagrams_dropped += 1;
             return;
         }
-        let Some(home) = self.home(&path, datagram) else {
-            return self.receive_of_stranger(now, path, datagram);
+        let Some(peer_ref) = self.find_peer(&path, datagram) else {
+            return self.receive_unauthenticated(now, path, datagram);
         };
-        if self.is_held_by_another(now, &path, home) {
+        if self.is_used_by_another(now, &path, peer_ref) {
             self.counters.stun_path_in_use += 1;
             return;
         }
-        self.in_room(now, home.room, |room, context| {
-            room.receive(context, home.peer, path, datagram);
+        self.in_room(now, peer_ref.room, |room, context| {
+            room.receive(context, peer_ref.peer, path, datagram);
         });
     }
 
@@ -144,23 +144,23 @@ impl Engine {
         match request {
             Request::OpenRoom { room } => self.open_room(id, room),
             Request::CloseRoom { room } => self.close_room(now, id, room),
-            request => self.pass_on(now, id, request),
+            request => self.dispatch(now, id, request),
         }
     }
 
-    /// Learn that a socket dropped datagrams, because they were not read in time.
+    /// Note that a socket dropped datagrams, because they were not read in time.
     ///
-    /// Publishers are not asked for them for a while: that would be more of what was too much.
+    /// No NACK is sent for a while: retransmissions would add to the overload.
     pub fn note_overload(&mut self, now: Time) {
-        self.overloaded_until = now + OVERLOAD_LASTS;
+        self.overloaded_until = now + OVERLOAD_HOLD;
     }
 
-    /// Learn for which share of its time the worker is busy, 0 to 1.
-    pub fn note_busy(&mut self, busy: f64) {
-        self.window = window(self.config.calm_window(), busy);
+    /// Note the worker's load: the share of its time for which it is busy, 0 to 1.
+    pub fn note_busy(&mut self, load: f64) {
+        self.window = batching_window(self.config.base_window(), load);
     }
 
-    /// Do what is due.
+    /// Handle the timers that are due.
     pub fn handle_timeout(&mut self, now: Time) {
         let mut fired = std::mem::take(&mut self.fired);
         self.wheel.fire(now, &mut fired);
@@ -170,9 +170,9 @@ impl Engine {
         self.fired = fired;
     }
 
-    /// Fill the outbox with what rooms have ready, up to a bound.
+    /// Fill the outbox with the packets that rooms have ready, up to a bound.
     ///
-    /// Call again once it is sent, until the outbox stays empty.
+    /// Call again once they are sent, until the outbox stays empty.
     pub fn flush(&mut self, now: Time) {
         while self.out.len_bytes() < FLUSH_BYTES
             && let Some(room) = self.ready.take()
@@ -182,7 +182,7 @@ impl Engine {
             match done {
                 Some(false) => {
                     let bytes = self.out.len_bytes() - before;
-                    self.ready.leave_unfinished(room, bytes);
+                    self.ready.requeue(room, bytes);
                 }
                 _ => self.ready.finish(),
             }
@@ -195,18 +195,19 @@ impl Engine {
         self.wheel.next()
     }
 
-    /// Lend the datagrams to send.
+    /// Return the datagrams to send.
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.out
     }
 
-    /// Say whether there is anything to report.
+    /// Return whether there are events.
     #[must_use]
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// Take the events; where nobody takes them (`crowded`) only those that end or begin a life.
+    /// Take the events; where they are not read in time (`crowded`), without layer switches and
+    /// encoding states.
     pub fn take_events(&mut self, crowded: bool) -> Vec<Event> {
         let mut events = std::mem::take(&mut self.events);
         if crowded {
@@ -227,7 +228,7 @@ impl Engine {
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters;
         counters.rooms = self.rooms.len() as u64;
-        counters.routes = (self.owners.len() + self.paths.len() + self.ufrags.len()) as u64;
+        counters.routes = (self.entity_rooms.len() + self.paths.len() + self.ufrags.len()) as u64;
         counters.timers = self.wheel.len() as u64;
         for (_, room) in &self.rooms {
             room.count_live(&mut counters);
@@ -235,17 +236,18 @@ impl Engine {
         counters
     }
 
-    /// Let a room panic at its next work of this kind.
+    /// Make a room panic at its next work of this kind.
     #[cfg(feature = "fault-injection")]
     pub fn inject_fault(&mut self, room: RoomId, fault: crate::room::Fault) {
-        let key = self.owners.get(&Named::Room(room)).copied();
+        let key = self.entity_rooms.get(&EntityId::Room(room)).copied();
         if let Some(room) = key.and_then(|key| self.rooms.get_mut(key)) {
             room.fault = Some(fault);
         }
     }
 
-    /// Tell a stranger who asks by STUN how it is seen, where that is wanted; drop all else.
-    fn receive_of_stranger(&mut self, now: Time, path: PathId, datagram: &[u8]) {
+    /// Answer a Binding request of an unauthenticated peer, where the server is a STUN server; drop
+    /// all else.
+    fn receive_unauthenticated(&mut self, now: Time, path: PathId, datagram: &[u8]) {
         if demux(datagram) != Kind::Stun {
             self.counters.datagrams_unknown_path += 1;
         } else if self.config.stun && self.stun.answer(now, path, datagram, &mut self.out) {
@@ -255,9 +257,9 @@ impl Engine {
         }
     }
 
-    /// Find the transport of a datagram: Binding requests name a username, all else comes by a known
-    /// path.
-    fn home(&self, path: &PathId, datagram: &[u8]) -> Option<Home> {
+    /// Return the peer connection of a datagram: by username for Binding requests, by path for all
+    /// else.
+    fn find_peer(&self, path: &PathId, datagram: &[u8]) -> Option<PeerRef> {
         if demux(datagram) != Kind::Stun || is_response(datagram) {
             return self.paths.get(path).copied();
         }
@@ -265,17 +267,17 @@ impl Engine {
         named.copied()
     }
 
-    /// Say whether a path is in use by another transport. Its owner keeps it: the username of a
-    /// session says nothing about the addresses of others.
-    fn is_held_by_another(&self, now: Time, path: &PathId, home: Home) -> bool {
-        let owner = self.paths.get(path).filter(|owner| **owner != home);
+    /// Return whether a path is in use by another transport, which keeps it: the username of a
+    /// session proves nothing about the addresses of others.
+    fn is_used_by_another(&self, now: Time, path: &PathId, peer_ref: PeerRef) -> bool {
+        let owner = self.paths.get(path).filter(|owner| **owner != peer_ref);
         owner.is_some_and(|owner| {
             let room = self.rooms.get(owner.room);
             room.is_some_and(|room| room.holds_path(now, owner.peer, path))
         })
     }
 
-    /// Let a room work; if it panics it is dropped whole and the others go on.
+    /// Run `work` on a room; if it panics the room is dropped whole and the others go on.
     fn in_room<T>(
         &mut self,
         now: Time,
@@ -299,7 +301,7 @@ impl Engine {
             random: &mut self.random,
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| work(room, &mut context)));
-        if room.take_ready_mark() {
+        if room.take_round_request() {
             self.ready.push(key);
         }
         match outcome {
@@ -308,7 +310,7 @@ impl Engine {
                 Some(value)
             }
             Err(_) => {
-                // What it asked for leads to a room that is gone.
+                // The requested timers and routes lead to a room that is dropped.
                 self.timers.clear();
                 self.routes.clear();
                 self.drop_broken(key);
@@ -317,7 +319,7 @@ impl Engine {
         }
     }
 
-    /// Set the timers and change the routes that a room asked for.
+    /// Set the timers and change the routes that a room requested.
     fn apply(&mut self, now: Time, room: usize) {
         let mut moved = Vec::new();
         for (at, timer) in self.timers.drain(..) {
@@ -326,68 +328,68 @@ impl Engine {
         for route in self.routes.drain(..) {
             match route {
                 Route::AddPath(path, peer) => {
-                    let home = Home { room, peer };
-                    let before = self.paths.insert(path, home);
-                    moved.extend(before.filter(|it| *it != home).map(|it| (path, it)));
+                    let peer_ref = PeerRef { room, peer };
+                    let before = self.paths.insert(path, peer_ref);
+                    moved.extend(before.filter(|it| *it != peer_ref).map(|it| (path, it)));
                 }
                 // The path may have moved to another transport meanwhile.
                 Route::RemovePath(path, peer) => {
-                    if self.paths.get(&path) == Some(&Home { room, peer }) {
+                    if self.paths.get(&path) == Some(&PeerRef { room, peer }) {
                         self.paths.remove(&path);
                     }
                 }
                 Route::AddUfrag(ufrag, peer) => {
-                    self.ufrags.insert(ufrag, Home { room, peer });
+                    self.ufrags.insert(ufrag, PeerRef { room, peer });
                 }
                 Route::RemoveUfrag(ufrag) => {
                     self.ufrags.remove(&ufrag);
                 }
-                Route::AddName(name) => {
-                    self.owners.insert(name, room);
+                Route::AddEntity(name) => {
+                    self.entity_rooms.insert(name, room);
                 }
-                Route::RemoveName(name) => {
-                    self.owners.remove(&name);
+                Route::RemoveEntity(name) => {
+                    self.entity_rooms.remove(&name);
                 }
             }
         }
-        for (path, home) in moved {
-            self.in_room(now, home.room, |room, context| {
-                room.lose_path(context, home.peer, &path);
+        for (path, peer_ref) in moved {
+            self.in_room(now, peer_ref.room, |room, context| {
+                room.retire_path(context, peer_ref.peer, &path);
             });
         }
     }
 
     fn open_room(&mut self, id: CommandId, room: RoomId) {
-        let outcome = self.refuse_duplicate(Named::Room(room)).map(|()| {
+        let outcome = self.refuse_duplicate(EntityId::Room(room)).map(|()| {
             let key = self.rooms.insert(Room::new(room));
-            self.owners.insert(Named::Room(room), key);
+            self.entity_rooms.insert(EntityId::Room(room), key);
             None
         });
         self.done(id, outcome);
     }
 
     fn close_room(&mut self, now: Time, id: CommandId, room: RoomId) {
-        let Some(key) = self.owners.get(&Named::Room(room)).copied() else {
-            return self.done(id, Err(not_found(Named::Room(room))));
+        let Some(key) = self.entity_rooms.get(&EntityId::Room(room)).copied() else {
+            return self.done(id, Err(not_found(EntityId::Room(room))));
         };
         let closed = self.in_room(now, key, |room, context| room.close(context));
-        // One that broke on its way out is gone as well, and said so.
+        // A room that panics while it closes is dropped as well, with its own event.
         if closed.is_some() {
             self.forget(key);
         }
         self.done(id, Ok(None));
     }
 
-    /// Find the room that a request is about and let it carry the request out.
-    fn pass_on(&mut self, now: Time, id: CommandId, request: Request) {
-        let subject = subject(&request);
-        let Some(key) = self.owners.get(&subject).copied() else {
-            return self.done(id, Err(not_found(subject)));
+    /// Execute a request in the room that it is about.
+    fn dispatch(&mut self, now: Time, id: CommandId, request: Request) {
+        let target = target_entity(&request);
+        let Some(key) = self.entity_rooms.get(&target).copied() else {
+            return self.done(id, Err(not_found(target)));
         };
-        if let Some(Err(error)) = creation(&request).map(|name| self.refuse_duplicate(name)) {
+        if let Some(Err(error)) = created_entity(&request).map(|name| self.refuse_duplicate(name)) {
             return self.done(id, Err(error));
         }
-        let outcome = self.in_room(now, key, |room, context| room.carry_out(context, request));
+        let outcome = self.in_room(now, key, |room, context| room.execute(context, request));
         let broken = || {
             let message = "the room broke and was dropped";
             Err(CommandError::new(ErrorCode::InternalError, message))
@@ -395,8 +397,8 @@ impl Engine {
         self.done(id, outcome.unwrap_or_else(broken));
     }
 
-    fn refuse_duplicate(&self, name: Named) -> Result<(), CommandError> {
-        match self.owners.contains_key(&name) {
+    fn refuse_duplicate(&self, name: EntityId) -> Result<(), CommandError> {
+        match self.entity_rooms.contains_key(&name) {
             true => Err(CommandError::new(
                 ErrorCode::Duplicate,
                 format!("{name} exists"),
@@ -423,12 +425,12 @@ impl Engine {
         self.events.push(Event::RoomClosed { room, reason });
     }
 
-    /// Drop a room and everything that leads to it.
+    /// Drop a room and all routes to it.
     fn forget(&mut self, key: usize) {
         self.rooms.remove(key);
-        self.owners.retain(|_, room| *room != key);
-        self.paths.retain(|_, home| home.room != key);
-        self.ufrags.retain(|_, home| home.room != key);
+        self.entity_rooms.retain(|_, room| *room != key);
+        self.paths.retain(|_, peer_ref| peer_ref.room != key);
+        self.ufrags.retain(|_, peer_ref| peer_ref.room != key);
         self.ready.remove(key);
     }
 }
@@ -439,37 +441,37 @@ fn media_ssrc(datagram: &[u8]) -> Option<Ssrc> {
     (demux(datagram) == Kind::Rtp).then(|| Ssrc(u32::from_be_bytes(*ssrc)))
 }
 
-/// Return what a request is about: something that exists.
-fn subject(request: &Request) -> Named {
+/// Return the existing entity that a request is about.
+fn target_entity(request: &Request) -> EntityId {
     match request {
         Request::OpenRoom { room }
         | Request::CloseRoom { room }
         | Request::OpenTransport { room, .. }
-        | Request::RoomStats { room } => Named::Room(*room),
+        | Request::RoomStats { room } => EntityId::Room(*room),
         Request::SetRemote { transport, .. }
         | Request::RestartIce { transport, .. }
-        | Request::CloseTransport { transport } => Named::Transport(*transport),
-        Request::Publish(publish) => Named::Transport(publish.transport),
-        Request::Subscribe(subscribe) => Named::Transport(subscribe.transport),
+        | Request::CloseTransport { transport } => EntityId::Transport(*transport),
+        Request::Publish(publish) => EntityId::Transport(publish.transport),
+        Request::Subscribe(subscribe) => EntityId::Transport(subscribe.transport),
         Request::Unpublish { publication } | Request::SetMuted { publication, .. } => {
-            Named::Publication(*publication)
+            EntityId::Publication(*publication)
         }
         Request::SetTarget { subscription, .. }
         | Request::ReplaceSource { subscription, .. }
-        | Request::Unsubscribe { subscription } => Named::Subscription(*subscription),
+        | Request::Unsubscribe { subscription } => EntityId::Subscription(*subscription),
     }
 }
 
-/// Return what a request wants to bring to life.
-fn creation(request: &Request) -> Option<Named> {
+/// Return the entity that a request creates.
+fn created_entity(request: &Request) -> Option<EntityId> {
     match request {
-        Request::OpenTransport { transport, .. } => Some(Named::Transport(*transport)),
-        Request::Publish(publish) => Some(Named::Publication(publish.publication)),
-        Request::Subscribe(subscribe) => Some(Named::Subscription(subscribe.subscription)),
+        Request::OpenTransport { transport, .. } => Some(EntityId::Transport(*transport)),
+        Request::Publish(publish) => Some(EntityId::Publication(publish.publication)),
+        Request::Subscribe(subscribe) => Some(EntityId::Subscription(subscribe.subscription)),
         _ => None,
     }
 }
 
-fn not_found(name: Named) -> CommandError {
+fn not_found(name: EntityId) -> CommandError {
     CommandError::new(ErrorCode::NotFound, format!("{name} does not exist"))
 }

@@ -4,7 +4,7 @@ use wire::extension::{Extension, ExtensionMap};
 
 use crate::message::{CommandError, ErrorCode, ExtensionIds};
 
-/// Read negotiated extension ids; what is not known here is left alone.
+/// Read negotiated extension ids; unknown URIs are ignored.
 ///
 /// # Errors
 /// Where an id is out of range or stands for two extensions.

@@ -34,10 +34,10 @@ const ORIGINAL_LEN: usize = 2;
 /// How far ahead the sizes of waiting packets are compared.
 const LOOK_AHEAD: u64 = 16;
 
-/// The sending half of a peer.
+/// The send transport of a peer connection.
 #[repr(C)]
-pub struct Leg {
-    /// When it may send.
+pub struct SendTransport {
+    /// Pacer.
     pub pacer: Pacer,
     /// Its transport-wide sequence numbers.
     pub transport_wide: TwccSender,
@@ -45,7 +45,7 @@ pub struct Leg {
     pub transport: Transport,
 }
 
-/// What every packet of a round shares.
+/// Values shared by the packets of a round.
 pub struct Round<'a> {
     /// The instant of the round.
     pub now: Time,
@@ -53,9 +53,9 @@ pub struct Round<'a> {
     pub abs_send_time: u32,
     /// Padding may be added.
     pub pad: bool,
-    /// Where packets go.
+    /// Datagrams to send.
     pub out: &'a mut Outbox,
-    /// What is counted.
+    /// Counters of the engine.
     pub counters: &'a mut Counters,
 }
 
@@ -82,29 +82,29 @@ struct Outgoing<'a> {
     shift: Shift,
 }
 
-/// Send what waits in `history` for this subscription, as far as the pacer allows.
+/// Send the packets that wait in `history` for this subscription, as far as the pacer allows.
 ///
 /// `pad_to` is the payload length that the peer's other streams have in this round, where joining
 /// them is worth it.
 pub fn forward(
     subscription: &mut Subscription,
     history: &History,
-    leg: &mut Leg,
+    egress: &mut SendTransport,
     path: PathId,
     pad_to: usize,
     round: &mut Round<'_>,
 ) -> Progress {
     skip_expired(subscription, history, round.counters);
     if subscription.inserted.as_ref().is_some_and(|it| it.is_due) {
-        send_inserted(subscription, leg, path, round);
+        send_inserted(subscription, egress, path, round);
     }
     let target_len = match round.pad {
         true => pad_to.max(longest_ahead(subscription.cursor, history)),
         false => 0,
     };
-    let most_len = most_plain_len(leg, path);
+    let most_len = most_plain_len(egress, path);
     while subscription.cursor < history.end() {
-        if !subscription.audio && !leg.pacer.may_send() {
+        if !subscription.audio && !egress.pacer.may_send() {
             return Progress::Paced;
         }
         let Some(slot) = history.slot(subscription.cursor) else {
@@ -133,7 +133,7 @@ pub fn forward(
         let Some(stream) = subscription.stream.as_mut() else {
             continue;
         };
-        let Some(sent) = send(&subscription.template, stream, &packet, leg, path, round) else {
+        let Some(sent) = send(&subscription.template, stream, &packet, egress, path, round) else {
             continue;
         };
         subscription.counters.packets_sent += 1;
@@ -141,24 +141,24 @@ pub fn forward(
         round.counters.audio_packets_sent += u64::from(subscription.audio);
         let micros = round.now.since(slot.arrival).as_micros() as u64;
         round.counters.note_latency(micros, 1);
-        leg.pacer.sent(sent);
+        egress.pacer.sent(sent);
     }
     Progress::Done
 }
 
-/// Send one packet again over the retransmission stream (RFC 4588); `None` where none was negotiated.
+/// Retransmit one packet (RFC 4588); `None` where RTX was not negotiated.
 pub fn resend(
     subscription: &mut Subscription,
     history: &History,
     slot: &Slot,
     placed: Placed,
-    leg: &mut Leg,
+    egress: &mut SendTransport,
     path: PathId,
     round: &mut Round<'_>,
 ) -> Option<usize> {
     let repair = subscription.repair.as_mut()?;
     let len = repair.template.header_len(&slot.carried) + ORIGINAL_LEN + slot.payload_len();
-    if len > most_plain_len(leg, path) {
+    if len > most_plain_len(egress, path) {
         round.counters.packets_over_mtu += 1;
         return None;
     }
@@ -175,19 +175,19 @@ pub fn resend(
     };
     repair.next_index += 1;
     let stream = repair.stream.as_mut()?;
-    let sent = send(&repair.template, stream, &packet, leg, path, round)?;
+    let sent = send(&repair.template, stream, &packet, egress, path, round)?;
     subscription.counters.retransmitted_packets += 1;
     round.counters.retransmitted_packets_sent += 1;
     round.counters.retransmitted_bytes_sent += slot.payload_len() as u64;
-    leg.pacer.sent(sent);
+    egress.pacer.sent(sent);
     Some(sent)
 }
 
-/// Send the inserted packet again over the retransmission stream, if it is still known.
+/// Retransmit the inserted packet, if it is still stored.
 pub fn resend_inserted(
     subscription: &mut Subscription,
     placed: Placed,
-    leg: &mut Leg,
+    egress: &mut SendTransport,
     path: PathId,
     round: &mut Round<'_>,
 ) -> Option<usize> {
@@ -201,17 +201,17 @@ pub fn resend_inserted(
     };
     repair.next_index += 1;
     let stream = repair.stream.as_mut()?;
-    let sent = send(&repair.template, stream, &packet, leg, path, round)?;
+    let sent = send(&repair.template, stream, &packet, egress, path, round)?;
     subscription.counters.retransmitted_packets += 1;
     round.counters.retransmitted_packets_sent += 1;
-    leg.pacer.sent(sent);
+    egress.pacer.sent(sent);
     Some(sent)
 }
 
 #[cold]
 fn send_inserted(
     subscription: &mut Subscription,
-    leg: &mut Leg,
+    egress: &mut SendTransport,
     path: PathId,
     round: &mut Round<'_>,
 ) {
@@ -221,10 +221,10 @@ fn send_inserted(
     };
     inserted.is_due = false;
     let packet = inserted_packet(inserted);
-    if let Some(sent) = send(&subscription.template, stream, &packet, leg, path, round) {
+    if let Some(sent) = send(&subscription.template, stream, &packet, egress, path, round) {
         subscription.counters.packets_sent += 1;
         subscription.counters.bytes_sent += packet.payload.len() as u64;
-        leg.pacer.sent(sent);
+        egress.pacer.sent(sent);
     }
 }
 
@@ -242,7 +242,7 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
     }
 }
 
-/// A subscriber whose backlog outlived the history goes on with what is left.
+/// Skip the packets of a subscriber's backlog that the history has dropped.
 fn skip_expired(subscription: &mut Subscription, history: &History, counters: &mut Counters) {
     let behind = history.start().saturating_sub(subscription.cursor);
     if behind > 0 {
@@ -252,12 +252,12 @@ fn skip_expired(subscription: &mut Subscription, history: &History, counters: &m
 }
 
 /// Return the longest RTP packet, not yet sealed, that the path is taken to carry.
-fn most_plain_len(leg: &Leg, path: PathId) -> usize {
+fn most_plain_len(egress: &SendTransport, path: PathId) -> usize {
     let most = match path.remote.ip().to_canonical().is_ipv4() {
         true => MOST_DATAGRAM_IPV4,
         false => MOST_DATAGRAM_IPV6,
     };
-    let profile = leg.transport.srtp_profile();
+    let profile = egress.transport.srtp_profile();
     most - profile.map_or(0, Profile::rtp_overhead)
 }
 
@@ -316,7 +316,7 @@ fn send(
     template: &Template,
     stream: &mut SealStream,
     packet: &Outgoing<'_>,
-    leg: &mut Leg,
+    egress: &mut SendTransport,
     path: PathId,
     round: &mut Round<'_>,
 ) -> Option<usize> {
@@ -328,7 +328,7 @@ fn send(
         marker: packet.marker,
         padding: packet.padding > 0,
         transport_sequence: match template.has_transport_sequence() {
-            true => leg
+            true => egress
                 .transport_wide
                 .stamp(round.now, payload_len + packet.padding + TYPICAL_OVERHEAD),
             false => 0,
@@ -352,7 +352,7 @@ fn send(
         buffer[len - 1] = packet.padding as u8;
         round.counters.padding_bytes_sent += packet.padding as u64;
     }
-    let Ok(sealed) = leg
+    let Ok(sealed) = egress
         .transport
         .seal_rtp(stream, packet.index, buffer, header_len, len)
     else {

@@ -3,14 +3,16 @@
 //! An [`engine::Engine`] owns the rooms of one worker. It is driven as `rtc` describes: datagrams,
 //! commands and the time go in, an outbox and events come out; no socket, clock or thread is here.
 //!
-//! The way of a packet: [`engine`] finds its room, `room::receive` opens and describes it and puts
-//! it into its encoding's history, `room::flush` walks over the subscribers that wait for it, and
-//! [`forward`] writes and seals each copy.
+//! The path of a packet: [`engine`] finds its room, `room::receive` decrypts and parses it and puts
+//! it into its encoding's history, `room::flush` iterates over the subscribers of the encoding, and
+//! [`forward`] writes and encrypts each copy.
 
-mod alarm;
+pub mod batching;
 pub mod config;
 pub mod context;
 pub mod counters;
+mod deadline;
+pub mod dynacast;
 pub mod engine;
 mod extensions;
 pub mod forward;
@@ -21,11 +23,9 @@ pub mod policy;
 pub mod publication;
 mod publish_limit;
 mod repair;
-pub mod rest;
 pub mod room;
+mod round_robin;
 pub mod select;
 mod stun;
 pub mod subscription;
 pub mod template;
-mod turns;
-pub mod window;

@@ -1,4 +1,4 @@
-//! What the control plane and the engine say to each other.
+//! Commands of the control plane and events of the engine.
 //!
 //! Both directions are JSON outside this process' Rust half; the identifiers are chosen by the
 //! control plane, count upwards and are never reused.
@@ -6,15 +6,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Names a command, echoed in its completion.
+/// Identifies a command, echoed in its completion.
 pub type CommandId = u64;
-/// Names a room.
+/// Identifies a room.
 pub type RoomId = u32;
-/// Names a transport.
+/// Identifies a transport.
 pub type TransportId = u32;
-/// Names a publication.
+/// Identifies a publication.
 pub type PublicationId = u32;
-/// Names a subscription.
+/// Identifies a subscription.
 pub type SubscriptionId = u32;
 
 /// ICE credentials (RFC 8445 5.3).
@@ -27,7 +27,7 @@ pub struct LocalParameters {
     pub pwd: String,
 }
 
-/// What the peer's session description says of its transport.
+/// Transport parameters of the peer's session description.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteParameters {
@@ -35,21 +35,21 @@ pub struct RemoteParameters {
     pub ufrag: String,
     /// Remote password.
     pub pwd: String,
-    /// Lines of `a=fingerprint`, without the name.
+    /// Values of `a=fingerprint`.
     pub fingerprints: Vec<String>,
     /// Its DTLS role.
     #[serde(default)]
     pub setup: Setup,
 }
 
-/// Which end a peer is of the DTLS handshake, in the words of `a=setup` (RFC 8842 section 5).
+/// DTLS role of the peer, as in `a=setup` (RFC 8842 section 5).
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Setup {
     /// The peer sends the ClientHello.
     #[default]
     Active,
-    /// We do.
+    /// The server sends the ClientHello.
     Passive,
 }
 
@@ -72,16 +72,16 @@ pub enum SrtpChoice {
 pub struct EncodingParameters {
     /// RFC 8851 identifier.
     pub rid: Option<String>,
-    /// Where the offer names it.
+    /// SSRC, where the offer declares it.
     pub ssrc: Option<u32>,
-    /// Where the offer names it.
+    /// SSRC of retransmissions, where the offer declares it.
     pub rtx_ssrc: Option<u32>,
 }
 
 /// One negotiated header extension: its URI and its id.
 pub type ExtensionIds = std::collections::BTreeMap<String, u8>;
 
-/// Which encoding a subscription asks for.
+/// The encoding that a subscription requests.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
@@ -115,12 +115,12 @@ pub enum Kind {
 pub struct Command {
     /// Echoed in the completion.
     pub id: CommandId,
-    /// What to do.
+    /// The request.
     #[serde(flatten)]
     pub request: Request,
 }
 
-/// What the control plane may ask for.
+/// The requests of the control plane.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // the fields are those of docs/protocol.md and of the structs above
@@ -180,7 +180,7 @@ pub enum Request {
 pub struct PublishRequest {
     /// The transport it arrives on.
     pub transport: TransportId,
-    /// Its new name.
+    /// Its identifier, a new one.
     pub publication: PublicationId,
     /// Audio or video.
     pub kind: Kind,
@@ -196,7 +196,7 @@ pub struct PublishRequest {
     pub mid: String,
     /// One, or one for each rid.
     pub encodings: Vec<EncodingParameters>,
-    /// `a=ssrc-group:FID` of encodings that packets name by rid: SSRCs of media and of RTX.
+    /// `a=ssrc-group:FID` of encodings identified by rid: SSRCs of media and of RTX.
     #[serde(default)]
     pub fid_groups: Vec<(u32, u32)>,
     /// Negotiated header extensions of the publisher's transport.
@@ -205,9 +205,9 @@ pub struct PublishRequest {
     /// Negotiated `a=rtcp-fb` values.
     #[serde(default)]
     pub feedback: Vec<String>,
-    /// The publisher stops and starts encodings as [`Event::EncodingsWanted`] says.
+    /// Dynacast: the publisher stops and starts encodings on [`Event::EncodingsWanted`].
     #[serde(default)]
-    pub rests: bool,
+    pub dynacast: bool,
 }
 
 /// Send a publication to a transport.
@@ -216,9 +216,9 @@ pub struct PublishRequest {
 pub struct SubscribeRequest {
     /// The transport it leaves on.
     pub transport: TransportId,
-    /// Its new name.
+    /// Its identifier, a new one.
     pub subscription: SubscriptionId,
-    /// What is sent.
+    /// The publication to send.
     pub publication: PublicationId,
     /// RFC 9143 media id on the subscriber's transport.
     pub mid: String,
@@ -244,7 +244,7 @@ pub struct SubscribeRequest {
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// An identifier that names nothing here.
+    /// An identifier of no entity.
     NotFound,
     /// An identifier that is in use.
     Duplicate,
@@ -252,9 +252,9 @@ pub enum ErrorCode {
     CodecUnsupported,
     /// The SSRC has been used on this transport.
     SsrcReused,
-    /// A value that makes no sense.
+    /// An invalid value.
     Invalid,
-    /// The room broke and was dropped.
+    /// The room panicked and was dropped.
     InternalError,
 }
 
@@ -268,7 +268,7 @@ pub struct CommandError {
 }
 
 impl CommandError {
-    /// Make an error from its code and what it is about.
+    /// Make an error from its code and its subject.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -277,21 +277,21 @@ impl CommandError {
     }
 }
 
-/// State that a transport reached.
+/// State of a transport.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TransportState {
     /// ICE and DTLS are done and the fingerprint matched.
     Connected,
-    /// The peer fell silent.
+    /// Consent expired: the peer answers no checks.
     Disconnected,
-    /// It can never work.
+    /// ICE or DTLS failed for good.
     Failed,
-    /// The peer said goodbye.
+    /// The peer closed DTLS.
     Closed,
 }
 
-/// What the engine reports.
+/// Events of the engine.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[allow(missing_docs)] // the fields are those of docs/protocol.md
@@ -341,9 +341,9 @@ pub enum Event {
         from: Option<String>,
         to: Option<String>,
         reason: &'static str,
-        /// None: nothing switched, since what was asked for is not being sent.
+        /// None: no switch, since the requested encoding is inactive.
         wait_ms: Option<f64>,
     },
-    /// The engine dropped a room that broke.
+    /// The engine dropped a room that panicked.
     RoomClosed { room: RoomId, reason: &'static str },
 }

@@ -12,10 +12,10 @@ const BUCKETS: usize = 6;
 pub struct Meter {
     buckets: [u64; BUCKETS],
     filling: usize,
-    /// Since when the current one is filled; `None` until the first packet after silence, so that
-    /// the silence does not count.
+    /// Start of the current bucket; `None` until the first packet after silence, which therefore
+    /// does not count.
     since: Option<Time>,
-    /// How many were filled before it.
+    /// Buckets filled before it.
     full: u32,
 }
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_is_measured_from_its_first_packet() {
+    fn a_new_stream_is_measured_from_its_first_packet() {
         for silence_ms in [0, 100, 10_000] {
             let mut meter = Meter::default();
             meter.add(Time::ZERO, 100);

@@ -14,30 +14,30 @@ use wire::id::{Mid, Rid, Ssrc};
 use wire::rtp::Header;
 use wire::time::{NtpTime, Time};
 
-use crate::alarm::Alarm;
 use crate::context::Context;
+use crate::deadline::Deadline;
+use crate::dynacast::Dynacast;
 use crate::keyframe::KeyframeRequests;
 use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
 use crate::meter::Meter;
-use crate::rest::Rest;
-use crate::select::{Candidate, Candidates, ENCODING_INACTIVE, MOST_ENCODINGS, UNWATCHED};
+use crate::select::{Candidate, Candidates, ENCODING_INACTIVE, MAX_ENCODINGS, UNWATCHED};
 
-/// An encoding is silent after this, or after three of its frame intervals.
-const SILENCE: Duration = Duration::from_millis(500);
+/// An encoding is inactive after silence of this length, or of three of its frame intervals.
+const INACTIVE_AFTER: Duration = Duration::from_millis(500);
 
-/// A bitrate says nothing of an encoding that has sent nothing for this long.
-const FALLING_SILENT: Duration = Duration::from_millis(250);
+/// After silence of this length the bitrate of an encoding is not compared with others.
+const RATE_VALID_FOR: Duration = Duration::from_millis(250);
 
-/// A keyframe weighs in a bitrate for 1.25 s: only what lasts longer says which encoding is larger.
-const DISORDERED_FOR: Duration = Duration::from_secs(2);
+/// Encodings are reordered after this: longer than a keyframe raises the bitrate, which is 1.25 s.
+const REORDER_AFTER: Duration = Duration::from_secs(2);
 
-/// Looks in which the size of an encoding falls to a third of the way to its bitrate: eight seconds.
-const SIZE_FALL: u64 = 32;
+/// Updates in which the size of an encoding decays to its bitrate by a factor of e: eight seconds.
+const SIZE_DECAY: u64 = 32;
 
-/// A stream does not begin anew more often than this.
-const LEAST_RUN: Duration = Duration::from_millis(500);
+/// Shortest time between two restarts of a stream.
+const MIN_RESTART_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What the publisher's last sender report said.
+/// The publisher's last sender report.
 #[derive(Clone, Copy, Debug)]
 pub struct PublisherReport {
     /// Its wall clock.
@@ -64,45 +64,45 @@ pub struct KeyframeStart {
 pub struct Encoding {
     /// RFC 8851 identifier.
     pub rid: Option<Rid>,
-    /// Its packets.
+    /// Its packets, for forwarding and retransmission.
     pub history: History,
     /// Subscriptions that send it or wait for it.
     pub subscribers: Vec<usize>,
-    /// The room will come to it in this round, or at the end of the window.
+    /// Whether it is queued for this round, or for the end of the batching window.
     pub ready: bool,
-    /// The packet being taken in starts a keyframe: nobody need ask for one.
+    /// Whether the packet being received starts a keyframe: no request is needed.
     pub keyframe_arriving: bool,
     /// Where the last keyframe starts.
     pub last_keyframe: Option<KeyframeStart>,
-    /// When its present run of numbers began.
-    pub began: Option<Time>,
-    /// Changes when its numbers begin anew under another SSRC.
+    /// When the stream of its present SSRC started.
+    pub started: Option<Time>,
+    /// Changes when its stream restarts under another SSRC.
     pub generation: u16,
-    /// It sends now.
+    /// Whether packets arrive.
     pub active: bool,
-    /// Whether its publisher is told to send it.
-    pub rest: Rest,
-    /// When the last packet came.
+    /// Whether its publisher is told not to send it, for want of subscribers.
+    pub dynacast: Dynacast,
+    /// When the last packet arrived.
     pub last_packet: Time,
     /// Its bitrate.
     pub meter: Meter,
-    /// Bit/s by which it is chosen: rises at once, falls slowly.
+    /// Bit/s for selection: rises at once, falls slowly.
     pub size_bps: u64,
-    /// Bit/s that its subscribers' pacers reckon with.
+    /// Bit/s for the pacers of its subscribers.
     pub paced_bps: u64,
-    /// Its reception, once its SSRC is bound: loss and jitter.
+    /// Reception statistics, once its SSRC is bound: loss and jitter.
     pub stats: Option<InboundStats>,
-    /// What to ask for again.
+    /// Missing packets, to be requested by NACK.
     pub nack: NackTracker,
-    /// Which packets came by which way.
+    /// Which packets arrived, as media or as retransmission.
     pub recovery: DuplicateFilter,
     /// Its RTP clock against wall time.
     pub clock: SourceClock,
     /// Its last sender report.
     pub report: Option<PublisherReport>,
-    /// When to ask for a keyframe.
+    /// Pending keyframe requests.
     pub keyframes: KeyframeRequests,
-    /// When the timer to ask again fires.
+    /// When the timer of the next keyframe request fires.
     pub keyframe_timer: Option<Time>,
     /// Last SPS and PPS (H.264).
     pub parameter_sets: ParameterSets,
@@ -110,7 +110,7 @@ pub struct Encoding {
     pub orientation: Option<u8>,
     /// Clock offset of the last capture time; senders repeat both on some packets only.
     pub capture_offset: Option<i64>,
-    /// Counts.
+    /// Statistics.
     pub counters: EncodingCounters,
 }
 
@@ -121,11 +121,11 @@ pub struct EncodingCounters {
     pub packets: u64,
     /// Payload bytes received.
     pub bytes: u64,
-    /// Frames begun.
+    /// Frames whose first packet arrived.
     pub frames: u64,
-    /// Keyframes begun.
+    /// Keyframes whose first packet arrived.
     pub keyframes: u64,
-    /// Packets that came by retransmission.
+    /// Packets recovered by retransmission.
     pub recovered: u64,
     /// Keyframe requests sent.
     pub keyframe_requests: u64,
@@ -134,11 +134,11 @@ pub struct EncodingCounters {
 /// A track offered to a room.
 #[derive(Debug)]
 pub struct Publication {
-    /// Its name.
+    /// Its identifier.
     pub id: PublicationId,
-    /// Where it comes from.
+    /// Key of the publisher's peer connection.
     pub peer: usize,
-    /// It is sound.
+    /// Whether it is audio.
     pub audio: bool,
     /// Its codec.
     pub codec: Codec,
@@ -148,30 +148,30 @@ pub struct Publication {
     pub mid: Mid,
     /// Its encodings, in the order of the offer.
     pub encodings: Vec<Encoding>,
-    /// Their numbers from the smallest bitrate to the largest.
+    /// Indices of the encodings from the lowest bitrate to the highest.
     pub order: Vec<usize>,
-    /// Since when they send otherwise.
-    disordered: Option<Time>,
+    /// Since when the bitrates contradict `order`.
+    misordered_since: Option<Time>,
     /// Subscriptions to it.
     pub subscriptions: Vec<usize>,
-    /// Longest round trip among its subscribers: how long packets must stay.
+    /// Longest round-trip time of its subscribers, which bounds the age of its histories.
     pub longest_rtt: Duration,
-    /// The control plane muted it.
+    /// Whether it is muted.
     pub muted: bool,
-    /// The publisher takes NACKs.
-    pub takes_nack: bool,
-    /// The publisher takes PLI.
-    pub takes_pli: bool,
-    /// The publisher takes FIR, which is sent where PLI is not taken.
-    pub takes_fir: bool,
-    /// The publisher takes REMB.
-    pub takes_remb: bool,
-    /// The publisher stops and starts encodings as it is told.
-    pub rests: bool,
+    /// The publisher negotiated NACK.
+    pub supports_nack: bool,
+    /// The publisher negotiated PLI.
+    pub supports_pli: bool,
+    /// The publisher negotiated FIR, which is sent where PLI was not negotiated.
+    pub supports_fir: bool,
+    /// The publisher negotiated REMB.
+    pub supports_remb: bool,
+    /// The publisher stops and starts encodings on request (dynacast).
+    pub dynacast: bool,
     /// Sequence number of the next FIR.
     pub fir_sequence: u8,
-    /// When it is looked at next.
-    pub survey: Alarm,
+    /// When its encodings are updated next.
+    pub update_timer: Deadline,
 }
 
 impl Encoding {
@@ -183,10 +183,10 @@ impl Encoding {
             ready: false,
             keyframe_arriving: false,
             last_keyframe: None,
-            began: None,
+            started: None,
             generation: 0,
             active: false,
-            rest: Rest::default(),
+            dynacast: Dynacast::default(),
             last_packet: now,
             meter: Meter::default(),
             size_bps: 0,
@@ -205,9 +205,9 @@ impl Encoding {
         }
     }
 
-    /// Its stream begins, or begins anew under another SSRC; `generation` is used once in a room.
-    pub fn begin(&mut self, now: Time, ssrc: Ssrc, clock_rate: u32, generation: u16) {
-        self.began = Some(now);
+    /// Start the stream, or restart it under another SSRC; `generation` is unique in the room.
+    pub fn start(&mut self, now: Time, ssrc: Ssrc, clock_rate: u32, generation: u16) {
+        self.started = Some(now);
         self.generation = generation;
         self.last_keyframe = None;
         self.stats = Some(InboundStats::new(ssrc, clock_rate));
@@ -220,22 +220,23 @@ impl Encoding {
         self.capture_offset = None;
     }
 
-    /// Say whether it may begin anew: each time costs its subscribers a keyframe.
+    /// Return whether the stream may restart now: each restart costs its subscribers a keyframe.
     #[must_use]
-    pub fn may_begin(&self, now: Time) -> bool {
-        self.began.is_none_or(|began| now.since(began) >= LEAST_RUN)
+    pub fn may_restart(&self, now: Time) -> bool {
+        self.started
+            .is_none_or(|started| now.since(started) >= MIN_RESTART_INTERVAL)
     }
 
-    /// Name the run of incoming numbers that is current, for the map of outgoing ones.
+    /// Return the identifier of the current stream in the map of outgoing sequence numbers.
     #[must_use]
     pub fn source(&self, encoding: usize) -> u16 {
         self.generation
-            .wrapping_mul(MOST_ENCODINGS as u16)
+            .wrapping_mul(MAX_ENCODINGS as u16)
             .wrapping_add(encoding as u16)
     }
 
-    /// Note a packet in the history that starts a keyframe, where it is the first of its frame:
-    /// parameter sets may come in packets of their own.
+    /// Store the start of a keyframe, where the packet is the first of its frame: parameter sets
+    /// may be in packets of their own.
     pub fn note_keyframe(&mut self, start: KeyframeStart) {
         if self
             .last_keyframe
@@ -245,8 +246,8 @@ impl Encoding {
         }
     }
 
-    /// Note what a packet says of its stream beyond its payload.
-    pub fn note_facts(
+    /// Update the state of the stream from a packet: frames, parameter sets, extensions.
+    pub fn on_packet(
         &mut self,
         now: Time,
         header: &Header,
@@ -259,7 +260,7 @@ impl Encoding {
             self.counters.keyframes += u64::from(described.info.keyframe);
         }
         if described.starts_keyframe() {
-            self.keyframes.satisfied();
+            self.keyframes.on_keyframe();
         }
         if described.parameter_sets {
             self.parameter_sets.remember(payload);
@@ -275,7 +276,7 @@ impl Encoding {
         self.last_packet = now;
     }
 
-    /// Tell when the frame of this RTP timestamp was captured, once its publisher ever told.
+    /// Return the capture time of an RTP timestamp, once the publisher has sent one.
     #[must_use]
     pub fn capture_time(&self, timestamp: u32) -> Option<AbsCaptureTime> {
         Some(AbsCaptureTime {
@@ -284,25 +285,25 @@ impl Encoding {
         })
     }
 
-    /// Follow its bitrate, once every look; true where its subscribers' pacers should know.
+    /// Update the bitrates; return whether the rate for the pacers of its subscribers has changed.
     ///
-    /// What rests will need again what it needed.
-    pub fn measure(&mut self, now: Time) -> bool {
-        if self.rest.would_send() {
+    /// An inactive encoding keeps its bitrates, since it will need them again.
+    pub fn update_rates(&mut self, now: Time) -> bool {
+        if self.dynacast.sends_on_demand() {
             return false;
         }
-        self.resize(now);
-        self.repace(now)
+        self.update_size(now);
+        self.update_paced_rate(now)
     }
 
-    /// What it sometimes needs, it needs.
-    fn resize(&mut self, now: Time) {
+    /// Update the size: peaks count at once and decay slowly.
+    fn update_size(&mut self, now: Time) {
         let bps = self.meter.bps(now);
-        self.size_bps = bps.max(self.size_bps - self.size_bps.saturating_sub(bps) / SIZE_FALL);
+        self.size_bps = bps.max(self.size_bps - self.size_bps.saturating_sub(bps) / SIZE_DECAY);
     }
 
-    /// Take a bitrate that clearly differs from the last one taken; say whether it does.
-    fn repace(&mut self, now: Time) -> bool {
+    /// Update the paced rate where the bitrate differs by more than 25 %; return whether it does.
+    fn update_paced_rate(&mut self, now: Time) -> bool {
         let bps = self.meter.bps(now);
         let differs = bps.abs_diff(self.paced_bps) > self.paced_bps / 4;
         if differs {
@@ -311,26 +312,30 @@ impl Encoding {
         differs
     }
 
-    /// Notice that nothing comes any more; tell why, where that is new.
-    pub fn fell_silent(&mut self, now: Time) -> Option<&'static str> {
-        if self.active && self.is_silent(now) {
+    /// Return the reason code where the encoding has just become inactive.
+    pub fn detect_inactive(&mut self, now: Time) -> Option<&'static str> {
+        if self.active && self.has_timed_out(now) {
             self.active = false;
             self.nack.clear();
-            let rests = self.rest.is_resting();
-            return Some(if rests { UNWATCHED } else { ENCODING_INACTIVE });
+            let unwatched = self.dynacast.is_inactive();
+            return Some(if unwatched {
+                UNWATCHED
+            } else {
+                ENCODING_INACTIVE
+            });
         }
-        (!self.active && self.rest.overslept(now)).then_some(ENCODING_INACTIVE)
+        (!self.active && self.dynacast.activation_overdue(now)).then_some(ENCODING_INACTIVE)
     }
 
-    /// Say whether nothing has come for too long, frames being `frame_interval` apart.
+    /// Return whether no packet has arrived for too long.
     #[must_use]
-    fn is_silent(&self, now: Time) -> bool {
-        now.since(self.last_packet) > self.silence_after()
+    fn has_timed_out(&self, now: Time) -> bool {
+        now.since(self.last_packet) > self.inactivity_timeout()
     }
 
-    fn silence_after(&self) -> Duration {
+    fn inactivity_timeout(&self) -> Duration {
         let interval = self.stats.as_ref().map(InboundStats::frame_interval);
-        SILENCE.max(interval.unwrap_or_default() * 3)
+        INACTIVE_AFTER.max(interval.unwrap_or_default() * 3)
     }
 }
 
@@ -338,7 +343,7 @@ impl Publication {
     /// Make a publication that has received nothing yet.
     ///
     /// # Errors
-    /// Where the codec is not forwarded, or a name has no legal form.
+    /// Where the codec is not forwarded, or a mid or rid is invalid.
     pub fn new(
         context: &Context<'_>,
         peer: usize,
@@ -346,13 +351,18 @@ impl Publication {
     ) -> Result<Self, CommandError> {
         let codec = Codec::from_name(&request.codec)
             .ok_or_else(|| CommandError::new(ErrorCode::CodecUnsupported, request.codec.clone()))?;
-        if request.encodings.is_empty() || request.encodings.len() > MOST_ENCODINGS {
+        if request.encodings.is_empty() || request.encodings.len() > MAX_ENCODINGS {
             return Err(invalid(format!(
-                "{} encodings; 1 to {MOST_ENCODINGS} are possible",
+                "{} encodings; 1 to {MAX_ENCODINGS} are possible",
                 request.encodings.len()
             )));
         }
-        let takes = |feedback: &str| request.feedback.iter().any(|known| known == feedback);
+        let supports = |feedback: &str| {
+            request
+                .feedback
+                .iter()
+                .any(|negotiated| negotiated == feedback)
+        };
         let mut encodings = Vec::with_capacity(request.encodings.len());
         for parameters in &request.encodings {
             let rid = parameters.rid.as_deref().map(parse_rid).transpose()?;
@@ -371,95 +381,95 @@ impl Publication {
             clock_rate: request.clock_rate,
             mid: parse_mid(&request.mid)?,
             order: (0..encodings.len()).collect(),
-            disordered: None,
+            misordered_since: None,
             encodings,
             subscriptions: Vec::new(),
             longest_rtt: Duration::ZERO,
             muted: false,
-            takes_nack: takes("nack"),
-            takes_pli: takes("nack pli"),
-            takes_fir: takes("ccm fir"),
-            takes_remb: takes("goog-remb"),
-            rests: request.rests,
+            supports_nack: supports("nack"),
+            supports_pli: supports("nack pli"),
+            supports_fir: supports("ccm fir"),
+            supports_remb: supports("goog-remb"),
+            dynacast: request.dynacast,
             fir_sequence: 0,
-            survey: Alarm::default(),
+            update_timer: Deadline::default(),
         })
     }
 
-    /// List the encodings from the smallest to the largest, for selection.
+    /// List the encodings from the lowest to the highest, for selection.
     #[must_use]
     pub fn candidates(&self) -> Candidates<'_> {
         let candidate = |nth: &usize| {
             let encoding = &self.encodings[*nth];
             Candidate {
                 rid: encoding.rid.as_ref().map(Rid::as_str),
-                active: encoding.active || encoding.rest.would_send(),
+                active: encoding.active || encoding.dynacast.sends_on_demand(),
                 bitrate_bps: encoding.size_bps,
             }
         };
         self.order.iter().map(candidate).collect()
     }
 
-    /// Sort the encodings by what they send, where that clearly differs from the present order for
-    /// longer than a keyframe shows; tell whether it did. Not while one of them may be falling
-    /// silent.
+    /// Sort the encodings by bitrate where it contradicts the present order for longer than after a
+    /// keyframe; return whether the order changed. Not while one of them may be becoming inactive.
     pub fn reorder(&mut self, now: Time) -> bool {
-        let mut rates = [0; MOST_ENCODINGS];
+        let mut rates = [0; MAX_ENCODINGS];
         for (rate, encoding) in rates.iter_mut().zip(&mut self.encodings) {
             *rate = encoding.meter.bps(now);
         }
-        let known = |nth: &usize| {
+        let is_measured = |nth: &usize| {
             let silence = now.since(self.encodings[*nth].last_packet);
-            rates[*nth] > 0 && silence < FALLING_SILENT
+            rates[*nth] > 0 && silence < RATE_VALID_FOR
         };
-        let in_disorder = |pair: &[usize]| rates[pair[0]] > rates[pair[1]] * 3 / 2;
-        if !self.order.iter().all(known) || !self.order.windows(2).any(in_disorder) {
-            self.disordered = None;
+        let is_misordered = |pair: &[usize]| rates[pair[0]] > rates[pair[1]] * 3 / 2;
+        if !self.order.iter().all(is_measured) || !self.order.windows(2).any(is_misordered) {
+            self.misordered_since = None;
             return false;
         }
-        let differs = now.since(*self.disordered.get_or_insert(now)) >= DISORDERED_FOR;
+        let differs = now.since(*self.misordered_since.get_or_insert(now)) >= REORDER_AFTER;
         if differs {
             self.order.sort_by_key(|nth| rates[*nth]);
         }
         differs
     }
 
-    /// Let encodings rest that nobody watches; true where the publisher is to be told.
+    /// Deactivate encodings without subscribers; return whether the publisher has to be notified.
     ///
-    /// The lowest goes on: it costs little, and whoever comes has a picture at once. What does not
-    /// send cannot rest: it may never come, and its size is not known.
-    pub fn let_rest(&mut self, now: Time) -> bool {
-        if !self.rests {
+    /// The lowest stays active: it costs little, and a new subscriber has video at once. An
+    /// encoding that is not sent is not deactivated: it may never be sent, and its size is unknown.
+    pub fn update_dynacast(&mut self, now: Time) -> bool {
+        if !self.dynacast {
             return false;
         }
-        let (lowest, mut told) = (self.order[0], false);
+        let (lowest, mut changed) = (self.order[0], false);
         for (nth, encoding) in self.encodings.iter_mut().enumerate() {
             let is_kept = nth == lowest || !encoding.active || !encoding.subscribers.is_empty();
-            told |= encoding.rest.look(now, is_kept);
+            changed |= encoding.dynacast.update(now, is_kept);
         }
-        told
+        changed
     }
 
-    /// Find the encoding whose current run of incoming numbers has this name.
+    /// Return the encoding whose current stream has this identifier.
     #[must_use]
-    pub fn of_source(&self, source: u16) -> Option<&Encoding> {
-        let nth = usize::from(source) % MOST_ENCODINGS;
+    pub fn encoding_by_source(&self, source: u16) -> Option<&Encoding> {
+        let nth = usize::from(source) % MAX_ENCODINGS;
         self.encodings
             .get(nth)
             .filter(|encoding| encoding.source(nth) == source)
     }
 
-    /// Return the clock behind a run of incoming numbers that is still current.
+    /// Return the clock of a stream that is still current.
     #[must_use]
     pub fn clock_of(&self, source: u16) -> Option<SourceClock> {
-        self.of_source(source).map(|encoding| encoding.clock)
+        self.encoding_by_source(source)
+            .map(|encoding| encoding.clock)
     }
 }
 
 /// Read a media id of the control plane.
 ///
 /// # Errors
-/// Where it is too long or holds other than token characters.
+/// Where the mid is too long or holds other than token characters.
 pub fn parse_mid(mid: &str) -> Result<Mid, CommandError> {
     mid.parse().map_err(|_| invalid(format!("mid {mid:?}")))
 }

@@ -1,5 +1,5 @@
-//! The retransmission stream of a subscription, and what keeps it within bounds: a request of a
-//! hundred bytes may ask for half a megabyte.
+//! The retransmission stream of a subscription and its limits: a NACK of a hundred bytes may
+//! request half a megabyte.
 
 use std::time::Duration;
 
@@ -18,27 +18,27 @@ pub struct Repair {
     pub ssrc: Ssrc,
     /// SRTP state, once the transport has keys.
     pub stream: Option<SealStream>,
-    /// Next index of it.
+    /// Index of the next retransmission.
     pub next_index: u64,
-    /// What was resent last.
+    /// When packets were resent last.
     pub resent: Resent,
-    /// How much may be resent.
+    /// Bytes that may be resent.
     pub allowance: Allowance,
 }
 
 /// When each of the last packets was resent.
 #[derive(Debug, Default)]
 pub struct Resent {
-    /// By index modulo its length: outgoing index and instant. Grows to its full length with the
-    /// first request.
+    /// By index modulo length: outgoing index and instant. Grows to its full length with the first
+    /// NACK.
     last: Vec<(u64, Time)>,
 }
 
 impl Resent {
-    /// As many full packets as a history holds by default, and all that may wait to be resent.
+    /// The full packets that a history holds by default; not less than may wait to be resent.
     pub const REMEMBERED: usize = 512;
 
-    /// Say whether a packet may be resent now: not less than `spacing` after the last time.
+    /// Return whether a packet may be resent now: not less than `spacing` after the last time.
     pub fn allows(&mut self, now: Time, index: u64, spacing: Duration) -> bool {
         if self.last.is_empty() {
             self.last.resize(Self::REMEMBERED, (u64::MAX, Time::ZERO));
@@ -52,8 +52,8 @@ impl Resent {
     }
 }
 
-/// Bytes that may be resent: in the long run as many as the media itself has, and a short outage
-/// at once.
+/// Bytes that may be resent: in the long run as many as the media itself has, with a burst that
+/// covers a short outage.
 #[derive(Debug, Default)]
 pub struct Allowance {
     bytes: u64,
@@ -62,14 +62,14 @@ pub struct Allowance {
 
 impl Allowance {
     /// Media of a lower rate is repaired as if it had this one, bit/s.
-    const LEAST_BPS: u64 = 500_000;
+    const MIN_BPS: u64 = 500_000;
     /// The longest outage that is repaired as a whole.
     const OUTAGE: Duration = Duration::from_secs(1);
 
-    /// Take `len` bytes, where so many are left, beside media of `media_bps`.
+    /// Return whether `len` bytes may be resent beside media of `media_bps`; they then count.
     pub fn take(&mut self, now: Time, media_bps: u64, len: usize) -> bool {
         let bytes_in = |span: Duration| {
-            let nanos = u128::from(media_bps.max(Self::LEAST_BPS)) * span.as_nanos();
+            let nanos = u128::from(media_bps.max(Self::MIN_BPS)) * span.as_nanos();
             (nanos / 8_000_000_000) as u64
         };
         let elapsed = now.since(self.filled).min(Self::OUTAGE);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn as_much_as_the_media_in_the_long_run_and_an_outage_at_once() {
+    fn the_rate_is_that_of_the_media_with_a_burst_of_one_outage() {
         let mut allowance = Allowance::default();
         let mut taken = |ms: u64| {
             let at = Time::from_millis(10_000 + ms);

@@ -1,27 +1,28 @@
-//! Which encoding a subscription should receive now. Pure: facts in, choice and reason out.
+//! Selection of the encoding that a subscription receives. Pure: candidates in, choice and reason
+//! out.
 
 use std::ops::Deref;
 
 use crate::message::Target;
 
-/// Simulcast has three; more is not a browser.
-pub const MOST_ENCODINGS: usize = 8;
+/// Most encodings of a publication; browsers send three.
+pub const MAX_ENCODINGS: usize = 8;
 
-/// What is known of one encoding, ordered from the smallest to the largest.
+/// One encoding to select from, ordered from the lowest bitrate to the highest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Candidate<'a> {
     /// RFC 8851 identifier; `None` where there is only one encoding.
     pub rid: Option<&'a str>,
-    /// It sends now, or will as soon as it is chosen.
+    /// Whether it is being sent, or will be as soon as it is selected (dynacast).
     pub active: bool,
-    /// What it sends.
+    /// Its bitrate.
     pub bitrate_bps: u64,
 }
 
-/// The encodings of a publication: estimates are made all the time, so nothing is allocated.
+/// The encodings of a publication, without allocation since selections are frequent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Candidates<'a> {
-    list: [Candidate<'a>; MOST_ENCODINGS],
+    list: [Candidate<'a>; MAX_ENCODINGS],
     len: usize,
 }
 
@@ -49,35 +50,34 @@ impl<'a> Deref for Candidates<'a> {
 pub struct Choice {
     /// Number of the encoding, `None` where nothing can be sent.
     pub encoding: Option<usize>,
-    /// Why this one: a reason code.
+    /// Reason code.
     pub reason: &'static str,
 }
 
-/// The subscriber asked for this encoding.
+/// The subscriber requested this encoding.
 pub const REQUESTED: &str = "requested";
-/// It is the best there is.
+/// The highest encoding.
 pub const BEST: &str = "best";
-/// A larger one would not fit the estimated bandwidth.
+/// A higher one would exceed the estimated bandwidth.
 pub const BANDWIDTH: &str = "bandwidth";
-/// The wanted one does not send.
+/// The requested encoding is inactive.
 pub const ENCODING_INACTIVE: &str = "encoding_inactive";
-/// Nobody watched it, so its publisher let it rest.
+/// The encoding has no subscribers, so dynacast made it inactive.
 pub const UNWATCHED: &str = "unwatched";
-/// No encoding sends.
+/// No encoding is active.
 pub const NO_ENCODING: &str = "no_encoding";
 
-/// What is sent already may exceed its budget by this much: bitrates waver, and each change costs
-/// a keyframe.
+/// The current encoding may exceed its budget by this much: bitrates vary, and each switch costs a
+/// keyframe.
 const STAY_PERCENT: u64 = 115;
 
-/// Choose the encoding for a target within a budget in bit/s (`None`: unlimited), where `current`
+/// Select the encoding for a target within a budget in bit/s (`None`: unlimited), where `current`
 /// is sent now.
 ///
-/// Neither all encodings nor the lowest one are required: whatever is active is chosen from. With a
-/// budget that fits nothing the lowest active encoding is sent, since a picture that stutters beats
-/// none.
+/// Neither all encodings nor the lowest one have to be active. If no encoding fits the budget, the
+/// lowest active one is sent, since video with freezes is better than none.
 #[must_use]
-pub fn choose(
+pub fn select_encoding(
     candidates: &[Candidate<'_>],
     target: &Target,
     budget_bps: Option<u64>,
@@ -87,7 +87,7 @@ pub fn choose(
         encoding: None,
         reason: NO_ENCODING,
     };
-    let Some((ceiling, wish)) = ceiling(candidates, target) else {
+    let Some((ceiling, reason)) = ceiling(candidates, target) else {
         return nothing;
     };
     let usable = |nth: &usize| candidates[*nth].active;
@@ -110,7 +110,7 @@ pub fn choose(
     let reason = match affordable {
         nth if nth < best => BANDWIDTH,
         nth if nth != ceiling => ENCODING_INACTIVE,
-        _ => wish,
+        _ => reason,
     };
     Choice {
         encoding: Some(affordable),
@@ -148,48 +148,49 @@ mod tests {
         candidate("f", true, 1_700_000),
     ];
 
-    fn chosen(
+    fn selected(
         candidates: &[Candidate<'_>],
         target: Target,
         budget: Option<u64>,
     ) -> (usize, &'static str) {
-        let choice = choose(candidates, &target, budget, None);
+        let choice = select_encoding(candidates, &target, budget, None);
         (choice.encoding.expect("one"), choice.reason)
     }
 
     #[test]
-    fn takes_the_best_without_a_budget() {
-        assert_eq!(chosen(&THREE, Target::Auto, None), (2, BEST));
+    fn selects_the_best_without_a_budget() {
+        assert_eq!(selected(&THREE, Target::Auto, None), (2, BEST));
         assert_eq!(
-            chosen(&THREE, Target::Encoding { rid: "h".into() }, None),
+            selected(&THREE, Target::Encoding { rid: "h".into() }, None),
             (1, REQUESTED)
         );
         assert_eq!(
-            chosen(&THREE, Target::Index { index: 0 }, None),
+            selected(&THREE, Target::Index { index: 0 }, None),
             (0, REQUESTED)
         );
         assert_eq!(
-            chosen(&THREE, Target::Index { index: 9 }, None),
+            selected(&THREE, Target::Index { index: 9 }, None),
             (2, REQUESTED)
         );
     }
 
     #[test]
-    fn stays_within_the_budget_and_says_so() {
+    fn stays_within_the_budget_with_the_reason() {
         assert_eq!(
-            chosen(&THREE, Target::Auto, Some(1_000_000)),
+            selected(&THREE, Target::Auto, Some(1_000_000)),
             (1, BANDWIDTH)
         );
         assert_eq!(
-            chosen(&THREE, Target::Encoding { rid: "h".into() }, Some(200_000)),
+            selected(&THREE, Target::Encoding { rid: "h".into() }, Some(200_000)),
             (0, BANDWIDTH)
         );
     }
 
     #[test]
-    fn what_is_sent_already_may_waver() {
-        let choice =
-            |budget, current| choose(&THREE, &Target::Auto, Some(budget), current).encoding;
+    fn the_bitrate_of_the_current_encoding_may_vary() {
+        let choice = |budget, current| {
+            select_encoding(&THREE, &Target::Auto, Some(budget), current).encoding
+        };
         assert_eq!(choice(1_600_000, None), Some(1));
         assert_eq!(choice(1_600_000, Some(2)), Some(2));
         assert_eq!(choice(1_600_000, Some(1)), Some(1));
@@ -197,25 +198,34 @@ mod tests {
     }
 
     #[test]
-    fn sends_the_lowest_where_nothing_fits() {
-        assert_eq!(chosen(&THREE, Target::Auto, Some(10_000)), (0, BANDWIDTH));
+    fn selects_the_lowest_where_none_fits() {
+        assert_eq!(selected(&THREE, Target::Auto, Some(10_000)), (0, BANDWIDTH));
     }
 
     #[test]
     fn never_requires_all_or_the_lowest() {
         let without_lowest = [candidate("q", false, 0), THREE[1], candidate("f", false, 0)];
         assert_eq!(
-            chosen(&without_lowest, Target::Auto, None),
+            selected(&without_lowest, Target::Auto, None),
             (1, ENCODING_INACTIVE)
         );
-        let wish = Target::Encoding { rid: "q".into() };
-        assert_eq!(chosen(&without_lowest, wish, None), (1, ENCODING_INACTIVE));
+        let target = Target::Encoding { rid: "q".into() };
+        assert_eq!(
+            selected(&without_lowest, target, None),
+            (1, ENCODING_INACTIVE)
+        );
     }
 
     #[test]
-    fn sends_nothing_where_nothing_sends() {
+    fn selects_none_where_none_is_active() {
         let silent = [candidate("q", false, 0)];
-        assert_eq!(choose(&silent, &Target::Auto, None, None).encoding, None);
-        assert_eq!(choose(&[], &Target::Auto, None, None).reason, NO_ENCODING);
+        assert_eq!(
+            select_encoding(&silent, &Target::Auto, None, None).encoding,
+            None
+        );
+        assert_eq!(
+            select_encoding(&[], &Target::Auto, None, None).reason,
+            NO_ENCODING
+        );
     }
 }

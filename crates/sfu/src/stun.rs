@@ -1,16 +1,16 @@
-//! Plain STUN on the media port (RFC 8489 section 12): a stranger learns how it is seen, and that
-//! this very port can be reached.
+//! Basic STUN server on the media port (RFC 8489 section 12): unauthenticated Binding requests
+//! are answered, which also proves that this very port can be reached.
 
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use wire::stun::{Builder, Class, Message, Method};
 use wire::time::Time;
 
-/// Answers a second to all strangers together: an answer is hardly longer than its request, but
-/// requests may carry somebody else's address.
+/// Responses per second to all unauthenticated peers together: a response is hardly longer than its
+/// request, but the source address of a request may be spoofed.
 const ANSWERS_PER_S: f64 = 500.0;
-/// Unknown attributes that a refusal lists.
-const MOST_LISTED: usize = 8;
+/// Unknown attributes that an error response lists.
+const MAX_LISTED: usize = 8;
 
 /// Answers Binding requests that belong to no ICE session.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct PlainStun {
 }
 
 impl PlainStun {
-    /// Start with a second's worth of answers.
+    /// Start with an allowance for one second.
     #[must_use]
     pub fn new(now: Time) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl PlainStun {
         }
     }
 
-    /// Answer a Binding request without username; say whether there was one and it was answered.
+    /// Answer a Binding request without username; return whether there was one and it was answered.
     pub fn answer(&mut self, now: Time, path: PathId, datagram: &[u8], out: &mut Outbox) -> bool {
         let Ok(request) = Message::parse(datagram) else {
             return false;
@@ -43,8 +43,8 @@ impl PlainStun {
         if !plain || !self.allow(now) {
             return false;
         }
-        // RFC 8489 section 6.3.1: what must be understood and is not, is refused by name.
-        let unknown: Vec<u16> = request.not_understood().take(MOST_LISTED).collect();
+        // RFC 8489 section 6.3.1: unknown comprehension-required attributes are listed.
+        let unknown: Vec<u16> = request.not_understood().take(MAX_LISTED).collect();
         let class = match unknown.is_empty() {
             true => Class::Success,
             false => Class::Error,
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_learns_its_address() {
+    fn an_unauthenticated_request_gets_its_mapped_address() {
         let sent = answer(&request(|_| ())).expect("an answer");
         let response = Message::parse(&sent).expect("a message");
         assert_eq!(response.class, Class::Success);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_understand_is_refused_by_name() {
+    fn unknown_required_attributes_are_listed() {
         const CHANGE_REQUEST: u16 = 0x0003;
         let datagram = request(|builder| {
             builder.attribute(CHANGE_REQUEST, &[0, 0, 0, 6]);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn ice_checks_and_answers_are_left_alone() {
+    fn ice_checks_and_indications_are_not_answered() {
         let check = request(|builder| {
             builder.username("a:b");
         });
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_gets_so_many_answers_a_second() {
+    fn responses_are_rate_limited() {
         let (mut stun, mut out) = (PlainStun::new(Time::ZERO), Outbox::new());
         let datagram = request(|_| ());
         let mut answered = 0;

@@ -1,4 +1,4 @@
-//! One participant receiving one publication: an outgoing stream and where it reads from.
+//! One participant receiving one publication: an outgoing stream and its position in a history.
 
 use rtc::codec::{Codec, Rewriter};
 use rtc::outbound::report::SenderReports;
@@ -11,7 +11,7 @@ use wire::time::Time;
 
 use crate::context::Context;
 use crate::extensions::extension_map;
-use crate::keyframe::KeyframeAllowance;
+use crate::keyframe::KeyframeRequestLimit;
 use crate::message::{CommandError, SubscribeRequest, SubscriptionId, Target};
 use crate::publication::{Publication, parse_mid};
 use crate::repair::{Allowance, Repair, Resent};
@@ -26,11 +26,11 @@ pub struct SubscriptionCounters {
     pub bytes_sent: u64,
     /// Retransmissions sent.
     pub retransmitted_packets: u64,
-    /// Sequence numbers asked for again.
+    /// Sequence numbers in NACKs.
     pub nacks: u64,
-    /// Keyframes asked for.
+    /// Keyframe requests.
     pub keyframe_requests: u64,
-    /// Those among them that came too soon after the last ones.
+    /// Keyframe requests above the rate limit.
     pub keyframe_requests_rate_limited: u64,
     /// Last fraction lost that the receiver reported, in 256ths.
     pub fraction_lost: u8,
@@ -38,36 +38,36 @@ pub struct SubscriptionCounters {
     pub switches: u64,
 }
 
-/// An encoding that a subscription waits for.
+/// The encoding that a subscription switches to at its next keyframe.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct PendingSwitch {
     /// Its number in the publication.
     pub encoding: usize,
     /// Since when.
     pub since: Time,
-    /// The first position in its history where a keyframe will do.
+    /// The first position in its history from which a keyframe is used.
     pub from: u64,
-    /// Why it was chosen.
+    /// Reason code of the selection.
     pub reason: &'static str,
 }
 
-/// A packet that no publisher sent: parameter sets in front of a keyframe that came without.
+/// An inserted packet: parameter sets in front of a keyframe that lacks them.
 #[derive(Debug)]
 pub struct Inserted {
     /// Its place in the outgoing stream.
     pub placed: Placed,
     /// Its outgoing RTP timestamp.
     pub timestamp: u32,
-    /// What it carries.
+    /// RTP payload.
     pub payload: Vec<u8>,
-    /// It has not been sent yet.
+    /// Whether it has not been sent yet.
     pub is_due: bool,
 }
 
 /// One participant receiving one publication.
 ///
-/// Thousands of them take turns, so each finds its state gone from the processor's cache: what the
-/// packet path touches stands together, in this order, at the start of a cache line.
+/// Thousands of subscriptions are served in turn, so their state has left the processor's cache:
+/// the fields of the packet path come first, in this order, at the start of a cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Subscription {
@@ -75,23 +75,23 @@ pub struct Subscription {
     pub current: Option<usize>,
     /// Position in its history of the next packet to send.
     pub cursor: u64,
-    /// Where its packets leave.
+    /// Key of the peer connection that its packets are sent on.
     pub peer: usize,
-    /// What it receives.
+    /// Key of the publication.
     pub publication: usize,
     /// The packet inserted last.
     pub inserted: Option<Box<Inserted>>,
-    /// It stands in its peer's list of streams that have something to send.
+    /// Whether its peer connection has it in the list of streams with packets to send.
     pub queued: bool,
-    /// It carries sound.
+    /// Whether it is audio.
     pub audio: bool,
-    /// The encoding that is waited for.
-    pub wanted: Option<Wanted>,
+    /// The switch that waits for a keyframe.
+    pub pending_switch: Option<PendingSwitch>,
     /// Incoming to outgoing sequence numbers.
     pub map: SequenceMap,
     /// Incoming to outgoing timestamps.
     pub timeline: Timeline,
-    /// Incoming to outgoing picture numbers.
+    /// Incoming to outgoing picture ids.
     pub rewriter: Rewriter,
     /// Counts.
     pub counters: SubscriptionCounters,
@@ -99,23 +99,23 @@ pub struct Subscription {
     pub stream: Option<SealStream>,
     /// Header of its packets.
     pub template: Template,
-    /// The run of incoming numbers that was sent last.
+    /// The source that was sent last: [`Encoding::source`](crate::publication::Encoding::source).
     pub last_source: Option<u16>,
     /// Retransmissions, where negotiated.
     pub repair: Option<Repair>,
     /// SSRC of its packets.
     pub ssrc: Ssrc,
-    /// Its name.
+    /// Its identifier.
     pub id: SubscriptionId,
     /// Payload codec.
     pub codec: Codec,
-    /// How often its receiver may have a keyframe asked for.
-    pub keyframes: KeyframeAllowance,
-    /// What the subscriber asks for.
+    /// Rate limit of its keyframe requests.
+    pub keyframes: KeyframeRequestLimit,
+    /// The encoding that the subscriber requests.
     pub target: Target,
-    /// Its share of what its subscriber may receive, bit/s; `None`: unlimited.
+    /// Its share of its subscriber's budget, bit/s; `None`: unlimited.
     pub budget_bps: Option<u64>,
-    /// Sender reports sent for it.
+    /// Its sender reports.
     pub reports: SenderReports,
     /// Canonical name in its source descriptions.
     pub cname: String,
@@ -127,7 +127,7 @@ impl Subscription {
     /// Make a subscription that has sent nothing yet.
     ///
     /// # Errors
-    /// Where a name or an extension id has no legal form.
+    /// Where a mid or an extension id is invalid.
     pub fn new(
         context: &mut Context<'_>,
         peer: usize,
@@ -166,7 +166,7 @@ impl Subscription {
             inserted: None,
             template: template(request.ssrc, request.payload_type),
             counters: SubscriptionCounters::default(),
-            wanted: None,
+            pending_switch: None,
             peer,
             publication: publication_key,
             last_source: None,
@@ -174,7 +174,7 @@ impl Subscription {
             ssrc: Ssrc(request.ssrc),
             id: request.subscription,
             codec: publication.codec,
-            keyframes: KeyframeAllowance::default(),
+            keyframes: KeyframeRequestLimit::default(),
             target: request.target,
             budget_bps: None,
             reports: SenderReports::new(publication.clock_rate),
@@ -183,7 +183,7 @@ impl Subscription {
         })
     }
 
-    /// Take the SRTP state that its transport has for it now.
+    /// Set the SRTP state from its transport, once that has keys.
     pub fn attach(&mut self, transport: &mut Transport) {
         if self.stream.is_none() {
             self.stream = transport.seal_stream(self.ssrc).ok();
@@ -197,11 +197,11 @@ impl Subscription {
         }
     }
 
-    /// List the encodings whose packets concern this subscription.
+    /// List the encodings that the subscription sends or waits for.
     pub fn interests(&self) -> impl Iterator<Item = usize> {
-        let wanted = self.wanted.map(|wanted| wanted.encoding);
+        let pending = self.pending_switch.map(|switch| switch.encoding);
         self.current
             .into_iter()
-            .chain(wanted.filter(|encoding| Some(*encoding) != self.current))
+            .chain(pending.filter(|encoding| Some(*encoding) != self.current))
     }
 }

@@ -11,7 +11,7 @@ use wire::rtp::{self, NewHeader};
 
 const BLOCK_LEN: usize = 64;
 
-/// What changes from packet to packet.
+/// The values that change from packet to packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// RTP sequence number.
@@ -26,7 +26,7 @@ pub struct Stamp {
     pub transport_sequence: u16,
     /// 6.18 fixed point seconds.
     pub abs_send_time: u32,
-    /// What the incoming packet's extensions said.
+    /// Values of the incoming packet's extensions.
     pub carried: ForwardedExtensions,
 }
 
@@ -49,7 +49,7 @@ struct Block {
     bytes: [u8; BLOCK_LEN],
 }
 
-/// Where in a block the values stand that change.
+/// Offsets in a block of the values that change.
 #[derive(Clone, Copy, Debug)]
 struct Places {
     transport_sequence: Option<u8>,
@@ -80,7 +80,7 @@ impl Template {
         }
     }
 
-    /// Say whether packets carry a transport-wide sequence number.
+    /// Return whether packets carry a transport-wide sequence number.
     #[must_use]
     pub fn has_transport_sequence(&self) -> bool {
         self.places.transport_sequence.is_some()
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn who_negotiated_no_capture_time_gets_none() {
+    fn the_capture_time_is_left_out_where_not_negotiated() {
         let mid = "v".parse().expect("mid");
         let mut ids = ExtensionMap::new();
         ids.insert(1, Extension::Mid).expect("free id");

@@ -1,13 +1,13 @@
-//! Sound: one small packet per speaker, coalesced into runs, never held long.
+//! Audio: one small packet per speaker, batched into runs, never delayed for long.
 
 mod common;
 
 use common::payload::{opus_silence, read_opus};
 use common::*;
-use sfu::window::LONGEST;
+use sfu::batching::MAX_WINDOW;
 use std::time::Duration;
 
-/// `speakers` speak within two milliseconds of each other; everybody hears all the others.
+/// `speakers` send within two milliseconds of each other; each subscribes to all others.
 fn meeting(config: Config, speakers: usize) -> (World, Vec<usize>, Vec<Sub>) {
     let mut world = World::new(config);
     let room = world.open_room();
@@ -45,7 +45,7 @@ fn delays(world: &World, camera: usize, sub: Sub) -> Vec<Duration> {
 }
 
 #[test]
-fn coalesced_sound_leaves_as_one_run_within_its_window() {
+fn batched_audio_is_sent_as_one_run_within_the_window() {
     let (world, cameras, subs) = meeting(Config::default(), 8);
     let listener = world.clients[subs[0].client].address;
     let media = world
@@ -67,7 +67,7 @@ fn coalesced_sound_leaves_as_one_run_within_its_window() {
 }
 
 #[test]
-fn a_busy_worker_lets_sound_wait_longer_and_only_then() {
+fn the_batching_window_grows_with_load() {
     let (mut world, cameras, subs) = meeting(Config::default(), 2);
     let mut longest_while = |busy: f64| {
         let before = delays(&world, cameras[0], subs[0]).len();
@@ -78,14 +78,14 @@ fn a_busy_worker_lets_sound_wait_longer_and_only_then() {
     };
     // Twice 10 ms of network, the window, half a millisecond of clock.
     let waits = |window: Duration| ms(20) + window..=ms(20) + window + Duration::from_micros(500);
-    for (busy, window) in [(0.4, ms(5)), (0.9, LONGEST), (0.4, ms(5))] {
+    for (busy, window) in [(0.4, ms(5)), (0.9, MAX_WINDOW), (0.4, ms(5))] {
         let longest = longest_while(busy);
         assert!(waits(window).contains(&longest), "{busy}: {longest:?}");
     }
 }
 
 #[test]
-fn without_coalescing_nothing_waits() {
+fn without_batching_packets_are_sent_at_once() {
     let config = Config {
         coalesce_ms: 0,
         ..Config::default()
@@ -109,7 +109,7 @@ fn a_lone_speaker_is_not_padded() {
 }
 
 #[test]
-fn silence_is_never_padded_and_ends_the_run_of_those_who_speak() {
+fn dtx_is_never_padded_and_ends_the_run_of_speech() {
     let (mut world, cameras, subs) = meeting(Config::default(), 3);
     for camera in &cameras {
         world.cameras[*camera].running = false;
@@ -141,18 +141,22 @@ fn silence_is_never_padded_and_ends_the_run_of_those_who_speak() {
         .filter(|run| run.path.remote == listener && run.segments > 1)
         .map(|run| run.segments)
         .collect();
-    assert_eq!(segments, [3], "the shortest goes last, whoever came first");
+    assert_eq!(
+        segments,
+        [3],
+        "the shortest is last, in any order of arrival"
+    );
 }
 
 #[test]
-fn a_late_listener_needs_no_keyframe() {
+fn a_late_audio_subscriber_needs_no_keyframe() {
     let (mut world, cameras, _) = meeting(Config::default(), 2);
     let room = world.clients[0].room;
     let late = world.connect(room);
     let sub = world.subscribe(late, cameras[0]);
     let joined = world.now;
     world.run_for(ms(200));
-    let first = world.clients[late].stream(sub.ssrc).next().expect("sound");
+    let first = world.clients[late].stream(sub.ssrc).next().expect("audio");
     assert!(first.at.since(joined) <= ms(50));
     assert!(world.cameras[cameras[0]].keyframe_requests.is_empty());
 }

@@ -1,4 +1,4 @@
-//! Which stream a packet belongs to: by what was declared, else by what it says of itself.
+//! The stream that a packet belongs to: by declared SSRC, MID and RID, or payload type.
 
 mod common;
 
@@ -25,13 +25,13 @@ fn declared_ssrcs_need_no_extensions() {
 }
 
 #[test]
-fn one_stream_of_its_payload_type_needs_neither() {
+fn one_stream_of_its_payload_type_needs_neither_ssrc_nor_mid() {
     let mut world = World::default();
     assert!(received(&mut world, |camera| camera.names_itself = false) > 40);
 }
 
 #[test]
-fn simulcast_without_names_is_dropped_and_counted() {
+fn simulcast_without_rid_is_dropped_and_counted() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -45,7 +45,7 @@ fn simulcast_without_names_is_dropped_and_counted() {
 }
 
 #[test]
-fn names_are_needed_only_until_the_first_packets() {
+fn mid_and_rid_are_needed_only_on_the_first_packets() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -98,7 +98,7 @@ fn received_since(world: &World, sub: Sub, at: wire::time::Time) -> usize {
 }
 
 #[test]
-fn a_declared_ssrc_that_changes_is_followed_without_names() {
+fn a_declared_ssrc_that_changes_is_followed_without_mid() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -116,9 +116,9 @@ fn a_declared_ssrc_that_changes_is_followed_without_names() {
     // Half a second of silence, a keyframe and its way; 50 packets a second then.
     let received = received_since(&world, sub, changed + ms(1_000));
     assert!(received >= 98, "{received}");
-    // What is lost from then on is repaired under the new retransmission SSRC.
+    // Later losses are retransmitted under the new RTX SSRC.
     let source = &world.cameras[camera].encodings[0];
-    world.lose(Way::Up, source.ssrc, [source.index as u16]);
+    world.lose(Direction::Up, source.ssrc, [source.index as u16]);
     let before = world.engine.counters().retransmitted_packets_received;
     world.run_for(ms(500));
     let repaired = world.engine.counters().retransmitted_packets_received - before;
@@ -126,7 +126,7 @@ fn a_declared_ssrc_that_changes_is_followed_without_names() {
 }
 
 #[test]
-fn an_unbound_ssrc_is_told_with_its_reason() {
+fn an_unbound_ssrc_is_reported_with_its_reason() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -182,7 +182,7 @@ fn retransmissions_of_rid_streams_are_bound_by_their_declared_groups() {
     world.run_for(ms(1_000));
     let source = &world.cameras[camera].encodings[1];
     let lost = [source.index as u16, source.index as u16 + 7];
-    world.lose(Way::Up, source.ssrc, lost);
+    world.lose(Direction::Up, source.ssrc, lost);
     world.run_for(ms(1_000));
     assert_eq!(world.engine.counters().retransmitted_packets_received, 2);
     assert_eq!(world.engine.counters().packets_unbound, 0);
@@ -190,7 +190,7 @@ fn retransmissions_of_rid_streams_are_bound_by_their_declared_groups() {
 }
 
 #[test]
-fn encodings_known_by_their_ssrcs_alone_are_chosen_and_followed() {
+fn encodings_identified_by_ssrc_alone_are_selected_and_follow_a_change() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -230,7 +230,7 @@ fn a_stream_that_begins_below_a_wrap_may_lose_its_first_packets() {
         camera.encodings[0].index = 65_530;
     });
     let ssrc = world.cameras[camera].encodings[0].ssrc;
-    world.lose(Way::Up, ssrc, 65_530..=65_535);
+    world.lose(Direction::Up, ssrc, 65_530..=65_535);
     let sub = world.subscribe(subscriber, camera);
     world.run_for(ms(2_000));
     assert!(world.clients[subscriber].stream(sub.ssrc).count() > 80);

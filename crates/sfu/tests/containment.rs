@@ -78,7 +78,7 @@ fn while_sending() {
 }
 
 #[test]
-fn at_a_command_whose_sender_is_told() {
+fn at_a_command_which_fails() {
     let mut world = World::default();
     let (room, ..) = playing_room(&mut world);
     let (_, _, other) = playing_room(&mut world);
@@ -93,7 +93,7 @@ fn at_a_command_whose_sender_is_told() {
 }
 
 #[test]
-fn on_its_way_out() {
+fn while_closing() {
     let mut world = World::default();
     let (room, ..) = playing_room(&mut world);
     let (_, _, other) = playing_room(&mut world);

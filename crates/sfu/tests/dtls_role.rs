@@ -42,7 +42,7 @@ fn a_dtls_server_publishes_and_receives() {
     }
 }
 
-/// A transport of an offer of ours opens before its answer says who is the DTLS client.
+/// A transport opened for an offer of the server gets its DTLS role from the answer.
 #[test]
 fn the_role_may_come_with_the_answer() {
     let mut world = World::default();

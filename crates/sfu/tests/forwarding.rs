@@ -1,4 +1,4 @@
-//! What one participant publishes another receives: whole, in order, under its own names.
+//! Forwarding: complete, in order, with the SSRC and payload type of the subscriber.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::payload::read_vp8;
 use common::*;
 
 #[test]
-fn everything_arrives_in_order_under_the_subscribers_names() {
+fn packets_arrive_in_order_with_the_subscribers_ssrc_and_mid() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -70,17 +70,17 @@ fn every_subscriber_receives_the_same() {
 }
 
 #[test]
-fn rooms_do_not_hear_each_other() {
+fn rooms_are_isolated() {
     let mut world = World::default();
     let (one, other) = (world.open_room(), world.open_room());
     let publisher = world.connect(one);
-    let stranger = world.connect(other);
+    let outsider = world.connect(other);
     let camera = world.publish(publisher, Codec::Vp8, &[]);
-    let request = world.subscribe_request(stranger, camera, 99);
+    let request = world.subscribe_request(outsider, camera, 99);
     let refused = world.try_command(Request::Subscribe(request));
     assert_eq!(refused.expect_err("another room").code, ErrorCode::NotFound);
     world.run_for(ms(500));
-    assert!(world.clients[stranger].rtp.is_empty());
+    assert!(world.clients[outsider].rtp.is_empty());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn each_srtp_profile_carries_media() {
 }
 
 #[test]
-fn the_orientation_stands_on_every_packet_once_it_is_known() {
+fn the_orientation_is_on_every_packet_once_received() {
     use wire::extension::Extension;
     let mut world = World::default();
     let room = world.open_room();
@@ -140,7 +140,7 @@ fn the_orientation_stands_on_every_packet_once_it_is_known() {
 }
 
 #[test]
-fn capture_times_stand_on_every_packet_once_one_is_known() {
+fn capture_times_are_on_every_packet_once_one_was_received() {
     use wire::extension::{AbsCaptureTime, Extension};
     use wire::time::NtpTime;
     let mut world = World::default();
@@ -192,7 +192,7 @@ fn capture_times_stand_on_every_packet_once_one_is_known() {
 }
 
 #[test]
-fn departure_times_follow_the_clock() {
+fn abs_send_time_follows_the_clock() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -213,7 +213,7 @@ fn departure_times_follow_the_clock() {
 }
 
 #[test]
-fn sound_that_is_not_opus_passes_as_it_is() {
+fn audio_other_than_opus_is_forwarded_unchanged() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -240,7 +240,7 @@ fn sound_that_is_not_opus_passes_as_it_is() {
 }
 
 #[test]
-fn a_codec_that_nobody_knows_is_refused() {
+fn an_unknown_codec_is_refused() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);

@@ -1,4 +1,4 @@
-//! H.264: whoever joins gets SPS and PPS, whether or not the next keyframe repeats them.
+//! H.264: a new subscriber gets SPS and PPS, whether or not the next keyframe repeats them.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::*;
 use wire::id::Ssrc;
 use wire::rtcp::write;
 
-/// A publisher whose first keyframe had parameter sets, and somebody who joins later.
+/// A publisher whose first keyframe had parameter sets, and a late subscriber.
 fn joined(repeats_parameter_sets: bool) -> (World, usize, Sub) {
     let mut world = World::default();
     let room = world.open_room();
@@ -56,7 +56,7 @@ fn a_keyframe_without_them_gets_the_last_ones_in_front() {
 }
 
 #[test]
-fn what_was_put_in_front_is_sent_again_when_asked_for() {
+fn inserted_parameter_sets_are_retransmitted() {
     let (mut world, _, sub) = joined(false);
     let (first, timestamp) = {
         let received = stream(&world, sub);

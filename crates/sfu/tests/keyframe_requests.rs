@@ -1,4 +1,4 @@
-//! What a subscriber's keyframe requests cost its publisher, and not the other subscribers.
+//! Rate limit of the keyframe requests of each subscriber.
 
 mod common;
 
@@ -7,7 +7,7 @@ use wire::id::Ssrc;
 use wire::rtcp::{FirEntry, write};
 use wire::time::Time;
 
-/// A camera, and subscribers of it that have watched for two seconds.
+/// A camera and its subscribers, after two seconds.
 fn playing(subscribers: usize) -> (World, usize, Vec<Sub>) {
     let mut world = World::default();
     let room = world.open_room();
@@ -35,7 +35,7 @@ fn send_fir(world: &mut World, sub: Sub, sequence: u8) {
     world.clients[sub.client].send_rtcp(&rtcp);
 }
 
-fn asked(world: &World, camera: usize) -> Vec<Time> {
+fn request_times(world: &World, camera: usize) -> Vec<Time> {
     let requests = world.cameras[camera].keyframe_requests.iter();
     requests.map(|(at, _)| *at).collect()
 }
@@ -52,7 +52,7 @@ fn one_a_second_after_the_first_three() {
         }
         world.run_for(ms(350));
     }
-    let asked = asked(&world, camera);
+    let asked = request_times(&world, camera);
     // Ten seconds: the three, and one for each second from the first to the tenth.
     assert_eq!(asked.len(), 13, "{asked:?}");
     let first_second = asked.iter().filter(|at| at.since(began) < ms(1_000));
@@ -73,25 +73,25 @@ fn the_requests_of_another_subscriber_are_not_delayed() {
         world.run_for(ms(30));
     }
     // Half a second after the last one that was passed on.
-    let last = *asked(&world, camera).last().expect("requests");
+    let last = *request_times(&world, camera).last().expect("requests");
     while world.now < last + ms(500) {
         send_pli(&mut world, subs[0]);
         world.run_for(ms(30));
     }
-    let before = asked(&world, camera).len();
+    let before = request_times(&world, camera).len();
     send_pli(&mut world, subs[1]);
     let sent = world.now;
-    assert!(world.run_until(ms(50), |world| asked(world, camera).len() > before));
+    assert!(world.run_until(ms(50), |world| request_times(world, camera).len() > before));
     assert!(world.now.since(sent) <= ms(25), "two ways of 10 ms");
 }
 
 #[test]
-fn a_subscriber_that_asks_now_and_then_is_served_each_time() {
+fn occasional_requests_of_a_subscriber_are_all_forwarded() {
     let (mut world, camera, subs) = playing(1);
     for _ in 0..10 {
         send_pli(&mut world, subs[0]);
         world.run_for(ms(1_100));
     }
-    assert_eq!(asked(&world, camera).len(), 10);
+    assert_eq!(request_times(&world, camera).len(), 10);
     assert_eq!(world.engine.counters().keyframe_requests_rate_limited, 0);
 }

@@ -1,11 +1,11 @@
-//! Whoever joins later starts at a keyframe, and publishers are asked for one no more than needed.
+//! A late subscriber starts at a keyframe, with no more keyframe requests than needed.
 
 mod common;
 
 use common::payload::read_vp8;
 use common::*;
 
-/// A room with a publisher that has long sent its first keyframe to somebody.
+/// A room with a publisher and a subscriber, long after the first keyframe.
 fn running() -> (World, u32, usize) {
     let mut world = World::default();
     let room = world.open_room();
@@ -19,7 +19,7 @@ fn running() -> (World, u32, usize) {
 }
 
 #[test]
-fn the_first_packet_is_that_of_a_keyframe_asked_for() {
+fn the_first_packet_is_that_of_a_requested_keyframe() {
     let (mut world, room, camera) = running();
     let late = world.connect(room);
     let before = world.now;
@@ -52,7 +52,7 @@ fn a_burst_of_joins_is_one_request() {
 }
 
 #[test]
-fn a_keyframe_that_just_came_serves_without_a_request() {
+fn a_recent_keyframe_is_used_without_a_request() {
     let (mut world, room, camera) = running();
     let late = world.connect(room);
     world.cameras[camera].encodings[0].keyframe_wanted = true;
@@ -67,7 +67,7 @@ fn a_keyframe_that_just_came_serves_without_a_request() {
 }
 
 #[test]
-fn nobody_asks_for_the_keyframe_that_a_publisher_begins_with() {
+fn no_request_is_sent_for_the_keyframe_that_a_publisher_starts_with() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -92,7 +92,7 @@ fn nobody_asks_for_the_keyframe_that_a_publisher_begins_with() {
 }
 
 #[test]
-fn who_connects_later_than_it_subscribes_starts_at_a_keyframe() {
+fn a_subscriber_that_connects_after_subscribing_starts_at_a_keyframe() {
     let (mut world, room, camera) = running();
     let late = world.join(room);
     let sub = world.subscribe(late, camera);
@@ -104,7 +104,7 @@ fn who_connects_later_than_it_subscribes_starts_at_a_keyframe() {
 }
 
 #[test]
-fn requests_of_subscribers_are_passed_on_together() {
+fn requests_of_subscribers_are_coalesced() {
     use wire::id::Ssrc;
     use wire::rtcp::write;
     let (mut world, room, camera) = running();
@@ -124,7 +124,7 @@ fn requests_of_subscribers_are_passed_on_together() {
         world.run_for(ms(10));
     }
     world.run_for(ms(1_000));
-    // One at once, one for those that asked after its keyframe.
+    // One at once, one for the requests after its keyframe.
     assert!(world.cameras[camera].keyframe_requests.len() <= 2);
     assert_eq!(world.engine.counters().keyframe_requests_received, 50);
 }
@@ -149,7 +149,7 @@ fn publishers_without_pli_get_fir() {
 }
 
 #[test]
-fn a_publisher_that_does_not_answer_is_asked_five_times() {
+fn a_publisher_that_does_not_answer_gets_five_requests() {
     let (mut world, room, camera) = running();
     world.cameras[camera].answers_keyframe_requests = false;
     let late = world.connect(room);
@@ -181,9 +181,9 @@ fn a_keyframe_whose_first_packet_comes_last_arrives_whole() {
     });
     let source = &world.cameras[camera].encodings[0];
     let (first, packets) = (source.index, source.keyframe_packets);
-    let held = world.hold_once(Way::Up, source.ssrc, first as u16);
+    let held = world.hold_once(Direction::Up, source.ssrc, first as u16);
     world.run_until(ms(100), |_| !held.borrow().is_empty());
-    // Soon enough not to be asked for again.
+    // Soon enough not to be requested again.
     world.run_for(ms(15));
     let publisher = world.clients[world.cameras[camera].client].address;
     world.inject(publisher, &held.take());

@@ -31,9 +31,9 @@ fn assert_resumed(world: &World, sub: Sub, before: usize) {
     assert!(received.len() > before + 30);
     let (last, next) = (received[before - 1], received[before]);
     assert_eq!(next.index, last.index + 1);
-    let (last_picture, next_picture) = (read_vp8(last.payload()), read_vp8(next.payload()));
-    assert!(next_picture.keyframe);
-    assert_eq!(next_picture.picture_id, last_picture.picture_id + 1);
+    let (last_frame, next_frame) = (read_vp8(last.payload()), read_vp8(next.payload()));
+    assert!(next_frame.keyframe);
+    assert_eq!(next_frame.picture_id, last_frame.picture_id + 1);
     let ticks = next.header.timestamp.wrapping_sub(last.header.timestamp);
     let elapsed = next.at.since(last.at).as_millis() as u32 * 90;
     assert!(
@@ -43,7 +43,7 @@ fn assert_resumed(world: &World, sub: Sub, before: usize) {
 }
 
 #[test]
-fn a_muted_publication_sends_nothing_and_comes_back_at_a_keyframe() {
+fn a_muted_publication_is_not_sent_and_resumes_at_a_keyframe() {
     let (mut world, camera, sub) = playing();
     set_muted(&mut world, camera, true);
     world.run_for(ms(50));

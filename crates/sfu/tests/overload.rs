@@ -48,7 +48,7 @@ fn run(world: &mut World, packets_per_frame: u8) -> (usize, Sub, u64) {
 }
 
 #[test]
-fn its_history_stays_within_its_cap_and_others_do_not_notice() {
+fn a_history_stays_within_its_cap_without_effect_on_others() {
     let mut calm = World::default();
     let (camera, sub, largest) = run(&mut calm, 2);
     assert!(largest < 128 * 1024, "{largest}");
@@ -63,8 +63,8 @@ fn its_history_stays_within_its_cap_and_others_do_not_notice() {
     assert_eq!(disturbed, undisturbed);
 }
 
-/// Lose every third packet of a publisher; return how many were asked for again.
-fn asked_for(world: &mut World, watched: bool, overloaded: bool) -> u64 {
+/// Lose every third packet of a publisher; return the number of sequence numbers in NACKs.
+fn nacks_sent(world: &mut World, watched: bool, overloaded: bool) -> u64 {
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
@@ -75,7 +75,7 @@ fn asked_for(world: &mut World, watched: bool, overloaded: bool) -> u64 {
     world.run_for(ms(1_000));
     let mut nth = 0;
     world.set_filter(move |_, way, client, bytes| {
-        let media = way == Way::Up && client == publisher && rtp_name(bytes).is_some();
+        let media = way == Direction::Up && client == publisher && rtp_name(bytes).is_some();
         nth += u64::from(media);
         !media || nth % 3 != 0
     });
@@ -89,12 +89,12 @@ fn asked_for(world: &mut World, watched: bool, overloaded: bool) -> u64 {
 }
 
 #[test]
-fn only_what_somebody_watches_is_asked_for() {
-    assert!(asked_for(&mut World::default(), true, false) > 10);
-    assert_eq!(asked_for(&mut World::default(), false, false), 0);
+fn nacks_are_sent_only_for_encodings_with_subscribers() {
+    assert!(nacks_sent(&mut World::default(), true, false) > 10);
+    assert_eq!(nacks_sent(&mut World::default(), false, false), 0);
 }
 
 #[test]
-fn what_was_lost_here_for_want_of_time_is_not_asked_for() {
-    assert_eq!(asked_for(&mut World::default(), true, true), 0);
+fn packets_lost_by_overload_are_not_requested() {
+    assert_eq!(nacks_sent(&mut World::default(), true, true), 0);
 }

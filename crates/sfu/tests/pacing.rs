@@ -81,7 +81,7 @@ fn sizes_that_differ_by_a_byte_are_padded_into_one_run() {
 }
 
 #[test]
-fn a_frame_that_arrives_piecemeal_leaves_in_a_few_runs_soon() {
+fn a_frame_that_arrives_piecemeal_is_sent_soon_in_a_few_runs() {
     let (mut world, _, sub) = playing(Config::default(), |camera| {
         camera.encodings[0].packets = 12;
         camera.spread = ms(20);
@@ -133,7 +133,7 @@ fn a_keyframe_is_spread_over_thirty_milliseconds() {
 }
 
 #[test]
-fn retransmissions_do_not_wait_behind_pictures() {
+fn retransmissions_do_not_wait_behind_video() {
     use wire::id::Ssrc;
     use wire::rtcp::write;
     let (mut world, camera, sub) = playing(Config::default(), |camera| {
@@ -161,7 +161,7 @@ fn retransmissions_do_not_wait_behind_pictures() {
 }
 
 #[test]
-fn what_arrives_in_a_window_leaves_together_longest_first() {
+fn packets_of_one_batching_window_are_sent_together_longest_first() {
     let mut world = World::new(Config::default());
     let room = world.open_room();
     let clients = world.connect_many(room, 4);
@@ -179,7 +179,7 @@ fn what_arrives_in_a_window_leaves_together_longest_first() {
     world.run_for(ms(1_000));
     let frames = (world.cameras[0].encodings[0].frame - before) as usize;
     let runs = runs(&world, clients[3], from);
-    // Three pictures of different size, one packet each: the second is the short tail of the run
+    // Three frames of different size, one packet each: the second is the short tail of the run
     // that the longest began, the third would be cut in the wrong place.
     assert!(runs.len().abs_diff(2 * frames) <= 2, "{}", runs.len());
     let pairs = runs.iter().filter(|run| run.segments == 2).count();

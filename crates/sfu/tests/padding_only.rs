@@ -1,4 +1,4 @@
-//! Packets of padding alone are not forwarded, and nobody misses them.
+//! Packets of padding alone are not forwarded and leave no gap.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn with_probe(world: &mut World, camera: usize, padding: u8) {
 }
 
 #[test]
-fn the_sequence_closes_over_them() {
+fn sequence_numbers_leave_no_gap() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -42,7 +42,7 @@ fn the_sequence_closes_over_them() {
 }
 
 #[test]
-fn the_first_packet_of_an_encoding_may_be_one() {
+fn the_first_packet_of_an_encoding_may_be_padding_only() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);

@@ -18,7 +18,7 @@ fn playing(payload_len: usize) -> (World, usize, Sub) {
     (world, camera, sub)
 }
 
-/// Let the publisher send a packet of this payload between two frames.
+/// Send a packet with a payload of this length between two frames.
 fn send(world: &mut World, camera: usize, payload_len: usize) {
     let source = &mut world.cameras[camera].encodings[0];
     let index = source.index;
@@ -31,7 +31,7 @@ fn send(world: &mut World, camera: usize, payload_len: usize) {
 }
 
 #[test]
-fn a_packet_that_is_too_long_is_closed_over() {
+fn a_packet_that_is_too_long_is_dropped_without_a_gap() {
     let (mut world, camera, sub) = playing(1_000);
     for _ in 0..10 {
         send(&mut world, camera, 1_480);
@@ -54,7 +54,7 @@ fn a_packet_that_is_too_long_is_closed_over() {
 }
 
 #[test]
-fn as_much_as_ethernet_carries_is_forwarded() {
+fn packets_up_to_the_ethernet_mtu_are_forwarded() {
     let (mut world, camera, sub) = playing(1_000);
     world.cameras[camera].running = false;
     world.run_for(ms(100));

@@ -1,4 +1,4 @@
-//! A publisher is held to one and a half times the bitrate that it was told.
+//! A publisher is limited to one and a half times the signaled bitrate.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn received_bps(world: &World, sub: Sub, seconds: u64) -> u64 {
 }
 
 #[test]
-fn what_is_above_is_dropped_and_counted_and_audio_is_not() {
+fn video_above_the_limit_is_dropped_and_counted_and_audio_is_not() {
     let mut world = limited(400_000);
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -44,7 +44,7 @@ fn what_is_above_is_dropped_and_counted_and_audio_is_not() {
     let sent = world.cameras[camera].sent.len();
     let dropped = world.engine.counters().packets_over_bitrate;
     assert!(dropped as usize > sent / 2, "{dropped} of {sent}");
-    // A publisher is not asked for what it should not have sent.
+    // No NACK is sent for packets above the limit.
     let asked = world.cameras[camera].nacks.len();
     assert!(asked < 50, "{asked}");
 }
@@ -90,7 +90,7 @@ fn a_publisher_within_the_limit_loses_nothing_not_even_of_large_keyframes() {
 }
 
 #[test]
-fn each_video_m_line_was_told_the_limit() {
+fn the_limit_applies_to_each_video_m_line() {
     let mut world = limited(500_000);
     let room = world.open_room();
     let publisher = world.connect(room);

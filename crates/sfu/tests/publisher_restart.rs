@@ -1,11 +1,11 @@
-//! A publisher that begins anew under another SSRC is the same publication.
+//! A publisher that restarts under another SSRC continues the same publication.
 
 mod common;
 
 use common::payload::read_vp8;
 use common::*;
 
-/// A subscriber that has watched the smaller of two encodings for two seconds.
+/// A subscriber that has received the lower of two encodings for two seconds.
 fn playing() -> (World, usize, Sub) {
     let mut world = World::default();
     let room = world.open_room();
@@ -20,7 +20,7 @@ fn playing() -> (World, usize, Sub) {
 }
 
 #[test]
-fn subscribers_go_on_at_its_next_keyframe() {
+fn subscribers_continue_at_its_next_keyframe() {
     let (mut world, camera, sub) = playing();
     let subscriber = sub.client;
     let before = world.clients[subscriber].stream(sub.ssrc).count();
@@ -53,7 +53,7 @@ fn subscribers_go_on_at_its_next_keyframe() {
 }
 
 #[test]
-fn numbers_of_the_old_run_find_no_packets_of_the_new_one() {
+fn sequence_numbers_of_the_old_stream_find_no_packets_of_the_new_one() {
     use wire::id::Ssrc;
     use wire::rtcp::write;
     let mut world = World::default();
@@ -81,11 +81,11 @@ fn numbers_of_the_old_run_find_no_packets_of_the_new_one() {
 }
 
 #[test]
-fn late_packets_of_the_old_run_do_not_bring_it_back() {
+fn late_packets_of_the_old_stream_do_not_restart_it() {
     let (mut world, camera, sub) = playing();
     let (publisher, subscriber) = (world.cameras[camera].client, sub.client);
     let source = &world.cameras[camera].encodings[0];
-    let held = world.hold_once(Way::Up, source.ssrc, source.index as u16);
+    let held = world.hold_once(Direction::Up, source.ssrc, source.index as u16);
     world.run_until(ms(200), |_| !held.borrow().is_empty());
     world.cameras[camera].encodings[0].ssrc = 0xaaaa_0001;
     world.cameras[camera].encodings[0].keyframe_wanted = true;
@@ -100,7 +100,7 @@ fn late_packets_of_the_old_run_do_not_bring_it_back() {
 }
 
 #[test]
-fn a_stream_under_ever_new_ssrcs_is_no_flood_of_events() {
+fn a_stream_with_ever_new_ssrcs_causes_no_flood_of_events() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -118,7 +118,7 @@ fn a_stream_under_ever_new_ssrcs_is_no_flood_of_events() {
 }
 
 #[test]
-fn a_keyframe_that_came_too_early_keeps_nobody_from_asking_for_one() {
+fn a_keyframe_that_arrives_too_early_does_not_suppress_requests() {
     use wire::id::Ssrc;
     use wire::rtcp::{Packet, compound, write};
     let mut world = World::default();

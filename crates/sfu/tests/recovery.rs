@@ -1,4 +1,4 @@
-//! What is lost on the way to the server is asked for and forwarded in its old place.
+//! Packets lost on the way to the server are requested by NACK and forwarded in their place.
 
 mod common;
 
@@ -20,11 +20,11 @@ fn playing(subscribers: usize) -> (World, usize, Vec<Sub>) {
 }
 
 #[test]
-fn a_lost_packet_reaches_everybody_in_its_old_place() {
+fn a_lost_packet_reaches_every_subscriber_in_its_place() {
     let (mut world, camera, subs) = playing(3);
     let source = &world.cameras[camera].encodings[0];
     let next = source.index as u16;
-    world.lose(Way::Up, source.ssrc, [next + 1, next + 4, next + 5]);
+    world.lose(Direction::Up, source.ssrc, [next + 1, next + 4, next + 5]);
     world.run_for(ms(2_000));
     let mut asked: Vec<u16> = world.cameras[camera].nacks.iter().map(|it| it.2).collect();
     asked.sort_unstable();
@@ -43,10 +43,10 @@ fn a_lost_packet_reaches_everybody_in_its_old_place() {
 }
 
 #[test]
-fn what_comes_both_ways_is_forwarded_once() {
+fn a_packet_received_twice_is_forwarded_once() {
     let (mut world, camera, subs) = playing(1);
     let source = &world.cameras[camera].encodings[0];
-    let held = world.hold_once(Way::Up, source.ssrc, source.index as u16);
+    let held = world.hold_once(Direction::Up, source.ssrc, source.index as u16);
     world.run_for(ms(300));
     let publisher = world.clients[world.cameras[camera].client].address;
     world.inject(publisher, &held.take());
@@ -61,12 +61,12 @@ fn what_comes_both_ways_is_forwarded_once() {
 }
 
 #[test]
-fn what_never_comes_is_given_up_and_a_keyframe_mends_it() {
+fn a_packet_that_never_arrives_is_given_up_and_a_keyframe_requested() {
     let (mut world, camera, subs) = playing(1);
     world.cameras[camera].answers_nacks = false;
     world.cameras[camera].keyframe_requests.clear();
     let source = &world.cameras[camera].encodings[0];
-    world.lose(Way::Up, source.ssrc, [source.index as u16]);
+    world.lose(Direction::Up, source.ssrc, [source.index as u16]);
     world.run_for(ms(5_000));
     assert_eq!(world.cameras[camera].nacks.len(), 10);
     assert_eq!(world.engine.counters().packets_lost, 1);
@@ -85,7 +85,7 @@ fn reordering_is_no_loss() {
 }
 
 #[test]
-fn publishers_without_nack_are_not_asked() {
+fn publishers_without_nack_get_none() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -112,9 +112,12 @@ fn a_bad_network_on_both_sides_is_repaired() {
         world.clients[client].down.conditions = bad;
     }
     for sub in &subs {
-        world.watch(sub.client);
-        let viewer = world.clients[sub.client].viewer.as_mut().expect("watching");
-        viewer.watch(sub.ssrc, Some(sub.rtx_ssrc), 90_000);
+        world.enable_feedback(sub.client);
+        let viewer = world.clients[sub.client]
+            .viewer
+            .as_mut()
+            .expect("feedback enabled");
+        viewer.add_stream(sub.ssrc, Some(sub.rtx_ssrc), 90_000);
     }
     world.run_for(ms(20_000));
     world.cameras[camera].running = false;
@@ -134,7 +137,7 @@ fn retries_are_a_round_trip_apart() {
     world.run_for(ms(3_000));
     world.cameras[camera].answers_nacks = false;
     let source = &world.cameras[camera].encodings[0];
-    world.lose(Way::Up, source.ssrc, [source.index as u16]);
+    world.lose(Direction::Up, source.ssrc, [source.index as u16]);
     world.run_for(ms(5_000));
     let asked: Vec<_> = world.cameras[camera].nacks.iter().map(|it| it.0).collect();
     assert_eq!(asked.len(), 10);

@@ -1,4 +1,4 @@
-//! A viewer whose publisher leaves goes on with another one, in the same outgoing stream.
+//! A viewer whose publisher leaves gets another publication in the same outgoing stream.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::payload::read_vp8;
 use common::*;
 
 #[test]
-fn the_outgoing_stream_goes_on_at_a_keyframe_of_the_other_publisher() {
+fn the_outgoing_stream_continues_at_a_keyframe_of_the_other_publisher() {
     let mut world = World::default();
     let room = world.open_room();
     let (first, second) = (world.connect(room), world.connect(room));
@@ -38,7 +38,7 @@ fn the_outgoing_stream_goes_on_at_a_keyframe_of_the_other_publisher() {
 }
 
 #[test]
-fn another_codec_is_refused_and_the_old_source_goes_on() {
+fn another_codec_is_refused_and_the_old_source_stays() {
     let mut world = World::default();
     let room = world.open_room();
     let (first, second) = (world.connect(room), world.connect(room));

@@ -1,4 +1,4 @@
-//! RTCP reports both ways: lip sync survives, loss is told, round trips are measured.
+//! RTCP reports in both directions: lip sync, loss and round-trip times.
 
 mod common;
 
@@ -43,7 +43,7 @@ fn instant(ntp: NtpTime) -> Time {
 }
 
 #[test]
-fn sender_reports_speak_of_the_publishers_clock() {
+fn sender_reports_have_the_publishers_clock() {
     let (mut world, camera, sub) = playing(|_| {});
     world.run_for(ms(5_500));
     let reports = sender_reports(&world, sub);
@@ -88,14 +88,14 @@ fn sender_reports_count_packets_and_payload_without_padding() {
 }
 
 #[test]
-fn none_before_the_publishers_first() {
+fn no_sender_report_before_the_publishers_first() {
     let (mut world, _, sub) = playing(|camera| camera.sends_reports = false);
     world.run_for(ms(3_000));
     assert_eq!(sender_reports(&world, sub), []);
 }
 
 #[test]
-fn the_canonical_name_and_the_end_are_told() {
+fn cname_and_bye_are_sent() {
     let (mut world, _, sub) = playing(|_| {});
     world.run_for(ms(2_500));
     world.command(Request::Unsubscribe {
@@ -118,7 +118,7 @@ fn the_canonical_name_and_the_end_are_told() {
 }
 
 #[test]
-fn publishers_learn_what_was_lost() {
+fn publishers_get_reports_of_loss() {
     let (mut world, camera, _) = playing(|camera| camera.answers_nacks = false);
     world.run_for(ms(500));
     let (publisher, ssrc) = {
@@ -126,7 +126,7 @@ fn publishers_learn_what_was_lost() {
         (camera.client, camera.encodings[0].ssrc)
     };
     let next = world.cameras[camera].encodings[0].index as u16;
-    world.lose(Way::Up, ssrc, next..next + 10);
+    world.lose(Direction::Up, ssrc, next..next + 10);
     world.run_for(ms(5_000));
     let blocks = report_blocks(&world, publisher, ssrc);
     assert!(blocks.len() >= 4);
@@ -141,7 +141,7 @@ fn publishers_learn_what_was_lost() {
 }
 
 #[test]
-fn no_report_speaks_of_a_stream_before_it_is_bound() {
+fn no_report_block_before_a_stream_is_bound() {
     let (mut world, camera, _) = playing(|camera| camera.running = false);
     world.run_for(ms(3_000));
     let publisher = world.cameras[camera].client;
@@ -157,7 +157,7 @@ fn the_round_trip_comes_from_receiver_reports() {
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     world.clients[subscriber].down.conditions.delay = ms(70);
     let camera = world.publish(publisher, Codec::Vp8, &[]);
     world.subscribe(subscriber, camera);
@@ -193,7 +193,7 @@ fn reference_times_are_echoed() {
 }
 
 #[test]
-fn publishers_without_transport_wide_feedback_are_told_the_limit() {
+fn publishers_without_transport_wide_feedback_get_the_limit_as_remb() {
     let limit = |feedback: Vec<&'static str>| {
         let mut world = World::new(Config {
             max_publish_bitrate_bps: Some(800_000),

@@ -29,7 +29,7 @@ fn an_ssrc_is_refused_the_second_time() {
 }
 
 #[test]
-fn what_a_refused_request_named_stays_free() {
+fn the_identifiers_of_a_refused_request_stay_free() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -71,7 +71,7 @@ fn ten_thousand_cycles_never_repeat_a_nonce() {
     let seen = Rc::new(RefCell::new(HashSet::new()));
     let nonces = seen.clone();
     world.set_filter(move |_, way, client, bytes| {
-        if way == Way::Down
+        if way == Direction::Down
             && client == subscriber
             && let Some(name) = rtp_name(bytes)
         {

@@ -39,7 +39,7 @@ fn last_sequences(world: &World, sub: Sub, count: usize) -> Vec<u16> {
 }
 
 #[test]
-fn what_was_lost_comes_again_as_it_was() {
+fn a_lost_packet_is_retransmitted_unchanged() {
     let (mut world, _, sub) = playing(|_| {});
     let wanted = last_sequences(&world, sub, 5);
     nack(&mut world, sub, &wanted);
@@ -65,13 +65,13 @@ fn what_was_lost_comes_again_as_it_was() {
 }
 
 #[test]
-fn not_twice_within_one_round_trip() {
+fn no_packet_is_retransmitted_twice_within_one_rtt() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
     world.clients[subscriber].down.conditions.delay = ms(50);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     let camera = world.publish(publisher, Codec::Vp8, &[]);
     let sub = world.subscribe(subscriber, camera);
     // Long enough for a sender report and the receiver report that answers it.
@@ -82,7 +82,7 @@ fn not_twice_within_one_round_trip() {
         world.run_for(ms(wait_ms));
     }
     world.run_for(ms(200));
-    // Asked at 0, 5, 25 and 40 ms, with a round trip of 60 ms.
+    // NACKs at 0, 5, 25 and 40 ms, with a round trip of 60 ms.
     assert_eq!(world.clients[subscriber].stream(sub.rtx_ssrc).count(), 1);
     nack(&mut world, sub, &wanted);
     world.run_for(ms(200));
@@ -90,13 +90,13 @@ fn not_twice_within_one_round_trip() {
 }
 
 #[test]
-fn again_after_the_round_trip_that_the_receiver_knows() {
+fn a_packet_is_retransmitted_again_after_the_rtt_of_the_receiver() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
     world.clients[subscriber].down.conditions.delay = ms(80);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     let camera = world.publish(publisher, Codec::Vp8, &[]);
     let sub = world.subscribe(subscriber, camera);
     world.run_for(ms(4_000));
@@ -110,7 +110,7 @@ fn again_after_the_round_trip_that_the_receiver_knows() {
 }
 
 #[test]
-fn refused_and_counted_without_rtx() {
+fn nacks_without_rtx_are_counted_as_unanswered() {
     let (mut world, _, sub) = playing(|request| {
         request.rtx_ssrc = None;
         request.rtx_payload_type = None;
@@ -128,7 +128,7 @@ fn refused_and_counted_without_rtx() {
 }
 
 #[test]
-fn what_is_too_old_is_not_kept() {
+fn old_packets_are_not_retransmitted() {
     let (mut world, _, sub) = playing(|_| {});
     let wanted = last_sequences(&world, sub, 3);
     world.run_for(ms(3_500));
@@ -176,7 +176,7 @@ fn two_percent_of_loss_is_repaired() {
         .connect_many(room, 4)
         .into_iter()
         .map(|client| {
-            world.watch(client);
+            world.enable_feedback(client);
             let conditions = Conditions {
                 loss: 0.02,
                 delay: ms(40),
@@ -205,7 +205,7 @@ fn two_percent_of_loss_is_repaired() {
 }
 
 #[test]
-fn a_storm_of_requests_costs_no_more_than_the_media() {
+fn a_flood_of_nacks_costs_no_more_than_the_media() {
     let (mut world, camera, sub) = playing(|_| {});
     let last = last_sequences(&world, sub, 1)[0];
     let before = world.clients[sub.client].stream(sub.rtx_ssrc).count();

@@ -29,7 +29,7 @@ fn nomination(world: &World, client: usize) -> Vec<u8> {
 
 /// Lose everything on the way to the server that these clients send.
 fn silence(world: &mut World, silent: Vec<usize>) {
-    world.set_filter(move |_, way, client, _| way == Way::Down || !silent.contains(&client));
+    world.set_filter(move |_, way, client, _| way == Direction::Down || !silent.contains(&client));
 }
 
 fn sent_to(world: &World, address: SocketAddr) -> usize {
@@ -90,7 +90,7 @@ fn an_address_with_another_username_moves_to_the_other_transport() {
     assert!(world.clients[second].stream(sub.ssrc).count() > before + 40);
 }
 
-/// Any session may send a check with somebody else's source address.
+/// Any session may send a check with a spoofed source address.
 #[test]
 fn an_address_in_use_is_not_taken_by_the_username_of_another_session() {
     let mut world = World::default();
@@ -151,14 +151,14 @@ fn media_is_not_sent_to_an_address_that_answers_no_check() {
 }
 
 #[test]
-fn a_connection_begun_for_another_address_is_no_amplifier() {
+fn a_handshake_with_a_spoofed_address_is_no_amplifier() {
     let mut world = World::default();
     let room = world.open_room();
     let attacker = world.join(room);
     let victim: SocketAddr = "203.0.113.99:9999".parse().expect("an address");
     let check = nomination(&world, attacker);
-    // It connects for itself until its hello is on the way, which it sends from the victim's address.
-    world.set_filter(|_, way, _, bytes| way == Way::Down || demux(bytes) == Kind::Stun);
+    // The client connects normally up to its ClientHello, which it sends from the victim's address.
+    world.set_filter(|_, way, _, bytes| way == Direction::Down || demux(bytes) == Kind::Stun);
     let mut hello = Vec::new();
     world.run_for(ms(500));
     world.inject(victim, &check);
@@ -166,7 +166,7 @@ fn a_connection_begun_for_another_address_is_no_amplifier() {
     let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let keep = seen.clone();
     world.set_filter(move |_, way, _, bytes| {
-        if way == Way::Up && demux(bytes) == Kind::Dtls {
+        if way == Direction::Up && demux(bytes) == Kind::Dtls {
             keep.borrow_mut().push(bytes.to_vec());
         }
         false
@@ -186,7 +186,7 @@ fn a_connection_begun_for_another_address_is_no_amplifier() {
 
 /// Its packets were lost while the address was another's; nothing but a keyframe makes up for that.
 #[test]
-fn a_path_that_comes_back_brings_a_keyframe() {
+fn a_path_that_recovers_causes_a_keyframe_request() {
     let mut world = World::default();
     let (one, other) = (world.open_room(), world.open_room());
     let publisher = world.connect(one);
@@ -222,7 +222,7 @@ fn a_path_that_comes_back_brings_a_keyframe() {
 }
 
 #[test]
-fn an_ice_restart_goes_on_without_a_gap() {
+fn an_ice_restart_leaves_no_gap() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);

@@ -8,7 +8,14 @@ use common::*;
 #[test]
 fn a_request_switches_at_the_next_keyframe_with_continuous_numbers() {
     let (mut world, camera, sub) = simulcast();
-    let last = |world: &World| pictures(world, sub).last().expect("some").3.mark.encoding;
+    let last = |world: &World| {
+        received_frames(world, sub)
+            .last()
+            .expect("some")
+            .3
+            .mark
+            .encoding
+    };
     assert_eq!(last(&world), 0);
     for (rid, encoding) in [("f", 2), ("h", 1), ("f", 2), ("q", 0)] {
         let requests = world.cameras[camera].keyframe_requests.len();
@@ -34,7 +41,7 @@ fn a_request_switches_at_the_next_keyframe_with_continuous_numbers() {
 }
 
 #[test]
-fn without_sender_reports_a_switch_is_estimated_and_says_so() {
+fn without_sender_reports_timestamps_are_estimated_with_the_reason() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -58,7 +65,7 @@ fn without_sender_reports_a_switch_is_estimated_and_says_so() {
 fn late_packets_of_the_old_encoding_are_dropped() {
     let (mut world, camera, sub) = simulcast();
     let source = &world.cameras[camera].encodings[0];
-    let held = world.hold_once(Way::Up, source.ssrc, source.index as u16);
+    let held = world.hold_once(Direction::Up, source.ssrc, source.index as u16);
     world.run_until(ms(200), |_| !held.borrow().is_empty());
     world.cameras[camera].answers_nacks = false;
     world.set_target(sub, target("f"));
@@ -68,16 +75,16 @@ fn late_packets_of_the_old_encoding_are_dropped() {
     let publisher = world.clients[world.cameras[camera].client].address;
     world.inject(publisher, &held.take());
     world.run_for(ms(500));
-    let pictures = pictures(&world, sub);
-    let first_new = pictures
+    let frames = received_frames(&world, sub);
+    let first_new = frames
         .iter()
         .position(|(_, _, _, it)| it.mark.encoding == 2);
-    let after = &pictures[first_new.expect("switched")..];
+    let after = &frames[first_new.expect("switched")..];
     assert!(after.iter().all(|(_, _, _, it)| it.mark.encoding == 2));
 }
 
 #[test]
-fn a_silent_encoding_moves_its_subscribers_down() {
+fn an_inactive_encoding_moves_its_subscribers_down() {
     let (mut world, camera, sub) = simulcast();
     world.set_target(sub, target("f"));
     world.run_for(ms(1_000));
@@ -108,7 +115,7 @@ fn a_silent_encoding_moves_its_subscribers_down() {
     assert_eq!(states.last(), Some(&(Some("f".to_owned()), false)));
     assert_continuous(&world, sub);
 
-    // It comes back, and so does the subscriber, who still wants it.
+    // The encoding is active again, and the subscriber switches back to it.
     world.cameras[camera].encodings[2].enabled = true;
     let back = world.run_until(ms(2_000), |world| switches(world, sub).len() == 4);
     assert!(back);
@@ -116,7 +123,7 @@ fn a_silent_encoding_moves_its_subscribers_down() {
 }
 
 #[test]
-fn a_wish_for_a_silent_encoding_is_answered_once() {
+fn a_request_for_an_inactive_encoding_is_reported_once() {
     let (mut world, camera, sub) = simulcast();
     world.set_target(sub, target("h"));
     world.cameras[camera].encodings[2].enabled = false;
@@ -130,7 +137,7 @@ fn a_wish_for_a_silent_encoding_is_answered_once() {
     let h = Some("h".to_owned());
     assert_eq!(told, [(h.clone(), h.clone(), "encoding_inactive")]);
 
-    // What was asked for first is what it has; then it asks again, and is told again.
+    // The first request is for the current encoding; the next one is reported again.
     world.set_target(sub, target("h"));
     world.set_target(sub, target("f"));
     world.run_for(ms(500));
@@ -144,7 +151,7 @@ fn a_wish_for_a_silent_encoding_is_answered_once() {
 }
 
 #[test]
-fn a_wish_for_an_encoding_that_slept_is_renewed_when_it_wakes() {
+fn a_keyframe_request_is_sent_again_when_an_encoding_becomes_active() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -179,7 +186,7 @@ fn neither_all_encodings_nor_the_lowest_are_required() {
 }
 
 #[test]
-fn a_switch_that_misses_its_deadline_says_so() {
+fn a_switch_that_misses_its_deadline_is_reported() {
     let (mut world, camera, sub) = simulcast();
     world.cameras[camera].answers_keyframe_requests = false;
     world.set_target(sub, target("h"));

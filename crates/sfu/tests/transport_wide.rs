@@ -15,7 +15,7 @@ fn feedbacks(world: &World, client: usize) -> impl Iterator<Item = TwccFeedback<
 }
 
 #[test]
-fn numbers_run_on_over_streams_and_retransmissions() {
+fn numbers_are_shared_by_streams_and_retransmissions() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -45,7 +45,7 @@ fn numbers_run_on_over_streams_and_retransmissions() {
 }
 
 #[test]
-fn publishers_are_told_what_arrived() {
+fn publishers_get_transport_wide_feedback() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -54,7 +54,7 @@ fn publishers_are_told_what_arrived() {
     world.cameras[camera].answers_nacks = false;
     let source = &world.cameras[camera].encodings[0];
     let next = source.index as u16;
-    world.lose(Way::Up, source.ssrc, [next, next + 3]);
+    world.lose(Direction::Up, source.ssrc, [next, next + 3]);
     world.run_for(ms(1_000));
     world.cameras[camera].running = false;
     world.run_for(ms(300));
@@ -68,7 +68,7 @@ fn publishers_are_told_what_arrived() {
 }
 
 #[test]
-fn nobody_is_told_who_did_not_ask() {
+fn publishers_that_did_not_negotiate_feedback_get_none() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -80,12 +80,12 @@ fn nobody_is_told_who_did_not_ask() {
 }
 
 #[test]
-fn feedback_of_subscribers_is_taken_in() {
+fn feedback_of_subscribers_is_processed() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     let camera = world.publish(publisher, Codec::Vp8, &[]);
     world.subscribe(subscriber, camera);
     world.run_for(ms(2_000));
@@ -95,7 +95,7 @@ fn feedback_of_subscribers_is_taken_in() {
 }
 
 #[test]
-fn a_publisher_that_promised_the_extension_and_sends_none_is_still_told_what_it_needs() {
+fn a_publisher_without_the_negotiated_extension_still_gets_nacks() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -106,7 +106,7 @@ fn a_publisher_that_promised_the_extension_and_sends_none_is_still_told_what_it_
     world.run_for(ms(1_000));
     let source = &world.cameras[camera].encodings[0];
     let (ssrc, lost) = (source.ssrc, source.index as u16);
-    world.lose(Way::Up, ssrc, [lost]);
+    world.lose(Direction::Up, ssrc, [lost]);
     let mut rtcp = Vec::new();
     write::pli(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc));
     world.clients[subscriber].send_rtcp(&rtcp);

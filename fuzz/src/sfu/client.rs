@@ -12,7 +12,7 @@ use wire::id::{PayloadType, Ssrc};
 use wire::rtp::{self, Header, NewHeader};
 
 use super::common::Client;
-use super::common::people::{credentials, description};
+use super::common::participants::{credentials, description};
 use super::identity;
 use crate::input::Input;
 
@@ -24,7 +24,7 @@ pub const TRANSPORT_SEQUENCE: u8 = 4;
 pub const AUDIO_LEVEL: u8 = 5;
 pub const DEPENDENCY_DESCRIPTOR: u8 = 6;
 
-/// Declared by publications, of nobody, and our own.
+/// SSRCs of publications, of no encoding, and the server's own.
 pub const SSRCS: [u32; 8] = [1001, 1002, 2001, 2002, 3001, 9001, 9002, 1];
 const PAYLOAD_TYPES: [u8; 5] = [96, 97, 111, 98, 0];
 /// RTCP packet types with the counts or formats that mean something.

@@ -52,7 +52,7 @@ pub fn commands(json: &[u8]) {
 
 /// Two participants who are connected, and what a script makes them and the control plane do.
 ///
-/// No room breaks, what is sent can be opened, memory keeps its bounds, and in the end nothing is left.
+/// No room panics, sent packets can be decrypted, memory stays bounded, and all is released.
 pub fn engine(data: &[u8]) {
     let mut input = Input::new(data);
     let mut script = Script::new(&mut input);

@@ -19,7 +19,7 @@ const FEEDBACK: [&str; 6] = [
     "ccm fir",
     "transport-cc",
     "goog-remb",
-    "of nobody",
+    "unknown",
 ];
 
 /// Names that exist, and a few that do not.
@@ -73,7 +73,7 @@ fn any_remote(input: &mut Input<'_>) -> RemoteParameters {
     }
 }
 
-/// A transport that nobody will connect to.
+/// A transport that no client connects to.
 fn any_transport(input: &mut Input<'_>) -> Request {
     Request::OpenTransport {
         room: any_name(input),
@@ -110,7 +110,7 @@ fn any_publication(input: &mut Input<'_>) -> PublishRequest {
         encodings: (0..input.below(10)).map(|_| any_encoding(input)).collect(),
         extensions: extensions(input),
         feedback: feedback(input),
-        rests: input.flag(),
+        dynacast: input.flag(),
         fid_groups: (0..input.below(3))
             .map(|_| (input.pick(&SSRCS), input.pick(&SSRCS)))
             .collect(),
@@ -196,7 +196,7 @@ pub fn camera_and_microphone(transport: u32) -> [PublishRequest; 2] {
             fid_groups: Vec::new(),
             extensions: extensions(&mut Input::new(&[])),
             feedback: feedback(&mut Input::new(&[])),
-            rests: true,
+            dynacast: true,
         };
     let camera = vec![
         encoding(Some("l"), 1001, Some(2001)),

@@ -154,7 +154,7 @@ impl Script {
         let Some((client, wild)) = self.client(input) else {
             return;
         };
-        let from = client.seen_as();
+        let from = client.mapped_address();
         if let Some(packet) = wild.media(client, input) {
             self.world.inject(from, &packet);
         }
@@ -172,16 +172,16 @@ impl Script {
         let Some((key, _)) = self.clients.get(input.below(CLIENTS)) else {
             return;
         };
-        let mut address = self.world.clients[*key].seen_as();
+        let mut address = self.world.clients[*key].mapped_address();
         address.set_port(port);
         self.world.take_address(*key, address);
     }
 
-    /// Bytes of nobody's making, from a client's address or from elsewhere.
+    /// Random bytes, from a client's address or from an unknown one.
     fn send_garbage(&mut self, input: &mut Input<'_>) {
         let elsewhere: SocketAddr = ELSEWHERE.parse().expect("an address");
         let from = self.client(input);
-        let from = from.map_or(elsewhere, |(client, _)| client.seen_as());
+        let from = from.map_or(elsewhere, |(client, _)| client.mapped_address());
         self.world.inject(from, input.run());
     }
 

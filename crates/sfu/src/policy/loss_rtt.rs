@@ -13,11 +13,11 @@
 //! answers an RTT above 300 ms with x 0.95. The table is followed here.
 //!
 //! Four things are added, since the table alone swings:
-//! - a step is taken only on reports that no step has used yet and that speak of nothing from
-//!   before the last step down;
-//! - a step down starts from what was really sent, so that it always means sending less;
-//! - after it the rate stays below what failed until a hold time is over, which doubles each time
-//!   it fails again;
+//! - a step is taken only on reports that no step has used yet and whose interval begins after the
+//!   last step down took effect;
+//! - a step down starts from the bitrate that was sent, so that it always reduces it;
+//! - after it the rate stays below the one that failed until a hold time is over, which doubles
+//!   with each further failure;
 //! - several reports at once, one for each stream, are one report of their mean.
 
 use std::time::Duration;
@@ -45,11 +45,11 @@ pub struct LossRtt {
     loss: Option<f64>,
     rtt: Duration,
     unused: Unused,
-    /// When the last report arrived, and where the interval it speaks of begins.
+    /// When the last report arrived, and the start of the interval that it covers.
     reported: Time,
-    speaks_from: Time,
+    interval_start: Time,
     stepped: Time,
-    /// What the last step down has changed is seen from here on.
+    /// When the last step down has taken effect at the receiver.
     settled: Time,
     hold: Option<Hold>,
     next_hold: Duration,
@@ -80,7 +80,7 @@ impl LossRtt {
             rtt: Duration::ZERO,
             unused: Unused::default(),
             reported: now,
-            speaks_from: now,
+            interval_start: now,
             stepped: now,
             settled: now,
             hold: None,
@@ -88,7 +88,7 @@ impl LossRtt {
         }
     }
 
-    /// Follow what the subscriptions could use at most and what they send now, in bit/s.
+    /// Set the bitrate that the subscriptions could use and the one that they send, in bit/s.
     pub fn set_load_bps(&mut self, cap_bps: u64, sent_bps: u64) {
         let at_cap = self.rate_bps >= self.cap_bps;
         self.cap_bps = cap_bps as f64;
@@ -127,7 +127,7 @@ impl LossRtt {
         self.rate_bps = (self.rate_bps * factor).min(ceiling).max(FLOOR_BPS);
     }
 
-    /// Keep below the present rate, which failed: for longer where the last hold ended not long ago.
+    /// Keep below the present rate, which failed: for longer where the last hold ended recently.
     fn hold_below(&mut self, now: Time) {
         let below_bps = self.rate_bps * HELD_BELOW;
         let until = match self.hold {
@@ -160,13 +160,13 @@ fn factor(loss: f64, rtt: Duration) -> f64 {
 impl Policy for LossRtt {
     fn report(&mut self, now: Time, report: Report) {
         if now > self.reported {
-            self.speaks_from = self.reported;
+            self.interval_start = self.reported;
             self.reported = now;
         }
         if let Some(rtt) = report.rtt {
             self.rtt = rtt;
         }
-        if self.speaks_from >= self.settled {
+        if self.interval_start >= self.settled {
             self.unused.sum += f64::from(report.fraction_lost) / 256.0;
             self.unused.count += 1;
         }
@@ -239,7 +239,7 @@ mod tests {
             ));
         }
         rates.dedup_by_key(|(_, rate)| *rate);
-        // The second only on a report of nothing but the time after the first took its effect.
+        // The second step needs a report whose interval begins after the effect of the first.
         assert_eq!(rates, [(0, 1_000_000), (500, 850_000), (1_500, 722_500)]);
     }
 

@@ -1,4 +1,4 @@
-//! How much a subscriber's transport may receive. Later policies stand beside the first one.
+//! Bandwidth estimation: how much a subscriber's transport may receive.
 
 pub mod loss_rtt;
 
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use wire::time::Time;
 
-/// What a receiver report said of one of our streams.
+/// A report block of a receiver report about one outgoing stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     /// RFC 3550 fraction lost, in 256ths.
     pub fraction_lost: u8,
-    /// Round trip derived from it, where it answered a sender report.
+    /// Round-trip time, where the block refers to a sender report.
     pub rtt: Option<Duration>,
 }
 
-/// Turn feedback into a budget.
+/// A bandwidth estimator: feedback in, budget out.
 pub trait Policy {
-    /// Take a receiver report in.
+    /// Process a receiver report.
     fn report(&mut self, now: Time, report: Report);
     /// Return the budget in bit/s, `None` while nothing limits it.
     fn budget_bps(&mut self, now: Time) -> Option<u64>;

@@ -1,8 +1,8 @@
-//! How much a subscriber may receive, from its receiver reports.
+//! The bandwidth budget of a subscriber, from its receiver reports.
 
 use std::time::Duration;
 
-use super::{Peer, Room};
+use super::{PeerConnection, Room};
 use crate::config::Bwe;
 use crate::context::{Context, Timer};
 use crate::policy::loss_rtt::LossRtt;
@@ -13,33 +13,33 @@ const BUDGET_EVERY: Duration = Duration::from_millis(500);
 const CAP_MARGIN_PERCENT: u64 = 110;
 
 impl Room {
-    /// Begin to estimate a subscriber's bandwidth, where the server is told to.
-    pub(super) fn start_policy(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Start bandwidth estimation for a subscriber, where it is configured.
+    pub(super) fn start_bandwidth_estimation(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &mut self.peers[key];
         if context.config.bwe == Bwe::None || peer.policy.is_some() {
             return;
         }
         let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
         peer.policy = Some(LossRtt::new(context.now, cap_bps));
-        set_step(context, peer, key);
+        schedule_budget(context, peer, key);
     }
 
-    /// Let a receiver report speak to the estimate of its subscriber.
-    pub(super) fn note_report(&mut self, context: &Context<'_>, key: usize, report: Report) {
+    /// Pass a receiver report to the bandwidth estimator.
+    pub(super) fn on_receiver_report(&mut self, context: &Context<'_>, key: usize, report: Report) {
         if let Some(policy) = self.peers[key].policy.as_mut() {
             policy.report(context.now, report);
         }
     }
 
-    /// Take the next step of the estimate and choose encodings by it.
+    /// Update the estimate and select encodings within it.
     pub(super) fn apply_budget(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        if !peer.budget.rings(context.now) {
+        if !peer.budget.expired(context.now) {
             return;
         }
-        set_step(context, peer, key);
+        schedule_budget(context, peer, key);
         let cap_bps = match context.config.max_subscription_bitrate_bps {
             Some(cap) => cap,
             None => self.desired_bps(key) * CAP_MARGIN_PERCENT / 100,
@@ -50,36 +50,37 @@ impl Room {
             return;
         };
         policy.set_load_bps(cap_bps, sent_bps);
-        // At a cap that is only what they could use, nothing limits them.
+        // A cap that is only the bitrate of the target encodings does not limit them.
         let is_set = context.config.max_subscription_bitrate_bps.is_some();
         let budget = policy
             .budget_bps(context.now)
             .filter(|budget| is_set || *budget < cap_bps);
-        // Pictures grow, and subscriptions come: the same budget may be exceeded.
+        // Bitrates rise and subscriptions are added: the same budget may be exceeded.
         let exceeded = budget.is_some_and(|budget| sent_bps > budget);
         if peer.budget_bps != budget || exceeded {
             peer.budget_bps = budget;
-            self.share_out(context, key);
+            self.distribute_budget(context, key);
         }
     }
 
-    /// Give each video subscription its share of the budget, by what it would like.
-    fn share_out(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Distribute the budget among the video subscriptions, in proportion to their target bitrates.
+    fn distribute_budget(&mut self, context: &mut Context<'_>, key: usize) {
         let budget = self.peers[key].budget_bps;
         let desired: u64 = self.desired_bps(key).max(1);
         for subscription in self.peers[key].subscriptions.clone() {
-            let wish = self.wish_bps(subscription);
-            let of = &mut self.subscriptions[subscription];
-            if of.audio {
+            let target = self.target_bps(subscription);
+            let subscriber = &mut self.subscriptions[subscription];
+            if subscriber.audio {
                 continue;
             }
-            of.budget_bps = budget
-                .map(|budget| (u128::from(budget) * u128::from(wish) / u128::from(desired)) as u64);
-            self.choose_for(context, subscription);
+            subscriber.budget_bps = budget.map(|budget| {
+                (u128::from(budget) * u128::from(target) / u128::from(desired)) as u64
+            });
+            self.update_selection(context, subscription);
         }
     }
 
-    /// What all subscriptions of a peer send together, audio included.
+    /// Return the bitrate that all subscriptions of a peer send, audio included.
     fn sent_bps(&self, key: usize) -> u64 {
         let size = |key: &usize| {
             let subscription = &self.subscriptions[*key];
@@ -89,25 +90,28 @@ impl Room {
         self.peers[key].subscriptions.iter().filter_map(size).sum()
     }
 
-    /// What all subscriptions of a peer would like together, audio included.
+    /// Return the target bitrate of all subscriptions of a peer, audio included.
     fn desired_bps(&self, key: usize) -> u64 {
         let Some(peer) = self.peers.get(key) else {
             return 0;
         };
-        let wishes = peer.subscriptions.iter().map(|of| self.wish_bps(*of));
-        wishes.sum()
+        let targets = peer
+            .subscriptions
+            .iter()
+            .map(|subscription| self.target_bps(*subscription));
+        targets.sum()
     }
 
-    /// What one subscription would like: the encoding that its target means.
-    fn wish_bps(&self, key: usize) -> u64 {
+    /// Return the target bitrate of one subscription: that of the encoding that it requests.
+    fn target_bps(&self, key: usize) -> u64 {
         let subscription = &self.subscriptions[key];
         let candidates = self.publications[subscription.publication].candidates();
-        let choice = crate::select::choose(&candidates, &subscription.target, None, None);
+        let choice = crate::select::select_encoding(&candidates, &subscription.target, None, None);
         choice.encoding.map_or(0, |nth| candidates[nth].bitrate_bps)
     }
 }
 
-fn set_step(context: &mut Context<'_>, peer: &mut Peer, key: usize) {
+fn schedule_budget(context: &mut Context<'_>, peer: &mut PeerConnection, key: usize) {
     let at = context.now + BUDGET_EVERY;
     peer.budget.set(at);
     context.set_timer(at, Timer::Budget(key));

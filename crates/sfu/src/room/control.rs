@@ -1,4 +1,4 @@
-//! What the control plane asks of a room.
+//! Requests of the control plane to a room.
 
 use rtc::dtls::{Fingerprint, Role};
 use rtc::ice::Credentials;
@@ -8,9 +8,9 @@ use serde_json::Value;
 use wire::id::Ssrc;
 
 use super::Room;
-use super::peer::{Incoming, Peer};
-use super::survey::set_survey;
-use crate::context::{Context, Named, Route};
+use super::active_encodings::schedule_update;
+use super::peer_connection::{Incoming, PeerConnection};
+use crate::context::{Context, EntityId, Route};
 use crate::extensions::add_extensions;
 use crate::message::{
     CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, Setup,
@@ -25,13 +25,13 @@ const MTU: usize = 1200;
 type Outcome = Result<Option<Value>, CommandError>;
 
 impl Room {
-    /// Carry out a request about something in this room.
+    /// Execute a request about an entity of this room.
     ///
     /// # Errors
-    /// Where it names nothing here or makes no sense; nothing has changed then.
-    pub fn carry_out(&mut self, context: &mut Context<'_>, request: Request) -> Outcome {
+    /// Where the entity does not exist or the request is invalid; nothing has changed then.
+    pub fn execute(&mut self, context: &mut Context<'_>, request: Request) -> Outcome {
         #[cfg(feature = "fault-injection")]
-        self.break_at(super::Fault::Command);
+        self.panic_if(super::Fault::Command);
         match request {
             Request::OpenTransport {
                 transport,
@@ -49,7 +49,7 @@ impl Room {
             } => self.restart_ice(context, transport, local, &remote),
             Request::CloseTransport { transport } => {
                 let key = self.peer_key(transport)?;
-                self.close_peer(context, key);
+                self.close_peer_connection(context, key);
                 Ok(None)
             }
             Request::Publish(publish) => self.publish(context, &publish),
@@ -74,13 +74,13 @@ impl Room {
             } => {
                 let key = self.subscription_key(subscription)?;
                 self.subscriptions[key].target = target;
-                self.choose_for(context, key);
+                self.update_selection(context, key);
                 Ok(None)
             }
             Request::SetMuted { publication, muted } => {
                 let key = self.publication_key(publication)?;
                 self.publications[key].muted = muted;
-                self.choose_all(context, key);
+                self.update_selections(context, key);
                 Ok(None)
             }
             Request::RoomStats { .. } => Ok(Some(self.stats(context.now))),
@@ -90,13 +90,13 @@ impl Room {
         }
     }
 
-    /// End everything that lives here; peers are told.
+    /// Close all peer connections; the peers are notified.
     pub fn close(&mut self, context: &mut Context<'_>) {
         #[cfg(feature = "fault-injection")]
-        self.break_at(super::Fault::Close);
+        self.panic_if(super::Fault::Close);
         let peers: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
         for key in peers {
-            self.close_peer(context, key);
+            self.close_peer_connection(context, key);
         }
     }
 
@@ -120,14 +120,17 @@ impl Room {
         };
         let transport =
             Transport::new(config, context.now).map_err(|error| invalid(error.to_string()))?;
-        let key = self
-            .peers
-            .insert(Peer::new(context.now, id, transport, ufrag.clone()));
+        let key = self.peers.insert(PeerConnection::new(
+            context.now,
+            id,
+            transport,
+            ufrag.clone(),
+        ));
         context.routes.push(Route::AddUfrag(ufrag, key));
-        self.name(context, Named::Transport(id), key);
+        self.register(context, EntityId::Transport(id), key);
         if let Some(remote) = remote {
             self.peers[key]
-                .leg
+                .egress
                 .transport
                 .set_remote(context.now, remote);
         }
@@ -144,8 +147,8 @@ impl Room {
         let key = self.peer_key(id)?;
         let dtls_role = dtls_role(remote);
         let remote = parse_remote(remote)?;
-        let transport = &mut self.peers[key].leg.transport;
-        take_role(transport, dtls_role)?;
+        let transport = &mut self.peers[key].egress.transport;
+        set_dtls_role(transport, dtls_role)?;
         transport.set_remote(context.now, remote);
         self.drive_transport(context, key);
         Ok(None)
@@ -162,25 +165,27 @@ impl Room {
         let dtls_role = dtls_role(remote);
         let remote = parse_remote(remote)?;
         let peer = &mut self.peers[key];
-        take_role(&mut peer.leg.transport, dtls_role)?;
+        set_dtls_role(&mut peer.egress.transport, dtls_role)?;
         context
             .routes
             .push(Route::AddUfrag(local.ufrag.clone(), key));
         peer.ufrags.push(local.ufrag.clone());
-        // The previous credentials serve until the new path stands; older ones are dead.
+        // The previous credentials are valid until a path is selected with the new ones.
         while peer.ufrags.len() > 2 {
             context
                 .routes
                 .push(Route::RemoveUfrag(peer.ufrags.remove(0)));
         }
         let local = credentials(local.ufrag, local.pwd);
-        peer.leg.transport.restart_ice(context.now, &local, &remote);
+        peer.egress
+            .transport
+            .restart_ice(context.now, &local, &remote);
         self.drive_transport(context, key);
         Ok(None)
     }
 
-    /// End a transport with all it publishes and receives.
-    pub(super) fn close_peer(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Close a peer connection with its publications and subscriptions.
+    pub(super) fn close_peer_connection(&mut self, context: &mut Context<'_>, key: usize) {
         for publication in self.peers[key].publications.clone() {
             self.unpublish(context, publication);
         }
@@ -188,14 +193,14 @@ impl Room {
             self.unsubscribe(context, subscription);
         }
         let mut peer = self.peers.remove(key);
-        peer.leg.transport.close(context.now, context.out);
+        peer.egress.transport.close(context.now, context.out);
         for path in peer.paths {
             context.routes.push(Route::RemovePath(path, key));
         }
         for ufrag in peer.ufrags {
             context.routes.push(Route::RemoveUfrag(ufrag));
         }
-        self.unname(context, Named::Transport(peer.id));
+        self.unregister(context, EntityId::Transport(peer.id));
     }
 
     fn publish(&mut self, context: &mut Context<'_>, request: &PublishRequest) -> Outcome {
@@ -208,14 +213,14 @@ impl Room {
         let peer = &mut self.peers[peer_key];
         peer.expect(key, &publication, request);
         peer.extensions = extensions;
-        peer.takes_twcc |= request
+        peer.supports_twcc |= request
             .feedback
             .iter()
             .any(|feedback| feedback == "transport-cc");
         peer.publications.push(key);
-        set_survey(context, &mut publication, key);
+        schedule_update(context, &mut publication, key);
         entry.insert(publication);
-        self.name(context, Named::Publication(request.publication), key);
+        self.register(context, EntityId::Publication(request.publication), key);
         Ok(None)
     }
 
@@ -238,7 +243,7 @@ impl Room {
         }
         self.ready.retain(|(other, _)| *other != key);
         self.waiting.retain(|(other, _)| *other != key);
-        self.unname(context, Named::Publication(publication.id));
+        self.unregister(context, EntityId::Publication(publication.id));
     }
 
     fn subscribe(&mut self, context: &mut Context<'_>, request: SubscribeRequest) -> Outcome {
@@ -249,23 +254,23 @@ impl Room {
         let mut subscription =
             Subscription::new(context, peer_key, publication_key, publication, request)?;
         let peer = &mut self.peers[peer_key];
-        peer.claim_ssrcs(ssrc, rtx_ssrc)
+        peer.reserve_ssrcs(ssrc, rtx_ssrc)
             .map_err(|used| CommandError::new(ErrorCode::SsrcReused, format!("SSRC {used}")))?;
         if peer.connected {
-            subscription.attach(&mut peer.leg.transport);
+            subscription.attach(&mut peer.egress.transport);
         }
         let id = subscription.id;
         let key = self.subscriptions.insert(subscription);
         self.publications[publication_key].subscriptions.push(key);
         self.peers[peer_key].subscriptions.push(key);
-        self.name(context, Named::Subscription(id), key);
+        self.register(context, EntityId::Subscription(id), key);
         self.start_reports(context, peer_key);
-        self.start_policy(context, peer_key);
-        self.choose_for(context, key);
+        self.start_bandwidth_estimation(context, peer_key);
+        self.update_selection(context, key);
         Ok(None)
     }
 
-    /// Feed a subscription from another publication: its outgoing stream goes on.
+    /// Replace the publication of a subscription; its outgoing stream continues.
     fn replace_source(
         &mut self,
         context: &mut Context<'_>,
@@ -284,7 +289,7 @@ impl Room {
             .subscriptions
             .retain(|other| *other != key);
         self.publications[to].subscriptions.push(key);
-        self.choose_for(context, key);
+        self.update_selection(context, key);
         Ok(None)
     }
 
@@ -301,36 +306,36 @@ impl Room {
         }
         let repair = subscription.repair.as_ref().map(|repair| repair.ssrc);
         let ssrcs: Vec<Ssrc> = [subscription.ssrc].into_iter().chain(repair).collect();
-        self.peers[subscription.peer].forget_subscription(key);
-        self.say_goodbye(context, subscription.peer, &ssrcs);
-        self.unname(context, Named::Subscription(subscription.id));
+        self.peers[subscription.peer].remove_subscription(key);
+        self.send_bye(context, subscription.peer, &ssrcs);
+        self.unregister(context, EntityId::Subscription(subscription.id));
     }
 
     fn peer_key(&self, id: TransportId) -> Result<usize, CommandError> {
-        self.key(Named::Transport(id))
+        self.key(EntityId::Transport(id))
     }
 
     fn publication_key(&self, id: PublicationId) -> Result<usize, CommandError> {
-        self.key(Named::Publication(id))
+        self.key(EntityId::Publication(id))
     }
 
     fn subscription_key(&self, id: SubscriptionId) -> Result<usize, CommandError> {
-        self.key(Named::Subscription(id))
+        self.key(EntityId::Subscription(id))
     }
 
-    fn key(&self, name: Named) -> Result<usize, CommandError> {
+    fn key(&self, name: EntityId) -> Result<usize, CommandError> {
         let missing = || CommandError::new(ErrorCode::NotFound, format!("{name} does not exist"));
-        self.names.get(&name).copied().ok_or_else(missing)
+        self.keys.get(&name).copied().ok_or_else(missing)
     }
 
-    fn name(&mut self, context: &mut Context<'_>, name: Named, key: usize) {
-        self.names.insert(name, key);
-        context.routes.push(Route::AddName(name));
+    fn register(&mut self, context: &mut Context<'_>, name: EntityId, key: usize) {
+        self.keys.insert(name, key);
+        context.routes.push(Route::AddEntity(name));
     }
 
-    fn unname(&mut self, context: &mut Context<'_>, name: Named) {
-        self.names.remove(&name);
-        context.routes.push(Route::RemoveName(name));
+    fn unregister(&mut self, context: &mut Context<'_>, name: EntityId) {
+        self.keys.remove(&name);
+        context.routes.push(Route::RemoveEntity(name));
     }
 }
 
@@ -345,12 +350,12 @@ fn parse_remote(
     Ok(RemoteParameters {
         credentials: credentials(remote.ufrag.clone(), remote.pwd.clone()),
         fingerprints,
-        // An ICE-lite agent checks only where checks came from.
+        // An ICE-lite agent sends checks only to the source addresses of checks.
         candidates: Vec::new(),
     })
 }
 
-/// Return the role that the peer leaves to us.
+/// Return the server's DTLS role.
 fn dtls_role(remote: &crate::message::RemoteParameters) -> Role {
     match remote.setup {
         Setup::Active => Role::Server,
@@ -358,7 +363,7 @@ fn dtls_role(remote: &crate::message::RemoteParameters) -> Role {
     }
 }
 
-fn take_role(transport: &mut Transport, role: Role) -> Result<(), CommandError> {
+fn set_dtls_role(transport: &mut Transport, role: Role) -> Result<(), CommandError> {
     let taken = transport.set_dtls_role(role);
     taken.map_err(|error| invalid(error.to_string()))
 }

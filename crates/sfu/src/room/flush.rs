@@ -1,4 +1,4 @@
-//! Rounds of sending: which encodings have something new, and every subscriber of them in turn.
+//! Rounds of sending: the encodings with new packets, and their subscribers one by one.
 
 use rtc::outbound::history::{History, Slot};
 use rtc::outbound::sequence::Origin;
@@ -6,23 +6,23 @@ use rtc::pace::{DrainRate, Load, QUANTUM};
 use rtc::path::PathId;
 use slab::Slab;
 
-use super::{Peer, Room};
+use super::{PeerConnection, Room};
 use crate::context::{Context, Timer};
-use crate::forward::{Leg, Progress, Round, forward, resend, resend_inserted};
+use crate::forward::{Progress, Round, SendTransport, forward, resend, resend_inserted};
 use crate::publication::Publication;
 use crate::subscription::Subscription;
 
-/// Retransmissions that may wait for one peer; a receiver that asks for more has lost too much.
-pub(super) const MOST_RESENDS: usize = 512;
-/// What a packet that waits is taken for when the backlog is estimated.
+/// Retransmissions that may wait for one peer; a receiver that requests more has lost too much.
+pub(super) const MAX_RESENDS: usize = 512;
+/// Assumed length of a queued packet in the estimate of the backlog.
 const TYPICAL_PACKET_BYTES: u64 = 1200;
 
 impl Room {
-    /// Something new stands in the history of an encoding: decide when it leaves.
+    /// Queue an encoding with a new packet, or open the batching window (egress batching).
     ///
     /// A send call costs more than the packets in it. So the first packet opens a window for the
-    /// whole room, and what arrives in it, of all its streams, leaves together: each subscriber is
-    /// served once, with runs as long as they can be.
+    /// whole room, and the packets of all its streams that arrive in it are sent together: each
+    /// subscriber is served once, with runs as long as possible.
     pub(super) fn note_arrival(
         &mut self,
         context: &mut Context<'_>,
@@ -32,67 +32,67 @@ impl Room {
         if context.window.is_zero() {
             return self.make_ready(publication, encoding);
         }
-        let of = &mut self.publications[publication].encodings[encoding];
-        if !of.ready {
-            of.ready = true;
+        let stream = &mut self.publications[publication].encodings[encoding];
+        if !stream.ready {
+            stream.ready = true;
             self.waiting.push((publication, encoding));
         }
         if !self.window.is_set() {
             let at = context.now + context.window;
             self.window.set(at);
-            context.set_timer(at, Timer::Window);
+            context.set_timer(at, Timer::Batching);
         }
     }
 
-    pub(super) fn end_window(&mut self, context: &Context<'_>) {
-        if self.window.rings(context.now) && !self.waiting.is_empty() {
+    pub(super) fn end_batching(&mut self, context: &Context<'_>) {
+        if self.window.expired(context.now) && !self.waiting.is_empty() {
             self.ready.append(&mut self.waiting);
-            self.want_round();
+            self.request_round();
         }
     }
 
     pub(super) fn resume_paced(&mut self, context: &Context<'_>, key: usize) {
         let peer = self.peers.get_mut(key);
-        if peer.is_some_and(|peer| peer.pace.rings(context.now)) {
-            self.touch(key);
+        if peer.is_some_and(|peer| peer.pace.expired(context.now)) {
+            self.queue_peer(key);
         }
     }
 
     pub(super) fn make_ready(&mut self, publication: usize, encoding: usize) {
-        let of = &mut self.publications[publication].encodings[encoding];
-        if !of.ready {
-            of.ready = true;
+        let stream = &mut self.publications[publication].encodings[encoding];
+        if !stream.ready {
+            stream.ready = true;
             self.ready.push((publication, encoding));
-            self.want_round();
+            self.request_round();
         }
     }
 
-    /// Let a peer have its turn in the next round.
-    pub(super) fn touch(&mut self, peer: usize) {
-        let Some(of) = self.peers.get_mut(peer) else {
+    /// Queue a peer connection for the next round.
+    pub(super) fn queue_peer(&mut self, peer: usize) {
+        let Some(connection) = self.peers.get_mut(peer) else {
             return;
         };
-        if !of.touched {
-            of.touched = true;
-            self.touched.push_back(peer);
-            self.want_round();
+        if !connection.queued {
+            connection.queued = true;
+            self.queued_peers.push_back(peer);
+            self.request_round();
         }
     }
 
-    /// Send what is ready until the outbox holds `most_bytes`; say whether all of it is done.
+    /// Send queued packets until the outbox holds `most_bytes`; return whether all are sent.
     pub fn flush(&mut self, context: &mut Context<'_>, most_bytes: usize) -> bool {
         #[cfg(feature = "fault-injection")]
-        self.break_at(super::Fault::Flush);
+        self.panic_if(super::Fault::Flush);
         while let Some((publication, encoding)) = self.ready.pop() {
             self.queue_subscribers(context, publication, encoding);
         }
         let mut ahead = 0;
         while context.out.len_bytes() < most_bytes {
             if ahead == 0 {
-                ahead = self.prefetch_touched();
+                ahead = self.prefetch_queued();
             }
-            let Some(peer) = self.touched.pop_front() else {
-                self.marked = false;
+            let Some(peer) = self.queued_peers.pop_front() else {
+                self.round_scheduled = false;
                 return true;
             };
             self.serve(context, peer);
@@ -101,24 +101,24 @@ impl Room {
         false
     }
 
-    /// Note at every subscriber's peer that this stream has something to send.
+    /// Queue the subscriptions of an encoding at their peer connections.
     fn queue_subscribers(
         &mut self,
         context: &mut Context<'_>,
         publication: usize,
         encoding: usize,
     ) {
-        let Some(of) = self.encoding_mut(publication, encoding) else {
+        let Some(stream) = self.encoding_mut(publication, encoding) else {
             return;
         };
-        of.ready = false;
-        let subscribers = std::mem::take(&mut of.subscribers);
+        stream.ready = false;
+        let subscribers = std::mem::take(&mut stream.subscribers);
         self.prefetch_subscriptions(&subscribers);
         for key in &subscribers {
             self.switch_if_possible(context, *key, encoding);
             self.queue(*key, encoding);
         }
-        // A switch changes the lists of other encodings only: here it stays on the list.
+        // A switch changes the lists of other encodings only.
         self.publications[publication].encodings[encoding].subscribers = subscribers;
     }
 
@@ -133,18 +133,18 @@ impl Room {
             true => peer.pending_audio.push(key),
             false => peer.pending_video.push(key),
         }
-        if !peer.touched {
-            peer.touched = true;
-            self.touched.push_back(subscription.peer);
+        if !peer.queued {
+            peer.queued = true;
+            self.queued_peers.push_back(subscription.peer);
         }
     }
 
-    /// Send what waits for one peer: sound first, then what was lost, then pictures.
+    /// Send the packets of one peer connection: audio, then retransmissions, then video.
     fn serve(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        peer.touched = false;
+        peer.queued = false;
         let Some(path) = peer.sending_path() else {
             return self.skip_pending(key);
         };
@@ -154,7 +154,7 @@ impl Room {
             media_bps: peer.media_bps,
             queued_bytes: (queued_packets * TYPICAL_PACKET_BYTES) as usize,
         };
-        peer.leg.pacer.open(context.now, &DrainRate, load);
+        peer.egress.pacer.open(context.now, &DrainRate, load);
         let mut round = Round {
             now: context.now,
             abs_send_time: context.wall.ntp(context.now).abs_send_time(),
@@ -165,7 +165,7 @@ impl Room {
         self.serve_audio(key, path, &mut round);
         self.serve_resends(key, path, &mut round);
         self.serve_video(key, path, &mut round);
-        self.set_pace(context, key);
+        self.schedule_paced(context, key);
     }
 
     fn serve_audio(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
@@ -190,7 +190,7 @@ impl Room {
         self.peers[key].pending_video = pending;
     }
 
-    /// A run may end in a shorter packet: the longest first make the fewest runs.
+    /// Sort by length: a run may end in a shorter packet, so longest first makes the fewest runs.
     fn longest_first(&self, pending: &mut [usize]) {
         pending.sort_unstable_by_key(|key| {
             std::cmp::Reverse(next_len(*key, &self.subscriptions, &self.publications))
@@ -211,8 +211,8 @@ impl Room {
         let encodings = &self.publications[subscription.publication].encodings;
         let progress = match subscription.current.and_then(|nth| encodings.get(nth)) {
             Some(encoding) => {
-                let leg = &mut self.peers[peer].leg;
-                forward(subscription, &encoding.history, leg, path, pad_to, round)
+                let egress = &mut self.peers[peer].egress;
+                forward(subscription, &encoding.history, egress, path, pad_to, round)
             }
             None => Progress::Done,
         };
@@ -220,29 +220,36 @@ impl Room {
         progress
     }
 
-    /// Send again what was asked for, as far as the pacer allows.
+    /// Send retransmissions, as far as the pacer allows.
     fn serve_resends(&mut self, key: usize, path: PathId, round: &mut Round<'_>) {
-        while let Some(wanted) = self.peers[key].resends.pop_front() {
+        while let Some(request) = self.peers[key].resends.pop_front() {
             let peer = &mut self.peers[key];
-            if !peer.leg.pacer.may_send() {
-                peer.resends.push_front(wanted);
+            if !peer.egress.pacer.may_send() {
+                peer.resends.push_front(request);
                 return;
             }
-            let Some(subscription) = self.subscriptions.get_mut(wanted.subscription) else {
+            let Some(subscription) = self.subscriptions.get_mut(request.subscription) else {
                 continue;
             };
             let publication = &self.publications[subscription.publication];
-            let leg = &mut peer.leg;
-            let sent = serve_resend(subscription, publication, wanted.origin, leg, path, round);
+            let egress = &mut peer.egress;
+            let sent = serve_resend(
+                subscription,
+                publication,
+                request.origin,
+                egress,
+                path,
+                round,
+            );
             round.counters.nacks_unanswered += u64::from(sent.is_none());
         }
     }
 
-    /// What the pacer holds back goes on after a quantum.
-    fn set_pace(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Resume after a quantum where the pacer holds packets back.
+    fn schedule_paced(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &mut self.peers[key];
         if peer.pending_video.is_empty() && peer.resends.is_empty() {
-            return peer.leg.pacer.drained();
+            return peer.egress.pacer.drained();
         }
         if peer.pace.is_set() {
             return;
@@ -252,7 +259,7 @@ impl Room {
         context.set_timer(at, Timer::Pace(key));
     }
 
-    /// A peer that cannot be sent to yet starts later with what is new then.
+    /// Drop the queue of a peer connection without a path; it resumes with later packets.
     fn skip_pending(&mut self, key: usize) {
         let peer = &mut self.peers[key];
         peer.resends.clear();
@@ -261,19 +268,19 @@ impl Room {
             .drain(..)
             .chain(peer.pending_video.drain(..))
         {
-            if let Some(of) = self.subscriptions.get_mut(subscription) {
-                of.queued = false;
+            if let Some(subscriber) = self.subscriptions.get_mut(subscription) {
+                subscriber.queued = false;
             }
         }
     }
 }
 
-/// Send one packet again, where it is still kept and not too much was asked for.
+/// Send one retransmission, where the packet is still stored and the limit allows it.
 fn serve_resend(
     subscription: &mut Subscription,
     publication: &Publication,
-    wanted: Origin,
-    leg: &mut Leg,
+    origin: Origin,
+    egress: &mut SendTransport,
     path: PathId,
     round: &mut Round<'_>,
 ) -> Option<usize> {
@@ -281,29 +288,29 @@ fn serve_resend(
         source,
         index,
         placed,
-    } = wanted
+    } = origin
     else {
-        return resend_inserted(subscription, wanted.placed(), leg, path, round);
+        return resend_inserted(subscription, origin.placed(), egress, path, round);
     };
     let (history, slot) = find(publication, source, index)?;
     let current = subscription.current.map(|nth| &publication.encodings[nth]);
     let media_bps = current.map_or(0, |encoding| encoding.paced_bps);
     let allowance = &mut subscription.repair.as_mut()?.allowance;
     match allowance.take(round.now, media_bps, slot.payload_len()) {
-        true => resend(subscription, history, slot, placed, leg, path, round),
+        true => resend(subscription, history, slot, placed, egress, path, round),
         false => None,
     }
 }
 
-/// Find a packet of a run of incoming numbers, if it is still kept.
+/// Return a packet of a stream, if it is still stored.
 fn find(publication: &Publication, source: u16, index: u64) -> Option<(&History, &Slot)> {
-    let history = &publication.of_source(source)?.history;
+    let history = &publication.encoding_by_source(source)?.history;
     Some((history, history.slot(history.find(index)?)?))
 }
 
 /// Count the video packets that wait for a peer.
 fn queued_video(
-    peer: &Peer,
+    peer: &PeerConnection,
     subscriptions: &Slab<Subscription>,
     publications: &Slab<Publication>,
 ) -> u64 {
@@ -321,11 +328,11 @@ fn longest_audio(
     subscriptions: &Slab<Subscription>,
     publications: &Slab<Publication>,
 ) -> usize {
-    let spoken = |key: &usize| {
+    let voiced = |key: &usize| {
         let slot = next_slot(*key, subscriptions, publications)?;
         (!slot.described.dtx).then(|| slot.payload_len())
     };
-    pending.iter().filter_map(spoken).max().unwrap_or(0)
+    pending.iter().filter_map(voiced).max().unwrap_or(0)
 }
 
 /// Return the payload length of the next packet of a subscription.

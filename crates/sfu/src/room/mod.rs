@@ -1,16 +1,16 @@
-//! One room: its peers, publications and subscriptions, and nothing of any other room.
+//! One room: its peer connections, publications and subscriptions, and nothing of any other room.
 
+mod active_encodings;
 mod budget;
-mod choose;
 mod control;
-mod feedback;
 mod flush;
-mod peer;
+mod inbound_rtcp;
+mod outbound_rtcp;
+mod peer_connection;
 mod prefetch;
 mod receive;
-mod report;
+mod select_encoding;
 mod stats;
-mod survey;
 
 use std::collections::VecDeque;
 
@@ -18,49 +18,49 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use wire::rtcp::ReportBlock;
 
-use crate::alarm::Alarm;
-use crate::context::{Context, Named, Timer};
+use crate::context::{Context, EntityId, Timer};
 use crate::counters::Counters;
+use crate::deadline::Deadline;
 use crate::message::RoomId;
 use crate::publication::{Encoding, Publication};
 use crate::subscription::Subscription;
 
-pub use peer::Peer;
+pub use peer_connection::PeerConnection;
 
 /// One room.
 pub struct Room {
     id: RoomId,
-    /// Keys of all that commands refer to.
-    names: FxHashMap<Named, usize>,
-    peers: Slab<Peer>,
+    /// Keys of the entities that commands refer to.
+    keys: FxHashMap<EntityId, usize>,
+    peers: Slab<PeerConnection>,
     publications: Slab<Publication>,
     subscriptions: Slab<Subscription>,
-    /// Encodings whose packets leave in the next round: (publication, encoding).
+    /// Encodings whose packets are sent in the next round: (publication, encoding).
     ready: Vec<(usize, usize)>,
-    /// Encodings whose packets wait for the end of the window.
+    /// Encodings whose packets wait for the end of the batching window.
     waiting: Vec<(usize, usize)>,
-    /// Peers that have something to send, in the order in which they had it.
-    touched: VecDeque<usize>,
-    /// The engine knows that this room wants a round.
-    marked: bool,
-    /// The engine has to be told.
-    mark: bool,
-    /// When what arrives now leaves.
-    window: Alarm,
-    /// Runs of incoming numbers that have begun here, over all publications.
+    /// Queue of the peer connections with packets to send.
+    queued_peers: VecDeque<usize>,
+    /// Whether the engine has been requested to run a round.
+    round_scheduled: bool,
+    /// Whether the engine has yet to take that request.
+    round_requested: bool,
+    /// End of the batching window.
+    window: Deadline,
+    /// Streams started so far, over all publications.
     generations: u16,
     /// RTCP under construction, kept for its memory.
     rtcp: Vec<u8>,
     /// Report blocks of one report, kept for their memory.
     blocks: Vec<ReportBlock>,
-    /// Sequence numbers to ask for, kept for their memory.
+    /// Sequence numbers to request, kept for their memory.
     sequences: Vec<u16>,
-    /// What breaks the room: for tests of containment.
+    /// The injected fault, for tests of containment.
     #[cfg(feature = "fault-injection")]
     pub(crate) fault: Option<Fault>,
 }
 
-/// Kinds of work of a room that can be made to panic.
+/// Work of a room that can be made to panic.
 #[cfg(feature = "fault-injection")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -72,7 +72,7 @@ pub enum Fault {
     Command,
     /// The next round of sending.
     Flush,
-    /// Its end.
+    /// Closing the room.
     Close,
 }
 
@@ -82,16 +82,16 @@ impl Room {
     pub fn new(id: RoomId) -> Self {
         Self {
             id,
-            names: FxHashMap::default(),
+            keys: FxHashMap::default(),
             peers: Slab::new(),
             publications: Slab::new(),
             subscriptions: Slab::new(),
             ready: Vec::new(),
             waiting: Vec::new(),
-            touched: VecDeque::new(),
-            marked: false,
-            mark: false,
-            window: Alarm::default(),
+            queued_peers: VecDeque::new(),
+            round_scheduled: false,
+            round_requested: false,
+            window: Deadline::default(),
             generations: 0,
             rtcp: Vec::new(),
             blocks: Vec::new(),
@@ -101,24 +101,24 @@ impl Room {
         }
     }
 
-    /// Return its name.
+    /// Return its identifier.
     #[must_use]
     pub fn id(&self) -> RoomId {
         self.id
     }
 
-    /// Do what a timer was set for, if it still means anything.
+    /// Handle a timer, if it is still current.
     pub fn handle_timer(&mut self, context: &mut Context<'_>, timer: Timer) {
         #[cfg(feature = "fault-injection")]
-        self.break_at(Fault::Timer);
+        self.panic_if(Fault::Timer);
         match timer {
             Timer::Transport(peer) => self.drive_transport(context, peer),
             Timer::Feedback(peer) => self.send_feedback(context, peer),
             Timer::Reports(peer) => self.send_reports(context, peer),
             Timer::Pace(peer) => self.resume_paced(context, peer),
             Timer::Budget(peer) => self.apply_budget(context, peer),
-            Timer::Window => self.end_window(context),
-            Timer::Survey(publication) => self.survey(context, publication),
+            Timer::Batching => self.end_batching(context),
+            Timer::Encodings(publication) => self.update_encodings(context, publication),
             Timer::Keyframe(publication, encoding) => {
                 self.request_keyframe_if_due(context, publication, encoding);
             }
@@ -126,12 +126,12 @@ impl Room {
         }
     }
 
-    /// Say once that the room wants a round of sending.
-    pub fn take_ready_mark(&mut self) -> bool {
-        std::mem::take(&mut self.mark)
+    /// Return once whether the room requests a round of sending.
+    pub fn take_round_request(&mut self) -> bool {
+        std::mem::take(&mut self.round_requested)
     }
 
-    /// Add what lives here to the gauges.
+    /// Add the entities of the room to the gauges.
     pub fn count_live(&self, counters: &mut Counters) {
         counters.transports += self.peers.len() as u64;
         counters.publications += self.publications.len() as u64;
@@ -139,7 +139,7 @@ impl Room {
     }
 
     #[cfg(feature = "fault-injection")]
-    fn break_at(&self, fault: Fault) {
+    fn panic_if(&self, fault: Fault) {
         assert!(self.fault != Some(fault), "injected fault");
     }
 
@@ -150,11 +150,11 @@ impl Room {
             .get_mut(encoding)
     }
 
-    /// Ask the engine for a round of sending.
-    fn want_round(&mut self) {
-        if !self.marked {
-            self.marked = true;
-            self.mark = true;
+    /// Request a round of sending from the engine.
+    fn request_round(&mut self) {
+        if !self.round_scheduled {
+            self.round_scheduled = true;
+            self.round_requested = true;
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Loading the state of participants ahead of their turn.
+//! Prefetch of the state of peer connections and subscriptions before it is used.
 
 use rtc::prefetch::prefetch;
 use wire::id::Ssrc;
 
-use super::{Peer, Room};
+use super::{PeerConnection, Room};
 use crate::publication::Encoding;
 
-/// What a packet touches of a subscription.
+/// Bytes of a subscription that a packet uses.
 const HOT_SUBSCRIPTION_BYTES: usize = 512;
-/// What a round of sending touches of a peer.
+/// Bytes of a peer connection that a round of sending uses.
 const HOT_PEER_BYTES: usize = 768;
-/// So many at a time stay in the cache until their turn.
+/// So many stay in the cache until they are served.
 const PEERS_AHEAD: usize = 8;
 
 impl Room {
@@ -21,42 +21,44 @@ impl Room {
         }
     }
 
-    /// Load the peers that are sent to next, and their keys; return how many.
-    pub(super) fn prefetch_touched(&self) -> usize {
-        let next = self.touched.iter().take(PEERS_AHEAD);
+    /// Load the peer connections that are served next, and their SRTP keys; return how many.
+    pub(super) fn prefetch_queued(&self) -> usize {
+        let next = self.queued_peers.iter().take(PEERS_AHEAD);
         let next = next.filter_map(|key| self.peers.get(*key));
         for peer in next.clone() {
             prefetch(peer, HOT_PEER_BYTES);
         }
         for peer in next {
-            peer.leg.transport.prefetch_sealing();
+            peer.egress.transport.prefetch_sealing();
         }
-        self.touched.len().min(PEERS_AHEAD)
+        self.queued_peers.len().min(PEERS_AHEAD)
     }
 
-    /// Load the peer that a packet comes from.
+    /// Load the peer connection of an incoming packet.
     pub fn prefetch_peer(&self, peer: usize, _: Ssrc) {
         if let Some(peer) = self.peers.get(peer) {
-            prefetch(peer, size_of::<Peer>());
+            prefetch(peer, size_of::<PeerConnection>());
         }
     }
 
-    /// Load what opens its packet and says what it belongs to.
+    /// Load the SRTP state and the SSRC table of an incoming packet.
     pub fn prefetch_stream(&self, peer: usize, _: Ssrc) {
         if let Some(peer) = self.peers.get(peer) {
-            peer.leg.transport.prefetch_opening();
+            peer.egress.transport.prefetch_opening();
             peer.binder.prefetch();
         }
     }
 
-    /// Load the encoding of its packet.
+    /// Load the encoding of an incoming packet.
     pub fn prefetch_encoding(&self, peer: usize, ssrc: Ssrc) {
         let bound = self.peers.get(peer).and_then(|peer| peer.binder.peek(ssrc));
         let Some(incoming) = bound else {
             return;
         };
         let publication = self.publications.get(incoming.publication);
-        if let Some(encoding) = publication.and_then(|of| of.encodings.get(incoming.encoding)) {
+        if let Some(encoding) =
+            publication.and_then(|publication| publication.encodings.get(incoming.encoding))
+        {
             prefetch(encoding, size_of::<Encoding>());
         }
     }

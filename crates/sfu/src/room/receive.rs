@@ -1,4 +1,4 @@
-//! Datagrams from peers: opened, bound to their encoding, described and put into its history.
+//! Datagrams from peers: decrypted, bound to their encoding, parsed and put into its history.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use wire::rtp::{Header, padding_len};
 use wire::time::Time;
 
 use super::Room;
-use super::peer::{Incoming, Peer};
+use super::peer_connection::{Incoming, PeerConnection};
 use crate::context::{Context, Route, Timer};
 use crate::message::{Event, TransportState};
 use crate::publication::KeyframeStart;
 
-/// A packet of an encoding, opened and bound.
+/// A packet of an encoding, decrypted and bound.
 #[derive(Clone, Copy)]
 struct Packet<'a> {
     header: &'a Header,
@@ -33,7 +33,7 @@ struct Packet<'a> {
 }
 
 impl Room {
-    /// Take a datagram of one of the peers in.
+    /// Receive a datagram of a peer.
     pub fn receive(
         &mut self,
         context: &mut Context<'_>,
@@ -42,12 +42,12 @@ impl Room {
         datagram: &mut [u8],
     ) {
         #[cfg(feature = "fault-injection")]
-        self.break_at(super::Fault::Receive);
+        self.panic_if(super::Fault::Receive);
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
         match peer
-            .leg
+            .egress
             .transport
             .receive(context.now, path, datagram, context.out)
         {
@@ -72,16 +72,16 @@ impl Room {
         index: u64,
         packet: &[u8],
     ) {
-        if !self.may_publish(context, key, header, index, packet.len()) {
+        if !self.is_within_publish_limit(context, key, header, index, packet.len()) {
             context.counters.packets_over_bitrate += 1;
             return;
         }
         let peer = &mut self.peers[key];
         let values = Values::read(header, packet, &peer.extensions);
-        if let Some(sequence) = values.transport_sequence.filter(|_| peer.takes_twcc) {
+        if let Some(sequence) = values.transport_sequence.filter(|_| peer.supports_twcc) {
             peer.twcc.received(sequence, context.now);
             let due = peer.twcc.poll_timeout();
-            self.want_feedback(context, key, due);
+            self.schedule_feedback(context, key, due);
         }
         let peer = &mut self.peers[key];
         let Some(payload) = strip_padding(header, packet) else {
@@ -94,7 +94,7 @@ impl Room {
         };
         peer.sent_ssrc = Some(header.ssrc);
         let encoding = &mut self.publications[bound.key.publication].encodings[bound.key.encoding];
-        // Probes and repairs come in bursts and say nothing of what the encoding costs.
+        // Retransmissions come in bursts and are no measure of the encoding's bitrate.
         if bound.role == Role::Media {
             let len = header.header_len + payload.len();
             encoding.meter.add(context.now, len);
@@ -108,14 +108,14 @@ impl Room {
             payload,
         };
         match bound.role {
-            Role::Media => self.take_media(context, bound.key, &packet),
-            Role::Rtx => self.take_repair(context, bound.key, &packet),
+            Role::Media => self.on_media_packet(context, bound.key, &packet),
+            Role::Rtx => self.on_rtx_packet(context, bound.key, &packet),
         }
     }
 
-    /// Hold a publisher to its bitrate. What is dropped here was lost for all that it is told:
-    /// it sends less then, and nothing is asked for again.
-    fn may_publish(
+    /// Return whether a packet is within the publisher's bitrate limit. A packet above it is
+    /// reported as lost, so that the publisher reduces its bitrate, and is not requested by NACK.
+    fn is_within_publish_limit(
         &mut self,
         context: &Context<'_>,
         key: usize,
@@ -127,49 +127,54 @@ impl Room {
             return true;
         };
         let peer = &mut self.peers[key];
-        let is_video = |of: &&usize| !self.publications[**of].audio;
-        // Each m-line of video was told the limit.
+        let is_video = |publication: &&usize| !self.publications[**publication].audio;
+        // The limit was signaled for each m-line of video.
         let videos = peer.publications.iter().filter(is_video).count().max(1);
-        let told_bps = limit_bps.saturating_mul(videos as u64);
+        let allowed_bps = limit_bps.saturating_mul(videos as u64);
         let bound = peer.binder.lookup(header.ssrc);
-        let is_audio = bound.is_some_and(|of| self.publications[of.key.publication].audio);
-        let may = peer
+        let is_audio = bound.is_some_and(|bound| self.publications[bound.key.publication].audio);
+        let accepted = peer
             .publish_limit
-            .take(context.now, told_bps, len, is_audio);
+            .accept(context.now, allowed_bps, len, is_audio);
         if let Some(Bound {
             key,
             role: Role::Media,
-        }) = bound.filter(|_| !may)
+        }) = bound.filter(|_| !accepted)
         {
             let publication = &mut self.publications[key.publication];
             publication.encodings[key.encoding].nack.skip(index);
         }
-        may
+        accepted
     }
 
-    /// An encoding begins, or begins anew under another SSRC: its numbers mean something else now.
-    fn begin_stream(&mut self, context: &mut Context<'_>, incoming: Incoming, ssrc: Ssrc) {
+    /// Start the stream of an encoding, or restart it under another SSRC.
+    fn start_stream(&mut self, context: &mut Context<'_>, incoming: Incoming, ssrc: Ssrc) {
         self.generations = self.generations.wrapping_add(1);
-        let of = &mut self.publications[incoming.publication];
-        let encoding = &mut of.encodings[incoming.encoding];
-        encoding.begin(context.now, ssrc, of.clock_rate, self.generations);
-        // A number of the old run must not find a packet of the new one, nor the reverse.
+        let track = &mut self.publications[incoming.publication];
+        let encoding = &mut track.encodings[incoming.encoding];
+        encoding.start(context.now, ssrc, track.clock_rate, self.generations);
+        // Sequence numbers of the old stream must not find packets of the new one, nor the reverse.
         encoding.history.clear(context.pool);
         context.events.push(Event::PublicationStarted {
-            publication: of.id,
+            publication: track.id,
             rid: encoding.rid.as_ref().map(Rid::to_string),
             ssrc: ssrc.0,
         });
-        let peer = of.peer;
+        let peer = track.peer;
         for subscription in encoding.subscribers.clone() {
             self.stop(subscription);
-            self.choose_for(context, subscription);
+            self.update_selection(context, subscription);
         }
         self.start_reports(context, peer);
     }
 
-    /// A packet on the repair stream holds the original's sequence number and payload.
-    fn take_repair(&mut self, context: &mut Context<'_>, incoming: Incoming, repair: &Packet<'_>) {
+    /// Process a retransmission: original sequence number and payload (RFC 4588).
+    fn on_rtx_packet(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: Incoming,
+        repair: &Packet<'_>,
+    ) {
         let encoding = &mut self.publications[incoming.publication].encodings[incoming.encoding];
         let Some(highest) = encoding
             .stats
@@ -194,19 +199,24 @@ impl Room {
         self.store(context, incoming, &original, described);
     }
 
-    fn take_media(&mut self, context: &mut Context<'_>, incoming: Incoming, packet: &Packet<'_>) {
+    fn on_media_packet(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: Incoming,
+        packet: &Packet<'_>,
+    ) {
         let Packet { header, index, .. } = *packet;
         let publication = &mut self.publications[incoming.publication];
         let described = describe(publication.codec, packet.payload, header.marker);
         let encoding = &mut publication.encodings[incoming.encoding];
-        let begins = encoding.stats.as_ref().map(InboundStats::ssrc) != Some(header.ssrc);
-        if begins && !encoding.may_begin(context.now) {
+        let starts = encoding.stats.as_ref().map(InboundStats::ssrc) != Some(header.ssrc);
+        if starts && !encoding.may_restart(context.now) {
             context.counters.packets_unbound += 1;
             return;
         }
         encoding.keyframe_arriving = described.starts_keyframe();
-        if begins {
-            self.begin_stream(context, incoming, header.ssrc);
+        if starts {
+            self.start_stream(context, incoming, header.ssrc);
         }
         let publication = &mut self.publications[incoming.publication];
         let encoding = &mut publication.encodings[incoming.encoding];
@@ -215,16 +225,16 @@ impl Room {
             stats.receive(index, header.timestamp, context.now);
         }
         let was_active = encoding.active;
-        if publication.takes_nack && (encoding.subscribers.is_empty() || context.overloaded) {
-            // What nobody watches, and what was lost here for want of time, is not asked for.
+        if publication.supports_nack && (encoding.subscribers.is_empty() || context.overloaded) {
+            // Without subscribers, or after an overload of this worker, packets are not requested.
             encoding.nack.skip(index);
-        } else if publication.takes_nack {
+        } else if publication.supports_nack {
             encoding.nack.received(context.now, index);
             let (due, peer) = (encoding.nack.poll_timeout(), publication.peer);
-            self.want_feedback(context, peer, due);
+            self.schedule_feedback(context, peer, due);
         }
         if !was_active {
-            self.wake_encoding(context, incoming.publication, incoming.encoding);
+            self.activate_encoding(context, incoming.publication, incoming.encoding);
         }
         self.store(context, incoming, packet, described);
         self.publications[incoming.publication].encodings[incoming.encoding].keyframe_arriving =
@@ -243,9 +253,9 @@ impl Room {
             publication,
             encoding,
         } = incoming;
-        let of = &mut self.publications[publication];
-        let muted = of.muted;
-        let to = &mut of.encodings[encoding];
+        let track = &mut self.publications[publication];
+        let muted = track.muted;
+        let stream = &mut track.encodings[encoding];
         let Packet {
             header,
             index,
@@ -254,12 +264,12 @@ impl Room {
         } = *packet;
         context.counters.payloads_unreadable +=
             u64::from(!described.readable && !payload.is_empty());
-        if to.recovery.receive(index) != Freshness::Fresh {
+        if stream.recovery.receive(index) != Freshness::Fresh {
             context.counters.packets_duplicate += 1;
             return;
         }
-        to.note_facts(context.now, header, &described, values, payload);
-        if muted || to.subscribers.is_empty() {
+        stream.on_packet(context.now, header, &described, values, payload);
+        if muted || stream.subscribers.is_empty() {
             return;
         }
         let arrived = Arrived {
@@ -269,14 +279,14 @@ impl Room {
             described,
             carried: ForwardedExtensions {
                 audio_level: values.audio_level.map(|level| level.to_byte()),
-                orientation: to.orientation,
-                capture: to.capture_time(header.timestamp),
+                orientation: stream.orientation,
+                capture: stream.capture_time(header.timestamp),
             },
             payload,
         };
-        let position = to.history.push(context.now, &arrived, context.pool);
+        let position = stream.history.push(context.now, &arrived, context.pool);
         if described.starts_keyframe() {
-            to.note_keyframe(KeyframeStart {
+            stream.note_keyframe(KeyframeStart {
                 position,
                 timestamp: header.timestamp,
                 arrived: context.now,
@@ -285,17 +295,19 @@ impl Room {
         self.note_arrival(context, publication, encoding);
     }
 
-    /// Take what the transport reports and set its next timer.
+    /// Process the events of the transport and set its next timer.
     pub(super) fn drive_transport(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        peer.leg.transport.handle_timeout(context.now, context.out);
-        while let Some(event) = self.peers[key].leg.transport.poll_event() {
-            self.take_transport_event(context, key, event);
+        peer.egress
+            .transport
+            .handle_timeout(context.now, context.out);
+        while let Some(event) = self.peers[key].egress.transport.poll_event() {
+            self.on_transport_event(context, key, event);
         }
         let peer = &mut self.peers[key];
-        if let Some(at) = peer.leg.transport.poll_timeout()
+        if let Some(at) = peer.egress.transport.poll_timeout()
             && peer
                 .transport_at
                 .is_none_or(|set| at < set || set <= context.now)
@@ -305,12 +317,7 @@ impl Room {
         }
     }
 
-    fn take_transport_event(
-        &mut self,
-        context: &mut Context<'_>,
-        key: usize,
-        event: TransportEvent,
-    ) {
+    fn on_transport_event(&mut self, context: &mut Context<'_>, key: usize, event: TransportEvent) {
         let peer = &mut self.peers[key];
         match event {
             TransportEvent::PathValidated(path) => {
@@ -318,34 +325,38 @@ impl Room {
                 context.routes.push(Route::AddPath(path, key));
             }
             TransportEvent::PathRetired(path) => {
-                peer.paths.retain(|known| *known != path);
+                peer.paths.retain(|other| *other != path);
                 context.routes.push(Route::RemovePath(path, key));
             }
-            TransportEvent::PathSelected(_) => self.refresh_video(context, key),
+            TransportEvent::PathSelected(_) => self.request_video_keyframes(context, key),
             TransportEvent::ApplicationData(_) => {}
             TransportEvent::Connected { ice, dtls, .. } => {
                 context.counters.ice_connected += 1;
                 context.counters.dtls_connected += 1;
-                context.events.push(connected(peer, ice, dtls));
-                self.begin_sending(context, key);
+                context.events.push(connected_event(peer, ice, dtls));
+                self.start_sending(context, key);
             }
             TransportEvent::Resumed => {
-                context
-                    .events
-                    .push(ended(peer, TransportState::Connected, "resumed"));
-                self.begin_anew(context, key);
+                context.events.push(transport_state_event(
+                    peer,
+                    TransportState::Connected,
+                    "resumed",
+                ));
+                self.restart_subscriptions(context, key);
             }
             TransportEvent::Disconnected(reason) => {
                 context.counters.ice_failed += 1;
-                context
-                    .events
-                    .push(ended(peer, TransportState::Disconnected, reason));
+                context.events.push(transport_state_event(
+                    peer,
+                    TransportState::Disconnected,
+                    reason,
+                ));
             }
             TransportEvent::Closed(reason) => {
                 peer.connected = false;
                 context
                     .events
-                    .push(ended(peer, TransportState::Closed, reason));
+                    .push(transport_state_event(peer, TransportState::Closed, reason));
             }
             TransportEvent::Failed(reason) => {
                 peer.connected = false;
@@ -354,65 +365,65 @@ impl Room {
                 context.counters.dtls_failed += u64::from(!of_ice);
                 context
                     .events
-                    .push(ended(peer, TransportState::Failed, reason));
+                    .push(transport_state_event(peer, TransportState::Failed, reason));
             }
         }
     }
 
-    /// The transport has keys: subscriptions made before can send now.
-    fn begin_sending(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Start sending: the transport has SRTP keys.
+    fn start_sending(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &mut self.peers[key];
         peer.connected = true;
         for subscription in &peer.subscriptions {
-            self.subscriptions[*subscription].attach(&mut peer.leg.transport);
+            self.subscriptions[*subscription].attach(&mut peer.egress.transport);
         }
         self.start_reports(context, key);
-        self.begin_anew(context, key);
+        self.restart_subscriptions(context, key);
     }
 
-    /// Let every subscription of a peer start at a keyframe: what it received before, if anything,
-    /// is too old to go on from.
-    fn begin_anew(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Restart every subscription of a peer at a keyframe: the packets that it received before, if
+    /// any, are too old to continue from.
+    fn restart_subscriptions(&mut self, context: &mut Context<'_>, key: usize) {
         for subscription in self.peers[key].subscriptions.clone() {
             self.stop(subscription);
-            self.choose_for(context, subscription);
+            self.update_selection(context, subscription);
         }
     }
 
-    /// What a connected peer receives comes by another path, or by one that was gone: packets were
-    /// lost meanwhile, and only a keyframe makes up for them.
-    fn refresh_video(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Request keyframes for the video of a peer whose selected path has changed: packets were lost
+    /// meanwhile.
+    fn request_video_keyframes(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &self.peers[key];
         if !peer.connected {
             return;
         }
         for subscription in peer.subscriptions.clone() {
-            let of = &self.subscriptions[subscription];
-            if let Some(encoding) = of.current.filter(|_| !of.audio) {
-                self.want_keyframe(context, of.publication, encoding);
+            let subscriber = &self.subscriptions[subscription];
+            if let Some(encoding) = subscriber.current.filter(|_| !subscriber.audio) {
+                self.request_keyframe(context, subscriber.publication, encoding);
             }
         }
     }
 
-    /// Say whether a peer uses a path, so that no check for another transport takes it away.
+    /// Return whether a peer uses a path, which then is not moved to another transport.
     #[must_use]
     pub fn holds_path(&self, now: Time, key: usize, path: &PathId) -> bool {
         let peer = self.peers.get(key);
-        peer.is_some_and(|peer| peer.leg.transport.holds_path(now, path))
+        peer.is_some_and(|peer| peer.egress.transport.holds_path(now, path))
     }
 
-    /// A path that was given up or silent here is another transport's now.
-    pub fn lose_path(&mut self, context: &mut Context<'_>, key: usize, path: &PathId) {
+    /// Retire a path that has moved to another transport.
+    pub fn retire_path(&mut self, context: &mut Context<'_>, key: usize, path: &PathId) {
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.leg.transport.retire_path(context.now, path);
+            peer.egress.transport.retire_path(context.now, path);
             self.drive_transport(context, key);
         }
     }
 }
 
-/// Count a packet that belongs to no encoding; tell of its SSRC where that lasts.
+/// Count a packet of an unassociated SSRC; report the SSRC where it persists.
 #[cold]
-fn report_unbound(context: &mut Context<'_>, peer: &mut Peer, ssrc: Ssrc) {
+fn report_unbound(context: &mut Context<'_>, peer: &mut PeerConnection, ssrc: Ssrc) {
     context.counters.packets_unbound += 1;
     if let Some(unbound) = peer.binder.report_unbound(context.now, ssrc) {
         context.events.push(Event::SsrcUnbound {
@@ -425,8 +436,8 @@ fn report_unbound(context: &mut Context<'_>, peer: &mut Peer, ssrc: Ssrc) {
     }
 }
 
-fn connected(peer: &Peer, ice: Duration, dtls: Duration) -> Event {
-    let transport = &peer.leg.transport;
+fn connected_event(peer: &PeerConnection, ice: Duration, dtls: Duration) -> Event {
+    let transport = &peer.egress.transport;
     let path = transport.send_path();
     Event::TransportState {
         transport: peer.id,
@@ -440,7 +451,7 @@ fn connected(peer: &Peer, ice: Duration, dtls: Duration) -> Event {
     }
 }
 
-fn ended(peer: &Peer, state: TransportState, reason: &str) -> Event {
+fn transport_state_event(peer: &PeerConnection, state: TransportState, reason: &str) -> Event {
     Event::TransportState {
         transport: peer.id,
         state,

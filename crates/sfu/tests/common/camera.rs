@@ -30,7 +30,7 @@ pub struct Source {
     pub payload_len: usize,
     /// Every packet is one byte longer than the one before, as libwebrtc's packetizer makes them.
     pub uneven: bool,
-    /// Frames are up to half smaller or larger than said.
+    /// Frame sizes vary by up to a half.
     pub varies: bool,
     pub frame: u32,
     pub index: u64,
@@ -43,7 +43,7 @@ pub struct Source {
     octets_sent: u32,
 }
 
-/// What a camera sent, by encoding.
+/// A packet that a camera sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub at: Time,
@@ -65,8 +65,8 @@ pub struct Camera {
     pub encodings: Vec<Source>,
     pub answers_keyframe_requests: bool,
     pub answers_nacks: bool,
-    /// Stops and starts encodings as it is told.
-    pub rests: bool,
+    /// Stops and starts encodings on request (dynacast).
+    pub dynacast: bool,
     pub sends_reports: bool,
     /// Packets carry mid and rid, as before the first receiver report.
     pub names_itself: bool,
@@ -144,7 +144,7 @@ impl Camera {
             encodings,
             answers_keyframe_requests: true,
             answers_nacks: true,
-            rests: false,
+            dynacast: false,
             sends_reports: true,
             names_itself: true,
             declares_ssrcs: false,
@@ -209,7 +209,7 @@ impl Camera {
                 .map(|(id, extension)| (extension.uri().to_owned(), *id))
                 .collect(),
             feedback: self.feedback.iter().map(|name| name.to_string()).collect(),
-            rests: self.rests,
+            dynacast: self.dynacast,
         }
     }
 
@@ -221,7 +221,7 @@ impl Camera {
         queued.into_iter().chain(running).min()
     }
 
-    /// Send what is due.
+    /// Send the packets that are due.
     pub fn tick(&mut self, now: Time, client: &mut Client) {
         if self.running && self.next_frame <= now {
             self.next_frame = self.next_frame + self.interval;
@@ -245,7 +245,7 @@ impl Camera {
         }
     }
 
-    /// Send these encodings and no others; one that begins again begins with a keyframe.
+    /// Send these encodings and no others; each starts with a keyframe.
     pub fn send_only(&mut self, rids: &[String]) {
         for source in &mut self.encodings {
             let wanted = rids.iter().any(|rid| Some(rid.as_str()) == source.rid);
@@ -254,7 +254,7 @@ impl Camera {
         }
     }
 
-    /// Answer keyframe requests and NACKs that came since the last call.
+    /// Answer keyframe requests and NACKs received since the last call.
     pub fn read_rtcp(&mut self, now: Time, client: &mut Client) {
         let new = client.rtcp[self.rtcp_read..].to_vec();
         self.rtcp_read = client.rtcp.len();
@@ -300,7 +300,7 @@ impl Camera {
             .wrapping_add(ticks as u32)
     }
 
-    /// What was sent of one encoding.
+    /// Return the packets sent of one encoding.
     pub fn sent_of(&self, encoding: usize) -> impl Iterator<Item = &Sent> {
         self.sent
             .iter()

@@ -1,4 +1,4 @@
-//! A participant's end of a transport: what it sends is sealed, what it receives is opened and kept.
+//! A participant's end of a transport, which encrypts what is sent and stores what is received.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -66,7 +66,7 @@ pub struct Client {
     pub transport_id: u32,
     pub room: u32,
     pub address: SocketAddr,
-    /// What the server sees instead, behind a NAT.
+    /// Mapped address, behind a NAT.
     pub outside: Option<SocketAddr>,
     pub server: SocketAddr,
     pub transport: Transport,
@@ -78,9 +78,9 @@ pub struct Client {
     pub rtp: Vec<Arrived>,
     pub rtcp: Vec<(Time, Vec<u8>)>,
     pub viewer: Option<Viewer>,
-    /// It sends the transport-wide sequence numbers that it negotiated.
+    /// Whether it sends the transport-wide sequence numbers that it negotiated.
     pub sends_transport_sequence: bool,
-    /// Nothing is kept: for long runs with many packets.
+    /// Received packets are not stored: for long runs with many packets.
     pub forgetful: bool,
     pub out: Outbox,
     /// Ids on the way to the server.
@@ -122,12 +122,12 @@ impl Client {
         }
     }
 
-    /// The address that its datagrams come from.
-    pub fn seen_as(&self) -> SocketAddr {
+    /// Return the source address of its datagrams as seen by the server.
+    pub fn mapped_address(&self) -> SocketAddr {
         self.outside.unwrap_or(self.address)
     }
 
-    /// The path that its datagrams name at its own end.
+    /// Return the path at its own end.
     pub fn path(&self) -> PathId {
         PathId::udp(0, self.address.ip(), self.server)
     }
@@ -164,7 +164,7 @@ impl Client {
         }
         if let Some(viewer) = self.viewer.as_mut().filter(|viewer| viewer.due() <= now) {
             let rtcp = viewer.feedback(now);
-            // Whoever was told goodbye, or lost its path, has nobody to tell.
+            // After a DTLS close, or without a path, feedback cannot be sent.
             if !rtcp.is_empty() && self.is_connected() {
                 self.send_rtcp(&rtcp);
             }
@@ -186,7 +186,7 @@ impl Client {
     }
 
     pub fn send_rtp(&mut self, packet: &Outgoing) {
-        assert!(self.is_connected(), "nobody to send to");
+        assert!(self.is_connected(), "not connected");
         let mut block = [0; 128];
         let mut writer = BlockWriter::new(&mut block, self.ids.form());
         for (extension, value) in &packet.extensions {
@@ -234,12 +234,12 @@ impl Client {
 
     pub fn send_rtcp(&mut self, plain: &[u8]) {
         assert!(!plain.is_empty(), "nothing to send");
-        assert!(self.is_connected(), "nobody to send to");
+        assert!(self.is_connected(), "not connected");
         let sent = self.transport.send_rtcp(plain, &mut self.out);
         sent.expect("connected");
     }
 
-    /// What came under an SSRC, in order of arrival.
+    /// Return the packets of an SSRC, in order of arrival.
     pub fn stream(&self, ssrc: u32) -> impl Iterator<Item = &Arrived> {
         self.rtp
             .iter()

@@ -17,7 +17,7 @@ impl Counting {
 }
 
 fn count() {
-    // A thread that ends allocates no more that anybody counts.
+    // Allocations of a thread that ends are not counted.
     let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
 }
 

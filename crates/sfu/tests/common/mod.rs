@@ -8,9 +8,9 @@ pub mod client;
 pub mod counting;
 #[path = "../../../rtc/tests/common/link.rs"]
 pub mod link;
+pub mod participants;
 pub mod payload;
-pub mod people;
-pub mod stage;
+pub mod replay;
 pub mod switching;
 pub mod viewer;
 pub mod world;
@@ -19,13 +19,13 @@ use std::time::Duration;
 
 pub use client::{Arrived, Client, Outgoing};
 pub use link::Conditions;
-pub use people::{DOWN_IDS, Sub, UP_IDS, id_map};
+pub use participants::{DOWN_IDS, Sub, UP_IDS, id_map};
 pub use rtc::codec::Codec;
 pub use sfu::config::Config;
 pub use sfu::message::{ErrorCode, Event, Request, Target};
-pub use world::{Way, World};
+pub use world::{Direction, World};
 
-/// Milliseconds, since tests speak of little else.
+/// A duration in milliseconds.
 pub fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

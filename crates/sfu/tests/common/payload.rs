@@ -1,4 +1,4 @@
-//! Payloads that say what they are: each body holds its frame, its place in it and its encoding.
+//! Payloads whose body holds the frame, the packet's index in it and the encoding.
 
 /// Bytes of a body's mark: frame number, packet number, encoding.
 pub const MARK_LEN: usize = 6;
@@ -23,7 +23,7 @@ pub struct Part {
     pub key_index: u8,
 }
 
-/// What a VP8 payload says of itself.
+/// Payload descriptor and mark of a VP8 payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vp8 {
     pub start: bool,

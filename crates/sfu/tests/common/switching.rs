@@ -1,4 +1,4 @@
-//! What a subscriber of a simulcast publication sees when its encoding changes.
+//! Switches of encoding as seen by the subscriber of a simulcast publication.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use sfu::message::{Event, Target};
 
 use super::camera::Camera;
 use super::ms;
+use super::participants::Sub;
 use super::payload::{Vp8, read_vp8};
-use super::people::Sub;
 use super::world::World;
 
 pub const RIDS: [&str; 3] = ["q", "h", "f"];
@@ -22,7 +22,7 @@ pub fn simulcast() -> (World, usize, Sub) {
     simulcast_with(|_| {})
 }
 
-/// The same by a camera that was changed before it began.
+/// The same with a camera that is changed before it is published.
 pub fn simulcast_with(change: impl FnOnce(&mut Camera)) -> (World, usize, Sub) {
     let mut world = World::default();
     let room = world.open_room();
@@ -34,23 +34,23 @@ pub fn simulcast_with(change: impl FnOnce(&mut Camera)) -> (World, usize, Sub) {
     (world, camera, sub)
 }
 
-pub fn pictures(world: &World, sub: Sub) -> Vec<(u64, u32, Duration, Vp8)> {
+pub fn received_frames(world: &World, sub: Sub) -> Vec<(u64, u32, Duration, Vp8)> {
     let start = world.clients[sub.client].rtp[0].at;
-    let mut pictures: Vec<_> = world.clients[sub.client]
+    let mut frames: Vec<_> = world.clients[sub.client]
         .stream(sub.ssrc)
         .map(|arrived| {
-            let picture = read_vp8(arrived.payload());
+            let frame = read_vp8(arrived.payload());
             let header = arrived.header;
             (
                 arrived.index,
                 header.timestamp,
                 arrived.at.since(start),
-                picture,
+                frame,
             )
         })
         .collect();
-    pictures.sort_by_key(|(index, ..)| *index);
-    pictures
+    frames.sort_by_key(|(index, ..)| *index);
+    frames
 }
 
 pub fn switches(world: &World, sub: Sub) -> Vec<(Option<String>, Option<String>, &'static str)> {
@@ -67,26 +67,26 @@ pub fn switches(world: &World, sub: Sub) -> Vec<(Option<String>, Option<String>,
     world.events.iter().filter_map(of_sub).collect()
 }
 
-/// What a decoder would stumble over.
+/// Assert that sequence numbers, timestamps and VP8 numbers continue, as a decoder expects.
 pub fn assert_continuous(world: &World, sub: Sub) {
-    let pictures = pictures(world, sub);
-    for pair in pictures.windows(2) {
-        let ((index, timestamp, at, picture), (next_index, next_timestamp, next_at, next)) =
+    let frames = received_frames(world, sub);
+    for pair in frames.windows(2) {
+        let ((index, timestamp, at, frame), (next_index, next_timestamp, next_at, next)) =
             (pair[0], pair[1]);
         assert_eq!(next_index, index + 1);
         let same_frame =
-            picture.mark.encoding == next.mark.encoding && picture.mark.frame == next.mark.frame;
+            frame.mark.encoding == next.mark.encoding && frame.mark.frame == next.mark.frame;
         if same_frame {
             assert_eq!(
                 (next_timestamp, next.picture_id),
-                (timestamp, picture.picture_id)
+                (timestamp, frame.picture_id)
             );
             continue;
         }
-        assert_eq!(next.picture_id, (picture.picture_id + 1) & 0x7fff);
-        assert_eq!(next.tl0, picture.tl0.wrapping_add(1));
+        assert_eq!(next.picture_id, (frame.picture_id + 1) & 0x7fff);
+        assert_eq!(next.tl0, frame.tl0.wrapping_add(1));
         if next.keyframe {
-            assert_eq!(next.key_index, (picture.key_index + 1) & 0x1f);
+            assert_eq!(next.key_index, (frame.key_index + 1) & 0x1f);
         }
         let step = next_timestamp.wrapping_sub(timestamp) as i32;
         assert!(step > 0, "timestamps go forward");
@@ -95,7 +95,7 @@ pub fn assert_continuous(world: &World, sub: Sub) {
             (step - elapsed).abs() <= 90 * 50,
             "{step} ticks in {elapsed}"
         );
-        if picture.mark.encoding != next.mark.encoding {
+        if frame.mark.encoding != next.mark.encoding {
             assert!(next.keyframe, "a switch away from a keyframe");
         }
     }

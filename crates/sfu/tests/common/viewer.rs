@@ -1,4 +1,4 @@
-//! What a receiving browser sends back: receiver reports, NACKs, transport-wide feedback.
+//! The feedback of a receiving browser: receiver reports, NACKs, transport-wide feedback.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::client::Arrived;
 const OWN_SSRC: Ssrc = Ssrc(7);
 
 /// A stream to report on.
-struct Watched {
+struct ReceivedStream {
     rtx_ssrc: Option<u32>,
     stats: InboundStats,
     nack: NackTracker,
@@ -28,7 +28,7 @@ pub struct Viewer {
     pub sends_twcc: bool,
     pub report_every: Duration,
     ids: ExtensionMap,
-    streams: HashMap<u32, Watched>,
+    streams: HashMap<u32, ReceivedStream>,
     twcc: TwccReceiver,
     next_report: Time,
 }
@@ -46,8 +46,8 @@ impl Viewer {
         }
     }
 
-    pub fn watch(&mut self, ssrc: u32, rtx_ssrc: Option<u32>, clock_rate: u32) {
-        let watched = Watched {
+    pub fn add_stream(&mut self, ssrc: u32, rtx_ssrc: Option<u32>, clock_rate: u32) {
+        let watched = ReceivedStream {
             rtx_ssrc,
             stats: InboundStats::new(Ssrc(ssrc), clock_rate),
             nack: NackTracker::new(),
@@ -70,7 +70,7 @@ impl Viewer {
             watched.nack.received(arrived.at, arrived.index);
             return;
         }
-        let repaired = |watched: &&mut Watched| watched.rtx_ssrc == Some(ssrc);
+        let repaired = |watched: &&mut ReceivedStream| watched.rtx_ssrc == Some(ssrc);
         if let Some(watched) = self.streams.values_mut().find(repaired)
             && let Some(highest) = watched.stats.loss().highest()
             && let Retransmission::Original { index, .. } = rtx::read(arrived.payload(), highest)

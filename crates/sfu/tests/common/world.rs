@@ -1,4 +1,4 @@
-//! An engine, participants around it, and the ways between them, on virtual time.
+//! An engine, its participants and the network between them, in virtual time.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -21,7 +21,7 @@ use super::rtp_name;
 
 pub const SERVER: &str = "192.0.2.1:7081";
 
-/// A run of datagrams as the engine put it out.
+/// A run of datagrams sent by the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct SentRun {
     pub at: Time,
@@ -30,17 +30,17 @@ pub struct SentRun {
     pub len: usize,
 }
 
-/// Which way a datagram goes.
+/// Direction of a datagram, as seen from the participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Way {
+pub enum Direction {
     Up,
     Down,
 }
 
-/// Decide whether a datagram of a client passes.
-pub type Filter = Box<dyn FnMut(Time, Way, usize, &[u8]) -> bool>;
+/// Returns whether a datagram of a client is delivered.
+pub type Filter = Box<dyn FnMut(Time, Direction, usize, &[u8]) -> bool>;
 
-type Parcel = (Time, u64, Way, usize, SocketAddr, Vec<u8>);
+type InFlight = (Time, u64, Direction, usize, SocketAddr, Vec<u8>);
 
 pub struct World {
     pub now: Time,
@@ -53,7 +53,7 @@ pub struct World {
     pub(super) by_address: HashMap<SocketAddr, usize>,
     pub(super) identity: Context,
     pub(super) client_identity: Context,
-    in_flight: BinaryHeap<Reverse<Parcel>>,
+    in_flight: BinaryHeap<Reverse<InFlight>>,
     filter: Option<Filter>,
     next_id: u32,
     next_command: u64,
@@ -101,12 +101,15 @@ impl World {
         }
     }
 
-    pub fn set_filter(&mut self, filter: impl FnMut(Time, Way, usize, &[u8]) -> bool + 'static) {
+    pub fn set_filter(
+        &mut self,
+        filter: impl FnMut(Time, Direction, usize, &[u8]) -> bool + 'static,
+    ) {
         self.filter = Some(Box::new(filter));
     }
 
-    /// Take one RTP packet off the wire and return where it will stand.
-    pub fn hold_once(&mut self, way: Way, ssrc: u32, sequence: u16) -> Rc<RefCell<Vec<u8>>> {
+    /// Drop one RTP packet; the returned cell will hold it.
+    pub fn hold_once(&mut self, way: Direction, ssrc: u32, sequence: u16) -> Rc<RefCell<Vec<u8>>> {
         let held = Rc::new(RefCell::new(Vec::new()));
         let (place, mut done) = (held.clone(), false);
         self.set_filter(move |_, went, _, bytes| {
@@ -121,7 +124,7 @@ impl World {
     }
 
     /// Lose these RTP packets of a stream, once each.
-    pub fn lose(&mut self, way: Way, ssrc: u32, sequences: impl IntoIterator<Item = u16>) {
+    pub fn lose(&mut self, way: Direction, ssrc: u32, sequences: impl IntoIterator<Item = u16>) {
         let mut doomed: Vec<u16> = sequences.into_iter().collect();
         self.set_filter(move |_, went, _, bytes| {
             let name = rtp_name(bytes).filter(|(of, _)| went == way && *of == ssrc);
@@ -134,13 +137,13 @@ impl World {
         self.filter = None;
     }
 
-    /// A number never used before.
+    /// Return a new identifier.
     pub fn fresh_id(&mut self) -> u32 {
         self.next_id += 1;
         self.next_id
     }
 
-    /// Carry out a request and return its completion.
+    /// Execute a request and return its completion.
     pub fn try_command(&mut self, request: Request) -> Result<Value, CommandError> {
         self.next_command += 1;
         let id = self.next_command;
@@ -186,7 +189,7 @@ impl World {
         }
     }
 
-    /// Put a datagram on the way to the engine as if it came from this address.
+    /// Send a datagram to the engine with this source address.
     pub fn inject(&mut self, from: SocketAddr, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
         let path = server_path(from);
@@ -194,7 +197,7 @@ impl World {
         self.flush();
     }
 
-    /// Let the engine send, and take its events.
+    /// Flush the engine and take its events.
     pub fn flush(&mut self) {
         loop {
             self.engine.flush(self.now);
@@ -212,20 +215,21 @@ impl World {
             }
             for (path, bytes) in sending.datagrams() {
                 if let Some(client) = self.by_address.get(&path.remote).copied() {
-                    self.post(Way::Down, client, path.remote, bytes);
+                    self.post(Direction::Down, client, path.remote, bytes);
                 }
             }
         }
         let events = self.engine.take_events(false);
         for event in &events {
-            self.tell_camera(event);
+            self.apply_dynacast(event);
         }
         self.events.extend(events);
     }
 
-    fn tell_camera(&mut self, event: &Event) {
+    fn apply_dynacast(&mut self, event: &Event) {
         if let Event::EncodingsWanted { publication, rids } = event {
-            let of_it = |camera: &&mut Camera| camera.rests && camera.publication == *publication;
+            let of_it =
+                |camera: &&mut Camera| camera.dynacast && camera.publication == *publication;
             if let Some(camera) = self.cameras.iter_mut().find(of_it) {
                 camera.send_only(rids);
             }
@@ -268,12 +272,12 @@ impl World {
             return;
         };
         match way {
-            Way::Up => {
+            Direction::Up => {
                 self.engine
                     .receive(self.now, server_path(remote), &mut bytes);
                 self.flush();
             }
-            Way::Down => {
+            Direction::Down => {
                 self.clients[client].receive(self.now, &mut bytes);
                 for camera in &mut self.cameras {
                     if camera.client == client {
@@ -284,21 +288,21 @@ impl World {
         }
     }
 
-    /// Put what clients want to send on its way.
+    /// Send the datagrams of the clients.
     pub fn settle(&mut self) {
         for key in 0..self.clients.len() {
             if self.clients[key].out.is_empty() {
                 continue;
             }
             let out = std::mem::take(&mut self.clients[key].out);
-            let from = self.clients[key].seen_as();
+            let from = self.clients[key].mapped_address();
             for (_, bytes) in out.datagrams() {
-                self.post(Way::Up, key, from, bytes);
+                self.post(Direction::Up, key, from, bytes);
             }
         }
     }
 
-    fn post(&mut self, way: Way, client: usize, remote: SocketAddr, bytes: &[u8]) {
+    fn post(&mut self, way: Direction, client: usize, remote: SocketAddr, bytes: &[u8]) {
         let now = self.now;
         if let Some(filter) = &mut self.filter
             && !filter(now, way, client, bytes)
@@ -306,8 +310,8 @@ impl World {
             return;
         }
         let link = match way {
-            Way::Up => &mut self.clients[client].up,
-            Way::Down => &mut self.clients[client].down,
+            Direction::Up => &mut self.clients[client].up,
+            Direction::Down => &mut self.clients[client].down,
         };
         for at in link.arrivals(now, bytes.len()).into_iter().flatten() {
             self.posted += 1;
@@ -317,7 +321,7 @@ impl World {
     }
 }
 
-/// The path that the engine sees for an address.
+/// The engine's path to an address.
 pub fn server_path(remote: SocketAddr) -> PathId {
     let server: SocketAddr = SERVER.parse().expect("address");
     PathId::udp(0, server.ip(), remote)

@@ -1,4 +1,4 @@
-//! RTCP from peers. Here a NACK is answered, a keyframe request passed on, a report taken in.
+//! RTCP from peers: NACK, keyframe requests, reports and transport-wide feedback.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use wire::rtcp::{NackSequences, Packet, ReportBlock, SenderInfo, XrBlock, compou
 use wire::time::Time;
 
 use super::Room;
-use super::flush::MOST_RESENDS;
-use super::peer::Resend;
+use super::flush::MAX_RESENDS;
+use super::peer_connection::Resend;
 use crate::context::Context;
 use crate::policy::Report;
 use crate::publication::PublisherReport;
@@ -17,50 +17,50 @@ use crate::repair::Resent;
 
 /// A packet is not resent more often than this, whatever the round trip.
 const SHORTEST_RESEND: Duration = Duration::from_millis(10);
-// Else a packet that waits could be asked for, and sent, a second time.
-const _: () = assert!(MOST_RESENDS <= Resent::REMEMBERED);
+// Else a queued packet could be requested, and sent, a second time.
+const _: () = assert!(MAX_RESENDS <= Resent::REMEMBERED);
 
 impl Room {
-    /// Take a compound of RTCP packets in; what cannot be parsed ends it and is counted.
+    /// Process a compound RTCP packet up to the first malformed packet, which is counted.
     pub(super) fn receive_rtcp(&mut self, context: &mut Context<'_>, key: usize, datagram: &[u8]) {
         for packet in compound(datagram) {
             let Ok(packet) = packet else {
                 context.counters.rtcp_malformed += 1;
                 return;
             };
-            self.take_packet(context, key, packet);
+            self.on_rtcp_packet(context, key, packet);
         }
     }
 
-    fn take_packet(&mut self, context: &mut Context<'_>, key: usize, packet: Packet<'_>) {
+    fn on_rtcp_packet(&mut self, context: &mut Context<'_>, key: usize, packet: Packet<'_>) {
         match packet {
             Packet::SenderReport {
                 ssrc,
                 info,
                 reports,
             } => {
-                self.take_sender_report(context.now, key, ssrc, &info);
-                reports.for_each(|block| self.take_report_block(context, key, &block));
+                self.on_sender_report(context.now, key, ssrc, &info);
+                reports.for_each(|block| self.on_report_block(context, key, &block));
             }
             Packet::ReceiverReport { reports, .. } => {
-                reports.for_each(|block| self.take_report_block(context, key, &block));
+                reports.for_each(|block| self.on_report_block(context, key, &block));
             }
             Packet::Nack {
                 media, sequences, ..
-            } => self.take_nack(context, key, media, sequences),
-            Packet::Pli { media, .. } => self.take_keyframe_request(context, key, media),
+            } => self.on_nack(context, key, media, sequences),
+            Packet::Pli { media, .. } => self.on_keyframe_request(context, key, media),
             Packet::Fir { entries, .. } => {
-                entries.for_each(|entry| self.take_keyframe_request(context, key, entry.ssrc));
+                entries.for_each(|entry| self.on_keyframe_request(context, key, entry.ssrc));
             }
             Packet::TransportFeedback(feedback) => {
                 context.counters.transport_feedback_received += 1;
                 self.peers[key]
-                    .leg
+                    .egress
                     .transport_wide
                     .on_feedback(context.now, &feedback);
             }
             Packet::Xr { sender, blocks } => {
-                blocks.for_each(|block| self.take_extended_report(context.now, key, sender, block));
+                blocks.for_each(|block| self.on_extended_report(context.now, key, sender, block));
             }
             Packet::Sdes(_)
             | Packet::Bye(_)
@@ -70,8 +70,8 @@ impl Room {
         }
     }
 
-    /// A reference time wants its echo; an echo shows the round trip to a publisher.
-    fn take_extended_report(&mut self, now: Time, key: usize, sender: Ssrc, block: XrBlock<'_>) {
+    /// Process an extended report: a reference time to echo, or an echo with the round-trip time.
+    fn on_extended_report(&mut self, now: Time, key: usize, sender: Ssrc, block: XrBlock<'_>) {
         let peer = &mut self.peers[key];
         match block {
             XrBlock::ReferenceTime(ntp) => peer.references.on_reference_time(now, sender, ntp),
@@ -83,8 +83,8 @@ impl Room {
         }
     }
 
-    /// A publisher says what its RTP timestamps mean in wall time.
-    fn take_sender_report(&mut self, now: Time, key: usize, ssrc: Ssrc, info: &SenderInfo) {
+    /// Process a sender report, which maps RTP timestamps to wall time.
+    fn on_sender_report(&mut self, now: Time, key: usize, ssrc: Ssrc, info: &SenderInfo) {
         let Some(bound) = self.peers[key].binder.lookup(ssrc) else {
             return;
         };
@@ -102,64 +102,64 @@ impl Room {
         }
     }
 
-    /// A subscriber says how one of our streams arrives.
-    fn take_report_block(&mut self, context: &mut Context<'_>, key: usize, block: &ReportBlock) {
-        let Some(subscription) = self.subscription_of(key, block.ssrc) else {
+    /// Process a report block about an outgoing stream.
+    fn on_report_block(&mut self, context: &mut Context<'_>, key: usize, block: &ReportBlock) {
+        let Some(subscription) = self.subscription_by_ssrc(key, block.ssrc) else {
             return;
         };
-        let of = &mut self.subscriptions[subscription];
-        let rtt = of.reports.on_report_block(context.now, block);
-        of.counters.fraction_lost = block.fraction_lost;
-        let audio = of.audio;
+        let subscriber = &mut self.subscriptions[subscription];
+        let rtt = subscriber.reports.on_report_block(context.now, block);
+        subscriber.counters.fraction_lost = block.fraction_lost;
+        let audio = subscriber.audio;
         if let Some(rtt) = rtt {
             self.peers[key].rtt = Some(rtt);
             let publication = &mut self.publications[self.subscriptions[subscription].publication];
             publication.longest_rtt = publication.longest_rtt.max(rtt);
         }
-        // Sound is a trickle: its losses say little of what fits.
+        // Audio has a low bitrate: its losses say little about the available bandwidth.
         if !audio {
             let fraction_lost = block.fraction_lost;
-            self.note_report(context, key, Report { fraction_lost, rtt });
+            self.on_receiver_report(context, key, Report { fraction_lost, rtt });
         }
     }
 
-    /// A subscriber lacks packets: queue those that still stand in a history.
+    /// Process a NACK: queue the packets that are still in a history.
     ///
-    /// What is missing upstream as well needs no answer: it is asked for there and forwarded to
-    /// everybody in its old place when it comes.
-    fn take_nack(
+    /// Packets that the publisher's stream lacks as well need no answer: they are requested from
+    /// the publisher and forwarded to every subscriber in their place when they arrive.
+    fn on_nack(
         &mut self,
         context: &mut Context<'_>,
         key: usize,
         media: Ssrc,
         sequences: NackSequences<'_>,
     ) {
-        let Some(subscription) = self.subscription_of(key, media) else {
+        let Some(subscription) = self.subscription_by_ssrc(key, media) else {
             return;
         };
-        // Where too much was sent, what is lost of the encoding before stays lost: sending it again
-        // would take the room of the one that fits, and that one began with a keyframe.
+        // Under a bandwidth limit lost packets of the previous encoding are not retransmitted: they
+        // would take bandwidth from the present one, which started with a keyframe.
         let is_limited = self.peers[key].budget_bps.is_some();
-        // A receiver asks again after the round trip that it knows, which is not quite ours: were
-        // its second request refused for a millisecond, the third would come a round trip late.
+        // A receiver repeats its NACK after its own estimate of the RTT, which differs from ours:
+        // if the second were refused by a millisecond, the third would come a round trip later.
         let spacing = self.peers[key].rtt.unwrap_or_default() * 3 / 4;
         let spacing = spacing.max(SHORTEST_RESEND);
         for sequence in sequences {
             context.counters.nacks_received += 1;
-            let of = &mut self.subscriptions[subscription];
-            of.counters.nacks += 1;
-            let last_source = of.last_source.filter(|_| is_limited);
-            let is_wanted = |origin: &Origin| match origin {
+            let subscriber = &mut self.subscriptions[subscription];
+            subscriber.counters.nacks += 1;
+            let last_source = subscriber.last_source.filter(|_| is_limited);
+            let is_needed = |origin: &Origin| match origin {
                 Origin::Source { source, .. } => last_source.is_none_or(|last| last == *source),
                 Origin::Inserted(_) => true,
             };
-            let origin = of.map.origin(sequence).filter(is_wanted);
-            let (Some(repair), Some(origin)) = (of.repair.as_mut(), origin) else {
+            let origin = subscriber.map.origin(sequence).filter(is_needed);
+            let (Some(repair), Some(origin)) = (subscriber.repair.as_mut(), origin) else {
                 context.counters.nacks_unanswered += 1;
                 continue;
             };
             let peer = &mut self.peers[key];
-            if peer.resends.len() >= MOST_RESENDS
+            if peer.resends.len() >= MAX_RESENDS
                 || !repair
                     .resent
                     .allows(context.now, origin.placed().index, spacing)
@@ -171,33 +171,33 @@ impl Room {
                 origin,
             });
         }
-        self.touch(key);
+        self.queue_peer(key);
     }
 
-    fn take_keyframe_request(&mut self, context: &mut Context<'_>, key: usize, media: Ssrc) {
-        let Some(subscription) = self.subscription_of(key, media) else {
+    fn on_keyframe_request(&mut self, context: &mut Context<'_>, key: usize, media: Ssrc) {
+        let Some(subscription) = self.subscription_by_ssrc(key, media) else {
             return;
         };
         context.counters.keyframe_requests_received += 1;
-        let of = &mut self.subscriptions[subscription];
-        of.counters.keyframe_requests += 1;
-        let Some(current) = of.current.filter(|_| !of.audio) else {
+        let subscriber = &mut self.subscriptions[subscription];
+        subscriber.counters.keyframe_requests += 1;
+        let Some(current) = subscriber.current.filter(|_| !subscriber.audio) else {
             return;
         };
-        if !of.keyframes.take(context.now) {
-            of.counters.keyframe_requests_rate_limited += 1;
+        if !subscriber.keyframes.allow(context.now) {
+            subscriber.counters.keyframe_requests_rate_limited += 1;
             context.counters.keyframe_requests_rate_limited += 1;
             return;
         }
-        let publication = of.publication;
-        self.want_keyframe(context, publication, current);
+        let publication = subscriber.publication;
+        self.request_keyframe(context, publication, current);
     }
 
-    fn subscription_of(&self, key: usize, ssrc: Ssrc) -> Option<usize> {
+    fn subscription_by_ssrc(&self, key: usize, ssrc: Ssrc) -> Option<usize> {
         let subscriptions = &self.peers[key].subscriptions;
         subscriptions
             .iter()
             .copied()
-            .find(|of| self.subscriptions[*of].ssrc == ssrc)
+            .find(|subscription| self.subscriptions[*subscription].ssrc == ssrc)
     }
 }

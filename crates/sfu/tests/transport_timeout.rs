@@ -1,4 +1,4 @@
-//! Who joins a room alone has nothing to receive yet, and is not given up for that.
+//! A subscribe transport without remote parameters does not time out.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn states(world: &World) -> Vec<(TransportState, String)> {
 }
 
 #[test]
-fn a_transport_without_a_peer_waits_and_one_with_a_peer_does_not() {
+fn a_transport_times_out_only_with_remote_parameters() {
     let mut world = World::default();
     let room = world.open_room();
     let transport = world.fresh_id();

@@ -1,4 +1,4 @@
-//! The room's end of one transport: what it sends, what it receives, and what is due.
+//! A peer connection: one transport with its publications, subscriptions and timers.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,112 +17,112 @@ use wire::extension::ExtensionMap;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
-use crate::alarm::Alarm;
 use crate::counters::Counters;
-use crate::forward::Leg;
+use crate::deadline::Deadline;
+use crate::forward::SendTransport;
 use crate::message::{PublishRequest, TransportId};
 use crate::policy::loss_rtt::LossRtt;
 use crate::publication::Publication;
 use crate::publish_limit::PublishLimit;
 
-/// Who we are where we only receive: no media is ever sent under it.
+/// The sender SSRC of RTCP packets; no media is sent with it.
 pub const OUR_SSRC: Ssrc = Ssrc(1);
 
-/// A packet that a subscriber asked for again.
+/// A packet that a subscriber requested by NACK.
 #[derive(Clone, Copy, Debug)]
 pub struct Resend {
-    /// Whose.
+    /// Key of the subscription.
     pub subscription: usize,
-    /// Where it came from.
+    /// The incoming packet that it was.
     pub origin: Origin,
 }
 
-/// The room's end of one transport.
+/// A peer connection: one transport with its publications and subscriptions.
 ///
-/// What each round of sending touches stands first, together: it has left the cache since the last.
+/// The fields that each round of sending uses come first: they have left the cache since the last.
 #[repr(C, align(64))]
-pub struct Peer {
-    /// It has its turn in this round.
-    pub touched: bool,
-    /// ICE and DTLS are done.
+pub struct PeerConnection {
+    /// Whether it is in the queue of this round.
+    pub queued: bool,
+    /// Whether ICE and DTLS are connected.
     pub connected: bool,
-    /// Bit/s of the encodings that they send.
+    /// Bitrate of the encodings that its subscriptions send, bit/s.
     pub media_bps: u64,
-    /// Audio subscriptions with something to send.
+    /// Audio subscriptions with packets to send.
     pub pending_audio: Vec<usize>,
-    /// Video subscriptions with something to send.
+    /// Video subscriptions with packets to send.
     pub pending_video: Vec<usize>,
-    /// What was asked for again.
+    /// Retransmissions to send.
     pub resends: VecDeque<Resend>,
-    /// When the pacer lets more through.
-    pub pace: Alarm,
-    /// Its sending half.
-    pub leg: Leg,
+    /// When the pacer allows more.
+    pub pace: Deadline,
+    /// Pacer, transport-wide sequence numbers and transport.
+    pub egress: SendTransport,
 
-    /// Its name.
+    /// Its identifier.
     pub id: TransportId,
     /// Its username fragments, the newest last.
     pub ufrags: Vec<String>,
-    /// The paths that lead to it.
+    /// Its validated paths.
     pub paths: Vec<PathId>,
     /// Datagrams dropped by its transport that are counted already.
     drops_counted: u64,
-    /// Every SSRC that was ever sent from here.
+    /// Every SSRC that was ever sent on the transport.
     pub used_ssrcs: FxHashSet<u32>,
     /// When the timer of ICE and DTLS fires.
     pub transport_at: Option<Time>,
 
     /// All its subscriptions.
     pub subscriptions: Vec<usize>,
-    /// Bandwidth estimate, where one is made.
+    /// Bandwidth estimator, if any.
     pub policy: Option<LossRtt>,
-    /// When the estimate takes its next step.
-    pub budget: Alarm,
-    /// What the estimate allows, bit/s; `None`: everything that is asked for.
+    /// When the estimate is updated next.
+    pub budget: Deadline,
+    /// Bandwidth budget, bit/s; `None`: unlimited.
     pub budget_bps: Option<u64>,
-    /// Last round trip measured.
+    /// Last round-trip time measured.
     pub rtt: Option<Duration>,
 
     /// SSRC to publication and encoding.
     pub binder: Binder<Incoming>,
     /// Header extensions of its publications.
     pub extensions: ExtensionMap,
-    /// How much it may publish, where that is limited.
+    /// Bitrate limit of its publications.
     pub publish_limit: PublishLimit,
-    /// It negotiated transport-wide feedback.
-    pub takes_twcc: bool,
-    /// A stream that it sends: libwebrtc takes transport-wide feedback only under such an SSRC.
+    /// Whether it negotiated transport-wide feedback.
+    pub supports_twcc: bool,
+    /// An SSRC that it sends: libwebrtc accepts transport-wide feedback only for such an SSRC.
     pub sent_ssrc: Option<Ssrc>,
     /// When the next feedback is due.
     pub feedback_at: Option<Time>,
     /// Transport-wide sequence numbers received.
     pub twcc: TwccReceiver,
-    /// Reference times that it wants echoed.
+    /// Reference times of the peer, to be echoed.
     pub references: ReferenceEchoes,
-    /// Reference times of ours that it may echo, where it only publishes.
+    /// Reference times that the peer may echo, where it only publishes.
     pub reference_times: ReferenceTimes,
     /// All its publications.
     pub publications: Vec<usize>,
     /// When the next reports are due.
-    pub reports: Alarm,
+    pub reports: Deadline,
 }
 
-/// What an incoming stream belongs to.
+/// The encoding that an incoming stream belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// Its publication.
+    /// Key of the publication.
     pub publication: usize,
-    /// Its encoding there.
+    /// Index of the encoding.
     pub encoding: usize,
 }
 
-impl Peer {
-    /// Make the room's end of a transport that is not connected yet.
+impl PeerConnection {
+    /// Make a peer connection whose transport is not connected yet.
     #[must_use]
     pub fn new(now: Time, id: TransportId, transport: Transport, ufrag: String) -> Self {
         Self {
             id,
-            leg: Leg {
+            egress: SendTransport {
                 transport,
                 pacer: Pacer::new(now),
                 transport_wide: TwccSender::new(),
@@ -136,25 +136,25 @@ impl Peer {
             pending_audio: Vec::new(),
             pending_video: Vec::new(),
             resends: VecDeque::new(),
-            touched: false,
-            pace: Alarm::default(),
+            queued: false,
+            pace: Deadline::default(),
             subscriptions: Vec::new(),
             media_bps: 0,
             policy: None,
-            budget: Alarm::default(),
+            budget: Deadline::default(),
             budget_bps: None,
             rtt: None,
             binder: Binder::new(),
             extensions: ExtensionMap::new(),
             publish_limit: PublishLimit::new(now),
-            takes_twcc: false,
+            supports_twcc: false,
             twcc: TwccReceiver::new(),
             sent_ssrc: None,
             references: ReferenceEchoes::new(),
             reference_times: ReferenceTimes::new(OUR_SSRC),
             publications: Vec::new(),
             feedback_at: None,
-            reports: Alarm::default(),
+            reports: Deadline::default(),
         }
     }
 
@@ -183,26 +183,26 @@ impl Peer {
         }
     }
 
-    /// Claim the SSRCs of a subscription, all or none: on one transport none ever serves two
-    /// streams (the nonce of AES-GCM is made of it).
+    /// Reserve the SSRCs of a subscription, all or none: on one transport no SSRC is used by two
+    /// streams (it is part of the AES-GCM nonce).
     ///
     /// # Errors
-    /// The one that was used before.
-    pub fn claim_ssrcs(&mut self, ssrc: u32, rtx_ssrc: Option<u32>) -> Result<(), u32> {
-        let wanted = [ssrc].into_iter().chain(rtx_ssrc);
-        let is_used = |wanted: &u32| self.used_ssrcs.contains(wanted);
-        let used = wanted.clone().find(is_used);
+    /// The SSRC that was used before.
+    pub fn reserve_ssrcs(&mut self, ssrc: u32, rtx_ssrc: Option<u32>) -> Result<(), u32> {
+        let requested = [ssrc].into_iter().chain(rtx_ssrc);
+        let is_used = |ssrc: &u32| self.used_ssrcs.contains(ssrc);
+        let used = requested.clone().find(is_used);
         match used.or(rtx_ssrc.filter(|rtx_ssrc| *rtx_ssrc == ssrc)) {
             Some(used) => Err(used),
             None => {
-                self.used_ssrcs.extend(wanted);
+                self.used_ssrcs.extend(requested);
                 Ok(())
             }
         }
     }
 
-    /// Forget all that refers to a subscription.
-    pub fn forget_subscription(&mut self, key: usize) {
+    /// Remove all references to a subscription.
+    pub fn remove_subscription(&mut self, key: usize) {
         self.subscriptions.retain(|other| *other != key);
         self.pending_audio.retain(|other| *other != key);
         self.pending_video.retain(|other| *other != key);
@@ -211,16 +211,16 @@ impl Peer {
 
     /// Count the datagrams that the transport has dropped since the last call.
     pub fn count_drops(&mut self, counters: &mut Counters) {
-        let total = self.leg.transport.drops().total();
+        let total = self.egress.transport.drops().total();
         counters.datagrams_dropped += total - self.drops_counted;
         self.drops_counted = total;
     }
 
-    /// Return the path to send media to, once there is one.
+    /// Return the selected path, once media may be sent.
     #[must_use]
     pub fn sending_path(&self) -> Option<PathId> {
         match self.connected {
-            true => self.leg.transport.send_path(),
+            true => self.egress.transport.send_path(),
             false => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Who is in the world: rooms, participants, what they publish and receive.
+//! Rooms, participants, their publications and subscriptions.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub fn id_map(ids: &[(u8, Extension)]) -> ExtensionMap {
     map
 }
 
-/// A subscription as its receiver knows it.
+/// A subscription, from the receiver's side.
 #[derive(Clone, Copy, Debug)]
 pub struct Sub {
     pub id: u32,
@@ -67,12 +67,12 @@ impl World {
         self.command(Request::CloseRoom { room });
     }
 
-    /// Open a transport and let a client begin to connect to it.
+    /// Open a transport and start a client that connects to it.
     pub fn join(&mut self, room: u32) -> usize {
         self.join_in_role(room, Setup::Active)
     }
 
-    /// Join with this half of DTLS.
+    /// Join with this DTLS role.
     pub fn join_in_role(&mut self, room: u32, setup: Setup) -> usize {
         let fingerprint = self.client_identity.fingerprint().to_string();
         self.join_with(room, setup, Some(fingerprint))
@@ -83,7 +83,7 @@ impl World {
         self.join_with(room, setup, None)
     }
 
-    /// Tell the server who its peer is.
+    /// Send the client's answer to the server.
     pub fn answer(&mut self, key: usize, setup: Setup) {
         let transport = self.clients[key].transport_id;
         let fingerprint = self.client_identity.fingerprint().to_string();
@@ -148,7 +148,7 @@ impl World {
         Ok(key)
     }
 
-    /// Join and wait until media may flow.
+    /// Join and wait until the transport is connected.
     pub fn connect(&mut self, room: u32) -> usize {
         let key = self.join(room);
         self.wait_connected(&[key]);
@@ -177,7 +177,7 @@ impl World {
         self.command(Request::CloseTransport { transport });
     }
 
-    /// Make a camera and publish it; it sends from now on.
+    /// Publish a new camera, which sends from now on.
     pub fn publish(&mut self, client: usize, codec: Codec, rids: &[&'static str]) -> usize {
         self.publish_with(client, codec, rids, |_| {})
     }
@@ -199,7 +199,7 @@ impl World {
         self.cameras.len() - 1
     }
 
-    /// Subscribe a client to what a camera publishes.
+    /// Subscribe a client to a camera.
     pub fn subscribe(&mut self, client: usize, camera: usize) -> Sub {
         self.subscribe_with(client, camera, |_| {})
     }
@@ -224,7 +224,7 @@ impl World {
         self.command(Request::Subscribe(request));
         let clock_rate = self.cameras[camera].codec.clock_rate();
         if let Some(viewer) = &mut self.clients[client].viewer {
-            viewer.watch(sub.ssrc, Some(sub.rtx_ssrc), clock_rate);
+            viewer.add_stream(sub.ssrc, Some(sub.rtx_ssrc), clock_rate);
         }
         sub
     }
@@ -249,8 +249,8 @@ impl World {
         }
     }
 
-    /// Let a client report, ask and acknowledge as a browser does.
-    pub fn watch(&mut self, client: usize) {
+    /// Make a client send reports, NACKs and transport-wide feedback as a browser does.
+    pub fn enable_feedback(&mut self, client: usize) {
         self.clients[client].viewer = Some(Viewer::new(self.now, id_map(&DOWN_IDS)));
     }
 
@@ -265,12 +265,12 @@ impl World {
         self.command(Request::RoomStats { room })
     }
 
-    /// Let a client be seen under another address from now on, as after a change of network.
+    /// Change the address of a client, as after a change of network.
     pub fn move_client(&mut self, key: usize, address: &str) {
         self.take_address(key, address.parse().expect("address"));
     }
 
-    /// Let a client take over the address of whoever had it.
+    /// Move a client to an address that another client may have had.
     pub fn take_address(&mut self, key: usize, address: SocketAddr) {
         self.by_address.retain(|_, client| *client != key);
         self.by_address.insert(address, key);
@@ -334,7 +334,7 @@ fn client_role(setup: Setup) -> Role {
     }
 }
 
-/// What the control plane tells the engine of a client.
+/// Remote parameters of a client.
 pub fn description(
     theirs: &Credentials,
     fingerprint: String,

@@ -1,4 +1,4 @@
-//! After everybody left nothing is left: no objects, no routes, no timers.
+//! Closing a room releases all: entities, routes and timers.
 
 mod common;
 
@@ -44,7 +44,7 @@ fn closing_a_room_leaves_nothing() {
 }
 
 #[test]
-fn leaving_one_by_one_leaves_an_empty_room() {
+fn closing_all_transports_leaves_an_empty_room() {
     let mut world = World::default();
     let room = meeting(&mut world);
     world.leave(0);
@@ -57,7 +57,7 @@ fn leaving_one_by_one_leaves_an_empty_room() {
 }
 
 #[test]
-fn timers_do_not_pile_up_over_generations() {
+fn timers_do_not_accumulate() {
     let mut world = World::default();
     let mut timers = Vec::new();
     for _ in 0..60 {
@@ -87,7 +87,7 @@ fn ids_are_free_again_and_unknown_ones_are_refused() {
 }
 
 #[test]
-fn a_participant_that_vanishes_is_reported_after_its_consent_expires() {
+fn a_silent_participant_is_reported_when_consent_expires() {
     let mut world = World::default();
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -115,7 +115,7 @@ fn a_participant_that_vanishes_is_reported_after_its_consent_expires() {
 }
 
 #[test]
-fn many_rooms_stand_beside_each_other() {
+fn many_rooms_are_independent() {
     let mut world = World::default();
     let rooms: Vec<u32> = (0..30).map(|_| world.open_room()).collect();
     let clients: Vec<usize> = rooms

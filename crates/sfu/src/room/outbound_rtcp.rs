@@ -1,4 +1,4 @@
-//! RTCP to peers: reports once a second, feedback and keyframe requests when they are due.
+//! RTCP to peers: reports once a second; NACK, feedback and keyframe requests when they are due.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use wire::id::Ssrc;
 use wire::rtcp::{FirEntry, write};
 use wire::time::Time;
 
-use super::peer::OUR_SSRC;
-use super::{Peer, Room};
+use super::peer_connection::OUR_SSRC;
+use super::{PeerConnection, Room};
 use crate::context::{Context, Timer};
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// Our own canonical name (RFC 7022 asks only that it does not identify anybody).
+/// Canonical name of the server (RFC 7022: it must not identify a user).
 const OUR_CNAME: &str = "sfukit";
 
 impl Room {
-    /// Make sure that feedback leaves for a publisher at `due`.
-    pub(super) fn want_feedback(
+    /// Schedule feedback to a publisher at `due`.
+    pub(super) fn schedule_feedback(
         &mut self,
         context: &mut Context<'_>,
         key: usize,
@@ -34,7 +34,7 @@ impl Room {
         }
     }
 
-    /// Send a publisher what it lacks to know: which packets came, which are missing.
+    /// Send transport-wide feedback and NACKs to a publisher.
     pub(super) fn send_feedback(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
@@ -60,14 +60,14 @@ impl Room {
         let broken = self.append_nacks(context, key, &mut rtcp, &mut next);
         self.send_rtcp(context, key, &rtcp);
         self.rtcp = rtcp;
-        self.want_feedback(context, key, next);
+        self.schedule_feedback(context, key, next);
         for (publication, encoding) in broken {
-            self.want_keyframe(context, publication, encoding);
+            self.request_keyframe(context, publication, encoding);
         }
     }
 
-    /// Ask for what is missing; return the video encodings that gave packets up: their pictures are
-    /// broken until the next keyframe.
+    /// Append NACKs for missing packets; return the video encodings with packets given up, which do
+    /// not decode until the next keyframe.
     fn append_nacks(
         &mut self,
         context: &mut Context<'_>,
@@ -79,8 +79,8 @@ impl Room {
         let mut broken = Vec::new();
         let peer = &self.peers[key];
         for publication in &peer.publications {
-            let of = &mut self.publications[*publication];
-            for (nth, encoding) in of.encodings.iter_mut().enumerate() {
+            let track = &mut self.publications[*publication];
+            for (nth, encoding) in track.encodings.iter_mut().enumerate() {
                 let Some(media) = encoding.stats.as_ref().map(InboundStats::ssrc) else {
                     continue;
                 };
@@ -93,7 +93,7 @@ impl Room {
                     write::nack(rtcp, OUR_SSRC, media, &sequences);
                 }
                 earliest(next, encoding.nack.poll_timeout());
-                if lost > 0 && !of.audio && !encoding.subscribers.is_empty() {
+                if lost > 0 && !track.audio && !encoding.subscribers.is_empty() {
                     broken.push((*publication, nth));
                 }
             }
@@ -102,7 +102,7 @@ impl Room {
         broken
     }
 
-    /// Begin to report to a peer once a second.
+    /// Start the reports to a peer, one a second.
     pub(super) fn start_reports(&mut self, context: &mut Context<'_>, key: usize) {
         let peer = &mut self.peers[key];
         if peer.connected && !peer.reports.is_set() {
@@ -117,7 +117,7 @@ impl Room {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        if !peer.reports.rings(context.now) {
+        if !peer.reports.expired(context.now) {
             return;
         }
         set_reports(context, peer, key, REPORT_EVERY);
@@ -136,20 +136,26 @@ impl Room {
 
     fn append_sender_reports(&mut self, now: Time, key: usize, rtcp: &mut Vec<u8>) {
         for subscription in &self.peers[key].subscriptions {
-            let of = &mut self.subscriptions[*subscription];
-            let encodings = &self.publications[of.publication].encodings;
-            let source = of
+            let subscriber = &mut self.subscriptions[*subscription];
+            let encodings = &self.publications[subscriber.publication].encodings;
+            let source = subscriber
                 .current
                 .and_then(|nth| encodings[nth].report)
                 .map(|report| SourceReport {
                     ntp: report.ntp,
-                    rtp_timestamp: of.timeline.at(report.timestamp),
+                    rtp_timestamp: subscriber.timeline.at(report.timestamp),
                     arrived: report.arrived,
                 });
-            let (packets, bytes) = (of.counters.packets_sent, of.counters.bytes_sent);
-            if let Some(info) = of.reports.report(now, source.as_ref(), packets, bytes) {
-                write::sender_report(rtcp, of.ssrc, &info, &[]);
-                write::sdes_cname(rtcp, of.ssrc, &of.cname);
+            let (packets, bytes) = (
+                subscriber.counters.packets_sent,
+                subscriber.counters.bytes_sent,
+            );
+            if let Some(info) = subscriber
+                .reports
+                .report(now, source.as_ref(), packets, bytes)
+            {
+                write::sender_report(rtcp, subscriber.ssrc, &info, &[]);
+                write::sdes_cname(rtcp, subscriber.ssrc, &subscriber.cname);
             }
         }
     }
@@ -172,7 +178,7 @@ impl Room {
         }
         if !blocks.is_empty() {
             write::sdes_cname(rtcp, OUR_SSRC, OUR_CNAME);
-            // Whoever only publishes gets no sender report that it could answer.
+            // A peer that only publishes gets no sender report from which its RTT could be derived.
             let reference = context.wall.ntp(now);
             write::reference_time(rtcp, OUR_SSRC, reference);
             self.peers[key].reference_times.sent(now, reference);
@@ -180,21 +186,23 @@ impl Room {
         self.blocks = blocks;
     }
 
-    /// Publishers with transport-wide feedback estimate for themselves; others are told the limit
-    /// that the operator set, and nothing that we would have to invent.
+    /// Append the configured bitrate limit as REMB for publishers without transport-wide feedback.
     fn append_bitrate_limit(&self, context: &Context<'_>, key: usize, rtcp: &mut Vec<u8>) {
         let peer = &self.peers[key];
         let Some(limit_bps) = context
             .config
             .max_publish_bitrate_bps
-            .filter(|_| !peer.takes_twcc)
+            .filter(|_| !peer.supports_twcc)
         else {
             return;
         };
-        let publications = peer.publications.iter().map(|of| &self.publications[*of]);
+        let publications = peer
+            .publications
+            .iter()
+            .map(|publication| &self.publications[*publication]);
         let limited = publications
-            .filter(|of| of.takes_remb)
-            .flat_map(|of| &of.encodings);
+            .filter(|publication| publication.supports_remb)
+            .flat_map(|publication| &publication.encodings);
         let bound = limited.filter_map(|encoding| Some(encoding.stats.as_ref()?.ssrc()));
         let ssrcs: Vec<Ssrc> = bound.collect();
         if !ssrcs.is_empty() {
@@ -202,22 +210,22 @@ impl Room {
         }
     }
 
-    /// Tell a subscriber that a stream is over (RFC 3550 6.6).
-    pub(super) fn say_goodbye(&mut self, context: &mut Context<'_>, key: usize, ssrcs: &[Ssrc]) {
+    /// Send BYE for streams that have ended (RFC 3550 6.6).
+    pub(super) fn send_bye(&mut self, context: &mut Context<'_>, key: usize, ssrcs: &[Ssrc]) {
         let mut rtcp = Vec::new();
         write::bye(&mut rtcp, ssrcs);
         self.send_rtcp(context, key, &rtcp);
     }
 
-    /// Ask a publisher for a keyframe, in the way that it takes.
+    /// Send a PLI, or a FIR where only that was negotiated, to the publisher.
     pub(super) fn send_keyframe_request(
         &mut self,
         context: &mut Context<'_>,
         publication: usize,
         encoding: usize,
     ) {
-        let of = &mut self.publications[publication];
-        let Some(media) = of.encodings[encoding]
+        let track = &mut self.publications[publication];
+        let Some(media) = track.encodings[encoding]
             .stats
             .as_ref()
             .map(|stats| stats.ssrc())
@@ -225,31 +233,31 @@ impl Room {
             return;
         };
         let mut rtcp = Vec::with_capacity(20);
-        if of.takes_pli || !of.takes_fir {
+        if track.supports_pli || !track.supports_fir {
             write::pli(&mut rtcp, OUR_SSRC, media);
         } else {
-            of.fir_sequence = of.fir_sequence.wrapping_add(1);
+            track.fir_sequence = track.fir_sequence.wrapping_add(1);
             let entry = FirEntry {
                 ssrc: media,
-                sequence: of.fir_sequence,
+                sequence: track.fir_sequence,
             };
             write::fir(&mut rtcp, OUR_SSRC, &[entry]);
         }
-        let peer = of.peer;
+        let peer = track.peer;
         context.counters.keyframe_requests_sent += 1;
         self.send_rtcp(context, peer, &rtcp);
     }
 
     fn send_rtcp(&mut self, context: &mut Context<'_>, key: usize, rtcp: &[u8]) {
-        let transport = &mut self.peers[key].leg.transport;
+        let transport = &mut self.peers[key].egress.transport;
         if !rtcp.is_empty() && transport.is_connected() {
-            // Without a path there is nobody to tell.
+            // Without a path RTCP cannot be sent.
             let _ = transport.send_rtcp(rtcp, context.out);
         }
     }
 }
 
-fn set_reports(context: &mut Context<'_>, peer: &mut Peer, key: usize, after: Duration) {
+fn set_reports(context: &mut Context<'_>, peer: &mut PeerConnection, key: usize, after: Duration) {
     let at = context.now + after;
     peer.reports.set(at);
     context.set_timer(at, Timer::Reports(key));

@@ -1,5 +1,5 @@
-//! Whatever participants do, in whatever order, over whatever network: nothing breaks, no nonce
-//! repeats, what is decodable stays decodable, and nothing is left at the end.
+//! Random commands over impaired networks: no room panics, no nonce repeats, streams stay
+//! decodable, and all is released at the end.
 
 mod common;
 
@@ -9,28 +9,28 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-/// What lives, as the control plane knows it.
+/// The open rooms, clients, publications and subscriptions.
 #[derive(Default)]
-struct Known {
+struct Member {
     rooms: Vec<u32>,
     clients: Vec<usize>,
     /// With the camera that it shows.
     subs: Vec<(Sub, usize)>,
-    /// Those that ended, for the look back.
+    /// Ended subscriptions, which are checked at the end.
     ended: Vec<Sub>,
 }
 
-struct Play {
+struct Session {
     world: World,
-    known: Known,
+    members: Member,
     random: RefCell<sfu::context::Random>,
 }
 
-impl Play {
+impl Session {
     fn new(seed: u64) -> Self {
         Self {
             world: World::default(),
-            known: Known::default(),
+            members: Member::default(),
             random: RefCell::new(sfu::context::Random(seed)),
         }
     }
@@ -41,9 +41,9 @@ impl Play {
 
     fn act(&mut self) {
         match self.below(22) {
-            0 if self.known.rooms.len() < 3 => {
+            0 if self.members.rooms.len() < 3 => {
                 let room = self.world.open_room();
-                self.known.rooms.push(room);
+                self.members.rooms.push(room);
             }
             1..=4 => self.join(),
             5..=6 => self.publish(),
@@ -53,19 +53,19 @@ impl Play {
             14..=17 => self.retarget(),
             18 => self.mute(),
             19 => self.switch_encoding_off_and_on(),
-            20 => self.move_somebody(),
+            20 => self.move_client(),
             _ if self.below(6) == 0 => self.close_room(),
             _ => {}
         }
     }
 
     fn join(&mut self) {
-        if self.known.rooms.is_empty() || self.known.clients.len() >= 8 {
+        if self.members.rooms.is_empty() || self.members.clients.len() >= 8 {
             return;
         }
-        let room = self.known.rooms[self.below(self.known.rooms.len())];
+        let room = self.members.rooms[self.below(self.members.rooms.len())];
         let client = self.world.join(room);
-        self.world.watch(client);
+        self.world.enable_feedback(client);
         let conditions = Conditions {
             loss: self.below(4) as f64 / 100.0,
             duplication: self.below(3) as f64 / 100.0,
@@ -75,12 +75,12 @@ impl Play {
         };
         self.world.clients[client].up.conditions = conditions;
         self.world.clients[client].down.conditions = conditions;
-        self.known.clients.push(client);
+        self.members.clients.push(client);
     }
 
     fn publish(&mut self) {
         let ready = |client: &&usize| self.world.clients[**client].transport.is_connected();
-        let ready: Vec<usize> = self.known.clients.iter().filter(ready).copied().collect();
+        let ready: Vec<usize> = self.members.clients.iter().filter(ready).copied().collect();
         if ready.is_empty() || self.cameras().len() >= 5 {
             return;
         }
@@ -100,21 +100,21 @@ impl Play {
     fn cameras(&self) -> Vec<usize> {
         let lives = |camera: &usize| {
             let client = self.world.cameras[*camera].client;
-            self.known.clients.contains(&client)
+            self.members.clients.contains(&client)
         };
         (0..self.world.cameras.len()).filter(lives).collect()
     }
 
     fn subscribe(&mut self) {
         let cameras = self.cameras();
-        if cameras.is_empty() || self.known.subs.len() >= 20 {
+        if cameras.is_empty() || self.members.subs.len() >= 20 {
             return;
         }
         let camera = cameras[self.below(cameras.len())];
         let room = self.world.clients[self.world.cameras[camera].client].room;
         let same_room = |client: &&usize| self.world.clients[**client].room == room;
         let clients: Vec<usize> = self
-            .known
+            .members
             .clients
             .iter()
             .filter(same_room)
@@ -122,40 +122,50 @@ impl Play {
             .collect();
         let client = clients[self.below(clients.len())];
         let sub = self.world.subscribe(client, camera);
-        self.known.subs.push((sub, camera));
+        self.members.subs.push((sub, camera));
     }
 
     fn unsubscribe(&mut self) {
-        if self.known.subs.is_empty() {
+        if self.members.subs.is_empty() {
             return;
         }
-        let (sub, _) = self.known.subs.remove(self.below(self.known.subs.len()));
-        self.known.ended.push(sub);
+        let (sub, _) = self
+            .members
+            .subs
+            .remove(self.below(self.members.subs.len()));
+        self.members.ended.push(sub);
         self.world.command(Request::Unsubscribe {
             subscription: sub.id,
         });
     }
 
     fn leave(&mut self) {
-        if self.known.clients.is_empty() {
+        if self.members.clients.is_empty() {
             return;
         }
         let client = self
-            .known
+            .members
             .clients
-            .remove(self.below(self.known.clients.len()));
+            .remove(self.below(self.members.clients.len()));
         self.gone(&[client]);
         self.world.leave(client);
     }
 
     fn close_room(&mut self) {
-        if self.known.rooms.is_empty() {
+        if self.members.rooms.is_empty() {
             return;
         }
-        let room = self.known.rooms.remove(self.below(self.known.rooms.len()));
+        let room = self
+            .members
+            .rooms
+            .remove(self.below(self.members.rooms.len()));
         let inside = |client: &usize| self.world.clients[*client].room == room;
-        let (gone, left) = self.known.clients.iter().partition(|client| inside(client));
-        self.known.clients = left;
+        let (gone, left) = self
+            .members
+            .clients
+            .iter()
+            .partition(|client| inside(client));
+        self.members.clients = left;
         self.gone(&gone);
         self.world.close_room(room);
     }
@@ -168,22 +178,22 @@ impl Play {
             }
         }
         let cameras = &self.world.cameras;
-        let (ended, left) = self.known.subs.drain(..).partition(|(sub, camera)| {
+        let (ended, left) = self.members.subs.drain(..).partition(|(sub, camera)| {
             clients.contains(&sub.client) || clients.contains(&cameras[*camera].client)
         });
-        self.known.subs = left;
+        self.members.subs = left;
         let ended: Vec<(Sub, usize)> = ended;
-        self.known
+        self.members
             .ended
             .extend(ended.into_iter().map(|(sub, _)| sub));
     }
 
     /// Once, or several times before anything could leave, keyframes being at hand or not.
     fn retarget(&mut self) {
-        if self.known.subs.is_empty() {
+        if self.members.subs.is_empty() {
             return;
         }
-        let (sub, camera) = self.known.subs[self.below(self.known.subs.len())];
+        let (sub, camera) = self.members.subs[self.below(self.members.subs.len())];
         if self.below(2) == 0 {
             for source in &mut self.world.cameras[camera].encodings {
                 source.keyframe_wanted = true;
@@ -224,29 +234,29 @@ impl Play {
         }
     }
 
-    fn move_somebody(&mut self) {
-        if !self.known.clients.is_empty() {
-            let client = self.known.clients[self.below(self.known.clients.len())];
+    fn move_client(&mut self) {
+        if !self.members.clients.is_empty() {
+            let client = self.members.clients[self.below(self.members.clients.len())];
             let address = format!("203.0.113.{}:{}", 1 + client, 1_000 + self.below(50_000));
             self.world.move_client(client, &address);
         }
     }
 }
 
-/// Neighbours are of one picture with one number, or of the next one; encodings change at keyframes.
-fn assert_sound(world: &World, sub: Sub) {
+/// Assert that picture ids are continuous and that encodings change at keyframes.
+fn assert_continuous_ids(world: &World, sub: Sub) {
     let payloads = repaired(world, sub);
     let neighbours = payloads.iter().zip(payloads.iter().skip(1));
     for ((index, payload), (_, next)) in neighbours.filter(|(one, next)| *next.0 == one.0 + 1) {
-        let (picture, next) = (read_vp8(payload), read_vp8(next));
-        let same_encoding = picture.mark.encoding == next.mark.encoding;
-        let ids = (picture.picture_id, next.picture_id);
-        if same_encoding && picture.mark.frame == next.mark.frame && !next.start {
-            assert_eq!(ids.0, ids.1, "one picture, one number: {index}");
+        let (frame, next) = (read_vp8(payload), read_vp8(next));
+        let same_encoding = frame.mark.encoding == next.mark.encoding;
+        let ids = (frame.picture_id, next.picture_id);
+        if same_encoding && frame.mark.frame == next.mark.frame && !next.start {
+            assert_eq!(ids.0, ids.1, "one frame, one picture id: {index}");
             continue;
         }
-        assert!(next.start, "the middle of another picture: {index}");
-        assert_eq!((ids.0 + 1) & 0x7fff, ids.1, "the next number: {index}");
+        assert!(next.start, "the middle of another frame: {index}");
+        assert_eq!((ids.0 + 1) & 0x7fff, ids.1, "the next picture id: {index}");
         assert!(
             same_encoding || next.keyframe,
             "a switch away from a keyframe: {index}"
@@ -254,14 +264,14 @@ fn assert_sound(world: &World, sub: Sub) {
     }
 }
 
-/// Play and return how many packets were sent.
-fn play(seed: u64) -> u64 {
+/// Run a session of random commands; return how many packets were sent.
+fn run_session(seed: u64) -> u64 {
     println!("seed {seed}");
-    let mut play = Play::new(seed);
+    let mut session = Session::new(seed);
     let nonces = Rc::new(RefCell::new(HashSet::new()));
     let seen = nonces.clone();
-    play.world.set_filter(move |_, way, client, bytes| {
-        if way == Way::Down
+    session.world.set_filter(move |_, way, client, bytes| {
+        if way == Direction::Down
             && let Some((ssrc, sequence)) = rtp_name(bytes)
         {
             // No stream here is long enough to roll over.
@@ -271,34 +281,34 @@ fn play(seed: u64) -> u64 {
         true
     });
     for _ in 0..150 {
-        play.act();
-        let pause = ms(20 + play.below(200) as u64);
-        play.world.run_for(pause);
+        session.act();
+        let pause = ms(20 + session.below(200) as u64);
+        session.world.run_for(pause);
     }
-    let counters = play.world.engine.counters();
+    let counters = session.world.engine.counters();
     assert_eq!(
         (counters.rooms_broken, counters.packets_refused_seal),
         (0, 0)
     );
-    let played = counters.packets_sent;
-    let subs = play.known.subs.iter().map(|(sub, _)| *sub);
-    for sub in subs.chain(play.known.ended.clone()) {
-        assert_sound(&play.world, sub);
+    let sent = counters.packets_sent;
+    let subs = session.members.subs.iter().map(|(sub, _)| *sub);
+    for sub in subs.chain(session.members.ended.clone()) {
+        assert_continuous_ids(&session.world, sub);
     }
-    for room in std::mem::take(&mut play.known.rooms) {
-        play.world.close_room(room);
+    for room in std::mem::take(&mut session.members.rooms) {
+        session.world.close_room(room);
     }
-    let counters = play.world.engine.counters();
+    let counters = session.world.engine.counters();
     let live = [counters.rooms, counters.transports, counters.publications];
     assert_eq!(
         (live, counters.subscriptions, counters.routes),
         ([0; 3], 0, 0)
     );
-    played
+    sent
 }
 
 #[test]
-fn of_many_seeds() {
-    let played: u64 = (165..190).map(play).sum();
-    assert!(played > 50_000, "{played}");
+fn many_seeds() {
+    let sent: u64 = (165..190).map(run_session).sum();
+    assert!(sent > 50_000, "{sent}");
 }

@@ -1,4 +1,4 @@
-//! Datagrams from strangers, liars and echoes: dropped, counted, and nobody else disturbed.
+//! Unauthenticated, invalid and replayed datagrams: dropped and counted, without effect on others.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use wire::stun::{Builder, Class, IntegrityKey, Method, TransactionId};
 
-fn stranger() -> SocketAddr {
+fn unknown_address() -> SocketAddr {
     "203.0.113.66:6666".parse().expect("address")
 }
 
@@ -23,7 +23,7 @@ fn playing() -> (World, usize, Sub) {
     (world, camera, sub)
 }
 
-/// Nothing was lost, nothing else came.
+/// No packet was lost, and no other packet arrived.
 fn assert_undisturbed(world: &mut World, camera: usize, sub: Sub) {
     world.run_for(ms(1_000));
     world.cameras[camera].running = false;
@@ -35,7 +35,7 @@ fn assert_undisturbed(world: &mut World, camera: usize, sub: Sub) {
 }
 
 /// Datagrams of a client as they pass.
-fn record(world: &mut World, way: Way, of: usize) -> Rc<RefCell<Vec<Vec<u8>>>> {
+fn record(world: &mut World, way: Direction, of: usize) -> Rc<RefCell<Vec<Vec<u8>>>> {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let place = seen.clone();
     world.set_filter(move |_, went, client, bytes| {
@@ -76,7 +76,7 @@ fn garbage_from_anywhere() {
             // All kinds by turns: STUN, DTLS, RTP, RTCP and none.
             *first = [0, 22, 0x80, 0x90, 0xff][nth as usize % 5];
         }
-        world.inject(stranger(), &bytes);
+        world.inject(unknown_address(), &bytes);
         world.inject(publisher, &bytes);
     }
     let counters = world.engine.counters();
@@ -87,10 +87,10 @@ fn garbage_from_anywhere() {
 }
 
 #[test]
-fn datagrams_cut_short_or_changed() {
+fn truncated_or_changed_datagrams() {
     let (mut world, camera, sub) = playing();
     let client = world.cameras[camera].client;
-    let seen = record(&mut world, Way::Up, client);
+    let seen = record(&mut world, Direction::Up, client);
     world.run_for(ms(500));
     world.clear_filter();
     let address = world.clients[client].address;
@@ -113,18 +113,18 @@ fn datagrams_cut_short_or_changed() {
 }
 
 #[test]
-fn datagrams_sent_again() {
+fn replayed_datagrams() {
     let (mut world, camera, sub) = playing();
     let client = world.cameras[camera].client;
-    let seen = record(&mut world, Way::Up, client);
+    let seen = record(&mut world, Direction::Up, client);
     world.run_for(ms(500));
     world.clear_filter();
     let address = world.clients[client].address;
     let before = world.engine.counters();
     for datagram in seen.take() {
-        // From its own address, and from a stranger's.
+        // From its own address, and from an unknown one.
         world.inject(address, &datagram);
-        world.inject(stranger(), &datagram);
+        world.inject(unknown_address(), &datagram);
     }
     let after = world.engine.counters();
     assert_eq!(after.packets_received, before.packets_received);
@@ -134,20 +134,20 @@ fn datagrams_sent_again() {
 }
 
 #[test]
-fn checks_for_nobody_are_not_answered() {
+fn checks_with_an_unknown_ufrag_are_not_answered() {
     let (mut world, camera, sub) = playing();
     let runs = world.runs.len();
     let now = world.now;
     for _ in 0..10 {
         world.inject(
-            stranger(),
-            &check("nobody00", Some("whatever-password-of-mine")),
+            unknown_address(),
+            &check("unknown0", Some("whatever-password-of-mine")),
         );
     }
-    let to_stranger = world.runs[runs..]
+    let to_unknown = world.runs[runs..]
         .iter()
-        .filter(|run| run.path.remote == stranger());
-    assert_eq!((to_stranger.count(), world.now), (0, now));
+        .filter(|run| run.path.remote == unknown_address());
+    assert_eq!((to_unknown.count(), world.now), (0, now));
     assert_eq!(world.engine.counters().stun_unknown_ufrag, 10);
     assert_undisturbed(&mut world, camera, sub);
 }
@@ -157,22 +157,22 @@ fn checks_without_the_password_validate_nothing() {
     let (mut world, camera, sub) = playing();
     let client = world.cameras[camera].client;
     let ufrag = world.clients[client].remote.ufrag.clone();
-    let seen = record(&mut world, Way::Up, client);
+    let seen = record(&mut world, Direction::Up, client);
     world.run_for(ms(200));
     world.clear_filter();
     let before = world.engine.counters();
-    world.inject(stranger(), &check(&ufrag, None));
+    world.inject(unknown_address(), &check(&ufrag, None));
     world.inject(
-        stranger(),
+        unknown_address(),
         &check(&ufrag, Some("a-password-that-was-guessed")),
     );
     assert_eq!(
         world.engine.counters().datagrams_dropped,
         before.datagrams_dropped + 2
     );
-    // Not even genuine media is taken from there.
+    // Not even genuine media is accepted from there.
     for datagram in seen.take() {
-        world.inject(stranger(), &datagram);
+        world.inject(unknown_address(), &datagram);
     }
     let after = world.engine.counters();
     assert_eq!(after.packets_received, before.packets_received);
@@ -181,13 +181,13 @@ fn checks_without_the_password_validate_nothing() {
     assert!(
         remotes
             .clone()
-            .all(|it| it["remote"] != stranger().to_string())
+            .all(|it| it["remote"] != unknown_address().to_string())
     );
     assert_undisturbed(&mut world, camera, sub);
 }
 
 #[test]
-fn a_peer_with_another_certificate_is_never_heard() {
+fn a_peer_with_another_certificate_is_refused() {
     let mut world = World::default();
     let room = world.open_room();
     let client = world.join_as_impostor(room);
@@ -211,7 +211,7 @@ fn rtcp_about_streams_of_others_changes_nothing() {
     use wire::rtcp::write;
     let (mut world, camera, sub) = playing();
     let room = world.clients[sub.client].room;
-    let liar = world.connect(room);
+    let other = world.connect(room);
     world.cameras[camera].keyframe_requests.clear();
     let mut rtcp = Vec::new();
     write::pli(&mut rtcp, Ssrc(1), Ssrc(sub.ssrc));
@@ -222,7 +222,7 @@ fn rtcp_about_streams_of_others_changes_nothing() {
         &(0..1_000).collect::<Vec<u16>>(),
     );
     write::bye(&mut rtcp, &[Ssrc(world.cameras[camera].encodings[0].ssrc)]);
-    world.clients[liar].send_rtcp(&rtcp);
+    world.clients[other].send_rtcp(&rtcp);
     world.run_for(ms(200));
     assert!(world.cameras[camera].keyframe_requests.is_empty());
     assert_eq!(world.engine.counters().nacks_received, 0);

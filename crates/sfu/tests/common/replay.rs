@@ -1,4 +1,4 @@
-//! A room on a stage: what publishers send is sealed beforehand, so that only the engine works.
+//! Replay of recorded publishers: packets are encrypted beforehand, so that only the engine works.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use wire::id::Ssrc;
 use wire::rtcp::{ReportBlock, TwccBuilder, write};
 use wire::time::Time;
 
-use super::people::Sub;
+use super::participants::Sub;
 use super::world::{World, server_path};
 
-/// Time between two looks of a busy worker.
-const LOOK: Duration = Duration::from_millis(1);
+/// Time between two reads of a busy worker.
+const READ_INTERVAL: Duration = Duration::from_millis(1);
 
 const PREFETCHED: usize = 16;
 
-/// What to play.
+/// The load to generate.
 #[derive(Clone, Copy, Debug)]
-pub struct Play {
+pub struct Load {
     pub codec: Codec,
     pub publishers: usize,
     pub subscribers: usize,
@@ -31,13 +31,13 @@ pub struct Play {
     pub frame_interval: Duration,
     /// Time over which the packets of a frame arrive.
     pub spread: Duration,
-    /// Subscribers report, acknowledge transport-wide numbers and ask for one packet in a hundred.
+    /// Subscribers send reports, transport-wide feedback and NACKs for one packet in a hundred.
     pub feedback: bool,
-    /// What is played in all.
+    /// Duration of the load.
     pub length: Duration,
 }
 
-impl Play {
+impl Load {
     /// One publisher of 1.7 Mb/s in frames of six packets of 1200 bytes.
     pub fn video(subscribers: usize, spread: Duration) -> Self {
         Self {
@@ -69,139 +69,142 @@ impl Play {
     }
 }
 
-/// A sealed packet on its way to the engine.
-struct Cue {
+/// An encrypted packet that arrives at the engine.
+struct Arrival {
     at: Time,
     path: PathId,
     datagram: Vec<u8>,
 }
 
-pub struct Stage {
+pub struct Replay {
     engine: Engine,
-    cues: Vec<Cue>,
-    /// How many were played.
-    played: usize,
+    arrivals: Vec<Arrival>,
+    /// Number of packets received by the engine.
+    received: usize,
     pub now: Time,
-    /// Runs put out so far.
+    /// Runs sent so far.
     pub runs: usize,
 }
 
-impl Stage {
-    pub fn new(config: Config, play: &Play) -> Self {
+impl Replay {
+    pub fn new(config: Config, load: &Load) -> Self {
         let mut world = World::new(config);
         let room = world.open_room();
-        let publishers = world.connect_many(room, play.publishers);
-        let subscribers = world.connect_many(room, play.subscribers);
+        let publishers = world.connect_many(room, load.publishers);
+        let subscribers = world.connect_many(room, load.subscribers);
         let mut subs = Vec::new();
         for publisher in &publishers {
-            let camera = world.publish_with(*publisher, play.codec, &[], |camera| {
-                camera.interval = play.frame_interval;
-                camera.spread = play.spread;
+            let camera = world.publish_with(*publisher, load.codec, &[], |camera| {
+                camera.interval = load.frame_interval;
+                camera.spread = load.spread;
                 let source = &mut camera.encodings[0];
-                source.packets = play.packets_per_frame;
-                source.payload_len = play.payload_len;
+                source.packets = load.packets_per_frame;
+                source.payload_len = load.payload_len;
             });
             let subscribed = subscribers.iter().map(|it| world.subscribe(*it, camera));
             subs.extend(subscribed);
         }
-        let players = rehearse(&mut world);
-        let mut cues = cues(&mut world, &players, play.length);
-        if play.feedback {
-            add_feedback(&mut world, &subs, &mut cues);
+        let cameras = warm_up(&mut world);
+        let mut arrivals = arrivals(&mut world, &cameras, load.length);
+        if load.feedback {
+            add_feedback(&mut world, &subs, &mut arrivals);
         }
-        Self::with(world, cues)
+        Self::with(world, arrivals)
     }
 
-    /// Rooms of five: all see the first large and three others small, the first sees the second
-    /// large; each hears all four.
+    /// Rooms of five: all receive the first large and three others small, the first receives the
+    /// second large; each receives the audio of all four.
     pub fn rooms_of_five(config: Config, rooms: usize, length: Duration) -> Self {
         let mut world = World::new(config);
         for nth in 0..rooms {
             let room = world.open_room();
-            let people = world.connect_many(room, 5);
+            let participants = world.connect_many(room, 5);
             let begin = world.now + Duration::from_micros(397 * nth as u64 % 40_000);
-            let of_each: Vec<[usize; 3]> = people
+            let published: Vec<[usize; 3]> = participants
                 .iter()
                 .map(|client| publish_meeting(&mut world, *client, begin))
                 .collect();
-            for unseen in &of_each[2..] {
-                world.cameras[unseen[0]].running = false;
+            for unsubscribed in &published[2..] {
+                world.cameras[unsubscribed[0]].running = false;
             }
-            for (viewer, client) in people.iter().enumerate() {
+            for (viewer, client) in participants.iter().enumerate() {
                 for other in (0..5).filter(|other| *other != viewer) {
-                    let [large, small, sound] = of_each[other];
+                    let [large, small, audio] = published[other];
                     let is_large = other == usize::from(viewer == 0);
                     world.subscribe(*client, if is_large { large } else { small });
-                    world.subscribe(*client, sound);
+                    world.subscribe(*client, audio);
                 }
             }
         }
-        let players = rehearse(&mut world);
-        let cues = cues(&mut world, &players, length);
-        Self::with(world, cues)
+        let cameras = warm_up(&mut world);
+        let arrivals = arrivals(&mut world, &cameras, length);
+        Self::with(world, arrivals)
     }
 
-    fn with(world: World, mut cues: Vec<Cue>) -> Self {
-        cues.sort_by_key(|cue| cue.at);
+    fn with(world: World, mut arrivals: Vec<Arrival>) -> Self {
+        arrivals.sort_by_key(|arrival| arrival.at);
         Self {
             now: world.now,
             engine: world.engine,
-            cues,
-            played: 0,
+            arrivals,
+            received: 0,
             runs: 0,
         }
     }
 
-    /// Let time pass, in looks at what has arrived as a worker takes them.
-    pub fn play(&mut self, span: Duration) {
+    /// Advance the time, with the reads and sends of a worker.
+    pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
         while self.now < end {
-            self.look();
+            self.read();
             while self.send(|_| ()) {}
         }
     }
 
-    /// Let time pass for a worker that gets rid of one outbox in so many looks; show each.
-    pub fn play_overloaded(
+    /// Advance the time for a worker that sends one outbox in so many reads; pass each to `sent`.
+    pub fn run_overloaded(
         &mut self,
         span: Duration,
-        looks_per_outbox: usize,
+        reads_per_outbox: usize,
         mut sent: impl FnMut(&Outbox),
     ) {
         let end = self.now + span;
         while self.now < end {
-            (0..looks_per_outbox).for_each(|_| self.look());
+            (0..reads_per_outbox).for_each(|_| self.read());
             self.send(&mut sent);
         }
     }
 
-    fn look(&mut self) {
-        self.now = self.now + LOOK;
-        let arrived = self.cues[self.played..].iter();
-        let arrived = arrived.take_while(|cue| cue.at <= self.now).count();
-        let next = self.played + arrived;
-        for batch in self.cues[self.played..next].chunks_mut(PREFETCHED) {
-            let next = batch.iter().map(|cue| (cue.path, cue.datagram.as_slice()));
+    fn read(&mut self) {
+        self.now = self.now + READ_INTERVAL;
+        let arrived = self.arrivals[self.received..].iter();
+        let arrived = arrived.take_while(|arrival| arrival.at <= self.now).count();
+        let next = self.received + arrived;
+        for batch in self.arrivals[self.received..next].chunks_mut(PREFETCHED) {
+            let next = batch
+                .iter()
+                .map(|arrival| (arrival.path, arrival.datagram.as_slice()));
             self.engine.prefetch(next);
-            for cue in batch {
-                self.engine.receive(cue.at, cue.path, &mut cue.datagram);
+            for arrival in batch {
+                self.engine
+                    .receive(arrival.at, arrival.path, &mut arrival.datagram);
             }
         }
-        self.played = next;
+        self.received = next;
         self.engine.handle_timeout(self.now);
     }
 
-    /// Say whether enough is left to play for so long.
-    pub fn play_ahead(&self, span: Duration) -> bool {
-        let last = self.cues.last();
-        last.is_some_and(|cue| cue.at >= self.now + span)
+    /// Return whether the recorded packets last for this span.
+    pub fn has_ahead(&self, span: Duration) -> bool {
+        let last = self.arrivals.last();
+        last.is_some_and(|arrival| arrival.at >= self.now + span)
     }
 
     pub fn counters(&self) -> Counters {
         self.engine.counters()
     }
 
-    /// Send an outbox, which costs nothing here; say whether there was anything in it.
+    /// Send an outbox, at no cost; return whether it held datagrams.
     fn send(&mut self, sent: impl FnOnce(&Outbox)) -> bool {
         self.engine.flush(self.now);
         let outbox = self.engine.outbox();
@@ -213,7 +216,7 @@ impl Stage {
     }
 }
 
-/// Publish a large picture, a small one and sound, none in step with those of others.
+/// Publish a large video, a small one and audio, out of phase with those of others.
 fn publish_meeting(world: &mut World, client: usize, begin: Time) -> [usize; 3] {
     let kinds = [
         (Codec::Vp8, 7, 1_100),
@@ -230,8 +233,8 @@ fn publish_meeting(world: &mut World, client: usize, begin: Time) -> [usize; 3] 
     })
 }
 
-/// Let everything begin and everybody stop; tell who it was.
-fn rehearse(world: &mut World) -> Vec<usize> {
+/// Start all streams, then stop all cameras; return those that were stopped.
+fn warm_up(world: &mut World) -> Vec<usize> {
     world.run_for(Duration::from_millis(500));
     let mut stopped = Vec::new();
     for (nth, camera) in world.cameras.iter_mut().enumerate() {
@@ -243,22 +246,22 @@ fn rehearse(world: &mut World) -> Vec<usize> {
     stopped
 }
 
-/// Seal all that the publishers will send.
-fn cues(world: &mut World, players: &[usize], length: Duration) -> Vec<Cue> {
-    let mut cues = Vec::new();
+/// Record the packets of the publishers, encrypted.
+fn arrivals(world: &mut World, cameras: &[usize], length: Duration) -> Vec<Arrival> {
+    let mut arrivals = Vec::new();
     let end = world.now + length;
-    for nth in players {
+    for nth in cameras {
         let camera = &mut world.cameras[*nth];
         let client = &mut world.clients[camera.client];
         camera.running = true;
         client.forgetful = true;
-        // Speakers do not breathe in step.
+        // Publishers are out of phase.
         camera.next_frame = world.now + Duration::from_micros(700 * *nth as u64 % 40_000);
         camera.encodings[0].keyframe_wanted = true;
         while let Some(at) = camera.next_due().filter(|at| *at < end) {
             camera.tick(at, client);
             for (_, datagram) in client.out.datagrams() {
-                cues.push(Cue {
+                arrivals.push(Arrival {
                     at,
                     path: server_path(client.address),
                     datagram: datagram.to_vec(),
@@ -267,12 +270,12 @@ fn cues(world: &mut World, players: &[usize], length: Duration) -> Vec<Cue> {
             client.out.clear();
         }
     }
-    cues
+    arrivals
 }
 
-/// Let the receivers of `subs` say what they would say, a network of 50 ms and 1 % of loss between.
-fn add_feedback(world: &mut World, subs: &[Sub], cues: &mut Vec<Cue>) {
-    let media: Vec<Time> = cues.iter().map(|cue| cue.at).collect();
+/// Add the RTCP of the receivers of `subs` behind a network of 50 ms delay and 1 % of loss.
+fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
+    let media: Vec<Time> = arrivals.iter().map(|arrival| arrival.at).collect();
     for sub in subs {
         let client = &mut world.clients[sub.client];
         let next = client
@@ -281,7 +284,7 @@ fn add_feedback(world: &mut World, subs: &[Sub], cues: &mut Vec<Cue>) {
             .expect("a frame")
             .header
             .sequence;
-        let mut said = Vec::new();
+        let mut times = Vec::new();
         for (nth, at) in media.iter().enumerate() {
             let mut rtcp = Vec::new();
             if nth % 100 == 99 {
@@ -299,7 +302,7 @@ fn add_feedback(world: &mut World, subs: &[Sub], cues: &mut Vec<Cue>) {
             }
             if !rtcp.is_empty() {
                 client.send_rtcp(&rtcp);
-                said.push(*at + Duration::from_millis(50));
+                times.push(*at + Duration::from_millis(50));
             }
         }
         let path = server_path(client.address);
@@ -307,11 +310,12 @@ fn add_feedback(world: &mut World, subs: &[Sub], cues: &mut Vec<Cue>) {
             .out
             .datagrams()
             .map(|(_, datagram)| datagram.to_vec());
-        cues.extend(said.into_iter().zip(datagrams).map(|(at, datagram)| Cue {
-            at,
-            path,
-            datagram,
-        }));
+        arrivals.extend(
+            times
+                .into_iter()
+                .zip(datagrams)
+                .map(|(at, datagram)| Arrival { at, path, datagram }),
+        );
         client.out.clear();
     }
 }

@@ -1,5 +1,5 @@
-//! Where a layer is chosen and switched: facts go to [`select`](crate::select), its choice is
-//! carried out here, at the next keyframe of the chosen encoding.
+//! Switches of encoding: [`select`](crate::select) selects one, and subscriptions switch here, at
+//! the next keyframe of the selected encoding.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use wire::id::Rid;
 use wire::time::Time;
 
 use super::Room;
-use super::survey::tell_wanted;
+use super::active_encodings::report_wanted_encodings;
 use crate::context::{Context, Timer};
 use crate::message::{Event, Target};
 use crate::publication::{Encoding, Publication};
-use crate::select::{ENCODING_INACTIVE, choose};
-use crate::subscription::{Inserted, Subscription, Wanted};
+use crate::select::{ENCODING_INACTIVE, select_encoding};
+use crate::subscription::{Inserted, PendingSwitch, Subscription};
 
-/// A keyframe that old is still a good start: less than a request for a new one would take.
+/// A keyframe up to this age is used: less than a request for a new one would take.
 const FRESH_KEYFRAME: Duration = Duration::from_millis(100);
 /// A switch that takes longer is reported.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(3);
-/// Packets that may arrive before the first one of their keyframe: as many as a large keyframe has.
-const MOST_OVERTAKING: u64 = 256;
+/// Packets of a keyframe that may arrive before its first one: as many as a large keyframe has.
+const MAX_OVERTAKING: u64 = 256;
 
 impl Room {
-    /// Choose again for every subscription of a publication.
-    pub(super) fn choose_all(&mut self, context: &mut Context<'_>, publication: usize) {
-        let Some(of) = self.publications.get(publication) else {
+    /// Update the selection of every subscription of a publication.
+    pub(super) fn update_selections(&mut self, context: &mut Context<'_>, publication: usize) {
+        let Some(track) = self.publications.get(publication) else {
             return;
         };
-        for key in of.subscriptions.clone() {
-            self.choose_for(context, key);
+        for key in track.subscriptions.clone() {
+            self.update_selection(context, key);
         }
     }
 
-    /// Choose the encoding that a subscription should receive, and wait for it if it is another.
-    pub(super) fn choose_for(&mut self, context: &mut Context<'_>, key: usize) {
+    /// Select the encoding that a subscription should receive, and start a switch if it is another.
+    pub(super) fn update_selection(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(subscription) = self.subscriptions.get(key) else {
             return;
         };
@@ -45,37 +45,37 @@ impl Room {
         if publication.muted {
             return self.stop(key);
         }
-        // Nothing can be sent yet: the choice is made when the transport connects.
+        // The selection is made when the transport connects.
         if !self.peers[subscription.peer].connected {
             return;
         }
         let order = publication.order.clone();
-        let rank_of = |of: Option<usize>| order.iter().position(|nth| Some(*nth) == of);
-        let choice = choose(
+        let rank_of = |encoding: Option<usize>| order.iter().position(|nth| Some(*nth) == encoding);
+        let selection = select_encoding(
             &publication.candidates(),
             &subscription.target,
             subscription.budget_bps,
             rank_of(subscription.current),
         );
-        let Some(encoding) = choice.encoding.map(|rank| order[rank]) else {
+        let Some(encoding) = selection.encoding.map(|rank| order[rank]) else {
             return;
         };
         if subscription
-            .wanted
-            .is_some_and(|wanted| wanted.encoding == encoding)
+            .pending_switch
+            .is_some_and(|switch| switch.encoding == encoding)
         {
             return;
         }
-        self.forget_wanted(key);
+        self.cancel_switch(key);
         if self.subscriptions[key].current != Some(encoding) {
-            self.want(context, key, encoding, choice.reason);
+            self.start_switch(context, key, encoding, selection.reason);
         } else {
-            self.stay(context, key, choice.reason);
+            self.keep_current(context, key, selection.reason);
         }
     }
 
-    /// Go on as before; whoever asked for an encoding that does not send is told so, once.
-    fn stay(&mut self, context: &mut Context<'_>, key: usize, reason: &'static str) {
+    /// Keep the current encoding; report once where the requested encoding is inactive.
+    fn keep_current(&mut self, context: &mut Context<'_>, key: usize, reason: &'static str) {
         let subscription = &mut self.subscriptions[key];
         let is_missed = reason == ENCODING_INACTIVE && subscription.target != Target::Auto;
         let was_missed = subscription.last_reason == ENCODING_INACTIVE;
@@ -85,8 +85,8 @@ impl Room {
         subscription.last_reason = reason;
         if is_missed {
             let publication = &self.publications[subscription.publication];
-            let of = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
-            let current = subscription.current.and_then(of);
+            let rid_of = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
+            let current = subscription.current.and_then(rid_of);
             context.events.push(Event::LayerSwitch {
                 subscription: subscription.id,
                 from: current.clone(),
@@ -97,18 +97,18 @@ impl Room {
         }
     }
 
-    /// Stop sending until something is chosen again.
+    /// Stop sending until an encoding is selected again.
     pub(super) fn stop(&mut self, key: usize) {
-        self.forget_wanted(key);
+        self.cancel_switch(key);
         let subscription = &mut self.subscriptions[key];
         if let Some(current) = subscription.current.take() {
             let (publication, peer) = (subscription.publication, subscription.peer);
-            self.remove_interest(publication, current, key);
-            self.measure_media(peer);
+            self.remove_subscriber(publication, current, key);
+            self.update_media_rate(peer);
         }
     }
 
-    fn want(
+    fn start_switch(
         &mut self,
         context: &mut Context<'_>,
         key: usize,
@@ -117,47 +117,47 @@ impl Room {
     ) {
         let subscription = &mut self.subscriptions[key];
         let publication = subscription.publication;
-        let of = &mut self.publications[publication].encodings[encoding];
-        let fresh = of
+        let stream = &mut self.publications[publication].encodings[encoding];
+        let fresh = stream
             .last_keyframe
             .filter(|start| context.now.since(start.arrived) <= FRESH_KEYFRAME)
-            .filter(|start| of.history.slot(start.position).is_some());
-        subscription.wanted = Some(Wanted {
+            .filter(|start| stream.history.slot(start.position).is_some());
+        subscription.pending_switch = Some(PendingSwitch {
             encoding,
             since: context.now,
-            from: fresh.map_or(of.history.end(), |start| start.position),
+            from: fresh.map_or(stream.history.end(), |start| start.position),
             reason,
         });
-        of.subscribers.push(key);
+        stream.subscribers.push(key);
         if subscription.audio {
             return;
         }
-        if of.rest.wake(context.now) {
-            tell_wanted(context, &self.publications[publication]);
+        if stream.dynacast.activate(context.now) {
+            report_wanted_encodings(context, &self.publications[publication]);
         }
         context.set_timer(context.now + SWITCH_DEADLINE, Timer::SwitchDeadline(key));
         if fresh.is_some() {
             self.make_ready(publication, encoding);
         } else {
-            self.want_keyframe(context, publication, encoding);
+            self.request_keyframe(context, publication, encoding);
         }
     }
 
-    fn forget_wanted(&mut self, key: usize) {
+    fn cancel_switch(&mut self, key: usize) {
         let subscription = &mut self.subscriptions[key];
-        if let Some(wanted) = subscription.wanted.take() {
+        if let Some(switch) = subscription.pending_switch.take() {
             let publication = subscription.publication;
-            self.remove_interest(publication, wanted.encoding, key);
+            self.remove_subscriber(publication, switch.encoding, key);
         }
     }
 
-    fn remove_interest(&mut self, publication: usize, encoding: usize, key: usize) {
-        if let Some(of) = self.encoding_mut(publication, encoding) {
-            of.subscribers.retain(|subscriber| *subscriber != key);
+    fn remove_subscriber(&mut self, publication: usize, encoding: usize, key: usize) {
+        if let Some(stream) = self.encoding_mut(publication, encoding) {
+            stream.subscribers.retain(|subscriber| *subscriber != key);
         }
     }
 
-    /// Switch a subscription to the encoding it waits for where a keyframe of it stands ready.
+    /// Execute the pending switch of a subscription where a keyframe of the encoding is available.
     pub(super) fn switch_if_possible(
         &mut self,
         context: &mut Context<'_>,
@@ -165,9 +165,9 @@ impl Room {
         encoding: usize,
     ) {
         let subscription = &self.subscriptions[key];
-        let Some(wanted) = subscription
-            .wanted
-            .filter(|wanted| wanted.encoding == encoding)
+        let Some(pending) = subscription
+            .pending_switch
+            .filter(|switch| switch.encoding == encoding)
         else {
             return;
         };
@@ -175,23 +175,29 @@ impl Room {
         let Some(start) = publication.encodings[encoding].last_keyframe else {
             return;
         };
-        if start.position < wanted.from
-            || must_wait_for_report(context.now, publication, subscription, &wanted)
+        if start.position < pending.from
+            || must_wait_for_report(context.now, publication, subscription, &pending)
         {
             return;
         }
-        self.switch(context, key, wanted, start.position);
+        self.switch(context, key, pending, start.position);
     }
 
-    fn switch(&mut self, context: &mut Context<'_>, key: usize, wanted: Wanted, position: u64) {
+    fn switch(
+        &mut self,
+        context: &mut Context<'_>,
+        key: usize,
+        pending: PendingSwitch,
+        position: u64,
+    ) {
         let subscription = &mut self.subscriptions[key];
         let publication = &self.publications[subscription.publication];
-        let encoding = &publication.encodings[wanted.encoding];
+        let encoding = &publication.encodings[pending.encoding];
         let Some(slot) = encoding.history.slot(position) else {
             return;
         };
-        let source = encoding.source(wanted.encoding);
-        // A source that resumes went on meanwhile, and its timestamps with it.
+        let source = encoding.source(pending.encoding);
+        // A source that resumes has continued meanwhile, and so have its timestamps.
         let alignment = match subscription.last_source.replace(source) {
             Some(last) if last == source => Alignment::First,
             last => {
@@ -217,45 +223,45 @@ impl Room {
             })
         });
         subscription.cursor = first_of_frame(&encoding.history, position, slot.index);
-        let previous = subscription.current.replace(wanted.encoding);
-        subscription.wanted = None;
-        subscription.last_reason = alignment.reason().unwrap_or(wanted.reason);
+        let previous = subscription.current.replace(pending.encoding);
+        subscription.pending_switch = None;
+        subscription.last_reason = alignment.reason().unwrap_or(pending.reason);
         subscription.counters.switches += 1;
         context.counters.layer_switches += u64::from(previous.is_some());
         if !subscription.audio {
-            context.events.push(switched(
+            context.events.push(layer_switch_event(
                 context.now,
                 subscription,
                 publication,
                 previous,
-                &wanted,
+                &pending,
             ));
         }
         let (publication, peer) = (subscription.publication, subscription.peer);
         if let Some(previous) = previous {
-            self.remove_interest(publication, previous, key);
+            self.remove_subscriber(publication, previous, key);
         }
-        self.measure_media(peer);
+        self.update_media_rate(peer);
     }
 
-    /// Tell that a switch has not happened in time; it is still waited for.
+    /// Mark a switch as late and request a keyframe again; the switch stays pending.
     pub(super) fn report_late_switch(&mut self, context: &mut Context<'_>, key: usize) {
         let Some(subscription) = self.subscriptions.get_mut(key) else {
             return;
         };
-        let Some(wanted) = subscription.wanted.as_mut() else {
+        let Some(pending) = subscription.pending_switch.as_mut() else {
             return;
         };
-        if context.now.since(wanted.since) < SWITCH_DEADLINE {
+        if context.now.since(pending.since) < SWITCH_DEADLINE {
             return;
         }
-        wanted.reason = "keyframe_timeout";
-        let (publication, encoding) = (subscription.publication, wanted.encoding);
-        self.want_keyframe(context, publication, encoding);
+        pending.reason = "keyframe_timeout";
+        let (publication, encoding) = (subscription.publication, pending.encoding);
+        self.request_keyframe(context, publication, encoding);
     }
 
-    /// Sum up what a peer's subscriptions send now, for its pacer.
-    pub(super) fn measure_media(&mut self, peer: usize) {
+    /// Update the bitrate that a peer's subscriptions send, for its pacer.
+    pub(super) fn update_media_rate(&mut self, peer: usize) {
         let Some(peer) = self.peers.get_mut(peer) else {
             return;
         };
@@ -268,21 +274,21 @@ impl Room {
     }
 }
 
-/// Timestamps are aligned by sender reports: a switch waits for them, though not for long.
+/// Return whether a switch waits for the sender reports that align timestamps, up to a limit.
 fn must_wait_for_report(
     now: Time,
     publication: &Publication,
     subscription: &Subscription,
-    wanted: &Wanted,
+    pending: &PendingSwitch,
 ) -> bool {
     let Some(current) = subscription.current else {
         return false;
     };
     let clock = |nth: usize| -> &SourceClock { &publication.encodings[nth].clock };
-    now.since(wanted.since) < REPORT_WAIT && !clock(current).aligns_with(clock(wanted.encoding))
+    now.since(pending.since) < REPORT_WAIT && !clock(current).aligns_with(clock(pending.encoding))
 }
 
-/// Return the parameter sets that a keyframe came without, as a payload of their own (H.264).
+/// Return the parameter sets that a keyframe lacks, as a payload of their own (H.264).
 fn missing_parameter_sets(encoding: &Encoding, start: &Slot) -> Option<Vec<u8>> {
     if start.described.parameter_sets {
         return None;
@@ -293,31 +299,31 @@ fn missing_parameter_sets(encoding: &Encoding, start: &Slot) -> Option<Vec<u8>> 
     Some(payload)
 }
 
-/// Return where to begin to read so that packets which overtook the first one of their keyframe,
-/// `start`, are not left out.
+/// Return the first position of a keyframe, including its packets that arrived before its first
+/// one, `start`.
 fn first_of_frame(history: &History, start: u64, index: u64) -> u64 {
     let overtook = |position: &u64| {
         let slot = history.slot(*position);
         slot.is_some_and(|slot| slot.index > index)
     };
-    (start.saturating_sub(MOST_OVERTAKING)..start)
+    (start.saturating_sub(MAX_OVERTAKING)..start)
         .find(overtook)
         .unwrap_or(start)
 }
 
-fn switched(
+fn layer_switch_event(
     now: Time,
     subscription: &Subscription,
     publication: &Publication,
     previous: Option<usize>,
-    wanted: &Wanted,
+    pending: &PendingSwitch,
 ) -> Event {
     let rid = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
     Event::LayerSwitch {
         subscription: subscription.id,
         from: previous.and_then(rid),
-        to: rid(wanted.encoding),
+        to: rid(pending.encoding),
         reason: subscription.last_reason,
-        wait_ms: Some(now.since(wanted.since).as_secs_f64() * 1e3),
+        wait_ms: Some(now.since(pending.since).as_secs_f64() * 1e3),
     }
 }

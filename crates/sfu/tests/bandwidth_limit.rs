@@ -1,4 +1,5 @@
-//! `--bwe loss-rtt`: who sits behind a narrow link settles on what fits; the others do not notice.
+//! `--bwe loss-rtt`: a subscriber behind a narrow link gets an encoding that fits; the others are
+//! not affected.
 
 mod common;
 
@@ -19,12 +20,12 @@ fn sizes(camera: &mut common::camera::Camera) {
     }
 }
 
-/// What an engine does unless told otherwise.
+/// The default configuration.
 fn loss_rtt() -> Config {
     Config::default()
 }
 
-/// The operator lets nobody have more than 800 kb/s.
+/// Each subscriber is limited to 800 kb/s by configuration.
 fn capped() -> Config {
     Config {
         max_subscription_bitrate_bps: Some(800_000),
@@ -60,7 +61,7 @@ fn seen(world: &World, sub: Sub) -> Vec<(Time, u8)> {
     seen
 }
 
-/// A subscriber who joins behind a link of this rate; what it saw, in ms after it joined.
+/// Encodings received by a subscriber behind a link of this rate, with ms since its join.
 fn behind(rate_bps: u64, varies: bool, seconds: u64) -> Vec<(u64, u8)> {
     let mut world = World::new(loss_rtt());
     let room = world.open_room();
@@ -73,7 +74,7 @@ fn behind(rate_bps: u64, varies: bool, seconds: u64) -> Vec<(u64, u8)> {
     });
     world.run_for(ms(2_000));
     let client = world.connect(room);
-    world.watch(client);
+    world.enable_feedback(client);
     narrow(&mut world, client, rate_bps);
     let sub = world.subscribe(client, camera);
     let start = world.now;
@@ -102,7 +103,7 @@ fn most_in_ten_seconds(seen: &[(u64, u8)], until: u64) -> usize {
 }
 
 #[test]
-fn who_is_behind_one_megabit_settles_and_the_others_do_not_notice() {
+fn a_subscriber_behind_one_megabit_settles_without_effect_on_others() {
     let mut world = World::new(loss_rtt());
     let room = world.open_room();
     let publisher = world.connect(room);
@@ -110,7 +111,7 @@ fn who_is_behind_one_megabit_settles_and_the_others_do_not_notice() {
     world.run_for(ms(2_000));
     let clients = world.connect_many(room, 6);
     for client in &clients {
-        world.watch(*client);
+        world.enable_feedback(*client);
     }
     for client in &clients[..2] {
         narrow(&mut world, *client, 1_000_000);
@@ -140,7 +141,7 @@ fn who_is_behind_one_megabit_settles_and_the_others_do_not_notice() {
 }
 
 #[test]
-fn links_of_many_widths_carry_what_fits_them() {
+fn links_of_many_rates_get_the_encoding_that_fits() {
     for (rate_bps, fits) in [
         (300_000, 0),
         (600_000, 1),
@@ -152,7 +153,7 @@ fn links_of_many_widths_carry_what_fits_them() {
         let seen = behind(rate_bps, false, 120);
         assert_settled(&seen, fits);
         assert!(most_in_ten_seconds(&seen, 60) <= 1, "{rate_bps}: {seen:?}");
-        // What does not fit is tried again once a minute, and then less often.
+        // An encoding that does not fit is tried again after a minute, and then less often.
         assert!(seen.len() <= 6, "{rate_bps}: {seen:?}");
         let last = seen.last().expect("started").1;
         assert!(last <= fits && last + 1 >= fits, "{rate_bps}: {seen:?}");
@@ -160,7 +161,7 @@ fn links_of_many_widths_carry_what_fits_them() {
 }
 
 #[test]
-fn a_picture_whose_size_wavers_does_not_flap() {
+fn a_varying_bitrate_does_not_cause_repeated_switches() {
     for rate_bps in [600_000, 1_000_000, 1_700_000, 2_000_000] {
         let seen = behind(rate_bps, true, 120);
         assert!(most_in_ten_seconds(&seen, 60) <= 1, "{rate_bps}: {seen:?}");
@@ -169,12 +170,12 @@ fn a_picture_whose_size_wavers_does_not_flap() {
 }
 
 #[test]
-fn the_operators_limit_holds_without_any_loss() {
+fn the_configured_limit_holds_without_any_loss() {
     let mut world = World::new(capped());
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);
     let sub = world.subscribe(subscriber, camera);
     world.run_for(ms(20_000));
@@ -187,11 +188,11 @@ fn the_operators_limit_holds_without_any_loss() {
 }
 
 #[test]
-fn whoever_subscribes_to_more_shares_the_same_limit() {
+fn subscriptions_of_one_subscriber_share_the_limit() {
     let mut world = World::new(capped());
     let room = world.open_room();
     let subscriber = world.connect(room);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     let mut subs = Vec::new();
     for fits in [1, 0, 0] {
         let publisher = world.connect(room);
@@ -206,12 +207,12 @@ fn whoever_subscribes_to_more_shares_the_same_limit() {
 }
 
 #[test]
-fn a_free_link_is_left_alone() {
+fn a_link_without_loss_keeps_the_highest_encoding() {
     let mut world = World::new(loss_rtt());
     let room = world.open_room();
     let publisher = world.connect(room);
     let subscriber = world.connect(room);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     world.clients[subscriber].down.conditions.loss = 0.02;
     let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);
     let sub = world.subscribe(subscriber, camera);
@@ -223,7 +224,7 @@ fn a_free_link_is_left_alone() {
 }
 
 #[test]
-fn without_the_policy_nothing_moves() {
+fn without_bandwidth_estimation_nothing_switches() {
     let mut world = World::new(Config {
         bwe: Bwe::None,
         ..Config::default()
@@ -233,7 +234,7 @@ fn without_the_policy_nothing_moves() {
     let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);
     world.run_for(ms(1_000));
     let subscriber = world.connect(room);
-    world.watch(subscriber);
+    world.enable_feedback(subscriber);
     narrow(&mut world, subscriber, 1_000_000);
     let sub = world.subscribe(subscriber, camera);
     world.run_for(ms(20_000));
