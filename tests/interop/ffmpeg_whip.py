@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import av
 
-from sfukit.media import sound
+from sfukit.media import audio
 from sfukit.media.catalog import LOW
 from sfukit.media.encode import OPTIONS, OPUS_FRAME_SAMPLES, drawn_frames
 
@@ -53,7 +53,7 @@ def publish(url: str, options: dict[str, str]) -> None:
         picture = muxer.add_stream("libx264", rate=LOW.frames_per_second, options=OPTIONS["h264"])
         picture.width, picture.height, picture.pix_fmt = LOW.width, LOW.height, "yuv420p"
         picture.gop_size, picture.max_b_frames = LOW.frames_per_second, 0
-        voice = muxer.add_stream("libopus", rate=sound.SAMPLES_PER_SECOND, layout="stereo")
+        voice = muxer.add_stream("libopus", rate=audio.SAMPLES_PER_SECOND, layout="stereo")
         start = time.monotonic()
         for frame in heapq.merge(video_frames(), audio_frames(), key=lambda due: due.time):
             time.sleep(max(0.0, start + frame.time - time.monotonic()))
@@ -74,13 +74,13 @@ def video_frames() -> Iterator[av.VideoFrame]:
 
 def audio_frames() -> Iterator[av.AudioFrame]:
     """Play the talk again and again, on both channels."""
-    samples = sound.talk().repeat(2)
+    samples = audio.speech().repeat(2)
     for position in itertools.count(step=OPUS_FRAME_SAMPLES):
         at = 2 * position % samples.size
         block = samples[None, at : at + 2 * OPUS_FRAME_SAMPLES]
         frame = av.AudioFrame.from_ndarray(block, format="s16", layout="stereo")
-        frame.sample_rate, frame.pts = sound.SAMPLES_PER_SECOND, position
-        frame.time_base = Fraction(1, sound.SAMPLES_PER_SECOND)
+        frame.sample_rate, frame.pts = audio.SAMPLES_PER_SECOND, position
+        frame.time_base = Fraction(1, audio.SAMPLES_PER_SECOND)
         yield frame
 
 

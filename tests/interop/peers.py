@@ -19,9 +19,9 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from sfukit.media import barcode, decode, sound
+from sfukit.media import audio, barcode, decode
 from sfukit.media.catalog import LOOP_TICKS, LOW, Encoding
-from sfukit.media.draw import Picture, Scene
+from sfukit.media.draw import RawFrame, Scene
 from sfukit.media.encode import OPUS_FRAME_SAMPLES, to_frame
 
 FRAME_S = 20.0
@@ -37,7 +37,7 @@ class DrawnVideo(MediaStreamTrack):
         super().__init__()
         scene = Scene(encoding.width, encoding.height)
         self.shown = {
-            tick: scene.picture(tick) for tick in range(0, LOOP_TICKS, encoding.ticks_per_frame)
+            tick: scene.frame(tick) for tick in range(0, LOOP_TICKS, encoding.ticks_per_frame)
         }
         self._frames_per_second = encoding.frames_per_second
         self._number = 0
@@ -63,7 +63,7 @@ class DrawnAudio(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._samples = sound.talk()
+        self._samples = audio.speech()
         self._position = 0
         self._start: float | None = None
 
@@ -71,13 +71,13 @@ class DrawnAudio(MediaStreamTrack):
         """Wait until the next 20 ms are due."""
         loop = asyncio.get_running_loop()
         self._start = self._start or loop.time()
-        due = self._start + self._position / sound.SAMPLES_PER_SECOND
+        due = self._start + self._position / audio.SAMPLES_PER_SECOND
         await asyncio.sleep(max(0, due - loop.time()))
         at = self._position % self._samples.size
         block = self._samples[None, at : at + OPUS_FRAME_SAMPLES]
         frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = sound.SAMPLES_PER_SECOND, self._position
-        frame.time_base = Fraction(1, sound.SAMPLES_PER_SECOND)
+        frame.sample_rate, frame.pts = audio.SAMPLES_PER_SECOND, self._position
+        frame.time_base = Fraction(1, audio.SAMPLES_PER_SECOND)
         self._position += OPUS_FRAME_SAMPLES
         return frame
 
@@ -107,16 +107,16 @@ async def watch(track: MediaStreamTrack, source: DrawnVideo, frames: int) -> See
         plane = decode.luma(picture)
         tick = barcode.read(plane)
         seen.ticks.append(tick)
-        drawn: Picture | None = source.shown.get(tick) if tick is not None else None
+        drawn: RawFrame | None = source.shown.get(tick) if tick is not None else None
         if drawn is not None and drawn.shape == picture.shape:
             seen.psnr_db.append(decode.psnr_db(plane, decode.luma(drawn)))
     return seen
 
 
-async def next_picture(track: MediaStreamTrack) -> Picture:
+async def next_picture(track: MediaStreamTrack) -> RawFrame:
     frame = await asyncio.wait_for(track.recv(), FRAME_S)
     assert isinstance(frame, av.VideoFrame)
-    return decode.to_picture(frame)
+    return decode.raw_frame(frame)
 
 
 async def listen(track: MediaStreamTrack, frames: int) -> float:

@@ -12,7 +12,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection
 
 from sfukit.media import decode
-from sfukit.media.draw import Picture
+from sfukit.media.draw import RawFrame
 from tests.interop import peers
 from tests.interop.server import Server
 
@@ -90,5 +90,5 @@ async def test_an_rsa_peer_is_seen_and_heard(
     assert profiles == {"SRTP_AES128_CM_HMAC_SHA1_80"}  # GStreamer offers no AES-GCM
 
 
-async def watch(track: MediaStreamTrack, frames: int) -> list[Picture]:
+async def watch(track: MediaStreamTrack, frames: int) -> list[RawFrame]:
     return [decode.luma(await peers.next_picture(track)) for _ in range(frames)]
