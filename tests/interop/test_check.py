@@ -1,4 +1,4 @@
-"""``sfukit check``: each fault by its step and name, and what works against several servers."""
+"""``sfukit check``: the step and cause of each fault, and success against several servers."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("fault", in_namespaces(FAULTS))
-def test_each_fault_is_named(fault: Fault, tmp_path: Path) -> None:
+def test_the_cause_of_each_fault(fault: Fault, tmp_path: Path) -> None:
     with fault.provoke(tmp_path) as invocation:
         result = command.run("check", invocation, tmp_path)
     assert failure(result) == (fault.step, fault.cause), result.text
@@ -43,18 +43,18 @@ def test_each_fault_is_named(fault: Fault, tmp_path: Path) -> None:
     assert result.report["timings_ms"]["total"] < 10_000
 
 
-def test_media_comes_back(target: str, tmp_path: Path) -> None:
+def test_media_is_received(target: str, tmp_path: Path) -> None:
     result = run(tmp_path, target)
     assert result.exit_code == 0, result.text
     times = result.report["timings_ms"]
     for step in ("dns", "tcp", "http", "sdp", "ice", "dtls", "media"):
         assert times[step] is not None, step
     assert times["total"] < 5000
-    assert any(one["answers"] for one in result.report["candidates"])
+    assert any(candidate["answers"] for candidate in result.report["candidates"])
     assert result.text.splitlines()[-1].startswith("PASS    reachable in ")
 
 
-def test_what_is_published_is_played(tmp_path: Path) -> None:
+def test_whip_media_is_received_by_whep(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         play = server.url("/whep/{room}")
         result = run(tmp_path, server.url("/whip/{room}"), "--play", play)
@@ -63,7 +63,7 @@ def test_what_is_published_is_played(tmp_path: Path) -> None:
         assert not any(room["participants"] for room in server.rooms()["rooms"])
 
 
-def test_tokens_open_the_door_they_are_for(tmp_path: Path) -> None:
+def test_a_token_is_accepted_for_its_room(tmp_path: Path) -> None:
     grants = VideoGrants(room="demo", room_join=True, room_create=True)
     token = tmp_path / "token"
     token.write_text(sign(claims_for(KEY, "ann", grants, valid_s=600), SECRET))
@@ -77,16 +77,16 @@ def test_tokens_open_the_door_they_are_for(tmp_path: Path) -> None:
     assert token.read_text() not in json.dumps(result.report) + result.text
 
 
-def test_an_address_beside_one_that_works_is_no_failure(tmp_path: Path) -> None:
+def test_an_unreachable_candidate_is_no_failure_if_another_works(tmp_path: Path) -> None:
     with serving(tmp_path, "--advertise", "10.255.1.2", "--advertise", "127.0.0.1") as server:
         result = run(tmp_path, server.http)
     assert result.exit_code == 0, result.text
-    # the address that the client has reached stands first
-    assert [one["answers"] for one in result.report["candidates"]] == [True, False]
+    # the address of the HTTP connection is the first candidate
+    assert [candidate["answers"] for candidate in result.report["candidates"]] == [True, False]
     assert "1 of 2 addresses unreachable" in result.text
 
 
-def test_gates_hold_times(tmp_path: Path) -> None:
+def test_gates_on_timings(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         met = run(tmp_path, server.http, "-T", "timings_ms.total<30s", "-T", "kind==sfukit")
         missed = run(tmp_path, server.http, "-T", "timings_ms.total<1ms")
@@ -104,7 +104,7 @@ def test_an_independent_stack_with_full_ice(tmp_path: Path) -> None:
     assert result.report["kind"] == "whip"
 
 
-def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
+def test_sigint_writes_the_report(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         result = interrupted("check", Invocation([url]), tmp_path, after="tls ")

@@ -1,4 +1,4 @@
-"""``sfukit turn-probe`` against coturn: what relays, and each cause of failure by its name."""
+"""``sfukit turn-probe`` against coturn: relaying, and the cause of each failure."""
 
 import json
 import socket
@@ -29,7 +29,7 @@ def variants(result: CommandResult) -> list[Any]:
 
 
 @pytest.mark.parametrize("case", in_namespaces(CASES))
-def test_each_cause_is_named(case: Case, tmp_path: Path) -> None:
+def test_the_cause_of_each_failure(case: Case, tmp_path: Path) -> None:
     with case.provoke(tmp_path) as invocation:
         result = command.run("turn-probe", invocation, tmp_path)
     assert failure(result) == (case.stage, case.cause)
@@ -38,7 +38,7 @@ def test_each_cause_is_named(case: Case, tmp_path: Path) -> None:
     assert f"FAILED  at {case.stage}: {case.cause}" in result.text
 
 
-def test_an_expired_credential_says_since_when(tmp_path: Path) -> None:
+def test_an_expired_credential_has_its_age(tmp_path: Path) -> None:
     expired = next(case for case in CASES if case.name == "expired_credential")
     with expired.provoke(tmp_path) as invocation:
         result = command.run("turn-probe", invocation, tmp_path)
@@ -63,7 +63,7 @@ def test_every_variant_relays(tmp_path: Path) -> None:
     assert "PASS    3 of 3 variants relay" in result.text
 
 
-def test_ipv6_from_end_to_end(tmp_path: Path) -> None:
+def test_ipv6(tmp_path: Path) -> None:
     if not has_ipv6():
         absent("IPv6 on loopback", "give the machine ::1")
     with coturn(tmp_path, *USER, LOOPBACK, host="::1") as server:
@@ -85,7 +85,7 @@ def has_ipv6() -> bool:
     return True
 
 
-def test_a_secret_makes_credentials(tmp_path: Path) -> None:
+def test_credentials_of_a_shared_secret(tmp_path: Path) -> None:
     with coturn(tmp_path, *SECRET, LOOPBACK) as server:
         result = run(tmp_path, server.udp, "--secret", "north", "--user", "ann")
     assert result.exit_code == 0, result.text
@@ -105,12 +105,12 @@ def test_throughput_allocations_and_gates(tmp_path: Path) -> None:
     assert [gate["ok"] for gate in result.report["gates"]] == [True, True]
 
 
-def test_a_quota_stops_many_allocations_and_is_named(tmp_path: Path) -> None:
+def test_the_cause_of_a_quota(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK, "--user-quota", "4") as server:
         result = run(tmp_path, server.udp, *LOGIN, "--allocations", "10")
     assert result.exit_code == 3
     [variant] = variants(result)
-    assert variant["allocations"]["granted"] == 3  # the fourth is the probe's own
+    assert variant["allocations"]["granted"] == 3  # the probe has one already
     assert variant["allocations"]["causes"] == {"quota_486": 7}
 
 
@@ -121,7 +121,7 @@ def test_a_gate_that_is_not_met_fails(tmp_path: Path) -> None:
     assert "NOT MET" in result.text
 
 
-def test_security_finds_what_is_open(tmp_path: Path) -> None:
+def test_security_of_an_open_relay(tmp_path: Path) -> None:
     with coturn(tmp_path, "--no-auth", LOOPBACK) as server:
         result = run(tmp_path, server.udp, "--security")
     [variant] = variants(result)
@@ -133,7 +133,7 @@ def test_security_finds_what_is_open(tmp_path: Path) -> None:
     assert result.exit_code == 3
 
 
-def test_a_server_that_denies_private_peers_is_well_kept(tmp_path: Path) -> None:
+def test_security_of_a_server_that_denies_private_peers(tmp_path: Path) -> None:
     denied = [
         f"--denied-peer-ip={block}"
         for block in (
@@ -145,11 +145,11 @@ def test_a_server_that_denies_private_peers_is_well_kept(tmp_path: Path) -> None
     with coturn(tmp_path, *USER, LOOPBACK, *denied) as server:
         result = run(tmp_path, server.udp, *LOGIN, "--security")
     [variant] = variants(result)
-    open_doors = [one["name"] for one in variant["security"] if one["state"] == "bad"]
-    assert open_doors == ["loopback"]  # what the test itself relays to
+    bad = [finding["name"] for finding in variant["security"] if finding["state"] == "bad"]
+    assert bad == ["loopback"]  # the peer of this test
 
 
-def test_only_one_variant_of_two_is_not_enough(tmp_path: Path) -> None:
+def test_one_of_two_variants_fails(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK, "--no-tcp") as server:
         result = run(tmp_path, server.uri, *LOGIN)
     assert [variant["relays"] for variant in variants(result)] == [True, False]
@@ -157,8 +157,8 @@ def test_only_one_variant_of_two_is_not_enough(tmp_path: Path) -> None:
     assert "1 of 2 variants relay" in result.text
 
 
-def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None:
-    """A port of TCP alone, mapped elsewhere by a proxy: nothing can be asked over UDP there."""
+def test_without_udp_a_second_relay_is_the_peer(tmp_path: Path) -> None:
+    """A TCP port mapped by a proxy: UDP does not reach the server."""
     script = Path(__file__).parent / "tcp_proxy.py"
     with coturn(tmp_path, *USER, LOOPBACK) as server:
         command = [sys.executable, str(script), str(server.port), "127.0.0.2"]
@@ -177,7 +177,7 @@ def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("manner", "cause"),
+    ("behaviour", "cause"),
     [
         ("truncated", "not_turn"),
         ("short_error", "not_turn"),
@@ -189,8 +189,8 @@ def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None
         ("redirect", "try_alternate_300"),
     ],
 )
-def test_servers_that_answer_badly(manner: str, cause: str, tmp_path: Path) -> None:
-    with TurnStub(manner) as stub:
+def test_faulty_responses(behaviour: str, cause: str, tmp_path: Path) -> None:
+    with TurnStub(behaviour) as stub:
         result = run(tmp_path, stub.uri, *LOGIN, "--timeout", "1s")
     assert failure(result)[1] == cause, result.text
     assert result.exit_code in (3, 4)
@@ -198,7 +198,7 @@ def test_servers_that_answer_badly(manner: str, cause: str, tmp_path: Path) -> N
     assert "\x1b" not in result.text
 
 
-def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
+def test_sigint_writes_the_report(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
         load = ("--throughput", "--duration", "60s")
         invocation = Invocation([server.uri, *LOGIN, *load])

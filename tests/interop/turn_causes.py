@@ -1,6 +1,6 @@
-"""Every way in which TURN fails, provoked: coturn where it can, a small server where it cannot.
+"""The causes that `sfukit turn-probe` names, each provoked with coturn or with a faulty stub.
 
-Printed as a table by `python -m tests.interop.turn_causes`; each row is a test as well.
+`python -m tests.interop.turn_causes` prints the table; test_turn_probe.py runs each row as a test.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ Provoke = Callable[[Path], contextlib.AbstractContextManager[Invocation]]
 
 @dataclass(frozen=True)
 class Case:
-    """One failure: how it is made, and what it has to be called, at which stage."""
+    """A failure with its cause, its stage and exit code, and the context that provokes it."""
 
     name: str
     cause: str
@@ -44,14 +44,14 @@ CASES: list[Case] = []
 def case(
     cause: str, stage: str, exit_code: int = 3, *, needs_namespace: bool = False
 ) -> Callable[[Callable[[Path], Iterator[Invocation]]], None]:
-    """Put a way to fail on the list."""
+    """Register a case in `CASES`."""
 
-    def put(provoke: Callable[[Path], Iterator[Invocation]]) -> None:
+    def register(provoke: Callable[[Path], Iterator[Invocation]]) -> None:
         name = provoke.__name__.strip("_")
         manager = contextlib.contextmanager(provoke)
         CASES.append(Case(name, cause, stage, exit_code, manager, needs_namespace))
 
-    return put
+    return register
 
 
 # --- credentials ---------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def no_tls_there(folder: Path) -> Iterator[Invocation]:
 
 
 def failure(result: CommandResult) -> tuple[str, str]:
-    """The stage that failed, and the cause without its figures."""
+    """Return the failed stage, and the cause without its parameters."""
     for step in result.report["servers"][0]["variants"][0]["steps"]:
         if step["state"] == "failed":
             return step["name"], step["cause"].partition("(")[0]
