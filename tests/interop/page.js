@@ -1,5 +1,5 @@
-// A WHIP and WHEP client in `window.interop`, written by RFC 9725 and the WHEP draft alone: no code of
-// the demo page takes part.
+// A WHIP and WHEP client in `window.interop`, by RFC 9725 and the WHEP draft, without code of the
+// demo page.
 
 window.interop = {
   // the fake devices of Chromium: moving video with a beep
@@ -61,7 +61,8 @@ window.interop = {
     });
     const text = await response.text();
     if (response.status !== 201) throw new Error(`POST ${url}: ${response.status} ${text}`);
-    session = { url: new URL(response.headers.get("Location"), url).href, etag: response.headers.get("ETag") };
+    const { headers } = response;
+    session = { url: new URL(headers.get("Location"), url).href, etag: headers.get("ETag") };
     const early = candidates.splice(0);
     if (early.length) await interop.trickle(pc, session, early);
     await pc.setRemoteDescription({ type: "answer", sdp: text });
@@ -84,7 +85,8 @@ window.interop = {
       headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": session.etag },
       body: fragment.map((text) => text.trim() + "\r\n").join(""),
     });
-    if (response.status !== 204) throw new Error(`PATCH: ${response.status} ${await response.text()}`);
+    const { status } = response;
+    if (status !== 204) throw new Error(`PATCH: ${status} ${await response.text()}`);
   },
 
   // end the session by DELETE; returns the HTTP status

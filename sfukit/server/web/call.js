@@ -236,7 +236,7 @@ export class Call extends EventTarget {
     this.#notice(method, params);
   }
 
-  // After a rejoin, request again the layers that the user had requested, by participant and source.
+  // After a rejoin, restore the requested layers by participant and source.
   #restoreLayers() {
     for (const { uid, publications } of this.roster.participants) {
       for (const { publication, source } of publications) {

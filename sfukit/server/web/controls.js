@@ -1,4 +1,4 @@
-// The control bar: microphone, video, screen share, audio, leave. Each label names what a click does.
+// The control bar: microphone, video, screen share, audio, leave. Labels name the action of a click.
 
 import { icon } from "./dom.js";
 
@@ -24,7 +24,7 @@ export class Controls {
     }
   }
 
-  // on: the second state of the button; highlighted: drawn in the accent colour; labels: a key of BUTTONS
+  // on: the second state of the button; labels: a key of BUTTONS
   show(name, { hidden = false, on = false, highlighted = false, labels = name }) {
     const button = this.#buttons.get(name);
     const [image, text] = BUTTONS[labels][on ? 1 : 0];

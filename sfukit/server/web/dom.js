@@ -1,6 +1,6 @@
 // Build elements without markup in strings: names come from untrusted participants.
 
-// `element("p.note", {title: "x"}, "text", child)`; properties that start with `aria-` or `data-` are attributes.
+// `element("p.note", {title: "x"}, "text", child)`; `role`, `aria-...` and `data-...` are attributes.
 export function element(selector, properties = {}, ...children) {
   const [tag, ...classes] = selector.split(".");
   const node = document.createElement(tag);

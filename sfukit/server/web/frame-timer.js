@@ -1,4 +1,4 @@
-// A worker that ticks once per frame: timers of a page in the background are throttled, those of a worker are not.
+// A worker that ticks once per frame: browsers throttle timers of background pages, not of workers.
 
 const FRAMES_PER_SECOND = 30;
 

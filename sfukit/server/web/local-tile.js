@@ -41,7 +41,7 @@ export class LocalTile {
     }
   }
 
-  // rows: outbound rows of stats.js of these sources; states: "publication/rid" -> {active, reason} from the server
+  // rows: outbound rows of stats.js; states: "publication/rid" -> {active, reason} from the server
   measure(rows, states) {
     const encodings = rows.filter(({ kind }) => kind === "video");
     this.#table.hidden = encodings.length === 0;

@@ -1,4 +1,4 @@
-// The participants and publications of the room, merged by uid and publication: notifications may repeat.
+// The participants and publications of the room. Notifications may repeat: they are merged by id.
 
 export class Roster {
   #participants = new Map();

@@ -15,7 +15,8 @@ export class Session {
   #statsTimer;
   #byeReason;
 
-  // listener: joined(result), notified(method, params), tracksChanged(), statsReceived(stats), failed(error)
+  // listener: joined(result), notified(method, params), tracksChanged(), statsReceived(stats),
+  // failed(error)
   constructor(listener) {
     this.listener = listener;
     this.ended = new Promise((resolve) => (this.#end = resolve));
@@ -112,7 +113,7 @@ export class Session {
     }
   }
 
-  // The request for statistics is also the keepalive: browsers do not expose the server's WebSocket pings.
+  // Also the keepalive: browsers do not expose the server's WebSocket pings.
   async #requestStats() {
     try {
       this.listener.statsReceived(await this.#channel.call("stats", {}, STATS_TIMEOUT_MS));

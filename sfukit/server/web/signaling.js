@@ -94,7 +94,7 @@ export class SignalingChannel {
   }
 }
 
-// Browsers hide the response to a failed upgrade; the same request over HTTP returns its problem details (RFC 9457).
+// Browsers hide the response to a failed upgrade; a plain GET returns its problem details (RFC 9457).
 async function upgradeError(url) {
   try {
     const response = await fetch(url.replace(/^ws/, "http"), { signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) });

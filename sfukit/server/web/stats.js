@@ -77,7 +77,7 @@ function roundTripMs(report) {
   return null;
 }
 
-// Adds `bitrate_bps` and `loss` (ratio) to rows, from the difference to earlier rows; null for the first.
+// Adds `bitrate_bps` and `loss` (ratio) to rows, from the difference to earlier rows; null at first.
 export class Rates {
   #previous = new Map();
   #rates = new Map();

@@ -1,4 +1,4 @@
-// A quiet tone with a beep at each whole second, when canvas.js flashes, so that lip sync can be judged.
+// A quiet tone with a beep at each whole second, when canvas.js flashes: lip sync can be judged.
 
 const HUM_GAIN = 0.02;
 const BEEP_GAIN = 0.25;
