@@ -40,7 +40,7 @@ function noticeText(notice, { roster, publications }) {
       return `${notice.name ?? notice.uid} left (${notice.reason.replaceAll("_", " ")})`;
     case "layer-switch":
       if (notice.wait_ms === null) return `${remote()}: encoding ${notice.to} remains, ${layerSwitchText(notice.reason)}`;
-      return `${remote()}: encoding ${notice.from ?? "none"} → ${notice.to ?? "single"}${waitText(notice)}, ${layerSwitchText(notice.reason)}`;
+      return `${remote()}: encoding ${notice.from ?? "none"} → ${toText(notice)}${waitText(notice)}, ${layerSwitchText(notice.reason)}`;
     case "encoding-state":
       return `${local()} is ${encodingStateText(notice.reason)}`;
     case "transport-state":
@@ -57,6 +57,10 @@ function noticeText(notice, { roster, publications }) {
       return errorText(notice).cause;
   }
   return "";
+}
+
+function toText({ to, reason }) {
+  return to ?? (reason === "no_encoding" ? "none" : "single");
 }
 
 function waitText({ wait_ms }) {

@@ -4,7 +4,7 @@ const LAYER_SWITCHES = {
   requested: "requested",
   best: "highest active encoding",
   bandwidth: "limited by the estimated bandwidth",
-  encoding_inactive: "the requested encoding is inactive",
+  encoding_inactive: "the preferred encoding is inactive",
   no_encoding: "no encoding is active",
   keyframe_timeout: "keyframe received after the timeout",
   timestamp_estimated: "RTP timestamp offset estimated, no sender report yet",

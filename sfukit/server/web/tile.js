@@ -58,7 +58,7 @@ export class Tile {
       this.#showValue("bitrate", formatBitrate(video.bitrate_bps));
       this.#showValue("RTT", formatMilliseconds(video.rtt_ms));
       this.#showValue("packet loss", formatLoss(video.loss), video.loss > HIGH_LOSS);
-      this.#showValue("resolution", video.width ? `${video.width}×${video.height} · ${Math.round(video.fps)} fps` : "–");
+      this.#showValue("resolution", video.width ? `${video.width}×${video.height} ${Math.round(video.fps)} fps` : "–");
       this.#selector.measure(video);
       const { framesDecoded } = video;
       if (framesDecoded !== this.#lastFrame.framesDecoded) this.#lastFrame = { framesDecoded, at_ms: performance.now() };
@@ -114,9 +114,10 @@ export class Tile {
 }
 
 function reasonText({ video }, layer) {
-  if (!video || !layer?.reason) return "";
+  if (!video || video.muted || !layer?.reason) return "";
   const { rid, requested, reason, waitMs } = layer;
   if (requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
   const waited = waitMs ? ` after ${formatMilliseconds(waitMs)}` : "";
-  return `${rid ? `Encoding ${rid}` : "Single encoding"}${waited}: ${layerSwitchText(reason)}`;
+  const received = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : "Single encoding";
+  return `${received}${waited}: ${layerSwitchText(reason)}`;
 }
