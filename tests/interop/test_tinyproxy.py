@@ -71,7 +71,7 @@ async def test_a_refused_port_is_reported(tinyproxy: str, tmp_path: Path) -> Non
         report = await run(server.primary, f"http://127.0.0.1:{port}")
     assert report.tcp is not None
     assert not report.tcp.answered
-    assert report.tcp.why is not None and "allow 443 alone" in report.tcp.why
+    assert report.tcp.reason is not None and "allow 443 alone" in report.tcp.reason
 
 
 async def test_a_proxy_that_requires_credentials(tinyproxy: str, tmp_path: Path) -> None:
@@ -81,6 +81,6 @@ async def test_a_proxy_that_requires_credentials(tinyproxy: str, tmp_path: Path)
             unauthenticated = await run(server.primary, f"http://127.0.0.1:{port}")
             authenticated = await run(server.primary, f"http://ann:secret@127.0.0.1:{port}")
     assert unauthenticated.tcp is not None and authenticated.tcp is not None
-    assert unauthenticated.tcp.why is not None and "credentials" in unauthenticated.tcp.why
+    assert unauthenticated.tcp.reason is not None and "credentials" in unauthenticated.tcp.reason
     assert authenticated.tcp.answered
     assert "secret" not in str(authenticated.tcp)
