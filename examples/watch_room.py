@@ -1,4 +1,4 @@
-"""Print who comes and goes in a room, and what they publish, without receiving any media.
+"""Print joins, leaves and publications of a room, without subscribing to any media.
 
     python examples/watch_room.py ws://127.0.0.1:7080/ws demo
 
@@ -13,11 +13,11 @@ import sys
 from websockets.asyncio.client import connect
 
 WATCHER = "watcher"
-WORDS = {
+TEXTS = {
     "participant-joined": "{uid} joined as {role}",
     "participant-left": "{uid} left: {reason}",
-    "publication-added": "{uid} shows {source} ({codec} {rids})",
-    "publication-removed": "{uid} ended a track: {reason}",
+    "publication-added": "{uid} published {source} ({codec} {rids})",
+    "publication-removed": "{uid} unpublished a track: {reason}",
     "publication-muted": "{uid} muted: {muted}",
 }
 
@@ -31,17 +31,17 @@ async def watch(url: str, room: str) -> None:
         async for text in socket:
             received = json.loads(text)
             for message in received if isinstance(received, list) else [received]:
-                tell(message)
+                print_notification(message)
 
 
-def tell(message: dict) -> None:
-    """Print a message that is about people."""
+def print_notification(message: dict) -> None:
+    """Print a notification about a participant or a publication."""
     if "error" in message:
         raise SystemExit(message["error"]["message"])
     if "result" in message:
         print(f"watching {message['result']['sid']}", flush=True)
-    elif message["method"] in WORDS and message["params"]["uid"] != WATCHER:
-        print(WORDS[message["method"]].format(**message["params"]), flush=True)
+    elif message["method"] in TEXTS and message["params"]["uid"] != WATCHER:
+        print(TEXTS[message["method"]].format(**message["params"]), flush=True)
 
 
 if __name__ == "__main__":

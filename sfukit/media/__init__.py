@@ -1,5 +1,5 @@
-"""Generated test video and audio: what is drawn, how it is encoded, and the clips that ship.
+"""Generated test video and audio: the drawn scene, its encoding, and the packaged clips.
 
-`catalog` and `ivf` need nothing but Python. `draw`, `barcode`, `sound`, `encode` and `decode` need
-numpy and PyAV, the extra `media`.
+`catalog` and `ivf` need Python alone. `draw`, `barcode`, `audio`, `encode` and `decode` need numpy
+and PyAV, the extra `media`.
 """

@@ -1,7 +1,7 @@
-"""A frame's number written into its picture, so that it survives any encoder.
+"""The number of a frame as a barcode in its luma plane, which survives any encoder.
 
 32 cells in one row: 16 bits of the number, most significant first, then their complement. A cell
-is 8 pixels wide in a picture of 320x180 and grows with it; that reads down to about 30 kb/s.
+is 8 pixels wide at 320x180 and scales with the height; it can be read down to about 30 kb/s.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ ROWS_CELLS = 2  # a cell is twice as high as wide
 
 
 def cell_pixels(height: int) -> int:
-    """Say how wide a cell is in a picture of this height."""
+    """Return the width of a cell in pixels for a frame of this height."""
     return max(8, 8 * height // REFERENCE_HEIGHT)
 
 
@@ -33,7 +33,7 @@ def draw(luma: Plane, number: int) -> None:
 
 
 def read(luma: Plane) -> int | None:
-    """Read the number back; None where the picture shows no clean barcode."""
+    """Read the number of a frame; None where its luma plane has no readable barcode."""
     side = cell_pixels(luma.shape[0])
     top = left = side * MARGIN_CELLS
     row = luma[top : top + side * ROWS_CELLS, left : left + side * CELLS]

@@ -1,7 +1,7 @@
-"""Clips for any encoding: the shipped one where it fits, else encoded once and kept.
+"""Clips for any encoding: the packaged clip where there is one, else encoded once and cached.
 
-The key names all that the bytes depend on, so a clip of another bitrate or version of the drawing
-is another file. Two processes that encode the same clip at once both end with a whole file.
+The cache key holds codec, size, frame rate, bitrate and the version of the drawing. A clip is
+written to a temporary file and renamed, so two processes may encode the same clip at once.
 """
 
 import os
@@ -13,13 +13,13 @@ from sfukit.media import catalog, ivf
 from sfukit.media.catalog import Encoding
 
 DRAWING_VERSION = 1
-"""Raise it when the scene changes."""
+"""Part of the cache key: raise the version when the scene changes."""
 
 
 def video_clip(codec: str, encoding: Encoding) -> Path:
-    """Find or make the clip of `codec` ("vp8" or "h264") and `encoding`.
+    """Return the clip of `codec` ("vp8" or "h264") and `encoding`; encode it where it is missing.
 
-    Raises `MachineError` where it has to be encoded and the extra `media` is not installed.
+    Raises `MachineError` where the clip has to be encoded without the extra `media` installed.
     """
     clip = path(codec, encoding)
     if not clip.exists():
@@ -28,14 +28,14 @@ def video_clip(codec: str, encoding: Encoding) -> Path:
 
 
 def path(codec: str, encoding: Encoding) -> Path:
-    """Name the clip, which need not be there unless it is a shipped one."""
+    """Return the path of the clip; a clip that is not packaged may not exist yet."""
     if encoding in catalog.SIMULCAST:
         return catalog.video_clip(codec, encoding)
     return folder() / f"{key(codec, encoding)}.ivf"
 
 
 def folder() -> Path:
-    """Name the folder of clips made here (XDG base directories: XDG_CACHE_HOME)."""
+    """Return the folder of cached clips (XDG base directories: XDG_CACHE_HOME)."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if home else Path.home() / ".cache") / "sfukit" / "clips"
 
@@ -55,5 +55,5 @@ def encode_to(path: Path, codec: str, encoding: Encoding) -> None:
         ) from missing
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        ivf.write(Path(part.name), encode.video(codec, encoding))
+        ivf.write(Path(part.name), encode.encode_video(codec, encoding))
     Path(part.name).replace(path)

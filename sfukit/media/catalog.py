@@ -1,4 +1,4 @@
-"""The encodings and clips that sfukit knows, and where the shipped ones stand."""
+"""The simulcast encodings of the test video, and the paths of the packaged clips."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 CLIPS = Path(__file__).parent / "clips"
 
 LOOP_SECONDS = 4
-"""Length of a video loop; the picture of its end runs into that of its start."""
+"""Length of a video loop; its last frame is followed seamlessly by its first."""
 
 TICKS_PER_SECOND = 30
 """Ticks of the drawn clock: the finest frame rate; slower encodings skip ticks."""
@@ -14,7 +14,7 @@ TICKS_PER_SECOND = 30
 LOOP_TICKS = LOOP_SECONDS * TICKS_PER_SECOND
 
 KEYFRAME_SECONDS = 1
-"""A bot answers a keyframe request by jumping to the nearest one, so one is always close."""
+"""Keyframe interval: on a keyframe request a bot goes on with the next keyframe of the clip."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ SHIPPED_VIDEO_CODECS = ("vp8", "h264")
 
 
 def video_clip(codec: str, encoding: Encoding) -> Path:
-    """Name the shipped clip of `codec` ("vp8" or "h264") and `encoding`."""
+    """Return the path of the packaged clip of `codec` ("vp8" or "h264") and `encoding`."""
     if codec not in SHIPPED_VIDEO_CODECS:
         raise KeyError(f"no {codec} clip is shipped; there are {', '.join(SHIPPED_VIDEO_CODECS)}")
     return CLIPS / f"{codec}-{encoding.name}.ivf"
 
 
 def audio_clip() -> Path:
-    """Name the shipped Opus clip: talk spurts, with nothing sent in the silence between them."""
+    """Return the path of the packaged Opus clip: talk spurts with DTX between them."""
     return CLIPS / "opus.ivf"

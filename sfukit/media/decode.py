@@ -1,4 +1,4 @@
-"""Decode clips and measure how close a picture came to its source (the extra `media`)."""
+"""Decode clips and measure the PSNR of decoded frames (the extra `media`)."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 import av
 import numpy as np
 
-from sfukit.media.draw import Picture
+from sfukit.media.draw import RawFrame
 from sfukit.media.ivf import Clip
 
 DECODERS = {"VP80": "vp8", "H264": "h264"}
 PEAK = 255.0
 
 
-def pictures(fourcc: str, payloads: Iterable[bytes]) -> Iterator[Picture]:
-    """Decode frames to YUV 4:2:0 pictures as `draw.Scene` makes them.
+def raw_frames(fourcc: str, payloads: Iterable[bytes]) -> Iterator[RawFrame]:
+    """Decode encoded frames to raw YUV 4:2:0 frames in the layout of `draw.Scene`.
 
     Raises `av.error.FFmpegError` where a frame cannot be decoded.
     """
@@ -23,24 +23,24 @@ def pictures(fourcc: str, payloads: Iterable[bytes]) -> Iterator[Picture]:
     decoder.thread_count = 1
     for payload in payloads:
         for frame in decoder.decode(av.Packet(payload)):
-            yield to_picture(frame)
+            yield raw_frame(frame)
     for frame in decoder.decode(None):
-        yield to_picture(frame)
+        yield raw_frame(frame)
 
 
-def clip_pictures(clip: Clip) -> Iterator[Picture]:
-    return pictures(clip.fourcc, (frame.payload for frame in clip.frames))
+def clip_frames(clip: Clip) -> Iterator[RawFrame]:
+    return raw_frames(clip.fourcc, (frame.payload for frame in clip.frames))
 
 
-def to_picture(frame: av.VideoFrame) -> Picture:
+def raw_frame(frame: av.VideoFrame) -> RawFrame:
     return np.asarray(frame.to_ndarray(format="yuv420p"), dtype=np.uint8)
 
 
-def luma(picture: Picture) -> Picture:
-    return picture[: picture.shape[0] * 2 // 3]
+def luma(frame: RawFrame) -> RawFrame:
+    return frame[: frame.shape[0] * 2 // 3]
 
 
-def psnr_db(shown: Picture, source: Picture) -> float:
-    """Compare two luma planes of equal size; infinite where they are equal."""
-    error = np.mean((shown.astype(np.float32) - source.astype(np.float32)) ** 2)
+def psnr_db(decoded: RawFrame, source: RawFrame) -> float:
+    """Return the PSNR in dB of two luma planes of equal size; infinite where they are equal."""
+    error = np.mean((decoded.astype(np.float32) - source.astype(np.float32)) ** 2)
     return math.inf if error == 0 else 10 * math.log10(PEAK * PEAK / float(error))

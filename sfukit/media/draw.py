@@ -1,8 +1,8 @@
 """The drawn scene: a moving pattern, grain, a clock and the barcode of the tick.
 
-The same tick shows the same scene at every size, so that simulcast encodings agree, and the scene
-repeats after `LOOP_TICKS`. Pictures are YUV 4:2:0 in limited range, one array of
-(height * 3 / 2, width) with the planes Y, U, V below each other: what PyAV calls "yuv420p".
+A tick gives the same scene at every size, as simulcast encodings of one source do, and the scene
+repeats after `LOOP_TICKS`. Raw frames are YUV 4:2:0 in limited range, one array of
+(height * 3 / 2, width) with the planes Y, U, V below each other: the layout "yuv420p" of PyAV.
 """
 
 import math
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from sfukit.media import barcode
 from sfukit.media.catalog import LOOP_TICKS, TICKS_PER_SECOND
 
-Picture = npt.NDArray[np.uint8]
+RawFrame = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.float32]
 
 GRAIN_SIGMA = 2.0
 GRAIN_FIELDS = 8
 SEED = 5
 
-# 5x7 dots each, a row per number, the leftmost dot in the highest of five bits
+# 5x7 dots per glyph, one number per row, the leftmost dot in the highest of five bits
 GLYPHS = {
     "0": (14, 17, 19, 21, 25, 17, 14),
     "1": (4, 12, 4, 4, 4, 4, 14),
@@ -40,11 +40,11 @@ GLYPH_ROWS = 7
 
 
 class Scene:
-    """Draws the scene at one size; what does not move is kept between frames."""
+    """The scene at one frame size; coordinates and grain are computed once for all frames."""
 
     def __init__(self, width: int, height: int) -> None:
         if width % 2 or height % 2:
-            raise ValueError(f"4:2:0 pictures have even sides, not {width}x{height}")
+            raise ValueError(f"4:2:0 frames have even sides, not {width}x{height}")
         self.width, self.height = width, height
         self._x = np.linspace(0, width / height, width, dtype=np.float32)[None, :]
         self._y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
@@ -52,20 +52,20 @@ class Scene:
         shape = (GRAIN_FIELDS, height, width)
         self._grain: Field = (random.standard_normal(shape) * GRAIN_SIGMA).astype(np.float32)
 
-    def picture(self, tick: int) -> Picture:
-        """Draw tick `tick` (1/30 s): the scene of `tick % LOOP_TICKS`, its clock and number too."""
+    def frame(self, tick: int) -> RawFrame:
+        """Draw the frame of `tick` (1/30 s), modulo `LOOP_TICKS`: scene, clock and barcode."""
         step = tick % LOOP_TICKS
         phase = 2 * math.pi * step / LOOP_TICKS
         luma = self._pattern(phase) + self._ball(phase)
         luma += self._grain[tick % GRAIN_FIELDS]
-        picture = np.empty((self.height * 3 // 2, self.width), dtype=np.uint8)
-        plane = picture[: self.height]
+        frame = np.empty((self.height * 3 // 2, self.width), dtype=np.uint8)
+        plane = frame[: self.height]
         np.clip(luma, barcode.BLACK, barcode.WHITE, out=luma)
         plane[:] = luma
         draw_text(plane, clock(step), self.height // 60)
         barcode.draw(plane, step)
-        self._colour(picture[self.height :], phase)
-        return picture
+        self._colour(frame[self.height :], phase)
+        return frame
 
     def _pattern(self, phase: float) -> Field:
         waves = np.sin(9 * self._x + phase) * np.cos(7 * self._y - 2 * phase)
@@ -78,7 +78,7 @@ class Scene:
         distance = np.sqrt(x * x + y * y)
         return np.asarray(np.clip((0.16 - distance) * 900, 0, 90), dtype=np.float32)
 
-    def _colour(self, chroma: Picture, phase: float) -> None:
+    def _colour(self, chroma: RawFrame, phase: float) -> None:
         x, y = self._x[:, ::2], self._y[::2]
         blue = 128 + 40 * np.sin(3 * x + phase) + 0 * y
         red = 128 + 40 * np.cos(3 * y - phase) + 0 * x
@@ -86,12 +86,12 @@ class Scene:
 
 
 def clock(tick: int) -> str:
-    """Write a tick as minutes:seconds.frames."""
+    """Format a tick as minutes:seconds.frames."""
     seconds, frames = divmod(tick, TICKS_PER_SECOND)
     return f"{seconds // 60:02}:{seconds % 60:02}.{frames:02}"
 
 
-def draw_text(luma: Picture, text: str, dot: int) -> None:
+def draw_text(luma: RawFrame, text: str, dot: int) -> None:
     """Write `text` at the lower left in dots of `dot` pixels, white on a black box, in place."""
     dots = np.zeros((GLYPH_ROWS + 2, GLYPH_COLUMNS * len(text) + 1), dtype=bool)
     for position, letter in enumerate(text):

@@ -1,4 +1,4 @@
-"""Encode the drawn scene and sound to clips with PyAV (the extra `media`)."""
+"""Encode the generated video and audio to clips with PyAV (the extra `media`)."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import av
 
-from sfukit.media import sound
+from sfukit.media import audio
 from sfukit.media.catalog import LOOP_TICKS, Encoding
-from sfukit.media.draw import Picture, Scene
+from sfukit.media.draw import RawFrame, Scene
 from sfukit.media.ivf import Clip, Frame
 
 OPUS_FRAME_SAMPLES = 960  # 20 ms
@@ -22,7 +22,7 @@ START_CODE = re.compile(rb"\x00?\x00\x00\x01")
 ENCODERS = {"vp8": "libvpx", "h264": "libx264"}
 FOURCC = {"vp8": "VP80", "h264": "H264"}
 
-# one thread and one slice: a frame is the same bytes on every machine
+# one thread and one slice: encoders give the same bytes on every machine
 OPTIONS = {
     "vp8": {
         "deadline": "good",
@@ -44,7 +44,7 @@ OPTIONS = {
 }
 
 
-def video(codec: str, encoding: Encoding) -> Clip:
+def encode_video(codec: str, encoding: Encoding) -> Clip:
     """Draw and encode one loop of the scene; `codec` is "vp8" or "h264"."""
     frames = tuple(encoded_frames(codec, encoding))
     size = (encoding.width, encoding.height)
@@ -53,8 +53,8 @@ def video(codec: str, encoding: Encoding) -> Clip:
 
 def encoded_frames(codec: str, encoding: Encoding) -> Iterator[Frame]:
     encoder = video_encoder(codec, encoding)
-    for picture in (*drawn_frames(encoding), None):
-        for packet in encoder.encode(picture):
+    for frame in (*drawn_frames(encoding), None):
+        for packet in encoder.encode(frame):
             payload = bytes(packet)
             yield Frame(packet.pts or 0, without_sei(payload) if codec == "h264" else payload)
 
@@ -62,19 +62,19 @@ def encoded_frames(codec: str, encoding: Encoding) -> Iterator[Frame]:
 def drawn_frames(encoding: Encoding) -> Iterator[av.VideoFrame]:
     scene = Scene(encoding.width, encoding.height)
     for number, tick in enumerate(range(0, LOOP_TICKS, encoding.ticks_per_frame)):
-        frame = to_frame(scene.picture(tick))
+        frame = to_frame(scene.frame(tick))
         frame.pts, frame.time_base = number, Fraction(1, encoding.frames_per_second)
         if number % encoding.frames_per_keyframe == 0:
             frame.pict_type = av.video.frame.PictureType.I
         yield frame
 
 
-def to_frame(picture: Picture) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(picture, format="yuv420p")
+def to_frame(frame: RawFrame) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(frame, format="yuv420p")
 
 
 def without_sei(access_unit: bytes) -> bytes:
-    """Leave out the encoder's own remarks (H.264 NAL unit type 6); bots put theirs there."""
+    """Remove the encoder's SEI (H.264 NAL unit type 6); bots insert SEI messages of their own."""
     units = START_CODE.split(access_unit)[1:]
     return b"".join(b"\0\0\0\1" + unit for unit in units if unit[0] & 0x1F != H264_SEI)
 
@@ -96,36 +96,36 @@ def video_encoder(codec: str, encoding: Encoding) -> av.VideoCodecContext:
     return encoder
 
 
-def audio() -> Clip:
-    """Encode one loop of talk to Opus with DTX: silence is frames that are not there.
+def encode_audio() -> Clip:
+    """Encode one loop of speech to Opus with DTX: the clip has no packets in most of the silence.
 
-    FFmpeg's encoder offers no DTX, so libopus's own rule is applied here to the drawn silence:
-    after 200 ms of it a packet is its first byte alone (RFC 6716, 3.1), with a full one every
-    420 ms. Like libwebrtc, only the first of such a run is sent.
+    FFmpeg's encoder has no DTX, so libopus's own rule is applied here to the generated silence:
+    after 200 ms of silence a packet is its TOC byte alone (RFC 6716, 3.1), with a full packet every
+    420 ms. As in libwebrtc, only the first TOC-only packet of such a run is sent.
     """
-    kept = []
+    frames = []
     silent_frames = 0
     for frame, block in opus_packets():
         silent_frames = 0 if block.any() else silent_frames + 1
-        place = (silent_frames - SPEECH_FRAMES_BEFORE_DTX - 1) % DTX_PERIOD_FRAMES
-        if silent_frames <= SPEECH_FRAMES_BEFORE_DTX or place == DTX_PERIOD_FRAMES - 1:
-            kept.append(frame)
-        elif place == 0:
-            kept.append(Frame(frame.timestamp, frame.payload[:1]))
-    return Clip("OPUS", 0, 0, sound.SAMPLES_PER_SECOND, 1, tuple(kept))
+        position = (silent_frames - SPEECH_FRAMES_BEFORE_DTX - 1) % DTX_PERIOD_FRAMES
+        if silent_frames <= SPEECH_FRAMES_BEFORE_DTX or position == DTX_PERIOD_FRAMES - 1:
+            frames.append(frame)
+        elif position == 0:
+            frames.append(Frame(frame.timestamp, frame.payload[:1]))
+    return Clip("OPUS", 0, 0, audio.SAMPLES_PER_SECOND, 1, tuple(frames))
 
 
-def opus_packets() -> Iterator[tuple[Frame, sound.Samples]]:
-    """Encode every 20 ms of the talk; give each packet with the samples it holds."""
+def opus_packets() -> Iterator[tuple[Frame, audio.Samples]]:
+    """Encode every 20 ms of the speech; yield each packet with the samples that it encodes."""
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, av.AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = sound.SAMPLES_PER_SECOND, "mono", "s16"
+    encoder.sample_rate, encoder.layout, encoder.format = audio.SAMPLES_PER_SECOND, "mono", "s16"
     encoder.bit_rate = OPUS_BITRATE_BPS
     encoder.options = {"application": "voip", "frame_duration": "20", "vbr": "on"}
-    samples = sound.talk()
+    samples = audio.speech()
     for start in range(0, samples.size, OPUS_FRAME_SAMPLES):
         block = samples[start : start + OPUS_FRAME_SAMPLES]
         frame = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts = sound.SAMPLES_PER_SECOND, start
+        frame.sample_rate, frame.pts = audio.SAMPLES_PER_SECOND, start
         [packet] = encoder.encode(frame)
         yield Frame(start, bytes(packet)), block

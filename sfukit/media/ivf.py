@@ -17,7 +17,7 @@ LONGEST_FRAME_BYTES = 16 * 1024 * 1024
 
 
 class IvfError(ValueError):
-    """The bytes are not a whole IVF file."""
+    """The file is no IVF file, or truncated."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Clip:
 
 
 def read(path: Path) -> Clip:
-    """Read a clip; raise `IvfError` where the file is cut or is none."""
+    """Read a clip; raise `IvfError` where the file is truncated or no IVF file."""
     return parse(path.read_bytes())
 
 
 def parse(data: bytes) -> Clip:
-    """Parse a whole IVF file; raise `IvfError` where it is cut or is none."""
+    """Parse a whole IVF file; raise `IvfError` where it is truncated or no IVF file."""
     if len(data) < HEADER.size or data[:4] != MAGIC:
         raise IvfError("not an IVF file")
     _, version, header_bytes, fourcc, *numbers, _ = HEADER.unpack_from(data)

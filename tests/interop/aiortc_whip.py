@@ -1,4 +1,4 @@
-"""A WHIP endpoint made of aiortc: an independent stack, with a full ICE agent."""
+"""A WHIP endpoint made of aiortc: an independent stack with full ICE."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ async def aiortc_whip() -> AsyncIterator[str]:
 
 
 class Endpoint:
-    """Takes offers and swallows what is sent."""
+    """Answers offers and discards the media."""
 
     def __init__(self) -> None:
         self._peers: list[tuple[RTCPeerConnection, MediaBlackhole]] = []

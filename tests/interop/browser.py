@@ -26,7 +26,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-dev-shm-usage",
-    # a tab in the background must play as the one in front does
+    # background tabs must not be throttled
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
@@ -34,14 +34,14 @@ FLAGS = (
     "--window-size=1280,900",
 )
 ON_LOOPBACK = "--allow-loopback-in-peer-connection"
-# the permission that comes with it also ends the hiding of addresses behind mDNS names
+# the permission that this grants also disables mDNS names of host candidates
 WITH_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 READY_S = 30.0
 CALL_S = 60.0
 
 
 class PageError(AssertionError):
-    """A script in the page threw, or the page is gone."""
+    """A script in the page threw, or the page was closed."""
 
 
 class Browser:
@@ -52,13 +52,13 @@ class Browser:
     ) -> None:
         self._writer = writer
         self._process_group = process_group
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._ids = itertools.count(1)
+        self._calls: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._pages: dict[str, Page] = {}
         self._listening = asyncio.create_task(self._listen(reader))
 
     async def page(self, url: str) -> "Page":
-        """Open a tab in a window of its own and wait until it has loaded."""
+        """Open a tab in a new window and wait until it has loaded."""
         target = await self.call("Target.createTarget", url="about:blank", newWindow=True)
         attached = await self.call(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
@@ -73,14 +73,14 @@ class Browser:
     async def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
         """Call a DevTools method and wait for its result."""
         if self._listening.done():
-            raise PageError("Chromium has gone")
-        number = next(self._numbers)
-        message = {"id": number, "method": method, "params": params}
+            raise PageError("Chromium has ended")
+        call_id = next(self._ids)
+        message = {"id": call_id, "method": method, "params": params}
         if session:
             message["sessionId"] = session
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        response = self._calls[call_id] = asyncio.get_running_loop().create_future()
         self._writer.write(json.dumps(message).encode() + b"\0")
-        return await asyncio.wait_for(answer, CALL_S)
+        return await asyncio.wait_for(response, CALL_S)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
@@ -88,29 +88,29 @@ class Browser:
                 message = json.loads((await reader.readuntil(b"\0"))[:-1])
                 self._dispatch(message)
         except asyncio.IncompleteReadError:
-            for answer in self._waiting.values():
-                if not answer.done():
-                    answer.set_exception(PageError("Chromium has gone"))
+            for response in self._calls.values():
+                if not response.done():
+                    response.set_exception(PageError("Chromium has ended"))
 
     def _dispatch(self, message: dict[str, Any]) -> None:
-        answer = self._waiting.pop(message.get("id", 0), None)
-        if answer is None:
+        response = self._calls.pop(message.get("id", 0), None)
+        if response is None:
             page = self._pages.get(message.get("sessionId", ""))
             if page:
-                page.notice(message["method"], message["params"])
-        elif answer.done():
+                page.dispatch(message["method"], message["params"])
+        elif response.done():
             return
         elif "error" in message:
-            answer.set_exception(PageError(message["error"]["message"]))
+            response.set_exception(PageError(message["error"]["message"]))
         else:
-            answer.set_result(message["result"])
+            response.set_result(message["result"])
 
     def kill(self) -> None:
-        """End every process of Chromium at once, as a crash does."""
+        """Kill every process of Chromium, as a crash does."""
         os.killpg(self._process_group, signal.SIGKILL)
 
     async def close(self) -> None:
-        """Ask Chromium to end."""
+        """Close Chromium."""
         with contextlib.suppress(PageError, ConnectionError, TimeoutError):
             await self.call("Browser.close")
         self._writer.close()
@@ -119,7 +119,7 @@ class Browser:
 
 
 class Page:
-    """One tab. `console` keeps what its scripts logged and threw."""
+    """One tab. `console` has the log messages and exceptions of its scripts."""
 
     def __init__(self, browser: Browser, session: str, target: str) -> None:
         self._browser = browser
@@ -133,27 +133,27 @@ class Page:
         return await self._browser.call(method, self._session, **params)
 
     async def open(self, url: str) -> None:
-        """Go to a page and wait until it has loaded."""
+        """Navigate to a URL and wait until the page has loaded."""
         self._loaded.clear()
-        went = await self.call("Page.navigate", url=url)
-        if went.get("errorText"):
-            raise PageError(f"{url}: {went['errorText']}")
+        navigation = await self.call("Page.navigate", url=url)
+        if navigation.get("errorText"):
+            raise PageError(f"{url}: {navigation['errorText']}")
         await asyncio.wait_for(self._loaded.wait(), READY_S)
 
     async def run(self, function: str, *arguments: Any) -> Any:
-        """Call a JavaScript function in the page, wait for its promise, give its value (JSON)."""
-        given = ", ".join(json.dumps(argument) for argument in arguments)
+        """Call a JavaScript function in the page, await its promise, return its value (JSON)."""
+        parameters = ", ".join(json.dumps(argument) for argument in arguments)
         result = await self.call(
             "Runtime.evaluate",
-            expression=f"({function})({given})",
+            expression=f"({function})({parameters})",
             awaitPromise=True,
             returnByValue=True,
             userGesture=True,
         )
-        fault = result.get("exceptionDetails")
-        if fault:
-            thrown = fault.get("exception", {}).get("description") or fault["text"]
-            raise PageError("\n".join([thrown, *self.console[-20:]]))
+        exception = result.get("exceptionDetails")
+        if exception:
+            description = exception.get("exception", {}).get("description")
+            raise PageError("\n".join([description or exception["text"], *self.console[-20:]]))
         return result["result"].get("value")
 
     async def include(self, script: Path) -> None:
@@ -161,21 +161,21 @@ class Page:
         await self.run(f"() => {{ {script.read_text()} }}")
 
     async def screenshot(self, path: Path) -> None:
-        """Save what the tab shows as a PNG."""
-        shot = await self.call("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(shot["data"]))
+        """Save a screenshot of the tab as PNG."""
+        screenshot = await self.call("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(screenshot["data"]))
 
     async def close(self) -> None:
-        """Close the tab, as a user who walks away."""
+        """Close the tab."""
         await self._browser.call("Target.closeTarget", targetId=self._target)
 
-    def notice(self, method: str, params: dict[str, Any]) -> None:
-        """Take an event of this tab."""
+    def dispatch(self, method: str, params: dict[str, Any]) -> None:
+        """Process an event of this tab."""
         if method == "Page.loadEventFired":
             self._loaded.set()
         elif method == "Runtime.consoleAPICalled":
-            words = [str(a.get("value", a.get("description"))) for a in params["args"]]
-            self.console.append(" ".join(words))
+            values = [str(a.get("value", a.get("description"))) for a in params["args"]]
+            self.console.append(" ".join(values))
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.console.append(details.get("exception", {}).get("description", details["text"]))
@@ -186,22 +186,22 @@ async def chromium(
     program: str, *more_flags: str, prefix: Sequence[str] = ()
 ) -> AsyncIterator[Browser]:
     """Run Chromium; `prefix` is a command to run it under, such as `ip netns exec NAME`."""
-    down_read, down_write = os.pipe()
-    up_read, up_write = os.pipe()
-    redirect = f'exec "$@" 3<&{down_read} 4>&{up_write}'
-    # a renderer may still write its cache while the folder goes
+    command_read, command_write = os.pipe()
+    reply_read, reply_write = os.pipe()
+    redirect = f'exec "$@" 3<&{command_read} 4>&{reply_write}'
+    # a renderer may still write its cache during the removal
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         flags = [*FLAGS, *more_flags, "--remote-debugging-pipe", f"--user-data-dir={profile}"]
         process = await asyncio.create_subprocess_exec(
             *("bash", "-c", redirect, "bash", *prefix, program, *flags, "about:blank"),
-            pass_fds=(down_read, up_write),
+            pass_fds=(command_read, reply_write),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-        os.close(down_read)
-        os.close(up_write)
-        reader, writer = await streams(up_read, down_write)
+        os.close(command_read)
+        os.close(reply_write)
+        reader, writer = await streams(reply_read, command_write)
         browser = Browser(reader, writer, process.pid)
         try:
             yield browser

@@ -1,6 +1,6 @@
-"""Every way in which a target cannot be reached, provoked, mostly on a real `sfukit serve`.
+"""The faults that `sfukit check` names, each provoked, mostly on a running `sfukit serve`.
 
-Printed line by line by `python -m tests.interop.check_faults`; each is a test as well.
+`python -m tests.interop.check_faults` prints the report of each; test_check.py runs them as tests.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sfukit.signaling.token import Claims, VideoGrants, claims_for, sign
 from tests.certificates import self_signed
-from tests.interop.check_stub import Manner, whip_stub
-from tests.interop.command import Setting, Told, run
+from tests.interop.check_stub import Behaviour, whip_stub
+from tests.interop.command import CommandResult, Invocation, run
 from tests.interop.coturn import free_ports
 from tests.interop.namespace import ADDRESS, namespace
 from tests.interop.server import serving
@@ -27,12 +27,12 @@ _KEYS = ("--api-key", _KEY, "--api-secret", _SECRET)
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: how it is made, the step at which it shows, and its name."""
+    """A fault with the step that fails, its cause, and the context that provokes it."""
 
     name: str
     step: str
     cause: str
-    provoke: Callable[[Path], contextlib.AbstractContextManager[Setting]]
+    provoke: Callable[[Path], contextlib.AbstractContextManager[Invocation]]
     needs_namespace: bool = False
 
 
@@ -41,140 +41,140 @@ FAULTS: list[Fault] = []
 
 def fault(
     step: str, cause: str, *, needs_namespace: bool = False
-) -> Callable[[Callable[[Path], Iterator[Setting]]], None]:
-    """Put a fault on the list."""
+) -> Callable[[Callable[[Path], Iterator[Invocation]]], None]:
+    """Register a fault in `FAULTS`."""
 
-    def put(provoke: Callable[[Path], Iterator[Setting]]) -> None:
+    def register(provoke: Callable[[Path], Iterator[Invocation]]) -> None:
         manager = contextlib.contextmanager(provoke)
         FAULTS.append(Fault(provoke.__name__, step, cause, manager, needs_namespace))
 
-    return put
+    return register
 
 
-# --- the way there -------------------------------------------------------------------------------
+# --- dns to http ---------------------------------------------------------------------------------
 
 
 @fault("dns", "name_unknown")
-def name_that_does_not_resolve(folder: Path) -> Iterator[Setting]:
-    yield Setting(["http://no-such-host.invalid:7080"])
+def host_name_that_does_not_resolve(folder: Path) -> Iterator[Invocation]:
+    yield Invocation(["http://no-such-host.invalid:7080"])
 
 
 @fault("tcp", "port_closed")
-def closed_port(folder: Path) -> Iterator[Setting]:
-    yield Setting([f"http://127.0.0.1:{free_ports(1)[0]}"])
+def closed_port(folder: Path) -> Iterator[Invocation]:
+    yield Invocation([f"http://127.0.0.1:{free_ports(1)[0]}"])
 
 
 @fault("tcp", "no_answer", needs_namespace=True)
-def http_port_behind_a_firewall(folder: Path) -> Iterator[Setting]:
+def http_port_behind_a_firewall(folder: Path) -> Iterator[Invocation]:
     with namespace() as network:
         network.firewall("tcp dport 7080 drop")
-        yield Setting([f"http://{ADDRESS}:7080"], network.prefix)
+        yield Invocation([f"http://{ADDRESS}:7080"], network.prefix)
 
 
 @fault("tls", "certificate_untrusted")
-def certificate_of_its_own(folder: Path) -> Iterator[Setting]:
+def self_signed_certificate(folder: Path) -> Iterator[Invocation]:
     with secure_server(folder, "IP:127.0.0.1") as (url, _):
-        yield Setting([url])
+        yield Invocation([url])
 
 
 @fault("tls", "certificate_name")
-def certificate_of_another_name(folder: Path) -> Iterator[Setting]:
+def certificate_of_another_name(folder: Path) -> Iterator[Invocation]:
     with secure_server(folder, "DNS:elsewhere.example") as (url, cert):
-        yield Setting([url, "--cacert", str(cert)])
+        yield Invocation([url, "--cacert", str(cert)])
 
 
 @fault("tls", "certificate_expired")
-def certificate_that_has_expired(folder: Path) -> Iterator[Setting]:
+def expired_certificate(folder: Path) -> Iterator[Invocation]:
     with secure_server(folder, "IP:127.0.0.1", days=-1) as (url, cert):
-        yield Setting([url, "--cacert", str(cert)])
+        yield Invocation([url, "--cacert", str(cert)])
 
 
 @fault("tls", "no_tls")
-def https_where_http_is_spoken(folder: Path) -> Iterator[Setting]:
+def https_to_an_http_port(folder: Path) -> Iterator[Invocation]:
     with serving(folder) as server:
-        yield Setting([server.http.replace("http:", "https:")])
+        yield Invocation([server.http.replace("http:", "https:")])
 
 
 @fault("http", "not_http")
-def http_where_https_is_spoken(folder: Path) -> Iterator[Setting]:
+def http_to_an_https_port(folder: Path) -> Iterator[Invocation]:
     with secure_server(folder, "IP:127.0.0.1") as (url, _):
-        yield Setting([url.replace("https:", "http:")])
+        yield Invocation([url.replace("https:", "http:")])
 
 
 @fault("http", "not_http")
-def nonsense_for_an_answer(folder: Path) -> Iterator[Setting]:
+def response_that_is_not_http(folder: Path) -> Iterator[Invocation]:
     with TurnStub("nonsense") as stub:
-        yield Setting([f"http://127.0.0.1:{stub.port}"])
+        yield Invocation([f"http://127.0.0.1:{stub.port}"])
 
 
 @fault("http", "no_answer")
-def server_that_takes_connections_and_is_silent(folder: Path) -> Iterator[Setting]:
+def server_that_accepts_and_does_not_respond(folder: Path) -> Iterator[Invocation]:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield Setting([f"http://127.0.0.1:{silent.getsockname()[1]}"])
+        yield Invocation([f"http://127.0.0.1:{silent.getsockname()[1]}"])
 
 
 @fault("http", "not_found_404")
-def path_that_is_not_there(folder: Path) -> Iterator[Setting]:
+def unknown_path(folder: Path) -> Iterator[Invocation]:
     with serving(folder) as server:
-        yield Setting([server.url("/publish/demo")])
+        yield Invocation([server.url("/publish/demo")])
 
 
 # --- token and offer -----------------------------------------------------------------------------
 
 
 @fault("token", "token_missing")
-def no_token(folder: Path) -> Iterator[Setting]:
+def no_token(folder: Path) -> Iterator[Invocation]:
     with serving(folder, *_KEYS) as server:
-        yield Setting([server.http])
+        yield Invocation([server.http])
 
 
 @fault("token", "token_invalid")
-def wrong_secret(folder: Path) -> Iterator[Setting]:
+def wrong_secret(folder: Path) -> Iterator[Invocation]:
     with serving(folder, *_KEYS) as server:
-        yield Setting([server.http, "--api-key", _KEY, "--api-secret", "x" * 32])
+        yield Invocation([server.http, "--api-key", _KEY, "--api-secret", "x" * 32])
 
 
 @fault("token", "token_expired")
-def token_that_has_expired(folder: Path) -> Iterator[Setting]:
+def expired_token(folder: Path) -> Iterator[Invocation]:
     grants = VideoGrants(room="demo", room_join=True, room_create=True)
     ended = int(time.time()) - 60
     token = sign(Claims(_KEY, "ann", ended - 60, ended, "", grants), _SECRET)
     with serving(folder, *_KEYS) as server:
-        yield Setting([server.url("/whip/demo"), "--token", token])
+        yield Invocation([server.url("/whip/demo"), "--token", token])
 
 
 @fault("token", "room_denied")
-def token_for_another_room(folder: Path) -> Iterator[Setting]:
+def token_for_another_room(folder: Path) -> Iterator[Invocation]:
     grants = VideoGrants(room="demo", room_join=True, room_create=True)
     token = sign(claims_for(_KEY, "ann", grants, valid_s=600), _SECRET)
     with serving(folder, *_KEYS) as server:
-        yield Setting([server.http, "--token", token, "--room", "other"])
+        yield Invocation([server.http, "--token", token, "--room", "other"])
 
 
 @fault("sdp", "not_found_404")
-def whip_path_that_is_wrong(folder: Path) -> Iterator[Setting]:
+def wrong_whip_path(folder: Path) -> Iterator[Invocation]:
     with serving(folder) as server:
-        yield Setting([f"whip+{server.url('/publish/demo')}"])
+        yield Invocation([f"whip+{server.url('/publish/demo')}"])
 
 
 @fault("sdp", "not_live")
-def nobody_to_play(folder: Path) -> Iterator[Setting]:
+def whep_without_a_publisher(folder: Path) -> Iterator[Invocation]:
     with serving(folder) as server:
-        yield Setting([server.url("/whep/demo")])
+        yield Invocation([server.url("/whep/demo")])
 
 
 @fault("sdp", "answer_unusable")
-def answer_that_is_no_sdp(folder: Path) -> Iterator[Setting]:
+def answer_that_is_not_sdp(folder: Path) -> Iterator[Invocation]:
     yield from _stub("nonsense")
 
 
 @fault("sdp", "answer_unusable")
-def answer_that_takes_nothing(folder: Path) -> Iterator[Setting]:
+def answer_that_rejects_every_m_line(folder: Path) -> Iterator[Invocation]:
     yield from _stub("bare")
 
 
 @fault("sdp", "no_answer")
-def offer_without_an_answer(folder: Path) -> Iterator[Setting]:
+def offer_without_an_answer(folder: Path) -> Iterator[Invocation]:
     yield from _stub("slow")
 
 
@@ -182,49 +182,49 @@ def offer_without_an_answer(folder: Path) -> Iterator[Setting]:
 
 
 @fault("ice", "udp_blocked", needs_namespace=True)
-def media_port_behind_a_firewall(folder: Path) -> Iterator[Setting]:
+def media_port_behind_a_firewall(folder: Path) -> Iterator[Invocation]:
     with namespace() as network:
         network.firewall("udp dport 7081 drop")
         with serving(folder, udp_port=7081, prefix=network.prefix) as server:
-            yield Setting([server.http], network.prefix)
+            yield Invocation([server.http], network.prefix)
 
 
 @fault("ice", "sfu_private_host_candidate")
-def address_that_only_the_server_knows(folder: Path) -> Iterator[Setting]:
+def private_address_of_the_server(folder: Path) -> Iterator[Invocation]:
     with serving(folder, "--advertise", "10.255.1.2") as server:
-        yield Setting([server.http])
+        yield Invocation([server.http])
 
 
 @fault("ice", "media_port_closed")
-def media_port_that_is_closed(folder: Path) -> Iterator[Setting]:
+def closed_media_port(folder: Path) -> Iterator[Invocation]:
     yield from _stub("closed")
 
 
 @fault("ice", "no_candidates")
-def answer_without_candidates(folder: Path) -> Iterator[Setting]:
+def answer_without_candidates(folder: Path) -> Iterator[Invocation]:
     yield from _stub("no_candidates")
 
 
 @fault("ice", "mdns_only")
-def answer_with_mdns_names_alone(folder: Path) -> Iterator[Setting]:
+def answer_with_mdns_candidates_only(folder: Path) -> Iterator[Invocation]:
     yield from _stub("mdns")
 
 
 @fault("ice", "ice_refused")
-def media_port_of_another_server(folder: Path) -> Iterator[Setting]:
+def media_port_of_another_server(folder: Path) -> Iterator[Invocation]:
     yield from _stub("refuses_ice")
 
 
 @fault("dtls", "dtls_broken", needs_namespace=True)
-def firewall_that_lets_only_small_packets_pass(folder: Path) -> Iterator[Setting]:
+def firewall_that_drops_large_packets(folder: Path) -> Iterator[Invocation]:
     with namespace() as network:
         network.firewall("udp dport 7081 udp length > 160 drop")
         with serving(folder, udp_port=7081, prefix=network.prefix) as server:
-            yield Setting([server.http], network.prefix)
+            yield Invocation([server.http], network.prefix)
 
 
 @fault("dtls", "dtls_no_answer")
-def media_port_that_knows_only_ice(folder: Path) -> Iterator[Setting]:
+def media_port_without_dtls(folder: Path) -> Iterator[Invocation]:
     yield from _stub("stun_alone")
 
 
@@ -239,27 +239,27 @@ def secure_server(folder: Path, name: str, *, days: int = 1) -> Iterator[tuple[s
         yield server.http, cert
 
 
-def _stub(manner: Manner) -> Iterator[Setting]:
-    with on_a_thread(whip_stub(manner)) as url:
-        yield Setting([url])
+def _stub(behaviour: Behaviour) -> Iterator[Invocation]:
+    with on_a_thread(whip_stub(behaviour)) as url:
+        yield Invocation([url])
 
 
-def failure(told: Told) -> tuple[str, str]:
-    """The step that failed, and the cause without its figures."""
-    return told.report["failed_step"] or "", (told.report["cause"] or "").partition("(")[0]
+def failure(result: CommandResult) -> tuple[str, str]:
+    """Return the failed step, and the cause without its parameters."""
+    return result.report["failed_step"] or "", (result.report["cause"] or "").partition("(")[0]
 
 
 def main() -> None:
-    """Show what the command says of each fault."""
+    """Print the text of the command for each fault."""
     wrong = 0
     for one in FAULTS:
-        with tempfile.TemporaryDirectory() as name, one.provoke(Path(name)) as setting:
-            told = run("check", setting, Path(name))
-        right = failure(told) == (one.step, one.cause)
+        with tempfile.TemporaryDirectory() as name, one.provoke(Path(name)) as invocation:
+            result = run("check", invocation, Path(name))
+        right = failure(result) == (one.step, one.cause)
         wrong += not right
-        print(f"--- {one.name.replace('_', ' ')}{'' if right else '   NAMED WRONG'}")
-        print(told.text)
-    print(f"{len(FAULTS) - wrong} of {len(FAULTS)} faults named right")
+        print(f"--- {one.name.replace('_', ' ')}{'' if right else '   WRONG CAUSE'}")
+        print(result.text)
+    print(f"{len(FAULTS) - wrong} of {len(FAULTS)} faults with the right cause")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A WHIP endpoint that takes every offer, and then lets its clients down in one manner."""
+"""A WHIP endpoint that accepts every offer and then fails in one way."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from sfukit.signaling import sdp
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.transport import Credentials, LocalTransport
 
-Manner = Literal[
+Behaviour = Literal[
     "silent", "closed", "stun_alone", "no_candidates", "mdns", "nonsense", "bare", "refuses_ice",
     "slow",
 ]  # fmt: skip
@@ -21,22 +21,22 @@ CREDENTIALS = Credentials("abcd1234", "a" * 24)
 
 
 @asynccontextmanager
-async def whip_stub(manner: Manner) -> AsyncIterator[str]:
-    """Run it until the block ends; yields its URL."""
+async def whip_stub(behaviour: Behaviour) -> AsyncIterator[str]:
+    """Run the endpoint until the block ends; yields its URL."""
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Media(manner), local_addr=("127.0.0.1", 0)
+        lambda: Media(behaviour), local_addr=("127.0.0.1", 0)
     )
     port = transport.get_extra_info("sockname")[1]
-    if manner == "closed":
+    if behaviour == "closed":
         transport.close()
 
     ended = asyncio.Event()
 
     async def post(request: web.Request) -> web.Response:
         offer = await request.text()
-        if manner == "slow":
+        if behaviour == "slow":
             await ended.wait()
-        text = answer(manner, offer, port)
+        text = answer(behaviour, offer, port)
         return web.Response(status=201, text=text, content_type="application/sdp")
 
     app = web.Application()
@@ -52,10 +52,10 @@ async def whip_stub(manner: Manner) -> AsyncIterator[str]:
         transport.close()
 
 
-def answer(manner: Manner, offer: str, port: int) -> str:
-    """Write the answer of this manner."""
+def answer(behaviour: Behaviour, offer: str, port: int) -> str:
+    """Return the answer of this behaviour."""
     candidate = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
-    match manner:
+    match behaviour:
         case "nonsense":
             return "\x00<html>"
         case "bare":
@@ -72,21 +72,21 @@ def answer(manner: Manner, offer: str, port: int) -> str:
 class Media(asyncio.DatagramProtocol):
     """The media port."""
 
-    def __init__(self, manner: Manner) -> None:
-        self._manner = manner
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._manner not in ("stun_alone", "refuses_ice") or data[0] > 3:
+        if self._behaviour not in ("stun_alone", "refuses_ice") or data[0] > 3:
             return
         request = stun.parse_message(data)
-        refuses = self._manner == "refuses_ice"
-        kind = stun.Class.ERROR if refuses else stun.Class.RESPONSE
+        is_refused = self._behaviour == "refuses_ice"
+        kind = stun.Class.ERROR if is_refused else stun.Class.RESPONSE
         response = stun.Message(stun.Method.BINDING, kind, request.transaction_id)
-        if refuses:
+        if is_refused:
             response.attributes["ERROR-CODE"] = (401, "Unauthorized")
         response.attributes["XOR-MAPPED-ADDRESS"] = addr
         response.add_message_integrity(CREDENTIALS.pwd.encode())

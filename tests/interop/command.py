@@ -1,4 +1,4 @@
-"""A diagnostic command of sfukit, run as a user runs it."""
+"""A diagnostic command of sfukit, run as a process."""
 
 import json
 import os
@@ -13,27 +13,33 @@ _RUN_S = 60.0
 _UNSET = ("SFUKIT_API_KEY", "SFUKIT_API_SECRET")
 
 
-class Setting(NamedTuple):
-    """What to call: the arguments, a prefix to run it under, and what Python is to run."""
+class Invocation(NamedTuple):
+    """The arguments of a command, a prefix to run it under, and the Python program."""
 
     arguments: Sequence[str]
     prefix: Sequence[str] = ()
     program: Sequence[str] = ("-m", "sfukit")
 
 
-class Told(NamedTuple):
-    """What the command said: its report, and its text for people."""
+class CommandResult(NamedTuple):
+    """The exit code of a command, its report (JSON) and its text."""
 
     exit_code: int
     report: Any
     text: str
 
 
-def run(command: str, setting: Setting, folder: Path) -> Told:
-    """Run it to its end."""
-    words = [*setting.prefix, sys.executable, *setting.program, command, *setting.arguments]
+def run(command: str, invocation: Invocation, folder: Path) -> CommandResult:
+    """Run a command to its end."""
+    command_line = [
+        *invocation.prefix,
+        sys.executable,
+        *invocation.program,
+        command,
+        *invocation.arguments,
+    ]
     done = subprocess.run(
-        [*words, "--json", "-"],
+        [*command_line, "--json", "-"],
         capture_output=True,
         text=True,
         timeout=_RUN_S,
@@ -41,30 +47,37 @@ def run(command: str, setting: Setting, folder: Path) -> Told:
         check=False,
     )
     assert done.stdout, done.stderr
-    return Told(done.returncode, json.loads(done.stdout), done.stderr)
+    return CommandResult(done.returncode, json.loads(done.stdout), done.stderr)
 
 
-def interrupted(command: str, setting: Setting, folder: Path, *, after: str) -> Told:
-    """Press Ctrl-C once it has said a line that begins so."""
-    words = [*setting.prefix, sys.executable, "-u", *setting.program, command, *setting.arguments]
+def interrupted(command: str, invocation: Invocation, folder: Path, *, after: str) -> CommandResult:
+    """Send SIGINT after a line of stderr that starts with `after`."""
+    command_line = [
+        *invocation.prefix,
+        sys.executable,
+        "-u",
+        *invocation.program,
+        command,
+        *invocation.arguments,
+    ]
     with subprocess.Popen(
-        [*words, "--json", "-"],
+        [*command_line, "--json", "-"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=_environment(folder),
     ) as process:
         assert process.stderr is not None
-        said = ""
+        text = ""
         for line in process.stderr:
-            said += line
+            text += line
             if line.startswith(after):
                 break
         process.send_signal(signal.SIGINT)
         out, rest = process.communicate(timeout=_RUN_S)
-    return Told(process.returncode, json.loads(out), said + rest)
+    return CommandResult(process.returncode, json.loads(out), text + rest)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    mine = {key: value for key, value in os.environ.items() if key not in _UNSET}
-    return {**mine, "XDG_STATE_HOME": str(folder)}
+    inherited = {key: value for key, value in os.environ.items() if key not in _UNSET}
+    return {**inherited, "XDG_STATE_HOME": str(folder)}

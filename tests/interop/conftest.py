@@ -1,4 +1,4 @@
-"""A server for each file of tests, and the browser."""
+"""Fixtures: a server for each test module, and Chromium."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from tests.interop.server import Server, serving
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
+    folder = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here):
+        if item.path.is_relative_to(folder):
             item.add_marker(pytest.mark.interop)
 
 

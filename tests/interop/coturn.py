@@ -1,4 +1,4 @@
-"""Debian's coturn as a process of its own, on free ports."""
+"""Debian's coturn as a process, on free ports."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ LOOPBACK = "--allow-loopback-peers"
 
 @dataclass(frozen=True)
 class Coturn:
-    """A running server and where it listens."""
+    """A running server with its address and ports."""
 
     host: str
     port: int
@@ -52,7 +52,7 @@ def coturn(
 ) -> Iterator[Coturn]:
     """Run a server until the block ends; `prefix` is a command to run it under.
 
-    With a second address it tells NAT behaviour (RFC 5780). The port is a free one unless given.
+    A second address enables NAT behaviour discovery (RFC 5780). The port is a free one by default.
     """
     free_port, tls_port, alternate_port = free_ports(3)
     port = port or free_port
@@ -81,7 +81,7 @@ def coturn(
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that are free now, below those that the kernel gives to others."""
+    """Return ports that are free now, below the ephemeral ports of the kernel."""
     with contextlib.ExitStack() as held:
         sockets = []
         candidate = 20_000 + os.getpid() % 5_000
@@ -99,7 +99,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for the line that coturn writes after it has opened its listeners."""
+    """Wait for the log line that follows the start of the listeners."""
     deadline = time.monotonic() + _READY_S
     while _READY not in log.read_bytes():
         assert process.poll() is None, f"coturn ended: {log.read_text()}"

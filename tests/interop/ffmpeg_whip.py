@@ -1,6 +1,6 @@
-"""FFmpeg's own WHIP muxer publishes the drawn scene and the talk, in a process of its own.
+"""The WHIP muxer of FFmpeg publishes the scene and the speech, in a separate process.
 
-The muxer's writes block, so a test ends the process: SIGINT ends the session by DELETE.
+The muxer's writes block; SIGINT to the process ends the session by DELETE.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import av
 
-from sfukit.media import sound
+from sfukit.media import audio
 from sfukit.media.catalog import LOW
 from sfukit.media.encode import OPTIONS, OPUS_FRAME_SAMPLES, drawn_frames
 
@@ -25,9 +25,9 @@ STOP_S = 15.0
 @contextlib.asynccontextmanager
 async def ffmpeg_publisher(url: str, **options: str) -> AsyncIterator[None]:
     """Publish until the block ends; `options` are those of the muxer."""
-    words = [f"{name}={value}" for name, value in options.items()]
+    arguments = [f"{name}={value}" for name, value in options.items()]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.interop.ffmpeg_whip", url, *words),
+        *(sys.executable, "-m", "tests.interop.ffmpeg_whip", url, *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -50,21 +50,21 @@ async def ffmpeg_publisher(url: str, **options: str) -> AsyncIterator[None]:
 def publish(url: str, options: dict[str, str]) -> None:
     """Encode and send in real time until interrupted."""
     with av.open(url, "w", format="whip", options=options, timeout=STOP_S) as muxer:
-        picture = muxer.add_stream("libx264", rate=LOW.frames_per_second, options=OPTIONS["h264"])
-        picture.width, picture.height, picture.pix_fmt = LOW.width, LOW.height, "yuv420p"
-        picture.gop_size, picture.max_b_frames = LOW.frames_per_second, 0
-        voice = muxer.add_stream("libopus", rate=sound.SAMPLES_PER_SECOND, layout="stereo")
+        video = muxer.add_stream("libx264", rate=LOW.frames_per_second, options=OPTIONS["h264"])
+        video.width, video.height, video.pix_fmt = LOW.width, LOW.height, "yuv420p"
+        video.gop_size, video.max_b_frames = LOW.frames_per_second, 0
+        speech = muxer.add_stream("libopus", rate=audio.SAMPLES_PER_SECOND, layout="stereo")
         start = time.monotonic()
         for frame in heapq.merge(video_frames(), audio_frames(), key=lambda due: due.time):
             time.sleep(max(0.0, start + frame.time - time.monotonic()))
             if isinstance(frame, av.VideoFrame):
-                muxer.mux(picture.encode(frame))
+                muxer.mux(video.encode(frame))
             else:
-                muxer.mux(voice.encode(frame))
+                muxer.mux(speech.encode(frame))
 
 
 def video_frames() -> Iterator[av.VideoFrame]:
-    """Show the scene again and again."""
+    """Repeat the scene."""
     frames = list(drawn_frames(LOW))
     for number in itertools.count():
         frame = frames[number % len(frames)]
@@ -73,17 +73,17 @@ def video_frames() -> Iterator[av.VideoFrame]:
 
 
 def audio_frames() -> Iterator[av.AudioFrame]:
-    """Play the talk again and again, on both channels."""
-    samples = sound.talk().repeat(2)
+    """Repeat the speech on both channels."""
+    samples = audio.speech().repeat(2)
     for position in itertools.count(step=OPUS_FRAME_SAMPLES):
         at = 2 * position % samples.size
         block = samples[None, at : at + 2 * OPUS_FRAME_SAMPLES]
         frame = av.AudioFrame.from_ndarray(block, format="s16", layout="stereo")
-        frame.sample_rate, frame.pts = sound.SAMPLES_PER_SECOND, position
-        frame.time_base = Fraction(1, sound.SAMPLES_PER_SECOND)
+        frame.sample_rate, frame.pts = audio.SAMPLES_PER_SECOND, position
+        frame.time_base = Fraction(1, audio.SAMPLES_PER_SECOND)
         yield frame
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        publish(sys.argv[1], dict(word.split("=", 1) for word in sys.argv[2:]))
+        publish(sys.argv[1], dict(option.split("=", 1) for option in sys.argv[2:]))

@@ -1,7 +1,6 @@
-"""Record how Chromium fails: ``python -m tests.interop.ice_fixtures [NAME...]``, as root.
+"""Record ICE failures of Chromium: ``python -m tests.interop.ice_fixtures [NAME...]``, as root.
 
-Everything happens in a network namespace of its own, with Debian's coturn in it. What is recorded
-goes to ``tests/fixtures/ice``.
+Chromium and Debian's coturn run in a network namespace; ``tests/fixtures/ice`` has the recordings.
 """
 
 import asyncio
@@ -31,15 +30,16 @@ SERVER_UDP = f"udp dport {PORT} drop"
 
 SCRIPT = """() => {
     const make = (config) => new RTCPeerConnection(config);
-    const gathered = (pc) => new Promise((done) => {
-        const look = () => pc.iceGatheringState === "complete" && done();
-        pc.addEventListener("icegatheringstatechange", look);
-        look();
+    const gathered = (pc) => new Promise((resolve) => {
+        const check = () => pc.iceGatheringState === "complete" && resolve();
+        pc.addEventListener("icegatheringstatechange", check);
+        check();
     });
-    const reached = (pc, ...states) => new Promise((done) => {
-        const look = () => states.includes(pc.iceConnectionState) && done(pc.iceConnectionState);
-        pc.addEventListener("iceconnectionstatechange", look);
-        look();
+    const reached = (pc, ...states) => new Promise((resolve) => {
+        const check = () =>
+            states.includes(pc.iceConnectionState) && resolve(pc.iceConnectionState);
+        pc.addEventListener("iceconnectionstatechange", check);
+        check();
     });
     const stats = async (pc) => Object.fromEntries((await pc.getStats()).entries());
     const offer = async (config) => {
@@ -49,10 +49,10 @@ SCRIPT = """() => {
         await gathered(pc);
         return pc;
     };
-    const answer = async (pc, config, rewrite, mute) => {
+    const answer = async (pc, config, rewrite, withoutCandidates) => {
         const other = make(config);
         let sdp = pc.localDescription.sdp;
-        if (mute) sdp = sdp.replace(/^a=candidate:.*\\r\\n/gm, ""); // then it sends no checks
+        if (withoutCandidates) sdp = sdp.replace(/^a=candidate:.*\\r\\n/gm, ""); // no checks
         await other.setRemoteDescription({ type: "offer", sdp });
         await other.setLocalDescription();
         await gathered(other);
@@ -62,26 +62,26 @@ SCRIPT = """() => {
     window.lab = { make, gathered, reached, stats, offer, answer };
 }"""
 
-CAPTURE = """() => new Promise((done) => {
-    URL.createObjectURL = (blob) => { blob.text().then(done); return "#"; };
+CAPTURE = """() => new Promise((resolve) => {
+    URL.createObjectURL = (blob) => { blob.text().then(resolve); return "#"; };
     document.getElementById("dump-checkbox").checked = false; // else it is gzip
     document.getElementById("dump-click-target").click();
 })"""
 
 
 class Lab:
-    """A browser in a namespace, with the page that calls and the one that records."""
+    """Chromium in a namespace: a page with peer connections, and chrome://webrtc-internals."""
 
     def __init__(self, browser: Browser, own: Namespace, page: Page, internals: Page) -> None:
         self.browser, self.own, self.page, self.internals = browser, own, page, internals
 
     async def dump(self) -> dict[str, Any]:
-        """Take the dump as the button of chrome://webrtc-internals writes it."""
-        await asyncio.sleep(2)  # it is told of events a while later, of statistics once a second
+        """Return the dump that chrome://webrtc-internals writes."""
+        await asyncio.sleep(2)  # events arrive later, statistics once a second
         return dict(json.loads(await self.internals.run(CAPTURE)))
 
     def firewall(self, *rules: str) -> None:
-        """Drop what arrives and matches one of the rules."""
+        """Drop inbound packets that match one of the rules."""
         nft(self.own, "flush ruleset", "add table inet lab")
         nft(self.own, "add chain inet lab input { type filter hook input priority 0; }")
         for rule in rules:
@@ -110,7 +110,7 @@ async def lab(*flags: str) -> AsyncIterator[Lab]:
 
 
 def password(user: str) -> str:
-    """Sign a user name as the TURN REST convention does."""
+    """Return the credential of a user name (TURN REST API)."""
     return base64.b64encode(hmac.digest(SECRET.encode(), user.encode(), hashlib.sha1)).decode()
 
 
@@ -126,51 +126,53 @@ CALL = """async (config, to, address, until) => {
 }"""
 
 
-async def connected(at: Lab) -> None:
-    await at.page.run("async () => { await navigator.mediaDevices?.getUserMedia({audio: true}) }")
-    got = await at.page.run(CALL, {"iceServers": [{"urls": STUN}]}, "", "", ["connected"])
-    write("connected.offer.sdp", got["offer"])
-    write("connected.answer.sdp", got["answer"])
-    write_json("connected.internals.json", await at.dump())
-    write_json("connected.stats.json", await at.page.run("() => lab.stats(pc)"))
+async def connected(running: Lab) -> None:
+    await running.page.run(
+        "async () => { await navigator.mediaDevices?.getUserMedia({audio: true}) }"
+    )
+    result = await running.page.run(CALL, {"iceServers": [{"urls": STUN}]}, "", "", ["connected"])
+    write("connected.offer.sdp", result["offer"])
+    write("connected.answer.sdp", result["answer"])
+    write_json("connected.internals.json", await running.dump())
+    write_json("connected.stats.json", await running.page.run("() => lab.stats(pc)"))
 
 
-async def wrong_address(at: Lab) -> None:
-    """A server that advertises the address that it has inside its container."""
-    got = await at.page.run(CALL, {}, ADDRESS, "172.17.0.2", ["failed", "disconnected"])
-    write("wrong-address.answer.sdp", got["answer"])
-    write_json("wrong-address.stats.json", got["stats"])
-    write_json("wrong-address.internals.json", await at.dump())
+async def wrong_address(running: Lab) -> None:
+    """A peer that advertises the address of its container."""
+    result = await running.page.run(CALL, {}, ADDRESS, "172.17.0.2", ["failed", "disconnected"])
+    write("wrong-address.answer.sdp", result["answer"])
+    write_json("wrong-address.stats.json", result["stats"])
+    write_json("wrong-address.internals.json", await running.dump())
 
 
-async def no_udp(at: Lab) -> None:
-    """A firewall that drops what comes back from the STUN server, and everything from the peer."""
-    at.firewall("meta l4proto udp drop")
+async def no_udp(running: Lab) -> None:
+    """A firewall that drops all inbound UDP."""
+    running.firewall("meta l4proto udp drop")
     config = {"iceServers": [{"urls": STUN}]}
-    got = await at.page.run(CALL, config, "", "", ["failed", "disconnected"])
-    write_json("no-udp.stats.json", got["stats"])
-    write_json("no-udp.internals.json", await at.dump())
+    result = await running.page.run(CALL, config, "", "", ["failed", "disconnected"])
+    write_json("no-udp.stats.json", result["stats"])
+    write_json("no-udp.internals.json", await running.dump())
 
 
-async def mdns_only(at: Lab) -> None:
-    sdp = await at.page.run("async () => (await lab.offer({})).localDescription.sdp")
+async def mdns_only(running: Lab) -> None:
+    sdp = await running.page.run("async () => (await lab.offer({})).localDescription.sdp")
     write("mdns-only.offer.sdp", sdp)
 
 
-async def turn_expired(at: Lab) -> None:
+async def turn_expired(running: Lab) -> None:
     server = {"urls": TURN, "username": EXPIRED, "credential": password(EXPIRED)}
-    await relay_only(at, server, "turn-expired")
+    await relay_only(running, server, "turn-expired")
 
 
-async def turn_refused(at: Lab) -> None:
+async def turn_refused(running: Lab) -> None:
     user = "4102444800:ann"
     server = {"urls": TURN, "username": user, "credential": "not the password"}
-    await relay_only(at, server, "turn-refused")
+    await relay_only(running, server, "turn-refused")
 
 
-async def relay_only(at: Lab, server: dict[str, str], name: str) -> None:
+async def relay_only(running: Lab, server: dict[str, str], name: str) -> None:
     config = {"iceServers": [server], "iceTransportPolicy": "relay"}
-    await at.page.run(
+    await running.page.run(
         """async (config) => {
             const pc = await lab.offer(config);
             const answer = await lab.answer(pc, {}, (sdp) => sdp);
@@ -178,46 +180,46 @@ async def relay_only(at: Lab, server: dict[str, str], name: str) -> None:
         }""",
         config,
     )
-    write_json(f"{name}.internals.json", await at.dump())
+    write_json(f"{name}.internals.json", await running.dump())
 
 
-async def one_way(at: Lab) -> None:
-    """What this side sends is dropped, what the far side sends arrives."""
-    port = await at.page.run(
+async def one_way(running: Lab) -> None:
+    """Packets of this peer are dropped, those of the remote peer arrive."""
+    port = await running.page.run(
         """async () => {
             window.pc = await lab.offer({});
             return Number(/candidate:\\S+ 1 udp \\d+ \\S+ (\\d+)/.exec(pc.localDescription.sdp)[1]);
         }"""
     )
-    at.firewall(f"udp sport {port} drop")
-    got = await at.page.run(
+    running.firewall(f"udp sport {port} drop")
+    result = await running.page.run(
         """async () => {
             await pc.setRemoteDescription(await lab.answer(pc, {}, (sdp) => sdp));
-            await new Promise((done) => setTimeout(done, 5000)); // pairs are dropped in the end
+            await new Promise((resolve) => setTimeout(resolve, 5000)); // later, pairs are deleted
             return { stats: await lab.stats(pc), farStats: await lab.stats(other) };
         }"""
     )
-    write_json("one-way.stats.json", got["stats"])
-    write_json("one-way.far.stats.json", got["farStats"])
-    await at.page.run("() => lab.reached(pc, 'failed', 'disconnected')")
-    write_json("one-way.internals.json", await at.dump())
+    write_json("one-way.stats.json", result["stats"])
+    write_json("one-way.far.stats.json", result["farStats"])
+    await running.page.run("() => lab.reached(pc, 'failed', 'disconnected')")
+    write_json("one-way.internals.json", await running.dump())
 
 
-async def consent_lost(at: Lab) -> None:
-    """A path that dies after it had worked."""
-    await at.page.run(CALL, {}, "", "", ["connected"])
+async def consent_lost(running: Lab) -> None:
+    """A selected pair that fails after it was connected."""
+    await running.page.run(CALL, {}, "", "", ["connected"])
     await asyncio.sleep(2)
-    at.firewall("meta l4proto udp drop")
-    await at.page.run("() => lab.reached(pc, 'disconnected')")
+    running.firewall("meta l4proto udp drop")
+    await running.page.run("() => lab.reached(pc, 'disconnected')")
     await asyncio.sleep(3)
-    write_json("consent-lost.internals.json", await at.dump())
-    write_json("consent-lost.stats.json", await at.page.run("() => lab.stats(pc)"))
+    write_json("consent-lost.internals.json", await running.dump())
+    write_json("consent-lost.stats.json", await running.page.run("() => lab.stats(pc)"))
 
 
-async def no_answer(at: Lab) -> None:
-    """An offer that nobody answers."""
-    await at.page.run("async () => { await lab.offer({}) }")
-    write_json("no-answer.internals.json", await at.dump())
+async def no_answer(running: Lab) -> None:
+    """An offer without an answer."""
+    await running.page.run("async () => { await lab.offer({}) }")
+    write_json("no-answer.internals.json", await running.dump())
 
 
 Recording = Callable[[Lab], Awaitable[None]]
@@ -228,8 +230,8 @@ RECORDINGS: dict[str, Recording] = {
         *(one_way, consent_lost, no_answer),
     )
 }
-HIDDEN_ADDRESSES = {"mdns_only"}
-SHOWN_ADDRESSES = (*WITH_CAMERA, "--disable-features=WebRtcHideLocalIpsWithMdns")
+WITH_MDNS = {"mdns_only"}
+WITHOUT_MDNS = (*WITH_CAMERA, "--disable-features=WebRtcHideLocalIpsWithMdns")
 ICE_STATISTICS = {"candidate-pair", "local-candidate", "remote-candidate", "transport"}
 
 
@@ -238,7 +240,7 @@ def write(name: str, text: str) -> None:
 
 
 def write_json(name: str, document: dict[str, Any]) -> None:
-    """Keep what concerns ICE; the rest of a dump is forty times as much."""
+    """Write the ICE statistics alone; a whole dump is forty times as large."""
     for connection in document.get("PeerConnections", {}).values():
         connection["stats"] = {
             name: series
@@ -250,9 +252,9 @@ def write_json(name: str, document: dict[str, Any]) -> None:
 
 async def main(names: list[str]) -> None:
     for name in names or RECORDINGS:
-        flags = () if name in HIDDEN_ADDRESSES else SHOWN_ADDRESSES
-        async with lab(*flags) as at:
-            await asyncio.wait_for(RECORDINGS[name](at), 120)
+        flags = () if name in WITH_MDNS else WITHOUT_MDNS
+        async with lab(*flags) as running:
+            await asyncio.wait_for(RECORDINGS[name](running), 120)
         sys.stdout.write(f"{name}\n")
 
 

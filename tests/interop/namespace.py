@@ -1,4 +1,4 @@
-"""A network of one's own: a namespace with an ordinary interface, and nothing outside it."""
+"""A network namespace with one interface and no route out of it."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ class Namespace:
         return ("ip", "netns", "exec", self.name)
 
     def firewall(self, rules: str) -> None:
-        """Let a firewall judge what comes in, by rules of nftables."""
+        """Filter inbound packets by rules of nftables."""
         head = "type filter hook input priority 0"
         table = f"table inet block {{ chain in {{\n{head}; {rules}\n}}\n}}\n"
         subprocess.run([*self.prefix, "nft", table], check=True)
@@ -29,13 +29,13 @@ class Namespace:
 
 @contextlib.contextmanager
 def namespace() -> Iterator[Namespace]:
-    """Make a namespace with loopback and one veth interface at `ADDRESS`; needs root."""
+    """Create a namespace with loopback and a veth interface at `ADDRESS`; needs root."""
     name = f"sfukit-{os.getpid()}"
     ip("netns", "add", name)
     try:
         inside = ("-netns", name)
         ip(*inside, "link", "set", "lo", "up")
-        # both ends stay inside: the interface has a carrier, and no way out
+        # both ends are inside: the interface has a carrier, and no route out
         ip(*inside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
         ip(*inside, "address", "add", f"{ADDRESS}/24", "dev", "eth0")
         for device in ("eth0", "eth1"):

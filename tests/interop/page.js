@@ -1,27 +1,27 @@
-// What a page needs to publish by WHIP and to play by WHEP, written by the two documents alone, so
-// that no code of the server's own page is part of the proof. The functions live in `interop`.
+// A WHIP and WHEP client in `window.interop`, by RFC 9725 and the WHEP draft, without code of the
+// demo page.
 
 window.interop = {
-  // the fake devices: a moving picture with a beep
+  // the fake devices of Chromium: moving video with a beep
   camera(width, height) {
     return navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 30 }, audio: true });
   },
 
-  // a picture that needs no permission: without one, candidates stay hidden behind mDNS names
-  drawn(width, height) {
+  // video that needs no permission: without a permission, mDNS names hide host candidates
+  canvas(width, height) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
-    const pen = canvas.getContext("2d");
+    const context = canvas.getContext("2d");
     let step = 0;
     setInterval(() => {
-      pen.fillStyle = `hsl(${step++ % 360} 80% 40%)`;
-      pen.fillRect(0, 0, width, height);
-      pen.fillStyle = "white";
-      pen.fillRect((step * 7) % width, height / 3, 60, 60);
+      context.fillStyle = `hsl(${step++ % 360} 80% 40%)`;
+      context.fillRect(0, 0, width, height);
+      context.fillStyle = "white";
+      context.fillRect((step * 7) % width, height / 3, 60, 60);
     }, 33);
     return canvas.captureStream(30);
   },
 
-  // sendEncodings lowest first; none: a single stream
+  // sendEncodings lowest first, undefined: a single encoding
   async publish(url, stream, sendEncodings) {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     for (const track of stream.getTracks()) {
@@ -44,25 +44,26 @@ window.interop = {
 
   // POST the offer at once, then trickle candidates (RFC 9725 4.3)
   async negotiate(pc, url) {
-    const found = [];
+    const candidates = [];
     let session = null;
-    const complete = new Promise((done) => {
+    const complete = new Promise((resolve) => {
       pc.onicecandidate = (event) => {
-        if (!event.candidate) return done();
-        found.push(event.candidate);
+        if (!event.candidate) return resolve();
+        candidates.push(event.candidate);
         if (session) interop.trickle(pc, session, [event.candidate]);
       };
     });
     await pc.setLocalDescription();
-    const answer = await fetch(url, {
+    const response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/sdp" },
       body: pc.localDescription.sdp,
     });
-    const text = await answer.text();
-    if (answer.status !== 201) throw new Error(`POST ${url}: ${answer.status} ${text}`);
-    session = { url: new URL(answer.headers.get("Location"), url).href, etag: answer.headers.get("ETag") };
-    const early = found.splice(0);
+    const text = await response.text();
+    if (response.status !== 201) throw new Error(`POST ${url}: ${response.status} ${text}`);
+    const { headers } = response;
+    session = { url: new URL(headers.get("Location"), url).href, etag: headers.get("ETag") };
+    const early = candidates.splice(0);
     if (early.length) await interop.trickle(pc, session, early);
     await pc.setRemoteDescription({ type: "answer", sdp: text });
     await interop.until(() => pc.connectionState === "connected", `${url} to connect`);
@@ -79,15 +80,16 @@ window.interop = {
       sdp.match(/^m=.*$/m)[0], line("mid"),
       ...candidates.map(({ candidate }) => `a=${candidate}`),
     ];
-    const answer = await fetch(session.url, {
+    const response = await fetch(session.url, {
       method: "PATCH",
       headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": session.etag },
       body: fragment.map((text) => text.trim() + "\r\n").join(""),
     });
-    if (answer.status !== 204) throw new Error(`PATCH: ${answer.status} ${await answer.text()}`);
+    const { status } = response;
+    if (status !== 204) throw new Error(`PATCH: ${status} ${await response.text()}`);
   },
 
-  // end a session as the documents say; gives the status
+  // end the session by DELETE; returns the HTTP status
   async leave(pc) {
     const { status } = await fetch(pc.session.url, { method: "DELETE" });
     pc.close();
@@ -97,16 +99,16 @@ window.interop = {
   async until(condition, what, seconds = 15) {
     const end = performance.now() + seconds * 1000;
     while (!(await condition())) {
-      if (performance.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`);
-      await new Promise((wake) => setTimeout(wake, 50));
+      if (performance.now() > end) throw new Error(`timeout of ${seconds} s waiting for ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   },
 
   sleep(seconds) {
-    return new Promise((wake) => setTimeout(wake, seconds * 1000));
+    return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   },
 
-  // {transport, local, remote, video, audio, sent: {rid: ...}} of webrtc-stats, as plain objects
+  // {transport, local, remote, video, audio, sent: {rid: ...}}: entries of webrtc-stats
   async stats(pc) {
     const all = [...(await pc.getStats()).values()];
     const transport = all.find((s) => s.type === "transport") ?? {};

@@ -1,4 +1,4 @@
-"""aiortc as publisher and viewer: an independent stack that encodes the drawn scene and decodes."""
+"""aiortc as publisher and subscriber: an independent stack that encodes and decodes the scene."""
 
 import asyncio
 import itertools
@@ -19,79 +19,78 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from sfukit.media import barcode, decode, sound
+from sfukit.media import audio, barcode, decode
 from sfukit.media.catalog import LOOP_TICKS, LOW, Encoding
-from sfukit.media.draw import Picture, Scene
+from sfukit.media.draw import RawFrame, Scene
 from sfukit.media.encode import OPUS_FRAME_SAMPLES, to_frame
 
 FRAME_S = 20.0
 SDP = {"Content-Type": "application/sdp"}
 
 
-class DrawnVideo(MediaStreamTrack):
-    """The scene, drawn once and shown in real time."""
+class SceneTrack(MediaStreamTrack):
+    """The generated scene, in real time."""
 
     kind = "video"
 
     def __init__(self, encoding: Encoding = LOW) -> None:
         super().__init__()
         scene = Scene(encoding.width, encoding.height)
-        self.shown = {
-            tick: scene.picture(tick) for tick in range(0, LOOP_TICKS, encoding.ticks_per_frame)
+        self.frames = {
+            tick: scene.frame(tick) for tick in range(0, LOOP_TICKS, encoding.ticks_per_frame)
         }
         self._frames_per_second = encoding.frames_per_second
         self._number = 0
         self._start: float | None = None
 
     async def recv(self) -> av.VideoFrame:
-        """Wait until the next picture is due."""
+        """Return the next frame when it is due."""
         loop = asyncio.get_running_loop()
         self._start = self._start or loop.time()
         due = self._start + self._number / self._frames_per_second
         await asyncio.sleep(max(0, due - loop.time()))
-        pictures = list(self.shown.values())
-        frame = to_frame(pictures[self._number % len(pictures)])
+        frames = list(self.frames.values())
+        frame = to_frame(frames[self._number % len(frames)])
         frame.pts, frame.time_base = self._number, Fraction(1, self._frames_per_second)
         self._number += 1
         return frame
 
 
-class DrawnAudio(MediaStreamTrack):
-    """The talk, in real time."""
+class SpeechTrack(MediaStreamTrack):
+    """The generated speech, in real time."""
 
     kind = "audio"
 
     def __init__(self) -> None:
         super().__init__()
-        self._samples = sound.talk()
+        self._samples = audio.speech()
         self._position = 0
         self._start: float | None = None
 
     async def recv(self) -> av.AudioFrame:
-        """Wait until the next 20 ms are due."""
+        """Return the next 20 ms when they are due."""
         loop = asyncio.get_running_loop()
         self._start = self._start or loop.time()
-        due = self._start + self._position / sound.SAMPLES_PER_SECOND
+        due = self._start + self._position / audio.SAMPLES_PER_SECOND
         await asyncio.sleep(max(0, due - loop.time()))
         at = self._position % self._samples.size
         block = self._samples[None, at : at + OPUS_FRAME_SAMPLES]
         frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = sound.SAMPLES_PER_SECOND, self._position
-        frame.time_base = Fraction(1, sound.SAMPLES_PER_SECOND)
+        frame.sample_rate, frame.pts = audio.SAMPLES_PER_SECOND, self._position
+        frame.time_base = Fraction(1, audio.SAMPLES_PER_SECOND)
         self._position += OPUS_FRAME_SAMPLES
         return frame
 
 
 @dataclass
-class Seen:
-    """What a viewer saw and heard."""
+class ReceivedVideo:
+    """The decoded frames of a subscriber: tick of the barcode and PSNR of each."""
 
     ticks: list[int | None] = field(default_factory=list)
     psnr_db: list[float] = field(default_factory=list)
-    loudest: float = 0.0
 
-    def assert_is_the_scene(self, least_db: float) -> None:
-        """The pictures are those that were drawn, in their order."""
+    def assert_matches_scene(self, least_db: float) -> None:
+        """Assert that the frames are those of the scene, in order."""
         read = [tick for tick in self.ticks if tick is not None]
         assert len(read) >= 0.95 * len(self.ticks) > 0, self.ticks
         steps = [(b - a) % LOOP_TICKS for a, b in itertools.pairwise(read)]
@@ -99,49 +98,49 @@ class Seen:
         assert statistics.median(self.psnr_db) > least_db
 
 
-async def watch(track: MediaStreamTrack, source: DrawnVideo, frames: int) -> Seen:
-    """Decode `frames` pictures and compare each to what was drawn for its barcode."""
-    seen = Seen()
+async def receive_video(track: MediaStreamTrack, source: SceneTrack, frames: int) -> ReceivedVideo:
+    """Decode `frames` frames and compare each with the generated frame of its barcode."""
+    received = ReceivedVideo()
     for _ in range(frames):
-        picture = await next_picture(track)
-        plane = decode.luma(picture)
+        frame = await next_frame(track)
+        plane = decode.luma(frame)
         tick = barcode.read(plane)
-        seen.ticks.append(tick)
-        drawn: Picture | None = source.shown.get(tick) if tick is not None else None
-        if drawn is not None and drawn.shape == picture.shape:
-            seen.psnr_db.append(decode.psnr_db(plane, decode.luma(drawn)))
-    return seen
+        received.ticks.append(tick)
+        generated: RawFrame | None = source.frames.get(tick) if tick is not None else None
+        if generated is not None and generated.shape == frame.shape:
+            received.psnr_db.append(decode.psnr_db(plane, decode.luma(generated)))
+    return received
 
 
-async def next_picture(track: MediaStreamTrack) -> Picture:
+async def next_frame(track: MediaStreamTrack) -> RawFrame:
     frame = await asyncio.wait_for(track.recv(), FRAME_S)
     assert isinstance(frame, av.VideoFrame)
-    return decode.to_picture(frame)
+    return decode.raw_frame(frame)
 
 
-async def listen(track: MediaStreamTrack, frames: int) -> float:
-    """Decode `frames` blocks of 20 ms; give the loudest sample."""
-    loudest = 0.0
+async def receive_audio(track: MediaStreamTrack, frames: int) -> float:
+    """Decode `frames` blocks of 20 ms; return the peak sample."""
+    peak = 0.0
     for _ in range(frames):
-        heard = await asyncio.wait_for(track.recv(), FRAME_S)
-        assert isinstance(heard, av.AudioFrame)
-        loudest = max(loudest, float(abs(heard.to_ndarray().astype(float)).max()))
-    return loudest
+        frame = await asyncio.wait_for(track.recv(), FRAME_S)
+        assert isinstance(frame, av.AudioFrame)
+        peak = max(peak, float(abs(frame.to_ndarray().astype(float)).max()))
+    return peak
 
 
 def prefer(connection: RTCPeerConnection, codec: str) -> None:
-    """Offer one video codec alone (with its RTX)."""
-    wanted = {f"video/{codec}".lower(), "video/rtx"}
-    known = RTCRtpReceiver.getCapabilities("video")
-    assert known is not None
-    chosen = [c for c in known.codecs if c.mimeType.lower() in wanted]
+    """Offer one video codec with its RTX."""
+    mime_types = {f"video/{codec}".lower(), "video/rtx"}
+    capabilities = RTCRtpReceiver.getCapabilities("video")
+    assert capabilities is not None
+    codecs = [c for c in capabilities.codecs if c.mimeType.lower() in mime_types]
     for transceiver in connection.getTransceivers():
         if transceiver.kind == "video":
-            transceiver.setCodecPreferences(chosen)
+            transceiver.setCodecPreferences(codecs)
 
 
 def srtp_profile(connection: RTCPeerConnection) -> str:
-    """Name what DTLS negotiated, as OpenSSL calls it."""
+    """Return the negotiated SRTP profile by its OpenSSL name."""
     transport: Any = connection.getTransceivers()[0].sender.transport
     return str(transport._ssl.get_selected_srtp_profile().decode())
 
@@ -165,13 +164,13 @@ async def session(connection: RTCPeerConnection, url: str) -> AsyncIterator[None
     """Hold a WHIP or WHEP session (RFC 9725 4.2) while the block runs."""
     async with httpx.AsyncClient(trust_env=False) as http:
         await connection.setLocalDescription(await connection.createOffer())
-        answer = await http.post(url, content=connection.localDescription.sdp, headers=SDP)
-        assert answer.status_code == 201, answer.text
+        response = await http.post(url, content=connection.localDescription.sdp, headers=SDP)
+        assert response.status_code == 201, response.text
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+            await connection.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
             await connected(connection)
             yield
         finally:
-            ended = await http.delete(urljoin(url, answer.headers["Location"]))
+            ended = await http.delete(urljoin(url, response.headers["Location"]))
             await asyncio.wait_for(connection.close(), FRAME_S)
         assert ended.status_code == 200, ended.text

@@ -1,4 +1,4 @@
-"""`sfukit serve` as a process of its own, as a user runs it."""
+"""`sfukit serve` as a process."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ READY_S = 20.0
 
 @dataclass(frozen=True)
 class Server:
-    """A running server and where it listens."""
+    """A running server with its URL and media port."""
 
     http: str
     udp_port: int
@@ -28,7 +28,7 @@ class Server:
     log: Path
 
     def kill(self) -> None:
-        """End it at once, as a crash does."""
+        """Kill the process, as a crash does."""
         os.kill(self.process_id, signal.SIGKILL)
 
     def url(self, path: str) -> str:
@@ -39,21 +39,21 @@ class Server:
         return self.http.replace("http", "ws", 1) + "/ws"
 
     def rooms(self) -> Any:
-        """What the server knows of its rooms."""
+        """Return `/debug/rooms`."""
         return httpx.get(self.url("/debug/rooms"), trust_env=False).raise_for_status().json()
 
     def publish_profiles(self, room: str) -> set[str]:
-        """The SRTP profiles that the publishers of a room negotiated."""
+        """Return the SRTP profiles that the publishers of a room negotiated."""
         return {
             participant["transports"]["publish"]["srtp_profile"]
-            for known in self.rooms()["rooms"]
-            if known["room"] == room
-            for participant in known["participants"]
+            for entry in self.rooms()["rooms"]
+            if entry["room"] == room
+            for participant in entry["participants"]
             if participant["transports"].get("publish", {}).get("srtp_profile")
         }
 
     async def published(self, room: str) -> set[str]:
-        """Wait until a publisher's media is connected; name the SRTP profile."""
+        """Wait until a publisher is connected; return the SRTP profiles."""
         for _ in range(200):
             if profiles := await asyncio.to_thread(self.publish_profiles, room):
                 return profiles
@@ -69,7 +69,7 @@ def serving(
     udp_port: int = 0,
     prefix: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """Run a server until the block ends, on free ports unless told; keep its log in `folder`.
+    """Run a server until the block ends, on free ports by default; `folder` gets its log.
 
     `prefix` is a command to run it under, such as `ip netns exec NAME`.
     """
@@ -99,7 +99,7 @@ def serving(
 
 
 def first_line(process: subprocess.Popen[bytes], log: Path) -> bytes:
-    """Wait for what the server prints once it is ready."""
+    """Wait for the first line that the server prints."""
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], READY_S)
     line = process.stdout.readline() if readable else b""

@@ -1,6 +1,6 @@
-"""A plain TCP forwarder from a free port to a port of this machine, leaving from another address.
+"""A TCP forwarder from a free port to a local port, with another source address.
 
-The server then sees an address that the client does not have, as behind a NAT or a proxy.
+The server sees an address that the client does not have, as behind a NAT or a proxy.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def main(port: int, source: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
-        await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
+        upstream = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+        await asyncio.gather(copy(reader, upstream[1]), copy(upstream[0], writer))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -1,4 +1,4 @@
-"""aiortc publishes by WHIP and plays by WHEP; what it decodes is what was drawn."""
+"""aiortc publishes by WHIP and plays by WHEP; the decoded frames are those of the scene."""
 
 import asyncio
 
@@ -20,10 +20,10 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
-async def test_what_is_published_is_seen_and_heard(server: Server, codec: str) -> None:
+async def test_published_video_and_audio_are_received(server: Server, codec: str) -> None:
     room = f"aiortc-{codec}"
     publisher, viewer = RTCPeerConnection(), RTCPeerConnection()
-    video, audio = peers.DrawnVideo(), peers.DrawnAudio()
+    video, audio = peers.SceneTrack(), peers.SpeechTrack()
     for track in (audio, video):
         publisher.addTransceiver(track, direction="sendonly")
     for kind in ("audio", "video"):
@@ -34,12 +34,13 @@ async def test_what_is_published_is_seen_and_heard(server: Server, codec: str) -
         peers.session(publisher, server.url(f"/whip/{room}")),
         peers.session(viewer, server.url(f"/whep/{room}")),
     ):
-        heard_track, seen_track = (t.receiver.track for t in viewer.getTransceivers())
-        seen, loudest = await asyncio.gather(
-            peers.watch(seen_track, video, FRAMES), peers.listen(heard_track, AUDIO_BLOCKS)
+        audio_track, video_track = (t.receiver.track for t in viewer.getTransceivers())
+        received, peak = await asyncio.gather(
+            peers.receive_video(video_track, video, FRAMES),
+            peers.receive_audio(audio_track, AUDIO_BLOCKS),
         )
-        # libsrtp has GCM here, and the server chooses it before AES_CM
+        # this libsrtp has GCM, and the server prefers it to AES_CM
         assert peers.srtp_profile(publisher) == "SRTP_AEAD_AES_128_GCM"
         assert peers.srtp_profile(viewer) == "SRTP_AEAD_AES_128_GCM"
-    seen.assert_is_the_scene(LEAST_DB)
-    assert loudest > 3000
+    received.assert_matches_scene(LEAST_DB)
+    assert peak > 3000

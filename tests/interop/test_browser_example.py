@@ -1,4 +1,4 @@
-"""The example page, opened from a file as its reader would: another origin than the server's."""
+"""The example page, opened from a file: its origin is not the server's."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ async def test_the_example_page_plays_what_it_publishes(browser: Browser, tmp_pa
         await page.run(
             """async () => {
                 const end = performance.now() + 15_000;
-                while (shown.videoWidth === 0 || state.textContent !== "playing example") {
+                while (player.videoWidth === 0 || state.textContent !== "playing example") {
                     if (performance.now() > end) throw new Error(state.textContent);
-                    await new Promise((wake) => setTimeout(wake, 50));
+                    await new Promise((resolve) => setTimeout(resolve, 50));
                 }
             }"""
         )

@@ -1,4 +1,4 @@
-"""What Chromium records today of faults made on purpose is still understood."""
+"""``ice-explain`` finds the cause in new recordings of Chromium."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.interop.ice_fixtures import RECORDINGS, lab
         ("connected", "connected.internals.json", None),
     ],
 )
-async def test_a_new_record_is_explained(
+async def test_a_new_recording_is_explained(
     name: str,
     record: str,
     cause: str | None,
@@ -28,8 +28,8 @@ async def test_a_new_record_is_explained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ice_fixtures, "FOLDER", tmp_path)
-    async with lab(*ice_fixtures.SHOWN_ADDRESSES) as at:
-        await asyncio.wait_for(RECORDINGS[name](at), 60)
+    async with lab(*ice_fixtures.WITHOUT_MDNS) as running:
+        await asyncio.wait_for(RECORDINGS[name](running), 60)
     _, cases = inputs.read((tmp_path / record).read_bytes(), record)
     cases[0].servers = inputs.servers([f"{ice_fixtures.TURN},{ice_fixtures.EXPIRED}"])
     if name != "turn_expired":

@@ -1,4 +1,4 @@
-"""Crashes seen from the demo page: the server's, and another participant's."""
+"""The demo page after a crash of the server or of another participant."""
 
 import time
 from pathlib import Path
@@ -24,8 +24,8 @@ async def until(page: Page, condition: str, what: str, within_s: float) -> Any:
                 await sfukit.measure();
                 const value = ({condition});
                 if (value) return value;
-                if (performance.now() > end) throw new Error("waited in vain for " + what);
-                await new Promise((wake) => setTimeout(wake, 50));
+                if (performance.now() > end) throw new Error("timeout waiting for " + what);
+                await new Promise((resolve) => setTimeout(resolve, 50));
             }}
         }}""",
         what,
@@ -42,7 +42,7 @@ async def test_the_page_rejoins_a_restarted_server(browser: Browser, tmp_path: P
         for page, name in ((ann, "ann"), (bob, "bob")):
             await join(page, name)
         for page in (ann, bob):
-            await until(page, PLAYS, "a picture", 20)
+            await until(page, PLAYS, "video", 20)
         first.kill()
     http_port = urlsplit(first.http).port
     assert http_port is not None
@@ -51,11 +51,11 @@ async def test_the_page_rejoins_a_restarted_server(browser: Browser, tmp_path: P
         for page in (ann, bob):
             gap = await until(page, "sfukit.gaps[0]", "the rejoin", REJOIN_S)
             assert gap["seconds"] > 0
-            await until(page, PLAYS, "a picture again", REJOIN_S)
+            await until(page, PLAYS, "video after the rejoin", REJOIN_S)
         assert time.monotonic() - ready_s < REJOIN_S
 
 
-async def test_a_killed_participant_is_missed(
+async def test_a_killed_participant_is_removed(
     browser: Browser, server: Server, chromium_program: str
 ) -> None:
     ann = await browser.page(server.url("/"))
@@ -63,7 +63,7 @@ async def test_a_killed_participant_is_missed(
     async with chromium(chromium_program, ON_LOOPBACK) as other:
         bob = await other.page(server.url("/"))
         await join(bob, "bob")
-        await until(ann, PLAYS, "a picture", 20)
+        await until(ann, PLAYS, "video", 20)
         other.kill()
-        await until(ann, "sfukit.streams.length === 0", "bob's absence", LEFT_S)
+        await until(ann, "sfukit.streams.length === 0", "bob's removal", LEFT_S)
     assert await ann.run("() => sfukit.joined")

@@ -1,4 +1,4 @@
-"""Two tabs of the demo page meet in a room, each sending the three encodings of Chromium."""
+"""Two tabs of the demo page in a room, each publishing three simulcast encodings."""
 
 import asyncio
 import os
@@ -15,13 +15,13 @@ from tests.interop.server import Server
 
 MEASURED_S = 30.0
 SWITCH_S = 1.5
-RESTS_WITHIN_S = 15.0
-STILL_S = 0.5
+INACTIVE_WITHIN_S = 15.0
+FRAMES_INTERVAL_S = 0.5
 SYNC_MS = 80
 WIDTHS = {"q": 320, "h": 640, "f": 1280}
 GCM = "SRTP_AEAD_AES_128_GCM"
 SCREENSHOTS = "SFUKIT_SCREENSHOTS"
-"""A folder to keep pictures of the page in."""
+"""The folder for screenshots of the page."""
 
 
 @dataclass
@@ -37,12 +37,12 @@ class Tab:
         )
 
     async def rows(self) -> dict[str, dict[str, Any]]:
-        """The inbound streams of the other tab by kind, all read at one instant."""
+        """Return the inbound streams by kind, from one getStats."""
         await self.page.run("() => sfukit.measure()")
         return {row["kind"]: row for row in await self.page.run("() => sfukit.streams")}
 
     async def row(self, kind: str) -> dict[str, Any] | None:
-        """The inbound stream of the other tab; None until it is there."""
+        """Return the inbound stream of a kind, or None."""
         return (await self.rows()).get(kind)
 
     async def frames_sent(self, rid: str) -> int:
@@ -50,30 +50,30 @@ class Tab:
         rows = await self.page.run("() => sfukit.encodings")
         return int(next(row["framesSent"] for row in rows if row["rid"] == rid))
 
-    async def rests(self, rid: str, within_s: float) -> None:
-        """Wait until an encoding is not sent any more."""
+    async def becomes_inactive(self, rid: str, within_s: float) -> None:
+        """Wait until an encoding is inactive: no frames are sent."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             before = await self.frames_sent(rid)
-            await asyncio.sleep(STILL_S)
+            await asyncio.sleep(FRAMES_INTERVAL_S)
             if await self.frames_sent(rid) == before:
                 return
         raise AssertionError(f"{self.name} still sends {rid}")
 
     async def shows(self, width: int, within_s: float) -> float:
-        """Wait for a picture of this width; give the seconds it took."""
+        """Wait for video of this width; return the seconds it took."""
         start = time.monotonic()
         while time.monotonic() < start + within_s:
             row = await self.row("video")
             if row and row["width"] == width and row["framesDecoded"] > 0:
                 return time.monotonic() - start
             await asyncio.sleep(0.02)
-        raise AssertionError(f"{self.name}: no picture {width} wide: {await self.row('video')}")
+        raise AssertionError(f"{self.name}: no video {width} wide: {await self.row('video')}")
 
 
 @pytest.fixture
 async def tabs(browser: Browser, server: Server) -> AsyncIterator[tuple[Tab, Tab]]:
-    """Ann and Bob in one room, both seen in full."""
+    """Ann and Bob in one room, each receiving encoding f of the other."""
     ann, bob = [Tab(await browser.page(server.url("/")), name) for name in ("ann", "bob")]
     await ann.join("tabs")
     await bob.join("tabs")
@@ -84,7 +84,7 @@ async def tabs(browser: Browser, server: Server) -> AsyncIterator[tuple[Tab, Tab
         await tab.page.run("() => sfukit.leave()")
 
 
-async def test_two_tabs_see_and_hear_each_other(tabs: tuple[Tab, Tab], server: Server) -> None:
+async def test_two_tabs_receive_each_other(tabs: tuple[Tab, Tab], server: Server) -> None:
     ann, bob = tabs
     before = {tab.name: await tab.row("video") for tab in tabs}
     sent_before = {tab.name: await tab.frames_sent("f") for tab in tabs}
@@ -113,7 +113,7 @@ async def test_two_tabs_see_and_hear_each_other(tabs: tuple[Tab, Tab], server: S
         await ann.page.screenshot(Path(folder) / "room.png")
 
 
-async def test_a_layer_is_switched_by_request(tabs: tuple[Tab, Tab]) -> None:
+async def test_an_encoding_is_switched_by_request(tabs: tuple[Tab, Tab]) -> None:
     ann, _ = tabs
     row = await ann.row("video")
     assert row is not None
@@ -125,14 +125,16 @@ async def test_a_layer_is_switched_by_request(tabs: tuple[Tab, Tab]) -> None:
     assert last["freezeCount"] == row["freezeCount"]
 
 
-async def test_a_layer_that_nobody_watched_rests_and_comes_back(tabs: tuple[Tab, Tab]) -> None:
+async def test_an_encoding_without_subscribers_is_inactive_until_requested(
+    tabs: tuple[Tab, Tab],
+) -> None:
     ann, bob = tabs
     row = await ann.row("video")
     assert row is not None
     await ann.page.run("(n, rid) => sfukit.setLayer(n, rid)", row["publication"], "q")
     await ann.shows(WIDTHS["q"], SWITCH_S)
     for rid in ("h", "f"):
-        await bob.rests(rid, RESTS_WITHIN_S)
+        await bob.becomes_inactive(rid, INACTIVE_WITHIN_S)
     for rid in ("h", "f", "q", "f"):
         await ann.page.run("(n, rid) => sfukit.setLayer(n, rid)", row["publication"], rid)
         await ann.shows(WIDTHS[rid], SWITCH_S)

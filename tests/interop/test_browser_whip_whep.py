@@ -1,4 +1,4 @@
-"""A page publishes by WHIP, another plays by WHEP, with Chromium's own WebRTC."""
+"""A page publishes by WHIP, another plays by WHEP, with the WebRTC of Chromium."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def play(page: Page, url: str) -> None:
     await page.run("async (url) => { window.pc = await interop.play(url); }", url)
     await page.run(
         """() => interop.until(
-            async () => (await interop.stats(pc)).video?.framesDecoded > 0, "a first picture")"""
+            async () => (await interop.stats(pc)).video?.framesDecoded > 0, "the first frame")"""
     )
 
 
@@ -50,7 +50,7 @@ async def test_a_page_plays_what_another_publishes(browser: Browser, server: Ser
     await play(viewer, server.url("/whep/plain"))
     await viewer.run(
         """() => interop.until(
-            async () => (await interop.stats(pc)).audio?.packetsReceived > 0, "a first sound")"""
+            async () => (await interop.stats(pc)).audio?.packetsReceived > 0, "audio")"""
     )
     before = await stats(viewer), await stats(publisher)
     await viewer.run("(seconds) => interop.sleep(seconds)", MEASURED_S)
@@ -90,15 +90,15 @@ async def test_simulcast_is_published_by_whip(browser: Browser, server: Server) 
         """() => interop.until(async () => {
             const { video } = await interop.stats(pc);
             return video.frameWidth === 1280;
-        }, "the largest picture")"""
+        }, "encoding f")"""
     )
 
 
-async def test_nobody_publishes(browser: Browser, server: Server) -> None:
+async def test_whep_without_a_publisher_is_refused(browser: Browser, server: Server) -> None:
     viewer = await scripted_page(browser, server)
     refused = await viewer.run(
         """async (url) => {
-            const answer = await fetch(url, {
+            const response = await fetch(url, {
                 method: "POST",
                 headers: { "Content-Type": "application/sdp" },
                 body: (await (async () => {
@@ -108,8 +108,8 @@ async def test_nobody_publishes(browser: Browser, server: Server) -> None:
                     return pc.localDescription.sdp;
                 })()),
             });
-            return [answer.status, answer.headers.get("Retry-After") !== null];
+            return [response.status, response.headers.get("Retry-After") !== null];
         }""",
-        server.url("/whep/nobody-here"),
+        server.url("/whep/not-live"),
     )
     assert refused == [409, True]

@@ -1,4 +1,4 @@
-"""``sfukit check``: each fault by its step and name, and what works against several servers."""
+"""``sfukit check``: the step and cause of each fault, and success against several servers."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from sfukit.signaling.token import VideoGrants, claims_for, sign
 from tests.conftest import in_namespaces
 from tests.interop import command
 from tests.interop.check_faults import FAULTS, Fault, failure
-from tests.interop.command import Setting, Told, interrupted
+from tests.interop.command import CommandResult, Invocation, interrupted
 from tests.interop.server import serving
 from tests.on_a_thread import on_a_thread
 
@@ -19,8 +19,8 @@ KEY, SECRET = "north", "a secret that is long enough for HS256"
 KEYS = ("--api-key", KEY, "--api-secret", SECRET)
 
 
-def run(folder: Path, *arguments: str) -> Told:
-    return command.run("check", Setting(arguments), folder)
+def run(folder: Path, *arguments: str) -> CommandResult:
+    return command.run("check", Invocation(arguments), folder)
 
 
 @pytest.fixture(params=["rooms", "whip"])
@@ -30,63 +30,63 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("fault", in_namespaces(FAULTS))
-def test_each_fault_is_named(fault: Fault, tmp_path: Path) -> None:
-    with fault.provoke(tmp_path) as setting:
-        told = command.run("check", setting, tmp_path)
-    assert failure(told) == (fault.step, fault.cause), told.text
-    assert told.exit_code == 4
-    assert "Traceback" not in told.text
-    assert told.text.splitlines()[-1].startswith(f"FAIL    {fault.step} fails: {fault.cause}")
-    failed = told.report["steps"][-1]
+def test_the_cause_of_each_fault(fault: Fault, tmp_path: Path) -> None:
+    with fault.provoke(tmp_path) as invocation:
+        result = command.run("check", invocation, tmp_path)
+    assert failure(result) == (fault.step, fault.cause), result.text
+    assert result.exit_code == 4
+    assert "Traceback" not in result.text
+    assert result.text.splitlines()[-1].startswith(f"FAIL    {fault.step} fails: {fault.cause}")
+    failed = result.report["steps"][-1]
     assert (failed["name"], failed["state"]) == (fault.step, "failed")
     assert failed["fix"]
-    assert told.report["timings_ms"]["total"] < 10_000
+    assert result.report["timings_ms"]["total"] < 10_000
 
 
-def test_media_comes_back(target: str, tmp_path: Path) -> None:
-    told = run(tmp_path, target)
-    assert told.exit_code == 0, told.text
-    times = told.report["timings_ms"]
+def test_media_is_received(target: str, tmp_path: Path) -> None:
+    result = run(tmp_path, target)
+    assert result.exit_code == 0, result.text
+    times = result.report["timings_ms"]
     for step in ("dns", "tcp", "http", "sdp", "ice", "dtls", "media"):
         assert times[step] is not None, step
     assert times["total"] < 5000
-    assert any(one["answers"] for one in told.report["candidates"])
-    assert told.text.splitlines()[-1].startswith("PASS    reachable in ")
+    assert any(candidate["answers"] for candidate in result.report["candidates"])
+    assert result.text.splitlines()[-1].startswith("PASS    reachable in ")
 
 
-def test_what_is_published_is_played(tmp_path: Path) -> None:
+def test_whip_media_is_received_by_whep(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         play = server.url("/whep/{room}")
-        told = run(tmp_path, server.url("/whip/{room}"), "--play", play)
-        assert told.exit_code == 0, told.text
-        assert "first RTP packet received of the stream" in told.text
+        result = run(tmp_path, server.url("/whip/{room}"), "--play", play)
+        assert result.exit_code == 0, result.text
+        assert "first RTP packet received of the stream" in result.text
         assert not any(room["participants"] for room in server.rooms()["rooms"])
 
 
-def test_tokens_open_the_door_they_are_for(tmp_path: Path) -> None:
+def test_a_token_is_accepted_for_its_room(tmp_path: Path) -> None:
     grants = VideoGrants(room="demo", room_join=True, room_create=True)
     token = tmp_path / "token"
     token.write_text(sign(claims_for(KEY, "ann", grants, valid_s=600), SECRET))
     with serving(tmp_path, *KEYS) as server:
-        told = run(tmp_path, server.http, "--token", f"@{token}")
-        assert told.exit_code == 0, told.text
-        assert [one["found"] for one in told.report["steps"] if one["name"] == "token"] == [
+        result = run(tmp_path, server.http, "--token", f"@{token}")
+        assert result.exit_code == 0, result.text
+        assert [one["found"] for one in result.report["steps"] if one["name"] == "token"] == [
             "accepted"
         ]
         assert run(tmp_path, server.url("/whip/demo"), *KEYS).exit_code == 0
-    assert token.read_text() not in json.dumps(told.report) + told.text
+    assert token.read_text() not in json.dumps(result.report) + result.text
 
 
-def test_an_address_beside_one_that_works_is_no_failure(tmp_path: Path) -> None:
+def test_an_unreachable_candidate_is_no_failure_if_another_works(tmp_path: Path) -> None:
     with serving(tmp_path, "--advertise", "10.255.1.2", "--advertise", "127.0.0.1") as server:
-        told = run(tmp_path, server.http)
-    assert told.exit_code == 0, told.text
-    # the address that the client has reached stands first
-    assert [one["answers"] for one in told.report["candidates"]] == [True, False]
-    assert "1 of 2 addresses unreachable" in told.text
+        result = run(tmp_path, server.http)
+    assert result.exit_code == 0, result.text
+    # the address of the HTTP connection is the first candidate
+    assert [candidate["answers"] for candidate in result.report["candidates"]] == [True, False]
+    assert "1 of 2 addresses unreachable" in result.text
 
 
-def test_gates_hold_times(tmp_path: Path) -> None:
+def test_gates_on_timings(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         met = run(tmp_path, server.http, "-T", "timings_ms.total<30s", "-T", "kind==sfukit")
         missed = run(tmp_path, server.http, "-T", "timings_ms.total<1ms")
@@ -99,15 +99,15 @@ def test_an_independent_stack_with_full_ice(tmp_path: Path) -> None:
     from tests.interop.aiortc_whip import aiortc_whip
 
     with on_a_thread(aiortc_whip()) as url:
-        told = run(tmp_path, url)
-    assert told.exit_code == 0, told.text
-    assert told.report["kind"] == "whip"
+        result = run(tmp_path, url)
+    assert result.exit_code == 0, result.text
+    assert result.report["kind"] == "whip"
 
 
-def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
+def test_sigint_writes_the_report(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        told = interrupted("check", Setting([url]), tmp_path, after="tls ")
-    assert told.exit_code == 130
-    assert [step["name"] for step in told.report["steps"]] == ["dns", "tcp", "tls"]
-    assert "INTERRUPTED" in told.text
+        result = interrupted("check", Invocation([url]), tmp_path, after="tls ")
+    assert result.exit_code == 130
+    assert [step["name"] for step in result.report["steps"]] == ["dns", "tcp", "tls"]
+    assert "INTERRUPTED" in result.text

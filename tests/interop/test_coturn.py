@@ -1,4 +1,4 @@
-"""``nat-probe`` against coturn, a STUN server with two addresses that nobody here wrote."""
+"""``nat-probe`` against coturn, an independent STUN server with two addresses."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ async def run(ip: str, port: int) -> NatReport:
     return await probe(options, lambda _text: None)
 
 
-async def test_the_whole_behaviour_is_told_by_its_first_address(tmp_path: Path) -> None:
+async def test_mapping_and_filtering_by_the_first_address(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, second_host="127.0.0.2") as server:
         report = await run("127.0.0.1", server.port)
     assert (report.nat.mapping, report.nat.filtering) == ("EIM", "EIF")
@@ -24,7 +24,7 @@ async def test_the_whole_behaviour_is_told_by_its_first_address(tmp_path: Path) 
     assert report.exit_code == 0
 
 
-async def test_asked_at_its_second_address_it_names_itself_and_is_not_believed(
+async def test_other_address_of_the_second_address_is_rejected(
     tmp_path: Path,
 ) -> None:
     with coturn(tmp_path, *USER, second_host="127.0.0.2") as server:

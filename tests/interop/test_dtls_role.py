@@ -1,4 +1,4 @@
-"""Peers that are the DTLS server publish and receive: FFmpeg, pion, and aiortc told to be one."""
+"""DTLS servers (`a=setup:passive`) publish and receive: FFmpeg, pion, and aiortc in that role."""
 
 import asyncio
 import functools
@@ -14,7 +14,7 @@ from aiortc import RTCPeerConnection
 from tests.conftest import absent
 from tests.interop import peers
 from tests.interop.ffmpeg_whip import ffmpeg_publisher
-from tests.interop.member import member
+from tests.interop.participant import participant
 from tests.interop.server import Server
 
 FRAMES = 45
@@ -29,7 +29,7 @@ GCM = "SRTP_AEAD_AES_128_GCM"
 
 
 def bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Fail a test that takes too long: a peer that waits for ever must not hold up the others."""
+    """Limit the time of a test: a peer may wait forever."""
 
     @functools.wraps(test)
     async def within(**fixtures: object) -> None:
@@ -53,68 +53,70 @@ async def test_ffmpeg_publishes_in_either_role(
     server: Server, role: str, options: dict[str, str]
 ) -> None:
     room = f"ffmpeg-{role}"
-    source = peers.DrawnVideo()
+    source = peers.SceneTrack()
     async with ffmpeg_publisher(server.url(f"/whip/{room}"), **options):
         profiles = await server.published(room)
         viewer = RTCPeerConnection()
         for kind in ("audio", "video"):
             viewer.addTransceiver(kind, direction="recvonly")
         async with peers.session(viewer, server.url(f"/whep/{room}")):
-            heard, shown = (t.receiver.track for t in viewer.getTransceivers())
-            seen, loudest = await asyncio.gather(
-                peers.watch(shown, source, FRAMES), peers.listen(heard, AUDIO_BLOCKS)
+            audio, video = (t.receiver.track for t in viewer.getTransceivers())
+            received, peak = await asyncio.gather(
+                peers.receive_video(video, source, FRAMES), peers.receive_audio(audio, AUDIO_BLOCKS)
             )
-    seen.assert_is_the_scene(LEAST_DB)
-    assert loudest > 3000
+    received.assert_matches_scene(LEAST_DB)
+    assert peak > 3000
     assert profiles == {"SRTP_AES128_CM_HMAC_SHA1_80"}  # FFmpeg has no other
 
 
 @bounded
-async def test_a_member_that_answers_passive_sees_and_hears(server: Server) -> None:
-    drawn = peers.DrawnVideo()
-    async with member(server.websocket, "ann") as ann:
-        await ann.join("passive", [peers.DrawnAudio(), drawn])
-        async with member(server.websocket, "bob", passive=True) as bob:
+async def test_a_participant_that_answers_passive_receives(server: Server) -> None:
+    source = peers.SceneTrack()
+    async with participant(server.websocket, "ann") as ann:
+        await ann.join("passive", [peers.SpeechTrack(), source])
+        async with participant(server.websocket, "bob", passive=True) as bob:
             await bob.join("passive")
-            seen, loudest = await asyncio.gather(
-                peers.watch(await bob.track("ann", "video"), drawn, FRAMES),
-                peers.listen(await bob.track("ann", "audio"), AUDIO_BLOCKS),
+            received, peak = await asyncio.gather(
+                peers.receive_video(await bob.track("ann", "video"), source, FRAMES),
+                peers.receive_audio(await bob.track("ann", "audio"), AUDIO_BLOCKS),
             )
             assert peers.srtp_profile(bob.subscribing) == GCM
-            async with member(server.websocket, "cat") as cat:
-                await cat.join("passive", [peers.DrawnAudio()])
-                assert await peers.listen(await bob.track("cat", "audio"), AUDIO_BLOCKS) > 3000
+            async with participant(server.websocket, "cat") as cat:
+                await cat.join("passive", [peers.SpeechTrack()])
+                assert (
+                    await peers.receive_audio(await bob.track("cat", "audio"), AUDIO_BLOCKS) > 3000
+                )
             assert bob.subscribing.localDescription.sdp.count("a=setup:passive") == 3
-    seen.assert_is_the_scene(LEAST_DB)
-    assert loudest > 3000
+    received.assert_matches_scene(LEAST_DB)
+    assert peak > 3000
 
 
 @pytest.fixture(scope="module")
-def pion_member(
+def pion_client(
     program: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     """Build the Go program."""
     go = program("go", HOW_GO)
     version = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"go1\.(\d+)", version)
-    if found is None or int(found[1]) < OLDEST_GO:
+    minor = re.search(r"go1\.(\d+)", version)
+    if minor is None or int(minor[1]) < OLDEST_GO:
         absent(f"Go 1.{OLDEST_GO}", HOW_GO)
-    built = tmp_path_factory.mktemp("pion") / "member"
-    subprocess.run([go, "build", "-o", built, "."], cwd=PION, check=True, timeout=BUILD_S)
-    return str(built)
+    binary = tmp_path_factory.mktemp("pion") / "client"
+    subprocess.run([go, "build", "-o", binary, "."], cwd=PION, check=True, timeout=BUILD_S)
+    return str(binary)
 
 
 @bounded
-async def test_pion_as_it_comes_receives_in_a_room(server: Server, pion_member: str) -> None:
-    async with member(server.websocket, "ann") as ann:
-        await ann.join("pion", [peers.DrawnAudio(), peers.DrawnVideo()])
+async def test_pion_by_default_receives_in_a_room(server: Server, pion_client: str) -> None:
+    async with participant(server.websocket, "ann") as ann:
+        await ann.join("pion", [peers.SpeechTrack(), peers.SceneTrack()])
         process = await asyncio.create_subprocess_exec(
-            *(pion_member, "-url", server.websocket, "-room", "pion"),
+            *(pion_client, "-url", server.websocket, "-room", "pion"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, complaint = await process.communicate()
-    assert process.returncode == 0, complaint.decode()
-    told = json.loads(out)
-    assert told["setup"] == "passive"
-    assert min(told["packets"]["audio"], told["packets"]["video"]) >= 50
+        stdout, stderr = await process.communicate()
+    assert process.returncode == 0, stderr.decode()
+    report = json.loads(stdout)
+    assert report["setup"] == "passive"
+    assert min(report["packets"]["audio"], report["packets"]["video"]) >= 50

@@ -1,4 +1,4 @@
-"""GStreamer publishes by Debian's simple-whip-client, with the RSA certificate that it makes."""
+"""GStreamer publishes by Debian's simple-whip-client, with an RSA certificate."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection
 
 from sfukit.media import decode
-from sfukit.media.draw import Picture
+from sfukit.media.draw import RawFrame
 from tests.interop import peers
 from tests.interop.server import Server
 
@@ -33,13 +33,13 @@ AUDIO_BLOCKS = 60
 
 @pytest.fixture(autouse=True)
 def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the viewer gather 127.0.0.1, which aioice leaves out."""
+    """Gather 127.0.0.1, which aioice leaves out."""
     monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["127.0.0.1"])
 
 
 @pytest.fixture
 def without_upnp(program: Callable[[str, str], str], tmp_path: Path) -> dict[str, str]:
-    """Compile the stand-in for libgupnp-igd; give the environment that uses it."""
+    """Compile the stub of libgupnp-igd; return the environment that loads it."""
     compiler = program("cc", "on Debian: apt-get install build-essential")
     name = "libgupnp-igd-1.0.so.4"
     options = ["-shared", "-fPIC", f"-Wl,-soname,{name}"]
@@ -70,7 +70,7 @@ async def whip_client(program: str, url: str, environment: dict[str, str]) -> As
         await asyncio.wait_for(process.communicate(), 15)
 
 
-async def test_an_rsa_peer_is_seen_and_heard(
+async def test_media_of_a_peer_with_an_rsa_certificate_is_received(
     server: Server, program: Callable[[str, str], str], without_upnp: dict[str, str]
 ) -> None:
     client = program("whip-client", "on Debian: apt-get install simple-whip-client")
@@ -80,15 +80,15 @@ async def test_an_rsa_peer_is_seen_and_heard(
         for kind in ("audio", "video"):
             viewer.addTransceiver(kind, direction="recvonly")
         async with peers.session(viewer, server.url("/whep/gstreamer")):
-            heard, seen = (t.receiver.track for t in viewer.getTransceivers())
-            pictures, loudest = await asyncio.gather(
-                watch(seen, FRAMES), peers.listen(heard, AUDIO_BLOCKS)
+            audio, video = (t.receiver.track for t in viewer.getTransceivers())
+            planes, peak = await asyncio.gather(
+                receive_luma(video, FRAMES), peers.receive_audio(audio, AUDIO_BLOCKS)
             )
-    # a white ball on black: neither grey noise nor an empty picture
-    assert all(plane.max() > 200 and plane.mean() < 60 for plane in pictures)
-    assert loudest > 3000
+    # a white ball on black: neither grey noise nor an empty frame
+    assert all(plane.max() > 200 and plane.mean() < 60 for plane in planes)
+    assert peak > 3000
     assert profiles == {"SRTP_AES128_CM_HMAC_SHA1_80"}  # GStreamer offers no AES-GCM
 
 
-async def watch(track: MediaStreamTrack, frames: int) -> list[Picture]:
-    return [decode.luma(await peers.next_picture(track)) for _ in range(frames)]
+async def receive_luma(track: MediaStreamTrack, frames: int) -> list[RawFrame]:
+    return [decode.luma(await peers.next_frame(track)) for _ in range(frames)]

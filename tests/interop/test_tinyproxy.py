@@ -1,4 +1,4 @@
-"""STUN over TCP through tinyproxy, as a browser's TURN over TCP leaves a company's network."""
+"""STUN over TCP through tinyproxy, an HTTP CONNECT proxy."""
 
 import asyncio
 import contextlib
@@ -66,23 +66,21 @@ async def test_stun_passes_a_proxy_that_allows_the_port(tinyproxy: str, tmp_path
     assert report.tcp.via_proxy == f"127.0.0.1:{port}"
 
 
-async def test_a_proxy_that_refuses_the_port_says_so(tinyproxy: str, tmp_path: Path) -> None:
+async def test_a_refused_port_is_reported(tinyproxy: str, tmp_path: Path) -> None:
     async with whole() as server, proxy(tinyproxy, tmp_path, "ConnectPort 443") as port:
         report = await run(server.primary, f"http://127.0.0.1:{port}")
     assert report.tcp is not None
     assert not report.tcp.answered
-    assert report.tcp.why is not None and "allow 443 alone" in report.tcp.why
+    assert report.tcp.reason is not None and "allow 443 alone" in report.tcp.reason
 
 
-async def test_a_proxy_that_wants_credentials_is_told_from_one_that_has_them(
-    tinyproxy: str, tmp_path: Path
-) -> None:
+async def test_a_proxy_that_requires_credentials(tinyproxy: str, tmp_path: Path) -> None:
     async with whole() as server:
         lines = ("BasicAuth ann secret", f"ConnectPort {server.primary.port}")
         async with proxy(tinyproxy, tmp_path, *lines) as port:
-            without = await run(server.primary, f"http://127.0.0.1:{port}")
-            with_it = await run(server.primary, f"http://ann:secret@127.0.0.1:{port}")
-    assert without.tcp is not None and with_it.tcp is not None
-    assert without.tcp.why is not None and "credentials" in without.tcp.why
-    assert with_it.tcp.answered
-    assert "secret" not in str(with_it.tcp)
+            unauthenticated = await run(server.primary, f"http://127.0.0.1:{port}")
+            authenticated = await run(server.primary, f"http://ann:secret@127.0.0.1:{port}")
+    assert unauthenticated.tcp is not None and authenticated.tcp is not None
+    assert unauthenticated.tcp.reason is not None and "credentials" in unauthenticated.tcp.reason
+    assert authenticated.tcp.answered
+    assert "secret" not in str(authenticated.tcp)

@@ -1,4 +1,4 @@
-"""``sfukit turn-probe`` against coturn: what relays, and each cause of failure by its name."""
+"""``sfukit turn-probe`` against coturn: relaying, and the cause of each failure."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ import pytest
 from tests.certificates import self_signed
 from tests.conftest import absent, in_namespaces
 from tests.interop import command
-from tests.interop.command import Setting, Told, interrupted
+from tests.interop.command import CommandResult, Invocation, interrupted
 from tests.interop.coturn import LOOPBACK, SECRET, USER, coturn
 from tests.interop.turn_causes import CASES, Case, failure
 from tests.interop.turn_stub import TurnStub
@@ -20,29 +20,29 @@ from tests.interop.turn_stub import TurnStub
 LOGIN = ("--user", "u", "--password", "p")
 
 
-def run(folder: Path, *arguments: str) -> Told:
-    return command.run("turn-probe", Setting(arguments), folder)
+def run(folder: Path, *arguments: str) -> CommandResult:
+    return command.run("turn-probe", Invocation(arguments), folder)
 
 
-def variants(told: Told) -> list[Any]:
-    return [variant for server in told.report["servers"] for variant in server["variants"]]
+def variants(result: CommandResult) -> list[Any]:
+    return [variant for server in result.report["servers"] for variant in server["variants"]]
 
 
 @pytest.mark.parametrize("case", in_namespaces(CASES))
-def test_each_cause_is_named(case: Case, tmp_path: Path) -> None:
-    with case.provoke(tmp_path) as setting:
-        told = command.run("turn-probe", setting, tmp_path)
-    assert failure(told) == (case.stage, case.cause)
-    assert told.exit_code == case.exit_code
-    assert "Traceback" not in told.text
-    assert f"FAILED  at {case.stage}: {case.cause}" in told.text
+def test_the_cause_of_each_failure(case: Case, tmp_path: Path) -> None:
+    with case.provoke(tmp_path) as invocation:
+        result = command.run("turn-probe", invocation, tmp_path)
+    assert failure(result) == (case.stage, case.cause)
+    assert result.exit_code == case.exit_code
+    assert "Traceback" not in result.text
+    assert f"FAILED  at {case.stage}: {case.cause}" in result.text
 
 
-def test_an_expired_credential_says_since_when(tmp_path: Path) -> None:
+def test_an_expired_credential_has_its_age(tmp_path: Path) -> None:
     expired = next(case for case in CASES if case.name == "expired_credential")
-    with expired.provoke(tmp_path) as setting:
-        told = command.run("turn-probe", setting, tmp_path)
-    [variant] = variants(told)
+    with expired.provoke(tmp_path) as invocation:
+        result = command.run("turn-probe", invocation, tmp_path)
+    [variant] = variants(result)
     ago = int(variant["cause"].removeprefix("credential_expired(").removesuffix("s ago)"))
     assert 60 <= ago < 75
 
@@ -50,30 +50,30 @@ def test_an_expired_credential_says_since_when(tmp_path: Path) -> None:
 def test_every_variant_relays(tmp_path: Path) -> None:
     cert, key = self_signed(tmp_path)
     with coturn(tmp_path, *USER, LOOPBACK, "--cert", str(cert), "--pkey", str(key)) as server:
-        told = run(tmp_path, server.uri, server.tls, *LOGIN, "--ca", str(cert))
-    assert told.exit_code == 0, told.text
-    assert [one["variant"] for one in variants(told)] == ["udp", "tcp", "tls"]
-    for variant in variants(told):
+        result = run(tmp_path, server.uri, server.tls, *LOGIN, "--ca", str(cert))
+    assert result.exit_code == 0, result.text
+    assert [one["variant"] for one in variants(result)] == ["udp", "tcp", "tls"]
+    for variant in variants(result):
         names = [step["name"] for step in variant["steps"] if step["state"] == "ok"]
         assert names[-6:] == ["allocate", "permission", "channel", "echo", "refresh", "delete"]
         assert all(step["ms"] is not None for step in variant["steps"] if step["state"] == "ok")
         figures = variant["figures"]
         assert (figures["received"], figures["loss"]) == (50, 0.0)
         assert 0 < figures["rtt_ms"]["p50"] <= figures["rtt_ms"]["p99"]
-    assert "PASS    3 of 3 variants relay" in told.text
+    assert "PASS    3 of 3 variants relay" in result.text
 
 
-def test_ipv6_from_end_to_end(tmp_path: Path) -> None:
+def test_ipv6(tmp_path: Path) -> None:
     if not has_ipv6():
         absent("IPv6 on loopback", "give the machine ::1")
     with coturn(tmp_path, *USER, LOOPBACK, host="::1") as server:
-        told = run(tmp_path, server.uri, *LOGIN)
+        result = run(tmp_path, server.uri, *LOGIN)
         examined = run(tmp_path, server.udp, *LOGIN, "--security")
     assert {one["name"]: one["state"] for one in variants(examined)[0]["security"]}["loopback"] == (
         "bad"
     )
-    assert told.exit_code == 0, told.text
-    assert {one["relay_address"].rpartition(":")[0] for one in variants(told)} == {"[::1]"}
+    assert result.exit_code == 0, result.text
+    assert {one["relay_address"].rpartition(":")[0] for one in variants(result)} == {"[::1]"}
 
 
 def has_ipv6() -> bool:
@@ -85,55 +85,55 @@ def has_ipv6() -> bool:
     return True
 
 
-def test_a_secret_makes_credentials(tmp_path: Path) -> None:
+def test_credentials_of_a_shared_secret(tmp_path: Path) -> None:
     with coturn(tmp_path, *SECRET, LOOPBACK) as server:
-        told = run(tmp_path, server.udp, "--secret", "north", "--user", "ann")
-    assert told.exit_code == 0, told.text
-    assert "north" not in json.dumps(told.report)
+        result = run(tmp_path, server.udp, "--secret", "north", "--user", "ann")
+    assert result.exit_code == 0, result.text
+    assert "north" not in json.dumps(result.report)
 
 
 def test_throughput_allocations_and_gates(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
-        told = run(
+        result = run(
             tmp_path, server.udp, *LOGIN, "--throughput", "--rate", "2M", "--duration", "1s",
             "--allocations", "100", "-T", "relay.loss<1%", "-T", "relay.bitrate_bps>1.5M",
         )  # fmt: skip
-    assert told.exit_code == 0, told.text
-    [variant] = variants(told)
+    assert result.exit_code == 0, result.text
+    [variant] = variants(result)
     assert variant["allocations"]["granted"] == 100
     assert variant["throughput"]["bitrate_bps"] == pytest.approx(2e6, rel=0.2)
-    assert [gate["ok"] for gate in told.report["gates"]] == [True, True]
+    assert [gate["ok"] for gate in result.report["gates"]] == [True, True]
 
 
-def test_a_quota_stops_many_allocations_and_is_named(tmp_path: Path) -> None:
+def test_the_cause_of_a_quota(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK, "--user-quota", "4") as server:
-        told = run(tmp_path, server.udp, *LOGIN, "--allocations", "10")
-    assert told.exit_code == 3
-    [variant] = variants(told)
-    assert variant["allocations"]["granted"] == 3  # the fourth is the probe's own
+        result = run(tmp_path, server.udp, *LOGIN, "--allocations", "10")
+    assert result.exit_code == 3
+    [variant] = variants(result)
+    assert variant["allocations"]["granted"] == 3  # the probe has one already
     assert variant["allocations"]["causes"] == {"quota_486": 7}
 
 
 def test_a_gate_that_is_not_met_fails(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
-        told = run(tmp_path, server.udp, *LOGIN, "-T", "relay.rtt_ms.p95<0.0001ms")
-    assert told.exit_code == 3
-    assert "NOT MET" in told.text
+        result = run(tmp_path, server.udp, *LOGIN, "-T", "relay.rtt_ms.p95<0.0001ms")
+    assert result.exit_code == 3
+    assert "NOT MET" in result.text
 
 
-def test_security_finds_what_is_open(tmp_path: Path) -> None:
+def test_security_of_an_open_relay(tmp_path: Path) -> None:
     with coturn(tmp_path, "--no-auth", LOOPBACK) as server:
-        told = run(tmp_path, server.udp, "--security")
-    [variant] = variants(told)
+        result = run(tmp_path, server.udp, "--security")
+    [variant] = variants(result)
     assert variant["relays"]
     found = {finding["name"]: finding["state"] for finding in variant["security"]}
     assert found["anonymous"] == "bad"
     assert found["loopback"] == "bad"
     assert found["metadata"] == "bad"
-    assert told.exit_code == 3
+    assert result.exit_code == 3
 
 
-def test_a_server_that_denies_private_peers_is_well_kept(tmp_path: Path) -> None:
+def test_security_of_a_server_that_denies_private_peers(tmp_path: Path) -> None:
     denied = [
         f"--denied-peer-ip={block}"
         for block in (
@@ -143,22 +143,22 @@ def test_a_server_that_denies_private_peers_is_well_kept(tmp_path: Path) -> None
         )
     ]  # fmt: skip
     with coturn(tmp_path, *USER, LOOPBACK, *denied) as server:
-        told = run(tmp_path, server.udp, *LOGIN, "--security")
-    [variant] = variants(told)
-    open_doors = [one["name"] for one in variant["security"] if one["state"] == "bad"]
-    assert open_doors == ["loopback"]  # what the test itself relays to
+        result = run(tmp_path, server.udp, *LOGIN, "--security")
+    [variant] = variants(result)
+    bad = [finding["name"] for finding in variant["security"] if finding["state"] == "bad"]
+    assert bad == ["loopback"]  # the peer of this test
 
 
-def test_only_one_variant_of_two_is_not_enough(tmp_path: Path) -> None:
+def test_one_of_two_variants_fails(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK, "--no-tcp") as server:
-        told = run(tmp_path, server.uri, *LOGIN)
-    assert [variant["relays"] for variant in variants(told)] == [True, False]
-    assert told.exit_code == 3
-    assert "1 of 2 variants relay" in told.text
+        result = run(tmp_path, server.uri, *LOGIN)
+    assert [variant["relays"] for variant in variants(result)] == [True, False]
+    assert result.exit_code == 3
+    assert "1 of 2 variants relay" in result.text
 
 
-def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None:
-    """A port of TCP alone, mapped elsewhere by a proxy: nothing can be asked over UDP there."""
+def test_without_udp_a_second_relay_is_the_peer(tmp_path: Path) -> None:
+    """A TCP port mapped by a proxy: UDP does not reach the server."""
     script = Path(__file__).parent / "tcp_proxy.py"
     with coturn(tmp_path, *USER, LOOPBACK) as server:
         command = [sys.executable, str(script), str(server.port), "127.0.0.2"]
@@ -166,18 +166,18 @@ def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None
         assert proxy.stdout is not None
         try:
             port = proxy.stdout.readline().strip()
-            told = run(tmp_path, f"turn:127.0.0.1:{port}?transport=tcp", *LOGIN)
+            result = run(tmp_path, f"turn:127.0.0.1:{port}?transport=tcp", *LOGIN)
         finally:
             proxy.kill()
             proxy.wait()
             proxy.stdout.close()
-    [variant] = variants(told)
-    assert told.exit_code == 0, told.text
+    [variant] = variants(result)
+    assert result.exit_code == 0, result.text
     assert variant["peer"] != variant["relay_address"]
 
 
 @pytest.mark.parametrize(
-    ("manner", "cause"),
+    ("behaviour", "cause"),
     [
         ("truncated", "not_turn"),
         ("short_error", "not_turn"),
@@ -189,21 +189,21 @@ def test_where_udp_is_blocked_a_second_relay_is_the_peer(tmp_path: Path) -> None
         ("redirect", "try_alternate_300"),
     ],
 )
-def test_servers_that_answer_badly(manner: str, cause: str, tmp_path: Path) -> None:
-    with TurnStub(manner) as stub:
-        told = run(tmp_path, stub.uri, *LOGIN, "--timeout", "1s")
-    assert failure(told)[1] == cause, told.text
-    assert told.exit_code in (3, 4)
-    assert "Traceback" not in told.text
-    assert "\x1b" not in told.text
+def test_faulty_responses(behaviour: str, cause: str, tmp_path: Path) -> None:
+    with TurnStub(behaviour) as stub:
+        result = run(tmp_path, stub.uri, *LOGIN, "--timeout", "1s")
+    assert failure(result)[1] == cause, result.text
+    assert result.exit_code in (3, 4)
+    assert "Traceback" not in result.text
+    assert "\x1b" not in result.text
 
 
-def test_ctrl_c_still_writes_the_report(tmp_path: Path) -> None:
+def test_sigint_writes_the_report(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
         load = ("--throughput", "--duration", "60s")
-        setting = Setting([server.uri, *LOGIN, *load])
-        told = interrupted("turn-probe", setting, tmp_path, after="probe")
-    assert told.exit_code == 130
-    [variant] = variants(told)
+        invocation = Invocation([server.uri, *LOGIN, *load])
+        result = interrupted("turn-probe", invocation, tmp_path, after="probe")
+    assert result.exit_code == 130
+    [variant] = variants(result)
     assert variant["cause"] == "interrupted"
-    assert "INTERRUPTED" in told.text
+    assert "INTERRUPTED" in result.text

@@ -1,6 +1,6 @@
-"""Every diagnostic command with the facilities that Linux alone has switched off.
+"""Each diagnostic command with the facilities of Linux disabled.
 
-Each runs as a process of its own, in which a probe that opens ``/proc`` or ``/sys`` ends it.
+An audit hook ends the process of a command when ``sfukit.probe`` opens ``/proc`` or ``/sys``.
 """
 
 import os
@@ -19,11 +19,11 @@ from tests.ready import first_document
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "ice"
 _RUN_S = 60.0
 
-ELSEWHERE = """
+WITHOUT_LINUX = """
 import os, sys
 from sfukit.probe import system
 system._linux = False
-def watch(event, arguments):
+def audit(event, arguments):
     if event != "open" or not str(arguments[0]).startswith(("/proc/", "/sys/", "/run/netns")):
         return
     frame = sys._getframe(1)
@@ -32,18 +32,18 @@ def watch(event, arguments):
             os.write(2, f"opened {arguments[0]}\\n".encode())
             os._exit(99)
         frame = frame.f_back
-sys.addaudithook(watch)
+sys.addaudithook(audit)
 from sfukit.cli.app import main
 sys.exit(main(sys.argv[1:]))
 """
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", ELSEWHERE, *arguments]
+    return [sys.executable, "-c", WITHOUT_LINUX, *arguments]
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+def run_without_linux(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     def run(*arguments: str) -> tuple[int, str]:
         done = subprocess.run(
             command(*arguments),
@@ -74,10 +74,10 @@ def stun_uri() -> Iterator[str]:
     assert running.returncode == 0
 
 
-def test_the_watch_catches() -> None:
+def test_the_audit_hook_ends_the_process() -> None:
     reading = "import sfukit.probe.environment.facts as f; f._text('/proc/net/route')"
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE.replace("from sfukit.cli.app import main", reading)],
+        [sys.executable, "-c", WITHOUT_LINUX.replace("from sfukit.cli.app import main", reading)],
         capture_output=True,
         text=True,
         timeout=_RUN_S,
@@ -85,40 +85,42 @@ def test_the_watch_catches() -> None:
     assert (done.returncode, done.stderr) == (99, "opened /proc/net/route\n")
 
 
-def test_nat_probe_and_stun_serve(elsewhere: Callable[..., tuple[int, str]], stun_uri: str) -> None:
+def test_nat_probe_and_stun_serve(
+    run_without_linux: Callable[..., tuple[int, str]], stun_uri: str
+) -> None:
     tests = "mapping,filtering,alloc,hairpin,pooling,mtu,frag,path,portmap,ports,ipv6"
-    code, said = elsewhere("nat-probe", stun_uri, "--tests", tests)
-    assert code == 0, said
-    assert "none: servers see this machine's own address" in said
-    assert "not_checked: needs Linux" in said
+    code, text = run_without_linux("nat-probe", stun_uri, "--tests", tests)
+    assert code == 0, text
+    assert "none: servers see this machine's own address" in text
+    assert "not_checked: needs Linux" in text
 
 
-def test_turn_probe(elsewhere: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_turn_probe(run_without_linux: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK) as server:
-        code, said = elsewhere("turn-probe", server.uri, "--user", "u", "--password", "p")
-    assert code == 0, said
-    assert "2 of 2 variants relay" in said
+        code, text = run_without_linux("turn-probe", server.uri, "--user", "u", "--password", "p")
+    assert code == 0, text
+    assert "2 of 2 variants relay" in text
 
 
-def test_check(elsewhere: Callable[..., tuple[int, str]], server: Server) -> None:
-    code, said = elsewhere("check", server.http)
-    assert code == 0, said
-    assert "PASS" in said
+def test_check(run_without_linux: Callable[..., tuple[int, str]], server: Server) -> None:
+    code, text = run_without_linux("check", server.http)
+    assert code == 0, text
+    assert "PASS" in text
 
 
 @pytest.mark.parametrize("name", ["no-udp.internals.json", "connected.offer.sdp"])
-def test_ice_explain(elsewhere: Callable[..., tuple[int, str]], name: str) -> None:
-    code, said = elsewhere("ice-explain", str(FIXTURES / name))
-    assert code == (3 if name.startswith("no-udp") else 0), said
+def test_ice_explain(run_without_linux: Callable[..., tuple[int, str]], name: str) -> None:
+    code, text = run_without_linux("ice-explain", str(FIXTURES / name))
+    assert code == (3 if name.startswith("no-udp") else 0), text
 
 
-def test_nat_lab_simulates_and_says_why_there_are_no_namespaces(
-    elsewhere: Callable[..., tuple[int, str]],
+def test_nat_lab_simulates_and_refuses_namespaces(
+    run_without_linux: Callable[..., tuple[int, str]],
 ) -> None:
-    code, said = elsewhere("nat-lab", "matrix", "--runs", "100")
-    assert code == 0, said
-    assert "pairs met" in said
-    code, said = elsewhere("nat-lab", "matrix", "--backend", "netns", "--runs", "1")
-    assert code == 2, said
-    assert "needs Linux" in said
-    assert "--backend sim" in said
+    code, text = run_without_linux("nat-lab", "matrix", "--runs", "100")
+    assert code == 0, text
+    assert "pairs met" in text
+    code, text = run_without_linux("nat-lab", "matrix", "--backend", "netns", "--runs", "1")
+    assert code == 2, text
+    assert "needs Linux" in text
+    assert "--backend sim" in text

@@ -1,4 +1,4 @@
-"""A server that speaks TURN badly, over UDP and TCP on one port: one manner of misbehaving each."""
+"""A faulty TURN server over UDP and TCP on one port, with one kind of fault."""
 
 import socket
 import struct
@@ -10,16 +10,16 @@ from aioice import stun
 
 from tests.interop.coturn import free_ports
 
-Manner = str
+Behaviour = str
 
 _HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class TurnStub:
-    """Answers until the block ends."""
+    """Responds until the block ends."""
 
-    def __init__(self, manner: Manner) -> None:
-        self._manner = manner
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
         [self.port] = free_ports(1)
         self._tcp = socket.create_server(("127.0.0.1", self.port))
         self._udp = socket.socket(type=socket.SOCK_DGRAM)
@@ -40,7 +40,7 @@ class TurnStub:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exception_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -58,7 +58,7 @@ class TurnStub:
             data, source = self._udp.recvfrom(65536)
             if not data:
                 return
-            self._udp.sendto(answer(self._manner, data), source)
+            self._udp.sendto(response(self._behaviour, data), source)
 
     def _serve_tcp(self) -> None:
         while True:
@@ -67,19 +67,19 @@ class TurnStub:
                 data = connection.recv(65536)
                 if data == b"end":
                     return
-                connection.sendall(answer(self._manner, data))
+                connection.sendall(response(self._behaviour, data))
 
 
-def answer(manner: Manner, request: bytes) -> bytes:
-    """Write what this manner has for an answer."""
+def response(behaviour: Behaviour, request: bytes) -> bytes:
+    """Return the response of this behaviour."""
     method, transaction = int.from_bytes(request[:2], "big"), request[8:20]
-    if manner == "http":
+    if behaviour == "http":
         return _HTTP
-    if manner == "nonsense":
+    if behaviour == "nonsense":
         return bytes(range(7, 99))
     if method == stun.Method.BINDING:
         return _message(0x0101, transaction, b"")
-    match manner:
+    match behaviour:
         case "no_realm":
             return _message(0x0113, transaction, _error(401, b"Unauthorized"))
         case "truncated":
@@ -99,7 +99,7 @@ def answer(manner: Manner, request: bytes) -> bytes:
             return _message(0x0113, transaction, _error(500, b"\x1b[31mred") + body)
         case "redirect":
             return _message(0x0113, transaction, _error(300, b"Try Alternate"))
-    raise AssertionError(manner)
+    raise AssertionError(behaviour)
 
 
 def _error(code: int, reason: bytes) -> bytes:
@@ -107,5 +107,5 @@ def _error(code: int, reason: bytes) -> bytes:
     return struct.pack("!HH", 0x0009, len(value)) + value + bytes(-len(value) % 4)
 
 
-def _message(kind: int, transaction: bytes, body: bytes) -> bytes:
-    return struct.pack("!HHI", kind, len(body), stun.COOKIE) + transaction + body
+def _message(message_type: int, transaction: bytes, body: bytes) -> bytes:
+    return struct.pack("!HHI", message_type, len(body), stun.COOKIE) + transaction + body

@@ -1,8 +1,7 @@
-/* Stands in for libgupnp-igd, which libnice asks to open ports on a home router.
+/* A stub of libgupnp-igd, by which libnice maps ports on a router (UPnP IGD).
  *
- * Debian 12's whip-client links libsoup 2, the real library libsoup 3, and libsoup 3 ends a process
- * that holds both. Nothing here wants a router's ports: without the library the rest of GStreamer
- * runs as Debian ships it.
+ * Debian 12's whip-client links libsoup 2, libgupnp-igd links libsoup 3, and libsoup 3 aborts a
+ * process with both. The tests need no port mapping.
  */
 
 unsigned long gupnp_simple_igd_get_type(void) { return 0; }

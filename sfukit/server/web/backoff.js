@@ -1,34 +1,34 @@
-// How long to wait before the next try: soon at first, never longer than what a user accepts.
+// Exponential backoff with jitter between attempts to join.
 
 const FIRST_MS = 200;
 const FACTOR = 1.7;
 const LONGEST_MS = 2000;
 
-// Spread, so that a room full of participants does not come back at the same instant.
+// Jitter of 25 % either way keeps the participants of a room from rejoining at the same instant.
 export function delayMs(attempt, random = Math.random()) {
   const even = Math.min(LONGEST_MS, FIRST_MS * FACTOR ** attempt);
   return even * (0.75 + random / 2);
 }
 
-// Wait, or go on at once when the network is back or `wake` is called.
-export class Pause {
-  #wake = () => {};
+// A timer that ends early when the network is back or on `skip`.
+export class RetryTimer {
+  #finish = () => {};
 
   wait(milliseconds) {
     return new Promise((resolve) => {
-      const timer = setTimeout(done, milliseconds);
-      const early = () => done();
-      function done() {
+      const timer = setTimeout(finish, milliseconds);
+      const online = () => finish();
+      function finish() {
         clearTimeout(timer);
-        removeEventListener("online", early);
+        removeEventListener("online", online);
         resolve();
       }
-      addEventListener("online", early);
-      this.#wake = done;
+      addEventListener("online", online);
+      this.#finish = finish;
     });
   }
 
-  wake() {
-    this.#wake();
+  skip() {
+    this.#finish();
   }
 }

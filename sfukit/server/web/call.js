@@ -1,108 +1,108 @@
-// A call as its user sees it: it outlives lost lines and restarted servers by joining again.
+// A call across sessions: after a lost connection or a server restart it joins again.
 
-import { delayMs, Pause } from "./backoff.js";
-import { Membership } from "./membership.js";
+import { delayMs, RetryTimer } from "./backoff.js";
 import { Roster } from "./roster.js";
-import { Refused, Unreachable } from "./signal.js";
-import { inboundOf, outboundOf, Rates } from "./stats.js";
+import { Session } from "./session.js";
+import { RequestRefused, Unreachable } from "./signaling.js";
+import { inboundStats, outboundStats, Rates } from "./stats.js";
 
-// After these a rejoin would fight another tab, or somebody's decision.
+// Reasons without a rejoin: it would replace another tab, or undo a decision.
 const FINAL = new Set(["left", "replaced", "room_closed", "room_idle", "too_many_errors"]);
-const PASSING = new Set(["overloaded", "draining", "max_rooms", "max_participants", "max_egress", "rate_limited", "already_joined"]);
-const KEPT_ERRORS = 100;
+const RETRIED = new Set(["overloaded", "draining", "max_rooms", "max_participants", "max_egress", "rate_limited", "already_joined"]);
+const MAX_ERRORS = 100;
 
-// Events: "change" (state or people), "figures", "notice" {detail: {kind, reason, ...}}.
+// Events: "change" (state, participants, tracks), "stats", "notice" {detail: {kind, reason, ...}}.
 export class Call extends EventTarget {
-  #wishes;
-  #member = null;
-  #pause = new Pause();
-  #round = 0;
+  #options;
+  #session = null;
+  #retryTimer = new RetryTimer();
+  #joinNumber = 0;
   #lostAt = null;
   #lostReason = "";
-  #lastFault = "";
+  #lastError = "";
   #rates = new Rates();
-  #choices = new Map(); // "uid/source" -> layer, kept over rejoins
-  #silenced = new Set(); // kinds that the user muted
+  #requestedLayers = new Map(); // "uid/source" -> layer, kept across rejoins
+  #mutedKinds = new Set(); // "audio", "video"
 
   state = "idle"; // idle, joining, joined, reconnecting, left, refused
   gaps = [];
   errors = [];
-  sources = []; // {track, source, stream, beside} that are published; `beside`: next to the main ones
+  sources = []; // published {track, source, stream, secondary}; secondary: a screen share secondary the camera
   roster = new Roster();
-  layers = new Map(); // publication -> {rid, reason, waitMs, wanted, ended}
-  encodings = new Map(); // "publication/rid" -> {active, reason}, as the server sees them
-  received = []; // figures of inbound streams
-  sent = []; // figures of outbound encodings
+  layers = new Map(); // publication -> {rid, reason, waitMs, requested, ended}
+  encodings = new Map(); // "publication/rid" -> {active, reason} reported by the server
+  received = []; // statistics of inbound streams
+  sent = []; // statistics of outbound encodings
   serverStats = null;
 
   get uid() {
-    return this.#wishes?.uid ?? null;
+    return this.#options?.uid ?? null;
   }
 
   get room() {
-    return this.#wishes?.room ?? null;
+    return this.#options?.room ?? null;
   }
 
   get name() {
-    return this.#wishes?.name ?? "";
+    return this.#options?.name ?? "";
   }
 
   get publications() {
-    return this.#member?.publishing.publications ?? [];
+    return this.#session?.publishing.publications ?? [];
   }
 
   track(publication) {
-    return this.#member?.subscribing.tracks.get(publication) ?? null;
+    return this.#session?.subscribing.tracks.get(publication) ?? null;
   }
 
-  // wishes: {url, room, uid, name}. Resolves once in the room; goes on in the background.
-  join(wishes, sources) {
-    this.#wishes = wishes;
+  // options: {url, room, uid, name}. Resolves after the first join; rejoins in the background.
+  join(options, sources) {
+    this.#options = options;
     this.sources = sources;
-    this.#silenced.clear();
-    this.#choices.clear();
+    this.#mutedKinds.clear();
+    this.#requestedLayers.clear();
     this.roster.clear();
     this.#lostAt = null;
-    const round = ++this.#round;
+    const joinNumber = ++this.#joinNumber;
     this.#enterState("joining");
-    return new Promise((resolve, reject) => this.#stay(round, resolve, reject));
+    return new Promise((resolve, reject) => this.#run(joinNumber, resolve, reject));
   }
 
   async leave() {
-    this.#round += 1;
-    this.#pause.wake();
-    const member = this.#member;
-    this.#forget();
+    this.#joinNumber += 1;
+    this.#retryTimer.skip();
+    const session = this.#session;
+    this.#clearSession();
     this.#enterState("left");
-    await member?.leave();
+    await session?.leave();
   }
 
   retryNow() {
-    this.#pause.wake();
+    this.#retryTimer.skip();
   }
 
   async setLayer(publication, layer) {
     const { uid, source } = this.roster.publication(publication) ?? {};
-    await this.#joined().call("layers", { publication, layer });
-    this.#choices.set(`${uid}/${source}`, layer);
-    this.#layer(publication).wanted = layer;
+    await this.#requireSession().call("layers", { publication, layer });
+    this.#requestedLayers.set(`${uid}/${source}`, layer);
+    this.#layer(publication).requested = layer;
     this.#changed();
   }
 
   async mute(kind, muted) {
-    if (muted) this.#silenced.add(kind);
-    else this.#silenced.delete(kind);
-    this.#applySilence();
+    if (muted) this.#mutedKinds.add(kind);
+    else this.#mutedKinds.delete(kind);
+    this.#applyMute();
     this.#changed();
-    await this.#tellSilence(kind);
+    await this.#sendMute(kind);
   }
 
   isMuted(kind) {
-    return this.#silenced.has(kind);
+    return this.#mutedKinds.has(kind);
   }
 
   async publish(entries) {
-    await this.#joined().publish(entries);
+    await this.#requireSession().publish(entries);
     this.sources = [...this.sources, ...entries];
     this.#changed();
   }
@@ -110,75 +110,75 @@ export class Call extends EventTarget {
   async unpublish(ended) {
     this.sources = this.sources.filter((entry) => !ended.includes(entry));
     this.#changed();
-    if (this.#member && this.state === "joined") await this.#member.unpublish(ended.map(({ track }) => track));
+    if (this.#session && this.state === "joined") await this.#session.unpublish(ended.map(({ track }) => track));
   }
 
-  // Read the peer connections now; figures per second stay those of the last whole second.
+  // Read getStats of both peer connections; the rates are updated about once a second.
   async measure() {
-    const member = this.#member;
-    if (!member) return;
+    const session = this.#session;
+    if (!session) return;
     const [inbound, outbound] = await Promise.all([
-      inboundOf(member.subscribing.pc, member.subscribing.tracks),
-      outboundOf(member.publishing.pc, member.publishing.publications),
+      inboundStats(session.subscribing.pc, session.subscribing.tracks),
+      outboundStats(session.publishing.pc, session.publishing.publications),
     ]);
-    if (member !== this.#member) return;
+    if (session !== this.#session) return;
     this.received = this.#rates.received(inbound);
     this.sent = this.#rates.sent(outbound);
-    this.dispatchEvent(new Event("figures"));
+    this.dispatchEvent(new Event("stats"));
   }
 
-  async #stay(round, joined, refused) {
-    for (let attempt = 0; round === this.#round; attempt += 1) {
-      const member = new Membership(this.#listener(round));
-      let fault = null;
+  async #run(joinNumber, resolve, reject) {
+    for (let attempt = 0; joinNumber === this.#joinNumber; attempt += 1) {
+      const session = new Session(this.#listener(joinNumber));
+      let error = null;
       try {
-        this.#member = member;
-        await member.enter(this.#wishes, this.sources);
-        joined();
-        await this.#untilFlowing(member);
+        this.#session = session;
+        await session.join(this.#options, this.sources);
+        resolve();
+        await this.#untilConnected(session);
         attempt = -1;
-      } catch (error) {
-        fault = error;
-        member.drop(error.reason ?? "failed");
+      } catch (caught) {
+        error = caught;
+        session.drop(caught.reason ?? "failed");
       }
-      const { reason } = await member.ended;
-      if (round !== this.#round) return;
-      this.#forget();
-      if (fault instanceof Refused && !PASSING.has(fault.reason)) return this.#refuse(fault, refused);
+      const { reason } = await session.ended;
+      if (joinNumber !== this.#joinNumber) return;
+      this.#clearSession();
+      if (error instanceof RequestRefused && !RETRIED.has(error.reason)) return this.#refuse(error, reject);
       if (FINAL.has(reason)) return this.#stop(reason);
-      this.#lost(reason, fault);
-      await this.#pause.wait(fault?.retryAfterMs ?? delayMs(attempt < 0 ? 0 : attempt));
+      this.#lost(reason, error);
+      await this.#retryTimer.wait(error?.retryAfterMs ?? delayMs(attempt < 0 ? 0 : attempt));
     }
   }
 
-  #listener(round) {
-    const current = () => round === this.#round;
+  #listener(joinNumber) {
+    const current = () => joinNumber === this.#joinNumber;
     return {
-      entered: (result) => current() && this.#entered(result),
+      joined: (result) => current() && this.#joined(result),
       notified: (method, params) => current() && this.#notified(method, params),
-      bound: () => current() && this.#changed(),
-      measured: (stats) => current() && this.#measured(stats),
-      failed: (fault) => current() && this.#failed(fault),
+      tracksChanged: () => current() && this.#changed(),
+      statsReceived: (stats) => current() && this.#statsReceived(stats),
+      failed: (error) => current() && this.#failed(error),
     };
   }
 
-  #entered(result) {
-    this.#wishes = { ...this.#wishes, uid: result.uid };
+  #joined(result) {
+    this.#options = { ...this.#options, uid: result.uid };
     this.roster.reset(result);
     this.layers.clear();
     this.encodings.clear();
     this.#rates = new Rates();
-    this.#lastFault = "";
+    this.#lastError = "";
     this.#enterState("joined");
   }
 
-  // A gap ends when pictures can flow again, not when the server merely answers.
-  async #untilFlowing(member) {
-    this.#applySilence();
-    const receives = this.roster.participants.some(({ publications }) => publications.length > 0);
-    await member.negotiated({ sends: this.sources.length > 0, receives });
-    for (const kind of this.#silenced) this.#tellSilence(kind).catch((fault) => this.#failed(fault));
-    this.#chooseAgain();
+  // A gap ends when the peer connections are connected, not at the response to `join`.
+  async #untilConnected(session) {
+    this.#applyMute();
+    const subscribe = this.roster.participants.some(({ publications }) => publications.length > 0);
+    await session.connected({ publish: this.sources.length > 0, subscribe });
+    for (const kind of this.#mutedKinds) this.#sendMute(kind).catch((error) => this.#failed(error));
+    this.#restoreLayers();
     if (this.#lostAt === null) return;
     const seconds = (performance.now() - this.#lostAt) / 1000;
     const gap = { reason: this.#lostReason, seconds: Math.round(seconds * 100) / 100, endedAt: new Date().toISOString() };
@@ -188,22 +188,22 @@ export class Call extends EventTarget {
     this.#changed();
   }
 
-  #lost(reason, fault) {
+  #lost(reason, error) {
     if (this.#lostAt === null && this.state !== "joining") {
       this.#lostAt = performance.now();
       this.#lostReason = reason;
       this.#notice("lost", { reason });
-    } else if (fault && fault.reason !== this.#lastFault) {
-      this.#lastFault = fault.reason;
-      this.#failed(fault);
+    } else if (error && error.reason !== this.#lastError) {
+      this.#lastError = error.reason;
+      this.#failed(error);
     }
     this.#enterState(this.#lostAt === null ? "joining" : "reconnecting");
   }
 
-  #refuse(fault, refused) {
-    this.#failed(fault);
+  #refuse(error, reject) {
+    this.#failed(error);
     this.#enterState("refused");
-    refused(fault);
+    reject(error);
   }
 
   #stop(reason) {
@@ -213,7 +213,7 @@ export class Call extends EventTarget {
 
   #notified(method, params) {
     if (this.roster.merge(method, params)) {
-      this.#happened(method, params);
+      this.#announce(method, params);
       return this.#changed();
     }
     switch (method) {
@@ -227,27 +227,27 @@ export class Call extends EventTarget {
         this.#layer(params.publication).ended = params.reason;
         break;
     }
-    this.#happened(method, params);
+    this.#announce(method, params);
     this.#changed();
   }
 
-  #happened(method, params) {
-    if (method === "publication-added") this.#chooseAgain();
+  #announce(method, params) {
+    if (method === "publication-added") this.#restoreLayers();
     this.#notice(method, params);
   }
 
-  // What the user chose before a rejoin holds for the same source afterwards.
-  #chooseAgain() {
+  // After a rejoin, restore the requested layers by participant and source.
+  #restoreLayers() {
     for (const { uid, publications } of this.roster.participants) {
       for (const { publication, source } of publications) {
-        const layer = this.#choices.get(`${uid}/${source}`);
-        if (layer === undefined || this.#layer(publication).wanted === layer) continue;
-        this.setLayer(publication, layer).catch((fault) => this.#failed(fault));
+        const layer = this.#requestedLayers.get(`${uid}/${source}`);
+        if (layer === undefined || this.#layer(publication).requested === layer) continue;
+        this.setLayer(publication, layer).catch((error) => this.#failed(error));
       }
     }
   }
 
-  #measured(stats) {
+  #statsReceived(stats) {
     this.serverStats = stats;
     for (const { publication, rid, last_reason } of stats.subscriptions) {
       const layer = this.#layer(publication);
@@ -257,45 +257,45 @@ export class Call extends EventTarget {
   }
 
   #layer(publication) {
-    const untold = { rid: null, reason: null, waitMs: null, wanted: "auto", ended: null };
-    if (!this.layers.has(publication)) this.layers.set(publication, untold);
+    const initial = { rid: null, reason: null, waitMs: null, requested: "auto", ended: null };
+    if (!this.layers.has(publication)) this.layers.set(publication, initial);
     return this.layers.get(publication);
   }
 
-  #applySilence() {
-    for (const { track, beside } of this.sources) {
-      if (!beside) track.enabled = !this.#silenced.has(track.kind);
+  #applyMute() {
+    for (const { track, secondary } of this.sources) {
+      if (!secondary) track.enabled = !this.#mutedKinds.has(track.kind);
     }
   }
 
-  async #tellSilence(kind) {
-    if (!this.#member || this.state !== "joined") return;
-    const muted = this.#silenced.has(kind);
-    const main = this.sources.filter(({ beside }) => !beside).map(({ source }) => source);
+  async #sendMute(kind) {
+    if (!this.#session || this.state !== "joined") return;
+    const muted = this.#mutedKinds.has(kind);
+    const main = this.sources.filter(({ secondary }) => !secondary).map(({ source }) => source);
     for (const entry of this.publications) {
       if (entry.kind !== kind || !main.includes(entry.source)) continue;
-      await this.#member.call("mute", { publication: entry.publication, muted });
+      await this.#session.call("mute", { publication: entry.publication, muted });
     }
   }
 
-  #joined() {
-    if (this.#member && this.state === "joined") return this.#member;
+  #requireSession() {
+    if (this.#session && this.state === "joined") return this.#session;
     throw new Unreachable("not_joined");
   }
 
-  // Who was there stays on show until the next join tells who is.
-  #forget() {
-    this.#member = null;
+  // The roster stays visible until the next join replaces it.
+  #clearSession() {
+    this.#session = null;
     this.received = [];
     this.sent = [];
     this.serverStats = null;
   }
 
-  #failed(fault) {
-    const reason = fault.reason ?? "failed";
-    const entry = { reason, message: fault.message, at: new Date().toISOString() };
-    this.errors = [...this.errors, entry].slice(-KEPT_ERRORS);
-    this.#notice("error", { ...entry, passing: fault instanceof Unreachable });
+  #failed(error) {
+    const reason = error.reason ?? "failed";
+    const entry = { reason, message: error.message, at: new Date().toISOString() };
+    this.errors = [...this.errors, entry].slice(-MAX_ERRORS);
+    this.#notice("error", { ...entry, unreachable: error instanceof Unreachable });
   }
 
   #notice(kind, detail) {

@@ -1,4 +1,4 @@
-// A moving picture with a clock, drawn here, and a tone with it: media for a machine without a camera.
+// Generated media for a machine without a camera: a canvas with a moving clock, and a tone.
 
 import { tone } from "./tone.js";
 
@@ -6,71 +6,71 @@ const WIDTH = 1280;
 const HEIGHT = 720;
 const FLASH_MS = 80;
 
-// A stream of one video and one audio track. It ends on a "stopped" event.
-export function drawnStream(name) {
+// Returns a MediaStream of one video and one audio track; the event "stopped" releases it.
+export function canvasStream(name) {
   const canvas = Object.assign(document.createElement("canvas"), { width: WIDTH, height: HEIGHT });
-  const pen = canvas.getContext("2d", { alpha: false });
+  const context = canvas.getContext("2d", { alpha: false });
   const seed = hash(name);
-  const metronome = new Worker(new URL("metronome.js", import.meta.url));
-  const sound = tone(seed);
-  // no rate of its own: each drawing is a frame, also in a tab that nobody looks at
+  const frameTimer = new Worker(new URL("frame-timer.js", import.meta.url));
+  const audio = tone(seed);
+  // without a frame rate each drawing is a frame, also in a background tab
   const stream = canvas.captureStream();
   let frame = 0;
-  const paint = () => draw(pen, { name, hue: seed % 360, now: new Date(), frame: frame++ });
+  const paint = () => draw(context, { name, hue: seed % 360, now: new Date(), frame: frame++ });
   paint();
-  metronome.onmessage = paint;
-  stream.addTrack(sound.track);
+  frameTimer.onmessage = paint;
+  stream.addTrack(audio.track);
   stream.addEventListener("stopped", () => {
-    metronome.terminate();
-    sound.close();
+    frameTimer.terminate();
+    audio.close();
   }, { once: true });
   return stream;
 }
 
-function draw(pen, { name, hue, now, frame }) {
+function draw(context, { name, hue, now, frame }) {
   const flash = now.getMilliseconds() < FLASH_MS;
-  backdrop(pen, hue, frame);
-  ball(pen, hue, frame);
-  sweep(pen, now);
-  pen.textAlign = "center";
-  pen.fillStyle = "#fff";
-  write(pen, clock(now), "600 150px ui-monospace, monospace", HEIGHT / 2 + 30);
-  write(pen, name, "600 64px system-ui, sans-serif", 150);
-  write(pen, `frame ${frame}`, "36px ui-monospace, monospace", HEIGHT / 2 + 120);
+  backdrop(context, hue, frame);
+  ball(context, hue, frame);
+  sweep(context, now);
+  context.textAlign = "center";
+  context.fillStyle = "#fff";
+  write(context, clock(now), "600 150px ui-monospace, monospace", HEIGHT / 2 + 30);
+  write(context, name, "600 64px system-ui, sans-serif", 150);
+  write(context, `frame ${frame}`, "36px ui-monospace, monospace", HEIGHT / 2 + 120);
   if (flash) {
-    pen.fillRect(0, 0, WIDTH, 24);
-    pen.fillRect(0, HEIGHT - 24, WIDTH, 24);
+    context.fillRect(0, 0, WIDTH, 24);
+    context.fillRect(0, HEIGHT - 24, WIDTH, 24);
   }
 }
 
-function backdrop(pen, hue, frame) {
-  const shade = pen.createLinearGradient(0, 0, WIDTH, HEIGHT);
+function backdrop(context, hue, frame) {
+  const shade = context.createLinearGradient(0, 0, WIDTH, HEIGHT);
   shade.addColorStop(0, `hsl(${hue + 15 * Math.sin(frame / 90)} 55% 26%)`);
   shade.addColorStop(1, `hsl(${hue + 70} 60% 14%)`);
-  pen.fillStyle = shade;
-  pen.fillRect(0, 0, WIDTH, HEIGHT);
+  context.fillStyle = shade;
+  context.fillRect(0, 0, WIDTH, HEIGHT);
 }
 
-function ball(pen, hue, frame) {
-  pen.fillStyle = `hsl(${hue + 160} 75% 60%)`;
-  pen.beginPath();
-  pen.arc(bounce(frame * 7, 70, WIDTH - 70), bounce(frame * 5, 70, HEIGHT - 70), 46, 0, 2 * Math.PI);
-  pen.fill();
+function ball(context, hue, frame) {
+  context.fillStyle = `hsl(${hue + 160} 75% 60%)`;
+  context.beginPath();
+  context.arc(bounce(frame * 7, 70, WIDTH - 70), bounce(frame * 5, 70, HEIGHT - 70), 46, 0, 2 * Math.PI);
+  context.fill();
 }
 
-// One turn a second: a stalled picture shows at a glance.
-function sweep(pen, now) {
+// One turn a second, so that a freeze is visible at a glance.
+function sweep(context, now) {
   const turn = (now.getMilliseconds() / 1000) * 2 * Math.PI - Math.PI / 2;
-  pen.strokeStyle = "rgb(255 255 255 / .85)";
-  pen.lineWidth = 12;
-  pen.beginPath();
-  pen.arc(WIDTH - 110, 110, 54, -Math.PI / 2, turn);
-  pen.stroke();
+  context.strokeStyle = "rgb(255 255 255 / .85)";
+  context.lineWidth = 12;
+  context.beginPath();
+  context.arc(WIDTH - 110, 110, 54, -Math.PI / 2, turn);
+  context.stroke();
 }
 
-function write(pen, text, font, y) {
-  pen.font = font;
-  pen.fillText(text, WIDTH / 2, y, WIDTH - 120);
+function write(context, text, font, y) {
+  context.font = font;
+  context.fillText(text, WIDTH / 2, y, WIDTH - 120);
 }
 
 function clock(now) {

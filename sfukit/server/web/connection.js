@@ -1,31 +1,33 @@
-// What the publish and the subscribe connection have in common: a peer connection that is up or lost.
+// The base of the publish and the subscribe connection: an RTCPeerConnection that reports its loss.
 
-// Longer than a hiccup of the network, shorter than a user's patience.
-const HICCUP_MS = 4000;
+// ICE may recover from "disconnected" within this time.
+const DISCONNECTED_TIMEOUT_MS = 4000;
 
 export class Connection {
-  #hiccup;
-  #lost;
+  #disconnectedTimer;
+  #onlost;
 
   constructor(onlost) {
-    this.#lost = onlost;
+    this.#onlost = onlost;
     this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.connected = new Promise((resolve) => {
-      this.pc.addEventListener("connectionstatechange", () => this.#changed(resolve));
+      this.pc.addEventListener("connectionstatechange", () => this.#stateChanged(resolve));
     });
   }
 
   close() {
-    clearTimeout(this.#hiccup);
-    this.#lost = () => {};
+    clearTimeout(this.#disconnectedTimer);
+    this.#onlost = () => {};
     this.pc.close();
   }
 
-  #changed(resolve) {
-    clearTimeout(this.#hiccup);
+  #stateChanged(resolve) {
+    clearTimeout(this.#disconnectedTimer);
     const state = this.pc.connectionState;
     if (state === "connected") resolve();
-    if (state === "failed") this.#lost("media_failed");
-    if (state === "disconnected") this.#hiccup = setTimeout(() => this.#lost("media_lost"), HICCUP_MS);
+    if (state === "failed") this.#onlost("media_failed");
+    if (state === "disconnected") {
+      this.#disconnectedTimer = setTimeout(() => this.#onlost("media_lost"), DISCONNECTED_TIMEOUT_MS);
+    }
   }
 }

@@ -1,19 +1,21 @@
-// The bar of buttons: microphone, picture, screen, sound, leave. Each says what pressing it does.
+// The control bar: microphone, video, screen share, audio, leave. Labels name the action of a click.
 
 import { icon } from "./dom.js";
 
-const LOOKS = {
-  mic: [["mic", "Mute"], ["mic-off", "Unmute"]],
-  picture: [["camera", "Picture off"], ["camera-off", "Picture on"]],
+// [icon, label] of the button's two states
+const BUTTONS = {
+  mic: [["mic", "Mute mic"], ["mic-off", "Unmute mic"]],
+  camera: [["camera", "Turn camera off"], ["camera-off", "Turn camera on"]],
+  video: [["camera", "Turn video off"], ["camera-off", "Turn video on"]],
   screen: [["screen", "Share screen"], ["screen", "Stop sharing"]],
-  sound: [["sound-off", "Sound on"], ["sound", "Sound off"]],
+  audio: [["audio-off", "Unmute audio"], ["audio", "Mute audio"]],
   leave: [["leave", "Leave"], ["leave", "Leave"]],
 };
 
 export class Controls {
   #buttons = new Map();
 
-  // actions: {mic, picture, screen, sound, leave}
+  // actions: {mic, video, screen, audio, leave}
   constructor(root, actions) {
     for (const button of root.querySelectorAll("button")) {
       const name = button.dataset.action;
@@ -22,14 +24,14 @@ export class Controls {
     }
   }
 
-  // hidden: nothing to act on; on: the button's other state; loud: the user should see it
-  show(name, { hidden = false, on = false, loud = false }) {
+  // on: the second state of the button; labels: a key of BUTTONS
+  show(name, { hidden = false, on = false, highlighted = false, labels = name }) {
     const button = this.#buttons.get(name);
-    const [image, text] = LOOKS[name][on ? 1 : 0];
+    const [image, text] = BUTTONS[labels][on ? 1 : 0];
     button.hidden = hidden;
-    button.classList.toggle("loud", loud);
-    if (button.dataset.look === text) return;
-    button.dataset.look = text;
+    button.classList.toggle("highlighted", highlighted);
+    if (button.dataset.label === text) return;
+    button.dataset.label = text;
     const label = document.createElement("span");
     label.textContent = text;
     button.replaceChildren(icon(image), label);

@@ -1,19 +1,19 @@
-// Build elements without markup in strings: names come from strangers.
+// Build elements without markup in strings: names come from untrusted participants.
 
-// `element("p.note", {title: "x"}, "text", child)`; properties that start with `aria-` or `data-` are attributes.
+// `element("p.note", {title: "x"}, "text", child)`; `role`, `aria-...` and `data-...` are attributes.
 export function element(selector, properties = {}, ...children) {
   const [tag, ...classes] = selector.split(".");
-  const made = document.createElement(tag);
-  if (classes.length) made.className = classes.join(" ");
+  const node = document.createElement(tag);
+  if (classes.length) node.className = classes.join(" ");
   for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-") || name === "role") made.setAttribute(name, value);
-    else made[name] = value;
+    if (name.includes("-") || name === "role") node.setAttribute(name, value);
+    else node[name] = value;
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
-// Change text only where it differs, so that screen readers and selections are left in peace.
+// Change text only where it differs: rewriting it would disturb screen readers and selections.
 export function write(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -1,15 +1,15 @@
-// Everybody in a grid: which tiles there are, and the elements that show them.
+// The grid of tiles: one for each remote video, and those of the local participant.
 
-import { OwnTile } from "./own.js";
+import { LocalTile } from "./local-tile.js";
 import { Tile } from "./tile.js";
 
 export class Grid {
   #root;
   #call;
   #tiles = new Map();
-  #own = new Map();
+  #localTiles = new Map();
   #onlayer;
-  #soundOn = false;
+  #audioMuted = true;
 
   constructor(root, call, onlayer) {
     this.#root = root;
@@ -17,40 +17,43 @@ export class Grid {
     this.#onlayer = onlayer;
   }
 
-  set soundOn(on) {
-    this.#soundOn = on;
-    for (const tile of this.#tiles.values()) tile.muted = !on;
+  set audioMuted(muted) {
+    this.#audioMuted = muted;
+    for (const tile of this.#tiles.values()) tile.muted = muted;
   }
 
   show() {
-    const views = tilesOf(this.#call.roster.participants);
+    const views = remoteViews(this.#call.roster.participants);
     this.#root.classList.toggle("stale", this.#call.state !== "joined");
-    const own = ownOf(this.#call.sources);
-    keep(this.#tiles, views.map(({ key }) => key), () => this.#tile());
-    keep(this.#own, own.map(({ key }) => key), () => new OwnTile());
+    const groups = sourceGroups(this.#call.sources);
+    synchronize(this.#tiles, views.map(({ key }) => key), () => this.#createTile());
+    synchronize(this.#localTiles, groups.map(({ key }) => key), () => new LocalTile());
     for (const view of views) this.#showTile(view);
-    for (const { key, sources, beside } of own) this.#own.get(key).show(this.#call.name, sources, this.#silence(beside));
-    arrange(this.#root, [...views.map(({ key }) => this.#tiles.get(key).root), ...own.map(({ key }) => this.#own.get(key).root)]);
+    for (const { key, sources, secondary } of groups) {
+      this.#localTiles.get(key).show(this.#call.name, sources, this.#mutedState(secondary));
+    }
+    const tiles = [...views.map(({ key }) => this.#tiles.get(key)), ...groups.map(({ key }) => this.#localTiles.get(key))];
+    arrange(this.#root, tiles.map(({ root }) => root));
   }
 
   measure() {
     const { received, sent, encodings, sources } = this.#call;
     const byPublication = new Map(received.map((row) => [row.publication, row]));
-    for (const view of tilesOf(this.#call.roster.participants)) {
+    for (const view of remoteViews(this.#call.roster.participants)) {
       this.#tiles.get(view.key)?.measure({
         video: view.video && byPublication.get(view.video.publication),
         audio: view.audio && byPublication.get(view.audio.publication),
       });
     }
-    for (const { key, sources: shown } of ownOf(sources)) {
-      const names = shown.map(({ source }) => source);
-      this.#own.get(key)?.measure(sent.filter(({ source }) => names.includes(source)), encodings);
+    for (const group of sourceGroups(sources)) {
+      const names = group.sources.map(({ source }) => source);
+      this.#localTiles.get(group.key)?.measure(sent.filter(({ source }) => names.includes(source)), encodings);
     }
   }
 
-  #tile() {
+  #createTile() {
     const tile = new Tile(this.#onlayer);
-    tile.muted = !this.#soundOn;
+    tile.muted = this.#audioMuted;
     return tile;
   }
 
@@ -61,49 +64,50 @@ export class Grid {
     this.#tiles.get(view.key).show(view, { video: track(view.video), audio: track(view.audio) }, layer, live);
   }
 
-  #silence(beside) {
-    return { pictureOff: !beside && this.#call.isMuted("video"), soundOff: !beside && this.#call.isMuted("audio") };
+  #mutedState(secondary) {
+    return { videoMuted: !secondary && this.#call.isMuted("video"), audioMuted: !secondary && this.#call.isMuted("audio") };
   }
 }
 
-// A tile for each picture, with the sound that belongs to it; sound without a picture has its own.
-export function tilesOf(participants) {
-  const tiles = [];
+// A view for each video publication with its audio; audio without video has a view of its own.
+export function remoteViews(participants) {
+  const views = [];
   for (const { uid, name, publications } of participants) {
-    const sounds = publications.filter(({ kind }) => kind === "audio");
-    const pictures = publications.filter(({ kind }) => kind === "video");
-    const shown = pictures.map((video) => ({ video, audio: take(sounds, isScreen(video)) }));
-    const all = [...shown, ...sounds.map((audio) => ({ video: null, audio }))];
-    tiles.push(...all.map((tile, nth) => ({ ...tile, uid, name, key: `${uid}/${nth}` })));
+    const audios = publications.filter(({ kind }) => kind === "audio");
+    const videos = publications.filter(({ kind }) => kind === "video");
+    const withVideo = videos.map((video) => ({ video, audio: removeMatching(audios, isScreen(video)) }));
+    const all = [...withVideo, ...audios.map((audio) => ({ video: null, audio }))];
+    views.push(...all.map((view, index) => ({ ...view, uid, name, key: `${uid}/${index}` })));
   }
-  return tiles;
+  return views;
 }
 
-function ownOf(sources) {
-  const main = sources.filter(({ beside }) => !beside);
-  const besides = sources.filter(({ beside }) => beside);
-  const groups = [{ key: "main", sources: main, beside: false }, { key: "beside", sources: besides, beside: true }];
+function sourceGroups(sources) {
+  const main = sources.filter(({ secondary }) => !secondary);
+  const screen = sources.filter(({ secondary }) => secondary);
+  const groups = [{ key: "main", sources: main, secondary: false }, { key: "secondary", sources: screen, secondary: true }];
   return groups.filter((group) => group.sources.length > 0);
 }
 
-function take(sounds, screen) {
-  const nth = sounds.findIndex((audio) => isScreen(audio) === screen);
-  return nth < 0 ? null : sounds.splice(nth, 1)[0];
+function removeMatching(audios, screen) {
+  const index = audios.findIndex((audio) => isScreen(audio) === screen);
+  return index < 0 ? null : audios.splice(index, 1)[0];
 }
 
 function isScreen({ source }) {
   return source.startsWith("screen");
 }
 
-// Make what is new, drop what is gone, leave the others alone: a video that moves must not stop.
-function keep(tiles, keys, make) {
+// Create missing tiles and delete obsolete ones.
+function synchronize(tiles, keys, create) {
   for (const key of tiles.keys()) if (!keys.includes(key)) tiles.delete(key);
-  for (const key of keys) if (!tiles.has(key)) tiles.set(key, make());
+  for (const key of keys) if (!tiles.has(key)) tiles.set(key, create());
 }
 
-function arrange(root, wanted) {
-  for (const child of [...root.children]) if (!wanted.includes(child)) child.remove();
-  wanted.forEach((child, nth) => {
-    if (root.children[nth] !== child) root.insertBefore(child, root.children[nth] ?? null);
+// Move only misplaced elements: a video element that is moved in the DOM pauses.
+function arrange(root, elements) {
+  for (const child of [...root.children]) if (!elements.includes(child)) child.remove();
+  elements.forEach((child, index) => {
+    if (root.children[index] !== child) root.insertBefore(child, root.children[index] ?? null);
   });
 }

@@ -1,6 +1,6 @@
-// The form in front of the room. It remembers the name and the source; room and token come with the link.
+// The join form. localStorage keeps name and source; room and token come from the URL.
 
-const KEPT = ["name", "source"];
+const STORED = ["name", "source"];
 
 export class Lobby {
   #form;
@@ -12,12 +12,12 @@ export class Lobby {
     if (name) form.elements.name.value = name;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#remember();
-      onjoin(this.wishes);
+      this.#store();
+      onjoin(this.options);
     });
   }
 
-  get wishes() {
+  get options() {
     const { room, name, source } = this.#form.elements;
     return { room: room.value.trim(), name: name.value.trim(), source: source.value };
   }
@@ -32,19 +32,19 @@ export class Lobby {
     (room.value && !name.value ? name : this.#form.querySelector("[type=submit]")).focus();
   }
 
-  // A browser that keeps nothing for this page is no reason not to join.
+  // localStorage throws where the browser denies it to the page.
   #restore() {
     try {
-      for (const key of KEPT) {
+      for (const key of STORED) {
         const value = localStorage.getItem(`sfukit.${key}`);
         if (value) this.#form.elements[key].value = value;
       }
     } catch {}
   }
 
-  #remember() {
+  #store() {
     try {
-      for (const key of KEPT) localStorage.setItem(`sfukit.${key}`, this.wishes[key]);
+      for (const key of STORED) localStorage.setItem(`sfukit.${key}`, this.options[key]);
     } catch {}
   }
 }

@@ -1,16 +1,17 @@
-// The page put together: lobby, call, grid, controls. `window.sfukit` is its handle for scripts and tests.
+// The page: lobby, call, grid, controls. `window.sfukit` is the handle for scripts and tests.
 
 import { Call } from "./call.js";
 import { Controls } from "./controls.js";
 import { write } from "./dom.js";
+import { EventLog } from "./event-log.js";
 import { Grid } from "./grid.js";
-import { History } from "./history.js";
 import { Lobby } from "./lobby.js";
 import { Notices } from "./notices.js";
 import { closeSource, openSource } from "./source.js";
 
-const MEASURE_MS = 1000;
-const WORDS = { idle: "not joined", joining: "joining…", joined: "connected", reconnecting: "reconnecting…", left: "left", refused: "refused" };
+const STATS_INTERVAL_MS = 1000;
+const ERROR_SHOWN_MS = 15_000;
+const STATE_TEXTS = { idle: "not joined", joining: "joining…", joined: "connected", reconnecting: "reconnecting…", left: "left", refused: "refused" };
 
 const at = (id) => document.getElementById(id);
 const link = new URLSearchParams(location.search);
@@ -18,34 +19,34 @@ const token = link.get("access_token") ?? link.get("token");
 
 const call = new Call();
 const notices = new Notices(at("notices"));
-const history = new History(at("history"), call);
+const eventLog = new EventLog(at("event-log"), call);
 const grid = new Grid(at("grid"), call, (publication, layer) => attempt(() => call.setLayer(publication, layer)));
-const lobby = new Lobby(at("lobby"), { room: link.get("room"), name: link.get("name") }, (wishes) => attempt(() => join(wishes)));
+const lobby = new Lobby(at("lobby"), { room: link.get("room"), name: link.get("name") }, (options) => attempt(() => join(options)));
 const controls = new Controls(at("controls"), {
   mic: () => attempt(() => call.mute("audio", !call.isMuted("audio"))),
-  picture: () => attempt(() => call.mute("video", !call.isMuted("video"))),
-  screen: () => attempt(() => (beside().length ? stopScreen() : shareScreen())),
-  sound: () => setSound(!soundOn),
+  video: () => attempt(() => call.mute("video", !call.isMuted("video"))),
+  screen: () => attempt(() => (screenShare().length ? stopScreen() : shareScreen())),
+  audio: () => setAudioMuted(!audioMuted),
   leave,
 });
-let soundOn = false;
-let lastWishes = null;
+let audioMuted = true;
+let lastOptions = null;
 
 // options: {room, name, source: "camera" | "screen" | "canvas" | "none", uid}
 async function join({ room, name = "", source = "canvas", uid }) {
-  lastWishes = { room, name, source, uid };
+  lastOptions = { room, name, source, uid };
   notices.clear();
   lobby.busy = true;
   let sources = [];
   try {
-    sources = await openSource(source, { name: name || "somebody" });
+    sources = await openSource(source, { name: name || "guest" });
     for (const { track } of sources) track.addEventListener("ended", show);
     await call.join({ url: socketUrl(), room, name, uid: uid ?? identity(name) }, sources);
     notices.clear();
     addressRoom(room);
-  } catch (fault) {
+  } catch (error) {
     closeSource(sources);
-    throw fault;
+    throw error;
   } finally {
     lobby.busy = false;
   }
@@ -57,34 +58,34 @@ async function leave() {
 }
 
 async function shareScreen() {
-  const entries = (await openSource("screen", { name: call.name })).map((entry) => ({ ...entry, beside: true }));
-  // the browser's own button ends a share as well
-  entries[0].track.addEventListener("ended", () => attempt(() => call.unpublish(beside())));
+  const entries = (await openSource("screen", { name: call.name })).map((entry) => ({ ...entry, secondary: true }));
+  // browsers have a button of their own that ends a screen share
+  entries[0].track.addEventListener("ended", () => attempt(() => call.unpublish(screenShare())));
   try {
     await call.publish(entries);
-  } catch (fault) {
+  } catch (error) {
     closeSource(entries);
-    throw fault;
+    throw error;
   }
 }
 
 async function stopScreen() {
-  const ended = beside();
+  const ended = screenShare();
   closeSource(ended);
   await call.unpublish(ended);
 }
 
-function beside() {
-  return call.sources.filter((entry) => entry.beside);
+function screenShare() {
+  return call.sources.filter((entry) => entry.secondary);
 }
 
-function setSound(on) {
-  soundOn = on;
-  grid.soundOn = on;
+function setAudioMuted(muted) {
+  audioMuted = muted;
+  grid.audioMuted = muted;
   show();
 }
 
-// The token's subject is the identity; without a token each tab is somebody else.
+// The token's subject is the identity; without a token each tab has a random one.
 function identity(name) {
   if (token) return undefined;
   const readable = name.replaceAll(/[^A-Za-z0-9._~-]/g, "").slice(0, 40) || "guest";
@@ -98,7 +99,7 @@ function socketUrl() {
   return url.href;
 }
 
-// The address names the room, so that it can be passed on; the token stays where it was.
+// The page's URL names the room, so that it can be shared; its token parameter is unchanged.
 function addressRoom(room) {
   link.set("room", room);
   window.history.replaceState(null, "", `?${link}`);
@@ -107,8 +108,8 @@ function addressRoom(room) {
 async function attempt(action) {
   try {
     await action();
-  } catch (fault) {
-    if (call.errors.at(-1)?.message !== fault.message) notices.fault(fault, {}, 15_000);
+  } catch (error) {
+    if (call.errors.at(-1)?.message !== error.message) notices.error(error, {}, ERROR_SHOWN_MS);
   }
 }
 
@@ -116,18 +117,18 @@ function show() {
   const inside = ["joining", "joined", "reconnecting"].includes(call.state);
   if (!inside) releaseSources();
   enterView(inside);
-  write(at("state"), WORDS[call.state]);
+  write(at("state"), STATE_TEXTS[call.state]);
   at("state").dataset.state = call.state;
   write(at("title"), inside ? call.room : "");
-  write(at("people"), call.state === "joined" ? peopleWords() : "");
+  write(at("participants"), call.state === "joined" ? participantsText() : "");
   at("gaps").hidden = !inside || call.gaps.length === 0;
-  write(at("gaps"), gapWords());
-  showAlone();
+  write(at("gaps"), gapText());
+  showInvitation();
   showControls();
   grid.show();
 }
 
-// Camera and screen are let go as soon as nobody is shown them.
+// Release camera and screen as soon as they are not published.
 function releaseSources() {
   closeSource(call.sources);
   call.sources = [];
@@ -137,64 +138,65 @@ function enterView(inside) {
   if (at("room").hidden !== inside) return;
   at("lobby").hidden = inside;
   at("room").hidden = !inside;
-  // what had the focus is gone: keyboards and screen readers go on from here
+  // the focused element is hidden now: keyboards and screen readers continue here
   if (inside) at("title").focus();
   else lobby.focus();
 }
 
-function peopleWords() {
-  const silent = call.roster.participants.filter(({ publications }) => publications.length === 0);
-  const watching = silent.length ? `, ${silent.length} only watching` : "";
-  return `${call.roster.count} ${call.roster.count === 1 ? "participant" : "participants"}${watching}`;
+function participantsText() {
+  const receiveOnly = call.roster.participants.filter(({ publications }) => publications.length === 0);
+  const suffix = receiveOnly.length ? `, ${receiveOnly.length} receive-only` : "";
+  return `${call.roster.count} ${call.roster.count === 1 ? "participant" : "participants"}${suffix}`;
 }
 
-function gapWords() {
+function gapText() {
   const last = call.gaps.at(-1);
   if (!last) return "";
-  const times = call.gaps.length > 1 ? ` · ${call.gaps.length} gaps so far` : "";
-  return `reconnected after ${last.seconds.toFixed(1)} s${times}`;
+  const count = call.gaps.length > 1 ? ` · ${call.gaps.length} reconnections` : "";
+  return `reconnected after ${last.seconds.toFixed(1)} s${count}`;
 }
 
-function showAlone() {
-  const others = call.roster.participants.some(({ publications }) => publications.length > 0);
-  at("alone").hidden = call.state !== "joined" || others;
+function showInvitation() {
+  const published = call.roster.participants.some(({ publications }) => publications.length > 0);
+  at("invitation").hidden = call.state !== "joined" || published;
   const url = new URL(location.pathname, location.href);
   url.searchParams.set("room", call.room ?? "");
-  at("invite").href = url.href;
-  write(at("invite"), url.href);
+  at("invitation-link").href = url.href;
+  write(at("invitation-link"), url.href);
 }
 
 function showControls() {
-  const has = (kind) => call.sources.some(({ track, beside: second }) => track.kind === kind && !second);
-  const ready = call.state === "joined";
-  const canShare = ready && Boolean(navigator.mediaDevices?.getDisplayMedia) && lastWishes?.source !== "screen" && call.sources.length > 0;
-  controls.show("mic", { hidden: !has("audio"), on: call.isMuted("audio"), loud: call.isMuted("audio") });
-  controls.show("picture", { hidden: !has("video"), on: call.isMuted("video"), loud: call.isMuted("video") });
-  controls.show("screen", { hidden: !canShare, on: beside().length > 0 });
-  controls.show("sound", { on: soundOn, loud: !soundOn && call.received.some(({ kind }) => kind === "audio") });
+  const has = (kind) => call.sources.some(({ track, secondary }) => track.kind === kind && !secondary);
+  const joined = call.state === "joined";
+  const canShare = joined && Boolean(navigator.mediaDevices?.getDisplayMedia) && lastOptions?.source !== "screen" && call.sources.length > 0;
+  controls.show("mic", { hidden: !has("audio"), on: call.isMuted("audio"), highlighted: call.isMuted("audio") });
+  const labels = lastOptions?.source === "camera" ? "camera" : "video";
+  controls.show("video", { hidden: !has("video"), on: call.isMuted("video"), highlighted: call.isMuted("video"), labels });
+  controls.show("screen", { hidden: !canShare, on: screenShare().length > 0 });
+  controls.show("audio", { on: !audioMuted, highlighted: audioMuted && call.received.some(({ kind }) => kind === "audio") });
   controls.show("leave", {});
 }
 
 function noticed({ detail }) {
-  history.add(detail);
-  const again = { label: "Rejoin here", run: () => attempt(() => join(lastWishes)) };
-  const now = { label: "Try now", run: () => call.retryNow() };
+  eventLog.add(detail);
+  const rejoin = { label: "Rejoin here", run: () => attempt(() => join(lastOptions)) };
+  const retry = { label: "Retry now", run: () => call.retryNow() };
   if (detail.kind === "gap") notices.gap(detail);
-  if (detail.kind === "lost") notices.lost(detail, "Reconnecting…", now);
-  if (detail.kind === "ended" && detail.reason !== "left") notices.fault(detail, again);
-  if (detail.kind === "error") noticedFault(detail, now);
-  if (detail.kind === "drain") notices.state(`This server stops in ${Math.round(detail.deadline_s)} s; this page joins again by itself.`);
+  if (detail.kind === "lost") notices.lost(detail, "Reconnecting…", retry);
+  if (detail.kind === "ended" && detail.reason !== "left") notices.error(detail, rejoin);
+  if (detail.kind === "error") showError(detail, retry);
+  if (detail.kind === "drain") notices.state(`This server stops in ${Math.round(detail.deadline_s)} s; this page will rejoin automatically.`);
 }
 
-async function noticedFault(fault, now) {
-  const refused = fault.reason === "no_connection" && (await serverAnswers());
-  const known = refused ? { ...fault, reason: "socket_refused" } : fault;
-  if (!fault.passing) notices.fault(known, {}, 15_000);
-  else if (call.state !== "joined") notices.lost(known, call.state === "joining" ? "Connecting…" : "Reconnecting…", now);
+async function showError(error, retry) {
+  const refused = error.reason === "no_connection" && (await serverResponds());
+  const shown = refused ? { ...error, reason: "socket_refused" } : error;
+  if (!error.unreachable) notices.error(shown, {}, ERROR_SHOWN_MS);
+  else if (call.state !== "joined") notices.lost(shown, call.state === "joining" ? "Connecting…" : "Reconnecting…", retry);
 }
 
-// A browser does not say why a WebSocket failed: is nobody there, or is the page unwelcome?
-async function serverAnswers() {
+// Browsers do not report why a WebSocket failed: no server, or a refused origin.
+async function serverResponds() {
   try {
     return (await fetch(new URL("livez", location.href), { cache: "no-store" })).ok && call.state !== "joined";
   } catch {
@@ -204,10 +206,10 @@ async function serverAnswers() {
 
 call.addEventListener("change", show);
 call.addEventListener("notice", noticed);
-call.addEventListener("figures", () => grid.measure());
-setInterval(() => call.measure().then(showControls, () => {}), MEASURE_MS);
+call.addEventListener("stats", () => grid.measure());
+setInterval(() => call.measure().then(showControls, () => {}), STATS_INTERVAL_MS);
 at("copy").addEventListener("click", () => {
-  navigator.clipboard?.writeText(at("invite").href).then(() => write(at("copy"), "Copied"), () => {});
+  navigator.clipboard?.writeText(at("invitation-link").href).then(() => write(at("copy"), "Copied"), () => {});
 });
 addEventListener("pagehide", () => call.leave());
 show();

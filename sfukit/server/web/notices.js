@@ -1,7 +1,7 @@
-// Short messages above the grid: one line of state that stays, and faults that the user can put away.
+// Notices above the grid: one line for the connection state, and errors that the user can dismiss.
 
 import { element } from "./dom.js";
-import { faultWords, secondWords } from "./words.js";
+import { errorText, formatSeconds } from "./texts.js";
 
 const SHOWN_MS = 12_000;
 
@@ -20,37 +20,37 @@ export class Notices {
 
   gap({ seconds }) {
     this.clear();
-    this.#add("gap", "good", `Reconnected after ${secondWords(seconds)}.`, "", {}, SHOWN_MS);
+    this.#add("gap", "good", `Reconnected after ${formatSeconds(seconds)}.`, "", {}, SHOWN_MS);
   }
 
-  // A lost line stays on show until the gap ends; what the next try meets takes its place.
-  lost(fault, doing, action) {
-    const { what, todo } = faultWords(fault);
-    this.#add("state", "warn", `${doing} ${what}`, todo, action);
+  // Remains until the reconnection; the error of the next attempt replaces it.
+  lost(error, activity, action) {
+    const { cause, fix } = errorText(error);
+    this.#add("state", "warn", `${activity} ${cause}`, fix, action);
   }
 
   state(text) {
     this.#add("state", "warn", text, "");
   }
 
-  fault(fault, action, shownMs) {
-    const { what, todo } = faultWords(fault);
-    this.#add(fault.reason ?? "failed", "bad", what, todo, action, shownMs);
+  error(error, action, shownMs) {
+    const { cause, fix } = errorText(error);
+    this.#add(error.reason ?? "failed", "bad", cause, fix, action, shownMs);
   }
 
-  // The same reason again renews the message that is there.
-  #add(key, tone, what, todo, action = {}, shownMs = 0) {
-    const text = element("p", {}, element("strong", {}, what), todo ? ` ${todo}` : "");
-    const away = element("button.plain", { type: "button", "aria-label": "Put this message away" }, "×");
-    const act = action.label ? [element("button", { type: "button", onclick: action.run }, action.label)] : [];
-    const made = element(`div.notice.${tone}`, { role: tone === "bad" ? "alert" : "status" }, text, ...act, away);
-    away.onclick = () => this.#drop(key);
-    const before = this.#shown.get(key);
-    if (before && before.firstChild.textContent === text.textContent) return;
-    before?.remove();
-    this.#shown.set(key, made);
-    this.#root.append(made);
-    if (shownMs) setTimeout(() => this.#shown.get(key) === made && this.#drop(key), shownMs);
+  // A notice replaces the earlier one of the same key.
+  #add(key, severity, text, fix, action = {}, shownMs = 0) {
+    const body = element("p", {}, element("strong", {}, text), fix ? ` ${fix}` : "");
+    const dismiss = element("button.plain", { type: "button", "aria-label": "Dismiss" }, "×");
+    const actions = action.label ? [element("button", { type: "button", onclick: action.run }, action.label)] : [];
+    const notice = element(`div.notice.${severity}`, { role: severity === "bad" ? "alert" : "status" }, body, ...actions, dismiss);
+    dismiss.onclick = () => this.#drop(key);
+    const previous = this.#shown.get(key);
+    if (previous && previous.firstChild.textContent === body.textContent) return;
+    previous?.remove();
+    this.#shown.set(key, notice);
+    this.#root.append(notice);
+    if (shownMs) setTimeout(() => this.#shown.get(key) === notice && this.#drop(key), shownMs);
   }
 
   #drop(key) {

@@ -1,8 +1,8 @@
-// The publish connection (target 0): here only this side offers.
+// The publish connection (target 0): only the client offers.
 
 import { Connection } from "./connection.js";
 
-// Lowest first; each may be received by itself (RFC 8853).
+// Simulcast (RFC 8853), lowest encoding first.
 const SIMULCAST = [
   { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T1" },
   { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T1" },
@@ -10,13 +10,13 @@ const SIMULCAST = [
 ];
 
 export class PublishConnection extends Connection {
-  #sources = new Map(); // transceiver -> what its track shows
+  #sources = new Map(); // transceiver -> source of its track
   #version = 0;
   #queue = Promise.resolve();
 
   publications = [];
 
-  // Tracks of one stream are played in step.
+  // Tracks of one MediaStream are played in sync.
   add({ track, source, stream }) {
     const sendEncodings = track.kind === "video" ? SIMULCAST.map((encoding) => ({ ...encoding })) : undefined;
     const transceiver = this.pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings });
@@ -31,7 +31,7 @@ export class PublishConnection extends Connection {
     }
   }
 
-  // {desc, version, sources}, as `join` and `offer` take it.
+  // {desc, version, sources}: params of `join` and `offer`.
   async offer() {
     await this.pc.setLocalDescription();
     const sources = {};
@@ -45,8 +45,8 @@ export class PublishConnection extends Connection {
     await this.pc.setRemoteDescription({ type: "answer", sdp });
   }
 
-  // Encodings that nobody watches rest: they cost this machine and its uplink for nothing.
-  async sendOnly({ publication, rids }) {
+  // Encodings without subscribers are inactive (dynacast).
+  async setActiveEncodings({ publication, rids }) {
     const mid = this.publications.find((entry) => entry.publication === publication)?.mid;
     const sender = this.pc.getTransceivers().find((transceiver) => transceiver.mid === mid)?.sender;
     if (!sender) return;
@@ -55,22 +55,22 @@ export class PublishConnection extends Connection {
     await sender.setParameters(parameters);
   }
 
-  // Offer what changed, one offer at a time. A refused offer leaves everything as it was.
-  renegotiate(signal) {
-    const turn = this.#queue.then(() => this.#renegotiate(signal));
-    this.#queue = turn.catch(() => {});
-    return turn;
+  // Offer the changes, one offer at a time. A refused offer is rolled back.
+  renegotiate(channel) {
+    const renegotiated = this.#queue.then(() => this.#renegotiate(channel));
+    this.#queue = renegotiated.catch(() => {});
+    return renegotiated;
   }
 
-  async #renegotiate(signal) {
+  async #renegotiate(channel) {
     const offer = await this.offer();
     try {
-      await this.accept(await signal.call("offer", offer));
-    } catch (fault) {
+      await this.accept(await channel.call("offer", offer));
+    } catch (error) {
       if (this.pc.signalingState === "have-local-offer") {
         await this.pc.setLocalDescription({ type: "rollback" });
       }
-      throw fault;
+      throw error;
     }
   }
 }

@@ -1,52 +1,52 @@
-// Who is in the room and what they publish. Facts are merged by uid and publication: one may come twice.
+// The participants and publications of the room. Notifications may repeat: they are merged by id.
 
 export class Roster {
-  #people = new Map();
+  #participants = new Map();
 
   count = 0;
 
   get participants() {
-    return [...this.#people.values()].map((person) => ({ ...person, publications: [...person.publications.values()] }));
+    return [...this.#participants.values()].map((participant) => ({ ...participant, publications: [...participant.publications.values()] }));
   }
 
   publication(number) {
-    for (const person of this.#people.values()) {
-      const found = person.publications.get(number);
-      if (found) return { ...found, uid: person.uid, name: person.name };
+    for (const participant of this.#participants.values()) {
+      const entry = participant.publications.get(number);
+      if (entry) return { ...entry, uid: participant.uid, name: participant.name };
     }
     return null;
   }
 
-  // The result of `join` is the whole truth at its time.
+  // The result of `join` replaces everything.
   reset({ uid, participants, participant_count }) {
     this.self = uid;
     this.count = participant_count;
-    this.#people.clear();
-    for (const { publications, ...person } of participants) {
-      this.#person(person.uid, person).publications = new Map(publications.map((entry) => [entry.publication, entry]));
+    this.#participants.clear();
+    for (const { publications, ...participant } of participants) {
+      this.#participant(participant.uid, participant).publications = new Map(publications.map((entry) => [entry.publication, entry]));
     }
   }
 
   clear() {
-    this.#people.clear();
+    this.#participants.clear();
     this.count = 0;
   }
 
-  // Returns whether the notification was such a fact.
+  // Returns whether the notification concerned participants or publications.
   merge(method, { uid, publication, ...rest }) {
-    if (uid !== undefined && uid === this.self) return FACTS.has(method);
+    if (uid !== undefined && uid === this.self) return METHODS.has(method);
     switch (method) {
       case "participant-joined":
-        this.#person(uid, rest);
+        this.#participant(uid, rest);
         break;
       case "participant-left":
-        if (this.#people.delete(uid)) this.count -= 1;
+        if (this.#participants.delete(uid)) this.count -= 1;
         break;
       case "publication-added":
-        this.#person(uid).publications.set(publication, { publication, ...rest });
+        this.#participant(uid).publications.set(publication, { publication, ...rest });
         break;
       case "publication-removed":
-        this.#people.get(uid)?.publications.delete(publication);
+        this.#participants.get(uid)?.publications.delete(publication);
         break;
       case "publication-muted":
         this.#mute(uid, publication, rest.muted);
@@ -55,23 +55,23 @@ export class Roster {
         this.count = rest.participants;
         break;
     }
-    return FACTS.has(method);
+    return METHODS.has(method);
   }
 
-  #person(uid, facts = {}) {
-    if (!this.#people.has(uid)) {
-      this.#people.set(uid, { uid, name: uid, role: "", publications: new Map() });
-      this.count = Math.max(this.count, this.#people.size + 1);
+  #participant(uid, properties = {}) {
+    if (!this.#participants.has(uid)) {
+      this.#participants.set(uid, { uid, name: uid, role: "", publications: new Map() });
+      this.count = Math.max(this.count, this.#participants.size + 1);
     }
-    return Object.assign(this.#people.get(uid), facts);
+    return Object.assign(this.#participants.get(uid), properties);
   }
 
   #mute(uid, publication, muted) {
-    const found = this.#people.get(uid)?.publications.get(publication);
-    if (found) found.muted = muted;
+    const entry = this.#participants.get(uid)?.publications.get(publication);
+    if (entry) entry.muted = muted;
   }
 }
 
-const FACTS = new Set([
+const METHODS = new Set([
   "participant-joined", "participant-left", "publication-added", "publication-removed", "publication-muted", "room-size",
 ]);

@@ -1,30 +1,30 @@
-// Where pictures and sound come from: camera, screen, or a canvas that needs neither device nor permission.
+// Sources of video and audio: camera, screen, or a canvas that needs neither device nor permission.
 
-import { drawnStream } from "./canvas.js";
+import { canvasStream } from "./canvas.js";
 
-const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 
-// A device or a permission is missing; `reason` is a key of words.js.
-export class NoSource extends Error {
+// A device or a permission is missing; `reason` is a key of texts.js.
+export class CaptureError extends Error {
   constructor(reason, message) {
     super(message);
-    this.name = "NoSource";
+    this.name = "CaptureError";
     this.reason = reason;
   }
 }
 
-// Gives [{track, source, stream, stop}] for "camera", "screen", "canvas" or "none".
+// Returns [{track, source, stream}] for "camera", "screen", "canvas" or "none".
 export async function openSource(kind, { name }) {
   if (kind === "none") return [];
-  if (kind === "canvas") return entries(drawnStream(name), { video: "canvas", audio: "microphone" });
+  if (kind === "canvas") return entries(canvasStream(name), { video: "canvas", audio: "microphone" });
   const media = navigator.mediaDevices;
-  // browsers hide the devices from pages that came over plain http from another machine
-  if (!media) throw new NoSource("insecure_page", "navigator.mediaDevices is missing");
+  // undefined in insecure contexts: http from another machine
+  if (!media) throw new CaptureError("insecure_page", "navigator.mediaDevices is missing");
   try {
     if (kind === "screen") return await openScreen(media);
     return entries(await openCamera(media), { video: "camera", audio: "microphone" });
-  } catch (fault) {
-    throw new NoSource(`${kind}_${fault.name}`, fault.message);
+  } catch (error) {
+    throw new CaptureError(`${kind}_${error.name}`, error.message);
   }
 }
 
@@ -33,16 +33,16 @@ async function openScreen(media) {
   return entries(stream, { video: "screen_share", audio: "screen_share_audio" });
 }
 
-// Half of the devices is better than none.
+// getUserMedia fails if either device is missing: then request the one that exists.
 async function openCamera(media) {
   try {
-    return await media.getUserMedia({ video: PICTURE, audio: true });
-  } catch (fault) {
-    if (fault.name !== "NotFoundError") throw fault;
+    return await media.getUserMedia({ video: VIDEO, audio: true });
+  } catch (error) {
+    if (error.name !== "NotFoundError") throw error;
     const devices = await media.enumerateDevices();
     const has = (kind) => devices.some((device) => device.kind === kind);
-    if (!has("videoinput") && !has("audioinput")) throw fault;
-    return media.getUserMedia({ video: has("videoinput") && PICTURE, audio: has("audioinput") });
+    if (!has("videoinput") && !has("audioinput")) throw error;
+    return media.getUserMedia({ video: has("videoinput") && VIDEO, audio: has("audioinput") });
   }
 }
 

@@ -1,9 +1,9 @@
-// From getStats (W3C webrtc-stats) to the figures that a page shows. Rates are per second in between.
+// getStats (W3C webrtc-stats) reduced to what the page shows, with rates per second.
 
-// Shorter spans give figures that jump.
-const RATE_MS = 900;
+// Rates over shorter intervals jump.
+const RATE_INTERVAL_MS = 900;
 
-export async function inboundOf(pc, tracks) {
+export async function inboundStats(pc, tracks) {
   const report = await pc.getStats();
   const publications = new Map([...tracks].map(([publication, track]) => [track.id, publication]));
   const rtt_ms = roundTripMs(report);
@@ -33,22 +33,22 @@ function inbound(entry) {
   };
 }
 
-export async function outboundOf(pc, publications) {
+export async function outboundStats(pc, publications) {
   const report = await pc.getStats();
-  const heard = new Map();
+  const remoteInbound = new Map();
   for (const entry of report.values()) {
-    if (entry.type === "remote-inbound-rtp") heard.set(entry.localId, entry);
+    if (entry.type === "remote-inbound-rtp") remoteInbound.set(entry.localId, entry);
   }
   const byMid = new Map(publications.map((entry) => [entry.mid, entry]));
   const rows = [];
   for (const entry of report.values()) {
     const publication = entry.type === "outbound-rtp" && byMid.get(entry.mid);
-    if (publication) rows.push(outbound(entry, publication, heard.get(entry.id)));
+    if (publication) rows.push(outbound(entry, publication, remoteInbound.get(entry.id)));
   }
   return rows.sort((a, b) => a.publication - b.publication || a.rank - b.rank);
 }
 
-function outbound(entry, { publication, source, rids }, heard) {
+function outbound(entry, { publication, source, rids }, remoteInbound) {
   return {
     publication,
     source,
@@ -58,14 +58,14 @@ function outbound(entry, { publication, source, rids }, heard) {
     at_ms: entry.timestamp,
     bytes: entry.bytesSent ?? 0,
     packets: entry.packetsSent ?? 0,
-    packetsLost: heard?.packetsLost ?? 0,
+    packetsLost: remoteInbound?.packetsLost ?? 0,
     active: entry.active ?? true,
     width: entry.frameWidth ?? 0,
     height: entry.frameHeight ?? 0,
     fps: entry.framesPerSecond ?? 0,
     framesSent: entry.framesSent ?? 0,
-    limited: entry.qualityLimitationReason ?? "none",
-    rtt_ms: heard?.roundTripTime === undefined ? null : heard.roundTripTime * 1000,
+    qualityLimitationReason: entry.qualityLimitationReason ?? "none",
+    rtt_ms: remoteInbound?.roundTripTime === undefined ? null : remoteInbound.roundTripTime * 1000,
   };
 }
 
@@ -77,36 +77,36 @@ function roundTripMs(report) {
   return null;
 }
 
-// Adds `bitrate_bps` and `loss` (ratio) to rows, from what changed since an earlier look; null before that.
+// Adds `bitrate_bps` and `loss` (ratio) to rows, from the difference to earlier rows; null at first.
 export class Rates {
-  #before = new Map();
+  #previous = new Map();
   #rates = new Map();
 
-  // A receiver knows what came and what did not; a sender knows what it sent and is told what did not come.
+  // Packets expected: received and lost by the receiver, sent by the sender.
   received(rows) {
-    return rows.map((row) => this.#rated(`in/${row.publication}`, row, row.packets + row.packetsLost));
+    return rows.map((row) => this.#withRates(`in/${row.publication}`, row, row.packets + row.packetsLost));
   }
 
   sent(rows) {
-    return rows.map((row) => this.#rated(`out/${row.publication}/${row.rid}`, row, row.packets));
+    return rows.map((row) => this.#withRates(`out/${row.publication}/${row.rid}`, row, row.packets));
   }
 
-  #rated(key, row, expected) {
-    const before = this.#before.get(key);
-    if (!before || row.at_ms - before.at_ms >= RATE_MS) {
+  #withRates(key, row, expected) {
+    const previous = this.#previous.get(key);
+    if (!previous || row.at_ms - previous.at_ms >= RATE_INTERVAL_MS) {
       const now = { at_ms: row.at_ms, bytes: row.bytes, packetsLost: row.packetsLost, expected };
-      this.#rates.set(key, before ? rate(before, now) : { bitrate_bps: null, loss: null });
-      this.#before.set(key, now);
+      this.#rates.set(key, previous ? rate(previous, now) : { bitrate_bps: null, loss: null });
+      this.#previous.set(key, now);
     }
     return { ...row, ...this.#rates.get(key) };
   }
 }
 
-function rate(before, now) {
-  const lost = Math.max(0, now.packetsLost - before.packetsLost);
-  const expected = now.expected - before.expected;
+function rate(previous, now) {
+  const lost = Math.max(0, now.packetsLost - previous.packetsLost);
+  const expected = now.expected - previous.expected;
   return {
-    bitrate_bps: Math.max(0, ((now.bytes - before.bytes) * 8000) / (now.at_ms - before.at_ms)),
+    bitrate_bps: Math.max(0, ((now.bytes - previous.bytes) * 8000) / (now.at_ms - previous.at_ms)),
     loss: expected > 0 ? Math.min(1, lost / expected) : 0,
   };
 }

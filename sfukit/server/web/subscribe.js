@@ -1,4 +1,4 @@
-// The subscribe connection (target 1): here only the server offers.
+// The subscribe connection (target 1): only the server offers.
 
 import { Connection } from "./connection.js";
 
@@ -6,28 +6,28 @@ export class SubscribeConnection extends Connection {
   #queue = Promise.resolve();
   #version = 0;
 
-  // publication -> the track that it arrives on
+  // publication -> its MediaStreamTrack
   tracks = new Map();
 
-  // Answer offers one after another; `bound` hears when there are tracks to show.
-  take(offer, signal, bound) {
-    const turn = this.#queue.then(() => this.#answer(offer, signal, bound));
-    this.#queue = turn.catch(() => {});
-    return turn;
+  // Answer offers one after another; `ontracks` is called when `tracks` has changed.
+  answer(offer, channel, ontracks) {
+    const answered = this.#queue.then(() => this.#answer(offer, channel, ontracks));
+    this.#queue = answered.catch(() => {});
+    return answered;
   }
 
-  async #answer({ type, sdp, version, tracks }, signal, bound) {
+  async #answer({ type, sdp, version, tracks }, channel, ontracks) {
     if (version <= this.#version || this.pc.signalingState === "closed") return;
     this.#version = version;
     await this.pc.setRemoteDescription({ type, sdp });
     await this.pc.setLocalDescription();
-    this.#bind(tracks);
-    bound();
-    await signal.call("answer", { desc: this.pc.localDescription, version });
+    this.#mapTracks(tracks);
+    ontracks();
+    await channel.call("answer", { desc: this.pc.localDescription, version });
   }
 
-  // M-lines are used again for other publications: each offer says anew what they carry.
-  #bind(tracks) {
+  // M-lines are reused for other publications: each offer lists what they carry.
+  #mapTracks(tracks) {
     const byMid = new Map(this.pc.getTransceivers().map((entry) => [entry.mid, entry.receiver.track]));
     this.tracks = new Map();
     for (const { mid, publication } of tracks) {

@@ -1,69 +1,71 @@
-// One tile of the grid: a picture, its name, its figures, and the choice of its layer.
+// The tile of a remote participant: its video, name, statistics and the selector of an encoding.
 
 import { element, icon, write } from "./dom.js";
-import { LayerChoice } from "./layers.js";
-import { bitrateWords, faultWords, lossWords, millisecondWords, sourceWords, switchWords } from "./words.js";
+import { LayerSelector } from "./layers.js";
+import { errorText, formatBitrate, formatLoss, formatMilliseconds, layerSwitchText, sourceText } from "./texts.js";
 
-const STALLED_MS = 3000;
+const FROZEN_AFTER_MS = 3000;
+const HIGH_LOSS = 0.02;
 
 export class Tile {
   #video = element("video", { autoplay: true, playsInline: true, muted: true });
   #name = element("span.name");
   #badges = element("span.badges");
-  #veil = element("p.veil", { hidden: true });
-  #figures = new Map(["bitrate", "RTT", "loss", "picture"].map((name) => [name, element("dd")]));
-  #sound = element("p.sound");
+  #overlay = element("p.overlay", { hidden: true });
+  #values = new Map(["bitrate", "RTT", "packet loss", "resolution"].map((name) => [name, element("dd")]));
+  #audioStats = element("p.audio-stats");
   #reason = element("p.reason");
-  #choice;
-  #grown = { frames: -1, at: 0 };
-  #list = element("dl.figures");
+  #selector;
+  #lastFrame = { framesDecoded: -1, at_ms: 0 };
+  #videoStats = element("dl.video-stats");
   #view = null;
   #live = true;
   #ended = null;
 
   constructor(onlayer) {
-    this.#choice = new LayerChoice((layer) => onlayer(this.#view.video.publication, layer));
-    for (const [name, value] of this.#figures) {
-      this.#list.append(element("div", {}, element("dt", {}, name), value));
+    this.#selector = new LayerSelector((layer) => onlayer(this.#view.video.publication, layer));
+    for (const [name, value] of this.#values) {
+      this.#videoStats.append(element("div", {}, element("dt", {}, name), value));
     }
     this.root = element(
       "article.tile",
       {},
-      element("div.picture", {}, this.#video, this.#veil, element("p.plate", {}, this.#name, this.#badges)),
-      element("div.below", {}, this.#list, this.#choice.root, this.#sound, this.#reason),
+      element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges)),
+      element("div.stats", {}, this.#videoStats, this.#selector.root, this.#audioStats, this.#reason),
     );
   }
 
   // view: {name, video, audio} with publications or null; tracks: {video, audio};
-  // live: false while the line is lost, when the last picture stays
+  // live: false while the connection is lost, when the last frame remains
   show(view, tracks, layer, live) {
     this.#view = view;
     this.#live = live;
     this.#ended = layer?.ended ?? null;
-    const about = view.video ? sourceWords(view.video.source) : "sound only";
-    this.root.setAttribute("aria-label", `${view.name}, ${about}`);
+    const source = view.video ? sourceText(view.video.source) : "audio only";
+    this.root.setAttribute("aria-label", `${view.name}, ${source}`);
     write(this.#name, view.name);
-    this.#mark(view, about);
+    this.#showBadges(view, source);
     if (live) this.#play([tracks.video, tracks.audio].filter(Boolean));
-    this.#choice.show(view.video?.rids ?? [], layer);
-    this.#list.hidden = !view.video;
-    write(this.#reason, reasonLine(view, layer));
-    this.#cover();
+    this.#selector.show(view.video?.rids ?? [], layer);
+    this.#videoStats.hidden = !view.video;
+    write(this.#reason, reasonText(view, layer));
+    this.#showOverlay();
   }
 
-  // rows of stats.js, undefined while there are none
+  // rows of stats.js, or undefined
   measure({ video, audio }) {
     if (video) {
-      this.#put("bitrate", bitrateWords(video.bitrate_bps));
-      this.#put("RTT", millisecondWords(video.rtt_ms));
-      this.#put("loss", lossWords(video.loss), video.loss > 0.02);
-      this.#put("picture", video.width ? `${video.width}×${video.height} · ${Math.round(video.fps)} fps` : "–");
-      this.#choice.measure(video);
-      if (video.framesDecoded !== this.#grown.frames) this.#grown = { frames: video.framesDecoded, at: performance.now() };
+      this.#showValue("bitrate", formatBitrate(video.bitrate_bps));
+      this.#showValue("RTT", formatMilliseconds(video.rtt_ms));
+      this.#showValue("packet loss", formatLoss(video.loss), video.loss > HIGH_LOSS);
+      this.#showValue("resolution", video.width ? `${video.width}×${video.height} ${Math.round(video.fps)} fps` : "–");
+      this.#selector.measure(video);
+      const { framesDecoded } = video;
+      if (framesDecoded !== this.#lastFrame.framesDecoded) this.#lastFrame = { framesDecoded, at_ms: performance.now() };
     }
-    write(this.#sound, audio ? `sound ${bitrateWords(audio.bitrate_bps)} · loss ${lossWords(audio.loss)}` : "");
-    this.#sound.hidden = !audio;
-    this.#cover();
+    write(this.#audioStats, audio ? `audio ${formatBitrate(audio.bitrate_bps)} · packet loss ${formatLoss(audio.loss)}` : "");
+    this.#audioStats.hidden = !audio;
+    this.#showOverlay();
   }
 
   set muted(muted) {
@@ -71,50 +73,51 @@ export class Tile {
     if (!muted) this.#start();
   }
 
-  #put(name, text, bad = false) {
-    const value = this.#figures.get(name);
+  #showValue(name, text, bad = false) {
+    const value = this.#values.get(name);
     write(value, text);
     value.classList.toggle("bad", bad);
   }
 
-  #mark({ video, audio }, about) {
-    this.#badges.replaceChildren(element("span.badge", {}, about));
+  #showBadges({ audio }, source) {
+    this.#badges.replaceChildren(element("span.badge", {}, source));
     if (audio?.muted) this.#badges.append(element("span.badge.warn", {}, icon("mic-off"), "muted"));
   }
 
   #play(tracks) {
-    const now = this.#video.srcObject?.getTracks() ?? [];
-    if (now.length === tracks.length && tracks.every((track) => now.includes(track))) return;
+    const playing = this.#video.srcObject?.getTracks() ?? [];
+    if (playing.length === tracks.length && tracks.every((track) => playing.includes(track))) return;
     this.#video.srcObject = tracks.length ? new MediaStream(tracks) : null;
     this.#start();
   }
 
-  // Muted video may always start; if sound may not yet, it starts muted at the next click.
+  // Muted autoplay is always allowed; unmuted playback may need a user gesture first.
   #start() {
     this.#video.play().catch(() => {});
   }
 
-  #cover() {
-    const text = this.#veilText();
-    write(this.#veil, text);
-    this.#veil.hidden = text === "";
+  #showOverlay() {
+    const text = this.#overlayText();
+    write(this.#overlay, text);
+    this.#overlay.hidden = text === "";
   }
 
-  #veilText() {
+  #overlayText() {
     const { video } = this.#view;
     if (!this.#live) return "reconnecting…";
-    if (this.#ended) return faultWords({ reason: this.#ended }).what;
-    if (!video) return "no picture";
-    if (video.muted) return "picture off";
-    if (this.#grown.frames <= 0) return "waiting for the first picture";
-    return performance.now() - this.#grown.at > STALLED_MS ? "the picture stands still" : "";
+    if (this.#ended) return errorText({ reason: this.#ended }).cause;
+    if (!video) return "no video";
+    if (video.muted) return "video muted";
+    if (this.#lastFrame.framesDecoded <= 0) return "waiting for the first frame";
+    return performance.now() - this.#lastFrame.at_ms > FROZEN_AFTER_MS ? "video frozen" : "";
   }
 }
 
-function reasonLine({ video }, layer) {
-  if (!video || !layer?.reason) return "";
-  const { rid, wanted, reason, waitMs } = layer;
-  if (wanted !== "auto" && rid && wanted !== rid) return `You asked for layer ${wanted}; ${rid} is received until it comes`;
-  const waited = waitMs ? `, after ${millisecondWords(waitMs)}` : "";
-  return `${rid ? `Layer ${rid}` : "Its only encoding"}${waited}: ${switchWords(reason)}`;
+function reasonText({ video }, layer) {
+  if (!video || video.muted || !layer?.reason) return "";
+  const { rid, requested, reason, waitMs } = layer;
+  if (requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
+  const waited = waitMs ? ` after ${formatMilliseconds(waitMs)}` : "";
+  const received = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : "Single encoding";
+  return `${received}${waited}: ${layerSwitchText(reason)}`;
 }

@@ -1,11 +1,11 @@
-// A quiet tone of one's own with a beep at each whole second, the moment at which canvas.js flashes.
+// A quiet tone with a beep at each whole second, when canvas.js flashes: lip sync can be judged.
 
 const HUM_GAIN = 0.02;
 const BEEP_GAIN = 0.25;
 const BEEP_S = 0.08;
 const NOTES_HZ = [220, 247, 262, 294, 330, 370, 392, 440];
 
-// Gives {track, close}; `seed` chooses the note.
+// Returns {track, close}; `seed` selects the note.
 export function tone(seed) {
   const context = new AudioContext();
   const sink = context.createMediaStreamDestination();
@@ -22,7 +22,7 @@ export function tone(seed) {
   };
 }
 
-// Announce the beep ahead of time: a timer alone is late by some milliseconds.
+// Schedule the beep on the audio clock: timers fire some milliseconds late.
 function beep(context, pitch_hz, sink) {
   const wait_s = 1 - (Date.now() % 1000) / 1000;
   const at = context.currentTime + wait_s;
@@ -37,7 +37,7 @@ function oscillator(context, frequency, gain, sink) {
   return source;
 }
 
-// Browsers keep audio suspended until the user has touched the page.
+// Browsers keep an AudioContext suspended until a user gesture (autoplay policy).
 function resumeOnGesture(context) {
   const resume = () => context.state === "suspended" && context.resume();
   for (const gesture of ["pointerdown", "keydown"]) {

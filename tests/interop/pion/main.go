@@ -1,8 +1,8 @@
-// A member of the audience made of pion with its default settings, written by docs/protocol.md.
+// A subscriber made of pion with its default settings, written by docs/protocol.md.
 //
-// Joins a room, answers the offers of the subscribe connection and counts packets until there were
-// enough of each kind; prints what it answered and received as JSON. Ends with 1 where that takes
-// too long or anything fails.
+// It joins a room, answers the offers of the subscribe connection and receives packets until there
+// are enough of each kind; prints a=setup of its answer and the packets as JSON. The exit code is 1
+// after an error or the time limit.
 package main
 
 import (
@@ -40,12 +40,12 @@ var setupLine = regexp.MustCompile(`a=setup:(\w+)`)
 func main() {
 	url := flag.String("url", "", "WebSocket of the server")
 	room := flag.String("room", "", "room to join")
-	enough := flag.Int("packets", 50, "packets of each kind to wait for")
-	limit := flag.Duration("limit", 20*time.Second, "time to wait for them")
+	packets := flag.Int("packets", 50, "packets of each kind to wait for")
+	limit := flag.Duration("limit", 20*time.Second, "time limit")
 	flag.Parse()
 
 	time.AfterFunc(*limit, func() { fail(fmt.Errorf("not done after %v", *limit)) })
-	result, err := listen(*url, *room, *enough)
+	result, err := receive(*url, *room, *packets)
 	if err != nil {
 		fail(err)
 	}
@@ -58,7 +58,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func listen(url, room string, enough int) (*report, error) {
+func receive(url, room string, packets int) (*report, error) {
 	socket, _, err := websocket.DefaultDialer.Dial(url, nil)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func listen(url, room string, enough int) (*report, error) {
 	go func() { failures <- answerOffers(socket, connection, room, setups) }()
 
 	result := &report{Packets: map[string]int{}}
-	for result.Packets["audio"] < enough || result.Packets["video"] < enough {
+	for result.Packets["audio"] < packets || result.Packets["video"] < packets {
 		select {
 		case kind := <-arrivals:
 			result.Packets[kind]++
@@ -95,8 +95,8 @@ func listen(url, room string, enough int) (*report, error) {
 	return result, nil
 }
 
-// newConnection differs from webrtc.NewPeerConnection in gathering 127.0.0.1 too: a test machine
-// may have no other address.
+// newConnection gathers loopback candidates, unlike webrtc.NewPeerConnection: a test machine may
+// have no other address.
 func newConnection() (*webrtc.PeerConnection, error) {
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
@@ -108,7 +108,7 @@ func newConnection() (*webrtc.PeerConnection, error) {
 	return api.NewPeerConnection(webrtc.Configuration{})
 }
 
-// answerOffers joins and serves the WebSocket until it fails.
+// answerOffers joins and answers offers until the WebSocket fails.
 func answerOffers(
 	socket *websocket.Conn, connection *webrtc.PeerConnection, room string, setups chan<- string,
 ) error {
@@ -120,14 +120,14 @@ func answerOffers(
 		if err != nil {
 			return err
 		}
-		for _, one := range batch {
-			if one.Error != nil {
-				return fmt.Errorf("refused: %s", one.Error)
+		for _, entry := range batch {
+			if entry.Error != nil {
+				return fmt.Errorf("refused: %s", entry.Error)
 			}
-			if one.Method != "offer" {
+			if entry.Method != "offer" {
 				continue
 			}
-			setup, err := answer(socket, connection, one.Params)
+			setup, err := answer(socket, connection, entry.Params)
 			if err != nil {
 				return err
 			}
@@ -142,11 +142,11 @@ func answerOffers(
 func answer(
 	socket *websocket.Conn, connection *webrtc.PeerConnection, params json.RawMessage,
 ) (string, error) {
-	var given offer
-	if err := json.Unmarshal(params, &given); err != nil {
+	var received offer
+	if err := json.Unmarshal(params, &received); err != nil {
 		return "", err
 	}
-	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: given.SDP}
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: received.SDP}
 	if err := connection.SetRemoteDescription(remote); err != nil {
 		return "", err
 	}
@@ -162,8 +162,8 @@ func answer(
 	if setup == nil {
 		return "", fmt.Errorf("an answer without a=setup: %s", local.SDP)
 	}
-	reply := map[string]any{"desc": desc, "version": given.Version}
-	return setup[1], call(socket, given.Version+1, "answer", reply)
+	reply := map[string]any{"desc": desc, "version": received.Version}
+	return setup[1], call(socket, received.Version+1, "answer", reply)
 }
 
 func call(socket *websocket.Conn, id int, method string, params any) error {
@@ -174,7 +174,7 @@ func call(socket *websocket.Conn, id int, method string, params any) error {
 	return socket.WriteJSON(message{JSONRPC: "2.0", ID: id, Method: method, Params: text})
 }
 
-// read returns the messages of a frame, which may be a batch.
+// read returns the JSON-RPC messages of one WebSocket message, which may be a batch.
 func read(socket *websocket.Conn) ([]message, error) {
 	_, text, err := socket.ReadMessage()
 	if err != nil {
@@ -184,7 +184,7 @@ func read(socket *websocket.Conn) ([]message, error) {
 	if json.Unmarshal(text, &batch) == nil {
 		return batch, nil
 	}
-	var one message
-	err = json.Unmarshal(text, &one)
-	return []message{one}, err
+	var single message
+	err = json.Unmarshal(text, &single)
+	return []message{single}, err
 }

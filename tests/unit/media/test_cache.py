@@ -16,19 +16,19 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def test_a_shipped_clip_is_taken_as_it_is() -> None:
+def test_a_packaged_clip_is_not_encoded() -> None:
     assert cache.video_clip("vp8", catalog.HIGH) == catalog.video_clip("vp8", catalog.HIGH)
 
 
 def test_another_bitrate_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cache.video_clip("vp8", SLOW)
     assert sum(len(f.payload) for f in ivf.read(first).frames) * 2 == pytest.approx(80_000, rel=0.3)
-    monkeypatch.setattr(encode, "video", lambda *_: pytest.fail("encoded twice"))
+    monkeypatch.setattr(encode, "encode_video", lambda *_: pytest.fail("encoded twice"))
     assert cache.video_clip("vp8", SLOW) == first
     assert list(first.parent.iterdir()) == [first]
 
 
-def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_hint_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sfukit.media.encode", None)
     monkeypatch.delattr(sfukit.media, "encode")
     with pytest.raises(MachineError) as refused:

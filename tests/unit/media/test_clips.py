@@ -1,4 +1,4 @@
-"""The shipped clips: their shape, and that a real decoder shows what was drawn."""
+"""The packaged clips: bitrate, keyframes, and that a decoder gives the drawn frames."""
 
 from itertools import pairwise
 
@@ -40,24 +40,24 @@ def test_a_clip_has_the_promised_rate_and_keyframes(codec: str, encoding: Encodi
 
 
 @pytest.mark.parametrize(("codec", "encoding"), VIDEO)
-def test_a_decoder_shows_what_was_drawn(codec: str, encoding: Encoding) -> None:
+def test_decoded_frames_are_the_drawn_frames(codec: str, encoding: Encoding) -> None:
     clip = ivf.read(catalog.video_clip(codec, encoding))
     scene = Scene(encoding.width, encoding.height)
-    shown = list(decode.clip_pictures(clip))
-    assert len(shown) == len(clip.frames)
-    for number, picture in enumerate(shown):
+    decoded = list(decode.clip_frames(clip))
+    assert len(decoded) == len(clip.frames)
+    for number, frame in enumerate(decoded):
         tick = number * encoding.ticks_per_frame
-        plane = decode.luma(picture)
+        plane = decode.luma(frame)
         assert barcode.read(plane) == tick
-        assert decode.psnr_db(plane, decode.luma(scene.picture(tick))) > 34
+        assert decode.psnr_db(plane, decode.luma(scene.frame(tick))) > 34
 
 
 @pytest.mark.parametrize("codec", catalog.SHIPPED_VIDEO_CODECS)
-def test_a_decoder_can_enter_at_every_keyframe(codec: str) -> None:
+def test_a_decoder_can_start_at_every_keyframe(codec: str) -> None:
     clip = ivf.read(catalog.video_clip(codec, catalog.LOW))
     start = catalog.LOW.frames_per_keyframe
-    entered = decode.pictures(clip.fourcc, (frame.payload for frame in clip.frames[start:]))
-    assert barcode.read(decode.luma(next(entered))) == start * catalog.LOW.ticks_per_frame
+    decoded = decode.raw_frames(clip.fourcc, (frame.payload for frame in clip.frames[start:]))
+    assert barcode.read(decode.luma(next(decoded))) == start * catalog.LOW.ticks_per_frame
 
 
 @pytest.mark.parametrize("encoding", SIMULCAST, ids=lambda e: e.name)
@@ -74,15 +74,15 @@ def test_h264_is_constrained_baseline_in_one_slice(encoding: Encoding) -> None:
 
 
 @pytest.mark.parametrize("encoding", SIMULCAST, ids=lambda e: e.name)
-def test_sixteen_bytes_behind_a_vp8_frame_change_no_picture(encoding: Encoding) -> None:
-    """Bots carry the frame id there."""
+def test_a_trailer_of_sixteen_bytes_changes_no_decoded_vp8_frame(encoding: Encoding) -> None:
+    """Bots append the frame id to VP8 frames."""
     clip = ivf.read(catalog.video_clip("vp8", encoding))
-    plain = decode.clip_pictures(clip)
-    tagged = decode.pictures("VP80", (f.payload + b"sfuK" + bytes(12) for f in clip.frames))
+    plain = decode.clip_frames(clip)
+    tagged = decode.raw_frames("VP80", (f.payload + b"sfuK" + bytes(12) for f in clip.frames))
     assert all((a == b).all() for a, b in zip(plain, tagged, strict=True))
 
 
-def test_the_audio_clip_is_silent_by_absence() -> None:
+def test_the_audio_clip_has_dtx() -> None:
     clip = ivf.read(catalog.audio_clip())
     assert (clip.fourcc, clip.rate, clip.scale) == ("OPUS", 48_000, 1)
     times = [frame.timestamp for frame in clip.frames]
@@ -97,14 +97,14 @@ def test_the_audio_clip_is_silent_by_absence() -> None:
     )
 
 
-def test_a_decoder_hears_the_talk() -> None:
+def test_decoded_audio_is_loud_in_talk_spurts_alone() -> None:
     clip = ivf.read(catalog.audio_clip())
     decoder = av.CodecContext.create("libopus", "r")
     assert isinstance(decoder, av.AudioCodecContext)
     loudest = {
         frame.timestamp / 48_000: max(
-            abs(heard.to_ndarray().astype(float)).max()
-            for heard in decoder.decode(av.Packet(frame.payload))
+            abs(decoded.to_ndarray().astype(float)).max()
+            for decoded in decoder.decode(av.Packet(frame.payload))
         )
         for frame in clip.frames
         if len(frame.payload) > 1

@@ -16,15 +16,15 @@ def test_the_barcode_reads_back(number: int, size: tuple[int, int]) -> None:
     assert barcode.read(plane) == number
 
 
-def test_a_picture_without_barcode_reads_as_none() -> None:
+def test_a_frame_without_barcode_reads_as_none() -> None:
     assert barcode.read(np.full((180, 320), 128, dtype=np.uint8)) is None
     assert barcode.read(np.zeros((20, 20), dtype=np.uint8)) is None
 
 
 @pytest.mark.parametrize("encoding", SIMULCAST, ids=lambda e: e.name)
-def test_a_picture_shows_its_tick_and_the_scene_repeats(encoding: Encoding) -> None:
+def test_a_frame_has_the_barcode_of_its_tick_and_the_scene_repeats(encoding: Encoding) -> None:
     scene = Scene(encoding.width, encoding.height)
-    first, later = scene.picture(17), scene.picture(17 + LOOP_TICKS)
+    first, later = scene.frame(17), scene.frame(17 + LOOP_TICKS)
     assert first.shape == (encoding.height * 3 // 2, encoding.width)
     assert barcode.read(luma(first)) == 17
     assert np.array_equal(first, later)
@@ -32,12 +32,12 @@ def test_a_picture_shows_its_tick_and_the_scene_repeats(encoding: Encoding) -> N
 
 def test_the_scene_moves() -> None:
     scene = Scene(320, 180)
-    assert np.mean(scene.picture(0).astype(int) != scene.picture(1)) > 0.5
+    assert np.mean(scene.frame(0).astype(int) != scene.frame(1)) > 0.5
 
 
-def test_the_same_tick_shows_the_same_scene_at_every_size() -> None:
-    small = luma(Scene(320, 180).picture(40)).astype(np.float32)
-    large = luma(Scene(640, 360).picture(40)).astype(np.float32)
+def test_a_tick_gives_the_same_scene_at_every_size() -> None:
+    small = luma(Scene(320, 180).frame(40)).astype(np.float32)
+    large = luma(Scene(640, 360).frame(40)).astype(np.float32)
     shrunk = large.reshape(180, 2, 320, 2).mean(axis=(1, 3))
     # below the barcode and above the clock, whose dots differ in size
     assert np.abs(small - shrunk)[30:140].mean() < 4

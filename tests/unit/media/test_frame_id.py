@@ -1,4 +1,4 @@
-"""The in-band frame id of the swarm's bots leaves every decoded picture as it is.
+"""The in-band frame id of the swarm's bots changes no decoded frame.
 
 The format is that of ``crates/swarm/src/frame_id.rs``.
 """
@@ -20,7 +20,7 @@ ESCAPE = b"\x03"
 
 
 def escaped(body: bytes) -> bytes:
-    """Escape what could be taken for a start code (H.264 section 7.4.1)."""
+    """Insert emulation prevention bytes (H.264 section 7.4.1)."""
     out = bytearray()
     for byte in body:
         if out.endswith(b"\0\0") and byte <= 3:
@@ -38,8 +38,8 @@ def sei() -> bytes:
     )
 
 
-def named(fourcc: str, payload: bytes) -> bytes:
-    """Put the id where a bot puts it."""
+def with_frame_id(fourcc: str, payload: bytes) -> bytes:
+    """Insert the frame id as a bot does."""
     if fourcc == "VP80":
         return payload + FRAME_ID
     units = encode.START_CODE.split(payload)[1:]
@@ -52,14 +52,14 @@ def decoded(decoder: str, payloads: Iterator[bytes]) -> list[bytes]:
     context = av.CodecContext.create(decoder, "r")
     assert isinstance(context, av.VideoCodecContext)
     context.thread_count = 1
-    pictures = [frame for payload in payloads for frame in context.decode(av.Packet(payload))]
-    pictures += context.decode(None)
-    return [np.asarray(picture.to_ndarray(format="yuv420p")).tobytes() for picture in pictures]
+    frames = [frame for payload in payloads for frame in context.decode(av.Packet(payload))]
+    frames += context.decode(None)
+    return [np.asarray(frame.to_ndarray(format="yuv420p")).tobytes() for frame in frames]
 
 
 @pytest.mark.parametrize("encoding", SIMULCAST, ids=lambda encoding: encoding.name)
 @pytest.mark.parametrize("decoder", ["vp8", "libvpx", "h264"])
-def test_pictures_are_bit_identical_with_and_without_the_id(
+def test_decoded_frames_are_bit_identical_with_and_without_the_id(
     decoder: str, encoding: Encoding
 ) -> None:
     if decoder not in av.codecs_available:
@@ -67,9 +67,9 @@ def test_pictures_are_bit_identical_with_and_without_the_id(
     codec = "h264" if decoder == "h264" else "vp8"
     clip = ivf.read(catalog.video_clip(codec, encoding))
     plain = decoded(decoder, (frame.payload for frame in clip.frames))
-    with_id = decoded(decoder, (named(clip.fourcc, frame.payload) for frame in clip.frames))
+    tagged = (with_frame_id(clip.fourcc, frame.payload) for frame in clip.frames)
     assert len(plain) == len(clip.frames)
-    assert with_id == plain
+    assert decoded(decoder, tagged) == plain
 
 
 def test_an_id_of_zeros_makes_no_start_code() -> None:

@@ -22,12 +22,12 @@ clips = st.builds(
 
 
 @given(clips)
-def test_what_is_written_is_read_back(clip: ivf.Clip) -> None:
+def test_a_written_clip_is_read_back(clip: ivf.Clip) -> None:
     assert ivf.parse(b"".join(ivf.serialise(clip))) == clip
 
 
 @given(clips, st.data())
-def test_a_cut_file_is_refused(clip: ivf.Clip, data: st.DataObject) -> None:
+def test_a_truncated_file_is_refused(clip: ivf.Clip, data: st.DataObject) -> None:
     whole = b"".join(ivf.serialise(clip))
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(ivf.IvfError):

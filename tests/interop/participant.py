@@ -1,4 +1,4 @@
-"""A member of a room: aiortc behind JSON-RPC over WebSocket, written by docs/protocol.md alone."""
+"""A participant made of aiortc, with JSON-RPC over WebSocket written by docs/protocol.md alone."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ class RpcError(AssertionError):
     """The server answered a call with an error."""
 
 
-class Member:
+class Participant:
     """One participant with its two peer connections."""
 
     def __init__(self, socket: ClientConnection, uid: str, *, passive: bool) -> None:
@@ -28,7 +28,7 @@ class Member:
         self._passive = passive
         self.publishing = RTCPeerConnection()
         self.subscribing = RTCPeerConnection()
-        self.notices: list[tuple[str, dict[str, Any]]] = []
+        self.notifications: list[tuple[str, dict[str, Any]]] = []
         self._socket = socket
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
@@ -40,7 +40,7 @@ class Member:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._answer())]
 
     async def join(self, room: str, tracks: Sequence[MediaStreamTrack] = ()) -> dict[str, Any]:
-        """Join, with an offer where there is something to publish."""
+        """Join, with an offer if there are tracks to publish."""
         params: dict[str, Any] = {"sid": room, "uid": self.uid}
         for track in tracks:
             self.publishing.addTransceiver(track, direction="sendonly")
@@ -55,18 +55,18 @@ class Member:
         return joined
 
     async def track(self, uid: str, kind: str) -> MediaStreamTrack:
-        """Wait for what another member publishes."""
+        """Wait for the track of another participant."""
         return await asyncio.wait_for(asyncio.shield(self._tracks[uid, kind]), ANSWER_S)
 
-    async def noticed(self, method: str, **params: object) -> dict[str, Any]:
-        """Wait for a notification with these parameters (past ones count)."""
+    async def notification(self, method: str, **params: object) -> dict[str, Any]:
+        """Wait for a notification with these parameters, also an earlier one."""
 
         def matching() -> dict[str, Any] | None:
             return next(
                 (
-                    given
-                    for name, given in self.notices
-                    if name == method and params.items() <= given.items()
+                    received
+                    for name, received in self.notifications
+                    if name == method and params.items() <= received.items()
                 ),
                 None,
             )
@@ -77,33 +77,33 @@ class Member:
             return found
 
     async def call(self, method: str, **params: object) -> Any:
-        """Call a method; raise `RpcError` where the server refuses."""
+        """Call a method; raise `RpcError` if the server refuses it."""
         number = next(self._numbers)
-        answer = self._calls[number] = asyncio.get_running_loop().create_future()
+        response = self._calls[number] = asyncio.get_running_loop().create_future()
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         await self._socket.send(json.dumps(request))
-        # Python 3.11's wait_for loses a cancellation that meets the answer
+        # Python 3.11's wait_for loses a cancellation that meets the response
         async with asyncio.timeout(ANSWER_S):
-            return await answer
+            return await response
 
     async def _listen(self) -> None:
         async for text in self._socket:
             message = json.loads(text)
             for part in message if isinstance(message, list) else [message]:
-                await self._take(part)
+                await self._receive(part)
 
-    async def _take(self, message: dict[str, Any]) -> None:
+    async def _receive(self, message: dict[str, Any]) -> None:
         if "method" not in message:
-            answer = self._calls.pop(message["id"])
+            response = self._calls.pop(message["id"])
             if "error" in message:
-                answer.set_exception(RpcError(message["error"]))
+                response.set_exception(RpcError(message["error"]))
             else:
-                answer.set_result(message["result"])
+                response.set_result(message["result"])
             return
         if message["method"] == "offer":
             self._offers.put_nowait(message["params"])
         async with self._changed:
-            self.notices.append((message["method"], message.get("params", {})))
+            self.notifications.append((message["method"], message.get("params", {})))
             self._changed.notify_all()
 
     async def _answer(self) -> None:
@@ -113,18 +113,18 @@ class Member:
             connection = self.subscribing
             await connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
             if self._passive:
-                be_dtls_server(connection)
+                take_dtls_server_role(connection)
             await connection.setLocalDescription(await connection.createAnswer())
             desc = {"type": "answer", "sdp": connection.localDescription.sdp}
             await self.call("answer", desc=desc, version=offer["version"])
             by_mid = {t.mid: t.receiver.track for t in connection.getTransceivers()}
-            for told in offer["tracks"]:
-                waiting = self._tracks[told["uid"], told["kind"]]
-                if not waiting.done():
-                    waiting.set_result(by_mid[told["mid"]])
+            for entry in offer["tracks"]:
+                track = self._tracks[entry["uid"], entry["kind"]]
+                if not track.done():
+                    track.set_result(by_mid[entry["mid"]])
 
     async def close(self) -> None:
-        """Close both connections; the WebSocket belongs to `member`."""
+        """Close both peer connections; `participant` closes the WebSocket."""
         for task in self._tasks:
             task.cancel()
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -135,18 +135,20 @@ class Member:
         assert not faults, faults
 
 
-def be_dtls_server(connection: RTCPeerConnection) -> None:
-    """Answer `a=setup:passive` from now on, as clients built on pion do to an ICE-lite server."""
+def take_dtls_server_role(connection: RTCPeerConnection) -> None:
+    """Answer `a=setup:passive`, as pion does to an ICE-lite server."""
     for transceiver in connection.getTransceivers():
         transceiver.receiver.transport._set_role("server")
 
 
 @contextlib.asynccontextmanager
-async def member(websocket: str, uid: str, *, passive: bool = False) -> AsyncIterator[Member]:
-    """Connect to a server as `uid`; joining is up to the caller."""
+async def participant(
+    websocket: str, uid: str, *, passive: bool = False
+) -> AsyncIterator[Participant]:
+    """Connect to a server as `uid`, without joining."""
     async with connect(websocket, subprotocols=["sfukit.jsonrpc"], proxy=None) as socket:  # type: ignore[list-item]
-        one = Member(socket, uid, passive=passive)
+        client = Participant(socket, uid, passive=passive)
         try:
-            yield one
+            yield client
         finally:
-            await one.close()
+            await client.close()
