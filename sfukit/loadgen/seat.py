@@ -21,8 +21,8 @@ from sfukit.swarm.messages import (
     Publish,
     Receive,
     RemoteParameters,
-    SendOnly,
-    Unreceive,
+    SetActiveEncodings,
+    StopReceiving,
 )
 from sfukit.swarm.native import Swarm
 
@@ -125,7 +125,7 @@ class Seat:
         if mid in self._sent:
             stream, encodings = self._sent[mid]
             self.ledger.rested(stream, encodings - len(rids))
-            self.swarm.send([SendOnly(stream=stream, rids=rids)])
+            self.swarm.send([SetActiveEncodings(stream=stream, rids=rids)])
 
     def play(self, credentials: Credentials, peer: Peer, incoming: Sequence[Incoming]) -> None:
         """Receive exactly these lines, connecting first where nothing was received before."""
@@ -136,7 +136,7 @@ class Seat:
             commands.append(self._open(self._playing, credentials, peer))
         wanted = {(one.line.mid, one.line.ssrc): one for one in incoming}
         gone = [key for key in self._streams if key not in wanted]
-        commands += [Unreceive(stream=self._streams.pop(key)) for key in gone]
+        commands += [StopReceiving(stream=self._streams.pop(key)) for key in gone]
         for key, one in wanted.items():
             if key not in self._streams:
                 if self._received >= self._most_received:

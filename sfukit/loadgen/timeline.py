@@ -191,7 +191,7 @@ class Timeline:
         )
 
     async def _figures(self, *, streams: bool) -> Figures:
-        return await self._swarm.ask(Snapshot(bots=streams), Figures)
+        return await self._swarm.request(Snapshot(bots=streams), Figures)
 
     async def _look(self) -> Look:
         """Read what both processes have used until now."""

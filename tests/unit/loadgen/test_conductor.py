@@ -166,7 +166,7 @@ async def test_a_target_that_drops_in_the_middle_is_a_fault() -> None:
 async def test_a_transport_that_falls_silent_counts_as_dropped() -> None:
     async with stage(welcome) as run:
         assert run.ledger.dropped is None
-        run.swarm.tell_state(1, "disconnected", "no_traffic")
+        run.swarm.report_state(1, "disconnected", "no_traffic")
         assert run.ledger.still_there == 3
         lost = "the target dropped 1 of 4 clients: transport disconnected: no_traffic"
         assert run.ledger.dropped == lost

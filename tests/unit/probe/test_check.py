@@ -249,7 +249,7 @@ async def test_how_far_a_handshake_came(
 
     monkeypatch.setattr(Tap, "open", opened)
     if state:
-        asyncio.get_running_loop().call_soon(lambda: swarm.tell_state(1, state, reason))
+        asyncio.get_running_loop().call_soon(lambda: swarm.report_state(1, state, reason))
     course = Course()
     with pytest.raises(StepFailedError) as failed:
         await bot.connect(course, LOCAL, described(), await silent_port())
