@@ -44,7 +44,7 @@ pub enum FrameStart {
     Certain,
     /// The payload starts the frame if the packet before belongs to another frame.
     Possible,
-    /// The payload does not tell.
+    /// The payload does not start the frame, or has no such mark.
     Unknown,
 }
 

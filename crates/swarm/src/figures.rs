@@ -219,7 +219,7 @@ pub struct StreamFigures {
     pub jitter_ms: Option<f64>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
-    /// When the first complete key frame (audio: packet) arrived.
+    /// Time of the first complete key frame (audio: packet).
     pub first_frame_ns: Option<u64>,
     /// Index of the simulcast encoding received, as published.
     pub encoding_index: Option<u8>,

@@ -113,7 +113,7 @@ pub struct EncodingPlan {
     pub payload_type: PayloadType,
     /// SSRC and payload type of the retransmissions.
     pub rtx: Option<(Ssrc, PayloadType)>,
-    /// When the first frame is captured.
+    /// Capture time of the first frame.
     pub start: Time,
     /// Response to keyframe requests.
     pub pli: PliPolicy,
