@@ -44,7 +44,7 @@ pub fn clip(file: &[u8]) {
     let _ = (FrameId::from_vp8(file), FrameId::from_h264(file));
 }
 
-/// Datagrams through a link of any shape: each comes out in time, or is counted as gone.
+/// Datagrams through a link of any shape: each comes out in time, or is counted as lost.
 pub fn impairment(data: &[u8]) {
     let mut input = Input::new(data);
     let (network, seed) = (any_network(&mut input), input.u64());
@@ -96,7 +96,7 @@ fn any_network(input: &mut Input<'_>) -> Network {
     }
 }
 
-/// Mostly a ratio; at times what JSON cannot say, or nobody would.
+/// Mostly a ratio; at times a number that JSON cannot represent, or an absurd one.
 fn any_number(input: &mut Input<'_>) -> f64 {
     match input.u8() {
         255 => f64::from_bits(input.u64()),
@@ -105,7 +105,7 @@ fn any_number(input: &mut Input<'_>) -> f64 {
     }
 }
 
-/// Parts of frames in any order, lies among them: what is called complete has all its packets.
+/// Parts of frames in any order, with forged ones: a frame reported complete has all its packets.
 pub fn assembly(data: &[u8]) {
     let mut input = Input::new(data);
     let (mut assembler, mut loss) = (Assembler::default(), LossMeter::default());

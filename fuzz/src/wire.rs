@@ -146,7 +146,7 @@ pub fn rtcp(datagram: &[u8]) {
     read_rtcp(&mended);
 }
 
-/// Let every packet fit the datagram, so that bodies are read.
+/// Fix the length fields, so that bodies are parsed.
 fn mend_lengths(datagram: &mut [u8]) {
     let mut rest = datagram;
     while rest.len() >= 4 {
@@ -194,7 +194,7 @@ fn items_of_block(block: XrBlock<'_>) -> usize {
     }
 }
 
-/// What we can write ourselves says the same once it is written.
+/// A packet that is written again is parsed to the same values.
 fn rewrite_rtcp(packet: Packet<'_>) {
     let mut out = Vec::new();
     match packet {
@@ -245,7 +245,7 @@ fn rewrite_rtcp(packet: Packet<'_>) {
 
 fn only(datagram: &[u8]) -> Packet<'_> {
     let mut packets = compound(datagram);
-    let first = packets.next().expect("one").expect("sound");
+    let first = packets.next().expect("one").expect("valid");
     assert!(packets.next().is_none());
     first
 }

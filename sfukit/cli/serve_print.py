@@ -19,7 +19,7 @@ _TOKEN_VALID_S = 24 * 3600
 
 def ready_json(ready: "Ready") -> str:
     """Write where the server is, on one line."""
-    info = ready.house.engine.info
+    info = ready.context.engine.info
     return msgspec.json.encode(
         {
             "schema": SCHEMA,
@@ -33,7 +33,7 @@ def ready_json(ready: "Ready") -> str:
             "http_host": ready.http_host,
             "http_port": ready.http_port,
             "udp_ports": info.udp_ports,
-            "addresses": [str(address) for address in ready.house.core.addresses],
+            "addresses": [str(address) for address in ready.context.core.addresses],
             "ws": f"{_socket_url(ready)}/ws",
             "whip": f"{ready.url}/whip/{{room}}",
             "whep": f"{ready.url}/whep/{{room}}",
@@ -59,7 +59,7 @@ def print_ready(output: "Output", ready: "Ready", took_s: float, *, show_token: 
 
 def page_url(ready: "Ready") -> str:
     """Name the demo page, with a token where one is needed."""
-    keys = ready.house.settings.api_keys
+    keys = ready.context.settings.api_keys
     if not keys:
         return f"{ready.url}/"
     key, secret = next(iter(keys.items()))
@@ -69,11 +69,11 @@ def page_url(ready: "Ready") -> str:
 
 
 def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
-    house = ready.house
-    ports = house.engine.info.udp_ports
+    context = ready.context
+    ports = context.engine.info.udp_ports
     shown = f"{ports[0]}" if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
-    addresses = ", ".join(str(address) for address in house.core.addresses)
-    bearer = "the token" if house.settings.api_keys else "empty"
+    addresses = ", ".join(str(address) for address in context.core.addresses)
+    bearer = "the token" if context.settings.api_keys else "empty"
     return [
         ("page", page_url(ready) if show_token else f"{ready.url}/"),
         ("publish", f"WHIP {ready.url}/whip/ROOM"),
@@ -89,7 +89,7 @@ def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
 
 
 def _access(ready: "Ready") -> list[tuple[str, str]]:
-    settings = ready.house.settings
+    settings = ready.context.settings
     if settings.api_keys:
         key = next(iter(settings.api_keys))
         make = "sfukit token --room ROOM --identity NAME --create"
@@ -103,7 +103,7 @@ def _access(ready: "Ready") -> list[tuple[str, str]]:
 
 def _kernel(ready: "Ready") -> list[tuple[str, str]]:
     """Name the limits that cost packets under load, and what lifts them."""
-    info, wanted = ready.house.engine.info, ready.house.settings.engine
+    info, wanted = ready.context.engine.info, ready.context.settings.engine
     lines = []
     for name, granted_bytes, wanted_bytes, key in (
         ("receive", info.recv_buffer_bytes, wanted.recv_buffer_bytes, "rmem_max"),

@@ -1,4 +1,4 @@
-"""Who may do what: a request's token becomes ``Rights`` in one room."""
+"""Authorization: the token of a request becomes ``Rights`` in one room."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sfukit.signaling.token import Claims, VideoGrants, verify
 
 
 class Role(StrEnum):
-    """What a participant is in a room."""
+    """The role of a participant in a room."""
 
     HOST = "host"
     SPEAKER = "speaker"
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """What one participant may do in one room; ``identity`` is None where nobody vouches for it."""
+    """The grants of one participant in one room; ``identity`` is None without a token."""
 
     identity: str | None = None
     name: str = ""
@@ -34,52 +34,54 @@ class Rights(msgspec.Struct, frozen=True):
 
     @property
     def role(self) -> Role:
-        """The highest role that the rights give."""
+        """The highest role that the grants allow."""
         if self.identity is not None and self.admin:
             return Role.HOST
         return Role.SPEAKER if self.publish and not self.hidden else Role.AUDIENCE
 
     def require_publish(self) -> None:
-        """Refuse who may not publish at all."""
+        """Raise ``Refusal`` (publish_denied) unless the grants allow to publish."""
         if not self.publish:
-            raise Refusal("publish_denied", "this token does not allow to publish")
+            raise Refusal("publish_denied", "the token has canPublish = false")
         if self.hidden:
-            raise Refusal("publish_denied", "a hidden participant does not publish")
+            raise Refusal("publish_denied", "hidden participants cannot publish")
 
     def require_subscribe(self) -> None:
-        """Refuse who may not receive."""
+        """Raise ``Refusal`` (subscribe_denied) unless the grants allow to subscribe."""
         if not self.subscribe:
-            raise Refusal("subscribe_denied", "this token does not allow to receive")
+            raise Refusal("subscribe_denied", "the token has canSubscribe = false")
 
     def require_source(self, source: str, kind: str) -> None:
-        """Refuse to publish what the token does not list, or a source as what it is not."""
+        """Raise ``Refusal`` unless the grants allow the source, and the kind is the source's."""
         self.require_publish()
         if self.sources is None:
             return
         if source not in self.sources or source not in SOURCE_KINDS:
-            raise Refusal("source_denied", f"this token does not allow to publish {source}")
+            raise Refusal("source_denied", f"canPublishSources of the token lacks {source}")
         if SOURCE_KINDS[source] != kind:
-            raise Refusal("source_denied", f"{source} is {SOURCE_KINDS[source]}, not {kind}")
+            raise Refusal(
+                "source_denied", f"the source {source} is {SOURCE_KINDS[source]}, not {kind}"
+            )
 
     def require_host(self) -> None:
-        """Refuse what only a host may do."""
+        """Raise ``Refusal`` (admin_denied) unless the participant is a host."""
         if not self.admin:
-            raise Refusal("admin_denied", "this needs a token with roomAdmin")
+            raise Refusal("admin_denied", "a token with the grant roomAdmin is required")
 
 
 class Access:
-    """Check tokens against the keys; without keys everybody here may do everything."""
+    """Verify tokens with the API keys; without API keys every request has all grants."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._keys = keys
 
     @property
     def is_open(self) -> bool:
-        """Whether no token is asked for."""
+        """Whether the server has no API keys, so that requests need no token."""
         return not self._keys
 
     def claims(self, token: str | None) -> Claims | None:
-        """Verify a token; None where none is asked for."""
+        """Return the claims of a verified token, None without API keys; raise ``Refusal``."""
         if self.is_open:
             return None
         if not token:
@@ -87,22 +89,22 @@ class Access:
         return verify(token, self._keys)
 
     def rights(self, claims: Claims | None, room: str) -> Rights:
-        """Read what a token allows in a room; raise ``Refusal`` where it does not admit at all."""
+        """Return the grants of a token in a room; raise ``Refusal`` if it cannot join."""
         if claims is None:
             return Rights()
         video = claims.video
         if video.room and video.room != room:
-            raise Refusal("room_denied", f"this token is for the room {video.room!r}")
+            raise Refusal("room_denied", f"the token is for the room {video.room!r}")
         if not (video.room_join or video.room_admin):
-            raise Refusal("join_denied", "this token does not allow to join (roomJoin)")
+            raise Refusal("join_denied", "the token lacks the grant roomJoin")
         if not claims.sub:
-            raise Refusal("token_invalid", "the token names nobody (sub)")
+            raise Refusal("token_invalid", "the token has no subject (sub)")
         return _rights(claims, video)
 
     def require_admin(self, claims: Claims | None) -> None:
-        """Refuse a token that does not make an admin."""
+        """Raise ``Refusal`` (admin_denied) for a token without the grant roomAdmin."""
         if claims is not None and not claims.video.room_admin:
-            raise Refusal("admin_denied", "this needs a token with roomAdmin")
+            raise Refusal("admin_denied", "a token with the grant roomAdmin is required")
 
 
 def _rights(claims: Claims, video: VideoGrants) -> Rights:

@@ -1,4 +1,4 @@
-"""Which of this machine's addresses are told to peers as ICE candidates."""
+"""The local addresses that the server advertises as ICE host candidates."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ from sfukit.signaling.candidates import Address
 
 LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
-# Bridges of containers and virtual machines, their ends, tunnels: not the LAN.
+# Bridges of containers and virtual machines, veth pairs, tunnels: no peer reaches them.
 _VIRTUAL = re.compile(
     r"(docker|br-|veth|virbr|vnet|vmnet|vboxnet|lxc|lxdbr|cni|flannel|cali|cilium|podman|kube|nerdctl"
     r"|tun|tap|wg|utun|awdl|llw|bridge|gif|stf|dummy|ifb|sit|ip6tnl|vethernet)",
@@ -19,14 +19,14 @@ _VIRTUAL = re.compile(
 
 
 class Interface(NamedTuple):
-    """A network interface with its addresses."""
+    """A network interface with its IP addresses."""
 
     name: str
     addresses: Sequence[Address]
 
 
 def local_interfaces() -> list[Interface]:
-    """List this machine's interfaces; portable, and empty where the system does not tell."""
+    """Return the network interfaces of this host; an empty list where the system lists none."""
     import ifaddr
 
     try:
@@ -45,43 +45,48 @@ def local_interfaces() -> list[Interface]:
     ]
 
 
-def advertised(
+def advertised_addresses(
     interfaces: Iterable[Interface],
     *,
-    wanted: Sequence[str] = (),
-    instead: Sequence[str] = (),
+    interface_names: Sequence[str] = (),
+    override: Sequence[str] = (),
     ipv6: bool = True,
 ) -> list[Address]:
-    """Choose the addresses to tell, the most useful first.
+    """Return the addresses of the host candidates, IPv4 first, loopback last.
 
-    ``wanted`` names the only interfaces to use; ``instead`` gives addresses that replace all.
+    ``interface_names`` limits the interfaces; ``override`` replaces all addresses.
     """
-    if instead:
-        return [_address(text) for text in instead]
-    chosen = [entry for entry in interfaces if _is_chosen(entry.name, wanted)]
-    missing = set(wanted) - {entry.name for entry in chosen}
+    if override:
+        return [_address(text) for text in override]
+    chosen = [entry for entry in interfaces if _is_selected(entry.name, interface_names)]
+    missing = set(interface_names) - {entry.name for entry in chosen}
     if missing:
-        raise UsageError(f"--interface {sorted(missing)[0]}: there is no such interface here")
-    found = [address for entry in chosen for address in entry.addresses if _is_useful(address)]
-    ordered = sorted(dict.fromkeys(found), key=lambda address: address.version)
+        raise UsageError(f"--interface {sorted(missing)[0]}: no such network interface")
+    usable = [address for entry in chosen for address in entry.addresses if _is_usable(address)]
+    ordered = sorted(dict.fromkeys(usable), key=lambda address: address.version)
     return [*(address for address in ordered if ipv6 or address.version == 4), LOOPBACK]
 
 
-def reached_first(addresses: Sequence[Address], reached: Address | None) -> list[Address]:
-    """Put the address by which a peer reached us before the others; any loopback one for another.
+def local_address_first(
+    addresses: Sequence[Address], local_address: Address | None
+) -> list[Address]:
+    """Sort the local address of the peer's signaling connection before the other addresses.
 
-    What is not told as a candidate, as behind a NAT or with ``--advertise``, changes nothing.
+    Loopback addresses are equal. An address that is not advertised (NAT, ``--advertise``) is
+    ignored.
     """
 
-    def is_reached(address: Address) -> bool:
-        both_loopback = reached is not None and reached.is_loopback and address.is_loopback
-        return address == reached or both_loopback
+    def is_local(address: Address) -> bool:
+        both_loopback = (
+            local_address is not None and local_address.is_loopback and address.is_loopback
+        )
+        return address == local_address or both_loopback
 
-    return sorted(addresses, key=lambda address: not is_reached(address))
+    return sorted(addresses, key=lambda address: not is_local(address))
 
 
-def parse_reached(host: object) -> Address | None:
-    """Read the local address of a connection; an IPv4-mapped one is the IPv4 address."""
+def parse_local_address(host: object) -> Address | None:
+    """Parse the local address of a connection; IPv4-mapped addresses become IPv4 addresses."""
     try:
         address = ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:
@@ -89,11 +94,11 @@ def parse_reached(host: object) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_chosen(name: str, wanted: Sequence[str]) -> bool:
-    return name in wanted if wanted else _VIRTUAL.match(name) is None
+def _is_selected(name: str, selected: Sequence[str]) -> bool:
+    return name in selected if selected else _VIRTUAL.match(name) is None
 
 
-def _is_useful(address: Address) -> bool:
+def _is_usable(address: Address) -> bool:
     return not (
         address.is_loopback
         or address.is_link_local

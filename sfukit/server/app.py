@@ -1,4 +1,4 @@
-"""The HTTP application: which path leads where, and what is the same for all of them."""
+"""The HTTP application: routes, and the middleware of all routes."""
 
 import asyncio
 import re
@@ -9,20 +9,20 @@ import structlog
 from aiohttp import web
 
 from sfukit.server import debug, ids, pages, paths, whip_routes
-from sfukit.server.house import House
 from sfukit.server.limiter import rate_limited
 from sfukit.server.requests import (
     ADDRESS,
     AUTHENTICATED,
-    HOUSE,
     METRICS_ONLY,
+    SERVER_CONTEXT,
     TRACE_ID,
     authenticate,
     bearer,
-    reached,
+    local_address,
 )
 from sfukit.server.rpc_methods import Methods
 from sfukit.server.rpc_session import RpcSession
+from sfukit.server.server_context import ServerContext
 from sfukit.signaling import sdp
 from sfukit.signaling.jsonrpc import MAX_FRAME_BYTES
 from sfukit.signaling.refusal import Refusal
@@ -30,87 +30,87 @@ from sfukit.signaling.refusal import Refusal
 log = structlog.get_logger()
 
 SUBPROTOCOL = "sfukit.jsonrpc"
-_HELD_S = 1.0
+_MAX_DELAY_S = 1.0
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_app(house: House) -> web.Application:
-    """Put the application together."""
+def build_app(context: ServerContext) -> web.Application:
+    """Return the application with all routes."""
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
-    app[HOUSE] = house
+    app[SERVER_CONTEXT] = context
     app.router.add_get("/ws", websocket)
     pages.add_routes(app)
     debug.add_routes(app)
     whip_routes.add_routes(app)
-    paths.add_prefixed_routes(app, house.settings.http_prefix)
+    paths.add_prefixed_routes(app, context.settings.http_prefix)
     return app
 
 
-def build_metrics_app(house: House) -> web.Application:
-    """Put the application of the metrics' own listener together."""
+def build_metrics_app(context: ServerContext) -> web.Application:
+    """Return the application of the metrics listener (``metrics_http``)."""
     app = web.Application(middlewares=[_outermost], client_max_size=sdp.MAX_BYTES)
-    app[HOUSE] = house
+    app[SERVER_CONTEXT] = context
     app[METRICS_ONLY] = True
-    pages.add_metrics(app)
+    pages.add_metrics_routes(app)
     return app
 
 
 async def websocket(request: web.Request) -> web.WebSocketResponse:
-    """Serve one WebSocket until it ends."""
-    house = request.app[HOUSE]
+    """Serve one signaling channel until it closes."""
+    context = request.app[SERVER_CONTEXT]
     authenticate(request)  # a refusal is HTTP: 401 before 101
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         max_msg_size=MAX_FRAME_BYTES,
         autoping=False,  # the session answers pings, within its limits
-        heartbeat=house.settings.timing.ping_s,
+        heartbeat=context.settings.timing.ping_s,
         compress=False,
     )
     await socket.prepare(request)
     methods = Methods(
-        house.core,
-        house.rooms,
-        house.access,
-        house.limiter,
+        context.core,
+        context.rooms,
+        context.access,
+        context.limiter,
         token=bearer(request),
         address=request[ADDRESS],
         trace_id=request[TRACE_ID],
-        reached=reached(request),
+        local_address=local_address(request),
     )
     session = RpcSession(socket, methods)
-    house.lines.add(session)
+    context.channels.add(session)
     try:
         await session.run()
     finally:
-        house.lines.discard(session)
+        context.channels.discard(session)
     return socket
 
 
 @web.middleware
 async def _outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell the connection when a request begins and ends, and answer it."""
-    house = request.app[HOUSE]
-    connection = house.connections.of(request.protocol)
+    """Report the begin and end of a request to its TCP connection, and answer the request."""
+    context = request.app[SERVER_CONTEXT]
+    connection = context.connections.find(request.protocol)
     if connection is None:
         return await _answer(request, handler)
     chunked = "Transfer-Encoding" in request.headers
-    connection.begin(
+    connection.begin_request(
         None if chunked else request.content_length or 0, is_upgrade="Upgrade" in request.headers
     )
     try:
         return await _answer(request, handler)
     finally:
-        connection.end()
+        connection.end_request()
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give a request a trace id, keep foreign pages out, turn refusals into answers."""
+    """Answer a request: trace id, origin check, handler; refusals become problem details."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     trace_id = request[TRACE_ID] = found[1] if found else ids.trace_id()
-    house = request.app[HOUSE]
-    request[ADDRESS] = house.proxies.client(
+    context = request.app[SERVER_CONTEXT]
+    request[ADDRESS] = context.proxies.client_address(
         request.remote or "", request.headers.getall("X-Forwarded-For", [])
     )
     origin = request.headers.get("Origin")
@@ -119,7 +119,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     response: web.StreamResponse
     try:
         if METRICS_ONLY not in request.app:
-            added |= house.origins.admit(origin, request.host, paths.local_path(request))
+            added |= context.origins.admit(origin, request.host, paths.local_path(request))
         response = await handler(request)
         if not response.prepared:
             response.headers.update(added)
@@ -127,11 +127,11 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Refusal as refusal:
         response = _problem(request, refusal)
     except web.HTTPRequestEntityTooLarge:
-        too_large = Refusal("body_too_large", f"a body of more than {sdp.MAX_BYTES} bytes")
+        too_large = Refusal("body_too_large", f"the body exceeds {sdp.MAX_BYTES} bytes")
         response = _problem(request, too_large)
     except web.HTTPException as error:
-        if (missed := paths.missed(request, error)) is not None:
-            response = _problem(request, missed)
+        if (unrouted := paths.routing_refusal(request, error)) is not None:
+            response = _problem(request, unrouted)
             if allow := error.headers.get("Allow"):
                 response.headers["Allow"] = allow
         else:
@@ -140,40 +140,40 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     except Exception:
         if request.writer.output_size > 0:
-            raise  # something was answered already
-        if house.core.refusals.is_due("internal_error"):
+            raise  # part of the response was sent
+        if context.core.refusals.is_due("internal_error"):
             log.exception("request_failed", path=request.path, trace_id=trace_id)
-        response = _problem(request, Refusal("internal_error", "an error of the server's own"))
-    held = await _limit(request)
-    if held is None and refused is not None:
+        response = _problem(request, Refusal("internal_error", "internal server error"))
+    limited = await _limit(request)
+    if limited is None and refused is not None:
         refused.headers.update(added)
         raise refused
-    response = held or response
+    response = limited or response
     response.headers.update(added)
     return response
 
 
 async def _limit(request: web.Request) -> web.Response | None:
-    """Count a refusal of an unauthenticated request; above the limit it is held, then closed.
+    """Count a refused unauthenticated request; above the limit delay and close it, return 429.
 
-    Only refusals are ever held: other requests from the same address are answered at once.
+    Only refusals are delayed: other requests of the same address are answered at once.
     """
     if request.get(AUTHENTICATED):
         return None
-    wait_s = request.app[HOUSE].limiter.refuse(request[ADDRESS], time.monotonic())
+    wait_s = request.app[SERVER_CONTEXT].limiter.count_refusal(request[ADDRESS], time.monotonic())
     if wait_s == 0:
         return None
-    await asyncio.sleep(min(wait_s, _HELD_S))
-    held = _problem(request, rate_limited("too many refused requests of this address", wait_s))
-    held.force_close()
-    return held
+    await asyncio.sleep(min(wait_s, _MAX_DELAY_S))
+    limited = _problem(request, rate_limited("too many refused requests from this address", wait_s))
+    limited.force_close()
+    return limited
 
 
 def _problem(request: web.Request, refusal: Refusal) -> web.Response:
-    """Write a refusal as problem details (RFC 9457), count it, write it down."""
-    house = request.app[HOUSE]
-    house.metrics.refused.labels(refusal.reason).inc()
-    house.core.refusals.note(
+    """Return a refusal as problem details (RFC 9457); count and log the refusal."""
+    context = request.app[SERVER_CONTEXT]
+    context.metrics.refused.labels(refusal.reason).inc()
+    context.core.refusals.log(
         refusal.reason,
         method=request.method,
         path=request.path,
@@ -196,5 +196,5 @@ def _problem(request: web.Request, refusal: Refusal) -> web.Response:
         body, status=refusal.status, headers=headers, content_type="application/problem+json"
     )
     if refusal.status == 408:
-        response.force_close()  # the rest of the body is not waited for
+        response.force_close()  # without waiting for the rest of the body
     return response

@@ -1,4 +1,4 @@
-"""What one WebSocket may ask for, and how often it may be refused before it is closed."""
+"""Request limits of one WebSocket, and the refusals after which it is closed."""
 
 from sfukit.buckets import TokenBucket
 from sfukit.server.limiter import rate_limited
@@ -8,7 +8,7 @@ _BYTES_PER_REQUEST = 4096  # a large frame counts as several requests
 
 
 class CallLimits:
-    """The token buckets of one connection."""
+    """The token buckets of one WebSocket."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -19,12 +19,12 @@ class CallLimits:
         self._methods: dict[str, TokenBucket] = {}
 
     def take_request(self, now_s: float, frame_bytes: float) -> None:
-        """Count one request with its share of a frame; raise ``Refusal`` (rate_limited)."""
+        """Count one request and its share of the frame; raise ``Refusal`` (rate_limited)."""
         cost = 1 + frame_bytes / _BYTES_PER_REQUEST
-        _take(self._requests, now_s, cost, "requests on this connection")
+        _take(self._requests, now_s, cost, "requests on this WebSocket")
 
     def take_method(self, now_s: float, method: str) -> None:
-        """Count one call of a method that there is; raise ``Refusal`` (rate_limited)."""
+        """Count one call of a known method; raise ``Refusal`` (rate_limited)."""
         bucket = self._methods.get(method)
         if bucket is None:
             methods = self._limits.methods
@@ -32,11 +32,11 @@ class CallLimits:
         _take(bucket, now_s, 1, f"calls of {method}")
 
     def take_message(self, now_s: float, fan_out_bytes: int) -> None:
-        """Count a message by its bytes times its receivers; raise ``Refusal`` (rate_limited)."""
-        _take(self._message_bytes, now_s, fan_out_bytes, "messages, by bytes and receivers")
+        """Count a message, its bytes times its recipients; raise ``Refusal`` (rate_limited)."""
+        _take(self._message_bytes, now_s, fan_out_bytes, "messages (bytes x recipients)")
 
     def allow_refusal(self, now_s: float, reason: str) -> bool:
-        """Count a request that was refused; False once the connection is to be closed."""
+        """Count a refused request; return False when the WebSocket has to be closed."""
         bucket = self._excess if reason == "rate_limited" else self._errors
         return bucket.wait_s(now_s) == 0
 
@@ -45,7 +45,7 @@ def _bucket(rate: Rate) -> TokenBucket:
     return TokenBucket(rate.per_s, rate.burst)
 
 
-def _take(bucket: TokenBucket, now_s: float, cost: float, what: str) -> None:
+def _take(bucket: TokenBucket, now_s: float, cost: float, counted: str) -> None:
     wait_s = bucket.wait_s(now_s, cost)
     if wait_s > 0:
-        raise rate_limited(f"too many {what}", wait_s)
+        raise rate_limited(f"too many {counted}", wait_s)

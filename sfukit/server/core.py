@@ -1,4 +1,4 @@
-"""What all parts of a running server share: engine, ids, settings, and who hears of which event."""
+"""Shared state of a running server: engine, ids, settings; dispatch of engine events."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ import structlog
 
 from sfukit.server import ids
 from sfukit.server.access import Rights
-from sfukit.server.addresses import reached_first
+from sfukit.server.addresses import local_address_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
@@ -40,29 +40,29 @@ TransportSummary = dict[str, str | float | None]
 
 
 class TransportOwner(Protocol):
-    """Who wants to know what becomes of a transport.
+    """The owner of a transport, which receives its events.
 
-    ``reached`` is the address of ours by which the peer's request came, where that is known.
+    ``local_address`` is the local address of the peer's signaling connection, None if unknown.
     """
 
-    reached: Address | None
+    local_address: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
-        """Hear that it came up or went down."""
+        """Handle a change of the transport state."""
 
 
 class RoomOwner(Protocol):
-    """Who knows the rooms."""
+    """The owner of the rooms, which receives their events."""
 
     def on_room_closed(self, event: RoomClosed) -> None:
-        """Hear that the engine dropped a room."""
+        """Handle a room that the engine closed."""
 
     def on_worker_ended(self, event: WorkerEnded) -> None:
-        """Hear that a worker is gone with all its rooms."""
+        """Handle the end of a worker and of all its rooms."""
 
 
 class Expiry:
-    """Calls ``leave`` at a Unix time, wherever the clock is set meanwhile."""
+    """A timer that calls ``leave`` at a Unix time, also after the wall clock was set."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, expires_s: int | None, leave: Callable[[str], object]
@@ -72,19 +72,19 @@ class Expiry:
         self._leave = leave
         self._timer: asyncio.TimerHandle | None = None
         if expires_s is not None:
-            self._timer = loop.call_later(self._wait_s(expires_s), self._look)
+            self._timer = loop.call_later(self._wait_s(expires_s), self._check_clock)
 
     def cancel(self) -> None:
-        """End the watch."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
+    def _check_clock(self) -> None:
         assert self._expires_s is not None
         wait_s = self._wait_s(self._expires_s)
         if wait_s > 0:
-            self._timer = self._loop.call_later(wait_s, self._look)
+            self._timer = self._loop.call_later(wait_s, self._check_clock)
         else:
             self._timer = None
             self._leave("token_expired")
@@ -95,7 +95,7 @@ class Expiry:
 
 
 class Core:
-    """The shared part of one server; ``rooms`` enters itself."""
+    """The shared state of one server; ``Rooms`` sets ``rooms``."""
 
     rooms: RoomOwner
 
@@ -109,7 +109,9 @@ class Core:
             settings.limits.logged_refusals, settings.limits.logged_refusals_interval_s
         )
         self.loop = asyncio.get_running_loop()
-        self.engine_ended: asyncio.Future[str] = self.loop.create_future()  # the last worker's
+        self.engine_ended: asyncio.Future[str] = (
+            self.loop.create_future()
+        )  # reason of the last worker
         self.ids = ids.Ids()
         self.addresses = list(addresses)
         self.transports: dict[int, TransportOwner] = {}
@@ -117,49 +119,51 @@ class Core:
         self.subscriptions: dict[int, Subscription] = {}
         self._candidates: dict[tuple[int, Address | None], str] = {}
         metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
-        engine.listen(self.handle)
+        engine.set_event_handler(self.handle_event)
 
     def local_transport(
-        self, worker: int, reached: Address | None, kept: Credentials | None = None
+        self, worker: int, local_address: Address | None, credentials: Credentials | None = None
     ) -> LocalTransport:
-        """Describe our end of a transport on a worker, with new ICE credentials unless given.
+        """Return the local parameters of a transport on a worker, by default with new credentials.
 
-        The candidate whose address the peer has reached stands first: some take no other.
+        The candidate with ``local_address`` is first: some clients use the first one only.
         """
-        ordered = reached_first(self.addresses, reached)
+        ordered = local_address_first(self.addresses, local_address)
         first = ordered[0] if ordered else None
-        if (worker, first) not in self._candidates:  # as many as there are addresses, at most
+        if (worker, first) not in self._candidates:  # at most one per worker and address
             port = self.engine.info.udp_ports[worker]
             self._candidates[worker, first] = host_lines(ordered, port)
         return LocalTransport(
-            kept or ids.ice_credentials(),
+            credentials or ids.ice_credentials(),
             self.engine.info.fingerprint,
             self._candidates[worker, first],
         )
 
-    def until_expired(self, rights: Rights, leave: Callable[[str], object]) -> Expiry:
-        """Watch the token behind rights, where a membership ends with it (``end_at_exp``)."""
+    def start_expiry(self, rights: Rights, leave: Callable[[str], object]) -> Expiry:
+        """Return a timer that calls ``leave`` at the ``exp`` of the token (``end_at_exp``)."""
         return Expiry(self.loop, rights.expires_s if self.settings.end_at_exp else None, leave)
 
     def require_engine(self) -> None:
-        """Refuse what the engine has no time for; what has to end waits for it, and is not lost."""
+        """Raise ``Refusal`` (overloaded) while too many batches of commands are queued."""
         if self.engine.backlog > _MAX_BACKLOG:
-            raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
+            raise Refusal(
+                "overloaded", "the command queue of the media engine is full", retry_after_s=1
+            )
 
     def guard(self, callback: str, call: Callable[..., object], *arguments: object) -> None:
-        """Call one of many: its failure is counted and logged, and the others have their turn."""
+        """Call a callback; count and log its exception, so that further callbacks are called."""
         try:
             call(*arguments)
         except Exception:
             self.metrics.callback_failures.labels(callback).inc()
             log.exception("callback_failed", callback=callback)
 
-    def handle(self, event: Event) -> None:
-        """Pass an event of the engine on; its failure concerns no other event."""
+    def handle_event(self, event: Event) -> None:
+        """Dispatch an event of the engine; an exception does not affect other events."""
         self.guard("engine_event", self._dispatch, event)
 
     def _dispatch(self, event: Event) -> None:
-        """Find the object that an event is about; those of objects gone are dropped."""
+        """Pass an event to the owner of its object; events of removed objects are dropped."""
         if isinstance(event, LayerSwitched):
             self._layer_switched(event)
         elif isinstance(event, TransportState):
@@ -180,7 +184,7 @@ class Core:
                 ssrc=event.ssrc,
             )
         elif isinstance(event, SsrcUnbound):
-            log.warning("ssrc_unbound", **_unbound(event))
+            log.warning("ssrc_unbound", **_ssrc_fields(event))
         elif isinstance(event, RoomClosed):
             self.rooms.on_room_closed(event)
         elif isinstance(event, WorkerEnded):
@@ -189,7 +193,7 @@ class Core:
     def _worker_ended(self, event: WorkerEnded) -> None:
         log.error("worker_ended", worker=event.worker, reason=event.reason)
         self.rooms.on_worker_ended(event)
-        if len(self.engine.ended) == self.engine.workers and not self.engine_ended.done():
+        if len(self.engine.ended_workers) == self.engine.workers and not self.engine_ended.done():
             self.engine_ended.set_result(f"media worker {event.worker} ended: {event.reason}")
 
     def _layer_switched(self, event: LayerSwitched) -> None:
@@ -203,12 +207,12 @@ class Core:
         subscription.owner.on_layer_switch(subscription, event)
 
 
-def ice(credentials: Credentials) -> IceCredentials:
-    """Write credentials as the engine takes them."""
+def to_ice_credentials(credentials: Credentials) -> IceCredentials:
+    """Convert ICE credentials to the message of the engine."""
     return IceCredentials(credentials.ufrag, credentials.pwd)
 
 
-def _unbound(event: SsrcUnbound) -> dict[str, int | str]:
+def _ssrc_fields(event: SsrcUnbound) -> dict[str, int | str]:
     return {
         "transport": event.transport,
         "ssrc": event.ssrc,
@@ -218,8 +222,8 @@ def _unbound(event: SsrcUnbound) -> dict[str, int | str]:
     }
 
 
-def summary(event: TransportState) -> TransportSummary:
-    """Keep what an operator may ask about a transport."""
+def transport_summary(event: TransportState) -> TransportSummary:
+    """Return the fields of a transport that ``/debug/rooms`` shows."""
     return {
         "state": event.state,
         "reason": event.reason,

@@ -1,13 +1,13 @@
-"""The engine's plain counters, all workers together, as a snapshot."""
+"""Counters of the engine, summed over its workers."""
 
 import msgspec
 
-# Upper bounds of the engine's latency histogram; one more bucket lies above them.
+# Upper bounds of the buckets of ``forward_latency_us``; the last bucket is +Inf.
 LATENCY_BOUNDS_S = (250e-6, 500e-6, 1e-3, 2e-3, 3e-3, 5e-3, 10e-3, 20e-3, 40e-3, 100e-3)
 
 
 class ServerCounters(msgspec.Struct):
-    """Counts since the engine started, and what lives in it now."""
+    """Counts since the start of the engine, and its current numbers of objects."""
 
     packets_received: int = 0
     bytes_received: int = 0
@@ -63,7 +63,7 @@ class ServerCounters(msgspec.Struct):
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What was thrown away on its way, by reason."""
+        """Dropped datagrams and packets by reason."""
         return {
             "socket_full": self.socket_drops,
             "unknown_path": self.datagrams_unknown_path,

@@ -1,60 +1,60 @@
-"""What an operator may want to see: every room with its participants, streams and last reasons."""
+"""``/debug/rooms``: rooms with their participants, transports, publications, subscriptions."""
 
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from sfukit.server.house import House
 from sfukit.server.member import Member, Viewer
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.requests import HOUSE, authenticate
+from sfukit.server.requests import SERVER_CONTEXT, authenticate
 from sfukit.server.room import Room
+from sfukit.server.server_context import ServerContext
 from sfukit.signaling.refusal import Refusal
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the operator's view."""
+    """Add the routes of ``/debug/rooms``."""
     app.router.add_get("/debug/rooms", rooms)
     app.router.add_get("/debug/rooms/{room}", one_room)
 
 
 async def rooms(request: web.Request) -> web.Response:
-    """Show all rooms."""
-    house = request.app[HOUSE]
+    """Return all rooms that the token allows."""
+    context = request.app[SERVER_CONTEXT]
     only = _admin_of(request)
     if only is None:
-        return web.json_response(describe(house))
-    room = house.rooms.find(only)
+        return web.json_response(describe(context))
+    room = context.rooms.find(only)
     return web.json_response({"rooms": [] if room is None else [_room(room)]})
 
 
 async def one_room(request: web.Request) -> web.Response:
-    """Show one room with the engine's figures of its transports and streams."""
-    house = request.app[HOUSE]
+    """Return one room with the engine's statistics of its transports and streams."""
+    context = request.app[SERVER_CONTEXT]
     name, only = request.match_info["room"], _admin_of(request)
     if only not in (None, name):
-        raise Refusal("room_denied", f"this token is for the room {only!r}")
-    room = house.rooms.find(name)
+        raise Refusal("room_denied", f"the token is for the room {only!r}")
+    room = context.rooms.find(name)
     if room is None:
-        raise Refusal("room_unknown", "there is no such room")
-    figures = msgspec.to_builtins(await room.stats.figures())
-    return web.json_response({**_room(room), "figures": figures})
+        raise Refusal("room_unknown", "no such room")
+    report = msgspec.to_builtins(await room.stats.report())
+    return web.json_response({**_room(room), "figures": report})
 
 
 def _admin_of(request: web.Request) -> str | None:
-    """Refuse all but admins; return the only room that the token is for, None for every room."""
+    """Return the room of an admin's token, None for all rooms; raise ``Refusal``."""
     claims = authenticate(request)
-    request.app[HOUSE].access.require_admin(claims)
+    request.app[SERVER_CONTEXT].access.require_admin(claims)
     return (claims.video.room or None) if claims is not None else None
 
 
-def describe(house: House) -> dict[str, Any]:
-    """Write the state of the server down as plain objects."""
+def describe(context: ServerContext) -> dict[str, Any]:
+    """Return the state of the server as JSON objects."""
     return {
-        "draining": house.rooms.draining,
-        "egress_bps": round(house.rooms.egress_bps),
-        "rooms": [_room(room) for room in house.rooms],
+        "draining": context.rooms.draining,
+        "egress_bps": round(context.rooms.egress_bps),
+        "rooms": [_room(room) for room in context.rooms],
     }
 
 
@@ -65,7 +65,7 @@ def _room(room: Room) -> dict[str, Any]:
         "worker": room.worker,
         "state": room.state,
         "participants": [_participant(member) for member in room.participants.values()],
-        "viewers": [_viewer(viewing) for viewing in room.viewers],
+        "viewers": [_viewer(viewer) for viewer in room.viewers],
     }
 
 
@@ -94,11 +94,11 @@ def _publication(publication: Publication) -> dict[str, Any]:
     }
 
 
-def _viewer(viewing: Viewer) -> dict[str, Any]:
+def _viewer(viewer: Viewer) -> dict[str, Any]:
     return {
-        "publisher": viewing.publisher.uid,
-        "transports": viewing.states,
-        "subscriptions": [_subscription(entry) for entry in viewing.subscriptions],
+        "publisher": viewer.publisher.uid,
+        "transports": viewer.states,
+        "subscriptions": [_subscription(entry) for entry in viewer.subscriptions],
     }
 
 

@@ -1,7 +1,7 @@
-"""The engine as asyncio sees it: commands in batches with a result each, events by an eventfd.
+"""The asyncio interface of the media engine: batches of commands, events read from an eventfd.
 
-The loop never blocks: a full command queue is ``overloaded`` for whoever asked, and commands that
-end something, which nobody can refuse, wait here until there is room.
+The event loop never blocks: with a full command queue ``submit`` raises ``Refusal`` (overloaded),
+and ``send``, which closes objects and cannot fail, queues its commands here.
 """
 
 import asyncio
@@ -31,68 +31,68 @@ _COMMAND_DEADLINE_S = 10.0
 
 
 class Outcome(NamedTuple):
-    """What became of one command."""
+    """The result or error of one command."""
 
     error: CommandError | None
     result: msgspec.Raw
 
 
 class Engine(Protocol):
-    """The data plane, or a stand-in for it."""
+    """The data plane, or a mock of it."""
 
     @property
     def info(self) -> ServerInfo:
-        """What the engine got."""
+        """The ports, the fingerprint and the socket options of the running engine."""
 
     @property
     def workers(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
 
     @property
-    def ended(self) -> Mapping[int, str]:
-        """The workers that ended by themselves, with the reason."""
+    def ended_workers(self) -> Mapping[int, str]:
+        """The workers that ended unexpectedly, with the reason."""
 
     @property
     def backlog(self) -> int:
-        """How many batches of commands wait until a worker takes them."""
+        """The number of batches that wait for the command queue of a worker."""
 
-    def listen(self, handler: EventHandler) -> None:
-        """Name the one who gets the events."""
+    def set_event_handler(self, handler: EventHandler) -> None:
+        """Set the callback that receives the events."""
 
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
-        """Carry out commands in order; raise ``Refusal`` (overloaded) if none was taken."""
+        """Execute commands in order; raise ``Refusal`` (overloaded) if none was accepted."""
 
-    def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
-        """Hand commands over now and tell later what became of them; refused as ``run`` is."""
+    def submit(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+        """Queue commands now and return a future of the outcomes; refused as ``run`` is."""
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
-        """Carry out commands in order and tell nobody; never refused."""
+        """Execute commands in order without outcomes; never refused."""
 
     def counters(self) -> ServerCounters:
-        """Take a snapshot of all counters."""
+        """Return a snapshot of all counters."""
 
     def close(self) -> None:
         """Stop the workers."""
 
 
 class _Batch:
-    """Commands that somebody waits for."""
+    """A batch of commands whose outcomes are awaited."""
 
-    __slots__ = ("first", "future", "left", "outcomes", "worker")
+    __slots__ = ("first", "future", "outcomes", "remaining", "worker")
 
     def __init__(
         self, worker: int, first: int, count: int, future: "asyncio.Future[list[Outcome]]"
     ) -> None:
         self.worker = worker
         self.first = first
-        self.left = count
+        self.remaining = count
         self.outcomes = [Outcome(None, msgspec.Raw(b"null"))] * count
         self.future = future
 
-    def settle(self, done: Done) -> None:
+    def complete(self, done: Done) -> None:
         self.outcomes[done.id - self.first] = Outcome(done.error, done.result)
-        self.left -= 1
-        if self.left == 0 and not self.future.done():
+        self.remaining -= 1
+        if self.remaining == 0 and not self.future.done():
             self.future.set_result(self.outcomes)
 
 
@@ -106,48 +106,52 @@ class NativeEngine:
         self._events = msgspec.json.Decoder(list[msgspec.Raw])
         self._event = msgspec.json.Decoder(Event)
         self._counters = msgspec.json.Decoder(ServerCounters)
-        self._fault = _native.NativeError
+        self._native_error = _native.NativeError
         self._native: _native.Server = _native.Server(self._encoder.encode(config))
         self.info = msgspec.json.decode(self._native.info(), type=ServerInfo)
         self.workers = len(self.info.udp_ports)
         self._loop = asyncio.get_running_loop()
         self._next_id = 1
         self._batches: dict[int, _Batch] = {}
-        self.ended: dict[int, str] = {}
+        self.ended_workers: dict[int, str] = {}
         self._unsent: list[deque[bytes]] = [deque() for _ in range(self.workers)]
-        self._handler: EventHandler = _nobody
+        self._handler: EventHandler = _ignore_event
         self._loop.add_reader(self._native.event_fd(), self._read_events)
 
     @property
     def backlog(self) -> int:
         return max(len(unsent) for unsent in self._unsent)
 
-    def listen(self, handler: EventHandler) -> None:
+    def set_event_handler(self, handler: EventHandler) -> None:
         self._handler = handler
 
-    def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
-        if worker in self.ended:
+    def submit(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+        if worker in self.ended_workers:
             raise Refusal("overloaded", f"media worker {worker} ended", retry_after_s=5)
         first = self._number(commands)
-        if self._unsent[worker] or not self._submit(worker, self._encoder.encode(commands)):
-            raise Refusal("overloaded", "the media engine has too much to do", retry_after_s=1)
+        if self._unsent[worker] or not self._enqueue(worker, self._encoder.encode(commands)):
+            raise Refusal(
+                "overloaded", "the command queue of the media engine is full", retry_after_s=1
+            )
         batch = _Batch(worker, first, len(commands), self._loop.create_future())
         for command in commands:
             self._batches[command.id] = batch
         return batch.future
 
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
-        future = self.begin(worker, commands)
+        future = self.submit(worker, commands)
         try:
             async with asyncio.timeout(_COMMAND_DEADLINE_S):
                 return await future
         except TimeoutError:
             raise Refusal(
-                "overloaded", "the media engine did not answer", retry_after_s=5
+                "overloaded",
+                f"no response of the media engine within {_COMMAND_DEADLINE_S:g} s",
+                retry_after_s=5,
             ) from None
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
-        if not commands or worker in self.ended:
+        if not commands or worker in self.ended_workers:
             return
         self._number(commands)
         self._unsent[worker].append(self._encoder.encode(commands))
@@ -163,13 +167,13 @@ class NativeEngine:
         for batch in set(self._batches.values()):
             batch.future.cancel()
 
-    def _submit(self, worker: int, commands: bytes) -> bool:
-        """Hand commands over; what the engine cannot even read is a fault of ours."""
+    def _enqueue(self, worker: int, commands: bytes) -> bool:
+        """Queue encoded commands; return False if the queue is full."""
         try:
             return self._native.submit(worker, commands)
-        except self._fault as error:
-            log.error("commands_unreadable", error=str(error), commands=commands[:500])
-            raise Refusal("internal_error", "the media engine did not understand") from None
+        except self._native_error as error:
+            log.error("commands_malformed", error=str(error), commands=commands[:500])
+            raise Refusal("internal_error", "the media engine could not decode a command") from None
 
     def _number(self, commands: Sequence[Command]) -> int:
         first = self._next_id
@@ -182,10 +186,10 @@ class NativeEngine:
         unsent = self._unsent[worker]
         while unsent:
             try:
-                taken = self._submit(worker, unsent[0])
+                accepted = self._enqueue(worker, unsent[0])
             except Refusal:
-                taken = True  # it is written down; trying again would not help
-            if not taken:
+                accepted = True  # logged; a retry would fail again
+            if not accepted:
                 self._loop.call_later(_RETRY_S, self._flush, worker)
                 return
             unsent.popleft()
@@ -193,44 +197,46 @@ class NativeEngine:
     def _read_events(self) -> None:
         for raw in self._events.decode(self._native.events()):
             try:
-                self._take(self._event.decode(raw))
+                self._handle_event(self._event.decode(raw))
             except msgspec.ValidationError as error:
                 log.warning("event_unknown", error=str(error), content=bytes(raw)[:200])
-            except Exception:  # the rest of the batch concerns others
+            except Exception:  # handle the other events of the batch
                 log.exception("event_failed", content=bytes(raw)[:200])
 
-    def _take(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         if isinstance(event, Done):
             if batch := self._batches.pop(event.id, None):
-                batch.settle(event)
+                batch.complete(event)
             return
         if isinstance(event, WorkerEnded):
-            self._lose(event)
+            self._fail_pending(event)
         self._handler(event)
 
-    def _lose(self, event: WorkerEnded) -> None:
-        """Refuse whatever waits for a worker that is no more."""
-        self.ended[event.worker] = event.reason
+    def _fail_pending(self, event: WorkerEnded) -> None:
+        """Fail the pending commands of a worker that ended."""
+        self.ended_workers[event.worker] = event.reason
         self._unsent[event.worker].clear()
         error = CommandError("worker_ended", event.reason)
         for number, batch in list(self._batches.items()):
             if batch.worker == event.worker:
                 del self._batches[number]
-                batch.settle(Done(number, error))
+                batch.complete(Done(number, error))
 
 
-def _nobody(_event: Event) -> None:
-    """Stand in until ``listen`` names somebody."""
+def _ignore_event(_event: Event) -> None:
+    """Drop an event that arrives before ``set_event_handler``."""
 
 
 def first_error(outcomes: Sequence[Outcome]) -> CommandError | None:
-    """Find what went wrong in a batch."""
+    """Return the first error of a batch, None without errors."""
     return next((outcome.error for outcome in outcomes if outcome.error), None)
 
 
-def refuse(error: CommandError) -> Refusal:
-    """Say what the engine refused in the words of the protocols."""
-    known = {"overloaded": "overloaded", "codec_unsupported": "codec_unsupported"}
-    reason = known.get(error.code, "internal_error")
+def refusal_of(error: CommandError) -> Refusal:
+    """Convert an error of the engine to a refusal with a reason code of the protocols."""
+    reasons = {"overloaded": "overloaded", "codec_unsupported": "codec_unsupported"}
+    reason = reasons.get(error.code, "internal_error")
     retry = 1 if reason == "overloaded" else None
-    return Refusal(reason, f"the media engine: {error.code} {error.message}", retry_after_s=retry)
+    return Refusal(
+        reason, f"error of the media engine: {error.code} {error.message}", retry_after_s=retry
+    )

@@ -1,4 +1,4 @@
-"""The engine's counters as Prometheus metrics, read at each scrape."""
+"""Prometheus metrics of the engine's counters, read at each scrape."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,51 +14,86 @@ from sfukit.server.engine import Engine
 
 
 class EngineCollector:
-    """Turn a snapshot of the engine into metrics."""
+    """Collector of the engine's counters."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def describe(self) -> Iterator[Metric]:
-        """Describe nothing beforehand, so that registering does not ask the engine."""
+        """Return no descriptions, so that registration does not read the counters."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Take a snapshot and write it down."""
+        """Read the counters once and yield all metrics."""
         counters = self._engine.counters()
         yield from _rtp(counters)
         yield _feedback(counters)
-        yield _by("sfukit_ice_sessions", "ICE sessions", "result", _results(counters, "ice"))
-        yield _by("sfukit_dtls_handshakes", "DTLS handshakes", "result", _results(counters, "dtls"))
-        yield _by("sfukit_dropped", "Datagrams and packets dropped", "reason", counters.dropped)
+        yield _by(
+            "sfukit_ice_sessions",
+            "ICE sessions, by result: connected, failed",
+            "result",
+            _results(counters, "ice"),
+        )
+        yield _by(
+            "sfukit_dtls_handshakes",
+            "DTLS handshakes, by result: connected, failed",
+            "result",
+            _results(counters, "dtls"),
+        )
+        yield _by(
+            "sfukit_dropped",
+            "Datagrams and RTP or RTCP packets dropped, by reason",
+            "reason",
+            counters.dropped,
+        )
         yield _single(
             "sfukit_stun_answered",
-            "Strangers told how they are seen",
+            "STUN Binding requests answered without an ICE session (--stun)",
             counters.stun_unauthenticated_answered,
         )
         yield _latency(counters)
         yield _live(counters)
-        up = GaugeMetricFamily("sfukit_engine_up", "1 while the worker runs", labels=["engine"])
+        up = GaugeMetricFamily(
+            "sfukit_engine_up", "1 while the media worker runs, 0 after it ended", labels=["engine"]
+        )
         for worker in range(self._engine.workers):
-            up.add_metric([str(worker)], worker not in self._engine.ended)
+            up.add_metric([str(worker)], worker not in self._engine.ended_workers)
         yield up
         yield _single(
-            "sfukit_engine_cpu_seconds", "CPU time of the workers", counters.worker_cpu_ns / 1e9
-        )
-        yield _single("sfukit_engine_events_dropped", "Events nobody took", counters.events_dropped)
-        yield _single(
-            "sfukit_rooms_broken", "Rooms dropped for a fault of ours", counters.rooms_broken
+            "sfukit_engine_cpu_seconds",
+            "CPU time of the media workers in seconds",
+            counters.worker_cpu_ns / 1e9,
         )
         yield _single(
-            "sfukit_padding_bytes", "Padding that makes runs", counters.padding_bytes_sent
+            "sfukit_engine_events_dropped",
+            "Engine events dropped because the event queue was full",
+            counters.events_dropped,
         )
-        yield _single("sfukit_send_calls", "System calls that sent", counters.send_calls)
-        yield _single("sfukit_send_messages", "Runs of datagrams sent", counters.messages_sent)
-        yield _single("sfukit_send_datagrams", "Datagrams sent", counters.datagrams_sent)
+        yield _single(
+            "sfukit_rooms_broken",
+            "Rooms closed by the engine after an internal error (panic)",
+            counters.rooms_broken,
+        )
+        yield _single(
+            "sfukit_padding_bytes",
+            "RTP padding bytes sent to make datagrams of equal size for UDP GSO",
+            counters.padding_bytes_sent,
+        )
+        yield _single(
+            "sfukit_send_calls", "System calls that sent UDP datagrams", counters.send_calls
+        )
+        yield _single(
+            "sfukit_send_messages",
+            "Messages passed to the send system calls, each of one or more datagrams (UDP GSO)",
+            counters.messages_sent,
+        )
+        yield _single("sfukit_send_datagrams", "UDP datagrams sent", counters.datagrams_sent)
 
 
 def _rtp(counters: ServerCounters) -> Iterator[Metric]:
-    packets = CounterMetricFamily("sfukit_rtp_packets", "RTP packets", labels=["direction", "kind"])
+    packets = CounterMetricFamily(
+        "sfukit_rtp_packets", "RTP packets, by direction and kind", labels=["direction", "kind"]
+    )
     received_video = counters.packets_received - counters.audio_packets_received
     resent = counters.retransmitted_packets_sent
     packets.add_metric(["inbound", "audio"], counters.audio_packets_received)
@@ -69,16 +104,22 @@ def _rtp(counters: ServerCounters) -> Iterator[Metric]:
     )
     packets.add_metric(["outbound", "rtx"], resent)
     yield packets
-    octets = CounterMetricFamily("sfukit_rtp_bytes", "Bytes of RTP datagrams", labels=["direction"])
+    octets = CounterMetricFamily(
+        "sfukit_rtp_bytes", "UDP payload bytes of RTP packets, by direction", labels=["direction"]
+    )
     octets.add_metric(["inbound"], counters.bytes_received)
     octets.add_metric(["outbound"], counters.bytes_sent)
     yield octets
-    yield _single("sfukit_rtp_packets_lost", "RTP packets that never came", counters.packets_lost)
+    yield _single(
+        "sfukit_rtp_packets_lost", "RTP packets lost from publishers", counters.packets_lost
+    )
 
 
 def _feedback(counters: ServerCounters) -> Metric:
     family = CounterMetricFamily(
-        "sfukit_rtcp_feedback", "RTCP feedback", labels=["type", "direction"]
+        "sfukit_rtcp_feedback",
+        "RTCP feedback messages, by type and direction",
+        labels=["type", "direction"],
     )
     for kind, inbound, outbound in (
         ("nack", counters.nacks_received, counters.nacks_sent),
@@ -92,8 +133,8 @@ def _feedback(counters: ServerCounters) -> Metric:
     return family
 
 
-def _results(counters: ServerCounters, what: str) -> Mapping[str, int]:
-    return {result: getattr(counters, f"{what}_{result}") for result in ("connected", "failed")}
+def _results(counters: ServerCounters, protocol: str) -> Mapping[str, int]:
+    return {result: getattr(counters, f"{protocol}_{result}") for result in ("connected", "failed")}
 
 
 def _by(name: str, text: str, label: str, table: Mapping[str, int]) -> Metric:
@@ -108,7 +149,9 @@ def _single(name: str, text: str, value: float) -> Metric:
 
 
 def _live(counters: ServerCounters) -> Metric:
-    family = GaugeMetricFamily("sfukit_live_objects", "Objects in the engine", labels=["kind"])
+    family = GaugeMetricFamily(
+        "sfukit_live_objects", "Objects in the media engine, by kind", labels=["kind"]
+    )
     for kind in ("rooms", "transports", "publications", "subscriptions"):
         family.add_metric([kind], getattr(counters, kind))
     return family
@@ -122,7 +165,8 @@ def _latency(counters: ServerCounters) -> Metric:
         total += count
         buckets.append((bound, total))
     family = HistogramMetricFamily(
-        "sfukit_forward_latency_seconds", "From a packet's arrival to its hand-over to the socket"
+        "sfukit_forward_latency_seconds",
+        "Seconds from the receipt of an RTP packet to its send system call",
     )
     family.add_metric([], buckets=buckets, sum_value=counters.forward_latency_sum_us / 1e6)
     return family

@@ -1,4 +1,4 @@
-"""Faults that no request answers for: of the event loop, and of HTTP that cannot be read."""
+"""Logging of errors outside of request handlers: asyncio tasks, malformed HTTP."""
 
 import asyncio
 import logging
@@ -11,25 +11,25 @@ from sfukit.server.refusal_log import RefusalLog
 log = structlog.get_logger()
 
 
-def watch_loop(sampled: RefusalLog) -> None:
-    """Write down what tasks and callbacks raise."""
+def log_task_errors(sampled: RefusalLog) -> None:
+    """Log the exceptions of tasks and callbacks of the running event loop."""
 
     def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if sampled.is_due("task_failed"):
-            log.error("task_failed", what=context["message"], exc_info=context.get("exception"))
+            log.error("task_failed", detail=context["message"], exc_info=context.get("exception"))
 
     asyncio.get_running_loop().set_exception_handler(handle)
 
 
 def http_logger(sampled: RefusalLog) -> logging.Logger:
-    """Make the logger that aiohttp writes faults of connections to."""
+    """Return the logger for aiohttp's errors of connections."""
     logger = logging.Logger("sfukit.http", logging.WARNING)
     logger.addHandler(_Forward(sampled))
     return logger
 
 
 class _Forward(logging.Handler):
-    """Pass records on without the traceback: the fault is the peer's."""
+    """Log records without traceback: the client sent malformed HTTP."""
 
     def __init__(self, sampled: RefusalLog) -> None:
         super().__init__()
@@ -37,6 +37,6 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._sampled.is_due("http_malformed"):
-            fault = record.exc_info[1] if record.exc_info else None
-            # its text quotes the request, which may hold a token
-            log.info("http_malformed", what=record.getMessage(), fault=type(fault).__name__)
+            error = record.exc_info[1] if record.exc_info else None
+            # the type only: the text quotes the request, which may contain a token
+            log.info("http_malformed", detail=record.getMessage(), error=type(error).__name__)

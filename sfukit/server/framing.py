@@ -1,52 +1,53 @@
-"""Where a request ends among the bytes of a connection (RFC 9112 section 6), for its time limits.
+"""HTTP/1.1 message framing (RFC 9112 section 6) of a connection, for its request timeouts.
 
-aiohttp reads requests; it does not tell whether a part of the next one has arrived already.
+aiohttp parses the requests; its API does not show whether part of the next one has arrived.
 """
 
 _HEAD_END = b"\r\n\r\n"
-_KEPT_BYTES = 16 * 1024  # twice the longest field of a head that aiohttp takes
-_MOST_BYTES = 256 * 1024  # one read of a socket, while no head has begun to be answered
+_TAIL_BYTES = 16 * 1024  # twice the longest header field that aiohttp accepts
+_MAX_BYTES = 256 * 1024  # one socket read, until a request head is complete
 
 
 class Framing:
-    """The bytes of one connection, as far as they are not known to be of a request that ended."""
+    """The received bytes of one connection that belong to no answered request."""
 
     def __init__(self) -> None:
-        self._kept = b""
-        self._received = 0  # since the request that is read or answered began
+        self._buffer = b""
+        self._received = 0  # bytes since the start of the current request
         self._ends_at: int | None = None
-        self._ends_as_heads_do = False
+        self._ends_with_empty_line = False
         self._is_ignored = False
 
     def feed(self, data: bytes, *, is_busy: bool) -> None:
-        """Take what has arrived."""
+        """Add received bytes."""
         if self._is_ignored:
             return
         self._received += len(data)
-        self._kept = (self._kept + data)[-(_KEPT_BYTES if is_busy else _MOST_BYTES) :]
+        self._buffer = (self._buffer + data)[-(_TAIL_BYTES if is_busy else _MAX_BYTES) :]
 
     def begin(self, body_bytes: int | None) -> None:
-        """Note that a head is complete, and how long its body is; None: chunked."""
-        self._ends_as_heads_do = not body_bytes  # the last chunk does too
-        head_end = self._kept.find(_HEAD_END)
+        """Start a request whose head is complete. ``body_bytes`` None: a chunked body."""
+        self._ends_with_empty_line = not body_bytes  # the last chunk ends with an empty line, too
+        head_end = self._buffer.find(_HEAD_END)
         self._ends_at = None
-        if body_bytes is not None and head_end >= 0 and len(self._kept) == self._received:
+        if body_bytes is not None and head_end >= 0 and len(self._buffer) == self._received:
             self._ends_at = head_end + len(_HEAD_END) + body_bytes
 
     def ignore(self) -> None:
-        """Keep nothing further: what follows is no HTTP (a WebSocket)."""
+        """Ignore further bytes: the connection was upgraded to WebSocket."""
         self._is_ignored = True
-        self._kept = b""
+        self._buffer = b""
 
     def end(self) -> bool:
-        """Note that a request was answered; tell whether a part of the next one is there."""
+        """End the answered request; return whether part of the next one has arrived."""
         if self._ends_at is not None:
-            rest_bytes = max(0, self._received - self._ends_at)
-            rest = self._kept[-rest_bytes:] if rest_bytes else b""
-        elif self._ends_as_heads_do:
-            rest = self._kept.rpartition(_HEAD_END)[2]
-            rest_bytes = len(rest)
+            next_bytes = max(0, self._received - self._ends_at)
+            next_request = self._buffer[-next_bytes:] if next_bytes else b""
+        elif self._ends_with_empty_line:
+            next_request = self._buffer.rpartition(_HEAD_END)[2]
+            next_bytes = len(next_request)
         else:
-            rest, rest_bytes = b"", 0
-        self._kept, self._received, self._ends_at = rest, rest_bytes, None
-        return bool(rest.strip(b"\r\n"))  # empty lines before a request mean nothing (section 2.2)
+            next_request, next_bytes = b"", 0
+        self._buffer, self._received, self._ends_at = next_request, next_bytes, None
+        # empty lines before a request are ignored (section 2.2)
+        return bool(next_request.strip(b"\r\n"))

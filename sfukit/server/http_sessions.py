@@ -1,4 +1,4 @@
-"""WHIP and WHEP sessions: the resource that a POST creates, and what PATCH and DELETE do to it."""
+"""WHIP and WHEP sessions: the resources that POST creates, PATCH restarts and DELETE ends."""
 
 import secrets
 from collections import OrderedDict
@@ -13,23 +13,23 @@ from sfukit.signaling.sdp import Session
 from sfukit.signaling.transport import Credentials, LocalTransport, credentials, remote_of_offer
 
 log = structlog.get_logger()
-_ENDED_REMEMBERED = 1_000
+_MAX_ENDED = 1_000  # ended sessions whose DELETE succeeds
 
 Restart = Callable[[Credentials], Awaitable[LocalTransport]]
 End = Callable[[str], None]
 
 
 class HttpSession:
-    """One publisher or viewer as a resource; the tag names the ICE session in force.
+    """The resource of one WHIP publisher or WHEP viewer; the ETag identifies the ICE session.
 
-    A WHEP player may trickle without the tag, as one that is widely used does: its credentials name
-    the ICE session as well. WHIP asks for the tag (RFC 9725 section 4.3.1).
+    A WHEP PATCH with candidates needs no ``If-Match``, since a widely used player sends none: its
+    ICE credentials identify the ICE session as well. WHIP requires it (RFC 9725 section 4.3.1).
     """
 
     def __init__(
         self, offer: Session, restart: Restart, end: End, *, needs_tag: bool = True
     ) -> None:
-        self.number = ids.session_id()
+        self.session_id = ids.session_id()
         self.etag = _new_tag()
         tagged = next(media for media in offer.media if not media.rejected)
         mid = f"a=mid:{tagged.mid}\r\n" if tagged.mid else ""
@@ -42,23 +42,27 @@ class HttpSession:
 
     @property
     def path(self) -> str:
-        """Where it is; the number cannot be guessed."""
-        return f"/sessions/{self.number}"
+        """The path of the resource, with an unguessable id."""
+        return f"/sessions/{self.session_id}"
 
     async def patch(self, if_match: str | None, text: str) -> str | None:
-        """Take candidates (None), or restart ICE and return our fragment."""
+        """Accept candidates and return None, or restart ICE and return the local SDP fragment."""
         fragment = sdpfrag.parse(text)
         unchanged = (fragment.ufrag, fragment.pwd) == (self._remote.ufrag, self._remote.pwd)
         if if_match is None and unchanged and not self._needs_tag:
             return None
         if not whip.is_restart(if_match, self.etag):
             if fragment.ufrag not in (None, self._remote.ufrag):
-                raise Refusal("etag_stale", "new credentials are a restart: If-Match: *")
-            return None  # an ICE-lite server needs no candidates (RFC 8445 section 2.5)
+                raise Refusal(
+                    "etag_stale", "new ICE credentials are an ICE restart, which needs If-Match: *"
+                )
+            return None  # remote candidates are not needed by ICE lite (RFC 8445 section 2.5)
         if unchanged or (fragment.ufrag == self._remote.ufrag and fragment.pwd is None):
-            return None  # nothing to restart: candidates of a client that never sends the tag
+            return None  # candidates of a client that always sends If-Match: *
         if not (fragment.ufrag and fragment.pwd):
-            raise Refusal("restart_missing_credentials", "a restart needs ice-ufrag and ice-pwd")
+            raise Refusal(
+                "restart_missing_credentials", "an ICE restart needs ice-ufrag and ice-pwd"
+            )
         renewed = credentials(fragment.ufrag, fragment.pwd)
         local = await self._restart(renewed)
         self.etag = _new_tag()
@@ -66,12 +70,12 @@ class HttpSession:
         return sdpfrag.write_restart(local, self._media)
 
     def delete(self) -> None:
-        """End."""
+        """End the session."""
         self._end("left")
 
 
 class HttpSessions:
-    """All sessions by their secret number."""
+    """All sessions by their secret id."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, HttpSession] = {}
@@ -81,26 +85,26 @@ class HttpSessions:
         return len(self._sessions)
 
     def add(self, session: HttpSession) -> None:
-        """Keep a session until it ends."""
-        self._sessions[session.number] = session
+        """Add a session."""
+        self._sessions[session.session_id] = session
 
-    def find(self, number: str) -> HttpSession:
-        """Find a session, or raise ``Refusal`` (session_unknown)."""
-        session = self._sessions.get(number)
+    def find(self, session_id: str) -> HttpSession:
+        """Return a session; raise ``Refusal`` (session_unknown)."""
+        session = self._sessions.get(session_id)
         if session is None:
-            raise Refusal("session_unknown", "there is no such session; it may have ended")
+            raise Refusal("session_unknown", "no such session; it may have ended")
         return session
 
-    def delete(self, number: str) -> None:
-        """End a session; one that just ended by itself, as its media did, is gone as asked."""
-        if number not in self._ended:
-            self.find(number).delete()
+    def delete(self, session_id: str) -> None:
+        """End a session; a recently ended one, whose transport closed first, is no error."""
+        if session_id not in self._ended:
+            self.find(session_id).delete()
 
-    def forget(self, session: HttpSession) -> None:
-        """Drop a session that ended."""
-        if self._sessions.pop(session.number, None) is not None:
-            self._ended[session.number] = None
-            if len(self._ended) > _ENDED_REMEMBERED:
+    def remove(self, session: HttpSession) -> None:
+        """Remove a session that ended."""
+        if self._sessions.pop(session.session_id, None) is not None:
+            self._ended[session.session_id] = None
+            if len(self._ended) > _MAX_ENDED:
                 self._ended.popitem(last=False)
 
 

@@ -1,4 +1,4 @@
-"""Identifiers: counted ones that are never used again, and secret ones that cannot be guessed."""
+"""Identifiers: counters that are never reused, and random secrets."""
 
 import itertools
 import secrets
@@ -6,11 +6,11 @@ import secrets
 from sfukit.signaling.transport import Credentials
 
 _ICE_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_SSRC_STRIDE = 0x9E3779B1  # odd, so that every 32-bit number comes before one comes twice
+_SSRC_STRIDE = 0x9E3779B1  # odd, so that all 32-bit values occur before one repeats
 
 
 class Ids:
-    """Hand out the ids of one server."""
+    """The id counters of one server."""
 
     def __init__(self) -> None:
         self._next = {
@@ -20,44 +20,44 @@ class Ids:
         self._ssrc = secrets.randbits(32)
 
     def room(self) -> int:
-        """Number a room."""
+        """Return the next room id."""
         return next(self._next["room"])
 
     def transport(self) -> int:
-        """Number a transport."""
+        """Return the next transport id."""
         return next(self._next["transport"])
 
     def publication(self) -> int:
-        """Number a publication."""
+        """Return the next publication id."""
         return next(self._next["publication"])
 
     def subscription(self) -> int:
-        """Number a subscription."""
+        """Return the next subscription id."""
         return next(self._next["subscription"])
 
     def ssrc(self) -> int:
-        """Choose an SSRC that no other stream of this server ever had (RFC 3711 section 9.1)."""
+        """Return an SSRC that this server has not used before (RFC 3711 section 9.1)."""
         self._ssrc = (self._ssrc + _SSRC_STRIDE) & 0xFFFFFFFF
         return self._ssrc or self.ssrc()
 
 
 def ice_credentials() -> Credentials:
-    """Make ICE credentials of 72 and 192 random bits (RFC 8445 section 5.3)."""
+    """Return ICE credentials of 72 and 192 random bits (RFC 8445 section 5.3)."""
     return Credentials(_ice_text(12), _ice_text(32))
 
 
 def session_id() -> str:
-    """Make the secret part of a session's URL."""
+    """Return the secret id of a WHIP or WHEP session URL."""
     return secrets.token_urlsafe(24)
 
 
 def guest_name(protocol: str) -> str:
-    """Name somebody who gave no name."""
+    """Return a name for a participant without uid: the protocol and random digits."""
     return f"{protocol}-{secrets.token_hex(4)}"
 
 
 def trace_id() -> str:
-    """Make a trace id (W3C Trace Context section 3.2.2.3)."""
+    """Return a trace id (W3C Trace Context section 3.2.2.3)."""
     return secrets.token_hex(16)
 
 

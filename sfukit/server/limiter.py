@@ -1,4 +1,4 @@
-"""How fast identities, API keys and addresses may make requests of this server."""
+"""Request limits by identity, API key, session and address."""
 
 import ipaddress
 import math
@@ -10,10 +10,10 @@ from sfukit.signaling.token import Claims
 
 
 class RequestLimiter:
-    """Count requests by identity and API key where a token names them, else by address.
+    """Limit authenticated requests by identity and API key, unauthenticated ones by address.
 
-    Many users share one address, so it limits only unauthenticated requests. Without API keys
-    those of this machine's loopback are the user's own and have no limit.
+    Authenticated requests have no limit by address, since many users share one (CGNAT). Without
+    API keys requests from loopback addresses are unlimited.
     """
 
     def __init__(self, limits: Limits, *, is_open: bool) -> None:
@@ -25,30 +25,30 @@ class RequestLimiter:
         self._refusals = _buckets(limits.refusals)
 
     def admit(self, claims: Claims | None, address: str, now_s: float) -> None:
-        """Count one request; raise ``Refusal`` (rate_limited) with the time to wait."""
+        """Count one request; raise ``Refusal`` (rate_limited) with ``retry_after_s``."""
         if claims is not None:
-            _take(self._identities, f"{claims.iss}\n{claims.sub}", now_s, "of this identity")
-            _take(self._api_keys, claims.iss, now_s, "under this API key")
+            _take(self._identities, f"{claims.iss}\n{claims.sub}", now_s, "from this identity")
+            _take(self._api_keys, claims.iss, now_s, "with this API key")
         elif not self.is_exempt(address):
-            _take(self._addresses, address_key(address), now_s, "of this address")
+            _take(self._addresses, address_key(address), now_s, "from this address")
 
     def admit_session(self, session: str, now_s: float) -> None:
-        """Count one request to a WHIP or WHEP session that there is."""
+        """Count one request to a known WHIP or WHEP session; raise ``Refusal`` (rate_limited)."""
         _take(self._sessions, session, now_s, "to this session")
 
-    def refuse(self, address: str, now_s: float) -> float:
-        """Count an unauthenticated request that was refused; return the seconds to wait."""
+    def count_refusal(self, address: str, now_s: float) -> float:
+        """Count a refused unauthenticated request; return the seconds to delay the response."""
         if self.is_exempt(address):
             return 0.0
         return self._refusals.wait_s(address_key(address), now_s)
 
     def is_exempt(self, address: str) -> bool:
-        """Tell an address that has no limit: without keys, that of this machine."""
+        """Return whether an address has no limit: loopback, if the server has no API keys."""
         return self._is_open and is_loopback(address)
 
 
 def is_loopback(address: str) -> bool:
-    """Tell an address of this machine's loopback."""
+    """Return whether an address is a loopback address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -58,7 +58,7 @@ def is_loopback(address: str) -> bool:
 
 
 def rate_limited(detail: str, wait_s: float) -> Refusal:
-    """Make the refusal of what came too fast."""
+    """Return a refusal (rate_limited), ``wait_s`` rounded up to whole seconds."""
     return Refusal("rate_limited", detail, retry_after_s=max(1, math.ceil(wait_s)))
 
 
@@ -66,7 +66,7 @@ def _buckets(rate: Rate) -> TokenBuckets:
     return TokenBuckets(rate.per_s, rate.burst)
 
 
-def _take(buckets: TokenBuckets, key: str, now_s: float, whose: str) -> None:
+def _take(buckets: TokenBuckets, key: str, now_s: float, origin: str) -> None:
     wait_s = buckets.wait_s(key, now_s)
     if wait_s > 0:
-        raise rate_limited(f"too many requests {whose}", wait_s)
+        raise rate_limited(f"too many requests {origin}", wait_s)

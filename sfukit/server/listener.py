@@ -1,4 +1,4 @@
-"""Accept TCP connections: also when descriptors are scarce, which is no fault of the listener."""
+"""Accept TCP connections, with a pause when file descriptors run out."""
 
 import asyncio
 import errno
@@ -15,44 +15,44 @@ from sfukit.server.refusal_log import RefusalLog
 
 log = structlog.get_logger()
 _BACKLOG = 1024
-_AT_ONCE = 64  # connections accepted in one turn of the loop
+_ACCEPT_BATCH = 64  # connections per readiness event
 _PAUSE_S = 0.1
-_SPARE = 32  # descriptors kept for files and other sockets
-_CLOSED_AT_ONCE = 16
-_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_RESERVED_DESCRIPTORS = 32  # for files and media sockets
+_CLOSE_BATCH = 16  # idle connections closed when descriptors run out
+_RESOURCE_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener:
-    """The sockets of one address."""
+    """The listening sockets of one host and port."""
 
     def __init__(
         self,
-        handlers: Callable[[], Any],
+        protocol_factory: Callable[[], Any],
         connections: Connections,
         metrics: Metrics,
         sampled: RefusalLog,
         *,
         tls: ssl.SSLContext | None = None,
-        most_descriptors: int | None = None,
+        max_descriptors: int | None = None,
     ) -> None:
-        self._handlers = handlers
+        self._protocol_factory = protocol_factory
         self._connections = connections
         self._metrics = metrics
         self._sampled = sampled
         self._tls = tls
-        self._most = most_descriptors
+        self._max_descriptors = max_descriptors
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def listen(self, host: str, port: int) -> int:
-        """Listen on every address of a host; return the port. Raises ``OSError``."""
-        found = await self._loop.getaddrinfo(
+        """Listen on all addresses of a host; return the port. Raises ``OSError``."""
+        addresses = await self._loop.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         try:
-            for family, kind, protocol, _, address in dict.fromkeys(found):
+            for family, kind, protocol, _, address in dict.fromkeys(addresses):
                 listening = socket.socket(family, kind, protocol)
                 self._sockets.append(listening)
                 _bind(listening, (address[0], port, *address[2:]))
@@ -65,7 +65,7 @@ class Listener:
         return port
 
     def close(self) -> None:
-        """Accept no more."""
+        """Close the listening sockets."""
         for timer in self._pauses.values():
             timer.cancel()
         for listening in self._sockets:
@@ -75,34 +75,38 @@ class Listener:
         self._sockets.clear()
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_ACCEPT_BATCH):
             try:
                 accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _SCARCE:
+                if error.errno not in _RESOURCE_ERRORS:
                     raise
                 self._pause(listening, error.strerror or str(error))
                 return
             if self._is_full() and not self._connections.close_oldest_idle():
                 accepted.close()
-                self._pause(listening, "the rest is kept for files and media")
+                self._pause(
+                    listening, "the remaining file descriptors are reserved for files and media"
+                )
                 return
             self._open(accepted, address[0])
 
     def _is_full(self) -> bool:
-        taken = len(self._connections) + len(self._opening)
-        return self._most is not None and taken >= self._most - _SPARE
+        if self._max_descriptors is None:
+            return False
+        open_connections = len(self._connections) + len(self._opening)
+        return open_connections >= self._max_descriptors - _RESERVED_DESCRIPTORS
 
     def _pause(self, listening: socket.socket, reason: str) -> None:
-        """Make room and look again a little later: the kernel keeps those that wait."""
+        """Close idle connections and pause accepting; the kernel's backlog holds new ones."""
         self._metrics.accept_failed.inc()
         if self._sampled.is_due("accept_failed"):
             log.warning(
                 "accept_failed", reason=reason, fix="raise the limit of open files: ulimit -n"
             )
-        for _ in range(_CLOSED_AT_ONCE):
+        for _ in range(_CLOSE_BATCH):
             self._connections.close_oldest_idle()
         self._loop.remove_reader(listening.fileno())
         self._pauses[listening] = self._loop.call_later(_PAUSE_S, self._resume, listening)
@@ -123,7 +127,7 @@ class Listener:
     async def _connect(self, accepted: socket.socket, address: str) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                lambda: Connection(self._handlers(), self._connections, address),
+                lambda: Connection(self._protocol_factory(), self._connections, address),
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._connections.request_s if self._tls else None,
@@ -131,7 +135,7 @@ class Listener:
         except (OSError, ssl.SSLError) as error:
             accepted.close()
             if self._sampled.is_due("connection_failed"):
-                log.info("connection_failed", fault=str(error) or type(error).__name__)
+                log.info("connection_failed", error=str(error) or type(error).__name__)
 
 
 def _bind(listening: socket.socket, address: tuple[Any, ...]) -> None:

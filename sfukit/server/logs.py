@@ -1,7 +1,7 @@
-"""Structured logs on standard error: for people one short line each, for programs JSON.
+"""Structured logs on standard error: one line per event as text or JSON.
 
-A log that cannot be written, or whose reader has stopped, never fails or delays what it tells of:
-its lines are lost, and their number is told once it can be written again.
+Logging never raises and never blocks. Lines that cannot be written, such as to a full pipe, are
+lost; ``log_lines_lost`` reports their number as soon as lines can be written.
 """
 
 import errno
@@ -20,11 +20,11 @@ MAX_VALUE_CHARS = 500
 _MAX_EXCEPTION_CHARS = 16_000
 _QUIET_KEYS = ("event", "level", "timestamp", "room", "participant", "trace_id", "exception")
 _QUOTED = frozenset(" \"'\\=")
-_ATOMIC_BYTES = 4096  # a pipe that can be written takes that much at once (pipe(7), PIPE_BUF)
+_ATOMIC_BYTES = 4096  # a writable pipe accepts PIPE_BUF bytes without blocking (pipe(7))
 
 
 def configure(style: LogFormat, level: LogLevel) -> None:
-    """Set up logging for this process."""
+    """Configure structlog for this process."""
     number = logging.getLevelNamesMapping()[level.upper()]
     last: Processor = structlog.processors.JSONRenderer() if style == "json" else render
     stream = LogStream(sys.stderr)
@@ -55,7 +55,7 @@ def configure(style: LogFormat, level: LogLevel) -> None:
 
 
 def cut(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Bound every value: texts of peers are in some."""
+    """Truncate long values, since some contain text of clients."""
     for key, value in event.items():
         limit = _MAX_EXCEPTION_CHARS if key == "exception" else MAX_VALUE_CHARS
         text = value if isinstance(value, str) else repr(value)
@@ -65,7 +65,7 @@ def cut(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Write one line: time, event, room and participant, then the rest as key=value."""
+    """Format one line: time, event, room, participant, then the other fields as key=value."""
     where = " ".join(_value(event[key]) for key in ("room", "participant") if event.get(key))
     rest = " ".join(
         f"{key}={_value(value)}"
@@ -79,7 +79,7 @@ def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _value(value: Any) -> str:
-    """Quote what could be taken for more than one value, or moves the cursor of a terminal."""
+    """Quote values with spaces, quotes, equal signs or unprintable characters."""
     text = str(value)
     return text if text.isprintable() and _QUOTED.isdisjoint(text) else repr(text)
 
@@ -89,7 +89,7 @@ def _printable(text: str) -> str:
 
 
 class LogStream:
-    """A stream that raises nothing and is not waited for."""
+    """A stream whose writes neither raise nor block."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self.lost = 0
@@ -98,7 +98,7 @@ class LogStream:
         self._descriptor = _descriptor(stream)
 
     def write(self, text: str) -> None:
-        """Write a line, or lose it."""
+        """Write a line, or count it as lost."""
         try:
             self._write(text)
             self._works = True
@@ -107,14 +107,14 @@ class LogStream:
             self.lost += 1
 
     def recovered(self) -> int:
-        """Tell once how many lines were lost, when lines can be written again."""
+        """Return and reset the number of lost lines; 0 while lines cannot be written."""
         if not self._works:
             return 0
         lost, self.lost = self.lost, 0
         return lost
 
     def flush(self) -> None:
-        """Do nothing: every line is written at once."""
+        """Do nothing: ``write`` does not buffer."""
 
     def _write(self, text: str) -> None:
         if self._descriptor is not None:
@@ -127,7 +127,7 @@ class LogStream:
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
-    """Find what is behind a stream: its own buffer would keep a line that could not be written."""
+    """Return the descriptor of a stream, to write without its buffer; None without one."""
     try:
         return None if stream is None else stream.fileno()
     except (OSError, ValueError):
@@ -135,10 +135,10 @@ def _descriptor(stream: TextIO | None) -> int | None:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write to a descriptor that can take it now; raises ``OSError``."""
+    """Write to a descriptor without blocking; raises ``OSError``."""
     while data:
         if not _is_writable(descriptor):
-            raise BlockingIOError(errno.EAGAIN, "the reader of the log has stopped")
+            raise BlockingIOError(errno.EAGAIN, "the log pipe is full")
         data = data[os.write(descriptor, data[:_ATOMIC_BYTES]) :]
 
 

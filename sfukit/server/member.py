@@ -1,17 +1,17 @@
-"""Who is in a room, as the room and the others in it see them."""
+"""Interfaces of participants and viewers, as the room uses them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import TransportSummary
-from sfukit.server.outbox import Subject
+from sfukit.server.outbox import StateKey
 from sfukit.server.publication import Publication, Subscription
 from sfukit.signaling.room_messages import ParticipantInfo
 
 
 class Member(Protocol):
-    """A participant; ``left`` is why it left, or None while it is there."""
+    """A participant; ``leave_reason`` is None until it leaves."""
 
     uid: str
     name: str
@@ -19,48 +19,52 @@ class Member(Protocol):
     rights: Rights
     protocol: str
     number: int
-    left: str | None
+    leave_reason: str | None
     states: dict[str, TransportSummary]
 
     @property
     def publications(self) -> Mapping[int, Publication]:
-        """What it publishes, by number."""
+        """The publications of the participant by id."""
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:
-        """What it receives."""
+        """The subscriptions."""
 
-    def consider(self, publication: Publication) -> None:
-        """Receive what came up, if it wants to."""
+    def auto_subscribe(self, publication: Publication) -> None:
+        """Subscribe to a new publication if the participant subscribes automatically."""
 
-    def lose(self, publication: Publication, others: Iterable[Publication]) -> None:
-        """Receive no longer what is gone; another may take its place."""
+    def on_publication_removed(
+        self, publication: Publication, others: Iterable[Publication]
+    ) -> None:
+        """End the subscription of a removed publication; subscribe to one of ``others``."""
 
     def info(self) -> ParticipantInfo:
-        """Describe it to others."""
+        """Return the description that other participants receive."""
 
-    def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
-        """Send it a finished message."""
+    def send(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> None:
+        """Send an encoded message; see ``Outbox`` for ``state_key`` and ``lossy``."""
 
     def leave(self, reason: str) -> None:
         """Leave the room."""
 
 
 class Viewer(Protocol):
-    """One who plays a member's publications without being a member."""
+    """A WHEP viewer, which receives the publications of one participant."""
 
     publisher: Member
     states: dict[str, TransportSummary]
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:
-        """What it receives."""
+        """The subscriptions."""
 
     def on_leaving(self, member: Member) -> None:
-        """Hear that a member is about to leave, while its media still flows."""
+        """Handle a participant that is about to leave, before its media stops."""
 
     def on_unpublished(self, publication: Publication) -> None:
-        """Hear that a publication is gone."""
+        """Handle a removed publication."""
 
     def leave(self, reason: str) -> None:
-        """Stop to play."""
+        """End the session."""

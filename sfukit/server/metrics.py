@@ -1,4 +1,4 @@
-"""Prometheus metrics: what the control plane counts, and the engine's counters at each scrape."""
+"""Prometheus metrics of the control plane, and of the engine's counters at each scrape."""
 
 from collections.abc import Sequence
 
@@ -11,90 +11,102 @@ from sfukit.server.engine_metrics import EngineCollector
 from sfukit.server.native_messages import TransportState
 
 _JOIN_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
-_RECENT_S = 0.5  # writing takes milliseconds: scrapes of any number cost no more than two a second
+_MAX_AGE_S = 0.5  # an exposition takes milliseconds: at most two per second
 _LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 
 
 class Metrics:
-    """The metrics of one server in a registry of their own."""
+    """The metrics of one server, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._recent: tuple[float, bytes] | None = None
-        self.rooms = self._gauge("sfukit_rooms", "Rooms that are open")
+        self.rooms = self._gauge("sfukit_rooms", "Open rooms")
         self.participants = self._gauge(
-            "sfukit_participants", "Participants in all rooms, viewers included"
+            "sfukit_participants", "Participants of all rooms, WHEP viewers included"
         )
         self.join_s = self._histogram(
             "sfukit_join_duration_seconds",
-            "From the request to join until the first transport is connected",
+            "Seconds from the join request until the first transport is connected",
             _JOIN_BUCKETS_S,
         )
-        self.refused = self._counter("sfukit_refused_total", "Requests refused", "reason")
-        self.ended = self._counter(
+        self.refused = self._counter(
+            "sfukit_refused_total", "Requests refused, by reason", "reason"
+        )
+        self.participants_ended = self._counter(
             "sfukit_participants_ended_total",
-            "Participants and viewers that left, by reason",
+            "Participants and WHEP viewers that left, by reason",
             "reason",
         )
         self.queue_dropped = self._counter(
             "sfukit_signal_queue_dropped_total",
-            "Messages dropped with a connection that did not read them",
+            "Signaling messages dropped because the send queue of the WebSocket was full",
         )
         self.callback_failures = self._counter(
             "sfukit_callback_failures_total",
-            "Callbacks that failed for a fault of ours, by what they were for",
+            "Callbacks that raised an exception, by callback",
             "callback",
         )
-        self.connections = self._gauge("sfukit_http_connections", "TCP connections that are open")
+        self.connections = self._gauge(
+            "sfukit_http_connections", "Open TCP connections of HTTP and WebSocket"
+        )
         self.connections_closed = self._counter(
             "sfukit_http_connections_closed_total",
-            "TCP connections given up by the server, by reason",
+            "TCP connections closed by the server, by reason",
             "reason",
         )
         self.accept_failed = self._counter(
             "sfukit_accept_failed_total",
-            "Times that no connection was taken for want of descriptors",
+            "Failures to accept a TCP connection for want of file descriptors",
         )
         self.lag_s = self._histogram(
             "sfukit_event_loop_lag_seconds",
-            "How late the event loop runs what is due",
+            "Seconds by which the event loop runs a timer late",
             _LAG_BUCKETS_S,
         )
         self.tasks = self._gauge(
-            "sfukit_asyncio_tasks", "Tasks of the event loop: a few, and one for each connection"
+            "sfukit_asyncio_tasks",
+            "Tasks of the event loop: a constant number and one per connection",
         )
         self.layer_switches = self._counter(
-            "sfukit_layer_switches_total", "Changes of encoding, by reason", "reason"
+            "sfukit_layer_switches_total", "Encoding switches of subscriptions, by reason", "reason"
         )
         self._transports = self._counter(
-            "sfukit_transports_total", "Transports by the state they reached", "state", "reason"
+            "sfukit_transports_total",
+            "Transport state changes, by state and reason",
+            "state",
+            "reason",
         )
-        self._state = self._gauge("sfukit_node_state", "1 for the state the server is in", "state")
-        Info("sfukit_build", "What is running", registry=self.registry).info(
+        self._state = self._gauge(
+            "sfukit_node_state",
+            "1 for the current state of the server: serving, draining or stopped",
+            "state",
+        )
+        Info("sfukit_build", "Version of the server", registry=self.registry).info(
             {"version": __version__}
         )
         self.node_state("serving")
 
-    def watch(self, engine: Engine) -> None:
-        """Read the engine's counters at each scrape."""
+    def register_engine(self, engine: Engine) -> None:
+        """Register the collector of the engine's counters."""
         self.registry.register(EngineCollector(engine))
 
     def node_state(self, state: str) -> None:
-        """Say what the server is doing: serving, draining, stopped."""
+        """Set the state of the server: serving, draining or stopped."""
         for known in ("serving", "draining", "stopped"):
             self._state.labels(known).set(known == state)
 
     def transport_state(self, event: TransportState) -> None:
-        """Count a transport that came up or went down."""
+        """Count a change of a transport state."""
         self._transports.labels(event.state, event.reason).inc()
 
     def exposition(self) -> bytes:
-        """Write everything in the text format of Prometheus."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
 
-    def recent_exposition(self, now_s: float) -> bytes:
-        """Give what was written at most half a second ago, else write it again."""
-        if self._recent is None or now_s - self._recent[0] >= _RECENT_S:
+    def cached_exposition(self, now_s: float) -> bytes:
+        """Return an exposition that is at most half a second old."""
+        if self._recent is None or now_s - self._recent[0] >= _MAX_AGE_S:
             self._recent = (now_s, self.exposition())
         return self._recent[1]
 

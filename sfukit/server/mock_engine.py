@@ -1,6 +1,6 @@
-"""A stand-in for the engine: it takes every command, remembers it, and does what it is told to say.
+"""A mock of the media engine: records the commands, returns the configured results and events.
 
-Tests and profiles of the control plane use it; media it has none.
+For tests and profiles of the control plane; forwards no media.
 """
 
 import asyncio
@@ -18,70 +18,70 @@ from sfukit.server.native_messages import (
     WorkerEnded,
 )
 
-Judge = Callable[[Command], CommandError | None]
+ErrorOf = Callable[[Command], CommandError | None]
 
 _FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 
 
 class MockEngine:
-    """Take everything, unless ``judge`` finds fault with it."""
+    """Accept every command for which ``error_of`` returns None."""
 
-    def __init__(self, workers: int = 1, judge: Judge | None = None) -> None:
+    def __init__(self, workers: int = 1, error_of: ErrorOf | None = None) -> None:
         self.info = ServerInfo(list(range(7081, 7081 + workers)), _FINGERPRINT, ipv6=True)
         self.workers = workers
         self.commands: list[Command] = []
         self.backlog = 0
-        self.ended: dict[int, str] = {}
+        self.ended_workers: dict[int, str] = {}
         self.closed = False
         self.snapshot = ServerCounters()
-        self.answers: dict[type[Command], bytes] = {}
-        self._judge = judge
+        self.results: dict[type[Command], bytes] = {}
+        self._error_of = error_of
         self._handler: EventHandler | None = None
 
-    def listen(self, handler: EventHandler) -> None:
-        """Name the one who gets the events."""
+    def set_event_handler(self, handler: EventHandler) -> None:
+        """Set the callback that receives the events."""
         self._handler = handler
 
-    def end(self, worker: int, reason: str) -> None:
-        """Have a worker end by itself."""
-        self.ended[worker] = reason
-        self.tell(WorkerEnded(worker, reason))
+    def end_worker(self, worker: int, reason: str) -> None:
+        """Emit the unexpected end of a worker."""
+        self.ended_workers[worker] = reason
+        self.emit(WorkerEnded(worker, reason))
 
-    def tell(self, event: Event) -> None:
-        """Say that something happened."""
+    def emit(self, event: Event) -> None:
+        """Pass an event to the handler."""
         assert self._handler is not None
         self._handler(event)
 
-    def begin(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
-        """Take commands; the outcome is known at once."""
+    def submit(self, worker: int, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+        """Execute commands; return a completed future of the outcomes."""
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        future.set_result([self._take(command) for command in commands])
+        future.set_result([self._execute(command) for command in commands])
         return future
 
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
-        """Take commands; each is judged as it comes."""
-        outcomes = self.begin(worker, commands)
+        """Execute commands; return the outcomes in the next turn of the event loop."""
+        outcomes = self.submit(worker, commands)
         await asyncio.sleep(0)
         return await outcomes
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
-        """Take commands that nobody waits for."""
+        """Execute commands without outcomes."""
         for command in commands:
-            self._take(command)
+            self._execute(command)
 
-    def of(self, kind: type[Command]) -> list[Command]:
-        """List the commands of one kind, in order."""
+    def commands_of(self, kind: type[Command]) -> list[Command]:
+        """Return the recorded commands of one type, in order."""
         return [command for command in self.commands if type(command) is kind]
 
     def counters(self) -> ServerCounters:
-        """Return what the test put there."""
+        """Return the counters that the test has set."""
         return self.snapshot
 
     def close(self) -> None:
-        """Stop."""
+        """Record the close."""
         self.closed = True
 
-    def _take(self, command: Command) -> Outcome:
+    def _execute(self, command: Command) -> Outcome:
         self.commands.append(command)
-        error = self._judge(command) if self._judge else None
-        return Outcome(error, msgspec.Raw(self.answers.get(type(command), b"null")))
+        error = self._error_of(command) if self._error_of else None
+        return Outcome(error, msgspec.Raw(self.results.get(type(command), b"null")))

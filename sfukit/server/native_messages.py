@@ -1,6 +1,6 @@
-"""Commands to the engine and events from it: JSON objects told apart by ``type``.
+"""Commands to the engine and events from it: JSON objects with a ``type``.
 
-Ids are ours, counted up and never used again. Each command is answered by one ``done`` event.
+The control plane assigns the ids and never reuses one. Each command yields one ``done`` event.
 """
 
 from typing import Any, Literal
@@ -11,7 +11,7 @@ SrtpChoice = Literal["auto", "gcm128", "cm80"]
 
 
 class ServerConfig(msgspec.Struct):
-    """How the engine is started; None leaves the choice to it."""
+    """Options of the engine; None means its default."""
 
     workers: int = 1
     udp_port: int = 7081
@@ -32,7 +32,7 @@ class ServerConfig(msgspec.Struct):
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """What the engine got: its ports, its fingerprint, what the kernel granted."""
+    """The running engine: UDP ports, DTLS fingerprint, socket options that the kernel granted."""
 
     udp_ports: list[int]
     fingerprint: str
@@ -44,14 +44,14 @@ class ServerInfo(msgspec.Struct, frozen=True):
 
 
 class IceCredentials(msgspec.Struct, frozen=True):
-    """Our side of ICE."""
+    """Local ICE credentials."""
 
     ufrag: str
     pwd: str
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """The peer's side of ICE and DTLS; a peer whose setup is active is the DTLS client."""
+    """Remote ICE and DTLS parameters; with ``setup`` active the peer is the DTLS client."""
 
     ufrag: str
     pwd: str
@@ -60,7 +60,7 @@ class Remote(msgspec.Struct, frozen=True):
 
 
 class EncodingSpec(msgspec.Struct, frozen=True):
-    """One RTP stream of a publication, as far as its offer names it."""
+    """One encoding of a publication, as far as the offer signals it."""
 
     rid: str | None
     ssrc: int | None
@@ -68,17 +68,17 @@ class EncodingSpec(msgspec.Struct, frozen=True):
 
 
 class AutoTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="auto"):
-    """The policy chooses the encoding."""
+    """The engine selects the encoding."""
 
 
 class RidTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="encoding"):
-    """This encoding, if it is there."""
+    """The encoding with this rid, if it is active."""
 
     rid: str
 
 
 class IndexTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="index"):
-    """The encoding with this rank, 0 being the lowest."""
+    """The encoding with this rank, 0 is the lowest."""
 
     index: int
 
@@ -87,25 +87,25 @@ Target = AutoTarget | RidTarget | IndexTarget
 
 
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
-    """What every command has; the engine wrapper fills in the id."""
+    """The base of all commands; ``Engine`` sets the id."""
 
     id: int = 0
 
 
 class OpenRoom(Command, tag="open_room"):
-    """Make a room on a worker."""
+    """Create a room on a worker."""
 
     room: int
 
 
 class CloseRoom(Command, tag="close_room"):
-    """End a room with all that is in it."""
+    """Close a room and its transports."""
 
     room: int
 
 
 class OpenTransport(Command, tag="open_transport"):
-    """Make one ICE and DTLS association; without ``remote`` it waits for ``SetRemote``."""
+    """Create an ICE and DTLS transport; without ``remote`` it waits for ``SetRemote``."""
 
     room: int
     transport: int
@@ -114,14 +114,14 @@ class OpenTransport(Command, tag="open_transport"):
 
 
 class SetRemote(Command, tag="set_remote"):
-    """Tell a transport its peer: the answer came."""
+    """Set the remote parameters of a transport, after the answer."""
 
     transport: int
     remote: Remote
 
 
 class RestartIce(Command, tag="restart_ice"):
-    """Give both sides new credentials; DTLS stays."""
+    """Restart ICE with new credentials; the DTLS association continues."""
 
     transport: int
     local: IceCredentials
@@ -129,13 +129,13 @@ class RestartIce(Command, tag="restart_ice"):
 
 
 class CloseTransport(Command, tag="close_transport"):
-    """End an association with its publications and subscriptions."""
+    """Close a transport with its publications and subscriptions."""
 
     transport: int
 
 
 class Publish(Command, tag="publish"):
-    """Offer a track of a transport to its room."""
+    """Add a publication of a transport to its room."""
 
     transport: int
     publication: int
@@ -149,17 +149,17 @@ class Publish(Command, tag="publish"):
     extensions: dict[str, int]
     feedback: list[str]
     fid_groups: list[tuple[int, int]] = []
-    rests: bool = False
+    dynacast: bool = False
 
 
 class Unpublish(Command, tag="unpublish"):
-    """Withdraw a track, which ends its subscriptions."""
+    """Remove a publication and its subscriptions."""
 
     publication: int
 
 
 class Subscribe(Command, tag="subscribe"):
-    """Send a publication on a transport."""
+    """Add a subscription: forward a publication on a transport."""
 
     transport: int
     subscription: int
@@ -175,47 +175,47 @@ class Subscribe(Command, tag="subscribe"):
 
 
 class ReplaceSource(Command, tag="replace_source"):
-    """Feed a subscription from another publication of the same codec, its stream going on."""
+    """Forward another publication of the same codec on the SSRC of a subscription."""
 
     subscription: int
     publication: int
 
 
 class SetTarget(Command, tag="set_target"):
-    """Choose what a subscription gets."""
+    """Set the target encoding of a subscription."""
 
     subscription: int
     target: Target
 
 
 class Unsubscribe(Command, tag="unsubscribe"):
-    """End a subscription."""
+    """Remove a subscription."""
 
     subscription: int
 
 
 class SetMuted(Command, tag="set_muted"):
-    """Stop a publication from being forwarded, or let it go on."""
+    """Mute or unmute a publication."""
 
     publication: int
     muted: bool
 
 
 class RoomStats(Command, tag="room_stats"):
-    """Ask for the figures of a room."""
+    """Request the statistics of a room."""
 
     room: int
 
 
 class CommandError(msgspec.Struct, frozen=True):
-    """Why a command was not carried out."""
+    """The error of a command."""
 
     code: str
     message: str = ""
 
 
 class Done(msgspec.Struct, tag_field="type", tag="done"):
-    """A command was carried out, or not."""
+    """The result or error of a command."""
 
     id: int
     error: CommandError | None = None
@@ -223,7 +223,7 @@ class Done(msgspec.Struct, tag_field="type", tag="done"):
 
 
 class TransportState(msgspec.Struct, tag_field="type", tag="transport_state"):
-    """An association came up or went down."""
+    """A transport changed its state."""
 
     transport: int
     state: Literal["connected", "disconnected", "failed", "closed"]
@@ -236,7 +236,7 @@ class TransportState(msgspec.Struct, tag_field="type", tag="transport_state"):
 
 
 class PublicationStarted(msgspec.Struct, tag_field="type", tag="publication_started"):
-    """The first packet of an encoding was bound."""
+    """The first RTP packet of an encoding arrived."""
 
     publication: int
     rid: str | None = None
@@ -244,7 +244,7 @@ class PublicationStarted(msgspec.Struct, tag_field="type", tag="publication_star
 
 
 class EncodingState(msgspec.Struct, tag_field="type", tag="encoding_state"):
-    """An encoding fell silent or came back."""
+    """An encoding became inactive or active."""
 
     publication: int
     rid: str | None = None
@@ -253,14 +253,14 @@ class EncodingState(msgspec.Struct, tag_field="type", tag="encoding_state"):
 
 
 class EncodingsWanted(msgspec.Struct, tag_field="type", tag="encodings_wanted"):
-    """A publisher should send these encodings and no others."""
+    """The encodings with subscribers, which the publisher should send (dynacast)."""
 
     publication: int
     rids: list[str]
 
 
 class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
-    """Packets of an SSRC have been dropped for a second, since it belongs to no encoding."""
+    """Packets of an unassociated SSRC were dropped for a second."""
 
     transport: int
     ssrc: int
@@ -272,7 +272,7 @@ class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
-    """A subscription changed its encoding, or (without ``wait_ms``) could not, as it was asked."""
+    """A subscription switched its encoding, or (``wait_ms`` None) could not switch as requested."""
 
     subscription: int
     before: str | None = None
@@ -282,14 +282,14 @@ class LayerSwitched(
 
 
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
-    """The engine dropped a room that broke."""
+    """The engine closed a room after an internal error."""
 
     room: int
     reason: str = ""
 
 
 class WorkerEnded(msgspec.Struct, tag_field="type", tag="worker_ended"):
-    """The thread of a worker ended though it was not told to; its rooms are gone."""
+    """The thread of a worker ended unexpectedly, and with it all its rooms."""
 
     worker: int
     reason: str
@@ -308,8 +308,8 @@ Event = (
 )
 
 
-class RoomFigures(msgspec.Struct):
-    """Result of ``room_stats``: tables of plain objects, each with the id it is about."""
+class RoomStatsReport(msgspec.Struct):
+    """Result of ``room_stats``: JSON objects, each with the id of its transport or stream."""
 
     transports: list[dict[str, Any]] = []
     publications: list[dict[str, Any]] = []

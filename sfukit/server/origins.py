@@ -1,4 +1,4 @@
-"""Which web pages may talk to this server (RFC 6454), and what they are told (Fetch: CORS)."""
+"""Check of the ``Origin`` of requests (RFC 6454), and CORS headers (Fetch standard)."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -6,18 +6,17 @@ from urllib.parse import urlsplit
 
 from sfukit.signaling.refusal import Refusal
 
-_EXPOSED = "Location, Link, ETag, Retry-After"
-_BY_TOKEN = ("/whip/", "/whep/", "/sessions/")
+_EXPOSED_HEADERS = "Location, Link, ETag, Retry-After"
+_TOKEN_PATHS = ("/whip/", "/whep/", "/sessions/")
 
 
 class Origins:
-    """Decide on the ``Origin`` of a request; programs send none and pass.
+    """Admit requests by ``Origin``; requests without it (not from a web page) are admitted.
 
-    Without keys nothing but the origin tells a page of the user's from a stranger's that runs in
-    the user's browser: only pages of this server and of this machine pass, and only under an
-    address, since a name can be pointed at us (DNS rebinding). With keys WHIP and WHEP are open to
-    every page, as the token decides; the WebSocket is for this server's own pages and those
-    allowed.
+    Without API keys any web page in the user's browser could use the server: only pages of this
+    server and of loopback origins are admitted, and only with a loopback address or localhost as
+    ``Host`` (DNS rebinding). With API keys WHIP and WHEP admit every origin, since they need a
+    token; the WebSocket admits the server's own origin and ``allowed_origins``.
     """
 
     def __init__(self, allowed: tuple[str, ...], *, is_open: bool) -> None:
@@ -25,18 +24,19 @@ class Origins:
         self._is_open = is_open
 
     def admit(self, origin: str | None, host: str, path: str) -> Mapping[str, str]:
-        """Return the headers that let the page read the answer, or raise ``Refusal``."""
+        """Return the CORS headers of the response; raise ``Refusal`` (origin_denied)."""
         if self._is_open and not _is_local(host):
             raise Refusal(
-                "origin_denied", f"without keys this server answers to its address, not to {host!r}"
+                "origin_denied",
+                f"without API keys the Host has to be a loopback address, not {host!r}",
             )
         if origin is None:
             return {}
         if not self._is_admitted(origin.lower(), host.lower(), path):
-            raise Refusal("origin_denied", f"pages of {origin} may not use this server")
+            raise Refusal("origin_denied", f"the origin {origin} is not allowed (allowed_origins)")
         return {
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": _EXPOSED,
+            "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
             "Vary": "Origin",
         }
 
@@ -46,11 +46,11 @@ class Origins:
         peer = origin.partition("://")[2]  # an origin has no path (RFC 6454 section 6.2)
         if peer == host:
             return True
-        return _is_local(peer) if self._is_open else path.startswith(_BY_TOKEN)
+        return _is_local(peer) if self._is_open else path.startswith(_TOKEN_PATHS)
 
 
 def _is_local(host: str) -> bool:
-    """Tell an address of this machine's loopback, or localhost."""
+    """Return whether a host is a loopback address or localhost."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

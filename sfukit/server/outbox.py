@@ -1,4 +1,4 @@
-"""What waits to be read by one WebSocket: bounded, the least important dropped first."""
+"""The bounded send queue of one WebSocket; lossy messages are dropped first."""
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Mapping
@@ -7,10 +7,10 @@ from typing import Any
 MAX_MESSAGES = 1_000
 MAX_BYTES = 1024 * 1024
 
-Subject = tuple[Hashable, ...]
+StateKey = tuple[Hashable, ...]
 
-# Notifications of a state, with the parameters that tell what it is the state of: of several that
-# wait for the same reader only the latest matters.
+# Notifications of a state, with the parameters that identify its object: in the queue of one
+# WebSocket the latest replaces earlier ones.
 _STATES: Mapping[str, tuple[str, ...]] = {
     "publication-muted": ("publication",),
     "encoding-state": ("publication", "rid"),
@@ -20,8 +20,8 @@ _STATES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def subject(method: str, params: Any) -> Subject | None:
-    """Name what a notification is the state of; None where each one counts."""
+def state_key_of(method: str, params: Any) -> StateKey | None:
+    """Return the key of a state notification, None for other notifications."""
     names = _STATES.get(method)
     if names is None:
         return None
@@ -32,51 +32,53 @@ def subject(method: str, params: Any) -> Subject | None:
 class Outbox:
     """A queue of messages in order.
 
-    A state takes the place of an earlier one of its subject. Lossy messages make room for all else.
+    A state replaces an earlier one of the same key. Lossy messages are dropped when it is full.
     """
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._queue: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lossy: deque[int] = deque()
         self._bytes = 0
         self._number = 0
         self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
-    def put(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> bool:
-        """Queue a message; False if it does not fit although everything lossy was dropped."""
-        if state_of is not None and (earlier := self._waiting.pop(state_of, None)) is not None:
+    def put(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> bool:
+        """Queue a message; return False if it does not fit after all lossy ones were dropped."""
+        if state_key is not None and (earlier := self._queue.pop(state_key, None)) is not None:
             self._bytes -= len(earlier)
         self._number += 1
-        self._waiting[state_of or self._number] = message
+        self._queue[state_key or self._number] = message
         self._bytes += len(message)
         if lossy:
             self._lossy.append(self._number)
-        while self._is_over and self._lossy:
+        while self._is_full and self._lossy:
             self._drop(self._lossy.popleft())
-        return not self._is_over
+        return not self._is_full
 
-    def take(self) -> bytes:
-        """Take the earliest message out."""
-        key, message = self._waiting.popitem(last=False)
+    def pop(self) -> bytes:
+        """Remove and return the first message."""
+        key, message = self._queue.popitem(last=False)
         self._bytes -= len(message)
         if self._lossy and self._lossy[0] == key:
             self._lossy.popleft()
         return message
 
     def clear(self) -> None:
-        """Drop everything."""
-        self.dropped += len(self._waiting)
-        self._waiting.clear()
+        """Drop all messages."""
+        self.dropped += len(self._queue)
+        self._queue.clear()
         self._lossy.clear()
         self._bytes = 0
 
     @property
-    def _is_over(self) -> bool:
-        return len(self._waiting) > MAX_MESSAGES or self._bytes > MAX_BYTES
+    def _is_full(self) -> bool:
+        return len(self._queue) > MAX_MESSAGES or self._bytes > MAX_BYTES
 
     def _drop(self, number: int) -> None:
-        self._bytes -= len(self._waiting.pop(number))
+        self._bytes -= len(self._queue.pop(number))
         self.dropped += 1

@@ -1,4 +1,4 @@
-"""Pages and probes: the demo page, health, metrics, what there is to see for an operator."""
+"""Routes of the demo page, health checks, metrics and server information."""
 
 import hmac
 import time
@@ -7,7 +7,7 @@ from importlib import resources
 from aiohttp import web
 
 from sfukit import __version__
-from sfukit.server.requests import HOUSE, bearer
+from sfukit.server.requests import SERVER_CONTEXT, bearer
 from sfukit.signaling.refusal import Refusal
 
 _PAGE_HEADERS = {
@@ -23,67 +23,67 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg"
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the pages and probes."""
+    """Add the routes."""
     app.router.add_get("/", page)
     app.router.add_get("/web/{name}", asset)
     app.router.add_get("/info", info)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
-    if app[HOUSE].settings.metrics_http is None:
+    if app[SERVER_CONTEXT].settings.metrics_http is None:
         app.router.add_get("/metrics", metrics)
 
 
-def add_metrics(app: web.Application) -> None:
-    """Add what the metrics' own listener has."""
+def add_metrics_routes(app: web.Application) -> None:
+    """Add the routes of the metrics listener."""
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
 
 
 async def page(_request: web.Request) -> web.Response:
-    """Show the demo page."""
+    """Return the demo page."""
     return _file("index.html")
 
 
 async def asset(request: web.Request) -> web.Response:
-    """Give a file of the demo page."""
+    """Return a file of the demo page."""
     return _file(request.match_info["name"])
 
 
 async def livez(_request: web.Request) -> web.Response:
-    """Say that this process serves."""
+    """Return 200: the event loop runs."""
     return web.Response(text="ok\n")
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether new rooms are taken and all media workers run."""
-    house = request.app[HOUSE]
-    reasons = ["draining"] if house.rooms.draining else []
+    """Return 200 if new rooms are accepted and all media workers run, else 503 with reasons."""
+    context = request.app[SERVER_CONTEXT]
+    reasons = ["draining"] if context.rooms.draining else []
     reasons += [
         f"media worker {worker} ended: {reason}"
-        for worker, reason in sorted(house.engine.ended.items())
+        for worker, reason in sorted(context.engine.ended_workers.items())
     ]
     text = "; ".join(reasons) or "ok"
     return web.Response(text=f"{text}\n", status=503 if reasons else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Give the metrics to Prometheus."""
-    house = request.app[HOUSE]
-    wanted = house.settings.metrics_token
-    if wanted is not None:
+    """Return the metrics in the text format of Prometheus."""
+    context = request.app[SERVER_CONTEXT]
+    expected = context.settings.metrics_token
+    if expected is not None:
         given = bearer(request) or ""
-        if not hmac.compare_digest(given.encode(), wanted.encode()):
+        if not hmac.compare_digest(given.encode(), expected.encode()):
             reason = "token_invalid" if given else "token_missing"
-            raise Refusal(reason, "the metrics need the token of the setting metrics_token")
-    body = house.metrics.recent_exposition(time.monotonic())
+            raise Refusal(reason, "the metrics require the token of the setting metrics_token")
+    body = context.metrics.cached_exposition(time.monotonic())
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )
 
 
 async def info(_request: web.Request) -> web.Response:
-    """Say what this is, for programs that ask."""
+    """Return name, version and protocols of the server."""
     return web.json_response(
         {
             "server": "sfukit",
@@ -94,7 +94,7 @@ async def info(_request: web.Request) -> web.Response:
 
 
 def _file(name: str) -> web.Response:
-    """Read a file of the page; names are bare, so that nothing else can be reached."""
+    """Read a file of the demo page; names with a path separator are not found."""
     kind = _TYPES.get(name.rpartition(".")[2])
     file = resources.files("sfukit.server") / "web" / name
     if kind is None or "/" in name or "\\" in name or not file.is_file():

@@ -1,4 +1,4 @@
-"""One participant of a room: its rights, its two connections, and what it is told."""
+"""One participant of a room: grants, publish and subscribe connection, notifications."""
 
 import asyncio
 import itertools
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from sfukit.server.access import Rights, Role
-from sfukit.server.core import Core, TransportSummary, summary
+from sfukit.server.core import Core, TransportSummary, transport_summary
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
     EncodingState,
@@ -19,11 +19,11 @@ from sfukit.server.native_messages import (
     SetMuted,
     TransportState,
 )
-from sfukit.server.outbox import Subject
+from sfukit.server.outbox import StateKey
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.publishing import Change, Publishing
+from sfukit.server.publish_connection import Change, PublishConnection
 from sfukit.server.room import Room
-from sfukit.server.subscribing import Subscribing
+from sfukit.server.subscribe_connection import SubscribeConnection
 from sfukit.signaling import sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import DEFAULT_SOURCE, source_name
@@ -40,21 +40,23 @@ from sfukit.signaling.room_messages import (
 log = structlog.get_logger()
 
 
-class Line(Protocol):
-    """The way to tell a participant something; WHIP has none."""
+class SignalingChannel(Protocol):
+    """The WebSocket of a participant; WHIP publishers have none."""
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
 
-    def send(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
-        """Send a finished message; see ``Outbox`` for what else is said of it."""
+    def send(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> None:
+        """Send an encoded message; see ``Outbox`` for ``state_key`` and ``lossy``."""
 
-    def end(self, reason: str) -> None:
-        """Say good-bye and hang up."""
+    def close(self, reason: str) -> None:
+        """Send ``bye`` with the reason, then close the WebSocket."""
 
 
 class Participant:
-    """A member of a room, by whichever door it came."""
+    """A member of a room, joined by WebSocket or WHIP."""
 
     def __init__(
         self,
@@ -67,9 +69,9 @@ class Participant:
         protocol: str,
         name: str = "",
         role: Role | None = None,
-        line: Line | None = None,
+        channel: SignalingChannel | None = None,
         trace_id: str = "",
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
@@ -80,56 +82,62 @@ class Participant:
         self.protocol = protocol
         self.number = number
         self.cname = f"c{number}"
-        self.rests = False
-        self.left: str | None = None
-        self.reached = reached
-        self.publishing = Publishing(core, room.number, room.worker, self)
-        self.subscribing: Subscribing | None = None
+        self.dynacast = False
+        self.leave_reason: str | None = None
+        self.local_address = local_address
+        self.publish_connection = PublishConnection(core, room.number, room.worker, self)
+        self.subscribe_connection: SubscribeConnection | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
         self.states: dict[str, TransportSummary] = {}
-        self._line = line
+        self._channel = channel
         self._streams: dict[str, int] = {}
         self._stream_numbers = itertools.count()
         self.on_end: Callable[[str], None] | None = None
-        self._deadlines: dict[int, asyncio.TimerHandle] = {}
-        self._asked_s = time.monotonic()
+        self._connect_timeouts: dict[int, asyncio.TimerHandle] = {}
+        self._requested_s = time.monotonic()
         self._connected = False
-        self._expiry = core.until_expired(rights, self.leave)
+        self._expiry = core.start_expiry(rights, self.leave)
 
     @property
     def publications(self) -> Mapping[int, Publication]:
-        """What it publishes, by number."""
-        return self.publishing.publications
+        """The publications by id."""
+        return self.publish_connection.publications
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:
-        """What it receives."""
-        return self.subscribing.subscriptions.values() if self.subscribing is not None else ()
+        """The subscriptions."""
+        return (
+            self.subscribe_connection.subscriptions.values()
+            if self.subscribe_connection is not None
+            else ()
+        )
 
     def stream_id(self, published: str) -> str:
-        """Name a media stream of this participant, the same for tracks that belong together."""
+        """Return the msid for subscribers; tracks with the same published msid share it."""
         if published not in self._streams:
             self._streams[published] = next(self._stream_numbers)
         return f"s{self.number}-{self._streams[published]}"
 
     @contextmanager
-    def entering(self, before: Member | None) -> Iterator[None]:
-        """Take the place of an earlier participant once the block is through, or give it back."""
+    def joining(self, replaced: Member | None) -> Iterator[None]:
+        """Replace an earlier participant of the same uid after the block; restore it on failure."""
         try:
             yield
         except BaseException as error:
             reason = error.reason if isinstance(error, Refusal) else "internal_error"
-            self.leave(reason, hang_up=False)
-            if before is not None:
-                self.room.restore(before)
+            self.leave(reason, close_channel=False)
+            if replaced is not None:
+                self.room.restore(replaced)
             raise
-        if before is not None:
-            before.leave("replaced")
+        if replaced is not None:
+            replaced.leave("replaced")
 
-    def expect(self, transport: int) -> None:
-        """Give a transport a bounded time to connect."""
+    def start_connect_timeout(self, transport: int) -> None:
+        """Start the timeout within which a transport has to connect."""
         wait_s = self.core.settings.timing.negotiation_s
-        self._deadlines[transport] = self.core.loop.call_later(wait_s, self.on_negotiation_timeout)
+        self._connect_timeouts[transport] = self.core.loop.call_later(
+            wait_s, self.on_negotiation_timeout
+        )
 
     async def publish(
         self,
@@ -138,12 +146,12 @@ class Participant:
         sources: Mapping[str, str],
         rules: PublishRules,
     ) -> Change:
-        """Take an offer: what is new is announced, what is gone is withdrawn."""
+        """Apply an offer: announce its new publications and the removal of absent ones."""
 
-        def source_of(track: Published, known: Publication | None) -> str:
-            unsaid = known.source if known and known.kind == track.kind else None
-            given = sources.get(track.mid, unsaid or DEFAULT_SOURCE[track.kind])
-            source = source_name(given)
+        def source_of(track: Published, current: Publication | None) -> str:
+            unchanged = current.source if current and current.kind == track.kind else None
+            requested = sources.get(track.mid, unchanged or DEFAULT_SOURCE[track.kind])
+            source = source_name(requested)
             self.rights.require_source(source, track.kind)
             return source
 
@@ -154,51 +162,55 @@ class Participant:
             )
             return publication
 
-        transport = self.publishing.transport
+        transport = self.publish_connection.transport
         try:
-            change = await self.publishing.offer(offer, version, rules, source_of, new)
+            change = await self.publish_connection.offer(offer, version, rules, source_of, new)
         finally:
             self._forget_streams()
-        if self.left is not None:
-            self.publishing.close()
-            raise Refusal("already_joined", f"this participant left meanwhile: {self.left}")
-        if self.publishing.transport not in (None, transport):
-            self._forget_deadline(transport)
-            self.expect(self.publishing.transport)
+        if self.leave_reason is not None:
+            self.publish_connection.close()
+            raise Refusal(
+                "already_joined", f"the participant left during the request: {self.leave_reason}"
+            )
+        if self.publish_connection.transport not in (None, transport):
+            self._cancel_connect_timeout(transport)
+            self.start_connect_timeout(self.publish_connection.transport)
         for publication in change.removed:
             self.room.remove_publication(publication, "unpublished")
         for publication in change.added:
             self.room.add_publication(publication)
         return change
 
-    def receive(self, *, automatic: bool) -> Subscribing:
-        """Open the subscribe connection with all that is there to receive."""
-        self.subscribing = Subscribing(
+    def open_subscribe_connection(self, *, automatic: bool) -> SubscribeConnection:
+        """Open the subscribe connection; ``automatic``: subscribe to all publications."""
+        self.subscribe_connection = SubscribeConnection(
             self.core, self.room.number, self.room.worker, self, automatic=automatic
         )
         for publication in self.room.publications.values():
-            self.consider(publication)
-        return self.subscribing
+            self.auto_subscribe(publication)
+        return self.subscribe_connection
 
-    def consider(self, publication: Publication) -> None:
-        """Receive what came up, if it wants to; one's own is not for oneself."""
-        if self.subscribing is not None and publication.owner is not self:
-            self.subscribing.consider(publication)
+    def auto_subscribe(self, publication: Publication) -> None:
+        """Subscribe to another participant's publication, if automatic."""
+        if self.subscribe_connection is not None and publication.owner is not self:
+            self.subscribe_connection.auto_subscribe(publication)
 
-    def lose(self, publication: Publication, others: Iterable[Publication]) -> None:
-        """Receive no longer what is gone; another may take its place."""
-        if self.subscribing is not None:
+    def on_publication_removed(
+        self, publication: Publication, others: Iterable[Publication]
+    ) -> None:
+        """End the subscription of a removed publication; subscribe to one of ``others``."""
+        if self.subscribe_connection is not None:
             not_own = [other for other in others if other.owner is not self]
-            self.subscribing.ended(publication.number, not_own)
+            self.subscribe_connection.on_publication_removed(publication.number, not_own)
 
     def mute(self, publication: Publication, muted: bool) -> None:
-        """Stop a publication from being forwarded or let it go on; a host may, with anyone's.
+        """Mute or unmute an own publication; a host may mute every publication of the room.
 
-        Only a host takes back the mute of a host.
+        Only a host may unmute a publication that a host has muted.
         """
         own = publication.owner is self
         if not own and not self.rights.admin:
-            raise Refusal("not_yours", "only a host mutes what others publish")
+            raise Refusal("not_yours", "only a host may mute publications of other participants")
         if publication.muted_by_host and not muted and not self.rights.admin:
             raise Refusal("muted_by_host", "a host muted this publication")
         if self.rights.admin and not (own and muted):
@@ -217,46 +229,48 @@ class Participant:
         }
         self.room.announce("publication-muted", params)
 
-    def leave(self, reason: str, *, hang_up: bool = True) -> None:
-        """Leave the room with everything; a second time does nothing."""
-        if self.left is not None:
+    def leave(self, reason: str, *, close_channel: bool = True) -> None:
+        """Leave the room and close both connections; idempotent."""
+        if self.leave_reason is not None:
             return
         self.room.leaving(self)
-        self.left = reason
+        self.leave_reason = reason
         self._expiry.cancel()
-        for transport in list(self._deadlines):
-            self._forget_deadline(transport)
+        for transport in list(self._connect_timeouts):
+            self._cancel_connect_timeout(transport)
         ended = list(self.publications.values())
         guard = self.core.guard
         guard("leave", self.room.remove, self, ended, reason)
-        if self.subscribing is not None:
-            guard("leave", self.subscribing.close)
-        guard("leave", self.publishing.close)
-        self.core.metrics.ended.labels(reason).inc()
-        if hang_up and self._line is not None:
-            guard("leave", self._line.end, reason)
+        if self.subscribe_connection is not None:
+            guard("leave", self.subscribe_connection.close)
+        guard("leave", self.publish_connection.close)
+        self.core.metrics.participants_ended.labels(reason).inc()
+        if close_channel and self._channel is not None:
+            guard("leave", self._channel.close, reason)
         if self.on_end is not None:
             guard("leave", self.on_end, reason)
         self.log.info("participant_left", reason=reason, protocol=self.protocol)
 
-    def tell(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
-        """Send a finished message, if there is a way."""
-        if self._line is not None:
-            self._line.send(message, state_of=state_of, lossy=lossy)
+    def send(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> None:
+        """Send an encoded message, if the participant has a signaling channel."""
+        if self._channel is not None:
+            self._channel.send(message, state_key=state_key, lossy=lossy)
 
     def info(self) -> ParticipantInfo:
-        """Describe it to other participants."""
+        """Return the description for other participants."""
         publications = [entry.info() for entry in self.publications.values()]
         return ParticipantInfo(self.uid, self.name, self.role, publications)
 
     def own_publications(self) -> list[OwnPublication]:
-        """Describe to the participant what it publishes."""
+        """Return the descriptions of the publications for their publisher."""
         return [entry.own_info() for entry in self.publications.values()]
 
     def on_transport_state(self, event: TransportState) -> None:
-        """Tell the participant; a transport that went down ends its membership."""
-        target = 0 if event.transport == self.publishing.transport else 1
-        self.states["publish" if target == 0 else "subscribe"] = summary(event)
+        """Notify the participant; a transport that disconnected or failed ends its membership."""
+        target = 0 if event.transport == self.publish_connection.transport else 1
+        self.states["publish" if target == 0 else "subscribe"] = transport_summary(event)
         self.log.info(
             "transport_state",
             target=target,
@@ -266,7 +280,7 @@ class Participant:
         )
         if event.state == "connected":
             self._note_connected()
-            self._forget_deadline(event.transport)
+            self._cancel_connect_timeout(event.transport)
         self._notify(
             "transport-state",
             {
@@ -280,7 +294,7 @@ class Participant:
             self.leave("transport_lost")
 
     def on_encoding_state(self, publication: Publication, event: EncodingState) -> None:
-        """Tell the publisher that an encoding of its own fell silent or came back."""
+        """Notify the publisher that an encoding became inactive or active."""
         if event.active:
             publication.inactive.discard(event.rid)
         else:
@@ -296,8 +310,8 @@ class Participant:
         )
 
     def on_encodings_wanted(self, publication: Publication, event: EncodingsWanted) -> None:
-        """Tell the publisher which encodings to send, since nobody watches the others."""
-        self.log.info("encodings_wanted", publication=publication.number, rids=event.rids)
+        """Notify the publisher of the encodings with subscribers (dynacast)."""
+        self.log.info("active_encodings", publication=publication.number, rids=event.rids)
         self._notify("encodings", EncodingsNotification(publication.number, event.rids))
 
     def on_offer(self, offer: OfferNotification) -> None:
@@ -305,12 +319,12 @@ class Participant:
         self._notify("offer", offer)
 
     def on_subscription_ended(self, publication: int, reason: str) -> None:
-        """Tell that something cannot be received."""
+        """Notify the participant that a subscription ended."""
         self.log.info("subscription_ended", publication=publication, reason=reason)
         self._notify("subscription-ended", {"publication": publication, "reason": reason})
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
-        """Tell that another encoding is received now."""
+        """Notify the participant that a subscription switched its encoding."""
         number = subscription.publication.number
         self.log.info(
             "layer_switch",
@@ -323,23 +337,26 @@ class Participant:
         self._notify("layer-switch", switch)
 
     def on_negotiation_timeout(self) -> None:
-        """Give up on a peer that does not answer offers."""
+        """Leave: the client did not answer an offer, or a transport did not connect, in time."""
         self.leave("negotiation_timeout")
 
     def _forget_streams(self) -> None:
-        """Drop the names of streams that no publication has any more."""
+        """Remove the msids that no publication uses."""
         used = {entry.track.stream_id for entry in self.publications.values()}
         self._streams = {name: self._streams[name] for name in self._streams if name in used}
 
-    def _forget_deadline(self, transport: int | None) -> None:
-        if transport is not None and (timer := self._deadlines.pop(transport, None)) is not None:
+    def _cancel_connect_timeout(self, transport: int | None) -> None:
+        if (
+            transport is not None
+            and (timer := self._connect_timeouts.pop(transport, None)) is not None
+        ):
             timer.cancel()
 
     def _notify(self, method: str, params: Any) -> None:
-        if self._line is not None:
-            self._line.notify(method, params)
+        if self._channel is not None:
+            self._channel.notify(method, params)
 
     def _note_connected(self) -> None:
         if not self._connected:
             self._connected = True
-            self.core.metrics.join_s.observe(time.monotonic() - self._asked_s)
+            self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)

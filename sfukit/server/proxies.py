@@ -1,4 +1,4 @@
-"""Whose request it is behind reverse proxies: the rightmost untrusted address they report."""
+"""The client address behind reverse proxies: the rightmost untrusted of X-Forwarded-For."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -10,18 +10,18 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class TrustedProxies:
-    """The networks whose ``X-Forwarded-For`` is believed."""
+    """The networks whose ``X-Forwarded-For`` and ``X-Forwarded-Prefix`` are trusted."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = [_network(text) for text in networks]
 
     def trusts(self, address: str) -> bool:
-        """Tell whether an address is that of a trusted proxy."""
+        """Return whether an address is that of a trusted proxy."""
         parsed = _address(address)
         return parsed is not None and self._contains(parsed)
 
-    def client(self, peer: str, forwarded_for: Sequence[str]) -> str:
-        """Find the address of the client; an entry that is no address ends the search."""
+    def client_address(self, peer: str, forwarded_for: Sequence[str]) -> str:
+        """Return the address of the client; an entry that is no address ends the search."""
         nearest = peer
         if not self._networks or not self.trusts(peer):
             return peer
@@ -48,7 +48,7 @@ def _network(text: str) -> Network:
 
 
 def _address(text: str) -> Address | None:
-    """Read an address, with or without a port; an IPv4-mapped one is the IPv4 address."""
+    """Parse an address with or without port; IPv4-mapped addresses become IPv4 addresses."""
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""Tracks offered to a room, and who receives them."""
+"""Publications of a room, and subscriptions to them."""
 
 from typing import Protocol
 
@@ -19,27 +19,27 @@ from sfukit.signaling.room_messages import Layer, OwnPublication, PublicationInf
 
 
 class Publisher(Protocol):
-    """The participant that a publication is of; ``cname`` is that of all its streams.
+    """The participant that owns a publication; ``cname`` is the RTCP CNAME of its streams.
 
-    ``rests``: it stops and starts encodings as it is told.
+    ``dynacast``: its client supports dynacast.
     """
 
     uid: str
     cname: str
-    rests: bool
+    dynacast: bool
 
     def stream_id(self, published: str) -> str:
-        """Name a media stream, the same for tracks that belong together."""
+        """Return the msid for subscribers of a published msid."""
 
     def on_encoding_state(self, publication: "Publication", event: EncodingState) -> None:
-        """Hear that an encoding fell silent or came back."""
+        """Handle an encoding that became inactive or active."""
 
     def on_encodings_wanted(self, publication: "Publication", event: EncodingsWanted) -> None:
-        """Hear which encodings are watched."""
+        """Handle a change of the encodings with subscribers."""
 
 
 class Publication:
-    """One track of a participant, as its room sees it."""
+    """One published track of a participant."""
 
     def __init__(self, number: int, owner: Publisher, track: Published, source: str) -> None:
         self.number = number
@@ -58,17 +58,17 @@ class Publication:
 
     @property
     def rids(self) -> list[str]:
-        """The names of its encodings, empty without simulcast."""
+        """The rids of the encodings, empty without simulcast."""
         return [encoding.rid for encoding in self.track.encodings if encoding.rid]
 
     @property
-    def _are_named_by_publisher(self) -> bool:
-        """Whether a publisher knows its encodings by their rids: those of SSRCs are ours."""
+    def _has_publisher_rids(self) -> bool:
+        """Whether the rids are those of the offer: encodings by SSRC get theirs from the server."""
         encodings = self.track.encodings
         return len(encodings) == 1 or encodings[0].ssrc is None
 
-    def command(self, transport: int) -> Publish:
-        """Write the command that makes the engine take it."""
+    def publish_command(self, transport: int) -> Publish:
+        """Return the command that adds the publication to the engine."""
         track = self.track
         return Publish(
             transport=transport,
@@ -86,40 +86,42 @@ class Publication:
             extensions=track.extensions,
             feedback=list(track.feedback),
             fid_groups=track.fid_groups,
-            rests=self.owner.rests and self._are_named_by_publisher,
+            dynacast=self.owner.dynacast and self._has_publisher_rids,
         )
 
-    def continues(self, track: Published) -> bool:
-        """Tell whether a later offer still describes this very stream."""
-        mine = self.track
+    def is_same_stream(self, track: Published) -> bool:
+        """Return whether the m-line of a later offer has the same stream parameters."""
+        current = self.track
         return (
-            mine.kind == track.kind
-            and mine.codec == track.codec
-            and mine.rtx_payload_type == track.rtx_payload_type
-            and mine.encodings == track.encodings
-            and mine.extensions == track.extensions
+            current.kind == track.kind
+            and current.codec == track.codec
+            and current.rtx_payload_type == track.rtx_payload_type
+            and current.encodings == track.encodings
+            and current.extensions == track.extensions
         )
 
     def target(self, layer: Layer) -> Target:
-        """Turn a wish for a layer into what the engine takes; raise ``Refusal`` (layer_unknown)."""
+        """Return the engine's target for a requested layer; raise ``Refusal`` (layer_unknown)."""
         if layer == "auto":
             return AutoTarget()
         if isinstance(layer, int):
             if layer >= max(1, len(self.rids)):
-                raise Refusal("layer_unknown", f"there are {len(self.rids)} encodings")
+                raise Refusal("layer_unknown", f"the highest layer is {max(1, len(self.rids)) - 1}")
             return IndexTarget(layer)
         if layer not in self.rids:
-            raise Refusal("layer_unknown", f"the encodings are {', '.join(self.rids) or 'one'}")
+            raise Refusal(
+                "layer_unknown", f"the encodings are {', '.join(self.rids) or 'one, without a rid'}"
+            )
         return RidTarget(layer)
 
     def info(self) -> PublicationInfo:
-        """Describe it to other participants."""
+        """Return the description for other participants."""
         return PublicationInfo(
             self.number, self.kind, self.source, self.track.codec_name, self.rids, self.muted
         )
 
     def own_info(self) -> OwnPublication:
-        """Describe it to its owner."""
+        """Return the description for the publisher."""
         return OwnPublication(
             self.number,
             self.track.mid,
@@ -131,24 +133,24 @@ class Publication:
         )
 
     def track_info(self, mid: str) -> TrackInfo:
-        """Describe the m-line that carries it to a subscriber."""
+        """Return the description of the subscriber's m-line ``mid``."""
         return TrackInfo(mid, self.number, self.owner.uid, self.kind, self.source)
 
 
 class SubscriptionOwner(Protocol):
-    """Who wants to know what becomes of a subscription."""
+    """The owner of a subscription, which receives its events."""
 
     def on_layer_switch(self, subscription: "Subscription", event: LayerSwitched) -> None:
-        """Hear of a change of encoding."""
+        """Handle a switch of the encoding."""
 
 
 class Subscription:
-    """One publication sent on one transport."""
+    """One publication forwarded on one transport."""
 
     def __init__(self, publication: Publication, owner: SubscriptionOwner) -> None:
         self.publication = publication
         self.owner = owner
-        self.number: int | None = None  # known to the engine since
+        self.number: int | None = None  # the engine's id, None until negotiated
         self.target: Target = AutoTarget()
         self.rid: str | None = None
         self.last_reason = "requested"

@@ -1,4 +1,4 @@
-"""Log lines that a peer can cause without end: the first of each reason, then their number."""
+"""Sampled log lines of client errors: the first of each reason, then their number."""
 
 import asyncio
 from typing import Any
@@ -9,34 +9,34 @@ log = structlog.get_logger()
 
 
 class RefusalLog:
-    """Write the first ``lines`` refusals of a reason in each interval, then how many followed."""
+    """Log the first ``lines`` events of a reason per interval, then the number suppressed."""
 
     def __init__(self, lines: int, interval_s: float) -> None:
         self._lines = lines
         self._interval_s = interval_s
-        self._seen: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, reason: str, **details: Any) -> None:
-        """Write a refusal down, or count it."""
+    def log(self, reason: str, **details: Any) -> None:
+        """Log a refusal, or count it as suppressed."""
         if self.is_due(reason):
             log.info("refused", reason=reason, **details)
 
     def is_due(self, reason: str) -> bool:
-        """Count one of a reason; tell whether its log line is to be written."""
+        """Count an event of a reason; return whether to log it."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._interval_s, self.flush)
-        seen = self._seen[reason] = self._seen.get(reason, 0) + 1
-        return seen <= self._lines
+        count = self._counts[reason] = self._counts.get(reason, 0) + 1
+        return count <= self._lines
 
     def flush(self) -> None:
-        """Write how many were left out, and begin a new interval."""
+        """Log the numbers of suppressed events and start a new interval."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        seen, self._seen = self._seen, {}
-        for reason, count in seen.items():
+        counts, self._counts = self._counts, {}
+        for reason, count in counts.items():
             if count > self._lines:
-                left_out = count - self._lines
-                log.info("refusals_left_out", reason=reason, count=left_out)
+                suppressed = count - self._lines
+                log.info("refusals_suppressed", reason=reason, count=suppressed)

@@ -1,4 +1,4 @@
-"""One room: who is in it, what is published, who is told. idle -> active -> closed."""
+"""One room: participants, viewers, publications, notifications. idle -> active -> closed."""
 
 import asyncio
 import itertools
@@ -10,37 +10,39 @@ from typing import Any, Protocol
 
 from sfukit.server.core import Core
 from sfukit.server.member import Member, Viewer
-from sfukit.server.outbox import Subject, subject
+from sfukit.server.outbox import StateKey, state_key_of
 from sfukit.server.publication import Publication
 from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.room_messages import ParticipantInfo
 
-MOST_MUTES = 1_000  # participants whose mute by a host is remembered
-LARGE_ROOM = 100  # above, members hear of the audience by its number alone
+MOST_MUTES = 1_000  # mutes by a host that are kept for later publications
+LARGE_ROOM = 100  # above, members receive the size of the audience, not its joins and leaves
 _SIZE_INTERVAL_S = 1.0
-_MOST_NEWS = 500  # announcements that are collected at most
+_MAX_PENDING_ANNOUNCEMENTS = 500  # sent before the debounce time is over
 
 
 class RoomState(StrEnum):
-    """A room's life."""
+    """The state of a room."""
 
     IDLE = "idle"
     ACTIVE = "active"
     CLOSED = "closed"
 
 
-class Keeper(Protocol):
-    """Who closes rooms."""
+class RoomRegistry(Protocol):
+    """The registry of rooms, which closes empty rooms."""
 
     def on_room_empty(self, room: "Room") -> None:
-        """Hear that the last one left."""
+        """Handle the leave of the last participant or viewer."""
 
 
 class Room:
     """The scope within which media is forwarded."""
 
-    def __init__(self, core: Core, keeper: Keeper, number: int, name: str, worker: int) -> None:
+    def __init__(
+        self, core: Core, registry: RoomRegistry, number: int, name: str, worker: int
+    ) -> None:
         self.core = core
         self.number = number
         self.name = name
@@ -51,24 +53,24 @@ class Room:
         self.publications: dict[int, Publication] = {}
         self._mutes_by_host: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.stats = StatsCache(core.engine, number, worker)
-        self._keeper = keeper
-        self._news: dict[Subject, bytes] = {}
-        self._news_number = 0
-        self._news_timer: asyncio.TimerHandle | None = None
+        self._registry = registry
+        self._announcements: dict[StateKey, bytes] = {}
+        self._announcement_number = 0
+        self._announcement_timer: asyncio.TimerHandle | None = None
         self._size_timer: asyncio.TimerHandle | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is left."""
+        """Whether the room has no participants and no viewers."""
         return not self.participants and not self.viewers
 
     @property
-    def visible(self) -> int:
-        """How many participants there are for others to see."""
+    def participant_count(self) -> int:
+        """The number of participants that are not hidden."""
         return sum(not member.rights.hidden for member in self.participants.values())
 
     def note_mute_by_host(self, uid: str, kind: str) -> None:
-        """Remember whether a host has muted audio or video of a participant."""
+        """Keep whether a host has muted the audio or video of a participant."""
         self._mutes_by_host.pop((uid, kind), None)
         published = [
             entry
@@ -81,68 +83,70 @@ class Room:
                 self._mutes_by_host.popitem(last=False)
 
     def muted_by_host(self, uid: str, kind: str) -> bool:
-        """Tell whether what a participant publishes next is muted: a host said so before."""
+        """Return whether a host has muted the participant's publications of a kind."""
         return (uid, kind) in self._mutes_by_host
 
     def add(self, participant: Member) -> Member | None:
-        """Let a participant in; return the one whose place it takes, which has yet to leave."""
+        """Add a participant; return the one of the same uid, which has to leave."""
         self.state = RoomState.ACTIVE
-        before = self.participants.pop(participant.uid, None)
+        replaced = self.participants.pop(participant.uid, None)
         self.participants[participant.uid] = participant
-        if before is None:
+        if replaced is None:
             self._announce_member(
                 participant,
                 "participant-joined",
                 {"uid": participant.uid, "name": participant.name, "role": participant.role},
             )
-        return before
+        return replaced
 
     def restore(self, participant: Member) -> None:
-        """Give a participant back the place that another failed to take."""
-        if participant.left is None:
+        """Add a replaced participant again after the join of its successor failed."""
+        if participant.leave_reason is None:
             self.state = RoomState.ACTIVE
             self.participants[participant.uid] = participant
 
     def leaving(self, participant: Member) -> None:
-        """Let viewers move on to another publisher in time."""
-        for viewing in list(self.viewers):
-            self.core.guard("publisher_leaving", viewing.on_leaving, participant)
+        """Let viewers switch to another publisher before the media stops."""
+        for viewer in list(self.viewers):
+            self.core.guard("publisher_leaving", viewer.on_leaving, participant)
 
     def remove(self, participant: Member, ended: Iterable[Publication], reason: str) -> None:
-        """Let a participant go with its publications; who was replaced is not missed."""
-        gone = [entry for entry in ended if self.publications.pop(entry.number, None) is not None]
+        """Remove a participant and its publications; a replaced one is not announced."""
+        removed = [
+            entry for entry in ended if self.publications.pop(entry.number, None) is not None
+        ]
         present = self.participants.get(participant.uid) is participant
         if present:
             del self.participants[participant.uid]
         try:
-            for publication in gone:
+            for publication in removed:
                 self._withdraw(publication, reason)
             if present:
                 self._announce_member(
                     participant,
                     "participant-left",
                     {"uid": participant.uid, "reason": reason},
-                    known=bool(gone),
+                    is_known=bool(removed),
                 )
         finally:
             self._note_empty()
 
-    def add_viewer(self, viewing: Viewer) -> None:
-        """Let a viewer in."""
+    def add_viewer(self, viewer: Viewer) -> None:
+        """Add a viewer."""
         self.state = RoomState.ACTIVE
-        self.viewers.append(viewing)
+        self.viewers.append(viewer)
 
-    def remove_viewer(self, viewing: Viewer) -> None:
-        """Let a viewer go."""
-        if viewing in self.viewers:
-            self.viewers.remove(viewing)
+    def remove_viewer(self, viewer: Viewer) -> None:
+        """Remove a viewer."""
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
             self._note_empty()
 
     def add_publication(self, publication: Publication) -> None:
-        """Offer a publication to everybody else."""
+        """Add and announce a publication."""
         self.publications[publication.number] = publication
         for member in list(self.participants.values()):
-            self.core.guard("publication_added", member.consider, publication)
+            self.core.guard("publication_added", member.auto_subscribe, publication)
         info = publication.info()
         self.announce(
             "publication-added",
@@ -158,53 +162,55 @@ class Room:
         )
 
     def remove_publication(self, publication: Publication, reason: str) -> None:
-        """Withdraw a publication from everybody."""
+        """Remove a publication and announce its removal."""
         if self.publications.pop(publication.number, None) is not None:
             self._withdraw(publication, reason)
 
     def announce(self, method: str, params: Any) -> None:
-        """Tell every member, together with what else happens within the debounce time."""
-        self._news_number += 1
-        key = subject(method, params) or (self._news_number,)
-        self._news.pop(key, None)  # of a state, only the latest is told
-        self._news[key] = jsonrpc.notification(method, params)
-        if len(self._news) >= _MOST_NEWS:
-            self._tell()
-        elif self._news_timer is None:
+        """Notify all participants after the debounce time, batched with other announcements."""
+        self._announcement_number += 1
+        key = state_key_of(method, params) or (self._announcement_number,)
+        self._announcements.pop(key, None)  # of a state, only the latest is sent
+        self._announcements[key] = jsonrpc.notification(method, params)
+        if len(self._announcements) >= _MAX_PENDING_ANNOUNCEMENTS:
+            self._send_announcements()
+        elif self._announcement_timer is None:
             wait_s = self.core.settings.timing.debounce_s
-            self._news_timer = self.core.loop.call_later(wait_s, self._tell)
+            self._announcement_timer = self.core.loop.call_later(wait_s, self._send_announcements)
 
-    def roll(self) -> list[ParticipantInfo]:
-        """List everyone who publishes and a bounded number of the others."""
-        shown = []
-        silent = 0
+    def list_participants(self) -> list[ParticipantInfo]:
+        """Return all publishers and up to ``LARGE_ROOM`` other participants."""
+        listed = []
+        audience = 0
         for member in self.participants.values():
             if member.rights.hidden:
                 continue
             if not member.publications:
-                silent += 1
-                if silent > LARGE_ROOM:
+                audience += 1
+                if audience > LARGE_ROOM:
                     continue
-            shown.append(member.info())
-        return shown
+            listed.append(member.info())
+        return listed
 
     def close(self, reason: str) -> None:
-        """End the room for everybody; the engine's room is the caller's to close."""
+        """Remove all participants and viewers; the caller closes the room of the engine."""
         self.state = RoomState.CLOSED
         if self._size_timer is not None:
             self._size_timer.cancel()
-        self._tell()
+        self._send_announcements()
         for member in list(self.participants.values()):
             self.core.guard("room_closed", member.leave, reason)
-        for viewing in list(self.viewers):
-            self.core.guard("room_closed", viewing.leave, reason)
+        for viewer in list(self.viewers):
+            self.core.guard("room_closed", viewer.leave, reason)
 
     def _withdraw(self, publication: Publication, reason: str) -> None:
         for member in list(self.participants.values()):
             others = self.publications.values()
-            self.core.guard("publication_removed", member.lose, publication, others)
-        for viewing in list(self.viewers):
-            self.core.guard("publication_removed", viewing.on_unpublished, publication)
+            self.core.guard(
+                "publication_removed", member.on_publication_removed, publication, others
+            )
+        for viewer in list(self.viewers):
+            self.core.guard("publication_removed", viewer.on_unpublished, publication)
         self.announce(
             "publication-removed",
             {
@@ -214,40 +220,42 @@ class Room:
             },
         )
 
-    def _tell(self) -> None:
-        if self._news_timer is not None:
-            self._news_timer.cancel()
-            self._news_timer = None
-        if not self._news:
+    def _send_announcements(self) -> None:
+        if self._announcement_timer is not None:
+            self._announcement_timer.cancel()
+            self._announcement_timer = None
+        if not self._announcements:
             return
-        news, self._news = self._news, {}
-        for state_of, frame in _frames(news):
+        announcements, self._announcements = self._announcements, {}
+        for state_key, frame in _frames(announcements):
             for member in list(self.participants.values()):
-                self.core.guard("announcement", partial(member.tell, frame, state_of=state_of))
+                self.core.guard("announcement", partial(member.send, frame, state_key=state_key))
 
     def _announce_member(
-        self, participant: Member, method: str, params: Any, *, known: bool = False
+        self, participant: Member, method: str, params: Any, *, is_known: bool = False
     ) -> None:
         if participant.rights.hidden or self.state is RoomState.CLOSED:
             return
-        if len(self.participants) <= LARGE_ROOM or known:
+        if len(self.participants) <= LARGE_ROOM or is_known:
             self.announce(method, params)
         elif self._size_timer is None:
-            self._size_timer = self.core.loop.call_later(_SIZE_INTERVAL_S, self._tell_size)
+            self._size_timer = self.core.loop.call_later(_SIZE_INTERVAL_S, self._announce_size)
 
-    def _tell_size(self) -> None:
+    def _announce_size(self) -> None:
         self._size_timer = None
-        self.announce("room-size", {"participants": self.visible})
+        self.announce("room-size", {"participants": self.participant_count})
 
     def _note_empty(self) -> None:
         if self.is_empty and self.state is RoomState.ACTIVE:
             self.state = RoomState.IDLE
-            self._keeper.on_room_empty(self)
+            self._registry.on_room_empty(self)
 
 
-def _frames(news: Mapping[Subject, bytes]) -> Iterator[tuple[Subject | None, bytes]]:
-    """Join what happened one after the other; a state stays a frame that a later one replaces."""
-    for is_state, entries in itertools.groupby(news.items(), lambda entry: len(entry[0]) > 1):
+def _frames(announcements: Mapping[StateKey, bytes]) -> Iterator[tuple[StateKey | None, bytes]]:
+    """Encode announcements as JSON-RPC batches; a state stays a frame that can be replaced."""
+    for is_state, entries in itertools.groupby(
+        announcements.items(), lambda entry: len(entry[0]) > 1
+    ):
         if is_state:
             yield from entries
         else:

@@ -1,4 +1,4 @@
-"""All rooms of a server: who may make one, who may still come in, when one is closed."""
+"""All rooms of a server: creation, admission, capacity, closing of idle rooms."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
 from sfukit.server.member import Member, Viewer
 from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed, WorkerEnded
-from sfukit.server.participant import Line, Participant
+from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.room import Room, RoomState
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import participant_name, room_name
@@ -19,11 +19,11 @@ from sfukit.signaling.refusal import Refusal
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
-_MAX_IDLE = 1_000  # empty rooms that are kept; beyond, the one that was left first is closed
+_MAX_IDLE = 1_000  # empty rooms; above, the longest empty one is closed
 
 
 class Rooms:
-    """Make, find and close rooms, within the limits."""
+    """The rooms by name; creates and closes rooms within the limits."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -42,38 +42,39 @@ class Rooms:
 
     @property
     def any(self) -> bool:
-        """Whether there is a room at all."""
+        """Whether the server has a room."""
         return bool(self._by_name)
 
     @property
     def population(self) -> int:
-        """How many participants and viewers there are."""
+        """The number of participants and viewers of all rooms."""
         return sum(len(room.participants) + len(room.viewers) for room in self._by_name.values())
 
     def find(self, name: str) -> Room | None:
-        """Find a room that is there."""
+        """Return an open room, None if there is none of this name."""
         return self._by_name.get(room_name(name))
 
-    def enter(
+    def join(
         self,
         name: str,
         rights: Rights,
         *,
         protocol: str,
         uid: str | None = None,
-        shown_name: str = "",
+        display_name: str = "",
         role: Role | None = None,
-        line: Line | None = None,
+        channel: SignalingChannel | None = None,
         trace_id: str = "",
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> tuple[Participant, Member | None]:
-        """Let a participant into a room, made for it if need be; raise ``Refusal``.
+        """Add a participant to a room, which is created if need be; raise ``Refusal``.
 
-        Also returns the one whose place it takes: ``Participant.entering`` ends that one.
+        Returns the participant and the one of the same uid that it replaces, which
+        ``Participant.joining`` ends.
         """
         identity = _identity(rights, uid, protocol)
-        self.require_space()
-        room = self._find_or_make(name, rights)
+        self.require_capacity()
+        room = self._find_or_open(name, rights)
         participant = Participant(
             self._core,
             room,
@@ -81,37 +82,41 @@ class Rooms:
             rights,
             number=next(self._numbers),
             protocol=protocol,
-            name=shown_name,
+            name=display_name,
             role=_lower_role(rights, role),
-            line=line,
+            channel=channel,
             trace_id=trace_id,
-            reached=reached,
+            local_address=local_address,
         )
-        before = room.add(participant)
-        self._stay(room)
+        replaced = room.add(participant)
+        self._cancel_idle_timeout(room)
         participant.log.info("participant_joined", protocol=protocol, role=participant.role)
-        return participant, before
+        return participant, replaced
 
-    def admit_viewer(self, room: Room, viewing: Viewer) -> None:
-        """Let a viewer into a room that is there."""
-        room.add_viewer(viewing)
-        self._stay(room)
+    def admit_viewer(self, room: Room, viewer: Viewer) -> None:
+        """Add a viewer to an open room."""
+        room.add_viewer(viewer)
+        self._cancel_idle_timeout(room)
 
-    def require_space(self) -> None:
-        """Refuse whoever would exceed a limit."""
+    def require_capacity(self) -> None:
+        """Raise ``Refusal`` if one more participant or viewer would exceed a limit."""
         self._core.require_engine()
         limits = self._core.settings.limits
         most = limits.max_participants
         if most is not None and self.population >= most:
-            raise _full("max_participants", f"{most} participants are here")
+            raise _capacity_refusal(
+                "max_participants", f"the server has {most} participants, its maximum"
+            )
         if limits.max_egress_bps is not None and self.egress_bps >= limits.max_egress_bps:
-            raise _full("max_egress", f"{self.egress_bps / 1e6:.0f} Mb/s are being sent")
+            raise _capacity_refusal(
+                "max_egress", f"the server sends {self.egress_bps / 1e6:.0f} Mb/s, its maximum"
+            )
 
     def close(self, room: Room, reason: str) -> None:
-        """Close a room here and in the engine; a second time does nothing."""
+        """Close a room here and in the engine; idempotent."""
         if room.state is RoomState.CLOSED:
             return
-        self._forget(room, reason)
+        self._remove(room, reason)
         self._core.engine.send(room.worker, [CloseRoom(room=room.number)])
 
     def close_all(self, reason: str) -> None:
@@ -120,71 +125,74 @@ class Rooms:
             self._core.guard("room_closed", self.close, room, reason)
 
     def on_room_closed(self, event: RoomClosed) -> None:
-        """The engine dropped a room: so do we."""
+        """Remove a room that the engine closed."""
         room = self._by_number.get(event.room)
         if room is not None:
-            self._forget(room, event.reason or "internal_error")
+            self._remove(room, event.reason or "internal_error")
 
     def on_worker_ended(self, event: WorkerEnded) -> None:
-        """A worker is gone with its rooms: so are ours."""
+        """Remove the rooms of a worker that ended."""
         for room in self:
             if room.worker == event.worker:
-                self._core.guard("room_closed", self._forget, room, "internal_error")
+                self._core.guard("room_closed", self._remove, room, "internal_error")
 
     def on_room_empty(self, room: Room) -> None:
-        """Keep an empty room for a while: people come back."""
-        self._stay(room)
+        """Start the idle timeout of an empty room."""
+        self._cancel_idle_timeout(room)
         wait_s = self._core.settings.timing.room_idle_s
         self._idle[room.number] = self._core.loop.call_later(wait_s, self._close_idle, room)
         if len(self._idle) > _MAX_IDLE:
             self._close_idle(self._by_number[next(iter(self._idle))])
 
-    def _find_or_make(self, name: str, rights: Rights) -> Room:
+    def _find_or_open(self, name: str, rights: Rights) -> Room:
         room = self.find(name)
         if room is not None:
             return room
         if self.draining:
-            raise _full("draining", "this server takes no new rooms: it is about to stop")
+            raise _capacity_refusal("draining", "the server is draining and accepts no new rooms")
         if not rights.create:
-            raise Refusal("create_denied", f"there is no room {name!r}, and this token makes none")
+            raise Refusal(
+                "create_denied",
+                f"the room {name!r} is not open, and the token lacks the grant roomCreate",
+            )
         most = self._core.settings.limits.max_rooms
         if most is not None and len(self._by_name) >= most:
-            raise _full("max_rooms", f"{most} rooms are open")
-        return self._make(name)
+            raise _capacity_refusal("max_rooms", f"the server has {most} rooms, its maximum")
+        return self._open(name)
 
-    def _make(self, name: str) -> Room:
+    def _open(self, name: str) -> Room:
         worker = self._least_loaded()
         room = Room(self._core, self, self._core.ids.room(), name, worker)
         self._by_name[name] = room
         self._by_number[room.number] = room
         self._core.engine.send(worker, [OpenRoom(room=room.number)])
-        self.on_room_empty(room)  # until the one it is made for is in
+        self.on_room_empty(room)  # until its first participant is added
         log.info("room_opened", room=name, worker=worker)
         return room
 
     def _close_idle(self, room: Room) -> None:
-        self._stay(room)
+        self._cancel_idle_timeout(room)
         if room.is_empty:
             self.close(room, "room_idle")
 
     def _least_loaded(self) -> int:
         engine = self._core.engine
-        load = {worker: 0 for worker in range(engine.workers) if worker not in engine.ended}
+        load = {worker: 0 for worker in range(engine.workers) if worker not in engine.ended_workers}
         if not load:
-            raise _full("overloaded", "no media worker is left")
+            raise _capacity_refusal("overloaded", "no media worker is running")
         if len(load) > 1:
             for room in self._by_name.values():
                 load[room.worker] += 1 + len(room.participants) + len(room.viewers)
         return min(load, key=load.__getitem__)
 
-    def _stay(self, room: Room) -> None:
+    def _cancel_idle_timeout(self, room: Room) -> None:
         if (timer := self._idle.pop(room.number, None)) is not None:
             timer.cancel()
 
-    def _forget(self, room: Room, reason: str) -> None:
+    def _remove(self, room: Room, reason: str) -> None:
         if room.state is RoomState.CLOSED:
             return
-        self._stay(room)
+        self._cancel_idle_timeout(room)
         del self._by_name[room.name]
         del self._by_number[room.number]
         room.close(reason)
@@ -199,14 +207,14 @@ def _identity(rights: Rights, uid: str | None, protocol: str) -> str:
     return rights.identity
 
 
-def _lower_role(rights: Rights, wanted: Role | None) -> Role:
-    """Grant the wanted role where the rights reach as far."""
-    reach = [Role.AUDIENCE, Role.SPEAKER, Role.HOST]
+def _lower_role(rights: Rights, requested: Role | None) -> Role:
+    """Return the requested role, or the highest one that the grants allow."""
+    order = [Role.AUDIENCE, Role.SPEAKER, Role.HOST]
     highest = Role.HOST if rights.admin else rights.role
-    if wanted is None:
+    if requested is None:
         return rights.role
-    return wanted if reach.index(wanted) <= reach.index(highest) else highest
+    return requested if order.index(requested) <= order.index(highest) else highest
 
 
-def _full(reason: str, detail: str) -> Refusal:
+def _capacity_refusal(reason: str, detail: str) -> Refusal:
     return Refusal(reason, detail, retry_after_s=_RETRY_AFTER_S)

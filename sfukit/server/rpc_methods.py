@@ -1,4 +1,4 @@
-"""The methods of the WebSocket protocol, one for each line of the table in docs/protocol.md."""
+"""The JSON-RPC methods of the signaling channel, in the order of docs/protocol.md."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -11,12 +11,12 @@ from sfukit.server.access import Access, Role
 from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core
 from sfukit.server.limiter import RequestLimiter
-from sfukit.server.participant import Line, Participant
+from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.publication import Publication
-from sfukit.server.publishing import Change, parse_description
+from sfukit.server.publish_connection import Change, parse_description
 from sfukit.server.rooms import Rooms
 from sfukit.server.stats import of_participant
-from sfukit.server.subscribing import Subscribing
+from sfukit.server.subscribe_connection import SubscribeConnection
 from sfukit.signaling import candidates, jsonrpc, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.jsonrpc import RpcError
@@ -46,9 +46,9 @@ Method = Callable[["Methods", msgspec.Raw], Awaitable[Any]]
 
 
 class Methods:
-    """What one WebSocket may call. It stands for at most one participant at a time."""
+    """The methods of one signaling channel, which has at most one participant at a time."""
 
-    line: Line
+    channel: SignalingChannel
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Methods:
         token: str | None,
         address: str,
         trace_id: str,
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> None:
         self.core = core
         self.participant: Participant | None = None
@@ -71,36 +71,36 @@ class Methods:
         self._token = token
         self._address = address
         self._trace_id = trace_id
-        self._reached = reached
+        self._local_address = local_address
         self._sid = ""
 
     async def call(self, method: str, params: msgspec.Raw) -> Any:
-        """Carry out one request; raise ``RpcError`` or ``Refusal``."""
+        """Execute one request; raise ``RpcError`` or ``Refusal``."""
         handler = _METHODS.get(method)
         if handler is None:
-            raise RpcError(RpcCode.METHOD_NOT_FOUND, f"there is no method {method[:64]!r}")
+            raise RpcError(RpcCode.METHOD_NOT_FOUND, f"unknown method {method[:64]!r}")
         self.limits.take_method(time.monotonic(), method)
         try:
             return await handler(self, params)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RpcError(RpcCode.INVALID_PARAMS, f"{method}: {error}") from None
 
-    def lost(self, reason: str) -> None:
-        """The connection is gone: so is the participant."""
+    def on_disconnect(self, reason: str) -> None:
+        """Remove the participant after its WebSocket disconnected."""
         if self.participant is not None:
             self.participant.leave(reason)
 
-    def note_refusal(self, method: str, refusal: Refusal) -> None:
-        """Count a refusal and write it down with its reason."""
+    def record_refusal(self, method: str, refusal: Refusal) -> None:
+        """Count and log a refusal."""
         self.core.metrics.refused.labels(refusal.reason).inc()
-        self.core.refusals.note(
+        self.core.refusals.log(
             refusal.reason, method=method, detail=refusal.detail, trace_id=self._trace_id
         )
 
     async def join(self, raw: msgspec.Raw) -> JoinResult:
-        """Enter a room; the same again gives the same result."""
+        """Join a room; a repeated join of the same room returns the same result."""
         params = _join.decode(raw)
-        if self.participant is not None and self.participant.left is None:
+        if self.participant is not None and self.participant.leave_reason is None:
             return self._joined_already(params)
         claims = self._access.claims(self._token)
         self._limiter.admit(claims, self._address, time.monotonic())
@@ -110,41 +110,41 @@ class Methods:
         if not rights.subscribe and not params.config.no_subscribe:
             params.config.no_subscribe = True
         role = Role(params.config.role) if params.config.role else None
-        offer = _parsed(params.offer, "offer") if params.offer is not None else None
-        participant, before = self._rooms.enter(
+        offer = _parse(params.offer, "offer") if params.offer is not None else None
+        participant, replaced = self._rooms.join(
             params.sid,
             rights,
             protocol="websocket",
             uid=params.uid,
-            shown_name=params.name,
+            display_name=params.name,
             role=role,
-            line=self.line,
+            channel=self.channel,
             trace_id=self._trace_id,
-            reached=self._reached,
+            local_address=self._local_address,
         )
-        participant.rests = params.config.dynacast
+        participant.dynacast = params.config.dynacast
         self.participant = participant
         self._sid = params.sid
-        with participant.entering(before):
-            return await self._enter(participant, params, offer)
+        with participant.joining(replaced):
+            return await self._open_connections(participant, params, offer)
 
     async def offer(self, raw: msgspec.Raw) -> OfferResult:
-        """Change what is published."""
+        """Apply an offer of the publish connection."""
         params = _offer.decode(raw)
         participant = self._member()
-        offer = _parsed(params.desc, "offer")
+        offer = _parse(params.desc, "offer")
         change = await participant.publish(offer, params.version, params.sources, self._rules())
         return OfferResult("answer", change.answer, change.version, participant.own_publications())
 
     async def answer(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Take the answer to an offer of the subscribe connection."""
+        """Apply the answer to an offer of the subscribe connection."""
         params = _answer.decode(raw)
-        answer = _parsed(params.desc, "answer")
-        await self._subscribing().answer(answer, params.version)
+        answer = _parse(params.desc, "answer")
+        await self._subscribe_connection().answer(answer, params.version)
         return {}
 
     async def trickle(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Check a candidate; an ICE-lite server does not need it (RFC 8445 section 2.5)."""
+        """Validate a candidate; ICE lite does not use it (RFC 8445 section 2.5)."""
         params = _trickle.decode(raw)
         self._member()
         if params.candidate is not None and params.candidate.candidate:
@@ -155,53 +155,53 @@ class Methods:
         return {}
 
     async def subscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Receive publications."""
+        """Subscribe to publications."""
         params = _subscribe.decode(raw)
-        subscribing = self._subscribing()
-        found = [self._publication(number) for number in params.publications]
-        if any(publication.owner is self.participant for publication in found):
-            raise Refusal("publication_unknown", "one's own publication cannot be received")
+        subscribe_connection = self._subscribe_connection()
+        requested = [self._publication(number) for number in params.publications]
+        if any(publication.owner is self.participant for publication in requested):
+            raise Refusal("publication_unknown", "the publication is the participant's own")
         subscribed: list[int] = []
-        for publication in found:
+        for publication in requested:
             try:
-                subscribing.subscribe(publication, params.layer)
+                subscribe_connection.subscribe(publication, params.layer)
             except Refusal:
                 if not subscribed:
                     raise
-                break  # as far as it goes: the result says how far
+                break  # the result lists the publications before
             subscribed.append(publication.number)
         return {"publications": subscribed}
 
     async def unsubscribe(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Receive publications no longer."""
+        """Unsubscribe from publications."""
         params = _unsubscribe.decode(raw)
-        subscribing = self._subscribing()
-        here = self._member().room.publications
-        named = [here[number] for number in params.publications if number in here]
-        ended = [entry.number for entry in named if subscribing.unsubscribe(entry)]
+        subscribe_connection = self._subscribe_connection()
+        published = self._member().room.publications
+        entries = [published[number] for number in params.publications if number in published]
+        ended = [entry.number for entry in entries if subscribe_connection.unsubscribe(entry)]
         return {"publications": ended}
 
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Choose an encoding."""
+        """Select the encoding of a subscription."""
         params = _layers.decode(raw)
         self.core.require_engine()
-        self._subscribing().choose_layer(params.publication, params.layer)
+        self._subscribe_connection().select_layer(params.publication, params.layer)
         return {}
 
     async def mute(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Mute a publication or let it go on."""
+        """Mute or unmute a publication."""
         params = _mute.decode(raw)
         self._member().mute(self._publication(params.publication), params.muted)
         return {}
 
     async def message(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Pass data on to one or all others, unread."""
+        """Send data to one or all other participants, without interpretation."""
         params = _message.decode(raw)
         sender = self._member()
         if not sender.rights.data:
-            raise Refusal("data_denied", "this token does not allow to send messages")
+            raise Refusal("data_denied", "the token has canPublishData = false")
         if len(bytes(params.data)) > MAX_MESSAGE_BYTES:
-            raise Refusal("message_too_large", f"more than {MAX_MESSAGE_BYTES} bytes")
+            raise Refusal("message_too_large", f"the message exceeds {MAX_MESSAGE_BYTES} bytes")
         others = [member for member in sender.room.participants.values() if member is not sender]
         if params.to is not None:
             others = [
@@ -210,62 +210,68 @@ class Methods:
                 if member.uid == params.to and (sender.rights.admin or not member.rights.hidden)
             ]
             if not others:
-                raise Refusal("participant_unknown", f"there is no {params.to!r} here")
-        told = MessageNotification(sender.uid, params.topic, params.data)
-        frame = jsonrpc.notification("message", told)
+                raise Refusal("participant_unknown", f"the room has no participant {params.to!r}")
+        notification = MessageNotification(sender.uid, params.topic, params.data)
+        frame = jsonrpc.notification("message", notification)
         self.limits.take_message(time.monotonic(), len(frame) * len(others))
         for member in others:
-            self.core.guard("message", partial(member.tell, frame, lossy=True))
+            self.core.guard("message", partial(member.send, frame, lossy=True))
         return {"delivered": sum(not member.rights.hidden for member in others)}
 
     async def remove(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Make another participant leave; only a host may."""
+        """Remove another participant; hosts only."""
         params = _remove.decode(raw)
         host = self._member()
         host.rights.require_host()
         member = host.room.participants.get(params.uid)
         if member is None or member is host:
-            raise Refusal("participant_unknown", f"there is no other {params.uid!r} here")
+            raise Refusal(
+                "participant_unknown", f"the room has no other participant {params.uid!r}"
+            )
         member.leave("removed")
         return {}
 
     async def close_room(self, _raw: msgspec.Raw) -> dict[str, Any]:
-        """End the room for everybody, once this is answered; only a host may."""
+        """Close the room after the response; hosts only."""
         host = self._member()
         host.rights.require_host()
         self.core.loop.call_soon(self._rooms.close, host.room, "room_closed")
         return {}
 
     async def stats(self, _raw: msgspec.Raw) -> dict[str, Any]:
-        """Tell what the server measures of this participant."""
+        """Return the server's statistics of the participant."""
         member = self._member()
-        figures = await member.room.stats.figures()
-        return of_participant(figures, member.publishing, member.subscribing)
+        report = await member.room.stats.report()
+        return of_participant(report, member.publish_connection, member.subscribe_connection)
 
     async def leave(self, _raw: msgspec.Raw) -> dict[str, Any]:
-        """Leave; a second time does nothing."""
+        """Leave the room; idempotent."""
         if self.participant is not None:
-            self.participant.leave("left", hang_up=False)
+            self.participant.leave("left", close_channel=False)
         return {}
 
-    async def _enter(
+    async def _open_connections(
         self, participant: Participant, params: JoinParams, offer: sdp.Session | None
     ) -> JoinResult:
-        """Open the subscribe connection and publish what the join offers."""
-        subscribing = change = None
+        """Open the subscribe connection and apply the offer of the join."""
+        subscribe_connection = change = None
         if not params.config.no_subscribe:
-            subscribing = participant.receive(automatic=not params.config.no_auto_subscribe)
+            subscribe_connection = participant.open_subscribe_connection(
+                automatic=not params.config.no_auto_subscribe
+            )
         if offer is not None:
             change = await participant.publish(offer, None, params.sources, self._rules())
-        if subscribing is not None:
-            subscribing.start()
+        if subscribe_connection is not None:
+            subscribe_connection.start()
         return self._result(participant, change)
 
     def _joined_already(self, params: JoinParams) -> JoinResult:
         participant = self.participant
         assert participant is not None
         if params.sid != self._sid or params.uid not in (None, participant.uid):
-            raise Refusal("already_joined", f"this connection is {participant.uid} in {self._sid}")
+            raise Refusal(
+                "already_joined", f"the WebSocket has joined {self._sid} as {participant.uid}"
+            )
         return self._result(participant, None)
 
     def _result(self, participant: Participant, change: Change | None) -> JoinResult:
@@ -273,8 +279,10 @@ class Methods:
             sid=self._sid,
             uid=participant.uid,
             role=participant.role,
-            participant_count=participant.room.visible,
-            participants=[info for info in participant.room.roll() if info.uid != participant.uid],
+            participant_count=participant.room.participant_count,
+            participants=[
+                info for info in participant.room.list_participants() if info.uid != participant.uid
+            ],
             publications=participant.own_publications(),
             type="answer" if change else None,
             sdp=change.answer if change else None,
@@ -291,26 +299,28 @@ class Methods:
         return PublishRules(most, most, max_bitrate_bps=settings.max_publish_bitrate_bps)
 
     def _member(self) -> Participant:
-        if self.participant is None or self.participant.left is not None:
-            raise Refusal("not_joined", "join a room first")
+        if self.participant is None or self.participant.leave_reason is not None:
+            raise Refusal("not_joined", "the WebSocket has not joined a room")
         return self.participant
 
-    def _subscribing(self) -> Subscribing:
-        subscribing = self._member().subscribing
-        if subscribing is None:
-            raise Refusal("subscribe_denied", "this participant joined without receiving")
-        return subscribing
+    def _subscribe_connection(self) -> SubscribeConnection:
+        subscribe_connection = self._member().subscribe_connection
+        if subscribe_connection is None:
+            raise Refusal("subscribe_denied", "the participant has no subscribe connection")
+        return subscribe_connection
 
     def _publication(self, number: int) -> Publication:
         publication = self._member().room.publications.get(number)
         if publication is None:
-            raise Refusal("publication_unknown", f"there is no publication {number} here")
+            raise Refusal("publication_unknown", f"the room has no publication {number}")
         return publication
 
 
-def _parsed(description: Description, wanted: str) -> sdp.Session:
-    if description.type != wanted:
-        raise RpcError(RpcCode.INVALID_PARAMS, f"the description has to be an {wanted}")
+def _parse(description: Description, expected: str) -> sdp.Session:
+    if description.type != expected:
+        raise RpcError(
+            RpcCode.INVALID_PARAMS, f"the type of the description has to be {expected!r}"
+        )
     return parse_description(description.sdp)
 
 

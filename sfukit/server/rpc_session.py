@@ -1,4 +1,4 @@
-"""One WebSocket: frames in, bounded queue out, and the rules for hanging up."""
+"""One signaling channel: JSON-RPC frames in, a bounded send queue out, close codes."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from sfukit.server.outbox import Outbox, Subject, subject
+from sfukit.server.outbox import Outbox, StateKey, state_key_of
 from sfukit.server.rpc_methods import Methods
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.jsonrpc import RpcError
@@ -15,7 +15,7 @@ from sfukit.signaling.refusal import Refusal, RpcCode
 
 log = structlog.get_logger()
 
-_HANGUP_S = 5.0
+_CLOSE_TIMEOUT_S = 5.0
 CLOSE_CODES = {
     "left": 1000,
     "server_stopped": 1001,
@@ -33,22 +33,22 @@ CLOSE_CODES = {
 
 
 class RpcSession:
-    """Speak JSON-RPC with one participant. It is that participant's ``Line``."""
+    """The JSON-RPC session of one WebSocket; implements ``SignalingChannel``."""
 
     def __init__(self, socket: web.WebSocketResponse, methods: Methods) -> None:
         self._socket = socket
         self._methods = methods
         self._outbox = Outbox()
-        self._wake = asyncio.Event()
-        self._ended: str | None = None
+        self._has_output = asyncio.Event()
+        self._close_reason: str | None = None
         self._loop = asyncio.get_running_loop()
-        methods.line = self
+        methods.channel = self
 
     async def run(self) -> None:
-        """Serve until either side hangs up."""
+        """Serve requests until the client or the server closes the WebSocket."""
         writer = self._loop.create_task(self._write())
         timing = self._methods.core.settings.timing
-        patience = self._loop.call_later(timing.negotiation_s, self._expect_join)
+        join_timeout = self._loop.call_later(timing.negotiation_s, self._check_joined)
         try:
             async for message in self._socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -57,61 +57,63 @@ class RpcSession:
                     await self._handle_control(message)
                 else:
                     break
-                if self._ended is not None:
+                if self._close_reason is not None:
                     break
         finally:
-            patience.cancel()
-            self._methods.lost(self._ended or "connection_lost")
-            self.end("left")
+            join_timeout.cancel()
+            self._methods.on_disconnect(self._close_reason or "connection_lost")
+            self.close("left")
             await self._finish(writer)
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
-        self.send(jsonrpc.notification(method, params), state_of=subject(method, params))
+        self.send(jsonrpc.notification(method, params), state_key=state_key_of(method, params))
 
-    def send(self, message: bytes, *, state_of: Subject | None = None, lossy: bool = False) -> None:
-        """Queue a finished message; a reader with too many that cannot be dropped is closed."""
-        if self._ended is not None:
+    def send(
+        self, message: bytes, *, state_key: StateKey | None = None, lossy: bool = False
+    ) -> None:
+        """Queue an encoded message; close with ``slow_reader`` when the queue is full."""
+        if self._close_reason is not None:
             return
         dropped = self._outbox.dropped
-        if not self._outbox.put(message, state_of=state_of, lossy=lossy):
+        if not self._outbox.put(message, state_key=state_key, lossy=lossy):
             self._outbox.clear()
-            self._loop.call_soon(self._methods.lost, "slow_reader")
-            self.end("slow_reader")
+            self._loop.call_soon(self._methods.on_disconnect, "slow_reader")
+            self.close("slow_reader")
         if self._outbox.dropped > dropped:
             self._methods.core.metrics.queue_dropped.inc(self._outbox.dropped - dropped)
-        self._wake.set()
+        self._has_output.set()
 
-    def end(self, reason: str) -> None:
-        """Say good-bye behind what is queued, then hang up."""
-        if self._ended is not None:
+    def close(self, reason: str) -> None:
+        """Queue ``bye`` with the reason, then close the WebSocket behind the queued messages."""
+        if self._close_reason is not None:
             return
         if reason not in ("left", "slow_reader", "connection_lost"):
             self.send(jsonrpc.notification("bye", {"reason": reason}))
-        self._ended = reason
-        self._wake.set()
+        self._close_reason = reason
+        self._has_output.set()
 
-    def _expect_join(self) -> None:
+    def _check_joined(self) -> None:
         if self._methods.participant is None:
-            self.end("negotiation_timeout")
+            self.close("negotiation_timeout")
 
     async def _write(self) -> None:
         while True:
             while self._outbox:
                 try:
-                    await self._socket.send_frame(self._outbox.take(), WSMsgType.TEXT)
+                    await self._socket.send_frame(self._outbox.pop(), WSMsgType.TEXT)
                 except (ConnectionError, RuntimeError):
                     return
-            if self._ended is not None:
+            if self._close_reason is not None:
                 break
-            self._wake.clear()
-            await self._wake.wait()
-        code = CLOSE_CODES.get(self._ended, WSCloseCode.OK)
-        await self._socket.close(code=code, message=self._ended.encode())
+            self._has_output.clear()
+            await self._has_output.wait()
+        code = CLOSE_CODES.get(self._close_reason, WSCloseCode.OK)
+        await self._socket.close(code=code, message=self._close_reason.encode())
 
     async def _finish(self, writer: "asyncio.Task[None]") -> None:
-        """Give the last words a bounded time, then cut the line."""
-        done, _ = await asyncio.wait([writer], timeout=_HANGUP_S)
+        """Wait a bounded time for the queued messages, then cancel the writer."""
+        done, _ = await asyncio.wait([writer], timeout=_CLOSE_TIMEOUT_S)
         if not done:
             writer.cancel()
             await asyncio.wait([writer])
@@ -120,7 +122,7 @@ class RpcSession:
         try:
             frame = jsonrpc.parse_frame(text)
         except RpcError as error:
-            self._note_refused("")
+            self._count_refusal("")
             self.send(jsonrpc.error(None, error))
             await asyncio.sleep(0)
             return
@@ -130,8 +132,8 @@ class RpcSession:
             answer = await self._answer(entry, share_bytes)
             if answer is not None:
                 answers.append(answer)
-            await asyncio.sleep(0)  # other connections have their turn, however much waits here
-            if self._ended is not None:
+            await asyncio.sleep(0)  # yield to other connections between requests
+            if self._close_reason is not None:
                 break
         if not answers:
             return
@@ -141,11 +143,11 @@ class RpcSession:
             self.send(answers[0])
 
     async def _handle_control(self, message: WSMessage) -> None:
-        """Answer a ping (RFC 6455 section 5.5.2); control frames cost what requests cost."""
+        """Answer a ping (RFC 6455 section 5.5.2); control frames count as requests."""
         try:
             self._methods.limits.take_request(time.monotonic(), len(message.data))
         except Refusal as refusal:
-            self._note_refused(refusal.reason)
+            self._count_refusal(refusal.reason)
         else:
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
@@ -155,26 +157,26 @@ class RpcSession:
         self, request: jsonrpc.Request | RpcError, frame_bytes: float
     ) -> bytes | None:
         if isinstance(request, RpcError):
-            self._note_refused("")
+            self._count_refusal("")
             return jsonrpc.error(None, request)
         try:
             self._methods.limits.take_request(time.monotonic(), frame_bytes)
             value = await self._methods.call(request.method, request.params)
         except RpcError as error:
-            self._note_refused("")
+            self._count_refusal("")
             return None if request.is_notification else jsonrpc.error(request.identifier, error)
         except Refusal as refusal:
-            self._methods.note_refusal(request.method, refusal)
-            self._note_refused(refusal.reason)
+            self._methods.record_refusal(request.method, refusal)
+            self._count_refusal(refusal.reason)
             return None if request.is_notification else jsonrpc.error(request.identifier, refusal)
         except Exception:
-            self._note_refused("internal_error")
+            self._count_refusal("internal_error")
             if self._methods.core.refusals.is_due("internal_error"):
                 log.exception("method_failed", method=request.method)
-            fault = RpcError(RpcCode.INTERNAL, "an error of the server's own")
-            return None if request.is_notification else jsonrpc.error(request.identifier, fault)
+            internal = RpcError(RpcCode.INTERNAL, "internal server error")
+            return None if request.is_notification else jsonrpc.error(request.identifier, internal)
         return None if request.is_notification else jsonrpc.result(request.identifier, value)
 
-    def _note_refused(self, reason: str) -> None:
+    def _count_refusal(self, reason: str) -> None:
         if not self._methods.limits.allow_refusal(time.monotonic(), reason):
-            self.end("too_many_errors")
+            self.close("too_many_errors")

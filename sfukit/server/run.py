@@ -1,4 +1,4 @@
-"""The life of a server process: listen, serve, drain on SIGTERM, stop."""
+"""The server process: listen, serve, drain on SIGTERM, stop."""
 
 import asyncio
 import contextlib
@@ -16,27 +16,27 @@ from sfukit.machine import raise_open_files
 from sfukit.server import faults
 from sfukit.server.app import build_app, build_metrics_app
 from sfukit.server.engine import Engine, NativeEngine
-from sfukit.server.house import House
 from sfukit.server.limiter import is_loopback
 from sfukit.server.listener import Listener
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings, host_and_port
 
 _STANDARD_ERROR = 2
 _OPEN_FILES = 65_536
 _SECRET_BYTES = 32
 _NEW_SECRET = (
-    "make one:  python3 -c 'import secrets; print(secrets.token_hex(32))' > secret.txt  "
-    "and give --api-secret @secret.txt"
+    "generate one:  python3 -c 'import secrets; print(secrets.token_hex(32))' > secret.txt  "
+    "and pass --api-secret @secret.txt"
 )
-_LINGERING_S = 2.0  # for a client that still sends what was refused to read why
-_SHUTDOWN_S = 3.0  # for requests under way; everybody else has been told to go
+_LINGERING_S = 2.0  # for clients to read a refusal while they send the body
+_SHUTDOWN_S = 3.0  # for requests in progress
 log = structlog.get_logger()
 
 
 class Ready(NamedTuple):
-    """What a server that is ready can be told by."""
+    """The addresses and components of a running server."""
 
-    house: House
+    context: ServerContext
     http_host: str
     http_port: int
     metrics_host: str | None = None
@@ -44,13 +44,13 @@ class Ready(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where the server answers, as one would type it."""
-        scheme = "https" if self.house.settings.secure else "http"
+        """The base URL of the server."""
+        scheme = "https" if self.context.settings.secure else "http"
         return _url(scheme, self.http_host, self.http_port)
 
     @property
     def metrics_url(self) -> str:
-        """Where Prometheus finds the metrics."""
+        """The URL of the metrics."""
         if self.metrics_host is None:
             return f"{self.url}/metrics"
         return f"{_url('http', self.metrics_host, self.metrics_port)}/metrics"
@@ -62,63 +62,63 @@ def _url(scheme: str, host: str, port: int) -> str:
 
 
 def serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
-    """Run a server until it is told to stop."""
-    _check(settings)
-    _open_standard_descriptors()
+    """Run a server until a signal stops it."""
+    _check_api_keys(settings)
+    _reserve_standard_descriptors()
     try:
         import uvloop
-    except ImportError:  # not made for this platform
+    except ImportError:  # not available on this platform
         asyncio.run(_serve(settings, on_ready))
     else:
         uvloop.run(_serve(settings, on_ready))
 
 
 async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
-    house = House(settings, _engine(settings))
-    faults.watch_loop(house.core.refusals)
-    signals = _Signals(house)
+    context = ServerContext(settings, _engine(settings))
+    faults.log_task_errors(context.core.refusals)
+    signals = _Signals(context)
     reason = "server_stopped"
     async with contextlib.AsyncExitStack() as open_listeners:
         try:
-            ready = await _listen(open_listeners, house)
-            house.start()
-            signals.watch()
+            ready = await _listen(open_listeners, context)
+            context.start()
+            signals.add_handlers()
             on_ready(ready)
-            reason = await _until_over(signals, house)
+            reason = await _until_stopped(signals, context)
         finally:
-            signals.forget()
-            await house.stop(reason)
+            signals.remove_handlers()
+            await context.stop(reason)
 
 
-async def _until_over(signals: "_Signals", house: House) -> str:
-    """Wait for a signal to stop; an engine without workers is an error."""
+async def _until_stopped(signals: "_Signals", context: ServerContext) -> str:
+    """Wait for a signal; raise ``SfukitError`` when the last media worker ended."""
     stopped = asyncio.ensure_future(signals.until_stopped())
-    ended = house.core.engine_ended
+    ended = context.core.engine_ended
     await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
     if stopped.done():
         return stopped.result()
     stopped.cancel()
     raise SfukitError(
-        f"the media engine is gone: {ended.result()}",
-        hint="this is a fault of sfukit's own: please report it with the log; restart the server",
+        f"the media engine ended: {ended.result()}",
+        hint="this is a bug of sfukit: please report it with the log; restart the server",
     )
 
 
 class _Signals:
-    """SIGTERM drains, SIGUSR1 takes that back, a second SIGTERM stops; so does SIGINT."""
+    """SIGTERM drains, SIGUSR1 cancels the drain, a second SIGTERM or SIGINT stops."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._loop = asyncio.get_running_loop()
         self._stopped: asyncio.Future[str] = self._loop.create_future()
         self._drain: asyncio.Task[None] | None = None
 
-    def watch(self) -> None:
+    def add_handlers(self) -> None:
         self._loop.add_signal_handler(signal.SIGTERM, self._terminate)
         self._loop.add_signal_handler(signal.SIGINT, self._stop, "server_stopped")
-        self._loop.add_signal_handler(signal.SIGUSR1, self._house.cancel_drain)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._context.cancel_drain)
 
-    def forget(self) -> None:
+    def remove_handlers(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             self._loop.remove_signal_handler(number)
         if self._drain is not None:
@@ -136,7 +136,7 @@ class _Signals:
     async def _drained(self) -> None:
         outcome = "failed"
         try:
-            outcome = await self._house.drain()
+            outcome = await self._context.drain()
             log.info("drain_ended", outcome=outcome)
         finally:
             if outcome != "cancelled":
@@ -147,20 +147,20 @@ class _Signals:
             self._stopped.set_result(reason)
 
 
-def _open_standard_descriptors() -> None:
-    """Keep sockets from becoming standard error where that is closed; libuv aborts over it."""
+def _reserve_standard_descriptors() -> None:
+    """Open closed standard descriptors, so that no socket gets their numbers (libuv aborts)."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
         pass
     os.close(descriptor)
 
 
-def _check(settings: Settings) -> None:
-    """Refuse to open a server without keys, or with weak ones, to the network."""
+def _check_api_keys(settings: Settings) -> None:
+    """Raise ``UsageError`` for a listener off loopback without API keys or with short secrets."""
     local = settings.http_host == "localhost" or is_loopback(settings.http_host)
     if not local and not settings.api_keys:
         address = f"{settings.http_host}:{settings.http_port}"
         raise UsageError(
-            f"--http {address} needs API keys: without them anyone who reaches it could use it",
+            f"--http {address} needs API keys: without them every client on the network has access",
             hint=f"sfukit serve --http {address} --api-key NAME --api-secret SECRET",
         )
     reachable = not local or bool(settings.trusted_proxies)
@@ -186,39 +186,47 @@ def _engine(settings: Settings) -> Engine:
     except NativeError as error:
         raise MachineError(
             f"the media engine does not start: {error}",
-            hint="is another server running? --udp-port chooses another port, 0 a free one",
+            hint="is another server running? --udp-port sets another port, 0 a free one",
         ) from error
 
 
-async def _listen(open_listeners: contextlib.AsyncExitStack, house: House) -> Ready:
-    settings = house.settings
-    most = raise_open_files(_OPEN_FILES)
-    listener = await _listener(open_listeners, house, build_app(house), most, _tls(settings))
-    port = await _bound(listener, "--http", settings.http_host, settings.http_port)
+async def _listen(open_listeners: contextlib.AsyncExitStack, context: ServerContext) -> Ready:
+    settings = context.settings
+    max_descriptors = raise_open_files(_OPEN_FILES)
+    listener = await _listener(
+        open_listeners, context, build_app(context), max_descriptors, _tls(settings)
+    )
+    port = await _bind(listener, "--http", settings.http_host, settings.http_port)
     if settings.metrics_http is None:
-        return Ready(house, settings.http_host, port)
-    apart = await _listener(open_listeners, house, build_metrics_app(house), most, None)
+        return Ready(context, settings.http_host, port)
+    metrics_listener = await _listener(
+        open_listeners, context, build_metrics_app(context), max_descriptors, None
+    )
     host, metrics_port = host_and_port(settings.metrics_http, "--metrics")
     return Ready(
-        house, settings.http_host, port, host, await _bound(apart, "--metrics", host, metrics_port)
+        context,
+        settings.http_host,
+        port,
+        host,
+        await _bind(metrics_listener, "--metrics", host, metrics_port),
     )
 
 
 async def _listener(
     open_listeners: contextlib.AsyncExitStack,
-    house: House,
+    context: ServerContext,
     app: web.Application,
-    most_descriptors: int,
+    max_descriptors: int,
     tls: ssl.SSLContext | None,
 ) -> Listener:
-    """Set an application up behind a listener; the stack takes both down again."""
+    """Return a listener for an application; the stack closes both."""
     runner = web.AppRunner(
         app,
         access_log=None,
-        logger=faults.http_logger(house.core.refusals),
+        logger=faults.http_logger(context.core.refusals),
         handle_signals=False,
         shutdown_timeout=_SHUTDOWN_S,
-        keepalive_timeout=house.settings.timing.keep_alive_s,
+        keepalive_timeout=context.settings.timing.keep_alive_s,
         lingering_time=_LINGERING_S,
     )
     await runner.setup()
@@ -226,32 +234,32 @@ async def _listener(
     assert runner.server is not None
     listener = Listener(
         runner.server,
-        house.connections,
-        house.metrics,
-        house.core.refusals,
+        context.connections,
+        context.metrics,
+        context.core.refusals,
         tls=tls,
-        most_descriptors=most_descriptors,
+        max_descriptors=max_descriptors,
     )
     open_listeners.callback(listener.close)
     return listener
 
 
-async def _bound(listener: Listener, option: str, host: str, port: int) -> int:
+async def _bind(listener: Listener, option: str, host: str, port: int) -> int:
     try:
         return await listener.listen(host, port)
     except OSError as error:
         raise MachineError(
             f"cannot listen on {host}:{port}: {error.strerror}",
-            hint=f"is another server running? {option} HOST:PORT chooses; port 0 takes a free one",
+            hint=f"is another server running? {option} HOST:PORT sets another port, 0 a free one",
         ) from error
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        tls.load_cert_chain(settings.tls_cert, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"--tls-cert {settings.tls_cert}: {error}") from error
-    return context
+    return tls

@@ -1,4 +1,4 @@
-"""What a server is told: from the command line, or from a TOML file under it."""
+"""Settings of a server: the command line over a TOML file."""
 
 import re
 from pathlib import Path
@@ -18,14 +18,14 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A token bucket: so many a second, ``burst`` at once."""
+    """A token bucket: ``per_s`` per second, up to ``burst`` at once."""
 
     per_s: Positive
     burst: Positive
 
 
 class MethodLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls of each method on one WebSocket; ``other`` is for all methods not named here."""
+    """Limits of the calls of each method on one WebSocket; ``other``: each other method."""
 
     join: Rate = Rate(10, 100)
     offer: Rate = Rate(10, 100)
@@ -41,29 +41,29 @@ class MethodLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on what is admitted; None means unbounded."""
+    """Limits of admission and of requests; None means unlimited."""
 
     max_rooms: int | None = None
     max_participants: int | None = None
     max_egress_bps: int | None = None
-    max_publications_per_kind: Annotated[int, msgspec.Meta(gt=0)] = 8  # of one participant
-    identity: Rate = Rate(100, 400)  # upgrades, joins, POST and PATCH of one identity
-    api_key: Rate = Rate(1_000, 10_000)  # the same of all identities under one API key
-    session: Rate = Rate(10, 100)  # PATCH of one WHIP or WHEP session
-    address: Rate = Rate(200, 400)  # unauthenticated: the same, where there are no keys
-    refusals: Rate = Rate(20, 200)  # unauthenticated requests of one address that are refused
-    unauthenticated_connections: Annotated[int, msgspec.Meta(gt=0)] = 2_000  # of one address
-    requests: Rate = Rate(100, 1_000)  # requests on one WebSocket; each 4 KiB of a frame is one
+    max_publications_per_kind: Annotated[int, msgspec.Meta(gt=0)] = 8  # per participant
+    identity: Rate = Rate(100, 400)  # WebSocket upgrades, joins, POST and PATCH per identity
+    api_key: Rate = Rate(1_000, 10_000)  # the same per API key
+    session: Rate = Rate(10, 100)  # PATCH per WHIP or WHEP session
+    address: Rate = Rate(200, 400)  # the same per client address, without API keys
+    refusals: Rate = Rate(20, 200)  # refused unauthenticated requests per address
+    unauthenticated_connections: Annotated[int, msgspec.Meta(gt=0)] = 2_000  # per address
+    requests: Rate = Rate(100, 1_000)  # per WebSocket; each 4 KiB of a frame count as one
     methods: MethodLimits = MethodLimits()
-    message_bytes: Rate = Rate(2_000_000, 16_000_000)  # bytes x receivers, of one sender
-    errors: Rate = Rate(0.5, 50)  # requests refused on one WebSocket before it is closed
-    excess: Rate = Rate(50, 2_000)  # the same for those refused as rate_limited
-    logged_refusals: Annotated[int, msgspec.Meta(ge=0)] = 5  # of a reason, in each interval
+    message_bytes: Rate = Rate(2_000_000, 16_000_000)  # bytes x recipients, per sender
+    errors: Rate = Rate(0.5, 50)  # refused requests per WebSocket, which is closed above
+    excess: Rate = Rate(50, 2_000)  # the same for requests refused as rate_limited
+    logged_refusals: Annotated[int, msgspec.Meta(ge=0)] = 5  # log lines per reason and interval
     logged_refusals_interval_s: Positive = 10.0
 
 
 class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long things may take, in seconds."""
+    """Timeouts and intervals in seconds."""
 
     room_idle_s: float = 60.0
     negotiation_s: float = 30.0
@@ -75,7 +75,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IceServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A STUN or TURN server that peers are told of."""
+    """A STUN or TURN server, sent to clients as ICE server."""
 
     url: str
     username: str | None = None
@@ -83,7 +83,7 @@ class IceServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything `sfukit serve` can be told."""
+    """All settings of `sfukit serve`."""
 
     http_host: str = "127.0.0.1"
     http_port: int = DEFAULT_HTTP_PORT
@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_keys: dict[str, str] = {}
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
-    http_prefix: str = ""  # what a reverse proxy puts before every path
+    http_prefix: str = ""  # external path prefix of a reverse proxy, such as /sfu
     end_at_exp: bool = False
     srtp: SrtpChoice = "auto"
     stun: bool = False
@@ -114,11 +114,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.http_prefix and not HTTP_PREFIX.fullmatch(self.http_prefix):
-            raise ValueError("http_prefix begins with / and does not end with it, such as /sfu")
+            raise ValueError(
+                "http_prefix has to begin with / and must not end with /, such as /sfu"
+            )
 
     @property
     def engine(self) -> ServerConfig:
-        """The part that the engine is told."""
+        """The settings of the media engine."""
         return ServerConfig(
             workers=self.workers,
             udp_port=self.udp_port,
@@ -133,20 +135,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def secure(self) -> bool:
-        """Whether HTTP is HTTPS."""
+        """Whether the HTTP listener uses TLS."""
         return self.tls_cert is not None
 
 
-def host_and_port(text: str, where: str) -> tuple[str, int]:
-    """Read ``HOST:PORT``; raise ``UsageError``."""
+def host_and_port(text: str, option: str) -> tuple[str, int]:
+    """Parse ``HOST:PORT``; raise ``UsageError`` naming the option."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"{where} {text}: give HOST:PORT", hint=f"such as {where} 127.0.0.1:7080")
+        raise UsageError(
+            f"{option} {text}: give HOST:PORT", hint=f"such as {option} 127.0.0.1:7080"
+        )
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def load(file: Path | None, overrides: dict[str, Any]) -> Settings:
-    """Lay the command line over a TOML file; raise ``UsageError`` with the key at fault."""
+    """Merge command line options into a TOML file; raise ``UsageError`` naming the key."""
     table: dict[str, Any] = {}
     if file is not None:
         try:

@@ -1,4 +1,4 @@
-"""Figures of one participant out of its room's, which are asked for at most twice a second."""
+"""Statistics of a participant from those of its room, requested at most twice a second."""
 
 import asyncio
 import time
@@ -6,63 +6,67 @@ from typing import Any
 
 import msgspec
 
-from sfukit.server.engine import Engine, first_error, refuse
-from sfukit.server.native_messages import RoomFigures, RoomStats
-from sfukit.server.publishing import Publishing
-from sfukit.server.subscribing import Subscribing
+from sfukit.server.engine import Engine, first_error, refusal_of
+from sfukit.server.native_messages import RoomStats, RoomStatsReport
+from sfukit.server.publish_connection import PublishConnection
+from sfukit.server.subscribe_connection import SubscribeConnection
 
 _MAX_AGE_S = 0.5
-_decoder = msgspec.json.Decoder(RoomFigures)
+_decoder = msgspec.json.Decoder(RoomStatsReport)
 
 
 class StatsCache:
-    """The latest figures of one room; many who ask at once share one question."""
+    """The latest statistics of one room; concurrent callers share one request."""
 
     def __init__(self, engine: Engine, room: int, worker: int) -> None:
         self._engine = engine
         self._room = room
         self._worker = worker
-        self._figures = RoomFigures()
+        self._report = RoomStatsReport()
         self._taken_s = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def figures(self) -> RoomFigures:
-        """Return figures at most half a second old."""
+    async def report(self) -> RoomStatsReport:
+        """Return statistics that are at most half a second old."""
         async with self._lock:
             if time.monotonic() - self._taken_s > _MAX_AGE_S:
                 outcomes = await self._engine.run(self._worker, [RoomStats(room=self._room)])
                 if error := first_error(outcomes):
-                    raise refuse(error)
-                self._figures = _decoder.decode(outcomes[0].result)
+                    raise refusal_of(error)
+                self._report = _decoder.decode(outcomes[0].result)
                 self._taken_s = time.monotonic()
-        return self._figures
+        return self._report
 
 
 def of_participant(
-    figures: RoomFigures, publishing: Publishing, subscribing: Subscribing | None
+    report: RoomStatsReport,
+    publish_connection: PublishConnection,
+    subscribe_connection: SubscribeConnection | None,
 ) -> dict[str, Any]:
-    """Pick what belongs to a participant, with publications instead of subscriptions named."""
-    targets = {publishing.transport: 0}
+    """Return a participant's rows; subscriptions are identified by their publication."""
+    targets = {publish_connection.transport: 0}
     received: dict[int, int] = {}
-    if subscribing is not None:
-        targets[subscribing.transport] = 1
+    if subscribe_connection is not None:
+        targets[subscribe_connection.transport] = 1
         received = {
             entry.number: number
-            for number, entry in subscribing.subscriptions.items()
+            for number, entry in subscribe_connection.subscriptions.items()
             if entry.number is not None
         }
     return {
         "transports": [
             {"target": targets[row["transport"]], **row}
-            for row in figures.transports
+            for row in report.transports
             if row["transport"] in targets
         ],
         "publications": [
-            row for row in figures.publications if row["publication"] in publishing.publications
+            row
+            for row in report.publications
+            if row["publication"] in publish_connection.publications
         ],
         "subscriptions": [
             {"publication": received[row["subscription"]], **row}
-            for row in figures.subscriptions
+            for row in report.subscriptions
             if row["subscription"] in received
         ],
     }

@@ -1,4 +1,4 @@
-"""The HTTP side of WHIP and WHEP: one line of the table in docs/protocol.md for each handler."""
+"""The HTTP routes of WHIP (RFC 9725) and WHEP, in the order of docs/protocol.md."""
 
 import asyncio
 import time
@@ -6,13 +6,19 @@ import time
 from aiohttp import web
 
 from sfukit.server.access import Rights
-from sfukit.server.house import House
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
 from sfukit.server.paths import prefix_of
-from sfukit.server.publishing import parse_description
-from sfukit.server.requests import AUTHENTICATED, HOUSE, TRACE_ID, authenticate, reached
-from sfukit.server.viewing import Viewing, choose_publisher
+from sfukit.server.publish_connection import parse_description
+from sfukit.server.requests import (
+    AUTHENTICATED,
+    SERVER_CONTEXT,
+    TRACE_ID,
+    authenticate,
+    local_address,
+)
+from sfukit.server.server_context import ServerContext
+from sfukit.server.whep_viewer import WhepViewer, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.publish_answer import PublishRules
@@ -23,14 +29,14 @@ _SESSION_METHODS = "DELETE, OPTIONS, PATCH"
 
 
 def add_routes(app: web.Application) -> None:
-    """Add endpoints and sessions."""
+    """Add the routes of endpoints and sessions."""
     for endpoint, handler in (
         ("/whip/{room}", publish),
         ("/whep/{room}", play),
         ("/whep/{room}/{participant}", play),
     ):
         app.router.add_post(endpoint, handler)
-        app.router.add_get(endpoint, nothing)
+        app.router.add_get(endpoint, empty_answer)
         app.router.add_options(endpoint, endpoint_options)
     app.router.add_patch("/sessions/{session}", patch)
     app.router.add_delete("/sessions/{session}", delete)
@@ -38,58 +44,58 @@ def add_routes(app: web.Application) -> None:
 
 
 async def publish(request: web.Request) -> web.Response:
-    """WHIP: publish the offer; an earlier session of the same identity ends once this one is up."""
-    house, rights, offer = await _admit(request)
+    """WHIP POST: publish; replaces an earlier session of the same identity."""
+    context, rights, offer = await _admit(request)
     rights.require_publish()
-    participant, before = house.rooms.enter(
+    participant, replaced = context.rooms.join(
         request.match_info["room"],
         rights,
         protocol="whip",
         trace_id=request[TRACE_ID],
-        reached=reached(request),
+        local_address=local_address(request),
     )
-    rules = PublishRules(1, 1, True, house.settings.max_publish_bitrate_bps)
-    with participant.entering(before):
+    rules = PublishRules(1, 1, True, context.settings.max_publish_bitrate_bps)
+    with participant.joining(replaced):
         change = await participant.publish(offer, None, {}, rules)
-    session = HttpSession(offer, participant.publishing.restart, participant.leave)
-    _keep(house, session, participant)
+    session = HttpSession(offer, participant.publish_connection.restart, participant.leave)
+    _register(context, session, participant)
     return _created(request, session, change.answer)
 
 
 async def play(request: web.Request) -> web.Response:
-    """WHEP: play one participant of the room."""
-    house, rights, offer = await _admit(request)
+    """WHEP POST: play one participant of the room."""
+    context, rights, offer = await _admit(request)
     rights.require_subscribe()
-    named = request.match_info.get("participant")
-    uid = participant_name(named) if named is not None else None
-    house.rooms.require_space()
-    room, publisher = choose_publisher(house.rooms.find(request.match_info["room"]), uid)
-    viewing = Viewing(
-        house.core,
+    name = request.match_info.get("participant")
+    uid = participant_name(name) if name is not None else None
+    context.rooms.require_capacity()
+    room, publisher = choose_publisher(context.rooms.find(request.match_info["room"]), uid)
+    viewer = WhepViewer(
+        context.core,
         room,
         publisher,
         uid,
         rights,
         trace_id=request[TRACE_ID],
-        reached=reached(request),
+        local_address=local_address(request),
     )
-    answer = viewing.negotiate(offer)
-    house.rooms.admit_viewer(room, viewing)
-    await viewing.start()
-    session = HttpSession(offer, viewing.restart, viewing.leave, needs_tag=False)
-    _keep(house, session, viewing)
+    answer = viewer.negotiate(offer)
+    context.rooms.admit_viewer(room, viewer)
+    await viewer.start()
+    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False)
+    _register(context, session, viewer)
     return _created(request, session, answer)
 
 
 async def patch(request: web.Request) -> web.Response:
-    """Take candidates or restart ICE."""
-    house = request.app[HOUSE]
+    """Accept candidates or restart ICE."""
+    context = request.app[SERVER_CONTEXT]
     name = request.match_info["session"]
-    session = house.sessions.find(name)
-    request[AUTHENTICATED] = True  # the name of a session is a secret of its owner's
-    house.limiter.admit_session(name, time.monotonic())
+    session = context.sessions.find(name)
+    request[AUTHENTICATED] = True  # the session id in the URL is a secret
+    context.limiter.admit_session(name, time.monotonic())
     whip.require_fragment(request.content_type)
-    answer = await session.patch(request.headers.get("If-Match"), await _text(request))
+    answer = await session.patch(request.headers.get("If-Match"), await _read_body(request))
     if answer is None:
         return web.Response(status=204)
     return web.Response(
@@ -98,61 +104,65 @@ async def patch(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """End a session, whatever ``If-Match`` says; leaving is free of limits."""
-    house = request.app[HOUSE]
-    house.sessions.delete(request.match_info["session"])
+    """End a session; ignores ``If-Match`` and request limits."""
+    context = request.app[SERVER_CONTEXT]
+    context.sessions.delete(request.match_info["session"])
     return web.Response()
 
 
-async def nothing(_request: web.Request) -> web.Response:
-    """Answer GET on an endpoint without content (RFC 9725 section 4.1)."""
+async def empty_answer(_request: web.Request) -> web.Response:
+    """Answer GET on an endpoint with 204 (RFC 9725 section 4.1)."""
     return web.Response(status=204)
 
 
 async def endpoint_options(request: web.Request) -> web.Response:
-    """Say what an endpoint accepts."""
+    """Return the methods and media types of an endpoint."""
     response = web.Response(headers=whip.preflight(_POST_METHODS, {"Accept-Post": whip.SDP_TYPE}))
-    _add_links(response, request.app[HOUSE], credentials=False)
+    _add_links(response, request.app[SERVER_CONTEXT], credentials=False)
     return response
 
 
 async def session_options(_request: web.Request) -> web.Response:
-    """Say what a session accepts."""
+    """Return the methods and media types of a session."""
     accepted = {"Accept-Patch": sdpfrag.CONTENT_TYPE}
     return web.Response(headers=whip.preflight(_SESSION_METHODS, accepted))
 
 
-async def _admit(request: web.Request) -> tuple[House, Rights, sdp.Session]:
-    """Check everything about a POST that does not depend on what it asks for."""
-    house = request.app[HOUSE]
+async def _admit(request: web.Request) -> tuple[ServerContext, Rights, sdp.Session]:
+    """Check token, room and media type of a POST; return the grants and the parsed offer."""
+    context = request.app[SERVER_CONTEXT]
     claims = authenticate(request)
-    rights = house.access.rights(claims, room_name(request.match_info["room"]))
+    rights = context.access.rights(claims, room_name(request.match_info["room"]))
     whip.require_sdp(request.content_type)
-    return house, rights, parse_description(await _text(request))
+    return context, rights, parse_description(await _read_body(request))
 
 
-async def _text(request: web.Request) -> str:
-    """Read the body as text; what is no UTF-8 fails later, at the line where it stands."""
+async def _read_body(request: web.Request) -> str:
+    """Return the body as text; invalid UTF-8 is refused by the parser with its line."""
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding not in ("", "identity", "gzip", "deflate"):
-        raise Refusal("content_type", f"Content-Encoding {encoding[:32]!r} is not read: send none")
-    limit_s = request.app[HOUSE].settings.timing.request_s
+        raise Refusal("content_type", f"Content-Encoding {encoding[:32]!r} is not supported")
+    limit_s = request.app[SERVER_CONTEXT].settings.timing.request_s
     try:
         async with asyncio.timeout(limit_s):
             return (await request.read()).decode(errors="replace")
     except TimeoutError:
-        raise Refusal("request_timeout", f"no whole body within {limit_s:g} s") from None
+        raise Refusal(
+            "request_timeout", f"the body was not complete within {limit_s:g} s"
+        ) from None
     except web.RequestPayloadError:
         raise Refusal(
-            "body_unreadable", f"the body is not encoded as it says, {encoding or 'chunked'}"
+            "body_unreadable", f"the body is not valid {encoding or 'chunked'} encoding"
         ) from None
 
 
-def _keep(house: House, session: HttpSession, owner: Participant | Viewing) -> None:
-    house.sessions.add(session)
-    owner.on_end = lambda _reason: house.sessions.forget(session)
-    if owner.left is not None:
-        house.sessions.forget(session)
+def _register(
+    context: ServerContext, session: HttpSession, owner: Participant | WhepViewer
+) -> None:
+    context.sessions.add(session)
+    owner.on_end = lambda _reason: context.sessions.remove(session)
+    if owner.leave_reason is not None:
+        context.sessions.remove(session)
 
 
 def _created(request: web.Request, session: HttpSession, answer: str) -> web.Response:
@@ -162,13 +172,13 @@ def _created(request: web.Request, session: HttpSession, answer: str) -> web.Res
         content_type=whip.SDP_TYPE,
         headers={"Location": prefix_of(request) + session.path, "ETag": session.etag},
     )
-    _add_links(response, request.app[HOUSE], credentials=True)
+    _add_links(response, request.app[SERVER_CONTEXT], credentials=True)
     return response
 
 
-def _add_links(response: web.Response, house: House, *, credentials: bool) -> None:
-    """Tell the ICE servers; those with credentials only to a peer that was admitted."""
-    for entry in house.settings.ice_servers:
+def _add_links(response: web.Response, context: ServerContext, *, credentials: bool) -> None:
+    """Add ``Link`` headers of the ICE servers; ``credentials``: also servers with credentials."""
+    for entry in context.settings.ice_servers:
         if entry.credential is not None and not credentials:
             continue
         link = whip.ice_server_link(entry.url, entry.username, entry.credential)

@@ -12,9 +12,9 @@ from sfukit.cli import serve_print
 from sfukit.cli.app import main
 from sfukit.cli.output import Output
 from sfukit.errors import ExitCode, MachineError
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.run import Ready
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
@@ -38,7 +38,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
 async def ready(**changes: Any) -> Ready:
     settings = msgspec.structs.replace(Settings(advertise=("192.0.2.7",)), **changes)
-    return Ready(House(settings, MockEngine()), settings.http_host, 7080)
+    return Ready(ServerContext(settings, MockEngine()), settings.http_host, 7080)
 
 
 async def test_what_is_said_once_ready(capsys: pytest.CaptureFixture[str]) -> None:

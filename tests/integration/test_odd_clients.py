@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from sfukit.server.app import build_app
 from sfukit.server.engine import NativeEngine
-from sfukit.server.house import House
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import RpcCode
@@ -237,15 +237,15 @@ class Client:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     settings = Settings(udp_port=0, limits=UNLIMITED)
-    house = House(
+    context = ServerContext(
         settings, NativeEngine(msgspec.structs.replace(settings.engine, bind=("127.0.0.1",)))
     )
-    server = TestServer(build_app(house))
+    server = TestServer(build_app(context))
     await server.start_server()
     made = Client(server)
     yield made
     await made.session.close()
-    await house.stop("server_stopped")
+    await context.stop("server_stopped")
     await server.close()
 
 

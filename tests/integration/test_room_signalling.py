@@ -14,9 +14,9 @@ from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.seat import Media
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.server.app import build_app
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import AutoTarget, IndexTarget, Subscribe
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits, Settings
 from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.messages import OpenTransport, Publish, Receive
@@ -37,20 +37,20 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.engine = MockEngine()
-        self.house = House(settings, self.engine)
-        self.runner = web.AppRunner(build_app(self.house), access_log=None)
+        self.context = ServerContext(settings, self.engine)
+        self.runner = web.AppRunner(build_app(self.context), access_log=None)
         self.url = ""
 
     async def start(self) -> None:
         await self.runner.setup()
-        self.house.start()
+        self.context.start()
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
         await site.start()
         host, port = self.runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        await self.house.stop("server_stopped")
+        await self.context.stop("server_stopped")
         await self.runner.cleanup()
 
 
@@ -103,7 +103,7 @@ async def test_every_planned_track_is_subscribed_at_its_size(server: Server) -> 
     assert len(load.swarm.of(Publish)) == 20
     assert len(load.swarm.of(Receive)) == 80
     await load.conductor.leave()
-    await until(lambda: server.house.rooms.population == 0)
+    await until(lambda: server.context.rooms.population == 0)
 
 
 async def test_an_audience_plays_what_one_publishes(server: Server) -> None:
@@ -134,7 +134,7 @@ async def test_without_a_token_nobody_joins(server: Server) -> None:
 async def test_a_server_that_stops_is_noticed(server: Server) -> None:
     load = Load(server, LoadOptions(clients=5, ramp_per_s=200), TOKENS)
     await load.until_complete()
-    await server.house.stop("server_stopped")
+    await server.context.stop("server_stopped")
     await until(lambda: load.ledger.still_there == 0)
     fault = load.conductor.target_fault()
     assert fault == ("the target dropped 5 of 5 clients: server_stopped", True)

@@ -53,15 +53,15 @@ async def test_worker_threads_that_end_are_noticed_and_the_last_ends_the_process
         started = await ready
         first, last = found[0]
         end_worker(first)
-        await until(lambda: started.house.engine.ended)
+        await until(lambda: started.context.engine.ended_workers)
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{started.url}/readyz") as response,
         ):
             assert response.status == 503
             assert "media worker" in await response.text()
-        assert len(started.house.engine.ended) == 1
+        assert len(started.context.engine.ended_workers) == 1
         assert not serving.done()
         end_worker(last)
-        with pytest.raises(SfukitError, match="the media engine is gone: media worker"):
+        with pytest.raises(SfukitError, match="the media engine ended: media worker"):
             await serving

@@ -12,15 +12,15 @@ from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import Command, TransportState
 from sfukit.server.participant import Participant
 from sfukit.server.settings import Timing
-from sfukit.server.viewing import Viewing, choose_publisher
+from sfukit.server.whep_viewer import WhepViewer, choose_publisher
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import Refusal
-from tests.unit.server.virtual import Channel, Peer, offer, virtual_house
+from tests.unit.server.virtual import Channel, Peer, offer, virtual_context
 from tests.unit.signaling.descriptions import answer_to, audio, offer_of, text_of, video
 
 MEMBERS = 5
 FAULTY = (0, 1)
-POINTS = ("notify", "send", "end", "engine", "offers", "timer", "viewer")
+POINTS = ("notify", "send", "close", "engine", "offers", "timer", "viewer")
 OFFERS = [
     offer_of(audio(), video()),
     offer_of(video("VP9/90000", "profile-id=0"), video("VP9/90000", "profile-id=2")),
@@ -52,9 +52,9 @@ class FaultyChannel(Channel):
         self._fail("send")
         super().send(message)
 
-    def end(self, reason: str) -> None:
-        self._fail("end")
-        super().end(reason)
+    def close(self, reason: str) -> None:
+        self._fail("close")
+        super().close(reason)
 
     def _fail(self, point: str) -> None:
         if point in self.points:
@@ -73,9 +73,9 @@ class FaultyEngine(MockEngine):
             raise InjectedError("engine")
         super().send(worker, commands)
 
-    def _take(self, command: Command) -> Any:
+    def _execute(self, command: Command) -> Any:
         self.commands.clear()
-        return super()._take(command)
+        return super()._execute(command)
 
 
 class World:
@@ -85,14 +85,14 @@ class World:
         self.points = points
         self.engine = FaultyEngine()
         timing = Timing(room_idle_s=60, negotiation_s=30, debounce_s=0.05)
-        self.house, self.timers = virtual_house(self.engine, timing=timing)
+        self.context, self.timers = virtual_context(self.engine, timing=timing)
         self.peers: dict[int, Peer] = {}
-        self.viewers: list[Viewing] = []
+        self.viewers: list[WhepViewer] = []
 
     def participant(self, member: int) -> Participant | None:
         peer = self.peers.get(member)
         found = peer.methods.participant if peer is not None else None
-        return found if found is not None and found.left is None else None
+        return found if found is not None and found.leave_reason is None else None
 
     async def attempt(self, member: int, method: str, **params: Any) -> None:
         """Call; only those that fail themselves may see a failure."""
@@ -113,7 +113,7 @@ class World:
         if self.participant(member) is not None:
             return
         faulty = member in FAULTY
-        self.peers[member] = Peer(self.house, FaultyChannel(self.points) if faulty else Channel())
+        self.peers[member] = Peer(self.context, FaultyChannel(self.points) if faulty else Channel())
         params = {} if text is None else {"offer": offer(text)}
         await self.attempt(member, "join", sid="demo", uid=f"m{member}", **params)
         joined = self.participant(member)
@@ -131,34 +131,36 @@ class World:
 
     async def view(self, *, faulty: bool) -> None:
         try:
-            room, publisher = choose_publisher(self.house.rooms.find("demo"), None)
-            viewing = Viewing(self.house.core, room, publisher, None, Rights(), trace_id="")
-            viewing.negotiate(sdp.parse(VIEWER))
+            room, publisher = choose_publisher(self.context.rooms.find("demo"), None)
+            viewer = WhepViewer(self.context.core, room, publisher, None, Rights(), trace_id="")
+            viewer.negotiate(sdp.parse(VIEWER))
         except Refusal:
             return
-        self.house.rooms.admit_viewer(room, viewing)
-        await viewing.start()
-        self.viewers.append(viewing)
+        self.context.rooms.admit_viewer(room, viewer)
+        await viewer.start()
+        self.viewers.append(viewer)
         if faulty and "viewer" in self.points:
-            self._replace(viewing, "on_leaving", "on_unpublished")
+            self._replace(viewer, "on_leaving", "on_unpublished")
 
     def hear(self, member: int, state: Any) -> None:
         """An event of the engine about a member's subscribe transport."""
         joined = self.participant(member)
-        if joined is not None and joined.subscribing is not None:
-            self.engine.tell(TransportState(joined.subscribing.transport, state))
+        if joined is not None and joined.subscribe_connection is not None:
+            self.engine.emit(TransportState(joined.subscribe_connection.transport, state))
 
     def check(self) -> None:
         """Members without a fault receive, or were told that they do not, all that is there."""
-        room = self.house.rooms.find("demo")
+        room = self.context.rooms.find("demo")
         if room is None:
             return
         for member in range(len(FAULTY), MEMBERS):
             joined = self.participant(member)
-            if joined is None or joined.subscribing is None:
+            if joined is None or joined.subscribe_connection is None:
                 continue
             assert room.participants[joined.uid] is joined
-            have = set(joined.subscribing.subscriptions) | set(joined.subscribing._waiting)
+            have = set(joined.subscribe_connection.subscriptions) | set(
+                joined.subscribe_connection._waiting
+            )
             others = {
                 entry.number for entry in room.publications.values() if entry.owner is not joined
             }
@@ -169,10 +171,10 @@ class World:
             assert room.participants.get(publication.owner.uid) is publication.owner
 
     def _break(self, joined: Participant) -> None:
-        if "engine" in self.points and joined.subscribing is not None:
-            self.engine.faulty.add(joined.subscribing.transport)
-        if "offers" in self.points and joined.subscribing is not None:
-            self._replace(joined.subscribing._offers, "add", "remove", "has_room", "offer")
+        if "engine" in self.points and joined.subscribe_connection is not None:
+            self.engine.faulty.add(joined.subscribe_connection.transport)
+        if "offers" in self.points and joined.subscribe_connection is not None:
+            self._replace(joined.subscribe_connection._offers, "add", "remove", "has_room", "offer")
         if "timer" in self.points:
             self._replace(joined, "on_negotiation_timeout")
 
@@ -220,7 +222,7 @@ async def act(world: World, action: str, member: Any, text: str | None) -> None:
     elif action == "leave":
         await world.attempt(member, "leave")
     elif action == "lost":
-        world.peers[member].methods.lost("connection_lost")
+        world.peers[member].methods.on_disconnect("connection_lost")
     elif (joined := world.participant(member)) is not None:
         for number in list(joined.publications):
             await world.attempt(member, "mute", publication=number, muted=True)
@@ -232,12 +234,12 @@ async def run(points: frozenset[str], actions: list[tuple[str, Any, str | None]]
         await act(world, *action)
         world.check()
     for peer in world.peers.values():
-        peer.methods.lost("connection_lost")
-    for viewing in world.viewers:
-        viewing.leave("left")
+        peer.methods.on_disconnect("connection_lost")
+    for viewer in world.viewers:
+        viewer.leave("left")
     world.timers.advance(61)
-    core = world.house.core
-    assert not world.house.rooms.any
+    core = world.context.core
+    assert not world.context.rooms.any
     assert not (core.transports or core.publications or core.subscriptions)
     assert len(world.timers) == 0
     assert all(isinstance(error, InjectedError) for error in world.timers.failures)

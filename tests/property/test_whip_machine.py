@@ -13,8 +13,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from multidict import CIMultiDictProxy
 
 from sfukit.server.app import build_app
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits, Rate, Settings
 from tests.unit.server.stage import Member, RpcError, offer_text
 
@@ -45,14 +45,14 @@ class Machine(RuleBasedStateMachine):
         return self.runner.run(work)
 
     async def _start(self) -> None:
-        self.house = House(GENEROUS, MockEngine())
-        self.server = TestServer(build_app(self.house))
+        self.context = ServerContext(GENEROUS, MockEngine())
+        self.server = TestServer(build_app(self.context))
         await self.server.start_server()
         self.session = ClientSession()
 
     async def _stop(self) -> None:
         await self.session.close()
-        await self.house.stop("server_stopped")
+        await self.context.stop("server_stopped")
         await self.server.close()
 
     def teardown(self) -> None:
@@ -108,7 +108,7 @@ class WhipMachine(Machine):
         status, _, _ = self.run(self.request("DELETE", session.path))
         assert status == 200
         session.alive = False
-        assert len(self.house.sessions) == self.house.rooms.population
+        assert len(self.context.sessions) == self.context.rooms.population
 
     @rule(session=consumes(sessions))
     def forget(self, session: Session) -> None:
@@ -161,7 +161,7 @@ class RoomMachine(Machine):
         else:
             self.inside = method == "join" or (self.inside and method != "leave")
             assert self.inside or method == "leave"
-        assert self.house.rooms.population == int(self.inside)
+        assert self.context.rooms.population == int(self.inside)
 
 
 TestWhip = WhipMachine.TestCase

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use rtc::codec::{Codec, Described, PictureShift, Rewriter, describe};
+use rtc::codec::{Codec, Described, Rewriter, describe, picture_id};
 use rtc::outbound::sequence::{Forward, SequenceMap, Shift};
 use rtc::timeline::{SourceClock, Timeline};
 use wire::time::Time;
@@ -36,7 +36,7 @@ const SUBSCRIBERS: usize = 240;
 const PACKETS: u64 = 20_000;
 const PASSTHROUGH: Shift = Shift {
     timestamp: 0,
-    picture: PictureShift {
+    picture_ids: picture_id::Shift {
         id: 0,
         tl0: 0,
         key_index: 0,
@@ -138,7 +138,7 @@ fn rewriting() {
     let mut payload = vec![0x90, 0xf0, 0x92, 0x34, 9, 0x51, 0x01];
     payload.resize(1200, 0);
     let described = describe(Codec::Vp8, &payload, false);
-    let shift = PictureShift {
+    let shift = picture_id::Shift {
         id: 77,
         tl0: 5,
         key_index: 3,
@@ -147,7 +147,8 @@ fn rewriting() {
         black_box(shift).rewrite(black_box(&mut payload), black_box(&described));
     });
     measure("rewrite VP8, nothing to shift", 1_000_000, |_| {
-        black_box(PictureShift::default()).rewrite(black_box(&mut payload), black_box(&described));
+        black_box(picture_id::Shift::default())
+            .rewrite(black_box(&mut payload), black_box(&described));
     });
 }
 
@@ -174,7 +175,7 @@ fn whole_way() {
                 timeline.sent(Time::from_nanos(i), (index * 3000) as u32);
                 rewriter.forwarded(&described);
                 out[..8].copy_from_slice(&payload);
-                placed.shift.picture.rewrite(out, &described);
+                placed.shift.picture_ids.rewrite(out, &described);
             }
         },
     );
@@ -186,14 +187,14 @@ fn subscribers() -> Vec<SequenceMap> {
 
 fn started() -> SequenceMap {
     let mut map = SequenceMap::new(7);
-    let picture = PictureShift {
+    let picture_ids = picture_id::Shift {
         id: 9,
         tl0: 1,
         key_index: 1,
     };
     let shift = Shift {
         timestamp: 5,
-        picture,
+        picture_ids,
     };
     map.switch_source(1, 0, shift);
     map

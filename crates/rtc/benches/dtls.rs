@@ -68,7 +68,7 @@ fn shake_hands(client: &Context, server: &Context, cost: &mut Cost) -> [Dtls; 2]
     ends
 }
 
-/// Hand over what `from` has to say; count the connections that `to` reports.
+/// Deliver the datagrams of `from`; count the connections that `to` reports.
 fn carry(from: &mut Dtls, to: &mut Dtls, datagram: &mut Vec<u8>) -> usize {
     while from.poll_transmit(datagram) {
         to.handle_datagram(NOW, datagram);

@@ -1,8 +1,9 @@
-//! The calls into AWS-LC for which the `openssl` crate has no wrapper: all unsafe code of this crate.
+//! The calls into AWS-LC for which the `openssl` crate has no wrapper: all unsafe code of this
+//! crate.
 //!
-//! Three groups: memory that is zeroed when its value is dropped, raw AES-CTR and HMAC-SHA1 whose key
-//! state is set up once and copied per packet (the wrapped contexts allocate), and the DTLS timer,
-//! clock and certificate calls.
+//! Three groups: memory that is zeroed when its value is dropped, raw AES-CTR and HMAC-SHA1 whose
+//! key state is set up once and copied per packet (the wrapped contexts allocate), and the DTLS
+//! timer, clock and certificate calls.
 
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -42,8 +43,8 @@ impl<T> DerefMut for Zeroed<T> {
 
 impl<T> Drop for Zeroed<T> {
     fn drop(&mut self) {
-        // SAFETY: the value is dropped once, here, and not used afterwards; what is overwritten then
-        // is plain memory of its size that `self` still owns.
+        // SAFETY: the value is dropped once, here, and not used afterwards; what is overwritten
+        // then is plain memory of its size that `self` still owns.
         unsafe {
             ManuallyDrop::drop(&mut self.0);
             ffi::OPENSSL_cleanse((&raw mut self.0).cast(), size_of::<T>());
@@ -102,7 +103,7 @@ pub(crate) struct HmacSha1 {
 }
 
 impl HmacSha1 {
-    /// Take a key of at most one block (RFC 2104 section 2); SRTP's is 20 bytes.
+    /// Create the state of a key of at most one block (RFC 2104 section 2); SRTP's is 20 bytes.
     pub(crate) fn new(key: &[u8; 20]) -> HmacSha1 {
         let padded = |pad: u8| {
             let mut block = Zeroed::new([pad; 64]);
@@ -162,7 +163,7 @@ pub(crate) fn set_clock(now: Time) {
     NOW.set(now);
 }
 
-/// Let the associations of `context` read the clock of [`set_clock`] instead of the system's.
+/// Set the clock of `context` to that of [`set_clock`] instead of the system's.
 pub(crate) fn use_virtual_clock(context: &mut SslContextBuilder) {
     unsafe extern "C" fn now(_: *const ffi::SSL, out: *mut ffi::timeval) {
         let micros = NOW.get().as_micros();
@@ -176,8 +177,8 @@ pub(crate) fn use_virtual_clock(context: &mut SslContextBuilder) {
     unsafe { ffi::SSL_CTX_set_current_time_cb(context.as_ptr(), Some(now)) };
 }
 
-/// Return DTLS with certificates kept as bytes: nothing here ever looks inside an X.509 structure,
-/// and not parsing one saves time and memory per association.
+/// Return the DTLS method with certificates kept as bytes: X.509 is never parsed, which saves time
+/// and memory per association.
 pub(crate) fn dtls_method() -> SslMethod {
     // SAFETY: the library returns a pointer to static data.
     unsafe { SslMethod::from_ptr(ffi::DTLS_with_buffers_method()) }
@@ -218,7 +219,7 @@ pub(crate) fn require_any_certificate(context: &mut SslContextBuilder) {
     unsafe { ffi::SSL_CTX_set_custom_verify(context.as_ptr(), mode as c_int, Some(accept)) };
 }
 
-/// Return the certificate that the peer showed, DER.
+/// Return the certificate of the peer, DER.
 pub(crate) fn peer_certificate(ssl: &SslRef) -> Option<&[u8]> {
     // SAFETY: the stack and the buffers in it belong to the session, which lives as long as `ssl`,
     // and a session's chain does not change after the handshake.
@@ -253,8 +254,8 @@ pub(crate) fn offer_groups(ssl: &mut SslRef, names: &CStr) -> Result<(), ErrorSt
 
 /// Return when the current flight is due again.
 pub(crate) fn retransmit_at(ssl: &SslRef, now: Time) -> Option<Time> {
-    // The library answers with the time left, and takes the last 15 ms of it for none. Asked from
-    // well before now it is exact.
+    // The library returns the time left, rounding the last 15 ms down to none. With an earlier
+    // clock it is exact.
     let earlier = now - Duration::from_secs(3600);
     set_clock(earlier);
     let mut left = ffi::timeval {
@@ -267,13 +268,13 @@ pub(crate) fn retransmit_at(ssl: &SslRef, now: Time) -> Option<Time> {
     running.then(|| earlier + left)
 }
 
-/// Send the current flight again if it is due. Return false once that was done too often.
+/// Retransmit the current flight if it is due; false after too many retransmissions.
 pub(crate) fn retransmit<S>(stream: &mut SslStream<S>) -> bool {
     // SAFETY: the association is alive and, borrowed mutably, not in use elsewhere.
     unsafe { ffi::DTLSv1_handle_timeout(raw(stream.ssl())) >= 0 }
 }
 
-/// Tell the peer that its certificate is not the announced one (RFC 8122 section 6.2).
+/// Send a bad_certificate alert (RFC 8122 section 6.2).
 pub(crate) fn send_bad_certificate<S>(stream: &mut SslStream<S>) {
     // SAFETY: the association is alive and, borrowed mutably, not in use elsewhere.
     unsafe { ffi::SSL_send_fatal_alert(raw(stream.ssl()), ffi::SSL_AD_BAD_CERTIFICATE as u8) };

@@ -1,13 +1,13 @@
-//! One WebRTC transport and the streams it carries, for either side of a call.
+//! One WebRTC transport and its RTP streams, for the server and for bots.
 //!
 //! # The run loop
 //!
 //! Nothing here reads a clock, opens a socket or starts a thread. The caller owns all three and
 //! drives every object the same way:
 //!
-//! 1. hand in what happened (`receive(now, ...)`, `handle_timeout(now)`),
-//! 2. send what stands in the [`outbox::Outbox`],
-//! 3. take the events (`poll_event`) until there are none,
+//! 1. pass in datagrams and timeouts (`receive(now, ...)`, `handle_timeout(now)`),
+//! 2. send the datagrams in the [`outbox::Outbox`],
+//! 3. read the events (`poll_event`) until there are none,
 //! 4. sleep until `poll_timeout` or the next datagram.
 //!
 //! Time passed in never runs backwards. Tests drive two endpoints against each other on virtual

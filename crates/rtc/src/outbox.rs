@@ -1,4 +1,4 @@
-//! The datagrams to send, in runs ready for UDP generic segmentation offload.
+//! The datagrams to send, in runs for UDP generic segmentation offload (egress batching).
 //!
 //! One send call costs more than the bytes in it, so datagrams of equal size to the same path are
 //! kept together and leave in one call. Once the buffers have grown to their working size nothing
@@ -6,26 +6,26 @@
 
 use crate::path::PathId;
 
-/// The kernel refuses a run of more segments (`UDP_MAX_SEGMENTS`).
+/// Most segments of a run (`UDP_MAX_SEGMENTS` of the kernel).
 const MAX_SEGMENTS: usize = 64;
 /// A run stays below the largest UDP payload with room for every IP header.
 const MAX_RUN_BYTES: usize = 65_000;
 
-/// Describe consecutive datagrams to one path that one send call may carry.
+/// Consecutive datagrams to one path, sent by one send call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Where all its datagrams go.
+    /// The path of all datagrams.
     pub path: PathId,
     /// First byte within the outbox.
     pub offset: usize,
-    /// Bytes of all its datagrams together.
+    /// Bytes of all datagrams together.
     pub len: usize,
     /// Bytes of each datagram; only the last may be shorter.
     pub segment_len: usize,
 }
 
 impl Run {
-    /// Count the datagrams.
+    /// Return the number of datagrams.
     #[must_use]
     pub fn segments(&self) -> usize {
         self.len.div_ceil(self.segment_len)
@@ -41,7 +41,7 @@ impl Run {
     }
 }
 
-/// Collect datagrams to send, in order.
+/// Datagrams to send, in order.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Grows and never shrinks; the bytes behind `used` are left over from earlier rounds.
@@ -51,19 +51,19 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Make an empty outbox.
+    /// Create an empty outbox.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Forget all datagrams and keep the memory.
+    /// Remove all datagrams and keep the memory.
     pub fn clear(&mut self) {
         self.used = 0;
         self.runs.clear();
     }
 
-    /// Say whether there is nothing to send.
+    /// Return whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -75,7 +75,7 @@ impl Outbox {
         &self.runs
     }
 
-    /// Show the bytes of a run of this outbox.
+    /// Return the bytes of a run of this outbox.
     ///
     /// # Panics
     /// Where the run belongs to another outbox or was cleared.
@@ -84,13 +84,13 @@ impl Outbox {
         &self.buffer[..self.used][run.offset..run.offset + run.len]
     }
 
-    /// Count the bytes of all datagrams.
+    /// Return the bytes of all datagrams.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         self.used
     }
 
-    /// Walk over every single datagram with its path, as a caller without segmentation sends them.
+    /// Iterate over the datagrams with their paths, for callers without segmentation offload.
     pub fn datagrams(&self) -> impl Iterator<Item = (PathId, &[u8])> {
         self.runs.iter().flat_map(|run| {
             let segments = self.bytes(run).chunks(run.segment_len);
@@ -104,9 +104,10 @@ impl Outbox {
         self.commit(path, datagram.len());
     }
 
-    /// Lend room for a datagram of up to `max_len` bytes, to write in place before [`commit`].
+    /// Reserve a buffer for a datagram of up to `max_len` bytes, to write in place before
+    /// [`commit`].
     ///
-    /// What stands in it is undefined. Without a commit nothing is appended.
+    /// Its contents are undefined. Without a commit nothing is appended.
     ///
     /// [`commit`]: Outbox::commit
     pub fn reserve(&mut self, max_len: usize) -> &mut [u8] {
@@ -117,7 +118,7 @@ impl Outbox {
         &mut self.buffer[self.used..end]
     }
 
-    /// Append the first `len` bytes of the room lent by [`reserve`] as one datagram.
+    /// Append the first `len` bytes of the buffer of [`reserve`] as one datagram.
     ///
     /// # Panics
     /// Where more is committed than was ever reserved.

@@ -1,49 +1,49 @@
-//! When a transport may send: a token bucket whose rate somebody else decides.
+//! Pacer of a transport: a token bucket whose rate is that of a [`RateSource`].
 //!
-//! A large frame leaves over several quanta instead of as one burst that a bottleneck queue would
-//! drop. The rate comes from a [`RateSource`]; congestion control replaces that and nothing else.
+//! A large frame is sent over several quanta instead of as one burst that a bottleneck queue would
+//! drop. Congestion control is another [`RateSource`].
 
 use std::time::Duration;
 
 use wire::time::Time;
 
-/// Time between two rounds of sending while something waits.
+/// Time between two rounds of sending while packets are queued.
 pub const QUANTUM: Duration = Duration::from_millis(5);
-/// What of the usual rate may leave at once after a pause: most frames fit and stay one run.
+/// Burst after a pause, in time at the usual rate: most frames fit and stay one run.
 ///
-/// Browsers send 40 ms of it at once, and the bitrate measured of them may be lower than the one
-/// they pace by; one packet too many costs every subscriber a turn of its own.
+/// Browsers send 40 ms at once, and their measured bitrate may be below their pacing rate; one
+/// packet above the burst costs every subscriber another round of sending.
 const BURST: Duration = Duration::from_millis(50);
 /// A few full packets always fit the bucket, however low the rate.
 const MIN_BURST_BYTES: f64 = 6.0 * 1250.0;
-/// No frame waits longer than this, whatever it weighs.
+/// Longest wait of a frame of any size.
 const DRAIN_MS: u64 = 30;
 
-/// What a transport carries and what waits in it now.
+/// Media bitrate and queue of a transport.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
-    /// Bit/s of the media that its subscriptions select.
+    /// Bitrate of the selected encodings of all subscriptions, bit/s.
     pub media_bps: u64,
-    /// Bytes that wait to be sent.
+    /// Bytes queued.
     pub queued_bytes: usize,
 }
 
-/// How fast a transport may send.
+/// Pacing rate of a transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// What it usually gets, bit/s: a burst of it may leave at once.
+    /// Usual rate, bit/s, which bounds the burst.
     pub usual_bps: u64,
-    /// What it gets now, bit/s.
+    /// Current rate, bit/s.
     pub now_bps: u64,
 }
 
-/// Decide how fast a transport may send.
+/// Source of the pacing rate of a transport.
 pub trait RateSource {
     /// Return the rate for a load.
     fn rate(&self, load: Load) -> Rate;
 }
 
-/// Pace without congestion control: 2.5 times the media, and what waits is gone in 30 ms.
+/// Rate without congestion control: 2.5 times the media bitrate, and a queue is sent within 30 ms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DrainRate;
 
@@ -62,7 +62,7 @@ impl RateSource for DrainRate {
 #[derive(Debug)]
 pub struct Pacer {
     tokens: f64,
-    /// Of the backlog that is being worked off: a shrinking queue does not slow its own end down.
+    /// Rate of the current backlog: not reduced while the queue shrinks.
     backlog_bps: u64,
     refilled: Time,
 }
@@ -78,7 +78,7 @@ impl Pacer {
         }
     }
 
-    /// Begin a round of sending with this load.
+    /// Start a round of sending with this load.
     pub fn open(&mut self, now: Time, source: &impl RateSource, load: Load) {
         let rate = source.rate(load);
         let bytes_per_second = rate.now_bps.max(self.backlog_bps) as f64 / 8.0;
@@ -92,18 +92,18 @@ impl Pacer {
         self.backlog_bps = self.backlog_bps.max(rate.now_bps);
     }
 
-    /// Say whether another packet may leave in this round.
+    /// Return whether another packet may be sent in this round.
     #[must_use]
     pub fn may_send(&self) -> bool {
         self.tokens > 0.0
     }
 
-    /// Account for a packet that left; the last one of a round may overdraw.
+    /// Record a sent packet; the last one of a round may exceed the tokens.
     pub fn sent(&mut self, bytes: usize) {
         self.tokens -= bytes as f64;
     }
 
-    /// End a round in which nothing was held back.
+    /// End a round in which every packet was sent.
     pub fn drained(&mut self) {
         self.backlog_bps = 0;
     }

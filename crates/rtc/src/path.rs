@@ -1,35 +1,35 @@
-//! The way between one local socket and one remote address.
+//! Path: a local address, a remote address and a socket (a candidate pair of RFC 8445).
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-/// What carries the datagrams of a path.
+/// Transport protocol of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
     /// Plain UDP.
     Udp,
 }
 
-/// Name a path by everything that tells it from another one.
+/// Identity of a path.
 ///
-/// The remote address alone does not: a host with several addresses may be reached by the same
-/// peer on two of them, and an answer from the wrong one breaks ICE.
+/// The remote address alone is not enough: a host with several addresses may be reached by the same
+/// peer on two of them, and a response from the wrong one breaks ICE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PathId {
     /// Index of the socket within its worker.
     pub socket: u8,
-    /// What carries the datagrams.
+    /// Transport protocol.
     pub protocol: Protocol,
-    /// The local address that datagrams arrive at and must leave from.
+    /// The local address of received and sent datagrams.
     pub local: IpAddr,
-    /// The peer's address.
+    /// The remote address.
     pub remote: SocketAddr,
 }
 
 impl PathId {
-    /// Name a UDP path, with IPv4-mapped IPv6 addresses in their IPv4 form.
+    /// Create a UDP path, with IPv4-mapped IPv6 addresses in their IPv4 form.
     ///
     /// A dual-stack socket reports an IPv4 peer as `::ffff:a.b.c.d`: without the canonical form one
-    /// peer would have two names, and address filters could be walked around.
+    /// peer would have two paths, and address filters could be bypassed.
     #[must_use]
     pub fn udp(socket: u8, local: IpAddr, remote: SocketAddr) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl PathId {
     }
 }
 
-/// Drop the IPv6 flow label too: it may change from datagram to datagram of one peer.
+/// Return the canonical address, without IPv6 flow label, which may differ between datagrams.
 fn canonical(address: SocketAddr) -> SocketAddr {
     match (address.ip().to_canonical(), address) {
         (IpAddr::V6(ip), SocketAddr::V6(v6)) => {

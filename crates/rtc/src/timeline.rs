@@ -1,8 +1,8 @@
 //! RTP timestamps of one subscription, continuous over switches of source.
 //!
 //! A [`Timeline`] adds one offset to the timestamps of the current source. Where the source
-//! changes, the offset is chosen once, from the best that is known of both clocks at that moment;
-//! what is learnt later never moves a running timeline.
+//! changes, the offset is computed once, from the best clock data of both sources at that time;
+//! later sender reports never move a running timeline.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use wire::time::{NtpTime, Time};
 /// How long a switch may wait for the sender reports that would align it exactly.
 pub const REPORT_WAIT: Duration = Duration::from_millis(500);
 
-/// What is known of the clock of one encoding.
+/// Clock of one encoding: clock rate, abs-capture-time and sender report.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceClock {
     clock_rate: u32,
@@ -26,10 +26,10 @@ struct Anchor {
     ntp: NtpTime,
 }
 
-/// How the timestamps of a new source were brought into line.
+/// How the timestamps of a new source were aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alignment {
-    /// There was nothing before it.
+    /// First source.
     First,
     /// By abs-capture-time of both encodings.
     CaptureTime,
@@ -55,7 +55,7 @@ struct Sent {
 }
 
 impl SourceClock {
-    /// Know nothing but the clock rate, in Hz.
+    /// Create a clock with its rate, in Hz.
     pub fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate,
@@ -64,12 +64,12 @@ impl SourceClock {
         }
     }
 
-    /// Note an abs-capture-time, sent on or extrapolated to this RTP timestamp.
+    /// Record an abs-capture-time, sent on or extrapolated to this RTP timestamp.
     pub fn on_capture_time(&mut self, timestamp: u32, ntp: NtpTime) {
         self.capture = Some(Anchor { timestamp, ntp });
     }
 
-    /// Note the sender report of the encoding.
+    /// Record the sender report of the encoding.
     ///
     /// A sender without a wall clock reports an NTP time of zero (RFC 3550 section 6.4.1).
     pub fn on_sender_report(&mut self, timestamp: u32, ntp: NtpTime) {
@@ -78,14 +78,14 @@ impl SourceClock {
         }
     }
 
-    /// Return when the frame of this RTP timestamp was captured, where abs-capture-time ever told.
+    /// Return when the frame of this RTP timestamp was captured, `None` without abs-capture-time.
     #[inline]
     pub fn captured_at(&self, timestamp: u32) -> Option<NtpTime> {
         let anchor = self.capture?;
         Some(NtpTime(anchor.at(timestamp, self.clock_rate)))
     }
 
-    /// Tell whether a switch between the two can be aligned without an estimate.
+    /// Return whether a switch between the two can be aligned without an estimate.
     pub fn aligns_with(&self, other: &Self) -> bool {
         self.capture.and(other.capture).is_some() || self.report.and(other.report).is_some()
     }
@@ -131,7 +131,7 @@ impl Timeline {
         alignment
     }
 
-    /// Note a packet that was forwarded; `arrival` and `timestamp` are the incoming ones.
+    /// Record a packet that was forwarded; `arrival` and `timestamp` are the incoming ones.
     #[inline]
     pub fn sent(&mut self, arrival: Time, timestamp: u32) {
         let timestamp = self.at(timestamp);
@@ -181,10 +181,10 @@ fn aligned_step(
         .or_else(|| step_by(from.report, to.report).map(|step| (step, Alignment::SenderReports)))
 }
 
-/// Turn a span between two captures (NTP units, 2^-32 s) into ticks, unless it cannot be true.
+/// Convert a span between two captures (NTP units, 2^-32 s) to ticks, `None` where implausible.
 ///
-/// The new source may be behind the old one (the same frame in another size): time still goes
-/// forward.
+/// The new source may be behind the old one (the same frame in another size): timestamps still
+/// increase.
 fn plausible_step(captured: i64, elapsed: Duration, clock_rate: u32) -> Option<u32> {
     let elapsed = ((elapsed.as_nanos() << 32) / 1_000_000_000) as i128;
     if (i128::from(captured) - elapsed).abs() > MAX_SKEW {
@@ -207,7 +207,7 @@ fn ticks(span: Duration, clock_rate: u32) -> u32 {
     (span.as_nanos() * u128::from(clock_rate) / 1_000_000_000) as u32
 }
 
-/// Captures further than five seconds from their arrivals come from a broken clock.
+/// Capture times further than five seconds from their arrivals are ignored.
 const MAX_SKEW: i128 = 5 << 32;
 
 /// Rounds to the nearest tick.

@@ -1,7 +1,7 @@
-//! Timers: a hashed wheel, so that setting and firing cost the same however many there are.
+//! Timers: a hashed timing wheel, with constant cost per timer set and fired.
 //!
-//! There is no cancelling. Whoever set a timer checks, when it fires, whether it still means
-//! anything; that is cheaper than finding it again.
+//! Timers are not cancelled. The owner of a timer checks, when it fires, whether it still applies;
+//! that is cheaper than a search.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ const WORDS: usize = SLOTS / 64;
 /// No timer: the end of a slot's list.
 const NONE: u32 = u32::MAX;
 
-/// Timers that name something by a key.
+/// Timers with a key each.
 ///
-/// The timers of all slots stand in one table that grows to the most there ever are at once: the
-/// slots themselves never allocate.
+/// The timers of all slots are in one table that grows to the maximum number of timers: the slots
+/// themselves never allocate.
 #[derive(Debug)]
 pub struct Wheel<K> {
     /// The newest timer of each slot.
@@ -41,7 +41,7 @@ struct Timer<K> {
 }
 
 impl<K: Copy> Wheel<K> {
-    /// Make a wheel that stands at `now`.
+    /// Create a wheel that starts at `now`.
     #[must_use]
     pub fn new(now: Time) -> Self {
         Self {
@@ -64,13 +64,13 @@ impl<K: Copy> Wheel<K> {
         self.len += 1;
     }
 
-    /// Count the timers that are set.
+    /// Return the number of timers set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Say whether no timer is set.
+    /// Return whether no timer is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -132,7 +132,7 @@ impl<K: Copy> Wheel<K> {
             }
             at = timer.next;
         }
-        // The newest stood first.
+        // The list has the newest first.
         fired[first_fired..].reverse();
         if kept == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));

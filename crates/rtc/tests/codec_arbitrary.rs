@@ -1,10 +1,10 @@
-//! Bytes from strangers never panic, whatever the codec says they are.
+//! Arbitrary payloads of an unauthenticated peer cause no panic in any codec.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rtc::codec::dependency::DependencyReader;
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
-use rtc::codec::{Codec, PictureShift, Rewriter, describe, red};
+use rtc::codec::{Codec, Rewriter, describe, picture_id, red};
 
 const CODECS: [Codec; 9] = [
     Codec::Vp8,
@@ -29,7 +29,7 @@ proptest! {
             let described = describe(codec, &payload, marker);
             prop_assert!(described.readable || !(described.info.start || described.info.keyframe));
             let mut copy = other.clone();
-            PictureShift { id, tl0, key_index }.rewrite(&mut copy, &described);
+            picture_id::Shift { id, tl0, key_index }.rewrite(&mut copy, &described);
             prop_assert_eq!(copy.len(), other.len());
         }
     }
@@ -42,11 +42,11 @@ proptest! {
         for codec in CODECS {
             let before = describe(codec, &payload, false);
             let mut copy = payload.clone();
-            PictureShift { id, tl0, key_index }.rewrite(&mut copy, &before);
+            picture_id::Shift { id, tl0, key_index }.rewrite(&mut copy, &before);
             let after = describe(codec, &copy, false);
             prop_assert_eq!(before.info, after.info);
-            prop_assert_eq!(before.picture.width, after.picture.width);
-            prop_assert_eq!(before.picture.id_at, after.picture.id_at);
+            prop_assert_eq!(before.picture_ids.width, after.picture_ids.width);
+            prop_assert_eq!(before.picture_ids.id_at, after.picture_ids.id_at);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Audio: every packet stands alone; silence is known; RED is taken apart.
+//! Audio: every packet is a keyframe; Opus DTX is detected; RED is parsed.
 
 use rtc::codec::red::{Primary, primary};
 use rtc::codec::{Codec, Kind, describe};
@@ -8,7 +8,7 @@ fn is_dtx(payload: &[u8]) -> bool {
 }
 
 #[test]
-fn every_packet_opens_the_gate() {
+fn every_packet_starts_a_keyframe() {
     for codec in [Codec::Opus, Codec::Pcmu, Codec::Pcma] {
         let described = describe(codec, &[0x78, 1, 2, 3], false);
         let info = described.info;
@@ -18,7 +18,7 @@ fn every_packet_opens_the_gate() {
 }
 
 #[test]
-fn opus_silence_is_known_by_its_empty_frames() {
+fn opus_dtx_is_detected_by_its_empty_frames() {
     assert!(is_dtx(&[0x78]), "one frame without bytes");
     assert!(is_dtx(&[0x78, 0xff]), "one frame of one byte");
     assert!(is_dtx(&[0x79, 0, 0]), "two frames of one byte");
@@ -31,14 +31,14 @@ fn opus_silence_is_known_by_its_empty_frames() {
 }
 
 #[test]
-fn opus_sound_is_not_silence() {
+fn opus_audio_is_not_dtx() {
     assert!(!is_dtx(&[0x78, 1, 2]));
     assert!(!is_dtx(&[0x79, 1, 2, 3, 4]));
     assert!(!is_dtx(&[0x7b, 0x02, 1, 2, 3, 4]));
 }
 
 #[test]
-fn red_hands_out_its_primary_block() {
+fn red_returns_its_primary_block() {
     // One redundant block of 2 bytes (PT 111, offset 960), then the primary one.
     let payload = [0xef, 0x0f, 0x00, 0x02, 0x6f, 0x78, 0xaa, 0x78, 1, 2, 3];
     let expected = Primary {

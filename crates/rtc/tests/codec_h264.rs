@@ -1,4 +1,4 @@
-//! H.264 (RFC 6184): where a gate may open, and parameter sets for late joiners.
+//! H.264 (RFC 6184): keyframe starts, and parameter sets for late joiners.
 
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
 use rtc::codec::{Codec, Described, describe};
@@ -25,40 +25,40 @@ fn stap_a(units: &[&[u8]]) -> Vec<u8> {
     payload
 }
 
-fn opens_gate(payload: &[u8]) -> bool {
+fn starts_keyframe(payload: &[u8]) -> bool {
     let info = h264(payload).info;
     info.start && info.keyframe
 }
 
 #[test]
-fn the_gate_opens_at_an_sps_in_any_packetization() {
-    assert!(opens_gate(SPS));
-    assert!(opens_gate(&stap_a(&[SPS, PPS])));
-    assert!(opens_gate(&stap_a(&[AUD, SPS, PPS, IDR])));
+fn an_sps_starts_a_keyframe_in_any_packetization() {
+    assert!(starts_keyframe(SPS));
+    assert!(starts_keyframe(&stap_a(&[SPS, PPS])));
+    assert!(starts_keyframe(&stap_a(&[AUD, SPS, PPS, IDR])));
     assert!(h264(SPS).parameter_sets && h264(PPS).parameter_sets);
     assert!(h264(&stap_a(&[AUD, SPS, PPS])).parameter_sets);
 }
 
 #[test]
-fn the_gate_opens_at_the_first_fragment_of_an_idr() {
+fn the_first_fragment_of_an_idr_starts_a_keyframe() {
     let first = [0x7c, 0x85, 0x88, 0x80];
     let middle = [0x7c, 0x05, 0x88, 0x80];
     let second_slice = [0x7c, 0x85, 0x48, 0x80];
-    assert!(opens_gate(&first) && !h264(&first).parameter_sets);
-    assert!(!opens_gate(&middle) && h264(&middle).info.keyframe);
-    assert!(!opens_gate(&second_slice));
+    assert!(starts_keyframe(&first) && !h264(&first).parameter_sets);
+    assert!(!starts_keyframe(&middle) && h264(&middle).info.keyframe);
+    assert!(!starts_keyframe(&second_slice));
 }
 
 #[test]
-fn the_gate_stays_closed_behind_the_beginning_of_a_key_frame() {
-    assert!(!opens_gate(PPS));
-    assert!(!opens_gate(IDR_SECOND_SLICE));
-    assert!(!opens_gate(SEI));
-    assert!(opens_gate(IDR));
+fn later_packets_of_a_keyframe_do_not_start_it() {
+    assert!(!starts_keyframe(PPS));
+    assert!(!starts_keyframe(IDR_SECOND_SLICE));
+    assert!(!starts_keyframe(SEI));
+    assert!(starts_keyframe(IDR));
 }
 
 #[test]
-fn ordinary_slices_begin_frames_but_open_nothing() {
+fn non_idr_slices_start_frames_but_no_keyframe() {
     let info = h264(SLICE).info;
     assert!(info.start && !info.keyframe && !info.discardable);
     assert!(h264(UNREFERENCED_SLICE).info.discardable);
@@ -73,7 +73,7 @@ fn the_marker_ends_the_frame() {
 }
 
 #[test]
-fn malformed_and_foreign_payloads_are_unreadable() {
+fn malformed_and_unsupported_payloads_are_unreadable() {
     let cut = stap_a(&[SPS, PPS]);
     assert!(!h264(&cut[..cut.len() - 1]).readable);
     assert!(!h264(&[0x78]).readable);

@@ -26,7 +26,7 @@ fn aggregation(units: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn random_access_pictures_and_parameter_sets_open_the_gate() {
+fn irap_and_parameter_sets_start_a_keyframe() {
     for kind in [16, 19, 20, 21, 32, 33] {
         let info = h265(&unit(kind, 0, true)).info;
         assert!(
@@ -40,7 +40,7 @@ fn random_access_pictures_and_parameter_sets_open_the_gate() {
 }
 
 #[test]
-fn an_aggregation_packet_opens_the_gate_by_its_units() {
+fn an_aggregation_packet_starts_a_keyframe_by_its_units() {
     let described = h265(&aggregation(&[
         unit(35, 0, false),
         unit(33, 0, false),

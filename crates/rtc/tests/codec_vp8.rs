@@ -1,7 +1,7 @@
-//! VP8 (RFC 7741): what a payload says, and how its numbers continue for a subscriber.
+//! VP8 (RFC 7741): parsed descriptors, and picture ids continuous for a subscriber.
 
-use rtc::codec::picture::Width;
-use rtc::codec::{Codec, Described, PictureShift, Rewriter, describe};
+use rtc::codec::picture_id::Width;
+use rtc::codec::{Codec, Described, Rewriter, describe, picture_id};
 
 /// X, I, L, T and K present, 15-bit picture id.
 fn frame(id: u16, tl0: u8, temporal: u8, key_index: u8, is_key: bool) -> Vec<u8> {
@@ -20,11 +20,11 @@ fn vp8(payload: &[u8]) -> Described {
 
 /// Read back (picture id, TL0PICIDX, KEYIDX).
 fn numbers(payload: &[u8]) -> (u16, u8, u8) {
-    let fields = vp8(payload).picture;
+    let fields = vp8(payload).picture_ids;
     (fields.id, fields.tl0, fields.key_index)
 }
 
-fn rewritten(shift: PictureShift, payload: &[u8]) -> Vec<u8> {
+fn rewritten(shift: picture_id::Shift, payload: &[u8]) -> Vec<u8> {
     let mut copy = payload.to_vec();
     shift.rewrite(&mut copy, &vp8(payload));
     copy
@@ -33,15 +33,15 @@ fn rewritten(shift: PictureShift, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn all_fields_are_found() {
     let described = vp8(&frame(0x1234, 9, 2, 17, false));
-    let picture = described.picture;
+    let picture_ids = described.picture_ids;
     assert!(described.readable && described.info.start && described.info.end);
     assert_eq!(described.info.temporal, 2);
     assert_eq!(
-        (picture.id, picture.id_at, picture.width),
+        (picture_ids.id, picture_ids.id_at, picture_ids.width),
         (0x1234, 2, Width::Wide)
     );
-    assert_eq!((picture.tl0, picture.tl0_at), (9, 4));
-    assert_eq!((picture.key_index, picture.key_index_at), (17, 5));
+    assert_eq!((picture_ids.tl0, picture_ids.tl0_at), (9, 4));
+    assert_eq!((picture_ids.key_index, picture_ids.key_index_at), (17, 5));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn the_first_source_is_passed_through() {
 }
 
 #[test]
-fn a_narrow_picture_id_stays_narrow() {
+fn a_7_bit_id_stays_7_bits_wide() {
     let mut rewriter = Rewriter::new(Codec::Vp8);
     rewriter.switch(&vp8(&narrow_frame(127, true)));
     let first = narrow_frame(50, true);
@@ -117,7 +117,7 @@ fn the_rest_of_the_payload_is_untouched() {
 }
 
 #[test]
-fn dropping_a_layer_closes_the_gap_once_per_picture() {
+fn dropping_a_layer_closes_the_gap_once_per_frame() {
     let mut rewriter = Rewriter::new(Codec::Vp8);
     rewriter.switch(&vp8(&frame(10, 5, 0, 0, true)));
     rewriter.dropped(&vp8(&frame(11, 5, 1, 0, false)));
@@ -128,17 +128,17 @@ fn dropping_a_layer_closes_the_gap_once_per_picture() {
 }
 
 #[test]
-fn a_picture_of_which_a_packet_left_keeps_its_number() {
+fn a_frame_with_a_forwarded_packet_keeps_its_picture_id() {
     let mut rewriter = Rewriter::new(Codec::Vp8);
     rewriter.switch(&vp8(&frame(10, 5, 0, 0, true)));
     rewriter.forwarded(&vp8(&frame(11, 5, 1, 0, false)));
     rewriter.dropped(&vp8(&frame(11, 5, 1, 0, false)));
     rewriter.dropped(&vp8(&frame(10, 5, 0, 0, true)));
-    assert_eq!(rewriter.shift(), PictureShift::default());
+    assert_eq!(rewriter.shift(), picture_id::Shift::default());
 }
 
 #[test]
-fn a_switch_after_dropped_pictures_leaves_no_gap() {
+fn a_switch_after_dropped_frames_leaves_no_gap() {
     let mut rewriter = Rewriter::new(Codec::Vp8);
     rewriter.switch(&vp8(&frame(10, 5, 0, 0, true)));
     rewriter.dropped(&vp8(&frame(11, 5, 1, 0, false)));
@@ -167,7 +167,7 @@ fn a_source_of_which_nothing_left_moves_no_number() {
 #[test]
 fn a_description_that_does_not_fit_the_payload_writes_nothing() {
     let described = vp8(&frame(10, 5, 0, 0, true));
-    let shift = PictureShift {
+    let shift = picture_id::Shift {
         id: 1,
         tl0: 1,
         key_index: 1,

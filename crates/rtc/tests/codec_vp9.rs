@@ -1,6 +1,6 @@
 //! VP9 (RFC 9628): layers in non-flexible and flexible mode.
 
-use rtc::codec::picture::Width;
+use rtc::codec::picture_id::Width;
 use rtc::codec::{Codec, Described, Rewriter, describe};
 
 const I: u8 = 0x80;
@@ -28,17 +28,17 @@ fn non_flexible_mode_carries_tl0picidx() {
         77,
         0xaa,
     ]);
-    let (info, picture) = (described.info, described.picture);
+    let (info, picture_ids) = (described.info, described.picture_ids);
     assert!(described.readable && !info.start && info.end && !info.keyframe);
     assert_eq!(
         (info.temporal, info.spatial, info.switch_point),
         (2, 1, true)
     );
     assert_eq!(
-        (picture.id, picture.id_at, picture.width),
+        (picture_ids.id, picture_ids.id_at, picture_ids.width),
         (0x0102, 1, Width::Wide)
     );
-    assert_eq!((picture.tl0, picture.tl0_at), (77, 4));
+    assert_eq!((picture_ids.tl0, picture_ids.tl0_at), (77, 4));
 }
 
 #[test]
@@ -53,12 +53,12 @@ fn flexible_mode_carries_references_instead() {
     ]);
     assert!(described.readable && described.info.start);
     assert_eq!(described.info.temporal, 1);
-    assert_eq!(described.picture.tl0_at, 0);
-    assert_eq!(described.picture.width, Width::Narrow);
+    assert_eq!(described.picture_ids.tl0_at, 0);
+    assert_eq!(described.picture_ids.width, Width::Narrow);
 }
 
 #[test]
-fn a_key_picture_begins_in_the_lowest_spatial_layer() {
+fn a_key_frame_begins_in_the_lowest_spatial_layer() {
     let lowest = vp9(&[I | L | B, 0x05, layers(0, false, 0, false), 0, 0xaa]).info;
     assert!(lowest.start && lowest.keyframe && lowest.switch_point);
     let upper = vp9(&[I | L | B, 0x05, layers(0, false, 1, true), 0, 0xaa]).info;

@@ -1,4 +1,4 @@
-//! Datagrams that the peer did not send, or sent long ago, end nothing.
+//! Forged and replayed datagrams do not end an association.
 
 #[path = "support/dtls_pair.rs"]
 mod dtls_pair;
@@ -72,7 +72,7 @@ fn garbage() -> Vec<Vec<u8>> {
     datagrams
 }
 
-fn pelt(pair: &mut Pair, datagrams: &[Vec<u8>]) {
+fn deliver_all(pair: &mut Pair, datagrams: &[Vec<u8>]) {
     for datagram in datagrams {
         pair.deliver(Role::Client, datagram);
         pair.deliver(Role::Server, datagram);
@@ -92,14 +92,14 @@ fn assert_alive(pair: &mut Pair) {
 #[test]
 fn garbage_before_during_and_after_the_handshake_is_dropped() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
-    pelt(&mut pair, &garbage());
+    deliver_all(&mut pair, &garbage());
     pair.run_over(|pair, flight| {
-        pelt(pair, &garbage());
+        deliver_all(pair, &garbage());
         flight.datagrams
     });
     assert!(pair.is_connected());
     assert_eq!(pair.flights, 4);
-    pelt(&mut pair, &garbage());
+    deliver_all(&mut pair, &garbage());
     assert_alive(&mut pair);
 }
 
@@ -128,7 +128,7 @@ fn replayed_and_reflected_datagrams_change_nothing() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     let mut seen: Vec<Vec<u8>> = Vec::new();
     pair.run_over(|pair, flight| {
-        pelt(pair, &seen);
+        deliver_all(pair, &seen);
         seen.extend(flight.datagrams.iter().cloned());
         [flight.datagrams.clone(), flight.datagrams].concat()
     });
@@ -137,8 +137,8 @@ fn replayed_and_reflected_datagrams_change_nothing() {
     pair.client.dtls.send(now, b"once").unwrap();
     let message = pair.client.sent();
     for _ in 0..3 {
-        pelt(&mut pair, &message);
-        pelt(&mut pair, &seen);
+        deliver_all(&mut pair, &message);
+        deliver_all(&mut pair, &seen);
     }
     let heard = DtlsEvent::ApplicationData(b"once".to_vec());
     let times = pair.server.events.iter().filter(|&event| *event == heard);
@@ -164,7 +164,7 @@ fn a_changed_bit_in_a_protected_datagram_drops_it() {
     assert_eq!(pair.server.events.len(), before + 1);
 }
 
-/// A ClientHello for a version that nobody speaks any more.
+/// A ClientHello for a version that no endpoint supports any more.
 fn bad_hello() -> Vec<u8> {
     let mut client = End::new(ecdsa(), Role::Client, &Profile::ALL, MTU);
     client.dtls.handle_timeout(wire::time::Time::ZERO);
@@ -174,7 +174,7 @@ fn bad_hello() -> Vec<u8> {
 }
 
 #[test]
-fn a_bad_hello_before_the_true_one_is_forgotten() {
+fn a_bad_hello_before_the_valid_one_is_discarded() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     for _ in 0..3 {
         pair.deliver(Role::Server, &bad_hello());
@@ -188,7 +188,7 @@ fn a_bad_hello_before_the_true_one_is_forgotten() {
 }
 
 #[test]
-fn a_peer_with_nothing_but_bad_hellos_is_told_apart() {
+fn a_peer_with_only_bad_hellos_times_out_with_the_reason() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     pair.deliver(Role::Server, &bad_hello());
     let due = pair.server.dtls.poll_timeout().unwrap();
@@ -204,7 +204,7 @@ fn a_peer_with_nothing_but_bad_hellos_is_told_apart() {
 }
 
 #[test]
-fn the_hello_of_another_does_not_displace_the_peer() {
+fn the_hello_of_another_peer_does_not_replace_the_handshake() {
     let mut other = Pair::new(ecdsa(), ecdsa());
     let now = other.now;
     other.client.dtls.handle_timeout(now);
@@ -212,7 +212,7 @@ fn the_hello_of_another_does_not_displace_the_peer() {
 
     // Before the peer's own.
     let mut pair = Pair::new(ecdsa(), ecdsa());
-    pelt(&mut pair, &foreign);
+    deliver_all(&mut pair, &foreign);
     pair.server.sent();
     pair.run();
     assert!(pair.is_connected());
@@ -221,17 +221,17 @@ fn the_hello_of_another_does_not_displace_the_peer() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     pair.run_over(|pair, flight| {
         if flight.number == 3 {
-            pelt(pair, &foreign);
+            deliver_all(pair, &foreign);
         }
         flight.datagrams
     });
     assert!(pair.is_connected());
-    pelt(&mut pair, &foreign);
+    deliver_all(&mut pair, &foreign);
     assert_alive(&mut pair);
 }
 
 #[test]
-fn an_alert_in_the_clear_is_believed_once_the_peer_is_silent() {
+fn an_unprotected_alert_counts_once_the_peer_is_silent() {
     const HANDSHAKE_FAILURE: u8 = 40;
     let alert = record(21, 0, &[2, HANDSHAKE_FAILURE]);
     let mut pair = Pair::new(ecdsa(), ecdsa());

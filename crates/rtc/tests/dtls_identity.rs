@@ -1,4 +1,4 @@
-//! Nothing is delivered before the peer's certificate is known to be the announced one.
+//! No event is reported before the peer's certificate matches its fingerprint.
 
 #[path = "support/dtls_pair.rs"]
 mod dtls_pair;
@@ -10,8 +10,8 @@ use openssl::pkey::PKey;
 use rtc::dtls::{Certificate, Context, DtlsError, DtlsEvent, Fingerprint, HashAlgorithm, Role};
 use rtc::srtp::Profile;
 
-fn strangers() -> Pair {
-    Pair::strangers(ecdsa(), rsa(), &Profile::ALL, MTU)
+fn without_fingerprints() -> Pair {
+    Pair::without_fingerprints(ecdsa(), rsa(), &Profile::ALL, MTU)
 }
 
 #[test]
@@ -44,25 +44,25 @@ fn a_certificate_may_be_on_any_curve() {
 }
 
 #[test]
-fn a_wrong_fingerprint_fails_and_the_peer_is_told() {
-    let mut pair = strangers();
-    pair.introduce(rsa(), rsa());
+fn a_wrong_fingerprint_fails_with_an_alert_to_the_peer() {
+    let mut pair = without_fingerprints();
+    pair.exchange_fingerprints(rsa(), rsa());
     pair.run();
     assert_eq!(
         pair.server.events,
         [DtlsEvent::Failed(DtlsError::CertificateMismatch)]
     );
     // RFC 8122 section 6.2: bad_certificate.
-    let told = pair.client.events.last();
+    let peer_event = pair.client.events.last();
     assert!(
-        matches!(told, Some(DtlsEvent::Failed(DtlsError::Broken(words))) if words.contains("BAD_CERTIFICATE")),
-        "{told:?}"
+        matches!(peer_event, Some(DtlsEvent::Failed(DtlsError::Broken(text))) if text.contains("BAD_CERTIFICATE")),
+        "{peer_event:?}"
     );
 }
 
 #[test]
 fn a_late_fingerprint_releases_what_was_held() {
-    let mut pair = strangers();
+    let mut pair = without_fingerprints();
     pair.client
         .dtls
         .expect_fingerprint(vec![rsa().fingerprint()]);
@@ -88,7 +88,7 @@ fn a_late_fingerprint_releases_what_was_held() {
 
 #[test]
 fn a_late_wrong_fingerprint_delivers_nothing() {
-    let mut pair = strangers();
+    let mut pair = without_fingerprints();
     pair.client
         .dtls
         .expect_fingerprint(vec![rsa().fingerprint()]);
@@ -107,8 +107,8 @@ fn a_late_wrong_fingerprint_delivers_nothing() {
 }
 
 #[test]
-fn what_a_stranger_says_is_kept_within_bounds() {
-    let mut pair = strangers();
+fn messages_of_an_unverified_peer_are_bounded() {
+    let mut pair = without_fingerprints();
     pair.client
         .dtls
         .expect_fingerprint(vec![rsa().fingerprint()]);
@@ -130,7 +130,7 @@ fn what_a_stranger_says_is_kept_within_bounds() {
 
 #[test]
 fn no_announced_fingerprint_is_no_match() {
-    let mut pair = strangers();
+    let mut pair = without_fingerprints();
     pair.server.dtls.expect_fingerprint(vec![]);
     pair.run();
     assert_eq!(
@@ -144,8 +144,8 @@ fn one_of_several_fingerprints_is_enough() {
     let certificate = Certificate::generate_ecdsa().unwrap();
     let context = Context::new(&certificate).unwrap();
     let weak = Fingerprint::of(HashAlgorithm::Sha224, b"some other certificate");
-    let mut pair = Pair::strangers(&context, ecdsa(), &Profile::ALL, MTU);
-    pair.introduce(&context, ecdsa());
+    let mut pair = Pair::without_fingerprints(&context, ecdsa(), &Profile::ALL, MTU);
+    pair.exchange_fingerprints(&context, ecdsa());
     pair.server
         .dtls
         .expect_fingerprint(vec![weak, rsa().fingerprint(), certificate.fingerprint()]);
@@ -154,7 +154,7 @@ fn one_of_several_fingerprints_is_enough() {
 }
 
 #[test]
-fn messages_pass_both_ways_and_goodbye_ends_it() {
+fn messages_pass_both_ways_and_close_notify_closes() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     pair.run();
     let now = pair.now;

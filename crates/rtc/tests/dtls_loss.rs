@@ -58,7 +58,7 @@ fn each_flight_may_be_lost_three_times_in_a_row() {
 }
 
 #[test]
-fn a_peer_that_never_answers_is_given_up_after_30_seconds() {
+fn a_peer_without_responses_times_out_after_30_seconds() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     let start = pair.now;
     pair.run_over(|_, _| vec![]);
@@ -89,8 +89,8 @@ fn the_clock_is_the_one_passed_in() {
 #[test]
 fn each_lost_datagram_is_recovered_where_flights_are_fragmented() {
     for lost in 0.. {
-        let mut pair = Pair::strangers(rsa(), rsa(), &Profile::ALL, 300);
-        pair.introduce(rsa(), rsa());
+        let mut pair = Pair::without_fingerprints(rsa(), rsa(), &Profile::ALL, 300);
+        pair.exchange_fingerprints(rsa(), rsa());
         let mut count = 0;
         pair.run_over(|_, mut flight| {
             flight.datagrams.retain(|_| {
@@ -113,8 +113,8 @@ proptest! {
     /// A bad path: a fifth is lost, a fifth comes twice, all of it out of order.
     #[test]
     fn a_bad_path_delays_and_does_not_prevent(fates in prop::collection::vec(0_u8..5, 500)) {
-        let mut pair = Pair::strangers(ecdsa(), rsa(), &Profile::ALL, MTU / 2);
-        pair.introduce(ecdsa(), rsa());
+        let mut pair = Pair::without_fingerprints(ecdsa(), rsa(), &Profile::ALL, MTU / 2);
+        pair.exchange_fingerprints(ecdsa(), rsa());
         let mut fates = fates.into_iter();
         pair.run_over(|_, flight| {
             let mut arriving = Vec::new();

@@ -12,8 +12,8 @@ const GCM: Profile = Profile::AeadAes128Gcm;
 const CM: Profile = Profile::Aes128CmSha1_80;
 
 fn agreed(offered: &[Profile]) -> Option<Profile> {
-    let mut pair = Pair::strangers(ecdsa(), ecdsa(), offered, MTU);
-    pair.introduce(ecdsa(), ecdsa());
+    let mut pair = Pair::without_fingerprints(ecdsa(), ecdsa(), offered, MTU);
+    pair.exchange_fingerprints(ecdsa(), ecdsa());
     pair.run();
     assert!(pair.is_connected());
     Some(pair.server.keying()?.profile)
@@ -27,10 +27,10 @@ fn the_server_takes_gcm_wherever_the_client_lists_it() {
 }
 
 #[test]
-fn a_server_told_to_use_cm_uses_cm() {
+fn a_server_configured_for_cm_uses_cm() {
     let mut pair = Pair::new(ecdsa(), ecdsa());
     pair.server = dtls_pair::End::new(ecdsa(), Role::Server, &[CM], MTU);
-    pair.introduce(ecdsa(), ecdsa());
+    pair.exchange_fingerprints(ecdsa(), ecdsa());
     pair.run();
     assert!(pair.is_connected());
     assert_eq!(pair.client.keying().map(|keying| keying.profile), Some(CM));
@@ -38,9 +38,9 @@ fn a_server_told_to_use_cm_uses_cm() {
 
 #[test]
 fn without_a_common_profile_both_say_so() {
-    let mut pair = Pair::strangers(ecdsa(), ecdsa(), &[CM], MTU);
+    let mut pair = Pair::without_fingerprints(ecdsa(), ecdsa(), &[CM], MTU);
     pair.server = dtls_pair::End::new(ecdsa(), Role::Server, &[GCM], MTU);
-    pair.introduce(ecdsa(), ecdsa());
+    pair.exchange_fingerprints(ecdsa(), ecdsa());
     pair.run();
     let none = [DtlsEvent::Failed(DtlsError::NoSrtpProfile)];
     assert_eq!(pair.server.events, none);
@@ -62,8 +62,8 @@ fn each_handshake_yields_keys_of_its_own() {
 #[test]
 fn no_datagram_is_longer_than_the_mtu() {
     for mtu in [228, 300, 500, MTU] {
-        let mut pair = Pair::strangers(rsa(), rsa(), &Profile::ALL, mtu);
-        pair.introduce(rsa(), rsa());
+        let mut pair = Pair::without_fingerprints(rsa(), rsa(), &Profile::ALL, mtu);
+        pair.exchange_fingerprints(rsa(), rsa());
         let mut longest = 0;
         // Losses as well: retransmissions obey, too.
         pair.run_over(|_, flight| {
@@ -85,8 +85,8 @@ fn no_datagram_is_longer_than_the_mtu() {
     }
 }
 
-/// Cut the one handshake message in `datagram` into fragments of `size` bytes, a datagram each, as a
-/// client with a post-quantum key share does (RFC 6347 section 4.2.3).
+/// Cut the one handshake message in `datagram` into fragments of `size` bytes, a datagram each, as
+/// a client with a post-quantum key share does (RFC 6347 section 4.2.3).
 fn fragmented(datagram: &[u8], size: usize) -> Vec<Vec<u8>> {
     let (record, message) = datagram.split_at(13);
     let (header, body) = message.split_at(12);

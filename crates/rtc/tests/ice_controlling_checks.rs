@@ -41,7 +41,7 @@ impl Bot {
         bot
     }
 
-    /// Let time pass as a caller does: from timeout to timeout.
+    /// Advance the time as a caller does: from timeout to timeout.
     fn wait(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(due) = self.ice.poll_timeout().filter(|due| *due <= end) {
@@ -136,7 +136,7 @@ fn checks_are_paced_and_repeated_with_backoff() {
 }
 
 #[test]
-fn a_check_proves_who_we_are_and_nominates_nothing_yet() {
+fn a_check_is_authenticated_and_nominates_nothing_yet() {
     let mut bot = Bot::checking(5);
     bot.wait(Duration::ZERO);
     let (path, check) = bot.last();
@@ -154,7 +154,7 @@ fn a_check_proves_who_we_are_and_nominates_nothing_yet() {
 }
 
 #[test]
-fn the_first_answer_validates_and_is_nominated_at_once() {
+fn the_first_response_validates_and_nominates_its_pair() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::from_millis(60));
     bot.succeed();
@@ -180,7 +180,7 @@ fn the_nomination_is_repeated_until_it_is_answered() {
 }
 
 #[test]
-fn consent_is_asked_for_every_five_seconds_give_or_take() {
+fn consent_checks_are_sent_about_every_five_seconds() {
     let mut bot = Bot::connected(3);
     let mut last_ms = 0;
     for _ in 0..50 {
@@ -232,7 +232,7 @@ fn without_consent_for_thirty_seconds_all_pairs_are_checked_again() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up() {
+fn a_server_without_responses_times_out() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::from_secs(30));
     assert_eq!(bot.events(), [IceEvent::Failed("ice_timeout")]);
@@ -240,7 +240,7 @@ fn a_server_that_never_answers_is_given_up() {
 }
 
 #[test]
-fn a_refusal_that_anybody_could_send_ends_nothing_but_explains() {
+fn an_unauthenticated_error_fails_nothing_but_sets_the_reason() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::ZERO);
     let (path, request) = bot.last();
@@ -290,7 +290,7 @@ fn answers_after_the_verdict_change_nothing() {
 }
 
 #[test]
-fn a_refused_pair_rests_and_is_tried_again() {
+fn a_failed_pair_is_checked_again_after_a_delay() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::ZERO);
     let (path, request) = bot.last();
@@ -301,7 +301,7 @@ fn a_refused_pair_rests_and_is_tried_again() {
 }
 
 #[test]
-fn answers_must_be_signed_asked_for_and_symmetric() {
+fn responses_must_be_authenticated_pending_and_symmetric() {
     let mut bot = Bot::checking(1);
     bot.wait(Duration::ZERO);
     let (path, request) = bot.last();
@@ -340,7 +340,7 @@ fn a_full_peer_is_answered_and_checked_back() {
 }
 
 #[test]
-fn a_peer_that_controls_too_gets_a_487() {
+fn a_controlling_peer_gets_a_487() {
     let mut bot = Bot::checking(1);
     let check = Check::nominating(&client_credentials()).bytes();
     let taken = bot.take(path_to(SERVERS[0]), &check);

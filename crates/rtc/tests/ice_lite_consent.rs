@@ -1,4 +1,4 @@
-//! A lite agent checks back: media moves only to addresses that answered, and for as long as they do.
+//! A lite agent validates addresses and consent: media is sent only while the peer responds.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn s(seconds: u64) -> Duration {
 fn established() -> Server {
     let mut server = Server::new();
     server.nominate(1);
-    server.ice.establish(server.now, Some(path(1)));
+    server.ice.dtls_connected(server.now, Some(path(1)));
     server
 }
 
@@ -29,7 +29,7 @@ fn established() -> Server {
 fn answering() -> Server {
     let mut server = established();
     server.wait(Duration::from_millis(500));
-    server.answer_at(1);
+    server.respond_at(1);
     server
 }
 
@@ -37,7 +37,7 @@ fn answering() -> Server {
 fn a_new_path_is_checked_at_once_in_the_controlled_role() {
     let mut server = Server::new();
     server.check(1);
-    let sent = server.asked(1);
+    let sent = server.last_check(1);
     let check = Message::parse(&sent.bytes).unwrap();
     assert_eq!(check.username(), Some("CLIENTufrag:SERVERufrag"));
     assert!(check.ice_controlled().is_some() && check.ice_controlling().is_none());
@@ -48,7 +48,7 @@ fn a_new_path_is_checked_at_once_in_the_controlled_role() {
 }
 
 #[test]
-fn before_the_peers_credentials_are_known_nothing_is_checked() {
+fn before_the_remote_credentials_are_set_no_check_is_sent() {
     let (mut ice, mut out) = (IceLite::new(&server_credentials()), Outbox::new());
     let mut server = Server::new();
     let check = Check::nominating(&server_credentials()).bytes();
@@ -59,28 +59,28 @@ fn before_the_peers_credentials_are_known_nothing_is_checked() {
     assert_eq!(server.checks.len(), 0);
     server.ice.set_remote(server.now, &client_credentials());
     server.wait(Duration::ZERO);
-    assert_eq!(server.asked(1).at, server.now);
+    assert_eq!(server.last_check(1).at, server.now);
 }
 
 #[test]
-fn nobody_can_guess_a_transaction_id() {
+fn transaction_ids_are_unpredictable() {
     let ids = [Server::new(), Server::new()].map(|mut server| {
         server.check(1);
         server.check(2);
-        let sent = [1, 2].map(|port| server.asked(port).transaction());
+        let sent = [1, 2].map(|port| server.last_check(port).transaction());
         assert_ne!(sent[0], sent[1]);
         sent
     });
-    // The same credentials at the same time: nothing but chance tells the two apart.
+    // The same credentials at the same time: the ids differ all the same.
     assert_ne!(ids[0], ids[1]);
 }
 
 #[test]
-fn media_moves_once_the_new_address_has_answered() {
+fn media_moves_once_the_new_address_has_responded() {
     let mut server = answering();
     server.nominate(2);
     assert_eq!(server.send_port(), Some(1));
-    server.answer_at(2);
+    server.respond_at(2);
     assert_eq!(server.send_port(), Some(2));
     assert_eq!(
         server.events(),
@@ -94,32 +94,32 @@ fn media_moves_once_the_new_address_has_answered() {
 }
 
 #[test]
-fn an_address_that_answered_before_is_followed_at_once() {
+fn a_validated_address_is_selected_at_once() {
     let mut server = answering();
     server.check(2);
-    server.answer_at(2);
+    server.respond_at(2);
     assert_eq!(server.send_port(), Some(1));
     server.nominate(2);
     assert_eq!(server.send_port(), Some(2));
 }
 
 #[test]
-fn an_answer_of_half_a_minute_ago_proves_nothing() {
+fn a_response_older_than_30_s_validates_nothing() {
     let mut server = answering();
     server.check(2);
-    server.answer_at(2);
-    server.wait_with(s(30), |server| server.answer_at(1));
+    server.respond_at(2);
+    server.wait_with(s(30), |server| server.respond_at(1));
     server.nominate(2);
     assert_eq!(server.send_port(), Some(1));
-    server.answer_at(2);
+    server.respond_at(2);
     assert_eq!(server.send_port(), Some(2));
 }
 
 #[test]
-fn nothing_but_the_answer_to_our_check_moves_media() {
+fn only_the_response_to_a_check_moves_media() {
     let mut server = answering();
     server.nominate(2);
-    let asked = server.asked(2);
+    let asked = server.last_check(2);
     // From elsewhere, as where the owner of a session listens.
     server.check(3);
     assert_eq!(server.take(3, &asked.answered()), Err(Rejected::Asymmetric));
@@ -127,7 +127,7 @@ fn nothing_but_the_answer_to_our_check_moves_media() {
     let ours = asked.answered_by(&server_credentials().pwd);
     assert_eq!(server.take(2, &ours), Err(Rejected::BadIntegrity));
     // To a check that went elsewhere, or nowhere.
-    let other = server.asked(3).answered();
+    let other = server.last_check(3).answered();
     assert_eq!(server.take(2, &other), Err(Rejected::Asymmetric));
     let mut invented = asked.clone();
     invented.bytes[8] ^= 1;
@@ -146,7 +146,7 @@ fn a_peer_that_stays_after_all_is_not_moved_by_a_late_answer() {
     let mut server = answering();
     server.nominate(2);
     server.nominate(1);
-    server.answer_at(2);
+    server.respond_at(2);
     assert_eq!(server.send_port(), Some(1));
 }
 
@@ -154,9 +154,9 @@ fn a_peer_that_stays_after_all_is_not_moved_by_a_late_answer() {
 fn a_lost_check_of_the_nominated_path_is_repeated() {
     let mut server = answering();
     server.nominate(2);
-    let first = server.asked(2).at;
+    let first = server.last_check(2).at;
     server.wait_with(s(4), |server| {
-        server.answer_at(1);
+        server.respond_at(1);
         // What the peer sends allows for more of ours.
         server.check(2);
     });
@@ -165,14 +165,14 @@ fn a_lost_check_of_the_nominated_path_is_repeated() {
         .map(|check| check.at.since(first).as_millis())
         .collect();
     assert_eq!(after, [0, 500, 1500, 3500]);
-    server.answer_at(2);
+    server.respond_at(2);
     assert_eq!(server.send_port(), Some(2));
 }
 
 #[test]
-fn consent_is_asked_for_every_five_seconds_or_so() {
+fn consent_checks_are_sent_about_every_five_seconds() {
     let mut server = answering();
-    server.wait_with(s(300), |server| server.answer_at(1));
+    server.wait_with(s(300), |server| server.respond_at(1));
     // The first two belong to the handshake.
     let times: Vec<_> = server.checks[1..].iter().map(|check| check.at).collect();
     let gaps: Vec<_> = times.windows(2).map(|two| two[1].since(two[0])).collect();
@@ -187,9 +187,9 @@ fn consent_is_asked_for_every_five_seconds_or_so() {
 
 /// RFC 7675 section 5.1; packets with the peer's keys may be sent by others under its address.
 #[test]
-fn without_an_answer_for_30_s_sending_ends_whatever_arrives() {
+fn without_a_response_for_30_s_sending_ends_whatever_arrives() {
     let mut server = answering();
-    let answered = server.asked(1).at;
+    let answered = server.last_check(1).at;
     server.events();
     for _ in 0..40 {
         server.wait(s(1));
@@ -201,23 +201,23 @@ fn without_an_answer_for_30_s_sending_ends_whatever_arrives() {
 }
 
 #[test]
-fn after_lost_consent_an_answer_is_needed_to_go_on() {
+fn after_expired_consent_a_response_is_needed_to_resume() {
     let mut server = answering();
     server.wait(s(31));
     assert_eq!(server.send_port(), None);
     server.nominate(1);
-    server.ice.heard_dtls(server.now, path(1), 200);
+    server.ice.received_dtls(server.now, path(1), 200);
     assert_eq!(server.send_port(), None);
     server.events();
-    server.answer_at(1);
+    server.respond_at(1);
     assert_eq!(server.send_port(), Some(1));
     assert_eq!(server.events(), [IceEvent::PathSelected(path(1))]);
 }
 
 #[test]
-fn an_old_answer_played_again_renews_nothing() {
+fn a_replayed_response_renews_nothing() {
     let mut server = answering();
-    let old = server.asked(1);
+    let old = server.last_check(1);
     for _ in 0..3 {
         server.wait(s(9));
         server.take(1, &old.answered()).unwrap();
@@ -233,11 +233,11 @@ fn an_old_answer_played_again_renews_nothing() {
 fn a_check_of_the_peer_brings_an_overdue_one_of_ours_forward() {
     let mut server = answering();
     server.wait(s(7));
-    let missed = server.asked(1).at;
+    let missed = server.last_check(1).at;
     server.nominate(1);
     assert!(missed < server.now);
-    assert_eq!(server.asked(1).at, server.now);
-    server.answer_at(1);
+    assert_eq!(server.last_check(1).at, server.now);
+    server.respond_at(1);
     let count = server.checks.len();
     server.wait(s(1));
     server.nominate(1);
@@ -245,7 +245,7 @@ fn a_check_of_the_peer_brings_an_overdue_one_of_ours_forward() {
 }
 
 #[test]
-fn where_consent_ends_another_address_that_answered_takes_over() {
+fn where_consent_expires_another_validated_address_is_selected() {
     let mut server = answering();
     server.check(2);
     for _ in 0..4 {
@@ -254,11 +254,11 @@ fn where_consent_ends_another_address_that_answered_takes_over() {
         server.nominate(1);
     }
     server.check(2);
-    let again = server.asked(2);
+    let again = server.last_check(2);
     assert!(server.take(2, &again.answered()).is_ok());
     server.wait(s(3));
-    // That answer is too old by now: the address is asked again, and answers.
-    server.answer_at(2);
+    // That response is too old by now: the address is checked again, and responds.
+    server.respond_at(2);
     assert_eq!(server.send_port(), Some(2));
 }
 
@@ -280,12 +280,12 @@ fn a_peer_that_ignores_checks_keeps_its_first_address() {
 
 /// FFmpeg answers until the handshake is done, and then sends media only.
 #[test]
-fn a_peer_that_answered_during_the_handshake_alone_keeps_its_first_address() {
+fn a_peer_that_responds_during_the_handshake_only_keeps_its_first_address() {
     let mut server = Server::new();
     server.nominate(1);
-    server.answer_at(1);
+    server.respond_at(1);
     server.wait(s(1));
-    server.ice.establish(server.now, Some(path(1)));
+    server.ice.dtls_connected(server.now, Some(path(1)));
     for _ in 0..300 {
         server.wait(s(1));
         server.ice.touch(server.now, &path(1), 1200);
@@ -293,16 +293,16 @@ fn a_peer_that_answered_during_the_handshake_alone_keeps_its_first_address() {
     assert_eq!(server.send_port(), Some(1));
     assert!(server.ice.may_send(1_000_000));
     assert!(server.checks.len() < 20, "and is left alone after a while");
-    // That check left too long ago to say anything.
-    server.answer_at(1);
+    // That check was sent too long ago.
+    server.respond_at(1);
     server.wait(s(1));
     assert_eq!(server.send_port(), Some(1));
 }
 
-/// The first address fell silent and the peer never answers: what comes from the other allows for
-/// three times as much.
+/// The first address has expired and the peer never responds: the amplification limit of the other
+/// address is three times the bytes received.
 #[test]
-fn another_address_of_such_a_peer_gets_three_times_what_it_sends() {
+fn the_amplification_limit_applies_to_another_address_of_such_a_peer() {
     let mut server = established();
     server.wait(s(20));
     let check = Check::nominating(&server_credentials()).bytes();
@@ -321,7 +321,7 @@ fn another_address_of_such_a_peer_gets_three_times_what_it_sends() {
 }
 
 #[test]
-fn before_the_handshake_an_address_gets_three_times_what_it_sends() {
+fn the_amplification_limit_applies_before_the_handshake() {
     let mut server = Server::new();
     let check = Check::nominating(&server_credentials()).bytes();
     server.nominate(1);
@@ -331,18 +331,18 @@ fn before_the_handshake_an_address_gets_three_times_what_it_sends() {
     assert!(server.ice.may_send(3 * check.len() - spent));
     assert!(!server.ice.may_send(1));
     server.check(1);
-    server.answer_at(1);
+    server.respond_at(1);
     assert!(server.ice.may_send(1_000_000));
 }
 
 #[test]
-fn a_handshake_over_two_addresses_proves_neither() {
+fn a_handshake_over_two_addresses_validates_neither() {
     let mut server = Server::new();
     server.nominate(1);
     server.nominate(2);
-    server.ice.establish(server.now, None);
+    server.ice.dtls_connected(server.now, None);
     assert!(!server.ice.may_send(10_000));
-    server.answer_at(2);
+    server.respond_at(2);
     assert!(server.ice.may_send(10_000));
 }
 
@@ -352,12 +352,12 @@ fn after_a_restart_the_new_path_is_checked_with_the_new_credentials() {
     let ours = credentials("NEWufrag1", "newPASSWORDnewPASSWORDnew");
     let theirs = credentials("NEWpeer01", "peerPASSWORDpeerPASSWORD");
     server.ice.restart(server.now, &ours, &theirs);
-    // Until the peer shows that it knows, it is asked as before.
+    // Until the peer uses the new credentials, checks use the old ones.
     server.wait(s(7));
-    server.answer_at(1);
+    server.respond_at(1);
     let check = Check::nominating(&ours).bytes();
     server.take(2, &check).unwrap();
-    let sent = server.asked(2);
+    let sent = server.last_check(2);
     let message = Message::parse(&sent.bytes).unwrap();
     assert_eq!(message.username(), Some("NEWpeer01:NEWufrag1"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A lite agent trusts the paths that checks validate, follows nominations and notices silence.
+//! A lite agent validates paths, follows nominations and expires paths.
 
 mod common;
 
@@ -28,10 +28,10 @@ fn a_good_check_validates_its_path_and_is_answered() {
 }
 
 #[test]
-fn an_unknown_ufrag_meets_silence() {
+fn an_unknown_ufrag_gets_no_response() {
     let mut server = Server::new();
-    let stranger = credentials("STRANGER", &server_credentials().pwd);
-    let check = Check::of(&stranger).bytes();
+    let unknown = credentials("unknown", &server_credentials().pwd);
+    let check = Check::of(&unknown).bytes();
     assert_eq!(server.take(1, &check), Err(Rejected::UnknownUfrag));
     assert!(server.answer().is_none());
     assert!(!server.ice.accepts(&path(1)));
@@ -62,7 +62,7 @@ fn with_another_password_there_is_a_401_and_no_path() {
 }
 
 #[test]
-fn a_peer_that_wants_to_be_controlled_gets_a_487() {
+fn a_peer_in_the_controlled_role_gets_a_487() {
     let mut server = Server::new();
     let local = server_credentials();
     let mut check = Check::nominating(&local);
@@ -75,7 +75,7 @@ fn a_peer_that_wants_to_be_controlled_gets_a_487() {
 }
 
 #[test]
-fn what_must_be_understood_and_is_not_gets_a_420() {
+fn an_unknown_comprehension_required_attribute_gets_a_420() {
     let mut server = Server::new();
     let local = server_credentials();
     let mut check = Check::of(&local);
@@ -87,7 +87,7 @@ fn what_must_be_understood_and_is_not_gets_a_420() {
 }
 
 #[test]
-fn a_wrong_fingerprint_is_no_stun_for_us() {
+fn a_wrong_fingerprint_is_dropped() {
     let mut server = Server::new();
     let mut check = Check::of(&server_credentials()).bytes();
     *check.last_mut().unwrap() ^= 1;
@@ -111,7 +111,7 @@ fn indications_and_responses_do_nothing() {
 }
 
 #[test]
-fn we_send_where_the_peer_nominates_last() {
+fn the_path_nominated_last_is_selected() {
     let mut server = Server::new();
     server.check(1);
     server.check(2);
@@ -130,21 +130,21 @@ fn we_send_where_the_peer_nominates_last() {
 }
 
 #[test]
-fn before_a_nomination_we_send_where_dtls_came_from() {
+fn before_a_nomination_the_path_of_dtls_is_selected() {
     let mut server = Server::new();
     server.check(1);
     server.check(2);
-    server.ice.heard_dtls(server.now, path(2), 200);
+    server.ice.received_dtls(server.now, path(2), 200);
     assert_eq!(server.send_port(), Some(2));
-    server.ice.heard_dtls(server.now, path(1), 200);
+    server.ice.received_dtls(server.now, path(1), 200);
     assert_eq!(server.send_port(), Some(1));
     server.nominate(2);
-    server.ice.heard_dtls(server.now, path(1), 200);
+    server.ice.received_dtls(server.now, path(1), 200);
     assert_eq!(server.send_port(), Some(2));
 }
 
 #[test]
-fn the_ninth_path_takes_the_place_of_the_most_silent_one() {
+fn the_ninth_path_replaces_the_least_recent_one() {
     let mut server = Server::new();
     server.nominate(1);
     for port in 2..=8 {
@@ -162,7 +162,7 @@ fn the_ninth_path_takes_the_place_of_the_most_silent_one() {
 }
 
 #[test]
-fn a_peer_that_never_comes_is_given_up() {
+fn a_peer_without_checks_times_out() {
     let mut server = Server::new();
     server.wait(Duration::from_millis(29_999));
     assert_eq!(server.events(), []);
@@ -172,7 +172,7 @@ fn a_peer_that_never_comes_is_given_up() {
 }
 
 #[test]
-fn nobody_is_late_who_was_not_called() {
+fn without_remote_parameters_there_is_no_timeout() {
     let ice = IceLite::new(&server_credentials());
     assert_eq!(ice.poll_timeout(), None);
 }
@@ -208,7 +208,7 @@ fn packets_do_not_move_the_timer() {
 }
 
 #[test]
-fn when_the_send_path_falls_silent_the_other_one_is_taken() {
+fn when_the_selected_path_expires_the_other_one_is_selected() {
     let mut server = Server::new();
     server.nominate(1);
     server.check(2);
@@ -239,7 +239,7 @@ fn a_path_that_moved_to_another_transport_is_forgotten() {
     assert!(server.events().contains(&IceEvent::PathRetired(path(1))));
 }
 
-/// What is left of the time since silence was last looked for says nothing of how long it is gone.
+/// The remaining time to the last expiry does not count: the 30 s start when the path is retired.
 #[test]
 fn a_path_that_is_given_up_may_come_back_for_30_s() {
     let mut server = Server::new();
@@ -258,9 +258,9 @@ fn a_path_that_is_given_up_may_come_back_for_30_s() {
 fn a_path_belongs_to_its_agent_for_10_s_after_the_last_packet() {
     let mut server = Server::new();
     server.nominate(1);
-    server.answer_at(1);
+    server.respond_at(1);
     for _ in 0..4 {
-        server.wait_with(Duration::from_millis(9_999), |server| server.answer_at(1));
+        server.wait_with(Duration::from_millis(9_999), |server| server.respond_at(1));
         assert!(server.ice.holds(server.now, &path(1)));
         server.ice.touch(server.now, &path(1), 100);
     }
@@ -269,9 +269,9 @@ fn a_path_belongs_to_its_agent_for_10_s_after_the_last_packet() {
     assert!(!server.ice.holds(server.now, &path(1)));
 }
 
-/// Checks alone may carry the address of somebody else: they keep no address from its owner.
+/// The source address of checks may be forged: checks alone keep no path from another transport.
 #[test]
-fn without_a_proof_a_path_is_held_for_10_s_at_most() {
+fn without_address_validation_a_path_is_held_for_10_s_at_most() {
     let mut server = Server::new();
     for _ in 0..9 {
         server.check(1);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use proptest::prelude::*;
-use rtc::inbound::loss::Recovery;
+use rtc::inbound::loss::DuplicateFilter;
 use rtc::inbound::nack::{MAX_REQUEST, NackTracker};
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx;
@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn reception_takes_any_order(indices in indices(), timestamps in any::<[u32; 8]>()) {
         let mut stats = InboundStats::new(Ssrc(1), 90_000);
-        let mut recovery = Recovery::new();
+        let mut recovery = DuplicateFilter::new();
         for (nth, index) in (0..).zip(&indices) {
             stats.receive(*index, timestamps[nth % 8], Time::from_millis(nth as u64));
             recovery.receive(*index);
@@ -54,7 +54,7 @@ proptest! {
             tracker.poll(now, Some(Duration::from_millis(rtt_ms)), &mut out);
             prop_assert!(out.len() <= MAX_REQUEST);
         }
-        // Nothing is asked for without end.
+        // Requests end.
         let mut rounds = 0;
         while let Some(due) = tracker.poll_timeout() {
             tracker.poll(due, None, &mut out);

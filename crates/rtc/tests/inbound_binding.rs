@@ -1,4 +1,4 @@
-//! An SSRC becomes a stream by what the SDP declared, else by what its packets say.
+//! An SSRC is bound by the SDP, else by mid, rid and payload type of its packets.
 
 use rtc::inbound::bind::{Binder, Binding, Bound, Expected, Role};
 use rtc::inbound::report::InboundStats;

@@ -1,7 +1,7 @@
-//! Reception is reported as RFC 3550 says, and the round trip comes back by echo.
+//! Report blocks are those of RFC 3550, and echoed timestamps give the RTT.
 
 use core::time::Duration;
-use rtc::inbound::loss::{Freshness, Recovery};
+use rtc::inbound::loss::{DuplicateFilter, Freshness};
 use rtc::inbound::reference::ReferenceTimes;
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx::{self, Retransmission};
@@ -63,7 +63,7 @@ fn frame_interval_is_that_of_the_source() {
 #[test]
 fn retransmissions_fill_holes_but_not_the_loss_report() {
     let mut stats = InboundStats::new(Ssrc(5), CLOCK_HZ);
-    let mut recovery = Recovery::new();
+    let mut recovery = DuplicateFilter::new();
     for index in [100, 101, 103] {
         stats.receive(index, 0, Time::ZERO);
         assert_eq!(recovery.receive(index), Freshness::Fresh);
@@ -84,7 +84,7 @@ fn a_retransmission_without_a_number_is_a_probe() {
     assert_eq!(rtx::read(&[9], 100), Retransmission::Probe);
 }
 
-/// A receiver that sends nothing learns its round trip by RRTR and DLRR, through real packets.
+/// A receiver that sends no media measures its RTT by RRTR and DLRR, through real packets.
 #[test]
 fn a_receiver_measures_the_round_trip_by_extended_reports() {
     let our_clock = NtpTime(0xaaaa_bbbb_cccc_dddd);

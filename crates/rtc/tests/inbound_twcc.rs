@@ -1,4 +1,4 @@
-//! Transport-wide feedback tells the publisher about every packet, once, in time.
+//! Transport-wide feedback reports every packet to the publisher, once, in time.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ fn at(millis: u64) -> Time {
     Time::from_millis(millis)
 }
 
-/// Build all feedback that is there; return what each packet of it says.
+/// Build all feedback; return sequence numbers and arrivals of each packet.
 fn feedback(receiver: &mut TwccReceiver) -> Vec<Vec<(u16, Option<i64>)>> {
     let mut all = Vec::new();
     let mut out = Vec::new();
@@ -65,8 +65,8 @@ fn a_packet_reported_lost_that_comes_after_all_is_reported_alone() {
     feedback(&mut receiver);
     receiver.received(2, at(200));
     receiver.received(5, at(201));
-    let said = feedback(&mut receiver);
-    assert_eq!(said, [vec![(2, ticks(200))], vec![(5, ticks(201))]]);
+    let reports = feedback(&mut receiver);
+    assert_eq!(reports, [vec![(2, ticks(200))], vec![(5, ticks(201))]]);
     receiver.received(6, at(300));
     assert_eq!(feedback(&mut receiver), [[(6, ticks(300))]]);
 }
@@ -85,8 +85,8 @@ fn a_pause_of_more_than_eight_seconds_starts_another_feedback() {
     let mut receiver = TwccReceiver::new();
     receiver.received(1, at(10));
     receiver.received(2, at(9_000));
-    let said = feedback(&mut receiver);
-    assert_eq!(said, [[(1, ticks(10))], [(2, ticks(9_000))]]);
+    let reports = feedback(&mut receiver);
+    assert_eq!(reports, [[(1, ticks(10))], [(2, ticks(9_000))]]);
 }
 
 #[test]
@@ -127,12 +127,12 @@ fn many_arrivals_make_feedback_due_and_memory_is_bounded() {
     assert_eq!(receiver.dropped(), 5_000 - 1_024);
 }
 
-/// Over a lossy, reordering path the publisher learns the fate of every packet.
+/// Over a lossy, reordering path every packet is reported to the publisher.
 #[test]
-fn the_fate_of_every_packet_is_told() {
+fn every_packet_is_reported() {
     let mut receiver = TwccReceiver::new();
     let mut random = 7_u64;
-    let mut fates = BTreeMap::new();
+    let mut reported = BTreeMap::new();
     let mut arrived = Vec::new();
     for sequence in 0..30_000_u16 {
         random = random
@@ -147,22 +147,26 @@ fn the_fate_of_every_packet_is_told() {
     arrived.sort_unstable();
     for &(millis, sequence) in &arrived {
         if receiver.poll_timeout().is_some_and(|due| due <= at(millis)) {
-            learn(&mut fates, feedback(&mut receiver));
+            apply(&mut reported, feedback(&mut receiver));
         }
         receiver.received(sequence, at(millis));
     }
-    learn(&mut fates, feedback(&mut receiver));
+    apply(&mut reported, feedback(&mut receiver));
     for (millis, sequence) in arrived.iter().filter(|(_, sequence)| *sequence > 20) {
-        assert_eq!(fates[sequence], ticks(*millis as i64), "packet {sequence}");
+        assert_eq!(
+            reported[sequence],
+            ticks(*millis as i64),
+            "packet {sequence}"
+        );
     }
     let first_to_last = 29_970;
-    assert!(fates.len() > first_to_last);
+    assert!(reported.len() > first_to_last);
 }
 
-/// A packet said to have arrived is never said to be lost afterwards.
-fn learn(fates: &mut BTreeMap<u16, Option<i64>>, said: Vec<Vec<(u16, Option<i64>)>>) {
-    for (sequence, arrival) in said.into_iter().flatten() {
-        let known = fates.insert(sequence, arrival);
+/// Apply feedback: a packet reported as received is never reported as lost afterwards.
+fn apply(reported: &mut BTreeMap<u16, Option<i64>>, reports: Vec<Vec<(u16, Option<i64>)>>) {
+    for (sequence, arrival) in reports.into_iter().flatten() {
+        let known = reported.insert(sequence, arrival);
         assert!(known.flatten().is_none() || arrival.is_some());
     }
 }

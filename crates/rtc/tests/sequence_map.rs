@@ -1,18 +1,18 @@
 //! Outgoing sequence numbers: holes, switches, late packets and the way back.
 
-use rtc::codec::PictureShift;
+use rtc::codec::picture_id;
 use rtc::outbound::sequence::{DropReason, Forward, Origin, Placed, SequenceMap, Shift, Skip};
 
 fn shift(timestamp: u32) -> Shift {
     Shift {
         timestamp,
-        picture: PictureShift::default(),
+        picture_ids: picture_id::Shift::default(),
     }
 }
 
 const PLAIN: Shift = Shift {
     timestamp: 0,
-    picture: PictureShift {
+    picture_ids: picture_id::Shift {
         id: 0,
         tl0: 0,
         key_index: 0,

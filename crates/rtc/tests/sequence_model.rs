@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rtc::codec::PictureShift;
+use rtc::codec::picture_id;
 use rtc::outbound::sequence::{DropReason, Forward, Origin, SequenceMap, Shift, Skip};
 
 /// What happens to one packet of a source on its way.
@@ -127,7 +127,7 @@ impl Model {
 fn shift_of(source: u16) -> Shift {
     Shift {
         timestamp: source.into(),
-        picture: PictureShift::default(),
+        picture_ids: picture_id::Shift::default(),
     }
 }
 

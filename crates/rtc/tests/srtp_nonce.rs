@@ -24,7 +24,7 @@ fn ten_thousand_subscriptions_of_one_transport_never_repeat_a_nonce() {
     let mut sealer = sealer();
     let mut nonces = HashSet::new();
     for cycle in 0..10_000_u32 {
-        // A caller that runs in circles asks for SSRCs it had; it does not get them.
+        // A caller whose SSRCs wrap around requests used ones, which are rejected.
         let wanted = Ssrc(cycle % 4096);
         let Ok(mut stream) = sealer.stream(wanted) else {
             continue;

@@ -1,4 +1,4 @@
-//! A bot and a server find each other, shake hands and agree, however bad the network.
+//! A bot and a server connect over bad networks: ICE checks, DTLS handshake, negotiation.
 
 mod common;
 
@@ -27,7 +27,7 @@ const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
 fn connects(seed: u64, conditions: Conditions) -> [Pair; 2] {
     ROLES.map(|server_role| {
-        let mut pair = Pair::introduced(Setup {
+        let mut pair = Pair::with_descriptions(Setup {
             seed,
             conditions,
             server_role,
@@ -90,7 +90,7 @@ fn every_handshake_flight_may_be_lost_once() {
 fn lose_every_flight(server_role: Role) {
     let mut lost = 0;
     loop {
-        let mut pair = Pair::introduced(Setup {
+        let mut pair = Pair::with_descriptions(Setup {
             server_role,
             ..Setup::default()
         });
@@ -120,7 +120,7 @@ fn lose_every_flight(server_role: Role) {
 #[test]
 fn every_single_datagram_may_be_lost_once() {
     for (lost, server_role) in (0..14).flat_map(|lost| ROLES.map(|role| (lost, role))) {
-        let mut pair = Pair::introduced(Setup {
+        let mut pair = Pair::with_descriptions(Setup {
             server_role,
             ..Setup::default()
         });
@@ -138,7 +138,7 @@ fn every_single_datagram_may_be_lost_once() {
 
 #[test]
 fn a_hello_may_come_before_the_nomination() {
-    let mut pair = Pair::introduced(Setup::default());
+    let mut pair = Pair::with_descriptions(Setup::default());
     let mut checks = 0;
     // The second check nominates: lose it and all that repeat it.
     pair.net.set_filter(move |_, datagram| {
@@ -154,7 +154,7 @@ fn a_hello_may_come_before_the_nomination() {
 fn a_hello_may_take_several_datagrams_in_any_order() {
     for piece_len in [80, 40] {
         for reversed in [false, true] {
-            let mut pair = Pair::introduced(Setup::default());
+            let mut pair = Pair::with_descriptions(Setup::default());
             let mut pieces = fragments(&held_back_hello(&mut pair), piece_len);
             assert!(pieces.len() >= 2);
             if reversed {
@@ -177,7 +177,7 @@ fn a_hello_may_take_several_datagrams_in_any_order() {
 fn a_hello_in_two_datagrams_may_lose_either_one() {
     for lost in 0..2 {
         for reversed in [false, true] {
-            let mut pair = Pair::introduced(Setup::default());
+            let mut pair = Pair::with_descriptions(Setup::default());
             let mut pieces = fragments(&held_back_hello(&mut pair), 80);
             assert_eq!(pieces.len(), 2);
             if reversed {
@@ -195,7 +195,7 @@ fn a_hello_in_two_datagrams_may_lose_either_one() {
     }
 }
 
-/// Let ICE come up and return the client's first hello, which no one has seen; the wire passes no
+/// Connect ICE and return the client's first hello, which is not delivered; the network drops every
 /// hello in one piece.
 fn held_back_hello(pair: &mut Pair) -> Vec<u8> {
     let hello = Rc::new(RefCell::new(Vec::new()));
@@ -214,7 +214,7 @@ fn held_back_hello(pair: &mut Pair) -> Vec<u8> {
 #[test]
 fn flights_keep_to_the_mtu() {
     let mtu = 300;
-    let mut pair = Pair::introduced(Setup {
+    let mut pair = Pair::with_descriptions(Setup {
         mtu,
         ..Setup::default()
     });
@@ -226,7 +226,7 @@ fn flights_keep_to_the_mtu() {
 const RECORD_HEADER_LEN: usize = 13;
 const MESSAGE_HEADER_LEN: usize = 12;
 
-/// Tell a ClientHello that is in one piece: its fragment is as long as the message.
+/// Return whether a datagram is a ClientHello in one piece: its fragment is the whole message.
 fn is_client_hello(datagram: &[u8]) -> bool {
     demux(datagram) == Kind::Dtls
         && datagram[0] == 22
@@ -252,12 +252,12 @@ fn fragments(datagram: &[u8], len: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn the_peers_description_may_come_after_its_handshake() {
-    let mut pair = Pair::strangers(Setup::default());
-    pair.introduce_server_to_client();
+    let mut pair = Pair::without_descriptions(Setup::default());
+    pair.describe_server_to_client();
     pair.run_for(Duration::from_secs(2));
     assert!(pair.client.transport.is_connected());
     assert!(!pair.server.transport.is_connected());
-    pair.introduce_client_to_server();
+    pair.describe_client_to_server();
     assert!(pair.connect(Duration::from_millis(1)));
 }
 

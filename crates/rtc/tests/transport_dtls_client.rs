@@ -1,4 +1,4 @@
-//! A lite transport whose peer is the DTLS server: it says hello itself, to a nominated path alone.
+//! A lite transport as DTLS client: it sends its ClientHello to a nominated path only.
 
 mod common;
 
@@ -28,8 +28,8 @@ fn passive_peer() -> Setup {
     }
 }
 
-/// What the server sends from now on that is no STUN.
-fn watch(pair: &mut Pair) -> Rc<RefCell<Vec<Datagram>>> {
+/// Record what the server sends from now on, except STUN.
+fn record_sent(pair: &mut Pair) -> Rc<RefCell<Vec<Datagram>>> {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let log = seen.clone();
     pair.net.set_filter(move |_, datagram| {
@@ -43,7 +43,7 @@ fn watch(pair: &mut Pair) -> Rc<RefCell<Vec<Datagram>>> {
 
 #[test]
 fn the_hello_leaves_with_the_answer_to_the_nomination() {
-    let mut pair = Pair::introduced(passive_peer());
+    let mut pair = Pair::with_descriptions(passive_peer());
     assert!(pair.connect(Duration::from_secs(5)));
     // The check takes a round trip of 20 ms. The nomination takes half of one, and what the server
     // sends along with its answer is its hello, two round trips before its end.
@@ -92,19 +92,19 @@ fn gcm_is_offered_first_and_the_peer_chooses() {
 
 #[test]
 fn the_role_may_become_known_after_the_path() {
-    let mut pair = Pair::strangers(passive_peer());
-    pair.introduce_server_to_client();
+    let mut pair = Pair::without_descriptions(passive_peer());
+    pair.describe_server_to_client();
     pair.run_for(Duration::from_secs(2));
     assert!(!pair.client.transport.is_connected());
-    pair.introduce_client_to_server();
+    pair.describe_client_to_server();
     assert!(pair.connect(Duration::from_millis(100)));
 }
 
 #[test]
 fn no_hello_leaves_before_a_path_is_nominated() {
-    let mut pair = Pair::strangers(passive_peer());
-    pair.introduce_client_to_server();
-    let sent = watch(&mut pair);
+    let mut pair = Pair::without_descriptions(passive_peer());
+    pair.describe_client_to_server();
+    let sent = record_sent(&mut pair);
     let guess = credentials("SERVERufrag", "guessGUESSguessGUESSguess");
     pair.inject(UNVALIDATED, &Check::nominating(&guess).bytes());
     // A record of anything, as a reflector's victim would not send but an attacker might.
@@ -121,8 +121,8 @@ fn no_hello_leaves_before_a_path_is_nominated() {
 }
 
 #[test]
-fn a_hello_that_is_not_answered_is_sent_again_and_given_up() {
-    let mut pair = Pair::introduced(passive_peer());
+fn a_hello_without_response_is_retransmitted_and_times_out() {
+    let mut pair = Pair::with_descriptions(passive_peer());
     let hellos = Rc::new(RefCell::new(Vec::new()));
     let log = hellos.clone();
     pair.net.set_filter(move |now, datagram| {
@@ -146,12 +146,12 @@ fn a_hello_that_is_not_answered_is_sent_again_and_given_up() {
 
 #[test]
 fn another_certificate_than_the_announced_one_is_refused() {
-    let mut pair = Pair::strangers(passive_peer());
-    pair.introduce_server_to_client();
+    let mut pair = Pair::without_descriptions(passive_peer());
+    pair.describe_server_to_client();
     let mut description = pair.client_description();
     description.fingerprints = vec![pair.server_identity.fingerprint()];
     let transport = &mut pair.server.transport;
-    transport.take_dtls_role(Role::Client).unwrap();
+    transport.set_dtls_role(Role::Client).unwrap();
     transport.set_remote(pair.net.now, description);
     assert!(!pair.connect(Duration::from_secs(5)));
     let failed = TransportEvent::Failed("fingerprint_mismatch");
@@ -159,14 +159,14 @@ fn another_certificate_than_the_announced_one_is_refused() {
     assert!(!pair.server.transport.is_connected());
 }
 
-/// Each says that the other is the server.
+/// Each description leaves the server role to the other side.
 #[test]
-fn two_clients_give_up() {
-    let mut pair = Pair::strangers(Setup::default());
-    pair.introduce_server_to_client();
+fn two_clients_time_out() {
+    let mut pair = Pair::without_descriptions(Setup::default());
+    pair.describe_server_to_client();
     let description = pair.client_description();
     let transport = &mut pair.server.transport;
-    transport.take_dtls_role(Role::Client).unwrap();
+    transport.set_dtls_role(Role::Client).unwrap();
     transport.set_remote(pair.net.now, description);
     assert!(!pair.connect(Duration::from_secs(40)));
     let failed = TransportEvent::Failed("dtls_timeout");
@@ -181,8 +181,8 @@ fn a_standing_association_keeps_its_roles() {
             ..Setup::default()
         });
         let transport = &mut pair.server.transport;
-        assert_eq!(transport.take_dtls_role(other), Err(DtlsError::RoleFixed));
-        assert_eq!(transport.take_dtls_role(role), Ok(()));
+        assert_eq!(transport.set_dtls_role(other), Err(DtlsError::RoleFixed));
+        assert_eq!(transport.set_dtls_role(role), Ok(()));
         assert!(transport.is_connected());
     }
 }
@@ -190,7 +190,7 @@ fn a_standing_association_keeps_its_roles() {
 #[test]
 fn an_ice_restart_leaves_dtls_alone() {
     let mut pair = Pair::connected(passive_peer());
-    let sent = watch(&mut pair);
+    let sent = record_sent(&mut pair);
     let renewed = credentials("SERVERafter", "serverAFTERserverAFTERserver");
     let client = pair.client_description();
     pair.server

@@ -1,4 +1,4 @@
-//! Strangers and liars change nothing, are counted, and disturb nobody.
+//! Unauthenticated and malformed datagrams are counted and have no effect.
 
 mod common;
 
@@ -16,12 +16,12 @@ use rtc::transport::{DropReason, Received, TransportEvent};
 use wire::id::{PayloadType, Ssrc};
 use wire::rtp::{Kind, NewHeader, demux};
 
-const STRANGER: &str = "203.0.113.99:6666";
+const OTHER_ADDRESS: &str = "203.0.113.99:6666";
 
 /// A connected pair and all that its client sent to get there.
-fn wiretapped() -> (Pair, Vec<Datagram>) {
+fn connected_with_capture() -> (Pair, Vec<Datagram>) {
     let tape = Rc::new(RefCell::new(Vec::new()));
-    let mut pair = Pair::introduced(Setup::default());
+    let mut pair = Pair::with_descriptions(Setup::default());
     let recorder = tape.clone();
     pair.net.set_filter(move |_, datagram| {
         if datagram.from == address(CLIENT) {
@@ -35,12 +35,12 @@ fn wiretapped() -> (Pair, Vec<Datagram>) {
     (pair, tape)
 }
 
-/// What the server sent to a stranger since this was called last.
-fn watch(pair: &mut Pair) -> Rc<RefCell<usize>> {
+/// What the server sent to [`OTHER_ADDRESS`] since the last call.
+fn count_sent(pair: &mut Pair) -> Rc<RefCell<usize>> {
     let answers = Rc::new(RefCell::new(0));
     let count = answers.clone();
     pair.net.set_filter(move |_, datagram| {
-        *count.borrow_mut() += usize::from(datagram.to == address(STRANGER));
+        *count.borrow_mut() += usize::from(datagram.to == address(OTHER_ADDRESS));
         true
     });
     answers
@@ -73,11 +73,11 @@ fn media(pair: &mut Pair, ssrc: u32, sequence: u16) -> Vec<u8> {
 }
 
 #[test]
-fn an_unknown_ufrag_meets_silence() {
-    let mut pair = Pair::introduced(Setup::default());
-    let answers = watch(&mut pair);
-    let check = Check::nominating(&credentials("STRANGER", "x".repeat(22).as_str())).bytes();
-    pair.inject(STRANGER, &check);
+fn an_unknown_ufrag_gets_no_response() {
+    let mut pair = Pair::with_descriptions(Setup::default());
+    let answers = count_sent(&mut pair);
+    let check = Check::nominating(&credentials("unknown", "x".repeat(22).as_str())).bytes();
+    pair.inject(OTHER_ADDRESS, &check);
     assert!(pair.connect(Duration::from_secs(5)));
     assert_eq!(drops(&pair, DropReason::StunUnknownUfrag), 1);
     assert_eq!(*answers.borrow(), 0);
@@ -90,9 +90,9 @@ fn stun_without_integrity_changes_nothing() {
     let local = server_credentials();
     let mut check = Check::nominating(&local);
     check.is_signed = false;
-    pair.inject(STRANGER, &check.bytes());
+    pair.inject(OTHER_ADDRESS, &check.bytes());
     let guess = credentials(&local.ufrag, "guessGUESSguessGUESSguess");
-    pair.inject(STRANGER, &Check::nominating(&guess).bytes());
+    pair.inject(OTHER_ADDRESS, &Check::nominating(&guess).bytes());
     pair.run_for(Duration::from_secs(1));
     assert_eq!(drops(&pair, DropReason::StunNoIntegrity), 1);
     assert_eq!(drops(&pair, DropReason::StunBadIntegrity), 1);
@@ -102,24 +102,24 @@ fn stun_without_integrity_changes_nothing() {
 #[test]
 fn a_check_that_claims_our_role_is_answered_and_counted() {
     let mut pair = Pair::connected(Setup::default());
-    let answers = watch(&mut pair);
+    let answers = count_sent(&mut pair);
     let local = server_credentials();
     let mut check = Check::of(&local);
     check.is_controlled = true;
-    pair.inject(STRANGER, &check.bytes());
+    pair.inject(OTHER_ADDRESS, &check.bytes());
     pair.run_for(Duration::from_secs(1));
     assert_eq!(drops(&pair, DropReason::StunRoleConflict), 1);
     assert_eq!(*answers.borrow(), 1);
 }
 
 #[test]
-fn handshakes_from_unvalidated_addresses_are_not_heard() {
-    let mut pair = Pair::introduced(Setup::default());
-    let answers = watch(&mut pair);
-    let (_, tape) = wiretapped();
+fn dtls_from_unvalidated_paths_is_dropped() {
+    let mut pair = Pair::with_descriptions(Setup::default());
+    let answers = count_sent(&mut pair);
+    let (_, tape) = connected_with_capture();
     let handshake = |datagram: &&Datagram| demux(&datagram.bytes) == Kind::Dtls;
     for datagram in tape.iter().filter(handshake) {
-        pair.inject(STRANGER, &datagram.bytes);
+        pair.inject(OTHER_ADDRESS, &datagram.bytes);
     }
     pair.run_for(Duration::from_millis(15));
     assert!(drops(&pair, DropReason::DtlsUnvalidatedPath) >= 2);
@@ -128,10 +128,10 @@ fn handshakes_from_unvalidated_addresses_are_not_heard() {
 }
 
 #[test]
-fn media_from_unvalidated_addresses_is_not_heard_however_genuine() {
+fn srtp_from_unvalidated_paths_is_dropped_even_if_authentic() {
     let mut pair = Pair::connected(Setup::default());
     let packet = media(&mut pair, 1, 100);
-    pair.inject(STRANGER, &packet);
+    pair.inject(OTHER_ADDRESS, &packet);
     pair.run_for(Duration::from_secs(1));
     assert_eq!(drops(&pair, DropReason::SrtpUnvalidatedPath), 1);
     assert!(pair.server.received.is_empty());
@@ -158,7 +158,7 @@ fn replayed_and_altered_media_is_dropped() {
 
 #[test]
 fn media_before_the_handshake_is_dropped() {
-    let mut pair = Pair::introduced(Setup::default());
+    let mut pair = Pair::with_descriptions(Setup::default());
     pair.net
         .set_filter(|_, datagram| demux(&datagram.bytes) != Kind::Dtls);
     pair.run_for(Duration::from_millis(100));
@@ -171,12 +171,12 @@ fn media_before_the_handshake_is_dropped() {
 
 #[test]
 fn the_wrong_certificate_fails_both_sides_with_a_reason() {
-    let mut pair = Pair::strangers(Setup::default());
+    let mut pair = Pair::without_descriptions(Setup::default());
     let impostor = Context::new(&Certificate::generate_ecdsa().unwrap()).unwrap();
     let mut announced = pair.client_description();
     announced.fingerprints = vec![impostor.fingerprint()];
     pair.server.transport.set_remote(pair.net.now, announced);
-    pair.introduce_server_to_client();
+    pair.describe_server_to_client();
     pair.run_for(Duration::from_secs(60));
     let failed = TransportEvent::Failed("fingerprint_mismatch");
     assert!(pair.server.has(&failed), "{:?}", pair.server.events);
@@ -190,9 +190,9 @@ fn the_wrong_certificate_fails_both_sides_with_a_reason() {
 }
 
 #[test]
-fn a_mismatch_found_late_tells_the_peer_too() {
-    let mut pair = Pair::strangers(Setup::default());
-    pair.introduce_server_to_client();
+fn a_late_mismatch_sends_an_alert_to_the_peer() {
+    let mut pair = Pair::without_descriptions(Setup::default());
+    pair.describe_server_to_client();
     pair.run_for(Duration::from_secs(1));
     let impostor = Context::new(&Certificate::generate_ecdsa().unwrap()).unwrap();
     let mut announced = pair.client_description();
@@ -210,16 +210,16 @@ fn a_mismatch_found_late_tells_the_peer_too() {
 }
 
 #[test]
-fn a_peer_that_is_never_described_is_given_up() {
-    let mut pair = Pair::strangers(Setup::default());
-    pair.introduce_server_to_client();
+fn a_peer_without_description_times_out() {
+    let mut pair = Pair::without_descriptions(Setup::default());
+    pair.describe_server_to_client();
     pair.run_for(Duration::from_secs(60));
     assert!(pair.server.has(&TransportEvent::Failed("connect_timeout")));
 }
 
 #[test]
 fn garbage_from_the_peers_own_address_breaks_nothing() {
-    let mut pair = Pair::introduced(Setup::default());
+    let mut pair = Pair::with_descriptions(Setup::default());
     let mut seed = 1_u32;
     for first in 0..=255 {
         let mut garbage = vec![first; 60];
@@ -241,7 +241,7 @@ fn garbage_from_the_peers_own_address_breaks_nothing() {
 
 #[test]
 fn the_whole_handshake_replayed_breaks_nothing() {
-    let (mut pair, tape) = wiretapped();
+    let (mut pair, tape) = connected_with_capture();
     for datagram in &tape {
         pair.inject(CLIENT, &datagram.bytes);
     }

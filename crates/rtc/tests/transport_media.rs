@@ -1,4 +1,4 @@
-//! A connected transport carries RTP and RTCP both ways, and no nonce twice.
+//! A connected transport carries RTP and RTCP both ways, and repeats no nonce.
 
 mod common;
 
@@ -118,7 +118,7 @@ fn rtcp_too_short_to_be_any_is_refused() {
 
 #[test]
 fn nothing_is_sealed_before_the_peer_is_verified() {
-    let mut pair = Pair::introduced(Setup::default());
+    let mut pair = Pair::with_descriptions(Setup::default());
     let mut out = Outbox::new();
     let transport = &mut pair.server.transport;
     let refused = Err(SendError::NotConnected);
@@ -179,7 +179,7 @@ fn ten_thousand_subscriptions_never_repeat_a_nonce() {
 }
 
 #[test]
-fn a_goodbye_closes_the_other_side() {
+fn close_notify_closes_the_other_side() {
     let mut pair = Pair::connected(Setup::default());
     let mut out = Outbox::new();
     pair.server.transport.close(pair.net.now, &mut out);

@@ -107,8 +107,8 @@ fn a_short_outage_is_survived_in_silence() {
 }
 
 #[test]
-fn a_bot_that_finds_nobody_fails() {
-    let mut pair = Pair::introduced(Setup::default());
+fn a_bot_without_a_reachable_server_fails() {
+    let mut pair = Pair::with_descriptions(Setup::default());
     pair.net.set_filter(|_, _| false);
     pair.run_for(Duration::from_secs(31));
     let failed = TransportEvent::Failed("ice_timeout");
@@ -124,7 +124,7 @@ fn ice_restarts_under_a_running_association() {
     client.credentials = theirs.clone();
     let mut server = pair.server_description();
     server.credentials = ours.clone();
-    // The server knows first; until the bot does, the old credentials still hold.
+    // The server restarts first; until the bot does, the old credentials are still valid.
     pair.server
         .transport
         .restart_ice(pair.net.now, &ours, &client);

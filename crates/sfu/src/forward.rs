@@ -4,7 +4,7 @@
 //! once per round and its packets form runs. Nothing here allocates.
 
 use rtc::codec::Described;
-use rtc::outbound::history::{Carried, History, Slot};
+use rtc::outbound::history::{ForwardedExtensions, History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift};
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
@@ -73,7 +73,7 @@ struct Outgoing<'a> {
     index: u64,
     timestamp: u32,
     marker: bool,
-    carried: Carried,
+    carried: ForwardedExtensions,
     described: Described,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
     original: Option<u16>,
@@ -233,7 +233,7 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
         index: inserted.placed.index,
         timestamp: inserted.timestamp,
         marker: false,
-        carried: Carried::default(),
+        carried: ForwardedExtensions::default(),
         described: Described::default(),
         original: None,
         payload: &inserted.payload,
@@ -267,7 +267,7 @@ fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Opt
     if slot.empty || is_too_long {
         let shift = Shift {
             timestamp: subscription.timeline.shift(),
-            picture: subscription.rewriter.shift(),
+            picture_ids: subscription.rewriter.shift(),
         };
         subscription.map.skip(slot.index, shift);
         return None;
@@ -344,7 +344,7 @@ fn send(
     }
     let payload = &mut buffer[len..len + payload_len];
     payload.copy_from_slice(packet.payload);
-    packet.shift.picture.rewrite(payload, &packet.described);
+    packet.shift.picture_ids.rewrite(payload, &packet.described);
     len += payload_len;
     if packet.padding > 0 {
         buffer[len..len + packet.padding - 1].fill(0);

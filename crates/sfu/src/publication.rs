@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rtc::codec::h264::ParameterSets;
 use rtc::codec::{Codec, Described};
-use rtc::inbound::loss::Recovery;
+use rtc::inbound::loss::DuplicateFilter;
 use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
 use rtc::outbound::history::History;
@@ -95,7 +95,7 @@ pub struct Encoding {
     /// What to ask for again.
     pub nack: NackTracker,
     /// Which packets came by which way.
-    pub recovery: Recovery,
+    pub recovery: DuplicateFilter,
     /// Its RTP clock against wall time.
     pub clock: SourceClock,
     /// Its last sender report.
@@ -193,7 +193,7 @@ impl Encoding {
             paced_bps: 0,
             stats: None,
             nack: NackTracker::new(),
-            recovery: Recovery::new(),
+            recovery: DuplicateFilter::new(),
             clock: SourceClock::new(clock_rate),
             report: None,
             keyframes: KeyframeRequests::default(),
@@ -212,7 +212,7 @@ impl Encoding {
         self.last_keyframe = None;
         self.stats = Some(InboundStats::new(ssrc, clock_rate));
         self.nack = NackTracker::new();
-        self.recovery = Recovery::new();
+        self.recovery = DuplicateFilter::new();
         self.clock = SourceClock::new(clock_rate);
         self.report = None;
         self.parameter_sets = ParameterSets::default();

@@ -4,7 +4,7 @@
 //! extension on some packets only would change their size and break runs. The capture time alone
 //! begins with the first packet that has one, since it is long and most publishers send none.
 
-use rtc::outbound::history::Carried;
+use rtc::outbound::history::ForwardedExtensions;
 use wire::extension::{BlockWriter, Extension, ExtensionMap};
 use wire::id::{Mid, PayloadType, Ssrc};
 use wire::rtp::{self, NewHeader};
@@ -27,7 +27,7 @@ pub struct Stamp {
     /// 6.18 fixed point seconds.
     pub abs_send_time: u32,
     /// What the incoming packet's extensions said.
-    pub carried: Carried,
+    pub carried: ForwardedExtensions,
 }
 
 /// Header of one outgoing stream; what every packet needs comes first.
@@ -89,7 +89,7 @@ impl Template {
     /// Return the length in bytes of the header that [`Template::write`] makes.
     #[must_use]
     #[inline]
-    pub fn header_len(&self, carried: &Carried) -> usize {
+    pub fn header_len(&self, carried: &ForwardedExtensions) -> usize {
         rtp::FIXED_HEADER_LEN + usize::from(self.block(carried).len)
     }
 
@@ -104,7 +104,7 @@ impl Template {
             ssrc: self.ssrc,
             padding: stamp.padding,
         };
-        let Carried {
+        let ForwardedExtensions {
             audio_level,
             orientation,
             capture,
@@ -136,7 +136,7 @@ impl Template {
         len
     }
 
-    fn block(&self, carried: &Carried) -> &Block {
+    fn block(&self, carried: &ForwardedExtensions) -> &Block {
         &self.blocks[match carried.capture {
             None => 0,
             Some(time) => 1 + usize::from(time.clock_offset.is_some()),
@@ -199,7 +199,7 @@ mod tests {
             padding: false,
             transport_sequence: 0x1234,
             abs_send_time: 0x0056_789a,
-            carried: Carried::default(),
+            carried: ForwardedExtensions::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::recorder::Recorder;
 use rtc::codec::Kind;
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
-use rtc::rtt::SentMarks;
+use rtc::rtt::SentTimestamps;
 use rtc::srtp::SealStream;
 use rtc::transport::{SendError, Transport};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ pub struct OutboundEncoding {
     inactive: bool,
     last_keyframe_jump: Option<Time>,
     history: Vec<Option<Sent>>,
-    marks: SentMarks,
+    marks: SentTimestamps,
     rtt: Option<Duration>,
 }
 
@@ -166,7 +166,7 @@ impl OutboundEncoding {
             inactive: false,
             last_keyframe_jump: None,
             history: vec![None; history_len],
-            marks: SentMarks::default(),
+            marks: SentTimestamps::default(),
             rtt: None,
         }
     }

@@ -1,8 +1,8 @@
-//! What can be wrong with bytes from the network, one enum per format, named by fault.
+//! Parse errors, one enum per format.
 
 use core::fmt;
 
-/// Fault in an RTP packet.
+/// Error in an RTP packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RtpError {
     /// The datagram ends before the header, its CSRC list or its extension block does.
@@ -13,7 +13,7 @@ pub enum RtpError {
     BadPadding,
 }
 
-/// Fault in an RTCP packet.
+/// Error in an RTCP packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RtcpError {
     /// The packet ends before its own length field or its fixed part says.
@@ -24,7 +24,7 @@ pub enum RtcpError {
     BadPadding,
 }
 
-/// Fault in a STUN message.
+/// Error in a STUN message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StunError {
     /// The datagram is shorter than the 20-byte header.
@@ -37,7 +37,7 @@ pub enum StunError {
     BadAttribute,
 }
 
-/// Fault in a media or stream identification.
+/// Error in a mid or rid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IdError {
     /// No characters at all.
@@ -48,12 +48,12 @@ pub enum IdError {
     BadCharacter,
 }
 
-/// Fault in an `a=extmap` assignment.
+/// Error in an `a=extmap` assignment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ExtensionMapError {
     /// Identifier 0 and 15 are reserved by RFC 8285 (section 4.2 and 4.3).
     ReservedId,
-    /// The identifier already stands for another extension.
+    /// The identifier is already assigned to another extension.
     IdTaken,
 }
 

@@ -1,4 +1,4 @@
-//! Names of streams and the numbers that order their packets.
+//! SSRC, payload type, mid, rid, and extended sequence numbers.
 
 use crate::error::IdError;
 use core::fmt;
@@ -26,7 +26,7 @@ impl fmt::Display for PayloadType {
 
 const MAX_TOKEN_LEN: usize = 16;
 
-/// A short name kept inline, so that looking a stream up allocates nothing.
+/// A short token stored inline, so that a stream lookup allocates nothing.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 struct Token {
     bytes: [u8; MAX_TOKEN_LEN],
@@ -79,12 +79,12 @@ macro_rules! token {
         pub struct $name(Token);
 
         impl $name {
-            /// Return the name as it stands on the wire.
+            /// Return the token as sent, bytes.
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
             }
 
-            /// Return the name as text.
+            /// Return the token as text.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
@@ -130,10 +130,10 @@ token! {
     Rid, is_rid_byte
 }
 
-/// Turns 16-bit sequence numbers into indices `ROC || SEQ` that never wrap.
+/// Extends 16-bit sequence numbers to indices `ROC || SEQ` that never wrap.
 ///
-/// The guess is that of RFC 3711 section 3.3.1: the cycle that brings the number nearest to the
-/// highest index seen. The first number starts cycle 0; one that would lie before cycle 0 is
+/// As in RFC 3711 section 3.3.1, the cycle is the one whose index is nearest to the highest index
+/// seen. The first number starts cycle 0; one that would lie before cycle 0 is
 /// given cycle 0 and does not move the highest.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SequenceExtender {
@@ -141,12 +141,12 @@ pub struct SequenceExtender {
 }
 
 impl SequenceExtender {
-    /// Make an extender that has seen nothing.
+    /// Create an extender without sequence numbers.
     pub const fn new() -> SequenceExtender {
         SequenceExtender { highest: None }
     }
 
-    /// Return the index of `sequence` and remember it if it is the highest.
+    /// Return the index of `sequence` and store it if it is the highest.
     pub fn extend(&mut self, sequence: u16) -> u64 {
         let Some(highest) = self.highest else {
             self.highest = Some(u64::from(sequence));
@@ -161,7 +161,7 @@ impl SequenceExtender {
         self.peek(sequence)
     }
 
-    /// Return the index of `sequence` without remembering it.
+    /// Return the index of `sequence` without storing it.
     pub fn peek(&self, sequence: u16) -> u64 {
         self.highest.map_or(u64::from(sequence), |highest| {
             nearest_index(sequence, highest)

@@ -1,7 +1,7 @@
-//! What WebRTC puts on the wire, parsed and written, without any state.
+//! Parsers and writers of RTP, RTCP and STUN packets, without any state.
 //!
-//! Every parser takes bytes that a stranger sent: it never panics, never allocates in proportion
-//! to a length the peer claims, and reports what is wrong as a typed error.
+//! Every parser accepts bytes of an unauthenticated peer: it never panics, never allocates in
+//! proportion to a length the peer claims, and returns a typed error.
 
 pub mod error;
 pub mod extension;

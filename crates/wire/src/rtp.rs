@@ -1,4 +1,4 @@
-//! RTP headers (RFC 3550 section 5.1) and what kind of datagram one is (RFC 7983, RFC 5761).
+//! RTP headers (RFC 3550 section 5.1) and demultiplexing of datagrams (RFC 7983, RFC 5761).
 
 use crate::error::RtpError;
 use crate::extension::Elements;
@@ -7,7 +7,7 @@ use crate::id::{PayloadType, Ssrc};
 /// Length of a header without CSRCs and extensions, bytes.
 pub const FIXED_HEADER_LEN: usize = 12;
 
-/// What a datagram on a media socket is, by its first bytes.
+/// Protocol of a datagram on a media socket, by its first bytes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
     /// STUN: first byte 0..=3.
@@ -22,7 +22,7 @@ pub enum Kind {
     Unknown,
 }
 
-/// Tell what kind of datagram this is (RFC 7983 section 7).
+/// Return the protocol of a datagram (RFC 7983 section 7).
 #[inline]
 pub fn demux(datagram: &[u8]) -> Kind {
     match datagram.first() {
@@ -34,13 +34,13 @@ pub fn demux(datagram: &[u8]) -> Kind {
     }
 }
 
-/// Tell RTCP from RTP on one port: packet types 192..=223 (RFC 5761 section 4).
+/// Return whether a packet is RTCP, not RTP: packet types 192..=223 (RFC 5761 section 4).
 #[inline]
 pub fn is_rtcp(datagram: &[u8]) -> bool {
     matches!(datagram.get(1), Some(192..=223))
 }
 
-/// Where the data of a header extension block stands in its datagram.
+/// Position of the data of a header extension block in its datagram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ExtensionBlock {
     /// `0xBEDE` for one-byte, `0x100X` for two-byte elements (RFC 8285).
@@ -51,7 +51,7 @@ pub struct ExtensionBlock {
     pub len: u16,
 }
 
-/// A parsed RTP header; the bytes stay where they are.
+/// A parsed RTP header; the datagram is not copied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
     /// M bit.
@@ -66,16 +66,16 @@ pub struct Header {
     pub ssrc: Ssrc,
     /// P bit: the payload ends with padding (see [`padding_len`]).
     pub has_padding: bool,
-    /// Bytes up to the payload, CSRCs and extension block included.
+    /// Header length, bytes, CSRCs and extension block included.
     pub header_len: usize,
-    /// Where the extension block is, if the X bit is set.
+    /// The extension block, if the X bit is set.
     pub extension: Option<ExtensionBlock>,
 }
 
 impl Header {
     /// Parse the header at the start of `datagram`.
     ///
-    /// The payload is not looked at: under SRTP it is still sealed here.
+    /// The payload is not parsed: with SRTP it is still encrypted here.
     #[inline]
     pub fn parse(datagram: &[u8]) -> Result<Header, RtpError> {
         let Some((fixed, rest)) = datagram.split_first_chunk::<FIXED_HEADER_LEN>() else {
@@ -142,7 +142,7 @@ impl Header {
     }
 }
 
-/// Return how many bytes of padding end a decrypted payload whose P bit is set, 1..=255.
+/// Return the padding length of a decrypted payload whose P bit is set, 1..=255 bytes.
 ///
 /// RFC 3550 section 5.1: the last byte counts itself. A count equal to the payload's length is a
 /// padding-only packet.

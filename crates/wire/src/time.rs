@@ -1,4 +1,4 @@
-//! Instants that are passed in, never read: monotonic, NTP, and the constant between them.
+//! Monotonic and NTP instants, passed in by the caller, and the offset between them.
 
 use core::ops::{Add, Sub};
 use core::time::Duration;
@@ -13,25 +13,25 @@ pub struct Time(u64);
 impl Time {
     /// The origin.
     pub const ZERO: Time = Time(0);
-    /// Later than everything: "no timer".
+    /// The latest instant: no timer.
     pub const FAR: Time = Time(u64::MAX);
 
-    /// Make an instant from nanoseconds since the origin.
+    /// Create an instant from nanoseconds since the origin.
     pub const fn from_nanos(nanos: u64) -> Time {
         Time(nanos)
     }
 
-    /// Make an instant from microseconds since the origin.
+    /// Create an instant from microseconds since the origin.
     pub const fn from_micros(micros: u64) -> Time {
         Time(micros.saturating_mul(1_000))
     }
 
-    /// Make an instant from milliseconds since the origin.
+    /// Create an instant from milliseconds since the origin.
     pub const fn from_millis(millis: u64) -> Time {
         Time(millis.saturating_mul(1_000_000))
     }
 
-    /// Make an instant from seconds since the origin.
+    /// Create an instant from seconds since the origin.
     pub const fn from_secs(secs: u64) -> Time {
         Time(secs.saturating_mul(1_000_000_000))
     }
@@ -82,7 +82,7 @@ fn saturating_nanos(span: Duration) -> u64 {
 pub struct NtpTime(pub u64);
 
 impl NtpTime {
-    /// Make an NTP timestamp from the span since the Unix epoch.
+    /// Create an NTP timestamp from the span since the Unix epoch.
     pub const fn from_unix(since_epoch: Duration) -> NtpTime {
         let seconds = since_epoch.as_secs().wrapping_add(NTP_UNIX_OFFSET_S);
         let fraction = ((since_epoch.subsec_nanos() as u64) << 32) / 1_000_000_000;
@@ -146,7 +146,7 @@ pub const fn short_to_duration(short: u32) -> Duration {
     fixed_to_duration((short as u64) << 16)
 }
 
-/// The constant that turns a monotonic instant into wall-clock time.
+/// The offset from monotonic to wall-clock time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct WallClock {
     /// The span from the Unix epoch to [`Time::ZERO`].

@@ -1,4 +1,4 @@
-//! Whatever a stranger sends: no parser panics, and every iteration ends within its bytes.
+//! Arbitrary bytes of an unauthenticated peer: no parser panics, every iteration ends.
 
 use proptest::prelude::*;
 use wire::extension::Elements;

@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn description_and_goodbye(name in "[a-zA-Z0-9{}/-]{0,300}", ssrcs in prop::collection::vec(ssrc(), 1..31)) {
+    fn sdes_and_bye(name in "[a-zA-Z0-9{}/-]{0,300}", ssrcs in prop::collection::vec(ssrc(), 1..31)) {
         let mut out = Vec::new();
         write::sdes_cname(&mut out, ssrcs[0], &name);
         write::bye(&mut out, &ssrcs);

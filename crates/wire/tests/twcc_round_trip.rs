@@ -6,7 +6,7 @@ use wire::id::Ssrc;
 use wire::rtcp::{Packet, TWCC_TICK, TwccBuilder, compound};
 use wire::time::Time;
 
-/// What a feedback says: its first number and each packet's arrival in ticks.
+/// Parse a feedback: sequence number and arrival of each packet, in ticks.
 fn read(datagram: &[u8]) -> Vec<(u16, Option<i64>)> {
     let mut packets = compound(datagram);
     let Some(Ok(Packet::TransportFeedback(feedback))) = packets.next() else {

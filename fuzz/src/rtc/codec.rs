@@ -2,7 +2,7 @@
 
 use rtc::codec::dependency::DependencyReader;
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
-use rtc::codec::{Codec, Described, PictureShift, Rewriter, describe, red};
+use rtc::codec::{Codec, Described, Rewriter, describe, picture_id, red};
 
 use crate::input::Input;
 
@@ -47,8 +47,8 @@ pub fn codec(data: &[u8]) {
     }
 }
 
-fn any_shift(input: &mut Input<'_>) -> PictureShift {
-    PictureShift {
+fn any_shift(input: &mut Input<'_>) -> picture_id::Shift {
+    picture_id::Shift {
         id: input.u16(),
         tl0: input.u8(),
         key_index: input.u8(),
@@ -56,18 +56,24 @@ fn any_shift(input: &mut Input<'_>) -> PictureShift {
 }
 
 /// Only the numbers change, and by the shift.
-fn rewrite(codec: Codec, payload: &[u8], marker: bool, before: &Described, shift: PictureShift) {
+fn rewrite(
+    codec: Codec,
+    payload: &[u8],
+    marker: bool,
+    before: &Described,
+    shift: picture_id::Shift,
+) {
     let mut copy = payload.to_vec();
     shift.rewrite(&mut copy, before);
     let after = describe(codec, &copy, marker);
     assert_eq!((after.info, after.readable), (before.info, before.readable));
-    let (old, new) = (before.picture, after.picture);
+    let (old, new) = (before.picture_ids, after.picture_ids);
     assert_eq!((new.width, new.id_at), (old.width, old.id_at));
-    if shift == PictureShift::default() {
+    if shift == picture_id::Shift::default() {
         assert_eq!(copy, payload);
     }
     let mut back = copy;
-    let undo = PictureShift {
+    let undo = picture_id::Shift {
         id: shift.id.wrapping_neg(),
         tl0: shift.tl0.wrapping_neg(),
         key_index: shift.key_index.wrapping_neg(),
@@ -97,9 +103,9 @@ pub fn dependency(data: &[u8]) {
         let mut described = Described::default();
         frame.describe(&mut described);
         assert_eq!(described.info, frame.info);
-        let shift = PictureShift {
+        let shift = picture_id::Shift {
             id: number,
-            ..PictureShift::default()
+            ..picture_id::Shift::default()
         };
         let mut copy = descriptor.to_vec();
         shift.rewrite_descriptor(&mut copy, &described);

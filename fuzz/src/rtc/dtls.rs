@@ -29,7 +29,8 @@ struct End {
     over: bool,
 }
 
-/// A handshake whose datagrams are lost, repeated, broken, overtaken and joined by a stranger's.
+/// A handshake whose datagrams are lost, duplicated, corrupted, reordered and mixed with forged
+/// ones.
 ///
 /// Whatever happens no timer runs for ever, and two ends that are connected have the same keys.
 pub fn dtls(data: &[u8]) {

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use rtc::codec::Described;
-use rtc::outbound::history::{Arrived, CHUNK_LEN, Carried, ChunkPool, History};
+use rtc::outbound::history::{Arrived, CHUNK_LEN, ChunkPool, ForwardedExtensions, History};
 use wire::time::Time;
 
 use crate::input::Input;
@@ -57,7 +57,7 @@ fn arrived(index: u64, payload: &[u8]) -> Arrived<'_> {
         timestamp: 0,
         marker: false,
         described: Described::default(),
-        carried: Carried::default(),
+        carried: ForwardedExtensions::default(),
         payload,
     }
 }

@@ -1,4 +1,4 @@
-//! Both halves of ICE, told lies about who checks whom.
+//! Both ICE agents with forged and replayed checks and responses.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::{HashMap, HashSet};
@@ -16,7 +16,7 @@ use crate::input::Input;
 
 const MAX_PATHS: usize = 8;
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-/// More than a table of paths holds.
+/// More than the table of paths holds.
 const REMOTES: u8 = 12;
 
 fn remote(number: u8) -> SocketAddr {
@@ -38,7 +38,7 @@ fn key(credentials: &Credentials) -> IntegrityKey {
     IntegrityKey::new(credentials.pwd.as_bytes())
 }
 
-/// Make a Binding message; the script says what is wrong with it.
+/// Build a Binding message; the script selects its errors.
 fn forge(
     input: &mut Input<'_>,
     class: Class,
@@ -54,7 +54,7 @@ fn forge(
         message = message.error_code(300 + u16::from(input.u8()), "why");
     }
     message = match has(0) {
-        true => message.username("nobody:else"),
+        true => message.username("unknown:peer"),
         false => message.username(&format!("{}:peer", to.ufrag)),
     };
     message = match has(1) {
@@ -84,7 +84,7 @@ fn is_signed(datagram: &[u8], by: &[Credentials]) -> bool {
         .is_ok_and(|message| by.iter().any(|it| message.check_integrity(&key(it))))
 }
 
-/// The paths that the events say are open.
+/// The validated paths by the events.
 #[derive(Default)]
 struct Open {
     paths: HashSet<PathId>,
@@ -114,9 +114,9 @@ impl Open {
     }
 }
 
-/// A lite agent: nothing but its own password opens a path, nothing but an answer to its own check
-/// moves what it sends once the handshake is done, and no address gets more than three times what came
-/// from it before it answered.
+/// A lite agent: only requests with its password validate a path, only responses to its checks
+/// change the selected path once DTLS is connected, and the amplification limit of three holds for
+/// every address that is not validated.
 pub fn ice_lite(data: &[u8]) {
     let mut input = Input::new(data);
     let mut side = Lite::new();
@@ -125,7 +125,7 @@ pub fn ice_lite(data: &[u8]) {
         match input.below(8) {
             0..=2 => side.check(&mut input, at),
             3 => side.answer(&mut input, at),
-            4 if side.agent.accepts(&at) => side.hear_dtls(at),
+            4 if side.agent.accepts(&at) => side.receive_dtls(at),
             4 => side.agent.retire(side.now, &at),
             5 => side.touch(at),
             6 => side.change(&mut input),
@@ -216,9 +216,9 @@ impl Lite {
         }
     }
 
-    fn hear_dtls(&mut self, at: PathId) {
+    fn receive_dtls(&mut self, at: PathId) {
         self.came(at, 200);
-        self.agent.heard_dtls(self.now, at, 200);
+        self.agent.received_dtls(self.now, at, 200);
     }
 
     fn touch(&mut self, at: PathId) {
@@ -238,7 +238,7 @@ impl Lite {
             // A handshake over several paths proves none of them.
             1 => {
                 self.established.get_or_insert(self.now);
-                self.agent.establish(self.now, None);
+                self.agent.dtls_connected(self.now, None);
             }
             _ => {
                 let len = usize::from(input.u16());

@@ -1,10 +1,10 @@
-//! What is made of a publisher's packets: bound, counted, asked for again, fed back.
+//! Inbound streams: binding, counters, NACK, feedback.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rtc::inbound::bind::{Binder, Binding, Bound, Expected, Role};
-use rtc::inbound::loss::{Freshness, Recovery};
+use rtc::inbound::loss::{DuplicateFilter, Freshness};
 use rtc::inbound::nack::{Arrival, MAX_REQUEST, NackTracker};
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx;
@@ -127,7 +127,7 @@ fn bind(binder: &mut Binder<u8>, now: Time, alive: &HashSet<u8>, input: &mut Inp
     assert!(after.is_none_or(|bound| alive.contains(&bound.key)));
 }
 
-/// Packets in any order: only what did not come is asked for, and not without end.
+/// Packets in any order: only missing packets are requested, a bounded number of times.
 pub fn nack(data: &[u8]) {
     let mut input = Input::new(data);
     let mut tracker = NackTracker::new();
@@ -169,10 +169,10 @@ fn check_request(
     for sequence in out {
         let behind = (highest as u16).wrapping_sub(*sequence);
         let index = highest - u64::from(behind);
-        assert!(!arrived.contains(&index), "asked for what came");
+        assert!(!arrived.contains(&index), "requested a received packet");
         let times = asked.entry(index).or_default();
         *times += 1;
-        assert!(*times <= 10, "asked for without end");
+        assert!(*times <= 10, "requests without end");
     }
 }
 
@@ -182,7 +182,7 @@ fn drain(tracker: &mut NackTracker, out: &mut Vec<u16>) {
     while let Some(due) = tracker.poll_timeout() {
         tracker.poll(due, None, out);
         rounds += 1;
-        assert!(rounds < 10_000, "asked for without end");
+        assert!(rounds < 10_000, "requests without end");
     }
     let counters = tracker.counters();
     assert_eq!(counters.missing, counters.recovered + counters.given_up);
@@ -245,7 +245,7 @@ fn lying_feedback(body: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Return how many packets the sender learnt to have arrived.
+/// Return the number of packets newly acknowledged.
 fn apply(sender: &mut TwccSender, now: Time, feedback: &[u8]) -> u64 {
     let mut acked = 0;
     for packet in compound(feedback).flatten() {
@@ -261,7 +261,7 @@ fn apply(sender: &mut TwccSender, now: Time, feedback: &[u8]) -> u64 {
 pub fn reception(data: &[u8]) {
     let mut input = Input::new(data);
     let mut stats = InboundStats::new(Ssrc(1), input.pick(&CLOCK_RATES));
-    let (mut recovery, mut fresh) = (Recovery::new(), HashSet::new());
+    let (mut recovery, mut fresh) = (DuplicateFilter::new(), HashSet::new());
     let (mut now, start) = (Time::from_secs(1), u64::from(input.u32()));
     let mut highest = None;
     while !input.is_empty() {

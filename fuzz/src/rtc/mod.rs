@@ -1,4 +1,4 @@
-//! One transport and its streams: payloads, keys, paths and numbers from a stranger's hand.
+//! One transport and its streams: payloads, keys, paths and numbers of untrusted peers.
 
 pub mod codec;
 pub mod dtls;

@@ -37,7 +37,7 @@ pub fn sequence(data: &[u8]) {
             3 | 4 => model.skip(&mut input),
             5 => model.switch(&mut input),
             6 => model.insert(),
-            _ => model.ask(input.u16()),
+            _ => model.request(input.u16()),
         }
     }
 }
@@ -116,8 +116,8 @@ impl Model {
         assert_eq!(earlier, None, "one place, two packets");
     }
 
-    /// A receiver asks for a sequence number: it is told of the packet that had it.
-    fn ask(&self, sequence: u16) {
+    /// Request a sequence number, as a NACK does: its origin is the packet sent with it.
+    fn request(&self, sequence: u16) {
         let origin = self.map.origin(sequence);
         let (out, owner) = match origin {
             None => return,

@@ -19,7 +19,7 @@ use wire::time::Time;
 use crate::input::Input;
 
 const ADDRESSES: [&str; 2] = ["198.51.100.2:40000", "192.0.2.1:7081"];
-const STRANGER: &str = "203.0.113.9:666";
+const OTHER_ADDRESS: &str = "203.0.113.9:666";
 const MTU: usize = 1200;
 
 fn identity() -> &'static Context {
@@ -36,7 +36,8 @@ fn address(text: &str) -> SocketAddr {
 
 /// A connection whose datagrams are lost, repeated, broken and moved to other addresses.
 ///
-/// Media arrives once and unchanged, from the peer alone, and nothing a stranger does ends it.
+/// Media arrives once and unchanged, from the peer alone, and unauthenticated datagrams never end
+/// it.
 pub fn transport(data: &[u8]) {
     let mut input = Input::new(data);
     let mut pair = Pair::new(&mut input);
@@ -244,7 +245,7 @@ impl Pair {
         self.collect(to);
     }
 
-    /// Take what one side wants sent, and its events.
+    /// Collect the datagrams and events of one side.
     fn collect(&mut self, nth: usize) {
         let end = &mut self.ends[nth];
         for (_, datagram) in end.out.datagrams() {
@@ -268,13 +269,13 @@ impl Pair {
     fn assert_still_connected(&self) {
         let all_were = self.ends.iter().all(|end| end.was_connected);
         let all_are = self.ends.iter().all(|end| end.transport.is_connected());
-        assert!(!all_were || all_are, "a stranger ended it");
+        assert!(!all_were || all_are, "ended by an unauthenticated datagram");
     }
 }
 
 /// The path of a side to an address that is not its peer's.
 fn elsewhere(side: usize) -> PathId {
-    PathId::udp(0, address(ADDRESSES[side]).ip(), address(STRANGER))
+    PathId::udp(0, address(ADDRESSES[side]).ip(), address(OTHER_ADDRESS))
 }
 
 fn credentials(side: &str) -> Credentials {

@@ -1,4 +1,4 @@
-"""Servers with a stand-in for the engine."""
+"""Servers with a mock engine."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,35 +8,35 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from sfukit.server.app import build_app
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings
 from tests.unit.server.stage import QUICK, Stage, StageMaker
 
 
 @pytest.fixture
 async def make_stage() -> AsyncIterator[StageMaker]:
-    """Make servers; all are stopped at the end."""
+    """Return a factory of servers, which are stopped after the test."""
     stages: list[Stage] = []
 
     async def make(engine: MockEngine | None = None, **changes: Any) -> Stage:
         settings = msgspec.structs.replace(Settings(timing=QUICK), **changes)
         engine = engine or MockEngine()
-        house = House(settings, engine)
-        server = TestServer(build_app(house))
+        context = ServerContext(settings, engine)
+        server = TestServer(build_app(context))
         await server.start_server()
-        house.start()
-        stages.append(Stage(house, engine, server))
+        context.start()
+        stages.append(Stage(context, engine, server))
         return stages[-1]
 
     yield make
     for stage in stages:
         await stage.session.close()
-        await stage.house.stop("server_stopped")
+        await stage.context.stop("server_stopped")
         await stage.server.close()
 
 
 @pytest.fixture
 async def stage(make_stage: StageMaker) -> Stage:
-    """A server that anybody may use."""
+    """A server without API keys."""
     return await make_stage()

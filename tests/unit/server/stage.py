@@ -1,4 +1,4 @@
-"""A server with a stand-in for the engine, and participants that speak its protocol."""
+"""A server with a mock engine, and WebSocket clients."""
 
 import asyncio
 import itertools
@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from aiohttp.test_utils import TestServer
 
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits, MethodLimits, Rate, Timing
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -37,9 +37,9 @@ def offer_text(name: str = "chromium-simulcast-offer") -> str:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until something has come true."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in many places
+        while not condition():  # noqa: ASYNC110 - conditions have no common event
             await asyncio.sleep(0.005)
 
 
@@ -54,11 +54,11 @@ class RpcError(Exception):
 
 
 class Member:
-    """The far end of one WebSocket."""
+    """The client of one WebSocket."""
 
     def __init__(self, socket: ClientWebSocketResponse) -> None:
         self.socket = socket
-        self.notes: list[tuple[str, Any]] = []
+        self.notifications: list[tuple[str, Any]] = []
         self.close_code: int | None = None
         self._ids = itertools.count(1)
         self._waiting: dict[Any, asyncio.Future[Any]] = {}
@@ -75,18 +75,18 @@ class Member:
             return await future
 
     async def note(self, method: str) -> Any:
-        """Wait for the next notification of a kind and take it."""
+        """Wait for the next notification of a method and return its parameters."""
         async with asyncio.timeout(5):
             while True:
-                for entry in self.notes:
+                for entry in self.notifications:
                     if entry[0] == method:
-                        self.notes.remove(entry)
+                        self.notifications.remove(entry)
                         return entry[1]
                 self._arrived.clear()
                 await self._arrived.wait()
 
     async def closed(self) -> int:
-        """Wait until the server hangs up; return the code."""
+        """Wait until the server closes the WebSocket; return the close code."""
         async with asyncio.timeout(5):
             await self._reader
         assert self.socket.close_code is not None
@@ -102,7 +102,7 @@ class Member:
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "method" in entry:
-            self.notes.append((entry["method"], entry["params"]))
+            self.notifications.append((entry["method"], entry["params"]))
             self._arrived.set()
         elif "error" in entry:
             self._waiting.pop(entry["id"]).set_exception(RpcError(entry["error"]))
@@ -113,20 +113,20 @@ class Member:
 class Stage:
     """A server over a mock engine, on a free port."""
 
-    def __init__(self, house: House, engine: MockEngine, server: TestServer) -> None:
-        self.house = house
+    def __init__(self, context: ServerContext, engine: MockEngine, server: TestServer) -> None:
+        self.context = context
         self.engine = engine
         self.server = server
         self.session = ClientSession()
 
     def ended(self) -> dict[str, int]:
         """Count the participants and viewers that left, by reason."""
-        [metric] = self.house.metrics.ended.collect()
+        [metric] = self.context.metrics.participants_ended.collect()
         counts = [sample for sample in metric.samples if sample.name.endswith("_total")]
         return {sample.labels["reason"]: int(sample.value) for sample in counts if sample.value}
 
     def url(self, path: str) -> str:
-        """Name a resource."""
+        """Return the URL of a path."""
         return str(self.server.make_url(path))
 
     async def member(self, **options: Any) -> Member:

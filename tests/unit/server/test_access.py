@@ -1,4 +1,4 @@
-"""Tokens at the doors: who gets into which room, and what they may do there."""
+"""Tokens: which rooms and methods they allow."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def token(uid: str = "ann", *, valid_s: int = 3600, **grants: Any) -> str:
 
 @pytest.fixture
 async def keyed(make_stage: StageMaker) -> Stage:
-    """A server that asks for tokens."""
+    """A server with API keys."""
     return await make_stage(api_keys={"key": SECRET})
 
 
@@ -37,13 +37,13 @@ async def refusal(stage: Stage, bearer: str | None, **params: Any) -> tuple[int,
     return caught.value.code, caught.value.reason or ""
 
 
-async def test_a_token_names_its_holder(keyed: Stage) -> None:
+async def test_the_subject_of_a_token_is_the_uid(keyed: Stage) -> None:
     ann = await member(keyed, token())
     result = await ann.call("join", sid="demo", offer=OFFER)
     assert (result["uid"], result["role"]) == ("ann", "speaker")
 
 
-async def test_a_browser_gives_its_token_in_the_address(keyed: Stage) -> None:
+async def test_a_browser_passes_its_token_in_the_query(keyed: Stage) -> None:
     url = keyed.url("/ws") + f"?access_token={token()}"
     ann = Member(await keyed.session.ws_connect(url))
     assert (await ann.call("join", sid="demo"))["uid"] == "ann"
@@ -65,7 +65,7 @@ async def test_what_a_token_does_not_allow_is_refused(
     keyed: Stage, bearer: str | None, params: dict[str, Any], code: int, reason: str
 ) -> None:
     assert await refusal(keyed, bearer, **params) == (code, reason)
-    assert keyed.house.rooms.population == 0
+    assert keyed.context.rooms.population == 0
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ async def test_a_token_is_checked_before_the_websocket_opens(
         assert (response.status, response.content_type) == (401, "application/problem+json")
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert (await response.json())["reason"] == reason
-    assert not keyed.house.lines
+    assert not keyed.context.channels
 
 
-async def test_a_token_that_expired_after_the_websocket_opened_joins_no_more(
+async def test_a_token_that_expired_after_the_websocket_opened_is_refused_at_join(
     keyed: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = await member(keyed, token())
@@ -102,7 +102,7 @@ async def test_a_token_that_expired_after_the_websocket_opened_joins_no_more(
     def expired(_token: str | None) -> None:
         raise Refusal("token_expired", "the token has expired")
 
-    monkeypatch.setattr(keyed.house.access, "claims", expired)
+    monkeypatch.setattr(keyed.context.access, "claims", expired)
     with pytest.raises(RpcError, match="token_expired"):
         await ann.call("join", sid="demo")
 
@@ -120,13 +120,13 @@ async def test_listed_sources_may_be_published(keyed: Stage) -> None:
     assert [entry["source"] for entry in result["publications"]] == ["microphone", "screen_share"]
 
 
-async def test_a_room_that_is_there_needs_no_right_to_create(keyed: Stage) -> None:
+async def test_joining_an_open_room_needs_no_room_create_grant(keyed: Stage) -> None:
     await (await member(keyed, token())).call("join", sid="demo")
     bob = await member(keyed, token("bob", room_create=False))
     assert (await bob.call("join", sid="demo"))["uid"] == "bob"
 
 
-async def test_who_may_not_receive_is_offered_nothing(keyed: Stage) -> None:
+async def test_without_can_subscribe_there_is_no_offer(keyed: Stage) -> None:
     await (await member(keyed, token())).call("join", sid="demo", offer=OFFER)
     bob = await member(keyed, token("bob", can_subscribe=False))
     await bob.call("join", sid="demo")
@@ -134,7 +134,7 @@ async def test_who_may_not_receive_is_offered_nothing(keyed: Stage) -> None:
         await bob.call("subscribe", publications=[1])
 
 
-async def test_who_may_not_send_data_does_not(keyed: Stage) -> None:
+async def test_without_can_publish_data_messages_are_refused(keyed: Stage) -> None:
     ann = await member(keyed, token(can_publish_data=False))
     await ann.call("join", sid="demo")
     with pytest.raises(RpcError, match="data_denied"):
@@ -161,7 +161,7 @@ async def test_a_role_can_be_lowered_never_raised(keyed: Stage) -> None:
     assert (await bob.call("join", sid="demo", config={"role": "host"}))["role"] == "audience"
 
 
-async def test_the_hidden_are_not_seen(keyed: Stage) -> None:
+async def test_hidden_participants_are_not_announced(keyed: Stage) -> None:
     ann = await member(keyed, token())
     await ann.call("join", sid="demo")
     spy = await member(keyed, token("spy", hidden=True))
@@ -172,10 +172,10 @@ async def test_the_hidden_are_not_seen(keyed: Stage) -> None:
     await spy.call("leave")
     await ann.note("participant-joined")
     assert (await ann.note("participant-joined"))["uid"] == "bob"
-    assert not [note for note in ann.notes if note[0] == "participant-left"]
+    assert not [note for note in ann.notifications if note[0] == "participant-left"]
 
 
-async def test_whip_asks_for_a_token_too(keyed: Stage) -> None:
+async def test_whip_requires_a_token(keyed: Stage) -> None:
     sdp = {"Content-Type": "application/sdp"}
     url = keyed.url("/whip/demo")
     async with keyed.session.post(url, data=offer_text(), headers=sdp) as response:
@@ -186,13 +186,13 @@ async def test_whip_asks_for_a_token_too(keyed: Stage) -> None:
         headers = sdp | {"Authorization": f"Bearer {bearer}"}
         async with keyed.session.post(url, data=offer_text(), headers=headers) as response:
             assert response.status == status
-    room = keyed.house.rooms.find("demo")
+    room = keyed.context.rooms.find("demo")
     assert room is not None
     assert list(room.participants) == ["obs"]
 
 
 async def test_an_admin_of_one_room_sees_that_room_alone(keyed: Stage) -> None:
-    keyed.engine.answers[RoomStats] = b"{}"
+    keyed.engine.results[RoomStats] = b"{}"
     for room in ("demo", "other"):
         await (await member(keyed, token(room=room))).call("join", sid=room)
     headers = {"Authorization": f"Bearer {token('host', room='demo', room_admin=True)}"}
@@ -211,7 +211,7 @@ async def test_an_admin_of_one_room_sees_that_room_alone(keyed: Stage) -> None:
         assert len((await response.json())["rooms"]) == 2
 
 
-async def test_an_admin_of_a_room_that_is_not_there_sees_none(keyed: Stage) -> None:
+async def test_an_admin_of_a_room_that_is_not_open_sees_none(keyed: Stage) -> None:
     await (await member(keyed, token(room="other"))).call("join", sid="other")
     headers = {"Authorization": f"Bearer {token('host', room='demo', room_admin=True)}"}
     async with keyed.session.get(keyed.url("/debug/rooms"), headers=headers) as response:

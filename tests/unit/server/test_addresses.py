@@ -1,4 +1,4 @@
-"""Which addresses become candidates."""
+"""Which local addresses become host candidates."""
 
 import ipaddress
 from typing import Any
@@ -9,10 +9,10 @@ from sfukit.errors import UsageError
 from sfukit.server.addresses import (
     LOOPBACK,
     Interface,
-    advertised,
+    advertised_addresses,
+    local_address_first,
     local_interfaces,
-    parse_reached,
-    reached_first,
+    parse_local_address,
 )
 from sfukit.signaling.candidates import Address
 
@@ -34,42 +34,42 @@ MACHINE = [
 ]
 
 
-def told(**options: Any) -> list[str]:
-    return [str(address) for address in advertised(MACHINE, **options)]
+def advertised(**options: Any) -> list[str]:
+    return [str(address) for address in advertised_addresses(MACHINE, **options)]
 
 
-def test_useful_addresses_are_told_ipv4_first_loopback_last() -> None:
-    assert told() == ["198.51.100.7", "192.168.1.20", "2001:db8::7", "fd00::20", "127.0.0.1"]
+def test_usable_addresses_are_advertised_ipv4_first_loopback_last() -> None:
+    assert advertised() == ["198.51.100.7", "192.168.1.20", "2001:db8::7", "fd00::20", "127.0.0.1"]
 
 
 def test_without_ipv6_there_is_none() -> None:
-    assert told(ipv6=False) == ["198.51.100.7", "192.168.1.20", "127.0.0.1"]
+    assert advertised(ipv6=False) == ["198.51.100.7", "192.168.1.20", "127.0.0.1"]
 
 
-def test_a_virtual_interface_is_told_when_it_is_named() -> None:
-    assert told(wanted=["docker0", "wg0"]) == ["172.17.0.1", "10.9.0.2", "127.0.0.1"]
+def test_a_virtual_interface_is_advertised_when_it_is_named() -> None:
+    assert advertised(interface_names=["docker0", "wg0"]) == ["172.17.0.1", "10.9.0.2", "127.0.0.1"]
 
 
-def test_an_interface_that_is_not_there_is_an_error() -> None:
+def test_an_unknown_interface_is_an_error() -> None:
     with pytest.raises(UsageError, match="eth7"):
-        told(wanted=["eth7"])
+        advertised(interface_names=["eth7"])
 
 
-def test_given_addresses_replace_all() -> None:
-    assert told(instead=["203.0.113.5", "2001:db8::5"]) == ["203.0.113.5", "2001:db8::5"]
+def test_override_addresses_replace_all() -> None:
+    assert advertised(override=["203.0.113.5", "2001:db8::5"]) == ["203.0.113.5", "2001:db8::5"]
     with pytest.raises(UsageError, match="nonsense"):
-        told(instead=["nonsense"])
+        advertised(override=["nonsense"])
 
 
 def test_a_machine_without_a_network_has_loopback() -> None:
-    assert [str(address) for address in advertised([])] == ["127.0.0.1"]
+    assert [str(address) for address in advertised_addresses([])] == ["127.0.0.1"]
 
 
 def test_this_machine_has_interfaces_by_a_portable_call() -> None:
     assert any("127.0.0.1" in map(str, entry.addresses) for entry in local_interfaces())
 
 
-def test_a_system_that_does_not_tell_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_lists_no_interfaces_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise OSError
 
@@ -83,7 +83,7 @@ TOLD = [LAN, OTHER, SIX, LOOPBACK]
 
 
 @pytest.mark.parametrize(
-    ("reached", "ordered"),
+    ("local_address", "ordered"),
     [
         (None, TOLD),
         ("192.0.2.7", TOLD),
@@ -97,11 +97,11 @@ TOLD = [LAN, OTHER, SIX, LOOPBACK]
         ("/run/sfukit.sock", TOLD),
     ],
 )
-def test_the_address_that_a_peer_reached_is_told_first(
-    reached: str | None, ordered: list[Address]
+def test_the_local_address_of_the_signaling_connection_is_first(
+    local_address: str | None, ordered: list[Address]
 ) -> None:
-    assert reached_first(TOLD, parse_reached(reached)) == ordered
+    assert local_address_first(TOLD, parse_local_address(local_address)) == ordered
 
 
-def test_a_loopback_address_that_is_not_told_stays_so() -> None:
-    assert reached_first([OTHER, LAN], parse_reached("127.0.0.1")) == [OTHER, LAN]
+def test_a_loopback_address_that_is_not_advertised_is_not_added() -> None:
+    assert local_address_first([OTHER, LAN], parse_local_address("127.0.0.1")) == [OTHER, LAN]

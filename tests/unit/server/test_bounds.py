@@ -1,4 +1,4 @@
-"""What peers name, however often and however fresh, leaves nothing behind in the server."""
+"""Names chosen by clients leave no state in the server, however many."""
 
 import contextlib
 import gc
@@ -11,38 +11,38 @@ import pytest
 import structlog
 
 from sfukit.server.access import Rights
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import Command, RoomStats
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Timing
-from sfukit.server.viewing import choose_publisher
+from sfukit.server.whep_viewer import choose_publisher
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.refusal import Refusal
 from tests.unit.server.stage import UNLIMITED
-from tests.unit.server.virtual import Peer, Timers, offer, virtual_house
+from tests.unit.server.virtual import Peer, Timers, offer, virtual_context
 from tests.unit.signaling.descriptions import audio, offer_of, video
 
 pytestmark = pytest.mark.computes
 
 CALLS = 100_000
-ROOMS = 1_000  # empty ones that are kept, each under its name, its number and as idle
-ROOM_CALLS = 5 * ROOMS  # one entry for each call would add more than the rooms that are kept
-SDP_CALLS = 2_000  # and a description a hundred times
+ROOMS = 1_000  # the limit of empty rooms, each with three entries: name, number, idle timer
+ROOM_CALLS = 5 * ROOMS  # a leak of one entry per call would exceed the entries of the rooms
+SDP_CALLS = 2_000  # a leak of one entry per call would exceed the bound
 SMALLEST = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 _PASSED = (type, ModuleType, FunctionType, BuiltinFunctionType, Timers)
 
 
 class Forgetful(MockEngine):
-    """A mock that does not remember its commands."""
+    """A mock engine that does not record commands."""
 
-    def _take(self, command: Command) -> Any:
-        outcome = super()._take(command)
+    def _execute(self, command: Command) -> Any:
+        outcome = super()._execute(command)
         self.commands.clear()
         return outcome
 
 
 def entries(*roots: object) -> int:
-    """Count the entries of all containers that can be reached."""
+    """Return the number of entries of all containers reachable from ``roots``."""
     seen: set[int] = set()
     waiting, total = list(roots), 0
     while waiting:
@@ -63,28 +63,28 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def house_and_peer() -> tuple[House, Timers, Peer]:
+def context_and_peer() -> tuple[ServerContext, Timers, Peer]:
     engine = Forgetful()
-    engine.answers[RoomStats] = b"{}"
+    engine.results[RoomStats] = b"{}"
     patient = Timing(negotiation_s=1e9)
-    house, timers = virtual_house(engine, limits=UNLIMITED, timing=patient)
-    return house, timers, Peer(house)
+    context, timers = virtual_context(engine, limits=UNLIMITED, timing=patient)
+    return context, timers, Peer(context)
 
 
 async def grown(
-    house: House,
+    context: ServerContext,
     timers: Timers,
     call: Callable[[int], Awaitable[object]],
     count: int,
     *roots: object,
 ) -> int:
-    """Tell how many entries so many calls added; the first hundred may fill what is bounded."""
+    """Return the number of entries that calls added after a warm-up of a hundred."""
 
     def settle() -> None:
         timers.advance(0.1)
         for root in roots:
             if isinstance(root, Peer):
-                root.channel.told.clear()
+                root.channel.messages.clear()
 
     before = 0
     for number in range(count):
@@ -93,9 +93,9 @@ async def grown(
         if number % 100 == 0:
             settle()
         if number == 100:
-            before = entries(house, *roots)
+            before = entries(context, *roots)
     settle()
-    return entries(house, *roots) - before
+    return entries(context, *roots) - before
 
 
 PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
@@ -117,10 +117,10 @@ PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("method", sorted(PARAMETERS))
-async def test_fresh_names_in_every_method_leave_nothing_behind(method: str) -> None:
-    house, timers, peer = house_and_peer()
-    other = Peer(house)
-    speaker = Peer(house)
+async def test_fresh_names_in_every_method_leave_no_state(method: str) -> None:
+    context, timers, peer = context_and_peer()
+    other = Peer(context)
+    speaker = Peer(context)
     await speaker.call("join", sid="demo", uid="ann", offer=offer(offer_of(audio(), video())))
     await other.call("join", sid="demo", uid="bob")
     await peer.call("join", sid="demo", uid="eve")
@@ -132,38 +132,38 @@ async def test_fresh_names_in_every_method_leave_nothing_behind(method: str) -> 
 
     idle_rooms = 3 * ROOMS if method == "join" else 0
     count = ROOM_CALLS if method == "join" else CALLS
-    assert await grown(house, timers, call, count, peer, other, speaker) <= idle_rooms + 50
-    here = house.rooms.find("demo")
+    assert await grown(context, timers, call, count, peer, other, speaker) <= idle_rooms + 50
+    here = context.rooms.find("demo")
     assert here is not None
     assert {"ann", "bob"} <= set(here.participants)
     assert ("eve" in here.participants) is (method not in ("join", "leave"))
 
 
-async def test_a_method_that_is_not_there_leaves_nothing_behind() -> None:
-    house, timers, peer = house_and_peer()
-    growth = await grown(house, timers, lambda n: peer.call(f"method{n}"), CALLS, peer)
+async def test_an_unknown_method_leaves_no_state() -> None:
+    context, timers, peer = context_and_peer()
+    growth = await grown(context, timers, lambda n: peer.call(f"method{n}"), CALLS, peer)
     assert growth <= 50
 
 
-async def test_a_mute_that_goes_back_and_forth_is_told_and_not_kept() -> None:
-    house, timers, peer = house_and_peer()
+async def test_repeated_mutes_leave_a_bounded_number_of_announcements() -> None:
+    context, timers, peer = context_and_peer()
     joined = await peer.call("join", sid="demo", offer=offer(offer_of(audio())))
     number = joined.publications[0].publication
 
     async def call(n: int) -> None:
         await peer.call("mute", publication=number, muted=bool(n % 2))
 
-    assert await grown(house, timers, call, CALLS, peer) <= 50
-    room = house.rooms.find("demo")
+    assert await grown(context, timers, call, CALLS, peer) <= 50
+    room = context.rooms.find("demo")
     assert room is not None
     for number_of_calls in range(2_000):
         await call(number_of_calls + 1)
-        assert len(room._news) <= 500
+        assert len(room._announcements) <= 500
 
 
-async def test_renegotiations_under_fresh_names_leave_nothing_behind() -> None:
-    house, timers, peer = house_and_peer()
-    other = Peer(house)
+async def test_renegotiations_with_fresh_names_leave_no_state() -> None:
+    context, timers, peer = context_and_peer()
+    other = Peer(context)
     await other.call("join", sid="demo", uid="bob")
     await peer.call("join", sid="demo", uid="eve")
 
@@ -177,35 +177,35 @@ async def test_renegotiations_under_fresh_names_leave_nothing_behind() -> None:
         ).replace("a=mid:0", f"a=mid:m{n}")
         await peer.call("offer", desc=offer(text.replace("BUNDLE 0", f"BUNDLE m{n}")))
 
-    assert await grown(house, timers, call, SDP_CALLS, peer, other) <= 50
+    assert await grown(context, timers, call, SDP_CALLS, peer, other) <= 50
 
 
-async def test_rooms_and_sessions_under_fresh_names_are_bounded() -> None:
-    house, timers, _ = house_and_peer()
+async def test_rooms_and_sessions_with_fresh_names_are_bounded() -> None:
+    context, timers, _ = context_and_peer()
 
     async def enter(n: int) -> None:
-        participant, _ = house.rooms.enter(f"room{n}", Rights(identity=f"u{n}"), protocol="whip")
+        participant, _ = context.rooms.join(f"room{n}", Rights(identity=f"u{n}"), protocol="whip")
         participant.leave("left")
 
-    assert await grown(house, timers, enter, ROOM_CALLS) <= 3 * ROOMS
-    assert len(list(house.rooms)) == ROOMS
+    assert await grown(context, timers, enter, ROOM_CALLS) <= 3 * ROOMS
+    assert len(list(context.rooms)) == ROOMS
     timers.advance(61)
-    assert not house.rooms.any
+    assert not context.rooms.any
 
     async def look(n: int) -> None:
-        choose_publisher(house.rooms.find(f"other{n}"), f"uid{n}")
+        choose_publisher(context.rooms.find(f"other{n}"), f"uid{n}")
 
     async def find(n: int) -> None:
-        house.sessions.delete(f"session{n}")
+        context.sessions.delete(f"session{n}")
 
     for call in (look, find):
-        assert await grown(house, timers, call, CALLS) <= 50
+        assert await grown(context, timers, call, CALLS) <= 50
 
 
-async def test_what_the_engine_cannot_take_yet_is_bounded_by_refusing_more() -> None:
-    house, _, peer = house_and_peer()
+async def test_a_full_command_backlog_refuses_joins() -> None:
+    context, _, peer = context_and_peer()
     joined = await peer.call("join", sid="demo", offer=offer(offer_of(audio())))
-    house.engine.backlog = 1_001  # type: ignore[misc]
+    context.engine.backlog = 1_001  # type: ignore[misc]
     number = joined.publications[0].publication
     for method, params in (
         ("mute", {"publication": number, "muted": True}),
@@ -214,8 +214,8 @@ async def test_what_the_engine_cannot_take_yet_is_bounded_by_refusing_more() -> 
         with pytest.raises(Refusal, match="overloaded"):
             await peer.call(method, **params)
     with pytest.raises(Refusal, match="overloaded"):
-        await Peer(house).call("join", sid="other")
+        await Peer(context).call("join", sid="other")
     with pytest.raises(Refusal, match="overloaded"):
-        house.rooms.enter("other", Rights(), protocol="whip")
-    assert len(list(house.rooms)) == 1
+        context.rooms.join("other", Rights(), protocol="whip")
+    assert len(list(context.rooms)) == 1
     await peer.call("leave")

@@ -1,4 +1,4 @@
-"""A client is told first the address of ours that it has reached: some take no other candidate."""
+"""The candidate of the signaling connection's local address is the first one."""
 
 import pytest
 
@@ -9,8 +9,8 @@ SDP = {"Content-Type": "application/sdp"}
 ADVERTISED = ("192.0.2.7", "198.51.100.7", "127.0.0.1")
 
 
-def told(text: str) -> list[str]:
-    """List the candidates of a description, the one of the highest priority first."""
+def candidates_of(text: str) -> list[str]:
+    """Return the candidates of a description, the highest priority first."""
     entries = [
         candidates.parse(line) for media in sdp.parse(text).media for line in media.candidates
     ]
@@ -28,28 +28,30 @@ async def post(stage: Stage, path: str, offer: str, **headers: str) -> list[str]
         stage.url(path), data=offer_text(offer), headers=SDP | headers
     )
     assert response.status == 201
-    return told(await response.text())
+    return candidates_of(await response.text())
 
 
-async def test_whip_and_whep_over_loopback_are_told_loopback_first(stage: Stage) -> None:
+async def test_whip_and_whep_over_loopback_have_the_loopback_candidate_first(stage: Stage) -> None:
     first = ["127.0.0.1", "192.0.2.7", "198.51.100.7"]
     assert await post(stage, "/whip/demo", "chromium-simulcast-offer") == first
     assert await post(stage, "/whep/demo", "chromium-viewer-offer") == first
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-async def test_the_connection_of_a_proxy_does_not_tell(stage: Stage, header: str) -> None:
+async def test_the_local_address_of_a_proxys_connection_is_ignored(
+    stage: Stage, header: str
+) -> None:
     told_hosts = await post(stage, "/whip/demo", "chromium-simulcast-offer", **{header: "x"})
     assert told_hosts == list(ADVERTISED)
 
 
-async def test_rooms_are_told_loopback_first_on_both_connections(stage: Stage) -> None:
+async def test_rooms_have_the_loopback_candidate_first_on_both_connections(stage: Stage) -> None:
     ann, bob = await stage.member(), await stage.member()
     offer = {"type": "offer", "sdp": offer_text()}
     joined = await ann.call("join", sid="demo", uid="ann", offer=offer)
-    assert told(joined["sdp"])[0] == "127.0.0.1"
+    assert candidates_of(joined["sdp"])[0] == "127.0.0.1"
     await bob.call("join", sid="demo", uid="bob")
-    assert told((await bob.note("offer"))["sdp"])[0] == "127.0.0.1"
+    assert candidates_of((await bob.note("offer"))["sdp"])[0] == "127.0.0.1"
 
 
 async def test_an_ice_restart_keeps_the_order(stage: Stage) -> None:

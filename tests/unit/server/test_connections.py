@@ -1,4 +1,4 @@
-"""TCP connections over real sockets: heads, bodies, idleness, scarce descriptors, addresses."""
+"""TCP connections over real sockets: heads, bodies, idle timeout, descriptors, addresses."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from sfukit.server.app import build_app
-from sfukit.server.house import House
 from sfukit.server.listener import Listener
 from sfukit.server.mock_engine import MockEngine
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Limits, Settings, Timing
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 from tests.unit.server.stage import until
@@ -27,14 +27,14 @@ HEAD = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 class Peer:
-    """The far end of one connection, without any HTTP of its own."""
+    """A TCP client that sends raw bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def answered(self, data: bytes = HEAD) -> bytes:
-        """Send a request and read the answer's head and a short body."""
+        """Send a request; read the head of the response and a short body."""
         self.writer.write(data)
         async with asyncio.timeout(5):
             head = await self.reader.readuntil(b"\r\n\r\n")
@@ -42,7 +42,7 @@ class Peer:
             return head + await self.reader.readexactly(length)
 
     async def closed(self) -> bytes:
-        """Wait until the server closes; return what it said before."""
+        """Wait until the server closes; return the received bytes."""
         async with asyncio.timeout(5):
             with contextlib.suppress(ConnectionResetError):
                 return await self.reader.read()
@@ -50,10 +50,10 @@ class Peer:
 
 
 class Served:
-    """A server behind a listener of its own."""
+    """Run a server behind a ``Listener``."""
 
-    def __init__(self, house: House, listener: Listener, port: int) -> None:
-        self.house = house
+    def __init__(self, context: ServerContext, listener: Listener, port: int) -> None:
+        self.context = context
         self.listener = listener
         self.port = port
         self.peers: list[Peer] = []
@@ -63,21 +63,25 @@ class Served:
         return self.peers[-1]
 
     def closed_for(self, reason: str) -> float:
-        return float(self.house.metrics.connections_closed.labels(reason)._value.get())
+        return float(self.context.metrics.connections_closed.labels(reason)._value.get())
 
 
 @contextlib.asynccontextmanager
 async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Served]:
     settings = msgspec.structs.replace(Settings(timing=PATIENT), **changes)
-    house = House(settings, MockEngine())
-    runner = web.AppRunner(build_app(house), access_log=None, lingering_time=0.1)
+    context = ServerContext(settings, MockEngine())
+    runner = web.AppRunner(build_app(context), access_log=None, lingering_time=0.1)
     await runner.setup()
     assert runner.server is not None
     listener = Listener(
-        runner.server, house.connections, house.metrics, house.core.refusals, most_descriptors=most
+        runner.server,
+        context.connections,
+        context.metrics,
+        context.core.refusals,
+        max_descriptors=most,
     )
     port = await listener.listen("127.0.0.1", 0)
-    served = Served(house, listener, port)
+    served = Served(context, listener, port)
     try:
         yield served
     finally:
@@ -86,15 +90,15 @@ async def serving(most: int | None = None, **changes: Any) -> AsyncIterator[Serv
             with contextlib.suppress(ConnectionError):
                 await peer.writer.wait_closed()
         listener.close()
-        await house.stop("server_stopped")
+        await context.stop("server_stopped")
         await runner.cleanup()
-        await until(lambda: len(house.connections) == 0)
-        assert not house.connections._idle
-        assert not house.connections._unauthenticated
+        await until(lambda: len(context.connections) == 0)
+        assert not context.connections._idle
+        assert not context.connections._unauthenticated
 
 
 @pytest.mark.parametrize("head", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_head_that_does_not_end_ends_the_connection(head: bytes) -> None:
+async def test_an_incomplete_request_head_times_out(head: bytes) -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         peer.writer.write(head)
@@ -102,7 +106,7 @@ async def test_a_head_that_does_not_end_ends_the_connection(head: bytes) -> None
         assert served.closed_for("request_timeout") == 1
 
 
-async def test_a_head_that_drips_ends_the_connection_too() -> None:
+async def test_a_slow_request_head_times_out() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         peer.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
@@ -115,7 +119,7 @@ async def test_a_head_that_drips_ends_the_connection_too() -> None:
         assert served.closed_for("request_timeout") == 1
 
 
-async def test_a_body_that_does_not_end_is_refused() -> None:
+async def test_an_incomplete_body_is_refused() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         head = b"POST /whip/demo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/sdp\r\n"
@@ -125,7 +129,7 @@ async def test_a_body_that_does_not_end_is_refused() -> None:
         await peer.closed()
 
 
-async def test_an_idle_connection_lives_longer_than_a_head_and_ends() -> None:
+async def test_an_idle_connection_is_closed_after_the_keep_alive_timeout() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         assert (await peer.answered()).endswith(b"ok\n")
@@ -135,7 +139,7 @@ async def test_an_idle_connection_lives_longer_than_a_head_and_ends() -> None:
         assert (served.closed_for("idle"), served.closed_for("request_timeout")) == (1, 0)
 
 
-async def test_the_head_of_a_later_request_has_its_time_too() -> None:
+async def test_the_head_of_a_later_request_times_out() -> None:
     async with serving(timing=Timing(request_s=0.1, keep_alive_s=60.0)) as served:
         peer = await served.peer()
         for _ in range(3):
@@ -158,9 +162,7 @@ PIPELINED = {
 
 @pytest.mark.parametrize("before", PIPELINED.values(), ids=PIPELINED)
 @pytest.mark.parametrize("begun", [b"G", b"GET /livez HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_head_that_begins_behind_a_request_has_its_time_too(
-    before: bytes, begun: bytes
-) -> None:
+async def test_a_head_that_begins_behind_a_request_times_out(before: bytes, begun: bytes) -> None:
     async with serving(timing=Timing(request_s=0.1, keep_alive_s=60.0)) as served:
         peer = await served.peer()
         peer.writer.write(before + begun)
@@ -170,7 +172,7 @@ async def test_a_head_that_begins_behind_a_request_has_its_time_too(
 
 
 @pytest.mark.parametrize("before", PIPELINED.values(), ids=PIPELINED)
-async def test_requests_that_end_together_leave_an_idle_connection(before: bytes) -> None:
+async def test_pipelined_requests_leave_an_idle_connection(before: bytes) -> None:
     async with serving(timing=Timing(request_s=60.0, keep_alive_s=0.1)) as served:
         peer = await served.peer()
         peer.writer.write(before + b"\r\n")
@@ -179,7 +181,7 @@ async def test_requests_that_end_together_leave_an_idle_connection(before: bytes
         assert served.closed_for("idle") == 1
 
 
-async def test_a_websocket_is_no_idle_connection() -> None:
+async def test_a_websocket_is_not_an_idle_connection() -> None:
     async with serving(timing=SHORT) as served:
         peer = await served.peer()
         peer.writer.write(
@@ -190,13 +192,13 @@ async def test_a_websocket_is_no_idle_connection() -> None:
             assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         idle = await served.peer()
         await idle.answered()
-        await idle.closed()  # a connection that began later has ended by idleness
+        await idle.closed()  # a later connection reached its keep-alive timeout
         assert served.closed_for("request_timeout") == 0
-        assert len(served.house.connections) == 1
+        assert len(served.context.connections) == 1
         peer.writer.close()
 
 
-async def test_the_connection_idle_for_longest_goes_first_when_descriptors_are_scarce() -> None:
+async def test_the_longest_idle_connection_is_closed_first_when_descriptors_run_out() -> None:
     async with serving(most=32 + 3) as served:
         peers = [await served.peer() for _ in range(3)]
         for peer in peers:
@@ -232,7 +234,7 @@ async def test_an_accept_without_descriptors_is_a_warning_and_a_metric(
             peer = await served.peer()
             assert (await peer.answered()).endswith(b"ok\n")
         assert tries < 10  # no busy loop
-        assert served.house.metrics.accept_failed._value.get() == 2
+        assert served.context.metrics.accept_failed._value.get() == 2
         said = [line for line in lines if line["event"] == "accept_failed"]
         assert said[0]["log_level"] == "warning"
         assert "ulimit -n" in said[0]["fix"]
@@ -244,7 +246,7 @@ async def test_an_address_has_a_bounded_number_of_unauthenticated_connections() 
     limits = Limits(unauthenticated_connections=2)
     async with serving(api_keys={"key": SECRET}, limits=limits) as served:
         first, second = [await served.peer() for _ in range(2)]
-        await until(lambda: len(served.house.connections) == 2)
+        await until(lambda: len(served.context.connections) == 2)
         third = await served.peer()
         assert await third.closed() == b""
         assert served.closed_for("address_limit") == 1
@@ -258,7 +260,7 @@ async def test_an_address_has_a_bounded_number_of_unauthenticated_connections() 
         assert (await fourth.answered()).endswith(b"ok\n")
 
 
-async def test_trusted_proxies_and_without_keys_this_machine_have_no_such_bound() -> None:
+async def test_trusted_proxies_and_loopback_without_keys_have_no_connection_limit() -> None:
     limits = Limits(unauthenticated_connections=1)
     keyed = {"api_keys": {"key": SECRET}, "trusted_proxies": ("127.0.0.1",)}
     for changes in (keyed, {}):
@@ -268,10 +270,13 @@ async def test_trusted_proxies_and_without_keys_this_machine_have_no_such_bound(
                 assert (await peer.answered()).endswith(b"ok\n")
 
 
-async def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open() -> None:
+async def test_a_port_in_use_is_an_error_and_closes_all_sockets() -> None:
     async with serving() as served:
         other = Listener(
-            lambda: None, served.house.connections, served.house.metrics, served.house.core.refusals
+            lambda: None,
+            served.context.connections,
+            served.context.metrics,
+            served.context.core.refusals,
         )
         with pytest.raises(OSError, match=r"[Aa]ddress"):
             await other.listen("127.0.0.1", served.port)

@@ -1,4 +1,4 @@
-"""The DTLS role that a peer leaves to the server goes to the engine and stays (RFC 8842)."""
+"""The DTLS role of the peer is passed to the engine and kept (RFC 8842)."""
 
 import pytest
 
@@ -17,18 +17,20 @@ def offer(setup: str, direction: str = "sendonly", ufrag: str = "abcd") -> str:
 
 
 def roles(stage: Stage) -> list[str]:
-    """The peers' setups that the engine was told with new transports."""
+    """The ``setup`` of the remote parameters of all opened transports."""
     return [
         command.remote.setup
-        for command in stage.engine.of(OpenTransport)
+        for command in stage.engine.commands_of(OpenTransport)
         if command.remote is not None
     ]
 
 
 @pytest.mark.parametrize(
-    ("setup", "told"), [("actpass", "active"), ("active", "active"), ("passive", "passive")]
+    ("setup", "role"), [("actpass", "active"), ("active", "active"), ("passive", "passive")]
 )
-async def test_whip_and_whep_tell_the_engine_the_role(stage: Stage, setup: str, told: str) -> None:
+async def test_whip_and_whep_pass_the_dtls_role_to_the_engine(
+    stage: Stage, setup: str, role: str
+) -> None:
     for path, direction in (("/whip/demo", "sendonly"), ("/whep/demo", "recvonly")):
         url = stage.url(path)
         response = await stage.session.post(url, data=offer(setup, direction), headers=SDP)
@@ -36,26 +38,29 @@ async def test_whip_and_whep_tell_the_engine_the_role(stage: Stage, setup: str, 
         restart = stage.url(response.headers["Location"])
         restarted = await stage.session.patch(restart, data=RESTART, headers=FRAGMENT)
         assert restarted.status == 200
-    assert roles(stage) == [told, told]
-    assert [command.remote.setup for command in stage.engine.of(RestartIce)] == [told, told]
+    assert roles(stage) == [role, role]
+    assert [command.remote.setup for command in stage.engine.commands_of(RestartIce)] == [
+        role,
+        role,
+    ]
 
 
-async def test_a_member_that_answers_passive_is_received(stage: Stage) -> None:
+async def test_an_answer_of_passive_sets_the_dtls_role(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
-    told = await bob.note("offer")
-    desc = {"type": "answer", "sdp": answer_to(told["sdp"], setup="passive")}
-    await bob.call("answer", desc=desc, version=told["version"])
-    assert [command.remote.setup for command in stage.engine.of(SetRemote)] == ["passive"]
+    role = await bob.note("offer")
+    desc = {"type": "answer", "sdp": answer_to(role["sdp"], setup="passive")}
+    await bob.call("answer", desc=desc, version=role["version"])
+    assert [command.remote.setup for command in stage.engine.commands_of(SetRemote)] == ["passive"]
 
     await stage.joined("eve")
-    told = await bob.note("offer")
-    desc = {"type": "answer", "sdp": answer_to(told["sdp"], setup="active")}
+    role = await bob.note("offer")
+    desc = {"type": "answer", "sdp": answer_to(role["sdp"], setup="active")}
     with pytest.raises(RpcError) as caught:
-        await bob.call("answer", desc=desc, version=told["version"])
+        await bob.call("answer", desc=desc, version=role["version"])
     assert (caught.value.code, caught.value.reason) == (-32006, "setup_refused")
-    desc = {"type": "answer", "sdp": answer_to(told["sdp"], setup="passive")}
-    assert await bob.call("answer", desc=desc, version=told["version"]) == {}
+    desc = {"type": "answer", "sdp": answer_to(role["sdp"], setup="passive")}
+    assert await bob.call("answer", desc=desc, version=role["version"]) == {}
 
 
 async def test_a_publisher_in_a_room_keeps_its_role(stage: Stage) -> None:
@@ -69,4 +74,4 @@ async def test_a_publisher_in_a_room_keeps_its_role(stage: Stage) -> None:
     renewed = {"type": "offer", "sdp": offer("actpass", ufrag="efgh")}
     assert "a=setup:active\r\n" in (await ann.call("offer", desc=renewed))["sdp"]
     assert roles(stage) == ["passive"]
-    assert [command.remote.setup for command in stage.engine.of(RestartIce)] == ["passive"]
+    assert [command.remote.setup for command in stage.engine.commands_of(RestartIce)] == ["passive"]

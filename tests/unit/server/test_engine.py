@@ -1,4 +1,4 @@
-"""The asyncio side of the engine, over a stand-in for the extension module."""
+"""The asyncio interface of the engine, over a fake extension module."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sfukit.server import engine as engine_module
-from sfukit.server.engine import NativeEngine, first_error, refuse
+from sfukit.server.engine import NativeEngine, first_error, refusal_of
 from sfukit.server.native_messages import (
     CloseRoom,
     CommandError,
@@ -32,7 +32,7 @@ INFO = {"udp_ports": [7081, 7082], "fingerprint": "sha-256 AB", "ipv6": True, "m
 
 
 class FakeNative:
-    """What the extension module offers, with the other side in the test's hands."""
+    """A fake of the extension module's server, controlled by the test."""
 
     def __init__(self, config: bytes) -> None:
         self.config = msgspec.json.decode(config)
@@ -69,14 +69,14 @@ class FakeNative:
         os.close(self._reader)
         os.close(self._writer)
 
-    def tell(self, *events: dict[str, Any]) -> None:
+    def emit(self, *events: dict[str, Any]) -> None:
         self._waiting += events
         os.write(self._writer, b"x")
 
     def done(self, *errors: str | None) -> None:
-        """Complete the latest commands, in the order given."""
+        """Complete the latest commands in the given order."""
         commands = self.taken[-1][1]
-        self.tell(
+        self.emit(
             *(
                 {"type": "done", "id": command["id"], "error": error and {"code": error}}
                 for command, error in zip(commands, errors, strict=True)
@@ -85,12 +85,12 @@ class FakeNative:
 
 
 class NativeError(RuntimeError):
-    """As the extension raises it."""
+    """The exception of the extension module."""
 
 
 @pytest.fixture
 async def pair(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NativeEngine, FakeNative]]:
-    """An engine and the native side under it."""
+    """An engine on a fake extension module."""
     module = ModuleType("sfukit._native")
     module.Server = FakeNative  # type: ignore[attr-defined]
     module.NativeError = NativeError  # type: ignore[attr-defined]
@@ -105,14 +105,14 @@ async def pair(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NativeEng
 Pair = tuple[NativeEngine, FakeNative]
 
 
-async def test_the_engine_says_what_it_got(pair: Pair) -> None:
+async def test_the_engine_returns_its_ports_and_fingerprint(pair: Pair) -> None:
     engine, native = pair
     assert (engine.workers, engine.info.udp_ports) == (2, [7081, 7082])
     assert native.config["bind"] == ["0.0.0.0", "::"]
     assert engine.counters().packets_sent == 7
 
 
-async def test_commands_are_json_objects_with_a_type_and_a_growing_id(pair: Pair) -> None:
+async def test_commands_are_json_objects_with_a_type_and_an_increasing_id(pair: Pair) -> None:
     engine, native = pair
     opening = OpenTransport(room=1, transport=2, local=Ice("frag", "pwd"))
     choosing = SetTarget(subscription=3, target=RidTarget("h"))
@@ -129,18 +129,18 @@ async def test_commands_are_json_objects_with_a_type_and_a_growing_id(pair: Pair
     assert first_error(outcomes) == CommandError("duplicate", "")
 
 
-async def test_results_may_come_in_any_order(pair: Pair) -> None:
+async def test_results_may_arrive_in_any_order(pair: Pair) -> None:
     engine, native = pair
     first = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
     second = asyncio.ensure_future(engine.run(0, [OpenRoom(room=2)]))
     await asyncio.sleep(0)
-    native.tell({"type": "done", "id": 2, "result": {"n": 2}})
-    native.tell({"type": "done", "id": 1, "result": {"n": 1}})
+    native.emit({"type": "done", "id": 2, "result": {"n": 2}})
+    native.emit({"type": "done", "id": 1, "result": {"n": 1}})
     assert [bytes((await entry)[0].result) for entry in (first, second)] == [b'{"n":1}', b'{"n":2}']
     assert not engine._batches
 
 
-async def test_a_full_queue_refuses_whoever_waits_and_keeps_what_must_be_done(
+async def test_a_full_queue_refuses_submitted_commands_and_queues_sent_ones(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "_RETRY_S", 0.001)
@@ -152,13 +152,13 @@ async def test_a_full_queue_refuses_whoever_waits_and_keeps_what_must_be_done(
     engine.send(0, [CloseRoom(room=1)])
     engine.send(0, [CloseRoom(room=2)])
     native.full = False
-    with pytest.raises(Refusal):  # what waits goes first
+    with pytest.raises(Refusal):  # queued commands come first
         await engine.run(0, [OpenRoom(room=3)])
     await until(lambda: len(native.taken) == 2)
     assert [commands[0]["room"] for _, commands in native.taken] == [1, 2]
 
 
-async def test_what_the_engine_cannot_read_is_an_internal_error(pair: Pair) -> None:
+async def test_a_command_that_the_engine_cannot_decode_is_an_internal_error(pair: Pair) -> None:
     engine, native = pair
     native.unreadable = True
     with pytest.raises(Refusal, match="internal_error"):
@@ -169,9 +169,7 @@ async def test_what_the_engine_cannot_read_is_an_internal_error(pair: Pair) -> N
     assert [commands[0]["room"] for _, commands in native.taken] == [2]
 
 
-async def test_an_engine_that_does_not_answer_is_overloaded(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_command_timeout_is_overloaded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "_COMMAND_DEADLINE_S", 0.01)
     engine, native = pair
     with pytest.raises(Refusal, match="overloaded"):
@@ -180,40 +178,40 @@ async def test_an_engine_that_does_not_answer_is_overloaded(
     await until(lambda: not engine._batches)
 
 
-async def test_events_reach_the_listener_and_unknown_ones_do_no_harm(pair: Pair) -> None:
+async def test_events_reach_the_handler_and_unknown_ones_are_logged(pair: Pair) -> None:
     engine, native = pair
-    heard: list[Event] = []
-    engine.listen(heard.append)
+    received: list[Event] = []
+    engine.set_event_handler(received.append)
     events: Sequence[dict[str, Any]] = [
         {"type": "encoding_state", "publication": 1, "rid": "f", "active": False, "reason": "x"},
         {"type": "from_the_future", "what": 1},
         {"type": "layer_switch", "subscription": 4, "from": None, "to": "h", "reason": "r"},
     ]
-    native.tell(*events)
-    await until(lambda: len(heard) == 2)
-    assert heard == [EncodingState(1, "f", False, "x"), LayerSwitched(4, None, "h", "r")]
+    native.emit(*events)
+    await until(lambda: len(received) == 2)
+    assert received == [EncodingState(1, "f", False, "x"), LayerSwitched(4, None, "h", "r")]
 
 
-async def test_an_event_that_cannot_be_handled_takes_no_other_with_it(pair: Pair) -> None:
+async def test_an_exception_in_the_event_handler_does_not_drop_other_events(pair: Pair) -> None:
     engine, native = pair
-    heard: list[Event] = []
+    received: list[Event] = []
 
     def handler(event: Event) -> None:
-        heard.append(event)
-        if len(heard) == 1:
+        received.append(event)
+        if len(received) == 1:
             raise RuntimeError("broken")
 
-    engine.listen(handler)
+    engine.set_event_handler(handler)
     running = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
     await asyncio.sleep(0)
     event = {"type": "encoding_state", "publication": 1, "rid": "f", "active": False}
-    native.tell(event, event, {"type": "done", "id": 1})
+    native.emit(event, event, {"type": "done", "id": 1})
     async with asyncio.timeout(5):
         assert first_error(await running) is None
-    assert len(heard) == 2
+    assert len(received) == 2
 
 
-async def test_closing_lets_nobody_wait(pair: Pair) -> None:
+async def test_closing_cancels_pending_commands(pair: Pair) -> None:
     engine, _ = pair
     waiting = asyncio.ensure_future(engine.run(0, [OpenRoom(room=1)]))
     await asyncio.sleep(0)
@@ -232,5 +230,5 @@ async def test_closing_lets_nobody_wait(pair: Pair) -> None:
         ("ssrc_reused", "internal_error"),
     ],
 )
-def test_the_engines_errors_have_names_in_the_protocols(code: str, reason: str) -> None:
-    assert refuse(CommandError(code)).reason == reason
+def test_errors_of_the_engine_have_reason_codes(code: str, reason: str) -> None:
+    assert refusal_of(CommandError(code)).reason == reason

@@ -1,4 +1,4 @@
-"""Whether a part of the next request has arrived, however the bytes come."""
+"""Detection of a started next request, for any segmentation of the bytes."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from sfukit.server.framing import Framing
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-def test_a_body_in_packets_of_its_own() -> None:
+def test_a_body_in_separate_packets() -> None:
     framing = Framing()
     framing.feed(HEAD, is_busy=False)
     framing.begin(40_000)
@@ -20,7 +20,7 @@ def test_a_body_in_packets_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100, 1_000_000])
-def test_what_stands_behind_a_body_is_the_next_head(size: int) -> None:
+def test_bytes_behind_a_body_are_the_next_head(size: int) -> None:
     framing = Framing()
     framing.feed(HEAD, is_busy=False)
     framing.begin(size)
@@ -33,14 +33,14 @@ def test_what_stands_behind_a_body_is_the_next_head(size: int) -> None:
     assert framing.end() is False
 
 
-def test_a_connection_keeps_a_bounded_part() -> None:
+def test_the_buffer_of_a_connection_is_bounded() -> None:
     framing = Framing()
     for is_busy in (False, True):
         for _ in range(100):
             framing.feed(bytes(100_000), is_busy=is_busy)
-        assert len(framing._kept) <= 256 * 1024
-    framing.begin(1)  # the end of its head is lost: nothing is known
+        assert len(framing._buffer) <= 256 * 1024
+    framing.begin(1)  # the end of the head is no longer buffered
     assert framing.end() is False
     framing.ignore()
     framing.feed(bytes(100_000), is_busy=True)
-    assert framing._kept == b""
+    assert framing._buffer == b""

@@ -31,7 +31,7 @@ HOST = "192.0.2.1:7080"
         ("http://[", "127.0.0.1:7080", "/ws", True, False),
     ],
 )
-def test_pages_of_strangers_stay_out(
+def test_pages_of_other_origins_are_refused(
     origin: str | None, host: str, path: str, is_open: bool, admitted: bool
 ) -> None:
     origins = Origins(("https://app.example",), is_open=is_open)
@@ -43,11 +43,11 @@ def test_pages_of_strangers_stay_out(
     assert headers.get("Access-Control-Allow-Origin") == origin
 
 
-def test_a_star_lets_every_page_in() -> None:
+def test_a_star_admits_every_origin() -> None:
     assert Origins(("*",), is_open=False).admit("https://any.example", HOST, "/ws")
 
 
-def test_numbers_and_ssrcs_never_come_twice() -> None:
+def test_ids_and_ssrcs_are_never_reused() -> None:
     ours = ids.Ids()
     assert [ours.room(), ours.room(), ours.transport()] == [1, 2, 1]
     ssrcs = [ours.ssrc() for _ in range(100_000)]

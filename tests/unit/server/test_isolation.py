@@ -1,4 +1,4 @@
-"""A fault in what is done for one participant is counted and stays with that participant."""
+"""An exception in a callback of one participant does not affect other participants."""
 
 import asyncio
 
@@ -15,17 +15,17 @@ from sfukit.server.native_messages import (
 from sfukit.server.settings import Timing
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.subscribe_offer import MAX_SLOTS
-from tests.unit.server.virtual import Channel, Peer, offer, virtual_house
+from tests.unit.server.virtual import Channel, Peer, offer, virtual_context
 from tests.unit.signaling.descriptions import answer_to, audio, offer_of, video
 
 
 class Broken(Channel):
-    """A channel that takes nothing."""
+    """A channel whose sends fail."""
 
     def send(self, message: bytes) -> None:
         raise RuntimeError("broken")
 
-    def end(self, reason: str) -> None:
+    def close(self, reason: str) -> None:
         raise RuntimeError("broken")
 
 
@@ -40,58 +40,58 @@ async def answer(peer: Peer) -> None:
     await peer.call("answer", desc=desc, version=latest["version"])
 
 
-async def test_a_failed_callback_is_counted_and_the_others_are_told() -> None:
-    house, timers = virtual_house(MockEngine())
-    broken, well = Peer(house, Broken()), Peer(house)
+async def test_a_failed_callback_is_counted_and_other_participants_are_notified() -> None:
+    context, timers = virtual_context(MockEngine())
+    broken, well = Peer(context, Broken()), Peer(context)
     await broken.call("join", sid="demo", uid="a")
     await well.call("join", sid="demo", uid="b")
     timers.advance(1)
-    well.channel.told.clear()
-    await Peer(house).call("join", sid="demo", uid="c", offer=offer(offer_of(video())))
+    well.channel.messages.clear()
+    await Peer(context).call("join", sid="demo", uid="c", offer=offer(offer_of(video())))
     timers.advance(1)
     assert well.channel.take("participant-joined") == [{"uid": "c", "name": "c", "role": "speaker"}]
     assert len(well.channel.take("publication-added")) == 1
     failures = b'sfukit_callback_failures_total{callback="announcement"} 2.0'
-    assert failures in house.metrics.exposition()
+    assert failures in context.metrics.exposition()
 
 
-async def test_a_failed_event_of_the_engine_is_counted_and_the_next_is_heard(
+async def test_a_failed_engine_event_is_counted_and_the_next_is_handled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = MockEngine()
-    house, _ = virtual_house(engine)
-    peers = [Peer(house), Peer(house)]
+    context, _ = virtual_context(engine)
+    peers = [Peer(context), Peer(context)]
     for peer in peers:
         await peer.call("join", sid="demo")
-    first, second = engine.of(OpenTransport)
+    first, second = engine.commands_of(OpenTransport)
     assert isinstance(first, OpenTransport)
     assert isinstance(second, OpenTransport)
     monkeypatch.setattr(peers[0].channel, "notify", lambda *_: 1 / 0)
-    engine.tell(TransportState(first.transport, "connected"))
-    engine.tell(TransportState(second.transport, "connected"))
+    engine.emit(TransportState(first.transport, "connected"))
+    engine.emit(TransportState(second.transport, "connected"))
     assert [note["state"] for note in peers[1].channel.take("transport-state")] == ["connected"]
     failures = b'sfukit_callback_failures_total{callback="engine_event"} 1.0'
-    assert failures in house.metrics.exposition()
+    assert failures in context.metrics.exposition()
 
 
 async def test_draining_and_stopping_reach_every_channel() -> None:
     engine = MockEngine()
-    house, timers = virtual_house(engine)
-    broken, well = Peer(house, Broken()), Peer(house)
+    context, timers = virtual_context(engine)
+    broken, well = Peer(context, Broken()), Peer(context)
     for peer in (broken, well):
-        house.lines.add(peer.channel)
+        context.channels.add(peer.channel)
         await peer.call("join", sid="demo")
     timers.advance(1)
-    house._announce_drain(7)
+    context._announce_drain(7)
     assert well.channel.take("drain") == [{"deadline_s": 7}]
-    await house.stop("server_stopped")
-    assert well.channel.ended == "server_stopped"
+    await context.stop("server_stopped")
+    assert well.channel.close_reason == "server_stopped"
     assert engine.closed
 
 
-async def test_28_renegotiations_of_one_speaker_cost_its_subscribers_nothing() -> None:
-    house, timers = virtual_house(MockEngine())
-    reader, silent, speaker = Peer(house), Peer(house), Peer(house)
+async def test_28_renegotiations_of_one_speaker_keep_the_m_lines_of_subscribers() -> None:
+    context, timers = virtual_context(MockEngine())
+    reader, silent, speaker = Peer(context), Peer(context), Peer(context)
     for peer in (reader, silent, speaker):
         await peer.call("join", sid="demo")
     for number in range(28):
@@ -99,20 +99,20 @@ async def test_28_renegotiations_of_one_speaker_cost_its_subscribers_nothing() -
         timers.advance(0.1)
         await answer(reader)
     for codec in ("VP8/90000", "VP9/90000", "H264/90000"):
-        joined = await Peer(house).call("join", sid="demo", offer=offer(offer_of(video(codec))))
+        joined = await Peer(context).call("join", sid="demo", offer=offer(offer_of(video(codec))))
         publication = joined.publications[0].publication
         timers.advance(0.1)
-        tracks = reader.channel.told[-1][1]["tracks"]
+        tracks = reader.channel.messages[-1][1]["tracks"]
         assert publication in [track["publication"] for track in tracks]
         await answer(reader)
     assert not reader.channel.take("subscription-ended")
 
 
-async def test_who_has_no_m_line_left_is_told_and_receives_once_there_is_one() -> None:
-    house, timers = virtual_house(MockEngine(), auto_subscribe=100)
-    peer = Peer(house)
+async def test_a_subscriber_without_a_free_m_line_is_notified_and_subscribes_later() -> None:
+    context, timers = virtual_context(MockEngine(), auto_subscribe=100)
+    peer = Peer(context)
     await peer.call("join", sid="demo")
-    speakers = [Peer(house) for _ in range(9)]
+    speakers = [Peer(context) for _ in range(9)]
     for speaker in speakers:
         await speaker.call("join", sid="demo", offer=offer(offer_of(*[audio()] * 7)))
         timers.advance(0.1)
@@ -130,7 +130,7 @@ async def test_who_has_no_m_line_left_is_told_and_receives_once_there_is_one() -
     assert waiting < {track["publication"] for track in last["tracks"]}
 
 
-async def test_subscriptions_that_the_engine_had_no_room_for_are_ended_not_forgotten() -> None:
+async def test_subscriptions_that_an_overloaded_engine_refused_are_ended() -> None:
     class Crowded(MockEngine):
         crowded = False
 
@@ -140,48 +140,48 @@ async def test_subscriptions_that_the_engine_had_no_room_for_are_ended_not_forgo
             return await super().run(worker, commands)  # type: ignore[arg-type]
 
     engine = Crowded()
-    house, timers = virtual_house(engine)
-    peer = Peer(house)
-    await Peer(house).call("join", sid="demo", offer=offer(offer_of(video())))
+    context, timers = virtual_context(engine)
+    peer = Peer(context)
+    await Peer(context).call("join", sid="demo", offer=offer(offer_of(video())))
     await peer.call("join", sid="demo")
     timers.advance(0.1)
     engine.crowded = True
     with pytest.raises(Refusal, match="overloaded"):
         await answer(peer)
     assert [note["reason"] for note in peer.channel.take("subscription-ended")] == ["overloaded"]
-    assert not house.core.subscriptions
+    assert not context.core.subscriptions
 
 
-async def test_who_gets_its_place_back_keeps_its_room() -> None:
+async def test_a_restored_participant_keeps_its_room() -> None:
     def judge(command: Command) -> CommandError | None:
         refused = isinstance(command, OpenTransport) and command.remote is not None
         return CommandError("internal") if refused else None
 
-    house, timers = virtual_house(MockEngine(judge=judge), timing=Timing(room_idle_s=60))
-    peer, other = Peer(house), Peer(house)
+    context, timers = virtual_context(MockEngine(error_of=judge), timing=Timing(room_idle_s=60))
+    peer, other = Peer(context), Peer(context)
     await peer.call("join", sid="demo", uid="ann")
     with pytest.raises(Refusal, match="internal_error"):
         await other.call("join", sid="demo", uid="ann", offer=offer(offer_of(video())))
     timers.advance(61)
-    assert peer.channel.ended is None
-    assert [room.name for room in house.rooms] == ["demo"]
+    assert peer.channel.close_reason is None
+    assert [room.name for room in context.rooms] == ["demo"]
     await peer.call("leave")
     timers.advance(61)
-    assert not house.rooms.any
+    assert not context.rooms.any
 
 
-async def test_a_room_closes_although_nobody_got_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, timers = virtual_house(MockEngine())
+async def test_a_room_closes_after_its_first_join_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    context, timers = virtual_context(MockEngine())
     monkeypatch.setattr("sfukit.server.room.Room.add", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        await Peer(house).call("join", sid="demo")
+        await Peer(context).call("join", sid="demo")
     timers.advance(61)
-    assert not house.rooms.any
+    assert not context.rooms.any
 
 
-async def test_the_deadline_of_a_transport_goes_with_it() -> None:
-    house, timers = virtual_house(MockEngine())
-    peer = Peer(house)
+async def test_the_connect_timeout_of_a_closed_transport_is_cancelled() -> None:
+    context, timers = virtual_context(MockEngine())
+    peer = Peer(context)
     await peer.call("join", sid="demo", config={"no_subscribe": True})
     before = len(timers)  # the announcement of the join
     for number in range(5):
@@ -189,22 +189,22 @@ async def test_the_deadline_of_a_transport_goes_with_it() -> None:
         text = offer_of(video(), fingerprint=fingerprint)
         await peer.call("offer", desc=offer(text))
     timers.advance(1)
-    assert len(timers) == before  # one deadline; the announcements were told
-    assert len(house.engine.of(CloseTransport)) == 4  # type: ignore[attr-defined]
+    assert len(timers) == before  # one deadline; the announcements were sent
+    assert len(context.engine.commands_of(CloseTransport)) == 4  # type: ignore[attr-defined]
 
 
-async def test_a_cancelled_offer_leaves_no_transport_behind() -> None:
+async def test_a_cancelled_offer_leaves_no_transport() -> None:
     class Slow(MockEngine):
         async def run(self, worker: int, commands: object) -> object:  # type: ignore[override]
             await asyncio.Event().wait()
 
-    house, _ = virtual_house(Slow())
+    context, _ = virtual_context(Slow())
     joining = asyncio.ensure_future(
-        Peer(house).call("join", sid="demo", offer=offer(offer_of(video())))
+        Peer(context).call("join", sid="demo", offer=offer(offer_of(video())))
     )
     await asyncio.sleep(0)
     joining.cancel()
     with pytest.raises(asyncio.CancelledError):
         await joining
-    assert not house.core.transports
-    assert house.rooms.population == 0
+    assert not context.core.transports
+    assert context.rooms.population == 0

@@ -1,4 +1,4 @@
-"""Joining a room over the WebSocket: what the engine is told, what the participant is told."""
+"""Joining a room over the WebSocket: commands to the engine, notifications."""
 
 import pytest
 
@@ -24,12 +24,12 @@ async def test_join_publishes_and_answers(stage: Stage) -> None:
     assert [media.direction for media in sdp.parse(result["sdp"]).media] == ["recvonly"] * 2
     assert [entry["kind"] for entry in result["publications"]] == ["audio", "video"]
     assert result["publications"][1]["rids"] == ["q", "h", "f"]
-    assert len(stage.engine.of(OpenRoom)) == 1
-    assert len(stage.engine.of(OpenTransport)) == 2
-    assert [command.codec for command in stage.engine.of(Publish)] == ["opus", "VP8"]
+    assert len(stage.engine.commands_of(OpenRoom)) == 1
+    assert len(stage.engine.commands_of(OpenTransport)) == 2
+    assert [command.codec for command in stage.engine.commands_of(Publish)] == ["opus", "VP8"]
 
 
-async def test_the_engine_knows_the_room_before_anything_in_it(stage: Stage) -> None:
+async def test_the_room_is_opened_before_its_transports(stage: Stage) -> None:
     await stage.joined("ann")
     kinds = [type(command) for command in stage.engine.commands]
     assert kinds == [OpenRoom, OpenTransport, OpenTransport, Publish, Publish]
@@ -80,13 +80,13 @@ async def test_after_leaving_one_may_join_again(stage: Stage) -> None:
     assert result["sid"] == "other"
 
 
-async def test_a_name_is_given_to_whoever_has_none(stage: Stage) -> None:
+async def test_a_participant_without_uid_gets_a_name(stage: Stage) -> None:
     member = await stage.member()
     result = await member.call("join", sid="demo")
     assert result["uid"].startswith("websocket-")
 
 
-async def test_the_newer_of_two_with_one_name_stays(stage: Stage) -> None:
+async def test_a_second_join_with_the_same_uid_replaces_the_first(stage: Stage) -> None:
     watcher = await stage.joined("zoe")
     first = await stage.joined("ann")
     await watcher.note("participant-joined")
@@ -94,13 +94,13 @@ async def test_the_newer_of_two_with_one_name_stays(stage: Stage) -> None:
     assert (await first.note("bye"))["reason"] == "replaced"
     assert await first.closed() == 4000
     assert (await watcher.note("publication-removed"))["reason"] == "replaced"
-    room = stage.house.rooms.find("demo")
+    room = stage.context.rooms.find("demo")
     assert room is not None
     assert sorted(room.participants) == ["ann", "zoe"]
-    assert not [entry for entry in watcher.notes if entry[0] == "participant-left"]
+    assert not [entry for entry in watcher.notifications if entry[0] == "participant-left"]
 
 
-async def test_a_failed_attempt_does_not_take_a_place(stage: Stage) -> None:
+async def test_a_failed_join_does_not_replace_a_participant(stage: Stage) -> None:
     first = await stage.joined("ann")
     second = await stage.member()
     idle = offer_text().replace("a=setup:actpass", "a=setup:holdconn")
@@ -122,7 +122,7 @@ async def test_a_failed_attempt_does_not_take_a_place(stage: Stage) -> None:
         ({"sid": 5}, -32602, None),
     ],
 )
-async def test_what_is_wrong_is_said_by_code(
+async def test_join_errors_have_reason_codes(
     stage: Stage, change: dict[str, object], code: int, reason: str | None
 ) -> None:
     member = await stage.member()
@@ -130,7 +130,7 @@ async def test_what_is_wrong_is_said_by_code(
     with pytest.raises(RpcError) as caught:
         await member.call("join", **{"sid": "demo", "uid": "ann", "offer": offer, **change})
     assert (caught.value.code, caught.value.reason) == (code, reason)
-    assert stage.house.rooms.population == 0
+    assert stage.context.rooms.population == 0
 
 
 async def test_malformed_sdp_is_refused_with_its_line(stage: Stage) -> None:
@@ -140,24 +140,24 @@ async def test_malformed_sdp_is_refused_with_its_line(stage: Stage) -> None:
     assert caught.value.data["line"] == 2
 
 
-async def test_what_the_engine_refuses_leaves_nothing_behind(make_stage: StageMaker) -> None:
+async def test_a_join_that_the_engine_refuses_leaves_no_state(make_stage: StageMaker) -> None:
     def judge(command: Command) -> CommandError | None:
         return CommandError("codec_unsupported", "no") if isinstance(command, Publish) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     member = await stage.member()
     with pytest.raises(RpcError) as caught:
         await member.call("join", sid="demo", offer={"type": "offer", "sdp": offer_text()})
     assert caught.value.reason == "codec_unsupported"
-    opened = {command.transport for command in stage.engine.of(OpenTransport)}
-    assert {command.transport for command in stage.engine.of(CloseTransport)} == opened
-    assert not stage.house.core.transports
-    assert stage.house.rooms.population == 0
+    opened = {command.transport for command in stage.engine.commands_of(OpenTransport)}
+    assert {command.transport for command in stage.engine.commands_of(CloseTransport)} == opened
+    assert not stage.context.core.transports
+    assert stage.context.rooms.population == 0
 
 
-async def test_who_wants_to_send_only_is_offered_nothing(stage: Stage) -> None:
+async def test_with_no_subscribe_there_is_no_offer(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob", config={"no_subscribe": True})
-    assert len(stage.engine.of(OpenTransport)) == 3
+    assert len(stage.engine.commands_of(OpenTransport)) == 3
     with pytest.raises(RpcError, match="subscribe_denied"):
         await bob.call("subscribe", publications=[1])

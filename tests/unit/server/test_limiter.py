@@ -1,4 +1,4 @@
-"""Who is limited by what, in virtual time; which refusals are written down."""
+"""Request limits in virtual time; sampling of logged refusals."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ ADDRESS = "198.51.100.7"
 
 
 def admitted(ask: Callable[[], None], times: int) -> int:
-    """Count how many of so many requests pass before one is refused."""
+    """Return the number of requests admitted before the first refusal."""
     for number in range(times):
         try:
             ask()
@@ -59,9 +59,9 @@ def test_an_api_key_is_limited_over_all_its_identities() -> None:
     limiter.admit(Claims("other", "ann"), ADDRESS, 0.0)
 
 
-def test_requests_with_a_token_cost_their_address_nothing() -> None:
+def test_authenticated_requests_do_not_count_for_their_address() -> None:
     limiter = RequestLimiter(Limits(refusals=Rate(1, 5)), is_open=False)
-    while limiter.refuse(ADDRESS, 0.0) == 0:
+    while limiter.count_refusal(ADDRESS, 0.0) == 0:
         pass
     assert admitted(lambda: limiter.admit(Claims("key", "ann"), ADDRESS, 0.0), 100) == 100
 
@@ -71,7 +71,7 @@ def test_without_keys_the_loopback_has_no_limit(address: str) -> None:
     assert is_loopback(address)
     limiter = RequestLimiter(Limits(address=Rate(1, 1), refusals=Rate(1, 1)), is_open=True)
     assert admitted(lambda: limiter.admit(None, address, 0.0), 1_000) == 1_000
-    assert [limiter.refuse(address, 0.0) for _ in range(10)] == [0.0] * 10
+    assert [limiter.count_refusal(address, 0.0) for _ in range(10)] == [0.0] * 10
 
 
 def test_without_keys_an_address_behind_a_proxy_is_limited() -> None:
@@ -84,7 +84,7 @@ def test_without_keys_an_address_behind_a_proxy_is_limited() -> None:
 async def test_refusals_without_a_token_are_limited_by_address_and_others_are_not(
     make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_HELD_S", 0.01)
+    monkeypatch.setattr(app, "_MAX_DELAY_S", 0.01)
     limits = Limits(refusals=Rate(1e-3, 3))
     stage = await make_stage(api_keys={"key": "s" * 32}, limits=limits)
     statuses = []
@@ -97,7 +97,7 @@ async def test_refusals_without_a_token_are_limited_by_address_and_others_are_no
                 assert int(response.headers["Retry-After"]) >= 1
                 assert response.headers["Connection"] == "close"
     assert statuses == [401, 401, 404, 429, 429]
-    stage.house.rooms.draining = True
+    stage.context.rooms.draining = True
     async with stage.session.get(stage.url("/readyz")) as response:
         assert response.status == 503  # a state, not a refusal
     for path in ("/livez", "/", "/metrics"):
@@ -105,7 +105,9 @@ async def test_refusals_without_a_token_are_limited_by_address_and_others_are_no
             assert response.status == 200
 
 
-async def test_posts_of_one_identity_are_limited_and_leaving_is_not(make_stage: StageMaker) -> None:
+async def test_posts_of_one_identity_are_limited_and_deletes_are_not(
+    make_stage: StageMaker,
+) -> None:
     from sfukit.signaling.token import VideoGrants, claims_for, sign
     from tests.unit.server.stage import offer_text
 
@@ -122,21 +124,21 @@ async def test_posts_of_one_identity_are_limited_and_leaving_is_not(make_stage: 
     assert (await stage.session.delete(stage.url(session.headers["Location"]))).status == 200
 
 
-async def test_the_first_refusals_of_a_reason_are_written_down_then_their_number() -> None:
+async def test_the_first_refusals_of_a_reason_are_logged_then_their_number() -> None:
     with capture_logs() as lines:
         refusals = RefusalLog(3, 0.02)
         for number in range(1_000):
-            refusals.note("token_missing", method="join", detail=f"{number}")
-        refusals.note("draining", method="join", detail="")
+            refusals.log("token_missing", method="join", detail=f"{number}")
+        refusals.log("draining", method="join", detail="")
         assert [line["detail"] for line in lines] == ["0", "1", "2", ""]
         await until(lambda: len(lines) == 5)
         assert lines[4] == {
-            "event": "refusals_left_out",
+            "event": "refusals_suppressed",
             "reason": "token_missing",
             "count": 997,
             "log_level": "info",
         }
-        refusals.note("token_missing", method="join", detail="again")
+        refusals.log("token_missing", method="join", detail="again")
         assert lines[5]["detail"] == "again"
         refusals.flush()
     assert len(lines) == 6

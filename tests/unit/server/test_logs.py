@@ -1,4 +1,4 @@
-"""Log lines: short for people, JSON for programs, each with its trace id and reason."""
+"""Log lines: one short line in the console format, or JSON."""
 
 import errno
 import io
@@ -16,12 +16,12 @@ from tests.unit.server.stage import Stage, until
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Take back what a test does to the logs of this process."""
+    """Restore the logging configuration after the test."""
     yield
     structlog.reset_defaults()
 
 
-def test_people_get_one_short_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_format_is_one_short_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("console", "info")
     log = structlog.get_logger().bind(trace_id="abc", room="demo", participant="ann")
     log.info("participant_left", reason="connection_lost", protocol="websocket", empty=None)
@@ -37,13 +37,13 @@ def test_people_get_one_short_line(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_an_error_names_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_has_its_trace_id(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("console", "info")
-    structlog.get_logger().error("method_failed", trace_id="abc", what="a b")
-    assert capsys.readouterr().err.endswith("what='a b'  trace_id=abc\n")
+    structlog.get_logger().error("method_failed", trace_id="abc", detail="a b")
+    assert capsys.readouterr().err.endswith("detail='a b'  trace_id=abc\n")
 
 
-def test_an_exception_is_written_down_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_logged_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("console", "info")
     try:
         raise ValueError("broken")
@@ -52,7 +52,7 @@ def test_an_exception_is_written_down_whole(capsys: pytest.CaptureFixture[str]) 
     assert "ValueError: broken" in capsys.readouterr().err
 
 
-async def test_programs_get_json_with_trace_id_and_reason(
+async def test_the_json_format_has_trace_id_and_reason(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure("json", "info")
@@ -63,13 +63,16 @@ async def test_programs_get_json_with_trace_id_and_reason(
     async with stage.session.post(stage.url("/whip/demo"), headers=headers) as response:
         assert response.status == 415
     await member.socket.close()
-    await until(lambda: stage.house.rooms.population == 0)
+    await until(lambda: stage.context.rooms.population == 0)
     structlog.reset_defaults()  # the captured stream ends before the server does
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    told = {line["event"]: line for line in lines}
-    assert told["participant_joined"]["trace_id"] == trace
-    assert told["participant_left"]["reason"] == "connection_lost"
-    assert (told["refused"]["reason"], told["refused"]["trace_id"]) == ("content_type", trace)
+    by_event = {line["event"]: line for line in lines}
+    assert by_event["participant_joined"]["trace_id"] == trace
+    assert by_event["participant_left"]["reason"] == "connection_lost"
+    assert (by_event["refused"]["reason"], by_event["refused"]["trace_id"]) == (
+        "content_type",
+        trace,
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ async def test_programs_get_json_with_trace_id_and_reason(
         ("grüße", "grüße"),
     ],
 )
-def test_texts_of_peers_forge_no_line_and_move_no_cursor(
+def test_texts_of_clients_inject_no_line_and_no_control_character(
     capsys: pytest.CaptureFixture[str], text: str, shown: str
 ) -> None:
     logs.configure("console", "info")
@@ -101,7 +104,9 @@ def test_texts_of_peers_forge_no_line_and_move_no_cursor(
 
 
 @pytest.mark.parametrize("style", ["console", "json"])
-def test_texts_of_peers_are_cut(capsys: pytest.CaptureFixture[str], style: logs.LogFormat) -> None:
+def test_texts_of_clients_are_truncated(
+    capsys: pytest.CaptureFixture[str], style: logs.LogFormat
+) -> None:
     logs.configure(style, "info")
     structlog.get_logger().info("refused", path="\x1b" * 100_000, rids=["x" * 100_000])
     line = capsys.readouterr().err
@@ -110,7 +115,7 @@ def test_texts_of_peers_are_cut(capsys: pytest.CaptureFixture[str], style: logs.
     assert line.count("(100004 characters)") == 1
 
 
-def test_an_exception_is_escaped_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("console", "info")
     try:
         raise ValueError("\x1b[2J")
@@ -121,7 +126,7 @@ def test_an_exception_is_escaped_too(capsys: pytest.CaptureFixture[str]) -> None
     assert all(line.isprintable() for line in said.splitlines())
 
 
-async def test_a_path_of_a_request_forges_no_line(
+async def test_the_path_of_a_request_injects_no_line(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from yarl import URL
@@ -136,7 +141,7 @@ async def test_a_path_of_a_request_forges_no_line(
 
 
 class Broken(io.StringIO):
-    """A stream whose device is full until it is mended."""
+    """A stream on a full device, until the test frees it."""
 
     mended = False
 
@@ -146,7 +151,7 @@ class Broken(io.StringIO):
         return super().write(text)
 
 
-def test_a_log_that_cannot_be_written_raises_nothing_and_tells_later(
+def test_a_log_that_cannot_be_written_raises_nothing_and_reports_lost_lines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stream = Broken()
@@ -178,10 +183,10 @@ def test_a_value_that_cannot_be_written_raises_nothing(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("sys.stderr", io.StringIO())
     logs.configure("console", "info")
-    structlog.get_logger().info("refused", what=Odd())
+    structlog.get_logger().info("refused", detail=Odd())
 
 
-def test_a_reader_of_the_log_that_has_stopped_is_not_waited_for(
+def test_a_full_log_pipe_does_not_block(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reading, writing = os.pipe()
@@ -190,7 +195,7 @@ def test_a_reader_of_the_log_that_has_stopped_is_not_waited_for(
         logs.configure("json", "info")
         log = structlog.get_logger()
         for _ in range(1_000):
-            log.info("refused", path="x" * 400)  # several times what a pipe holds
+            log.info("refused", path="x" * 400)  # several times the capacity of a pipe
         held = b""
         while select.select([reader], [], [], 0)[0]:
             held += reader.read(65536)

@@ -1,4 +1,4 @@
-"""Free pages go back to the system, although something above them is still held."""
+"""Free pages return to the kernel, although an allocation above them is in use."""
 
 import ctypes
 import os
@@ -18,11 +18,11 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this is not glibc")
-def test_what_is_free_is_given_back() -> None:
+def test_free_pages_return_to_the_kernel() -> None:
     pieces = [bytes([1]) * 4_000 for _ in range(25_000)]
     last = pieces[-1]
     del pieces
     before = resident_bytes()
-    memory.give_back()
+    memory.trim_allocator()
     assert before - resident_bytes() > 80 * MIB
     assert last[0] == 1

@@ -1,11 +1,11 @@
-"""What waits for a reader: bounds, what is dropped first, and which states replace each other."""
+"""The send queue of a WebSocket: bounds, lossy messages, replaced states."""
 
-from sfukit.server.outbox import MAX_BYTES, MAX_MESSAGES, Outbox, subject
+from sfukit.server.outbox import MAX_BYTES, MAX_MESSAGES, Outbox, state_key_of
 from sfukit.signaling.room_messages import EncodingsNotification, LayerSwitch
 
 
 def taken(outbox: Outbox) -> list[bytes]:
-    return [outbox.take() for _ in range(len(outbox))]
+    return [outbox.pop() for _ in range(len(outbox))]
 
 
 def test_messages_leave_in_order() -> None:
@@ -16,7 +16,7 @@ def test_messages_leave_in_order() -> None:
     assert outbox.dropped == 0
 
 
-def test_lossy_messages_are_dropped_oldest_first_before_the_reader_is() -> None:
+def test_lossy_messages_are_dropped_oldest_first() -> None:
     outbox = Outbox()
     for number in range(3 * MAX_MESSAGES):
         assert outbox.put(b"%d" % number, lossy=True)
@@ -27,7 +27,7 @@ def test_lossy_messages_are_dropped_oldest_first_before_the_reader_is() -> None:
     assert outbox.dropped == 3 * MAX_MESSAGES
 
 
-def test_what_cannot_be_dropped_is_bounded_in_number_and_in_bytes() -> None:
+def test_other_messages_are_bounded_in_number_and_in_bytes() -> None:
     outbox = Outbox()
     assert all(outbox.put(b"x") for _ in range(MAX_MESSAGES))
     assert not outbox.put(b"x")
@@ -38,35 +38,39 @@ def test_what_cannot_be_dropped_is_bounded_in_number_and_in_bytes() -> None:
     assert outbox.put(b"x" * MAX_BYTES)
 
 
-def test_bytes_are_given_back_when_messages_leave() -> None:
+def test_bytes_are_released_when_messages_are_removed() -> None:
     outbox = Outbox()
     for number in range(10_000):
         assert outbox.put(b"x" * (MAX_BYTES // 2), lossy=number % 2 == 0)
-        outbox.take()
+        outbox.pop()
     assert len(outbox._lossy) == 0
 
 
-def test_a_state_takes_the_place_of_an_earlier_one_behind_all_else() -> None:
+def test_a_state_replaces_an_earlier_one_at_the_end_of_the_queue() -> None:
     outbox = Outbox()
     for muted in range(10_000):
-        assert outbox.put(b"muted %d" % muted, state_of=("publication-muted", (1,)))
-        assert outbox.put(b"other", state_of=("publication-muted", (2,)))
+        assert outbox.put(b"muted %d" % muted, state_key=("publication-muted", (1,)))
+        assert outbox.put(b"other", state_key=("publication-muted", (2,)))
     outbox.put(b"fact")
-    outbox.put(b"muted last", state_of=("publication-muted", (1,)))
+    outbox.put(b"muted last", state_key=("publication-muted", (1,)))
     assert taken(outbox) == [b"other", b"fact", b"muted last"]
 
 
-def test_states_are_told_apart_by_what_they_are_of() -> None:
-    muted = subject("publication-muted", {"uid": "a", "publication": 1, "muted": True})
-    assert muted == subject("publication-muted", {"uid": "a", "publication": 1, "muted": False})
-    assert muted != subject("publication-muted", {"uid": "a", "publication": 2, "muted": True})
+def test_state_keys_distinguish_the_objects_of_states() -> None:
+    muted = state_key_of("publication-muted", {"uid": "a", "publication": 1, "muted": True})
+    assert muted == state_key_of(
+        "publication-muted", {"uid": "a", "publication": 1, "muted": False}
+    )
+    assert muted != state_key_of("publication-muted", {"uid": "a", "publication": 2, "muted": True})
     q, h = [
-        subject("encoding-state", {"publication": 1, "rid": rid, "active": True})
+        state_key_of("encoding-state", {"publication": 1, "rid": rid, "active": True})
         for rid in ("q", "h")
     ]
     assert q != h
-    assert subject("room-size", {"participants": 1}) == subject("room-size", {"participants": 2})
-    assert subject("encodings", EncodingsNotification(1, ["q"]))
-    assert subject("layer-switch", LayerSwitch(1, "q", "h", "", 0.0))
-    assert subject("participant-left", {"uid": "a"}) is None
-    assert subject("message", {"from": "a"}) is None
+    assert state_key_of("room-size", {"participants": 1}) == state_key_of(
+        "room-size", {"participants": 2}
+    )
+    assert state_key_of("encodings", EncodingsNotification(1, ["q"]))
+    assert state_key_of("layer-switch", LayerSwitch(1, "q", "h", "", 0.0))
+    assert state_key_of("participant-left", {"uid": "a"}) is None
+    assert state_key_of("message", {"from": "a"}) is None

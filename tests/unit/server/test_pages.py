@@ -1,4 +1,4 @@
-"""Pages, probes, metrics and the operator's view."""
+"""Demo page, health checks, metrics and /debug/rooms."""
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -70,7 +70,7 @@ async def test_the_engines_counters_are_read_at_each_scrape(stage: Stage) -> Non
         forward_latency_sum_us=1_500_000,
         socket_drops=3,
     )
-    text = stage.house.metrics.exposition().decode()
+    text = stage.context.metrics.exposition().decode()
     assert 'sfukit_rtp_packets_total{direction="outbound",kind="video"} 65.0' in text
     assert 'sfukit_rtcp_feedback_total{direction="inbound",type="nack"} 4.0' in text
     assert 'sfukit_forward_latency_seconds_bucket{le="+Inf"} 11.0' in text
@@ -104,17 +104,17 @@ async def test_nothing_else_is_served(stage: Stage, path: str) -> None:
         assert "traceparent" in response.headers
 
 
-async def test_the_server_says_what_it_is(stage: Stage) -> None:
+async def test_info_has_name_version_and_protocols(stage: Stage) -> None:
     async with stage.session.get(stage.url("/info")) as response:
         assert (await response.json())["server"] == "sfukit"
     async with stage.session.get(stage.url("/readyz")) as response:
         assert response.status == 200
 
 
-async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
+async def test_debug_rooms_shows_rooms_streams_and_reasons(stage: Stage) -> None:
     await stage.joined("ann")
-    transport = stage.engine.of(OpenTransport)[-1].transport
-    stage.engine.tell(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
+    transport = stage.engine.commands_of(OpenTransport)[-1].transport
+    stage.engine.emit(TransportState(transport, "connected", srtp_profile="AEAD_AES_128_GCM"))
     await stage.session.post(
         stage.url("/whep/demo"),
         data=(await viewer_offer()),
@@ -131,9 +131,9 @@ async def test_an_operator_sees_rooms_streams_and_reasons(stage: Stage) -> None:
     assert viewer["subscriptions"][1]["last_reason"] == "requested"
 
 
-async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
+async def test_one_room_is_shown_with_the_engines_statistics(stage: Stage) -> None:
     await stage.joined("ann")
-    stage.engine.answers[RoomStats] = b'{"publications": [{"publication": 1, "bitrate_bps": 9}]}'
+    stage.engine.results[RoomStats] = b'{"publications": [{"publication": 1, "bitrate_bps": 9}]}'
     async with stage.session.get(stage.url("/debug/rooms/demo")) as response:
         room = await response.json()
     assert room["figures"]["publications"] == [{"publication": 1, "bitrate_bps": 9}]
@@ -144,15 +144,15 @@ async def test_one_room_is_shown_with_the_engines_figures(stage: Stage) -> None:
 async def test_metrics_are_written_at_most_twice_a_second(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metrics = stage.house.metrics
+    metrics = stage.context.metrics
     written = iter(range(100))
     monkeypatch.setattr(metrics, "exposition", lambda: b"%d" % next(written))
     times_s = (10.0, 10.1, 10.49, 10.5, 10.9, 12.0)
-    found = [metrics.recent_exposition(now_s) for now_s in times_s]
+    found = [metrics.cached_exposition(now_s) for now_s in times_s]
     assert found == [b"0", b"0", b"0", b"1", b"1", b"2"]
 
 
-async def test_the_metrics_may_ask_for_a_token(make_stage: StageMaker) -> None:
+async def test_the_metrics_may_require_a_token(make_stage: StageMaker) -> None:
     stage = await make_stage(metrics_token="a token")
     for bearer, status in ((None, 401), ("another", 401), ("ä", 401), ("a token", 200)):
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
@@ -160,13 +160,13 @@ async def test_the_metrics_may_ask_for_a_token(make_stage: StageMaker) -> None:
             assert response.status == status
 
 
-async def test_a_listener_of_their_own_has_the_metrics_and_nothing_else(
+async def test_the_metrics_listener_has_metrics_and_health_checks_only(
     make_stage: StageMaker,
 ) -> None:
     stage = await make_stage(metrics_http="127.0.0.1:0")
     async with stage.session.get(stage.url("/metrics")) as response:
         assert response.status == 404
-    async with TestServer(build_metrics_app(stage.house)) as apart:
+    async with TestServer(build_metrics_app(stage.context)) as apart:
         for path, status in (
             ("/metrics", 200),
             ("/readyz", 200),

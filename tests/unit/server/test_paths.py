@@ -1,4 +1,4 @@
-"""Paths that miss are answered by the one that was meant; a proxy's prefix is told."""
+"""Unknown paths are refused with a suggestion; the prefix of a proxy."""
 
 import gzip
 from typing import Any
@@ -37,28 +37,32 @@ async def problem(response: ClientResponse) -> dict[str, Any]:
         ("/group/demo/.whip", "POST to /whip/ROOM,"),
         ("/rtc/v1/whip/?app=live", "POST to /whip/ROOM,"),
         ("/sfu/whip/demo", "--http-prefix /sfu"),
-        ("/sessions/x/", "a session is at /sessions/ID"),
+        ("/sessions/x/", "the URL of a session is the Location of the 201 response: /sessions/ID"),
         ("/whip/a%0Ab/c", "POST to /whip/ROOM,"),
-        ("/", "this path takes GET, HEAD"),
+        ("/", "the path supports GET, HEAD"),
         ("/elsewhere", "POST to /whip/ROOM, WHEP viewers to /whep/ROOM"),
     ],
 )
-async def test_a_near_miss_is_told_the_path(stage: Stage, path: str, meant: str) -> None:
+async def test_an_unknown_path_is_refused_with_a_suggestion(
+    stage: Stage, path: str, meant: str
+) -> None:
     content = await problem(await post(stage, path))
     assert content["status"] == (405 if path == "/" else 404)
     assert meant in content["detail"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
-async def test_another_method_is_told_the_ones_there_are(stage: Stage, method: str) -> None:
+async def test_an_unsupported_method_is_refused_with_the_supported_ones(
+    stage: Stage, method: str
+) -> None:
     response = await stage.session.request(method, stage.url("/whip/demo"))
     assert response.headers["Allow"] == "GET,HEAD,OPTIONS,POST"
     content = await problem(response)
     assert (content["status"], content["reason"]) == (405, "method_not_allowed")
-    assert content["detail"] == "this path takes GET, HEAD, OPTIONS, POST"
+    assert content["detail"] == "the path supports GET, HEAD, OPTIONS, POST"
 
 
-async def test_a_form_is_told_how_to_send_an_offer(stage: Stage) -> None:
+async def test_a_form_is_refused_with_the_command_that_sends_an_offer(stage: Stage) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     response = await stage.session.post(stage.url("/whip/demo"), data=offer_text(), headers=form)
     content = await problem(response)
@@ -108,7 +112,7 @@ async def test_pages_reach_whip_by_token_under_the_prefix(make_stage: StageMaker
         ((), "/outer", "/sessions/"),
     ],
 )
-async def test_a_trusted_proxy_names_its_prefix(
+async def test_the_prefix_header_of_a_trusted_proxy_is_used(
     make_stage: StageMaker, trusted: tuple[str, ...], forwarded: str, begins: str
 ) -> None:
     stage = await make_stage(trusted_proxies=trusted)
@@ -117,8 +121,8 @@ async def test_a_trusted_proxy_names_its_prefix(
 
 
 @pytest.mark.parametrize("prefix", ["sfu", "/sfu/", "//sfu", "/a b", "/{room}", "/" + "x" * 65])
-def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:
-    with pytest.raises(UsageError, match="http_prefix begins with /"):
+def test_an_invalid_prefix_is_refused(prefix: str) -> None:
+    with pytest.raises(UsageError, match="http_prefix has to begin with /"):
         load(None, {"http_prefix": prefix})
 
 

@@ -1,4 +1,4 @@
-"""Whose address counts behind reverse proxies."""
+"""The client address behind reverse proxies."""
 
 import pytest
 
@@ -34,14 +34,14 @@ TRUSTED = TrustedProxies(["10.0.0.0/8", "2001:db8:5::/48", "192.0.2.9"])
 def test_the_rightmost_untrusted_address_is_the_clients(
     peer: str, forwarded_for: list[str], client: str
 ) -> None:
-    assert TRUSTED.client(peer, forwarded_for) == client
+    assert TRUSTED.client_address(peer, forwarded_for) == client
 
 
-def test_without_trusted_proxies_nothing_forwarded_is_believed() -> None:
-    assert TrustedProxies([]).client("127.0.0.1", ["198.51.100.1"]) == "127.0.0.1"
+def test_without_trusted_proxies_forwarded_headers_are_ignored() -> None:
+    assert TrustedProxies([]).client_address("127.0.0.1", ["198.51.100.1"]) == "127.0.0.1"
 
 
-def test_a_network_that_is_none_is_named() -> None:
+def test_an_invalid_network_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="--trusted-proxy proxy"):
         TrustedProxies(["proxy"])
 
@@ -49,7 +49,7 @@ def test_a_network_that_is_none_is_named() -> None:
 async def test_refusals_behind_a_proxy_are_counted_by_client(
     make_stage: StageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sfukit.server.app._HELD_S", 0.01)
+    monkeypatch.setattr("sfukit.server.app._MAX_DELAY_S", 0.01)
     stage = await make_stage(
         api_keys={"key": "s" * 32},
         trusted_proxies=("127.0.0.0/8",),

@@ -1,4 +1,4 @@
-"""The WebSocket itself: framing, bounds, and hanging up."""
+"""The signaling channel: framing, limits, closing."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from tests.unit.server.stage import RpcError, Stage, StageMaker, until
 
 
 async def exchange(stage: Stage, *frames: str) -> list[Any]:
-    """Send frames as they are; return what comes back until a marker is answered."""
+    """Send raw frames; return the responses before that of a marker request."""
     marker = '{"jsonrpc":"2.0","method":"leave","id":"end"}'
     answers = []
     async with stage.session.ws_connect(stage.url("/ws")) as socket:
@@ -60,13 +60,13 @@ async def test_a_batch_is_answered_by_a_batch_without_its_notifications(stage: S
     assert [[entry["id"] for entry in answer] for answer in answers] == [[1, 2]]
 
 
-async def test_binary_frames_of_json_are_understood(stage: Stage) -> None:
+async def test_binary_frames_of_json_are_accepted(stage: Stage) -> None:
     async with stage.session.ws_connect(stage.url("/ws")) as socket:
         await socket.send_bytes(b'{"jsonrpc":"2.0","method":"leave","id":1}')
         assert msgspec.json.decode((await socket.receive()).data)["result"] == {}
 
 
-async def test_the_subprotocol_is_agreed_on_or_absent(stage: Stage) -> None:
+async def test_the_subprotocol_is_negotiated_or_absent(stage: Stage) -> None:
     async with stage.session.ws_connect(stage.url("/ws"), protocols=["sfukit.jsonrpc"]) as socket:
         assert socket.protocol == "sfukit.jsonrpc"
     async with stage.session.ws_connect(stage.url("/ws")) as socket:
@@ -90,7 +90,7 @@ async def test_a_frame_that_is_too_large_ends_the_connection(stage: Stage) -> No
         "[" + ",".join(['{"jsonrpc":"2.0","method":"mute","params":{}}'] * 50) + "]",
     ],
 )
-async def test_a_connection_that_is_refused_only_is_closed(
+async def test_a_websocket_with_too_many_errors_is_closed(
     make_stage: StageMaker, frame: str
 ) -> None:
     stage = await make_stage(limits=Limits(errors=Rate(1e-6, 50)))
@@ -147,11 +147,11 @@ async def test_a_heartbeat_that_is_not_answered_ends_the_connection(
 ) -> None:
     stage = await make_stage(timing=Timing(ping_s=0.2))
     async with stage.session.ws_connect(stage.url("/ws"), autoping=False):
-        await until(lambda: len(stage.house.lines) == 1)
-        await until(lambda: len(stage.house.lines) == 0)
+        await until(lambda: len(stage.context.channels) == 1)
+        await until(lambda: len(stage.context.channels) == 0)
 
 
-async def test_each_method_has_a_limit_of_its_own(make_stage: StageMaker) -> None:
+async def test_each_method_has_a_separate_limit(make_stage: StageMaker) -> None:
     methods = MethodLimits(subscribe=Rate(1e-6, 1), other=Rate(1e-6, 2))
     stage = await make_stage(limits=Limits(methods=methods))
     ann = await stage.joined("ann")
@@ -165,7 +165,7 @@ async def test_each_method_has_a_limit_of_its_own(make_stage: StageMaker) -> Non
         await ann.call("leave")
 
 
-async def test_a_message_costs_its_bytes_for_each_receiver(make_stage: StageMaker) -> None:
+async def test_a_message_counts_its_bytes_per_recipient(make_stage: StageMaker) -> None:
     stage = await make_stage(limits=Limits(message_bytes=Rate(1e-6, 3_000)))
     ann, bob, _eve = [await stage.joined(uid) for uid in ("ann", "bob", "eve")]
     assert await ann.call("message", data="x" * 1_000) == {"delivered": 2}
@@ -182,8 +182,8 @@ async def test_a_large_frame_counts_as_several_requests(make_stage: StageMaker) 
         await member.call("leave")
 
 
-async def test_a_burst_of_messages_throws_out_no_reader(stage: Stage) -> None:
-    """All frames arrive in one read, as they do where a sender does not wait."""
+async def test_a_burst_of_messages_does_not_close_recipients(stage: Stage) -> None:
+    """All frames arrive in one socket read."""
     ann = await stage.joined("ann", config={"no_subscribe": True})
     others = [await stage.joined(f"reader{number}") for number in range(3)]
     frame = '{"jsonrpc":"2.0","method":"message","params":{"data":1}}'
@@ -202,10 +202,10 @@ async def test_a_burst_of_messages_throws_out_no_reader(stage: Stage) -> None:
     for reader in others:
         assert await reader.call("leave") == {}
     assert [reader.socket.close_code for reader in others] == [None] * 3
-    assert stage.house.metrics.ended.labels("slow_reader")._value.get() == 0
+    assert stage.context.metrics.participants_ended.labels("slow_reader")._value.get() == 0
 
 
-async def test_other_connections_have_their_turn_within_a_batch(stage: Stage) -> None:
+async def test_other_connections_are_served_during_a_batch(stage: Stage) -> None:
     ann = await stage.joined("ann", config={"no_subscribe": True})
     bob = await stage.member()
     turns = []
@@ -228,21 +228,21 @@ async def test_other_connections_have_their_turn_within_a_batch(stage: Stage) ->
         loop.call_soon(turn)
         await bob.socket.send_str("[" + ",".join(['{"jsonrpc":"2.0","method":"leave"}'] * 50) + "]")
         await until(lambda: len(answered) == 50)
-    assert len(set(turns)) > 25  # the loop ran between the entries, not after all of them
+    assert len(set(turns)) > 25  # the loop ran between the entries of the batch
     assert await ann.call("leave") == {}
 
 
-async def test_who_connects_and_never_joins_is_hung_up_on(make_stage: StageMaker) -> None:
+async def test_a_websocket_that_never_joins_is_closed(make_stage: StageMaker) -> None:
     stage = await make_stage(timing=Timing(negotiation_s=0.1))
     member = await stage.member()
     assert (await member.note("bye"))["reason"] == "negotiation_timeout"
     assert await member.closed() == 4003
 
 
-async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
+async def test_a_slow_reader_is_removed_and_others_are_not(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc_session, "_HANGUP_S", 0.1)
+    monkeypatch.setattr(rpc_session, "_CLOSE_TIMEOUT_S", 0.1)
     ann = await stage.joined("ann", config={"no_subscribe": True})
     deaf = await stage.session.ws_connect(stage.url("/ws"))
     await deaf.send_str(
@@ -252,23 +252,23 @@ async def test_a_participant_that_never_reads_is_dropped_and_others_are_not(
     transport = deaf._response.connection.transport  # type: ignore[union-attr]
     assert transport is not None
     transport.pause_reading()
-    room = stage.house.rooms.find("demo")
+    room = stage.context.rooms.find("demo")
     assert room is not None
     await until(lambda: "deaf" in room.participants)
     text = b'"' + b"x" * 100_000 + b'"'
     for _ in range(100):
-        room.participants["deaf"].tell(text, lossy=True)
-    assert stage.house.metrics.queue_dropped._value.get() >= 89
-    assert room.participants["deaf"].left is None
+        room.participants["deaf"].send(text, lossy=True)
+    assert stage.context.metrics.queue_dropped._value.get() >= 89
+    assert room.participants["deaf"].leave_reason is None
     for _ in range(11):
-        room.participants["deaf"].tell(text)
+        room.participants["deaf"].send(text)
     left = await ann.note("participant-left")
     assert left == {"uid": "deaf", "reason": "slow_reader"}
     transport.abort()
     assert (await ann.call("message", data="still here"))["delivered"] == 0
 
 
-async def test_a_connection_that_breaks_is_a_leave(stage: Stage) -> None:
+async def test_a_lost_connection_is_a_leave(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob")
     await ann.note("participant-joined")
@@ -286,11 +286,11 @@ async def test_messages_reach_everyone_else_or_one(stage: Stage) -> None:
         await ann.call("message", data=1, to="zoe")
     with pytest.raises(RpcError, match="message_too_large"):
         await ann.call("message", data="x" * 17_000)
-    await eve.call("message", data=1, to="ann")  # its result comes after what was sent before
-    assert [note[0] for note in eve.notes].count("message") == 0
+    await eve.call("message", data=1, to="ann")  # its response follows earlier messages
+    assert [note[0] for note in eve.notifications].count("message") == 0
 
 
-async def test_a_message_is_lossy_for_its_receivers_and_facts_are_not(
+async def test_messages_are_lossy_and_notifications_are_not(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[bool, bytes]] = []
@@ -308,7 +308,7 @@ async def test_a_message_is_lossy_for_its_receivers_and_facts_are_not(
     assert {lossy for lossy, message in told if b'"hello"' not in message} == {False}
 
 
-async def test_trickled_candidates_are_checked_and_not_needed(stage: Stage) -> None:
+async def test_trickled_candidates_are_validated_only(stage: Stage) -> None:
     ann = await stage.joined("ann")
     line = "candidate:1 1 udp 1 0e7ff1f7.local 54321 typ host"
     candidate = {"candidate": line, "sdpMid": "0", "sdpMLineIndex": 0}
@@ -330,7 +330,7 @@ async def test_stats_are_those_of_the_participant(stage: Stage) -> None:
 
     ann = await stage.joined("ann")
     await stage.joined("bob")
-    stage.engine.answers[RoomStats] = msgspec.json.encode(
+    stage.engine.results[RoomStats] = msgspec.json.encode(
         {
             "transports": [{"transport": number, "rtt_ms": number} for number in (1, 2, 3, 4)],
             "publications": [{"publication": number, "encodings": []} for number in (1, 2, 3, 4)],
@@ -342,10 +342,10 @@ async def test_stats_are_those_of_the_participant(stage: Stage) -> None:
     assert [row["target"] for row in stats["transports"]] == [1, 0]
     assert stats["subscriptions"] == []
     await ann.call("stats")
-    assert len(stage.engine.of(RoomStats)) == 1
+    assert len(stage.engine.commands_of(RoomStats)) == 1
 
 
-async def test_a_fault_of_ours_is_an_internal_error_and_the_connection_lives(
+async def test_an_exception_is_an_internal_error_and_the_websocket_stays_open(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = await stage.joined("ann")

@@ -1,4 +1,4 @@
-"""The life of a server process: it ends whatever fails on the way."""
+"""The server process ends after every failure."""
 
 import asyncio
 from typing import Any
@@ -19,9 +19,9 @@ async def test_a_drain_that_fails_still_ends_the_process(
         raise OSError("no space left on device")
 
     with capture_logs() as lines:
-        faults.watch_loop(RefusalLog(5, 60.0))
-        monkeypatch.setattr(stage.house, "drain", failing)
-        signals = _Signals(stage.house)
+        faults.log_task_errors(RefusalLog(5, 60.0))
+        monkeypatch.setattr(stage.context, "drain", failing)
+        signals = _Signals(stage.context)
         signals._terminate()
         async with asyncio.timeout(5):
             assert await signals.until_stopped() == "server_stopped"
@@ -41,19 +41,19 @@ async def test_the_engine_is_closed_whatever_fails_before(
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage.house.rooms, "close_all", failing)
+        patched.setattr(stage.context.rooms, "close_all", failing)
         with pytest.raises(RuntimeError):
-            await stage.house.stop("server_stopped")
+            await stage.context.stop("server_stopped")
     assert closed
 
 
-async def test_what_a_task_raises_is_written_down_and_sampled() -> None:
+async def test_exceptions_of_tasks_are_logged_and_sampled() -> None:
     async def failing() -> None:
         raise ValueError("broken")
 
     with capture_logs() as lines:
         sampled = RefusalLog(1, 60.0)
-        faults.watch_loop(sampled)
+        faults.log_task_errors(sampled)
         handle: Any = asyncio.get_running_loop().get_exception_handler()
         for _ in range(3):
             handle(asyncio.get_running_loop(), {"message": "a task", "exception": ValueError("x")})
@@ -68,7 +68,7 @@ async def test_an_error_in_a_handler_is_a_problem_document(
     def failing() -> Any:
         raise ValueError("broken")
 
-    monkeypatch.setattr(stage.house.metrics, "exposition", failing)
+    monkeypatch.setattr(stage.context.metrics, "exposition", failing)
     with capture_logs() as lines:
         async with stage.session.get(stage.url("/metrics")) as response:
             assert (response.status, response.content_type) == (500, "application/problem+json")
@@ -76,7 +76,7 @@ async def test_an_error_in_a_handler_is_a_problem_document(
     assert "request_failed" in [line["event"] for line in lines]
 
 
-async def test_faults_of_http_are_sampled_and_have_no_traceback() -> None:
+async def test_malformed_http_is_sampled_without_traceback() -> None:
     with capture_logs() as lines:
         logger = faults.http_logger(RefusalLog(2, 60.0))
         for _ in range(5):
@@ -85,6 +85,6 @@ async def test_faults_of_http_are_sampled_and_have_no_traceback() -> None:
             except ValueError:
                 logger.exception("Error handling request from %s", "192.0.2.1")
     assert [line["event"] for line in lines] == ["http_malformed"] * 2
-    assert lines[0]["fault"] == "ValueError"
+    assert lines[0]["error"] == "ValueError"
     assert not any("token" in str(value) for line in lines for value in line.values())
     assert "exc_info" not in lines[0]

@@ -56,7 +56,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
 @pytest.mark.asyncio
 async def test_every_metric_is_listed_with_its_labels() -> None:
     metrics = Metrics()
-    metrics.watch(MockEngine())
+    metrics.register_engine(MockEngine())
     listed = {}
     for family in metrics.registry.collect():
         total = "_total" if family.type == "counter" else "_info" if family.type == "info" else ""

@@ -8,7 +8,7 @@ from sfukit.errors import UsageError
 from sfukit.server.settings import Settings, load
 
 
-def test_the_defaults_need_nothing() -> None:
+def test_the_defaults_are_complete() -> None:
     settings = load(None, {})
     assert settings == Settings()
     assert (settings.http_host, settings.http_port, settings.udp_port) == ("127.0.0.1", 7080, 7081)
@@ -16,7 +16,7 @@ def test_the_defaults_need_nothing() -> None:
     assert settings.engine.bwe == "loss-rtt"
 
 
-def test_options_come_before_the_file(tmp_path: Path) -> None:
+def test_options_override_the_file(tmp_path: Path) -> None:
     file = tmp_path / "serve.toml"
     file.write_text(
         'udp_port = 9000\nbwe = "none"\n[limits]\nmax_rooms = 7\nmax_participants = 9\n'
@@ -33,13 +33,13 @@ def test_options_come_before_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["udp_port = 'x'", "unknown = 1", "[limits]\nwibble = 1", "bwe = 'gcc'", "not toml"]
 )
-def test_a_file_that_makes_no_sense_names_itself(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_is_named_in_the_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "serve.toml"
     file.write_text(text)
     with pytest.raises(UsageError, match=r"serve\.toml"):
         load(file, {})
 
 
-def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         load(tmp_path / "absent.toml", {})

@@ -1,4 +1,4 @@
-"""WHEP: whom a viewer sees, and what happens when that one goes."""
+"""WHEP: choice of the publisher, and its leave."""
 
 from typing import Any
 
@@ -47,46 +47,48 @@ async def reason_of(response: ClientResponse) -> tuple[int, str]:
 
 
 def end(stage: Stage, publisher: int) -> None:
-    """Let the media of the n-th publisher break."""
-    opened = [command for command in stage.engine.of(OpenTransport) if command.remote is not None]
-    stage.engine.tell(TransportState(opened[publisher].transport, "disconnected", "silent"))
+    """Fail the transport of the n-th publisher."""
+    opened = [
+        command for command in stage.engine.commands_of(OpenTransport) if command.remote is not None
+    ]
+    stage.engine.emit(TransportState(opened[publisher].transport, "disconnected", "silent"))
 
 
-async def test_a_viewer_gets_what_is_published(stage: Stage) -> None:
+async def test_a_viewer_receives_the_publications(stage: Stage) -> None:
     await publish(stage)
     response = await play(stage)
     assert response.status == 201
     session = sdp.parse(await response.text())
     assert [media.direction for media in session.media] == ["sendonly"] * 2
-    commands = stage.engine.of(Subscribe)
+    commands = stage.engine.commands_of(Subscribe)
     assert [command.publication for command in commands] == [1, 2]
     assert [command.rtx_payload_type for command in commands] == [None, 97]
 
 
 @pytest.mark.parametrize("path", ["/whep/demo", "/whep/demo/ann", "/whep/elsewhere"])
-async def test_where_nobody_publishes_a_viewer_may_come_again(stage: Stage, path: str) -> None:
+async def test_without_a_publisher_a_viewer_may_retry(stage: Stage, path: str) -> None:
     response = await play(stage, path)
     assert await reason_of(response) == (409, "not_live")
     assert int(response.headers["Retry-After"]) > 0
-    assert not list(stage.house.rooms)
+    assert not list(stage.context.rooms)
 
 
-async def test_the_earliest_whip_publisher_is_seen_before_other_participants(stage: Stage) -> None:
+async def test_the_first_whip_publisher_is_preferred_to_other_participants(stage: Stage) -> None:
     await stage.joined("ann")
     await play(stage)
-    assert [command.publication for command in stage.engine.of(Subscribe)] == [1, 2]
+    assert [command.publication for command in stage.engine.commands_of(Subscribe)] == [1, 2]
     await publish(stage)
     await publish(stage)
     await play(stage)
-    assert [command.publication for command in stage.engine.of(Subscribe)[2:]] == [3, 4]
+    assert [command.publication for command in stage.engine.commands_of(Subscribe)[2:]] == [3, 4]
     await play(stage, "/whep/demo/ann")
-    assert [command.publication for command in stage.engine.of(Subscribe)[4:]] == [1, 2]
+    assert [command.publication for command in stage.engine.commands_of(Subscribe)[4:]] == [1, 2]
 
 
-async def test_viewers_are_no_members_but_count(stage: Stage) -> None:
+async def test_viewers_are_not_announced_but_counted(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await play(stage)
-    assert stage.house.rooms.population == 2
+    assert stage.context.rooms.population == 2
     result = await ann.call("join", sid="demo", uid="ann")
     assert result["participant_count"] == 1
 
@@ -96,11 +98,11 @@ async def test_the_next_publisher_takes_over_if_its_codecs_fit(stage: Stage) -> 
     await publish(stage)
     await play(stage)
     end(stage, 0)
-    switched = stage.engine.of(ReplaceSource)
+    switched = stage.engine.commands_of(ReplaceSource)
     assert [command.publication for command in switched] == [3, 4]
     kinds = [type(command) for command in stage.engine.commands]
     assert kinds.index(ReplaceSource) < kinds.index(CloseTransport)
-    assert stage.house.rooms.population == 2
+    assert stage.context.rooms.population == 2
 
 
 async def test_a_publisher_of_other_codecs_ends_the_session(stage: Stage) -> None:
@@ -108,7 +110,7 @@ async def test_a_publisher_of_other_codecs_ends_the_session(stage: Stage) -> Non
     await publish(stage, offer_of(audio(), video("VP9/90000")))
     await play(stage)
     end(stage, 0)
-    assert len(stage.engine.of(CloseTransport)) == 2
+    assert len(stage.engine.commands_of(CloseTransport)) == 2
     assert stage.ended() == {"publisher_changed": 1, "transport_lost": 1}
 
 
@@ -116,31 +118,31 @@ async def test_an_engine_that_cannot_switch_ends_the_session(make_stage: StageMa
     def judge(command: Command) -> CommandError | None:
         return CommandError("invalid") if isinstance(command, ReplaceSource) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     await publish(stage)
     await publish(stage)
     await play(stage)
     end(stage, 0)
-    await until(lambda: stage.house.rooms.population == 1)
-    assert len(stage.engine.of(CloseTransport)) == 2
+    await until(lambda: stage.context.rooms.population == 1)
+    assert len(stage.engine.commands_of(CloseTransport)) == 2
     assert stage.ended() == {"publisher_changed": 1, "transport_lost": 1}
 
 
-async def test_a_viewer_that_hung_up_may_still_delete_its_session(stage: Stage) -> None:
+async def test_delete_succeeds_after_the_transport_closed(stage: Stage) -> None:
     await publish(stage)
     response = await play(stage)
     end(stage, 1)
-    assert len(stage.house.sessions) == 1
+    assert len(stage.context.sessions) == 1
     for _ in range(2):
         deleted = await stage.session.delete(stage.url(response.headers["Location"]))
         assert deleted.status == 200
 
 
-async def test_with_the_only_publisher_the_session_ends(stage: Stage) -> None:
+async def test_the_session_ends_with_the_only_publisher(stage: Stage) -> None:
     await publish(stage)
     session = await play(stage)
     end(stage, 0)
-    assert len(stage.engine.of(CloseTransport)) == 2
+    assert len(stage.engine.commands_of(CloseTransport)) == 2
     assert stage.ended() == {"publisher_left": 1, "transport_lost": 1}
     patched = await stage.session.patch(
         stage.url(session.headers["Location"]),
@@ -155,11 +157,11 @@ async def test_a_named_participant_is_not_replaced_by_another(stage: Stage) -> N
     await stage.joined("bob")
     await play(stage, "/whep/demo/ann")
     await ann.call("leave")
-    assert not stage.engine.of(ReplaceSource)
+    assert not stage.engine.commands_of(ReplaceSource)
     assert stage.ended() == {"publisher_left": 1, "left": 1}
 
 
-async def test_the_same_identity_publishing_anew_takes_its_viewers_along(
+async def test_viewers_follow_a_publisher_that_replaces_its_session(
     make_stage: StageMaker,
 ) -> None:
     stage = await make_stage(api_keys={"key": SECRET})
@@ -175,30 +177,30 @@ async def test_the_same_identity_publishing_anew_takes_its_viewers_along(
     )
     assert played.status == 201
     await publish(stage, token=tokens["obs"])
-    assert [command.publication for command in stage.engine.of(ReplaceSource)] == [5, 6]
-    assert len(stage.engine.of(CloseTransport)) == 1
+    assert [command.publication for command in stage.engine.commands_of(ReplaceSource)] == [5, 6]
+    assert len(stage.engine.commands_of(CloseTransport)) == 1
     assert stage.ended() == {"replaced": 1}
-    room = stage.house.rooms.find("demo")
+    room = stage.context.rooms.find("demo")
     assert room is not None
     assert sorted(room.participants) == ["obs", "other"]
     gone = await stage.session.delete(stage.url(first.headers["Location"]))
     assert gone.status == 200
-    assert room.participants["obs"].left is None
+    assert room.participants["obs"].leave_reason is None
 
 
-async def test_a_viewer_that_knows_no_codec_of_it_is_refused(stage: Stage) -> None:
+async def test_a_viewer_without_a_common_codec_is_refused(stage: Stage) -> None:
     await publish(stage, offer_of(video("VP9/90000", "profile-id=2")))
     response = await play(stage, text=offer_of(video(direction="recvonly")))
     assert await reason_of(response) == (422, "codec_unsupported")
-    assert stage.house.rooms.population == 1
+    assert stage.context.rooms.population == 1
 
 
-async def test_a_publication_that_ends_leaves_the_other(stage: Stage) -> None:
+async def test_a_removed_publication_leaves_the_other(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await play(stage)
     idle = offer_text().replace("a=sendonly", "a=inactive", 1)
     await ann.call("offer", desc={"type": "offer", "sdp": idle})
-    assert stage.house.rooms.population == 2
+    assert stage.context.rooms.population == 2
     idle = offer_text().replace("a=sendonly", "a=inactive")
     await ann.call("offer", desc={"type": "offer", "sdp": idle})
-    assert stage.house.rooms.population == 1
+    assert stage.context.rooms.population == 1

@@ -58,7 +58,7 @@ async def test_an_offer_is_answered_with_a_session(stage: Stage) -> None:
     assert response.headers["ETag"].startswith('"')
     session = sdp.parse(await response.text())
     assert [media.direction for media in session.media] == ["recvonly"] * 2
-    assert [command.codec for command in stage.engine.of(Publish)] == ["opus", "VP8"]
+    assert [command.codec for command in stage.engine.commands_of(Publish)] == ["opus", "VP8"]
 
 
 async def test_members_of_the_room_see_the_publisher(stage: Stage) -> None:
@@ -70,7 +70,7 @@ async def test_members_of_the_room_see_the_publisher(stage: Stage) -> None:
     assert {track["uid"] for track in (await ann.note("offer"))["tracks"]} == {joined["uid"]}
 
 
-async def test_ice_servers_are_told_by_link(make_stage: StageMaker) -> None:
+async def test_ice_servers_are_link_headers(make_stage: StageMaker) -> None:
     servers = (IceServer("stun:s.example"), IceServer("turn:t.example", "u", "p"))
     stage = await make_stage(ice_servers=servers)
     links = (await post(stage)).headers.getall("Link")
@@ -78,7 +78,7 @@ async def test_ice_servers_are_told_by_link(make_stage: StageMaker) -> None:
     assert 'credential-type="password"' in links[1]
 
 
-async def test_credentials_of_ice_servers_are_for_admitted_peers_alone(
+async def test_credentials_of_ice_servers_need_an_admitted_post(
     make_stage: StageMaker,
 ) -> None:
     servers = (IceServer("stun:s.example"), IceServer("turn:t.example", "user", "password"))
@@ -94,7 +94,7 @@ async def test_credentials_of_ice_servers_are_for_admitted_peers_alone(
             assert "Link" not in response.headers
 
 
-async def test_a_join_tells_the_ice_servers_as_a_browser_takes_them(
+async def test_a_join_returns_ice_servers_in_the_format_of_browsers(
     make_stage: StageMaker,
 ) -> None:
     servers = (IceServer("stun:s.example"), IceServer("turn:t.example", "u", "p"))
@@ -122,8 +122,8 @@ async def test_bad_offers_are_refused_with_a_reason(
     stage: Stage, text: str, status: int, reason: str
 ) -> None:
     assert await problem(await post(stage, text)) == (status, reason)
-    assert stage.house.rooms.population == 0
-    assert len(stage.house.sessions) == 0
+    assert stage.context.rooms.population == 0
+    assert len(stage.context.sessions) == 0
 
 
 async def test_an_offer_is_sdp(stage: Stage) -> None:
@@ -133,14 +133,14 @@ async def test_an_offer_is_sdp(stage: Stage) -> None:
     assert await problem(response) == (415, "content_type")
 
 
-async def test_bytes_that_are_no_text_are_malformed(stage: Stage) -> None:
+async def test_invalid_utf8_is_malformed(stage: Stage) -> None:
     response = await stage.session.post(
         stage.url("/whip/demo"), data=b"v=0\r\n\xff\xfe", headers=SDP
     )
     assert await problem(response) == (400, "sdp_malformed")
 
 
-async def test_candidates_are_taken_without_a_body_or_a_tag(stage: Stage) -> None:
+async def test_candidates_are_accepted_without_body_or_etag(stage: Stage) -> None:
     session = await post(stage)
     before = len(stage.engine.commands)
     response = await patch(stage, session, CANDIDATE, session.headers["ETag"])
@@ -167,7 +167,7 @@ async def test_bad_fragments_are_refused_and_the_session_lives(
     assert (await patch(stage, session, CANDIDATE, session.headers["ETag"])).status == 204
 
 
-async def test_a_fragment_is_a_fragment(stage: Stage) -> None:
+async def test_a_patch_has_to_be_an_sdp_fragment(stage: Stage) -> None:
     session = await post(stage)
     url = stage.url(session.headers["Location"])
     response = await stage.session.patch(url, data=CANDIDATE, headers=SDP | {"If-Match": "*"})
@@ -175,11 +175,11 @@ async def test_a_fragment_is_a_fragment(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("star", ["*", '"*"'])
-async def test_a_restart_gives_new_credentials_and_a_new_tag(stage: Stage, star: str) -> None:
+async def test_a_restart_returns_new_credentials_and_a_new_etag(stage: Stage, star: str) -> None:
     session = await post(stage)
     response = await patch(stage, session, RESTART, star)
     assert (response.status, response.content_type) == (200, "application/trickle-ice-sdpfrag")
-    command = stage.engine.of(RestartIce)[0]
+    command = stage.engine.commands_of(RestartIce)[0]
     assert command.remote.ufrag == "neww"
     assert f"a=ice-ufrag:{command.local.ufrag}\r\n" in await response.text()
     old, new = session.headers["ETag"], response.headers["ETag"]
@@ -192,7 +192,7 @@ async def test_a_restart_that_fails_keeps_the_session(make_stage: StageMaker) ->
     def judge(command: Command) -> CommandError | None:
         return CommandError("internal_error") if isinstance(command, RestartIce) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     session = await post(stage)
     assert (await patch(stage, session, RESTART, "*")).status == 500
     assert (await patch(stage, session, CANDIDATE, session.headers["ETag"])).status == 204
@@ -209,19 +209,19 @@ async def test_delete_ends_the_session(stage: Stage, headers: dict[str, str]) ->
     session = await post(stage)
     url = stage.url(session.headers["Location"])
     assert (await stage.session.delete(url, headers=headers)).status == 200
-    assert stage.house.rooms.population == 0
-    assert len(stage.engine.of(CloseTransport)) == 1
+    assert stage.context.rooms.population == 0
+    assert len(stage.engine.commands_of(CloseTransport)) == 1
     assert stage.ended() == {"left": 1}
     assert (await stage.session.delete(url)).status == 200
     assert await problem(await patch(stage, session, CANDIDATE, "*")) == (404, "session_unknown")
 
 
-async def test_unknown_sessions_are_unknown(stage: Stage) -> None:
-    response = await stage.session.delete(stage.url("/sessions/nobody"))
+async def test_unknown_sessions_are_404(stage: Stage) -> None:
+    response = await stage.session.delete(stage.url("/sessions/unknown"))
     assert await problem(response) == (404, "session_unknown")
 
 
-async def test_options_say_what_is_accepted(stage: Stage) -> None:
+async def test_options_list_methods_and_media_types(stage: Stage) -> None:
     response = await stage.session.options(stage.url("/whip/demo"))
     assert (response.status, response.headers["Accept-Post"]) == (200, "application/sdp")
     assert "POST" in response.headers["Access-Control-Allow-Methods"]
@@ -232,13 +232,13 @@ async def test_options_say_what_is_accepted(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_reading_an_endpoint_gives_nothing(stage: Stage, method: str) -> None:
+async def test_get_on_an_endpoint_is_204(stage: Stage, method: str) -> None:
     response = await stage.session.request(method, stage.url("/whip/demo"))
     assert (response.status, await response.read()) == (204, b"")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-async def test_a_session_is_patched_or_deleted_only(stage: Stage, method: str) -> None:
+async def test_a_session_supports_patch_and_delete_only(stage: Stage, method: str) -> None:
     session = await post(stage)
     url = stage.url(session.headers["Location"])
     assert (await stage.session.request(method, url)).status == 405
@@ -254,14 +254,14 @@ async def test_a_page_may_read_the_headers_it_needs(stage: Stage) -> None:
     assert {"Location", "Link", "ETag"} <= set(exposed.replace(" ", "").split(","))
 
 
-async def test_a_strangers_page_is_refused(stage: Stage) -> None:
+async def test_a_page_of_another_origin_is_refused(stage: Stage) -> None:
     response = await stage.session.post(
         stage.url("/whip/demo"), data=offer_text(), headers=SDP | {"Origin": "https://evil.example"}
     )
     assert await problem(response) == (403, "origin_denied")
 
 
-async def test_the_traceparent_goes_through_or_begins_here(stage: Stage) -> None:
+async def test_the_traceparent_is_propagated_or_generated(stage: Stage) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     response = await stage.session.get(
         stage.url("/livez"), headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
@@ -279,11 +279,11 @@ async def test_limits_answer_503_with_a_time_to_retry(make_stage: StageMaker) ->
     assert int(response.headers["Retry-After"]) > 0
 
 
-async def test_an_engine_that_is_full_answers_503(make_stage: StageMaker) -> None:
+async def test_an_overloaded_engine_is_503(make_stage: StageMaker) -> None:
     def judge(command: Command) -> CommandError | None:
         return CommandError("overloaded") if isinstance(command, OpenTransport) else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     response = await post(stage)
     assert await problem(response) == (503, "overloaded")
     assert response.headers["Retry-After"] == "1"
@@ -292,23 +292,23 @@ async def test_an_engine_that_is_full_answers_503(make_stage: StageMaker) -> Non
 @pytest.mark.parametrize(
     ("state", "reason"), [("disconnected", "silent"), ("closed", "closed_by_peer")]
 )
-async def test_a_session_ends_with_its_media(
+async def test_a_session_ends_with_its_transport(
     stage: Stage, state: Literal["disconnected", "closed"], reason: str
 ) -> None:
     session = await post(stage)
-    transport = stage.engine.of(OpenTransport)[0].transport
-    stage.engine.tell(TransportState(transport, "connected"))
-    stage.engine.tell(TransportState(transport, state, reason))
-    assert stage.house.rooms.population == 0
+    transport = stage.engine.commands_of(OpenTransport)[0].transport
+    stage.engine.emit(TransportState(transport, "connected"))
+    stage.engine.emit(TransportState(transport, state, reason))
+    assert stage.context.rooms.population == 0
     assert (await patch(stage, session, CANDIDATE, "*")).status == 404
     assert (await stage.session.delete(stage.url(session.headers["Location"]))).status == 200
 
 
-async def test_a_session_whose_media_never_comes_ends(make_stage: StageMaker) -> None:
+async def test_a_session_whose_transport_never_connects_ends(make_stage: StageMaker) -> None:
     from tests.unit.server.stage import until
 
     stage = await make_stage(timing=Timing(negotiation_s=0.05))
     await post(stage)
-    await until(lambda: stage.house.rooms.population == 0)
-    assert len(stage.engine.of(CloseTransport)) == 1
+    await until(lambda: stage.context.rooms.population == 0)
+    assert len(stage.engine.commands_of(CloseTransport)) == 1
     assert stage.ended() == {"negotiation_timeout": 1}

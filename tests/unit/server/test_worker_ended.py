@@ -1,4 +1,4 @@
-"""A media worker that ends by itself: told to everybody whom it concerns, and to nobody else."""
+"""A media worker that ends unexpectedly closes its own rooms only."""
 
 import asyncio
 from typing import Any
@@ -13,39 +13,39 @@ from sfukit.server.settings import Settings
 from sfukit.signaling.refusal import Refusal
 from tests.unit.server.stage import RpcError, StageMaker
 from tests.unit.server.test_engine import Pair, pair  # noqa: F401 - a fixture
-from tests.unit.server.virtual import Peer, settle, virtual_house
+from tests.unit.server.virtual import Peer, settle, virtual_context
 
 REASON = "panicked: index 7"
 
 
 async def test_the_rooms_of_an_ended_worker_close_and_the_others_take_the_new_ones() -> None:
     engine = MockEngine(workers=2)
-    house, _ = virtual_house(engine)
-    first, second = Peer(house), Peer(house)
+    context, _ = virtual_context(engine)
+    first, second = Peer(context), Peer(context)
     await first.call("join", sid="one")
     await second.call("join", sid="two")
-    engine.end(0, REASON)
-    assert (first.channel.ended, second.channel.ended) == ("internal_error", None)
-    assert [room.name for room in house.rooms] == ["two"]
+    engine.end_worker(0, REASON)
+    assert (first.channel.close_reason, second.channel.close_reason) == ("internal_error", None)
+    assert [room.name for room in context.rooms] == ["two"]
     for number in range(4):
-        await Peer(house).call("join", sid=f"room{number}")
-    assert {room.worker for room in house.rooms} == {1}
-    assert not house.core.engine_ended.done()
-    engine.end(1, REASON)
-    assert second.channel.ended == "internal_error"
-    assert not house.rooms.any
-    assert house.core.engine_ended.result() == f"media worker 1 ended: {REASON}"
+        await Peer(context).call("join", sid=f"room{number}")
+    assert {room.worker for room in context.rooms} == {1}
+    assert not context.core.engine_ended.done()
+    engine.end_worker(1, REASON)
+    assert second.channel.close_reason == "internal_error"
+    assert not context.rooms.any
+    assert context.core.engine_ended.result() == f"media worker 1 ended: {REASON}"
     with pytest.raises(Refusal, match="overloaded"):
-        await Peer(house).call("join", sid="new")
+        await Peer(context).call("join", sid="new")
 
 
 async def test_readiness_and_metrics_name_the_ended_worker(make_stage: StageMaker) -> None:
     stage = await make_stage(MockEngine(workers=2))
-    stage.engine.end(1, REASON)
+    stage.engine.end_worker(1, REASON)
     async with stage.session.get(stage.url("/readyz")) as response:
         assert response.status == 503
         assert await response.text() == f"media worker 1 ended: {REASON}\n"
-    text = stage.house.metrics.exposition().decode()
+    text = stage.context.metrics.exposition().decode()
     assert 'sfukit_engine_up{engine="0"} 1.0' in text
     assert 'sfukit_engine_up{engine="1"} 0.0' in text
     async with stage.session.get(stage.url("/livez")) as response:
@@ -54,29 +54,29 @@ async def test_readiness_and_metrics_name_the_ended_worker(make_stage: StageMake
 
 async def test_a_room_of_the_last_worker_is_refused_by_code(make_stage: StageMaker) -> None:
     stage = await make_stage()
-    stage.engine.end(0, REASON)
+    stage.engine.end_worker(0, REASON)
     with pytest.raises(RpcError) as caught:
         await stage.joined("ann")
     assert (caught.value.code, caught.value.reason) == (-32007, "overloaded")
 
 
-async def test_who_waits_for_a_worker_is_answered_when_it_ends(pair: Pair) -> None:  # noqa: F811
+async def test_pending_commands_of_an_ended_worker_fail(pair: Pair) -> None:  # noqa: F811
     engine, native = pair
     heard: list[Any] = []
-    engine.listen(heard.append)
+    engine.set_event_handler(heard.append)
     doomed = asyncio.ensure_future(engine.run(1, [OpenRoom(room=1), OpenRoom(room=2)]))
     other = asyncio.ensure_future(engine.run(0, [OpenRoom(room=3)]))
     await asyncio.sleep(0)
     native.full = True
     engine.send(1, [OpenRoom(room=4)])
     native.full = False
-    native.tell({"type": "worker_ended", "worker": 1, "reason": REASON})
+    native.emit({"type": "worker_ended", "worker": 1, "reason": REASON})
     async with asyncio.timeout(5):
         outcomes = await doomed
     codes = [outcome.error and outcome.error.code for outcome in outcomes]
     assert codes == ["worker_ended"] * 2
     assert not other.done()
-    assert engine.ended == {1: REASON}
+    assert engine.ended_workers == {1: REASON}
     assert [event.worker for event in heard] == [1]
     assert engine.backlog == 0
     engine.send(1, [OpenRoom(room=5)])
@@ -100,7 +100,7 @@ async def test_the_process_ends_with_the_reason_when_the_last_worker_has_ended(
         await ready.wait()
     for worker in range(workers):
         assert not serving.done()
-        engine.end(worker, REASON)
+        engine.end_worker(worker, REASON)
         await settle()
     with pytest.raises(SfukitError, match=f"media worker {workers - 1} ended: {REASON}") as caught:
         async with asyncio.timeout(10):

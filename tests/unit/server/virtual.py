@@ -1,4 +1,4 @@
-"""A server without sockets whose timers run when a test says so, and participants without them."""
+"""A server without sockets on virtual time, and participants without WebSockets."""
 
 import asyncio
 import heapq
@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from sfukit.server.house import House
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.rpc_methods import Methods
+from sfukit.server.server_context import ServerContext
 from sfukit.server.settings import Settings
 
 _request = itertools.count()
@@ -23,7 +23,7 @@ class Timer:
         self.call: Callable[[], object] | None = call
 
     def cancel(self) -> None:
-        """Do not call."""
+        """Cancel the call."""
         self.call = None
 
 
@@ -40,17 +40,17 @@ class Timers:
         return sum(timer.call is not None for _, _, timer in self._queue)
 
     def call_later(self, delay_s: float, call: Callable[..., object], *arguments: Any) -> Timer:
-        """Remember a call."""
+        """Schedule a call."""
         timer = Timer(lambda: call(*arguments))
         heapq.heappush(self._queue, (self.now_s + delay_s, next(self._order), timer))
         return timer
 
     def call_soon(self, call: Callable[..., object], *arguments: Any) -> Timer:
-        """Remember a call that is due."""
+        """Schedule a call that is due."""
         return self.call_later(0, call, *arguments)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; as in a loop, what one call raises does not keep others from theirs."""
+        """Advance the time and run due calls; exceptions are recorded."""
         end_s = self.now_s + seconds
         while self._queue and self._queue[0][0] <= end_s:
             self.now_s, _, timer = heapq.heappop(self._queue)
@@ -64,69 +64,71 @@ class Timers:
 
 
 class Channel:
-    """The signaling channel of one participant, which keeps what it is told."""
+    """The signaling channel of one participant, which records its messages."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Any]] = []
-        self.ended: str | None = None
+        self.messages: list[tuple[str, Any]] = []
+        self.close_reason: str | None = None
 
     def notify(self, method: str, params: Any) -> None:
-        """Take a notification."""
-        self.told.append((method, msgspec.to_builtins(params)))
+        """Record a notification."""
+        self.messages.append((method, msgspec.to_builtins(params)))
 
     def send(self, message: bytes, **_limits: Any) -> None:
-        """Take a finished message, which may be several."""
+        """Record an encoded message or batch."""
         content = msgspec.json.decode(message)
         for entry in content if isinstance(content, list) else [content]:
-            self.told.append((entry["method"], entry["params"]))
+            self.messages.append((entry["method"], entry["params"]))
 
-    def end(self, reason: str) -> None:
-        """Note why it ended."""
-        self.ended = reason
+    def close(self, reason: str) -> None:
+        """Record the reason."""
+        self.close_reason = reason
 
     def take(self, method: str) -> list[Any]:
-        """Take the notifications of one kind."""
-        taken = [params for name, params in self.told if name == method]
-        self.told = [entry for entry in self.told if entry[0] != method]
-        return taken
+        """Remove and return the notifications of one method."""
+        removed = [params for name, params in self.messages if name == method]
+        self.messages = [entry for entry in self.messages if entry[0] != method]
+        return removed
 
 
 class Peer:
-    """What one WebSocket would call, with the channel at the test's end."""
+    """The methods of one WebSocket, with a recording channel."""
 
-    def __init__(self, house: House, channel: Channel | None = None, token: str = "") -> None:
+    def __init__(
+        self, context: ServerContext, channel: Channel | None = None, token: str = ""
+    ) -> None:
         self.channel = channel or Channel()
         self.methods = Methods(
-            house.core,
-            house.rooms,
-            house.access,
-            house.limiter,
+            context.core,
+            context.rooms,
+            context.access,
+            context.limiter,
             token=token or None,
             address=str(next(_request)),
             trace_id="",
         )
-        self.methods.line = self.channel
+        self.methods.channel = self.channel
 
     async def call(self, method: str, **params: Any) -> Any:
-        """Carry out one request."""
+        """Execute one request."""
         return await self.methods.call(method, msgspec.Raw(msgspec.json.encode(params)))
 
 
-def virtual_house(engine: MockEngine, **changes: Any) -> tuple[House, Timers]:
-    """Put a server together within a running loop; its timers are the test's."""
-    house = House(Settings(**changes), engine)
+def virtual_context(engine: MockEngine, **changes: Any) -> tuple[ServerContext, Timers]:
+    """Return a server on the running loop with virtual timers."""
+    context = ServerContext(Settings(**changes), engine)
     timers = Timers()
     loop: Any = timers
-    house.core.loop = loop
-    return house, timers
+    context.core.loop = loop
+    return context, timers
 
 
 def offer(text: str) -> dict[str, str]:
-    """Write an offer as the methods take it."""
+    """Return an offer as parameter of the methods."""
     return {"type": "offer", "sdp": text}
 
 
 async def settle() -> None:
-    """Let what is ready run."""
+    """Run the callbacks that are ready."""
     for _ in range(3):
         await asyncio.sleep(0)

@@ -1,5 +1,5 @@
 //! AV1 payloads (RTP Payload Format For AV1, section 4.4): the aggregation header and the first
-//! OBU header. Where the dependency descriptor is sent, it says more ([`super::dependency`]).
+//! OBU header. The dependency descriptor, where sent, replaces both ([`super::dependency`]).
 
 use super::{Described, FrameInfo};
 
@@ -23,7 +23,7 @@ pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
     })
 }
 
-/// Return the first OBU element; only where it is announced as the only one it has no length.
+/// Return the first OBU element; it has no length where it is the only one (W = 1).
 fn first_element(aggregation: u8, rest: &[u8]) -> Option<&[u8]> {
     if aggregation >> 4 & 0x03 == 1 {
         return (!rest.is_empty()).then_some(rest);

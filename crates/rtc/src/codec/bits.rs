@@ -1,4 +1,4 @@
-//! Bits, most significant first; every read is `None` past the end.
+//! Bit reader, most significant bit first; every read past the end is `None`.
 
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],

@@ -1,25 +1,25 @@
 //! The dependency descriptor (RTP Payload Format For AV1, appendix A): frames and layers without
-//! a look at the payload.
+//! parsing the payload.
 
 use super::bits::BitReader;
-use super::picture::Width;
+use super::picture_id::Width;
 use super::{Described, FrameInfo};
 
-/// What one descriptor says of its packet.
+/// A parsed descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Its frame. Only the first packet of a key frame says that it is one.
+    /// Frame of the packet. `keyframe` is set in the first packet of a key frame only.
     pub info: FrameInfo,
-    /// frame_number; references count in it, so it may be shifted but not compacted.
+    /// frame_number; frame differences refer to it, so it may be shifted but gaps must stay.
     pub number: u16,
 }
 
-/// Why a descriptor tells nothing.
+/// Why a descriptor cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DependencyError {
-    /// It ends too early, or counts out of bounds.
+    /// Truncated, or a count out of bounds.
     Malformed,
-    /// It refers to a template structure that has not arrived.
+    /// It refers to a template structure that was not received.
     UnknownTemplate,
 }
 
@@ -45,7 +45,7 @@ struct Template {
     targets: Targets,
 }
 
-/// What a frame is to the decode targets taken together.
+/// Decode target indications of a frame, combined over all decode targets.
 #[derive(Clone, Copy, Debug, Default)]
 struct Targets {
     is_required: bool,
@@ -53,7 +53,7 @@ struct Targets {
 }
 
 impl DependencyReader {
-    /// Read a descriptor as it stands in the header extension.
+    /// Parse the value of the header extension.
     pub fn read(&mut self, bytes: &[u8]) -> Result<Frame, DependencyError> {
         let mut reader = BitReader::new(bytes);
         let head = Head::read(&mut reader).ok_or(DependencyError::Malformed)?;
@@ -77,15 +77,15 @@ impl DependencyReader {
 }
 
 impl Frame {
-    /// Let a packet be described by its descriptor instead of its payload.
+    /// Replace the description of a payload by that of its descriptor.
     ///
-    /// Picture ids in the payload stay what a subscription continues, where there are some.
+    /// Picture ids of the payload, where present, stay the numbers that are rewritten.
     pub fn describe(&self, described: &mut Described) {
         described.info = self.info;
         described.readable = true;
-        if described.picture.width == Width::Absent {
-            described.picture.id = self.number;
-            described.picture.width = Width::DependencyDescriptor;
+        if described.picture_ids.width == Width::Absent {
+            described.picture_ids.id = self.number;
+            described.picture_ids.width = Width::DependencyDescriptor;
         }
     }
 }
@@ -143,12 +143,12 @@ impl Extended {
             has_targets: reader.flag()?,
             has_dependencies: reader.flag()?,
         };
-        reader.skip(1)?; // custom_chains_flag: they stand last and are not needed
+        reader.skip(1)?; // custom_chains_flag: the chains are last and are not read
         Some(extended)
     }
 }
 
-/// Apply what a frame says differently from its template.
+/// Apply the fields in which a frame differs from its template.
 fn customise(
     template: &mut Template,
     extended: &Extended,
@@ -232,7 +232,7 @@ impl Targets {
     }
 }
 
-/// Pass the frame differences of a template and count them.
+/// Skip and count the frame differences of a template.
 fn skip_differences(reader: &mut BitReader) -> Option<u8> {
     let mut count = 0u8;
     while reader.flag()? {
@@ -242,7 +242,7 @@ fn skip_differences(reader: &mut BitReader) -> Option<u8> {
     Some(count)
 }
 
-/// Pass the frame differences of a frame, which say their own width, and count them.
+/// Skip and count the frame differences of a frame, each with its own width.
 fn skip_sized_differences(reader: &mut BitReader) -> Option<u8> {
     let mut count = 0u8;
     loop {

@@ -7,8 +7,8 @@ use super::{Described, FrameInfo};
 
 /// Describe an H.264 payload, `None` where it is truncated or of another packetization mode.
 ///
-/// Nothing in a payload says that it is the first of its access unit: `start` marks every packet
-/// that can be.
+/// A payload does not show whether it is the first of its access unit: `start` is set for every
+/// packet that can be.
 pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
     let mut summary = Summary::default();
     match payload.first()? & TYPE {
@@ -24,7 +24,7 @@ pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
     (summary.units > 0).then(|| summary.described(marker))
 }
 
-/// What the NAL units of one packet amount to.
+/// Summary of the NAL units of one packet.
 #[derive(Default)]
 struct Summary {
     units: u32,
@@ -39,7 +39,7 @@ impl Summary {
     fn add(&mut self, unit: &[u8]) {
         let Some(&header) = unit.first() else { return };
         let can_start = match header & TYPE {
-            SLICE | IDR_SLICE => begins_picture(unit.get(1)),
+            SLICE | IDR_SLICE => is_first_slice(unit.get(1)),
             kind => STARTING.contains(&kind),
         };
         self.count(header & TYPE, header & NRI, can_start);
@@ -51,7 +51,7 @@ impl Summary {
         let is_first = fragment & FU_START != 0;
         let can_start = is_first
             && match fragment & TYPE {
-                SLICE | IDR_SLICE => begins_picture(Some(first_byte)),
+                SLICE | IDR_SLICE => is_first_slice(Some(first_byte)),
                 kind => STARTING.contains(&kind),
             };
         self.count(fragment & TYPE, indicator & NRI, can_start);
@@ -87,8 +87,8 @@ impl Summary {
     }
 }
 
-/// The slice covers the first macroblock: first_mb_in_slice, an Exp-Golomb code, is zero.
-fn begins_picture(after_header: Option<&u8>) -> bool {
+/// Return whether first_mb_in_slice, an Exp-Golomb code, is zero.
+fn is_first_slice(after_header: Option<&u8>) -> bool {
     after_header.is_some_and(|byte| byte & 0x80 != 0)
 }
 
@@ -108,14 +108,14 @@ fn aggregated(payload: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     })
 }
 
-/// The last parameter sets of an encoding, for subscribers that join behind them.
+/// The latest parameter sets of an encoding, for subscribers that join later.
 ///
-/// Some encoders use a new id at every key frame, so the latest few are kept, bounded in number
-/// and in length.
+/// Some encoders use a new id at every keyframe, so the latest few are kept, bounded in number and
+/// in length.
 #[derive(Clone, Debug, Default)]
 pub struct ParameterSets {
-    sequence: VecDeque<Set>,
-    picture: VecDeque<Set>,
+    sps: VecDeque<Set>,
+    pps: VecDeque<Set>,
 }
 
 #[derive(Clone, Debug)]
@@ -125,32 +125,33 @@ struct Set {
 }
 
 impl ParameterSets {
-    /// Keep the parameter sets of a payload that was described with `parameter_sets`.
+    /// Store the parameter sets of a payload that was described with `parameter_sets`.
     ///
-    /// One too long to be put in front of a key frame in one packet is not kept, nor is one in
-    /// fragments (FU-A), but whatever had its id before is out of date.
+    /// A set too long for one packet before a keyframe is not stored, nor is a fragmented one
+    /// (FU-A), but the earlier set with its id is removed.
     pub fn remember(&mut self, payload: &[u8]) {
         match payload.first().map(|header| header & TYPE) {
             Some(STAP_A) => aggregated(payload)
                 .flatten()
-                .for_each(|unit| self.keep(unit)),
-            Some(SPS | PPS) => self.keep(payload),
-            Some(FU_A) => self.outdate(payload),
+                .for_each(|unit| self.store(unit)),
+            Some(SPS | PPS) => self.store(payload),
+            Some(FU_A) => self.remove_replaced(payload),
             _ => {}
         }
     }
 
-    /// Write them as one STAP-A payload, at most [`MAX_STAP_A_LEN`] bytes, and return its length.
+    /// Write the sets as one STAP-A payload, at most [`MAX_STAP_A_LEN`] bytes, and return its
+    /// length.
     ///
-    /// `None` while no SPS or no PPS is known, or where `out` is too short.
+    /// `None` without an SPS or a PPS, or where `out` is too short.
     pub fn write_stap_a(&self, out: &mut [u8]) -> Option<usize> {
-        if self.sequence.is_empty() || self.picture.is_empty() {
+        if self.sps.is_empty() || self.pps.is_empty() {
             return None;
         }
         // RFC 6184 section 5.3: NRI is the highest of the aggregated units.
         let mut importance = 0;
         let mut at = 1;
-        for Set { unit, .. } in self.sequence.iter().chain(&self.picture) {
+        for Set { unit, .. } in self.sps.iter().chain(&self.pps) {
             let len = u16::try_from(unit.len()).ok()?;
             let place = out.get_mut(at..at + 2 + unit.len())?;
             place[..2].copy_from_slice(&len.to_be_bytes());
@@ -162,24 +163,23 @@ impl ParameterSets {
         Some(at)
     }
 
-    fn keep(&mut self, unit: &[u8]) {
+    fn store(&mut self, unit: &[u8]) {
         let Some(&header) = unit.first() else { return };
         match header & TYPE {
-            SPS => keep_in(&mut self.sequence, MAX_SPS, unit, SPS_ID_AT),
-            PPS => keep_in(&mut self.picture, MAX_PPS, unit, PPS_ID_AT),
+            SPS => store_in(&mut self.sps, MAX_SPS, unit, SPS_ID_AT),
+            PPS => store_in(&mut self.pps, MAX_PPS, unit, PPS_ID_AT),
             _ => {}
         }
     }
 
-    /// Forget the set that one in fragments replaces. The first fragment has the id; its header of
-    /// two bytes stands for the one of the unit.
-    fn outdate(&mut self, fragment: &[u8]) {
+    /// Remove the set that a fragmented one replaces. The first fragment has the id.
+    fn remove_replaced(&mut self, fragment: &[u8]) {
         let Some((_, [header, ..])) = fragment.split_first() else {
             return;
         };
         let (sets, id_at) = match (header & FU_START != 0, header & TYPE) {
-            (true, SPS) => (&mut self.sequence, SPS_ID_AT),
-            (true, PPS) => (&mut self.picture, PPS_ID_AT),
+            (true, SPS) => (&mut self.sps, SPS_ID_AT),
+            (true, PPS) => (&mut self.pps, PPS_ID_AT),
             _ => return,
         };
         let id = id_of(&fragment[1..], id_at);
@@ -187,8 +187,8 @@ impl ParameterSets {
     }
 }
 
-/// Let a set replace the one of its id, else the oldest; the latest stands last.
-fn keep_in(sets: &mut VecDeque<Set>, limit: usize, unit: &[u8], id_at: usize) {
+/// Store a set in place of the one with its id, else of the oldest; the latest is last.
+fn store_in(sets: &mut VecDeque<Set>, limit: usize, unit: &[u8], id_at: usize) {
     let Some(id) = id_of(unit, id_at) else {
         return;
     };
@@ -225,7 +225,7 @@ const FU_START: u8 = 0x80;
 /// Data partition A, SEI, SPS, PPS, access unit delimiter.
 const STARTING: [u8; 5] = [2, 6, SPS, PPS, 9];
 
-/// Three bytes of profile and level stand before the id of an SPS.
+/// Offset of the id: three bytes of profile and level precede it in an SPS.
 const SPS_ID_AT: usize = 4;
 const PPS_ID_AT: usize = 1;
 const MAX_SPS: usize = 2;

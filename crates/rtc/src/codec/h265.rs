@@ -1,10 +1,10 @@
-//! H.265 payloads (RFC 7798), as far as needed to find key frames and temporal layers.
+//! H.265 payloads (RFC 7798): keyframes and temporal layers.
 
 use super::{Described, FrameInfo};
 
 /// Describe an H.265 payload without DONL fields, `None` where it is truncated.
 ///
-/// As in H.264, `start` marks every packet that can be the first of its picture.
+/// As in H.264, `start` is set for every packet that can be the first of its access unit.
 pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
     let (header, rest) = payload.split_first_chunk::<2>()?;
     let mut described = Described {
@@ -42,13 +42,13 @@ fn add_aggregated(described: &mut Described, mut rest: &[u8]) -> Option<()> {
     (!is_first).then_some(())
 }
 
-/// Add what a NAL unit says; `after_header` is the first byte behind its header.
+/// Add a NAL unit; `after_header` is the first byte behind its header.
 fn add(described: &mut Described, kind: u8, after_header: Option<&u8>, is_first: bool) {
     let info = &mut described.info;
     let is_slice = kind < VPS;
     // first_slice_segment_in_pic_flag is the first bit of every slice segment.
-    let begins_picture = after_header.is_some_and(|byte| byte & 0x80 != 0);
-    info.start |= is_first && (STARTING.contains(&kind) || (is_slice && begins_picture));
+    let is_first_segment = after_header.is_some_and(|byte| byte & 0x80 != 0);
+    info.start |= is_first && (STARTING.contains(&kind) || (is_slice && is_first_segment));
     info.keyframe |= IRAP.contains(&kind) || matches!(kind, VPS | SPS);
     info.switch_point |= info.keyframe || TEMPORAL_ACCESS.contains(&kind);
     described.parameter_sets |= matches!(kind, VPS | SPS | PPS);
@@ -63,9 +63,9 @@ const SPS: u8 = 33;
 const PPS: u8 = 34;
 /// VPS, SPS, PPS, access unit delimiter, prefix SEI.
 const STARTING: [u8; 5] = [VPS, SPS, PPS, 35, 39];
-/// BLA, IDR and CRA pictures (H.265 table 7-1).
+/// IRAP: BLA, IDR and CRA (H.265 table 7-1).
 const IRAP: core::ops::RangeInclusive<u8> = 16..=21;
-/// TSA and STSA pictures: higher temporal layers may be entered here.
+/// TSA and STSA: a receiver may switch up to this temporal layer.
 const TEMPORAL_ACCESS: core::ops::RangeInclusive<u8> = 2..=5;
 const AGGREGATION: u8 = 48;
 const FRAGMENT: u8 = 49;

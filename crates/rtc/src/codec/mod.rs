@@ -1,8 +1,8 @@
-//! What the SFU needs to know of a payload, and what it must rewrite, per codec.
+//! Payload descriptors per codec: what forwarding reads and what it rewrites.
 //!
-//! [`describe`] reads a payload once per incoming packet. Its answer, [`Described`], is small and
-//! `Copy`, so that it can stand in the history beside the packet and serve every subscriber.
-//! [`picture::Rewriter`] keeps one subscriber's picture ids continuous.
+//! [`describe`] parses a payload once per incoming packet. Its result, [`Described`], is small and
+//! `Copy`, so that it is kept in the history beside the packet for every subscriber.
+//! [`picture_id::Rewriter`] keeps the picture ids of one subscriber continuous.
 
 pub mod av1;
 mod bits;
@@ -10,12 +10,12 @@ pub mod dependency;
 pub mod h264;
 pub mod h265;
 pub mod opus;
-pub mod picture;
+pub mod picture_id;
 pub mod red;
 pub mod vp8;
 pub mod vp9;
 
-pub use picture::{PictureShift, Rewriter};
+pub use picture_id::Rewriter;
 
 /// The codecs that are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ pub enum Codec {
     Pcma,
 }
 
-/// Whether a codec carries sound or pictures.
+/// Media kind of a codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Kind {
@@ -40,19 +40,20 @@ pub enum Kind {
     Video,
 }
 
-/// What one packet says of the frame it belongs to: all that layer selection ever sees.
+/// Frame of one packet, as layer selection reads it.
 ///
-/// Of a frame that spans several packets each field holds only what this packet itself tells: the
-/// later packets of a VP8 key frame do not say that it is one.
+/// Each field is read from this packet alone: the later packets of a VP8 key frame do not have
+/// `keyframe` set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameInfo {
     /// A frame (of its spatial layer) can begin with this packet.
     pub start: bool,
     /// The frame (of its spatial layer) ends with this packet.
     pub end: bool,
-    /// The frame needs no earlier one. A gate opens where `start` and `keyframe` meet.
+    /// The frame needs no earlier one. Forwarding can start where both `start` and `keyframe` are
+    /// set.
     pub keyframe: bool,
-    /// A receiver may move up to this temporal layer from here.
+    /// A receiver may switch up to this temporal layer from here.
     pub switch_point: bool,
     /// No other frame refers to this one.
     pub discardable: bool,
@@ -62,23 +63,23 @@ pub struct FrameInfo {
     pub temporal: u8,
 }
 
-/// A payload as [`describe`] read it.
+/// Result of [`describe`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Described {
-    /// The frame it belongs to.
+    /// The frame of the packet.
     pub info: FrameInfo,
-    /// Where the numbers stand that must stay continuous over a switch (VP8, VP9).
-    pub picture: picture::Fields,
-    /// The payload could be read; if not, count it, and `info` says nothing but `end`.
+    /// Picture id, TL0PICIDX and KEYIDX, which stay continuous over a switch (VP8, VP9).
+    pub picture_ids: picture_id::Fields,
+    /// The payload was parsed; if not, only `info.end` is set.
     pub readable: bool,
-    /// An H.264 SPS or H.265 SPS stands in this packet.
+    /// The packet has H.264 or H.265 parameter sets.
     pub parameter_sets: bool,
-    /// Silence (Opus DTX); such packets are never padded.
+    /// Opus DTX; such packets are never padded.
     pub dtx: bool,
 }
 
 impl Described {
-    /// Say whether a gate may open here: a frame begins that needs no earlier one.
+    /// Return whether a keyframe starts with this packet, so that forwarding can start.
     #[inline]
     #[must_use]
     pub fn starts_keyframe(&self) -> bool {
@@ -109,7 +110,7 @@ impl Codec {
         }
     }
 
-    /// Tell sound from pictures.
+    /// Return the media kind.
     pub fn kind(self) -> Kind {
         match self {
             Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 => Kind::Video,
@@ -117,7 +118,7 @@ impl Codec {
         }
     }
 
-    /// Return the RTP clock rate in Hz. RED is taken as carrying Opus, as browsers offer it.
+    /// Return the RTP clock rate in Hz. RED is assumed to carry Opus, as browsers offer it.
     pub fn clock_rate(self) -> u32 {
         match self {
             Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 => 90_000,
@@ -151,14 +152,14 @@ pub fn describe(codec: Codec, payload: &[u8], marker: bool) -> Described {
         Codec::Av1 => av1::describe(payload, marker),
         Codec::Opus => opus::describe(payload),
         Codec::Red => red::describe(payload),
-        Codec::Pcmu | Codec::Pcma => (!payload.is_empty()).then(Described::sound),
+        Codec::Pcmu | Codec::Pcma => (!payload.is_empty()).then(Described::audio),
     };
     described.unwrap_or_else(|| Described::unreadable(marker))
 }
 
 impl Described {
-    /// A packet of sound: a frame of its own that needs no other.
-    fn sound() -> Self {
+    /// Return the description of an audio packet: a frame of its own that needs no other.
+    fn audio() -> Self {
         let info = FrameInfo {
             start: true,
             end: true,

@@ -1,4 +1,4 @@
-//! Opus packets (RFC 6716 section 3): whether they carry sound or only say that there is none.
+//! Opus packets (RFC 6716 section 3): DTX detection.
 
 use super::Described;
 
@@ -6,13 +6,13 @@ use super::Described;
 pub(super) fn describe(payload: &[u8]) -> Option<Described> {
     let (&toc, frames) = payload.split_first()?;
     Some(Described {
-        dtx: is_silence(toc, frames),
-        ..Described::sound()
+        dtx: is_dtx(toc, frames),
+        ..Described::audio()
     })
 }
 
-/// Tell whether each frame has at most one byte, which encoders send in DTX only.
-fn is_silence(toc: u8, frames: &[u8]) -> bool {
+/// Return whether each frame has at most one byte, as in DTX only.
+fn is_dtx(toc: u8, frames: &[u8]) -> bool {
     match toc & FRAME_COUNT_CODE {
         0 => frames.len() <= 1,
         1 => frames.len() <= 2,

@@ -2,21 +2,21 @@
 
 use super::{Described, opus};
 
-/// The block that carries the newest sound, without the redundant ones before it.
+/// The primary block, without the redundant blocks before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Primary<'a> {
-    /// Its payload type.
+    /// Payload type of the block.
     pub payload_type: u8,
-    /// Its payload.
+    /// Payload of the block.
     pub payload: &'a [u8],
 }
 
-/// Describe a RED payload by its primary block, which is taken as Opus.
+/// Describe a RED payload by its primary block, which is assumed to be Opus.
 pub(super) fn describe(payload: &[u8]) -> Option<Described> {
     opus::describe(primary(payload)?.payload)
 }
 
-/// Find the primary block, for subscribers that take no RED; `None` where a length is wrong.
+/// Return the primary block, for subscribers without RED; `None` where a length is wrong.
 pub fn primary(payload: &[u8]) -> Option<Primary<'_>> {
     let mut rest = payload;
     let mut redundant = 0;

@@ -1,6 +1,6 @@
 //! VP8 payload descriptor (RFC 7741 section 4.2).
 
-use super::picture::{Fields, Width};
+use super::picture_id::{Fields, Width};
 use super::{Described, FrameInfo};
 
 /// Describe a VP8 payload, `None` where the descriptor is truncated.
@@ -18,7 +18,7 @@ pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
     let info = &mut described.info;
     info.start = first & START_OF_PARTITION != 0 && first & PARTITION_INDEX == 0;
     info.end = marker;
-    // RFC 7741 section 4.3: the payload header stands only at the start of the first partition.
+    // RFC 7741 section 4.3: the payload header is at the start of the first partition only.
     info.keyframe = info.start && header & INTER_FRAME == 0;
     info.switch_point |= info.keyframe;
     info.discardable = first & NON_REFERENCE != 0;
@@ -29,21 +29,23 @@ pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
 fn read_extension(payload: &[u8], described: &mut Described) -> Option<usize> {
     let present = *payload.get(1)?;
     let mut at = 2;
-    let Described { info, picture, .. } = described;
+    let Described {
+        info, picture_ids, ..
+    } = described;
     if present & PICTURE_ID != 0 {
-        at += read_picture_id(payload, at, picture)?;
+        at += read_picture_id(payload, at, picture_ids)?;
     }
     if present & TL0PICIDX != 0 {
-        picture.tl0 = *payload.get(at)?;
-        picture.tl0_at = at as u8;
+        picture_ids.tl0 = *payload.get(at)?;
+        picture_ids.tl0_at = at as u8;
         at += 1;
     }
     if present & (TID | KEYIDX) != 0 {
         let byte = *payload.get(at)?;
         read_layer(byte, present, info);
         if present & KEYIDX != 0 {
-            picture.key_index = byte & 0x1f;
-            picture.key_index_at = at as u8;
+            picture_ids.key_index = byte & 0x1f;
+            picture_ids.key_index_at = at as u8;
         }
         at += 1;
     }
@@ -51,16 +53,20 @@ fn read_extension(payload: &[u8], described: &mut Described) -> Option<usize> {
 }
 
 /// Read the 7- or 15-bit picture id at `at` and return its length; VP9 has the same form.
-pub(super) fn read_picture_id(payload: &[u8], at: usize, picture: &mut Fields) -> Option<usize> {
+pub(super) fn read_picture_id(
+    payload: &[u8],
+    at: usize,
+    picture_ids: &mut Fields,
+) -> Option<usize> {
     let high = *payload.get(at)?;
-    picture.id_at = at as u8;
-    picture.id = u16::from(high & 0x7f);
+    picture_ids.id_at = at as u8;
+    picture_ids.id = u16::from(high & 0x7f);
     if high & 0x80 == 0 {
-        picture.width = Width::Narrow;
+        picture_ids.width = Width::Narrow;
         return Some(1);
     }
-    picture.width = Width::Wide;
-    picture.id = picture.id << 8 | u16::from(*payload.get(at + 1)?);
+    picture_ids.width = Width::Wide;
+    picture_ids.id = picture_ids.id << 8 | u16::from(*payload.get(at + 1)?);
     Some(2)
 }
 

@@ -10,27 +10,29 @@ pub(super) fn describe(payload: &[u8]) -> Option<Described> {
         readable: true,
         ..Described::default()
     };
-    let Described { info, picture, .. } = &mut described;
+    let Described {
+        info, picture_ids, ..
+    } = &mut described;
     let mut at = 1;
     if flags & PICTURE_ID != 0 {
-        at += read_picture_id(payload, at, picture)?;
+        at += read_picture_id(payload, at, picture_ids)?;
     }
     if flags & LAYER_INDICES != 0 {
         read_layers(*payload.get(at)?, info);
         at += 1;
         if flags & FLEXIBLE == 0 {
-            picture.tl0 = *payload.get(at)?;
-            picture.tl0_at = at as u8;
+            picture_ids.tl0 = *payload.get(at)?;
+            picture_ids.tl0_at = at as u8;
             at += 1;
         }
     }
-    if flags & FLEXIBLE != 0 && flags & INTER_PICTURE != 0 {
+    if flags & FLEXIBLE != 0 && flags & INTER_PREDICTED != 0 {
         at = skip_references(payload, at)?;
     }
     payload.get(at)?;
     info.start = flags & START_OF_FRAME != 0;
     info.end = flags & END_OF_FRAME != 0;
-    info.keyframe = flags & INTER_PICTURE == 0 && info.spatial == 0;
+    info.keyframe = flags & INTER_PREDICTED == 0 && info.spatial == 0;
     info.switch_point |= info.keyframe;
     Some(described)
 }
@@ -41,7 +43,7 @@ fn read_layers(byte: u8, info: &mut FrameInfo) {
     info.spatial = byte >> 1 & 0x07;
 }
 
-/// Pass up to three reference indices (P_DIFF) and return the offset behind them.
+/// Skip up to three reference indices (P_DIFF) and return the offset behind them.
 fn skip_references(payload: &[u8], start: usize) -> Option<usize> {
     for at in start..start + 3 {
         if *payload.get(at)? & MORE_REFERENCES == 0 {
@@ -52,7 +54,7 @@ fn skip_references(payload: &[u8], start: usize) -> Option<usize> {
 }
 
 const PICTURE_ID: u8 = 0x80;
-const INTER_PICTURE: u8 = 0x40;
+const INTER_PREDICTED: u8 = 0x40;
 const LAYER_INDICES: u8 = 0x20;
 const FLEXIBLE: u8 = 0x10;
 const START_OF_FRAME: u8 = 0x08;

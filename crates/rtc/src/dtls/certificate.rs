@@ -12,7 +12,7 @@ use openssl::x509::{X509, X509NameBuilder};
 const RSA_BITS: u32 = 2048;
 const SERIAL_BITS: i32 = 128;
 
-/// A self-signed certificate and its key: an identity that lives as long as the process.
+/// A self-signed certificate and its key, generated once per process.
 #[derive(Clone)]
 pub struct Certificate {
     der: Vec<u8>,
@@ -20,13 +20,13 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Make an identity on P-256, the curve that every peer has (RFC 8827 section 6.5).
+    /// Generate a certificate on P-256, the curve that every peer has (RFC 8827 section 6.5).
     pub fn generate_ecdsa() -> Result<Certificate, DtlsError> {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
         Certificate::self_signed(PKey::from_ec_key(EcKey::generate(&group)?)?)
     }
 
-    /// Make an RSA identity of 2048 bits, as older endpoints have.
+    /// Generate an RSA certificate of 2048 bits, as older endpoints have.
     pub fn generate_rsa() -> Result<Certificate, DtlsError> {
         Certificate::self_signed(PKey::from_rsa(Rsa::generate(RSA_BITS)?)?)
     }
@@ -44,7 +44,7 @@ impl Certificate {
         &self.key
     }
 
-    /// Make an identity of an EC or RSA key.
+    /// Create a self-signed certificate of an EC or RSA key.
     pub fn self_signed(key: PKey<Private>) -> Result<Certificate, DtlsError> {
         let mut name = X509NameBuilder::new()?;
         name.append_entry_by_nid(Nid::COMMONNAME, "sfukit")?;
@@ -57,8 +57,8 @@ impl Certificate {
         x509.set_serial_number(serial.to_asn1_integer()?.as_ref())?;
         x509.set_subject_name(&name)?;
         x509.set_issuer_name(&name)?;
-        // No clock is read here. Peers judge by the fingerprint; for those that look, this is the
-        // form for "does not expire" (RFC 5280 section 4.1.2.5).
+        // No clock is read here. Peers check the fingerprint; for those that check the dates, this
+        // means "does not expire" (RFC 5280 section 4.1.2.5).
         x509.set_not_before(Asn1Time::from_str("20200101000000Z")?.as_ref())?;
         x509.set_not_after(Asn1Time::from_str("99991231235959Z")?.as_ref())?;
         x509.set_pubkey(&key)?;

@@ -12,7 +12,7 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
                        ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
                        ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
-/// What all associations of a process share: the identity and the rules. Cheap to clone.
+/// Certificate and settings that all associations of a process share. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     shared: SslContext,
@@ -20,13 +20,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// Make a context that presents `certificate`.
+    /// Create a context that presents `certificate`.
     pub fn new(certificate: &Certificate) -> Result<Context, DtlsError> {
         let mut builder = SslContextBuilder::new(aws_lc::dtls_method())?;
         builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
         builder.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
         builder.set_cipher_list(CIPHERS)?;
-        // The MTU is the caller's. An association is made once, so none is worth resuming.
+        // The caller sets the MTU. WebRTC peers do not resume sessions.
         builder.set_options(SslOptions::NO_QUERY_MTU | SslOptions::NO_TICKET);
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         if !aws_lc::set_identity(&mut builder, certificate.der(), certificate.key()) {

@@ -5,7 +5,7 @@ use openssl::hash::{MessageDigest, hash};
 /// Longest digest, SHA-512.
 const MAX_LEN: usize = 64;
 /// Hash functions under which certificates that collide can be made. RFC 8122 section 5 forbids the
-/// last two; an identity must not rest on the first either.
+/// last two; sha-1 is rejected as well.
 const WEAK: [&str; 3] = ["sha-1", "md5", "md2"];
 
 /// A hash function of an SDP fingerprint (RFC 8122 section 5), weakest first.
@@ -93,11 +93,11 @@ impl Fingerprint {
         &self.value[..self.algorithm.digest_len()]
     }
 
-    /// Read all fingerprints of a description. Those under a hash that is too weak are passed over
-    /// where a stronger one is there too.
+    /// Read all fingerprints of a description. Those with a weak hash are ignored beside a
+    /// stronger one.
     ///
     /// # Errors
-    /// The first that cannot be read; [`FingerprintError::Weak`] where nothing else remains.
+    /// The first that cannot be parsed; [`FingerprintError::Weak`] where all are weak.
     pub fn parse_all<'a>(
         lines: impl Iterator<Item = &'a str>,
     ) -> Result<Vec<Fingerprint>, FingerprintError> {
@@ -115,7 +115,7 @@ impl Fingerprint {
     }
 }
 
-/// Say whether `der` is the certificate that `announced` describes.
+/// Return whether `der` is the certificate that `announced` describes.
 ///
 /// Of several hash functions the strongest decides; of several fingerprints under it one must match
 /// (RFC 8122 section 5).
@@ -179,12 +179,12 @@ fn hex_byte(digits: &str) -> Option<u8> {
     u8::try_from(high << 4 | low).ok()
 }
 
-/// What is wrong with the text of a fingerprint.
+/// Why a fingerprint cannot be parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FingerprintError {
-    /// The hash function is none of those known.
+    /// Unknown hash function.
     UnknownAlgorithm,
-    /// Certificates that collide can be made under the hash function: sha-1, md5 or md2.
+    /// The hash function has collisions: sha-1, md5 or md2.
     Weak,
     /// Not a name, a space and as many hexadecimal bytes as the hash function yields.
     Malformed,

@@ -1,8 +1,8 @@
-/// Who sends the ClientHello.
+/// The DTLS role: the client sends the ClientHello.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
-    /// We do (`a=setup:active`).
+    /// The local endpoint sends it (`a=setup:active`).
     Client,
-    /// The peer does (`a=setup:passive`).
+    /// The peer sends it (`a=setup:passive`).
     Server,
 }

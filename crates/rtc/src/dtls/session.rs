@@ -1,8 +1,8 @@
 use super::context::Context;
+use super::datagram_bio::DatagramBio;
 use super::error::{DtlsError, reason};
 use super::fingerprint::{Fingerprint, matches};
-use super::guard::{Guard, Screened};
-use super::mailbox::Mailbox;
+use super::record_filter::{FilterResult, RecordFilter};
 use super::role::Role;
 use crate::aws_lc;
 use crate::srtp::{KeyingMaterial, Profile};
@@ -14,31 +14,31 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 use wire::time::Time;
 
-/// First wait before a flight is sent again; it doubles each time. RFC 6347 section 4.2.4.1 says one
-/// second and allows less: the path was just measured by ICE, and a call is waiting.
+/// Initial retransmission timeout of a flight; it doubles each time. RFC 6347 section 4.2.4.1
+/// recommends one second and allows less.
 const INITIAL_TIMEOUT_MS: u32 = 200;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A client takes certificates on the groups that it offers, and on no others (RFC 8422 section 5.3).
-/// The last two are for those alone: FFmpeg with GnuTLS signs on P-224.
+/// A client accepts certificates on the groups that it offers alone (RFC 8422 section 5.3). The
+/// last two are listed for certificates only: FFmpeg with GnuTLS signs on P-224.
 const CLIENT_GROUPS: &CStr = c"X25519:P-256:P-384:P-521:P-224";
 /// RFC 5764 section 4.2.
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
-/// Messages kept for a peer whose fingerprint is not known yet.
-const MAX_HELD_EVENTS: usize = 16;
+/// Events kept while the fingerprint of the peer is not set.
+const MAX_PENDING_EVENTS: usize = 16;
 
-/// What an association reports.
+/// Events of an association.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DtlsEvent {
-    /// The handshake is done and the peer is the announced one.
+    /// The handshake is done and the peer's certificate matches its fingerprint.
     Connected {
         /// Keys for SRTP.
         keying: KeyingMaterial,
     },
-    /// A message came (for SCTP).
+    /// An application data message was received (for SCTP).
     ApplicationData(Vec<u8>),
-    /// It is over, and not by agreement.
+    /// The association failed.
     Failed(DtlsError),
-    /// The peer closed.
+    /// The peer sent close_notify.
     Closed,
 }
 
@@ -48,12 +48,12 @@ pub struct Dtls {
     role: Role,
     profiles: Box<[Profile]>,
     mtu: u32,
-    stream: SslStream<Mailbox>,
-    guard: Guard,
+    stream: SslStream<DatagramBio>,
+    filter: RecordFilter,
     phase: Phase,
     retransmit_at: Option<Time>,
-    /// What the library disliked about a hello that was then forgotten.
-    refused: Option<String>,
+    /// Error text of the last rejected ClientHello.
+    last_refusal: Option<String>,
     announced: Option<Vec<Fingerprint>>,
     verified: bool,
     events: VecDeque<DtlsEvent>,
@@ -61,20 +61,21 @@ pub struct Dtls {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// A client that did not start, or a server that heard nothing.
+    /// A client that did not start, or a server that received nothing.
     Idle,
     Handshaking {
-        give_up_at: Time,
-        /// A flight of ours depends on what the peer said.
+        deadline: Time,
+        /// A local flight was sent in response to the peer.
         committed: bool,
     },
     Established,
-    Over,
+    Closed,
 }
 
 impl Dtls {
-    /// Make an association that uses the first of `profiles` that both sides have and sends
-    /// datagrams of at most `mtu` bytes. A client starts at its first timeout, which is due at once.
+    /// Create an association that uses the first of `profiles` that both sides have and sends
+    /// datagrams of at most `mtu` bytes. A client starts at its first timeout, which is due at
+    /// once.
     pub fn new(
         context: &Context,
         role: Role,
@@ -88,21 +89,21 @@ impl Dtls {
             profiles: profiles.into(),
             mtu,
             stream: open_stream(context, role, profiles, mtu)?,
-            guard: Guard::default(),
+            filter: RecordFilter::default(),
             phase: Phase::Idle,
             retransmit_at: None,
-            refused: None,
+            last_refusal: None,
             announced: None,
             verified: false,
             events: VecDeque::new(),
         })
     }
 
-    /// Play `role` from now on: the answer came, and says which end is the client.
+    /// Set the DTLS role, once the answer decides which side is the client.
     ///
     /// # Errors
     /// [`DtlsError::RoleFixed`] where a handshake is done in the other role.
-    pub fn take_role(&mut self, role: Role) -> Result<(), DtlsError> {
+    pub fn set_role(&mut self, role: Role) -> Result<(), DtlsError> {
         if role == self.role {
             return Ok(());
         }
@@ -111,43 +112,42 @@ impl Dtls {
         }
         self.stream = open_stream(&self.context, role, &self.profiles, self.mtu)?;
         self.role = role;
-        self.guard = Guard::default();
+        self.filter = RecordFilter::default();
         self.phase = Phase::Idle;
         self.retransmit_at = None;
-        self.refused = None;
+        self.last_refusal = None;
         Ok(())
     }
 
-    /// Take a datagram from the peer. Whatever is in it, it does not end an association unless the
-    /// peer proved to be its author.
+    /// Handle a datagram from the peer. An unauthenticated datagram does not end an association.
     pub fn handle_datagram(&mut self, now: Time, datagram: &[u8]) {
-        if self.phase == Phase::Over {
+        if self.phase == Phase::Closed {
             return;
         }
         let handshaking = self.phase != Phase::Established;
-        let mut passed = Vec::with_capacity(datagram.len());
+        let mut accepted = Vec::with_capacity(datagram.len());
         let verdict = self
-            .guard
-            .screen(now, self.role, handshaking, datagram, &mut passed);
-        if passed.is_empty() || (verdict == Screened::NewHello && !self.start_over()) {
+            .filter
+            .filter(now, self.role, handshaking, datagram, &mut accepted);
+        if accepted.is_empty() || (verdict == FilterResult::NewClientHello && !self.restart()) {
             return;
         }
-        let longest = passed.len();
-        self.stream.get_mut().deliver(passed);
-        self.begin(now);
-        self.drive(now, longest);
+        let longest = accepted.len();
+        self.stream.get_mut().set_incoming(accepted);
+        self.start_handshake(now);
+        self.advance(now, longest);
     }
 
     /// Do what is due at `now`.
     pub fn handle_timeout(&mut self, now: Time) {
         match self.phase {
             Phase::Idle if self.role == Role::Client => {
-                self.begin(now);
-                self.drive(now, 0);
+                self.start_handshake(now);
+                self.advance(now, 0);
             }
-            Phase::Handshaking { give_up_at, .. } if now >= give_up_at => {
-                let refused = self.refused.take();
-                self.fail(DtlsError::Timeout(refused));
+            Phase::Handshaking { deadline, .. } if now >= deadline => {
+                let last_refusal = self.last_refusal.take();
+                self.fail(DtlsError::Timeout(last_refusal));
             }
             Phase::Handshaking { .. } if self.retransmit_at.is_some_and(|at| now >= at) => {
                 self.retransmit(now);
@@ -160,17 +160,16 @@ impl Dtls {
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.phase {
             Phase::Idle if self.role == Role::Client => Some(Time::ZERO),
-            Phase::Handshaking { give_up_at, .. } => Some(
-                self.retransmit_at
-                    .map_or(give_up_at, |at| at.min(give_up_at)),
-            ),
+            Phase::Handshaking { deadline, .. } => {
+                Some(self.retransmit_at.map_or(deadline, |at| at.min(deadline)))
+            }
             _ => None,
         }
     }
 
-    /// Put the next datagram to send into `out`, in place of what was there.
+    /// Write the next datagram to send to `out`, replacing its contents; false where there is none.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
-        let Some(datagram) = self.stream.get_mut().collect() else {
+        let Some(datagram) = self.stream.get_mut().take_outgoing() else {
             return false;
         };
         out.clear();
@@ -178,14 +177,14 @@ impl Dtls {
         true
     }
 
-    /// Name the certificates that the peer's session description announces. May come after the
-    /// handshake; until then no event does.
+    /// Set the fingerprints of the peer's session description. May be called after the handshake;
+    /// no event is reported before.
     pub fn expect_fingerprint(&mut self, announced: Vec<Fingerprint>) {
         self.announced = Some(announced);
         self.verify();
     }
 
-    /// Take the next event.
+    /// Return the next event.
     pub fn poll_event(&mut self) -> Option<DtlsEvent> {
         let failed = matches!(self.events.front(), Some(DtlsEvent::Failed(_)));
         if !self.verified && !failed {
@@ -201,47 +200,47 @@ impl Dtls {
         }
         aws_lc::set_clock(now);
         let written = self.stream.ssl_write(message);
-        written.map_err(|error| DtlsError::Broken(words(&error)))?;
+        written.map_err(|error| DtlsError::Broken(reason_text(&error)))?;
         Ok(())
     }
 
-    /// Say goodbye (close_notify, RFC 5246 section 7.2.1) and stop.
+    /// Send close_notify (RFC 5246 section 7.2.1) and close.
     pub fn close(&mut self, now: Time) {
         if self.phase == Phase::Established {
-            self.say_goodbye(now);
+            self.send_close_notify(now);
         }
-        self.phase = Phase::Over;
+        self.phase = Phase::Closed;
     }
 
-    fn begin(&mut self, now: Time) {
+    fn start_handshake(&mut self, now: Time) {
         if self.phase == Phase::Idle {
             self.phase = Phase::Handshaking {
-                give_up_at: now + HANDSHAKE_TIMEOUT,
+                deadline: now + HANDSHAKE_TIMEOUT,
                 committed: self.role == Role::Client,
             };
         }
     }
 
-    /// Let the library work on what it has; a message in it is at most `longest` bytes.
-    fn drive(&mut self, now: Time, longest: usize) {
+    /// Process the incoming datagram in the library; a message in it is at most `longest` bytes.
+    fn advance(&mut self, now: Time, longest: usize) {
         aws_lc::set_clock(now);
         if matches!(self.phase, Phase::Handshaking { .. }) {
-            self.shake_hands(now);
+            self.do_handshake(now);
         }
         if self.phase == Phase::Established {
             self.read(now, longest);
         }
-        self.note_timer(now);
+        self.update_timer(now);
     }
 
-    fn note_timer(&mut self, now: Time) {
+    fn update_timer(&mut self, now: Time) {
         self.retransmit_at = match self.phase {
             Phase::Handshaking { .. } => aws_lc::retransmit_at(self.stream.ssl(), now),
             _ => None,
         };
     }
 
-    fn shake_hands(&mut self, now: Time) {
+    fn do_handshake(&mut self, now: Time) {
         match self.stream.do_handshake() {
             Ok(()) => self.establish(now),
             Err(error) if error.code() == ErrorCode::WANT_READ => {
@@ -249,25 +248,25 @@ impl Dtls {
                     *committed |= self.stream.get_ref().has_outgoing();
                 }
             }
-            Err(error) => self.refuse(words(&error)),
+            Err(error) => self.handle_handshake_error(reason_text(&error)),
         }
     }
 
-    /// Forget a first hello that makes no sense: the next one may be the peer's. An alert in answer
-    /// would end the session of a peer that never sent it. Later there is no way back.
-    fn refuse(&mut self, words: String) {
+    /// Discard a first ClientHello that the library rejects: the next one may be the peer's, and an
+    /// alert would end the session of a peer that never sent it. Later the handshake fails.
+    fn handle_handshake_error(&mut self, reason: String) {
         match self.phase {
             Phase::Handshaking {
                 committed: false, ..
             } => {
-                self.refused = Some(words);
-                self.start_over();
+                self.last_refusal = Some(reason);
+                self.restart();
             }
-            _ => self.fail(DtlsError::Handshake(words)),
+            _ => self.fail(DtlsError::Handshake(reason)),
         }
     }
 
-    fn start_over(&mut self) -> bool {
+    fn restart(&mut self) -> bool {
         match open_stream(&self.context, self.role, &self.profiles, self.mtu) {
             Ok(stream) => self.stream = stream,
             Err(error) => {
@@ -284,7 +283,7 @@ impl Dtls {
     fn establish(&mut self, now: Time) {
         self.phase = Phase::Established;
         let Some(profile) = self.selected_profile() else {
-            return self.break_off(now, DtlsError::NoSrtpProfile);
+            return self.abort(now, DtlsError::NoSrtpProfile);
         };
         let mut exported = vec![0; profile.keying_len()];
         let export = self
@@ -297,7 +296,7 @@ impl Dtls {
         aws_lc::zero(&mut exported);
         match keying {
             Some(keying) => self.events.push_back(DtlsEvent::Connected { keying }),
-            None => return self.break_off(now, DtlsError::Broken("no keying material".to_owned())),
+            None => return self.abort(now, DtlsError::Broken("no keying material".to_owned())),
         }
         self.verify();
     }
@@ -310,10 +309,10 @@ impl Dtls {
         }
     }
 
-    /// Compare the certificate that the peer showed with those announced, once both are known.
+    /// Compare the peer's certificate with the announced fingerprints, once both are set.
     fn verify(&mut self) {
-        let shaken = matches!(self.events.front(), Some(DtlsEvent::Connected { .. }));
-        if self.verified || !shaken {
+        let is_handshake_done = matches!(self.events.front(), Some(DtlsEvent::Connected { .. }));
+        if self.verified || !is_handshake_done {
             return;
         }
         let Some(announced) = &self.announced else {
@@ -333,49 +332,49 @@ impl Dtls {
         let mut message = vec![0; longest];
         while self.phase == Phase::Established {
             match self.stream.ssl_read(&mut message) {
-                Ok(len) => self.hold(DtlsEvent::ApplicationData(message[..len].to_vec())),
+                Ok(len) => self.queue_event(DtlsEvent::ApplicationData(message[..len].to_vec())),
                 Err(error) if error.code() == ErrorCode::WANT_READ => break,
                 Err(error) if error.code() == ErrorCode::ZERO_RETURN => {
-                    self.say_goodbye(now);
-                    self.phase = Phase::Over;
+                    self.send_close_notify(now);
+                    self.phase = Phase::Closed;
                     self.events.push_back(DtlsEvent::Closed);
                 }
-                Err(error) => self.fail(DtlsError::Broken(words(&error))),
+                Err(error) => self.fail(DtlsError::Broken(reason_text(&error))),
             }
         }
     }
 
-    /// Keep a message for the application. SCTP sends again what finds no room here.
-    fn hold(&mut self, event: DtlsEvent) {
-        if self.verified || self.events.len() < MAX_HELD_EVENTS {
+    /// Queue an event. SCTP retransmits messages that are dropped here.
+    fn queue_event(&mut self, event: DtlsEvent) {
+        if self.verified || self.events.len() < MAX_PENDING_EVENTS {
             self.events.push_back(event);
         }
     }
 
     fn retransmit(&mut self, now: Time) {
-        if let Some(alert) = self.guard.alert(now) {
+        if let Some(alert) = self.filter.alert(now) {
             return self.fail(DtlsError::PeerAlert(alert));
         }
         aws_lc::set_clock(now);
         if !aws_lc::retransmit(&mut self.stream) {
             return self.fail(DtlsError::Handshake(reason(&ErrorStack::get())));
         }
-        self.note_timer(now);
+        self.update_timer(now);
     }
 
-    fn say_goodbye(&mut self, now: Time) {
+    fn send_close_notify(&mut self, now: Time) {
         aws_lc::set_clock(now);
-        // Nothing can be done about a close_notify that does not leave.
+        // A close_notify that cannot be sent is ignored.
         let _ = self.stream.shutdown();
     }
 
-    fn break_off(&mut self, now: Time, error: DtlsError) {
-        self.say_goodbye(now);
+    fn abort(&mut self, now: Time, error: DtlsError) {
+        self.send_close_notify(now);
         self.fail(error);
     }
 
     fn fail(&mut self, error: DtlsError) {
-        self.phase = Phase::Over;
+        self.phase = Phase::Closed;
         if !self.verified {
             self.events.clear();
         }
@@ -388,7 +387,7 @@ fn open_stream(
     role: Role,
     profiles: &[Profile],
     mtu: u32,
-) -> Result<SslStream<Mailbox>, DtlsError> {
+) -> Result<SslStream<DatagramBio>, DtlsError> {
     let mut ssl = context.ssl()?;
     ssl.set_mtu(mtu)?;
     ssl.set_tlsext_use_srtp(&use_srtp(profiles))?;
@@ -400,11 +399,11 @@ fn open_stream(
         Role::Server => ssl.set_accept_state(),
     }
     aws_lc::prepare(&mut ssl, INITIAL_TIMEOUT_MS);
-    Ok(SslStream::new(ssl, Mailbox::default())?)
+    Ok(SslStream::new(ssl, DatagramBio::default())?)
 }
 
-/// List `profiles` under the names that the library knows. As a server it takes the first of them
-/// that the client offers, wherever the client put it.
+/// List `profiles` under their names in the library. As a server it selects the first of them that
+/// the client offers, in whatever order.
 fn use_srtp(profiles: &[Profile]) -> String {
     let names = profiles.iter().map(|profile| match profile {
         Profile::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
@@ -413,6 +412,6 @@ fn use_srtp(profiles: &[Profile]) -> String {
     names.collect::<Vec<_>>().join(":")
 }
 
-fn words(error: &ssl::Error) -> String {
+fn reason_text(error: &ssl::Error) -> String {
     error.ssl_error().map_or_else(|| error.to_string(), reason)
 }

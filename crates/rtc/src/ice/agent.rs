@@ -1,4 +1,4 @@
-//! Either half of ICE behind one face, for the transport that does not care which.
+//! One interface over the ICE agents of both roles, for the transport.
 
 use core::net::SocketAddr;
 
@@ -8,11 +8,11 @@ use super::{Credentials, IceControlling, IceEvent, IceLite, Rejected};
 use crate::outbox::Outbox;
 use crate::path::PathId;
 
-/// An ICE agent of either kind.
+/// A lite or a controlling ICE agent.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "the server's kind stays in place: it is asked about every packet"
+    reason = "the lite agent is read for every packet, so it is not boxed"
 )]
 pub(crate) enum Agent {
     Lite(IceLite),
@@ -20,7 +20,7 @@ pub(crate) enum Agent {
 }
 
 impl Agent {
-    /// Tell a controlling agent what to check; a lite one waits to be checked from now on.
+    /// Set the remote credentials; a controlling agent starts to check `candidates`.
     pub fn set_remote(&mut self, now: Time, remote: &Credentials, candidates: &[SocketAddr]) {
         match self {
             Self::Lite(agent) => agent.set_remote(now, remote),
@@ -76,18 +76,18 @@ impl Agent {
         }
     }
 
-    /// A controlling agent has selected its path before it hears any DTLS.
-    pub fn heard_dtls(&mut self, now: Time, path: PathId, len: usize) {
+    /// No effect on a controlling agent: its path is selected before DTLS starts.
+    pub fn received_dtls(&mut self, now: Time, path: PathId, len: usize) {
         match self {
-            Self::Lite(agent) => agent.heard_dtls(now, path, len),
+            Self::Lite(agent) => agent.received_dtls(now, path, len),
             Self::Controlling(_) => {}
         }
     }
 
-    /// A controlling agent sends only where an answer came from.
-    pub fn establish(&mut self, now: Time, path: Option<PathId>) {
+    /// No effect on a controlling agent: it sends only to paths that responded.
+    pub fn dtls_connected(&mut self, now: Time, path: Option<PathId>) {
         match self {
-            Self::Lite(agent) => agent.establish(now, path),
+            Self::Lite(agent) => agent.dtls_connected(now, path),
             Self::Controlling(_) => {}
         }
     }
@@ -107,7 +107,7 @@ impl Agent {
         }
     }
 
-    /// A controlling agent has chosen its paths itself.
+    /// No effect on a controlling agent: it selects its paths itself.
     pub fn retire(&mut self, now: Time, path: &PathId) {
         match self {
             Self::Lite(agent) => agent.retire(now, path),

@@ -1,4 +1,4 @@
-//! Binding requests, answered and written: what both roles share (RFC 8445 sections 7.2 and 7.3).
+//! Binding requests and responses, for both roles (RFC 8445 sections 7.2 and 7.3).
 
 use wire::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId, attribute};
 
@@ -6,7 +6,7 @@ use super::{Credentials, Rejected};
 use crate::outbox::Outbox;
 use crate::path::PathId;
 
-/// Our own credentials, the password expanded into its key once.
+/// The local credentials; the password is expanded into its HMAC key once.
 #[derive(Debug)]
 pub(super) struct Local {
     pub ufrag: String,
@@ -22,10 +22,10 @@ impl Local {
     }
 }
 
-/// What our checks need of the peer.
+/// USERNAME and integrity key of the checks towards the peer.
 #[derive(Debug)]
 pub(super) struct Remote {
-    /// The peer's ufrag, a colon, ours.
+    /// USERNAME: the remote ufrag, a colon, the local ufrag.
     pub username: String,
     pub key: IntegrityKey,
 }
@@ -39,7 +39,7 @@ impl Remote {
     }
 }
 
-/// The role that an agent of ours has and its peer must not claim.
+/// The ICE role of the local agent; a peer that claims the same role is a role conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Controlling,
@@ -61,21 +61,22 @@ pub(super) fn local_ufrag<'a>(request: &Message<'a>) -> Option<&'a str> {
     Some(receiver)
 }
 
-/// Refuse what is no usable message at all, before any secret is involved.
+/// Parse a STUN message and check its FINGERPRINT, before authentication.
 pub(super) fn parse(datagram: &[u8]) -> Result<Message<'_>, Rejected> {
     let message = Message::parse(datagram).map_err(|_| Rejected::Malformed)?;
-    // RFC 8489 section 14.7: it is something else that happens to look like STUN. That it is
-    // missing is tolerated: integrity proves more.
+    // RFC 8489 section 14.7: a wrong FINGERPRINT means another protocol. A missing one is
+    // tolerated: MESSAGE-INTEGRITY proves more.
     if message.check_fingerprint() == Some(false) {
         return Err(Rejected::BadFingerprint);
     }
     Ok(message)
 }
 
-/// Check a Binding request addressed to `local` and answer it.
+/// Authenticate a Binding request addressed to `local` and send the response.
 ///
-/// Returns only for a request that was made with our password and is answered with success.
-pub(super) fn serve(
+/// # Errors
+/// The reason of the error response; `Ok` means a success response.
+pub(super) fn respond(
     request: &Message<'_>,
     local: &Local,
     role: Role,
@@ -83,7 +84,7 @@ pub(super) fn serve(
     scratch: &mut Vec<u8>,
     out: &mut Outbox,
 ) -> Result<(), Rejected> {
-    let verdict = examine(request, local, role);
+    let verdict = authenticate(request, local, role);
     write_response(request, &local.key, verdict, path, scratch);
     out.push(path, scratch);
     verdict
@@ -109,7 +110,7 @@ fn write_response(
         Err(Rejected::NoIntegrity) => response.error_code(400, "Bad Request"),
         Err(_) => response.error_code(401, "Unauthenticated"),
     };
-    // RFC 8489 section 9.1.3: what could not be authenticated is refused without integrity.
+    // RFC 8489 section 9.1.3: the error response to an unauthenticated request has no integrity.
     match verdict {
         Err(Rejected::NoIntegrity | Rejected::BadIntegrity) => response.fingerprint(),
         _ => response.integrity(key).fingerprint(),
@@ -117,7 +118,7 @@ fn write_response(
 }
 
 /// RFC 8489 section 9.1.3, then RFC 8445 section 7.3.1.1.
-fn examine(request: &Message<'_>, local: &Local, role: Role) -> Result<(), Rejected> {
+fn authenticate(request: &Message<'_>, local: &Local, role: Role) -> Result<(), Rejected> {
     if !has_integrity(request) {
         return Err(Rejected::NoIntegrity);
     }
@@ -139,7 +140,7 @@ pub(super) fn has_integrity(message: &Message<'_>) -> bool {
         .any(|found| found.kind == attribute::MESSAGE_INTEGRITY)
 }
 
-/// Write a check towards the peer (RFC 8445 section 7.2.2).
+/// Write a connectivity check towards the peer (RFC 8445 section 7.2.2).
 pub(super) fn write_check(
     scratch: &mut Vec<u8>,
     transaction: TransactionId,

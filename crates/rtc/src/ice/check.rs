@@ -1,18 +1,18 @@
-//! One check on its way: when to send it again and when to give it up (RFC 8489 section 6.2.1).
+//! Retransmission and timeout of one connectivity check (RFC 8489 section 6.2.1).
 
 use core::time::Duration;
 
 use wire::stun::TransactionId;
 use wire::time::Time;
 
-/// First retransmission (RFC 8445 section 14.3 allows no less).
+/// Initial retransmission timeout, RTO; the minimum of RFC 8445 section 14.3.
 pub(super) const INITIAL_RTO: Duration = Duration::from_millis(500);
-/// How often one request is sent.
+/// Transmissions of one request, Rc.
 const MAX_SENDS: u32 = 7;
-/// What follows the last one, in units of the first retransmission.
+/// Wait after the last transmission, Rm, in multiples of the initial RTO.
 const FINAL_WAIT: u32 = 16;
 
-/// A request without a response so far.
+/// A pending request: no response so far.
 #[derive(Debug)]
 pub(super) struct Check {
     pub transaction: TransactionId,
@@ -22,7 +22,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Note a request sent just now, one of `in_progress` that share the pace.
+    /// Record a request sent at `now` with this initial RTO.
     pub fn sent(now: Time, transaction: TransactionId, rto: Duration) -> Self {
         Self {
             transaction,
@@ -32,12 +32,12 @@ impl Check {
         }
     }
 
-    /// When something is to be done: send again, or give up.
+    /// Time of the next retransmission, or of the timeout.
     pub fn due(&self) -> Time {
         self.due
     }
 
-    /// Say whether the request is sent once more, and count that; if not, it is given up.
+    /// Count a retransmission; false where the request has timed out instead.
     pub fn resend(&mut self) -> bool {
         if self.sends == MAX_SENDS {
             return false;

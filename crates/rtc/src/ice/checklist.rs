@@ -1,4 +1,4 @@
-//! The pairs to check, in order and at the pace of RFC 8445 section 6.1.4.
+//! The checklist: candidate pairs, checked in order and at the pace of RFC 8445 section 6.1.4.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -12,14 +12,14 @@ use crate::path::PathId;
 
 /// The pace of new checks, Ta (RFC 8445 section 14.2).
 const PACE: Duration = Duration::from_millis(50);
-/// Pairs beyond these are not checked: the candidate list is the peer's word.
+/// Candidate pairs beyond this number are not checked: the peer decides how many it lists.
 const MAX_PAIRS: usize = 32;
-/// How long a pair rests after its check failed.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// Wait before a candidate pair whose check failed is checked again.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// One local socket that checks may leave from.
+/// A base (RFC 8445 section 4): one local socket that checks are sent from.
 ///
-/// Datagrams handed in must name this same local address, the wildcard where it is one.
+/// The path of a received datagram must have the same local address, the wildcard where it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
     /// Index of the socket.
@@ -28,7 +28,7 @@ pub struct Base {
     pub local: IpAddr,
 }
 
-/// Say when to check which pair.
+/// The candidate pairs of one association and their states.
 #[derive(Debug, Default)]
 pub(super) struct Checklist {
     pairs: Vec<Pair>,
@@ -43,13 +43,13 @@ struct Pair {
 
 #[derive(Debug)]
 enum PairState {
-    /// To be checked, not before then.
+    /// To be checked, no earlier than this.
     Waiting(Time),
     InProgress(Check),
 }
 
 impl Checklist {
-    /// Pair every base with every candidate of its family, in the peer's order.
+    /// Pair every base with every remote candidate of its address family, in the peer's order.
     pub fn new(now: Time, bases: &[Base], candidates: &[SocketAddr]) -> Self {
         let paths = candidates.iter().flat_map(|remote| {
             let bases = bases.iter();
@@ -65,7 +65,7 @@ impl Checklist {
         }
     }
 
-    /// Check all pairs afresh.
+    /// Check all candidate pairs again.
     pub fn restart(&mut self, now: Time) {
         self.next_start = now;
         for pair in &mut self.pairs {
@@ -73,7 +73,7 @@ impl Checklist {
         }
     }
 
-    /// Check this path next, unless that is under way (RFC 8445 section 7.3.1.4).
+    /// Triggered check: check this path next, unless in progress (RFC 8445 section 7.3.1.4).
     pub fn trigger(&mut self, now: Time, path: PathId) {
         match self.pairs.iter().position(|pair| pair.path == path) {
             Some(index) if self.pairs[index].is_in_progress() => return,
@@ -85,37 +85,40 @@ impl Checklist {
         self.next_start = now;
     }
 
-    /// Return the next request to send now; ask until there is none.
+    /// Return the next request to send now; call until `None`.
     pub fn poll_check(
         &mut self,
         now: Time,
         random: &mut Random,
     ) -> Option<(PathId, TransactionId)> {
-        let repeated = self.pairs.iter_mut().find_map(|pair| pair.repeat(now));
-        repeated.or_else(|| self.start(now, random))
+        let retransmission = self
+            .pairs
+            .iter_mut()
+            .find_map(|pair| pair.poll_retransmission(now));
+        retransmission.or_else(|| self.start(now, random))
     }
 
-    /// Return when [`poll_check`](Self::poll_check) has something to send, or to give up.
+    /// Return when [`poll_check`](Self::poll_check) has a request to send or to time out.
     pub fn next_timeout(&self) -> Option<Time> {
         let due = self.pairs.iter().map(|pair| match &pair.state {
-            PairState::Waiting(from) => self.next_start.max(*from),
+            PairState::Waiting(not_before) => self.next_start.max(*not_before),
             PairState::InProgress(check) => check.due(),
         });
         due.min()
     }
 
-    /// Return the path that a request was sent to, while it is under way.
+    /// Return the path that a pending request was sent to.
     pub fn path_of(&self, transaction: TransactionId) -> Option<PathId> {
         let mut pairs = self.pairs.iter();
-        let asked = pairs.find(|pair| pair.awaits(transaction))?;
-        Some(asked.path)
+        let pair = pairs.find(|pair| pair.is_pending(transaction))?;
+        Some(pair.path)
     }
 
-    /// Let the pair rest whose request was refused.
-    pub fn refused(&mut self, now: Time, transaction: TransactionId) {
+    /// Delay the next check of the pair whose request got an error response.
+    pub fn check_failed(&mut self, now: Time, transaction: TransactionId) {
         for pair in &mut self.pairs {
-            if pair.awaits(transaction) {
-                pair.rest(now);
+            if pair.is_pending(transaction) {
+                pair.back_off(now);
             }
         }
     }
@@ -135,16 +138,16 @@ impl Checklist {
 }
 
 impl Pair {
-    fn new(path: PathId, from: Time) -> Self {
-        let state = PairState::Waiting(from);
+    fn new(path: PathId, not_before: Time) -> Self {
+        let state = PairState::Waiting(not_before);
         Self { path, state }
     }
 
-    fn rest(&mut self, now: Time) {
-        self.state = PairState::Waiting(now + RETRY_PAUSE);
+    fn back_off(&mut self, now: Time) {
+        self.state = PairState::Waiting(now + RETRY_DELAY);
     }
 
-    fn repeat(&mut self, now: Time) -> Option<(PathId, TransactionId)> {
+    fn poll_retransmission(&mut self, now: Time) -> Option<(PathId, TransactionId)> {
         let PairState::InProgress(check) = &mut self.state else {
             return None;
         };
@@ -154,19 +157,19 @@ impl Pair {
         if check.resend() {
             return Some((self.path, check.transaction));
         }
-        self.rest(now);
+        self.back_off(now);
         None
     }
 
     fn may_start(&self, now: Time) -> bool {
-        matches!(self.state, PairState::Waiting(from) if from <= now)
+        matches!(self.state, PairState::Waiting(not_before) if not_before <= now)
     }
 
     fn is_in_progress(&self) -> bool {
         matches!(self.state, PairState::InProgress(_))
     }
 
-    fn awaits(&self, transaction: TransactionId) -> bool {
+    fn is_pending(&self, transaction: TransactionId) -> bool {
         matches!(&self.state, PairState::InProgress(check) if check.transaction == transaction)
     }
 }

@@ -1,4 +1,4 @@
-//! The selected path of a controlling agent: its nomination, then its consent (RFC 7675).
+//! The selected path of a controlling agent: nomination, then consent freshness (RFC 7675).
 
 use core::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::path::PathId;
 
 /// Mean time between two consent checks (RFC 7675 section 5.1).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// More checks are never under way: 30 s hold at most 7.5 shortest intervals, and a few of the
-/// quicker ones before them are forgotten.
-const MAX_UNDER_WAY: usize = 8;
+/// Pending consent checks: 30 s hold at most 7.5 shortest intervals, and the quicker checks before
+/// those may be dropped.
+const MAX_PENDING: usize = 8;
 
-/// Ask again and again whether the peer still wants what we send.
+/// Consent of the peer to receive on the selected path.
 #[derive(Debug)]
 pub(super) struct Consent {
     pub path: PathId,
-    under_way: [TransactionId; MAX_UNDER_WAY],
+    pending: [TransactionId; MAX_PENDING],
     sent: u32,
     is_confirmed: bool,
     due: Time,
@@ -28,11 +28,11 @@ pub(super) struct Consent {
 }
 
 impl Consent {
-    /// Begin on a path whose check has just succeeded; the first request is due at once.
+    /// Start on a path whose check just succeeded; the first consent check is due at once.
     pub fn new(now: Time, path: PathId) -> Self {
         Self {
             path,
-            under_way: Default::default(),
+            pending: Default::default(),
             sent: 0,
             is_confirmed: false,
             due: now,
@@ -52,28 +52,28 @@ impl Consent {
         self.due.min(self.expires)
     }
 
-    /// Note that a request leaves now; return its transaction.
+    /// Record a consent check sent at `now`; return its transaction.
     ///
-    /// Until the peer answered the first one it may not know of the nomination, so these follow
-    /// like retransmissions. Each is a transaction of its own (RFC 7675 section 5.1).
+    /// Until the first response the peer may not know of the nomination, so checks follow at the
+    /// pace of retransmissions. Each is a transaction of its own (RFC 7675 section 5.1).
     pub fn send(&mut self, now: Time, random: &mut Random) -> TransactionId {
         let transaction = random.transaction();
-        self.under_way[self.sent as usize % MAX_UNDER_WAY] = transaction;
-        let pause = match self.is_confirmed {
+        self.pending[self.sent as usize % MAX_PENDING] = transaction;
+        let wait = match self.is_confirmed {
             true => INTERVAL.mul_f64(random.between(0.8, 1.2)),
             false => INTERVAL.min(INITIAL_RTO * (1 << self.sent.min(8))),
         };
         self.sent += 1;
-        self.due = now + pause;
+        self.due = now + wait;
         transaction
     }
 
     pub fn has_sent(&self, transaction: TransactionId) -> bool {
-        let known = MAX_UNDER_WAY.min(self.sent as usize);
-        self.under_way[..known].contains(&transaction)
+        let count = MAX_PENDING.min(self.sent as usize);
+        self.pending[..count].contains(&transaction)
     }
 
-    /// Note a valid response.
+    /// Renew the consent: a valid response was received.
     pub fn confirm(&mut self, now: Time, random: &mut Random) {
         self.expires = now + CONSENT_EXPIRY;
         if !self.is_confirmed {

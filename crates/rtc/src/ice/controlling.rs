@@ -1,4 +1,4 @@
-//! The bots' half of ICE: check the peer's candidates, nominate, keep consent (RFC 8445).
+//! The controlling ICE agent of bots: checks, nomination, consent (RFC 8445, RFC 7675).
 
 use core::net::SocketAddr;
 
@@ -17,11 +17,11 @@ use super::{
 use crate::outbox::Outbox;
 use crate::path::PathId;
 
-/// Check the candidates of a peer, lite or full, in the controlling role.
+/// Full ICE agent in the controlling role; the peer is lite or full.
 ///
-/// Nomination is regular (RFC 8445 section 8.1.1): the first pair that answers is nominated by a
-/// second check, and repeated with every consent check, so that a lite peer follows when a NAT gives
-/// us another address. When consent expires, all pairs are checked again for as long as it takes.
+/// Nomination is regular (RFC 8445 section 8.1.1): the first valid candidate pair is nominated by a
+/// second check. Every consent check repeats USE-CANDIDATE, so that a lite peer follows when a NAT
+/// assigns another address. When consent expires, all pairs are checked again, without a timeout.
 #[derive(Debug)]
 pub struct IceControlling {
     local: Local,
@@ -39,9 +39,9 @@ pub struct IceControlling {
 enum Phase {
     Idle,
     Checking {
-        /// Not set after an outage: then the caller decides how long to go on.
-        give_up: Option<Time>,
-        /// What to report if it comes to that.
+        /// When the checks time out; not set after expired consent: then the caller decides.
+        deadline: Option<Time>,
+        /// Reason to report at the deadline.
         reason: &'static str,
     },
     Selected(Consent),
@@ -49,7 +49,7 @@ enum Phase {
 }
 
 impl IceControlling {
-    /// Make an idle agent. `tie_breaker` also seeds its transaction ids and its timing.
+    /// Create an idle agent. `tie_breaker` also seeds its transaction ids and its timing.
     #[must_use]
     pub fn new(local: &Credentials, tie_breaker: u64, bases: Vec<Base>) -> Self {
         Self {
@@ -65,14 +65,14 @@ impl IceControlling {
         }
     }
 
-    /// Start to check `candidates` with every base of their address family.
+    /// Set the remote credentials and start to check `candidates` from every base.
     pub fn set_remote(&mut self, now: Time, remote: &Credentials, candidates: &[SocketAddr]) {
         self.remote = Some(Remote::new(remote, &self.local.ufrag));
         self.checklist = Checklist::new(now, &self.bases, candidates);
-        self.start_checks(Some(now + CONSENT_EXPIRY));
+        self.start_checking(Some(now + CONSENT_EXPIRY));
     }
 
-    /// Start over with new credentials (RFC 8445 section 9); the old path stays in use meanwhile.
+    /// ICE restart with new credentials (RFC 8445 section 9); the selected path stays in use.
     pub fn restart(
         &mut self,
         now: Time,
@@ -84,10 +84,10 @@ impl IceControlling {
         self.set_remote(now, remote, candidates);
     }
 
-    /// Take a STUN datagram; answers and follow-up checks go to `out`.
+    /// Handle a STUN datagram; responses and triggered checks go to `out`.
     ///
     /// # Errors
-    /// Says why it changed nothing.
+    /// The reason why it had no effect.
     pub fn receive(
         &mut self,
         now: Time,
@@ -104,13 +104,13 @@ impl IceControlling {
         }
     }
 
-    /// Say whether datagrams other than STUN are accepted from a path.
+    /// Return whether datagrams other than STUN are accepted from a path.
     #[must_use]
     pub fn accepts(&self, path: &PathId) -> bool {
         self.paths.contains(path)
     }
 
-    /// Note an authenticated packet from a path. It does not stand for consent (RFC 7675).
+    /// Record an authenticated packet from a path. It does not renew consent (RFC 7675).
     pub fn touch(&mut self, now: Time, path: &PathId) {
         self.paths.touch(now, path);
     }
@@ -121,12 +121,12 @@ impl IceControlling {
         self.paths.selected()
     }
 
-    /// Send the checks that are due and notice what has expired.
+    /// Send the checks that are due and expire consent and checks.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         match &self.phase {
             Phase::Checking {
-                give_up, reason, ..
-            } => match give_up.is_some_and(|give_up| give_up <= now) {
+                deadline, reason, ..
+            } => match deadline.is_some_and(|deadline| deadline <= now) {
                 true => self.fail(reason),
                 false => self.continue_checks(now, out),
             },
@@ -140,21 +140,21 @@ impl IceControlling {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Checking { give_up, .. } => {
+            Phase::Checking { deadline, .. } => {
                 let checks = self.checklist.next_timeout();
-                checks.into_iter().chain(*give_up).min()
+                checks.into_iter().chain(*deadline).min()
             }
             Phase::Selected(consent) => Some(consent.next_timeout()),
             Phase::Idle | Phase::Failed => None,
         }
     }
 
-    /// Take the next event.
+    /// Return the next event.
     pub fn poll_event(&mut self) -> Option<IceEvent> {
         self.paths.poll_event()
     }
 
-    /// RFC 8445 section 7.3: a full peer checks us too.
+    /// RFC 8445 section 7.3: a full peer sends checks as well.
     fn receive_request(
         &mut self,
         now: Time,
@@ -165,9 +165,9 @@ impl IceControlling {
         if binding::local_ufrag(request) != Some(&self.local.ufrag) {
             return Err(Rejected::UnknownUfrag);
         }
-        // RFC 8445 section 7.3.1.1 lets the tie-breaker decide; a bot always keeps its role.
+        // RFC 8445 section 7.3.1.1 lets the tie-breaker decide; a bot always stays controlling.
         let role = Role::Controlling;
-        binding::serve(request, &self.local, role, path, &mut self.scratch, out)?;
+        binding::respond(request, &self.local, role, path, &mut self.scratch, out)?;
         if matches!(self.phase, Phase::Checking { .. }) {
             self.checklist.trigger(now, path);
         }
@@ -195,8 +195,8 @@ impl IceControlling {
             return Ok(());
         }
         // RFC 8445 section 7.2.5.2.1.
-        if self.asked(response)? != path {
-            self.checklist.refused(now, response.transaction);
+        if self.requested_path(response)? != path {
+            self.checklist.check_failed(now, response.transaction);
             return Err(Rejected::Asymmetric);
         }
         self.paths.validate(now, path);
@@ -208,16 +208,16 @@ impl IceControlling {
 
     fn receive_error(&mut self, now: Time, response: &Message<'_>) -> Result<(), Rejected> {
         let code = response.error_code().map(|(code, _)| code);
-        self.asked(response)?;
+        self.requested_path(response)?;
         if let Err(rejected) = self.authenticate(response) {
-            // RFC 8489 section 9.1.4: anybody could have written it, so it ends nothing. It may
-            // still be the best explanation if no other answer ever comes.
+            // RFC 8489 section 9.1.4: an unauthenticated response does not end the check. Its code
+            // is still the reason to report if no other response is received.
             if let (Phase::Checking { reason, .. }, Some(400 | 401)) = (&mut self.phase, code) {
                 *reason = REASON_UNAUTHORIZED;
             }
             return Err(rejected);
         }
-        self.checklist.refused(now, response.transaction);
+        self.checklist.check_failed(now, response.transaction);
         if code == Some(487) {
             self.fail(REASON_ROLE_CONFLICT);
         }
@@ -236,8 +236,8 @@ impl IceControlling {
         Ok(())
     }
 
-    /// Return the path whose check a response answers. Once there is a verdict, answers come too late.
-    fn asked(&self, response: &Message<'_>) -> Result<PathId, Rejected> {
+    /// Return the path of the check that a response belongs to, while checks are in progress.
+    fn requested_path(&self, response: &Message<'_>) -> Result<PathId, Rejected> {
         if !matches!(self.phase, Phase::Checking { .. }) {
             return Err(Rejected::Unexpected);
         }
@@ -245,9 +245,9 @@ impl IceControlling {
         path.ok_or(Rejected::Unexpected)
     }
 
-    fn start_checks(&mut self, give_up: Option<Time>) {
+    fn start_checking(&mut self, deadline: Option<Time>) {
         let reason = REASON_TIMEOUT;
-        self.phase = Phase::Checking { give_up, reason };
+        self.phase = Phase::Checking { deadline, reason };
     }
 
     fn continue_checks(&mut self, now: Time, out: &mut Outbox) {
@@ -264,7 +264,7 @@ impl IceControlling {
             let path = consent.path;
             let transaction = consent.send(now, &mut self.random);
             self.send_check(path, transaction, true, out);
-            // Paths from before a restart fade out here.
+            // Expires the paths from before an ICE restart.
             self.paths.expire(now);
         }
     }
@@ -274,7 +274,7 @@ impl IceControlling {
         self.paths
             .report(IceEvent::Disconnected(REASON_CONSENT_EXPIRED));
         self.checklist.restart(now);
-        self.start_checks(None);
+        self.start_checking(None);
         self.continue_checks(now, out);
     }
 

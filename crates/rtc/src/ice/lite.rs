@@ -1,11 +1,11 @@
-//! The server's half of ICE: it is checked, checks back, and follows (RFC 8445 section 2.5).
+//! The lite ICE agent of the server, which also verifies consent (RFC 8445 section 2.5, RFC 7675).
 
 use wire::stun::{Class, Message, Method};
 use wire::time::Time;
 
+use super::address_validation::AddressValidation;
 use super::binding::{self, Local, Remote, Role};
 use super::paths::Paths;
-use super::proof::Proof;
 use super::random::{Random, unpredictable_transaction};
 use super::{
     CONSENT_EXPIRY, Credentials, IceEvent, REASON_CONSENT_EXPIRED, REASON_TIMEOUT, Rejected,
@@ -13,37 +13,38 @@ use super::{
 use crate::outbox::Outbox;
 use crate::path::PathId;
 
-/// Answer checks of a controlling peer, keep the paths that they validate, and send to one of them.
+/// Lite ICE agent in the controlled role.
 ///
-/// A path is validated by a Binding request made with our password, at most eight at a time: what
-/// comes from there is accepted. What we send goes to the path of the latest USE-CANDIDATE; before
-/// there was one, to the path of the last DTLS datagram. Once the peer is verified another path is
-/// taken only after it answered a check of ours (see [`super::proof`]), and the selected one is
-/// checked every five seconds for as long as it lasts (RFC 7675). Peers that do not answer while media
-/// flows keep the path on which the handshake was done.
+/// A path is validated by an authenticated Binding request, at most eight paths at a time:
+/// datagrams from a validated path are accepted. The selected path is that of the latest
+/// USE-CANDIDATE; before the first one, that of the last DTLS datagram. Once DTLS is connected,
+/// another path is selected only after its address is validated by the response to a check of this
+/// agent (see [`super::address_validation`]), and the selected path has consent checks every five
+/// seconds (RFC 7675). A peer that does not respond to checks while media flows keeps the path on
+/// which the handshake was done.
 #[derive(Debug)]
 pub struct IceLite {
     local: Local,
     remote: Option<Remote>,
-    /// The credentials from before a restart, valid until the new ones validate a path.
+    /// The credentials from before an ICE restart, valid until the new ones validate a path.
     previous: Option<Box<Previous>>,
-    paths: Paths<Proof>,
-    /// Where the peer wants to be sent to, once that path has answered.
+    paths: Paths<AddressValidation>,
+    /// The nominated path, to be selected once its address is validated.
     nominee: Option<PathId>,
-    /// The peer nominated once; from then on DTLS decides nothing.
+    /// The peer nominated a path; from then on DTLS datagrams select none.
     is_nominated: bool,
     was_validated: bool,
-    /// When the handshake was done: what is sent since then is media.
-    established: Option<Time>,
-    /// The peer answered a check of ours that left after the handshake. Some answer until then only.
-    answers_checks: bool,
-    /// The selected path has no proof: what is sent there is bounded.
+    /// When the DTLS handshake was done: media is sent since then.
+    dtls_connected: Option<Time>,
+    /// The peer responded to a check sent after the handshake. Some peers respond until then only.
+    responds_to_checks: bool,
+    /// The address of the selected path is not validated: the amplification limit applies.
     is_limited: bool,
-    /// It was reported that the peer cannot be reached.
-    is_lost: bool,
-    /// When to look for silence. It lies still while packets arrive, so timers need not move.
+    /// `Disconnected` or `Failed` was reported.
+    is_disconnected: bool,
+    /// When to expire paths next. Not moved by received packets, so timers need not move.
     deadline: Option<Time>,
-    /// For timing alone.
+    /// For timing and tie-breakers.
     random: Random,
     scratch: Vec<u8>,
 }
@@ -55,7 +56,7 @@ struct Previous {
 }
 
 impl IceLite {
-    /// Start to listen.
+    /// Create an agent that responds to checks at once.
     #[must_use]
     pub fn new(local: &Credentials) -> Self {
         Self {
@@ -67,26 +68,26 @@ impl IceLite {
             nominee: None,
             is_nominated: false,
             was_validated: false,
-            established: None,
-            answers_checks: false,
+            dtls_connected: None,
+            responds_to_checks: false,
             is_limited: false,
-            is_lost: false,
+            is_disconnected: false,
             deadline: None,
             scratch: Vec::new(),
         }
     }
 
-    /// Learn the peer's credentials. It knows of us too: without a valid check the association fails
-    /// after [`CONSENT_EXPIRY`].
+    /// Set the remote credentials and start the timeout: without a valid check the association
+    /// fails after [`CONSENT_EXPIRY`].
     ///
-    /// Until then nobody is late: who joins a room alone is not called before there is something to
-    /// receive.
+    /// Before this call there is no timeout: a participant that joins a room alone is not sent a
+    /// description before there is media to receive.
     pub fn set_remote(&mut self, now: Time, remote: &Credentials) {
         self.remote = Some(Remote::new(remote, &self.local.ufrag));
         self.deadline.get_or_insert(now + CONSENT_EXPIRY);
     }
 
-    /// Change credentials (RFC 8445 section 9) while the validated paths stay in use.
+    /// ICE restart (RFC 8445 section 9): change credentials; the validated paths stay in use.
     pub fn restart(&mut self, now: Time, local: &Credentials, remote: &Credentials) {
         let remote = Remote::new(remote, &local.ufrag);
         self.previous = Some(Box::new(Previous {
@@ -94,16 +95,16 @@ impl IceLite {
             remote: self.remote.replace(remote),
         }));
         for entry in self.paths.iter_mut() {
-            entry.known.is_current = false;
+            entry.state.is_current = false;
         }
         self.deadline.get_or_insert(now + CONSENT_EXPIRY);
     }
 
-    /// Take a STUN datagram; answers and checks go to `out`.
+    /// Handle a STUN datagram; responses and checks go to `out`.
     ///
     /// # Errors
-    /// Says why it changed nothing. Some of these are answered with an error response, as RFC 8489
-    /// wants it; what names an unknown ufrag is not, so that the socket shows no life to strangers.
+    /// The reason why it had no effect. Most requests get an error response (RFC 8489); a request
+    /// with an unknown ufrag gets none, so that port scanners see no response.
     pub fn receive(
         &mut self,
         now: Time,
@@ -121,47 +122,48 @@ impl IceLite {
         }
     }
 
-    /// Say whether datagrams other than STUN are accepted from a path.
+    /// Return whether datagrams other than STUN are accepted from a path.
     #[must_use]
     pub fn accepts(&self, path: &PathId) -> bool {
         self.paths.contains(path)
     }
 
-    /// Say whether a path is in use here, so that nobody else's check takes it away.
+    /// Return whether a path is in use here, so that no check for another transport moves it away.
     #[must_use]
     pub fn holds(&self, now: Time, path: &PathId) -> bool {
         let entry = self.paths.get(path);
-        entry.is_some_and(|entry| entry.known.is_held(now, entry.last_seen))
+        entry.is_some_and(|entry| entry.state.is_in_use(now, entry.last_seen))
     }
 
-    /// Note an authenticated packet of `len` bytes from a path: it keeps the path alive. It does not
-    /// stand for consent (RFC 7675): its source address may be forged.
+    /// Record an authenticated packet of `len` bytes from a path: it keeps the path alive. It does
+    /// not renew consent (RFC 7675): its source address may be forged.
     #[inline]
     pub fn touch(&mut self, now: Time, path: &PathId, len: usize) {
-        if let Some(proof) = self.paths.touch(now, path) {
-            proof.received(len);
+        if let Some(validation) = self.paths.touch(now, path) {
+            validation.received_bytes(len);
         }
     }
 
-    /// Note a DTLS datagram of `len` bytes from a validated path: a peer may start before it
-    /// nominates.
-    pub fn heard_dtls(&mut self, now: Time, path: PathId, len: usize) {
-        if let Some(proof) = self.paths.get_mut(&path) {
-            proof.received(len);
+    /// Record a DTLS datagram of `len` bytes from a validated path: a peer may start DTLS before
+    /// it nominates.
+    pub fn received_dtls(&mut self, now: Time, path: PathId, len: usize) {
+        if let Some(validation) = self.paths.get_mut(&path) {
+            validation.received_bytes(len);
             if !self.is_nominated {
-                self.follow(now, path);
+                self.select_nominated(now, path);
             }
         }
     }
 
-    /// Note that the handshake is done and all flights of ours went to `path`, if it was one alone.
-    pub fn establish(&mut self, now: Time, path: Option<PathId>) {
-        self.established.get_or_insert(now);
+    /// Record that DTLS is connected; all local flights were sent to `path`, `None` where to
+    /// several.
+    pub fn dtls_connected(&mut self, now: Time, path: Option<PathId>) {
+        self.dtls_connected.get_or_insert(now);
         let selected = path.filter(|path| self.paths.selected() == Some(*path));
-        if let Some(proof) = selected.and_then(|path| self.paths.get_mut(&path)) {
-            proof.prove_by_handshake();
+        if let Some(validation) = selected.and_then(|path| self.paths.get_mut(&path)) {
+            validation.validate_by_handshake();
         }
-        self.set_limit(now);
+        self.update_limit(now);
     }
 
     /// Return the path to send to.
@@ -170,33 +172,33 @@ impl IceLite {
         self.paths.selected()
     }
 
-    /// Say whether a datagram of `len` bytes may leave for [`send_path`](Self::send_path) now, and
-    /// count it.
+    /// Return whether a datagram of `len` bytes may be sent to [`send_path`](Self::send_path) now,
+    /// and count it.
     #[inline]
     pub fn may_send(&mut self, len: usize) -> bool {
-        !self.is_limited || self.spend(len)
+        !self.is_limited || self.try_spend(len)
     }
 
-    /// Give a path up, as when its address turned up at another transport.
+    /// Retire a path, as when another transport has validated it.
     pub fn retire(&mut self, now: Time, path: &PathId) {
         self.paths.retire(path);
         self.nominee.take_if(|nominee| nominee == path);
         if self.paths.is_empty() {
-            // The time to come back counts from here, not from when silence was last looked for.
+            // The consent timeout counts from here, not from the last expiry.
             self.deadline = Some(now + CONSENT_EXPIRY);
         }
         self.replace_selected(now);
     }
 
-    /// Give up the paths that fell silent or lost consent, and send the checks that are due.
+    /// Retire the paths that expired or lost consent, and send the checks that are due.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
-        self.end_consent(now);
+        self.expire_consent(now);
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.paths.expire(now);
             self.deadline = self.paths.next_expiry();
             self.replace_selected(now);
             if self.paths.is_empty() {
-                self.report_loss();
+                self.report_disconnected();
             }
         }
         self.send_checks(now, out);
@@ -206,8 +208,8 @@ impl IceLite {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let checks = self.paths.iter().filter_map(|entry| {
-            remote_of(&entry.known, &self.remote, &self.previous)?;
-            entry.known.due()
+            remote_of(&entry.state, &self.remote, &self.previous)?;
+            entry.state.next_check()
         });
         checks
             .chain(self.deadline)
@@ -215,7 +217,7 @@ impl IceLite {
             .min()
     }
 
-    /// Take the next event.
+    /// Return the next event.
     pub fn poll_event(&mut self) -> Option<IceEvent> {
         self.paths.poll_event()
     }
@@ -229,42 +231,43 @@ impl IceLite {
         out: &mut Outbox,
     ) -> Result<(), Rejected> {
         let before = out.len_bytes();
-        let is_current = self.serve(request, path, out)?;
+        let is_current = self.respond(request, path, out)?;
         if is_current {
             self.previous = None;
         }
-        let proof = self.paths.validate(now, path);
-        proof.checked(now, is_current);
-        proof.received(len);
-        // Shorter than the request it answers: always within the bound.
-        proof.spend(out.len_bytes() - before);
+        let validation = self.paths.validate(now, path);
+        validation.received_request(now, is_current);
+        validation.received_bytes(len);
+        // The response is shorter than its request: always within the amplification limit.
+        validation.try_spend(out.len_bytes() - before);
         self.was_validated = true;
         self.deadline.get_or_insert(now + CONSENT_EXPIRY);
         self.is_nominated |= request.use_candidate();
-        // Peers need not nominate again after an outage, and there is no other path to send to.
-        let nothing_else = self.is_nominated && self.paths.selected().is_none();
-        if request.use_candidate() || nothing_else {
-            self.follow(now, path);
+        // Peers need not nominate again after an outage, and there is no selected path.
+        let has_no_path = self.is_nominated && self.paths.selected().is_none();
+        if request.use_candidate() || has_no_path {
+            self.select_nominated(now, path);
         }
         self.send_checks(now, out);
         Ok(())
     }
 
-    /// Take the answer to a check of ours: from where the check went, made with the peer's password.
+    /// Handle the response to a check: from the path of the check, with the remote password.
     fn receive_success(
         &mut self,
         now: Time,
         path: PathId,
         response: &Message<'_>,
     ) -> Result<(), Rejected> {
-        let asked = |proof: &Proof| proof.awaits(response.transaction);
+        let is_pending =
+            |validation: &AddressValidation| validation.is_pending(response.transaction);
         match self
             .paths
             .get(&path)
-            .is_some_and(|entry| asked(&entry.known))
+            .is_some_and(|entry| is_pending(&entry.state))
         {
             true => {}
-            false if self.paths.iter().any(|entry| asked(&entry.known)) => {
+            false if self.paths.iter().any(|entry| is_pending(&entry.state)) => {
                 return Err(Rejected::Asymmetric);
             }
             false => return Err(Rejected::Unexpected),
@@ -279,31 +282,38 @@ impl IceLite {
             return Err(Rejected::BadIntegrity);
         }
         let is_selected = self.paths.selected() == Some(path);
-        if let Some(proof) = self.paths.touch(now, &path) {
-            let sent = proof.answered(now, response.transaction, is_selected, &mut self.random);
-            let is_since = self.established.is_some_and(|at| sent > Some(at));
-            if is_since && proof.has_answered(now) {
-                self.answers_checks = true;
-                proof.consented();
+        if let Some(validation) = self.paths.touch(now, &path) {
+            let sent = validation.received_response(
+                now,
+                response.transaction,
+                is_selected,
+                &mut self.random,
+            );
+            let is_after_handshake = self.dtls_connected.is_some_and(|at| sent > Some(at));
+            if is_after_handshake && validation.has_responded(now) {
+                self.responds_to_checks = true;
+                validation.require_consent();
             }
         }
         match self.nominee == Some(path) {
-            true => self.follow(now, path),
-            false => self.set_limit(now),
+            true => self.select_nominated(now, path),
+            false => self.update_limit(now),
         }
         Ok(())
     }
 
-    /// Send to the path that the peer nominated, as soon as that is right.
-    fn follow(&mut self, now: Time, path: PathId) {
+    /// Select the nominated path, once its address is validated where that is required.
+    fn select_nominated(&mut self, now: Time, path: PathId) {
         let selected = self.paths.selected();
-        let Some(proof) = self.paths.get_mut(&path) else {
+        let Some(validation) = self.paths.get_mut(&path) else {
             return;
         };
-        proof.nominated(now);
-        // A handshake is bounded instead, and so are peers of which no answer can be hoped for.
-        let needs_proof = self.established.is_some() && (selected.is_some() || self.answers_checks);
-        if selected != Some(path) && needs_proof && !proof.holds(now) {
+        validation.nominated(now);
+        // The amplification limit applies during the handshake, and to peers that respond to no
+        // check.
+        let needs_validation =
+            self.dtls_connected.is_some() && (selected.is_some() || self.responds_to_checks);
+        if selected != Some(path) && needs_validation && !validation.is_validated(now) {
             self.nominee = Some(path);
             return;
         }
@@ -316,19 +326,19 @@ impl IceLite {
         if selected == Some(path) {
             return;
         }
-        if let Some(proof) = selected.and_then(|old| self.paths.get_mut(&old)) {
-            proof.deselected();
+        if let Some(validation) = selected.and_then(|old| self.paths.get_mut(&old)) {
+            validation.deselected();
         }
         self.paths.select(path);
-        self.is_lost = false;
-        if let Some(proof) = self.paths.get_mut(&path) {
-            proof.selected(now, &mut self.random);
+        self.is_disconnected = false;
+        if let Some(validation) = self.paths.get_mut(&path) {
+            validation.selected(now, &mut self.random);
         }
-        self.set_limit(now);
+        self.update_limit(now);
     }
 
-    /// Where the selected path is gone, take the one heard last: the peer talks to us there and
-    /// nowhere else. One that the peer is known to receive at comes first.
+    /// Where the selected path was retired, select the path of the last received packet, among
+    /// those with a validated address first.
     fn replace_selected(&mut self, now: Time) {
         if self.paths.selected().is_some() {
             return;
@@ -336,15 +346,15 @@ impl IceLite {
         let best = self
             .paths
             .iter()
-            .max_by_key(|entry| (entry.known.holds(now), entry.last_seen));
+            .max_by_key(|entry| (entry.state.is_validated(now), entry.last_seen));
         match best.map(|entry| entry.path) {
-            Some(path) => self.follow(now, path),
-            None => self.set_limit(now),
+            Some(path) => self.select_nominated(now, path),
+            None => self.update_limit(now),
         }
     }
 
-    /// RFC 7675 section 5.1: without an answer for 30 s nothing more is sent.
-    fn end_consent(&mut self, now: Time) {
+    /// RFC 7675 section 5.1: without a response for 30 s sending stops.
+    fn expire_consent(&mut self, now: Time) {
         if self.consent_expiry().is_none_or(|at| now < at) {
             return;
         }
@@ -353,18 +363,18 @@ impl IceLite {
         }
         self.replace_selected(now);
         if self.paths.selected().is_none() {
-            self.report_loss();
+            self.report_disconnected();
         }
     }
 
     fn consent_expiry(&self) -> Option<Time> {
         let selected = self.paths.get(&self.paths.selected()?)?;
-        selected.known.expiry()
+        selected.state.consent_expiry()
     }
 
-    fn report_loss(&mut self) {
-        if !self.is_lost {
-            self.is_lost = true;
+    fn report_disconnected(&mut self) {
+        if !self.is_disconnected {
+            self.is_disconnected = true;
             self.paths.report(match self.was_validated {
                 true => IceEvent::Disconnected(REASON_CONSENT_EXPIRED),
                 false => IceEvent::Failed(REASON_TIMEOUT),
@@ -372,15 +382,15 @@ impl IceLite {
         }
     }
 
-    /// Send the checks that are due; what an address may not be sent yet is left out.
+    /// Send the checks that are due and within the amplification limit.
     fn send_checks(&mut self, now: Time, out: &mut Outbox) {
         let selected = self.paths.selected();
         for entry in self.paths.iter_mut() {
-            let (path, proof) = (entry.path, &mut entry.known);
-            if proof.due().is_none_or(|due| now < due) {
+            let (path, validation) = (entry.path, &mut entry.state);
+            if validation.next_check().is_none_or(|at| now < at) {
                 continue;
             }
-            let Some(remote) = remote_of(proof, &self.remote, &self.previous) else {
+            let Some(remote) = remote_of(validation, &self.remote, &self.previous) else {
                 continue;
             };
             let transaction = unpredictable_transaction();
@@ -394,8 +404,8 @@ impl IceLite {
                 tie_breaker,
                 false,
             );
-            proof.sent(now, transaction, selected == Some(path), &mut self.random);
-            if proof.holds(now) || proof.spend(self.scratch.len()) {
+            validation.sent(now, transaction, selected == Some(path), &mut self.random);
+            if validation.is_validated(now) || validation.try_spend(self.scratch.len()) {
                 out.push(path, &self.scratch);
             }
         }
@@ -406,21 +416,21 @@ impl IceLite {
         self.remote.iter().chain(previous)
     }
 
-    fn set_limit(&mut self, now: Time) {
+    fn update_limit(&mut self, now: Time) {
         let selected = self.paths.selected();
         let selected = selected.and_then(|path| self.paths.get(&path));
-        self.is_limited = selected.is_some_and(|entry| !entry.known.holds(now));
+        self.is_limited = selected.is_some_and(|entry| !entry.state.is_validated(now));
     }
 
     #[cold]
-    fn spend(&mut self, len: usize) -> bool {
+    fn try_spend(&mut self, len: usize) -> bool {
         let selected = self.paths.selected();
-        let proof = selected.and_then(|path| self.paths.get_mut(&path));
-        proof.is_some_and(|proof| proof.spend(len))
+        let validation = selected.and_then(|path| self.paths.get_mut(&path));
+        validation.is_some_and(|validation| validation.try_spend(len))
     }
 
-    /// Answer a request; return whether it used the current credentials.
-    fn serve(
+    /// Respond to a request; return whether it used the current credentials.
+    fn respond(
         &mut self,
         request: &Message<'_>,
         path: PathId,
@@ -435,18 +445,19 @@ impl IceLite {
         };
         // RFC 8445 section 6.1.1: facing a lite agent, a full one is controlling.
         let role = Role::Controlled;
-        binding::serve(request, local, role, path, &mut self.scratch, out)?;
+        binding::respond(request, local, role, path, &mut self.scratch, out)?;
         Ok(is_current)
     }
 }
 
-/// Return the peer's credentials for a path: those from before a restart until it shows the new ones.
+/// Return the remote credentials for a path: those from before an ICE restart until the peer uses
+/// the new ones.
 fn remote_of<'a>(
-    proof: &Proof,
+    validation: &AddressValidation,
     remote: &'a Option<Remote>,
     previous: &'a Option<Box<Previous>>,
 ) -> Option<&'a Remote> {
-    match proof.is_current {
+    match validation.is_current {
         true => remote.as_ref(),
         false => previous.as_ref()?.remote.as_ref(),
     }

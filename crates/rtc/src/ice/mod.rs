@@ -1,9 +1,11 @@
-//! Interactive Connectivity Establishment (RFC 8445): which paths a transport may trust and use.
+//! Interactive Connectivity Establishment (RFC 8445): the validated and the selected paths.
 //!
-//! The server is always [`IceLite`]: it answers checks, follows the peer's nomination to addresses
-//! that answer checks of its own, and keeps asking for consent. Bots are [`IceControlling`]: they send the checks and nominate. Both keep their trusted paths in the same
-//! bounded table and report what happens to it as [`IceEvent`]s.
+//! The server is always [`IceLite`]: it responds to checks, selects nominated paths whose address
+//! is validated by a check of its own, and verifies consent. Bots are [`IceControlling`]: they send
+//! checks and nominate. Both keep their validated paths in the same bounded table and report its
+//! changes as [`IceEvent`]s.
 
+mod address_validation;
 mod agent;
 mod binding;
 mod check;
@@ -12,7 +14,6 @@ mod consent;
 mod controlling;
 mod lite;
 mod paths;
-mod proof;
 mod random;
 
 use core::fmt;
@@ -27,19 +28,19 @@ pub use checklist::Base;
 pub use controlling::IceControlling;
 pub use lite::IceLite;
 
-/// A path without an authenticated packet for this long is given up (RFC 7675 section 5.1).
+/// A path without an authenticated packet for this long is retired (RFC 7675 section 5.1).
 pub const CONSENT_EXPIRY: Duration = Duration::from_secs(30);
 
 /// Reason: no path was ever validated within [`CONSENT_EXPIRY`].
 pub const REASON_TIMEOUT: &str = "ice_timeout";
-/// Reason: the peer refused our credentials and no path was validated.
+/// Reason: the peer rejected the credentials (400, 401) and no path was validated.
 pub const REASON_UNAUTHORIZED: &str = "ice_unauthorized";
-/// Reason: the peer insists on the controlling role, which is ours (RFC 8445 section 7.2.5.1).
+/// Reason: the peer claims the controlling role as well (RFC 8445 section 7.2.5.1).
 pub const REASON_ROLE_CONFLICT: &str = "ice_role_conflict";
-/// Reason: all validated paths fell silent for [`CONSENT_EXPIRY`].
+/// Reason: no validated path had a packet, or consent, for [`CONSENT_EXPIRY`].
 pub const REASON_CONSENT_EXPIRED: &str = "consent_expired";
 
-/// Name and prove one side of an ICE association (RFC 8445 section 5.3).
+/// ICE credentials of one side (RFC 8445 section 5.3).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The username fragment, 4 to 256 ice-chars.
@@ -49,7 +50,7 @@ pub struct Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Keep the password out of logs.
+    /// Omits the password, for logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("ufrag", &self.ufrag)
@@ -57,7 +58,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Tell what happened to the paths of an association.
+/// A change of the paths of an association.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IceEvent {
     /// Datagrams from this path are accepted from now on.
@@ -66,36 +67,36 @@ pub enum IceEvent {
     PathSelected(PathId),
     /// Datagrams from this path are no longer accepted.
     PathRetired(PathId),
-    /// The peer cannot be reached at the moment; checks that arrive or succeed later mend it.
+    /// The peer cannot be reached at the moment; a later check reconnects it.
     Disconnected(&'static str),
-    /// No path was found, and only a restart helps.
+    /// No path was validated; only an ICE restart helps.
     Failed(&'static str),
 }
 
-/// Say why a STUN message was not acted upon.
+/// Why a STUN message was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejected {
-    /// It is no STUN message.
+    /// Not a STUN message.
     Malformed,
-    /// Its FINGERPRINT is wrong.
+    /// FINGERPRINT is wrong.
     BadFingerprint,
-    /// It is neither a Binding request nor the response to a check of ours.
+    /// Neither a Binding request nor the response to a pending check.
     Unexpected,
-    /// Its USERNAME does not begin with a username fragment of ours.
+    /// USERNAME does not start with the local username fragment.
     UnknownUfrag,
-    /// It lacks MESSAGE-INTEGRITY.
+    /// MESSAGE-INTEGRITY is missing.
     NoIntegrity,
-    /// Its MESSAGE-INTEGRITY was not made with our password.
+    /// MESSAGE-INTEGRITY was computed with another password.
     BadIntegrity,
-    /// It must be understood in full and was not (RFC 8489 section 6.3.1).
+    /// Unknown comprehension-required attribute (RFC 8489 section 6.3.1).
     UnknownAttribute,
-    /// It claims the role that is ours (RFC 8445 section 7.3.1.1).
+    /// The peer claims the local role (RFC 8445 section 7.3.1.1).
     RoleConflict,
-    /// It is an answer from another path than the one asked (RFC 8445 section 7.2.5.2.1).
+    /// Response from another path than that of its check (RFC 8445 section 7.2.5.2.1).
     Asymmetric,
 }
 
-/// Say whether a STUN datagram answers a request (RFC 8489 section 5): it names no username.
+/// Return whether a STUN datagram is a response (RFC 8489 section 5), which has no USERNAME.
 #[must_use]
 pub fn is_response(datagram: &[u8]) -> bool {
     // The upper bit of the class.
@@ -104,7 +105,7 @@ pub fn is_response(datagram: &[u8]) -> bool {
 
 /// Return the username fragment that a STUN request is addressed to, where it holds one.
 ///
-/// That is all a server needs to find the transport; nothing is authenticated yet.
+/// The server finds the transport by it; nothing is authenticated yet.
 #[must_use]
 pub fn username_ufrag(datagram: &[u8]) -> Option<&str> {
     let message = Message::parse(datagram).ok()?;

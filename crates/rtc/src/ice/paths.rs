@@ -1,4 +1,4 @@
-//! The bounded table of validated paths, and the one that is sent to.
+//! The bounded table of validated paths, and the selected path.
 
 use std::collections::VecDeque;
 
@@ -7,24 +7,24 @@ use wire::time::Time;
 use super::{CONSENT_EXPIRY, IceEvent};
 use crate::path::PathId;
 
-/// A peer roams over a few addresses; a table without bound would be memory given away.
+/// Validated paths of one association: a peer roams over a few addresses only.
 const MAX_PATHS: usize = 8;
 
-/// A validated path, with what an agent knows of it beyond that.
+/// A validated path, with further state of the agent.
 #[derive(Debug)]
 pub(super) struct Entry<K> {
     pub path: PathId,
     pub last_seen: Time,
-    pub known: K,
+    pub state: K,
 }
 
-/// Keep the validated paths of one association.
+/// The validated paths of one association.
 #[derive(Debug)]
 pub(super) struct Paths<K = ()> {
     entries: Vec<Entry<K>>,
     selected: Option<PathId>,
     /// Index of the last hit: nearly every packet comes from the same path.
-    recent: usize,
+    last_hit: usize,
     events: VecDeque<IceEvent>,
 }
 
@@ -33,32 +33,32 @@ impl<K> Default for Paths<K> {
         Self {
             entries: Vec::new(),
             selected: None,
-            recent: 0,
+            last_hit: 0,
             events: VecDeque::new(),
         }
     }
 }
 
 impl<K: Default> Paths<K> {
-    /// Trust a path from now on; where the table is full the one silent for longest makes room.
+    /// Add a validated path; a full table drops the path without packets for longest.
     pub fn validate(&mut self, now: Time, path: PathId) -> &mut K {
         let position = self.position(&path).unwrap_or_else(|| {
             if self.entries.len() == MAX_PATHS {
-                self.retire_most_silent();
+                self.retire_least_recent();
             }
-            // Most associations have one path for life.
+            // Most associations have only one path.
             self.entries.reserve_exact(1);
             self.entries.push(Entry {
                 path,
                 last_seen: now,
-                known: K::default(),
+                state: K::default(),
             });
             self.events.push_back(IceEvent::PathValidated(path));
             self.entries.len() - 1
         });
         let entry = &mut self.entries[position];
         entry.last_seen = now;
-        &mut entry.known
+        &mut entry.state
     }
 }
 
@@ -68,8 +68,8 @@ impl<K> Paths<K> {
     }
 
     pub fn contains(&self, path: &PathId) -> bool {
-        let recent = self.entries.get(self.recent);
-        recent.is_some_and(|entry| entry.path == *path) || self.position(path).is_some()
+        let last_hit = self.entries.get(self.last_hit);
+        last_hit.is_some_and(|entry| entry.path == *path) || self.position(path).is_some()
     }
 
     pub fn get(&self, path: &PathId) -> Option<&Entry<K>> {
@@ -78,7 +78,7 @@ impl<K> Paths<K> {
 
     pub fn get_mut(&mut self, path: &PathId) -> Option<&mut K> {
         let position = self.position(path)?;
-        Some(&mut self.entries[position].known)
+        Some(&mut self.entries[position].state)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Entry<K>> {
@@ -89,24 +89,24 @@ impl<K> Paths<K> {
         self.entries.iter_mut()
     }
 
-    /// Note an authenticated packet from a path; return what is known of it.
+    /// Record an authenticated packet from a path; return its state.
     #[inline]
     pub fn touch(&mut self, now: Time, path: &PathId) -> Option<&mut K> {
-        let hit = self.entries.get(self.recent);
+        let hit = self.entries.get(self.last_hit);
         if hit.is_none_or(|entry| entry.path != *path) {
-            self.recent = self.position(path)?;
+            self.last_hit = self.position(path)?;
         }
-        let entry = self.entries.get_mut(self.recent)?;
+        let entry = self.entries.get_mut(self.last_hit)?;
         entry.last_seen = now;
-        Some(&mut entry.known)
+        Some(&mut entry.state)
     }
 
-    /// The path to send to.
+    /// Return the path to send to.
     pub fn selected(&self) -> Option<PathId> {
         self.selected
     }
 
-    /// Send to a validated path from now on.
+    /// Select a validated path.
     pub fn select(&mut self, path: PathId) {
         if self.selected != Some(path) {
             self.selected = Some(path);
@@ -122,12 +122,12 @@ impl<K> Paths<K> {
         self.retire_where(|_| true);
     }
 
-    /// Retire the paths that were silent for [`CONSENT_EXPIRY`].
+    /// Retire the paths without a packet for [`CONSENT_EXPIRY`].
     pub fn expire(&mut self, now: Time) {
         self.retire_where(|entry| now.since(entry.last_seen) >= CONSENT_EXPIRY);
     }
 
-    /// When the next path expires, if it stays silent.
+    /// Return when the next path expires, without further packets.
     pub fn next_expiry(&self) -> Option<Time> {
         let oldest = self.entries.iter().map(|entry| entry.last_seen).min()?;
         Some(oldest + CONSENT_EXPIRY)
@@ -145,7 +145,7 @@ impl<K> Paths<K> {
         self.entries.iter().position(|entry| entry.path == *path)
     }
 
-    fn retire_most_silent(&mut self) {
+    fn retire_least_recent(&mut self) {
         let selected = self.selected;
         let others = self
             .entries
@@ -156,7 +156,7 @@ impl<K> Paths<K> {
         }
     }
 
-    fn retire_where(&mut self, given_up: impl Fn(&Entry<K>) -> bool) {
+    fn retire_where(&mut self, is_retired: impl Fn(&Entry<K>) -> bool) {
         let Self {
             entries,
             selected,
@@ -164,12 +164,12 @@ impl<K> Paths<K> {
             ..
         } = self;
         entries.retain(|entry| {
-            let given_up = given_up(entry);
-            if given_up {
+            let is_retired = is_retired(entry);
+            if is_retired {
                 events.push_back(IceEvent::PathRetired(entry.path));
                 selected.take_if(|path| *path == entry.path);
             }
-            !given_up
+            !is_retired
         });
     }
 }

@@ -1,18 +1,18 @@
-//! Numbers for ICE: those that repeat with their seed, and those that nobody can guess.
+//! Random numbers for ICE: seeded and repeatable ones, and cryptographically secure ones.
 
 use openssl::rand::rand_bytes;
 use wire::stun::TransactionId;
 
-/// Draw a transaction id for a check whose answer proves that it was received.
+/// Return a transaction id for a check whose response proves that the check was received.
 pub(super) fn unpredictable_transaction() -> TransactionId {
     let mut id = [0; 12];
-    // It fails only where the system has no entropy, and then no handshake gets this far.
+    // Fails only where the system has no entropy, and then no handshake succeeds either.
     rand_bytes(&mut id).expect("entropy");
     TransactionId(id)
 }
 
-/// SplitMix64, for timing and for checks whose answers are proved by their integrity alone: not for
-/// secrets.
+/// SplitMix64, for timing and for checks whose responses are authenticated by MESSAGE-INTEGRITY:
+/// not for secrets.
 #[derive(Debug)]
 pub(super) struct Random(u64);
 
@@ -21,7 +21,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Give every ufrag numbers of its own.
+    /// Create a generator seeded by the ufrag.
     pub fn seeded_by(ufrag: &str) -> Self {
         let spread = |seed: u64, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         Self(ufrag.bytes().fold(0xcbf2_9ce4_8422_2325, spread))

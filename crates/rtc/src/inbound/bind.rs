@@ -1,15 +1,15 @@
-//! Which stream an SSRC is: by what the SDP declared, else by what the packet says of itself.
+//! Binding of SSRCs to encodings: by the SDP, else by MID, RID and payload type of the packet.
 //!
 //! The order is that of RFC 9143 section 9.2: a declared SSRC, then (mid, rid) or (mid, repaired
 //! rid), then mid alone where the m-line has one encoding, then a payload type that only one such
-//! m-line has. A rid without its mid names nothing: two m-lines may use the same one.
+//! m-line has. A rid without its mid is ambiguous: two m-lines may use the same one.
 //!
-//! A sender may change its SSRC at any time (RFC 3550 section 8.2), and not every sender says then
-//! which encoding the new one is. Where an encoding can be told by payload type and by the silence
-//! of its SSRC, the new SSRC takes over; else it stays unbound, with a reason.
+//! A sender may change its SSRC at any time (RFC 3550 section 8.2), and not every sender adds mid
+//! and rid then. Where payload type and the inactivity of an earlier SSRC leave one encoding, the
+//! new SSRC replaces the earlier one; else it stays unbound (unassociated), with a reason.
 //!
-//! Extensions of padding-only packets count as well: a browser's first packet of an encoding can
-//! be one, and after the first receiver report it stops sending mid and rid.
+//! Extensions of padding-only packets are read as well: the first packet of an encoding can be one,
+//! and browsers stop sending mid and rid after the first receiver report.
 
 use core::time::Duration;
 
@@ -20,12 +20,12 @@ use wire::id::{Mid, PayloadType, Rid, Ssrc};
 use wire::rtp::Header;
 use wire::time::Time;
 
-/// Replaced SSRCs that are remembered: a stream rarely begins anew.
+/// Replaced SSRCs that are kept: a sender rarely changes its SSRC.
 const MAX_RETIRED: usize = 16;
-/// An SSRC that has sent nothing for this long may be replaced by one that its packets do not name.
-const SILENCE: Duration = Duration::from_millis(500);
+/// An SSRC without packets for this long may be replaced by one whose packets have no mid and rid.
+const INACTIVE_AFTER: Duration = Duration::from_millis(500);
 
-/// What an m-line of the SDP lets us expect of one encoding.
+/// One encoding as the m-line of the SDP declares it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Expected {
     /// Media identification of the m-line.
@@ -42,7 +42,7 @@ pub struct Expected {
     pub rtx_payload_type: Option<PayloadType>,
 }
 
-/// What a stream carries.
+/// Whether a stream carries media or its retransmissions.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
     /// The encoding itself.
@@ -51,7 +51,7 @@ pub enum Role {
     Rtx,
 }
 
-/// The stream that an SSRC is; `K` is the caller's name for the encoding.
+/// The encoding and role of an SSRC; `K` is the caller's key of the encoding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bound<K> {
     /// Which encoding.
@@ -60,19 +60,19 @@ pub struct Bound<K> {
     pub role: Role,
 }
 
-/// What [`Binder::bind`] found.
+/// Result of [`Binder::bind`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Binding<K> {
-    /// The SSRC is this stream, as before.
+    /// The SSRC was bound before.
     Known(Bound<K>),
-    /// The SSRC is this stream from now on, instead of `replaced`.
+    /// The SSRC is bound from now on, instead of `replaced`.
     New {
         /// The stream.
         bound: Bound<K>,
-        /// The SSRC that was the stream until now.
+        /// The SSRC that was bound to the stream until now.
         replaced: Option<Ssrc>,
     },
-    /// Nothing says what it is: drop the packet.
+    /// No encoding matches: drop the packet.
     Unbound(UnboundReason),
 }
 
@@ -80,7 +80,7 @@ pub enum Binding<K> {
 struct Stream<K> {
     ssrc: Ssrc,
     bound: Bound<K>,
-    /// When its last packet came; `None`: it was declared and has sent nothing.
+    /// When its last packet was received; `None` before the first packet of a declared SSRC.
     last: Option<Time>,
 }
 
@@ -92,14 +92,14 @@ struct Repair {
     rtx: Ssrc,
 }
 
-/// The streams of one transport.
+/// The SSRC bindings of one transport.
 #[derive(Clone, Debug)]
 pub struct Binder<K> {
     streams: Vec<Stream<K>>,
-    /// Where the last lookup hit: packets of a frame come in a row.
+    /// Index of the last lookup: packets of a frame arrive in a row.
     last_hit: usize,
     expected: Vec<(K, Expected)>,
-    /// SSRCs that others took the place of: late packets of theirs must not take it back.
+    /// Replaced SSRCs, whose late packets must not replace the new ones.
     retired: Vec<Ssrc>,
     repairs: Vec<Repair>,
     unbound: UnboundSsrcs,
@@ -119,14 +119,14 @@ impl<K> Default for Binder<K> {
 }
 
 impl<K: Copy + Eq> Binder<K> {
-    /// Make a binder that expects nothing.
+    /// Create a binder without encodings.
     pub fn new() -> Binder<K> {
         Binder::default()
     }
 
-    /// Expect an encoding; the SSRCs that it declares are bound at once.
+    /// Add an encoding; the SSRCs that it declares are bound at once.
     pub fn expect(&mut self, key: K, expected: Expected) {
-        // A new m-line may give an old SSRC a new meaning.
+        // A new m-line may declare a replaced SSRC.
         self.retired.clear();
         self.expected.push((key, expected));
         let declared = [(expected.ssrc, Role::Media), (expected.rtx_ssrc, Role::Rtx)];
@@ -137,13 +137,13 @@ impl<K: Copy + Eq> Binder<K> {
         }
     }
 
-    /// Expect retransmissions of `media` under `rtx`, whichever encoding of the m-line `media` is:
-    /// a declaration for senders that name it by rid, and its retransmissions not at all.
+    /// Add an `a=ssrc-group:FID`: `rtx` retransmits `media`, whichever encoding of the m-line that
+    /// is. For senders whose media packets have a rid and whose RTX packets have none.
     pub fn expect_repair(&mut self, mid: Mid, media: Ssrc, rtx: Ssrc) {
         self.repairs.push(Repair { mid, media, rtx });
     }
 
-    /// Expect the encoding no longer and unbind its streams.
+    /// Remove an encoding and unbind its SSRCs.
     pub fn forget(&mut self, key: K) {
         self.expected.retain(|(known, _)| *known != key);
         self.streams.retain(|stream| stream.bound.key != key);
@@ -165,21 +165,21 @@ impl<K: Copy + Eq> Binder<K> {
         Some(self.streams[at].bound)
     }
 
-    /// Return what `ssrc` is bound to, of a packet that is not authenticated yet: a hint.
+    /// Return the encoding that `ssrc` is bound to, before the packet is authenticated: a hint.
     #[must_use]
     pub fn peek(&self, ssrc: Ssrc) -> Option<K> {
         let stream = self.streams.iter().find(|stream| stream.ssrc == ssrc)?;
         Some(stream.bound.key)
     }
 
-    /// Load the list of streams.
+    /// Prefetch the list of streams.
     pub fn prefetch(&self) {
         if let Some(stream) = self.streams.first() {
             prefetch(stream, 1);
         }
     }
 
-    /// Find the stream of an authenticated packet by its SSRC, else by its extensions.
+    /// Bind an authenticated packet by its SSRC, else by its extensions and payload type.
     pub fn bind(&mut self, now: Time, header: &Header, values: &Values<'_>) -> Binding<K> {
         if let Some(bound) = self.lookup(header.ssrc) {
             self.streams[self.last_hit].last = Some(now);
@@ -212,12 +212,12 @@ impl<K: Copy + Eq> Binder<K> {
         self.unbound.list()
     }
 
-    /// Count all packets dropped for want of a stream.
+    /// Return the number of packets dropped without a bound SSRC.
     pub fn unbound_packets(&self) -> u64 {
         self.unbound.packets()
     }
 
-    /// Return an SSRC, once, that has been unbound for a second; at most one a second.
+    /// Return an SSRC that has been unbound for a second, once; at most one SSRC per second.
     pub fn report_unbound(&mut self, now: Time, ssrc: Ssrc) -> Option<UnboundSsrc> {
         self.unbound.report(now, ssrc)
     }
@@ -261,8 +261,8 @@ impl<K: Copy + Eq> Binder<K> {
         Ok(Bound { key: *key, role })
     }
 
-    /// Find the only encoding, or the only one whose SSRC has fallen silent, that takes this
-    /// payload type; of the m-line `mid`, where the packet names it.
+    /// Return the only encoding with this payload type, or the only one whose SSRC is inactive; of
+    /// the m-line `mid`, where the packet has one.
     fn by_payload_type(
         &self,
         now: Time,
@@ -287,13 +287,13 @@ impl<K: Copy + Eq> Binder<K> {
             return self.by_elimination(now, header.ssrc, candidates);
         }
         if mid.is_none() && declared(&expected, bound.role).is_some() {
-            self.check_takeover(now, header.ssrc, bound)?;
+            self.check_replacement(now, header.ssrc, bound)?;
         }
         self.check_retired(now, header.ssrc, bound)?;
         Ok(bound)
     }
 
-    /// Of several encodings that an SSRC may be, it is none whose own SSRC has sent since.
+    /// Bind by elimination: not to an encoding whose bound SSRC has sent since.
     fn by_elimination(
         &self,
         now: Time,
@@ -303,60 +303,66 @@ impl<K: Copy + Eq> Binder<K> {
         let seen = self.unbound.since(ssrc).unwrap_or(now);
         let has_sent = |bound: Bound<K>| {
             let last = self.stream(bound).and_then(|stream| stream.last);
-            last.is_some_and(|last| now.since(last.max(seen)) < SILENCE)
+            last.is_some_and(|last| now.since(last.max(seen)) < INACTIVE_AFTER)
         };
         let mut open = candidates.filter(|(bound, _)| !has_sent(*bound));
         let Some((bound, expected)) = open.next() else {
             return Err(UnboundReason::EncodingAmbiguous);
         };
-        // Encodings that are known by their SSRCs alone (a=ssrc-group:SIM) are told apart by size
-        // once they send: when all have changed, any order will do.
+        // Encodings declared by SSRC alone (a=ssrc-group:SIM) are ordered by size once they send:
+        // when all SSRCs have changed, any order is valid.
         let is_sized = |it: &Expected| bound.role == Role::Media && it.ssrc.is_some();
         let is_alike = |(_, it): (Bound<K>, Expected)| {
             it.mid == expected.mid && is_sized(&it) && is_sized(&expected)
         };
-        if now.since(seen) < SILENCE || !open.all(is_alike) {
+        if now.since(seen) < INACTIVE_AFTER || !open.all(is_alike) {
             return Err(UnboundReason::EncodingAmbiguous);
         }
-        self.check_takeover(now, ssrc, bound)?;
+        self.check_replacement(now, ssrc, bound)?;
         Ok(bound)
     }
 
-    /// Let an SSRC take over from one that has fallen silent (RFC 3550 section 8.2).
-    fn check_takeover(&self, now: Time, ssrc: Ssrc, bound: Bound<K>) -> Result<(), UnboundReason> {
-        let is_heard = |last: Option<Time>| last.is_some_and(|last| now.since(last) < SILENCE);
+    /// Return whether an SSRC may replace the bound one, which is inactive (RFC 3550 section 8.2).
+    fn check_replacement(
+        &self,
+        now: Time,
+        ssrc: Ssrc,
+        bound: Bound<K>,
+    ) -> Result<(), UnboundReason> {
+        let is_active =
+            |last: Option<Time>| last.is_some_and(|last| now.since(last) < INACTIVE_AFTER);
         let last = self.stream(bound).and_then(|stream| stream.last);
         let last = match bound.role {
-            Role::Rtx if !self.has_moved(bound.key, is_heard) => {
+            Role::Rtx if !self.has_changed_ssrc(bound.key, is_active) => {
                 return Err(UnboundReason::RtxWithoutMedia);
             }
             Role::Rtx => last,
-            // What was declared may be on its way still.
+            // The declared SSRC may still send.
             Role::Media => last.or(self.unbound.since(ssrc)).or(Some(now)),
         };
-        match is_heard(last) {
+        match is_active(last) {
             true => Err(UnboundReason::OtherSsrcActive),
             false => Ok(()),
         }
     }
 
-    /// Say whether an encoding sends under another SSRC than the declared one: the new SSRC of its
-    /// retransmissions would else repeat packets of something unknown.
-    fn has_moved(&self, key: K, is_heard: impl Fn(Option<Time>) -> bool) -> bool {
+    /// Return whether an encoding sends under another SSRC than the declared one: a new RTX SSRC
+    /// would else retransmit packets of an unbound SSRC.
+    fn has_changed_ssrc(&self, key: K, is_active: impl Fn(Option<Time>) -> bool) -> bool {
         let role = Role::Media;
         let media = self.stream(Bound { key, role });
         let is_declared = |ssrc: Ssrc| {
             let mut expected = self.expected.iter().filter(|(known, _)| *known == key);
             expected.any(|(_, it)| it.ssrc == Some(ssrc))
         };
-        media.is_some_and(|media| is_heard(media.last) && !is_declared(media.ssrc))
+        media.is_some_and(|media| is_active(media.last) && !is_declared(media.ssrc))
     }
 
-    /// Late packets of a replaced SSRC must not take its place back; a sender that returns to it
-    /// may.
+    /// Late packets of a replaced SSRC must not replace the new one; a sender that returns to the
+    /// old SSRC may.
     fn check_retired(&self, now: Time, ssrc: Ssrc, bound: Bound<K>) -> Result<(), UnboundReason> {
         match self.retired.contains(&ssrc) {
-            true => self.check_takeover(now, ssrc, bound),
+            true => self.check_replacement(now, ssrc, bound),
             false => Ok(()),
         }
     }
@@ -365,7 +371,7 @@ impl<K: Copy + Eq> Binder<K> {
         self.streams.iter().find(|stream| stream.bound == bound)
     }
 
-    /// Bind the retransmissions of a media SSRC, where they were declared.
+    /// Bind the declared RTX SSRC of a media SSRC.
     fn bind_repair(&mut self, media: Ssrc, key: K) {
         let repair = self.repairs.iter().find(|repair| repair.media == media);
         let takes_rtx =
@@ -380,7 +386,7 @@ impl<K: Copy + Eq> Binder<K> {
         }
     }
 
-    /// Bind, and return the SSRC that was this stream before.
+    /// Bind `ssrc`, and return the SSRC that was bound before.
     fn set(&mut self, ssrc: Ssrc, bound: Bound<K>, last: Option<Time>) -> Option<Ssrc> {
         self.streams.retain(|it| it.ssrc != ssrc);
         let earlier = self.streams.iter_mut().find(|it| it.bound == bound);

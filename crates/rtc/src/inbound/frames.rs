@@ -1,4 +1,4 @@
-//! How far apart frames are, so that silence can be told from a slow source.
+//! Mean frame interval of a source, to tell a stopped source from one of a low frame rate.
 
 use core::time::Duration;
 
@@ -7,7 +7,7 @@ const WEIGHT: u32 = 8;
 /// Intervals above this are pauses of the source.
 const MAX_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Mean distance of frames on the sender's clock.
+/// Mean interval between frames on the sender's RTP clock.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameInterval {
     clock_rate: u32,
@@ -25,7 +25,7 @@ impl FrameInterval {
         }
     }
 
-    /// Take the timestamp of a packet into account; packets of one frame share it.
+    /// Update with the timestamp of a packet; packets of one frame share it.
     #[inline]
     pub fn receive(&mut self, timestamp: u32) {
         let newest = *self.newest.get_or_insert(timestamp);
@@ -45,7 +45,7 @@ impl FrameInterval {
         });
     }
 
-    /// Return the mean interval, zero until two frames have come.
+    /// Return the mean interval, zero before the second frame.
     pub fn mean(&self) -> Duration {
         self.mean.unwrap_or_default()
     }

@@ -26,7 +26,7 @@ impl Jitter {
         }
     }
 
-    /// Take one packet into account, in order of arrival.
+    /// Update with one packet, in order of arrival.
     pub fn receive(&mut self, timestamp: u32, arrival: Time) {
         let transit = self.rtp_units(arrival).wrapping_sub(timestamp);
         let Some(last) = self.transit.replace(transit) else {
@@ -44,7 +44,7 @@ impl Jitter {
         self.scaled >> 4
     }
 
-    /// Return the estimate as a span.
+    /// Return the estimate as a duration.
     pub fn span(&self) -> Duration {
         let nanos = u64::from(self.rtp()) * 1_000_000_000;
         Duration::from_nanos(nanos / u64::from(self.clock_rate.max(1)))

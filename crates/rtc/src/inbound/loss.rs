@@ -1,6 +1,6 @@
-//! Which packets came: loss as it is reported, and a packet that came both ways told apart.
+//! Packet loss as receiver reports count it, and duplicates of originals and retransmissions.
 
-/// Packets behind the highest that [`Recovery`] still tells apart.
+/// Window of [`DuplicateFilter`], in packets behind the highest index.
 const WINDOW: u64 = 1024;
 const WORDS: usize = (WINDOW / 64) as usize;
 
@@ -28,7 +28,7 @@ impl LossCounter {
             lowest: index,
             highest: index,
         });
-        // A packet overtaken by the very first one was expected too.
+        // A packet that arrives after a later first packet was expected too.
         range.lowest = range.lowest.min(index);
         range.highest = range.highest.max(index);
     }
@@ -38,23 +38,23 @@ impl LossCounter {
         self.range.map(|range| range.highest)
     }
 
-    /// Count the packets received.
+    /// Return the number of packets received.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Count the packets that should have come so far.
+    /// Return the number of packets expected.
     pub fn expected(&self) -> u64 {
         self.range
             .map_or(0, |range| range.highest - range.lowest + 1)
     }
 
-    /// Count the packets lost so far; negative after duplicates.
+    /// Return the number of packets lost; negative after duplicates.
     pub fn lost(&self) -> i64 {
         self.expected() as i64 - self.received as i64
     }
 
-    /// Return the fraction lost since the last call, 1/256, and begin the next interval.
+    /// Return the fraction lost since the last call, 1/256, and start the next interval.
     pub fn take_fraction_lost(&mut self) -> u8 {
         let expected = self.expected() - self.expected_before;
         let received = self.received - self.received_before;
@@ -67,34 +67,34 @@ impl LossCounter {
     }
 }
 
-/// Whether a packet is wanted.
+/// Whether a packet is new.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Freshness {
-    /// It had not come before.
+    /// First arrival.
     Fresh,
-    /// It came before, by the other way: its original and its retransmission both arrived.
+    /// Received before: its original and its retransmission both arrived.
     Duplicate,
-    /// It is too far behind to tell.
+    /// Behind the window.
     TooOld,
 }
 
-/// The packets of one encoding that came, as originals or by retransmission.
+/// The received packets of one encoding, originals and retransmissions.
 ///
-/// The two come under different SSRCs, so the SRTP replay window does not tell them apart.
+/// The two have different SSRCs, so the SRTP replay window does not detect their duplicates.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Recovery {
+pub struct DuplicateFilter {
     highest: Option<u64>,
     /// Bit `index % 1024` of the last 1024 indices.
     seen: [u64; WORDS],
 }
 
-impl Recovery {
-    /// Make a record of nothing.
-    pub fn new() -> Recovery {
-        Recovery::default()
+impl DuplicateFilter {
+    /// Create a filter without packets.
+    pub fn new() -> DuplicateFilter {
+        DuplicateFilter::default()
     }
 
-    /// Note a packet and tell whether it had come before.
+    /// Record a packet and return whether it is new.
     #[inline]
     pub fn receive(&mut self, index: u64) -> Freshness {
         let highest = *self.highest.get_or_insert(index);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_original_after_its_retransmission_is_a_duplicate() {
-        let mut recovery = Recovery::new();
+        let mut recovery = DuplicateFilter::new();
         for index in [10, 12, 11] {
             assert_eq!(recovery.receive(index), Freshness::Fresh);
         }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_window_forgets_what_it_left_behind() {
-        let mut recovery = Recovery::new();
+        let mut recovery = DuplicateFilter::new();
         recovery.receive(0);
         assert_eq!(recovery.receive(1023), Freshness::Fresh);
         assert_eq!(recovery.receive(0), Freshness::Duplicate);

@@ -1,6 +1,6 @@
-//! Streams we receive: which stream a packet is of, what is lost, what to report and ask for.
+//! Inbound RTP streams: SSRC binding, loss, jitter, NACK, reports and transport-wide feedback.
 //!
-//! Every index here is `ROC || SEQ`, as [`crate::srtp`] gives it with an authenticated packet.
+//! Every index here is `ROC || SEQ`, as [`crate::srtp`] returns it with an authenticated packet.
 
 pub mod bind;
 pub mod frames;

@@ -1,53 +1,53 @@
-//! What to ask the publisher for again (RFC 4585 section 6.2.1).
+//! NACK generation towards the publisher (RFC 4585 section 6.2.1).
 //!
-//! A packet is asked for once it cannot be mere reordering any more, then once per round trip,
-//! until it comes or enough has been asked.
+//! A missing packet is requested once reordering is excluded, then once per RTT, until it is
+//! received or given up.
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use wire::time::Time;
 
-/// How far the highest runs ahead before a missing packet is asked for.
+/// Later packets received before a missing packet is requested.
 const REORDER_PACKETS: u64 = 3;
-/// Time after which a missing packet is asked for however few came later.
+/// Time after which a missing packet is requested, with fewer later packets.
 const REORDER_DELAY: Duration = Duration::from_millis(10);
 /// Requests per packet before it is given up.
 const MAX_TRIES: u8 = 10;
-/// Missing packets that are tracked; a larger hole is a new start of the stream.
+/// Missing packets that are tracked; a larger gap restarts the stream.
 const MAX_MISSING: usize = 1000;
-/// Distance of two requests while the round trip is unknown.
+/// Interval of requests while the RTT is unknown.
 const UNKNOWN_RTT: Duration = Duration::from_millis(100);
-/// A shorter round trip does not ask more often: the answer waits for the publisher's pacer.
+/// Minimum interval of requests: retransmissions wait for the publisher's pacer.
 const MIN_RETRY: Duration = Duration::from_millis(20);
-/// Packets that must arrive for each one that is asked for: where more is lost, something on the
-/// way is overloaded, and what is asked for again is more load. Nothing is waited for then.
+/// Packets received per packet requested. Where more is lost, the network is overloaded and
+/// retransmissions add load: all missing packets are given up then.
 const ARRIVALS_PER_REQUEST: u32 = 4;
-/// A burst of losses of that many packets may be asked for at once.
-const MOST_SAVED_REQUESTS: u32 = 500;
-/// Sequence numbers per request, so that its packet stays below any MTU.
+/// Packets that may be requested at once after a burst of losses.
+const MAX_REQUEST_BUDGET: u32 = 500;
+/// Sequence numbers per NACK, so that it stays below any MTU.
 pub const MAX_REQUEST: usize = 250;
 
-/// What a packet that arrived is to the tracker.
+/// Result of [`NackTracker::received`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Arrival {
-    /// A new highest, or the very first.
+    /// New highest index, or the first packet.
     Next,
-    /// It had been missing.
+    /// Had been missing.
     Recovered,
-    /// It was not missed: a duplicate, or given up before.
+    /// Not missing: a duplicate, or given up before.
     Unexpected,
 }
 
-/// Counts of one stream.
+/// NACK counters of one stream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct NackCounters {
-    /// Packets that were found missing.
+    /// Packets detected as missing.
     pub missing: u64,
-    /// Of them, those that came after all.
+    /// Missing packets received later.
     pub recovered: u64,
-    /// Of them, those no longer waited for.
+    /// Missing packets that are no longer requested.
     pub given_up: u64,
-    /// Sequence numbers asked for, repetitions included.
+    /// Sequence numbers requested, repetitions included.
     pub requested: u64,
 }
 
@@ -64,10 +64,10 @@ pub struct NackTracker {
     highest: Option<u64>,
     /// In order of their indices.
     missing: VecDeque<Missing>,
-    /// Not later than the first thing due.
+    /// Not later than the first request due.
     next_due: Option<Time>,
-    /// Arrivals that were not spent on requests.
-    saved: u32,
+    /// Received packets not yet spent on requests, [`ARRIVALS_PER_REQUEST`] each.
+    budget: u32,
     counters: NackCounters,
 }
 
@@ -77,32 +77,32 @@ impl Default for NackTracker {
             highest: None,
             missing: VecDeque::new(),
             next_due: None,
-            saved: MOST_SAVED_REQUESTS * ARRIVALS_PER_REQUEST,
+            budget: MAX_REQUEST_BUDGET * ARRIVALS_PER_REQUEST,
             counters: NackCounters::default(),
         }
     }
 }
 
 impl NackTracker {
-    /// Make a tracker that misses nothing.
+    /// Create a tracker without missing packets.
     pub fn new() -> NackTracker {
         NackTracker::default()
     }
 
-    /// Note that the packet arrived, by itself or by retransmission.
+    /// Record a received packet, original or retransmission.
     #[inline]
     pub fn received(&mut self, now: Time, index: u64) -> Arrival {
         let Some(highest) = self.highest else {
             self.highest = Some(index);
             return Arrival::Next;
         };
-        self.saved = (self.saved + 1).min(MOST_SAVED_REQUESTS * ARRIVALS_PER_REQUEST);
+        self.budget = (self.budget + 1).min(MAX_REQUEST_BUDGET * ARRIVALS_PER_REQUEST);
         if index <= highest {
-            return self.fill(index);
+            return self.remove_missing(index);
         }
         self.highest = Some(index);
         if index - highest > 1 {
-            self.miss(now, highest + 1, index);
+            self.add_missing(now, highest + 1, index);
         }
         if !self.missing.is_empty() {
             self.end_reordering(now, index);
@@ -110,26 +110,26 @@ impl NackTracker {
         Arrival::Next
     }
 
-    /// Note that the packet arrived, of a stream of which nobody misses anything now.
+    /// Record a received packet of a stream without subscribers: no gap is requested.
     #[inline]
-    pub fn pass_over(&mut self, index: u64) {
+    pub fn skip(&mut self, index: u64) {
         self.highest = self.highest.max(Some(index));
         if !self.missing.is_empty() {
             self.clear();
         }
     }
 
-    /// Put the sequence numbers to ask for now into `out`, ascending, at most [`MAX_REQUEST`].
+    /// Write the sequence numbers to request now to `out`, ascending, at most [`MAX_REQUEST`].
     ///
-    /// `rtt` is the round trip to the publisher, if it is known. Packets asked for often enough
-    /// are given up here. What did not fit stays due: [`NackTracker::poll_timeout`] says so.
+    /// `rtt` is the RTT to the publisher, `None` where unknown. Packets requested too often are
+    /// given up here. Numbers that do not fit stay due, see [`NackTracker::poll_timeout`].
     pub fn poll(&mut self, now: Time, rtt: Option<Duration>, out: &mut Vec<u16>) {
         out.clear();
         if self.next_due.is_none_or(|due| due > now) {
             return;
         }
         let retry = rtt.map_or(UNKNOWN_RTT, |rtt| rtt.max(MIN_RETRY));
-        let most = MAX_REQUEST.min((self.saved / ARRIVALS_PER_REQUEST) as usize);
+        let most = MAX_REQUEST.min((self.budget / ARRIVALS_PER_REQUEST) as usize);
         self.give_up(now);
         self.next_due = None;
         for missing in &mut self.missing {
@@ -142,35 +142,35 @@ impl NackTracker {
             *due = missing.due.min(*due);
         }
         self.counters.requested += out.len() as u64;
-        self.saved -= out.len() as u32 * ARRIVALS_PER_REQUEST;
-        if self.saved < ARRIVALS_PER_REQUEST {
+        self.budget -= out.len() as u32 * ARRIVALS_PER_REQUEST;
+        if self.budget < ARRIVALS_PER_REQUEST {
             self.clear();
         }
     }
 
-    /// Return when [`NackTracker::poll`] has something to do.
+    /// Return when to call [`NackTracker::poll`].
     pub fn poll_timeout(&self) -> Option<Time> {
         self.next_due
     }
 
-    /// Tell whether the packet is waited for.
+    /// Return whether the packet is missing and not given up.
     pub fn is_missing(&self, index: u64) -> bool {
         self.find(index).is_some()
     }
 
-    /// Wait for nothing any more, as when the stream went silent; missing packets are given up.
+    /// Give up all missing packets, as when the stream has stopped.
     pub fn clear(&mut self) {
         self.counters.given_up += self.missing.len() as u64;
         self.missing.clear();
         self.next_due = None;
     }
 
-    /// Return the counts.
+    /// Return the counters.
     pub fn counters(&self) -> NackCounters {
         self.counters
     }
 
-    fn fill(&mut self, index: u64) -> Arrival {
+    fn remove_missing(&mut self, index: u64) -> Arrival {
         let Some(at) = self.find(index) else {
             return Arrival::Unexpected;
         };
@@ -182,15 +182,15 @@ impl NackTracker {
         Arrival::Recovered
     }
 
-    fn miss(&mut self, now: Time, first: u64, end: u64) {
-        let hole = end - first;
-        self.counters.missing += hole;
-        if hole > MAX_MISSING as u64 {
+    fn add_missing(&mut self, now: Time, first: u64, end: u64) {
+        let gap = end - first;
+        self.counters.missing += gap;
+        if gap > MAX_MISSING as u64 {
             self.clear();
-            self.counters.given_up += hole;
+            self.counters.given_up += gap;
             return;
         }
-        let excess = (self.missing.len() + hole as usize).saturating_sub(MAX_MISSING);
+        let excess = (self.missing.len() + gap as usize).saturating_sub(MAX_MISSING);
         self.missing.drain(..excess);
         self.counters.given_up += excess as u64;
         let due = now + REORDER_DELAY;
@@ -199,10 +199,10 @@ impl NackTracker {
             due,
             tries: 0,
         }));
-        self.wake_at(due);
+        self.schedule(due);
     }
 
-    /// Make due what enough later packets have overtaken.
+    /// Make the missing packets due that enough later packets have overtaken.
     fn end_reordering(&mut self, now: Time, highest: u64) {
         let overtaken = highest.saturating_sub(REORDER_PACKETS);
         let waiting = self.missing.iter_mut().rev().take_while(|it| it.tries == 0);
@@ -212,7 +212,7 @@ impl NackTracker {
             any = true;
         }
         if any {
-            self.wake_at(now);
+            self.schedule(now);
         }
     }
 
@@ -223,7 +223,7 @@ impl NackTracker {
         self.counters.given_up += (before - self.missing.len()) as u64;
     }
 
-    fn wake_at(&mut self, due: Time) {
+    fn schedule(&mut self, due: Time) {
         self.next_due = Some(self.next_due.map_or(due, |earlier| earlier.min(due)));
     }
 

@@ -1,37 +1,37 @@
-//! Round trip to a publisher: our reference time and its echo (RFC 3611 section 4.4 and 4.5).
+//! RTT of a receiver by RRTR and DLRR (RFC 3611 section 4.4 and 4.5).
 //!
-//! Whoever only receives has no sender report that the peer could echo.
+//! An endpoint that only receives sends no sender report, so LSR and DLSR give it no RTT.
 
-use crate::rtt::SentMarks;
+use crate::rtt::SentTimestamps;
 use core::time::Duration;
 use wire::id::Ssrc;
 use wire::rtcp::DlrrEntries;
 use wire::time::{NtpTime, Time};
 
-/// The reference times that one receiver sent.
+/// The receiver reference times (RRTR) sent by one receiver.
 #[derive(Clone, Copy, Debug)]
 pub struct ReferenceTimes {
     ssrc: Ssrc,
-    sent: SentMarks,
+    sent: SentTimestamps,
     rtt: Option<Duration>,
 }
 
 impl ReferenceTimes {
-    /// Begin for the SSRC that our extended reports come from.
+    /// Create a record for the sender SSRC of the extended reports.
     pub fn new(ssrc: Ssrc) -> ReferenceTimes {
         ReferenceTimes {
             ssrc,
-            sent: SentMarks::default(),
+            sent: SentTimestamps::default(),
             rtt: None,
         }
     }
 
-    /// Note that the reference time `ntp` leaves at `now`.
+    /// Record the reference time `ntp` sent at `now`.
     pub fn sent(&mut self, now: Time, ntp: NtpTime) {
         self.sent.remember(ntp.mid32(), now);
     }
 
-    /// Take the round trip from the echo meant for us, if there is one.
+    /// Return the RTT of the DLRR entry for this receiver, `None` where there is none.
     pub fn on_echoes(&mut self, now: Time, mut entries: DlrrEntries<'_>) -> Option<Duration> {
         let echo = entries.find(|entry| entry.ssrc == self.ssrc)?;
         let rtt = self
@@ -41,7 +41,7 @@ impl ReferenceTimes {
         Some(rtt)
     }
 
-    /// Return the last round trip measured.
+    /// Return the last RTT measured.
     pub fn rtt(&self) -> Option<Duration> {
         self.rtt
     }

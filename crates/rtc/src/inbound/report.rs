@@ -1,40 +1,40 @@
-//! What we report of a stream to its sender (RFC 3550 section 6.4.1).
+//! Statistics of an inbound stream and its report blocks (RFC 3550 section 6.4.1).
 
 use super::frames::FrameInterval;
 use super::jitter::Jitter;
 use super::loss::LossCounter;
-use crate::rtt::ReceivedMark;
+use crate::rtt::ReceivedTimestamp;
 use core::time::Duration;
 use wire::id::Ssrc;
 use wire::rtcp::{ReportBlock, SenderInfo};
 use wire::time::Time;
 
-/// Reception of one bound SSRC.
+/// Statistics of one bound SSRC.
 ///
-/// It begins with the binding: before an SSRC is bound there is nothing to report on, which is
-/// what keeps its sender sending mid and rid.
+/// Created with the binding: an unbound SSRC has no report blocks, so that its sender goes on
+/// sending mid and rid.
 #[derive(Clone, Copy, Debug)]
 pub struct InboundStats {
     ssrc: Ssrc,
     loss: LossCounter,
     jitter: Jitter,
     frames: FrameInterval,
-    last_sender_report: ReceivedMark,
+    last_sender_report: ReceivedTimestamp,
 }
 
 impl InboundStats {
-    /// Begin with a stream just bound; `clock_rate` is in Hz.
+    /// Create the statistics of a stream just bound; `clock_rate` is in Hz.
     pub fn new(ssrc: Ssrc, clock_rate: u32) -> InboundStats {
         InboundStats {
             ssrc,
             loss: LossCounter::default(),
             jitter: Jitter::new(clock_rate),
             frames: FrameInterval::new(clock_rate),
-            last_sender_report: ReceivedMark::default(),
+            last_sender_report: ReceivedTimestamp::default(),
         }
     }
 
-    /// Count a packet of this SSRC; what came by retransmission is not one.
+    /// Count a packet of this SSRC, retransmissions excluded.
     #[inline]
     pub fn receive(&mut self, index: u64, timestamp: u32, arrival: Time) {
         self.loss.receive(index);
@@ -42,12 +42,12 @@ impl InboundStats {
         self.frames.receive(timestamp);
     }
 
-    /// Note the stream's sender report, for LSR and DLSR.
+    /// Record the stream's sender report, for LSR and DLSR.
     pub fn on_sender_report(&mut self, now: Time, info: &SenderInfo) {
         self.last_sender_report.note(info.ntp.mid32(), now);
     }
 
-    /// Make the report block of the interval since the last one; `None` before any packet.
+    /// Build the report block of the interval since the last one; `None` before any packet.
     pub fn report_block(&mut self, now: Time) -> Option<ReportBlock> {
         let highest = self.loss.highest()?;
         let (last_sr, delay_since_last_sr) = self.last_sender_report.echo(now);
@@ -67,7 +67,7 @@ impl InboundStats {
         self.ssrc
     }
 
-    /// Return loss so far.
+    /// Return the loss counters.
     pub fn loss(&self) -> &LossCounter {
         &self.loss
     }
@@ -77,7 +77,7 @@ impl InboundStats {
         self.jitter.span()
     }
 
-    /// Return the mean distance of frames, zero until two have come.
+    /// Return the mean frame interval, zero before the second frame.
     pub fn frame_interval(&self) -> Duration {
         self.frames.mean()
     }

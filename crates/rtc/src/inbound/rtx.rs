@@ -1,22 +1,22 @@
-//! Reading retransmissions (RFC 4588 section 4).
+//! Parsing of RTX packets (RFC 4588 section 4).
 
 use wire::id::nearest_index;
 
-/// A retransmission read.
+/// A parsed RTX packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retransmission<'a> {
-    /// Too short for an original sequence number: padding that probes for bandwidth.
+    /// Too short for an original sequence number: a bandwidth probe of padding.
     Probe,
-    /// A packet sent again.
+    /// A retransmitted packet.
     Original {
-        /// Its index in the media stream.
+        /// Index of the original in the media stream.
         index: u64,
-        /// Its payload.
+        /// Payload of the original.
         payload: &'a [u8],
     },
 }
 
-/// Read the payload of an RTX packet, padding removed.
+/// Parse the payload of an RTX packet, padding removed.
 ///
 /// `highest` is the highest index of the media stream; the original is the one nearest to it.
 pub fn read(payload: &[u8], highest: u64) -> Retransmission<'_> {

@@ -6,12 +6,12 @@ use wire::id::{SequenceExtender, Ssrc};
 use wire::rtcp::TwccBuilder;
 use wire::time::Time;
 
-/// Time that a feedback collects arrivals.
+/// Interval of feedback packets.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Arrivals kept for the next feedback; as many make it due at once.
+/// Arrivals kept for the next feedback; this many make it due at once.
 const MAX_ARRIVALS: usize = 1024;
-/// A longer hole is a new start of the numbering and is not reported as loss.
-const MAX_HOLE: u64 = 4_000;
+/// A larger gap is a restart of the numbers and is not reported as loss.
+const MAX_GAP: u64 = 4_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
@@ -19,13 +19,13 @@ struct Arrived {
     at: Time,
 }
 
-/// Arrivals of one transport that were not reported yet.
+/// Arrivals of one transport that are not reported yet.
 #[derive(Clone, Debug, Default)]
 pub struct TwccReceiver {
     extender: SequenceExtender,
-    /// In order of their indices.
+    /// Ordered by index.
     arrivals: VecDeque<Arrived>,
-    /// First index that no feedback has covered.
+    /// First index not covered by a feedback.
     unreported: Option<u64>,
     due: Option<Time>,
     feedback_count: u8,
@@ -34,16 +34,16 @@ pub struct TwccReceiver {
 }
 
 impl TwccReceiver {
-    /// Make a receiver that has nothing to report.
+    /// Create a receiver without arrivals.
     pub fn new() -> TwccReceiver {
         TwccReceiver::default()
     }
 
-    /// Note the arrival of the packet stamped with `sequence`, of whatever stream.
+    /// Record the arrival of a packet of any stream, by its transport-wide sequence number.
     #[inline]
     pub fn received(&mut self, sequence: u16, now: Time) {
         let index = self.extender.extend(sequence);
-        // A number from before the first cycle has no place in the order.
+        // A number before the first cycle has no index.
         if Some(index) > self.extender.highest() {
             self.dropped += 1;
             return;
@@ -57,14 +57,14 @@ impl TwccReceiver {
         }
     }
 
-    /// Return when feedback is due: 100 ms after the first arrival it will carry, or when they are many.
+    /// Return when feedback is due: 100 ms after its first arrival, or at once with 1024 arrivals.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.due
     }
 
     /// Append one feedback packet of at most 1000 bytes to `out`; call until false.
     ///
-    /// A packet that came after its number was reported as lost gets a feedback of its own.
+    /// A packet that arrives after it was reported as lost gets a feedback of its own.
     pub fn build_feedback(&mut self, out: &mut Vec<u8>, sender: Ssrc, media: Ssrc) -> bool {
         let Some(&first) = self.arrivals.front() else {
             self.due = None;
@@ -87,15 +87,16 @@ impl TwccReceiver {
         true
     }
 
-    /// Count the arrivals that no feedback could carry.
+    /// Return the number of arrivals that were never reported.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Begin behind the last report, so that what did not come in between is reported too.
+    /// Return the base sequence number: next after the last feedback, so that losses in between are
+    /// reported.
     fn base(&self, first: Arrived) -> u64 {
         match self.unreported {
-            Some(next) if next <= first.index && first.index - next <= MAX_HOLE => next,
+            Some(next) if next <= first.index && first.index - next <= MAX_GAP => next,
             _ => first.index,
         }
     }

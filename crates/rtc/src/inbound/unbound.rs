@@ -1,4 +1,4 @@
-//! SSRCs that have no stream: which, since when, how many packets, and why.
+//! Unbound (unassociated, unsignaled) SSRCs: packet counts and the reason of each.
 
 use core::time::Duration;
 
@@ -6,29 +6,29 @@ use wire::id::{PayloadType, Ssrc};
 use wire::rtp::Header;
 use wire::time::Time;
 
-/// Unbound SSRCs that are remembered for diagnosis.
+/// Unbound SSRCs that are listed for diagnosis.
 const MAX_UNBOUND: usize = 16;
-/// An SSRC that is still unbound after this is worth a report: descriptions may follow packets.
+/// An SSRC is reported when unbound for this long: the description may arrive after packets.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
-/// Reports are no closer together, however many SSRCs there are.
+/// Minimum interval of reports, for any number of SSRCs.
 const REPORT_SPACING: Duration = Duration::from_secs(1);
 
-/// Why an SSRC has no stream.
+/// Why an SSRC is unbound.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UnboundReason {
     /// No m-line has the MID of the packet.
     MidUnknown,
     /// The m-line has no encoding of the packet's RID.
     RidUnknown,
-    /// Two m-lines may use the same RID: without a MID it names nothing.
+    /// Two m-lines may use the same RID: without a MID it is ambiguous.
     RidWithoutMid,
-    /// No m-line, or not the named one, takes the payload type.
+    /// No m-line, or not that of the MID, has the payload type.
     PayloadTypeUnknown,
-    /// Several encodings take the payload type, and the packet names none of them.
+    /// Several encodings have the payload type, and the packet has no RID.
     EncodingAmbiguous,
-    /// The SSRC that was declared for this encoding, or that replaced this one, sends at present.
+    /// The SSRC declared for this encoding, or the one that replaced this SSRC, is active.
     OtherSsrcActive,
-    /// Retransmissions under another SSRC than the declared one, of media that is not bound.
+    /// RTX under another SSRC than the declared one, of media that is not bound.
     RtxWithoutMedia,
 }
 
@@ -48,7 +48,7 @@ impl UnboundReason {
     }
 }
 
-/// An SSRC without a stream.
+/// An unbound SSRC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnboundSsrc {
     /// The SSRC.
@@ -63,7 +63,7 @@ pub struct UnboundSsrc {
     reported: bool,
 }
 
-/// The SSRCs without a stream that were seen last.
+/// The latest unbound SSRCs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UnboundSsrcs {
     known: Vec<UnboundSsrc>,
@@ -76,12 +76,12 @@ impl UnboundSsrcs {
         &self.known
     }
 
-    /// Count all packets dropped for want of a stream.
+    /// Return the number of packets dropped without a bound SSRC.
     pub(super) fn packets(&self) -> u64 {
         self.packets
     }
 
-    /// Return when the SSRC was first seen without a stream.
+    /// Return when the first unbound packet of the SSRC was received.
     pub(super) fn since(&self, ssrc: Ssrc) -> Option<Time> {
         let known = self.known.iter().find(|it| it.ssrc == ssrc)?;
         Some(known.since)
@@ -109,12 +109,12 @@ impl UnboundSsrcs {
         });
     }
 
-    /// The SSRC has a stream now.
+    /// Remove an SSRC that is bound now.
     pub(super) fn forget(&mut self, ssrc: Ssrc) {
         self.known.retain(|unbound| unbound.ssrc != ssrc);
     }
 
-    /// Return an SSRC, once, that has been without a stream for a second.
+    /// Return an SSRC that has been unbound for a second, once.
     pub(super) fn report(&mut self, now: Time, ssrc: Ssrc) -> Option<UnboundSsrc> {
         let is_due = |at: Time, after: Duration| now.since(at) >= after;
         if !self.last_report.is_none_or(|at| is_due(at, REPORT_SPACING)) {

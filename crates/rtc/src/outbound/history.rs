@@ -1,10 +1,9 @@
-//! The packets of one encoding as they arrived: what subscriptions read from and what
-//! retransmissions are made of.
+//! History: the received packets of one encoding, for forwarding and for retransmission.
 //!
-//! A payload is copied here once when it arrives. Every subscription keeps a position in this log
-//! and copies from it when it sends, so nothing stands in a queue per subscriber. Payloads live in
-//! fixed chunks that return to a pool shared by all encodings of a worker: after warm-up no packet
-//! allocates.
+//! A payload is copied here once when it is received. Every subscription keeps a position in the
+//! history and copies from it when it sends: there is no queue per subscriber. Payloads are stored
+//! in fixed chunks that return to a pool shared by all encodings of a worker: after warm-up no
+//! packet allocates.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,41 +13,41 @@ use wire::time::Time;
 
 use crate::codec::Described;
 
-/// Bytes of one chunk; above every packet that Ethernet carries.
+/// Bytes of one chunk; more than any Ethernet packet.
 pub const CHUNK_LEN: usize = 8 * 1024;
-/// Chunks that stay in the pool for reuse; more are given back to the allocator.
+/// Chunks kept in the pool for reuse; more are returned to the allocator.
 const POOLED_CHUNKS: usize = 4096;
 const INDEX_TABLE_START: usize = 64;
-/// A packet counts as this much at least: small ones, and those of padding alone, cost their slots.
-const LEAST_PACKET_LEN: usize = 128;
+/// A packet counts as this much at least: small and padding-only packets cost their slots.
+const MIN_PACKET_LEN: usize = 128;
 
-/// Header facts of an incoming packet that outgoing headers repeat.
+/// Header extensions of an incoming packet that are forwarded.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Carried {
+pub struct ForwardedExtensions {
     /// RFC 6464 audio level octet as received.
     pub audio_level: Option<u8>,
     /// Video orientation octet as received (3GPP TS 26.114).
     pub orientation: Option<u8>,
-    /// Capture time of its frame, as received or extrapolated to it.
+    /// abs-capture-time of the frame, received or extrapolated.
     pub capture: Option<AbsCaptureTime>,
 }
 
-/// One packet of the log.
+/// One packet of the history.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     /// Extended incoming sequence number.
     pub index: u64,
-    /// When it arrived.
+    /// Arrival time.
     pub arrival: Time,
     /// Incoming RTP timestamp.
     pub timestamp: u32,
-    /// What the payload is.
+    /// Description of the payload.
     pub described: Described,
-    /// What its header extensions said.
-    pub carried: Carried,
+    /// Header extensions to forward.
+    pub carried: ForwardedExtensions,
     /// RTP marker bit.
     pub marker: bool,
-    /// It carried no media, only padding: nothing to forward, its number is closed.
+    /// Padding only: not forwarded, its sequence number is skipped.
     pub empty: bool,
     chunk: u32,
     offset: u16,
@@ -56,14 +55,14 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Count the payload bytes.
+    /// Return the payload length, bytes.
     #[must_use]
     pub fn payload_len(&self) -> usize {
         usize::from(self.len)
     }
 }
 
-/// A packet about to enter the log.
+/// A received packet to append.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived<'a> {
     /// Extended incoming sequence number.
@@ -72,51 +71,51 @@ pub struct Arrived<'a> {
     pub timestamp: u32,
     /// RTP marker bit.
     pub marker: bool,
-    /// What the payload is.
+    /// Description of the payload.
     pub described: Described,
-    /// What its header extensions said.
-    pub carried: Carried,
+    /// Header extensions to forward.
+    pub carried: ForwardedExtensions,
     /// The payload without padding; empty for a padding-only packet.
     pub payload: &'a [u8],
 }
 
-/// Chunks that no log uses now.
+/// Unused chunks.
 #[derive(Debug, Default)]
 pub struct ChunkPool {
     free: Vec<Box<[u8]>>,
 }
 
 impl ChunkPool {
-    fn take(&mut self) -> Box<[u8]> {
+    fn allocate(&mut self) -> Box<[u8]> {
         self.free
             .pop()
             .unwrap_or_else(|| vec![0; CHUNK_LEN].into_boxed_slice())
     }
 
-    fn give(&mut self, chunk: Box<[u8]>) {
+    fn release(&mut self, chunk: Box<[u8]>) {
         if self.free.len() < POOLED_CHUNKS {
             self.free.push(chunk);
         }
     }
 }
 
-/// The log of one encoding.
+/// The history of one encoding.
 #[derive(Debug)]
 pub struct History {
     slots: VecDeque<Slot>,
-    /// Position of the first slot; positions count arrivals and never repeat.
+    /// Position of the first slot; positions count received packets and never repeat.
     start: u64,
     chunks: VecDeque<Box<[u8]>>,
     first_chunk: u32,
     /// Bytes used in the last chunk.
     filled: usize,
-    /// Position by incoming index modulo its length; an entry is a hint to verify.
+    /// Position by incoming index modulo the table length; an entry is a hint to verify.
     by_index: Vec<u64>,
     max_bytes: usize,
 }
 
 impl History {
-    /// Make an empty log that keeps at most `max_bytes` of payload, in whole chunks.
+    /// Create an empty history that keeps at most `max_bytes` of payload, in whole chunks.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self {
@@ -132,8 +131,7 @@ impl History {
 
     /// Append a packet and return its position.
     ///
-    /// A payload above [`CHUNK_LEN`] cannot come from a datagram that the engine accepts; it is
-    /// kept as an empty packet.
+    /// A payload above [`CHUNK_LEN`], which the engine never receives, is kept as an empty packet.
     pub fn push(&mut self, now: Time, arrived: &Arrived<'_>, pool: &mut ChunkPool) -> u64 {
         let payload = match arrived.payload.len() {
             len if len <= CHUNK_LEN => arrived.payload,
@@ -142,7 +140,7 @@ impl History {
         if self.filled + payload.len() > CHUNK_LEN {
             self.open_chunk(pool);
         }
-        if self.slots.len() >= self.max_bytes / LEAST_PACKET_LEN {
+        if self.slots.len() >= self.max_bytes / MIN_PACKET_LEN {
             self.drop_first_slot(pool);
         }
         let position = self.end();
@@ -167,7 +165,7 @@ impl History {
         position
     }
 
-    /// Drop what is older than `keep`, chunk by chunk.
+    /// Drop packets older than `keep`, chunk by chunk.
     pub fn expire(&mut self, now: Time, keep: Duration, pool: &mut ChunkPool) {
         while let Some(slot) = self.slots.front() {
             if now.since(slot.arrival) <= keep {
@@ -178,7 +176,7 @@ impl History {
         self.release_chunks(pool);
     }
 
-    /// Drop everything, as when the last subscription leaves.
+    /// Drop all packets, as when the last subscription ends.
     pub fn clear(&mut self, pool: &mut ChunkPool) {
         while !self.slots.is_empty() {
             self.drop_first_slot(pool);
@@ -186,26 +184,26 @@ impl History {
         self.release_chunks(pool);
     }
 
-    /// Position of the oldest packet that is still kept.
+    /// Return the position of the oldest packet kept.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// Position that the next packet will take.
+    /// Return the position of the next packet.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start + self.slots.len() as u64
     }
 
-    /// Look a packet up by position.
+    /// Return the packet at a position.
     #[must_use]
     pub fn slot(&self, position: u64) -> Option<&Slot> {
         let nth = usize::try_from(position.checked_sub(self.start)?).ok()?;
         self.slots.get(nth)
     }
 
-    /// Show the payload of a packet of this log.
+    /// Return the payload of a packet of this history.
     #[must_use]
     pub fn payload(&self, slot: &Slot) -> &[u8] {
         let nth = slot.chunk.wrapping_sub(self.first_chunk) as usize;
@@ -216,7 +214,7 @@ impl History {
         }
     }
 
-    /// Find the position of the packet with this incoming index.
+    /// Return the position of the packet with this incoming index.
     #[must_use]
     pub fn find(&self, index: u64) -> Option<u64> {
         let hint = self.by_index[index as usize & (self.by_index.len() - 1)];
@@ -225,7 +223,7 @@ impl History {
             .then_some(hint)
     }
 
-    /// Count the bytes of all chunks held.
+    /// Return the bytes of all chunks in use.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.chunks.len() * CHUNK_LEN
@@ -235,7 +233,7 @@ impl History {
         if self.memory_bytes() + CHUNK_LEN > self.max_bytes {
             self.drop_first_chunk(pool);
         }
-        self.chunks.push_back(pool.take());
+        self.chunks.push_back(pool.allocate());
         self.filled = 0;
     }
 
@@ -262,12 +260,12 @@ impl History {
         }
     }
 
-    /// Give back the chunks in front that no slot refers to.
+    /// Release the first chunks that no slot refers to.
     fn release_chunks(&mut self, pool: &mut ChunkPool) {
         let needed = self.slots.front().map(|slot| slot.chunk);
         while !self.chunks.is_empty() && needed != Some(self.first_chunk) {
             if let Some(chunk) = self.chunks.pop_front() {
-                pool.give(chunk);
+                pool.release(chunk);
             }
             self.first_chunk = self.first_chunk.wrapping_add(1);
         }
@@ -276,7 +274,7 @@ impl History {
         }
     }
 
-    /// The chunk being filled, or the one that will be the first.
+    /// Return the number of the chunk being filled, or of the first one to come.
     fn last_chunk(&self) -> u32 {
         let before = self.chunks.len().saturating_sub(1);
         self.first_chunk.wrapping_add(before as u32)
@@ -310,7 +308,7 @@ mod tests {
             timestamp: 0,
             marker: false,
             described: describe(Codec::Opus, payload, false),
-            carried: Carried::default(),
+            carried: ForwardedExtensions::default(),
             payload,
         }
     }

@@ -1,4 +1,4 @@
-//! Streams we send.
+//! Outbound RTP streams: history, sequence numbers, reports, transport-wide sequence numbers.
 
 pub mod history;
 pub mod reference;

@@ -1,58 +1,58 @@
-//! Sender reports of a forwarded stream, and what its receiver says of it.
+//! Sender reports of a forwarded stream, and the report blocks of its receiver.
 //!
-//! The NTP time we report is the publisher's: its last sender report plus the time since that
-//! arrived. Audio and video of one publisher then stay in step at the subscriber, whatever our
-//! own clock says.
+//! Outgoing sender reports have the NTP time of the publisher: its last sender report plus the time
+//! since its arrival. Audio and video of one publisher then stay in sync at the subscriber (lip
+//! sync), independent of the local clock.
 
-use crate::rtt::SentMarks;
+use crate::rtt::SentTimestamps;
 use core::time::Duration;
 use wire::rtcp::{ReportBlock, SenderInfo};
 use wire::time::{NtpTime, Time};
 
-/// A publisher's sender report, on the outgoing timeline.
+/// The publisher's sender report, with outgoing timestamps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SourceReport {
-    /// Its wall clock.
+    /// NTP time of the publisher.
     pub ntp: NtpTime,
     /// The same instant as an outgoing RTP timestamp.
     pub rtp_timestamp: u32,
-    /// When it arrived.
+    /// Arrival time.
     pub arrived: Time,
 }
 
-/// What the receiver reported last.
+/// The latest report block of the receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Received {
-    /// Its report block.
+    /// The report block.
     pub block: ReportBlock,
-    /// When it arrived.
+    /// Arrival time.
     pub at: Time,
 }
 
-/// Reports of one outgoing stream, both directions.
+/// Sender reports and received report blocks of one outgoing stream.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderReports {
     clock_rate: u32,
-    sent: SentMarks,
+    sent: SentTimestamps,
     received: Option<Received>,
     rtt: Option<Duration>,
 }
 
 impl SenderReports {
-    /// Begin with a stream whose clock runs at `clock_rate` Hz.
+    /// Create the reports of a stream; `clock_rate` is in Hz.
     pub fn new(clock_rate: u32) -> SenderReports {
         SenderReports {
             clock_rate,
-            sent: SentMarks::default(),
+            sent: SentTimestamps::default(),
             received: None,
             rtt: None,
         }
     }
 
-    /// Make the sender information that leaves at `now`.
+    /// Build the sender information of a report sent at `now`.
     ///
     /// `packets` and `octets` (payload without padding) count since the start and wrap. `None`
-    /// before the publisher's first report, since there is no NTP time to give, and before the
+    /// before the publisher's first report, for want of an NTP time, and before the
     /// first packet, since only senders send SRs (RFC 3550 section 6.4).
     pub fn report(
         &mut self,
@@ -73,10 +73,10 @@ impl SenderReports {
         })
     }
 
-    /// Note the receiver's report block; return the round trip it shows.
+    /// Record the receiver's report block; return its RTT.
     ///
-    /// RTT = now - instant we sent that SR - DLSR. The mark in LSR is of the publisher's clock, so
-    /// it is looked up, never subtracted.
+    /// RTT = now - time that SR was sent - DLSR. LSR is of the publisher's clock, so it is looked
+    /// up, never subtracted.
     pub fn on_report_block(&mut self, now: Time, block: &ReportBlock) -> Option<Duration> {
         self.received = Some(Received {
             block: *block,
@@ -89,17 +89,17 @@ impl SenderReports {
         Some(rtt)
     }
 
-    /// Return the last round trip measured.
+    /// Return the last RTT measured.
     pub fn rtt(&self) -> Option<Duration> {
         self.rtt
     }
 
-    /// Return the receiver's last report.
+    /// Return the latest report block of the receiver.
     pub fn received(&self) -> Option<&Received> {
         self.received.as_ref()
     }
 
-    /// Return the jitter that the receiver reported last.
+    /// Return the jitter that the receiver last reported.
     pub fn remote_jitter(&self) -> Option<Duration> {
         let jitter = u64::from(self.received?.block.jitter);
         let nanos = jitter * 1_000_000_000 / u64::from(self.clock_rate.max(1));

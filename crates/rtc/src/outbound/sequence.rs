@@ -1,26 +1,25 @@
 //! Outgoing sequence numbers of one subscription.
 //!
-//! The outgoing index runs on while the source below it changes, pauses and loses packets on
-//! purpose. The map is a list of stretches: within one, incoming and outgoing index advance
-//! together, and the same [`Shift`] applies to timestamps and picture numbers. A hole closed on
-//! purpose and a switch of source both begin a new stretch. The current one is held inline (the
-//! in-order case is a comparison and an addition); older ones stand in a bounded ring, where late
-//! packets and NACKs find them.
+//! The outgoing index is continuous while the source changes, pauses and has packets skipped. The
+//! map is a list of segments: within one, incoming and outgoing index advance together, and the
+//! same [`Shift`] applies to timestamps and picture ids. A skipped packet and a switch of source
+//! both start a new segment. The current one is held inline (the in-order case is a comparison and
+//! an addition); older ones are kept in a bounded ring for late packets and NACKs.
 
 use std::collections::VecDeque;
 
-use crate::codec::PictureShift;
+use crate::codec::picture_id;
 
-/// What is added to and subtracted from the numbers inside a packet of one stretch.
+/// Offsets of RTP timestamp and picture ids for the packets of one segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
     /// Added to the RTP timestamp.
     pub timestamp: u32,
-    /// Subtracted from the picture numbers.
-    pub picture: PictureShift,
+    /// Subtracted from picture id, TL0PICIDX and KEYIDX.
+    pub picture_ids: picture_id::Shift,
 }
 
-/// The place of a packet in the outgoing stream.
+/// Outgoing index of a packet, and how it is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// Extended sequence number: ROC and SEQ.
@@ -29,55 +28,56 @@ pub struct Placed {
     pub shift: Shift,
 }
 
-/// What to do with a packet that selection wants to forward.
+/// What to do with a packet selected for forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forward {
     /// The newest packet so far.
     New(Placed),
-    /// Older than one already seen: reordered, recovered or repeated.
+    /// Older than the newest packet: reordered, recovered or retransmitted.
     Late(Placed),
-    /// There is no place for it.
+    /// No outgoing index: drop the packet.
     Drop(DropReason),
 }
 
-/// Why a packet has no place in the outgoing stream.
+/// Why a packet has no outgoing index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// It is from before the last switch of source (or no source was ever chosen).
+    /// Packet from before the last switch of source (or no source was selected yet).
     BeforeSwitch,
-    /// It was skipped and its gap is closed.
+    /// Skipped before, and its gap is closed.
     Skipped,
-    /// The stretch it belonged to is forgotten.
+    /// Its segment is no longer kept.
     Forgotten,
 }
 
-/// Whether a packet dropped on purpose leaves a gap.
+/// Whether a skipped packet leaves a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
-    /// Receivers will not notice.
+    /// No gap in the outgoing sequence numbers.
     Closed,
-    /// Later packets already left: the outgoing index stays free, and receivers will ask for it.
+    /// Later packets were already sent: the outgoing index stays unused, and receivers will send
+    /// NACKs.
     GapRemains,
 }
 
-/// Where an outgoing packet came from.
+/// Origin of an outgoing packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// From the source, under this incoming index.
+    /// Forwarded from a source.
     Source {
-        /// The name given to [`SequenceMap::switch_source`].
+        /// The source passed to [`SequenceMap::switch_source`].
         source: u16,
         /// Incoming extended sequence number.
         index: u64,
-        /// Its place in the outgoing stream.
+        /// Outgoing index and shift.
         placed: Placed,
     },
-    /// It was inserted here ([`SequenceMap::insert`]).
+    /// Inserted by [`SequenceMap::insert`].
     Inserted(Placed),
 }
 
 impl Origin {
-    /// Return its place in the outgoing stream.
+    /// Return the outgoing index and shift.
     #[must_use]
     pub fn placed(&self) -> Placed {
         match self {
@@ -89,11 +89,11 @@ impl Origin {
 /// The map from incoming to outgoing extended sequence numbers of one subscription.
 #[derive(Clone, Debug)]
 pub struct SequenceMap {
-    current: Stretch,
+    current: Segment,
     /// One more than the newest incoming index seen.
     next_in: u64,
-    /// Ended stretches, oldest first; none is empty.
-    ended: VecDeque<Stretch>,
+    /// Ended segments, oldest first; none is empty.
+    ended: VecDeque<Segment>,
 }
 
 impl SequenceMap {
@@ -102,7 +102,7 @@ impl SequenceMap {
     /// Below 2^15 so that a receiver that misses the first packets cannot guess a wrong ROC
     /// (RFC 3711 section 3.3.1).
     pub fn new(seed: u16) -> Self {
-        let current = Stretch {
+        let current = Segment {
             in_start: u64::MAX,
             out_start: u64::from(seed & 0x7fff),
             shift: Shift::default(),
@@ -118,10 +118,10 @@ impl SequenceMap {
 
     /// Continue the outgoing stream with `source` from its packet `first`.
     ///
-    /// Also for a source that was paused: what it sent meanwhile leaves no gap.
+    /// Also for a source that was paused: the packets in between leave no gap.
     pub fn switch_source(&mut self, source: u16, first: u64, shift: Shift) {
         let out_start = self.next_index();
-        self.begin(Stretch {
+        self.begin(Segment {
             in_start: first,
             out_start,
             shift,
@@ -131,7 +131,7 @@ impl SequenceMap {
         self.next_in = first;
     }
 
-    /// Place a packet of the current source.
+    /// Return the outgoing index of a packet of the current source.
     #[inline]
     pub fn forward(&mut self, index: u64) -> Forward {
         if index < self.current.in_start {
@@ -147,7 +147,7 @@ impl SequenceMap {
         Forward::New(self.current.place(index))
     }
 
-    /// Drop a packet of the current source on purpose; `shift` applies to packets behind it.
+    /// Skip a packet of the current source; `shift` applies to later packets.
     pub fn skip(&mut self, index: u64, shift: Shift) -> Skip {
         if index < self.next_in {
             return self.skip_late(index);
@@ -155,11 +155,11 @@ impl SequenceMap {
         if index - self.next_in > MAX_GAP {
             self.shorten_gap(index);
         }
-        // Packets lost just before this one belong to the current stretch.
+        // Packets lost just before this one belong to the current segment.
         self.next_in = index;
         let in_start = index.saturating_add(1);
         let out_start = self.next_index();
-        self.begin(Stretch {
+        self.begin(Segment {
             in_start,
             out_start,
             shift,
@@ -169,14 +169,14 @@ impl SequenceMap {
         Skip::Closed
     }
 
-    /// Take the next outgoing index for a packet that no source sent.
+    /// Allocate the next outgoing index for a packet of no source.
     pub fn insert(&mut self) -> Placed {
         let out_start = self.next_index();
-        let following = Stretch {
+        let following = Segment {
             out_start: out_start + 1,
             ..self.following()
         };
-        let inserted = Stretch {
+        let inserted = Segment {
             out_start,
             begins: Begins::Insertion,
             ..following
@@ -192,7 +192,7 @@ impl SequenceMap {
         }
     }
 
-    /// Return where the packet came from that left under this sequence number, if remembered.
+    /// Return the origin of the packet sent with this sequence number, where its segment is kept.
     pub fn origin(&self, sequence: u16) -> Option<Origin> {
         let newest = self.next_index().checked_sub(1)?;
         let age = (newest as u16).wrapping_sub(sequence);
@@ -202,7 +202,7 @@ impl SequenceMap {
         self.origin_of_index(newest.checked_sub(age.into())?)
     }
 
-    /// Return where the packet came from that left under this index, if remembered.
+    /// Return the origin of the packet sent with this index, where its segment is kept.
     pub fn origin_of_index(&self, index: u64) -> Option<Origin> {
         if index >= self.next_index() {
             return None;
@@ -212,7 +212,7 @@ impl SequenceMap {
         }
         let after = self
             .ended
-            .partition_point(|stretch| stretch.out_start <= index);
+            .partition_point(|segment| segment.out_start <= index);
         Some(self.ended.get(after.checked_sub(1)?)?.origin(index))
     }
 
@@ -221,18 +221,18 @@ impl SequenceMap {
         self.current.out_start + (self.next_in - self.current.in_start)
     }
 
-    /// The current stretch holds no incoming index yet.
+    /// Return whether the current segment has no incoming index yet.
     fn is_empty(&self) -> bool {
         self.next_in == self.current.in_start
     }
 
-    /// The stretch that would continue the current source from here.
-    fn following(&self) -> Stretch {
+    /// Return the segment that continues the current source from here.
+    fn following(&self) -> Segment {
         let begins = match self.is_empty() {
             true => self.current.begins,
-            false => Begins::AfterHole,
+            false => Begins::AfterGap,
         };
-        Stretch {
+        Segment {
             in_start: self.next_in,
             out_start: self.next_index(),
             begins,
@@ -240,29 +240,29 @@ impl SequenceMap {
         }
     }
 
-    fn begin(&mut self, next: Stretch) {
+    fn begin(&mut self, next: Segment) {
         if !self.is_empty() {
             self.remember(self.current);
         }
         self.current = next;
     }
 
-    fn remember(&mut self, stretch: Stretch) {
+    fn remember(&mut self, segment: Segment) {
         if self.ended.len() == MAX_ENDED {
             self.ended.pop_front();
         }
-        self.ended.push_back(stretch);
+        self.ended.push_back(segment);
     }
 
-    /// Leave a gap of one packet where the source leapt.
+    /// Reduce a large gap of the source to one packet.
     ///
-    /// Nobody can repair so many packets, and a leap of 2^15 would break the receiver's guess of
-    /// the ROC for good (RFC 3711 section 3.3.1).
+    /// So many packets cannot be retransmitted, and a gap of 2^15 would break the receiver's ROC
+    /// estimate for good (RFC 3711 section 3.3.1).
     #[cold]
     fn shorten_gap(&mut self, index: u64) {
         let missing = u64::from(!self.is_empty());
         let out_start = self.next_index() + missing;
-        self.begin(Stretch {
+        self.begin(Segment {
             in_start: index,
             out_start,
             ..self.following()
@@ -273,18 +273,18 @@ impl SequenceMap {
     #[cold]
     fn place_in_ended(&self, index: u64) -> Forward {
         let mut later = &self.current;
-        for stretch in self.ended.iter().rev() {
+        for segment in self.ended.iter().rev() {
             if later.begins == Begins::Source {
                 return Forward::Drop(DropReason::BeforeSwitch);
             }
-            if stretch.begins != Begins::Insertion && index >= stretch.in_start {
-                let placed = stretch.place(index);
+            if segment.begins != Begins::Insertion && index >= segment.in_start {
+                let placed = segment.place(index);
                 return match placed.index < later.out_start {
                     true => Forward::Late(placed),
                     false => Forward::Drop(DropReason::Skipped),
                 };
             }
-            later = stretch;
+            later = segment;
         }
         match later.begins {
             Begins::Source => Forward::Drop(DropReason::BeforeSwitch),
@@ -303,11 +303,11 @@ impl SequenceMap {
     }
 }
 
-/// A run of incoming indices that map to as many outgoing ones.
+/// Consecutive incoming indices that map to as many outgoing ones.
 ///
-/// It ends where the next one starts, in outgoing indices.
+/// A segment ends where the next one starts, in outgoing indices.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct Segment {
     in_start: u64,
     out_start: u64,
     shift: Shift,
@@ -315,16 +315,16 @@ struct Stretch {
     begins: Begins,
 }
 
-/// What stands before a stretch.
+/// How a segment starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begins {
     Source,
-    AfterHole,
-    /// The stretch is one inserted packet and holds no incoming index.
+    AfterGap,
+    /// The segment is one inserted packet and holds no incoming index.
     Insertion,
 }
 
-impl Stretch {
+impl Segment {
     #[inline]
     fn place(&self, index: u64) -> Placed {
         Placed {
@@ -349,8 +349,8 @@ impl Stretch {
     }
 }
 
-/// Two temporal layers dropped at 60 frames/s end 30 stretches a second: four seconds of them.
+/// Two temporal layers skipped at 60 frames/s end 30 segments per second: four seconds.
 const MAX_ENDED: usize = 128;
 
-/// More packets than a history holds.
+/// Larger than any history, packets.
 const MAX_GAP: u64 = 4096;

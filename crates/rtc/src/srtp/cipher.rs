@@ -12,7 +12,7 @@ pub(super) enum Cipher {
 }
 
 impl Cipher {
-    /// Load what sealing and opening RTP needs.
+    /// Prefetch the keys for RTP.
     #[inline]
     pub(super) fn prefetch(&self) {
         match self {
@@ -93,7 +93,7 @@ impl Cipher {
         }
     }
 
-    /// Return the 31-bit index that an SRTCP packet carries, if it says that it is encrypted.
+    /// Return the 31-bit index of an SRTCP packet, `None` where its E flag is not set.
     pub(super) fn rtcp_index(&self, packet: &[u8]) -> Option<u32> {
         let word = match self {
             Cipher::Gcm(gcm) => gcm.rtcp_word(packet),

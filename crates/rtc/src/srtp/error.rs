@@ -10,7 +10,7 @@ pub enum SealError {
     HeaderMismatch,
     /// The index was sealed before.
     IndexReused,
-    /// The index lies so far back that a reuse could not be noticed.
+    /// The index is older than the window, so a reuse would not be detected.
     IndexTooOld,
     /// All indices of the key are used up (RFC 3711 section 9.2).
     IndexExhausted,
@@ -30,7 +30,7 @@ impl fmt::Display for SealError {
 
 impl std::error::Error for SealError {}
 
-/// Why a packet was not accepted. Its bytes are worthless afterwards.
+/// Why a packet was not accepted. Its bytes are invalid afterwards.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OpenError {
     /// Too short for its own header and tag.
@@ -41,9 +41,9 @@ pub enum OpenError {
     TooOld,
     /// The authentication tag is wrong.
     BadTag,
-    /// RTCP in the clear (RFC 3711 section 3.4), where the profile encrypts.
+    /// Unencrypted SRTCP (RFC 3711 section 3.4), where the profile encrypts.
     NotEncrypted,
-    /// Authentic, but the peer uses more SSRCs than are kept.
+    /// Authentic, but the peer uses too many SSRCs.
     TooManyStreams,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// The SSRC was handed out before under this key.
+/// The SSRC was allocated before with this key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SsrcReused(pub Ssrc);
 

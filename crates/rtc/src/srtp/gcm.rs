@@ -28,7 +28,7 @@ impl Gcm {
         Gcm { rtp, rtcp }
     }
 
-    /// Load what sealing and opening RTP needs.
+    /// Prefetch the keys for RTP.
     #[inline]
     pub(super) fn prefetch(&self) {
         prefetch(&self.rtp, size_of::<Half>());
@@ -60,7 +60,7 @@ impl Gcm {
         self.rtp.open(ssrc, index, header, sealed)
     }
 
-    /// Seal in place; the index word stands behind the tag (RFC 7714 section 9).
+    /// Seal in place; the index word follows the tag (RFC 7714 section 9).
     pub(super) fn seal_rtcp(
         &self,
         ssrc: u32,

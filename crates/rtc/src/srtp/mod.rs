@@ -1,9 +1,9 @@
 //! SRTP and SRTCP (RFC 3711) with AES-GCM (RFC 7714) or AES-CM and HMAC-SHA1.
 //!
-//! A [`Sealer`] protects what one side sends, an [`Opener`] checks what it receives; both work in
-//! place and allocate nothing per packet. The rules that keep a nonce from being used twice live
-//! here, not with the caller: a [`Sealer`] hands an SSRC out once, and a [`SealStream`] refuses an
-//! index that it sealed before or can no longer vouch for.
+//! A [`Sealer`] protects (encrypts and authenticates) outgoing packets, an [`Opener`] unprotects
+//! received ones; both work in place and allocate nothing per packet. Nonce reuse is prevented
+//! here, not by the caller: a [`Sealer`] allocates an SSRC once, and a [`SealStream`] rejects an
+//! index that was sealed before or is older than its window.
 
 #![deny(unsafe_code)]
 

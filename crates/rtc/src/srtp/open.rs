@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use wire::id::Ssrc;
 use wire::rtp::Header;
 
-/// SSRCs that a peer may use in the life of a transport. State is made after authentication only,
-/// so this bounds a hostile participant, not a stranger.
+/// SSRCs that a peer may use in the life of a transport. State is created after authentication
+/// only, so this bounds a hostile participant, not an unauthenticated peer.
 const MAX_STREAMS: usize = 1024;
 
 /// Half of the sequence numbers.
@@ -19,16 +19,16 @@ const HALF: u16 = 1 << 15;
 pub struct Opened {
     /// Rollover counter and sequence number.
     pub index: u64,
-    /// Bytes of header and plain payload at the start of the packet.
+    /// Bytes of header and decrypted payload at the start of the packet.
     pub len: usize,
 }
 
-/// Checks and decrypts what one side of a transport receives.
+/// Authenticates and decrypts the received packets of a transport (unprotect).
 pub struct Opener {
     cipher: Cipher,
     rtp: FxHashMap<Ssrc, Window>,
     rtcp: FxHashMap<Ssrc, Window>,
-    /// A packet as it came, for a second try; kept for its memory.
+    /// Copy of a received packet, for a second attempt; the buffer is reused.
     sealed: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ impl Opener {
         }
     }
 
-    /// Load the keys.
+    /// Prefetch the keys.
     #[inline]
     pub fn prefetch(&self) {
         self.cipher.prefetch();
@@ -104,10 +104,11 @@ impl Opener {
         Ok(index)
     }
 
-    /// Authenticate and decrypt the compound RTCP packet `packet` in place; return its plain length.
+    /// Authenticate and decrypt the compound RTCP packet `packet` in place; return the decrypted
+    /// length.
     ///
-    /// Both profiles encrypt SRTCP. RFC 3711 section 3.4 lets a sender leave a packet in the clear
-    /// by its E flag; here that is refused, authentic or not.
+    /// Both profiles encrypt SRTCP. RFC 3711 section 3.4 lets a sender send a packet unencrypted
+    /// by its E flag; such a packet is rejected, authentic or not.
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
         let len = packet.len().saturating_sub(self.profile().rtcp_overhead());
         let Some(&[_, _, _, _, a, b, c, d]) = packet[..len].first_chunk::<RTCP_HEADER_LEN>() else {
@@ -134,7 +135,7 @@ impl Opener {
 fn guess_index(highest: u64, sequence: u16) -> Result<u64, OpenError> {
     let (rollover, last) = (highest >> 16, highest as u16);
     let rollover = if last < HALF && sequence > last && sequence - last > HALF {
-        // Before the first packet there was none.
+        // There is no index before zero.
         rollover.checked_sub(1).ok_or(OpenError::TooOld)?
     } else if last >= HALF && last - HALF > sequence {
         rollover + 1
@@ -181,7 +182,8 @@ mod tests {
         MasterKey::new(profile, &[7; 16], &[9; 14][..profile.salt_len()]).unwrap()
     }
 
-    /// RFC 3711 section 3.4: the tag is right, and signs that the rest is in the clear.
+    /// RFC 3711 section 3.4: the tag is valid, and the E flag says that the packet is not
+    /// encrypted.
     fn authentic_in_the_clear(profile: Profile) -> Vec<u8> {
         let (master, signed) = (master(profile), [&PLAIN[..], &CLEAR_WORD].concat());
         match profile {
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn rtcp_in_the_clear_is_refused_though_authentic() {
+    fn unencrypted_rtcp_is_rejected_though_authentic() {
         for profile in Profile::ALL {
             let mut opener = Opener::new(profile, &master(profile));
             let mut packet = authentic_in_the_clear(profile);

@@ -5,9 +5,9 @@ use crate::aws_lc::Zeroed;
 /// An SRTP protection profile (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Profile {
-    /// AEAD_AES_128_GCM: a quarter of the cost of the other.
+    /// AEAD_AES_128_GCM: a quarter of the CPU time of the other.
     AeadAes128Gcm,
-    /// AES128_CM_SHA1_80: what every peer has.
+    /// AES128_CM_SHA1_80: supported by every peer.
     Aes128CmSha1_80,
 }
 
@@ -55,15 +55,15 @@ impl Profile {
     }
 }
 
-/// The master key and salt of one direction. A 12-byte salt stands at the front, zeros behind it,
-/// as key derivation wants it (RFC 7714 section 11). Both are zeroed when dropped.
+/// The master key and salt of one direction. A 12-byte salt is padded with zeros for key
+/// derivation (RFC 7714 section 11). Both are zeroed when dropped.
 pub struct MasterKey {
     pub(super) key: Zeroed<[u8; 16]>,
     pub(super) salt: Zeroed<[u8; 14]>,
 }
 
 impl MasterKey {
-    /// Take a key of 16 bytes and a salt of 12 or 14, as `profile` wants; other lengths are `None`.
+    /// Create a key of 16 bytes and a salt of 12 or 14, as `profile` requires; else `None`.
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Option<MasterKey> {
         if salt.len() != profile.salt_len() {
             return None;
@@ -94,14 +94,14 @@ impl PartialEq for MasterKey {
 
 impl Eq for MasterKey {}
 
-/// Secrets stay out of logs.
+/// Omits the secrets, for logs.
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(..)")
     }
 }
 
-/// What a DTLS handshake yields for SRTP: a profile and a key for each direction.
+/// Keying material that a DTLS handshake exports: a profile and a key for each direction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyingMaterial {
     /// The negotiated profile.

@@ -1,4 +1,4 @@
-/// Version to first SSRC: what stays in the clear of an RTCP compound packet.
+/// Version to first SSRC: the unencrypted part of a compound RTCP packet.
 pub(super) const RTCP_HEADER_LEN: usize = 8;
 /// The E flag in front of the 31-bit SRTCP index (RFC 3711 section 3.4).
 pub(super) const ENCRYPTED: u32 = 1 << 31;

@@ -12,7 +12,7 @@ const INDEX_END: u64 = 1 << 48;
 /// One past the last SRTCP index.
 const RTCP_INDEX_END: u32 = 1 << 31;
 
-/// Protects what one side of a transport sends.
+/// Encrypts and authenticates the outgoing packets of a transport (protect).
 pub struct Sealer {
     cipher: Cipher,
     handed_out: FxHashSet<Ssrc>,
@@ -34,14 +34,14 @@ impl Sealer {
         self.cipher.profile()
     }
 
-    /// Load the keys.
+    /// Prefetch the keys.
     #[inline]
     pub fn prefetch(&self) {
         self.cipher.prefetch();
     }
 
-    /// Hand out `ssrc`, once in the life of this sealer: a second stream under the same SSRC would
-    /// start over with indices that were used (RFC 3711 section 9.1).
+    /// Allocate `ssrc`, once in the life of this sealer: a second stream with the same SSRC would
+    /// reuse indices (RFC 3711 section 9.1).
     pub fn stream(&mut self, ssrc: Ssrc) -> Result<SealStream, SsrcReused> {
         if !self.handed_out.insert(ssrc) {
             return Err(SsrcReused(ssrc));
@@ -73,8 +73,8 @@ impl Sealer {
 
     /// Seal the compound RTCP packet of `plain_len` bytes at the start of `packet` in place.
     ///
-    /// Returns the sealed length, `plain_len` + [`Profile::rtcp_overhead`] bytes. All senders of a
-    /// transport count with one index, so the nonce differs even where their SSRCs do not.
+    /// Returns the sealed length, `plain_len` + [`Profile::rtcp_overhead`] bytes. All SSRCs of a
+    /// transport share one index, so every nonce differs.
     pub fn seal_rtcp(&mut self, packet: &mut [u8], plain_len: usize) -> Result<usize, SealError> {
         let sealed_len = plain_len + self.profile().rtcp_overhead();
         if plain_len < RTCP_HEADER_LEN || sealed_len > packet.len() {
@@ -91,7 +91,7 @@ impl Sealer {
     }
 }
 
-/// The right to send under one SSRC, with the memory of what was sent.
+/// The SRTP stream of one SSRC, with the window of sealed indices.
 #[derive(Debug)]
 pub struct SealStream {
     ssrc: Ssrc,
@@ -99,12 +99,12 @@ pub struct SealStream {
 }
 
 impl SealStream {
-    /// Return the SSRC that was handed out.
+    /// Return the SSRC of the stream.
     pub fn ssrc(&self) -> Ssrc {
         self.ssrc
     }
 
-    /// Use up `index`, whether or not the packet leaves: a nonce is used once.
+    /// Mark `index` as used, whether or not the packet is sent: a nonce is used once.
     #[inline]
     fn claim(&mut self, index: u64, packet: &[u8]) -> Result<(), SealError> {
         if index >= INDEX_END {

@@ -1,18 +1,18 @@
-/// Indices that a window tells apart: a reordering or an overtaking of up to a second of video.
+/// Indices in a window: reordering of up to a second of video.
 pub(super) const WINDOW: u64 = 1024;
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// Which of the last [`WINDOW`] packet indices were used: the replay list of RFC 3711 section
 /// 3.3.2 on the receiving side, the guard against nonce reuse on the sending side.
 ///
-/// The bit of an index stands at `index % WINDOW`, so moving on costs one bit per index passed.
+/// The bit of an index is at `index % WINDOW`, so advancing costs one bit per index.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     highest: u64,
     bits: [u64; WORDS],
 }
 
-/// Why an index is refused.
+/// Why an index is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refused {
     Used,
@@ -34,7 +34,7 @@ impl Window {
         self.highest
     }
 
-    /// Say whether `index` may still be used.
+    /// Return whether `index` may still be used.
     pub(super) fn check(&self, index: u64) -> Result<(), Refused> {
         if index > self.highest {
             return Ok(());

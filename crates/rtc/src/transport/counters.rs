@@ -1,50 +1,50 @@
-//! Why datagrams were dropped, counted.
+//! Counters of dropped datagrams by reason.
 
 use crate::ice::Rejected;
 use crate::srtp::OpenError;
 
-/// Say why a datagram had no effect.
+/// Why a datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// No kind of datagram that belongs here (RFC 7983 section 7).
+    /// Neither STUN, DTLS, RTP nor RTCP (RFC 7983 section 7).
     UnknownKind,
     /// The transport is closed or has failed.
     Closed,
-    /// No STUN message.
+    /// Malformed STUN message.
     StunMalformed,
     /// STUN with a wrong FINGERPRINT.
     StunBadFingerprint,
-    /// STUN that nobody asked for.
+    /// Neither a Binding request nor the response to a pending one.
     StunUnexpected,
-    /// STUN for a username fragment that is not ours.
+    /// STUN for another username fragment than the local one.
     StunUnknownUfrag,
     /// STUN without MESSAGE-INTEGRITY.
     StunNoIntegrity,
-    /// STUN made with another password.
+    /// STUN with wrong MESSAGE-INTEGRITY.
     StunBadIntegrity,
-    /// STUN with an attribute that must be understood and is not.
+    /// STUN with an unknown comprehension-required attribute.
     StunUnknownAttribute,
-    /// STUN that claims our ICE role.
+    /// STUN that claims the local ICE role.
     StunRoleConflict,
-    /// STUN response from another address than the one asked.
+    /// STUN response from another address than that of the request.
     StunAsymmetric,
     /// DTLS from a path that ICE has not validated.
     DtlsUnvalidatedPath,
     /// SRTP or SRTCP from a path that ICE has not validated.
     SrtpUnvalidatedPath,
-    /// SRTP or SRTCP before the peer is verified.
+    /// SRTP or SRTCP before DTLS is connected.
     SrtpBeforeKeys,
-    /// No RTP or RTCP packet, or too short for its tag.
+    /// Malformed RTP or RTCP packet, or too short for its authentication tag.
     SrtpMalformed,
-    /// SRTP or SRTCP accepted before.
+    /// Replayed SRTP or SRTCP packet.
     SrtpReplayed,
     /// SRTP or SRTCP older than the replay window.
     SrtpTooOld,
-    /// SRTP or SRTCP that does not authenticate.
+    /// SRTP or SRTCP whose authentication tag is wrong.
     SrtpBadTag,
-    /// SRTCP in the clear, where the profile encrypts.
+    /// Unencrypted SRTCP, where the profile encrypts.
     SrtpNotEncrypted,
-    /// More SSRCs than are kept.
+    /// Too many SSRCs of one peer.
     SrtpTooManyStreams,
 }
 
@@ -130,7 +130,7 @@ impl From<OpenError> for DropReason {
     }
 }
 
-/// Count dropped datagrams by reason.
+/// Counters of dropped datagrams by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops([u64; DropReason::ALL.len()]);
 
@@ -152,7 +152,7 @@ impl Drops {
         self.0.iter().sum()
     }
 
-    /// List the reasons that occurred.
+    /// Iterate over the reasons with their counts, without zeros.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + use<'_> {
         let counted = DropReason::ALL.into_iter().zip(self.0);
         counted.filter(|(_, count)| *count > 0)
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_stands_at_its_own_index() {
+    fn every_reason_has_its_own_index() {
         for (index, reason) in DropReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index, "{}", reason.name());
         }

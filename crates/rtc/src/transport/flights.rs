@@ -1,23 +1,24 @@
-//! Where the flights of a handshake went: nobody can finish one without having received them.
+//! The paths that DTLS handshake flights were sent to: a peer that completes the handshake has
+//! received them.
 
 use crate::path::PathId;
 
-/// Remember the path of all flights while it is one alone.
+/// The path of all flights sent, as long as it is the same.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    /// A datagram of a flight stands in the transport's scratch buffer.
-    pub is_waiting: bool,
+    /// A datagram in the transport's scratch buffer waits for the amplification limit.
+    pub is_blocked: bool,
     path: Option<PathId>,
-    are_scattered: bool,
+    has_several_paths: bool,
 }
 
 impl Flights {
     pub fn sent_to(&mut self, path: PathId) {
-        self.are_scattered |= *self.path.get_or_insert(path) != path;
+        self.has_several_paths |= *self.path.get_or_insert(path) != path;
     }
 
-    /// Return the path that all of them went to.
-    pub fn only_path(&self) -> Option<PathId> {
-        self.path.filter(|_| !self.are_scattered)
+    /// Return the path that all flights were sent to, `None` where there are several.
+    pub fn single_path(&self) -> Option<PathId> {
+        self.path.filter(|_| !self.has_several_paths)
     }
 }

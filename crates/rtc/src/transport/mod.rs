@@ -1,7 +1,7 @@
-//! One association with a peer: ICE, DTLS and SRTP together, and nothing about streams.
+//! One transport: ICE, DTLS and SRTP of one peer, without streams.
 //!
-//! All datagrams of a peer come through [`Transport::receive`]. STUN decides which paths are
-//! trusted; DTLS and SRTP count from those only. What leaves goes through the outbox of the caller.
+//! All datagrams of a peer are handed to [`Transport::receive`]. STUN validates paths; DTLS and
+//! SRTP are accepted from validated paths only. Datagrams are sent by the outbox of the caller.
 
 mod counters;
 mod flights;
@@ -27,16 +27,16 @@ use crate::srtp::{Profile, SealStream};
 use flights::Flights;
 use protection::{Protection, whole_packets};
 
-/// Longer than a handshake may take by itself, so that its own verdict comes first. What is left is
-/// a peer that never says hello, and one whose fingerprint nobody told us.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(40);
+/// Timeout from the first validated path to the connected transport. Longer than the timeout of the
+/// handshake: what remains is a peer that sends no ClientHello, or whose fingerprint is never set.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Reason: a path was there, and no verified peer.
+/// Reason: a path was validated, but DTLS did not connect.
 pub const REASON_CONNECT_TIMEOUT: &str = "connect_timeout";
-/// Reason: the peer said goodbye.
+/// Reason: the peer sent close_notify.
 pub const REASON_CLOSED_BY_PEER: &str = "closed_by_peer";
 
-/// Hold one association with a peer.
+/// ICE, DTLS and SRTP of one peer.
 #[repr(C)]
 pub struct Transport {
     protection: Option<Protection>,
@@ -48,19 +48,19 @@ pub struct Transport {
     first_path: Option<Time>,
     is_interrupted: bool,
     flights: Flights,
-    /// Something was learned outside the run of datagrams and timeouts.
-    has_news: bool,
-    is_over: bool,
+    /// Remote parameters were set and take effect at the next timeout.
+    has_pending_input: bool,
+    is_closed: bool,
     events: VecDeque<TransportEvent>,
     drops: Drops,
     scratch: Vec<u8>,
 }
 
 impl Transport {
-    /// Make a transport; a lite one listens at once.
+    /// Create a transport; a lite one responds to checks at once.
     ///
     /// # Errors
-    /// Where the TLS library refuses its settings.
+    /// The TLS library rejected the settings.
     pub fn new(config: TransportConfig, now: Time) -> Result<Self, DtlsError> {
         let ice = match config.ice {
             IceRole::Lite => Agent::Lite(IceLite::new(&config.local)),
@@ -80,15 +80,16 @@ impl Transport {
             first_path: None,
             is_interrupted: false,
             flights: Flights::default(),
-            has_news: false,
-            is_over: false,
+            has_pending_input: false,
+            is_closed: false,
             events: VecDeque::new(),
             drops: Drops::default(),
             scratch: Vec::new(),
         })
     }
 
-    /// Learn who the peer is. May come after its first datagrams; a controlling transport starts here.
+    /// Set the remote parameters; a controlling transport starts its checks. May be called after
+    /// the first datagrams of the peer.
     ///
     /// Takes effect at the next timeout, which is due at once.
     pub fn set_remote(&mut self, now: Time, remote: RemoteParameters) {
@@ -97,31 +98,31 @@ impl Transport {
         }
         self.ice
             .set_remote(now, &remote.credentials, &remote.candidates);
-        // A handshake that waited for this may end now, and a mismatch sends an alert.
+        // May connect a completed handshake; a mismatch sends an alert.
         self.dtls.expect_fingerprint(remote.fingerprints);
-        self.has_news = true;
+        self.has_pending_input = true;
     }
 
-    /// Take the DTLS role that the peer's description leaves to us.
+    /// Set the DTLS role, which follows from `a=setup` of the remote description.
     ///
-    /// A client says hello on the path that ICE selects, and on no other.
+    /// A client sends its ClientHello to the selected path only.
     ///
     /// # Errors
-    /// Where a handshake is done in the other role: that association has to end first.
-    pub fn take_dtls_role(&mut self, role: dtls::Role) -> Result<(), DtlsError> {
-        self.dtls.take_role(role)?;
+    /// A handshake is done in the other role: that association has to be closed first.
+    pub fn set_dtls_role(&mut self, role: dtls::Role) -> Result<(), DtlsError> {
+        self.dtls.set_role(role)?;
         self.dtls_role = role;
         self.flights = Flights::default();
         Ok(())
     }
 
-    /// Change ICE credentials on both sides (RFC 8445 section 9). DTLS and SRTP go on untouched.
+    /// ICE restart: change the credentials of both sides (RFC 8445 section 9). DTLS and SRTP stay.
     pub fn restart_ice(&mut self, now: Time, local: &Credentials, remote: &RemoteParameters) {
         self.ice
             .restart(now, local, &remote.credentials, &remote.candidates);
     }
 
-    /// Take any datagram of this peer and decrypt media in place.
+    /// Handle a datagram of this peer; media is decrypted in place.
     #[inline]
     pub fn receive(
         &mut self,
@@ -130,15 +131,15 @@ impl Transport {
         datagram: &mut [u8],
         out: &mut Outbox,
     ) -> Received {
-        let taken = match demux(datagram) {
-            _ if self.is_over => Err(DropReason::Closed),
+        let received = match demux(datagram) {
+            _ if self.is_closed => Err(DropReason::Closed),
             Kind::Rtp => self.receive_rtp(now, &path, datagram),
             Kind::Rtcp => self.receive_rtcp(now, &path, datagram),
             Kind::Stun => self.receive_stun(now, path, datagram, out),
             Kind::Dtls => self.receive_dtls(now, path, datagram, out),
             Kind::Unknown => Err(DropReason::UnknownKind),
         };
-        taken.unwrap_or_else(|reason| {
+        received.unwrap_or_else(|reason| {
             self.drops.count(reason);
             Received::Nothing
         })
@@ -146,7 +147,7 @@ impl Transport {
 
     /// Do what is due.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
-        if self.is_over {
+        if self.is_closed {
             return;
         }
         self.ice.handle_timeout(now, out);
@@ -159,13 +160,13 @@ impl Transport {
     /// Return when to call [`handle_timeout`](Self::handle_timeout). Cheap, and unmoved by media.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        if self.is_over {
+        if self.is_closed {
             return None;
         }
-        if self.has_news {
+        if self.has_pending_input {
             return Some(self.started);
         }
-        // Without a path there is nobody to send a flight to.
+        // Without a selected path no flight can be sent.
         let reachable = self.ice.send_path();
         let dtls = reachable.and_then(|_| self.dtls.poll_timeout());
         [self.ice.poll_timeout(), dtls, self.connect_deadline()]
@@ -174,24 +175,24 @@ impl Transport {
             .min()
     }
 
-    /// Take the next event.
+    /// Return the next event.
     pub fn poll_event(&mut self) -> Option<TransportEvent> {
         self.events.pop_front()
     }
 
-    /// Return the path that datagrams leave for.
+    /// Return the selected path, which datagrams are sent to.
     #[must_use]
     pub fn send_path(&self) -> Option<PathId> {
         self.ice.send_path()
     }
 
-    /// Say whether the peer is verified and media may flow.
+    /// Return whether DTLS is connected and media may be sent.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.protection.is_some()
     }
 
-    /// Return the SRTP profile agreed upon.
+    /// Return the negotiated SRTP profile.
     #[must_use]
     pub fn srtp_profile(&self) -> Option<Profile> {
         self.protection.as_ref().map(Protection::profile)
@@ -203,19 +204,19 @@ impl Transport {
         &self.drops
     }
 
-    /// Give up a path whose address turned up at another transport.
+    /// Retire a path that another transport has validated.
     pub fn retire_path(&mut self, now: Time, path: &PathId) {
         self.ice.retire(now, path);
-        self.take_ice_events();
+        self.handle_ice_events();
     }
 
-    /// Say whether a path is in use here: then no check for another transport takes it away.
+    /// Return whether a path is in use here, so that no check for another transport moves it away.
     #[must_use]
     pub fn holds_path(&self, now: Time, path: &PathId) -> bool {
-        !self.is_over && self.ice.holds(now, path)
+        !self.is_closed && self.ice.holds(now, path)
     }
 
-    /// Load the keys that packets are about to be sealed with.
+    /// Prefetch the keys of outgoing packets.
     #[inline]
     pub fn prefetch_sealing(&self) {
         if let Some(protection) = &self.protection {
@@ -223,7 +224,7 @@ impl Transport {
         }
     }
 
-    /// Load the keys that a packet is about to be opened with.
+    /// Prefetch the keys of received packets.
     #[inline]
     pub fn prefetch_opening(&self) {
         if let Some(protection) = &self.protection {
@@ -231,23 +232,24 @@ impl Transport {
         }
     }
 
-    /// Take the right to send under an SSRC, once in the life of the transport.
+    /// Allocate the SRTP stream of an SSRC, once in the life of the transport.
     ///
     /// # Errors
-    /// Where not connected, or where the SSRC was taken before.
+    /// Not connected, or the SSRC was allocated before.
     pub fn seal_stream(&mut self, ssrc: Ssrc) -> Result<SealStream, SendError> {
         let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
         Ok(protection.stream(ssrc)?)
     }
 
-    /// Seal the RTP packet of `len` bytes at the start of `packet` in place; return its sealed length.
+    /// Seal the RTP packet of `len` bytes at the start of `packet` in place; return its sealed
+    /// length.
     ///
     /// `packet` has room for [`Profile::rtp_overhead`] more bytes. `index` is rollover counter and
     /// sequence number, `header_len` counts CSRCs and extensions.
     ///
     /// # Errors
-    /// Where not connected, where the path has proved nothing and got enough, where the index was
-    /// sealed before, or where sizes do not fit.
+    /// Not connected, amplification limit of an address that is not validated, index sealed before,
+    /// or sizes that do not fit.
     #[inline]
     pub fn seal_rtp(
         &mut self,
@@ -259,17 +261,16 @@ impl Transport {
     ) -> Result<usize, SendError> {
         let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
         if !self.ice.may_send(len + protection.profile().rtp_overhead()) {
-            return Err(SendError::Unproven);
+            return Err(SendError::AddressNotValidated);
         }
         Ok(protection.seal_rtp(stream, index, packet, header_len, len)?)
     }
 
-    /// Seal RTCP packets that stand one behind the other and send them, in as many datagrams as the
-    /// MTU asks for.
+    /// Seal consecutive RTCP packets and send them, in as many datagrams as the MTU requires.
     ///
     /// # Errors
-    /// Where not connected, where there is no path or one that has proved nothing and got enough, or
-    /// where a packet is shorter than its header.
+    /// Not connected, no selected path, amplification limit of an address that is not validated, or
+    /// a packet shorter than its header.
     pub fn send_rtcp(&mut self, compound: &[u8], out: &mut Outbox) -> Result<(), SendError> {
         let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
         let path = self.ice.send_path().ok_or(SendError::NoPath)?;
@@ -278,7 +279,7 @@ impl Transport {
         while !rest.is_empty() {
             let len = whole_packets(rest, self.mtu.saturating_sub(overhead));
             if !self.ice.may_send(len + overhead) {
-                return Err(SendError::Unproven);
+                return Err(SendError::AddressNotValidated);
             }
             let (now, later) = rest.split_at(len);
             let sealed_len = protection.seal_rtcp(now, out.reserve(len + overhead))?;
@@ -288,9 +289,9 @@ impl Transport {
         Ok(())
     }
 
-    /// Say goodbye and stop: no datagram has an effect afterwards.
+    /// Send close_notify and close: no datagram has an effect afterwards.
     pub fn close(&mut self, now: Time, out: &mut Outbox) {
-        if !self.is_over {
+        if !self.is_closed {
             self.dtls.close(now);
             self.transmit_dtls(out);
             self.stop();
@@ -339,13 +340,13 @@ impl Transport {
         datagram: &[u8],
         out: &mut Outbox,
     ) -> Result<Received, DropReason> {
-        let taken = self.ice.receive(now, path, datagram, out);
+        let received = self.ice.receive(now, path, datagram, out);
         if self.first_path.is_none() && self.ice.accepts(&path) {
             self.first_path = Some(now);
         }
-        // Even a refused message may have changed something, as a role conflict does.
+        // Even a rejected message may have changed state, as a role conflict does.
         self.make_progress(now, out);
-        taken?;
+        received?;
         Ok(Received::Nothing)
     }
 
@@ -359,33 +360,33 @@ impl Transport {
         if !self.ice.accepts(&path) {
             return Err(DropReason::DtlsUnvalidatedPath);
         }
-        self.ice.heard_dtls(now, path, datagram.len());
+        self.ice.received_dtls(now, path, datagram.len());
         self.dtls.handle_datagram(now, datagram);
         self.make_progress(now, out);
         Ok(Received::Nothing)
     }
 
-    /// Let what ICE and DTLS learned take its effect, and send what they want sent.
+    /// Handle the events of ICE and DTLS, and send their datagrams.
     fn make_progress(&mut self, now: Time, out: &mut Outbox) {
-        self.has_news = false;
-        self.take_ice_events();
+        self.has_pending_input = false;
+        self.handle_ice_events();
         if self.ice.send_path().is_some() {
             if self.dtls.poll_timeout().is_some_and(|at| at <= now) {
                 self.dtls.handle_timeout(now);
             }
             self.transmit_dtls(out);
         }
-        self.take_dtls_events(now);
+        self.handle_dtls_events(now);
     }
 
     fn transmit_dtls(&mut self, out: &mut Outbox) {
         let Some(path) = self.ice.send_path() else {
             return;
         };
-        // What an address without a proof may not be sent yet waits for more to come from there.
-        while self.flights.is_waiting || self.dtls.poll_transmit(&mut self.scratch) {
-            self.flights.is_waiting = !self.ice.may_send(self.scratch.len());
-            if self.flights.is_waiting {
+        // A datagram above the amplification limit waits for more bytes from that address.
+        while self.flights.is_blocked || self.dtls.poll_transmit(&mut self.scratch) {
+            self.flights.is_blocked = !self.ice.may_send(self.scratch.len());
+            if self.flights.is_blocked {
                 return;
             }
             self.flights.sent_to(path);
@@ -393,7 +394,7 @@ impl Transport {
         }
     }
 
-    fn take_ice_events(&mut self) {
+    fn handle_ice_events(&mut self) {
         while let Some(event) = self.ice.poll_event() {
             let event = match event {
                 IceEvent::PathValidated(path) => TransportEvent::PathValidated(path),
@@ -405,21 +406,22 @@ impl Transport {
                 }
                 IceEvent::PathSelected(path) => TransportEvent::PathSelected(path),
             };
-            let is_back = matches!(event, TransportEvent::PathSelected(_)) && self.is_interrupted;
+            let is_resumed =
+                matches!(event, TransportEvent::PathSelected(_)) && self.is_interrupted;
             self.events.push_back(event);
-            if is_back {
+            if is_resumed {
                 self.is_interrupted = false;
                 self.events.push_back(TransportEvent::Resumed);
             }
         }
     }
 
-    fn take_dtls_events(&mut self, now: Time) {
+    fn handle_dtls_events(&mut self, now: Time) {
         while let Some(event) = self.dtls.poll_event() {
             match event {
                 DtlsEvent::Connected { keying } => {
                     self.protection = Some(Protection::new(self.dtls_role, &keying));
-                    self.ice.establish(now, self.flights.only_path());
+                    self.ice.dtls_connected(now, self.flights.single_path());
                     let first_path = self.first_path.unwrap_or(now);
                     self.events.push_back(TransportEvent::Connected {
                         profile: keying.profile,
@@ -443,7 +445,7 @@ impl Transport {
 
     fn connect_deadline(&self) -> Option<Time> {
         match (self.first_path, &self.protection) {
-            (Some(first_path), None) => Some(first_path + CONNECT_PATIENCE),
+            (Some(first_path), None) => Some(first_path + CONNECT_TIMEOUT),
             _ => None,
         }
     }
@@ -454,12 +456,12 @@ impl Transport {
     }
 
     fn stop(&mut self) {
-        self.is_over = true;
+        self.is_closed = true;
         self.protection = None;
     }
 }
 
-/// Return the reason code of a DTLS fault.
+/// Return the reason code of a DTLS error.
 fn reason(error: &DtlsError) -> &'static str {
     match error {
         DtlsError::Setup(_) => "dtls_setup",

@@ -10,15 +10,15 @@ use crate::srtp::{
 use wire::id::Ssrc;
 use wire::rtp::Header;
 
-/// Say why a packet was not sent.
+/// Why a packet was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// The peer is not verified yet, or the transport is over.
+    /// DTLS is not connected yet, or the transport is closed.
     NotConnected,
-    /// The peer cannot be reached at the moment.
+    /// No path is selected at the moment.
     NoPath,
-    /// The peer is not known to receive at its address, and was sent three times what came from it.
-    Unproven,
+    /// The address is not validated, and the amplification limit is reached.
+    AddressNotValidated,
     /// The SSRC was used before on this transport.
     SsrcReused(SsrcReused),
     /// The packet cannot be sealed.
@@ -30,7 +30,9 @@ impl fmt::Display for SendError {
         match self {
             Self::NotConnected => f.write_str("transport not connected"),
             Self::NoPath => f.write_str("no path to the peer"),
-            Self::Unproven => f.write_str("the peer is not known to receive at its address"),
+            Self::AddressNotValidated => {
+                f.write_str("amplification limit: remote address not validated")
+            }
             Self::SsrcReused(error) => error.fmt(f),
             Self::Seal(error) => error.fmt(f),
         }
@@ -57,7 +59,7 @@ pub(super) struct Protection {
 }
 
 impl Protection {
-    /// Take the keys of both directions; a DTLS client sends under the client's (RFC 5764 section 4.2).
+    /// Create both SRTP contexts; a DTLS client sends with the client key (RFC 5764 section 4.2).
     pub fn new(role: Role, keying: &KeyingMaterial) -> Self {
         let (ours, theirs) = match role {
             Role::Client => (&keying.client, &keying.server),
@@ -120,7 +122,7 @@ impl Protection {
 }
 
 /// Return how much of a compound buffer fits a datagram: whole packets of at most `max_len` bytes
-/// together, yet always the first one. What is left is a compound of its own (RFC 5506).
+/// together, yet always the first one. The remainder is a compound of its own (RFC 5506).
 pub(super) fn whole_packets(compound: &[u8], max_len: usize) -> usize {
     let mut end = 0;
     while let Some(&[_, _, high, low]) = compound.get(end..).and_then(|rest| rest.first_chunk()) {
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_cut_goes_whole() {
+    fn a_packet_above_the_mtu_is_not_cut() {
         assert_eq!(whole_packets(&packet(2000), 1000), 2000);
         assert_eq!(whole_packets(&[0x80, 200, 0xff, 0xff, 1, 2], 4), 6);
         assert_eq!(whole_packets(&[1, 2, 3], 1000), 3);

@@ -1,4 +1,4 @@
-//! What goes into a transport and what comes out of it.
+//! Configuration, input and events of a transport.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -10,30 +10,30 @@ use crate::ice::{Base, Credentials};
 use crate::path::PathId;
 use crate::srtp::Profile;
 
-/// Which half of ICE a transport plays.
+/// The ICE role of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IceRole {
-    /// Wait to be checked, as a server with a public address does.
+    /// Lite, as a server with a public address.
     Lite,
-    /// Check and nominate, as a bot does.
+    /// Full and controlling, as a bot.
     Controlling {
         /// Decides role conflicts (RFC 8445 section 7.3.1.1) and seeds ids and timing.
         tie_breaker: u64,
-        /// The sockets to check from.
+        /// The sockets to send checks from.
         bases: Vec<Base>,
     },
 }
 
-/// What a transport is made of.
+/// Configuration of a transport.
 #[derive(Clone)]
 pub struct TransportConfig {
-    /// Our half of ICE.
+    /// The ICE role.
     pub ice: IceRole,
-    /// Our ICE credentials.
+    /// The local ICE credentials.
     pub local: Credentials,
-    /// The identity to show.
+    /// The DTLS certificate and settings.
     pub dtls: dtls::Context,
-    /// Our half of DTLS; a lite transport may take the other one when it learns its peer.
+    /// The DTLS role; [`Transport::set_dtls_role`](super::Transport::set_dtls_role) may change it.
     pub dtls_role: dtls::Role,
     /// SRTP profiles, the preferred one first.
     pub profiles: Vec<Profile>,
@@ -41,21 +41,21 @@ pub struct TransportConfig {
     pub mtu: usize,
 }
 
-/// What the peer's session description says about its transport.
+/// Transport parameters of the remote description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteParameters {
-    /// Its ICE credentials.
+    /// The remote ICE credentials.
     pub credentials: Credentials,
-    /// Its certificate, by hash; one match is enough.
+    /// Fingerprints of the remote certificate; one match is enough.
     pub fingerprints: Vec<Fingerprint>,
-    /// Where to send checks; a lite transport ignores them.
+    /// Remote candidates; a lite transport ignores them.
     pub candidates: Vec<SocketAddr>,
 }
 
-/// What a datagram held. The plain packet stands in the caller's buffer, from its beginning.
+/// What a datagram contained. The decrypted packet is at the start of the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// Nothing for the caller: handshakes, or dropped and counted.
+    /// No media: STUN, DTLS, or dropped and counted.
     Nothing,
     /// An RTP packet.
     Rtp {
@@ -63,41 +63,41 @@ pub enum Received {
         header: Header,
         /// Rollover counter and sequence number.
         index: u64,
-        /// Bytes of header and plain payload.
+        /// Bytes of header and decrypted payload.
         len: usize,
     },
     /// A compound RTCP packet.
     Rtcp {
-        /// Its plain bytes.
+        /// Bytes decrypted.
         len: usize,
     },
 }
 
-/// What happened to a transport.
+/// Events of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportEvent {
-    /// Datagrams from this path belong here from now on.
+    /// Datagrams from this path belong to this transport from now on.
     PathValidated(PathId),
-    /// Datagrams leave for this path from now on.
+    /// Datagrams are sent to this path from now on.
     PathSelected(PathId),
-    /// Datagrams from this path no longer belong here.
+    /// Datagrams from this path no longer belong to this transport.
     PathRetired(PathId),
-    /// The peer is verified; media may flow. Comes once.
+    /// DTLS is connected; media may be sent. Reported once.
     Connected {
-        /// The SRTP profile agreed upon.
+        /// The negotiated SRTP profile.
         profile: Profile,
         /// From the start until the first path was validated.
         ice: Duration,
         /// From the first validated path until now.
         dtls: Duration,
     },
-    /// The peer cannot be reached; it may come back.
+    /// The peer cannot be reached; it may reconnect.
     Disconnected(&'static str),
     /// The peer can be reached again after [`TransportEvent::Disconnected`].
     Resumed,
-    /// It will not work; close the transport, or restart ICE where ICE failed.
+    /// The transport failed; close it, or restart ICE where ICE failed.
     Failed(&'static str),
-    /// The peer closed.
+    /// The peer sent close_notify.
     Closed(&'static str),
     /// A message for the data channels.
     ApplicationData(Vec<u8>),

@@ -1,10 +1,10 @@
-//! A way that datagrams take: it loses, delays, reorders, repeats and queues them as its seed says.
+//! A link that loses, delays, reorders, duplicates and queues datagrams by its seed.
 
 use std::time::Duration;
 
 use wire::time::Time;
 
-/// What happens to datagrams on their way; probabilities are ratios.
+/// Network conditions; probabilities are ratios.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions {
     pub loss: f64,

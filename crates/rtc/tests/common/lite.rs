@@ -1,4 +1,4 @@
-//! A lite agent on virtual time, and the hands of its peer.
+//! A lite agent on virtual time, with the checks and responses of its peer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -100,23 +100,23 @@ impl Server {
     }
 
     /// The latest check that was sent to a port.
-    pub fn asked(&self, port: u16) -> Sent {
+    pub fn last_check(&self, port: u16) -> Sent {
         let mut checks = self.checks.iter().rev();
         checks.find(|check| check.port == port).unwrap().clone()
     }
 
-    /// Let the peer answer the latest check at a port.
-    pub fn answer_at(&mut self, port: u16) {
-        let answer = self.asked(port).answered();
+    /// Respond to the latest check at a port.
+    pub fn respond_at(&mut self, port: u16) {
+        let answer = self.last_check(port).answered();
         self.take(port, &answer).unwrap();
     }
 
-    /// Let time pass as a caller does: from timeout to timeout.
+    /// Advance the time as a caller does: from timeout to timeout.
     pub fn wait(&mut self, span: Duration) {
         self.wait_with(span, |_| {});
     }
 
-    /// Let time pass and the peer do something after each timeout.
+    /// Advance the time and run `peer` after each timeout.
     pub fn wait_with(&mut self, span: Duration, mut peer: impl FnMut(&mut Self)) {
         let end = self.now + span;
         while let Some(due) = self.ice.poll_timeout().filter(|due| *due <= end) {

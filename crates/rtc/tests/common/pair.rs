@@ -40,7 +40,7 @@ pub fn credentials(ufrag: &str, pwd: &str) -> Credentials {
     }
 }
 
-/// One transport with what came out of it.
+/// One transport with its events and received packets.
 pub struct Peer {
     pub transport: Transport,
     pub sockets: Vec<SocketAddr>,
@@ -140,8 +140,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Make both sides; neither knows of the other.
-    pub fn strangers(setup: Setup) -> Self {
+    /// Create both sides without remote parameters.
+    pub fn without_descriptions(setup: Setup) -> Self {
         let net = Network::new(setup.seed, setup.conditions);
         let server_identity = Context::new(&Certificate::generate_ecdsa().unwrap()).unwrap();
         let client_identity = Context::new(&setup.client_certificate).unwrap();
@@ -185,29 +185,29 @@ impl Pair {
         }
     }
 
-    /// Make both sides and exchange their descriptions.
-    pub fn introduced(setup: Setup) -> Self {
-        let mut pair = Self::strangers(setup);
-        pair.introduce_client_to_server();
-        pair.introduce_server_to_client();
+    /// Create both sides and exchange their descriptions.
+    pub fn with_descriptions(setup: Setup) -> Self {
+        let mut pair = Self::without_descriptions(setup);
+        pair.describe_client_to_server();
+        pair.describe_server_to_client();
         pair
     }
 
-    /// Make both sides and let them connect.
+    /// Create both sides and connect them.
     pub fn connected(setup: Setup) -> Self {
-        let mut pair = Self::introduced(setup);
+        let mut pair = Self::with_descriptions(setup);
         assert!(pair.connect(Duration::from_secs(30)), "not connected");
         pair
     }
 
-    pub fn introduce_client_to_server(&mut self) {
+    pub fn describe_client_to_server(&mut self) {
         let client = self.client_description();
         let transport = &mut self.server.transport;
-        transport.take_dtls_role(self.server_role).unwrap();
+        transport.set_dtls_role(self.server_role).unwrap();
         transport.set_remote(self.net.now, client);
     }
 
-    pub fn introduce_server_to_client(&mut self) {
+    pub fn describe_server_to_client(&mut self) {
         let server = self.server_description();
         self.client.transport.set_remote(self.net.now, server);
     }
@@ -256,7 +256,7 @@ impl Pair {
         self.run_until(span, |_| false);
     }
 
-    /// Send from an address of nobody's to the server.
+    /// Send to the server from an address of neither side.
     pub fn inject(&mut self, from: &str, bytes: &[u8]) {
         self.net.send(address(from), address(SERVER), bytes);
     }

@@ -73,14 +73,19 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Two ends that know each other's fingerprint.
+    /// Create two ends with each other's fingerprint.
     pub fn new(client: &Context, server: &Context) -> Pair {
-        let mut pair = Pair::strangers(client, server, &Profile::ALL, MTU);
-        pair.introduce(client, server);
+        let mut pair = Pair::without_fingerprints(client, server, &Profile::ALL, MTU);
+        pair.exchange_fingerprints(client, server);
         pair
     }
 
-    pub fn strangers(client: &Context, server: &Context, offered: &[Profile], mtu: usize) -> Pair {
+    pub fn without_fingerprints(
+        client: &Context,
+        server: &Context,
+        offered: &[Profile],
+        mtu: usize,
+    ) -> Pair {
         Pair {
             now: Time::from_secs(1000),
             client: End::new(client, Role::Client, offered, mtu),
@@ -89,7 +94,7 @@ impl Pair {
         }
     }
 
-    pub fn introduce(&mut self, client: &Context, server: &Context) {
+    pub fn exchange_fingerprints(&mut self, client: &Context, server: &Context) {
         self.client
             .dtls
             .expect_fingerprint(vec![server.fingerprint()]);

@@ -205,7 +205,7 @@ impl Room {
         };
         let shift = Shift {
             timestamp: subscription.timeline.shift(),
-            picture: subscription.rewriter.switch(&slot.described),
+            picture_ids: subscription.rewriter.switch(&slot.described),
         };
         subscription.map.switch_source(source, slot.index, shift);
         subscription.inserted = missing_parameter_sets(encoding, slot).map(|payload| {

@@ -359,7 +359,7 @@ fn dtls_role(remote: &crate::message::RemoteParameters) -> Role {
 }
 
 fn take_role(transport: &mut Transport, role: Role) -> Result<(), CommandError> {
-    let taken = transport.take_dtls_role(role);
+    let taken = transport.set_dtls_role(role);
     taken.map_err(|error| invalid(error.to_string()))
 }
 

@@ -7,7 +7,7 @@ use rtc::inbound::bind::{Binding, Bound, Role};
 use rtc::inbound::loss::Freshness;
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx::{self, Retransmission};
-use rtc::outbound::history::{Arrived, Carried};
+use rtc::outbound::history::{Arrived, ForwardedExtensions};
 use rtc::path::PathId;
 use rtc::srtp::Profile;
 use rtc::transport::{Received, TransportEvent};
@@ -142,7 +142,7 @@ impl Room {
         }) = bound.filter(|_| !may)
         {
             let publication = &mut self.publications[key.publication];
-            publication.encodings[key.encoding].nack.pass_over(index);
+            publication.encodings[key.encoding].nack.skip(index);
         }
         may
     }
@@ -217,7 +217,7 @@ impl Room {
         let was_active = encoding.active;
         if publication.takes_nack && (encoding.subscribers.is_empty() || context.overloaded) {
             // What nobody watches, and what was lost here for want of time, is not asked for.
-            encoding.nack.pass_over(index);
+            encoding.nack.skip(index);
         } else if publication.takes_nack {
             encoding.nack.received(context.now, index);
             let (due, peer) = (encoding.nack.poll_timeout(), publication.peer);
@@ -267,7 +267,7 @@ impl Room {
             timestamp: header.timestamp,
             marker: header.marker,
             described,
-            carried: Carried {
+            carried: ForwardedExtensions {
                 audio_level: values.audio_level.map(|level| level.to_byte()),
                 orientation: to.orientation,
                 capture: to.capture_time(header.timestamp),

@@ -34,8 +34,8 @@ pub(super) fn packet_info(codec: Codec, header: &Header, index: u64, payload: &[
     };
     match codec {
         Codec::Vp8 => {
-            let is_wide = described.picture.width == codec::picture::Width::Wide;
-            packet_info.picture_id = is_wide.then_some(described.picture.id);
+            let is_wide = described.picture_ids.width == codec::picture_id::Width::Wide;
+            packet_info.picture_id = is_wide.then_some(described.picture_ids.id);
             packet_info.id = header.marker.then(|| FrameId::from_vp8(payload)).flatten();
         }
         Codec::H264 if described.info.start => packet_info.id = FrameId::from_h264(payload),

@@ -1,4 +1,4 @@
-//! Writing an extension block once, so that it can be copied and stamped per packet.
+//! Writer of extension blocks, which are copied and updated per packet.
 
 use super::elements::{ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 
@@ -29,13 +29,13 @@ impl<'a> BlockWriter<'a> {
         BlockWriter { out, form, len: 4 }
     }
 
-    /// Append an element; return where its value starts in the block, so that it can be stamped
-    /// later, or `None` if the form or the room does not allow it.
+    /// Append an element; return the offset of its value in the block, for later updates, or `None`
+    /// if the form or the block length does not allow it.
     pub fn push(&mut self, id: u8, value: &[u8]) -> Option<usize> {
         let (head, head_len) = self.element_head(id, value.len())?;
         let value_at = self.len + head_len;
         let end = value_at + value.len();
-        // Whatever is pushed must still be padded to 32 bits.
+        // Elements must still be padded to 32 bits.
         if end.next_multiple_of(4) > self.out.len() {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Reading the elements of an extension block (RFC 8285 section 4.2 and 4.3).
+//! Parser of the elements of an extension block (RFC 8285 section 4.2 and 4.3).
 
 /// Profile of a block of one-byte elements.
 pub(super) const ONE_BYTE_PROFILE: u16 = 0xbede;

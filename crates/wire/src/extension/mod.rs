@@ -1,4 +1,4 @@
-//! RTP header extensions: which there are, their negotiated identifiers, their elements.
+//! RTP header extensions: URIs, negotiated identifiers and elements (RFC 8285).
 
 mod block;
 mod elements;
@@ -10,7 +10,7 @@ pub use value::{AbsCaptureTime, AudioLevel, Values, read_transport_sequence};
 
 use crate::error::ExtensionMapError;
 
-/// A header extension that sfukit knows.
+/// A supported header extension.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Extension {
@@ -54,7 +54,7 @@ impl Extension {
         Extension::VideoLayersAllocation,
     ];
 
-    /// Return the URI that stands for it in `a=extmap`.
+    /// Return the URI of the extension in `a=extmap`.
     pub const fn uri(self) -> &'static str {
         match self {
             Extension::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
@@ -79,7 +79,7 @@ impl Extension {
         }
     }
 
-    /// Find the extension that `uri` stands for.
+    /// Return the extension with this URI.
     pub fn from_uri(uri: &str) -> Option<Extension> {
         Extension::ALL.into_iter().find(|known| known.uri() == uri)
     }
@@ -88,7 +88,7 @@ impl Extension {
 /// Identifiers of one-byte elements are 1..=14 (RFC 8285 section 4.2).
 const ONE_BYTE_IDS: usize = 15;
 
-/// Which identifier stands for which extension on one transport; 26 bytes, looked up by index.
+/// The negotiated identifiers of one transport; 26 bytes, looked up by index.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ExtensionMap {
     ids: [u8; Extension::ALL.len()],
@@ -96,12 +96,12 @@ pub struct ExtensionMap {
 }
 
 impl ExtensionMap {
-    /// Make a map without extensions.
+    /// Create a map without extensions.
     pub fn new() -> ExtensionMap {
         ExtensionMap::default()
     }
 
-    /// Let `id` stand for `extension`; an earlier identifier of the same extension is given up.
+    /// Assign `id` to `extension`; an earlier identifier of the same extension is removed.
     ///
     /// Under BUNDLE one identifier means one extension across all m-lines (RFC 9143 section 9.2).
     pub fn insert(&mut self, id: u8, extension: Extension) -> Result<(), ExtensionMapError> {
@@ -130,7 +130,7 @@ impl ExtensionMap {
         }
     }
 
-    /// Return the extension that `id` stands for.
+    /// Return the extension with this identifier.
     #[inline]
     pub fn extension(&self, id: u8) -> Option<Extension> {
         match self.by_id.get(usize::from(id)) {

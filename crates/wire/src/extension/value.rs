@@ -1,4 +1,4 @@
-//! What the values of the extensions mean.
+//! Values of the header extensions.
 
 use super::{Extension, ExtensionMap};
 use crate::id::{Mid, Rid};
@@ -30,7 +30,7 @@ impl AudioLevel {
     }
 }
 
-/// When the frame was captured, by the capturer's clock (abs-capture-time).
+/// abs-capture-time: when the frame was captured, by the capturer's clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AbsCaptureTime {
     /// Capture time, NTP clock of the capturer.
@@ -63,12 +63,12 @@ impl AbsCaptureTime {
 
 /// Read a transport-wide sequence number.
 ///
-/// Version 2 of the extension puts a feedback request behind it, which is not ours to answer.
+/// Version 2 of the extension appends a feedback request, which is ignored.
 pub fn read_transport_sequence(value: &[u8]) -> Option<u16> {
     value.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
 }
 
-/// The extensions of one packet, read in one pass; what is malformed is absent.
+/// The extensions of one packet, parsed in one pass; malformed ones are absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Values<'a> {
     /// Media identification.

@@ -33,7 +33,7 @@ impl Iterator for NackSequences<'_> {
 /// One stream of a full intra request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FirEntry {
-    /// The stream to refresh.
+    /// SSRC of the stream whose keyframe is requested.
     pub ssrc: Ssrc,
     /// Command sequence number; the same number is the same request.
     pub sequence: u8,
@@ -107,7 +107,7 @@ pub(super) fn parse_fir(body: &[u8]) -> Option<Packet<'_>> {
     })
 }
 
-/// Tell REMB from other application layer feedback.
+/// Return whether application layer feedback is REMB.
 pub(super) fn is_remb(body: &[u8]) -> bool {
     body.get(8..12) == Some(REMB_NAME)
 }
@@ -125,7 +125,7 @@ pub(super) fn parse_remb(body: &[u8]) -> Option<Packet<'_>> {
     })
 }
 
-/// Return exponent and mantissa as REMB writes `bitrate_bps`, rounded down.
+/// Return exponent and mantissa of `bitrate_bps` in REMB, rounded down.
 pub(super) fn remb_bitrate(bitrate_bps: u64) -> [u8; 3] {
     let significant_bits = u64::BITS - bitrate_bps.leading_zeros();
     let exponent = significant_bits.saturating_sub(18);

@@ -41,39 +41,39 @@ mod format {
 
 const HEADER_LEN: usize = 4;
 
-/// One RTCP packet of a compound; lists stay where they are.
+/// One RTCP packet of a compound; lists are not copied.
 #[derive(Clone, Copy, Debug)]
 pub enum Packet<'a> {
     /// SR (RFC 3550 section 6.4.1).
     SenderReport {
-        /// Who reports.
+        /// SSRC of the reporter.
         ssrc: Ssrc,
-        /// What it sent.
+        /// Sender information.
         info: SenderInfo,
-        /// What it received.
+        /// Report blocks.
         reports: Reports<'a>,
     },
     /// RR (RFC 3550 section 6.4.2).
     ReceiverReport {
-        /// Who reports.
+        /// SSRC of the reporter.
         ssrc: Ssrc,
-        /// What it received.
+        /// Report blocks.
         reports: Reports<'a>,
     },
     /// SDES (RFC 3550 section 6.5).
     Sdes(Chunks<'a>),
-    /// BYE (RFC 3550 section 6.6): these sources leave.
+    /// BYE (RFC 3550 section 6.6): these sources end.
     Bye(Ssrcs<'a>),
     /// APP (RFC 3550 section 6.7).
     App {
-        /// Who sent it.
+        /// SSRC of the sender.
         ssrc: Ssrc,
-        /// Its four-letter name.
+        /// Name of four characters.
         name: [u8; 4],
     },
     /// Generic NACK (RFC 4585 section 6.2.1).
     Nack {
-        /// Who asks.
+        /// SSRC of the requester.
         sender: Ssrc,
         /// The stream with the loss.
         media: Ssrc,
@@ -84,35 +84,35 @@ pub enum Packet<'a> {
     TransportFeedback(TwccFeedback<'a>),
     /// Picture loss indication (RFC 4585 section 6.3.1).
     Pli {
-        /// Who asks.
+        /// SSRC of the requester.
         sender: Ssrc,
-        /// The stream to refresh.
+        /// SSRC of the stream whose keyframe is requested.
         media: Ssrc,
     },
     /// Full intra request (RFC 5104 section 4.3.1).
     Fir {
-        /// Who asks.
+        /// SSRC of the requester.
         sender: Ssrc,
-        /// The streams to refresh.
+        /// The streams whose keyframes are requested.
         entries: FirEntries<'a>,
     },
     /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03).
     Remb {
-        /// Who limits.
+        /// SSRC of the receiver.
         sender: Ssrc,
         /// Limit of all streams together, bit/s.
         bitrate_bps: u64,
-        /// The streams it names.
+        /// The streams of the limit.
         ssrcs: Ssrcs<'a>,
     },
     /// Extended report (RFC 3611).
     Xr {
-        /// Who reports.
+        /// SSRC of the reporter.
         sender: Ssrc,
-        /// Its blocks.
+        /// Report blocks.
         blocks: XrBlocks<'a>,
     },
-    /// A well-formed packet of a kind not listed here.
+    /// A well-formed packet of another type.
     Unknown {
         /// Packet type.
         packet_type: u8,

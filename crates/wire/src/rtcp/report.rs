@@ -11,10 +11,10 @@ const SENDER_INFO_LEN: usize = 20;
 /// Range of the 24-bit cumulative loss.
 const MAX_CUMULATIVE_LOST: i32 = 0x007f_ffff;
 
-/// What a sender says about its stream.
+/// Sender information of an SR.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SenderInfo {
-    /// Instant of the report, sender's wall clock.
+    /// NTP time of the report, sender's wall clock.
     pub ntp: NtpTime,
     /// The same instant on the RTP clock.
     pub rtp_timestamp: u32,
@@ -49,7 +49,7 @@ impl SenderInfo {
     }
 }
 
-/// What a receiver says about a stream it gets.
+/// Report block about a received stream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ReportBlock {
     /// The stream reported on.

@@ -6,12 +6,12 @@ use crate::id::Ssrc;
 const ITEM_END: u8 = 0;
 const ITEM_CNAME: u8 = 1;
 
-/// What one source says about itself.
+/// Description of one source.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SdesChunk<'a> {
     /// The source.
     pub ssrc: Ssrc,
-    /// Its canonical name, if it is there.
+    /// CNAME, if present.
     pub cname: Option<&'a [u8]>,
 }
 

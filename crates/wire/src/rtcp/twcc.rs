@@ -1,4 +1,4 @@
-//! Reading transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+//! Parser of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use super::{Packet, split_ssrc};
 use crate::id::Ssrc;
@@ -16,20 +16,20 @@ pub(super) mod symbol {
     pub const LARGE_DELTA: u8 = 2;
 }
 
-/// One feedback packet; chunks and deltas stay where they are.
+/// One feedback packet; chunks and deltas are not copied.
 #[derive(Clone, Copy, Debug)]
 pub struct TwccFeedback<'a> {
-    /// Who reports.
+    /// SSRC of the reporter.
     pub sender: Ssrc,
-    /// A stream of the transport reported on; which one means nothing.
+    /// Any stream of the transport reported on.
     pub media: Ssrc,
     /// First transport-wide sequence number reported on.
     pub base_sequence: u16,
-    /// How many numbers are reported on.
+    /// Number of sequence numbers reported on.
     pub packet_count: u16,
     /// Reference time, 24 bits of 64 ms.
     pub reference_time: u32,
-    /// Counts feedback packets, so that their loss shows.
+    /// Number of the feedback packet, to detect lost ones.
     pub feedback_count: u8,
     chunks: &'a [u8],
     deltas: &'a [u8],
@@ -84,7 +84,7 @@ impl Iterator for TwccPackets<'_> {
                 self.ticks += self.take_delta(symbol)?;
                 Some(self.ticks)
             }
-            // The reserved symbol carries no delta: as good as not received.
+            // The reserved symbol has no delta: treated as not received.
             _ => None,
         };
         Some((sequence, arrival))
@@ -197,7 +197,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Packet<'_>> {
     }))
 }
 
-/// Return how many bytes of chunks it takes to report on `packet_count` packets.
+/// Return the bytes of chunks that report on `packet_count` packets.
 fn chunks_len(bytes: &[u8], packet_count: u16) -> Option<usize> {
     let mut covered = 0;
     let mut len = 0;

@@ -1,4 +1,4 @@
-//! Writing transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+//! Writer of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use super::twcc::{TICKS_PER_REFERENCE, TWCC_TICK, symbol};
 use super::write::{Head, packet};
@@ -9,7 +9,7 @@ use crate::time::Time;
 /// Longest packet made, bytes: with RTCP reports and the SRTCP trailer it fits any MTU we use.
 const MAX_LEN: usize = 1000;
 const FIXED_LEN: usize = 20;
-/// Packets one report covers at most; a hole longer than that starts another report.
+/// Packets one report covers at most; a longer gap starts another report.
 const MAX_PACKETS: usize = 8_000;
 const MAX_RUN: usize = 0x1fff;
 /// Symbols in a vector chunk of one and of two bits.
@@ -27,18 +27,18 @@ pub struct TwccBuilder {
     last_ticks: i64,
     symbols: Vec<u8>,
     deltas: Vec<u8>,
-    /// Seven times an upper bound of the bytes that the chunks take, so that it stays whole.
+    /// Seven times an upper bound of the bytes of the chunks, as an integer.
     chunks_bound_7: usize,
 }
 
 impl TwccBuilder {
-    /// Make a builder without packets.
+    /// Create a builder without packets.
     pub fn new() -> TwccBuilder {
         TwccBuilder::default()
     }
 
-    /// Begin a report on the packets from `base` on; `first_arrival` is that of the first one
-    /// that will be pushed.
+    /// Start a report on the packets from `base` on; `first_arrival` is that of the first packet
+    /// pushed.
     pub fn start(&mut self, base: u16, first_arrival: Time) {
         self.symbols.clear();
         self.deltas.clear();
@@ -48,30 +48,30 @@ impl TwccBuilder {
         self.chunks_bound_7 = LAST_CHUNK_7;
     }
 
-    /// Append the arrival of `sequence`; numbers left out since the last one had not arrived.
+    /// Append the arrival of `sequence`; skipped numbers are reported as not received.
     ///
     /// False, and nothing appended, if it does not fit: write this report and start another.
     pub fn push(&mut self, sequence: u16, arrival: Time) -> bool {
         let next = self.base.wrapping_add(self.symbols.len() as u16);
-        let hole = usize::from(sequence.wrapping_sub(next));
+        let gap = usize::from(sequence.wrapping_sub(next));
         let ticks = ticks(arrival);
         let Ok(delta) = i16::try_from(ticks - self.last_ticks) else {
             return false;
         };
-        let chunks_bound_7 = self.chunks_bound_7 + chunk_cost_7(hole);
+        let chunks_bound_7 = self.chunks_bound_7 + chunk_cost_7(gap);
         let len = FIXED_LEN + self.deltas.len() + LARGE_DELTA_LEN + chunks_bound_7.div_ceil(7);
-        if self.symbols.len() + hole >= MAX_PACKETS || len > MAX_LEN {
+        if self.symbols.len() + gap >= MAX_PACKETS || len > MAX_LEN {
             return false;
         }
         self.chunks_bound_7 = chunks_bound_7;
         self.last_ticks = ticks;
-        let filled = self.symbols.len() + hole;
+        let filled = self.symbols.len() + gap;
         self.symbols.resize(filled, symbol::NOT_RECEIVED);
         self.push_delta(delta);
         true
     }
 
-    /// Tell whether nothing has been pushed.
+    /// Return whether no arrival has been pushed.
     pub fn is_empty(&self) -> bool {
         self.symbols.is_empty()
     }
@@ -114,12 +114,12 @@ fn ticks(instant: Time) -> i64 {
     (instant.as_nanos() / TWCC_TICK.as_nanos() as u64) as i64
 }
 
-/// Return seven times the bytes that a hole and the arrival behind it add to the chunks.
+/// Return seven times the bytes that a gap and the arrival behind it add to the chunks.
 ///
-/// Every 2-byte chunk but the last covers at least seven packets; a long hole is one run, and
+/// Every 2-byte chunk but the last covers at least seven packets; a long gap is one run, and
 /// cuts one chunk short of its fill.
-fn chunk_cost_7(hole: usize) -> usize {
-    let cut = if hole < VECTOR_1 { hole } else { 2 * VECTOR_2 };
+fn chunk_cost_7(gap: usize) -> usize {
+    let cut = if gap < VECTOR_1 { gap } else { 2 * VECTOR_2 };
     (cut + 1) * CHUNK_LEN
 }
 

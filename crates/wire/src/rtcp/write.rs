@@ -1,4 +1,4 @@
-//! Writing RTCP packets: each function appends one to a buffer that the caller reuses.
+//! Writers of RTCP packets: each function appends one packet to a buffer that the caller reuses.
 
 use super::feedback::remb_bitrate;
 use super::{DlrrEntry, FirEntry, ReportBlock, SenderInfo, format, packet_type, xr};
@@ -22,7 +22,7 @@ pub fn sender_report(out: &mut Vec<u8>, ssrc: Ssrc, info: &SenderInfo, reports: 
     }
 }
 
-/// Append an RR, or as many as it takes for more than 31 blocks.
+/// Append an RR, or several for more than 31 blocks.
 pub fn receiver_report(out: &mut Vec<u8>, ssrc: Ssrc, reports: &[ReportBlock]) {
     let (first, rest) = reports.split_at(reports.len().min(MAX_COUNT));
     let kind = Head::new(packet_type::RECEIVER_REPORT, first.len());
@@ -162,7 +162,7 @@ impl Head {
     }
 }
 
-/// Append a packet around what `body` appends: zeros up to 32 bits, then the length field.
+/// Append a packet whose body `body` appends: pad with zeros to 32 bits, set the length field.
 pub(super) fn packet(out: &mut Vec<u8>, kind: Head, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0x80 | kind.count, kind.packet_type, 0, 0]);

@@ -21,7 +21,7 @@ pub enum XrBlock<'a> {
 /// The echo of one receiver's reference time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct DlrrEntry {
-    /// The receiver whose reference time this is.
+    /// SSRC of the receiver of that reference time.
     pub ssrc: Ssrc,
     /// Middle 32 bits of that reference time; 0 if there was none.
     pub last_rr: u32,

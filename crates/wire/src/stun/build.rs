@@ -1,4 +1,4 @@
-//! Writing STUN messages.
+//! Writer of STUN messages.
 
 use super::{
     Class, HEADER_LEN, IntegrityKey, MAGIC_COOKIE, Method, TransactionId, address, attribute,
@@ -6,7 +6,7 @@ use super::{
 };
 use core::net::SocketAddr;
 
-/// Writes one message into a buffer that the caller reuses; attributes stand in call order.
+/// Writes one message into a buffer that the caller reuses; attributes are in call order.
 ///
 /// [`integrity`](Builder::integrity) and then [`fingerprint`](Builder::fingerprint) come last.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Start a message; what `out` held is given up.
+    /// Start a message; the contents of `out` are replaced.
     pub fn new(
         out: &'a mut Vec<u8>,
         class: Class,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_what_was_not_understood() {
+    fn an_error_lists_unknown_attributes() {
         let mut out = Vec::new();
         Builder::new(
             &mut out,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_integrity_is_ignored() {
+    fn attributes_after_integrity_are_ignored() {
         let key = IntegrityKey::new(b"password");
         let mut out = Vec::new();
         Builder::new(

@@ -13,7 +13,7 @@ const FINGERPRINT_XOR: u32 = 0x5354_554e;
 pub struct IntegrityKey(hmac::Key);
 
 impl IntegrityKey {
-    /// Make the key of a short-term credential: the password itself (RFC 8489 section 9.1.1).
+    /// Build the key of a short-term credential: the password itself (RFC 8489 section 9.1.1).
     pub fn new(password: &[u8]) -> IntegrityKey {
         IntegrityKey(hmac::Key::new(
             hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
@@ -21,7 +21,7 @@ impl IntegrityKey {
         ))
     }
 
-    /// Sign `message`, which ends where MESSAGE-INTEGRITY will stand.
+    /// Sign `message`, which ends where MESSAGE-INTEGRITY will be.
     pub(super) fn sign(&self, message: &[u8]) -> [u8; INTEGRITY_LEN] {
         let mut context = hmac::Context::with_key(&self.0);
         let body_len = message.len() + ATTRIBUTE_HEADER_LEN + INTEGRITY_LEN - HEADER_LEN;
@@ -61,7 +61,7 @@ pub(super) fn check_fingerprint(message: &Message<'_>) -> Option<bool> {
     Some(is_last && found.value == right)
 }
 
-/// Return the FINGERPRINT of `message`, which ends where the attribute will stand.
+/// Return the FINGERPRINT of `message`, which ends where the attribute will be.
 pub(super) fn fingerprint(message: &[u8]) -> u32 {
     let body_len = message.len() + ATTRIBUTE_HEADER_LEN + FINGERPRINT_LEN - HEADER_LEN;
     let mut crc = Crc32::new();

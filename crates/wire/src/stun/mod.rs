@@ -1,4 +1,4 @@
-//! STUN messages as ICE uses them (RFC 8489, RFC 8445), parsed in place.
+//! STUN messages of ICE (RFC 8489, RFC 8445), parsed in place.
 
 mod address;
 mod build;
@@ -46,9 +46,9 @@ pub mod attribute {
 /// Class of a message.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Class {
-    /// Wants a response.
+    /// Request.
     Request,
-    /// Wants none.
+    /// Indication: no response.
     Indication,
     /// Success response.
     Success,
@@ -65,11 +65,11 @@ impl Method {
     pub const BINDING: Method = Method(1);
 }
 
-/// What matches a response to its request.
+/// Transaction id, which matches a response to its request.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct TransactionId(pub [u8; 12]);
 
-/// A well-formed message; the bytes stay where they are.
+/// A well-formed message; the datagram is not copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     /// Class.
@@ -82,7 +82,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Parse the message that is the whole of `datagram`; attributes are walked once.
+    /// Parse `datagram` as one message; attributes are checked once.
     pub fn parse(datagram: &'a [u8]) -> Result<Message<'a>, StunError> {
         let Some((header, body)) = datagram.split_first_chunk::<HEADER_LEN>() else {
             return Err(StunError::Truncated);
@@ -106,7 +106,7 @@ impl<'a> Message<'a> {
             _,
             _,
         ] = *header;
-        // RFC 8489 section 5: two zero bits, then the type; the cookie tells STUN from the rest.
+        // RFC 8489 section 5: two zero bits, then the type; the cookie identifies STUN.
         if t0 & 0xc0 != 0 || cookie != MAGIC_COOKIE {
             return Err(StunError::NotStun);
         }
@@ -160,7 +160,7 @@ impl<'a> Message<'a> {
         value.try_into().ok().map(u32::from_be_bytes)
     }
 
-    /// Tell whether USE-CANDIDATE is set.
+    /// Return whether USE-CANDIDATE is set.
     pub fn use_candidate(&self) -> bool {
         self.value(attribute::USE_CANDIDATE).is_some()
     }
@@ -218,8 +218,8 @@ impl<'a> Message<'a> {
             .map(|kind| u16::from_be_bytes([kind[0], kind[1]]))
     }
 
-    /// Iterate over the attributes here that must be understood (type below 0x8000) and are not
-    /// in this module's list: a request with one is answered 420 (RFC 8489 section 6.3.1).
+    /// Iterate over the unknown comprehension-required attributes (type below 0x8000): a request
+    /// with one gets a 420 response (RFC 8489 section 6.3.1).
     pub fn not_understood(&self) -> impl Iterator<Item = u16> + use<'a> {
         self.attributes()
             .take_while(|attribute| attribute.kind != attribute::MESSAGE_INTEGRITY)
@@ -227,12 +227,12 @@ impl<'a> Message<'a> {
             .filter(|&kind| kind < 0x8000 && !is_understood(kind))
     }
 
-    /// Tell whether MESSAGE-INTEGRITY is there and right under `key`, in constant time.
+    /// Return whether MESSAGE-INTEGRITY is present and valid for `key`, in constant time.
     pub fn check_integrity(&self, key: &IntegrityKey) -> bool {
         integrity::check(self, key)
     }
 
-    /// Tell whether FINGERPRINT is right; `None` if there is none.
+    /// Return whether FINGERPRINT is valid; `None` if there is none.
     pub fn check_fingerprint(&self) -> Option<bool> {
         integrity::check_fingerprint(self)
     }
@@ -307,7 +307,7 @@ fn is_understood(kind: u16) -> bool {
     )
 }
 
-/// Take class bits 4 and 8 out of the type (RFC 8489 section 5, figure 3).
+/// Split the type into class, bits 4 and 8, and method (RFC 8489 section 5, figure 3).
 fn split_type(kind: u16) -> (Class, Method) {
     let class = match (kind & 0x0100 != 0, kind & 0x0010 != 0) {
         (false, false) => Class::Request,

@@ -1,4 +1,4 @@
-"""Receiving: one offer at a time, what an answer starts, what may be asked for."""
+"""Subscriptions: one outstanding offer, answers, layers."""
 
 from typing import Any
 
@@ -29,35 +29,35 @@ async def answer(member: Member, *reject: str) -> dict[str, Any]:
     return offer
 
 
-async def test_media_flows_once_the_answer_is_there(stage: Stage) -> None:
+async def test_subscriptions_start_with_the_answer(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
-    assert not stage.engine.of(Subscribe)
+    assert not stage.engine.commands_of(Subscribe)
     await answer(bob)
-    assert len(stage.engine.of(SetRemote)) == 1
-    started = stage.engine.of(Subscribe)
+    assert len(stage.engine.commands_of(SetRemote)) == 1
+    started = stage.engine.commands_of(Subscribe)
     assert [command.mid for command in started] == ["0", "1"]
     assert [command.payload_type for command in started] == [111, 96]
     assert len({command.ssrc for command in started}) == 2
 
 
-async def test_changes_lead_to_one_offer_and_wait_for_its_answer(stage: Stage) -> None:
+async def test_changes_are_batched_into_one_outstanding_offer(stage: Stage) -> None:
     bob = await stage.joined("bob")
     await stage.joined("ann")
     first = await bob.note("offer")
     await stage.joined("eve")
     zoe = await stage.joined("zoe")
-    await zoe.note("offer")  # what bob's would have come with
+    await zoe.note("offer")  # the offer that would follow one to bob
     await zoe.call("message", data=1, to="bob")
     await bob.note("message")
-    assert not [note for note in bob.notes if note[0] == "offer"]
+    assert not [note for note in bob.notifications if note[0] == "offer"]
     desc = {"type": "answer", "sdp": answer_to(first["sdp"])}
     await bob.call("answer", desc=desc, version=1)
     second = await bob.note("offer")
     assert (second["version"], len(second["tracks"])) == (2, 6)
 
 
-async def test_answers_to_nothing_or_to_an_old_offer_are_refused_by_code(stage: Stage) -> None:
+async def test_answers_without_offer_or_to_an_old_one_are_refused_by_code(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
     offer = await answer(bob)
@@ -68,43 +68,43 @@ async def test_answers_to_nothing_or_to_an_old_offer_are_refused_by_code(stage: 
         assert (caught.value.code, caught.value.reason) == (-32005, reason)
 
 
-async def test_a_publication_that_ends_is_withdrawn_without_asking_the_engine(stage: Stage) -> None:
+async def test_a_removed_publication_ends_subscriptions_without_a_command(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
     await ann.call("leave")
     offer = await answer(bob)
     assert offer["tracks"] == []
-    assert not stage.engine.of(Unsubscribe)
-    assert not stage.house.core.subscriptions
+    assert not stage.engine.commands_of(Unsubscribe)
+    assert not stage.context.core.subscriptions
 
 
-async def test_a_rejected_track_is_told_and_nothing_else_is_lost(stage: Stage) -> None:
+async def test_a_rejected_m_line_is_reported_and_others_continue(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
     offer = await answer(bob, "1")
     ended = await bob.note("subscription-ended")
     rejected = next(track for track in offer["tracks"] if track["mid"] == "1")
     assert ended == {"publication": rejected["publication"], "reason": "codec_unsupported"}
-    assert [command.mid for command in stage.engine.of(Subscribe)] == ["0"]
+    assert [command.mid for command in stage.engine.commands_of(Subscribe)] == ["0"]
 
 
-async def test_a_track_that_flowed_and_is_rejected_later_ends(stage: Stage) -> None:
+async def test_a_negotiated_m_line_that_is_rejected_later_ends(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
     await stage.joined("eve")
     await answer(bob, "1")
     assert (await bob.note("subscription-ended"))["reason"] == "rejected"
-    assert len(stage.engine.of(Unsubscribe)) == 1
+    assert len(stage.engine.commands_of(Unsubscribe)) == 1
 
 
-async def test_what_the_engine_will_not_start_is_told(make_stage: StageMaker) -> None:
+async def test_a_subscription_that_the_engine_refuses_is_reported(make_stage: StageMaker) -> None:
     def judge(command: Command) -> CommandError | None:
         refused = isinstance(command, Subscribe) and command.mid == "1"
         return CommandError("codec_unsupported") if refused else None
 
-    stage = await make_stage(MockEngine(judge=judge))
+    stage = await make_stage(MockEngine(error_of=judge))
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
@@ -112,7 +112,7 @@ async def test_what_the_engine_will_not_start_is_told(make_stage: StageMaker) ->
     assert len((await answer(bob))["tracks"]) == 1
 
 
-async def test_a_bounded_number_is_received_unasked_and_others_move_up(
+async def test_automatic_subscriptions_are_limited_and_others_follow_removals(
     make_stage: StageMaker,
 ) -> None:
     stage = await make_stage(auto_subscribe=1)
@@ -124,7 +124,7 @@ async def test_a_bounded_number_is_received_unasked_and_others_move_up(
     assert {track["uid"] for track in (await answer(bob))["tracks"]} == {"eve"}
 
 
-async def test_more_is_received_when_asked_for(make_stage: StageMaker) -> None:
+async def test_explicit_subscriptions_exceed_the_automatic_limit(make_stage: StageMaker) -> None:
     stage = await make_stage(auto_subscribe=0)
     ann = await stage.member()
     joined = await ann.call("join", sid="demo", uid="ann")
@@ -136,13 +136,13 @@ async def test_more_is_received_when_asked_for(make_stage: StageMaker) -> None:
     result = await ann.call("subscribe", publications=[numbers[1]], layer="h")
     assert result == {"publications": [numbers[1]]}
     assert [track["publication"] for track in (await answer(ann))["tracks"]] == [numbers[1]]
-    assert stage.engine.of(Subscribe)[0].target == RidTarget("h")
+    assert stage.engine.commands_of(Subscribe)[0].target == RidTarget("h")
     assert await ann.call("unsubscribe", publications=numbers) == {"publications": [numbers[1]]}
-    assert len(stage.engine.of(Unsubscribe)) == 1
+    assert len(stage.engine.commands_of(Unsubscribe)) == 1
     assert (await answer(ann))["tracks"] == []
 
 
-async def test_what_was_given_up_does_not_come_back_by_itself(stage: Stage) -> None:
+async def test_an_unsubscribed_publication_is_not_subscribed_to_automatically(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob")
     offer = await answer(bob)
@@ -155,29 +155,29 @@ async def test_what_was_given_up_does_not_come_back_by_itself(stage: Stage) -> N
     assert await ann.call("leave") == {}
 
 
-async def test_layers_are_chosen_by_rid_index_or_left_to_the_policy(stage: Stage) -> None:
+async def test_layers_are_selected_by_rid_index_or_auto(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
-    picture = next(t for t in (await answer(bob))["tracks"] if t["kind"] == "video")["publication"]
+    video = next(t for t in (await answer(bob))["tracks"] if t["kind"] == "video")["publication"]
     for layer, target in (("q", RidTarget("q")), (2, IndexTarget(2))):
-        await bob.call("layers", publication=picture, layer=layer)
-        assert stage.engine.of(SetTarget)[-1].target == target
-    await bob.call("layers", publication=picture, layer=2)
-    assert len(stage.engine.of(SetTarget)) == 2
+        await bob.call("layers", publication=video, layer=layer)
+        assert stage.engine.commands_of(SetTarget)[-1].target == target
+    await bob.call("layers", publication=video, layer=2)
+    assert len(stage.engine.commands_of(SetTarget)) == 2
     for layer in ("x", 3):
         with pytest.raises(RpcError) as caught:
-            await bob.call("layers", publication=picture, layer=layer)
+            await bob.call("layers", publication=video, layer=layer)
         assert (caught.value.code, caught.value.reason) == (-32004, "layer_unknown")
     with pytest.raises(RpcError, match="publication_unknown"):
         await bob.call("layers", publication=999, layer="auto")
 
 
-async def test_a_switch_of_layer_is_told_with_its_reason(stage: Stage) -> None:
+async def test_a_layer_switch_is_reported_with_its_reason(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
-    command = stage.engine.of(Subscribe)[1]
-    stage.engine.tell(LayerSwitched(command.subscription, "f", "q", "loss", 12.5))
+    command = stage.engine.commands_of(Subscribe)[1]
+    stage.engine.emit(LayerSwitched(command.subscription, "f", "q", "loss", 12.5))
     assert await bob.note("layer-switch") == {
         "publication": command.publication,
         "from": "f",
@@ -185,18 +185,18 @@ async def test_a_switch_of_layer_is_told_with_its_reason(stage: Stage) -> None:
         "reason": "loss",
         "wait_ms": 12.5,
     }
-    assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.house.metrics.exposition()
+    assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.context.metrics.exposition()
 
 
-async def test_a_layer_that_is_not_sent_is_told_but_is_no_switch(stage: Stage) -> None:
+async def test_a_layer_that_is_not_sent_is_reported_but_not_counted(stage: Stage) -> None:
     await stage.joined("ann")
     bob = await stage.joined("bob")
     await answer(bob)
-    command = stage.engine.of(Subscribe)[1]
-    stage.engine.tell(LayerSwitched(command.subscription, "h", "h", "encoding_inactive", None))
+    command = stage.engine.commands_of(Subscribe)[1]
+    stage.engine.emit(LayerSwitched(command.subscription, "h", "h", "encoding_inactive", None))
     note = await bob.note("layer-switch")
     assert (note["to"], note["reason"], note["wait_ms"]) == ("h", "encoding_inactive", None)
-    assert b"encoding_inactive" not in stage.house.metrics.exposition()
+    assert b"encoding_inactive" not in stage.context.metrics.exposition()
 
 
 async def test_an_offer_that_is_never_answered_ends_the_membership(make_stage: StageMaker) -> None:
@@ -208,7 +208,7 @@ async def test_an_offer_that_is_never_answered_ends_the_membership(make_stage: S
     assert await bob.closed() == 4003
 
 
-async def test_one_does_not_receive_oneself(stage: Stage) -> None:
+async def test_a_participant_does_not_subscribe_to_own_publications(stage: Stage) -> None:
     ann = await stage.joined("ann")
     own = (await ann.call("join", sid="demo"))["publications"][0]["publication"]
     with pytest.raises(RpcError, match="publication_unknown"):

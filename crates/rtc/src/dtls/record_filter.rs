@@ -7,12 +7,13 @@ const FRAGMENT_HEADER_LEN: usize = 12;
 /// 16 bits of epoch, zero here, and 48 of record number.
 const EPOCH_AND_NUMBER_AT: usize = 3;
 const VERSION_MAJOR: u8 = 0xfe;
-/// Longest handshake message taken from a stranger, in bytes. The library allocates what the first
-/// fragment claims; no certificate chain of a WebRTC peer comes near this.
+/// Longest handshake message accepted from an unauthenticated peer, bytes. The library allocates
+/// the length that the first fragment claims; no certificate chain of a WebRTC peer comes near
+/// this.
 const MAX_MESSAGE_LEN: usize = 16_384;
 
-/// A peer that is alive answers a flight that was sent again within this.
-const BELIEVE_ALERT_AFTER: Duration = Duration::from_secs(1);
+/// An unprotected alert counts after this: a live peer responds to a retransmitted flight sooner.
+const ALERT_DELAY: Duration = Duration::from_secs(1);
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -29,19 +30,19 @@ const FROM_SERVER: [u8; 8] = [2, 3, 4, 11, 12, 13, 14, 22];
 const RANDOM_AT: usize = 2;
 const RANDOM_LEN: usize = 32;
 
-/// Holds back what anyone could have sent and what would end the handshake.
+/// Drops unauthenticated records that would end the handshake.
 ///
-/// Until keys are agreed on, records carry no proof of origin. RFC 6347 section 4.1.2.7 lets an
-/// endpoint drop an invalid one silently; the library, as most do, ends the session instead. So
-/// whatever it would choke on stays out: garbage, misplaced types, alerts, data. Record numbers in
-/// the clear are replaced by a count: one forged high number would make the library take all that
-/// follows for old, and repeated messages are told by their own numbers.
+/// Before keys are negotiated, records are not authenticated. RFC 6347 section 4.1.2.7 lets an
+/// endpoint drop invalid records silently; the library, as most do, ends the session instead. So
+/// this filter drops them: malformed records, unexpected types, alerts, application data. Sequence
+/// numbers of unprotected records are replaced by a count: after one forged high number the library
+/// would drop all later records as replays, and handshake messages have their own numbers.
 #[derive(Default)]
-pub(super) struct Guard {
+pub(super) struct RecordFilter {
     hello: Option<[u8; RANDOM_LEN]>,
-    client_answered: bool,
+    client_continued: bool,
     alert: Option<Alert>,
-    records_passed: u64,
+    accepted_records: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -50,94 +51,97 @@ struct Alert {
     at: Time,
 }
 
-/// What a datagram means for the handshake so far.
+/// What a datagram means for the current handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Screened {
-    /// Go on with what was let through.
+pub(super) enum FilterResult {
+    /// Continue with the accepted records.
     Continue,
-    /// It is about another handshake: start over with what was let through.
-    NewHello,
+    /// ClientHello of another handshake: restart with the accepted records.
+    NewClientHello,
 }
 
-impl Guard {
-    /// Append the harmless records of `datagram` to `passed`.
-    pub(super) fn screen(
+impl RecordFilter {
+    /// Append the acceptable records of `datagram` to `accepted`.
+    pub(super) fn filter(
         &mut self,
         now: Time,
         role: Role,
         handshaking: bool,
         datagram: &[u8],
-        passed: &mut Vec<u8>,
-    ) -> Screened {
-        let mut verdict = Screened::Continue;
+        accepted: &mut Vec<u8>,
+    ) -> FilterResult {
+        let mut verdict = FilterResult::Continue;
         for record in Records(datagram) {
             if record.epoch != 0 {
-                passed.extend_from_slice(record.bytes);
+                accepted.extend_from_slice(record.bytes);
                 continue;
             }
             if !handshaking {
                 continue;
             }
             match record.kind {
-                HANDSHAKE if is_sound(role, record.body) => match self.place(role, record.body) {
-                    Some(Screened::Continue) => self.pass(&record, passed),
-                    Some(Screened::NewHello) => {
-                        verdict = Screened::NewHello;
-                        passed.clear();
-                        self.pass(&record, passed);
+                HANDSHAKE if is_allowed(role, record.body) => {
+                    match self.classify(role, record.body) {
+                        Some(FilterResult::Continue) => self.accept(&record, accepted),
+                        Some(FilterResult::NewClientHello) => {
+                            verdict = FilterResult::NewClientHello;
+                            accepted.clear();
+                            self.accept(&record, accepted);
+                        }
+                        None => {}
                     }
-                    None => {}
-                },
-                CHANGE_CIPHER_SPEC if record.body == [1] => self.pass(&record, passed),
-                ALERT => self.note_alert(now, record.body),
+                }
+                CHANGE_CIPHER_SPEC if record.body == [1] => self.accept(&record, accepted),
+                ALERT => self.record_alert(now, record.body),
                 _ => {}
             }
         }
         verdict
     }
 
-    /// Return the alert that the peer sent in the clear, once it was silent for long after.
+    /// Return the unprotected alert of the peer, once no handshake message followed for a second.
     pub(super) fn alert(&self, now: Time) -> Option<u8> {
         let alert = self.alert?;
-        (now.since(alert.at) >= BELIEVE_ALERT_AFTER).then_some(alert.description)
+        (now.since(alert.at) >= ALERT_DELAY).then_some(alert.description)
     }
 
-    fn pass(&mut self, record: &Record<'_>, passed: &mut Vec<u8>) {
-        let start = passed.len();
-        passed.extend_from_slice(record.bytes);
-        passed[start + EPOCH_AND_NUMBER_AT..][..8]
-            .copy_from_slice(&self.records_passed.to_be_bytes());
-        self.records_passed += 1;
+    fn accept(&mut self, record: &Record<'_>, accepted: &mut Vec<u8>) {
+        let start = accepted.len();
+        accepted.extend_from_slice(record.bytes);
+        accepted[start + EPOCH_AND_NUMBER_AT..][..8]
+            .copy_from_slice(&self.accepted_records.to_be_bytes());
+        self.accepted_records += 1;
     }
 
-    /// Decide by the random which handshake the messages in `body` belong to. A client that went
-    /// on with the present handshake is not disturbed by another hello (CVE-2023-51275).
-    fn place(&mut self, role: Role, body: &[u8]) -> Option<Screened> {
+    /// Decide by the ClientHello random which handshake the messages in `body` belong to; `None` to
+    /// drop them. A client that continued the handshake is not disturbed by another ClientHello
+    /// (CVE-2023-51275).
+    fn classify(&mut self, role: Role, body: &[u8]) -> Option<FilterResult> {
         self.alert = None;
         if role == Role::Client {
-            return Some(Screened::Continue);
+            return Some(FilterResult::Continue);
         }
-        let mut verdict = Screened::Continue;
+        let mut verdict = FilterResult::Continue;
         for fragment in Fragments(body).flatten() {
             if fragment.kind != CLIENT_HELLO {
-                self.client_answered = true;
+                self.client_continued = true;
                 continue;
             }
             let Some(random) = fragment.hello_random() else {
                 continue;
             };
             if self.hello.is_some_and(|known| known != random) {
-                if self.client_answered {
+                if self.client_continued {
                     return None;
                 }
-                verdict = Screened::NewHello;
+                verdict = FilterResult::NewClientHello;
             }
             self.hello = Some(random);
         }
         Some(verdict)
     }
 
-    fn note_alert(&mut self, now: Time, body: &[u8]) {
+    fn record_alert(&mut self, now: Time, body: &[u8]) {
         const FATAL: u8 = 2;
         const CLOSE_NOTIFY: u8 = 0;
         if let &[level, description] = body
@@ -151,13 +155,13 @@ impl Guard {
     }
 }
 
-/// Say whether every fragment in `body` is one that `role` may receive in the clear.
-fn is_sound(role: Role, body: &[u8]) -> bool {
+/// Return whether `role` may receive every fragment in `body` unprotected.
+fn is_allowed(role: Role, body: &[u8]) -> bool {
     !body.is_empty()
         && Fragments(body).all(|fragment| match (fragment, role) {
             (None, _) => false,
             (Some(fragment), Role::Client) => FROM_SERVER.contains(&fragment.kind),
-            // The library wants no cookie, so a hello is the first message and nothing else is.
+            // The library sends no HelloVerifyRequest, so only ClientHello has message_seq 0.
             (Some(fragment), Role::Server) => {
                 FROM_CLIENT.contains(&fragment.kind)
                     && (fragment.kind == CLIENT_HELLO) == (fragment.sequence == 0)
@@ -165,7 +169,7 @@ fn is_sound(role: Role, body: &[u8]) -> bool {
         })
 }
 
-/// A record with all its bytes there (RFC 6347 section 4.1).
+/// A complete record (RFC 6347 section 4.1).
 struct Record<'a> {
     kind: u8,
     epoch: u16,
@@ -197,7 +201,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// A piece of a handshake message (RFC 6347 section 4.2.2).
+/// A fragment of a handshake message (RFC 6347 section 4.2.2).
 struct Fragment<'a> {
     kind: u8,
     sequence: u16,
@@ -291,78 +295,81 @@ mod tests {
     }
 
     #[test]
-    fn records_in_the_clear_are_counted_anew() {
-        let mut guard = Guard::default();
+    fn unprotected_records_are_renumbered() {
+        let mut filter = RecordFilter::default();
         let mut forged = hello(1);
         forged[5..11].copy_from_slice(&[0xff; 6]);
-        assert_eq!(screen(&mut guard, &forged).1, hello(1));
-        assert_eq!(screen(&mut guard, &hello(1)).1, numbered(hello(1), 1));
+        assert_eq!(screen(&mut filter, &forged).1, hello(1));
+        assert_eq!(screen(&mut filter, &hello(1)).1, numbered(hello(1), 1));
     }
 
-    fn screen(guard: &mut Guard, datagram: &[u8]) -> (Screened, Vec<u8>) {
-        let mut passed = Vec::new();
-        let verdict = guard.screen(Time::ZERO, Role::Server, true, datagram, &mut passed);
-        (verdict, passed)
+    fn screen(filter: &mut RecordFilter, datagram: &[u8]) -> (FilterResult, Vec<u8>) {
+        let mut accepted = Vec::new();
+        let verdict = filter.filter(Time::ZERO, Role::Server, true, datagram, &mut accepted);
+        (verdict, accepted)
     }
 
     #[test]
-    fn alerts_data_and_misplaced_messages_stay_out() {
-        let mut guard = Guard::default();
+    fn alerts_data_and_unexpected_messages_are_dropped() {
+        let mut filter = RecordFilter::default();
         let alert = record(ALERT, 0, &[2, 40]);
         let data = record(23, 0, b"data");
         let finished = record(HANDSHAKE, 0, &[20, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0]);
         let mixed = [alert, data, finished, hello(1), key_exchange()].concat();
-        let (verdict, passed) = screen(&mut guard, &mixed);
-        assert_eq!(verdict, Screened::Continue);
-        assert_eq!(passed, [hello(1), numbered(key_exchange(), 1)].concat());
+        let (verdict, accepted) = screen(&mut filter, &mixed);
+        assert_eq!(verdict, FilterResult::Continue);
+        assert_eq!(accepted, [hello(1), numbered(key_exchange(), 1)].concat());
     }
 
     #[test]
-    fn an_alert_counts_until_the_peer_goes_on() {
-        let mut guard = Guard::default();
-        screen(&mut guard, &record(ALERT, 0, &[2, 40]));
-        assert_eq!(guard.alert(Time::from_millis(999)), None);
-        assert_eq!(guard.alert(Time::from_secs(1)), Some(40));
-        screen(&mut guard, &hello(1));
-        assert_eq!(guard.alert(Time::from_secs(1)), None);
+    fn an_alert_counts_until_the_next_handshake_message() {
+        let mut filter = RecordFilter::default();
+        screen(&mut filter, &record(ALERT, 0, &[2, 40]));
+        assert_eq!(filter.alert(Time::from_millis(999)), None);
+        assert_eq!(filter.alert(Time::from_secs(1)), Some(40));
+        screen(&mut filter, &hello(1));
+        assert_eq!(filter.alert(Time::from_secs(1)), None);
     }
 
     #[test]
-    fn another_hello_starts_over_until_the_client_went_on() {
-        let mut guard = Guard::default();
-        assert_eq!(screen(&mut guard, &hello(1)).0, Screened::Continue);
-        assert_eq!(screen(&mut guard, &hello(1)).0, Screened::Continue);
+    fn another_hello_restarts_until_the_client_continued() {
+        let mut filter = RecordFilter::default();
+        assert_eq!(screen(&mut filter, &hello(1)).0, FilterResult::Continue);
+        assert_eq!(screen(&mut filter, &hello(1)).0, FilterResult::Continue);
         assert_eq!(
-            screen(&mut guard, &hello(2)),
-            (Screened::NewHello, numbered(hello(2), 2))
+            screen(&mut filter, &hello(2)),
+            (FilterResult::NewClientHello, numbered(hello(2), 2))
         );
-        screen(&mut guard, &key_exchange());
-        assert_eq!(screen(&mut guard, &hello(3)), (Screened::Continue, vec![]));
+        screen(&mut filter, &key_exchange());
+        assert_eq!(
+            screen(&mut filter, &hello(3)),
+            (FilterResult::Continue, vec![])
+        );
     }
 
     #[test]
-    fn in_the_clear_nothing_passes_after_the_handshake() {
-        let mut passed = Vec::new();
+    fn unprotected_records_are_dropped_after_the_handshake() {
+        let mut accepted = Vec::new();
         let protected = record(23, 1, b"sealed");
         let datagram = [hello(1), protected.clone()].concat();
-        Guard::default().screen(Time::ZERO, Role::Server, false, &datagram, &mut passed);
-        assert_eq!(passed, protected);
+        RecordFilter::default().filter(Time::ZERO, Role::Server, false, &datagram, &mut accepted);
+        assert_eq!(accepted, protected);
     }
 
     #[test]
     fn a_claim_of_a_huge_message_is_dropped() {
         let mut huge = hello(1);
         huge[RECORD_HEADER_LEN + 1] = 1;
-        assert!(screen(&mut Guard::default(), &huge).1.is_empty());
+        assert!(screen(&mut RecordFilter::default(), &huge).1.is_empty());
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_screened(datagram in prop::collection::vec(any::<u8>(), 0..200), role: bool) {
+        fn any_bytes_are_filtered(datagram in prop::collection::vec(any::<u8>(), 0..200), role: bool) {
             let role = if role { Role::Server } else { Role::Client };
-            let mut passed = Vec::new();
-            Guard::default().screen(Time::ZERO, role, true, &datagram, &mut passed);
-            prop_assert!(passed.len() <= datagram.len());
+            let mut accepted = Vec::new();
+            RecordFilter::default().filter(Time::ZERO, role, true, &datagram, &mut accepted);
+            prop_assert!(accepted.len() <= datagram.len());
         }
     }
 }

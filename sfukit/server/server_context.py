@@ -1,4 +1,4 @@
-"""A whole server put together: engine, rooms, access, limits; what every HTTP handler needs."""
+"""The components of one server: engine, rooms, access, limits; used by every HTTP handler."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import structlog
 
 from sfukit.server import memory
 from sfukit.server.access import Access
-from sfukit.server.addresses import advertised, local_interfaces
+from sfukit.server.addresses import advertised_addresses, local_interfaces
 from sfukit.server.connections import Connections
 from sfukit.server.core import Core
 from sfukit.server.engine import Engine
@@ -16,29 +16,29 @@ from sfukit.server.http_sessions import HttpSessions
 from sfukit.server.limiter import RequestLimiter
 from sfukit.server.metrics import Metrics
 from sfukit.server.origins import Origins
-from sfukit.server.participant import Line
+from sfukit.server.participant import SignalingChannel
 from sfukit.server.proxies import TrustedProxies
 from sfukit.server.rooms import Rooms
 from sfukit.server.settings import Settings
 from sfukit.signaling import jsonrpc
 
 log = structlog.get_logger()
-_WATCH_INTERVAL_S = 0.5
-_CLEARED_AT = 2  # looks without a room: the engine lets go a little after we do
+_MEASURE_INTERVAL_S = 0.5
+_IDLE_INTERVALS = 2  # without rooms, then memory is freed; the engine frees its rooms later
 
 
-class House:
-    """One server, without its HTTP listener."""
+class ServerContext:
+    """One server, without its HTTP listeners."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
         self.engine = engine
         self.metrics = Metrics()
-        self.metrics.watch(engine)
-        addresses = advertised(
+        self.metrics.register_engine(engine)
+        addresses = advertised_addresses(
             local_interfaces(),
-            wanted=settings.interfaces,
-            instead=settings.advertise,
+            interface_names=settings.interfaces,
+            override=settings.advertise,
             ipv6=engine.info.ipv6,
         )
         self.core = Core(settings, engine, self.metrics, addresses)
@@ -49,35 +49,38 @@ class House:
         self.proxies = TrustedProxies(settings.trusted_proxies)
         self.connections = Connections(settings, self.metrics, self)
         self.sessions = HttpSessions()
-        self.lines: set[Line] = set()
-        self._watcher: asyncio.Task[None] | None = None
+        self.channels: set[SignalingChannel] = set()
+        self._measuring: asyncio.Task[None] | None = None
         self._drained: asyncio.Event = asyncio.Event()
 
     def is_exempt(self, address: str) -> bool:
-        """Tell whose unauthenticated connections are not counted: proxies have many clients."""
+        """Return whether the connections of an address are unlimited: trusted proxy, loopback."""
         return self.proxies.trusts(address) or self.limiter.is_exempt(address)
 
     def start(self) -> None:
-        """Begin to watch the loop's lag, the egress and the memory."""
-        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+        """Start to measure the lag of the event loop and the egress, and to free memory."""
+        self._measuring = asyncio.get_running_loop().create_task(self._measure())
 
     async def stop(self, reason: str) -> None:
-        """End everything that runs."""
+        """Close rooms, signaling channels and the engine."""
         self.metrics.node_state("stopped")
         try:
             self.rooms.close_all(reason)
-            for line in list(self.lines):
-                self.core.guard("server_stopped", line.end, reason)
+            for channel in list(self.channels):
+                self.core.guard("server_stopped", channel.close, reason)
             self.core.refusals.flush()
-            if self._watcher is not None:
-                self._watcher.cancel()
+            if self._measuring is not None:
+                self._measuring.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await self._watcher
+                    await self._measuring
         finally:
             self.engine.close()
 
     async def drain(self) -> str:
-        """Take no new rooms and wait until the last participant left; say how it ended."""
+        """Refuse new rooms and wait until all participants left.
+
+        Returns the outcome: drained, cancelled or drain_deadline.
+        """
         deadline_s = self.settings.timing.drain_s
         self.rooms.draining = True
         self._drained.clear()
@@ -94,7 +97,7 @@ class House:
         return "drain_deadline" if self.rooms.population else "drained"
 
     def cancel_drain(self) -> None:
-        """Take rooms again."""
+        """Accept new rooms again."""
         if self.rooms.draining:
             self.rooms.draining = False
             self._drained.set()
@@ -105,21 +108,21 @@ class House:
         message = jsonrpc.notification("drain", {"deadline_s": deadline_s})
         for room in self.rooms:
             for participant in list(room.participants.values()):
-                self.core.guard("drain", participant.tell, message)
+                self.core.guard("drain", participant.send, message)
 
-    async def _watch(self) -> None:
-        """Measure how late the loop is and how much is sent; clear up after the last room."""
+    async def _measure(self) -> None:
+        """Measure event loop lag and egress; free memory after the last room."""
         sent_before, then_s = self.engine.counters().bytes_sent, time.monotonic()
-        idle_looks = _CLEARED_AT
+        idle_intervals = _IDLE_INTERVALS
         while True:
             slept_s = time.monotonic()
-            await asyncio.sleep(_WATCH_INTERVAL_S)
+            await asyncio.sleep(_MEASURE_INTERVAL_S)
             now_s = time.monotonic()
-            self.metrics.lag_s.observe(max(0.0, now_s - slept_s - _WATCH_INTERVAL_S))
+            self.metrics.lag_s.observe(max(0.0, now_s - slept_s - _MEASURE_INTERVAL_S))
             sent = self.engine.counters().bytes_sent
             self.rooms.egress_bps = (sent - sent_before) * 8 / (now_s - then_s)
             sent_before, then_s = sent, now_s
-            idle_looks = 0 if self.rooms.any else idle_looks + 1
-            if idle_looks == _CLEARED_AT:
-                memory.collect()
-                await asyncio.to_thread(memory.give_back)
+            idle_intervals = 0 if self.rooms.any else idle_intervals + 1
+            if idle_intervals == _IDLE_INTERVALS:
+                memory.collect_garbage()
+                await asyncio.to_thread(memory.trim_allocator)

@@ -1,4 +1,4 @@
-"""The subscribe connection of a participant: what it receives, offers and answers."""
+"""The subscribe connection of a participant: subscriptions, offers, answers."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from sfukit.server.core import Core, ice
+from sfukit.server.core import Core, to_ice_credentials
 from sfukit.server.engine import Outcome
 from sfukit.server.native_messages import (
     CloseTransport,
@@ -21,7 +21,7 @@ from sfukit.server.native_messages import (
     Unsubscribe,
 )
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.publishing import remote_of
+from sfukit.server.publish_connection import remote_of
 from sfukit.signaling import extensions, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.refusal import Refusal
@@ -32,31 +32,31 @@ log = structlog.get_logger()
 
 
 class Subscriber(Protocol):
-    """The participant whose connection this is, and by which address of ours it came."""
+    """The participant that owns the connection; see ``TransportOwner`` for ``local_address``."""
 
-    reached: Address | None
+    local_address: Address | None
 
     def on_transport_state(self, event: TransportState) -> None:
-        """Hear that the transport came up or went down."""
+        """Handle a change of the transport state."""
 
     def on_offer(self, offer: OfferNotification) -> None:
-        """Send an offer to the peer."""
+        """Send an offer to the client."""
 
     def on_subscription_ended(self, publication: int, reason: str) -> None:
-        """Tell the peer that it cannot receive something."""
+        """Notify the client that a subscription ended."""
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
-        """Hear of a change of encoding."""
+        """Handle a switch of the encoding."""
 
-    def expect(self, transport: int) -> None:
-        """Give the transport a bounded time to connect."""
+    def start_connect_timeout(self, transport: int) -> None:
+        """Start the timeout within which the transport has to connect."""
 
     def on_negotiation_timeout(self) -> None:
-        """Hear that an offer was never answered."""
+        """Handle an offer that was not answered in time."""
 
 
-class Subscribing:
-    """One subscribe connection. Changes are collected and offered one offer at a time."""
+class SubscribeConnection:
+    """One subscribe connection; changes are batched, with one outstanding offer at a time."""
 
     def __init__(
         self, core: Core, room: int, worker: int, owner: Subscriber, *, automatic: bool
@@ -65,13 +65,13 @@ class Subscribing:
         self._worker = worker
         self._owner = owner
         self._automatic = automatic
-        self._local = core.local_transport(worker, owner.reached)
+        self._local = core.local_transport(worker, owner.local_address)
         self._offers = SubscribeOffers(self._local)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._remote_known = False
+        self._has_remote = False
         self._started = False
-        self._unwanted: set[int] = set()  # of the room's publications, as the next
+        self._unsubscribed: set[int] = set()  # publications unsubscribed by the client
         self._waiting: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self.transport = core.ids.transport()
@@ -79,19 +79,19 @@ class Subscribing:
         opening = OpenTransport(
             room=room,
             transport=self.transport,
-            local=ice(self._local.credentials),
+            local=to_ice_credentials(self._local.credentials),
         )
         core.engine.send(worker, [opening])
 
-    def consider(self, publication: Publication) -> None:
-        """Subscribe by itself to what another published, within the bound per kind.
+    def auto_subscribe(self, publication: Publication) -> None:
+        """Subscribe to a publication, within the limit ``auto_subscribe`` per kind.
 
-        Without an m-line or payload type for it the peer is told, and it waits for one.
+        Without a free m-line or payload type the client is notified, and the publication waits.
         """
         number = publication.number
         if not self._automatic:
             return
-        if number in self.subscriptions or number in self._unwanted:
+        if number in self.subscriptions or number in self._unsubscribed:
             return
         same_kind = sum(
             entry.publication.kind == publication.kind for entry in self.subscriptions.values()
@@ -106,84 +106,87 @@ class Subscribing:
             self._owner.on_subscription_ended(number, "too_many_subscriptions")
 
     def subscribe(self, publication: Publication, layer: Layer) -> None:
-        """Receive a publication; raise ``Refusal`` where there is no such layer or no room left."""
+        """Subscribe to a publication; raise ``Refusal`` (layer_unknown, too_many_subscriptions)."""
         target = publication.target(layer)
-        self._unwanted.discard(publication.number)
+        self._unsubscribed.discard(publication.number)
         if publication.number not in self.subscriptions:
             self._add(publication, self._track(publication))
         self._set_target(self.subscriptions[publication.number], target)
 
     def unsubscribe(self, publication: Publication) -> bool:
-        """Receive a publication no longer, and not by itself again."""
-        self._unwanted.add(publication.number)
+        """Unsubscribe; the publication is not subscribed to automatically again."""
+        self._unsubscribed.add(publication.number)
         self._waiting.pop(publication.number, None)
         return self._remove(publication.number)
 
-    def ended(self, publication: int, others: Iterable[Publication]) -> None:
-        """Drop a publication that is gone, and let another take its place."""
-        self._unwanted.discard(publication)
+    def on_publication_removed(self, publication: int, others: Iterable[Publication]) -> None:
+        """End the subscription of a removed publication; subscribe to one of ``others``."""
+        self._unsubscribed.discard(publication)
         self._waiting.pop(publication, None)
         if self._remove(publication, in_engine=False) and self._automatic:
             for other in others:
-                self.consider(other)
+                self.auto_subscribe(other)
 
-    def choose_layer(self, publication: int, layer: Layer) -> None:
-        """Choose the encoding of a subscription."""
+    def select_layer(self, publication: int, layer: Layer) -> None:
+        """Select the encoding of a subscription."""
         subscription = self.subscriptions.get(publication)
         if subscription is None:
-            raise Refusal("publication_unknown", f"publication {publication} is not received")
+            raise Refusal(
+                "publication_unknown",
+                f"the participant has no subscription to publication {publication}",
+            )
         self._set_target(subscription, subscription.publication.target(layer))
 
     def start(self) -> None:
-        """Make the first offer: the participant knows by now that it has joined."""
+        """Send the first offer, after the response to the join."""
         self._started = True
-        self._offer_soon(0)
+        self._schedule_offer(0)
 
     async def answer(self, answer: sdp.Session, version: int | None) -> None:
-        """Take the answer: what it accepts starts to flow once the engine has it."""
+        """Apply an answer: add its accepted subscriptions to the engine."""
         answered = self._offers.answer(answer, version)
         if self._deadline is not None:
             self._deadline.cancel()
         for track in answered.refused:
-            flowed = self.subscriptions[track.publication].number is not None
+            was_negotiated = self.subscriptions[track.publication].number is not None
             self._remove(track.publication)
-            reason = "rejected" if flowed else "codec_unsupported"
+            reason = "rejected" if was_negotiated else "codec_unsupported"
             self._owner.on_subscription_ended(track.publication, reason)
         commands: list[Command] = []
-        if not self._remote_known and answered.remote is not None:
-            self._remote_known = True
-            self._owner.expect(self.transport)
+        if not self._has_remote and answered.remote is not None:
+            self._has_remote = True
+            self._owner.start_connect_timeout(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
         started = [self._start(accepted) for accepted in answered.accepted]
         try:
             if commands or started:
                 outcomes = await self._core.engine.run(self._worker, [*commands, *started])
-                self._check(started, outcomes[len(commands) :])
+                self._check_started(started, outcomes[len(commands) :])
         except Refusal as refusal:
             for command in started:
-                self._give_up(command.publication, refusal.reason)
+                self._end(command.publication, refusal.reason)
             raise
         finally:
             for publication in list(self._waiting.values()):
-                self.consider(publication)
-            self._offer_soon(0)
+                self.auto_subscribe(publication)
+            self._schedule_offer(0)
 
     def close(self) -> None:
-        """End the transport and everything on it."""
+        """Close the transport and its subscriptions."""
         for timer in (self._timer, self._deadline):
             if timer is not None:
                 timer.cancel()
         for publication in list(self.subscriptions):
-            self._forget(publication)
+            self._drop(publication)
         self._started = self._automatic = False
-        self._unwanted.clear()
+        self._unsubscribed.clear()
         self._waiting.clear()
         self._core.transports.pop(self.transport, None)
         closing = CloseTransport(transport=self.transport)
         self._core.engine.send(self._worker, [closing])
 
-    def _offer_soon(self, delay_s: float | None = None) -> None:
-        """Offer what changed, together with what changes until then."""
+    def _schedule_offer(self, delay_s: float | None = None) -> None:
+        """Start the debounce time of the next offer, if there are changes."""
         if not self._started or not self._offers.changed:
             return
         if self._timer is not None or self._offers.outstanding:
@@ -211,10 +214,10 @@ class Subscribing:
         self._offers.add(track)
         self._waiting.pop(publication.number, None)
         self.subscriptions[publication.number] = Subscription(publication, self._owner)
-        self._offer_soon()
+        self._schedule_offer()
 
     def _remove(self, publication: int, *, in_engine: bool = True) -> bool:
-        """Drop a subscription here, and in the engine where that has not ended it already."""
+        """Remove a subscription here, and in the engine unless it has ended there."""
         subscription = self.subscriptions.get(publication)
         if subscription is None:
             return False
@@ -222,11 +225,11 @@ class Subscribing:
         if in_engine and subscription.number is not None:
             ending = Unsubscribe(subscription=subscription.number)
             self._core.engine.send(self._worker, [ending])
-        self._forget(publication)
-        self._offer_soon()
+        self._drop(publication)
+        self._schedule_offer()
         return True
 
-    def _forget(self, publication: int) -> None:
+    def _drop(self, publication: int) -> None:
         subscription = self.subscriptions.pop(publication, None)
         if subscription is not None and subscription.number is not None:
             self._core.subscriptions.pop(subscription.number, None)
@@ -271,16 +274,16 @@ class Subscribing:
             target=subscription.target,
         )
 
-    def _check(self, started: list[Subscribe], outcomes: list[Outcome]) -> None:
-        """Give up what the engine would not start; a publication that just ended is no news."""
+    def _check_started(self, started: list[Subscribe], outcomes: list[Outcome]) -> None:
+        """End the subscriptions that the engine refused, except those of removed publications."""
         for command, outcome in zip(started, outcomes, strict=True):
             if outcome.error is None or command.publication not in self.subscriptions:
                 continue
             log.warning(
                 "subscription_refused", code=outcome.error.code, publication=command.publication
             )
-            self._give_up(command.publication, outcome.error.code)
+            self._end(command.publication, outcome.error.code)
 
-    def _give_up(self, publication: int, reason: str) -> None:
+    def _end(self, publication: int, reason: str) -> None:
         if self._remove(publication, in_engine=False):
             self._owner.on_subscription_ended(publication, reason)

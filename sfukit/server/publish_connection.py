@@ -1,12 +1,12 @@
-"""The publish connection of a participant: each offer becomes commands and an answer."""
+"""The publish connection of a participant: offers, answers, ICE restarts, publications."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
-from sfukit.server.core import Core, TransportOwner, ice
-from sfukit.server.engine import first_error, refuse
+from sfukit.server.core import Core, TransportOwner, to_ice_credentials
+from sfukit.server.engine import first_error, refusal_of
 from sfukit.server.native_messages import (
     CloseTransport,
     Command,
@@ -37,7 +37,7 @@ NewPublication = Callable[[Published, str], Publication]
 
 
 class Change(NamedTuple):
-    """What an offer led to."""
+    """The answer to an offer, and the publications that it added and removed."""
 
     answer: str
     version: int
@@ -46,19 +46,19 @@ class Change(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What an offer asks for; ``anew``: it comes from another connection than the one we have."""
+    """The changes of an offer; ``is_new_transport``: it has another DTLS fingerprint."""
 
     answer: PublishAnswer
     local: LocalTransport
-    anew: bool
+    is_new_transport: bool
     restart: bool
     kept: list[Publication]
     added: list[Publication]
     removed: list[Publication]
 
 
-class Publishing:
-    """One publish connection; its transport comes with the first offer."""
+class PublishConnection:
+    """One publish connection; the first offer opens its transport."""
 
     def __init__(self, core: Core, room: int, worker: int, owner: TransportOwner) -> None:
         self._core = core
@@ -80,30 +80,33 @@ class Publishing:
         source_of: SourceOf,
         new_publication: NewPublication,
     ) -> Change:
-        """Answer an offer once the engine has done what it asks; on ``Refusal`` nothing changed.
+        """Apply an offer in the engine, then return the answer; on ``Refusal`` nothing changed.
 
-        ``source_of`` is asked for the source of every track, and refuses what may not be published.
+        ``source_of`` returns the source of a track, and raises ``Refusal`` if it is not allowed.
         """
         if version is not None and version <= self.version:
-            raise Refusal("stale_offer", f"offer {version} comes after offer {self.version}")
+            raise Refusal(
+                "stale_offer",
+                f"the version {version} is not above {self.version}, that of the last offer",
+            )
         next_version = version if version is not None else self.version + 1
         plan = self._plan(offer, rules, next_version, source_of, new_publication)
-        await self._carry_out(plan)
+        await self._execute(plan)
         self.version = next_version
         return Change(plan.answer.sdp, next_version, plan.added, plan.removed)
 
     async def restart(self, remote: Credentials) -> LocalTransport:
-        """Take new ICE credentials of the peer and give ours (RFC 8445 section 2.4)."""
+        """Restart ICE with new remote credentials; return the local parameters (RFC 8445, 2.4)."""
         if self.transport is None or self._remote is None:
-            raise Refusal("session_unknown", "there is no transport to restart")
-        local = self._core.local_transport(self._worker, self._owner.reached)
+            raise Refusal("session_unknown", "the session has no transport")
+        local = self._core.local_transport(self._worker, self._owner.local_address)
         renewed = self._remote.with_credentials(remote)
-        await run_all(self._core, self._worker, [self._restart_command(local, renewed)])
+        await run_commands(self._core, self._worker, [self._restart_command(local, renewed)])
         self._local, self._remote = local.credentials, renewed
         return local
 
     def close(self) -> list[Publication]:
-        """End the transport with all it publishes; return what that was."""
+        """Close the transport; return its publications."""
         ended, transport = list(self.publications.values()), self.transport
         self.publications = {}
         self.transport = self._remote = self._local = None
@@ -123,56 +126,61 @@ class Publishing:
         source_of: SourceOf,
         new: NewPublication,
     ) -> _Plan:
-        mine = self._remote
-        remote = remote_of_offer(offer, mine)
-        anew = mine is None or mine.fingerprints != remote.fingerprints
-        restart = not anew and mine is not None and mine.ufrag != remote.ufrag
-        mine_kept = None if anew or restart else self._local
-        local = self._core.local_transport(self._worker, self._owner.reached, mine_kept)
-        in_use = {} if anew else self._extensions
-        answer = answer_publisher(offer, local, rules, version, mine, in_use=in_use)
+        current = self._remote
+        remote = remote_of_offer(offer, current)
+        is_new_transport = current is None or current.fingerprints != remote.fingerprints
+        restart = not is_new_transport and current is not None and current.ufrag != remote.ufrag
+        credentials = None if is_new_transport or restart else self._local
+        local = self._core.local_transport(self._worker, self._owner.local_address, credentials)
+        in_use = {} if is_new_transport else self._extensions
+        answer = answer_publisher(offer, local, rules, version, current, in_use=in_use)
         kept, added = [], []
-        before = {entry.track.mid: entry for entry in self.publications.values()}
+        by_mid = {entry.track.mid: entry for entry in self.publications.values()}
         for track in answer.tracks:
-            known = before.get(track.mid)
-            source = source_of(track, known)
-            if known and not anew and known.source == source and known.continues(track):
-                kept.append(known)
+            earlier = by_mid.get(track.mid)
+            source = source_of(track, earlier)
+            if (
+                earlier
+                and not is_new_transport
+                and earlier.source == source
+                and earlier.is_same_stream(track)
+            ):
+                kept.append(earlier)
             else:
                 added.append(new(track, source))
         removed = [entry for entry in self.publications.values() if entry not in kept]
-        return _Plan(answer, local, anew, restart, kept, added, removed)
+        return _Plan(answer, local, is_new_transport, restart, kept, added, removed)
 
-    async def _carry_out(self, plan: _Plan) -> None:
+    async def _execute(self, plan: _Plan) -> None:
         transport = self.transport
-        if plan.anew or transport is None:
+        if plan.is_new_transport or transport is None:
             transport = self._core.ids.transport()
         commands = self._transport_commands(plan, transport)
-        commands += [entry.command(transport) for entry in plan.added]
+        commands += [entry.publish_command(transport) for entry in plan.added]
         muted = [entry.number for entry in plan.added if entry.muted]
         commands += [SetMuted(publication=number, muted=True) for number in muted]
         self._core.transports[transport] = self._owner
-        if not plan.anew:  # the engine keeps ids, whatever becomes of the rest
+        if not plan.is_new_transport:  # the engine keeps extension ids also after an error
             self._extensions = plan.answer.extensions
         try:
             if commands:
-                await run_all(self._core, self._worker, commands)
-        except BaseException:  # cancelled as well: nothing of the plan may stay
-            self._undo(plan, transport)
+                await run_commands(self._core, self._worker, commands)
+        except BaseException:  # also when cancelled
+            self._roll_back(plan, transport)
             raise
-        if plan.anew and self.transport is not None:
+        if plan.is_new_transport and self.transport is not None:
             self._core.transports.pop(self.transport, None)
             close = CloseTransport(transport=self.transport)
             self._core.engine.send(self._worker, [close])
         self._commit(plan, transport)
 
     def _transport_commands(self, plan: _Plan, transport: int) -> list[Command]:
-        if plan.anew:
+        if plan.is_new_transport:
             return [
                 OpenTransport(
                     room=self._room,
                     transport=transport,
-                    local=ice(plan.local.credentials),
+                    local=to_ice_credentials(plan.local.credentials),
                     remote=remote_of(plan.answer.remote),
                 )
             ]
@@ -184,7 +192,9 @@ class Publishing:
     def _restart_command(self, local: LocalTransport, remote: RemoteParameters) -> RestartIce:
         assert self.transport is not None
         return RestartIce(
-            transport=self.transport, local=ice(local.credentials), remote=remote_of(remote)
+            transport=self.transport,
+            local=to_ice_credentials(local.credentials),
+            remote=remote_of(remote),
         )
 
     def _commit(self, plan: _Plan, transport: int) -> None:
@@ -198,9 +208,9 @@ class Publishing:
         for entry in plan.added:
             self._core.publications[entry.number] = entry
 
-    def _undo(self, plan: _Plan, transport: int) -> None:
-        """Take back what the engine may have done of a plan that failed."""
-        if plan.anew:
+    def _roll_back(self, plan: _Plan, transport: int) -> None:
+        """Remove the transport or publications of a failed plan from the engine."""
+        if plan.is_new_transport:
             self._core.transports.pop(transport, None)
             undone: list[Command] = [CloseTransport(transport=transport)]
         else:
@@ -209,7 +219,7 @@ class Publishing:
 
 
 def parse_description(text: str) -> sdp.Session:
-    """Parse SDP, turning what is malformed into a ``Refusal`` that names the line."""
+    """Parse SDP; raise ``Refusal`` (sdp_malformed) with the line number."""
     try:
         return sdp.parse(text)
     except sdp.SdpError as error:
@@ -217,13 +227,13 @@ def parse_description(text: str) -> sdp.Session:
 
 
 def remote_of(remote: RemoteParameters) -> Remote:
-    """Write the peer's side as the engine takes it."""
+    """Convert remote parameters to the message of the engine."""
     return Remote(remote.ufrag, remote.pwd, remote.fingerprints, remote.setup)
 
 
-async def run_all(core: Core, worker: int, commands: list[Command]) -> list[msgspec.Raw]:
-    """Carry out commands, all of them or a ``Refusal``."""
+async def run_commands(core: Core, worker: int, commands: list[Command]) -> list[msgspec.Raw]:
+    """Execute commands and return their results; raise ``Refusal`` if one failed."""
     outcomes = await core.engine.run(worker, commands)
     if error := first_error(outcomes):
-        raise refuse(error)
+        raise refusal_of(error)
     return [outcome.result for outcome in outcomes]

@@ -1,12 +1,12 @@
 //! Picture ids, TL0PICIDX and KEYIDX, kept continuous for one subscriber.
 //!
 //! Every outgoing value is the incoming one minus a shift. The shift changes where the source
-//! encoding changes and where a frame is dropped on purpose; it is stored per stretch of the
-//! sequence map, so that late and resent packets are rewritten exactly as their neighbours were.
+//! encoding changes and where a frame is skipped; it is stored per segment of the sequence map, so
+//! that late and retransmitted packets are rewritten exactly as their neighbours were.
 
 use super::{Codec, Described};
 
-/// The picture numbers of one packet and the offsets in its payload at which they stand.
+/// Picture id, TL0PICIDX and KEYIDX of one packet, and their offsets in its payload.
 ///
 /// An offset of 0 means that the field is absent; byte 0 never holds one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub struct Fields {
     pub key_index_at: u8,
 }
 
-/// The form of a picture id.
+/// The width of a picture id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Width {
-    /// There is none.
+    /// No picture id.
     #[default]
     Absent,
     /// 7 bits in the payload.
@@ -41,50 +41,50 @@ pub enum Width {
     DependencyDescriptor,
 }
 
-/// What is subtracted from the picture numbers of a packet.
+/// Offsets that are subtracted from picture id, TL0PICIDX and KEYIDX.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PictureShift {
-    /// Modulo 2^16, of which a picture id takes as many bits as it is wide.
+pub struct Shift {
+    /// Modulo 2^16, of which the width of the picture id applies.
     pub id: u16,
     /// Modulo 2^8.
     pub tl0: u8,
-    /// Modulo 2^8, of which KEYIDX takes 5 bits.
+    /// Modulo 2^8, of which 5 bits apply to KEYIDX.
     pub key_index: u8,
 }
 
-/// The picture numbers of one subscription: what was sent last, and the shift in force.
+/// Rewriter of one subscription: the newest incoming fields and the current shift.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewriter {
-    shift: PictureShift,
-    /// The newest incoming picture, forwarded or dropped.
+    shift: Shift,
+    /// Fields of the newest incoming frame, forwarded or skipped.
     newest: Option<Fields>,
-    /// What was in force when a packet last left, while nothing of a new source has.
-    before: Option<(PictureShift, Fields)>,
-    /// VP8 only: elsewhere frames refer to each other by these numbers, so gaps must stay.
+    /// State at the last packet sent, while no packet of the new source has been sent.
+    before: Option<(Shift, Fields)>,
+    /// VP8 only: in other codecs frames refer to each other by these numbers, so gaps must stay.
     closes_gaps: bool,
 }
 
 impl Rewriter {
-    /// Start with the numbers passed through.
+    /// Create a rewriter with a shift of zero.
     pub fn new(codec: Codec) -> Self {
         Self {
-            shift: PictureShift::default(),
+            shift: Shift::default(),
             newest: None,
             before: None,
             closes_gaps: codec == Codec::Vp8,
         }
     }
 
-    /// Let the numbers of a new source continue what was sent last; `first` is its key frame.
+    /// Continue the numbers with a new source, whose keyframe is `first`; return the shift for its
+    /// packets.
     ///
-    /// A source of which nothing left, since the next switch came first, moves no number.
-    /// Return the shift for packets of the new source.
-    pub fn switch(&mut self, first: &Described) -> PictureShift {
-        let next = first.picture;
+    /// A source without a sent packet, since the next switch came first, changes no number.
+    pub fn switch(&mut self, first: &Described) -> Shift {
+        let next = first.picture_ids;
         let in_force = self.newest.replace(next).map(|last| (self.shift, last));
         self.before = self.before.or(in_force);
         if let Some((shift, last)) = self.before {
-            self.shift = PictureShift {
+            self.shift = Shift {
                 id: step(shift.id, last.id, next.id),
                 tl0: step_u8(shift.tl0, last.tl0, next.tl0),
                 key_index: step_u8(shift.key_index, last.key_index, next.key_index),
@@ -93,43 +93,43 @@ impl Rewriter {
         self.shift
     }
 
-    /// Note a forwarded packet that is not late.
+    /// Record a forwarded packet that is not late.
     #[inline]
     pub fn forwarded(&mut self, packet: &Described) {
         self.before = None;
-        if self.is_newer(&packet.picture) {
-            self.newest = Some(packet.picture);
+        if self.is_newer(&packet.picture_ids) {
+            self.newest = Some(packet.picture_ids);
         }
     }
 
-    /// Note a packet dropped on purpose and return the shift for the packets behind it.
+    /// Record a skipped packet and return the shift for later packets.
     ///
-    /// The gap closes once per picture, and only if none of its packets was forwarded.
-    pub fn dropped(&mut self, packet: &Described) -> PictureShift {
-        if self.closes_gaps && self.is_newer(&packet.picture) {
-            self.newest = Some(packet.picture);
+    /// The gap closes once per frame, and only if none of its packets was forwarded.
+    pub fn dropped(&mut self, packet: &Described) -> Shift {
+        if self.closes_gaps && self.is_newer(&packet.picture_ids) {
+            self.newest = Some(packet.picture_ids);
             self.shift.id = self.shift.id.wrapping_add(1);
         }
         self.shift
     }
 
-    /// Return the shift in force.
-    pub fn shift(&self) -> PictureShift {
+    /// Return the current shift.
+    pub fn shift(&self) -> Shift {
         self.shift
     }
 
     #[inline]
-    fn is_newer(&self, picture: &Fields) -> bool {
+    fn is_newer(&self, fields: &Fields) -> bool {
         self.newest
-            .is_some_and(|newest| picture.is_newer_than(&newest))
+            .is_some_and(|newest| fields.is_newer_than(&newest))
     }
 }
 
-impl PictureShift {
-    /// Rewrite the payload that `packet` describes, in place. The width of each field stays.
+impl Shift {
+    /// Rewrite the payload that `packet` describes, in place. The width of each field is kept.
     #[inline]
     pub fn rewrite(self, payload: &mut [u8], packet: &Described) {
-        let fields = &packet.picture;
+        let fields = &packet.picture_ids;
         if self == Self::default() {
             return;
         }
@@ -146,10 +146,10 @@ impl PictureShift {
     /// Rewrite the frame number of the dependency descriptor that `packet` was described by.
     #[inline]
     pub fn rewrite_descriptor(self, descriptor: &mut [u8], packet: &Described) {
-        if packet.picture.width == Width::DependencyDescriptor
+        if packet.picture_ids.width == Width::DependencyDescriptor
             && let Some(number) = descriptor.get_mut(1..3)
         {
-            number.copy_from_slice(&packet.picture.id.wrapping_sub(self.id).to_be_bytes());
+            number.copy_from_slice(&packet.picture_ids.id.wrapping_sub(self.id).to_be_bytes());
         }
     }
 
@@ -202,7 +202,7 @@ fn optional(payload: &mut [u8], at: u8) -> Option<&mut u8> {
     payload.get_mut(usize::from(at))
 }
 
-/// The shift that turns `next` into the value after `last - shift`.
+/// Return the shift that maps `next` to the value after `last - shift`.
 fn step(shift: u16, last: u16, next: u16) -> u16 {
     let sent = last.wrapping_sub(shift);
     next.wrapping_sub(sent.wrapping_add(1))

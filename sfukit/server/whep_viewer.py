@@ -1,4 +1,4 @@
-"""One WHEP viewer: plays one participant's publications on one transport."""
+"""One WHEP viewer: receives the publications of one participant on one transport."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from sfukit.server.access import Rights
-from sfukit.server.core import Core, Expiry, TransportSummary, ice, summary
+from sfukit.server.core import Core, Expiry, TransportSummary, to_ice_credentials, transport_summary
 from sfukit.server.engine import Outcome, first_error
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
@@ -21,7 +21,7 @@ from sfukit.server.native_messages import (
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
-from sfukit.server.publishing import remote_of, run_all
+from sfukit.server.publish_connection import remote_of, run_commands
 from sfukit.server.room import Room
 from sfukit.signaling import sdp
 from sfukit.signaling.candidates import Address
@@ -34,8 +34,8 @@ log = structlog.get_logger()
 _RETRY_NOT_LIVE_S = 3
 
 
-class _Line(NamedTuple):
-    """One m-line that plays."""
+class PlayedTrack(NamedTuple):
+    """One m-line with its subscription."""
 
     played: Played
     subscription: Subscription
@@ -43,15 +43,17 @@ class _Line(NamedTuple):
 
 
 def choose_publisher(room: Room | None, uid: str | None) -> tuple[Room, Member]:
-    """Find whom to play: the named, else the earliest WHIP publisher, else the earliest."""
-    found = _candidates(room, uid) if room is not None else []
-    if room is None or not found:
-        raise Refusal("not_live", "nobody publishes there now", retry_after_s=_RETRY_NOT_LIVE_S)
-    return room, found[0]
+    """Return room and publisher: the named, else the first WHIP publisher, else the first."""
+    publishers = _publishers(room, uid) if room is not None else []
+    if room is None or not publishers:
+        raise Refusal(
+            "not_live", "the room has no matching publisher now", retry_after_s=_RETRY_NOT_LIVE_S
+        )
+    return room, publishers[0]
 
 
-def _candidates(room: Room, uid: str | None) -> list[Member]:
-    """List who may be played, the best first; members are kept in the order they came."""
+def _publishers(room: Room, uid: str | None) -> list[Member]:
+    """Return the publishers, WHIP first, else in the order of their joins."""
     live = [
         member
         for member in room.participants.values()
@@ -60,8 +62,8 @@ def _candidates(room: Room, uid: str | None) -> list[Member]:
     return sorted(live, key=lambda member: (member.protocol != "whip", member.number))
 
 
-class Viewing:
-    """A viewer from its offer until it leaves."""
+class WhepViewer:
+    """A WHEP viewer from its offer until it leaves."""
 
     def __init__(
         self,
@@ -72,100 +74,102 @@ class Viewing:
         rights: Rights,
         *,
         trace_id: str,
-        reached: Address | None = None,
+        local_address: Address | None = None,
     ) -> None:
         self.core = core
         self.room = room
         self.publisher = publisher
-        self.reached = reached
-        self.left: str | None = None
+        self.local_address = local_address
+        self.leave_reason: str | None = None
         self.states: dict[str, TransportSummary] = {}
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
         self.on_end: Callable[[str], None] | None = None
-        self._named = uid
-        self._lines: list[_Line] = []
+        self._uid = uid
+        self._tracks: list[PlayedTrack] = []
         self._transport = core.ids.transport()
-        self._local: LocalTransport = core.local_transport(room.worker, reached)
+        self._local: LocalTransport = core.local_transport(room.worker, local_address)
         self._remote: RemoteParameters | None = None
-        self._asked_s = time.monotonic()
+        self._requested_s = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
         self._rights = rights
         self._expiry: Expiry | None = None
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """What is played."""
-        return [line.subscription for line in self._lines]
+        """The subscriptions."""
+        return [track.subscription for track in self._tracks]
 
     def negotiate(self, offer: sdp.Session) -> str:
-        """Answer the offer; nothing has happened yet."""
+        """Return the answer to the offer, without effects in the engine."""
         answer = answer_viewer(offer, self._sources(), self._local, self.core.ids.ssrc)
         self._remote = answer.remote
-        self._lines = [self._line(played) for played in answer.played]
+        self._tracks = [self._played_track(played) for played in answer.played]
         return answer.sdp
 
     async def start(self) -> None:
-        """Have the engine send; the answer may leave then."""
+        """Add transport and subscriptions to the engine; raise ``Refusal``."""
         assert self._remote is not None
         opening = OpenTransport(
             room=self.room.number,
             transport=self._transport,
-            local=ice(self._local.credentials),
+            local=to_ice_credentials(self._local.credentials),
             remote=remote_of(self._remote),
         )
-        self._expiry = self.core.until_expired(self._rights, self.leave)
+        self._expiry = self.core.start_expiry(self._rights, self.leave)
         self.core.transports[self._transport] = self
-        for line in self._lines:
-            self.core.subscriptions[line.number] = line.subscription
+        for track in self._tracks:
+            self.core.subscriptions[track.number] = track.subscription
         try:
-            commands = [opening, *[self._subscribe(line) for line in self._lines]]
-            await run_all(self.core, self.room.worker, commands)
-        except BaseException:  # cancelled as well: nothing may stay
+            commands = [opening, *[self._subscribe(track) for track in self._tracks]]
+            await run_commands(self.core, self.room.worker, commands)
+        except BaseException:  # also when cancelled
             self.leave("refused")
             raise
-        if self.left is not None:
+        if self.leave_reason is not None:
             raise Refusal("not_live", "the publisher left", retry_after_s=_RETRY_NOT_LIVE_S)
         wait_s = self.core.settings.timing.negotiation_s
         self._deadline = self.core.loop.call_later(wait_s, self.leave, "negotiation_timeout")
 
     async def restart(self, remote: Credentials) -> LocalTransport:
-        """Take new ICE credentials of the peer and give ours."""
+        """Restart ICE with new remote credentials; return the local parameters."""
         assert self._remote is not None
-        local = self.core.local_transport(self.room.worker, self.reached)
+        local = self.core.local_transport(self.room.worker, self.local_address)
         renewed = self._remote.with_credentials(remote)
         command = RestartIce(
-            transport=self._transport, local=ice(local.credentials), remote=remote_of(renewed)
+            transport=self._transport,
+            local=to_ice_credentials(local.credentials),
+            remote=remote_of(renewed),
         )
-        await run_all(self.core, self.room.worker, [command])
+        await run_commands(self.core, self.room.worker, [command])
         self._local, self._remote = local, renewed
         return local
 
     def leave(self, reason: str) -> None:
-        """End; a second time does nothing."""
-        if self.left is not None:
+        """End the session; idempotent."""
+        if self.leave_reason is not None:
             return
-        self.left = reason
+        self.leave_reason = reason
         if self._expiry is not None:
             self._expiry.cancel()
         if self._deadline is not None:
             self._deadline.cancel()
         self.core.transports.pop(self._transport, None)
-        for line in self._lines:
-            self.core.subscriptions.pop(line.number, None)
+        for track in self._tracks:
+            self.core.subscriptions.pop(track.number, None)
         guard = self.core.guard
         guard("leave", self.room.remove_viewer, self)
         closing = CloseTransport(transport=self._transport)
         guard("leave", self.core.engine.send, self.room.worker, [closing])
-        self.core.metrics.ended.labels(reason).inc()
+        self.core.metrics.participants_ended.labels(reason).inc()
         if self.on_end is not None:
             guard("leave", self.on_end, reason)
         self.log.info("viewer_left", reason=reason)
 
     def on_leaving(self, member: Member) -> None:
-        """Move on to the next publisher before this one's media ends."""
+        """Switch to another publisher before the media of a leaving one stops."""
         if member is not self.publisher:
             return
-        others = [entry for entry in _candidates(self.room, self._named) if entry is not member]
+        others = [entry for entry in _publishers(self.room, self._uid) if entry is not member]
         same = [entry for entry in others if entry.uid == member.uid]
         if not others:
             self.leave("publisher_left")
@@ -173,17 +177,17 @@ class Viewing:
         self._switch((same or others)[0])
 
     def on_unpublished(self, publication: Publication) -> None:
-        """Lose one of the publications that are played; end with the last."""
-        ended = [line for line in self._lines if line.subscription.publication is publication]
-        for line in ended:
-            self._lines.remove(line)
-            self.core.subscriptions.pop(line.number, None)
-        if ended and not self._lines:
+        """Remove the track of a removed publication; leave after the last."""
+        ended = [track for track in self._tracks if track.subscription.publication is publication]
+        for track in ended:
+            self._tracks.remove(track)
+            self.core.subscriptions.pop(track.number, None)
+        if ended and not self._tracks:
             self.leave("publisher_left")
 
     def on_transport_state(self, event: TransportState) -> None:
-        """Note that it plays, or end with the transport."""
-        self.states["subscribe"] = summary(event)
+        """Record the connect time, or leave if the transport did not stay connected."""
+        self.states["subscribe"] = transport_summary(event)
         self.log.info(
             "transport_state",
             state=event.state,
@@ -195,10 +199,10 @@ class Viewing:
         elif self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-            self.core.metrics.join_s.observe(time.monotonic() - self._asked_s)
+            self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
-        """Write a change of encoding down."""
+        """Log a switch of the encoding."""
         self.log.info(
             "layer_switch",
             publication=subscription.publication.number,
@@ -208,7 +212,7 @@ class Viewing:
         )
 
     def _sources(self) -> dict[str, Source]:
-        """Take the publisher's first publication of each kind."""
+        """Return the publisher's first publication of each kind."""
         sources: dict[str, Source] = {}
         for publication in self.publisher.publications.values():
             track = publication.track
@@ -224,17 +228,17 @@ class Viewing:
             sources.setdefault(track.kind, source)
         return sources
 
-    def _line(self, played: Played) -> _Line:
+    def _played_track(self, played: Played) -> PlayedTrack:
         publication = self.room.publications[played.publication]
         subscription = Subscription(publication, self)
         number = subscription.number = self.core.ids.subscription()
-        return _Line(played, subscription, number)
+        return PlayedTrack(played, subscription, number)
 
-    def _subscribe(self, line: _Line) -> Subscribe:
-        played = line.played
+    def _subscribe(self, track: PlayedTrack) -> Subscribe:
+        played = track.played
         return Subscribe(
             transport=self._transport,
-            subscription=line.number,
+            subscription=track.number,
             publication=played.publication,
             mid=played.engine_mid,
             payload_type=played.numbers.payload_type,
@@ -246,19 +250,21 @@ class Viewing:
         )
 
     def _switch(self, publisher: Member) -> None:
-        """Feed every line from another publisher, whose codecs have to be those agreed on."""
-        fed = [(line, _matching(line, publisher)) for line in self._lines]
-        if any(publication is None for _, publication in fed):
+        """Forward another publisher on all tracks; its codecs have to be the negotiated ones."""
+        replacements = [(track, _matching(track, publisher)) for track in self._tracks]
+        if any(publication is None for _, publication in replacements):
             self.leave("publisher_changed")
             return
         commands = []
-        for line, publication in fed:
+        for track, publication in replacements:
             assert publication is not None
-            commands.append(ReplaceSource(subscription=line.number, publication=publication.number))
-            line.subscription.publication = publication
+            commands.append(
+                ReplaceSource(subscription=track.number, publication=publication.number)
+            )
+            track.subscription.publication = publication
         self.publisher = publisher
         try:
-            future = self.core.engine.begin(self.room.worker, commands)
+            future = self.core.engine.submit(self.room.worker, commands)
         except Refusal:
             self.leave("publisher_changed")
             return
@@ -270,10 +276,10 @@ class Viewing:
             self.leave("publisher_changed")
 
 
-def _matching(line: _Line, publisher: Member) -> Publication | None:
+def _matching(track: PlayedTrack, publisher: Member) -> Publication | None:
     for publication in publisher.publications.values():
-        if publication.kind == line.played.kind and same_bitstream(
-            line.played.codec, publication.track.codec
+        if publication.kind == track.played.kind and same_bitstream(
+            track.played.codec, publication.track.codec
         ):
             return publication
     return None
