@@ -1,11 +1,11 @@
-"""The Rust engine: JSON in, JSON out, and an eventfd that says when there is something to read."""
+"""The Rust data plane: JSON commands in, JSON events out, an eventfd readable while events wait."""
 
 from typing import Self, final
 
 __all__ = ["NativeError", "Server", "Swarm"]
 
 class NativeError(RuntimeError):
-    """The data plane could not do what was asked; the message says why."""
+    """The data plane refused a call; the message gives the reason."""
 
 @final
 class Server:

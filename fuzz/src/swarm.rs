@@ -3,8 +3,8 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use swarm::assemble::{Assembled, Assembler, Part, Start};
-use swarm::clip::{Clip, FrameFacts, MAX_PAYLOAD_BYTES};
+use swarm::assemble::{Assembled, Assembler, FrameStart, PacketInfo};
+use swarm::clip::{Clip, FrameFields, MAX_PAYLOAD_BYTES};
 use swarm::frame_id::FrameId;
 use swarm::impair::{GilbertElliott, Link, Network};
 use swarm::measure::LossMeter;
@@ -13,7 +13,7 @@ use wire::time::Time;
 
 use crate::input::Input;
 
-const FACTS: FrameFacts = FrameFacts {
+const FIELDS: FrameFields = FrameFields {
     picture_id: 0x7abc,
     id: FrameId {
         source: 9,
@@ -36,7 +36,7 @@ pub fn clip(file: &[u8]) {
         assert!(frames[clip.next_keyframe(frames.len() - 1)].keyframe);
         for Range { start, end } in frames.iter().map(|frame| frame.packets.clone()) {
             for packet in start..end {
-                assert!(clip.write(packet, &FACTS, &mut out) <= MAX_PAYLOAD_BYTES);
+                assert!(clip.write(packet, &FIELDS, &mut out) <= MAX_PAYLOAD_BYTES);
             }
         }
         let _ = (clip.bitrate_bps(), clip.packets_per_s());
@@ -116,17 +116,17 @@ pub fn assembly(data: &[u8]) {
         let index = input.near(center, 1 << 48);
         center = center.max(index);
         let is_padding = input.below(16) == 0;
-        if !loss.arrived(index, input.flag()) {
+        if !loss.record(index, input.flag()) {
             continue;
         }
         match is_padding {
             true => assembler.push_padding(now, &loss),
-            false => assembler.push(now, &any_part(&mut input, index), &loss),
+            false => assembler.push(now, &any_packet(&mut input, index), &loss),
         }
-        while let Some(news) = assembler.poll() {
-            let (Assembled::Complete(frame) | Assembled::Decodable(frame)) = news;
+        while let Some(event) = assembler.poll() {
+            let (Assembled::Complete(frame) | Assembled::Decodable(frame)) = event;
             assert!(frame.first <= frame.last);
-            if let Assembled::Decodable(frame) = news {
+            if let Assembled::Decodable(frame) = event {
                 assert!(decoded < Some(frame.last), "a frame again");
                 decoded = Some(frame.last);
             }
@@ -134,14 +134,18 @@ pub fn assembly(data: &[u8]) {
     }
 }
 
-fn any_part(input: &mut Input<'_>, index: u64) -> Part {
+fn any_packet(input: &mut Input<'_>, index: u64) -> PacketInfo {
     let flags = input.u8();
-    Part {
+    PacketInfo {
         index,
         // Frames of a few packets each, unless the script says otherwise.
         timestamp: ((index >> 2) as u32).wrapping_add(u32::from(flags >> 6)),
         len: usize::from(input.u8()),
-        start: [Start::Here, Start::MaybeHere, Start::Unknown][usize::from(flags) % 3],
+        start: [
+            FrameStart::Certain,
+            FrameStart::Possible,
+            FrameStart::Unknown,
+        ][usize::from(flags) % 3],
         end: flags & 4 != 0,
         keyframe: flags & 8 != 0,
         picture_id: (flags & 16 != 0).then_some((index >> 2) as u16 & 0x7fff),

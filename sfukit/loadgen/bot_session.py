@@ -26,8 +26,8 @@ from sfukit.swarm.messages import (
     Publish,
     Receive,
     RemoteParameters,
-    SendOnly,
-    Unreceive,
+    SetActiveEncodings,
+    StopReceiving,
 )
 from sfukit.swarm.native import Swarm
 
@@ -133,7 +133,7 @@ class BotSession:
         if mid in self._published:
             stream, encodings = self._published[mid]
             self.ledger.deactivated(stream, encodings - len(rids))
-            self.swarm.send([SendOnly(stream=stream, rids=rids)])
+            self.swarm.send([SetActiveEncodings(stream=stream, rids=rids)])
 
     def receive(
         self, credentials: Credentials, peer: RemoteTransport, tracks: Sequence[InboundTrack]
@@ -146,7 +146,7 @@ class BotSession:
             commands.append(self._open(self._receive_transport, credentials, peer))
         offered = {(track.media.mid, track.media.ssrc): track for track in tracks}
         ended = [key for key in self._streams if key not in offered]
-        commands += [Unreceive(stream=self._streams.pop(key)) for key in ended]
+        commands += [StopReceiving(stream=self._streams.pop(key)) for key in ended]
         for key, track in offered.items():
             if key not in self._streams:
                 if self._received >= self._max_received:

@@ -191,7 +191,7 @@ class Timeline:
         )
 
     async def _figures(self, *, streams: bool) -> Figures:
-        return await self._swarm.ask(Snapshot(bots=streams), Figures)
+        return await self._swarm.request(Snapshot(bots=streams), Figures)
 
     async def _sample(self) -> UsageSample:
         """Return the use of both processes so far."""

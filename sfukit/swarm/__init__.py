@@ -1,1 +1,1 @@
-"""The native swarm as Python sees it, for whoever needs bots."""
+"""The native swarm as Python sees it: the bots of ``loadtest`` and ``check``."""

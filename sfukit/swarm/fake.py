@@ -1,6 +1,6 @@
-"""A stand-in for the swarm: it remembers its commands and does what it is told to say.
+"""A fake swarm for tests and profiles of the control plane: it records commands, emits events.
 
-Tests and profiles of the control plane use it; media it has none.
+It has no media.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from sfukit.swarm.messages import (
 )
 from sfukit.swarm.native import EventHandler, RefusalHandler
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 Kind = TypeVar("Kind", bound=Command)
 
 FINGERPRINT = "sha-256 " + ":".join(["CD"] * 32)
 
 
 class FakeSwarm:
-    """What a test gives instead of the native swarm."""
+    """A ``Swarm`` without sockets: transports connect and streams start as soon as requested."""
 
     def __init__(self, *, connects: bool = True, media: bool = True) -> None:
         self.info = SwarmInfo(fingerprint=FINGERPRINT, workers=1)
         self.commands: list[Command] = []
-        self.answers: dict[type[Command], object] = {}
+        self.results: dict[type[Command], object] = {}
         self.closed = False
         self._connects = connects
         self._media = media
@@ -57,11 +57,11 @@ class FakeSwarm:
             if isinstance(command, OpenTransport) and self._connects:
                 self.connect(command.transport)
             if isinstance(command, Receive) and self._media:
-                self.show(command.stream)
+                self.report_first_frame(command.stream)
 
-    async def ask(self, command: Command, answer: type[Answer]) -> Answer:
+    async def request(self, command: Command, result: type[Result]) -> Result:
         self.send([command])
-        return msgspec.convert(self.answers[type(command)], answer)
+        return msgspec.convert(self.results[type(command)], result)
 
     def close(self) -> None:
         self.closed = True
@@ -71,11 +71,11 @@ class FakeSwarm:
         return [command for command in self.commands if isinstance(command, kind)]
 
     def connect(self, transport: int) -> None:
-        """Say that a transport is up."""
-        self.tell_state(transport, "connected")
+        """Report a transport as connected."""
+        self.report_state(transport, "connected")
 
-    def tell_state(self, transport: int, state: State, reason: str = "") -> None:
-        """Say that a transport reached a state."""
+    def report_state(self, transport: int, state: State, reason: str = "") -> None:
+        """Report the state of a transport."""
         assert self._on_event is not None
         self._on_event(
             TransportState(
@@ -89,12 +89,12 @@ class FakeSwarm:
             )
         )
 
-    def show(self, stream: int) -> None:
-        """Say that a stream's first frame arrived."""
+    def report_first_frame(self, stream: int) -> None:
+        """Report the first frame of a stream."""
         assert self._on_event is not None
         self._on_event(FirstFrame(stream=stream, at_ns=self.now_ns()))
 
     def refuse(self, command: Command, error: CommandError) -> None:
-        """Say that a command was refused."""
+        """Report a command as refused."""
         assert self._on_refusal is not None
         self._on_refusal(command, error)

@@ -13,9 +13,9 @@ _GRAMMAR = "give KEY=VALUE,...: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=
 
 
 class GilbertElliott(msgspec.Struct, frozen=True):
-    """Loss in bursts: two states, each with its own chance of delivery.
+    """Burst loss: two states, each with its own probability of delivery.
 
-    ``p`` good to bad, ``r`` bad to good, ``h`` delivered while bad, ``k`` delivered while good.
+    ``p`` good to bad, ``r`` bad to good, ``h`` delivery in the bad state, ``k`` in the good state.
     """
 
     p: float
@@ -25,12 +25,12 @@ class GilbertElliott(msgspec.Struct, frozen=True):
 
     @property
     def mean_loss(self) -> float:
-        """The share lost in the long run: [(1-k)r + (1-h)p] / (p+r)."""
+        """The mean loss ratio: [(1-k)r + (1-h)p] / (p+r)."""
         return ((1 - self.k) * self.r + (1 - self.h) * self.p) / (self.p + self.r)
 
 
 class Impairment(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction of one bot's network; what is zero or None is perfect."""
+    """One direction of one bot's network; a parameter of zero or None impairs nothing."""
 
     rate_bps: int | None = None
     queue_ms: float = _QUEUE_MS
@@ -43,30 +43,30 @@ class Impairment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(text: str, where: str) -> Impairment:
-    """Read one direction's impairment; raise ``UsageError`` naming the part at fault."""
-    found: dict[str, str] = {}
+    """Parse the impairment of one direction; raise ``UsageError`` naming the faulty part."""
+    values: dict[str, str] = {}
     for key, value in _pairs(text, where):
-        if key in found:
+        if key in values:
             raise UsageError(f"{where}: {key} is given twice", hint=_GRAMMAR)
-        found[key] = value
-    rate, loss = found.get("rate"), found.get("loss", "0")
-    if "queue" in found and rate is None:
+        values[key] = value
+    rate, loss = values.get("rate"), values.get("loss", "0")
+    if "queue" in values and rate is None:
         raise UsageError(f"{where}: a queue without a rate never fills", hint="add rate=2M")
     bursts = _bursts(loss, where) if loss.startswith("ge:") else None
     return Impairment(
         rate_bps=None if rate is None else units.bitrate_bps(rate, f"{where}: rate"),
-        queue_ms=units.duration_ms(found.get("queue", f"{_QUEUE_MS}"), f"{where}: queue"),
-        delay_ms=units.duration_ms(found.get("delay", "0"), f"{where}: delay"),
-        jitter_ms=units.duration_ms(found.get("jitter", "0"), f"{where}: jitter"),
+        queue_ms=units.duration_ms(values.get("queue", f"{_QUEUE_MS}"), f"{where}: queue"),
+        delay_ms=units.duration_ms(values.get("delay", "0"), f"{where}: delay"),
+        jitter_ms=units.duration_ms(values.get("jitter", "0"), f"{where}: jitter"),
         loss=0.0 if bursts else units.ratio(loss, f"{where}: loss"),
         bursts=bursts,
-        reorder=units.ratio(found.get("reorder", "0"), f"{where}: reorder"),
-        duplicate=units.ratio(found.get("duplicate", "0"), f"{where}: duplicate"),
+        reorder=units.ratio(values.get("reorder", "0"), f"{where}: reorder"),
+        duplicate=units.ratio(values.get("duplicate", "0"), f"{where}: duplicate"),
     )
 
 
 def _pairs(text: str, where: str) -> Iterator[tuple[str, str]]:
-    """Split at the commas that begin a new key; those inside ``ge:p,r,h,k`` do not."""
+    """Split at the commas before a key; the commas inside ``ge:p,r,h,k`` belong to its value."""
     pairs: list[list[str]] = []
     for part in text.split(","):
         key, equals, value = part.partition("=")
@@ -86,7 +86,7 @@ def _bursts(text: str, where: str) -> GilbertElliott:
     parts = text.removeprefix("ge:").split(",")
     if not 2 <= len(parts) <= 4:
         raise UsageError(f"{where}: loss={text} needs 2 to 4 numbers", hint="loss=ge:P,R[,H[,K]]")
-    chances = GilbertElliott(*(units.ratio(part, f"{where}: loss") for part in parts))
-    if chances.p + chances.r == 0:
+    model = GilbertElliott(*(units.ratio(part, f"{where}: loss") for part in parts))
+    if model.p + model.r == 0:
         raise UsageError(f"{where}: loss={text} never changes state", hint="give P and R above 0")
-    return chances
+    return model

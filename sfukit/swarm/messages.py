@@ -1,7 +1,7 @@
-"""What the load generator and the swarm (``sfukit._native.Swarm``) say to each other.
+"""Commands to the swarm (``sfukit._native.Swarm``) and its events.
 
-Both directions are JSON; ``crates/swarm/src/message.rs`` mirrors this. Identifiers are chosen here,
-count upwards and are never reused. Instants are nanoseconds of the swarm's clock
+Both directions are JSON; ``crates/swarm/src/message.rs`` mirrors this. The control plane allocates
+identifiers, which count upwards and are never reused. Instants are nanoseconds of the swarm's clock
 (``Swarm.now_ns()``).
 """
 
@@ -19,10 +19,10 @@ State = Literal["connected", "disconnected", "failed"]
 
 
 class SwarmConfig(msgspec.Struct, kw_only=True):
-    """How a swarm runs; fixed for its life.
+    """Settings of a swarm, fixed for its lifetime.
 
-    ``sample_decrypt`` is the share of bots that open and check every packet; the others count by
-    RTP headers alone and know neither key frames nor delays.
+    ``sample_decrypt`` is the share of bots that decrypt every packet; the other bots read RTP
+    headers alone and measure neither keyframes nor delays.
     """
 
     seed: int = 0
@@ -36,28 +36,28 @@ class SwarmConfig(msgspec.Struct, kw_only=True):
 
 
 class SwarmInfo(msgspec.Struct, kw_only=True):
-    """What a swarm turned out to be. All bots share one certificate."""
+    """The running swarm. All bots share one certificate, whose fingerprint this is."""
 
     fingerprint: str
     workers: int
 
 
 class LocalParameters(msgspec.Struct):
-    """ICE credentials of our own description (RFC 8445 section 5.3)."""
+    """ICE credentials of the bot's session description (RFC 8445 section 5.3)."""
 
     ufrag: str
     pwd: str
 
 
 class Candidate(msgspec.Struct):
-    """An address to try, over UDP."""
+    """A remote UDP candidate."""
 
     ip: str
     port: int
 
 
 class RemoteParameters(msgspec.Struct):
-    """What the server's description says of its transport."""
+    """Transport parameters of the server's session description."""
 
     ufrag: str
     pwd: str
@@ -66,7 +66,7 @@ class RemoteParameters(msgspec.Struct):
 
 
 class EncodingParameters(msgspec.Struct, kw_only=True):
-    """One simulcast encoding to send. ``encoding_index`` (0 to 7) stands in the frame ids."""
+    """One simulcast encoding to send. ``encoding_index`` (0 to 7) is part of the frame ids."""
 
     ssrc: int
     clip: int
@@ -76,20 +76,20 @@ class EncodingParameters(msgspec.Struct, kw_only=True):
 
 
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
-    """A request; ``id`` comes back in its ``Done``."""
+    """A command; its ``Done`` repeats the ``id``."""
 
     id: int = 0
 
 
 class LoadClip(Command, tag="load_clip"):
-    """Read an IVF file and cut it into packets, for all bots of the worker."""
+    """Read an IVF file and packetize it, for all bots of the worker."""
 
     clip: int
     path: str
 
 
 class AddBot(Command, tag="add_bot"):
-    """Make a bot; its join times count from ``scheduled_ns``."""
+    """Add a bot; its join times are measured from ``scheduled_ns``."""
 
     bot: int
     name: str
@@ -99,7 +99,7 @@ class AddBot(Command, tag="add_bot"):
 class OpenTransport(Command, tag="open_transport"):
     """Open a socket and start ICE (controlling) and DTLS.
 
-    A network, where one is given, holds for all transports of the bot.
+    ``net_up`` and ``net_down``, where given, apply to all transports of the bot.
     """
 
     bot: int
@@ -114,13 +114,13 @@ class OpenTransport(Command, tag="open_transport"):
 
 
 class CloseTransport(Command, tag="close_transport"):
-    """Close a transport and its socket; what it measured stays."""
+    """Close a transport and its socket; the figures keep its measurements."""
 
     transport: int
 
 
 class SetNetwork(Command, tag="set_network"):
-    """Change a bot's network from now on; none is perfect."""
+    """Change the network impairment of a bot; None removes it."""
 
     bot: int
     net_up: Impairment | None
@@ -128,7 +128,7 @@ class SetNetwork(Command, tag="set_network"):
 
 
 class Publish(Command, tag="publish"):
-    """Send a track; it begins at ``start_ns`` and goes on once the transport is connected."""
+    """Publish a track: frames are captured from ``start_ns`` on, sent once ICE and DTLS are up."""
 
     transport: int
     stream: int
@@ -143,21 +143,21 @@ class Publish(Command, tag="publish"):
     pli: PliPolicy = "answer"
 
 
-class SendOnly(Command, tag="send_only"):
-    """Send these encodings of a track, named by rid, and let its others rest."""
+class SetActiveEncodings(Command, tag="set_active_encodings"):
+    """Activate the encodings of a track with these rids; deactivate its others."""
 
     stream: int
     rids: list[str]
 
 
 class Unpublish(Command, tag="unpublish"):
-    """Stop sending a track."""
+    """Stop publishing a track."""
 
     stream: int
 
 
 class Receive(Command, tag="receive"):
-    """Expect a track. Without ``ssrc`` its packets are found by MID, then by payload type."""
+    """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type."""
 
     transport: int
     stream: int
@@ -172,21 +172,21 @@ class Receive(Command, tag="receive"):
     feedback: list[str] = []
 
 
-class Unreceive(Command, tag="unreceive"):
-    """Expect a track no more; what it measured stays."""
+class StopReceiving(Command, tag="stop_receiving"):
+    """Stop receiving a track; the figures keep its measurements."""
 
     stream: int
 
 
 class Window(Command, tag="window"):
-    """Count what happens from ``start_ns`` to before ``end_ns`` apart from the rest."""
+    """Set the measurement window: figures cover ``start_ns`` to before ``end_ns``."""
 
     start_ns: int
     end_ns: int
 
 
 class Snapshot(Command, tag="snapshot"):
-    """Report all figures (a ``Figures``); with ``bots`` those of every bot and stream as well."""
+    """Report the figures (a ``Figures``); with ``bots`` also those of every bot and stream."""
 
     bots: bool = False
 
@@ -199,7 +199,7 @@ class CommandError(msgspec.Struct):
 
 
 class Done(msgspec.Struct, tag_field="type", tag="done", kw_only=True):
-    """A command was carried out or refused; ``result`` is what was asked for, still as JSON."""
+    """The response to a command: an error, or the ``result``, not decoded yet."""
 
     id: int
     error: CommandError | None
@@ -207,7 +207,7 @@ class Done(msgspec.Struct, tag_field="type", tag="done", kw_only=True):
 
 
 class TransportState(msgspec.Struct, tag_field="type", tag="transport_state", kw_only=True):
-    """A transport reached another state. The times are given once it is connected."""
+    """The state of a transport changed. ``ice_ms`` and ``dtls_ms`` are set once connected."""
 
     transport: int
     state: State
@@ -219,14 +219,14 @@ class TransportState(msgspec.Struct, tag_field="type", tag="transport_state", kw
 
 
 class FirstFrame(msgspec.Struct, tag_field="type", tag="first_frame", kw_only=True):
-    """A stream's first complete key frame (audio: packet) arrived."""
+    """The first complete keyframe of a stream (audio: the first packet) was received."""
 
     stream: int
     at_ns: int
 
 
 class EncodingChanged(msgspec.Struct, tag_field="type", tag="encoding_changed", kw_only=True):
-    """A complete key frame of another simulcast encoding arrived."""
+    """A complete keyframe of another simulcast encoding was received."""
 
     stream: int
     encoding_index: int

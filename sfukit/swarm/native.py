@@ -1,4 +1,4 @@
-"""The native swarm as asyncio sees it: commands in, results and events out, without blocking."""
+"""The asyncio client of the native swarm: sends commands, receives results and events."""
 
 import asyncio
 from collections import deque
@@ -19,40 +19,40 @@ from sfukit.swarm.messages import (
 
 EventHandler = Callable[[Event], None]
 RefusalHandler = Callable[[Command, CommandError], None]
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _RETRY_S = 0.01
-_ANSWER_S = 30.0
+_REQUEST_TIMEOUT_S = 30.0
 
 
 class Swarm(Protocol):
-    """The synthetic participants, or a stand-in for them."""
+    """The synthetic participants: ``NativeSwarm``, or ``FakeSwarm`` in tests."""
 
     @property
     def info(self) -> SwarmInfo:
-        """What the swarm got."""
+        """The DTLS fingerprint of the bots and the number of workers."""
 
     def listen(self, on_event: EventHandler, on_refusal: RefusalHandler) -> None:
-        """Name those who get the events and the refused commands."""
+        """Register the handlers of events and of refused commands."""
 
     def now_ns(self) -> int:
-        """Tell the time of the swarm's clock."""
+        """Return the time of the swarm's clock in nanoseconds."""
 
     def new_id(self) -> int:
-        """Name something new; no name is used twice."""
+        """Allocate an identifier; none is allocated twice."""
 
     def send(self, commands: Sequence[Command]) -> None:
-        """Carry out commands in order; only refusals are told."""
+        """Send commands, executed in order; only refusals are reported."""
 
-    async def ask(self, command: Command, answer: type[Answer]) -> Answer:
-        """Carry out one command and read its result."""
+    async def request(self, command: Command, result: type[Result]) -> Result:
+        """Send one command and return its result; raise ``MachineError`` after 30 s."""
 
     def close(self) -> None:
         """Stop all bots."""
 
 
 class NativeSwarm:
-    """The swarm of the Rust engine."""
+    """The swarm of ``sfukit._native``."""
 
     def __init__(self, config: SwarmConfig) -> None:
         from sfukit import _native
@@ -69,7 +69,7 @@ class NativeSwarm:
         self._last_id = 0
         self._last_command = 0
         self._unsent: deque[bytes] = deque()
-        self._asked: dict[int, asyncio.Future[Done]] = {}
+        self._requests: dict[int, asyncio.Future[Done]] = {}
         self._sent: dict[int, Command] = {}
         self._on_event: EventHandler = _ignore
         self._on_refusal: RefusalHandler = _ignore_refusal
@@ -88,32 +88,33 @@ class NativeSwarm:
         if not commands:
             return
         for command in commands:
-            self._number(command)
+            self._assign_id(command)
         self._unsent.append(self._encoder.encode(commands))
         if len(self._unsent) == 1:
             self._flush()
 
-    async def ask(self, command: Command, answer: type[Answer]) -> Answer:
+    async def request(self, command: Command, result: type[Result]) -> Result:
         future: asyncio.Future[Done] = self._loop.create_future()
-        self._asked[self._last_command + 1] = future
+        self._requests[self._last_command + 1] = future
         self.send([command])
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(_REQUEST_TIMEOUT_S):
                 done = await future
-        except TimeoutError as late:
+        except TimeoutError as timeout:
+            name, limit = type(command).__name__, f"{_REQUEST_TIMEOUT_S:.0f} s"
             raise MachineError(
-                f"the swarm did not carry out {type(command).__name__} within {_ANSWER_S:.0f} s",
+                f"the swarm did not carry out {name} within {limit}",
                 hint="this machine is overloaded: run fewer clients, or other programs elsewhere",
-            ) from late
+            ) from timeout
         if done.error is not None:
             raise MachineError(f"the swarm refused {type(command).__name__}: {done.error.message}")
-        return msgspec.json.decode(done.result, type=answer)
+        return msgspec.json.decode(done.result, type=result)
 
     def close(self) -> None:
         self._loop.remove_reader(self._native.event_fd())
         self._native.close()
 
-    def _number(self, command: Command) -> None:
+    def _assign_id(self, command: Command) -> None:
         self._last_command += 1
         command.id = self._last_command
         self._sent[command.id] = command
@@ -128,13 +129,13 @@ class NativeSwarm:
     def _read_events(self) -> None:
         for event in self._events.decode(self._native.events()):
             if isinstance(event, Done):
-                self._settle(event)
+                self._complete(event)
             else:
                 self._on_event(event)
 
-    def _settle(self, done: Done) -> None:
+    def _complete(self, done: Done) -> None:
         command = self._sent.pop(done.id, None)
-        future = self._asked.pop(done.id, None)
+        future = self._requests.pop(done.id, None)
         if future is not None and not future.done():
             future.set_result(done)
         elif done.error is not None and command is not None:
@@ -142,8 +143,8 @@ class NativeSwarm:
 
 
 def _ignore(_event: Event) -> None:
-    """Stand in until ``listen`` names somebody."""
+    """Drop events until ``listen`` registers a handler."""
 
 
 def _ignore_refusal(_command: Command, _error: CommandError) -> None:
-    """Stand in until ``listen`` names somebody."""
+    """Drop refusals until ``listen`` registers a handler."""

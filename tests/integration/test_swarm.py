@@ -1,4 +1,4 @@
-"""The native swarm on real sockets, against the native server, without anything in between."""
+"""The native swarm on real sockets against the native server, without the Python server."""
 
 import itertools
 import json
@@ -34,8 +34,8 @@ class Side:
         self._done: dict[int, dict[str, Any]] = {}
         self._ids = itertools.count(1)
 
-    def ask(self, request: str, /, **fields: object) -> dict[str, Any]:
-        """Carry out a command and return its completion."""
+    def request(self, request: str, /, **fields: object) -> dict[str, Any]:
+        """Send a command and return its ``done`` event."""
         number = next(self._ids)
         command = json.dumps([{"type": request, "id": number, **fields}]).encode()
         assert self.native.submit(0, command)
@@ -44,7 +44,7 @@ class Side:
         return self._done.pop(number)
 
     def do(self, request: str, /, **fields: object) -> Any:
-        done = self.ask(request, **fields)
+        done = self.request(request, **fields)
         assert done["error"] is None, done
         return done.get("result")
 
@@ -95,7 +95,7 @@ class Call:
             "fingerprints": [self.server_info["fingerprint"]],
             "candidates": [candidate],
         }
-        return self.swarm.ask(
+        return self.swarm.request(
             "open_transport",
             bot=name,
             transport=name,
@@ -159,7 +159,7 @@ def clip() -> str:
     return str(catalog.video_clip("vp8", catalog.HIGH))
 
 
-def test_bots_meet_through_the_server_and_measure(call: Call) -> None:
+def test_bots_receive_each_other_through_the_server_and_measure(call: Call) -> None:
     for name in (1, 2, 3, 4):
         call.join(name)
     call.swarm.wait_for("transport_state", 4)
@@ -192,7 +192,7 @@ def test_drops_at_a_full_socket_are_counted_there() -> None:
         call.close()
 
 
-def test_an_address_of_somebody_else_is_refused_with_a_reason(call: Call) -> None:
+def test_a_foreign_bind_address_is_refused_with_a_reason(call: Call) -> None:
     call.swarm.do("add_bot", bot=9, name="lost", scheduled_ns=0)
     parameters = {"ufrag": "u" * 8, "pwd": "p" * 24}
     done = call.open(9, parameters, parameters, bind_ip="192.0.2.1")
@@ -200,7 +200,7 @@ def test_an_address_of_somebody_else_is_refused_with_a_reason(call: Call) -> Non
     assert "192.0.2.1" in done["error"]["message"]
 
 
-def test_what_cannot_be_read_is_an_error_of_the_caller(call: Call) -> None:
+def test_malformed_commands_and_settings_raise_a_native_error(call: Call) -> None:
     with pytest.raises(_native.NativeError):
         call.swarm.native.submit(0, b"[{]")
     with pytest.raises(_native.NativeError, match="no worker 1"):
@@ -209,19 +209,19 @@ def test_what_cannot_be_read_is_an_error_of_the_caller(call: Call) -> None:
         _native.Swarm(b'{"workers": 0}')
 
 
-def test_a_closed_swarm_takes_no_commands(call: Call) -> None:
+def test_a_closed_swarm_has_no_connected_transports(call: Call) -> None:
     call.swarm.native.close()
     counters = json.loads(call.swarm.native.counters())
     assert counters["transports_connected"] == 0
 
 
-async def test_a_swarm_that_is_too_late_is_an_error_message(
+async def test_a_request_that_times_out_is_a_machine_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(native_swarm, "_ANSWER_S", 0)
+    monkeypatch.setattr(native_swarm, "_REQUEST_TIMEOUT_S", 0)
     late = native_swarm.NativeSwarm(SwarmConfig())
     try:
         with pytest.raises(MachineError, match="did not carry out Snapshot within 0 s"):
-            await late.ask(Snapshot(), Figures)
+            await late.request(Snapshot(), Figures)
     finally:
         late.close()

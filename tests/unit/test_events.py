@@ -1,6 +1,6 @@
 """Every event that the Rust half can write is read here with nothing left over.
 
-The fixtures are held by ``crates/*/tests/event_fixture.rs`` and ``crates/native/src/watched.rs``.
+The fixtures are held by ``crates/*/tests/event_fixture.rs`` and ``crates/native/src/supervise.rs``.
 """
 
 import json

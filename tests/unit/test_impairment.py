@@ -1,4 +1,4 @@
-"""The network of a bot, read from one option."""
+"""The network impairment of a bot, parsed from one option."""
 
 import pytest
 from hypothesis import given
@@ -16,20 +16,20 @@ def test_every_part_is_read_into_its_unit() -> None:
     )
 
 
-def test_a_rate_has_the_queue_of_rfc8867_unless_told_otherwise() -> None:
+def test_a_rate_has_the_default_queue_of_rfc8867() -> None:
     assert impairment.parse("rate=1M", "--net-down").queue_ms == 300
 
 
 def test_bursts_keep_their_commas() -> None:
-    read = impairment.parse("loss=ge:1%,30%,0,100%,delay=20ms", "--net-up")
-    assert read.bursts == GilbertElliott(0.01, 0.3, 0.0, 1.0)
-    assert (read.loss, read.delay_ms) == (0.0, 20)
-    assert read.bursts is not None
-    assert read.bursts.mean_loss == pytest.approx(0.01 / 0.31)
+    parsed = impairment.parse("loss=ge:1%,30%,0,100%,delay=20ms", "--net-up")
+    assert parsed.bursts == GilbertElliott(0.01, 0.3, 0.0, 1.0)
+    assert (parsed.loss, parsed.delay_ms) == (0.0, 20)
+    assert parsed.bursts is not None
+    assert parsed.bursts.mean_loss == pytest.approx(0.01 / 0.31)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("lag=5ms", "nothing is called 'lag'"),
         ("delay", "'delay' has no value"),
@@ -42,15 +42,15 @@ def test_bursts_keep_their_commas() -> None:
         ("rate=fast", "--net-up: rate: cannot read 'fast'"),
     ],
 )
-def test_a_faulty_part_is_named(text: str, says: str) -> None:
+def test_the_message_names_the_faulty_part(text: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
         impairment.parse(text, "--net-up")
-    assert says in refused.value.what
+    assert message in refused.value.what
     assert refused.value.what.startswith("--net-up")
 
 
 @given(st.text(alphabet="rateloscqudyjig:=,.%0123456789Mkms", max_size=60))
-def test_no_text_escapes_as_another_error(text: str) -> None:
+def test_any_text_parses_or_is_a_usage_error(text: str) -> None:
     try:
         impairment.parse(text, "--net-up")
     except UsageError as refused:

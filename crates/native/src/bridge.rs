@@ -1,19 +1,19 @@
-//! The queues between asyncio and a worker thread: no side ever waits for the other.
+//! The queues between asyncio and a worker thread; neither side blocks on the other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::udp::Waker;
 
-/// Commands on their way to a worker.
-pub struct Mailbox<C> {
+/// Commands to a worker.
+pub struct CommandQueue<C> {
     queue: Mutex<VecDeque<C>>,
     capacity: usize,
     waker: Waker,
 }
 
-impl<C> Mailbox<C> {
-    /// Hold at most `capacity` commands and wake the worker through `waker`.
+impl<C> CommandQueue<C> {
+    /// Create a queue of at most `capacity` commands, which wakes the worker through `waker`.
     pub fn new(capacity: usize, waker: Waker) -> Self {
         Self {
             queue: Mutex::new(VecDeque::new()),
@@ -22,8 +22,8 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// Hand over all commands or none; `false` where they do not fit.
-    pub fn post(&self, commands: Vec<C>) -> bool {
+    /// Push all commands or none; `false` where they do not fit.
+    pub fn push(&self, commands: Vec<C>) -> bool {
         let mut queue = lock(&self.queue);
         if queue.len() + commands.len() > self.capacity {
             return false;
@@ -39,25 +39,25 @@ impl<C> Mailbox<C> {
         self.waker.wake();
     }
 
-    /// Take the next command.
-    pub fn take(&self) -> Option<C> {
+    /// Pop the next command.
+    pub fn pop(&self) -> Option<C> {
         lock(&self.queue).pop_front()
     }
 
-    /// Return what the worker's poller has to watch.
+    /// Return the waker for the worker's poller.
     pub fn waker(&self) -> &Waker {
         &self.waker
     }
 }
 
-/// Events on their way to asyncio, from all workers.
-pub struct Outlet<E> {
+/// Events of all workers to asyncio.
+pub struct EventQueue<E> {
     queue: Mutex<Vec<E>>,
     waker: Arc<Waker>,
 }
 
-impl<E> Outlet<E> {
-    /// Wake asyncio through `waker`.
+impl<E> EventQueue<E> {
+    /// Create a queue that wakes asyncio through `waker`.
     pub fn new(waker: Arc<Waker>) -> Self {
         Self {
             queue: Mutex::new(Vec::new()),
@@ -65,8 +65,8 @@ impl<E> Outlet<E> {
         }
     }
 
-    /// Append a batch of events and wake asyncio once where it has nothing to read yet.
-    pub fn put(&self, events: impl Iterator<Item = E>) {
+    /// Push a batch of events; asyncio is woken where the queue was empty.
+    pub fn push(&self, events: impl Iterator<Item = E>) {
         let mut queue = lock(&self.queue);
         let was_empty = queue.is_empty();
         queue.extend(events);
@@ -77,24 +77,24 @@ impl<E> Outlet<E> {
         }
     }
 
-    /// Say how many events wait.
-    pub fn waiting(&self) -> usize {
+    /// Return the number of queued events.
+    pub fn queued(&self) -> usize {
         lock(&self.queue).len()
     }
 
-    /// Take all events.
-    pub fn take(&self) -> Vec<E> {
+    /// Drain all events.
+    pub fn drain(&self) -> Vec<E> {
         self.waker.drain();
         std::mem::take(&mut *lock(&self.queue))
     }
 
-    /// Return what asyncio has to watch.
+    /// Return the waker for asyncio's event loop.
     pub fn waker(&self) -> &Waker {
         &self.waker
     }
 }
 
-/// A queue is consistent between any two statements, so a panic elsewhere does not spoil it.
+/// Lock a mutex, poisoned or not: its data is consistent between any two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! The only clock: everything below this crate is told the time.
+//! The only clock: all other crates are passed the time.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wire::time::{Time, WallClock};
 
-/// A monotonic clock with a known place in wall time.
+/// A monotonic clock with a known offset to wall time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
@@ -17,20 +17,20 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             origin: Instant::now(),
-            // A wall clock before 1970 is a machine without one; media does not need it.
+            // Without a real-time clock the wall time may be before 1970; media does not need it.
             unix_at_origin: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default(),
         }
     }
 
-    /// Tell the time since the start.
+    /// Return the time since the start.
     #[must_use]
     pub fn now(&self) -> Time {
         Time::from_nanos(self.origin.elapsed().as_nanos() as u64)
     }
 
-    /// Place the clock in wall time, for sender reports.
+    /// Return the offset to wall time, for sender reports.
     #[must_use]
     pub fn wall(&self) -> WallClock {
         WallClock {

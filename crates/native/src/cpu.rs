@@ -1,4 +1,4 @@
-//! What the kernel charges to this thread.
+//! CPU time and run queue wait of the calling thread.
 
 /// Return the CPU time of the calling thread, user and system, in nanoseconds.
 #[must_use]
@@ -15,9 +15,9 @@ pub fn thread_nanos() -> u64 {
     }
 }
 
-/// Return how long the calling thread was ready to run and had no core, in nanoseconds.
+/// Return the run queue wait of the calling thread (runnable without a core), in nanoseconds.
 ///
-/// Unknown where the kernel keeps no scheduler statistics.
+/// None where the kernel keeps no scheduler statistics.
 #[must_use]
 pub fn run_queue_wait_nanos() -> Option<u64> {
     // Time on a core, time waiting for one, time slices (Documentation/scheduler/sched-stats).

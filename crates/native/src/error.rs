@@ -1,4 +1,4 @@
-//! How faults of this module reach Python.
+//! The Python exception of this module.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::{PyErr, create_exception};
@@ -7,10 +7,10 @@ create_exception!(
     sfukit._native,
     NativeError,
     PyRuntimeError,
-    "The data plane could not do what was asked; the message says why."
+    "The data plane refused a call; the message gives the reason."
 );
 
-/// Make the Python exception from what went wrong.
+/// Return the Python exception with a message.
 pub fn native_error(message: impl std::fmt::Display) -> PyErr {
     NativeError::new_err(message.to_string())
 }

@@ -1,5 +1,4 @@
-//! What the Python handles of the SFU and of the load generator share: workers on threads of their
-//! own, JSON in and out.
+//! The common part of the Python classes `Server` and `Swarm`: worker threads, JSON in and out.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -12,51 +11,51 @@ use pyo3::types::PyBytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bridge::{Mailbox, Outlet, lock};
+use crate::bridge::{CommandQueue, EventQueue, lock};
 use crate::error::native_error;
 use crate::udp::Waker;
 
 const MOST_WORKERS: usize = 64;
 
-/// What a worker says of itself every now and then.
+/// Counters that a worker updates periodically.
 pub trait Snapshot: Default + Serialize {
-    /// Add what another worker says.
+    /// Add the counters of another worker.
     fn add(&mut self, other: &Self);
 }
 
-/// What a worker thread and the control plane share: commands, events and snapshots.
+/// State shared by a worker thread and the control plane: commands, events and counters.
 pub struct Shared<C, E, S> {
-    /// Commands in.
-    pub commands: Mailbox<C>,
-    /// Events out.
-    pub events: Arc<Outlet<E>>,
-    /// Last snapshot.
+    /// Commands to the worker.
+    pub commands: CommandQueue<C>,
+    /// Events of the worker.
+    pub events: Arc<EventQueue<E>>,
+    /// Latest counters.
     pub snapshot: Mutex<S>,
-    /// The thread should end.
+    /// Requests the thread to end.
     pub stop: AtomicBool,
 }
 
-/// Workers with their queues and threads; they stop when it is dropped.
+/// Workers with their queues and threads; dropping the handle stops them.
 pub struct Handle<C, E, S> {
     workers: Vec<Arc<Shared<C, E, S>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    events: Arc<Outlet<E>>,
+    events: Arc<EventQueue<E>>,
     info: Vec<u8>,
 }
 
 impl<C: DeserializeOwned, E: Serialize, S: Snapshot> Handle<C, E, S> {
-    /// Make the queues of `workers`, each for at most `mailbox` commands.
+    /// Create the queues of `workers`, each for at most `capacity` commands.
     ///
     /// # Errors
-    /// Where the number of workers makes no sense, or the kernel gives no descriptor.
-    pub fn new(workers: usize, mailbox: usize) -> Result<Self, String> {
+    /// Where the number of workers is invalid, or an eventfd cannot be opened.
+    pub fn new(workers: usize, capacity: usize) -> Result<Self, String> {
         if workers == 0 || workers > MOST_WORKERS {
             return Err(format!("workers must be 1..={MOST_WORKERS}"));
         }
         let waker = || Waker::new().map_err(|error| error.to_string());
-        let events = Arc::new(Outlet::new(Arc::new(waker()?)));
+        let events = Arc::new(EventQueue::new(Arc::new(waker()?)));
         let shared = |waker| Shared {
-            commands: Mailbox::new(mailbox, waker),
+            commands: CommandQueue::new(capacity, waker),
             events: events.clone(),
             snapshot: Mutex::default(),
             stop: AtomicBool::new(false),
@@ -70,10 +69,10 @@ impl<C: DeserializeOwned, E: Serialize, S: Snapshot> Handle<C, E, S> {
         })
     }
 
-    /// Start the thread of each worker by its number and what it shares; `info` is told from now on.
+    /// Start the thread of each worker with `spawn`; `info` is returned to Python from now on.
     ///
     /// # Errors
-    /// Where one cannot be started; those before it run until the handle is dropped.
+    /// Where a thread cannot be started; those started before run until the handle is dropped.
     pub fn start(
         &mut self,
         info: &impl Serialize,
@@ -87,47 +86,47 @@ impl<C: DeserializeOwned, E: Serialize, S: Snapshot> Handle<C, E, S> {
         Ok(())
     }
 
-    /// Return what the workers got, as JSON.
+    /// Return the `info` of the workers, as JSON.
     pub fn info<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.info)
     }
 
-    /// Return the descriptor that is readable while events wait.
+    /// Return the descriptor that is readable while events are queued.
     pub fn event_fd(&self) -> i32 {
         self.events.waker().as_fd().as_raw_fd()
     }
 
-    /// Say whether the thread of a worker has ended.
+    /// Return whether the thread of a worker has ended.
     pub fn has_ended(&self, worker: usize) -> bool {
         let threads = lock(&self.threads);
         threads.get(worker).is_some_and(JoinHandle::is_finished)
     }
 
-    /// Hand a JSON array of commands to a worker; `false` where its queue is full.
+    /// Submit a JSON array of commands to a worker; `false` where its queue is full.
     ///
     /// # Errors
-    /// Where there is no such worker or a command cannot be read; none is carried out then.
+    /// Where the worker does not exist or a command cannot be parsed; no command is executed then.
     pub fn submit(&self, worker: usize, commands: &[u8]) -> PyResult<bool> {
         let shared = self
             .workers
             .get(worker)
             .ok_or_else(|| native_error(format!("no worker {worker}")))?;
         let commands: Vec<C> = serde_json::from_slice(commands).map_err(native_error)?;
-        Ok(shared.commands.post(commands))
+        Ok(shared.commands.push(commands))
     }
 
-    /// Take all events, as a JSON array.
+    /// Drain all events, as a JSON array.
     ///
     /// # Errors
-    /// Where they cannot be written.
+    /// Where serialization fails.
     pub fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        bytes(py, &self.events.take())
+        bytes(py, &self.events.drain())
     }
 
-    /// Return the last snapshots of all workers together, as JSON.
+    /// Return the counters summed over all workers, as JSON.
     ///
     /// # Errors
-    /// Where they cannot be written.
+    /// Where serialization fails.
     pub fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut total = S::default();
         for shared in &self.workers {

@@ -1,4 +1,4 @@
-//! The Python extension module `sfukit._native`: a list of what it offers.
+//! The Python extension module `sfukit._native`.
 
 pub mod bridge;
 pub mod clock;
@@ -7,12 +7,12 @@ mod error;
 mod handle;
 mod load;
 mod server;
+mod supervise;
 mod swarm;
+mod swarm_polling;
 mod swarm_sockets;
-mod swarm_turns;
 mod swarm_worker;
 pub mod udp;
-mod watched;
 mod worker;
 
 use pyo3::prelude::*;

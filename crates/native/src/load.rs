@@ -1,13 +1,13 @@
-//! For which share of its time a thread is busy.
+//! The load of a thread: the share of time in which it is busy.
 
 use std::time::Duration;
 
 use wire::time::Time;
 
-/// Weight of the latest interval: with one each 50 ms, a quarter of a second counts.
+/// Weight of the latest interval: with intervals of 50 ms the time constant is a quarter second.
 const LATEST: f64 = 0.2;
 
-/// What does not pass in sleep is work, or waiting for a core to do it on.
+/// All time not asleep is busy: work, or run queue wait.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     since: Time,
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_that_began_before_is_no_less_than_rest() {
+    fn a_sleep_longer_than_the_interval_is_no_negative_load() {
         let mut load = Load::default();
         assert_eq!(busy(&mut load, 0, 80, 1), 0.0);
     }

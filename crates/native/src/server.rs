@@ -1,4 +1,4 @@
-//! The Python handle of the SFU's data plane: its settings and how its workers start.
+//! The Python class `Server`: settings of the SFU's data plane, start of its workers.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
@@ -14,12 +14,12 @@ use sfu::message::Command;
 use crate::clock::Clock;
 use crate::error::native_error;
 use crate::handle::Handle;
+use crate::supervise::{self, Report, WorkerReport};
 use crate::udp::{SocketOptions, UdpSocket};
-use crate::watched::{self, Report, WorkerReport};
 use crate::worker::{Snapshot, Worker, bind};
 
-/// Commands that may wait for one worker; more is overload.
-const MAILBOX: usize = 8192;
+/// Bound of a worker's command queue; more commands are overload.
+const COMMAND_QUEUE: usize = 8192;
 
 #[derive(Deserialize)]
 #[serde(default)]
@@ -73,7 +73,7 @@ impl Server {
         start(&config).map(Self).map_err(native_error)
     }
 
-    /// Tell ports, fingerprint and what the kernel granted, as JSON.
+    /// Return ports, DTLS fingerprint and granted socket options, as JSON.
     fn info<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         self.0.info(py)
     }
@@ -83,17 +83,17 @@ impl Server {
         self.0.event_fd()
     }
 
-    /// Hand a JSON array of commands to a worker; `False` where its queue is full.
+    /// Submit a JSON array of commands to a worker; `False` where its queue is full.
     fn submit(&self, worker: usize, commands: &[u8]) -> PyResult<bool> {
         self.0.submit(worker, commands)
     }
 
-    /// Take all events, as a JSON array.
+    /// Drain the events, as a JSON array.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.0.events(py)
     }
 
-    /// Tell the counters of all workers together, as JSON; at most 50 ms old.
+    /// Return the counters summed over all workers, as JSON; at most 50 ms old.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.0.counters(py)
     }
@@ -105,7 +105,7 @@ impl Server {
 }
 
 fn start(config: &ServerConfig) -> Result<Handle<Command, Report, Snapshot>, String> {
-    let mut handle = Handle::new(config.workers, MAILBOX)?;
+    let mut handle = Handle::new(config.workers, COMMAND_QUEUE)?;
     let clock = Clock::start();
     let certificate = Certificate::generate_ecdsa().map_err(|error| error.to_string())?;
     let dtls = Context::new(&certificate).map_err(|error| error.to_string())?;
@@ -136,19 +136,19 @@ fn start(config: &ServerConfig) -> Result<Handle<Command, Report, Snapshot>, Str
                 worker: nth,
                 reason,
             };
-            events.put(std::iter::once(Report::Worker(ended)));
+            events.push(std::iter::once(Report::Worker(ended)));
         };
-        watched::spawn(format!("sfukit-media-{nth}"), || worker.run(), report)
+        supervise::spawn(format!("sfukit-media-{nth}"), || worker.run(), report)
     })?;
     Ok(handle)
 }
 
-/// Draw a number that no peer can guess.
+/// Return an unpredictable seed.
 fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// One port for each worker, in a row where the first is given.
+/// Bind one port per worker, consecutive where the first is given.
 fn bind_all(config: &ServerConfig) -> Result<Vec<Vec<UdpSocket>>, String> {
     let options = SocketOptions {
         recv_buffer_bytes: config.recv_buffer_bytes,

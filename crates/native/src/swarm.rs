@@ -1,4 +1,4 @@
-//! The Python handle of the load generator: its settings and how its workers start.
+//! The Python class `Swarm`: settings of the load generator, start of its workers.
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -11,12 +11,12 @@ use swarm::message::{Command, Event, SrtpChoice};
 use crate::clock::Clock;
 use crate::error::native_error;
 use crate::handle::Handle;
+use crate::supervise;
 use crate::swarm_worker::{SwarmSnapshot, SwarmWorker};
 use crate::udp::SocketOptions;
-use crate::watched;
 
-/// Commands that may wait for one worker; a join is three or four.
-const MAILBOX: usize = 64 * 1024;
+/// Bound of a worker's command queue; a join is three or four commands.
+const COMMAND_QUEUE: usize = 64 * 1024;
 
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -72,7 +72,7 @@ struct SwarmInfo {
     workers: usize,
 }
 
-/// Synthetic participants: threads with a socket for each transport.
+/// Synthetic participants: worker threads with a socket per transport.
 #[pyclass(module = "sfukit._native", frozen)]
 pub struct Swarm {
     clock: Clock,
@@ -89,7 +89,7 @@ impl Swarm {
         Ok(Self { clock, handle })
     }
 
-    /// Tell the fingerprint of all bots and the number of workers, as JSON.
+    /// Return the DTLS fingerprint of all bots and the number of workers, as JSON.
     fn info<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         self.handle.info(py)
     }
@@ -99,7 +99,7 @@ impl Swarm {
         self.handle.event_fd()
     }
 
-    /// Hand a JSON array of commands to a worker; `False` where its queue is full.
+    /// Submit a JSON array of commands to a worker; `False` where its queue is full.
     fn submit(&self, worker: usize, commands: &[u8]) -> PyResult<bool> {
         if self.handle.has_ended(worker) {
             return Err(native_error(format!("swarm worker {worker} has stopped")));
@@ -107,17 +107,17 @@ impl Swarm {
         self.handle.submit(worker, commands)
     }
 
-    /// Take all events, as a JSON array.
+    /// Drain the events, as a JSON array.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.handle.events(py)
     }
 
-    /// Tell the counters of all workers together, as JSON; at most 100 ms old.
+    /// Return the counters summed over all workers, as JSON; at most 100 ms old.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.handle.counters(py)
     }
 
-    /// Tell the time of the swarm's clock, in nanoseconds.
+    /// Return the time of the swarm's clock, in nanoseconds.
     fn now_ns(&self) -> u64 {
         self.clock.now().as_nanos()
     }
@@ -132,7 +132,7 @@ fn start(
     config: &SwarmConfig,
     clock: Clock,
 ) -> Result<Handle<Command, Event, SwarmSnapshot>, String> {
-    let mut handle = Handle::new(config.workers, MAILBOX)?;
+    let mut handle = Handle::new(config.workers, COMMAND_QUEUE)?;
     let certificate = Certificate::generate_ecdsa().map_err(|error| error.to_string())?;
     let info = SwarmInfo {
         fingerprint: certificate.fingerprint().to_string(),
@@ -149,7 +149,7 @@ fn start(
         let engine = Engine::new(clock.now(), engine_config.clone());
         let worker = SwarmWorker::new(clock, shared, config.socket_options(), engine)?;
         let report = move |reason| eprintln!("sfukit: swarm worker {nth} stopped: {reason}");
-        watched::spawn(format!("sfukit-swarm-{nth}"), || worker.run(), report)
+        supervise::spawn(format!("sfukit-swarm-{nth}"), || worker.run(), report)
     })?;
     Ok(handle)
 }

@@ -1,4 +1,4 @@
-//! The sockets of a swarm: one for each transport, as the server would see of real participants.
+//! The sockets of a swarm: one per transport, as of real participants.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,44 +11,44 @@ use swarm::figures::GeneratorFigures;
 use swarm::message::TransportId;
 
 use crate::clock::Clock;
-use crate::swarm_turns::{Attention, Turns};
+use crate::swarm_polling::{ReadMode, RoundRobin};
 use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
 
-/// More than this waits in no socket: a server that does not read is a finding, not a reason to
-/// grow.
+/// Bound of the backlog of a socket: a server that does not read is a measurement, not a reason
+/// to allocate memory.
 const MAX_BACKLOG_BYTES: usize = 256 * 1024;
 
 struct Socket {
     udp: UdpSocket,
     backlog: Outbox,
     position: SendPosition,
-    attention: Attention,
+    mode: ReadMode,
 }
 
-/// All sockets of one thread, and the poller that watches them.
+/// All sockets of one thread, with their poller.
 pub struct Sockets {
     clock: Clock,
     options: SocketOptions,
     sockets: FxHashMap<TransportId, Socket>,
-    /// Watches the sockets by the names of their transports, but for the busy ones.
+    /// Watches all sockets but the busy ones; tokens are transport identifiers.
     pub poller: Poller,
-    turns: Turns,
+    busy: RoundRobin,
     send_drops: u64,
-    /// What closed sockets counted.
+    /// Counts of closed sockets.
     closed_drops: u64,
     closed_errors: u64,
     drops_unknown: bool,
 }
 
 impl Sockets {
-    /// Hold no sockets yet.
+    /// Start without sockets.
     pub fn new(clock: Clock, options: SocketOptions, poller: Poller) -> Self {
         Self {
             clock,
             options,
             sockets: FxHashMap::default(),
             poller,
-            turns: Turns::new(),
+            busy: RoundRobin::new(),
             send_drops: 0,
             closed_drops: 0,
             closed_errors: 0,
@@ -56,80 +56,80 @@ impl Sockets {
         }
     }
 
-    /// Receive what waits at a socket; return the number of messages, 0 where it is gone.
+    /// Receive from a socket; return the number of messages, 0 where the socket is closed.
     pub fn receive(&mut self, transport: TransportId, arena: &mut RecvArena) -> usize {
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return 0;
         };
-        // What a socket reports instead of data is of one datagram sent; the next read goes on.
+        // A socket error is the ICMP error of one datagram sent; the next read continues.
         socket.udp.recv_batch(arena).unwrap_or(0)
     }
 
-    /// Say whether sockets are to be looked at by turns.
-    pub fn has_turns(&self) -> bool {
-        !self.turns.is_empty()
+    /// Return whether there are busy sockets to poll.
+    pub fn has_busy(&self) -> bool {
+        !self.busy.is_empty()
     }
 
-    /// Tell how many sockets have their turn now.
-    pub fn turns_due(&mut self) -> usize {
-        self.turns.due(self.clock.now())
+    /// Return the number of busy sockets to poll now.
+    pub fn polls_due(&mut self) -> usize {
+        self.busy.due(self.clock.now())
     }
 
-    /// Tell whose turn is next.
-    pub fn take_turn(&mut self) -> Option<TransportId> {
-        self.turns.take()
+    /// Return the next busy socket to poll.
+    pub fn next_busy(&mut self) -> Option<TransportId> {
+        self.busy.next_socket()
     }
 
-    /// The poller reported a socket: where that goes on it is looked at by turns instead.
-    pub fn reported(&mut self, transport: TransportId) {
+    /// Record an event of the poller; a socket that becomes busy is removed from the poller.
+    pub fn on_ready(&mut self, transport: TransportId) {
         let now = self.clock.now();
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };
-        if socket.backlog.is_empty() && socket.attention.reported(now) {
+        if socket.backlog.is_empty() && socket.mode.on_ready(now) {
             let _ = self.poller.remove(socket.udp.as_fd());
-            self.turns.join(transport);
+            self.busy.add(transport);
         }
     }
 
-    /// A socket had its turn: where nothing comes any more the poller watches it again.
-    pub fn had_turn(&mut self, transport: TransportId, found: bool) {
+    /// Record a poll of a busy socket; the poller watches an idle socket again.
+    pub fn on_polled(&mut self, transport: TransportId, received: bool) {
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };
-        if socket.attention.is_idle_after_turn(found) {
-            self.watch(transport, Interest::NewlyReadable);
+        if socket.mode.is_idle_after_poll(received) {
+            self.watch(transport, Interest::EdgeReadable);
         }
     }
 
-    /// Send what had no room, now that there is some.
+    /// Send the backlog of a socket that became writable.
     pub fn resume(&mut self, transport: TransportId) {
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };
         let now = self.clock.now();
-        if socket.push_out(now) {
-            self.watch(transport, Interest::NewlyReadable);
+        if socket.send_backlog(now) {
+            self.watch(transport, Interest::EdgeReadable);
         }
     }
 
-    /// Let the poller watch a socket, which has no turns then.
+    /// Watch a socket with the poller; a busy socket stops being polled.
     fn watch(&mut self, transport: TransportId, interest: Interest) {
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };
         let (fd, token) = (socket.udp.as_fd(), u64::from(transport));
-        // The poller can refuse neither: it has the socket in the one case and not in the other.
-        let _ = match std::mem::replace(&mut socket.attention, Attention::NEW) {
-            Attention::Watched(..) => self.poller.modify(fd, token, interest),
-            Attention::ByTurns(_) => {
-                self.turns.leave(transport);
+        // Neither call can fail: a watched socket is in the poller, a polled one is not.
+        let _ = match std::mem::replace(&mut socket.mode, ReadMode::NEW) {
+            ReadMode::Watched(..) => self.poller.modify(fd, token, interest),
+            ReadMode::Polled(_) => {
+                self.busy.remove(transport);
                 self.poller.add(fd, token, interest)
             }
         };
     }
 
-    /// Tell what the sockets went through.
+    /// Return the figures of the sockets.
     pub fn figures(&mut self) -> GeneratorFigures {
         let mut figures = GeneratorFigures {
             sockets: self.sockets.len(),
@@ -154,13 +154,13 @@ impl Sockets {
     fn bind(&mut self, transport: TransportId, bind: IpAddr) -> io::Result<IpAddr> {
         let udp = UdpSocket::bind(SocketAddr::new(bind, 0), &self.options)?;
         self.poller
-            .add(udp.as_fd(), u64::from(transport), Interest::NewlyReadable)?;
+            .add(udp.as_fd(), u64::from(transport), Interest::EdgeReadable)?;
         let local = udp.local_addr().ip();
         let socket = Socket {
             udp,
             backlog: Outbox::new(),
             position: SendPosition::default(),
-            attention: Attention::NEW,
+            mode: ReadMode::NEW,
         };
         self.sockets.insert(transport, socket);
         Ok(local)
@@ -177,7 +177,7 @@ impl Host for Sockets {
         let Some(mut socket) = self.sockets.remove(&transport) else {
             return;
         };
-        self.turns.leave(transport);
+        self.busy.remove(transport);
         match socket.udp.dropped() {
             Some(dropped) => self.closed_drops += u64::from(dropped),
             None => self.drops_unknown = true,
@@ -220,8 +220,8 @@ impl Host for Sockets {
 }
 
 impl Socket {
-    /// Send the backlog; true where nothing is left.
-    fn push_out(&mut self, now: wire::time::Time) -> bool {
+    /// Send the backlog; return whether it is empty.
+    fn send_backlog(&mut self, now: wire::time::Time) -> bool {
         loop {
             match self
                 .udp

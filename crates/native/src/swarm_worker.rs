@@ -1,4 +1,4 @@
-//! One thread of a swarm: sockets in, bots, sockets out. It never takes the GIL.
+//! One thread of a swarm: receive, run the bots, send. The thread never takes the GIL.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -20,25 +20,25 @@ use crate::swarm_sockets::Sockets;
 use crate::udp::{Interest, Poller, Ready, RecvArena, SocketOptions};
 
 const WAKER_TOKEN: u64 = u64::MAX;
-/// Sockets that one wait reports.
+/// Events per wait of the poller.
 const READY: usize = 1024;
-/// A bot gets few messages at a time; a train of segments is one of them.
+/// A bot receives few messages at a time; a GRO train is one message.
 const RECV_SLOTS: usize = 16;
-/// Sockets read between two looks at the timers: reading all may take longer than a frame may be
-/// late.
+/// Sockets read between two runs of the timers: reading all may take longer than the lag of a
+/// frame may be.
 const SOCKETS_PER_ROUND: usize = 32;
-/// Time between two looks at sockets that are busy.
+/// Interval of reads while busy (interrupt moderation in user space).
 const MODERATION: Duration = Duration::from_millis(1);
 const COMMANDS_PER_ROUND: usize = 64;
 const COUNTERS_EVERY: Duration = Duration::from_millis(100);
 
-/// What a thread of a swarm says of itself every now and then.
+/// Counters of a thread of a swarm, updated every 100 ms.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct SwarmSnapshot {
     /// Counts over all bots since the start.
     #[serde(flatten)]
     pub totals: Totals,
-    /// Transports that are connected now.
+    /// Connected transports.
     pub transports_connected: usize,
     /// CPU time of the thread, nanoseconds.
     pub cpu_ns: u64,
@@ -60,16 +60,16 @@ pub struct SwarmWorker {
     arena: RecvArena,
     engine: Engine,
     ready: Vec<Ready>,
-    /// When it looked for datagrams last.
-    looked: Time,
+    /// Time of the last read.
+    last_read: Time,
     published: Time,
 }
 
 impl SwarmWorker {
-    /// Prepare a worker without bots.
+    /// Create a worker without bots.
     ///
     /// # Errors
-    /// Where the kernel gives no poller.
+    /// Where the poller cannot be opened.
     pub fn new(
         clock: Clock,
         shared: Arc<Shared<Command, Event, SwarmSnapshot>>,
@@ -86,60 +86,59 @@ impl SwarmWorker {
             shared,
             engine,
             ready: Vec::with_capacity(READY),
-            looked: Time::ZERO,
+            last_read: Time::ZERO,
             published: Time::ZERO,
         })
     }
 
-    /// Run until told to stop.
+    /// Run until the handle stops the worker.
     ///
     /// # Errors
-    /// Where the poller breaks, which no peer can cause.
+    /// Where the poller fails, which no peer can cause.
     pub fn run(mut self) -> io::Result<()> {
         while !self.shared.stop.load(Ordering::Relaxed) {
             self.wait()?;
-            self.take_commands();
+            self.run_commands();
             self.read_sockets();
-            self.take_turns();
+            self.poll_busy_sockets();
             self.handle_timeout();
-            self.put_events();
-            self.publish();
+            self.publish_events();
+            self.publish_snapshot();
         }
         Ok(())
     }
 
-    /// Sleep until something is due or arrives, though after work, and while sockets have their
-    /// turns, not less than [`MODERATION`].
+    /// Sleep until a timer is due or a socket is readable; after work, and while there are busy
+    /// sockets, at least [`MODERATION`].
     ///
-    /// A thread that wakes for each datagram costs itself, and on one machine the server that
-    /// sends to it, more than the datagram does. Arrivals are stamped by the kernel, so nothing
-    /// that is measured grows by the pause.
+    /// A wake-up per datagram costs the thread, and on one machine the server that sends, more than
+    /// the datagram itself. The kernel timestamps arrivals, so the pause adds to no measurement.
     fn wait(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         let next = self.engine.poll_timeout().unwrap_or(Time::FAR);
         let wake_at = next.min(now + COUNTERS_EVERY);
-        let pause = wake_at.min(self.looked + MODERATION).since(now);
-        let turns = self.sockets.has_turns();
-        if (turns || !self.ready.is_empty()) && !pause.is_zero() {
+        let pause = wake_at.min(self.last_read + MODERATION).since(now);
+        let busy = self.sockets.has_busy();
+        if (busy || !self.ready.is_empty()) && !pause.is_zero() {
             std::thread::sleep(pause);
         }
-        self.looked = self.clock.now();
-        let limit = match turns {
+        self.last_read = self.clock.now();
+        let limit = match busy {
             true => Duration::ZERO,
-            false => wake_at.since(self.looked),
+            false => wake_at.since(self.last_read),
         };
         self.ready.clear();
         self.ready.extend(self.sockets.poller.wait(Some(limit))?);
         Ok(())
     }
 
-    fn take_commands(&mut self) {
+    fn run_commands(&mut self) {
         if !self.ready.iter().any(|ready| ready.token == WAKER_TOKEN) {
             return;
         }
         self.shared.commands.waker().drain();
         for _ in 0..COMMANDS_PER_ROUND {
-            let Some(command) = self.shared.commands.take() else {
+            let Some(command) = self.shared.commands.pop() else {
                 return;
             };
             self.engine
@@ -163,7 +162,7 @@ impl SwarmWorker {
             }
             if readable {
                 self.read_socket(transport);
-                self.sockets.reported(transport);
+                self.sockets.on_ready(transport);
             }
             if nth % SOCKETS_PER_ROUND == SOCKETS_PER_ROUND - 1 {
                 self.handle_timeout();
@@ -171,26 +170,27 @@ impl SwarmWorker {
         }
     }
 
-    fn take_turns(&mut self) {
-        for nth in 1..=self.sockets.turns_due() {
-            let Some(transport) = self.sockets.take_turn() else {
+    fn poll_busy_sockets(&mut self) {
+        for nth in 1..=self.sockets.polls_due() {
+            let Some(transport) = self.sockets.next_busy() else {
                 return;
             };
-            let found = self.read_socket(transport);
-            self.sockets.had_turn(transport, found);
+            let received = self.read_socket(transport);
+            self.sockets.on_polled(transport, received);
             if nth % SOCKETS_PER_ROUND == 0 {
                 self.handle_timeout();
             }
         }
     }
 
-    /// Read all there is at a socket: it is told of once. Say whether there was anything.
+    /// Read a socket until it is empty, since epoll is edge-triggered; return whether any datagram
+    /// was received.
     fn read_socket(&mut self, transport: TransportId) -> bool {
-        let mut found = false;
+        let mut received = false;
         loop {
             let messages = self.sockets.receive(transport, &mut self.arena);
             if messages > 0 {
-                found = true;
+                received = true;
                 let now = self.clock.now();
                 let datagrams = self.arena.datagrams();
                 let datagrams = datagrams.map(|of| (of.remote, of.waited, of.bytes));
@@ -198,7 +198,7 @@ impl SwarmWorker {
                     .receive(now, transport, datagrams, &mut self.sockets);
             }
             if messages < self.arena.slots() {
-                return found;
+                return received;
             }
         }
     }
@@ -210,7 +210,7 @@ impl SwarmWorker {
         }
     }
 
-    fn put_events(&mut self) {
+    fn publish_events(&mut self) {
         let mut events: Vec<Event> = self.engine.take_events().collect();
         for event in &mut events {
             if let Event::Done {
@@ -221,7 +221,7 @@ impl SwarmWorker {
                 figures.generator = Some(self.generator());
             }
         }
-        self.shared.events.put(events.into_iter());
+        self.shared.events.push(events.into_iter());
     }
 
     fn generator(&mut self) -> GeneratorFigures {
@@ -232,7 +232,7 @@ impl SwarmWorker {
         }
     }
 
-    fn publish(&mut self) {
+    fn publish_snapshot(&mut self) {
         let now = self.clock.now();
         if now.since(self.published) < COUNTERS_EVERY {
             return;

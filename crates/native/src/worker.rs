@@ -1,4 +1,4 @@
-//! One worker thread: sockets in, engine, sockets out. It never takes the GIL.
+//! One worker thread: receive, run the engine, send. The thread never takes the GIL.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,25 +19,25 @@ use crate::clock::Clock;
 use crate::cpu;
 use crate::handle::{self, Shared};
 use crate::load::Load;
+use crate::supervise::Report;
 use crate::udp::{
     Datagram, Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket,
 };
-use crate::watched::Report;
 
 const WAKER_TOKEN: u64 = u64::MAX;
 const RECV_SLOTS: usize = 32;
-/// Batches read from a socket before others have their turn: half a millisecond of work or so.
+/// Batches read from one socket before the next socket: about half a millisecond of work.
 const READS_IN_A_ROW: usize = 8;
-/// Sending longer than this would overflow the receive buffer meanwhile.
+/// Longest time of sending without reading: longer would overflow the receive buffer.
 const LONGEST_SEND: Duration = Duration::from_millis(1);
-/// Time between two looks at sockets that are busy.
+/// Interval of reads while busy (interrupt moderation in user space).
 const MODERATION: Duration = Duration::from_micros(1000);
 const COUNTERS_EVERY: Duration = Duration::from_millis(50);
 const COMMANDS_PER_ROUND: usize = 64;
-/// Layer switches and the like are dropped where nobody has taken this many events.
+/// Bound of queued events, beyond which state events (layer switches) are dropped.
 const MOST_STATE_EVENTS: usize = 16 * 1024;
 
-/// What a worker says of itself every now and then.
+/// Counters of a worker, updated every 50 ms.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Snapshot {
     /// The engine's counters.
@@ -45,17 +45,17 @@ pub struct Snapshot {
     pub engine: Counters,
     /// CPU time of the thread, nanoseconds.
     pub worker_cpu_ns: u64,
-    /// Datagrams that the kernel dropped since the receive buffer was full.
+    /// Datagrams dropped by the kernel at a full receive buffer.
     pub socket_drops: u64,
     /// Send calls.
     pub send_calls: u64,
-    /// Messages handed to the kernel: runs of datagrams, where it segments.
+    /// Messages sent: with GSO a message is a run of datagrams.
     pub messages_sent: u64,
-    /// Datagrams handed to the kernel.
+    /// Datagrams sent.
     pub datagrams_sent: u64,
-    /// Times the send buffer was full.
+    /// Send calls refused at a full send buffer.
     pub send_blocked: u64,
-    /// Datagrams that could not be sent.
+    /// Datagrams dropped by a send error.
     pub send_failed: u64,
 }
 
@@ -72,7 +72,7 @@ impl handle::Snapshot for Snapshot {
     }
 }
 
-/// One worker, to be run on its own thread.
+/// One worker thread.
 pub struct Worker {
     clock: Clock,
     shared: Arc<Shared<Command, Report, Snapshot>>,
@@ -80,28 +80,28 @@ pub struct Worker {
     sockets: Vec<UdpSocket>,
     arena: RecvArena,
     engine: Engine,
-    /// What is being sent now; the engine fills its own meanwhile.
+    /// The outbox being sent, while the engine fills its own.
     sending: Outbox,
     positions: Vec<SendPosition>,
     blocked: bool,
     published: Time,
-    /// Datagrams that the kernel had dropped by then.
+    /// `socket_drops` at the last snapshot.
     dropped: u64,
-    /// When it looked for datagrams last.
-    looked: Time,
-    /// That look found some.
-    found: bool,
-    /// How busy it is.
+    /// Time of the last read.
+    last_read: Time,
+    /// The last read returned datagrams.
+    received: bool,
+    /// Load of the thread.
     load: Load,
-    /// The last instant that the engine was told.
-    arrived: Time,
+    /// Latest arrival time passed to the engine.
+    last_arrival: Time,
 }
 
 impl Worker {
-    /// Prepare a worker for bound sockets.
+    /// Create a worker with bound sockets.
     ///
     /// # Errors
-    /// Where the kernel gives no poller.
+    /// Where the poller cannot be opened.
     pub fn new(
         clock: Clock,
         shared: Arc<Shared<Command, Report, Snapshot>>,
@@ -130,63 +130,63 @@ impl Worker {
             blocked: false,
             published: Time::ZERO,
             dropped: 0,
-            looked: Time::ZERO,
-            found: false,
+            last_read: Time::ZERO,
+            received: false,
             load: Load::default(),
-            arrived: Time::ZERO,
+            last_arrival: Time::ZERO,
         })
     }
 
-    /// Run until told to stop.
+    /// Run until the handle stops the worker.
     ///
     /// # Errors
-    /// Where the poller breaks, which no peer can cause.
+    /// Where the poller fails, which no peer can cause.
     pub fn run(mut self) -> io::Result<()> {
         while !self.shared.stop.load(Ordering::Relaxed) {
             self.wait()?;
-            // Under overload there is always more: completions and counters leave all the same.
+            // Events and counters are published in each iteration, since overload may never end.
             let mut more = true;
             while more && !self.shared.stop.load(Ordering::Relaxed) {
-                self.take_commands();
+                self.run_commands();
                 more = self.receive();
                 self.engine.handle_timeout(self.clock.now());
                 more |= self.send()?;
-                self.put_events();
-                self.publish();
+                self.publish_events();
+                self.publish_snapshot();
             }
         }
         Ok(())
     }
 
-    /// Sleep until something is due or arrives, though while busy not less than [`MODERATION`].
+    /// Sleep until a timer is due or a socket is readable; while busy, at least [`MODERATION`].
     ///
-    /// Waking up costs as much as forwarding several packets, and feedback of hundreds of
-    /// subscribers would wake the thread for each datagram. The first one after a pause is served
-    /// at once; the kernel stamps arrivals, so the wait spoils no feedback either.
+    /// A wake-up costs as much as forwarding several packets, and the feedback of hundreds of
+    /// subscribers would wake the thread for each datagram. The first datagram after a pause is
+    /// read at once. The kernel timestamps arrivals, so the wait falsifies no transport feedback.
     fn wait(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         let next = self.engine.next_timeout().unwrap_or(Time::FAR);
         let wake_at = next.min(self.published + COUNTERS_EVERY);
-        let pause = wake_at.min(self.looked + MODERATION).since(now);
-        if self.found && !pause.is_zero() {
+        let pause = wake_at.min(self.last_read + MODERATION).since(now);
+        if self.received && !pause.is_zero() {
             std::thread::sleep(pause);
         }
-        self.looked = self.clock.now();
-        let mut commanded = false;
-        for ready in self.poller.wait(Some(wake_at.since(self.looked)))? {
-            commanded |= ready.token == WAKER_TOKEN;
+        self.last_read = self.clock.now();
+        let mut has_commands = false;
+        for ready in self.poller.wait(Some(wake_at.since(self.last_read)))? {
+            has_commands |= ready.token == WAKER_TOKEN;
         }
-        self.found = false;
+        self.received = false;
         self.load.slept(self.clock.now().since(now));
-        if commanded {
+        if has_commands {
             self.shared.commands.waker().drain();
         }
         Ok(())
     }
 
-    fn take_commands(&mut self) {
+    fn run_commands(&mut self) {
         for _ in 0..COMMANDS_PER_ROUND {
-            let Some(command) = self.shared.commands.take() else {
+            let Some(command) = self.shared.commands.pop() else {
                 return;
             };
             self.engine.command(self.clock.now(), command);
@@ -194,10 +194,9 @@ impl Worker {
         self.shared.commands.wake();
     }
 
-    /// Read every socket until it is empty or has had its turn; say whether one of them may hold
-    /// more.
+    /// Read every socket, [`READS_IN_A_ROW`] batches at most; return whether one may not be empty.
     ///
-    /// The more waits, the more is read before anything is sent: runs grow with the load.
+    /// More datagrams are read before sending the higher the load is, which makes GSO runs longer.
     fn receive(&mut self) -> bool {
         let mut more = false;
         for index in 0..self.sockets.len() {
@@ -206,37 +205,37 @@ impl Worker {
         more
     }
 
-    /// Read a batch from a socket; say whether it may hold more.
+    /// Read a batch from a socket; return whether the socket may not be empty.
     fn read(&mut self, index: usize) -> bool {
-        // A socket reports the ICMP errors of others' datagrams: none is fatal.
+        // A socket error is an ICMP error of a datagram sent: none is fatal.
         let count = self.sockets[index].recv_batch(&mut self.arena);
         let Some(count) = count.ok().filter(|count| *count > 0) else {
             return false;
         };
-        self.found = true;
+        self.received = true;
         let path = |of: &Datagram<'_>| PathId::udp(index as u8, of.local, of.remote);
         let next = self.arena.datagrams();
         self.engine.prefetch(next.map(|of| (path(&of), &*of.bytes)));
-        // Read late, a burst would seem to have come at one instant, and a publisher's probe for
-        // bandwidth would tell it nothing.
+        // Arrival times of the kernel: by the time of a late read a burst would arrive at once, and
+        // the publisher's bandwidth estimator could not evaluate its probes.
         let now = self.clock.now();
         for datagram in self.arena.datagrams() {
-            // Never earlier than what the engine was told before.
-            self.arrived = self.arrived.max(now - datagram.waited);
+            // The time of the engine is monotonic.
+            self.last_arrival = self.last_arrival.max(now - datagram.waited);
             self.engine
-                .receive(self.arrived, path(&datagram), datagram.bytes);
+                .receive(self.last_arrival, path(&datagram), datagram.bytes);
         }
         count == self.arena.slots()
     }
 
-    /// Send for up to a millisecond; say whether something is left that could go now.
+    /// Send for up to a millisecond; return whether datagrams remain that could be sent now.
     fn send(&mut self) -> io::Result<bool> {
         let started = self.clock.now();
         loop {
             if self.sending.is_empty() && !self.refill(started) {
                 return Ok(false);
             }
-            if !self.push_out(started)? {
+            if !self.send_outbox(started)? {
                 return Ok(false);
             }
             if self.clock.now().since(started) > LONGEST_SEND {
@@ -245,7 +244,7 @@ impl Worker {
         }
     }
 
-    /// Let the engine fill an outbox and take it over; say whether there is anything in it.
+    /// Swap in the engine's outbox; return whether it has datagrams.
     fn refill(&mut self, now: Time) -> bool {
         self.engine.flush(now);
         std::mem::swap(&mut self.sending, self.engine.outbox());
@@ -253,8 +252,8 @@ impl Worker {
         !self.sending.is_empty()
     }
 
-    /// Hand the outbox to the sockets; `false` where one of them has no room now.
-    fn push_out(&mut self, now: Time) -> io::Result<bool> {
+    /// Send the outbox; return `false` where the send buffer of a socket is full.
+    fn send_outbox(&mut self, now: Time) -> io::Result<bool> {
         let mut blocked = false;
         for (index, socket) in self.sockets.iter_mut().enumerate() {
             loop {
@@ -291,18 +290,18 @@ impl Worker {
         Ok(())
     }
 
-    fn put_events(&mut self) {
+    fn publish_events(&mut self) {
         if !self.engine.has_events() {
             return;
         }
-        let crowded = self.shared.events.waiting() > MOST_STATE_EVENTS;
+        let crowded = self.shared.events.queued() > MOST_STATE_EVENTS;
         let events = self.engine.take_events(crowded);
         self.shared
             .events
-            .put(events.into_iter().map(Report::Engine));
+            .push(events.into_iter().map(Report::Engine));
     }
 
-    fn publish(&mut self) {
+    fn publish_snapshot(&mut self) {
         let now = self.clock.now();
         if now.since(self.published) < COUNTERS_EVERY {
             return;
@@ -336,10 +335,10 @@ impl Worker {
     }
 }
 
-/// Bind the sockets of one worker: all addresses on one port, 0 for any free one.
+/// Bind the sockets of one worker: all addresses on one port (0 = any free port).
 ///
 /// # Errors
-/// The address and what the kernel said of it.
+/// The address and the kernel's error.
 pub fn bind(
     addresses: &[IpAddr],
     port: u16,
@@ -350,11 +349,11 @@ pub fn bind(
         let port = sockets
             .first()
             .map_or(port, |first| first.local_addr().port());
-        let wanted = SocketAddr::new(*address, port);
-        match UdpSocket::bind(wanted, options) {
+        let address = SocketAddr::new(*address, port);
+        match UdpSocket::bind(address, options) {
             Ok(socket) => sockets.push(socket),
             Err(error) if is_family_absent(&error) && addresses.len() > 1 => {}
-            Err(error) => return Err(format!("cannot bind UDP {wanted}: {error}")),
+            Err(error) => return Err(format!("cannot bind UDP {address}: {error}")),
         }
     }
     match sockets.is_empty() {
@@ -363,7 +362,7 @@ pub fn bind(
     }
 }
 
-/// Hosts without IPv6 refuse its sockets or its addresses; one family is enough.
+/// Hosts without IPv6 refuse IPv6 sockets or addresses; one address family is enough.
 fn is_family_absent(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -26,7 +26,7 @@ fn ip(address: &str) -> IpAddr {
     address.parse().unwrap()
 }
 
-/// What arrived: local address, remote address, bytes.
+/// A received datagram: local address, remote address, bytes.
 type Arrived = (IpAddr, SocketAddr, Vec<u8>);
 
 /// Wait for `count` datagrams, at most a second for each wake.
@@ -107,19 +107,19 @@ fn a_receiver_without_trains_gets_the_same_datagrams() {
     );
 }
 
-/// Ask a wildcard socket at one of the host's addresses and see that the answer comes from there.
-fn assert_answers_from(wildcard: &str, asked_at: &str) {
+/// Send to a wildcard socket at `destination`; assert that the response has that source address.
+fn assert_responds_from(wildcard: &str, destination: &str) {
     let mut server = bind(wildcard);
     let port = server.local_addr().port();
-    let mut client = bind(&SocketAddr::new(ip(asked_at), 0).to_string());
+    let mut client = bind(&SocketAddr::new(ip(destination), 0).to_string());
     let mut outbox = Outbox::new();
     outbox.push(
-        PathId::udp(0, ip(asked_at), SocketAddr::new(ip(asked_at), port)),
+        PathId::udp(0, ip(destination), SocketAddr::new(ip(destination), port)),
         b"question",
     );
     send_all(&mut client, &outbox);
     let (local, remote, _) = receive(&mut server, 1).remove(0);
-    assert_eq!((local, remote), (ip(asked_at), client.local_addr()));
+    assert_eq!((local, remote), (ip(destination), client.local_addr()));
 
     outbox.clear();
     for _ in 0..3 {
@@ -127,19 +127,19 @@ fn assert_answers_from(wildcard: &str, asked_at: &str) {
     }
     send_all(&mut server, &outbox);
     for (_, from, _) in receive(&mut client, 3) {
-        assert_eq!(from, SocketAddr::new(ip(asked_at), port));
+        assert_eq!(from, SocketAddr::new(ip(destination), port));
     }
 }
 
 #[test]
-fn an_answer_leaves_from_the_address_that_was_asked() {
-    assert_answers_from("0.0.0.0:0", "127.0.0.1");
-    assert_answers_from("0.0.0.0:0", "127.0.0.2");
+fn a_response_is_sent_from_the_address_of_the_request() {
+    assert_responds_from("0.0.0.0:0", "127.0.0.1");
+    assert_responds_from("0.0.0.0:0", "127.0.0.2");
     if let Some(lan) = lan_address() {
-        assert_answers_from("0.0.0.0:0", &lan.to_string());
+        assert_responds_from("0.0.0.0:0", &lan.to_string());
     }
     if UdpSocket::bind("[::1]:0".parse().unwrap(), &OPTIONS).is_ok() {
-        assert_answers_from("[::]:0", "::1");
+        assert_responds_from("[::]:0", "::1");
     }
 }
 
@@ -195,9 +195,9 @@ fn a_bad_destination_does_not_stop_the_others() {
     assert_eq!(given_up, 8, "{counters:?}");
 }
 
-/// The kernel's stamps tell the gap between two datagrams that one late call reads together.
+/// Kernel timestamps give the gap between two datagrams that one late call reads together.
 #[test]
-fn a_late_reader_learns_when_each_datagram_came() {
+fn kernel_timestamps_hold_for_a_late_read() {
     const GAP: Duration = Duration::from_millis(20);
     let mut receiver = bind("127.0.0.1:0");
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,8 +1,8 @@
-//! Frames out of packets: which are complete, and which a decoder could show.
+//! Frame assembly: which frames are complete, and which are decodable.
 //!
-//! A frame is decodable when it is a complete key frame, or complete and nothing is missing since
-//! the last decodable one. Nothing is missing where every sequence number in between arrived (what
-//! is left there is padding), or where VP8 picture ids follow each other.
+//! A frame is decodable when it is a complete key frame, or complete without a gap since the last
+//! decodable frame. There is no gap where every sequence number in between was received (those
+//! packets are padding), or where the VP8 picture ids are consecutive.
 
 use crate::frame_id::FrameId;
 use crate::measure::LossMeter;
@@ -11,25 +11,25 @@ use std::time::Duration;
 use wire::time::Time;
 
 /// Frames that wait for missing packets; more than four seconds are not worth waiting for.
-const MAX_WAITING: usize = 128;
+const MAX_WAITING_FRAMES: usize = 128;
 
-/// How long frames of a sealed stream wait for missing ones.
-const GIVE_UP: Duration = Duration::from_millis(500);
+/// How long frames of an encrypted stream wait for missing frames.
+const UNDECODABLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What one packet says of its frame.
+/// Frame information of one packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
+pub struct PacketInfo {
     /// Extended sequence number.
     pub index: u64,
     /// RTP timestamp: all packets of a frame share it.
     pub timestamp: u32,
     /// Payload bytes.
     pub len: usize,
-    /// What the payload says of where the frame begins.
-    pub start: Start,
-    /// The frame ends with this packet.
+    /// Whether the payload starts the frame.
+    pub start: FrameStart,
+    /// The packet is the last of its frame.
     pub end: bool,
-    /// The frame needs no earlier one.
+    /// The packet belongs to a key frame.
     pub keyframe: bool,
     /// VP8 picture id, 15 bits.
     pub picture_id: Option<u16>,
@@ -37,14 +37,14 @@ pub struct Part {
     pub id: Option<FrameId>,
 }
 
-/// What a payload says of where its frame begins.
+/// Whether a payload starts its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Here.
-    Here,
-    /// Maybe here: certain only where the packet before belongs to another frame.
-    MaybeHere,
-    /// Nothing.
+pub enum FrameStart {
+    /// The payload starts the frame.
+    Certain,
+    /// The payload starts the frame if the packet before belongs to another frame.
+    Possible,
+    /// The payload does not start the frame, or has no such mark.
     Unknown,
 }
 
@@ -53,13 +53,13 @@ pub enum Start {
 pub struct Frame {
     /// RTP timestamp.
     pub timestamp: u32,
-    /// First and last sequence number.
+    /// First sequence number.
     pub first: u64,
     /// Last sequence number.
     pub last: u64,
     /// Payload bytes.
     pub bytes: usize,
-    /// Needs no earlier frame.
+    /// Key frame.
     pub keyframe: bool,
     /// VP8 picture id, 15 bits.
     pub picture_id: Option<u16>,
@@ -67,12 +67,12 @@ pub struct Frame {
     pub id: Option<FrameId>,
 }
 
-/// What became known by a packet.
+/// Progress of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assembled {
     /// The last missing packet of a frame arrived.
     Complete(Frame),
-    /// A decoder could show this frame now; in order.
+    /// The frame became decodable; frames are reported in decoding order.
     Decodable(Frame),
 }
 
@@ -82,9 +82,9 @@ pub struct Assembler {
     /// In order of their sequence numbers.
     waiting: VecDeque<Partial>,
     decoded: Option<Frame>,
-    stuck_since: Option<Time>,
+    undecodable_since: Option<Time>,
     skipped: u64,
-    news: VecDeque<Assembled>,
+    events: VecDeque<Assembled>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +93,8 @@ struct Partial {
     /// Lowest sequence number that arrived.
     lowest: u64,
     begins: Option<u64>,
-    /// The lowest packet begins the frame if the one before it belongs to another.
-    may_begin: bool,
+    /// The lowest packet starts the frame if the packet before it belongs to another frame.
+    may_start: bool,
     ends: Option<u64>,
     count: u64,
     bytes: usize,
@@ -105,111 +105,113 @@ struct Partial {
 }
 
 impl Assembler {
-    /// Take a packet that had not arrived before; `loss` knows of it already.
-    pub fn push(&mut self, now: Time, part: &Part, loss: &LossMeter) {
+    /// Add a packet that is no duplicate and already recorded in `loss`.
+    pub fn push(&mut self, now: Time, packet: &PacketInfo, loss: &LossMeter) {
         if self
             .decoded
-            .is_some_and(|decoded| part.index <= decoded.last)
+            .is_some_and(|decoded| packet.index <= decoded.last)
         {
             return;
         }
-        let place = self.place(part);
-        // What else claims the timestamp of a whole frame cannot be of it.
-        if self.waiting[place].complete {
+        let position = self.frame_position(packet);
+        // A further packet with the timestamp of a complete frame is not part of it.
+        if self.waiting[position].complete {
             return;
         }
-        self.waiting[place].add(part);
-        self.complete(place, loss);
-        // The frame behind may only now know that it begins where it does.
-        if place + 1 < self.waiting.len() && self.waiting[place + 1].lowest == part.index + 1 {
-            self.complete(place + 1, loss);
+        self.waiting[position].add(packet);
+        self.complete(position, loss);
+        // This packet may prove where the next frame starts.
+        if position + 1 < self.waiting.len()
+            && self.waiting[position + 1].lowest == packet.index + 1
+        {
+            self.complete(position + 1, loss);
         }
         self.release(now, loss);
     }
 
-    /// Note a packet without payload, which may close a gap between two frames.
+    /// Add a padding packet, which may close a gap between two frames.
     pub fn push_padding(&mut self, now: Time, loss: &LossMeter) {
-        for place in 0..self.waiting.len() {
-            self.complete(place, loss);
+        for position in 0..self.waiting.len() {
+            self.complete(position, loss);
         }
         self.release(now, loss);
     }
 
-    /// Take the next piece of news.
+    /// Return the next complete or decodable frame.
     pub fn poll(&mut self) -> Option<Assembled> {
-        self.news.pop_front()
+        self.events.pop_front()
     }
 
-    /// Return since when complete frames wait that cannot be decoded.
+    /// Return since when there are complete frames that are not decodable.
     #[must_use]
-    pub fn stuck_since(&self) -> Option<Time> {
-        self.stuck_since
+    pub fn undecodable_since(&self) -> Option<Time> {
+        self.undecodable_since
     }
 
-    /// Say whether a stream whose key frames cannot be told may go on with any frame: at its
-    /// beginning, and where frames have waited in vain.
+    /// Return whether an encrypted stream, whose key frames are unknown, may continue with any
+    /// frame: at its start, and after 500 ms without a decodable frame.
     #[must_use]
-    pub fn may_begin(&self, now: Time) -> bool {
-        let in_vain = self
-            .stuck_since
-            .is_some_and(|since| now.since(since) > GIVE_UP);
-        self.decoded.is_none() || in_vain
+    pub fn may_start(&self, now: Time) -> bool {
+        let timed_out = self
+            .undecodable_since
+            .is_some_and(|since| now.since(since) > UNDECODABLE_TIMEOUT);
+        self.decoded.is_none() || timed_out
     }
 
-    /// Count the frames given up: incomplete, or without what they build on.
+    /// Return the number of frames skipped: incomplete, or without their reference frames.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Find the frame of a packet, or make it.
-    fn place(&mut self, part: &Part) -> usize {
-        let mut place = self.waiting.len();
-        while place > 0 {
-            let before = &self.waiting[place - 1];
-            if before.timestamp == part.timestamp {
-                return place - 1;
+    /// Return the index of the packet's frame, which is inserted where it is missing.
+    fn frame_position(&mut self, packet: &PacketInfo) -> usize {
+        let mut position = self.waiting.len();
+        while position > 0 {
+            let before = &self.waiting[position - 1];
+            if before.timestamp == packet.timestamp {
+                return position - 1;
             }
-            if before.lowest < part.index {
+            if before.lowest < packet.index {
                 break;
             }
-            place -= 1;
+            position -= 1;
         }
-        if self.waiting.len() == MAX_WAITING {
+        if self.waiting.len() == MAX_WAITING_FRAMES {
             self.waiting.pop_front();
             self.skipped += 1;
-            place = place.saturating_sub(1);
+            position = position.saturating_sub(1);
         }
-        self.waiting.insert(place, Partial::new(part));
-        place
+        self.waiting.insert(position, Partial::new(packet));
+        position
     }
 
-    fn complete(&mut self, place: usize, loss: &LossMeter) {
+    fn complete(&mut self, position: usize, loss: &LossMeter) {
         let is_first = self.decoded.is_none();
-        let partial = &mut self.waiting[place];
-        if !partial.complete && partial.is_whole(is_first, loss) {
+        let partial = &mut self.waiting[position];
+        if !partial.complete && partial.has_all_packets(is_first, loss) {
             partial.complete = true;
-            self.news.push_back(Assembled::Complete(partial.frame()));
+            self.events.push_back(Assembled::Complete(partial.frame()));
         }
     }
 
     fn release(&mut self, now: Time, loss: &LossMeter) {
         let mut released = false;
-        while let Some(place) = self.next_decodable(loss) {
-            self.skipped += place as u64;
-            self.waiting.drain(..place);
+        while let Some(position) = self.next_decodable(loss) {
+            self.skipped += position as u64;
+            self.waiting.drain(..position);
             let Some(partial) = self.waiting.pop_front() else {
                 break;
             };
             self.decoded = Some(partial.frame());
-            self.news.push_back(Assembled::Decodable(partial.frame()));
+            self.events.push_back(Assembled::Decodable(partial.frame()));
             released = true;
         }
         if released {
-            self.stuck_since = None;
+            self.undecodable_since = None;
         }
         if self.waiting.iter().any(|partial| partial.complete) {
-            self.stuck_since.get_or_insert(now);
+            self.undecodable_since.get_or_insert(now);
         }
     }
 
@@ -234,12 +236,12 @@ impl Assembler {
 }
 
 impl Partial {
-    fn new(part: &Part) -> Self {
+    fn new(packet: &PacketInfo) -> Self {
         Self {
-            timestamp: part.timestamp,
-            lowest: part.index,
+            timestamp: packet.timestamp,
+            lowest: packet.index,
             begins: None,
-            may_begin: false,
+            may_start: false,
             ends: None,
             count: 0,
             bytes: 0,
@@ -250,32 +252,32 @@ impl Partial {
         }
     }
 
-    fn add(&mut self, part: &Part) {
+    fn add(&mut self, packet: &PacketInfo) {
         self.count += 1;
-        self.bytes += part.len;
-        if part.index <= self.lowest {
-            self.lowest = part.index;
-            self.may_begin = part.start == Start::MaybeHere;
+        self.bytes += packet.len;
+        if packet.index <= self.lowest {
+            self.lowest = packet.index;
+            self.may_start = packet.start == FrameStart::Possible;
         }
-        if part.start == Start::Here {
-            self.begins = Some(part.index);
+        if packet.start == FrameStart::Certain {
+            self.begins = Some(packet.index);
         }
-        if part.end {
-            self.ends = Some(part.index);
+        if packet.end {
+            self.ends = Some(packet.index);
         }
-        self.keyframe |= part.keyframe;
-        self.picture_id = self.picture_id.or(part.picture_id);
-        self.id = self.id.or(part.id);
+        self.keyframe |= packet.keyframe;
+        self.picture_id = self.picture_id.or(packet.picture_id);
+        self.id = self.id.or(packet.id);
     }
 
-    /// Say whether all packets are there.
+    /// Return whether all packets of the frame were received.
     ///
-    /// Where the payload does not tell the beginning, the packet before tells: had it been of this
-    /// frame, it would be in here. The very first frame of a stream has none before it.
-    fn is_whole(&mut self, is_first: bool, loss: &LossMeter) -> bool {
+    /// Where the payload does not mark the start, the lowest packet is the start if the packet
+    /// before it was received, for another frame. The first frame of a stream has no packet before.
+    fn has_all_packets(&mut self, is_first: bool, loss: &LossMeter) -> bool {
         if self.begins.is_none() {
             let another_before = self.lowest > 0 && loss.has(self.lowest - 1);
-            let opens_stream = is_first && self.may_begin && self.keyframe;
+            let opens_stream = is_first && self.may_start && self.keyframe;
             if another_before || opens_stream {
                 self.begins = Some(self.lowest);
             }

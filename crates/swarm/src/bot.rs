@@ -1,4 +1,4 @@
-//! One synthetic participant: its network, and what all its transports have in common.
+//! One synthetic participant: its network impairment, shared by all its transports.
 
 use crate::impair::{Link, Network};
 use crate::message::{AddBot, BotId, TransportId};
@@ -7,46 +7,46 @@ use rtc::path::PathId;
 use std::net::SocketAddr;
 use wire::time::Time;
 
-/// A datagram on its way from a bot.
+/// A datagram in flight from a bot to the server.
 #[derive(Clone, Debug)]
-pub struct Upward {
-    /// Whose it is.
+pub struct UplinkDatagram {
+    /// The sending transport.
     pub transport: TransportId,
-    /// Where it goes.
+    /// The path to the server.
     pub path: PathId,
-    /// What it is.
+    /// The datagram.
     pub bytes: Vec<u8>,
 }
 
-/// A datagram on its way to a bot.
+/// A datagram in flight from the server to a bot.
 #[derive(Clone, Debug)]
-pub struct Downward {
-    /// Whose it is.
+pub struct DownlinkDatagram {
+    /// The receiving transport.
     pub transport: TransportId,
-    /// Where it came from.
+    /// The server's address.
     pub remote: SocketAddr,
-    /// What it is.
+    /// The datagram.
     pub bytes: Vec<u8>,
 }
 
 /// One synthetic participant.
 pub struct Bot {
-    /// Its name for people.
+    /// Display name.
     pub name: String,
-    /// Whether it opens every packet.
+    /// Whether the bot decrypts every packet.
     pub decrypted: bool,
-    /// Its network towards the server, where it is not perfect.
-    pub up: Option<Link<Upward>>,
-    /// Its network from the server, where it is not perfect.
-    pub down: Option<Link<Downward>>,
-    /// When its links are in the wheel, so that they stand there once.
+    /// Uplink impairment; none forwards directly.
+    pub up: Option<Link<UplinkDatagram>>,
+    /// Downlink impairment; none forwards directly.
+    pub down: Option<Link<DownlinkDatagram>>,
+    /// Deadline of the links' timer in the wheel, so that there is one entry.
     pub armed: Time,
     seed: u64,
     id: BotId,
 }
 
 impl Bot {
-    /// Make a bot with a perfect network.
+    /// Create a bot without network impairment.
     #[must_use]
     pub fn new(request: &AddBot, seed: u64, sample_decrypt: f64) -> Self {
         let mut random = Random::new(seed, &[DECRYPT, u64::from(request.bot)]);
@@ -61,14 +61,14 @@ impl Bot {
         }
     }
 
-    /// Change its network; what is under way stays under way.
+    /// Change the network impairment; datagrams in flight stay in flight.
     pub fn set_network(&mut self, up: Option<Network>, down: Option<Network>) {
         let (seed, id) = (self.seed, u64::from(self.id));
         set(&mut self.up, up, || Random::new(seed, &[UP, id]));
         set(&mut self.down, down, || Random::new(seed, &[DOWN, id]));
     }
 
-    /// Return when the next datagram comes through one of its links.
+    /// Return when the next datagram leaves one of the links.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         let up = self.up.as_ref().and_then(Link::poll_timeout);
@@ -77,7 +77,7 @@ impl Bot {
     }
 }
 
-/// A link that was there once stays, so that what is under way arrives.
+/// A link is never removed, so that datagrams in flight arrive.
 fn set<T: Clone>(
     link: &mut Option<Link<T>>,
     network: Option<Network>,
@@ -90,7 +90,7 @@ fn set<T: Clone>(
     }
 }
 
-// Names of the streams of random numbers.
+// Identifiers of the random number streams.
 const DECRYPT: u64 = 1;
 const UP: u64 = 2;
 const DOWN: u64 = 3;

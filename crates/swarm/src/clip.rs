@@ -1,4 +1,4 @@
-//! Encoded media in a loop, cut into RTP payloads once for all bots that send it.
+//! Encoded media in a loop, packetized once for all bots that send the clip.
 
 mod ivf;
 mod packetise;
@@ -8,20 +8,20 @@ use crate::nal;
 use rtc::codec::{Codec, Kind};
 use std::ops::Range;
 
-/// The longest payload: with header, extensions and SRTP tag a packet stays below 1200 bytes, as
-/// browsers keep it.
+/// The longest payload: with header, extensions and SRTP tag a packet stays below 1200 bytes, the
+/// limit of browsers.
 pub const MAX_PAYLOAD_BYTES: usize = 1_150;
 
-/// Why a file is no clip.
+/// Why a file is not a valid clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClipError {
-    /// It does not begin as an IVF file does.
+    /// The file has no IVF signature.
     NotIvf,
-    /// It is cut, or its header contradicts itself.
+    /// The file is truncated, or its header is inconsistent.
     Malformed,
-    /// It holds a codec that bots cannot send.
+    /// Bots cannot send this codec.
     UnknownCodec,
-    /// It holds no frame, or video that does not begin with a key frame.
+    /// The file has no frame, or its video does not start with a key frame.
     NoStart,
 }
 
@@ -54,9 +54,9 @@ pub struct Clip {
 pub struct Frame {
     /// Capture time within the loop in units of the RTP clock.
     pub at_ticks: u32,
-    /// Needs no earlier frame.
+    /// Key frame.
     pub keyframe: bool,
-    /// Its packets, to be given to [`Clip::write`].
+    /// Packet numbers for [`Clip::write`].
     pub packets: Range<u32>,
 }
 
@@ -67,35 +67,36 @@ struct Packet {
     slot: Slot,
 }
 
-/// Where a packet takes what differs from bot to bot and from turn to turn.
+/// Which fields are written into a packet when it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     None,
-    /// VP8: the picture id stands behind the first two bytes.
-    Picture,
-    /// VP8: that, and the frame id is appended.
-    PictureAndTrailer,
-    /// H.264: the frame id's NAL unit goes in at this place, behind its length where aggregated.
+    /// VP8: the picture id, at bytes 2 and 3 of the payload.
+    Vp8,
+    /// VP8, last packet of a frame: the picture id, and the frame id as a trailer.
+    Vp8Last,
+    /// H.264: the SEI NAL unit with the frame id, inserted at this offset; in an aggregate with its
+    /// length before it.
     Sei {
         at: u16,
         aggregated: bool,
     },
 }
 
-/// What differs from bot to bot and from turn to turn.
+/// The fields of a frame that differ by bot and by turn of the loop.
 #[derive(Clone, Copy, Debug)]
-pub struct FrameFacts {
-    /// VP8 picture id; 15 bits go out.
+pub struct FrameFields {
+    /// VP8 picture id; 15 bits are sent.
     pub picture_id: u16,
     /// In-band frame id.
     pub id: FrameId,
 }
 
 impl Clip {
-    /// Read an IVF file and cut its frames.
+    /// Parse an IVF file and packetize its frames.
     ///
     /// # Errors
-    /// Where the file is no IVF file, is cut, or holds what bots cannot send.
+    /// Where the file is no IVF file, is truncated, or has a codec that bots cannot send.
     pub fn parse(file: &[u8]) -> Result<Self, ClipError> {
         let file = ivf::parse(file)?;
         let mut clip = Self {
@@ -115,7 +116,7 @@ impl Clip {
         Ok(clip)
     }
 
-    /// Tell the codec.
+    /// Return the codec.
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.codec
@@ -127,34 +128,34 @@ impl Clip {
         &self.frames
     }
 
-    /// Tell how long one turn of the loop takes, in units of the RTP clock.
+    /// Return the duration of one turn of the loop, in units of the RTP clock.
     #[must_use]
     pub fn loop_ticks(&self) -> u32 {
         self.loop_ticks
     }
 
-    /// Tell the mean bitrate of the payloads in bit/s.
+    /// Return the mean bitrate of the payloads in bit/s.
     #[must_use]
     pub fn bitrate_bps(&self) -> u64 {
         let bits = self.bytes.len() as u64 * 8;
         bits * u64::from(self.codec.clock_rate()) / u64::from(self.loop_ticks.max(1))
     }
 
-    /// Tell how many packets a second makes, at least 1.
+    /// Return the mean packet rate per second, at least 1.
     #[must_use]
     pub fn packets_per_s(&self) -> usize {
         let packets = self.packets.len() as u64 * u64::from(self.codec.clock_rate());
         (packets / u64::from(self.loop_ticks.max(1))).max(1) as usize
     }
 
-    /// Return the frame to go on with when a key frame is asked for at frame `index`.
+    /// Return the next key frame at or after frame `index`.
     #[must_use]
     pub fn next_keyframe(&self, index: usize) -> usize {
         let ahead = self.frames[index..].iter().position(|frame| frame.keyframe);
         ahead.map_or(0, |ahead| index + ahead)
     }
 
-    /// Say whether this packet ends its frame.
+    /// Return whether a packet is the last of its frame.
     #[must_use]
     pub fn ends_frame(&self, frame: &Frame, packet: u32) -> bool {
         packet + 1 == frame.packets.end
@@ -164,17 +165,17 @@ impl Clip {
     ///
     /// # Panics
     /// Where `packet` is not of this clip or `out` is shorter than [`MAX_PAYLOAD_BYTES`].
-    pub fn write(&self, packet: u32, facts: &FrameFacts, out: &mut [u8]) -> usize {
+    pub fn write(&self, packet: u32, fields: &FrameFields, out: &mut [u8]) -> usize {
         let packet = self.packets[packet as usize];
         let start = packet.offset as usize;
         let bytes = &self.bytes[start..start + usize::from(packet.len)];
         let Slot::Sei { at, aggregated } = packet.slot else {
             out[..bytes.len()].copy_from_slice(bytes);
-            return fill_vp8(packet.slot, facts, out, bytes.len());
+            return fill_vp8(packet.slot, fields, out, bytes.len());
         };
         let (before, after) = bytes.split_at(usize::from(at));
         out[..before.len()].copy_from_slice(before);
-        let end = before.len() + put_sei(facts.id, aggregated, &mut out[before.len()..]);
+        let end = before.len() + put_sei(fields.id, aggregated, &mut out[before.len()..]);
         out[end..end + after.len()].copy_from_slice(after);
         end + after.len()
     }
@@ -194,10 +195,11 @@ impl Clip {
         Ok(())
     }
 
-    /// The last frame is taken to last as long as the shortest: a pause is never at the end.
+    /// Return the duration of the loop: the last frame lasts as long as the shortest, since a pause
+    /// of DTX is never at the end.
     ///
-    /// `None` where one turn is longer than the RTP clock counts, or two frames share an instant:
-    /// a loop that takes no time would never end.
+    /// `None` where the duration overflows the RTP clock, or two frames share a timestamp: a loop
+    /// of zero duration would never end.
     fn measure_loop(&self) -> Option<u32> {
         let gaps = self
             .frames
@@ -211,23 +213,23 @@ impl Clip {
         self.frames.last()?.at_ticks.checked_add(shortest)
     }
 
-    /// Say whether it is sound or pictures.
+    /// Return whether the clip is audio or video.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.codec.kind()
     }
 }
 
-fn fill_vp8(slot: Slot, facts: &FrameFacts, out: &mut [u8], len: usize) -> usize {
+fn fill_vp8(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
     if slot == Slot::None {
         return len;
     }
-    let picture_id = facts.picture_id | packetise::WIDE_PICTURE_ID;
-    out[packetise::PICTURE_ID_AT].copy_from_slice(&picture_id.to_be_bytes());
-    if slot == Slot::Picture {
+    let picture_id = fields.picture_id | packetise::WIDE_PICTURE_ID;
+    out[packetise::RANGE_OF_PICTURE_ID].copy_from_slice(&picture_id.to_be_bytes());
+    if slot == Slot::Vp8 {
         return len;
     }
-    out[len..len + frame_id::LEN].copy_from_slice(&facts.id.to_bytes());
+    out[len..len + frame_id::LEN].copy_from_slice(&fields.id.to_bytes());
     len + frame_id::LEN
 }
 

@@ -1,11 +1,11 @@
-//! What each command does.
+//! Execution of commands.
 
 use crate::bot::Bot;
 use crate::clip::Clip;
-use crate::engine::{Engine, Host, StreamPlace};
+use crate::engine::{Engine, Host, StreamRef};
 use crate::extensions::extension_map;
 use crate::figures::{Figures, WindowBounds};
-use crate::header::Names;
+use crate::header::SdesItems;
 use crate::impair::Network;
 use crate::message::{
     AddBot, BotId, Command, CommandError, DtlsRole, EncodingParameters, ErrorCode, Event, LoadClip,
@@ -26,17 +26,17 @@ use std::sync::Arc;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
-/// Longest DTLS and RTCP datagram, as libwebrtc keeps it.
+/// Longest DTLS and RTCP datagram (libwebrtc's bound).
 const MTU_BYTES: usize = 1_200;
-/// Encoding indices have three bits in a frame id.
+/// Highest encoding index: three bits of the frame id.
 const MAX_ENCODING: u8 = 7;
-/// Name of the transports' random numbers.
+/// Identifier of the transports' random numbers.
 const TRANSPORT: u64 = 4;
 
 type Outcome = Result<Option<Box<Figures>>, CommandError>;
 
 impl Engine {
-    /// Carry out a command; its completion is among the events.
+    /// Execute a command; its `done` event is among the events.
     pub fn execute(&mut self, now: Time, command: Command, host: &mut impl Host) {
         let outcome = execute(self, now, command.request, host);
         let (error, result) = match outcome {
@@ -66,9 +66,11 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         }
         Request::Publish(request) => publish(engine, now, &request, host)?,
         Request::Unpublish { stream } => unpublish(engine, stream)?,
-        Request::SendOnly { stream, rids } => send_only(engine, now, stream, &rids, host)?,
+        Request::SetActiveEncodings { stream, rids } => {
+            set_active_encodings(engine, now, stream, &rids, host)?
+        }
         Request::Receive(request) => receive(engine, &request)?,
-        Request::Unreceive { stream } => unreceive(engine, now, stream)?,
+        Request::StopReceiving { stream } => stop_receiving(engine, now, stream)?,
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
         Request::Snapshot { bots } => return Ok(Some(Box::new(engine.figures(now, bots)))),
     }
@@ -80,7 +82,7 @@ fn load_clip(
     request: &LoadClip,
     host: &mut impl Host,
 ) -> Result<(), CommandError> {
-    new_name(
+    check_new_id(
         engine.clips.contains_key(&request.clip),
         "clip",
         request.clip,
@@ -93,7 +95,7 @@ fn load_clip(
 }
 
 fn add_bot(engine: &mut Engine, request: &AddBot) -> Result<(), CommandError> {
-    new_name(engine.bots.contains_key(&request.bot), "bot", request.bot)?;
+    check_new_id(engine.bots.contains_key(&request.bot), "bot", request.bot)?;
     let bot = Bot::new(request, engine.config.seed, engine.config.sample_decrypt);
     engine.bots.insert(request.bot, bot);
     Ok(())
@@ -105,17 +107,17 @@ fn open_transport(
     request: OpenTransport,
     host: &mut impl Host,
 ) -> Result<(), CommandError> {
-    let name = request.transport;
-    new_name(engine.transports.contains_key(&name), "transport", name)?;
-    let bot = known(engine.bots.get_mut(&request.bot), "bot", request.bot)?;
+    let id = request.transport;
+    check_new_id(engine.transports.contains_key(&id), "transport", id)?;
+    let bot = require(engine.bots.get_mut(&request.bot), "bot", request.bot)?;
     let remote = remote_parameters(&request)?;
     let bind = request.bind_ip.unwrap_or_else(|| wildcard(&remote));
-    let mut random = Random::new(engine.config.seed, &[TRANSPORT, u64::from(name)]);
+    let mut random = Random::new(engine.config.seed, &[TRANSPORT, u64::from(id)]);
     if request.net_up.is_some() || request.net_down.is_some() {
         bot.set_network(request.net_up, request.net_down);
     }
     let (decrypted, shaped) = (bot.decrypted, bot.down.is_some());
-    let local = host.open(name, bind).map_err(system)?;
+    let local = host.open(id, bind).map_err(system)?;
     let config = TransportConfig {
         ice: IceRole::Controlling {
             tie_breaker: random.next_u64(),
@@ -134,12 +136,12 @@ fn open_transport(
         mtu: MTU_BYTES,
     };
     let mut transport = Transport::new(config, now).map_err(|error| {
-        host.close(name);
+        host.close(id);
         system(error)
     })?;
     transport.set_remote(now, remote);
     let plan = TransportPlan {
-        name,
+        id,
         bot: request.bot,
         local,
         cname: request.cname,
@@ -148,39 +150,41 @@ fn open_transport(
         transport,
         random,
     };
-    engine.transports.insert(name, BotTransport::new(plan));
-    engine.settle(now, name, host);
+    engine.transports.insert(id, BotTransport::new(plan));
+    engine.flush_and_rearm(now, id, host);
     Ok(())
 }
 
 fn close_transport(
     engine: &mut Engine,
     now: Time,
-    name: TransportId,
+    id: TransportId,
     host: &mut impl Host,
 ) -> Result<(), CommandError> {
-    let transport = known(engine.transports.remove(&name), "transport", name)?;
+    let transport = require(engine.transports.remove(&id), "transport", id)?;
     let bot = transport.bot();
     let measured = transport.close(now, &mut engine.shared);
     engine.closed.extend(measured);
-    engine.flush(now, name, bot, host);
-    engine.streams.retain(|_, place| place.transport != name);
-    host.close(name);
+    engine.flush(now, id, bot, host);
+    engine
+        .streams
+        .retain(|_, stream_ref| stream_ref.transport != id);
+    host.close(id);
     Ok(())
 }
 
 fn set_network(
     engine: &mut Engine,
-    name: BotId,
+    id: BotId,
     up: Option<Network>,
     down: Option<Network>,
 ) -> Result<(), CommandError> {
-    let bot = known(engine.bots.get_mut(&name), "bot", name)?;
+    let bot = require(engine.bots.get_mut(&id), "bot", id)?;
     bot.set_network(up, down);
     let shaped = bot.down.is_some();
     let transports = engine.transports.values_mut();
-    let of_it = transports.filter(|transport| transport.bot() == name);
-    of_it.for_each(|transport| transport.shaped = shaped);
+    let own = transports.filter(|transport| transport.bot() == id);
+    own.for_each(|transport| transport.shaped = shaped);
     Ok(())
 }
 
@@ -190,17 +194,17 @@ fn publish(
     request: &Publish,
     host: &mut impl Host,
 ) -> Result<(), CommandError> {
-    new_name(
+    check_new_id(
         engine.streams.contains_key(&request.stream),
         "stream",
         request.stream,
     )?;
     let ids = extension_map(&request.extensions)?;
-    let name = request.transport;
-    let transport = known(engine.transports.get_mut(&name), "transport", name)?;
+    let id = request.transport;
+    let transport = require(engine.transports.get_mut(&id), "transport", id)?;
     let mut encodings = Vec::with_capacity(request.encodings.len());
     for encoding in &request.encodings {
-        let clip = known(engine.clips.get(&encoding.clip), "clip", encoding.clip)?;
+        let clip = require(engine.clips.get(&encoding.clip), "clip", encoding.clip)?;
         let plan = encoding_plan(request, encoding, clip.clone())?;
         encodings.push(OutboundEncoding::new(plan, &ids, transport.random()));
     }
@@ -212,48 +216,48 @@ fn publish(
         .burst()
         .filter(|_| first.kind() == Kind::Video);
     let ssrcs: Vec<u32> = request.encodings.iter().flat_map(ssrcs).collect();
-    transport.take_ssrcs(&ssrcs)?;
+    transport.allocate_ssrcs(&ssrcs)?;
     let stream = OutboundStream {
-        name: request.stream,
+        id: request.stream,
         burst,
         encodings,
     };
-    let place = transport.publish(now, stream);
-    let place = StreamPlace {
-        transport: name,
-        place,
+    let index = transport.publish(now, stream);
+    let stream_ref = StreamRef {
+        transport: id,
+        index,
         outbound: true,
     };
-    engine.streams.insert(request.stream, place);
-    engine.settle(now, name, host);
+    engine.streams.insert(request.stream, stream_ref);
+    engine.flush_and_rearm(now, id, host);
     Ok(())
 }
 
 fn unpublish(engine: &mut Engine, stream: StreamId) -> Result<(), CommandError> {
-    let place = take_stream(engine, stream, true)?;
-    if let Some(transport) = engine.transports.get_mut(&place.transport) {
-        transport.unpublish(place.place);
+    let stream_ref = take_stream(engine, stream, true)?;
+    if let Some(transport) = engine.transports.get_mut(&stream_ref.transport) {
+        transport.unpublish(stream_ref.index);
     }
     Ok(())
 }
 
-fn send_only(
+fn set_active_encodings(
     engine: &mut Engine,
     now: Time,
     stream: StreamId,
     rids: &[String],
     host: &mut impl Host,
 ) -> Result<(), CommandError> {
-    let place = stream_place(engine, stream, true)?;
-    if let Some(transport) = engine.transports.get_mut(&place.transport) {
-        transport.send_only(now, place.place, rids);
-        engine.settle(now, place.transport, host);
+    let stream_ref = find_stream(engine, stream, true)?;
+    if let Some(transport) = engine.transports.get_mut(&stream_ref.transport) {
+        transport.set_active_encodings(now, stream_ref.index, rids);
+        engine.flush_and_rearm(now, stream_ref.transport, host);
     }
     Ok(())
 }
 
 fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
-    new_name(
+    check_new_id(
         engine.streams.contains_key(&request.stream),
         "stream",
         request.stream,
@@ -270,22 +274,22 @@ fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
         payload_type: PayloadType(request.payload_type),
         rtx_payload_type: request.rtx_payload_type.map(PayloadType),
     };
-    let name = request.transport;
-    let transport = known(engine.transports.get_mut(&name), "transport", name)?;
-    let place = transport.expect(request, codec, expected)?;
-    let place = StreamPlace {
-        transport: name,
-        place,
+    let id = request.transport;
+    let transport = require(engine.transports.get_mut(&id), "transport", id)?;
+    let index = transport.add_inbound(request, codec, expected)?;
+    let stream_ref = StreamRef {
+        transport: id,
+        index,
         outbound: false,
     };
-    engine.streams.insert(request.stream, place);
+    engine.streams.insert(request.stream, stream_ref);
     Ok(())
 }
 
-fn unreceive(engine: &mut Engine, now: Time, stream: StreamId) -> Result<(), CommandError> {
-    let place = take_stream(engine, stream, false)?;
-    if let Some(transport) = engine.transports.get_mut(&place.transport) {
-        transport.forget(now, place.place);
+fn stop_receiving(engine: &mut Engine, now: Time, stream: StreamId) -> Result<(), CommandError> {
+    let stream_ref = take_stream(engine, stream, false)?;
+    if let Some(transport) = engine.transports.get_mut(&stream_ref.transport) {
+        transport.stop_receiving(now, stream_ref.index);
     }
     Ok(())
 }
@@ -326,7 +330,7 @@ fn remote_parameters(request: &OpenTransport) -> Result<RemoteParameters, Comman
     })
 }
 
-/// The kernel picks the address for each destination then.
+/// The kernel selects the source address per destination.
 fn wildcard(remote: &RemoteParameters) -> IpAddr {
     match remote.candidates.first() {
         Some(SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
@@ -355,7 +359,7 @@ fn encoding_plan(
         clip,
         source: request.source_id,
         encoding: encoding.encoding_index,
-        names: Names {
+        sdes: SdesItems {
             mid: parsed(&request.mid, "mid")?,
             rid,
             repairs: false,
@@ -376,34 +380,34 @@ fn take_stream(
     engine: &mut Engine,
     stream: StreamId,
     outbound: bool,
-) -> Result<StreamPlace, CommandError> {
-    let place = stream_place(engine, stream, outbound)?;
+) -> Result<StreamRef, CommandError> {
+    let stream_ref = find_stream(engine, stream, outbound)?;
     engine.streams.remove(&stream);
-    Ok(place)
+    Ok(stream_ref)
 }
 
-fn stream_place(
+fn find_stream(
     engine: &Engine,
     stream: StreamId,
     outbound: bool,
-) -> Result<StreamPlace, CommandError> {
-    let place = engine.streams.get(&stream).copied();
-    known(
-        place.filter(|place| place.outbound == outbound),
+) -> Result<StreamRef, CommandError> {
+    let stream_ref = engine.streams.get(&stream).copied();
+    require(
+        stream_ref.filter(|stream_ref| stream_ref.outbound == outbound),
         "stream",
         stream,
     )
 }
 
-fn known<T>(found: Option<T>, what: &str, name: u32) -> Result<T, CommandError> {
-    found.ok_or_else(|| CommandError::new(ErrorCode::NotFound, format!("no {what} {name}")))
+fn require<T>(found: Option<T>, what: &str, id: u32) -> Result<T, CommandError> {
+    found.ok_or_else(|| CommandError::new(ErrorCode::NotFound, format!("no {what} {id}")))
 }
 
-fn new_name(is_known: bool, what: &str, name: u32) -> Result<(), CommandError> {
-    if is_known {
+fn check_new_id(exists: bool, what: &str, id: u32) -> Result<(), CommandError> {
+    if exists {
         return Err(CommandError::new(
             ErrorCode::Duplicate,
-            format!("{what} {name} exists"),
+            format!("{what} {id} exists"),
         ));
     }
     Ok(())

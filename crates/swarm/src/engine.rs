@@ -1,7 +1,7 @@
-//! All bots of one thread: commands in, events out, datagrams both ways. The run loop of `rtc`
-//! holds here too, except that the sockets are told what to do through [`Host`].
+//! All bots of one thread: commands in, events out, datagrams in both directions. The contract of
+//! `rtc`'s run loop applies, except that datagrams are sent through [`Host`].
 
-use crate::bot::{Bot, Downward, Upward};
+use crate::bot::{Bot, DownlinkDatagram, UplinkDatagram};
 use crate::clip::Clip;
 use crate::figures::{Figures, Totals, WindowBounds};
 use crate::message::{BotId, ClipId, Event, StreamId, TransportId};
@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::time::{Time, WallClock};
 
-/// What the engine asks of whoever owns sockets and files.
+/// Sockets and files of the engine; the thread that runs it implements them.
 pub trait Host {
-    /// Open a socket for a transport; return its local address, the wildcard where it is one.
+    /// Open a socket for a transport; return its local address, which may be the wildcard.
     ///
     /// # Errors
-    /// Where the system refuses, in words for people.
+    /// Where the system refuses, with a message for the user.
     fn open(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String>;
 
-    /// Close the socket of a transport, once what it has to send is gone.
+    /// Close the socket of a transport.
     fn close(&mut self, transport: TransportId);
 
     /// Send all datagrams of an outbox from the socket of a transport.
@@ -34,26 +34,26 @@ pub trait Host {
     /// Read a file.
     ///
     /// # Errors
-    /// Where the system refuses, in words for people.
+    /// Where the system refuses, with a message for the user.
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String>;
 }
 
-/// How all bots are.
+/// Settings of all bots.
 #[derive(Clone)]
 pub struct EngineConfig {
-    /// Every random number follows from it.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// SRTP profiles, the preferred one first.
+    /// SRTP profiles in order of preference.
     pub profiles: Vec<Profile>,
-    /// Share of bots that open every packet.
+    /// Share of bots that decrypt every packet.
     pub sample_decrypt: f64,
-    /// The identity of all bots.
+    /// DTLS certificate of all bots.
     pub dtls: Context,
-    /// Where the clock stands in wall time.
+    /// Wall time of the clock, for sender reports.
     pub wall: WallClock,
 }
 
-/// Whose timer it is.
+/// Owner of a timer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Timer {
     Transport(TransportId),
@@ -61,11 +61,11 @@ pub(crate) enum Timer {
     Window,
 }
 
-/// Where a stream is.
+/// A stream of a transport.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StreamPlace {
+pub(crate) struct StreamRef {
     pub transport: TransportId,
-    pub place: usize,
+    pub index: usize,
     pub outbound: bool,
 }
 
@@ -75,9 +75,9 @@ pub struct Engine {
     pub(crate) clips: FxHashMap<ClipId, Arc<Clip>>,
     pub(crate) bots: FxHashMap<BotId, Bot>,
     pub(crate) transports: FxHashMap<TransportId, BotTransport>,
-    /// Of closed transports, kept for what they measured.
+    /// Inbound streams of closed transports, kept for the figures.
     pub(crate) closed: Vec<InboundStream>,
-    pub(crate) streams: FxHashMap<StreamId, StreamPlace>,
+    pub(crate) streams: FxHashMap<StreamId, StreamRef>,
     pub(crate) shared: Shared,
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) window: Option<WindowBounds>,
@@ -87,7 +87,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Make an engine without bots.
+    /// Create an engine without bots.
     #[must_use]
     pub fn new(now: Time, config: EngineConfig) -> Self {
         Self {
@@ -106,8 +106,7 @@ impl Engine {
         }
     }
 
-    /// Take the datagrams that the socket of a transport received, each with the time that it had
-    /// waited there.
+    /// Process received datagrams of a transport: source, time spent in the socket, bytes.
     pub fn receive<'a>(
         &mut self,
         now: Time,
@@ -123,15 +122,15 @@ impl Engine {
             return;
         }
         for (remote, waited, bytes) in datagrams {
-            // Time never runs backwards, not even between two sockets.
-            let arrived = bot_transport.told.max(now - waited);
-            bot_transport.told = arrived;
+            // The time of a transport is monotonic.
+            let arrived = bot_transport.last_time.max(now - waited);
+            bot_transport.last_time = arrived;
             bot_transport.receive(arrived, remote, bytes, &mut self.shared);
         }
-        self.settle(now, transport, host);
+        self.flush_and_rearm(now, transport, host);
     }
 
-    /// Do what is due.
+    /// Run all timers that are due.
     pub fn handle_timeout(&mut self, now: Time, host: &mut impl Host) {
         let mut fired = std::mem::take(&mut self.fired);
         self.wheel.fire(now, &mut fired);
@@ -139,24 +138,24 @@ impl Engine {
             match timer {
                 Timer::Transport(transport) => self.on_transport_timer(now, transport, host),
                 Timer::Links(bot) => self.on_links_timer(now, bot, host),
-                Timer::Window => self.turn_window(now),
+                Timer::Window => self.update_window(now),
             }
         }
         self.fired = fired;
     }
 
-    /// Return when to call [`handle_timeout`](Self::handle_timeout), none where nothing is due ever.
+    /// Return when to call [`handle_timeout`](Self::handle_timeout); none without timers.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.wheel.next()
     }
 
-    /// Take the events so far.
+    /// Drain the pending events.
     pub fn take_events(&mut self) -> std::vec::Drain<'_, Event> {
         self.shared.recorder.events.drain(..)
     }
 
-    /// Report the window, or everything since the start where there is none.
+    /// Return the figures of the measurement window, or since the start where none is set.
     #[must_use]
     pub fn figures(&self, now: Time, with_streams: bool) -> Figures {
         let totals = self
@@ -177,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// Count the transports that are connected now.
+    /// Return the number of connected transports.
     #[must_use]
     pub fn transports_connected(&self) -> usize {
         let transports = self.transports.values();
@@ -186,26 +185,26 @@ impl Engine {
             .count()
     }
 
-    /// Return what all bots together sent and received since the start.
+    /// Return the counts over all bots since the start.
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.shared.recorder.totals
     }
 
-    /// Send what a transport has written, and see when it is due next.
-    pub(crate) fn settle(&mut self, now: Time, name: TransportId, host: &mut impl Host) {
-        let Some(transport) = self.transports.get_mut(&name) else {
+    /// Send the outbox of a transport and rearm its timer.
+    pub(crate) fn flush_and_rearm(&mut self, now: Time, id: TransportId, host: &mut impl Host) {
+        let Some(transport) = self.transports.get_mut(&id) else {
             return;
         };
         let (bot, due) = (transport.bot(), transport.poll_timeout());
         if due < transport.armed {
             transport.armed = due;
-            self.wheel.set(due, Timer::Transport(name));
+            self.wheel.set(due, Timer::Transport(id));
         }
-        self.flush(now, name, bot, host);
+        self.flush(now, id, bot, host);
     }
 
-    /// Send what a transport has written.
+    /// Send the outbox of a transport, through the uplink of its bot where there is one.
     pub(crate) fn flush(
         &mut self,
         now: Time,
@@ -223,7 +222,7 @@ impl Engine {
                 up.push(
                     now,
                     bytes.len(),
-                    Upward {
+                    UplinkDatagram {
                         transport,
                         path,
                         bytes,
@@ -237,7 +236,7 @@ impl Engine {
         self.shared.outbox.clear();
     }
 
-    /// Let datagrams from the socket go through the bot's network first.
+    /// Queue received datagrams in the downlink of the bot.
     fn delay<'a>(
         &mut self,
         now: Time,
@@ -247,17 +246,17 @@ impl Engine {
         let Some(bot) = self.transports.get(&transport).map(BotTransport::bot) else {
             return;
         };
-        // A link once set stays, so there is one wherever a transport is shaped.
+        // A link is never removed, so every shaped transport has one.
         let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
         let Some(down) = down else { return };
         for (remote, _, bytes) in datagrams {
             let (len, bytes) = (bytes.len(), bytes.to_vec());
-            let downward = Downward {
+            let downlink = DownlinkDatagram {
                 transport,
                 remote,
                 bytes,
             };
-            down.push(now, len, downward);
+            down.push(now, len, downlink);
         }
         self.arm_links(bot);
     }
@@ -268,17 +267,17 @@ impl Engine {
         };
         let due = std::mem::replace(&mut bot_transport.armed, Time::FAR);
         if due > now {
-            // A timer of earlier days; the one that counts stands later in the wheel.
+            // A stale timer: the deadline was moved to a later entry of the wheel.
             bot_transport.armed = due;
             return;
         }
         if !bot_transport.is_sending() {
-            // Where frames are sent, their own lag is recorded.
-            self.shared.recorder.acted(now, due);
+            // A sending transport records the lag of its frames instead.
+            self.shared.recorder.record_lag(now, due);
         }
-        bot_transport.told = now;
+        bot_transport.last_time = now;
         bot_transport.handle_timeout(now, &mut self.shared);
-        self.settle(now, transport, host);
+        self.flush_and_rearm(now, transport, host);
     }
 
     fn on_links_timer(&mut self, now: Time, bot: BotId, host: &mut impl Host) {
@@ -286,27 +285,27 @@ impl Engine {
             return;
         };
         links.armed = Time::FAR;
-        while let Some(upward) = self.next_upward(now, bot) {
-            self.shared.outbox.push(upward.path, &upward.bytes);
-            host.send(upward.transport, &self.shared.outbox);
+        while let Some(uplink) = self.next_uplink(now, bot) {
+            self.shared.outbox.push(uplink.path, &uplink.bytes);
+            host.send(uplink.transport, &self.shared.outbox);
             self.shared.outbox.clear();
         }
-        while let Some(mut downward) = self.next_downward(now, bot) {
-            let transport = downward.transport;
+        while let Some(mut downlink) = self.next_downlink(now, bot) {
+            let transport = downlink.transport;
             if let Some(bot_transport) = self.transports.get_mut(&transport) {
-                let bytes = &mut downward.bytes[..];
-                bot_transport.receive(now, downward.remote, bytes, &mut self.shared);
+                let bytes = &mut downlink.bytes[..];
+                bot_transport.receive(now, downlink.remote, bytes, &mut self.shared);
             }
-            self.settle(now, transport, host);
+            self.flush_and_rearm(now, transport, host);
         }
         self.arm_links(bot);
     }
 
-    fn next_upward(&mut self, now: Time, bot: BotId) -> Option<Upward> {
+    fn next_uplink(&mut self, now: Time, bot: BotId) -> Option<UplinkDatagram> {
         self.bots.get_mut(&bot)?.up.as_mut()?.pop(now)
     }
 
-    fn next_downward(&mut self, now: Time, bot: BotId) -> Option<Downward> {
+    fn next_downlink(&mut self, now: Time, bot: BotId) -> Option<DownlinkDatagram> {
         self.bots.get_mut(&bot)?.down.as_mut()?.pop(now)
     }
 
@@ -321,8 +320,8 @@ impl Engine {
         }
     }
 
-    /// Open or close the window where its bound has come.
-    fn turn_window(&mut self, now: Time) {
+    /// Open or close the measurement window at its bounds.
+    fn update_window(&mut self, now: Time) {
         let Some(window) = self.window else { return };
         let recording =
             now >= Time::from_nanos(window.start_ns) && now < Time::from_nanos(window.end_ns);
@@ -350,15 +349,15 @@ impl Engine {
         }
     }
 
-    /// Count apart what happens between two instants.
+    /// Set the measurement window.
     pub(crate) fn set_window(&mut self, now: Time, window: WindowBounds) {
         self.window = Some(window);
-        // Whatever was recorded so far is not of this window.
+        // Measurements before the window are discarded.
         self.shared.recorder.recording = false;
         self.window_end_totals = Some(self.shared.recorder.totals);
         self.window_totals = self.shared.recorder.totals;
         self.shared.recorder.clear();
-        self.turn_window(now);
+        self.update_window(now);
         for bound in [window.start_ns, window.end_ns] {
             self.wheel.set(Time::from_nanos(bound), Timer::Window);
         }

@@ -1,17 +1,17 @@
-//! The header extensions that a command names.
+//! RTP header extensions of commands.
 
 use crate::message::{CommandError, ErrorCode, ExtensionIds};
 use wire::extension::{Extension, ExtensionMap};
 
-/// Read negotiated extension ids; what is not known here is left alone.
+/// Map negotiated extension ids; unknown extensions are ignored.
 pub(crate) fn extension_map(ids: &ExtensionIds) -> Result<ExtensionMap, CommandError> {
     let mut map = ExtensionMap::new();
     add_extensions(&mut map, ids)?;
     Ok(map)
 }
 
-/// Add the extension ids of another m-line: under BUNDLE an id means one extension (RFC 9143
-/// section 9.2).
+/// Add the extension ids of another m-line; within a BUNDLE group an id maps to one extension
+/// (RFC 9143 section 9.2).
 pub(crate) fn add_extensions(
     map: &mut ExtensionMap,
     ids: &ExtensionIds,

@@ -1,45 +1,45 @@
-//! The figures of a swarm: what all streams add to while they run, and what a snapshot holds.
+//! The figures of a swarm: running counters, and the contents of a snapshot.
 
+use crate::ids::{BotId, Kind, StreamId};
 use crate::measure::{Histogram, Loss};
-use crate::names::{BotId, Kind, StreamId};
 use serde::Serialize;
 use std::time::Duration;
 
-/// Count what all bots together sent and received.
+/// Counts over all bots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// RTP packets received, repeated ones and retransmissions included.
+    /// RTP packets received, including duplicates and retransmissions.
     pub packets_received: u64,
     /// Bytes of their datagrams.
     pub bytes_received: u64,
     /// Complete frames received.
     pub frames_received: u64,
-    /// RTP packets that no expected stream explains.
+    /// RTP packets with unbound SSRCs.
     pub packets_unbound: u64,
-    /// Datagrams that were not what they should be: not authentic, not expected.
+    /// RTP and RTCP datagrams refused: not authenticated, or unexpected.
     pub datagrams_refused: u64,
-    /// RTP packets sent, retransmissions included.
+    /// RTP packets sent, including retransmissions.
     pub packets_sent: u64,
     /// Bytes of their datagrams.
     pub bytes_sent: u64,
     /// Frames sent.
     pub frames_sent: u64,
-    /// RTP packets of the plan that were not sent because the swarm was too late or full.
+    /// Scheduled RTP packets not sent since the swarm lagged or its pacer was full.
     pub packets_unsent: u64,
-    /// RTP packets sent again.
+    /// RTP packets retransmitted.
     pub packets_resent: u64,
-    /// Sequence numbers asked for again.
+    /// Sequence numbers in sent NACKs.
     pub nacks_sent: u64,
-    /// Key frames asked for.
+    /// Keyframe requests sent (PLI and FIR).
     pub plis_sent: u64,
-    /// Sequence numbers the server asked for again.
+    /// Sequence numbers in received NACKs.
     pub nacks_received: u64,
-    /// Key frames the server asked for.
+    /// Keyframe requests received (PLI and FIR).
     pub plis_received: u64,
 }
 
 impl Totals {
-    /// Count two swarms together.
+    /// Return the sum of two swarms.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Totals {
         }
     }
 
-    /// Count what came between `earlier` and here.
+    /// Return the difference to `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -87,22 +87,22 @@ impl Totals {
 pub struct Histograms {
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Histogram,
-    /// The same of frames that build on others.
+    /// The same of delta frames.
     pub e2e_delta: Histogram,
     /// The same of key frames.
     pub e2e_keyframe: Histogram,
-    /// Round trips by report (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
+    /// Round-trip times from RTCP (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
     pub rtt: Histogram,
-    /// How much later than scheduled the swarm acted.
+    /// Lag of the swarm behind its schedule.
     pub lag: Histogram,
 }
 
-/// Counts of one received stream that a window of time is cut out of.
+/// Counts of one inbound stream; the measurement window is a difference of two.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamCounts {
     /// Sequence gaps.
     pub loss: Loss,
-    /// Packets, repeated ones and retransmissions included.
+    /// Packets received, including duplicates and retransmissions.
     pub packets: u64,
     /// Bytes of their datagrams.
     pub bytes: u64,
@@ -110,11 +110,11 @@ pub struct StreamCounts {
     pub frames: u64,
     /// Complete key frames.
     pub keyframes: u64,
-    /// Frames given up.
+    /// Frames skipped.
     pub skipped: u64,
-    /// Sequence numbers asked for again.
+    /// Sequence numbers in sent NACKs.
     pub nacks: u64,
-    /// Key frames asked for.
+    /// Keyframe requests sent (PLI and FIR).
     pub plis: u64,
     /// Freezes.
     pub freezes: u32,
@@ -125,7 +125,7 @@ pub struct StreamCounts {
 }
 
 impl StreamCounts {
-    /// Count what came between `earlier` and here.
+    /// Return the difference to `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -144,10 +144,10 @@ impl StreamCounts {
     }
 }
 
-/// A distribution in a few numbers, ms.
+/// Summary of a distribution, ms.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Summary {
-    /// How many.
+    /// Number of values.
     pub count: u64,
     /// Mean.
     pub avg_ms: Option<f64>,
@@ -174,26 +174,26 @@ impl From<&Histogram> for Summary {
     }
 }
 
-/// One received stream in a snapshot.
+/// One inbound stream in a snapshot.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamFigures {
     /// The stream.
     pub stream: StreamId,
-    /// Whose it is.
+    /// The receiving bot.
     pub bot: BotId,
-    /// Who sends it.
+    /// The publisher and its track.
     pub source: String,
     /// Audio or video.
     pub kind: Kind,
-    /// Whether every packet was opened; where not, key frames and delays are unknown.
+    /// Whether every packet was decrypted; otherwise key frames and delays are unknown.
     pub decrypted: bool,
     /// Packets from the first to the highest sequence number.
     pub packets_expected: u64,
-    /// Missing at the first try.
+    /// Packets lost before retransmission.
     pub packets_lost_raw: u64,
-    /// Missing after repair.
+    /// Packets lost after retransmission.
     pub packets_lost_after_rtx: u64,
-    /// Received, repeated ones and retransmissions included.
+    /// Packets received, including duplicates and retransmissions.
     pub packets_received: u64,
     /// Bytes of their datagrams.
     pub bytes_received: u64,
@@ -201,11 +201,11 @@ pub struct StreamFigures {
     pub frames: u64,
     /// Complete key frames.
     pub keyframes: u64,
-    /// Frames given up.
+    /// Frames skipped.
     pub frames_skipped: u64,
-    /// Sequence numbers asked for again.
+    /// Sequence numbers in sent NACKs.
     pub nacks_sent: u64,
-    /// Key frames asked for.
+    /// Keyframe requests sent (PLI and FIR).
     pub plis_sent: u64,
     /// Freezes, estimated.
     pub freezes: u32,
@@ -219,56 +219,56 @@ pub struct StreamFigures {
     pub jitter_ms: Option<f64>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
-    /// When the first complete key frame (audio: packet) arrived.
+    /// Time of the first complete key frame (audio: packet).
     pub first_frame_ns: Option<u64>,
-    /// Which simulcast encoding arrives, as published.
+    /// Index of the simulcast encoding received, as published.
     pub encoding_index: Option<u8>,
 }
 
-/// A part of time that is counted apart.
+/// A measurement window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct WindowBounds {
-    /// First instant.
+    /// Start.
     pub start_ns: u64,
-    /// First instant that is not counted any more.
+    /// End, exclusive.
     pub end_ns: u64,
 }
 
-/// All figures at one instant, of the window where there is one, else since the start.
+/// All figures at one time: of the measurement window where one is set, else since the start.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// When.
+    /// Time of the snapshot.
     pub at_ns: u64,
-    /// What the figures are of; none is everything since the start.
+    /// The measurement window; none for figures since the start.
     pub window: Option<WindowBounds>,
     /// Counts over all bots.
     pub totals: Totals,
     /// Distributions over all bots.
     pub histograms: Histograms,
-    /// Share of bots that open every packet.
+    /// Share of bots that decrypt every packet.
     pub decrypted_ratio: f64,
-    /// Transports that are connected now.
+    /// Connected transports.
     pub transports_connected: usize,
-    /// What the swarm itself went through; the caller fills it in.
+    /// Load of the swarm itself; the caller fills it in.
     pub generator: Option<GeneratorFigures>,
-    /// Every received stream, where asked for.
+    /// Every inbound stream, where requested.
     pub streams: Vec<StreamFigures>,
 }
 
-/// Whether the figures can be trusted: what the thread and its sockets went through since the start.
+/// Load of the swarm's thread and sockets since the start, which tells whether figures are valid.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct GeneratorFigures {
     /// CPU time of the thread.
     pub cpu_ns: u64,
-    /// Time it was ready to run and had no core; unknown where the kernel does not count.
+    /// Run queue wait: time runnable without a core; none where the kernel does not count.
     pub run_queue_wait_ns: Option<u64>,
     /// Open sockets.
     pub sockets: usize,
-    /// Datagrams that the kernel dropped at full receive buffers; unknown where it does not count.
+    /// Datagrams dropped at full receive buffers; none where the kernel does not count.
     pub socket_drops: Option<u64>,
-    /// Bytes that wait for room in the kernel.
+    /// Bytes queued while send buffers are full.
     pub send_backlog_bytes: usize,
-    /// Datagrams dropped because that backlog was full.
+    /// Datagrams dropped at full queues.
     pub send_drops: u64,
     /// Datagrams that the kernel refused to send.
     pub send_errors: u64,

@@ -1,9 +1,9 @@
-//! The in-band name of a frame, which leaves the decoded picture as it is.
+//! The in-band identifier of a frame, which does not change the decoded frame.
 //!
-//! 16 bytes, big-endian: `sfuK`, source, encoding index (3 bits) and frame number (29 bits), capture
-//! tick. VP8 carries them behind the last partition, where the decoder does not look; H.264 in an
-//! SEI message of type user_data_unregistered before the first slice. Whoever receives the frame
-//! knows from it when it was captured, whatever the SFU did to RTP numbers in between.
+//! 16 bytes, big-endian: `sfuK`, source, encoding index (3 bits) and frame number (29 bits),
+//! capture tick. In VP8 they follow the last partition, where decoders ignore them; in H.264 they
+//! are an SEI message of type user_data_unregistered before the first slice. A receiver reads the
+//! capture time from the frame id, independent of the SFU's rewriting of RTP headers.
 
 use crate::nal;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use wire::time::Time;
 
 /// Bytes of a frame id.
 pub const LEN: usize = 16;
-/// The longest SEI NAL unit that carries one: every second byte may need an escape.
+/// The longest SEI NAL unit with a frame id: every second byte may need emulation prevention.
 pub const MAX_SEI_LEN: usize = 3 + (SEI_UUID.len() + LEN) * 3 / 2 + 1;
 
 const MAGIC: [u8; 4] = *b"sfuK";
-/// Tells our SEI messages from those of encoders (H.264 D.1.7).
+/// UUID of the SEI messages of bots, which encoders do not use (H.264 D.1.7).
 const SEI_UUID: [u8; 16] = *b"sfukit:frame-id\x01";
 const SEI_HEADER: [u8; 3] = [nal::SEI, SEI_USER_DATA, (SEI_UUID.len() + LEN) as u8];
 const SEI_USER_DATA: u8 = 5;
@@ -24,14 +24,14 @@ const SEI_STOP: u8 = 0x80;
 const FRAME_BITS: u32 = 29;
 const TICK: Duration = Duration::from_micros(100);
 
-/// Name a frame and say when it was captured.
+/// Identity and capture time of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameId {
     /// The publisher's stream.
     pub source: u32,
-    /// Which of its encodings, 0 to 7.
+    /// Encoding index, 0 to 7.
     pub encoding: u8,
-    /// Counts the frames of that encoding; 29 bits.
+    /// Frame number within the encoding; 29 bits.
     pub frame: u32,
     /// Scheduled capture in units of 100 us since the swarm started; wraps after 119 hours.
     pub tick: u32,
@@ -44,7 +44,7 @@ impl FrameId {
         (u128::from(capture.as_nanos()) / TICK.as_nanos()) as u32
     }
 
-    /// Return when the frame was captured, given any time at most 59 hours from it.
+    /// Return the capture time, given any time at most 59 hours from it.
     #[must_use]
     pub fn captured(&self, now: Time) -> Time {
         let age = Self::tick_of(now).wrapping_sub(self.tick) as i32;
@@ -53,7 +53,7 @@ impl FrameId {
         Time::from_nanos(ticks * TICK.as_nanos() as u64)
     }
 
-    /// Write the bytes.
+    /// Return the serialized frame id.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; LEN] {
         let numbered = u32::from(self.encoding) << FRAME_BITS | self.frame & MAX_FRAME;
@@ -65,7 +65,7 @@ impl FrameId {
         bytes
     }
 
-    /// Read the bytes, none where they are no frame id.
+    /// Parse a frame id.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<4>()?;
@@ -81,13 +81,13 @@ impl FrameId {
         })
     }
 
-    /// Read the id behind the last partition of a VP8 frame, given the payload of its last packet.
+    /// Parse the frame id behind the last partition of a VP8 frame, from its last payload.
     #[must_use]
     pub fn from_vp8(last_payload: &[u8]) -> Option<Self> {
         Self::from_bytes(last_payload.get(last_payload.len().checked_sub(LEN)?..)?)
     }
 
-    /// Read the id from an H.264 payload that carries the SEI message, alone or aggregated.
+    /// Parse the frame id of an H.264 payload with the SEI message, alone or aggregated.
     #[must_use]
     pub fn from_h264(payload: &[u8]) -> Option<Self> {
         nal::units(payload).find_map(Self::from_sei)
@@ -106,7 +106,7 @@ impl FrameId {
 
     fn from_sei(unit: &[u8]) -> Option<Self> {
         let (header, escaped) = unit.split_first_chunk::<3>()?;
-        // The importance bits of the header are free; the rest is ours.
+        // nal_ref_idc may have any value; all other header bits must match.
         if header[0] & nal::TYPE_MASK != nal::SEI || header[1..] != SEI_HEADER[1..] {
             return None;
         }
@@ -135,13 +135,13 @@ mod tests {
             tick: FrameId::tick_of(captured),
         };
         assert_eq!(id.captured(captured + Duration::from_millis(40)), captured);
-        // A clock that runs a little behind sees a frame of the future.
+        // The capture time may be later than the receiver's clock.
         assert_eq!(id.captured(captured - Duration::from_millis(1)), captured);
     }
 
     proptest! {
         #[test]
-        fn any_id_survives_its_carriers(source: u32, encoding in 0u8..8, frame in 0..=MAX_FRAME, tick: u32) {
+        fn any_id_round_trips_through_vp8_and_h264(source: u32, encoding in 0u8..8, frame in 0..=MAX_FRAME, tick: u32) {
             let id = FrameId { source, encoding, frame, tick };
             prop_assert_eq!(FrameId::from_bytes(&id.to_bytes()), Some(id));
             let mut sei = [0; MAX_SEI_LEN];
@@ -154,7 +154,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_of_strangers_name_nothing_and_break_nothing(bytes: Vec<u8>) {
+        fn arbitrary_payloads_do_not_panic(bytes: Vec<u8>) {
             let _ = FrameId::from_vp8(&bytes);
             let _ = FrameId::from_h264(&bytes);
         }

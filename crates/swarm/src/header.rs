@@ -1,4 +1,4 @@
-//! The RTP header of one stream that a bot sends: prepared once, copied and stamped per packet.
+//! The RTP header of one outbound stream: a template, copied and filled in per packet.
 
 use wire::extension::{BlockWriter, Extension, ExtensionMap};
 use wire::id::{Mid, PayloadType, Rid, Ssrc};
@@ -6,18 +6,18 @@ use wire::rtp::{self, NewHeader};
 
 const BLOCK_LEN: usize = 96;
 
-/// What an m-line and an encoding are called in the headers.
+/// SDES items in RTP header extensions (RFC 7941): MID and RID.
 #[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// Media identification.
+pub struct SdesItems {
+    /// MID (RFC 9143).
     pub mid: Mid,
-    /// Encoding, where there are several.
+    /// RID (RFC 8852) of a simulcast encoding.
     pub rid: Option<Rid>,
-    /// The stream repairs another one.
+    /// RTX stream: the RID is sent as repaired-rtp-stream-id.
     pub repairs: bool,
 }
 
-/// What changes from packet to packet.
+/// The header fields that change from packet to packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// RTP marker bit.
@@ -37,10 +37,10 @@ pub struct Stamp {
 pub struct HeaderTemplate {
     ssrc: Ssrc,
     payload_type: PayloadType,
-    naming: Block,
-    plain: Block,
-    /// Whoever receives the stream has not shown yet that it knows which one it is.
-    is_named: bool,
+    with_sdes: Block,
+    without_sdes: Block,
+    /// MID and RID are sent: no receiver report on the SSRC has been received yet.
+    sends_sdes: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -54,25 +54,25 @@ struct Block {
 impl HeaderTemplate {
     /// Prepare the header with the extensions that were negotiated.
     #[must_use]
-    pub fn new(ssrc: Ssrc, payload_type: PayloadType, names: Names, ids: &ExtensionMap) -> Self {
+    pub fn new(ssrc: Ssrc, payload_type: PayloadType, sdes: SdesItems, ids: &ExtensionMap) -> Self {
         Self {
             ssrc,
             payload_type,
-            naming: Block::new(Some(names), ids),
-            plain: Block::new(None, ids),
-            is_named: true,
+            with_sdes: Block::new(Some(sdes), ids),
+            without_sdes: Block::new(None, ids),
+            sends_sdes: true,
         }
     }
 
-    /// Leave MID and RID out from now on, as browsers do once a receiver report came.
-    pub fn stop_naming(&mut self) {
-        self.is_named = false;
+    /// Stop sending MID and RID, as browsers do after the first receiver report.
+    pub fn stop_sending_sdes(&mut self) {
+        self.sends_sdes = false;
     }
 
-    /// Say whether packets carry a transport-wide sequence number.
+    /// Return whether packets carry a transport-wide sequence number.
     #[must_use]
     pub fn has_transport_sequence(&self) -> bool {
-        self.plain.transport_sequence_at.is_some()
+        self.without_sdes.transport_sequence_at.is_some()
     }
 
     /// Return the length of the next header in bytes, 108 at most.
@@ -104,20 +104,20 @@ impl HeaderTemplate {
     }
 
     fn block(&self) -> &Block {
-        if self.is_named {
-            &self.naming
+        if self.sends_sdes {
+            &self.with_sdes
         } else {
-            &self.plain
+            &self.without_sdes
         }
     }
 }
 
 impl Block {
-    fn new(names: Option<Names>, ids: &ExtensionMap) -> Self {
+    fn new(sdes: Option<SdesItems>, ids: &ExtensionMap) -> Self {
         let mut bytes = [0; BLOCK_LEN];
         let mut writer = BlockWriter::new(&mut bytes, ids.form());
         let mut push = |extension, value: &[u8]| writer.push(ids.id(extension)?, value);
-        if let Some(Names { mid, rid, repairs }) = names {
+        if let Some(SdesItems { mid, rid, repairs }) = sdes {
             push(Extension::Mid, mid.as_bytes());
             let extension = if repairs {
                 Extension::RepairedRid
@@ -145,17 +145,17 @@ mod tests {
     use wire::rtp::Header;
 
     #[test]
-    fn names_go_out_until_they_are_known_and_stamps_always() {
+    fn mid_and_rid_are_sent_until_stopped_and_the_other_extensions_always() {
         let mut ids = ExtensionMap::new();
         for (id, extension) in (1..).zip(Extension::ALL) {
             ids.insert(id, extension).unwrap();
         }
-        let names = Names {
+        let sdes = SdesItems {
             mid: "0".parse().unwrap(),
             rid: "f".parse().ok(),
             repairs: true,
         };
-        let mut template = HeaderTemplate::new(Ssrc(7), PayloadType(97), names, &ids);
+        let mut template = HeaderTemplate::new(Ssrc(7), PayloadType(97), sdes, &ids);
         let stamp = Stamp {
             marker: true,
             sequence: 5,
@@ -167,9 +167,9 @@ mod tests {
         let len = template.write(&mut out, &stamp);
         let header = Header::parse(&out[..len]).unwrap();
         let values = Values::read(&header, &out[..len], &ids);
-        assert_eq!(values.mid, Some(names.mid));
-        assert_eq!((values.rid, values.repaired_rid), (None, names.rid));
-        template.stop_naming();
+        assert_eq!(values.mid, Some(sdes.mid));
+        assert_eq!((values.rid, values.repaired_rid), (None, sdes.rid));
+        template.stop_sending_sdes();
         let len = template.write(&mut out, &stamp);
         let header = Header::parse(&out[..len]).unwrap();
         let values = Values::read(&header, &out[..len], &ids);

@@ -1,6 +1,6 @@
-//! One direction of a bot's network: a bottleneck with a tail-drop queue, then delay, then loss.
+//! Network impairment in one direction: a bottleneck with a tail-drop queue, then loss and delay.
 //!
-//! The kernel may have no `netem` and its user no rights, so the swarm shapes its own traffic.
+//! The kernel may have no `netem`, or the user no rights, so the swarm shapes its own traffic.
 
 use crate::random::Random;
 use serde::Deserialize;
@@ -9,30 +9,30 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 use wire::time::Time;
 
-/// IPv4 and UDP headers, which a bottleneck carries as well.
+/// IPv4 and UDP headers, which count towards the rate.
 const HEADER_BYTES: usize = 28;
-/// How much longer a reordered datagram is under way: a few packets of video overtake it.
+/// Additional delay of a reordered datagram: a few video packets overtake it.
 const REORDER_DELAY: Duration = Duration::from_millis(10);
 
-/// What a network does to the datagrams of one direction.
+/// Network parameters of one direction.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
     /// Capacity in bit/s; none is unlimited.
     pub rate_bps: Option<u64>,
-    /// What would wait longer than this for the bottleneck is dropped.
+    /// Length of the bottleneck's queue in time; datagrams beyond it are dropped.
     pub queue_ms: f64,
-    /// One-way delay behind the bottleneck.
+    /// One-way delay after the bottleneck.
     pub delay_ms: f64,
-    /// Random further delay, even between none and this. The order is kept.
+    /// Additional delay, uniform from 0 to this value; datagrams are not reordered.
     pub jitter_ms: f64,
-    /// Share lost at random.
+    /// Random loss ratio.
     pub loss: f64,
-    /// Loss in bursts.
+    /// Burst loss.
     pub bursts: Option<GilbertElliott>,
-    /// Share that is overtaken by later datagrams.
+    /// Ratio of reordered datagrams.
     pub reorder: f64,
-    /// Share that arrives twice.
+    /// Ratio of duplicated datagrams.
     pub duplicate: f64,
 }
 
@@ -51,18 +51,18 @@ impl Default for Network {
     }
 }
 
-/// Loss with memory: mean [(1-k)r + (1-h)p]/(p+r), mean length of a burst 1/r.
+/// Gilbert-Elliott loss: mean loss [(1-k)r + (1-h)p]/(p+r), mean burst length 1/r.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct GilbertElliott {
-    /// Chance to go from good to bad, per datagram.
+    /// Transition probability from good to bad, per datagram.
     pub p: f64,
-    /// Chance to go from bad to good, per datagram.
+    /// Transition probability from bad to good, per datagram.
     pub r: f64,
-    /// Share delivered while bad.
+    /// Delivery probability in the bad state.
     #[serde(default)]
     pub h: f64,
-    /// Share delivered while good.
+    /// Delivery probability in the good state.
     #[serde(default = "one")]
     pub k: f64,
 }
@@ -71,69 +71,69 @@ fn one() -> f64 {
     1.0
 }
 
-/// Count what became of the datagrams.
+/// Counters of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImpairCounters {
-    /// Handed in.
+    /// Datagrams sent into the link.
     pub datagrams: u64,
-    /// Dropped because the queue was full.
+    /// Datagrams dropped at the full queue.
     pub queue_drops: u64,
-    /// Lost on the way.
+    /// Datagrams lost after the bottleneck.
     pub losses: u64,
 }
 
-/// Datagrams under way through a network; `T` is what comes out at the other end.
+/// A link with its datagrams in flight; `T` is a datagram with its addressing.
 #[derive(Debug)]
 pub struct Link<T> {
     network: Network,
     random: Random,
-    bad: bool,
+    in_bad_state: bool,
     bottleneck_free: Time,
-    /// When the last datagram comes out that keeps the order.
-    last_out: Time,
-    under_way: BinaryHeap<Reverse<UnderWay<T>>>,
+    /// Arrival time of the last datagram that was not reordered.
+    last_arrival: Time,
+    in_flight: BinaryHeap<Reverse<InFlight<T>>>,
     count: u64,
     counters: ImpairCounters,
 }
 
 #[derive(Debug)]
-struct UnderWay<T> {
-    out: Time,
+struct InFlight<T> {
+    arrival: Time,
     count: u64,
     datagram: T,
 }
 
 impl<T: Clone> Link<T> {
-    /// Make a link without traffic.
+    /// Create an idle link.
     #[must_use]
     pub fn new(network: Network, random: Random) -> Self {
         Self {
             network,
             random,
-            bad: false,
+            in_bad_state: false,
             bottleneck_free: Time::ZERO,
-            last_out: Time::ZERO,
-            under_way: BinaryHeap::new(),
+            last_arrival: Time::ZERO,
+            in_flight: BinaryHeap::new(),
             count: 0,
             counters: ImpairCounters::default(),
         }
     }
 
-    /// Change the network for what is handed in from now on.
+    /// Change the parameters for datagrams sent from now on.
     pub fn set_network(&mut self, network: Network) {
         self.network = network;
     }
 
-    /// Count what became of the datagrams.
+    /// Return the counters.
     #[must_use]
     pub fn counters(&self) -> ImpairCounters {
         self.counters
     }
 
-    /// Send a datagram of `len` bytes on its way, or drop it.
+    /// Send a datagram of `len` bytes into the link.
     pub fn push(&mut self, now: Time, len: usize, datagram: T) {
         self.counters.datagrams += 1;
-        let Some(through) = self.pass_bottleneck(now, len) else {
+        let Some(departure) = self.pass_bottleneck(now, len) else {
             self.counters.queue_drops += 1;
             return;
         };
@@ -141,28 +141,28 @@ impl<T: Clone> Link<T> {
             self.counters.losses += 1;
             return;
         }
-        let out = self.delayed(through);
+        let arrival = self.arrival(departure);
         if self.random.chance(self.network.duplicate) {
-            self.travel(out, datagram.clone());
+            self.enqueue(arrival, datagram.clone());
         }
-        self.travel(out, datagram);
+        self.enqueue(arrival, datagram);
     }
 
-    /// Take the next datagram that has come through by `now`.
+    /// Return the next datagram that has arrived by `now`.
     pub fn pop(&mut self, now: Time) -> Option<T> {
         if self.poll_timeout()? > now {
             return None;
         }
-        Some(self.under_way.pop()?.0.datagram)
+        Some(self.in_flight.pop()?.0.datagram)
     }
 
-    /// Return when the next datagram comes through.
+    /// Return when the next datagram arrives.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        Some(self.under_way.peek()?.0.out)
+        Some(self.in_flight.peek()?.0.arrival)
     }
 
-    /// Return when the bottleneck has sent the datagram, none where its queue is full.
+    /// Return when the bottleneck has sent the datagram; none where the queue is full.
     fn pass_bottleneck(&mut self, now: Time, len: usize) -> Option<Time> {
         let Some(rate_bps) = self.network.rate_bps else {
             return Some(now);
@@ -186,29 +186,29 @@ impl<T: Clone> Link<T> {
     }
 
     fn is_lost_in_burst(&mut self, model: GilbertElliott) -> bool {
-        let change = if self.bad { model.r } else { model.p };
-        self.bad ^= self.random.chance(change);
-        let delivered = if self.bad { model.h } else { model.k };
+        let change = if self.in_bad_state { model.r } else { model.p };
+        self.in_bad_state ^= self.random.chance(change);
+        let delivered = if self.in_bad_state { model.h } else { model.k };
         !self.random.chance(delivered)
     }
 
-    fn delayed(&mut self, through: Time) -> Time {
+    fn arrival(&mut self, departure: Time) -> Time {
         let mut delay_ms = self.network.delay_ms;
         if self.network.jitter_ms > 0.0 {
             delay_ms += self.network.jitter_ms * self.random.ratio();
         }
-        let out = through + millis(delay_ms);
+        let arrival = departure + millis(delay_ms);
         if self.random.chance(self.network.reorder) {
-            return out + REORDER_DELAY;
+            return arrival + REORDER_DELAY;
         }
-        self.last_out = self.last_out.max(out);
-        self.last_out
+        self.last_arrival = self.last_arrival.max(arrival);
+        self.last_arrival
     }
 
-    fn travel(&mut self, out: Time, datagram: T) {
+    fn enqueue(&mut self, arrival: Time, datagram: T) {
         self.count += 1;
-        self.under_way.push(Reverse(UnderWay {
-            out,
+        self.in_flight.push(Reverse(InFlight {
+            arrival,
             count: self.count,
             datagram,
         }));
@@ -219,22 +219,22 @@ fn millis(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
 
-impl<T> Ord for UnderWay<T> {
+impl<T> Ord for InFlight<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.out, self.count).cmp(&(other.out, other.count))
+        (self.arrival, self.count).cmp(&(other.arrival, other.count))
     }
 }
 
-impl<T> PartialOrd for UnderWay<T> {
+impl<T> PartialOrd for InFlight<T> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for UnderWay<T> {
+impl<T> PartialEq for InFlight<T> {
     fn eq(&self, other: &Self) -> bool {
         self.count == other.count
     }
 }
 
-impl<T> Eq for UnderWay<T> {}
+impl<T> Eq for InFlight<T> {}

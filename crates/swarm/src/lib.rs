@@ -1,6 +1,6 @@
 //! Synthetic participants: clips, frame assembly, measuring, impairment.
 //!
-//! Nothing here reads a clock or opens a socket: the caller passes in time and datagrams, as in
+//! This crate reads no clock and opens no socket: the caller passes in time and datagrams, as in
 //! `rtc`, and every random number comes from a seed.
 
 pub mod assemble;
@@ -12,12 +12,12 @@ mod extensions;
 pub mod figures;
 pub mod frame_id;
 pub mod header;
+pub mod ids;
 pub mod impair;
 pub mod measure;
 pub mod message;
 pub mod nal;
-pub mod names;
-pub mod pace;
+pub mod pacer;
 pub mod publish;
 pub mod random;
 pub mod receive;

@@ -1,4 +1,4 @@
-//! What is measured: distributions in fixed memory, loss before and after repair, freezes.
+//! Measurements: histograms in bounded memory, loss before and after RTX, freezes.
 
 mod freeze;
 mod histogram;

@@ -1,8 +1,8 @@
-//! What the load generator's control plane and the swarm say to each other.
+//! Commands of the control plane to the swarm, and events of the swarm.
 //!
-//! Both directions are JSON outside this process' Rust half; `sfukit/swarm/messages.py`
-//! mirrors it. The identifiers are chosen by the control plane, count upwards and are never
-//! reused. Instants are nanoseconds of the swarm's own clock.
+//! Both directions are JSON; `sfukit/swarm/messages.py` mirrors this. The control plane allocates
+//! identifiers, which count upwards and are never reused. Instants are nanoseconds of the swarm's
+//! clock.
 
 use crate::figures::Figures;
 use crate::impair::Network;
@@ -10,97 +10,97 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-pub use crate::names::{BotId, ClipId, CommandId, Kind, StreamId, TransportId};
+pub use crate::ids::{BotId, ClipId, CommandId, Kind, StreamId, TransportId};
 
-/// A request of the control plane.
+/// A command of the control plane.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Command {
-    /// Echoed in the completion.
+    /// Echoed in the `done` event.
     pub id: CommandId,
-    /// What to do.
+    /// The request.
     #[serde(flatten)]
     pub request: Request,
 }
 
-/// What the control plane may ask for.
+/// The requests of the control plane.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Read an IVF file and cut it into packets, for all bots.
+    /// Read an IVF file and packetize it, for all bots.
     LoadClip(LoadClip),
-    /// Make a bot.
+    /// Add a bot.
     AddBot(AddBot),
     /// Open a socket and start ICE and DTLS.
     OpenTransport(Box<OpenTransport>),
-    /// Close a transport and its socket; what it measured stays.
+    /// Close a transport and its socket; the figures keep its measurements.
     CloseTransport {
         /// The transport.
         transport: TransportId,
     },
-    /// Change a bot's network.
+    /// Change the network impairment of a bot.
     SetNetwork {
         /// The bot.
         bot: BotId,
-        /// From the bot to the server; none is perfect.
+        /// Uplink; none removes the impairment.
         net_up: Option<Network>,
-        /// From the server to the bot; none is perfect.
+        /// Downlink; none removes the impairment.
         net_down: Option<Network>,
     },
-    /// Send a track.
+    /// Publish a track.
     Publish(Box<Publish>),
-    /// Stop sending a track.
+    /// Stop publishing a track.
     Unpublish {
         /// The stream.
         stream: StreamId,
     },
-    /// Send these encodings of a track and let its others rest.
-    SendOnly {
+    /// Activate these encodings of a track; deactivate its others.
+    SetActiveEncodings {
         /// The stream.
         stream: StreamId,
-        /// RFC 8851 identifiers.
+        /// RIDs (RFC 8851).
         rids: Vec<String>,
     },
-    /// Expect a track.
+    /// Receive a track.
     Receive(Box<Receive>),
-    /// Expect a track no more; what it measured stays.
-    Unreceive {
+    /// Stop receiving a track; the figures keep its measurements.
+    StopReceiving {
         /// The stream.
         stream: StreamId,
     },
-    /// Count what happens between two instants apart from the rest.
+    /// Set the measurement window.
     Window {
-        /// First instant, which may lie ahead.
+        /// Start, which may be in the future.
         start_ns: u64,
-        /// First instant that is not counted any more.
+        /// End, exclusive.
         end_ns: u64,
     },
-    /// Report all figures.
+    /// Report the figures.
     Snapshot {
-        /// Report every bot and stream as well.
+        /// Include the figures of every bot and stream.
         #[serde(default)]
         bots: bool,
     },
 }
 
-/// Read an IVF file and cut it into packets.
+/// Read an IVF file and packetize it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadClip {
-    /// Its new name.
+    /// New identifier.
     pub clip: ClipId,
-    /// The file.
+    /// Path of the file.
     pub path: String,
 }
 
-/// Make a bot.
+/// Add a bot.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddBot {
-    /// Its new name.
+    /// New identifier.
     pub bot: BotId,
-    /// Its name for people.
+    /// Display name.
     pub name: String,
-    /// When it was planned to join: all join times count from here.
+    /// Scheduled join: all join times are measured from here.
     pub scheduled_ns: u64,
 }
 
@@ -114,7 +114,7 @@ pub struct LocalParameters {
     pub pwd: String,
 }
 
-/// What the server's session description says of its transport.
+/// Transport parameters of the server's session description.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteParameters {
@@ -124,11 +124,11 @@ pub struct RemoteParameters {
     pub pwd: String,
     /// Values of `a=fingerprint`.
     pub fingerprints: Vec<String>,
-    /// UDP host candidates; those of another address family than the first are left out.
+    /// UDP candidates; those of another address family than the first are ignored.
     pub candidates: Vec<Candidate>,
 }
 
-/// An address to try.
+/// A remote UDP candidate.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
@@ -144,17 +144,17 @@ impl From<Candidate> for SocketAddr {
     }
 }
 
-/// Who sends the ClientHello.
+/// DTLS role of the bot.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum DtlsRole {
-    /// The bot.
+    /// The bot sends the ClientHello.
     Client,
-    /// The server.
+    /// The server sends the ClientHello.
     Server,
 }
 
-/// Which SRTP profiles may be negotiated.
+/// SRTP profiles to negotiate.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum SrtpChoice {
@@ -171,24 +171,24 @@ pub enum SrtpChoice {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenTransport {
-    /// Whose it is.
+    /// The bot.
     pub bot: BotId,
-    /// Its new name.
+    /// New identifier.
     pub transport: TransportId,
-    /// Local address; none leaves it to the kernel.
+    /// Local address; none lets the kernel select it.
     pub bind_ip: Option<IpAddr>,
-    /// What our session description says.
+    /// ICE credentials of the bot's session description.
     pub local: LocalParameters,
-    /// What theirs says.
+    /// Transport parameters of the server's session description.
     pub remote: RemoteParameters,
-    /// Our role.
+    /// DTLS role of the bot.
     pub dtls_role: DtlsRole,
     /// RTCP canonical name (RFC 7022).
     pub cname: String,
-    /// From the bot to the server, for all transports of the bot; none is perfect.
+    /// Uplink impairment of all transports of the bot; none leaves it unchanged.
     #[serde(default)]
     pub net_up: Option<Network>,
-    /// From the server to the bot, for all transports of the bot; none is perfect.
+    /// Downlink impairment of all transports of the bot; none leaves it unchanged.
     #[serde(default)]
     pub net_down: Option<Network>,
 }
@@ -196,39 +196,39 @@ pub struct OpenTransport {
 /// Negotiated header extensions: URI and id.
 pub type ExtensionIds = BTreeMap<String, u8>;
 
-/// How video leaves a bot.
+/// Pacing of outbound video.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Pacing {
-    /// At 2.5 times the bitrate, in bursts of up to 40 ms of that.
+    /// At 2.5 times the bitrate, in bursts of up to 40 ms at that rate.
     #[default]
     Libwebrtc,
-    /// At 2.5 times the bitrate, in bursts of 5 ms of that.
+    /// At 2.5 times the bitrate, in bursts of up to 5 ms at that rate.
     Smooth,
-    /// Whole frames at once.
+    /// No pacing: whole frames at once.
     Whole,
 }
 
-/// What a bot does when asked for a key frame.
+/// Response to keyframe requests.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum PliPolicy {
-    /// Go on at the next key frame of the clip.
+    /// Continue with the next key frame of the clip.
     #[default]
     Answer,
-    /// Nothing.
+    /// Ignore the request.
     Ignore,
 }
 
-/// Send a track.
+/// Publish a track.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
-    /// Where it leaves.
+    /// The sending transport.
     pub transport: TransportId,
-    /// Its new name.
+    /// New identifier.
     pub stream: StreamId,
-    /// RFC 9143 media id.
+    /// MID (RFC 9143).
     pub mid: String,
     /// Negotiated payload type.
     pub payload_type: u8,
@@ -237,16 +237,16 @@ pub struct Publish {
     /// Negotiated header extensions.
     #[serde(default)]
     pub extensions: ExtensionIds,
-    /// One for each simulcast encoding, or the only one.
+    /// Simulcast encodings, or the only encoding.
     pub encodings: Vec<EncodingParameters>,
-    /// Stands in the frame ids; tells publishers apart.
+    /// Source of the frame ids, unique per published track.
     pub source_id: u32,
-    /// When the first frame is captured.
+    /// Capture time of the first frame.
     pub start_ns: u64,
-    /// How packets leave.
+    /// Pacing of video.
     #[serde(default)]
     pub paced: Pacing,
-    /// What a request for a key frame does.
+    /// Response to keyframe requests.
     #[serde(default)]
     pub pli: PliPolicy,
 }
@@ -255,43 +255,43 @@ pub struct Publish {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncodingParameters {
-    /// RFC 8851 identifier, where there are several.
+    /// RID (RFC 8851), for simulcast.
     pub rid: Option<String>,
-    /// Never used before on this transport.
+    /// SSRC, unused on this transport so far.
     pub ssrc: u32,
-    /// Never used before on this transport.
+    /// RTX SSRC, unused on this transport so far.
     pub rtx_ssrc: Option<u32>,
-    /// What it sends.
+    /// The clip to send.
     pub clip: ClipId,
-    /// Stands in the frame ids, 0 to 7.
+    /// Encoding index of the frame ids, 0 to 7.
     #[serde(default)]
     pub encoding_index: u8,
 }
 
-/// Expect a track.
+/// Receive a track.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receive {
-    /// Where it arrives.
+    /// The receiving transport.
     pub transport: TransportId,
-    /// Its new name.
+    /// New identifier.
     pub stream: StreamId,
     /// Encoding name as in SDP.
     pub codec: String,
-    /// RFC 9143 media id.
+    /// MID (RFC 9143).
     pub mid: String,
     /// Negotiated payload type.
     pub payload_type: u8,
     /// RFC 4588 payload type, where negotiated.
     pub rtx_payload_type: Option<u8>,
-    /// Where the description names it.
+    /// SSRC, where the description declares it.
     pub ssrc: Option<u32>,
-    /// Where the description names it.
+    /// RTX SSRC, where the description declares it.
     pub rtx_ssrc: Option<u32>,
     /// Negotiated header extensions.
     #[serde(default)]
     pub extensions: ExtensionIds,
-    /// Who sends it, for people.
+    /// Display name of the publisher and its track.
     #[serde(default)]
     pub source: String,
     /// Negotiated `a=rtcp-fb` values.
@@ -303,31 +303,31 @@ pub struct Receive {
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// An identifier that names nothing here.
+    /// Unknown identifier.
     NotFound,
-    /// An identifier that is in use.
+    /// Identifier in use.
     Duplicate,
-    /// No bot can send or receive that codec.
+    /// Bots do not support the codec.
     CodecUnsupported,
-    /// The SSRC has been used on this transport.
+    /// The SSRC was used on this transport.
     SsrcReused,
-    /// A value that makes no sense.
+    /// Invalid value.
     Invalid,
-    /// The kernel refused: too many files, no such address.
+    /// The kernel refused: too many files, address not available.
     System,
 }
 
-/// A refused command.
+/// Why a command was refused.
 #[derive(Clone, Debug, Serialize)]
 pub struct CommandError {
-    /// For programs.
+    /// Error code, for programs.
     pub code: ErrorCode,
-    /// For people.
+    /// Message, for users.
     pub message: String,
 }
 
 impl CommandError {
-    /// Make an error from its code and what it is about.
+    /// Create an error.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -336,63 +336,63 @@ impl CommandError {
     }
 }
 
-/// State that a transport reached.
+/// State of a transport.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum TransportState {
     /// ICE and DTLS are done and the fingerprint matched.
     Connected,
-    /// The server fell silent.
+    /// Nothing was received from the server for some time.
     Disconnected,
-    /// It can never work.
+    /// The transport cannot recover.
     Failed,
 }
 
-/// What the swarm reports.
+/// An event of the swarm.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// A command was carried out or refused.
+    /// The response to a command.
     Done {
         /// The command.
         id: CommandId,
-        /// Why it was refused.
+        /// Set where the command was refused.
         error: Option<CommandError>,
-        /// What was asked for.
+        /// The result of a `snapshot`.
         #[serde(skip_serializing_if = "Option::is_none")]
         result: Option<Box<Figures>>,
     },
-    /// A transport reached another state.
+    /// The state of a transport changed.
     TransportState {
         /// The transport.
         transport: TransportId,
         /// The state.
         state: TransportState,
-        /// Why, in one word.
+        /// Reason code.
         reason: String,
-        /// IANA name, once connected.
+        /// SRTP profile (IANA name), once connected.
         srtp_profile: Option<&'static str>,
-        /// From the first check to the first answer.
+        /// From the first connectivity check to the first response.
         ice_ms: Option<f64>,
-        /// From there to the verified fingerprint.
+        /// DTLS handshake, up to the verified fingerprint.
         dtls_ms: Option<f64>,
-        /// When it happened.
+        /// Time of the change.
         at_ns: u64,
     },
-    /// A stream's first complete key frame (audio: packet) arrived.
+    /// The first complete key frame of a stream (audio: packet) was received.
     FirstFrame {
         /// The stream.
         stream: StreamId,
-        /// When.
+        /// Time of receipt.
         at_ns: u64,
     },
-    /// A complete key frame of another simulcast encoding arrived.
+    /// A complete key frame of another simulcast encoding was received.
     EncodingChanged {
         /// The stream.
         stream: StreamId,
-        /// Which one now, as published.
+        /// Index of the encoding, as published.
         encoding_index: u8,
-        /// When.
+        /// Time of receipt.
         at_ns: u64,
     },
 }

@@ -2,9 +2,9 @@
 
 /// Type bits of a NAL unit header.
 pub const TYPE_MASK: u8 = 0x1f;
-/// Importance bits of a NAL unit header.
-pub const IMPORTANCE_MASK: u8 = 0x60;
-/// Slice of an IDR picture.
+/// nal_ref_idc bits (NRI) of a NAL unit header.
+pub const NRI_MASK: u8 = 0x60;
+/// IDR slice.
 pub const IDR: u8 = 5;
 /// Supplemental enhancement information.
 pub const SEI: u8 = 6;
@@ -45,7 +45,7 @@ fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
     find_start_code(bytes).map(|at| &bytes[at + 3..])
 }
 
-/// Zeros behind a unit belong to the next, longer, start code.
+/// Zeros after a unit belong to the next start code of four bytes.
 fn trim_zeros(unit: &[u8]) -> &[u8] {
     let end = unit
         .iter()
@@ -54,7 +54,7 @@ fn trim_zeros(unit: &[u8]) -> &[u8] {
     &unit[..end]
 }
 
-/// Walk over the whole NAL units of an RTP payload; a fragment of one is none.
+/// Iterate over the complete NAL units of an RTP payload; fragments are skipped.
 pub fn units(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let kind = payload.first().map_or(0, |header| header & TYPE_MASK);
     let mut aggregate = if kind == STAP_A { &payload[1..] } else { &[] };
@@ -70,7 +70,7 @@ pub fn units(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Escape what could be taken for a start code (H.264 section 7.4.1); return the length.
+/// Insert emulation prevention bytes (H.264 section 7.4.1); return the length.
 ///
 /// `out` has room for one and a half times `body`.
 pub fn escape(body: &[u8], out: &mut [u8]) -> usize {
@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn start_codes_of_both_lengths_part_the_units() {
+    fn start_codes_of_both_lengths_separate_the_units() {
         let bytes = [
             0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3, 0, 0, 0, 1, 0x65, 4,
         ];
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregate_is_taken_apart_and_a_cut_one_ends() {
+    fn an_aggregate_is_split_up_to_where_it_is_truncated() {
         let payload = [0x78, 0, 2, 0x67, 1, 0, 1, 0x68, 0, 9, 0x65];
         assert_eq!(
             units(&payload).collect::<Vec<_>>(),

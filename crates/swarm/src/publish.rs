@@ -1,8 +1,8 @@
-//! One track that a bot sends: its clips in a loop, on schedule, with answers to PLI and NACK.
+//! One outbound track: clips in a loop, sent on schedule, with responses to PLI and NACK.
 
-use crate::clip::{Clip, FrameFacts};
+use crate::clip::{Clip, FrameFields};
 use crate::frame_id::FrameId;
-use crate::header::{HeaderTemplate, Names, Stamp};
+use crate::header::{HeaderTemplate, SdesItems, Stamp};
 use crate::message::{PliPolicy, StreamId};
 use crate::random::Random;
 use crate::recorder::Recorder;
@@ -18,130 +18,130 @@ use wire::id::{PayloadType, Rid, Ssrc, nearest_index};
 use wire::rtcp::{ReportBlock, SenderInfo};
 use wire::time::{Time, WallClock};
 
-/// A real encoder does not make key frames faster, however often it is asked (libwebrtc: 300 ms).
+/// Minimum interval of key frames on request, as of a real encoder (libwebrtc: 300 ms).
 const KEYFRAME_SPACING: Duration = Duration::from_millis(300);
-/// What a swarm that late has not sent it never will: a burst would be another load than planned.
-const TOO_LATE: Duration = Duration::from_millis(500);
-/// How long sent packets can be asked for again.
+/// Frames later than this are skipped: catching up in a burst would be another load than planned.
+const MAX_LAG: Duration = Duration::from_millis(500);
+/// Length of the retransmission history.
 const HISTORY: Duration = Duration::from_secs(2);
-/// Room for header, extensions, original sequence number, payload and tag.
+/// Upper bound of header, extensions, original sequence number, payload and SRTP tag.
 const DATAGRAM_ROOM: usize = 1_500;
 
-/// What sending needs besides the stream itself.
-pub struct Departure<'a> {
+/// Borrowed state of the transport for sending a packet.
+pub struct SendContext<'a> {
     /// The time.
     pub now: Time,
-    /// Where packets are sealed.
+    /// Encrypts packets.
     pub transport: &'a mut Transport,
-    /// Where they go.
+    /// Receives encrypted packets.
     pub outbox: &'a mut Outbox,
-    /// Who numbers them.
+    /// Assigns transport-wide sequence numbers.
     pub twcc: &'a mut TwccSender,
-    /// For the time stamps of others.
+    /// Wall time for abs-send-time.
     pub wall: WallClock,
-    /// Who counts them.
+    /// Counts packets.
     pub recorder: &'a mut Recorder,
 }
 
-/// One packet that is to be sent, or was.
+/// One packet to send, or in the history.
 #[derive(Clone, Copy, Debug)]
-pub struct Planned {
-    /// Which packet of the clip.
+pub struct PlannedPacket {
+    /// Packet number within the clip.
     packet: u32,
     marker: bool,
     timestamp: u32,
-    facts: FrameFacts,
+    fields: FrameFields,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     index: u64,
-    planned: Planned,
+    planned: PlannedPacket,
     resent: Option<Time>,
 }
 
-/// One RTP stream: an SSRC and its numbers.
-struct Lane {
+/// One outbound RTP stream: an SSRC with its sequence numbers and counters.
+struct RtpStream {
     ssrc: Ssrc,
     template: HeaderTemplate,
     seal: Option<SealStream>,
-    /// Rollover counter and sequence number of the next packet.
+    /// Extended sequence number of the next packet.
     next: u64,
     packets: u64,
     octets: u64,
 }
 
-/// One simulcast encoding of a track, or its only one.
+/// One encoding of a track.
 pub struct OutboundEncoding {
     clip: Arc<Clip>,
     source: u32,
     encoding: u8,
     pli: PliPolicy,
     rid: Option<Rid>,
-    media: Lane,
-    rtx: Option<Lane>,
+    media: RtpStream,
+    rtx: Option<RtpStream>,
     start: Time,
-    /// Media time of the next frame, counted from the start in units of the RTP clock.
+    /// Media time of the next frame since the start, in units of the RTP clock.
     ticks: u64,
-    /// The next frame of the clip.
+    /// Index of the next frame in the clip.
     position: usize,
     frames: u32,
     timestamp_offset: u32,
-    picture_offset: u16,
-    keyframe_wanted: bool,
-    /// Nobody watches: it sends nothing until told to.
-    rests: bool,
+    first_picture_id: u16,
+    keyframe_requested: bool,
+    /// Not sent (`RTCRtpEncodingParameters.active` is false).
+    inactive: bool,
     last_keyframe_jump: Option<Time>,
     history: Vec<Option<Sent>>,
     marks: SentTimestamps,
     rtt: Option<Duration>,
 }
 
-/// What tells one encoding from the others.
+/// Parameters of an encoding.
 pub struct EncodingPlan {
-    /// What it sends.
+    /// The clip to send.
     pub clip: Arc<Clip>,
-    /// Stands in the frame ids.
+    /// Source of the frame ids.
     pub source: u32,
-    /// Stands in the frame ids, 0 to 7.
+    /// Encoding index of the frame ids, 0 to 7.
     pub encoding: u8,
-    /// What its headers call it.
-    pub names: Names,
-    /// Never used before on this transport.
+    /// MID and RID.
+    pub sdes: SdesItems,
+    /// SSRC, unused on this transport so far.
     pub ssrc: Ssrc,
     /// Payload type of the media.
     pub payload_type: PayloadType,
     /// SSRC and payload type of the retransmissions.
     pub rtx: Option<(Ssrc, PayloadType)>,
-    /// When the first frame is captured.
+    /// Capture time of the first frame.
     pub start: Time,
-    /// What a request for a key frame does.
+    /// Response to keyframe requests.
     pub pli: PliPolicy,
 }
 
 impl OutboundEncoding {
-    /// Prepare an encoding that sends nothing yet.
+    /// Create an encoding; [`begin`](Self::begin) starts it.
     #[must_use]
     pub fn new(
         plan: EncodingPlan,
         ids: &wire::extension::ExtensionMap,
         random: &mut Random,
     ) -> Self {
-        let lane = |ssrc, payload_type, repairs, random: &mut Random| {
-            let names = Names {
+        let new_stream = |ssrc, payload_type, repairs, random: &mut Random| {
+            let sdes = SdesItems {
                 repairs,
-                ..plan.names
+                ..plan.sdes
             };
-            Lane::new(
+            RtpStream::new(
                 ssrc,
-                HeaderTemplate::new(ssrc, payload_type, names, ids),
+                HeaderTemplate::new(ssrc, payload_type, sdes, ids),
                 random,
             )
         };
-        let media = lane(plan.ssrc, plan.payload_type, false, random);
+        let media = new_stream(plan.ssrc, plan.payload_type, false, random);
         let rtx = plan
             .rtx
-            .map(|(ssrc, payload_type)| lane(ssrc, payload_type, true, random));
+            .map(|(ssrc, payload_type)| new_stream(ssrc, payload_type, true, random));
         let history_len = plan.clip.packets_per_s() * HISTORY.as_secs() as usize;
         let history_len = if rtx.is_some() {
             history_len.next_power_of_two()
@@ -153,7 +153,7 @@ impl OutboundEncoding {
             source: plan.source,
             encoding: plan.encoding,
             pli: plan.pli,
-            rid: plan.names.rid,
+            rid: plan.sdes.rid,
             media,
             rtx,
             start: plan.start,
@@ -161,9 +161,9 @@ impl OutboundEncoding {
             position: 0,
             frames: 0,
             timestamp_offset: random.next_u32(),
-            picture_offset: random.next_u32() as u16,
-            keyframe_wanted: false,
-            rests: false,
+            first_picture_id: random.next_u32() as u16,
+            keyframe_requested: false,
+            inactive: false,
             last_keyframe_jump: None,
             history: vec![None; history_len],
             marks: SentTimestamps::default(),
@@ -171,50 +171,50 @@ impl OutboundEncoding {
         }
     }
 
-    /// Begin with the first frame of the clip at the next instant of the schedule.
+    /// Start with the first frame of the clip at its next scheduled time.
     ///
     /// # Errors
     /// Where the transport is not connected or has used one of the SSRCs.
     pub fn begin(&mut self, now: Time, transport: &mut Transport) -> Result<(), SendError> {
-        for lane in std::iter::once(&mut self.media).chain(&mut self.rtx) {
-            lane.seal = Some(transport.seal_stream(lane.ssrc)?);
+        for new_stream in std::iter::once(&mut self.media).chain(&mut self.rtx) {
+            new_stream.seal = Some(transport.seal_stream(new_stream.ssrc)?);
         }
-        let interval = u64::from(self.gap_behind(0)).max(1);
+        let interval = u64::from(self.frame_interval(0)).max(1);
         self.ticks = self.ticks_at(now).div_ceil(interval) * interval;
         Ok(())
     }
 
-    /// Stop, or go on at once with a key frame.
-    pub fn rest(&mut self, now: Time, rests: bool) {
-        if self.rests && !rests {
+    /// Activate or deactivate; activation continues with a key frame at the next frame time.
+    pub fn set_active(&mut self, now: Time, active: bool) {
+        if self.inactive && active {
             self.skip_to(now);
         }
-        self.rests = rests;
+        self.inactive = !active;
     }
 
-    /// Return its RFC 8851 identifier.
+    /// Return the RID.
     #[must_use]
     pub fn rid(&self) -> Option<&Rid> {
         self.rid.as_ref()
     }
 
-    /// Return when the next frame is captured.
+    /// Return the capture time of the next frame.
     #[must_use]
     pub fn due(&self) -> Time {
-        if self.rests {
+        if self.inactive {
             return Time::FAR;
         }
         let nanos = u128::from(self.ticks) * 1_000_000_000 / u128::from(self.clock_rate());
         self.start + Duration::from_nanos(nanos as u64)
     }
 
-    /// Tell the mean bitrate of its payloads in bit/s.
+    /// Return the mean bitrate of the payloads in bit/s.
     #[must_use]
     pub fn bitrate_bps(&self) -> u64 {
         self.clip.bitrate_bps()
     }
 
-    /// Say whether it is sound or pictures.
+    /// Return whether the encoding is audio or video.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.clip.kind()
@@ -226,27 +226,27 @@ impl OutboundEncoding {
         self.media.ssrc
     }
 
-    /// Append the packets of the next frame to `planned` where one is due.
+    /// Append the packets of the next frame to `planned`; return false where no frame is due.
     pub fn capture(
         &mut self,
         now: Time,
         recorder: &mut Recorder,
-        planned: &mut Vec<Planned>,
+        planned: &mut Vec<PlannedPacket>,
     ) -> bool {
         let due = self.due();
         if due > now {
             return false;
         }
-        if now.since(due) > TOO_LATE {
+        if now.since(due) > MAX_LAG {
             self.catch_up(now, recorder);
             return true;
         }
-        self.jump_where_wanted(now);
-        recorder.acted(now, due);
+        self.jump_to_requested_keyframe(now);
+        recorder.record_lag(now, due);
         recorder.totals.frames_sent += 1;
         let frame = &self.clip.frames()[self.position];
-        let facts = FrameFacts {
-            picture_id: self.picture_offset.wrapping_add(self.frames as u16),
+        let fields = FrameFields {
+            picture_id: self.first_picture_id.wrapping_add(self.frames as u16),
             id: FrameId {
                 source: self.source,
                 encoding: self.encoding,
@@ -255,11 +255,11 @@ impl OutboundEncoding {
             },
         };
         for packet in frame.packets.clone() {
-            planned.push(Planned {
+            planned.push(PlannedPacket {
                 packet,
                 marker: self.clip.kind() == Kind::Video && self.clip.ends_frame(frame, packet),
                 timestamp: self.timestamp_at(self.ticks),
-                facts,
+                fields,
             });
         }
         self.frames = self.frames.wrapping_add(1);
@@ -267,14 +267,14 @@ impl OutboundEncoding {
         true
     }
 
-    /// Send a packet; return the bytes of its datagram, none where it could not be sent.
-    pub fn send(&mut self, planned: Planned, departure: &mut Departure<'_>) -> Option<usize> {
+    /// Send a packet; return the length of its datagram, none where sending failed.
+    pub fn send(&mut self, planned: PlannedPacket, context: &mut SendContext<'_>) -> Option<usize> {
         let clip = &self.clip;
-        let write = |out: &mut [u8]| clip.write(planned.packet, &planned.facts, out);
+        let write = |out: &mut [u8]| clip.write(planned.packet, &planned.fields, out);
         let index = self.media.next;
         let len = self
             .media
-            .send(planned.marker, planned.timestamp, write, departure)?;
+            .send(planned.marker, planned.timestamp, write, context)?;
         if !self.history.is_empty() {
             let place = index as usize % self.history.len();
             self.history[place] = Some(Sent {
@@ -286,10 +286,10 @@ impl OutboundEncoding {
         Some(len)
     }
 
-    /// Send a packet again that the server misses; return the bytes of its datagram.
+    /// Retransmit a packet over RTX; return the length of its datagram.
     ///
-    /// Not where it is gone from the history, or was sent again less than a round trip ago.
-    pub fn resend(&mut self, sequence: u16, departure: &mut Departure<'_>) -> Option<usize> {
+    /// None where the packet is not in the history, or was retransmitted less than an RTT ago.
+    pub fn resend(&mut self, sequence: u16, context: &mut SendContext<'_>) -> Option<usize> {
         let newest = self.media.next.checked_sub(1)?;
         let index = nearest_index(sequence, newest);
         let place = index as usize % self.history.len().max(1);
@@ -301,29 +301,29 @@ impl OutboundEncoding {
         let spacing = self.rtt.unwrap_or_default();
         if sent
             .resent
-            .is_some_and(|resent| departure.now.since(resent) < spacing)
+            .is_some_and(|resent| context.now.since(resent) < spacing)
         {
             return None;
         }
-        sent.resent = Some(departure.now);
+        sent.resent = Some(context.now);
         let (clip, planned) = (&self.clip, sent.planned);
         // RFC 4588 section 4: the original sequence number, then the payload.
         let write = |out: &mut [u8]| {
             out[..2].copy_from_slice(&(index as u16).to_be_bytes());
-            2 + clip.write(planned.packet, &planned.facts, &mut out[2..])
+            2 + clip.write(planned.packet, &planned.fields, &mut out[2..])
         };
         let rtx = self.rtx.as_mut()?;
-        let len = rtx.send(planned.marker, planned.timestamp, write, departure)?;
-        departure.recorder.totals.packets_resent += 1;
+        let len = rtx.send(planned.marker, planned.timestamp, write, context)?;
+        context.recorder.totals.packets_resent += 1;
         Some(len)
     }
 
-    /// Go on at a key frame soon, where the policy says so.
+    /// Request a key frame, which the PLI policy may ignore.
     pub fn request_keyframe(&mut self) {
-        self.keyframe_wanted |= self.pli == PliPolicy::Answer;
+        self.keyframe_requested |= self.pli == PliPolicy::Answer;
     }
 
-    /// Make its sender information, none before its first packet.
+    /// Return the sender information of a sender report; none before the first packet.
     pub fn sender_info(&mut self, now: Time, wall: WallClock) -> Option<SenderInfo> {
         if self.media.packets == 0 {
             return None;
@@ -338,16 +338,16 @@ impl OutboundEncoding {
         })
     }
 
-    /// Take the server's report on one of its SSRCs; return the round trip that it shows.
+    /// Process a report block on one of the SSRCs; return the RTT that follows from it.
     pub fn on_report_block(&mut self, now: Time, block: &ReportBlock) -> Option<Duration> {
         if let Some(rtx) = self.rtx.as_mut().filter(|rtx| rtx.ssrc == block.ssrc) {
-            rtx.template.stop_naming();
+            rtx.template.stop_sending_sdes();
             return None;
         }
         if self.media.ssrc != block.ssrc {
             return None;
         }
-        self.media.template.stop_naming();
+        self.media.template.stop_sending_sdes();
         let rtt = self
             .marks
             .round_trip(now, block.last_sr, block.delay_since_last_sr)?;
@@ -368,8 +368,8 @@ impl OutboundEncoding {
         self.timestamp_offset.wrapping_add(ticks as u32)
     }
 
-    /// Time from a frame of the clip to the next, the loop's seam included.
-    fn gap_behind(&self, position: usize) -> u32 {
+    /// Return the time from a frame of the clip to the next, in units of the RTP clock.
+    fn frame_interval(&self, position: usize) -> u32 {
         let frames = self.clip.frames();
         let next = frames
             .get(position + 1)
@@ -378,14 +378,14 @@ impl OutboundEncoding {
     }
 
     fn advance(&mut self) {
-        self.ticks += u64::from(self.gap_behind(self.position));
+        self.ticks += u64::from(self.frame_interval(self.position));
         self.position = (self.position + 1) % self.clip.frames().len();
     }
 
-    fn jump_where_wanted(&mut self, now: Time) {
+    fn jump_to_requested_keyframe(&mut self, now: Time) {
         let too_soon = |last: Time| now.since(last) < KEYFRAME_SPACING;
-        if self.keyframe_wanted && !self.last_keyframe_jump.is_some_and(too_soon) {
-            self.keyframe_wanted = false;
+        if self.keyframe_requested && !self.last_keyframe_jump.is_some_and(too_soon) {
+            self.keyframe_requested = false;
             self.last_keyframe_jump = Some(now);
             self.position = self.clip.next_keyframe(self.position);
         }
@@ -395,7 +395,7 @@ impl OutboundEncoding {
         recorder.totals.packets_unsent += self.skip_to(now);
     }
 
-    /// Go on with the first key frame from here; return the packets left out.
+    /// Continue with the next key frame; return the number of packets skipped.
     fn skip_to(&mut self, now: Time) -> u64 {
         let (ticks, mut skipped) = (self.ticks_at(now), 0);
         while self.ticks <= ticks {
@@ -407,13 +407,14 @@ impl OutboundEncoding {
     }
 }
 
-impl Lane {
+impl RtpStream {
     fn new(ssrc: Ssrc, template: HeaderTemplate, random: &mut Random) -> Self {
         Self {
             ssrc,
             template,
             seal: None,
-            // RFC 3711 section 3.3.1 guesses wrong where the first packets are lost around a wrap.
+            // Below 2^15: RFC 3711 section 3.3.1 misestimates the ROC where the first packets are
+            // lost around a wrap.
             next: random.next_u64() & 0x7fff,
             packets: 0,
             octets: 0,
@@ -425,11 +426,11 @@ impl Lane {
         marker: bool,
         timestamp: u32,
         write: impl FnOnce(&mut [u8]) -> usize,
-        departure: &mut Departure<'_>,
+        context: &mut SendContext<'_>,
     ) -> Option<usize> {
-        let path = departure.transport.send_path()?;
+        let path = context.transport.send_path()?;
         let seal = self.seal.as_mut()?;
-        let out = departure.outbox.reserve(DATAGRAM_ROOM);
+        let out = context.outbox.reserve(DATAGRAM_ROOM);
         let header_len = self.template.header_len();
         let payload_len = write(&mut out[header_len..]);
         let len = header_len + payload_len;
@@ -439,33 +440,33 @@ impl Lane {
             sequence: self.next as u16,
             timestamp,
             transport_sequence: if numbered {
-                departure.twcc.stamp(departure.now, len)
+                context.twcc.stamp(context.now, len)
             } else {
                 0
             },
-            abs_send_time: departure.wall.ntp(departure.now).abs_send_time(),
+            abs_send_time: context.wall.ntp(context.now).abs_send_time(),
         };
         self.template.write(out, &stamp);
-        let sealed = departure
+        let sealed = context
             .transport
             .seal_rtp(seal, self.next, out, header_len, len);
         let sealed_len = sealed.ok()?;
-        departure.outbox.commit(path, sealed_len);
+        context.outbox.commit(path, sealed_len);
         self.next += 1;
         self.packets += 1;
         self.octets += payload_len as u64;
-        departure.recorder.totals.packets_sent += 1;
-        departure.recorder.totals.bytes_sent += sealed_len as u64;
+        context.recorder.totals.packets_sent += 1;
+        context.recorder.totals.bytes_sent += sealed_len as u64;
         Some(sealed_len)
     }
 }
 
-/// One track that a bot sends.
+/// One outbound track.
 pub struct OutboundStream {
-    /// Its name.
-    pub name: StreamId,
-    /// Where its packets are spread in time: how much of the paced rate may leave at once.
+    /// Identifier.
+    pub id: StreamId,
+    /// Burst of the pacer, in time at the paced rate; none disables pacing.
     pub burst: Option<Duration>,
-    /// One for each simulcast encoding, or the only one.
+    /// Simulcast encodings, or the only encoding.
     pub encodings: Vec<OutboundEncoding>,
 }

@@ -1,11 +1,11 @@
-//! Random numbers from a seed: the same run twice draws the same network and the same numbers.
+//! Seeded random numbers: two runs with one seed have the same impairments and identifiers.
 
 /// A small generator (SplitMix64): every seed is good, and streams of two seeds are unrelated.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Start from a seed and the names of what it is for.
+    /// Create the stream of random numbers of a seed and of the numbers that identify its purpose.
     #[must_use]
     pub fn new(seed: u64, names: &[u64]) -> Self {
         let mut random = Self(seed);
@@ -34,7 +34,7 @@ impl Random {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Say yes with this chance; nothing is drawn where the answer is sure.
+    /// Return true with probability `ratio`; no number is drawn for 0 and 1.
     pub fn chance(&mut self, ratio: f64) -> bool {
         ratio > 0.0 && (ratio >= 1.0 || self.ratio() < ratio)
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_repeats_and_names_part_the_streams() {
+    fn a_seed_repeats_and_the_purposes_have_different_streams() {
         let draw = |names: &[u64]| Random::new(7, names).next_u64();
         assert_eq!(draw(&[1, 2]), draw(&[1, 2]));
         assert_ne!(draw(&[1, 2]), draw(&[2, 1]));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn chances_come_true_as_often_as_they_say() {
+    fn chance_has_its_probability() {
         let mut random = Random::new(1, &[]);
         let hits = (0..100_000).filter(|_| random.chance(0.05)).count();
         assert!((4_700..5_300).contains(&hits), "{hits}");

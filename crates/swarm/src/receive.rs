@@ -1,13 +1,13 @@
-//! One track that a bot receives: counted, asked for again, put together, measured.
+//! One inbound track: loss, NACK and keyframe requests, frame assembly, measurements.
 
-mod part;
+mod depacketize;
 
 use crate::assemble::{Assembled, Assembler, Frame};
 use crate::figures::{StreamCounts, StreamFigures, Summary};
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
 use crate::message::{BotId, Event, Kind, Receive, StreamId};
 use crate::recorder::Recorder;
-use part::{part, sealed_part, without_padding};
+use depacketize::{encrypted_packet_info, packet_info, without_padding};
 use rtc::codec::{self, Codec};
 use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
@@ -18,12 +18,12 @@ use wire::rtcp::{FirEntry, ReportBlock, SenderInfo, write};
 use wire::rtp::Header;
 use wire::time::Time;
 
-/// How long complete frames may wait for what they build on before a key frame is asked for.
-const KEYFRAME_PATIENCE: Duration = Duration::from_millis(200);
-/// Distance of two requests for a key frame.
+/// How long complete frames may be undecodable before a keyframe request.
+const KEYFRAME_REQUEST_DELAY: Duration = Duration::from_millis(200);
+/// Interval of keyframe requests.
 const KEYFRAME_RETRY: Duration = Duration::from_millis(500);
 
-/// How a receiver may ask for something, by `a=rtcp-fb`.
+/// Negotiated feedback (`a=rtcp-fb`).
 #[derive(Clone, Copy, Debug, Default)]
 struct Feedback {
     nack: bool,
@@ -33,7 +33,7 @@ struct Feedback {
 
 impl Feedback {
     fn negotiated(values: &[String]) -> Self {
-        let has = |wanted: &str| values.iter().any(|value| value == wanted);
+        let has = |name: &str| values.iter().any(|value| value == name);
         Self {
             nack: has("nack"),
             pli: has("nack pli"),
@@ -42,7 +42,7 @@ impl Feedback {
     }
 }
 
-/// The packets of one SSRC.
+/// The receive state of one SSRC.
 struct Source {
     extender: SequenceExtender,
     stats: InboundStats,
@@ -51,16 +51,16 @@ struct Source {
     assembler: Assembler,
 }
 
-/// One track that a bot receives.
+/// One inbound track.
 pub struct InboundStream {
-    name: StreamId,
+    id: StreamId,
     bot: BotId,
-    from: String,
+    source_name: String,
     codec: Codec,
     decrypted: bool,
     feedback: Feedback,
     source: Option<Source>,
-    /// What earlier SSRCs of the same track lost.
+    /// Loss of earlier SSRCs of the track.
     earlier: Loss,
     earlier_skipped: u64,
     counts: StreamCounts,
@@ -68,9 +68,9 @@ pub struct InboundStream {
     e2e: Histogram,
     first_frame: Option<Time>,
     encoding: Option<u8>,
-    /// Packets given up when a key frame was last asked for.
+    /// Packets given up by NACK at the last keyframe request.
     given_up: u64,
-    /// Frames given up when the last key frame made up for them.
+    /// Frames skipped at the last key frame.
     skipped_before_keyframe: u64,
     last_request: Option<Time>,
     fir_sequence: u8,
@@ -79,23 +79,23 @@ pub struct InboundStream {
     window_end: Option<StreamCounts>,
 }
 
-/// What stands in a packet besides its header.
+/// The payload of a received packet.
 #[derive(Clone, Copy)]
 pub struct Payload<'a> {
-    /// The payload: plain, or sealed where the bot does not open every packet.
+    /// The payload, encrypted where the bot does not decrypt every packet.
     pub bytes: &'a [u8],
     /// Length of the whole datagram.
     pub datagram_len: usize,
 }
 
 impl InboundStream {
-    /// Expect a track; without `decrypted` its payloads will be sealed.
+    /// Create an inbound track; without `decrypted` its payloads are encrypted.
     #[must_use]
     pub fn new(request: &Receive, bot: BotId, codec: Codec, decrypted: bool) -> Self {
         Self {
-            name: request.stream,
+            id: request.stream,
             bot,
-            from: request.source.clone(),
+            source_name: request.source.clone(),
             codec,
             decrypted,
             feedback: Feedback::negotiated(&request.feedback),
@@ -117,19 +117,19 @@ impl InboundStream {
         }
     }
 
-    /// Return its name.
+    /// Return the identifier.
     #[must_use]
-    pub fn name(&self) -> StreamId {
-        self.name
+    pub fn id(&self) -> StreamId {
+        self.id
     }
 
-    /// Return the SSRC it comes under, where it is known.
+    /// Return the SSRC, once bound.
     #[must_use]
     pub fn ssrc(&self) -> Option<Ssrc> {
         self.source.as_ref().map(|source| source.stats.ssrc())
     }
 
-    /// Learn under which SSRC the track comes from now on.
+    /// Bind the track to an SSRC, which replaces an earlier SSRC.
     pub fn bind(&mut self, ssrc: Ssrc) {
         if let Some(before) = self.source.take() {
             self.earlier = self.earlier.plus(&before.loss.loss());
@@ -144,12 +144,12 @@ impl InboundStream {
         });
     }
 
-    /// Extend the sequence number of a packet that is counted without being opened.
+    /// Extend the sequence number of a packet that is not decrypted.
     pub fn extend(&mut self, sequence: u16) -> Option<u64> {
         Some(self.source.as_mut()?.extender.extend(sequence))
     }
 
-    /// Take a packet of the track under its own SSRC.
+    /// Process a packet of the media SSRC.
     pub fn receive_media(
         &mut self,
         now: Time,
@@ -163,12 +163,12 @@ impl InboundStream {
             return;
         };
         source.stats.receive(index, header.timestamp, now);
-        if source.loss.arrived(index, false) {
-            self.take(now, header, index, payload.bytes, recorder);
+        if source.loss.record(index, false) {
+            self.accept(now, header, index, payload.bytes, recorder);
         }
     }
 
-    /// Take a retransmission (RFC 4588).
+    /// Process a retransmission (RFC 4588).
     pub fn receive_rtx(
         &mut self,
         now: Time,
@@ -187,29 +187,29 @@ impl InboundStream {
         let Retransmission::Original { index, payload } = rtx::read(plain, highest) else {
             return;
         };
-        if source.loss.arrived(index, true) {
-            // The padding was of the retransmission.
+        if source.loss.record(index, true) {
+            // The padding belongs to the RTX packet.
             let header = Header {
                 has_padding: false,
                 ..*header
             };
-            self.take(now, &header, index, payload, recorder);
+            self.accept(now, &header, index, payload, recorder);
         }
     }
 
-    /// Take the sender report of its SSRC.
+    /// Process a sender report on the SSRC.
     pub fn on_sender_report(&mut self, now: Time, info: &SenderInfo) {
         if let Some(source) = &mut self.source {
             source.stats.on_sender_report(now, info);
         }
     }
 
-    /// Make its report block, where there is something to report.
+    /// Return the report block of a receiver report; none before the first packet.
     pub fn report_block(&mut self, now: Time) -> Option<ReportBlock> {
         self.source.as_mut()?.stats.report_block(now)
     }
 
-    /// Return when something may have to be asked for.
+    /// Return when the next NACK or keyframe request is due.
     #[must_use]
     pub fn feedback_due(&self) -> Option<Time> {
         let source = self.source.as_ref()?;
@@ -220,7 +220,7 @@ impl InboundStream {
             .min()
     }
 
-    /// Ask for what is missing: append NACK and PLI or FIR to `out`.
+    /// Append the NACK and the PLI or FIR that are due to `out`.
     pub fn write_feedback(
         &mut self,
         now: Time,
@@ -252,12 +252,12 @@ impl InboundStream {
         }
     }
 
-    /// End the track: from now on nothing is missing any more.
+    /// End the track: figures are final from now on.
     pub fn end(&mut self, now: Time) {
         self.ended.get_or_insert(now);
     }
 
-    /// Begin to count apart.
+    /// Open the measurement window.
     pub fn open_window(&mut self, now: Time) {
         self.freeze.count_from(now);
         self.window_start = self.counts(now);
@@ -265,20 +265,20 @@ impl InboundStream {
         self.e2e.clear();
     }
 
-    /// End counting apart.
+    /// Close the measurement window.
     pub fn close_window(&mut self, now: Time) {
         self.window_end = Some(self.counts(now));
     }
 
-    /// Report the window, or everything where none was opened.
+    /// Return the figures of the measurement window, or since the start where none was opened.
     #[must_use]
     pub fn figures(&self, now: Time) -> StreamFigures {
         let end = self.window_end.unwrap_or_else(|| self.counts(now));
         let counts = end.since(&self.window_start);
         StreamFigures {
-            stream: self.name,
+            stream: self.id,
             bot: self.bot,
-            source: self.from.clone(),
+            source: self.source_name.clone(),
             kind: self.kind(),
             decrypted: self.decrypted,
             packets_expected: counts.loss.expected,
@@ -332,8 +332,8 @@ impl InboundStream {
         self.counts.bytes += len as u64;
     }
 
-    /// Take a packet that had not arrived before, by itself or by retransmission.
-    fn take(
+    /// Process a packet that is no duplicate, received by itself or by retransmission.
+    fn accept(
         &mut self,
         now: Time,
         header: &Header,
@@ -346,37 +346,37 @@ impl InboundStream {
         };
         source.nack.received(now, index);
         if self.codec.kind() == codec::Kind::Audio {
-            self.on_sound(now, recorder);
+            self.on_audio_packet(now, recorder);
             return;
         }
-        let part = if self.decrypted {
+        let packet_info = if self.decrypted {
             let plain = without_padding(header, payload);
-            (!plain.is_empty()).then(|| part(self.codec, header, index, plain))
+            (!plain.is_empty()).then(|| packet_info(self.codec, header, index, plain))
         } else {
-            Some(sealed_part(
+            Some(encrypted_packet_info(
                 header,
                 index,
                 payload,
-                source.assembler.may_begin(now),
+                source.assembler.may_start(now),
             ))
         };
-        match part {
-            Some(part) => source.assembler.push(now, &part, &source.loss),
+        match packet_info {
+            Some(packet_info) => source.assembler.push(now, &packet_info, &source.loss),
             None => source.assembler.push_padding(now, &source.loss),
         }
-        while let Some(news) = self
+        while let Some(event) = self
             .source
             .as_mut()
             .and_then(|source| source.assembler.poll())
         {
-            match news {
+            match event {
                 Assembled::Complete(frame) => self.on_complete(now, &frame, recorder),
                 Assembled::Decodable(frame) => self.on_decodable(now, &frame),
             }
         }
     }
 
-    fn on_sound(&mut self, now: Time, recorder: &mut Recorder) {
+    fn on_audio_packet(&mut self, now: Time, recorder: &mut Recorder) {
         self.counts.frames += 1;
         recorder.totals.frames_received += 1;
         self.on_first_frame(now, recorder);
@@ -391,7 +391,7 @@ impl InboundStream {
         }
         let Some(id) = frame.id else { return };
         let delay = now.since(id.captured(now));
-        recorder.frame_delay(delay, frame.keyframe);
+        recorder.record_frame_delay(delay, frame.keyframe);
         if recorder.recording {
             self.e2e.record(delay);
         }
@@ -405,7 +405,7 @@ impl InboundStream {
         if let Some(source) = self.source.as_mut().filter(|_| frame.keyframe)
             && source.assembler.skipped() > self.skipped_before_keyframe
         {
-            // What was missing before the key frame is of no use any more.
+            // Packets before the key frame are not needed any more.
             self.skipped_before_keyframe = source.assembler.skipped();
             source.nack.clear();
         }
@@ -415,7 +415,7 @@ impl InboundStream {
         if self.first_frame.is_none() {
             self.first_frame = Some(now);
             recorder.events.push(Event::FirstFrame {
-                stream: self.name,
+                stream: self.id,
                 at_ns: now.as_nanos(),
             });
         }
@@ -425,28 +425,28 @@ impl InboundStream {
         let before = self.encoding.replace(encoding);
         if before.is_some_and(|before| before != encoding) {
             recorder.events.push(Event::EncodingChanged {
-                stream: self.name,
+                stream: self.id,
                 encoding_index: encoding,
                 at_ns: now.as_nanos(),
             });
         }
     }
 
-    /// A key frame helps where frames wait in vain, or, seen from outside, where packets were lost
-    /// for good.
+    /// Return when the next keyframe request is due: where complete frames are undecodable, or, for
+    /// an encrypted stream, where NACK gave packets up.
     fn keyframe_due(&self, source: &Source) -> Option<Time> {
         if !self.feedback.pli && !self.feedback.fir {
             return None;
         }
-        let wanted = if self.decrypted {
-            source.assembler.stuck_since()? + KEYFRAME_PATIENCE
+        let due = if self.decrypted {
+            source.assembler.undecodable_since()? + KEYFRAME_REQUEST_DELAY
         } else {
             let lost_more = source.nack.counters().given_up > self.given_up;
             lost_more.then_some(Time::ZERO)?
         };
         Some(
             self.last_request
-                .map_or(wanted, |last| wanted.max(last + KEYFRAME_RETRY)),
+                .map_or(due, |last| due.max(last + KEYFRAME_RETRY)),
         )
     }
 

@@ -1,4 +1,4 @@
-//! What all streams report to while they run.
+//! Measurements and events of all streams of an engine.
 
 use crate::figures::{Histograms, Totals};
 use crate::measure::Histogram;
@@ -6,16 +6,16 @@ use crate::message::Event;
 use std::time::Duration;
 use wire::time::Time;
 
-/// What all streams report to.
+/// Measurements and events of all streams of an engine.
 #[derive(Debug)]
 pub struct Recorder {
-    /// Within the window, or there is none.
+    /// The time is within the measurement window, or no window is set.
     pub recording: bool,
-    /// Distributions while recording.
+    /// Histograms of the recorded time.
     pub histograms: Histograms,
     /// Counts since the start.
     pub totals: Totals,
-    /// What the control plane is told.
+    /// Events for the control plane.
     pub events: Vec<Event>,
 }
 
@@ -37,8 +37,8 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Note the delay of a frame.
-    pub fn frame_delay(&mut self, delay: Duration, keyframe: bool) {
+    /// Record the end-to-end delay of a frame.
+    pub fn record_frame_delay(&mut self, delay: Duration, keyframe: bool) {
         if !self.recording {
             return;
         }
@@ -50,21 +50,21 @@ impl Recorder {
         }
     }
 
-    /// Note a round trip.
-    pub fn round_trip(&mut self, rtt: Duration) {
+    /// Record a round-trip time.
+    pub fn record_rtt(&mut self, rtt: Duration) {
         if self.recording {
             self.histograms.rtt.record(rtt);
         }
     }
 
-    /// Note that something scheduled for `due` is done at `now`.
-    pub fn acted(&mut self, now: Time, due: Time) {
+    /// Record the lag of an action that was scheduled for `due`.
+    pub fn record_lag(&mut self, now: Time, due: Time) {
         if self.recording {
             self.histograms.lag.record(now.since(due));
         }
     }
 
-    /// Forget the distributions.
+    /// Reset the histograms.
     pub fn clear(&mut self) {
         let Histograms {
             e2e_frame,

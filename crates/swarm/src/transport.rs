@@ -1,13 +1,13 @@
-//! One transport of a bot: the association and the tracks that it sends and receives.
+//! One transport of a bot: ICE and DTLS, outbound and inbound tracks.
 
-mod arrivals;
-mod control;
-mod departures;
+mod inbound;
+mod outbound;
+mod rtcp;
 
 use crate::extensions::add_extensions;
 use crate::message::{BotId, CommandError, ErrorCode, Event, Receive, TransportId, TransportState};
-use crate::pace::PaceQueue;
-use crate::publish::{OutboundStream, Planned};
+use crate::pacer::Pacer;
+use crate::publish::{OutboundStream, PlannedPacket};
 use crate::random::Random;
 use crate::receive::InboundStream;
 use crate::recorder::Recorder;
@@ -25,28 +25,28 @@ use wire::id::{Rid, Ssrc};
 use wire::rtcp::{ReportBlock, write};
 use wire::time::{Time, WallClock};
 
-/// Mean distance of reports; each is between half and one and a half of it (RFC 3550 section 6.3.5).
+/// Mean RTCP report interval, randomized by 0.5 to 1.5 (RFC 3550 section 6.3.5).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// No deadline at all.
+/// No deadline.
 const NEVER: Time = Time::FAR;
 
-/// What is shared by all transports of a swarm.
+/// State shared by all transports of an engine.
 pub struct Shared {
-    /// For sender reports.
+    /// Wall time for sender reports.
     pub wall: WallClock,
-    /// Where everybody writes.
+    /// Outgoing datagrams.
     pub outbox: Outbox,
-    /// Who counts.
+    /// Measurements and events.
     pub recorder: Recorder,
-    /// RTCP on its way into the outbox.
+    /// Scratch buffer of outgoing RTCP.
     rtcp: Vec<u8>,
     sequences: Vec<u16>,
     blocks: Vec<ReportBlock>,
-    planned: Vec<Planned>,
+    planned: Vec<PlannedPacket>,
 }
 
 impl Shared {
-    /// Share a wall clock and nothing counted yet.
+    /// Create the shared state without measurements.
     #[must_use]
     pub fn new(wall: WallClock) -> Self {
         Self {
@@ -63,11 +63,11 @@ impl Shared {
 
 /// One transport of a bot.
 pub struct BotTransport {
-    name: TransportId,
+    id: TransportId,
     bot: BotId,
     local: IpAddr,
     cname: String,
-    /// Whether every packet is opened.
+    /// Whether every packet is decrypted.
     decrypted: bool,
     transport: Transport,
     connected: bool,
@@ -78,51 +78,51 @@ pub struct BotTransport {
     twcc_out: TwccSender,
     twcc_in: Option<TwccReceiver>,
     reference: Option<ReferenceTimes>,
-    pace: PaceQueue,
+    pacer: Pacer,
     own_ssrc: Ssrc,
     used_ssrcs: Vec<u32>,
     random: Random,
     next_report: Time,
-    /// Not later than the first thing that a received stream wants asked for.
+    /// Lower bound of the next NACK or keyframe request of an inbound stream.
     next_feedback: Time,
-    /// When this transport is in the wheel, so that it stands there once.
+    /// Deadline of the transport's timer in the wheel, so that there is one entry.
     pub armed: Time,
-    /// The last instant that it was told.
-    pub told: Time,
-    /// Whether what arrives goes through a network of the bot first.
+    /// Latest time passed in.
+    pub last_time: Time,
+    /// Whether received datagrams pass the downlink impairment of the bot.
     pub shaped: bool,
-    /// Something but media happened that may have moved the next timeout.
-    moved: bool,
-    /// When the next timeout is, but for what received media asks for.
-    unmoved_by_media: Time,
+    /// `base_timeout` has to be computed again.
+    timeout_stale: bool,
+    /// Next timeout without the feedback on inbound media.
+    base_timeout: Time,
 }
 
-/// What a bot transport is made of.
+/// Parameters of a bot transport.
 pub struct TransportPlan {
-    /// Its name.
-    pub name: TransportId,
-    /// Whose it is.
+    /// Identifier.
+    pub id: TransportId,
+    /// The bot.
     pub bot: BotId,
     /// Local address of its socket.
     pub local: IpAddr,
     /// RTCP canonical name.
     pub cname: String,
-    /// Whether every packet is opened.
+    /// Whether every packet is decrypted.
     pub decrypted: bool,
-    /// Whether what arrives goes through a network of the bot first.
+    /// Whether received datagrams pass the downlink impairment of the bot.
     pub shaped: bool,
-    /// The association.
+    /// ICE and DTLS.
     pub transport: Transport,
-    /// Numbers of its own.
+    /// Random numbers of the transport.
     pub random: Random,
 }
 
 impl BotTransport {
-    /// Hold an association that knows its peer.
+    /// Create a bot transport; the remote parameters of `plan.transport` are set.
     #[must_use]
     pub fn new(mut plan: TransportPlan) -> Self {
         Self {
-            name: plan.name,
+            id: plan.id,
             bot: plan.bot,
             local: plan.local,
             cname: plan.cname,
@@ -136,62 +136,62 @@ impl BotTransport {
             twcc_out: TwccSender::new(),
             twcc_in: None,
             reference: None,
-            pace: PaceQueue::default(),
+            pacer: Pacer::default(),
             own_ssrc: Ssrc(plan.random.next_u32()),
             used_ssrcs: Vec::new(),
             random: plan.random,
             next_report: NEVER,
             next_feedback: NEVER,
             armed: NEVER,
-            told: Time::ZERO,
+            last_time: Time::ZERO,
             shaped: plan.shaped,
-            moved: true,
-            unmoved_by_media: NEVER,
+            timeout_stale: true,
+            base_timeout: NEVER,
         }
     }
 
-    /// Return whose it is.
+    /// Return the bot.
     #[must_use]
     pub fn bot(&self) -> BotId {
         self.bot
     }
 
-    /// Say whether media may flow.
+    /// Return whether ICE and DTLS are connected.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// Say whether it sends tracks.
+    /// Return whether there are outbound tracks.
     #[must_use]
     pub fn is_sending(&self) -> bool {
         self.outbound.iter().any(Option::is_some)
     }
 
-    /// List the tracks received so far, those not expected any more included.
+    /// Return the inbound tracks, including those that ended.
     #[must_use]
     pub fn inbound(&self) -> &[InboundStream] {
         &self.inbound
     }
 
-    /// List the tracks received so far, to open and close windows.
+    /// Return the inbound tracks, to open and close the measurement window.
     pub fn inbound_mut(&mut self) -> &mut [InboundStream] {
         &mut self.inbound
     }
 
-    /// Draw from the transport's own numbers.
+    /// Return the transport's random numbers.
     pub fn random(&mut self) -> &mut Random {
         &mut self.random
     }
 
-    /// Take SSRCs for sending.
+    /// Allocate SSRCs for sending.
     ///
     /// # Errors
-    /// Where one was used before: SRTP would repeat a nonce.
-    pub fn take_ssrcs(&mut self, ssrcs: &[u32]) -> Result<(), CommandError> {
+    /// Where an SSRC was used before: SRTP would repeat a nonce.
+    pub fn allocate_ssrcs(&mut self, ssrcs: &[u32]) -> Result<(), CommandError> {
         for (nth, ssrc) in ssrcs.iter().enumerate() {
             if self.used_ssrcs.contains(ssrc) || ssrcs[..nth].contains(ssrc) {
-                let message = format!("SSRC {ssrc} was used on transport {}", self.name);
+                let message = format!("SSRC {ssrc} was used on transport {}", self.id);
                 return Err(CommandError::new(ErrorCode::SsrcReused, message));
             }
         }
@@ -199,78 +199,78 @@ impl BotTransport {
         Ok(())
     }
 
-    /// Send a track from its start on, or from when the transport is connected.
+    /// Publish a track; return its index. Packets are sent once the transport is connected.
     pub fn publish(&mut self, now: Time, mut stream: OutboundStream) -> usize {
-        self.moved = true;
+        self.timeout_stale = true;
         if self.connected {
             begin(now, &mut stream, &mut self.transport);
         }
         self.outbound.push(Some(stream));
-        self.set_pace();
+        self.configure_pacer();
         self.outbound.len() - 1
     }
 
-    /// Send these encodings of a track, named by their rids, and let its others rest.
-    pub fn send_only(&mut self, now: Time, place: usize, rids: &[String]) {
-        self.moved = true;
-        let Some(Some(stream)) = self.outbound.get_mut(place) else {
+    /// Activate the encodings of a track with these RIDs; deactivate its others.
+    pub fn set_active_encodings(&mut self, now: Time, index: usize, rids: &[String]) {
+        self.timeout_stale = true;
+        let Some(Some(stream)) = self.outbound.get_mut(index) else {
             return;
         };
         for encoding in &mut stream.encodings {
-            let is_named = |rid: &Rid| rids.iter().any(|name| name == rid.as_str());
-            let rests = encoding.rid().is_some_and(|rid| !is_named(rid));
-            encoding.rest(now, rests);
+            let is_listed = |rid: &Rid| rids.iter().any(|active| active == rid.as_str());
+            let active = encoding.rid().is_none_or(is_listed);
+            encoding.set_active(now, active);
         }
     }
 
-    /// Stop sending a track.
-    pub fn unpublish(&mut self, place: usize) {
-        self.pace.forget(place);
-        if let Some(stream) = self.outbound.get_mut(place) {
+    /// Stop publishing a track.
+    pub fn unpublish(&mut self, index: usize) {
+        self.pacer.remove_stream(index);
+        if let Some(stream) = self.outbound.get_mut(index) {
             *stream = None;
         }
-        self.set_pace();
+        self.configure_pacer();
     }
 
-    /// Expect a track; return its place among the received ones.
+    /// Receive a track; return its index among the inbound tracks.
     ///
     /// # Errors
     /// Where its extension ids contradict those of another track.
-    pub fn expect(
+    pub fn add_inbound(
         &mut self,
         request: &Receive,
         codec: Codec,
         expected: Expected,
     ) -> Result<usize, CommandError> {
         add_extensions(&mut self.ids, &request.extensions)?;
-        let has = |wanted: &str| request.feedback.iter().any(|value| value == wanted);
+        let has = |name: &str| request.feedback.iter().any(|value| value == name);
         if has("transport-cc") && self.twcc_in.is_none() {
             self.twcc_in = Some(TwccReceiver::new());
         }
         if has("rrtr") && self.reference.is_none() {
             self.reference = Some(ReferenceTimes::new(self.own_ssrc));
         }
-        let place = self.inbound.len();
+        let index = self.inbound.len();
         let mut stream = InboundStream::new(request, self.bot, codec, self.decrypted);
         if let Some(ssrc) = expected.ssrc {
             stream.bind(ssrc);
         }
-        self.binder.expect(place, expected);
+        self.binder.expect(index, expected);
         self.inbound.push(stream);
-        Ok(place)
+        Ok(index)
     }
 
-    /// Expect a track no more.
-    pub fn forget(&mut self, now: Time, place: usize) {
-        self.binder.forget(place);
-        if let Some(stream) = self.inbound.get_mut(place) {
+    /// Stop receiving a track.
+    pub fn stop_receiving(&mut self, now: Time, index: usize) {
+        self.binder.forget(index);
+        if let Some(stream) = self.inbound.get_mut(index) {
             stream.end(now);
         }
     }
 
-    /// Do what is due.
+    /// Send due frames, reports and feedback, and run the timers of ICE and DTLS.
     pub fn handle_timeout(&mut self, now: Time, shared: &mut Shared) {
-        self.moved = true;
+        self.timeout_stale = true;
         if self.transport.poll_timeout().is_some_and(|due| due <= now) {
             self.transport.handle_timeout(now, &mut shared.outbox);
             self.take_events(now, shared);
@@ -284,23 +284,23 @@ impl BotTransport {
         self.write_feedback(now, shared);
         self.write_reports(now, shared);
         if !shared.rtcp.is_empty() {
-            // Without a path there is nobody to report to.
+            // Without a selected path there is no destination for RTCP.
             let _ = self.transport.send_rtcp(&shared.rtcp, &mut shared.outbox);
         }
     }
 
     /// Return when to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&mut self) -> Time {
-        if std::mem::take(&mut self.moved) {
-            self.unmoved_by_media = self.slow_timeout();
+        if std::mem::take(&mut self.timeout_stale) {
+            self.base_timeout = self.compute_base_timeout();
         }
         let twcc = self.twcc_in.as_ref().and_then(TwccReceiver::poll_timeout);
         let media = self.next_feedback.min(twcc.unwrap_or(NEVER));
-        self.unmoved_by_media.min(media)
+        self.base_timeout.min(media)
     }
 
-    /// Look everywhere for what is due next, but where received media may change it.
-    fn slow_timeout(&self) -> Time {
+    /// Return the next timeout of ICE, DTLS, reports, frames and pacer.
+    fn compute_base_timeout(&self) -> Time {
         let association = self.transport.poll_timeout().unwrap_or(NEVER);
         if !self.connected {
             return association;
@@ -309,11 +309,11 @@ impl BotTransport {
         let encodings = outbound.flat_map(|stream| &stream.encodings);
         let frames = encodings.map(|encoding| encoding.due());
         frames
-            .chain(self.pace.due())
+            .chain(self.pacer.due())
             .fold(association.min(self.next_report), Time::min)
     }
 
-    /// Say goodbye; return the received tracks with what they measured.
+    /// Send BYE and close; return the inbound tracks with their measurements.
     pub fn close(mut self, now: Time, shared: &mut Shared) -> Vec<InboundStream> {
         if self.connected {
             shared.rtcp.clear();
@@ -375,7 +375,7 @@ impl BotTransport {
         shared: &mut Shared,
     ) {
         shared.recorder.events.push(Event::TransportState {
-            transport: self.name,
+            transport: self.id,
             state,
             reason: reason.to_owned(),
             srtp_profile: times.map(|(profile, ..)| profile),
@@ -386,8 +386,7 @@ impl BotTransport {
     }
 }
 
-/// Let a track begin. An encoding whose SSRC cannot be had stays silent, and is missing where it is
-/// expected; commands check that before.
+/// Start a track. An encoding whose SSRC is refused sends nothing; commands check SSRCs before.
 fn begin(now: Time, stream: &mut OutboundStream, transport: &mut Transport) {
     for encoding in &mut stream.encodings {
         let _ = encoding.begin(now, transport);

@@ -1,10 +1,10 @@
-//! Frames out of packets that arrive late, twice, out of order or never.
+//! Frame assembly from packets that are late, duplicated, reordered or lost.
 
-use swarm::assemble::{Assembled, Assembler, Part, Start};
+use swarm::assemble::{Assembled, Assembler, FrameStart, PacketInfo};
 use swarm::measure::LossMeter;
 use wire::time::Time;
 
-/// One stream: packets go in by number, the timestamps of complete and decodable frames come out.
+/// One stream: packets in, timestamps of complete and decodable frames out.
 #[derive(Default)]
 struct Stream {
     loss: LossMeter,
@@ -15,9 +15,9 @@ struct Stream {
 }
 
 impl Stream {
-    fn push(&mut self, part: Part) {
+    fn push(&mut self, part: PacketInfo) {
         self.now_ms += 1;
-        if self.loss.arrived(part.index, false) {
+        if self.loss.record(part.index, false) {
             self.assembler
                 .push(Time::from_millis(self.now_ms), &part, &self.loss);
         }
@@ -26,15 +26,15 @@ impl Stream {
 
     fn padding(&mut self, index: u64) {
         self.now_ms += 1;
-        self.loss.arrived(index, false);
+        self.loss.record(index, false);
         self.assembler
             .push_padding(Time::from_millis(self.now_ms), &self.loss);
         self.take();
     }
 
     fn take(&mut self) {
-        while let Some(news) = self.assembler.poll() {
-            match news {
+        while let Some(event) = self.assembler.poll() {
+            match event {
                 Assembled::Complete(frame) => self.complete.push(frame.timestamp),
                 Assembled::Decodable(frame) => self.decodable.push(frame.timestamp),
             }
@@ -43,16 +43,16 @@ impl Stream {
 }
 
 /// VP8: three packets a frame, a key frame every ten.
-fn vp8(index: u64) -> Part {
+fn vp8(index: u64) -> PacketInfo {
     let frame = index / 3;
-    Part {
+    PacketInfo {
         index,
         timestamp: frame as u32,
         len: 100,
         start: if index.is_multiple_of(3) {
-            Start::Here
+            FrameStart::Certain
         } else {
-            Start::Unknown
+            FrameStart::Unknown
         },
         end: index % 3 == 2,
         keyframe: index.is_multiple_of(30),
@@ -61,14 +61,14 @@ fn vp8(index: u64) -> Part {
     }
 }
 
-/// H.264: the same, but only the packet before tells where a frame begins.
-fn h264(index: u64) -> Part {
+/// H.264: the same, but only the packet before shows where a frame starts.
+fn h264(index: u64) -> PacketInfo {
     let start = if index.is_multiple_of(3) {
-        Start::MaybeHere
+        FrameStart::Possible
     } else {
-        Start::Unknown
+        FrameStart::Unknown
     };
-    Part {
+    PacketInfo {
         start,
         picture_id: None,
         ..vp8(index)
@@ -83,14 +83,17 @@ fn packets_in_order_make_every_frame_decodable() {
         assert_eq!(stream.decodable, (0..20).collect::<Vec<_>>());
         assert_eq!(stream.complete, stream.decodable);
         assert_eq!(
-            (stream.assembler.stuck_since(), stream.assembler.skipped()),
+            (
+                stream.assembler.undecodable_since(),
+                stream.assembler.skipped()
+            ),
             (None, 0)
         );
     }
 }
 
 #[test]
-fn a_late_packet_releases_what_waited_for_it_in_order() {
+fn a_late_packet_makes_later_frames_decodable_in_order() {
     for packet in [vp8, h264] {
         for lost in [3, 4, 5] {
             let mut stream = Stream::default();
@@ -98,10 +101,10 @@ fn a_late_packet_releases_what_waited_for_it_in_order() {
                 .filter(|index| *index != lost)
                 .for_each(|index| stream.push(packet(index)));
             assert_eq!(stream.decodable, [0], "lost {lost}");
-            assert!(stream.assembler.stuck_since().is_some());
+            assert!(stream.assembler.undecodable_since().is_some());
             stream.push(packet(lost));
             assert_eq!(stream.decodable, [0, 1, 2, 3, 4]);
-            assert_eq!(stream.assembler.stuck_since(), None);
+            assert_eq!(stream.assembler.undecodable_since(), None);
         }
     }
 }
@@ -116,14 +119,14 @@ fn after_a_loss_only_a_key_frame_goes_on() {
         assert_eq!(stream.decodable, [0, 1, 10, 11, 12, 13, 14]);
         assert_eq!(stream.assembler.skipped(), 8);
         assert!(stream.complete.len() >= 13);
-        // What comes too late changes nothing.
+        // A packet of a skipped frame has no effect.
         stream.push(packet(7));
         assert_eq!(stream.decodable.len(), 7);
     }
 }
 
 #[test]
-fn who_joins_between_key_frames_waits_for_one() {
+fn a_stream_joined_between_key_frames_starts_at_the_next_one() {
     for packet in [vp8, h264] {
         let mut stream = Stream::default();
         (16..36).for_each(|index| stream.push(packet(index)));
@@ -147,7 +150,7 @@ fn order_of_arrival_does_not_matter() {
 
 #[test]
 fn padding_between_frames_breaks_nothing_once_it_is_there() {
-    let shifted = |index: u64| Part {
+    let shifted = |index: u64| PacketInfo {
         index: if index < 6 { index } else { index + 2 },
         ..h264(index)
     };
@@ -160,8 +163,8 @@ fn padding_between_frames_breaks_nothing_once_it_is_there() {
 }
 
 #[test]
-fn picture_ids_that_follow_each_other_make_up_for_lost_padding() {
-    let shifted = |index: u64| Part {
+fn lost_padding_is_no_gap_after_consecutive_picture_ids() {
+    let shifted = |index: u64| PacketInfo {
         index: if index < 6 { index } else { index + 2 },
         ..vp8(index)
     };
@@ -174,25 +177,28 @@ fn picture_ids_that_follow_each_other_make_up_for_lost_padding() {
 fn a_stream_that_never_gets_a_key_frame_stays_bounded() {
     let mut stream = Stream::default();
     for index in 1..3_000 {
-        stream.push(Part {
+        stream.push(PacketInfo {
             keyframe: false,
             ..vp8(index)
         });
     }
     assert!(stream.decodable.is_empty());
     assert!(stream.assembler.skipped() > 800);
-    assert_eq!(stream.assembler.stuck_since(), Some(Time::from_millis(5)));
+    assert_eq!(
+        stream.assembler.undecodable_since(),
+        Some(Time::from_millis(5))
+    );
 }
 
 #[test]
-fn a_whole_frame_takes_nothing_more_under_its_timestamp() {
+fn a_complete_frame_ignores_further_packets_of_its_timestamp() {
     let mut stream = Stream::default();
-    let waits_for_a_key_frame = |index| Part {
+    let waits_for_a_key_frame = |index| PacketInfo {
         keyframe: false,
         ..vp8(index)
     };
     (3..6).for_each(|index| stream.push(waits_for_a_key_frame(index)));
-    stream.push(Part {
+    stream.push(PacketInfo {
         timestamp: 1,
         ..vp8(30)
     });

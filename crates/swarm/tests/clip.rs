@@ -1,11 +1,11 @@
-//! The clips that ship, cut into packets and put together again.
+//! The packaged clips, packetized and depacketized.
 
 use std::path::Path;
-use swarm::clip::{Clip, ClipError, FrameFacts, MAX_PAYLOAD_BYTES};
+use swarm::clip::{Clip, ClipError, FrameFields, MAX_PAYLOAD_BYTES};
 use swarm::frame_id::{self, FrameId};
 use swarm::nal;
 
-const FACTS: FrameFacts = FrameFacts {
+const FIELDS: FrameFields = FrameFields {
     picture_id: 0x7abc,
     id: FrameId {
         source: 9,
@@ -35,13 +35,13 @@ fn payloads(clip: &Clip, frame: usize) -> Vec<Vec<u8>> {
     let mut out = [0; MAX_PAYLOAD_BYTES];
     let packets = clip.frames()[frame].packets.clone();
     let write = |packet| {
-        let len = clip.write(packet, &FACTS, &mut out);
+        let len = clip.write(packet, &FIELDS, &mut out);
         out[..len].to_vec()
     };
     packets.map(write).collect()
 }
 
-/// Put H.264 payloads together to NAL units again (RFC 6184).
+/// Depacketize H.264 payloads to NAL units (RFC 6184).
 fn depacketise_h264(payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut units: Vec<Vec<u8>> = Vec::new();
     for payload in payloads {
@@ -65,12 +65,12 @@ fn vp8_payloads_make_the_frame_again_with_the_id_behind_it() {
         for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
             let payloads = payloads(&clip, nth);
             let joined = payloads.iter().flat_map(|payload| &payload[4..]).copied();
-            let (bytes, id): (Vec<u8>, _) = (joined.collect(), FACTS.id.to_bytes());
+            let (bytes, id): (Vec<u8>, _) = (joined.collect(), FIELDS.id.to_bytes());
             assert_eq!(bytes, [frame, &id].concat());
             assert!(payloads.iter().all(|payload| payload[2..4] == [0xfa, 0xbc]));
             assert_eq!(payloads[0][0], 0x90);
             assert!(payloads[1..].iter().all(|payload| payload[0] == 0x80));
-            assert_eq!(FrameId::from_vp8(payloads.last().unwrap()), Some(FACTS.id));
+            assert_eq!(FrameId::from_vp8(payloads.last().unwrap()), Some(FIELDS.id));
         }
     }
 }
@@ -95,7 +95,7 @@ fn h264_payloads_make_the_access_unit_again_with_the_id_before_its_slices() {
             assert_eq!(ids.len(), 1);
             assert_eq!(
                 payloads.iter().find_map(|p| FrameId::from_h264(p)),
-                Some(FACTS.id)
+                Some(FIELDS.id)
             );
             let starts_with_sets = kind(&units[0]) == nal::SPS;
             assert_eq!(clip.frames()[nth].keyframe, starts_with_sets);
@@ -134,7 +134,7 @@ fn a_key_frame_is_never_far_and_the_loop_is_as_long_as_the_file() {
 }
 
 #[test]
-fn silence_in_an_opus_clip_stays_a_gap() {
+fn dtx_in_an_opus_clip_stays_a_gap() {
     let clip = Clip::parse(&file("opus.ivf")).unwrap();
     let gaps = clip
         .frames()
@@ -146,7 +146,7 @@ fn silence_in_an_opus_clip_stays_a_gap() {
 }
 
 #[test]
-fn what_is_no_clip_is_refused() {
+fn invalid_clips_are_refused() {
     let good = file("opus.ivf");
     let refused = |bytes: &[u8]| Clip::parse(bytes).unwrap_err();
     assert_eq!(refused(b"RIFF"), ClipError::NotIvf);
@@ -196,7 +196,7 @@ fn a_loop_takes_time_and_no_more_than_the_rtp_clock_counts() {
 }
 
 #[test]
-fn what_is_never_split_fits_a_packet() {
+fn units_that_are_never_split_fit_a_packet() {
     let longest = [b'x'; MAX_PAYLOAD_BYTES + 1];
     let opus = |len| ivf(b"OPUS", 50, 1, &[(0, &longest[..len])]);
     assert!(Clip::parse(&opus(MAX_PAYLOAD_BYTES)).is_ok());

@@ -1,4 +1,4 @@
-//! Commands are carried out or refused with a reason; what was measured outlives its transport.
+//! Commands are executed or refused with a reason; measurements outlive their transport.
 
 mod common;
 
@@ -13,14 +13,14 @@ fn refused(world: &mut World, command: Value) -> String {
 }
 
 #[test]
-fn names_are_known_once_and_never_unknown() {
+fn duplicate_and_unknown_identifiers_are_refused() {
     let mut world = World::new();
     world.join(1, &[]);
     for command in [
         json!({"type": "close_transport", "transport": 9}),
         json!({"type": "set_network", "bot": 9, "net_up": null, "net_down": null}),
         json!({"type": "unpublish", "stream": 9}),
-        json!({"type": "unreceive", "stream": 9}),
+        json!({"type": "stop_receiving", "stream": 9}),
         json!({"type": "publish", "transport": 9, "stream": 1, "mid": "0", "payload_type": 96,
             "encodings": [], "source_id": 1, "start_ns": 0}),
         json!({"type": "publish", "transport": 1, "stream": 1, "mid": "0", "payload_type": 96,
@@ -35,12 +35,12 @@ fn names_are_known_once_and_never_unknown() {
         assert_eq!(refused(&mut world, command), "duplicate");
     }
     world.publish(1, 7, 0, &[]);
-    let again = json!({"type": "unreceive", "stream": 7});
+    let again = json!({"type": "stop_receiving", "stream": 7});
     assert_eq!(refused(&mut world, again), "not_found");
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_values_are_refused() {
     let mut world = World::new();
     world.join(1, &[]);
     let publish = |encodings: Value, mid: &str, extensions: Value| {
@@ -77,7 +77,7 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(refused(&mut world, codec), "codec_unsupported");
     let clip = json!({"type": "load_clip", "clip": 77, "path": "nowhere.ivf"});
     assert_eq!(refused(&mut world, clip), "system");
-    // A refused command leaves nothing behind.
+    // A refused command has no side effect.
     world.command(publish(one, "0", json!({})));
 }
 
@@ -102,7 +102,7 @@ fn a_transport_needs_candidates_and_a_fingerprint_that_can_be_read() {
 }
 
 #[test]
-fn a_bot_that_leaves_says_goodbye_and_its_figures_stay() {
+fn a_closed_transport_sends_bye_and_its_figures_stay() {
     let mut world = World::new();
     world.join(1, &[]);
     world.join(2, &[]);
@@ -131,7 +131,7 @@ fn a_bot_that_leaves_says_goodbye_and_its_figures_stay() {
 }
 
 #[test]
-fn a_server_that_vanishes_is_noticed() {
+fn a_server_that_stops_responding_is_reported() {
     let mut world = World::new();
     world.join(1, &[]);
     world.run_for(100);
@@ -150,6 +150,6 @@ fn a_server_that_vanishes_is_noticed() {
         })
         .collect();
     assert_eq!(states, ["Connected ", "Disconnected consent_expired"]);
-    // What the server's absence kept from being sent is not held against the swarm.
+    // Packets not sent since the server was unreachable do not count as unsent.
     assert_eq!(world.figures()["totals"]["packets_unsent"], 0);
 }

@@ -1,4 +1,4 @@
-//! The committed fuzz corpus, replayed: what once broke something, and what reaches far.
+//! Replay of the committed fuzz corpus: inputs of past failures, and inputs of high coverage.
 
 #[allow(dead_code, reason = "other crates' targets use the rest")]
 #[path = "../../../fuzz/src/input.rs"]

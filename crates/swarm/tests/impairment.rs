@@ -1,4 +1,4 @@
-//! A bot's network: what comes out, when, and that a seed repeats it.
+//! Network impairment: arrivals and their times, repeatable by seed.
 
 use std::time::Duration;
 use swarm::impair::{GilbertElliott, Link, Network};
@@ -119,7 +119,7 @@ fn bursts_have_the_mean_and_the_length_of_the_model() {
 }
 
 #[test]
-fn some_arrive_twice_and_some_are_overtaken() {
+fn datagrams_are_duplicated_and_reordered() {
     let out = run(
         Network {
             duplicate: 0.1,
@@ -147,7 +147,7 @@ fn a_seed_repeats_the_network() {
 }
 
 #[test]
-fn a_changed_network_acts_from_then_on() {
+fn a_changed_network_applies_to_later_datagrams() {
     let mut link = link(PERFECT);
     link.push(Time::ZERO, 100, 1);
     link.set_network(Network {

@@ -1,9 +1,9 @@
-//! What a bot sends: on schedule, paced, named until it is known, answering PLI and NACK.
+//! Outbound media of bots: schedule, pacing, MID and RID, responses to PLI and NACK.
 
 mod common;
 
 use common::World;
-use common::reflector::{Heard, is_rtx};
+use common::reflector::{ReceivedPacket, is_rtx};
 use serde_json::json;
 use std::collections::BTreeMap;
 use swarm::frame_id::FrameId;
@@ -21,10 +21,10 @@ fn publishing(clip: u32, more: &[(&str, serde_json::Value)]) -> World {
 }
 
 /// Packets of each frame, in order of their timestamps.
-fn frames(heard: &[Heard]) -> Vec<Vec<&Heard>> {
-    let mut frames: BTreeMap<u32, Vec<&Heard>> = BTreeMap::new();
-    let first = heard[0].timestamp;
-    for packet in heard {
+fn frames(packets: &[ReceivedPacket]) -> Vec<Vec<&ReceivedPacket>> {
+    let mut frames: BTreeMap<u32, Vec<&ReceivedPacket>> = BTreeMap::new();
+    let first = packets[0].timestamp;
+    for packet in packets {
         frames
             .entry(packet.timestamp.wrapping_sub(first))
             .or_default()
@@ -33,16 +33,16 @@ fn frames(heard: &[Heard]) -> Vec<Vec<&Heard>> {
     frames.into_values().collect()
 }
 
-fn begins_keyframe(packet: &Heard) -> bool {
+fn begins_keyframe(packet: &ReceivedPacket) -> bool {
     packet.payload[0] & 0x10 != 0 && packet.payload[4] & 1 == 0
 }
 
 #[test]
-fn frames_are_captured_on_schedule_and_their_ids_say_when() {
+fn frames_are_captured_on_schedule_and_frame_ids_have_the_capture_time() {
     let mut world = publishing(1, &[("paced", json!("whole"))]);
     world.run_for(4_000);
-    let heard = &world.reflector.heard;
-    let frames = frames(heard);
+    let packets = &world.reflector.received;
+    let frames = frames(packets);
     assert!((118..=124).contains(&frames.len()), "{}", frames.len());
     assert!(begins_keyframe(frames[0][0]));
     for (nth, frame) in frames.iter().enumerate() {
@@ -58,7 +58,7 @@ fn frames_are_captured_on_schedule_and_their_ids_say_when() {
             "frame {nth}: {delay} us"
         );
     }
-    let sequences: Vec<u16> = heard.iter().map(|packet| packet.sequence).collect();
+    let sequences: Vec<u16> = packets.iter().map(|packet| packet.sequence).collect();
     assert!(
         sequences
             .windows(2)
@@ -75,7 +75,7 @@ fn frames_are_captured_on_schedule_and_their_ids_say_when() {
 fn pacing_spreads_a_key_frame_and_whole_frames_leave_at_once() {
     let spread = |mut world: World| {
         world.run_for(100);
-        let first = frames(&world.reflector.heard)[0].clone();
+        let first = frames(&world.reflector.received)[0].clone();
         let span = first.last().unwrap().at.since(first[0].at);
         let bursts = first.windows(2).filter(|pair| pair[0].at != pair[1].at);
         (span.as_millis(), bursts.count() + 1)
@@ -95,42 +95,50 @@ fn pacing_spreads_a_key_frame_and_whole_frames_leave_at_once() {
 fn a_pli_brings_the_next_key_frame_of_the_clip_at_once() {
     let mut world = publishing(1, &[]);
     world.run_for(200);
-    let before = world.reflector.heard.len();
+    let before = world.reflector.received.len();
     world.reflector.send_pli(1, 7);
     world.run_for(70);
-    let heard = &world.reflector.heard[before..];
-    assert!(heard.iter().any(begins_keyframe));
-    // Asked again at once it waits: no encoder makes them that fast.
-    let before = world.reflector.heard.len();
+    let packets = &world.reflector.received[before..];
+    assert!(packets.iter().any(begins_keyframe));
+    // A second request is delayed by the minimum interval of key frames.
+    let before = world.reflector.received.len();
     world.reflector.send_pli(1, 7);
     world.run_for(150);
-    assert!(!world.reflector.heard[before..].iter().any(begins_keyframe));
+    assert!(
+        !world.reflector.received[before..]
+            .iter()
+            .any(begins_keyframe)
+    );
     assert_eq!(world.figures()["totals"]["plis_received"], 2);
 }
 
 #[test]
-fn a_publisher_told_to_ignores_plis() {
+fn the_policy_ignore_ignores_plis() {
     let mut world = publishing(1, &[("pli", json!("ignore"))]);
     world.run_for(300);
-    let before = world.reflector.heard.len();
+    let before = world.reflector.received.len();
     world.reflector.send_pli(1, 7);
     world.run_for(300);
-    assert!(!world.reflector.heard[before..].iter().any(begins_keyframe));
+    assert!(
+        !world.reflector.received[before..]
+            .iter()
+            .any(begins_keyframe)
+    );
 }
 
 #[test]
-fn a_nack_is_answered_over_rtx_with_the_same_payload() {
+fn a_nack_is_answered_by_a_retransmission_of_the_same_payload() {
     let mut world = publishing(1, &[]);
     world.run_for(500);
-    let wanted = world.reflector.heard[20].clone();
+    let wanted = world.reflector.received[20].clone();
     let mut nack = Vec::new();
     let unknown = wanted.sequence.wrapping_sub(5_000);
     wire::rtcp::write::nack(&mut nack, Ssrc(1), Ssrc(1007), &[wanted.sequence, unknown]);
     world.reflector.send_rtcp(1, &nack);
     world.run_for(50);
-    let answers: Vec<&Heard> = world
+    let answers: Vec<&ReceivedPacket> = world
         .reflector
-        .heard
+        .received
         .iter()
         .filter(|it| is_rtx(it))
         .collect();
@@ -146,14 +154,14 @@ fn a_nack_is_answered_over_rtx_with_the_same_payload() {
 }
 
 #[test]
-fn names_go_out_until_the_first_report() {
+fn mid_and_rid_are_sent_until_the_first_receiver_report() {
     let mut world = publishing(0, &[]);
-    let names = |packet: &Heard| packet.extensions.iter().any(|(id, _)| *id == 1);
-    let stamps = |packet: &Heard| packet.extensions.iter().any(|(id, _)| *id == 3);
+    let names = |packet: &ReceivedPacket| packet.extensions.iter().any(|(id, _)| *id == 1);
+    let stamps = |packet: &ReceivedPacket| packet.extensions.iter().any(|(id, _)| *id == 3);
     assert!(
         world
             .reflector
-            .heard
+            .received
             .iter()
             .all(|packet| names(packet) && stamps(packet))
     );
@@ -165,13 +173,17 @@ fn names_go_out_until_the_first_report() {
         }],
     );
     world.run_for(50);
-    let before = world.reflector.heard.len();
+    let before = world.reflector.received.len();
     world.run_for(500);
-    let heard = &world.reflector.heard[before..];
-    assert!(heard.iter().all(|packet| !names(packet) && stamps(packet)));
+    let packets = &world.reflector.received[before..];
+    assert!(
+        packets
+            .iter()
+            .all(|packet| !names(packet) && stamps(packet))
+    );
     let numbers: Vec<u16> = world
         .reflector
-        .heard
+        .received
         .iter()
         .flat_map(|packet| packet.extensions.iter().filter(|(id, _)| *id == 3))
         .map(|(_, value)| u16::from_be_bytes([value[0], value[1]]))
@@ -180,7 +192,7 @@ fn names_go_out_until_the_first_report() {
 }
 
 #[test]
-fn sender_reports_come_every_second_and_show_the_round_trip() {
+fn sender_reports_are_sent_every_second_and_give_the_rtt() {
     let mut world = publishing(1, &[]);
     world.run_for(10_000);
     let reports: Vec<_> = world
@@ -219,7 +231,7 @@ fn sender_reports_come_every_second_and_show_the_round_trip() {
 }
 
 #[test]
-fn a_report_puts_rtp_time_and_wall_time_of_the_schedule_together() {
+fn a_sender_report_maps_the_rtp_time_of_the_schedule_to_wall_time() {
     let mut world = publishing(1, &[]);
     world.run_for(2_000);
     let (at, _, text) = world
@@ -229,7 +241,7 @@ fn a_report_puts_rtp_time_and_wall_time_of_the_schedule_together() {
         .find(|(.., text)| text.starts_with("SR"))
         .unwrap();
     let sent = *at - world.host.delay;
-    let frame = world.reflector.heard.last().unwrap();
+    let frame = world.reflector.received.last().unwrap();
     let captured = FrameId::from_vp8(&frame.payload).map(|id| id.captured(*at));
     let Some(captured) = captured else { return };
     let rtp: u64 = field(text, "rtp=");
@@ -260,7 +272,7 @@ fn simulcast_sends_each_encoding_under_its_rid() {
         let of_it = || {
             world
                 .reflector
-                .heard
+                .received
                 .iter()
                 .filter(|packet| packet.ssrc == ssrc)
         };
@@ -274,21 +286,21 @@ fn simulcast_sends_each_encoding_under_its_rid() {
 }
 
 #[test]
-fn sound_is_not_paced_and_keeps_its_pauses() {
+fn audio_is_not_paced_and_keeps_its_dtx_gaps() {
     let mut world = publishing(4, &[]);
     world.run_for(8_000);
-    let heard = &world.reflector.heard;
+    let packets = &world.reflector.received;
     assert!(
-        heard
+        packets
             .iter()
             .all(|packet| packet.payload_type == common::AUDIO_PT)
     );
-    let gaps: Vec<u32> = heard
+    let gaps: Vec<u32> = packets
         .windows(2)
         .map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp))
         .collect();
     assert!(gaps.contains(&960) && gaps.iter().any(|gap| *gap > 960));
-    for pair in heard.windows(2) {
+    for pair in packets.windows(2) {
         let media_us = u64::from(pair[1].timestamp.wrapping_sub(pair[0].timestamp)) * 1_000 / 48;
         let wall_us = pair[1].at.since(pair[0].at).as_micros() as u64;
         assert!(
@@ -299,17 +311,17 @@ fn sound_is_not_paced_and_keeps_its_pauses() {
 }
 
 #[test]
-fn a_swarm_that_stood_still_skips_what_is_too_late_and_counts_it() {
+fn a_swarm_that_lags_skips_late_frames_and_counts_their_packets() {
     let mut world = publishing(1, &[]);
     world.run_for(500);
-    let sent = world.reflector.heard.len();
+    let sent = world.reflector.received.len();
     world.host.now = world.host.now + std::time::Duration::from_secs(3);
     world.run_for(30);
-    assert!(world.reflector.heard.len() - sent < 30);
+    assert!(world.reflector.received.len() - sent < 30);
     let figures = world.figures();
     assert!(figures["totals"]["packets_unsent"].as_u64() > Some(100));
     world.run_for(100);
-    assert!(world.reflector.heard[sent..].iter().any(begins_keyframe));
+    assert!(world.reflector.received[sent..].iter().any(begins_keyframe));
 }
 
 #[test]
@@ -319,27 +331,27 @@ fn an_ssrc_is_never_used_twice_on_a_transport() {
     let again = json!({"type": "publish", "transport": 1, "stream": 8, "mid": "0",
         "payload_type": 96, "encodings": [{"ssrc": 1007, "clip": 1}], "source_id": 1, "start_ns": 0});
     assert_eq!(world.try_command(again).as_deref(), Some("ssrc_reused"));
-    let sent = world.reflector.heard.len();
+    let sent = world.reflector.received.len();
     world.run_for(20);
-    let late = world.reflector.heard.len();
+    let late = world.reflector.received.len();
     world.run_for(200);
-    assert_eq!(world.reflector.heard.len(), late);
+    assert_eq!(world.reflector.received.len(), late);
     assert!(late - sent < 10);
 }
 
 #[test]
-fn what_nobody_watches_rests_and_comes_back_with_a_key_frame() {
+fn an_inactive_encoding_sends_nothing_and_an_activated_one_starts_with_a_key_frame() {
     let encodings = json!([
         {"rid": "q", "ssrc": 500, "rtx_ssrc": null, "clip": 1, "encoding_index": 0},
         {"rid": "f", "ssrc": 600, "rtx_ssrc": null, "clip": 1, "encoding_index": 1},
     ]);
     let mut world = publishing(1, &[("encodings", encodings)]);
     world.run_for(1_000);
-    let of = |world: &World, ssrc| -> Vec<Heard> {
-        let heard = world.reflector.heard.iter();
-        heard.filter(|it| it.ssrc == ssrc).cloned().collect()
+    let of = |world: &World, ssrc| -> Vec<ReceivedPacket> {
+        let packets = world.reflector.received.iter();
+        packets.filter(|it| it.ssrc == ssrc).cloned().collect()
     };
-    world.command(json!({"type": "send_only", "stream": 7, "rids": ["q"]}));
+    world.command(json!({"type": "set_active_encodings", "stream": 7, "rids": ["q"]}));
     world.run_for(50);
     let (kept, before) = (of(&world, 500).len(), of(&world, 600));
     world.run_for(2_000);
@@ -347,7 +359,7 @@ fn what_nobody_watches_rests_and_comes_back_with_a_key_frame() {
     assert_eq!(of(&world, 600).len(), before.len());
     assert_eq!(world.figures()["totals"]["packets_unsent"], json!(0));
 
-    world.command(json!({"type": "send_only", "stream": 7, "rids": ["q", "f"]}));
+    world.command(json!({"type": "set_active_encodings", "stream": 7, "rids": ["q", "f"]}));
     let asked = world.host.now;
     world.run_for(1_000);
     let all = of(&world, 600);
@@ -358,6 +370,7 @@ fn what_nobody_watches_rests_and_comes_back_with_a_key_frame() {
     let elapsed = first.at.since(last.at).as_millis() as u32 * 90;
     let step = first.timestamp.wrapping_sub(last.timestamp);
     assert!(step.abs_diff(elapsed) <= 3_000, "{step} ticks in {elapsed}");
-    let refused = world.try_command(json!({"type": "send_only", "stream": 9, "rids": []}));
+    let refused =
+        world.try_command(json!({"type": "set_active_encodings", "stream": 9, "rids": []}));
     assert!(refused.is_some());
 }

@@ -1,4 +1,4 @@
-//! What a bot makes of what it receives: frames, delays, losses, freezes, and what it asks for.
+//! Inbound media of bots: frames, delays, loss, freezes, and the feedback sent.
 
 mod common;
 
@@ -64,7 +64,7 @@ fn every_frame_arrives_with_the_delay_of_the_network() {
 }
 
 #[test]
-fn sound_counts_packets_as_frames() {
+fn audio_packets_count_as_frames() {
     let mut world = call(World::new(), 4, "opus");
     world.run_for(2_000);
     let stream = world.streams()[&9].clone();
@@ -74,7 +74,7 @@ fn sound_counts_packets_as_frames() {
 }
 
 #[test]
-fn the_first_key_frame_is_told_once() {
+fn the_first_key_frame_is_reported_once() {
     let mut world = call(World::new(), 1, "VP8");
     world.run_for(3_000);
     let first: Vec<_> = world
@@ -94,7 +94,7 @@ fn the_first_key_frame_is_told_once() {
 }
 
 #[test]
-fn what_is_lost_once_comes_again_over_rtx() {
+fn lost_packets_are_retransmitted_over_rtx() {
     let mut world = call(World::new(), 2, "VP8");
     world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);
     world.run_for(5_000);
@@ -106,7 +106,7 @@ fn what_is_lost_once_comes_again_over_rtx() {
     assert!(number(&stream, "frames") > 145.0, "{stream}");
     assert_eq!(requests(&world, "PLI"), 0);
     let e2e = &world.figures()["histograms"]["e2e_frame"];
-    // A repaired frame is late by the reordering tolerance and a round trip over both legs.
+    // A repaired frame is late by the reordering tolerance and an RTT over uplink and downlink.
     assert!(
         number(e2e, "p50_ms") < 21.0 && number(e2e, "max_ms") > 60.0,
         "{e2e}"
@@ -114,7 +114,7 @@ fn what_is_lost_once_comes_again_over_rtx() {
 }
 
 #[test]
-fn what_is_lost_for_good_freezes_until_the_key_frame_that_was_asked_for() {
+fn unrecovered_loss_is_a_freeze_until_the_requested_key_frame() {
     let mut world = call(World::new(), 1, "VP8");
     world.run_for(1_200);
     let mut lost = 0;
@@ -140,21 +140,21 @@ fn what_is_lost_for_good_freezes_until_the_key_frame_that_was_asked_for() {
 }
 
 #[test]
-fn a_stream_that_ends_without_goodbye_is_a_freeze_and_one_not_expected_any_more_is_not() {
+fn a_stream_that_stops_is_a_freeze_and_a_stream_not_received_any_more_is_not() {
     let mut world = call(World::new(), 1, "VP8");
     world.run_for(2_000);
     world.command(json!({"type": "unpublish", "stream": 7}));
     world.run_for(3_000);
     let frozen = number(&world.streams()[&9], "frozen_ms");
     assert!((2_900.0..3_100.0).contains(&frozen), "{frozen}");
-    world.command(json!({"type": "unreceive", "stream": 9}));
+    world.command(json!({"type": "stop_receiving", "stream": 9}));
     world.run_for(2_000);
     let after = number(&world.streams()[&9], "frozen_ms");
     assert!(after - frozen < 1.0);
 }
 
 #[test]
-fn a_window_cuts_time_out_of_every_figure() {
+fn a_measurement_window_bounds_every_figure() {
     let mut world = call(World::new(), 1, "VP8");
     let start = world.host.now.as_nanos() + 1_000_000_000;
     world.command(json!({"type": "window", "start_ns": start, "end_ns": start + 2_000_000_000}));
@@ -195,12 +195,12 @@ fn feedback_is_sent_in_time_and_not_for_every_packet() {
             .any(|(_, _, text)| text.starts_with("RR 3009:lost=0:lsr=327680"))
     );
     assert_eq!(requests(&world, "XR"), reports);
-    // The reflector numbers nothing transport-wide, so there is nothing to feed back.
+    // The reflector sends no transport-wide sequence numbers, so there is no such feedback.
     assert_eq!(requests(&world, "TWCC"), 0);
 }
 
 #[test]
-fn transport_wide_numbers_are_fed_back_every_tenth_of_a_second() {
+fn transport_wide_feedback_is_sent_every_100_ms() {
     let mut world = World::new();
     world.reflector.numbers = true;
     let mut world = call(world, 1, "VP8");
@@ -221,7 +221,7 @@ fn transport_wide_numbers_are_fed_back_every_tenth_of_a_second() {
 }
 
 #[test]
-fn headers_alone_tell_loss_and_freezes() {
+fn loss_and_freezes_are_measured_by_headers_alone() {
     let mut world = call(World::with(0.0, vec![Profile::AeadAes128Gcm]), 2, "VP8");
     world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);
     world.run_for(5_000);
@@ -237,10 +237,10 @@ fn headers_alone_tell_loss_and_freezes() {
 }
 
 #[test]
-fn a_profile_is_negotiated_and_told() {
+fn the_negotiated_srtp_profile_is_reported() {
     for profile in Profile::ALL {
         let world = call(World::with(1.0, vec![profile]), 1, "VP8");
-        let told = world.events.iter().find_map(|event| match event {
+        let last_time = world.events.iter().find_map(|event| match event {
             Event::TransportState {
                 srtp_profile,
                 ice_ms,
@@ -249,7 +249,7 @@ fn a_profile_is_negotiated_and_told() {
             } => Some((*srtp_profile, ice_ms.unwrap(), dtls_ms.unwrap())),
             _ => None,
         });
-        let (name, ice_ms, dtls_ms) = told.unwrap();
+        let (name, ice_ms, dtls_ms) = last_time.unwrap();
         assert_eq!(name, Some(profile.name()));
         assert!(
             (20.0..21.0).contains(&ice_ms) && (40.0..42.0).contains(&dtls_ms),
@@ -259,7 +259,7 @@ fn a_profile_is_negotiated_and_told() {
 }
 
 #[test]
-fn another_encoding_is_told_with_its_first_complete_key_frame() {
+fn an_encoding_change_is_reported_at_its_first_complete_key_frame() {
     let mut world = call(World::new(), 0, "VP8");
     world.publish(
         1,
@@ -276,7 +276,7 @@ fn another_encoding_is_told_with_its_first_complete_key_frame() {
     );
     world.run_for(1_000);
     assert_eq!(world.streams()[&9]["encoding_index"], 0);
-    // What an SFU does when it switches: the same stream goes on with other content.
+    // An SFU that switches encodings continues the stream with packets of another encoding.
     world.reflector.switch(7, 8);
     world.run_for(2_000);
     let changes: Vec<_> = world

@@ -1,4 +1,4 @@
-//! A bot's network shapes everything that goes through it.
+//! The network impairment of a bot applies to all its datagrams.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn median_delay_ms(world: &World) -> f64 {
 fn delays_of_both_ends_add_to_the_delay_of_frames() {
     let mut world = call(json!({"delay_ms": 30.0}), json!({"delay_ms": 50.0}));
     world.run_for(3_000);
-    // Two legs of 10 ms, the delays, and half a millisecond of timer at each of three places.
+    // Uplink and downlink of 10 ms, the delays, and half a millisecond for each of three timers.
     let delay = median_delay_ms(&world);
     assert!((100.0..=102.5).contains(&delay), "{delay}");
 }
@@ -59,7 +59,7 @@ fn a_bottleneck_below_the_bitrate_overflows() {
 }
 
 #[test]
-fn a_network_changes_while_it_is_used_and_loses_nothing_under_way() {
+fn a_changed_network_loses_no_datagram_in_flight() {
     let mut world = call(Value::Null, Value::Null);
     world.run_for(1_000);
     assert!(median_delay_ms(&world) < 22.0);

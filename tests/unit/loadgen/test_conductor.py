@@ -168,7 +168,7 @@ async def test_a_target_that_disconnects_half_of_the_clients_is_a_fault() -> Non
 async def test_a_transport_without_traffic_counts_as_disconnected() -> None:
     async with stage(welcome) as run:
         assert run.ledger.dropped is None
-        run.swarm.tell_state(1, "disconnected", "no_traffic")
+        run.swarm.report_state(1, "disconnected", "no_traffic")
         assert run.ledger.still_connected == 3
         lost = "the target disconnected 1 of 4 clients: transport disconnected: no_traffic"
         assert run.ledger.dropped == lost

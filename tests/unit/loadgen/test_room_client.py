@@ -16,7 +16,14 @@ from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.subscribe_offer import SubscribeOffers
 from sfukit.signaling.transport import LocalTransport
 from sfukit.swarm.fake import FakeSwarm
-from sfukit.swarm.messages import Candidate, OpenTransport, Publish, Receive, SendOnly, Unreceive
+from sfukit.swarm.messages import (
+    Candidate,
+    OpenTransport,
+    Publish,
+    Receive,
+    SetActiveEncodings,
+    StopReceiving,
+)
 
 from ..signaling.test_descriptions import LOCAL, track_of
 
@@ -132,12 +139,14 @@ async def test_encodings_without_subscribers_are_inactive() -> None:
     _, video = room.swarm.of(Publish)
     told = {"publication": 9, "rids": ["q"]}
     assert room.tell({"jsonrpc": "2.0", "method": "encodings", "params": told}) == []
-    assert room.swarm.of(SendOnly) == [SendOnly(stream=video.stream, rids=["q"])]
+    assert room.swarm.of(SetActiveEncodings) == [
+        SetActiveEncodings(stream=video.stream, rids=["q"])
+    ]
     assert room.ledger.encodings_published == 3
     assert room.ledger.inactive == {video.stream: 2}
     unknown = {"publication": 77, "rids": []}
     room.tell({"jsonrpc": "2.0", "method": "encodings", "params": unknown})
-    assert len(room.swarm.of(SendOnly)) == 1
+    assert len(room.swarm.of(SetActiveEncodings)) == 1
 
 
 async def test_what_was_told_twice_is_asked_for_once() -> None:
@@ -179,7 +188,7 @@ async def test_an_offer_is_answered_and_its_lines_are_received_until_they_end() 
     offers.remove(1)
     [second] = room.tell(offer())
     offers.answer(sdp.parse(second["params"]["desc"]["sdp"]))
-    [ended] = room.swarm.of(Unreceive)
+    [ended] = room.swarm.of(StopReceiving)
     assert ended.stream == room.swarm.of(Receive)[0].stream
     assert len(room.swarm.of(OpenTransport)) == 2  # one to publish, one to play
 

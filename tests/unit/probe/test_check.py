@@ -253,7 +253,7 @@ async def test_how_far_a_handshake_came(
 
     monkeypatch.setattr(Forwarder, "open", opened)
     if state:
-        asyncio.get_running_loop().call_soon(lambda: swarm.tell_state(1, state, reason))
+        asyncio.get_running_loop().call_soon(lambda: swarm.report_state(1, state, reason))
     recorder = StepRecorder()
     with pytest.raises(StepFailedError) as failed:
         await bot.connect(recorder, LOCAL, described(), await silent_port())

@@ -1,8 +1,7 @@
-//! What the Linux kernel offers for UDP, and every line that is unsafe or knows the platform.
+//! System calls of Linux for UDP: all unsafe and platform-specific code.
 //!
-//! The arrays that `recvmmsg` and `sendmmsg` take are built once and reused. The kernel reads
-//! raw pointers out of them, so they are set anew right before each call and nothing else looks
-//! at them.
+//! The arrays for `recvmmsg` and `sendmmsg` are allocated once and reused. The kernel reads raw
+//! pointers from them, so all pointers are set right before each call and not used otherwise.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -108,7 +107,7 @@ fn ipv6(address: libc::in6_addr) -> Ipv6Addr {
 /// Set an integer option.
 ///
 /// # Errors
-/// What `setsockopt` says, e.g. that this kernel does not know the option.
+/// The error of `setsockopt`, e.g. that the kernel does not support the option.
 pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: the pointer and the length describe `value`, which outlives the call.
     let result = unsafe {
@@ -127,16 +126,16 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> 
     }
 }
 
-/// Raise a kernel buffer beyond the system's limit where we may, else up to the limit.
+/// Set a socket buffer size beyond the system's limit where permitted, else up to the limit.
 pub fn set_buffer(socket: BorrowedFd<'_>, force: i32, plain: i32, bytes: usize) {
     let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
     if set_option(socket, libc::SOL_SOCKET, force, bytes).is_err() {
-        // The kernel cuts a plain request to its limit without an error; what it granted is read back.
+        // The kernel clamps the plain option without an error; the granted size is read back.
         let _ = set_option(socket, libc::SOL_SOCKET, plain, bytes);
     }
 }
 
-/// Read how many datagrams the kernel dropped because the receive buffer was full.
+/// Return the number of datagrams dropped at the full receive buffer.
 pub fn kernel_drops(socket: BorrowedFd<'_>) -> Option<u32> {
     const SK_MEMINFO_DROPS: usize = 8;
     let mut values = [0u32; SK_MEMINFO_DROPS + 1];
@@ -154,18 +153,18 @@ pub fn kernel_drops(socket: BorrowedFd<'_>) -> Option<u32> {
     (result == 0 && len as usize == mem::size_of_val(&values)).then(|| values[SK_MEMINFO_DROPS])
 }
 
-/// What came with one received message.
+/// One received message without its bytes.
 #[derive(Clone, Copy)]
 pub struct Arrival {
     pub remote: SocketAddr,
-    /// The address it was sent to, where the kernel was asked to say so.
+    /// Destination address, where packet info is enabled.
     pub local: Option<IpAddr>,
     pub len: usize,
     /// Bytes of each datagram of a train; the last may be shorter.
     pub segment_len: usize,
     /// Datagrams dropped on this socket since it was opened, where some were.
     pub dropped: Option<u32>,
-    /// When the kernel got it, in wall time, where it was asked to say so.
+    /// Kernel timestamp in wall time, where timestamps are enabled.
     pub wall: Option<Duration>,
     pub truncated: bool,
 }
@@ -234,9 +233,9 @@ impl Receiver {
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Read what came with the message in slot `index` of the last call.
+    /// Return the message in slot `index` of the last call.
     ///
-    /// A message without a usable sender counts as empty.
+    /// A message without a usable source address counts as empty.
     pub fn arrival(&self, index: usize) -> Arrival {
         let header = &self.headers[index];
         let remote = self.names[index].address();
@@ -273,7 +272,7 @@ impl Receiver {
     }
 }
 
-/// Tell the wall time, on the clock that stamps arrivals.
+/// Return the wall time of the clock of kernel timestamps.
 pub fn wall_now() -> Duration {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -291,7 +290,7 @@ fn span(spec: libc::timespec) -> Duration {
     )
 }
 
-/// Show each control message; one that claims less than its header or more than the buffer ends it.
+/// Visit each control message, up to one with an invalid length.
 fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32, i32, &[u8])) {
     #[allow(clippy::unnecessary_cast, reason = "it is a socklen_t with musl")]
     let end = header.msg_control.addr() + header.msg_controllen as usize;
@@ -326,10 +325,10 @@ fn read<T: Copy>(data: &[u8]) -> Option<T> {
 /// One message to send: a run of equal datagrams, or a single one.
 pub struct Message<'a> {
     pub remote: SocketAddr,
-    /// The source address; none leaves the choice to the kernel.
+    /// The source address; none lets the kernel select it.
     pub local: Option<IpAddr>,
     pub bytes: &'a [u8],
-    /// Where the kernel shall cut `bytes`.
+    /// Segment length of GSO.
     pub segment_len: Option<u16>,
 }
 
@@ -354,10 +353,10 @@ impl Sender {
         }
     }
 
-    /// Send up to [`BATCH`] messages in one call; return how many the kernel took.
+    /// Send up to [`BATCH`] messages in one call; return the number accepted by the kernel.
     ///
     /// # Errors
-    /// The error of the first message. An error of a later one shows only when that one is first.
+    /// The error of the first message; the error of a later message is returned by a later call.
     pub fn send<'a>(
         &mut self,
         socket: BorrowedFd<'_>,

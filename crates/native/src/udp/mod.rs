@@ -1,8 +1,8 @@
 //! Batched UDP: many datagrams per system call, each with its local address, in both directions.
 //!
-//! A wildcard socket that answers from another address than it was asked at breaks ICE on hosts
-//! with several, so every datagram carries its local address. Datagrams of equal size to one path
-//! leave as one message that the kernel cuts (`UDP_SEGMENT`), and arrive as trains (`UDP_GRO`).
+//! Every datagram has its local address: on a multihomed host a response from another address than
+//! the request was sent to breaks ICE. Datagrams of equal size on one path are sent as one message
+//! that the kernel segments (`UDP_SEGMENT`), and received as trains (`UDP_GRO`).
 
 mod linux;
 mod poll;
@@ -20,18 +20,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use wire::time::Time;
 
-/// What to ask of the kernel for one socket.
+/// Options of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketOptions {
-    /// Wanted size of the receive buffer in bytes; the kernel may grant less.
+    /// Requested size of the receive buffer in bytes; the kernel may grant less.
     pub recv_buffer_bytes: usize,
-    /// Wanted size of the send buffer in bytes; the kernel may grant less.
+    /// Requested size of the send buffer in bytes; the kernel may grant less.
     pub send_buffer_bytes: usize,
     /// Send runs of datagrams as one message (`UDP_SEGMENT`) where the kernel can.
     pub gso: bool,
     /// Receive runs of datagrams as one message (`UDP_GRO`) where the kernel can.
     pub gro: bool,
-    /// Let the kernel say when each datagram came: what a late reader measures is then still true.
+    /// Timestamps of the kernel (`SO_TIMESTAMPNS`), which are right for late reads too.
     pub arrival_times: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct UdpSocket {
     recv_buffer_bytes: usize,
     send_buffer_bytes: usize,
     gro: bool,
-    /// Last count of the kernel; unknown where it does not count.
+    /// Last drop count of the kernel; none where the kernel does not count.
     dropped: Option<u32>,
     sender: send::Sender,
 }
@@ -51,7 +51,7 @@ impl UdpSocket {
     /// Bind `address` (port 0 = any free port).
     ///
     /// # Errors
-    /// What the kernel says, e.g. that the port is taken or the address is not of this host.
+    /// The kernel's error, e.g. that the port is in use or the address is not local.
     pub fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<Self> {
         let kind = Type::DGRAM.nonblocking().cloexec();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
@@ -59,12 +59,12 @@ impl UdpSocket {
             socket.set_only_v6(true)?;
         }
         if address.ip().is_unspecified() {
-            ask_for_local_address(&socket, address)?;
+            enable_packet_info(&socket, address)?;
         }
         raise_buffers(socket.as_fd(), options);
         let counts_drops = supports(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
         if options.arrival_times {
-            // Without it a datagram arrives when it is read.
+            // Without the option the arrival time is the time of the read.
             supports(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
         }
         let gro = options.gro && supports(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
@@ -84,58 +84,58 @@ impl UdpSocket {
         })
     }
 
-    /// Tell the bound address, with the port that the kernel chose.
+    /// Return the bound address, with the port that the kernel selected.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Tell the granted size of the receive buffer in bytes.
+    /// Return the granted size of the receive buffer in bytes.
     #[must_use]
     pub fn recv_buffer_bytes(&self) -> usize {
         self.recv_buffer_bytes
     }
 
-    /// Tell the granted size of the send buffer in bytes.
+    /// Return the granted size of the send buffer in bytes.
     #[must_use]
     pub fn send_buffer_bytes(&self) -> usize {
         self.send_buffer_bytes
     }
 
-    /// Say whether runs leave as one message (until a device refuses it).
+    /// Return whether runs are sent as one message, which a device may refuse later.
     #[must_use]
     pub fn gso(&self) -> bool {
         self.sender.gso()
     }
 
-    /// Say whether the kernel joins arriving datagrams into trains.
+    /// Return whether the kernel coalesces received datagrams into trains.
     #[must_use]
     pub fn gro(&self) -> bool {
         self.gro
     }
 
-    /// Count the datagrams dropped here because the receive buffer was full (none = unknown).
+    /// Return the datagrams dropped at the full receive buffer (none = unknown).
     ///
-    /// The counter of the kernel has 32 bits and wraps.
+    /// The kernel's counter has 32 bits and wraps.
     pub fn dropped(&mut self) -> Option<u32> {
         self.dropped?;
-        // `SO_RXQ_OVFL` speaks only with the next datagram, which after a stall may never come.
+        // `SO_RXQ_OVFL` reports drops with the next datagram only, which may never be received.
         self.dropped = linux::kernel_drops(self.socket.as_fd()).or(self.dropped);
         self.dropped
     }
 
-    /// Count what was sent and what was not.
+    /// Return the send counters.
     #[must_use]
     pub fn send_counters(&self) -> &SendCounters {
         self.sender.counters()
     }
 
-    /// Receive what waits, up to one message per slot; return the number of messages.
+    /// Receive up to one message per slot; return the number of messages.
     ///
-    /// Fewer than [`RecvArena::slots`] means that nothing was left.
+    /// Fewer than [`RecvArena::slots`] means that the socket is empty.
     ///
     /// # Errors
-    /// What the kernel says; having nothing to read is no error.
+    /// The kernel's error; an empty socket is no error.
     pub fn recv_batch(&mut self, arena: &mut RecvArena) -> io::Result<usize> {
         let count = arena.fill(self.socket.as_fd(), self.local.ip())?;
         self.dropped = arena
@@ -147,9 +147,8 @@ impl UdpSocket {
 
     /// Send the next messages of the runs for socket number `socket` in one system call.
     ///
-    /// Call again while it returns [`Sent::More`]; look at the clock between two calls, since
-    /// reading must not wait for more than a millisecond of sending. `outbox` must stay unchanged
-    /// until [`Sent::Done`].
+    /// Call again while it returns [`Sent::More`], for a millisecond at most: sockets have to be
+    /// read in between. `outbox` must stay unchanged until [`Sent::Done`].
     pub fn send_batch(
         &mut self,
         now: Time,
@@ -174,7 +173,7 @@ impl AsFd for UdpSocket {
     }
 }
 
-fn ask_for_local_address(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+fn enable_packet_info(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     let (level, name) = match address.ip() {
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
         IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),

@@ -1,4 +1,4 @@
-//! Sleep until a socket, another thread or a point in time needs attention.
+//! Wait for sockets, other threads and timeouts (epoll, eventfd).
 
 use std::io;
 use std::mem;
@@ -6,16 +6,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
-/// What to wait for on a descriptor.
+/// The events to wait for on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Something to read.
+    /// Readable, level-triggered.
     Readable,
-    /// Something to read, or room to write.
+    /// Readable or writable, level-triggered.
     ReadableOrWritable,
-    /// Something new to read: told once for each arrival, so that whoever reads all there is spares
-    /// the kernel a second look at every socket.
-    NewlyReadable,
+    /// Readable, edge-triggered (`EPOLLET`): one event per arrival; a caller that reads until the
+    /// socket is empty saves the kernel a second check of every socket.
+    EdgeReadable,
 }
 
 impl Interest {
@@ -23,13 +23,13 @@ impl Interest {
         let bits = match self {
             Self::Readable => libc::EPOLLIN,
             Self::ReadableOrWritable => libc::EPOLLIN | libc::EPOLLOUT,
-            Self::NewlyReadable => libc::EPOLLIN | libc::EPOLLET,
+            Self::EdgeReadable => libc::EPOLLIN | libc::EPOLLET,
         };
         bits as u32
     }
 }
 
-/// Say which descriptor is ready, and for what.
+/// Readiness of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// The token it was added with.
@@ -44,7 +44,7 @@ pub struct Ready {
 pub struct Poller {
     epoll: OwnedFd,
     events: Vec<libc::epoll_event>,
-    /// Kernels before 5.11 know no time-out finer than a millisecond.
+    /// `epoll_pwait2` is available: kernels before 5.11 have timeouts of whole milliseconds.
     fine_timeout: bool,
 }
 
@@ -52,7 +52,7 @@ impl Poller {
     /// Open a poller that reports up to `capacity` descriptors per wait.
     ///
     /// # Errors
-    /// What the kernel says, e.g. that too many descriptors are open.
+    /// The kernel's error, e.g. that too many descriptors are open.
     pub fn new(capacity: usize) -> io::Result<Self> {
         // SAFETY: the call takes no pointers; its result is checked before it is owned.
         let epoll = unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }?;
@@ -66,23 +66,23 @@ impl Poller {
     /// Watch a descriptor and report it as `token`.
     ///
     /// # Errors
-    /// What the kernel says, e.g. that it is watched already.
+    /// The kernel's error, e.g. that the descriptor is watched already.
     pub fn add(&self, fd: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, token, interest)
     }
 
-    /// Change what is waited for on a watched descriptor.
+    /// Change the events of a watched descriptor.
     ///
     /// # Errors
-    /// What the kernel says, e.g. that it is not watched.
+    /// The kernel's error, e.g. that the descriptor is not watched.
     pub fn modify(&self, fd: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd, token, interest)
     }
 
-    /// Stop watching a descriptor (closing it does the same).
+    /// Stop watching a descriptor; closing it does the same.
     ///
     /// # Errors
-    /// What the kernel says, e.g. that it is not watched.
+    /// The kernel's error, e.g. that the descriptor is not watched.
     pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::Readable)
     }
@@ -110,12 +110,12 @@ impl Poller {
         check(result).map(drop)
     }
 
-    /// Wait until a descriptor is ready or `timeout` (to the nanosecond; none = forever) is over.
+    /// Wait until a descriptor is ready or `timeout` (in nanoseconds; none = forever) expires.
     ///
-    /// An interrupted wait looks like one whose time is over.
+    /// An interrupted wait is reported as a timeout.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn wait(
         &mut self,
         timeout: Option<Duration>,
@@ -136,7 +136,7 @@ impl Poller {
         };
         Ok(self.events[..count].iter().map(|event| {
             let bits = event.events as i32;
-            // An error or a hang-up is read like data: the read then says what is wrong.
+            // Errors and hang-ups are reported as readable; the read returns the error.
             let broken = bits & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
             Ready {
                 token: event.u64,
@@ -169,7 +169,7 @@ impl Poller {
     }
 
     fn wait_coarse(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        // Rounded up: a wait that ends too early would spin until the time has come.
+        // Rounded up: a wait that ends too early would spin until the timeout.
         let millis = timeout.map_or(-1, |timeout| {
             i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
@@ -186,14 +186,14 @@ impl Poller {
     }
 }
 
-/// Wake a poller, or an event loop of another language, from any thread (eventfd).
+/// Wakes a poller or asyncio's event loop from any thread (eventfd).
 pub struct Waker(OwnedFd);
 
 impl Waker {
-    /// Open a waker that has not been woken.
+    /// Open a waker, not readable yet.
     ///
     /// # Errors
-    /// What the kernel says, e.g. that too many descriptors are open.
+    /// The kernel's error, e.g. that too many descriptors are open.
     pub fn new() -> io::Result<Self> {
         // SAFETY: the call takes no pointers; its result is checked before it is owned.
         let fd = unsafe { owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }?;
@@ -214,7 +214,7 @@ impl Waker {
         };
     }
 
-    /// Forget all wake-ups so far.
+    /// Reset all wake-ups so far.
     pub fn drain(&self) {
         let mut count = 0u64;
         // SAFETY: the pointer and the length describe `count`. Nothing to read is no error here.
@@ -237,7 +237,7 @@ impl AsFd for Waker {
 /// Own a descriptor that a system call just returned.
 ///
 /// # Safety
-/// `fd` is negative, or open and owned by nobody else.
+/// `fd` is negative, or open without another owner.
 unsafe fn owned(fd: libc::c_int) -> io::Result<OwnedFd> {
     check(fd)?;
     // SAFETY: the caller promises it, and it is not negative.
@@ -272,11 +272,11 @@ mod tests {
     }
 
     #[test]
-    fn news_are_told_once_for_each_arrival() {
+    fn an_edge_triggered_event_is_reported_once_for_each_arrival() {
         let mut poller = Poller::new(4).unwrap();
         let waker = Waker::new().unwrap();
         poller
-            .add(waker.as_fd(), 7, Interest::NewlyReadable)
+            .add(waker.as_fd(), 7, Interest::EdgeReadable)
             .unwrap();
         for _ in 0..2 {
             waker.wake();

@@ -1,4 +1,4 @@
-//! The memory that datagrams arrive in.
+//! Receive buffers of datagrams.
 
 use super::linux::{self, Arrival, Receiver};
 use std::io;
@@ -8,26 +8,26 @@ use std::time::Duration;
 
 /// The largest train that `UDP_GRO` delivers.
 const TRAIN_BYTES: usize = 65_535;
-/// The largest single datagram that is looked at: media keeps to 1200, DTLS to the path's MTU.
+/// The largest datagram accepted without GRO: media is at most 1200 bytes, DTLS the path MTU.
 const DATAGRAM_BYTES: usize = 2_048;
-/// A wall clock that jumps must not make a datagram arrive long ago.
+/// Bound of the time in the socket, for a wall clock that jumps.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
-/// Slots at a multiple of a page would all fall into the same few sets of the processor's caches.
+/// Stagger of the slots: slots at multiples of a page would share the same few cache sets.
 const STAGGER_BYTES: usize = 21 * 64;
 
 /// One received datagram.
 pub struct Datagram<'a> {
-    /// The address it was sent to.
+    /// Destination address.
     pub local: IpAddr,
-    /// Where it came from.
+    /// Source address.
     pub remote: SocketAddr,
-    /// How long it had waited in the socket when it was read; zero where the kernel does not say.
+    /// Time in the socket until the read; zero without kernel timestamps.
     pub waited: Duration,
-    /// What was in it; free to be decrypted in place.
+    /// Payload, to be decrypted in place.
     pub bytes: &'a mut [u8],
 }
 
-/// Hold the datagrams of one receive call; made once, used for every socket of a thread.
+/// The datagrams of one receive call; one arena is used for every socket of a thread.
 pub struct RecvArena {
     buffer: Vec<u8>,
     stride: usize,
@@ -40,7 +40,7 @@ pub struct RecvArena {
 }
 
 impl RecvArena {
-    /// Make room for `slots` messages, each a whole train where `gro` is used.
+    /// Allocate `slots` messages, each as long as a train with `gro`.
     #[must_use]
     pub fn new(slots: usize, gro: bool) -> Self {
         let slot_len = if gro { TRAIN_BYTES } else { DATAGRAM_BYTES };
@@ -56,19 +56,19 @@ impl RecvArena {
         }
     }
 
-    /// Count the messages that one call can receive.
+    /// Return the number of messages that one call can receive.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.buffer.len() / self.stride
     }
 
-    /// Count the datagrams dropped because they were longer than a slot.
+    /// Return the number of datagrams dropped since they were longer than a slot.
     #[must_use]
     pub fn truncated(&self) -> u64 {
         self.truncated
     }
 
-    /// Walk over the datagrams of the last call; trains are taken apart, empty datagrams left out.
+    /// Iterate over the datagrams of the last call: trains are split, empty datagrams skipped.
     pub fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
         let read_at = self.read_at;
         let slots = self.buffer.chunks_exact_mut(self.stride);
@@ -88,7 +88,7 @@ impl RecvArena {
         })
     }
 
-    /// Receive into the slots; `bound` stands in where a socket has a single address.
+    /// Receive into the slots; `bound` is the destination address of a socket without packet info.
     pub(super) fn fill(&mut self, socket: BorrowedFd<'_>, bound: IpAddr) -> io::Result<usize> {
         self.arrivals.clear();
         let received = self
@@ -107,7 +107,7 @@ impl RecvArena {
         Ok(count)
     }
 
-    /// Tell the socket's drop counter as it came with the last call, where it did.
+    /// Return the socket's drop counter, where the last call received it.
     pub(super) fn dropped(&self) -> Option<u32> {
         self.arrivals
             .iter()

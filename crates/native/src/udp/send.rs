@@ -1,4 +1,4 @@
-//! Sending the runs of an outbox, and what to do where the kernel refuses one.
+//! Sending the runs of an outbox, and the handling of send errors.
 
 use super::linux::{self, Message};
 use rtc::outbox::{Outbox, Run};
@@ -10,59 +10,59 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use wire::time::Time;
 
-/// How long a path whose MTU is below the segment size is spared before it is tried again.
+/// How long GSO is off for a path with an MTU below the segment size.
 const UNSEGMENTED_FOR: Duration = Duration::from_secs(600);
 
 /// Where sending an outbox stopped; start with the default for each new content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendPosition {
     run: usize,
-    /// Bytes of that run that are sent already; not zero only where it leaves unsegmented.
+    /// Bytes of that run sent so far; not zero only for a run sent without GSO.
     offset: usize,
 }
 
-/// What a send call achieved.
+/// The result of a send call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Nothing is left for this socket.
+    /// The outbox has no more datagrams for this socket.
     Done,
-    /// Some messages went out or were given up; call again.
+    /// Some messages were sent or dropped; call again.
     More,
-    /// The kernel has no room: keep the outbox and wait until the socket is writable.
+    /// The send buffer is full: keep the outbox and wait until the socket is writable.
     Blocked,
 }
 
-/// Count what one socket sent and what it did not.
+/// Send counters of one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendCounters {
     /// System calls.
     pub calls: u64,
-    /// Messages that the kernel took: runs, where it segments.
+    /// Messages sent: with GSO a message is a run of datagrams.
     pub messages: u64,
-    /// Datagrams that the kernel took.
+    /// Datagrams sent.
     pub datagrams: u64,
-    /// Bytes that the kernel took.
+    /// Bytes sent.
     pub bytes: u64,
-    /// Times the kernel had no room.
+    /// Calls refused at a full send buffer.
     pub blocked: u64,
-    /// Times segmentation was turned off because the device refused it.
+    /// Times that a device refused GSO.
     pub gso_refused: u64,
-    /// Times a path was found whose MTU is below the segment size.
+    /// Times that a path's MTU was below the segment size.
     pub paths_unsegmented: u64,
-    /// Datagrams given up: no route or no such host.
+    /// Datagrams dropped: no route to the host.
     pub unreachable: u64,
-    /// Datagrams given up: forbidden by a firewall or by policy.
+    /// Datagrams dropped: forbidden by a firewall or policy.
     pub forbidden: u64,
-    /// Datagrams given up: too long for their path even alone.
+    /// Datagrams dropped: longer than the path MTU.
     pub too_long: u64,
-    /// Datagrams given up for any other reason.
+    /// Datagrams dropped for another reason.
     pub failed: u64,
 }
 
 pub(super) struct Sender {
     arrays: linux::Sender,
     gso: bool,
-    /// Paths that take single datagrams only, and until when. Nearly always empty.
+    /// Paths without GSO, and until when; nearly always empty.
     unsegmented: FxHashMap<PathId, Time>,
     counters: SendCounters,
 }
@@ -126,7 +126,7 @@ impl Sender {
         }
     }
 
-    /// Decide what becomes of the message that the kernel refused: the first of the call.
+    /// Handle the error of the first message of a call: retry, wait or drop.
     fn on_error(
         &mut self,
         now: Time,
@@ -148,7 +148,7 @@ impl Sender {
                 self.counters.gso_refused += 1;
                 return Sent::More;
             }
-            // The segments are longer than the path takes; alone they are cut into fragments.
+            // The segments exceed the path MTU; single datagrams are fragmented.
             libc::EINVAL | libc::EMSGSIZE if is_run => {
                 self.unsegmented.retain(|_, until| *until > now);
                 self.unsegmented.insert(path, now + UNSEGMENTED_FOR);
@@ -167,7 +167,7 @@ impl Sender {
     }
 }
 
-/// What becomes one message: a run, or one datagram of a run.
+/// One message: a run, or one datagram of a run.
 struct Piece<'a> {
     path: PathId,
     bytes: &'a [u8],
@@ -190,13 +190,13 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// Name the source address where the socket leaves a choice and we know it.
+/// Return the source address for a wildcard socket, where it is known.
 fn source(bound: IpAddr, local: IpAddr) -> Option<IpAddr> {
     (bound.is_unspecified() && !local.is_unspecified() && local.is_ipv4() == bound.is_ipv4())
         .then_some(local)
 }
 
-/// Walk over the pieces from a position on.
+/// Iterator over the messages from a position on.
 #[derive(Clone)]
 struct Pieces<'a> {
     outbox: &'a Outbox,
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_without_checksums_turns_segmentation_off_and_loses_nothing() {
+    fn a_device_without_checksum_offload_turns_gso_off_without_loss() {
         let mut sender = Sender::new(true);
         assert_eq!(refuse(&mut sender, libc::EIO, RUN), (Sent::More, false));
         assert!(!sender.gso());
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_run_spares_only_its_path_for_ten_minutes() {
+    fn a_refused_run_turns_gso_off_for_its_path_for_ten_minutes() {
         let mut sender = Sender::new(true);
         assert_eq!(
             refuse(&mut sender, libc::EMSGSIZE, RUN),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_kernel_keeps_the_message_and_a_bad_one_is_given_up_by_class() {
+    fn a_full_send_buffer_keeps_the_message_and_other_errors_drop_and_count_it() {
         let mut sender = Sender::new(true);
         assert_eq!(
             refuse(&mut sender, libc::EAGAIN, RUN),

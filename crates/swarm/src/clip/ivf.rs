@@ -8,14 +8,14 @@ const FRAME_HEADER_LEN: usize = 12;
 
 pub(super) struct File<'a> {
     pub codec: Codec,
-    /// Seconds of one unit of a frame's time: `scale / rate`.
+    /// A unit of frame time is `scale / rate` seconds.
     rate: u32,
     scale: u32,
     pub frames: Vec<IvfFrame<'a>>,
 }
 
 pub(super) struct IvfFrame<'a> {
-    /// In the file's unit.
+    /// Frame time in units of the file.
     pub at: u64,
     pub bytes: &'a [u8],
 }

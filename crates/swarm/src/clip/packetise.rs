@@ -1,12 +1,12 @@
-//! How a frame becomes RTP payloads: VP8 by RFC 7741, H.264 by RFC 6184 mode 1, Opus by RFC 7587.
+//! RTP packetization: VP8 (RFC 7741), H.264 (RFC 6184 mode 1), Opus (RFC 7587).
 
 use super::{Clip, ClipError, MAX_PAYLOAD_BYTES, Packet, Slot};
 use crate::frame_id;
 use crate::nal;
 use std::ops::Range;
 
-/// Where the picture id stands in our VP8 payloads.
-pub(super) const PICTURE_ID_AT: Range<usize> = 2..4;
+/// Offset of the picture id in the VP8 payloads of bots.
+pub(super) const RANGE_OF_PICTURE_ID: Range<usize> = 2..4;
 /// M bit: the picture id has 15 bits.
 pub(super) const WIDE_PICTURE_ID: u16 = 0x8000;
 
@@ -30,11 +30,7 @@ impl Clip {
             let start = if is_first { VP8_START_OF_PARTITION } else { 0 };
             let [flags, extension, id @ ..] = VP8_DESCRIPTOR;
             let is_last = behind.is_empty();
-            let slot = if is_last {
-                Slot::PictureAndTrailer
-            } else {
-                Slot::Picture
-            };
+            let slot = if is_last { Slot::Vp8Last } else { Slot::Vp8 };
             self.add_packet(slot, &[&[flags | start, extension], &id, piece]);
             rest = behind;
         }
@@ -53,7 +49,7 @@ impl Clip {
         if sets_len + aggregate_len(&slices) < MAX_PAYLOAD_BYTES {
             self.add_aggregate(&sets, &slices);
         } else {
-            // No encoder makes parameter sets that long, and they are never split.
+            // No encoder produces parameter sets that long, and parameter sets are never split.
             if sets_len >= MAX_PAYLOAD_BYTES {
                 return Err(ClipError::Malformed);
             }
@@ -74,7 +70,7 @@ impl Clip {
         Ok(true)
     }
 
-    /// One packet: parameter sets, the frame id, slices; the frame id alone needs no aggregate.
+    /// Add one packet with parameter sets, frame id and slices; a frame id alone is not aggregated.
     fn add_aggregate(&mut self, sets: &[&[u8]], slices: &[&[u8]]) {
         if sets.is_empty() && slices.is_empty() {
             self.add_packet(
@@ -88,7 +84,7 @@ impl Clip {
         }
         let at = 1 + aggregate_len(sets) as u16;
         let units = || sets.iter().chain(slices);
-        let importance = units().map(|unit| unit[0] & nal::IMPORTANCE_MASK).max();
+        let importance = units().map(|unit| unit[0] & nal::NRI_MASK).max();
         let mut payload = vec![nal::STAP_A | importance.unwrap_or(0)];
         for unit in units() {
             payload.extend_from_slice(&(unit.len() as u16).to_be_bytes());
@@ -114,7 +110,7 @@ impl Clip {
             let start = if rest.len() == whole { FU_START } else { 0 };
             let (piece, behind) = rest.split_at(len);
             let end = if behind.is_empty() { FU_END } else { 0 };
-            let indicator = header & nal::IMPORTANCE_MASK | nal::FU_A;
+            let indicator = header & nal::NRI_MASK | nal::FU_A;
             let fragment = start | end | header & nal::TYPE_MASK;
             self.add_packet(Slot::None, &[&[indicator, fragment], piece]);
             rest = behind;
@@ -140,15 +136,15 @@ fn aggregate_len(units: &[&[u8]]) -> usize {
         .sum()
 }
 
-/// Cut `len` bytes into pieces of at most `room` that differ by one byte at most, the shorter ones
-/// first, as libwebrtc does.
+/// Split `len` bytes into pieces of at most `room` that differ by one byte at most, the shorter
+/// pieces first, as libwebrtc does.
 fn pieces(len: usize, room: usize) -> impl Iterator<Item = usize> {
     let count = len.div_ceil(room);
     let (short, longer) = (len / count, len % count);
     (0..count).map(move |nth| short + usize::from(nth >= count - longer))
 }
 
-/// Cut `len` bytes so that the frame id fits whole behind the last piece, which is never empty.
+/// Split `len` bytes so that the frame id fits behind the last piece, which is never empty.
 fn pieces_with_trailer(len: usize, room: usize) -> Vec<usize> {
     let mut pieces: Vec<usize> = pieces(len + frame_id::LEN, room).collect();
     if let [.., before, last] = &mut pieces[..] {
@@ -167,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_differ_by_one_byte_and_the_shorter_ones_are_first() {
+    fn pieces_differ_by_one_byte_and_the_shorter_pieces_are_first() {
         let cut = |len| pieces(len, 1_000).collect::<Vec<_>>();
         assert_eq!(cut(2_999), [999, 1_000, 1_000]);
         assert_eq!(cut(2_998), [999, 999, 1_000]);
@@ -175,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frame_id_is_never_cut() {
+    fn the_frame_id_is_never_split() {
         for len in 1..3_000 {
             let pieces = pieces_with_trailer(len, 1_000);
             assert_eq!(pieces.iter().sum::<usize>(), len);

@@ -1,17 +1,17 @@
-//! Freezes as webrtc-stats defines them, estimated: frames here are complete, not rendered.
+//! Freezes by the definition of webrtc-stats, estimated from decodable instead of rendered frames.
 
 use std::time::Duration;
 use wire::time::Time;
 
-/// How many gaps between frames the average looks back over.
+/// Number of frame intervals in the average.
 const WINDOW: usize = 30;
-/// Before that many gaps there is no average worth the name (as libwebrtc has it).
+/// Minimum number of frame intervals for an average (libwebrtc's).
 const MIN_GAPS: usize = 5;
 const MARGIN: Duration = Duration::from_millis(150);
 
-/// Find the gaps between decodable frames that a viewer would see as a freeze.
+/// Counts freezes: gaps between decodable frames.
 ///
-/// A gap is one from max(3 x average, average + 150 ms) on (webrtc-stats, `freezeCount`).
+/// A gap is a freeze from max(3 x average, average + 150 ms) on (webrtc-stats, `freezeCount`).
 #[derive(Clone, Debug)]
 pub struct FreezeMeter {
     gaps_us: [u32; WINDOW],
@@ -19,7 +19,7 @@ pub struct FreezeMeter {
     gaps: usize,
     first: Option<Time>,
     last: Time,
-    /// Since when time is counted.
+    /// Start of the measurement window.
     since: Time,
     freezes: u32,
     frozen: Duration,
@@ -43,7 +43,7 @@ impl Default for FreezeMeter {
 }
 
 impl FreezeMeter {
-    /// Note that a decodable frame is complete.
+    /// Record a decodable frame.
     pub fn frame(&mut self, now: Time) {
         if self.first.is_none() {
             self.first = Some(now);
@@ -57,16 +57,16 @@ impl FreezeMeter {
             self.frozen += counted;
         }
         self.longest_gap = self.longest_gap.max(gap);
-        self.remember(gap);
+        self.record_gap(gap);
     }
 
-    /// Count the freezes, one that still lasts included.
+    /// Return the number of freezes, including one in progress.
     #[must_use]
     pub fn freezes(&self, now: Time) -> u32 {
         self.freezes + u32::from(self.is_frozen(now))
     }
 
-    /// Return the time frozen so far, a freeze that still lasts included: never more than
+    /// Return the total freeze duration, including a freeze in progress: at most
     /// [`Self::playing`].
     #[must_use]
     pub fn frozen(&self, now: Time) -> Duration {
@@ -89,8 +89,8 @@ impl FreezeMeter {
         }
     }
 
-    /// Count time from here on, also that of a freeze that lasts or is about to be one, and look
-    /// for the longest gap anew.
+    /// Start the measurement window: freeze durations and the longest gap count from `now` on, also
+    /// those of a gap in progress.
     pub fn count_from(&mut self, now: Time) {
         self.since = now;
         self.frozen = Duration::ZERO;
@@ -108,21 +108,21 @@ impl FreezeMeter {
         self.first.is_some() && self.is_freeze(now.since(self.last))
     }
 
-    /// Return what of the gap behind the last frame is counted.
+    /// Return the part of the current gap within the measurement window.
     fn counted(&self, now: Time) -> Duration {
         now.since(self.last.max(self.since))
     }
 
     fn is_freeze(&self, gap: Duration) -> bool {
-        let known = self.gaps.min(WINDOW);
-        if known < MIN_GAPS {
+        let samples = self.gaps.min(WINDOW);
+        if samples < MIN_GAPS {
             return false;
         }
-        let average = Duration::from_micros(self.sum_us / known as u64);
+        let average = Duration::from_micros(self.sum_us / samples as u64);
         gap >= (3 * average).max(average + MARGIN)
     }
 
-    fn remember(&mut self, gap: Duration) {
+    fn record_gap(&mut self, gap: Duration) {
         let gap_us = u32::try_from(gap.as_micros()).unwrap_or(u32::MAX);
         let slot = &mut self.gaps_us[self.gaps % WINDOW];
         self.sum_us = self.sum_us - u64::from(*slot) + u64::from(gap_us);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_has_its_edges_where_webrtc_stats_puts_them() {
+    fn the_thresholds_are_those_of_webrtc_stats() {
         // 33 ms apart: the bound is 33 + 150 = 183 ms; 100 ms apart: 3 x 100 = 300 ms.
         for (gap_ms, bound_ms) in [(33, 183), (100, 300)] {
             let mut meter = FreezeMeter::default();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_freeze_that_lasts_counts_before_it_ends_and_once() {
+    fn a_freeze_in_progress_counts_once() {
         let mut meter = FreezeMeter::default();
         let last = frames_every(&mut meter, 33, 0, 10);
         let later = Time::from_millis(last + 2_000);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_stands_still_is_frozen_for_all_of_the_window_and_no_longer() {
+    fn a_freeze_in_progress_lasts_for_all_of_the_window_and_no_longer() {
         let mut meter = FreezeMeter::default();
         let last = frames_every(&mut meter, 33, 0, 40);
         for opened_ms in [last + 1, last + 100, last + 1_000] {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_frames_are_no_freeze_and_silence_before_them_neither() {
+    fn neither_the_first_frames_nor_the_time_before_them_are_a_freeze() {
         let mut meter = FreezeMeter::default();
         assert_eq!(meter.frozen(Time::from_millis(9_000)), Duration::ZERO);
         frames_every(&mut meter, 700, 9_000, 4);

@@ -1,13 +1,13 @@
-//! A log-linear histogram as HdrHistogram's: bounded memory, bounded relative error, can be merged.
+//! A log-linear histogram like HdrHistogram: bounded memory, bounded relative error, mergeable.
 
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use std::time::Duration;
 
-/// Longer is counted as this long: 71 minutes.
+/// Longer durations are clamped to this value: 71 minutes.
 const MAX_US: u64 = u32::MAX as u64;
 
-/// Count durations in microseconds.
+/// Counts durations in microseconds.
 ///
 /// Values up to `2^sub_bits` are exact; above, a bucket is `2^-sub_bits` of its value wide.
 #[derive(Clone, Debug)]
@@ -22,13 +22,13 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Make an empty histogram with an error below 0.8 %: for the whole swarm.
+    /// Create an empty histogram with an error below 0.8 %, for the whole swarm.
     #[must_use]
     pub fn fine() -> Self {
         Self::new(7)
     }
 
-    /// Make an empty histogram with an error below 3.2 % in about 2 KB: for each stream.
+    /// Create an empty histogram with an error below 3.2 % in about 2 KB, for each stream.
     #[must_use]
     pub fn coarse() -> Self {
         Self::new(5)
@@ -45,7 +45,7 @@ impl Histogram {
         }
     }
 
-    /// Count one duration.
+    /// Record one duration.
     pub fn record(&mut self, duration: Duration) {
         let us = u64::try_from(duration.as_micros())
             .unwrap_or(MAX_US)
@@ -61,7 +61,7 @@ impl Histogram {
         self.max_us = self.max_us.max(us);
     }
 
-    /// Add what another histogram of the same resolution counted.
+    /// Add the counts of another histogram of the same resolution.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!(self.sub_bits, other.sub_bits, "buckets of different width");
         if self.counts.len() < other.counts.len() {
@@ -76,39 +76,39 @@ impl Histogram {
         self.max_us = self.max_us.max(other.max_us);
     }
 
-    /// Forget all and keep the memory.
+    /// Reset all counts and keep the memory.
     pub fn clear(&mut self) {
         self.counts.fill(0);
         (self.count, self.sum_us) = (0, 0);
         (self.min_us, self.max_us) = (u64::MAX, 0);
     }
 
-    /// Count the durations.
+    /// Return the number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Return the largest value in ms, none of nothing.
+    /// Return the largest value in ms; none where the histogram is empty.
     #[must_use]
     pub fn max_ms(&self) -> Option<f64> {
         (self.count > 0).then(|| ms(self.max_us))
     }
 
-    /// Return the mean in ms, none of nothing.
+    /// Return the mean in ms; none where the histogram is empty.
     #[must_use]
     pub fn mean_ms(&self) -> Option<f64> {
         (self.count > 0).then(|| ms(self.sum_us) / self.count as f64)
     }
 
-    /// Return the value in ms that a share `quantile` (0 to 1) does not exceed, none of nothing.
+    /// Return a quantile (0 to 1) in ms; none where the histogram is empty.
     #[must_use]
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
-        let wanted = ((self.count as f64 * quantile).ceil() as u64).max(1);
+        let rank = ((self.count as f64 * quantile).ceil() as u64).max(1);
         let mut seen = 0;
         for (bucket, count) in self.counts.iter().enumerate() {
             seen += u64::from(*count);
-            if seen >= wanted {
+            if seen >= rank {
                 return Some(ms(self.highest_of(bucket).min(self.max_us)));
             }
         }
@@ -125,7 +125,7 @@ impl Histogram {
         (octave + (us >> shift) - linear) as usize
     }
 
-    /// The highest value that falls into a bucket.
+    /// Return the highest value of a bucket.
     fn highest_of(&self, bucket: usize) -> u64 {
         let (bucket, linear) = (bucket as u64, 1 << self.sub_bits);
         if bucket < linear {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn small_values_are_exact_and_nothing_has_no_figures() {
+    fn small_values_are_exact_and_an_empty_histogram_has_no_figures() {
         let histogram = of(1..=99);
         assert_eq!(histogram.quantile_ms(0.5), Some(0.050));
         assert_eq!(histogram.quantile_ms(0.99), Some(0.099));

@@ -1,36 +1,36 @@
-//! Loss of one stream: gaps in its sequence numbers before and after repair.
+//! Packet loss of one stream: sequence number gaps before and after retransmission.
 
-/// Packets looked back over to tell a late packet from a repeated one.
+/// Length of the history that distinguishes late packets from duplicates.
 const WINDOW: u64 = 2_048;
 const WORDS: usize = WINDOW as usize / 64;
 
-/// Count what should have arrived and what did.
+/// Packet counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// From the first to the highest sequence number.
+    /// Packets from the first to the highest sequence number.
     pub expected: u64,
-    /// Arrived at the first try.
+    /// Packets received without retransmission.
     pub arrived: u64,
-    /// Arrived by repair, and not before.
+    /// Packets received by retransmission alone.
     pub repaired: u64,
-    /// Arrived again.
+    /// Duplicates.
     pub repeated: u64,
 }
 
 impl Loss {
-    /// Count the packets missing at the first try.
+    /// Return the packets lost before retransmission.
     #[must_use]
     pub fn lost_raw(&self) -> u64 {
         self.expected.saturating_sub(self.arrived)
     }
 
-    /// Count the packets missing after repair.
+    /// Return the packets lost after retransmission.
     #[must_use]
     pub fn lost_after_rtx(&self) -> u64 {
         self.expected.saturating_sub(self.arrived + self.repaired)
     }
 
-    /// Count two streams together.
+    /// Return the sum of two streams.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Loss {
         }
     }
 
-    /// Count what came between `earlier` and here.
+    /// Return the difference to `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Loss {
     }
 }
 
-/// Follow the sequence numbers of one stream.
+/// Counts the sequence numbers of one stream.
 #[derive(Clone, Debug, Default)]
 pub struct LossMeter {
     seen: [u64; WORDS],
@@ -63,10 +63,10 @@ pub struct LossMeter {
 }
 
 impl LossMeter {
-    /// Note a packet by its extended sequence number; return false where it came before.
+    /// Record a packet by its extended sequence number; return false for duplicates.
     ///
-    /// What is older than 2048 packets counts as repeated.
-    pub fn arrived(&mut self, index: u64, by_repair: bool) -> bool {
+    /// A packet older than the last 2048 counts as a duplicate.
+    pub fn record(&mut self, index: u64, by_repair: bool) -> bool {
         if !self.mark(index) {
             self.loss.repeated += 1;
             return false;
@@ -79,13 +79,13 @@ impl LossMeter {
         true
     }
 
-    /// Say whether a packet has arrived; unknown long ago is no.
+    /// Return whether a packet was received; false for packets before the history.
     #[must_use]
     pub fn has(&self, index: u64) -> bool {
-        self.knows(index) && self.seen[word(index)] & bit(index) != 0
+        self.is_in_window(index) && self.seen[word(index)] & bit(index) != 0
     }
 
-    /// Say whether all packets of a range have arrived.
+    /// Return whether all packets of a range were received.
     #[must_use]
     pub fn has_all(&self, mut range: std::ops::Range<u64>) -> bool {
         range.end.saturating_sub(range.start) <= WINDOW && range.all(|index| self.has(index))
@@ -106,10 +106,10 @@ impl LossMeter {
         };
         if index > self.highest {
             self.advance(index);
-        } else if !self.knows(index) || self.has(index) {
+        } else if !self.is_in_window(index) || self.has(index) {
             return false;
         } else if index < first {
-            // Late from before what we took for the first.
+            // A reordered packet from before the first one received.
             self.loss.expected += first - index;
             self.first = Some(index);
         }
@@ -130,7 +130,7 @@ impl LossMeter {
         self.highest = index;
     }
 
-    fn knows(&self, index: u64) -> bool {
+    fn is_in_window(&self, index: u64) -> bool {
         self.first.is_some() && index <= self.highest && index + WINDOW > self.highest
     }
 }
@@ -150,14 +150,14 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn repair_counts_apart_and_once() {
+    fn retransmissions_are_counted_apart_and_once() {
         let mut meter = LossMeter::default();
         for index in [100, 101, 104, 106] {
-            assert!(meter.arrived(index, false));
+            assert!(meter.record(index, false));
         }
-        assert!(meter.arrived(102, true));
-        assert!(!meter.arrived(102, true));
-        assert!(!meter.arrived(106, true));
+        assert!(meter.record(102, true));
+        assert!(!meter.record(102, true));
+        assert!(!meter.record(106, true));
         let loss = meter.loss();
         assert_eq!(
             (loss.expected, loss.lost_raw(), loss.lost_after_rtx()),
@@ -169,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_time_is_a_difference() {
+    fn a_measurement_window_is_a_difference() {
         let mut meter = LossMeter::default();
-        (0..10).for_each(|index| assert!(meter.arrived(index, false)));
+        (0..10).for_each(|index| assert!(meter.record(index, false)));
         let before = meter.loss();
-        meter.arrived(14, false);
+        meter.record(14, false);
         let within = meter.loss().since(&before);
         assert_eq!((within.expected, within.lost_raw()), (5, 4));
     }
@@ -184,7 +184,7 @@ mod tests {
             let mut meter = LossMeter::default();
             let mut set = HashSet::new();
             for index in indices {
-                prop_assert_eq!(meter.arrived(index, false), set.insert(index));
+                prop_assert_eq!(meter.record(index, false), set.insert(index));
             }
             let (low, high) = (*set.iter().min().unwrap(), *set.iter().max().unwrap());
             prop_assert_eq!(meter.loss().expected, high - low + 1);

@@ -1,8 +1,7 @@
-//! A swarm against a peer that reflects what it gets, on virtual time.
+//! A swarm against a peer that reflects media, on virtual time.
 //!
-//! The reflector speaks real ICE, DTLS and SRTP. It hands each media packet on to every subscriber
-//! under another SSRC and hands NACK and PLI back, and does nothing clever: what is tested is the
-//! bots.
+//! The reflector has real ICE, DTLS and SRTP. It forwards each media packet to every subscriber
+//! under another SSRC, and NACK and PLI to the publisher; nothing else, since bots are tested here.
 
 #![allow(dead_code)]
 
@@ -30,7 +29,7 @@ const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const TWCC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
-/// A datagram under way; bots are at 10.0.1.x, the reflector is at 10.0.0.1, a port per transport.
+/// A datagram in flight; bots are at 10.0.1.x, the reflector is at 10.0.0.1, a port per transport.
 #[derive(Debug)]
 pub struct Datagram {
     pub at: Time,
@@ -44,7 +43,7 @@ pub struct Datagram {
 pub struct TestHost {
     pub now: Time,
     pub delay: Duration,
-    pub under_way: BinaryHeap<Reverse<Datagram>>,
+    pub in_flight: BinaryHeap<Reverse<Datagram>>,
     pub sent: u64,
     pub open: Vec<TransportId>,
     nth: u64,
@@ -53,7 +52,7 @@ pub struct TestHost {
 impl TestHost {
     pub fn send_bytes(&mut self, transport: TransportId, to_bot: bool, bytes: &[u8]) {
         self.nth += 1;
-        self.under_way.push(Reverse(Datagram {
+        self.in_flight.push(Reverse(Datagram {
             at: self.now + self.delay,
             nth: self.nth,
             transport,
@@ -97,7 +96,7 @@ pub struct World {
     pub host: TestHost,
     pub reflector: Reflector,
     pub events: Vec<Event>,
-    /// Told when the bots begin and end to take a datagram.
+    /// Called with true before and with false after the bots process a datagram.
     pub around_receive: fn(bool),
     next_command: u64,
 }
@@ -132,7 +131,7 @@ impl World {
             host: TestHost {
                 now,
                 delay: Duration::from_millis(10),
-                under_way: BinaryHeap::new(),
+                in_flight: BinaryHeap::new(),
                 sent: 0,
                 open: Vec::new(),
                 nth: 0,
@@ -156,7 +155,7 @@ impl World {
         world
     }
 
-    /// Carry out a command and return its error code, if it has one.
+    /// Execute a command and return its error code, if it was refused.
     pub fn try_command(&mut self, mut command: Value) -> Option<String> {
         self.next_command += 1;
         command["id"] = self.next_command.into();
@@ -176,7 +175,7 @@ impl World {
         assert_eq!(self.try_command(command), None, "{text}");
     }
 
-    /// Add a bot with one transport, both of this name, and a peer for it.
+    /// Add a bot with one transport, both with this identifier, and its peer.
     pub fn join(&mut self, name: u32, more: &[(&str, Value)]) {
         self.command(
             json!({"type": "add_bot", "bot": name, "name": format!("bot {name}"),
@@ -200,14 +199,14 @@ impl World {
 
     /// Publish one clip under SSRC 1000 + stream and RTX SSRC 2000 + stream.
     pub fn publish(&mut self, transport: u32, stream: u32, clip: u32, more: &[(&str, Value)]) {
-        let is_sound = clip == 4;
+        let is_audio = clip == 4;
         let mut command = json!({
             "type": "publish", "transport": transport, "stream": stream, "mid": format!("{stream}"),
-            "payload_type": if is_sound { AUDIO_PT } else { VIDEO_PT },
-            "rtx_payload_type": if is_sound { Value::Null } else { json!(RTX_PT) },
+            "payload_type": if is_audio { AUDIO_PT } else { VIDEO_PT },
+            "rtx_payload_type": if is_audio { Value::Null } else { json!(RTX_PT) },
             "extensions": {MID_URI: 1, RID_URI: 2, TWCC_URI: 3},
             "encodings": [{"ssrc": 1000 + stream, "clip": clip, "encoding_index": 0,
-                "rtx_ssrc": if is_sound { Value::Null } else { json!(2000 + stream) }}],
+                "rtx_ssrc": if is_audio { Value::Null } else { json!(2000 + stream) }}],
             "source_id": stream, "start_ns": self.host.now.as_nanos(),
         });
         for (key, value) in more {
@@ -216,18 +215,18 @@ impl World {
         self.command(command);
     }
 
-    /// Receive what another bot publishes as `from`, under SSRC 3000 + stream and 4000 + stream.
+    /// Receive the published stream `from` under SSRC 3000 + stream and RTX SSRC 4000 + stream.
     pub fn receive(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
-        let is_sound = codec == "opus";
-        let feedback = if is_sound {
+        let is_audio = codec == "opus";
+        let feedback = if is_audio {
             vec![]
         } else {
             vec!["nack", "nack pli", "transport-cc", "rrtr"]
         };
         self.command(json!({
             "type": "receive", "transport": transport, "stream": stream, "codec": codec,
-            "mid": format!("{stream}"), "payload_type": if is_sound { AUDIO_PT } else { VIDEO_PT },
-            "rtx_payload_type": if is_sound { Value::Null } else { json!(RTX_PT) },
+            "mid": format!("{stream}"), "payload_type": if is_audio { AUDIO_PT } else { VIDEO_PT },
+            "rtx_payload_type": if is_audio { Value::Null } else { json!(RTX_PT) },
             "ssrc": 3000 + stream, "rtx_ssrc": 4000 + stream,
             "extensions": {MID_URI: 1, TWCC_URI: 3}, "source": format!("stream {from}"),
             "feedback": feedback,
@@ -241,7 +240,7 @@ impl World {
         loop {
             let datagram = self
                 .host
-                .under_way
+                .in_flight
                 .peek()
                 .map(|Reverse(datagram)| datagram.at);
             let next = [
@@ -261,11 +260,11 @@ impl World {
 
     fn step(&mut self) {
         let now = self.host.now;
-        while let Some(Reverse(datagram)) = self.host.under_way.peek() {
+        while let Some(Reverse(datagram)) = self.host.in_flight.peek() {
             if datagram.at > now {
                 break;
             }
-            let Reverse(mut datagram) = self.host.under_way.pop().unwrap();
+            let Reverse(mut datagram) = self.host.in_flight.pop().unwrap();
             if datagram.to_bot {
                 let from = server_address(datagram.transport);
                 let bytes = std::iter::once((from, Duration::ZERO, &mut datagram.bytes[..]));
@@ -307,7 +306,7 @@ impl World {
         serde_json::to_value(self.engine.figures(self.host.now, true)).unwrap()
     }
 
-    /// Figures of the received streams by name.
+    /// Figures of the inbound streams by identifier.
     pub fn streams(&self) -> BTreeMap<u64, Value> {
         let figures = self.figures();
         let streams = figures["streams"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! The peer of the bots: one lite transport for each of theirs, and a table of who gets what.
+//! The peer of the bots: one ICE-lite transport per bot transport, and a forwarding table.
 
 use super::{RTX_PT, path_to_bot, server_address};
 use rtc::dtls::{Certificate, Context, Fingerprint, Role};
@@ -28,9 +28,9 @@ fn server_ufrag(transport: TransportId) -> String {
 /// Decide whether a media packet to a subscriber is lost, by stream, sequence number and RTX or not.
 type Loss = Box<dyn FnMut(u32, u16, bool) -> bool>;
 
-/// What came from the bots.
+/// A media packet received from the bots.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct ReceivedPacket {
     pub at: Time,
     pub transport: TransportId,
     pub ssrc: u32,
@@ -73,13 +73,13 @@ pub struct Reflector {
     /// Highest index sent of each routed stream.
     sent: BTreeMap<u32, u64>,
     pub loss: Loss,
-    pub heard: Vec<Heard>,
-    /// RTCP of the bots, described.
+    pub received: Vec<ReceivedPacket>,
+    /// RTCP received from the bots, as text.
     pub rtcp: Vec<(Time, TransportId, String)>,
     pub profiles: Vec<Profile>,
-    /// Hand NACK and PLI back to the publisher.
+    /// Forward NACK and PLI to the publisher.
     pub hands_feedback_back: bool,
-    /// Number what goes to the bots transport-wide.
+    /// Send transport-wide sequence numbers to the bots.
     pub numbers: bool,
 }
 
@@ -94,7 +94,7 @@ impl Reflector {
             switches: BTreeMap::new(),
             sent: BTreeMap::new(),
             loss: Box::new(|_, _, _| false),
-            heard: Vec::new(),
+            received: Vec::new(),
             rtcp: Vec::new(),
             profiles: Profile::ALL.to_vec(),
             hands_feedback_back: true,
@@ -102,7 +102,7 @@ impl Reflector {
         }
     }
 
-    /// Make the peer of a bot's transport; return what its description would say.
+    /// Create the peer of a bot's transport; return its remote parameters.
     pub fn add(&mut self, now: Time, name: TransportId) -> Value {
         let config = TransportConfig {
             ice: IceRole::Lite,
@@ -144,12 +144,12 @@ impl Reflector {
         })
     }
 
-    /// Hand stream `from` on to `stream` of a transport.
+    /// Forward stream `from` to `stream` of a transport.
     pub fn route(&mut self, from: u32, to: TransportId, stream: u32) {
         self.routes.push(Route { from, to, stream });
     }
 
-    /// Send every subscriber of one stream another one instead, from its next key frame on.
+    /// Switch every subscriber of one stream to another stream, from its next key frame on.
     pub fn switch(&mut self, from: u32, to: u32) {
         self.switches.insert(
             from,
@@ -173,7 +173,7 @@ impl Reflector {
         match received {
             Received::Nothing => self.take_events(name),
             Received::Rtp { header, index, len } => {
-                let heard = Heard {
+                let packet = ReceivedPacket {
                     at: now,
                     transport: name,
                     ssrc: header.ssrc.0,
@@ -187,8 +187,8 @@ impl Reflector {
                         .collect(),
                     payload: bytes[header.header_len..len].to_vec(),
                 };
-                self.forward(&heard, index);
-                self.heard.push(heard);
+                self.forward(&packet, index);
+                self.received.push(packet);
             }
             Received::Rtcp { len } => self.on_rtcp(now, name, &bytes[..len]),
         }
@@ -223,14 +223,14 @@ impl Reflector {
         self.take(name, &outbox);
     }
 
-    /// Ask the publisher of a stream for a key frame.
+    /// Send a PLI to the publisher of a stream.
     pub fn send_pli(&mut self, name: TransportId, stream: u32) {
         let mut out = Vec::new();
         write::pli(&mut out, Ssrc(1), Ssrc(1000 + stream));
         self.send_rtcp(name, &out);
     }
 
-    /// Report on the SSRCs of a publisher, as received at the time of its sender report.
+    /// Send a receiver report on the SSRCs of a publisher at the time of its sender report.
     pub fn send_report(&mut self, name: TransportId, blocks: &[ReportBlock]) {
         let mut out = Vec::new();
         write::receiver_report(&mut out, Ssrc(1), blocks);
@@ -247,12 +247,12 @@ impl Reflector {
         self.send_rtcp(name, &out);
     }
 
-    fn forward(&mut self, heard: &Heard, index: u64) {
-        let (is_rtx, from) = match heard.ssrc {
+    fn forward(&mut self, packet: &ReceivedPacket, index: u64) {
+        let (is_rtx, from) = match packet.ssrc {
             ssrc @ 2000..3000 => (true, ssrc - 2000),
             ssrc => (false, ssrc.saturating_sub(1000)),
         };
-        let (from, index) = self.switched(from, index, heard);
+        let (from, index) = self.switched(from, index, packet);
         let routes: Vec<(TransportId, u32)> = self
             .routes
             .iter()
@@ -260,21 +260,21 @@ impl Reflector {
             .map(|route| (route.to, route.stream))
             .collect();
         for (to, stream) in routes {
-            if !(self.loss)(stream, heard.sequence, is_rtx) {
+            if !(self.loss)(stream, packet.sequence, is_rtx) {
                 let ssrc = if is_rtx { 4000 } else { 3000 } + stream;
-                let heard = Heard {
+                let packet = ReceivedPacket {
                     sequence: index as u16,
-                    ..heard.clone()
+                    ..packet.clone()
                 };
-                self.send_media(to, ssrc, &heard, index);
+                self.send_media(to, ssrc, &packet, index);
             }
         }
     }
 
-    /// Tell which stream's subscribers get a packet, and under which index.
-    fn switched(&mut self, from: u32, index: u64, heard: &Heard) -> (u32, u64) {
-        let is_keyframe =
-            heard.payload[0] & 0x10 != 0 && heard.payload.get(4).is_some_and(|byte| byte & 1 == 0);
+    /// Return the stream whose subscribers receive a packet, and its index there.
+    fn switched(&mut self, from: u32, index: u64, packet: &ReceivedPacket) -> (u32, u64) {
+        let is_keyframe = packet.payload[0] & 0x10 != 0
+            && packet.payload.get(4).is_some_and(|byte| byte & 1 == 0);
         for (old, switch) in &mut self.switches {
             if switch.to == from && !switch.done && is_keyframe {
                 switch.done = true;
@@ -291,7 +291,7 @@ impl Reflector {
         (from, index)
     }
 
-    fn send_media(&mut self, to: TransportId, ssrc: u32, heard: &Heard, index: u64) {
+    fn send_media(&mut self, to: TransportId, ssrc: u32, packet: &ReceivedPacket, index: u64) {
         let Some(peer) = self.peers.get_mut(&to).filter(|peer| peer.connected) else {
             return;
         };
@@ -299,12 +299,12 @@ impl Reflector {
             .seals
             .entry(ssrc)
             .or_insert_with(|| peer.transport.seal_stream(Ssrc(ssrc)).unwrap());
-        let mut packet = [0; 1500];
+        let mut datagram = [0; 1500];
         let header = wire::rtp::NewHeader {
-            marker: heard.marker,
-            payload_type: wire::id::PayloadType(heard.payload_type),
-            sequence: heard.sequence,
-            timestamp: heard.timestamp,
+            marker: packet.marker,
+            payload_type: wire::id::PayloadType(packet.payload_type),
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
             ssrc: Ssrc(ssrc),
             padding: false,
         };
@@ -312,14 +312,14 @@ impl Reflector {
         peer.numbered += 1;
         let numbers = [0xbe, 0xde, 0, 1, 0x31, high, low, 0];
         let block = if self.numbers { &numbers[..] } else { &[] };
-        let header_len = wire::rtp::write(&mut packet, &header, block);
-        let len = header_len + heard.payload.len();
-        packet[header_len..len].copy_from_slice(&heard.payload);
+        let header_len = wire::rtp::write(&mut datagram, &header, block);
+        let len = header_len + packet.payload.len();
+        datagram[header_len..len].copy_from_slice(&packet.payload);
         let sealed = peer
             .transport
-            .seal_rtp(seal, index, &mut packet, header_len, len)
+            .seal_rtp(seal, index, &mut datagram, header_len, len)
             .unwrap();
-        self.outgoing.push((to, packet[..sealed].to_vec()));
+        self.outgoing.push((to, datagram[..sealed].to_vec()));
     }
 
     fn on_rtcp(&mut self, now: Time, name: TransportId, compound: &[u8]) {
@@ -348,8 +348,8 @@ impl Reflector {
                 }
                 _ => write::pli(&mut out, Ssrc(1), Ssrc(1000 + from)),
             }
-            let publisher = self.heard.iter().rev().find(|it| it.ssrc == 1000 + from);
-            let publisher = publisher.map(|heard| heard.transport).unwrap();
+            let publisher = self.received.iter().rev().find(|it| it.ssrc == 1000 + from);
+            let publisher = publisher.map(|packet| packet.transport).unwrap();
             self.send_rtcp(publisher, &out);
         }
     }
@@ -371,8 +371,8 @@ impl Reflector {
     }
 }
 
-pub fn is_rtx(heard: &Heard) -> bool {
-    heard.payload_type == RTX_PT
+pub fn is_rtx(packet: &ReceivedPacket) -> bool {
+    packet.payload_type == RTX_PT
 }
 
 fn describe(packet: &Packet<'_>) -> String {

@@ -1,4 +1,4 @@
-//! What hostile lengths do to the code that hands pointers to the kernel.
+//! Hostile lengths in the code that passes pointers to the kernel.
 
 use super::*;
 use std::net::UdpSocket;

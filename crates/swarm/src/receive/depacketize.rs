@@ -1,6 +1,6 @@
-//! What one packet says of its frame.
+//! Frame information of received packets.
 
-use crate::assemble::{Part, Start};
+use crate::assemble::{FrameStart, PacketInfo};
 use crate::frame_id::FrameId;
 use rtc::codec::{self, Codec};
 use wire::rtp::{self, Header};
@@ -10,22 +10,22 @@ pub(super) fn without_padding<'a>(header: &Header, payload: &'a [u8]) -> &'a [u8
     if !header.has_padding {
         return payload;
     }
-    // A packet whose padding makes no sense has no payload we can use.
+    // A packet with malformed padding has no usable payload.
     let padding = rtp::padding_len(payload).unwrap_or(payload.len());
     &payload[..payload.len() - padding]
 }
 
-/// Read what a packet says of its frame.
-pub(super) fn part(codec: Codec, header: &Header, index: u64, payload: &[u8]) -> Part {
+/// Return the frame information of a decrypted packet.
+pub(super) fn packet_info(codec: Codec, header: &Header, index: u64, payload: &[u8]) -> PacketInfo {
     let described = codec::describe(codec, payload, header.marker);
-    let mut part = Part {
+    let mut packet_info = PacketInfo {
         index,
         timestamp: header.timestamp,
         len: payload.len(),
         start: match (described.info.start, codec) {
-            (false, _) => Start::Unknown,
-            (true, Codec::Vp8) => Start::Here,
-            (true, _) => Start::MaybeHere,
+            (false, _) => FrameStart::Unknown,
+            (true, Codec::Vp8) => FrameStart::Certain,
+            (true, _) => FrameStart::Possible,
         },
         end: header.marker,
         keyframe: described.info.keyframe,
@@ -35,27 +35,28 @@ pub(super) fn part(codec: Codec, header: &Header, index: u64, payload: &[u8]) ->
     match codec {
         Codec::Vp8 => {
             let is_wide = described.picture_ids.width == codec::picture_id::Width::Wide;
-            part.picture_id = is_wide.then_some(described.picture_ids.id);
-            part.id = header.marker.then(|| FrameId::from_vp8(payload)).flatten();
+            packet_info.picture_id = is_wide.then_some(described.picture_ids.id);
+            packet_info.id = header.marker.then(|| FrameId::from_vp8(payload)).flatten();
         }
-        Codec::H264 if described.info.start => part.id = FrameId::from_h264(payload),
+        Codec::H264 if described.info.start => packet_info.id = FrameId::from_h264(payload),
         _ => {}
     }
-    part
+    packet_info
 }
 
-/// Tell what the header alone says of a frame; whether it is a key frame can only be assumed.
-pub(super) fn sealed_part(
+/// Return the frame information of an encrypted packet; the caller assumes whether the frame is a
+/// key frame.
+pub(super) fn encrypted_packet_info(
     header: &Header,
     index: u64,
     payload: &[u8],
     assumed_keyframe: bool,
-) -> Part {
-    Part {
+) -> PacketInfo {
+    PacketInfo {
         index,
         timestamp: header.timestamp,
         len: payload.len(),
-        start: Start::MaybeHere,
+        start: FrameStart::Possible,
         end: header.marker,
         keyframe: assumed_keyframe,
         picture_id: None,

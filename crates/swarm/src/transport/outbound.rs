@@ -1,26 +1,26 @@
-//! What a bot sends on schedule: captured, paced, sealed.
+//! Outbound media: captured on schedule, paced, encrypted.
 
 use super::{BotTransport, Shared};
-use crate::pace::Waiting;
-use crate::publish::{Departure, OutboundEncoding};
+use crate::pacer::QueuedPacket;
+use crate::publish::{OutboundEncoding, SendContext};
 use std::time::Duration;
 use wire::time::Time;
 
 impl BotTransport {
-    /// Send or queue the frames that are due.
+    /// Send the frames that are due, or queue them in the pacer.
     pub(super) fn capture(&mut self, now: Time, shared: &mut Shared) {
-        for place in 0..self.outbound.len() {
-            let encodings = self.outbound[place]
+        for index in 0..self.outbound.len() {
+            let encodings = self.outbound[index]
                 .as_ref()
                 .map_or(0, |it| it.encodings.len());
             for nth in 0..encodings {
-                while self.capture_frame(now, place, nth, shared) {}
+                while self.capture_frame(now, index, nth, shared) {}
             }
         }
     }
 
-    fn capture_frame(&mut self, now: Time, place: usize, nth: usize, shared: &mut Shared) -> bool {
-        let Some(stream) = &mut self.outbound[place] else {
+    fn capture_frame(&mut self, now: Time, index: usize, nth: usize, shared: &mut Shared) -> bool {
+        let Some(stream) = &mut self.outbound[index] else {
             return false;
         };
         let paced = stream.burst.is_some();
@@ -29,14 +29,14 @@ impl BotTransport {
             return false;
         }
         for at in 0..shared.planned.len() {
-            let waiting = Waiting {
-                stream: place,
+            let queued = QueuedPacket {
+                stream: index,
                 encoding: nth,
                 planned: shared.planned[at],
             };
             if !paced {
-                self.send(now, waiting, shared);
-            } else if !self.pace.push(waiting) {
+                self.send(now, queued, shared);
+            } else if !self.pacer.push(queued) {
                 shared.recorder.totals.packets_unsent += 1;
             }
         }
@@ -44,22 +44,22 @@ impl BotTransport {
     }
 
     pub(super) fn send_paced(&mut self, now: Time, shared: &mut Shared) {
-        if self.pace.due().is_none_or(|due| due > now) {
+        if self.pacer.due().is_none_or(|due| due > now) {
             return;
         }
-        self.pace.start_round(now);
-        while let Some(waiting) = self.pace.take() {
-            let bytes = self.send(now, waiting, shared);
-            self.pace.sent(bytes);
+        self.pacer.start_round(now);
+        while let Some(queued) = self.pacer.pop() {
+            let bytes = self.send(now, queued, shared);
+            self.pacer.on_sent(bytes);
         }
     }
 
-    /// Send a packet and return the bytes of its datagram, 0 where it could not be sent.
-    fn send(&mut self, now: Time, waiting: Waiting, shared: &mut Shared) -> usize {
-        let Some(stream) = &mut self.outbound[waiting.stream] else {
+    /// Send a packet; return the length of its datagram, 0 where sending failed.
+    fn send(&mut self, now: Time, queued: QueuedPacket, shared: &mut Shared) -> usize {
+        let Some(stream) = &mut self.outbound[queued.stream] else {
             return 0;
         };
-        let mut departure = Departure {
+        let mut context = SendContext {
             now,
             transport: &mut self.transport,
             outbox: &mut shared.outbox,
@@ -67,12 +67,12 @@ impl BotTransport {
             wall: shared.wall,
             recorder: &mut shared.recorder,
         };
-        // Without a path the server is out of reach, which is no fault of the swarm.
-        let sent = stream.encodings[waiting.encoding].send(waiting.planned, &mut departure);
+        // Without a selected path packets are not sent; the swarm does not count them as unsent.
+        let sent = stream.encodings[queued.encoding].send(queued.planned, &mut context);
         sent.unwrap_or(0)
     }
 
-    pub(super) fn set_pace(&mut self) {
+    pub(super) fn configure_pacer(&mut self) {
         let streams = self.outbound.iter().flatten();
         let paced = streams.filter_map(|stream| Some((stream, stream.burst?)));
         let (mut bitrate_bps, mut longest) = (0, Duration::ZERO);
@@ -81,6 +81,6 @@ impl BotTransport {
             bitrate_bps += encodings.map(OutboundEncoding::bitrate_bps).sum::<u64>();
             longest = longest.max(burst);
         }
-        self.pace.set(bitrate_bps, longest);
+        self.pacer.configure(bitrate_bps, longest);
     }
 }

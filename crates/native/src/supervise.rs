@@ -1,4 +1,4 @@
-//! A worker thread whose end is noticed.
+//! Supervision of worker threads: an error or a panic is reported.
 
 use std::any::Any;
 use std::io;
@@ -8,34 +8,33 @@ use std::thread::{Builder, JoinHandle};
 use serde::Serialize;
 use sfu::message::Event;
 
-/// What the control plane reads: events of the engines, and the end of a worker.
+/// An event for the control plane.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Report {
     /// An event of an engine.
     Engine(Event),
-    /// Something about a worker as a whole.
+    /// An event of a worker.
     Worker(WorkerReport),
 }
 
-/// What befell a worker.
+/// An event of a worker.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum WorkerReport {
-    /// Its thread ended though it was not told to; its rooms are gone.
+    /// The thread ended by an error or a panic; its rooms are closed.
     WorkerEnded {
-        /// Which worker.
+        /// Number of the worker.
         worker: usize,
-        /// The error or the panic's message.
+        /// Message of the error or panic.
         reason: String,
     },
 }
 
-/// Run a worker on a thread of its own; the message of an error or a panic, from which it does not
-/// come back, is handed to `report`.
+/// Run a worker on its own thread; `report` is called with the message of an error or a panic.
 ///
 /// # Errors
-/// Where the system gives no thread.
+/// Where the thread cannot be started.
 pub fn spawn(
     name: String,
     run: impl FnOnce() -> io::Result<()> + Send + 'static,
@@ -44,7 +43,7 @@ pub fn spawn(
     Builder::new()
         .name(name)
         .spawn(move || match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(())) => {} // it was told to stop
+            Ok(Ok(())) => {} // stopped by its handle
             Ok(Err(error)) => report(error.to_string()),
             Err(panic) => report(format!("panicked: {}", message(&*panic))),
         })
@@ -62,10 +61,10 @@ mod tests {
 
     use super::*;
 
-    /// What the control plane reads in `tests/unit/test_events.py`.
+    /// The fixture that `tests/unit/test_events.py` reads.
     const FIXTURE: &str = include_str!("../../../tests/fixtures/events/worker.json");
 
-    /// Run a worker thread to its end; return what it reported and whether the thread unwound.
+    /// Run a worker thread to its end; return its report.
     fn end_of(run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Option<String> {
         let (sender, receiver) = mpsc::channel();
         let report = move |reason| sender.send(reason).unwrap();
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_was_told_to_stop_is_not_reported() {
+    fn a_stopped_worker_is_not_reported() {
         assert_eq!(end_of(|| Ok(())), None);
     }
 

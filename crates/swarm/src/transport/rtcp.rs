@@ -1,7 +1,7 @@
-//! RTCP both ways: what the server reports and asks for, what the bot reports and asks for.
+//! RTCP: reports and feedback of the server and of the bot.
 
 use super::{BotTransport, NEVER, REPORT_INTERVAL, Shared};
-use crate::publish::Departure;
+use crate::publish::SendContext;
 use crate::receive::InboundStream;
 use rtc::inbound::reference::ReferenceTimes;
 use wire::id::Ssrc;
@@ -49,7 +49,7 @@ impl BotTransport {
         let outbound = self.outbound.iter_mut().flatten();
         let mut encodings = outbound.flat_map(|stream| &mut stream.encodings);
         if let Some(rtt) = encodings.find_map(|encoding| encoding.on_report_block(now, block)) {
-            shared.recorder.round_trip(rtt);
+            shared.recorder.record_rtt(rtt);
         }
     }
 
@@ -57,7 +57,7 @@ impl BotTransport {
         if let (XrBlock::Delays(entries), Some(reference)) = (block, &mut self.reference)
             && let Some(rtt) = reference.on_echoes(now, *entries)
         {
-            shared.recorder.round_trip(rtt);
+            shared.recorder.record_rtt(rtt);
         }
     }
 
@@ -73,7 +73,7 @@ impl BotTransport {
         let Some(encoding) = encodings.find(|encoding| encoding.ssrc() == media) else {
             return;
         };
-        let mut departure = Departure {
+        let mut context = SendContext {
             now,
             transport: &mut self.transport,
             outbox: &mut shared.outbox,
@@ -82,9 +82,9 @@ impl BotTransport {
             recorder: &mut shared.recorder,
         };
         for sequence in sequences {
-            departure.recorder.totals.nacks_received += 1;
-            if let Some(bytes) = encoding.resend(sequence, &mut departure) {
-                self.pace.sent(bytes);
+            context.recorder.totals.nacks_received += 1;
+            if let Some(bytes) = encoding.resend(sequence, &mut context) {
+                self.pacer.on_sent(bytes);
             }
         }
     }
@@ -98,7 +98,7 @@ impl BotTransport {
         }
     }
 
-    /// Append to the RTCP what received streams ask for: NACK, PLI, transport-wide feedback.
+    /// Append the feedback on inbound streams: NACK, PLI or FIR, transport-wide feedback.
     pub(super) fn write_feedback(&mut self, now: Time, shared: &mut Shared) {
         if self.next_feedback <= now {
             self.next_feedback = NEVER;
@@ -123,7 +123,7 @@ impl BotTransport {
         if let Some((twcc, media)) = self.twcc_in.as_mut().zip(media)
             && twcc.poll_timeout().is_some_and(|due| due <= now)
         {
-            // libwebrtc drops feedback that names no stream of its own.
+            // libwebrtc drops feedback with a media SSRC that it does not send.
             while twcc.build_feedback(&mut shared.rtcp, self.own_ssrc, media) {}
         }
     }

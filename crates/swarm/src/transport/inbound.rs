@@ -1,4 +1,4 @@
-//! Datagrams that arrive: opened or counted by their headers, and handed to their tracks.
+//! Received datagrams: decrypted, or read by their RTP headers alone, and demultiplexed to tracks.
 
 use super::{BotTransport, Shared};
 use crate::receive::Payload;
@@ -11,7 +11,7 @@ use wire::rtp::{Header, Kind, demux};
 use wire::time::Time;
 
 impl BotTransport {
-    /// Take a datagram from the socket.
+    /// Process a received datagram.
     #[inline]
     pub fn receive(
         &mut self,
@@ -20,7 +20,7 @@ impl BotTransport {
         datagram: &mut [u8],
         shared: &mut Shared,
     ) {
-        if !self.decrypted && self.receive_sealed(now, remote, datagram, shared) {
+        if !self.decrypted && self.receive_encrypted(now, remote, datagram, shared) {
             return;
         }
         let path = PathId::udp(0, self.local, remote);
@@ -37,11 +37,11 @@ impl BotTransport {
                 self.on_rtp(now, &header, index, payload, &values, shared);
             }
             Received::Rtcp { len } => {
-                self.moved = true;
+                self.timeout_stale = true;
                 self.on_rtcp(now, &datagram[..len], shared);
             }
             Received::Nothing => {
-                self.moved = true;
+                self.timeout_stale = true;
                 let is_media = matches!(demux(datagram), Kind::Rtp | Kind::Rtcp);
                 shared.recorder.totals.datagrams_refused += u64::from(is_media);
                 self.take_events(now, shared);
@@ -49,22 +49,22 @@ impl BotTransport {
         }
     }
 
-    /// Count a packet by its header alone; false where it must be opened after all.
+    /// Count a packet by its RTP header alone; return false where it has to be decrypted.
     ///
-    /// Only what the selected path brought counts, of streams that are known. Retransmissions are
-    /// opened, since what they repeat stands in their payload.
-    fn receive_sealed(
+    /// Only packets of bound SSRCs on the selected path are counted. Retransmissions are decrypted,
+    /// since the original sequence number is in their payload.
+    fn receive_encrypted(
         &mut self,
         now: Time,
         remote: SocketAddr,
         datagram: &[u8],
         shared: &mut Shared,
     ) -> bool {
-        let is_ours = self
+        let is_selected_path = self
             .transport
             .send_path()
             .is_some_and(|path| path.remote == remote);
-        if !is_ours || !self.connected || demux(datagram) != Kind::Rtp {
+        if !is_selected_path || !self.connected || demux(datagram) != Kind::Rtp {
             return false;
         }
         let Ok(header) = Header::parse(datagram) else {
@@ -89,10 +89,10 @@ impl BotTransport {
         true
     }
 
-    /// Read the extensions where somebody asks for them.
+    /// Parse the header extensions where the binder or transport-wide feedback needs them.
     fn values<'a>(&mut self, header: &Header, datagram: &'a [u8]) -> Values<'a> {
-        let is_known = self.binder.lookup(header.ssrc).is_some();
-        if is_known && self.twcc_in.is_none() {
+        let is_bound = self.binder.lookup(header.ssrc).is_some();
+        if is_bound && self.twcc_in.is_none() {
             return Values::default();
         }
         Values::read(header, datagram, &self.ids)

@@ -1,16 +1,16 @@
-//! What commands, events and figures name: bots, transports, streams.
+//! Identifiers in commands, events and figures.
 
 use serde::{Deserialize, Serialize};
 
-/// Names a command, echoed in its completion.
+/// Identifier of a command, echoed in its `done` event.
 pub type CommandId = u64;
-/// Names a loaded clip.
+/// Identifier of a clip.
 pub type ClipId = u32;
-/// Names a bot.
+/// Identifier of a bot.
 pub type BotId = u32;
-/// Names a transport.
+/// Identifier of a transport.
 pub type TransportId = u32;
-/// Names a stream that a bot sends or receives.
+/// Identifier of an outbound or inbound stream.
 pub type StreamId = u32;
 
 /// Audio or video.

@@ -1,0 +1,183 @@
+//! Busy sockets are polled round-robin; epoll watches the other sockets alone.
+//!
+//! The kernel wakes epoll for every datagram of a watched socket, at the expense of the sender: on
+//! one machine that is the server under test, a fifth of a microsecond per packet. A socket with
+//! several streams is busy all the time, so most polls every few milliseconds find datagrams. The
+//! kernel timestamps arrivals, so a late read falsifies no measurement.
+
+use std::time::Duration;
+
+use swarm::message::TransportId;
+use wire::time::Time;
+
+/// Time in which every busy socket is polled once: with half of it most polls find nothing, since
+/// a server sends to each participant every 5 to 20 ms.
+const ROUND: Duration = Duration::from_millis(10);
+/// Longest gap between the arrivals of a busy socket. With longer gaps, as the 33 ms between the
+/// frames of one publisher, most polls find nothing and cost more than epoll.
+const GAP: Duration = Duration::from_millis(20);
+/// Consecutive arrivals that make a socket busy.
+const BUSY_AFTER: u8 = 8;
+/// Consecutive polls without datagrams that make a socket idle: 100 ms.
+const IDLE_AFTER: u8 = 10;
+
+/// How a socket is read.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadMode {
+    /// Epoll watches the socket: number of consecutive arrivals, time of the last one.
+    Watched(u8, Time),
+    /// The socket is polled: number of consecutive polls without datagrams.
+    Polled(u8),
+}
+
+impl ReadMode {
+    /// A new socket.
+    pub const NEW: Self = Self::Watched(0, Time::ZERO);
+
+    /// Record an event of epoll; return whether the socket is busy from now on.
+    pub fn on_ready(&mut self, now: Time) -> bool {
+        let Self::Watched(consecutive, last) = *self else {
+            return false;
+        };
+        let consecutive = match now.since(last) <= GAP {
+            true => consecutive + 1,
+            false => 0,
+        };
+        let busy = consecutive >= BUSY_AFTER;
+        *self = match busy {
+            true => Self::Polled(0),
+            false => Self::Watched(consecutive, now),
+        };
+        busy
+    }
+
+    /// Record a poll; return whether the socket is idle and epoll has to watch it again.
+    pub fn is_idle_after_poll(&mut self, received: bool) -> bool {
+        let Self::Polled(empty) = self else {
+            return false;
+        };
+        *empty = if received { 0 } else { *empty + 1 };
+        *empty >= IDLE_AFTER
+    }
+}
+
+/// The busy sockets, polled round-robin.
+#[derive(Debug)]
+pub struct RoundRobin {
+    sockets: Vec<TransportId>,
+    next: usize,
+    polled: Time,
+}
+
+impl RoundRobin {
+    /// Start without busy sockets.
+    pub fn new() -> Self {
+        Self {
+            sockets: Vec::new(),
+            next: 0,
+            polled: Time::ZERO,
+        }
+    }
+
+    /// Return whether no socket is busy.
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// Add a busy socket.
+    pub fn add(&mut self, socket: TransportId) {
+        self.sockets.push(socket);
+    }
+
+    /// Remove a socket.
+    pub fn remove(&mut self, socket: TransportId) {
+        self.sockets.retain(|other| *other != socket);
+    }
+
+    /// Return the number of sockets to poll now, which spreads the polls evenly over the round.
+    pub fn due(&mut self, now: Time) -> usize {
+        let elapsed = now.since(self.polled).min(ROUND);
+        let share = elapsed.as_nanos() * self.sockets.len() as u128 / ROUND.as_nanos();
+        if share > 0 {
+            self.polled = now;
+        }
+        share as usize
+    }
+
+    /// Return the next socket to poll.
+    pub fn next_socket(&mut self) -> Option<TransportId> {
+        let len = self.sockets.len();
+        self.next = if self.next + 1 < len {
+            self.next + 1
+        } else {
+            0
+        };
+        self.sockets.get(self.next).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_nanos(1_000_000_000);
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn several_streams_make_a_socket_busy_and_one_does_not() {
+        let events_until_busy = |apart: Duration| {
+            let mut mode = ReadMode::NEW;
+            (1..100).find(|nth| mode.on_ready(START + apart * *nth))
+        };
+        assert_eq!(events_until_busy(ms(8)), Some(9));
+        assert_eq!(events_until_busy(ms(33)), None);
+    }
+
+    #[test]
+    fn an_idle_socket_is_watched_again() {
+        let mut mode = ReadMode::Polled(0);
+        for _ in 0..10 {
+            assert!((1..IDLE_AFTER).all(|_| !mode.is_idle_after_poll(false)));
+            assert!(!mode.is_idle_after_poll(true));
+        }
+        assert!((1..IDLE_AFTER).all(|_| !mode.is_idle_after_poll(false)));
+        assert!(mode.is_idle_after_poll(false));
+    }
+
+    #[test]
+    fn every_socket_is_polled_once_per_round_for_any_interval_of_calls() {
+        for step in [ms(1), ms(2), ms(5), Duration::from_micros(700)] {
+            let mut sockets = RoundRobin::new();
+            (0..100).for_each(|socket| sockets.add(socket));
+            sockets.due(START);
+            let (mut polls, mut now) = (vec![0; 100], START);
+            while now.since(START) < ROUND * 20 {
+                now = now + step;
+                for _ in 0..sockets.due(now) {
+                    polls[sockets.next_socket().expect("one") as usize] += 1;
+                }
+            }
+            assert!(
+                polls.iter().all(|count| (17..=21).contains(count)),
+                "{step:?}: {polls:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_single_socket_is_polled_once_per_round() {
+        let mut sockets = RoundRobin::new();
+        sockets.add(7);
+        sockets.due(START);
+        assert_eq!(sockets.due(START + ROUND / 5), 0);
+        assert_eq!(sockets.due(START + ROUND), 1);
+        assert_eq!(sockets.next_socket(), Some(7));
+        sockets.remove(7);
+        assert!(sockets.is_empty());
+        assert_eq!(sockets.due(START + ROUND * 10), 0);
+        assert_eq!(sockets.next_socket(), None);
+    }
+}
