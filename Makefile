@@ -60,6 +60,7 @@ check-style: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python tools/words.py
 check-types: setup
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest sfukit._native

@@ -317,7 +317,7 @@ async def throttled(pid: int, *, stopped_s: float, running_s: float) -> None:
 
 
 async def while_throttled(loadtest: Loadtest, victim: Callable[[Process, Private], int]) -> Outcome:
-    """Slow one side once everyone has joined: joining is not what is to be felt."""
+    """Slow one side after all clients have joined, so that joins are not affected."""
     options = ("-c", "4", "--warmup", "2s", "--duration", "6s", "-T", "e2e_frame_ms.p95<60ms")
     process = await loadtest.start(*options)
     server = await private_server(process)

@@ -82,8 +82,8 @@ class Load:
 
     async def until_complete(self) -> None:
         await self.conductor.ramp(self.swarm.now_ns())
-        ledger, everyone = self.ledger, len(self.plan.bots)
-        await until(lambda: ledger.joined + ledger.failures == everyone)
+        ledger, clients = self.ledger, len(self.plan.bots)
+        await until(lambda: ledger.joined + ledger.failures == clients)
         await until(lambda: bool(ledger.failures) or ledger.tracks == self.plan.tracks)
 
 

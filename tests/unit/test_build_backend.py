@@ -1,4 +1,4 @@
-"""What someone sees who lacks a tool: its name and how to get it, before anything is built."""
+"""A missing build tool is named with the way to install it, before anything is built."""
 
 import os
 import shutil

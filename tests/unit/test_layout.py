@@ -36,3 +36,17 @@ def test_the_version_is_the_same_everywhere() -> None:
     cargo = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
     assert cargo is not None
     assert sfukit.__version__ == cargo[1]
+
+
+def test_the_map_names_files_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"`([\w/.-]+/[\w.-]+\.(?:rs|py|md|toml))`", text)
+    assert len(named) > 50
+    assert [path for path in named if not _is_in_the_repository(path)] == []
+
+
+def _is_in_the_repository(path: str) -> bool:
+    """Look a path up as the map writes it: from the root, from sfukit/, or ``sfu/x.rs``."""
+    crate, _, within = path.partition("/")
+    places = (ROOT / path, ROOT / "sfukit" / path, ROOT / "crates" / crate / "src" / within)
+    return any(place.is_file() for place in places) or bool(list(ROOT.glob(f"crates/*/{path}")))

@@ -19,7 +19,7 @@ def shape(whole: Plan) -> list[tuple[int, int, int]]:
     ]
 
 
-def test_clients_alone_make_rooms_of_five_where_everybody_publishes() -> None:
+def test_clients_alone_make_rooms_of_five_where_all_publish() -> None:
     whole = plan(LoadOptions(clients=500))
     assert shape(whole) == [(5, 5, 5)] * 100
     assert whole.tracks == 500 * 4 * 2
@@ -140,7 +140,7 @@ def test_without_a_whep_url_there_are_no_viewers() -> None:
     st.sampled_from(["meeting", "webinar", "broadcast", "audio-room"]),
     st.sampled_from(["rooms", "pair", "publish"]),
 )
-def test_everyone_asked_for_joins_once(clients: int, scenario: ScenarioName, shape: Shape) -> None:
+def test_each_planned_client_joins_once(clients: int, scenario: ScenarioName, shape: Shape) -> None:
     whole = plan(LoadOptions(clients=clients, scenario=scenario, shape=shape))
     assert [bot.index for bot in whole.bots] == list(range(clients))
     assert len({(bot.room, bot.name) for bot in whole.bots}) == clients

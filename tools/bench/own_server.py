@@ -127,7 +127,7 @@ def joining_cost(
     """Split CPU time over a load's life: used until it is steady, steady cores, loaded seconds.
 
     The load begins with the first sample that shows work; the steady part begins after the joining
-    and a third of what follows, and ends a little before everybody leaves.
+    and a third of what follows, and ends a little before the clients leave.
     """
     if not samples:
         return None

@@ -105,7 +105,7 @@ fn cname_and_bye_are_sent() {
     let packets = || world.clients[sub.client].rtcp_packets();
     let named = packets().any(|(_, packet)| match packet {
         Packet::Sdes(mut chunks) => {
-            chunks.any(|chunk| chunk.ssrc.0 == sub.ssrc && chunk.cname == Some(b"someone"))
+            chunks.any(|chunk| chunk.ssrc.0 == sub.ssrc && chunk.cname == Some(b"subscriber"))
         }
         _ => false,
     });

@@ -222,7 +222,7 @@ pub fn usual_subscription(transport: u32, subscription: u32, publication: u32) -
         ssrc: 70_000 + subscription,
         rtx_ssrc: Some(80_000 + subscription),
         extensions: extensions(&mut nothing()),
-        cname: "someone".to_owned(),
+        cname: "subscriber".to_owned(),
         target: Target::Auto,
     }
 }

@@ -52,7 +52,7 @@ impl Script {
         script
     }
 
-    /// Let one thing happen, and everybody react.
+    /// Run one action, then every reaction to it.
     pub fn step(&mut self, input: &mut Input<'_>) {
         match input.below(16) {
             0..=5 => self.send_media(input),

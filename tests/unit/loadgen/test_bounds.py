@@ -71,7 +71,7 @@ def notification(method: str, **params: Any) -> bytes:
 
 
 FRAMES: dict[str, Callable[[int], bytes]] = {
-    "publications of someone": lambda n: notification(
+    "publications of a participant": lambda n: notification(
         "publication-added", uid="p2", publication=100 + n, kind="audio"
     ),
     "participants": lambda n: notification(

@@ -73,7 +73,7 @@ class Stage:
 async def stage(
     on_join: Step, *, clients: int = 4, per_s: float = 1000, timeout_s: float = 5
 ) -> AsyncIterator[Stage]:
-    """Bring everyone in, and home again at the end."""
+    """Join all clients, and let them leave at the end."""
     made = Stage(FakeTarget(on_join), clients, per_s, timeout_s)
     await made.conductor.ramp(made.swarm.now_ns())
     for _ in range(5):
@@ -93,7 +93,7 @@ async def welcome(bot_session: BotSession) -> None:
     connect(bot_session)
 
 
-async def test_everyone_joins_when_due_and_says_goodbye() -> None:
+async def test_clients_join_when_due_and_leave() -> None:
     async with stage(welcome, clients=7, per_s=200) as run:
         assert run.ledger.joined == 7
         scheduled = [one.scheduled_ns for one in run.ledger.join_records.values()]

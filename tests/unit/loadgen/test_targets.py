@@ -219,7 +219,7 @@ async def test_publishing_and_playing_over_http() -> None:
     assert (pair.ledger.joined, pair.ledger.tracks) == (2, 2)
 
 
-async def test_a_player_waits_until_somebody_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_player_waits_until_the_publisher_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(_: float) -> None:
         return None
 

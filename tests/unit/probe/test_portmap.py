@@ -47,7 +47,7 @@ def test_answers_of_nat_pmp(data: bytes, external: str | None, error: str | None
         (pcp_answer(), str(EXTERNAL), None),
         (pcp_answer(result=2), None, "not authorized"),
         (pcp_answer(result=8), None, "out of resources"),
-        (pcp_answer(nonce=bytes(12)), None, "nonsense"),  # of somebody else
+        (pcp_answer(nonce=bytes(12)), None, "nonsense"),  # of another client
         (pcp_answer()[:40], None, "nonsense"),
         (pack("!BBHI", 0, 128, 1, 99), None, "unsupported version"),
         (b"", None, "nonsense"),

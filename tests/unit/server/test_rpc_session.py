@@ -276,7 +276,7 @@ async def test_a_lost_connection_is_a_leave(stage: Stage) -> None:
     assert await ann.note("participant-left") == {"uid": "bob", "reason": "connection_lost"}
 
 
-async def test_messages_reach_everyone_else_or_one(stage: Stage) -> None:
+async def test_messages_reach_all_others_or_one(stage: Stage) -> None:
     ann, bob, eve = [await stage.joined(uid) for uid in ("ann", "bob", "eve")]
     assert await ann.call("message", data={"n": [1, None]}, topic="chat") == {"delivered": 2}
     assert await bob.note("message") == {"from": "ann", "topic": "chat", "data": {"n": [1, None]}}

@@ -244,7 +244,7 @@ impl World {
                 .iter()
                 .map(|(id, extension)| (extension.uri().to_owned(), *id))
                 .collect(),
-            cname: "someone".into(),
+            cname: "subscriber".into(),
             target: Target::Auto,
         }
     }
