@@ -53,6 +53,8 @@ pub struct Round<'a> {
     pub abs_send_time: u32,
     /// Padding may be added.
     pub pad: bool,
+    /// Most bytes of an RTP packet, not yet encrypted, within the MTU of the path.
+    pub max_rtp_len: usize,
     /// Datagrams to send.
     pub out: &'a mut Outbox,
     /// Counters of the engine.
@@ -98,11 +100,13 @@ pub fn forward(
     if subscription.inserted.as_ref().is_some_and(|it| it.is_due) {
         send_inserted(subscription, egress, path, round);
     }
+    let max_payload_len = round.max_rtp_len - subscription.template.max_header_len();
     let target_len = match round.pad {
-        true => pad_to.max(longest_ahead(subscription.cursor, history)),
+        true => pad_to
+            .max(longest_ahead(subscription.cursor, history))
+            .min(max_payload_len),
         false => 0,
     };
-    let most_len = most_plain_len(egress, path);
     while subscription.cursor < history.end() {
         if !subscription.audio && !egress.pacer.may_send() {
             return Progress::Paced;
@@ -111,13 +115,13 @@ pub fn forward(
             break;
         };
         subscription.cursor += 1;
-        let len = subscription.template.header_len(&slot.carried) + slot.payload_len();
-        let is_too_long = len > most_len;
-        round.counters.packets_over_mtu += u64::from(is_too_long);
+        // Most payloads fit after the longest header; the header of this packet may be shorter.
+        let is_too_long = slot.payload_len() > max_payload_len
+            && is_over_mtu(&subscription.template, slot, 0, round);
         let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
-        let padding = padding(subscription.audio, slot, target_len).min(most_len - len);
+        let padding = padding(subscription.audio, slot, target_len);
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
@@ -139,8 +143,8 @@ pub fn forward(
         subscription.counters.packets_sent += 1;
         subscription.counters.bytes_sent += slot.payload_len() as u64;
         round.counters.audio_packets_sent += u64::from(subscription.audio);
-        let micros = round.now.since(slot.arrival).as_micros() as u64;
-        round.counters.note_latency(micros, 1);
+        let latency_us = round.now.micros_since(slot.arrival);
+        round.counters.note_latency(latency_us, 1);
         egress.pacer.sent(sent);
     }
     Progress::Done
@@ -157,9 +161,7 @@ pub fn resend(
     round: &mut Round<'_>,
 ) -> Option<usize> {
     let repair = subscription.repair.as_mut()?;
-    let len = repair.template.header_len(&slot.carried) + ORIGINAL_LEN + slot.payload_len();
-    if len > most_plain_len(egress, path) {
-        round.counters.packets_over_mtu += 1;
+    if is_over_mtu(&repair.template, slot, ORIGINAL_LEN, round) {
         return None;
     }
     let packet = Outgoing {
@@ -251,14 +253,24 @@ fn skip_expired(subscription: &mut Subscription, history: &History, counters: &m
     }
 }
 
-/// Return the longest RTP packet, not yet sealed, that the path is taken to carry.
-fn most_plain_len(egress: &SendTransport, path: PathId) -> usize {
-    let most = match path.remote.ip().to_canonical().is_ipv4() {
+/// Return the most bytes of an RTP packet, not yet encrypted, within the MTU of a path.
+#[must_use]
+pub fn max_rtp_len(transport: &Transport, path: &PathId) -> usize {
+    let max_datagram_len = match path.remote.is_ipv4() {
         true => MOST_DATAGRAM_IPV4,
         false => MOST_DATAGRAM_IPV6,
     };
-    let profile = egress.transport.srtp_profile();
-    most - profile.map_or(0, Profile::rtp_overhead)
+    let profile = transport.srtp_profile();
+    max_datagram_len - profile.map_or(0, Profile::rtp_overhead)
+}
+
+/// Return whether a packet with `prefix_len` bytes before its payload exceeds the MTU, and count it.
+#[cold]
+fn is_over_mtu(template: &Template, slot: &Slot, prefix_len: usize, round: &mut Round<'_>) -> bool {
+    let len = template.header_len(&slot.carried) + prefix_len + slot.payload_len();
+    let is_over = len > round.max_rtp_len;
+    round.counters.packets_over_mtu += u64::from(is_over);
+    is_over
 }
 
 /// Find the place of a packet in the outgoing stream, or close its gap.

@@ -93,6 +93,14 @@ impl Template {
         rtp::FIXED_HEADER_LEN + usize::from(self.block(carried).len)
     }
 
+    /// Return the length in bytes of the longest header that [`Template::write`] makes.
+    #[must_use]
+    #[inline]
+    pub fn max_header_len(&self) -> usize {
+        let [.., with_offset] = &self.blocks;
+        rtp::FIXED_HEADER_LEN + usize::from(with_offset.len)
+    }
+
     /// Write the header to the start of `out` and return its length in bytes.
     #[inline]
     pub fn write(&self, out: &mut [u8], stamp: &Stamp) -> usize {

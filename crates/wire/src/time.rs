@@ -51,6 +51,11 @@ impl Time {
         self.0 / 1_000_000
     }
 
+    /// Return whole microseconds from `earlier` to here, zero if `earlier` is later.
+    pub const fn micros_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000
+    }
+
     /// Return the span from `earlier` to here, zero if `earlier` is later.
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -97,6 +102,11 @@ impl NtpTime {
     /// Return the 24-bit abs-send-time value: 6.18 seconds.
     pub const fn abs_send_time(self) -> u32 {
         (self.0 >> 14) as u32 & 0x00ff_ffff
+    }
+
+    /// Return whole microseconds from `earlier` to here, zero if `earlier` is later.
+    pub const fn micros_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000
     }
 
     /// Return the span from `earlier` to here, zero if `earlier` is later.

@@ -92,7 +92,15 @@ impl Agent {
         }
     }
 
+    /// Return whether the amplification limit applies; a controlling agent sends to responders only.
     #[inline]
+    pub fn is_limited(&self) -> bool {
+        match self {
+            Self::Lite(agent) => agent.is_limited(),
+            Self::Controlling(_) => false,
+        }
+    }
+
     pub fn may_send(&mut self, len: usize) -> bool {
         match self {
             Self::Lite(agent) => agent.may_send(len),

@@ -22,13 +22,18 @@ use crate::path::PathId;
 /// agent (see [`super::address_validation`]), and the selected path has consent checks every five
 /// seconds (RFC 7675). A peer that does not respond to checks while media flows keeps the path on
 /// which the handshake was done.
+///
+/// The fields that every sent packet reads come first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct IceLite {
+    /// The address of the selected path is not validated: the amplification limit applies.
+    is_limited: bool,
+    paths: Paths<AddressValidation>,
     local: Local,
     remote: Option<Remote>,
     /// The credentials from before an ICE restart, valid until the new ones validate a path.
     previous: Option<Box<Previous>>,
-    paths: Paths<AddressValidation>,
     /// The nominated path, to be selected once its address is validated.
     nominee: Option<PathId>,
     /// The peer nominated a path; from then on DTLS datagrams select none.
@@ -38,8 +43,6 @@ pub struct IceLite {
     dtls_connected: Option<Time>,
     /// The peer responded to a check sent after the handshake. Some peers respond until then only.
     responds_to_checks: bool,
-    /// The address of the selected path is not validated: the amplification limit applies.
-    is_limited: bool,
     /// `Disconnected` or `Failed` was reported.
     is_disconnected: bool,
     /// When to expire paths next. Not moved by received packets, so timers need not move.
@@ -172,9 +175,15 @@ impl IceLite {
         self.paths.selected()
     }
 
+    /// Return whether the amplification limit applies to [`send_path`](Self::send_path).
+    #[must_use]
+    #[inline]
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
     /// Return whether a datagram of `len` bytes may be sent to [`send_path`](Self::send_path) now,
     /// and count it.
-    #[inline]
     pub fn may_send(&mut self, len: usize) -> bool {
         !self.is_limited || self.try_spend(len)
     }

@@ -260,7 +260,7 @@ impl Transport {
         len: usize,
     ) -> Result<usize, SendError> {
         let protection = self.protection.as_mut().ok_or(SendError::NotConnected)?;
-        if !self.ice.may_send(len + protection.profile().rtp_overhead()) {
+        if self.ice.is_limited() && !self.ice.may_send(len + protection.profile().rtp_overhead()) {
             return Err(SendError::AddressNotValidated);
         }
         Ok(protection.seal_rtp(stream, index, packet, header_len, len)?)

@@ -8,7 +8,9 @@ use slab::Slab;
 
 use super::{PeerConnection, Room};
 use crate::context::{Context, Timer};
-use crate::forward::{Progress, Round, SendTransport, forward, resend, resend_inserted};
+use crate::forward::{
+    Progress, Round, SendTransport, forward, max_rtp_len, resend, resend_inserted,
+};
 use crate::publication::Publication;
 use crate::subscription::Subscription;
 
@@ -159,6 +161,7 @@ impl Room {
             now: context.now,
             abs_send_time: context.wall.ntp(context.now).abs_send_time(),
             pad: context.config.pad,
+            max_rtp_len: max_rtp_len(&peer.egress.transport, &path),
             out: context.out,
             counters: context.counters,
         };
