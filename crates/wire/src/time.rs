@@ -51,6 +51,11 @@ impl Time {
         self.0 / 1_000_000
     }
 
+    /// Return the latest multiple of `step` since the origin that is not after this instant.
+    pub fn floor_to(self, step: Duration) -> Time {
+        Time(self.0 - self.0 % saturating_nanos(step).max(1))
+    }
+
     /// Return whole microseconds from `earlier` to here, zero if `earlier` is later.
     pub const fn micros_since(self, earlier: Time) -> u64 {
         self.0.saturating_sub(earlier.0) / 1_000
@@ -102,6 +107,11 @@ impl NtpTime {
     /// Return the 24-bit abs-send-time value: 6.18 seconds.
     pub const fn abs_send_time(self) -> u32 {
         (self.0 >> 14) as u32 & 0x00ff_ffff
+    }
+
+    /// Return the latest multiple of `step` since the origin that is not after this instant.
+    pub fn floor_to(self, step: Duration) -> Time {
+        Time(self.0 - self.0 % saturating_nanos(step).max(1))
     }
 
     /// Return whole microseconds from `earlier` to here, zero if `earlier` is later.
@@ -173,6 +183,23 @@ impl WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instants_are_floored_to_multiples_of_a_step() {
+        let step = Duration::from_millis(50);
+        assert_eq!(
+            Time::from_millis(149).floor_to(step),
+            Time::from_millis(100)
+        );
+        assert_eq!(
+            Time::from_millis(150).floor_to(step),
+            Time::from_millis(150)
+        );
+        assert_eq!(
+            Time::from_nanos(7).floor_to(Duration::ZERO),
+            Time::from_nanos(7)
+        );
+    }
 
     #[test]
     fn spans_saturate_instead_of_wrapping() {

@@ -9,6 +9,8 @@ use crate::policy::loss_rtt::LossRtt;
 use crate::policy::{Policy, Report};
 
 const BUDGET_EVERY: Duration = Duration::from_millis(500);
+/// Budgets are due at multiples of this, so that one wakeup serves many subscribers.
+const BUDGET_GRID: Duration = Duration::from_millis(50);
 /// Packets are larger than their payloads.
 const CAP_MARGIN_PERCENT: u64 = 110;
 
@@ -112,7 +114,7 @@ impl Room {
 }
 
 fn schedule_budget(context: &mut Context<'_>, peer: &mut PeerConnection, key: usize) {
-    let at = context.now + BUDGET_EVERY;
+    let at = (context.now + BUDGET_EVERY).floor_to(BUDGET_GRID);
     peer.budget.set(at);
     context.set_timer(at, Timer::Budget(key));
 }
