@@ -87,7 +87,7 @@ ROWS = [
     Row("300-first", odd.sends_to(ELSEWHERE), "connect", "port_closed",
         "the port 127.0.0.1:9 is closed"),
     Row("300-after-auth", odd.sends_to(ELSEWHERE, after_auth=True), "connect", "port_closed",
-        "sent on to 127.0.0.1:9 (300 Try Alternate)"),
+        "redirected to 127.0.0.1:9 (300 Try Alternate)"),
 ]  # fmt: skip
 
 

@@ -132,23 +132,25 @@ def _none(place: Place) -> str:
 
 
 KINDS: Mapping[str, Kind] = {
-    "open": Kind("EIM", "EIF", "preserves", _none, forward=f"oifname {LAN} accept", routed=True),
-    "firewall": Kind("EIM", "APDF", "preserves", _none, routed=True),
-    "full-cone": Kind("EIM", "EIF", "preserves", _full_cone),
+    "open": Kind(
+        "EIM", "EIF", "port_preservation", _none, forward=f"oifname {LAN} accept", routed=True
+    ),
+    "firewall": Kind("EIM", "APDF", "port_preservation", _none, routed=True),
+    "full-cone": Kind("EIM", "EIF", "port_preservation", _full_cone),
     "address-restricted": Kind(
         "EIM",
         "ADF",
-        "preserves",
+        "port_preservation",
         _address_restricted,
         forward=f"iifname {LAN} meta l4proto udp update @perm {{ udp sport . ip daddr }}",
     ),
-    "port-restricted": Kind("EIM", "APDF", "preserves", _masquerade),
+    "port-restricted": Kind("EIM", "APDF", "port_preservation", _masquerade),
     "eim-not-preserving": Kind("EIM", "APDF", "block", _hashed("ip saddr . udp sport")),
     "adm": Kind("ADM", "APDF", "block", _hashed("ip saddr . udp sport . ip daddr")),
     "apdm": Kind("APDM", "APDF", "block", _hashed("ip saddr . udp sport . ip daddr . udp dport")),
     "symmetric-random": Kind("APDM", "APDF", "random", _random),
     "symmetric-sequential": Kind("APDM", "APDF", "sequential", _sequential),
-    "hairpin": Kind("EIM", "EIF", "preserves", _hairpin, hairpin=True),
+    "hairpin": Kind("EIM", "EIF", "port_preservation", _hairpin, hairpin=True),
     "udp-blocked": Kind(
         "unknown",
         "unknown",
