@@ -33,8 +33,8 @@ def cores(rows: dict[str, Measured]) -> svg.Panel:
 
 def delays(rows: dict[str, Measured]) -> svg.Panel:
     """Draw the 99th percentiles of the frame delay."""
-    panel = svg.Panel((500, 60), (300, 220), "Frame delay, p99", float(len(rows)), 120.0)
-    panel.axes((), (0, 30, 60, 90, 120), "", "ms", y_words="{:g}".format)
+    panel = svg.Panel((500, 60), (300, 220), "Frame delay, p99", float(len(rows)), 150.0)
+    panel.axes((), (0, 30, 60, 90, 120, 150), "", "ms", y_words="{:g}".format)
     for number, (name, row) in enumerate(rows.items()):
         for offset, (figure, colour) in enumerate(zip(DELAYS, COLOURS, strict=True)):
             left, delay = number + 0.16 + 0.36 * offset, _value(row, figure)
@@ -42,7 +42,7 @@ def delays(rows: dict[str, Measured]) -> svg.Panel:
             panel.label((left + 0.16, delay), f"{delay:.0f}", anchor="middle", up=5)
         _name(panel, number, LOADS[name])
     for offset, (words, colour) in enumerate(zip(DELAYS.values(), COLOURS, strict=True)):
-        panel.label((0.1, 112 - 9 * offset), words, colour)
+        panel.label((0.1, 140 - 11 * offset), words, colour)
     return panel
 
 
