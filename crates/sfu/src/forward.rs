@@ -23,12 +23,12 @@ const ROOM_AROUND: usize = 512;
 /// RTP header, extensions and tag of most packets, for the size that congestion control sees.
 const TYPICAL_OVERHEAD: usize = 44;
 /// Padding that is worth one send call less.
-const MOST_PADDING: usize = 16;
+const MAX_PADDING: usize = 16;
 /// Audio packets are small; a send call costs more than 48 of their bytes.
-const MOST_AUDIO_PADDING: usize = 48;
+const MAX_AUDIO_PADDING: usize = 48;
 /// Ethernet's MTU without the headers of UDP and IPv4 or IPv6: no path is taken to carry more.
-const MOST_DATAGRAM_IPV4: usize = 1_500 - 28;
-const MOST_DATAGRAM_IPV6: usize = 1_500 - 48;
+const MAX_DATAGRAM_LEN_IPV4: usize = 1_500 - 28;
+const MAX_DATAGRAM_LEN_IPV6: usize = 1_500 - 48;
 /// The original sequence number in front of a retransmitted payload (RFC 4588 section 4).
 const ORIGINAL_LEN: usize = 2;
 /// How far ahead the sizes of waiting packets are compared.
@@ -257,8 +257,8 @@ fn skip_expired(subscription: &mut Subscription, history: &History, counters: &m
 #[must_use]
 pub fn max_rtp_len(transport: &Transport, path: &PathId) -> usize {
     let max_datagram_len = match path.remote.is_ipv4() {
-        true => MOST_DATAGRAM_IPV4,
-        false => MOST_DATAGRAM_IPV6,
+        true => MAX_DATAGRAM_LEN_IPV4,
+        false => MAX_DATAGRAM_LEN_IPV6,
     };
     let profile = transport.srtp_profile();
     max_datagram_len - profile.map_or(0, Profile::rtp_overhead)
@@ -311,9 +311,9 @@ fn longest_ahead(cursor: u64, history: &History) -> usize {
 #[inline]
 fn padding(audio: bool, slot: &Slot, target_len: usize) -> usize {
     let most = if audio {
-        MOST_AUDIO_PADDING
+        MAX_AUDIO_PADDING
     } else {
-        MOST_PADDING
+        MAX_PADDING
     };
     let missing = target_len.saturating_sub(slot.payload_len());
     match missing <= most && !slot.described.dtx {
