@@ -24,6 +24,30 @@ class Histogram(msgspec.Struct, frozen=True):
     buckets: list[tuple[int, int]]
 
 
+def since(later: Histogram, earlier: Histogram) -> Histogram:
+    """Return what a cumulative histogram counted after an earlier reading of it.
+
+    ``max_ms`` is exact where the maximum was raised meanwhile, else that of the highest bucket.
+    """
+    before = dict(earlier.buckets)
+    buckets = [
+        (bucket, added)
+        for bucket, count in later.buckets
+        if (added := count - before.get(bucket, 0))
+    ]
+    count = later.count - earlier.count
+    largest = later.max_ms
+    if largest == earlier.max_ms and buckets and largest is not None:
+        largest = min(largest, _highest_us(buckets[-1][0], later.sub_bits) / _US_PER_MS)
+    return Histogram(
+        count,
+        later.sum_us - earlier.sum_us,
+        later.sub_bits,
+        largest if count else None,
+        buckets,
+    )
+
+
 def metric_of_histograms(histograms: Iterable[Histogram]) -> Metric:
     """Return the metric of the sum of histograms with one resolution."""
     parts = [histogram for histogram in histograms if histogram.count]

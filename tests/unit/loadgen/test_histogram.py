@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfukit.loadgen.histogram import Histogram, metric_of_histograms, metric_of_values
+from sfukit.loadgen.histogram import (
+    Histogram,
+    metric_of_histograms,
+    metric_of_values,
+    since,
+)
 
 
 def bucket_of(us: int, sub_bits: int) -> int:
@@ -41,6 +46,21 @@ def test_percentiles_are_right_to_the_width_of_a_bucket(values_us: list[int]) ->
         assert getattr(metric, name) == pytest.approx(getattr(exact, name), rel=0.008, abs=0.001)
     assert metric.max == exact.max
     assert metric.avg == pytest.approx(exact.avg)
+
+
+@given(
+    st.lists(st.integers(0, 5_000_000), max_size=60),
+    st.lists(st.integers(0, 5_000_000), max_size=60),
+)
+def test_a_difference_counts_the_later_values_only(first: list[int], then: list[int]) -> None:
+    difference = since(histogram_of(first + then), histogram_of(first))
+    expected = histogram_of(then)
+    assert (difference.count, difference.sum_us) == (expected.count, expected.sum_us)
+    assert difference.buckets == expected.buckets
+    if then:
+        assert difference.max_ms == pytest.approx(max(then) / 1000, rel=0.008, abs=0.001)
+    else:
+        assert difference.max_ms is None
 
 
 def test_nothing_measured_is_none_not_zero() -> None:
