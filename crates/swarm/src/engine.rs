@@ -323,7 +323,7 @@ impl Engine {
     }
 
     /// Open or close the measurement window at its bounds.
-    fn update_window(&mut self, now: Time) {
+    pub(crate) fn update_window(&mut self, now: Time) {
         let Some(window) = self.window else { return };
         let recording =
             now >= Time::from_nanos(window.start_ns) && now < Time::from_nanos(window.end_ns);

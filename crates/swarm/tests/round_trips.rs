@@ -146,3 +146,20 @@ fn the_offset_of_the_frame_clock_is_part_of_the_delay() {
     assert_eq!(behind["histograms"]["e2e_frame"]["max_ms"], 0.0);
     assert_eq!(behind["totals"]["frames_early"], frames);
 }
+
+#[test]
+fn a_snapshot_at_the_start_of_the_window_is_of_the_window() {
+    let mut world = call();
+    let start_ns = world.host.now.as_nanos() + 1_000_000;
+    let end_ns = start_ns + 1_000_000_000;
+    world.command(json!({"type": "window", "start_ns": start_ns, "end_ns": end_ns}));
+    // The command is executed before the timer of the window fires.
+    world.host.now = world.host.now + std::time::Duration::from_millis(1);
+    world.command(json!({"type": "snapshot", "bots": true}));
+    let figures = world.events.iter().rev().find_map(|event| match event {
+        swarm::message::Event::Done { result, .. } => result.clone(),
+        _ => None,
+    });
+    let streams = figures.expect("a result").streams;
+    assert_eq!((streams[0].frames, streams[0].packets_expected), (0, 0));
+}
