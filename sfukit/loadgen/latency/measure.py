@@ -132,12 +132,14 @@ class Measurement:
         step_ns = round(self._options.interval_s * _NS_PER_S)
         due_ns = start_ns
         while due_ns < end_ns:
-            due_ns = min(due_ns + step_ns, end_ns)
+            began_ns, due_ns = due_ns, min(due_ns + step_ns, end_ns)
             reached = await self._until(due_ns)
             measured.last = await self._figures()
-            sample = sampler.sample(measured.last)
-            measured.samples.append(sample)
-            self._observer.sample(sample)
+            # the rates of an interval that ended early say little
+            if reached or measured.last.at_ns - began_ns > step_ns / 2:
+                sample = sampler.sample(measured.last)
+                measured.samples.append(sample)
+                self._observer.sample(sample)
             if not reached:
                 return
             self._check_silence()
