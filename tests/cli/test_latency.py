@@ -77,6 +77,7 @@ def a_report(**changes: object) -> LatencyReport:
         unknown={},
         samples=[sample(float(at_s)) for at_s in range(1, 4)],
         generator=Generator(lag_ms=metric("ms", 0.7), socket_drops=0, unsent=0, saturated=[]),
+        clock=None,
         errors=[],
     )
     return msgspec.structs.replace(usual, **changes)
