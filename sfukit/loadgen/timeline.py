@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sfukit.loadgen import processes
-from sfukit.loadgen.bot_session import Media
+from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.conductor import Conductor, clip_ids
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
