@@ -324,5 +324,6 @@ class ReceiveTransport:
             rtx_ssrc=line.rtx_ssrc,
             extensions=line.extensions,
             source=publisher.name if publisher else "",
-            feedback=list(line.feedback),
+            # extended reports need no negotiation (RFC 3611 section 5)
+            feedback=[*line.feedback, "rrtr"],
         )

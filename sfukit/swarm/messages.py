@@ -185,6 +185,12 @@ class StopReceiving(Command, tag="stop_receiving"):
     stream: int
 
 
+class FrameClock(Command, tag="frame_clock"):
+    """Set the clock of received frames: that of the publishing swarm minus that of this swarm."""
+
+    offset_ns: int
+
+
 class Window(Command, tag="window"):
     """Set the measurement window: figures cover ``start_ns`` to before ``end_ns``."""
 

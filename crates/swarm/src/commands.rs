@@ -78,8 +78,15 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         }
         Request::Receive(request) => receive(engine, &request)?,
         Request::StopReceiving { stream } => stop_receiving(engine, now, stream)?,
+        Request::FrameClock { offset_ns } => {
+            engine.shared.recorder.frame_clock_offset_ns = offset_ns;
+        }
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
-        Request::Snapshot { bots } => return Ok(Some(Box::new(engine.figures(now, bots)))),
+        Request::Snapshot { bots } => {
+            // the window's timer may be due as well, and not have fired yet
+            engine.update_window(now);
+            return Ok(Some(Box::new(engine.figures(now, bots))));
+        }
     }
     Ok(None)
 }

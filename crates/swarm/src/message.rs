@@ -74,6 +74,11 @@ pub enum Request {
         /// The stream.
         stream: StreamId,
     },
+    /// Set the clock of the frame ids, where another swarm publishes.
+    FrameClock {
+        /// The clock of the publishing swarm minus the clock of this one.
+        offset_ns: i64,
+    },
     /// Set the measurement window.
     Window {
         /// Start, which may be in the future.
