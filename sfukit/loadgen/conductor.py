@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from sfukit.loadgen.bot_session import BotSession, Media
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sfukit.loadgen import processes
-from sfukit.loadgen.bot_session import Media
+from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.figures import Figures

@@ -113,6 +113,13 @@ class OpenTransport(Command, tag="open_transport"):
     net_down: Impairment | None = None
 
 
+class AddCandidate(Command, tag="add_candidate"):
+    """Check a remote candidate that was trickled (RFC 8838); other address families are ignored."""
+
+    transport: int
+    candidate: Candidate
+
+
 class CloseTransport(Command, tag="close_transport"):
     """Close a transport and its socket; the figures keep its measurements."""
 

@@ -21,7 +21,7 @@ use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
 use rtc::transport::{Transport, TransportEvent};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use wire::extension::ExtensionMap;
 use wire::id::{Rid, Ssrc};
@@ -287,6 +287,12 @@ impl BotTransport {
         if let Some(stream) = self.inbound.get_mut(index) {
             stream.end(now);
         }
+    }
+
+    /// Check a remote candidate that was trickled.
+    pub fn add_candidate(&mut self, now: Time, candidate: SocketAddr) {
+        self.timeout_stale = true;
+        self.transport.add_candidate(now, candidate);
     }
 
     /// Send due frames, reports and feedback, and run the timers of ICE and DTLS.

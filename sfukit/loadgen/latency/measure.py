@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sfukit.loadgen.bot_session import Media
+from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.figures import Figures

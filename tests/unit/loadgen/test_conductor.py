@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from sfukit.loadgen.bot_session import BotSession, Media
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.clips import clip_ids
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
