@@ -42,10 +42,9 @@ def result_lines(report: LatencyReport) -> list[str]:
     lines += _clock_lines(report)
     if report.generator is not None:
         lines.append(labelled("load generator", _generator_text(report.generator)))
-    lines += [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(report.errors)
-    ]
+    told = " ".join(report.reasons)
+    errors = [_error_text(fault) for fault in report.errors if fault.message not in told]
+    lines += [labelled("" if place else "errors", text) for place, text in enumerate(errors)]
     return lines
 
 

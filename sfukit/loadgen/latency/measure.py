@@ -206,6 +206,8 @@ class Measurement:
             text = f"the {self._role(worst.first)} could not join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
                 text += "; give --token, or --api-key and --api-secret"
+            else:
+                text += "; sfukit check names the step that fails"
             return TargetFault(text, stated_by_target=ledger.refused > 0)
         if ledger.dropped is not None:
             role = next(one.bot for one in ledger.join_records.values() if one.lost)
