@@ -1,36 +1,19 @@
 """``sfukit loadtest``: parse the options, run, print, exit with the code of the verdict."""
 
 import asyncio
-import secrets
-import shlex
 import signal
-import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sfukit import gates, machine, report, units
-from sfukit.cli import access_options, shared_options
+from sfukit import machine, report, units
+from sfukit.cli import access_options, loadtest_parse, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
-from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
-from sfukit.loadgen import result
-from sfukit.loadgen.options import (
-    AudioCodec,
-    LoadOptions,
-    Pacing,
-    PliPolicy,
-    RunOptions,
-    ScenarioName,
-    SrtpProfile,
-    Unwatched,
-    VideoCodec,
-)
+from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import LoadtestReport
-from sfukit.swarm import impairment
-from sfukit.swarm.impairment import Impairment
 
 if TYPE_CHECKING:
     from sfukit.cli.loadtest_view import View
@@ -43,6 +26,7 @@ app = typer.Typer(add_completion=False)
 # One parameter per option is what typer reads.
 @app.command(
     epilog=examples(
+        "sfukit loadtest --quick",
         "sfukit loadtest --clients 500",
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
@@ -50,6 +34,7 @@ app = typer.Typer(add_completion=False)
     ),
 )
 def loadtest(
+    context: typer.Context,
     target: options.Target = None,
     clients: options.Clients = None,
     rooms: options.Rooms = None,
@@ -57,6 +42,7 @@ def loadtest(
     subscribers: options.Subscribers = None,
     audio_publishers: options.AudioPublishers = None,
     scenario: options.Scenario = "meeting",
+    quick: options.Quick = False,
     ramp: options.Ramp = "20/s",
     duration: options.Duration = "60s",
     warmup: options.Warmup = "10s",
@@ -93,50 +79,12 @@ def loadtest(
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
-    from sfukit.targets.detect import parse_play
-
-    load = LoadOptions(
-        scenario=choice(scenario, "--scenario", ScenarioName),
-        clients=clients,
-        rooms=rooms,
-        publishers=publishers,
-        audio_publishers=audio_publishers,
-        subscribers=subscribers,
-        codec=choice(codec, "--codec", VideoCodec),
-        audio=choice(audio, "--audio", AudioCodec),
-        simulcast=not no_simulcast,
-        bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
-        ramp_per_s=units.rate_per_s(ramp, "--ramp"),
-        warmup_s=units.duration_s(warmup, "--warmup"),
-        duration_s=units.duration_s(duration, "--duration"),
-        net_up=_network(net_up, "--net-up"),
-        net_down=_network(net_down, "--net-down"),
-        net_share=units.ratio(net_share, "--net-share"),
-        seed=seed if seed is not None else secrets.randbelow(10_000),
-    )
-    run_options = RunOptions(
-        load=load,
-        command=("sfukit", *sys.argv[1:]),
-        access=access_options.access(
-            token, api_key, api_secret, header, cacert, insecure, allow_host
-        ),
-        target=target,
-        play=None if play is None else parse_play(play),
-        srtp=choice(srtp, "--srtp", SrtpProfile),
-        pacing=choice(pacing, "--pacing", Pacing),
-        pli_policy=choice(pli_policy, "--pli-policy", PliPolicy),
-        unwatched=choice(unwatched, "--unwatched", Unwatched),
-        join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
-        pin=pin,
-        server_args=tuple(shlex.split(server_args)),
-        gates=tuple(gates.parse(text, result.catalogue()) for text in gate or ()),
-        default_gates=not no_default_gates,
-    )
+    chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
-        _print_plan(run_options)
+        _print_plan(chosen)
         return
     out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
-    outcome = _run(run_options, out)
+    outcome = _run(chosen, out)
     _finish(outcome, out, json)
     raise typer.Exit(outcome.exit_code)
 
@@ -256,7 +204,3 @@ def _print_plan(run_options: RunOptions) -> None:
             "files", f"{machine.open_files_for(clients):,} open files on this machine (ulimit -n)"
         )
     )
-
-
-def _network(text: str | None, where: str) -> Impairment | None:
-    return None if text is None else impairment.parse(text, where)

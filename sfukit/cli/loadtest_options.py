@@ -46,6 +46,14 @@ Scenario = Annotated[
         help="meeting, webinar, broadcast, audio-room",
     ),
 ]
+Quick = Annotated[
+    bool,
+    option(
+        "--quick",
+        panel=_TIMING,
+        help="smoke test in under 10 s: -c 5, --warmup 1s, -d 3s, --join-timeout 4s",
+    ),
+]
 Ramp = Annotated[
     str, option("-r", "--ramp", panel=_TIMING, metavar="RATE", help="joins per second")
 ]

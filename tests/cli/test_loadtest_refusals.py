@@ -115,6 +115,22 @@ def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ([], "5 clients, 1 room, VP8 x3 + Opus; 0.2 s ramp, 1 s warm-up, 3 s measured (4.2 s)"),
+        (["-c", "12", "-r", "100/s", "-d", "5s"], "12 clients, 3 rooms of 4, "),
+        (["-d", "60s"], "1 s warm-up, 60 s measured"),
+        (["--publishers", "1", "--subscribers", "6"], "7 clients, 1 room with 1 publishing"),
+    ],
+)
+def test_explicit_options_win_over_those_of_quick(
+    options: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loadtest", "--quick", "--plan", *options]) == 0
+    assert shown in capsys.readouterr().out
+
+
 def test_nothing_was_saved_yet(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "last"]) == 2
     assert "no saved run" in capsys.readouterr().err
