@@ -2,23 +2,30 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from sfukit import machine, report, units
-from sfukit.cli import access_options, loadtest_parse, shared_options
+from sfukit.cli import access_options, loadtest_find_max, loadtest_parse, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.report import Envelope
 
 if TYPE_CHECKING:
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.run import Preflight
     from sfukit.loadgen.scenario import Plan
+
+    Job = Callable[
+        [RunOptions, View, asyncio.Event, Preflight | None], Coroutine[Any, Any, "Outcome"]
+    ]
+
+Outcome = TypeVar("Outcome", bound=Envelope)
 
 app = typer.Typer(add_completion=False)
 
@@ -43,6 +50,7 @@ def loadtest(
     audio_publishers: options.AudioPublishers = None,
     scenario: options.Scenario = "meeting",
     quick: options.Quick = False,
+    find_max: options.FindMax = False,
     ramp: options.Ramp = "20/s",
     duration: options.Duration = "60s",
     warmup: options.Warmup = "10s",
@@ -81,20 +89,32 @@ def loadtest(
     """
     chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
-        _print_plan(chosen)
+        _print_plan(chosen, find_max=find_max)
         return
     out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
-    outcome = _run(chosen, out)
-    _finish(outcome, out, json)
+    outcome: Envelope
+    if find_max:
+        outcome = _run(loadtest_find_max.find_max, chosen, out)
+        loadtest_find_max.finish(outcome, out, json)
+    else:
+        outcome = _run(_once, chosen, out)
+        _finish(outcome, out, json)
     raise typer.Exit(outcome.exit_code)
 
 
-def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
-    """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
-    from sfukit.cli.loadtest_view import View
+async def _once(
+    run_options: RunOptions, view: "View", stop: asyncio.Event, preflight: "Preflight | None"
+) -> LoadtestReport:
     from sfukit.loadgen.run import run
 
-    async def whole() -> LoadtestReport:
+    return await run(run_options, view, stop, preflight)
+
+
+def _run(job: "Job[Outcome]", run_options: RunOptions, out: Output) -> Outcome:
+    """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
+    from sfukit.cli.loadtest_view import View
+
+    async def whole() -> Outcome:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,7 +122,7 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
         with View(out) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
-            return await run(run_options, view, stop, preflight)
+            return await job(run_options, view, stop, preflight)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(whole())
@@ -184,10 +204,11 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
         report.write_json(json, outcome)
 
 
-def _print_plan(run_options: RunOptions) -> None:
-    """Print the streams, bitrates and open files of a planned run."""
+def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
+    """Print the streams, bitrates and open files of a planned run, or of its first probe."""
     from sfukit.loadgen.run import prepare
     from sfukit.loadgen.scenario import Flow, plan_line
+    from sfukit.loadgen.search import search
 
     planned = asyncio.run(prepare(run_options))
     clients = len(planned.bots)
@@ -196,6 +217,8 @@ def _print_plan(run_options: RunOptions) -> None:
         rate = units.show_bitrate(flow.bps)
         return f"{flow.streams:,} streams, {rate}, {flow.packets_per_s:,.0f} packets/s"
 
+    if find_max:
+        print(labelled("search", search.search_line(search.planned(run_options))))
     print(labelled("plan", plan_line(planned)))
     print(labelled("in", f"{flow_text(planned.inbound)} into the SFU"))
     print(labelled("out", f"{flow_text(planned.outbound)} out of the SFU"))

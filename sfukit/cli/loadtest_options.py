@@ -54,6 +54,14 @@ Quick = Annotated[
         help="smoke test in under 10 s: -c 5, --warmup 1s, -d 3s, --join-timeout 4s",
     ),
 ]
+FindMax = Annotated[
+    bool,
+    option(
+        "--find-max",
+        panel=_TIMING,
+        help="search the largest load that passes the gates; -c is the first load",
+    ),
+]
 Ramp = Annotated[
     str, option("-r", "--ramp", panel=_TIMING, metavar="RATE", help="joins per second")
 ]

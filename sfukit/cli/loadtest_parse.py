@@ -31,9 +31,10 @@ def values_of(context: typer.Context) -> dict[str, Any]:
     """Return the value of each option: as typed, else by a preset, else its default."""
     values = dict(context.params)
     typed = {name for name in values if _is_typed(context, name)}
-    if values["quick"]:
-        quick = presets.preset(values, presets.QUICK)
-        values |= {name: value for name, value in quick.items() if name not in typed}
+    for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
+        if values[option]:
+            named = presets.preset(values, preset)
+            values |= {name: value for name, value in named.items() if name not in typed}
     return values
 
 

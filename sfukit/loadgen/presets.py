@@ -10,6 +10,13 @@ QUICK: Mapping[str, object] = {
     "duration": "3s",
     "join_timeout": "4s",
 }
+# One probe of a search for the largest load.
+FIND_MAX: Mapping[str, object] = {
+    "clients": 10,
+    "ramp": "50/s",
+    "warmup": "3s",
+    "duration": "10s",
+}
 COMPOSITION = ("publishers", "subscribers", "audio_publishers")
 
 

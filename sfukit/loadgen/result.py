@@ -13,6 +13,9 @@ SCHEMA = report.schema_id("loadtest")
 
 Unit = Literal["ms", "ratio", "bit/s", "count"]
 Side = Literal["none", "server", "swarm", "shared"]
+# Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
+# behind its schedule, packets that were not sent.
+Resource = Literal["thread", "run queue", "sockets", "schedule", "send backlog"]
 
 # The metrics with their units. For ratios `avg` is the overall ratio (lost over all packets);
 # percentiles are over clients or streams.
@@ -162,10 +165,11 @@ class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Saturation(msgspec.Struct, frozen=True, kw_only=True):
-    """The saturated side, and the evidence."""
+    """The saturated side, the evidence, and the resource of each reason."""
 
     side: Side
     reasons: list[str]
+    resources: list[Resource] = []
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
