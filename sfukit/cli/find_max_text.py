@@ -1,16 +1,11 @@
 """The text of a search for the largest load, for one that ended and for a saved one."""
 
-from collections.abc import Sequence
-
 import msgspec
 
-from sfukit import gates
-from sfukit.cli.output import labelled
+from sfukit.cli import load_table
 from sfukit.loadgen.search.search_report import Answer, Broke, Ended, Probe, SearchReport
 
 _VERDICT = 8
-_COLUMNS = ("clients", "", "join p95", "frame p95", "lost", "server", "generator")
-_WIDTHS = (8, 6, 10, 10, 9, 9, 10)
 _NOTES: dict[Ended, str] = {
     "found": "",
     "none": "",
@@ -32,26 +27,13 @@ def render_saved(saved: bytes) -> list[str]:
 
 def head_line() -> str:
     """Return the titles of the columns of the probes."""
-    return labelled("probe", _row(_COLUMNS)) + "  not met"
+    return load_table.head("probe")
 
 
 def probe_line(probe: Probe) -> str:
-    """Return one probe: load, verdict, percentiles, use of the busiest thread of both sides."""
-    verdict = {"pass": "pass", "fail": "FAIL"}.get(probe.verdict, "?")
-    metrics = probe.metrics
-    row = _row(
-        (
-            f"{probe.clients:,}",
-            verdict,
-            gates.show(metrics["join_ms"].p95, "ms"),
-            gates.show(metrics["e2e_frame_ms"].p95, "ms"),
-            gates.show(metrics["loss_after_rtx"].avg, "ratio"),
-            _busy(probe.server),
-            _busy(probe.generator),
-        )
-    )
-    failed = next((gate.path for gate in probe.gates if gate.ok is False), "")
-    return labelled("", f"{row}  {failed}").rstrip()
+    """Return one probe as a row."""
+    sides = probe.server, probe.generator
+    return load_table.row("", probe.clients, probe.verdict, probe.metrics, sides, probe.gates)
 
 
 def result_lines(report: SearchReport) -> list[str]:
@@ -76,13 +58,3 @@ def _broke_lines(broke: Broke) -> list[str]:
     resource = broke.resource or "no resource measured at its limit"
     first = f"first to break, at {broke.clients:,} clients: {broke.side}, {resource}"
     return [f"{'':<{_VERDICT}}{text}" for text in (first, *broke.reasons)]
-
-
-def _busy(use: object) -> str:
-    """Return the use of the busiest thread of a side, of one core."""
-    busiest = getattr(use, "busiest_thread", None)
-    return "" if busiest is None else f"{busiest:.0%}"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))

@@ -51,8 +51,10 @@ def loadtest(
     scenario: options.Scenario = "meeting",
     quick: options.Quick = False,
     find_max: options.FindMax = False,
+    churn: options.Churn = None,
     ramp: options.Ramp = "20/s",
     duration: options.Duration = "60s",
+    stage: options.Stage = None,
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
     codec: options.Codec = "vp8",
@@ -211,7 +213,7 @@ def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
     from sfukit.loadgen.search import search
 
     planned = asyncio.run(prepare(run_options))
-    clients = len(planned.bots)
+    clients = len(planned.slots)
 
     def flow_text(flow: Flow) -> str:
         rate = units.show_bitrate(flow.bps)

@@ -71,6 +71,24 @@ Duration = Annotated[
 Warmup = Annotated[
     str, option("--warmup", panel=_TIMING, metavar="TIME", help="excluded from the metrics")
 ]
+Stage = Annotated[
+    list[str] | None,
+    option(
+        "--stage",
+        panel=_TIMING,
+        metavar="TIME:N",
+        help="measure so long with N clients, as 30s:100; repeat for further stages",
+    ),
+]
+Churn = Annotated[
+    str | None,
+    option(
+        "--churn",
+        panel=_LOAD,
+        metavar="SHARE/TIME",
+        help="clients that leave and are replaced, as 2%/m",
+    ),
+]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]

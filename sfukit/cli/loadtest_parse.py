@@ -3,7 +3,7 @@
 import secrets
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from sfukit import gates, units
 from sfukit.cli import access_options
 from sfukit.cli.option import choice
+from sfukit.errors import UsageError
 from sfukit.loadgen import presets, result
 from sfukit.loadgen.options import (
     AudioCodec,
@@ -23,6 +24,7 @@ from sfukit.loadgen.options import (
     Unwatched,
     VideoCodec,
 )
+from sfukit.loadgen.scenario import churn, stages
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
 
@@ -34,8 +36,21 @@ def values_of(context: typer.Context) -> dict[str, Any]:
     for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
         if values[option]:
             named = presets.preset(values, preset)
+            named |= {"clients": None} if values["stage"] else {}
             values |= {name: value for name, value in named.items() if name not in typed}
+    _refuse_contradictions(values, typed)
     return values
+
+
+def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) -> None:
+    if not values["stage"]:
+        return
+    if values["find_max"]:
+        raise UsageError("--find-max with --stage: a search sets the load", hint="leave one out")
+    if "duration" in typed:
+        raise UsageError(
+            "--duration with --stage: each stage has its own", hint="leave --duration out"
+        )
 
 
 def run_options(values: Mapping[str, Any]) -> RunOptions:
@@ -91,6 +106,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         ramp_per_s=units.rate_per_s(values["ramp"], "--ramp"),
         warmup_s=units.duration_s(values["warmup"], "--warmup"),
         duration_s=units.duration_s(values["duration"], "--duration"),
+        stages=tuple(stages.parse(text) for text in values["stage"] or ()),
+        churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         net_up=_network(values["net_up"], "--net-up"),
         net_down=_network(values["net_down"], "--net-down"),
         net_share=units.ratio(values["net_share"], "--net-share"),

@@ -83,6 +83,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     ramp_s: float
     warmup_s: float
     duration_s: float
+    churn_per_s: float = 0.0
+    layout: str = "speaker"
+    speaker_switch_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
@@ -172,6 +175,26 @@ class Saturation(msgspec.Struct, frozen=True, kw_only=True):
     resources: list[Resource] = []
 
 
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage: its planned clients, its window from the start of the run, what it measured.
+
+    Its joins and tracks are of the clients of the window; join times and first frames are those of
+    the clients that joined in it.
+    """
+
+    number: int
+    clients: int
+    start_s: float
+    duration_s: float
+    verdict: report.Verdict
+    reasons: list[str]
+    gates: list[GateResult]
+    metrics: dict[str, Metric]
+    server: ServerUse | None
+    generator: SwarmUse
+    saturation: Saturation
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of error, and its count."""
 
@@ -234,6 +257,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     worst: list[Worst]
     errors: list[Fault]
+    stages: list[Stage] = msgspec.field(default_factory=list)
 
 
 def schema() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.scenario.participants import Size
 from sfukit.media import catalog
 
 AUDIO_BPS = 32_000
@@ -34,6 +35,17 @@ class Encoding(NamedTuple):
 
 
 LADDER = tuple(map(Encoding, "qhf", catalog.SIMULCAST))
+
+
+def rank(size: Size, encodings: int) -> int:
+    """Return the place of the encoding that a size asks for, of so many from the lowest."""
+    match size:
+        case "large":
+            return encodings - 1
+        case "medium":
+            return min(1, encodings - 1)
+        case _:
+            return 0
 
 
 def encodings(options: LoadOptions) -> tuple[Encoding, ...]:

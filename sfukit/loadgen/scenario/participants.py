@@ -7,12 +7,15 @@ from typing import Literal, NamedTuple
 
 from sfukit.loadgen.scenario.composition import Composition
 
-Size = Literal["large", "small"]
+Size = Literal["large", "medium", "small", "hidden"]
 
 
 @dataclass(frozen=True)
 class Bot:
-    """One synthetic participant: its index in the order of joins, its room, its tracks."""
+    """One synthetic participant: its index, its room, its tracks.
+
+    ``replaces`` is the index of the bot whose place it takes after that one has left.
+    """
 
     index: int
     room: int
@@ -20,6 +23,12 @@ class Bot:
     video: bool
     audio: bool
     impaired: bool = False
+    replaces: int | None = None
+
+    @property
+    def slot(self) -> int:
+        """The place in the plan: the index of the bot that had it first."""
+        return self.index if self.replaces is None else self.replaces
 
     @property
     def sends(self) -> bool:
@@ -28,7 +37,7 @@ class Bot:
 
 
 class PlannedSubscription(NamedTuple):
-    """One publisher that a bot subscribes to, and the size of its video."""
+    """One publisher that a bot subscribes to, and the size of its video; hidden: audio alone."""
 
     publisher: Bot
     size: Size
@@ -52,8 +61,14 @@ class Room:
         """The bots that publish."""
         return tuple(bot for bot in self.bots if bot.sends)
 
+    @cached_property
+    def slots(self) -> tuple[Bot, ...]:
+        """The bots without those that replace others."""
+        return tuple(bot for bot in self.bots if bot.replaces is None)
+
 
 def bots(room: int, first: int, composition: Composition, *, audio: bool) -> Iterator[Bot]:
+    """Return the bots of a room, numbered from ``first`` on."""
     names = [f"p{number + 1}" for number in range(composition.publishers)]
     names += [f"a{number + 1}" for number in range(composition.audio_publishers)]
     names += [f"s{number + 1}" for number in range(composition.subscribers)]
