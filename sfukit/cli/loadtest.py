@@ -1,14 +1,19 @@
 """``sfukit loadtest``: parse the options, run, print, exit with the code of the verdict."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from sfukit import machine, report, units
-from sfukit.cli import access_options, loadtest_find_max, loadtest_parse, shared_options
+from sfukit.cli import (
+    access_options,
+    interruptible,
+    loadtest_find_max,
+    loadtest_parse,
+    shared_options,
+)
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
@@ -116,18 +121,13 @@ def _run(job: "Job[Outcome]", run_options: RunOptions, out: Output) -> Outcome:
     """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
     from sfukit.cli.loadtest_view import View
 
-    async def whole() -> Outcome:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _stop_once, stop)
+    async def whole(stop: asyncio.Event) -> Outcome:
         with View(out) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
             return await job(run_options, view, stop, preflight)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(whole())
+    return interruptible.run(whole)
 
 
 def _preflight(
@@ -174,20 +174,6 @@ async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Even
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return None
-
-
-def _stop_once(stop: asyncio.Event) -> None:
-    if stop.is_set():
-        raise KeyboardInterrupt
-    stop.set()
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:  # not available on this platform
-        return None
-    return uvloop.new_event_loop
 
 
 def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:

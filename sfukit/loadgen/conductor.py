@@ -1,10 +1,11 @@
 """Start the sessions of all bots when they are due, supervise them, end them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sfukit.loadgen.bot_session import BotSession, Media
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
@@ -40,19 +41,25 @@ class Conductor:
         ledger: Ledger,
         media: Media,
         join_timeout_s: float,
+        bots: Sequence[Bot] | None = None,
     ) -> None:
+        """Create the conductor of ``bots``, by default of all bots of the plan."""
         self._plan = plan
         self._target = target
         self._swarm = swarm
         self._ledger = ledger
         self._media = media
         self._join_timeout_s = join_timeout_s
+        self._bots = plan.slots if bots is None else bots
+        self._changes = [
+            change for change in plan.attendance.changes if bots is None or change.bot in bots
+        ]
         self._running: dict[int, _Running] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def follow(self, start_ns: int) -> None:
         """Let each bot join and leave when it is due; a late start does not shift the others."""
-        for change in self._plan.attendance.changes:
+        for change in self._changes:
             due_ns = start_ns + round(change.at_s * _NS_PER_S)
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             if change.joins:
@@ -76,7 +83,8 @@ class Conductor:
     def target_fault(self) -> TargetFault | None:
         """Return why the run has to end; None while it can continue."""
         ledger = self._ledger
-        scheduled, planned = len(ledger.join_records), self._plan.windows[0].clients
+        scheduled = len(ledger.join_records)
+        planned = min(len(self._bots), self._plan.windows[0].clients)
         if ledger.failures == scheduled >= planned:
             worst = ledger.faults[0]
             text = f"no client could join: {worst.message} ({worst.code})"
@@ -152,9 +160,3 @@ class Conductor:
             )
             return
         self._ledger.failed(bot, "join_timeout", f"the target did not answer the join {within}")
-
-
-def clip_ids(plan: Plan) -> Mapping[str, int]:
-    """Return the clip ids: one for each encoding by rid, and ``audio``."""
-    names = [encoding.rid for encoding in plan.encodings] + ["audio"]
-    return {name: number for number, name in enumerate(names, 1)}
