@@ -119,7 +119,7 @@ class Measurement:
         """Join and wait for media, in the order that the other end requires."""
         if not await self._wait(lambda: self._peer.may_join):
             return False
-        joining = asyncio.create_task(self._conductor.ramp(self._swarm.now_ns()))
+        joining = asyncio.create_task(self._conductor.follow(self._swarm.now_ns()))
         try:
             arrives = await self._media_arrives()
         finally:
