@@ -21,6 +21,7 @@ _SCHEMA_VERSIONS = {
     "doctor": 2,
     "ice-explain": 3,
     "loadtest": 2,
+    "loadtest-signaling": 1,
     "nat-lab": 1,
     "nat-probe": 2,
     "serve": 1,

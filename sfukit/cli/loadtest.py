@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sfukit import gates, machine, report, units
-from sfukit.cli import access_options, shared_options
+from sfukit.cli import access_options, running, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
@@ -47,9 +47,11 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
+        "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
 )
 def loadtest(
+    context: typer.Context,
     target: options.Target = None,
     clients: options.Clients = None,
     rooms: options.Rooms = None,
@@ -58,6 +60,7 @@ def loadtest(
     audio_publishers: options.AudioPublishers = None,
     scenario: options.Scenario = "meeting",
     ramp: options.Ramp = "20/s",
+    rate: options.Rate = None,
     duration: options.Duration = "60s",
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
@@ -88,15 +91,18 @@ def loadtest(
     allow_host: options.AllowHost = None,
     pin: options.Pin = "auto",
     server_args: options.ServerArgs = "",
+    profile_server: options.ProfileServer = False,
 ) -> None:
     """Load an SFU with synthetic participants, measure received media, and give a verdict.
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
+    from sfukit.cli import loadtest_signaling
     from sfukit.targets.detect import parse_play
 
+    signaling = loadtest_signaling.chosen(context, scenario, rate, profile_server=profile_server)
     load = LoadOptions(
-        scenario=choice(scenario, "--scenario", ScenarioName),
+        scenario="meeting" if signaling else choice(scenario, "--scenario", ScenarioName),
         clients=clients,
         rooms=rooms,
         publishers=publishers,
@@ -106,7 +112,7 @@ def loadtest(
         audio=choice(audio, "--audio", AudioCodec),
         simulcast=not no_simulcast,
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
-        ramp_per_s=units.rate_per_s(ramp, "--ramp"),
+        ramp_per_s=units.rate_per_s(signaling.ramp if signaling else ramp, "--ramp"),
         warmup_s=units.duration_s(warmup, "--warmup"),
         duration_s=units.duration_s(duration, "--duration"),
         net_up=_network(net_up, "--net-up"),
@@ -129,9 +135,14 @@ def loadtest(
         join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
         pin=pin,
         server_args=tuple(shlex.split(server_args)),
-        gates=tuple(gates.parse(text, result.catalogue()) for text in gate or ()),
+        gates=tuple(
+            gates.parse(text, signaling.catalogue() if signaling else result.catalogue())
+            for text in gate or ()
+        ),
         default_gates=not no_default_gates,
     )
+    if signaling:
+        signaling.run(run_options, json=json, quiet=quiet, plan=plan)
     if plan:
         _print_plan(run_options)
         return
@@ -150,13 +161,13 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _stop_once, stop)
+            loop.add_signal_handler(number, running.stop_once, stop)
         with View(out) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
             return await run(run_options, view, stop, preflight)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=running.loop_factory()) as runner:
         return runner.run(whole())
 
 
@@ -204,20 +215,6 @@ async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Even
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return None
-
-
-def _stop_once(stop: asyncio.Event) -> None:
-    if stop.is_set():
-        raise KeyboardInterrupt
-    stop.set()
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:  # not available on this platform
-        return None
-    return uvloop.new_event_loop
 
 
 def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:

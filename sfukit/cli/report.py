@@ -24,6 +24,7 @@ _RENDERERS: Mapping[str, str] = {
     "doctor": "sfukit.cli.doctor",
     "ice-explain": "sfukit.cli.ice_explain_text",
     "loadtest": "sfukit.cli.loadtest_text",
+    "loadtest-signaling": "sfukit.cli.signaling_text",
     "nat-probe": "sfukit.cli.nat_probe_text",
     "nat-lab": "sfukit.cli.nat_lab_text",
     "turn-probe": "sfukit.cli.turn_probe_text",
