@@ -153,7 +153,8 @@ def _profile_lines(profile: Profile) -> list[str]:
     lines = [
         labelled(
             "server profile",
-            f"{profile.cpu_s:.1f} s CPU of the main thread, {profile.samples:,} samples",
+            f"{profile.cpu_s:.1f} s CPU of the main thread in {profile.samples:,} samples, "
+            f"longest garbage collection {gates.show(profile.longest_collection_ms, 'ms')}",
         )
     ]
     return lines + [labelled("", _entry_text(entry)) for entry in profile.entries]

@@ -7,6 +7,7 @@ instructions, so that time in C code (sockets, JSON, encryption) counts for the 
 that called it, and time in the event loop itself for the callback after it.
 """
 
+import gc
 import json
 import signal
 import time
@@ -56,6 +57,8 @@ _WORK: Sequence[tuple[str, str]] = (
     ("sfukit/server/run", "event loop and sockets"),
     ("sfukit/server/", "rooms and participants"),
 )
+_COLLECTION = "garbage collection"
+_MS_PER_S = 1000.0
 _REST = "event loop and sockets"
 
 
@@ -68,13 +71,15 @@ class Profiler:
         self._functions: Counter[tuple[str, str]] = Counter()
         self._samples = 0
         self._last_s = 0.0
-        self._running = False
+        self._collection_began_s = self._longest_collection_s = 0.0
+        self._running = self._collecting = False
 
     def install(self) -> None:
         """Let SIGUSR2 start the profile, and end it the second time."""
         signal.signal(signal.SIGUSR2, self._toggle)
         signal.signal(signal.SIGPROF, self._sample)
         signal.siginterrupt(signal.SIGPROF, False)
+        gc.callbacks.append(self._collection)
 
     def _toggle(self, _number: int, _frame: FrameType | None) -> None:
         self._running = not self._running
@@ -85,12 +90,29 @@ class Profiler:
             self._write()
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
+        if self._collecting:
+            return
         now_s = time.thread_time()
         spent_s, self._last_s = now_s - self._last_s, now_s
         self._samples += 1
         work, function = work_of(_stack(frame))
         self._cpu_s[work] += spent_s
         self._functions[work, function] += spent_s
+
+    def _collection(self, phase: str, info: dict[str, int]) -> None:
+        """Count a garbage collection, in which no signal handler runs."""
+        if not self._running:
+            return
+        now_s = time.thread_time()
+        if phase == "start":
+            self._collecting, self._collection_began_s = True, now_s
+            return
+        spent_s = now_s - self._collection_began_s
+        self._last_s += spent_s  # not in the sample that follows
+        self._cpu_s[_COLLECTION] += spent_s
+        self._functions[_COLLECTION, f"generation {info['generation']}"] += spent_s
+        self._longest_collection_s = max(self._longest_collection_s, spent_s)
+        self._collecting = False
 
     def _write(self) -> None:
         part = self._file.with_suffix(".part")
@@ -105,7 +127,12 @@ class Profiler:
             functions = [name for name, _ in own.most_common(_FUNCTIONS)]
             share = cpu_s / total_s if total_s else 0.0
             entries.append({"work": work, "share": share, "cpu_s": cpu_s, "functions": functions})
-        return {"samples": self._samples, "cpu_s": total_s, "entries": entries}
+        return {
+            "samples": self._samples,
+            "cpu_s": total_s,
+            "longest_collection_ms": self._longest_collection_s * _MS_PER_S,
+            "entries": entries,
+        }
 
 
 def work_of(stack: Sequence[tuple[str, str]]) -> tuple[str, str]:

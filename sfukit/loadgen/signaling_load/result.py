@@ -116,10 +116,14 @@ class ProfileEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """CPU profile of the private server's main thread in the measured window."""
+    """CPU profile of the private server's main thread in the measured window.
+
+    ``longest_collection_ms`` is the longest pause for garbage collection.
+    """
 
     samples: int
     cpu_s: float
+    longest_collection_ms: float
     entries: list[ProfileEntry]
 
 
