@@ -20,6 +20,7 @@ _SCHEMA_VERSIONS = {
     "check": 3,
     "doctor": 2,
     "ice-explain": 3,
+    "latency": 1,
     "loadtest": 2,
     "loadtest-signaling": 1,
     "nat-lab": 1,

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
     "serve": Entry("Run", "serve", "an SFU: rooms, WHIP and WHEP, demo page, metrics"),
     "token": Entry("Run", "token", "create or decode access tokens"),
     "loadtest": Entry("Measure", "loadtest", "synthetic participants against any SFU; a verdict"),
+    "latency": Entry("Measure", "latency", "delay, round trips, jitter and loss through any SFU"),
     "report": Entry("Measure", "report", "print a saved run again"),
     "check": Entry("Diagnose", "check", "can I reach this SFU, and if not, which step fails?"),
     "nat-probe": Entry(

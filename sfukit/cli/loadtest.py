@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import shlex
-import signal
 import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sfukit import gates, machine, report, units
-from sfukit.cli import access_options, running, shared_options
+from sfukit.cli import access_options, interruptible, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
@@ -157,18 +156,13 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.run import run
 
-    async def whole() -> LoadtestReport:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, running.stop_once, stop)
+    async def whole(stop: asyncio.Event) -> LoadtestReport:
         with View(out) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
             return await run(run_options, view, stop, preflight)
 
-    with asyncio.Runner(loop_factory=running.loop_factory()) as runner:
-        return runner.run(whole())
+    return interruptible.run(whole)
 
 
 def _preflight(

@@ -1,14 +1,13 @@
 """The scenario ``signaling`` of ``sfukit loadtest``: its options, its run, its output."""
 
 import asyncio
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from sfukit import report, units
-from sfukit.cli import running
+from sfukit.cli import interruptible
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import RunOptions
@@ -120,13 +119,8 @@ def _run(options: "SignalingOptions", out: Output) -> "SignalingReport":
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.signaling_load.run import run
 
-    async def whole() -> "SignalingReport":
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, running.stop_once, stop)
+    async def whole(stop: asyncio.Event) -> "SignalingReport":
         with View(out) as view:
             return await run(options, view, stop)
 
-    with asyncio.Runner(loop_factory=running.loop_factory()) as runner:
-        return runner.run(whole())
+    return interruptible.run(whole)

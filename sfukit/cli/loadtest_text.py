@@ -1,12 +1,10 @@
 """The text of a load test report, for a run that ended and for a saved one."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from sfukit import gates, units
+from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
-from sfukit.gates import GateResult
 from sfukit.loadgen.result import (
     EncodingUse,
     Fault,
@@ -27,7 +25,6 @@ _ROWS = (
     ("jitter", "jitter_ms"),
 )
 _VERDICT = 8
-_CELL = 10
 
 
 def render_saved(saved: bytes) -> list[str]:
@@ -50,7 +47,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     lines = [_verdict_line(report)]
     lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
-    lines += _table(report)
+    lines += table(_ROWS, report.metrics, report.gates)
     lines += _loss_line(report)
     if report.encodings.inactive:
         lines.append(labelled("inactive", _inactive_text(report.encodings)))
@@ -98,47 +95,17 @@ def _share(metric: Metric, planned: int) -> str:
     return f"{round((metric.avg or 0.0) * planned)}/{planned}"
 
 
-def _table(report: LoadtestReport) -> list[str]:
-    shown = [(name, path, report.metrics.get(path)) for name, path in _ROWS]
-    rows = [(name, path, metric) for name, path, metric in shown if metric and metric.count]
-    if not rows:
-        return []
-    head = "".join(f"{title:>{_CELL}}" for title in ("p50", "p95", "p99", "max"))
-    lines = [f"{'':<{LOADTEST_LABEL}}{head}   gate"]
-    for name, path, metric in rows:
-        figures = (metric.p50, metric.p95, metric.p99, metric.max)
-        cells = "".join(f"{gates.show(figure, metric.unit):>{_CELL}}" for figure in figures)
-        judged = "; ".join(_gate_text(gate) for gate in _gates_on(report, path))
-        lines.append(f"{name:<{LOADTEST_LABEL}}{cells}   {judged}".rstrip())
-    return lines
-
-
-def _gates_on(report: LoadtestReport, metric: str) -> list[GateResult]:
-    return [gate for gate in report.gates if gate.path.partition(".")[0] == metric]
-
-
-def _gate_text(gate: GateResult) -> str:
-    aggregate = gate.path.partition(".")[2]
-    mark = "unknown" if gate.ok is None else "ok" if gate.ok else "NOT MET"
-    bound = gates.show(gate.bound, gate.unit)
-    return f"{aggregate} {gate.op} {bound}  {mark}".strip()
-
-
 def _loss_line(report: LoadtestReport) -> list[str]:
     raw, repaired = report.metrics.get("loss_raw"), report.metrics.get("loss_after_rtx")
     if raw is None or repaired is None or not raw.count:
         return []
     text = f"{_percent(raw.avg)} before repair, {_percent(repaired.avg)} after"
-    text += _in_brackets(_gates_on(report, "loss_after_rtx"))
+    text += in_brackets(gates_on(report.gates, "loss_after_rtx"))
     freezes = report.metrics.get("freeze_est")
     if freezes is not None and freezes.count:
         text += f"   freezes {_percent(freezes.avg)}"
-        text += _in_brackets(_gates_on(report, "freeze_est"))
+        text += in_brackets(gates_on(report.gates, "freeze_est"))
     return [labelled("loss", text)]
-
-
-def _in_brackets(judged: Sequence[GateResult]) -> str:
-    return f" ({'; '.join(map(_gate_text, judged))})" if judged else ""
 
 
 def _inactive_text(encodings: EncodingUse) -> str:

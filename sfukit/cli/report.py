@@ -23,6 +23,7 @@ _RENDERERS: Mapping[str, str] = {
     "check": "sfukit.cli.check_text",
     "doctor": "sfukit.cli.doctor",
     "ice-explain": "sfukit.cli.ice_explain_text",
+    "latency": "sfukit.cli.latency_text",
     "loadtest": "sfukit.cli.loadtest_text",
     "loadtest-signaling": "sfukit.cli.signaling_text",
     "nat-probe": "sfukit.cli.nat_probe_text",

@@ -1,9 +1,10 @@
 """Start the joins by the ramp, supervise the sessions, end them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from sfukit.loadgen.bot_session import BotSession, Media
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
@@ -26,19 +27,22 @@ class Conductor:
         ledger: Ledger,
         media: Media,
         join_timeout_s: float,
+        bots: Sequence[Bot] | None = None,
     ) -> None:
+        """Create the conductor of ``bots``, by default of all bots of the plan."""
         self._plan = plan
         self._target = target
         self._swarm = swarm
         self._ledger = ledger
         self._media = media
         self._join_timeout_s = join_timeout_s
+        self._bots = plan.bots if bots is None else bots
         self._sessions: list[tuple[BotSession, Session]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ramp(self, start_ns: int) -> None:
         """Start the join of each bot when it is due; a late start does not shift the others."""
-        ramp, bots = self._plan.ramp, self._plan.bots
+        ramp, bots = self._plan.ramp, self._bots
         started = 0
         while started < len(bots):
             due = ramp.due((self._swarm.now_ns() - start_ns) / _NS_PER_S)
@@ -65,7 +69,7 @@ class Conductor:
 
     def target_fault(self) -> TargetFault | None:
         """Return why the run has to end; None while it can continue."""
-        ledger, planned = self._ledger, len(self._plan.bots)
+        ledger, planned = self._ledger, len(self._bots)
         if ledger.failures == planned:
             worst = ledger.faults[0]
             text = f"no client could join: {worst.message} ({worst.code})"
@@ -132,9 +136,3 @@ class Conductor:
             )
             return
         self._ledger.failed(bot, "join_timeout", f"the target did not answer the join {within}")
-
-
-def clip_ids(plan: Plan) -> Mapping[str, int]:
-    """Return the clip ids: one for each encoding by rid, and ``audio``."""
-    names = [encoding.rid for encoding in plan.encodings] + ["audio"]
-    return {name: number for number, name in enumerate(names, 1)}

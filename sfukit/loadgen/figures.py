@@ -15,6 +15,7 @@ class Totals(msgspec.Struct, frozen=True):
     packets_sent: int
     bytes_sent: int
     packets_unsent: int
+    frames_early: int
 
 
 class Histograms(msgspec.Struct, frozen=True):
@@ -45,11 +46,27 @@ class StreamFigures(msgspec.Struct, frozen=True):
     packets_lost_raw: int
     packets_lost_after_rtx: int
     bytes_received: int
+    frames: int
     frozen_ms: float
     playing_ms: float
     longest_gap_ms: float
     jitter_ms: float | None
     e2e_frame: Delays
+
+
+class TransportFigures(msgspec.Struct, frozen=True):
+    """The round-trip times of one open transport, by direction of its media.
+
+    ``rtt_outbound`` is by report blocks on published streams (RFC 3550 section 6.4.1),
+    ``rtt_inbound`` by echoes of receiver reference times (RFC 3611 section 4.5).
+    """
+
+    transport: int
+    bot: int
+    rtt_outbound: Histogram
+    rtt_inbound: Histogram
+    report_blocks_received: int
+    reference_times_sent: int
 
 
 class GeneratorFigures(msgspec.Struct, frozen=True):
@@ -59,10 +76,12 @@ class GeneratorFigures(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """All figures of the window."""
+    """All figures of the window; ``at_ns`` is the time of the snapshot."""
 
+    at_ns: int
     totals: Totals
     histograms: Histograms
     decrypted_ratio: float
     generator: GeneratorFigures | None
     streams: list[StreamFigures]
+    transports: list[TransportFigures]

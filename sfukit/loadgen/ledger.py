@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from sfukit.loadgen.result import Fault, RateLimited
 from sfukit.loadgen.scenario import Bot, Plan
-from sfukit.signaling.room_messages import LayerSwitch
 from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
 
 _NS_PER_MS = 1e6
@@ -125,12 +124,12 @@ class Ledger:
         self._losses[_bounded_name(record.lost, self._losses)] += 1
         self.fault("connection_lost", reason, bot)
 
-    def switched(self, switch: LayerSwitch) -> None:
-        """Record that the target switched the encoding, and why."""
-        if switch.wait_ms is not None:
-            self.switches[_bounded_name(switch.reason[:_NAME_LENGTH], self.switches)] += 1
+    def switched(self, reason: str, wait_ms: float | None) -> None:
+        """Record that the target switched the encoding, why, and after which delay."""
+        if wait_ms is not None:
+            self.switches[_bounded_name(reason[:_NAME_LENGTH], self.switches)] += 1
             if len(self.switch_waits_ms) < _MAX_SWITCHES:
-                self.switch_waits_ms.append(switch.wait_ms)
+                self.switch_waits_ms.append(wait_ms)
 
     def deactivated(self, stream: int, encodings: int) -> None:
         """Record how many encodings of a track are inactive (dynacast)."""

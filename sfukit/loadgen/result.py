@@ -1,5 +1,6 @@
 """The JSON of ``sfukit loadtest``; its schema is published in docs/schema/loadtest.json."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -252,12 +253,7 @@ _GENERATOR_UNITS = {"cpu_s": "s", "socket_drops": "", "unsent": "", "busiest_thr
 
 def catalogue() -> dict[str, str]:
     """Return the paths that a gate may name, with their units."""
-    paths = {"saturation.side": TEXT}
-    for name, unit in METRICS.items():
-        kept_in = "" if unit == "count" else unit
-        paths[name] = kept_in
-        paths[f"{name}.count"] = ""
-        paths |= {f"{name}.{aggregate}": kept_in for aggregate in AGGREGATES}
+    paths = {"saturation.side": TEXT, **metric_paths(METRICS)}
     paths |= {f"server.{name}": unit for name, unit in _SERVER_UNITS.items()}
     paths |= {f"generator.{name}": unit for name, unit in _GENERATOR_UNITS.items()}
     return paths
@@ -270,15 +266,32 @@ def figures(
     saturation: Saturation,
 ) -> dict[str, Value]:
     """Return the value of every path; the bare name of a metric is its ``avg``."""
-    found: dict[str, Value] = {"saturation.side": saturation.side}
-    for name, metric in metrics.items():
-        found[name] = metric.avg
-        found[f"{name}.count"] = metric.count
-        for aggregate in AGGREGATES:
-            found[f"{name}.{aggregate}"] = getattr(metric, aggregate)
+    found: dict[str, Value] = {"saturation.side": saturation.side, **metric_values(metrics)}
     for prefix, use, names in (
         ("server", server, _SERVER_UNITS),
         ("generator", generator, _GENERATOR_UNITS),
     ):
         found |= {f"{prefix}.{name}": getattr(use, name, None) for name in names}
+    return found
+
+
+def metric_paths(metrics: Mapping[str, Unit]) -> dict[str, str]:
+    """Return the paths of metrics that a gate may name, with their units."""
+    paths: dict[str, str] = {}
+    for name, unit in metrics.items():
+        kept_in = "" if unit == "count" else unit
+        paths[name] = kept_in
+        paths[f"{name}.count"] = ""
+        paths |= {f"{name}.{aggregate}": kept_in for aggregate in AGGREGATES}
+    return paths
+
+
+def metric_values(metrics: Mapping[str, Metric]) -> dict[str, Value]:
+    """Return the value of every path of metrics; the bare name of a metric is its ``avg``."""
+    found: dict[str, Value] = {}
+    for name, metric in metrics.items():
+        found[name] = metric.avg
+        found[f"{name}.count"] = metric.count
+        for aggregate in AGGREGATES:
+            found[f"{name}.{aggregate}"] = getattr(metric, aggregate)
     return found

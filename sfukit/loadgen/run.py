@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sfukit import machine
 from sfukit.errors import MachineError
-from sfukit.loadgen import scenario, summary, target_setup
+from sfukit.loadgen import clips, scenario, summary, target_setup
 from sfukit.loadgen.core_swap import swapping_cores
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores, place, running_on
@@ -17,7 +17,6 @@ from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
-from sfukit.media import cache
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
 from sfukit.targets.load_permission import permit
@@ -86,7 +85,7 @@ async def _opened(
         if found is not None:
             for url in filter(None, (found.url, options.play)):
                 await permit(url, clients, options.access.allow_hosts, options.command)
-        await _encode_missing(plan, observer)
+        await clips.encode_missing(plan, observer.report)
         cores = place(options.pin, machine.usable_cores(), server_here=found is None)
         _allow_files(clients)
         opened = await target_setup.open_target(options, found, client, cores.server)
@@ -94,7 +93,7 @@ async def _opened(
         await client.aclose()
         raise
     try:
-        observer.report("", _target_line(opened))
+        observer.report("", target_setup.opening_line(opened))
         if opened.server is not None:
             hint = await target_setup.default_port_hint(client, options.command)
             if hint:
@@ -102,29 +101,6 @@ async def _opened(
         yield plan, opened, cores
     finally:
         await opened.close()
-
-
-async def _encode_missing(plan: Plan, observer: Observer) -> None:
-    """Encode the clips that are neither shipped nor cached."""
-    codec = plan.options.codec
-    for encoding in plan.encodings if plan.has_video else ():
-        if not cache.path(codec, encoding.clip).exists():
-            cached = f"encoded once and cached in {cache.folder()}"
-            observer.report("media", f"{codec.upper()} {encoding.clip.name}: {cached}")
-            await asyncio.to_thread(cache.video_clip, codec, encoding.clip)
-
-
-def _target_line(opened: OpenedTarget) -> str:
-    described, server = opened.described, opened.server
-    if server is not None:
-        ports = ", ".join(map(str, server.ready.udp_ports))
-        return (
-            f"no target: started a private SFU (pid {server.ready.pid}, "
-            f"{server.ready.url}, udp {ports})"
-        )
-    version = f" {described.version}" if described.version else ""
-    play = f", played from {described.play_url}" if described.play_url else ""
-    return f"target {described.url} ({described.kind}{version}){play}"
 
 
 def _allow_files(clients: int) -> None:

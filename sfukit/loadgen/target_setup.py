@@ -108,6 +108,20 @@ async def open_target(
     return OpenedTarget(whip, described, client)
 
 
+def opening_line(opened: OpenedTarget) -> str:
+    """Return the line that names the target, or the private server."""
+    described, server = opened.described, opened.server
+    if server is not None:
+        ports = ", ".join(map(str, server.ready.udp_ports))
+        return (
+            f"no target: started a private SFU (pid {server.ready.pid}, "
+            f"{server.ready.url}, udp {ports})"
+        )
+    version = f" {described.version}" if described.version else ""
+    play = f", played from {described.play_url}" if described.play_url else ""
+    return f"target {described.url} ({described.kind}{version}){play}"
+
+
 async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -> str | None:
     """Return the command for a server that already runs on the default port."""
     try:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sfukit.loadgen import processes
-from sfukit.loadgen.bot_session import Media
-from sfukit.loadgen.conductor import Conductor, clip_ids
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.clips import clip_ids, load_commands
+from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import UsageSample, WindowResult
@@ -15,8 +16,7 @@ from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.verdict import TargetFault
-from sfukit.media import cache, catalog
-from sfukit.swarm.messages import LoadClip, Snapshot, Window
+from sfukit.swarm.messages import Snapshot, Window
 from sfukit.swarm.native import Swarm
 
 Phase = Literal["ramp", "warm-up", "measuring"]
@@ -90,7 +90,7 @@ class Timeline:
                 f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
             ),
         )
-        self._load_clips()
+        self._swarm.send(load_commands(self._plan, self._media.clips))
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
         options = self._plan.options
         window_ns = self._start_ns + round((self._plan.ramp.span_s + options.warmup_s) * _NS_PER_S)
@@ -131,16 +131,6 @@ class Timeline:
             target_fault=fault,
             interrupted=False,
         )
-
-    def _load_clips(self) -> None:
-        clips = self._media.clips
-        codec = self._plan.options.codec
-        commands = [
-            LoadClip(clip=clips[encoding.rid], path=str(cache.video_clip(codec, encoding.clip)))
-            for encoding in self._plan.encodings
-        ]
-        commands.append(LoadClip(clip=clips["audio"], path=str(catalog.audio_clip())))
-        self._swarm.send(commands)
 
     async def _until(self, end_ns: int) -> TargetFault | None:
         """Run until an instant; return early on stop, or with the fault of the target."""

@@ -11,7 +11,7 @@ import gc
 import json
 import signal
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -67,8 +67,8 @@ class Profiler:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._cpu_s: Counter[str] = Counter()
-        self._functions: Counter[tuple[str, str]] = Counter()
+        self._cpu_s: defaultdict[str, float] = defaultdict(float)
+        self._functions: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._samples = 0
         self._last_s = 0.0
         self._collection_began_s = self._longest_collection_s = 0.0
@@ -122,9 +122,9 @@ class Profiler:
     def _report(self) -> dict[str, Any]:
         total_s = sum(self._cpu_s.values())
         entries = []
-        for work, cpu_s in self._cpu_s.most_common():
-            own = Counter({name: s for (kind, name), s in self._functions.items() if kind == work})
-            functions = [name for name, _ in own.most_common(_FUNCTIONS)]
+        for work, cpu_s in sorted(self._cpu_s.items(), key=lambda entry: -entry[1]):
+            own = {name: s for (kind, name), s in self._functions.items() if kind == work}
+            functions = sorted(own, key=lambda name: -own[name])[:_FUNCTIONS]
             share = cpu_s / total_s if total_s else 0.0
             entries.append({"work": work, "share": share, "cpu_s": cpu_s, "functions": functions})
         return {

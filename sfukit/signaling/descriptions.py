@@ -56,6 +56,10 @@ class RemoteTransport(msgspec.Struct, frozen=True):
     candidates: list[tuple[str, int]]
     bot_is_dtls_client: bool
 
+    def with_candidates(self, addresses: list[tuple[str, int]]) -> "RemoteTransport":
+        """Return the transport with other candidates."""
+        return msgspec.structs.replace(self, candidates=addresses)
+
 
 class RemoteDescription(msgspec.Struct, frozen=True):
     """A description of the SFU: its transport, and the m-lines in use."""
@@ -127,6 +131,12 @@ def read_offer(text: str) -> RemoteDescription:
     session = sdp.parse(text)
     sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
     return RemoteDescription(_peer(session.media), _lines(sending), session.media)
+
+
+def udp_address(candidate: str) -> tuple[str, int] | None:
+    """Return the address of a trickled candidate (RFC 8838); None unless it is UDP with one."""
+    parsed = _udp_candidate(candidate.strip())
+    return None if parsed is None else (parsed.host, parsed.port)
 
 
 def play_answer(offer: RemoteDescription, credentials: Credentials, fingerprint: str) -> str:
@@ -256,13 +266,19 @@ def _addresses(texts: Iterable[str]) -> list[tuple[str, int]]:
     """List the UDP candidates of component 1 by descending priority; names are omitted."""
     found: dict[tuple[str, int], int] = {}
     for text in texts:
-        try:
-            candidate = candidates.parse(text)
-        except ValueError:
-            continue
-        if candidate.transport == "udp" and candidate.component == 1 and candidate.address:
+        candidate = _udp_candidate(text)
+        if candidate is not None:
             found.setdefault((candidate.host, candidate.port), candidate.priority)
     return sorted(found, key=lambda address: -found[address])
+
+
+def _udp_candidate(text: str) -> candidates.Candidate | None:
+    try:
+        candidate = candidates.parse(text)
+    except ValueError:
+        return None
+    usable = candidate.transport == "udp" and candidate.component == 1 and candidate.address
+    return candidate if usable else None
 
 
 def _lines(sections: Iterable[Section]) -> list[MediaLine]:

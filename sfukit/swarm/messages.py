@@ -113,6 +113,13 @@ class OpenTransport(Command, tag="open_transport"):
     net_down: Impairment | None = None
 
 
+class AddCandidate(Command, tag="add_candidate"):
+    """Check a remote candidate that was trickled (RFC 8838); other address families are ignored."""
+
+    transport: int
+    candidate: Candidate
+
+
 class CloseTransport(Command, tag="close_transport"):
     """Close a transport and its socket; the figures keep its measurements."""
 
@@ -176,6 +183,12 @@ class StopReceiving(Command, tag="stop_receiving"):
     """Stop receiving a track; the figures keep its measurements."""
 
     stream: int
+
+
+class FrameClock(Command, tag="frame_clock"):
+    """Set the clock of received frames: that of the publishing swarm minus that of this swarm."""
+
+    offset_ns: int
 
 
 class Window(Command, tag="window"):

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
-from sfukit.loadgen.bot_session import Media
-from sfukit.loadgen.conductor import Conductor, clip_ids
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.clips import clip_ids
+from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan

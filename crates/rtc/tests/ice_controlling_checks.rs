@@ -389,3 +389,35 @@ fn a_flood_of_candidates_is_cut() {
     bot.wait(Duration::from_millis(1_500));
     assert_eq!(bot.sent.len(), 31);
 }
+
+#[test]
+fn a_trickled_candidate_is_checked_once() {
+    let mut bot = Bot::new(1);
+    bot.ice
+        .set_remote(START, &server_credentials(), &[address(SERVERS[0])]);
+    bot.wait(Duration::from_millis(100));
+    for _ in 0..2 {
+        bot.ice.add_candidate(bot.now, address(SERVERS[1]));
+        bot.ice
+            .add_candidate(bot.now, address("[2001:db8::1]:7081"));
+    }
+    bot.wait(Duration::from_millis(100));
+    assert_eq!(bot.times(SERVERS[1]), [100]);
+    bot.succeed();
+    assert_eq!(bot.ice.send_path(), Some(path_to(SERVERS[1])));
+}
+
+#[test]
+fn a_flood_of_trickled_candidates_is_cut() {
+    let mut bot = Bot::new(1);
+    bot.ice.set_remote(START, &server_credentials(), &[]);
+    for port in 1..=1000 {
+        let candidate = SocketAddr::from(([192, 0, 2, 1], port));
+        bot.ice.add_candidate(START, candidate);
+    }
+    bot.wait(Duration::from_millis(1_700));
+    let mut peers: Vec<_> = bot.sent.iter().map(|(_, path, _)| path.remote).collect();
+    peers.sort();
+    peers.dedup();
+    assert_eq!(peers.len(), 32);
+}

@@ -8,8 +8,8 @@ use crate::figures::{Figures, WindowBounds};
 use crate::header::SdesItems;
 use crate::impair::Network;
 use crate::message::{
-    AddBot, BotId, Command, CommandError, DtlsRole, EncodingParameters, ErrorCode, Event, LoadClip,
-    OpenTransport, Publish, Receive, Request, StreamId, TransportId,
+    AddBot, BotId, Candidate, Command, CommandError, DtlsRole, EncodingParameters, ErrorCode,
+    Event, LoadClip, OpenTransport, Publish, Receive, Request, StreamId, TransportId,
 };
 use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
 use crate::random::Random;
@@ -32,6 +32,9 @@ const MTU_BYTES: usize = 1_200;
 const MAX_ENCODING: u8 = 7;
 /// Identifier of the transports' random numbers.
 const TRANSPORT: u64 = 4;
+/// Bots always control. A peer that controls as well, because it made the offer, yields to the
+/// higher tie-breaker (RFC 8445 section 7.3.1.1).
+const HIGH_TIE_BREAKER: u64 = 0xFFFF_FFFF << 32;
 
 type Outcome = Result<Option<Box<Figures>>, CommandError>;
 
@@ -56,6 +59,10 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         Request::LoadClip(request) => load_clip(engine, &request, host)?,
         Request::AddBot(request) => add_bot(engine, &request)?,
         Request::OpenTransport(request) => open_transport(engine, now, *request, host)?,
+        Request::AddCandidate {
+            transport,
+            candidate,
+        } => add_candidate(engine, now, transport, candidate, host)?,
         Request::CloseTransport { transport } => close_transport(engine, now, transport, host)?,
         Request::SetNetwork {
             bot,
@@ -71,8 +78,15 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         }
         Request::Receive(request) => receive(engine, &request)?,
         Request::StopReceiving { stream } => stop_receiving(engine, now, stream)?,
+        Request::FrameClock { offset_ns } => {
+            engine.shared.recorder.frame_clock_offset_ns = offset_ns;
+        }
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
-        Request::Snapshot { bots } => return Ok(Some(Box::new(engine.figures(now, bots)))),
+        Request::Snapshot { bots } => {
+            // the window's timer may be due as well, and not have fired yet
+            engine.update_window(now);
+            return Ok(Some(Box::new(engine.figures(now, bots))));
+        }
     }
     Ok(None)
 }
@@ -120,7 +134,7 @@ fn open_transport(
     let local = host.open(id, bind).map_err(system)?;
     let config = TransportConfig {
         ice: IceRole::Controlling {
-            tie_breaker: random.next_u64(),
+            tie_breaker: HIGH_TIE_BREAKER | random.next_u64(),
             bases: vec![Base { socket: 0, local }],
         },
         local: Credentials {
@@ -170,6 +184,19 @@ fn close_transport(
         .streams
         .retain(|_, stream_ref| stream_ref.transport != id);
     host.close(id);
+    Ok(())
+}
+
+fn add_candidate(
+    engine: &mut Engine,
+    now: Time,
+    id: TransportId,
+    candidate: Candidate,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    let transport = require(engine.transports.get_mut(&id), "transport", id)?;
+    transport.add_candidate(now, candidate.into());
+    engine.flush_and_rearm(now, id, host);
     Ok(())
 }
 

@@ -163,6 +163,7 @@ impl Engine {
             .unwrap_or(self.shared.recorder.totals);
         let open = self.transports.values().flat_map(BotTransport::inbound);
         let streams = open.chain(&self.closed).filter(|_| with_streams);
+        let transports = self.transports.values().filter(|_| with_streams);
         let decrypted = self.bots.values().filter(|bot| bot.decrypted).count();
         Figures {
             at_ns: now.as_nanos(),
@@ -173,6 +174,7 @@ impl Engine {
             transports_connected: self.transports_connected(),
             generator: None,
             streams: streams.map(|stream| stream.figures(now)).collect(),
+            transports: transports.map(BotTransport::figures).collect(),
         }
     }
 
@@ -321,7 +323,7 @@ impl Engine {
     }
 
     /// Open or close the measurement window at its bounds.
-    fn update_window(&mut self, now: Time) {
+    pub(crate) fn update_window(&mut self, now: Time) {
         let Some(window) = self.window else { return };
         let recording =
             now >= Time::from_nanos(window.start_ns) && now < Time::from_nanos(window.end_ns);
@@ -336,11 +338,14 @@ impl Engine {
         } else {
             self.window_end_totals = Some(self.shared.recorder.totals);
         }
-        let open = self
-            .transports
-            .values_mut()
-            .flat_map(BotTransport::inbound_mut);
-        for stream in open.chain(&mut self.closed) {
+        for transport in self.transports.values_mut() {
+            if recording {
+                transport.open_window(now);
+            } else {
+                transport.close_window(now);
+            }
+        }
+        for stream in &mut self.closed {
             if recording {
                 stream.open_window(now);
             } else {

@@ -1,6 +1,6 @@
 //! The figures of a swarm: running counters, and the contents of a snapshot.
 
-use crate::ids::{BotId, Kind, StreamId};
+use crate::ids::{BotId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
 use serde::Serialize;
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub struct Totals {
     pub packets_sent: u64,
     /// Bytes of their datagrams.
     pub bytes_sent: u64,
+    /// Frames captured after their arrival by the frame clock, whose offset is wrong by more than
+    /// their delay; their delay is recorded as 0.
+    pub frames_early: u64,
     /// Frames sent.
     pub frames_sent: u64,
     /// Scheduled RTP packets not sent since the swarm lagged or its pacer was full.
@@ -50,6 +53,7 @@ impl Totals {
             datagrams_refused: self.datagrams_refused + other.datagrams_refused,
             packets_sent: self.packets_sent + other.packets_sent,
             bytes_sent: self.bytes_sent + other.bytes_sent,
+            frames_early: self.frames_early + other.frames_early,
             frames_sent: self.frames_sent + other.frames_sent,
             packets_unsent: self.packets_unsent + other.packets_unsent,
             packets_resent: self.packets_resent + other.packets_resent,
@@ -71,6 +75,7 @@ impl Totals {
             datagrams_refused: self.datagrams_refused - earlier.datagrams_refused,
             packets_sent: self.packets_sent - earlier.packets_sent,
             bytes_sent: self.bytes_sent - earlier.bytes_sent,
+            frames_early: self.frames_early - earlier.frames_early,
             frames_sent: self.frames_sent - earlier.frames_sent,
             packets_unsent: self.packets_unsent - earlier.packets_unsent,
             packets_resent: self.packets_resent - earlier.packets_resent,
@@ -225,6 +230,23 @@ pub struct StreamFigures {
     pub encoding_index: Option<u8>,
 }
 
+/// The round-trip times of one open transport in a snapshot.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransportFigures {
+    /// The transport.
+    pub transport: TransportId,
+    /// Its bot.
+    pub bot: BotId,
+    /// By report blocks on outbound streams (RFC 3550 section 6.4.1).
+    pub rtt_outbound: Histogram,
+    /// By echoes of receiver reference times (RFC 3611 section 4.5).
+    pub rtt_inbound: Histogram,
+    /// Report blocks received since the start.
+    pub report_blocks_received: u64,
+    /// Receiver reference times sent since the start.
+    pub reference_times_sent: u64,
+}
+
 /// A measurement window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct WindowBounds {
@@ -253,6 +275,8 @@ pub struct Figures {
     pub generator: Option<GeneratorFigures>,
     /// Every inbound stream, where requested.
     pub streams: Vec<StreamFigures>,
+    /// Every open transport, where requested.
+    pub transports: Vec<TransportFigures>,
 }
 
 /// Load of the swarm's thread and sockets since the start, which tells whether figures are valid.

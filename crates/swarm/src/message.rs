@@ -32,6 +32,13 @@ pub enum Request {
     AddBot(AddBot),
     /// Open a socket and start ICE and DTLS.
     OpenTransport(Box<OpenTransport>),
+    /// Check a remote candidate that was trickled (RFC 8838).
+    AddCandidate {
+        /// The transport.
+        transport: TransportId,
+        /// Its address; one of another family than the socket is ignored.
+        candidate: Candidate,
+    },
     /// Close a transport and its socket; the figures keep its measurements.
     CloseTransport {
         /// The transport.
@@ -66,6 +73,11 @@ pub enum Request {
     StopReceiving {
         /// The stream.
         stream: StreamId,
+    },
+    /// Set the clock of the frame ids, where another swarm publishes.
+    FrameClock {
+        /// The clock of the publishing swarm minus the clock of this one.
+        offset_ns: i64,
     },
     /// Set the measurement window.
     Window {

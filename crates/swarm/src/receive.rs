@@ -390,7 +390,7 @@ impl InboundStream {
             self.on_first_frame(now, recorder);
         }
         let Some(id) = frame.id else { return };
-        let delay = now.since(id.captured(now));
+        let delay = recorder.frame_delay(now, &id);
         recorder.record_frame_delay(delay, frame.keyframe);
         if recorder.recording {
             self.e2e.record(delay);

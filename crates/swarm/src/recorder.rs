@@ -1,6 +1,7 @@
 //! Measurements and events of all streams of an engine.
 
 use crate::figures::{Histograms, Totals};
+use crate::frame_id::FrameId;
 use crate::measure::Histogram;
 use crate::message::Event;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Recorder {
     pub totals: Totals,
     /// Events for the control plane.
     pub events: Vec<Event>,
+    /// The clock of the frame ids minus the clock of this swarm: 0 for frames of its own bots.
+    pub frame_clock_offset_ns: i64,
 }
 
 impl Default for Recorder {
@@ -32,11 +35,21 @@ impl Default for Recorder {
             },
             totals: Totals::default(),
             events: Vec::new(),
+            frame_clock_offset_ns: 0,
         }
     }
 }
 
 impl Recorder {
+    /// Return the delay of a frame that is complete at `now`; 0 where its capture seems later.
+    pub fn frame_delay(&mut self, now: Time, id: &FrameId) -> Duration {
+        let nanos = now.as_nanos();
+        let now = Time::from_nanos(nanos.saturating_add_signed(self.frame_clock_offset_ns));
+        let captured = id.captured(now);
+        self.totals.frames_early += u64::from(captured > now);
+        now.since(captured)
+    }
+
     /// Record the end-to-end delay of a frame.
     pub fn record_frame_delay(&mut self, delay: Duration, keyframe: bool) {
         if !self.recording {

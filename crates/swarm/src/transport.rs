@@ -2,15 +2,18 @@
 
 mod inbound;
 mod outbound;
+mod round_trips;
 mod rtcp;
 
 use crate::extensions::add_extensions;
+use crate::figures::TransportFigures;
 use crate::message::{BotId, CommandError, ErrorCode, Event, Receive, TransportId, TransportState};
 use crate::pacer::Pacer;
 use crate::publish::{OutboundStream, PlannedPacket};
 use crate::random::Random;
 use crate::receive::InboundStream;
 use crate::recorder::Recorder;
+use round_trips::RoundTrips;
 use rtc::codec::Codec;
 use rtc::inbound::bind::{Binder, Expected};
 use rtc::inbound::reference::ReferenceTimes;
@@ -18,7 +21,7 @@ use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
 use rtc::transport::{Transport, TransportEvent};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use wire::extension::ExtensionMap;
 use wire::id::{Rid, Ssrc};
@@ -78,6 +81,7 @@ pub struct BotTransport {
     twcc_out: TwccSender,
     twcc_in: Option<TwccReceiver>,
     reference: Option<ReferenceTimes>,
+    round_trips: RoundTrips,
     pacer: Pacer,
     own_ssrc: Ssrc,
     used_ssrcs: Vec<u32>,
@@ -136,6 +140,7 @@ impl BotTransport {
             twcc_out: TwccSender::new(),
             twcc_in: None,
             reference: None,
+            round_trips: RoundTrips::default(),
             pacer: Pacer::default(),
             own_ssrc: Ssrc(plan.random.next_u32()),
             used_ssrcs: Vec::new(),
@@ -174,9 +179,25 @@ impl BotTransport {
         &self.inbound
     }
 
-    /// Return the inbound tracks, to open and close the measurement window.
-    pub fn inbound_mut(&mut self) -> &mut [InboundStream] {
-        &mut self.inbound
+    /// Open the measurement window of the transport and of its inbound tracks.
+    pub fn open_window(&mut self, now: Time) {
+        self.round_trips.open_window();
+        self.inbound
+            .iter_mut()
+            .for_each(|stream| stream.open_window(now));
+    }
+
+    /// Close the measurement window of the inbound tracks.
+    pub fn close_window(&mut self, now: Time) {
+        self.inbound
+            .iter_mut()
+            .for_each(|stream| stream.close_window(now));
+    }
+
+    /// Return the round-trip times of the transport.
+    #[must_use]
+    pub fn figures(&self) -> TransportFigures {
+        self.round_trips.figures(self.id, self.bot)
     }
 
     /// Return the transport's random numbers.
@@ -266,6 +287,12 @@ impl BotTransport {
         if let Some(stream) = self.inbound.get_mut(index) {
             stream.end(now);
         }
+    }
+
+    /// Check a remote candidate that was trickled.
+    pub fn add_candidate(&mut self, now: Time, candidate: SocketAddr) {
+        self.timeout_stale = true;
+        self.transport.add_candidate(now, candidate);
     }
 
     /// Send due frames, reports and feedback, and run the timers of ICE and DTLS.

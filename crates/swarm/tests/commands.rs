@@ -18,6 +18,8 @@ fn duplicate_and_unknown_identifiers_are_refused() {
     world.join(1, &[]);
     for command in [
         json!({"type": "close_transport", "transport": 9}),
+        json!({"type": "add_candidate", "transport": 9,
+            "candidate": {"ip": "192.0.2.1", "port": 1}}),
         json!({"type": "set_network", "bot": 9, "net_up": null, "net_down": null}),
         json!({"type": "unpublish", "stream": 9}),
         json!({"type": "stop_receiving", "stream": 9}),

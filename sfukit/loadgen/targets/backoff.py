@@ -5,9 +5,8 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED
-from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.targets.base import JoinRefusedError, Participant
 from sfukit.signaling.problem import Problem
 
 Answer = TypeVar("Answer")
@@ -20,7 +19,7 @@ _GOLDEN_RATIO = 0.618_034
 
 
 async def retry_rate_limited(
-    bot_session: BotSession, attempt: Callable[[], Awaitable[Answer]]
+    participant: Participant, attempt: Callable[[], Awaitable[Answer]]
 ) -> Answer:
     """Retry while the target refuses by its rate limit, each time after its delay."""
     while True:
@@ -29,13 +28,13 @@ async def retry_rate_limited(
         except JoinRefusedError as refused:
             if refused.code != RATE_LIMITED:
                 raise
-            delay_s = retry_delay_s(bot_session, refused.retry_after_s)
-        bot_session.ledger.backed_off(bot_session.bot, delay_s)
+            delay_s = retry_delay_s(participant, refused.retry_after_s)
+        participant.backed_off(delay_s)
         await asyncio.sleep(delay_s)
-        bot_session.ledger.retried(bot_session.bot)
+        participant.retried()
 
 
-def retry_delay_s(bot_session: BotSession, retry_after_s: object) -> float:
+def retry_delay_s(participant: Participant, retry_after_s: object) -> float:
     """Return the delay of a retry: at least that of the target, and spread over the bots."""
     wait_s = _DEFAULT_S
     if (
@@ -44,7 +43,7 @@ def retry_delay_s(bot_session: BotSession, retry_after_s: object) -> float:
         and retry_after_s >= 0
     ):
         wait_s = min(max(retry_after_s, _SHORTEST_S), _LONGEST_S)
-    return wait_s * (1 + bot_session.bot.index * _GOLDEN_RATIO % 1 / 2)
+    return wait_s * (1 + (participant.number - 1) * _GOLDEN_RATIO % 1 / 2)
 
 
 def refused_by_status(

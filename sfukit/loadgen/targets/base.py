@@ -1,8 +1,14 @@
-"""The interface of targets."""
+"""The interface between a signaling protocol and the participants of a load test.
 
+A target is one adapter per signaling protocol. It sends and receives messages of that protocol,
+and passes session descriptions as SDP text to the connections of a ``Participant``, which has the
+media.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sfukit.loadgen.bot_session import BotSession
+from sfukit.loadgen.scenario import Encoding, Size
 
 
 class JoinRefusedError(Exception):
@@ -15,11 +21,127 @@ class JoinRefusedError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class PublishConnection(Protocol):
+    """A peer connection that sends all tracks of a participant."""
+
+    async def offer(self) -> str:
+        """Return the offer: audio first, then video, by ``Participant.audio`` and ``video``."""
+
+    async def answered(self, sdp: str) -> None:
+        """Start ICE and media; raise ``JoinRefusedError`` for an answer that is not usable."""
+
+    async def add_candidate(self, candidate: str) -> None:
+        """Add a remote candidate (RFC 8838), as in ``a=candidate``; others than UDP are ignored."""
+
+    def activate(self, mid: str, rids: Sequence[str]) -> None:
+        """Send only these encodings of an m-line (dynacast); unknown m-lines are ignored."""
+
+
+class ReceiveConnection(Protocol):
+    """A peer connection that receives tracks.
+
+    ``publishers`` are the names of the publishing participants by mid; m-lines of unknown
+    publishers are received too.
+    """
+
+    async def offer(self) -> str:
+        """Return an offer that receives one audio and one video track, as planned (WHEP)."""
+
+    async def answered(self, sdp: str, publishers: Mapping[str, str]) -> None:
+        """Start ICE and receive; raise ``JoinRefusedError`` for an answer that is not usable."""
+
+    async def answer(self, sdp: str, publishers: Mapping[str, str]) -> str:
+        """Receive exactly the tracks of an offer; return the answer.
+
+        Raises ``SdpError``, and ``JoinRefusedError`` without candidates.
+
+        Later offers of the same connection add and end tracks.
+        """
+
+    async def add_candidate(self, candidate: str) -> None:
+        """Add a remote candidate (RFC 8838), as in ``a=candidate``; others than UDP are ignored."""
+
+    async def close(self) -> None:
+        """End the connection alone, where the target ends it; leaving closes all."""
+
+
+class Participant(Protocol):
+    """One participant: its plan, its connections, and the record of its signaling."""
+
+    @property
+    def name(self) -> str:
+        """The name of the participant, unique in its room."""
+
+    @property
+    def room(self) -> str:
+        """The name of the room."""
+
+    @property
+    def number(self) -> int:
+        """The number of the participant in the run, from 1: ``{n}`` in URLs."""
+
+    @property
+    def clients(self) -> int:
+        """The number of participants of the run."""
+
+    @property
+    def run_s(self) -> float:
+        """The planned time of the run, which tokens have to outlive."""
+
+    @property
+    def audio(self) -> bool:
+        """Whether an audio track is published."""
+
+    @property
+    def video(self) -> bool:
+        """Whether a video track is published."""
+
+    @property
+    def encodings(self) -> Sequence[Encoding]:
+        """The encodings of the published video, the smallest first."""
+
+    @property
+    def video_codec(self) -> str:
+        """The codec of the published video: ``vp8`` or ``h264``."""
+
+    @property
+    def subscriptions(self) -> Mapping[str, Size]:
+        """The participants to subscribe to, by name, with the size of their video."""
+
+    @property
+    def dynacast(self) -> bool:
+        """Whether encodings without subscribers are deactivated, if the server reports them."""
+
+    def accepted(self) -> None:
+        """Record that the target accepted the join."""
+
+    def fault(self, code: str, message: str) -> None:
+        """Count a fault of the target that does not end the session."""
+
+    def switched(self, reason: str, wait_ms: float | None) -> None:
+        """Record that the target switched the encoding of a track; None: without a wait."""
+
+    def backed_off(self, delay_s: float) -> None:
+        """Record a request refused by a rate limit, and the delay until its retry."""
+
+    def retried(self) -> None:
+        """Record the retry."""
+
+    def publisher(self, *, trickle: bool = False) -> PublishConnection:
+        """Open the connection that publishes.
+
+        With ``trickle`` the remote candidates may follow the answer.
+        """
+
+    def subscriber(self, *, trickle: bool = False) -> ReceiveConnection:
+        """Open a connection that receives; a target may use several."""
+
+
 class Session(Protocol):
-    """The signaling of one bot."""
+    """The signaling of one participant."""
 
     async def join(self) -> None:
-        """Join; return once the target accepted the bot; raise ``JoinRefusedError``."""
+        """Join; return once the target accepted the participant; raise ``JoinRefusedError``."""
 
     async def run(self) -> str:
         """Process messages of the target until the session ends; return the reason."""
@@ -31,5 +153,5 @@ class Session(Protocol):
 class Target(Protocol):
     """A server under load."""
 
-    def session(self, bot_session: BotSession) -> Session:
-        """Return the signaling of one bot."""
+    def session(self, participant: Participant) -> Session:
+        """Return the signaling of one participant."""

@@ -1,16 +1,18 @@
 """A client of the room protocol (docs/protocol.md): frames in, frames out. No sockets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from sfukit.loadgen.bot_session import BotSession, InboundTrack
 from sfukit.loadgen.ledger import RATE_LIMITED
-from sfukit.loadgen.scenario import Bot, Size
-from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.signaling import descriptions, jsonrpc, rpc_client
-from sfukit.signaling.descriptions import OfferParameters
+from sfukit.loadgen.targets.base import (
+    JoinRefusedError,
+    Participant,
+    PublishConnection,
+    ReceiveConnection,
+)
+from sfukit.signaling import jsonrpc, rpc_client
 from sfukit.signaling.room_messages import (
     Description,
     EncodingsNotification,
@@ -72,18 +74,14 @@ _bye = msgspec.json.Decoder(_Bye)
 class RoomClient:
     """The room protocol of one bot."""
 
-    def __init__(self, bot_session: BotSession) -> None:
+    def __init__(self, participant: Participant) -> None:
         self.phase: Phase = "joining"
         self.bye_reason = ""
-        self._bot_session = bot_session
-        self._subscriptions: Mapping[str, tuple[Bot, Size]] = {
-            one.publisher.name: (one.publisher, one.size)
-            for one in bot_session.plan.subscriptions(bot_session.bot)
-        }
-        self._offered: OfferParameters | None = (
-            bot_session.offer() if bot_session.bot.sends else None
+        self._participant = participant
+        self._publisher: PublishConnection | None = (
+            participant.publisher() if participant.audio or participant.video else None
         )
-        self._credentials = descriptions.new_credentials()
+        self._subscriber: ReceiveConnection = participant.subscriber()
         self._subscribed: set[int] = set()
         self._own_mids: dict[int, str] = {}
         self._pending: dict[int, _PendingRequest] = {}
@@ -91,16 +89,16 @@ class RoomClient:
         self._offer_version = 0
         self._last_request = 0
 
-    def join_request(self) -> bytes:
+    async def join_request(self) -> bytes:
         """Return the request to join; subscriptions and layers are requested afterwards."""
         offer = None
-        if self._offered is not None:
-            offer = Description("offer", descriptions.publish_offer(self._offered))
+        if self._publisher is not None:
+            offer = Description("offer", await self._publisher.offer())
         params = JoinParams(
-            sid=self._bot_session.room.name,
-            uid=self._bot_session.bot.name,
+            sid=self._participant.room,
+            uid=self._participant.name,
             offer=offer,
-            config=JoinConfig(no_auto_subscribe=True, dynacast=self._bot_session.dynacast),
+            config=JoinConfig(no_auto_subscribe=True, dynacast=self._participant.dynacast),
         )
         return self._request("join", params)
 
@@ -109,7 +107,7 @@ class RoomClient:
         self.phase = "ended"
         return self._request("leave", {})
 
-    def receive(self, frame: str | bytes) -> bytes | None:
+    async def receive(self, frame: str | bytes) -> bytes | None:
         """Process one frame; return the frame to send in response, if any.
 
         Raises ``JoinRefusedError`` when the server refuses the join.
@@ -118,13 +116,13 @@ class RoomClient:
         added: list[_Publication] = []
         for message in rpc_client.messages(frame):
             if message.method is None:
-                replies += self._response(message)
+                replies += await self._response(message)
             elif message.method == "publication-added":
                 added.append(_added.decode(message.params))
             elif message.method == "publication-removed":
                 self._subscribed.discard(_removed.decode(message.params).publication)
             else:
-                replies += self._notification(message.method, message.params)
+                replies += await self._notification(message.method, message.params)
         replies += self._subscribe(added)
         return jsonrpc.joined(replies) if replies else None
 
@@ -145,12 +143,12 @@ class RoomClient:
             return None
         return self._request(pending.method, pending.params)
 
-    def _response(self, message: rpc_client.Incoming) -> list[bytes]:
+    async def _response(self, message: rpc_client.Incoming) -> list[bytes]:
         number, error = message.id or 0, message.error
         pending = self._pending.pop(number, _PendingRequest("request", {}))
         if error is None:
             if pending.method == "join":
-                return self._joined(_join_result.decode(message.result))
+                return await self._joined(_join_result.decode(message.result))
             return []
         if self.phase == "joining":
             raise JoinRefusedError(error.reason, error.message, error.retry_after_s)
@@ -159,74 +157,61 @@ class RoomClient:
             self._rate_limited.append((number, error.retry_after_s))
         elif pending.method != "leave":
             code = f"{pending.method}_refused"
-            self._bot_session.ledger.fault(
-                code, f"{error.reason}: {error.message}", self._bot_session.bot
-            )
+            self._participant.fault(code, f"{error.reason}: {error.message}")
         return []
 
-    def _joined(self, result: JoinResult) -> list[bytes]:
+    async def _joined(self, result: JoinResult) -> list[bytes]:
         self.phase = "joined"
         self._own_mids = {own.publication: own.mid for own in result.publications}
-        self._bot_session.accepted()
-        if self._offered is not None:
-            try:
-                answer = descriptions.read_answer(result.sdp or "")
-            except SdpError as error:
-                raise JoinRefusedError("answer_unusable", str(error)) from error
-            self._bot_session.publish(self._offered, answer)
+        self._participant.accepted()
+        if self._publisher is not None:
+            await self._publisher.answered(result.sdp or "")
         return self._subscribe(
             _Publication(one.publication, one.kind, participant.uid)
             for participant in result.participants
             for one in participant.publications
         )
 
-    def _notification(self, method: str, params: msgspec.Raw) -> list[bytes]:
+    async def _notification(self, method: str, params: msgspec.Raw) -> list[bytes]:
         if method == "offer":
-            return self._answer(_offer.decode(params))
+            return await self._answer(_offer.decode(params))
         if method == "layer-switch":
-            self._bot_session.ledger.switched(_switch.decode(params))
+            switch = _switch.decode(params)
+            self._participant.switched(switch.reason, switch.wait_ms)
         elif method == "encodings":
             notified = _encodings.decode(params)
-            self._bot_session.send_only(self._own_mids.get(notified.publication, ""), notified.rids)
+            if self._publisher is not None:
+                mid = self._own_mids.get(notified.publication, "")
+                self._publisher.activate(mid, notified.rids)
         elif method == "bye":
             self.phase, self.bye_reason = "ended", _bye.decode(params).reason
         return []
 
-    def _answer(self, offer: OfferNotification) -> list[bytes]:
-        bot_session = self._bot_session
+    async def _answer(self, offer: OfferNotification) -> list[bytes]:
         self._offer_version = offer.version
+        publishers = {track.mid: track.uid for track in offer.tracks}
         try:
-            described = descriptions.read_offer(offer.sdp)
-        except SdpError as error:
-            bot_session.ledger.fault("offer_unusable", str(error), bot_session.bot)
+            answer = await self._subscriber.answer(offer.sdp, publishers)
+        except (SdpError, JoinRefusedError) as error:
+            self._participant.fault("offer_unusable", str(error))
             return []
-        publishers = {track.mid: self._subscriptions.get(track.uid) for track in offer.tracks}
-        tracks = [
-            InboundTrack(line, planned[0] if (planned := publishers.get(line.mid)) else None)
-            for line in described.lines
-        ]
-        answer = descriptions.play_answer(
-            described, self._credentials, bot_session.swarm.info.fingerprint
-        )
-        bot_session.receive(self._credentials, described.peer, tracks)
         params = _AnswerParams(Description("answer", answer), offer.version)
         return [self._request("answer", params)]
 
     def _subscribe(self, publications: Iterable[_Publication]) -> list[bytes]:
         """Subscribe as planned: one video at its best encoding, the others at their lowest."""
+        planned = self._participant.subscriptions
         large: list[int] = []
         small: list[int] = []
         for one in publications:
-            planned = self._subscriptions.get(one.uid)
-            if planned is None or one.publication in self._subscribed:
+            size = planned.get(one.uid)
+            if size is None or one.publication in self._subscribed:
                 continue
-            if len(self._subscribed) >= _MAX_PUBLICATIONS * len(self._subscriptions):
-                self._bot_session.ledger.fault(
-                    "too_many_publications", _TOO_MANY, self._bot_session.bot
-                )
+            if len(self._subscribed) >= _MAX_PUBLICATIONS * len(planned):
+                self._participant.fault("too_many_publications", _TOO_MANY)
                 break
             self._subscribed.add(one.publication)
-            is_small = one.kind == "video" and planned[1] == "small"
+            is_small = one.kind == "video" and size == "small"
             (small if is_small else large).append(one.publication)
         requests = []
         if large:

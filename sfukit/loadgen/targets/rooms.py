@@ -8,9 +8,8 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.targets import backoff
-from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.targets.base import JoinRefusedError, Participant
 from sfukit.loadgen.targets.room_client import RoomClient
 from sfukit.signaling import problem
 from sfukit.targets import access, room_socket
@@ -28,30 +27,30 @@ class RoomsTarget:
         self.tls = access.tls(how, self.url)
         self.join_timeout_s = join_timeout_s
 
-    def session(self, bot_session: BotSession) -> "RoomSession":
+    def session(self, participant: Participant) -> "RoomSession":
         """Return the signaling of one participant."""
-        return RoomSession(self, bot_session)
+        return RoomSession(self, participant)
 
 
 class RoomSession:
     """The WebSocket of one participant."""
 
-    def __init__(self, target: RoomsTarget, bot_session: BotSession) -> None:
+    def __init__(self, target: RoomsTarget, participant: Participant) -> None:
         self._target = target
-        self._bot_session = bot_session
-        self._client = RoomClient(bot_session)
+        self._participant = participant
+        self._client = RoomClient(participant)
         self._connection: ClientConnection | None = None
         self._repeats: set[asyncio.Task[None]] = set()
 
     async def join(self) -> None:
         """Connect and join; ``run`` answers the first offers."""
-        self._connection = await backoff.retry_rate_limited(self._bot_session, self._connect)
+        self._connection = await backoff.retry_rate_limited(self._participant, self._connect)
         connection = self._connection
-        await backoff.retry_rate_limited(self._bot_session, lambda: self._join_room(connection))
+        await backoff.retry_rate_limited(self._participant, lambda: self._join_room(connection))
 
     async def _join_room(self, connection: ClientConnection) -> None:
         try:
-            await connection.send(self._client.join_request(), text=True)
+            await connection.send(await self._client.join_request(), text=True)
             while self._client.phase == "joining":
                 await self._step(connection)
         except ConnectionClosed as closed:
@@ -81,10 +80,8 @@ class RoomSession:
         await self._connection.close()
 
     async def _connect(self) -> ClientConnection:
-        target, bot_session = self._target, self._bot_session
-        headers = access.headers(
-            target.how, bot_session.room.name, bot_session.bot.name, bot_session.plan.total_s
-        )
+        target, participant = self._target, self._participant
+        headers = access.headers(target.how, participant.room, participant.name, participant.run_s)
         try:
             return await room_socket.open_socket(
                 target.url,
@@ -92,7 +89,7 @@ class RoomSession:
                 target.tls,
                 target.join_timeout_s,
                 target.how.allow_hosts,
-                clients=len(bot_session.plan.bots),
+                clients=participant.clients,
             )
         except InvalidStatus as refused:
             raise _refused(refused) from refused
@@ -102,7 +99,7 @@ class RoomSession:
             raise JoinRefusedError("connect", str(error) or type(error).__name__) from error
 
     async def _step(self, connection: ClientConnection) -> None:
-        reply = self._client.receive(await connection.recv(decode=False))
+        reply = await self._client.receive(await connection.recv(decode=False))
         if reply is not None:
             await connection.send(reply, text=True)
         for number, retry_after_s in self._client.take_rate_limited()[
@@ -116,8 +113,8 @@ class RoomSession:
         self, connection: ClientConnection, number: int, retry_after_s: object
     ) -> None:
         """Send a rate limited request again, after its delay."""
-        delay_s = backoff.retry_delay_s(self._bot_session, retry_after_s)
-        self._bot_session.ledger.backed_off(self._bot_session.bot, delay_s)
+        delay_s = backoff.retry_delay_s(self._participant, retry_after_s)
+        self._participant.backed_off(delay_s)
         await asyncio.sleep(delay_s)
         request = self._client.retry(number)
         with suppress(ConnectionClosed):

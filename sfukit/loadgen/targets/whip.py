@@ -4,12 +4,9 @@ import asyncio
 
 import httpx
 
-from sfukit.loadgen.bot_session import BotSession, InboundTrack
-from sfukit.loadgen.scenario import Bot
 from sfukit.loadgen.targets import backoff
-from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.signaling import descriptions, problem
-from sfukit.signaling.descriptions import RemoteDescription
+from sfukit.loadgen.targets.base import JoinRefusedError, Participant
+from sfukit.signaling import problem, sdp
 from sfukit.signaling.sdp import SdpError
 from sfukit.targets import access, http_request, load_permission
 from sfukit.targets.access import Access
@@ -39,25 +36,25 @@ class WhipTarget:
         self.how = how
         self.join_timeout_s = join_timeout_s
 
-    def session(self, bot_session: BotSession) -> "WhipSession | WhepSession":
+    def session(self, participant: Participant) -> "WhipSession | WhepSession":
         """Return the signaling of a publisher or of a viewer."""
-        if bot_session.bot.sends:
-            return WhipSession(self, bot_session, self.url)
-        return WhepSession(self, bot_session, self.play_url or "")
+        if participant.audio or participant.video:
+            return WhipSession(self, participant, self.url)
+        return WhepSession(self, participant, self.play_url or "")
 
 
 class _HttpSession:
     """The requests common to WHIP and WHEP: one POST, one session URL, one DELETE."""
 
-    def __init__(self, target: WhipTarget, bot_session: BotSession, url: str) -> None:
+    _waits_for_publisher = False
+
+    def __init__(self, target: WhipTarget, participant: Participant, url: str) -> None:
         self._target = target
-        self._bot_session = bot_session
+        self._participant = participant
         self._session_url: str | None = None
-        self._clients = len(bot_session.plan.bots)
-        room, bot = bot_session.room, bot_session.bot
-        self._url = access.fill_in(url, room.name, bot.index + 1)
+        self._url = access.fill_in(url, participant.room, participant.number)
         self._credentials = access.credentials(
-            target.how, self._url, room.name, bot.name, bot_session.plan.total_s
+            target.how, self._url, participant.room, participant.name, participant.run_s
         )
 
     async def run(self) -> str:
@@ -70,12 +67,10 @@ class _HttpSession:
         if self._session_url is None:
             return
         denied_reason = load_permission.denied_reason(
-            self._url, self._session_url, self._clients, self._target.how.allow_hosts
+            self._url, self._session_url, self._participant.clients, self._target.how.allow_hosts
         )
         if denied_reason is not None:
-            self._bot_session.ledger.fault(
-                "delete_failed", f"{self._session_url}: {denied_reason}", self._bot_session.bot
-            )
+            self._delete_failed(f"{self._session_url}: {denied_reason}")
             return
         try:
             await http_request.send(
@@ -86,18 +81,18 @@ class _HttpSession:
                 credentials=self._credentials,
             )
         except httpx.HTTPError as error:
-            self._fault(_text(error))
+            self._delete_failed(_text(error))
 
-    def _fault(self, message: str) -> None:
-        self._bot_session.ledger.fault("delete_failed", message, self._bot_session.bot)
+    def _delete_failed(self, message: str) -> None:
+        self._participant.fault("delete_failed", message)
 
-    async def _offer(self, offer: str) -> RemoteDescription:
-        """Send an offer, and retry it while it is rate limited."""
-        return await backoff.retry_rate_limited(self._bot_session, lambda: self._offer_once(offer))
+    async def _offer(self, offer: str) -> str:
+        """Send an offer, and retry it while it is rate limited; return the answer."""
+        return await backoff.retry_rate_limited(self._participant, lambda: self._offer_once(offer))
 
-    async def _offer_once(self, offer: str) -> RemoteDescription:
+    async def _offer_once(self, offer: str) -> str:
         reply = await self._post(offer)
-        while reply.status == _NOT_LIVE and not self._bot_session.bot.sends:
+        while reply.status == _NOT_LIVE and self._waits_for_publisher:
             await asyncio.sleep(_RETRY_S)
             reply = await self._post(offer)
         if reply.status != httpx.codes.CREATED:
@@ -105,11 +100,8 @@ class _HttpSession:
         location = reply.headers.get("location")
         if location is not None:
             self._session_url = _joined(reply, location)
-        self._bot_session.accepted()
-        try:
-            return descriptions.read_answer(reply.text)
-        except SdpError as error:
-            raise JoinRefusedError("answer_unusable", str(error)) from error
+        self._participant.accepted()
+        return reply.text
 
     async def _post(self, offer: str) -> Response:
         """POST the offer once (RFC 9725 section 4.2), following redirects (section 4.5)."""
@@ -123,7 +115,7 @@ class _HttpSession:
                 credentials=self._credentials,
                 content=offer,
                 follow=True,
-                clients=self._clients,
+                clients=self._participant.clients,
             )
         except RedirectError as error:
             raise JoinRefusedError(error.cause, f"{error}; {error.hint}") from error
@@ -135,32 +127,29 @@ class WhipSession(_HttpSession):
     """The WHIP session of one publisher."""
 
     async def join(self) -> None:
-        """Publish the tracks of the bot."""
-        offered = self._bot_session.offer()
-        answer = await self._offer(descriptions.publish_offer(offered))
-        self._bot_session.publish(offered, answer)
+        """Publish the tracks of the participant."""
+        connection = self._participant.publisher()
+        await connection.answered(await self._offer(await connection.offer()))
 
 
 class WhepSession(_HttpSession):
     """The WHEP session of one viewer."""
 
+    _waits_for_publisher = True
+
     async def join(self) -> None:
         """Play the tracks of the publisher, retrying while there is none (409)."""
-        bot_session, plan = self._bot_session, self._bot_session.plan
-        credentials = descriptions.new_credentials()
-        publishers = [one.publisher for one in plan.subscriptions(bot_session.bot)]
-        offer = descriptions.play_offer(
-            credentials,
-            bot_session.swarm.info.fingerprint,
-            audio=any(bot.audio for bot in publishers),
-            video=any(bot.video for bot in publishers),
-        )
-        answer = await self._offer(offer)
-        bot_session.receive(
-            credentials,
-            answer.peer,
-            [InboundTrack(line, _first(publishers)) for line in answer.lines],
-        )
+        connection = self._participant.subscriber()
+        answer = await self._offer(await connection.offer())
+        publisher = next(iter(self._participant.subscriptions), "")
+        await connection.answered(answer, dict.fromkeys(_mids(answer), publisher))
+
+
+def _mids(answer: str) -> list[str]:
+    try:
+        return [section.mid for section in sdp.parse(answer).media]
+    except SdpError as error:
+        raise JoinRefusedError("answer_unusable", str(error)) from error
 
 
 def _joined(reply: Response, location: str) -> str:
@@ -169,10 +158,6 @@ def _joined(reply: Response, location: str) -> str:
     except ValueError as error:
         message = f"the Location of the session is no URL ({location!r}: {error})"
         raise JoinRefusedError("answer_unusable", message) from error
-
-
-def _first(publishers: list[Bot]) -> Bot | None:
-    return publishers[0] if publishers else None
 
 
 def _refused(reply: Response) -> JoinRefusedError:

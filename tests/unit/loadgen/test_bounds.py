@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from sfukit.loadgen.bot_session import BotSession, InboundTrack
+from sfukit.loadgen.bot_connections import BotTransports, PublishTransport, ReceiveTransport
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.targets.room_client import RoomClient
-from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, RemoteTransport
-from sfukit.signaling.room_messages import LayerSwitch
 from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.messages import Command, EncodingChanged, FirstFrame, TransportState
 
@@ -47,21 +46,22 @@ def held(*roots: object) -> int:
         elif isinstance(one, list | tuple | set | frozenset) or hasattr(one, "maxlen"):
             total += len(one)
             waiting += one
-        elif isinstance(one, RoomClient | BotSession | Ledger):
+        elif isinstance(one, HELD):
             kept = {name: part for name, part in vars(one).items() if name not in OUTSIDE}
             waiting += kept.values()
     return total
 
 
-OUTSIDE = ("plan", "swarm", "_media", "_offered")
+OUTSIDE = ("plan", "swarm", "media", "_offered", "_planned")
+HELD = RoomClient | BotSession | Ledger | BotTransports | PublishTransport | ReceiveTransport
 
 
 @pytest.fixture
 async def room() -> Room:
     """Make a bot that has joined, and whose swarm keeps nothing."""
     made = Room()
-    made.join()
-    made.bot_session.swarm = Forgetful()
+    await made.join()
+    made.bot_session._transports.swarm = Forgetful()
     made.ledger.backed_off(made.plan.bots[0], 1.0)
     return made
 
@@ -96,7 +96,7 @@ FRAMES: dict[str, Callable[[int], bytes]] = {
 async def test_frames_of_a_room(room: Room, names: str) -> None:
     switches = room.ledger.switch_waits_ms
     for number in range(NAMES):
-        room.client.receive(FRAMES[names](number))
+        await room.client.receive(FRAMES[names](number))
     room.client.take_rate_limited()
     assert held(room.client, room.bot_session, room.ledger) - len(switches) < MOST_HELD
     assert len(switches) <= NAMES
@@ -105,21 +105,23 @@ async def test_frames_of_a_room(room: Room, names: str) -> None:
 async def test_publications_that_end_make_room_for_others(room: Room) -> None:
     for number in range(1_000):
         params = {"uid": "p2", "publication": number}
-        assert room.client.receive(notification("publication-added", kind="audio", **params))
-        room.client.receive(notification("publication-removed", reason="x", **params))
+        assert await room.client.receive(notification("publication-added", kind="audio", **params))
+        await room.client.receive(notification("publication-removed", reason="x", **params))
     assert room.ledger.faults == []
 
 
 async def test_requests_that_the_rate_limit_refuses_again_and_again(room: Room) -> None:
-    requests = [room.client.join_request()]
+    requests = [await room.client.join_request()]
     for number in range(10_000):
         request = json.loads(requests.pop())
         error = {"code": -32008, "message": "", "data": {"reason": "rate_limited"}}
-        room.client.receive(json.dumps({"id": request["id"], "error": error}).encode())
+        await room.client.receive(json.dumps({"id": request["id"], "error": error}).encode())
         room.client.take_rate_limited()
         added = notification("publication-added", uid="p2", publication=number, kind="audio")
-        room.client.receive(notification("publication-removed", uid="p2", publication=number - 1))
-        requests.append(room.client.receive(added) or b"")
+        await room.client.receive(
+            notification("publication-removed", uid="p2", publication=number - 1)
+        )
+        requests.append(await room.client.receive(added) or b"")
     assert held(room.client) < MOST_HELD
 
 
@@ -139,12 +141,12 @@ def line(number: int) -> MediaLine:
 
 
 async def test_tracks_that_are_offered_without_end(room: Room) -> None:
-    credentials = descriptions.new_credentials()
+    connection = room.bot_session.subscriber()
     peer = RemoteTransport("u", "p", ["sha-256 AB"], [("192.0.2.1", 1)], True)
     for first in range(0, NAMES, 64):
-        lines = [InboundTrack(line(first + each), None) for each in range(64)]
-        room.bot_session.receive(credentials, peer, lines)
-    assert held(room.bot_session, room.ledger) < MOST_HELD
+        lines = [line(first + each) for each in range(64)]
+        connection.receive(peer, lines, {})
+    assert held(connection, room.bot_session, room.ledger) < MOST_HELD
     assert [fault.code for fault in room.ledger.faults] == ["too_many_tracks"]
 
 
@@ -154,7 +156,7 @@ LEDGER: dict[str, Callable[[Room, int], None]] = {
     "lost": lambda room, n: room.ledger.lost(room.plan.bots[n % 3], f"r{n}{LONG}"),
     "held_back": lambda room, n: room.ledger.backed_off(room.plan.bots[0], float(n)),
     "signalled": lambda room, n: room.ledger.signalled(room.plan.bots[0], n),
-    "switched": lambda room, n: room.ledger.switched(LayerSwitch(n, None, None, f"r{n}", 1.0)),
+    "switched": lambda room, n: room.ledger.switched(f"r{n}", 1.0),
     "transport": lambda room, n: room.ledger.on_event(
         TransportState(
             transport=10**6 + n,

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from sfukit.loadgen.bot_session import BotSession, Media
-from sfukit.loadgen.conductor import Conductor, clip_ids
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.bot_session import BotSession
+from sfukit.loadgen.clips import clip_ids
+from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan

@@ -147,9 +147,9 @@ def error_for(request: dict[str, Any], retry_after_s: float) -> dict[str, Any]:
 
 async def test_a_subscription_is_asked_for_again() -> None:
     room = Room()
-    room.join()
-    [request] = room.tell(added("p2", 1, "audio"))
-    assert room.tell(error_for(request, 2)) == []
+    await room.join()
+    [request] = await room.tell(added("p2", 1, "audio"))
+    assert await room.tell(error_for(request, 2)) == []
     [(number, told_s)] = room.client.take_rate_limited()
     assert (number, told_s) == (request["id"], 2)
     assert room.client.take_rate_limited() == []
@@ -162,21 +162,21 @@ async def test_a_subscription_is_asked_for_again() -> None:
 
 async def test_an_answer_that_a_newer_offer_overtook_is_not_sent_again() -> None:
     room = Room()
-    room.join()
+    await room.join()
     offers = SubscribeOffers(LOCAL)
     offers.add(track_of(1, "audio", 100))
     sdp = offers.offer()
 
-    def offer(version: int) -> dict[str, Any]:
+    async def offer(version: int) -> dict[str, Any]:
         params = {"type": "offer", "sdp": sdp, "version": version, "tracks": []}
-        [answer] = room.tell({"jsonrpc": "2.0", "method": "offer", "params": params})
+        [answer] = await room.tell({"jsonrpc": "2.0", "method": "offer", "params": params})
         return answer
 
-    room.tell(error_for(offer(1), 1))
+    await room.tell(error_for(await offer(1), 1))
     [(number, _)] = room.client.take_rate_limited()
     again = json.loads(room.client.retry(number) or b"")
-    room.tell(error_for(again, 1))
-    offer(2)
+    await room.tell(error_for(again, 1))
+    await offer(2)
     [(number, _)] = room.client.take_rate_limited()
     assert (again["method"], room.client.retry(number)) == ("answer", None)
 

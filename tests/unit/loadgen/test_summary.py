@@ -72,6 +72,7 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
         packets_lost_raw=2,
         packets_lost_after_rtx=0,
         bytes_received=1_000_000,
+        frames=300,
         frozen_ms=0.0,
         playing_ms=10_000.0,
         longest_gap_ms=40.0,
@@ -84,11 +85,13 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
 def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | None = 0) -> Figures:
     delays = histogram(0.05, 0.06, 0.07, 0.1)
     return Figures(
-        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent),
+        at_ns=0,
+        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0),
         histograms=Histograms(delays, delays, histogram(0.1), histogram(0.02), histogram(0.001)),
         decrypted_ratio=1.0,
         generator=GeneratorFigures(socket_drops=drops),
         streams=list(streams),
+        transports=[],
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen.bot_session import BotSession, Media
+from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
@@ -17,7 +19,7 @@ from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.signaling import sdp, token
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.swarm.fake import FakeSwarm
-from sfukit.swarm.messages import OpenTransport, Publish, Receive
+from sfukit.swarm.messages import AddCandidate, Candidate, OpenTransport, Publish, Receive
 from sfukit.targets import access
 from sfukit.targets.access import Access
 from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, parse_play, parse_target
@@ -163,7 +165,7 @@ class Pair:
             client(handler), "http://h/whip", "http://h/whep", how, join_timeout_s=5
         )
 
-    def session(self, index: int) -> Session:
+    def participant(self, index: int) -> BotSession:
         media = Media(
             clips={"q": 1, "h": 2, "f": 3, "audio": 4},
             pacing="whole",
@@ -173,7 +175,10 @@ class Pair:
         )
         bot_session = BotSession(self.plan, self.plan.bots[index], self.swarm, self.ledger, media)
         bot_session.add(0)
-        return self.target.session(bot_session)
+        return bot_session
+
+    def session(self, index: int) -> Session:
+        return self.target.session(self.participant(index))
 
 
 class Endpoint:
@@ -195,6 +200,7 @@ class Endpoint:
         else:
             answer = request.content.decode().replace("recvonly", "sendonly")
             answer = answer.replace("actpass", "passive")
+            answer += "a=candidate:1 1 udp 1 192.0.2.1 7081 typ host\r\n"
         headers = {"Location": "/session/1", "Content-Type": "application/sdp"}
         return httpx.Response(201, text=answer, headers=headers)
 
@@ -217,6 +223,54 @@ async def test_publishing_and_playing_over_http() -> None:
     assert [one.mid for one in pair.swarm.of(Publish)] == ["0", "1"]
     assert {one.codec for one in pair.swarm.of(Receive)} == {"opus", "VP8"}
     assert (pair.ledger.joined, pair.ledger.tracks) == (2, 2)
+
+
+async def test_an_answer_without_candidates_is_refused() -> None:
+    offer = sdp.parse(await Pair(Endpoint()).participant(0).publisher().offer())
+    answer = answer_publisher(offer, replace(LOCAL, candidates=""), PublishRules()).sdp
+    response = httpx.Response(201, text=answer, headers={"Location": "/session/1"})
+    with pytest.raises(JoinRefusedError, match="no UDP candidate") as refused:
+        await Pair(Endpoint(response)).session(0).join()
+    assert refused.value.code == "no_candidates"
+
+
+async def test_trickled_candidates_open_the_transport_and_are_added() -> None:
+    pair = Pair(Endpoint())
+    connection = pair.participant(0).publisher(trickle=True)
+    offer = sdp.parse(await connection.offer())
+    await connection.add_candidate("candidate:1 1 udp 9 192.0.2.1 1000 typ host")
+    await connection.answered(
+        answer_publisher(offer, replace(LOCAL, candidates=""), PublishRules()).sdp
+    )
+    [opened] = pair.swarm.of(OpenTransport)
+    assert opened.remote.candidates == [Candidate("192.0.2.1", 1000)]
+    assert len(pair.swarm.of(Publish)) == 2
+    for text in (
+        "a=candidate:2 1 UDP 8 2001:db8::1 1001 typ srflx raddr :: rport 0 ufrag x",
+        "candidate:3 1 tcp 8 192.0.2.1 9 typ host tcptype active",
+        "candidate:4 1 udp 8 a.local 1002 typ host",
+        "nonsense",
+    ):
+        await connection.add_candidate(text)
+    assert [one.candidate for one in pair.swarm.of(AddCandidate)] == [
+        Candidate("2001:db8::1", 1001)
+    ]
+    for port in range(1, 1000):
+        await connection.add_candidate(f"candidate:1 1 udp 9 192.0.2.1 {port} typ host")
+    assert len(pair.swarm.of(AddCandidate)) < 20
+
+
+async def test_candidates_after_the_answer_open_the_transport() -> None:
+    pair = Pair(Endpoint())
+    connection = pair.participant(0).publisher(trickle=True)
+    offer = sdp.parse(await connection.offer())
+    await connection.answered(
+        answer_publisher(offer, replace(LOCAL, candidates=""), PublishRules()).sdp
+    )
+    assert pair.swarm.of(OpenTransport) == []
+    await connection.add_candidate("candidate:1 1 udp 9 192.0.2.1 1000 typ host")
+    assert len(pair.swarm.of(OpenTransport)) == 1
+    assert len(pair.swarm.of(Publish)) == 2
 
 
 async def test_a_player_waits_until_the_publisher_is_live(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,13 @@ impl Agent {
         }
     }
 
+    /// Add a trickled remote candidate; a lite agent has no use for it.
+    pub fn add_candidate(&mut self, now: Time, candidate: SocketAddr) {
+        if let Self::Controlling(agent) = self {
+            agent.add_candidate(now, candidate);
+        }
+    }
+
     pub fn restart(
         &mut self,
         now: Time,

@@ -65,6 +65,16 @@ impl Checklist {
         }
     }
 
+    /// Pair every base with a candidate that was trickled (RFC 8838); known pairs stay as they are.
+    pub fn add(&mut self, now: Time, bases: &[Base], candidate: SocketAddr) {
+        for pair in Self::new(now, bases, &[candidate]).pairs {
+            let is_known = self.pairs.iter().any(|known| known.path == pair.path);
+            if !is_known && self.pairs.len() < MAX_PAIRS {
+                self.pairs.push(pair);
+            }
+        }
+    }
+
     /// Check all candidate pairs again.
     pub fn restart(&mut self, now: Time) {
         self.next_start = now;

@@ -72,6 +72,11 @@ impl IceControlling {
         self.start_checking(Some(now + CONSENT_EXPIRY));
     }
 
+    /// Check a remote candidate that was trickled (RFC 8838).
+    pub fn add_candidate(&mut self, now: Time, candidate: SocketAddr) {
+        self.checklist.add(now, &self.bases, candidate);
+    }
+
     /// ICE restart with new credentials (RFC 8445 section 9); the selected path stays in use.
     pub fn restart(
         &mut self,

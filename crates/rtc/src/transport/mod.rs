@@ -8,6 +8,7 @@ mod flights;
 mod protection;
 mod types;
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -100,6 +101,14 @@ impl Transport {
             .set_remote(now, &remote.credentials, &remote.candidates);
         // May connect a completed handshake; a mismatch sends an alert.
         self.dtls.expect_fingerprint(remote.fingerprints);
+        self.has_pending_input = true;
+    }
+
+    /// Add a remote candidate that was trickled (RFC 8838); a controlling transport checks it.
+    ///
+    /// Takes effect at the next timeout, which is due at once.
+    pub fn add_candidate(&mut self, now: Time, candidate: SocketAddr) {
+        self.ice.add_candidate(now, candidate);
         self.has_pending_input = true;
     }
 

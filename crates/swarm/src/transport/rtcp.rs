@@ -48,7 +48,10 @@ impl BotTransport {
     fn on_report_block(&mut self, now: Time, block: &ReportBlock, shared: &mut Shared) {
         let outbound = self.outbound.iter_mut().flatten();
         let mut encodings = outbound.flat_map(|stream| &mut stream.encodings);
-        if let Some(rtt) = encodings.find_map(|encoding| encoding.on_report_block(now, block)) {
+        let rtt = encodings.find_map(|encoding| encoding.on_report_block(now, block));
+        self.round_trips
+            .on_report_block(rtt, shared.recorder.recording);
+        if let Some(rtt) = rtt {
             shared.recorder.record_rtt(rtt);
         }
     }
@@ -57,6 +60,7 @@ impl BotTransport {
         if let (XrBlock::Delays(entries), Some(reference)) = (block, &mut self.reference)
             && let Some(rtt) = reference.on_echoes(now, *entries)
         {
+            self.round_trips.on_echo(rtt, shared.recorder.recording);
             shared.recorder.record_rtt(rtt);
         }
     }
@@ -163,6 +167,7 @@ impl BotTransport {
         if let Some(reference) = &mut self.reference {
             let ntp = wall.ntp(now);
             reference.sent(now, ntp);
+            self.round_trips.on_reference_time();
             write::reference_time(rtcp, self.own_ssrc, ntp);
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use swarm::message::TransportId;
 use wire::id::Ssrc;
-use wire::rtcp::{Packet, ReportBlock, SenderInfo, write};
+use wire::rtcp::{DlrrEntry, Packet, ReportBlock, SenderInfo, XrBlock, write};
 use wire::time::{NtpTime, Time};
 
 pub const PWD: &str = "0123456789abcdef01234567";
@@ -237,6 +237,13 @@ impl Reflector {
         self.send_rtcp(name, &out);
     }
 
+    /// Send the echo of a receiver reference time.
+    pub fn send_echo(&mut self, name: TransportId, echo: DlrrEntry) {
+        let mut out = Vec::new();
+        write::delays_since_rr(&mut out, Ssrc(1), &[echo]);
+        self.send_rtcp(name, &out);
+    }
+
     pub fn send_sender_report(&mut self, name: TransportId, stream: u32) {
         let mut out = Vec::new();
         let info = SenderInfo {
@@ -415,7 +422,15 @@ fn describe(packet: &Packet<'_>) -> String {
         Packet::Fir { .. } => "FIR".into(),
         Packet::TransportFeedback(feedback) => format!("TWCC {}", feedback.packet_count),
         Packet::Bye(_) => "BYE".into(),
-        Packet::Xr { .. } => "XR".into(),
+        Packet::Xr { sender, blocks } => {
+            let times: Vec<String> = (*blocks)
+                .filter_map(|block| match block {
+                    XrBlock::ReferenceTime(ntp) => Some(format!("rrtr={}", ntp.0)),
+                    _ => None,
+                })
+                .collect();
+            format!("XR ssrc={sender} {}", times.join(" "))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -1,0 +1,147 @@
+"""``sfukit latency``: parse the options, measure, print, exit with the code of the verdict."""
+
+import asyncio
+import secrets
+import shlex
+import sys
+
+import typer
+
+from sfukit import gates, report, units
+from sfukit.cli import access_options, interruptible, latency_options, shared_options
+from sfukit.cli import loadtest_options as options
+from sfukit.cli.examples import examples
+from sfukit.cli.option import choice
+from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
+from sfukit.errors import UsageError
+from sfukit.loadgen.latency import result
+from sfukit.loadgen.latency.options import LatencyOptions
+from sfukit.loadgen.latency.result import LatencyReport
+from sfukit.loadgen.options import LoadOptions, RunOptions, SrtpProfile, VideoCodec
+from sfukit.swarm import impairment
+from sfukit.swarm.impairment import Impairment
+
+_MIN_INTERVAL_S = 0.1
+_MAX_SAMPLES = 10_000
+
+app = typer.Typer(add_completion=False)
+
+
+# One parameter per option is what typer reads.
+@app.command(
+    epilog=examples(
+        "sfukit latency",
+        "sfukit latency http://127.0.0.1:7080 -d 60s -T 'e2e_frame_ms.p95<200'",
+        "sfukit latency whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
+        "sfukit latency --net-up 'delay=40ms' --json run.json",
+    ),
+)
+def latency(
+    target: options.Target = None,
+    duration: latency_options.Duration = "10s",
+    interval: latency_options.Interval = "1s",
+    join_timeout: latency_options.JoinTimeout = "10s",
+    codec: options.Codec = "vp8",
+    bitrate: latency_options.Bitrate = "500k",
+    srtp: options.Srtp = "auto",
+    play: options.Play = None,
+    net_up: options.NetUp = None,
+    net_down: options.NetDown = None,
+    gate: options.Gate = None,
+    json: shared_options.Json = None,
+    quiet: shared_options.Quiet = False,
+    seed: options.Seed = None,
+    token: access_options.Token = None,
+    api_key: access_options.ApiKey = None,
+    api_secret: access_options.ApiSecret = None,
+    header: access_options.Header = None,
+    cacert: access_options.Cacert = None,
+    insecure: access_options.Insecure = False,
+    allow_host: options.AllowHost = None,
+    server_args: options.ServerArgs = "",
+) -> None:
+    """Measure the delay of video through an SFU, with one publisher and one subscriber.
+
+    Per interval and in sum: frame delay, round trips, SFU residence, jitter, loss, bitrate.
+
+    Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
+    """
+    from sfukit.targets.detect import parse_play
+
+    load = LoadOptions(
+        rooms=1,
+        publishers=1,
+        subscribers=1,
+        audio="none",
+        simulcast=False,
+        codec=choice(codec, "--codec", VideoCodec),
+        bitrate_bps=units.bitrate_bps(bitrate, "--bitrate"),
+        warmup_s=0.0,
+        duration_s=units.duration_s(duration, "--duration"),
+        net_up=_network(net_up, "--net-up"),
+        net_down=_network(net_down, "--net-down"),
+        seed=seed if seed is not None else secrets.randbelow(1_000_000),
+    )
+    run_options = RunOptions(
+        load=load,
+        command=("sfukit", *sys.argv[1:]),
+        access=access_options.access(
+            token, api_key, api_secret, header, cacert, insecure, allow_host
+        ),
+        target=target,
+        play=None if play is None else parse_play(play),
+        srtp=choice(srtp, "--srtp", SrtpProfile),
+        join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
+        server_args=tuple(shlex.split(server_args)),
+        gates=tuple(gates.parse(text, result.catalogue()) for text in gate or ()),
+        default_gates=False,
+    )
+    measurement = LatencyOptions(run=run_options, interval_s=_interval_s(interval, load.duration_s))
+    out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
+    outcome = _run(measurement, out)
+    _finish(outcome, out, json)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _run(measurement: LatencyOptions, out: Output) -> LatencyReport:
+    from sfukit.cli.latency_view import View
+    from sfukit.loadgen.latency.run import run
+
+    async def whole(stop: asyncio.Event) -> LatencyReport:
+        with View(out) as view:
+            return await run(measurement, view, stop)
+
+    return interruptible.run(whole)
+
+
+def _finish(outcome: LatencyReport, out: Output, json: str | None) -> None:
+    """Print the report, save it as the last run, write the JSON."""
+    from sfukit.cli.latency_text import result_lines
+
+    styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+    verdict, *rest = result_lines(outcome)
+    out.line(verdict, styles[outcome.verdict])
+    for line in rest:
+        out.line(line)
+    if report.save_last(outcome):
+        out.line(labelled("saved", "print again with: sfukit report last"))
+    if json is not None:
+        report.write_json(json, outcome)
+
+
+def _interval_s(text: str, duration_s: float) -> float:
+    interval_s = units.duration_s(text, "--interval")
+    if interval_s < _MIN_INTERVAL_S:
+        raise UsageError(
+            f"--interval {text}: too short", hint="reports are sent about every second: try 1s"
+        )
+    if duration_s / interval_s > _MAX_SAMPLES:
+        raise UsageError(
+            f"--interval {text}: more than {_MAX_SAMPLES:,} samples in {duration_s:g} s",
+            hint=f"try --interval {duration_s / _MAX_SAMPLES:.0f}s or longer",
+        )
+    return interval_s
+
+
+def _network(text: str | None, where: str) -> Impairment | None:
+    return None if text is None else impairment.parse(text, where)

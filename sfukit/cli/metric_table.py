@@ -1,0 +1,46 @@
+"""The table of metrics with their gates, in the text of a report."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sfukit import gates
+from sfukit.cli.output import LOADTEST_LABEL
+from sfukit.gates import GateResult
+from sfukit.loadgen.result import Metric
+
+_CELL = 10
+
+
+def table(
+    rows: Iterable[tuple[str, str]], metrics: Mapping[str, Metric], judged: Sequence[GateResult]
+) -> list[str]:
+    """Return the lines of the metrics that have values; ``rows`` are labels and names."""
+    shown = [(label, name, metrics.get(name)) for label, name in rows]
+    known = [(label, name, metric) for label, name, metric in shown if metric and metric.count]
+    if not known:
+        return []
+    head = "".join(f"{title:>{_CELL}}" for title in ("p50", "p95", "p99", "max"))
+    lines = [f"{'':<{LOADTEST_LABEL}}{head}   gate"]
+    for label, name, metric in known:
+        figures = (metric.p50, metric.p95, metric.p99, metric.max)
+        cells = "".join(f"{gates.show(figure, metric.unit):>{_CELL}}" for figure in figures)
+        bounds = "; ".join(gate_text(gate) for gate in gates_on(judged, name))
+        lines.append(f"{label:<{LOADTEST_LABEL}}{cells}   {bounds}".rstrip())
+    return lines
+
+
+def gates_on(judged: Iterable[GateResult], metric: str) -> list[GateResult]:
+    """Return the gates on a metric."""
+    return [gate for gate in judged if gate.path.partition(".")[0] == metric]
+
+
+def gate_text(gate: GateResult) -> str:
+    """Return a gate without the name of its metric, with its result."""
+    aggregate = gate.path.partition(".")[2]
+    mark = "unknown" if gate.ok is None else "ok" if gate.ok else "NOT MET"
+    bound = gates.show(gate.bound, gate.unit)
+    return f"{aggregate} {gate.op} {bound}  {mark}".strip()
+
+
+def in_brackets(judged: Sequence[GateResult]) -> str:
+    """Return gates for the end of a sentence; empty without any."""
+    return f" ({'; '.join(map(gate_text, judged))})" if judged else ""

@@ -1,0 +1,17 @@
+"""The media that bots send: clips, pacing, response to PLI."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Media:
+    """The media of all bots: clips by rid (``audio`` for the audio clip), pacing, PLI policy."""
+
+    clips: Mapping[str, int]
+    pacing: Pacing
+    pli_policy: PliPolicy
+    unwatched: Unwatched
+    ssrc_base: int

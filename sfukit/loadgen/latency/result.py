@@ -1,0 +1,101 @@
+"""The JSON of ``sfukit latency``; its schema is published in docs/schema/latency.json."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sfukit import report
+from sfukit.gates import GateResult, Value
+from sfukit.loadgen.latency.options import Ends
+from sfukit.loadgen.result import Fault, Metric, Target, Unit, metric_paths, metric_values
+from sfukit.report import Envelope
+from sfukit.swarm.impairment import Impairment
+
+SCHEMA = report.schema_id("latency")
+
+# For ratios `avg` is over all packets; percentiles are over intervals, as those of
+# `sfu_residence_ms`, `jitter_ms` and bitrates.
+METRICS: dict[str, Unit] = {
+    "e2e_frame_ms": "ms",
+    "e2e_delta_ms": "ms",
+    "e2e_keyframe_ms": "ms",
+    "rtt_pub_ms": "ms",
+    "rtt_sub_ms": "ms",
+    "sfu_residence_ms": "ms",
+    "jitter_ms": "ms",
+    "loss_raw": "ratio",
+    "loss_after_rtx": "ratio",
+    "bitrate_in": "bit/s",
+    "bitrate_out": "bit/s",
+}
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One interval that ends ``at_s`` after the start of the window; None is unknown.
+
+    ``e2e_frame_ms`` is the median of the interval, ``rtt_pub_ms`` and ``rtt_sub_ms`` are means.
+    """
+
+    at_s: float
+    frames: int
+    packets_received: int
+    packets_expected: int
+    packets_lost_raw: int
+    packets_lost_after_rtx: int
+    e2e_frame_ms: float | None
+    e2e_frame_max_ms: float | None
+    rtt_pub_ms: float | None
+    rtt_sub_ms: float | None
+    sfu_residence_ms: float | None
+    jitter_ms: float | None
+    bitrate_in: float | None
+    bitrate_out: float | None
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """The media sent, and the impairment of both ends."""
+
+    codec: str
+    encoding: str
+    srtp_negotiated: dict[str, int]
+    net_up: Impairment | None
+    net_down: Impairment | None
+
+
+class Generator(msgspec.Struct, frozen=True, kw_only=True):
+    """The load of the measuring process: figures of a late or dropping one are not valid."""
+
+    lag_ms: Metric
+    socket_drops: int | None
+    unsent: int
+    saturated: list[str]
+
+
+class LatencyReport(Envelope, kw_only=True, frozen=True):
+    """One run of ``sfukit latency``; ``unknown`` has the reason for each metric without values."""
+
+    started_at: str
+    ends: Ends
+    interrupted: bool
+    reasons: list[str]
+    target: Target
+    media: Media
+    duration_s: float
+    measured_s: float
+    interval_s: float
+    gates: list[GateResult]
+    metrics: dict[str, Metric]
+    unknown: dict[str, str]
+    samples: list[Sample]
+    generator: Generator | None
+    errors: list[Fault]
+
+
+def catalogue() -> dict[str, str]:
+    """Return the paths that a gate may name, with their units."""
+    return metric_paths(METRICS)
+
+
+def figures(metrics: Mapping[str, Metric]) -> dict[str, Value]:
+    """Return the value of every path."""
+    return metric_values(metrics)

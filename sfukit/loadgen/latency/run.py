@@ -1,0 +1,58 @@
+"""One run from end to end: target, plan, join, window, report."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from sfukit import machine
+from sfukit.loadgen import clips, target_setup
+from sfukit.loadgen.latency import ends, summary
+from sfukit.loadgen.latency.measure import Measurement, Observer
+from sfukit.loadgen.latency.options import LatencyOptions
+from sfukit.loadgen.latency.result import LatencyReport
+from sfukit.loadgen.latency.summary import Facts
+from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.target_setup import OpenedTarget
+from sfukit.swarm.messages import SwarmConfig
+from sfukit.swarm.native import NativeSwarm
+
+
+async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) -> LatencyReport:
+    """Measure; ``stop`` ends the run early with the samples so far."""
+    started_at = datetime.now(UTC)
+    async with _opened(options, observer) as (plan, opened):
+        observer.report("plan", ends.plan_line(plan, options))
+        swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.run.srtp, gro=False))
+        try:
+            measurement = Measurement(options, plan, opened, swarm, observer, stop)
+            measured = await measurement.run()
+        finally:
+            swarm.close()
+        facts = Facts(options, plan, opened.described, started_at)
+        return summary.report(facts, measurement.ledger, measured)
+
+
+@asynccontextmanager
+async def _opened(
+    options: LatencyOptions, observer: Observer
+) -> AsyncIterator[tuple[Plan, OpenedTarget]]:
+    """Recognise or start the target, and plan for it."""
+    client = target_setup.http_client(options.run)
+    try:
+        found = await target_setup.recognise_target(options.run, client)
+        plan = ends.plan(options, found)
+        await clips.encode_missing(plan, observer.report)
+        opened = await target_setup.open_target(options.run, found, client, machine.usable_cores())
+    except BaseException:
+        await client.aclose()
+        raise
+    try:
+        observer.report("", target_setup.opening_line(opened))
+        if opened.server is not None:
+            hint = await target_setup.default_port_hint(client, options.run.command)
+            if hint:
+                observer.report("", hint)
+        yield plan, opened
+    finally:
+        await opened.close()

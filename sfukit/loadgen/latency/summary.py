@@ -1,0 +1,150 @@
+"""The report of a measurement: metrics of the window, verdict. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sfukit import gates
+from sfukit.loadgen import result as loadtest_result
+from sfukit.loadgen.figures import Figures
+from sfukit.loadgen.histogram import Histogram, metric_of_histograms, metric_of_values
+from sfukit.loadgen.latency import ends, result, unknown
+from sfukit.loadgen.latency.measure import Measured
+from sfukit.loadgen.latency.options import LatencyOptions
+from sfukit.loadgen.latency.received import Direction, round_trips
+from sfukit.loadgen.latency.result import Generator, LatencyReport, Media, Sample
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.result import Metric, Saturation, Unit
+from sfukit.loadgen.saturation import LATE_MS
+from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.verdict import Circumstances, decide
+
+_MAX_DROPPED = 0.0005  # of the packets
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts before the measurement."""
+
+    options: LatencyOptions
+    plan: Plan
+    target: loadtest_result.Target
+    started_at: datetime
+
+
+def report(facts: Facts, ledger: Ledger, measured: Measured) -> LatencyReport:
+    """Return the whole report."""
+    options, plan = facts.options, facts.plan
+    publisher, subscriber = ends.swarm_ids(plan, options.ends)
+    metrics = _metrics(measured, publisher, subscriber)
+    generator = _generator(measured)
+    judged = gates.judge(options.run.gates, result.figures(metrics))
+    saturated = generator.saturated if generator is not None else []
+    decision = decide(
+        judged,
+        Saturation(side="swarm" if saturated else "none", reasons=saturated),
+        Circumstances(interrupted=measured.interrupted, target_fault=measured.fault),
+    )
+    return LatencyReport(
+        schema=result.SCHEMA,
+        command="latency",
+        verdict=decision.verdict,
+        exit_code=decision.exit_code,
+        started_at=facts.started_at.isoformat(timespec="seconds"),
+        ends=options.ends,
+        interrupted=measured.interrupted,
+        reasons=decision.reasons,
+        target=facts.target,
+        media=_media(plan, ledger),
+        duration_s=plan.options.duration_s,
+        measured_s=measured.samples[-1].at_s if measured.samples else 0.0,
+        interval_s=options.interval_s,
+        gates=judged,
+        metrics=metrics,
+        unknown=unknown.reasons(metrics, measured.last, publisher, subscriber),
+        samples=measured.samples,
+        generator=generator,
+        errors=ledger.faults,
+    )
+
+
+def _metrics(
+    measured: Measured, publisher: int | None, subscriber: int | None
+) -> dict[str, Metric]:
+    samples, last = measured.samples, measured.last
+    return {
+        "e2e_frame_ms": _histogram(last, lambda one: one.histograms.e2e_frame),
+        "e2e_delta_ms": _histogram(last, lambda one: one.histograms.e2e_delta),
+        "e2e_keyframe_ms": _histogram(last, lambda one: one.histograms.e2e_keyframe),
+        "rtt_pub_ms": _rtt(last, publisher, "outbound"),
+        "rtt_sub_ms": _rtt(last, subscriber, "inbound"),
+        "sfu_residence_ms": _of(samples, "ms", lambda one: one.sfu_residence_ms),
+        "jitter_ms": _of(samples, "ms", lambda one: one.jitter_ms),
+        "loss_raw": _loss(samples, lambda one: one.packets_lost_raw),
+        "loss_after_rtx": _loss(samples, lambda one: one.packets_lost_after_rtx),
+        "bitrate_in": _of(samples, "bit/s", lambda one: one.bitrate_in),
+        "bitrate_out": _of(samples, "bit/s", lambda one: one.bitrate_out),
+    }
+
+
+def _histogram(figures: Figures | None, histogram: Callable[[Figures], Histogram]) -> Metric:
+    return metric_of_histograms([] if figures is None else [histogram(figures)])
+
+
+def _rtt(figures: Figures | None, bot: int | None, direction: Direction) -> Metric:
+    if figures is None:
+        return Metric(unit="ms", count=0)
+    return metric_of_histograms(round_trips(figures, bot, direction).values())
+
+
+def _of(samples: Iterable[Sample], unit: Unit, value: Callable[[Sample], float | None]) -> Metric:
+    """Return a metric over the intervals."""
+    known = (value(sample) for sample in samples)
+    return metric_of_values([one for one in known if one is not None], unit)
+
+
+def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int]) -> Metric:
+    """Return a loss ratio: ``avg`` over all packets, percentiles over intervals."""
+    counted = [(lost(one), one.packets_expected) for one in samples if one.packets_expected > 0]
+    expected = sum(whole for _, whole in counted)
+    average = sum(part for part, _ in counted) / expected if expected else None
+    # a packet that was lost in one interval and repaired in the next one counts below zero there
+    ratios = [max(0.0, part / whole) for part, whole in counted]
+    return metric_of_values(ratios, "ratio", average=average)
+
+
+def _media(plan: Plan, ledger: Ledger) -> Media:
+    return Media(
+        codec=plan.options.codec,
+        encoding=plan.encodings[-1].clip.name,
+        srtp_negotiated=dict(ledger.profiles),
+        net_up=plan.options.net_up,
+        net_down=plan.options.net_down,
+    )
+
+
+def _generator(measured: Measured) -> Generator | None:
+    """Return the load of this process; None before the window."""
+    first, last = measured.first, measured.last
+    if first is None or last is None:
+        return None
+    lag, totals = metric_of_histograms([last.histograms.lag]), last.totals
+    drops = _drops(first, last)
+    saturated = []
+    if lag.p99 is not None and lag.p99 > LATE_MS:
+        saturated.append(f"this process was {lag.p99:.0f} ms late (lag p99)")
+    if drops and drops > _MAX_DROPPED * max(1, totals.packets_received):
+        saturated.append(f"sockets of this process dropped {drops} packets")
+    if totals.packets_unsent:
+        saturated.append(f"this process did not send {totals.packets_unsent} planned packets")
+    return Generator(
+        lag_ms=lag, socket_drops=drops, unsent=totals.packets_unsent, saturated=saturated
+    )
+
+
+def _drops(first: Figures, last: Figures) -> int | None:
+    if first.generator is None or last.generator is None:
+        return None
+    if first.generator.socket_drops is None or last.generator.socket_drops is None:
+        return None
+    return last.generator.socket_drops - first.generator.socket_drops

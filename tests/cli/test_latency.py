@@ -1,0 +1,201 @@
+"""``sfukit latency``: its refusals, its live view on terminals of 80 and 110 columns, its text."""
+
+import io
+import json
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from sfukit import __version__, report
+from sfukit.cli.app import main
+from sfukit.cli.latency_text import render_saved, result_lines, sample_line
+from sfukit.cli.latency_view import View, drawn, sparkline
+from sfukit.cli.output import Output
+from sfukit.loadgen.latency import result
+from sfukit.loadgen.latency.result import Generator, LatencyReport, Media, Sample
+from sfukit.loadgen.result import Metric, Target
+from sfukit.swarm.impairment import Impairment
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "latency.json"
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for name in ("SFUKIT_API_KEY", "SFUKIT_API_SECRET", "SFUKIT_ALLOW_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def sample(at_s: float = 1.0, **changes: object) -> Sample:
+    usual = Sample(
+        at_s=at_s,
+        frames=30,
+        packets_received=66,
+        packets_expected=66,
+        packets_lost_raw=2,
+        packets_lost_after_rtx=0,
+        e2e_frame_ms=46.0 + at_s,
+        e2e_frame_max_ms=90.0,
+        rtt_pub_ms=40.5,
+        rtt_sub_ms=0.06,
+        sfu_residence_ms=5.9,
+        jitter_ms=4.4,
+        bitrate_in=513_000.0,
+        bitrate_out=511_000.0,
+    )
+    return msgspec.structs.replace(usual, **changes)
+
+
+def metric(unit: str, value: float) -> Metric:
+    known = msgspec.convert(unit, result.Unit)
+    return Metric(unit=known, count=3, avg=value, p50=value, p95=value, p99=value, max=value)
+
+
+def a_report(**changes: object) -> LatencyReport:
+    metrics = {name: metric(unit, 5.0) for name, unit in result.METRICS.items()}
+    metrics |= {"loss_raw": metric("ratio", 0.03), "loss_after_rtx": metric("ratio", 0.0)}
+    metrics |= {name: metric("bit/s", 512_000.0) for name in ("bitrate_in", "bitrate_out")}
+    usual = LatencyReport(
+        schema=result.SCHEMA,
+        command="latency",
+        verdict="pass",
+        exit_code=0,
+        started_at="2026-01-01T00:00:00+00:00",
+        ends="both",
+        interrupted=False,
+        reasons=[],
+        target=Target(kind="sfukit", url="http://127.0.0.1:7080"),
+        media=Media(codec="vp8", encoding="360p30", srtp_negotiated={}, net_up=None, net_down=None),
+        duration_s=3.0,
+        measured_s=3.0,
+        interval_s=1.0,
+        gates=[],
+        metrics=metrics,
+        unknown={},
+        samples=[sample(float(at_s)) for at_s in range(1, 4)],
+        generator=Generator(lag_ms=metric("ms", 0.7), socket_drops=0, unsent=0, saturated=[]),
+        errors=[],
+    )
+    return msgspec.structs.replace(usual, **changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "says", "remedy"),
+    [
+        (["--duration", "soon"], "--duration: cannot read 'soon'", "60s"),
+        (["--duration", "0s"], "measures nothing", "10s"),
+        (["--interval", "1ms"], "--interval 1ms: too short", "1s"),
+        (["--interval", "100ms", "-d", "2h"], "more than 10,000 samples in 7200 s", "--interval"),
+        (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
+        (["--bitrate", "1"], "out of the range of the clip", "50k to 20M"),
+        (["-T", "rtt_ms.p95<3"], "no metric rtt_ms.p95", "nearest: "),
+        (["-T", "rtt_pub_ms"], "not a gate", "PATH OP VALUE"),
+        (["--net-up", "lag=3"], "nothing is called 'lag'", "delay"),
+        (["--play", "http://127.0.0.1/whep"], "--play without a target", "WHIP"),
+        (["whip+http://127.0.0.1:1/whip"], "a WHIP URL only publishes", "--play URL"),
+        (["whep+http://127.0.0.1:1/whep"], "is a WHEP URL", "--play"),
+        (["127.0.0.1:7080"], "no URL", "http(s)://"),
+        (["galene+http://127.0.0.1/"], "galene is not supported yet", "whip+"),
+    ],
+)
+def test_bad_options(
+    options: list[str], says: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["latency", *options]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert remedy in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_target_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert main(["latency", f"http://127.0.0.1:{port}"]) == 4
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_the_schema_is_the_published_one() -> None:
+    assert report.schema(LatencyReport) == json.loads(SCHEMA.read_text())
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_the_live_view_fits_the_terminal(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    samples = [sample(float(at_s)) for at_s in range(1, 61)]
+    console.print(drawn(samples[-(width - 48) :]))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(line) <= width for line in lines)
+    assert [line[:15].rstrip() for line in lines] == [
+        "frame delay", "RTT publisher", "RTT subscriber", "SFU residence", "jitter", "loss",
+        "received", "sent",
+    ]  # fmt: skip
+    assert lines[0].split()[-5:] == ["106", "ms", "max", "106", "ms"]
+
+
+def test_a_sparkline_starts_at_zero_and_leaves_unknown_values_out() -> None:
+    assert sparkline([0.0, 1.0, None, 4.0, 7.9, 8.0]) == "▁▂ ▅██"
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([]) == ""
+
+
+def test_off_a_terminal_each_sample_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with View(Output()) as view:
+        view.report("", "started a private SFU")
+        view.sample(sample(2.0, rtt_sub_ms=None))
+    assert capsys.readouterr().out.splitlines() == [
+        f"sfukit {__version__}  started a private SFU",
+        "2     s frame delay 48 ms, RTT 40 ms + -, residence 5.9 ms, jitter 4.4 ms, loss 0 %",
+    ]
+
+
+def test_an_interval_without_packets_has_no_loss() -> None:
+    line = sample_line(sample(packets_expected=0, e2e_frame_ms=None))
+    assert "frame delay -" in line
+    assert line.endswith("loss unknown")
+
+
+def test_the_text_of_a_report() -> None:
+    assert result_lines(a_report()) == [
+        "PASS    3 s measured, 90 frames received, no gates (-T adds one)",
+        "                       p50       p95       p99       max   gate",
+        "frame delay         5.0 ms    5.0 ms    5.0 ms    5.0 ms",
+        "RTT publisher       5.0 ms    5.0 ms    5.0 ms    5.0 ms",
+        "RTT subscriber      5.0 ms    5.0 ms    5.0 ms    5.0 ms",
+        "SFU residence       5.0 ms    5.0 ms    5.0 ms    5.0 ms",
+        "jitter              5.0 ms    5.0 ms    5.0 ms    5.0 ms",
+        "loss            3 % before repair, 0 % after",
+        "bitrate         512 kb/s sent, 512 kb/s received",
+        "assumed         SFU residence is frame delay - both RTTs / 2: both directions of a path "
+        "are alike",
+        "load generator  lag p99 0.70 ms, 0 socket drops: not saturated",
+    ]
+
+
+def test_an_injected_delay_of_one_direction_is_named() -> None:
+    media = Media(
+        codec="vp8",
+        encoding="360p30",
+        srtp_negotiated={},
+        net_up=Impairment(delay_ms=40.0),
+        net_down=None,
+    )
+    lines = result_lines(a_report(media=media))
+    assert (
+        "                --net-up delays one direction only: residence is 20 ms too high" in lines
+    )
+
+
+def test_a_saved_report_is_printed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "run.json"
+    report.write_json(str(saved), a_report())
+    assert main(["report", str(saved)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == render_saved(saved.read_bytes())
+    assert shown[0] == f"sfukit {__version__}  2026-01-01T00:00:00+00:00  http://127.0.0.1:7080"
