@@ -1,65 +1,57 @@
 """Release of unused memory: reference cycles, free pages of the allocator."""
 
-import asyncio
 import ctypes
 import gc
 
-_THRESHOLDS = (1_000, 5, 5)  # of the generations: the oldest has about 25,000 new objects
-_OLDEST = 2
-_FEW_OBJECTS = 400_000  # frozen ones below which no full collection is due
+_THRESHOLDS = (1_000, 5, 1_000)  # of the generations: the second has about 6,000 objects
+_SECOND = 1
+_MIN_ENDED = 2_000
 
 
 class ShortCollections:
-    """Keep the pauses of automatic garbage collection short, however many participants there are.
+    """Keep the pauses for garbage collection short, however many participants there are.
 
     A collection of the oldest generation visits every object, half a second for 5,000
-    participants, and no request is answered meanwhile. So what survives one is frozen: later ones
-    visit the objects since then. Objects without references are freed at once, frozen or not;
-    cycles among frozen ones are found by a full collection when the number of objects has doubled.
+    participants, and no request is answered meanwhile. So what survives the second generation is
+    frozen, and no collection visits it again. Objects without references are freed at once, frozen
+    or not; the reference cycles that ended participants and requests leave are freed when these are
+    as many as the present ones.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._thresholds = gc.get_threshold()
-        self._frozen = self._frozen_after_full = 0
+    def __init__(self) -> None:
+        self._thresholds: tuple[int, int, int] | None = None
+        self._ended_before = 0
 
     def start(self) -> None:
         """Freeze the objects so far, and those that survive further collections."""
+        self._thresholds = gc.get_threshold()
         gc.set_threshold(*_THRESHOLDS)
-        gc.callbacks.append(self._collected)
-        self.collect_all()
+        gc.callbacks.append(_freeze_survivors)
+        collect_garbage()
+        gc.freeze()
 
     def stop(self) -> None:
         """Restore the settings of the interpreter."""
-        if self._collected in gc.callbacks:
-            gc.callbacks.remove(self._collected)
-        gc.set_threshold(*self._thresholds)
-        gc.unfreeze()
+        if self._thresholds is not None:
+            gc.callbacks.remove(_freeze_survivors)
+            gc.set_threshold(*self._thresholds)
+            gc.unfreeze()
 
-    def collect_all(self) -> None:
-        """Free all cycles; a pause in proportion to the number of objects."""
-        collect_garbage()
-        gc.freeze()
-        # without objects, so that the next one is due by the thresholds: in CPython before 3.14 an
-        # automatic full collection waits until a quarter of the survivors of the last one is new
-        gc.collect()
-        self._frozen = self._frozen_after_full = gc.get_freeze_count()
+    def check(self, ended: int, present: int) -> None:
+        """Free the cycles of ``ended`` participants and requests, if they are many."""
+        if self._thresholds is not None and ended - self._ended_before > max(_MIN_ENDED, present):
+            self._ended_before = ended
+            collect_garbage()
+            gc.freeze()
 
-    def _collected(self, phase: str, info: dict[str, int]) -> None:
-        if phase != "stop" or info["generation"] < _OLDEST:
-            return
-        self._frozen += len(gc.get_objects(_OLDEST))
+
+def _freeze_survivors(phase: str, info: dict[str, int]) -> None:
+    if phase == "stop" and info["generation"] >= _SECOND:
         gc.freeze()
-        limit = max(_FEW_OBJECTS, 2 * self._frozen_after_full)
-        if self._frozen <= limit:
-            return
-        self._frozen = gc.get_freeze_count()  # visits every object; some have been freed
-        if self._frozen > limit:
-            self._loop.call_soon_threadsafe(self.collect_all)
 
 
 def collect_garbage() -> None:
-    """Free reference cycles; takes tens of ms, on the thread of the event loop.
+    """Free reference cycles, frozen or not; tens of ms on the thread of the event loop.
 
     A closed WebSocket of aiohttp is part of a cycle with its session and participant. With
     automatic collection alone, several load tests of 500 participants held 5 MB more.

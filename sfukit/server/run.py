@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sfukit.errors import MachineError, SfukitError, UsageError
 from sfukit.machine import raise_open_files
-from sfukit.server import faults, memory
+from sfukit.server import faults
 from sfukit.server.app import build_app, build_metrics_app
 from sfukit.server.engine import Engine, NativeEngine
 from sfukit.server.limiter import is_loopback
@@ -77,19 +77,18 @@ async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     context = ServerContext(settings, _engine(settings))
     faults.log_task_errors(context.core.refusals)
     signals = _Signals(context)
-    collections = memory.ShortCollections(asyncio.get_running_loop())
     reason = "server_stopped"
     async with contextlib.AsyncExitStack() as open_listeners:
         try:
             ready = await _listen(open_listeners, context)
             context.start()
-            collections.start()
+            context.collections.start()
             signals.add_handlers()
             on_ready(ready)
             reason = await _until_stopped(signals, context)
         finally:
             signals.remove_handlers()
-            collections.stop()
+            context.collections.stop()
             await context.stop(reason)
 
 
