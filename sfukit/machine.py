@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -113,6 +114,17 @@ def raise_open_files(needed: int) -> int:
 def open_files_for(clients: int) -> int:
     """Return the open files that a swarm or a server of so many clients needs."""
     return _OTHER_FILES + _FILES_PER_CLIENT * clients
+
+
+def clients_for(open_files: int) -> int:
+    """Return the clients of a swarm or a server with so many open files."""
+    return max(0, open_files - _OTHER_FILES) // _FILES_PER_CLIENT
+
+
+def open_files_allowed() -> int:
+    """Return to which number the limit of open files can be raised."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def examine(machine: Machine, clients: int) -> list[Finding]:

@@ -22,6 +22,7 @@ _SCHEMA_VERSIONS = {
     "ice-explain": 3,
     "latency": 1,
     "loadtest": 2,
+    "loadtest-find-max": 1,
     "loadtest-signaling": 1,
     "nat-lab": 1,
     "nat-probe": 2,

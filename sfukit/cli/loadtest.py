@@ -1,40 +1,37 @@
 """``sfukit loadtest``: parse the options, run, print, exit with the code of the verdict."""
 
 import asyncio
-import secrets
-import shlex
-import sys
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from sfukit import gates, machine, report, units
-from sfukit.cli import access_options, interruptible, shared_options
+from sfukit import machine, report, units
+from sfukit.cli import (
+    access_options,
+    interruptible,
+    loadtest_find_max,
+    loadtest_parse,
+    loadtest_signaling,
+    shared_options,
+)
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
-from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
-from sfukit.loadgen import result
-from sfukit.loadgen.options import (
-    AudioCodec,
-    LoadOptions,
-    Pacing,
-    PliPolicy,
-    RunOptions,
-    ScenarioName,
-    SrtpProfile,
-    Unwatched,
-    VideoCodec,
-)
+from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import LoadtestReport
-from sfukit.swarm import impairment
-from sfukit.swarm.impairment import Impairment
+from sfukit.report import Envelope
 
 if TYPE_CHECKING:
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.run import Preflight
     from sfukit.loadgen.scenario import Plan
+
+    Job = Callable[
+        [RunOptions, View, asyncio.Event, Preflight | None], Coroutine[Any, Any, "Outcome"]
+    ]
+
+Outcome = TypeVar("Outcome", bound=Envelope)
 
 app = typer.Typer(add_completion=False)
 
@@ -42,6 +39,7 @@ app = typer.Typer(add_completion=False)
 # One parameter per option is what typer reads.
 @app.command(
     epilog=examples(
+        "sfukit loadtest --quick",
         "sfukit loadtest --clients 500",
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
@@ -58,9 +56,13 @@ def loadtest(
     subscribers: options.Subscribers = None,
     audio_publishers: options.AudioPublishers = None,
     scenario: options.Scenario = "meeting",
+    quick: options.Quick = False,
+    find_max: options.FindMax = False,
+    churn: options.Churn = None,
     ramp: options.Ramp = "20/s",
     rate: options.Rate = None,
     duration: options.Duration = "60s",
+    stage: options.Stage = None,
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
     codec: options.Codec = "vp8",
@@ -96,71 +98,41 @@ def loadtest(
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
-    from sfukit.cli import loadtest_signaling
-    from sfukit.targets.detect import parse_play
-
-    signaling = loadtest_signaling.chosen(context, scenario, rate, profile_server=profile_server)
-    load = LoadOptions(
-        scenario="meeting" if signaling else choice(scenario, "--scenario", ScenarioName),
-        clients=clients,
-        rooms=rooms,
-        publishers=publishers,
-        audio_publishers=audio_publishers,
-        subscribers=subscribers,
-        codec=choice(codec, "--codec", VideoCodec),
-        audio=choice(audio, "--audio", AudioCodec),
-        simulcast=not no_simulcast,
-        bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
-        ramp_per_s=units.rate_per_s(signaling.ramp if signaling else ramp, "--ramp"),
-        warmup_s=units.duration_s(warmup, "--warmup"),
-        duration_s=units.duration_s(duration, "--duration"),
-        net_up=_network(net_up, "--net-up"),
-        net_down=_network(net_down, "--net-down"),
-        net_share=units.ratio(net_share, "--net-share"),
-        seed=seed if seed is not None else secrets.randbelow(10_000),
-    )
-    run_options = RunOptions(
-        load=load,
-        command=("sfukit", *sys.argv[1:]),
-        access=access_options.access(
-            token, api_key, api_secret, header, cacert, insecure, allow_host
-        ),
-        target=target,
-        play=None if play is None else parse_play(play),
-        srtp=choice(srtp, "--srtp", SrtpProfile),
-        pacing=choice(pacing, "--pacing", Pacing),
-        pli_policy=choice(pli_policy, "--pli-policy", PliPolicy),
-        unwatched=choice(unwatched, "--unwatched", Unwatched),
-        join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
-        pin=pin,
-        server_args=tuple(shlex.split(server_args)),
-        gates=tuple(
-            gates.parse(text, signaling.catalogue() if signaling else result.catalogue())
-            for text in gate or ()
-        ),
-        default_gates=not no_default_gates,
-    )
-    if signaling:
-        signaling.run(run_options, json=json, quiet=quiet, plan=plan)
+    signaling = loadtest_signaling.chosen(context)
+    if signaling is not None:
+        signaling.run(json=json, quiet=quiet, plan=plan)
+    chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
-        _print_plan(run_options)
+        _print_plan(chosen, find_max=find_max)
         return
     out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
-    outcome = _run(run_options, out)
-    _finish(outcome, out, json)
+    outcome: Envelope
+    if find_max:
+        outcome = _run(loadtest_find_max.find_max, chosen, out)
+        loadtest_find_max.finish(outcome, out, json)
+    else:
+        outcome = _run(_once, chosen, out)
+        _finish(outcome, out, json)
     raise typer.Exit(outcome.exit_code)
 
 
-def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
-    """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
-    from sfukit.cli.loadtest_view import View
+async def _once(
+    run_options: RunOptions, view: "View", stop: asyncio.Event, preflight: "Preflight | None"
+) -> LoadtestReport:
     from sfukit.loadgen.run import run
 
-    async def whole(stop: asyncio.Event) -> LoadtestReport:
+    return await run(run_options, view, stop, preflight)
+
+
+def _run(job: "Job[Outcome]", run_options: RunOptions, out: Output) -> Outcome:
+    """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
+    from sfukit.cli.loadtest_view import View
+
+    async def whole(stop: asyncio.Event) -> Outcome:
         with View(out) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
-            return await run(run_options, view, stop, preflight)
+            return await job(run_options, view, stop, preflight)
 
     return interruptible.run(whole)
 
@@ -227,18 +199,21 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
         report.write_json(json, outcome)
 
 
-def _print_plan(run_options: RunOptions) -> None:
-    """Print the streams, bitrates and open files of a planned run."""
+def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
+    """Print the streams, bitrates and open files of a planned run, or of its first probe."""
     from sfukit.loadgen.run import prepare
     from sfukit.loadgen.scenario import Flow, plan_line
+    from sfukit.loadgen.search import search
 
     planned = asyncio.run(prepare(run_options))
-    clients = len(planned.bots)
+    clients = len(planned.slots)
 
     def flow_text(flow: Flow) -> str:
         rate = units.show_bitrate(flow.bps)
         return f"{flow.streams:,} streams, {rate}, {flow.packets_per_s:,.0f} packets/s"
 
+    if find_max:
+        print(labelled("search", search.search_line(search.planned(run_options))))
     print(labelled("plan", plan_line(planned)))
     print(labelled("in", f"{flow_text(planned.inbound)} into the SFU"))
     print(labelled("out", f"{flow_text(planned.outbound)} out of the SFU"))
@@ -247,7 +222,3 @@ def _print_plan(run_options: RunOptions) -> None:
             "files", f"{machine.open_files_for(clients):,} open files on this machine (ulimit -n)"
         )
     )
-
-
-def _network(text: str | None, where: str) -> Impairment | None:
-    return None if text is None else impairment.parse(text, where)

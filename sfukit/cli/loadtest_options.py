@@ -46,6 +46,22 @@ Scenario = Annotated[
         help="meeting, webinar, broadcast, audio-room; signaling: requests without media",
     ),
 ]
+Quick = Annotated[
+    bool,
+    option(
+        "--quick",
+        panel=_TIMING,
+        help="smoke test in under 10 s: -c 5, --warmup 1s, -d 3s, --join-timeout 4s",
+    ),
+]
+FindMax = Annotated[
+    bool,
+    option(
+        "--find-max",
+        panel=_TIMING,
+        help="search the largest load that passes the gates; -c is the first load",
+    ),
+]
 Ramp = Annotated[
     str, option("-r", "--ramp", panel=_TIMING, metavar="RATE", help="joins per second")
 ]
@@ -63,6 +79,24 @@ Duration = Annotated[
 ]
 Warmup = Annotated[
     str, option("--warmup", panel=_TIMING, metavar="TIME", help="excluded from the metrics")
+]
+Stage = Annotated[
+    list[str] | None,
+    option(
+        "--stage",
+        panel=_TIMING,
+        metavar="TIME:N",
+        help="measure so long with N clients, as 30s:100; repeat for further stages",
+    ),
+]
+Churn = Annotated[
+    str | None,
+    option(
+        "--churn",
+        panel=_LOAD,
+        metavar="SHARE/TIME",
+        help="clients that leave and are replaced, as 2%/m",
+    ),
 ]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")

@@ -1,16 +1,16 @@
 """The scenario ``signaling`` of ``sfukit loadtest``: its options, its run, its output."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from sfukit import report, units
-from sfukit.cli import interruptible
+from sfukit.cli import interruptible, loadtest_parse
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import RunOptions
 
 if TYPE_CHECKING:
     from sfukit.loadgen.signaling_load.result import SignalingReport
@@ -20,52 +20,66 @@ NAME = "signaling"
 _RATE = "300/s"
 _RAMP = "200/s"
 _CLIENTS = 500
-_REFUSED = {
-    "rooms": "--rooms: a room has five clients",
-    "publishers": "--publishers: two clients of each room publish in turn",
-    "subscribers": "--subscribers: two clients of each room subscribe in turn",
-    "audio_publishers": "--audio-publishers: two clients of each room publish in turn",
-    "codec": "--codec: no media is sent",
-    "audio": "--audio: no media is sent",
-    "no_simulcast": "--no-simulcast: no media is sent",
-    "bitrate": "--bitrate: no media is sent",
-    "pacing": "--pacing: no media is sent",
-    "pli_policy": "--pli-policy: no media is sent",
-    "unwatched": "--unwatched: no media is sent",
-    "srtp": "--srtp: no media is sent",
-    "play": "--play: the clients join rooms of an sfukit server",
-    "net_up": "--net-up: no media is sent, and TCP is not impaired",
-    "net_down": "--net-down: no media is sent, and TCP is not impaired",
-    "net_share": "--net-share: no media is sent, and TCP is not impaired",
+_SHAPE = "meeting"  # of the media, of which there is none
+_OPTIONS = frozenset(
+    (
+        "target",
+        "clients",
+        "scenario",
+        "rate",
+        "ramp",
+        "duration",
+        "warmup",
+        "join_timeout",
+        "gate",
+        "no_default_gates",
+        "json",
+        "quiet",
+        "plan",
+        "seed",
+        "token",
+        "api_key",
+        "api_secret",
+        "header",
+        "cacert",
+        "insecure",
+        "allow_host",
+        "pin",
+        "server_args",
+        "profile_server",
+    )
+)
+_REASONS = {
+    "rooms": "a room has five clients",
+    "publishers": "two clients of each room publish in turn",
+    "subscribers": "two clients of each room subscribe in turn",
+    "audio_publishers": "two clients of each room publish in turn",
+    "play": "the clients join rooms of an sfukit server",
+    "churn": "a fifth of the requests are joins and leaves",
+    "stage": "the load is constant",
+    "find_max": "the load is constant",
+    "quick": "the load is that of --clients and --rate",
 }
 
 
 @dataclass(frozen=True)
 class SignalingCommand:
-    """The options of the scenario; ``ramp`` is its own default where none was given."""
+    """The options of the scenario, as typed or by default."""
 
-    rate: str
-    ramp: str
-    profile_server: bool
+    values: Mapping[str, Any]
 
-    def catalogue(self) -> dict[str, str]:
-        """Return the paths that a gate may name."""
-        from sfukit.loadgen.signaling_load import result
-
-        return result.catalogue()
-
-    def run(
-        self, run_options: RunOptions, *, json: str | None, quiet: bool, plan: bool
-    ) -> NoReturn:
+    def run(self, *, json: str | None, quiet: bool, plan: bool) -> NoReturn:
         """Run, print, save; exit with the code of the verdict."""
         from sfukit.cli.signaling_text import STYLES, result_lines
+        from sfukit.loadgen.signaling_load.result import catalogue
         from sfukit.loadgen.signaling_load.run import SignalingOptions
         from sfukit.loadgen.signaling_load.schedule import Load
         from sfukit.loadgen.signaling_load.summary import plan_line
 
+        run_options = loadtest_parse.run_options(self.values, catalogue())
         load = Load(
             clients=run_options.load.clients or _CLIENTS,
-            per_s=units.rate_per_s(self.rate, "--rate"),
+            per_s=units.rate_per_s(self.values["rate"] or _RATE, "--rate"),
             warmup_s=run_options.load.warmup_s,
             duration_s=run_options.load.duration_s,
             seed=run_options.load.seed,
@@ -75,7 +89,9 @@ class SignalingCommand:
             print(labelled("plan", line))
             raise typer.Exit
         out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
-        options = SignalingOptions(run=run_options, load=load, profile_server=self.profile_server)
+        options = SignalingOptions(
+            run=run_options, load=load, profile_server=self.values["profile_server"]
+        )
         outcome = _run(options, out)
         verdict, *rest = result_lines(outcome)
         out.line(verdict, STYLES[outcome.verdict])
@@ -88,31 +104,32 @@ class SignalingCommand:
         raise typer.Exit(outcome.exit_code)
 
 
-def chosen(
-    context: typer.Context, scenario: str, rate: str | None, *, profile_server: bool
-) -> SignalingCommand | None:
+def chosen(context: typer.Context) -> SignalingCommand | None:
     """Return the command where the scenario is ``signaling``; refuse contradictions."""
-    if scenario != NAME:
-        for given, name in ((rate is not None, "--rate"), (profile_server, "--profile-server")):
-            if given:
+    given = [name for name in context.params if loadtest_parse.is_typed(context, name)]
+    if context.params["scenario"] != NAME:
+        for name in ("rate", "profile_server"):
+            if name in given:
                 raise UsageError(
-                    f"{name} is for the scenario signaling",
+                    f"{_option(name)} is for the scenario signaling",
                     hint="give --scenario signaling; joins per second are --ramp",
                 )
         return None
-    for name, reason in _REFUSED.items():
-        if _is_given(context, name):
+    for name in given:
+        if name not in _OPTIONS:
+            reason = _REASONS.get(name, "no media is sent")
             raise UsageError(
-                f"{reason} in the scenario signaling",
+                f"{_option(name)} in the scenario signaling: {reason}",
                 hint="leave it out; the load is --clients, --rate, --ramp and --duration",
             )
-    ramp = context.params["ramp"] if _is_given(context, "ramp") else _RAMP
-    return SignalingCommand(rate or _RATE, ramp, profile_server)
+    values = {**context.params, "scenario": _SHAPE}
+    if "ramp" not in given:
+        values["ramp"] = _RAMP
+    return SignalingCommand(values)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _run(options: "SignalingOptions", out: Output) -> "SignalingReport":

@@ -1,8 +1,11 @@
 """The text of a load test report, for a run that ended and for a saved one."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from sfukit import gates, units
+from sfukit.cli import load_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen.result import (
@@ -13,6 +16,7 @@ from sfukit.loadgen.result import (
     RateLimited,
     Saturation,
     ServerUse,
+    Stage,
     SwarmUse,
     Worst,
 )
@@ -47,6 +51,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     lines = [_verdict_line(report)]
     lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
+    lines += _stage_lines(report.stages)
     lines += table(_ROWS, report.metrics, report.gates)
     lines += _loss_line(report)
     if report.encodings.inactive:
@@ -68,6 +73,22 @@ def result_lines(report: LoadtestReport) -> list[str]:
     return lines
 
 
+def _stage_lines(stages: Sequence[Stage]) -> list[str]:
+    """Return the stages as rows of a table."""
+    rows = [
+        load_table.row(
+            f"{stage.number}  {units.show_duration(stage.duration_s)}",
+            stage.clients,
+            stage.verdict,
+            stage.metrics,
+            (stage.server, stage.generator),
+            stage.gates,
+        )
+        for stage in stages
+    ]
+    return [load_table.head("stage"), *rows] if rows else []
+
+
 def _limits_text(limited: RateLimited) -> str:
     each_s = limited.waited_s / limited.clients
     refused = f"; {limited.clients_refused} did not join" if limited.clients_refused else ""
@@ -81,9 +102,9 @@ def _verdict_line(report: LoadtestReport) -> str:
     scenario, metrics = report.scenario, report.metrics
     joins, tracks = metrics["joins"], metrics["tracks"]
     word = "INTERRUPTED" if report.interrupted else report.verdict.upper()
-    parts = [f"{_share(joins, scenario.clients)} joined"]
+    parts = [f"{_share(joins)} joined"]
     if scenario.tracks:
-        parts.append(f"{_share(tracks, scenario.tracks)} tracks")
+        parts.append(f"{_share(tracks)} tracks")
     if report.gates:
         held = sum(gate.ok is True for gate in report.gates)
         kind = "default " if all(gate.default for gate in report.gates) else ""
@@ -91,8 +112,8 @@ def _verdict_line(report: LoadtestReport) -> str:
     return f"{word:<{_VERDICT - 1}} {', '.join(parts)}  (seed {report.seed})"
 
 
-def _share(metric: Metric, planned: int) -> str:
-    return f"{round((metric.avg or 0.0) * planned)}/{planned}"
+def _share(metric: Metric) -> str:
+    return f"{round((metric.avg or 0.0) * metric.count)}/{metric.count}"
 
 
 def _loss_line(report: LoadtestReport) -> list[str]:

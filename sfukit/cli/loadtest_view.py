@@ -47,6 +47,10 @@ class View:
             head, self._opened = f"sfukit {__version__}  ", True
         self._out.line(f"{head}{text}")
 
+    def line(self, text: str) -> None:
+        """Print a line that has its own form."""
+        self._out.line(text)
+
     def progress(self, progress: Progress) -> None:
         """Print the progress of the run."""
         if self._live is not None:

@@ -25,6 +25,7 @@ _RENDERERS: Mapping[str, str] = {
     "ice-explain": "sfukit.cli.ice_explain_text",
     "latency": "sfukit.cli.latency_text",
     "loadtest": "sfukit.cli.loadtest_text",
+    "loadtest-find-max": "sfukit.cli.find_max_text",
     "loadtest-signaling": "sfukit.cli.signaling_text",
     "nat-probe": "sfukit.cli.nat_probe_text",
     "nat-lab": "sfukit.cli.nat_lab_text",

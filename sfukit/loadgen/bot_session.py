@@ -36,7 +36,7 @@ class BotSession:
 
     @property
     def clients(self) -> int:
-        return len(self.plan.bots)
+        return len(self.plan.slots)
 
     @property
     def run_s(self) -> float:

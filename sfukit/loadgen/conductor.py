@@ -1,7 +1,8 @@
-"""Start the joins by the ramp, supervise the sessions, end them."""
+"""Start the sessions of all bots when they are due, supervise them, end them."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.bot_session import BotSession
@@ -14,6 +15,19 @@ from sfukit.swarm.native import Swarm
 _NS_PER_S = 1_000_000_000
 _LEAVE_S = 5.0
 _MAX_LEAVING = 100  # sessions ended at a time
+
+
+class _Running(NamedTuple):
+    """The session of one bot, and the task that runs it."""
+
+    bot_session: BotSession
+    session: Session
+    task: asyncio.Task[None]
+
+    async def leave(self) -> None:
+        """End the session and its transports."""
+        await self.session.leave()
+        self.bot_session.leave()
 
 
 class Conductor:
@@ -36,30 +50,29 @@ class Conductor:
         self._ledger = ledger
         self._media = media
         self._join_timeout_s = join_timeout_s
-        self._bots = plan.bots if bots is None else bots
-        self._sessions: list[tuple[BotSession, Session]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._bots = plan.slots if bots is None else bots
+        self._changes = [
+            change for change in plan.attendance.changes if bots is None or change.bot in bots
+        ]
+        self._running: dict[int, _Running] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
-    async def ramp(self, start_ns: int) -> None:
-        """Start the join of each bot when it is due; a late start does not shift the others."""
-        ramp, bots = self._plan.ramp, self._bots
-        started = 0
-        while started < len(bots):
-            due = ramp.due((self._swarm.now_ns() - start_ns) / _NS_PER_S)
-            for bot in bots[started:due]:
-                scheduled_ns = start_ns + round(ramp.due_s(bot.index) * _NS_PER_S)
-                self._spawn(bot, scheduled_ns)
-            started = max(started, due)
-            if started < len(bots):
-                next_ns = start_ns + round(ramp.due_s(started) * _NS_PER_S)
-                await asyncio.sleep(max(0.0, (next_ns - self._swarm.now_ns()) / _NS_PER_S))
+    async def follow(self, start_ns: int) -> None:
+        """Let each bot join and leave when it is due; a late start does not shift the others."""
+        for change in self._changes:
+            due_ns = start_ns + round(change.at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            if change.joins:
+                self._spawn(change.bot, due_ns)
+            else:
+                self._end(change.bot)
 
     def fail_overdue(self) -> None:
         """Fail the joins whose transport was not connected in time."""
         now_ns = self._swarm.now_ns()
         for one in self._ledger.join_records.values():
             overdue = now_ns - one.scheduled_ns > self._join_timeout_s * _NS_PER_S
-            if overdue and not one.settled and one.signalled_ns is not None:
+            if overdue and not one.settled and not one.left and one.signalled_ns is not None:
                 self._ledger.failed(
                     one.bot,
                     "connect_timeout",
@@ -69,15 +82,17 @@ class Conductor:
 
     def target_fault(self) -> TargetFault | None:
         """Return why the run has to end; None while it can continue."""
-        ledger, planned = self._ledger, len(self._bots)
-        if ledger.failures == planned:
+        ledger = self._ledger
+        scheduled = len(ledger.join_records)
+        planned = min(len(self._bots), self._plan.windows[0].clients)
+        if ledger.failures == scheduled >= planned:
             worst = ledger.faults[0]
             text = f"no client could join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
                 text += "; give --token, or --api-key and --api-secret"
             elif worst.code == RATE_LIMITED:
                 text += "; give a slower --ramp, or raise the target's limits"
-            return TargetFault(text, stated_by_target=ledger.refused == planned)
+            return TargetFault(text, stated_by_target=ledger.refused == scheduled)
         if ledger.dropped is not None and ledger.still_connected * 2 < ledger.joined:
             stated_by_target = not ledger.most_common_loss.startswith(TRANSPORT_LOST)
             return TargetFault(ledger.dropped, stated_by_target=stated_by_target)
@@ -87,29 +102,38 @@ class Conductor:
         """End all sessions, within a few seconds."""
         for one in self._ledger.join_records.values():
             one.left = True
-        for task in self._tasks:
-            task.cancel()
+        for running in self._running.values():
+            running.task.cancel()
         gate = asyncio.Semaphore(_MAX_LEAVING)
 
-        async def leave(bot_session: BotSession, session: Session) -> None:
+        async def leave(running: _Running) -> None:
             async with gate:
-                await session.leave()
-                bot_session.leave()
+                await running.leave()
 
-        leaving = [asyncio.create_task(leave(*one)) for one in self._sessions]
+        leaving = [asyncio.create_task(leave(one)) for one in self._running.values()]
+        leaving += self._leaving
         if leaving:
             _, late = await asyncio.wait(leaving, timeout=_LEAVE_S)
             for task in late:
                 task.cancel()
-        await asyncio.gather(*self._tasks, *leaving, return_exceptions=True)
+        tasks = [running.task for running in self._running.values()]
+        await asyncio.gather(*tasks, *leaving, return_exceptions=True)
 
     def _spawn(self, bot: Bot, scheduled_ns: int) -> None:
         bot_session = BotSession(self._plan, bot, self._swarm, self._ledger, self._media)
         bot_session.add(scheduled_ns)
         session = self._target.session(bot_session)
-        self._sessions.append((bot_session, session))
         task = asyncio.create_task(self._run_bot(bot, session))
-        self._tasks.add(task)
+        self._running[bot.index] = _Running(bot_session, session, task)
+
+    def _end(self, bot: Bot) -> None:
+        """Let one bot leave as planned."""
+        running = self._running.pop(bot.index)
+        self._ledger.planned_leave(bot)
+        running.task.cancel()
+        task = asyncio.create_task(running.leave())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def _run_bot(self, bot: Bot, session: Session) -> None:
         """Run the session of one bot; errors are recorded for this bot only."""

@@ -1,11 +1,11 @@
 """The outcome of each bot and track: joins, first frames, disconnects, faults. No I/O."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from sfukit.loadgen.result import Fault, RateLimited
-from sfukit.loadgen.scenario import Bot, Plan
+from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
 from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
 
 _NS_PER_MS = 1e6
@@ -14,6 +14,7 @@ _NAME_LENGTH = 64
 # Bounds on what a target can fill: codes, reasons, switches.
 _MAX_NAMES = 64
 _OTHERS = "others"
+_UNPLANNED = -1  # a publisher that is not in the plan
 _MAX_SWITCHES = 100_000
 _MAX_CHANGES = 10_000  # of encodings, per stream
 
@@ -45,6 +46,19 @@ class JoinRecord:
         """Whether the join succeeded or failed."""
         return self.connected_ns is not None or self.failure is not None
 
+    @property
+    def join_ms(self) -> float | None:
+        """The time from the scheduled join to the connected transport."""
+        return self._since_scheduled_ms(self.connected_ns)
+
+    @property
+    def signalling_ms(self) -> float | None:
+        """The time from the scheduled join to the response of the target."""
+        return self._since_scheduled_ms(self.signalled_ns)
+
+    def _since_scheduled_ms(self, at_ns: int | None) -> float | None:
+        return None if at_ns is None else (at_ns - self.scheduled_ns) / _NS_PER_MS
+
 
 @dataclass(frozen=True)
 class ExpectedTrack:
@@ -73,7 +87,7 @@ class Ledger:
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
-    _arrived: set[tuple[int, int | None, str]] = field(default_factory=set)
+    _arrived: set[PlannedTrack] = field(default_factory=set)
     _faults: dict[str, Fault] = field(default_factory=dict)
     _transports: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
@@ -123,6 +137,10 @@ class Ledger:
         record.lost = reason[:_MESSAGE_LENGTH]
         self._losses[_bounded_name(record.lost, self._losses)] += 1
         self.fault("connection_lost", reason, bot)
+
+    def planned_leave(self, bot: Bot) -> None:
+        """Record that a bot leaves as planned."""
+        self.join_records[bot.index].left = True
 
     def switched(self, reason: str, wait_ms: float | None) -> None:
         """Record that the target switched the encoding, why, and after which delay."""
@@ -214,35 +232,40 @@ class Ledger:
         return f"the target disconnected {lost} of {self.joined} clients: {self.most_common_loss}"
 
     @property
+    def present(self) -> int:
+        """Bots that are connected and have not left."""
+        return sum(
+            one.connected_ns is not None and one.lost is None and not one.left
+            for one in self.join_records.values()
+        )
+
+    @property
+    def arrived(self) -> Set[PlannedTrack]:
+        """Tracks of which a frame or packet has arrived."""
+        return self._arrived
+
+    @property
     def tracks(self) -> int:
-        """Planned tracks of which a frame or packet has arrived."""
+        """The number of tracks of which a frame or packet has arrived."""
         return len(self._arrived)
 
     def label(self, bot: Bot) -> str:
         """Return the name of a bot with that of its room."""
         return f"{self.plan.rooms[bot.room].label} {bot.name}"
 
-    def join_ms(self) -> list[float]:
-        """Return the times from the scheduled join to the connected transport."""
-        return [
-            (one.connected_ns - one.scheduled_ns) / _NS_PER_MS
-            for one in self.join_records.values()
-            if one.connected_ns is not None
-        ]
+    def records_of(self, bots: Iterable[Bot] | None = None) -> list[JoinRecord]:
+        """Return the joins of some bots, or of all, as far as they were started."""
+        if bots is None:
+            return list(self.join_records.values())
+        return [self.join_records[bot.index] for bot in bots if bot.index in self.join_records]
 
-    def signalling_ms(self) -> list[float]:
-        """Return the times from the scheduled join to the response of the target."""
-        return [
-            (one.signalled_ns - one.scheduled_ns) / _NS_PER_MS
-            for one in self.join_records.values()
-            if one.signalled_ns is not None
-        ]
-
-    def ttff_ms(self) -> Iterator[float]:
+    def ttff_ms(self, subscribers: Container[int] | None = None) -> Iterator[float]:
         """Return the times to first frame, from the later scheduled join of both ends."""
         for stream, at_ns in self.first_frame_ns.items():
             expected = self.expected.get(stream)
             if expected is None or expected.kind != "video":
+                continue
+            if subscribers is not None and expected.subscriber.index not in subscribers:
                 continue
             due = self.join_records[expected.subscriber.index].scheduled_ns
             if expected.publisher is not None:
@@ -268,8 +291,8 @@ class Ledger:
         self.first_frame_ns.setdefault(stream, at_ns)
         expected = self.expected.get(stream)
         if expected is not None:
-            publisher = expected.publisher.index if expected.publisher else None
-            self._arrived.add((expected.subscriber.index, publisher, expected.kind))
+            publisher = expected.publisher.index if expected.publisher else _UNPLANNED
+            self._arrived.add(PlannedTrack(expected.subscriber.index, publisher, expected.kind))
 
     def _transport_state(self, event: TransportState) -> None:
         index, decides = self._transports.get(event.transport, (None, False))

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.ledger import JoinRecord, Ledger
 from sfukit.loadgen.processes import Reading
 from sfukit.loadgen.result import Metric
-from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.server_process import Traffic
 from sfukit.loadgen.verdict import TargetFault
 
@@ -41,46 +42,98 @@ class WindowResult:
     target_fault: TargetFault | None
     interrupted: bool
 
+    @property
+    def wall_s(self) -> float:
+        """The time that was measured."""
+        return self.after.swarm.at_s - self.before.swarm.at_s
 
-def metrics(plan: Plan, ledger: Ledger, window: WindowResult) -> dict[str, Metric]:
-    """Return every metric; those without samples have no values."""
-    records = ledger.join_records.values()
-    histograms = window.figures.histograms
-    joined = [float(one.connected_ns is not None) for one in records]
-    joined += [0.0] * (len(plan.bots) - len(joined))  # bots that were not started
-    arrived = [1.0] * ledger.tracks + [0.0] * max(0, plan.tracks - ledger.tracks)
+    @property
+    def bounds_ns(self) -> tuple[int, int]:
+        """Start and end of the window, in nanoseconds of the swarm's clock."""
+        return round(self.before.swarm.at_s * _NS_PER_S), round(self.after.swarm.at_s * _NS_PER_S)
+
+
+def metrics(
+    plan: Plan, ledger: Ledger, windows: Sequence[WindowResult], planned: Sequence[Window]
+) -> dict[str, Metric]:
+    """Return every metric of some windows; those without samples have no values.
+
+    Joins are those of the clients of the windows; join times are of the clients that join in them.
+    """
+    scope = _scope(plan, ledger, planned)
+    histograms = [window.figures.histograms for window in windows]
     return {
-        "joins": metric_of_values(joined, "ratio"),
-        "tracks": metric_of_values(arrived, "ratio"),
-        "join_ms": metric_of_values(ledger.join_ms(), "ms"),
-        "join_signalling_ms": metric_of_values(ledger.signalling_ms(), "ms"),
-        "join_ice_ms": metric_of_values(_known(one.ice_ms for one in records), "ms"),
-        "join_dtls_ms": metric_of_values(_known(one.dtls_ms for one in records), "ms"),
-        "ttff_ms": metric_of_values(ledger.ttff_ms(), "ms"),
-        "e2e_frame_ms": metric_of_histograms([histograms.e2e_frame]),
-        "e2e_delta_ms": metric_of_histograms([histograms.e2e_delta]),
-        "e2e_keyframe_ms": metric_of_histograms([histograms.e2e_keyframe]),
-        "rtt_ms": metric_of_histograms([histograms.rtt]),
+        "joins": metric_of_values(scope.joined, "ratio"),
+        "tracks": metric_of_values(scope.arrived, "ratio"),
+        "join_ms": metric_of_values(_known(one.join_ms for one in scope.joins), "ms"),
+        "join_signalling_ms": metric_of_values(
+            _known(one.signalling_ms for one in scope.joins), "ms"
+        ),
+        "join_ice_ms": metric_of_values(_known(one.ice_ms for one in scope.joins), "ms"),
+        "join_dtls_ms": metric_of_values(_known(one.dtls_ms for one in scope.joins), "ms"),
+        "ttff_ms": metric_of_values(ledger.ttff_ms({one.bot.index for one in scope.joins}), "ms"),
+        "e2e_frame_ms": metric_of_histograms(one.e2e_frame for one in histograms),
+        "e2e_delta_ms": metric_of_histograms(one.e2e_delta for one in histograms),
+        "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
+        "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
-        "layer_switches": _switches(ledger, window.figures.streams, window),
-        "bitrate_out": _sent(plan, window),
-        **_of_streams(window.figures.streams, window),
+        "layer_switches": _switches(ledger, _streams(windows)),
+        "bitrate_out": _sent(plan, windows),
+        **_of_streams(_streams(windows)),
     }
 
 
-def _of_streams(streams: Sequence[StreamFigures], window: WindowResult) -> dict[str, Metric]:
+class _Scope(NamedTuple):
+    """The joins and tracks of some windows: 1 where one succeeded, else 0."""
+
+    joined: list[float]
+    arrived: list[float]
+    joins: list[JoinRecord]
+
+
+def _scope(plan: Plan, ledger: Ledger, planned: Sequence[Window]) -> _Scope:
+    visits = plan.attendance.visits
+    present = [visit.bot for visit in visits if any(map(visit.is_within, planned))]
+    joining = [visit.bot for visit in visits if any(map(visit.begins_in, planned))]
+    records = {one.bot.index: one for one in ledger.records_of(present)}
+    joined = [
+        float(bot.index in records and records[bot.index].connected_ns is not None)
+        for bot in present
+    ]
+    expected = plan.views.expected(planned)
+    arrived = len(expected & ledger.arrived)
+    tracks = [1.0] * arrived + [0.0] * (len(expected) - arrived)
+    return _Scope(joined, tracks, ledger.records_of(joining))
+
+
+class _Stream(NamedTuple):
+    """One stream in one window."""
+
+    figures: StreamFigures
+    window: WindowResult
+
+
+def _streams(windows: Iterable[WindowResult]) -> list[_Stream]:
+    return [_Stream(one, window) for window in windows for one in window.figures.streams]
+
+
+def _of_streams(streams: Sequence[_Stream]) -> dict[str, Metric]:
     """Return the metrics of received streams; ``avg`` of a ratio is over all packets."""
-    video = [stream for stream in streams if stream.kind == "video" and stream.playing_ms]
+    figures = [one.figures for one in streams]
+    video = [one for one in figures if one.kind == "video" and one.playing_ms]
     return {
-        "jitter_ms": metric_of_values(_known(stream.jitter_ms for stream in streams), "ms"),
-        "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in streams),
-        "loss_after_rtx": _repaired(streams),
-        "loss_after_rtx_video": _repaired(one for one in streams if one.kind == "video"),
-        "loss_after_rtx_audio": _repaired(one for one in streams if one.kind == "audio"),
+        # a stream that ended before the window keeps its last jitter
+        "jitter_ms": metric_of_values(
+            _known(one.jitter_ms for one in figures if one.bytes_received), "ms"
+        ),
+        "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in figures),
+        "loss_after_rtx": _repaired(figures),
+        "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),
+        "loss_after_rtx_audio": _repaired(one for one in figures if one.kind == "audio"),
         "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in video),
         "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in video), "ms"),
         "bitrate_in": metric_of_values(
-            _known(_rate_bps(one.bytes_received, window) for one in streams), "bit/s"
+            _known(_rate_bps(one.figures.bytes_received, one.window) for one in streams), "bit/s"
         ),
     }
 
@@ -96,64 +149,64 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     return metric_of_values((part / whole for part, whole in known), "ratio", average=average)
 
 
-def _switches(ledger: Ledger, streams: Sequence[StreamFigures], window: WindowResult) -> Metric:
-    start_ns, end_ns = (
-        round(sample.swarm.at_s * _NS_PER_S) for sample in (window.before, window.after)
-    )
+def _switches(ledger: Ledger, streams: Sequence[_Stream]) -> Metric:
     return metric_of_values(
         (
-            float(ledger.changes_within(one.stream, start_ns, end_ns))
+            float(ledger.changes_within(one.figures.stream, *one.window.bounds_ns))
             for one in streams
-            if one.kind == "video"
+            if one.figures.kind == "video"
         ),
         "count",
     )
 
 
-def _sent(plan: Plan, window: WindowResult) -> Metric:
+def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
     """Return the bitrate of publishers, as average only."""
-    publishers = sum(bot.sends for bot in plan.bots)
-    sent_bps = _rate_bps(window.figures.totals.bytes_sent, window)
-    if sent_bps is None or not publishers:
+    sent_bytes = sum(window.figures.totals.bytes_sent for window in windows)
+    publishing_s, most = 0.0, 0
+    for planned, window in zip(plan.windows, windows, strict=False):
+        publishers = sum(slot.sends for slot in plan.slots[: planned.clients])
+        publishing_s += publishers * window.wall_s
+        most = max(most, publishers)
+    if not publishing_s or any(window.wall_s < _MIN_WINDOW_S for window in windows):
         return Metric(unit="bit/s", count=0)
-    return Metric(unit="bit/s", count=publishers, avg=sent_bps / publishers)
+    return Metric(unit="bit/s", count=most, avg=sent_bytes * 8 / publishing_s)
 
 
-def groups(plan: Plan, ledger: Ledger, window: WindowResult) -> dict[str, dict[str, Metric]]:
+def groups(
+    plan: Plan, ledger: Ledger, windows: Sequence[WindowResult]
+) -> dict[str, dict[str, Metric]]:
     """Return the metrics of impaired and of other bots, if some are impaired."""
     impaired = {bot.index + 1 for bot in plan.bots if bot.impaired}
     if not impaired:
         return {}
-    streams = window.figures.streams
+    streams = _streams(windows)
     parts = {
-        "impaired": [one for one in streams if one.bot in impaired],
-        "free": [one for one in streams if one.bot not in impaired],
+        "impaired": [one for one in streams if one.figures.bot in impaired],
+        "free": [one for one in streams if one.figures.bot not in impaired],
     }
-    return {name: _group(part, ledger, window) for name, part in parts.items()}
+    return {name: _group(part, ledger) for name, part in parts.items()}
 
 
-def _group(
-    streams: Sequence[StreamFigures], ledger: Ledger, window: WindowResult
-) -> dict[str, Metric]:
+def _group(streams: Sequence[_Stream], ledger: Ledger) -> dict[str, Metric]:
     """Return the metrics of a group, with the percentile of each stream."""
-    video = [one for one in streams if one.kind == "video"]
-    window_ns = round(window.before.swarm.at_s * _NS_PER_S)
+    video = [one for one in streams if one.figures.kind == "video"]
     return {
-        **_of_streams(streams, window),
+        **_of_streams(streams),
         "stream_e2e_p99_ms": metric_of_values(
-            _known(stream.e2e_frame.p99_ms for stream in video), "ms"
+            _known(one.figures.e2e_frame.p99_ms for one in video), "ms"
         ),
-        "layer_switches": _switches(ledger, streams, window),
+        "layer_switches": _switches(ledger, streams),
         "settled_ms": metric_of_values(
-            _known(ledger.settled_ms(one.stream, window_ns) for one in video), "ms"
+            _known(ledger.settled_ms(one.figures.stream, one.window.bounds_ns[0]) for one in video),
+            "ms",
         ),
     }
 
 
 def _rate_bps(size_bytes: int, window: WindowResult) -> float | None:
     """Return bytes of the window as bit/s; None where it was interrupted too early."""
-    wall_s = window.after.swarm.at_s - window.before.swarm.at_s
-    return size_bytes * 8 / wall_s if wall_s >= _MIN_WINDOW_S else None
+    return size_bytes * 8 / window.wall_s if window.wall_s >= _MIN_WINDOW_S else None
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

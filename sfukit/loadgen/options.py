@@ -1,7 +1,7 @@
 """The options of a load test, parsed and typed."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sfukit.gates import Gate
 from sfukit.swarm.impairment import Impairment
@@ -15,8 +15,17 @@ Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 # Encodings without subscribers: deactivated on request of the server, or sent.
 Unwatched = Literal["dynacast", "send"]
+# What a subscriber sees: one large and the others small, a grid, or all large.
+Layout = Literal["speaker", "grid3", "grid4", "grid5", "all"]
 # Support of the target: rooms, WHIP and WHEP, or WHIP only.
 Shape = Literal["rooms", "pair", "publish"]
+
+
+class Stage(NamedTuple):
+    """A measured window: how long it is, and its number of clients."""
+
+    duration_s: float
+    clients: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,8 @@ class LoadOptions:
     """The load: clients, composition, media, durations.
 
     ``publishers``, ``audio_publishers`` and ``subscribers`` count per room; None leaves the
-    number to the scenario. An explicit ``audio_publishers`` of 0 turns all audio off.
+    number to the scenario. An explicit ``audio_publishers`` of 0 turns all audio off. With
+    ``stages`` these set the clients and durations, and ``duration_s`` is not used.
     """
 
     scenario: ScenarioName = "meeting"
@@ -41,6 +51,10 @@ class LoadOptions:
     ramp_per_s: float = 20.0
     warmup_s: float = 10.0
     duration_s: float = 60.0
+    stages: tuple[Stage, ...] = ()
+    churn_per_s: float = 0.0
+    layout: Layout | None = None
+    speaker_switch_s: float | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
@@ -68,6 +82,8 @@ class RunOptions:
     pli_policy: PliPolicy = "answer"
     unwatched: Unwatched = "dynacast"
     join_timeout_s: float = 10.0
+    retries: int = 0
+    abort_after_s: float | None = None
     pin: str = "auto"
     server_args: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()

@@ -14,6 +14,9 @@ SCHEMA = report.schema_id("loadtest")
 
 Unit = Literal["ms", "ratio", "bit/s", "count"]
 Side = Literal["none", "server", "swarm", "shared"]
+# Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
+# behind its schedule, packets that were not sent.
+Resource = Literal["thread", "run queue", "sockets", "schedule", "send backlog"]
 
 # The metrics with their units. For ratios `avg` is the overall ratio (lost over all packets);
 # percentiles are over clients or streams.
@@ -81,6 +84,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     ramp_s: float
     warmup_s: float
     duration_s: float
+    churn_per_s: float = 0.0
+    layout: str = "speaker"
+    speaker_switch_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
@@ -163,10 +169,31 @@ class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Saturation(msgspec.Struct, frozen=True, kw_only=True):
-    """The saturated side, and the evidence."""
+    """The saturated side, the evidence, and the resource of each reason."""
 
     side: Side
     reasons: list[str]
+    resources: list[Resource] = []
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage: its planned clients, its window from the start of the run, what it measured.
+
+    Its joins and tracks are of the clients of the window; join times and first frames are those of
+    the clients that joined in it.
+    """
+
+    number: int
+    clients: int
+    start_s: float
+    duration_s: float
+    verdict: report.Verdict
+    reasons: list[str]
+    gates: list[GateResult]
+    metrics: dict[str, Metric]
+    server: ServerUse | None
+    generator: SwarmUse
+    saturation: Saturation
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +258,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     worst: list[Worst]
     errors: list[Fault]
+    stages: list[Stage] = msgspec.field(default_factory=list)
 
 
 def schema() -> dict[str, Any]:

@@ -44,7 +44,7 @@ async def run(
     started_at = datetime.now(UTC)
     async with _opened(options, observer) as (plan, opened, cores):
         observer.report("plan", scenario.plan_line(plan))
-        for note in notes(len(plan.bots), cores):
+        for note in notes(len(plan.slots), cores):
             observer.report("note", note)
         fault = None
         if preflight is not None and opened.server is None:
@@ -54,11 +54,11 @@ async def run(
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop)
                 async with _swapping_cores(opened, cores) as cores:
-                    window = await (timeline.run() if fault is None else timeline.refused(fault))
+                    windows = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
         facts = Facts(options, plan, opened.described, machine.inspect(), cores, started_at)
-        return summary.report(facts, timeline.ledger, window)
+        return summary.report(facts, timeline.ledger, windows)
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def _opened(
     try:
         found = await target_setup.recognise_target(options, client)
         plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
-        clients = len(plan.bots)
+        clients = len(plan.slots)
         if found is not None:
             for url in filter(None, (found.url, options.play)):
                 await permit(url, clients, options.access.allow_hosts, options.command)

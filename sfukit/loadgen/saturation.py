@@ -1,9 +1,11 @@
 """Saturation: of the server, of the load generator, or of a core that both share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfukit.loadgen.processes import Use
-from sfukit.loadgen.result import Saturation
+from sfukit.loadgen.result import Resource, Saturation, Side
 
 LATE_MS = 20.0  # lag p99 above which the generated load differs from the plan
 _BUSY = 0.95  # of a core: a thread above this is saturated
@@ -11,6 +13,13 @@ _WAITED = 0.10  # of the wall time in the run queue: the core was shared
 _DROPPED = 0.0005  # of the packets: enough to fail a gate on loss
 _UNSENT = 0.001
 _OTHER_CORES = 0.25  # above the noise of an idle machine
+
+
+class _Limit(NamedTuple):
+    """A resource at its limit, and the evidence in words."""
+
+    resource: Resource
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,27 +50,39 @@ def attribute(evidence: Evidence) -> Saturation:
     overload = _generator_limits(evidence)
     shared = _shared_core(evidence)
     if shared:
-        return Saturation(side="shared", reasons=[*shared, *overload])
+        return _saturation("shared", [*shared, *overload])
     if overload:
-        return Saturation(side="swarm", reasons=overload)
+        return _saturation("swarm", overload)
     limits = _server_limits(evidence.server)
-    return Saturation(side="server" if limits else "none", reasons=limits)
+    return _saturation("server" if limits else "none", limits)
 
 
-def _generator_limits(evidence: Evidence) -> list[str]:
+def _saturation(side: Side, limits: Sequence[_Limit]) -> Saturation:
+    return Saturation(
+        side=side,
+        reasons=[limit.reason for limit in limits],
+        resources=[limit.resource for limit in limits],
+    )
+
+
+def _generator_limits(evidence: Evidence) -> list[_Limit]:
     limits = []
+    busiest = evidence.swarm.busiest_thread
     if evidence.lag_p99_ms is not None and evidence.lag_p99_ms > LATE_MS:
-        limits.append(f"load generator {evidence.lag_p99_ms:.0f} ms late (lag p99)")
+        late = f"load generator {evidence.lag_p99_ms:.0f} ms late (lag p99)"
+        limits.append(_Limit("schedule", late))
     if evidence.dropped is not None and evidence.dropped > _DROPPED:
-        limits.append(f"load generator sockets dropped {evidence.dropped:.2%} of packets")
+        dropped = f"load generator sockets dropped {evidence.dropped:.2%} of packets"
+        limits.append(_Limit("sockets", dropped))
     if not evidence.load_delivered:
-        limits.append(f"load generator did not send {evidence.unsent:.2%} of the planned packets")
-    if evidence.swarm.busiest_thread > _BUSY:
-        limits.append(f"load generator saturated: thread busy {evidence.swarm.busiest_thread:.0%}")
+        unsent = f"load generator did not send {evidence.unsent:.2%} of the planned packets"
+        limits.append(_Limit("send backlog", unsent))
+    if busiest > _BUSY:
+        limits.append(_Limit("thread", f"load generator saturated: thread busy {busiest:.0%}"))
     return limits
 
 
-def _shared_core(evidence: Evidence) -> list[str]:
+def _shared_core(evidence: Evidence) -> list[_Limit]:
     """Return the reason where both sides waited for cores that they share."""
     server, swarm = evidence.server, evidence.swarm
     if server is None or evidence.disjoint:
@@ -73,17 +94,22 @@ def _shared_core(evidence: Evidence) -> list[str]:
         "server and load generator waited for the same cores "
         f"({server_wait:.0%} and {swarm_wait:.0%} of the time)"
     )
+    fix = "give each its own with --pin SERVER:SWARM, or use a second machine"
     if evidence.other_cores is not None and evidence.other_cores > _OTHER_CORES:
-        return [f"{waited}; other programs used {evidence.other_cores:.1f} cores: stop them"]
-    return [f"{waited}: give each its own with --pin SERVER:SWARM, or use a second machine"]
+        fix = f"other programs used {evidence.other_cores:.1f} cores: stop them"
+        return [_Limit("run queue", f"{waited}; {fix}")]
+    return [_Limit("run queue", f"{waited}: {fix}")]
 
 
-def _server_limits(server: Use | None) -> list[str]:
+def _server_limits(server: Use | None) -> list[_Limit]:
     if server is None:
         return []
     limits = []
+    waited = server.longest_wait or 0.0
     if server.busiest_thread > _BUSY:
-        limits.append(f"server saturated: thread busy {server.busiest_thread:.0%}")
-    if (server.longest_wait or 0.0) > _WAITED:
-        limits.append(f"server saturated: waited {server.longest_wait:.0%} of the time for a core")
+        busy = f"server saturated: thread busy {server.busiest_thread:.0%}"
+        limits.append(_Limit("thread", busy))
+    if waited > _WAITED:
+        text = f"server saturated: waited {waited:.0%} of the time for a core"
+        limits.append(_Limit("run queue", text))
     return limits

@@ -1,25 +1,23 @@
 """The report of a run: metrics, use of both sides, saturation, verdict. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
-from sfukit.loadgen import measured, result, scenario
+from sfukit.loadgen import measured, result, scenario, stage_report, usage
 from sfukit.loadgen.environment import environment
-from sfukit.loadgen.figures import Figures, StreamFigures
-from sfukit.loadgen.histogram import metric_of_histograms
+from sfukit.loadgen.figures import StreamFigures
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import UsageSample, WindowResult
+from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
-from sfukit.loadgen.processes import Use, between
-from sfukit.loadgen.result import EncodingUse, LoadtestReport, ServerUse, SwarmUse, Worst
-from sfukit.loadgen.saturation import Evidence, attribute
+from sfukit.loadgen.result import EncodingUse, LoadtestReport, Worst
+from sfukit.loadgen.saturation import attribute
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.verdict import Circumstances, decide, default_gates
 from sfukit.machine import Machine
 
-_US_PER_S = 1e6
 _WORST = 3
 
 
@@ -35,28 +33,32 @@ class Facts:
     started_at: datetime
 
 
-def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport:
+def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> LoadtestReport:
     """Return the whole report."""
     plan, options = facts.plan, facts.options
-    metrics = measured.metrics(plan, ledger, window)
-    server, generator = _server_use(window), _swarm_use(window)
-    evidence = _evidence(facts.cores, window)
-    saturation = attribute(evidence)
-    judged = gates.judge(
-        _gates(plan, options), result.figures(metrics, server, generator, saturation)
-    )
+    planned = plan.windows[: len(windows)]
+    metrics = measured.metrics(plan, ledger, windows, planned)
+    server, generator = usage.server_use(windows), usage.swarm_use(windows)
+    evidence = [usage.evidence(facts.cores, window) for window in windows]
+    saturation = usage.worst(map(attribute, evidence))
+    applied = _gates(plan, options)
+    judged = gates.judge(applied, result.figures(metrics, server, generator, saturation))
+    stages = []
+    if plan.options.stages:
+        stages = stage_report.stages(plan, ledger, windows, facts.cores, applied)
     decision = decide(
         judged,
         saturation,
         Circumstances(
-            interrupted=window.interrupted,
-            target_fault=window.target_fault,
+            interrupted=windows[-1].interrupted,
+            target_fault=windows[-1].target_fault,
             refused_joins=ledger.refused,
             dropped=ledger.dropped,
             clients_refused=_refused_text(ledger),
-            load_delivered=evidence.load_delivered,
+            load_delivered=all(one.load_delivered for one in evidence),
         ),
     )
+    decision = stage_report.combined(decision, stages)
     return LoadtestReport(
         schema=result.SCHEMA,
         command="loadtest",
@@ -64,14 +66,14 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
         exit_code=decision.exit_code,
         started_at=facts.started_at.isoformat(timespec="seconds"),
         seed=plan.options.seed,
-        interrupted=window.interrupted,
+        interrupted=windows[-1].interrupted,
         reasons=decision.reasons,
         target=facts.target,
         scenario=_scenario(plan, options, ledger),
         environment=environment(facts.machine, facts.cores),
         gates=judged,
         metrics=metrics,
-        groups=measured.groups(plan, ledger, window),
+        groups=measured.groups(plan, ledger, windows),
         server=server,
         generator=generator,
         saturation=saturation,
@@ -80,8 +82,9 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
             published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
-        worst=_worst(plan, window.figures),
+        worst=_worst(plan, [one for window in windows for one in window.figures.streams]),
         errors=ledger.faults,
+        stages=stages,
     )
 
 
@@ -96,109 +99,14 @@ def _refused_text(ledger: Ledger) -> str | None:
     )
 
 
-def _server_use(window: WindowResult) -> ServerUse | None:
-    """Return the use of a private server in the window; None without one, or if it ended."""
-    first, before, after = window.first, window.before, window.after
-    use = _server_between(before, after)
-    ramp = _server_between(first, before)
-    if use is None or ramp is None or before.traffic is None or after.traffic is None:
-        return None
-    traffic = after.traffic.since(before.traffic)
-    received, sent = traffic.packets_received, traffic.packets_sent
-    return ServerUse(
-        wall_s=use.wall_s,
-        cpu_s=use.cpu_s,
-        rss_bytes=use.rss_bytes,
-        packets_received=received,
-        packets_sent=sent,
-        packets_retransmitted=traffic.packets_retransmitted,
-        bytes_sent=traffic.bytes_sent,
-        cpu_us_per_packet=_per_packet_us(use.cpu_s, sent),
-        cpu_us_per_packet_in_out=_per_packet_us(use.cpu_s, received + sent),
-        run_queue_wait_s=use.wait_s,
-        busiest_thread=use.busiest_thread,
-        ramp_cpu_s=ramp.cpu_s,
-        ramp_rss_bytes=first.server.rss_bytes if first.server else 0,
-    )
-
-
-def _server_between(earlier: UsageSample, later: UsageSample) -> Use | None:
-    if earlier.server is None or later.server is None:
-        return None
-    return between(earlier.server, later.server)
-
-
-def _swarm_use(window: WindowResult) -> SwarmUse:
-    use = between(window.before.swarm, window.after.swarm)
-    totals = window.figures.totals
-    return SwarmUse(
-        wall_s=use.wall_s,
-        cpu_s=use.cpu_s,
-        rss_bytes=use.rss_bytes,
-        packets_received=totals.packets_received,
-        packets_sent=totals.packets_sent,
-        cpu_us_per_packet_in_out=_per_packet_us(
-            use.cpu_s, totals.packets_received + totals.packets_sent
-        ),
-        run_queue_wait_s=use.wait_s,
-        busiest_thread=use.busiest_thread,
-        lag_ms=metric_of_histograms([window.figures.histograms.lag]),
-        socket_drops=_drops(window),
-        unsent=totals.packets_unsent,
-        decrypted=window.figures.decrypted_ratio,
-        ramp_cpu_s=between(window.first.swarm, window.before.swarm).cpu_s,
-    )
-
-
-def _per_packet_us(cpu_s: float, packets: int) -> float | None:
-    return cpu_s * _US_PER_S / packets if packets else None
-
-
-def _drops(window: WindowResult) -> int | None:
-    """Return the drops at the bots' sockets within the window; None is unknown."""
-    before, after = window.figures_before.generator, window.figures.generator
-    if before is None or after is None:
-        return None
-    if before.socket_drops is None or after.socket_drops is None:
-        return None
-    return after.socket_drops - before.socket_drops
-
-
-def _evidence(cores: Cores, window: WindowResult) -> Evidence:
-    totals, drops = window.figures.totals, _drops(window)
-    lag = metric_of_histograms([window.figures.histograms.lag])
-    planned = totals.packets_sent + totals.packets_unsent
-    arriving = totals.packets_received + (drops or 0)
-    server = _server_between(window.before, window.after)
-    swarm = between(window.before.swarm, window.after.swarm)
-    return Evidence(
-        server=server,
-        swarm=swarm,
-        other_cores=_other_cores(window, swarm, server),
-        lag_p99_ms=lag.p99,
-        dropped=None if drops is None else drops / max(1, arriving),
-        unsent=totals.packets_unsent / max(1, planned),
-        disjoint=cores.disjoint,
-    )
-
-
-def _other_cores(window: WindowResult, swarm: Use, server: Use | None) -> float | None:
-    """Return the number of cores used by other programs of this machine."""
-    before_s, after_s = window.before.busy_s, window.after.busy_s
-    if before_s is None or after_s is None:
-        return None
-    own_s = swarm.cpu_s + (server.cpu_s if server else 0.0)
-    return max(0.0, after_s - before_s - own_s) / swarm.wall_s
-
-
 def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
     defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
     return [*(defaults if options.default_gates else ()), *options.gates]
 
 
-def _worst(plan: Plan, figures: Figures) -> list[Worst]:
+def _worst(plan: Plan, streams: Sequence[StreamFigures]) -> list[Worst]:
     """Return the streams with the longest frame delays."""
-    measured_streams = [one for one in figures.streams if one.e2e_frame.p99_ms is not None]
+    measured_streams = [one for one in streams if one.e2e_frame.p99_ms is not None]
     measured_streams.sort(key=lambda one: -(one.e2e_frame.p99_ms or 0.0))
     return [_worst_of(plan, stream) for stream in measured_streams[:_WORST]]
 
@@ -220,7 +128,7 @@ def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenari
     load = plan.options
     return result.Scenario(
         name=load.scenario,
-        clients=len(plan.bots),
+        clients=len(plan.slots),
         rooms=len(plan.rooms),
         tracks=plan.tracks,
         codec=load.codec,
@@ -229,12 +137,15 @@ def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenari
         ramp_per_s=load.ramp_per_s,
         ramp_s=plan.ramp.span_s,
         warmup_s=load.warmup_s,
-        duration_s=load.duration_s,
+        duration_s=sum(one.duration_s for one in load.stages) or load.duration_s,
+        churn_per_s=load.churn_per_s,
+        layout=plan.views.layout,
+        speaker_switch_s=load.speaker_switch_s,
         srtp=options.srtp,
         srtp_negotiated=dict(ledger.profiles),
         pacing=options.pacing,
         unwatched=options.unwatched,
-        impaired_clients=sum(bot.impaired for bot in plan.bots),
+        impaired_clients=sum(bot.impaired for bot in plan.slots),
         net_up=load.net_up,
         net_down=load.net_down,
         summary=scenario.plan_line(plan),

@@ -13,10 +13,11 @@ from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.verdict import TargetFault
-from sfukit.swarm.messages import Snapshot, Window
+from sfukit.swarm.messages import Snapshot
+from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
 Phase = Literal["ramp", "warm-up", "measuring"]
@@ -81,9 +82,10 @@ class Timeline:
             plan, opened.target, swarm, self.ledger, self._media, options.join_timeout_s
         )
         self._start_ns = 0
+        self._window = plan.windows[0]
 
-    async def run(self) -> WindowResult:
-        """Join, warm up, measure, leave."""
+    async def run(self) -> list[WindowResult]:
+        """Join, and measure each window after its ramp and warm-up; then leave."""
         self._swarm.listen(
             self.ledger.on_event,
             lambda command, error: self.ledger.fault(
@@ -92,37 +94,46 @@ class Timeline:
         )
         self._swarm.send(load_commands(self._plan, self._media.clips))
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
-        options = self._plan.options
-        window_ns = self._start_ns + round((self._plan.ramp.span_s + options.warmup_s) * _NS_PER_S)
-        end_ns = window_ns + round(options.duration_s * _NS_PER_S)
-        self._swarm.send([Window(start_ns=window_ns, end_ns=end_ns)])
-        ramp = asyncio.create_task(self._conductor.ramp(self._start_ns))
-        first = await self._sample()
+        following = asyncio.create_task(self._conductor.follow(self._start_ns))
+        results: list[WindowResult] = []
         try:
-            fault = await self._until(window_ns)
-            before = after = await self._sample()
-            figures_before = await self._figures(streams=False)
-            if fault is None and not self._stop.is_set():
-                fault = await self._until(end_ns)
-                after = await self._sample()
-            figures = await self._figures(streams=True)
+            for window in self._plan.windows:
+                results.append(await self._measure(window))
+                if results[-1].target_fault is not None or self._stop.is_set():
+                    break
         finally:
-            ramp.cancel()
+            following.cancel()
             await self._conductor.leave()
+        return results
+
+    async def _measure(self, window: Window) -> WindowResult:
+        """Return the figures of one window; without them where the run ends before it."""
+        self._window = window
+        start_ns, end_ns = (
+            self._start_ns + round(at_s * _NS_PER_S) for at_s in (window.start_s, window.end_s)
+        )
+        self._swarm.send([SetWindow(start_ns=start_ns, end_ns=end_ns)])
+        first = await self._sample()
+        fault = await self._until(start_ns)
+        before = after = await self._sample()
+        figures_before = await self._figures(streams=False)
+        if fault is None and not self._stop.is_set():
+            fault = await self._until(end_ns)
+            after = await self._sample()
         return WindowResult(
             first=first,
             before=before,
             after=after,
             figures_before=figures_before,
-            figures=figures,
+            figures=await self._figures(streams=True),
             target_fault=fault,
             interrupted=self._stop.is_set(),
         )
 
-    async def refused(self, fault: TargetFault) -> WindowResult:
+    async def refused(self, fault: TargetFault) -> list[WindowResult]:
         """Return the empty result of a target that no bot joined."""
         sample, figures = await self._sample(), await self._figures(streams=True)
-        return WindowResult(
+        result = WindowResult(
             first=sample,
             before=sample,
             after=sample,
@@ -131,6 +142,7 @@ class Timeline:
             target_fault=fault,
             interrupted=False,
         )
+        return [result]
 
     async def _until(self, end_ns: int) -> TargetFault | None:
         """Run until an instant; return early on stop, or with the fault of the target."""
@@ -164,17 +176,17 @@ class Timeline:
 
     def _progress(self, elapsed_s: float) -> Progress:
         options, plan, ledger = self._plan.options, self._plan, self.ledger
+        window = self._window
         phase: Phase = "measuring"
-        if elapsed_s < plan.ramp.span_s:
-            phase = "ramp"
-        elif elapsed_s < plan.ramp.span_s + options.warmup_s:
-            phase = "warm-up"
+        if elapsed_s < window.start_s:
+            settling_s = window.start_s - elapsed_s
+            phase = "ramp" if settling_s > options.warmup_s else "warm-up"
         return Progress(
             phase,
             max(0.0, elapsed_s),
             plan.total_s,
-            len(plan.bots),
-            ledger.joined,
+            window.clients,
+            ledger.present,
             ledger.failures,
             ledger.tracks,
             plan.tracks,

@@ -48,6 +48,11 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--duration", "0s"], "measures nothing", "10s"),
         (["--bitrate", "-3"], "--bitrate: cannot read '-3'", "1.7M"),
         (["--scenario", "party"], "--scenario party", "meeting, webinar, broadcast, audio-room"),
+        (["--stage", "30s"], "--stage 30s: no number of clients", "30s:100"),
+        (["--stage", "30s:5", "-c", "5"], "stages set the number of clients", "--clients out"),
+        (["--stage", "30s:5", "-d", "5s"], "--duration with --stage", "--duration out"),
+        (["--stage", "30s:5", "--find-max"], "--find-max with --stage", "leave one out"),
+        (["--churn", "2%"], "--churn 2%: no share per time", "2%/m"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),
         (["-T", "nonsense.p95<3"], "no metric nonsense.p95", "nearest: "),
@@ -113,6 +118,22 @@ def test_the_plan_alone_starts_nothing(capsys: pytest.CaptureFixture[str]) -> No
         "out             4,000 streams, 1,139 Mb/s, 235,598 packets/s out of the SFU",
         "files           1,700 open files on this machine (ulimit -n)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ([], "5 clients, 1 room, VP8 x3 + Opus; 0.2 s ramp, 1 s warm-up, 3 s measured (4.2 s)"),
+        (["-c", "12", "-r", "100/s", "-d", "5s"], "12 clients, 3 rooms of 4, "),
+        (["-d", "60s"], "1 s warm-up, 60 s measured"),
+        (["--publishers", "1", "--subscribers", "6"], "7 clients, 1 room with 1 publishing"),
+    ],
+)
+def test_explicit_options_win_over_those_of_quick(
+    options: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loadtest", "--quick", "--plan", *options]) == 0
+    assert shown in capsys.readouterr().out
 
 
 def test_nothing_was_saved_yet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from sfukit.loadgen.clips import clip_ids
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.options import Stage as Duration
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.verdict import TargetFault
@@ -55,8 +57,8 @@ class FakeTarget:
 class Stage:
     """A conductor with everything around it faked."""
 
-    def __init__(self, target: FakeTarget, clients: int, per_s: float, timeout_s: float) -> None:
-        self.plan = plan(LoadOptions(clients=clients, ramp_per_s=per_s))
+    def __init__(self, target: FakeTarget, options: LoadOptions, timeout_s: float) -> None:
+        self.plan = plan(options)
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
         self.swarm.listen(self.ledger.on_event, lambda command, error: None)
@@ -73,11 +75,17 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    on_join: Step, *, clients: int = 4, per_s: float = 1000, timeout_s: float = 5
+    on_join: Step,
+    *,
+    clients: int | None = 4,
+    per_s: float = 1000,
+    timeout_s: float = 5,
+    **more: Any,
 ) -> AsyncIterator[Stage]:
     """Join all clients, and let them leave at the end."""
-    made = Stage(FakeTarget(on_join), clients, per_s, timeout_s)
-    await made.conductor.ramp(made.swarm.now_ns())
+    options = LoadOptions(clients=clients, ramp_per_s=per_s, **more)
+    made = Stage(FakeTarget(on_join), options, timeout_s)
+    await made.conductor.follow(made.swarm.now_ns())
     for _ in range(5):
         await asyncio.sleep(0)
     yield made
@@ -104,6 +112,30 @@ async def test_clients_join_when_due_and_leave() -> None:
         assert run.conductor.target_fault() is None
     assert sorted(run.target.left) == sorted(bot.name for bot in run.plan.bots)
     assert run.ledger.faults == []
+
+
+async def test_clients_leave_and_others_take_their_places_as_planned() -> None:
+    stages = tuple(Duration(0.01, count) for count in (4, 2, 3))
+    async with stage(welcome, clients=None, stages=stages, warmup_s=0.01) as run:
+        assert run.target.left == ["p4", "p3"]
+        assert run.ledger.joined == 5
+        assert run.ledger.present == 3
+        assert run.ledger.still_connected == 5  # none was disconnected by the target
+        assert run.conductor.target_fault() is None
+    assert sorted(run.target.left) == ["p1", "p2", "p3", "p3-2", "p4"]
+    assert run.ledger.faults == []
+
+
+async def test_a_bot_that_leaves_as_planned_is_not_lost_or_overdue() -> None:
+    async def slow(bot_session: BotSession) -> None:
+        if bot_session.bot.index == 0:
+            connect(bot_session)
+
+    stages = (Duration(0.01, 2), Duration(0.01, 1))
+    async with stage(slow, clients=None, stages=stages, warmup_s=0.01, timeout_s=0) as run:
+        run.conductor.fail_overdue()
+        assert run.ledger.faults == []
+        assert run.ledger.failures == 0
 
 
 async def test_a_refusal_concerns_one_bot() -> None:

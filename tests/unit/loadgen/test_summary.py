@@ -166,7 +166,7 @@ class Run:
             target_fault=self.fault,
             interrupted=self.interrupted,
         )
-        return report(facts, self.ledger, window)
+        return report(facts, self.ledger, [window])
 
 
 def test_a_good_run_passes_with_every_metric_filled() -> None:

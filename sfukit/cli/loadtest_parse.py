@@ -1,0 +1,132 @@
+"""The typed options of a load test, from what was typed on the command line."""
+
+import secrets
+import shlex
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import typer
+
+from sfukit import gates, units
+from sfukit.cli import access_options
+from sfukit.cli.option import choice
+from sfukit.errors import UsageError
+from sfukit.loadgen import presets, result
+from sfukit.loadgen.options import (
+    AudioCodec,
+    LoadOptions,
+    Pacing,
+    PliPolicy,
+    RunOptions,
+    ScenarioName,
+    SrtpProfile,
+    Unwatched,
+    VideoCodec,
+)
+from sfukit.loadgen.scenario import churn, stages
+from sfukit.swarm import impairment
+from sfukit.swarm.impairment import Impairment
+
+
+def values_of(context: typer.Context) -> dict[str, Any]:
+    """Return the value of each option: as typed, else by a preset, else its default."""
+    values = dict(context.params)
+    typed = {name for name in values if is_typed(context, name)}
+    for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
+        if values[option]:
+            named = presets.preset(values, preset)
+            named |= {"clients": None} if values["stage"] else {}
+            values |= {name: value for name, value in named.items() if name not in typed}
+    _refuse_contradictions(values, typed)
+    return values
+
+
+def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) -> None:
+    if not values["stage"]:
+        return
+    if values["find_max"]:
+        raise UsageError("--find-max with --stage: a search sets the load", hint="leave one out")
+    if "duration" in typed:
+        raise UsageError(
+            "--duration with --stage: each stage has its own", hint="leave --duration out"
+        )
+
+
+def run_options(
+    values: Mapping[str, Any], catalogue: Mapping[str, str] | None = None
+) -> RunOptions:
+    """Return the options of a run; raise ``UsageError`` naming the faulty option.
+
+    ``catalogue`` has the paths that gates may name, by default those of a load with media.
+    """
+    from sfukit.targets.detect import parse_play
+
+    play = values["play"]
+    return RunOptions(
+        load=load_options(values),
+        command=("sfukit", *sys.argv[1:]),
+        access=access_options.access(
+            *(
+                values[name]
+                for name in (
+                    "token",
+                    "api_key",
+                    "api_secret",
+                    "header",
+                    "cacert",
+                    "insecure",
+                    "allow_host",
+                )
+            )
+        ),
+        target=values["target"],
+        play=None if play is None else parse_play(play),
+        srtp=choice(values["srtp"], "--srtp", SrtpProfile),
+        pacing=choice(values["pacing"], "--pacing", Pacing),
+        pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
+        unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
+        join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
+        pin=values["pin"],
+        server_args=tuple(shlex.split(values["server_args"])),
+        gates=tuple(
+            gates.parse(text, catalogue or result.catalogue()) for text in values["gate"] or ()
+        ),
+        default_gates=not values["no_default_gates"],
+    )
+
+
+def load_options(values: Mapping[str, Any]) -> LoadOptions:
+    """Return the load of a run."""
+    bitrate, seed = values["bitrate"], values["seed"]
+    return LoadOptions(
+        scenario=choice(values["scenario"], "--scenario", ScenarioName),
+        clients=values["clients"],
+        rooms=values["rooms"],
+        publishers=values["publishers"],
+        audio_publishers=values["audio_publishers"],
+        subscribers=values["subscribers"],
+        codec=choice(values["codec"], "--codec", VideoCodec),
+        audio=choice(values["audio"], "--audio", AudioCodec),
+        simulcast=not values["no_simulcast"],
+        bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
+        ramp_per_s=units.rate_per_s(values["ramp"], "--ramp"),
+        warmup_s=units.duration_s(values["warmup"], "--warmup"),
+        duration_s=units.duration_s(values["duration"], "--duration"),
+        stages=tuple(stages.parse(text) for text in values["stage"] or ()),
+        churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
+        net_up=_network(values["net_up"], "--net-up"),
+        net_down=_network(values["net_down"], "--net-down"),
+        net_share=units.ratio(values["net_share"], "--net-share"),
+        seed=seed if seed is not None else secrets.randbelow(10_000),
+    )
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _network(text: str | None, where: str) -> Impairment | None:
+    return None if text is None else impairment.parse(text, where)

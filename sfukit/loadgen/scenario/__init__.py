@@ -1,0 +1,24 @@
+"""The plan of a load: who joins, what each publishes and subscribes to, and when."""
+
+from sfukit.loadgen.scenario.attendance import Visit, Window
+from sfukit.loadgen.scenario.describe import plan_line
+from sfukit.loadgen.scenario.flows import Flow
+from sfukit.loadgen.scenario.media import Encoding
+from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, Size
+from sfukit.loadgen.scenario.planning import Plan, plan
+from sfukit.loadgen.scenario.views import PlannedTrack
+
+__all__ = [
+    "Bot",
+    "Encoding",
+    "Flow",
+    "Plan",
+    "PlannedSubscription",
+    "PlannedTrack",
+    "Room",
+    "Size",
+    "Visit",
+    "Window",
+    "plan",
+    "plan_line",
+]

@@ -1,0 +1,168 @@
+"""The plan of a load: rooms, bots, publications, subscriptions with their sizes, times.
+
+Pure: equal options give equal plans.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from sfukit.errors import UsageError
+from sfukit.loadgen.options import LoadOptions, Stage
+from sfukit.loadgen.ramp import Ramp
+from sfukit.loadgen.scenario import flows
+from sfukit.loadgen.scenario.attendance import Attendance, Timing, Window, attendance
+from sfukit.loadgen.scenario.composition import compositions
+from sfukit.loadgen.scenario.flows import Flow
+from sfukit.loadgen.scenario.media import Encoding, encodings
+from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots
+from sfukit.loadgen.scenario.views import Views
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole load."""
+
+    options: LoadOptions
+    rooms: tuple[Room, ...]
+    encodings: tuple[Encoding, ...]
+    attendance: Attendance
+
+    @cached_property
+    def bots(self) -> tuple[Bot, ...]:
+        """All bots by index, those that replace others last."""
+        return tuple(visit.bot for visit in self.attendance.visits)
+
+    @cached_property
+    def slots(self) -> tuple[Bot, ...]:
+        """The bots without those that replace others, in the order in which they join."""
+        return tuple(bot for room in self.rooms for bot in room.slots)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The measured windows."""
+        return self.attendance.windows
+
+    @property
+    def ramp(self) -> Ramp:
+        """The arrival of the bots of the first window."""
+        return Ramp(self.options.ramp_per_s, self.windows[0].clients)
+
+    @cached_property
+    def views(self) -> Views:
+        """The subscriptions of all bots over time."""
+        return Views(self.rooms, self.attendance, self.options)
+
+    @property
+    def has_video(self) -> bool:
+        """Whether any bot publishes video."""
+        return any(bot.video for bot in self.bots)
+
+    @property
+    def total_s(self) -> float:
+        """The time until the end of the last window."""
+        return self.windows[-1].end_s
+
+    @cached_property
+    def tracks(self) -> int:
+        """The number of tracks that subscribers should receive."""
+        return len(self.views.expected())
+
+    @cached_property
+    def inbound(self) -> Flow:
+        """The streams that the SFU receives from the largest number of clients."""
+        return flows.inbound(self.slots, self.encodings)
+
+    @cached_property
+    def outbound(self) -> Flow:
+        """The streams that the SFU sends to the largest number of clients."""
+        planned = (one for slot in self.slots for one in self.subscriptions(slot))
+        at_a_time = (one for one in planned if one.publisher.replaces is None)
+        return flows.outbound(at_a_time, self.encodings)
+
+    def subscriptions(self, subscriber: Bot) -> Iterator[PlannedSubscription]:
+        """Return the subscriptions of a bot, with the sizes at its join."""
+        return self.views.subscriptions(subscriber)
+
+
+def plan(options: LoadOptions) -> Plan:
+    """Return the plan; raise ``UsageError`` where the numbers contradict each other."""
+    _check_times(options)
+    if options.stages:
+        options = replace(options, clients=max(stage.clients for stage in options.stages))
+    rooms, joined = [], 0
+    for index, composition in enumerate(compositions(options)):
+        name = f"load{options.seed}-room-{index + 1}"
+        joining = bots(index, joined, composition, audio=options.audio_disabled_by is None)
+        rooms.append(Room(index, name, tuple(joining)))
+        joined += composition.size
+    if options.net_up or options.net_down:
+        rooms = _impaired(rooms, options)
+    times = _attendance([bot for room in rooms for bot in room.bots], options)
+    return Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
+
+
+def _check_times(options: LoadOptions) -> None:
+    if options.duration_s <= 0:
+        raise UsageError("--duration 0: measures nothing", hint="try --duration 10s")
+    if options.stages and options.clients is not None:
+        raise UsageError(
+            f"--clients {options.clients} with --stage: stages set the number of clients",
+            hint="leave --clients out",
+        )
+    if options.shape != "rooms":
+        for name, given in (
+            ("--layout", options.layout),
+            ("--speaker-switch", options.speaker_switch_s),
+        ):
+            if given is not None:
+                raise UsageError(
+                    f"{name}: the target has no rooms where a client chooses what it sees",
+                    hint=f"leave {name} out",
+                )
+
+
+def _attendance(slots: Sequence[Bot], options: LoadOptions) -> Attendance:
+    timing = Timing(
+        ramp_per_s=options.ramp_per_s,
+        warmup_s=options.warmup_s,
+        stages=options.stages or (Stage(options.duration_s, len(slots)),),
+        churn_per_s=options.churn_per_s,
+        seed=options.seed,
+    )
+    # without its publisher a WHEP URL has nothing to play
+    replaceable = [bot for bot in slots if options.shape != "pair" or not bot.sends]
+    return attendance(slots, timing, replaceable=replaceable)
+
+
+def _with_replacements(rooms: Sequence[Room], times: Attendance) -> Iterator[Room]:
+    """Return the rooms with the bots that replace others."""
+    replacements = [visit.bot for visit in times.visits if visit.bot.replaces is not None]
+    for room in rooms:
+        added = [bot for bot in replacements if bot.room == room.index]
+        yield replace(room, bots=(*room.bots, *added)) if added else room
+
+
+def _impaired(rooms: Sequence[Room], options: LoadOptions) -> list[Room]:
+    """Return the rooms with the share of bots that are impaired, chosen by the seed."""
+    candidates = [
+        bot.index
+        for room in rooms
+        for bot in room.bots
+        if (options.net_up is not None and bot.sends)
+        or (options.net_down is not None and _receives(bot, room, options))
+    ]
+    share = round(options.net_share * len(candidates))
+    chosen = frozenset(random.Random(options.seed).sample(candidates, share))
+    return [
+        replace(room, bots=tuple(replace(bot, impaired=bot.index in chosen) for bot in room.bots))
+        for room in rooms
+    ]
+
+
+def _receives(bot: Bot, room: Room, options: LoadOptions) -> bool:
+    """Return whether a bot subscribes to another."""
+    if options.shape == "publish" or (options.shape == "pair" and bot.sends):
+        return False
+    return any(publisher.index != bot.index for publisher in room.publishers)

@@ -1,0 +1,96 @@
+"""The stages of a report: each window with its own metrics, gates and verdict. Pure."""
+
+from collections.abc import Sequence
+
+from sfukit import gates
+from sfukit.errors import ExitCode
+from sfukit.gates import Gate
+from sfukit.loadgen import measured, result, usage
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.placement import Cores
+from sfukit.loadgen.result import Stage
+from sfukit.loadgen.saturation import attribute
+from sfukit.loadgen.scenario import Plan, Window
+from sfukit.loadgen.verdict import Circumstances, Decision, decide
+
+# Metrics of joins: a stage in which no client joins has none, and is not judged by them.
+_OF_JOINS = ("join_ms", "join_signalling_ms", "join_ice_ms", "join_dtls_ms", "ttff_ms")
+_SEVERITY = ("fail", "inconclusive")
+
+
+def stages(
+    plan: Plan,
+    ledger: Ledger,
+    windows: Sequence[WindowResult],
+    cores: Cores,
+    applied: Sequence[Gate],
+) -> list[Stage]:
+    """Return the stages that were measured, as far as they were."""
+    return [
+        _stage(number, planned, plan, ledger, window, cores, applied)
+        for number, (planned, window) in enumerate(zip(plan.windows, windows, strict=False), 1)
+    ]
+
+
+def combined(whole: Decision, parts: Sequence[Stage]) -> Decision:
+    """Return the verdict of a run with stages: that of the worst stage."""
+    if whole.exit_code in (ExitCode.TARGET, ExitCode.INTERRUPTED):
+        return whole
+    for verdict in _SEVERITY:
+        worst = [stage for stage in parts if stage.verdict == verdict]
+        if not worst and whole.verdict != verdict:
+            continue
+        reasons = [
+            f"stage {stage.number}, {stage.clients} clients: {reason}"
+            for stage in worst
+            for reason in stage.reasons
+        ]
+        code = ExitCode.FAILED if verdict == "fail" else ExitCode.INCONCLUSIVE
+        if whole.verdict == verdict:
+            reasons += whole.reasons
+        return Decision("fail" if verdict == "fail" else "inconclusive", code, reasons)
+    return whole
+
+
+def _stage(
+    number: int,
+    planned: Window,
+    plan: Plan,
+    ledger: Ledger,
+    window: WindowResult,
+    cores: Cores,
+    applied: Sequence[Gate],
+) -> Stage:
+    metrics = measured.metrics(plan, ledger, [window], [planned])
+    server, generator = usage.server_use([window]), usage.swarm_use([window])
+    evidence = usage.evidence(cores, window)
+    saturation = attribute(evidence)
+    joins = any(visit.begins_in(planned) for visit in plan.attendance.visits)
+    judged = gates.judge(
+        [gate for gate in applied if joins or gate.path.partition(".")[0] not in _OF_JOINS],
+        result.figures(metrics, server, generator, saturation),
+    )
+    decision = decide(
+        judged,
+        saturation,
+        Circumstances(
+            interrupted=window.interrupted,
+            target_fault=window.target_fault,
+            refused_joins=ledger.refused,
+            load_delivered=evidence.load_delivered,
+        ),
+    )
+    return Stage(
+        number=number,
+        clients=planned.clients,
+        start_s=planned.start_s,
+        duration_s=plan.options.stages[number - 1].duration_s,
+        verdict=decision.verdict,
+        reasons=decision.reasons,
+        gates=judged,
+        metrics=metrics,
+        server=server,
+        generator=generator,
+        saturation=saturation,
+    )

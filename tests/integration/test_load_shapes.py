@@ -1,0 +1,87 @@
+"""Load shapes against a real private server: few clients, short windows, on loopback."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.loadtest_command import Loadtest
+
+
+@pytest.fixture
+def loadtest(tmp_path: Path) -> Loadtest:
+    return Loadtest(tmp_path)
+
+
+async def test_quick_gives_a_verdict_in_less_than_ten_seconds(loadtest: Loadtest) -> None:
+    started_s = time.monotonic()
+    outcome = await loadtest("--quick")
+    elapsed_s = time.monotonic() - started_s
+    assert outcome.code == 0, outcome.out
+    scenario = outcome.measured.scenario
+    assert (scenario.clients, scenario.warmup_s, scenario.duration_s) == (5, 1.0, 3.0)
+    assert elapsed_s < 10
+
+
+async def test_find_max_lists_its_probes_and_what_broke_first(
+    loadtest: Loadtest, tmp_path: Path
+) -> None:
+    saved = tmp_path / "search.json"
+    limit = ("--server-args", "--max-participants 3", "-T", "join_ms.p95<5s")
+    short = ("--warmup", "0.5s", "-d", "1s", "--seed", "7", "--rooms", "1")
+    outcome = await loadtest("--find-max", "-c", "2", *short, *limit, "--json", str(saved))
+    found = json.loads(saved.read_bytes())
+    assert [(one["clients"], one["verdict"]) for one in found["probes"]] == [
+        (2, "pass"),
+        (4, "fail"),
+        (3, "pass"),
+    ]
+    assert found["answer"]["max_clients"] == 3
+    assert found["answer"]["broke_first"]["gate"] == "joins == 100 %"
+    assert outcome.code == 0
+    assert "\nMAX     3 clients pass the gates (within 1)  (seed 7)\n" in outcome.out
+    assert "first to break, at 4 clients: server, " in outcome.out
+
+
+async def test_each_stage_is_measured_and_judged(loadtest: Loadtest) -> None:
+    stages = [f"--stage={seconds}s:{clients}" for seconds, clients in ((2, 2), (2, 4), (1, 2))]
+    outcome = await loadtest(*stages, "--rooms", "1", "--warmup", "1s", "--seed", "7")
+    report = outcome.measured
+    assert outcome.code == 0, outcome.out
+    assert [(one.clients, one.duration_s, one.verdict) for one in report.stages] == [
+        (2, 2.0, "pass"),
+        (4, 2.0, "pass"),
+        (2, 1.0, "pass"),
+    ]
+    tracks = [one.metrics["tracks"] for one in report.stages]
+    assert [(one.count, one.avg) for one in tracks] == [(4, 1.0), (24, 1.0), (4, 1.0)]
+    joins = [one.metrics["join_ms"].count for one in report.stages]
+    assert joins == [2, 2, 0]
+    # each window counts its own frames: 4 clients watch 12 videos, 2 watch 2
+    frames = [one.metrics["e2e_frame_ms"].count for one in report.stages]
+    assert frames[1] > 2 * frames[0] > 2 * frames[2] > 0
+    assert report.metrics["e2e_frame_ms"].count == sum(frames)
+    assert report.metrics["joins"].count == 4
+    assert report.scenario.clients == 4
+    assert "\nstage " in outcome.out
+
+
+async def test_a_gate_that_one_stage_does_not_meet_fails_the_run(loadtest: Loadtest) -> None:
+    stages = ("--stage", "1s:2", "--stage", "1s:4")
+    gate = ("-T", "tracks.count<20")
+    outcome = await loadtest(*stages, "--rooms", "1", "--warmup", "1s", *gate)
+    assert outcome.code == 3, outcome.out
+    assert [one.verdict for one in outcome.measured.stages] == ["pass", "fail"]
+    assert outcome.measured.reasons[0] == "stage 2, 4 clients: tracks.count < 20: it is 24"
+
+
+async def test_replaced_clients_join_and_are_measured(loadtest: Loadtest) -> None:
+    churn = ("--churn", "300%/m", "--warmup", "1s", "-d", "12s", "--seed", "7")
+    outcome = await loadtest("-c", "2", *churn)
+    report = outcome.measured
+    assert outcome.code == 0, outcome.out
+    assert report.scenario.clients == 2
+    assert report.metrics["joins"].count is not None and report.metrics["joins"].count > 2
+    assert report.metrics["joins"].avg == report.metrics["tracks"].avg == 1.0
+    assert report.errors == []
