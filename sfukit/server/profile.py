@@ -81,6 +81,12 @@ class Profiler:
         signal.siginterrupt(signal.SIGPROF, False)
         gc.callbacks.append(self._collection)
 
+    def remove(self) -> None:
+        """Ignore the signals again."""
+        for number in (signal.SIGUSR2, signal.SIGPROF):
+            signal.signal(number, signal.SIG_IGN)
+        gc.callbacks.remove(self._collection)
+
     def _toggle(self, _number: int, _frame: FrameType | None) -> None:
         self._running = not self._running
         interval_s = _INTERVAL_S if self._running else 0.0
