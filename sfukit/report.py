@@ -23,6 +23,7 @@ _SCHEMA_VERSIONS = {
     "latency": 1,
     "loadtest": 2,
     "loadtest-find-max": 1,
+    "loadtest-signaling": 1,
     "nat-lab": 1,
     "nat-probe": 2,
     "serve": 1,

@@ -32,7 +32,7 @@ from sfukit.swarm.impairment import Impairment
 def values_of(context: typer.Context) -> dict[str, Any]:
     """Return the value of each option: as typed, else by a preset, else its default."""
     values = dict(context.params)
-    typed = {name for name in values if _is_typed(context, name)}
+    typed = {name for name in values if is_typed(context, name)}
     for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
         if values[option]:
             named = presets.preset(values, preset)
@@ -53,8 +53,13 @@ def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) ->
         )
 
 
-def run_options(values: Mapping[str, Any]) -> RunOptions:
-    """Return the options of a run; raise ``UsageError`` naming the faulty option."""
+def run_options(
+    values: Mapping[str, Any], catalogue: Mapping[str, str] | None = None
+) -> RunOptions:
+    """Return the options of a run; raise ``UsageError`` naming the faulty option.
+
+    ``catalogue`` has the paths that gates may name, by default those of a load with media.
+    """
     from sfukit.targets.detect import parse_play
 
     play = values["play"]
@@ -84,7 +89,9 @@ def run_options(values: Mapping[str, Any]) -> RunOptions:
         join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
         pin=values["pin"],
         server_args=tuple(shlex.split(values["server_args"])),
-        gates=tuple(gates.parse(text, result.catalogue()) for text in values["gate"] or ()),
+        gates=tuple(
+            gates.parse(text, catalogue or result.catalogue()) for text in values["gate"] or ()
+        ),
         default_gates=not values["no_default_gates"],
     )
 
@@ -115,7 +122,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
     )
 
 
-def _is_typed(context: typer.Context, name: str) -> bool:
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
