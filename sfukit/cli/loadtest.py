@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sfukit import gates, machine, report, units
+from sfukit import machine, report, units
 from sfukit.cli import access_options, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
-from sfukit.loadgen import result
+from sfukit.loadgen import gate_figures
 from sfukit.loadgen.options import (
     AudioCodec,
     LoadOptions,
@@ -61,6 +61,7 @@ def loadtest(
     duration: options.Duration = "60s",
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
+    interval: options.Interval = "1s",
     codec: options.Codec = "vp8",
     audio: options.Audio = "opus",
     no_simulcast: options.NoSimulcast = False,
@@ -127,9 +128,10 @@ def loadtest(
         pli_policy=choice(pli_policy, "--pli-policy", PliPolicy),
         unwatched=choice(unwatched, "--unwatched", Unwatched),
         join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
+        interval_s=options.interval_s(interval),
         pin=pin,
         server_args=tuple(shlex.split(server_args)),
-        gates=tuple(gates.parse(text, result.catalogue()) for text in gate or ()),
+        gates=tuple(map(gate_figures.parse, gate or ())),
         default_gates=not no_default_gates,
     )
     if plan:

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
+from sfukit import units
 from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
+from sfukit.errors import UsageError
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -57,6 +59,9 @@ Warmup = Annotated[
 ]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
+]
+Interval = Annotated[
+    str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
 ]
 Codec = Annotated[str, option("--codec", panel=_MEDIA, help="vp8 or h264")]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
@@ -150,3 +155,13 @@ ServerArgs = Annotated[
     str,
     option("--server-args", panel=_CPU, metavar="'ARGS'", help="options for the private server"),
 ]
+
+_LEAST_INTERVAL_S = 0.25
+
+
+def interval_s(text: str) -> float:
+    """Read ``--interval``; shorter ones would measure the snapshots themselves."""
+    seconds = units.duration_s(text, "--interval")
+    if seconds < _LEAST_INTERVAL_S:
+        raise UsageError(f"--interval {text}: below 250ms", hint="try 1s")
+    return seconds

@@ -240,15 +240,22 @@ class Ledger:
         ]
 
     def ttff_ms(self) -> Iterator[float]:
-        """Return the times to first frame, from the later scheduled join of both ends."""
+        """Return the times to first frame of video tracks."""
+        return (ttff_ms for track, ttff_ms in self.first_frames() if track.kind == "video")
+
+    def first_frames(self) -> Iterator[tuple[ExpectedTrack, float]]:
+        """Return the tracks that arrived, each with the time to its first frame, ms.
+
+        The time counts from the later scheduled join of both ends.
+        """
         for stream, at_ns in self.first_frame_ns.items():
             expected = self.expected.get(stream)
-            if expected is None or expected.kind != "video":
+            if expected is None:
                 continue
             due = self.join_records[expected.subscriber.index].scheduled_ns
             if expected.publisher is not None:
                 due = max(due, self.join_records[expected.publisher.index].scheduled_ns)
-            yield (at_ns - due) / _NS_PER_MS
+            yield expected, (at_ns - due) / _NS_PER_MS
 
     def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
         """Return the number of encoding changes of a stream within an interval."""

@@ -8,6 +8,7 @@ from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.processes import Reading
 from sfukit.loadgen.result import Metric
+from sfukit.loadgen.result_series import Interval
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.server_process import Traffic
 from sfukit.loadgen.verdict import TargetFault
@@ -40,6 +41,13 @@ class WindowResult:
     figures: Figures
     target_fault: TargetFault | None
     interrupted: bool
+    intervals: Sequence[Interval] = ()
+
+    @property
+    def measured_s(self) -> float:
+        """The measured time; 0 where it was too short for rates."""
+        wall_s = self.after.swarm.at_s - self.before.swarm.at_s
+        return wall_s if wall_s >= _MIN_WINDOW_S else 0.0
 
 
 def metrics(plan: Plan, ledger: Ledger, window: WindowResult) -> dict[str, Metric]:
@@ -64,11 +72,11 @@ def metrics(plan: Plan, ledger: Ledger, window: WindowResult) -> dict[str, Metri
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, window.figures.streams, window),
         "bitrate_out": _sent(plan, window),
-        **_of_streams(window.figures.streams, window),
+        **of_streams(window.figures.streams, window),
     }
 
 
-def _of_streams(streams: Sequence[StreamFigures], window: WindowResult) -> dict[str, Metric]:
+def of_streams(streams: Sequence[StreamFigures], window: WindowResult) -> dict[str, Metric]:
     """Return the metrics of received streams; ``avg`` of a ratio is over all packets."""
     video = [stream for stream in streams if stream.kind == "video" and stream.playing_ms]
     return {
@@ -139,7 +147,7 @@ def _group(
     video = [one for one in streams if one.kind == "video"]
     window_ns = round(window.before.swarm.at_s * _NS_PER_S)
     return {
-        **_of_streams(streams, window),
+        **of_streams(streams, window),
         "stream_e2e_p99_ms": metric_of_values(
             _known(stream.e2e_frame.p99_ms for stream in video), "ms"
         ),
@@ -152,8 +160,7 @@ def _group(
 
 def _rate_bps(size_bytes: int, window: WindowResult) -> float | None:
     """Return bytes of the window as bit/s; None where it was interrupted too early."""
-    wall_s = window.after.swarm.at_s - window.before.swarm.at_s
-    return size_bytes * 8 / wall_s if wall_s >= _MIN_WINDOW_S else None
+    return size_bytes * 8 / window.measured_s if window.measured_s else None
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -68,6 +68,7 @@ class RunOptions:
     pli_policy: PliPolicy = "answer"
     unwatched: Unwatched = "dynacast"
     join_timeout_s: float = 10.0
+    interval_s: float = 1.0
     pin: str = "auto"
     server_args: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import msgspec
 
 from sfukit import report
-from sfukit.gates import TEXT, GateResult, Value
+from sfukit.gates import GateResult
+from sfukit.loadgen.result_series import Client, Interval
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -210,9 +211,13 @@ class RateLimited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
-    """One run of ``sfukit loadtest``."""
+    """One run of ``sfukit loadtest``.
+
+    ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    """
 
     started_at: str
+    command_line: str = ""
     seed: int
     interrupted: bool
     reasons: list[str]
@@ -222,6 +227,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     gates: list[GateResult]
     metrics: dict[str, Metric]
     groups: dict[str, dict[str, Metric]]
+    rooms: dict[str, dict[str, Metric]] = msgspec.field(default_factory=dict)
     server: ServerUse | None
     generator: SwarmUse | None
     saturation: Saturation
@@ -230,55 +236,10 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     worst: list[Worst]
     errors: list[Fault]
+    series: list[Interval] = msgspec.field(default_factory=list)
+    clients: list[Client] = msgspec.field(default_factory=list)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a report."""
     return report.schema(LoadtestReport)
-
-
-_SERVER_UNITS = {
-    "cpu_s": "s",
-    "rss_bytes": "bytes",
-    "packets_received": "",
-    "packets_sent": "",
-    "packets_retransmitted": "",
-    "cpu_us_per_packet": "us",
-    "cpu_us_per_packet_in_out": "us",
-    "busiest_thread": "ratio",
-}
-_GENERATOR_UNITS = {"cpu_s": "s", "socket_drops": "", "unsent": "", "busiest_thread": "ratio"}
-
-
-def catalogue() -> dict[str, str]:
-    """Return the paths that a gate may name, with their units."""
-    paths = {"saturation.side": TEXT}
-    for name, unit in METRICS.items():
-        kept_in = "" if unit == "count" else unit
-        paths[name] = kept_in
-        paths[f"{name}.count"] = ""
-        paths |= {f"{name}.{aggregate}": kept_in for aggregate in AGGREGATES}
-    paths |= {f"server.{name}": unit for name, unit in _SERVER_UNITS.items()}
-    paths |= {f"generator.{name}": unit for name, unit in _GENERATOR_UNITS.items()}
-    return paths
-
-
-def figures(
-    metrics: dict[str, Metric],
-    server: ServerUse | None,
-    generator: SwarmUse | None,
-    saturation: Saturation,
-) -> dict[str, Value]:
-    """Return the value of every path; the bare name of a metric is its ``avg``."""
-    found: dict[str, Value] = {"saturation.side": saturation.side}
-    for name, metric in metrics.items():
-        found[name] = metric.avg
-        found[f"{name}.count"] = metric.count
-        for aggregate in AGGREGATES:
-            found[f"{name}.{aggregate}"] = getattr(metric, aggregate)
-    for prefix, use, names in (
-        ("server", server, _SERVER_UNITS),
-        ("generator", generator, _GENERATOR_UNITS),
-    ):
-        found |= {f"{prefix}.{name}": getattr(use, name, None) for name in names}
-    return found

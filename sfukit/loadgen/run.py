@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sfukit import machine
 from sfukit.errors import MachineError
-from sfukit.loadgen import scenario, summary, target_setup
+from sfukit.loadgen import scenario, scoped, summary, target_setup
 from sfukit.loadgen.core_swap import swapping_cores
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores, place, running_on
@@ -82,6 +82,7 @@ async def _opened(
     try:
         found = await target_setup.recognise_target(options, client)
         plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+        scoped.check(options.gates, plan)
         clients = len(plan.bots)
         if found is not None:
             for url in filter(None, (found.url, options.play)):

@@ -4,22 +4,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
-from sfukit.loadgen import measured, result, scenario
-from sfukit.loadgen.figures import Figures, StreamFigures
+from sfukit.loadgen import measured, result, scenario, scoped
+from sfukit.loadgen.clients import clients
+from sfukit.loadgen.gate_figures import figures
 from sfukit.loadgen.histogram import metric_of_histograms
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Use, between
-from sfukit.loadgen.result import EncodingUse, LoadtestReport, ServerUse, SwarmUse, Worst
+from sfukit.loadgen.result import EncodingUse, LoadtestReport, ServerUse, SwarmUse
 from sfukit.loadgen.saturation import Evidence, attribute
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+from sfukit.loadgen.worst import worst
 from sfukit.machine import Machine
+from sfukit.redaction import command_line
 
 _US_PER_S = 1e6
-_WORST = 3
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
     server, generator = _server_use(window), _swarm_use(window)
     evidence = _evidence(facts.cores, window)
     saturation = attribute(evidence)
-    judged = gates.judge(
-        _gates(plan, options), result.figures(metrics, server, generator, saturation)
-    )
+    wanted = _gates(plan, options)
+    scoped_metrics = scoped.metrics(wanted, plan, ledger, window)
+    judged = gates.judge(wanted, figures(metrics, server, generator, saturation, scoped_metrics))
     decision = decide(
         judged,
         saturation,
@@ -62,6 +64,7 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
         verdict=decision.verdict,
         exit_code=decision.exit_code,
         started_at=facts.started_at.isoformat(timespec="seconds"),
+        command_line=command_line(options.command),
         seed=plan.options.seed,
         interrupted=window.interrupted,
         reasons=decision.reasons,
@@ -71,6 +74,11 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
         gates=judged,
         metrics=metrics,
         groups=measured.groups(plan, ledger, window),
+        rooms={
+            scope.name: dict(found)
+            for scope, found in scoped_metrics.items()
+            if scope.kind == "room"
+        },
         server=server,
         generator=generator,
         saturation=saturation,
@@ -79,8 +87,10 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
             published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
-        worst=_worst(plan, window.figures),
+        worst=worst(plan, window.figures.streams),
         errors=ledger.faults,
+        series=list(window.intervals),
+        clients=clients(plan, ledger, window.figures.streams, window.measured_s),
     )
 
 
@@ -193,26 +203,6 @@ def _other_cores(window: WindowResult, swarm: Use, server: Use | None) -> float 
 def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
     defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
     return [*(defaults if options.default_gates else ()), *options.gates]
-
-
-def _worst(plan: Plan, figures: Figures) -> list[Worst]:
-    """Return the streams with the longest frame delays."""
-    measured_streams = [one for one in figures.streams if one.e2e_frame.p99_ms is not None]
-    measured_streams.sort(key=lambda one: -(one.e2e_frame.p99_ms or 0.0))
-    return [_worst_of(plan, stream) for stream in measured_streams[:_WORST]]
-
-
-def _worst_of(plan: Plan, stream: StreamFigures) -> Worst:
-    bot = plan.bots[stream.bot - 1]
-    return Worst(
-        room=plan.rooms[bot.room].label,
-        bot=bot.name,
-        source=stream.source,
-        metric="frame delay p99",
-        value=stream.e2e_frame.p99_ms or 0.0,
-        unit="ms",
-        note="impaired" if bot.impaired else "",
-    )
 
 
 def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:

@@ -1,29 +1,29 @@
 """The phases of a run: ramp, warm-up, measured window, end; and the CPU use of both sides."""
 
 import asyncio
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from sfukit.loadgen import processes
 from sfukit.loadgen.bot_session import Media
 from sfukit.loadgen.conductor import Conductor, clip_ids
-from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import UsageSample, WindowResult
+from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.result_series import Interval, Phase
+from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.series import interval_s
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.media import cache, catalog
-from sfukit.swarm.messages import LoadClip, Snapshot, Window
+from sfukit.swarm.messages import LoadClip, Window
 from sfukit.swarm.native import Swarm
-
-Phase = Literal["ramp", "warm-up", "measuring"]
 
 _NS_PER_S = 1_000_000_000
 _LEAD_S = 0.05
 _STEP_S = 0.25
+_WINDOW_LEAD_S = 0.25  # from the command to open the window until it opens
 _MIN_MEDIA_TIMEOUT_S = 5.0  # after the ramp, however short the warm-up
 
 
@@ -39,6 +39,7 @@ class Progress:
     failed: int
     tracks: int
     planned_tracks: int
+    intervals: Sequence[Interval] = ()
 
 
 class Observer(Protocol):
@@ -64,6 +65,7 @@ class Timeline:
         stop: asyncio.Event,
     ) -> None:
         self.ledger = Ledger(plan)
+        self._options = options
         self._plan = plan
         self._opened = opened
         self._swarm = swarm
@@ -80,6 +82,7 @@ class Timeline:
         self._conductor = Conductor(
             plan, opened.target, swarm, self.ledger, self._media, options.join_timeout_s
         )
+        self._sampling = Sampling(swarm, opened, self.ledger)
         self._start_ns = 0
 
     async def run(self) -> WindowResult:
@@ -95,17 +98,25 @@ class Timeline:
         options = self._plan.options
         window_ns = self._start_ns + round((self._plan.ramp.span_s + options.warmup_s) * _NS_PER_S)
         end_ns = window_ns + round(options.duration_s * _NS_PER_S)
-        self._swarm.send([Window(start_ns=window_ns, end_ns=end_ns)])
+        self._sampling.begin(
+            interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
+        )
         ramp = asyncio.create_task(self._conductor.ramp(self._start_ns))
-        first = await self._sample()
+        first = await self._sampling.usage()
         try:
-            fault = await self._until(window_ns)
-            before = after = await self._sample()
-            figures_before = await self._figures(streams=False)
+            fault = await self._until(window_ns - round(_WINDOW_LEAD_S * _NS_PER_S))
+            # until the window is set, figures count since the start
+            await self._sampling.interval(self._progress_at(self._swarm.now_ns()).phase)
+            self._swarm.send([Window(start_ns=window_ns, end_ns=end_ns)])
+            fault = fault or await self._until(window_ns, intervals=False)
+            before = after = await self._sampling.usage()
+            figures_before = await self._sampling.figures(streams=False)
+            self._sampling.restart(figures_before, before)
             if fault is None and not self._stop.is_set():
                 fault = await self._until(end_ns)
-                after = await self._sample()
-            figures = await self._figures(streams=True)
+                after = await self._sampling.usage()
+                await self._sampling.interval("measuring", until_ns=end_ns)
+            figures = await self._sampling.figures(streams=True)
         finally:
             ramp.cancel()
             await self._conductor.leave()
@@ -115,13 +126,15 @@ class Timeline:
             after=after,
             figures_before=figures_before,
             figures=figures,
+            intervals=self._sampling.intervals,
             target_fault=fault,
             interrupted=self._stop.is_set(),
         )
 
     async def refused(self, fault: TargetFault) -> WindowResult:
         """Return the empty result of a target that no bot joined."""
-        sample, figures = await self._sample(), await self._figures(streams=True)
+        sample = await self._sampling.usage()
+        figures = await self._sampling.figures(streams=True)
         return WindowResult(
             first=sample,
             before=sample,
@@ -142,15 +155,21 @@ class Timeline:
         commands.append(LoadClip(clip=clips["audio"], path=str(catalog.audio_clip())))
         self._swarm.send(commands)
 
-    async def _until(self, end_ns: int) -> TargetFault | None:
+    async def _until(self, end_ns: int, *, intervals: bool = True) -> TargetFault | None:
         """Run until an instant; return early on stop, or with the fault of the target."""
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
             self._conductor.fail_overdue()
             fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
             if fault is not None:
                 return fault
-            self._observer.progress(self._progress((now_ns - self._start_ns) / _NS_PER_S))
-            step_s = min(_STEP_S, (end_ns - now_ns) / _NS_PER_S)
+            progress = self._progress_at(now_ns)
+            interval_ns = self._sampling.next_ns if intervals else end_ns
+            if now_ns >= interval_ns:
+                await self._sampling.interval(progress.phase)
+                interval_ns = self._sampling.next_ns
+            self._observer.progress(progress)
+            next_ns = min(end_ns, interval_ns)
+            step_s = min(_STEP_S, max(0, next_ns - now_ns) / _NS_PER_S)
             try:
                 async with asyncio.timeout(step_s):
                     await self._stop.wait()
@@ -172,7 +191,8 @@ class Timeline:
             return TargetFault(text, stated_by_target=False)
         return None
 
-    def _progress(self, elapsed_s: float) -> Progress:
+    def _progress_at(self, now_ns: int) -> Progress:
+        elapsed_s = (now_ns - self._start_ns) / _NS_PER_S
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         phase: Phase = "measuring"
         if elapsed_s < plan.ramp.span_s:
@@ -188,20 +208,5 @@ class Timeline:
             ledger.failures,
             ledger.tracks,
             plan.tracks,
-        )
-
-    async def _figures(self, *, streams: bool) -> Figures:
-        return await self._swarm.request(Snapshot(bots=streams), Figures)
-
-    async def _sample(self) -> UsageSample:
-        """Return the use of both processes so far."""
-        at_s = self._swarm.now_ns() / _NS_PER_S
-        server = self._opened.server
-        swarm = processes.read(os.getpid(), at_s)
-        assert swarm is not None
-        busy_s = processes.busy_cores_s()
-        if server is None:
-            return UsageSample(swarm, None, None, busy_s)
-        return UsageSample(
-            swarm, server.read(at_s), await server.traffic(self._opened.client), busy_s
+            self._sampling.intervals,
         )
