@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sfukit import machine, report, units
-from sfukit.cli import access_options, shared_options
+from sfukit.cli import access_options, saved_runs, shared_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.loadtest_outputs import Outputs
+from sfukit.cli.loadtest_prometheus import Exporter, exported
 from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.loadgen import gate_figures
@@ -76,7 +78,14 @@ def loadtest(
     net_share: options.NetShare = "100%",
     gate: options.Gate = None,
     no_default_gates: options.NoDefaultGates = False,
+    baseline: options.Baseline = None,
+    max_regression: options.MaxRegression = "10%",
     json: shared_options.Json = None,
+    html: shared_options.Html = None,
+    junit: options.Junit = None,
+    markdown: options.Markdown = None,
+    csv: options.Csv = None,
+    prometheus: options.Prometheus = None,
     quiet: shared_options.Quiet = False,
     plan: options.Plan = False,
     seed: options.Seed = None,
@@ -133,17 +142,22 @@ def loadtest(
         server_args=tuple(shlex.split(server_args)),
         gates=tuple(map(gate_figures.parse, gate or ())),
         default_gates=not no_default_gates,
+        baseline=None if baseline is None else saved_runs.loadtest(baseline),
+        max_regression=units.ratio(max_regression, "--max-regression"),
     )
     if plan:
         _print_plan(run_options)
         return
-    out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
-    outcome = _run(run_options, out)
-    _finish(outcome, out, json)
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    outputs.check()
+    out = Output.beside(outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL)
+    with exported(prometheus) as exporter:
+        outcome = _run(run_options, out, exporter)
+    _finish(outcome, out, outputs)
     raise typer.Exit(outcome.exit_code)
 
 
-def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
+def _run(run_options: RunOptions, out: Output, exporter: Exporter | None) -> LoadtestReport:
     """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.run import run
@@ -153,7 +167,7 @@ def _run(run_options: RunOptions, out: Output) -> LoadtestReport:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _stop_once, stop)
-        with View(out) as view:
+        with View(out, exporter) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
             return await run(run_options, view, stop, preflight)
@@ -222,8 +236,8 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
-    """Print the report, save it as the last run, write the JSON."""
+def _finish(outcome: LoadtestReport, out: Output, outputs: Outputs) -> None:
+    """Print the report, save it as the last run, write the files."""
     from sfukit.cli.loadtest_text import result_lines
 
     styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
@@ -233,9 +247,8 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
         out.line(line)
     saved = report.save_last(outcome)
     if saved:
-        out.line(labelled("saved", "print again with: sfukit report last"))
-    if json is not None:
-        report.write_json(json, outcome)
+        out.line(labelled("saved", "see it: sfukit report last --html report.html"))
+    outputs.write(outcome)
 
 
 def _print_plan(run_options: RunOptions) -> None:

@@ -128,6 +128,43 @@ Gate = Annotated[
         "-T", panel=_GATES, metavar="GATE", help="PATH OP VALUE, such as e2e_frame_ms.p95<200ms"
     ),
 ]
+Baseline = Annotated[
+    str | None,
+    option(
+        "--baseline",
+        panel=_GATES,
+        metavar="RUN",
+        help="JSON of an earlier run: figures must not be worse by more than noise or",
+    ),
+]
+MaxRegression = Annotated[
+    str, option("--max-regression", panel=_GATES, metavar="SHARE", help="of the earlier figure")
+]
+Junit = Annotated[
+    str | None, option("--junit", panel=OUTPUT, metavar="FILE", help="write JUnit XML")
+]
+Markdown = Annotated[
+    str | None,
+    option(
+        "--markdown",
+        panel=OUTPUT,
+        metavar="FILE",
+        help='write a job summary; "$GITHUB_STEP_SUMMARY" is continued',
+    ),
+]
+Csv = Annotated[
+    str | None,
+    option("--csv", panel=OUTPUT, metavar="FILE", help="write the figures of each interval"),
+]
+Prometheus = Annotated[
+    str | None,
+    option(
+        "--prometheus",
+        panel=OUTPUT,
+        metavar="[HOST]:PORT",
+        help="serve metrics while running; on 127.0.0.1 without HOST",
+    ),
+]
 NoDefaultGates = Annotated[
     bool, option("--no-default-gates", panel=_GATES, help="only the gates of -T")
 ]

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sfukit import __version__, units
+from sfukit.cli.loadtest_prometheus import Exporter
 from sfukit.cli.output import Output, labelled
 from sfukit.loadgen.timeline import Progress
 
@@ -19,8 +20,9 @@ _PLAIN_EVERY_S = 10.0
 class View:
     """Print the lines and the progress of a run."""
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, exporter: Exporter | None = None) -> None:
         self._out = out
+        self._exporter = exporter
         self._live: Live | None = None
         self._printed_s = time.monotonic()
         self._opened = False
@@ -43,12 +45,18 @@ class View:
     def report(self, label: str, text: str) -> None:
         """Print a line about the run; the first begins with name and version of sfukit."""
         head = labelled(label, "")
-        if not self._opened:
-            head, self._opened = f"sfukit {__version__}  ", True
-        self._out.line(f"{head}{text}")
+        if self._opened:
+            self._out.line(f"{head}{text}")
+            return
+        self._opened = True
+        self._out.line(f"sfukit {__version__}  {text}")
+        if self._exporter is not None:
+            self._out.line(labelled("prometheus", self._exporter.url))
 
     def progress(self, progress: Progress) -> None:
         """Print the progress of the run."""
+        if self._exporter is not None:
+            self._exporter.progress = progress
         if self._live is not None:
             self._live.update(drawn(progress))
         elif time.monotonic() - self._printed_s >= _PLAIN_EVERY_S:

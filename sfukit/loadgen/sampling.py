@@ -1,9 +1,11 @@
 """Readings during a run: figures of the swarm, use of both processes, the series of intervals."""
 
+import asyncio
 import os
 
 import msgspec
 
+from sfukit.errors import MachineError
 from sfukit.loadgen import processes
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
@@ -25,6 +27,7 @@ class Sampling:
         self._opened = opened
         self._ledger = ledger
         self._series = Series(1.0, 0)
+        self._pending: asyncio.Task[None] | None = None
 
     @property
     def intervals(self) -> list[Interval]:
@@ -44,15 +47,36 @@ class Sampling:
         """Begin the intervals of the window."""
         self._series.restart(Reach(figures, usage.swarm, usage.server))
 
+    def end_interval(self, phase: Phase) -> None:
+        """Complete an interval in the background, unless the last one is not complete yet."""
+        if self._pending is None or self._pending.done():
+            self._pending = asyncio.create_task(self.interval(phase))
+
     async def interval(self, phase: Phase, *, until_ns: int | None = None) -> None:
-        """Complete an interval, at ``until_ns`` where the window has closed then."""
-        figures = await self.figures(streams=False)
+        """Complete an interval, at ``until_ns`` where the window has closed then.
+
+        An overloaded swarm that does not respond leaves a longer interval.
+        """
+        try:
+            figures = await self.figures(streams=False)
+        except MachineError:
+            return
         if until_ns is not None and figures.at_ns > until_ns:
             figures = msgspec.structs.replace(figures, at_ns=until_ns)
         swarm, server = self._processes()
         ledger = self._ledger
         counts = Counts(ledger.joined, ledger.failures, ledger.tracks)
         self._series.add(Reach(figures, swarm, server), phase, counts)
+
+    async def settled(self) -> None:
+        """Wait for an interval that is being completed."""
+        if self._pending is not None:
+            await self._pending
+
+    def close(self) -> None:
+        """Abandon an interval that is not complete."""
+        if self._pending is not None:
+            self._pending.cancel()
 
     async def figures(self, *, streams: bool) -> Figures:
         """Return the figures of the swarm."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
-from sfukit.loadgen import measured, result, scenario, scoped
+from sfukit.loadgen import described, measured, result, scoped
 from sfukit.loadgen.clients import clients
 from sfukit.loadgen.gate_figures import figures
 from sfukit.loadgen.histogram import metric_of_histograms
@@ -13,6 +13,7 @@ from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Use, between
+from sfukit.loadgen.reports.compare import baseline_gates
 from sfukit.loadgen.result import EncodingUse, LoadtestReport, ServerUse, SwarmUse
 from sfukit.loadgen.saturation import Evidence, attribute
 from sfukit.loadgen.scenario import Plan
@@ -45,7 +46,10 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
     saturation = attribute(evidence)
     wanted = _gates(plan, options)
     scoped_metrics = scoped.metrics(wanted, plan, ledger, window)
-    judged = gates.judge(wanted, figures(metrics, server, generator, saturation, scoped_metrics))
+    known = figures(metrics, server, generator, saturation, scoped_metrics)
+    if options.baseline is not None:
+        wanted += baseline_gates(options.baseline, known, options.max_regression)
+    judged = gates.judge(wanted, known)
     decision = decide(
         judged,
         saturation,
@@ -69,8 +73,8 @@ def report(facts: Facts, ledger: Ledger, window: WindowResult) -> LoadtestReport
         interrupted=window.interrupted,
         reasons=decision.reasons,
         target=facts.target,
-        scenario=_scenario(plan, options, ledger),
-        environment=_environment(facts),
+        scenario=described.load(plan, options, ledger),
+        environment=described.environment(facts.machine, facts.cores),
         gates=judged,
         metrics=metrics,
         groups=measured.groups(plan, ledger, window),
@@ -203,48 +207,3 @@ def _other_cores(window: WindowResult, swarm: Use, server: Use | None) -> float 
 def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
     defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
     return [*(defaults if options.default_gates else ()), *options.gates]
-
-
-def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
-    load = plan.options
-    return result.Scenario(
-        name=load.scenario,
-        clients=len(plan.bots),
-        rooms=len(plan.rooms),
-        tracks=plan.tracks,
-        codec=load.codec,
-        encodings=[encoding.clip.name for encoding in plan.encodings] if plan.has_video else [],
-        audio=any(bot.audio for bot in plan.bots),
-        ramp_per_s=load.ramp_per_s,
-        ramp_s=plan.ramp.span_s,
-        warmup_s=load.warmup_s,
-        duration_s=load.duration_s,
-        srtp=options.srtp,
-        srtp_negotiated=dict(ledger.profiles),
-        pacing=options.pacing,
-        unwatched=options.unwatched,
-        impaired_clients=sum(bot.impaired for bot in plan.bots),
-        net_up=load.net_up,
-        net_down=load.net_down,
-        summary=scenario.plan_line(plan),
-    )
-
-
-def _environment(facts: Facts) -> result.Environment:
-    machine, cores = facts.machine, facts.cores
-    return result.Environment(
-        kernel=machine.kernel,
-        cpu_model=machine.cpu_model,
-        cores=machine.cores,
-        rmem_max=machine.rmem_max,
-        wmem_max=machine.wmem_max,
-        placement=result.Placement(
-            pin=cores.pin,
-            server=list(cores.server),
-            swarm=list(cores.swarm),
-            cores_swapped=cores.cores_swapped,
-        ),
-        free_page_reporting=machine.free_page_reporting,
-        pagelist_high_fraction=machine.pagelist_high_fraction,
-        page_reporting_order=machine.page_reporting_order,
-    )

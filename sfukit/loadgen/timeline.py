@@ -106,6 +106,7 @@ class Timeline:
         try:
             fault = await self._until(window_ns - round(_WINDOW_LEAD_S * _NS_PER_S))
             # until the window is set, figures count since the start
+            await self._sampling.settled()
             await self._sampling.interval(self._progress_at(self._swarm.now_ns()).phase)
             self._swarm.send([Window(start_ns=window_ns, end_ns=end_ns)])
             fault = fault or await self._until(window_ns, intervals=False)
@@ -115,9 +116,11 @@ class Timeline:
             if fault is None and not self._stop.is_set():
                 fault = await self._until(end_ns)
                 after = await self._sampling.usage()
+                await self._sampling.settled()
                 await self._sampling.interval("measuring", until_ns=end_ns)
             figures = await self._sampling.figures(streams=True)
         finally:
+            self._sampling.close()
             ramp.cancel()
             await self._conductor.leave()
         return WindowResult(
@@ -163,13 +166,10 @@ class Timeline:
             if fault is not None:
                 return fault
             progress = self._progress_at(now_ns)
-            interval_ns = self._sampling.next_ns if intervals else end_ns
-            if now_ns >= interval_ns:
-                await self._sampling.interval(progress.phase)
-                interval_ns = self._sampling.next_ns
+            if intervals and now_ns >= self._sampling.next_ns:
+                self._sampling.end_interval(progress.phase)
             self._observer.progress(progress)
-            next_ns = min(end_ns, interval_ns)
-            step_s = min(_STEP_S, max(0, next_ns - now_ns) / _NS_PER_S)
+            step_s = min(_STEP_S, (end_ns - now_ns) / _NS_PER_S)
             try:
                 async with asyncio.timeout(step_s):
                     await self._stop.wait()

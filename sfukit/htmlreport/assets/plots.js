@@ -80,7 +80,7 @@
   function options(figure, data, entries) {
     const highest = Math.max(...data.values.flat(), 0);
     const seen = data.bounds.map(([, value]) => value).filter((value) => value < 3 * highest);
-    const top = Math.max(highest, ...seen) * 1.08 || 1;
+    const top = Math.max(highest, ...seen) * 1.18 || 1;
     const single = data.times.length < 3;
     return {
       width: figure.querySelector(".chart").clientWidth || 300,
