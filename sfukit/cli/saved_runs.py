@@ -1,4 +1,4 @@
-"""Saved runs: the last ones, and those in files, which may be of anyone."""
+"""Saved runs: the last ones, and those in files, whose contents are not trusted."""
 
 from pathlib import Path
 
@@ -42,7 +42,10 @@ def read(run: str) -> bytes:
 
 def header(run: str, saved: bytes) -> Header:
     """Return the header of a run that this version reads."""
-    found = report.header_of(saved)
+    try:
+        found = report.header_of(saved)
+    except UsageError as error:
+        raise UsageError(f"{run}: {error.what}", hint=error.hint) from error
     if found.command not in COMMANDS:
         raise UsageError(f"a run of {found.command} cannot be printed")
     if found.schema != report.schema_id(found.command):
