@@ -27,6 +27,8 @@ _RENDERERS: Mapping[str, str] = {
     "nat-lab": "sfukit.cli.nat_lab_text",
     "turn-probe": "sfukit.cli.turn_probe_text",
 }
+# The module whose function saved_page writes the HTML report of a command beside loadtest.
+_PAGES: Mapping[str, str] = {"nat-lab": "sfukit.probe.natlab.html"}
 _MALFORMED = (
     msgspec.ValidationError,
     LookupError,
@@ -105,15 +107,13 @@ def _write(run: str, command: str, saved: bytes, outputs: Outputs) -> None:
 
 def _page(run: str, command: str, saved: bytes) -> str:
     """Return the page of a command other than loadtest."""
-    if command != "nat-lab":
+    if command not in _PAGES:
         raise UsageError(f"{run}: a run of {command} has no HTML report")
-    from sfukit.probe.natlab import html
-    from sfukit.probe.natlab.result import NatLabReport
-
     try:
-        return html.page(msgspec.json.decode(saved, type=NatLabReport))
+        page: str = importlib.import_module(_PAGES[command]).saved_page(saved)
     except _MALFORMED as error:
         raise saved_runs.unreadable(run, error) from error
+    return page
 
 
 def _compare(runs: Sequence[str], max_regression: float, outputs: Outputs) -> None:
