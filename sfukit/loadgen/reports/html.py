@@ -70,15 +70,15 @@ def _gates(report: LoadtestReport) -> str:
     rows = [
         [
             text(gate.gate),
-            text(gates.show(gate.value, gate.unit)),
             badge(sentences.mark(gate), _STATES[gate.ok]),
+            text(gates.show(gate.value, gate.unit)),
             text("default" if gate.default else "given"),
         ]
         for gate in report.gates
     ]
     if not rows:
         return "<p>This run has no gates.</p>"
-    return table("Gates", ["gate", "value", "result", "from"], rows)
+    return table("Gates", ["gate", "result", "value", "from"], rows)
 
 
 def _glance(report: LoadtestReport) -> str:
