@@ -31,6 +31,7 @@ def reach(
         decrypted_ratio=1.0,
         generator=None,
         streams=[],
+        transports=[],
     )
     used = Reading(at_s, cpu_s, 0, {1: ThreadTimes(cpu_s, 0.0)})
     return Reach(figures, used, used._replace(cpu_s=cpu_s / 2) if server else None)
