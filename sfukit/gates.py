@@ -1,13 +1,14 @@
 """Gates: bounds on metrics that decide a verdict, ``PATH OP VALUE[unit]``.
 
 PATH is the path in the JSON of the command, without ``metrics.``; all commands share the grammar.
+A scope after the name of a metric restricts it: ``e2e_frame_ms[room=room-3].p95``.
 """
 
 import difflib
 import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -19,7 +20,9 @@ Value = float | str | None
 
 TEXT = "text"  # the unit of textual values
 
-_GATE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>)\s*(\S(?:.*\S)?)\s*")
+_GATE = re.compile(
+    r"\s*([A-Za-z_][\w.]*(?:\[[^\]]*\][\w.]*)?)\s*(<=|>=|==|!=|<|>)\s*(\S(?:.*\S)?)\s*"
+)
 _EXAMPLE = "give 'PATH OP VALUE', such as 'e2e_frame_ms.p95 < 200'"
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -31,17 +34,34 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
+class Scope(NamedTuple):
+    """The part of a run that a gate is about: a room or a group by name."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.name}"
+
+
 class Gate(msgspec.Struct, frozen=True):
-    """One bound: the value at ``path``, in ``unit``, compared by ``op`` with ``bound``."""
+    """One bound: the value at ``path``, in ``unit``, compared by ``op`` with ``bound``.
+
+    ``path`` includes the scope. ``bound`` is None where the figure that it derives from is
+    unknown; ``note`` says what it derives from.
+    """
 
     path: str
     op: Operator
-    bound: float | str
+    bound: float | str | None
     unit: str
     default: bool = False
+    scope: Scope | None = None
+    note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path} {self.op} {show(self.bound, self.unit)}"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.path} {self.op} {show(self.bound, self.unit)}{note}"
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +70,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     gate: str
     path: str
     op: Operator
-    bound: float | str
+    bound: float | str | None
     unit: str
     value: Value
     ok: bool | None
@@ -62,16 +82,19 @@ def parse(
     catalogue: Mapping[str, str],
     *,
     words: Mapping[str, Collection[str]] | None = None,
+    scopes: Mapping[str, Collection[str]] | None = None,
     default: bool = False,
 ) -> Gate:
     """Parse a gate; ``catalogue`` has the units of the known paths.
 
-    ``words`` has the allowed values of textual paths; a path that is absent allows any.
+    ``words`` has the allowed values of textual paths; a path that is absent allows any. ``scopes``
+    has the kinds of scopes, each with the metrics that it applies to.
     """
     match = _GATE.fullmatch(text)
     if match is None:
         raise UsageError(f"-T {text!r}: not a gate", hint=_EXAMPLE)
-    path, op, value = match[1].removeprefix("metrics."), match[2], match[3]
+    whole, op, value = match[1].removeprefix("metrics."), match[2], match[3]
+    path, scope = _without_scope(text, whole, scopes or {})
     unit = catalogue.get(path)
     if unit is None:
         raise UsageError(f"-T {text!r}: no metric {path}", hint=_near(path, catalogue))
@@ -81,7 +104,29 @@ def parse(
     if known is not None and value not in known:
         raise UsageError(f"-T {text!r}: {path} is never {value}", hint=f"one of {', '.join(known)}")
     bound = value if unit == TEXT else units.convert(value, unit, f"-T {text!r}")
-    return Gate(path, msgspec.convert(op, Operator), bound, unit, default)
+    return Gate(whole, msgspec.convert(op, Operator), bound, unit, default, scope)
+
+
+def _without_scope(
+    text: str, path: str, scopes: Mapping[str, Collection[str]]
+) -> tuple[str, Scope | None]:
+    """Return the path of all clients, and the scope; refuse scopes that do not apply."""
+    name, bracket, rest = path.partition("[")
+    if not bracket:
+        return path, None
+    inside, _, aggregate = rest.partition("]")
+    kind, equals, value = (part.strip() for part in inside.partition("="))
+    if not scopes:
+        raise UsageError(f"-T {text!r}: this command has no scopes", hint=f"give {name}{aggregate}")
+    if kind not in scopes or not equals or not value:
+        known = " or ".join(f"[{kind}=NAME]" for kind in scopes)
+        raise UsageError(f"-T {text!r}: [{inside}] is not a scope", hint=f"give {known}")
+    if name not in scopes[kind]:
+        raise UsageError(
+            f"-T {text!r}: {name} is measured over all clients",
+            hint=f"by {kind}: {', '.join(scopes[kind])}",
+        )
+    return f"{name}{aggregate}", Scope(kind, value)
 
 
 def judge(gates: Iterable[Gate], figures: Mapping[str, Value]) -> list[GateResult]:
@@ -112,7 +157,7 @@ def show(value: Value, unit: str) -> str:
 
 
 def _judge(gate: Gate, value: Value) -> GateResult:
-    ok = None if value is None else _holds(gate, value)
+    ok = None if value is None or gate.bound is None else _holds(gate, value, gate.bound)
     return GateResult(
         gate=str(gate),
         path=gate.path,
@@ -125,10 +170,10 @@ def _judge(gate: Gate, value: Value) -> GateResult:
     )
 
 
-def _holds(gate: Gate, value: float | str) -> bool:
-    if isinstance(value, str) or isinstance(gate.bound, str):
-        return (str(value) == str(gate.bound)) == (gate.op == "==")
-    return _COMPARE[gate.op](value, gate.bound)
+def _holds(gate: Gate, value: float | str, bound: float | str) -> bool:
+    if isinstance(value, str) or isinstance(bound, str):
+        return (str(value) == str(bound)) == (gate.op == "==")
+    return _COMPARE[gate.op](value, bound)
 
 
 def _near(path: str, catalogue: Mapping[str, str]) -> str:

@@ -17,6 +17,8 @@ from sfukit.cli import (
 )
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.loadtest_outputs import Outputs
+from sfukit.cli.loadtest_prometheus import Exporter, exported
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import LoadtestReport
@@ -65,6 +67,7 @@ def loadtest(
     stage: options.Stage = None,
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
+    interval: options.Interval = "1s",
     codec: options.Codec = "vp8",
     audio: options.Audio = "opus",
     no_simulcast: options.NoSimulcast = False,
@@ -79,7 +82,14 @@ def loadtest(
     net_share: options.NetShare = "100%",
     gate: options.Gate = None,
     no_default_gates: options.NoDefaultGates = False,
+    baseline: options.Baseline = None,
+    max_regression: options.MaxRegression = "10%",
     json: shared_options.Json = None,
+    html: shared_options.Html = None,
+    junit: options.Junit = None,
+    markdown: options.Markdown = None,
+    csv: options.Csv = None,
+    prometheus: options.Prometheus = None,
     quiet: shared_options.Quiet = False,
     plan: options.Plan = False,
     seed: options.Seed = None,
@@ -105,14 +115,17 @@ def loadtest(
     if plan:
         _print_plan(chosen, find_max=find_max)
         return
-    out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    outputs.check()
+    out = Output.beside(outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL)
     outcome: Envelope
     if find_max:
         outcome = _run(loadtest_find_max.find_max, chosen, out)
         loadtest_find_max.finish(outcome, out, json)
     else:
-        outcome = _run(_once, chosen, out)
-        _finish(outcome, out, json)
+        with exported(prometheus) as exporter:
+            outcome = _run(_once, chosen, out, exporter)
+        _finish(outcome, out, outputs)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -124,12 +137,14 @@ async def _once(
     return await run(run_options, view, stop, preflight)
 
 
-def _run(job: "Job[Outcome]", run_options: RunOptions, out: Output) -> Outcome:
+def _run(
+    job: "Job[Outcome]", run_options: RunOptions, out: Output, exporter: Exporter | None = None
+) -> Outcome:
     """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
     from sfukit.cli.loadtest_view import View
 
     async def whole(stop: asyncio.Event) -> Outcome:
-        with View(out) as view:
+        with View(out, exporter) as view:
             target = run_options.target
             preflight = None if target is None else _preflight(target, run_options, view, stop)
             return await job(run_options, view, stop, preflight)
@@ -183,8 +198,8 @@ async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Even
     return None
 
 
-def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
-    """Print the report, save it as the last run, write the JSON."""
+def _finish(outcome: LoadtestReport, out: Output, outputs: Outputs) -> None:
+    """Print the report, save it as the last run, write the files."""
     from sfukit.cli.loadtest_text import result_lines
 
     styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
@@ -194,9 +209,8 @@ def _finish(outcome: LoadtestReport, out: Output, json: str | None) -> None:
         out.line(line)
     saved = report.save_last(outcome)
     if saved:
-        out.line(labelled("saved", "print again with: sfukit report last"))
-    if json is not None:
-        report.write_json(json, outcome)
+        out.line(labelled("saved", "see it: sfukit report last --html report.html"))
+    outputs.write(outcome)
 
 
 def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
+from sfukit import units
 from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
+from sfukit.errors import UsageError
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -101,6 +103,9 @@ Churn = Annotated[
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]
+Interval = Annotated[
+    str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
+]
 Codec = Annotated[str, option("--codec", panel=_MEDIA, help="vp8 or h264")]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
@@ -166,6 +171,43 @@ Gate = Annotated[
         "-T", panel=_GATES, metavar="GATE", help="PATH OP VALUE, such as e2e_frame_ms.p95<200ms"
     ),
 ]
+Baseline = Annotated[
+    str | None,
+    option(
+        "--baseline",
+        panel=_GATES,
+        metavar="RUN",
+        help="JSON of an earlier run: figures must not be worse by more than noise or",
+    ),
+]
+MaxRegression = Annotated[
+    str, option("--max-regression", panel=_GATES, metavar="SHARE", help="of the earlier figure")
+]
+Junit = Annotated[
+    str | None, option("--junit", panel=OUTPUT, metavar="FILE", help="write JUnit XML")
+]
+Markdown = Annotated[
+    str | None,
+    option(
+        "--markdown",
+        panel=OUTPUT,
+        metavar="FILE",
+        help='write a job summary; "$GITHUB_STEP_SUMMARY" is continued',
+    ),
+]
+Csv = Annotated[
+    str | None,
+    option("--csv", panel=OUTPUT, metavar="FILE", help="write the figures of each interval"),
+]
+Prometheus = Annotated[
+    str | None,
+    option(
+        "--prometheus",
+        panel=OUTPUT,
+        metavar="[HOST]:PORT",
+        help="serve metrics while running; on 127.0.0.1 without HOST",
+    ),
+]
 NoDefaultGates = Annotated[
     bool, option("--no-default-gates", panel=_GATES, help="only the gates of -T")
 ]
@@ -201,3 +243,13 @@ ProfileServer = Annotated[
         help="CPU profile of the private server, by kind of work (scenario signaling)",
     ),
 ]
+
+_LEAST_INTERVAL_S = 0.25
+
+
+def interval_s(text: str) -> float:
+    """Read ``--interval``; shorter ones would measure the snapshots themselves."""
+    seconds = units.duration_s(text, "--interval")
+    if seconds < _LEAST_INTERVAL_S:
+        raise UsageError(f"--interval {text}: below 250ms", hint="try 1s")
+    return seconds

@@ -9,10 +9,12 @@ from typing import Any
 import typer
 
 from sfukit import gates, units
-from sfukit.cli import access_options
+from sfukit.cli import access_options, saved_runs
+from sfukit.cli import loadtest_options as options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
-from sfukit.loadgen import presets, result
+from sfukit.gates import Gate
+from sfukit.loadgen import gate_figures, presets
 from sfukit.loadgen.options import (
     AudioCodec,
     LoadOptions,
@@ -27,6 +29,9 @@ from sfukit.loadgen.options import (
 from sfukit.loadgen.scenario import churn, stages
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
+
+# Options of the report of one run, which a search has several of.
+_OF_ONE_RUN = ("html", "junit", "markdown", "csv", "prometheus", "baseline", "max_regression")
 
 
 def values_of(context: typer.Context) -> dict[str, Any]:
@@ -43,6 +48,12 @@ def values_of(context: typer.Context) -> dict[str, Any]:
 
 
 def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) -> None:
+    unsupported = [name for name in _OF_ONE_RUN if name in typed]
+    if values["find_max"] and unsupported:
+        raise UsageError(
+            f"--{unsupported[0].replace('_', '-')} with --find-max: a search is several runs",
+            hint="write its report with --json",
+        )
     if not values["stage"]:
         return
     if values["find_max"]:
@@ -89,11 +100,16 @@ def run_options(
         join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
         pin=values["pin"],
         server_args=tuple(shlex.split(values["server_args"])),
-        gates=tuple(
-            gates.parse(text, catalogue or result.catalogue()) for text in values["gate"] or ()
-        ),
+        interval_s=options.interval_s(values["interval"]),
+        gates=tuple(_gate(text, catalogue) for text in values["gate"] or ()),
         default_gates=not values["no_default_gates"],
+        baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
+        max_regression=units.ratio(values["max_regression"], "--max-regression"),
     )
+
+
+def _gate(text: str, catalogue: Mapping[str, str] | None) -> Gate:
+    return gate_figures.parse(text) if catalogue is None else gates.parse(text, catalogue)
 
 
 def load_options(values: Mapping[str, Any]) -> LoadOptions:

@@ -5,20 +5,19 @@ from collections.abc import Sequence
 import msgspec
 
 from sfukit import gates, units
-from sfukit.cli import load_table
+from sfukit.cli import load_table, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
+from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
     Fault,
     LoadtestReport,
-    Metric,
     RateLimited,
     Saturation,
     ServerUse,
     Stage,
     SwarmUse,
-    Worst,
 )
 
 _ROWS = (
@@ -43,8 +42,7 @@ def render_saved(saved: bytes) -> list[str]:
 
 def opening_line(report: LoadtestReport) -> str:
     """Return the line with version, start and target."""
-    target = "a private SFU" if report.target.private else report.target.url
-    return f"sfukit {report.version}  {report.started_at}  {target}"
+    return f"sfukit {report.version}  {report.started_at}  {sentences.target(report)}"
 
 
 def result_lines(report: LoadtestReport) -> list[str]:
@@ -54,6 +52,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
     lines += _stage_lines(report.stages)
     lines += table(_ROWS, report.metrics, report.gates)
     lines += _loss_line(report)
+    lines += _other_gates(report)
     if report.encodings.inactive:
         lines.append(labelled("inactive", _inactive_text(report.encodings)))
     if report.rate_limited.requests:
@@ -65,7 +64,10 @@ def result_lines(report: LoadtestReport) -> list[str]:
     lines += [
         labelled("", text) for text in report.saturation.reasons if text not in report.reasons
     ]
-    lines += [labelled("worst", _worst_text(worst)) for worst in report.worst[:1]]
+    lines += [
+        labelled("worst", f"{sentences.stream(worst)}: {sentences.worst(worst)}")
+        for worst in report.worst[:1]
+    ]
     lines += [
         labelled("" if place else "errors", _error_text(fault))
         for place, fault in enumerate(report.errors)
@@ -99,21 +101,8 @@ def _limits_text(limited: RateLimited) -> str:
 
 
 def _verdict_line(report: LoadtestReport) -> str:
-    scenario, metrics = report.scenario, report.metrics
-    joins, tracks = metrics["joins"], metrics["tracks"]
-    word = "INTERRUPTED" if report.interrupted else report.verdict.upper()
-    parts = [f"{_share(joins)} joined"]
-    if scenario.tracks:
-        parts.append(f"{_share(tracks)} tracks")
-    if report.gates:
-        held = sum(gate.ok is True for gate in report.gates)
-        kind = "default " if all(gate.default for gate in report.gates) else ""
-        parts.append(f"{held}/{len(report.gates)} {kind}gates")
-    return f"{word:<{_VERDICT - 1}} {', '.join(parts)}  (seed {report.seed})"
-
-
-def _share(metric: Metric) -> str:
-    return f"{round((metric.avg or 0.0) * metric.count)}/{metric.count}"
+    word, outcome = sentences.word(report), sentences.outcome(report)
+    return f"{word:<{_VERDICT - 1}} {outcome}  (seed {report.seed})"
 
 
 def _loss_line(report: LoadtestReport) -> list[str]:
@@ -127,6 +116,18 @@ def _loss_line(report: LoadtestReport) -> list[str]:
         text += f"   freezes {_percent(freezes.avg)}"
         text += in_brackets(gates_on(report.gates, "freeze_est"))
     return [labelled("loss", text)]
+
+
+def _other_gates(report: LoadtestReport) -> list[str]:
+    """Return the gates on what no other line shows: rooms, groups, the server."""
+    elsewhere = {"joins", "tracks", "loss_after_rtx", "freeze_est", *(path for _, path in _ROWS)}
+    return [
+        labelled(
+            "gate", f"{gate.gate}: {gates.show(gate.value, gate.unit)}  {metric_table.mark(gate)}"
+        )
+        for gate in report.gates
+        if gate.path.partition(".")[0] not in elsewhere
+    ]
 
 
 def _inactive_text(encodings: EncodingUse) -> str:
@@ -153,13 +154,6 @@ def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
         f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
         f"{drops} socket drops: {state}"
     )
-
-
-def _worst_text(worst: Worst) -> str:
-    source = f" of {worst.source}" if worst.source else ""
-    note = f" ({worst.note})" if worst.note else ""
-    figure = gates.show(worst.value, worst.unit)
-    return f"{worst.room} {worst.bot}{source}: {worst.metric} {figure}{note}"
 
 
 def _error_text(fault: Fault) -> str:

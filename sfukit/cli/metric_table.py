@@ -36,9 +36,13 @@ def gates_on(judged: Iterable[GateResult], metric: str) -> list[GateResult]:
 def gate_text(gate: GateResult) -> str:
     """Return a gate without the name of its metric, with its result."""
     aggregate = gate.path.partition(".")[2]
-    mark = "unknown" if gate.ok is None else "ok" if gate.ok else "NOT MET"
     bound = gates.show(gate.bound, gate.unit)
-    return f"{aggregate} {gate.op} {bound}  {mark}".strip()
+    return f"{aggregate} {gate.op} {bound}  {mark(gate)}".strip()
+
+
+def mark(gate: GateResult) -> str:
+    """Return the result of a gate."""
+    return "unknown" if gate.ok is None else "ok" if gate.ok else "NOT MET"
 
 
 def in_brackets(judged: Sequence[GateResult]) -> str:

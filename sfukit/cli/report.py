@@ -1,20 +1,19 @@
-"""``sfukit report``: print a saved run again."""
+"""``sfukit report``: print a saved run again, write it in other forms, compare two."""
 
 import importlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 
-from sfukit import report
+from sfukit import report, units
+from sfukit.cli import loadtest_options, saved_runs, shared_options
 from sfukit.cli.examples import examples
+from sfukit.cli.loadtest_outputs import Outputs
 from sfukit.cli.output import Output
-from sfukit.cli.shared_options import Json
 from sfukit.errors import UsageError
-
-_LARGEST_BYTES = 64 * 1024 * 1024
+from sfukit.loadgen.result import LoadtestReport
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -31,65 +30,113 @@ _RENDERERS: Mapping[str, str] = {
     "nat-lab": "sfukit.cli.nat_lab_text",
     "turn-probe": "sfukit.cli.turn_probe_text",
 }
+# The module whose function saved_page writes the HTML report of a command beside loadtest.
+_PAGES: Mapping[str, str] = {
+    "latency": "sfukit.loadgen.latency.html",
+    "nat-lab": "sfukit.probe.natlab.html",
+}
+_MALFORMED = (
+    msgspec.ValidationError,
+    LookupError,
+    ArithmeticError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 
 
 @app.command(
     "report",
     epilog=examples(
-        "sfukit report last",
+        "sfukit report last --html report.html",
         "sfukit report nat-probe",
-        "sfukit report run.json",
+        "sfukit report run.json --junit junit.xml --markdown summary.md",
+        "sfukit report compare before.json after.json",
     ),
 )
 def show(
-    run: Annotated[
-        str,
+    runs: Annotated[
+        list[str],
         typer.Argument(
-            metavar="last|COMMAND|FILE",
-            help="the last run, the last run of a command, or a JSON file",
+            metavar="RUN | compare RUN RUN",
+            help="last, the name of a command for its last run, or a JSON file",
         ),
     ],
-    json: Json = None,
+    json: shared_options.Json = None,
+    html: shared_options.Html = None,
+    junit: loadtest_options.Junit = None,
+    markdown: loadtest_options.Markdown = None,
+    csv: loadtest_options.Csv = None,
+    max_regression: loadtest_options.MaxRegression = "10%",
 ) -> None:
-    """Print a saved run again."""
-    saved = read(run)
-    header = report.header_of(saved)
-    command = header.command
-    if command not in _RENDERERS:
-        raise UsageError(f"a run of {command} cannot be printed")
-    if header.schema != report.schema_id(command):
-        raise UsageError(
-            f"{run}: the schema is {header.schema}, and this sfukit reads "
-            f"{report.schema_id(command)}",
-            hint=f"print the run with the sfukit that wrote it (version {header.version})",
-        )
+    """Print a saved run again, write it in other forms, or compare two load tests.
+
+    Exit code of compare: 0 no figure is worse, 3 one is, 5 figures are unknown or loads differ.
+    """
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    if runs[0] == "compare":
+        _compare(runs[1:], units.ratio(max_regression, "--max-regression"), outputs)
+        return
+    if len(runs) != 1:
+        raise UsageError(f"{' '.join(runs)}: one run is expected", hint="or: compare RUN RUN")
+    _show(runs[0], outputs)
+
+
+def _show(run: str, outputs: Outputs) -> None:
+    outputs.check()
+    saved = saved_runs.read(run)
+    command = saved_runs.header(run, saved).command
     try:
         lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
-    except (msgspec.ValidationError, LookupError, ArithmeticError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"{run}: {type(error).__name__}: {error}",
-            hint="read it with the version of sfukit that wrote it",
-        ) from error
-    out = Output.beside(json)
+    except _MALFORMED as error:
+        raise saved_runs.unreadable(run, error) from error
+    out = Output.beside(outputs.standard_output)
     for line in lines:
         out.line(line)
-    if json is not None:
-        report.write_text(json, report.indented(saved))
+    _write(run, command, saved, outputs)
 
 
-def read(run: str) -> bytes:
-    """Return the last run, the last run of one command, or the report in a file."""
-    if run == "last":
-        return report.load_last()
-    if run in _RENDERERS:
-        return report.load_last(run)
+def _write(run: str, command: str, saved: bytes, outputs: Outputs) -> None:
+    if command == "loadtest":
+        try:
+            outputs.write(msgspec.json.decode(saved, type=LoadtestReport))
+        except _MALFORMED as error:
+            raise saved_runs.unreadable(run, error) from error
+        return
+    if outputs.junit or outputs.markdown or outputs.csv:
+        raise UsageError(f"{run}: a run of {command}: --junit, --markdown, --csv are of loadtest")
+    if outputs.html is not None:
+        report.write_text(outputs.html, _page(run, command, saved))
+    if outputs.json is not None:
+        report.write_text(outputs.json, report.indented(saved))
+
+
+def _page(run: str, command: str, saved: bytes) -> str:
+    """Return the page of a command other than loadtest."""
+    if command not in _PAGES:
+        raise UsageError(f"{run}: a run of {command} has no HTML report")
     try:
-        with Path(run).open("rb") as file:
-            saved = file.read(_LARGEST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{run}: {error.strerror}", hint="give last, the name of a command, or a JSON file"
-        ) from error
-    if len(saved) > _LARGEST_BYTES:
-        raise UsageError(f"{run}: larger than {_LARGEST_BYTES >> 20} MiB: not a report")
-    return saved
+        page: str = importlib.import_module(_PAGES[command]).saved_page(saved)
+    except _MALFORMED as error:
+        raise saved_runs.unreadable(run, error) from error
+    return page
+
+
+def _compare(runs: Sequence[str], max_regression: float, outputs: Outputs) -> None:
+    """Print the differences of two load tests; exit with the code of the outcome."""
+    from sfukit.cli import compare_text
+
+    if len(runs) != 2:
+        raise UsageError(f"compare needs two runs, and {len(runs)} are given")
+    if outputs != Outputs():
+        raise UsageError("compare prints a table only, and writes no file")
+    before, after = (saved_runs.loadtest(run) for run in runs)
+    try:
+        compared = compare_text.Comparison.of(before, after, max_regression)
+        lines = compared.lines(*runs)
+    except _MALFORMED as error:
+        raise saved_runs.unreadable(" ".join(runs), error) from error
+    out = Output()
+    for line in lines:
+        out.line(line)
+    raise typer.Exit(compared.exit_code)

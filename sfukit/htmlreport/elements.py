@@ -49,18 +49,32 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     return f"<dl class=facts>{rows}</dl>"
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    foot: Iterable[Sequence[str]] = (),
+) -> str:
     """Return a table of HTML cells; the first of a row is its heading. Wide ones scroll."""
     titles = "".join(f"<th scope=col>{text(title)}</th>" for title in head)
-    body = "".join(
-        f"<tr><th scope=row>{first}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for first, *cells in rows
-    )
+    sums = "".join(map(_row, foot))
     return (
         f'<div class=scroll tabindex=0 role=group aria-label="{text(caption)}">'
         f"<table><caption>{text(caption)}</caption>"
-        f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{titles}</tr></thead><tbody>{''.join(map(_row, rows))}</tbody>"
+        f"{f'<tfoot>{sums}</tfoot>' if sums else ''}</table></div>"
     )
+
+
+def _row(cells: Sequence[str]) -> str:
+    first, *others = cells
+    return f"<tr><th scope=row>{first}</th>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>"
+
+
+def shaded(content: str, share: float) -> str:
+    """Return a cell on a ground from red (0) to green (1)."""
+    hue = round(120 * min(1.0, max(0.0, share)))
+    return f"<div class=shade style='background:hsl({hue} 65% 50% / .28)'>{content}</div>"
 
 
 def details(summary: str, content: str, *, opened: bool = False) -> str:

@@ -1,14 +1,19 @@
 """The frame of a page: one file, no network access, light and dark."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import NamedTuple
 
 from sfukit.htmlreport.elements import State, text
 from sfukit.htmlreport.embed import source_hash
 
-_STYLES = ("uPlot.min.css", "report.css")
-_SCRIPTS = ("uPlot.iife.min.js", "format.js", "plots.js", "heat_map.js")
+# What draws parts of a page, by the HTML that such a part begins with.
+_PLOTS, _HEAT_MAP = "<figure class=plot>", "<div class=heat "
+_DRAWN_BY = {
+    _PLOTS: ("uPlot.iife.min.js", "format.js", "plots.js"),
+    _HEAT_MAP: ("format.js", "heat_map.js"),
+}
 
 
 class Section(NamedTuple):
@@ -30,8 +35,10 @@ class Banner(NamedTuple):
 def page(title: str, subtitle: str, sections: Sequence[Section], banner: Banner | None) -> str:
     """Return the whole page; sections without content are left out."""
     shown = [section for section in sections if section.content]
-    scripts = [_asset(name) for name in _SCRIPTS]
-    allowed = " ".join(map(source_hash, scripts))
+    contents = "".join(section.content for section in shown)
+    scripts = [_asset(name) for name in _scripts(contents)]
+    allowed = " ".join(map(source_hash, scripts)) or "'none'"
+    styles = ["uPlot.min.css"] * (_PLOTS in contents) + ["report.css"]
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -46,7 +53,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], banner: Banner 
         "<meta name=color-scheme content='light dark'>",
         "<link rel=icon href='data:,'>",
         f"<title>{text(title)}</title>",
-        *(f"<style>{_asset(name)}</style>" for name in _STYLES),
+        *(f"<style>{_asset(name)}</style>" for name in styles),
         "<a class=skip href='#main'>Skip to the report</a>",
         f"<header><h1>{text(title)}</h1><p>{text(subtitle)}</p></header>",
         f"<nav aria-label=Sections>{links}</nav>" if len(shown) > 1 else "",
@@ -72,6 +79,12 @@ def _banner(banner: Banner) -> str:
 def _section(at: int, section: Section) -> str:
     heading = f"<h2 id=h{at}>{text(section.title)}</h2>"
     return f'<section id="s{at}" aria-labelledby=h{at}>{heading}{section.content}</section>'
+
+
+def _scripts(contents: str) -> Iterable[str]:
+    """Return the scripts that draw the contents, each once."""
+    needed = (names for start, names in _DRAWN_BY.items() if start in contents)
+    return dict.fromkeys(itertools.chain.from_iterable(needed))
 
 
 def _asset(name: str) -> str:

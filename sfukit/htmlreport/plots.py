@@ -105,8 +105,8 @@ def _sentence(curves: Sequence[Curve], plot: Plot) -> str:
             for at_s, value in zip(plot.times_s, curve.values, strict=True)
             if value is not None
         ]
-        highest, at_s = max(known)
-        lowest = min(known)[0]
+        highest, at_s = max(known, key=lambda one: one[0])
+        lowest = min(value for value, _ in known)
         if lowest == highest:
             parts.append(f"{curve.name} {show(highest, plot.unit)} throughout")
             continue

@@ -18,6 +18,14 @@ class Totals(msgspec.Struct, frozen=True):
     frames_early: int
 
 
+class LossFigures(msgspec.Struct, frozen=True):
+    """Packet loss over all streams."""
+
+    packets_expected: int
+    packets_lost_raw: int
+    packets_lost_after_rtx: int
+
+
 class Histograms(msgspec.Struct, frozen=True):
     """Distributions over all bots."""
 
@@ -52,6 +60,7 @@ class StreamFigures(msgspec.Struct, frozen=True):
     longest_gap_ms: float
     jitter_ms: float | None
     e2e_frame: Delays
+    e2e_histogram: Histogram
 
 
 class TransportFigures(msgspec.Struct, frozen=True):
@@ -76,10 +85,14 @@ class GeneratorFigures(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """All figures of the window; ``at_ns`` is the time of the snapshot."""
+    """All figures of the window, or since the start where none was set.
+
+    ``at_ns`` is the time of the snapshot.
+    """
 
     at_ns: int
     totals: Totals
+    loss: LossFigures
     histograms: Histograms
     decrypted_ratio: float
     generator: GeneratorFigures | None

@@ -260,17 +260,27 @@ class Ledger:
         return [self.join_records[bot.index] for bot in bots if bot.index in self.join_records]
 
     def ttff_ms(self, subscribers: Container[int] | None = None) -> Iterator[float]:
-        """Return the times to first frame, from the later scheduled join of both ends."""
+        """Return the times to first frame of video tracks, of all subscribers or of some."""
+        return (
+            ttff_ms
+            for track, ttff_ms in self.first_frames()
+            if track.kind == "video"
+            if subscribers is None or track.subscriber.index in subscribers
+        )
+
+    def first_frames(self) -> Iterator[tuple[ExpectedTrack, float]]:
+        """Return the tracks that arrived, each with the time to its first frame, ms.
+
+        The time counts from the later scheduled join of both ends.
+        """
         for stream, at_ns in self.first_frame_ns.items():
             expected = self.expected.get(stream)
-            if expected is None or expected.kind != "video":
-                continue
-            if subscribers is not None and expected.subscriber.index not in subscribers:
+            if expected is None:
                 continue
             due = self.join_records[expected.subscriber.index].scheduled_ns
             if expected.publisher is not None:
                 due = max(due, self.join_records[expected.publisher.index].scheduled_ns)
-            yield (at_ns - due) / _NS_PER_MS
+            yield expected, (at_ns - due) / _NS_PER_MS
 
     def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
         """Return the number of encoding changes of a stream within an interval."""

@@ -1,6 +1,6 @@
 """The metrics of a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,9 +77,31 @@ def metrics(
         "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
-        "layer_switches": _switches(ledger, _streams(windows)),
+        "layer_switches": _switches(ledger, streams_of(windows)),
         "bitrate_out": _sent(plan, windows),
-        **_of_streams(_streams(windows)),
+        **of_streams(streams_of(windows)),
+    }
+
+
+def scoped_metrics(
+    members: Container[int],
+    plan: Plan,
+    ledger: Ledger,
+    windows: Sequence[WindowResult],
+    planned: Sequence[Window],
+) -> dict[str, Metric]:
+    """Return the metrics of some bots, by their indices: of their joins and received streams."""
+    scope = _scope(plan, ledger, planned, members)
+    streams = [one for one in streams_of(windows) if one.figures.bot - 1 in members]
+    return {
+        "joins": metric_of_values(scope.joined, "ratio"),
+        "tracks": metric_of_values(scope.arrived, "ratio"),
+        "join_ms": metric_of_values(_known(one.join_ms for one in scope.joins), "ms"),
+        "ttff_ms": metric_of_values(ledger.ttff_ms({one.bot.index for one in scope.joins}), "ms"),
+        "e2e_frame_ms": metric_of_histograms(
+            one.figures.e2e_histogram for one in streams if one.figures.kind == "video"
+        ),
+        **of_streams(streams),
     }
 
 
@@ -91,8 +113,15 @@ class _Scope(NamedTuple):
     joins: list[JoinRecord]
 
 
-def _scope(plan: Plan, ledger: Ledger, planned: Sequence[Window]) -> _Scope:
-    visits = plan.attendance.visits
+def _scope(
+    plan: Plan,
+    ledger: Ledger,
+    planned: Sequence[Window],
+    members: Container[int] | None = None,
+) -> _Scope:
+    visits = [
+        visit for visit in plan.attendance.visits if members is None or visit.bot.index in members
+    ]
     present = [visit.bot for visit in visits if any(map(visit.is_within, planned))]
     joining = [visit.bot for visit in visits if any(map(visit.begins_in, planned))]
     records = {one.bot.index: one for one in ledger.records_of(present)}
@@ -100,24 +129,29 @@ def _scope(plan: Plan, ledger: Ledger, planned: Sequence[Window]) -> _Scope:
         float(bot.index in records and records[bot.index].connected_ns is not None)
         for bot in present
     ]
-    expected = plan.views.expected(planned)
+    expected = {
+        track
+        for track in plan.views.expected(planned)
+        if members is None or track.subscriber in members
+    }
     arrived = len(expected & ledger.arrived)
     tracks = [1.0] * arrived + [0.0] * (len(expected) - arrived)
     return _Scope(joined, tracks, ledger.records_of(joining))
 
 
-class _Stream(NamedTuple):
+class WindowStream(NamedTuple):
     """One stream in one window."""
 
     figures: StreamFigures
     window: WindowResult
 
 
-def _streams(windows: Iterable[WindowResult]) -> list[_Stream]:
-    return [_Stream(one, window) for window in windows for one in window.figures.streams]
+def streams_of(windows: Iterable[WindowResult]) -> list[WindowStream]:
+    """Return the streams of each window."""
+    return [WindowStream(one, window) for window in windows for one in window.figures.streams]
 
 
-def _of_streams(streams: Sequence[_Stream]) -> dict[str, Metric]:
+def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
     """Return the metrics of received streams; ``avg`` of a ratio is over all packets."""
     figures = [one.figures for one in streams]
     video = [one for one in figures if one.kind == "video" and one.playing_ms]
@@ -149,7 +183,7 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     return metric_of_values((part / whole for part, whole in known), "ratio", average=average)
 
 
-def _switches(ledger: Ledger, streams: Sequence[_Stream]) -> Metric:
+def _switches(ledger: Ledger, streams: Sequence[WindowStream]) -> Metric:
     return metric_of_values(
         (
             float(ledger.changes_within(one.figures.stream, *one.window.bounds_ns))
@@ -180,7 +214,7 @@ def groups(
     impaired = {bot.index + 1 for bot in plan.bots if bot.impaired}
     if not impaired:
         return {}
-    streams = _streams(windows)
+    streams = streams_of(windows)
     parts = {
         "impaired": [one for one in streams if one.figures.bot in impaired],
         "free": [one for one in streams if one.figures.bot not in impaired],
@@ -188,11 +222,11 @@ def groups(
     return {name: _group(part, ledger) for name, part in parts.items()}
 
 
-def _group(streams: Sequence[_Stream], ledger: Ledger) -> dict[str, Metric]:
+def _group(streams: Sequence[WindowStream], ledger: Ledger) -> dict[str, Metric]:
     """Return the metrics of a group, with the percentile of each stream."""
     video = [one for one in streams if one.figures.kind == "video"]
     return {
-        **_of_streams(streams),
+        **of_streams(streams),
         "stream_e2e_p99_ms": metric_of_values(
             _known(one.figures.e2e_frame.p99_ms for one in video), "ms"
         ),

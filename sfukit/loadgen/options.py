@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sfukit.gates import Gate
+from sfukit.loadgen.result import LoadtestReport
 from sfukit.swarm.impairment import Impairment
 from sfukit.targets.access import Access
 
@@ -70,7 +71,10 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The options of one run; ``command`` is the command line, quoted in hints."""
+    """The options of one run; ``command`` is the command line, quoted in hints.
+
+    ``max_regression`` is the share by which figures may be worse than those of ``baseline``.
+    """
 
     load: LoadOptions
     command: tuple[str, ...] = ("sfukit", "loadtest")
@@ -84,7 +88,10 @@ class RunOptions:
     join_timeout_s: float = 10.0
     retries: int = 0
     abort_after_s: float | None = None
+    interval_s: float = 1.0
     pin: str = "auto"
     server_args: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
     default_gates: bool = True
+    baseline: LoadtestReport | None = None
+    max_regression: float = 0.1

@@ -1,12 +1,12 @@
 """The JSON of ``sfukit loadtest``; its schema is published in docs/schema/loadtest.json."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from sfukit import report
-from sfukit.gates import TEXT, GateResult, Value
+from sfukit.gates import GateResult
+from sfukit.loadgen.result_series import Client, Interval
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -238,9 +238,13 @@ class RateLimited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
-    """One run of ``sfukit loadtest``."""
+    """One run of ``sfukit loadtest``.
+
+    ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    """
 
     started_at: str
+    command_line: str = ""
     seed: int
     interrupted: bool
     reasons: list[str]
@@ -250,6 +254,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     gates: list[GateResult]
     metrics: dict[str, Metric]
     groups: dict[str, dict[str, Metric]]
+    rooms: dict[str, dict[str, Metric]] = msgspec.field(default_factory=dict)
     server: ServerUse | None
     generator: SwarmUse | None
     saturation: Saturation
@@ -259,67 +264,10 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     worst: list[Worst]
     errors: list[Fault]
     stages: list[Stage] = msgspec.field(default_factory=list)
+    series: list[Interval] = msgspec.field(default_factory=list)
+    clients: list[Client] = msgspec.field(default_factory=list)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a report."""
     return report.schema(LoadtestReport)
-
-
-_SERVER_UNITS = {
-    "cpu_s": "s",
-    "rss_bytes": "bytes",
-    "packets_received": "",
-    "packets_sent": "",
-    "packets_retransmitted": "",
-    "cpu_us_per_packet": "us",
-    "cpu_us_per_packet_in_out": "us",
-    "busiest_thread": "ratio",
-}
-_GENERATOR_UNITS = {"cpu_s": "s", "socket_drops": "", "unsent": "", "busiest_thread": "ratio"}
-
-
-def catalogue() -> dict[str, str]:
-    """Return the paths that a gate may name, with their units."""
-    paths = {"saturation.side": TEXT, **metric_paths(METRICS)}
-    paths |= {f"server.{name}": unit for name, unit in _SERVER_UNITS.items()}
-    paths |= {f"generator.{name}": unit for name, unit in _GENERATOR_UNITS.items()}
-    return paths
-
-
-def figures(
-    metrics: dict[str, Metric],
-    server: ServerUse | None,
-    generator: SwarmUse | None,
-    saturation: Saturation,
-) -> dict[str, Value]:
-    """Return the value of every path; the bare name of a metric is its ``avg``."""
-    found: dict[str, Value] = {"saturation.side": saturation.side, **metric_values(metrics)}
-    for prefix, use, names in (
-        ("server", server, _SERVER_UNITS),
-        ("generator", generator, _GENERATOR_UNITS),
-    ):
-        found |= {f"{prefix}.{name}": getattr(use, name, None) for name in names}
-    return found
-
-
-def metric_paths(metrics: Mapping[str, Unit]) -> dict[str, str]:
-    """Return the paths of metrics that a gate may name, with their units."""
-    paths: dict[str, str] = {}
-    for name, unit in metrics.items():
-        kept_in = "" if unit == "count" else unit
-        paths[name] = kept_in
-        paths[f"{name}.count"] = ""
-        paths |= {f"{name}.{aggregate}": kept_in for aggregate in AGGREGATES}
-    return paths
-
-
-def metric_values(metrics: Mapping[str, Metric]) -> dict[str, Value]:
-    """Return the value of every path of metrics; the bare name of a metric is its ``avg``."""
-    found: dict[str, Value] = {}
-    for name, metric in metrics.items():
-        found[name] = metric.avg
-        found[f"{name}.count"] = metric.count
-        for aggregate in AGGREGATES:
-            found[f"{name}.{aggregate}"] = getattr(metric, aggregate)
-    return found

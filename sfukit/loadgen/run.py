@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from sfukit import machine
-from sfukit.errors import MachineError
-from sfukit.loadgen import clips, scenario, summary, target_setup
+from sfukit.errors import MachineError, UsageError
+from sfukit.loadgen import clips, described, scenario, scoped, summary, target_setup
 from sfukit.loadgen.core_swap import swapping_cores
+from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores, place, running_on
+from sfukit.loadgen.reports.compare import load_differences
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.summary import Facts
@@ -58,7 +60,7 @@ async def run(
             finally:
                 swarm.close()
         facts = Facts(options, plan, opened.described, machine.inspect(), cores, started_at)
-        return summary.report(facts, timeline.ledger, windows)
+        return summary.report(facts, timeline.ledger, windows, timeline.intervals)
 
 
 @asynccontextmanager
@@ -81,6 +83,8 @@ async def _opened(
     try:
         found = await target_setup.recognise_target(options, client)
         plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+        scoped.check(options.gates, plan)
+        _check_baseline(options, plan)
         clients = len(plan.slots)
         if found is not None:
             for url in filter(None, (found.url, options.play)):
@@ -101,6 +105,21 @@ async def _opened(
         yield plan, opened, cores
     finally:
         await opened.close()
+
+
+def _check_baseline(options: RunOptions, plan: Plan) -> None:
+    """Refuse a baseline of another load, or without a verdict."""
+    if options.baseline is None:
+        return
+    planned = described.load(plan, options, Ledger(plan))
+    differences = load_differences(options.baseline.scenario, planned)
+    if differences:
+        raise UsageError(
+            f"--baseline: another load: {'; '.join(differences)}",
+            hint="give the options of the earlier run",
+        )
+    if options.baseline.verdict == "inconclusive":
+        raise UsageError("--baseline: that run was inconclusive, so its figures are no measure")
 
 
 def _allow_files(clients: int) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sfukit import gates
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate
-from sfukit.loadgen import measured, result, usage
+from sfukit.loadgen import measured, scoped, usage
+from sfukit.loadgen.gate_figures import figures
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.placement import Cores
@@ -67,9 +68,10 @@ def _stage(
     evidence = usage.evidence(cores, window)
     saturation = attribute(evidence)
     joins = any(visit.begins_in(planned) for visit in plan.attendance.visits)
+    scoped_metrics = scoped.metrics(applied, plan, ledger, [window], [planned])
     judged = gates.judge(
-        [gate for gate in applied if joins or gate.path.partition(".")[0] not in _OF_JOINS],
-        result.figures(metrics, server, generator, saturation),
+        [gate for gate in applied if joins or not gate.path.startswith(_OF_JOINS)],
+        figures(metrics, server, generator, saturation, scoped_metrics),
     )
     decision = decide(
         judged,

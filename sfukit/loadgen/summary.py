@@ -5,20 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
-from sfukit.loadgen import measured, result, scenario, stage_report, usage
+from sfukit.loadgen import described, measured, result, scoped, stage_report, usage
+from sfukit.loadgen.clients import clients
 from sfukit.loadgen.environment import environment
-from sfukit.loadgen.figures import StreamFigures
+from sfukit.loadgen.gate_figures import figures
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
-from sfukit.loadgen.result import EncodingUse, LoadtestReport, Worst
+from sfukit.loadgen.reports.compare import baseline_gates
+from sfukit.loadgen.result import EncodingUse, LoadtestReport
+from sfukit.loadgen.result_series import Interval
 from sfukit.loadgen.saturation import attribute
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+from sfukit.loadgen.worst import worst
 from sfukit.machine import Machine
-
-_WORST = 3
+from sfukit.redaction import command_line
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,12 @@ class Facts:
     started_at: datetime
 
 
-def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> LoadtestReport:
+def report(
+    facts: Facts,
+    ledger: Ledger,
+    windows: Sequence[WindowResult],
+    intervals: Sequence[Interval] = (),
+) -> LoadtestReport:
     """Return the whole report."""
     plan, options = facts.plan, facts.options
     planned = plan.windows[: len(windows)]
@@ -42,10 +50,14 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
     evidence = [usage.evidence(facts.cores, window) for window in windows]
     saturation = usage.worst(map(attribute, evidence))
     applied = _gates(plan, options)
-    judged = gates.judge(applied, result.figures(metrics, server, generator, saturation))
+    scoped_metrics = scoped.metrics(applied, plan, ledger, windows, planned)
+    known = figures(metrics, server, generator, saturation, scoped_metrics)
     stages = []
     if plan.options.stages:
         stages = stage_report.stages(plan, ledger, windows, facts.cores, applied)
+    if options.baseline is not None:
+        applied += baseline_gates(options.baseline, known, options.max_regression)
+    judged = gates.judge(applied, known)
     decision = decide(
         judged,
         saturation,
@@ -59,21 +71,28 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
         ),
     )
     decision = stage_report.combined(decision, stages)
+    streams = [one for window in windows for one in window.figures.streams]
     return LoadtestReport(
         schema=result.SCHEMA,
         command="loadtest",
         verdict=decision.verdict,
         exit_code=decision.exit_code,
         started_at=facts.started_at.isoformat(timespec="seconds"),
+        command_line=command_line(options.command),
         seed=plan.options.seed,
         interrupted=windows[-1].interrupted,
         reasons=decision.reasons,
         target=facts.target,
-        scenario=_scenario(plan, options, ledger),
+        scenario=described.load(plan, options, ledger),
         environment=environment(facts.machine, facts.cores),
         gates=judged,
         metrics=metrics,
         groups=measured.groups(plan, ledger, windows),
+        rooms={
+            scope.name: dict(found)
+            for scope, found in scoped_metrics.items()
+            if scope.kind == "room"
+        },
         server=server,
         generator=generator,
         saturation=saturation,
@@ -82,9 +101,11 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
             published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
-        worst=_worst(plan, [one for window in windows for one in window.figures.streams]),
+        worst=worst(plan, streams),
         errors=ledger.faults,
         stages=stages,
+        series=list(intervals),
+        clients=clients(plan, ledger, streams, sum(window.wall_s for window in windows)),
     )
 
 
@@ -102,51 +123,3 @@ def _refused_text(ledger: Ledger) -> str | None:
 def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
     defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
     return [*(defaults if options.default_gates else ()), *options.gates]
-
-
-def _worst(plan: Plan, streams: Sequence[StreamFigures]) -> list[Worst]:
-    """Return the streams with the longest frame delays."""
-    measured_streams = [one for one in streams if one.e2e_frame.p99_ms is not None]
-    measured_streams.sort(key=lambda one: -(one.e2e_frame.p99_ms or 0.0))
-    return [_worst_of(plan, stream) for stream in measured_streams[:_WORST]]
-
-
-def _worst_of(plan: Plan, stream: StreamFigures) -> Worst:
-    bot = plan.bots[stream.bot - 1]
-    return Worst(
-        room=plan.rooms[bot.room].label,
-        bot=bot.name,
-        source=stream.source,
-        metric="frame delay p99",
-        value=stream.e2e_frame.p99_ms or 0.0,
-        unit="ms",
-        note="impaired" if bot.impaired else "",
-    )
-
-
-def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
-    load = plan.options
-    return result.Scenario(
-        name=load.scenario,
-        clients=len(plan.slots),
-        rooms=len(plan.rooms),
-        tracks=plan.tracks,
-        codec=load.codec,
-        encodings=[encoding.clip.name for encoding in plan.encodings] if plan.has_video else [],
-        audio=any(bot.audio for bot in plan.bots),
-        ramp_per_s=load.ramp_per_s,
-        ramp_s=plan.ramp.span_s,
-        warmup_s=load.warmup_s,
-        duration_s=sum(one.duration_s for one in load.stages) or load.duration_s,
-        churn_per_s=load.churn_per_s,
-        layout=plan.views.layout,
-        speaker_switch_s=load.speaker_switch_s,
-        srtp=options.srtp,
-        srtp_negotiated=dict(ledger.profiles),
-        pacing=options.pacing,
-        unwatched=options.unwatched,
-        impaired_clients=sum(bot.impaired for bot in plan.slots),
-        net_up=load.net_up,
-        net_down=load.net_down,
-        summary=scenario.plan_line(plan),
-    )

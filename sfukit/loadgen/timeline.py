@@ -1,30 +1,29 @@
 """The phases of a run: ramp, warm-up, measured window, end; and the CPU use of both sides."""
 
 import asyncio
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from sfukit.loadgen import processes
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
-from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import UsageSample, WindowResult
+from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.result_series import Interval, Phase
+from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
+from sfukit.loadgen.series import interval_s
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.verdict import TargetFault
-from sfukit.swarm.messages import Snapshot
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
-
-Phase = Literal["ramp", "warm-up", "measuring"]
 
 _NS_PER_S = 1_000_000_000
 _LEAD_S = 0.05
 _STEP_S = 0.25
+_WINDOW_LEAD_S = 0.25  # from the command to open the window until it opens
 _MIN_MEDIA_TIMEOUT_S = 5.0  # after the ramp, however short the warm-up
 
 
@@ -40,6 +39,7 @@ class Progress:
     failed: int
     tracks: int
     planned_tracks: int
+    intervals: Sequence[Interval] = ()
 
 
 class Observer(Protocol):
@@ -65,6 +65,7 @@ class Timeline:
         stop: asyncio.Event,
     ) -> None:
         self.ledger = Ledger(plan)
+        self._options = options
         self._plan = plan
         self._opened = opened
         self._swarm = swarm
@@ -81,8 +82,14 @@ class Timeline:
         self._conductor = Conductor(
             plan, opened.target, swarm, self.ledger, self._media, options.join_timeout_s
         )
+        self._sampling = Sampling(swarm, opened, self.ledger)
         self._start_ns = 0
         self._window = plan.windows[0]
+
+    @property
+    def intervals(self) -> Sequence[Interval]:
+        """The intervals of the run so far."""
+        return self._sampling.intervals
 
     async def run(self) -> list[WindowResult]:
         """Join, and measure each window after its ramp and warm-up; then leave."""
@@ -94,6 +101,9 @@ class Timeline:
         )
         self._swarm.send(load_commands(self._plan, self._media.clips))
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
+        self._sampling.begin(
+            interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
+        )
         following = asyncio.create_task(self._conductor.follow(self._start_ns))
         results: list[WindowResult] = []
         try:
@@ -102,6 +112,7 @@ class Timeline:
                 if results[-1].target_fault is not None or self._stop.is_set():
                     break
         finally:
+            self._sampling.close()
             following.cancel()
             await self._conductor.leave()
         return results
@@ -112,27 +123,48 @@ class Timeline:
         start_ns, end_ns = (
             self._start_ns + round(at_s * _NS_PER_S) for at_s in (window.start_s, window.end_s)
         )
+        sampling = self._sampling
+        first = await sampling.usage()
+        fault = await self._until_before(start_ns)
         self._swarm.send([SetWindow(start_ns=start_ns, end_ns=end_ns)])
-        first = await self._sample()
-        fault = await self._until(start_ns)
-        before = after = await self._sample()
-        figures_before = await self._figures(streams=False)
+        fault = fault or await self._until(start_ns, intervals=False)
+        before = after = await sampling.usage()
+        figures_before = await sampling.figures(streams=False)
+        sampling.restart(figures_before, before)
         if fault is None and not self._stop.is_set():
             fault = await self._until(end_ns)
-            after = await self._sample()
+            after = await sampling.usage()
+            await sampling.settled()
+            await sampling.interval("measuring", until_ns=end_ns)
+        figures = await sampling.figures(streams=True)
         return WindowResult(
             first=first,
             before=before,
             after=after,
             figures_before=figures_before,
-            figures=await self._figures(streams=True),
+            figures=figures,
             target_fault=fault,
             interrupted=self._stop.is_set(),
         )
 
+    async def _until_before(self, window_ns: int) -> TargetFault | None:
+        """Run until a window has to be set.
+
+        Before the first one figures count since the start. Between two windows they stand, so
+        there are no intervals.
+        """
+        is_first = self._window is self._plan.windows[0]
+        lead_ns = round(_WINDOW_LEAD_S * _NS_PER_S)
+        fault = await self._until(window_ns - lead_ns, intervals=is_first)
+        if is_first:
+            await self._sampling.settled()
+            await self._sampling.interval(self._progress_at(self._swarm.now_ns()).phase)
+        return fault
+
     async def refused(self, fault: TargetFault) -> list[WindowResult]:
         """Return the empty result of a target that no bot joined."""
-        sample, figures = await self._sample(), await self._figures(streams=True)
+        sample = await self._sampling.usage()
+        figures = await self._sampling.figures(streams=True)
         result = WindowResult(
             first=sample,
             before=sample,
@@ -144,14 +176,17 @@ class Timeline:
         )
         return [result]
 
-    async def _until(self, end_ns: int) -> TargetFault | None:
+    async def _until(self, end_ns: int, *, intervals: bool = True) -> TargetFault | None:
         """Run until an instant; return early on stop, or with the fault of the target."""
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
             self._conductor.fail_overdue()
             fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
             if fault is not None:
                 return fault
-            self._observer.progress(self._progress((now_ns - self._start_ns) / _NS_PER_S))
+            progress = self._progress_at(now_ns)
+            if intervals and now_ns >= self._sampling.next_ns:
+                self._sampling.end_interval(progress.phase)
+            self._observer.progress(progress)
             step_s = min(_STEP_S, (end_ns - now_ns) / _NS_PER_S)
             try:
                 async with asyncio.timeout(step_s):
@@ -174,7 +209,8 @@ class Timeline:
             return TargetFault(text, stated_by_target=False)
         return None
 
-    def _progress(self, elapsed_s: float) -> Progress:
+    def _progress_at(self, now_ns: int) -> Progress:
+        elapsed_s = (now_ns - self._start_ns) / _NS_PER_S
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         window = self._window
         phase: Phase = "measuring"
@@ -190,20 +226,5 @@ class Timeline:
             ledger.failures,
             ledger.tracks,
             plan.tracks,
-        )
-
-    async def _figures(self, *, streams: bool) -> Figures:
-        return await self._swarm.request(Snapshot(bots=streams), Figures)
-
-    async def _sample(self) -> UsageSample:
-        """Return the use of both processes so far."""
-        at_s = self._swarm.now_ns() / _NS_PER_S
-        server = self._opened.server
-        swarm = processes.read(os.getpid(), at_s)
-        assert swarm is not None
-        busy_s = processes.busy_cores_s()
-        if server is None:
-            return UsageSample(swarm, None, None, busy_s)
-        return UsageSample(
-            swarm, server.read(at_s), await server.traffic(self._opened.client), busy_s
+            self._sampling.intervals,
         )

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate, GateResult, parse, show
-from sfukit.loadgen.result import Saturation, catalogue
+from sfukit.loadgen.gate_figures import catalogue
+from sfukit.loadgen.result import Saturation
 from sfukit.report import Verdict
 
 _ALWAYS = ("joins == 100%",)

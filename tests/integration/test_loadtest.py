@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -11,8 +12,10 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import httpx
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -307,3 +310,89 @@ async def test_one_shared_core_is_inconclusive_and_names_the_fix(loadtest: Loadt
     saturation = outcome.measured.saturation
     assert saturation.side == "shared"
     assert "--pin" in saturation.reasons[0] or "other programs" in saturation.reasons[0]
+
+
+async def scraped(process: Process, name: str) -> tuple[str, str]:
+    """Scrape the metrics of a running load test until one is there; return what was told too."""
+    told = await line_with(process, "prometheus")
+    found = re.search(r"http://127\.0\.0\.1:\d+/metrics", told)
+    assert found, told
+    async with asyncio.timeout(_RUN_S), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            response = await client.get(found[0])
+            assert response.headers["content-type"].startswith("text/plain")
+            if f"\n{name} " in response.text:
+                return told, response.text
+            await asyncio.sleep(0.02)
+
+
+async def test_every_output_of_one_run(loadtest: Loadtest, tmp_path: Path) -> None:
+    files = {form: tmp_path / form for form in ("html", "junit", "markdown", "csv")}
+    process = await loadtest.start(
+        *("-c", "4", *SHORT, "--interval", "500ms", "--prometheus", ":0"),
+        *(f"--{form}={path}" for form, path in files.items()),
+        *("-T", "e2e_frame_ms[room=room-1].p95 < 5000ms"),
+    )
+    told, metrics = await scraped(process, "sfukit_loadtest_received_bits_per_second")
+    assert "sfukit_loadtest_clients_planned 4.0" in metrics
+    outcome = await loadtest.finish(process, told=told)
+    report = outcome.measured
+    assert outcome.out.startswith("sfukit "), "the first line is that of the target"
+
+    measured = [one for one in report.series if one.phase == "measuring"]
+    assert {one.phase for one in report.series} >= {"warm-up", "measuring"}
+    assert sum(one.end_s - one.start_s for one in measured) == pytest.approx(2, abs=0.6)
+    assert all(
+        later.start_s >= earlier.end_s for earlier, later in itertools.pairwise(report.series)
+    )
+    for one in measured:
+        assert one.bitrate_in_bps > 1e5 and one.bitrate_out_bps > 1e5
+        assert one.loss_raw is not None and one.lag_p99_ms is not None
+        assert one.e2e_frame_p50_ms is not None and one.e2e_frame_p95_ms is not None
+        assert one.e2e_frame_p50_ms <= one.e2e_frame_p95_ms
+        assert one.server_cores is not None
+    assert (measured[-1].joined, measured[-1].tracks) == (4, 24)
+
+    assert [client.name for client in report.clients] == ["p1", "p2", "p3", "p4"]
+    for client in report.clients:
+        assert client.joined and client.tracks == client.planned_tracks == 6
+        assert client.e2e_frame_p95_ms is not None and client.bitrate_in_bps is not None
+    assert report.gates[-1].path == "e2e_frame_ms[room=room-1].p95" and report.gates[-1].ok
+    room, every = report.rooms["room-1"]["e2e_frame_ms"], report.metrics["e2e_frame_ms"]
+    assert room.count == every.count and room.p95 == pytest.approx(every.p95, rel=0.04)
+
+    assert files["html"].read_text().count("<figure class=plot>") == 6
+    cases = ElementTree.parse(files["junit"]).getroot().findall(".//testcase")
+    assert len(cases) == 4 + len(report.gates)
+    assert files["markdown"].read_text().startswith("## ")
+    assert len(files["csv"].read_text().splitlines()) == 1 + len(report.series)
+
+
+async def test_a_baseline_of_another_load_is_refused_before_the_run(
+    loadtest: Loadtest, tmp_path: Path
+) -> None:
+    first = await loadtest("-c", "2", *SHORT)
+    baseline = tmp_path / "baseline.json"
+    baseline.write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(first.measured, verdict="pass"))
+    )
+    refused = await loadtest("-c", "4", *SHORT, "--baseline", str(baseline))
+    assert refused.code == 2
+    assert "--baseline: another load: clients 2 and 4" in refused.err
+    compared = await loadtest(
+        *("-c", "2", *SHORT, "--baseline", str(baseline), "--max-regression", "100%")
+    )
+    paths = [gate.path for gate in compared.measured.gates if "(baseline " in gate.gate]
+    assert "e2e_frame_ms.p95" in paths and "server.cpu_us_per_packet" in paths
+
+
+async def test_a_report_that_cannot_be_written_is_refused_or_kept(
+    loadtest: Loadtest, tmp_path: Path
+) -> None:
+    refused = await loadtest("-c", "2", *SHORT, "--html", str(tmp_path / "absent" / "x.html"))
+    assert (refused.code, refused.out) == (2, "")
+    assert "there is no folder" in refused.err
+    full = await loadtest("-c", "2", *SHORT, "--html", "/dev/full")
+    assert full.code == 2 and "No space left on device" in full.err
+    assert full.measured.scenario.clients == 2, "the JSON is written all the same"
+    assert (tmp_path / "sfukit" / "last" / "loadtest.json").exists()

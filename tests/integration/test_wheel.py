@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True)
     [built] = folder.glob("*.whl")
     return built
+
+
+def test_the_wheel_has_the_assets_of_html_reports_with_their_licence(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for asset in ("uPlot.iife.min.js", "uPlot.LICENSE", "report.css", "plots.js", "heat_map.js"):
+        assert f"sfukit/htmlreport/assets/{asset}" in names
 
 
 @pytest.fixture(scope="module")

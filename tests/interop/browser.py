@@ -119,7 +119,10 @@ class Browser:
 
 
 class Page:
-    """One tab. `console` has the log messages and exceptions of its scripts."""
+    """One tab. `console` has the log messages and exceptions of its scripts.
+
+    `requests` has the URLs that it requested, once `Network.enable` was called.
+    """
 
     def __init__(self, browser: Browser, session: str, target: str) -> None:
         self._browser = browser
@@ -127,6 +130,7 @@ class Page:
         self._target = target
         self._loaded = asyncio.Event()
         self.console: list[str] = []
+        self.requests: list[str] = []
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Call a DevTools method in this tab."""
@@ -176,6 +180,10 @@ class Page:
         elif method == "Runtime.consoleAPICalled":
             values = [str(a.get("value", a.get("description"))) for a in params["args"]]
             self.console.append(" ".join(values))
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Log.entryAdded":
+            self.console.append(params["entry"]["text"])
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.console.append(details.get("exception", {}).get("description", details["text"]))

@@ -5,8 +5,9 @@ import pytest
 from sfukit import gates
 from sfukit.errors import ExitCode
 from sfukit.gates import GateResult
+from sfukit.loadgen.gate_figures import catalogue
 from sfukit.loadgen.processes import Use
-from sfukit.loadgen.result import Saturation, Side, catalogue
+from sfukit.loadgen.result import Saturation, Side
 from sfukit.loadgen.saturation import Evidence, attribute
 from sfukit.loadgen.verdict import Circumstances, TargetFault, decide, default_gates
 

@@ -3,7 +3,7 @@
 
 use crate::bot::{Bot, DownlinkDatagram, UplinkDatagram};
 use crate::clip::Clip;
-use crate::figures::{Figures, Totals, WindowBounds};
+use crate::figures::{Figures, LossFigures, Totals, WindowBounds};
 use crate::message::{BotId, ClipId, Event, StreamId, TransportId};
 use crate::receive::InboundStream;
 use crate::transport::{BotTransport, Shared};
@@ -162,18 +162,22 @@ impl Engine {
             .window_end_totals
             .unwrap_or(self.shared.recorder.totals);
         let open = self.transports.values().flat_map(BotTransport::inbound);
-        let streams = open.chain(&self.closed).filter(|_| with_streams);
+        let streams = open.chain(&self.closed);
         let transports = self.transports.values().filter(|_| with_streams);
         let decrypted = self.bots.values().filter(|bot| bot.decrypted).count();
         Figures {
             at_ns: now.as_nanos(),
             window: self.window,
             totals: totals.since(&self.window_totals),
+            loss: LossFigures::over(streams.clone().map(|stream| stream.loss(now))),
             histograms: self.shared.recorder.histograms.clone(),
             decrypted_ratio: decrypted as f64 / self.bots.len().max(1) as f64,
             transports_connected: self.transports_connected(),
             generator: None,
-            streams: streams.map(|stream| stream.figures(now)).collect(),
+            streams: streams
+                .filter(|_| with_streams)
+                .map(|stream| stream.figures(now))
+                .collect(),
             transports: transports.map(BotTransport::figures).collect(),
         }
     }

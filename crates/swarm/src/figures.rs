@@ -224,6 +224,8 @@ pub struct StreamFigures {
     pub jitter_ms: Option<f64>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
+    /// The distribution of these delays, to merge with those of other streams.
+    pub e2e_histogram: Histogram,
     /// Time of the first complete key frame (audio: packet).
     pub first_frame_ns: Option<u64>,
     /// Index of the simulcast encoding received, as published.
@@ -247,6 +249,28 @@ pub struct TransportFigures {
     pub reference_times_sent: u64,
 }
 
+/// Packet loss over all inbound streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LossFigures {
+    /// Packets from the first to the highest sequence number of each stream.
+    pub packets_expected: u64,
+    /// Packets lost before retransmission.
+    pub packets_lost_raw: u64,
+    /// Packets lost after retransmission.
+    pub packets_lost_after_rtx: u64,
+}
+
+impl LossFigures {
+    /// Return the sum over streams.
+    pub fn over(streams: impl Iterator<Item = Loss>) -> Self {
+        streams.fold(Self::default(), |sum, loss| Self {
+            packets_expected: sum.packets_expected + loss.expected,
+            packets_lost_raw: sum.packets_lost_raw + loss.lost_raw(),
+            packets_lost_after_rtx: sum.packets_lost_after_rtx + loss.lost_after_rtx(),
+        })
+    }
+}
+
 /// A measurement window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct WindowBounds {
@@ -265,6 +289,8 @@ pub struct Figures {
     pub window: Option<WindowBounds>,
     /// Counts over all bots.
     pub totals: Totals,
+    /// Packet loss over all inbound streams.
+    pub loss: LossFigures,
     /// Distributions over all bots.
     pub histograms: Histograms,
     /// Share of bots that decrypt every packet.

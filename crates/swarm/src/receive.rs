@@ -273,8 +273,7 @@ impl InboundStream {
     /// Return the figures of the measurement window, or since the start where none was opened.
     #[must_use]
     pub fn figures(&self, now: Time) -> StreamFigures {
-        let end = self.window_end.unwrap_or_else(|| self.counts(now));
-        let counts = end.since(&self.window_start);
+        let counts = self.window_counts(now);
         StreamFigures {
             stream: self.id,
             bot: self.bot,
@@ -297,9 +296,21 @@ impl InboundStream {
             longest_gap_ms: ms(self.freeze.longest_gap(self.ended.unwrap_or(now))),
             jitter_ms: self.source.as_ref().map(|source| ms(source.stats.jitter())),
             e2e_frame: Summary::from(&self.e2e),
+            e2e_histogram: self.e2e.clone(),
             first_frame_ns: self.first_frame.map(Time::as_nanos),
             encoding_index: self.encoding,
         }
+    }
+
+    /// Return the loss in the measurement window, or since the start where none was opened.
+    #[must_use]
+    pub fn loss(&self, now: Time) -> Loss {
+        self.window_counts(now).loss
+    }
+
+    fn window_counts(&self, now: Time) -> StreamCounts {
+        let end = self.window_end.unwrap_or_else(|| self.counts(now));
+        end.since(&self.window_start)
     }
 
     fn counts(&self, now: Time) -> StreamCounts {

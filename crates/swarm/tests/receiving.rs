@@ -293,3 +293,32 @@ fn an_encoding_change_is_reported_at_its_first_complete_key_frame() {
         .collect();
     assert_eq!(changes, [(9, 2)]);
 }
+
+#[test]
+fn the_loss_over_all_streams_is_their_sum_before_and_in_the_window() {
+    let mut world = call(World::new(), 1, "VP8");
+    world.join(3, &[]);
+    world.run_for(100);
+    world.receive(3, 10, 7, "VP8");
+    world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);
+    for window in [false, true] {
+        if window {
+            let start = world.host.now.as_nanos() + 500_000_000;
+            let end = start + 1_000_000_000;
+            world.command(json!({"type": "window", "start_ns": start, "end_ns": end}));
+        }
+        world.run_for(2_000);
+        let (figures, streams) = (world.figures(), world.streams());
+        for name in [
+            "packets_expected",
+            "packets_lost_raw",
+            "packets_lost_after_rtx",
+        ] {
+            let sum: f64 = streams.values().map(|stream| number(stream, name)).sum();
+            assert_eq!(number(&figures["loss"], name), sum, "{name}");
+        }
+        assert!(number(&figures["loss"], "packets_lost_raw") > 5.0);
+        let histogram = &streams[&9]["e2e_histogram"];
+        assert_eq!(histogram["count"], streams[&9]["e2e_frame"]["count"]);
+    }
+}

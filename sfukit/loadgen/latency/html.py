@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from sfukit import gates
 from sfukit.htmlreport import page as frame
 from sfukit.htmlreport.elements import State, Tile, badge, facts, listed, table, text, tiles
@@ -58,6 +60,11 @@ def page(report: LatencyReport) -> str:
             report.reasons,
         ),
     )
+
+
+def saved_page(saved: bytes) -> str:
+    """Return the page of a saved report."""
+    return page(msgspec.json.decode(saved, type=LatencyReport))
 
 
 def _glance(report: LatencyReport) -> str:

@@ -1,30 +1,15 @@
 """The report of ``sfukit nat-lab`` as one self-contained page."""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 
+import msgspec
+
+from sfukit.htmlreport import page as frame
+from sfukit.htmlreport.elements import facts, shaded, table, text
+from sfukit.htmlreport.page import Section
 from sfukit.probe.natlab.cell import Cell
 from sfukit.probe.natlab.result import NatLabReport, Sum
 from sfukit.probe.natlab.strategy_names import MEANING
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin-bottom: .2rem; }
-h2 { font-size: 1.1rem; margin-top: 2rem; }
-p.around { margin-top: 0; opacity: .75; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-thead th { border-bottom-width: 2px; }
-tfoot th, tfoot td { background: var(--soft); }
-td small { opacity: .7; display: block; font-size: .75rem; line-height: 1.2; }
-dt { font-weight: 600; float: left; clear: left; width: 13rem; }
-dd { margin-left: 13rem; }
-"""
-
 
 _NEXT_TO_NOTHING = 0.001
 
@@ -33,46 +18,41 @@ def page(result: NatLabReport) -> str:
     """Write the page."""
     how = "simulation" if result.backend == "sim" else "network namespaces"
     around = f"{how}, {result.runs:,} runs a cell, seed {result.seed}, sfukit {result.version}"
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        "<meta name=viewport content='width=device-width'><title>nat-lab</title>",
-        f"<style>{_STYLE}</style><h1>Kinds of NAT against each other</h1>",
-        f"<p class=around>{escape(around)}</p>",
-        *_matrix(result),
-        *_weights(result),
-        *_strategies(result),
-        *_conditions(result),
+    sections = [
+        Section("Met without a relay", _matrix(result)),
+        Section("Weights", _weights(result)),
+        Section("Strategies", facts((name, MEANING[name]) for name in result.metrics)),
+        Section("Network", _conditions(result)),
     ]
-    return "\n".join(parts) + "\n"
+    return frame.page("Kinds of NAT against each other", around, sections, None)
 
 
-def _matrix(result: NatLabReport) -> Iterator[str]:
-    yield "<h2>Met without a relay</h2>"
-    yield "<p>Below each share its 95 % interval, unless that is next to nothing, "
-    yield "and the median time to connect.</p>"
-    yield "<div class=scroll><table><thead><tr><th>pair</th>"
-    yield from (f"<th>{escape(name)}</th>" for name in result.metrics)
-    yield "</tr></thead><tbody>"
+def saved_page(saved: bytes) -> str:
+    """Write the page of a saved report."""
+    return page(msgspec.json.decode(saved, type=NatLabReport))
+
+
+def _matrix(result: NatLabReport) -> str:
     rows: dict[str, list[Cell]] = {}
     for cell in result.cells:
         rows.setdefault(f"{cell.a} × {cell.b}", []).append(cell)
-    for pair, cells in rows.items():
-        yield f"<tr><td>{escape(pair)}</td>{''.join(map(_cell, cells))}</tr>"
-    yield "</tbody><tfoot>"
-    for label, texts in _footer(result):
-        yield f"<tr><th>{escape(label)}</th>{''.join(f'<td>{text}</td>' for text in texts)}</tr>"
-    yield "</tfoot></table></div>"
+    return (
+        "<p>Below each share its 95 % interval, unless that is next to nothing, "
+        "and the median time to connect.</p>"
+    ) + table(
+        "Pairs of NATs that meet without a relay",
+        ["pair", *result.metrics],
+        ([text(pair), *map(_cell, cells)] for pair, cells in rows.items()),
+        ([text(label), *texts] for label, texts in _footer(result)),
+    )
 
 
 def _cell(cell: Cell) -> str:
-    hue = round(120 * cell.direct)
     wide = cell.direct_high - cell.direct_low > _NEXT_TO_NOTHING
     interval = f"{cell.direct_low * 100:.1f} to {cell.direct_high * 100:.1f}" if wide else ""
     time = "never" if cell.time_ms_p50 is None else f"{cell.time_ms_p50:,.0f} ms"
-    return (
-        f"<td style='background:hsl({hue} 65% 50% / .28)'>{_percent(cell.direct)}"
-        f"<small>{interval}</small><small>{time}</small></td>"
-    )
+    shown = f"{_percent(cell.direct)}<small>{interval}</small><small>{time}</small>"
+    return shaded(shown, cell.direct)
 
 
 def _footer(result: NatLabReport) -> Iterator[tuple[str, list[str]]]:
@@ -93,32 +73,27 @@ _WEIGHED: Mapping[str, str] = {
 }
 
 
-def _weights(result: NatLabReport) -> Iterator[str]:
-    yield "<h2>Weights</h2>"
+def _weights(result: NatLabReport) -> str:
     if result.weights is None:
-        yield "<p>None were given, so no rate over all pairs is.</p>"
-        return
-    yield "<p>The rates over all pairs hold for this mix of hosts, and for no other.</p><dl>"
-    for name, share in result.weights.items():
-        yield f"<dt>{escape(name)}</dt><dd>{_percent(share)}</dd>"
-    yield "</dl>"
+        return "<p>None were given, so no rate over all pairs is.</p>"
+    shares = facts((name, f"{share * 100:.3g} %") for name, share in result.weights.items())
+    return f"<p>The rates over all pairs hold for this mix of hosts, and for no other.</p>{shares}"
 
 
-def _strategies(result: NatLabReport) -> Iterator[str]:
-    yield "<h2>Strategies</h2><dl>"
-    for name in result.metrics:
-        yield f"<dt>{escape(name)}</dt><dd>{escape(MEANING[name])}</dd>"
-    yield "</dl>"
-
-
-def _conditions(result: NatLabReport) -> Iterator[str]:
-    yield "<h2>Network</h2><dl>"
+def _conditions(result: NatLabReport) -> str:
     around = result.conditions
-    yield f"<dt>loss</dt><dd>{_percent(around.loss)}</dd>"
-    yield f"<dt>round trip</dt><dd>{around.rtt_ms:g} ms to the peer, "
-    yield f"{around.server_rtt_ms:g} ms to servers (medians)</dd>"
-    yield f"<dt>others</dt><dd>{around.cross_traffic_per_s:g} mappings/s at each NAT</dd>"
-    yield f"<dt>forgotten</dt><dd>{_percent(around.stale)} of mappings</dd></dl>"
+    servers = f"{around.server_rtt_ms:g} ms to servers"
+    return facts(
+        [
+            ("loss", f"{around.loss * 100:.3g} %"),
+            (
+                "round trip",
+                f"{around.rtt_ms:g} ms to the peer, {servers} (medians)",
+            ),
+            ("others", f"{around.cross_traffic_per_s:g} mappings/s at each NAT"),
+            ("forgotten", f"{around.stale * 100:.3g} % of mappings"),
+        ]
+    )
 
 
 def _interval(column: Sum) -> str:

@@ -10,12 +10,13 @@ import pytest
 
 from sfukit.cli import loadtest_text
 from sfukit.gates import parse
-from sfukit.loadgen import result
+from sfukit.loadgen import gate_figures, result
 from sfukit.loadgen.figures import (
     Delays,
     Figures,
     GeneratorFigures,
     Histograms,
+    LossFigures,
     StreamFigures,
     Totals,
 )
@@ -78,6 +79,7 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
         longest_gap_ms=40.0,
         jitter_ms=1.5,
         e2e_frame=Delays(300, 0.1),
+        e2e_histogram=histogram(0.05, 0.1),
     )
     return msgspec.structs.replace(usual, **changes)
 
@@ -87,6 +89,7 @@ def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | N
     return Figures(
         at_ns=0,
         totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0),
+        loss=LossFigures(2000, 4, 0),
         histograms=Histograms(delays, delays, histogram(0.1), histogram(0.02), histogram(0.001)),
         decrypted_ratio=1.0,
         generator=GeneratorFigures(socket_drops=drops),
@@ -234,7 +237,7 @@ def test_unknown_delays_make_no_pass() -> None:
     run = Run()
     run.join()
     options = run.options
-    gate = parse("layer_switch_ms.p95 < 5", result.catalogue())
+    gate = parse("layer_switch_ms.p95 < 5", gate_figures.catalogue())
     run.options = RunOptions(load=options.load, gates=(gate,))
     made = run.report()
     assert (made.verdict, made.exit_code) == ("inconclusive", 5)
@@ -295,8 +298,8 @@ def test_every_gate_path_has_a_figure() -> None:
     run.join()
     made = run.report()
     assert made.generator is not None
-    found = result.figures(made.metrics, made.server, made.generator, made.saturation)
-    assert found.keys() == result.catalogue().keys()
+    found = gate_figures.figures(made.metrics, made.server, made.generator, made.saturation)
+    assert found.keys() == gate_figures.catalogue().keys()
 
 
 def test_the_text_of_a_pass() -> None:

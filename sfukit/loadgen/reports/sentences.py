@@ -1,0 +1,80 @@
+"""Sentences about a load test that several forms of its report share."""
+
+from sfukit import gates
+from sfukit.gates import GateResult
+from sfukit.htmlreport.elements import State
+from sfukit.loadgen.result import LoadtestReport, Metric, SwarmUse, Worst
+
+
+def word(report: LoadtestReport) -> str:
+    """Return the verdict in one word."""
+    return "INTERRUPTED" if report.interrupted else report.verdict.upper()
+
+
+def state(report: LoadtestReport) -> State:
+    """Return the state that the verdict is shown in."""
+    states: dict[str, State] = {"pass": "ok", "fail": "bad"}
+    return states.get(report.verdict, "warn")
+
+
+def outcome(report: LoadtestReport) -> str:
+    """Return how many clients joined, how many tracks arrived and how many gates are met."""
+    scenario, metrics = report.scenario, report.metrics
+    parts = [f"{share(metrics.get('joins'), scenario.clients)} joined"]
+    if scenario.tracks:
+        parts.append(f"{share(metrics.get('tracks'), scenario.tracks)} tracks")
+    if report.gates:
+        held = sum(gate.ok is True for gate in report.gates)
+        kind = "default " if all(gate.default for gate in report.gates) else ""
+        parts.append(f"{held}/{len(report.gates)} {kind}gates")
+    return ", ".join(parts)
+
+
+def share(metric: Metric | None, planned: int) -> str:
+    """Return a ratio as a count of what was planned."""
+    reached = (metric.avg if metric else None) or 0.0
+    return f"{round(reached * planned)}/{planned}"
+
+
+def target(report: LoadtestReport) -> str:
+    """Return the target."""
+    return "a private SFU" if report.target.private else report.target.url
+
+
+def mark(gate: GateResult) -> str:
+    """Return the result of a gate."""
+    return "unknown" if gate.ok is None else "met" if gate.ok else "NOT MET"
+
+
+def worst(one: Worst) -> str:
+    """Return the figure of one of the worst streams, with what explains it."""
+    note = f" ({one.note})" if one.note else ""
+    return f"{one.metric} {gates.show(one.value, one.unit)}{note}"
+
+
+def stream(one: Worst) -> str:
+    """Return the name of one of the worst streams."""
+    source = f" of {one.source}" if one.source else ""
+    return f"{one.room} {one.bot}{source}"
+
+
+def trusted(report: LoadtestReport) -> bool:
+    """Whether the load generator was healthy."""
+    return report.generator is not None and report.saturation.side in ("none", "server")
+
+
+def health(report: LoadtestReport) -> str:
+    """Return whether the figures can be trusted, and why not."""
+    if report.generator is None:
+        return "figures of the load generator are unknown"
+    if trusted(report):
+        return "the load generator was not saturated: figures can be trusted"
+    return (
+        "the load generator was saturated, the server may be better than these figures: "
+        + "; ".join(report.saturation.reasons)
+    )
+
+
+def drops(generator: SwarmUse) -> str:
+    """Return the drops at the bots' sockets."""
+    return "unknown" if generator.socket_drops is None else f"{generator.socket_drops:,}"

@@ -1,0 +1,49 @@
+"""Markdown and CSV."""
+
+import csv
+import io
+
+import pytest
+
+from sfukit.loadgen.reports import markdown, table
+from tests.unit.loadgen.reports.runs import changed, gate, hostile, passed
+
+
+def test_a_summary_begins_with_the_verdict_and_lists_gates_and_percentiles() -> None:
+    lines = markdown.document(passed()).splitlines()
+    assert lines[0] == "## ✅ PASS: 2/2 joined, 4/4 tracks, 5/5 default gates"
+    assert "| e2e\\_frame\\_ms.p95 &lt; 400 ms | 0.10 ms | met |" in lines
+    assert "| join | 20 ms | 20 ms | 20 ms | 20 ms | 20 ms |" in lines
+    assert "the load generator was not saturated: figures can be trusted." in lines
+
+
+def test_a_failure_is_marked_and_has_its_reasons() -> None:
+    report = changed(passed(), verdict="fail", gates=[gate(False)], reasons=["too slow"])
+    text = markdown.document(report)
+    assert text.startswith("## ❌ FAIL") and "- too slow\n" in text and "**NOT MET**" in text
+
+
+def test_hostile_text_stays_in_its_cell() -> None:
+    text = markdown.document(hostile())
+    assert "<script" not in text and "<b>" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    for row in rows:
+        assert row.replace("\\|", "").count("|") in (4, 7), row
+    assert not any(line.startswith("# x") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a|b", "a\\|b"), ("<b>", "&lt;b\\>"), ("a\nb", "a b"), ("@all *x*", "\\@all \\*x\\*")],
+)
+def test_plain_text_is_escaped(text: str, expected: str) -> None:
+    assert markdown.plain(text) == expected
+
+
+def test_csv_has_a_row_for_each_interval() -> None:
+    report = passed()
+    rows = list(csv.DictReader(io.StringIO(table.document(report))))
+    assert [float(row["end_s"]) for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["phase"] for row in rows] == ["ramp", "warm-up", *["measuring"] * 3]
+    assert float(rows[4]["e2e_frame_p95_ms"]) == report.series[4].e2e_frame_p95_ms
+    assert set(rows[0]) >= {"joined", "loss_raw", "loss_after_rtx", "lag_p99_ms", "server_cores"}
