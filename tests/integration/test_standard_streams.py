@@ -19,6 +19,7 @@ CANDIDATE = b"candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host\n"
 PRINTING: Mapping[str, tuple[str, ...]] = {
     "serve": ("serve", "--http", "127.0.0.1:0", "--udp-port", "0"),
     "token": ("token", "--identity", "a", "--api-key", "k", "--api-secret", "s" * 32),
+    "latency": ("latency", "--duration", "1s"),
     "loadtest": ("loadtest", "-c", "1", "--duration", "1s", "--warmup", "0s"),
     "report": ("report", "ice-explain"),
     "check": ("check", "http://127.0.0.1:1"),

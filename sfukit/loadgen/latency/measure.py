@@ -26,6 +26,7 @@ _NS_PER_S = 1_000_000_000
 _STEP_S = 0.02
 _SETTLE_S = 1.0  # from the first frame to the window: the first sender reports are sent meanwhile
 _MAX_SILENCE_S = 5.0
+_EXIT_S = 1.0  # from the end of a process to the report of its exit
 
 
 class Observer(Protocol):
@@ -90,6 +91,7 @@ class Measurement:
             self._bots,
         )
         self._measured = Measured()
+        self._dropped_ns = 0
 
     async def run(self) -> Measured:
         """Join, wait for media, measure, leave."""
@@ -209,11 +211,21 @@ class Measurement:
             else:
                 text += "; sfukit check names the step that fails"
             return TargetFault(text, stated_by_target=ledger.refused > 0)
-        if ledger.dropped is not None:
+        if ledger.dropped is not None and self._server_lives():
             role = next(one.bot for one in ledger.join_records.values() if one.lost)
             text = f"the target disconnected the {_ROLES[role.index]}: {ledger.most_common_loss}"
             return TargetFault(text, stated_by_target=True)
         return None
+
+    def _server_lives(self) -> bool:
+        """Return whether a disconnect is no sign of the end of a private server.
+
+        Its connections are closed before its exit is known.
+        """
+        if self._opened.server is None:
+            return True
+        self._dropped_ns = self._dropped_ns or self._swarm.now_ns()
+        return self._swarm.now_ns() - self._dropped_ns > _EXIT_S * _NS_PER_S
 
     def _role(self, label: str) -> str:
         return next(
