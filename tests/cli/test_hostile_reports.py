@@ -13,6 +13,8 @@ from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
 from sfukit.cli.output import visible
 from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.loadgen.signaling_load.recorder import STAGES
+from sfukit.loadgen.signaling_load.result import RATIOS, Latency, Share, SignalingReport
 from sfukit.probe.check.report import CheckReport
 from sfukit.probe.ice.explain import IceExplainReport
 from sfukit.probe.nat.report import NatReport
@@ -30,6 +32,7 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
     "doctor": DoctorReport,
     "ice-explain": IceExplainReport,
     "loadtest": LoadtestReport,
+    "loadtest-signaling": SignalingReport,
     "nat-probe": NatReport,
     "nat-lab": NatLabReport,
     "turn-probe": TurnReport,
@@ -38,6 +41,10 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
 LOOKED_UP: Mapping[str, Mapping[str, Any]] = {
     "check": {"timings_ms": {"total": 1.0}},
     "loadtest": {"metrics": {name: made(Metric) for name in ("joins", "tracks", "join_ms")}},
+    "loadtest-signaling": {
+        "metrics": {stage: made(Latency) for stage in STAGES},
+        "shares": {name: made(Share) for name in RATIOS},
+    },
     "nat-probe": {"p2p_by_peer_type": {"symmetric": "yes"}},
     "nat-lab": {"metrics": {"predict": made(Sum)}, "strategy": "predict"},
 }
