@@ -71,6 +71,19 @@ def write_text(destination: str, text: str) -> None:
         ) from error
 
 
+def check_destination(option: str, destination: str) -> None:
+    """Refuse a file that cannot be written, before a run that would end with it."""
+    folder = Path(destination).parent
+    if destination == "-":
+        return
+    if not folder.is_dir():
+        raise MachineError(f"{option} {destination}: there is no folder {folder}")
+    if Path(destination).is_dir():
+        raise MachineError(f"{option} {destination}: it is a folder", hint="give a file in it")
+    if not os.access(folder, os.W_OK):
+        raise MachineError(f"{option} {destination}: {folder} is not writable")
+
+
 def encode(report: Envelope) -> str:
     """Return a report as indented JSON text."""
     return indented(msgspec.json.encode(report))

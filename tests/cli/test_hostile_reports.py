@@ -12,6 +12,7 @@ from sfukit import report
 from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
 from sfukit.cli.output import visible
+from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.loadgen.signaling_load.recorder import STAGES
 from sfukit.loadgen.signaling_load.result import RATIOS, Latency, Share, SignalingReport
@@ -31,6 +32,7 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
     "check": CheckReport,
     "doctor": DoctorReport,
     "ice-explain": IceExplainReport,
+    "latency": LatencyReport,
     "loadtest": LoadtestReport,
     "loadtest-signaling": SignalingReport,
     "nat-probe": NatReport,
@@ -40,6 +42,18 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
 # What the text of a report looks up by its name.
 LOOKED_UP: Mapping[str, Mapping[str, Any]] = {
     "check": {"timings_ms": {"total": 1.0}},
+    "latency": {
+        "metrics": {
+            name: made(Metric)
+            for name in (
+                "sfu_residence_ms",
+                "loss_raw",
+                "loss_after_rtx",
+                "bitrate_in",
+                "bitrate_out",
+            )
+        }
+    },
     "loadtest": {"metrics": {name: made(Metric) for name in ("joins", "tracks", "join_ms")}},
     "loadtest-signaling": {
         "metrics": {stage: made(Latency) for stage in STAGES},

@@ -1,4 +1,4 @@
-"""Who subscribes to whom, at which size, and which tracks should arrive. Pure."""
+"""Subscriptions of each participant, their sizes, and the tracks that should arrive. Pure."""
 
 import math
 import random
