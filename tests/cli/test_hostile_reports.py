@@ -14,6 +14,8 @@ from sfukit.cli.doctor import DoctorReport
 from sfukit.cli.output import visible
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.loadgen.signaling_load.recorder import STAGES
+from sfukit.loadgen.signaling_load.result import RATIOS, Latency, Share, SignalingReport
 from sfukit.probe.check.report import CheckReport
 from sfukit.probe.ice.explain import IceExplainReport
 from sfukit.probe.nat.report import NatReport
@@ -32,6 +34,7 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
     "ice-explain": IceExplainReport,
     "latency": LatencyReport,
     "loadtest": LoadtestReport,
+    "loadtest-signaling": SignalingReport,
     "nat-probe": NatReport,
     "nat-lab": NatLabReport,
     "turn-probe": TurnReport,
@@ -52,6 +55,10 @@ LOOKED_UP: Mapping[str, Mapping[str, Any]] = {
         }
     },
     "loadtest": {"metrics": {name: made(Metric) for name in ("joins", "tracks", "join_ms")}},
+    "loadtest-signaling": {
+        "metrics": {stage: made(Latency) for stage in STAGES},
+        "shares": {name: made(Share) for name in RATIOS},
+    },
     "nat-probe": {"p2p_by_peer_type": {"symmetric": "yes"}},
     "nat-lab": {"metrics": {"predict": made(Sum)}, "strategy": "predict"},
 }

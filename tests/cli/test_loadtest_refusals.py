@@ -12,6 +12,8 @@ import pytest
 from sfukit import report
 from sfukit.cli.app import main
 
+SIGNALING = ["--scenario", "signaling"]
+
 
 @pytest.fixture(autouse=True)
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +73,15 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["http://192.0.2.1", "--play", "http://[::1"], "--play 'http://[::1'", "WHEP endpoint"),
         (["janus+http://127.0.0.1/"], "janus is not supported yet", "whip+"),
         (["https://192.0.2.1:1/", "--cacert", "/nowhere"], "--cacert /nowhere", ""),
+        (["--rate", "300/s"], "--rate is for the scenario signaling", "--scenario signaling"),
+        (["--profile-server"], "--profile-server is for the scenario", "--scenario signaling"),
+        ([*SIGNALING, "--codec", "h264"], "--codec in the scenario signaling: no media", "--rate"),
+        ([*SIGNALING, "--net-up", "loss=1%"], "--net-up in the scenario signaling", "--rate"),
+        ([*SIGNALING, "--find-max"], "--find-max in the scenario signaling: the load", "--rate"),
+        ([*SIGNALING, "--rooms", "9"], "--rooms in the scenario signaling: a room has", "--rate"),
+        ([*SIGNALING, "-T", "ttff_ms<1"], "no metric ttff_ms", "nearest"),
+        ([*SIGNALING, "-c", "10"], "10 clients are too few", "-c 25"),
+        ([*SIGNALING, "-c", "50"], "--rate 300/s with 50 clients", "--rate 32/s"),
     ],
 )
 def test_bad_options(

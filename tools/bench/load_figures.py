@@ -1,6 +1,8 @@
 """Figures out of the reports of load tests; pure."""
 
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.signaling_load.result import SignalingReport
+from sfukit.report import Envelope
 from tools.bench.figure import Figure, at_most, below, exactly, ratio
 
 _KIB = 1024
@@ -109,6 +111,21 @@ def ramp(report: LoadtestReport) -> list[Figure]:
     ]
 
 
+def signaling(report: SignalingReport) -> list[Figure]:
+    """Judge the latency of requests without media, and what they cost the server."""
+    metrics, server = report.metrics, report.server
+    return [
+        Figure("operations", report.shares["operations"].ratio, "ratio", exactly(1.0)),
+        Figure("operation_ms p50", metrics["operation_ms"].p50, "ms"),
+        Figure("operation_ms p99", metrics["operation_ms"].p99, "ms", below(50.0)),
+        Figure("delivery_ms p99", metrics["delivery_ms"].p99, "ms", below(50.0)),
+        Figure("join_ms p99", metrics["join_ms"].p99, "ms"),
+        Figure("server, cores", server.cpu_cores if server else None, "", at_most(1.0)),
+        Figure("load generator, cores", report.generator.cpu_cores, "", at_most(0.5)),
+        _verdict(report),
+    ]
+
+
 def whep(report: LoadtestReport, cpu_ms: float | None) -> list[Figure]:
     """Judge WHEP sessions; the server's CPU time was read from outside."""
     return [
@@ -161,7 +178,7 @@ def _joining(report: LoadtestReport) -> list[Figure]:
     ]
 
 
-def _verdict(*reports: LoadtestReport) -> Figure:
+def _verdict(*reports: Envelope) -> Figure:
     """Return the verdict of runs: failed or inconclusive ones invalidate the figures."""
     verdicts = [report.verdict for report in reports]
     bad = [verdict for verdict in verdicts if verdict != "pass"]

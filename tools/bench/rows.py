@@ -108,6 +108,17 @@ def ramp(runs: Runs) -> list[Figure]:
     return load_figures.ramp(runs.loadtest("--clients", f"{clients}", *_shape(runs, 20)))
 
 
+def signaling(runs: Runs) -> list[Figure]:
+    """5,000 WebSockets and 300 requests a second, without media."""
+    clients, per_s = runs.count(5_000, 100), runs.count(300, 30)
+    return load_figures.signaling(
+        runs.signaling(
+            *f"--scenario signaling --clients {clients} --rate {per_s}/s".split(),
+            *("--warmup", "12s", "--duration", runs.span(120, 5)),
+        )
+    )
+
+
 def whep(runs: Runs) -> list[Figure]:
     """One WHIP session and 499 WHEP sessions at 100 a second, at 180p."""
     machine.raise_open_files(machine.open_files_for(_SESSION))
@@ -176,6 +187,7 @@ ROWS: Mapping[str, Row] = {
     "lossy": Row("240 with 2 % loss and 40 ms each way", lossy),
     "narrow": Row("20 behind 1 Mb/s beside 220", narrow),
     "ramp": Row("100 joins/s to 500 in rooms of 5", ramp),
+    "signaling": Row("5,000 WebSockets, 300 requests/s", signaling),
     "whep": Row("100 joins/s to 500 WHEP sessions", whep),
     "memory": Row("memory of a subscriber", memory),
     "swarm": Row("swarm, broadcast", swarm),

@@ -7,13 +7,18 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.signaling_load.result import SignalingReport
+from sfukit.report import Envelope
 
 _LAST_LINES = 6
 _SEED = ("--seed", "1")
+
+Report = TypeVar("Report", bound=Envelope)
 
 
 class RunError(Exception):
@@ -50,13 +55,20 @@ class Runs:
 
     def run_loadtest(self, *options: str) -> LoadtestReport:
         """Run a load test, also one that was run before; the report is not kept."""
+        return self._run_loadtest(options, LoadtestReport)
+
+    def signaling(self, *options: str) -> SignalingReport:
+        """Run a load of requests without media."""
+        return self._run_loadtest(options, SignalingReport)
+
+    def _run_loadtest(self, options: Sequence[str], kind: type[Report]) -> Report:
         self._note("sfukit loadtest", [*options, *_SEED])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "report.json"
             run = _sfukit("loadtest", *options, *_SEED, "--json", str(path))
             if not path.exists():
                 raise RunError(_log_tail(run))
-            return msgspec.json.decode(path.read_bytes(), type=LoadtestReport)
+            return msgspec.json.decode(path.read_bytes(), type=kind)
 
     def cargo_bench(self, package: str, bench: str) -> str:
         """Run a Rust bench; return what it printed."""

@@ -1,12 +1,15 @@
 """The server process ends after every failure."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from aiohttp.helpers import calculate_timeout_when
 from structlog.testing import capture_logs
 
-from sfukit.server import faults
+from sfukit.server import faults, run
+from sfukit.server.app import build_app
 from sfukit.server.refusal_log import RefusalLog
 from sfukit.server.run import _Signals
 from tests.unit.server.stage import Stage
@@ -88,3 +91,13 @@ async def test_malformed_http_is_sampled_without_traceback() -> None:
     assert lines[0]["error"] == "ValueError"
     assert not any("token" in str(value) for line in lines for value in line.values())
     assert "exc_info" not in lines[0]
+
+
+async def test_pings_are_not_rounded_to_the_same_second(stage: Stage) -> None:
+    async with contextlib.AsyncExitStack() as listeners:
+        app = build_app(stage.context)
+        listener = await run._listener(listeners, stage.context, app, 1_000, None)
+        threshold_s = listener._protocol_factory()._timeout_ceil_threshold
+    ping_s = stage.context.settings.timing.ping_s
+    due = {calculate_timeout_when(at_s, ping_s, threshold_s) for at_s in (100.1, 100.2, 100.7)}
+    assert len(due) == 3
