@@ -56,6 +56,8 @@ def loadtest(
     scenario: options.Scenario = "meeting",
     quick: options.Quick = False,
     find_max: options.FindMax = False,
+    layout: options.Layout = None,
+    speaker_switch: options.SpeakerSwitch = None,
     churn: options.Churn = None,
     ramp: options.Ramp = "20/s",
     duration: options.Duration = "60s",

@@ -89,6 +89,24 @@ Churn = Annotated[
         help="clients that leave and are replaced, as 2%/m",
     ),
 ]
+Layout = Annotated[
+    str | None,
+    option(
+        "--layout",
+        panel=_LOAD,
+        metavar="NAME",
+        help="speaker (1 large, others small), grid3 (9 medium), grid4, grid5 (16, 25 small), all",
+    ),
+]
+SpeakerSwitch = Annotated[
+    str | None,
+    option(
+        "--speaker-switch",
+        panel=_LOAD,
+        metavar="TIME",
+        help="another speaker is seen large, as 5s",
+    ),
+]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]

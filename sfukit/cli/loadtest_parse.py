@@ -15,6 +15,7 @@ from sfukit.errors import UsageError
 from sfukit.loadgen import presets, result
 from sfukit.loadgen.options import (
     AudioCodec,
+    Layout,
     LoadOptions,
     Pacing,
     PliPolicy,
@@ -27,6 +28,8 @@ from sfukit.loadgen.options import (
 from sfukit.loadgen.scenario import churn, stages
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
+
+_SHORTEST_SWITCH_S = 1.0
 
 
 def values_of(context: typer.Context) -> dict[str, Any]:
@@ -108,6 +111,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         duration_s=units.duration_s(values["duration"], "--duration"),
         stages=tuple(stages.parse(text) for text in values["stage"] or ()),
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
+        layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
+        speaker_switch_s=_switch_s(values["speaker_switch"]),
         net_up=_network(values["net_up"], "--net-up"),
         net_down=_network(values["net_down"], "--net-down"),
         net_share=units.ratio(values["net_share"], "--net-share"),
@@ -118,6 +123,15 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
 def _is_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def _switch_s(text: str | None) -> float | None:
+    if text is None:
+        return None
+    switch_s = units.duration_s(text, "--speaker-switch")
+    if switch_s < _SHORTEST_SWITCH_S:
+        raise UsageError(f"--speaker-switch {text}: too short", hint="give 1s or more")
+    return switch_s
 
 
 def _network(text: str | None, where: str) -> Impairment | None:

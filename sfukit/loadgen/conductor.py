@@ -8,13 +8,14 @@ from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
-from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
+from sfukit.loadgen.targets.base import JoinRefusedError, RearrangingSession, Session, Target
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.native import Swarm
 
 _NS_PER_S = 1_000_000_000
 _LEAVE_S = 5.0
 _MAX_LEAVING = 100  # sessions ended at a time
+_LAYOUT_FIXED = "--speaker-switch: the signaling of this target cannot change what is received"
 
 
 class _Running(NamedTuple):
@@ -66,6 +67,21 @@ class Conductor:
                 self._spawn(change.bot, due_ns)
             else:
                 self._end(change.bot)
+
+    async def switch_speakers(self, start_ns: int) -> None:
+        """Let the clients of a room see another speaker large whenever one is due."""
+        for at_s, room in self._plan.views.changes():
+            due_ns = start_ns + round(at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            here = [one for one in self._running.values() if one.bot_session.bot.room == room.index]
+            await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
+
+    async def _rearrange(self, running: _Running, at_s: float) -> None:
+        running.bot_session.rearrange(at_s)
+        if isinstance(running.session, RearrangingSession):
+            await running.session.rearrange(running.bot_session.subscriptions)
+        else:
+            running.bot_session.fault("layout_fixed", _LAYOUT_FIXED)
 
     def fail_overdue(self) -> None:
         """Fail the joins whose transport was not connected in time."""

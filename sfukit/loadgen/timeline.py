@@ -94,7 +94,10 @@ class Timeline:
         )
         self._swarm.send(load_commands(self._plan, self._media.clips))
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
-        following = asyncio.create_task(self._conductor.follow(self._start_ns))
+        running = [
+            asyncio.create_task(self._conductor.follow(self._start_ns)),
+            asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
+        ]
         results: list[WindowResult] = []
         try:
             for window in self._plan.windows:
@@ -102,7 +105,8 @@ class Timeline:
                 if results[-1].target_fault is not None or self._stop.is_set():
                     break
         finally:
-            following.cancel()
+            for task in running:
+                task.cancel()
             await self._conductor.leave()
         return results
 

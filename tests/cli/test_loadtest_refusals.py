@@ -52,6 +52,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--stage", "30s:5", "-c", "5"], "stages set the number of clients", "--clients out"),
         (["--stage", "30s:5", "-d", "5s"], "--duration with --stage", "--duration out"),
         (["--stage", "30s:5", "--find-max"], "--find-max with --stage", "leave one out"),
+        (["--layout", "grid9"], "--layout grid9: unknown value", "grid3, grid4, grid5, all"),
+        (["--speaker-switch", "0.1s"], "--speaker-switch 0.1s: too short", "1s or more"),
         (["--churn", "2%"], "--churn 2%: no share per time", "2%/m"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),

@@ -3,7 +3,7 @@
 from sfukit.loadgen.scenario.attendance import Visit, Window
 from sfukit.loadgen.scenario.describe import plan_line
 from sfukit.loadgen.scenario.flows import Flow
-from sfukit.loadgen.scenario.media import Encoding
+from sfukit.loadgen.scenario.media import Encoding, rank
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, Size
 from sfukit.loadgen.scenario.planning import Plan, plan
 from sfukit.loadgen.scenario.views import PlannedTrack
@@ -21,4 +21,5 @@ __all__ = [
     "Window",
     "plan",
     "plan_line",
+    "rank",
 ]

@@ -1,7 +1,7 @@
 """Bots come by the ramp, failures stay their own, a lost target is noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.options import Stage as Duration
-from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.scenario import Size, plan
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.fake import FakeSwarm
@@ -92,6 +92,15 @@ async def stage(
     await made.conductor.leave()
 
 
+async def until(event: asyncio.Event, running: Coroutine[None, None, None]) -> None:
+    """Run something without end until an event."""
+    task = asyncio.create_task(running)
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait((task, waiting), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert event.is_set(), task
+    task.cancel()
+
+
 def connect(bot_session: BotSession) -> None:
     """Connect the transport of a bot."""
     transport = bot_session.swarm.new_id()
@@ -136,6 +145,41 @@ async def test_a_bot_that_leaves_as_planned_is_not_lost_or_overdue() -> None:
         run.conductor.fail_overdue()
         assert run.ledger.faults == []
         assert run.ledger.failures == 0
+
+
+async def test_sessions_are_told_of_another_speaker_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed: list[tuple[str, list[str]]] = []
+    enough = asyncio.Event()
+
+    class Rearranging(FakeSession):
+        async def rearrange(self, sizes: Mapping[str, Size]) -> None:
+            large = [name for name, size in sizes.items() if size == "large"]
+            changed.append((self._bot_session.name, large))
+            if len(changed) == 9:
+                enough.set()
+
+    monkeypatch.setattr(FakeTarget, "session", lambda target, bot: Rearranging(target, bot))
+    async with stage(welcome, clients=3, speaker_switch_s=0.02) as run:
+        await until(enough, run.conductor.switch_speakers(run.swarm.now_ns()))
+    for first in range(0, 9, 3):
+        at_once = changed[first : first + 3]
+        assert [name for name, _ in at_once] == ["p1", "p2", "p3"]
+        # all see the speaker large, which sees another one
+        assert len({one for _, large in at_once for one in large}) == 2
+    assert len({tuple(large) for _, large in changed[::3]}) > 1
+
+
+async def test_a_target_that_cannot_change_what_is_received_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage(welcome, clients=2, speaker_switch_s=0.01) as run:
+        reported = asyncio.Event()
+        monkeypatch.setattr(
+            run.ledger, "fault", lambda code, *_: code == "layout_fixed" and reported.set()
+        )
+        await until(reported, run.conductor.switch_speakers(run.swarm.now_ns()))
 
 
 async def test_a_refusal_concerns_one_bot() -> None:
