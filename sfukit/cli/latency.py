@@ -8,21 +8,26 @@ import sys
 import typer
 
 from sfukit import gates, report, units
-from sfukit.cli import access_options, interruptible, latency_options, shared_options
+from sfukit.cli import (
+    access_options,
+    interruptible,
+    latency_ends,
+    latency_options,
+    shared_options,
+)
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.errors import UsageError
 from sfukit.loadgen.latency import result
-from sfukit.loadgen.latency.options import LatencyOptions
+from sfukit.loadgen.latency.options import MAX_SAMPLES, LatencyOptions
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.options import LoadOptions, RunOptions, SrtpProfile, VideoCodec
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
 
 _MIN_INTERVAL_S = 0.1
-_MAX_SAMPLES = 10_000
 
 app = typer.Typer(add_completion=False)
 
@@ -34,6 +39,7 @@ app = typer.Typer(add_completion=False)
         "sfukit latency http://127.0.0.1:7080 -d 60s -T 'e2e_frame_ms.p95<200'",
         "sfukit latency whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit latency --net-up 'delay=40ms' --json run.json",
+        "sfukit latency http://192.0.2.1:7080 --publish-only --peer 0.0.0.0:7099",
     ),
 )
 def latency(
@@ -45,6 +51,11 @@ def latency(
     bitrate: latency_options.Bitrate = "500k",
     srtp: options.Srtp = "auto",
     play: options.Play = None,
+    room: latency_options.Room = None,
+    publish_only: latency_options.PublishOnly = False,
+    subscribe_only: latency_options.SubscribeOnly = False,
+    peer: latency_options.Peer = None,
+    peer_token: latency_options.PeerToken = None,
     net_up: options.NetUp = None,
     net_down: options.NetDown = None,
     gate: options.Gate = None,
@@ -96,7 +107,22 @@ def latency(
         gates=tuple(gates.parse(text, result.catalogue()) for text in gate or ()),
         default_gates=False,
     )
-    measurement = LatencyOptions(run=run_options, interval_s=_interval_s(interval, load.duration_s))
+    ends = latency_ends.read(
+        target,
+        publish_only=publish_only,
+        subscribe_only=subscribe_only,
+        peer=peer,
+        token=peer_token,
+        room=room,
+    )
+    measurement = LatencyOptions(
+        run=run_options,
+        interval_s=_interval_s(interval, load.duration_s),
+        ends=ends.here,
+        room=ends.room,
+        peer=ends.peer,
+        peer_token=ends.token,
+    )
     out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
     outcome = _run(measurement, out)
     _finish(outcome, out, json)
@@ -135,10 +161,10 @@ def _interval_s(text: str, duration_s: float) -> float:
         raise UsageError(
             f"--interval {text}: too short", hint="reports are sent about every second: try 1s"
         )
-    if duration_s / interval_s > _MAX_SAMPLES:
+    if duration_s / interval_s > MAX_SAMPLES:
         raise UsageError(
-            f"--interval {text}: more than {_MAX_SAMPLES:,} samples in {duration_s:g} s",
-            hint=f"try --interval {duration_s / _MAX_SAMPLES:.0f}s or longer",
+            f"--interval {text}: more than {MAX_SAMPLES:,} samples in {duration_s:g} s",
+            hint=f"try --interval {duration_s / MAX_SAMPLES:.0f}s or longer",
         )
     return interval_s
 

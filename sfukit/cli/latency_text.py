@@ -33,27 +33,26 @@ def result_lines(report: LatencyReport) -> list[str]:
     lines = [_verdict_line(report)]
     lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
     lines += table(_ROWS, report.metrics, report.gates)
-    lines += [
-        labelled(label, f"unknown: {report.unknown[name]}")
-        for label, name in _ROWS
-        if name in report.unknown and report.samples
-    ]
+    lines += _unknown_lines(report) if report.samples else []
     lines += _loss_line(report)
     lines += _bitrate_line(report)
     if report.metrics["sfu_residence_ms"].count:
         lines.append(labelled("assumed", _SYMMETRY))
         lines += _asymmetry_line(report)
+    lines += _clock_lines(report)
     if report.generator is not None:
         lines.append(labelled("load generator", _generator_text(report.generator)))
-    lines += [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(report.errors)
-    ]
+    told = " ".join(report.reasons)
+    errors = [_error_text(fault) for fault in report.errors if fault.message not in told]
+    lines += [labelled("" if place else "errors", text) for place, text in enumerate(errors)]
     return lines
 
 
 def sample_line(sample: Sample) -> str:
     """Return one interval as one plain line."""
+    if sample.bitrate_in is None:  # the subscriber is elsewhere
+        sent = gates.show(sample.bitrate_out, "bit/s")
+        return f"{sample.at_s:<6.3g}s RTT publisher {_ms(sample.rtt_pub_ms)}, {sent} sent"
     rtts = " + ".join(_ms(rtt) for rtt in (sample.rtt_pub_ms, sample.rtt_sub_ms))
     parts = [
         f"frame delay {_ms(sample.e2e_frame_ms)}",
@@ -89,6 +88,20 @@ def _verdict_line(report: LatencyReport) -> str:
     return f"{word:<{_VERDICT - 1}} {', '.join(parts)}"
 
 
+def _unknown_lines(report: LatencyReport) -> list[str]:
+    """Return the rows without values, those with a common reason in one line."""
+    labels: dict[str, list[str]] = {}
+    for label, name in _ROWS:
+        if name in report.unknown:
+            labels.setdefault(report.unknown[name], []).append(label)
+    return [
+        labelled(rows[0], f"unknown: {reason}")
+        if len(rows) == 1
+        else labelled("unknown", f"{', '.join(rows)}: {reason}")
+        for reason, rows in labels.items()
+    ]
+
+
 def _loss_line(report: LatencyReport) -> list[str]:
     raw, repaired = report.metrics["loss_raw"], report.metrics["loss_after_rtx"]
     if not raw.count:
@@ -120,6 +133,27 @@ def _asymmetry_line(report: LatencyReport) -> list[str]:
     option = "--net-up" if net_down is None else "--net-down"
     too_high = gates.show(added_ms, "ms")
     return [labelled("", f"{option} delays one direction only: residence is {too_high} too high")]
+
+
+def _clock_lines(report: LatencyReport) -> list[str]:
+    """Return the offset between two hosts, and the error of frame delays that follows from it."""
+    clock = report.clock
+    if clock is None:
+        return []
+    bound = _decimals(clock.uncertainty_ms)
+    drift = "" if clock.drift_ppm is None else f", drift {clock.drift_ppm:+.1f} ppm"
+    lines = [
+        f"publisher's {_decimals(clock.offset_ms, '+')} ms against this host, +- {bound} ms "
+        f"({clock.exchanges} exchanges, shortest RTT {_decimals(clock.min_rtt_ms)} ms{drift})",
+        f"frame delay and residence are +- {bound} ms by the clocks",
+    ]
+    if clock.frames_early:
+        lines.append(f"{clock.frames_early} frames seemed to arrive before their capture")
+    return [labelled("" if place else "clocks", line) for place, line in enumerate(lines)]
+
+
+def _decimals(ms: float, sign: str = "") -> str:
+    return f"{ms:{sign},.3f}"
 
 
 def _generator_text(generator: Generator) -> str:

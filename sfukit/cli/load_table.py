@@ -30,17 +30,21 @@ def row(
     cells = (
         f"{clients:,}",
         _WORDS[verdict],
-        _p95(metrics["join_ms"]),
-        _p95(metrics["e2e_frame_ms"]),
-        gates.show(metrics["loss_after_rtx"].avg, "ratio"),
+        _p95(metrics.get("join_ms")),
+        _p95(metrics.get("e2e_frame_ms")),
+        _average(metrics.get("loss_after_rtx")),
         *map(_busy, sides),
     )
     failed = next((gate.path for gate in judged if gate.ok is False), "")
     return labelled(label, f"{_row(cells)}  {failed}").rstrip()
 
 
-def _p95(metric: Metric) -> str:
-    return gates.show(metric.p95, "ms") if metric.count else ""
+def _p95(metric: Metric | None) -> str:
+    return gates.show(metric.p95, metric.unit) if metric and metric.count else ""
+
+
+def _average(metric: Metric | None) -> str:
+    return gates.show(metric.avg if metric else None, "ratio")
 
 
 def _busy(use: ServerUse | SwarmUse | None) -> str:

@@ -89,6 +89,19 @@ Churn = Annotated[
         help="clients that leave and are replaced, as 2%/m",
     ),
 ]
+Retries = Annotated[
+    int,
+    option("--retries", panel=_TIMING, metavar="N", min=0, max=100, help="of a join that failed"),
+]
+AbortAfter = Annotated[
+    str | None,
+    option(
+        "--abort-after",
+        panel=_GATES,
+        metavar="TIME",
+        help="end early once a gate is not met for so long",
+    ),
+]
 Layout = Annotated[
     str | None,
     option(

@@ -85,6 +85,8 @@ def run_options(values: Mapping[str, Any]) -> RunOptions:
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
         join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
+        retries=values["retries"],
+        abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         server_args=tuple(shlex.split(values["server_args"])),
         gates=tuple(gates.parse(text, result.catalogue()) for text in values["gate"] or ()),
@@ -132,6 +134,10 @@ def _switch_s(text: str | None) -> float | None:
     if switch_s < _SHORTEST_SWITCH_S:
         raise UsageError(f"--speaker-switch {text}: too short", hint="give 1s or more")
     return switch_s
+
+
+def _abort_after_s(text: str | None) -> float | None:
+    return None if text is None else units.duration_s(text, "--abort-after")
 
 
 def _network(text: str | None, where: str) -> Impairment | None:

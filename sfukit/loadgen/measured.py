@@ -41,6 +41,12 @@ class WindowResult:
     figures: Figures
     target_fault: TargetFault | None
     interrupted: bool
+    aborted: str | None = None
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the run ends with this window, whatever is planned after it."""
+        return self.interrupted or self.target_fault is not None or self.aborted is not None
 
     @property
     def wall_s(self) -> float:

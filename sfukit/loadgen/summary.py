@@ -14,7 +14,7 @@ from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.result import EncodingUse, LoadtestReport, Worst
 from sfukit.loadgen.saturation import attribute
 from sfukit.loadgen.scenario import Plan
-from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+from sfukit.loadgen.verdict import Circumstances, applied_gates, decide
 from sfukit.machine import Machine
 
 _WORST = 3
@@ -40,7 +40,7 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
     server, generator = usage.server_use(windows), usage.swarm_use(windows)
     evidence = [usage.evidence(facts.cores, window) for window in windows]
     saturation = usage.worst(map(attribute, evidence))
-    applied = _gates(plan, options)
+    applied = applied_gates(plan, options)
     judged = gates.judge(applied, result.figures(metrics, server, generator, saturation))
     stages = []
     if plan.options.stages:
@@ -54,6 +54,7 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
             refused_joins=ledger.refused,
             dropped=ledger.dropped,
             clients_refused=_refused_text(ledger),
+            aborted=windows[-1].aborted,
             load_delivered=all(one.load_delivered for one in evidence),
         ),
     )
@@ -81,6 +82,7 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
             published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
+        retried_joins=ledger.retried_joins,
         worst=_worst(plan, [one for window in windows for one in window.figures.streams]),
         errors=ledger.faults,
         stages=stages,
@@ -96,11 +98,6 @@ def _refused_text(ledger: Ledger) -> str | None:
         f"the target's rate limit refused {clients} of {len(ledger.join_records)} clients: "
         "policy, not loss; give a slower --ramp or a longer --join-timeout, or raise its limits"
     )
-
-
-def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
-    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
-    return [*(defaults if options.default_gates else ()), *options.gates]
 
 
 def _worst(plan: Plan, streams: Sequence[StreamFigures]) -> list[Worst]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from sfukit.loadgen import processes
+from sfukit.loadgen.abort import GateWatch
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
@@ -15,7 +16,7 @@ from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.target_setup import OpenedTarget
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict import TargetFault, applied_gates
 from sfukit.swarm.messages import Snapshot
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
@@ -79,8 +80,18 @@ class Timeline:
             ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
         )
         self._conductor = Conductor(
-            plan, opened.target, swarm, self.ledger, self._media, options.join_timeout_s
+            plan,
+            opened.target,
+            swarm,
+            self.ledger,
+            self._media,
+            options.join_timeout_s,
+            retries=options.retries,
         )
+        self._watch: GateWatch | None = None
+        if options.abort_after_s is not None:
+            self._watch = GateWatch(applied_gates(plan, options), options.abort_after_s)
+        self._aborted: str | None = None
         self._start_ns = 0
         self._window = plan.windows[0]
 
@@ -102,7 +113,7 @@ class Timeline:
         try:
             for window in self._plan.windows:
                 results.append(await self._measure(window))
-                if results[-1].target_fault is not None or self._stop.is_set():
+                if results[-1].ended_early:
                     break
         finally:
             for task in running:
@@ -113,6 +124,8 @@ class Timeline:
     async def _measure(self, window: Window) -> WindowResult:
         """Return the figures of one window; without them where the run ends before it."""
         self._window = window
+        if self._watch is not None:
+            self._watch.reset()
         start_ns, end_ns = (
             self._start_ns + round(at_s * _NS_PER_S) for at_s in (window.start_s, window.end_s)
         )
@@ -121,18 +134,36 @@ class Timeline:
         fault = await self._until(start_ns)
         before = after = await self._sample()
         figures_before = await self._figures(streams=False)
-        if fault is None and not self._stop.is_set():
-            fault = await self._until(end_ns)
-            after = await self._sample()
-        return WindowResult(
+        result = WindowResult(
             first=first,
             before=before,
-            after=after,
+            after=before,
             figures_before=figures_before,
+            figures=figures_before,
+            target_fault=fault,
+            interrupted=False,
+        )
+        if fault is None and not self._stop.is_set():
+            fault = await self._until(end_ns, result)
+            after = await self._sample()
+        return replace(
+            result,
+            after=after,
             figures=await self._figures(streams=True),
             target_fault=fault,
             interrupted=self._stop.is_set(),
+            aborted=self._aborted,
         )
+
+    async def _judge(self, begun: WindowResult, now_s: float) -> None:
+        """Judge the gates on a window so far; set the reason where the run has to end."""
+        if self._watch is None or not self._watch.due(now_s):
+            return
+        so_far = replace(
+            begun, after=await self._sample(), figures=await self._figures(streams=True)
+        )
+        judged = self._watch.judge(self._plan, self.ledger, so_far, self._window)
+        self._aborted = self._watch.reason(now_s, judged)
 
     async def refused(self, fault: TargetFault) -> list[WindowResult]:
         """Return the empty result of a target that no bot joined."""
@@ -148,13 +179,20 @@ class Timeline:
         )
         return [result]
 
-    async def _until(self, end_ns: int) -> TargetFault | None:
-        """Run until an instant; return early on stop, or with the fault of the target."""
+    async def _until(self, end_ns: int, begun: WindowResult | None = None) -> TargetFault | None:
+        """Run until an instant; return early on stop, or with the fault of the target.
+
+        ``begun`` is the window being measured; its gates may end the run early.
+        """
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
             self._conductor.fail_overdue()
             fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
             if fault is not None:
                 return fault
+            if begun is not None:
+                await self._judge(begun, now_ns / _NS_PER_S)
+            if self._aborted is not None:
+                return None
             self._observer.progress(self._progress((now_ns - self._start_ns) / _NS_PER_S))
             step_s = min(_STEP_S, (end_ns - now_ns) / _NS_PER_S)
             try:

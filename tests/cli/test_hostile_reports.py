@@ -12,6 +12,7 @@ from sfukit import report
 from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
 from sfukit.cli.output import visible
+from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.probe.check.report import CheckReport
 from sfukit.probe.ice.explain import IceExplainReport
@@ -29,6 +30,7 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
     "check": CheckReport,
     "doctor": DoctorReport,
     "ice-explain": IceExplainReport,
+    "latency": LatencyReport,
     "loadtest": LoadtestReport,
     "nat-probe": NatReport,
     "nat-lab": NatLabReport,
@@ -37,6 +39,18 @@ REPORTS: Mapping[str, type[report.Envelope]] = {
 # What the text of a report looks up by its name.
 LOOKED_UP: Mapping[str, Mapping[str, Any]] = {
     "check": {"timings_ms": {"total": 1.0}},
+    "latency": {
+        "metrics": {
+            name: made(Metric)
+            for name in (
+                "sfu_residence_ms",
+                "loss_raw",
+                "loss_after_rtx",
+                "bitrate_in",
+                "bitrate_out",
+            )
+        }
+    },
     "loadtest": {"metrics": {name: made(Metric) for name in ("joins", "tracks", "join_ms")}},
     "nat-probe": {"p2p_by_peer_type": {"symmetric": "yes"}},
     "nat-lab": {"metrics": {"predict": made(Sum)}, "strategy": "predict"},

@@ -15,7 +15,7 @@ from sfukit.cli.latency_text import render_saved, result_lines, sample_line
 from sfukit.cli.latency_view import View, drawn, sparkline
 from sfukit.cli.output import Output
 from sfukit.loadgen.latency import result
-from sfukit.loadgen.latency.result import Generator, LatencyReport, Media, Sample
+from sfukit.loadgen.latency.result import Clock, Generator, LatencyReport, Media, Sample
 from sfukit.loadgen.result import Metric, Target
 from sfukit.swarm.impairment import Impairment
 
@@ -77,6 +77,7 @@ def a_report(**changes: object) -> LatencyReport:
         unknown={},
         samples=[sample(float(at_s)) for at_s in range(1, 4)],
         generator=Generator(lag_ms=metric("ms", 0.7), socket_drops=0, unsent=0, saturated=[]),
+        clock=None,
         errors=[],
     )
     return msgspec.structs.replace(usual, **changes)
@@ -199,3 +200,62 @@ def test_a_saved_report_is_printed_again(
     shown = capsys.readouterr().out.splitlines()
     assert shown == render_saved(saved.read_bytes())
     assert shown[0] == f"sfukit {__version__}  2026-01-01T00:00:00+00:00  http://127.0.0.1:7080"
+
+
+TWO_ENDS = ["http://127.0.0.1:1", "--subscribe-only", "--peer", "127.0.0.1:1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says", "remedy"),
+    [
+        (["--publish-only"], "--publish-only without a target", "the SFU of both ends"),
+        (["http://127.0.0.1:1", "--publish-only"], "without --peer", "--peer 0.0.0.0:7099"),
+        ([*TWO_ENDS, "--publish-only"], "leave both out to measure in one process", ""),
+        (TWO_ENDS, "--subscribe-only without --peer-token", "the publisher's end prints"),
+        ([*TWO_ENDS, "--peer-token", "short"], "shorter than 8 characters", "leave it out"),
+        ([*TWO_ENDS, "--peer-token", "@/nowhere/token"], "cannot read /nowhere/token", ""),
+        (["--peer", "127.0.0.1:1"], "which end is this?", "--publish-only"),
+        (["--peer-token", "abcdefgh"], "which end is this?", "--publish-only"),
+        (
+            [*TWO_ENDS[:3], "127.0.0.1", "--peer-token", "abcdefgh"],
+            "--peer 127.0.0.1: not HOST:PORT",
+            "192.0.2.1:7099",
+        ),
+    ],
+)
+def test_bad_options_of_two_ends(
+    options: list[str], says: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["latency", *options]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert remedy in captured.err
+    assert captured.out == ""
+
+
+def test_the_clocks_are_shown_with_the_error_of_the_frame_delay() -> None:
+    clock = Clock(
+        offset_ms=-1234.5678,
+        uncertainty_ms=0.147,
+        min_rtt_ms=0.226,
+        drift_ppm=3.25,
+        exchanges=25,
+        frames_early=2,
+    )
+    assert [line for line in result_lines(a_report(clock=clock)) if "assumed" not in line][-4:] == [
+        "clocks          publisher's -1,234.568 ms against this host, +- 0.147 ms "
+        "(25 exchanges, shortest RTT 0.226 ms, drift +3.2 ppm)",
+        "                frame delay and residence are +- 0.147 ms by the clocks",
+        "                2 frames seemed to arrive before their capture",
+        "load generator  lag p99 0.70 ms, 0 socket drops: not saturated",
+    ]
+
+
+def test_the_publishers_end_shows_its_own_figures() -> None:
+    line = sample_line(sample(bitrate_in=None, rtt_sub_ms=None, e2e_frame_ms=None))
+    assert line == "1     s RTT publisher 40 ms, 511 kb/s sent"
+    reason = "the subscriber runs in another process, whose report has it"
+    unknown = dict.fromkeys(("e2e_frame_ms", "rtt_sub_ms", "sfu_residence_ms"), reason)
+    assert f"unknown         frame delay, RTT subscriber, SFU residence: {reason}" in result_lines(
+        a_report(ends="publish", unknown=unknown)
+    )

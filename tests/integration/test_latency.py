@@ -74,6 +74,16 @@ async def test_a_whip_and_whep_pair(server: PrivateServer) -> None:
     assert report.target.kind == "whip"
 
 
+async def test_a_room_without_publisher_is_named(server: PrivateServer) -> None:
+    url = server.ready.url
+    report = await measured(
+        options(f"whip+{url}/whip/one", play=f"{url}/whep/another", join_timeout_s=1)
+    )
+    assert (report.exit_code, report.samples) == (4, [])
+    assert report.reasons[0].startswith("the subscriber could not join: ")
+    assert "(not_live); sfukit check names the step that fails" in report.reasons[0]
+
+
 async def test_gates_decide_the_verdict(server: PrivateServer) -> None:
     missed = await measured(
         options(server.ready.url, duration_s=2, gate=("e2e_frame_ms.p50<0.1ms",))

@@ -108,3 +108,23 @@ async def test_a_grid_receives_the_tracks_of_its_tiles(loadtest: Loadtest) -> No
     tracks = outcome.measured.metrics["tracks"]
     assert (tracks.count, tracks.avg) == (11 * (9 + 10), 1.0)
     assert outcome.measured.scenario.layout == "grid3"
+
+
+async def test_a_gate_that_stays_unmet_ends_the_run(loadtest: Loadtest) -> None:
+    abort = ("--abort-after", "1s", "-T", "e2e_frame_ms.p50<0.001ms")
+    outcome = await loadtest("-c", "2", "--warmup", "1s", "-d", "80s", *abort)
+    assert outcome.code == 3, outcome.out
+    reason = outcome.measured.reasons[0]
+    assert reason.startswith("ended by --abort-after: e2e_frame_ms.p50 < 0.00 ms was not met for ")
+    generator = outcome.measured.generator
+    assert generator is not None and generator.wall_s < 40
+
+
+async def test_joins_are_tried_again(loadtest: Loadtest) -> None:
+    limit = ("--server-args", "--max-participants 2", "--retries", "1")
+    outcome = await loadtest("-c", "3", "--rooms", "1", "--warmup", "1s", "-d", "1s", *limit)
+    assert outcome.code == 3, outcome.out
+    retried = outcome.measured.retried_joins
+    assert (retried.attempts, retried.clients, retried.clients_joined) == (1, 1, 0)
+    assert retried.codes == {"max_participants": 1}
+    assert "1 joins of 1 clients failed and were tried again (1 x max_participants)" in outcome.out

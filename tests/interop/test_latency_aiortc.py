@@ -1,11 +1,15 @@
 """``sfukit latency`` through an SFU of another stack, which answers no extended reports."""
 
+from dataclasses import replace
+
 import pytest
 
 from sfukit.cli.latency_text import result_lines
+from sfukit.loadgen.latency.peer_address import PeerAddress
 from tests.latency_run import measured, options
 
 from .aiortc_sfu import aiortc_sfu
+from .check_stub import whip_stub
 
 pytestmark = pytest.mark.interop
 
@@ -37,4 +41,19 @@ async def test_a_track_that_never_comes() -> None:
     assert report.reasons[0] == (
         "no media: both ends are connected, but no keyframe of the subscribed track arrived "
         "within 2 s"
+    )
+
+
+async def test_a_target_that_accepts_and_sends_nothing() -> None:
+    async with whip_stub("silent") as whip:
+        given = replace(
+            options(whip, join_timeout_s=1),
+            ends="publish",
+            peer=PeerAddress("127.0.0.1", 0),
+            peer_token="a common token",
+        )
+        report = await measured(given)
+    assert (report.verdict, report.exit_code, report.samples) == ("fail", 4, [])
+    assert report.reasons[0].startswith(
+        "the publisher could not join: accepted, but ICE and DTLS were not done after 1 s"
     )

@@ -20,7 +20,12 @@ def plan(options: LatencyOptions, found: DetectedTarget | None) -> Plan:
                 hint="name the WHEP URL that plays it with --play URL",
             )
         load = replace(load, shape="pair")
-    return scenario.plan(load)
+    whole = scenario.plan(load)
+    return whole if options.room is None else _in_room(whole, options.room)
+
+
+def _in_room(whole: Plan, name: str) -> Plan:
+    return replace(whole, rooms=tuple(replace(room, name=name) for room in whole.rooms))
 
 
 def bots(whole: Plan, ends: Ends) -> Sequence[Bot]:
@@ -46,7 +51,10 @@ def plan_line(whole: Plan, options: LatencyOptions) -> str:
         "publish": "1 publisher; the subscriber is elsewhere",
         "subscribe": "1 subscriber; the publisher is elsewhere",
     }[options.ends]
+    duration = f"{whole.options.duration_s:g} s measured"
+    if options.ends == "publish":
+        duration = "measured while the subscriber measures"
     return (
         f"{who}, {where}; {whole.options.codec.upper()} {encoding.clip.name}; "
-        f"{whole.options.duration_s:g} s measured, every {options.interval_s:g} s"
+        f"{duration}, every {options.interval_s:g} s"
     )

@@ -1,6 +1,7 @@
 """The measurement: join, wait for media, then one sample per interval."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,8 +10,10 @@ from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.latency import ends
-from sfukit.loadgen.latency.options import LatencyOptions
-from sfukit.loadgen.latency.result import Sample
+from sfukit.loadgen.latency.clock_messages import State
+from sfukit.loadgen.latency.options import MAX_SAMPLES, LatencyOptions
+from sfukit.loadgen.latency.peer import Peer
+from sfukit.loadgen.latency.result import Clock, Sample
 from sfukit.loadgen.latency.samples import Sampler
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.scenario import Plan
@@ -42,6 +45,7 @@ class Measured:
     samples: list[Sample] = field(default_factory=list)
     first: Figures | None = None
     last: Figures | None = None
+    clock: Clock | None = None
     fault: TargetFault | None = None
     interrupted: bool = False
 
@@ -55,6 +59,7 @@ class Measurement:
         plan: Plan,
         opened: OpenedTarget,
         swarm: Swarm,
+        peer: Peer,
         observer: Observer,
         stop: asyncio.Event,
     ) -> None:
@@ -63,6 +68,7 @@ class Measurement:
         self._plan = plan
         self._opened = opened
         self._swarm = swarm
+        self._peer = peer
         self._observer = observer
         self._stop = stop
         self._bots = ends.bots(plan, options.ends)
@@ -94,15 +100,40 @@ class Measurement:
             ),
         )
         self._swarm.send(load_commands(self._plan, self._media.clips))
-        joining = asyncio.create_task(self._conductor.follow(self._swarm.now_ns()))
         try:
-            if await self._media_arrives():
+            if await self._both_ends_ready():
                 await self._sample_window()
         finally:
-            joining.cancel()
             await self._conductor.leave()
-        self._measured.interrupted = self._stop.is_set()
-        return self._measured
+            await self._peer.close()
+        measured = self._measured
+        measured.interrupted = self._stop.is_set()
+        if not (measured.samples or measured.fault or measured.interrupted):
+            measured.fault = TargetFault("the other end stopped before the window", False)
+        bounds = [one.clock_uncertainty_ms or 0.0 for one in measured.samples]
+        early = measured.last.totals.frames_early if measured.last is not None else 0
+        measured.clock = self._peer.clock(max(bounds, default=0.0), early)
+        return measured
+
+    async def _both_ends_ready(self) -> bool:
+        """Join and wait for media, in the order that the other end requires."""
+        if not await self._wait(lambda: self._peer.may_join):
+            return False
+        joining = asyncio.create_task(self._conductor.follow(self._swarm.now_ns()))
+        try:
+            arrives = await self._media_arrives()
+        finally:
+            joining.cancel()
+        self._peer.tell(State.MEDIA if arrives else State.ENDED)
+        return arrives and await self._wait(lambda: self._peer.may_measure)
+
+    async def _wait(self, ready: Callable[[], bool]) -> bool:
+        """Wait until the other end is ready; return False where the measurement ends before."""
+        while not self._ended():
+            if ready():
+                return True
+            await asyncio.sleep(_STEP_S)
+        return False
 
     async def _media_arrives(self) -> bool:
         """Wait until all ends are connected and the first frame has arrived."""
@@ -122,13 +153,13 @@ class Measurement:
     async def _sample_window(self) -> None:
         """Take one sample per interval until the end of the window."""
         start_ns = self._swarm.now_ns() + round(_SETTLE_S * _NS_PER_S)
-        end_ns = start_ns + round(self._plan.options.duration_s * _NS_PER_S)
+        end_ns = start_ns + round(self._window_s() * _NS_PER_S)
         self._swarm.send([Window(start_ns=start_ns, end_ns=end_ns)])
         if not await self._until(start_ns):
             return
         measured = self._measured
         measured.first = measured.last = await self._figures()
-        sampler = Sampler(measured.first, self._publisher, self._subscriber)
+        sampler = Sampler(measured.first, self._publisher, self._subscriber, self._peer)
         step_ns = round(self._options.interval_s * _NS_PER_S)
         due_ns = start_ns
         while due_ns < end_ns:
@@ -140,14 +171,21 @@ class Measurement:
                 sample = sampler.sample(measured.last)
                 measured.samples.append(sample)
                 self._observer.sample(sample)
+                self._peer.tell(State.MEDIA, sample.rtt_pub_ms)
             if not reached:
                 return
             self._check_silence()
 
+    def _window_s(self) -> float:
+        """Return the window: that of a publisher ends with the window of the subscriber."""
+        if self._options.ends == "publish":
+            return MAX_SAMPLES * self._options.interval_s
+        return self._plan.options.duration_s
+
     async def _until(self, at_ns: int) -> bool:
         """Wait until an instant; return False where the measurement ends before."""
         while (left_s := (at_ns - self._swarm.now_ns()) / _NS_PER_S) > 0:
-            if self._ended():
+            if self._ended() or self._peer.finished:
                 return False
             await asyncio.sleep(min(_STEP_S, left_s))
         return not self._ended()
@@ -156,7 +194,7 @@ class Measurement:
         """Return whether the measurement has to end: interrupted, or the target is not usable."""
         if self._stop.is_set() or self._measured.fault is not None:
             return True
-        self._measured.fault = self._fault()
+        self._measured.fault = self._fault() or self._peer.fault
         return self._measured.fault is not None
 
     def _fault(self) -> TargetFault | None:
@@ -168,6 +206,8 @@ class Measurement:
             text = f"the {self._role(worst.first)} could not join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
                 text += "; give --token, or --api-key and --api-secret"
+            else:
+                text += "; sfukit check names the step that fails"
             return TargetFault(text, stated_by_target=ledger.refused > 0)
         if ledger.dropped is not None:
             role = next(one.bot for one in ledger.join_records.values() if one.lost)

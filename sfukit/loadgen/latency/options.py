@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from sfukit.loadgen.latency.peer_address import PeerAddress
 from sfukit.loadgen.options import RunOptions
+
+MAX_SAMPLES = 10_000
 
 # The ends that run in this process.
 Ends = Literal["both", "publish", "subscribe"]
@@ -11,8 +14,16 @@ Ends = Literal["both", "publish", "subscribe"]
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyOptions:
-    """The options of one measurement; ``run`` has target, access, media and impairment."""
+    """The options of one measurement; ``run`` has target, access, media and impairment.
+
+    ``peer`` is where the publisher's end listens, and ``peer_token`` the secret of both ends, if
+    they run in two processes; ``peer_timeout_s`` limits the wait for the other one.
+    """
 
     run: RunOptions
     interval_s: float = 1.0
     ends: Ends = "both"
+    room: str | None = None
+    peer: PeerAddress | None = None
+    peer_token: str = ""
+    peer_timeout_s: float = 120.0

@@ -28,12 +28,14 @@ METRICS: dict[str, Unit] = {
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
+_CLOCK_PATHS = ("clock.offset_ms", "clock.uncertainty_ms")
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One interval that ends ``at_s`` after the start of the window; None is unknown.
 
     ``e2e_frame_ms`` is the median of the interval, ``rtt_pub_ms`` and ``rtt_sub_ms`` are means.
+    ``clock_uncertainty_ms`` bounds the error of delays between two processes.
     """
 
     at_s: float
@@ -50,6 +52,23 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     jitter_ms: float | None
     bitrate_in: float | None
     bitrate_out: float | None
+    clock_uncertainty_ms: float | None = None
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock of the publisher's end against that of the subscriber's end.
+
+    ``offset_ms`` is between the system clocks; frame delays are measured by monotonic clocks, with
+    the same error: at most ``uncertainty_ms``, the largest of the window. ``frames_early`` arrived
+    before their capture by the corrected clock, with a delay of 0.
+    """
+
+    offset_ms: float
+    uncertainty_ms: float
+    min_rtt_ms: float
+    drift_ppm: float | None
+    exchanges: int
+    frames_early: int
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,15 +106,20 @@ class LatencyReport(Envelope, kw_only=True, frozen=True):
     metrics: dict[str, Metric]
     unknown: dict[str, str]
     samples: list[Sample]
+    clock: Clock | None
     generator: Generator | None
     errors: list[Fault]
 
 
 def catalogue() -> dict[str, str]:
     """Return the paths that a gate may name, with their units."""
-    return metric_paths(METRICS)
+    return metric_paths(METRICS) | dict.fromkeys(_CLOCK_PATHS, "ms")
 
 
-def figures(metrics: Mapping[str, Metric]) -> dict[str, Value]:
+def figures(metrics: Mapping[str, Metric], clock: Clock | None) -> dict[str, Value]:
     """Return the value of every path."""
-    return metric_values(metrics)
+    of_clock = {
+        path: None if clock is None else getattr(clock, path.removeprefix("clock."))
+        for path in _CLOCK_PATHS
+    }
+    return metric_values(metrics) | of_clock

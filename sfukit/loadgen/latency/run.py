@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from sfukit import machine
 from sfukit.loadgen import clips, target_setup
-from sfukit.loadgen.latency import ends, summary
+from sfukit.loadgen.latency import ends, other_end, summary
 from sfukit.loadgen.latency.measure import Measurement, Observer
 from sfukit.loadgen.latency.options import LatencyOptions
+from sfukit.loadgen.latency.peer import open_peer
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.latency.summary import Facts
 from sfukit.loadgen.scenario import Plan
@@ -25,7 +26,10 @@ async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) 
         observer.report("plan", ends.plan_line(plan, options))
         swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.run.srtp, gro=False))
         try:
-            measurement = Measurement(options, plan, opened, swarm, observer, stop)
+            peer = await open_peer(options, swarm)
+            for line in other_end.lines(options, peer):
+                observer.report("other end", line)
+            measurement = Measurement(options, plan, opened, swarm, peer, observer, stop)
             measured = await measurement.run()
         finally:
             swarm.close()

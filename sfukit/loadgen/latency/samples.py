@@ -2,6 +2,7 @@
 
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.histogram import metric_of_histograms, since
+from sfukit.loadgen.latency.peer import Peer
 from sfukit.loadgen.latency.received import Direction, round_trips, total, video_streams
 from sfukit.loadgen.latency.result import Sample
 
@@ -17,11 +18,14 @@ class Sampler:
     ``publisher`` and ``subscriber`` are bots of the swarm, None for an end in another process.
     """
 
-    def __init__(self, before: Figures, publisher: int | None, subscriber: int | None) -> None:
+    def __init__(
+        self, before: Figures, publisher: int | None, subscriber: int | None, peer: Peer
+    ) -> None:
         self._start_ns = before.at_ns
         self._before = before
         self._publisher = publisher
         self._subscriber = subscriber
+        self._peer = peer
         self._last_pub = _Latest()
         self._last_sub = _Latest()
 
@@ -35,7 +39,9 @@ class Sampler:
         delays = metric_of_histograms(
             [since(figures.histograms.e2e_frame, before.histograms.e2e_frame)]
         )
-        rtt_pub_ms = _mean_rtt_ms(before, figures, self._publisher, "outbound")
+        rtt_pub_ms = self._peer.rtt_pub_ms
+        if self._publisher is not None:
+            rtt_pub_ms = _mean_rtt_ms(before, figures, self._publisher, "outbound")
         rtt_sub_ms = _mean_rtt_ms(before, figures, self._subscriber, "inbound")
         sent_bytes = figures.totals.bytes_sent - before.totals.bytes_sent
         received_bytes = total(later, "bytes_received") - total(earlier, "bytes_received")
@@ -58,6 +64,7 @@ class Sampler:
             jitter_ms=jitters[-1] if jitters else None,
             bitrate_in=None if self._subscriber is None else received_bytes * _BITS / wall_s,
             bitrate_out=None if self._publisher is None else sent_bytes * _BITS / wall_s,
+            clock_uncertainty_ms=self._peer.uncertainty_ms,
         )
 
 

@@ -38,7 +38,7 @@ def report(facts: Facts, ledger: Ledger, measured: Measured) -> LatencyReport:
     publisher, subscriber = ends.swarm_ids(plan, options.ends)
     metrics = _metrics(measured, publisher, subscriber)
     generator = _generator(measured)
-    judged = gates.judge(options.run.gates, result.figures(metrics))
+    judged = gates.judge(options.run.gates, result.figures(metrics, measured.clock))
     saturated = generator.saturated if generator is not None else []
     decision = decide(
         judged,
@@ -63,6 +63,7 @@ def report(facts: Facts, ledger: Ledger, measured: Measured) -> LatencyReport:
         metrics=metrics,
         unknown=unknown.reasons(metrics, measured.last, publisher, subscriber),
         samples=measured.samples,
+        clock=measured.clock,
         generator=generator,
         errors=ledger.faults,
     )
@@ -76,7 +77,7 @@ def _metrics(
         "e2e_frame_ms": _histogram(last, lambda one: one.histograms.e2e_frame),
         "e2e_delta_ms": _histogram(last, lambda one: one.histograms.e2e_delta),
         "e2e_keyframe_ms": _histogram(last, lambda one: one.histograms.e2e_keyframe),
-        "rtt_pub_ms": _rtt(last, publisher, "outbound"),
+        "rtt_pub_ms": _rtt_pub(measured, publisher),
         "rtt_sub_ms": _rtt(last, subscriber, "inbound"),
         "sfu_residence_ms": _of(samples, "ms", lambda one: one.sfu_residence_ms),
         "jitter_ms": _of(samples, "ms", lambda one: one.jitter_ms),
@@ -89,6 +90,13 @@ def _metrics(
 
 def _histogram(figures: Figures | None, histogram: Callable[[Figures], Histogram]) -> Metric:
     return metric_of_histograms([] if figures is None else [histogram(figures)])
+
+
+def _rtt_pub(measured: Measured, publisher: int | None) -> Metric:
+    """Return the round trip of the publisher; where it is elsewhere, as told in each interval."""
+    if publisher is None:
+        return _of(measured.samples, "ms", lambda one: one.rtt_pub_ms)
+    return _rtt(measured.last, publisher, "outbound")
 
 
 def _rtt(figures: Figures | None, bot: int | None, direction: Direction) -> Metric:

@@ -41,6 +41,8 @@ def _reason(name: str, last: Figures, publisher: int | None, subscriber: int | N
 
 
 def _publisher_reason(name: str, last: Figures, publisher: int | None) -> str:
+    if publisher is None and name == "rtt_pub_ms":
+        return "the publisher's end measured no round trip"
     if publisher is None:
         return _ELSEWHERE.format(end="publisher")
     if name == "bitrate_out":

@@ -91,8 +91,11 @@ class _HttpSession:
         return await backoff.retry_rate_limited(self._participant, lambda: self._offer_once(offer))
 
     async def _offer_once(self, offer: str) -> str:
+        loop = asyncio.get_running_loop()
+        # the refusal says more than the timeout of the join
+        deadline_s = loop.time() + self._target.join_timeout_s - 2 * _RETRY_S
         reply = await self._post(offer)
-        while reply.status == _NOT_LIVE and self._waits_for_publisher:
+        while reply.status == _NOT_LIVE and self._waits_for_publisher and loop.time() < deadline_s:
             await asyncio.sleep(_RETRY_S)
             reply = await self._post(offer)
         if reply.status != httpx.codes.CREATED:

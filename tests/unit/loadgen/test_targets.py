@@ -284,6 +284,19 @@ async def test_a_player_waits_until_the_publisher_is_live(monkeypatch: pytest.Mo
     assert len(endpoint.requests) == 3
 
 
+async def test_a_publisher_that_is_never_live_is_the_reason_of_the_refusal() -> None:
+    refusal = httpx.Response(
+        409,
+        json={"reason": "not_live", "detail": "the room has no publisher"},
+        headers={"content-type": "application/problem+json"},
+    )
+    pair = Pair(Endpoint(*[refusal] * 9))
+    pair.target.join_timeout_s = 0.3  # less than two retries
+    with pytest.raises(JoinRefusedError, match="the room has no publisher") as refused:
+        await pair.session(1).join()
+    assert refused.value.code == "not_live"
+
+
 @pytest.mark.parametrize(
     ("response", "code", "message"),
     [
