@@ -40,6 +40,9 @@ app = typer.Typer(add_completion=False)
     epilog=examples(
         "sfukit loadtest --quick",
         "sfukit loadtest --clients 500",
+        "sfukit loadtest --find-max",
+        "sfukit loadtest --stage 30s:100 --stage 5m:500 --churn 2%/m",
+        "sfukit loadtest --scenario town-hall.toml",
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",

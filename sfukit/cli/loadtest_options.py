@@ -43,7 +43,7 @@ Scenario = Annotated[
         "--scenario",
         panel=_LOAD,
         metavar="NAME",
-        help="meeting, webinar, broadcast, audio-room",
+        help="meeting, webinar, broadcast, audio-room, or FILE.toml",
     ),
 ]
 Quick = Annotated[

@@ -26,6 +26,7 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario_file import read as scenario_file
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
 
@@ -36,17 +37,43 @@ def values_of(context: typer.Context) -> dict[str, Any]:
     """Return the value of each option: as typed, else by a preset, else its default."""
     values = dict(context.params)
     typed = {name for name in values if _is_typed(context, name)}
+    if str(values["scenario"]).endswith(".toml"):
+        _apply_file(values, typed)
     for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
         if values[option]:
             named = presets.preset(values, preset)
-            named |= {"clients": None} if values["stage"] else {}
+            if values["stage"] or values.get("groups") or values.get("stages"):
+                named.pop("clients", None)
             values |= {name: value for name, value in named.items() if name not in typed}
     _refuse_contradictions(values, typed)
     return values
 
 
+def _apply_file(values: dict[str, Any], typed: Collection[str]) -> None:
+    """Take the values of a scenario file where the command line has none."""
+    found = scenario_file.read(values["scenario"])
+    values["scenario_file"] = values["scenario"]
+    values["scenario"] = found.values.get("scenario", "meeting")
+    values |= {name: value for name, value in found.values.items() if name not in typed}
+    values["groups"] = found.groups
+    values["stages"] = () if values["stage"] else found.stages
+    if "gate" in typed and "gate" in found.values:
+        values["gate"] = [*found.values["gate"], *values["gate"]]
+    for name in ("clients", *presets.COMPOSITION):
+        if found.groups and name in typed:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--{option} with the groups of a scenario file: they set the clients",
+                hint=f"leave --{option} out, or give --rooms",
+            )
+
+
 def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) -> None:
-    if not values["stage"]:
+    if values["find_max"] and values.get("groups"):
+        raise UsageError(
+            "--find-max with groups: they set the load", hint="search with --scenario NAME and -c"
+        )
+    if not (values["stage"] or values.get("stages")):
         return
     if values["find_max"]:
         raise UsageError("--find-max with --stage: a search sets the load", hint="leave one out")
@@ -99,6 +126,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
     bitrate, seed = values["bitrate"], values["seed"]
     return LoadOptions(
         scenario=choice(values["scenario"], "--scenario", ScenarioName),
+        scenario_file=values.get("scenario_file"),
         clients=values["clients"],
         rooms=values["rooms"],
         publishers=values["publishers"],
@@ -111,7 +139,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         ramp_per_s=units.rate_per_s(values["ramp"], "--ramp"),
         warmup_s=units.duration_s(values["warmup"], "--warmup"),
         duration_s=units.duration_s(values["duration"], "--duration"),
-        stages=tuple(stages.parse(text) for text in values["stage"] or ()),
+        groups=values.get("groups", ()),
+        stages=values.get("stages") or tuple(map(stages.parse, values["stage"] or ())),
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),

@@ -56,7 +56,7 @@ class BotSession:
 
     @property
     def video_codec(self) -> str:
-        return self.plan.options.codec
+        return self.plan.codec_of(self.bot)
 
     @property
     def subscriptions(self) -> Mapping[str, Size]:

@@ -123,7 +123,7 @@ def _worst_of(plan: Plan, stream: StreamFigures) -> Worst:
 def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
     load = plan.options
     return result.Scenario(
-        name=load.scenario,
+        name=load.scenario_file or load.scenario,
         clients=len(plan.slots),
         rooms=len(plan.rooms),
         tracks=plan.tracks,

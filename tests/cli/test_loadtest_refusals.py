@@ -86,6 +86,35 @@ def test_bad_options(
     assert captured.out == ""
 
 
+def test_a_faulty_scenario_file_is_refused_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('[[group]]\nname = "a"\nclients = 2\nlayuot = "grid3"\n')
+    assert main(["loadtest", "--scenario", str(file)]) == 2
+    shown = capsys.readouterr().err
+    assert f"{file}:4: group[1].layuot: unknown key" in shown
+    assert "nearest: layout" in shown
+
+
+def test_explicit_options_win_over_a_scenario_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('clients = 20\nduration = "90s"\nscenario = "webinar"\n')
+    assert main(["loadtest", "--scenario", str(file), "-d", "30s", "--plan"]) == 0
+    assert "20 clients, 1 room with 3 publishing" in (shown := capsys.readouterr().out)
+    assert "30 s measured" in shown
+    file.write_text('[[group]]\nname = "a"\nclients = 2\n')
+    assert main(["loadtest", "--scenario", str(file), "--quick", "--rooms", "3", "--plan"]) == 0
+    assert "6 clients, 3 rooms, each 2 a, " in (shown := capsys.readouterr().out)
+    assert "3 s measured" in shown
+    assert main(["loadtest", "--scenario", str(file), "-c", "5"]) == 2
+    assert "--clients with the groups of a scenario file" in capsys.readouterr().err
+    assert main(["loadtest", "--scenario", str(file), "--find-max"]) == 2
+    assert "--find-max with groups" in capsys.readouterr().err
+
+
 def test_a_target_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -39,6 +39,8 @@ class Views:
         """Return the publishers that a bot meets."""
         if self._shape == "publish" or (self._shape == "pair" and subscriber.sends):
             return
+        if subscriber.group is not None and not subscriber.group.subscribes:
+            return
         stay = self._attendance.visit(subscriber)
         for publisher in self._rooms[subscriber.room].publishers:
             if publisher.slot != subscriber.slot:
@@ -85,7 +87,7 @@ class Views:
 
     def _seen(self, subscriber: Bot, slot: int, window: Window) -> Iterator[tuple[float, float]]:
         """Return from when to when a publisher is seen, up to the end of a window."""
-        if self.layout in ("speaker", "all"):
+        if self._layout_of(subscriber) in ("speaker", "all"):
             yield 0.0, math.inf
             return
         room, speakers = self._rooms[subscriber.room], self._speakers
@@ -100,12 +102,18 @@ class Views:
         if since_s is not None:
             yield since_s, math.inf
 
+    def _layout_of(self, subscriber: Bot) -> Layout:
+        group = subscriber.group
+        return (group.layout if group is not None else None) or self.layout
+
     def _sizes_of(self, subscriber: Bot, epoch: int) -> dict[int, Size]:
         key = subscriber.slot, epoch
         if key not in self._sizes:
             room = self._rooms[subscriber.room]
             speaker = self._speakers.of(room, epoch)
-            self._sizes[key] = arranged(self.layout, room.slots, subscriber.slot, speaker)
+            self._sizes[key] = arranged(
+                self._layout_of(subscriber), room.slots, subscriber.slot, speaker
+            )
         return self._sizes[key]
 
 
