@@ -23,6 +23,7 @@ _SCHEMA_VERSIONS = {
     "latency": 1,
     "loadtest": 2,
     "loadtest-find-max": 1,
+    "loadtest-signaling": 1,
     "nat-lab": 1,
     "nat-probe": 2,
     "serve": 1,
@@ -68,6 +69,19 @@ def write_text(destination: str, text: str) -> None:
             f"cannot write {destination}: {error.strerror}",
             hint="the run is saved: sfukit report last --json FILE",
         ) from error
+
+
+def check_destination(option: str, destination: str) -> None:
+    """Refuse a file that cannot be written, before a run that would end with it."""
+    folder = Path(destination).parent
+    if destination == "-":
+        return
+    if not folder.is_dir():
+        raise MachineError(f"{option} {destination}: there is no folder {folder}")
+    if Path(destination).is_dir():
+        raise MachineError(f"{option} {destination}: it is a folder", hint="give a file in it")
+    if not os.access(folder, os.W_OK):
+        raise MachineError(f"{option} {destination}: {folder} is not writable")
 
 
 def encode(report: Envelope) -> str:

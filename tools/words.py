@@ -56,6 +56,8 @@ _SKIPPED = (
     "docs/glossary.md",
     "CHANGELOG.md",
     "tests/fixtures/",
+    "tests/interop/axe-core/",
+    "sfukit/htmlreport/assets/uPlot",
 )
 
 

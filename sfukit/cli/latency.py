@@ -60,6 +60,7 @@ def latency(
     net_down: options.NetDown = None,
     gate: options.Gate = None,
     json: shared_options.Json = None,
+    html: shared_options.Html = None,
     quiet: shared_options.Quiet = False,
     seed: options.Seed = None,
     token: access_options.Token = None,
@@ -123,9 +124,16 @@ def latency(
         peer=ends.peer,
         peer_token=ends.token,
     )
-    out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
+    for name, destination in (("--json", json), ("--html", html)):
+        if destination is not None:
+            report.check_destination(name, destination)
+    if json == html == "-":
+        raise UsageError("--json - and --html -: standard output takes one of them")
+    out = Output.beside(
+        "-" if "-" in (json, html) else None, quiet=quiet, label_width=LOADTEST_LABEL
+    )
     outcome = _run(measurement, out)
-    _finish(outcome, out, json)
+    _finish(outcome, out, json, html)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -140,9 +148,10 @@ def _run(measurement: LatencyOptions, out: Output) -> LatencyReport:
     return interruptible.run(whole)
 
 
-def _finish(outcome: LatencyReport, out: Output, json: str | None) -> None:
-    """Print the report, save it as the last run, write the JSON."""
+def _finish(outcome: LatencyReport, out: Output, json: str | None, html: str | None) -> None:
+    """Print the report, save it as the last run, write JSON and HTML."""
     from sfukit.cli.latency_text import result_lines
+    from sfukit.loadgen.latency.html import page
 
     styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
     verdict, *rest = result_lines(outcome)
@@ -153,6 +162,8 @@ def _finish(outcome: LatencyReport, out: Output, json: str | None) -> None:
         out.line(labelled("saved", "print again with: sfukit report last"))
     if json is not None:
         report.write_json(json, outcome)
+    if html is not None:
+        report.write_text(html, page(outcome))
 
 
 def _interval_s(text: str, duration_s: float) -> float:

@@ -11,9 +11,9 @@ from rich.text import Text
 from sfukit import __version__, gates
 from sfukit.cli.latency_text import sample_line, shown_rows
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
+from sfukit.cli.sparkline import sparkline
 from sfukit.loadgen.latency.result import Sample
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
 _NARROWEST, _WIDEST = 10, 60
 _BESIDE = 48  # columns beside a sparkline: label, latest and largest value
 
@@ -72,20 +72,8 @@ def drawn(samples: Sequence[Sample]) -> Table:
             continue
         table.add_row(
             Text(label),
-            Text(sparkline(values), style="cyan"),
+            Text(sparkline(values, len(values)), style="cyan"),
             Text(gates.show(known[-1], unit), style="bold"),
             Text(f"max {gates.show(max(known), unit)}", style="dim"),
         )
     return table
-
-
-def sparkline(values: Sequence[float | None]) -> str:
-    """Return one character per value, from zero to the largest; a space where it is unknown."""
-    largest = max((value for value in values if value is not None), default=0.0)
-    return "".join(" " if value is None else _block(value, largest) for value in values)
-
-
-def _block(value: float, largest: float) -> str:
-    if largest <= 0 or value <= 0:
-        return _BLOCKS[0]
-    return _BLOCKS[min(len(_BLOCKS) - 1, int(value / largest * len(_BLOCKS)))]

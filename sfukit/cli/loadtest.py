@@ -12,6 +12,7 @@ from sfukit.cli import (
     interruptible,
     loadtest_find_max,
     loadtest_parse,
+    loadtest_signaling,
     shared_options,
 )
 from sfukit.cli import loadtest_options as options
@@ -46,6 +47,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
+        "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
 )
 def loadtest(
@@ -63,6 +65,7 @@ def loadtest(
     speaker_switch: options.SpeakerSwitch = None,
     churn: options.Churn = None,
     ramp: options.Ramp = "20/s",
+    rate: options.Rate = None,
     duration: options.Duration = "60s",
     stage: options.Stage = None,
     warmup: options.Warmup = "10s",
@@ -96,11 +99,15 @@ def loadtest(
     allow_host: options.AllowHost = None,
     pin: options.Pin = "auto",
     server_args: options.ServerArgs = "",
+    profile_server: options.ProfileServer = False,
 ) -> None:
     """Load an SFU with synthetic participants, measure received media, and give a verdict.
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
+    signaling = loadtest_signaling.chosen(context)
+    if signaling is not None:
+        signaling.run(json=json, quiet=quiet, plan=plan)
     chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
         _print_plan(chosen, find_max=find_max)

@@ -43,7 +43,7 @@ Scenario = Annotated[
         "--scenario",
         panel=_LOAD,
         metavar="NAME",
-        help="meeting, webinar, broadcast, audio-room, or FILE.toml",
+        help="meeting, webinar, broadcast, audio-room, FILE.toml; signaling: requests only",
     ),
 ]
 Quick = Annotated[
@@ -64,6 +64,15 @@ FindMax = Annotated[
 ]
 Ramp = Annotated[
     str, option("-r", "--ramp", panel=_TIMING, metavar="RATE", help="joins per second")
+]
+Rate = Annotated[
+    str | None,
+    option(
+        "--rate",
+        panel=_TIMING,
+        metavar="RATE",
+        help="requests per second of the scenario signaling (300/s)",
+    ),
 ]
 Duration = Annotated[
     str, option("-d", "--duration", panel=_TIMING, metavar="TIME", help="measurement window")
@@ -214,4 +223,12 @@ Pin = Annotated[
 ServerArgs = Annotated[
     str,
     option("--server-args", panel=_CPU, metavar="'ARGS'", help="options for the private server"),
+]
+ProfileServer = Annotated[
+    bool,
+    option(
+        "--profile-server",
+        panel=_CPU,
+        help="CPU profile of the private server, by kind of work (scenario signaling)",
+    ),
 ]

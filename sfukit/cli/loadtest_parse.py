@@ -36,7 +36,7 @@ _SHORTEST_SWITCH_S = 1.0
 def values_of(context: typer.Context) -> dict[str, Any]:
     """Return the value of each option: as typed, else by a preset, else its default."""
     values = dict(context.params)
-    typed = {name for name in values if _is_typed(context, name)}
+    typed = {name for name in values if is_typed(context, name)}
     if str(values["scenario"]).endswith(".toml"):
         _apply_file(values, typed)
     for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
@@ -83,8 +83,13 @@ def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) ->
         )
 
 
-def run_options(values: Mapping[str, Any]) -> RunOptions:
-    """Return the options of a run; raise ``UsageError`` naming the faulty option."""
+def run_options(
+    values: Mapping[str, Any], catalogue: Mapping[str, str] | None = None
+) -> RunOptions:
+    """Return the options of a run; raise ``UsageError`` naming the faulty option.
+
+    ``catalogue`` has the paths that gates may name, by default those of a load with media.
+    """
     from sfukit.targets.detect import parse_play
 
     play = values["play"]
@@ -116,7 +121,9 @@ def run_options(values: Mapping[str, Any]) -> RunOptions:
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         server_args=tuple(shlex.split(values["server_args"])),
-        gates=tuple(gates.parse(text, result.catalogue()) for text in values["gate"] or ()),
+        gates=tuple(
+            gates.parse(text, catalogue or result.catalogue()) for text in values["gate"] or ()
+        ),
         default_gates=not values["no_default_gates"],
     )
 
@@ -151,7 +158,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
     )
 
 
-def _is_typed(context: typer.Context, name: str) -> bool:
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 

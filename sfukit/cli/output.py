@@ -1,7 +1,6 @@
 """Terminal output: stream, colour, wrapping, escaping."""
 
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
+from sfukit.control_characters import escaped
 from sfukit.errors import SfukitError
 from sfukit.redaction import redacted
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 _LABEL = 8  # the width of the labels that lines begin with
 LOADTEST_LABEL = 16  # the same in a load test, for "load generator"
-# Control characters but the line feed, other line ends, marks that change the direction of text,
-# and halves of characters.
-_UNSAFE = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 class Output:
@@ -104,8 +99,7 @@ def visible(text: str) -> str:
 
     Text of servers and files can then neither move the cursor nor imitate a label of sfukit.
     """
-    escaped = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), redacted(text))
-    first, *others = escaped.split("\n")
+    first, *others = escaped(redacted(text)).split("\n")
     return "\n".join([first, *(one if one[:1] in ("", " ") else f"    {one}" for one in others)])
 
 

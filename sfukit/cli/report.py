@@ -26,6 +26,7 @@ _RENDERERS: Mapping[str, str] = {
     "latency": "sfukit.cli.latency_text",
     "loadtest": "sfukit.cli.loadtest_text",
     "loadtest-find-max": "sfukit.cli.find_max_text",
+    "loadtest-signaling": "sfukit.cli.signaling_text",
     "nat-probe": "sfukit.cli.nat_probe_text",
     "nat-lab": "sfukit.cli.nat_lab_text",
     "turn-probe": "sfukit.cli.turn_probe_text",

@@ -10,6 +10,10 @@ Json = Annotated[
     str | None,
     option("--json", panel=OUTPUT, metavar="FILE", help="write the report; - is stdout"),
 ]
+Html = Annotated[
+    str | None,
+    option("--html", panel=OUTPUT, metavar="FILE", help="write the report as one HTML page"),
+]
 Quiet = Annotated[bool, option("-q", "--quiet", panel=OUTPUT, help="print errors only")]
 
 

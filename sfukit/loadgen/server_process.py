@@ -2,11 +2,12 @@
 
 import asyncio
 import ctypes
+import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, NamedTuple
 
@@ -79,6 +80,11 @@ class PrivateServer:
             return None
         return parse_traffic(response.text)
 
+    def toggle_profile(self) -> None:
+        """Start or end the CPU profile of a server that was started for it."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR2)
+
     async def stop(self) -> None:
         """Stop the process by SIGINT, then by SIGKILL."""
         for number in (signal.SIGINT, signal.SIGKILL):
@@ -92,11 +98,21 @@ class PrivateServer:
         self._log.close()
 
 
-async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer:
-    """Start a server on free ports and wait until it is ready."""
+async def start(
+    arguments: Sequence[str],
+    cores: Sequence[int],
+    *,
+    module: Sequence[str] = ("sfukit",),
+    environment: Mapping[str, str] | None = None,
+) -> PrivateServer:
+    """Start a server on free ports and wait until it is ready.
+
+    ``module`` runs the command line, with arguments of its own; ``environment`` is added to that
+    of this process.
+    """
     log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
     # -P: without it, -m puts the current folder first on the import path
-    command = [sys.executable, "-P", "-m", "sfukit", "serve", "--json", "-"]
+    command = [sys.executable, "-P", "-m", *module, "serve", "--json", "-"]
     command += ["--http", "127.0.0.1:0", "--udp-port", "0", *arguments]
     with running_on(cores):
         process = await asyncio.create_subprocess_exec(
@@ -106,6 +122,7 @@ async def start(arguments: Sequence[str], cores: Sequence[int]) -> PrivateServer
             stderr=log,
             start_new_session=True,  # Ctrl-C must not end the server before the last reading
             preexec_fn=_die_with_parent,
+            env={**os.environ, **(environment or {})},
         )
     assert process.stdout is not None
     try:

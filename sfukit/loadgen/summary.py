@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sfukit import gates
 from sfukit.loadgen import measured, result, scenario, stage_report, usage
+from sfukit.loadgen.environment import environment
 from sfukit.loadgen.figures import StreamFigures
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
@@ -70,7 +71,7 @@ def report(facts: Facts, ledger: Ledger, windows: Sequence[WindowResult]) -> Loa
         reasons=decision.reasons,
         target=facts.target,
         scenario=_scenario(plan, options, ledger),
-        environment=_environment(facts),
+        environment=environment(facts.machine, facts.cores),
         gates=judged,
         metrics=metrics,
         groups=measured.groups(plan, ledger, windows),
@@ -145,24 +146,4 @@ def _scenario(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenari
         net_up=load.net_up,
         net_down=load.net_down,
         summary=scenario.plan_line(plan),
-    )
-
-
-def _environment(facts: Facts) -> result.Environment:
-    machine, cores = facts.machine, facts.cores
-    return result.Environment(
-        kernel=machine.kernel,
-        cpu_model=machine.cpu_model,
-        cores=machine.cores,
-        rmem_max=machine.rmem_max,
-        wmem_max=machine.wmem_max,
-        placement=result.Placement(
-            pin=cores.pin,
-            server=list(cores.server),
-            swarm=list(cores.swarm),
-            cores_swapped=cores.cores_swapped,
-        ),
-        free_page_reporting=machine.free_page_reporting,
-        pagelist_high_fraction=machine.pagelist_high_fraction,
-        page_reporting_order=machine.page_reporting_order,
     )

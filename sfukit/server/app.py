@@ -103,6 +103,7 @@ async def _outermost(request: web.Request, handler: Handler) -> web.StreamRespon
         return await _answer(request, handler)
     finally:
         connection.end_request()
+        context.core.ended += 1
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:

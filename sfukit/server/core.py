@@ -117,6 +117,7 @@ class Core:
         self.transports: dict[int, TransportOwner] = {}
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
+        self.ended = 0  # participants, viewers, requests and signaling channels: see memory.py
         self._candidates: dict[tuple[int, Address | None], str] = {}
         metrics.tasks.set_function(lambda: len(asyncio.all_tasks(self.loop)))
         engine.set_event_handler(self.handle_event)

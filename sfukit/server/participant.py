@@ -235,6 +235,7 @@ class Participant:
             return
         self.room.leaving(self)
         self.leave_reason = reason
+        self.core.ended += 1
         self._expiry.cancel()
         for transport in list(self._connect_timeouts):
             self._cancel_connect_timeout(transport)

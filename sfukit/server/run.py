@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import ssl
@@ -29,6 +30,9 @@ _NEW_SECRET = (
     "and pass --api-secret @secret.txt"
 )
 _LINGERING_S = 2.0  # for clients to read a refusal while they send the body
+# aiohttp rounds timeouts above this up to a second, so that the pings of all WebSockets, and the
+# pongs, would come at once: 30 ms without a response to anything else, with 5,000 of them.
+_NEVER_ROUNDED_S = math.inf
 _SHUTDOWN_S = 3.0  # for requests in progress
 log = structlog.get_logger()
 
@@ -82,11 +86,13 @@ async def _serve(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         try:
             ready = await _listen(open_listeners, context)
             context.start()
+            context.collections.start()
             signals.add_handlers()
             on_ready(ready)
             reason = await _until_stopped(signals, context)
         finally:
             signals.remove_handlers()
+            context.collections.stop()
             await context.stop(reason)
 
 
@@ -228,6 +234,7 @@ async def _listener(
         shutdown_timeout=_SHUTDOWN_S,
         keepalive_timeout=context.settings.timing.keep_alive_s,
         lingering_time=_LINGERING_S,
+        timeout_ceil_threshold=_NEVER_ROUNDED_S,
     )
     await runner.setup()
     open_listeners.push_async_callback(runner.cleanup)

@@ -50,6 +50,7 @@ class ServerContext:
         self.connections = Connections(settings, self.metrics, self)
         self.sessions = HttpSessions()
         self.channels: set[SignalingChannel] = set()
+        self.collections = memory.ShortCollections()
         self._measuring: asyncio.Task[None] | None = None
         self._drained: asyncio.Event = asyncio.Event()
 
@@ -122,6 +123,7 @@ class ServerContext:
             sent = self.engine.counters().bytes_sent
             self.rooms.egress_bps = (sent - sent_before) * 8 / (now_s - then_s)
             sent_before, then_s = sent, now_s
+            self.collections.check(self.core.ended, self.rooms.population + len(self.channels))
             idle_intervals = 0 if self.rooms.any else idle_intervals + 1
             if idle_intervals == _IDLE_INTERVALS:
                 memory.collect_garbage()

@@ -149,6 +149,7 @@ class WhepViewer:
         if self.leave_reason is not None:
             return
         self.leave_reason = reason
+        self.core.ended += 1
         if self._expiry is not None:
             self._expiry.cancel()
         if self._deadline is not None:

@@ -6,6 +6,7 @@ Unused attributes are ignored; the others are parsed once, here.
 import itertools
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -17,6 +18,13 @@ __all__ = ["MAX_BYTES", "Codec", "Rid", "SdpError", "Section", "Session", "parse
 MAX_LINES = 4_000
 MAX_MEDIA = 64
 MAX_SECTION_LINES = 600  # a browser's longest section has about 150
+
+# Lines of which a browser sends the same ones in every offer.
+_REPEATED = ("a=rtpmap:", "a=rtcp-fb:", "a=fmtp:", "a=extmap:")
+_BLOCK_FIELDS = ("rtpmaps", "fmtps", "parameters", "feedbacks", "extensions")
+_SHORTEST_BLOCK = 3
+_LONGEST_BLOCK = 8 * 1024  # characters
+_MAX_BLOCKS = 128
 
 _VISIBLE = re.compile(r"[!-~]{1,256}")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -128,10 +136,17 @@ def parse(text: str) -> Session:
     section = session.common
     handlers = _HANDLERS
     number = 0
+    known_before = 0  # the lines up to this one are read
     try:
         for number, line in enumerate(lines, 1):
+            if number <= known_before:
+                continue
             kind = line[:2]
             if kind == "a=":
+                if line.startswith(_REPEATED):
+                    known_before = number - 1 + _read_block(section, lines, number - 1)
+                    if known_before >= number:
+                        continue
                 name, _, value = line[2:].partition(":")
                 if (handler := handlers.get(name)) is not None:
                     handler(section, value.strip(" \t"))
@@ -145,6 +160,41 @@ def parse(text: str) -> Session:
     except ValueError as error:
         raise SdpError(number, str(error)) from None
     return _finished(session, len(lines))
+
+
+def _read_block(section: Section, lines: list[str], begin: int) -> int:
+    """Read the lines from ``begin`` that describe codecs or extensions; return their number.
+
+    The same block is in the offers of all clients of one kind, so that the result of the last ones
+    is kept. Returns 0 where the block has an error, or continues a description.
+    """
+    end = begin + 1
+    while end < len(lines) and lines[end].startswith(_REPEATED):
+        end += 1
+    if end - begin < _SHORTEST_BLOCK or sum(map(len, lines[begin:end])) > _LONGEST_BLOCK:
+        return 0
+    try:
+        block = _block(tuple(lines[begin:end]))
+    except ValueError:
+        return 0  # the error is found again, with its line
+    fields = [name for name in _BLOCK_FIELDS if getattr(block, name)]
+    if any(getattr(section, name) for name in fields):
+        return 0
+    for name in fields:
+        setattr(section, name, getattr(block, name).copy())
+    if block.feedbacks:
+        section.feedbacks = {number: list(all_of) for number, all_of in block.feedbacks.items()}
+    return end - begin
+
+
+@lru_cache(maxsize=_MAX_BLOCKS)
+def _block(lines: tuple[str, ...]) -> Section:
+    """Read a block as a section of its own; raise ValueError."""
+    section = Section()
+    for line in lines:
+        name, _, value = line[2:].partition(":")
+        _HANDLERS[name](section, value.strip(" \t"))
+    return section
 
 
 def _finished(session: Session, lines: int) -> Session:

@@ -5,19 +5,17 @@ import json
 import socket
 from pathlib import Path
 
-import msgspec
 import pytest
 from rich.console import Console
 
 from sfukit import __version__, report
 from sfukit.cli.app import main
 from sfukit.cli.latency_text import render_saved, result_lines, sample_line
-from sfukit.cli.latency_view import View, drawn, sparkline
+from sfukit.cli.latency_view import View, drawn
 from sfukit.cli.output import Output
-from sfukit.loadgen.latency import result
-from sfukit.loadgen.latency.result import Clock, Generator, LatencyReport, Media, Sample
-from sfukit.loadgen.result import Metric, Target
+from sfukit.loadgen.latency.result import Clock, LatencyReport, Media
 from sfukit.swarm.impairment import Impairment
+from tests.latency_reports import a_report, sample
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "latency.json"
 
@@ -27,60 +25,6 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name in ("SFUKIT_API_KEY", "SFUKIT_API_SECRET", "SFUKIT_ALLOW_HOSTS"):
         monkeypatch.delenv(name, raising=False)
-
-
-def sample(at_s: float = 1.0, **changes: object) -> Sample:
-    usual = Sample(
-        at_s=at_s,
-        frames=30,
-        packets_received=66,
-        packets_expected=66,
-        packets_lost_raw=2,
-        packets_lost_after_rtx=0,
-        e2e_frame_ms=46.0 + at_s,
-        e2e_frame_max_ms=90.0,
-        rtt_pub_ms=40.5,
-        rtt_sub_ms=0.06,
-        sfu_residence_ms=5.9,
-        jitter_ms=4.4,
-        bitrate_in=513_000.0,
-        bitrate_out=511_000.0,
-    )
-    return msgspec.structs.replace(usual, **changes)
-
-
-def metric(unit: str, value: float) -> Metric:
-    known = msgspec.convert(unit, result.Unit)
-    return Metric(unit=known, count=3, avg=value, p50=value, p95=value, p99=value, max=value)
-
-
-def a_report(**changes: object) -> LatencyReport:
-    metrics = {name: metric(unit, 5.0) for name, unit in result.METRICS.items()}
-    metrics |= {"loss_raw": metric("ratio", 0.03), "loss_after_rtx": metric("ratio", 0.0)}
-    metrics |= {name: metric("bit/s", 512_000.0) for name in ("bitrate_in", "bitrate_out")}
-    usual = LatencyReport(
-        schema=result.SCHEMA,
-        command="latency",
-        verdict="pass",
-        exit_code=0,
-        started_at="2026-01-01T00:00:00+00:00",
-        ends="both",
-        interrupted=False,
-        reasons=[],
-        target=Target(kind="sfukit", url="http://127.0.0.1:7080"),
-        media=Media(codec="vp8", encoding="360p30", srtp_negotiated={}, net_up=None, net_down=None),
-        duration_s=3.0,
-        measured_s=3.0,
-        interval_s=1.0,
-        gates=[],
-        metrics=metrics,
-        unknown={},
-        samples=[sample(float(at_s)) for at_s in range(1, 4)],
-        generator=Generator(lag_ms=metric("ms", 0.7), socket_drops=0, unsent=0, saturated=[]),
-        clock=None,
-        errors=[],
-    )
-    return msgspec.structs.replace(usual, **changes)
 
 
 @pytest.mark.parametrize(
@@ -136,12 +80,6 @@ def test_the_live_view_fits_the_terminal(width: int) -> None:
         "received", "sent",
     ]  # fmt: skip
     assert lines[0].split()[-5:] == ["106", "ms", "max", "106", "ms"]
-
-
-def test_a_sparkline_starts_at_zero_and_leaves_unknown_values_out() -> None:
-    assert sparkline([0.0, 1.0, None, 4.0, 7.9, 8.0]) == "▁▂ ▅██"
-    assert sparkline([0.0, 0.0]) == "▁▁"
-    assert sparkline([]) == ""
 
 
 def test_off_a_terminal_each_sample_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,3 +197,19 @@ def test_the_publishers_end_shows_its_own_figures() -> None:
     assert f"unknown         frame delay, RTT subscriber, SFU residence: {reason}" in result_lines(
         a_report(ends="publish", unknown=unknown)
     )
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for destination in (tmp_path / "none" / "run", tmp_path):
+        assert main(["latency", option, str(destination)]) == 2
+        captured = capsys.readouterr()
+        assert f"{option} {destination}: " in captured.err
+        assert captured.out == ""
+
+
+def test_standard_output_takes_one_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["latency", "--json", "-", "--html", "-"]) == 2
+    assert "standard output takes one of them" in capsys.readouterr().err

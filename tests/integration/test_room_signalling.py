@@ -81,7 +81,7 @@ class Load:
         self.conductor = Conductor(self.plan, target, self.swarm, self.ledger, media, 5.0)
 
     async def until_complete(self) -> None:
-        await self.conductor.ramp(self.swarm.now_ns())
+        await self.conductor.follow(self.swarm.now_ns())
         ledger, clients = self.ledger, len(self.plan.bots)
         await until(lambda: ledger.joined + ledger.failures == clients)
         await until(lambda: bool(ledger.failures) or ledger.tracks == self.plan.tracks)

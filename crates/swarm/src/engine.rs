@@ -251,14 +251,14 @@ impl Engine {
         // A link is never removed, so every shaped transport has one.
         let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
         let Some(down) = down else { return };
-        for (remote, _, bytes) in datagrams {
+        for (remote, waited, bytes) in datagrams {
             let (len, bytes) = (bytes.len(), bytes.to_vec());
             let downlink = DownlinkDatagram {
                 transport,
                 remote,
                 bytes,
             };
-            down.push(now, len, downlink);
+            down.push(now - waited, len, downlink);
         }
         self.arm_links(bot);
     }
@@ -292,11 +292,14 @@ impl Engine {
             host.send(uplink.transport, &self.shared.outbox);
             self.shared.outbox.clear();
         }
-        while let Some(mut downlink) = self.next_downlink(now, bot) {
+        while let Some((arrival, mut downlink)) = self.next_downlink(now, bot) {
             let transport = downlink.transport;
             if let Some(bot_transport) = self.transports.get_mut(&transport) {
+                // As of the kernel's time stamps: the lag of the timer adds to no measurement.
+                let arrived = bot_transport.last_time.max(arrival);
+                bot_transport.last_time = arrived;
                 let bytes = &mut downlink.bytes[..];
-                bot_transport.receive(now, downlink.remote, bytes, &mut self.shared);
+                bot_transport.receive(arrived, downlink.remote, bytes, &mut self.shared);
             }
             self.flush_and_rearm(now, transport, host);
         }
@@ -307,8 +310,9 @@ impl Engine {
         self.bots.get_mut(&bot)?.up.as_mut()?.pop(now)
     }
 
-    fn next_downlink(&mut self, now: Time, bot: BotId) -> Option<DownlinkDatagram> {
-        self.bots.get_mut(&bot)?.down.as_mut()?.pop(now)
+    fn next_downlink(&mut self, now: Time, bot: BotId) -> Option<(Time, DownlinkDatagram)> {
+        let down = self.bots.get_mut(&bot)?.down.as_mut()?;
+        Some((down.poll_timeout()?, down.pop(now)?))
     }
 
     fn arm_links(&mut self, bot: BotId) {

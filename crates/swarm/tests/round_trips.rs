@@ -10,10 +10,14 @@ use wire::time::duration_to_short;
 
 /// Bot 1 publishes stream 7, bot 2 receives it as stream 9; 10 ms in each direction.
 fn call() -> World {
+    call_with(&[])
+}
+
+fn call_with(subscriber: &[(&str, Value)]) -> World {
     let mut world = World::new();
     world.join(1, &[]);
-    world.join(2, &[]);
-    world.run_for(100);
+    world.join(2, subscriber);
+    world.run_for(300);
     assert_eq!(world.connected(), 2);
     world.receive(2, 9, 7, "VP8");
     world.publish(1, 7, 1, &[("paced", json!("whole"))]);
@@ -64,7 +68,7 @@ fn echo(world: &mut World) {
         delay_since_last_rr: duration_to_short(world.host.now.since(at)),
     };
     world.reflector.send_echo(2, entry);
-    world.run_for(20);
+    world.run_for(50);
 }
 
 fn is_20_ms(rtt: &Value) {
@@ -162,4 +166,17 @@ fn a_snapshot_at_the_start_of_the_window_is_of_the_window() {
     });
     let streams = figures.expect("a result").streams;
     assert_eq!((streams[0].frames, streams[0].packets_expected), (0, 0));
+}
+
+#[test]
+fn an_impaired_downlink_adds_its_delay_and_not_the_lag_of_its_timer() {
+    // Timers fire at multiples of half a millisecond.
+    let mut world = call_with(&[("net_down", json!({"delay_ms": 20.2}))]);
+    echo(&mut world);
+    let rtt = &transport(&world, 2)["rtt_inbound"];
+    assert_eq!(rtt["count"], 1);
+    assert!(
+        (rtt["max_ms"].as_f64().unwrap() - 40.2).abs() < 0.05,
+        "{rtt}"
+    );
 }

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sfukit.errors import MachineError
-from sfukit.loadgen.latency import clock_messages
+from sfukit.loadgen.latency import clock_messages, clock_offset
 from sfukit.loadgen.latency.clock_messages import NONCE_SIZE, Kind, Message, State
-from sfukit.loadgen.latency.clock_offset import Exchange
+from sfukit.loadgen.latency.clock_offset import Clock, Exchange
 from sfukit.loadgen.latency.peer_address import PeerAddress
-
-Clock = Callable[[], int]
 
 _MAX_PER_S = 100
 _MAX_PENDING = 64
@@ -56,15 +54,15 @@ class Responder(asyncio.DatagramProtocol):
         if self.seen is not State.ENDED:
             self.seen = request.state
         self.seen_at_ns = received_ns
-        now_ns = self._clock_ns()
+        wall_minus_clock_ns = clock_offset.between(self._clock_ns, self._wall_ns)
         response = Message(
             kind=Kind.RESPONSE,
             state=self.state,
             nonce=request.nonce,
             t1_ns=request.t1_ns,
             t2_ns=received_ns,
-            t3_ns=now_ns,
-            wall_minus_clock_ns=self._wall_ns() - now_ns,
+            t3_ns=self._clock_ns(),
+            wall_minus_clock_ns=wall_minus_clock_ns,
             rtt_us=self.rtt_us,
         )
         self._transport.sendto(clock_messages.encode(response, self._key), addr)

@@ -5,8 +5,9 @@ response (sent ``t3``, received ``t4``) the offset is ((t2 - t1) + (t3 - t4)) / 
 is at most half of the round trip (t4 - t1) - (t3 - t2), however asymmetric the path is.
 """
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 # The largest rate between two clocks that are disciplined: PHI of RFC 5905 section 4.
@@ -16,6 +17,9 @@ _MAX_HISTORY = 1024  # for the drift
 _MIN_DRIFT_SPAN_NS = 10_000_000_000
 _MAX_NS = 1 << 62  # so that an offset is a 64-bit integer
 _PPM = 1e6
+_READINGS = 5
+
+Clock = Callable[[], int]  # nanoseconds
 
 
 class Exchange(NamedTuple):
@@ -91,6 +95,20 @@ class ClockOffset:
         if not history or history[-1].t1_ns - history[0].t1_ns < _MIN_DRIFT_SPAN_NS:
             return None
         return _slope([(one.t1_ns, one.offset_ns) for one in history]) * _PPM
+
+
+def between(clock_ns: Clock, other_ns: Clock) -> int:
+    """Return the second clock minus the first one, both of this machine.
+
+    Of several readings that one counts in which the thread was interrupted least.
+    """
+    best_ns, difference_ns = math.inf, 0
+    for _ in range(_READINGS):
+        before_ns, other, after_ns = clock_ns(), other_ns(), clock_ns()
+        if after_ns - before_ns < best_ns:
+            best_ns = after_ns - before_ns
+            difference_ns = other - (before_ns + after_ns) // 2
+    return difference_ns
 
 
 def _uncertainty_ns(exchange: Exchange, now_ns: int) -> float:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from sfukit.loadgen.latency import clock_exchange, clock_messages
+from sfukit.loadgen.latency import clock_exchange, clock_messages, clock_offset
 from sfukit.loadgen.latency.clock_exchange import Requester, Responder
 from sfukit.loadgen.latency.clock_messages import Message, State
 from sfukit.loadgen.latency.clock_offset import ClockOffset, Exchange
@@ -207,9 +207,8 @@ class PublisherElsewhere:
         if estimate is None:
             return
         self._latest, self._latest_ns = response, now_ns
-        self._wall_offset_ns = (
-            estimate.offset_ns + response.wall_minus_clock_ns - (time.time_ns() - now_ns)
-        )
+        own_wall_ns = clock_offset.between(self._swarm.now_ns, time.time_ns)
+        self._wall_offset_ns = estimate.offset_ns + response.wall_minus_clock_ns - own_wall_ns
         self._swarm.send([FrameClock(offset_ns=round(estimate.offset_ns))])
 
     def tell(self, state: State, rtt_pub_ms: float | None = None) -> None:

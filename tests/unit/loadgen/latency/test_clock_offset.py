@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfukit.loadgen.latency.clock_offset import ClockOffset, Exchange
+from sfukit.loadgen.latency.clock_offset import ClockOffset, Exchange, between
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -88,3 +88,9 @@ def test_impossible_timestamps_are_ignored(impossible: Exchange) -> None:
     clock = ClockOffset()
     clock.add(impossible)
     assert (clock.exchanges, clock.estimate(0), clock.min_rtt_ns) == (0, None, None)
+
+
+def test_the_reading_that_was_interrupted_least_counts() -> None:
+    """The other clock is 500 ahead; the first reading is interrupted for 1000 after the clock."""
+    readings = iter([0, 1_500, 1_001, 1_002, 1_503, 1_004, *[2_000, 9_000, 3_000] * 3])
+    assert between(lambda: next(readings), lambda: next(readings)) == 500

@@ -1,0 +1,1 @@
+"""Signaling load: many WebSockets, requests at a constant rate, no media."""
