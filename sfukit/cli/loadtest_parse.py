@@ -37,20 +37,25 @@ def values_of(context: typer.Context) -> dict[str, Any]:
     """Return the value of each option: as typed, else by a preset, else its default."""
     values = dict(context.params)
     typed = {name for name in values if is_typed(context, name)}
+    in_file: Collection[str] = ()
     if str(values["scenario"]).endswith(".toml"):
-        _apply_file(values, typed)
-    for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
+        in_file = _apply_file(values, typed)
+    # a search takes the load of a file, and --quick shortens it
+    for option, preset, kept in (
+        ("find_max", presets.FIND_MAX, {*typed, *in_file}),
+        ("quick", presets.QUICK, typed),
+    ):
         if values[option]:
             named = presets.preset(values, preset)
             if values["stage"] or values.get("groups") or values.get("stages"):
                 named.pop("clients", None)
-            values |= {name: value for name, value in named.items() if name not in typed}
+            values |= {name: value for name, value in named.items() if name not in kept}
     _refuse_contradictions(values, typed)
     return values
 
 
-def _apply_file(values: dict[str, Any], typed: Collection[str]) -> None:
-    """Take the values of a scenario file where the command line has none."""
+def _apply_file(values: dict[str, Any], typed: Collection[str]) -> Collection[str]:
+    """Take the values of a scenario file where the command line has none; return their names."""
     found = scenario_file.read(values["scenario"])
     values["scenario_file"] = values["scenario"]
     values["scenario"] = found.values.get("scenario", "meeting")
@@ -66,6 +71,7 @@ def _apply_file(values: dict[str, Any], typed: Collection[str]) -> None:
                 f"--{option} with the groups of a scenario file: they set the clients",
                 hint=f"leave --{option} out, or give --rooms",
             )
+    return found.values.keys()
 
 
 def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) -> None:

@@ -92,6 +92,7 @@ class Timeline:
         if options.abort_after_s is not None:
             self._watch = GateWatch(applied_gates(plan, options), options.abort_after_s)
         self._aborted: str | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._start_ns = 0
         self._window = plan.windows[0]
 
@@ -105,7 +106,7 @@ class Timeline:
         )
         self._swarm.send(load_commands(self._plan, self._media.clips))
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
-        running = [
+        self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
         ]
@@ -116,7 +117,7 @@ class Timeline:
                 if results[-1].ended_early:
                     break
         finally:
-            for task in running:
+            for task in self._running:
                 task.cancel()
             await self._conductor.leave()
         return results
@@ -185,6 +186,9 @@ class Timeline:
         ``begun`` is the window being measured; its gates may end the run early.
         """
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
+            for task in self._running:
+                if task.done():
+                    task.result()  # raises what ended it: the load would be another than planned
             self._conductor.fail_overdue()
             fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
             if fault is not None:

@@ -105,6 +105,9 @@ def test_explicit_options_win_over_a_scenario_file(
     assert main(["loadtest", "--scenario", str(file), "-d", "30s", "--plan"]) == 0
     assert "20 clients, 1 room with 3 publishing" in (shown := capsys.readouterr().out)
     assert "30 s measured" in shown
+    assert main(["loadtest", "--scenario", str(file), "--find-max", "--plan"]) == 0
+    assert "from 20 clients by doubling" in (shown := capsys.readouterr().out)
+    assert "3 s warm-up, 90 s measured" in shown
     file.write_text('[[group]]\nname = "a"\nclients = 2\n')
     assert main(["loadtest", "--scenario", str(file), "--quick", "--rooms", "3", "--plan"]) == 0
     assert "6 clients, 3 rooms, each 2 a, " in (shown := capsys.readouterr().out)
