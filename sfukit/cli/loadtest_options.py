@@ -45,7 +45,7 @@ Scenario = Annotated[
         "--scenario",
         panel=_LOAD,
         metavar="NAME",
-        help="meeting, webinar, broadcast, audio-room; signaling: requests without media",
+        help="meeting, webinar, broadcast, audio-room, FILE.toml; signaling: requests only",
     ),
 ]
 Quick = Annotated[
@@ -98,6 +98,37 @@ Churn = Annotated[
         panel=_LOAD,
         metavar="SHARE/TIME",
         help="clients that leave and are replaced, as 2%/m",
+    ),
+]
+Retries = Annotated[
+    int,
+    option("--retries", panel=_TIMING, metavar="N", min=0, max=100, help="of a join that failed"),
+]
+AbortAfter = Annotated[
+    str | None,
+    option(
+        "--abort-after",
+        panel=_GATES,
+        metavar="TIME",
+        help="end early once a gate is not met for so long",
+    ),
+]
+Layout = Annotated[
+    str | None,
+    option(
+        "--layout",
+        panel=_LOAD,
+        metavar="NAME",
+        help="speaker (1 large, others small), grid3 (9 medium), grid4, grid5 (16, 25 small), all",
+    ),
+]
+SpeakerSwitch = Annotated[
+    str | None,
+    option(
+        "--speaker-switch",
+        panel=_LOAD,
+        metavar="TIME",
+        help="another speaker is seen large, as 5s",
     ),
 ]
 JoinTimeout = Annotated[

@@ -17,6 +17,7 @@ from sfukit.gates import Gate
 from sfukit.loadgen import gate_figures, presets
 from sfukit.loadgen.options import (
     AudioCodec,
+    Layout,
     LoadOptions,
     Pacing,
     PliPolicy,
@@ -27,24 +28,54 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario_file import read as scenario_file
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
 
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = ("html", "junit", "markdown", "csv", "prometheus", "baseline", "max_regression")
+_SHORTEST_SWITCH_S = 1.0
 
 
 def values_of(context: typer.Context) -> dict[str, Any]:
     """Return the value of each option: as typed, else by a preset, else its default."""
     values = dict(context.params)
     typed = {name for name in values if is_typed(context, name)}
-    for option, preset in (("find_max", presets.FIND_MAX), ("quick", presets.QUICK)):
+    in_file: Collection[str] = ()
+    if str(values["scenario"]).endswith(".toml"):
+        in_file = _apply_file(values, typed)
+    # a search takes the load of a file, and --quick shortens it
+    for option, preset, kept in (
+        ("find_max", presets.FIND_MAX, {*typed, *in_file}),
+        ("quick", presets.QUICK, typed),
+    ):
         if values[option]:
             named = presets.preset(values, preset)
-            named |= {"clients": None} if values["stage"] else {}
-            values |= {name: value for name, value in named.items() if name not in typed}
+            if values["stage"] or values.get("groups") or values.get("stages"):
+                named.pop("clients", None)
+            values |= {name: value for name, value in named.items() if name not in kept}
     _refuse_contradictions(values, typed)
     return values
+
+
+def _apply_file(values: dict[str, Any], typed: Collection[str]) -> Collection[str]:
+    """Take the values of a scenario file where the command line has none; return their names."""
+    found = scenario_file.read(values["scenario"])
+    values["scenario_file"] = values["scenario"]
+    values["scenario"] = found.values.get("scenario", "meeting")
+    values |= {name: value for name, value in found.values.items() if name not in typed}
+    values["groups"] = found.groups
+    values["stages"] = () if values["stage"] else found.stages
+    if "gate" in typed and "gate" in found.values:
+        values["gate"] = [*found.values["gate"], *values["gate"]]
+    for name in ("clients", *presets.COMPOSITION):
+        if found.groups and name in typed:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--{option} with the groups of a scenario file: they set the clients",
+                hint=f"leave --{option} out, or give --rooms",
+            )
+    return found.values.keys()
 
 
 def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) -> None:
@@ -54,7 +85,11 @@ def _refuse_contradictions(values: Mapping[str, Any], typed: Collection[str]) ->
             f"--{unsupported[0].replace('_', '-')} with --find-max: a search is several runs",
             hint="write its report with --json",
         )
-    if not values["stage"]:
+    if values["find_max"] and values.get("groups"):
+        raise UsageError(
+            "--find-max with groups: they set the load", hint="search with --scenario NAME and -c"
+        )
+    if not (values["stage"] or values.get("stages")):
         return
     if values["find_max"]:
         raise UsageError("--find-max with --stage: a search sets the load", hint="leave one out")
@@ -98,6 +133,8 @@ def run_options(
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
         join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
+        retries=values["retries"],
+        abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         server_args=tuple(shlex.split(values["server_args"])),
         interval_s=options.interval_s(values["interval"]),
@@ -117,6 +154,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
     bitrate, seed = values["bitrate"], values["seed"]
     return LoadOptions(
         scenario=choice(values["scenario"], "--scenario", ScenarioName),
+        scenario_file=values.get("scenario_file"),
         clients=values["clients"],
         rooms=values["rooms"],
         publishers=values["publishers"],
@@ -129,8 +167,11 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         ramp_per_s=units.rate_per_s(values["ramp"], "--ramp"),
         warmup_s=units.duration_s(values["warmup"], "--warmup"),
         duration_s=units.duration_s(values["duration"], "--duration"),
-        stages=tuple(stages.parse(text) for text in values["stage"] or ()),
+        groups=values.get("groups", ()),
+        stages=values.get("stages") or tuple(map(stages.parse, values["stage"] or ())),
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
+        layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
+        speaker_switch_s=_switch_s(values["speaker_switch"]),
         net_up=_network(values["net_up"], "--net-up"),
         net_down=_network(values["net_down"], "--net-down"),
         net_share=units.ratio(values["net_share"], "--net-share"),
@@ -142,6 +183,19 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Return whether an option was given."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def _switch_s(text: str | None) -> float | None:
+    if text is None:
+        return None
+    switch_s = units.duration_s(text, "--speaker-switch")
+    if switch_s < _SHORTEST_SWITCH_S:
+        raise UsageError(f"--speaker-switch {text}: too short", hint="give 1s or more")
+    return switch_s
+
+
+def _abort_after_s(text: str | None) -> float | None:
+    return None if text is None else units.duration_s(text, "--abort-after")
 
 
 def _network(text: str | None, where: str) -> Impairment | None:

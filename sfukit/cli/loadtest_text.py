@@ -14,6 +14,7 @@ from sfukit.loadgen.result import (
     Fault,
     LoadtestReport,
     RateLimited,
+    RetriedJoins,
     Saturation,
     ServerUse,
     Stage,
@@ -57,6 +58,8 @@ def result_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("inactive", _inactive_text(report.encodings)))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
+    if report.retried_joins.attempts:
+        lines.append(labelled("retries", _retries_text(report.retried_joins)))
     if report.server is not None:
         lines.append(labelled("server", _server_text(report.server)))
     if report.generator is not None:
@@ -97,6 +100,14 @@ def _limits_text(limited: RateLimited) -> str:
     return (
         f"rate_limited, the target's policy: {limited.requests} requests of {limited.clients} "
         f"clients refused and retried, {each_s:.1f} s of backoff each{refused}"
+    )
+
+
+def _retries_text(retried: RetriedJoins) -> str:
+    codes = ", ".join(f"{count} x {code}" for code, count in retried.codes.items())
+    return (
+        f"{retried.attempts} joins of {retried.clients} clients failed and were tried again "
+        f"({codes}); {retried.clients_joined} clients joined"
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sfukit.loadgen.bot_media import Media
+from sfukit.loadgen.clips import AUDIO, clip_name
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan
+from sfukit.loadgen.scenario import Bot, Plan, network_of
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, OfferParameters, RemoteTransport
@@ -94,7 +95,7 @@ class BotTransports:
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         impaired = self.bot.impaired
-        options = self.plan.options
+        net_up, net_down = network_of(self.bot, self.plan.options)
         number = self.bot.index + 1
         return OpenTransport(
             bot=number,
@@ -109,8 +110,8 @@ class BotTransports:
             ),
             dtls_role="client" if peer.bot_is_dtls_client else "server",
             cname=f"bot{number}",
-            net_up=options.net_up if impaired else None,
-            net_down=options.net_down if impaired else None,
+            net_up=net_up if impaired else None,
+            net_down=net_down if impaired else None,
         )
 
 
@@ -208,7 +209,7 @@ class PublishTransport:
             descriptions.new_credentials(),
             self._bot.swarm.info.fingerprint,
             first + 1 if bot.audio else None,
-            plan.options.codec if bot.video else None,
+            plan.codec_of(bot) if bot.video else None,
             encodings,
         )
 
@@ -237,14 +238,16 @@ class PublishTransport:
         clips = self._bot.media.clips
         if line.kind == "audio":
             ssrc = self._offered.audio_ssrc or 0
-            return [EncodingParameters(rid=None, ssrc=ssrc, rtx_ssrc=None, clip=clips["audio"])]
+            return [EncodingParameters(rid=None, ssrc=ssrc, rtx_ssrc=None, clip=clips[AUDIO])]
         several = len(self._offered.encodings) > 1
+        plan = self._bot.plan
+        codec = plan.codec_of(self._bot.bot)
         return [
             EncodingParameters(
                 rid=encoding.rid if several else None,
                 ssrc=encoding.ssrc,
                 rtx_ssrc=encoding.rtx_ssrc if line.rtx_payload_type is not None else None,
-                clip=clips[encoding.rid or ""],
+                clip=clips[clip_name(plan, codec, encoding.rid)],
                 encoding_index=rank,
             )
             for rank, encoding in enumerate(self._offered.encodings)

@@ -1,7 +1,6 @@
 """One bot as a participant: its plan, its connections in the swarm, its record in the ledger."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 from sfukit.loadgen.bot_connections import BotTransports, PublishTransport, ReceiveTransport
 from sfukit.loadgen.bot_media import Media
@@ -20,6 +19,7 @@ class BotSession:
         self.swarm = swarm
         self.ledger = ledger
         self._dynacast = media.unwatched == "dynacast"
+        self._subscriptions = _sizes(plan, bot, None)
         self._transports = BotTransports(plan, bot, swarm, ledger, media)
 
     @property
@@ -56,11 +56,11 @@ class BotSession:
 
     @property
     def video_codec(self) -> str:
-        return self.plan.options.codec
+        return self.plan.codec_of(self.bot)
 
-    @cached_property
+    @property
     def subscriptions(self) -> Mapping[str, Size]:
-        return {one.publisher.name: one.size for one in self.plan.subscriptions(self.bot)}
+        return self._subscriptions
 
     @property
     def dynacast(self) -> bool:
@@ -71,6 +71,10 @@ class BotSession:
         self.ledger.scheduled(self.bot, scheduled_ns)
         name = self.ledger.label(self.bot)
         self.swarm.send([AddBot(bot=self.number, name=name, scheduled_ns=scheduled_ns)])
+
+    def rearrange(self, at_s: float) -> None:
+        """Take the sizes that are planned for a time of the run."""
+        self._subscriptions = _sizes(self.plan, self.bot, at_s)
 
     def accepted(self) -> None:
         self.ledger.signalled(self.bot, self.swarm.now_ns())
@@ -96,3 +100,8 @@ class BotSession:
     def leave(self) -> None:
         """Close all transports; the figures are kept."""
         self._transports.close_all()
+
+
+def _sizes(plan: Plan, bot: Bot, at_s: float | None) -> Mapping[str, Size]:
+    """Return the sizes of the publishers by name: at one time, or at the join."""
+    return {one.publisher.name: one.size for one in plan.views.subscriptions(bot, at_s)}

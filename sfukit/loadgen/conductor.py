@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sfukit.loadgen import joining
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
-from sfukit.loadgen.targets.base import JoinRefusedError, Session, Target
+from sfukit.loadgen.targets.base import RearrangingSession, Session, Target
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.native import Swarm
 
 _NS_PER_S = 1_000_000_000
 _LEAVE_S = 5.0
 _MAX_LEAVING = 100  # sessions ended at a time
+_LAYOUT_FIXED = "--speaker-switch: the signaling of this target cannot change what is received"
 
 
 class _Running(NamedTuple):
@@ -42,6 +44,8 @@ class Conductor:
         media: Media,
         join_timeout_s: float,
         bots: Sequence[Bot] | None = None,
+        *,
+        retries: int = 0,
     ) -> None:
         """Create the conductor of ``bots``, by default of all bots of the plan."""
         self._plan = plan
@@ -50,6 +54,7 @@ class Conductor:
         self._ledger = ledger
         self._media = media
         self._join_timeout_s = join_timeout_s
+        self._retries = retries
         self._bots = plan.slots if bots is None else bots
         self._changes = [
             change for change in plan.attendance.changes if bots is None or change.bot in bots
@@ -67,11 +72,26 @@ class Conductor:
             else:
                 self._end(change.bot)
 
+    async def switch_speakers(self, start_ns: int) -> None:
+        """Let the clients of a room see another speaker large whenever one is due."""
+        for at_s, room in self._plan.views.changes():
+            due_ns = start_ns + round(at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            here = [one for one in self._running.values() if one.bot_session.bot.room == room.index]
+            await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
+
+    async def _rearrange(self, running: _Running, at_s: float) -> None:
+        running.bot_session.rearrange(at_s)
+        if isinstance(running.session, RearrangingSession):
+            await running.session.rearrange(running.bot_session.subscriptions)
+        else:
+            running.bot_session.fault("layout_fixed", _LAYOUT_FIXED)
+
     def fail_overdue(self) -> None:
         """Fail the joins whose transport was not connected in time."""
         now_ns = self._swarm.now_ns()
         for one in self._ledger.join_records.values():
-            overdue = now_ns - one.scheduled_ns > self._join_timeout_s * _NS_PER_S
+            overdue = now_ns - one.attempted_ns > self._join_timeout_s * _NS_PER_S
             if overdue and not one.settled and not one.left and one.signalled_ns is not None:
                 self._ledger.failed(
                     one.bot,
@@ -123,7 +143,7 @@ class Conductor:
         bot_session = BotSession(self._plan, bot, self._swarm, self._ledger, self._media)
         bot_session.add(scheduled_ns)
         session = self._target.session(bot_session)
-        task = asyncio.create_task(self._run_bot(bot, session))
+        task = asyncio.create_task(self._run_bot(bot))
         self._running[bot.index] = _Running(bot_session, session, task)
 
     def _end(self, bot: Bot) -> None:
@@ -135,28 +155,24 @@ class Conductor:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _run_bot(self, bot: Bot, session: Session) -> None:
+    async def _run_bot(self, bot: Bot) -> None:
         """Run the session of one bot; errors are recorded for this bot only."""
-        try:
-            async with asyncio.timeout(self._join_timeout_s):
-                await session.join()
-        except JoinRefusedError as refused:
-            self._ledger.failed(bot, refused.code, refused.message)
-            return
-        except TimeoutError:
-            self._fail_timed_out(bot)
-            return
-        self._ledger.lost(bot, await session.run())
-
-    def _fail_timed_out(self, bot: Bot) -> None:
-        within = f"within {self._join_timeout_s:.3g} s"
         record = self._ledger.join_records[bot.index]
-        if record.backing_off:
-            times = record.refused_by_limit
-            self._ledger.failed(
-                bot,
-                RATE_LIMITED,
-                f"refused by the target's rate limit {times} times {within}: policy, not loss",
+        attempts = 1
+        while failure := await joining.attempt(
+            self._running[bot.index].session, self._join_timeout_s, record
+        ):
+            if attempts > self._retries:
+                self._ledger.failed(bot, failure.code, failure.message)
+                return
+            self._ledger.join_retried(bot, failure.code)
+            await self._running[bot.index].leave()
+            await asyncio.sleep(joining.retry_delay_s(attempts))
+            attempts += 1
+            record.attempted_ns = self._swarm.now_ns()
+            record.backing_off = False
+            running = self._running[bot.index]
+            self._running[bot.index] = running._replace(
+                session=self._target.session(running.bot_session)
             )
-            return
-        self._ledger.failed(bot, "join_timeout", f"the target did not answer the join {within}")
+        self._ledger.lost(bot, await self._running[bot.index].session.run())

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
-from sfukit.loadgen.result import Fault, RateLimited
+from sfukit.loadgen.result import Fault, RateLimited, RetriedJoins
 from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
 from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
 
@@ -26,10 +26,14 @@ _TIMEOUTS = frozenset(("join_timeout", "connect_timeout", "join_lost"))
 
 @dataclass
 class JoinRecord:
-    """The join of one bot; instants are nanoseconds of the swarm's clock, None until reached."""
+    """The join of one bot; instants are nanoseconds of the swarm's clock, None until reached.
+
+    ``attempted_ns`` is the start of the last attempt; times count from ``scheduled_ns``.
+    """
 
     bot: Bot
     scheduled_ns: int
+    attempted_ns: int
     signalled_ns: int | None = None
     connected_ns: int | None = None
     ice_ms: float | None = None
@@ -40,6 +44,7 @@ class JoinRecord:
     refused_by_limit: int = 0
     backoff_s: float = 0.0
     backing_off: bool = False
+    retries: int = 0
 
     @property
     def settled(self) -> bool:
@@ -86,6 +91,7 @@ class Ledger:
     encodings_published: int = 0
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
+    _retries: Counter[str] = field(default_factory=Counter)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[PlannedTrack] = field(default_factory=set)
     _faults: dict[str, Fault] = field(default_factory=dict)
@@ -93,7 +99,7 @@ class Ledger:
 
     def scheduled(self, bot: Bot, at_ns: int) -> None:
         """Record the scheduled join of a bot."""
-        self.join_records[bot.index] = JoinRecord(bot, at_ns)
+        self.join_records[bot.index] = JoinRecord(bot, at_ns, at_ns)
 
     def opened(self, transport: int, bot: Bot, *, decides: bool) -> None:
         """Record a transport; the one that ``decides`` completes the join of its bot."""
@@ -125,6 +131,11 @@ class Ledger:
     def retried(self, bot: Bot) -> None:
         """Record that the bot retries."""
         self.join_records[bot.index].backing_off = False
+
+    def join_retried(self, bot: Bot, code: str) -> None:
+        """Record that a join failed and is tried again."""
+        self.join_records[bot.index].retries += 1
+        self._retries[_bounded_name(code[:_NAME_LENGTH], self._retries)] += 1
 
     def lost(self, bot: Bot, reason: str) -> None:
         """Record the disconnect of a bot; before the join has completed it is a failed join."""
@@ -209,6 +220,17 @@ class Ledger:
             clients=len(limited),
             waited_s=sum(one.backoff_s for one in limited),
             clients_refused=sum(one.failure == RATE_LIMITED for one in limited),
+        )
+
+    @property
+    def retried_joins(self) -> RetriedJoins:
+        """Joins that failed and were tried again."""
+        retried = [one for one in self.join_records.values() if one.retries]
+        return RetriedJoins(
+            attempts=sum(one.retries for one in retried),
+            clients=len(retried),
+            clients_joined=sum(one.connected_ns is not None for one in retried),
+            codes=dict(self._retries),
         )
 
     @property

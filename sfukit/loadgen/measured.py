@@ -41,6 +41,12 @@ class WindowResult:
     figures: Figures
     target_fault: TargetFault | None
     interrupted: bool
+    aborted: str | None = None
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the run ends with this window, whatever is planned after it."""
+        return self.interrupted or self.target_fault is not None or self.aborted is not None
 
     @property
     def wall_s(self) -> float:
@@ -210,15 +216,18 @@ def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
 def groups(
     plan: Plan, ledger: Ledger, windows: Sequence[WindowResult]
 ) -> dict[str, dict[str, Metric]]:
-    """Return the metrics of impaired and of other bots, if some are impaired."""
-    impaired = {bot.index + 1 for bot in plan.bots if bot.impaired}
-    if not impaired:
-        return {}
+    """Return the metrics of impaired and of other bots, and of the groups of a scenario."""
     streams = streams_of(windows)
-    parts = {
-        "impaired": [one for one in streams if one.figures.bot in impaired],
-        "free": [one for one in streams if one.figures.bot not in impaired],
-    }
+    parts: dict[str, list[WindowStream]] = {}
+    if any(bot.impaired for bot in plan.bots):
+        parts = {"impaired": [], "free": []}
+        for one in streams:
+            is_impaired = plan.bots[one.figures.bot - 1].impaired
+            parts["impaired" if is_impaired else "free"].append(one)
+    for group in plan.options.groups:
+        parts[group.name] = [
+            one for one in streams if plan.bots[one.figures.bot - 1].group == group
+        ]
     return {name: _group(part, ledger) for name, part in parts.items()}
 
 

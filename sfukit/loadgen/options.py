@@ -30,6 +30,22 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """Clients of each room that do the same; None leaves a value to the options of the load."""
+
+    name: str
+    clients: int
+    video: bool = True
+    audio: bool = True
+    subscribes: bool = True
+    layout: Layout | None = None
+    codec: VideoCodec | None = None
+    net_up: Impairment | None = None
+    net_down: Impairment | None = None
+    net_share: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """The load: clients, composition, media, durations.
 
@@ -39,6 +55,7 @@ class LoadOptions:
     """
 
     scenario: ScenarioName = "meeting"
+    scenario_file: str | None = None
     clients: int | None = None
     rooms: int | None = None
     publishers: int | None = None
@@ -52,6 +69,7 @@ class LoadOptions:
     ramp_per_s: float = 20.0
     warmup_s: float = 10.0
     duration_s: float = 60.0
+    groups: tuple[Group, ...] = ()
     stages: tuple[Stage, ...] = ()
     churn_per_s: float = 0.0
     layout: Layout | None = None

@@ -237,6 +237,15 @@ class RateLimited(msgspec.Struct, frozen=True, kw_only=True):
     clients_refused: int
 
 
+class RetriedJoins(msgspec.Struct, frozen=True, kw_only=True):
+    """Joins that failed and were tried again (``--retries``), by the code of the failure."""
+
+    attempts: int = 0
+    clients: int = 0
+    clients_joined: int = 0
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
@@ -261,6 +270,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     switches: dict[str, int]
     encodings: EncodingUse = EncodingUse(published=0, inactive=0)
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
+    retried_joins: RetriedJoins = msgspec.field(default_factory=RetriedJoins)
     worst: list[Worst]
     errors: list[Fault]
     stages: list[Stage] = msgspec.field(default_factory=list)

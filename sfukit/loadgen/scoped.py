@@ -18,11 +18,13 @@ def members(plan: Plan, kind: str) -> dict[str, Sequence[Bot]]:
     """Return the bots of each room or group, by the name that a scope gives."""
     if kind == "room":
         return {room.label: room.bots for room in plan.rooms}
-    parts = {
-        "impaired": [bot for bot in plan.bots if bot.impaired],
-        "free": [bot for bot in plan.bots if not bot.impaired],
-    }
-    return dict(parts) if parts["impaired"] else {}
+    parts: dict[str, Sequence[Bot]] = {}
+    if any(bot.impaired for bot in plan.bots):
+        parts["impaired"] = [bot for bot in plan.bots if bot.impaired]
+        parts["free"] = [bot for bot in plan.bots if not bot.impaired]
+    for group in plan.options.groups:
+        parts[group.name] = [bot for bot in plan.bots if bot.group == group]
+    return parts
 
 
 def check(wanted: Iterable[Gate], plan: Plan) -> None:

@@ -18,7 +18,7 @@ from sfukit.loadgen.result import EncodingUse, LoadtestReport
 from sfukit.loadgen.result_series import Interval
 from sfukit.loadgen.saturation import attribute
 from sfukit.loadgen.scenario import Plan
-from sfukit.loadgen.verdict import Circumstances, decide, default_gates
+from sfukit.loadgen.verdict import Circumstances, applied_gates, decide
 from sfukit.loadgen.worst import worst
 from sfukit.machine import Machine
 from sfukit.redaction import command_line
@@ -49,7 +49,7 @@ def report(
     server, generator = usage.server_use(windows), usage.swarm_use(windows)
     evidence = [usage.evidence(facts.cores, window) for window in windows]
     saturation = usage.worst(map(attribute, evidence))
-    applied = _gates(plan, options)
+    applied = applied_gates(plan, options)
     scoped_metrics = scoped.metrics(applied, plan, ledger, windows, planned)
     known = figures(metrics, server, generator, saturation, scoped_metrics)
     stages = []
@@ -67,6 +67,7 @@ def report(
             refused_joins=ledger.refused,
             dropped=ledger.dropped,
             clients_refused=_refused_text(ledger),
+            aborted=windows[-1].aborted,
             load_delivered=all(one.load_delivered for one in evidence),
         ),
     )
@@ -101,6 +102,7 @@ def report(
             published=ledger.encodings_published, inactive=sum(ledger.inactive.values())
         ),
         rate_limited=ledger.rate_limited,
+        retried_joins=ledger.retried_joins,
         worst=worst(plan, streams),
         errors=ledger.faults,
         stages=stages,
@@ -118,8 +120,3 @@ def _refused_text(ledger: Ledger) -> str | None:
         f"the target's rate limit refused {clients} of {len(ledger.join_records)} clients: "
         "policy, not loss; give a slower --ramp or a longer --join-timeout, or raise its limits"
     )
-
-
-def _gates(plan: Plan, options: RunOptions) -> list[gates.Gate]:
-    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
-    return [*(defaults if options.default_gates else ()), *options.gates]

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from sfukit.loadgen.abort import GateWatch
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
@@ -16,7 +17,7 @@ from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
 from sfukit.loadgen.target_setup import OpenedTarget
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict import TargetFault, applied_gates
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
@@ -80,9 +81,20 @@ class Timeline:
             ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
         )
         self._conductor = Conductor(
-            plan, opened.target, swarm, self.ledger, self._media, options.join_timeout_s
+            plan,
+            opened.target,
+            swarm,
+            self.ledger,
+            self._media,
+            options.join_timeout_s,
+            retries=options.retries,
         )
         self._sampling = Sampling(swarm, opened, self.ledger)
+        self._watch: GateWatch | None = None
+        if options.abort_after_s is not None:
+            self._watch = GateWatch(applied_gates(plan, options), options.abort_after_s)
+        self._aborted: str | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._start_ns = 0
         self._window = plan.windows[0]
 
@@ -104,22 +116,28 @@ class Timeline:
         self._sampling.begin(
             interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
         )
-        following = asyncio.create_task(self._conductor.follow(self._start_ns))
+        self._running = [
+            asyncio.create_task(self._conductor.follow(self._start_ns)),
+            asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
+        ]
         results: list[WindowResult] = []
         try:
             for window in self._plan.windows:
                 results.append(await self._measure(window))
-                if results[-1].target_fault is not None or self._stop.is_set():
+                if results[-1].ended_early:
                     break
         finally:
             self._sampling.close()
-            following.cancel()
+            for task in self._running:
+                task.cancel()
             await self._conductor.leave()
         return results
 
     async def _measure(self, window: Window) -> WindowResult:
         """Return the figures of one window; without them where the run ends before it."""
         self._window = window
+        if self._watch is not None:
+            self._watch.reset()
         start_ns, end_ns = (
             self._start_ns + round(at_s * _NS_PER_S) for at_s in (window.start_s, window.end_s)
         )
@@ -131,20 +149,27 @@ class Timeline:
         before = after = await sampling.usage()
         figures_before = await sampling.figures(streams=False)
         sampling.restart(figures_before, before)
+        result = WindowResult(
+            first=first,
+            before=before,
+            after=before,
+            figures_before=figures_before,
+            figures=figures_before,
+            target_fault=fault,
+            interrupted=False,
+        )
         if fault is None and not self._stop.is_set():
-            fault = await self._until(end_ns)
+            fault = await self._until(end_ns, begun=result)
             after = await sampling.usage()
             await sampling.settled()
             await sampling.interval("measuring", until_ns=end_ns)
-        figures = await sampling.figures(streams=True)
-        return WindowResult(
-            first=first,
-            before=before,
+        return replace(
+            result,
             after=after,
-            figures_before=figures_before,
-            figures=figures,
+            figures=await sampling.figures(streams=True),
             target_fault=fault,
             interrupted=self._stop.is_set(),
+            aborted=self._aborted,
         )
 
     async def _until_before(self, window_ns: int) -> TargetFault | None:
@@ -161,6 +186,18 @@ class Timeline:
             await self._sampling.interval(self._progress_at(self._swarm.now_ns()).phase)
         return fault
 
+    async def _judge(self, begun: WindowResult, now_s: float) -> None:
+        """Judge the gates on a window so far; set the reason where the run has to end."""
+        if self._watch is None or not self._watch.due(now_s):
+            return
+        so_far = replace(
+            begun,
+            after=await self._sampling.usage(),
+            figures=await self._sampling.figures(streams=True),
+        )
+        judged = self._watch.judge(self._plan, self.ledger, so_far, self._window)
+        self._aborted = self._watch.reason(now_s, judged)
+
     async def refused(self, fault: TargetFault) -> list[WindowResult]:
         """Return the empty result of a target that no bot joined."""
         sample = await self._sampling.usage()
@@ -176,13 +213,25 @@ class Timeline:
         )
         return [result]
 
-    async def _until(self, end_ns: int, *, intervals: bool = True) -> TargetFault | None:
-        """Run until an instant; return early on stop, or with the fault of the target."""
+    async def _until(
+        self, end_ns: int, begun: WindowResult | None = None, *, intervals: bool = True
+    ) -> TargetFault | None:
+        """Run until an instant; return early on stop, or with the fault of the target.
+
+        ``begun`` is the window being measured; its gates may end the run early.
+        """
         while (now_ns := self._swarm.now_ns()) < end_ns and not self._stop.is_set():
+            for task in self._running:
+                if task.done():
+                    task.result()  # raises what ended it: the load would be another than planned
             self._conductor.fail_overdue()
             fault = self._fault((now_ns - self._start_ns) / _NS_PER_S)
             if fault is not None:
                 return fault
+            if begun is not None:
+                await self._judge(begun, now_ns / _NS_PER_S)
+            if self._aborted is not None:
+                return None
             progress = self._progress_at(now_ns)
             if intervals and now_ns >= self._sampling.next_ns:
                 self._sampling.end_interval(progress.phase)

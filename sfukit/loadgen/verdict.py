@@ -7,7 +7,9 @@ from typing import NamedTuple
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate, GateResult, parse, show
 from sfukit.loadgen.gate_figures import catalogue
+from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import Saturation
+from sfukit.loadgen.scenario import Plan
 from sfukit.report import Verdict
 
 _ALWAYS = ("joins == 100%",)
@@ -32,6 +34,7 @@ class Circumstances:
 
     ``dropped``: the target disconnected clients, whose media is then in no metric.
     ``clients_refused``: the rate limit of the target refused clients, which explains failed gates.
+    ``aborted``: a gate was not met for so long that the run ended early.
     """
 
     interrupted: bool = False
@@ -39,6 +42,7 @@ class Circumstances:
     refused_joins: int = 0
     dropped: str | None = None
     clients_refused: str | None = None
+    aborted: str | None = None
     load_delivered: bool = True
 
 
@@ -62,6 +66,12 @@ def default_gates(*, receives: bool, video: bool) -> list[Gate]:
     return [parse(text, paths, default=True) for text in texts]
 
 
+def applied_gates(plan: Plan, options: RunOptions) -> list[Gate]:
+    """Return the default gates, where they are on, and those of the options."""
+    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
+    return [*(defaults if options.default_gates else ()), *options.gates]
+
+
 def decide(
     gates: Sequence[GateResult], saturation: Saturation, circumstances: Circumstances
 ) -> Decision:
@@ -71,6 +81,8 @@ def decide(
         failed.append(circumstances.dropped)
     if failed and circumstances.clients_refused is not None:
         failed.insert(0, circumstances.clients_refused)
+    if circumstances.aborted is not None:
+        failed.insert(0, circumstances.aborted)
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
     fault, generator_limited = circumstances.target_fault, saturation.side in ("swarm", "shared")
     if fault is not None:

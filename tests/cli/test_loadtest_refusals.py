@@ -54,6 +54,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--stage", "30s:5", "-c", "5"], "stages set the number of clients", "--clients out"),
         (["--stage", "30s:5", "-d", "5s"], "--duration with --stage", "--duration out"),
         (["--stage", "30s:5", "--find-max"], "--find-max with --stage", "leave one out"),
+        (["--layout", "grid9"], "--layout grid9: unknown value", "grid3, grid4, grid5, all"),
+        (["--speaker-switch", "0.1s"], "--speaker-switch 0.1s: too short", "1s or more"),
         (["--churn", "2%"], "--churn 2%: no share per time", "2%/m"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),
@@ -93,6 +95,38 @@ def test_bad_options(
     assert remedy in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
+
+
+def test_a_faulty_scenario_file_is_refused_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('[[group]]\nname = "a"\nclients = 2\nlayuot = "grid3"\n')
+    assert main(["loadtest", "--scenario", str(file)]) == 2
+    shown = capsys.readouterr().err
+    assert f"{file}:4: group[1].layuot: unknown key" in shown
+    assert "nearest: layout" in shown
+
+
+def test_explicit_options_win_over_a_scenario_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('clients = 20\nduration = "90s"\nscenario = "webinar"\n')
+    assert main(["loadtest", "--scenario", str(file), "-d", "30s", "--plan"]) == 0
+    assert "20 clients, 1 room with 3 publishing" in (shown := capsys.readouterr().out)
+    assert "30 s measured" in shown
+    assert main(["loadtest", "--scenario", str(file), "--find-max", "--plan"]) == 0
+    assert "from 20 clients by doubling" in (shown := capsys.readouterr().out)
+    assert "3 s warm-up, 90 s measured" in shown
+    file.write_text('[[group]]\nname = "a"\nclients = 2\n')
+    assert main(["loadtest", "--scenario", str(file), "--quick", "--rooms", "3", "--plan"]) == 0
+    assert "6 clients, 3 rooms, each 2 a, " in (shown := capsys.readouterr().out)
+    assert "3 s measured" in shown
+    assert main(["loadtest", "--scenario", str(file), "-c", "5"]) == 2
+    assert "--clients with the groups of a scenario file" in capsys.readouterr().err
+    assert main(["loadtest", "--scenario", str(file), "--find-max"]) == 2
+    assert "--find-max with groups" in capsys.readouterr().err
 
 
 def test_a_target_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,27 @@ def test_the_gate_passes_on_a_good_server(server: Server, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "gate.json").read_text())["verdict"] == "pass"
 
 
+def test_the_town_hall_passes(server: Server, tmp_path: Path) -> None:
+    saved = tmp_path / "town-hall.json"
+    command = [sys.executable, "-m", "sfukit", "loadtest", server.http]
+    passed = subprocess.run(
+        [*command, "--scenario", EXAMPLES / "town-hall.toml", "--json", saved],
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    report = json.loads(saved.read_text())
+    assert [stage["verdict"] for stage in report["stages"]] == ["pass", "pass"]
+    assert report["scenario"]["name"].endswith("town-hall.toml")
+    delays = {name: group["stream_e2e_p99_ms"] for name, group in report["groups"].items()}
+    assert delays["phones"]["p50"] > delays["audience"]["p50"]
+    assert delays["phones"]["p50"] > 40  # by its network alone
+    assert delays["impaired"] == delays["phones"]
+
+
 async def test_the_room_is_watched(server: Server) -> None:
     watcher = await asyncio.create_subprocess_exec(
         *(sys.executable, EXAMPLES / "watch_room.py", server.websocket, "watched"),

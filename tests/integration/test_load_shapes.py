@@ -85,3 +85,46 @@ async def test_replaced_clients_join_and_are_measured(loadtest: Loadtest) -> Non
     assert report.metrics["joins"].count is not None and report.metrics["joins"].count > 2
     assert report.metrics["joins"].avg == report.metrics["tracks"].avg == 1.0
     assert report.errors == []
+
+
+async def test_another_speaker_is_seen_large(loadtest: Loadtest) -> None:
+    outcome = await loadtest(
+        *("-c", "3", "--speaker-switch", "1s", "--warmup", "1s", "-d", "4s", "--seed", "7")
+    )
+    report = outcome.measured
+    assert outcome.code == 0, outcome.out
+    assert report.scenario.speaker_switch_s == 1.0
+    # every client sees another video large at each of four changes
+    switches = report.metrics["layer_switches"]
+    assert switches.count == 6 and switches.avg is not None and switches.avg > 1.0
+    assert report.metrics["layer_switch_ms"].count
+    assert report.errors == []
+
+
+async def test_a_grid_receives_the_tracks_of_its_tiles(loadtest: Loadtest) -> None:
+    room = ("-c", "11", "--rooms", "1", "--layout", "grid3", "--bitrate", "500k")
+    outcome = await loadtest(*room, "--warmup", "1s", "-d", "2s")
+    assert outcome.code == 0, outcome.out
+    tracks = outcome.measured.metrics["tracks"]
+    assert (tracks.count, tracks.avg) == (11 * (9 + 10), 1.0)
+    assert outcome.measured.scenario.layout == "grid3"
+
+
+async def test_a_gate_that_stays_unmet_ends_the_run(loadtest: Loadtest) -> None:
+    abort = ("--abort-after", "1s", "-T", "e2e_frame_ms.p50<0.001ms")
+    outcome = await loadtest("-c", "2", "--warmup", "1s", "-d", "80s", *abort)
+    assert outcome.code == 3, outcome.out
+    reason = outcome.measured.reasons[0]
+    assert reason.startswith("ended by --abort-after: e2e_frame_ms.p50 < 0.00 ms was not met for ")
+    generator = outcome.measured.generator
+    assert generator is not None and generator.wall_s < 40
+
+
+async def test_joins_are_tried_again(loadtest: Loadtest) -> None:
+    limit = ("--server-args", "--max-participants 2", "--retries", "1")
+    outcome = await loadtest("-c", "3", "--rooms", "1", "--warmup", "1s", "-d", "1s", *limit)
+    assert outcome.code == 3, outcome.out
+    retried = outcome.measured.retried_joins
+    assert (retried.attempts, retried.clients, retried.clients_joined) == (1, 1, 0)
+    assert retried.codes == {"max_participants": 1}
+    assert "1 joins of 1 clients failed and were tried again (1 x max_participants)" in outcome.out

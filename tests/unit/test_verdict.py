@@ -40,6 +40,8 @@ def blame(side: Side) -> Saturation:
         (BAD, "shared", Circumstances(), "inconclusive", 5),
         (BAD, "swarm", Circumstances(refused_joins=1), "fail", 3),
         (GOOD, "none", Circumstances(dropped="1 of 11"), "fail", 3),
+        (GOOD, "none", Circumstances(aborted="a gate was not met"), "fail", 3),
+        (GOOD, "swarm", Circumstances(aborted="a gate was not met"), "inconclusive", 5),
         (GOOD, "swarm", Circumstances(dropped="1 of 11"), "inconclusive", 5),
         (UNKNOWN, "none", Circumstances(), "inconclusive", 5),
         (GOOD, "none", Circumstances(interrupted=True), "inconclusive", 130),

@@ -3,7 +3,8 @@
 from sfukit.loadgen.scenario.attendance import Visit, Window
 from sfukit.loadgen.scenario.describe import plan_line
 from sfukit.loadgen.scenario.flows import Flow
-from sfukit.loadgen.scenario.media import Encoding
+from sfukit.loadgen.scenario.impaired import network_of
+from sfukit.loadgen.scenario.media import Encoding, rank
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, Size
 from sfukit.loadgen.scenario.planning import Plan, plan
 from sfukit.loadgen.scenario.views import PlannedTrack
@@ -19,6 +20,8 @@ __all__ = [
     "Size",
     "Visit",
     "Window",
+    "network_of",
     "plan",
     "plan_line",
+    "rank",
 ]

@@ -68,6 +68,12 @@ class Attendance:
         """Return the stay of a bot."""
         return self.visits[bot.index]
 
+    def present(self, at_s: float) -> frozenset[int]:
+        """Return the slots that are taken at one time."""
+        return frozenset(
+            visit.bot.slot for visit in self.visits if visit.joins_s <= at_s < visit.leaves_s
+        )
+
     @cached_property
     def changes(self) -> tuple[Change, ...]:
         """All joins and leaves in the order of their times."""

@@ -16,7 +16,8 @@ def plan_line(whole: Plan) -> str:
         several = f" x{len(whole.encodings)}" if len(whole.encodings) > 1 else ""
         largest = units.show_bitrate(whole.encodings[-1].bitrate_bps)
         up_to = f" up to {largest}" if options.bitrate_bps is not None else ""
-        media.append(f"{options.codec.upper()}{several}{up_to if several else f' {largest}'}")
+        codecs = " and ".join(codec.upper() for codec in whole.codecs)
+        media.append(f"{codecs}{several}{up_to if several else f' {largest}'}")
     if any(bot.audio for bot in whole.bots):
         media.append("Opus")
     count = len(whole.slots)
@@ -52,6 +53,10 @@ def _times(whole: Plan) -> str:
 
 
 def _rooms_text(whole: Plan) -> str:
+    if whole.options.groups:
+        members = ", ".join(f"{one.clients} {one.name}" for one in whole.options.groups)
+        count = len(whole.rooms)
+        return f"1 room: {members}" if count == 1 else f"{count} rooms, each {members}"
     if whole.options.shape == "publish":
         return "all publishing, no viewers (no --play URL)"
     if whole.options.shape == "pair":

@@ -1,10 +1,11 @@
 """The participants of a load, and their rooms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from sfukit.loadgen.options import Group
 from sfukit.loadgen.scenario.composition import Composition
 
 Size = Literal["large", "medium", "small", "hidden"]
@@ -24,6 +25,7 @@ class Bot:
     audio: bool
     impaired: bool = False
     replaces: int | None = None
+    group: Group | None = None
 
     @property
     def slot(self) -> int:
@@ -76,3 +78,13 @@ def bots(room: int, first: int, composition: Composition, *, audio: bool) -> Ite
     for place, name in enumerate(names):
         video = place < composition.publishers
         yield Bot(first + place, room, name, video, audio and place < sending)
+
+
+def group_bots(room: int, first: int, groups: Sequence[Group], *, audio: bool) -> Iterator[Bot]:
+    """Return the bots of a room of groups, in the order of the groups."""
+    index = first
+    for group in groups:
+        for number in range(1, group.clients + 1):
+            name = f"{group.name}-{number}"
+            yield Bot(index, room, name, group.video, group.audio and audio, group=group)
+            index += 1

@@ -3,20 +3,20 @@
 Pure: equal options give equal plans.
 """
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import LoadOptions, Stage
+from sfukit.loadgen.options import LoadOptions, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
 from sfukit.loadgen.scenario import flows
 from sfukit.loadgen.scenario.attendance import Attendance, Timing, Window, attendance
 from sfukit.loadgen.scenario.composition import compositions
 from sfukit.loadgen.scenario.flows import Flow
+from sfukit.loadgen.scenario.impaired import impaired
 from sfukit.loadgen.scenario.media import Encoding, encodings
-from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots
+from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots, group_bots
 from sfukit.loadgen.scenario.views import Views
 
 
@@ -54,6 +54,15 @@ class Plan:
         """The subscriptions of all bots over time."""
         return Views(self.rooms, self.attendance, self.options)
 
+    @cached_property
+    def codecs(self) -> tuple[VideoCodec, ...]:
+        """The codecs of the published video."""
+        return tuple(sorted({self.codec_of(bot) for bot in self.slots if bot.video}))
+
+    def codec_of(self, bot: Bot) -> VideoCodec:
+        """Return the codec of the video that a bot publishes."""
+        return (bot.group.codec if bot.group else None) or self.options.codec
+
     @property
     def has_video(self) -> bool:
         """Whether any bot publishes video."""
@@ -89,18 +98,51 @@ class Plan:
 def plan(options: LoadOptions) -> Plan:
     """Return the plan; raise ``UsageError`` where the numbers contradict each other."""
     _check_times(options)
-    if options.stages:
+    if options.stages and not options.groups:
         options = replace(options, clients=max(stage.clients for stage in options.stages))
-    rooms, joined = [], 0
-    for index, composition in enumerate(compositions(options)):
-        name = f"load{options.seed}-room-{index + 1}"
-        joining = bots(index, joined, composition, audio=options.audio_disabled_by is None)
-        rooms.append(Room(index, name, tuple(joining)))
-        joined += composition.size
-    if options.net_up or options.net_down:
-        rooms = _impaired(rooms, options)
+    rooms = _rooms(options)
+    rooms = impaired(rooms, options)
     times = _attendance([bot for room in rooms for bot in room.bots], options)
     return Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
+
+
+def _rooms(options: LoadOptions) -> list[Room]:
+    audio = options.audio_disabled_by is None
+    if options.groups:
+        return _rooms_of_groups(options, audio=audio)
+    rooms, joined = [], 0
+    for index, composition in enumerate(compositions(options)):
+        joining = bots(index, joined, composition, audio=audio)
+        rooms.append(Room(index, _room_name(options, index), tuple(joining)))
+        joined += composition.size
+    return rooms
+
+
+def _rooms_of_groups(options: LoadOptions, *, audio: bool) -> list[Room]:
+    size = sum(group.clients for group in options.groups)
+    count = options.rooms or 1
+    most = max((stage.clients for stage in options.stages), default=size * count)
+    if options.shape != "rooms":
+        raise UsageError("groups need a target with rooms", hint="test WHIP without groups")
+    if not any(group.video or (group.audio and audio) for group in options.groups):
+        raise UsageError("no publisher in any group", hint='give one publish = "video+audio"')
+    if most != size * count:
+        raise UsageError(
+            f"the largest stage has {most} clients, and the groups have {size * count}",
+            hint=f"give one stage {size * count} clients",
+        )
+    return [
+        Room(
+            index,
+            _room_name(options, index),
+            tuple(group_bots(index, index * size, options.groups, audio=audio)),
+        )
+        for index in range(count)
+    ]
+
+
+def _room_name(options: LoadOptions, index: int) -> str:
+    return f"load{options.seed}-room-{index + 1}"
 
 
 def _check_times(options: LoadOptions) -> None:
@@ -142,27 +184,3 @@ def _with_replacements(rooms: Sequence[Room], times: Attendance) -> Iterator[Roo
     for room in rooms:
         added = [bot for bot in replacements if bot.room == room.index]
         yield replace(room, bots=(*room.bots, *added)) if added else room
-
-
-def _impaired(rooms: Sequence[Room], options: LoadOptions) -> list[Room]:
-    """Return the rooms with the share of bots that are impaired, chosen by the seed."""
-    candidates = [
-        bot.index
-        for room in rooms
-        for bot in room.bots
-        if (options.net_up is not None and bot.sends)
-        or (options.net_down is not None and _receives(bot, room, options))
-    ]
-    share = round(options.net_share * len(candidates))
-    chosen = frozenset(random.Random(options.seed).sample(candidates, share))
-    return [
-        replace(room, bots=tuple(replace(bot, impaired=bot.index in chosen) for bot in room.bots))
-        for room in rooms
-    ]
-
-
-def _receives(bot: Bot, room: Room, options: LoadOptions) -> bool:
-    """Return whether a bot subscribes to another."""
-    if options.shape == "publish" or (options.shape == "pair" and bot.sends):
-        return False
-    return any(publisher.index != bot.index for publisher in room.publishers)

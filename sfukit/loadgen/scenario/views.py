@@ -1,7 +1,6 @@
-"""Subscriptions of each participant, their sizes, and the tracks that should arrive. Pure."""
+"""Which bots subscribe to which, at which size, and which tracks should arrive. Pure."""
 
 import math
-import random
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from sfukit.loadgen.options import Layout, LoadOptions
 from sfukit.loadgen.scenario.attendance import Attendance, Window
 from sfukit.loadgen.scenario.layout import arranged
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, Size
+from sfukit.loadgen.scenario.speakers import Speakers
 
 # A track that is planned for a shorter time, since a client leaves or a speaker changes, is not
 # expected.
@@ -30,16 +30,16 @@ class Views:
         self._rooms = rooms
         self._attendance = attendance
         self._shape = options.shape
-        self._switch_s = options.speaker_switch_s
-        self._seed = options.seed
         all_large = options.scenario == "broadcast" or options.shape == "pair"
         self.layout: Layout = options.layout or ("all" if all_large else "speaker")
-        self._speakers: dict[tuple[int, int], int] = {}
+        self._speakers = Speakers(attendance, options.speaker_switch_s, options.seed)
         self._sizes: dict[tuple[int, int], dict[int, Size]] = {}
 
     def sources(self, subscriber: Bot) -> Iterator[Bot]:
         """Return the publishers that a bot meets."""
         if self._shape == "publish" or (self._shape == "pair" and subscriber.sends):
+            return
+        if subscriber.group is not None and not subscriber.group.subscribes:
             return
         stay = self._attendance.visit(subscriber)
         for publisher in self._rooms[subscriber.room].publishers:
@@ -48,15 +48,19 @@ class Views:
                 if start_s < end_s:
                     yield publisher
 
-    def subscriptions(self, subscriber: Bot) -> Iterator[PlannedSubscription]:
-        """Return the subscriptions of a bot, with the sizes at its join."""
-        sizes = self.sizes(subscriber, self._attendance.visit(subscriber).joins_s)
+    def subscriptions(
+        self, subscriber: Bot, at_s: float | None = None
+    ) -> Iterator[PlannedSubscription]:
+        """Return the subscriptions of a bot, with the sizes at one time, or at its join."""
+        at_s = self._attendance.visit(subscriber).joins_s if at_s is None else at_s
+        room = self._rooms[subscriber.room]
+        sizes = self._sizes_of(subscriber, self._speakers.epoch(room, at_s))
         for publisher in self.sources(subscriber):
             yield PlannedSubscription(publisher, sizes.get(publisher.slot, "small"))
 
-    def sizes(self, subscriber: Bot, at_s: float) -> dict[int, Size]:
-        """Return the size of each publisher of video by its slot, at one time."""
-        return self._sizes_of(subscriber, self._epoch(at_s))
+    def changes(self) -> Iterator[tuple[float, Room]]:
+        """Return when the speaker of a room changes, in the order of time and without end."""
+        return self._speakers.changes(self._rooms)
 
     def expected(self, windows: Sequence[Window] | None = None) -> set[PlannedTrack]:
         """Return the tracks that should arrive: in some windows, or in all."""
@@ -83,12 +87,13 @@ class Views:
 
     def _seen(self, subscriber: Bot, slot: int, window: Window) -> Iterator[tuple[float, float]]:
         """Return from when to when a publisher is seen, up to the end of a window."""
-        if self.layout in ("speaker", "all"):
+        if self._layout_of(subscriber) in ("speaker", "all"):
             yield 0.0, math.inf
             return
+        room, speakers = self._rooms[subscriber.room], self._speakers
         since_s: float | None = None
-        for epoch in range(self._epoch(window.end_s) + 1):
-            at_s = epoch * (self._switch_s or 0.0)
+        for epoch in range(speakers.epoch(room, window.end_s) + 1):
+            at_s = speakers.starts_s(room, epoch)
             if self._sizes_of(subscriber, epoch)[slot] != "hidden":
                 since_s = at_s if since_s is None else since_s
             elif since_s is not None:
@@ -97,41 +102,19 @@ class Views:
         if since_s is not None:
             yield since_s, math.inf
 
+    def _layout_of(self, subscriber: Bot) -> Layout:
+        group = subscriber.group
+        return (group.layout if group is not None else None) or self.layout
+
     def _sizes_of(self, subscriber: Bot, epoch: int) -> dict[int, Size]:
         key = subscriber.slot, epoch
         if key not in self._sizes:
             room = self._rooms[subscriber.room]
-            speaker = self._speaker(room, epoch)
-            self._sizes[key] = arranged(self.layout, room.slots, subscriber.slot, speaker)
+            speaker = self._speakers.of(room, epoch)
+            self._sizes[key] = arranged(
+                self._layout_of(subscriber), room.slots, subscriber.slot, speaker
+            )
         return self._sizes[key]
-
-    def _epoch(self, at_s: float) -> int:
-        """Return the number of speaker changes before a time."""
-        return int(at_s / self._switch_s) if self._switch_s else 0
-
-    def _speaker(self, room: Room, epoch: int) -> int:
-        """Return the slot of the active speaker: one publisher of video after the other."""
-        key = room.index, epoch
-        if key not in self._speakers:
-            self._speakers[key] = self._chosen(room, epoch)
-        return self._speakers[key]
-
-    def _chosen(self, room: Room, epoch: int) -> int:
-        video = [bot.slot for bot in room.slots if bot.video]
-        if not video or self._switch_s is None:
-            return video[0] if video else room.slots[0].slot
-        present = self._present(epoch * self._switch_s)
-        order = random.Random(f"{self._seed} {room.index}").sample(video, len(video))
-        there = [slot for slot in order if slot in present] or order
-        return there[epoch % len(there)]
-
-    def _present(self, at_s: float) -> frozenset[int]:
-        """Return the slots that are taken at one time."""
-        return frozenset(
-            visit.bot.slot
-            for visit in self._attendance.visits
-            if visit.joins_s <= at_s < visit.leaves_s
-        )
 
 
 def _is_expected(start_s: float, end_s: float, window: Window) -> bool:

@@ -6,7 +6,7 @@ media.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sfukit.loadgen.scenario import Encoding, Size
 
@@ -106,7 +106,11 @@ class Participant(Protocol):
 
     @property
     def subscriptions(self) -> Mapping[str, Size]:
-        """The participants to subscribe to, by name, with the size of their video."""
+        """The participants to subscribe to, by name, with the size of their video, as of now.
+
+        ``large`` is the highest encoding, ``medium`` the second, ``small`` the lowest; where the
+        video is ``hidden``, only the audio is received.
+        """
 
     @property
     def dynacast(self) -> bool:
@@ -148,6 +152,14 @@ class Session(Protocol):
 
     async def leave(self) -> None:
         """End the session; never fails."""
+
+
+@runtime_checkable
+class RearrangingSession(Session, Protocol):
+    """A session that can change what is received: optional, for ``--speaker-switch``."""
+
+    async def rearrange(self, sizes: Mapping[str, Size]) -> None:
+        """Receive the video of each participant in its size from now on; never fails."""
 
 
 class Target(Protocol):

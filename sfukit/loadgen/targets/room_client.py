@@ -1,16 +1,22 @@
 """A client of the room protocol (docs/protocol.md): frames in, frames out. No sockets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from sfukit.loadgen.ledger import RATE_LIMITED
+from sfukit.loadgen.scenario import Size
 from sfukit.loadgen.targets.base import (
     JoinRefusedError,
     Participant,
     PublishConnection,
     ReceiveConnection,
+)
+from sfukit.loadgen.targets.room_subscriptions import (
+    Publication,
+    RoomSubscriptions,
+    TooManyPublicationsError,
 )
 from sfukit.signaling import jsonrpc, rpc_client
 from sfukit.signaling.room_messages import (
@@ -21,25 +27,14 @@ from sfukit.signaling.room_messages import (
     JoinResult,
     LayerSwitch,
     OfferNotification,
-    SubscribeParams,
 )
 from sfukit.signaling.sdp import SdpError
 
 Phase = Literal["joining", "joined", "ended"]
 
-_LOWEST = 0
 _MAX_PENDING = 256
-_MAX_PUBLICATIONS = 16  # of one participant at a time
 _TOO_MANY = "the target announces more publications than planned; further ones are ignored"
-_REPEATED = frozenset(("answer", "subscribe"))
-
-
-class _Publication(msgspec.Struct):
-    """A publication of ``publication-added``, or of a participant in the result of ``join``."""
-
-    publication: int
-    kind: str
-    uid: str = ""
+_REPEATED = frozenset(("answer", "layers", "subscribe", "unsubscribe"))
 
 
 class _Removed(msgspec.Struct):
@@ -64,7 +59,7 @@ class _PendingRequest(NamedTuple):
 
 _join_result = msgspec.json.Decoder(JoinResult)
 _offer = msgspec.json.Decoder(OfferNotification)
-_added = msgspec.json.Decoder(_Publication)
+_added = msgspec.json.Decoder(Publication)
 _removed = msgspec.json.Decoder(_Removed)
 _switch = msgspec.json.Decoder(LayerSwitch)
 _encodings = msgspec.json.Decoder(EncodingsNotification)
@@ -82,7 +77,7 @@ class RoomClient:
             participant.publisher() if participant.audio or participant.video else None
         )
         self._subscriber: ReceiveConnection = participant.subscriber()
-        self._subscribed: set[int] = set()
+        self._subscriptions = RoomSubscriptions(len(participant.encodings))
         self._own_mids: dict[int, str] = {}
         self._pending: dict[int, _PendingRequest] = {}
         self._rate_limited: list[tuple[int, object]] = []
@@ -113,18 +108,23 @@ class RoomClient:
         Raises ``JoinRefusedError`` when the server refuses the join.
         """
         replies: list[bytes] = []
-        added: list[_Publication] = []
+        added: list[Publication] = []
         for message in rpc_client.messages(frame):
             if message.method is None:
                 replies += await self._response(message)
             elif message.method == "publication-added":
                 added.append(_added.decode(message.params))
             elif message.method == "publication-removed":
-                self._subscribed.discard(_removed.decode(message.params).publication)
+                self._subscriptions.removed(_removed.decode(message.params).publication)
             else:
                 replies += await self._notification(message.method, message.params)
         replies += self._subscribe(added)
         return jsonrpc.joined(replies) if replies else None
+
+    def rearrange(self, sizes: Mapping[str, Size]) -> bytes | None:
+        """Return the frame that changes the sizes of the subscribed videos, if any changes."""
+        requests = self._requests(sizes) if self.phase == "joined" else []
+        return jsonrpc.joined(requests) if requests else None
 
     def take_rate_limited(self) -> list[tuple[int, object]]:
         """Return and clear the rate limited requests: id, and the delay requested by the target."""
@@ -167,7 +167,7 @@ class RoomClient:
         if self._publisher is not None:
             await self._publisher.answered(result.sdp or "")
         return self._subscribe(
-            _Publication(one.publication, one.kind, participant.uid)
+            Publication(one.publication, one.kind, participant.uid)
             for participant in result.participants
             for one in participant.publications
         )
@@ -198,27 +198,17 @@ class RoomClient:
         params = _AnswerParams(Description("answer", answer), offer.version)
         return [self._request("answer", params)]
 
-    def _subscribe(self, publications: Iterable[_Publication]) -> list[bytes]:
-        """Subscribe as planned: one video at its best encoding, the others at their lowest."""
-        planned = self._participant.subscriptions
-        large: list[int] = []
-        small: list[int] = []
-        for one in publications:
-            size = planned.get(one.uid)
-            if size is None or one.publication in self._subscribed:
-                continue
-            if len(self._subscribed) >= _MAX_PUBLICATIONS * len(planned):
-                self._participant.fault("too_many_publications", _TOO_MANY)
-                break
-            self._subscribed.add(one.publication)
-            is_small = one.kind == "video" and size == "small"
-            (small if is_small else large).append(one.publication)
-        requests = []
-        if large:
-            requests.append(self._request("subscribe", SubscribeParams(large, "auto")))
-        if small:
-            requests.append(self._request("subscribe", SubscribeParams(small, _LOWEST)))
-        return requests
+    def _subscribe(self, publications: Iterable[Publication]) -> list[bytes]:
+        """Subscribe to publications as planned."""
+        sizes = self._participant.subscriptions
+        try:
+            self._subscriptions.added(publications, sizes)
+        except TooManyPublicationsError:
+            self._participant.fault("too_many_publications", _TOO_MANY)
+        return self._requests(sizes)
+
+    def _requests(self, sizes: Mapping[str, Size]) -> list[bytes]:
+        return [self._request(*one) for one in self._subscriptions.requests(sizes)]
 
     def _request(self, method: str, params: object) -> bytes:
         self._last_request += 1

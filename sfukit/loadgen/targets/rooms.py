@@ -2,12 +2,14 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from sfukit.loadgen.scenario import Size
 from sfukit.loadgen.targets import backoff
 from sfukit.loadgen.targets.base import JoinRefusedError, Participant
 from sfukit.loadgen.targets.room_client import RoomClient
@@ -68,6 +70,13 @@ class RoomSession:
             return self._client.bye_reason or _close_reason(closed)
         except msgspec.DecodeError as error:
             return f"malformed message: {error}"
+
+    async def rearrange(self, sizes: Mapping[str, Size]) -> None:
+        """Change the sizes of the subscribed videos."""
+        request = self._client.rearrange(sizes)
+        if request is not None and self._connection is not None:
+            with suppress(ConnectionClosed):  # ``run`` returns the reason
+                await self._connection.send(request, text=True)
 
     async def leave(self) -> None:
         """Leave the room and close."""

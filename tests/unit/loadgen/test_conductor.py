@@ -1,13 +1,14 @@
 """Bots come by the ramp, failures stay their own, a lost target is noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from sfukit.loadgen import joining
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.clips import clip_ids
@@ -15,7 +16,7 @@ from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.options import Stage as Duration
-from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.scenario import Size, plan
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.fake import FakeSwarm
@@ -57,7 +58,9 @@ class FakeTarget:
 class Stage:
     """A conductor with everything around it faked."""
 
-    def __init__(self, target: FakeTarget, options: LoadOptions, timeout_s: float) -> None:
+    def __init__(
+        self, target: FakeTarget, options: LoadOptions, timeout_s: float, retries: int
+    ) -> None:
         self.plan = plan(options)
         self.swarm = FakeSwarm()
         self.ledger = Ledger(self.plan)
@@ -70,7 +73,9 @@ class Stage:
             ssrc_base=0,
         )
         self.target = target
-        self.conductor = Conductor(self.plan, target, self.swarm, self.ledger, media, timeout_s)
+        self.conductor = Conductor(
+            self.plan, target, self.swarm, self.ledger, media, timeout_s, retries=retries
+        )
 
 
 @asynccontextmanager
@@ -80,16 +85,26 @@ async def stage(
     clients: int | None = 4,
     per_s: float = 1000,
     timeout_s: float = 5,
+    retries: int = 0,
     **more: Any,
 ) -> AsyncIterator[Stage]:
     """Join all clients, and let them leave at the end."""
     options = LoadOptions(clients=clients, ramp_per_s=per_s, **more)
-    made = Stage(FakeTarget(on_join), options, timeout_s)
+    made = Stage(FakeTarget(on_join), options, timeout_s, retries)
     await made.conductor.follow(made.swarm.now_ns())
-    for _ in range(5):
+    for _ in range(5 + 10 * retries):
         await asyncio.sleep(0)
     yield made
     await made.conductor.leave()
+
+
+async def until(event: asyncio.Event, running: Coroutine[None, None, None]) -> None:
+    """Run something without end until an event."""
+    task = asyncio.create_task(running)
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait((task, waiting), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert event.is_set(), task
+    task.cancel()
 
 
 def connect(bot_session: BotSession) -> None:
@@ -138,6 +153,41 @@ async def test_a_bot_that_leaves_as_planned_is_not_lost_or_overdue() -> None:
         assert run.ledger.failures == 0
 
 
+async def test_sessions_are_told_of_another_speaker_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed: list[tuple[str, list[str]]] = []
+    enough = asyncio.Event()
+
+    class Rearranging(FakeSession):
+        async def rearrange(self, sizes: Mapping[str, Size]) -> None:
+            large = [name for name, size in sizes.items() if size == "large"]
+            changed.append((self._bot_session.name, large))
+            if len(changed) == 9:
+                enough.set()
+
+    monkeypatch.setattr(FakeTarget, "session", lambda target, bot: Rearranging(target, bot))
+    async with stage(welcome, clients=3, speaker_switch_s=0.02) as run:
+        await until(enough, run.conductor.switch_speakers(run.swarm.now_ns()))
+    for first in range(0, 9, 3):
+        at_once = changed[first : first + 3]
+        assert [name for name, _ in at_once] == ["p1", "p2", "p3"]
+        # all see the speaker large, which sees another one
+        assert len({one for _, large in at_once for one in large}) == 2
+    assert len({tuple(large) for _, large in changed[::3]}) > 1
+
+
+async def test_a_target_that_cannot_change_what_is_received_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage(welcome, clients=2, speaker_switch_s=0.01) as run:
+        reported = asyncio.Event()
+        monkeypatch.setattr(
+            run.ledger, "fault", lambda code, *_: code == "layout_fixed" and reported.set()
+        )
+        await until(reported, run.conductor.switch_speakers(run.swarm.now_ns()))
+
+
 async def test_a_refusal_concerns_one_bot() -> None:
     async def fussy(bot_session: BotSession) -> None:
         if bot_session.bot.index == 2:
@@ -149,6 +199,36 @@ async def test_a_refusal_concerns_one_bot() -> None:
         [fault] = run.ledger.faults
         assert (fault.code, fault.count, fault.first) == ("max_rooms", 1, "room-1 p3")
         assert run.conductor.target_fault() is None
+
+
+async def test_a_failed_join_is_tried_again_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "retry_delay_s", lambda attempts: 0.0)
+    attempts: list[str] = []
+
+    async def fussy(bot_session: BotSession) -> None:
+        attempts.append(bot_session.name)
+        if bot_session.name == "p2" and attempts.count("p2") < 3:
+            raise JoinRefusedError("overloaded", "not now")
+        if bot_session.name == "p3":
+            raise JoinRefusedError("max_rooms", "enough")
+        connect(bot_session)
+
+    async with stage(fussy, clients=3, retries=2) as run:
+        assert [attempts.count(name) for name in ("p1", "p2", "p3")] == [1, 3, 3]
+        assert (run.ledger.joined, run.ledger.failures) == (2, 1)
+        retried = run.ledger.retried_joins
+        assert (retried.attempts, retried.clients, retried.clients_joined) == (4, 2, 1)
+        assert retried.codes == {"overloaded": 2, "max_rooms": 2}
+        assert [fault.code for fault in run.ledger.faults] == ["max_rooms"]
+        record = run.ledger.join_records[1]
+        assert record.connected_ns is not None and record.join_ms is not None
+        assert record.attempted_ns > record.scheduled_ns  # the times count from the schedule
+        assert record.join_ms == (record.connected_ns - record.scheduled_ns) / 1e6
+    assert run.target.left.count("p2") == 3  # each failed attempt ended its session
+
+
+def test_retries_wait_longer_each_time_up_to_a_limit() -> None:
+    assert [joining.retry_delay_s(one) for one in (1, 2, 3, 9)] == [0.5, 1.0, 2.0, 8.0]
 
 
 async def test_a_target_that_refuses_all_joins_is_a_fault() -> None:

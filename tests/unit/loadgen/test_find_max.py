@@ -144,6 +144,15 @@ async def test_a_limit_of_the_generator_is_a_lower_bound(side: Side, cause: str)
     assert find_max_text.result_lines(found)[0].startswith("MAX     at least 40 clients: ")
 
 
+async def test_a_busy_machine_on_which_no_load_passes_is_inconclusive() -> None:
+    found = await Machine(lambda clients: ran(clients, "inconclusive", "swarm")).found()
+    assert (found.verdict, found.exit_code) == ("inconclusive", ExitCode.INCONCLUSIVE)
+    assert (found.answer.max_clients, found.answer.ended) == (None, "generator_limit")
+    assert find_max_text.result_lines(found)[0].startswith(
+        "MAX     no load passed the gates: the load generator, or a core that it shares, was at "
+    )
+
+
 async def test_a_failure_of_the_server_below_a_limit_of_the_generator_decides() -> None:
     def judge(clients: int) -> LoadtestReport:
         if clients > 100:

@@ -211,6 +211,14 @@ def test_a_server_elsewhere_has_no_figures_of_its_own() -> None:
     assert run.report().server is None
 
 
+def test_a_stream_that_ended_before_the_window_has_no_jitter_in_it() -> None:
+    run = Run()
+    run.join()
+    ended = {"bytes_received": 0, "packets_expected": 0, "playing_ms": 0.0, "jitter_ms": 99.0}
+    run.streams.append(stream(12, 1, **ended))
+    assert run.report().metrics["jitter_ms"].max == pytest.approx(1.5)
+
+
 def test_bots_that_never_came_count_as_not_joined() -> None:
     run = Run()
     run.ledger.join_records.clear()

@@ -1,0 +1,1 @@
+"""Scenarios in TOML files (``--scenario FILE.toml``)."""
