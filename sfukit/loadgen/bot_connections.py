@@ -169,8 +169,11 @@ class _Transport:
 class PublishTransport:
     """The ``PublishConnection`` of a bot."""
 
-    def __init__(self, bot: BotTransports, *, trickle: bool = False) -> None:
+    def __init__(
+        self, bot: BotTransports, *, trickle: bool = False, rids: Sequence[str] | None = None
+    ) -> None:
         self._bot = bot
+        self._rids = rids or [encoding.rid for encoding in bot.plan.encodings]
         self._transport = _Transport(bot, publishes=True, trickle=trickle)
         self._published: dict[str, tuple[int, int]] = {}
         self._offered = self._parameters()
@@ -201,8 +204,8 @@ class PublishTransport:
         # unique in this run, and by the seed different from those of other runs
         first = (media.ssrc_base + self._transport.id * _SSRCS_PER_TRANSPORT) & 0xFFFFFFF0
         encodings = [
-            descriptions.Encoding(encoding.rid, first + 2 * rank + 2, first + 2 * rank + 3)
-            for rank, encoding in enumerate(plan.encodings)
+            descriptions.Encoding(rid, first + 2 * rank + 2, first + 2 * rank + 3)
+            for rank, rid in enumerate(self._rids)
         ]
         return OfferParameters(
             descriptions.new_credentials(),
@@ -244,10 +247,12 @@ class PublishTransport:
                 rid=encoding.rid if several else None,
                 ssrc=encoding.ssrc,
                 rtx_ssrc=encoding.rtx_ssrc if line.rtx_payload_type is not None else None,
-                clip=clips[encoding.rid or ""],
+                clip=clips[planned.rid],
                 encoding_index=rank,
             )
-            for rank, encoding in enumerate(self._offered.encodings)
+            for rank, (encoding, planned) in enumerate(
+                zip(self._offered.encodings, self._bot.plan.encodings, strict=True)
+            )
         ]
 
 
