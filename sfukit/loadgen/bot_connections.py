@@ -47,6 +47,7 @@ class BotTransports:
     ledger: Ledger
     media: Media
     received: int = 0
+    started: int = 0  # transports, those that ended included
     opened: list[int] = field(default_factory=list)
     _receives: bool = False
 
@@ -75,9 +76,6 @@ class BotTransports:
         tracks: Sequence[Command],
     ) -> None:
         """Open a transport with its tracks."""
-        if len(self.opened) > self.max_received:
-            self.ledger.fault("too_many_connections", _TOO_MANY_OPEN, self.bot)
-            return
         self.opened.append(transport)
         self.swarm.send([self._opening(transport, local, peer), *tracks])
 
@@ -138,7 +136,10 @@ class _Transport:
             self._waiting[2].extend(commands)
         elif not (peer.candidates or self._trickle):
             raise JoinRefusedError("no_candidates", _NO_CANDIDATES)
+        elif self.bot.started > self.bot.max_received:
+            raise JoinRefusedError("too_many_connections", _TOO_MANY_OPEN)
         else:
+            self.bot.started += 1
             decides = self.bot.decides(publishes=self._publishes)
             self.bot.ledger.opened(self.id, self.bot.bot, decides=decides)
             self._waiting = (local, peer, list(commands))

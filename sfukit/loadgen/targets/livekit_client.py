@@ -220,6 +220,8 @@ class LivekitClient:
         if self.phase == "joining":
             raise JoinRefusedError(f"leave_{reason}", f"the target ended the session: {reason}")
         self.phase, self.end_reason = "ended", f"leave: {reason}"
+        if leave.action != rtc.LeaveRequest.Action.DISCONNECT:
+            self.end_reason += f" ({_name(rtc.LeaveRequest.Action, leave.action)})"
 
 
 def _frame(request: rtc.SignalRequest) -> bytes:
@@ -231,4 +233,4 @@ def _name(enum: object, number: int) -> str:
     try:
         return str(enum.Name(number)).lower()  # type: ignore[attr-defined]
     except ValueError:
-        return f"reason {number}"
+        return f"reason_{number}"
