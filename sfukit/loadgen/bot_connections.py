@@ -48,6 +48,7 @@ class BotTransports:
     ledger: Ledger
     media: Media
     received: int = 0
+    started: int = 0  # transports, those that ended included
     opened: list[int] = field(default_factory=list)
     _receives: bool = False
 
@@ -76,9 +77,6 @@ class BotTransports:
         tracks: Sequence[Command],
     ) -> None:
         """Open a transport with its tracks."""
-        if len(self.opened) > self.max_received:
-            self.ledger.fault("too_many_connections", _TOO_MANY_OPEN, self.bot)
-            return
         self.opened.append(transport)
         self.swarm.send([self._opening(transport, local, peer), *tracks])
 
@@ -139,7 +137,10 @@ class _Transport:
             self._waiting[2].extend(commands)
         elif not (peer.candidates or self._trickle):
             raise JoinRefusedError("no_candidates", _NO_CANDIDATES)
+        elif self.bot.started > self.bot.max_received:
+            raise JoinRefusedError("too_many_connections", _TOO_MANY_OPEN)
         else:
+            self.bot.started += 1
             decides = self.bot.decides(publishes=self._publishes)
             self.bot.ledger.opened(self.id, self.bot.bot, decides=decides)
             self._waiting = (local, peer, list(commands))
@@ -170,8 +171,11 @@ class _Transport:
 class PublishTransport:
     """The ``PublishConnection`` of a bot."""
 
-    def __init__(self, bot: BotTransports, *, trickle: bool = False) -> None:
+    def __init__(
+        self, bot: BotTransports, *, trickle: bool = False, rids: Sequence[str] | None = None
+    ) -> None:
         self._bot = bot
+        self._rids = rids or [encoding.rid for encoding in bot.plan.encodings]
         self._transport = _Transport(bot, publishes=True, trickle=trickle)
         self._published: dict[str, tuple[int, int]] = {}
         self._offered = self._parameters()
@@ -202,8 +206,8 @@ class PublishTransport:
         # unique in this run, and by the seed different from those of other runs
         first = (media.ssrc_base + self._transport.id * _SSRCS_PER_TRANSPORT) & 0xFFFFFFF0
         encodings = [
-            descriptions.Encoding(encoding.rid, first + 2 * rank + 2, first + 2 * rank + 3)
-            for rank, encoding in enumerate(plan.encodings)
+            descriptions.Encoding(rid, first + 2 * rank + 2, first + 2 * rank + 3)
+            for rank, rid in enumerate(self._rids)
         ]
         return OfferParameters(
             descriptions.new_credentials(),
@@ -247,10 +251,12 @@ class PublishTransport:
                 rid=encoding.rid if several else None,
                 ssrc=encoding.ssrc,
                 rtx_ssrc=encoding.rtx_ssrc if line.rtx_payload_type is not None else None,
-                clip=clips[clip_name(plan, codec, encoding.rid)],
+                clip=clips[clip_name(plan, codec, planned.rid)],
                 encoding_index=rank,
             )
-            for rank, encoding in enumerate(self._offered.encodings)
+            for rank, (encoding, planned) in enumerate(
+                zip(self._offered.encodings, self._bot.plan.encodings, strict=True)
+            )
         ]
 
 

@@ -91,8 +91,10 @@ class BotSession:
     def retried(self) -> None:
         self.ledger.retried(self.bot)
 
-    def publisher(self, *, trickle: bool = False) -> PublishTransport:
-        return PublishTransport(self._transports, trickle=trickle)
+    def publisher(
+        self, *, trickle: bool = False, rids: Sequence[str] | None = None
+    ) -> PublishTransport:
+        return PublishTransport(self._transports, trickle=trickle, rids=rids)
 
     def subscriber(self, *, trickle: bool = False) -> ReceiveTransport:
         return ReceiveTransport(self._transports, trickle=trickle)

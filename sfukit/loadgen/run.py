@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
-from sfukit.loadgen import clips, described, scenario, scoped, summary, target_setup
+from sfukit.loadgen import (
+    clips,
+    described,
+    other_targets,
+    scenario,
+    scoped,
+    summary,
+    target_setup,
+)
 from sfukit.loadgen.core_swap import swapping_cores
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
@@ -49,7 +57,10 @@ async def run(
         for note in notes(len(plan.slots), cores):
             observer.report("note", note)
         fault = None
-        if preflight is not None and opened.server is None:
+        kind = opened.described.kind
+        if kind in other_targets.UNCHECKED:
+            observer.report("check", f"not made: `sfukit check` does not speak {kind}")
+        elif preflight is not None and opened.server is None:
             fault = await preflight(plan)
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))

@@ -8,7 +8,7 @@ from http.cookiejar import DefaultCookiePolicy
 import httpx
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import result, server_process
+from sfukit.loadgen import other_targets, result, server_process
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
 from sfukit.loadgen.server_process import PrivateServer
 from sfukit.loadgen.targets.base import Target
@@ -17,6 +17,7 @@ from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.redaction import command_line
 from sfukit.targets import access
 from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, parse_target
+from sfukit.targets.origin import without_userinfo
 
 _DEFAULT_URL = "http://127.0.0.1:7080"
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
@@ -70,6 +71,7 @@ async def recognise_target(options: RunOptions, client: httpx.AsyncClient) -> De
             f"{found.url} is a WHEP URL: the load needs a publisher",
             hint="name the WHIP URL, and this one with --play",
         )
+    other_targets.require_usable(found, options)
     if options.server_args:
         raise UsageError("--server-args is for the private server", hint="give no target")
     return found
@@ -80,6 +82,8 @@ def fit_to_target(load: LoadOptions, found: DetectedTarget | None, play: str | N
     shape: Shape = "rooms"
     if found is not None and found.kind == "whip":
         shape = "pair" if play else "publish"
+    if found is not None and found.kind == "galene":
+        load = other_targets.fit_to_groups(load, found.url)
     return replace(load, shape=shape)
 
 
@@ -98,8 +102,13 @@ async def open_target(
         return OpenedTarget(rooms, described, client, server)
     assert found.kind != "whep"  # refused by ``find``
     described = result.Target(
-        kind=found.kind, url=found.url, play_url=options.play, version=found.version
+        kind=found.kind,
+        url=without_userinfo(found.url),
+        play_url=options.play,
+        version=found.version,
     )
+    if found.kind in ("livekit", "galene"):
+        return OpenedTarget(other_targets.open_target(found, options, client), described, client)
     if found.kind == "sfukit":
         return OpenedTarget(
             RoomsTarget(found.url, options.access, options.join_timeout_s), described, client

@@ -222,6 +222,8 @@ def _extension_lines(ids: dict[str, int]) -> str:
 
 
 def _answer_section(section: Section, line: MediaLine | None, transport: str) -> str:
+    if section.kind == "application" and not section.rejected:
+        return _data_section(section, transport)
     if line is None:
         port = 0 if section.rejected else 9
         return (
@@ -242,6 +244,18 @@ def _answer_section(section: Section, line: MediaLine | None, transport: str) ->
         f"m={section.kind} 9 {section.protocol} {' '.join(map(str, numbers))}\r\n"
         f"c=IN IP4 0.0.0.0\r\na=mid:{section.mid}\r\n{transport}a=recvonly\r\na=rtcp-mux\r\n"
         f"a=rtcp-rsize\r\n{maps}{feedback}{_extension_lines(line.extensions)}"
+    )
+
+
+def _data_section(section: Section, transport: str) -> str:
+    """Accept an m-line of data channels (RFC 8841), whose transport carries the media too.
+
+    A server may offer it alone first; no message is processed.
+    """
+    return (
+        f"m=application 9 {section.protocol} {' '.join(section.formats)}\r\n"
+        f"c=IN IP4 0.0.0.0\r\na=mid:{section.mid}\r\n{transport}"
+        "a=sctp-port:5000\r\na=max-message-size:65536\r\n"
     )
 
 

@@ -9,16 +9,23 @@ import httpx
 import msgspec
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.targets import http_request
+from sfukit.targets import galene_group, http_request
 from sfukit.targets.access import fill_in
 from sfukit.targets.http_request import Response
 
-Kind = Literal["sfukit", "whip", "whep"]
+Kind = Literal["sfukit", "whip", "whep", "livekit", "galene"]
 
 _ANSWER_S = 5.0
-_KINDS: Mapping[str, Kind] = {"sfukit": "sfukit", "whip": "whip", "whep": "whep"}
-_LATER = ("janus", "livekit", "galene")
+_KINDS: Mapping[str, Kind] = {
+    "sfukit": "sfukit",
+    "whip": "whip",
+    "whep": "whep",
+    "livekit": "livekit",
+    "galene": "galene",
+}
+_LATER = ("janus",)
 _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
+_GALENE_HINT = "give galene+https://HOST:8443/group/NAME, with {room} as NAME for several rooms"
 _PLAY_HINT = "give the http(s)://HOST:PORT/... of a WHEP endpoint"
 
 _WHEP = re.compile(r"(^|[/.])whep(/|$)", re.IGNORECASE)  # WHIP and WHEP differ only in the offer
@@ -60,7 +67,8 @@ def parse_target(text: str) -> TargetUrl:
         raise UsageError(f"target {text!r}: {kind} is not supported yet", hint=_HINT)
     if plus and kind not in _KINDS:
         raise UsageError(
-            f"target {text!r}: no kind is called {kind!r}", hint="kinds: sfukit+, whip+ and whep+"
+            f"target {text!r}: no kind is called {kind!r}",
+            hint=f"kinds: {', '.join(f'{one}+' for one in _KINDS)}",
         )
     return TargetUrl(_KINDS.get(kind), url)
 
@@ -79,6 +87,9 @@ async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarge
     """
     if address.kind in ("whip", "whep"):
         return DetectedTarget(address.kind, address.url, None)
+    signaling = await _signaling(address, client)
+    if signaling is not None:
+        return DetectedTarget(signaling, address.url, None)
     options = None if address.kind else await _options(address.url, client)
     named = _named_by_path(address.url)
     if options is not None and _accepts_offers(options):
@@ -89,6 +100,8 @@ async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarge
         return DetectedTarget("sfukit", root, info.version)
     if address.kind is None and named is not None:
         return DetectedTarget(named, address.url, None, by_path=True)
+    if address.kind is None and await _is_livekit(root, client):
+        return DetectedTarget("livekit", address.url, None)
     said = "" if options is None else _told(options)
     raise TargetError(
         f"{address.url} answers{said}, but is neither an sfukit server nor a WHIP endpoint",
@@ -99,6 +112,36 @@ async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarge
 async def require_http(url: str, client: httpx.AsyncClient) -> None:
     """Send OPTIONS; raise ``TargetError`` without an HTTP response."""
     await _send("OPTIONS", url, client)
+
+
+async def _signaling(address: TargetUrl, client: httpx.AsyncClient) -> Kind | None:
+    """Return galene for the URL of a group, and livekit where it is forced.
+
+    Servers of both are requested once: an unreachable one is reported before any join.
+    """
+    if address.kind == "livekit":
+        await _send("GET", _root(address.url), client)
+        return "livekit"
+    if address.kind not in ("galene", None):
+        return None
+    group = galene_group.parse(fill_in(address.url, "room-1", 1))
+    if group is None:
+        if address.kind is None:
+            return None
+        raise UsageError(f"target {address.url}: this is not the URL of a group", hint=_GALENE_HINT)
+    status = await _send("GET", galene_group.status_url(group), client)
+    found = galene_group.endpoint(group, status.body) is not None
+    return "galene" if found or address.kind == "galene" else None
+
+
+async def _is_livekit(root: str, client: httpx.AsyncClient) -> bool:
+    """Request LiveKit's check of tokens without a token, which it refuses in plain text."""
+    reply = await _send("GET", f"{root}/rtc/validate", client)
+    return (
+        reply.status == httpx.codes.UNAUTHORIZED
+        and reply.media_type == "text/plain"
+        and "permission" in reply.text
+    )
 
 
 def _can_be_asked(url: str) -> bool:

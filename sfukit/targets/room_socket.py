@@ -1,4 +1,4 @@
-"""The WebSocket of an sfukit server's rooms, for every client in this package."""
+"""The WebSocket of a target, by default of the rooms of an sfukit server."""
 
 import ssl
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -10,7 +10,7 @@ from websockets.typing import Subprotocol
 from sfukit.targets import load_permission
 from sfukit.targets.origin import denied_reason
 
-_SUBPROTOCOL = Subprotocol("sfukit.jsonrpc")
+_SUBPROTOCOL = "sfukit.jsonrpc"
 _LARGEST_FRAME = 1024 * 1024
 _CLOSE_S = 1.0
 
@@ -30,6 +30,7 @@ async def open_socket(
     allowed: frozenset[str] = frozenset(),
     *,
     clients: int = 1,
+    subprotocol: str | None = _SUBPROTOCOL,
 ) -> ClientConnection:
     """Connect; raises ``OSError`` and ``InvalidHandshake`` as websockets does.
 
@@ -39,7 +40,7 @@ async def open_socket(
     """
     return await _connecting_to(allowed, clients)(
         url,
-        subprotocols=[_SUBPROTOCOL],
+        subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
         additional_headers=headers,
         ssl=tls,
         compression=None,  # SDP is sent once: compression costs more than it saves

@@ -131,10 +131,13 @@ class Participant(Protocol):
     def retried(self) -> None:
         """Record the retry."""
 
-    def publisher(self, *, trickle: bool = False) -> PublishConnection:
+    def publisher(
+        self, *, trickle: bool = False, rids: Sequence[str] | None = None
+    ) -> PublishConnection:
         """Open the connection that publishes.
 
-        With ``trickle`` the remote candidates may follow the answer.
+        With ``trickle`` the remote candidates may follow the answer. ``rids`` are the names of
+        several encodings, the smallest first, where the protocol of the target sets them.
         """
 
     def subscriber(self, *, trickle: bool = False) -> ReceiveConnection:

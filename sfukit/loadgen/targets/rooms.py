@@ -1,19 +1,17 @@
 """Rooms of sfukit over WebSocket: one signaling connection per bot."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from sfukit.loadgen.scenario import Size
-from sfukit.loadgen.targets import backoff
+from sfukit.loadgen.targets import backoff, websocket
 from sfukit.loadgen.targets.base import JoinRefusedError, Participant
 from sfukit.loadgen.targets.room_client import RoomClient
-from sfukit.signaling import problem
 from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
 
@@ -26,8 +24,7 @@ class RoomsTarget:
     def __init__(self, url: str, how: Access, join_timeout_s: float) -> None:
         self.url = room_socket.address(url)
         self.how = how
-        self.tls = access.tls(how, self.url)
-        self.join_timeout_s = join_timeout_s
+        self.socket = websocket.Options.of(how, self.url, join_timeout_s)
 
     def session(self, participant: Participant) -> "RoomSession":
         """Return the signaling of one participant."""
@@ -56,7 +53,7 @@ class RoomSession:
             while self._client.phase == "joining":
                 await self._step(connection)
         except ConnectionClosed as closed:
-            raise JoinRefusedError("connection_closed", _close_reason(closed)) from closed
+            raise JoinRefusedError("connection_closed", websocket.close_reason(closed)) from closed
         except msgspec.DecodeError as error:
             raise JoinRefusedError("answer_unusable", f"malformed response: {error}") from error
 
@@ -67,7 +64,7 @@ class RoomSession:
             while True:
                 await self._step(self._connection)
         except ConnectionClosed as closed:
-            return self._client.bye_reason or _close_reason(closed)
+            return self._client.bye_reason or websocket.close_reason(closed)
         except msgspec.DecodeError as error:
             return f"malformed message: {error}"
 
@@ -91,21 +88,9 @@ class RoomSession:
     async def _connect(self) -> ClientConnection:
         target, participant = self._target, self._participant
         headers = access.headers(target.how, participant.room, participant.name, participant.run_s)
-        try:
-            return await room_socket.open_socket(
-                target.url,
-                headers,
-                target.tls,
-                target.join_timeout_s,
-                target.how.allow_hosts,
-                clients=participant.clients,
-            )
-        except InvalidStatus as refused:
-            raise _refused(refused) from refused
-        except ssl.SSLError as error:
-            raise JoinRefusedError("tls", str(error)) from error
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise JoinRefusedError("connect", str(error) or type(error).__name__) from error
+        return await websocket.connect(
+            target.socket, participant, target.url, headers, websocket.refused
+        )
 
     async def _step(self, connection: ClientConnection) -> None:
         reply = await self._client.receive(await connection.recv(decode=False))
@@ -129,17 +114,3 @@ class RoomSession:
         with suppress(ConnectionClosed):
             if request is not None:
                 await connection.send(request, text=True)
-
-
-def _refused(refused: InvalidStatus) -> JoinRefusedError:
-    response = refused.response
-    status, retry_after = response.status_code, response.headers.get("Retry-After")
-    document = problem.read(response.body)
-    return backoff.refused_by_status(status, document, f"HTTP {status}", retry_after)
-
-
-def _close_reason(closed: ConnectionClosed) -> str:
-    frame = closed.rcvd
-    if frame is None:
-        return "connection lost"
-    return frame.reason or f"closed with code {frame.code}"

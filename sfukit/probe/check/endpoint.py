@@ -49,6 +49,12 @@ async def identify(
                 await require_http(address.url, client)
         except TargetError as error:
             raise _fault(error, address) from error
+        if found.kind in ("livekit", "galene"):
+            raise StepFailedError(
+                "not_checked",
+                f"the server is {found.kind}, whose signaling `sfukit check` does not speak",
+                "use sfukit loadtest with -c 2",
+            )
         path = urlsplit(address.url).path
         if found.kind == "sfukit" and address.kind is None and path not in ("", "/"):
             raise StepFailedError(

@@ -41,6 +41,8 @@ def client(handler: Handler) -> httpx.AsyncClient:
         ("wss://h/ws", TargetUrl(None, "https://h/ws")),
         ("whip+https://h/whip/{room}", TargetUrl("whip", "https://h/whip/{room}")),
         ("sfukit+http://h", TargetUrl("sfukit", "http://h")),
+        ("livekit+ws://h:7880", TargetUrl("livekit", "http://h:7880")),
+        ("galene+https://h/group/t", TargetUrl("galene", "https://h/group/t")),
     ],
 )
 def test_targets_are_read(text: str, address: TargetUrl) -> None:
@@ -55,7 +57,7 @@ def test_targets_are_read(text: str, address: TargetUrl) -> None:
         ("http://", "no URL"),
         ("http://[::1", "no URL"),
         ("http://h:99999", "no URL"),
-        ("livekit+ws://h", "not supported yet"),
+        ("janus+ws://h", "not supported yet"),
         ("bogus+http://h", "no kind is called 'bogus'"),
     ],
 )
