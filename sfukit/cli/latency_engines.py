@@ -22,7 +22,7 @@ def lines(report: LatencyReport) -> list[str]:
         gates.show(each.p50, "ms") for each in (found.encode_ms, found.decoded_frame_ms)
     )
     rows.append(labelled("aiortc", f"encoding {encode}; capture to decoded frame {decoded}"))
-    rows.append(
-        labelled("", "RTT of its subscriber and residence unknown: aiortc sends no RRTR")
-    )
+    if any(one.metric == "jitter_ms" and one.differs for one in found.compared):
+        rows.append(labelled("", "aiortc counts jitter once per frame, sfukit for each packet"))
+    rows.append(labelled("", "RTT of its subscriber and residence unknown: aiortc sends no RRTR"))
     return rows

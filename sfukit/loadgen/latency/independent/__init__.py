@@ -1,1 +1,1 @@
-"""Both ends of a measurement by aiortc: another WebRTC implementation, which encodes and decodes."""
+"""Both ends by aiortc: another WebRTC implementation, which encodes and decodes."""

@@ -92,7 +92,7 @@ class Connection:
         try:
             await self._remote(sdp, "answer")
         except _UNUSABLE as error:
-            text = f"aiortc cannot use the answer: {error or type(error).__name__}"
+            text = f"aiortc cannot use the answer: {type(error).__name__}: {error}"
             raise JoinRefusedError("answer_unusable", text) from error
 
 
@@ -140,8 +140,8 @@ class Receiving(Connection):
             await self._remote(sdp, "offer")
             return await self._local("answer")
         except _UNUSABLE as error:
-            text = f"aiortc cannot use the offer: {error or type(error).__name__}"
-            raise SdpError(text) from error
+            text = f"aiortc cannot use the offer: {type(error).__name__}: {error}"
+            raise SdpError(0, text) from error
 
     async def close(self) -> None:
         """Close the connection, which ends its tracks."""

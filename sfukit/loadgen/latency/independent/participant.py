@@ -12,7 +12,6 @@ from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
 from sfukit.loadgen.latency.independent.scene_track import SceneTrack
 from sfukit.loadgen.scenario import Bot, Encoding, Plan, Size
 
-
 _C = TypeVar("_C", bound=Connection)
 
 

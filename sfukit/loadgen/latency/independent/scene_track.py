@@ -67,5 +67,5 @@ async def read_frames(track: MediaStreamTrack, log: FrameLog) -> None:
 def _number(frame: VideoFrame) -> int | None:
     """Return the number of the barcode, from the luma plane alone."""
     plane = frame.planes[0]
-    luma = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+    luma = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
     return barcode.read(luma[: frame.height, : frame.width])
