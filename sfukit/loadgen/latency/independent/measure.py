@@ -94,7 +94,7 @@ class Measurement:
         return True
 
     async def _until_connected(self, participant: AiortcParticipant) -> None:
-        while not self._ended() and not any(
+        while not self._ended() and not any(  # noqa: ASYNC110 - a fault ends it too
             one.connected for one in participant.connections if isinstance(one, Publishing)
         ):
             await asyncio.sleep(_STEP_S)
