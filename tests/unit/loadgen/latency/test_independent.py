@@ -1,12 +1,15 @@
 """aiortc as second engine: impairment, times of frames, comparison."""
 
+import sys
+
 import pytest
 
+from sfukit.errors import MachineError
 from sfukit.loadgen.histogram import metric_of_values
 from sfukit.loadgen.latency.independent.forwarder import local
 from sfukit.loadgen.latency.independent.frame_log import FrameLog, read_rtp
 from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
-from sfukit.loadgen.latency.independent.run import compare
+from sfukit.loadgen.latency.independent.run import check_installed, compare
 from sfukit.swarm.impairment import Impairment
 
 
@@ -85,3 +88,10 @@ def test_other_datagrams_are_no_rtp(datagram: bytes) -> None:
 def test_the_own_candidates_are_left_out() -> None:
     sdp = "v=0\r\na=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\na=end-of-candidates\r\na=mid:0\r\n"
     assert local(sdp) == "v=0\r\na=mid:0\r\n"
+
+
+def test_without_the_extra_the_error_has_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiortc", None)
+    with pytest.raises(MachineError) as raised:
+        check_installed()
+    assert raised.value.hint == "pip install 'sfukit[media]'"
