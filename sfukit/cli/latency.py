@@ -21,7 +21,7 @@ from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.errors import UsageError
 from sfukit.loadgen.latency import result
-from sfukit.loadgen.latency.options import MAX_SAMPLES, LatencyOptions
+from sfukit.loadgen.latency.options import MAX_SAMPLES, Engine, LatencyOptions
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.options import LoadOptions, RunOptions, SrtpProfile, VideoCodec
 from sfukit.swarm import impairment
@@ -52,6 +52,7 @@ def latency(
     srtp: options.Srtp = "auto",
     play: options.Play = None,
     room: latency_options.Room = None,
+    engine: latency_options.Engine = "native",
     publish_only: latency_options.PublishOnly = False,
     subscribe_only: latency_options.SubscribeOnly = False,
     peer: latency_options.Peer = None,
@@ -123,7 +124,13 @@ def latency(
         room=ends.room,
         peer=ends.peer,
         peer_token=ends.token,
+        engine=choice(engine, "--engine", Engine),
     )
+    if measurement.engine != "native" and ends.here != "both":
+        raise UsageError(
+            "--engine aiortc with one end alone: its delays need one clock",
+            hint="leave out --publish-only and --subscribe-only",
+        )
     for name, destination in (("--json", json), ("--html", html)):
         if destination is not None:
             report.check_destination(name, destination)

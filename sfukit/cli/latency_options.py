@@ -34,6 +34,15 @@ Room = Annotated[
     str | None,
     option("--room", panel=_MEDIA, metavar="NAME", help="room to join (default: a new one)"),
 ]
+Engine = Annotated[
+    str,
+    option(
+        "--engine",
+        panel=_MEDIA,
+        metavar="NAME",
+        help="native; aiortc: again by aiortc, which encodes and decodes, both compared",
+    ),
+]
 PublishOnly = Annotated[
     bool,
     option("--publish-only", panel=_TWO_HOSTS, help="this end publishes; needs --peer"),

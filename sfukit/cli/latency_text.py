@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sfukit import gates, units
+from sfukit.cli import latency_engines
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import labelled
 from sfukit.loadgen.latency.result import Generator, LatencyReport, Sample
@@ -40,6 +41,7 @@ def result_lines(report: LatencyReport) -> list[str]:
         lines.append(labelled("assumed", _SYMMETRY))
         lines += _asymmetry_line(report)
     lines += _clock_lines(report)
+    lines += latency_engines.lines(report)
     if report.generator is not None:
         lines.append(labelled("load generator", _generator_text(report.generator)))
     told = " ".join(report.reasons)
@@ -66,7 +68,7 @@ def sample_line(sample: Sample) -> str:
 
 def loss(sample: Sample) -> float | None:
     """Return the loss after repair of one interval."""
-    if sample.packets_expected <= 0:
+    if sample.packets_expected <= 0 or sample.packets_lost_after_rtx is None:
         return None
     return max(0.0, sample.packets_lost_after_rtx / sample.packets_expected)
 

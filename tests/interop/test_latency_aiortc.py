@@ -57,3 +57,11 @@ async def test_a_target_that_accepts_and_sends_nothing() -> None:
     assert report.reasons[0].startswith(
         "the publisher could not join: accepted, but ICE and DTLS were not done after 1 s"
     )
+
+
+async def test_aiortc_at_both_ends_of_a_whip_and_whep_pair() -> None:
+    async with aiortc_sfu() as (whip, whep):
+        given = replace(options(f"whip+{whip}", play=whep, duration_s=2), engine="aiortc")
+        report = await measured(given)
+    assert report.independent is not None
+    assert report.independent.decoded_frame_ms.count > 0

@@ -145,9 +145,9 @@ def _plots(report: LatencyReport) -> list[Plot]:
     ]
 
 
-def _ratio(sample: Sample, lost: int) -> float | None:
+def _ratio(sample: Sample, lost: int | None) -> float | None:
     expected = sample.packets_expected
-    return max(0.0, lost / expected) if expected > 0 else None
+    return max(0.0, lost / expected) if expected > 0 and lost is not None else None
 
 
 def _bounds(report: LatencyReport, metric: str) -> list[Bound]:

@@ -11,6 +11,8 @@ MAX_SAMPLES = 10_000
 # The ends that run in this process.
 Ends = Literal["both", "publish", "subscribe"]
 
+Engine = Literal["native", "aiortc"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyOptions:
@@ -27,3 +29,4 @@ class LatencyOptions:
     peer: PeerAddress | None = None
     peer_token: str = ""
     peer_timeout_s: float = 120.0
+    engine: Engine = "native"

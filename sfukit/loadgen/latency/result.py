@@ -44,7 +44,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     packets_received: int
     packets_expected: int
     packets_lost_raw: int
-    packets_lost_after_rtx: int
+    packets_lost_after_rtx: int | None
     e2e_frame_ms: float | None
     e2e_frame_max_ms: float | None
     rtt_pub_ms: float | None
@@ -91,6 +91,31 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     saturated: list[str]
 
 
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric by both engines; ``differs`` is None where either one is unknown."""
+
+    metric: str
+    native: Metric
+    independent: Metric
+    differs: bool | None
+
+
+class Independent(msgspec.Struct, frozen=True, kw_only=True):
+    """The same measurement by aiortc, after the native one.
+
+    ``decoded_frame_ms`` is from the scheduled capture to the decoded frame, ``encode_ms`` from
+    there to the first packet; ``e2e_frame_ms`` in ``compared`` is from the first packet sent to
+    the last one received, without both codecs.
+    """
+
+    samples: list[Sample]
+    encode_ms: Metric
+    decoded_frame_ms: Metric
+    late_ms: Metric
+    compared: list[Compared]
+    reasons: list[str]
+
+
 class LatencyReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit latency``; ``unknown`` has the reason for each metric without values."""
 
@@ -110,6 +135,7 @@ class LatencyReport(Envelope, kw_only=True, frozen=True):
     clock: Clock | None
     generator: Generator | None
     errors: list[Fault]
+    independent: Independent | None = None
 
 
 def catalogue() -> dict[str, str]:

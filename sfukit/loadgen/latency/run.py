@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sfukit import machine
 from sfukit.loadgen import clips, target_setup
 from sfukit.loadgen.latency import ends, other_end, summary
+from sfukit.loadgen.latency.independent import run as independent
 from sfukit.loadgen.latency.measure import Measurement, Observer
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.peer import open_peer
@@ -21,6 +22,8 @@ from sfukit.swarm.native import NativeSwarm
 
 async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) -> LatencyReport:
     """Measure; ``stop`` ends the run early with the samples so far."""
+    if options.engine == "aiortc":
+        independent.check_installed()
     started_at = datetime.now(UTC)
     async with _opened(options, observer) as (plan, opened):
         observer.report("plan", ends.plan_line(plan, options))
@@ -34,7 +37,10 @@ async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) 
         finally:
             swarm.close()
         facts = Facts(options, plan, opened.described, started_at)
-        return summary.report(facts, measurement.ledger, measured)
+        native = summary.report(facts, measurement.ledger, measured)
+        if options.engine == "native":
+            return native
+        return await independent.beside(native, options, plan, opened, observer, stop)
 
 
 @asynccontextmanager

@@ -111,9 +111,13 @@ def _of(samples: Iterable[Sample], unit: Unit, value: Callable[[Sample], float |
     return metric_of_values([one for one in known if one is not None], unit)
 
 
-def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int]) -> Metric:
+def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
     """Return a loss ratio: ``avg`` over all packets, percentiles over intervals."""
-    counted = [(lost(one), one.packets_expected) for one in samples if one.packets_expected > 0]
+    counted = [
+        (part, one.packets_expected)
+        for one in samples
+        if one.packets_expected > 0 and (part := lost(one)) is not None
+    ]
     expected = sum(whole for _, whole in counted)
     average = sum(part for part, _ in counted) / expected if expected else None
     # a packet that was lost in one interval and repaired in the next one counts below zero there

@@ -1,0 +1,1 @@
+"""Both ends by aiortc: another WebRTC implementation, which encodes and decodes."""

@@ -1,0 +1,93 @@
+"""Measure by aiortc after the native engine, and compare both."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sfukit.errors import MachineError
+from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.latency.measure import Observer
+from sfukit.loadgen.latency.options import LatencyOptions
+from sfukit.loadgen.latency.result import Compared, Independent, LatencyReport
+from sfukit.loadgen.result import Metric
+from sfukit.loadgen.saturation import LATE_MS
+from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.target_setup import OpenedTarget
+
+if TYPE_CHECKING:
+    from sfukit.loadgen.latency.independent.measure import Measured
+
+_MAX_RATIO, _MAX_MS = 0.10, 3.0
+
+
+def check_installed() -> None:
+    """Raise ``MachineError`` without the extra that has aiortc."""
+    try:
+        import aiortc  # noqa: F401
+        import numpy  # noqa: F401
+    except ImportError as error:
+        raise MachineError(
+            f"--engine aiortc needs {error.name}", hint="pip install 'sfukit[media]'"
+        ) from error
+
+
+async def beside(
+    native: LatencyReport,
+    options: LatencyOptions,
+    plan: Plan,
+    opened: OpenedTarget,
+    observer: Observer,
+    stop: asyncio.Event,
+) -> LatencyReport:
+    """Measure by aiortc and return the native report with both engines beside each other."""
+    if native.exit_code == 4 or native.interrupted:
+        return native
+    from sfukit.loadgen.latency.independent.measure import Measurement
+    from sfukit.loadgen.latency.independent.scene_track import drawn_loop
+
+    observer.report("engine", "aiortc: the same measurement again, encoded and decoded")
+    loop_frames = await asyncio.to_thread(drawn_loop)
+    measured = await Measurement(options, plan, opened, observer, stop).run(loop_frames)
+    independent = result_of(native, measured)
+    reasons = [*native.reasons, *independent.reasons]
+    if not independent.reasons or native.verdict == "fail":
+        return msgspec.structs.replace(native, independent=independent, reasons=reasons)
+    return msgspec.structs.replace(
+        native, independent=independent, reasons=reasons, verdict="inconclusive", exit_code=5
+    )
+
+
+def result_of(native: LatencyReport, measured: "Measured") -> Independent:
+    """Return what aiortc measured, beside the native figures."""
+    samples = measured.samples
+    metrics = {
+        "e2e_frame_ms": metric_of_values(measured.network_ms, "ms"),
+        "rtt_pub_ms": metric_of_values(
+            [one.rtt_pub_ms for one in samples if one.rtt_pub_ms is not None], "ms"
+        ),
+        "jitter_ms": metric_of_values(
+            [one.jitter_ms for one in samples if one.jitter_ms is not None], "ms"
+        ),
+    }
+    late = metric_of_values(measured.late_ms, "ms")
+    reasons = [] if measured.fault is None else [measured.fault.text]
+    if late.p99 is not None and late.p99 > LATE_MS:
+        reasons.append(f"aiortc was {late.p99:.0f} ms late (p99): its figures are not valid")
+    return Independent(
+        samples=samples,
+        encode_ms=metric_of_values(measured.encode_ms, "ms"),
+        decoded_frame_ms=metric_of_values(measured.decoded_ms, "ms"),
+        late_ms=late,
+        compared=[compare(name, native.metrics[name], one) for name, one in metrics.items()],
+        reasons=reasons,
+    )
+
+
+def compare(name: str, native: Metric, independent: Metric) -> Compared:
+    """Compare medians: they differ by more than 10 % of the native one and more than 3 ms."""
+    differs = None
+    if native.p50 is not None and independent.p50 is not None:
+        difference_ms = abs(native.p50 - independent.p50)
+        differs = difference_ms > max(_MAX_RATIO * native.p50, _MAX_MS)
+    return Compared(metric=name, native=native, independent=independent, differs=differs)
