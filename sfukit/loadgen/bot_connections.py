@@ -287,7 +287,7 @@ class ReceiveTransport:
         self.receive(answer.peer, answer.lines, publishers)
 
     async def answer(self, sdp: str, publishers: Mapping[str, str]) -> str:
-        offer = descriptions.read_offer(sdp)
+        offer = descriptions.read_offer(sdp, self._bot.plan.options.codec)
         fingerprint = self._bot.swarm.info.fingerprint
         answer = descriptions.play_answer(offer, self._credentials, fingerprint)
         self.receive(offer.peer, offer.lines, publishers)

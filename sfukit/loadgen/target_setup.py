@@ -17,7 +17,6 @@ from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.redaction import command_line
 from sfukit.targets import access
 from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, parse_target
-from sfukit.targets.origin import without_userinfo
 
 _DEFAULT_URL = "http://127.0.0.1:7080"
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
@@ -103,7 +102,7 @@ async def open_target(
     assert found.kind != "whep"  # refused by ``find``
     described = result.Target(
         kind=found.kind,
-        url=without_userinfo(found.url),
+        url=found.url,
         play_url=options.play,
         version=found.version,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sfukit.signaling import candidates, extensions, sdp
+from sfukit.signaling import candidates, extensions, format_parameters, sdp
 from sfukit.signaling.codecs import FEEDBACK, negotiate
 from sfukit.signaling.sdp import Codec, SdpError, Section
 from sfukit.signaling.transport import Credentials
@@ -28,7 +28,15 @@ _OPUS = Codec(
 _H264_FMTP = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
 _VIDEO = {
     "vp8": Codec(96, "VP8", 90_000, 1, "", {}, FEEDBACK["video"][:4]),
-    "h264": Codec(102, "H264", 90_000, 1, _H264_FMTP, {}, FEEDBACK["video"][:4]),
+    "h264": Codec(
+        102,
+        "H264",
+        90_000,
+        1,
+        _H264_FMTP,
+        format_parameters.read(_H264_FMTP),
+        FEEDBACK["video"][:4],
+    ),
 }
 
 
@@ -126,11 +134,15 @@ def read_answer(text: str) -> RemoteDescription:
     return RemoteDescription(_peer(session.media), _lines(session.media), session.media)
 
 
-def read_offer(text: str) -> RemoteDescription:
-    """Parse an offer of the SFU; m-lines that do not send are omitted; raise ``SdpError``."""
+def read_offer(text: str, video: str | None = None) -> RemoteDescription:
+    """Parse an offer of the SFU; m-lines that do not send are omitted; raise ``SdpError``.
+
+    ``video`` is the codec that publishers send: some servers offer others before it.
+    """
     session = sdp.parse(text)
     sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
-    return RemoteDescription(_peer(session.media), _lines(sending), session.media)
+    wanted = _VIDEO.get(video or "")
+    return RemoteDescription(_peer(session.media), _lines(sending, wanted), session.media)
 
 
 def udp_address(candidate: str) -> tuple[str, int] | None:
@@ -295,14 +307,16 @@ def _udp_candidate(text: str) -> candidates.Candidate | None:
     return candidate if usable else None
 
 
-def _lines(sections: Iterable[Section]) -> list[MediaLine]:
-    return [line for section in sections if (line := _line(section)) is not None]
+def _lines(sections: Iterable[Section], wanted: Codec | None = None) -> list[MediaLine]:
+    return [line for section in sections if (line := _line(section, wanted)) is not None]
 
 
-def _line(section: Section) -> MediaLine | None:
+def _line(section: Section, wanted: Codec | None) -> MediaLine | None:
     if section.rejected or section.direction == "inactive":
         return None
-    agreed = negotiate(section.kind, section.codecs())
+    agreed = negotiate(section.kind, section.codecs(), wanted)
+    if agreed is None and wanted is not None:
+        agreed = negotiate(section.kind, section.codecs())
     if agreed is None:
         return None
     ssrc, rtx_ssrc = _ssrcs(section)

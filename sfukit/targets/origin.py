@@ -60,9 +60,3 @@ class Credentials:
 def plain_host(host: str) -> str:
     """Normalize a host: lower case, without brackets and the trailing dot."""
     return host.lower().rstrip(".").strip("[]")
-
-
-def without_userinfo(url: str) -> str:
-    """Return a URL without user and password (RFC 3986 section 3.2.1)."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,5 +1,6 @@
 """LiveKit's signaling, frame by frame: recorded exchanges of real servers, refusals, bounds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,6 +144,13 @@ async def test_the_data_section_of_an_offer_is_accepted_with_its_transport() -> 
     session = sdp.parse(second["sdp"])
     assert session.bundled == ["0", "1", "2"]
     assert {one.ice_ufrag for one in session.media} == {data.ice_ufrag}
+
+
+async def test_the_published_codec_is_answered_wherever_it_is_in_the_offer() -> None:
+    client = Client("s1", replace(ONE_PAIR, codec="h264"))
+    await replay(client, "livekit/subscriber")
+    first = next(one for one in client.bot.swarm.of(Receive) if one.codec != "opus")
+    assert (first.codec, first.payload_type, first.rtx_payload_type) == ("H264", 108, 109)
 
 
 async def test_large_video_is_requested_high_and_small_video_low() -> None:
