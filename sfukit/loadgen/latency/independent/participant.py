@@ -64,8 +64,8 @@ class AiortcParticipant:
     def retried(self) -> None:
         """Record nothing."""
 
-    def publisher(self, *, trickle: bool = False) -> Publishing:
-        """Open the connection that publishes."""
+    def publisher(self, *, trickle: bool = False, rids: Sequence[str] | None = None) -> Publishing:
+        """Open the connection that publishes, one encoding whatever ``rids``."""
         tracks = [SceneTrack(self._loop_frames, self._log, self._late_ms)] if self.video else []
         forwarder = self._forwarder(publishes=True)
         return self._opened(Publishing(self._log, forwarder, self.video_codec, tracks))
