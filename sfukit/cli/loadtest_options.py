@@ -258,7 +258,7 @@ Pin = Annotated[
     option(
         "--pin",
         panel=_CPU,
-        metavar="auto|off|S:L",
+        metavar="auto|off|exchange|S:L",
         help="CPU cores server:load generator, as 0:1",
     ),
 ]
