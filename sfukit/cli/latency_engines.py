@@ -5,6 +5,7 @@ from sfukit.cli.output import labelled
 from sfukit.loadgen.latency.result import LatencyReport
 
 _LABELS = {"e2e_frame_ms": "frame delay", "rtt_pub_ms": "RTT publisher", "jitter_ms": "jitter"}
+_JITTER_RULES = "aiortc counts jitter from frame to frame, sfukit for each packet (RFC 3550 6.4.1)"
 _SAYS = {True: "DIFFERS", False: "agrees", None: "unknown"}
 
 
@@ -23,6 +24,6 @@ def lines(report: LatencyReport) -> list[str]:
     )
     rows.append(labelled("aiortc", f"encoding {encode}; capture to decoded frame {decoded}"))
     if any(one.metric == "jitter_ms" and one.differs for one in found.compared):
-        rows.append(labelled("", "aiortc counts jitter once per frame, sfukit for each packet"))
+        rows.append(labelled("", _JITTER_RULES))
     rows.append(labelled("", "RTT of its subscriber and residence unknown: aiortc sends no RRTR"))
     return rows

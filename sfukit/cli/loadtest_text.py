@@ -8,6 +8,7 @@ from sfukit import gates, units
 from sfukit.cli import load_table, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
@@ -54,6 +55,8 @@ def result_lines(report: LoadtestReport) -> list[str]:
     lines += table(_ROWS, report.metrics, report.gates)
     lines += _loss_line(report)
     lines += _other_gates(report)
+    if shared := endpoints.note(report.target):
+        lines.append(labelled("endpoint", shared))
     if report.encodings.inactive:
         lines.append(labelled("inactive", _inactive_text(report.encodings)))
     if report.rate_limited.requests:

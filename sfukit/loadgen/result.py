@@ -60,7 +60,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load."""
+    """The server under load; ``publishers_per_endpoint``: the most that one WHIP URL gets."""
 
     kind: Literal["sfukit", "whip", "livekit", "galene"]
     url: str
@@ -68,6 +68,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     private: bool = False
     version: str | None = None
     pid: int | None = None
+    publishers_per_endpoint: int = 1
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):

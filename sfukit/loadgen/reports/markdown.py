@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from sfukit import gates
 from sfukit.control_characters import escaped
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import LoadtestReport
 
@@ -38,6 +39,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
     yield ""
     yield plain(f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}")
     yield ""
+    if shared := endpoints.note(report.target):
+        yield plain(f"{shared}.")
+        yield ""
     for reason in report.reasons:
         yield f"- {plain(reason)}"
     yield ""

@@ -1,14 +1,17 @@
 """aiortc as second engine: impairment, times of frames, comparison."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from sfukit.errors import MachineError
 from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.latency.independent.connections import by_ssrc
 from sfukit.loadgen.latency.independent.forwarder import local
 from sfukit.loadgen.latency.independent.frame_log import FrameLog, read_rtp
 from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
+from sfukit.loadgen.latency.independent.reading import read
 from sfukit.loadgen.latency.independent.run import check_installed, compare
 from sfukit.swarm.impairment import Impairment
 
@@ -83,6 +86,24 @@ def test_an_unreadable_frame_has_no_delay() -> None:
 @pytest.mark.parametrize("datagram", [b"", b"\x80", bytes(20), bytes([128, 200]) + bytes(30)])
 def test_other_datagrams_are_no_rtp(datagram: bytes) -> None:
     assert read_rtp(datagram) is None
+
+
+def test_retransmissions_do_not_replace_the_stream_that_they_repair() -> None:
+    """aiortc gives all SSRCs of a receiver one id in its report."""
+    shadowing = SimpleNamespace(type="inbound-rtp", ssrc=8, packetsReceived=3)
+    sender = SimpleNamespace(type="remote-inbound-rtp", roundTripTime=0.04)
+
+    def counted(received: int, lost: int) -> SimpleNamespace:
+        return SimpleNamespace(packets_received=received, packets_lost=lost, jitter=90)
+
+    receiver = SimpleNamespace()
+    streams = {7: counted(98, 2), 8: counted(3, 0)}
+    receiver._RTCRtpReceiver__remote_streams = streams
+    log = FrameLog()
+    log.received_ssrc = 7
+    reading = read(log, [{"a": sender}], [by_ssrc({"b": shadowing}, [receiver])], at_s=1.0)
+    assert (reading.packets_received, reading.packets_lost) == (98, 2)
+    assert (reading.jitter_ms, reading.rtt_pub_ms) == (pytest.approx(1), pytest.approx(40))
 
 
 def test_the_own_candidates_are_left_out() -> None:
