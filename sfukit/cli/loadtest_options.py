@@ -18,8 +18,9 @@ Target = Annotated[
     str | None,
     typer.Argument(
         metavar="[TARGET]",
-        help="http(s)://HOST:PORT of an sfukit server or a WHIP URL; [KIND+]URL forces "
-        "sfukit+ or whip+; {room} and {n} are substituted. None: starts a private server",
+        help="http(s)://HOST:PORT of an sfukit server or a WHIP URL; [KIND+]URL forces sfukit+, "
+        "whip+, janus+, livekit+, galene+; {room} and {n} are substituted. "
+        "None: starts a private server",
         show_default=False,
     ),
 ]

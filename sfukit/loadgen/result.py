@@ -62,7 +62,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The server under load."""
 
-    kind: Literal["sfukit", "whip", "livekit", "galene"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus"]
     url: str
     play_url: str | None = None
     private: bool = False

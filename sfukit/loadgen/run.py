@@ -10,7 +10,6 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
     described,
-    other_targets,
     scenario,
     scoped,
     summary,
@@ -29,6 +28,7 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
+from sfukit.targets.detect import UNCHECKED
 from sfukit.targets.load_permission import permit
 
 Preflight = Callable[[Plan], Awaitable[TargetFault | None]]
@@ -58,7 +58,7 @@ async def run(
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
-        if kind in other_targets.UNCHECKED:
+        if kind in UNCHECKED:
             observer.report("check", f"not made: `sfukit check` does not speak {kind}")
         elif preflight is not None and opened.server is None:
             fault = await preflight(plan)

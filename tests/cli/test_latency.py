@@ -43,7 +43,6 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["whip+http://127.0.0.1:1/whip"], "a WHIP URL only publishes", "--play URL"),
         (["whep+http://127.0.0.1:1/whep"], "is a WHEP URL", "--play"),
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
-        (["janus+http://127.0.0.1/"], "janus is not supported yet", "whip+"),
     ],
 )
 def test_bad_options(
