@@ -31,7 +31,10 @@ from sfukit.loadgen.scenario import churn, stages
 from sfukit.loadgen.scenario_file import read as scenario_file
 
 # Options of the report of one run, which a search has several of.
-_OF_ONE_RUN = ("html", "junit", "markdown", "csv", "prometheus", "baseline", "max_regression")
+_OF_ONE_RUN = (
+    *("html", "junit", "markdown", "csv", "prometheus", "verbose"),
+    *("baseline", "max_regression"),
+)
 _SHORTEST_SWITCH_S = 1.0
 
 
