@@ -230,6 +230,17 @@ Csv = Annotated[
     str | None,
     option("--csv", panel=OUTPUT, metavar="FILE", help="write the figures of each interval"),
 ]
+Hdr = Annotated[
+    str | None,
+    option("--hdr", panel=OUTPUT, metavar="FILE", help="write the histograms: an HdrHistogram log"),
+]
+Name = Annotated[
+    str | None, option("--name", panel=OUTPUT, metavar="TEXT", help="name of the run, in reports")
+]
+Tag = Annotated[
+    list[str] | None,
+    option("--tag", panel=OUTPUT, metavar="K=V", help="note in reports; repeat for further ones"),
+]
 Prometheus = Annotated[
     str | None,
     option(

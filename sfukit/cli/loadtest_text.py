@@ -37,6 +37,7 @@ def render_saved(saved: bytes) -> list[str]:
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
+        *([labelled("name", sentences.labels(report))] if sentences.labels(report) else []),
         *result_lines(report),
     ]
 

@@ -53,8 +53,9 @@ def page(report: LoadtestReport) -> str:
         Section("Errors", _errors(report)),
         Section("Run", _run(report)),
     ]
+    name = f"{report.name}: load test" if report.name else "Load test"
     return frame.page(
-        f"Load test of {sentences.target(report)}",
+        f"{name} of {sentences.target(report)}",
         f"{report.scenario.summary}; {report.started_at}, sfukit {report.version}",
         sections,
         Banner(
@@ -196,6 +197,7 @@ def _run(report: LoadtestReport) -> str:
     parts = facts(
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
+            *report.tags.items(),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),
             ("media", f"{scenario.codec}, {' / '.join(scenario.encodings) or 'no video'}"),
