@@ -49,6 +49,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
+        "sfukit loadtest -c 40 --net lte --net-down loss=3%,burst=4 --net-share 20%",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
 )
@@ -83,6 +84,7 @@ def loadtest(
     unwatched: options.Unwatched = "dynacast",
     srtp: options.Srtp = "auto",
     play: options.Play = None,
+    net: options.Net = None,
     net_up: options.NetUp = None,
     net_down: options.NetDown = None,
     net_share: options.NetShare = "100%",

@@ -193,7 +193,6 @@ def _errors(report: LoadtestReport) -> str:
 def _run(report: LoadtestReport) -> str:
     scenario, environment = report.scenario, report.environment
     command = f"<pre>{text(report.command_line)}</pre>" if report.command_line else ""
-    placement = environment.placement
     parts = facts(
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
@@ -212,7 +211,7 @@ def _run(report: LoadtestReport) -> str:
             ("impaired clients", str(scenario.impaired_clients)),
             ("kernel", environment.kernel),
             ("CPU", f"{environment.cores} cores, {environment.cpu_model or 'unknown model'}"),
-            ("pinning", placement.pin + (", cores swapped" if placement.cores_swapped else "")),
+            ("pinning", sentences.exchange(report) or environment.placement.pin),
         ]
     )
     switches = [f"{count:,} layer switches: {reason}" for reason, count in report.switches.items()]

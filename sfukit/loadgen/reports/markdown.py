@@ -61,6 +61,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
             yield f"| {name} | {cells} |"
     yield ""
     yield plain(f"{sentences.health(report)}.")
+    if exchange := sentences.exchange(report):
+        yield ""
+        yield plain(f"--pin {exchange}.")
     yield from _worst(report)
 
 

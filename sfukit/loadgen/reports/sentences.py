@@ -3,6 +3,7 @@
 from sfukit import gates
 from sfukit.gates import GateResult
 from sfukit.htmlreport.elements import State
+from sfukit.loadgen.placement import EXCHANGE
 from sfukit.loadgen.result import LoadtestReport, Metric, SwarmUse, Worst
 
 
@@ -79,6 +80,17 @@ def health(report: LoadtestReport) -> str:
         "the load generator was saturated, the server may be better than these figures: "
         + "; ".join(report.saturation.reasons)
     )
+
+
+def exchange(report: LoadtestReport) -> str:
+    """Return whether threads of the server were moved (``--pin exchange``); empty without it."""
+    placement = report.environment.placement
+    if placement.cores_swapped:
+        return (
+            "exchange: the media threads of server and load generator swapped cores every 50 ms, "
+            "which improves figures of the server"
+        )
+    return "exchange: not applied" if placement.pin == EXCHANGE else ""
 
 
 def drops(generator: SwarmUse) -> str:
