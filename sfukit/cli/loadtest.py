@@ -98,6 +98,9 @@ def loadtest(
     junit: options.Junit = None,
     markdown: options.Markdown = None,
     csv: options.Csv = None,
+    hdr: options.Hdr = None,
+    name: options.Name = None,
+    tag: options.Tag = None,
     prometheus: options.Prometheus = None,
     quiet: shared_options.Quiet = False,
     plan: options.Plan = False,
@@ -124,7 +127,7 @@ def loadtest(
     if plan:
         _print_plan(chosen, find_max=find_max)
         return
-    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     outputs.check()
     out = Output.beside(outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL)
     outcome: Envelope

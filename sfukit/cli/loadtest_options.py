@@ -242,6 +242,17 @@ Csv = Annotated[
     str | None,
     option("--csv", panel=OUTPUT, metavar="FILE", help="write the figures of each interval"),
 ]
+Hdr = Annotated[
+    str | None,
+    option("--hdr", panel=OUTPUT, metavar="FILE", help="write the histograms: an HdrHistogram log"),
+]
+Name = Annotated[
+    str | None, option("--name", panel=OUTPUT, metavar="TEXT", help="name of the run, in reports")
+]
+Tag = Annotated[
+    list[str] | None,
+    option("--tag", panel=OUTPUT, metavar="K=V", help="note in reports; repeat for further ones"),
+]
 Prometheus = Annotated[
     str | None,
     option(
@@ -270,7 +281,7 @@ Pin = Annotated[
     option(
         "--pin",
         panel=_CPU,
-        metavar="auto|off|S:L",
+        metavar="auto|off|exchange|S:L",
         help="CPU cores server:load generator, as 0:1",
     ),
 ]

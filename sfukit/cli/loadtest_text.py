@@ -37,6 +37,7 @@ def render_saved(saved: bytes) -> list[str]:
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
+        *([labelled("name", sentences.labels(report))] if sentences.labels(report) else []),
         *result_lines(report),
     ]
 
@@ -62,6 +63,8 @@ def result_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("retries", _retries_text(report.retried_joins)))
     if report.server is not None:
         lines.append(labelled("server", _server_text(report.server)))
+    if exchange := sentences.exchange(report):
+        lines.append(labelled("pin", exchange))
     if report.generator is not None:
         lines.append(labelled("load generator", _swarm_text(report.generator, report.saturation)))
     lines += [

@@ -67,13 +67,14 @@ def show(
     junit: loadtest_options.Junit = None,
     markdown: loadtest_options.Markdown = None,
     csv: loadtest_options.Csv = None,
+    hdr: loadtest_options.Hdr = None,
     max_regression: loadtest_options.MaxRegression = "10%",
 ) -> None:
     """Print a saved run again, write it in other forms, or compare two load tests.
 
     Exit code of compare: 0 no figure is worse, 3 one is, 5 figures are unknown or loads differ.
     """
-    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     if runs[0] == "compare":
         _compare(runs[1:], units.ratio(max_regression, "--max-regression"), outputs)
         return
@@ -103,8 +104,10 @@ def _write(run: str, command: str, saved: bytes, outputs: Outputs) -> None:
         except _MALFORMED as error:
             raise saved_runs.unreadable(run, error) from error
         return
-    if outputs.junit or outputs.markdown or outputs.csv:
-        raise UsageError(f"{run}: a run of {command}: --junit, --markdown, --csv are of loadtest")
+    if outputs.junit or outputs.markdown or outputs.csv or outputs.hdr:
+        raise UsageError(
+            f"{run}: a run of {command}: --junit, --markdown, --csv, --hdr are of loadtest"
+        )
     if outputs.html is not None:
         report.write_text(outputs.html, _page(run, command, saved))
     if outputs.json is not None:
