@@ -17,8 +17,9 @@ from sfukit.cli import (
 )
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.finish import finish
 from sfukit.cli.option import choice
-from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
+from sfukit.cli.output import LOADTEST_LABEL, Output
 from sfukit.errors import UsageError
 from sfukit.loadgen.latency import result
 from sfukit.loadgen.latency.options import MAX_SAMPLES, Engine, LatencyOptions
@@ -160,15 +161,7 @@ def _finish(outcome: LatencyReport, out: Output, json: str | None, html: str | N
     from sfukit.cli.latency_text import result_lines
     from sfukit.loadgen.latency.html import page
 
-    styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-    verdict, *rest = result_lines(outcome)
-    out.line(verdict, styles[outcome.verdict])
-    for line in rest:
-        out.line(line)
-    if report.save_last(outcome):
-        out.line(labelled("saved", "print again with: sfukit report last"))
-    if json is not None:
-        report.write_json(json, outcome)
+    finish(outcome, result_lines(outcome), out, json)
     if html is not None:
         report.write_text(html, page(outcome))
 

@@ -262,6 +262,10 @@ Prometheus = Annotated[
         help="serve metrics while running; on 127.0.0.1 without HOST",
     ),
 ]
+Verbose = Annotated[
+    bool,
+    option("-v", "--verbose", panel=OUTPUT, help="print every metric, and the worst five streams"),
+]
 NoDefaultGates = Annotated[
     bool, option("--no-default-gates", panel=_GATES, help="only the gates of -T")
 ]

@@ -33,7 +33,7 @@ from sfukit.loadgen.scenario_file import read as scenario_file
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = (
     *("html", "junit", "markdown", "csv", "hdr", "name", "tag"),
-    *("prometheus", "baseline", "max_regression"),
+    *("prometheus", "verbose", "baseline", "max_regression"),
 )
 _SHORTEST_SWITCH_S = 1.0
 
