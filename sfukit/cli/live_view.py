@@ -1,4 +1,4 @@
-"""The view of a running measurement: its lines, and on a terminal a part that is drawn anew."""
+"""The view of a running measurement: its lines, and on a terminal a part that is redrawn."""
 
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
