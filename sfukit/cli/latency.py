@@ -17,15 +17,14 @@ from sfukit.cli import (
 )
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.finish import finish
 from sfukit.cli.option import choice
-from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
+from sfukit.cli.output import LOADTEST_LABEL, Output
 from sfukit.errors import UsageError
 from sfukit.loadgen.latency import result
 from sfukit.loadgen.latency.options import MAX_SAMPLES, Engine, LatencyOptions
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.options import LoadOptions, RunOptions, SrtpProfile, VideoCodec
-from sfukit.swarm import impairment
-from sfukit.swarm.impairment import Impairment
 
 _MIN_INTERVAL_S = 0.1
 
@@ -57,6 +56,7 @@ def latency(
     subscribe_only: latency_options.SubscribeOnly = False,
     peer: latency_options.Peer = None,
     peer_token: latency_options.PeerToken = None,
+    net: options.Net = None,
     net_up: options.NetUp = None,
     net_down: options.NetDown = None,
     gate: options.Gate = None,
@@ -81,6 +81,7 @@ def latency(
     """
     from sfukit.targets.detect import parse_play
 
+    impaired_up, impaired_down = options.networks(net, net_up, net_down)
     load = LoadOptions(
         rooms=1,
         publishers=1,
@@ -91,8 +92,8 @@ def latency(
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate"),
         warmup_s=0.0,
         duration_s=units.duration_s(duration, "--duration"),
-        net_up=_network(net_up, "--net-up"),
-        net_down=_network(net_down, "--net-down"),
+        net_up=impaired_up,
+        net_down=impaired_down,
         seed=seed if seed is not None else secrets.randbelow(1_000_000),
     )
     run_options = RunOptions(
@@ -160,15 +161,7 @@ def _finish(outcome: LatencyReport, out: Output, json: str | None, html: str | N
     from sfukit.cli.latency_text import result_lines
     from sfukit.loadgen.latency.html import page
 
-    styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-    verdict, *rest = result_lines(outcome)
-    out.line(verdict, styles[outcome.verdict])
-    for line in rest:
-        out.line(line)
-    if report.save_last(outcome):
-        out.line(labelled("saved", "print again with: sfukit report last"))
-    if json is not None:
-        report.write_json(json, outcome)
+    finish(outcome, result_lines(outcome), out, json)
     if html is not None:
         report.write_text(html, page(outcome))
 
@@ -185,7 +178,3 @@ def _interval_s(text: str, duration_s: float) -> float:
             hint=f"try --interval {duration_s / MAX_SAMPLES:.0f}s or longer",
         )
     return interval_s
-
-
-def _network(text: str | None, where: str) -> Impairment | None:
-    return None if text is None else impairment.parse(text, where)

@@ -9,6 +9,8 @@ from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
+from sfukit.swarm import network_presets
+from sfukit.swarm.impairment import Impairment
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -181,13 +183,23 @@ Play = Annotated[
         help="WHEP URL that plays what the WHIP target publishes",
     ),
 ]
+Net = Annotated[
+    str | None,
+    option(
+        "--net",
+        panel=_NETWORK,
+        metavar="NAME",
+        help="wifi-lossy, lte, 3g, satellite or congested-office, both ways",
+    ),
+]
 NetUp = Annotated[
     str | None,
     option(
         "--net-up",
         panel=_NETWORK,
         metavar="SPEC",
-        help="bots to server: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%|ge:P,R,H,K",
+        help="bots to server: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%[,burst=4], "
+        "loss=ge:P,R,H,K; wins over --net by key",
     ),
 ]
 NetDown = Annotated[
@@ -195,7 +207,7 @@ NetDown = Annotated[
 ]
 NetShare = Annotated[
     str,
-    option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment"),
+    option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment, as 20%"),
 ]
 Gate = Annotated[
     list[str] | None,
@@ -231,6 +243,17 @@ Csv = Annotated[
     str | None,
     option("--csv", panel=OUTPUT, metavar="FILE", help="write the figures of each interval"),
 ]
+Hdr = Annotated[
+    str | None,
+    option("--hdr", panel=OUTPUT, metavar="FILE", help="write the histograms: an HdrHistogram log"),
+]
+Name = Annotated[
+    str | None, option("--name", panel=OUTPUT, metavar="TEXT", help="name of the run, in reports")
+]
+Tag = Annotated[
+    list[str] | None,
+    option("--tag", panel=OUTPUT, metavar="K=V", help="note in reports; repeat for further ones"),
+]
 Prometheus = Annotated[
     str | None,
     option(
@@ -239,6 +262,10 @@ Prometheus = Annotated[
         metavar="[HOST]:PORT",
         help="serve metrics while running; on 127.0.0.1 without HOST",
     ),
+]
+Verbose = Annotated[
+    bool,
+    option("-v", "--verbose", panel=OUTPUT, help="print every metric, and the worst five streams"),
 ]
 NoDefaultGates = Annotated[
     bool, option("--no-default-gates", panel=_GATES, help="only the gates of -T")
@@ -259,7 +286,7 @@ Pin = Annotated[
     option(
         "--pin",
         panel=_CPU,
-        metavar="auto|off|S:L",
+        metavar="auto|off|exchange|S:L",
         help="CPU cores server:load generator, as 0:1",
     ),
 ]
@@ -277,6 +304,13 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
+
+
+def networks(
+    net: str | None, net_up: str | None, net_down: str | None
+) -> tuple[Impairment | None, Impairment | None]:
+    """Read ``--net`` with ``--net-up`` and ``--net-down``."""
+    return network_presets.directions(net, net_up, net_down, ("--net", "--net-up", "--net-down"))
 
 
 def interval_s(text: str) -> float:

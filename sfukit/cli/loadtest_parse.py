@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from sfukit import gates, units
-from sfukit.cli import access_options, saved_runs
+from sfukit.cli import access_options, run_labels, saved_runs
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
@@ -29,11 +29,12 @@ from sfukit.loadgen.options import (
 )
 from sfukit.loadgen.scenario import churn, stages
 from sfukit.loadgen.scenario_file import read as scenario_file
-from sfukit.swarm import impairment
-from sfukit.swarm.impairment import Impairment
 
 # Options of the report of one run, which a search has several of.
-_OF_ONE_RUN = ("html", "junit", "markdown", "csv", "prometheus", "baseline", "max_regression")
+_OF_ONE_RUN = (
+    *("html", "junit", "markdown", "csv", "hdr", "name", "tag"),
+    *("prometheus", "verbose", "baseline", "max_regression"),
+)
 _SHORTEST_SWITCH_S = 1.0
 
 
@@ -142,6 +143,8 @@ def run_options(
         default_gates=not values["no_default_gates"],
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
+        name=run_labels.name(values["name"]),
+        tags=run_labels.tags(values["tag"] or ()),
     )
 
 
@@ -152,6 +155,7 @@ def _gate(text: str, catalogue: Mapping[str, str] | None) -> Gate:
 def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
     bitrate, seed = values["bitrate"], values["seed"]
+    net_up, net_down = options.networks(values["net"], values["net_up"], values["net_down"])
     return LoadOptions(
         scenario=choice(values["scenario"], "--scenario", ScenarioName),
         scenario_file=values.get("scenario_file"),
@@ -172,8 +176,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
-        net_up=_network(values["net_up"], "--net-up"),
-        net_down=_network(values["net_down"], "--net-down"),
+        net_up=net_up,
+        net_down=net_down,
         net_share=units.ratio(values["net_share"], "--net-share"),
         seed=seed if seed is not None else secrets.randbelow(10_000),
     )
@@ -196,7 +200,3 @@ def _switch_s(text: str | None) -> float | None:
 
 def _abort_after_s(text: str | None) -> float | None:
     return None if text is None else units.duration_s(text, "--abort-after")
-
-
-def _network(text: str | None, where: str) -> Impairment | None:
-    return None if text is None else impairment.parse(text, where)

@@ -41,6 +41,8 @@ class Progress:
     tracks: int
     planned_tracks: int
     intervals: Sequence[Interval] = ()
+    stage: int = 1  # of ``stages``
+    stages: int = 1
 
 
 class Observer(Protocol):
@@ -276,4 +278,6 @@ class Timeline:
             ledger.tracks,
             plan.tracks,
             self._sampling.intervals,
+            plan.windows.index(window) + 1,
+            len(plan.windows),
         )

@@ -12,6 +12,7 @@ from sfukit.errors import TargetError, UsageError
 from sfukit.targets import galene_group, http_request, janus_info
 from sfukit.targets.access import Access, fill_in
 from sfukit.targets.http_request import Response
+from sfukit.targets.no_response import no_response
 
 Kind = Literal["sfukit", "whip", "whep", "livekit", "galene", "janus"]
 
@@ -217,11 +218,5 @@ async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
 async def _send(method: str, url: str, client: httpx.AsyncClient) -> Response:
     try:
         return await http_request.send(client, method, url, limit_s=_ANSWER_S)
-    except httpx.TimeoutException as error:
-        raise TargetError(
-            f"{url} did not answer within {_ANSWER_S:.0f} s", hint="is it running and reachable?"
-        ) from error
     except httpx.HTTPError as error:
-        raise TargetError(
-            f"{url} cannot be reached: {error}", hint="is it running and reachable?"
-        ) from error
+        raise no_response(error, url, _ANSWER_S) from error
