@@ -122,10 +122,8 @@ async def test_the_last_to_leave_destroys_an_empty_room() -> None:
     assert client.client.has_left
     client.client.list_request()
     assert not client.client.has_left
-    someone = [{"id": 3, "display": "p9"}]
-    assert not await client.event(
-        transaction="list", videoroom="participants", participants=someone
-    )
+    others = [{"id": 3, "display": "p9"}]
+    assert not await client.event(transaction="list", videoroom="participants", participants=others)
     assert client.client.has_left
     [destroy] = await client.event(transaction="list", videoroom="participants", participants=[])
     assert destroy["body"] == {"request": "destroy", "room": number_of("load0-room-1")}
