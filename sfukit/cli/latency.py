@@ -49,6 +49,7 @@ def latency(
     codec: options.Codec = "vp8",
     bitrate: latency_options.Bitrate = "500k",
     srtp: options.Srtp = "auto",
+    target_plugin: options.TargetPlugin = None,
     play: options.Play = None,
     room: latency_options.Room = None,
     engine: latency_options.Engine = "native",
@@ -103,6 +104,7 @@ def latency(
             token, api_key, api_secret, header, cacert, insecure, allow_host
         ),
         target=target,
+        target_plugin=target_plugin,
         play=None if play is None else parse_play(play),
         srtp=choice(srtp, "--srtp", SrtpProfile),
         join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),

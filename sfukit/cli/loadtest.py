@@ -87,6 +87,7 @@ def loadtest(
     pli_policy: options.PliPolicy = "answer",
     unwatched: options.Unwatched = "dynacast",
     srtp: options.Srtp = "auto",
+    target_plugin: options.TargetPlugin = None,
     play: options.Play = None,
     net: options.Net = None,
     net_up: options.NetUp = None,

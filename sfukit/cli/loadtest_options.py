@@ -192,6 +192,15 @@ Net = Annotated[
         help="wifi-lossy, lte, 3g, satellite or congested-office, both ways",
     ),
 ]
+TargetPlugin = Annotated[
+    str | None,
+    option(
+        "--target-plugin",
+        panel=ACCESS,
+        metavar="MODULE:CLASS",
+        help="class that joins TARGET; of an installed module, or ./file.py:Class",
+    ),
+]
 NetUp = Annotated[
     str | None,
     option(

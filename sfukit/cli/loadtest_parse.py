@@ -128,6 +128,7 @@ def run_options(
             )
         ),
         target=values["target"],
+        target_plugin=values["target_plugin"],
         play=None if play is None else parse_play(play),
         srtp=choice(values["srtp"], "--srtp", SrtpProfile),
         pacing=choice(values["pacing"], "--pacing", Pacing),
