@@ -19,6 +19,7 @@ from sfukit.loadgen.result import (
     ServerUse,
     Stage,
     SwarmUse,
+    Worst,
 )
 
 _ROWS = (
@@ -38,6 +39,7 @@ def render_saved(saved: bytes) -> list[str]:
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
+        *([labelled("name", sentences.labels(report))] if sentences.labels(report) else []),
         *result_lines(report),
     ]
 
@@ -49,37 +51,78 @@ def opening_line(report: LoadtestReport) -> str:
 
 def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
-    lines = [_verdict_line(report)]
-    lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
-    lines += _stage_lines(report.stages)
-    lines += table(_ROWS, report.metrics, report.gates)
-    lines += [*_loss_line(report), *_late_line(report)]
-    lines += _other_gates(report)
-    if report.encodings.inactive:
-        lines.append(labelled("inactive", _inactive_text(report.encodings)))
+    return [
+        *verdict_lines(report),
+        *stage_lines(report.stages),
+        *table(_ROWS, report.metrics, report.gates),
+        *_loss_line(report),
+        *_late_line(report),
+        *_other_gates(report),
+        *media_lines(report),
+        *join_lines(report),
+        *side_lines(report),
+        *worst_lines(report.worst[:1]),
+        *error_lines(report.errors),
+    ]
+
+
+def verdict_lines(report: LoadtestReport) -> list[str]:
+    """Return the verdict with its reasons."""
+    word, outcome = sentences.word(report), sentences.outcome(report)
+    return [
+        f"{word:<{_VERDICT - 1}} {outcome}  (seed {report.seed})",
+        *(f"{'':<{_VERDICT}}{reason}" for reason in report.reasons),
+    ]
+
+
+def media_lines(report: LoadtestReport) -> list[str]:
+    """Return the encodings that were not sent."""
+    if not report.encodings.inactive:
+        return []
+    return [labelled("inactive", _inactive_text(report.encodings))]
+
+
+def join_lines(report: LoadtestReport) -> list[str]:
+    """Return the joins that were delayed or tried again."""
+    lines = []
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
     if report.retried_joins.attempts:
         lines.append(labelled("retries", _retries_text(report.retried_joins)))
-    if report.server is not None:
-        lines.append(labelled("server", _server_text(report.server)))
-    if report.generator is not None:
-        lines.append(labelled("load generator", _swarm_text(report.generator, report.saturation)))
-    lines += [
-        labelled("", text) for text in report.saturation.reasons if text not in report.reasons
-    ]
-    lines += [
-        labelled("worst", f"{sentences.stream(worst)}: {sentences.worst(worst)}")
-        for worst in report.worst[:1]
-    ]
-    lines += [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(report.errors)
-    ]
     return lines
 
 
-def _stage_lines(stages: Sequence[Stage]) -> list[str]:
+def side_lines(report: LoadtestReport) -> list[str]:
+    """Return the use of both sides, and whether the load generator was at its limit."""
+    lines = []
+    if report.server is not None:
+        lines.append(labelled("server", _server_text(report.server)))
+    if exchange := sentences.exchange(report):
+        lines.append(labelled("pin", exchange))
+    if report.generator is not None:
+        lines.append(labelled("load generator", _swarm_text(report.generator, report.saturation)))
+    return lines + [
+        labelled("", text) for text in report.saturation.reasons if text not in report.reasons
+    ]
+
+
+def worst_lines(streams: Sequence[Worst]) -> list[str]:
+    """Return the worst streams."""
+    return [
+        labelled("" if place else "worst", f"{sentences.stream(one)}: {sentences.worst(one)}")
+        for place, one in enumerate(streams)
+    ]
+
+
+def error_lines(faults: Sequence[Fault]) -> list[str]:
+    """Return the errors with their counts."""
+    return [
+        labelled("" if place else "errors", _error_text(fault))
+        for place, fault in enumerate(faults)
+    ]
+
+
+def stage_lines(stages: Sequence[Stage]) -> list[str]:
     """Return the stages as rows of a table."""
     rows = [
         load_table.row(
@@ -110,11 +153,6 @@ def _retries_text(retried: RetriedJoins) -> str:
         f"{retried.attempts} joins of {retried.clients} clients failed and were tried again "
         f"({codes}); {retried.clients_joined} clients joined"
     )
-
-
-def _verdict_line(report: LoadtestReport) -> str:
-    word, outcome = sentences.word(report), sentences.outcome(report)
-    return f"{word:<{_VERDICT - 1}} {outcome}  (seed {report.seed})"
 
 
 def _loss_line(report: LoadtestReport) -> list[str]:

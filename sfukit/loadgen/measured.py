@@ -192,7 +192,9 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     known = [(part, whole) for part, whole in parts if whole]
     total = sum(whole for _, whole in known)
     average = sum(part for part, _ in known) / total if total else None
-    return metric_of_values((part / whole for part, whole in known), "ratio", average=average)
+    return metric_of_values(
+        (part / whole for part, whole in known), "ratio", average=average, weight=total
+    )
 
 
 def _switches(ledger: Ledger, streams: Sequence[WindowStream]) -> Metric:
@@ -216,7 +218,8 @@ def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
         most = max(most, publishers)
     if not publishing_s or any(window.wall_s < _MIN_WINDOW_S for window in windows):
         return Metric(unit="bit/s", count=0)
-    return Metric(unit="bit/s", count=most, avg=sent_bytes * 8 / publishing_s)
+    rate_bps = sent_bytes * 8 / publishing_s
+    return Metric(unit="bit/s", count=most, avg=rate_bps, weight=publishing_s)
 
 
 def groups(

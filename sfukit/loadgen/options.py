@@ -1,5 +1,6 @@
 """The options of a load test, parsed and typed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -113,3 +114,5 @@ class RunOptions:
     default_gates: bool = True
     baseline: LoadtestReport | None = None
     max_regression: float = 0.1
+    name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -59,7 +59,7 @@ async def recognise_target(options: RunOptions, client: httpx.AsyncClient) -> De
         if options.play is not None:
             raise UsageError("--play without a target", hint="name the WHIP URL to publish to")
         return None
-    found = await detect(parse_target(options.target), client)
+    found = await detect(parse_target(options.target), client, options.access)
     if found.kind == "sfukit" and options.play is not None:
         raise UsageError(
             "--play is for WHIP targets: the bots subscribe in the rooms of an sfukit server",
@@ -81,8 +81,8 @@ def fit_to_target(load: LoadOptions, found: DetectedTarget | None, play: str | N
     shape: Shape = "rooms"
     if found is not None and found.kind == "whip":
         shape = "pair" if play else "publish"
-    if found is not None and found.kind == "galene":
-        load = other_targets.fit_to_groups(load, found.url)
+    if found is not None:
+        load = other_targets.fit_to_rooms(load, found)
     return replace(load, shape=shape)
 
 
@@ -106,7 +106,7 @@ async def open_target(
         play_url=options.play,
         version=found.version,
     )
-    if found.kind in ("livekit", "galene"):
+    if found.kind in ("livekit", "galene", "janus"):
         return OpenedTarget(other_targets.open_target(found, options, client), described, client)
     if found.kind == "sfukit":
         return OpenedTarget(

@@ -122,7 +122,7 @@ def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Me
     average = sum(part for part, _ in counted) / expected if expected else None
     # a packet that was lost in one interval and repaired in the next one counts below zero there
     ratios = [max(0.0, part / whole) for part, whole in counted]
-    return metric_of_values(ratios, "ratio", average=average)
+    return metric_of_values(ratios, "ratio", average=average, weight=expected)
 
 
 def _media(plan: Plan, ledger: Ledger) -> Media:

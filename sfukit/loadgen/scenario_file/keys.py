@@ -17,7 +17,7 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.scenario import churn
-from sfukit.swarm import impairment
+from sfukit.swarm import network_presets
 
 Check = Callable[[Any, str], object]
 
@@ -66,7 +66,8 @@ def _gates(value: list[Any], where: str) -> None:
 
 _FLAG = Key((bool,), lambda value, where: None, "true or false")
 _DURATION = _text(units.duration_s, "a duration such as '60s'")
-_NETWORK = _text(impairment.parse, "an impairment such as 'loss=1%,delay=40ms'")
+# read with the preset that it may complete, in read.py
+_NETWORK = _text(lambda value, where: None, "an impairment such as 'loss=1%,delay=40ms'")
 _SHARE = _text(units.ratio, "a share such as '20%'")
 
 RUN: Mapping[str, Key] = {
@@ -93,6 +94,7 @@ RUN: Mapping[str, Key] = {
     "pli_policy": _one_of(get_args(PliPolicy)),
     "unwatched": _one_of(get_args(Unwatched)),
     "srtp": _one_of(get_args(SrtpProfile)),
+    "net": _one_of(tuple(network_presets.PRESETS)),
     "net_up": _NETWORK,
     "net_down": _NETWORK,
     "net_share": _SHARE,
@@ -108,6 +110,7 @@ GROUP: Mapping[str, Key] = {
     "subscribe": _FLAG,
     "layout": RUN["layout"],
     "codec": RUN["codec"],
+    "net": RUN["net"],
     "net_up": _NETWORK,
     "net_down": _NETWORK,
     "net_share": _SHARE,

@@ -13,7 +13,7 @@ from sfukit.loadgen.options import Group, Stage
 from sfukit.loadgen.scenario_file import keys
 from sfukit.loadgen.scenario_file.keys import Key
 from sfukit.loadgen.scenario_file.lines import Path, key_lines, line_of
-from sfukit.swarm import impairment
+from sfukit.swarm import network_presets
 from sfukit.swarm.impairment import Impairment
 
 _LARGEST_BYTES = 256 * 1024
@@ -72,6 +72,7 @@ class _Reader:
         values = {key: one for key, one in document.items() if key not in ("group", "stage")}
         self._check(values, keys.RUN, ())
         self._check_together(values, bool(groups), bool(stages))
+        self._networks(values, ())
         return ScenarioFile(
             _as_options(values),
             tuple(self._group(one, place, groups) for place, one in enumerate(groups)),
@@ -132,6 +133,7 @@ class _Reader:
             raise UsageError(f"{where} = {_shown(name)}: a name of the report", hint="rename it")
         if any(one.get("name") == name for one in groups[:place]):
             raise UsageError(f"{where} = {_shown(name)}: given twice", hint="rename one")
+        net_up, net_down = self._networks(table, ("group", place))
         publish = table.get("publish", "video+audio").split("+")
         return Group(
             name=name,
@@ -141,10 +143,19 @@ class _Reader:
             subscribes=table.get("subscribe", True),
             layout=table.get("layout"),
             codec=table.get("codec"),
-            net_up=_network(table.get("net_up")),
-            net_down=_network(table.get("net_down")),
+            net_up=net_up,
+            net_down=net_down,
             net_share=units.ratio(table.get("net_share", "100%"), where),
         )
+
+    def _networks(
+        self, table: dict[str, Any], path: Path
+    ) -> tuple[Impairment | None, Impairment | None]:
+        """Return up and down of a table: its preset with the keys that it gives."""
+        names = ("net", "net_up", "net_down")
+        net, up, down = (table.get(name) for name in names)
+        places = (self._where((*path, name)) for name in names)
+        return network_presets.directions(net, up, down, tuple(places))
 
     def _stage(self, table: dict[str, Any], place: int) -> Stage:
         for name in ("duration", "clients"):
@@ -183,10 +194,6 @@ def _unknown(name: str, where: str, allowed: Mapping[str, Key]) -> UsageError:
         )
     nearest = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5) or list(allowed)
     return UsageError(f"{where}: unknown key", hint=f"nearest: {', '.join(nearest)}")
-
-
-def _network(text: str | None) -> Impairment | None:
-    return None if text is None else impairment.parse(text, "net")
 
 
 def _shown(value: object) -> str:
