@@ -361,5 +361,8 @@ fn playout_is_measured_of_every_complete_frame_of_the_window() {
     let late_share = number(jittery, "frames_late") / number(jittery, "frames");
     assert!((0.2..0.8).contains(&late_share), "{jittery}");
     assert_eq!(number(jittery, "frames_late_libwebrtc"), 0.0, "{jittery}");
-    assert!(number(jittery, "playout_delay_libwebrtc_ms") < 19.0, "{jittery}");
+    assert!(
+        number(jittery, "playout_delay_libwebrtc_ms") < 19.0,
+        "{jittery}"
+    );
 }
