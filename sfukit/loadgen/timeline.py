@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sfukit.loadgen.abort import GateWatch
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result_series import Interval, Phase
 from sfukit.loadgen.sampling import Sampling
@@ -76,13 +75,7 @@ class Timeline:
         self._observer = observer
         self._stop = stop
         self._media_timeout_s = max(plan.options.warmup_s, _MIN_MEDIA_TIMEOUT_S)
-        self._media = Media(
-            clips=clip_ids(plan),
-            pacing=options.pacing,
-            pli_policy=options.pli_policy,
-            unwatched=options.unwatched,
-            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
-        )
+        self._media = planned_media(plan, options)
         self._conductor = Conductor(
             plan,
             opened.target,
@@ -108,13 +101,7 @@ class Timeline:
 
     async def run(self) -> list[WindowResult]:
         """Join, and measure each window after its ramp and warm-up; then leave."""
-        self._swarm.listen(
-            self.ledger.on_event,
-            lambda command, error: self.ledger.fault(
-                f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
-            ),
-        )
-        self._swarm.send(load_commands(self._plan, self._media.clips))
+        set_up(self._swarm, self._plan, self._media, self.ledger)
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
         self._sampling.begin(
             interval_s(self._options.interval_s, self._plan.total_s), self._start_ns

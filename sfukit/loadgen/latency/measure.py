@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.latency import ends
@@ -16,6 +14,7 @@ from sfukit.loadgen.latency.peer import Peer
 from sfukit.loadgen.latency.result import Clock, Sample
 from sfukit.loadgen.latency.samples import Sampler
 from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
@@ -75,13 +74,7 @@ class Measurement:
         self._stop = stop
         self._bots = ends.bots(plan, options.ends)
         self._publisher, self._subscriber = ends.swarm_ids(plan, options.ends)
-        self._media = Media(
-            clips=clip_ids(plan),
-            pacing=options.run.pacing,
-            pli_policy=options.run.pli_policy,
-            unwatched=options.run.unwatched,
-            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
-        )
+        self._media = planned_media(plan, options.run)
         self._conductor = Conductor(
             plan,
             opened.target,
@@ -96,13 +89,7 @@ class Measurement:
 
     async def run(self) -> Measured:
         """Join, wait for media, measure, leave."""
-        self._swarm.listen(
-            self.ledger.on_event,
-            lambda command, error: self.ledger.fault(
-                f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
-            ),
-        )
-        self._swarm.send(load_commands(self._plan, self._media.clips))
+        set_up(self._swarm, self._plan, self._media, self.ledger)
         try:
             if await self._both_ends_ready():
                 await self._sample_window()
