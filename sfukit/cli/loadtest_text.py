@@ -28,6 +28,7 @@ _ROWS = (
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("playout delay", "playout_delay_libwebrtc_ms"),
 )
 _VERDICT = 8
 
@@ -55,6 +56,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *stage_lines(report.stages),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
+        *_late_line(report),
         *_other_gates(report),
         *media_lines(report),
         *join_lines(report),
@@ -166,9 +168,22 @@ def _loss_line(report: LoadtestReport) -> list[str]:
     return [labelled("loss", text)]
 
 
+def _late_line(report: LoadtestReport) -> list[str]:
+    """Return the frames that came after their playout time, by both jitter buffers."""
+    names = ("late_frames_libwebrtc", "late_frames")
+    found = [report.metrics.get(name) for name in names]
+    if not all(metric is not None and metric.count for metric in found):
+        return []
+    libwebrtc, average = (_percent(metric.avg) for metric in found if metric is not None)
+    gates_of = [text for name in names for text in gates_on(report.gates, name)]
+    text = f"{libwebrtc} by libwebrtc's jitter buffer, {average} by the moving average"
+    return [labelled("late frames", text + in_brackets(gates_of))]
+
+
 def _other_gates(report: LoadtestReport) -> list[str]:
     """Return the gates on what no other line shows: rooms, groups, the server."""
     elsewhere = {"joins", "tracks", "loss_after_rtx", "freeze_est", *(path for _, path in _ROWS)}
+    elsewhere |= {"late_frames", "late_frames_libwebrtc"}
     return [
         labelled(
             "gate", f"{gate.gate}: {gates.show(gate.value, gate.unit)}  {metric_table.mark(gate)}"
