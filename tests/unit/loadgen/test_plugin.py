@@ -16,7 +16,7 @@ from sfukit.targets.access import Access
 from .recordings import Bot
 
 OPTIONS = TargetOptions("x://127.0.0.1:1/", Access(), 5.0)
-SOUND = '''
+CORRECT = '''
 """A plug-in."""
 import sys
 from sfukit.loadgen.targets.base import JoinRefusedError
@@ -50,7 +50,7 @@ class Session:
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.py"
-    path.write_text(SOUND)
+    path.write_text(CORRECT)
     return path
 
 
@@ -73,7 +73,7 @@ def test_an_installed_module_is_loaded_by_its_name(
 ) -> None:
     installed = tmp_path / "site"
     installed.mkdir()
-    (installed / "my_sfu.py").write_text(SOUND)
+    (installed / "my_sfu.py").write_text(CORRECT)
     monkeypatch.syspath_prepend(str(installed))
     assert isinstance(open_plugin("my_sfu:Target", OPTIONS), PluginTarget)
 
@@ -116,7 +116,7 @@ def test_what_is_no_plugin_is_refused(plugin: Path, name: str, says: str, remedy
     ],
 )
 def test_an_import_that_raises_is_one_line(plugin: Path, line: str, says: str) -> None:
-    plugin.write_text(f"{line}\n{SOUND}")
+    plugin.write_text(f"{line}\n{CORRECT}")
     with pytest.raises(UsageError) as refused:
         open_plugin("./mine.py:Target", OPTIONS)
     assert says in refused.value.what
@@ -169,7 +169,7 @@ async def test_refusals_and_reasons_of_a_plugin_are_its_own(plugin: Path) -> Non
 
 
 async def test_a_plugin_without_rearrange_has_a_fixed_layout(plugin: Path) -> None:
-    plugin.write_text(SOUND.replace("rearrange", "other"))
+    plugin.write_text(CORRECT.replace("rearrange", "other"))
     bot = Bot("p1")
     session = open_plugin("./mine.py:Target", OPTIONS).session(bot.session)
     await session.rearrange({})
