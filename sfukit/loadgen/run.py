@@ -12,7 +12,6 @@ from sfukit.loadgen import (
     clips,
     described,
     endpoints,
-    other_targets,
     scenario,
     scoped,
     summary,
@@ -31,6 +30,7 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
+from sfukit.targets.detect import UNCHECKED
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -70,7 +70,9 @@ async def run(
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
-        if kind in other_targets.UNCHECKED:
+        if kind == "plugin":
+            observer.report("check", "not made: `sfukit check` has no plug-ins")
+        elif kind in UNCHECKED:
             observer.report("check", f"not made: `sfukit check` does not speak {kind}")
         elif preflight is not None and opened.server is None:
             fault = await preflight(plan)

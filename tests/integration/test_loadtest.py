@@ -350,7 +350,7 @@ async def scraped(process: Process, name: str) -> tuple[str, str]:
 
 
 async def test_every_output_of_one_run(loadtest: Loadtest, tmp_path: Path) -> None:
-    files = {form: tmp_path / form for form in ("html", "junit", "markdown", "csv")}
+    files = {form: tmp_path / form for form in ("html", "junit", "markdown", "csv", "hdr")}
     process = await loadtest.start(
         *("-c", "4", *SHORT, "--interval", "500ms", "--prometheus", ":0"),
         *(f"--{form}={path}" for form, path in files.items()),
@@ -389,6 +389,7 @@ async def test_every_output_of_one_run(loadtest: Loadtest, tmp_path: Path) -> No
     assert len(cases) == 4 + len(report.gates)
     assert files["markdown"].read_text().startswith("## ")
     assert len(files["csv"].read_text().splitlines()) == 1 + len(report.series)
+    assert "\nTag=e2e_frame_ms,0.000," in files["hdr"].read_text()
 
 
 async def test_a_baseline_of_another_load_is_refused_before_the_run(

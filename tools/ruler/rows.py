@@ -163,10 +163,7 @@ Pair = tuple[float, float]
 
 
 def _loss(_clean: _View, of: _View) -> Pair:
-    # not in what is compared by `--engine aiortc`: the counters of its statistics
-    lost = sum(one.packets_lost_raw for one in of.samples)
-    expected = sum(one.packets_expected for one in of.samples)
-    return recording.loss(of.packets, of.window) * _PERCENT, lost / expected * _PERCENT
+    return recording.loss(of.packets, of.window) * _PERCENT, of.mean("loss_raw") * _PERCENT
 
 
 def _bitrate(_clean: _View, of: _View) -> Pair:

@@ -81,8 +81,8 @@ def _metrics(
         "rtt_sub_ms": _rtt(last, subscriber, "inbound"),
         "sfu_residence_ms": _of(samples, "ms", lambda one: one.sfu_residence_ms),
         "jitter_ms": _of(samples, "ms", lambda one: one.jitter_ms),
-        "loss_raw": _loss(samples, lambda one: one.packets_lost_raw),
-        "loss_after_rtx": _loss(samples, lambda one: one.packets_lost_after_rtx),
+        "loss_raw": loss_ratio(samples, lambda one: one.packets_lost_raw),
+        "loss_after_rtx": loss_ratio(samples, lambda one: one.packets_lost_after_rtx),
         "bitrate_in": _rate(samples, lambda one: one.bitrate_in),
         "bitrate_out": _rate(samples, lambda one: one.bitrate_out),
     }
@@ -124,8 +124,8 @@ def _rate(samples: Sequence[Sample], rate: Callable[[Sample], float | None]) -> 
     return metric_of_values([bps for bps, _ in known], "bit/s", average=average)
 
 
-def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
-    """Return a loss ratio: ``avg`` over all packets, percentiles over intervals."""
+def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
+    """Return a loss ratio: ``avg`` and ``count`` over all packets, percentiles over intervals."""
     counted = [
         (part, one.packets_expected)
         for one in samples
@@ -135,7 +135,7 @@ def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Me
     average = sum(part for part, _ in counted) / expected if expected else None
     # a packet that was lost in one interval and repaired in the next one counts below zero there
     ratios = [max(0.0, part / whole) for part, whole in counted]
-    return metric_of_values(ratios, "ratio", average=average)
+    return metric_of_values(ratios, "ratio", average=average, weight=expected)
 
 
 def _media(plan: Plan, ledger: Ledger) -> Media:

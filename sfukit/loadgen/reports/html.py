@@ -30,6 +30,10 @@ _ROWS = (
     ("frame delay of keyframes", "e2e_keyframe_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("playout delay, moving average", "playout_delay_ms"),
+    ("playout delay, libwebrtc", "playout_delay_libwebrtc_ms"),
+    ("late frames, moving average", "late_frames"),
+    ("late frames, libwebrtc", "late_frames_libwebrtc"),
     ("layer switch", "layer_switch_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
@@ -54,8 +58,9 @@ def page(report: LoadtestReport) -> str:
         Section("Errors", _errors(report)),
         Section("Run", _run(report)),
     ]
+    name = f"{report.name}: load test" if report.name else "Load test"
     return frame.page(
-        f"Load test of {sentences.target(report)}",
+        f"{name} of {sentences.target(report)}",
         f"{report.scenario.summary}; {report.started_at}, sfukit {report.version}",
         sections,
         Banner(
@@ -197,6 +202,7 @@ def _run(report: LoadtestReport) -> str:
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
             *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
+            *report.tags.items(),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),
             ("media", f"{scenario.codec}, {' / '.join(scenario.encodings) or 'no video'}"),

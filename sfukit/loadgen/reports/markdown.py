@@ -37,7 +37,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
     mark, word = _MARKS[report.verdict], sentences.word(report)
     yield f"## {mark} {word}: {plain(sentences.outcome(report))}"
     yield ""
-    yield plain(f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}")
+    labels = f"{sentences.labels(report)}; " if sentences.labels(report) else ""
+    load = f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}"
+    yield plain(f"{labels}{load}")
     yield ""
     if shared := endpoints.note(report.target):
         yield plain(f"{shared}.")

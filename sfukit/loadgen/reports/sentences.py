@@ -42,6 +42,12 @@ def target(report: LoadtestReport) -> str:
     return "a private SFU" if report.target.private else report.target.url
 
 
+def labels(report: LoadtestReport) -> str:
+    """Return the name and the tags of a run; empty without any."""
+    tags = [f"{key}={value}" for key, value in report.tags.items()]
+    return ", ".join([report.name] * bool(report.name) + tags)
+
+
 def mark(gate: GateResult) -> str:
     """Return the result of a gate."""
     return "unknown" if gate.ok is None else "met" if gate.ok else "NOT MET"

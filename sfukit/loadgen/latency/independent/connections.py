@@ -1,8 +1,7 @@
 """The peer connections of one participant, made of aiortc."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiortc import (
@@ -10,6 +9,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
+    RTCStatsReport,
 )
 from aiortc.exceptions import InvalidStateError
 from aiortc.sdp import candidate_from_sdp
@@ -22,19 +22,9 @@ from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling.sdp import SdpError
 
 _MIME_TYPES = {"vp8": "video/VP8", "h264": "video/H264"}
+_STREAMS = "_RTCRtpReceiver__remote_streams"
 # of a description that aiortc does not accept: it has no common base of its own
 _UNUSABLE = (ValueError, InvalidStateError, AssertionError, KeyError, IndexError, AttributeError)
-
-
-@dataclass(frozen=True)
-class InboundStream:
-    """What aiortc counted of one SSRC, with the names of webrtc-stats."""
-
-    ssrc: int
-    packetsReceived: int  # noqa: N815
-    packetsLost: int  # noqa: N815
-    jitter: int
-    type: str = "inbound-rtp"
 
 
 class Connection:
@@ -57,9 +47,9 @@ class Connection:
         """Whether the connection is lost."""
         return not self._closed and self.peer.connectionState in ("failed", "closed")
 
-    async def stats(self) -> Mapping[str, Any]:
-        """Return the statistics of aiortc, of each SSRC apart."""
-        return by_ssrc(await self.peer.getStats(), self.peer.getReceivers())
+    async def stats(self) -> RTCStatsReport:
+        """Return the statistics of aiortc."""
+        return await self.peer.getStats()
 
     async def add_candidate(self, candidate: str) -> None:
         """Add a remote candidate by way of the forwarder."""
@@ -141,6 +131,18 @@ class Receiving(Connection):
         self._prefer(self.peer.addTransceiver("video", direction="recvonly"))
         return await self._local("offer")
 
+    @property
+    def streams(self) -> Mapping[int, Any]:
+        """The ``StreamStatistics`` of each received SSRC.
+
+        ``getStats`` keeps one of a receiver's SSRCs, that of retransmissions once there are some.
+        """
+        return {
+            ssrc: stream
+            for receiver in self.peer.getReceivers()
+            for ssrc, stream in getattr(receiver, _STREAMS, {}).items()
+        }
+
     async def answered(self, sdp: str, publishers: Mapping[str, str]) -> None:
         """Start ICE and receive."""
         await self._accept_answer(sdp)
@@ -164,24 +166,6 @@ class Receiving(Connection):
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":
             self._readers.add(asyncio.create_task(read_frames(track, self.log)))
-
-
-def by_ssrc(report: Mapping[str, Any], receivers: Iterable[Any]) -> dict[str, Any]:
-    """Return a report with the received streams of each SSRC.
-
-    ``RTCRtpReceiver.getStats`` gives all SSRCs of a receiver one id, so that the retransmissions
-    replace the stream that they repair.
-    """
-    stats = {key: one for key, one in report.items() if one.type != "inbound-rtp"}
-    for receiver in receivers:
-        for ssrc, stream in getattr(receiver, "_RTCRtpReceiver__remote_streams", {}).items():
-            stats[f"inbound-rtp_{ssrc}"] = InboundStream(
-                ssrc=ssrc,
-                packetsReceived=stream.packets_received,
-                packetsLost=stream.packets_lost,
-                jitter=stream.jitter,
-            )
-    return stats
 
 
 def media_types(sdp: str) -> set[int]:
