@@ -40,6 +40,15 @@ Play = Annotated[
         help="WHEP URL that plays what the WHIP target publishes",
     ),
 ]
+TargetPlugin = Annotated[
+    str | None,
+    option(
+        "--target-plugin",
+        panel=ACCESS,
+        metavar="MODULE:CLASS",
+        help="class that joins TARGET; of an installed module, or ./file.py:Class",
+    ),
+]
 Codec = Annotated[str, option("--codec", panel=_MEDIA, help="vp8 or h264")]
 Srtp = Annotated[str, option("--srtp", panel=_MEDIA, help="profiles offered: auto, gcm128 or cm80")]
 Net = Annotated[
@@ -104,6 +113,7 @@ def run_options(
             values["allow_host"],
         ),
         target=values["target"],
+        target_plugin=values["target_plugin"],
         play=None if play is None else parse_play(play),
         srtp=choice(values["srtp"], "--srtp", SrtpProfile),
         join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),

@@ -71,12 +71,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load."""
+    """The server under load; ``plugin`` is the class of a target plug-in."""
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
     url: str
     play_url: str | None = None
     private: bool = False
+    plugin: str | None = None
     version: str | None = None
     pid: int | None = None
 

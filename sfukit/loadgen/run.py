@@ -67,7 +67,9 @@ async def run(
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
-        if kind in UNCHECKED:
+        if kind == "plugin":
+            observer.report("check", "not made: `sfukit check` has no plug-ins")
+        elif kind in UNCHECKED:
             observer.report("check", f"not made: `sfukit check` does not speak {kind}")
         elif preflight is not None and opened.server is None:
             fault = await preflight(plan)
