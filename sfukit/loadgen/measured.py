@@ -81,6 +81,10 @@ def metrics(
         "e2e_frame_ms": metric_of_histograms(one.e2e_frame for one in histograms),
         "e2e_delta_ms": metric_of_histograms(one.e2e_delta for one in histograms),
         "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
+        "playout_delay_ms": metric_of_histograms(one.playout_delay for one in histograms),
+        "playout_delay_libwebrtc_ms": metric_of_histograms(
+            one.playout_delay_libwebrtc for one in histograms
+        ),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
@@ -166,6 +170,8 @@ def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
         "jitter_ms": metric_of_values(
             _known(one.jitter_ms for one in figures if one.bytes_received), "ms"
         ),
+        "late_frames": _ratios((one.frames_late, one.frames) for one in video),
+        "late_frames_libwebrtc": _ratios((one.frames_late_libwebrtc, one.frames) for one in video),
         "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in figures),
         "loss_after_rtx": _repaired(figures),
         "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),
@@ -186,7 +192,9 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     known = [(part, whole) for part, whole in parts if whole]
     total = sum(whole for _, whole in known)
     average = sum(part for part, _ in known) / total if total else None
-    return metric_of_values((part / whole for part, whole in known), "ratio", average=average)
+    return metric_of_values(
+        (part / whole for part, whole in known), "ratio", average=average, weight=total
+    )
 
 
 def _switches(ledger: Ledger, streams: Sequence[WindowStream]) -> Metric:
@@ -210,7 +218,8 @@ def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
         most = max(most, publishers)
     if not publishing_s or any(window.wall_s < _MIN_WINDOW_S for window in windows):
         return Metric(unit="bit/s", count=0)
-    return Metric(unit="bit/s", count=most, avg=sent_bytes * 8 / publishing_s)
+    rate_bps = sent_bytes * 8 / publishing_s
+    return Metric(unit="bit/s", count=most, avg=rate_bps, weight=publishing_s)
 
 
 def groups(

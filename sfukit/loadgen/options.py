@@ -1,5 +1,6 @@
 """The options of a load test, parsed and typed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -98,6 +99,7 @@ class RunOptions:
     command: tuple[str, ...] = ("sfukit", "loadtest")
     access: Access = field(default_factory=Access)
     target: str | None = None
+    target_plugin: str | None = None
     play: str | None = None
     srtp: SrtpProfile = "auto"
     pacing: Pacing = "libwebrtc"
@@ -113,3 +115,5 @@ class RunOptions:
     default_gates: bool = True
     baseline: LoadtestReport | None = None
     max_regression: float = 0.1
+    name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)

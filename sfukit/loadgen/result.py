@@ -33,6 +33,10 @@ METRICS: dict[str, Unit] = {
     "e2e_keyframe_ms": "ms",
     "rtt_ms": "ms",
     "jitter_ms": "ms",
+    "playout_delay_ms": "ms",
+    "playout_delay_libwebrtc_ms": "ms",
+    "late_frames": "ratio",
+    "late_frames_libwebrtc": "ratio",
     "loss_raw": "ratio",
     "loss_after_rtx": "ratio",
     "loss_after_rtx_video": "ratio",
@@ -48,7 +52,12 @@ AGGREGATES = ("avg", "p50", "p95", "p99", "max")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution; the values are None where nothing was measured."""
+    """A distribution; the values are None where nothing was measured.
+
+    ``hdr`` is its HdrHistogram in the V2 compressed format, in base64: two significant digits;
+    values in microseconds, parts per million, bit/s, or counts. ``avg`` is exact; where values have
+    a weight, such as the packets of a stream, ``weight`` is the sum of the weights.
+    """
 
     unit: Unit
     count: int
@@ -57,15 +66,18 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    weight: float | None = None
+    hdr: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load."""
+    """The server under load; ``plugin`` is the class of a target plug-in."""
 
-    kind: Literal["sfukit", "whip", "livekit", "galene"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
     url: str
     play_url: str | None = None
     private: bool = False
+    plugin: str | None = None
     version: str | None = None
     pid: int | None = None
 
@@ -100,7 +112,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """The cores each side may use; ``server`` is empty for an external server.
 
-    With ``cores_swapped`` the media threads of both sides had a core each, swapped every 50 ms.
+    With ``cores_swapped`` (``--pin exchange``) the media threads of both sides had a core each,
+    swapped every 50 ms, which improves figures of the server.
     """
 
     pin: str
@@ -254,6 +267,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
 
     started_at: str
     command_line: str = ""
+    name: str = ""
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
     seed: int
     interrupted: bool
     reasons: list[str]

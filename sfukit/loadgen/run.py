@@ -10,7 +10,6 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
     described,
-    other_targets,
     scenario,
     scoped,
     summary,
@@ -29,7 +28,17 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
+from sfukit.targets.detect import UNCHECKED
 from sfukit.targets.load_permission import permit
+
+_SWAPPING = (
+    "exchange: media threads of server and load generator swap cores every 50 ms, "
+    "which improves figures of the server"
+)
+_NOT_SWAPPING = (
+    "exchange: not applied: it needs one media thread on each side, and the permission to set "
+    "their affinity"
+)
 
 Preflight = Callable[[Plan], Awaitable[TargetFault | None]]
 
@@ -58,7 +67,9 @@ async def run(
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
-        if kind in other_targets.UNCHECKED:
+        if kind == "plugin":
+            observer.report("check", "not made: `sfukit check` has no plug-ins")
+        elif kind in UNCHECKED:
             observer.report("check", f"not made: `sfukit check` does not speak {kind}")
         elif preflight is not None and opened.server is None:
             fault = await preflight(plan)
@@ -66,7 +77,7 @@ async def run(
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop)
-                async with _swapping_cores(opened, cores) as cores:
+                async with _swapping_cores(opened, cores, observer) as cores:
                     windows = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
@@ -75,12 +86,15 @@ async def run(
 
 
 @asynccontextmanager
-async def _swapping_cores(opened: OpenedTarget, cores: Cores) -> AsyncIterator[Cores]:
-    """Swap the cores of the media threads where planned; yield the cores with the outcome."""
+async def _swapping_cores(
+    opened: OpenedTarget, cores: Cores, observer: Observer
+) -> AsyncIterator[Cores]:
+    """Swap the cores of the media threads where asked for; yield the cores with the outcome."""
     if opened.server is None or not cores.cores_swapped:
         yield cores
         return
     async with swapping_cores(opened.server.ready.pid, cores.server) as cores_swapped:
+        observer.report("pin", _SWAPPING if cores_swapped else _NOT_SWAPPING)
         yield cores._replace(cores_swapped=cores_swapped)
 
 

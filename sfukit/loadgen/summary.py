@@ -80,6 +80,8 @@ def report(
         exit_code=decision.exit_code,
         started_at=facts.started_at.isoformat(timespec="seconds"),
         command_line=command_line(options.command),
+        name=options.name,
+        tags=dict(options.tags),
         seed=plan.options.seed,
         interrupted=windows[-1].interrupted,
         reasons=decision.reasons,

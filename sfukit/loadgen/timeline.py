@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sfukit.loadgen.abort import GateWatch
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result_series import Interval, Phase
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
 from sfukit.loadgen.target_setup import OpenedTarget
+from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault, applied_gates
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
@@ -41,6 +41,8 @@ class Progress:
     tracks: int
     planned_tracks: int
     intervals: Sequence[Interval] = ()
+    stage: int = 1  # of ``stages``
+    stages: int = 1
 
 
 class Observer(Protocol):
@@ -73,13 +75,7 @@ class Timeline:
         self._observer = observer
         self._stop = stop
         self._media_timeout_s = max(plan.options.warmup_s, _MIN_MEDIA_TIMEOUT_S)
-        self._media = Media(
-            clips=clip_ids(plan),
-            pacing=options.pacing,
-            pli_policy=options.pli_policy,
-            unwatched=options.unwatched,
-            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
-        )
+        self._media = planned_media(plan, options)
         self._conductor = Conductor(
             plan,
             opened.target,
@@ -105,13 +101,7 @@ class Timeline:
 
     async def run(self) -> list[WindowResult]:
         """Join, and measure each window after its ramp and warm-up; then leave."""
-        self._swarm.listen(
-            self.ledger.on_event,
-            lambda command, error: self.ledger.fault(
-                f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
-            ),
-        )
-        self._swarm.send(load_commands(self._plan, self._media.clips))
+        set_up(self._swarm, self._plan, self._media, self.ledger)
         self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
         self._sampling.begin(
             interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
@@ -131,7 +121,15 @@ class Timeline:
             for task in self._running:
                 task.cancel()
             await self._conductor.leave()
-        return results
+        return self._with_late_fault(results)
+
+    def _with_late_fault(self, results: list[WindowResult]) -> list[WindowResult]:
+        """Return the results with the fault of a plug-in that raised while leaving."""
+        target = self._opened.target
+        if not (isinstance(target, FaultyTarget) and target.fault) or results[-1].target_fault:
+            return results
+        fault = TargetFault(target.fault, stated_by_target=True)
+        return [*results[:-1], replace(results[-1], target_fault=fault)]
 
     async def _measure(self, window: Window) -> WindowResult:
         """Return the figures of one window; without them where the run ends before it."""
@@ -276,4 +274,6 @@ class Timeline:
             ledger.tracks,
             plan.tracks,
             self._sampling.intervals,
+            plan.windows.index(window) + 1,
+            len(plan.windows),
         )

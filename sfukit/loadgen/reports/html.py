@@ -29,6 +29,10 @@ _ROWS = (
     ("frame delay of keyframes", "e2e_keyframe_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("playout delay, moving average", "playout_delay_ms"),
+    ("playout delay, libwebrtc", "playout_delay_libwebrtc_ms"),
+    ("late frames, moving average", "late_frames"),
+    ("late frames, libwebrtc", "late_frames_libwebrtc"),
     ("layer switch", "layer_switch_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
@@ -53,8 +57,9 @@ def page(report: LoadtestReport) -> str:
         Section("Errors", _errors(report)),
         Section("Run", _run(report)),
     ]
+    name = f"{report.name}: load test" if report.name else "Load test"
     return frame.page(
-        f"Load test of {sentences.target(report)}",
+        f"{name} of {sentences.target(report)}",
         f"{report.scenario.summary}; {report.started_at}, sfukit {report.version}",
         sections,
         Banner(
@@ -192,10 +197,10 @@ def _errors(report: LoadtestReport) -> str:
 def _run(report: LoadtestReport) -> str:
     scenario, environment = report.scenario, report.environment
     command = f"<pre>{text(report.command_line)}</pre>" if report.command_line else ""
-    placement = environment.placement
     parts = facts(
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
+            *report.tags.items(),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),
             ("media", f"{scenario.codec}, {' / '.join(scenario.encodings) or 'no video'}"),
@@ -210,7 +215,7 @@ def _run(report: LoadtestReport) -> str:
             ("impaired clients", str(scenario.impaired_clients)),
             ("kernel", environment.kernel),
             ("CPU", f"{environment.cores} cores, {environment.cpu_model or 'unknown model'}"),
-            ("pinning", placement.pin + (", cores swapped" if placement.cores_swapped else "")),
+            ("pinning", sentences.exchange(report) or environment.placement.pin),
         ]
     )
     switches = [f"{count:,} layer switches: {reason}" for reason, count in report.switches.items()]

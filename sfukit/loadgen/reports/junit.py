@@ -91,6 +91,9 @@ def _properties(report: LoadtestReport) -> Iterator[tuple[str, str]]:
     yield "seed", str(report.seed)
     yield "scenario", report.scenario.summary
     yield "version", report.version
+    if report.name:
+        yield "name", report.name
+    yield from report.tags.items()
 
 
 def _add(suite: ElementTree.Element, case: Case) -> None:

@@ -36,7 +36,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
     mark, word = _MARKS[report.verdict], sentences.word(report)
     yield f"## {mark} {word}: {plain(sentences.outcome(report))}"
     yield ""
-    yield plain(f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}")
+    labels = f"{sentences.labels(report)}; " if sentences.labels(report) else ""
+    load = f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}"
+    yield plain(f"{labels}{load}")
     yield ""
     for reason in report.reasons:
         yield f"- {plain(reason)}"
@@ -59,6 +61,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
             yield f"| {name} | {cells} |"
     yield ""
     yield plain(f"{sentences.health(report)}.")
+    if exchange := sentences.exchange(report):
+        yield ""
+        yield plain(f"--pin {exchange}.")
     yield from _worst(report)
 
 

@@ -3,6 +3,7 @@
 from sfukit import gates
 from sfukit.gates import GateResult
 from sfukit.htmlreport.elements import State
+from sfukit.loadgen.placement import EXCHANGE
 from sfukit.loadgen.result import LoadtestReport, Metric, SwarmUse, Worst
 
 
@@ -41,6 +42,12 @@ def target(report: LoadtestReport) -> str:
     return "a private SFU" if report.target.private else report.target.url
 
 
+def labels(report: LoadtestReport) -> str:
+    """Return the name and the tags of a run; empty without any."""
+    tags = [f"{key}={value}" for key, value in report.tags.items()]
+    return ", ".join([report.name] * bool(report.name) + tags)
+
+
 def mark(gate: GateResult) -> str:
     """Return the result of a gate."""
     return "unknown" if gate.ok is None else "met" if gate.ok else "NOT MET"
@@ -73,6 +80,17 @@ def health(report: LoadtestReport) -> str:
         "the load generator was saturated, the server may be better than these figures: "
         + "; ".join(report.saturation.reasons)
     )
+
+
+def exchange(report: LoadtestReport) -> str:
+    """Return whether threads of the server were moved (``--pin exchange``); empty without it."""
+    placement = report.environment.placement
+    if placement.cores_swapped:
+        return (
+            "exchange: the media threads of server and load generator swapped cores every 50 ms, "
+            "which improves figures of the server"
+        )
+    return "exchange: not applied" if placement.pin == EXCHANGE else ""
 
 
 def drops(generator: SwarmUse) -> str:
