@@ -26,6 +26,8 @@ from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.transport import Credentials, LocalTransport
 from tests.integration.loadtest_command import SHORT, Loadtest, Outcome
 
+pytestmark = pytest.mark.realtime
+
 _RUN_S = 90.0
 
 
