@@ -3,6 +3,7 @@
 use crate::ids::{BotId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
 use crate::playout::Playouts;
+use crate::quality::QualityFigures;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -261,6 +262,8 @@ pub struct StreamFigures {
     pub playout_delay_ms: Option<f64>,
     /// The same by libwebrtc's histogram.
     pub playout_delay_libwebrtc_ms: Option<f64>,
+    /// Quality score; none before its first second.
+    pub quality: Option<QualityFigures>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
     /// The distribution of these delays, to merge with those of other streams.
