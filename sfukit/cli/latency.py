@@ -48,6 +48,7 @@ def latency(
     codec: target_options.Codec = "vp8",
     bitrate: latency_options.Bitrate = "500k",
     srtp: target_options.Srtp = "auto",
+    target_plugin: target_options.TargetPlugin = None,
     play: target_options.Play = None,
     room: latency_options.Room = None,
     engine: latency_options.Engine = "native",

@@ -88,6 +88,7 @@ def loadtest(
     pli_policy: options.PliPolicy = "answer",
     unwatched: options.Unwatched = "dynacast",
     srtp: target_options.Srtp = "auto",
+    target_plugin: target_options.TargetPlugin = None,
     play: target_options.Play = None,
     net: target_options.Net = None,
     net_up: target_options.NetUp = None,

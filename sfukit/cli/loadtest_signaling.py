@@ -55,6 +55,7 @@ _REASONS = {
     "publishers": "two clients of each room publish in turn",
     "subscribers": "two clients of each room subscribe in turn",
     "audio_publishers": "two clients of each room publish in turn",
+    "target_plugin": "the clients join rooms of an sfukit server",
     "play": "the clients join rooms of an sfukit server",
     "churn": "a fifth of the requests are joins and leaves",
     "stage": "the load is constant",

@@ -40,6 +40,15 @@ Play = Annotated[
         help="WHEP URL that plays what the WHIP target publishes",
     ),
 ]
+TargetPlugin = Annotated[
+    str | None,
+    option(
+        "--target-plugin",
+        panel=ACCESS,
+        metavar="MODULE:CLASS",
+        help="class that joins TARGET; of an installed module, or ./file.py:Class",
+    ),
+]
 Codec = Annotated[str, option("--codec", panel=_MEDIA, help="vp8 or h264")]
 Srtp = Annotated[str, option("--srtp", panel=_MEDIA, help="profiles offered: auto, gcm128 or cm80")]
 Net = Annotated[
@@ -58,7 +67,7 @@ NetUp = Annotated[
         panel=_NETWORK,
         metavar="SPEC",
         help="bots to server: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%[,burst=4], "
-        "loss=ge:P,R,H,K; wins over --net by key",
+        "loss=ge:P,R,H,K; shared=5: 5 bots behind one queue; wins over --net by key",
     ),
 ]
 NetDown = Annotated[
@@ -104,6 +113,7 @@ def run_options(
             values["allow_host"],
         ),
         target=values["target"],
+        target_plugin=values["target_plugin"],
         play=None if play is None else parse_play(play),
         srtp=choice(values["srtp"], "--srtp", SrtpProfile),
         join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),

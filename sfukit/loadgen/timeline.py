@@ -16,6 +16,7 @@ from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
 from sfukit.loadgen.target_setup import OpenedTarget
+from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault, applied_gates
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
@@ -120,7 +121,15 @@ class Timeline:
             for task in self._running:
                 task.cancel()
             await self._conductor.leave()
-        return results
+        return self._with_late_fault(results)
+
+    def _with_late_fault(self, results: list[WindowResult]) -> list[WindowResult]:
+        """Return the results with the fault of a plug-in that raised while leaving."""
+        target = self._opened.target
+        if not (isinstance(target, FaultyTarget) and target.fault) or results[-1].target_fault:
+            return results
+        fault = TargetFault(target.fault, stated_by_target=True)
+        return [*results[:-1], replace(results[-1], target_fault=fault)]
 
     async def _measure(self, window: Window) -> WindowResult:
         """Return the figures of one window; without them where the run ends before it."""

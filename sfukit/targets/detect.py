@@ -14,9 +14,10 @@ from sfukit.targets.access import Access, fill_in
 from sfukit.targets.http_request import Response
 from sfukit.targets.no_response import no_response
 
-Kind = Literal["sfukit", "whip", "whep", "livekit", "galene", "janus"]
+Kind = Literal["sfukit", "whip", "whep", "livekit", "galene", "janus", "plugin"]
 
-UNCHECKED: frozenset[Kind] = frozenset(("livekit", "galene", "janus"))  # not by `sfukit check`
+# not by `sfukit check`
+UNCHECKED: frozenset[Kind] = frozenset(("livekit", "galene", "janus", "plugin"))
 
 _ANSWER_S = 5.0
 _KINDS: Mapping[str, Kind] = {
@@ -72,6 +73,14 @@ def parse_target(text: str) -> TargetUrl:
             hint=f"kinds: {', '.join(f'{one}+' for one in _KINDS)}",
         )
     return TargetUrl(_KINDS.get(kind), url)
+
+
+def parse_plugin_url(text: str) -> str:
+    """Read TARGET of a plug-in: a URL of any scheme; raises ``UsageError``."""
+    parts = urlsplit(text)
+    if not parts.scheme or not _can_be_asked(parts._replace(scheme="http").geturl()):
+        raise UsageError(f"target {text!r}: this is no URL", hint="give SCHEME://HOST[:PORT]/...")
+    return text
 
 
 def parse_play(text: str) -> str:

@@ -17,6 +17,7 @@ from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.target_setup import OpenedTarget
+from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import Snapshot, Window
 from sfukit.swarm.native import Swarm
@@ -96,6 +97,7 @@ class Measurement:
             await self._conductor.leave()
             await self._peer.close()
         measured = self._measured
+        measured.fault = measured.fault or self._raised()
         measured.interrupted = self._stop.is_set()
         if not (measured.samples or measured.fault or measured.interrupted):
             measured.fault = TargetFault("the other end stopped before the window", False)
@@ -190,6 +192,8 @@ class Measurement:
         server, ledger = self._opened.server, self.ledger
         if server is not None and server.ended:
             return TargetFault(server.ended, stated_by_target=True)
+        if raised := self._raised():
+            return raised
         if ledger.failures:
             worst = ledger.faults[0]
             text = f"the {self._role(worst.first)} could not join: {worst.message} ({worst.code})"
@@ -203,6 +207,13 @@ class Measurement:
             text = f"the target disconnected the {_ROLES[role.index]}: {ledger.most_common_loss}"
             return TargetFault(text, stated_by_target=True)
         return None
+
+    def _raised(self) -> TargetFault | None:
+        """Return what a plug-in raised."""
+        target = self._opened.target
+        if not isinstance(target, FaultyTarget) or target.fault is None:
+            return None
+        return TargetFault(target.fault, stated_by_target=True)
 
     def _server_lives(self) -> bool:
         """Return whether a disconnect is no sign of the end of a private server.
