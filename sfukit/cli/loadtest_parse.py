@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from sfukit import gates, units
-from sfukit.cli import access_options, run_labels, saved_runs
+from sfukit.cli import access_options, run_labels, saved_runs, shard_options
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
@@ -32,7 +32,7 @@ from sfukit.loadgen.scenario_file import read as scenario_file
 
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = (
-    *("html", "junit", "markdown", "csv", "hdr", "name", "tag"),
+    *("html", "junit", "markdown", "csv", "hdr", "name", "tag", "start_at"),
     *("prometheus", "baseline", "max_regression"),
 )
 _SHORTEST_SWITCH_S = 1.0
@@ -143,6 +143,8 @@ def run_options(
         default_gates=not values["no_default_gates"],
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
+        shard=shard_options.shard(values),
+        start_at_s=shard_options.start_at_s(values["start_at"]),
         name=run_labels.name(values["name"]),
         tags=run_labels.tags(values["tag"] or ()),
     )

@@ -51,6 +51,8 @@ def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     lines = [_verdict_line(report)]
     lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
+    if report.merged is not None:
+        lines.append(labelled("shards", sentences.shards(report.merged)))
     lines += _stage_lines(report.stages)
     lines += table(_ROWS, report.metrics, report.gates)
     lines += _loss_line(report)

@@ -1,6 +1,7 @@
 """The phases of a run: ramp, warm-up, measured window, end; and the CPU use of both sides."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,11 +12,12 @@ from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
-from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.options import RunOptions, Shard
 from sfukit.loadgen.result_series import Interval, Phase
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
+from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.verdict import TargetFault, applied_gates
 from sfukit.swarm.messages import Window as SetWindow
@@ -66,6 +68,7 @@ class Timeline:
         stop: asyncio.Event,
     ) -> None:
         self.ledger = Ledger(plan)
+        self.started_s: float | None = None
         self._options = options
         self._plan = plan
         self._opened = opened
@@ -78,7 +81,7 @@ class Timeline:
             pacing=options.pacing,
             pli_policy=options.pli_policy,
             unwatched=options.unwatched,
-            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
+            ssrc_base=_ssrc_base(plan.options.seed, options.shard),
         )
         self._conductor = Conductor(
             plan,
@@ -112,9 +115,13 @@ class Timeline:
             ),
         )
         self._swarm.send(load_commands(self._plan, self._media.clips))
-        self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
+        lead_s = max(_LEAD_S, start.left_s(self._options.start_at_s))
+        self._start_ns = self._swarm.now_ns() + round(lead_s * _NS_PER_S)
+        self.started_s = time.time() + lead_s
         self._sampling.begin(
-            interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
+            interval_s(self._options.interval_s, self._plan.total_s),
+            self._start_ns,
+            histograms=self._options.shard is not None,
         )
         self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
@@ -270,10 +277,16 @@ class Timeline:
             phase,
             max(0.0, elapsed_s),
             plan.total_s,
-            window.clients,
+            plan.own_clients(window),
             ledger.present,
             ledger.failures,
             ledger.tracks,
             plan.tracks,
             self._sampling.intervals,
         )
+
+
+def _ssrc_base(seed: int, shard: Shard | None) -> int:
+    """Return the first SSRC: other runs, and other shards of a run, have others."""
+    number = seed + (0 if shard is None else shard.index << 20)
+    return (number * 2_654_435_761) & 0x7FFFFFF0
