@@ -1,16 +1,14 @@
 """The typed options of a load test, from what was typed on the command line."""
 
-import secrets
-import shlex
-import sys
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import typer
 
 from sfukit import gates, units
-from sfukit.cli import access_options, run_labels, saved_runs, shard_options
 from sfukit.cli import loadtest_options as options
+from sfukit.cli import run_labels, saved_runs, shard_options, target_options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -23,7 +21,6 @@ from sfukit.loadgen.options import (
     PliPolicy,
     RunOptions,
     ScenarioName,
-    SrtpProfile,
     Unwatched,
     VideoCodec,
 )
@@ -33,7 +30,7 @@ from sfukit.loadgen.scenario_file import read as scenario_file
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = (
     *("html", "junit", "markdown", "csv", "hdr", "name", "tag", "start_at"),
-    *("prometheus", "baseline", "max_regression"),
+    *("prometheus", "verbose", "baseline", "max_regression"),
 )
 _SHORTEST_SWITCH_S = 1.0
 
@@ -107,39 +104,16 @@ def run_options(
 
     ``catalogue`` has the paths that gates may name, by default those of a load with media.
     """
-    from sfukit.targets.detect import parse_play
-
-    play = values["play"]
-    return RunOptions(
-        load=load_options(values),
-        command=("sfukit", *sys.argv[1:]),
-        access=access_options.access(
-            *(
-                values[name]
-                for name in (
-                    "token",
-                    "api_key",
-                    "api_secret",
-                    "header",
-                    "cacert",
-                    "insecure",
-                    "allow_host",
-                )
-            )
-        ),
-        target=values["target"],
-        play=None if play is None else parse_play(play),
-        srtp=choice(values["srtp"], "--srtp", SrtpProfile),
+    judged = [_gate(text, catalogue) for text in values["gate"] or ()]
+    return replace(
+        target_options.run_options(values, load_options(values), judged),
         pacing=choice(values["pacing"], "--pacing", Pacing),
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
-        join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
         retries=values["retries"],
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
-        server_args=tuple(shlex.split(values["server_args"])),
         interval_s=options.interval_s(values["interval"]),
-        gates=tuple(_gate(text, catalogue) for text in values["gate"] or ()),
         default_gates=not values["no_default_gates"],
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
@@ -156,8 +130,8 @@ def _gate(text: str, catalogue: Mapping[str, str] | None) -> Gate:
 
 def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
-    bitrate, seed = values["bitrate"], values["seed"]
-    net_up, net_down = options.networks(values["net"], values["net_up"], values["net_down"])
+    bitrate = values["bitrate"]
+    net_up, net_down = target_options.networks(values)
     return LoadOptions(
         scenario=choice(values["scenario"], "--scenario", ScenarioName),
         scenario_file=values.get("scenario_file"),
@@ -181,7 +155,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         net_up=net_up,
         net_down=net_down,
         net_share=units.ratio(values["net_share"], "--net-share"),
-        seed=seed if seed is not None else secrets.randbelow(10_000),
+        seed=target_options.seed(values),
     )
 
 

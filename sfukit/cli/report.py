@@ -30,6 +30,7 @@ _RENDERERS: Mapping[str, str] = {
     "nat-lab": "sfukit.cli.nat_lab_text",
     "turn-probe": "sfukit.cli.turn_probe_text",
 }
+_LONG_RENDERERS: Mapping[str, str] = {"loadtest": "sfukit.cli.loadtest_long_text"}
 # The module whose function saved_page writes the HTML report of a command beside loadtest.
 _PAGES: Mapping[str, str] = {
     "latency": "sfukit.loadgen.latency.html",
@@ -65,6 +66,7 @@ def show(
     ],
     json: shared_options.Json = None,
     html: shared_options.Html = None,
+    verbose: loadtest_options.Verbose = False,
     junit: loadtest_options.Junit = None,
     markdown: loadtest_options.Markdown = None,
     csv: loadtest_options.Csv = None,
@@ -84,20 +86,22 @@ def show(
         from sfukit.cli import report_merge
 
         report_merge.run(runs[1:], outputs)
-        return
     if len(runs) != 1:
         raise UsageError(
             f"{' '.join(runs)}: one run is expected", hint="or: compare RUN RUN, merge PARTS..."
         )
-    _show(runs[0], outputs)
+    _show(runs[0], outputs, verbose=verbose)
 
 
-def _show(run: str, outputs: Outputs) -> None:
+def _show(run: str, outputs: Outputs, *, verbose: bool) -> None:
     outputs.check()
     saved = saved_runs.read(run)
     command = saved_runs.header(run, saved).command
+    renderer = _RENDERERS[command]
+    if verbose:
+        renderer = _LONG_RENDERERS.get(command, renderer)
     try:
-        lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
+        lines = importlib.import_module(renderer).render_saved(saved)
     except _MALFORMED as error:
         raise saved_runs.unreadable(run, error) from error
     out = Output.beside(outputs.standard_output)

@@ -1,13 +1,14 @@
 """``sfukit report merge PARTS...``: the reports of shards in one, judged again."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
-from sfukit import report
 from sfukit.cli import loadtest_text, saved_runs
+from sfukit.cli.finish import finish
 from sfukit.cli.loadtest_outputs import Outputs, readable
-from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
+from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario.shares import MOST_SHARDS
@@ -18,7 +19,7 @@ from sfukit.loadgen.shards.parts import Part, part
 _MOST_BYTES = 512 * 1024 * 1024
 
 
-def run(files: Sequence[str], outputs: Outputs, *, quiet: bool = False) -> None:
+def run(files: Sequence[str], outputs: Outputs) -> NoReturn:
     """Merge the parts, print and write the report; exit with the code of its verdict."""
     outputs.check()
     if not files:
@@ -26,7 +27,7 @@ def run(files: Sequence[str], outputs: Outputs, *, quiet: bool = False) -> None:
     if len(files) > MOST_SHARDS:
         raise UsageError(f"{len(files)} parts", hint=f"give {MOST_SHARDS} at most")
     outcome = merged(_parts(files))
-    finish(outcome, Output.beside(outputs.standard_output, quiet=quiet), outputs)
+    ended(outcome, Output.beside(outputs.standard_output), outputs)
 
 
 def merged(parts: Sequence[Part], absent: dict[int, str] | None = None) -> LoadtestReport:
@@ -38,14 +39,15 @@ def merged(parts: Sequence[Part], absent: dict[int, str] | None = None) -> Loadt
         raise UsageError(f"{sources}: {error}", hint="a part is damaged: run it again") from error
 
 
-def finish(outcome: LoadtestReport, out: Output, outputs: Outputs) -> None:
+def ended(outcome: LoadtestReport, out: Output, outputs: Outputs) -> NoReturn:
     """Print and save a merged report, write its files, exit with the code of its verdict."""
-    out.line(loadtest_text.opening_line(outcome))
-    out.line(f"{'plan':<{LOADTEST_LABEL}}{outcome.scenario.summary}")
-    for line in loadtest_text.result_lines(outcome):
-        out.line(line)
-    if report.save_last(outcome):
-        out.line(labelled("saved", "see it: sfukit report last --html report.html"))
+    finish(
+        outcome,
+        loadtest_text.whole_lines(outcome),
+        out,
+        verdict=loadtest_text.verdict_lines(outcome)[0],
+        hint="see it: sfukit report last --html report.html",
+    )
     outputs.write(outcome)
     raise typer.Exit(outcome.exit_code)
 

@@ -9,7 +9,7 @@ from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
-from sfukit.loadgen.targets.base import RearrangingSession, Session, Target
+from sfukit.loadgen.targets.base import FaultyTarget, RearrangingSession, Session, Target
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.native import Swarm
 
@@ -105,6 +105,8 @@ class Conductor:
 
     def target_fault(self) -> TargetFault | None:
         """Return why the run has to end; None while it can continue."""
+        if isinstance(self._target, FaultyTarget) and self._target.fault is not None:
+            return TargetFault(self._target.fault, stated_by_target=True)
         ledger = self._ledger
         scheduled = len(ledger.join_records)
         if ledger.failures == scheduled >= max(1, self._first):

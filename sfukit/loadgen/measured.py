@@ -81,6 +81,10 @@ def metrics(
         "e2e_frame_ms": metric_of_histograms(one.e2e_frame for one in histograms),
         "e2e_delta_ms": metric_of_histograms(one.e2e_delta for one in histograms),
         "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
+        "playout_delay_ms": metric_of_histograms(one.playout_delay for one in histograms),
+        "playout_delay_libwebrtc_ms": metric_of_histograms(
+            one.playout_delay_libwebrtc for one in histograms
+        ),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
@@ -164,6 +168,8 @@ def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
         "jitter_ms": metric_of_values(
             _known(one.jitter_ms for one in figures if one.bytes_received), "ms"
         ),
+        "late_frames": _ratios((one.frames_late, one.frames) for one in video),
+        "late_frames_libwebrtc": _ratios((one.frames_late_libwebrtc, one.frames) for one in video),
         "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in figures),
         "loss_after_rtx": _repaired(figures),
         "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),

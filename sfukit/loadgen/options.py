@@ -112,6 +112,7 @@ class RunOptions:
     command: tuple[str, ...] = ("sfukit", "loadtest")
     access: Access = field(default_factory=Access)
     target: str | None = None
+    target_plugin: str | None = None
     play: str | None = None
     srtp: SrtpProfile = "auto"
     pacing: Pacing = "libwebrtc"

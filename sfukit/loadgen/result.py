@@ -34,6 +34,10 @@ METRICS: dict[str, Unit] = {
     "e2e_keyframe_ms": "ms",
     "rtt_ms": "ms",
     "jitter_ms": "ms",
+    "playout_delay_ms": "ms",
+    "playout_delay_libwebrtc_ms": "ms",
+    "late_frames": "ratio",
+    "late_frames_libwebrtc": "ratio",
     "loss_raw": "ratio",
     "loss_after_rtx": "ratio",
     "loss_after_rtx_video": "ratio",
@@ -68,12 +72,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load."""
+    """The server under load; ``plugin`` is the class of a target plug-in."""
 
-    kind: Literal["sfukit", "whip", "livekit", "galene"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
     url: str
     play_url: str | None = None
     private: bool = False
+    plugin: str | None = None
     version: str | None = None
     pid: int | None = None
 

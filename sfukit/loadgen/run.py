@@ -10,7 +10,6 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
     described,
-    other_targets,
     scenario,
     scoped,
     summary,
@@ -30,7 +29,7 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import DetectedTarget
+from sfukit.targets.detect import UNCHECKED, DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -71,7 +70,9 @@ async def run(
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
-        if kind in other_targets.UNCHECKED:
+        if kind == "plugin":
+            observer.report("check", "not made: `sfukit check` has no plug-ins")
+        elif kind in UNCHECKED:
             observer.report("check", f"not made: `sfukit check` does not speak {kind}")
         elif preflight is not None and opened.server is None:
             fault = await preflight(plan)

@@ -20,7 +20,7 @@ from sfukit.loadgen.result_series import Interval
 from sfukit.loadgen.saturation import attribute
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
-from sfukit.loadgen.verdict import Circumstances, applied_gates, decide
+from sfukit.loadgen.verdict import Circumstances, decide
 from sfukit.loadgen.worst import worst
 from sfukit.machine import Machine
 from sfukit.redaction import command_line
@@ -52,7 +52,7 @@ def report(
     server, generator = usage.server_use(windows), usage.swarm_use(windows)
     evidence = [usage.evidence(facts.cores, window) for window in windows]
     saturation = usage.worst(map(attribute, evidence))
-    applied = applied_gates(plan, options)
+    applied = scoped.applied_gates(plan, options)
     scoped_metrics = scoped.metrics(applied, plan, ledger, windows, planned)
     known = figures(metrics, server, generator, saturation, scoped_metrics)
     stages = []

@@ -81,15 +81,16 @@ def decide(
     gates: Sequence[GateResult], saturation: Saturation, circumstances: Circumstances
 ) -> Decision:
     """Return the verdict; failed gates are inconclusive where the load generator is saturated."""
+    fault, dropped = circumstances.target_fault, circumstances.dropped
     failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
-    if circumstances.dropped is not None:
-        failed.append(circumstances.dropped)
+    if dropped is not None and (fault is None or fault.text != dropped):
+        failed.append(dropped)
     if failed and circumstances.clients_refused is not None:
         failed.insert(0, circumstances.clients_refused)
     if circumstances.aborted is not None:
         failed.insert(0, circumstances.aborted)
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
-    fault, generator_limited = circumstances.target_fault, saturation.side in ("swarm", "shared")
+    generator_limited = saturation.side in ("swarm", "shared")
     if fault is not None:
         if generator_limited and not fault.stated_by_target:
             reasons = [*saturation.reasons, fault.text, *failed]

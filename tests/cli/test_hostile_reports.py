@@ -85,10 +85,11 @@ def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("options", [(), ("-v",)])
 def test_it_prints_no_escapes_and_begins_no_line(
-    hostile: Path, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...], hostile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["report", str(hostile)]) == 0, capsys.readouterr().err
+    assert main(["report", str(hostile), *options]) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
     assert "a\\x1b[2J" in shown
     assert COMMANDING.findall(shown) == []
@@ -109,9 +110,10 @@ def test_a_report_with_less_in_it_is_printed_or_refused(
     path = tmp_path / "report.json"
     less = made(REPORTS[name], whole=False, fields=header_of(name))
     path.write_bytes(msgspec.json.encode(less))
-    code = main(["report", str(path)])
-    refusal = capsys.readouterr().err
-    assert code == 0 or (code == 2 and refusal.startswith(f"sfukit: {path}: "))
+    for options in ((), ("-v",)):
+        code = main(["report", str(path), *options])
+        refusal = capsys.readouterr().err
+        assert code == 0 or (code == 2 and refusal.startswith(f"sfukit: {path}: "))
 
 
 def test_a_refusal_quotes_no_escapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 use crate::ids::{BotId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
+use crate::playout::Playouts;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -96,6 +97,10 @@ pub struct Histograms {
     pub e2e_delta: Histogram,
     /// The same of key frames.
     pub e2e_keyframe: Histogram,
+    /// Complete arrival of video frames to their playout, by the moving average of the jitter.
+    pub playout_delay: Histogram,
+    /// The same by libwebrtc's histogram of relative delays.
+    pub playout_delay_libwebrtc: Histogram,
     /// Round-trip times from RTCP (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
     pub rtt: Histogram,
     /// Lag of the swarm behind its schedule.
@@ -115,6 +120,14 @@ pub struct StreamCounts {
     pub frames: u64,
     /// Complete key frames.
     pub keyframes: u64,
+    /// Complete frames (audio: packets) after their playout time, by the moving average.
+    pub late: u64,
+    /// The same by libwebrtc's histogram.
+    pub late_libwebrtc: u64,
+    /// Sum of the playout delays by the moving average, in microseconds.
+    pub playout_us: u64,
+    /// The same by libwebrtc's histogram.
+    pub playout_libwebrtc_us: u64,
     /// Frames skipped.
     pub skipped: u64,
     /// Sequence numbers in sent NACKs.
@@ -139,6 +152,10 @@ impl StreamCounts {
             bytes: self.bytes - earlier.bytes,
             frames: self.frames - earlier.frames,
             keyframes: self.keyframes - earlier.keyframes,
+            late: self.late - earlier.late,
+            late_libwebrtc: self.late_libwebrtc - earlier.late_libwebrtc,
+            playout_us: self.playout_us - earlier.playout_us,
+            playout_libwebrtc_us: self.playout_libwebrtc_us - earlier.playout_libwebrtc_us,
             skipped: self.skipped - earlier.skipped,
             nacks: self.nacks - earlier.nacks,
             plis: self.plis - earlier.plis,
@@ -146,6 +163,20 @@ impl StreamCounts {
             frozen: self.frozen.saturating_sub(earlier.frozen),
             playing: self.playing.saturating_sub(earlier.playing),
         }
+    }
+
+    /// Count the playout of a frame.
+    pub fn play(&mut self, playouts: &Playouts) {
+        self.late += u64::from(playouts.average.late);
+        self.late_libwebrtc += u64::from(playouts.libwebrtc.late);
+        self.playout_us += playouts.average.delay.as_micros() as u64;
+        self.playout_libwebrtc_us += playouts.libwebrtc.delay.as_micros() as u64;
+    }
+
+    /// Return the mean over all frames of a sum in microseconds; none without frames.
+    #[must_use]
+    pub fn mean_ms(&self, sum_us: u64) -> Option<f64> {
+        (self.frames > 0).then(|| sum_us as f64 / 1_000.0 / self.frames as f64)
     }
 }
 
@@ -222,6 +253,14 @@ pub struct StreamFigures {
     pub longest_gap_ms: f64,
     /// Interarrival jitter (RFC 3550 section 6.4.1) now.
     pub jitter_ms: Option<f64>,
+    /// Complete frames (audio: packets) after their playout time, by the moving average.
+    pub frames_late: u64,
+    /// The same by libwebrtc's histogram.
+    pub frames_late_libwebrtc: u64,
+    /// Mean time from complete arrival to playout, by the moving average.
+    pub playout_delay_ms: Option<f64>,
+    /// The same by libwebrtc's histogram.
+    pub playout_delay_libwebrtc_ms: Option<f64>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
     /// The distribution of these delays, to merge with those of other streams.

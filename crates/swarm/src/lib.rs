@@ -18,6 +18,7 @@ pub mod measure;
 pub mod message;
 pub mod nal;
 pub mod pacer;
+pub mod playout;
 pub mod publish;
 pub mod random;
 pub mod receive;

@@ -81,8 +81,8 @@ def _metrics(
         "rtt_sub_ms": _rtt(last, subscriber, "inbound"),
         "sfu_residence_ms": _of(samples, "ms", lambda one: one.sfu_residence_ms),
         "jitter_ms": _of(samples, "ms", lambda one: one.jitter_ms),
-        "loss_raw": _loss(samples, lambda one: one.packets_lost_raw),
-        "loss_after_rtx": _loss(samples, lambda one: one.packets_lost_after_rtx),
+        "loss_raw": loss_ratio(samples, lambda one: one.packets_lost_raw),
+        "loss_after_rtx": loss_ratio(samples, lambda one: one.packets_lost_after_rtx),
         "bitrate_in": _of(samples, "bit/s", lambda one: one.bitrate_in),
         "bitrate_out": _of(samples, "bit/s", lambda one: one.bitrate_out),
     }
@@ -111,8 +111,8 @@ def _of(samples: Iterable[Sample], unit: Unit, value: Callable[[Sample], float |
     return metric_of_values([one for one in known if one is not None], unit)
 
 
-def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
-    """Return a loss ratio: ``avg`` over all packets, percentiles over intervals."""
+def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
+    """Return a loss ratio: ``avg`` and ``count`` over all packets, percentiles over intervals."""
     counted = [
         (part, one.packets_expected)
         for one in samples

@@ -78,6 +78,10 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
         playing_ms=10_000.0,
         longest_gap_ms=40.0,
         jitter_ms=1.5,
+        frames_late=3,
+        frames_late_libwebrtc=0,
+        playout_delay_ms=8.0,
+        playout_delay_libwebrtc_ms=19.0,
         e2e_frame=Delays(300, 0.1),
         e2e_histogram=histogram(0.05, 0.1),
     )
@@ -90,7 +94,15 @@ def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | N
         at_ns=0,
         totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0),
         loss=LossFigures(2000, 4, 0),
-        histograms=Histograms(delays, delays, histogram(0.1), histogram(0.02), histogram(0.001)),
+        histograms=Histograms(
+            e2e_frame=delays,
+            e2e_delta=delays,
+            e2e_keyframe=histogram(0.1),
+            playout_delay=histogram(0.01),
+            playout_delay_libwebrtc=histogram(0.02, 0.03),
+            rtt=histogram(0.02),
+            lag=histogram(0.001),
+        ),
         decrypted_ratio=1.0,
         generator=GeneratorFigures(socket_drops=drops),
         streams=list(streams),
@@ -219,6 +231,21 @@ def test_a_stream_that_ended_before_the_window_has_no_jitter_in_it() -> None:
     assert run.report().metrics["jitter_ms"].max == pytest.approx(1.5)
 
 
+def test_late_frames_are_a_share_of_the_complete_frames_of_video() -> None:
+    run = Run()
+    run.join()
+    run.streams = [
+        stream(10, 1, frames_late=30, frames_late_libwebrtc=6),
+        stream(11, 2, frames=100, frames_late=0),
+        stream(12, 2, kind="audio", frames_late=900),
+    ]
+    metrics = run.report().metrics
+    assert metrics["late_frames"].avg == pytest.approx(30 / 400)
+    assert metrics["late_frames"].max == pytest.approx(0.1)
+    assert metrics["late_frames_libwebrtc"].avg == pytest.approx(6 / 400)
+    assert metrics["playout_delay_libwebrtc_ms"].max == pytest.approx(0.03)
+
+
 def test_bots_that_never_came_count_as_not_joined() -> None:
     run = Run()
     run.ledger.join_records.clear()
@@ -321,7 +348,9 @@ def test_the_text_of_a_pass() -> None:
         "frame delay        0.06 ms   0.10 ms   0.10 ms   0.10 ms   p95 < 400 ms  ok",
         "round trip         0.02 ms   0.02 ms   0.02 ms   0.02 ms",
         "jitter              1.5 ms    1.5 ms    1.5 ms    1.5 ms",
+        "playout delay      0.02 ms   0.03 ms   0.03 ms   0.03 ms",
         "loss            0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
+        "late frames     0 % by libwebrtc's jitter buffer, 1 % by the moving average",
         "server          0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
         "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: not saturated",
         "worst           room-1 p1 of p1: frame delay p99 0.10 ms",

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
+from sfukit.loadgen import gate_figures, scoped
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shard, Stage
 from sfukit.loadgen.scenario import Plan, plan
 from sfukit.loadgen.shards import fingerprint
-from sfukit.loadgen.verdict import applied_gates
 
 
 def shares(whole: Plan, count: int) -> list[Plan]:
@@ -56,8 +56,15 @@ def test_a_room_is_spread_over_more_shards() -> None:
     assert [len(one.own_slots) for one in (first, second, third)] == [3, 2, 2]
     assert [one.tracks for one in (first, second, third)] == [4, 4, 4]
     assert [one.times_video for one in (first, second, third)] == [True, False, False]
-    paths = {gate.path for gate in applied_gates(second, RunOptions(load=second.options))}
+    paths = {gate.path for gate in scoped.applied_gates(second, RunOptions(load=second.options))}
     assert "e2e_frame_ms.p95" not in paths and "freeze_est" in paths
+
+
+def test_a_gate_on_a_room_is_of_the_shard_that_has_it() -> None:
+    gate = gate_figures.parse("tracks[room=room-2] == 100%")
+    options = RunOptions(load=LoadOptions(clients=6, rooms=2), gates=(gate,))
+    parts = shares(plan(options.load), 2)
+    assert [gate in scoped.applied_gates(part, options) for part in parts] == [False, True]
 
 
 def test_stages_count_the_clients_of_the_share() -> None:
