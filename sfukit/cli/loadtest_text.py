@@ -8,6 +8,7 @@ from sfukit import gates, units
 from sfukit.cli import load_table, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
@@ -93,8 +94,10 @@ def media_lines(report: LoadtestReport) -> list[str]:
 
 
 def join_lines(report: LoadtestReport) -> list[str]:
-    """Return the joins that were delayed or tried again."""
+    """Return what concerns joins: a shared endpoint, those that were delayed or tried again."""
     lines = []
+    if shared := endpoints.note(report.target):
+        lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
     if report.retried_joins.attempts:

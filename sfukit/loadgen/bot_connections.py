@@ -19,6 +19,7 @@ from sfukit.swarm.messages import (
     Command,
     EncodingParameters,
     LocalParameters,
+    Network,
     OpenTransport,
     Publish,
     Receive,
@@ -92,8 +93,7 @@ class BotTransports:
         self.opened.clear()
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
-        impaired = self.bot.impaired
-        net_up, net_down = network_of(self.bot, self.plan.options)
+        net_up, net_down = self._networks()
         number = self.bot.index + 1
         return OpenTransport(
             bot=number,
@@ -108,8 +108,19 @@ class BotTransports:
             ),
             dtls_role="client" if peer.bot_is_dtls_client else "server",
             cname=f"bot{number}",
-            net_up=net_up if impaired else None,
-            net_down=net_down if impaired else None,
+            net_up=net_up,
+            net_down=net_down,
+        )
+
+    def _networks(self) -> tuple[Network | None, Network | None]:
+        """Return the impairment of the bot, up and down."""
+        if not self.bot.impaired:
+            return None, None
+        up, down = network_of(self.bot, self.plan.options)
+        shared = self.plan.bottlenecks
+        return (
+            Network.of(up, shared.get((self.bot.slot, "up"))),
+            Network.of(down, shared.get((self.bot.slot, "down"))),
         )
 
 

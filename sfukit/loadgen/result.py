@@ -72,7 +72,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load; ``plugin`` is the class of a target plug-in."""
+    """The server under load; ``plugin`` is the class of a target plug-in.
+
+    ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    """
 
     kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
     url: str
@@ -81,6 +84,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    publishers_per_endpoint: int = 1
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):

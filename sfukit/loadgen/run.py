@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sfukit import machine
@@ -10,6 +11,7 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
     described,
+    endpoints,
     scenario,
     scoped,
     summary,
@@ -18,8 +20,8 @@ from sfukit.loadgen import (
 from sfukit.loadgen.core_swap import swapping_cores
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import Cores, place, running_on
-from sfukit.loadgen.reports.compare import load_differences
+from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
+from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
@@ -66,7 +68,8 @@ async def run(
         observer.report("plan", scenario.plan_line(plan))
         if options.shard is not None:
             observer.report("shard", shard.line(plan, options))
-        for note in notes(len(plan.own_slots), cores):
+        told = endpoints.note(opened.described)
+        for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
@@ -124,6 +127,7 @@ async def _opened(
         cores = place(options.pin, machine.usable_cores(), server_here=found is None)
         _allow_files(len(plan.own_slots))
         opened = await target_setup.open_target(options, found, client, cores.server)
+        opened = replace(opened, described=endpoints.counted(opened.described, plan))
     except BaseException:
         await client.aclose()
         raise
@@ -150,6 +154,8 @@ def _check_baseline(options: RunOptions, plan: Plan) -> None:
         return
     planned = described.load(plan, options, Ledger(plan))
     differences = load_differences(options.baseline.scenario, planned)
+    swapped = options.baseline.environment.placement.cores_swapped
+    differences += swap_difference(swapped, options.pin == EXCHANGE)
     if differences:
         raise UsageError(
             f"--baseline: another load: {'; '.join(differences)}",

@@ -17,6 +17,7 @@ from sfukit.htmlreport.elements import (
 )
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import participants, sentences, time_plots
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
@@ -200,6 +201,7 @@ def _run(report: LoadtestReport) -> str:
     parts = facts(
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
+            *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
             *report.tags.items(),
             *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),

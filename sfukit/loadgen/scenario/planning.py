@@ -3,7 +3,7 @@
 Pure: equal options give equal plans.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from sfukit.loadgen.options import LoadOptions, Shard, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
 from sfukit.loadgen.scenario import flows
 from sfukit.loadgen.scenario.attendance import Attendance, Timing, Visit, Window, attendance
+from sfukit.loadgen.scenario.bottlenecks import Direction, bottlenecks
 from sfukit.loadgen.scenario.composition import compositions
 from sfukit.loadgen.scenario.flows import Flow
 from sfukit.loadgen.scenario.impaired import impaired
@@ -78,6 +79,11 @@ class Plan:
     def views(self) -> Views:
         """The subscriptions of all bots over time."""
         return Views(self.rooms, self.attendance, self.options, self.own)
+
+    @cached_property
+    def bottlenecks(self) -> Mapping[tuple[int, Direction], int]:
+        """The bottlenecks that bots share, by slot and direction."""
+        return bottlenecks(self.slots, self.options)
 
     @cached_property
     def codecs(self) -> tuple[VideoCodec, ...]:

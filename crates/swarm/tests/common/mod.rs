@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 use swarm::engine::{Engine, EngineConfig, Host};
+use swarm::figures::{Figures, FlowFigures, LinkFigures};
 use swarm::message::{Event, TransportId};
 use wire::time::{Time, WallClock};
 
@@ -153,6 +154,25 @@ impl World {
                 .command(json!({"type": "load_clip", "clip": clip, "path": format!("{name}.ivf")}));
         }
         world
+    }
+
+    /// Return the figures of the impaired links.
+    pub fn links(&mut self) -> Vec<LinkFigures> {
+        self.paths().links
+    }
+
+    /// Return the figures of the TCP-like flows.
+    pub fn flows(&mut self) -> Vec<FlowFigures> {
+        self.paths().flows
+    }
+
+    fn paths(&mut self) -> Figures {
+        self.command(json!({"type": "snapshot", "links": true}));
+        let snapshot = self.events.iter().rev().find_map(|event| match event {
+            Event::Done { result, .. } => result.as_deref().cloned(),
+            _ => None,
+        });
+        snapshot.expect("a snapshot")
     }
 
     /// Execute a command and return its error code, if it was refused.
