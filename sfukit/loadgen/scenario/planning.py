@@ -124,7 +124,14 @@ class Plan:
 
     def shared(self, shard: Shard) -> "Plan":
         """Return the plan with the share of one process; raise ``UsageError`` where it has none."""
-        return replace(self, own=share(self.rooms, self.bots, shard))
+        own = share(self.rooms, self.bots, shard)
+        within = {number for (slot, _), number in self.bottlenecks.items() if slot in own}
+        if any(number in within for (s, _), number in self.bottlenecks.items() if s not in own):
+            raise UsageError(
+                f"shard {shard}: participants of several shards share a bottleneck (shared=N)",
+                hint="one process emulates it: leave shared=N out, or load from one process",
+            )
+        return replace(self, own=own)
 
     @cached_property
     def inbound(self) -> Flow:

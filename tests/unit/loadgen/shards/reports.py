@@ -32,7 +32,7 @@ def shard(index: int, count: int = 3, *, started_s: float = 0.0, **options: Any)
 
 
 def with_values(report: LoadtestReport, **values: list[float]) -> LoadtestReport:
-    """Return a report with some metrics in ms measured anew."""
+    """Return a report with some metrics in ms replaced."""
     metrics = {name: metric_of_values(each, "ms") for name, each in values.items()}
     return msgspec.structs.replace(report, metrics={**report.metrics, **metrics})
 

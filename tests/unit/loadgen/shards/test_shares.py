@@ -11,6 +11,7 @@ from sfukit.loadgen import gate_figures, scoped
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shard, Stage
 from sfukit.loadgen.scenario import Plan, plan
 from sfukit.loadgen.shards import fingerprint
+from sfukit.swarm import impairment
 
 
 def shares(whole: Plan, count: int) -> list[Plan]:
@@ -76,6 +77,12 @@ def test_stages_count_the_clients_of_the_share() -> None:
 def test_a_shard_without_clients_is_refused() -> None:
     with pytest.raises(UsageError, match="no client is left for it: the plan has 3"):
         plan(LoadOptions(clients=3, rooms=1)).shared(Shard(4, 4))
+
+
+def test_a_bottleneck_is_of_one_process() -> None:
+    whole = plan(LoadOptions(clients=6, rooms=2, net_down=impairment.parse("rate=2M,shared=2", "")))
+    with pytest.raises(UsageError, match="several shards share a bottleneck"):
+        whole.shared(Shard(1, 2))
 
 
 def test_the_fingerprint_is_that_of_the_load() -> None:
