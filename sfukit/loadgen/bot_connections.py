@@ -377,4 +377,5 @@ class ReceiveTransport:
             # extended reports need no negotiation (RFC 3611 section 5)
             feedback=[*line.feedback, "rrtr"],
             wanted=expects,
+            untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -7,6 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result_series import Client, Interval
+from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -272,6 +273,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
     ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
+    was made of such shares; ``scenario`` is the whole plan in both.
     """
 
     started_at: str
@@ -300,6 +303,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    shard: ShardShare | None = None
+    merged: MergedShards | None = None
 
 
 def schema() -> dict[str, Any]:

@@ -222,6 +222,7 @@ class Receive(Command, tag="receive"):
     """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
 
     ``wanted`` is what the quality score expects of video.
+    ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
     """
 
     transport: int
@@ -235,6 +236,7 @@ class Receive(Command, tag="receive"):
     extensions: dict[str, int] = {}
     source: str = ""
     feedback: list[str] = []
+    untimed: bool = False
     wanted: Wanted | None = None
 
 

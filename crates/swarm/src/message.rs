@@ -322,6 +322,9 @@ pub struct Receive {
     /// Negotiated `a=rtcp-fb` values.
     #[serde(default)]
     pub feedback: Vec<String>,
+    /// The frame ids have another clock than that of this swarm: frame delays are unknown.
+    #[serde(default)]
+    pub untimed: bool,
     /// What the quality score expects of video; none where the publisher is unknown.
     #[serde(default)]
     pub wanted: Option<Wanted>,

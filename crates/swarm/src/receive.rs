@@ -68,6 +68,7 @@ pub struct InboundStream {
     earlier_skipped: u64,
     counts: StreamCounts,
     freeze: FreezeMeter,
+    untimed: bool,
     playout: PlayoutMeter,
     quality: QualityMeter,
     e2e: Histogram,
@@ -109,6 +110,7 @@ impl InboundStream {
             earlier_skipped: 0,
             counts: StreamCounts::default(),
             freeze: FreezeMeter::default(),
+            untimed: request.untimed,
             playout: PlayoutMeter::new(codec.clock_rate()),
             quality: QualityMeter::new(request.wanted.clone()),
             e2e: Histogram::coarse(),
@@ -358,11 +360,13 @@ impl InboundStream {
             self.on_first_frame(now, recorder);
         }
         let Some(id) = frame.id else { return };
-        let delay = recorder.frame_delay(now, &id);
-        recorder.record_frame_delay(delay, frame.keyframe);
-        self.quality.frame(delay);
-        if recorder.recording {
-            self.e2e.record(delay);
+        if !self.untimed {
+            let delay = recorder.frame_delay(now, &id);
+            recorder.record_frame_delay(delay, frame.keyframe);
+            self.quality.frame(delay);
+            if recorder.recording {
+                self.e2e.record(delay);
+            }
         }
         if frame.keyframe {
             self.on_encoding(now, id.encoding, recorder);

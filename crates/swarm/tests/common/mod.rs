@@ -240,6 +240,10 @@ impl World {
         self.receive_with(transport, stream, from, codec, &[]);
     }
 
+    pub fn receive_untimed(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
+        self.receive_with(transport, stream, from, codec, &[("untimed", json!(true))]);
+    }
+
     /// Receive with further fields of the command.
     pub fn receive_with(
         &mut self,
