@@ -8,7 +8,7 @@ import typer
 
 from sfukit import gates, units
 from sfukit.cli import loadtest_options as options
-from sfukit.cli import run_labels, saved_runs, target_options
+from sfukit.cli import run_labels, saved_runs, shard_options, target_options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -31,7 +31,7 @@ from sfukit.loadgen.scenario_file import read as scenario_file
 
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = (
-    *("html", "junit", "markdown", "csv", "hdr", "name", "tag"),
+    *("html", "junit", "markdown", "csv", "hdr", "name", "tag", "start_at"),
     *("prometheus", "verbose", "baseline", "max_regression"),
 )
 _SHORTEST_SWITCH_S = 1.0
@@ -119,6 +119,8 @@ def run_options(
         default_gates=not values["no_default_gates"],
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
+        shard=shard_options.shard(values),
+        start_at_s=shard_options.start_at_s(values["start_at"]),
         name=run_labels.name(values["name"]),
         tags=run_labels.tags(values["tag"] or ()),
     )

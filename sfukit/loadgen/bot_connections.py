@@ -347,4 +347,5 @@ class ReceiveTransport:
             source=publisher.name if publisher else "",
             # extended reports need no negotiation (RFC 3611 section 5)
             feedback=[*line.feedback, "rrtr"],
+            untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -47,7 +47,7 @@ class Conductor:
         *,
         retries: int = 0,
     ) -> None:
-        """Create the conductor of ``bots``, by default of all bots of the plan."""
+        """Create the conductor of ``bots``, by default of those of this process."""
         self._plan = plan
         self._target = target
         self._swarm = swarm
@@ -55,9 +55,12 @@ class Conductor:
         self._media = media
         self._join_timeout_s = join_timeout_s
         self._retries = retries
-        self._bots = plan.slots if bots is None else bots
+        first = plan.windows[0]
+        self._first = plan.own_clients(first) if bots is None else min(len(bots), first.clients)
         self._changes = [
-            change for change in plan.attendance.changes if bots is None or change.bot in bots
+            change
+            for change in plan.attendance.changes
+            if (plan.is_own(change.bot) if bots is None else change.bot in bots)
         ]
         self._running: dict[int, _Running] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -114,8 +117,7 @@ class Conductor:
             return TargetFault(self._target.fault, stated_by_target=True)
         ledger = self._ledger
         scheduled = len(ledger.join_records)
-        planned = min(len(self._bots), self._plan.windows[0].clients)
-        if ledger.failures == scheduled >= planned:
+        if ledger.failures == scheduled >= max(1, self._first):
             worst = ledger.faults[0]
             text = f"no client could join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):

@@ -23,6 +23,17 @@ Layout = Literal["speaker", "grid3", "grid4", "grid5", "all"]
 Shape = Literal["rooms", "pair", "publish"]
 
 
+@dataclass(frozen=True)
+class Shard:
+    """One of several processes that share a plan, counted from 1."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
 class Stage(NamedTuple):
     """A measured window: how long it is, and its number of clients."""
 
@@ -106,6 +117,8 @@ class RunOptions:
     """The options of one run; ``command`` is the command line, quoted in hints.
 
     ``max_regression`` is the share by which figures may be worse than those of ``baseline``.
+    ``shard`` is the share of the plan that this process takes, ``start_at_s`` the first planned
+    join, in seconds since 1970; None starts at once.
     """
 
     load: LoadOptions
@@ -128,5 +141,7 @@ class RunOptions:
     default_gates: bool = True
     baseline: LoadtestReport | None = None
     max_regression: float = 0.1
+    shard: Shard | None = None
+    start_at_s: float | None = None
     name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result_series import Client, Interval
+from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -71,7 +72,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load; ``plugin`` is the class of a target plug-in."""
+    """The server under load; ``plugin`` is the class of a target plug-in.
+
+    ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    """
 
     kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
     url: str
@@ -80,6 +84,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    publishers_per_endpoint: int = 1
 
 
 class NetworkPhase(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,6 +278,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
     ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
+    was made of such shares; ``scenario`` is the whole plan in both.
     """
 
     started_at: str
@@ -301,6 +308,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    shard: ShardShare | None = None
+    merged: MergedShards | None = None
 
 
 def schema() -> dict[str, Any]:

@@ -104,6 +104,13 @@ def load_differences(before: Scenario, after: Scenario) -> list[str]:
     ]
 
 
+def swap_difference(before: bool, after: bool) -> list[str]:
+    """Return how two runs differ where one of them swapped cores (``--pin exchange``)."""
+    if before == after:
+        return []
+    return [f"cores swapped (--pin exchange) in the {'first' if before else 'second'} run alone"]
+
+
 def baseline_gates(
     before: LoadtestReport, now: Mapping[str, Value], max_regression: float
 ) -> list[Gate]:
