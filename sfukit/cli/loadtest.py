@@ -95,6 +95,7 @@ def loadtest(
     net_up: target_options.NetUp = None,
     net_down: target_options.NetDown = None,
     net_share: options.NetShare = "100%",
+    phases: options.Phases = None,
     gate: target_options.Gate = None,
     abort_after: options.AbortAfter = None,
     no_default_gates: options.NoDefaultGates = False,

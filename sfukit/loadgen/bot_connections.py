@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import AUDIO, clip_name
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan, Size, network_of
+from sfukit.loadgen.scenario import Bot, Plan, Size, network_at
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.wanted import encoding_index, wanted
 from sfukit.signaling import descriptions
@@ -52,6 +52,7 @@ class BotTransports:
     media: Media
     received: int = 0
     started: int = 0  # transports, those that ended included
+    at_s: float = 0.0  # time of the run, which decides the network
     opened: list[int] = field(default_factory=list)
     sizes: Mapping[str, Size] = field(default_factory=dict)
     videos: dict[int, str] = field(default_factory=dict)  # streams, with their publishers
@@ -113,7 +114,7 @@ class BotTransports:
         self.videos.clear()
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
-        net_up, net_down = self._networks()
+        net_up, net_down = self.networks()
         number = self.bot.index + 1
         return OpenTransport(
             bot=number,
@@ -132,11 +133,11 @@ class BotTransports:
             net_down=net_down,
         )
 
-    def _networks(self) -> tuple[Network | None, Network | None]:
-        """Return the impairment of the bot, up and down."""
+    def networks(self) -> tuple[Network | None, Network | None]:
+        """Return the impairment of the bot at its time of the run, up and down."""
         if not self.bot.impaired:
             return None, None
-        up, down = network_of(self.bot, self.plan.options)
+        up, down = network_at(self.bot, self.plan.options, self.at_s)
         shared = self.plan.bottlenecks
         return (
             Network.of(up, shared.get((self.bot.slot, "up"))),

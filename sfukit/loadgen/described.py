@@ -31,5 +31,6 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         impaired_clients=sum(bot.impaired for bot in plan.slots),
         net_up=load.net_up,
         net_down=load.net_down,
+        phases=[result.NetworkPhase(**phase._asdict()) for phase in load.phases],
         summary=scenario.plan_line(plan),
     )

@@ -92,6 +92,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     publishers_per_endpoint: int = 1
 
 
+class NetworkPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """The network from a time of the run on: of a group, else of those with that of the run."""
+
+    at_s: float
+    group: str | None
+    net_up: Impairment | None
+    net_down: Impairment | None
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The planned load."""
 
@@ -116,6 +125,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
+    phases: list[NetworkPhase] = []
     summary: str
 
 

@@ -117,6 +117,7 @@ class Timeline:
         self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
         ]
         results: list[WindowResult] = []
         try:

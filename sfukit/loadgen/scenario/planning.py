@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions, Shard, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
@@ -158,7 +159,19 @@ def plan(options: LoadOptions) -> Plan:
     rooms = _rooms(options)
     rooms = impaired(rooms, options)
     times = _attendance([bot for room in rooms for bot in room.bots], options)
+    _check_phases(options, times)
     return Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
+
+
+def _check_phases(options: LoadOptions, times: Attendance) -> None:
+    end_s = times.windows[-1].end_s
+    late = [phase.at_s for phase in options.phases if phase.at_s >= end_s]
+    if late:
+        raise UsageError(
+            f"--phases: the phase at {units.show_duration(late[0])} is after the end of the run, "
+            f"at {units.show_duration(end_s)}",
+            hint="times count from the first join: see --plan for ramp, warm-up and --duration",
+        )
 
 
 def _rooms(options: LoadOptions) -> list[Room]:
