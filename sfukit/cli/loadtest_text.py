@@ -8,6 +8,7 @@ from sfukit import gates, units
 from sfukit.cli import load_table, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
@@ -35,7 +36,11 @@ _VERDICT = 8
 
 def render_saved(saved: bytes) -> list[str]:
     """Return the lines of a saved report."""
-    report = msgspec.json.decode(saved, type=LoadtestReport)
+    return whole_lines(msgspec.json.decode(saved, type=LoadtestReport))
+
+
+def whole_lines(report: LoadtestReport) -> list[str]:
+    """Return the lines of a report with those that a run prints before it ends."""
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
@@ -53,6 +58,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     return [
         *verdict_lines(report),
+        *shard_lines(report),
         *stage_lines(report.stages),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
@@ -75,6 +81,11 @@ def verdict_lines(report: LoadtestReport) -> list[str]:
     ]
 
 
+def shard_lines(report: LoadtestReport) -> list[str]:
+    """Return the shards of a merged report."""
+    return [labelled("shards", sentences.shards(report.merged))] if report.merged else []
+
+
 def media_lines(report: LoadtestReport) -> list[str]:
     """Return the encodings that were not sent."""
     if not report.encodings.inactive:
@@ -83,8 +94,10 @@ def media_lines(report: LoadtestReport) -> list[str]:
 
 
 def join_lines(report: LoadtestReport) -> list[str]:
-    """Return the joins that were delayed or tried again."""
+    """Return what concerns joins: a shared endpoint, those that were delayed or tried again."""
     lines = []
+    if shared := endpoints.note(report.target):
+        lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
     if report.retried_joins.attempts:

@@ -67,7 +67,7 @@ NetUp = Annotated[
         panel=_NETWORK,
         metavar="SPEC",
         help="bots to server: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%[,burst=4], "
-        "loss=ge:P,R,H,K; wins over --net by key",
+        "loss=ge:P,R,H,K; shared=5: 5 bots behind one queue; wins over --net by key",
     ),
 ]
 NetDown = Annotated[

@@ -39,9 +39,9 @@ class Sampling:
         """The end of the interval that is open."""
         return self._series.next_ns
 
-    def begin(self, interval_s: float, start_ns: int) -> None:
-        """Begin the series of intervals."""
-        self._series = Series(interval_s, start_ns)
+    def begin(self, interval_s: float, start_ns: int, *, histograms: bool = False) -> None:
+        """Begin the series of intervals, which keep their histograms where asked for."""
+        self._series = Series(interval_s, start_ns, histograms=histograms)
 
     def restart(self, figures: Figures, usage: UsageSample) -> None:
         """Begin the intervals of the window."""

@@ -10,7 +10,8 @@ from sfukit.errors import UsageError
 
 _QUEUE_MS = 300.0  # RFC 8867 section 4: the default tail-drop queue
 _MAX_BURST = 1_000.0  # datagrams
-_KEYS = "rate, queue, delay, jitter, loss, burst, reorder, duplicate"
+_MAX_SHARED = 1_000_000
+_KEYS = "rate, queue, shared, delay, jitter, loss, burst, reorder, duplicate"
 _GRAMMAR = "give KEY=VALUE,...: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%,burst=4"
 
 
@@ -32,10 +33,14 @@ class GilbertElliott(msgspec.Struct, frozen=True):
 
 
 class Impairment(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction of one bot's network; a parameter of zero or None impairs nothing."""
+    """One direction of one bot's network; a parameter of zero or None impairs nothing.
+
+    ``shared`` bots are behind one bottleneck: rate and queue are those of all of them together.
+    """
 
     rate_bps: int | None = None
     queue_ms: float = _QUEUE_MS
+    shared: int | None = None
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     loss: float = 0.0
@@ -67,14 +72,25 @@ def parse(text: str, where: str, base: Impairment | None = None) -> Impairment:
     }
     changes |= _losses(values, where, base)
     changed = msgspec.structs.replace(base, **changes)
-    if "queue" in values and changed.rate_bps is None:
-        raise UsageError(f"{where}: a queue without a rate never fills", hint="add rate=2M")
+    for key in ("queue", "shared"):
+        if key in values and changed.rate_bps is None:
+            reason = "a queue" if key == "queue" else "shared"
+            raise UsageError(f"{where}: {reason} without a rate never fills", hint="add rate=2M")
     return changed
+
+
+def _count(text: str, where: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= _MAX_SHARED:
+        raise UsageError(
+            f"{where}={text}: no number of bots behind one queue", hint="give 2 or more: shared=5"
+        )
+    return int(text)
 
 
 _FIELDS: Mapping[str, tuple[str, Callable[[str, str], object]]] = {
     "rate": ("rate_bps", units.bitrate_bps),
     "queue": ("queue_ms", units.duration_ms),
+    "shared": ("shared", _count),
     "delay": ("delay_ms", units.duration_ms),
     "jitter": ("jitter_ms", units.duration_ms),
     "reorder": ("reorder", units.ratio),

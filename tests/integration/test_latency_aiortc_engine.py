@@ -6,7 +6,7 @@ import pytest
 
 from tests.latency_run import measured, options
 
-pytestmark = pytest.mark.computes
+pytestmark = [pytest.mark.realtime, pytest.mark.computes]
 
 
 async def test_both_engines_measure_an_injected_delay() -> None:

@@ -7,6 +7,8 @@ import pytest
 from tests.integration.loadtest_command import SHORT, Loadtest
 from tests.integration.protoo_server import protoo_server
 
+pytestmark = pytest.mark.realtime
+
 EXAMPLE = f"{Path(__file__).parents[2] / 'examples' / 'mediasoup_target.py'}:MediasoupTarget"
 FAULTY = """
 import asyncio

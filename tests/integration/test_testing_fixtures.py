@@ -10,6 +10,8 @@ import pytest
 from sfukit.errors import UsageError
 from sfukit.testing import serving
 
+pytestmark = pytest.mark.realtime
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "pytest"
 PLUGIN = """
 from pathlib import Path

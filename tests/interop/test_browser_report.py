@@ -25,6 +25,8 @@ from tests.unit.loadgen.reports.runs import (
     saturated,
 )
 
+pytestmark = pytest.mark.realtime
+
 AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}

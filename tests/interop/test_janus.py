@@ -14,6 +14,8 @@ from tests.conftest import absent
 from tests.integration.loadtest_command import SHORT, Loadtest
 from tools.janus_server import HOW, Janus, JanusError, janus
 
+pytestmark = pytest.mark.realtime
+
 _LOWEST_BPS, _HIGHEST_BPS, _AUDIO_BPS = 150_000, 1_700_000, 32_000
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sfukit.errors import UsageError
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import GilbertElliott, Impairment
+from sfukit.swarm.messages import Network
 from sfukit.swarm.network_presets import PRESETS, directions
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "impairment.md"
@@ -45,6 +46,7 @@ def test_bursts_keep_their_commas() -> None:
         ("loss=ge:1%", "needs 2 to 4 numbers"),
         ("loss=ge:0,0", "never changes state"),
         ("queue=300ms", "a queue without a rate"),
+        ("shared=5", "shared without a rate"),
         ("loss=90%,burst=4", "a loss of 0.9 in bursts of 4 does not exist"),
         ("loss=100%,burst=4", "does not exist"),
         ("burst=4", "burst without a loss"),
@@ -123,3 +125,19 @@ def test_any_text_parses_or_is_a_usage_error(text: str) -> None:
         impairment.parse(text, "--net-up")
     except UsageError as refused:
         assert refused.what.startswith("--net-up")
+
+
+@pytest.mark.parametrize("count", ["1", "0", "-3", "x", "2.5", "1000001", "²"])
+def test_a_shared_queue_has_a_number_of_bots(count: str) -> None:
+    with pytest.raises(UsageError, match="no number of bots behind one queue"):
+        impairment.parse(f"rate=4M,shared={count}", "--net-down")
+    assert impairment.parse("rate=4M,shared=5", "--net-down").shared == 5
+
+
+def test_the_swarm_gets_every_parameter() -> None:
+    parsed = impairment.parse("rate=4M,queue=1s,shared=5,delay=2ms,loss=1%,burst=2", "--net-down")
+    network = Network.of(parsed, 7)
+    assert network is not None
+    assert (network.bottleneck, Network.of(None, 7)) == (7, None)
+    for name in set(Impairment.__struct_fields__) - {"shared"}:
+        assert getattr(network, name) == getattr(parsed, name), name

@@ -1,11 +1,13 @@
 //! All bots of one thread: commands in, events out, datagrams in both directions. The contract of
 //! `rtc`'s run loop applies, except that datagrams are sent through [`Host`].
 
-use crate::bot::{Bot, DownlinkDatagram, UplinkDatagram};
+use crate::bot::Bot;
+use crate::bottleneck::Bottlenecks;
 use crate::clip::Clip;
 use crate::figures::{Figures, LossFigures, Totals, WindowBounds};
-use crate::message::{BotId, ClipId, Event, StreamId, TransportId};
+use crate::message::{BotId, ClipId, Event, FlowId, StreamId, TransportId};
 use crate::receive::InboundStream;
+use crate::tcp_flow::TcpFlow;
 use crate::transport::{BotTransport, Shared};
 use rtc::dtls::Context;
 use rtc::outbox::Outbox;
@@ -58,6 +60,7 @@ pub struct EngineConfig {
 pub(crate) enum Timer {
     Transport(TransportId),
     Links(BotId),
+    Flow(FlowId),
     Window,
 }
 
@@ -79,6 +82,8 @@ pub struct Engine {
     pub(crate) closed: Vec<InboundStream>,
     pub(crate) streams: FxHashMap<StreamId, StreamRef>,
     pub(crate) shared: Shared,
+    pub(crate) bottlenecks: Bottlenecks,
+    pub(crate) flows: FxHashMap<FlowId, TcpFlow>,
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) window: Option<WindowBounds>,
     pub(crate) window_totals: Totals,
@@ -98,6 +103,8 @@ impl Engine {
             transports: FxHashMap::default(),
             closed: Vec::new(),
             streams: FxHashMap::default(),
+            bottlenecks: Bottlenecks::default(),
+            flows: FxHashMap::default(),
             wheel: Wheel::new(now),
             window: None,
             window_totals: Totals::default(),
@@ -118,7 +125,8 @@ impl Engine {
             return;
         };
         if bot_transport.shaped {
-            self.delay(now, transport, datagrams);
+            let bot = bot_transport.bot();
+            self.delay(now, bot, transport, datagrams);
             return;
         }
         for (remote, waited, bytes) in datagrams {
@@ -137,6 +145,7 @@ impl Engine {
         for timer in fired.drain(..) {
             match timer {
                 Timer::Transport(transport) => self.on_transport_timer(now, transport, host),
+                Timer::Flow(flow) => self.on_flow_timer(now, flow),
                 Timer::Links(bot) => self.on_links_timer(now, bot, host),
                 Timer::Window => self.update_window(now),
             }
@@ -179,6 +188,8 @@ impl Engine {
                 .map(|stream| stream.figures(now))
                 .collect(),
             transports: transports.map(BotTransport::figures).collect(),
+            links: Vec::new(),
+            flows: Vec::new(),
         }
     }
 
@@ -210,63 +221,6 @@ impl Engine {
         self.flush(now, id, bot, host);
     }
 
-    /// Send the outbox of a transport, through the uplink of its bot where there is one.
-    pub(crate) fn flush(
-        &mut self,
-        now: Time,
-        transport: TransportId,
-        bot: BotId,
-        host: &mut impl Host,
-    ) {
-        if self.shared.outbox.is_empty() {
-            return;
-        }
-        let up = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut());
-        if let Some(up) = up {
-            for (path, bytes) in self.shared.outbox.datagrams() {
-                let bytes = bytes.to_vec();
-                up.push(
-                    now,
-                    bytes.len(),
-                    UplinkDatagram {
-                        transport,
-                        path,
-                        bytes,
-                    },
-                );
-            }
-            self.arm_links(bot);
-        } else {
-            host.send(transport, &self.shared.outbox);
-        }
-        self.shared.outbox.clear();
-    }
-
-    /// Queue received datagrams in the downlink of the bot.
-    fn delay<'a>(
-        &mut self,
-        now: Time,
-        transport: TransportId,
-        datagrams: impl Iterator<Item = (SocketAddr, Duration, &'a mut [u8])>,
-    ) {
-        let Some(bot) = self.transports.get(&transport).map(BotTransport::bot) else {
-            return;
-        };
-        // A link is never removed, so every shaped transport has one.
-        let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
-        let Some(down) = down else { return };
-        for (remote, waited, bytes) in datagrams {
-            let (len, bytes) = (bytes.len(), bytes.to_vec());
-            let downlink = DownlinkDatagram {
-                transport,
-                remote,
-                bytes,
-            };
-            down.push(now - waited, len, downlink);
-        }
-        self.arm_links(bot);
-    }
-
     fn on_transport_timer(&mut self, now: Time, transport: TransportId, host: &mut impl Host) {
         let Some(bot_transport) = self.transports.get_mut(&transport) else {
             return;
@@ -284,50 +238,6 @@ impl Engine {
         bot_transport.last_time = now;
         bot_transport.handle_timeout(now, &mut self.shared);
         self.flush_and_rearm(now, transport, host);
-    }
-
-    fn on_links_timer(&mut self, now: Time, bot: BotId, host: &mut impl Host) {
-        let Some(links) = self.bots.get_mut(&bot) else {
-            return;
-        };
-        links.armed = Time::FAR;
-        while let Some(uplink) = self.next_uplink(now, bot) {
-            self.shared.outbox.push(uplink.path, &uplink.bytes);
-            host.send(uplink.transport, &self.shared.outbox);
-            self.shared.outbox.clear();
-        }
-        while let Some((arrival, mut downlink)) = self.next_downlink(now, bot) {
-            let transport = downlink.transport;
-            if let Some(bot_transport) = self.transports.get_mut(&transport) {
-                // As of the kernel's time stamps: the lag of the timer adds to no measurement.
-                let arrived = bot_transport.last_time.max(arrival);
-                bot_transport.last_time = arrived;
-                let bytes = &mut downlink.bytes[..];
-                bot_transport.receive(arrived, downlink.remote, bytes, &mut self.shared);
-            }
-            self.flush_and_rearm(now, transport, host);
-        }
-        self.arm_links(bot);
-    }
-
-    fn next_uplink(&mut self, now: Time, bot: BotId) -> Option<UplinkDatagram> {
-        self.bots.get_mut(&bot)?.up.as_mut()?.pop(now)
-    }
-
-    fn next_downlink(&mut self, now: Time, bot: BotId) -> Option<(Time, DownlinkDatagram)> {
-        let down = self.bots.get_mut(&bot)?.down.as_mut()?;
-        Some((down.poll_timeout()?, down.pop(now)?))
-    }
-
-    fn arm_links(&mut self, bot: BotId) {
-        let Some(links) = self.bots.get_mut(&bot) else {
-            return;
-        };
-        let due = links.poll_timeout();
-        if due < links.armed {
-            links.armed = due;
-            self.wheel.set(due, Timer::Links(bot));
-        }
     }
 
     /// Open or close the measurement window at its bounds.

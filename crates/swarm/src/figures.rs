@@ -1,6 +1,6 @@
 //! The figures of a swarm: running counters, and the contents of a snapshot.
 
-use crate::ids::{BotId, Kind, StreamId, TransportId};
+use crate::ids::{BotId, BottleneckId, FlowId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
 use crate::playout::Playouts;
 use serde::Serialize;
@@ -342,6 +342,66 @@ pub struct Figures {
     pub streams: Vec<StreamFigures>,
     /// Every open transport, where requested.
     pub transports: Vec<TransportFigures>,
+    /// Every impaired link since the start, where requested.
+    pub links: Vec<LinkFigures>,
+    /// Every TCP-like flow since the start, where links are requested.
+    pub flows: Vec<FlowFigures>,
+}
+
+/// One TCP-like flow, since its start.
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowFigures {
+    /// The flow.
+    pub flow: FlowId,
+    /// The bottleneck that it shares with links.
+    pub bottleneck: Option<BottleneckId>,
+    /// Segments sent.
+    pub segments: u64,
+    /// Segments dropped at the full queue.
+    pub queue_drops: u64,
+    /// Segments lost after the bottleneck.
+    pub losses: u64,
+    /// Bytes of the other segments, all headers included.
+    pub bytes_delivered: u64,
+    /// Times waited in the queue of the bottleneck.
+    pub queue_wait: Histogram,
+    /// Transfers completed.
+    pub transfers: u64,
+    /// Window reductions after a loss.
+    pub reductions: u64,
+    /// Expirations of the retransmission timer.
+    pub timeouts: u64,
+}
+
+/// Direction of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Bot to server.
+    Up,
+    /// Server to bot.
+    Down,
+}
+
+/// One direction of the impaired network of a bot, since its start.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkFigures {
+    /// The bot.
+    pub bot: BotId,
+    /// Its direction.
+    pub direction: Direction,
+    /// The bottleneck that it shares with other links.
+    pub bottleneck: Option<BottleneckId>,
+    /// Datagrams sent into the link.
+    pub datagrams: u64,
+    /// Datagrams dropped at the full queue.
+    pub queue_drops: u64,
+    /// Datagrams lost after the bottleneck.
+    pub losses: u64,
+    /// Bytes of the other datagrams, IP and UDP headers included.
+    pub bytes_delivered: u64,
+    /// Times waited in the queue of the bottleneck.
+    pub queue_wait: Histogram,
 }
 
 /// Load of the swarm's thread and sockets since the start, which tells whether figures are valid.

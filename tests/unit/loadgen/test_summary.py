@@ -137,7 +137,8 @@ class Run:
         for bot in self.plan.bots:
             self.ledger.scheduled(bot, bot.index * 50_000_000)
 
-    def join(self, *, arrives: bool = True) -> None:
+    def join(self, *, arrives: bool = True, missing: str | None = None) -> None:
+        """Let both join; no media arrives, or one kind of it is missing at the second bot."""
         for bot in self.plan.bots:
             at_ns = bot.index * 50_000_000
             self.ledger.signalled(bot, at_ns + 5_000_000)
@@ -159,7 +160,7 @@ class Run:
                     self.ledger.track_expected(
                         name, ExpectedTrack(bot, subscription.publisher, kind, 1)
                     )
-                    if arrives:
+                    if arrives and not (bot.index == 1 and kind == missing):
                         self.ledger.on_event(FirstFrame(stream=name, at_ns=90_000_000))
 
     def report(self) -> LoadtestReport:
@@ -252,6 +253,31 @@ def test_bots_that_never_came_count_as_not_joined() -> None:
     made = run.report()
     assert made.metrics["joins"].avg == 0.0
     assert made.exit_code == 3
+
+
+@pytest.mark.parametrize("missing", ["audio", "video"])
+def test_one_missing_track_fails_the_run(missing: str) -> None:
+    run = Run()
+    run.join(missing=missing)
+    made = run.report()
+    tracks = made.metrics["tracks"]
+    assert (tracks.count, tracks.avg) == (4, 0.75)
+    assert (made.verdict, made.exit_code) == ("fail", 3)
+    assert made.reasons == ["tracks == 100 %: it is 75 %"]
+
+
+@pytest.mark.parametrize("path", sorted(result.METRICS))
+def test_a_gate_on_a_metric_without_values_is_no_pass(path: str) -> None:
+    run = Run()
+    run.join()
+    run.streams = []
+    for op in ("<", ">="):
+        gate = parse(f"{path}.p99 {op} 1", gate_figures.catalogue())
+        run.options = RunOptions(load=run.options.load, gates=(gate,), default_gates=False)
+        made = run.report()
+        if made.metrics[path].p99 is None:
+            assert (made.verdict, made.exit_code) == ("inconclusive", 5), path
+            assert made.reasons == [f"{made.gates[0].gate}: unknown"]
 
 
 def test_the_average_loss_is_that_of_all_packets_not_of_streams() -> None:
