@@ -20,9 +20,10 @@ _MIN_WINDOW_S = 0.2
 
 @dataclass(frozen=True)
 class UsageSample:
-    """Use of both processes at one instant; the server's is None for an external server.
+    """Use of both processes at one instant; the server's is None on another machine.
 
-    ``busy_s`` is the CPU time of all cores of this machine, None where it is unknown.
+    ``traffic`` is that of a private server. ``busy_s`` is the CPU time of all cores of this
+    machine, None where it is unknown.
     """
 
     swarm: Reading

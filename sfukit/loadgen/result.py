@@ -79,6 +79,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The server under load; ``plugin`` is the class of a target plug-in.
 
+    ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
     """
 
@@ -89,6 +90,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    program: str | None = None
     publishers_per_endpoint: int = 1
 
 
@@ -157,8 +159,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Use of the private server in the measured window: all its threads, RTP packets.
+    """Use of a server on this machine in the measured window: all its threads, RTP packets.
 
+    Packets and bytes of a server that was given are those that the bots sent and received
+    (``counted_by``); it may retransmit without being counted.
     ``packets_sent`` includes retransmissions. ``cpu_us_per_packet`` is per packet sent,
     ``cpu_us_per_packet_in_out`` per packet sent or received; ``ramp_`` fields cover the ramp and
     the warm-up.
@@ -177,6 +181,7 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     busiest_thread: float
     ramp_cpu_s: float
     ramp_rss_bytes: int
+    counted_by: Literal["server", "bots"] = "server"
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
