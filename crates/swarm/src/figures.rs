@@ -3,7 +3,6 @@
 use crate::ids::{BotId, BottleneckId, FlowId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
 use crate::playout::Playouts;
-use crate::quality::QualityFigures;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -179,6 +178,54 @@ impl StreamCounts {
     pub fn mean_ms(&self, sum_us: u64) -> Option<f64> {
         (self.frames > 0).then(|| sum_us as f64 / 1_000.0 / self.frames as f64)
     }
+}
+
+/// Points that the quality score lost, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Points {
+    /// One-way delay and playout delay.
+    pub delay: f64,
+    /// Packets lost after retransmission.
+    pub loss: f64,
+    /// Bitrate below that of the received encoding.
+    pub bitrate: f64,
+    /// Encodings below the wanted one.
+    pub layer: f64,
+}
+
+impl Points {
+    /// Return the sum.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            delay: self.delay + other.delay,
+            loss: self.loss + other.loss,
+            bitrate: self.bitrate + other.bitrate,
+            layer: self.layer + other.layer,
+        }
+    }
+
+    /// Return all of them multiplied.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self {
+            delay: self.delay * factor,
+            loss: self.loss * factor,
+            bitrate: self.bitrate * factor,
+            layer: self.layer * factor,
+        }
+    }
+}
+
+/// The quality of a stream in the measurement window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct QualityFigures {
+    /// Mean of the smoothed scores.
+    pub score: f64,
+    /// Least of them.
+    pub least: f64,
+    /// Mean of the points lost, by cause.
+    pub lost: Points,
 }
 
 /// Summary of a distribution, ms.

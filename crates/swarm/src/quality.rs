@@ -5,9 +5,8 @@
 //! connection quality; delay is the term of the simplified E-model. The score follows a worse second
 //! faster than a better one.
 
-use crate::figures::StreamCounts;
+use crate::figures::{Points, QualityFigures, StreamCounts};
 use crate::message::Wanted;
-use serde::Serialize;
 use std::time::Duration;
 use wire::time::Time;
 
@@ -23,48 +22,6 @@ const AUDIO_LOSS: f64 = 2.5;
 const ENCODING_DISTANCE: f64 = 35.0;
 /// Points lost where the bitrate is the e-th part of the expected one.
 const BITRATE: f64 = 20.0;
-
-/// Points lost, by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Points {
-    /// One-way delay and playout delay.
-    pub delay: f64,
-    /// Packets lost after retransmission.
-    pub loss: f64,
-    /// Bitrate below that of the received encoding.
-    pub bitrate: f64,
-    /// Encodings below the wanted one.
-    pub layer: f64,
-}
-
-impl Points {
-    /// Return the score of one interval.
-    #[must_use]
-    pub fn score(&self) -> f64 {
-        let worst = (self.delay + self.loss).max(self.bitrate).max(self.layer);
-        (BEST - worst).clamp(0.0, BEST)
-    }
-
-    fn plus(&self, other: &Self, factor: f64) -> Self {
-        Self {
-            delay: self.delay + factor * other.delay,
-            loss: self.loss + factor * other.loss,
-            bitrate: self.bitrate + factor * other.bitrate,
-            layer: self.layer + factor * other.layer,
-        }
-    }
-}
-
-/// The quality of a stream in the measurement window.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct QualityFigures {
-    /// Mean of the smoothed scores.
-    pub score: f64,
-    /// Least of them.
-    pub least: f64,
-    /// Mean of the points lost, by cause.
-    pub lost: Points,
-}
 
 /// Facts about a stream that its counts do not have.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +98,7 @@ impl QualityMeter {
             return;
         }
         let points = self.points(elapsed, &counts.since(&before), observed);
-        let score = self.smoothed(points.score());
+        let score = self.smoothed(score(&points));
         if recording {
             self.least = if self.scores == 0 {
                 score
@@ -150,7 +107,7 @@ impl QualityMeter {
             };
             self.scores += 1;
             self.sum += score;
-            self.lost = self.lost.plus(&points, 1.0);
+            self.lost = self.lost.plus(&points);
         }
         self.mark = Some((now, *counts));
         (self.delays, self.delay_sum) = (0, Duration::ZERO);
@@ -163,7 +120,7 @@ impl QualityMeter {
         (self.scores > 0).then(|| QualityFigures {
             score: self.sum / count,
             least: self.least,
-            lost: Points::default().plus(&self.lost, 1.0 / count),
+            lost: self.lost.times(1.0 / count),
         })
     }
 
@@ -234,4 +191,10 @@ fn delay_points(delay_ms: f64) -> f64 {
         false => (delay_ms - 120.0) / 10.0,
     };
     points.clamp(0.0, BEST)
+}
+
+/// Return the score of one interval.
+fn score(points: &Points) -> f64 {
+    let packets = points.delay + points.loss;
+    (BEST - packets.max(points.bitrate).max(points.layer)).clamp(0.0, BEST)
 }
