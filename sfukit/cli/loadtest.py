@@ -81,7 +81,7 @@ def loadtest(
     join_timeout: options.JoinTimeout = "10s",
     interval: options.Interval = "1s",
     retries: options.Retries = 0,
-    codec: target_options.Codec = "vp8",
+    codec: options.Codec = "vp8",
     audio: options.Audio = "opus",
     no_simulcast: options.NoSimulcast = False,
     bitrate: options.Bitrate = None,

@@ -125,6 +125,12 @@ JoinTimeout = Annotated[
 Interval = Annotated[
     str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
 ]
+Codec = Annotated[
+    str,
+    option(
+        "--codec", panel=_MEDIA, help="vp8, h264, vp9, av1 or mix: publishers have them in turn"
+    ),
+]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
     bool, option("--no-simulcast", panel=_MEDIA, help="1 encoding instead of 3")

@@ -15,6 +15,7 @@ from sfukit.gates import Gate
 from sfukit.loadgen import gate_figures, presets
 from sfukit.loadgen.options import (
     AudioCodec,
+    Codec,
     Layout,
     LoadOptions,
     Pacing,
@@ -23,7 +24,6 @@ from sfukit.loadgen.options import (
     RunOptions,
     ScenarioName,
     Unwatched,
-    VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, stages
 from sfukit.loadgen.scenario_file import phases
@@ -142,7 +142,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         publishers=values["publishers"],
         audio_publishers=values["audio_publishers"],
         subscribers=values["subscribers"],
-        codec=choice(values["codec"], "--codec", VideoCodec),
+        codec=choice(values["codec"], "--codec", Codec),
         audio=choice(values["audio"], "--audio", AudioCodec),
         simulcast=not values["no_simulcast"],
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
