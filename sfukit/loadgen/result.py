@@ -71,9 +71,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load; ``plugin`` is the class of a target plug-in."""
+    """The server under load; ``plugin`` is the class of a target plug-in.
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
+    The kind is unknown where the run was stopped before the target was recognised.
+    """
+
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin", "unknown"]
     url: str
     play_url: str | None = None
     private: bool = False
