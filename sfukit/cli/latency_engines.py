@@ -11,6 +11,7 @@ _LABELS = {
     "jitter_ms": "jitter",
     "loss_raw": "loss, mean",
 }
+_JITTER_RULES = "aiortc counts jitter from frame to frame, sfukit for each packet (RFC 3550 6.4.1)"
 _SAYS = {True: "DIFFERS", False: "agrees", None: "unknown"}
 
 
@@ -31,6 +32,6 @@ def lines(report: LatencyReport) -> list[str]:
     )
     rows.append(labelled("aiortc", f"encoding {encode}; capture to decoded frame {decoded}"))
     if any(one.metric == "jitter_ms" and one.differs for one in found.compared):
-        rows.append(labelled("", "aiortc counts jitter once per frame, sfukit for each packet"))
+        rows.append(labelled("", _JITTER_RULES))
     rows.append(labelled("", "RTT of its subscriber and residence unknown: aiortc sends no RRTR"))
     return rows

@@ -8,6 +8,7 @@ from sfukit import gates, units
 from sfukit.cli import load_table, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
@@ -35,7 +36,11 @@ _VERDICT = 8
 
 def render_saved(saved: bytes) -> list[str]:
     """Return the lines of a saved report."""
-    report = msgspec.json.decode(saved, type=LoadtestReport)
+    return whole_lines(msgspec.json.decode(saved, type=LoadtestReport))
+
+
+def whole_lines(report: LoadtestReport) -> list[str]:
+    """Return the lines of a report with those that a run prints before it ends."""
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
@@ -53,10 +58,12 @@ def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     return [
         *verdict_lines(report),
+        *shard_lines(report),
         *stage_lines(report.stages),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
         *_late_line(report),
+        *_quality_line(report),
         *_other_gates(report),
         *media_lines(report),
         *join_lines(report),
@@ -75,6 +82,11 @@ def verdict_lines(report: LoadtestReport) -> list[str]:
     ]
 
 
+def shard_lines(report: LoadtestReport) -> list[str]:
+    """Return the shards of a merged report."""
+    return [labelled("shards", sentences.shards(report.merged))] if report.merged else []
+
+
 def media_lines(report: LoadtestReport) -> list[str]:
     """Return the encodings that were not sent."""
     if not report.encodings.inactive:
@@ -83,8 +95,10 @@ def media_lines(report: LoadtestReport) -> list[str]:
 
 
 def join_lines(report: LoadtestReport) -> list[str]:
-    """Return the joins that were delayed or tried again."""
+    """Return what concerns joins: a shared endpoint, those that were delayed or tried again."""
     lines = []
+    if shared := endpoints.note(report.target):
+        lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
     if report.retried_joins.attempts:
@@ -180,10 +194,21 @@ def _late_line(report: LoadtestReport) -> list[str]:
     return [labelled("late frames", text + in_brackets(gates_of))]
 
 
+def _quality_line(report: LoadtestReport) -> list[str]:
+    """Return the quality score, and the estimated opinion score of audio."""
+    parts = []
+    for name, label in (("quality", ""), ("mos_audio_est", "audio (estimated MOS) ")):
+        metric = report.metrics.get(name)
+        if metric is not None and metric.count:
+            bounds = in_brackets(gates_on(report.gates, name))
+            parts.append(f"{label}{metric.avg:.3g}, p5 {metric.p5:.3g}{bounds}")
+    return [labelled("quality", "   ".join(parts))] if parts else []
+
+
 def _other_gates(report: LoadtestReport) -> list[str]:
     """Return the gates on what no other line shows: rooms, groups, the server."""
     elsewhere = {"joins", "tracks", "loss_after_rtx", "freeze_est", *(path for _, path in _ROWS)}
-    elsewhere |= {"late_frames", "late_frames_libwebrtc"}
+    elsewhere |= {"late_frames", "late_frames_libwebrtc", "quality", "mos_audio_est"}
     return [
         labelled(
             "gate", f"{gate.gate}: {gates.show(gate.value, gate.unit)}  {metric_table.mark(gate)}"

@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sfukit.loadgen.audio_scores import opinion_scores
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
 from sfukit.loadgen.ledger import JoinRecord, Ledger
@@ -19,9 +20,10 @@ _MIN_WINDOW_S = 0.2
 
 @dataclass(frozen=True)
 class UsageSample:
-    """Use of both processes at one instant; the server's is None for an external server.
+    """Use of both processes at one instant; the server's is None on another machine.
 
-    ``busy_s`` is the CPU time of all cores of this machine, None where it is unknown.
+    ``traffic`` is that of a private server. ``busy_s`` is the CPU time of all cores of this
+    machine, None where it is unknown.
     """
 
     swarm: Reading
@@ -88,6 +90,9 @@ def metrics(
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
+        "mos_audio_est": metric_of_values(
+            (score for one in windows for score in opinion_scores(ledger, one.figures)), "score"
+        ),
         "bitrate_out": _sent(plan, windows),
         **of_streams(streams_of(windows)),
     }
@@ -129,9 +134,7 @@ def _scope(
     planned: Sequence[Window],
     members: Container[int] | None = None,
 ) -> _Scope:
-    visits = [
-        visit for visit in plan.attendance.visits if members is None or visit.bot.index in members
-    ]
+    visits = [visit for visit in plan.own_visits if members is None or visit.bot.index in members]
     present = [visit.bot for visit in visits if any(map(visit.is_within, planned))]
     joining = [visit.bot for visit in visits if any(map(visit.begins_in, planned))]
     records = {one.bot.index: one for one in ledger.records_of(present)}
@@ -177,6 +180,9 @@ def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
         "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),
         "loss_after_rtx_audio": _repaired(one for one in figures if one.kind == "audio"),
         "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in video),
+        "quality": metric_of_values(
+            _known(one.quality.score for one in figures if one.quality), "score"
+        ),
         "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in video), "ms"),
         "bitrate_in": metric_of_values(
             _known(_rate_bps(one.figures.bytes_received, one.window) for one in streams), "bit/s"
@@ -213,7 +219,7 @@ def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
     sent_bytes = sum(window.figures.totals.bytes_sent for window in windows)
     publishing_s, most = 0.0, 0
     for planned, window in zip(plan.windows, windows, strict=False):
-        publishers = sum(slot.sends for slot in plan.slots[: planned.clients])
+        publishers = sum(slot.sends and plan.is_own(slot) for slot in plan.slots[: planned.clients])
         publishing_s += publishers * window.wall_s
         most = max(most, publishers)
     if not publishing_s or any(window.wall_s < _MIN_WINDOW_S for window in windows):

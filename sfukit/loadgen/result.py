@@ -7,12 +7,13 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result_series import Client, Interval
+from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
 SCHEMA = report.schema_id("loadtest")
 
-Unit = Literal["ms", "ratio", "bit/s", "count"]
+Unit = Literal["ms", "ratio", "bit/s", "count", "score"]
 Side = Literal["none", "server", "swarm", "shared"]
 # Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
 # behind its schedule, packets that were not sent.
@@ -45,10 +46,13 @@ METRICS: dict[str, Unit] = {
     "longest_gap_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
+    "quality": "score",
+    "mos_audio_est": "score",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
 AGGREGATES = ("avg", "p50", "p95", "p99", "max")
+SCORE_AGGREGATES = (*AGGREGATES, "p5")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +60,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     ``hdr`` is its HdrHistogram in the V2 compressed format, in base64: two significant digits;
     values in microseconds, parts per million, bit/s, or counts. ``avg`` is exact; where values have
-    a weight, such as the packets of a stream, ``weight`` is the sum of the weights.
+    a weight, such as the packets of a stream, ``weight`` is the sum of the weights. ``p5`` is of
+    scores, whose low values are the bad ones.
     """
 
     unit: Unit
@@ -66,6 +71,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    p5: float | None = None
     weight: float | None = None
     hdr: str | None = None
 
@@ -73,6 +79,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The server under load; ``plugin`` is the class of a target plug-in.
 
+    ``pid`` is its process on this machine, and ``program`` the name of a given one.
+    ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
     The kind is unknown where the run was stopped before the target was recognised.
     """
 
@@ -83,6 +91,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    program: str | None = None
+    publishers_per_endpoint: int = 1
+
+
+class NetworkPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """The network from a time of the run on: of a group, else of those with that of the run."""
+
+    at_s: float
+    group: str | None
+    net_up: Impairment | None
+    net_down: Impairment | None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +128,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
+    phases: list[NetworkPhase] = []
     summary: str
 
 
@@ -140,8 +160,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Use of the private server in the measured window: all its threads, RTP packets.
+    """Use of a server on this machine in the measured window: all its threads, RTP packets.
 
+    Packets and bytes of a server that was given are those that the bots sent and received
+    (``counted_by``); it may retransmit without being counted.
     ``packets_sent`` includes retransmissions. ``cpu_us_per_packet`` is per packet sent,
     ``cpu_us_per_packet_in_out`` per packet sent or received; ``ramp_`` fields cover the ramp and
     the warm-up.
@@ -160,6 +182,7 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     busiest_thread: float
     ramp_cpu_s: float
     ramp_rss_bytes: int
+    counted_by: Literal["server", "bots"] = "server"
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,6 +289,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
     ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
+    was made of such shares; ``scenario`` is the whole plan in both.
     """
 
     started_at: str
@@ -294,6 +319,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    shard: ShardShare | None = None
+    merged: MergedShards | None = None
 
 
 def schema() -> dict[str, Any]:

@@ -16,6 +16,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     ``joined``, ``failed`` and ``tracks`` are counts at its end. ``bitrate_in_bps`` is received by
     all bots, ``bitrate_out_bps`` sent by them. A value is None where nothing was measured.
     Lost packets that are repaired later count in neither interval's ``loss_after_rtx``.
+    ``hdr`` has the histograms of a shard, ``e2e_frame``, ``rtt`` and ``lag``, to be merged.
     """
 
     start_s: float
@@ -36,13 +37,16 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     unsent: int
     generator_cores: float
     server_cores: float | None
+    packets_expected: int = 0
+    hdr: dict[str, str] = {}
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """One client: its join, and the media that it received in the measured window.
 
     ``ttff_ms`` is the longest of its video tracks, ``e2e_frame_p95_ms`` over the frames of all of
-    them; ``failure`` is the code of a failed join or the reason of a disconnect, else empty.
+    them; ``quality`` is the score of its worst stream; ``failure`` is the code of a failed join or
+    the reason of a disconnect, else empty.
     """
 
     room: str
@@ -58,4 +62,5 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     loss_after_rtx: float | None
     freeze_est: float | None
     bitrate_in_bps: float | None
+    quality: float | None = None
     impaired: bool

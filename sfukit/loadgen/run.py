@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sfukit import machine
@@ -10,6 +11,7 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
     described,
+    endpoints,
     scenario,
     scoped,
     summary,
@@ -18,10 +20,11 @@ from sfukit.loadgen import (
 from sfukit.loadgen.core_swap import swapping_cores
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import Cores, place, running_on
-from sfukit.loadgen.reports.compare import load_differences
+from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
+from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
@@ -29,7 +32,7 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import UNCHECKED
+from sfukit.targets.detect import UNCHECKED, DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -48,7 +51,7 @@ async def prepare(options: RunOptions) -> Plan:
     """Return the plan; a given target is recognised, no server is started."""
     async with target_setup.http_client(options) as client:
         found = await target_setup.recognise_target(options, client)
-    return scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+    return _plan(options, found)
 
 
 async def run(
@@ -67,7 +70,7 @@ async def run(
         try:
             opening = stack.enter_async_context(_opened(options, observer))
             plan, opened, cores = await unless_stopped(opening, stop)
-            fault = await _checked(plan, opened, cores, observer, preflight)
+            fault = await _checked(options, plan, opened, cores, observer, preflight)
         except StoppedError:
             ready = False
             plan, opened, cores = await stack.enter_async_context(_unopened(options))
@@ -80,11 +83,15 @@ async def run(
                     windows = await (timeline.run() if runs else timeline.without_bots(fault))
             finally:
                 swarm.close()
-        facts = Facts(options, plan, opened.described, machine.inspect(), cores, started_at)
+        facts = Facts(
+            *(options, plan, opened.described, machine.inspect(), cores, started_at),
+            first_join_s=timeline.started_s,
+        )
         return summary.report(facts, timeline.ledger, windows, timeline.intervals)
 
 
 async def _checked(
+    options: RunOptions,
     plan: Plan,
     opened: OpenedTarget,
     cores: Cores,
@@ -93,7 +100,10 @@ async def _checked(
 ) -> TargetFault | None:
     """Report the plan; return why a given target is not usable."""
     observer.report("plan", scenario.plan_line(plan))
-    for note in notes(len(plan.slots), cores):
+    if options.shard is not None:
+        observer.report("shard", shard.line(plan, options))
+    told = endpoints.note(opened.described)
+    for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
         observer.report("note", note)
     kind = opened.described.kind
     if kind == "plugin":
@@ -127,7 +137,7 @@ async def _opened(
     client = target_setup.http_client(options)
     try:
         found = await target_setup.recognise_target(options, client)
-        plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+        plan = _plan(options, found)
         scoped.check(options.gates, plan)
         _check_baseline(options, plan)
         clients = len(plan.slots)
@@ -136,8 +146,9 @@ async def _opened(
                 await permit(url, clients, options.access.allow_hosts, options.command)
         await clips.encode_missing(plan, observer.report)
         cores = place(options.pin, machine.usable_cores(), server_here=found is None)
-        _allow_files(clients)
+        _allow_files(len(plan.own_slots))
         opened = await target_setup.open_target(options, found, client, cores.server)
+        opened = replace(opened, described=endpoints.counted(opened.described, plan))
     except BaseException:
         await client.aclose()
         raise
@@ -152,13 +163,19 @@ async def _opened(
         await opened.close()
 
 
+def _plan(options: RunOptions, found: DetectedTarget | None) -> Plan:
+    """Return the plan for a target, with the share of this process."""
+    plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+    return plan if options.shard is None else plan.shared(options.shard)
+
+
 @asynccontextmanager
 async def _unopened(options: RunOptions) -> AsyncIterator[tuple[Plan, OpenedTarget, Cores]]:
     """Plan the load for a target that was not recognised before the run was stopped."""
     cores = place(options.pin, machine.usable_cores(), server_here=options.target is None)
     opened = target_setup.unopened(options)
     try:
-        yield scenario.plan(options.load), opened, cores
+        yield _plan(options, None), opened, cores
     finally:
         await opened.close()
 
@@ -169,6 +186,8 @@ def _check_baseline(options: RunOptions, plan: Plan) -> None:
         return
     planned = described.load(plan, options, Ledger(plan))
     differences = load_differences(options.baseline.scenario, planned)
+    swapped = options.baseline.environment.placement.cores_swapped
+    differences += swap_difference(swapped, options.pin == EXCHANGE)
     if differences:
         raise UsageError(
             f"--baseline: another load: {'; '.join(differences)}",

@@ -167,7 +167,11 @@ async def test_the_srtp_profile_is_chosen(loadtest: Loadtest) -> None:
 async def test_a_running_server(loadtest: Loadtest, server_url: str) -> None:
     outcome = await loadtest(server_url, "-c", "3", *SHORT)
     assert outcome.code == 0, outcome.out + outcome.err
-    assert outcome.measured.server is None
+    server = outcome.measured.server
+    assert server is not None
+    assert server.counted_by == "bots"
+    assert server.cpu_s < server.wall_s
+    assert server.packets_received > 0 < server.packets_sent
     assert outcome.measured.target.version
     assert "\ncheck           one participant joined in " in outcome.out
 
@@ -178,6 +182,16 @@ async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> No
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.measured.target.kind == "whip"
     assert outcome.measured.metrics["tracks"].count == 6
+
+
+async def test_publishers_of_one_whip_endpoint_are_named(
+    loadtest: Loadtest, server_url: str
+) -> None:
+    outcome = await loadtest(f"whip+{server_url}/whip/one", "-c", "3", *SHORT)
+    assert outcome.measured.target.publishers_per_endpoint == 3
+    told = [line for line in outcome.out.splitlines() if "3 publishers share one WHIP" in line]
+    assert [line.split()[0] for line in told] == ["note", "endpoint"], "before and after the run"
+    assert outcome.code == 0, "sfukit admits several publishers to a room"
 
 
 async def test_impairment_is_measured_and_repaired(loadtest: Loadtest) -> None:

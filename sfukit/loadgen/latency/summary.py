@@ -1,6 +1,6 @@
 """The report of a measurement: metrics of the window, verdict. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,8 +83,8 @@ def _metrics(
         "jitter_ms": _of(samples, "ms", lambda one: one.jitter_ms),
         "loss_raw": loss_ratio(samples, lambda one: one.packets_lost_raw),
         "loss_after_rtx": loss_ratio(samples, lambda one: one.packets_lost_after_rtx),
-        "bitrate_in": _of(samples, "bit/s", lambda one: one.bitrate_in),
-        "bitrate_out": _of(samples, "bit/s", lambda one: one.bitrate_out),
+        "bitrate_in": _rate(samples, lambda one: one.bitrate_in),
+        "bitrate_out": _rate(samples, lambda one: one.bitrate_out),
     }
 
 
@@ -109,6 +109,19 @@ def _of(samples: Iterable[Sample], unit: Unit, value: Callable[[Sample], float |
     """Return a metric over the intervals."""
     known = (value(sample) for sample in samples)
     return metric_of_values([one for one in known if one is not None], unit)
+
+
+def _rate(samples: Sequence[Sample], rate: Callable[[Sample], float | None]) -> Metric:
+    """Return a bitrate: ``avg`` over the time, percentiles over intervals of any length."""
+    begins_s = [0.0, *(one.at_s for one in samples)]
+    known = [
+        (bps, one.at_s - begin_s)
+        for one, begin_s in zip(samples, begins_s, strict=False)
+        if (bps := rate(one)) is not None
+    ]
+    measured_s = sum(span_s for _, span_s in known)
+    average = sum(bps * span_s for bps, span_s in known) / measured_s if measured_s else None
+    return metric_of_values([bps for bps, _ in known], "bit/s", average=average)
 
 
 def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:

@@ -30,6 +30,7 @@ _LOAD = (
     "impaired_clients",
     "net_up",
     "net_down",
+    "phases",
 )
 
 Change = Literal["same", "better", "worse", "unknown"]
@@ -101,6 +102,13 @@ def load_differences(before: Scenario, after: Scenario) -> list[str]:
         for name, earlier, later in pairs
         if earlier != later
     ]
+
+
+def swap_difference(before: bool, after: bool) -> list[str]:
+    """Return how two runs differ where one of them swapped cores (``--pin exchange``)."""
+    if before == after:
+        return []
+    return [f"cores swapped (--pin exchange) in the {'first' if before else 'second'} run alone"]
 
 
 def baseline_gates(

@@ -17,6 +17,7 @@ from sfukit.htmlreport.elements import (
 )
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import participants, sentences, time_plots
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
@@ -38,6 +39,8 @@ _ROWS = (
     ("loss after repair", "loss_after_rtx"),
     ("frozen (estimated)", "freeze_est"),
     ("longest gap", "longest_gap_ms"),
+    ("quality score", "quality"),
+    ("opinion score of audio (estimated)", "mos_audio_est"),
     ("bitrate of a received stream", "bitrate_in"),
     ("bitrate of a publisher", "bitrate_out"),
 )
@@ -87,10 +90,10 @@ def _gates(report: LoadtestReport) -> str:
 
 
 def _glance(report: LoadtestReport) -> str:
-    metrics, scenario = report.metrics, report.scenario
+    metrics, planned = report.metrics, sentences.load(report)
     parts = [
-        Tile("joined", sentences.share(metrics.get("joins"), scenario.clients), _join_note(report)),
-        Tile("tracks", sentences.share(metrics.get("tracks"), scenario.tracks)),
+        Tile("joined", sentences.share(metrics.get("joins"), planned.clients), _join_note(report)),
+        Tile("tracks", sentences.share(metrics.get("tracks"), planned.tracks)),
         *_percentile_tile("frame delay p95", metrics.get("e2e_frame_ms"), report),
         *_ratio_tile("loss after repair", metrics.get("loss_after_rtx"), report),
         *_ratio_tile("frozen", metrics.get("freeze_est"), report),
@@ -200,7 +203,9 @@ def _run(report: LoadtestReport) -> str:
     parts = facts(
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
+            *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
             *report.tags.items(),
+            *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),
             ("media", f"{scenario.codec}, {' / '.join(scenario.encodings) or 'no video'}"),

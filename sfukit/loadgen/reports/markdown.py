@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from sfukit import gates
 from sfukit.control_characters import escaped
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import LoadtestReport
 
@@ -40,6 +41,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
     load = f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}"
     yield plain(f"{labels}{load}")
     yield ""
+    if shared := endpoints.note(report.target):
+        yield plain(f"{shared}.")
+        yield ""
     for reason in report.reasons:
         yield f"- {plain(reason)}"
     yield ""

@@ -5,6 +5,7 @@ from itertools import groupby
 from sfukit import gates
 from sfukit.htmlreport.elements import details, table, text
 from sfukit.htmlreport.heat_map import Cell, Measure, Row, heat_map
+from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.result_series import MOST_CLIENTS, Client
 
@@ -14,6 +15,7 @@ _MEASURES = (
     (Measure("loss before repair", "ratio", 0, 0.05), "loss_raw"),
     (Measure("loss after repair", "ratio", 0, 0.005), "loss_after_rtx"),
     (Measure("frozen", "ratio", 0, 0.01), "freeze_est"),
+    (Measure("quality score", "", 100, 50), "quality"),
     (Measure("join", "ms", 0, 1000), "join_ms"),
     (Measure("first frame", "ms", 0, 2000), "ttff_ms"),
 )
@@ -50,7 +52,7 @@ def _note(client: Client) -> str:
 
 
 def _omitted(report: LoadtestReport) -> str:
-    clients = report.scenario.clients
+    clients = sentences.load(report).clients
     if clients <= MOST_CLIENTS:
         return ""
     return f"<p>The first {MOST_CLIENTS:,} of {clients:,} clients.</p>"

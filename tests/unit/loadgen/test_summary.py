@@ -17,6 +17,8 @@ from sfukit.loadgen.figures import (
     GeneratorFigures,
     Histograms,
     LossFigures,
+    Points,
+    Quality,
     StreamFigures,
     Totals,
 )
@@ -82,6 +84,7 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
         frames_late_libwebrtc=0,
         playout_delay_ms=8.0,
         playout_delay_libwebrtc_ms=19.0,
+        quality=Quality(99.0, 98.5, Points(0.8, 0.2, 0.0, 0.0)),
         e2e_frame=Delays(300, 0.1),
         e2e_histogram=histogram(0.05, 0.1),
     )
@@ -137,7 +140,8 @@ class Run:
         for bot in self.plan.bots:
             self.ledger.scheduled(bot, bot.index * 50_000_000)
 
-    def join(self, *, arrives: bool = True) -> None:
+    def join(self, *, arrives: bool = True, missing: str | None = None) -> None:
+        """Let both join; no media arrives, or one kind of it is missing at the second bot."""
         for bot in self.plan.bots:
             at_ns = bot.index * 50_000_000
             self.ledger.signalled(bot, at_ns + 5_000_000)
@@ -159,7 +163,7 @@ class Run:
                     self.ledger.track_expected(
                         name, ExpectedTrack(bot, subscription.publisher, kind, 1)
                     )
-                    if arrives:
+                    if arrives and not (bot.index == 1 and kind == missing):
                         self.ledger.on_event(FirstFrame(stream=name, at_ns=90_000_000))
 
     def report(self) -> LoadtestReport:
@@ -246,12 +250,56 @@ def test_late_frames_are_a_share_of_the_complete_frames_of_video() -> None:
     assert metrics["playout_delay_libwebrtc_ms"].max == pytest.approx(0.03)
 
 
+def test_a_low_quality_score_is_judged_and_named_with_its_cause() -> None:
+    run = Run()
+    run.join()
+    poor = Quality(58.0, 40.0, Points(1.0, 5.0, 2.0, 35.0))
+    run.streams = [stream(10, 1, quality=poor, e2e_frame=Delays(9, 60.0)), stream(11, 2)]
+    gates = tuple(
+        parse(text, gate_figures.catalogue()) for text in ("quality.p5 > 60", "quality.p50 >= 58")
+    )
+    run.options = RunOptions(load=run.options.load, gates=gates)
+    made = run.report()
+    # a percentile is the upper bound of its bucket
+    assert made.metrics["quality"].p5 == pytest.approx(58.0, rel=0.008)
+    assert made.metrics["quality"].max == 99.0
+    assert [gate.ok for gate in made.gates if gate.path.startswith("quality")] == [False, True]
+    assert made.worst[0].note == "quality 58: 35 points lost by layer"
+    assert [client.quality for client in made.clients] == [58.0, 99.0]
+    assert made.metrics["join_ms"].p5 is None
+
+
 def test_bots_that_never_came_count_as_not_joined() -> None:
     run = Run()
     run.ledger.join_records.clear()
     made = run.report()
     assert made.metrics["joins"].avg == 0.0
     assert made.exit_code == 3
+
+
+@pytest.mark.parametrize("missing", ["audio", "video"])
+def test_one_missing_track_fails_the_run(missing: str) -> None:
+    run = Run()
+    run.join(missing=missing)
+    made = run.report()
+    tracks = made.metrics["tracks"]
+    assert (tracks.count, tracks.avg) == (4, 0.75)
+    assert (made.verdict, made.exit_code) == ("fail", 3)
+    assert made.reasons == ["tracks == 100 %: it is 75 %"]
+
+
+@pytest.mark.parametrize("path", sorted(result.METRICS))
+def test_a_gate_on_a_metric_without_values_is_no_pass(path: str) -> None:
+    run = Run()
+    run.join()
+    run.streams = []
+    for op in ("<", ">="):
+        gate = parse(f"{path}.p99 {op} 1", gate_figures.catalogue())
+        run.options = RunOptions(load=run.options.load, gates=(gate,), default_gates=False)
+        made = run.report()
+        if made.metrics[path].p99 is None:
+            assert (made.verdict, made.exit_code) == ("inconclusive", 5), path
+            assert made.reasons == [f"{made.gates[0].gate}: unknown"]
 
 
 def test_the_average_loss_is_that_of_all_packets_not_of_streams() -> None:
@@ -351,6 +399,7 @@ def test_the_text_of_a_pass() -> None:
         "playout delay      0.02 ms   0.03 ms   0.03 ms   0.03 ms",
         "loss            0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
         "late frames     0 % by libwebrtc's jitter buffer, 1 % by the moving average",
+        "quality         99, p5 99",
         "server          0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
         "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: not saturated",
         "worst           room-1 p1 of p1: frame delay p99 0.10 ms",
