@@ -49,6 +49,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
+        "sfukit loadtest -c 20 --handover 20s -T 'handover_gap_ms.p95<300'",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
 )
@@ -86,6 +87,7 @@ def loadtest(
     net_up: options.NetUp = None,
     net_down: options.NetDown = None,
     net_share: options.NetShare = "100%",
+    handover: options.Handover = None,
     gate: options.Gate = None,
     abort_after: options.AbortAfter = None,
     no_default_gates: options.NoDefaultGates = False,

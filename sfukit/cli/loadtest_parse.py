@@ -27,7 +27,7 @@ from sfukit.loadgen.options import (
     Unwatched,
     VideoCodec,
 )
-from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario import churn, handovers, stages
 from sfukit.loadgen.scenario_file import read as scenario_file
 from sfukit.swarm import impairment
 from sfukit.swarm.impairment import Impairment
@@ -172,6 +172,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
+        handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
         net_up=_network(values["net_up"], "--net-up"),
         net_down=_network(values["net_down"], "--net-down"),
         net_share=units.ratio(values["net_share"], "--net-share"),

@@ -27,6 +27,7 @@ _ROWS = (
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("handover gap", "handover_gap_ms"),
 )
 _VERDICT = 8
 

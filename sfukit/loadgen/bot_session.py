@@ -76,6 +76,10 @@ class BotSession:
         """Take the sizes that are planned for a time of the run."""
         self._subscriptions = _sizes(self.plan, self.bot, at_s)
 
+    def change_address(self) -> None:
+        """Continue from another local address."""
+        self._transports.change_address()
+
     def accepted(self) -> None:
         self.ledger.signalled(self.bot, self.swarm.now_ns())
 

@@ -30,6 +30,9 @@ SCOPED = (
     "freeze_est",
     "longest_gap_ms",
     "bitrate_in",
+    "handovers",
+    "handover_gap_ms",
+    "handover_ice_ms",
 )
 SCOPES = {"room": SCOPED, "group": SCOPED}
 

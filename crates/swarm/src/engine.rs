@@ -25,6 +25,12 @@ pub trait Host {
     /// Where the system refuses, with a message for the user.
     fn open(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String>;
 
+    /// Replace the socket of a transport by one with another local address; return that address.
+    ///
+    /// # Errors
+    /// Where the system refuses, with a message for the user; the old socket then stays open.
+    fn reopen(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String>;
+
     /// Close the socket of a transport.
     fn close(&mut self, transport: TransportId);
 
@@ -223,6 +229,7 @@ impl Engine {
         }
         let up = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut());
         if let Some(up) = up {
+            let address = address(&self.transports, transport);
             for (path, bytes) in self.shared.outbox.datagrams() {
                 let bytes = bytes.to_vec();
                 up.push(
@@ -230,6 +237,7 @@ impl Engine {
                     bytes.len(),
                     UplinkDatagram {
                         transport,
+                        address,
                         path,
                         bytes,
                     },
@@ -249,9 +257,10 @@ impl Engine {
         transport: TransportId,
         datagrams: impl Iterator<Item = (SocketAddr, Duration, &'a mut [u8])>,
     ) {
-        let Some(bot) = self.transports.get(&transport).map(BotTransport::bot) else {
+        let Some(shaped) = self.transports.get(&transport) else {
             return;
         };
+        let (bot, address) = (shaped.bot(), shaped.address);
         // A link is never removed, so every shaped transport has one.
         let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
         let Some(down) = down else { return };
@@ -259,6 +268,7 @@ impl Engine {
             let (len, bytes) = (bytes.len(), bytes.to_vec());
             let downlink = DownlinkDatagram {
                 transport,
+                address,
                 remote,
                 bytes,
             };
@@ -292,13 +302,18 @@ impl Engine {
         };
         links.armed = Time::FAR;
         while let Some(uplink) = self.next_uplink(now, bot) {
+            if address(&self.transports, uplink.transport) != uplink.address {
+                continue;
+            }
             self.shared.outbox.push(uplink.path, &uplink.bytes);
             host.send(uplink.transport, &self.shared.outbox);
             self.shared.outbox.clear();
         }
         while let Some((arrival, mut downlink)) = self.next_downlink(now, bot) {
             let transport = downlink.transport;
-            if let Some(bot_transport) = self.transports.get_mut(&transport) {
+            if let Some(bot_transport) = self.transports.get_mut(&transport)
+                && bot_transport.address == downlink.address
+            {
                 // As of the kernel's time stamps: the lag of the timer adds to no measurement.
                 let arrived = bot_transport.last_time.max(arrival);
                 bot_transport.last_time = arrived;
@@ -375,4 +390,10 @@ impl Engine {
             self.wheel.set(Time::from_nanos(bound), Timer::Window);
         }
     }
+}
+
+/// Return the number of the local address of a transport. That of a closed one is 0: what it sent
+/// last is still in flight.
+fn address(transports: &FxHashMap<TransportId, BotTransport>, id: TransportId) -> u32 {
+    transports.get(&id).map_or(0, |transport| transport.address)
 }

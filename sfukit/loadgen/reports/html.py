@@ -29,6 +29,8 @@ _ROWS = (
     ("frame delay of keyframes", "e2e_keyframe_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("handover gap", "handover_gap_ms"),
+    ("handover, ICE", "handover_ice_ms"),
     ("layer switch", "layer_switch_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
