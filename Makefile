@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench fuzz nat-kinds nat-study performance-chart wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench ruler fuzz nat-kinds nat-study performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,20 +35,24 @@ $(VENV)/.native: $(VENV)/.packages pyproject.toml build_backend/sfukit_build.py 
 demo: setup ## a swarm meets in rooms on a private server; ends with a verdict
 	$(BIN)/sfukit loadtest --clients 20 --duration 10s
 
+# Most tests wait for timeouts of probes; those marked realtime need the machine for themselves.
+PARALLEL := --numprocesses 3 --dist worksteal
+
 test: setup ## Rust and Python tests; what needs an absent program is skipped and said
 	cargo test --workspace --locked --quiet
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL) -m "not realtime"
+	$(BIN)/pytest -m realtime
 
 test-fast: setup ## unit tests of both languages and those of the command line: a minute
 	cargo test --workspace --lib --locked --quiet
-	$(BIN)/pytest tests/unit tests/cli -m "not computes"
+	$(BIN)/pytest $(PARALLEL) tests/unit tests/cli -m "not computes"
 
 # The extension is an abi3 module: that of the first interpreter serves every other.
 ON    ?= python3.13
 OTHER := .venv-$(notdir $(ON))
 test-python: $(OTHER)/.packages setup ## quick Python tests on another interpreter: ON=python3.13
 	$(OTHER)/bin/python build_backend/sfukit_build.py link $(VENV)
-	$(OTHER)/bin/python -m pytest tests/unit tests/cli tests/property -m "not computes"
+	$(OTHER)/bin/python -m pytest $(PARALLEL) tests/unit tests/cli tests/property -m "not computes"
 
 $(OTHER)/.packages: requirements.lock
 	"$(ON)" -m venv $(OTHER)
@@ -71,6 +75,10 @@ check-rust: setup
 
 bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast cycles" for some
 	$(BIN)/python -m tools.bench $(ROWS)
+
+RULER ?= --document
+ruler: setup ## inject loss, delay, jitter and a narrow link, compare with what is reported; writes docs/ruler.md
+	$(BIN)/python -m tools.ruler $(RULER)
 
 FUZZ_SECONDS ?= 30
 fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler

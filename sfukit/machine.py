@@ -199,7 +199,7 @@ def _free_memory(machine: Machine, clients: int) -> Finding:
     # Pages that leave automatically sized lists are reported (docs/performance.md).
     cost = "sending costs 2 to 3 times the CPU for a second, several times a minute"
     if 1 < machine.cores < ENOUGH_TO_SPLIT:
-        cost += " (not where loadtest starts the server: their media threads swap cores)"
+        cost += " (`sfukit loadtest --pin exchange` avoids it)"
     return Finding(name, "weak", f"{host}: {cost}", expected, "; ".join(fixes))
 
 

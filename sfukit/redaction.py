@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 HIDDEN = "***"
 
 _SECRET_NAME = re.compile(
-    r"token|jwt|secret|passw|passphrase|pwd|^pass$|credential|auth|bearer|signature|^sig$"
+    r"token|jwt|secret|passw|passphrase|pwd|^pass$|credential|auth|bearer|signature|^sig$|^pin$"
     r"|session|key$|^code$",
     re.IGNORECASE,
 )

@@ -61,6 +61,11 @@ def ratio(text: str, where: str) -> float:
     return share
 
 
+def number(text: str, where: str, expected: str) -> float:
+    """Read a number without a unit, not below 0."""
+    return _quantity(text, where, {"": 1.0}, expected)
+
+
 def size_bytes(text: str, where: str) -> int:
     """Read a size such as ``512KiB`` or ``8M``; a bare number is bytes."""
     return round(_quantity(text, where, {"": 1.0, **_BYTES}, "a size such as 512KiB", fold=True))

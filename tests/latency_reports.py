@@ -2,9 +2,23 @@
 
 import msgspec
 
+from sfukit.gates import judge, parse
 from sfukit.loadgen.latency import result
-from sfukit.loadgen.latency.result import Generator, LatencyReport, Media, Sample
-from sfukit.loadgen.result import Metric, Target
+from sfukit.loadgen.latency.independent.comparison import compare
+from sfukit.loadgen.latency.result import (
+    Clock,
+    Generator,
+    Independent,
+    LatencyReport,
+    Media,
+    Sample,
+)
+from sfukit.loadgen.result import Fault, Metric, Target
+
+CLOCK = Clock(
+    offset_ms=-12.5, uncertainty_ms=0.147, min_rtt_ms=0.226, drift_ppm=None, exchanges=25,
+    frames_early=0,
+)  # fmt: skip
 
 
 def sample(at_s: float = 1.0, **changes: object) -> Sample:
@@ -59,3 +73,42 @@ def a_report(**changes: object) -> LatencyReport:
         errors=[],
     )
     return msgspec.structs.replace(usual, **changes)
+
+
+def independent(**changes: object) -> Independent:
+    """Return figures of aiortc beside the native ones of ``a_report``: one of them differs."""
+    usual = Independent(
+        samples=[sample(float(at_s), e2e_frame_ms=52.0) for at_s in range(1, 3)],
+        encode_ms=metric("ms", 4.5),
+        decoded_frame_ms=metric("ms", 71.0),
+        late_ms=metric("ms", 0.9),
+        compared=[
+            compare("e2e_frame_ms", metric("ms", 47.0), metric("ms", 52.0)),
+            compare("rtt_pub_ms", metric("ms", 41.0), metric("ms", 42.0)),
+            compare("jitter_ms", metric("ms", 4.4), Metric(unit="ms", count=0)),
+            compare("loss_raw", metric("ratio", 0.03), metric("ratio", 0.031)),
+        ],
+        reasons=[],
+    )
+    return msgspec.structs.replace(usual, **changes)
+
+
+def whole(seconds: int = 120) -> LatencyReport:
+    """Return a report with every part: gates, unknown figures, clocks, engines, errors."""
+    report = a_report(clock=CLOCK)
+    judged = [
+        parse(text, result.catalogue()) for text in ("e2e_frame_ms.p95<4ms", "rtt_pub_ms.p50<5.5")
+    ]
+    metrics = {**report.metrics, "rtt_sub_ms": Metric(unit="ms", count=0)}
+    return a_report(
+        verdict="fail",
+        exit_code=3,
+        reasons=["e2e_frame_ms.p95 < 4.0 ms: it is 5.0 ms"],
+        clock=CLOCK,
+        gates=judge(judged, result.figures(report.metrics, CLOCK)),
+        metrics=metrics,
+        unknown={"rtt_sub_ms": "the target answered none of 25 requests (RFC 3611)"},
+        samples=[sample(float(at_s), rtt_sub_ms=None) for at_s in range(1, seconds + 1)],
+        errors=[Fault(code="late", message="a frame was late", count=2, first="p1")],
+        independent=independent(),
+    )

@@ -82,6 +82,7 @@ fn any_network(input: &mut Input<'_>) -> Network {
     Network {
         rate_bps: Some(u64::from(input.u32())).filter(|rate| rate % 4 > 0),
         queue_ms: any_number(input),
+        bottleneck: None,
         delay_ms: any_number(input),
         jitter_ms: any_number(input),
         loss: any_number(input),

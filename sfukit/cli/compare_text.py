@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sfukit import gates
 from sfukit.errors import ExitCode
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.reports.compare import Difference, compare, load_differences
+from sfukit.loadgen.reports.compare import Difference, compare, load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
 
 _NAME, _CELL = 27, 12
@@ -30,6 +30,9 @@ class Comparison:
         """Compare two runs."""
         differences = compare(before, after, max_regression)
         loads = load_differences(before.scenario, after.scenario)
+        loads += swap_difference(
+            before.environment.placement.cores_swapped, after.environment.placement.cores_swapped
+        )
         return cls(before, after, differences, loads, max_regression)
 
     @property

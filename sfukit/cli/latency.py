@@ -1,9 +1,7 @@
 """``sfukit latency``: parse the options, measure, print, exit with the code of the verdict."""
 
 import asyncio
-import secrets
-import shlex
-import sys
+from dataclasses import replace
 
 import typer
 
@@ -14,18 +12,17 @@ from sfukit.cli import (
     latency_ends,
     latency_options,
     shared_options,
+    target_options,
 )
-from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.finish import finish
 from sfukit.cli.option import choice
-from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
+from sfukit.cli.output import LOADTEST_LABEL, Output
 from sfukit.errors import UsageError
 from sfukit.loadgen.latency import result
 from sfukit.loadgen.latency.options import MAX_SAMPLES, Engine, LatencyOptions
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.options import LoadOptions, RunOptions, SrtpProfile, VideoCodec
-from sfukit.swarm import impairment
-from sfukit.swarm.impairment import Impairment
+from sfukit.loadgen.options import LoadOptions, VideoCodec
 
 _MIN_INTERVAL_S = 0.1
 
@@ -43,35 +40,38 @@ app = typer.Typer(add_completion=False)
     ),
 )
 def latency(
-    target: options.Target = None,
+    context: typer.Context,
+    target: target_options.Target = None,
     duration: latency_options.Duration = "10s",
     interval: latency_options.Interval = "1s",
     join_timeout: latency_options.JoinTimeout = "10s",
-    codec: options.Codec = "vp8",
+    codec: target_options.Codec = "vp8",
     bitrate: latency_options.Bitrate = "500k",
-    srtp: options.Srtp = "auto",
-    play: options.Play = None,
+    srtp: target_options.Srtp = "auto",
+    target_plugin: target_options.TargetPlugin = None,
+    play: target_options.Play = None,
     room: latency_options.Room = None,
     engine: latency_options.Engine = "native",
     publish_only: latency_options.PublishOnly = False,
     subscribe_only: latency_options.SubscribeOnly = False,
     peer: latency_options.Peer = None,
     peer_token: latency_options.PeerToken = None,
-    net_up: options.NetUp = None,
-    net_down: options.NetDown = None,
-    gate: options.Gate = None,
+    net: target_options.Net = None,
+    net_up: target_options.NetUp = None,
+    net_down: target_options.NetDown = None,
+    gate: target_options.Gate = None,
     json: shared_options.Json = None,
     html: shared_options.Html = None,
     quiet: shared_options.Quiet = False,
-    seed: options.Seed = None,
+    seed: target_options.Seed = None,
     token: access_options.Token = None,
     api_key: access_options.ApiKey = None,
     api_secret: access_options.ApiSecret = None,
     header: access_options.Header = None,
     cacert: access_options.Cacert = None,
     insecure: access_options.Insecure = False,
-    allow_host: options.AllowHost = None,
-    server_args: options.ServerArgs = "",
+    allow_host: target_options.AllowHost = None,
+    server_args: target_options.ServerArgs = "",
 ) -> None:
     """Measure the delay of video through an SFU, with one publisher and one subscriber.
 
@@ -79,8 +79,7 @@ def latency(
 
     Exit code: 0 pass, 3 a gate was not met, 4 the target could not be used, 5 inconclusive.
     """
-    from sfukit.targets.detect import parse_play
-
+    impaired_up, impaired_down = target_options.networks(context.params)
     load = LoadOptions(
         rooms=1,
         publishers=1,
@@ -91,24 +90,12 @@ def latency(
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate"),
         warmup_s=0.0,
         duration_s=units.duration_s(duration, "--duration"),
-        net_up=_network(net_up, "--net-up"),
-        net_down=_network(net_down, "--net-down"),
-        seed=seed if seed is not None else secrets.randbelow(1_000_000),
+        net_up=impaired_up,
+        net_down=impaired_down,
+        seed=target_options.seed(context.params),
     )
-    run_options = RunOptions(
-        load=load,
-        command=("sfukit", *sys.argv[1:]),
-        access=access_options.access(
-            token, api_key, api_secret, header, cacert, insecure, allow_host
-        ),
-        target=target,
-        play=None if play is None else parse_play(play),
-        srtp=choice(srtp, "--srtp", SrtpProfile),
-        join_timeout_s=units.duration_s(join_timeout, "--join-timeout"),
-        server_args=tuple(shlex.split(server_args)),
-        gates=tuple(gates.parse(text, result.catalogue()) for text in gate or ()),
-        default_gates=False,
-    )
+    judged = [gates.parse(text, result.catalogue()) for text in gate or ()]
+    run_options = target_options.run_options(context.params, load, judged)
     ends = latency_ends.read(
         target,
         publish_only=publish_only,
@@ -118,7 +105,7 @@ def latency(
         room=room,
     )
     measurement = LatencyOptions(
-        run=run_options,
+        run=replace(run_options, default_gates=False),
         interval_s=_interval_s(interval, load.duration_s),
         ends=ends.here,
         room=ends.room,
@@ -160,15 +147,7 @@ def _finish(outcome: LatencyReport, out: Output, json: str | None, html: str | N
     from sfukit.cli.latency_text import result_lines
     from sfukit.loadgen.latency.html import page
 
-    styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-    verdict, *rest = result_lines(outcome)
-    out.line(verdict, styles[outcome.verdict])
-    for line in rest:
-        out.line(line)
-    if report.save_last(outcome):
-        out.line(labelled("saved", "print again with: sfukit report last"))
-    if json is not None:
-        report.write_json(json, outcome)
+    finish(outcome, result_lines(outcome), out, json)
     if html is not None:
         report.write_text(html, page(outcome))
 
@@ -185,7 +164,3 @@ def _interval_s(text: str, duration_s: float) -> float:
             hint=f"try --interval {duration_s / MAX_SAMPLES:.0f}s or longer",
         )
     return interval_s
-
-
-def _network(text: str | None, where: str) -> Impairment | None:
-    return None if text is None else impairment.parse(text, where)

@@ -1,11 +1,12 @@
 """The text of a latency report, for a run that ended and for a saved one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import msgspec
 
 from sfukit import gates, units
 from sfukit.cli import latency_engines
+from sfukit.cli.live_view import Row
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import labelled
 from sfukit.loadgen.latency.result import Generator, LatencyReport, Sample
@@ -169,15 +170,15 @@ def _error_text(fault: Fault) -> str:
     return f"{fault.count} x {fault.code}: {fault.message}{first}"
 
 
-def shown_rows(samples: Sequence[Sample]) -> list[tuple[str, list[float | None], str]]:
-    """Return the rows of the live view: label, values by interval, unit."""
+def shown_rows(samples: Collection[Sample]) -> list[Row]:
+    """Return the rows of the live view."""
     return [
-        ("frame delay", [one.e2e_frame_ms for one in samples], "ms"),
-        ("RTT publisher", [one.rtt_pub_ms for one in samples], "ms"),
-        ("RTT subscriber", [one.rtt_sub_ms for one in samples], "ms"),
-        ("SFU residence", [one.sfu_residence_ms for one in samples], "ms"),
-        ("jitter", [one.jitter_ms for one in samples], "ms"),
-        ("loss", [loss(one) for one in samples], "ratio"),
-        ("received", [one.bitrate_in for one in samples], "bit/s"),
-        ("sent", [one.bitrate_out for one in samples], "bit/s"),
+        Row("frame delay", [one.e2e_frame_ms for one in samples], "ms"),
+        Row("RTT publisher", [one.rtt_pub_ms for one in samples], "ms"),
+        Row("RTT subscriber", [one.rtt_sub_ms for one in samples], "ms"),
+        Row("SFU residence", [one.sfu_residence_ms for one in samples], "ms"),
+        Row("jitter", [one.jitter_ms for one in samples], "ms"),
+        Row("loss", [loss(one) for one in samples], "ratio"),
+        Row("received", [one.bitrate_in for one in samples], "bit/s"),
+        Row("sent", [one.bitrate_out for one in samples], "bit/s"),
     ]

@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from sfukit import machine, report, units
+from sfukit import machine, units
 from sfukit.cli import (
     access_options,
+    find_max_text,
     interruptible,
     loadtest_find_max,
+    loadtest_long_text,
     loadtest_parse,
     loadtest_signaling,
+    loadtest_text,
+    shard_options,
     shared_options,
+    target_options,
 )
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
+from sfukit.cli.finish import finish
 from sfukit.cli.loadtest_outputs import Outputs
 from sfukit.cli.loadtest_prometheus import Exporter, exported
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
@@ -50,12 +56,13 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
         "sfukit loadtest -c 20 --handover 20s -T 'handover_gap_ms.p95<300'",
+        "sfukit loadtest -c 40 --net lte --net-down loss=3%,burst=4 --net-share 20%",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
 )
 def loadtest(
     context: typer.Context,
-    target: options.Target = None,
+    target: target_options.Target = None,
     clients: options.Clients = None,
     rooms: options.Rooms = None,
     publishers: options.Publishers = None,
@@ -75,20 +82,23 @@ def loadtest(
     join_timeout: options.JoinTimeout = "10s",
     interval: options.Interval = "1s",
     retries: options.Retries = 0,
-    codec: options.Codec = "vp8",
+    codec: target_options.Codec = "vp8",
     audio: options.Audio = "opus",
     no_simulcast: options.NoSimulcast = False,
     bitrate: options.Bitrate = None,
     pacing: options.Pacing = "libwebrtc",
     pli_policy: options.PliPolicy = "answer",
     unwatched: options.Unwatched = "dynacast",
-    srtp: options.Srtp = "auto",
-    play: options.Play = None,
-    net_up: options.NetUp = None,
-    net_down: options.NetDown = None,
+    srtp: target_options.Srtp = "auto",
+    target_plugin: target_options.TargetPlugin = None,
+    play: target_options.Play = None,
+    net: target_options.Net = None,
+    net_up: target_options.NetUp = None,
+    net_down: target_options.NetDown = None,
     net_share: options.NetShare = "100%",
     handover: options.Handover = None,
-    gate: options.Gate = None,
+    phases: options.Phases = None,
+    gate: target_options.Gate = None,
     abort_after: options.AbortAfter = None,
     no_default_gates: options.NoDefaultGates = False,
     baseline: options.Baseline = None,
@@ -98,19 +108,25 @@ def loadtest(
     junit: options.Junit = None,
     markdown: options.Markdown = None,
     csv: options.Csv = None,
+    hdr: options.Hdr = None,
+    name: options.Name = None,
+    tag: options.Tag = None,
     prometheus: options.Prometheus = None,
+    verbose: options.Verbose = False,
     quiet: shared_options.Quiet = False,
+    shard: shard_options.ShardOption = None,
+    start_at: shard_options.StartAt = None,
     plan: options.Plan = False,
-    seed: options.Seed = None,
+    seed: target_options.Seed = None,
     token: access_options.Token = None,
     api_key: access_options.ApiKey = None,
     api_secret: access_options.ApiSecret = None,
     header: access_options.Header = None,
     cacert: access_options.Cacert = None,
     insecure: access_options.Insecure = False,
-    allow_host: options.AllowHost = None,
+    allow_host: target_options.AllowHost = None,
     pin: options.Pin = "auto",
-    server_args: options.ServerArgs = "",
+    server_args: target_options.ServerArgs = "",
     profile_server: options.ProfileServer = False,
 ) -> None:
     """Load an SFU with synthetic participants, measure received media, and give a verdict.
@@ -124,17 +140,25 @@ def loadtest(
     if plan:
         _print_plan(chosen, find_max=find_max)
         return
-    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     outputs.check()
     out = Output.beside(outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL)
     outcome: Envelope
     if find_max:
         outcome = _run(loadtest_find_max.find_max, chosen, out)
-        loadtest_find_max.finish(outcome, out, json)
+        finish(outcome, find_max_text.result_lines(outcome), out, json)
     else:
         with exported(prometheus) as exporter:
             outcome = _run(_once, chosen, out, exporter)
-        _finish(outcome, out, outputs)
+        text = loadtest_long_text if verbose else loadtest_text
+        finish(
+            outcome,
+            text.result_lines(outcome),
+            out,
+            verdict=loadtest_text.verdict_lines(outcome)[0],
+            hint="see it: sfukit report last --html report.html",
+        )
+        outputs.write(outcome)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -179,7 +203,7 @@ def _preflight(
             target=parse_target(target),
             play=run_options.play,
             access=run_options.access,
-            room=plan.rooms[0].name,
+            room=plan.rooms[plan.own_slots[0].room].name,
             srtp=run_options.srtp,
         )
         outcome = await _unless_stopped(check(options), stop)
@@ -207,29 +231,15 @@ async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Even
     return None
 
 
-def _finish(outcome: LoadtestReport, out: Output, outputs: Outputs) -> None:
-    """Print the report, save it as the last run, write the files."""
-    from sfukit.cli.loadtest_text import result_lines
-
-    styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-    verdict, *rest = result_lines(outcome)
-    out.line(verdict, styles[outcome.verdict])
-    for line in rest:
-        out.line(line)
-    saved = report.save_last(outcome)
-    if saved:
-        out.line(labelled("saved", "see it: sfukit report last --html report.html"))
-    outputs.write(outcome)
-
-
 def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
     """Print the streams, bitrates and open files of a planned run, or of its first probe."""
     from sfukit.loadgen.run import prepare
     from sfukit.loadgen.scenario import Flow, plan_line
     from sfukit.loadgen.search import search
+    from sfukit.loadgen.shards.described import line as shard_line
 
     planned = asyncio.run(prepare(run_options))
-    clients = len(planned.slots)
+    clients = len(planned.own_slots)
 
     def flow_text(flow: Flow) -> str:
         rate = units.show_bitrate(flow.bps)
@@ -238,6 +248,8 @@ def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
     if find_max:
         print(labelled("search", search.search_line(search.planned(run_options))))
     print(labelled("plan", plan_line(planned)))
+    if run_options.shard is not None:
+        print(labelled("shard", shard_line(planned, run_options)))
     print(labelled("in", f"{flow_text(planned.inbound)} into the SFU"))
     print(labelled("out", f"{flow_text(planned.outbound)} out of the SFU"))
     print(

@@ -3,9 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from sfukit import report
 from sfukit.cli import find_max_text
-from sfukit.cli.output import Output, labelled
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.search import search
@@ -39,19 +37,6 @@ async def find_max(
     view.report("", "searching the largest load that passes the gates")
     view.report("plan", search.search_line(plan))
     return await search.find_max(plan, probe, on_probe, stop)
-
-
-def finish(outcome: SearchReport, out: Output, json: str | None) -> None:
-    """Print the answer, save it as the last run, write the JSON."""
-    styles = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-    answer, *rest = find_max_text.result_lines(outcome)
-    out.line(answer, styles[outcome.verdict])
-    for line in rest:
-        out.line(line)
-    if report.save_last(outcome):
-        out.line(labelled("saved", "print again with: sfukit report last"))
-    if json is not None:
-        report.write_json(json, outcome)
 
 
 class _ProbeObserver:

@@ -2,10 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
 from sfukit import units
-from sfukit.cli.access_options import ACCESS
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
@@ -14,15 +11,6 @@ _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
 
 
-Target = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[TARGET]",
-        help="http(s)://HOST:PORT of an sfukit server or a WHIP URL; [KIND+]URL forces "
-        "sfukit+ or whip+; {room} and {n} are substituted. None: starts a private server",
-        show_default=False,
-    ),
-]
 Clients = Annotated[
     int | None, option("-c", "--clients", panel=_LOAD, help="participants in total (10)")
 ]
@@ -146,7 +134,6 @@ JoinTimeout = Annotated[
 Interval = Annotated[
     str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
 ]
-Codec = Annotated[str, option("--codec", panel=_MEDIA, help="vp8 or h264")]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
     bool, option("--no-simulcast", panel=_MEDIA, help="1 encoding instead of 3")
@@ -179,37 +166,18 @@ Unwatched = Annotated[
         help="encodings without subscribers: dynacast (stop on server request) or send",
     ),
 ]
-Srtp = Annotated[str, option("--srtp", panel=_MEDIA, help="profiles offered: auto, gcm128 or cm80")]
-Play = Annotated[
+Phases = Annotated[
     str | None,
     option(
-        "--play",
-        panel=ACCESS,
-        metavar="URL",
-        help="WHEP URL that plays what the WHIP target publishes",
-    ),
-]
-NetUp = Annotated[
-    str | None,
-    option(
-        "--net-up",
+        "--phases",
         panel=_NETWORK,
-        metavar="SPEC",
-        help="bots to server: rate=2M,queue=300ms,delay=50ms,jitter=10ms,loss=1%|ge:P,R,H,K",
+        metavar="FILE.toml",
+        help='networks over time: [[phase]] with at = "20s" and net, net_up or net_down',
     ),
-]
-NetDown = Annotated[
-    str | None, option("--net-down", panel=_NETWORK, metavar="SPEC", help="server to bots")
 ]
 NetShare = Annotated[
     str,
-    option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment"),
-]
-Gate = Annotated[
-    list[str] | None,
-    option(
-        "-T", panel=_GATES, metavar="GATE", help="PATH OP VALUE, such as e2e_frame_ms.p95<200ms"
-    ),
+    option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment, as 20%"),
 ]
 Baseline = Annotated[
     str | None,
@@ -239,6 +207,17 @@ Csv = Annotated[
     str | None,
     option("--csv", panel=OUTPUT, metavar="FILE", help="write the figures of each interval"),
 ]
+Hdr = Annotated[
+    str | None,
+    option("--hdr", panel=OUTPUT, metavar="FILE", help="write the histograms: an HdrHistogram log"),
+]
+Name = Annotated[
+    str | None, option("--name", panel=OUTPUT, metavar="TEXT", help="name of the run, in reports")
+]
+Tag = Annotated[
+    list[str] | None,
+    option("--tag", panel=OUTPUT, metavar="K=V", help="note in reports; repeat for further ones"),
+]
 Prometheus = Annotated[
     str | None,
     option(
@@ -248,32 +227,24 @@ Prometheus = Annotated[
         help="serve metrics while running; on 127.0.0.1 without HOST",
     ),
 ]
+Verbose = Annotated[
+    bool,
+    option("-v", "--verbose", panel=OUTPUT, help="print every metric, and the worst five streams"),
+]
 NoDefaultGates = Annotated[
     bool, option("--no-default-gates", panel=_GATES, help="only the gates of -T")
 ]
 Plan = Annotated[
     bool, option("--plan", panel=OUTPUT, help="print streams, bitrates, open files; then exit")
 ]
-Seed = Annotated[
-    int | None,
-    option("--seed", panel=OUTPUT, help="seed of an earlier run (default random, printed)"),
-]
-AllowHost = Annotated[
-    list[str] | None,
-    option("--allow-host", panel=ACCESS, metavar="HOST", help="allow more than 2 clients on HOST"),
-]
 Pin = Annotated[
     str,
     option(
         "--pin",
         panel=_CPU,
-        metavar="auto|off|S:L",
+        metavar="auto|off|exchange|S:L",
         help="CPU cores server:load generator, as 0:1",
     ),
-]
-ServerArgs = Annotated[
-    str,
-    option("--server-args", panel=_CPU, metavar="'ARGS'", help="options for the private server"),
 ]
 ProfileServer = Annotated[
     bool,

@@ -23,6 +23,7 @@ class Outputs:
     junit: str | None = None
     markdown: str | None = None
     csv: str | None = None
+    hdr: str | None = None
 
     def check(self) -> None:
         """Refuse destinations that cannot be written, before a run that would end with it."""
@@ -56,6 +57,7 @@ class Outputs:
             ("--junit", self.junit, _junit),
             ("--markdown", self.markdown, self._markdown),
             ("--csv", self.csv, _csv),
+            ("--hdr", self.hdr, _hdr),
         )
         for option, destination, document in every:
             if destination is not None:
@@ -93,3 +95,9 @@ def _csv(outcome: LoadtestReport) -> str:
     from sfukit.loadgen.reports import table
 
     return table.document(outcome)
+
+
+def _hdr(outcome: LoadtestReport) -> str:
+    from sfukit.loadgen.reports import hdr_log
+
+    return hdr_log.document(readable(outcome))

@@ -1,16 +1,14 @@
 """The typed options of a load test, from what was typed on the command line."""
 
-import secrets
-import shlex
-import sys
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import typer
 
 from sfukit import gates, units
-from sfukit.cli import access_options, saved_runs
 from sfukit.cli import loadtest_options as options
+from sfukit.cli import run_labels, saved_runs, shard_options, target_options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -20,20 +18,22 @@ from sfukit.loadgen.options import (
     Layout,
     LoadOptions,
     Pacing,
+    Phase,
     PliPolicy,
     RunOptions,
     ScenarioName,
-    SrtpProfile,
     Unwatched,
     VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, handovers, stages
+from sfukit.loadgen.scenario_file import phases
 from sfukit.loadgen.scenario_file import read as scenario_file
-from sfukit.swarm import impairment
-from sfukit.swarm.impairment import Impairment
 
 # Options of the report of one run, which a search has several of.
-_OF_ONE_RUN = ("html", "junit", "markdown", "csv", "prometheus", "baseline", "max_regression")
+_OF_ONE_RUN = (
+    *("html", "junit", "markdown", "csv", "hdr", "name", "tag", "start_at"),
+    *("prometheus", "verbose", "baseline", "max_regression"),
+)
 _SHORTEST_SWITCH_S = 1.0
 
 
@@ -106,42 +106,23 @@ def run_options(
 
     ``catalogue`` has the paths that gates may name, by default those of a load with media.
     """
-    from sfukit.targets.detect import parse_play
-
-    play = values["play"]
-    return RunOptions(
-        load=load_options(values),
-        command=("sfukit", *sys.argv[1:]),
-        access=access_options.access(
-            *(
-                values[name]
-                for name in (
-                    "token",
-                    "api_key",
-                    "api_secret",
-                    "header",
-                    "cacert",
-                    "insecure",
-                    "allow_host",
-                )
-            )
-        ),
-        target=values["target"],
-        play=None if play is None else parse_play(play),
-        srtp=choice(values["srtp"], "--srtp", SrtpProfile),
+    judged = [_gate(text, catalogue) for text in values["gate"] or ()]
+    return replace(
+        target_options.run_options(values, load_options(values), judged),
         pacing=choice(values["pacing"], "--pacing", Pacing),
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
-        join_timeout_s=units.duration_s(values["join_timeout"], "--join-timeout"),
         retries=values["retries"],
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
-        server_args=tuple(shlex.split(values["server_args"])),
         interval_s=options.interval_s(values["interval"]),
-        gates=tuple(_gate(text, catalogue) for text in values["gate"] or ()),
         default_gates=not values["no_default_gates"],
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
+        shard=shard_options.shard(values),
+        start_at_s=shard_options.start_at_s(values["start_at"]),
+        name=run_labels.name(values["name"]),
+        tags=run_labels.tags(values["tag"] or ()),
     )
 
 
@@ -151,7 +132,8 @@ def _gate(text: str, catalogue: Mapping[str, str] | None) -> Gate:
 
 def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
-    bitrate, seed = values["bitrate"], values["seed"]
+    bitrate = values["bitrate"]
+    net_up, net_down = target_options.networks(values)
     return LoadOptions(
         scenario=choice(values["scenario"], "--scenario", ScenarioName),
         scenario_file=values.get("scenario_file"),
@@ -173,10 +155,11 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
         handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
-        net_up=_network(values["net_up"], "--net-up"),
-        net_down=_network(values["net_down"], "--net-down"),
+        net_up=net_up,
+        net_down=net_down,
+        phases=_phases(values, (net_up, net_down)),
         net_share=units.ratio(values["net_share"], "--net-share"),
-        seed=seed if seed is not None else secrets.randbelow(10_000),
+        seed=target_options.seed(values),
     )
 
 
@@ -184,6 +167,11 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Return whether an option was given."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def _phases(values: Mapping[str, Any], run: phases.Networks) -> tuple[Phase, ...]:
+    file = values["phases"]
+    return () if file is None else phases.read(file, run, values.get("groups", ()))
 
 
 def _switch_s(text: str | None) -> float | None:
@@ -197,7 +185,3 @@ def _switch_s(text: str | None) -> float | None:
 
 def _abort_after_s(text: str | None) -> float | None:
     return None if text is None else units.duration_s(text, "--abort-after")
-
-
-def _network(text: str | None, where: str) -> Impairment | None:
-    return None if text is None else impairment.parse(text, where)

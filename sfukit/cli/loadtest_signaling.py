@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from sfukit import report, units
+from sfukit import units
 from sfukit.cli import interruptible, loadtest_parse
+from sfukit.cli.finish import finish
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.errors import UsageError
 
@@ -54,10 +55,12 @@ _REASONS = {
     "publishers": "two clients of each room publish in turn",
     "subscribers": "two clients of each room subscribe in turn",
     "audio_publishers": "two clients of each room publish in turn",
+    "target_plugin": "the clients join rooms of an sfukit server",
     "play": "the clients join rooms of an sfukit server",
     "churn": "a fifth of the requests are joins and leaves",
     "stage": "the load is constant",
     "find_max": "the load is constant",
+    "verbose": "every figure is printed anyway",
     "quick": "the load is that of --clients and --rate",
 }
 
@@ -70,13 +73,18 @@ class SignalingCommand:
 
     def run(self, *, json: str | None, quiet: bool, plan: bool) -> NoReturn:
         """Run, print, save; exit with the code of the verdict."""
-        from sfukit.cli.signaling_text import STYLES, result_lines
+        from sfukit.cli.signaling_text import result_lines
         from sfukit.loadgen.signaling_load.result import catalogue
         from sfukit.loadgen.signaling_load.run import SignalingOptions
         from sfukit.loadgen.signaling_load.schedule import Load
         from sfukit.loadgen.signaling_load.summary import plan_line
 
         run_options = loadtest_parse.run_options(self.values, catalogue())
+        if run_options.shard is not None:
+            raise UsageError(
+                f"shard {run_options.shard} in the scenario signaling: it is of one process",
+                hint="unset JOB_COMPLETION_INDEX, or run a job with one completion",
+            )
         load = Load(
             clients=run_options.load.clients or _CLIENTS,
             per_s=units.rate_per_s(self.values["rate"] or _RATE, "--rate"),
@@ -93,14 +101,7 @@ class SignalingCommand:
             run=run_options, load=load, profile_server=self.values["profile_server"]
         )
         outcome = _run(options, out)
-        verdict, *rest = result_lines(outcome)
-        out.line(verdict, STYLES[outcome.verdict])
-        for line in rest:
-            out.line(line)
-        if report.save_last(outcome):
-            out.line(labelled("saved", "print again with: sfukit report last"))
-        if json is not None:
-            report.write_json(json, outcome)
+        finish(outcome, result_lines(outcome), out, json)
         raise typer.Exit(outcome.exit_code)
 
 

@@ -8,6 +8,7 @@ from sfukit import gates, units
 from sfukit.cli import load_table, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
@@ -19,6 +20,7 @@ from sfukit.loadgen.result import (
     ServerUse,
     Stage,
     SwarmUse,
+    Worst,
 )
 
 _ROWS = (
@@ -28,16 +30,22 @@ _ROWS = (
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
+    ("playout delay", "playout_delay_libwebrtc_ms"),
 )
 _VERDICT = 8
 
 
 def render_saved(saved: bytes) -> list[str]:
     """Return the lines of a saved report."""
-    report = msgspec.json.decode(saved, type=LoadtestReport)
+    return whole_lines(msgspec.json.decode(saved, type=LoadtestReport))
+
+
+def whole_lines(report: LoadtestReport) -> list[str]:
+    """Return the lines of a report with those that a run prints before it ends."""
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
+        *([labelled("name", sentences.labels(report))] if sentences.labels(report) else []),
         *result_lines(report),
     ]
 
@@ -49,37 +57,86 @@ def opening_line(report: LoadtestReport) -> str:
 
 def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
-    lines = [_verdict_line(report)]
-    lines += [f"{'':<{_VERDICT}}{reason}" for reason in report.reasons]
-    lines += _stage_lines(report.stages)
-    lines += table(_ROWS, report.metrics, report.gates)
-    lines += _loss_line(report)
-    lines += _other_gates(report)
-    if report.encodings.inactive:
-        lines.append(labelled("inactive", _inactive_text(report.encodings)))
+    return [
+        *verdict_lines(report),
+        *shard_lines(report),
+        *stage_lines(report.stages),
+        *table(_ROWS, report.metrics, report.gates),
+        *_loss_line(report),
+        *_late_line(report),
+        *_other_gates(report),
+        *media_lines(report),
+        *join_lines(report),
+        *side_lines(report),
+        *worst_lines(report.worst[:1]),
+        *error_lines(report.errors),
+    ]
+
+
+def verdict_lines(report: LoadtestReport) -> list[str]:
+    """Return the verdict with its reasons."""
+    word, outcome = sentences.word(report), sentences.outcome(report)
+    return [
+        f"{word:<{_VERDICT - 1}} {outcome}  (seed {report.seed})",
+        *(f"{'':<{_VERDICT}}{reason}" for reason in report.reasons),
+    ]
+
+
+def shard_lines(report: LoadtestReport) -> list[str]:
+    """Return the shards of a merged report."""
+    return [labelled("shards", sentences.shards(report.merged))] if report.merged else []
+
+
+def media_lines(report: LoadtestReport) -> list[str]:
+    """Return the encodings that were not sent."""
+    if not report.encodings.inactive:
+        return []
+    return [labelled("inactive", _inactive_text(report.encodings))]
+
+
+def join_lines(report: LoadtestReport) -> list[str]:
+    """Return what concerns joins: a shared endpoint, those that were delayed or tried again."""
+    lines = []
+    if shared := endpoints.note(report.target):
+        lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
     if report.retried_joins.attempts:
         lines.append(labelled("retries", _retries_text(report.retried_joins)))
-    if report.server is not None:
-        lines.append(labelled("server", _server_text(report.server)))
-    if report.generator is not None:
-        lines.append(labelled("load generator", _swarm_text(report.generator, report.saturation)))
-    lines += [
-        labelled("", text) for text in report.saturation.reasons if text not in report.reasons
-    ]
-    lines += [
-        labelled("worst", f"{sentences.stream(worst)}: {sentences.worst(worst)}")
-        for worst in report.worst[:1]
-    ]
-    lines += [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(report.errors)
-    ]
     return lines
 
 
-def _stage_lines(stages: Sequence[Stage]) -> list[str]:
+def side_lines(report: LoadtestReport) -> list[str]:
+    """Return the use of both sides, and whether the load generator was at its limit."""
+    lines = []
+    if report.server is not None:
+        lines.append(labelled("server", _server_text(report.server)))
+    if exchange := sentences.exchange(report):
+        lines.append(labelled("pin", exchange))
+    if report.generator is not None:
+        lines.append(labelled("load generator", _swarm_text(report.generator, report.saturation)))
+    return lines + [
+        labelled("", text) for text in report.saturation.reasons if text not in report.reasons
+    ]
+
+
+def worst_lines(streams: Sequence[Worst]) -> list[str]:
+    """Return the worst streams."""
+    return [
+        labelled("" if place else "worst", f"{sentences.stream(one)}: {sentences.worst(one)}")
+        for place, one in enumerate(streams)
+    ]
+
+
+def error_lines(faults: Sequence[Fault]) -> list[str]:
+    """Return the errors with their counts."""
+    return [
+        labelled("" if place else "errors", _error_text(fault))
+        for place, fault in enumerate(faults)
+    ]
+
+
+def stage_lines(stages: Sequence[Stage]) -> list[str]:
     """Return the stages as rows of a table."""
     rows = [
         load_table.row(
@@ -112,11 +169,6 @@ def _retries_text(retried: RetriedJoins) -> str:
     )
 
 
-def _verdict_line(report: LoadtestReport) -> str:
-    word, outcome = sentences.word(report), sentences.outcome(report)
-    return f"{word:<{_VERDICT - 1}} {outcome}  (seed {report.seed})"
-
-
 def _loss_line(report: LoadtestReport) -> list[str]:
     raw, repaired = report.metrics.get("loss_raw"), report.metrics.get("loss_after_rtx")
     if raw is None or repaired is None or not raw.count:
@@ -130,9 +182,22 @@ def _loss_line(report: LoadtestReport) -> list[str]:
     return [labelled("loss", text)]
 
 
+def _late_line(report: LoadtestReport) -> list[str]:
+    """Return the frames that came after their playout time, by both jitter buffers."""
+    names = ("late_frames_libwebrtc", "late_frames")
+    found = [report.metrics.get(name) for name in names]
+    if not all(metric is not None and metric.count for metric in found):
+        return []
+    libwebrtc, average = (_percent(metric.avg) for metric in found if metric is not None)
+    gates_of = [text for name in names for text in gates_on(report.gates, name)]
+    text = f"{libwebrtc} by libwebrtc's jitter buffer, {average} by the moving average"
+    return [labelled("late frames", text + in_brackets(gates_of))]
+
+
 def _other_gates(report: LoadtestReport) -> list[str]:
     """Return the gates on what no other line shows: rooms, groups, the server."""
     elsewhere = {"joins", "tracks", "loss_after_rtx", "freeze_est", *(path for _, path in _ROWS)}
+    elsewhere |= {"late_frames", "late_frames_libwebrtc"}
     return [
         labelled(
             "gate", f"{gate.gate}: {gates.show(gate.value, gate.unit)}  {metric_table.mark(gate)}"

@@ -8,24 +8,34 @@ from sfukit.gates import GateResult
 from sfukit.loadgen.result import Metric
 
 _CELL = 10
+_FIGURES = ("p50", "p95", "p99", "max")
 
 
 def table(
     rows: Iterable[tuple[str, str]], metrics: Mapping[str, Metric], judged: Sequence[GateResult]
 ) -> list[str]:
-    """Return the lines of the metrics that have values; ``rows`` are labels and names."""
+    """Return the lines of the metrics with values and gates; ``rows`` are labels and names."""
     shown = [(label, name, metrics.get(name)) for label, name in rows]
     known = [(label, name, metric) for label, name, metric in shown if metric and metric.count]
     if not known:
         return []
-    head = "".join(f"{title:>{_CELL}}" for title in ("p50", "p95", "p99", "max"))
-    lines = [f"{'':<{LOADTEST_LABEL}}{head}   gate"]
+    lines = [f"{'':<{LOADTEST_LABEL}}{titles(_FIGURES)}   gate"]
     for label, name, metric in known:
-        figures = (metric.p50, metric.p95, metric.p99, metric.max)
-        cells = "".join(f"{gates.show(figure, metric.unit):>{_CELL}}" for figure in figures)
+        cells = figures(metric, _FIGURES)
         bounds = "; ".join(gate_text(gate) for gate in gates_on(judged, name))
         lines.append(f"{label:<{LOADTEST_LABEL}}{cells}   {bounds}".rstrip())
     return lines
+
+
+def titles(names: Iterable[str]) -> str:
+    """Return the titles of the columns of figures."""
+    return "".join(f"{title:>{_CELL}}" for title in names)
+
+
+def figures(metric: Metric, names: Iterable[str]) -> str:
+    """Return the figures of a metric, by name, as the cells of a row."""
+    unit = "" if metric.unit == "count" else metric.unit
+    return titles(gates.show(getattr(metric, name), unit) for name in names)
 
 
 def gates_on(judged: Iterable[GateResult], metric: str) -> list[GateResult]:

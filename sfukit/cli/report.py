@@ -1,4 +1,4 @@
-"""``sfukit report``: print a saved run again, write it in other forms, compare two."""
+"""``sfukit report``: print a saved run again or in other forms, compare two, merge shards."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ _RENDERERS: Mapping[str, str] = {
     "nat-lab": "sfukit.cli.nat_lab_text",
     "turn-probe": "sfukit.cli.turn_probe_text",
 }
+_LONG_RENDERERS: Mapping[str, str] = {"loadtest": "sfukit.cli.loadtest_long_text"}
 # The module whose function saved_page writes the HTML report of a command beside loadtest.
 _PAGES: Mapping[str, str] = {
     "latency": "sfukit.loadgen.latency.html",
@@ -52,42 +53,55 @@ _MALFORMED = (
         "sfukit report nat-probe",
         "sfukit report run.json --junit junit.xml --markdown summary.md",
         "sfukit report compare before.json after.json",
+        "sfukit report merge part-*.json --html report.html",
     ),
 )
 def show(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN | compare RUN RUN",
+            metavar="RUN | compare RUN RUN | merge PARTS...",
             help="last, the name of a command for its last run, or a JSON file",
         ),
     ],
     json: shared_options.Json = None,
     html: shared_options.Html = None,
+    verbose: loadtest_options.Verbose = False,
     junit: loadtest_options.Junit = None,
     markdown: loadtest_options.Markdown = None,
     csv: loadtest_options.Csv = None,
+    hdr: loadtest_options.Hdr = None,
     max_regression: loadtest_options.MaxRegression = "10%",
 ) -> None:
-    """Print a saved run again, write it in other forms, or compare two load tests.
+    """Print a saved run again, write it in other forms, compare two load tests, or merge shards.
 
-    Exit code of compare: 0 no figure is worse, 3 one is, 5 figures are unknown or loads differ.
+    Exit code of compare: 0 no figure is worse, 3 one is, 5 figures are unknown or loads differ; of
+    merge: that of the merged verdict.
     """
-    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv)
+    outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     if runs[0] == "compare":
         _compare(runs[1:], units.ratio(max_regression, "--max-regression"), outputs)
         return
+    if runs[0] == "merge":
+        from sfukit.cli import report_merge
+
+        report_merge.run(runs[1:], outputs)
     if len(runs) != 1:
-        raise UsageError(f"{' '.join(runs)}: one run is expected", hint="or: compare RUN RUN")
-    _show(runs[0], outputs)
+        raise UsageError(
+            f"{' '.join(runs)}: one run is expected", hint="or: compare RUN RUN, merge PARTS..."
+        )
+    _show(runs[0], outputs, verbose=verbose)
 
 
-def _show(run: str, outputs: Outputs) -> None:
+def _show(run: str, outputs: Outputs, *, verbose: bool) -> None:
     outputs.check()
     saved = saved_runs.read(run)
     command = saved_runs.header(run, saved).command
+    renderer = _RENDERERS[command]
+    if verbose:
+        renderer = _LONG_RENDERERS.get(command, renderer)
     try:
-        lines = importlib.import_module(_RENDERERS[command]).render_saved(saved)
+        lines = importlib.import_module(renderer).render_saved(saved)
     except _MALFORMED as error:
         raise saved_runs.unreadable(run, error) from error
     out = Output.beside(outputs.standard_output)
@@ -103,8 +117,10 @@ def _write(run: str, command: str, saved: bytes, outputs: Outputs) -> None:
         except _MALFORMED as error:
             raise saved_runs.unreadable(run, error) from error
         return
-    if outputs.junit or outputs.markdown or outputs.csv:
-        raise UsageError(f"{run}: a run of {command}: --junit, --markdown, --csv are of loadtest")
+    if outputs.junit or outputs.markdown or outputs.csv or outputs.hdr:
+        raise UsageError(
+            f"{run}: a run of {command}: --junit, --markdown, --csv, --hdr are of loadtest"
+        )
     if outputs.html is not None:
         report.write_text(outputs.html, _page(run, command, saved))
     if outputs.json is not None:

@@ -19,7 +19,6 @@ from sfukit.loadgen.signaling_load.result import (
     SignalingReport,
 )
 
-STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 _ROWS = (
     ("connect", "connect_ms"),
     ("TLS", "tls_ms"),

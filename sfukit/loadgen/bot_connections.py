@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import AUDIO, clip_name
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan, network_of
+from sfukit.loadgen.scenario import Bot, Plan, network_at
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, OfferParameters, RemoteTransport
@@ -20,6 +20,7 @@ from sfukit.swarm.messages import (
     Command,
     EncodingParameters,
     LocalParameters,
+    Network,
     OpenTransport,
     Publish,
     Receive,
@@ -50,6 +51,7 @@ class BotTransports:
     media: Media
     received: int = 0
     started: int = 0  # transports, those that ended included
+    at_s: float = 0.0  # time of the run, which decides the network
     opened: list[int] = field(default_factory=list)
     _receives: bool = False
 
@@ -98,8 +100,7 @@ class BotTransports:
         self.opened.clear()
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
-        impaired = self.bot.impaired
-        net_up, net_down = network_of(self.bot, self.plan.options)
+        net_up, net_down = self.networks()
         number = self.bot.index + 1
         return OpenTransport(
             bot=number,
@@ -114,8 +115,19 @@ class BotTransports:
             ),
             dtls_role="client" if peer.bot_is_dtls_client else "server",
             cname=f"bot{number}",
-            net_up=net_up if impaired else None,
-            net_down=net_down if impaired else None,
+            net_up=net_up,
+            net_down=net_down,
+        )
+
+    def networks(self) -> tuple[Network | None, Network | None]:
+        """Return the impairment of the bot at its time of the run, up and down."""
+        if not self.bot.impaired:
+            return None, None
+        up, down = network_at(self.bot, self.plan.options, self.at_s)
+        shared = self.plan.bottlenecks
+        return (
+            Network.of(up, shared.get((self.bot.slot, "up"))),
+            Network.of(down, shared.get((self.bot.slot, "down"))),
         )
 
 
@@ -341,4 +353,5 @@ class ReceiveTransport:
             source=publisher.name if publisher else "",
             # extended reports need no negotiation (RFC 3611 section 5)
             feedback=[*line.feedback, "rrtr"],
+            untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -9,7 +9,7 @@ from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
-from sfukit.loadgen.targets.base import RearrangingSession, Session, Target
+from sfukit.loadgen.targets.base import FaultyTarget, RearrangingSession, Session, Target
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.native import Swarm
 
@@ -47,7 +47,7 @@ class Conductor:
         *,
         retries: int = 0,
     ) -> None:
-        """Create the conductor of ``bots``, by default of all bots of the plan."""
+        """Create the conductor of ``bots``, by default of those of this process."""
         self._plan = plan
         self._target = target
         self._swarm = swarm
@@ -55,9 +55,12 @@ class Conductor:
         self._media = media
         self._join_timeout_s = join_timeout_s
         self._retries = retries
-        self._bots = plan.slots if bots is None else bots
+        first = plan.windows[0]
+        self._first = plan.own_clients(first) if bots is None else min(len(bots), first.clients)
         self._changes = [
-            change for change in plan.attendance.changes if bots is None or change.bot in bots
+            change
+            for change in plan.attendance.changes
+            if (plan.is_own(change.bot) if bots is None else change.bot in bots)
         ]
         self._running: dict[int, _Running] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -68,7 +71,7 @@ class Conductor:
             due_ns = start_ns + round(change.at_s * _NS_PER_S)
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             if change.joins:
-                self._spawn(change.bot, due_ns)
+                self._spawn(change.bot, due_ns, change.at_s)
             else:
                 self._end(change.bot)
 
@@ -88,6 +91,14 @@ class Conductor:
             running = self._running.get(one.bot.index)
             if running is not None and self._ledger.is_connected(one.bot):
                 running.bot_session.change_address()
+
+    async def follow_phases(self, start_ns: int) -> None:
+        """Change the networks of the impaired clients whenever a phase begins."""
+        for at_s in sorted({phase.at_s for phase in self._plan.options.phases}):
+            due_ns = start_ns + round(at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            here = (one.bot_session for one in self._running.values())
+            self._swarm.send([one.enter_phase(at_s) for one in here if one.bot.impaired])
 
     async def _rearrange(self, running: _Running, at_s: float) -> None:
         running.bot_session.rearrange(at_s)
@@ -111,10 +122,11 @@ class Conductor:
 
     def target_fault(self) -> TargetFault | None:
         """Return why the run has to end; None while it can continue."""
+        if isinstance(self._target, FaultyTarget) and self._target.fault is not None:
+            return TargetFault(self._target.fault, stated_by_target=True)
         ledger = self._ledger
         scheduled = len(ledger.join_records)
-        planned = min(len(self._bots), self._plan.windows[0].clients)
-        if ledger.failures == scheduled >= planned:
+        if ledger.failures == scheduled >= max(1, self._first):
             worst = ledger.faults[0]
             text = f"no client could join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
@@ -148,9 +160,10 @@ class Conductor:
         tasks = [running.task for running in self._running.values()]
         await asyncio.gather(*tasks, *leaving, return_exceptions=True)
 
-    def _spawn(self, bot: Bot, scheduled_ns: int) -> None:
+    def _spawn(self, bot: Bot, scheduled_ns: int, at_s: float) -> None:
         bot_session = BotSession(self._plan, bot, self._swarm, self._ledger, self._media)
         bot_session.add(scheduled_ns)
+        bot_session.enter_phase(at_s)  # opening a transport sends it
         session = self._target.session(bot_session)
         task = asyncio.create_task(self._run_bot(bot))
         self._running[bot.index] = _Running(bot_session, session, task)

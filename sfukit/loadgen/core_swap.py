@@ -1,10 +1,10 @@
-"""Two media threads that swap their cores, so that each allocates the pages that the other freed.
+"""``--pin exchange``: two media threads swap their cores, so that each reuses the other's pages.
 
 Over loopback the server's thread allocates the memory of every packet, and the swarm's frees it.
 The kernel keeps freed pages on the core where they were freed. With each thread on a core of its
 own the free pages pile up on one core, hundreds of megabytes of them, while the other core
 allocates cold pages: a virtual machine may have to fault these in from its host first
-(docs/performance.md). Between two machines this does not happen.
+(docs/notes/free-page-reporting.md). Between two machines this does not happen.
 """
 
 import asyncio

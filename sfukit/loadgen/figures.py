@@ -32,6 +32,8 @@ class Histograms(msgspec.Struct, frozen=True):
     e2e_frame: Histogram
     e2e_delta: Histogram
     e2e_keyframe: Histogram
+    playout_delay: Histogram
+    playout_delay_libwebrtc: Histogram
     rtt: Histogram
     lag: Histogram
 
@@ -44,7 +46,11 @@ class Delays(msgspec.Struct, frozen=True):
 
 
 class StreamFigures(msgspec.Struct, frozen=True):
-    """One received stream."""
+    """One received stream.
+
+    Late frames and playout delays are by the moving average of the jitter and by libwebrtc's
+    histogram of relative delays (``crates/swarm/src/playout.rs``); frames of audio are packets.
+    """
 
     stream: int
     bot: int
@@ -59,6 +65,10 @@ class StreamFigures(msgspec.Struct, frozen=True):
     playing_ms: float
     longest_gap_ms: float
     jitter_ms: float | None
+    frames_late: int
+    frames_late_libwebrtc: int
+    playout_delay_ms: float | None
+    playout_delay_libwebrtc_ms: float | None
     e2e_frame: Delays
     e2e_histogram: Histogram
 

@@ -23,6 +23,8 @@ SCOPED = (
     "ttff_ms",
     "e2e_frame_ms",
     "jitter_ms",
+    "late_frames",
+    "late_frames_libwebrtc",
     "loss_raw",
     "loss_after_rtx",
     "loss_after_rtx_video",

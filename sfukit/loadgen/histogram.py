@@ -1,17 +1,20 @@
-"""Histograms of the swarm: add them up, never their percentiles.
+"""Histograms of the swarm and of values, and their metrics: histograms add up, percentiles do not.
 
 The buckets are those of ``crates/swarm/src/measure/histogram.rs``.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from sfukit.loadgen import hdr
 from sfukit.loadgen.result import Metric, Unit
 
 _US_PER_MS = 1000.0
+# What one unit of a metric is in its histogram: microseconds, parts per million.
+SCALES: Mapping[Unit, float] = {"ms": _US_PER_MS, "ratio": 1e6, "bit/s": 1.0, "count": 1.0}
 
 
 class Histogram(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ def since(later: Histogram, earlier: Histogram) -> Histogram:
     count = later.count - earlier.count
     largest = later.max_ms
     if largest == earlier.max_ms and buckets and largest is not None:
-        largest = min(largest, _highest_us(buckets[-1][0], later.sub_bits) / _US_PER_MS)
+        largest = min(largest, hdr.highest_of(buckets[-1][0], later.sub_bits) / _US_PER_MS)
     return Histogram(
         count,
         later.sum_us - earlier.sum_us,
@@ -49,62 +52,104 @@ def since(later: Histogram, earlier: Histogram) -> Histogram:
 
 
 def metric_of_histograms(histograms: Iterable[Histogram]) -> Metric:
-    """Return the metric of the sum of histograms with one resolution."""
+    """Return the metric of the sum of histograms."""
     parts = [histogram for histogram in histograms if histogram.count]
     counts: Counter[int] = Counter()
     for part in parts:
-        counts.update(dict(part.buckets))
+        counts.update(_counts(part))
     total = sum(part.count for part in parts)
     if not total:
         return Metric(unit="ms", count=0)
     largest = max(part.max_ms or 0.0 for part in parts)
-    highest = sorted((_highest_us(bucket, parts[0].sub_bits), n) for bucket, n in counts.items())
-    p50, p95, p99 = (_quantile_ms(highest, total, q, largest) for q in (0.50, 0.95, 0.99))
     mean = sum(part.sum_us for part in parts) / total / _US_PER_MS
-    return Metric(unit="ms", count=total, avg=mean, p50=p50, p95=p95, p99=p99, max=largest)
+    return metric_of_counts(counts, "ms", largest, average=mean)
 
 
 def metric_of_values(
-    values: Iterable[float], unit: Unit, *, average: float | None = None
+    values: Iterable[float],
+    unit: Unit,
+    *,
+    average: float | None = None,
+    weight: float | None = None,
 ) -> Metric:
-    """Return the metric of values; ``average`` replaces the mean of weighted values."""
-    ordered = sorted(values)
-    if not ordered:
+    """Return the metric of values; ``average`` replaces the mean where values have a weight.
+
+    ``weight`` is then the sum of the weights.
+    """
+    known = list(values)
+    if not known:
         return Metric(unit=unit, count=0)
-    mean = sum(ordered) / len(ordered)
-    p50, p95, p99 = (_rank(ordered, quantile) for quantile in (0.50, 0.95, 0.99))
+    mean = sum(known) / len(known) if average is None else average
+    if min(known) < 0:
+        return _metric_of_signed(known, unit, mean, weight)
+    scale = SCALES[unit]
+    counts = Counter(hdr.bucket_of(round(value * scale)) for value in known)
+    return metric_of_counts(counts, unit, max(known), average=mean, weight=weight)
+
+
+def metric_of_counts(
+    counts: Mapping[int, int],
+    unit: Unit,
+    largest: float,
+    *,
+    average: float | None,
+    weight: float | None = None,
+) -> Metric:
+    """Return the metric of counts by bucket, with its histogram."""
+    total, scale = sum(counts.values()), SCALES[unit]
+    ordered = sorted(counts.items())
+    p50, p95, p99 = (
+        min(_quantile(ordered, total, quantile) / scale, largest) for quantile in (0.50, 0.95, 0.99)
+    )
+    return Metric(
+        unit=unit,
+        count=total,
+        avg=average,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        max=largest,
+        weight=weight,
+        hdr=hdr.encode(counts),
+    )
+
+
+def _metric_of_signed(
+    values: Iterable[float], unit: Unit, average: float, weight: float | None
+) -> Metric:
+    """Return the metric of values that are partly negative, which no histogram has."""
+    ordered = sorted(values)
+    p50, p95, p99 = (
+        ordered[max(0, math.ceil(len(ordered) * quantile) - 1)] for quantile in (0.50, 0.95, 0.99)
+    )
     return Metric(
         unit=unit,
         count=len(ordered),
-        avg=mean if average is None else average,
+        avg=average,
         p50=p50,
         p95=p95,
         p99=p99,
         max=ordered[-1],
+        weight=weight,
     )
 
 
-def _rank(ordered: Sequence[float], quantile: float) -> float:
-    """Return the value that a share of all does not exceed (nearest rank)."""
-    return ordered[max(0, math.ceil(len(ordered) * quantile) - 1)]
+def _counts(histogram: Histogram) -> dict[int, int]:
+    """Return the counts by bucket of reports, which are those of the finer histograms."""
+    if histogram.sub_bits == hdr.SUB_BITS:
+        return dict(histogram.buckets)
+    counts: Counter[int] = Counter()
+    for bucket, count in histogram.buckets:
+        counts[hdr.bucket_of(hdr.highest_of(bucket, histogram.sub_bits))] += count
+    return counts
 
 
-def _quantile_ms(
-    highest: Sequence[tuple[int, int]], total: int, quantile: float, largest_ms: float
-) -> float:
+def _quantile(ordered: Iterable[tuple[int, int]], total: int, quantile: float) -> int:
+    """Return the highest value of the bucket that has a quantile (nearest rank)."""
     rank = max(1, math.ceil(total * quantile))
     seen = 0
-    for us, count in highest:
+    for bucket, count in ordered:
         seen += count
         if seen >= rank:
-            return min(us / _US_PER_MS, largest_ms)
-    return largest_ms
-
-
-def _highest_us(bucket: int, sub_bits: int) -> int:
-    """Return the highest value that falls into a bucket."""
-    linear = 1 << sub_bits
-    if bucket < linear:
-        return bucket
-    shift = (bucket >> sub_bits) - 1
-    return ((bucket % linear + linear + 1) << shift) - 1
+            return hdr.highest_of(bucket)
+    return 0

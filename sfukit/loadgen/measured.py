@@ -19,9 +19,10 @@ _MIN_WINDOW_S = 0.2
 
 @dataclass(frozen=True)
 class UsageSample:
-    """Use of both processes at one instant; the server's is None for an external server.
+    """Use of both processes at one instant; the server's is None on another machine.
 
-    ``busy_s`` is the CPU time of all cores of this machine, None where it is unknown.
+    ``traffic`` is that of a private server. ``busy_s`` is the CPU time of all cores of this
+    machine, None where it is unknown.
     """
 
     swarm: Reading
@@ -81,6 +82,10 @@ def metrics(
         "e2e_frame_ms": metric_of_histograms(one.e2e_frame for one in histograms),
         "e2e_delta_ms": metric_of_histograms(one.e2e_delta for one in histograms),
         "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
+        "playout_delay_ms": metric_of_histograms(one.playout_delay for one in histograms),
+        "playout_delay_libwebrtc_ms": metric_of_histograms(
+            one.playout_delay_libwebrtc for one in histograms
+        ),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         **_handovers(ledger, windows),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
@@ -139,9 +144,7 @@ def _scope(
     planned: Sequence[Window],
     members: Container[int] | None = None,
 ) -> _Scope:
-    visits = [
-        visit for visit in plan.attendance.visits if members is None or visit.bot.index in members
-    ]
+    visits = [visit for visit in plan.own_visits if members is None or visit.bot.index in members]
     present = [visit.bot for visit in visits if any(map(visit.is_within, planned))]
     joining = [visit.bot for visit in visits if any(map(visit.begins_in, planned))]
     records = {one.bot.index: one for one in ledger.records_of(present)}
@@ -180,6 +183,8 @@ def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
         "jitter_ms": metric_of_values(
             _known(one.jitter_ms for one in figures if one.bytes_received), "ms"
         ),
+        "late_frames": _ratios((one.frames_late, one.frames) for one in video),
+        "late_frames_libwebrtc": _ratios((one.frames_late_libwebrtc, one.frames) for one in video),
         "loss_raw": _ratios((one.packets_lost_raw, one.packets_expected) for one in figures),
         "loss_after_rtx": _repaired(figures),
         "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),
@@ -200,7 +205,9 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     known = [(part, whole) for part, whole in parts if whole]
     total = sum(whole for _, whole in known)
     average = sum(part for part, _ in known) / total if total else None
-    return metric_of_values((part / whole for part, whole in known), "ratio", average=average)
+    return metric_of_values(
+        (part / whole for part, whole in known), "ratio", average=average, weight=total
+    )
 
 
 def _switches(ledger: Ledger, streams: Sequence[WindowStream]) -> Metric:
@@ -219,12 +226,13 @@ def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
     sent_bytes = sum(window.figures.totals.bytes_sent for window in windows)
     publishing_s, most = 0.0, 0
     for planned, window in zip(plan.windows, windows, strict=False):
-        publishers = sum(slot.sends for slot in plan.slots[: planned.clients])
+        publishers = sum(slot.sends and plan.is_own(slot) for slot in plan.slots[: planned.clients])
         publishing_s += publishers * window.wall_s
         most = max(most, publishers)
     if not publishing_s or any(window.wall_s < _MIN_WINDOW_S for window in windows):
         return Metric(unit="bit/s", count=0)
-    return Metric(unit="bit/s", count=most, avg=sent_bytes * 8 / publishing_s)
+    rate_bps = sent_bytes * 8 / publishing_s
+    return Metric(unit="bit/s", count=most, avg=rate_bps, weight=publishing_s)
 
 
 def groups(

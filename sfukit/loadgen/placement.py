@@ -1,4 +1,4 @@
-"""The cores of the server and of the load generator (``--pin auto|off|S:L``)."""
+"""The cores of the server and of the load generator (``--pin auto|off|exchange|S:L``)."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sfukit.errors import UsageError
 from sfukit.machine import ENOUGH_TO_SPLIT
 
-_GRAMMAR = "give auto, off, or two lists of cores such as 0:1 or 0-1:2-3"
+_GRAMMAR = "give auto, off, exchange, or two lists of cores such as 0:1 or 0-1:2-3"
+EXCHANGE = "exchange"
 
 
 class Cores(NamedTuple):
@@ -29,22 +30,36 @@ def place(pin: str, usable: Sequence[int], *, server_here: bool) -> Cores:
     """Return the cores of each side.
 
     ``auto`` splits the cores where each side gets at least two; on fewer, a fixed split would
-    starve the side that needs more than its half, so only the two media threads are kept apart,
-    and swap their cores.
+    starve the side that needs more than its half, so the kernel places both. ``exchange`` gives
+    each of the two media threads a core and swaps these: it moves threads of the server under
+    test, so it is a mode of its own, and no part of ``auto``.
     """
     everywhere = tuple(usable)
     if ":" in pin:
         server, _, swarm = pin.partition(":")
         return Cores(pin, _cores(server, pin, usable), _cores(swarm, pin, usable))
-    if pin not in ("auto", "off"):
+    if pin not in ("auto", "off", EXCHANGE):
         raise UsageError(f"--pin {pin}: unknown value", hint=_GRAMMAR)
+    if pin == EXCHANGE:
+        return _exchanged(everywhere, server_here=server_here)
     if not server_here:
         return Cores(pin, (), everywhere)
     if pin == "off" or len(everywhere) < ENOUGH_TO_SPLIT:
-        cores_swapped = pin == "auto" and len(everywhere) > 1
-        return Cores(pin, everywhere, everywhere, cores_swapped)
+        return Cores(pin, everywhere, everywhere)
     half = len(everywhere) // 2
     return Cores(pin, everywhere[:half], everywhere[half:])
+
+
+def _exchanged(usable: tuple[int, ...], *, server_here: bool) -> Cores:
+    """Return the cores of ``exchange``, of which the first two are swapped."""
+    if not server_here:
+        raise UsageError(
+            "--pin exchange moves threads of the private server",
+            hint="give no target, or leave --pin out",
+        )
+    if len(usable) < 2:
+        raise UsageError("--pin exchange needs two cores", hint="leave --pin out")
+    return Cores(EXCHANGE, usable, usable, cores_swapped=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result_series import Client, Interval
+from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -33,6 +34,10 @@ METRICS: dict[str, Unit] = {
     "e2e_keyframe_ms": "ms",
     "rtt_ms": "ms",
     "jitter_ms": "ms",
+    "playout_delay_ms": "ms",
+    "playout_delay_libwebrtc_ms": "ms",
+    "late_frames": "ratio",
+    "late_frames_libwebrtc": "ratio",
     "loss_raw": "ratio",
     "loss_after_rtx": "ratio",
     "loss_after_rtx_video": "ratio",
@@ -51,7 +56,12 @@ AGGREGATES = ("avg", "p50", "p95", "p99", "max")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution; the values are None where nothing was measured."""
+    """A distribution; the values are None where nothing was measured.
+
+    ``hdr`` is its HdrHistogram in the V2 compressed format, in base64: two significant digits;
+    values in microseconds, parts per million, bit/s, or counts. ``avg`` is exact; where values have
+    a weight, such as the packets of a stream, ``weight`` is the sum of the weights.
+    """
 
     unit: Unit
     count: int
@@ -60,17 +70,35 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    weight: float | None = None
+    hdr: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The server under load."""
+    """The server under load; ``plugin`` is the class of a target plug-in.
 
-    kind: Literal["sfukit", "whip", "livekit", "galene"]
+    ``pid`` is its process on this machine, and ``program`` the name of a given one.
+    ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    """
+
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
     url: str
     play_url: str | None = None
     private: bool = False
+    plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    program: str | None = None
+    publishers_per_endpoint: int = 1
+
+
+class NetworkPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """The network from a time of the run on: of a group, else of those with that of the run."""
+
+    at_s: float
+    group: str | None
+    net_up: Impairment | None
+    net_down: Impairment | None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,13 +126,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
+    phases: list[NetworkPhase] = []
     summary: str
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """The cores each side may use; ``server`` is empty for an external server.
 
-    With ``cores_swapped`` the media threads of both sides had a core each, swapped every 50 ms.
+    With ``cores_swapped`` (``--pin exchange``) the media threads of both sides had a core each,
+    swapped every 50 ms, which improves figures of the server.
     """
 
     pin: str
@@ -128,8 +158,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Use of the private server in the measured window: all its threads, RTP packets.
+    """Use of a server on this machine in the measured window: all its threads, RTP packets.
 
+    Packets and bytes of a server that was given are those that the bots sent and received
+    (``counted_by``); it may retransmit without being counted.
     ``packets_sent`` includes retransmissions. ``cpu_us_per_packet`` is per packet sent,
     ``cpu_us_per_packet_in_out`` per packet sent or received; ``ramp_`` fields cover the ramp and
     the warm-up.
@@ -148,6 +180,7 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     busiest_thread: float
     ramp_cpu_s: float
     ramp_rss_bytes: int
+    counted_by: Literal["server", "bots"] = "server"
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,10 +287,14 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
     ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
+    was made of such shares; ``scenario`` is the whole plan in both.
     """
 
     started_at: str
     command_line: str = ""
+    name: str = ""
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
     seed: int
     interrupted: bool
     reasons: list[str]
@@ -280,6 +317,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    shard: ShardShare | None = None
+    merged: MergedShards | None = None
 
 
 def schema() -> dict[str, Any]:

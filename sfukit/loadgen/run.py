@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sfukit import machine
@@ -10,7 +11,7 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
     described,
-    other_targets,
+    endpoints,
     scenario,
     scoped,
     summary,
@@ -19,17 +20,28 @@ from sfukit.loadgen import (
 from sfukit.loadgen.core_swap import swapping_cores
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import Cores, place, running_on
-from sfukit.loadgen.reports.compare import load_differences
+from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
+from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
+from sfukit.targets.detect import UNCHECKED, DetectedTarget
 from sfukit.targets.load_permission import permit
+
+_SWAPPING = (
+    "exchange: media threads of server and load generator swap cores every 50 ms, "
+    "which improves figures of the server"
+)
+_NOT_SWAPPING = (
+    "exchange: not applied: it needs one media thread on each side, and the permission to set "
+    "their affinity"
+)
 
 Preflight = Callable[[Plan], Awaitable[TargetFault | None]]
 
@@ -38,7 +50,7 @@ async def prepare(options: RunOptions) -> Plan:
     """Return the plan; a given target is recognised, no server is started."""
     async with target_setup.http_client(options) as client:
         found = await target_setup.recognise_target(options, client)
-    return scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+    return _plan(options, found)
 
 
 async def run(
@@ -54,11 +66,16 @@ async def run(
     started_at = datetime.now(UTC)
     async with _opened(options, observer) as (plan, opened, cores):
         observer.report("plan", scenario.plan_line(plan))
-        for note in notes(len(plan.slots), cores):
+        if options.shard is not None:
+            observer.report("shard", shard.line(plan, options))
+        told = endpoints.note(opened.described)
+        for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
-        if kind in other_targets.UNCHECKED:
+        if kind == "plugin":
+            observer.report("check", "not made: `sfukit check` has no plug-ins")
+        elif kind in UNCHECKED:
             observer.report("check", f"not made: `sfukit check` does not speak {kind}")
         elif preflight is not None and opened.server is None:
             fault = await preflight(plan)
@@ -66,21 +83,27 @@ async def run(
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop)
-                async with _swapping_cores(opened, cores) as cores:
+                async with _swapping_cores(opened, cores, observer) as cores:
                     windows = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
-        facts = Facts(options, plan, opened.described, machine.inspect(), cores, started_at)
+        facts = Facts(
+            *(options, plan, opened.described, machine.inspect(), cores, started_at),
+            first_join_s=timeline.started_s,
+        )
         return summary.report(facts, timeline.ledger, windows, timeline.intervals)
 
 
 @asynccontextmanager
-async def _swapping_cores(opened: OpenedTarget, cores: Cores) -> AsyncIterator[Cores]:
-    """Swap the cores of the media threads where planned; yield the cores with the outcome."""
+async def _swapping_cores(
+    opened: OpenedTarget, cores: Cores, observer: Observer
+) -> AsyncIterator[Cores]:
+    """Swap the cores of the media threads where asked for; yield the cores with the outcome."""
     if opened.server is None or not cores.cores_swapped:
         yield cores
         return
     async with swapping_cores(opened.server.ready.pid, cores.server) as cores_swapped:
+        observer.report("pin", _SWAPPING if cores_swapped else _NOT_SWAPPING)
         yield cores._replace(cores_swapped=cores_swapped)
 
 
@@ -93,7 +116,7 @@ async def _opened(
     client = target_setup.http_client(options)
     try:
         found = await target_setup.recognise_target(options, client)
-        plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+        plan = _plan(options, found)
         scoped.check(options.gates, plan)
         _check_baseline(options, plan)
         clients = len(plan.slots)
@@ -102,8 +125,9 @@ async def _opened(
                 await permit(url, clients, options.access.allow_hosts, options.command)
         await clips.encode_missing(plan, observer.report)
         cores = place(options.pin, machine.usable_cores(), server_here=found is None)
-        _allow_files(clients)
+        _allow_files(len(plan.own_slots))
         opened = await target_setup.open_target(options, found, client, cores.server)
+        opened = replace(opened, described=endpoints.counted(opened.described, plan))
     except BaseException:
         await client.aclose()
         raise
@@ -118,12 +142,20 @@ async def _opened(
         await opened.close()
 
 
+def _plan(options: RunOptions, found: DetectedTarget | None) -> Plan:
+    """Return the plan for a target, with the share of this process."""
+    plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+    return plan if options.shard is None else plan.shared(options.shard)
+
+
 def _check_baseline(options: RunOptions, plan: Plan) -> None:
     """Refuse a baseline of another load, or without a verdict."""
     if options.baseline is None:
         return
     planned = described.load(plan, options, Ledger(plan))
     differences = load_differences(options.baseline.scenario, planned)
+    swapped = options.baseline.environment.placement.cores_swapped
+    differences += swap_difference(swapped, options.pin == EXCHANGE)
     if differences:
         raise UsageError(
             f"--baseline: another load: {'; '.join(differences)}",

@@ -66,7 +66,7 @@ class PrivateServer:
         if code is None:
             return None
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return f"the private server (pid {self.ready.pid}) ended {how}{_log_tail(self._log)}"
+        return f"the private server (pid {self.ready.pid}) ended {how}{log_tail(self._log)}"
 
     def read(self, at_s: float) -> Reading | None:
         """Return the use of the process."""
@@ -111,17 +111,14 @@ async def start(
     of this process.
     """
     log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-    # -P: without it, -m puts the current folder first on the import path
-    command = [sys.executable, "-P", "-m", *module, "serve", "--json", "-"]
-    command += ["--http", "127.0.0.1:0", "--udp-port", "0", *arguments]
     with running_on(cores):
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *command(arguments, module),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             start_new_session=True,  # Ctrl-C must not end the server before the last reading
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
             env={**os.environ, **(environment or {})},
         )
     assert process.stdout is not None
@@ -131,12 +128,21 @@ async def start(
         return PrivateServer(process, msgspec.json.decode(line, type=Ready), log)
     except (TimeoutError, msgspec.DecodeError) as error:
         code = await _end(process)
-        words = _log_tail(log)
+        words = log_tail(log)
         log.close()
         what = f"the private server did not start (exit code {code}){words}"
         if code == 2 and arguments:
             raise MachineError(what, hint="check --server-args") from error
         raise TargetError(what, hint="try: sfukit serve") from error
+
+
+def command(arguments: Sequence[str], module: Sequence[str] = ("sfukit",)) -> list[str]:
+    """Return the command line of a server on free ports; ``arguments`` may set others."""
+    # -P: without it, -m puts the current folder first on the import path
+    return [
+        *(sys.executable, "-P", "-m", *module, "serve", "--json", "-"),
+        *("--http", "127.0.0.1:0", "--udp-port", "0", *arguments),
+    ]
 
 
 async def _end(process: asyncio.subprocess.Process) -> int:
@@ -175,13 +181,13 @@ def parse_traffic(metrics: str) -> Traffic | None:
     )
 
 
-def _die_with_parent() -> None:
-    """Let the kernel end the server when the load generator is killed (prctl(2), Linux)."""
+def die_with_parent() -> None:
+    """Let the kernel end this process when its parent is killed (prctl(2), Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _log_tail(log: IO[bytes]) -> str:
+def log_tail(log: IO[bytes]) -> str:
     """Return the last lines that the server printed."""
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()[-_LOG_TAIL_LINES:]

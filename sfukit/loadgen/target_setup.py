@@ -8,15 +8,22 @@ from http.cookiejar import DefaultCookiePolicy
 import httpx
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import other_targets, result, server_process
+from sfukit.loadgen import local_server, other_targets, result, server_process
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
+from sfukit.loadgen.plugin import open_plugin
 from sfukit.loadgen.server_process import PrivateServer
-from sfukit.loadgen.targets.base import Target
+from sfukit.loadgen.targets.base import Target, TargetOptions
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.redaction import command_line
 from sfukit.targets import access
-from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, parse_target
+from sfukit.targets.detect import (
+    DetectedTarget,
+    TargetUrl,
+    detect,
+    parse_plugin_url,
+    parse_target,
+)
 
 _DEFAULT_URL = "http://127.0.0.1:7080"
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
@@ -40,8 +47,10 @@ class OpenedTarget:
 
 def http_client(options: RunOptions) -> httpx.AsyncClient:
     """Return the HTTP client that all bots share."""
-    address = parse_target(options.target) if options.target else TargetUrl(None, _DEFAULT_URL)
-    context = access.tls(options.access, address.url)
+    url = _DEFAULT_URL
+    if options.target is not None and options.target_plugin is None:
+        url = parse_target(options.target).url
+    context = access.tls(options.access, url)
     client = httpx.AsyncClient(
         verify=context if context is not None else True,
         limits=_CONNECTIONS,
@@ -55,11 +64,13 @@ def http_client(options: RunOptions) -> httpx.AsyncClient:
 
 async def recognise_target(options: RunOptions, client: httpx.AsyncClient) -> DetectedTarget | None:
     """Recognise the kind of the given target; None where a private server is to be started."""
+    if options.target_plugin is not None:
+        return _target_of_plugin(options)
     if options.target is None:
         if options.play is not None:
             raise UsageError("--play without a target", hint="name the WHIP URL to publish to")
         return None
-    found = await detect(parse_target(options.target), client)
+    found = await detect(parse_target(options.target), client, options.access)
     if found.kind == "sfukit" and options.play is not None:
         raise UsageError(
             "--play is for WHIP targets: the bots subscribe in the rooms of an sfukit server",
@@ -76,13 +87,25 @@ async def recognise_target(options: RunOptions, client: httpx.AsyncClient) -> De
     return found
 
 
+def _target_of_plugin(options: RunOptions) -> DetectedTarget:
+    """Return the target of a plug-in, which decides alone what it connects to."""
+    if options.target is None:
+        raise UsageError(
+            "--target-plugin without a target", hint="name the URL that the plug-in connects to"
+        )
+    for option, value in (("--play", options.play), ("--server-args", options.server_args)):
+        if value:
+            raise UsageError(f"{option} with --target-plugin: nothing reads it")
+    return DetectedTarget("plugin", parse_plugin_url(options.target), None)
+
+
 def fit_to_target(load: LoadOptions, found: DetectedTarget | None, play: str | None) -> LoadOptions:
     """Return the load in the shape that the target supports."""
     shape: Shape = "rooms"
     if found is not None and found.kind == "whip":
         shape = "pair" if play else "publish"
-    if found is not None and found.kind == "galene":
-        load = other_targets.fit_to_groups(load, found.url)
+    if found is not None:
+        load = other_targets.fit_to_rooms(load, found)
     return replace(load, shape=shape)
 
 
@@ -100,13 +123,20 @@ async def open_target(
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
         return OpenedTarget(rooms, described, client, server)
     assert found.kind != "whep"  # refused by ``find``
+    local = await local_server.find(found.url)
     described = result.Target(
         kind=found.kind,
         url=found.url,
         play_url=options.play,
+        plugin=options.target_plugin,
         version=found.version,
+        pid=local.pid if local else None,
+        program=local.name if local else None,
     )
-    if found.kind in ("livekit", "galene"):
+    if options.target_plugin is not None:
+        asked = TargetOptions(found.url, options.access, options.join_timeout_s)
+        return OpenedTarget(open_plugin(options.target_plugin, asked), described, client)
+    if found.kind in ("livekit", "galene", "janus"):
         return OpenedTarget(other_targets.open_target(found, options, client), described, client)
     if found.kind == "sfukit":
         return OpenedTarget(
@@ -127,7 +157,9 @@ def opening_line(opened: OpenedTarget) -> str:
         )
     version = f" {described.version}" if described.version else ""
     play = f", played from {described.play_url}" if described.play_url else ""
-    return f"target {described.url} ({described.kind}{version}){play}"
+    kind = f"plug-in {described.plugin}" if described.plugin else described.kind
+    here = f", on this machine ({described.program}, pid {described.pid})" if described.pid else ""
+    return f"target {described.url} ({kind}{version}){play}{here}"
 
 
 async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -> str | None:

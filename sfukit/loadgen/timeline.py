@@ -1,23 +1,26 @@
 """The phases of a run: ramp, warm-up, measured window, end; and the CPU use of both sides."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from sfukit.loadgen import scoped
 from sfukit.loadgen.abort import GateWatch
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result_series import Interval, Phase
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
+from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
-from sfukit.loadgen.verdict import TargetFault, applied_gates
+from sfukit.loadgen.targets.base import FaultyTarget
+from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
@@ -41,6 +44,8 @@ class Progress:
     tracks: int
     planned_tracks: int
     intervals: Sequence[Interval] = ()
+    stage: int = 1  # of ``stages``
+    stages: int = 1
 
 
 class Observer(Protocol):
@@ -66,6 +71,7 @@ class Timeline:
         stop: asyncio.Event,
     ) -> None:
         self.ledger = Ledger(plan)
+        self.started_s: float | None = None
         self._options = options
         self._plan = plan
         self._opened = opened
@@ -73,13 +79,7 @@ class Timeline:
         self._observer = observer
         self._stop = stop
         self._media_timeout_s = max(plan.options.warmup_s, _MIN_MEDIA_TIMEOUT_S)
-        self._media = Media(
-            clips=clip_ids(plan),
-            pacing=options.pacing,
-            pli_policy=options.pli_policy,
-            unwatched=options.unwatched,
-            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
-        )
+        self._media = planned_media(plan, options)
         self._conductor = Conductor(
             plan,
             opened.target,
@@ -92,7 +92,7 @@ class Timeline:
         self._sampling = Sampling(swarm, opened, self.ledger)
         self._watch: GateWatch | None = None
         if options.abort_after_s is not None:
-            self._watch = GateWatch(applied_gates(plan, options), options.abort_after_s)
+            self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
         self._aborted: str | None = None
         self._running: list[asyncio.Task[None]] = []
         self._start_ns = 0
@@ -105,21 +105,20 @@ class Timeline:
 
     async def run(self) -> list[WindowResult]:
         """Join, and measure each window after its ramp and warm-up; then leave."""
-        self._swarm.listen(
-            self.ledger.on_event,
-            lambda command, error: self.ledger.fault(
-                f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
-            ),
-        )
-        self._swarm.send(load_commands(self._plan, self._media.clips))
-        self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
+        set_up(self._swarm, self._plan, self._media, self.ledger)
+        lead_s = max(_LEAD_S, start.left_s(self._options.start_at_s))
+        self._start_ns = self._swarm.now_ns() + round(lead_s * _NS_PER_S)
+        self.started_s = time.time() + lead_s
         self._sampling.begin(
-            interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
+            interval_s(self._options.interval_s, self._plan.total_s),
+            self._start_ns,
+            histograms=self._options.shard is not None,
         )
         self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
             asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
         ]
         results: list[WindowResult] = []
         try:
@@ -132,7 +131,15 @@ class Timeline:
             for task in self._running:
                 task.cancel()
             await self._conductor.leave()
-        return results
+        return self._with_late_fault(results)
+
+    def _with_late_fault(self, results: list[WindowResult]) -> list[WindowResult]:
+        """Return the results with the fault of a plug-in that raised while leaving."""
+        target = self._opened.target
+        if not (isinstance(target, FaultyTarget) and target.fault) or results[-1].target_fault:
+            return results
+        fault = TargetFault(target.fault, stated_by_target=True)
+        return [*results[:-1], replace(results[-1], target_fault=fault)]
 
     async def _measure(self, window: Window) -> WindowResult:
         """Return the figures of one window; without them where the run ends before it."""
@@ -274,10 +281,12 @@ class Timeline:
             phase,
             max(0.0, elapsed_s),
             plan.total_s,
-            window.clients,
+            plan.own_clients(window),
             ledger.present,
             ledger.failures,
             ledger.tracks,
             plan.tracks,
             self._sampling.intervals,
+            plan.windows.index(window) + 1,
+            len(plan.windows),
         )

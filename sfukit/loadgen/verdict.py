@@ -15,7 +15,8 @@ from sfukit.report import Verdict
 _ALWAYS = ("joins == 100%",)
 _WHERE_RECEIVED = ("tracks == 100%", "loss_after_rtx < 0.5%")
 _WHERE_HANDOVERS = ("handovers == 100%",)
-_WHERE_VIDEO = ("e2e_frame_ms.p95 < 400ms", "freeze_est < 1%")
+_WHERE_TIMED = ("e2e_frame_ms.p95 < 400ms",)
+_WHERE_VIDEO = ("freeze_est < 1%",)
 
 
 class TargetFault(NamedTuple):
@@ -56,13 +57,18 @@ class Decision:
     reasons: list[str]
 
 
-def default_gates(*, receives: bool, video: bool, handovers: bool = False) -> list[Gate]:
-    """Return the default gates of a load, by the kinds of received media."""
+def default_gates(
+    *, receives: bool, video: bool, timed: bool = True, handovers: bool = False
+) -> list[Gate]:
+    """Return the default gates of a load, by the kinds of received media.
+
+    ``timed``: frame delays are measured, as publishers are in this process too.
+    """
     texts = [*_ALWAYS]
     if receives:
         texts += _WHERE_RECEIVED
     if receives and video:
-        texts += _WHERE_VIDEO
+        texts += [*(_WHERE_TIMED if timed else ()), *_WHERE_VIDEO]
     if handovers:
         texts += _WHERE_HANDOVERS
     paths = catalogue()
@@ -71,8 +77,12 @@ def default_gates(*, receives: bool, video: bool, handovers: bool = False) -> li
 
 def applied_gates(plan: Plan, options: RunOptions) -> list[Gate]:
     """Return the default gates, where they are on, and those of the options."""
+    timed = plan.own is None or plan.times_video
     defaults = default_gates(
-        receives=plan.tracks > 0, video=plan.has_video, handovers=bool(plan.handovers)
+        receives=plan.tracks > 0,
+        video=plan.has_video,
+        timed=timed,
+        handovers=any(plan.is_own(one.bot) for one in plan.handovers),
     )
     return [*(defaults if options.default_gates else ()), *options.gates]
 
@@ -81,15 +91,16 @@ def decide(
     gates: Sequence[GateResult], saturation: Saturation, circumstances: Circumstances
 ) -> Decision:
     """Return the verdict; failed gates are inconclusive where the load generator is saturated."""
+    fault, dropped = circumstances.target_fault, circumstances.dropped
     failed = [f"{gate.gate}: it is {_figure(gate)}" for gate in gates if gate.ok is False]
-    if circumstances.dropped is not None:
-        failed.append(circumstances.dropped)
+    if dropped is not None and (fault is None or fault.text != dropped):
+        failed.append(dropped)
     if failed and circumstances.clients_refused is not None:
         failed.insert(0, circumstances.clients_refused)
     if circumstances.aborted is not None:
         failed.insert(0, circumstances.aborted)
     unknown = [f"{gate.gate}: unknown" for gate in gates if gate.ok is None]
-    fault, generator_limited = circumstances.target_fault, saturation.side in ("swarm", "shared")
+    generator_limited = saturation.side in ("swarm", "shared")
     if fault is not None:
         if generator_limited and not fault.stated_by_target:
             reasons = [*saturation.reasons, fault.text, *failed]

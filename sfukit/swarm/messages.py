@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from sfukit.swarm.impairment import Impairment
+from sfukit.swarm.impairment import GilbertElliott, Impairment
 
 DtlsRole = Literal["client", "server"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
@@ -75,6 +75,32 @@ class EncodingParameters(msgspec.Struct, kw_only=True):
     encoding_index: int = 0
 
 
+class Network(msgspec.Struct, kw_only=True):
+    """One direction of a bot's network; ``bottleneck`` is that which it shares with others."""
+
+    rate_bps: int | None = None
+    queue_ms: float
+    bottleneck: int | None = None
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss: float = 0.0
+    bursts: GilbertElliott | None = None
+    reorder: float = 0.0
+    duplicate: float = 0.0
+
+    @classmethod
+    def of(cls, impairment: Impairment | None, bottleneck: int | None = None) -> "Network | None":
+        """Return an impairment as the swarm reads it."""
+        if impairment is None:
+            return None
+        fields = {
+            name: getattr(impairment, name)
+            for name in cls.__struct_fields__
+            if name != "bottleneck"
+        }
+        return cls(**fields, bottleneck=bottleneck)
+
+
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
     """A command; its ``Done`` repeats the ``id``."""
 
@@ -109,8 +135,8 @@ class OpenTransport(Command, tag="open_transport"):
     dtls_role: DtlsRole
     cname: str
     bind_ip: str | None = None
-    net_up: Impairment | None = None
-    net_down: Impairment | None = None
+    net_up: Network | None = None
+    net_down: Network | None = None
 
 
 class AddCandidate(Command, tag="add_candidate"):
@@ -139,8 +165,30 @@ class SetNetwork(Command, tag="set_network"):
     """Change the network impairment of a bot; None removes it."""
 
     bot: int
-    net_up: Impairment | None
-    net_down: Impairment | None
+    net_up: Network | None
+    net_down: Network | None
+
+
+class Transfers(msgspec.Struct, kw_only=True):
+    """Transfers of uniform sizes, after exponential idle times."""
+
+    min_bytes: int
+    max_bytes: int
+    mean_idle_ms: float
+
+
+class AddFlow(Command, tag="add_flow"):
+    """Add a TCP-like flow, which exists in its emulated path alone.
+
+    Its window is that of Reno. Without ``transfers`` it is one endless transfer.
+    """
+
+    flow: int
+    network: Network
+    back_delay_ms: float
+    transfers: Transfers | None
+    start_ns: int
+    end_ns: int
 
 
 class Publish(Command, tag="publish"):
@@ -173,7 +221,10 @@ class Unpublish(Command, tag="unpublish"):
 
 
 class Receive(Command, tag="receive"):
-    """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type."""
+    """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
+
+    ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
+    """
 
     transport: int
     stream: int
@@ -186,6 +237,7 @@ class Receive(Command, tag="receive"):
     extensions: dict[str, int] = {}
     source: str = ""
     feedback: list[str] = []
+    untimed: bool = False
 
 
 class StopReceiving(Command, tag="stop_receiving"):
@@ -208,9 +260,13 @@ class Window(Command, tag="window"):
 
 
 class Snapshot(Command, tag="snapshot"):
-    """Report the figures (a ``Figures``); with ``bots`` also those of every bot and stream."""
+    """Report the figures (a ``Figures``).
+
+    With ``bots`` also those of every bot and stream, with ``links`` of every impaired link.
+    """
 
     bots: bool = False
+    links: bool = False
 
 
 class CommandError(msgspec.Struct):

@@ -9,11 +9,15 @@ import httpx
 import msgspec
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.targets import galene_group, http_request
-from sfukit.targets.access import fill_in
+from sfukit.targets import galene_group, http_request, janus_info
+from sfukit.targets.access import Access, fill_in
 from sfukit.targets.http_request import Response
+from sfukit.targets.no_response import no_response
 
-Kind = Literal["sfukit", "whip", "whep", "livekit", "galene"]
+Kind = Literal["sfukit", "whip", "whep", "livekit", "galene", "janus", "plugin"]
+
+# not by `sfukit check`
+UNCHECKED: frozenset[Kind] = frozenset(("livekit", "galene", "janus", "plugin"))
 
 _ANSWER_S = 5.0
 _KINDS: Mapping[str, Kind] = {
@@ -22,8 +26,8 @@ _KINDS: Mapping[str, Kind] = {
     "whep": "whep",
     "livekit": "livekit",
     "galene": "galene",
+    "janus": "janus",
 }
-_LATER = ("janus",)
 _HINT = "give http(s)://HOST:PORT of an sfukit server, or whip+https://... with --play URL"
 _GALENE_HINT = "give galene+https://HOST:8443/group/NAME, with {room} as NAME for several rooms"
 _PLAY_HINT = "give the http(s)://HOST:PORT/... of a WHEP endpoint"
@@ -33,7 +37,7 @@ _WHIP = re.compile(r"(^|[/.])whip(/|$)", re.IGNORECASE)
 
 
 class DetectedTarget(NamedTuple):
-    """A detected target: kind, URL, and the version of an sfukit server.
+    """A detected target: kind, URL, and the version where the server says it.
 
     ``by_path``: detected by the path only.
     """
@@ -63,14 +67,20 @@ def parse_target(text: str) -> TargetUrl:
     url = f"{plain.replace('ws', 'http')}://{rest}"
     if not separator or plain not in ("http", "https", "ws", "wss") or not _can_be_asked(url):
         raise UsageError(f"target {text!r}: this is no URL", hint=_HINT)
-    if kind in _LATER:
-        raise UsageError(f"target {text!r}: {kind} is not supported yet", hint=_HINT)
     if plus and kind not in _KINDS:
         raise UsageError(
             f"target {text!r}: no kind is called {kind!r}",
             hint=f"kinds: {', '.join(f'{one}+' for one in _KINDS)}",
         )
     return TargetUrl(_KINDS.get(kind), url)
+
+
+def parse_plugin_url(text: str) -> str:
+    """Read TARGET of a plug-in: a URL of any scheme; raises ``UsageError``."""
+    parts = urlsplit(text)
+    if not parts.scheme or not _can_be_asked(parts._replace(scheme="http").geturl()):
+        raise UsageError(f"target {text!r}: this is no URL", hint="give SCHEME://HOST[:PORT]/...")
+    return text
 
 
 def parse_play(text: str) -> str:
@@ -80,13 +90,19 @@ def parse_play(text: str) -> str:
     return text
 
 
-async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarget:
+async def detect(
+    address: TargetUrl, client: httpx.AsyncClient, how: Access | None = None
+) -> DetectedTarget:
     """Detect the kind of a target; raise ``TargetError`` without a response, or if unknown.
+
+    ``how`` has the certificates for WebSockets.
 
     Servers without ``Accept-Post`` are common: then the path has to contain whip or whep.
     """
     if address.kind in ("whip", "whep"):
         return DetectedTarget(address.kind, address.url, None)
+    if address.kind == "janus":
+        return await _janus(address, client, how)
     signaling = await _signaling(address, client)
     if signaling is not None:
         return DetectedTarget(signaling, address.url, None)
@@ -102,6 +118,10 @@ async def detect(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarge
         return DetectedTarget(named, address.url, None, by_path=True)
     if address.kind is None and await _is_livekit(root, client):
         return DetectedTarget("livekit", address.url, None)
+    if address.kind is None:
+        janus = await janus_info.ask(address.url, client, how or Access(), _ANSWER_S)
+        if janus is not None:
+            return DetectedTarget("janus", janus.url, janus.version)
     said = "" if options is None else _told(options)
     raise TargetError(
         f"{address.url} answers{said}, but is neither an sfukit server nor a WHIP endpoint",
@@ -132,6 +152,20 @@ async def _signaling(address: TargetUrl, client: httpx.AsyncClient) -> Kind | No
     status = await _send("GET", galene_group.status_url(group), client)
     found = galene_group.endpoint(group, status.body) is not None
     return "galene" if found or address.kind == "galene" else None
+
+
+async def _janus(
+    address: TargetUrl, client: httpx.AsyncClient, how: Access | None
+) -> DetectedTarget:
+    """Return the Janus server of a forced kind."""
+    await _send("GET", _root(address.url), client)  # tells an unreachable server
+    janus = await janus_info.ask(address.url, client, how or Access(), _ANSWER_S)
+    if janus is None:
+        raise TargetError(
+            f"{address.url} answers, but not as a WebSocket of Janus (janus-protocol)",
+            hint=janus_info.HINT,
+        )
+    return DetectedTarget("janus", janus.url, janus.version)
 
 
 async def _is_livekit(root: str, client: httpx.AsyncClient) -> bool:
@@ -193,11 +227,5 @@ async def _info(root: str, client: httpx.AsyncClient) -> _Info | None:
 async def _send(method: str, url: str, client: httpx.AsyncClient) -> Response:
     try:
         return await http_request.send(client, method, url, limit_s=_ANSWER_S)
-    except httpx.TimeoutException as error:
-        raise TargetError(
-            f"{url} did not answer within {_ANSWER_S:.0f} s", hint="is it running and reachable?"
-        ) from error
     except httpx.HTTPError as error:
-        raise TargetError(
-            f"{url} cannot be reached: {error}", hint="is it running and reachable?"
-        ) from error
+        raise no_response(error, url, _ANSWER_S) from error

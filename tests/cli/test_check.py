@@ -34,7 +34,6 @@ def closed() -> str:
         (["http://[::1"], "'http://[::1'", "http(s)://"),
         (["http://h:99999"], "'http://h:99999'", "http(s)://"),
         (["http://h", "--play", "http://[::1"], "--play 'http://[::1'", "WHEP endpoint"),
-        (["janus+http://h"], "janus is not supported yet", "whip+"),
         (["turn+http://h"], "no kind is called 'turn'", "whep+"),
         (["http://h", "--family", "5"], "--family 5", "4, 6, both"),
         (["http://h", "--srtp", "none"], "--srtp none", "gcm128"),

@@ -114,7 +114,7 @@ def test_free_page_reporting_names_the_core_swap(
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, cores=cores)
     assert doctor(monkeypatch, facts) == 0
-    assert ("their media threads swap cores" in capsys.readouterr().out) == spared
+    assert ("--pin exchange" in capsys.readouterr().out) == spared
 
 
 @pytest.mark.parametrize("cores_swapped", [True, False])
@@ -123,7 +123,7 @@ def test_a_load_test_with_core_swap_prints_no_fix(
 ) -> None:
     facts = msgspec.structs.replace(FIT, free_page_reporting=True, rmem_max=212_992)
     monkeypatch.setattr(machine, "inspect", lambda: facts)
-    told = notes(500, Cores("auto", (0, 1), (0, 1), cores_swapped))
+    told = notes(500, Cores("exchange", (0, 1), (0, 1), cores_swapped))
     named = [note.partition(":")[0] for note in told]
     assert named == ["receive buffer"] + ["free memory"] * (not cores_swapped)
 

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from sfukit import __version__, report
 from sfukit.cli.app import main
-from sfukit.cli.latency_text import render_saved, result_lines, sample_line
-from sfukit.cli.latency_view import View, drawn
+from sfukit.cli.latency_text import render_saved, result_lines, sample_line, shown_rows
+from sfukit.cli.latency_view import View
+from sfukit.cli.live_view import sparklines
 from sfukit.cli.output import Output
 from sfukit.loadgen.latency.result import Clock, LatencyReport, Media
 from sfukit.swarm.impairment import Impairment
@@ -43,7 +44,6 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["whip+http://127.0.0.1:1/whip"], "a WHIP URL only publishes", "--play URL"),
         (["whep+http://127.0.0.1:1/whep"], "is a WHEP URL", "--play"),
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
-        (["janus+http://127.0.0.1/"], "janus is not supported yet", "whip+"),
     ],
 )
 def test_bad_options(
@@ -72,7 +72,7 @@ def test_the_schema_is_the_published_one() -> None:
 def test_the_live_view_fits_the_terminal(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     samples = [sample(float(at_s)) for at_s in range(1, 61)]
-    console.print(drawn(samples[-(width - 48) :]))
+    console.print(sparklines(shown_rows(samples), width))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert all(len(line) <= width for line in lines)
     assert [line[:15].rstrip() for line in lines] == [

@@ -25,6 +25,11 @@ from tests.unit.loadgen.reports.runs import intervals
         (["--baseline", "absent.json"], "absent.json: No such file"),
         (["--baseline", "text"], "text: not a report of sfukit"),
         (["--max-regression", "2x"], "--max-regression: cannot read '2x'"),
+        (["--hdr", "absent/x.hlog"], "--hdr absent/x.hlog: there is no folder absent"),
+        (["--tag", "nightly"], "--tag nightly: not K=V"),
+        (["--tag", "a b=1"], "--tag a b=1: not K=V"),
+        (["--tag", "a=1", "--tag", "a=2"], "--tag a=2: a is given twice"),
+        (["--name", "x" * 201], "--name: 201 characters"),
     ],
 )
 def test_what_cannot_be_written_or_read_is_refused_before_the_run(

@@ -75,7 +75,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["127.0.0.1:7080"], "no URL", "http(s)://"),
         (["http://h:99999"], "'http://h:99999'", "http(s)://"),
         (["http://192.0.2.1", "--play", "http://[::1"], "--play 'http://[::1'", "WHEP endpoint"),
-        (["janus+http://127.0.0.1/"], "janus is not supported yet", "whip+"),
+        (["mediasoup+ws://127.0.0.1/"], "no kind is called 'mediasoup'", "janus+"),
         (["https://192.0.2.1:1/", "--cacert", "/nowhere"], "--cacert /nowhere", ""),
         (["--rate", "300/s"], "--rate is for the scenario signaling", "--scenario signaling"),
         (["--profile-server"], "--profile-server is for the scenario", "--scenario signaling"),

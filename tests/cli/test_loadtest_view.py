@@ -45,9 +45,9 @@ def test_the_last_intervals_are_sparklines() -> None:
     lines = shown(running, 80)
     assert all(len(line) <= 80 for line in lines)
     assert [re.sub(" {2,}", "  ", line) for line in lines[1:]] == [
-        "frame delay p95  ▅█▃  4.0 ms",
-        "loss after rtx  ▁▁▁▁  0 %",
-        "received  ████  400 Mb/s",
+        "frame delay p95  ▅█▃  4.0 ms  max 16 ms",
+        "loss after rtx  ▁▁▁▁  0 %  max 0 %",
+        "received  ████ 400 Mb/s max 400 Mb/s",
         "load generator  on time, lag p99 1.2 ms, 0.72 cores; server 0.61 cores",
     ]
     late = msgspec.structs.replace(last, lag_p99_ms=90.0, server_cores=None)
@@ -82,6 +82,15 @@ def test_a_sparkline_shows_the_last_values(
 
 def test_progress_as_a_plain_line() -> None:
     assert plain(HALF) == "47.5 s  measuring: 499/500 joined, 3990/4000 tracks, 1 failed"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_stage_of_a_staged_run_is_named(width: int) -> None:
+    staged = dataclasses.replace(HALF, stage=2, stages=3)
+    assert plain(staged).startswith("47.5 s  stage 2/3 measuring: 499/500 joined")
+    (line,) = shown(staged, width)
+    assert line.startswith("stage 2/3 measuring ━")
+    assert len(line) <= width
 
 
 def test_off_a_terminal_lines_come_now_and_then(

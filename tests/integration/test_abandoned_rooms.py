@@ -18,6 +18,8 @@ from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.server_process import PrivateServer
 from sfukit.machine import usable_cores
 
+pytestmark = pytest.mark.realtime
+
 pytest.importorskip("sfukit._native")
 
 BOTS = 40

@@ -13,6 +13,8 @@ from websockets.asyncio.client import connect
 
 from tests.interop.server import Server, serving
 
+pytestmark = pytest.mark.realtime
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LINE_S = 10
 

@@ -17,6 +17,8 @@ from sfukit.loadgen.server_process import PrivateServer
 from sfukit.machine import usable_cores
 from tests.latency_run import Watcher, measured, options
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[PrivateServer]:

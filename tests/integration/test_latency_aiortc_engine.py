@@ -6,7 +6,7 @@ import pytest
 
 from tests.latency_run import measured, options
 
-pytestmark = pytest.mark.computes
+pytestmark = [pytest.mark.realtime, pytest.mark.computes]
 
 
 async def test_both_engines_measure_an_injected_delay() -> None:
@@ -17,4 +17,7 @@ async def test_both_engines_measure_an_injected_delay() -> None:
     by_name = {one.metric: one for one in found.compared}
     assert by_name["rtt_pub_ms"].independent.p50 == pytest.approx(40, abs=8)
     assert by_name["e2e_frame_ms"].differs is False
+    assert by_name["loss_raw"].independent.count > 100
+    assert by_name["loss_raw"].differs is False
+    assert by_name["jitter_ms"].independent.count == 3
     assert found.decoded_frame_ms.p50 is not None and found.decoded_frame_ms.p50 > 40

@@ -16,6 +16,8 @@ from sfukit.loadgen import server_process
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.machine import usable_cores
 
+pytestmark = pytest.mark.realtime
+
 _RUN_S = 60.0
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.loadtest_command import Loadtest
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def loadtest(tmp_path: Path) -> Loadtest:

@@ -26,6 +26,8 @@ from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.transport import Credentials, LocalTransport
 from tests.integration.loadtest_command import SHORT, Loadtest, Outcome
 
+pytestmark = pytest.mark.realtime
+
 _RUN_S = 90.0
 
 
@@ -100,13 +102,26 @@ async def test_a_private_server_passes_and_its_cpu_is_measured(
     assert server.cpu_us_per_packet is not None
     assert report.scenario.srtp_negotiated == {"SRTP_AEAD_AES_128_GCM": 8}
     assert report.environment.kernel and report.environment.placement.swarm
-    assert report.environment.placement.cores_swapped == (len(os.sched_getaffinity(0)) in (2, 3))
+    assert not report.environment.placement.cores_swapped, "no thread of the server is moved"
     assert outcome.out.startswith("sfukit ")
     assert "no target: started a private SFU (pid " in outcome.out
     assert "\nPASS    4/4 joined, 24/24 tracks, 5/5 default gates  (seed 7)\n" in outcome.out
     assert outcome.err == ""
     saved = tmp_path / "sfukit" / "last" / "loadtest.json"
     assert json.loads(saved.read_bytes())["seed"] == 7
+
+
+@pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores")
+async def test_swapped_cores_are_asked_for_and_said(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "2", *SHORT, "--pin", "exchange")
+    placement = outcome.measured.environment.placement
+    assert (placement.pin, placement.cores_swapped) == ("exchange", True)
+    lines = [line for line in outcome.out.splitlines() if line.startswith("pin ")]
+    assert len(lines) == 2, "before the load, and beside the figures of the server"
+    assert all("which improves figures of the server" in line for line in lines)
+    several = await loadtest("-c", "2", *SHORT, "--pin", "exchange", "--server-args=--workers 2")
+    assert not several.measured.environment.placement.cores_swapped
+    assert "exchange: not applied" in several.out
 
 
 async def test_standard_output_has_json_only(loadtest: Loadtest) -> None:
@@ -152,7 +167,11 @@ async def test_the_srtp_profile_is_chosen(loadtest: Loadtest) -> None:
 async def test_a_running_server(loadtest: Loadtest, server_url: str) -> None:
     outcome = await loadtest(server_url, "-c", "3", *SHORT)
     assert outcome.code == 0, outcome.out + outcome.err
-    assert outcome.measured.server is None
+    server = outcome.measured.server
+    assert server is not None
+    assert server.counted_by == "bots"
+    assert server.cpu_s < server.wall_s
+    assert server.packets_received > 0 < server.packets_sent
     assert outcome.measured.target.version
     assert "\ncheck           one participant joined in " in outcome.out
 
@@ -163,6 +182,16 @@ async def test_any_whip_and_whep_pair(loadtest: Loadtest, server_url: str) -> No
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.measured.target.kind == "whip"
     assert outcome.measured.metrics["tracks"].count == 6
+
+
+async def test_publishers_of_one_whip_endpoint_are_named(
+    loadtest: Loadtest, server_url: str
+) -> None:
+    outcome = await loadtest(f"whip+{server_url}/whip/one", "-c", "3", *SHORT)
+    assert outcome.measured.target.publishers_per_endpoint == 3
+    told = [line for line in outcome.out.splitlines() if "3 publishers share one WHIP" in line]
+    assert [line.split()[0] for line in told] == ["note", "endpoint"], "before and after the run"
+    assert outcome.code == 0, "sfukit admits several publishers to a room"
 
 
 async def test_impairment_is_measured_and_repaired(loadtest: Loadtest) -> None:
@@ -327,7 +356,7 @@ async def scraped(process: Process, name: str) -> tuple[str, str]:
 
 
 async def test_every_output_of_one_run(loadtest: Loadtest, tmp_path: Path) -> None:
-    files = {form: tmp_path / form for form in ("html", "junit", "markdown", "csv")}
+    files = {form: tmp_path / form for form in ("html", "junit", "markdown", "csv", "hdr")}
     process = await loadtest.start(
         *("-c", "4", *SHORT, "--interval", "500ms", "--prometheus", ":0"),
         *(f"--{form}={path}" for form, path in files.items()),
@@ -366,6 +395,7 @@ async def test_every_output_of_one_run(loadtest: Loadtest, tmp_path: Path) -> No
     assert len(cases) == 4 + len(report.gates)
     assert files["markdown"].read_text().startswith("## ")
     assert len(files["csv"].read_text().splitlines()) == 1 + len(report.series)
+    assert "\nTag=e2e_frame_ms,0.000," in files["hdr"].read_text()
 
 
 async def test_a_baseline_of_another_load_is_refused_before_the_run(

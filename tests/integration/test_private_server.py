@@ -15,6 +15,8 @@ from sfukit.errors import MachineError
 from sfukit.loadgen import processes, server_process
 from sfukit.loadgen.server_process import PrivateServer
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[PrivateServer]:

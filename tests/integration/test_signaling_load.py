@@ -16,6 +16,8 @@ from sfukit.machine import usable_cores
 from sfukit.signaling.token import VideoGrants, claims_for, sign
 from tests.integration.loadtest_command import Loadtest
 
+pytestmark = pytest.mark.realtime
+
 SECRET = "s" * 32
 LOAD = ("--scenario", "signaling", "-c", "50", "--rate", "30/s", "--ramp", "100/s")
 SHORT = (*LOAD, "--warmup", "3s", "--duration", "3s", "--seed", "7", "--no-default-gates")

@@ -18,6 +18,8 @@ from sfukit.media import catalog
 from sfukit.swarm import native as native_swarm
 from sfukit.swarm.messages import Done, Event, Snapshot, SwarmConfig
 
+pytestmark = pytest.mark.realtime
+
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 TRANSPORT_WIDE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 EXTENSIONS = {MID: 1, TRANSPORT_WIDE: 3}

@@ -13,6 +13,8 @@ from sfukit.server.engine import NativeEngine
 from sfukit.server.settings import Settings
 from tests.unit.server.stage import until
 
+pytestmark = pytest.mark.realtime
+
 
 def pollers() -> set[int]:
     """List the epoll descriptors of this process."""

@@ -8,6 +8,8 @@ from tests.interop import peers
 from tests.interop.participant import Participant, RpcError, participant
 from tests.interop.server import Server
 
+pytestmark = pytest.mark.realtime
+
 FRAMES = 45
 AUDIO_BLOCKS = 120
 LEAST_DB = 35.0

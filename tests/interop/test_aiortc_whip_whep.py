@@ -8,6 +8,8 @@ from aiortc import RTCPeerConnection
 from tests.interop import peers
 from tests.interop.server import Server
 
+pytestmark = pytest.mark.realtime
+
 FRAMES = 45
 AUDIO_BLOCKS = 120
 LEAST_DB = 35.0

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.interop.browser import Browser
 from tests.interop.server import serving
+
+pytestmark = pytest.mark.realtime
 
 PAGE = Path(__file__).resolve().parents[2] / "examples" / "whip.html"
 

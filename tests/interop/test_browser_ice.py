@@ -9,6 +9,8 @@ from sfukit.probe.ice import explain, inputs
 from tests.interop import ice_fixtures
 from tests.interop.ice_fixtures import RECORDINGS, lab
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.mark.network_namespace
 @pytest.mark.parametrize(

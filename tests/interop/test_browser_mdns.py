@@ -11,6 +11,8 @@ from tests.interop.browser import chromium
 from tests.interop.namespace import namespace
 from tests.interop.server import serving
 
+pytestmark = pytest.mark.realtime
+
 PAGE_SCRIPT = Path(__file__).parent / "page.js"
 
 

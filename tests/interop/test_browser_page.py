@@ -12,6 +12,8 @@ from tests.interop.browser import Browser, Page
 from tests.interop.server import Server, serving
 from tests.interop.test_browser_recovery import PLAYS, until
 
+pytestmark = pytest.mark.realtime
+
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 KEY, SECRET = "key", "a-secret-of-more-than-thirty-two-bytes"
 WATCH_POLICY = """

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.interop.browser import ON_LOOPBACK, Browser, Page, chromium
 from tests.interop.server import Server, serving
+
+pytestmark = pytest.mark.realtime
 
 REJOIN_S = 5.0
 LEFT_S = 5.0

@@ -11,10 +11,21 @@ from typing import Any
 
 import pytest
 
+from sfukit.loadgen.latency import html as latency_html
 from sfukit.loadgen.reports import html
-from sfukit.loadgen.result import LoadtestReport
 from tests.interop.browser import Browser, Page, chromium
-from tests.unit.loadgen.reports.runs import changed, gate, hostile, large, passed, saturated
+from tests.latency_reports import a_report, independent, whole
+from tests.unit.loadgen.reports.runs import (
+    HOSTILE,
+    changed,
+    gate,
+    hostile,
+    large,
+    passed,
+    saturated,
+)
+
+pytestmark = pytest.mark.realtime
 
 AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
@@ -28,13 +39,23 @@ DRAW_ALL = """() => new Promise((drawn) => {
 OPEN_TABLES = "() => document.querySelectorAll('details').forEach((one) => one.open = true)"
 OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 
-RUNS = {
+REPORTS = {
     "passed": large(60, 120),
     "failed": changed(passed(), verdict="fail", gates=[gate(False)], reasons=["it is 6 ms"]),
     "inconclusive": changed(
         passed(), verdict="inconclusive", saturation=saturated(), gates=[gate(None)]
     ),
     "hostile": hostile(),
+}
+PAGES = {name: html.page(report) for name, report in REPORTS.items()} | {
+    "latency": latency_html.page(whole()),
+    "hostile latency": latency_html.page(
+        a_report(
+            reasons=[HOSTILE],
+            unknown={HOSTILE: HOSTILE},
+            independent=independent(reasons=[HOSTILE]),
+        )
+    ),
 }
 
 
@@ -47,10 +68,10 @@ async def offline(chromium_program: str) -> AsyncIterator[Browser]:
 
 
 async def opened(
-    browser: Browser, folder: Path, report: LoadtestReport, size: dict[str, Any], scheme: str
+    browser: Browser, folder: Path, content: str, size: dict[str, Any], scheme: str
 ) -> Page:
     path = folder / "report.html"
-    path.write_text(html.page(report))
+    path.write_text(content)
     page = await browser.page("about:blank")
     await page.call("Network.enable")
     await page.call("Log.enable")
@@ -62,10 +83,10 @@ async def opened(
     return page
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", PAGES)
 async def test_a_report_is_accessible_and_fits(offline: Browser, tmp_path: Path, name: str) -> None:
     for size, scheme in itertools.product((PHONE, DESKTOP), ("light", "dark")):
-        page = await opened(offline, tmp_path, RUNS[name], size, scheme)
+        page = await opened(offline, tmp_path, PAGES[name], size, scheme)
         assert await page.run(OVERFLOW) <= 0
         assert page.console == []
         assert set(page.requests) <= {(tmp_path / "report.html").as_uri(), "data:,"}
@@ -76,15 +97,19 @@ async def test_a_report_is_accessible_and_fits(offline: Browser, tmp_path: Path,
         await page.close()
 
 
-async def test_open_tables_are_accessible(offline: Browser, tmp_path: Path) -> None:
-    page = await opened(offline, tmp_path, RUNS["failed"], PHONE, "light")
+@pytest.mark.parametrize("name", ["failed", "latency"])
+async def test_open_tables_are_accessible(offline: Browser, tmp_path: Path, name: str) -> None:
+    page = await opened(offline, tmp_path, PAGES[name], PHONE, "light")
     await page.run(OPEN_TABLES)
     await page.include(AXE)
     assert await page.run(VIOLATIONS) == []
 
 
-async def test_every_plot_is_drawn_and_has_a_table(offline: Browser, tmp_path: Path) -> None:
-    page = await opened(offline, tmp_path, RUNS["passed"], DESKTOP, "light")
+@pytest.mark.parametrize("name", ["passed", "latency"])
+async def test_every_plot_is_drawn_and_has_a_table(
+    offline: Browser, tmp_path: Path, name: str
+) -> None:
+    page = await opened(offline, tmp_path, PAGES[name], DESKTOP, "light")
     plots = await page.run(
         """() => [...document.querySelectorAll("figure.plot")].map((plot) => [
             plot.querySelectorAll("canvas").length, plot.querySelectorAll("tbody tr").length,
@@ -96,7 +121,7 @@ async def test_every_plot_is_drawn_and_has_a_table(offline: Browser, tmp_path: P
 
 
 async def test_the_heat_map_works_by_keyboard(offline: Browser, tmp_path: Path) -> None:
-    page = await opened(offline, tmp_path, RUNS["passed"], DESKTOP, "light")
+    page = await opened(offline, tmp_path, PAGES["passed"], DESKTOP, "light")
     focused = "document.activeElement.getAttribute('aria-label')"
     await page.run("() => document.querySelector('.cell[tabindex=\"0\"]').focus()")
     assert (await page.run(f"() => {focused}")).startswith("room-1 p1: frame delay p95 ")
@@ -118,7 +143,7 @@ async def test_the_heat_map_works_by_keyboard(offline: Browser, tmp_path: Path) 
 
 
 async def test_hostile_text_runs_no_script(offline: Browser, tmp_path: Path) -> None:
-    page = await opened(offline, tmp_path, RUNS["hostile"], DESKTOP, "light")
+    page = await opened(offline, tmp_path, PAGES["hostile"], DESKTOP, "light")
     names = await page.run("() => [...document.querySelectorAll('main *')].map((e) => e.localName)")
     assert not {"b", "iframe", "img"} & set(names)
     # the policy refuses a script that is not of the report

@@ -13,6 +13,8 @@ import pytest
 from tests.interop.browser import Browser, Page
 from tests.interop.server import Server
 
+pytestmark = pytest.mark.realtime
+
 MEASURED_S = 30.0
 SWITCH_S = 1.5
 INACTIVE_WITHIN_S = 15.0

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.interop.browser import Browser, Page
 from tests.interop.server import Server
+
+pytestmark = pytest.mark.realtime
 
 PAGE_SCRIPT = Path(__file__).parent / "page.js"
 MEASURED_S = 8

@@ -17,6 +17,8 @@ from tests.interop.ffmpeg_whip import ffmpeg_publisher
 from tests.interop.participant import participant
 from tests.interop.server import Server
 
+pytestmark = pytest.mark.realtime
+
 FRAMES = 45
 AUDIO_BLOCKS = 100
 LEAST_DB = 30.0

@@ -16,6 +16,8 @@ from sfukit.media.draw import RawFrame
 from tests.interop import peers
 from tests.interop.server import Server
 
+pytestmark = pytest.mark.realtime
+
 VIDEO = (
     "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=180,framerate=15/1"
     " ! videoconvert ! queue ! vp8enc deadline=1 keyframe-max-dist=15 ! rtpvp8pay pt=96 ssrc=2"

@@ -11,7 +11,7 @@ from tests.latency_run import measured, options
 from .aiortc_sfu import aiortc_sfu
 from .check_stub import whip_stub
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.realtime, pytest.mark.interop]
 
 
 async def test_without_dlrr_the_subscribers_round_trip_is_unknown_and_says_why() -> None:

@@ -1,4 +1,4 @@
-"""Hostile frames of LiveKit and Galene servers: typed errors alone, and bounded state."""
+"""Hostile frames of LiveKit, Galene and Janus servers: typed errors alone, and bounded state."""
 
 import asyncio
 import json
@@ -11,6 +11,8 @@ from livekit.protocol import models, rtc
 
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.galene_client import GaleneClient, Login
+from sfukit.loadgen.targets.janus_client import JanusClient, Secrets
+from sfukit.loadgen.targets.janus_room import Rooms
 from sfukit.loadgen.targets.livekit_client import LivekitClient, MalformedError
 from sfukit.swarm.messages import OpenTransport, Receive
 from tests.unit.loadgen.recordings import Bot, exchange
@@ -118,7 +120,55 @@ galene = st.fixed_dictionaries(
 ).map(lambda message: json.dumps(message).encode())
 
 
-async def feed(client: LivekitClient | GaleneClient, frames: list[bytes]) -> None:
+ids = st.one_of(st.sampled_from([1, 2, 3]), st.integers(-1, 2**70), encodable)
+streams = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["audio", "video", "data"]),
+        "mid": st.sampled_from(["0", "1", "2"]),
+        "feed_id": ids,
+        "feed_mid": st.sampled_from(["0", "1"]),
+        "active": st.booleans(),
+    },
+)
+publishers = st.fixed_dictionaries(
+    {"id": ids, "display": st.sampled_from(["p1", "s1", "x"])},
+    optional={"streams": st.lists(streams, max_size=3)},
+)
+events = st.fixed_dictionaries(
+    {"videoroom": st.sampled_from(["joined", "attached", "updated", "event", "destroyed"])},
+    optional={
+        "id": ids,
+        "publishers": st.lists(publishers, max_size=3),
+        "streams": st.lists(streams, max_size=3),
+        "leaving": ids,
+        "unpublished": ids,
+        "reason": encodable,
+        "error_code": st.sampled_from([427, 428, 430, 999]),
+    },
+)
+REQUESTS = ["create", "attach", "room", "join", "attach-subscriber", "subscriptions", "start"]
+janus = st.fixed_dictionaries(
+    {
+        "janus": st.sampled_from(["success", "event", "event", "ack", "error", "trickle", "x"]),
+        "transaction": st.sampled_from([*REQUESTS, ""]),
+    },
+    optional={
+        "sender": st.sampled_from([1, 2, 3]),
+        "data": st.fixed_dictionaries({"id": st.sampled_from([1, 2, 2**70])}),
+        "plugindata": st.fixed_dictionaries({"data": events}),
+        "jsep": st.fixed_dictionaries({"type": st.sampled_from(["offer", "answer"]), "sdp": sdps}),
+        "candidate": st.fixed_dictionaries({}, optional={"candidate": encodable}),
+        "error": st.fixed_dictionaries({}, optional={"code": st.integers(), "reason": encodable}),
+    },
+).map(lambda message: json.dumps(message).encode())
+JANUS_START = [
+    json.dumps({"janus": "success", "transaction": request, "data": {"id": number}}).encode()
+    for request, number in (("create", 1), ("attach", 1), ("room", 1), ("attach-subscriber", 2))
+]
+
+
+async def feed(client: LivekitClient | GaleneClient | JanusClient, frames: list[bytes]) -> None:
     for frame in frames:
         try:
             await client.receive(frame)
@@ -162,6 +212,23 @@ def test_hostile_frames_of_galene(name: str, frames: list[bytes]) -> None:
         client = GaleneClient(bot.session, Login("t", name))
         client.join_requests()
         await feed(client, frames)
+        check_bounds(bot)
+
+    asyncio.run(run())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(NAMES),
+    st.sampled_from([[], JANUS_START]),
+    st.lists(st.one_of(janus, st.binary(max_size=60)), max_size=12),
+)
+def test_hostile_frames_of_janus(name: str, start: list[bytes], frames: list[bytes]) -> None:
+    async def run() -> None:
+        bot = Bot(name)
+        client = JanusClient(bot.session, Rooms(), Secrets())
+        client.begin()
+        await feed(client, start + frames)
         check_bounds(bot)
 
     asyncio.run(run())

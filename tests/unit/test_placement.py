@@ -15,7 +15,9 @@ from sfukit.loadgen.placement import Cores, place, running_on
     [
         ([0, 1], Cores("off", (0, 1), (0, 1))),
         ([0], Cores("auto", (0,), (0,))),
-        ([0, 1], Cores("auto", (0, 1), (0, 1), cores_swapped=True)),
+        ([0, 1], Cores("auto", (0, 1), (0, 1))),
+        ([0, 1], Cores("exchange", (0, 1), (0, 1), cores_swapped=True)),
+        ([0, 1, 2, 3], Cores("exchange", (0, 1, 2, 3), (0, 1, 2, 3), cores_swapped=True)),
         ([0, 1, 2, 3], Cores("auto", (0, 1), (2, 3))),
         ([0, 1], Cores("0:1", (0,), (1,))),
         ([0, 1, 2, 3], Cores("0-1:2,3", (0, 1), (2, 3))),
@@ -28,7 +30,19 @@ def test_placement(usable: list[int], cores: Cores) -> None:
 def test_a_server_elsewhere_takes_no_core() -> None:
     cores = place("auto", [0, 1, 2, 3], server_here=False)
     assert (cores.server, cores.swarm, cores.disjoint) == ((), (0, 1, 2, 3), True)
-    assert not place("auto", [0, 1], server_here=False).cores_swapped
+
+
+@pytest.mark.parametrize(
+    ("usable", "server_here", "says"),
+    [([0, 1], False, "the private server"), ([0], True, "two cores")],
+)
+def test_where_no_cores_can_be_swapped_exchange_is_refused(
+    usable: list[int], server_here: bool, says: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        place("exchange", usable, server_here=server_here)
+    assert says in refused.value.what
+    assert "leave --pin out" in (refused.value.hint or "")
 
 
 @pytest.mark.parametrize(

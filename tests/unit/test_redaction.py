@@ -15,6 +15,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
     [
         ("https://h/whip?access_token=abc", "https://h/whip?access_token=***"),
         ("https://h/whip?room=a&jwt=abc&b=1", "https://h/whip?room=a&jwt=***&b=1"),
+        ("ws://h/janus?room=7&pin=42&admin_key=k", "ws://h/janus?room=7&pin=***&admin_key=***"),
         ("https://h/whip?Token=abc;x=1", "https://h/whip?Token=***;x=1"),
         ("https://h/whip#id_token=abc", "https://h/whip#id_token=***"),
         ("https://h/whip?acc%65ss_tok%65n=abc", "https://h/whip?acc%65ss_tok%65n=***"),

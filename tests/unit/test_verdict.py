@@ -64,6 +64,12 @@ def test_a_failure_says_the_gate_and_its_figure() -> None:
     assert decision.reasons == ["e2e_frame_ms.p95 < 400 ms: it is 900 ms"]
 
 
+def test_a_fault_by_disconnections_is_one_reason() -> None:
+    text = "the target disconnected 4 of 4 clients: connection lost"
+    circumstances = Circumstances(target_fault=TargetFault(text, True), dropped=text)
+    assert decide(GOOD, blame("none"), circumstances).reasons == [text]
+
+
 def use(busiest: float = 0.3, wait: float | None = 0.01) -> Use:
     return Use(60.0, 60 * busiest, 2**20, wait, busiest, wait)
 

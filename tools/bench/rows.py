@@ -61,6 +61,7 @@ def audio(runs: Runs) -> list[Figure]:
     room = [
         *f"--scenario audio-room --clients {runs.count(40, 12)} --srtp gcm128".split(),
         *_shape(runs, 20),
+        *runs.pin,
     ]
     return load_figures.audio(
         runs.loadtest(*room, "--server-args=--coalesce 0"), runs.loadtest(*room)
@@ -71,7 +72,7 @@ def meeting(runs: Runs) -> list[Figure]:
     """The default rooms of five with 500 participants."""
     clients = runs.count(_SESSION, 5)
     return load_figures.session(
-        runs.loadtest("--clients", f"{clients}", "--duration", runs.span(60))
+        runs.loadtest("--clients", f"{clients}", "--duration", runs.span(60), *runs.pin)
     )
 
 
@@ -93,6 +94,7 @@ def narrow(runs: Runs) -> list[Figure]:
         *("--srtp", "gcm128", "--server-args=--bwe loss-rtt", "--net-share"),
         f"{_NARROW / SUBSCRIBERS:.3%}",
         *_shape(runs, 60, warmup_s=load_figures.SETTLING_S),
+        *runs.pin,
         *("--no-default-gates", "-T", "joins==100%"),
     ]
     link = "rate=1M,queue=300ms"
@@ -105,7 +107,7 @@ def narrow(runs: Runs) -> list[Figure]:
 def ramp(runs: Runs) -> list[Figure]:
     """500 participants of the default rooms at 100 a second."""
     clients = runs.count(_SESSION, 5)
-    return load_figures.ramp(runs.loadtest("--clients", f"{clients}", *_shape(runs, 20)))
+    return load_figures.ramp(runs.loadtest("--clients", f"{clients}", *_shape(runs, 20), *runs.pin))
 
 
 def signaling(runs: Runs) -> list[Figure]:
@@ -208,6 +210,7 @@ def _broadcast(
         *f"--scenario broadcast --clients {clients} --pacing {pacing}".split(),
         *_VIDEO,
         *_shape(runs, duration_s),
+        *runs.pin,
         *more,
     )
 

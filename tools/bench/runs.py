@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sfukit import machine
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.signaling_load.result import SignalingReport
 from sfukit.report import Envelope
@@ -33,6 +34,12 @@ class Runs:
         self.commands: list[str] = []
         self._scale = scale
         self._printed: dict[str, str] = {}
+
+    @property
+    def pin(self) -> list[str]:
+        """The option for runs with a private server on two or three cores, named in commands."""
+        swaps = 1 < len(machine.usable_cores()) < machine.ENOUGH_TO_SPLIT
+        return ["--pin", "exchange"] if swaps else []
 
     def start_row(self) -> None:
         """Start recording the commands of a row."""

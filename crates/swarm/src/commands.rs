@@ -72,6 +72,7 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         } => {
             set_network(engine, bot, net_up, net_down)?;
         }
+        Request::AddFlow(request) => engine.add_flow(*request)?,
         Request::Publish(request) => publish(engine, now, &request, host)?,
         Request::Unpublish { stream } => unpublish(engine, stream)?,
         Request::SetActiveEncodings { stream, rids } => {
@@ -83,10 +84,15 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             engine.shared.recorder.frame_clock_offset_ns = offset_ns;
         }
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
-        Request::Snapshot { bots } => {
+        Request::Snapshot { bots, links } => {
             // the window's timer may be due as well, and not have fired yet
             engine.update_window(now);
-            return Ok(Some(Box::new(engine.figures(now, bots))));
+            let mut figures = engine.figures(now, bots);
+            if links {
+                figures.links = engine.link_figures();
+                figures.flows = engine.flow_figures();
+            }
+            return Ok(Some(Box::new(figures)));
         }
     }
     Ok(None)

@@ -1,11 +1,13 @@
 //! All bots of one thread: commands in, events out, datagrams in both directions. The contract of
 //! `rtc`'s run loop applies, except that datagrams are sent through [`Host`].
 
-use crate::bot::{Bot, DownlinkDatagram, UplinkDatagram};
+use crate::bot::Bot;
+use crate::bottleneck::Bottlenecks;
 use crate::clip::Clip;
 use crate::figures::{Figures, LossFigures, Totals, WindowBounds};
-use crate::message::{BotId, ClipId, Event, StreamId, TransportId};
+use crate::message::{BotId, ClipId, Event, FlowId, StreamId, TransportId};
 use crate::receive::InboundStream;
+use crate::tcp_flow::TcpFlow;
 use crate::transport::{BotTransport, Shared};
 use rtc::dtls::Context;
 use rtc::outbox::Outbox;
@@ -64,6 +66,7 @@ pub struct EngineConfig {
 pub(crate) enum Timer {
     Transport(TransportId),
     Links(BotId),
+    Flow(FlowId),
     Window,
 }
 
@@ -85,6 +88,8 @@ pub struct Engine {
     pub(crate) closed: Vec<InboundStream>,
     pub(crate) streams: FxHashMap<StreamId, StreamRef>,
     pub(crate) shared: Shared,
+    pub(crate) bottlenecks: Bottlenecks,
+    pub(crate) flows: FxHashMap<FlowId, TcpFlow>,
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) window: Option<WindowBounds>,
     pub(crate) window_totals: Totals,
@@ -104,6 +109,8 @@ impl Engine {
             transports: FxHashMap::default(),
             closed: Vec::new(),
             streams: FxHashMap::default(),
+            bottlenecks: Bottlenecks::default(),
+            flows: FxHashMap::default(),
             wheel: Wheel::new(now),
             window: None,
             window_totals: Totals::default(),
@@ -124,7 +131,8 @@ impl Engine {
             return;
         };
         if bot_transport.shaped {
-            self.delay(now, transport, datagrams);
+            let bot = bot_transport.bot();
+            self.delay(now, bot, transport, datagrams);
             return;
         }
         for (remote, waited, bytes) in datagrams {
@@ -143,6 +151,7 @@ impl Engine {
         for timer in fired.drain(..) {
             match timer {
                 Timer::Transport(transport) => self.on_transport_timer(now, transport, host),
+                Timer::Flow(flow) => self.on_flow_timer(now, flow),
                 Timer::Links(bot) => self.on_links_timer(now, bot, host),
                 Timer::Window => self.update_window(now),
             }
@@ -185,6 +194,8 @@ impl Engine {
                 .map(|stream| stream.figures(now))
                 .collect(),
             transports: transports.map(BotTransport::figures).collect(),
+            links: Vec::new(),
+            flows: Vec::new(),
         }
     }
 
@@ -216,67 +227,6 @@ impl Engine {
         self.flush(now, id, bot, host);
     }
 
-    /// Send the outbox of a transport, through the uplink of its bot where there is one.
-    pub(crate) fn flush(
-        &mut self,
-        now: Time,
-        transport: TransportId,
-        bot: BotId,
-        host: &mut impl Host,
-    ) {
-        if self.shared.outbox.is_empty() {
-            return;
-        }
-        let up = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut());
-        if let Some(up) = up {
-            let address = address(&self.transports, transport);
-            for (path, bytes) in self.shared.outbox.datagrams() {
-                let bytes = bytes.to_vec();
-                up.push(
-                    now,
-                    bytes.len(),
-                    UplinkDatagram {
-                        transport,
-                        address,
-                        path,
-                        bytes,
-                    },
-                );
-            }
-            self.arm_links(bot);
-        } else {
-            host.send(transport, &self.shared.outbox);
-        }
-        self.shared.outbox.clear();
-    }
-
-    /// Queue received datagrams in the downlink of the bot.
-    fn delay<'a>(
-        &mut self,
-        now: Time,
-        transport: TransportId,
-        datagrams: impl Iterator<Item = (SocketAddr, Duration, &'a mut [u8])>,
-    ) {
-        let Some(shaped) = self.transports.get(&transport) else {
-            return;
-        };
-        let (bot, address) = (shaped.bot(), shaped.address);
-        // A link is never removed, so every shaped transport has one.
-        let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
-        let Some(down) = down else { return };
-        for (remote, waited, bytes) in datagrams {
-            let (len, bytes) = (bytes.len(), bytes.to_vec());
-            let downlink = DownlinkDatagram {
-                transport,
-                address,
-                remote,
-                bytes,
-            };
-            down.push(now - waited, len, downlink);
-        }
-        self.arm_links(bot);
-    }
-
     fn on_transport_timer(&mut self, now: Time, transport: TransportId, host: &mut impl Host) {
         let Some(bot_transport) = self.transports.get_mut(&transport) else {
             return;
@@ -294,55 +244,6 @@ impl Engine {
         bot_transport.last_time = now;
         bot_transport.handle_timeout(now, &mut self.shared);
         self.flush_and_rearm(now, transport, host);
-    }
-
-    fn on_links_timer(&mut self, now: Time, bot: BotId, host: &mut impl Host) {
-        let Some(links) = self.bots.get_mut(&bot) else {
-            return;
-        };
-        links.armed = Time::FAR;
-        while let Some(uplink) = self.next_uplink(now, bot) {
-            if address(&self.transports, uplink.transport) != uplink.address {
-                continue;
-            }
-            self.shared.outbox.push(uplink.path, &uplink.bytes);
-            host.send(uplink.transport, &self.shared.outbox);
-            self.shared.outbox.clear();
-        }
-        while let Some((arrival, mut downlink)) = self.next_downlink(now, bot) {
-            let transport = downlink.transport;
-            if let Some(bot_transport) = self.transports.get_mut(&transport)
-                && bot_transport.address == downlink.address
-            {
-                // As of the kernel's time stamps: the lag of the timer adds to no measurement.
-                let arrived = bot_transport.last_time.max(arrival);
-                bot_transport.last_time = arrived;
-                let bytes = &mut downlink.bytes[..];
-                bot_transport.receive(arrived, downlink.remote, bytes, &mut self.shared);
-            }
-            self.flush_and_rearm(now, transport, host);
-        }
-        self.arm_links(bot);
-    }
-
-    fn next_uplink(&mut self, now: Time, bot: BotId) -> Option<UplinkDatagram> {
-        self.bots.get_mut(&bot)?.up.as_mut()?.pop(now)
-    }
-
-    fn next_downlink(&mut self, now: Time, bot: BotId) -> Option<(Time, DownlinkDatagram)> {
-        let down = self.bots.get_mut(&bot)?.down.as_mut()?;
-        Some((down.poll_timeout()?, down.pop(now)?))
-    }
-
-    fn arm_links(&mut self, bot: BotId) {
-        let Some(links) = self.bots.get_mut(&bot) else {
-            return;
-        };
-        let due = links.poll_timeout();
-        if due < links.armed {
-            links.armed = due;
-            self.wheel.set(due, Timer::Links(bot));
-        }
     }
 
     /// Open or close the measurement window at its bounds.
@@ -390,10 +291,4 @@ impl Engine {
             self.wheel.set(Time::from_nanos(bound), Timer::Window);
         }
     }
-}
-
-/// Return the number of the local address of a transport. That of a closed one is 0: what it sent
-/// last is still in flight.
-fn address(transports: &FxHashMap<TransportId, BotTransport>, id: TransportId) -> u32 {
-    transports.get(&id).map_or(0, |transport| transport.address)
 }

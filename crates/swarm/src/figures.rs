@@ -1,7 +1,8 @@
 //! The figures of a swarm: running counters, and the contents of a snapshot.
 
-use crate::ids::{BotId, Kind, StreamId, TransportId};
+use crate::ids::{BotId, BottleneckId, FlowId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
+use crate::playout::Playouts;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -96,6 +97,10 @@ pub struct Histograms {
     pub e2e_delta: Histogram,
     /// The same of key frames.
     pub e2e_keyframe: Histogram,
+    /// Complete arrival of video frames to their playout, by the moving average of the jitter.
+    pub playout_delay: Histogram,
+    /// The same by libwebrtc's histogram of relative delays.
+    pub playout_delay_libwebrtc: Histogram,
     /// Round-trip times from RTCP (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
     pub rtt: Histogram,
     /// Lag of the swarm behind its schedule.
@@ -115,6 +120,14 @@ pub struct StreamCounts {
     pub frames: u64,
     /// Complete key frames.
     pub keyframes: u64,
+    /// Complete frames (audio: packets) after their playout time, by the moving average.
+    pub late: u64,
+    /// The same by libwebrtc's histogram.
+    pub late_libwebrtc: u64,
+    /// Sum of the playout delays by the moving average, in microseconds.
+    pub playout_us: u64,
+    /// The same by libwebrtc's histogram.
+    pub playout_libwebrtc_us: u64,
     /// Frames skipped.
     pub skipped: u64,
     /// Sequence numbers in sent NACKs.
@@ -139,6 +152,10 @@ impl StreamCounts {
             bytes: self.bytes - earlier.bytes,
             frames: self.frames - earlier.frames,
             keyframes: self.keyframes - earlier.keyframes,
+            late: self.late - earlier.late,
+            late_libwebrtc: self.late_libwebrtc - earlier.late_libwebrtc,
+            playout_us: self.playout_us - earlier.playout_us,
+            playout_libwebrtc_us: self.playout_libwebrtc_us - earlier.playout_libwebrtc_us,
             skipped: self.skipped - earlier.skipped,
             nacks: self.nacks - earlier.nacks,
             plis: self.plis - earlier.plis,
@@ -146,6 +163,20 @@ impl StreamCounts {
             frozen: self.frozen.saturating_sub(earlier.frozen),
             playing: self.playing.saturating_sub(earlier.playing),
         }
+    }
+
+    /// Count the playout of a frame.
+    pub fn play(&mut self, playouts: &Playouts) {
+        self.late += u64::from(playouts.average.late);
+        self.late_libwebrtc += u64::from(playouts.libwebrtc.late);
+        self.playout_us += playouts.average.delay.as_micros() as u64;
+        self.playout_libwebrtc_us += playouts.libwebrtc.delay.as_micros() as u64;
+    }
+
+    /// Return the mean over all frames of a sum in microseconds; none without frames.
+    #[must_use]
+    pub fn mean_ms(&self, sum_us: u64) -> Option<f64> {
+        (self.frames > 0).then(|| sum_us as f64 / 1_000.0 / self.frames as f64)
     }
 }
 
@@ -222,6 +253,14 @@ pub struct StreamFigures {
     pub longest_gap_ms: f64,
     /// Interarrival jitter (RFC 3550 section 6.4.1) now.
     pub jitter_ms: Option<f64>,
+    /// Complete frames (audio: packets) after their playout time, by the moving average.
+    pub frames_late: u64,
+    /// The same by libwebrtc's histogram.
+    pub frames_late_libwebrtc: u64,
+    /// Mean time from complete arrival to playout, by the moving average.
+    pub playout_delay_ms: Option<f64>,
+    /// The same by libwebrtc's histogram.
+    pub playout_delay_libwebrtc_ms: Option<f64>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
     /// The distribution of these delays, to merge with those of other streams.
@@ -303,6 +342,66 @@ pub struct Figures {
     pub streams: Vec<StreamFigures>,
     /// Every open transport, where requested.
     pub transports: Vec<TransportFigures>,
+    /// Every impaired link since the start, where requested.
+    pub links: Vec<LinkFigures>,
+    /// Every TCP-like flow since the start, where links are requested.
+    pub flows: Vec<FlowFigures>,
+}
+
+/// One TCP-like flow, since its start.
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowFigures {
+    /// The flow.
+    pub flow: FlowId,
+    /// The bottleneck that it shares with links.
+    pub bottleneck: Option<BottleneckId>,
+    /// Segments sent.
+    pub segments: u64,
+    /// Segments dropped at the full queue.
+    pub queue_drops: u64,
+    /// Segments lost after the bottleneck.
+    pub losses: u64,
+    /// Bytes of the other segments, all headers included.
+    pub bytes_delivered: u64,
+    /// Times waited in the queue of the bottleneck.
+    pub queue_wait: Histogram,
+    /// Transfers completed.
+    pub transfers: u64,
+    /// Window reductions after a loss.
+    pub reductions: u64,
+    /// Expirations of the retransmission timer.
+    pub timeouts: u64,
+}
+
+/// Direction of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Bot to server.
+    Up,
+    /// Server to bot.
+    Down,
+}
+
+/// One direction of the impaired network of a bot, since its start.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkFigures {
+    /// The bot.
+    pub bot: BotId,
+    /// Its direction.
+    pub direction: Direction,
+    /// The bottleneck that it shares with other links.
+    pub bottleneck: Option<BottleneckId>,
+    /// Datagrams sent into the link.
+    pub datagrams: u64,
+    /// Datagrams dropped at the full queue.
+    pub queue_drops: u64,
+    /// Datagrams lost after the bottleneck.
+    pub losses: u64,
+    /// Bytes of the other datagrams, IP and UDP headers included.
+    pub bytes_delivered: u64,
+    /// Times waited in the queue of the bottleneck.
+    pub queue_wait: Histogram,
 }
 
 /// Load of the swarm's thread and sockets since the start, which tells whether figures are valid.

@@ -8,6 +8,10 @@ pub type CommandId = u64;
 pub type ClipId = u32;
 /// Identifier of a bot.
 pub type BotId = u32;
+/// Identifier of a bottleneck that links share.
+pub type BottleneckId = u32;
+/// Identifier of a TCP-like flow.
+pub type FlowId = u32;
 /// Identifier of a transport.
 pub type TransportId = u32;
 /// Identifier of an outbound or inbound stream.

@@ -2,6 +2,9 @@
 //!
 //! The kernel may have no `netem`, or the user no rights, so the swarm shapes its own traffic.
 
+use crate::bottleneck::{Bottleneck, Bottlenecks, HEADER_BYTES};
+use crate::ids::BottleneckId;
+use crate::measure::Histogram;
 use crate::random::Random;
 use serde::Deserialize;
 use std::cmp::Reverse;
@@ -9,8 +12,6 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 use wire::time::Time;
 
-/// IPv4 and UDP headers, which count towards the rate.
-const HEADER_BYTES: usize = 28;
 /// Additional delay of a reordered datagram: a few video packets overtake it.
 const REORDER_DELAY: Duration = Duration::from_millis(10);
 
@@ -22,6 +23,8 @@ pub struct Network {
     pub rate_bps: Option<u64>,
     /// Length of the bottleneck's queue in time; datagrams beyond it are dropped.
     pub queue_ms: f64,
+    /// The bottleneck, where other links share it; they have the same rate and queue.
+    pub bottleneck: Option<BottleneckId>,
     /// One-way delay after the bottleneck.
     pub delay_ms: f64,
     /// Additional delay, uniform from 0 to this value; datagrams are not reordered.
@@ -41,6 +44,7 @@ impl Default for Network {
         Self {
             rate_bps: None,
             queue_ms: 300.0,
+            bottleneck: None,
             delay_ms: 0.0,
             jitter_ms: 0.0,
             loss: 0.0,
@@ -80,6 +84,8 @@ pub struct ImpairCounters {
     pub queue_drops: u64,
     /// Datagrams lost after the bottleneck.
     pub losses: u64,
+    /// Bytes of the others, headers included.
+    pub bytes_delivered: u64,
 }
 
 /// A link with its datagrams in flight; `T` is a datagram with its addressing.
@@ -88,7 +94,9 @@ pub struct Link<T> {
     network: Network,
     random: Random,
     in_bad_state: bool,
-    bottleneck_free: Time,
+    bottleneck: Bottleneck,
+    /// Times waited in the queue.
+    queue_wait: Histogram,
     /// Arrival time of the last datagram that was not reordered.
     last_arrival: Time,
     in_flight: BinaryHeap<Reverse<InFlight<T>>>,
@@ -111,7 +119,8 @@ impl<T: Clone> Link<T> {
             network,
             random,
             in_bad_state: false,
-            bottleneck_free: Time::ZERO,
+            bottleneck: Bottleneck::default(),
+            queue_wait: Histogram::coarse(),
             last_arrival: Time::ZERO,
             in_flight: BinaryHeap::new(),
             count: 0,
@@ -130,10 +139,35 @@ impl<T: Clone> Link<T> {
         self.counters
     }
 
-    /// Send a datagram of `len` bytes into the link.
+    /// Return the times that datagrams waited in the queue of the bottleneck.
+    #[must_use]
+    pub fn queue_wait(&self) -> &Histogram {
+        &self.queue_wait
+    }
+
+    /// Return the bottleneck that the link shares with others.
+    #[must_use]
+    pub fn bottleneck(&self) -> Option<BottleneckId> {
+        self.network.bottleneck
+    }
+
+    /// Send a datagram of `len` bytes into the link, through its own bottleneck.
     pub fn push(&mut self, now: Time, len: usize, datagram: T) {
+        let mut own = std::mem::take(&mut self.bottleneck);
+        self.push_through(&mut own, now, len, datagram);
+        self.bottleneck = own;
+    }
+
+    /// Send a datagram of `len` bytes into the link, through a bottleneck that others share.
+    pub fn push_through(
+        &mut self,
+        bottleneck: &mut Bottleneck,
+        now: Time,
+        len: usize,
+        datagram: T,
+    ) {
         self.counters.datagrams += 1;
-        let Some(departure) = self.pass_bottleneck(now, len) else {
+        let Some(departure) = self.pass(bottleneck, now, len) else {
             self.counters.queue_drops += 1;
             return;
         };
@@ -141,6 +175,7 @@ impl<T: Clone> Link<T> {
             self.counters.losses += 1;
             return;
         }
+        self.counters.bytes_delivered += (len + HEADER_BYTES) as u64;
         let arrival = self.arrival(departure);
         if self.random.chance(self.network.duplicate) {
             self.enqueue(arrival, datagram.clone());
@@ -163,18 +198,14 @@ impl<T: Clone> Link<T> {
     }
 
     /// Return when the bottleneck has sent the datagram; none where the queue is full.
-    fn pass_bottleneck(&mut self, now: Time, len: usize) -> Option<Time> {
+    fn pass(&mut self, bottleneck: &mut Bottleneck, now: Time, len: usize) -> Option<Time> {
         let Some(rate_bps) = self.network.rate_bps else {
             return Some(now);
         };
-        let start = self.bottleneck_free.max(now);
-        if start.since(now) > millis(self.network.queue_ms) {
-            return None;
-        }
-        let bits = (len + HEADER_BYTES) as u64 * 8;
-        let nanos = bits.saturating_mul(1_000_000_000) / rate_bps.max(1);
-        self.bottleneck_free = start + Duration::from_nanos(nanos);
-        Some(self.bottleneck_free)
+        let queue = millis(self.network.queue_ms);
+        let passed = bottleneck.pass(now, len, rate_bps, queue)?;
+        self.queue_wait.record(passed.waited);
+        Some(passed.departure)
     }
 
     fn is_lost(&mut self) -> bool {
@@ -212,6 +243,21 @@ impl<T: Clone> Link<T> {
             count: self.count,
             datagram,
         }));
+    }
+}
+
+/// Send a datagram into a link, through the bottleneck that it shares with others if it does.
+pub fn push<T: Clone>(
+    shared: &mut Bottlenecks,
+    link: &mut Link<T>,
+    now: Time,
+    len: usize,
+    datagram: T,
+) {
+    match link.bottleneck() {
+        None => link.push(now, len, datagram),
+        // Identifiers come from the control plane alone, which bounds their number.
+        Some(id) => link.push_through(shared.entry(id).or_default(), now, len, datagram),
     }
 }
 

@@ -5,11 +5,13 @@
 
 pub mod assemble;
 pub mod bot;
+pub mod bottleneck;
 pub mod clip;
 mod commands;
 pub mod engine;
 mod extensions;
 pub mod figures;
+mod flows;
 pub mod frame_id;
 pub mod header;
 pub mod ids;
@@ -18,8 +20,11 @@ pub mod measure;
 pub mod message;
 pub mod nal;
 pub mod pacer;
+pub mod playout;
 pub mod publish;
 pub mod random;
 pub mod receive;
 pub mod recorder;
+mod shaping;
+pub mod tcp_flow;
 pub mod transport;

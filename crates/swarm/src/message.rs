@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-pub use crate::ids::{BotId, ClipId, CommandId, Kind, StreamId, TransportId};
+pub use crate::ids::{BotId, BottleneckId, ClipId, CommandId, FlowId, Kind, StreamId, TransportId};
+pub use crate::tcp_flow::AddFlow;
 
 /// A command of the control plane.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +60,8 @@ pub enum Request {
         /// Downlink; none removes the impairment.
         net_down: Option<Network>,
     },
+    /// Add a TCP-like flow behind a bottleneck.
+    AddFlow(Box<AddFlow>),
     /// Publish a track.
     Publish(Box<Publish>),
     /// Stop publishing a track.
@@ -97,6 +100,9 @@ pub enum Request {
         /// Include the figures of every bot and stream.
         #[serde(default)]
         bots: bool,
+        /// Include the figures of every impaired link.
+        #[serde(default)]
+        links: bool,
     },
 }
 
@@ -315,6 +321,9 @@ pub struct Receive {
     /// Negotiated `a=rtcp-fb` values.
     #[serde(default)]
     pub feedback: Vec<String>,
+    /// The frame ids have another clock than that of this swarm: frame delays are unknown.
+    #[serde(default)]
+    pub untimed: bool,
 }
 
 /// Why a command was refused.

@@ -6,6 +6,7 @@ use crate::assemble::{Assembled, Assembler, Frame};
 use crate::figures::{StreamCounts, StreamFigures, Summary};
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
 use crate::message::{BotId, Event, Kind, Receive, StreamId};
+use crate::playout::PlayoutMeter;
 use crate::recorder::Recorder;
 use depacketize::{encrypted_packet_info, packet_info, without_padding};
 use rtc::codec::{self, Codec};
@@ -65,6 +66,8 @@ pub struct InboundStream {
     earlier_skipped: u64,
     counts: StreamCounts,
     freeze: FreezeMeter,
+    untimed: bool,
+    playout: PlayoutMeter,
     e2e: Histogram,
     first_frame: Option<Time>,
     encoding: Option<u8>,
@@ -104,6 +107,8 @@ impl InboundStream {
             earlier_skipped: 0,
             counts: StreamCounts::default(),
             freeze: FreezeMeter::default(),
+            untimed: request.untimed,
+            playout: PlayoutMeter::new(codec.clock_rate()),
             e2e: Histogram::coarse(),
             first_frame: None,
             encoding: None,
@@ -134,6 +139,7 @@ impl InboundStream {
         if let Some(before) = self.source.take() {
             self.earlier = self.earlier.plus(&before.loss.loss());
             self.earlier_skipped += before.assembler.skipped();
+            self.playout.restart();
         }
         self.source = Some(Source {
             extender: SequenceExtender::new(),
@@ -295,6 +301,10 @@ impl InboundStream {
             playing_ms: ms(counts.playing),
             longest_gap_ms: ms(self.freeze.longest_gap(self.ended.unwrap_or(now))),
             jitter_ms: self.source.as_ref().map(|source| ms(source.stats.jitter())),
+            frames_late: counts.late,
+            frames_late_libwebrtc: counts.late_libwebrtc,
+            playout_delay_ms: counts.mean_ms(counts.playout_us),
+            playout_delay_libwebrtc_ms: counts.mean_ms(counts.playout_libwebrtc_us),
             e2e_frame: Summary::from(&self.e2e),
             e2e_histogram: self.e2e.clone(),
             first_frame_ns: self.first_frame.map(Time::as_nanos),
@@ -357,7 +367,7 @@ impl InboundStream {
         };
         source.nack.received(now, index);
         if self.codec.kind() == codec::Kind::Audio {
-            self.on_audio_packet(now, recorder);
+            self.on_audio_packet(now, header.timestamp, recorder);
             return;
         }
         let packet_info = if self.decrypted {
@@ -387,8 +397,9 @@ impl InboundStream {
         }
     }
 
-    fn on_audio_packet(&mut self, now: Time, recorder: &mut Recorder) {
+    fn on_audio_packet(&mut self, now: Time, timestamp: u32, recorder: &mut Recorder) {
         self.counts.frames += 1;
+        self.counts.play(&self.playout.frame(now, timestamp));
         recorder.totals.frames_received += 1;
         self.on_first_frame(now, recorder);
     }
@@ -396,15 +407,20 @@ impl InboundStream {
     fn on_complete(&mut self, now: Time, frame: &Frame, recorder: &mut Recorder) {
         self.counts.frames += 1;
         recorder.totals.frames_received += 1;
+        let playouts = self.playout.frame(now, frame.timestamp);
+        self.counts.play(&playouts);
+        recorder.record_playouts(&playouts);
         if frame.keyframe {
             self.counts.keyframes += u64::from(self.decrypted);
             self.on_first_frame(now, recorder);
         }
         let Some(id) = frame.id else { return };
-        let delay = recorder.frame_delay(now, &id);
-        recorder.record_frame_delay(delay, frame.keyframe);
-        if recorder.recording {
-            self.e2e.record(delay);
+        if !self.untimed {
+            let delay = recorder.frame_delay(now, &id);
+            recorder.record_frame_delay(delay, frame.keyframe);
+            if recorder.recording {
+                self.e2e.record(delay);
+            }
         }
         if frame.keyframe {
             self.on_encoding(now, id.encoding, recorder);

@@ -4,6 +4,7 @@ use crate::figures::{Histograms, Totals};
 use crate::frame_id::FrameId;
 use crate::measure::Histogram;
 use crate::message::Event;
+use crate::playout::Playouts;
 use std::time::Duration;
 use wire::time::Time;
 
@@ -30,6 +31,8 @@ impl Default for Recorder {
                 e2e_frame: Histogram::fine(),
                 e2e_delta: Histogram::fine(),
                 e2e_keyframe: Histogram::fine(),
+                playout_delay: Histogram::fine(),
+                playout_delay_libwebrtc: Histogram::fine(),
                 rtt: Histogram::fine(),
                 lag: Histogram::fine(),
             },
@@ -63,6 +66,19 @@ impl Recorder {
         }
     }
 
+    /// Record the playout of a video frame by both jitter buffers.
+    pub fn record_playouts(&mut self, playouts: &Playouts) {
+        if self.recording {
+            let Histograms {
+                playout_delay,
+                playout_delay_libwebrtc,
+                ..
+            } = &mut self.histograms;
+            playout_delay.record(playouts.average.delay);
+            playout_delay_libwebrtc.record(playouts.libwebrtc.delay);
+        }
+    }
+
     /// Record a round-trip time.
     pub fn record_rtt(&mut self, rtt: Duration) {
         if self.recording {
@@ -83,10 +99,20 @@ impl Recorder {
             e2e_frame,
             e2e_delta,
             e2e_keyframe,
+            playout_delay,
+            playout_delay_libwebrtc,
             rtt,
             lag,
         } = &mut self.histograms;
-        for histogram in [e2e_frame, e2e_delta, e2e_keyframe, rtt, lag] {
+        for histogram in [
+            e2e_frame,
+            e2e_delta,
+            e2e_keyframe,
+            playout_delay,
+            playout_delay_libwebrtc,
+            rtt,
+            lag,
+        ] {
             histogram.clear();
         }
     }

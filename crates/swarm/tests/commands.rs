@@ -155,3 +155,23 @@ fn a_server_that_stops_responding_is_reported() {
     // Packets not sent since the server was unreachable do not count as unsent.
     assert_eq!(world.figures()["totals"]["packets_unsent"], 0);
 }
+
+#[test]
+fn a_flow_shares_the_bottleneck_of_a_bot_and_is_reported() {
+    let mut world = World::new();
+    let network = json!({"rate_bps": 2_000_000, "queue_ms": 300.0, "bottleneck": 3});
+    let flow = |network: serde_json::Value| {
+        json!({"type": "add_flow", "flow": 1, "network": network, "back_delay_ms": 50.0,
+            "transfers": null, "start_ns": 0, "end_ns": 4_000_000_000_u64})
+    };
+    world.join(1, &[("net_down", network.clone())]);
+    assert_eq!(world.try_command(flow(json!({}))), Some("invalid".into()));
+    world.command(flow(network.clone()));
+    assert_eq!(world.try_command(flow(network)), Some("duplicate".into()));
+    world.run_for(5_000);
+    let flows = world.flows();
+    assert_eq!(flows.len(), 1);
+    let rate = flows[0].bytes_delivered * 8 / 4;
+    assert!((1_700_000..2_200_000).contains(&rate), "{rate}");
+    assert!(flows[0].reductions > 0 && flows[0].queue_drops > 0);
+}

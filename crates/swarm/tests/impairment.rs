@@ -1,6 +1,7 @@
 //! Network impairment: arrivals and their times, repeatable by seed.
 
 use std::time::Duration;
+use swarm::bottleneck::Bottleneck;
 use swarm::impair::{GilbertElliott, Link, Network};
 use swarm::random::Random;
 use wire::time::Time;
@@ -8,6 +9,7 @@ use wire::time::Time;
 const PERFECT: Network = Network {
     rate_bps: None,
     queue_ms: 300.0,
+    bottleneck: None,
     delay_ms: 0.0,
     jitter_ms: 0.0,
     loss: 0.0,
@@ -160,5 +162,60 @@ fn a_changed_network_applies_to_later_datagrams() {
     assert_eq!(
         link.poll_timeout(),
         Some(Time::ZERO + Duration::from_millis(20))
+    );
+}
+
+#[test]
+fn links_behind_one_bottleneck_share_its_rate_and_its_queue() {
+    // 972 + 28 bytes at 1 Mb/s take 8 ms each; both together send twice as much.
+    let network = Network {
+        rate_bps: Some(1_000_000),
+        queue_ms: 100.0,
+        ..PERFECT
+    };
+    let mut shared = Bottleneck::default();
+    let mut links = [link(network), link(network)];
+    for nth in 0..500 {
+        let now = Time::from_millis(nth * 8);
+        // Of two datagrams that arrive at once one finds the queue full.
+        links.reverse();
+        for link in &mut links {
+            link.push_through(&mut shared, now, 972, 0);
+        }
+    }
+    let delivered = links.each_ref().map(|link| link.counters().bytes_delivered);
+    let rate_bps = (delivered[0] + delivered[1]) * 8 / 4;
+    assert!((1_000_000..1_030_000).contains(&rate_bps), "{rate_bps}");
+    for link in &links {
+        assert!(link.counters().queue_drops > 0);
+        let longest = link.queue_wait().max_ms();
+        assert!(
+            longest.is_some_and(|ms| (92.0..=100.0).contains(&ms)),
+            "{longest:?}"
+        );
+    }
+}
+
+#[test]
+fn a_new_rate_applies_behind_the_datagrams_that_wait() {
+    let network = Network {
+        rate_bps: Some(1_000_000),
+        ..PERFECT
+    };
+    let mut link = link(network);
+    link.push(Time::ZERO, 972, 1);
+    link.push(Time::ZERO, 972, 2);
+    link.set_network(Network {
+        rate_bps: Some(500_000),
+        ..network
+    });
+    link.push(Time::ZERO, 972, 3);
+    let mut arrivals = Vec::new();
+    while let Some(at) = link.poll_timeout() {
+        arrivals.push((link.pop(at), at.as_micros()));
+    }
+    assert_eq!(
+        arrivals,
+        [(Some(1), 8_000), (Some(2), 16_000), (Some(3), 32_000)]
     );
 }

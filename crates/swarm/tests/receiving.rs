@@ -322,3 +322,64 @@ fn the_loss_over_all_streams_is_their_sum_before_and_in_the_window() {
         assert_eq!(histogram["count"], streams[&9]["e2e_frame"]["count"]);
     }
 }
+
+#[test]
+fn frames_of_another_clock_have_no_delay() {
+    let mut world = World::new();
+    world.join(1, &[]);
+    world.join(2, &[]);
+    world.run_for(100);
+    world.receive_untimed(2, 9, 7, "VP8");
+    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+    world.run_for(2_000);
+    let stream = world.streams()[&9].clone();
+    assert!(number(&stream, "frames") > 50.0, "{stream}");
+    assert_eq!(number(&stream["e2e_frame"], "count"), 0.0);
+    let figures = world.figures();
+    assert_eq!(number(&figures["histograms"]["e2e_frame"], "count"), 0.0);
+    assert_eq!(number(&figures["totals"], "frames_early"), 0.0);
+}
+
+#[test]
+fn playout_is_measured_of_every_complete_frame_of_the_window() {
+    let mut world = call(World::new(), 1, "VP8");
+    world.join(
+        3,
+        &[("net_down", json!({"delay_ms": 50.0, "jitter_ms": 20.0}))],
+    );
+    world.run_for(100);
+    world.receive(3, 10, 7, "VP8");
+    world.run_for(5_000);
+    let start = world.host.now.as_nanos();
+    world.command(json!({"type": "window", "start_ns": start, "end_ns": start + 5_000_000_000u64}));
+    world.run_for(5_000);
+    let (streams, histograms) = (world.streams(), world.figures()["histograms"].clone());
+    let (clean, jittery) = (&streams[&9], &streams[&10]);
+    let frames: f64 = streams
+        .values()
+        .map(|stream| number(stream, "frames"))
+        .sum();
+    for name in ["playout_delay", "playout_delay_libwebrtc"] {
+        assert_eq!(number(&histograms[name], "count"), frames);
+    }
+    // Whole frames at 30 frames/s over a constant delay: the least targets, 10 and 20 ms.
+    assert_eq!(number(clean, "frames_late"), 0.0);
+    assert!(
+        (9.0..=11.0).contains(&number(clean, "playout_delay_ms")),
+        "{clean}"
+    );
+    assert!(
+        (19.0..=20.0).contains(&number(clean, "playout_delay_libwebrtc_ms")),
+        "{clean}"
+    );
+    // The relative delay is up to 20 ms and mostly near it, since the packets of a frame keep their
+    // order: beyond the 10 ms of the moving average's target, and within the 95th percentile.
+    assert!(number(jittery, "playout_delay_ms") < 10.0, "{jittery}");
+    let late_share = number(jittery, "frames_late") / number(jittery, "frames");
+    assert!((0.2..0.8).contains(&late_share), "{jittery}");
+    assert_eq!(number(jittery, "frames_late_libwebrtc"), 0.0, "{jittery}");
+    assert!(
+        number(jittery, "playout_delay_libwebrtc_ms") < 19.0,
+        "{jittery}"
+    );
+}

@@ -102,3 +102,37 @@ fn two_transports_of_a_bot_share_its_network() {
         .sum();
     assert!(bytes * 8.0 / 8.0 < 710_000.0, "{bytes}");
 }
+
+#[test]
+fn bots_behind_one_bottleneck_share_it_and_their_queue_is_reported() {
+    let shared = json!({"rate_bps": 700_000, "queue_ms": 100.0, "bottleneck": 5});
+    let mut world = World::new();
+    world.join(1, &[]);
+    for bot in [2, 3] {
+        world.join(bot, &[("net_down", shared.clone())]);
+    }
+    world.join(4, &[("net_down", json!({"rate_bps": 700_000}))]);
+    world.run_for(500);
+    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+    for bot in [2, 3, 4] {
+        world.receive(bot, 7 + bot, 7, "VP8");
+    }
+    world.run_for(8_000);
+    let links = serde_json::to_value(world.links()).unwrap();
+    let of = |place: usize, name: &str| number(&links[place], name);
+    assert_eq!(links.as_array().map(Vec::len), Some(3));
+    let rate = |place: usize| of(place, "bytes_delivered") * 8.0 / 8.5;
+    // The reflector repeats to all what one of them asks for, so that every bottleneck is full.
+    let both = rate(0) + rate(1);
+    assert!((600_000.0..710_000.0).contains(&both), "{both}");
+    assert!(rate(0) > 100_000.0 && rate(1) > 100_000.0, "{links}");
+    assert!(of(0, "queue_drops") > 50.0 && of(1, "queue_drops") > 50.0);
+    // A bottleneck of its own, with the default queue.
+    assert!((600_000.0..710_000.0).contains(&rate(2)), "{}", rate(2));
+    let bottlenecks = [&links[0]["bottleneck"], &links[2]["bottleneck"]];
+    assert_eq!(bottlenecks, [&json!(5), &Value::Null]);
+    for (place, longest) in [(0, 100.0), (1, 100.0), (2, 300.0)] {
+        let wait = number(&links[place]["queue_wait"], "max_ms");
+        assert!((longest - 5.0..=longest).contains(&wait), "{wait}");
+    }
+}

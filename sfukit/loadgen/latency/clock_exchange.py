@@ -20,35 +20,52 @@ _MAX_PENDING = 64
 _NS_PER_S = 1_000_000_000
 
 
-class Responder(asyncio.DatagramProtocol):
+class _End(asyncio.DatagramProtocol):
+    """One end of the exchange: its socket, and the datagrams that the token authenticates."""
+
+    def __init__(self, key: bytes, clock_ns: Clock) -> None:
+        self._key = key
+        self._clock_ns = clock_ns
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def error_received(self, exc: Exception) -> None:
+        """Ignore errors of ICMP: they are not authenticated, and the other end may start later."""
+
+    def _read(self, data: bytes, kind: Kind) -> Message | None:
+        """Return a message of one kind; None for any other datagram."""
+        message = clock_messages.decode(data, self._key)
+        return message if message is not None and message.kind is kind else None
+
+    def _send(self, message: Message, address: tuple[Any, ...] | None = None) -> None:
+        if self._transport is not None:
+            self._transport.sendto(clock_messages.encode(message, self._key), address)
+
+
+class Responder(_End):
     """Answer requests of the subscriber's end.
 
     ``state`` and ``rtt_us`` are what it is told of this end; ``seen`` is its latest state.
     """
 
     def __init__(self, key: bytes, clock_ns: Clock, wall_ns: Clock) -> None:
+        super().__init__(key, clock_ns)
         self.state = State.JOINING
         self.rtt_us: int | None = None
         self.seen: State | None = None
         self.seen_at_ns = 0
-        self._key = key
-        self._clock_ns = clock_ns
         self._wall_ns = wall_ns
-        self._transport: asyncio.DatagramTransport | None = None
         self._second = 0
         self._answered = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = transport  # type: ignore[assignment]
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Answer a request."""
         received_ns = self._clock_ns()
-        request = clock_messages.decode(data, self._key)
-        if request is None or request.kind is not Kind.REQUEST or self._transport is None:
-            return
-        if not self._permitted(received_ns):
+        request = self._read(data, Kind.REQUEST)
+        if request is None or not self._permitted(received_ns):
             return
         # the end is final: a late datagram does not undo it
         if self.seen is not State.ENDED:
@@ -65,10 +82,7 @@ class Responder(asyncio.DatagramProtocol):
             wall_minus_clock_ns=wall_minus_clock_ns,
             rtt_us=self.rtt_us,
         )
-        self._transport.sendto(clock_messages.encode(response, self._key), addr)
-
-    def error_received(self, exc: Exception) -> None:
-        """Ignore errors of ICMP, which are not authenticated."""
+        self._send(response, addr)
 
     def _permitted(self, now_ns: int) -> bool:
         second = now_ns // _NS_PER_S
@@ -78,21 +92,15 @@ class Responder(asyncio.DatagramProtocol):
         return self._answered <= _MAX_PER_S
 
 
-class Requester(asyncio.DatagramProtocol):
+class Requester(_End):
     """Send requests to the publisher's end; ``on_response`` receives each response."""
 
     def __init__(
         self, key: bytes, clock_ns: Clock, on_response: Callable[[Exchange, Message], None]
     ) -> None:
-        self._key = key
-        self._clock_ns = clock_ns
+        super().__init__(key, clock_ns)
         self._on_response = on_response
-        self._transport: asyncio.DatagramTransport | None = None
         self._pending: dict[bytes, int] = {}
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = transport  # type: ignore[assignment]
 
     def request(self, state: State) -> None:
         """Send one request."""
@@ -104,21 +112,18 @@ class Requester(asyncio.DatagramProtocol):
         if len(self._pending) > _MAX_PENDING:
             del self._pending[next(iter(self._pending))]
         message = Message(kind=Kind.REQUEST, state=state, nonce=nonce, t1_ns=sent_ns)
-        self._transport.sendto(clock_messages.encode(message, self._key))
+        self._send(message)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Read a response."""
         received_ns = self._clock_ns()
-        response = clock_messages.decode(data, self._key)
-        if response is None or response.kind is not Kind.RESPONSE:
+        response = self._read(data, Kind.RESPONSE)
+        if response is None:
             return
         sent_ns = self._pending.pop(response.nonce, None)
         if sent_ns is not None:
             exchange = Exchange(sent_ns, response.t2_ns, response.t3_ns, received_ns)
             self._on_response(exchange, response)
-
-    def error_received(self, exc: Exception) -> None:
-        """Ignore errors of ICMP: the other end may start later."""
 
 
 async def listen(address: PeerAddress, responder: Responder) -> asyncio.DatagramTransport:

@@ -9,6 +9,7 @@ from sfukit.htmlreport import page as frame
 from sfukit.htmlreport.elements import State, Tile, badge, facts, listed, table, text, tiles
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import Bound, Curve, Plot, figures
+from sfukit.loadgen.latency import engines_html as engines
 from sfukit.loadgen.latency.result import LatencyReport, Sample
 from sfukit.loadgen.result import Metric
 
@@ -40,6 +41,7 @@ def page(report: LatencyReport) -> str:
         Section("At a glance", _glance(report)),
         Section("Over time", figures(_plots(report))),
         Section("Gates", _gates(report)),
+        Section("Engines", engines.section(report, _LABELS)),
         Section("Figures", _figures(report)),
         Section("Unknown", _unknown(report)),
         Section("Clocks", _clocks(report)),
@@ -212,11 +214,12 @@ def _errors(report: LatencyReport) -> str:
 
 def _run(report: LatencyReport) -> str:
     media, generator = report.media, report.generator
+    srtp = ", ".join(f"{count} x {name}" for name, count in media.srtp_negotiated.items())
     parts = [
         ("target", f"{report.target.url} ({report.target.kind})"),
         ("ends in this process", report.ends),
         ("media", f"{media.codec}, {media.encoding}"),
-        ("SRTP", ", ".join(f"{count} x {name}" for name, count in media.srtp_negotiated.items())),
+        ("SRTP", srtp or "nothing negotiated"),
         ("interval", f"{report.interval_s:g} s"),
     ]
     if generator is not None:

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.latency import ends
@@ -16,8 +14,10 @@ from sfukit.loadgen.latency.peer import Peer
 from sfukit.loadgen.latency.result import Clock, Sample
 from sfukit.loadgen.latency.samples import Sampler
 from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.target_setup import OpenedTarget
+from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import Snapshot, Window
 from sfukit.swarm.native import Swarm
@@ -74,13 +74,7 @@ class Measurement:
         self._stop = stop
         self._bots = ends.bots(plan, options.ends)
         self._publisher, self._subscriber = ends.swarm_ids(plan, options.ends)
-        self._media = Media(
-            clips=clip_ids(plan),
-            pacing=options.run.pacing,
-            pli_policy=options.run.pli_policy,
-            unwatched=options.run.unwatched,
-            ssrc_base=(plan.options.seed * 2_654_435_761) & 0x7FFFFFF0,
-        )
+        self._media = planned_media(plan, options.run)
         self._conductor = Conductor(
             plan,
             opened.target,
@@ -95,13 +89,7 @@ class Measurement:
 
     async def run(self) -> Measured:
         """Join, wait for media, measure, leave."""
-        self._swarm.listen(
-            self.ledger.on_event,
-            lambda command, error: self.ledger.fault(
-                f"swarm_{error.code}", f"{type(command).__name__}: {error.message}"
-            ),
-        )
-        self._swarm.send(load_commands(self._plan, self._media.clips))
+        set_up(self._swarm, self._plan, self._media, self.ledger)
         try:
             if await self._both_ends_ready():
                 await self._sample_window()
@@ -109,6 +97,7 @@ class Measurement:
             await self._conductor.leave()
             await self._peer.close()
         measured = self._measured
+        measured.fault = measured.fault or self._raised()
         measured.interrupted = self._stop.is_set()
         if not (measured.samples or measured.fault or measured.interrupted):
             measured.fault = TargetFault("the other end stopped before the window", False)
@@ -203,6 +192,8 @@ class Measurement:
         server, ledger = self._opened.server, self.ledger
         if server is not None and server.ended:
             return TargetFault(server.ended, stated_by_target=True)
+        if raised := self._raised():
+            return raised
         if ledger.failures:
             worst = ledger.faults[0]
             text = f"the {self._role(worst.first)} could not join: {worst.message} ({worst.code})"
@@ -216,6 +207,13 @@ class Measurement:
             text = f"the target disconnected the {_ROLES[role.index]}: {ledger.most_common_loss}"
             return TargetFault(text, stated_by_target=True)
         return None
+
+    def _raised(self) -> TargetFault | None:
+        """Return what a plug-in raised."""
+        target = self._opened.target
+        if not isinstance(target, FaultyTarget) or target.fault is None:
+            return None
+        return TargetFault(target.fault, stated_by_target=True)
 
     def _server_lives(self) -> bool:
         """Return whether a disconnect is no sign of the end of a private server.

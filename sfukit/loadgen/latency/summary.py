@@ -1,6 +1,6 @@
 """The report of a measurement: metrics of the window, verdict. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,10 +81,10 @@ def _metrics(
         "rtt_sub_ms": _rtt(last, subscriber, "inbound"),
         "sfu_residence_ms": _of(samples, "ms", lambda one: one.sfu_residence_ms),
         "jitter_ms": _of(samples, "ms", lambda one: one.jitter_ms),
-        "loss_raw": _loss(samples, lambda one: one.packets_lost_raw),
-        "loss_after_rtx": _loss(samples, lambda one: one.packets_lost_after_rtx),
-        "bitrate_in": _of(samples, "bit/s", lambda one: one.bitrate_in),
-        "bitrate_out": _of(samples, "bit/s", lambda one: one.bitrate_out),
+        "loss_raw": loss_ratio(samples, lambda one: one.packets_lost_raw),
+        "loss_after_rtx": loss_ratio(samples, lambda one: one.packets_lost_after_rtx),
+        "bitrate_in": _rate(samples, lambda one: one.bitrate_in),
+        "bitrate_out": _rate(samples, lambda one: one.bitrate_out),
     }
 
 
@@ -111,8 +111,21 @@ def _of(samples: Iterable[Sample], unit: Unit, value: Callable[[Sample], float |
     return metric_of_values([one for one in known if one is not None], unit)
 
 
-def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
-    """Return a loss ratio: ``avg`` over all packets, percentiles over intervals."""
+def _rate(samples: Sequence[Sample], rate: Callable[[Sample], float | None]) -> Metric:
+    """Return a bitrate: ``avg`` over the time, percentiles over intervals of any length."""
+    begins_s = [0.0, *(one.at_s for one in samples)]
+    known = [
+        (bps, one.at_s - begin_s)
+        for one, begin_s in zip(samples, begins_s, strict=False)
+        if (bps := rate(one)) is not None
+    ]
+    measured_s = sum(span_s for _, span_s in known)
+    average = sum(bps * span_s for bps, span_s in known) / measured_s if measured_s else None
+    return metric_of_values([bps for bps, _ in known], "bit/s", average=average)
+
+
+def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
+    """Return a loss ratio: ``avg`` and ``count`` over all packets, percentiles over intervals."""
     counted = [
         (part, one.packets_expected)
         for one in samples
@@ -122,7 +135,7 @@ def _loss(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Me
     average = sum(part for part, _ in counted) / expected if expected else None
     # a packet that was lost in one interval and repaired in the next one counts below zero there
     ratios = [max(0.0, part / whole) for part, whole in counted]
-    return metric_of_values(ratios, "ratio", average=average)
+    return metric_of_values(ratios, "ratio", average=average, weight=expected)
 
 
 def _media(plan: Plan, ledger: Ledger) -> Media:

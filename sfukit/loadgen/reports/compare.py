@@ -31,6 +31,7 @@ _LOAD = (
     "net_up",
     "net_down",
     "handover_s",
+    "phases",
 )
 
 Change = Literal["same", "better", "worse", "unknown"]
@@ -103,6 +104,13 @@ def load_differences(before: Scenario, after: Scenario) -> list[str]:
         for name, earlier, later in pairs
         if earlier != later
     ]
+
+
+def swap_difference(before: bool, after: bool) -> list[str]:
+    """Return how two runs differ where one of them swapped cores (``--pin exchange``)."""
+    if before == after:
+        return []
+    return [f"cores swapped (--pin exchange) in the {'first' if before else 'second'} run alone"]
 
 
 def baseline_gates(

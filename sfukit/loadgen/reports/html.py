@@ -17,6 +17,7 @@ from sfukit.htmlreport.elements import (
 )
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import participants, sentences, time_plots
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
@@ -31,6 +32,10 @@ _ROWS = (
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
     ("handover, ICE", "handover_ice_ms"),
+    ("playout delay, moving average", "playout_delay_ms"),
+    ("playout delay, libwebrtc", "playout_delay_libwebrtc_ms"),
+    ("late frames, moving average", "late_frames"),
+    ("late frames, libwebrtc", "late_frames_libwebrtc"),
     ("layer switch", "layer_switch_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
@@ -55,8 +60,9 @@ def page(report: LoadtestReport) -> str:
         Section("Errors", _errors(report)),
         Section("Run", _run(report)),
     ]
+    name = f"{report.name}: load test" if report.name else "Load test"
     return frame.page(
-        f"Load test of {sentences.target(report)}",
+        f"{name} of {sentences.target(report)}",
         f"{report.scenario.summary}; {report.started_at}, sfukit {report.version}",
         sections,
         Banner(
@@ -84,10 +90,10 @@ def _gates(report: LoadtestReport) -> str:
 
 
 def _glance(report: LoadtestReport) -> str:
-    metrics, scenario = report.metrics, report.scenario
+    metrics, planned = report.metrics, sentences.load(report)
     parts = [
-        Tile("joined", sentences.share(metrics.get("joins"), scenario.clients), _join_note(report)),
-        Tile("tracks", sentences.share(metrics.get("tracks"), scenario.tracks)),
+        Tile("joined", sentences.share(metrics.get("joins"), planned.clients), _join_note(report)),
+        Tile("tracks", sentences.share(metrics.get("tracks"), planned.tracks)),
         *_percentile_tile("frame delay p95", metrics.get("e2e_frame_ms"), report),
         *_ratio_tile("loss after repair", metrics.get("loss_after_rtx"), report),
         *_ratio_tile("frozen", metrics.get("freeze_est"), report),
@@ -194,10 +200,12 @@ def _errors(report: LoadtestReport) -> str:
 def _run(report: LoadtestReport) -> str:
     scenario, environment = report.scenario, report.environment
     command = f"<pre>{text(report.command_line)}</pre>" if report.command_line else ""
-    placement = environment.placement
     parts = facts(
         [
             ("target", f"{report.target.url} ({report.target.kind})"),
+            *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
+            *report.tags.items(),
+            *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),
             ("media", f"{scenario.codec}, {' / '.join(scenario.encodings) or 'no video'}"),
@@ -212,7 +220,7 @@ def _run(report: LoadtestReport) -> str:
             ("impaired clients", str(scenario.impaired_clients)),
             ("kernel", environment.kernel),
             ("CPU", f"{environment.cores} cores, {environment.cpu_model or 'unknown model'}"),
-            ("pinning", placement.pin + (", cores swapped" if placement.cores_swapped else "")),
+            ("pinning", sentences.exchange(report) or environment.placement.pin),
         ]
     )
     switches = [f"{count:,} layer switches: {reason}" for reason, count in report.switches.items()]

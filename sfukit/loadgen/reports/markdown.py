@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from sfukit import gates
 from sfukit.control_characters import escaped
+from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import LoadtestReport
 
@@ -37,8 +38,13 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
     mark, word = _MARKS[report.verdict], sentences.word(report)
     yield f"## {mark} {word}: {plain(sentences.outcome(report))}"
     yield ""
-    yield plain(f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}")
+    labels = f"{sentences.labels(report)}; " if sentences.labels(report) else ""
+    load = f"{sentences.target(report)}, {report.scenario.summary}, seed {report.seed}"
+    yield plain(f"{labels}{load}")
     yield ""
+    if shared := endpoints.note(report.target):
+        yield plain(f"{shared}.")
+        yield ""
     for reason in report.reasons:
         yield f"- {plain(reason)}"
     yield ""
@@ -60,6 +66,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
             yield f"| {name} | {cells} |"
     yield ""
     yield plain(f"{sentences.health(report)}.")
+    if exchange := sentences.exchange(report):
+        yield ""
+        yield plain(f"--pin {exchange}.")
     yield from _worst(report)
 
 

@@ -17,7 +17,7 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, handovers
-from sfukit.swarm import impairment
+from sfukit.swarm import network_presets
 
 Check = Callable[[Any, str], object]
 
@@ -66,7 +66,8 @@ def _gates(value: list[Any], where: str) -> None:
 
 _FLAG = Key((bool,), lambda value, where: None, "true or false")
 _DURATION = _text(units.duration_s, "a duration such as '60s'")
-_NETWORK = _text(impairment.parse, "an impairment such as 'loss=1%,delay=40ms'")
+# read with the preset that it may complete, in read.py
+_NETWORK = _text(lambda value, where: None, "an impairment such as 'loss=1%,delay=40ms'")
 _SHARE = _text(units.ratio, "a share such as '20%'")
 
 RUN: Mapping[str, Key] = {
@@ -94,6 +95,7 @@ RUN: Mapping[str, Key] = {
     "pli_policy": _one_of(get_args(PliPolicy)),
     "unwatched": _one_of(get_args(Unwatched)),
     "srtp": _one_of(get_args(SrtpProfile)),
+    "net": _one_of(tuple(network_presets.PRESETS)),
     "net_up": _NETWORK,
     "net_down": _NETWORK,
     "net_share": _SHARE,
@@ -109,10 +111,21 @@ GROUP: Mapping[str, Key] = {
     "subscribe": _FLAG,
     "layout": RUN["layout"],
     "codec": RUN["codec"],
+    "net": RUN["net"],
     "net_up": _NETWORK,
     "net_down": _NETWORK,
     "net_share": _SHARE,
 }
+NO_NETWORK = "none"
+PHASE: Mapping[str, Key] = {
+    "at": _DURATION,
+    "group": _text(lambda value, where: None),
+    "net": _one_of((*network_presets.PRESETS, NO_NETWORK)),
+    "net_up": _NETWORK,
+    "net_down": _NETWORK,
+}
+# An array of tables has its own check: any other key is unknown.
+PHASES: Mapping[str, Key] = {"phase": Key((list,), lambda value, where: None, "[[phase]]")}
 # A scenario file may come from another person: it names no programs, plug-ins, files or secrets.
 COMMAND_LINE_ONLY = frozenset(
     (
@@ -130,5 +143,6 @@ COMMAND_LINE_ONLY = frozenset(
         "pin",
         "json",
         "media",
+        "phases",
     )
 )

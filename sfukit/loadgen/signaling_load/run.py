@@ -14,7 +14,7 @@ from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import result as loadtest_result
 from sfukit.loadgen import server_process, target_setup
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import Cores, place, running_on
+from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.server_process import PrivateServer
 from sfukit.loadgen.signaling_load import profile, summary
 from sfukit.loadgen.signaling_load.conductor import Conductor
@@ -86,6 +86,11 @@ async def _opened(
             raise UsageError(
                 f"{found.url} is a WHIP URL: the scenario signaling is for rooms of sfukit",
                 hint="give the http(s) URL of an sfukit server, or no target",
+            )
+        if run_options.pin == EXCHANGE:
+            raise UsageError(
+                "--pin exchange swaps media threads: the scenario signaling has no media",
+                hint="leave --pin out",
             )
         cores = place(run_options.pin, machine.usable_cores(), server_here=found is None)
         _allow_files(clients)

@@ -6,9 +6,11 @@ media.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sfukit.loadgen.scenario import Encoding, Size
+from sfukit.targets.access import Access
 
 
 class JoinRefusedError(Exception):
@@ -170,3 +172,21 @@ class Target(Protocol):
 
     def session(self, participant: Participant) -> Session:
         """Return the signaling of one participant."""
+
+
+@runtime_checkable
+class FaultyTarget(Target, Protocol):
+    """A target that can become unusable by its own code: a plug-in."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the run has to end; None while it can continue."""
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What a plug-in is created with: the URL as typed, the access, the limit of one join."""
+
+    url: str
+    access: Access
+    join_timeout_s: float

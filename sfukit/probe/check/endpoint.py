@@ -14,7 +14,7 @@ from sfukit.probe import reach, tls
 from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.resolve import Endpoint
 from sfukit.probe.steps import StepFailedError, StepRecorder
-from sfukit.targets.detect import DetectedTarget, TargetUrl, detect, require_http
+from sfukit.targets.detect import UNCHECKED, DetectedTarget, TargetUrl, detect, require_http
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -49,7 +49,7 @@ async def identify(
                 await require_http(address.url, client)
         except TargetError as error:
             raise _fault(error, address) from error
-        if found.kind in ("livekit", "galene"):
+        if found.kind in UNCHECKED:
             raise StepFailedError(
                 "not_checked",
                 f"the server is {found.kind}, whose signaling `sfukit check` does not speak",

@@ -54,7 +54,9 @@ def test_a_participant_that_is_about_to_leave_or_has_just_joined_stays_where_it_
 
 
 def test_a_window_without_a_change_is_refused_and_named() -> None:
-    with pytest.raises(UsageError, match="--handover 5m00: no participant is due within 3 s measured"):
+    with pytest.raises(
+        UsageError, match="--handover 5m00: no participant is due within 3 s measured"
+    ):
         planned(handover_s=300.0, duration_s=3.0)
     with pytest.raises(UsageError, match="within stage 2, 2 s measured"):
         planned(clients=None, stages=(Stage(60, 2), Stage(2, 3)))

@@ -1,23 +1,33 @@
-"""LiveKit and Galene as targets: recognised by asking, what they need, the missing extra."""
+"""LiveKit, Galene and Janus as targets: recognised by asking, what they need, the missing extra."""
 
+import json
+import socket
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from sfukit.errors import MachineError, TargetError, UsageError
 from sfukit.loadgen import other_targets
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.targets.galene import GaleneTarget
+from sfukit.loadgen.targets.janus import JanusTarget
 from sfukit.loadgen.targets.livekit import LivekitTarget
-from sfukit.targets import galene_group
+from sfukit.targets import galene_group, janus_info, janus_url
 from sfukit.targets.access import Access
 from sfukit.targets.detect import DetectedTarget, Kind, detect, parse_target
 from sfukit.targets.galene_group import GroupUrl
+from sfukit.targets.janus_url import JanusUrl
 
 STATUS = {"name": "t", "location": "http://h/group/t/", "endpoint": "ws://h/ws"}
 LIVEKIT = DetectedTarget("livekit", "http://h:7880", None)
 GALENE = DetectedTarget("galene", "https://h/group/t", None)
+JANUS = DetectedTarget("janus", "ws://h:8188/janus", "1.1.2")
+JANUS_INFO = '{"janus": "server_info", "version_string": "1.1.2"}'
 
 
 def galene_server(request: httpx.Request) -> httpx.Response:
@@ -35,6 +45,15 @@ def livekit_server(request: httpx.Request) -> httpx.Response:
 
 def other_server(request: httpx.Request) -> httpx.Response:
     return httpx.Response(401, text="log in first")
+
+
+def transport(handler: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.MockTransport(handler))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
 
 
 async def recognised(text: str, handler: object) -> Kind:
@@ -109,6 +128,8 @@ def test_a_group_is_one_room_unless_its_url_names_rooms() -> None:
     ("found", "how", "clients", "says"),
     [
         (GALENE, Access(api_key="k", api_secret="s"), 2, "--api-key: Galene"),
+        (JANUS, Access(api_key="k", api_secret="s"), 2, "--api-key: Janus"),
+        (JANUS, Access(token="a.b.c", api_secret="s"), 9, None),
         (LIVEKIT, Access(token="a.b.c"), 2, "--token: a token of LiveKit is for one"),
         (LIVEKIT, Access(token="a.b.c"), None, "--token"),
         (LIVEKIT, Access(token="a.b.c"), 1, None),
@@ -127,11 +148,80 @@ def test_access_that_does_not_fit_is_refused(
         other_targets.require_usable(found, options)
 
 
+@asynccontextmanager
+async def janus_socket(answer: str = JANUS_INFO) -> AsyncIterator[str]:
+    """Serve a WebSocket that answers each message; return its host and port."""
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            assert json.loads(message) == {"janus": "info", "transaction": "info"}
+            await connection.send(answer)
+
+    protocols = [Subprotocol("janus-protocol")]
+    async with serve(handler, "127.0.0.1", 0, subprotocols=protocols) as server:
+        [listener] = server.sockets
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("prefix", ["", "janus+"])
+async def test_janus_is_recognised_by_its_websocket(prefix: str) -> None:
+    async with janus_socket() as host, transport(other_server) as client:
+        found = await detect(parse_target(f"{prefix}ws://{host}/janus?room=7"), client)
+        assert found == DetectedTarget("janus", f"ws://{host}/janus?room=7", "1.1.2")
+    async with janus_socket("[]") as host, transport(other_server) as client:
+        with pytest.raises(TargetError, match="answer"):
+            await detect(parse_target(f"{prefix}ws://{host}/janus"), client)
+
+
+async def test_the_http_interface_of_janus_leads_to_its_websocket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def http_interface(request: httpx.Request) -> httpx.Response:
+        known = request.url.path == "/janus/info"
+        return httpx.Response(200 if known else 404, text=JANUS_INFO if known else "")
+
+    closed = free_port()
+    async with janus_socket() as host, transport(http_interface) as client:
+        target = parse_target(f"http://127.0.0.1:{closed}/janus?room=7")
+        monkeypatch.setitem(janus_info.DEFAULT_PORTS, "http", int(host.partition(":")[2]))
+        found = await detect(target, client)
+        assert found == DetectedTarget("janus", f"ws://{host}/janus?room=7", "1.1.2")
+        monkeypatch.setitem(janus_info.DEFAULT_PORTS, "http", closed)
+        with pytest.raises(TargetError, match="HTTP interface of Janus") as without:
+            await detect(target, client)
+    assert "janus+ws://HOST:8188/janus" in (without.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "parsed"),
+    [
+        ("http://h:8188", JanusUrl("ws://h:8188/janus")),
+        ("https://h/x/", JanusUrl("wss://h/x/")),
+        ("ws://h/janus?room=7&pin=p&a=b", JanusUrl("ws://h/janus?a=b", "7", "p")),
+        ("ws://h/janus?admin_key=k&room=", JanusUrl("ws://h/janus", None, None, "k")),
+    ],
+)
+def test_the_url_of_janus(url: str, parsed: JanusUrl) -> None:
+    assert janus_url.parse(url) == parsed
+
+
+def test_a_room_named_by_the_url_of_janus_is_the_only_one() -> None:
+    load, other = LoadOptions(clients=20), LoadOptions(rooms=4)
+    named = JANUS._replace(url="ws://h/janus?room=1234")
+    each = JANUS._replace(url="ws://h/janus?room=a-{room}")
+    assert other_targets.fit_to_rooms(load, JANUS) is load
+    assert other_targets.fit_to_rooms(load, named).rooms == 1
+    assert other_targets.fit_to_rooms(other, each) is other
+    with pytest.raises(UsageError, match="--rooms 4: the URL names one room"):
+        other_targets.fit_to_rooms(other, named)
+
+
 async def test_targets_are_opened_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     options = RunOptions(load=LoadOptions(), access=Access(insecure=True))
     async with httpx.AsyncClient() as client:
         assert isinstance(other_targets.open_target(LIVEKIT, options, client), LivekitTarget)
         assert isinstance(other_targets.open_target(GALENE, options, client), GaleneTarget)
+        assert isinstance(other_targets.open_target(JANUS, options, client), JanusTarget)
         for name in [name for name in sys.modules if "livekit" in name]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "livekit", None)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import Group, LoadOptions, Stage
-from sfukit.loadgen.scenario import network_of, plan, plan_line
+from sfukit.loadgen.scenario import plan, plan_line
+from sfukit.loadgen.scenario.impaired import network_of
 from sfukit.loadgen.scenario_file.lines import key_lines, line_of
 from sfukit.loadgen.scenario_file.read import parse, read
 from sfukit.swarm.impairment import Impairment
@@ -114,6 +115,13 @@ def test_lines_agree_with_where_keys_were_written(parts: list[tuple[str, str]]) 
         ('gates = [\n"joins"]', "s.toml:1: gates: -T 'joins': not a gate", "PATH OP VALUE"),
         ("gates = [1]", "s.toml:1: gates: 1 is no string", "PATH OP VALUE"),
         ('net_up = "lag=3"', "s.toml:1: net_up: nothing is called 'lag'", "delay"),
+        ('net = "dsl"', "s.toml:1: net = 'dsl': unknown value", "wifi-lossy, lte, 3g, satellite"),
+        ('\nnet_down = "loss=2%,burst=0"', "s.toml:2: net_down: burst=0 is out", "1 to 1,000"),
+        (
+            '[[group]]\nname = "a"\nclients = 1\nnet_up = "queue=1s"',
+            "s.toml:4: group[1].net_up: a queue without a rate",
+            "add rate=2M",
+        ),
         ('ramp = "1/s', "s.toml:1: ", "toml.io"),
         ("a = 1\na = 2", "s.toml:2: ", "toml.io"),
         ("group = 3", "s.toml:1: group: no list of tables", "[[group]]"),
@@ -176,6 +184,19 @@ def test_a_scenario_has_values_groups_and_stages() -> None:
     }
     assert found.stages == (Stage(60.0, 4),)
     assert found.groups == (Group(name="a", clients=4, video=False, net_up=Impairment(loss=0.02)),)
+
+
+def test_a_group_completes_its_preset() -> None:
+    found = parse(
+        '[[group]]\nname = "a"\nclients = 4\nnet = "3g"\nnet_up = "queue=1s"\nnet_share = "50%"\n',
+        "s.toml",
+    )
+    (group,) = found.groups
+    assert group.net_up is not None
+    assert group.net_down is not None
+    assert (group.net_up.rate_bps, group.net_up.queue_ms) == (768_000, 1_000)
+    assert (group.net_down.rate_bps, group.net_down.queue_ms) == (1_600_000, 500)
+    assert group.net_share == 0.5
 
 
 def test_windows_line_ends_and_files_are_read(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def reach(
     cpu_s: float = 0.0,
     server: bool = True,
 ) -> Reach:
-    histograms = Histograms(histogram(*delays), EMPTY, EMPTY, EMPTY, EMPTY)
+    histograms = Histograms(histogram(*delays), *[EMPTY] * 6)
     figures = Figures(
         at_ns=round(at_s * S),
         totals=Totals(0, received, 0, 2 * received, 0, 0),

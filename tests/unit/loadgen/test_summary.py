@@ -78,6 +78,10 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
         playing_ms=10_000.0,
         longest_gap_ms=40.0,
         jitter_ms=1.5,
+        frames_late=3,
+        frames_late_libwebrtc=0,
+        playout_delay_ms=8.0,
+        playout_delay_libwebrtc_ms=19.0,
         e2e_frame=Delays(300, 0.1),
         e2e_histogram=histogram(0.05, 0.1),
     )
@@ -90,7 +94,15 @@ def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | N
         at_ns=0,
         totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0),
         loss=LossFigures(2000, 4, 0),
-        histograms=Histograms(delays, delays, histogram(0.1), histogram(0.02), histogram(0.001)),
+        histograms=Histograms(
+            e2e_frame=delays,
+            e2e_delta=delays,
+            e2e_keyframe=histogram(0.1),
+            playout_delay=histogram(0.01),
+            playout_delay_libwebrtc=histogram(0.02, 0.03),
+            rtt=histogram(0.02),
+            lag=histogram(0.001),
+        ),
         decrypted_ratio=1.0,
         generator=GeneratorFigures(socket_drops=drops),
         streams=list(streams),
@@ -125,7 +137,8 @@ class Run:
         for bot in self.plan.bots:
             self.ledger.scheduled(bot, bot.index * 50_000_000)
 
-    def join(self, *, arrives: bool = True) -> None:
+    def join(self, *, arrives: bool = True, missing: str | None = None) -> None:
+        """Let both join; no media arrives, or one kind of it is missing at the second bot."""
         for bot in self.plan.bots:
             at_ns = bot.index * 50_000_000
             self.ledger.signalled(bot, at_ns + 5_000_000)
@@ -147,7 +160,7 @@ class Run:
                     self.ledger.track_expected(
                         name, ExpectedTrack(bot, subscription.publisher, kind, 1)
                     )
-                    if arrives:
+                    if arrives and not (bot.index == 1 and kind == missing):
                         self.ledger.on_event(FirstFrame(stream=name, at_ns=90_000_000))
 
     def report(self) -> LoadtestReport:
@@ -219,12 +232,52 @@ def test_a_stream_that_ended_before_the_window_has_no_jitter_in_it() -> None:
     assert run.report().metrics["jitter_ms"].max == pytest.approx(1.5)
 
 
+def test_late_frames_are_a_share_of_the_complete_frames_of_video() -> None:
+    run = Run()
+    run.join()
+    run.streams = [
+        stream(10, 1, frames_late=30, frames_late_libwebrtc=6),
+        stream(11, 2, frames=100, frames_late=0),
+        stream(12, 2, kind="audio", frames_late=900),
+    ]
+    metrics = run.report().metrics
+    assert metrics["late_frames"].avg == pytest.approx(30 / 400)
+    assert metrics["late_frames"].max == pytest.approx(0.1)
+    assert metrics["late_frames_libwebrtc"].avg == pytest.approx(6 / 400)
+    assert metrics["playout_delay_libwebrtc_ms"].max == pytest.approx(0.03)
+
+
 def test_bots_that_never_came_count_as_not_joined() -> None:
     run = Run()
     run.ledger.join_records.clear()
     made = run.report()
     assert made.metrics["joins"].avg == 0.0
     assert made.exit_code == 3
+
+
+@pytest.mark.parametrize("missing", ["audio", "video"])
+def test_one_missing_track_fails_the_run(missing: str) -> None:
+    run = Run()
+    run.join(missing=missing)
+    made = run.report()
+    tracks = made.metrics["tracks"]
+    assert (tracks.count, tracks.avg) == (4, 0.75)
+    assert (made.verdict, made.exit_code) == ("fail", 3)
+    assert made.reasons == ["tracks == 100 %: it is 75 %"]
+
+
+@pytest.mark.parametrize("path", sorted(result.METRICS))
+def test_a_gate_on_a_metric_without_values_is_no_pass(path: str) -> None:
+    run = Run()
+    run.join()
+    run.streams = []
+    for op in ("<", ">="):
+        gate = parse(f"{path}.p99 {op} 1", gate_figures.catalogue())
+        run.options = RunOptions(load=run.options.load, gates=(gate,), default_gates=False)
+        made = run.report()
+        if made.metrics[path].p99 is None:
+            assert (made.verdict, made.exit_code) == ("inconclusive", 5), path
+            assert made.reasons == [f"{made.gates[0].gate}: unknown"]
 
 
 def test_the_average_loss_is_that_of_all_packets_not_of_streams() -> None:
@@ -321,7 +374,9 @@ def test_the_text_of_a_pass() -> None:
         "frame delay        0.06 ms   0.10 ms   0.10 ms   0.10 ms   p95 < 400 ms  ok",
         "round trip         0.02 ms   0.02 ms   0.02 ms   0.02 ms",
         "jitter              1.5 ms    1.5 ms    1.5 ms    1.5 ms",
+        "playout delay      0.02 ms   0.03 ms   0.03 ms   0.03 ms",
         "loss            0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
+        "late frames     0 % by libwebrtc's jitter buffer, 1 % by the moving average",
         "server          0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
         "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: not saturated",
         "worst           room-1 p1 of p1: frame delay p99 0.10 ms",

@@ -42,6 +42,7 @@ def client(handler: Handler) -> httpx.AsyncClient:
         ("whip+https://h/whip/{room}", TargetUrl("whip", "https://h/whip/{room}")),
         ("sfukit+http://h", TargetUrl("sfukit", "http://h")),
         ("livekit+ws://h:7880", TargetUrl("livekit", "http://h:7880")),
+        ("janus+ws://h:8188/janus", TargetUrl("janus", "http://h:8188/janus")),
         ("galene+https://h/group/t", TargetUrl("galene", "https://h/group/t")),
     ],
 )
@@ -57,7 +58,6 @@ def test_targets_are_read(text: str, address: TargetUrl) -> None:
         ("http://", "no URL"),
         ("http://[::1", "no URL"),
         ("http://h:99999", "no URL"),
-        ("janus+ws://h", "not supported yet"),
         ("bogus+http://h", "no kind is called 'bogus'"),
     ],
 )

@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 use swarm::engine::{Engine, EngineConfig, Host};
+use swarm::figures::{Figures, FlowFigures, LinkFigures};
 use swarm::message::{Event, TransportId};
 use wire::time::{Time, WallClock};
 
@@ -187,6 +188,25 @@ impl World {
         world
     }
 
+    /// Return the figures of the impaired links.
+    pub fn links(&mut self) -> Vec<LinkFigures> {
+        self.paths().links
+    }
+
+    /// Return the figures of the TCP-like flows.
+    pub fn flows(&mut self) -> Vec<FlowFigures> {
+        self.paths().flows
+    }
+
+    fn paths(&mut self) -> Figures {
+        self.command(json!({"type": "snapshot", "links": true}));
+        let snapshot = self.events.iter().rev().find_map(|event| match event {
+            Event::Done { result, .. } => result.as_deref().cloned(),
+            _ => None,
+        });
+        snapshot.expect("a snapshot")
+    }
+
     /// Execute a command and return its error code, if it was refused.
     pub fn try_command(&mut self, mut command: Value) -> Option<String> {
         self.next_command += 1;
@@ -249,6 +269,14 @@ impl World {
 
     /// Receive the published stream `from` under SSRC 3000 + stream and RTX SSRC 4000 + stream.
     pub fn receive(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
+        self.receive_with(transport, stream, from, codec, false);
+    }
+
+    pub fn receive_untimed(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
+        self.receive_with(transport, stream, from, codec, true);
+    }
+
+    fn receive_with(&mut self, transport: u32, stream: u32, from: u32, codec: &str, untimed: bool) {
         let is_audio = codec == "opus";
         let feedback = if is_audio {
             vec![]
@@ -261,7 +289,7 @@ impl World {
             "rtx_payload_type": if is_audio { Value::Null } else { json!(RTX_PT) },
             "ssrc": 3000 + stream, "rtx_ssrc": 4000 + stream,
             "extensions": {MID_URI: 1, TWCC_URI: 3}, "source": format!("stream {from}"),
-            "feedback": feedback,
+            "feedback": feedback, "untimed": untimed,
         }));
         self.reflector.route(from, transport, stream);
     }

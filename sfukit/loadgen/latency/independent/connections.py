@@ -22,6 +22,7 @@ from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling.sdp import SdpError
 
 _MIME_TYPES = {"vp8": "video/VP8", "h264": "video/H264"}
+_STREAMS = "_RTCRtpReceiver__remote_streams"
 # of a description that aiortc does not accept: it has no common base of its own
 _UNUSABLE = (ValueError, InvalidStateError, AssertionError, KeyError, IndexError, AttributeError)
 
@@ -129,6 +130,18 @@ class Receiving(Connection):
         """Return an offer that receives one video track."""
         self._prefer(self.peer.addTransceiver("video", direction="recvonly"))
         return await self._local("offer")
+
+    @property
+    def streams(self) -> Mapping[int, Any]:
+        """The ``StreamStatistics`` of each received SSRC.
+
+        ``getStats`` keeps one of a receiver's SSRCs, that of retransmissions once there are some.
+        """
+        return {
+            ssrc: stream
+            for receiver in self.peer.getReceivers()
+            for ssrc, stream in getattr(receiver, _STREAMS, {}).items()
+        }
 
     async def answered(self, sdp: str, publishers: Mapping[str, str]) -> None:
         """Start ICE and receive."""

@@ -162,8 +162,8 @@ class Measurement:
     async def _read(self) -> Reading:
         connections = [one for each in self._participants for one in each.connections]
         publishing = [await one.stats() for one in connections if isinstance(one, Publishing)]
-        receiving = [await one.stats() for one in connections if isinstance(one, Receiving)]
-        return read(self._log, publishing, receiving, time.monotonic())
+        received = [one.streams for one in connections if isinstance(one, Receiving)]
+        return read(self._log, publishing, received, time.monotonic())
 
     async def _watch_loop(self) -> None:
         """Note how late the event loop is: packets and timers wait as long."""

@@ -26,24 +26,21 @@ class Reading:
 def read(
     log: FrameLog,
     publishing: Iterable[Mapping[str, Any]],
-    receiving: Iterable[Mapping[str, Any]],
+    received: Iterable[Mapping[int, Any]],
     at_s: float,
 ) -> Reading:
-    """Return a reading; ``publishing`` and ``receiving`` are the results of ``getStats``."""
+    """Return a reading, of ``getStats`` and of the statistics of each received SSRC."""
     outbound = [one for stats in publishing for one in stats.values()]
     rtts = [one.roundTripTime for one in outbound if one.type == "remote-inbound-rtp"]
     known = [rtt for rtt in rtts if rtt is not None]
     inbound = [
-        one
-        for stats in receiving
-        for one in stats.values()
-        if one.type == "inbound-rtp" and one.ssrc == log.received_ssrc
+        streams[ssrc] for streams in received for ssrc in streams if ssrc == log.received_ssrc
     ]
     return Reading(
         at_s=at_s,
         frames=log.frames_decoded,
-        packets_received=sum(one.packetsReceived for one in inbound),
-        packets_lost=sum(one.packetsLost for one in inbound),
+        packets_received=sum(one.packets_received for one in inbound),
+        packets_lost=sum(one.packets_lost for one in inbound),
         bytes_sent=log.bytes_sent,
         bytes_received=log.bytes_received,
         rtt_pub_ms=known[-1] * _MS_PER_S if known else None,

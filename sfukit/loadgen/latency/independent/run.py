@@ -7,18 +7,17 @@ import msgspec
 
 from sfukit.errors import MachineError
 from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.latency.independent.comparison import compare
 from sfukit.loadgen.latency.measure import Observer
 from sfukit.loadgen.latency.options import LatencyOptions
-from sfukit.loadgen.latency.result import Compared, Independent, LatencyReport
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.latency.result import Independent, LatencyReport
+from sfukit.loadgen.latency.summary import loss_ratio
 from sfukit.loadgen.saturation import LATE_MS
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.target_setup import OpenedTarget
 
 if TYPE_CHECKING:
     from sfukit.loadgen.latency.independent.measure import Measured
-
-_MAX_RATIO, _MAX_MS = 0.10, 3.0
 
 
 def check_installed() -> None:
@@ -69,6 +68,7 @@ def result_of(native: LatencyReport, measured: "Measured") -> Independent:
         "jitter_ms": metric_of_values(
             [one.jitter_ms for one in samples if one.jitter_ms is not None], "ms"
         ),
+        "loss_raw": loss_ratio(samples, lambda one: one.packets_lost_raw),
     }
     late = metric_of_values(measured.late_ms, "ms")
     reasons = [] if measured.fault is None else [measured.fault.text]
@@ -82,12 +82,3 @@ def result_of(native: LatencyReport, measured: "Measured") -> Independent:
         compared=[compare(name, native.metrics[name], one) for name, one in metrics.items()],
         reasons=reasons,
     )
-
-
-def compare(name: str, native: Metric, independent: Metric) -> Compared:
-    """Compare medians: they differ by more than 10 % of the native one and more than 3 ms."""
-    differs = None
-    if native.p50 is not None and independent.p50 is not None:
-        difference_ms = abs(native.p50 - independent.p50)
-        differs = difference_ms > max(_MAX_RATIO * native.p50, _MAX_MS)
-    return Compared(metric=name, native=native, independent=independent, differs=differs)

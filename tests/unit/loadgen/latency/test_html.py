@@ -4,16 +4,10 @@ import re
 
 from sfukit.gates import judge, parse
 from sfukit.loadgen.latency import html, result
-from sfukit.loadgen.latency.result import Clock
 from sfukit.loadgen.result import Fault, Metric, Target
-from tests.latency_reports import a_report
+from tests.latency_reports import CLOCK, a_report, independent, whole
 
 from ...htmlreport.test_embed import parsed
-
-CLOCK = Clock(
-    offset_ms=-12.5, uncertainty_ms=0.147, min_rtt_ms=0.226, drift_ppm=None, exchanges=25,
-    frames_early=0,
-)  # fmt: skip
 
 
 def headings(page: str) -> list[str]:
@@ -48,6 +42,26 @@ def test_gates_clocks_and_unknown_figures_have_their_sections() -> None:
     for shown in ("NOT MET", "too late", "it does not implement DLRR", "-12.500 ms", "0.147 ms"):
         assert shown in page, shown
     assert 'class="tile bad"' in page
+
+
+def test_the_second_engine_is_beside_the_native_one() -> None:
+    page = html.page(whole())
+    assert "Engines" in headings(page)
+    rows = re.findall(r"<tr><th scope=row>([^<]*)</th>(.*?)</tr>", page)
+    cells = {name: re.findall(r">([^<>]+)<", row) for name, row in rows}
+    assert cells["frame delay, median"] == ["47 ms", "52 ms", "DIFFERS"]
+    assert cells["round trip of the publisher, median"] == ["41 ms", "42 ms", "agrees"]
+    assert cells["jitter, median"] == ["4.4 ms", "unknown", "unknown"]
+    assert cells["loss before repair, mean"] == ["3 %", "3.1 %", "agrees"]
+    assert "<h3>Frame delay by engine" in page
+    assert "aiortc, capture to decoded frame" in page
+
+
+def test_why_the_second_engine_has_no_figures_is_said() -> None:
+    failed = independent(samples=[], reasons=["aiortc decoded no frame within 2 s"])
+    page = html.page(a_report(independent=failed))
+    assert "aiortc decoded no frame within 2 s" in page
+    assert "Engines" in headings(page)
 
 
 def test_a_run_without_samples_has_a_page() -> None:

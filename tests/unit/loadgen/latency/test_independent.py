@@ -6,10 +6,13 @@ import pytest
 
 from sfukit.errors import MachineError
 from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.latency.independent.comparison import compare
 from sfukit.loadgen.latency.independent.forwarder import local
 from sfukit.loadgen.latency.independent.frame_log import FrameLog, read_rtp
 from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
-from sfukit.loadgen.latency.independent.run import check_installed, compare
+from sfukit.loadgen.latency.independent.reading import read
+from sfukit.loadgen.latency.independent.run import check_installed
+from sfukit.loadgen.result import Metric
 from sfukit.swarm.impairment import Impairment
 
 
@@ -45,6 +48,39 @@ def test_engines_differ_beyond_the_larger_of_a_tenth_and_3_ms(
 ) -> None:
     a, b = metric_of_values([native], "ms"), metric_of_values([other], "ms")
     assert compare("e2e_frame_ms", a, b).differs is differs
+
+
+@pytest.mark.parametrize(
+    ("native", "other", "packets", "differs"),
+    [
+        (0.02, 0.02, 400, False),
+        (0.02, 0.045, 400, False),  # three standard errors are 3.7 points
+        (0.02, 0.045, 4000, True),
+        (0.0, 0.004, 100_000, False),  # less than half a point
+        (0.0, 0.006, 100_000, True),
+        (0.0, 0.0, 400, False),
+    ],
+)
+def test_losses_differ_beyond_their_standard_error_and_half_a_point(
+    native: float, other: float, packets: int, differs: bool
+) -> None:
+    a, b = (Metric(unit="ratio", count=packets, avg=ratio) for ratio in (native, other))
+    assert compare("loss_raw", a, b).differs is differs
+    assert compare("loss_raw", b, a).differs is differs
+
+
+def test_losses_are_those_of_the_media_not_of_its_retransmissions() -> None:
+    class Stream:
+        def __init__(self, lost: int) -> None:
+            self.packets_received, self.packets_lost, self.jitter = 100, lost, 450
+
+    log = FrameLog()
+    log.received_ssrc = 5
+    reading = read(log, [], [{5: Stream(3), 6: Stream(9)}], 1.0)
+    assert (reading.packets_received, reading.packets_lost) == (100, 3)
+    assert reading.jitter_ms == pytest.approx(5)
+    log.received_ssrc = 7
+    assert read(log, [], [{5: Stream(3)}], 1.0).jitter_ms is None
 
 
 def test_an_unknown_figure_is_not_compared() -> None:

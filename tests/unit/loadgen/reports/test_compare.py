@@ -13,6 +13,7 @@ from sfukit.loadgen.reports.compare import (
     baseline_gates,
     compare,
     load_differences,
+    swap_difference,
 )
 from sfukit.loadgen.result import LoadtestReport, Metric
 from tests.unit.loadgen.reports.runs import changed, passed
@@ -90,6 +91,18 @@ def test_a_baseline_is_a_gate_for_each_figure() -> None:
     slower = with_metric("e2e_frame_ms", p95=50.0)
     assert judged(report, slower)["e2e_frame_ms.p95"] is False
     assert judged(slower, report)["e2e_frame_ms.p95"] is True
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "run"), [(True, False, "first"), (False, True, "second")]
+)
+def test_runs_of_which_one_swapped_cores_are_not_compared(
+    before: bool, after: bool, run: str
+) -> None:
+    assert swap_difference(before, after) == [
+        f"cores swapped (--pin exchange) in the {run} run alone"
+    ]
+    assert swap_difference(before, before) == []
 
 
 def test_a_figure_that_only_one_run_has_is_unknown_and_no_pass() -> None:

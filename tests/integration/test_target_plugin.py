@@ -1,0 +1,57 @@
+"""``loadtest --target-plugin``: the example for mediasoup's demo, and a plug-in that raises."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.loadtest_command import SHORT, Loadtest
+from tests.integration.protoo_server import protoo_server
+
+pytestmark = pytest.mark.realtime
+
+EXAMPLE = f"{Path(__file__).parents[2] / 'examples' / 'mediasoup_target.py'}:MediasoupTarget"
+FAULTY = """
+import asyncio
+
+class Target:
+    def __init__(self, options): pass
+    def session(self, participant): return Session(participant)
+
+class Session:
+    def __init__(self, participant): self.participant = participant
+    async def join(self): self.participant.accepted()
+    async def run(self): raise LookupError("a lost track")
+    async def leave(self): pass
+"""
+
+
+async def test_the_example_joins_the_stand_in_of_mediasoup(tmp_path: Path) -> None:
+    async with protoo_server() as server:
+        outcome = await Loadtest(tmp_path)(
+            *(server.url, "--target-plugin", EXAMPLE, "-c", "3", "--no-simulcast"),
+            *("--bitrate", "150k", "--ramp", "10/s", *SHORT),
+        )
+        assert list(server.rooms) == ["load7-room-1"]
+        assert server.preferred == [0] * 6  # of the only encoding
+    report = outcome.measured
+    assert (outcome.code, report.verdict) == (0, "pass"), outcome.out + outcome.err
+    assert (report.target.kind, report.target.plugin) == ("plugin", EXAMPLE)
+    assert f"(plug-in {EXAMPLE})" in outcome.out
+    assert report.errors == []
+    assert [client.tracks for client in report.clients] == [4, 4, 4]
+    assert report.metrics["e2e_frame_ms"].count > 100
+
+
+@pytest.mark.parametrize("command", ["loadtest"])
+async def test_a_plugin_that_raises_ends_the_run_with_one_line(
+    tmp_path: Path, command: str
+) -> None:
+    plugin = tmp_path / "faulty.py"
+    plugin.write_text(FAULTY)
+    name = f"{plugin}:Target"
+    outcome = await Loadtest(tmp_path)("x://127.0.0.1:9", "--target-plugin", name, "-c", "2")
+    assert outcome.code == 4, outcome.out
+    said = f"the plug-in {name} raised in run: LookupError: a lost track (faulty.py:11)"
+    assert outcome.measured.reasons[0] == said
+    assert said in outcome.out
+    assert "Traceback" not in outcome.out + outcome.err

@@ -1,0 +1,80 @@
+"""``sfukit loadtest`` against Debian's Janus: rooms, layers, layouts, churn, and refusals."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from sfukit.loadgen.targets.janus_room import number_of
+from tests.conftest import absent
+from tests.integration.loadtest_command import SHORT, Loadtest
+from tools.janus_server import HOW, Janus, JanusError, janus
+
+pytestmark = pytest.mark.realtime
+
+_LOWEST_BPS, _HIGHEST_BPS, _AUDIO_BPS = 150_000, 1_700_000, 32_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Janus]:
+    folder = tmp_path_factory.mktemp("janus")
+    try:
+        running = janus(folder, room_settings={"admin_key": "north"})
+        with running as server:
+            yield server
+    except JanusError as error:
+        absent(f"Janus ({error})", HOW)
+
+
+async def room_exists(server: Janus, room: int) -> bool:
+    """Ask the VideoRoom for a room."""
+    async with connect(
+        server.websocket_url, subprotocols=[Subprotocol("janus-protocol")]
+    ) as connection:
+
+        async def ask(janus: str, **fields: Any) -> Any:
+            await connection.send(json.dumps({"janus": janus, "transaction": "t", **fields}))
+            return json.loads(await connection.recv())
+
+        session = (await ask("create"))["data"]["id"]
+        plugin = "janus.plugin.videoroom"
+        handle = (await ask("attach", session_id=session, plugin=plugin))["data"]["id"]
+        body = {"request": "exists", "room": room}
+        reply = await ask("message", session_id=session, handle_id=handle, body=body)
+        return bool(reply["plugindata"]["data"]["exists"])
+
+
+async def test_a_meeting_with_churn_and_changing_speakers(server: Janus, tmp_path: Path) -> None:
+    outcome = await Loadtest(tmp_path)(
+        f"{server.websocket_url}/janus?admin_key=north",
+        *("-c", "4", "--churn", "600%/m", "--speaker-switch", "1s", *SHORT),
+    )
+    report = outcome.measured
+    assert (outcome.code, report.verdict) == (0, "pass"), outcome.out
+    assert (report.target.kind, report.target.version) == ("janus", "1.1.2")
+    assert "admin_key=***" in report.target.url
+    assert report.errors == []
+    assert all(client.joined for client in report.clients)
+    # each sees one publisher large and two small
+    expected_bps = _HIGHEST_BPS + 2 * _LOWEST_BPS + 3 * _AUDIO_BPS
+    stayed = [client for client in report.clients if client.tracks == 6]
+    assert stayed
+    for client in stayed:
+        assert client.bitrate_in_bps == pytest.approx(expected_bps, rel=0.35)
+    assert not await room_exists(server, number_of("load7-room-1"))
+
+
+async def test_refused_joins_are_named(server: Janus, tmp_path: Path) -> None:
+    run = Loadtest(tmp_path)
+    wrong = f"janus+{server.websocket_url}/janus?admin_key=south"
+    outcome = await run(wrong, "-c", "2", *SHORT)
+    assert outcome.code == 4
+    assert "not_authorised" in outcome.out
+    assert "Janus error 433" in outcome.out
+    outcome = await run(f"{server.websocket_url}/janus?room=77", "-c", "2", *SHORT)
+    assert outcome.code == 4
+    assert "room_not_found" in outcome.out
