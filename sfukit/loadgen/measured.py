@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sfukit.loadgen.audio_scores import opinion_scores
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
 from sfukit.loadgen.ledger import JoinRecord, Ledger
@@ -90,6 +91,9 @@ def metrics(
         **_handovers(ledger, windows),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
+        "mos_audio_est": metric_of_values(
+            (score for one in windows for score in opinion_scores(ledger, one.figures)), "score"
+        ),
         "bitrate_out": _sent(plan, windows),
         **of_streams(streams_of(windows)),
     }
@@ -190,6 +194,9 @@ def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
         "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),
         "loss_after_rtx_audio": _repaired(one for one in figures if one.kind == "audio"),
         "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in video),
+        "quality": metric_of_values(
+            _known(one.quality.score for one in figures if one.quality), "score"
+        ),
         "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in video), "ms"),
         "bitrate_in": metric_of_values(
             _known(_rate_bps(one.figures.bytes_received, one.window) for one in streams), "bit/s"

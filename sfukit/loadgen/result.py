@@ -13,7 +13,7 @@ from sfukit.swarm.impairment import Impairment
 
 SCHEMA = report.schema_id("loadtest")
 
-Unit = Literal["ms", "ratio", "bit/s", "count"]
+Unit = Literal["ms", "ratio", "bit/s", "count", "score"]
 Side = Literal["none", "server", "swarm", "shared"]
 # Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
 # behind its schedule, packets that were not sent.
@@ -49,10 +49,13 @@ METRICS: dict[str, Unit] = {
     "handover_ice_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
+    "quality": "score",
+    "mos_audio_est": "score",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
 AGGREGATES = ("avg", "p50", "p95", "p99", "max")
+SCORE_AGGREGATES = (*AGGREGATES, "p5")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     ``hdr`` is its HdrHistogram in the V2 compressed format, in base64: two significant digits;
     values in microseconds, parts per million, bit/s, or counts. ``avg`` is exact; where values have
-    a weight, such as the packets of a stream, ``weight`` is the sum of the weights.
+    a weight, such as the packets of a stream, ``weight`` is the sum of the weights. ``p5`` is of
+    scores, whose low values are the bad ones.
     """
 
     unit: Unit
@@ -70,6 +74,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    p5: float | None = None
     weight: float | None = None
     hdr: str | None = None
 

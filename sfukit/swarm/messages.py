@@ -220,9 +220,17 @@ class Unpublish(Command, tag="unpublish"):
     stream: int
 
 
+class Wanted(msgspec.Struct):
+    """The encoding of a track that a receiver wants, and the bitrates of all, by their index."""
+
+    encoding_index: int
+    bitrates_bps: list[int]
+
+
 class Receive(Command, tag="receive"):
     """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
 
+    ``wanted`` is what the quality score expects of video.
     ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
     """
 
@@ -238,6 +246,14 @@ class Receive(Command, tag="receive"):
     source: str = ""
     feedback: list[str] = []
     untimed: bool = False
+    wanted: Wanted | None = None
+
+
+class SetWanted(Command, tag="set_wanted"):
+    """Set the wanted encoding of a received track, where the layout changed."""
+
+    stream: int
+    encoding_index: int
 
 
 class StopReceiving(Command, tag="stop_receiving"):

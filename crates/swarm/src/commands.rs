@@ -79,6 +79,10 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             set_active_encodings(engine, now, stream, &rids, host)?
         }
         Request::Receive(request) => receive(engine, &request)?,
+        Request::SetWanted {
+            stream,
+            encoding_index,
+        } => set_wanted(engine, stream, encoding_index)?,
         Request::StopReceiving { stream } => stop_receiving(engine, now, stream)?,
         Request::FrameClock { offset_ns } => {
             engine.shared.recorder.frame_clock_offset_ns = offset_ns;
@@ -331,6 +335,18 @@ fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
         outbound: false,
     };
     engine.streams.insert(request.stream, stream_ref);
+    Ok(())
+}
+
+fn set_wanted(
+    engine: &mut Engine,
+    stream: StreamId,
+    encoding_index: u8,
+) -> Result<(), CommandError> {
+    let stream_ref = find_stream(engine, stream, false)?;
+    if let Some(transport) = engine.transports.get_mut(&stream_ref.transport) {
+        transport.set_wanted(stream_ref.index, encoding_index);
+    }
     Ok(())
 }
 

@@ -78,6 +78,13 @@ pub enum Request {
     },
     /// Receive a track.
     Receive(Box<Receive>),
+    /// Set the wanted encoding of a received track, where the layout changed.
+    SetWanted {
+        /// The stream.
+        stream: StreamId,
+        /// Index of the encoding, as published.
+        encoding_index: u8,
+    },
     /// Stop receiving a track; the figures keep its measurements.
     StopReceiving {
         /// The stream.
@@ -324,6 +331,27 @@ pub struct Receive {
     /// The frame ids have another clock than that of this swarm: frame delays are unknown.
     #[serde(default)]
     pub untimed: bool,
+    /// What the quality score expects of video; none where the publisher is unknown.
+    #[serde(default)]
+    pub wanted: Option<Wanted>,
+}
+
+/// The encoding of a track that a receiver wants, and what each carries.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Index of the encoding, as published.
+    pub encoding_index: u8,
+    /// Bitrates of the encodings by their index.
+    pub bitrates_bps: Vec<u64>,
+}
+
+impl Wanted {
+    /// Return the bitrate of an encoding.
+    #[must_use]
+    pub fn bitrate_bps(&self, encoding_index: u8) -> Option<u64> {
+        self.bitrates_bps.get(usize::from(encoding_index)).copied()
+    }
 }
 
 /// Why a command was refused.

@@ -220,6 +220,12 @@ impl OutboundEncoding {
         self.clip.kind()
     }
 
+    /// Return the latest round-trip time by report blocks.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.rtt
+    }
+
     /// Return the SSRC of the media.
     #[must_use]
     pub fn ssrc(&self) -> Ssrc {

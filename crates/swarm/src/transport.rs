@@ -297,6 +297,13 @@ impl BotTransport {
         Ok(index)
     }
 
+    /// Set the wanted encoding of a received track.
+    pub fn set_wanted(&mut self, index: usize, encoding_index: u8) {
+        if let Some(stream) = self.inbound.get_mut(index) {
+            stream.set_wanted(encoding_index);
+        }
+    }
+
     /// Stop receiving a track.
     pub fn stop_receiving(&mut self, now: Time, index: usize) {
         self.binder.forget(index);

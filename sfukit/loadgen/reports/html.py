@@ -41,6 +41,8 @@ _ROWS = (
     ("loss after repair", "loss_after_rtx"),
     ("frozen (estimated)", "freeze_est"),
     ("longest gap", "longest_gap_ms"),
+    ("quality score", "quality"),
+    ("opinion score of audio (estimated)", "mos_audio_est"),
     ("bitrate of a received stream", "bitrate_in"),
     ("bitrate of a publisher", "bitrate_out"),
 )

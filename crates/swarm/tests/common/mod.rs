@@ -269,28 +269,40 @@ impl World {
 
     /// Receive the published stream `from` under SSRC 3000 + stream and RTX SSRC 4000 + stream.
     pub fn receive(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
-        self.receive_with(transport, stream, from, codec, false);
+        self.receive_with(transport, stream, from, codec, &[]);
     }
 
     pub fn receive_untimed(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
-        self.receive_with(transport, stream, from, codec, true);
+        self.receive_with(transport, stream, from, codec, &[("untimed", json!(true))]);
     }
 
-    fn receive_with(&mut self, transport: u32, stream: u32, from: u32, codec: &str, untimed: bool) {
+    /// Receive with further fields of the command.
+    pub fn receive_with(
+        &mut self,
+        transport: u32,
+        stream: u32,
+        from: u32,
+        codec: &str,
+        more: &[(&str, Value)],
+    ) {
         let is_audio = codec == "opus";
         let feedback = if is_audio {
             vec![]
         } else {
             vec!["nack", "nack pli", "transport-cc", "rrtr"]
         };
-        self.command(json!({
+        let mut command = json!({
             "type": "receive", "transport": transport, "stream": stream, "codec": codec,
             "mid": format!("{stream}"), "payload_type": if is_audio { AUDIO_PT } else { VIDEO_PT },
             "rtx_payload_type": if is_audio { Value::Null } else { json!(RTX_PT) },
             "ssrc": 3000 + stream, "rtx_ssrc": 4000 + stream,
             "extensions": {MID_URI: 1, TWCC_URI: 3}, "source": format!("stream {from}"),
-            "feedback": feedback, "untimed": untimed,
-        }));
+            "feedback": feedback,
+        });
+        for (key, value) in more {
+            command[*key] = value.clone();
+        }
+        self.command(command);
         self.reflector.route(from, transport, stream);
     }
 
