@@ -192,6 +192,7 @@ def _preflight(
 
     An unusable target is then one line of the report instead of one failure per bot.
     """
+    from sfukit.loadgen.stopping import StoppedError, unless_stopped
     from sfukit.loadgen.verdict import TargetFault
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
@@ -206,8 +207,11 @@ def _preflight(
             room=plan.rooms[plan.own_slots[0].room].name,
             srtp=run_options.srtp,
         )
-        outcome = await _unless_stopped(check(options), stop)
-        if outcome is None or outcome.failed_step in check_report.MEDIA_STEPS:
+        try:
+            outcome = await unless_stopped(check(options), stop)
+        except StoppedError:
+            return None
+        if outcome.failed_step in check_report.MEDIA_STEPS:
             return None  # the run measures media
         if outcome.failed_step is None:
             view.report("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
@@ -217,18 +221,6 @@ def _preflight(
         )
 
     return preflight
-
-
-async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Event) -> Any:
-    """Return the result of a check; None after Ctrl-C."""
-    task, stopping = asyncio.ensure_future(checking), asyncio.ensure_future(stop.wait())
-    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if task.done():
-        return task.result()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return None
 
 
 def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:

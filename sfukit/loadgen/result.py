@@ -84,9 +84,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    The kind is unknown where the run was stopped before the target was recognised.
     """
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin", "unknown"]
     url: str
     play_url: str | None = None
     private: bool = False

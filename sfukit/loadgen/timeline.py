@@ -209,8 +209,8 @@ class Timeline:
         judged = self._watch.judge(self._plan, self.ledger, so_far, self._window)
         self._aborted = self._watch.reason(now_s, judged)
 
-    async def refused(self, fault: TargetFault) -> list[WindowResult]:
-        """Return the empty result of a target that no bot joined."""
+    async def without_bots(self, fault: TargetFault | None) -> list[WindowResult]:
+        """Return the empty result of a run that no bot joined: a faulty target, or stopped."""
         sample = await self._sampling.usage()
         figures = await self._sampling.figures(streams=True)
         result = WindowResult(
@@ -220,7 +220,7 @@ class Timeline:
             figures_before=figures,
             figures=figures,
             target_fault=fault,
-            interrupted=False,
+            interrupted=self._stop.is_set(),
         )
         return [result]
 
