@@ -62,7 +62,7 @@ def test_a_window_without_a_change_is_refused_and_named() -> None:
         planned(clients=None, stages=(Stage(60, 2), Stage(2, 3)))
 
 
-def test_without_the_option_nobody_changes_and_no_gate_is_added() -> None:
+def test_without_the_option_no_address_changes_and_no_gate_is_added() -> None:
     for handover_s, added in ((None, False), (20.0, True)):
         whole = planned(handover_s=handover_s)
         gates = [str(gate) for gate in applied_gates(whole, RunOptions(load=whole.options))]
