@@ -44,6 +44,9 @@ METRICS: dict[str, Unit] = {
     "loss_after_rtx_audio": "ratio",
     "freeze_est": "ratio",
     "longest_gap_ms": "ms",
+    "handovers": "ratio",
+    "handover_gap_ms": "ms",
+    "handover_ice_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
     "quality": "score",
@@ -121,6 +124,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     churn_per_s: float = 0.0
     layout: str = "speaker"
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str

@@ -117,6 +117,7 @@ class Timeline:
         self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
+            asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
         ]
         results: list[WindowResult] = []
@@ -170,10 +171,13 @@ class Timeline:
             after = await sampling.usage()
             await sampling.settled()
             await sampling.interval("measuring", until_ns=end_ns)
+        figures = await sampling.figures(streams=True)
+        if fault is None and not self._stop.is_set():
+            self.ledger.window_ended(self._swarm.now_ns())
         return replace(
             result,
             after=after,
-            figures=await sampling.figures(streams=True),
+            figures=figures,
             target_fault=fault,
             interrupted=self._stop.is_set(),
             aborted=self._aborted,
