@@ -1,4 +1,4 @@
-"""Publish a test picture, a camera or a file by WHIP, with GStreamer.
+"""Publish a test video, a camera or a file by WHIP, with GStreamer.
 
     python3 examples/gstreamer/publish.py http://127.0.0.1:7080/whip/demo
     python3 examples/gstreamer/publish.py http://127.0.0.1:7080/whip/demo --camera /dev/video0
@@ -14,10 +14,10 @@ from session import Session, parsed
 
 # Each source is raw video or audio of any form; a name before a dot is an element of its own.
 TEST = (
-    "videotestsrc is-live=true pattern=ball name=picture"
-    " audiotestsrc is-live=true wave=sine freq=440 name=sound"
+    "videotestsrc is-live=true pattern=ball name=video_source"
+    " audiotestsrc is-live=true wave=sine freq=440 name=audio_source"
 )
-CAMERA = "v4l2src device={device} name=picture autoaudiosrc name=sound"
+CAMERA = "v4l2src device={device} name=video_source autoaudiosrc name=audio_source"
 FILE = "filesrc location={file} ! decodebin name=media"
 
 # clocksync sends a file at its own speed; a viewer that joins waits for the next keyframe: 2 s
@@ -37,7 +37,7 @@ AUDIO = (
 
 def pipeline(arguments: argparse.Namespace) -> str:
     """Return the pipeline, as for gst-launch-1.0."""
-    video, audio = "picture.", "sound."
+    video, audio = "video_source.", "audio_source."
     if arguments.file is not None:
         sources = FILE.format(file=quoted(arguments.file))
         video = audio = "media."

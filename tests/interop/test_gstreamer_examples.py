@@ -1,4 +1,4 @@
-"""The GStreamer programs of examples/: a test picture, a camera, a file by WHIP, played by WHEP."""
+"""The GStreamer programs of examples/: a test video, a camera, a file by WHIP, played by WHEP."""
 
 import asyncio
 import contextlib
@@ -66,20 +66,20 @@ async def running(*command: str | Path) -> AsyncIterator[Process]:
     assert process.returncode == 0, printed.decode()
 
 
-async def played(python: str, url: str, sound: Path) -> tuple[np.ndarray, int]:
-    """Play; return the luma of some frames, and the peak of the sound."""
+async def played(python: str, url: str, audio: Path) -> tuple[np.ndarray, int]:
+    """Play; return the luma of some frames, and the peak of the audio."""
     grey = "videoscale ! video/x-raw,format=GRAY8,width={},height={} ! fdsink"
     sinks = (
         "--video-sink",
         grey.format(WIDTH, HEIGHT),
         "--audio-sink",
-        f"filesink location={sound}",
+        f"filesink location={audio}",
     )
     async with running(python, EXAMPLES / "play.py", url, *sinks) as player:
         assert player.stdout is not None
         wanted = FRAMES * WIDTH * HEIGHT
         luma = await asyncio.wait_for(player.stdout.readexactly(wanted), MEDIA_S)
-    samples = np.frombuffer(sound.read_bytes(), dtype="<i2")
+    samples = np.frombuffer(audio.read_bytes(), dtype="<i2")
     frames = np.frombuffer(luma, dtype=np.uint8).reshape(FRAMES, HEIGHT, WIDTH)
     return frames, int(samples.max(initial=0))
 
@@ -89,13 +89,13 @@ def assert_ball(frames: np.ndarray) -> None:
     assert all(frame.max() > 200 and frame.mean() < 60 for frame in frames)
 
 
-async def test_a_test_picture_is_published_and_played(
+async def test_a_test_video_is_published_and_played(
     server: Server, python: str, tmp_path: Path
 ) -> None:
     size = ("--size", f"{WIDTH}x{HEIGHT}")
     async with running(python, EXAMPLES / "publish.py", server.url("/whip/test"), *size):
         await server.published("test")
-        frames, peak = await played(python, server.url("/whep/test"), tmp_path / "sound")
+        frames, peak = await played(python, server.url("/whep/test"), tmp_path / "audio")
     assert_ball(frames)
     assert peak > 3000
     [room] = [room for room in server.rooms()["rooms"] if room["room"] == "test"]
@@ -126,14 +126,14 @@ async def test_a_file_is_published_to_its_end(
         python, EXAMPLES / "publish.py", server.url("/whip/file"), "--file", file
     ) as publisher:
         await server.published("file")
-        frames, peak = await played(python, server.url("/whep/file"), tmp_path / "sound")
+        frames, peak = await played(python, server.url("/whep/file"), tmp_path / "audio")
         assert await asyncio.wait_for(publisher.wait(), MEDIA_S) == 0  # at the end of the file
     assert_ball(frames)
     assert peak > 3000
 
 
 async def test_a_camera_is_published(server: Server, python: str, tmp_path: Path) -> None:
-    """Where no camera is: its pipeline, with a test picture in place of the device."""
+    """Where no camera is: its pipeline, with a test video in place of the device."""
     command = (python, EXAMPLES / "publish.py", "unused", "--camera", "/dev/video9", "--print")
     printed = (await asyncio.to_thread(subprocess.check_output, command, text=True)).strip()
     camera, microphone = 'v4l2src device="/dev/video9"', "autoaudiosrc"
@@ -143,7 +143,7 @@ async def test_a_camera_is_published(server: Server, python: str, tmp_path: Path
     url = server.url("/whip/camera")
     async with running(python, "-c", FROM_PIPELINE, EXAMPLES, text, url):
         await server.published("camera")
-        frames, peak = await played(python, server.url("/whep/camera"), tmp_path / "sound")
+        frames, peak = await played(python, server.url("/whep/camera"), tmp_path / "audio")
     assert_ball(frames)
     assert peak > 3000
 
