@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import absent
 from tests.interop.server import Server, serving
 
+pytestmark = pytest.mark.realtime
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "gstreamer"
 WIDTH, HEIGHT = 320, 180
 FRAMES = 30
