@@ -16,6 +16,7 @@ from sfukit.cli import (
     loadtest_parse,
     loadtest_signaling,
     loadtest_text,
+    shard_options,
     shared_options,
     target_options,
 )
@@ -94,6 +95,7 @@ def loadtest(
     net_up: target_options.NetUp = None,
     net_down: target_options.NetDown = None,
     net_share: options.NetShare = "100%",
+    phases: options.Phases = None,
     gate: target_options.Gate = None,
     abort_after: options.AbortAfter = None,
     no_default_gates: options.NoDefaultGates = False,
@@ -110,6 +112,8 @@ def loadtest(
     prometheus: options.Prometheus = None,
     verbose: options.Verbose = False,
     quiet: shared_options.Quiet = False,
+    shard: shard_options.ShardOption = None,
+    start_at: shard_options.StartAt = None,
     plan: options.Plan = False,
     seed: target_options.Seed = None,
     token: access_options.Token = None,
@@ -197,7 +201,7 @@ def _preflight(
             target=parse_target(target),
             play=run_options.play,
             access=run_options.access,
-            room=plan.rooms[0].name,
+            room=plan.rooms[plan.own_slots[0].room].name,
             srtp=run_options.srtp,
         )
         outcome = await _unless_stopped(check(options), stop)
@@ -230,9 +234,10 @@ def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
     from sfukit.loadgen.run import prepare
     from sfukit.loadgen.scenario import Flow, plan_line
     from sfukit.loadgen.search import search
+    from sfukit.loadgen.shards.described import line as shard_line
 
     planned = asyncio.run(prepare(run_options))
-    clients = len(planned.slots)
+    clients = len(planned.own_slots)
 
     def flow_text(flow: Flow) -> str:
         rate = units.show_bitrate(flow.bps)
@@ -241,6 +246,8 @@ def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:
     if find_max:
         print(labelled("search", search.search_line(search.planned(run_options))))
     print(labelled("plan", plan_line(planned)))
+    if run_options.shard is not None:
+        print(labelled("shard", shard_line(planned, run_options)))
     print(labelled("in", f"{flow_text(planned.inbound)} into the SFU"))
     print(labelled("out", f"{flow_text(planned.outbound)} out of the SFU"))
     print(

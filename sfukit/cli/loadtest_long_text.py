@@ -43,6 +43,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *_side_lines(report),
         *loadtest_text.error_lines(report.errors),
         *loadtest_text.verdict_lines(report),
+        *loadtest_text.shard_lines(report),
     ]
 
 

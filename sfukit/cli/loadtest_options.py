@@ -157,6 +157,15 @@ Unwatched = Annotated[
         help="encodings without subscribers: dynacast (stop on server request) or send",
     ),
 ]
+Phases = Annotated[
+    str | None,
+    option(
+        "--phases",
+        panel=_NETWORK,
+        metavar="FILE.toml",
+        help='networks over time: [[phase]] with at = "20s" and net, net_up or net_down',
+    ),
+]
 NetShare = Annotated[
     str,
     option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment, as 20%"),

@@ -8,7 +8,7 @@ import typer
 
 from sfukit import gates, units
 from sfukit.cli import loadtest_options as options
-from sfukit.cli import run_labels, saved_runs, target_options
+from sfukit.cli import run_labels, saved_runs, shard_options, target_options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -18,6 +18,7 @@ from sfukit.loadgen.options import (
     Layout,
     LoadOptions,
     Pacing,
+    Phase,
     PliPolicy,
     RunOptions,
     ScenarioName,
@@ -25,11 +26,12 @@ from sfukit.loadgen.options import (
     VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario_file import phases
 from sfukit.loadgen.scenario_file import read as scenario_file
 
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = (
-    *("html", "junit", "markdown", "csv", "hdr", "name", "tag"),
+    *("html", "junit", "markdown", "csv", "hdr", "name", "tag", "start_at"),
     *("prometheus", "verbose", "baseline", "max_regression"),
 )
 _SHORTEST_SWITCH_S = 1.0
@@ -117,6 +119,8 @@ def run_options(
         default_gates=not values["no_default_gates"],
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
+        shard=shard_options.shard(values),
+        start_at_s=shard_options.start_at_s(values["start_at"]),
         name=run_labels.name(values["name"]),
         tags=run_labels.tags(values["tag"] or ()),
     )
@@ -152,6 +156,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         speaker_switch_s=_switch_s(values["speaker_switch"]),
         net_up=net_up,
         net_down=net_down,
+        phases=_phases(values, (net_up, net_down)),
         net_share=units.ratio(values["net_share"], "--net-share"),
         seed=target_options.seed(values),
     )
@@ -161,6 +166,11 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Return whether an option was given."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def _phases(values: Mapping[str, Any], run: phases.Networks) -> tuple[Phase, ...]:
+    file = values["phases"]
+    return () if file is None else phases.read(file, run, values.get("groups", ()))
 
 
 def _switch_s(text: str | None) -> float | None:

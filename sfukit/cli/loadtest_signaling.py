@@ -80,6 +80,11 @@ class SignalingCommand:
         from sfukit.loadgen.signaling_load.summary import plan_line
 
         run_options = loadtest_parse.run_options(self.values, catalogue())
+        if run_options.shard is not None:
+            raise UsageError(
+                f"shard {run_options.shard} in the scenario signaling: it is of one process",
+                hint="unset JOB_COMPLETION_INDEX, or run a job with one completion",
+            )
         load = Load(
             clients=run_options.load.clients or _CLIENTS,
             per_s=units.rate_per_s(self.values["rate"] or _RATE, "--rate"),

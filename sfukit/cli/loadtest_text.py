@@ -36,7 +36,11 @@ _VERDICT = 8
 
 def render_saved(saved: bytes) -> list[str]:
     """Return the lines of a saved report."""
-    report = msgspec.json.decode(saved, type=LoadtestReport)
+    return whole_lines(msgspec.json.decode(saved, type=LoadtestReport))
+
+
+def whole_lines(report: LoadtestReport) -> list[str]:
+    """Return the lines of a report with those that a run prints before it ends."""
     return [
         opening_line(report),
         f"{'plan':<{LOADTEST_LABEL}}{report.scenario.summary}",
@@ -54,6 +58,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
     """Return the verdict, the metrics with their gates, and the CPU use of both sides."""
     return [
         *verdict_lines(report),
+        *shard_lines(report),
         *stage_lines(report.stages),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
@@ -74,6 +79,11 @@ def verdict_lines(report: LoadtestReport) -> list[str]:
         f"{word:<{_VERDICT - 1}} {outcome}  (seed {report.seed})",
         *(f"{'':<{_VERDICT}}{reason}" for reason in report.reasons),
     ]
+
+
+def shard_lines(report: LoadtestReport) -> list[str]:
+    """Return the shards of a merged report."""
+    return [labelled("shards", sentences.shards(report.merged))] if report.merged else []
 
 
 def media_lines(report: LoadtestReport) -> list[str]:

@@ -1,4 +1,4 @@
-"""``sfukit report``: print a saved run again, write it in other forms, compare two."""
+"""``sfukit report``: print a saved run again or in other forms, compare two, merge shards."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -53,13 +53,14 @@ _MALFORMED = (
         "sfukit report nat-probe",
         "sfukit report run.json --junit junit.xml --markdown summary.md",
         "sfukit report compare before.json after.json",
+        "sfukit report merge part-*.json --html report.html",
     ),
 )
 def show(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN | compare RUN RUN",
+            metavar="RUN | compare RUN RUN | merge PARTS...",
             help="last, the name of a command for its last run, or a JSON file",
         ),
     ],
@@ -72,16 +73,23 @@ def show(
     hdr: loadtest_options.Hdr = None,
     max_regression: loadtest_options.MaxRegression = "10%",
 ) -> None:
-    """Print a saved run again, write it in other forms, or compare two load tests.
+    """Print a saved run again, write it in other forms, compare two load tests, or merge shards.
 
-    Exit code of compare: 0 no figure is worse, 3 one is, 5 figures are unknown or loads differ.
+    Exit code of compare: 0 no figure is worse, 3 one is, 5 figures are unknown or loads differ; of
+    merge: that of the merged verdict.
     """
     outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     if runs[0] == "compare":
         _compare(runs[1:], units.ratio(max_regression, "--max-regression"), outputs)
         return
+    if runs[0] == "merge":
+        from sfukit.cli import report_merge
+
+        report_merge.run(runs[1:], outputs)
     if len(runs) != 1:
-        raise UsageError(f"{' '.join(runs)}: one run is expected", hint="or: compare RUN RUN")
+        raise UsageError(
+            f"{' '.join(runs)}: one run is expected", hint="or: compare RUN RUN, merge PARTS..."
+        )
     _show(runs[0], outputs, verbose=verbose)
 
 

@@ -31,6 +31,11 @@ def read(run: str) -> bytes:
         return report.load_last()
     if run in COMMANDS:
         return report.load_last(run)
+    return read_file(run)
+
+
+def read_file(run: str) -> bytes:
+    """Return the report in a file, which has to be of a bounded size."""
     try:
         with Path(run).open("rb") as file:
             saved = file.read(_LARGEST_BYTES + 1)
@@ -62,7 +67,11 @@ def header(run: str, saved: bytes) -> Header:
 
 def loadtest(run: str) -> LoadtestReport:
     """Return a saved load test; refuse what is none."""
-    saved = read(run if run != "last" else "loadtest")
+    return loadtest_of(run, read(run if run != "last" else "loadtest"))
+
+
+def loadtest_of(run: str, saved: bytes) -> LoadtestReport:
+    """Return the load test in a saved report; refuse what is none."""
     found = header(run, saved)
     if found.command != "loadtest":
         raise UsageError(f"{run}: a run of {found.command}", hint="give a run of loadtest")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import AUDIO, clip_name
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan, network_of
+from sfukit.loadgen.scenario import Bot, Plan, network_at
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, OfferParameters, RemoteTransport
@@ -50,6 +50,7 @@ class BotTransports:
     media: Media
     received: int = 0
     started: int = 0  # transports, those that ended included
+    at_s: float = 0.0  # time of the run, which decides the network
     opened: list[int] = field(default_factory=list)
     _receives: bool = False
 
@@ -93,7 +94,7 @@ class BotTransports:
         self.opened.clear()
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
-        net_up, net_down = self._networks()
+        net_up, net_down = self.networks()
         number = self.bot.index + 1
         return OpenTransport(
             bot=number,
@@ -112,11 +113,11 @@ class BotTransports:
             net_down=net_down,
         )
 
-    def _networks(self) -> tuple[Network | None, Network | None]:
-        """Return the impairment of the bot, up and down."""
+    def networks(self) -> tuple[Network | None, Network | None]:
+        """Return the impairment of the bot at its time of the run, up and down."""
         if not self.bot.impaired:
             return None, None
-        up, down = network_of(self.bot, self.plan.options)
+        up, down = network_at(self.bot, self.plan.options, self.at_s)
         shared = self.plan.bottlenecks
         return (
             Network.of(up, shared.get((self.bot.slot, "up"))),
@@ -346,4 +347,5 @@ class ReceiveTransport:
             source=publisher.name if publisher else "",
             # extended reports need no negotiation (RFC 3611 section 5)
             feedback=[*line.feedback, "rrtr"],
+            untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -6,7 +6,7 @@ from sfukit.loadgen.bot_connections import BotTransports, PublishTransport, Rece
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.scenario import Bot, Encoding, Plan, Size
-from sfukit.swarm.messages import AddBot
+from sfukit.swarm.messages import AddBot, SetNetwork
 from sfukit.swarm.native import Swarm
 
 
@@ -71,6 +71,12 @@ class BotSession:
         self.ledger.scheduled(self.bot, scheduled_ns)
         name = self.ledger.label(self.bot)
         self.swarm.send([AddBot(bot=self.number, name=name, scheduled_ns=scheduled_ns)])
+
+    def enter_phase(self, at_s: float) -> SetNetwork:
+        """Take the network that is planned for a time of the run; return its command."""
+        self._transports.at_s = at_s
+        net_up, net_down = self._transports.networks()
+        return SetNetwork(bot=self.number, net_up=net_up, net_down=net_down)
 
     def rearrange(self, at_s: float) -> None:
         """Take the sizes that are planned for a time of the run."""

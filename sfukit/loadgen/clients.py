@@ -32,7 +32,7 @@ def clients(
             (arrived[bot.index], planned[bot.index]),
             ttff_ms.get(bot.index),
         )
-        for bot in plan.bots[:MOST_CLIENTS]
+        for bot in plan.own_bots[:MOST_CLIENTS]
     ]
 
 

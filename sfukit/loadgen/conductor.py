@@ -47,7 +47,7 @@ class Conductor:
         *,
         retries: int = 0,
     ) -> None:
-        """Create the conductor of ``bots``, by default of all bots of the plan."""
+        """Create the conductor of ``bots``, by default of those of this process."""
         self._plan = plan
         self._target = target
         self._swarm = swarm
@@ -55,9 +55,12 @@ class Conductor:
         self._media = media
         self._join_timeout_s = join_timeout_s
         self._retries = retries
-        self._bots = plan.slots if bots is None else bots
+        first = plan.windows[0]
+        self._first = plan.own_clients(first) if bots is None else min(len(bots), first.clients)
         self._changes = [
-            change for change in plan.attendance.changes if bots is None or change.bot in bots
+            change
+            for change in plan.attendance.changes
+            if (plan.is_own(change.bot) if bots is None else change.bot in bots)
         ]
         self._running: dict[int, _Running] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -68,7 +71,7 @@ class Conductor:
             due_ns = start_ns + round(change.at_s * _NS_PER_S)
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             if change.joins:
-                self._spawn(change.bot, due_ns)
+                self._spawn(change.bot, due_ns, change.at_s)
             else:
                 self._end(change.bot)
 
@@ -79,6 +82,14 @@ class Conductor:
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             here = [one for one in self._running.values() if one.bot_session.bot.room == room.index]
             await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
+
+    async def follow_phases(self, start_ns: int) -> None:
+        """Change the networks of the impaired clients whenever a phase begins."""
+        for at_s in sorted({phase.at_s for phase in self._plan.options.phases}):
+            due_ns = start_ns + round(at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            here = (one.bot_session for one in self._running.values())
+            self._swarm.send([one.enter_phase(at_s) for one in here if one.bot.impaired])
 
     async def _rearrange(self, running: _Running, at_s: float) -> None:
         running.bot_session.rearrange(at_s)
@@ -106,8 +117,7 @@ class Conductor:
             return TargetFault(self._target.fault, stated_by_target=True)
         ledger = self._ledger
         scheduled = len(ledger.join_records)
-        planned = min(len(self._bots), self._plan.windows[0].clients)
-        if ledger.failures == scheduled >= planned:
+        if ledger.failures == scheduled >= max(1, self._first):
             worst = ledger.faults[0]
             text = f"no client could join: {worst.message} ({worst.code})"
             if worst.code.startswith("token_"):
@@ -141,9 +151,10 @@ class Conductor:
         tasks = [running.task for running in self._running.values()]
         await asyncio.gather(*tasks, *leaving, return_exceptions=True)
 
-    def _spawn(self, bot: Bot, scheduled_ns: int) -> None:
+    def _spawn(self, bot: Bot, scheduled_ns: int, at_s: float) -> None:
         bot_session = BotSession(self._plan, bot, self._swarm, self._ledger, self._media)
         bot_session.add(scheduled_ns)
+        bot_session.enter_phase(at_s)  # opening a transport sends it
         session = self._target.session(bot_session)
         task = asyncio.create_task(self._run_bot(bot))
         self._running[bot.index] = _Running(bot_session, session, task)

@@ -13,7 +13,7 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         name=load.scenario_file or load.scenario,
         clients=len(plan.slots),
         rooms=len(plan.rooms),
-        tracks=plan.tracks,
+        tracks=plan.all_tracks,
         codec=load.codec,
         encodings=[encoding.clip.name for encoding in plan.encodings] if plan.has_video else [],
         audio=any(bot.audio for bot in plan.bots),
@@ -31,5 +31,6 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         impaired_clients=sum(bot.impaired for bot in plan.slots),
         net_up=load.net_up,
         net_down=load.net_down,
+        phases=[result.NetworkPhase(**phase._asdict()) for phase in load.phases],
         summary=scenario.plan_line(plan),
     )

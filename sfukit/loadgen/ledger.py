@@ -9,6 +9,7 @@ from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
 from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
 
 _NS_PER_MS = 1e6
+_NS_PER_S = 1e9
 _MESSAGE_LENGTH = 300
 _NAME_LENGTH = 64
 # Bounds on what a target can fill: codes, reasons, switches.
@@ -301,8 +302,16 @@ class Ledger:
                 continue
             due = self.join_records[expected.subscriber.index].scheduled_ns
             if expected.publisher is not None:
-                due = max(due, self.join_records[expected.publisher.index].scheduled_ns)
+                due += max(0, self._due_later_ns(expected.publisher, expected.subscriber))
             yield expected, (at_ns - due) / _NS_PER_MS
+
+    def _due_later_ns(self, publisher: Bot, subscriber: Bot) -> int:
+        """Return how much later a publisher, maybe of another shard, joins than a subscriber."""
+        record = self.join_records.get(publisher.index)
+        if record is not None:
+            return record.scheduled_ns - self.join_records[subscriber.index].scheduled_ns
+        visit = self.plan.attendance.visit
+        return round((visit(publisher).joins_s - visit(subscriber).joins_s) * _NS_PER_S)
 
     def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
         """Return the number of encoding changes of a stream within an interval."""

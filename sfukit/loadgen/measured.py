@@ -19,9 +19,10 @@ _MIN_WINDOW_S = 0.2
 
 @dataclass(frozen=True)
 class UsageSample:
-    """Use of both processes at one instant; the server's is None for an external server.
+    """Use of both processes at one instant; the server's is None on another machine.
 
-    ``busy_s`` is the CPU time of all cores of this machine, None where it is unknown.
+    ``traffic`` is that of a private server. ``busy_s`` is the CPU time of all cores of this
+    machine, None where it is unknown.
     """
 
     swarm: Reading
@@ -129,9 +130,7 @@ def _scope(
     planned: Sequence[Window],
     members: Container[int] | None = None,
 ) -> _Scope:
-    visits = [
-        visit for visit in plan.attendance.visits if members is None or visit.bot.index in members
-    ]
+    visits = [visit for visit in plan.own_visits if members is None or visit.bot.index in members]
     present = [visit.bot for visit in visits if any(map(visit.is_within, planned))]
     joining = [visit.bot for visit in visits if any(map(visit.begins_in, planned))]
     records = {one.bot.index: one for one in ledger.records_of(present)}
@@ -213,7 +212,7 @@ def _sent(plan: Plan, windows: Sequence[WindowResult]) -> Metric:
     sent_bytes = sum(window.figures.totals.bytes_sent for window in windows)
     publishing_s, most = 0.0, 0
     for planned, window in zip(plan.windows, windows, strict=False):
-        publishers = sum(slot.sends for slot in plan.slots[: planned.clients])
+        publishers = sum(slot.sends and plan.is_own(slot) for slot in plan.slots[: planned.clients])
         publishing_s += publishers * window.wall_s
         most = max(most, publishers)
     if not publishing_s or any(window.wall_s < _MIN_WINDOW_S for window in windows):

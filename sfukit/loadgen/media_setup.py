@@ -3,7 +3,7 @@
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.options import RunOptions, Shard
 from sfukit.loadgen.scenario import Plan
 from sfukit.swarm.native import Swarm
 
@@ -18,7 +18,7 @@ def planned_media(plan: Plan, options: RunOptions) -> Media:
         pacing=options.pacing,
         pli_policy=options.pli_policy,
         unwatched=options.unwatched,
-        ssrc_base=(plan.options.seed * _SPREAD) & _SSRC_BITS,
+        ssrc_base=_ssrc_base(plan.options.seed, options.shard),
     )
 
 
@@ -31,3 +31,9 @@ def set_up(swarm: Swarm, plan: Plan, media: Media, ledger: Ledger) -> None:
         ),
     )
     swarm.send(load_commands(plan, media.clips))
+
+
+def _ssrc_base(seed: int, shard: Shard | None) -> int:
+    """Return the first SSRC: other runs, and other shards of a run, have others."""
+    number = seed + (0 if shard is None else shard.index << 20)
+    return (number * _SPREAD) & _SSRC_BITS

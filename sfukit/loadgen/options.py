@@ -23,11 +23,34 @@ Layout = Literal["speaker", "grid3", "grid4", "grid5", "all"]
 Shape = Literal["rooms", "pair", "publish"]
 
 
+@dataclass(frozen=True)
+class Shard:
+    """One of several processes that share a plan, counted from 1."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
 class Stage(NamedTuple):
     """A measured window: how long it is, and its number of clients."""
 
     duration_s: float
     clients: int
+
+
+class Phase(NamedTuple):
+    """The network from a time of the run on: of one group, else of all that have that of the run.
+
+    ``at_s`` counts from the first scheduled join.
+    """
+
+    at_s: float
+    net_up: Impairment | None
+    net_down: Impairment | None
+    group: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +101,7 @@ class LoadOptions:
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
+    phases: tuple[Phase, ...] = ()
     seed: int = 0
 
     @property
@@ -93,6 +117,8 @@ class RunOptions:
     """The options of one run; ``command`` is the command line, quoted in hints.
 
     ``max_regression`` is the share by which figures may be worse than those of ``baseline``.
+    ``shard`` is the share of the plan that this process takes, ``start_at_s`` the first planned
+    join, in seconds since 1970; None starts at once.
     """
 
     load: LoadOptions
@@ -115,5 +141,7 @@ class RunOptions:
     default_gates: bool = True
     baseline: LoadtestReport | None = None
     max_regression: float = 0.1
+    shard: Shard | None = None
+    start_at_s: float | None = None
     name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result_series import Client, Interval
+from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -73,6 +74,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The server under load; ``plugin`` is the class of a target plug-in.
 
+    ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
     """
 
@@ -83,7 +85,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    program: str | None = None
     publishers_per_endpoint: int = 1
+
+
+class NetworkPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """The network from a time of the run on: of a group, else of those with that of the run."""
+
+    at_s: float
+    group: str | None
+    net_up: Impairment | None
+    net_down: Impairment | None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +122,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     impaired_clients: int
     net_up: Impairment | None = None
     net_down: Impairment | None = None
+    phases: list[NetworkPhase] = []
     summary: str
 
 
@@ -141,8 +154,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Use of the private server in the measured window: all its threads, RTP packets.
+    """Use of a server on this machine in the measured window: all its threads, RTP packets.
 
+    Packets and bytes of a server that was given are those that the bots sent and received
+    (``counted_by``); it may retransmit without being counted.
     ``packets_sent`` includes retransmissions. ``cpu_us_per_packet`` is per packet sent,
     ``cpu_us_per_packet_in_out`` per packet sent or received; ``ramp_`` fields cover the ramp and
     the warm-up.
@@ -161,6 +176,7 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     busiest_thread: float
     ramp_cpu_s: float
     ramp_rss_bytes: int
+    counted_by: Literal["server", "bots"] = "server"
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +283,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
     ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
+    was made of such shares; ``scenario`` is the whole plan in both.
     """
 
     started_at: str
@@ -295,6 +313,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    shard: ShardShare | None = None
+    merged: MergedShards | None = None
 
 
 def schema() -> dict[str, Any]:

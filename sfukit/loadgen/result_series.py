@@ -16,6 +16,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     ``joined``, ``failed`` and ``tracks`` are counts at its end. ``bitrate_in_bps`` is received by
     all bots, ``bitrate_out_bps`` sent by them. A value is None where nothing was measured.
     Lost packets that are repaired later count in neither interval's ``loss_after_rtx``.
+    ``hdr`` has the histograms of a shard, ``e2e_frame``, ``rtt`` and ``lag``, to be merged.
     """
 
     start_s: float
@@ -36,6 +37,8 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     unsent: int
     generator_cores: float
     server_cores: float | None
+    packets_expected: int = 0
+    hdr: dict[str, str] = {}
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,13 +24,14 @@ from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import UNCHECKED
+from sfukit.targets.detect import UNCHECKED, DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -49,7 +50,7 @@ async def prepare(options: RunOptions) -> Plan:
     """Return the plan; a given target is recognised, no server is started."""
     async with target_setup.http_client(options) as client:
         found = await target_setup.recognise_target(options, client)
-    return scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+    return _plan(options, found)
 
 
 async def run(
@@ -65,8 +66,10 @@ async def run(
     started_at = datetime.now(UTC)
     async with _opened(options, observer) as (plan, opened, cores):
         observer.report("plan", scenario.plan_line(plan))
+        if options.shard is not None:
+            observer.report("shard", shard.line(plan, options))
         told = endpoints.note(opened.described)
-        for note in [*([told] if told else []), *notes(len(plan.slots), cores)]:
+        for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
             observer.report("note", note)
         fault = None
         kind = opened.described.kind
@@ -84,7 +87,10 @@ async def run(
                     windows = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
-        facts = Facts(options, plan, opened.described, machine.inspect(), cores, started_at)
+        facts = Facts(
+            *(options, plan, opened.described, machine.inspect(), cores, started_at),
+            first_join_s=timeline.started_s,
+        )
         return summary.report(facts, timeline.ledger, windows, timeline.intervals)
 
 
@@ -110,7 +116,7 @@ async def _opened(
     client = target_setup.http_client(options)
     try:
         found = await target_setup.recognise_target(options, client)
-        plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+        plan = _plan(options, found)
         scoped.check(options.gates, plan)
         _check_baseline(options, plan)
         clients = len(plan.slots)
@@ -119,7 +125,7 @@ async def _opened(
                 await permit(url, clients, options.access.allow_hosts, options.command)
         await clips.encode_missing(plan, observer.report)
         cores = place(options.pin, machine.usable_cores(), server_here=found is None)
-        _allow_files(clients)
+        _allow_files(len(plan.own_slots))
         opened = await target_setup.open_target(options, found, client, cores.server)
         opened = replace(opened, described=endpoints.counted(opened.described, plan))
     except BaseException:
@@ -134,6 +140,12 @@ async def _opened(
         yield plan, opened, cores
     finally:
         await opened.close()
+
+
+def _plan(options: RunOptions, found: DetectedTarget | None) -> Plan:
+    """Return the plan for a target, with the share of this process."""
+    plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
+    return plan if options.shard is None else plan.shared(options.shard)
 
 
 def _check_baseline(options: RunOptions, plan: Plan) -> None:

@@ -39,9 +39,9 @@ class Sampling:
         """The end of the interval that is open."""
         return self._series.next_ns
 
-    def begin(self, interval_s: float, start_ns: int) -> None:
-        """Begin the series of intervals."""
-        self._series = Series(interval_s, start_ns)
+    def begin(self, interval_s: float, start_ns: int, *, histograms: bool = False) -> None:
+        """Begin the series of intervals, which keep their histograms where asked for."""
+        self._series = Series(interval_s, start_ns, histograms=histograms)
 
     def restart(self, figures: Figures, usage: UsageSample) -> None:
         """Begin the intervals of the window."""
@@ -88,12 +88,12 @@ class Sampling:
         busy_s = processes.busy_cores_s()
         opened = self._opened
         if opened.server is None:
-            return UsageSample(swarm, None, None, busy_s)
+            return UsageSample(swarm, server, None, busy_s)
         return UsageSample(swarm, server, await opened.server.traffic(opened.client), busy_s)
 
     def _processes(self) -> tuple[processes.Reading, processes.Reading | None]:
         at_s = self._swarm.now_ns() / _NS_PER_S
         swarm = processes.read(os.getpid(), at_s)
         assert swarm is not None
-        server = self._opened.server
-        return swarm, None if server is None else server.read(at_s)
+        pid = self._opened.described.pid
+        return swarm, None if pid is None else processes.read(pid, at_s)

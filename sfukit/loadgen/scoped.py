@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sfukit.errors import UsageError
 from sfukit.gates import Gate, Scope
-from sfukit.loadgen import measured
+from sfukit.loadgen import measured, verdict
 from sfukit.loadgen.gate_figures import SCOPED
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result import Metric
 from sfukit.loadgen.scenario import Bot, Plan, Window
 
@@ -39,6 +40,16 @@ def check(wanted: Iterable[Gate], plan: Plan) -> None:
                 f"-T '{gate}': this run has no {scope.kind} {scope.name}",
                 hint=_known(scope.kind, known),
             )
+
+
+def applied_gates(plan: Plan, options: RunOptions) -> list[Gate]:
+    """Return the gates of this process: not those on rooms and groups of other shards."""
+    return [gate for gate in verdict.applied_gates(plan, options) if _is_own(gate, plan)]
+
+
+def _is_own(gate: Gate, plan: Plan) -> bool:
+    scope = gate.scope
+    return scope is None or any(map(plan.is_own, members(plan, scope.kind)[scope.name]))
 
 
 def metrics(

@@ -9,6 +9,7 @@ from sfukit.loadgen.processes import Reading, between
 from sfukit.loadgen.result_series import MOST_INTERVALS, Interval, Phase
 
 _NS_PER_S = 1e9
+_DISTRIBUTIONS = ("e2e_frame", "rtt", "lag")
 
 
 class Counts(NamedTuple):
@@ -36,10 +37,11 @@ class Series:
     """The intervals of a run, one after the other.
 
     The figures of the swarm are cumulative: since its start, or since the start of the window
-    once that is open (``restart``).
+    once that is open (``restart``). With ``histograms`` each interval keeps them.
     """
 
-    def __init__(self, interval_s: float, start_ns: int) -> None:
+    def __init__(self, interval_s: float, start_ns: int, *, histograms: bool = False) -> None:
+        self._histograms = histograms
         self.intervals: list[Interval] = []
         self.next_ns = start_ns
         self._interval_ns = round(interval_s * _NS_PER_S)
@@ -70,7 +72,9 @@ class Series:
             max(0, getattr(after.loss, name) - getattr(before.loss, name))
             for name in ("packets_expected", "packets_lost_raw", "packets_lost_after_rtx")
         ]
-        delay = metric_of_histograms([_since(after, before, "e2e_frame")])
+        delay, rtt, lag = (
+            metric_of_histograms([_since(after, before, name)]) for name in _DISTRIBUTIONS
+        )
         return Interval(
             start_s=(before.at_ns - self._start_ns) / _NS_PER_S,
             end_s=(after.at_ns - self._start_ns) / _NS_PER_S,
@@ -85,11 +89,17 @@ class Series:
             e2e_frame_p50_ms=delay.p50,
             e2e_frame_p95_ms=delay.p95,
             e2e_frame_p99_ms=delay.p99,
-            rtt_p95_ms=metric_of_histograms([_since(after, before, "rtt")]).p95,
-            lag_p99_ms=metric_of_histograms([_since(after, before, "lag")]).p99,
+            rtt_p95_ms=rtt.p95,
+            lag_p99_ms=lag.p99,
             unsent=totals.packets_unsent - start.packets_unsent,
             generator_cores=_cores(earlier.swarm, later.swarm) or 0.0,
             server_cores=_cores(earlier.server, later.server),
+            packets_expected=loss[0],
+            hdr={
+                name: metric.hdr
+                for name, metric in zip(_DISTRIBUTIONS, (delay, rtt, lag), strict=True)
+                if self._histograms and metric.hdr is not None
+            },
         )
 
 

@@ -67,7 +67,7 @@ def _stage(
     server, generator = usage.server_use([window]), usage.swarm_use([window])
     evidence = usage.evidence(cores, window)
     saturation = attribute(evidence)
-    joins = any(visit.begins_in(planned) for visit in plan.attendance.visits)
+    joins = any(visit.begins_in(planned) for visit in plan.own_visits)
     scoped_metrics = scoped.metrics(applied, plan, ledger, [window], [planned])
     judged = gates.judge(
         [gate for gate in applied if joins or not gate.path.startswith(_OF_JOINS)],

@@ -1,10 +1,11 @@
 """The report of a run: metrics, use of both sides, saturation, verdict. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
+from sfukit.gates import Scope
 from sfukit.loadgen import described, measured, result, scoped, stage_report, usage
 from sfukit.loadgen.clients import clients
 from sfukit.loadgen.environment import environment
@@ -14,11 +15,12 @@ from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.reports.compare import baseline_gates
-from sfukit.loadgen.result import EncodingUse, LoadtestReport
+from sfukit.loadgen.result import EncodingUse, LoadtestReport, Metric
 from sfukit.loadgen.result_series import Interval
 from sfukit.loadgen.saturation import attribute
 from sfukit.loadgen.scenario import Plan
-from sfukit.loadgen.verdict import Circumstances, applied_gates, decide
+from sfukit.loadgen.shards import described as shard
+from sfukit.loadgen.verdict import Circumstances, decide
 from sfukit.loadgen.worst import worst
 from sfukit.machine import Machine
 from sfukit.redaction import command_line
@@ -26,7 +28,7 @@ from sfukit.redaction import command_line
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts before the first join."""
+    """The facts before the first join, which is in seconds since 1970."""
 
     options: RunOptions
     plan: Plan
@@ -34,6 +36,7 @@ class Facts:
     machine: Machine
     cores: Cores
     started_at: datetime
+    first_join_s: float | None = None
 
 
 def report(
@@ -49,7 +52,7 @@ def report(
     server, generator = usage.server_use(windows), usage.swarm_use(windows)
     evidence = [usage.evidence(facts.cores, window) for window in windows]
     saturation = usage.worst(map(attribute, evidence))
-    applied = applied_gates(plan, options)
+    applied = scoped.applied_gates(plan, options)
     scoped_metrics = scoped.metrics(applied, plan, ledger, windows, planned)
     known = figures(metrics, server, generator, saturation, scoped_metrics)
     stages = []
@@ -58,20 +61,16 @@ def report(
     if options.baseline is not None:
         applied += baseline_gates(options.baseline, known, options.max_regression)
     judged = gates.judge(applied, known)
-    decision = decide(
-        judged,
-        saturation,
-        Circumstances(
-            interrupted=windows[-1].interrupted,
-            target_fault=windows[-1].target_fault,
-            refused_joins=ledger.refused,
-            dropped=ledger.dropped,
-            clients_refused=_refused_text(ledger),
-            aborted=windows[-1].aborted,
-            load_delivered=all(one.load_delivered for one in evidence),
-        ),
+    circumstances = Circumstances(
+        interrupted=windows[-1].interrupted,
+        target_fault=windows[-1].target_fault,
+        refused_joins=ledger.refused,
+        dropped=ledger.dropped,
+        clients_refused=_refused_text(ledger),
+        aborted=windows[-1].aborted,
+        load_delivered=all(one.load_delivered for one in evidence),
     )
-    decision = stage_report.combined(decision, stages)
+    decision = stage_report.combined(decide(judged, saturation, circumstances), stages)
     streams = [one for window in windows for one in window.figures.streams]
     return LoadtestReport(
         schema=result.SCHEMA,
@@ -90,7 +89,7 @@ def report(
         environment=environment(facts.machine, facts.cores),
         gates=judged,
         metrics=metrics,
-        groups=measured.groups(plan, ledger, windows),
+        groups=_groups(measured.groups(plan, ledger, windows), scoped_metrics),
         rooms={
             scope.name: dict(found)
             for scope, found in scoped_metrics.items()
@@ -110,7 +109,16 @@ def report(
         stages=stages,
         series=list(intervals),
         clients=clients(plan, ledger, streams, sum(window.wall_s for window in windows)),
+        shard=shard.share(plan, options, circumstances, facts.first_join_s),
     )
+
+
+def _groups(
+    groups: Mapping[str, Mapping[str, Metric]], scoped_metrics: Mapping[Scope, Mapping[str, Metric]]
+) -> dict[str, dict[str, Metric]]:
+    """Return the metrics of groups, with those that gates name."""
+    named = {scope.name: found for scope, found in scoped_metrics.items() if scope.kind == "group"}
+    return {name: {**named.get(name, {}), **found} for name, found in groups.items()}
 
 
 def _refused_text(ledger: Ledger) -> str | None:

@@ -1,10 +1,12 @@
 """The phases of a run: ramp, warm-up, measured window, end; and the CPU use of both sides."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from sfukit.loadgen import scoped
 from sfukit.loadgen.abort import GateWatch
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
@@ -15,9 +17,10 @@ from sfukit.loadgen.result_series import Interval, Phase
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
+from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
-from sfukit.loadgen.verdict import TargetFault, applied_gates
+from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
@@ -68,6 +71,7 @@ class Timeline:
         stop: asyncio.Event,
     ) -> None:
         self.ledger = Ledger(plan)
+        self.started_s: float | None = None
         self._options = options
         self._plan = plan
         self._opened = opened
@@ -88,7 +92,7 @@ class Timeline:
         self._sampling = Sampling(swarm, opened, self.ledger)
         self._watch: GateWatch | None = None
         if options.abort_after_s is not None:
-            self._watch = GateWatch(applied_gates(plan, options), options.abort_after_s)
+            self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
         self._aborted: str | None = None
         self._running: list[asyncio.Task[None]] = []
         self._start_ns = 0
@@ -102,13 +106,18 @@ class Timeline:
     async def run(self) -> list[WindowResult]:
         """Join, and measure each window after its ramp and warm-up; then leave."""
         set_up(self._swarm, self._plan, self._media, self.ledger)
-        self._start_ns = self._swarm.now_ns() + round(_LEAD_S * _NS_PER_S)
+        lead_s = max(_LEAD_S, start.left_s(self._options.start_at_s))
+        self._start_ns = self._swarm.now_ns() + round(lead_s * _NS_PER_S)
+        self.started_s = time.time() + lead_s
         self._sampling.begin(
-            interval_s(self._options.interval_s, self._plan.total_s), self._start_ns
+            interval_s(self._options.interval_s, self._plan.total_s),
+            self._start_ns,
+            histograms=self._options.shard is not None,
         )
         self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
         ]
         results: list[WindowResult] = []
         try:
@@ -268,7 +277,7 @@ class Timeline:
             phase,
             max(0.0, elapsed_s),
             plan.total_s,
-            window.clients,
+            plan.own_clients(window),
             ledger.present,
             ledger.failures,
             ledger.tracks,

@@ -14,7 +14,8 @@ from sfukit.report import Verdict
 
 _ALWAYS = ("joins == 100%",)
 _WHERE_RECEIVED = ("tracks == 100%", "loss_after_rtx < 0.5%")
-_WHERE_VIDEO = ("e2e_frame_ms.p95 < 400ms", "freeze_est < 1%")
+_WHERE_TIMED = ("e2e_frame_ms.p95 < 400ms",)
+_WHERE_VIDEO = ("freeze_est < 1%",)
 
 
 class TargetFault(NamedTuple):
@@ -55,20 +56,24 @@ class Decision:
     reasons: list[str]
 
 
-def default_gates(*, receives: bool, video: bool) -> list[Gate]:
-    """Return the default gates of a load, by the kinds of received media."""
+def default_gates(*, receives: bool, video: bool, timed: bool = True) -> list[Gate]:
+    """Return the default gates of a load, by the kinds of received media.
+
+    ``timed``: frame delays are measured, as publishers are in this process too.
+    """
     texts = [*_ALWAYS]
     if receives:
         texts += _WHERE_RECEIVED
     if receives and video:
-        texts += _WHERE_VIDEO
+        texts += [*(_WHERE_TIMED if timed else ()), *_WHERE_VIDEO]
     paths = catalogue()
     return [parse(text, paths, default=True) for text in texts]
 
 
 def applied_gates(plan: Plan, options: RunOptions) -> list[Gate]:
     """Return the default gates, where they are on, and those of the options."""
-    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video)
+    timed = plan.own is None or plan.times_video
+    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video, timed=timed)
     return [*(defaults if options.default_gates else ()), *options.gates]
 
 

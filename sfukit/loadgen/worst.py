@@ -1,5 +1,7 @@
 """The worst streams of a run, each with the figure that makes it so."""
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sfukit import gates
@@ -10,6 +12,8 @@ from sfukit.loadgen.scenario import Plan
 _COUNT = 5
 # The bounds of the default gates: figures of different units are compared by their share of it.
 _DELAY_MS, _LOSS, _FREEZE = 400.0, 0.005, 0.01
+_DELAY, _LOST, _FROZEN = "frame delay p99", "loss after repair", "frozen"
+_BOUNDS = {_DELAY: _DELAY_MS, _LOST: _LOSS, _FROZEN: _FREEZE}
 _LONG_GAP_MS = 500.0
 
 
@@ -28,17 +32,22 @@ def worst(plan: Plan, streams: list[StreamFigures]) -> list[Worst]:
     return [_worst(plan, figure, stream) for figure, stream in ranked[:_COUNT]]
 
 
+def merged(found: Iterable[Worst]) -> list[Worst]:
+    """Return the five worst of the worst streams of several reports."""
+    return sorted(found, key=lambda one: -one.value / _BOUNDS.get(one.metric, math.inf))[:_COUNT]
+
+
 def _figure(stream: StreamFigures) -> _Figure | None:
     figures = []
     delay_ms = stream.e2e_frame.p99_ms
     if delay_ms is not None:
-        figures.append(_Figure("frame delay p99", delay_ms, "ms", delay_ms / _DELAY_MS))
+        figures.append(_Figure(_DELAY, delay_ms, "ms", delay_ms / _DELAY_MS))
     if stream.packets_lost_after_rtx:
         loss = stream.packets_lost_after_rtx / max(1, stream.packets_expected)
-        figures.append(_Figure("loss after repair", loss, "ratio", loss / _LOSS))
+        figures.append(_Figure(_LOST, loss, "ratio", loss / _LOSS))
     if stream.kind == "video" and stream.frozen_ms:
         frozen = stream.frozen_ms / max(stream.playing_ms, stream.frozen_ms)
-        figures.append(_Figure("frozen", frozen, "ratio", frozen / _FREEZE))
+        figures.append(_Figure(_FROZEN, frozen, "ratio", frozen / _FREEZE))
     return max(figures, key=lambda one: one.share, default=None)
 
 
@@ -59,7 +68,7 @@ def _reasons(figure: _Figure, stream: StreamFigures, *, impaired: bool) -> list[
     """Return what explains the figure: impairment, lost packets, a gap."""
     reasons = ["impaired"] if impaired else []
     lost = stream.packets_lost_raw / max(1, stream.packets_expected)
-    if lost > _LOSS and figure.metric != "loss after repair":
+    if lost > _LOSS and figure.metric != _LOST:
         reasons.append(f"{gates.show(lost, 'ratio')} lost before repair")
     if stream.kind == "video" and stream.longest_gap_ms >= _LONG_GAP_MS:
         reasons.append(f"longest gap {gates.show(stream.longest_gap_ms, 'ms')}")

@@ -212,7 +212,10 @@ class Unpublish(Command, tag="unpublish"):
 
 
 class Receive(Command, tag="receive"):
-    """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type."""
+    """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
+
+    ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
+    """
 
     transport: int
     stream: int
@@ -225,6 +228,7 @@ class Receive(Command, tag="receive"):
     extensions: dict[str, int] = {}
     source: str = ""
     feedback: list[str] = []
+    untimed: bool = False
 
 
 class StopReceiving(Command, tag="stop_receiving"):

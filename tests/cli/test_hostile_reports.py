@@ -13,7 +13,7 @@ from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
 from sfukit.cli.output import visible
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.loadgen.result import Fault, LoadtestReport, Metric
 from sfukit.loadgen.signaling_load.recorder import STAGES
 from sfukit.loadgen.signaling_load.result import RATIOS, Latency, Share, SignalingReport
 from sfukit.probe.check.report import CheckReport
@@ -22,6 +22,7 @@ from sfukit.probe.nat.report import NatReport
 from sfukit.probe.natlab.result import NatLabReport, Sum
 from sfukit.probe.turn.report import TurnReport
 from tests.instances import made
+from tests.unit.loadgen.shards.reports import shard
 
 FORGED = "PASS    forged"
 # Clear the screen, begin a line, go up (C1), write backwards, set the title, end lines otherwise.
@@ -136,3 +137,64 @@ def test_ordinary_text_stays(text: str) -> None:
 
 def test_half_a_character_is_escaped() -> None:
     assert visible("\ud800") == "\\ud800"
+
+
+def part_of(path: Path, **changes: Any) -> str:
+    """Write the report of a shard."""
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(shard(1), **changes)))
+    return str(path)
+
+
+def test_a_merged_part_commands_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = Fault(code=TEXT, message=TEXT, count=1, first=TEXT)
+    part = part_of(tmp_path / "1.json", errors=[fault], reasons=[TEXT], switches={TEXT: 1})
+    assert main(["report", "merge", part]) == 5
+    shown = capsys.readouterr().out
+    assert "a\\x1b[2J" in shown
+    assert COMMANDING.findall(shown) == []
+    assert [line for line in shown.splitlines() if line.startswith(FORGED)] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (b"", "1.json: not a report of sfukit"),
+        (b"PASS", "1.json: not a report of sfukit"),
+        (b'{"command": "check", "schema": "sfukit/check/3"}', "1.json: a run of check"),
+        (b'{"command": "loadtest", "schema": "sfukit/loadtest/1"}', "1.json: the schema is"),
+        (b'{"command": "loadtest", "schema": "sfukit/loadtest/2"}', "1.json: ValidationError"),
+        (b"[" * 100_000, "1.json: not a report of sfukit"),
+    ],
+)
+def test_what_is_no_part_is_refused(
+    written: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "1.json"
+    path.write_bytes(written)
+    assert main(["report", "merge", str(path)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_part_with_a_damaged_histogram_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = {"join_ms": Metric(unit="ms", count=1, avg=1.0, max=1.0, hdr="AAAA")}
+    assert main(["report", "merge", part_of(tmp_path / "1.json", metrics=metrics)]) == 2
+    refusal = capsys.readouterr().err
+    assert "1.json: the histogram of join_ms" in refusal and "run it again" in refusal
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        (["/dev/zero"], "larger than 64 MiB"),
+        (["absent.json"], "No such file"),
+        (["x"] * 1001, "1001 parts"),
+        ([], "needs the JSON files of shards"),
+    ],
+)
+def test_parts_are_bounded(parts: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "merge", *parts]) == 2
+    assert says in capsys.readouterr().err

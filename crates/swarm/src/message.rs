@@ -315,6 +315,9 @@ pub struct Receive {
     /// Negotiated `a=rtcp-fb` values.
     #[serde(default)]
     pub feedback: Vec<String>,
+    /// The frame ids have another clock than that of this swarm: frame delays are unknown.
+    #[serde(default)]
+    pub untimed: bool,
 }
 
 /// Why a command was refused.

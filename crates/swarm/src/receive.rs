@@ -66,6 +66,7 @@ pub struct InboundStream {
     earlier_skipped: u64,
     counts: StreamCounts,
     freeze: FreezeMeter,
+    untimed: bool,
     playout: PlayoutMeter,
     e2e: Histogram,
     first_frame: Option<Time>,
@@ -106,6 +107,7 @@ impl InboundStream {
             earlier_skipped: 0,
             counts: StreamCounts::default(),
             freeze: FreezeMeter::default(),
+            untimed: request.untimed,
             playout: PlayoutMeter::new(codec.clock_rate()),
             e2e: Histogram::coarse(),
             first_frame: None,
@@ -413,10 +415,12 @@ impl InboundStream {
             self.on_first_frame(now, recorder);
         }
         let Some(id) = frame.id else { return };
-        let delay = recorder.frame_delay(now, &id);
-        recorder.record_frame_delay(delay, frame.keyframe);
-        if recorder.recording {
-            self.e2e.record(delay);
+        if !self.untimed {
+            let delay = recorder.frame_delay(now, &id);
+            recorder.record_frame_delay(delay, frame.keyframe);
+            if recorder.recording {
+                self.e2e.record(delay);
+            }
         }
         if frame.keyframe {
             self.on_encoding(now, id.encoding, recorder);

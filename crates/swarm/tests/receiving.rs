@@ -324,6 +324,23 @@ fn the_loss_over_all_streams_is_their_sum_before_and_in_the_window() {
 }
 
 #[test]
+fn frames_of_another_clock_have_no_delay() {
+    let mut world = World::new();
+    world.join(1, &[]);
+    world.join(2, &[]);
+    world.run_for(100);
+    world.receive_untimed(2, 9, 7, "VP8");
+    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+    world.run_for(2_000);
+    let stream = world.streams()[&9].clone();
+    assert!(number(&stream, "frames") > 50.0, "{stream}");
+    assert_eq!(number(&stream["e2e_frame"], "count"), 0.0);
+    let figures = world.figures();
+    assert_eq!(number(&figures["histograms"]["e2e_frame"], "count"), 0.0);
+    assert_eq!(number(&figures["totals"], "frames_early"), 0.0);
+}
+
+#[test]
 fn playout_is_measured_of_every_complete_frame_of_the_window() {
     let mut world = call(World::new(), 1, "VP8");
     world.join(

@@ -30,6 +30,7 @@ _LOAD = (
     "impaired_clients",
     "net_up",
     "net_down",
+    "phases",
 )
 
 Change = Literal["same", "better", "worse", "unknown"]

@@ -88,10 +88,10 @@ def _gates(report: LoadtestReport) -> str:
 
 
 def _glance(report: LoadtestReport) -> str:
-    metrics, scenario = report.metrics, report.scenario
+    metrics, planned = report.metrics, sentences.load(report)
     parts = [
-        Tile("joined", sentences.share(metrics.get("joins"), scenario.clients), _join_note(report)),
-        Tile("tracks", sentences.share(metrics.get("tracks"), scenario.tracks)),
+        Tile("joined", sentences.share(metrics.get("joins"), planned.clients), _join_note(report)),
+        Tile("tracks", sentences.share(metrics.get("tracks"), planned.tracks)),
         *_percentile_tile("frame delay p95", metrics.get("e2e_frame_ms"), report),
         *_ratio_tile("loss after repair", metrics.get("loss_after_rtx"), report),
         *_ratio_tile("frozen", metrics.get("freeze_est"), report),
@@ -203,6 +203,7 @@ def _run(report: LoadtestReport) -> str:
             ("target", f"{report.target.url} ({report.target.kind})"),
             *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
             *report.tags.items(),
+            *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),
             ("media", f"{scenario.codec}, {' / '.join(scenario.encodings) or 'no video'}"),

@@ -57,7 +57,8 @@ def cases(report: LoadtestReport) -> Iterator[Case]:
     reasons = "; ".join(report.reasons)
     verdict: dict[str, Literal["failure", "error"]] = {"fail": "failure", "inconclusive": "error"}
     yield Case("verdict", verdict.get(report.verdict), reasons)
-    for name, planned in (("joins", report.scenario.clients), ("tracks", report.scenario.tracks)):
+    load = sentences.load(report)
+    for name, planned in (("joins", load.clients), ("tracks", load.tracks)):
         yield _share(report, name, planned)
     trusted = sentences.trusted(report)
     yield Case("generator-health", None if trusted else "error", sentences.health(report))

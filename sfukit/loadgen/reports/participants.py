@@ -5,6 +5,7 @@ from itertools import groupby
 from sfukit import gates
 from sfukit.htmlreport.elements import details, table, text
 from sfukit.htmlreport.heat_map import Cell, Measure, Row, heat_map
+from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.result_series import MOST_CLIENTS, Client
 
@@ -50,7 +51,7 @@ def _note(client: Client) -> str:
 
 
 def _omitted(report: LoadtestReport) -> str:
-    clients = report.scenario.clients
+    clients = sentences.load(report).clients
     if clients <= MOST_CLIENTS:
         return ""
     return f"<p>The first {MOST_CLIENTS:,} of {clients:,} clients.</p>"

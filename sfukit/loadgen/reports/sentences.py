@@ -1,10 +1,13 @@
 """Sentences about a load test that several forms of its report share."""
 
+from collections import Counter
+
 from sfukit import gates
 from sfukit.gates import GateResult
 from sfukit.htmlreport.elements import State
 from sfukit.loadgen.placement import EXCHANGE
-from sfukit.loadgen.result import LoadtestReport, Metric, SwarmUse, Worst
+from sfukit.loadgen.result import LoadtestReport, Metric, Scenario, SwarmUse, Worst
+from sfukit.loadgen.result_shards import MergedShards, ShardShare
 
 
 def word(report: LoadtestReport) -> str:
@@ -20,15 +23,29 @@ def state(report: LoadtestReport) -> State:
 
 def outcome(report: LoadtestReport) -> str:
     """Return how many clients joined, how many tracks arrived and how many gates are met."""
-    scenario, metrics = report.scenario, report.metrics
-    parts = [f"{share(metrics.get('joins'), scenario.clients)} joined"]
-    if scenario.tracks:
-        parts.append(f"{share(metrics.get('tracks'), scenario.tracks)} tracks")
+    planned, metrics = load(report), report.metrics
+    parts = [f"{share(metrics.get('joins'), planned.clients)} joined"]
+    if planned.tracks:
+        parts.append(f"{share(metrics.get('tracks'), planned.tracks)} tracks")
     if report.gates:
         held = sum(gate.ok is True for gate in report.gates)
         kind = "default " if all(gate.default for gate in report.gates) else ""
         parts.append(f"{held}/{len(report.gates)} {kind}gates")
     return ", ".join(parts)
+
+
+def load(report: LoadtestReport) -> Scenario | ShardShare | MergedShards:
+    """Return what has the planned clients and tracks of a report: the plan, or the shards of it."""
+    return report.merged or report.shard or report.scenario
+
+
+def shards(merged: MergedShards) -> str:
+    """Return the shards of a merged report with their verdicts."""
+    present = [part for part in merged.parts if part.verdict is not None]
+    counted = Counter(part.verdict for part in present)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+    each = f" ({verdicts} by itself)" if len(present) == 1 else f" ({verdicts} by themselves)"
+    return f"{len(present)} of {merged.count}{each}; plan {merged.fingerprint}"
 
 
 def share(metric: Metric | None, planned: int) -> str:

@@ -12,7 +12,7 @@ from sfukit.loadgen.result_series import Interval
 def document(report: LoadtestReport) -> str:
     """Return a row for each interval; unknown values are empty."""
     text = io.StringIO()
-    names = [field.name for field in msgspec.structs.fields(Interval)]
+    names = [field.name for field in msgspec.structs.fields(Interval) if field.name != "hdr"]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows([getattr(interval, name) for name in names] for interval in report.series)

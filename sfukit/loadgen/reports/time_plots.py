@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from sfukit.htmlreport.plots import Bound, Curve, Plot, Span, Values
+from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.result_series import Interval
 
@@ -35,7 +36,7 @@ def plots(report: LoadtestReport) -> list[Plot]:
             ],
             combine="last",
             filled=True,
-            bounds=[Bound("planned", report.scenario.clients)],
+            bounds=[Bound("planned", sentences.load(report).clients)],
         ),
         plot(
             "Bitrate of all clients",

@@ -7,28 +7,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sfukit import units
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import LoadOptions, Stage, VideoCodec
+from sfukit.loadgen.options import LoadOptions, Shard, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
 from sfukit.loadgen.scenario import flows
-from sfukit.loadgen.scenario.attendance import Attendance, Timing, Window, attendance
+from sfukit.loadgen.scenario.attendance import Attendance, Timing, Visit, Window, attendance
 from sfukit.loadgen.scenario.bottlenecks import Direction, bottlenecks
 from sfukit.loadgen.scenario.composition import compositions
 from sfukit.loadgen.scenario.flows import Flow
 from sfukit.loadgen.scenario.impaired import impaired
 from sfukit.loadgen.scenario.media import Encoding, encodings
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots, group_bots
+from sfukit.loadgen.scenario.shares import share
 from sfukit.loadgen.scenario.views import Views
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole load."""
+    """The whole load; ``own`` are the indices of the bots of this process, None for all."""
 
     options: LoadOptions
     rooms: tuple[Room, ...]
     encodings: tuple[Encoding, ...]
     attendance: Attendance
+    own: frozenset[int] | None = None
 
     @cached_property
     def bots(self) -> tuple[Bot, ...]:
@@ -39,6 +42,29 @@ class Plan:
     def slots(self) -> tuple[Bot, ...]:
         """The bots without those that replace others, in the order in which they join."""
         return tuple(bot for room in self.rooms for bot in room.slots)
+
+    def is_own(self, bot: Bot) -> bool:
+        """Whether a bot is one of this process."""
+        return self.own is None or bot.index in self.own
+
+    @cached_property
+    def own_bots(self) -> tuple[Bot, ...]:
+        """The bots of this process by index."""
+        return tuple(bot for bot in self.bots if self.is_own(bot))
+
+    @cached_property
+    def own_slots(self) -> tuple[Bot, ...]:
+        """The slots of this process in the order in which their bots join."""
+        return tuple(bot for bot in self.slots if self.is_own(bot))
+
+    @cached_property
+    def own_visits(self) -> tuple[Visit, ...]:
+        """The visits of the bots of this process."""
+        return tuple(visit for visit in self.attendance.visits if self.is_own(visit.bot))
+
+    def own_clients(self, window: Window) -> int:
+        """Return the number of clients of this process in a window."""
+        return sum(self.is_own(bot) for bot in self.slots[: window.clients])
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -53,7 +79,7 @@ class Plan:
     @cached_property
     def views(self) -> Views:
         """The subscriptions of all bots over time."""
-        return Views(self.rooms, self.attendance, self.options)
+        return Views(self.rooms, self.attendance, self.options, self.own)
 
     @cached_property
     def bottlenecks(self) -> Mapping[tuple[int, Direction], int]:
@@ -81,8 +107,32 @@ class Plan:
 
     @cached_property
     def tracks(self) -> int:
-        """The number of tracks that subscribers should receive."""
+        """The number of tracks that the subscribers of this process should receive."""
         return len(self.views.expected())
+
+    @cached_property
+    def all_tracks(self) -> int:
+        """The number of tracks that the subscribers of all processes should receive."""
+        return self.tracks if self.own is None else len(replace(self, own=None).views.expected())
+
+    @cached_property
+    def times_video(self) -> bool:
+        """Whether both ends of a video track are in this process, so that its delay is known."""
+        return any(
+            track.kind == "video" and self.is_own(self.bots[track.publisher])
+            for track in self.views.expected()
+        )
+
+    def shared(self, shard: Shard) -> "Plan":
+        """Return the plan with the share of one process; raise ``UsageError`` where it has none."""
+        own = share(self.rooms, self.bots, shard)
+        within = {number for (slot, _), number in self.bottlenecks.items() if slot in own}
+        if any(number in within for (s, _), number in self.bottlenecks.items() if s not in own):
+            raise UsageError(
+                f"shard {shard}: participants of several shards share a bottleneck (shared=N)",
+                hint="one process emulates it: leave shared=N out, or load from one process",
+            )
+        return replace(self, own=own)
 
     @cached_property
     def inbound(self) -> Flow:
@@ -109,7 +159,19 @@ def plan(options: LoadOptions) -> Plan:
     rooms = _rooms(options)
     rooms = impaired(rooms, options)
     times = _attendance([bot for room in rooms for bot in room.bots], options)
+    _check_phases(options, times)
     return Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
+
+
+def _check_phases(options: LoadOptions, times: Attendance) -> None:
+    end_s = times.windows[-1].end_s
+    late = [phase.at_s for phase in options.phases if phase.at_s >= end_s]
+    if late:
+        raise UsageError(
+            f"--phases: the phase at {units.show_duration(late[0])} is after the end of the run, "
+            f"at {units.show_duration(end_s)}",
+            hint="times count from the first join: see --plan for ramp, warm-up and --duration",
+        )
 
 
 def _rooms(options: LoadOptions) -> list[Room]:

@@ -1,7 +1,7 @@
 """Which bots subscribe to which, at which size, and which tracks should arrive. Pure."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from sfukit.loadgen.options import Layout, LoadOptions
@@ -24,10 +24,17 @@ class PlannedTrack(NamedTuple):
 
 
 class Views:
-    """The subscriptions of all bots over time."""
+    """The subscriptions of all bots over time; tracks are expected by those of ``own``."""
 
-    def __init__(self, rooms: Sequence[Room], attendance: Attendance, options: LoadOptions) -> None:
+    def __init__(
+        self,
+        rooms: Sequence[Room],
+        attendance: Attendance,
+        options: LoadOptions,
+        own: Container[int] | None = None,
+    ) -> None:
         self._rooms = rooms
+        self._own = own
         self._attendance = attendance
         self._shape = options.shape
         all_large = options.scenario == "broadcast" or options.shape == "pair"
@@ -69,7 +76,7 @@ class Views:
             track
             for one in windows
             for visit in self._attendance.visits
-            if visit.is_within(one)
+            if visit.is_within(one) and (self._own is None or visit.bot.index in self._own)
             for track in self._expected_of(visit.bot, one)
         }
 

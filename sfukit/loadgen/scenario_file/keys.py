@@ -115,6 +115,16 @@ GROUP: Mapping[str, Key] = {
     "net_down": _NETWORK,
     "net_share": _SHARE,
 }
+NO_NETWORK = "none"
+PHASE: Mapping[str, Key] = {
+    "at": _DURATION,
+    "group": _text(lambda value, where: None),
+    "net": _one_of((*network_presets.PRESETS, NO_NETWORK)),
+    "net_up": _NETWORK,
+    "net_down": _NETWORK,
+}
+# An array of tables has its own check: any other key is unknown.
+PHASES: Mapping[str, Key] = {"phase": Key((list,), lambda value, where: None, "[[phase]]")}
 # A scenario file may come from another person: it names no programs, plug-ins, files or secrets.
 COMMAND_LINE_ONLY = frozenset(
     (
@@ -132,5 +142,6 @@ COMMAND_LINE_ONLY = frozenset(
         "pin",
         "json",
         "media",
+        "phases",
     )
 )

@@ -237,6 +237,14 @@ impl World {
 
     /// Receive the published stream `from` under SSRC 3000 + stream and RTX SSRC 4000 + stream.
     pub fn receive(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
+        self.receive_with(transport, stream, from, codec, false);
+    }
+
+    pub fn receive_untimed(&mut self, transport: u32, stream: u32, from: u32, codec: &str) {
+        self.receive_with(transport, stream, from, codec, true);
+    }
+
+    fn receive_with(&mut self, transport: u32, stream: u32, from: u32, codec: &str, untimed: bool) {
         let is_audio = codec == "opus";
         let feedback = if is_audio {
             vec![]
@@ -249,7 +257,7 @@ impl World {
             "rtx_payload_type": if is_audio { Value::Null } else { json!(RTX_PT) },
             "ssrc": 3000 + stream, "rtx_ssrc": 4000 + stream,
             "extensions": {MID_URI: 1, TWCC_URI: 3}, "source": format!("stream {from}"),
-            "feedback": feedback,
+            "feedback": feedback, "untimed": untimed,
         }));
         self.reflector.route(from, transport, stream);
     }

@@ -1,0 +1,101 @@
+"""The share of a plan that a process takes: ``--shard``, ``--start-at``, or a Kubernetes job."""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from sfukit import config
+from sfukit.cli.option import option
+from sfukit.errors import UsageError
+from sfukit.loadgen.options import Shard
+from sfukit.loadgen.scenario.shares import MOST_SHARDS
+from sfukit.loadgen.shards import start
+
+SCALE = "Scale"
+_SHARD = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
+_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
+
+ShardOption = Annotated[
+    str | None,
+    option(
+        "--shard",
+        panel=SCALE,
+        metavar="I/N",
+        help="share of the plan, as 2/5; needs TARGET and --seed; parts: sfukit report merge",
+    ),
+]
+StartAt = Annotated[
+    str | None,
+    option(
+        "--start-at",
+        panel=SCALE,
+        metavar="TIME",
+        help="first join: RFC 3339, seconds since 1970, or +30s",
+    ),
+]
+
+
+def shard(values: Mapping[str, Any]) -> Shard | None:
+    """Return the share of this process, by the option, else by the job that it is part of."""
+    found = _of_job(os.environ) if values["shard"] is None else _parse(values["shard"])
+    if found is not None:
+        _refuse_contradictions(values, found)
+    return found
+
+
+def start_at_s(text: str | None) -> float | None:
+    """Return the first join in seconds since 1970; None without ``--start-at``."""
+    return None if text is None else start.parse(text, time.time())
+
+
+def _parse(text: str) -> Shard:
+    match = _SHARD.fullmatch(text)
+    if match is None:
+        raise UsageError(f"--shard {text}: not I/N", hint="such as --shard 2/5, the second of five")
+    return _checked(Shard(int(match[1]), int(match[2])), f"--shard {text}")
+
+
+def _of_job(environment: Mapping[str, str]) -> Shard | None:
+    """Return the share of a pod of an Indexed Job of Kubernetes, whose indices count from 0."""
+    index, count = environment.get(config.JOB_INDEX), environment.get(config.SHARDS)
+    if index is None:
+        return None
+    where = f"{config.JOB_INDEX}={index}"
+    if count is None:
+        raise UsageError(
+            f"{where}: a pod of an Indexed Job, and {config.SHARDS} is not set, so each pod would "
+            "make the whole load",
+            hint=f"set {config.SHARDS} to the completions of the job, or give --shard I/N",
+        )
+    where += f", {config.SHARDS}={count}"
+    if not _NUMBER.fullmatch(index) or not _NUMBER.fullmatch(count):
+        raise UsageError(f"{where}: not numbers")
+    return _checked(Shard(int(index) + 1, int(count)), where)
+
+
+def _checked(found: Shard, where: str) -> Shard:
+    if not 1 <= found.count <= MOST_SHARDS:
+        raise UsageError(f"{where}: give 1 to {MOST_SHARDS} shards")
+    if not 1 <= found.index <= found.count:
+        raise UsageError(f"{where}: shards are 1/{found.count} to {found.count}/{found.count}")
+    return found
+
+
+def _refuse_contradictions(values: Mapping[str, Any], found: Shard) -> None:
+    where = f"--shard {found}"
+    if values["find_max"]:
+        raise UsageError(f"{where} with --find-max: a search is of one process")
+    if values["target"] is None:
+        raise UsageError(
+            f"{where} without TARGET: each process would start a server of its own",
+            hint="start `sfukit serve`, and give its URL",
+        )
+    if values["seed"] is None:
+        raise UsageError(f"{where} without --seed: the plans of the shards would differ")
+    if values["baseline"] is not None:
+        raise UsageError(
+            f"--baseline with {where}: the figures are those of a share",
+            hint="sfukit report compare BEFORE MERGED",
+        )

@@ -1,0 +1,1 @@
+"""One plan in several processes: its fingerprint, its start, its parts merged."""

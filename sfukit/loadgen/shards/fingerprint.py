@@ -1,0 +1,66 @@
+"""The fingerprint of a plan: equal for processes that take shares of the same load."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+
+from sfukit import __version__
+from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.scenario import Plan
+from sfukit.redaction import redacted
+
+_LENGTH = 16
+
+
+def described(plan: Plan, options: RunOptions) -> dict[str, str]:
+    """Return what a plan is made of, as JSON by name; secrets are hidden.
+
+    The path of a scenario file is no part of it: its contents are.
+    """
+    load = replace(plan.options, scenario_file=None)
+    shard = options.shard
+    parts: dict[str, object] = {
+        **msgspec.to_builtins(load),
+        "target": redacted(options.target or ""),
+        "play": redacted(options.play or ""),
+        "srtp": options.srtp,
+        "pacing": options.pacing,
+        "pli_policy": options.pli_policy,
+        "unwatched": options.unwatched,
+        "join_timeout_s": options.join_timeout_s,
+        "retries": options.retries,
+        "abort_after_s": options.abort_after_s,
+        "interval_s": options.interval_s,
+        "gates": [str(gate) for gate in options.gates],
+        "default_gates": options.default_gates,
+        "shards": shard.count if shard is not None else 1,
+        "sfukit": __version__,
+        "visits": _visits(plan),
+    }
+    return {name: msgspec.json.encode(value).decode() for name, value in parts.items()}
+
+
+def of(parts: Mapping[str, str]) -> str:
+    """Return the fingerprint of what a plan is made of."""
+    text = msgspec.json.encode(sorted(parts.items()))
+    return hashlib.sha256(text).hexdigest()[:_LENGTH]
+
+
+def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Return what differs between two plans."""
+    return [
+        f"{name} {one.get(name, 'absent')} and {other.get(name, 'absent')}"
+        for name in sorted({*one, *other})
+        if one.get(name) != other.get(name)
+    ]
+
+
+def _visits(plan: Plan) -> str:
+    """Return a hash of who joins which room when."""
+    visits = [
+        (visit.bot.index, visit.bot.name, visit.bot.room, visit.joins_s, visit.leaves_s)
+        for visit in plan.attendance.visits
+    ]
+    return hashlib.sha256(msgspec.json.encode(visits)).hexdigest()[:_LENGTH]

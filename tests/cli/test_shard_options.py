@@ -1,0 +1,62 @@
+"""``--shard``, ``--start-at`` and the environment of a Kubernetes job: what is refused."""
+
+import pytest
+
+from sfukit.cli.app import main
+
+TARGET = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--shard", "2", TARGET], "--shard 2: not I/N"),
+        (["--shard", "0/5", TARGET], "shards are 1/5 to 5/5"),
+        (["--shard", "6/5", TARGET], "shards are 1/5 to 5/5"),
+        (["--shard", "1/1001", TARGET], "give 1 to 1000 shards"),
+        (["--shard", "1/2", "--seed", "7"], "without TARGET"),
+        (["--shard", "1/2", TARGET], "without --seed"),
+        (["--shard", "1/2", TARGET, "--seed", "7", "--find-max"], "with --find-max"),
+        (["--start-at", "noon"], "--start-at noon: not a time"),
+        (["--start-at", "+30s", "--find-max"], "--start-at with --find-max"),
+    ],
+)
+def test_contradictions(options: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loadtest", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("index", "count", "says"),
+    [
+        ("2", None, "each pod would make the whole load"),
+        ("2", "two", "not numbers"),
+        ("5", "5", "shards are 1/5 to 5/5"),
+        ("1", "5", "--shard 2/5 without --seed"),
+    ],
+)
+@pytest.mark.parametrize("scenario", ["meeting", "signaling"])
+def test_a_pod_of_an_indexed_job(
+    index: str,
+    count: str | None,
+    says: str,
+    scenario: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", index)
+    if count is not None:
+        monkeypatch.setenv("SFUKIT_SHARDS", count)
+    assert main(["loadtest", TARGET, "--scenario", scenario]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_scenario_signaling_has_no_shards(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    monkeypatch.setenv("SFUKIT_SHARDS", "5")
+    assert main(["loadtest", TARGET, "--scenario", "signaling", "--seed", "7"]) == 2
+    assert "shard 2/5 in the scenario signaling: it is of one process" in capsys.readouterr().err
+    assert main(["loadtest", TARGET, "--scenario", "signaling", "--shard", "2/5"]) == 2
+    assert "--shard in the scenario signaling" in capsys.readouterr().err
