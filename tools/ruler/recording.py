@@ -71,8 +71,8 @@ def loss(packets: Iterable[Datagram], window: Window) -> float:
 
 
 def reports_held_ms(datagrams: Iterable[Datagram], window: Window) -> float:
-    """Return the mean time that the relay held RTCP reports."""
-    return statistics.fmean(_held_ms((one for one in datagrams if one.has_report), window))
+    """Return the median time that the relay held RTCP reports."""
+    return statistics.median(_held_ms((one for one in datagrams if one.has_report), window))
 
 
 def lateness_ms(datagrams: Iterable[Datagram], window: Window) -> float:

@@ -183,7 +183,7 @@ def _frame_delay(_clean: _View, of: _View) -> Pair:
 def _rtt(role: str, name: str) -> Callable[[_View, _View], Pair]:
     def compare(clean: _View, of: _View) -> Pair:
         held_ms = of.reports_ms(role) - clean.reports_ms(role)
-        return clean.mean(name) + held_ms, of.mean(name)
+        return clean.median(name) + held_ms, of.median(name)
 
     return compare
 
