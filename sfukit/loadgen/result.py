@@ -13,7 +13,7 @@ from sfukit.swarm.impairment import Impairment
 
 SCHEMA = report.schema_id("loadtest")
 
-Unit = Literal["ms", "ratio", "bit/s", "count"]
+Unit = Literal["ms", "ratio", "bit/s", "count", "score"]
 Side = Literal["none", "server", "swarm", "shared"]
 # Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
 # behind its schedule, packets that were not sent.
@@ -44,12 +44,18 @@ METRICS: dict[str, Unit] = {
     "loss_after_rtx_audio": "ratio",
     "freeze_est": "ratio",
     "longest_gap_ms": "ms",
+    "handovers": "ratio",
+    "handover_gap_ms": "ms",
+    "handover_ice_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
+    "quality": "score",
+    "mos_audio_est": "score",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
 AGGREGATES = ("avg", "p50", "p95", "p99", "max")
+SCORE_AGGREGATES = (*AGGREGATES, "p5")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +63,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     ``hdr`` is its HdrHistogram in the V2 compressed format, in base64: two significant digits;
     values in microseconds, parts per million, bit/s, or counts. ``avg`` is exact; where values have
-    a weight, such as the packets of a stream, ``weight`` is the sum of the weights.
+    a weight, such as the packets of a stream, ``weight`` is the sum of the weights. ``p5`` is of
+    scores, whose low values are the bad ones.
     """
 
     unit: Unit
@@ -67,6 +74,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    p5: float | None = None
     weight: float | None = None
     hdr: str | None = None
 
@@ -76,9 +84,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    The kind is unknown where the run was stopped before the target was recognised.
     """
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin", "unknown"]
     url: str
     play_url: str | None = None
     private: bool = False
@@ -115,6 +124,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     churn_per_s: float = 0.0
     layout: str = "speaker"
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str

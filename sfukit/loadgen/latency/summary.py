@@ -125,7 +125,7 @@ def _rate(samples: Sequence[Sample], rate: Callable[[Sample], float | None]) -> 
 
 
 def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
-    """Return a loss ratio: ``avg`` and ``count`` over all packets, percentiles over intervals."""
+    """Return a loss ratio: ``avg`` over all ``weight`` packets, percentiles over intervals."""
     counted = [
         (part, one.packets_expected)
         for one in samples

@@ -152,7 +152,7 @@ class SignalingReport(Envelope, kw_only=True, frozen=True):
     shares: dict[str, Share]
     metrics: dict[str, Latency]
     server: ServerUse | None
-    generator: GeneratorUse
+    generator: GeneratorUse | None
     saturation: Saturation
     rate_limited: RateLimited
     profile: Profile | None = None
@@ -181,7 +181,7 @@ def figures(
     shares: dict[str, Share],
     metrics: dict[str, Latency],
     server: ServerUse | None,
-    generator: GeneratorUse,
+    generator: GeneratorUse | None,
     saturation: Saturation,
     rate_limited: RateLimited,
 ) -> dict[str, Value]:
@@ -201,5 +201,5 @@ def figures(
         for name in _GENERATOR_UNITS
         if "." not in name
     }
-    found["generator.lag_ms.p99"] = generator.lag_ms.p99
+    found["generator.lag_ms.p99"] = None if generator is None else generator.lag_ms.p99
     return found

@@ -210,8 +210,11 @@ def _each_ms(cpu_s: float, count: int) -> float | None:
     return cpu_s * _MS_PER_S / count if count else None
 
 
-def _generator(recorder: Recorder, measured: Measured) -> GeneratorUse:
-    phase = measured.window or measured.phases[-1]
+def _generator(recorder: Recorder, measured: Measured) -> GeneratorUse | None:
+    """Return the use of the last phase; None where the run was stopped before the first."""
+    phase = measured.last
+    if phase is None:
+        return None
     use = between(phase.before.own, phase.after.own)
     return GeneratorUse(
         wall_s=use.wall_s,
@@ -225,9 +228,11 @@ def _generator(recorder: Recorder, measured: Measured) -> GeneratorUse:
 
 
 def _saturation(
-    facts: Facts, recorder: Recorder, measured: Measured, generator: GeneratorUse
+    facts: Facts, recorder: Recorder, measured: Measured, generator: GeneratorUse | None
 ) -> Saturation:
-    phase = measured.window or measured.phases[-1]
+    phase = measured.last
+    if phase is None or generator is None:
+        return Saturation(side="none", reasons=[])
     own, server = between(phase.before.own, phase.after.own), _server_use(phase)
     return attribute(
         Evidence(
