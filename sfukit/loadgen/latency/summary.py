@@ -121,7 +121,7 @@ def _rate(samples: Sequence[Sample], rate: Callable[[Sample], float | None]) -> 
     ]
     measured_s = sum(span_s for _, span_s in known)
     average = sum(bps * span_s for bps, span_s in known) / measured_s if measured_s else None
-    return metric_of_values([bps for bps, _ in known], "bit/s", average=average)
+    return metric_of_values([bps for bps, _ in known], "bit/s", average=average, weight=measured_s)
 
 
 def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
