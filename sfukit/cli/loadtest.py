@@ -192,6 +192,7 @@ def _preflight(
 
     An unusable target is then one line of the report instead of one failure per bot.
     """
+    from sfukit.cli.check_adapters import signaling_client
     from sfukit.loadgen.stopping import StoppedError, unless_stopped
     from sfukit.loadgen.verdict import TargetFault
     from sfukit.probe.check import report as check_report
@@ -208,7 +209,7 @@ def _preflight(
             srtp=run_options.srtp,
         )
         try:
-            outcome = await unless_stopped(check(options), stop)
+            outcome = await unless_stopped(check(options, adapters=signaling_client), stop)
         except StoppedError:
             return None
         if outcome.failed_step in check_report.MEDIA_STEPS:

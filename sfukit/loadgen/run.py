@@ -32,7 +32,7 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import UNCHECKED, DetectedTarget
+from sfukit.targets.detect import DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -108,8 +108,6 @@ async def _checked(
     kind = opened.described.kind
     if kind == "plugin":
         observer.report("check", "not made: `sfukit check` has no plug-ins")
-    elif kind in UNCHECKED:
-        observer.report("check", f"not made: `sfukit check` does not speak {kind}")
     elif preflight is not None and opened.server is None:
         return await preflight(plan)
     return None
