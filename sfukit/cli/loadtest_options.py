@@ -119,6 +119,15 @@ SpeakerSwitch = Annotated[
         help="another speaker is seen large, as 5s",
     ),
 ]
+Handover = Annotated[
+    str | None,
+    option(
+        "--handover",
+        panel=_NETWORK,
+        metavar="TIME",
+        help="each client moves to a new socket so often, as 20s: same ICE credentials",
+    ),
+]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]
@@ -155,6 +164,15 @@ Unwatched = Annotated[
         "--unwatched",
         panel=_MEDIA,
         help="encodings without subscribers: dynacast (stop on server request) or send",
+    ),
+]
+Phases = Annotated[
+    str | None,
+    option(
+        "--phases",
+        panel=_NETWORK,
+        metavar="FILE.toml",
+        help='networks over time: [[phase]] with at = "20s" and net, net_up or net_down',
     ),
 ]
 NetShare = Annotated[

@@ -18,13 +18,15 @@ from sfukit.loadgen.options import (
     Layout,
     LoadOptions,
     Pacing,
+    Phase,
     PliPolicy,
     RunOptions,
     ScenarioName,
     Unwatched,
     VideoCodec,
 )
-from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario import churn, handovers, stages
+from sfukit.loadgen.scenario_file import phases
 from sfukit.loadgen.scenario_file import read as scenario_file
 
 # Options of the report of one run, which a search has several of.
@@ -152,8 +154,10 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
+        handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
         net_up=net_up,
         net_down=net_down,
+        phases=_phases(values, (net_up, net_down)),
         net_share=units.ratio(values["net_share"], "--net-share"),
         seed=target_options.seed(values),
     )
@@ -163,6 +167,11 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Return whether an option was given."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def _phases(values: Mapping[str, Any], run: phases.Networks) -> tuple[Phase, ...]:
+    file = values["phases"]
+    return () if file is None else phases.read(file, run, values.get("groups", ()))
 
 
 def _switch_s(text: str | None) -> float | None:

@@ -1,8 +1,8 @@
 """The check that one participant makes before any bot of a load test joins."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sfukit.loadgen.options import RunOptions
 
@@ -21,6 +21,8 @@ def preflight_of(
 
     An unusable target is then one line of the report instead of one failure per bot.
     """
+    from sfukit.cli.check_adapters import signaling_client
+    from sfukit.loadgen.stopping import StoppedError, unless_stopped
     from sfukit.loadgen.verdict import TargetFault
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
@@ -35,8 +37,11 @@ def preflight_of(
             room=plan.rooms[plan.own_slots[0].room].name,
             srtp=run_options.srtp,
         )
-        outcome = await _unless_stopped(check(options), stop)
-        if outcome is None or outcome.failed_step in check_report.MEDIA_STEPS:
+        try:
+            outcome = await unless_stopped(check(options, adapters=signaling_client), stop)
+        except StoppedError:
+            return None
+        if outcome.failed_step in check_report.MEDIA_STEPS:
             return None  # the run measures media
         if outcome.failed_step is None:
             report("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
@@ -46,15 +51,3 @@ def preflight_of(
         )
 
     return preflight
-
-
-async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Event) -> Any:
-    """Return the result of a check; None after Ctrl-C."""
-    task, stopping = asyncio.ensure_future(checking), asyncio.ensure_future(stop.wait())
-    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if task.done():
-        return task.result()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return None

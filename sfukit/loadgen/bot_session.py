@@ -6,7 +6,7 @@ from sfukit.loadgen.bot_connections import BotTransports, PublishTransport, Rece
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.scenario import Bot, Encoding, Plan, Size
-from sfukit.swarm.messages import AddBot
+from sfukit.swarm.messages import AddBot, SetNetwork
 from sfukit.swarm.native import Swarm
 
 
@@ -20,7 +20,7 @@ class BotSession:
         self.ledger = ledger
         self._dynacast = media.unwatched == "dynacast"
         self._subscriptions = _sizes(plan, bot, None)
-        self._transports = BotTransports(plan, bot, swarm, ledger, media)
+        self._transports = BotTransports(plan, bot, swarm, ledger, media, sizes=self._subscriptions)
 
     @property
     def name(self) -> str:
@@ -72,9 +72,20 @@ class BotSession:
         name = self.ledger.label(self.bot)
         self.swarm.send([AddBot(bot=self.number, name=name, scheduled_ns=scheduled_ns)])
 
+    def enter_phase(self, at_s: float) -> SetNetwork:
+        """Take the network that is planned for a time of the run; return its command."""
+        self._transports.at_s = at_s
+        net_up, net_down = self._transports.networks()
+        return SetNetwork(bot=self.number, net_up=net_up, net_down=net_down)
+
     def rearrange(self, at_s: float) -> None:
         """Take the sizes that are planned for a time of the run."""
         self._subscriptions = _sizes(self.plan, self.bot, at_s)
+        self._transports.rearrange(self._subscriptions)
+
+    def change_address(self) -> None:
+        """Continue from another local address."""
+        self._transports.change_address()
 
     def accepted(self) -> None:
         self.ledger.signalled(self.bot, self.swarm.now_ns())

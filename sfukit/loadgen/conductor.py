@@ -71,7 +71,7 @@ class Conductor:
             due_ns = start_ns + round(change.at_s * _NS_PER_S)
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             if change.joins:
-                self._spawn(change.bot, due_ns)
+                self._spawn(change.bot, due_ns, change.at_s)
             else:
                 self._end(change.bot)
 
@@ -82,6 +82,23 @@ class Conductor:
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             here = [one for one in self._running.values() if one.bot_session.bot.room == room.index]
             await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
+
+    async def change_addresses(self, start_ns: int) -> None:
+        """Let each client continue from another local address whenever that is due."""
+        for one in self._plan.handovers:
+            due_ns = start_ns + round(one.at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            running = self._running.get(one.bot.index)
+            if running is not None and self._ledger.is_connected(one.bot):
+                running.bot_session.change_address()
+
+    async def follow_phases(self, start_ns: int) -> None:
+        """Change the networks of the impaired clients whenever a phase begins."""
+        for at_s in sorted({phase.at_s for phase in self._plan.options.phases}):
+            due_ns = start_ns + round(at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            here = (one.bot_session for one in self._running.values())
+            self._swarm.send([one.enter_phase(at_s) for one in here if one.bot.impaired])
 
     async def _rearrange(self, running: _Running, at_s: float) -> None:
         running.bot_session.rearrange(at_s)
@@ -143,9 +160,10 @@ class Conductor:
         tasks = [running.task for running in self._running.values()]
         await asyncio.gather(*tasks, *leaving, return_exceptions=True)
 
-    def _spawn(self, bot: Bot, scheduled_ns: int) -> None:
+    def _spawn(self, bot: Bot, scheduled_ns: int, at_s: float) -> None:
         bot_session = BotSession(self._plan, bot, self._swarm, self._ledger, self._media)
         bot_session.add(scheduled_ns)
+        bot_session.enter_phase(at_s)  # opening a transport sends it
         session = self._target.session(bot_session)
         task = asyncio.create_task(self._run_bot(bot))
         self._running[bot.index] = _Running(bot_session, session, task)

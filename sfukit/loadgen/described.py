@@ -24,6 +24,7 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         churn_per_s=load.churn_per_s,
         layout=plan.views.layout,
         speaker_switch_s=load.speaker_switch_s,
+        handover_s=load.handover_s,
         srtp=options.srtp,
         srtp_negotiated=dict(ledger.profiles),
         pacing=options.pacing,
@@ -31,5 +32,6 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         impaired_clients=sum(bot.impaired for bot in plan.slots),
         net_up=load.net_up,
         net_down=load.net_down,
+        phases=[result.NetworkPhase(**phase._asdict()) for phase in load.phases],
         summary=scenario.plan_line(plan),
     )

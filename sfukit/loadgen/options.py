@@ -41,6 +41,18 @@ class Stage(NamedTuple):
     clients: int
 
 
+class Phase(NamedTuple):
+    """The network from a time of the run on: of one group, else of all that have that of the run.
+
+    ``at_s`` counts from the first scheduled join.
+    """
+
+    at_s: float
+    net_up: Impairment | None
+    net_down: Impairment | None
+    group: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Clients of each room that do the same; None leaves a value to the options of the load."""
@@ -86,9 +98,11 @@ class LoadOptions:
     churn_per_s: float = 0.0
     layout: Layout | None = None
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
+    phases: tuple[Phase, ...] = ()
     seed: int = 0
 
     @property

@@ -55,19 +55,20 @@ def parse(name: str, where: str) -> Preset:
 
 
 def directions(
-    net: str | None, up: str | None, down: str | None, where: Sequence[str]
+    net: str | None,
+    up: str | None,
+    down: str | None,
+    where: Sequence[str],
+    base: tuple[Impairment | None, Impairment | None] = (None, None),
 ) -> tuple[Impairment | None, Impairment | None]:
-    """Return up and down of a preset with the keys that are given in either direction.
+    """Return up and down of a preset, else of ``base``, with the keys that are given in each.
 
     ``where`` names the three values in errors.
     """
-    preset = None if net is None else parse(net, where[0])
+    if net is not None:
+        preset = parse(net, where[0])
+        base = impairment.parse(preset.up, where[0]), impairment.parse(preset.down, where[0])
     return (
-        _direction(None if preset is None else preset.up, up, where[1]),
-        _direction(None if preset is None else preset.down, down, where[2]),
+        base[0] if up is None else impairment.parse(up, where[1], base[0]),
+        base[1] if down is None else impairment.parse(down, where[2], base[1]),
     )
-
-
-def _direction(preset: str | None, text: str | None, where: str) -> Impairment | None:
-    base = None if preset is None else impairment.parse(preset, where)
-    return base if text is None else impairment.parse(text, where, base)

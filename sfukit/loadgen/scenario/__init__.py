@@ -3,7 +3,7 @@
 from sfukit.loadgen.scenario.attendance import Visit, Window
 from sfukit.loadgen.scenario.describe import plan_line
 from sfukit.loadgen.scenario.flows import Flow
-from sfukit.loadgen.scenario.impaired import network_of
+from sfukit.loadgen.scenario.impaired import network_at
 from sfukit.loadgen.scenario.media import Encoding, rank
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, Size
 from sfukit.loadgen.scenario.planning import Plan, plan
@@ -20,7 +20,7 @@ __all__ = [
     "Size",
     "Visit",
     "Window",
-    "network_of",
+    "network_at",
     "plan",
     "plan_line",
     "rank",

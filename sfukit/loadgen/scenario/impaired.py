@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.options import LoadOptions, Phase
 from sfukit.loadgen.scenario.participants import Bot, Room
 from sfukit.swarm.impairment import Impairment
 
@@ -15,6 +15,29 @@ def network_of(bot: Bot, options: LoadOptions) -> tuple[Impairment | None, Impai
     if group is not None and (group.net_up or group.net_down):
         return group.net_up, group.net_down
     return options.net_up, options.net_down
+
+
+def network_at(
+    bot: Bot, options: LoadOptions, at_s: float
+) -> tuple[Impairment | None, Impairment | None]:
+    """Return the impairment of a bot at a time of the run, up and down."""
+    current = network_of(bot, options)
+    for phase in _phases(bot, options):
+        if phase.at_s > at_s:
+            break
+        current = phase.net_up, phase.net_down
+    return current
+
+
+def _phases(bot: Bot, options: LoadOptions) -> list[Phase]:
+    """Return the phases of a bot in the order of time: of its group, else of the run."""
+    group = bot.group
+    name = None if group is None else group.name
+    if any(phase.group is not None and phase.group == name for phase in options.phases):
+        return [phase for phase in options.phases if phase.group == name]
+    if group is not None and (group.net_up or group.net_down):
+        return []
+    return [phase for phase in options.phases if phase.group is None]
 
 
 def impaired(rooms: Sequence[Room], options: LoadOptions) -> list[Room]:
@@ -40,13 +63,17 @@ def _chosen(bots: Sequence[tuple[Bot, Room]], options: LoadOptions) -> set[int]:
     """Return the impaired ones of bots that share their network."""
     candidates = []
     for bot, room in bots:
-        net_up, net_down = network_of(bot, options)
-        if (net_up and bot.sends) or (net_down and _receives(bot, room, options)):
+        networks = [network_of(bot, options)]
+        networks += [(phase.net_up, phase.net_down) for phase in _phases(bot, options)]
+        is_sender = bot.sends and any(up for up, _ in networks)
+        if is_sender or (any(down for _, down in networks) and _receives(bot, room, options)):
             candidates.append(bot.index)
     if not candidates:
         return set()
     group = bots[0][0].group
-    own = group is not None and (group.net_up or group.net_down)
+    own = group is not None and (
+        group.net_up or group.net_down or any(one.group == group.name for one in options.phases)
+    )
     share = group.net_share if group is not None and own else options.net_share
     return set(random.Random(options.seed).sample(candidates, round(share * len(candidates))))
 

@@ -16,7 +16,7 @@ from sfukit.loadgen.options import (
     Unwatched,
     VideoCodec,
 )
-from sfukit.loadgen.scenario import churn
+from sfukit.loadgen.scenario import churn, handovers
 from sfukit.swarm import network_presets
 
 Check = Callable[[Any, str], object]
@@ -86,6 +86,7 @@ RUN: Mapping[str, Key] = {
     "churn": _text(churn.parse, "a share per time such as '2%/m'"),
     "layout": _one_of(get_args(Layout)),
     "speaker_switch": _DURATION,
+    "handover": _text(handovers.parse, "a duration such as '20s'"),
     "codec": _one_of(get_args(VideoCodec)),
     "audio": _one_of(get_args(AudioCodec)),
     "simulcast": _FLAG,
@@ -115,6 +116,16 @@ GROUP: Mapping[str, Key] = {
     "net_down": _NETWORK,
     "net_share": _SHARE,
 }
+NO_NETWORK = "none"
+PHASE: Mapping[str, Key] = {
+    "at": _DURATION,
+    "group": _text(lambda value, where: None),
+    "net": _one_of((*network_presets.PRESETS, NO_NETWORK)),
+    "net_up": _NETWORK,
+    "net_down": _NETWORK,
+}
+# An array of tables has its own check: any other key is unknown.
+PHASES: Mapping[str, Key] = {"phase": Key((list,), lambda value, where: None, "[[phase]]")}
 # A scenario file may come from another person: it names no programs, plug-ins, files or secrets.
 COMMAND_LINE_ONLY = frozenset(
     (
@@ -132,5 +143,6 @@ COMMAND_LINE_ONLY = frozenset(
         "pin",
         "json",
         "media",
+        "phases",
     )
 )

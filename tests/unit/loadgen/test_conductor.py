@@ -14,12 +14,14 @@ from sfukit.loadgen.bot_session import BotSession
 from sfukit.loadgen.clips import clip_ids
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.options import LoadOptions, Phase
 from sfukit.loadgen.options import Stage as Duration
 from sfukit.loadgen.scenario import Size, plan
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.fake import FakeSwarm
+from sfukit.swarm.impairment import Impairment
+from sfukit.swarm.messages import SetNetwork
 
 Step = Callable[[BotSession], Coroutine[None, None, None]]
 
@@ -287,3 +289,19 @@ async def test_a_transport_without_traffic_counts_as_disconnected() -> None:
         lost = "the target disconnected 1 of 4 clients: transport disconnected: no_traffic"
         assert run.ledger.dropped == lost
         assert run.conductor.target_fault() is None
+
+
+async def test_the_networks_of_impaired_clients_change_with_the_phases() -> None:
+    slow, slower = Impairment(delay_ms=5), Impairment(delay_ms=9)
+    phases = (Phase(0.0, None, slow), Phase(0.01, None, slower))
+    async with stage(
+        welcome, scenario="broadcast", net_share=0.67, phases=phases, duration_s=5
+    ) as here:
+        impaired = {bot.index + 1 for bot in here.plan.slots if bot.impaired}
+        await here.conductor.follow_phases(here.swarm.now_ns())
+        changes = here.swarm.of(SetNetwork)
+    assert len(impaired) == 2
+    for bot in impaired:
+        delays = [one.net_down.delay_ms for one in changes if one.bot == bot and one.net_down]
+        assert delays == [5, 9]
+    assert {change.bot for change in changes} == impaired

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import Group, LoadOptions, Stage
-from sfukit.loadgen.scenario import network_of, plan, plan_line
+from sfukit.loadgen.scenario import plan, plan_line
+from sfukit.loadgen.scenario.impaired import network_of
 from sfukit.loadgen.scenario_file.lines import key_lines, line_of
 from sfukit.loadgen.scenario_file.read import parse, read
 from sfukit.swarm.impairment import Impairment
