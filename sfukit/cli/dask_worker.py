@@ -38,7 +38,7 @@ _lock = threading.Lock()
 
 
 class Unseen:
-    """An observer of a run without anybody to see it."""
+    """An observer of a run that shows nothing."""
 
     def report(self, label: str, text: str) -> None:
         """Ignore a line."""
