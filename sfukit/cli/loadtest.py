@@ -56,6 +56,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
         "sfukit loadtest -c 40 --net lte --net-down loss=3%,burst=4 --net-share 20%",
+        "sfukit loadtest --rfc8867 5.1 --html case.html",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
 )
@@ -96,6 +97,7 @@ def loadtest(
     net_down: target_options.NetDown = None,
     net_share: options.NetShare = "100%",
     phases: options.Phases = None,
+    rfc8867: options.Rfc8867 = None,
     gate: target_options.Gate = None,
     abort_after: options.AbortAfter = None,
     no_default_gates: options.NoDefaultGates = False,

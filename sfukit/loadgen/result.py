@@ -8,6 +8,7 @@ from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result_series import Client, Interval
 from sfukit.loadgen.result_shards import MergedShards, ShardShare
+from sfukit.loadgen.rfc8867.result import CaseReport
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 
@@ -308,6 +309,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    rfc8867: CaseReport | None = None
     shard: ShardShare | None = None
     merged: MergedShards | None = None
 
