@@ -148,6 +148,8 @@ def show(value: Value, unit: str) -> str:
             return f"{value:,.{digits}f} ms"
         case _, "bit/s":
             return units.show_bitrate(value)
+        case _, "score":
+            return f"{value:.3g}"
         case _, "bytes":
             return units.show_size(value)
         case _:

@@ -29,6 +29,7 @@ _ROWS = (
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("handover gap", "handover_gap_ms"),
     ("playout delay", "playout_delay_libwebrtc_ms"),
 )
 _VERDICT = 8
@@ -64,6 +65,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
         *_late_line(report),
+        *_quality_line(report),
         *_other_gates(report),
         *media_lines(report),
         *join_lines(report),
@@ -194,10 +196,21 @@ def _late_line(report: LoadtestReport) -> list[str]:
     return [labelled("late frames", text + in_brackets(gates_of))]
 
 
+def _quality_line(report: LoadtestReport) -> list[str]:
+    """Return the quality score, and the estimated opinion score of audio."""
+    parts = []
+    for name, label in (("quality", ""), ("mos_audio_est", "audio (estimated MOS) ")):
+        metric = report.metrics.get(name)
+        if metric is not None and metric.count:
+            bounds = in_brackets(gates_on(report.gates, name))
+            parts.append(f"{label}{metric.avg:.3g}, p5 {metric.p5:.3g}{bounds}")
+    return [labelled("quality", "   ".join(parts))] if parts else []
+
+
 def _other_gates(report: LoadtestReport) -> list[str]:
     """Return the gates on what no other line shows: rooms, groups, the server."""
     elsewhere = {"joins", "tracks", "loss_after_rtx", "freeze_est", *(path for _, path in _ROWS)}
-    elsewhere |= {"late_frames", "late_frames_libwebrtc"}
+    elsewhere |= {"late_frames", "late_frames_libwebrtc", "quality", "mos_audio_est"}
     return [
         labelled(
             "gate", f"{gate.gate}: {gates.show(gate.value, gate.unit)}  {metric_table.mark(gate)}"

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import AUDIO, clip_name
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan, network_at
+from sfukit.loadgen.scenario import Bot, Plan, Size, network_at
 from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.wanted import encoding_index, wanted
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, OfferParameters, RemoteTransport
 from sfukit.signaling.sdp import SdpError
@@ -15,6 +16,7 @@ from sfukit.signaling.transport import Credentials
 from sfukit.swarm.messages import (
     AddCandidate,
     Candidate,
+    ChangeAddress,
     CloseTransport,
     Command,
     EncodingParameters,
@@ -25,6 +27,7 @@ from sfukit.swarm.messages import (
     Receive,
     RemoteParameters,
     SetActiveEncodings,
+    SetWanted,
     StopReceiving,
 )
 from sfukit.swarm.native import Swarm
@@ -52,6 +55,8 @@ class BotTransports:
     started: int = 0  # transports, those that ended included
     at_s: float = 0.0  # time of the run, which decides the network
     opened: list[int] = field(default_factory=list)
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+    videos: dict[int, str] = field(default_factory=dict)  # streams, with their publishers
     _receives: bool = False
 
     @property
@@ -71,6 +76,20 @@ class BotTransports:
         first, self._receives = not self._receives, True
         return first and not self.bot.sends
 
+    def rearrange(self, sizes: Mapping[str, Size]) -> None:
+        """Take other sizes of the publishers: the quality score expects their encodings."""
+        self.sizes = sizes
+        encodings = self.plan.encodings
+        self.swarm.send(
+            [
+                SetWanted(
+                    stream=stream,
+                    encoding_index=encoding_index(encodings, sizes.get(publisher, "small")),
+                )
+                for stream, publisher in self.videos.items()
+            ]
+        )
+
     def open(
         self,
         transport: int,
@@ -82,16 +101,23 @@ class BotTransports:
         self.opened.append(transport)
         self.swarm.send([self._opening(transport, local, peer), *tracks])
 
+    def change_address(self) -> None:
+        """Let all open transports continue from another local address."""
+        self.ledger.handovers.started(self.opened, self.bot, self.swarm.now_ns())
+        self.swarm.send([ChangeAddress(transport=transport) for transport in self.opened])
+
     def close(self, transport: int) -> None:
         """Close one transport, if it is open."""
         if transport in self.opened:
             self.opened.remove(transport)
+            self.videos.clear()
             self.swarm.send([CloseTransport(transport=transport)])
 
     def close_all(self) -> None:
         """Close all transports."""
         self.swarm.send([CloseTransport(transport=transport) for transport in self.opened])
         self.opened.clear()
+        self.videos.clear()
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         net_up, net_down = self.networks()
@@ -317,7 +343,7 @@ class ReceiveTransport:
         """Receive exactly the tracks of these m-lines."""
         offered = {(line.mid, line.ssrc): line for line in lines}
         ended = [key for key in self._streams if key not in offered]
-        commands: list[Command] = [StopReceiving(stream=self._streams.pop(key)) for key in ended]
+        commands: list[Command] = [StopReceiving(stream=self._ended(key)) for key in ended]
         for key, line in offered.items():
             if key in self._streams:
                 continue
@@ -330,10 +356,20 @@ class ReceiveTransport:
             commands.append(self._receive(self._streams[key], line, publisher))
         self._transport.start(self._credentials, peer, commands)
 
+    def _ended(self, key: tuple[str, int | None]) -> int:
+        stream = self._streams.pop(key)
+        self._bot.videos.pop(stream, None)
+        return stream
+
     def _receive(self, stream: int, line: MediaLine, publisher: Bot | None) -> Receive:
         transport = self._transport.id
         expected = ExpectedTrack(self._bot.bot, publisher, line.kind, transport)
         self._bot.ledger.track_expected(stream, expected)
+        expects = None
+        if publisher is not None and line.kind == "video":
+            self._bot.videos[stream] = publisher.name
+            size = self._bot.sizes.get(publisher.name, "small")
+            expects = wanted(self._bot.plan.encodings, size)
         return Receive(
             transport=transport,
             stream=stream,
@@ -347,5 +383,6 @@ class ReceiveTransport:
             source=publisher.name if publisher else "",
             # extended reports need no negotiation (RFC 3611 section 5)
             feedback=[*line.feedback, "rrtr"],
+            wanted=expects,
             untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -20,7 +20,7 @@ class BotSession:
         self.ledger = ledger
         self._dynacast = media.unwatched == "dynacast"
         self._subscriptions = _sizes(plan, bot, None)
-        self._transports = BotTransports(plan, bot, swarm, ledger, media)
+        self._transports = BotTransports(plan, bot, swarm, ledger, media, sizes=self._subscriptions)
 
     @property
     def name(self) -> str:
@@ -85,6 +85,11 @@ class BotSession:
     def rearrange(self, at_s: float) -> None:
         """Take the sizes that are planned for a time of the run."""
         self._subscriptions = _sizes(self.plan, self.bot, at_s)
+        self._transports.rearrange(self._subscriptions)
+
+    def change_address(self) -> None:
+        """Continue from another local address."""
+        self._transports.change_address()
 
     def accepted(self) -> None:
         self.ledger.signalled(self.bot, self.swarm.now_ns())

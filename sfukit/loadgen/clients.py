@@ -75,6 +75,7 @@ def _client(
             sum(one.frozen_ms for one in video), sum(one.playing_ms for one in video)
         ),
         bitrate_in_bps=received_bytes * 8 / window_s if window_s and streams else None,
+        quality=min((one.quality.score for one in streams if one.quality), default=None),
         impaired=bot.impaired,
     )
 

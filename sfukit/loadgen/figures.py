@@ -45,6 +45,23 @@ class Delays(msgspec.Struct, frozen=True):
     p99_ms: float | None
 
 
+class Points(msgspec.Struct, frozen=True):
+    """Points that the quality score lost, by cause; means of the window."""
+
+    delay: float
+    loss: float
+    bitrate: float
+    layer: float
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """The quality score of a stream, 0 to 100: mean and least of the window."""
+
+    score: float
+    least: float
+    lost: Points
+
+
 class StreamFigures(msgspec.Struct, frozen=True):
     """One received stream.
 
@@ -69,6 +86,7 @@ class StreamFigures(msgspec.Struct, frozen=True):
     frames_late_libwebrtc: int
     playout_delay_ms: float | None
     playout_delay_libwebrtc_ms: float | None
+    quality: Quality | None
     e2e_frame: Delays
     e2e_histogram: Histogram
 

@@ -8,6 +8,7 @@ from sfukit.gates import TEXT, Gate, Scope, Value
 from sfukit.loadgen.result import (
     AGGREGATES,
     METRICS,
+    SCORE_AGGREGATES,
     Metric,
     Saturation,
     ServerUse,
@@ -31,7 +32,11 @@ SCOPED = (
     "loss_after_rtx_audio",
     "freeze_est",
     "longest_gap_ms",
+    "quality",
     "bitrate_in",
+    "handovers",
+    "handover_gap_ms",
+    "handover_ice_ms",
 )
 SCOPES = {"room": SCOPED, "group": SCOPED}
 
@@ -84,10 +89,10 @@ def metric_paths(metrics: Mapping[str, Unit]) -> dict[str, str]:
     """Return the paths of metrics that a gate may name, with their units."""
     paths: dict[str, str] = {}
     for name, unit in metrics.items():
-        kept_in = "" if unit == "count" else unit
+        kept_in = "" if unit in ("count", "score") else unit
         paths[name] = kept_in
         paths[f"{name}.count"] = ""
-        paths |= {f"{name}.{aggregate}": kept_in for aggregate in AGGREGATES}
+        paths |= {f"{name}.{aggregate}": kept_in for aggregate in _aggregates(unit)}
     return paths
 
 
@@ -97,6 +102,10 @@ def metric_values(metrics: Mapping[str, Metric], scope: str = "") -> dict[str, V
     for name, metric in metrics.items():
         found[f"{name}{scope}"] = metric.avg
         found[f"{name}{scope}.count"] = metric.count
-        for aggregate in AGGREGATES:
+        for aggregate in _aggregates(metric.unit):
             found[f"{name}{scope}.{aggregate}"] = getattr(metric, aggregate)
     return found
+
+
+def _aggregates(unit: Unit) -> tuple[str, ...]:
+    return SCORE_AGGREGATES if unit == "score" else AGGREGATES

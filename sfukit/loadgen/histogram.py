@@ -13,8 +13,14 @@ from sfukit.loadgen import hdr
 from sfukit.loadgen.result import Metric, Unit
 
 _US_PER_MS = 1000.0
-# What one unit of a metric is in its histogram: microseconds, parts per million.
-SCALES: Mapping[Unit, float] = {"ms": _US_PER_MS, "ratio": 1e6, "bit/s": 1.0, "count": 1.0}
+# What one unit of a metric is in its histogram: microseconds, parts per million, hundredths.
+SCALES: Mapping[Unit, float] = {
+    "ms": _US_PER_MS,
+    "ratio": 1e6,
+    "bit/s": 1.0,
+    "count": 1.0,
+    "score": 100.0,
+}
 
 
 class Histogram(msgspec.Struct, frozen=True):
@@ -109,6 +115,7 @@ def metric_of_counts(
         p95=p95,
         p99=p99,
         max=largest,
+        p5=min(_quantile(ordered, total, 0.05) / scale, largest) if unit == "score" else None,
         weight=weight,
         hdr=hdr.encode(counts),
     )

@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sfukit.loadgen.audio_scores import opinion_scores
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
 from sfukit.loadgen.ledger import JoinRecord, Ledger
@@ -19,9 +20,10 @@ _MIN_WINDOW_S = 0.2
 
 @dataclass(frozen=True)
 class UsageSample:
-    """Use of both processes at one instant; the server's is None for an external server.
+    """Use of both processes at one instant; the server's is None on another machine.
 
-    ``busy_s`` is the CPU time of all cores of this machine, None where it is unknown.
+    ``traffic`` is that of a private server. ``busy_s`` is the CPU time of all cores of this
+    machine, None where it is unknown.
     """
 
     swarm: Reading
@@ -86,8 +88,12 @@ def metrics(
             one.playout_delay_libwebrtc for one in histograms
         ),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
+        **_handovers(ledger, windows),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
+        "mos_audio_est": metric_of_values(
+            (score for one in windows for score in opinion_scores(ledger, one.figures)), "score"
+        ),
         "bitrate_out": _sent(plan, windows),
         **of_streams(streams_of(windows)),
     }
@@ -111,7 +117,20 @@ def scoped_metrics(
         "e2e_frame_ms": metric_of_histograms(
             one.figures.e2e_histogram for one in streams if one.figures.kind == "video"
         ),
+        **_handovers(ledger, windows, members),
         **of_streams(streams),
+    }
+
+
+def _handovers(
+    ledger: Ledger, windows: Sequence[WindowResult], members: Container[int] | None = None
+) -> dict[str, Metric]:
+    bounds = [window.bounds_ns for window in windows]
+    changes = list(ledger.handovers.within(bounds, members))
+    return {
+        "handovers": metric_of_values([float(not one.failure) for one in changes], "ratio"),
+        "handover_gap_ms": metric_of_values(_known(one.gap_ms for one in changes), "ms"),
+        "handover_ice_ms": metric_of_values(_known(one.ice_ms for one in changes), "ms"),
     }
 
 
@@ -175,6 +194,9 @@ def of_streams(streams: Sequence[WindowStream]) -> dict[str, Metric]:
         "loss_after_rtx_video": _repaired(one for one in figures if one.kind == "video"),
         "loss_after_rtx_audio": _repaired(one for one in figures if one.kind == "audio"),
         "freeze_est": _ratios((one.frozen_ms, one.playing_ms) for one in video),
+        "quality": metric_of_values(
+            _known(one.quality.score for one in figures if one.quality), "score"
+        ),
         "longest_gap_ms": metric_of_values((one.longest_gap_ms for one in video), "ms"),
         "bitrate_in": metric_of_values(
             _known(_rate_bps(one.figures.bytes_received, one.window) for one in streams), "bit/s"

@@ -14,7 +14,7 @@ from sfukit.swarm.impairment import Impairment
 
 SCHEMA = report.schema_id("loadtest")
 
-Unit = Literal["ms", "ratio", "bit/s", "count"]
+Unit = Literal["ms", "ratio", "bit/s", "count", "score"]
 Side = Literal["none", "server", "swarm", "shared"]
 # Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
 # behind its schedule, packets that were not sent.
@@ -45,12 +45,18 @@ METRICS: dict[str, Unit] = {
     "loss_after_rtx_audio": "ratio",
     "freeze_est": "ratio",
     "longest_gap_ms": "ms",
+    "handovers": "ratio",
+    "handover_gap_ms": "ms",
+    "handover_ice_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
+    "quality": "score",
+    "mos_audio_est": "score",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
 AGGREGATES = ("avg", "p50", "p95", "p99", "max")
+SCORE_AGGREGATES = (*AGGREGATES, "p5")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +64,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     ``hdr`` is its HdrHistogram in the V2 compressed format, in base64: two significant digits;
     values in microseconds, parts per million, bit/s, or counts. ``avg`` is exact; where values have
-    a weight, such as the packets of a stream, ``weight`` is the sum of the weights.
+    a weight, such as the packets of a stream, ``weight`` is the sum of the weights. ``p5`` is of
+    scores, whose low values are the bad ones.
     """
 
     unit: Unit
@@ -68,6 +75,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    p5: float | None = None
     weight: float | None = None
     hdr: str | None = None
 
@@ -75,16 +83,19 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The server under load; ``plugin`` is the class of a target plug-in.
 
+    ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    The kind is unknown where the run was stopped before the target was recognised.
     """
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin", "unknown"]
     url: str
     play_url: str | None = None
     private: bool = False
     plugin: str | None = None
     version: str | None = None
     pid: int | None = None
+    program: str | None = None
     publishers_per_endpoint: int = 1
 
 
@@ -114,6 +125,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     churn_per_s: float = 0.0
     layout: str = "speaker"
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
@@ -153,8 +165,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Use of the private server in the measured window: all its threads, RTP packets.
+    """Use of a server on this machine in the measured window: all its threads, RTP packets.
 
+    Packets and bytes of a server that was given are those that the bots sent and received
+    (``counted_by``); it may retransmit without being counted.
     ``packets_sent`` includes retransmissions. ``cpu_us_per_packet`` is per packet sent,
     ``cpu_us_per_packet_in_out`` per packet sent or received; ``ramp_`` fields cover the ramp and
     the warm-up.
@@ -173,6 +187,7 @@ class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
     busiest_thread: float
     ramp_cpu_s: float
     ramp_rss_bytes: int
+    counted_by: Literal["server", "bots"] = "server"
 
 
 class SwarmUse(msgspec.Struct, frozen=True, kw_only=True):

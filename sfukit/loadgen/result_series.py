@@ -45,7 +45,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """One client: its join, and the media that it received in the measured window.
 
     ``ttff_ms`` is the longest of its video tracks, ``e2e_frame_p95_ms`` over the frames of all of
-    them; ``failure`` is the code of a failed join or the reason of a disconnect, else empty.
+    them; ``quality`` is the score of its worst stream; ``failure`` is the code of a failed join or
+    the reason of a disconnect, else empty.
     """
 
     room: str
@@ -61,4 +62,5 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     loss_after_rtx: float | None
     freeze_est: float | None
     bitrate_in_bps: float | None
+    quality: float | None = None
     impaired: bool

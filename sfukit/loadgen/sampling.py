@@ -88,12 +88,12 @@ class Sampling:
         busy_s = processes.busy_cores_s()
         opened = self._opened
         if opened.server is None:
-            return UsageSample(swarm, None, None, busy_s)
+            return UsageSample(swarm, server, None, busy_s)
         return UsageSample(swarm, server, await opened.server.traffic(opened.client), busy_s)
 
     def _processes(self) -> tuple[processes.Reading, processes.Reading | None]:
         at_s = self._swarm.now_ns() / _NS_PER_S
         swarm = processes.read(os.getpid(), at_s)
         assert swarm is not None
-        server = self._opened.server
-        return swarm, None if server is None else server.read(at_s)
+        pid = self._opened.described.pid
+        return swarm, None if pid is None else processes.read(pid, at_s)

@@ -26,7 +26,7 @@ class _Limit(NamedTuple):
 class Evidence:
     """The use of both sides over the measured window.
 
-    ``server`` is None for an external server. Ratios are of the packets received and sent;
+    ``server`` is None on another machine. Ratios are of the packets received and sent;
     ``dropped`` is None where the kernel does not count drops per socket. ``other_cores`` is the
     number of cores used by other programs of this machine.
     """

@@ -8,7 +8,7 @@ from http.cookiejar import DefaultCookiePolicy
 import httpx
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import other_targets, result, server_process
+from sfukit.loadgen import local_server, other_targets, result, server_process
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
 from sfukit.loadgen.plugin import open_plugin
 from sfukit.loadgen.server_process import PrivateServer
@@ -123,12 +123,15 @@ async def open_target(
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
         return OpenedTarget(rooms, described, client, server)
     assert found.kind != "whep"  # refused by ``find``
+    local = await local_server.find(found.url)
     described = result.Target(
         kind=found.kind,
         url=found.url,
         play_url=options.play,
         plugin=options.target_plugin,
         version=found.version,
+        pid=local.pid if local else None,
+        program=local.name if local else None,
     )
     if options.target_plugin is not None:
         asked = TargetOptions(found.url, options.access, options.join_timeout_s)
@@ -143,6 +146,21 @@ async def open_target(
     return OpenedTarget(whip, described, client)
 
 
+def unrecognised(options: RunOptions) -> result.Target:
+    """Return a target that was not recognised or started yet."""
+    if options.target is None:
+        return result.Target(kind="sfukit", url="", private=True)
+    url = parse_target(options.target).url
+    return result.Target(kind="unknown", url=url, play_url=options.play)
+
+
+def unopened(options: RunOptions) -> OpenedTarget:
+    """Return a target that no bot is to join."""
+    described = unrecognised(options)
+    rooms = RoomsTarget(described.url, options.access, options.join_timeout_s)
+    return OpenedTarget(rooms, described, http_client(options))
+
+
 def opening_line(opened: OpenedTarget) -> str:
     """Return the line that names the target, or the private server."""
     described, server = opened.described, opened.server
@@ -155,7 +173,8 @@ def opening_line(opened: OpenedTarget) -> str:
     version = f" {described.version}" if described.version else ""
     play = f", played from {described.play_url}" if described.play_url else ""
     kind = f"plug-in {described.plugin}" if described.plugin else described.kind
-    return f"target {described.url} ({kind}{version}){play}"
+    here = f", on this machine ({described.program}, pid {described.pid})" if described.pid else ""
+    return f"target {described.url} ({kind}{version}){play}{here}"
 
 
 async def default_port_hint(client: httpx.AsyncClient, command: Sequence[str]) -> str | None:

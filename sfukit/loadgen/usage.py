@@ -8,13 +8,14 @@ from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Use, between
 from sfukit.loadgen.result import Saturation, ServerUse, Side, SwarmUse
 from sfukit.loadgen.saturation import Evidence
+from sfukit.loadgen.server_process import Traffic
 
 _US_PER_S = 1e6
 _WORST_SIDE_FIRST: Sequence[Side] = ("shared", "swarm", "server")
 
 
 def server_use(windows: Sequence[WindowResult]) -> ServerUse | None:
-    """Return the use of a private server in all windows; None without one, or if it ended."""
+    """Return the use of a server on this machine in all windows; None without, or if it ended."""
     parts = [part for part in map(_server_use, windows) if part is not None]
     if len(parts) != len(windows):
         return None
@@ -35,6 +36,7 @@ def server_use(windows: Sequence[WindowResult]) -> ServerUse | None:
         busiest_thread=max(part.busiest_thread for part in parts),
         ramp_cpu_s=sum(part.ramp_cpu_s for part in parts),
         ramp_rss_bytes=parts[0].ramp_rss_bytes,
+        counted_by=parts[0].counted_by,
     )
 
 
@@ -76,13 +78,13 @@ def worst(saturations: Iterable[Saturation]) -> Saturation:
 
 
 def _server_use(window: WindowResult) -> ServerUse | None:
-    """Return the use of a private server in the window; None without one, or if it ended."""
+    """Return the use of a server on this machine in a window; None without one, or if it ended."""
     first, before, after = window.first, window.before, window.after
     use = _server_between(before, after)
     ramp = _server_between(first, before)
-    if use is None or ramp is None or before.traffic is None or after.traffic is None:
+    if use is None or ramp is None:
         return None
-    traffic = after.traffic.since(before.traffic)
+    traffic = _traffic(window)
     received, sent = traffic.packets_received, traffic.packets_sent
     return ServerUse(
         wall_s=use.wall_s,
@@ -98,6 +100,21 @@ def _server_use(window: WindowResult) -> ServerUse | None:
         busiest_thread=use.busiest_thread,
         ramp_cpu_s=ramp.cpu_s,
         ramp_rss_bytes=first.server.rss_bytes if first.server else 0,
+        counted_by="server" if after.traffic is not None else "bots",
+    )
+
+
+def _traffic(window: WindowResult) -> Traffic:
+    """Return the packets of the server in a window: its own counts, else those of the bots."""
+    before, after = window.before.traffic, window.after.traffic
+    if before is not None and after is not None:
+        return after.since(before)
+    totals = window.figures.totals
+    return Traffic(
+        packets_received=totals.packets_sent,
+        packets_sent=totals.packets_received,
+        packets_retransmitted=0,
+        bytes_sent=totals.bytes_received,
     )
 
 

@@ -15,6 +15,8 @@ _DELAY_MS, _LOSS, _FREEZE = 400.0, 0.005, 0.01
 _DELAY, _LOST, _FROZEN = "frame delay p99", "loss after repair", "frozen"
 _BOUNDS = {_DELAY: _DELAY_MS, _LOST: _LOSS, _FROZEN: _FREEZE}
 _LONG_GAP_MS = 500.0
+_GOOD_QUALITY = 80.0
+_CAUSES = ("delay", "loss", "bitrate", "layer")
 
 
 class _Figure(NamedTuple):
@@ -72,4 +74,9 @@ def _reasons(figure: _Figure, stream: StreamFigures, *, impaired: bool) -> list[
         reasons.append(f"{gates.show(lost, 'ratio')} lost before repair")
     if stream.kind == "video" and stream.longest_gap_ms >= _LONG_GAP_MS:
         reasons.append(f"longest gap {gates.show(stream.longest_gap_ms, 'ms')}")
+    quality = stream.quality
+    if quality is not None and quality.score < _GOOD_QUALITY:
+        cause = max(_CAUSES, key=lambda name: float(getattr(quality.lost, name)))
+        points = getattr(quality.lost, cause)
+        reasons.append(f"quality {quality.score:.0f}: {points:.0f} points lost by {cause}")
     return reasons

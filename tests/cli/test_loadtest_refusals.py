@@ -62,6 +62,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--rfc8867", "5.1", "--net", "lte"], "--net with --rfc8867", "--net-down"),
         (["--layout", "grid9"], "--layout grid9: unknown value", "grid3, grid4, grid5, all"),
         (["--speaker-switch", "0.1s"], "--speaker-switch 0.1s: too short", "1s or more"),
+        (["--handover", "0.5s"], "--handover 0.5s: too short", "1s or more"),
+        (["--handover", "90m"], "--handover 1h30: no participant is due", "shorter --handover"),
         (["--churn", "2%"], "--churn 2%: no share per time", "2%/m"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),

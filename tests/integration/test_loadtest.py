@@ -167,7 +167,11 @@ async def test_the_srtp_profile_is_chosen(loadtest: Loadtest) -> None:
 async def test_a_running_server(loadtest: Loadtest, server_url: str) -> None:
     outcome = await loadtest(server_url, "-c", "3", *SHORT)
     assert outcome.code == 0, outcome.out + outcome.err
-    assert outcome.measured.server is None
+    server = outcome.measured.server
+    assert server is not None
+    assert server.counted_by == "bots"
+    assert server.cpu_s < server.wall_s
+    assert server.packets_received > 0 < server.packets_sent
     assert outcome.measured.target.version
     assert "\ncheck           one participant joined in " in outcome.out
 

@@ -63,6 +63,7 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             transport,
             candidate,
         } => add_candidate(engine, now, transport, candidate, host)?,
+        Request::ChangeAddress { transport } => change_address(engine, now, transport, host)?,
         Request::CloseTransport { transport } => close_transport(engine, now, transport, host)?,
         Request::SetNetwork {
             bot,
@@ -78,6 +79,10 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             set_active_encodings(engine, now, stream, &rids, host)?
         }
         Request::Receive(request) => receive(engine, &request)?,
+        Request::SetWanted {
+            stream,
+            encoding_index,
+        } => set_wanted(engine, stream, encoding_index)?,
         Request::StopReceiving { stream } => stop_receiving(engine, now, stream)?,
         Request::FrameClock { offset_ns } => {
             engine.shared.recorder.frame_clock_offset_ns = offset_ns;
@@ -171,6 +176,20 @@ fn open_transport(
         random,
     };
     engine.transports.insert(id, BotTransport::new(plan));
+    engine.flush_and_rearm(now, id, host);
+    Ok(())
+}
+
+fn change_address(
+    engine: &mut Engine,
+    now: Time,
+    id: TransportId,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    let transport = require(engine.transports.get_mut(&id), "transport", id)?;
+    // The kernel selects another port.
+    host.reopen(id, transport.local()).map_err(system)?;
+    transport.change_address(now, &mut engine.shared);
     engine.flush_and_rearm(now, id, host);
     Ok(())
 }
@@ -316,6 +335,18 @@ fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
         outbound: false,
     };
     engine.streams.insert(request.stream, stream_ref);
+    Ok(())
+}
+
+fn set_wanted(
+    engine: &mut Engine,
+    stream: StreamId,
+    encoding_index: u8,
+) -> Result<(), CommandError> {
+    let stream_ref = find_stream(engine, stream, false)?;
+    if let Some(transport) = engine.transports.get_mut(&stream_ref.transport) {
+        transport.set_wanted(stream_ref.index, encoding_index);
+    }
     Ok(())
 }
 

@@ -180,6 +180,54 @@ impl StreamCounts {
     }
 }
 
+/// Points that the quality score lost, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Points {
+    /// One-way delay and playout delay.
+    pub delay: f64,
+    /// Packets lost after retransmission.
+    pub loss: f64,
+    /// Bitrate below that of the received encoding.
+    pub bitrate: f64,
+    /// Encodings below the wanted one.
+    pub layer: f64,
+}
+
+impl Points {
+    /// Return the sum.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            delay: self.delay + other.delay,
+            loss: self.loss + other.loss,
+            bitrate: self.bitrate + other.bitrate,
+            layer: self.layer + other.layer,
+        }
+    }
+
+    /// Return all of them multiplied.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self {
+            delay: self.delay * factor,
+            loss: self.loss * factor,
+            bitrate: self.bitrate * factor,
+            layer: self.layer * factor,
+        }
+    }
+}
+
+/// The quality of a stream in the measurement window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct QualityFigures {
+    /// Mean of the smoothed scores.
+    pub score: f64,
+    /// Least of them.
+    pub least: f64,
+    /// Mean of the points lost, by cause.
+    pub lost: Points,
+}
+
 /// Summary of a distribution, ms.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Summary {
@@ -261,6 +309,8 @@ pub struct StreamFigures {
     pub playout_delay_ms: Option<f64>,
     /// The same by libwebrtc's histogram.
     pub playout_delay_libwebrtc_ms: Option<f64>,
+    /// Quality score; none before its first second.
+    pub quality: Option<QualityFigures>,
     /// Scheduled capture to complete arrival.
     pub e2e_frame: Summary,
     /// The distribution of these delays, to merge with those of other streams.

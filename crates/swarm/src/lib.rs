@@ -22,6 +22,7 @@ pub mod nal;
 pub mod pacer;
 pub mod playout;
 pub mod publish;
+pub mod quality;
 pub mod random;
 pub mod receive;
 pub mod recorder;

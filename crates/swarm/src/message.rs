@@ -40,6 +40,12 @@ pub enum Request {
         /// Its address; one of another family than the socket is ignored.
         candidate: Candidate,
     },
+    /// Replace the socket of a transport, as on a change of network: another local address with the
+    /// same ICE credentials. Its end is an `address_changed` event.
+    ChangeAddress {
+        /// The transport.
+        transport: TransportId,
+    },
     /// Close a transport and its socket; the figures keep its measurements.
     CloseTransport {
         /// The transport.
@@ -72,6 +78,13 @@ pub enum Request {
     },
     /// Receive a track.
     Receive(Box<Receive>),
+    /// Set the wanted encoding of a received track, where the layout changed.
+    SetWanted {
+        /// The stream.
+        stream: StreamId,
+        /// Index of the encoding, as published.
+        encoding_index: u8,
+    },
     /// Stop receiving a track; the figures keep its measurements.
     StopReceiving {
         /// The stream.
@@ -318,6 +331,27 @@ pub struct Receive {
     /// The frame ids have another clock than that of this swarm: frame delays are unknown.
     #[serde(default)]
     pub untimed: bool,
+    /// What the quality score expects of video; none where the publisher is unknown.
+    #[serde(default)]
+    pub wanted: Option<Wanted>,
+}
+
+/// The encoding of a track that a receiver wants, and what each carries.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Index of the encoding, as published.
+    pub encoding_index: u8,
+    /// Bitrates of the encodings by their index.
+    pub bitrates_bps: Vec<u64>,
+}
+
+impl Wanted {
+    /// Return the bitrate of an encoding.
+    #[must_use]
+    pub fn bitrate_bps(&self, encoding_index: u8) -> Option<u64> {
+        self.bitrates_bps.get(usize::from(encoding_index)).copied()
+    }
 }
 
 /// Why a command was refused.
@@ -398,6 +432,20 @@ pub enum Event {
         /// DTLS handshake, up to the verified fingerprint.
         dtls_ms: Option<f64>,
         /// Time of the change.
+        at_ns: u64,
+    },
+    /// A transport continues on another local address, or failed to.
+    AddressChanged {
+        /// The transport.
+        transport: TransportId,
+        /// From the last media packet before the change to the first one after it; none without
+        /// media, and where the change failed.
+        gap_ms: Option<f64>,
+        /// From the change to the response to a connectivity check; none without a response.
+        ice_ms: Option<f64>,
+        /// Reason code; none where the change is complete.
+        failure: Option<&'static str>,
+        /// Time of the event.
         at_ns: u64,
     },
     /// The first complete key frame of a stream (audio: packet) was received.

@@ -1,12 +1,14 @@
 //! One inbound track: loss, NACK and keyframe requests, frame assembly, measurements.
 
 mod depacketize;
+mod window;
 
 use crate::assemble::{Assembled, Assembler, Frame};
-use crate::figures::{StreamCounts, StreamFigures, Summary};
+use crate::figures::StreamCounts;
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
 use crate::message::{BotId, Event, Kind, Receive, StreamId};
 use crate::playout::PlayoutMeter;
+use crate::quality::{Observed, QualityMeter};
 use crate::recorder::Recorder;
 use depacketize::{encrypted_packet_info, packet_info, without_padding};
 use rtc::codec::{self, Codec};
@@ -68,6 +70,7 @@ pub struct InboundStream {
     freeze: FreezeMeter,
     untimed: bool,
     playout: PlayoutMeter,
+    quality: QualityMeter,
     e2e: Histogram,
     first_frame: Option<Time>,
     encoding: Option<u8>,
@@ -109,6 +112,7 @@ impl InboundStream {
             freeze: FreezeMeter::default(),
             untimed: request.untimed,
             playout: PlayoutMeter::new(codec.clock_rate()),
+            quality: QualityMeter::new(request.wanted.clone()),
             e2e: Histogram::coarse(),
             first_frame: None,
             encoding: None,
@@ -258,87 +262,28 @@ impl InboundStream {
         }
     }
 
+    /// Set the wanted encoding.
+    pub fn set_wanted(&mut self, encoding_index: u8) {
+        self.quality.set_wanted(encoding_index);
+    }
+
+    /// Score the quality, where the last score is a second ago.
+    pub fn update_quality(&mut self, now: Time, round_trip: Option<Duration>, recording: bool) {
+        if self.ended.is_some() {
+            return;
+        }
+        let observed = Observed {
+            video: self.kind() == Kind::Video,
+            encoding: self.encoding,
+            round_trip,
+        };
+        let counts = self.counts(now);
+        self.quality.update(now, &counts, &observed, recording);
+    }
+
     /// End the track: figures are final from now on.
     pub fn end(&mut self, now: Time) {
         self.ended.get_or_insert(now);
-    }
-
-    /// Open the measurement window.
-    pub fn open_window(&mut self, now: Time) {
-        self.freeze.count_from(now);
-        self.window_start = self.counts(now);
-        self.window_end = None;
-        self.e2e.clear();
-    }
-
-    /// Close the measurement window.
-    pub fn close_window(&mut self, now: Time) {
-        self.window_end = Some(self.counts(now));
-    }
-
-    /// Return the figures of the measurement window, or since the start where none was opened.
-    #[must_use]
-    pub fn figures(&self, now: Time) -> StreamFigures {
-        let counts = self.window_counts(now);
-        StreamFigures {
-            stream: self.id,
-            bot: self.bot,
-            source: self.source_name.clone(),
-            kind: self.kind(),
-            decrypted: self.decrypted,
-            packets_expected: counts.loss.expected,
-            packets_lost_raw: counts.loss.lost_raw(),
-            packets_lost_after_rtx: counts.loss.lost_after_rtx(),
-            packets_received: counts.packets,
-            bytes_received: counts.bytes,
-            frames: counts.frames,
-            keyframes: counts.keyframes,
-            frames_skipped: counts.skipped,
-            nacks_sent: counts.nacks,
-            plis_sent: counts.plis,
-            freezes: counts.freezes,
-            frozen_ms: ms(counts.frozen),
-            playing_ms: ms(counts.playing),
-            longest_gap_ms: ms(self.freeze.longest_gap(self.ended.unwrap_or(now))),
-            jitter_ms: self.source.as_ref().map(|source| ms(source.stats.jitter())),
-            frames_late: counts.late,
-            frames_late_libwebrtc: counts.late_libwebrtc,
-            playout_delay_ms: counts.mean_ms(counts.playout_us),
-            playout_delay_libwebrtc_ms: counts.mean_ms(counts.playout_libwebrtc_us),
-            e2e_frame: Summary::from(&self.e2e),
-            e2e_histogram: self.e2e.clone(),
-            first_frame_ns: self.first_frame.map(Time::as_nanos),
-            encoding_index: self.encoding,
-        }
-    }
-
-    /// Return the loss in the measurement window, or since the start where none was opened.
-    #[must_use]
-    pub fn loss(&self, now: Time) -> Loss {
-        self.window_counts(now).loss
-    }
-
-    fn window_counts(&self, now: Time) -> StreamCounts {
-        let end = self.window_end.unwrap_or_else(|| self.counts(now));
-        end.since(&self.window_start)
-    }
-
-    fn counts(&self, now: Time) -> StreamCounts {
-        let now = self.ended.map_or(now, |ended| ended.min(now));
-        let (loss, skipped) = self
-            .source
-            .as_ref()
-            .map_or_else(Default::default, |source| {
-                (source.loss.loss(), source.assembler.skipped())
-            });
-        StreamCounts {
-            loss: self.earlier.plus(&loss),
-            skipped: self.earlier_skipped + skipped,
-            freezes: self.freeze.freezes(now),
-            frozen: self.freeze.frozen(now),
-            playing: self.freeze.playing(now),
-            ..self.counts
-        }
     }
 
     fn kind(&self) -> Kind {
@@ -418,6 +363,7 @@ impl InboundStream {
         if !self.untimed {
             let delay = recorder.frame_delay(now, &id);
             recorder.record_frame_delay(delay, frame.keyframe);
+            self.quality.frame(delay);
             if recorder.recording {
                 self.e2e.record(delay);
             }
@@ -495,8 +441,4 @@ impl InboundStream {
         };
         write::fir(out, local, &[entry]);
     }
-}
-
-fn ms(span: Duration) -> f64 {
-    span.as_secs_f64() * 1_000.0
 }

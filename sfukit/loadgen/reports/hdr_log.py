@@ -11,7 +11,13 @@ from sfukit.control_characters import escaped
 from sfukit.loadgen.histogram import SCALES
 from sfukit.loadgen.result import LoadtestReport, Metric
 
-_UNITS = {"ms": "microseconds", "ratio": "parts per million", "bit/s": "bit/s", "count": "counts"}
+_UNITS = {
+    "ms": "microseconds",
+    "ratio": "parts per million",
+    "bit/s": "bit/s",
+    "count": "counts",
+    "score": "hundredths",
+}
 
 
 def document(report: LoadtestReport) -> str:

@@ -15,6 +15,7 @@ _MEASURES = (
     (Measure("loss before repair", "ratio", 0, 0.05), "loss_raw"),
     (Measure("loss after repair", "ratio", 0, 0.005), "loss_after_rtx"),
     (Measure("frozen", "ratio", 0, 0.01), "freeze_est"),
+    (Measure("quality score", "", 100, 50), "quality"),
     (Measure("join", "ms", 0, 1000), "join_ms"),
     (Measure("first frame", "ms", 0, 2000), "ttff_ms"),
 )

@@ -7,6 +7,7 @@ import msgspec
 
 from sfukit.errors import MachineError
 from sfukit.loadgen.figures import Figures
+from sfukit.loadgen.result import Target
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.swarm.messages import Snapshot
@@ -41,6 +42,7 @@ class Opened:
     """A target that is not of this machine."""
 
     server = None
+    described = Target(kind="janus", url="ws://h")
 
 
 def sampling(swarm: SlowSwarm) -> Sampling:

@@ -10,13 +10,15 @@ import pytest
 
 from sfukit.cli import loadtest_text
 from sfukit.gates import parse
-from sfukit.loadgen import gate_figures, result
+from sfukit.loadgen import gate_figures, hdr, result
 from sfukit.loadgen.figures import (
     Delays,
     Figures,
     GeneratorFigures,
     Histograms,
     LossFigures,
+    Points,
+    Quality,
     StreamFigures,
     Totals,
 )
@@ -82,6 +84,7 @@ def stream(number: int, bot: int, **changes: object) -> StreamFigures:
         frames_late_libwebrtc=0,
         playout_delay_ms=8.0,
         playout_delay_libwebrtc_ms=19.0,
+        quality=Quality(99.0, 98.5, Points(0.8, 0.2, 0.0, 0.0)),
         e2e_frame=Delays(300, 0.1),
         e2e_histogram=histogram(0.05, 0.1),
     )
@@ -247,6 +250,35 @@ def test_late_frames_are_a_share_of_the_complete_frames_of_video() -> None:
     assert metrics["playout_delay_libwebrtc_ms"].max == pytest.approx(0.03)
 
 
+def test_every_metric_has_the_histogram_of_its_percentiles() -> None:
+    """Shards are merged by histograms; the mean bitrate of publishers has no percentiles."""
+    run = Run()
+    run.join()
+    for name, metric in run.report().metrics.items():
+        assert (metric.hdr is None) == (metric.p50 is None), name
+        if metric.hdr is not None:
+            assert sum(hdr.decode(metric.hdr).values()) == metric.count, name
+
+
+def test_a_low_quality_score_is_judged_and_named_with_its_cause() -> None:
+    run = Run()
+    run.join()
+    poor = Quality(58.0, 40.0, Points(1.0, 5.0, 2.0, 35.0))
+    run.streams = [stream(10, 1, quality=poor, e2e_frame=Delays(9, 60.0)), stream(11, 2)]
+    gates = tuple(
+        parse(text, gate_figures.catalogue()) for text in ("quality.p5 > 60", "quality.p50 >= 58")
+    )
+    run.options = RunOptions(load=run.options.load, gates=gates)
+    made = run.report()
+    # a percentile is the upper bound of its bucket
+    assert made.metrics["quality"].p5 == pytest.approx(58.0, rel=0.008)
+    assert made.metrics["quality"].max == 99.0
+    assert [gate.ok for gate in made.gates if gate.path.startswith("quality")] == [False, True]
+    assert made.worst[0].note == "quality 58: 35 points lost by layer"
+    assert [client.quality for client in made.clients] == [58.0, 99.0]
+    assert made.metrics["join_ms"].p5 is None
+
+
 def test_bots_that_never_came_count_as_not_joined() -> None:
     run = Run()
     run.ledger.join_records.clear()
@@ -377,6 +409,7 @@ def test_the_text_of_a_pass() -> None:
         "playout delay      0.02 ms   0.03 ms   0.03 ms   0.03 ms",
         "loss            0.2 % before repair, 0 % after (< 0.5 %  ok)   freezes 0 % (< 1 %  ok)",
         "late frames     0 % by libwebrtc's jitter buffer, 1 % by the moving average",
+        "quality         99, p5 99",
         "server          0.20 core, 50 us per forwarded packet, 128 MiB, 3.2 Mb/s out",
         "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: not saturated",
         "worst           room-1 p1 of p1: frame delay p99 0.10 ms",

@@ -1,9 +1,10 @@
 //! RTCP: reports and feedback of the server and of the bot.
 
 use super::{BotTransport, NEVER, REPORT_INTERVAL, Shared};
-use crate::publish::SendContext;
+use crate::publish::{OutboundEncoding, SendContext};
 use crate::receive::InboundStream;
 use rtc::inbound::reference::ReferenceTimes;
+use std::time::Duration;
 use wire::id::Ssrc;
 use wire::rtcp::{NackSequences, Packet, ReportBlock, XrBlock, write};
 use wire::time::Time;
@@ -132,15 +133,33 @@ impl BotTransport {
         }
     }
 
+    /// Return the latest round-trip time: by receiver reference times, else by report blocks.
+    fn round_trip(&self) -> Option<Duration> {
+        let by_reference = self.reference.as_ref().and_then(ReferenceTimes::rtt);
+        by_reference.or_else(|| {
+            let outbound = self.outbound.iter().flatten();
+            let mut encodings = outbound.flat_map(|stream| &stream.encodings);
+            encodings.find_map(OutboundEncoding::round_trip)
+        })
+    }
+
     /// Append sender and receiver reports where they are due (RFC 3550 section 6.4).
     pub(super) fn write_reports(&mut self, now: Time, shared: &mut Shared) {
         if self.next_report > now {
             return;
         }
         self.next_report = now + REPORT_INTERVAL.mul_f64(0.5 + self.random.ratio());
+        let round_trip = self.round_trip();
         let Shared {
-            rtcp, blocks, wall, ..
+            rtcp,
+            blocks,
+            wall,
+            recorder,
+            ..
         } = shared;
+        for stream in &mut self.inbound {
+            stream.update_quality(now, round_trip, recorder.recording);
+        }
         blocks.clear();
         blocks.extend(
             self.inbound
