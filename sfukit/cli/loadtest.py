@@ -53,6 +53,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest --stage 30s:100 --stage 5m:500 --churn 2%/m",
         "sfukit loadtest --scenario town-hall.toml",
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
+        "sfukit loadtest janus+ws://127.0.0.1:8188/janus -c 60",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
         "sfukit loadtest -c 20 --handover 20s -T 'handover_gap_ms.p95<300'",
