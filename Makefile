@@ -112,7 +112,7 @@ performance-chart: setup ## draw docs/images/performance.svg from the newest tab
 lock: $(VENV)/.packages ## resolve the Python packages anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --extra media --extra livekit --group dev pyproject.toml --output-file requirements.lock
+	  --extra media --extra livekit --extra dask --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the build made
 	rm -rf $(VENV) .venv-* target dist .cargo .mypy_cache .ruff_cache .pytest_cache .hypothesis sfukit/_native*.so

@@ -18,6 +18,8 @@ from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.check.signaling import Answer, accepted
 from sfukit.probe.finding import Step, Stopwatch
 from sfukit.probe.steps import StepFailedError, StepRecorder
+from sfukit.signaling import descriptions
+from sfukit.signaling import sdp as session_description
 from sfukit.targets.detect import DetectedTarget
 
 _RUN_S = 60.0
@@ -93,7 +95,7 @@ class CheckedParticipant:
         return self.connection
 
     def subscriber(self, *, trickle: bool = False) -> "UnusedConnection":
-        return UnusedConnection()
+        return UnusedConnection(self.connection)
 
 
 class PublishedConnection:
@@ -104,6 +106,11 @@ class PublishedConnection:
         self.answer = ""
         self._candidates: list[str] = []
         self._trickled = asyncio.Event()
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the certificate of the offer."""
+        return session_description.parse(self.offered).media[0].fingerprints[0]
 
     async def offer(self) -> str:
         return self.offered
@@ -133,7 +140,14 @@ class PublishedConnection:
 
 
 class UnusedConnection:
-    """A ``ReceiveConnection`` that accepts nothing: a check publishes alone."""
+    """A ``ReceiveConnection`` that answers offers, and never connects: a check publishes alone.
+
+    LiveKit offers a second connection, and waits for an answer.
+    """
+
+    def __init__(self, published: PublishedConnection) -> None:
+        self._published = published
+        self._credentials = descriptions.new_credentials()
 
     async def offer(self) -> str:
         raise _unused()
@@ -142,7 +156,8 @@ class UnusedConnection:
         raise _unused()
 
     async def answer(self, sdp: str, publishers: Mapping[str, str]) -> str:
-        raise _unused()
+        offered = descriptions.read_offer(sdp)
+        return descriptions.play_answer(offered, self._credentials, self._published.fingerprint)
 
     async def add_candidate(self, candidate: str) -> None:
         """No connection is made."""

@@ -1,18 +1,27 @@
 """A check by the adapters of the load generator: steps, causes, candidates that follow."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
+from google.protobuf.json_format import ParseDict
+from livekit.protocol import models, rtc
 
 from sfukit.cli.check_adapters import AdapterClient, CheckedParticipant, signaling_client
 from sfukit.errors import UsageError
 from sfukit.loadgen.targets.base import JoinRefusedError
+from sfukit.loadgen.targets.galene_client import GaleneClient, Login
+from sfukit.loadgen.targets.livekit_client import LivekitClient
 from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.steps import StepFailedError, StepRecorder
+from sfukit.signaling import descriptions
+from sfukit.signaling.descriptions import Encoding, OfferParameters
 from sfukit.signaling.sdp import SdpError
+from sfukit.signaling.transport import Credentials
 from sfukit.targets.access import Access
 from sfukit.targets.detect import DetectedTarget, Kind, TargetUrl
+from tests.unit.loadgen.recordings import exchange
 
 CANDIDATE = "candidate:1 1 udp 1 192.0.2.7 9 typ host"
 
@@ -97,10 +106,62 @@ async def test_refusals_end_a_step(refusal: Exception, step: str, cause: str) ->
     assert bool(failed.fix) is (cause != "create_denied")
 
 
-async def test_nothing_is_received() -> None:
-    connection = CheckedParticipant("room", "check-1").subscriber()
-    with pytest.raises((JoinRefusedError, SdpError), match="a check publishes"):
-        await connection.answer("v=0", {})
+def offering() -> tuple[CheckedParticipant, str]:
+    """Return a participant with the offer of a check."""
+    participant = CheckedParticipant("t", "p1")
+    encoding = Encoding(None, 1, 2)
+    offered = descriptions.publish_offer(
+        OfferParameters(Credentials("u", "p"), "sha-256 AA:BB", 7, "vp8", [encoding])
+    )
+    participant.connection.offered = offered
+    return participant, offered
+
+
+async def test_a_recorded_livekit_server_accepts_the_check() -> None:
+    participant, _ = offering()
+    client = LivekitClient(participant)
+    sent = []
+    for message in exchange("livekit/publisher")[0]:
+        frame = ParseDict(message, rtc.SignalResponse()).SerializeToString()
+        sent += await client.receive(frame)
+    requests = [rtc.SignalRequest.FromString(one) for one in sent]
+    kinds = [one.WhichOneof("message") for one in requests]
+    assert kinds == ["add_track", "add_track", "answer", "offer"]
+    [video] = requests[1].add_track.layers
+    assert (video.quality, video.width) == (models.VideoQuality.HIGH, 320)
+    assert "a=fingerprint:sha-256 AA:BB" in requests[2].answer.sdp
+    assert (client.phase, participant.notes) == ("joined", [])
+    answer = descriptions.read_answer(await participant.connection.whole_answer(1.0))
+    assert answer.peer.candidates == [("127.0.0.1", 17882)]
+
+
+async def test_a_recorded_galene_server_accepts_the_check() -> None:
+    participant, _ = offering()
+    client = GaleneClient(participant, Login("t", "p1", "x"))
+    stream = ""
+    for message in exchange("galene/publisher")[0]:
+        told = {**message, "id": stream} if message["type"] in ("answer", "ice") else message
+        for frame in await client.receive(json.dumps(told).encode()):
+            request = json.loads(frame)
+            stream = request["id"] if request["type"] == "offer" else stream
+            assert request["type"] in ("request", "offer", "pong")
+    assert (client.phase, participant.notes) == ("joined", [])
+    answer = descriptions.read_answer(await participant.connection.whole_answer(1.0))
+    assert ("192.0.2.2", 18450) in answer.peer.candidates
+
+
+async def test_no_connection_to_receive_is_made() -> None:
+    participant, offered = offering()
+    connection = participant.subscriber()
+    for refused in (connection.offer(), connection.answered("v=0", {})):
+        with pytest.raises(JoinRefusedError, match="a check publishes"):
+            await refused
+    with pytest.raises(SdpError):
+        await connection.answer("v=1", {})
+    await connection.add_candidate(CANDIDATE)
+    await connection.close()
+    assert participant.connection.answer == ""
+    assert "sendonly" in offered
 
 
 @pytest.mark.parametrize("kind", ["livekit", "galene", "janus"])
