@@ -8,8 +8,8 @@ from sfukit import units
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.result_case import CaseReport
 from sfukit.loadgen.rfc8867 import load
-from sfukit.loadgen.rfc8867.result import CaseReport
 
 # A case sets the load, the layout and the network; what else is given completes it.
 _SET_BY_CASE = (

@@ -6,9 +6,9 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import GateResult
+from sfukit.loadgen.result_case import CaseReport
 from sfukit.loadgen.result_series import Client, Interval
 from sfukit.loadgen.result_shards import MergedShards, ShardShare
-from sfukit.loadgen.rfc8867.result import CaseReport
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 

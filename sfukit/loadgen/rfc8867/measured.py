@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from sfukit import units
 from sfukit.loadgen.histogram import Histogram, metric_of_histograms, since
-from sfukit.loadgen.rfc8867 import load
-from sfukit.loadgen.rfc8867.cases import CASES, Case, boundaries, share_at
-from sfukit.loadgen.rfc8867.result import (
+from sfukit.loadgen.result_case import (
     CaseFlow,
     CaseReport,
     FlowInterval,
     FlowKind,
     FlowSecond,
 )
+from sfukit.loadgen.rfc8867 import load
+from sfukit.loadgen.rfc8867.cases import CASES, Case, boundaries, share_at
 from sfukit.loadgen.rfc8867.sampler import Reading
 from sfukit.loadgen.scenario import Plan
 
