@@ -91,6 +91,13 @@ def test_a_plain_scheduler_elsewhere_is_refused(capsys: pytest.CaptureFixture[st
     assert "--insecure-scheduler" in capsys.readouterr().err
 
 
+def test_certificates_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    assert main(["loadtest", TARGET, "--scheduler", "tls://127.0.0.1:9", "-c", "4"]) == 2
+    refusal = capsys.readouterr().err
+    assert "without certificates" in refusal and "TLS__CA_FILE" in refusal
+
+
 def test_the_extra_is_named_where_it_is_absent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
