@@ -1,15 +1,18 @@
 """One run from end to end: target, plan, preflight, ramp, warm-up, window, figures, report."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
+    decode_sample,
     described,
     endpoints,
     scenario,
@@ -64,7 +67,9 @@ async def run(
     ``preflight`` checks a given target before any bot joins.
     """
     started_at = datetime.now(UTC)
-    async with _opened(options, observer) as (plan, opened, cores):
+    async with AsyncExitStack() as stack:
+        sample_in = stack.enter_context(_sample_folder(options))
+        plan, opened, cores = await stack.enter_async_context(_opened(options, observer))
         observer.report("plan", scenario.plan_line(plan))
         if options.shard is not None:
             observer.report("shard", shard.line(plan, options))
@@ -82,16 +87,30 @@ async def run(
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
-                timeline = Timeline(options, plan, opened, swarm, observer, stop)
+                timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
                     windows = await (timeline.run() if fault is None else timeline.refused(fault))
             finally:
                 swarm.close()
+        if timeline.sample is not None:
+            observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
+            windows = await timeline.sample.decoded(plan, windows)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
         )
         return summary.report(facts, timeline.ledger, windows, timeline.intervals)
+
+
+@contextmanager
+def _sample_folder(options: RunOptions) -> Iterator[Path | None]:
+    """Make a folder for the frames of sampled streams, where there are any."""
+    if not options.decode_sample:
+        yield None
+        return
+    decode_sample.check_extra()
+    with tempfile.TemporaryDirectory(prefix="sfukit-decode-") as folder:
+        yield Path(folder)
 
 
 @asynccontextmanager
