@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench ruler fuzz nat-kinds nat-study performance-chart wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench compare-janus ruler fuzz nat-kinds nat-study performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast
 RULER ?= --document
 ruler: setup ## inject loss, delay, jitter and a narrow link, compare with what is reported; writes docs/ruler.md
 	$(BIN)/python -m tools.ruler $(RULER)
+
+compare-janus: setup ## one load against Debian's janus and against sfukit, in turn; ARGS="--variants --rounds 5"
+	$(BIN)/python -m tools.compare_janus $(ARGS)
 
 FUZZ_SECONDS ?= 30
 fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler

@@ -55,6 +55,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
+        "sfukit loadtest -c 20 --handover 20s -T 'handover_gap_ms.p95<300'",
         "sfukit loadtest -c 40 --net lte --net-down loss=3%,burst=4 --net-share 20%",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
     ),
@@ -96,6 +97,7 @@ def loadtest(
     net_up: target_options.NetUp = None,
     net_down: target_options.NetDown = None,
     net_share: options.NetShare = "100%",
+    handover: options.Handover = None,
     phases: options.Phases = None,
     gate: target_options.Gate = None,
     abort_after: options.AbortAfter = None,
@@ -191,6 +193,8 @@ def _preflight(
 
     An unusable target is then one line of the report instead of one failure per bot.
     """
+    from sfukit.cli.check_adapters import signaling_client
+    from sfukit.loadgen.stopping import StoppedError, unless_stopped
     from sfukit.loadgen.verdict import TargetFault
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
@@ -205,8 +209,11 @@ def _preflight(
             room=plan.rooms[plan.own_slots[0].room].name,
             srtp=run_options.srtp,
         )
-        outcome = await _unless_stopped(check(options), stop)
-        if outcome is None or outcome.failed_step in check_report.MEDIA_STEPS:
+        try:
+            outcome = await unless_stopped(check(options, adapters=signaling_client), stop)
+        except StoppedError:
+            return None
+        if outcome.failed_step in check_report.MEDIA_STEPS:
             return None  # the run measures media
         if outcome.failed_step is None:
             view.report("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
@@ -216,18 +223,6 @@ def _preflight(
         )
 
     return preflight
-
-
-async def _unless_stopped(checking: Coroutine[Any, Any, Any], stop: asyncio.Event) -> Any:
-    """Return the result of a check; None after Ctrl-C."""
-    task, stopping = asyncio.ensure_future(checking), asyncio.ensure_future(stop.wait())
-    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if task.done():
-        return task.result()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return None
 
 
 def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:

@@ -120,6 +120,15 @@ SpeakerSwitch = Annotated[
         help="another speaker is seen large, as 5s",
     ),
 ]
+Handover = Annotated[
+    str | None,
+    option(
+        "--handover",
+        panel=_NETWORK,
+        metavar="TIME",
+        help="each client moves to a new socket so often, as 20s: same ICE credentials",
+    ),
+]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]

@@ -25,7 +25,7 @@ from sfukit.loadgen.options import (
     Unwatched,
     VideoCodec,
 )
-from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario import churn, handovers, stages
 from sfukit.loadgen.scenario_file import phases
 from sfukit.loadgen.scenario_file import read as scenario_file
 
@@ -155,6 +155,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
+        handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
         net_up=net_up,
         net_down=net_down,
         phases=_phases(values, (net_up, net_down)),

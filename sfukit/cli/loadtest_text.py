@@ -29,6 +29,7 @@ _ROWS = (
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("handover gap", "handover_gap_ms"),
     ("playout delay", "playout_delay_libwebrtc_ms"),
 )
 _VERDICT = 8

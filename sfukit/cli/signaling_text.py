@@ -66,7 +66,8 @@ def result_lines(report: SignalingReport) -> list[str]:
     if report.server is not None:
         lines.append(labelled("server", _server_text(report.server)))
         lines += [labelled("", _phase_text(phase)) for phase in report.server.phases]
-    lines.append(labelled("load generator", _generator_text(report)))
+    if report.generator is not None:
+        lines.append(labelled("load generator", _generator_text(report.generator, report)))
     lines += [
         labelled("", text) for text in report.saturation.reasons if text not in report.reasons
     ]
@@ -138,8 +139,7 @@ def _phase_text(phase: PhaseUse) -> str:
     )
 
 
-def _generator_text(report: SignalingReport) -> str:
-    use: GeneratorUse = report.generator
+def _generator_text(use: GeneratorUse, report: SignalingReport) -> str:
     limited = report.saturation.side in ("swarm", "shared")
     state = "saturated, the server may be better than these figures" if limited else "not saturated"
     return (

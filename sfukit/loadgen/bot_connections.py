@@ -16,6 +16,7 @@ from sfukit.signaling.transport import Credentials
 from sfukit.swarm.messages import (
     AddCandidate,
     Candidate,
+    ChangeAddress,
     CloseTransport,
     Command,
     EncodingParameters,
@@ -99,6 +100,11 @@ class BotTransports:
         """Open a transport with its tracks."""
         self.opened.append(transport)
         self.swarm.send([self._opening(transport, local, peer), *tracks])
+
+    def change_address(self) -> None:
+        """Let all open transports continue from another local address."""
+        self.ledger.handovers.started(self.opened, self.bot, self.swarm.now_ns())
+        self.swarm.send([ChangeAddress(transport=transport) for transport in self.opened])
 
     def close(self, transport: int) -> None:
         """Close one transport, if it is open."""

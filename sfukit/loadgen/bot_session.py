@@ -83,6 +83,10 @@ class BotSession:
         self._subscriptions = _sizes(self.plan, self.bot, at_s)
         self._transports.rearrange(self._subscriptions)
 
+    def change_address(self) -> None:
+        """Continue from another local address."""
+        self._transports.change_address()
+
     def accepted(self) -> None:
         self.ledger.signalled(self.bot, self.swarm.now_ns())
 

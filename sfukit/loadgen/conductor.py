@@ -83,6 +83,15 @@ class Conductor:
             here = [one for one in self._running.values() if one.bot_session.bot.room == room.index]
             await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
 
+    async def change_addresses(self, start_ns: int) -> None:
+        """Let each client continue from another local address whenever that is due."""
+        for one in self._plan.handovers:
+            due_ns = start_ns + round(one.at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            running = self._running.get(one.bot.index)
+            if running is not None and self._ledger.is_connected(one.bot):
+                running.bot_session.change_address()
+
     async def follow_phases(self, start_ns: int) -> None:
         """Change the networks of the impaired clients whenever a phase begins."""
         for at_s in sorted({phase.at_s for phase in self._plan.options.phases}):

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -48,6 +49,17 @@ def chosen(plan: Plan, count: int) -> frozenset[PlannedTrack]:
     return frozenset(random.sample(tracks, min(count, len(tracks))))
 
 
+@contextlib.contextmanager
+def folder(count: int) -> Iterator[Path | None]:
+    """Make a folder for the frames of sampled streams, where there are any."""
+    if count == 0:
+        yield None
+        return
+    check_extra()
+    with tempfile.TemporaryDirectory(prefix="sfukit-decode-") as made:
+        yield Path(made)
+
+
 @dataclass
 class Sample:
     """The frames of sampled streams, by window; ``folder`` has a file for each of both."""
@@ -80,11 +92,18 @@ class Sample:
                 await self._taking
             self._taking = None
 
-    async def decoded(self, plan: Plan, windows: Sequence[WindowResult]) -> list[WindowResult]:
-        """Return the windows with the comparisons of their streams."""
+    async def decoded(
+        self, plan: Plan, windows: Sequence[WindowResult], stop: asyncio.Event
+    ) -> list[WindowResult]:
+        """Return the windows with the comparisons of their streams, none after ``stop``."""
         found = []
         for window, streams in zip(windows, self.kept, strict=False):
-            decoded = [await _compared(one, plan, self.ledger) for one in streams.values()]
+            decoded = [
+                DecodedStream(one, None, "interrupted")
+                if stop.is_set()
+                else await _compared(one, plan, self.ledger)
+                for one in streams.values()
+            ]
             found.append(replace(window, decoded=decoded))
         return [*found, *windows[len(found) :]]
 

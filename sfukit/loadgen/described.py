@@ -24,6 +24,7 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         churn_per_s=load.churn_per_s,
         layout=plan.views.layout,
         speaker_switch_s=load.speaker_switch_s,
+        handover_s=load.handover_s,
         srtp=options.srtp,
         srtp_negotiated=dict(ledger.profiles),
         pacing=options.pacing,

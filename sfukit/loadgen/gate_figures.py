@@ -35,6 +35,9 @@ SCOPED = (
     "longest_gap_ms",
     "quality",
     "bitrate_in",
+    "handovers",
+    "handover_gap_ms",
+    "handover_ice_ms",
 )
 SCOPES = {"room": SCOPED, "group": SCOPED}
 

@@ -98,6 +98,7 @@ class LoadOptions:
     churn_per_s: float = 0.0
     layout: Layout | None = None
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0

@@ -44,6 +44,9 @@ METRICS: dict[str, Unit] = {
     "loss_after_rtx_audio": "ratio",
     "freeze_est": "ratio",
     "longest_gap_ms": "ms",
+    "handovers": "ratio",
+    "handover_gap_ms": "ms",
+    "handover_ice_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
     "quality": "score",
@@ -86,9 +89,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    The kind is unknown where the run was stopped before the target was recognised.
     """
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin", "unknown"]
     url: str
     play_url: str | None = None
     private: bool = False
@@ -125,6 +129,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     churn_per_s: float = 0.0
     layout: str = "speaker"
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str

@@ -1,12 +1,10 @@
 """One run from end to end: target, plan, preflight, ramp, warm-up, window, figures, report."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
@@ -28,13 +26,14 @@ from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import UNCHECKED, DetectedTarget
+from sfukit.targets.detect import DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -68,33 +67,27 @@ async def run(
     """
     started_at = datetime.now(UTC)
     async with AsyncExitStack() as stack:
-        sample_in = stack.enter_context(_sample_folder(options))
-        plan, opened, cores = await stack.enter_async_context(_opened(options, observer))
-        observer.report("plan", scenario.plan_line(plan))
-        if options.shard is not None:
-            observer.report("shard", shard.line(plan, options))
-        told = endpoints.note(opened.described)
-        for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
-            observer.report("note", note)
-        fault = None
-        kind = opened.described.kind
-        if kind == "plugin":
-            observer.report("check", "not made: `sfukit check` has no plug-ins")
-        elif kind in UNCHECKED:
-            observer.report("check", f"not made: `sfukit check` does not speak {kind}")
-        elif preflight is not None and opened.server is None:
-            fault = await preflight(plan)
+        sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
+        ready, fault = True, None
+        try:
+            opening = stack.enter_async_context(_opened(options, observer))
+            plan, opened, cores = await unless_stopped(opening, stop)
+            fault = await _checked(options, plan, opened, cores, observer, preflight)
+        except StoppedError:
+            ready = False
+            plan, opened, cores = await stack.enter_async_context(_unopened(options))
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
-                    windows = await (timeline.run() if fault is None else timeline.refused(fault))
+                    runs = ready and fault is None
+                    windows = await (timeline.run() if runs else timeline.without_bots(fault))
             finally:
                 swarm.close()
         if timeline.sample is not None:
             observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
-            windows = await timeline.sample.decoded(plan, windows)
+            windows = await timeline.sample.decoded(plan, windows, stop)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
@@ -102,15 +95,27 @@ async def run(
         return summary.report(facts, timeline.ledger, windows, timeline.intervals)
 
 
-@contextmanager
-def _sample_folder(options: RunOptions) -> Iterator[Path | None]:
-    """Make a folder for the frames of sampled streams, where there are any."""
-    if not options.decode_sample:
-        yield None
-        return
-    decode_sample.check_extra()
-    with tempfile.TemporaryDirectory(prefix="sfukit-decode-") as folder:
-        yield Path(folder)
+async def _checked(
+    options: RunOptions,
+    plan: Plan,
+    opened: OpenedTarget,
+    cores: Cores,
+    observer: Observer,
+    preflight: Preflight | None,
+) -> TargetFault | None:
+    """Report the plan; return why a given target is not usable."""
+    observer.report("plan", scenario.plan_line(plan))
+    if options.shard is not None:
+        observer.report("shard", shard.line(plan, options))
+    told = endpoints.note(opened.described)
+    for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
+        observer.report("note", note)
+    kind = opened.described.kind
+    if kind == "plugin":
+        observer.report("check", "not made: `sfukit check` has no plug-ins")
+    elif preflight is not None and opened.server is None:
+        return await preflight(plan)
+    return None
 
 
 @asynccontextmanager
@@ -165,6 +170,17 @@ def _plan(options: RunOptions, found: DetectedTarget | None) -> Plan:
     """Return the plan for a target, with the share of this process."""
     plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
     return plan if options.shard is None else plan.shared(options.shard)
+
+
+@asynccontextmanager
+async def _unopened(options: RunOptions) -> AsyncIterator[tuple[Plan, OpenedTarget, Cores]]:
+    """Plan the load for a target that was not recognised before the run was stopped."""
+    cores = place(options.pin, machine.usable_cores(), server_here=options.target is None)
+    opened = target_setup.unopened(options)
+    try:
+        yield _plan(options, None), opened, cores
+    finally:
+        await opened.close()
 
 
 def _check_baseline(options: RunOptions, plan: Plan) -> None:

@@ -146,6 +146,21 @@ async def open_target(
     return OpenedTarget(whip, described, client)
 
 
+def unrecognised(options: RunOptions) -> result.Target:
+    """Return a target that was not recognised or started yet."""
+    if options.target is None:
+        return result.Target(kind="sfukit", url="", private=True)
+    url = parse_target(options.target).url
+    return result.Target(kind="unknown", url=url, play_url=options.play)
+
+
+def unopened(options: RunOptions) -> OpenedTarget:
+    """Return a target that no bot is to join."""
+    described = unrecognised(options)
+    rooms = RoomsTarget(described.url, options.access, options.join_timeout_s)
+    return OpenedTarget(rooms, described, http_client(options))
+
+
 def opening_line(opened: OpenedTarget) -> str:
     """Return the line that names the target, or the private server."""
     described, server = opened.described, opened.server

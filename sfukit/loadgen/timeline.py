@@ -121,6 +121,7 @@ class Timeline:
         self._running = [
             asyncio.create_task(self._conductor.follow(self._start_ns)),
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
+            asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
         ]
         results: list[WindowResult] = []
@@ -180,10 +181,13 @@ class Timeline:
             await sampling.interval("measuring", until_ns=end_ns)
         if self.sample is not None:
             await self.sample.end(end_ns)
+        figures = await sampling.figures(streams=True)
+        if fault is None and not self._stop.is_set():
+            self.ledger.window_ended(self._swarm.now_ns())
         return replace(
             result,
             after=after,
-            figures=await sampling.figures(streams=True),
+            figures=figures,
             target_fault=fault,
             interrupted=self._stop.is_set(),
             aborted=self._aborted,
@@ -215,8 +219,8 @@ class Timeline:
         judged = self._watch.judge(self._plan, self.ledger, so_far, self._window)
         self._aborted = self._watch.reason(now_s, judged)
 
-    async def refused(self, fault: TargetFault) -> list[WindowResult]:
-        """Return the empty result of a target that no bot joined."""
+    async def without_bots(self, fault: TargetFault | None) -> list[WindowResult]:
+        """Return the empty result of a run that no bot joined: a faulty target, or stopped."""
         sample = await self._sampling.usage()
         figures = await self._sampling.figures(streams=True)
         result = WindowResult(
@@ -226,7 +230,7 @@ class Timeline:
             figures_before=figures,
             figures=figures,
             target_fault=fault,
-            interrupted=False,
+            interrupted=self._stop.is_set(),
         )
         return [result]
 

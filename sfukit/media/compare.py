@@ -31,10 +31,10 @@ _MOST_REPEATED = 300  # after one frame: ten seconds of a freeze
 
 
 class Shown(NamedTuple):
-    """A decoded frame: what it is, and its picture."""
+    """A decoded frame: what it is, and its image."""
 
     frame: SpooledFrame
-    picture: RawFrame
+    image: RawFrame
 
 
 class Clips:
@@ -76,16 +76,16 @@ class Tally:
         self.ssim: list[float] = []
         self.lossless = self.repeated = self.undecodable = 0
 
-    def compare(self, picture: RawFrame, source: RawFrame | None) -> None:
-        """Compare a picture with the frame that was due, where a clip has it."""
+    def compare(self, image: RawFrame, source: RawFrame | None) -> None:
+        """Compare a image with the frame that was due, where a clip has it."""
         if source is None:
             return
-        if np.array_equal(picture, source):
+        if np.array_equal(image, source):
             self.lossless += 1
             self.psnr.append(PSNR_CAP_DB)
             self.ssim.append(1.0)
-        elif picture.shape == source.shape:
-            shown, due = decode.luma(picture), decode.luma(source)
+        elif image.shape == source.shape:
+            shown, due = decode.luma(image), decode.luma(source)
             self.psnr.append(round(capped_psnr_db(shown, due), 3))
             self.ssim.append(round(ssim(shown, due), 5))
         else:
@@ -108,7 +108,7 @@ def compare(
     for shown in _decoded(received, clips.fourcc, tally):
         if before is not None and not shown.frame.after_drop:
             _repeat(before, shown.frame, clips, tally)
-        tally.compare(shown.picture, clips.frame(shown.frame.encoding, shown.frame.number))
+        tally.compare(shown.image, clips.frame(shown.frame.encoding, shown.frame.number))
         before = shown
     if before is not None and end_tick is not None:
         end = before.frame._replace(tick=(end_tick - _IN_FLIGHT_TICKS) & _TICK_MASK)
@@ -122,7 +122,7 @@ def _repeat(before: Shown, later: SpooledFrame, clips: Clips, tally: Tally) -> N
     for nth in range(1, clips.frames_between(earlier, later) + 1):
         source = clips.frame(earlier.encoding, earlier.number + nth)
         tally.repeated += 1
-        tally.compare(before.picture, source)
+        tally.compare(before.image, source)
 
 
 def _decoded(received: Iterable[SpooledFrame], fourcc: str, tally: Tally) -> Iterator[Shown]:
@@ -133,20 +133,20 @@ def _decoded(received: Iterable[SpooledFrame], fourcc: str, tally: Tally) -> Ite
             decoder = _decoder(fourcc)
         try:
             # an empty packet would end the decoder
-            pictures = decoder.decode(av.Packet(frame.payload)) if frame.payload else []
+            decoded = decoder.decode(av.Packet(frame.payload)) if frame.payload else []
         except av.error.FFmpegError:
-            pictures = []
-        if not pictures:
+            decoded = []
+        if not decoded:
             tally.undecodable += 1
             continue
-        yield Shown(frame, decode.raw_frame(pictures[-1]))
+        yield Shown(frame, decode.raw_frame(decoded[-1]))
 
 
 def _decoder(fourcc: str) -> av.VideoCodecContext:
     decoder = av.CodecContext.create(decode.DECODERS[fourcc], "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
-    decoder.flags |= av.codec.context.Flags.low_delay  # a picture for each frame, at once
+    decoder.flags |= av.codec.context.Flags.low_delay  # an image for each frame, at once
     decoder.options = {"max_pixels": str(_MOST_PIXELS)}
     return decoder
 

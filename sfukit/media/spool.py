@@ -16,7 +16,7 @@ _AFTER_DROP = 1
 
 
 class SpooledFrame(NamedTuple):
-    """One encoded frame; ``after_drop``: frames before it are missing since nobody kept them."""
+    """One encoded frame; ``after_drop``: frames before it are missing, since they were not kept."""
 
     number: int
     tick: int

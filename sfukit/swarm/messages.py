@@ -146,6 +146,15 @@ class AddCandidate(Command, tag="add_candidate"):
     candidate: Candidate
 
 
+class ChangeAddress(Command, tag="change_address"):
+    """Replace the socket of a transport: another local address, the same ICE credentials.
+
+    Its end is an ``AddressChanged``.
+    """
+
+    transport: int
+
+
 class CloseTransport(Command, tag="close_transport"):
     """Close a transport and its socket; the figures keep its measurements."""
 
@@ -335,6 +344,20 @@ class TransportState(msgspec.Struct, tag_field="type", tag="transport_state", kw
     at_ns: int
 
 
+class AddressChanged(msgspec.Struct, tag_field="type", tag="address_changed", kw_only=True):
+    """A transport continues on another local address, or failed to (``failure``).
+
+    ``gap_ms`` is from the last media packet before the change to the first one after it, by
+    arrival; None without media. ``ice_ms`` is from the change to the response to a check.
+    """
+
+    transport: int
+    gap_ms: float | None
+    ice_ms: float | None
+    failure: str | None
+    at_ns: int
+
+
 class FirstFrame(msgspec.Struct, tag_field="type", tag="first_frame", kw_only=True):
     """The first complete keyframe of a stream (audio: the first packet) was received."""
 
@@ -350,4 +373,4 @@ class EncodingChanged(msgspec.Struct, tag_field="type", tag="encoding_changed", 
     at_ns: int
 
 
-Event = Done | TransportState | FirstFrame | EncodingChanged
+Event = Done | TransportState | AddressChanged | FirstFrame | EncodingChanged

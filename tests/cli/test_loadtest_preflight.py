@@ -21,7 +21,7 @@ TARGET = "whip+http://127.0.0.1/whip"
 async def told(failed_step: str, monkeypatch: pytest.MonkeyPatch) -> TargetFault | None:
     """Return the fault of a load test whose check fails at a step."""
 
-    async def check(_: CheckOptions) -> CheckReport:
+    async def check(_: CheckOptions, **_more: object) -> CheckReport:
         failed = Step(name=failed_step, state="failed", cause="no_media", found="silence")
         return report.build(
             target=TARGET,

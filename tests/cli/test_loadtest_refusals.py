@@ -56,6 +56,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--stage", "30s:5", "--find-max"], "--find-max with --stage", "leave one out"),
         (["--layout", "grid9"], "--layout grid9: unknown value", "grid3, grid4, grid5, all"),
         (["--speaker-switch", "0.1s"], "--speaker-switch 0.1s: too short", "1s or more"),
+        (["--handover", "0.5s"], "--handover 0.5s: too short", "1s or more"),
+        (["--handover", "90m"], "--handover 1h30: no participant is due", "shorter --handover"),
         (["--churn", "2%"], "--churn 2%: no share per time", "2%/m"),
         (["--codec", "mpeg2"], "--codec mpeg2", "vp8, h264"),
         (["--srtp", "none"], "--srtp none", "gcm128"),

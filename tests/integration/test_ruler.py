@@ -2,32 +2,30 @@
 
 import pytest
 
-from tools.ruler.cases import CLEAN, Case
+from tools.ruler import recording
+from tools.ruler.cases import Case
 from tools.ruler.measure import bench
 from tools.ruler.relay import Network
 from tools.ruler.rows import Row, rows
 
 pytestmark = pytest.mark.computes
 
-IMPAIRED = Case(
-    "2 % loss and 80 ms",
-    Network(publisher_down="delay=80ms", subscriber_down="loss=2%,delay=80ms"),
-    ("loss", "frame delay", "RTT publisher", "RTT subscriber", "jitter", "bitrate"),
+LOSS = Case("5 % loss", Network(subscriber_down="loss=5%"), ("loss", "jitter", "bitrate"))
+DELAY = Case(
+    "80 ms",
+    Network(publisher_down="delay=80ms", subscriber_down="delay=80ms"),
+    ("frame delay", "RTT publisher", "RTT subscriber"),
 )
 
 
 async def test_injected_loss_and_delay_are_reported() -> None:
     async with bench() as stand:
-        clean = await stand.measure(CLEAN, 2.0, "aiortc")
-        impaired = await stand.measure(IMPAIRED, 3.0, "aiortc")
-    found = list(rows(clean, [impaired]))
+        loss = await stand.measure(LOSS, 2.5, "aiortc")
+        delay = await stand.measure(DELAY, 2.5, "aiortc")
+    found = list(rows(loss, [delay]))
 
     def one(figure: str, by: str) -> Row:
-        [row] = [
-            row
-            for row in found
-            if (row.injected, row.figure, row.by) == (IMPAIRED.injected, figure, by)
-        ]
+        [row] = [row for row in found if (row.figure, row.by) == (figure, by)]
         return row
 
     def lost(by: str, packets: int) -> tuple[int, int]:
@@ -35,14 +33,17 @@ async def test_injected_loss_and_delay_are_reported() -> None:
         assert row.expected is not None and row.reported is not None
         return round(row.expected / 100 * packets), round(row.reported / 100 * packets)
 
-    for figure in IMPAIRED.figures:
-        assert figure == "loss" or one(figure, "native").met, one(figure, "native")
-    assert impaired.report.independent is not None
-    compared = impaired.report.independent.compared
-    [by_aiortc] = [each for each in compared if each.metric == "loss_raw"]
-    for by, metric in (("native", by_aiortc.native), ("aiortc", by_aiortc.independent)):
-        expected, reported = lost(by, metric.count)
+    # on a machine with other work timers are late, those of sfukit as those of the relay
+    held = delay.session("native", "subscriber").down
+    late_ms = recording.lateness_ms(recording.media(held), delay.native.window)
+    for figure in (*LOSS.figures[1:], *DELAY.figures):
+        row = one(figure, "native")
+        assert row.error is not None
+        assert row.met or (row.unit == "ms" and abs(row.error) <= row.bound + late_ms), row
+    for by, observed in (("native", loss.native), ("aiortc", loss.aiortc)):
+        expected, reported = lost(by, sum(one.packets_expected for one in observed.samples))
         assert expected > 2, "packets were lost"
         assert abs(reported - expected) <= 1, "but for one at an edge of the window"
-    assert one("jitter", "aiortc").met, "the jitter of aiortc is that of frames"
-    assert one("frame delay", "aiortc").met, "by the barcode of decoded frames"
+    for figure, why in (("jitter", "of frames"), ("frame delay", "by the barcode")):
+        row = one(figure, "aiortc")
+        assert row.error is not None and abs(row.error) <= row.bound + late_ms, why

@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 from sfukit.loadgen.targets.janus_room import number_of
 from tests.conftest import absent
 from tests.integration.loadtest_command import SHORT, Loadtest
+from tests.interop.command import Invocation, run
 from tools.janus_server import HOW, Janus, JanusError, janus
 
 pytestmark = pytest.mark.realtime
@@ -68,13 +69,23 @@ async def test_a_meeting_with_churn_and_changing_speakers(server: Janus, tmp_pat
     assert not await room_exists(server, number_of("load7-room-1"))
 
 
+def test_a_check_publishes_to_a_room_of_its_own(server: Janus, tmp_path: Path) -> None:
+    url = f"{server.websocket_url}/janus?admin_key=north"
+    outcome = run("check", Invocation([url]), tmp_path)
+    assert outcome.exit_code == 0, outcome.text
+    assert (outcome.report["kind"], outcome.report["target_version"]) == ("janus", "1.1.2")
+    assert [step["name"] for step in outcome.report["steps"]][-6:] == [
+        *("websocket", "token", "sdp", "ice", "dtls", "media")
+    ]
+
+
 async def test_refused_joins_are_named(server: Janus, tmp_path: Path) -> None:
-    run = Loadtest(tmp_path)
+    load = Loadtest(tmp_path)
     wrong = f"janus+{server.websocket_url}/janus?admin_key=south"
-    outcome = await run(wrong, "-c", "2", *SHORT)
+    outcome = await load(wrong, "-c", "2", *SHORT)
     assert outcome.code == 4
-    assert "not_authorised" in outcome.out
+    assert "token fails (create_denied)" in outcome.out
     assert "Janus error 433" in outcome.out
-    outcome = await run(f"{server.websocket_url}/janus?room=77", "-c", "2", *SHORT)
+    outcome = await load(f"{server.websocket_url}/janus?room=77", "-c", "2", *SHORT)
     assert outcome.code == 4
     assert "room_not_found" in outcome.out

@@ -113,7 +113,7 @@ def ramp(report: LoadtestReport) -> list[Figure]:
 
 def signaling(report: SignalingReport) -> list[Figure]:
     """Judge the latency of requests without media, and what they cost the server."""
-    metrics, server = report.metrics, report.server
+    metrics, server, own = report.metrics, report.server, report.generator
     return [
         Figure("operations", report.shares["operations"].ratio, "ratio", exactly(1.0)),
         Figure("operation_ms p50", metrics["operation_ms"].p50, "ms"),
@@ -121,7 +121,7 @@ def signaling(report: SignalingReport) -> list[Figure]:
         Figure("delivery_ms p99", metrics["delivery_ms"].p99, "ms", below(50.0)),
         Figure("join_ms p99", metrics["join_ms"].p99, "ms"),
         Figure("server, cores", server.cpu_cores if server else None, "", at_most(1.0)),
-        Figure("load generator, cores", report.generator.cpu_cores, "", at_most(0.5)),
+        Figure("load generator, cores", own.cpu_cores if own else None, "", at_most(0.5)),
         _verdict(report),
     ]
 
@@ -152,11 +152,35 @@ def memory(few: LoadtestReport, many: LoadtestReport) -> list[Figure]:
 def swarm(report: LoadtestReport) -> list[Figure]:
     """Return the swarm's CPU time per received packet."""
     use = report.generator
-    per_us = ratio(use.cpu_s * _US_PER_S, use.packets_received) if use is not None else None
     return [
-        Figure("swarm_cpu_us per received packet", per_us, "us", at_most(1.5)),
+        Figure("swarm_cpu_us per received packet", received_us(report), "us", at_most(1.5)),
         Figure("decrypted", use.decrypted if use else None, "ratio", exactly(1.0)),
         _verdict(report),
+    ]
+
+
+def received_us(report: LoadtestReport) -> float | None:
+    """Return the swarm's CPU time per received packet."""
+    use = report.generator
+    return None if use is None else ratio(use.cpu_s * _US_PER_S, use.packets_received)
+
+
+def many_receivers(few: LoadtestReport, many: LoadtestReport) -> list[Figure]:
+    """Return whether the swarm keeps up with many receiving bots, and the memory of each."""
+    use, before = many.generator, few.generator
+    per_bot = None
+    if use is not None and before is not None:
+        more = many.scenario.clients - few.scenario.clients
+        per_bot = ratio(use.rss_bytes - before.rss_bytes, more)
+    return [
+        Figure("joins", many.metrics["joins"].avg, "ratio", exactly(1.0)),
+        Figure("decrypted", use.decrypted if use else None, "ratio", exactly(1.0)),
+        Figure("loss_after_rtx", many.metrics["loss_after_rtx"].avg, "ratio"),
+        Figure("saturated", many.saturation.side, "", exactly("none")),
+        Figure("swarm, cores", _swarm_core(many), ""),
+        Figure("server, cores", _core(many), ""),
+        Figure("swarm_cpu_us per received packet", received_us(many), "us"),
+        Figure("memory per bot", per_bot, "bytes", at_most(64.0 * _KIB)),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sfukit import machine
 from sfukit.loadgen.result import LoadtestReport
-from tools.bench import cargo_figures, load_figures
+from tools.bench import cargo_figures, clients, load_figures
 from tools.bench.figure import Figure, at_most, below, exactly, ratio
 from tools.bench.own_server import OwnServer, Remains, joining_cost, serving
 from tools.bench.runs import RunError, Runs
@@ -193,6 +193,8 @@ ROWS: Mapping[str, Row] = {
     "whep": Row("100 joins/s to 500 WHEP sessions", whep),
     "memory": Row("memory of a subscriber", memory),
     "swarm": Row("swarm, broadcast", swarm),
+    "pion": Row("swarm and pion, 120 subscribers each", clients.beside_pion),
+    "receivers": Row("1 publisher of 500 kb/s to 2,000", clients.two_thousand),
     "help": Row("sfukit --help", show_help),
     "cycles": Row("20 cycles of 500 join, 10 s, leave", cycles, usual=False),
 }

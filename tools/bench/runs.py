@@ -17,6 +17,7 @@ from sfukit.loadgen.signaling_load.result import SignalingReport
 from sfukit.report import Envelope
 
 _LAST_LINES = 6
+_GO_BINARIES = Path("target/go")  # not committed
 _SEED = ("--seed", "1")
 
 Report = TypeVar("Report", bound=Envelope)
@@ -87,6 +88,22 @@ class Runs:
                 raise RunError(_log_tail(run))
             self._printed[command] = run.stdout
         return self._printed[command]
+
+    def go_program(self, folder: Path) -> Path:
+        """Build a Go program; return the binary."""
+        binary = (_GO_BINARIES / folder.name).resolve()
+        run = _run(["go", "-C", str(folder), "build", "-o", str(binary), "."])
+        if run.returncode != 0:
+            raise RunError(_log_tail(run))
+        return binary
+
+    def program(self, binary: Path, *options: str) -> str:
+        """Run a program; return what it printed."""
+        self._note(binary.name, options)
+        run = _run([str(binary), *options])
+        if run.returncode != 0:
+            raise RunError(_log_tail(run))
+        return run.stdout
 
     def help_wall_s(self, times: int) -> list[float]:
         """Time ``sfukit --help``."""

@@ -126,14 +126,10 @@ class _View:
         """The media packets to the subscriber."""
         return recording.media(self.datagrams("subscriber", "down"))
 
-    def control_ms(self, role: str) -> float:
-        """Return how long the relay held STUN and RTCP, in both directions together."""
-        return sum(
-            recording.delay_ms(
-                (one for one in self.datagrams(role, way) if one.ssrc is None), self.window
-            )
-            for way in ("up", "down")
-        )
+    def reports_ms(self, role: str) -> float:
+        """Return how long the relay held RTCP reports, in both directions together."""
+        both = (self.datagrams(role, way) for way in ("up", "down"))
+        return sum(recording.reports_held_ms(one, self.window) for one in both)
 
     def metric(self, name: str) -> Metric:
         """Return a metric as this engine reports it."""
@@ -179,15 +175,14 @@ def _jitter_by_frame(_clean: _View, of: _View) -> Pair:
     return recording.jitter_by_frame_ms(of.packets, of.window), of.mean("jitter_ms")
 
 
-def _frame_delay(clean: _View, of: _View) -> Pair:
-    held_ms = recording.frame_delay_ms(of.packets, of.window)
-    held_ms -= recording.frame_delay_ms(clean.packets, clean.window)
-    return clean.median("e2e_frame_ms") + held_ms, of.median("e2e_frame_ms")
+def _frame_delay(_clean: _View, of: _View) -> Pair:
+    sent = recording.media(of.datagrams("publisher", "up"))
+    return recording.frame_delay_ms(sent, of.packets, of.window), of.median("e2e_frame_ms")
 
 
 def _rtt(role: str, name: str) -> Callable[[_View, _View], Pair]:
     def compare(clean: _View, of: _View) -> Pair:
-        held_ms = of.control_ms(role) - clean.control_ms(role)
+        held_ms = of.reports_ms(role) - clean.reports_ms(role)
         return clean.median(name) + held_ms, of.median(name)
 
     return compare

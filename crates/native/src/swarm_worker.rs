@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use swarm::engine::Engine;
 use swarm::figures::{GeneratorFigures, Totals};
-use swarm::message::{Command, CommandResult, Event, TransportId};
+use swarm::message::{Command, CommandResult, Event, Request, TransportId};
 use wire::time::Time;
 
 use crate::bridge::lock;
@@ -141,6 +141,10 @@ impl SwarmWorker {
             let Some(command) = self.shared.commands.pop() else {
                 return;
             };
+            if let Request::ChangeAddress { transport } = command.request {
+                // What has arrived on the old address counts.
+                self.read_socket(transport);
+            }
             self.engine
                 .execute(self.clock.now(), command, &mut self.sockets);
         }

@@ -12,6 +12,8 @@ use wire::time::Time;
 pub struct UplinkDatagram {
     /// The sending transport.
     pub transport: TransportId,
+    /// Number of the transport's local address.
+    pub address: u32,
     /// The path to the server.
     pub path: PathId,
     /// The datagram.
@@ -23,6 +25,8 @@ pub struct UplinkDatagram {
 pub struct DownlinkDatagram {
     /// The receiving transport.
     pub transport: TransportId,
+    /// Number of the transport's local address.
+    pub address: u32,
     /// The server's address.
     pub remote: SocketAddr,
     /// The datagram.

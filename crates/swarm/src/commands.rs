@@ -64,6 +64,7 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             transport,
             candidate,
         } => add_candidate(engine, now, transport, candidate, host)?,
+        Request::ChangeAddress { transport } => change_address(engine, now, transport, host)?,
         Request::CloseTransport { transport } => close_transport(engine, now, transport, host)?,
         Request::SetNetwork {
             bot,
@@ -180,6 +181,20 @@ fn open_transport(
         random,
     };
     engine.transports.insert(id, BotTransport::new(plan));
+    engine.flush_and_rearm(now, id, host);
+    Ok(())
+}
+
+fn change_address(
+    engine: &mut Engine,
+    now: Time,
+    id: TransportId,
+    host: &mut impl Host,
+) -> Result<(), CommandError> {
+    let transport = require(engine.transports.get_mut(&id), "transport", id)?;
+    // The kernel selects another port.
+    host.reopen(id, transport.local()).map_err(system)?;
+    transport.change_address(now, &mut engine.shared);
     engine.flush_and_rearm(now, id, host);
     Ok(())
 }

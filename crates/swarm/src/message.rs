@@ -41,6 +41,12 @@ pub enum Request {
         /// Its address; one of another family than the socket is ignored.
         candidate: Candidate,
     },
+    /// Replace the socket of a transport, as on a change of network: another local address with the
+    /// same ICE credentials. Its end is an `address_changed` event.
+    ChangeAddress {
+        /// The transport.
+        transport: TransportId,
+    },
     /// Close a transport and its socket; the figures keep its measurements.
     CloseTransport {
         /// The transport.
@@ -445,6 +451,20 @@ pub enum Event {
         /// DTLS handshake, up to the verified fingerprint.
         dtls_ms: Option<f64>,
         /// Time of the change.
+        at_ns: u64,
+    },
+    /// A transport continues on another local address, or failed to.
+    AddressChanged {
+        /// The transport.
+        transport: TransportId,
+        /// From the last media packet before the change to the first one after it; none without
+        /// media, and where the change failed.
+        gap_ms: Option<f64>,
+        /// From the change to the response to a connectivity check; none without a response.
+        ice_ms: Option<f64>,
+        /// Reason code; none where the change is complete.
+        failure: Option<&'static str>,
+        /// Time of the event.
         at_ns: u64,
     },
     /// The first complete key frame of a stream (audio: packet) was received.

@@ -284,6 +284,19 @@ impl OutboundEncoding {
         let len = self
             .media
             .send(planned.marker, planned.timestamp, write, context)?;
+        self.remember(index, planned);
+        Some(len)
+    }
+
+    /// Count a packet as sent over a link that is gone: the peer requests it again.
+    pub fn lose(&mut self, planned: PlannedPacket) {
+        if self.media.seal.is_some() {
+            self.remember(self.media.next, planned);
+            self.media.next += 1;
+        }
+    }
+
+    fn remember(&mut self, index: u64, planned: PlannedPacket) {
         if !self.history.is_empty() {
             let place = index as usize % self.history.len();
             self.history[place] = Some(Sent {
@@ -292,7 +305,6 @@ impl OutboundEncoding {
                 resent: None,
             });
         }
-        Some(len)
     }
 
     /// Retransmit a packet over RTX; return the length of its datagram.

@@ -131,7 +131,7 @@ fn a_measurement_window_bounds_the_frames() {
 }
 
 #[test]
-fn frames_that_nobody_takes_are_dropped_and_counted() {
+fn frames_that_are_not_taken_are_dropped_and_counted() {
     let mut world = call(2, "VP8");
     world.run_for(15_000);
     let taken = world.taken(9);

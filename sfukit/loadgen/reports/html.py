@@ -30,6 +30,8 @@ _ROWS = (
     ("frame delay of keyframes", "e2e_keyframe_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("handover gap", "handover_gap_ms"),
+    ("handover, ICE", "handover_ice_ms"),
     ("playout delay, moving average", "playout_delay_ms"),
     ("playout delay, libwebrtc", "playout_delay_libwebrtc_ms"),
     ("late frames, moving average", "late_frames"),

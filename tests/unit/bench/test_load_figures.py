@@ -132,6 +132,18 @@ def test_the_swarm_is_charged_by_received_packet(clean: LoadtestReport) -> None:
     assert figures["swarm_cpu_us per received packet"].value == pytest.approx(1.5)
 
 
+def test_memory_is_spread_over_the_bots_more(clean: LoadtestReport) -> None:
+    assert clean.generator is not None
+    scenario = msgspec.structs.replace(clean.scenario, clients=clean.scenario.clients + 100)
+    rss_bytes = clean.generator.rss_bytes + 100 * 65 * 1024
+    use: SwarmUse = msgspec.structs.replace(clean.generator, rss_bytes=rss_bytes)
+    many = msgspec.structs.replace(clean, scenario=scenario, generator=use)
+    figures = named(load_figures.many_receivers(clean, many))
+    assert figures["memory per bot"].value == pytest.approx(65 * 1024)
+    assert figures["memory per bot"].met is False
+    assert figures["saturated"].met is True
+
+
 def test_a_server_elsewhere_has_no_figures(clean: LoadtestReport) -> None:
     elsewhere = msgspec.structs.replace(clean, server=None)
     figures = named(load_figures.session(elsewhere))

@@ -28,7 +28,7 @@ def test_the_seed_chooses_planned_videos() -> None:
     assert few <= PLAN.views.expected()
     assert few != decode_sample.chosen(plan(LoadOptions(clients=10, seed=8)), 4)
     assert decode_sample.chosen(PLAN, 0) == frozenset()
-    # two rooms of five, everybody sees four others
+    # two rooms of five: all participants see four others
     assert len(decode_sample.chosen(PLAN, 1_000)) == 40
 
 
