@@ -19,7 +19,7 @@ pytestmark = pytest.mark.realtime
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "gstreamer"
 WIDTH, HEIGHT = 320, 180
-FRAMES = 30
+FRAMES = 15
 MEDIA_S = 30
 HOW = "on Debian: apt-get install python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice"
 NEEDED = """
@@ -105,11 +105,11 @@ async def test_a_test_video_is_published_and_played(
 
 
 def make_file(launch: str, file: Path) -> None:
-    """Make a file of 5 s."""
+    """Make a file of 7 s."""
     pipeline = (
-        "videotestsrc pattern=ball num-buffers=150 ! video/x-raw,width=320,height=180,"
+        "videotestsrc pattern=ball num-buffers=210 ! video/x-raw,width=320,height=180,"
         "framerate=30/1 ! vp8enc deadline=1 cpu-used=8 ! mux."
-        " audiotestsrc freq=440 num-buffers=215 ! audioconvert ! opusenc ! mux."
+        " audiotestsrc freq=440 num-buffers=300 ! audioconvert ! opusenc ! mux."
         " webmmux name=mux ! filesink"
     )
     subprocess.run([launch, "-q", *pipeline.split(), f"location={file}"], check=True)
