@@ -1,12 +1,12 @@
 """The first step of ``sfukit loadtest``: what one participant met, and what becomes of it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import pytest
 
-from sfukit.cli import loadtest
-from sfukit.cli.loadtest_view import View
+from sfukit.cli.loadtest_preflight import preflight_of
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.verdict import TargetFault
@@ -37,8 +37,8 @@ async def told(failed_step: str, monkeypatch: pytest.MonkeyPatch) -> TargetFault
     monkeypatch.setattr(run, "check", check)
     load = LoadOptions(clients=2, shape="pair")
     options = RunOptions(load=load, command=("sfukit",), target=TARGET)
-    unseen = cast(View, None)
-    return await loadtest._preflight(TARGET, options, unseen, asyncio.Event())(plan(load))
+    unseen = cast(Callable[[str, str], None], None)
+    return await preflight_of(TARGET, options, unseen, asyncio.Event())(plan(load))
 
 
 @pytest.mark.parametrize("step", ["media", "play media"])

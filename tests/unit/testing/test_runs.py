@@ -39,7 +39,9 @@ class Runs:
         assert env["XDG_STATE_HOME"] == str(saved.parent)
         if self.writes:
             saved.write_text(encode(made(self.kind, fields={"command": "loadtest", **self.fields})))
-        return subprocess.CompletedProcess(arguments, self.code, "printed\n", self.err)
+        return subprocess.CompletedProcess(
+            arguments, self.code, "printed\nsaved   last run\n", self.err
+        )
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def test_a_verdict_is_raised_with_what_was_printed(
     monkeypatch: pytest.MonkeyPatch, swarm: Swarm, code: int, raised: type[Exception]
 ) -> None:
     runs(monkeypatch, Runs(code))
-    with pytest.raises(raised, match=r"printed\n[^\n]*loadtest-1\.json$"):
+    with pytest.raises(raised, match=r"printed\nsaved +\S+loadtest-1\.json\nsee it"):
         swarm.loadtest(SERVER)
     assert swarm.loadtest(SERVER, check=False).exit_code == code
 
