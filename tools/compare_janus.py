@@ -26,6 +26,12 @@ from tools.bench.runs import RunError, Runs
 from tools.janus_server import JanusError, janus
 
 _POLL_S = 0.2
+_METRICS = (
+    ("join, p95", "join_ms", "{:.0f} ms"),
+    ("frame delay, p95", "e2e_frame_ms", "{:.0f} ms"),
+    ("loss", "loss_raw", "{:.2%}"),
+    ("frozen", "freeze_est", "{:.2%}"),
+)
 
 
 class Running(NamedTuple):
@@ -132,34 +138,30 @@ def _janus(folder: Path, *, event_loops: int = 2, debug_level: int = 0) -> Itera
 
 
 def _table(outcomes: Mapping[str, Outcomes]) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("server")
-    for title in (
-        *("joined", "join p95", "loss", "frame delay p95", "freezes", "server", "waited"),
-        *("per forwarded packet", "out", "drops", "limit"),
-    ):
-        table.add_column(title, justify="right")
-    for name, outcome in outcomes.items():
-        table.add_row(name, *_cells(outcome))
+    table = Table("", *outcomes, show_edge=False, pad_edge=False)
+    columns = [dict(_figures(outcome)) for outcome in outcomes.values()]
+    for title in columns[0]:
+        table.add_row(title, *(column[title] for column in columns))
     return table
 
 
-def _cells(outcome: Outcomes) -> Iterator[str]:
+def _figures(outcome: Outcomes) -> Iterator[tuple[str, str]]:
     reports = outcome.reports
     servers = [report.server for report in reports if report.server is not None]
     clients = {len([one for one in report.clients if one.joined]) for report in reports}
-    yield "/".join(map(str, sorted(clients)))
-    yield _spread([report.metrics["join_ms"].p95 for report in reports], "{:.0f} ms")
-    yield _spread([report.metrics["loss_raw"].avg for report in reports], "{:.2%}")
-    yield _spread([report.metrics["e2e_frame_ms"].p95 for report in reports], "{:.0f} ms")
-    yield _spread([report.metrics["freeze_est"].avg for report in reports], "{:.2%}")
-    yield _spread([one.cpu_s / one.wall_s for one in servers], "{:.2f} core")
+    yield "joined", "/".join(map(str, sorted(clients)))
+    for title, name, form in _METRICS:
+        metrics = [report.metrics[name] for report in reports]
+        values = [one.avg if "%" in form else one.p95 for one in metrics]
+        yield title, _spread(values, form)
+    yield "server", _spread([one.cpu_s / one.wall_s for one in servers], "{:.2f} core")
     waits = [one.run_queue_wait_s / one.wall_s for one in servers if one.run_queue_wait_s]
-    yield _spread(waits, "{:.2f} core")
-    yield _spread([one.cpu_s * 1e6 / max(1, one.packets_sent) for one in servers], "{:.1f} us")
-    yield _spread([one.bytes_sent * 8e-6 / one.wall_s for one in servers], "{:.0f} Mb/s")
-    yield _spread(outcome.drops, "{:.0f}")
-    yield "/".join(sorted({report.saturation.side for report in reports}))
+    yield "waited for a core", _spread(waits, "{:.2f} core")
+    per_packet = [one.cpu_s * 1e6 / max(1, one.packets_sent) for one in servers]
+    yield "CPU per forwarded packet", _spread(per_packet, "{:.1f} us")
+    yield "sent", _spread([one.bytes_sent * 8e-6 / one.wall_s for one in servers], "{:.0f} Mb/s")
+    yield "drops at its sockets", _spread(outcome.drops, "{:.0f}")
+    yield "limit", "/".join(sorted({report.saturation.side for report in reports}))
 
 
 def _spread(values: Sequence[float | None], form: str) -> str:

@@ -15,6 +15,8 @@ from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result_series import Interval, Phase
+from sfukit.loadgen.rfc8867 import load
+from sfukit.loadgen.rfc8867.sampler import PathSampler, Reading
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
@@ -22,6 +24,7 @@ from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault
+from sfukit.swarm.messages import Command
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
@@ -96,8 +99,14 @@ class Timeline:
             self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
         self._aborted: str | None = None
         self._running: list[asyncio.Task[None]] = []
+        self._paths = PathSampler(swarm)
         self._start_ns = 0
         self._window = plan.windows[0]
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """The readings of the paths of a test case."""
+        return self._paths.readings
 
     @property
     def intervals(self) -> Sequence[Interval]:
@@ -110,6 +119,8 @@ class Timeline:
         lead_s = max(_LEAD_S, start.left_s(self._options.start_at_s))
         self._start_ns = self._swarm.now_ns() + round(lead_s * _NS_PER_S)
         self.started_s = time.time() + lead_s
+        flows: list[Command] = [*load.tcp_flows(self._plan, self._start_ns)]
+        self._swarm.send(flows)
         self._sampling.begin(
             interval_s(self._options.interval_s, self._plan.total_s),
             self._start_ns,
@@ -120,7 +131,15 @@ class Timeline:
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
             asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_pauses(self._start_ns)),
         ]
+        if self._plan.options.rfc8867 is not None:
+            window = self._plan.windows[0]
+            self._running.append(
+                asyncio.create_task(
+                    self._paths.follow(self._start_ns, window.start_s, window.end_s)
+                )
+            )
         results: list[WindowResult] = []
         try:
             for window in self._plan.windows:
