@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench compare-janus ruler fuzz nat-kinds nat-study performance-chart wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler
 RUNS ?= 20
 nat-kinds: setup ## probe every kind of NAT in namespaces, RUNS (20) each, without and with loss; needs root
 	$(BIN)/python tools/nat_kinds.py --runs $(RUNS)
+
+CASES ?= 5.1 5.2 5.3 5.4 5.5 5.6 5.7 5.8
+rfc8867: setup ## every test case of RFC 8867 at full length, 22 minutes; CASES="5.1 5.6" for some
+	mkdir -p bench/rfc8867
+	for case in $(CASES); do $(BIN)/sfukit loadtest --rfc8867 $$case --json bench/rfc8867/$$case.json \
+	  --html bench/rfc8867/$$case.html | tee bench/rfc8867/$$case.txt || exit 1; done
 
 wheel: setup ## an abi3 wheel in dist/
 	$(BIN)/maturin build --release --locked --out dist

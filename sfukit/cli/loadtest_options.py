@@ -175,6 +175,15 @@ Phases = Annotated[
         help='networks over time: [[phase]] with at = "20s" and net, net_up or net_down',
     ),
 ]
+Rfc8867 = Annotated[
+    str | None,
+    option(
+        "--rfc8867",
+        panel=_NETWORK,
+        metavar="CASE",
+        help="test case 5.1 to 5.8 of RFC 8867: flows behind one queue, expected and measured",
+    ),
+]
 NetShare = Annotated[
     str,
     option("--net-share", panel=_NETWORK, metavar="SHARE", help="bots with impairment, as 20%"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sfukit import gates, units
-from sfukit.cli import load_table, metric_table
+from sfukit.cli import load_table, loadtest_rfc8867, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen import endpoints
@@ -61,6 +61,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *verdict_lines(report),
         *shard_lines(report),
         *stage_lines(report.stages),
+        *loadtest_rfc8867.lines(report.rfc8867),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
         *_late_line(report),

@@ -55,7 +55,12 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Clients of each room that do the same; None leaves a value to the options of the load."""
+    """Clients of each room that do the same; None leaves a value to the options of the load.
+
+    What follows ``net_share`` is of test cases alone, no key of a scenario file: groups of one
+    ``bottleneck`` share it in each direction that has a rate, ``sources`` are the groups that are
+    seen, ``joins_s`` is the time of the join, and between the times ``paused_s`` nothing is seen.
+    """
 
     name: str
     clients: int
@@ -67,6 +72,10 @@ class Group:
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
+    bottleneck: str | None = None
+    sources: tuple[str, ...] | None = None
+    joins_s: float | None = None
+    paused_s: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +112,7 @@ class LoadOptions:
     net_down: Impairment | None = None
     net_share: float = 1.0
     phases: tuple[Phase, ...] = ()
+    rfc8867: str | None = None
     seed: int = 0
 
     @property

@@ -6,6 +6,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import GateResult
+from sfukit.loadgen.result_case import CaseReport
 from sfukit.loadgen.result_series import Client, Interval
 from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
@@ -323,6 +324,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    rfc8867: CaseReport | None = None
     shard: ShardShare | None = None
     merged: MergedShards | None = None
 

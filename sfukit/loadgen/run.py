@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
@@ -23,6 +25,7 @@ from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.rfc8867 import measured as case
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
@@ -87,7 +90,10 @@ async def run(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
         )
-        return summary.report(facts, timeline.ledger, windows, timeline.intervals)
+        report = summary.report(facts, timeline.ledger, windows, timeline.intervals)
+        if plan.options.rfc8867 is None:
+            return report
+        return structs.replace(report, rfc8867=case.report(plan, timeline.readings))
 
 
 async def _checked(

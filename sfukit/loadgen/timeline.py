@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 from sfukit.loadgen import scoped
@@ -14,6 +15,8 @@ from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result_series import Interval, Phase
+from sfukit.loadgen.rfc8867 import load
+from sfukit.loadgen.rfc8867.sampler import PathSampler, Reading
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
@@ -21,6 +24,7 @@ from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault
+from sfukit.swarm.messages import Command
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
@@ -95,8 +99,14 @@ class Timeline:
             self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
         self._aborted: str | None = None
         self._running: list[asyncio.Task[None]] = []
+        self._paths = PathSampler(swarm)
         self._start_ns = 0
         self._window = plan.windows[0]
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """The readings of the paths of a test case."""
+        return self._paths.readings
 
     @property
     def intervals(self) -> Sequence[Interval]:
@@ -109,6 +119,8 @@ class Timeline:
         lead_s = max(_LEAD_S, start.left_s(self._options.start_at_s))
         self._start_ns = self._swarm.now_ns() + round(lead_s * _NS_PER_S)
         self.started_s = time.time() + lead_s
+        flows: list[Command] = [*load.tcp_flows(self._plan, self._start_ns)]
+        self._swarm.send(flows)
         self._sampling.begin(
             interval_s(self._options.interval_s, self._plan.total_s),
             self._start_ns,
@@ -119,7 +131,15 @@ class Timeline:
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
             asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_pauses(self._start_ns)),
         ]
+        if self._plan.options.rfc8867 is not None:
+            window = self._plan.windows[0]
+            self._running.append(
+                asyncio.create_task(
+                    self._paths.follow(self._start_ns, window.start_s, window.end_s)
+                )
+            )
         results: list[WindowResult] = []
         try:
             for window in self._plan.windows:
@@ -269,10 +289,18 @@ class Timeline:
             return TargetFault(text, stated_by_target=False)
         return None
 
+    @cached_property
+    def _tracks_planned(self) -> list[int]:
+        """The tracks that should have arrived at the end of each window."""
+        plan = self._plan
+        numbers = range(1, len(plan.windows) + 1)
+        return [len(plan.views.expected(plan.windows[:number])) for number in numbers]
+
     def _progress_at(self, now_ns: int) -> Progress:
         elapsed_s = (now_ns - self._start_ns) / _NS_PER_S
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         window = self._window
+        number = plan.windows.index(window) + 1
         phase: Phase = "measuring"
         if elapsed_s < window.start_s:
             settling_s = window.start_s - elapsed_s
@@ -285,8 +313,8 @@ class Timeline:
             ledger.present,
             ledger.failures,
             ledger.tracks,
-            plan.tracks,
+            self._tracks_planned[number - 1],
             self._sampling.intervals,
-            plan.windows.index(window) + 1,
+            number,
             len(plan.windows),
         )

@@ -18,7 +18,7 @@ from sfukit.htmlreport.elements import (
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import participants, sentences, time_plots
+from sfukit.loadgen.reports import participants, rfc8867, sentences, time_plots
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
 
@@ -55,6 +55,7 @@ def page(report: LoadtestReport) -> str:
         Section("Gates", _gates(report)),
         Section("At a glance", _glance(report)),
         Section("Over time", figures(time_plots.plots(report))),
+        *([Section("RFC 8867", rfc8867.section(report.rfc8867))] if report.rfc8867 else []),
         Section("Participants", participants.section(report)),
         Section("Worst streams", _worst(report)),
         Section("Load generator", _generator(report)),

@@ -89,12 +89,12 @@ def decode(task: bytes) -> RunOptions:
         found = msgspec.json.decode(task, type=ShardTask)
     except msgspec.DecodeError as error:
         raise UsageError(f"not a task of this version of sfukit: {error}") from error
-    secret = os.environ.get(config.API_SECRET)
+    key, secret = (os.environ.get(name) or None for name in (config.API_KEY, config.API_SECRET))
     return RunOptions(
         load=found.load,
         command=("sfukit", "loadtest", found.target, "--shard", str(found.shard)),
         access=Access(
-            api_key=os.environ.get(config.API_KEY),
+            api_key=key,
             api_secret=None if secret is None else config.secret(secret, config.API_SECRET),
             ca_file=found.ca_file,
             insecure=found.insecure,
