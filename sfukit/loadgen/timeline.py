@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -298,10 +299,18 @@ class Timeline:
             return TargetFault(text, stated_by_target=False)
         return None
 
+    @cached_property
+    def _tracks_planned(self) -> list[int]:
+        """The tracks that should have arrived at the end of each window."""
+        plan = self._plan
+        numbers = range(1, len(plan.windows) + 1)
+        return [len(plan.views.expected(plan.windows[:number])) for number in numbers]
+
     def _progress_at(self, now_ns: int) -> Progress:
         elapsed_s = (now_ns - self._start_ns) / _NS_PER_S
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         window = self._window
+        number = plan.windows.index(window) + 1
         phase: Phase = "measuring"
         if elapsed_s < window.start_s:
             settling_s = window.start_s - elapsed_s
@@ -314,8 +323,8 @@ class Timeline:
             ledger.present,
             ledger.failures,
             ledger.tracks,
-            plan.tracks,
+            self._tracks_planned[number - 1],
             self._sampling.intervals,
-            plan.windows.index(window) + 1,
+            number,
             len(plan.windows),
         )
