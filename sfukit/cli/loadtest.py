@@ -83,6 +83,7 @@ def loadtest(
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
     interval: options.Interval = "1s",
+    decode_sample: options.DecodeSample = 0,
     retries: options.Retries = 0,
     codec: target_options.Codec = "vp8",
     audio: options.Audio = "opus",
