@@ -146,6 +146,7 @@ class RunOptions:
     retries: int = 0
     abort_after_s: float | None = None
     interval_s: float = 1.0
+    decode_sample: int = 0
     pin: str = "auto"
     server_args: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()

@@ -5,11 +5,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 from sfukit.loadgen import scoped
 from sfukit.loadgen.abort import GateWatch
 from sfukit.loadgen.conductor import Conductor
+from sfukit.loadgen.decode_sample import Sample
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.media_setup import planned_media, set_up
@@ -73,6 +75,7 @@ class Timeline:
         swarm: Swarm,
         observer: Observer,
         stop: asyncio.Event,
+        sample_in: Path | None = None,
     ) -> None:
         self.ledger = Ledger(plan)
         self.started_s: float | None = None
@@ -94,6 +97,7 @@ class Timeline:
             retries=options.retries,
         )
         self._sampling = Sampling(swarm, opened, self.ledger)
+        self.sample = Sample(swarm, self.ledger, sample_in) if sample_in else None
         self._watch: GateWatch | None = None
         if options.abort_after_s is not None:
             self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
@@ -148,6 +152,8 @@ class Timeline:
                     break
         finally:
             self._sampling.close()
+            if self.sample is not None:
+                await self.sample.close()
             for task in self._running:
                 task.cancel()
             await self._conductor.leave()
@@ -177,6 +183,8 @@ class Timeline:
         before = after = await sampling.usage()
         figures_before = await sampling.figures(streams=False)
         sampling.restart(figures_before, before)
+        if self.sample is not None:
+            self.sample.begin()
         result = WindowResult(
             first=first,
             before=before,
@@ -191,6 +199,8 @@ class Timeline:
             after = await sampling.usage()
             await sampling.settled()
             await sampling.interval("measuring", until_ns=end_ns)
+        if self.sample is not None:
+            await self.sample.end(end_ns)
         figures = await sampling.figures(streams=True)
         if fault is None and not self._stop.is_set():
             self.ledger.window_ended(self._swarm.now_ns())
