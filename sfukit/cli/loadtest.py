@@ -83,6 +83,7 @@ def loadtest(
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
     interval: options.Interval = "1s",
+    decode_sample: options.DecodeSample = 0,
     retries: options.Retries = 0,
     codec: target_options.Codec = "vp8",
     audio: options.Audio = "opus",
@@ -116,6 +117,7 @@ def loadtest(
     tag: options.Tag = None,
     prometheus: options.Prometheus = None,
     verbose: options.Verbose = False,
+    no_tui: shared_options.NoTui = False,
     quiet: shared_options.Quiet = False,
     shard: shard_options.ShardOption = None,
     start_at: shard_options.StartAt = None,
@@ -152,7 +154,9 @@ def loadtest(
         return
     outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     outputs.check()
-    out = Output.beside(outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL)
+    out = Output.beside(
+        outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL, tui=not no_tui
+    )
     outcome: Envelope
     if scheduler is not None:
         from sfukit.cli import loadtest_cluster

@@ -6,6 +6,7 @@ from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
+from sfukit.loadgen.options import MOST_SAMPLED
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -133,6 +134,15 @@ JoinTimeout = Annotated[
 ]
 Interval = Annotated[
     str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
+]
+DecodeSample = Annotated[
+    int,
+    option(
+        "--decode-sample",
+        panel=_TIMING,
+        metavar="N",
+        help="decode N received videos after the run: PSNR, SSIM (extra media)",
+    ),
 ]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
@@ -273,3 +283,10 @@ def interval_s(text: str) -> float:
     if seconds < _LEAST_INTERVAL_S:
         raise UsageError(f"--interval {text}: below 250ms", hint="try 1s")
     return seconds
+
+
+def decode_sample(count: int) -> int:
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
+    if not 0 <= count <= MOST_SAMPLED:
+        raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
+    return count

@@ -123,6 +123,9 @@ class LoadOptions:
         return "--audio-publishers 0" if self.audio_publishers == 0 else None
 
 
+MOST_SAMPLED = 32  # of --decode-sample: each stream keeps up to 66 MiB
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """The options of one run; ``command`` is the command line, quoted in hints.
@@ -146,6 +149,7 @@ class RunOptions:
     retries: int = 0
     abort_after_s: float | None = None
     interval_s: float = 1.0
+    decode_sample: int = 0
     pin: str = "auto"
     server_args: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()

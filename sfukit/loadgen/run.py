@@ -12,6 +12,7 @@ from sfukit import machine
 from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
+    decode_sample,
     described,
     endpoints,
     scenario,
@@ -69,6 +70,7 @@ async def run(
     """
     started_at = datetime.now(UTC)
     async with AsyncExitStack() as stack:
+        sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
         ready, fault = True, None
         try:
             opening = stack.enter_async_context(_opened(options, observer))
@@ -80,12 +82,15 @@ async def run(
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
-                timeline = Timeline(options, plan, opened, swarm, observer, stop)
+                timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
                     runs = ready and fault is None
                     windows = await (timeline.run() if runs else timeline.without_bots(fault))
             finally:
                 swarm.close()
+        if timeline.sample is not None:
+            observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
+            windows = await timeline.sample.decoded(plan, windows, stop)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,

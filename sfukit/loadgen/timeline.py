@@ -4,11 +4,14 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 from sfukit.loadgen import scoped
 from sfukit.loadgen.abort import GateWatch
 from sfukit.loadgen.conductor import Conductor
+from sfukit.loadgen.decode_sample import Sample
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.media_setup import planned_media, set_up
@@ -72,6 +75,7 @@ class Timeline:
         swarm: Swarm,
         observer: Observer,
         stop: asyncio.Event,
+        sample_in: Path | None = None,
     ) -> None:
         self.ledger = Ledger(plan)
         self.started_s: float | None = None
@@ -93,6 +97,7 @@ class Timeline:
             retries=options.retries,
         )
         self._sampling = Sampling(swarm, opened, self.ledger)
+        self.sample = Sample(swarm, self.ledger, sample_in) if sample_in else None
         self._watch: GateWatch | None = None
         if options.abort_after_s is not None:
             self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
@@ -147,6 +152,8 @@ class Timeline:
                     break
         finally:
             self._sampling.close()
+            if self.sample is not None:
+                await self.sample.close()
             for task in self._running:
                 task.cancel()
             await self._conductor.leave()
@@ -176,6 +183,8 @@ class Timeline:
         before = after = await sampling.usage()
         figures_before = await sampling.figures(streams=False)
         sampling.restart(figures_before, before)
+        if self.sample is not None:
+            self.sample.begin()
         result = WindowResult(
             first=first,
             before=before,
@@ -190,6 +199,8 @@ class Timeline:
             after = await sampling.usage()
             await sampling.settled()
             await sampling.interval("measuring", until_ns=end_ns)
+        if self.sample is not None:
+            await self.sample.end(end_ns)
         figures = await sampling.figures(streams=True)
         if fault is None and not self._stop.is_set():
             self.ledger.window_ended(self._swarm.now_ns())
@@ -288,10 +299,18 @@ class Timeline:
             return TargetFault(text, stated_by_target=False)
         return None
 
+    @cached_property
+    def _tracks_planned(self) -> list[int]:
+        """The tracks that should have arrived at the end of each window."""
+        plan = self._plan
+        numbers = range(1, len(plan.windows) + 1)
+        return [len(plan.views.expected(plan.windows[:number])) for number in numbers]
+
     def _progress_at(self, now_ns: int) -> Progress:
         elapsed_s = (now_ns - self._start_ns) / _NS_PER_S
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         window = self._window
+        number = plan.windows.index(window) + 1
         phase: Phase = "measuring"
         if elapsed_s < window.start_s:
             settling_s = window.start_s - elapsed_s
@@ -304,8 +323,8 @@ class Timeline:
             ledger.present,
             ledger.failures,
             ledger.tracks,
-            plan.tracks,
+            self._tracks_planned[number - 1],
             self._sampling.intervals,
-            plan.windows.index(window) + 1,
+            number,
             len(plan.windows),
         )

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from sfukit.loadgen.latency.options import Engine
-from sfukit.loadgen.latency.result import Sample
 from sfukit.loadgen.result import Metric
 from tools.ruler import recording
 from tools.ruler.cases import BOUNDS
@@ -110,11 +109,14 @@ class _View:
     """One engine's figures of a case, and the record of its sessions."""
 
     def __init__(self, measured: Measured, engine: Engine) -> None:
-        observed = measured.native if engine == "native" else measured.aiortc
         self._measured = measured
         self._engine: Engine = engine
-        self.samples: list[Sample] = observed.samples
-        self.window: Window = observed.window
+        self._observed = measured.native if engine == "native" else measured.aiortc
+
+    @property
+    def window(self) -> Window:
+        """The window of the engine; raises IndexError where it has not measured."""
+        return self._observed.window
 
     def datagrams(self, role: str, direction: str) -> list[Datagram]:
         """Return what passed the relay in one direction."""

@@ -14,6 +14,7 @@ use crate::publish::{OutboundStream, PlannedPacket};
 use crate::random::Random;
 use crate::receive::InboundStream;
 use crate::recorder::Recorder;
+use crate::sample::TakenFrames;
 use handover::Handover;
 use round_trips::RoundTrips;
 use rtc::codec::Codec;
@@ -295,6 +296,11 @@ impl BotTransport {
         self.binder.expect(index, expected);
         self.inbound.push(stream);
         Ok(index)
+    }
+
+    /// Take the frames of a sampled track; none where the track is not sampled.
+    pub fn take_frames(&mut self, index: usize) -> Option<TakenFrames> {
+        self.inbound.get_mut(index)?.take_frames()
     }
 
     /// Set the wanted encoding of a received track.

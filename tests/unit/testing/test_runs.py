@@ -16,6 +16,8 @@ from sfukit.report import Envelope, encode
 from sfukit.testing import GateFailedError, InconclusiveError, SfuServer, Swarm
 from tests.instances import made
 
+from ..test_layout import ROOT, imported_names
+
 SERVER = SfuServer("http://127.0.0.1:4000", 4001, 17, Path("serve.log"))
 COMMAND = [sys.executable, "-P", "-m", "sfukit"]
 
@@ -201,6 +203,12 @@ def test_pytest_configures_nothing_of_sfukit() -> None:
     """Without hooks, no option and no line of a configuration file reaches the fixtures."""
     assert [name for name in dir(testing) if name.startswith("pytest_")] == []
     assert [name for name in dir(testing.fixtures) if name.startswith("pytest_")] == []
+
+
+def test_no_other_part_of_sfukit_needs_pytest() -> None:
+    package = ROOT / "sfukit"
+    files = {path for path in package.rglob("*.py") if "pytest" in set(imported_names(path))}
+    assert {path.relative_to(package).parts[0] for path in files} == {"testing"}
 
 
 def test_sfukit_without_pytest_says_what_is_missing() -> None:
