@@ -6,6 +6,7 @@ from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
+from sfukit.loadgen.options import MOST_SAMPLED, LoadOptions
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -119,6 +120,15 @@ SpeakerSwitch = Annotated[
         help="another speaker is seen large, as 5s",
     ),
 ]
+Handover = Annotated[
+    str | None,
+    option(
+        "--handover",
+        panel=_NETWORK,
+        metavar="TIME",
+        help="each client moves to a new socket so often, as 20s: same ICE credentials",
+    ),
+]
 JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]
@@ -129,6 +139,15 @@ Codec = Annotated[
     str,
     option(
         "--codec", panel=_MEDIA, help="vp8, h264, vp9, av1 or mix: publishers have them in turn"
+    ),
+]
+DecodeSample = Annotated[
+    int,
+    option(
+        "--decode-sample",
+        panel=_TIMING,
+        metavar="N",
+        help="decode N received videos after the run: PSNR, SSIM (extra media)",
     ),
 ]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
@@ -170,6 +189,15 @@ Phases = Annotated[
         panel=_NETWORK,
         metavar="FILE.toml",
         help='networks over time: [[phase]] with at = "20s" and net, net_up or net_down',
+    ),
+]
+Rfc8867 = Annotated[
+    str | None,
+    option(
+        "--rfc8867",
+        panel=_NETWORK,
+        metavar="CASE",
+        help="test case 5.1 to 5.8 of RFC 8867: flows behind one queue, expected and measured",
     ),
 ]
 NetShare = Annotated[
@@ -253,6 +281,7 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
+_SAMPLED_CODECS = {"vp8", "h264"}
 
 
 def interval_s(text: str) -> float:
@@ -261,3 +290,17 @@ def interval_s(text: str) -> float:
     if seconds < _LEAST_INTERVAL_S:
         raise UsageError(f"--interval {text}: below 250ms", hint="try 1s")
     return seconds
+
+
+def decode_sample(count: int, load: LoadOptions) -> int:
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``, of codecs with numbered frames."""
+    if not 0 <= count <= MOST_SAMPLED:
+        raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
+    codecs = {load.codec, *(group.codec or load.codec for group in load.groups)}
+    if count and not codecs <= _SAMPLED_CODECS:
+        raise UsageError(
+            f"--decode-sample with {' and '.join(sorted(codecs - _SAMPLED_CODECS))}: the frames of "
+            "VP8 and H.264 are decoded",
+            hint="try --codec vp8",
+        )
+    return count

@@ -8,7 +8,7 @@ import typer
 
 from sfukit import gates, units
 from sfukit.cli import loadtest_options as options
-from sfukit.cli import run_labels, saved_runs, shard_options, target_options
+from sfukit.cli import loadtest_rfc8867, run_labels, saved_runs, shard_options, target_options
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -25,7 +25,7 @@ from sfukit.loadgen.options import (
     ScenarioName,
     Unwatched,
 )
-from sfukit.loadgen.scenario import churn, stages
+from sfukit.loadgen.scenario import churn, handovers, stages
 from sfukit.loadgen.scenario_file import phases
 from sfukit.loadgen.scenario_file import read as scenario_file
 
@@ -55,6 +55,8 @@ def values_of(context: typer.Context) -> dict[str, Any]:
                 named.pop("clients", None)
             values |= {name: value for name, value in named.items() if name not in kept}
     _refuse_contradictions(values, typed)
+    loadtest_rfc8867.refuse_contradictions(values, typed)
+    values["typed"] = typed
     return values
 
 
@@ -106,9 +108,13 @@ def run_options(
 
     ``catalogue`` has the paths that gates may name, by default those of a load with media.
     """
-    judged = [_gate(text, catalogue) for text in values["gate"] or ()]
+    given = values["gate"] or []
+    if values["rfc8867"] is not None:
+        given = [*loadtest_rfc8867.GATES, *given]
+    judged = [_gate(text, catalogue) for text in given]
+    load = load_options(values)
     return replace(
-        target_options.run_options(values, load_options(values), judged),
+        target_options.run_options(values, load, judged),
         pacing=choice(values["pacing"], "--pacing", Pacing),
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
@@ -116,7 +122,8 @@ def run_options(
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         interval_s=options.interval_s(values["interval"]),
-        default_gates=not values["no_default_gates"],
+        decode_sample=options.decode_sample(values["decode_sample"], load),
+        default_gates=not values["no_default_gates"] and values["rfc8867"] is None,
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
         shard=shard_options.shard(values),
@@ -132,6 +139,9 @@ def _gate(text: str, catalogue: Mapping[str, str] | None) -> Gate:
 
 def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
+    if values["rfc8867"] is not None:
+        load = loadtest_rfc8867.options(values, values["typed"], target_options.seed(values))
+        return replace(load, codec=choice(values["codec"], "--codec", Codec))
     bitrate = values["bitrate"]
     net_up, net_down = target_options.networks(values)
     return LoadOptions(
@@ -154,6 +164,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         churn_per_s=churn.parse(values["churn"]) if values["churn"] else 0.0,
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
+        handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
         net_up=net_up,
         net_down=net_down,
         phases=_phases(values, (net_up, net_down)),

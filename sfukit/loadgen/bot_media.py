@@ -4,14 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
+from sfukit.loadgen.scenario import PlannedTrack
 
 
 @dataclass(frozen=True, kw_only=True)
 class Media:
-    """The media of all bots: clips by rid (``audio`` for the audio clip), pacing, PLI policy."""
+    """The media of all bots: clips by rid (``audio`` for the audio clip), pacing, PLI policy.
+
+    ``sampled`` are the received tracks to decode.
+    """
 
     clips: Mapping[str, int]
     pacing: Pacing
     pli_policy: PliPolicy
     unwatched: Unwatched
     ssrc_base: int
+    sampled: frozenset[PlannedTrack] = frozenset()

@@ -4,9 +4,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
+from sfukit.loadgen.handovers import Handovers
 from sfukit.loadgen.result import Fault, RateLimited, RetriedJoins
 from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
-from sfukit.swarm.messages import EncodingChanged, Event, FirstFrame, TransportState
+from sfukit.swarm.messages import AddressChanged, EncodingChanged, Event, FirstFrame, TransportState
 
 _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
@@ -89,9 +90,11 @@ class Ledger:
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
     )
     switches: Counter[str] = field(default_factory=Counter)
+    sampled: list[int] = field(default_factory=list)
     encodings_published: int = 0
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
+    handovers: Handovers = field(default_factory=Handovers)
     _retries: Counter[str] = field(default_factory=Counter)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[PlannedTrack] = field(default_factory=set)
@@ -153,6 +156,19 @@ class Ledger:
     def planned_leave(self, bot: Bot) -> None:
         """Record that a bot leaves as planned."""
         self.join_records[bot.index].left = True
+        self.handovers.left(bot)
+
+    def is_connected(self, bot: Bot) -> bool:
+        """Return whether a bot has joined, and is there."""
+        record = self.join_records.get(bot.index)
+        if record is None or record.left:
+            return False
+        return record.connected_ns is not None and record.lost is None
+
+    def window_ended(self, at_ns: int) -> None:
+        """Record as faults what should be complete at the end of a window."""
+        for failure in self.handovers.window_ended(at_ns):
+            self.fault(failure.code, failure.message, failure.bot)
 
     def switched(self, reason: str, wait_ms: float | None) -> None:
         """Record that the target switched the encoding, why, and after which delay."""
@@ -184,6 +200,10 @@ class Ledger:
         match event:
             case TransportState():
                 self._transport_state(event)
+            case AddressChanged():
+                failure = self.handovers.ended(event)
+                if failure is not None:
+                    self.fault(failure.code, failure.message, failure.bot)
             case FirstFrame(stream=stream, at_ns=at_ns):
                 self._first_frame(stream, at_ns)
             case EncodingChanged(stream=stream, at_ns=at_ns):

@@ -4,7 +4,9 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sfukit.loadgen import decoded
 from sfukit.loadgen.audio_scores import opinion_scores
+from sfukit.loadgen.decoded import DecodedStream
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
 from sfukit.loadgen.ledger import JoinRecord, Ledger
@@ -44,6 +46,7 @@ class WindowResult:
     target_fault: TargetFault | None
     interrupted: bool
     aborted: str | None = None
+    decoded: Sequence[DecodedStream] = ()
 
     @property
     def ended_early(self) -> bool:
@@ -88,11 +91,13 @@ def metrics(
             one.playout_delay_libwebrtc for one in histograms
         ),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
+        **_handovers(ledger, windows),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
         "mos_audio_est": metric_of_values(
             (score for one in windows for score in opinion_scores(ledger, one.figures)), "score"
         ),
+        **decoded.metrics(one for window in windows for one in window.decoded),
         "bitrate_out": _sent(plan, windows),
         **of_streams(streams_of(windows)),
     }
@@ -116,7 +121,20 @@ def scoped_metrics(
         "e2e_frame_ms": metric_of_histograms(
             one.figures.e2e_histogram for one in streams if one.figures.kind == "video"
         ),
+        **_handovers(ledger, windows, members),
         **of_streams(streams),
+    }
+
+
+def _handovers(
+    ledger: Ledger, windows: Sequence[WindowResult], members: Container[int] | None = None
+) -> dict[str, Metric]:
+    bounds = [window.bounds_ns for window in windows]
+    changes = list(ledger.handovers.within(bounds, members))
+    return {
+        "handovers": metric_of_values([float(not one.failure) for one in changes], "ratio"),
+        "handover_gap_ms": metric_of_values(_known(one.gap_ms for one in changes), "ms"),
+        "handover_ice_ms": metric_of_values(_known(one.ice_ms for one in changes), "ms"),
     }
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import GateResult
+from sfukit.loadgen.result_case import CaseReport
 from sfukit.loadgen.result_series import Client, Interval
 from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
@@ -13,7 +14,7 @@ from sfukit.swarm.impairment import Impairment
 
 SCHEMA = report.schema_id("loadtest")
 
-Unit = Literal["ms", "ratio", "bit/s", "count", "score"]
+Unit = Literal["ms", "ratio", "bit/s", "count", "score", "dB"]
 Side = Literal["none", "server", "swarm", "shared"]
 # Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
 # behind its schedule, packets that were not sent.
@@ -44,15 +45,23 @@ METRICS: dict[str, Unit] = {
     "loss_after_rtx_audio": "ratio",
     "freeze_est": "ratio",
     "longest_gap_ms": "ms",
+    "handovers": "ratio",
+    "handover_gap_ms": "ms",
+    "handover_ice_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
     "quality": "score",
     "mos_audio_est": "score",
+    "psnr": "dB",
+    "ssim": "score",
+    "lossless_frames": "ratio",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
 AGGREGATES = ("avg", "p50", "p95", "p99", "max")
-SCORE_AGGREGATES = (*AGGREGATES, "p5")
+# Low values of these units are the bad ones.
+LOW_UNITS = ("score", "dB")
+LOW_AGGREGATES = (*AGGREGATES, "p5")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +90,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pid`` is its process on this machine, and ``program`` the name of a given one.
     ``publishers_per_endpoint``: the most publishers that one WHIP URL gets.
+    The kind is unknown where the run was stopped before the target was recognised.
     """
 
-    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin"]
+    kind: Literal["sfukit", "whip", "livekit", "galene", "janus", "plugin", "unknown"]
     url: str
     play_url: str | None = None
     private: bool = False
@@ -120,6 +130,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     churn_per_s: float = 0.0
     layout: str = "speaker"
     speaker_switch_s: float | None = None
+    handover_s: float | None = None
     srtp: str
     srtp_negotiated: dict[str, int]
     pacing: str
@@ -255,6 +266,29 @@ class Worst(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """One sampled stream, decoded and compared with its clip (``--decode-sample``).
+
+    ``frames`` were due, and ``lossless`` of them identical to the decoded frame of the clip. Of
+    ``repeated`` frames the viewer saw the one before; ``undecodable`` were refused by the decoder.
+    ``unsampled`` frames were not kept, and are in no figure. ``fault``: why there are none.
+    """
+
+    room: str
+    bot: str
+    source: str
+    frames: int
+    lossless: int
+    repeated: int
+    undecodable: int
+    unsampled: int
+    psnr: float | None
+    psnr_p5: float | None
+    ssim: float | None
+    ssim_p5: float | None
+    fault: str = ""
+
+
 class EncodingUse(msgspec.Struct, frozen=True, kw_only=True):
     """Video encodings published by bots, and those inactive at the end (dynacast)."""
 
@@ -314,10 +348,12 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     retried_joins: RetriedJoins = msgspec.field(default_factory=RetriedJoins)
     worst: list[Worst]
+    decoded: list[Decoded] = msgspec.field(default_factory=list)
     errors: list[Fault]
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    rfc8867: CaseReport | None = None
     shard: ShardShare | None = None
     merged: MergedShards | None = None
 

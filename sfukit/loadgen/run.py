@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec import structs
 
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
+    decode_sample,
     described,
     endpoints,
     scenario,
@@ -23,15 +26,17 @@ from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.rfc8867 import measured as case
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.summary import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import UNCHECKED, DetectedTarget
+from sfukit.targets.detect import DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -64,34 +69,59 @@ async def run(
     ``preflight`` checks a given target before any bot joins.
     """
     started_at = datetime.now(UTC)
-    async with _opened(options, observer) as (plan, opened, cores):
-        observer.report("plan", scenario.plan_line(plan))
-        if options.shard is not None:
-            observer.report("shard", shard.line(plan, options))
-        told = endpoints.note(opened.described)
-        for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
-            observer.report("note", note)
-        fault = None
-        kind = opened.described.kind
-        if kind == "plugin":
-            observer.report("check", "not made: `sfukit check` has no plug-ins")
-        elif kind in UNCHECKED:
-            observer.report("check", f"not made: `sfukit check` does not speak {kind}")
-        elif preflight is not None and opened.server is None:
-            fault = await preflight(plan)
+    async with AsyncExitStack() as stack:
+        sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
+        ready, fault = True, None
+        try:
+            opening = stack.enter_async_context(_opened(options, observer))
+            plan, opened, cores = await unless_stopped(opening, stop)
+            fault = await _checked(options, plan, opened, cores, observer, preflight)
+        except StoppedError:
+            ready = False
+            plan, opened, cores = await stack.enter_async_context(_unopened(options))
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
-                timeline = Timeline(options, plan, opened, swarm, observer, stop)
+                timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
-                    windows = await (timeline.run() if fault is None else timeline.refused(fault))
+                    runs = ready and fault is None
+                    windows = await (timeline.run() if runs else timeline.without_bots(fault))
             finally:
                 swarm.close()
+        if timeline.sample is not None:
+            observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
+            windows = await timeline.sample.decoded(plan, windows, stop)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
         )
-        return summary.report(facts, timeline.ledger, windows, timeline.intervals)
+        report = summary.report(facts, timeline.ledger, windows, timeline.intervals)
+        if plan.options.rfc8867 is None:
+            return report
+        return structs.replace(report, rfc8867=case.report(plan, timeline.readings))
+
+
+async def _checked(
+    options: RunOptions,
+    plan: Plan,
+    opened: OpenedTarget,
+    cores: Cores,
+    observer: Observer,
+    preflight: Preflight | None,
+) -> TargetFault | None:
+    """Report the plan; return why a given target is not usable."""
+    observer.report("plan", scenario.plan_line(plan))
+    if options.shard is not None:
+        observer.report("shard", shard.line(plan, options))
+    told = endpoints.note(opened.described)
+    for note in [*([told] if told else []), *notes(len(plan.own_slots), cores)]:
+        observer.report("note", note)
+    kind = opened.described.kind
+    if kind == "plugin":
+        observer.report("check", "not made: `sfukit check` has no plug-ins")
+    elif preflight is not None and opened.server is None:
+        return await preflight(plan)
+    return None
 
 
 @asynccontextmanager
@@ -146,6 +176,17 @@ def _plan(options: RunOptions, found: DetectedTarget | None) -> Plan:
     """Return the plan for a target, with the share of this process."""
     plan = scenario.plan(target_setup.fit_to_target(options.load, found, options.play))
     return plan if options.shard is None else plan.shared(options.shard)
+
+
+@asynccontextmanager
+async def _unopened(options: RunOptions) -> AsyncIterator[tuple[Plan, OpenedTarget, Cores]]:
+    """Plan the load for a target that was not recognised before the run was stopped."""
+    cores = place(options.pin, machine.usable_cores(), server_here=options.target is None)
+    opened = target_setup.unopened(options)
+    try:
+        yield _plan(options, None), opened, cores
+    finally:
+        await opened.close()
 
 
 def _check_baseline(options: RunOptions, plan: Plan) -> None:

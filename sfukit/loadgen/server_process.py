@@ -134,6 +134,12 @@ async def start(
         if code == 2 and arguments:
             raise MachineError(what, hint="check --server-args") from error
         raise TargetError(what, hint="try: sfukit serve") from error
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        log.close()
+        raise
 
 
 def command(arguments: Sequence[str], module: Sequence[str] = ("sfukit",)) -> list[str]:

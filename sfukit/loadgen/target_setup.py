@@ -123,7 +123,8 @@ async def open_target(
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
         return OpenedTarget(rooms, described, client, server)
     assert found.kind != "whep"  # refused by ``find``
-    local = await local_server.find(found.url)
+    # the packets of one shard are not those of the server
+    local = None if options.shard is not None else await local_server.find(found.url)
     described = result.Target(
         kind=found.kind,
         url=found.url,
@@ -144,6 +145,21 @@ async def open_target(
         )
     whip = WhipTarget(client, found.url, options.play, options.access, options.join_timeout_s)
     return OpenedTarget(whip, described, client)
+
+
+def unrecognised(options: RunOptions) -> result.Target:
+    """Return a target that was not recognised or started yet."""
+    if options.target is None:
+        return result.Target(kind="sfukit", url="", private=True)
+    url = parse_target(options.target).url
+    return result.Target(kind="unknown", url=url, play_url=options.play)
+
+
+def unopened(options: RunOptions) -> OpenedTarget:
+    """Return a target that no bot is to join."""
+    described = unrecognised(options)
+    rooms = RoomsTarget(described.url, options.access, options.join_timeout_s)
+    return OpenedTarget(rooms, described, http_client(options))
 
 
 def opening_line(opened: OpenedTarget) -> str:

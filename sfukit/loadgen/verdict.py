@@ -14,6 +14,7 @@ from sfukit.report import Verdict
 
 _ALWAYS = ("joins == 100%",)
 _WHERE_RECEIVED = ("tracks == 100%", "loss_after_rtx < 0.5%")
+_WHERE_HANDOVERS = ("handovers == 100%",)
 _WHERE_TIMED = ("e2e_frame_ms.p95 < 400ms",)
 _WHERE_VIDEO = ("freeze_est < 1%",)
 
@@ -56,7 +57,9 @@ class Decision:
     reasons: list[str]
 
 
-def default_gates(*, receives: bool, video: bool, timed: bool = True) -> list[Gate]:
+def default_gates(
+    *, receives: bool, video: bool, timed: bool = True, handovers: bool = False
+) -> list[Gate]:
     """Return the default gates of a load, by the kinds of received media.
 
     ``timed``: frame delays are measured, as publishers are in this process too.
@@ -66,6 +69,8 @@ def default_gates(*, receives: bool, video: bool, timed: bool = True) -> list[Ga
         texts += _WHERE_RECEIVED
     if receives and video:
         texts += [*(_WHERE_TIMED if timed else ()), *_WHERE_VIDEO]
+    if handovers:
+        texts += _WHERE_HANDOVERS
     paths = catalogue()
     return [parse(text, paths, default=True) for text in texts]
 
@@ -73,7 +78,12 @@ def default_gates(*, receives: bool, video: bool, timed: bool = True) -> list[Ga
 def applied_gates(plan: Plan, options: RunOptions) -> list[Gate]:
     """Return the default gates, where they are on, and those of the options."""
     timed = plan.own is None or plan.times_video
-    defaults = default_gates(receives=plan.tracks > 0, video=plan.has_video, timed=timed)
+    defaults = default_gates(
+        receives=plan.tracks > 0,
+        video=plan.has_video,
+        timed=timed,
+        handovers=any(plan.is_own(one.bot) for one in plan.handovers),
+    )
     return [*(defaults if options.default_gates else ()), *options.gates]
 
 

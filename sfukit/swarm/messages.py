@@ -146,6 +146,15 @@ class AddCandidate(Command, tag="add_candidate"):
     candidate: Candidate
 
 
+class ChangeAddress(Command, tag="change_address"):
+    """Replace the socket of a transport: another local address, the same ICE credentials.
+
+    Its end is an ``AddressChanged``.
+    """
+
+    transport: int
+
+
 class CloseTransport(Command, tag="close_transport"):
     """Close a transport and its socket; the figures keep its measurements."""
 
@@ -221,7 +230,7 @@ class Wanted(msgspec.Struct):
 class Receive(Command, tag="receive"):
     """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
 
-    ``wanted`` is what the quality score expects of video.
+    ``wanted`` is what the quality score expects of video; ``sample`` keeps its frames.
     ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
     """
 
@@ -238,6 +247,7 @@ class Receive(Command, tag="receive"):
     feedback: list[str] = []
     untimed: bool = False
     wanted: Wanted | None = None
+    sample: bool = False
 
 
 class SetWanted(Command, tag="set_wanted"):
@@ -245,6 +255,37 @@ class SetWanted(Command, tag="set_wanted"):
 
     stream: int
     encoding_index: int
+
+
+class TakeFrames(Command, tag="take_frames"):
+    """Take the frames of a sampled stream (``TakenFrames``)."""
+
+    stream: int
+
+
+class SampledFrame(msgspec.Struct):
+    """One decodable frame, as the encoder wrote it; ``after_drop``: the swarm dropped some before.
+
+    ``tick`` is its capture time in units of 100 us, which wraps.
+    """
+
+    number: int
+    encoding: int
+    tick: int
+    keyframe: bool
+    after_drop: bool
+    payload: bytes
+
+
+class TakenFrames(msgspec.Struct):
+    """The frames since the last time, and counts since the start of the window.
+
+    ``dropped`` frames did not fit into memory, ``unidentified`` have no frame id.
+    """
+
+    frames: list[SampledFrame]
+    dropped: int
+    unidentified: int
 
 
 class StopReceiving(Command, tag="stop_receiving"):
@@ -303,6 +344,20 @@ class TransportState(msgspec.Struct, tag_field="type", tag="transport_state", kw
     at_ns: int
 
 
+class AddressChanged(msgspec.Struct, tag_field="type", tag="address_changed", kw_only=True):
+    """A transport continues on another local address, or failed to (``failure``).
+
+    ``gap_ms`` is from the last media packet before the change to the first one after it, by
+    arrival; None without media. ``ice_ms`` is from the change to the response to a check.
+    """
+
+    transport: int
+    gap_ms: float | None
+    ice_ms: float | None
+    failure: str | None
+    at_ns: int
+
+
 class FirstFrame(msgspec.Struct, tag_field="type", tag="first_frame", kw_only=True):
     """The first complete keyframe of a stream (audio: the first packet) was received."""
 
@@ -318,4 +373,4 @@ class EncodingChanged(msgspec.Struct, tag_field="type", tag="encoding_changed", 
     at_ns: int
 
 
-Event = Done | TransportState | FirstFrame | EncodingChanged
+Event = Done | TransportState | AddressChanged | FirstFrame | EncodingChanged

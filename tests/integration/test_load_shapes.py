@@ -1,11 +1,15 @@
 """Load shapes against a real private server: few clients, short windows, on loopback."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
 
 import pytest
 
+from sfukit.loadgen.options import LoadOptions, RunOptions, Stage
+from sfukit.loadgen.run import run
+from sfukit.loadgen.timeline import Progress
 from tests.integration.loadtest_command import Loadtest
 
 pytestmark = pytest.mark.realtime
@@ -69,6 +73,24 @@ async def test_each_stage_is_measured_and_judged(loadtest: Loadtest) -> None:
     assert "\nstage " in outcome.out
 
 
+async def test_the_progress_names_the_stage_and_its_tracks() -> None:
+    seen: list[Progress] = []
+
+    class Watching:
+        def report(self, label: str, text: str) -> None:
+            pass
+
+        def progress(self, progress: Progress) -> None:
+            seen.append(progress)
+
+    load = LoadOptions(stages=(Stage(0.5, 2), Stage(0.5, 4)), rooms=1, warmup_s=0.5, seed=7)
+    report = await run(RunOptions(load=load), Watching(), asyncio.Event())
+    stages = {(one.stage, one.stages, one.clients, one.planned_tracks) for one in seen}
+    assert stages == {(1, 2, 2, 4), (2, 2, 4, 24)}
+    assert seen[-1].tracks == 24
+    assert report.exit_code == 0, report.reasons
+
+
 async def test_a_gate_that_one_stage_does_not_meet_fails_the_run(loadtest: Loadtest) -> None:
     stages = ("--stage", "1s:2", "--stage", "1s:4")
     gate = ("-T", "tracks.count<20")
@@ -101,6 +123,22 @@ async def test_another_speaker_is_seen_large(loadtest: Loadtest) -> None:
     assert switches.count == 6 and switches.avg is not None and switches.avg > 1.0
     assert report.metrics["layer_switch_ms"].count
     assert report.errors == []
+
+
+async def test_clients_continue_from_another_local_address(loadtest: Loadtest) -> None:
+    gates = ("-T", "handover_gap_ms.p95<1s", "-T", "handover_gap_ms[room=room-1].count>=5")
+    options = ("-c", "3", "--handover", "1s", "--warmup", "1s", "-d", "4s", "--seed", "7")
+    outcome = await loadtest(*options, *gates)
+    report = outcome.measured
+    assert outcome.code == 0, outcome.out
+    assert report.scenario.handover_s == 1.0
+    # five changes of three clients, with two transports each, of which one receives
+    figures = [report.metrics[name] for name in ("handovers", "handover_gap_ms", "handover_ice_ms")]
+    assert [one.count for one in figures] == [10, 5, 10]
+    assert figures[0].avg == 1.0
+    assert report.metrics["loss_raw"].avg and report.errors == []
+    assert "\nhandover gap " in outcome.out
+    assert "gate            handovers == 100 %: 100 %  ok\n" in outcome.out
 
 
 async def test_a_grid_receives_the_tracks_of_its_tiles(loadtest: Loadtest) -> None:

@@ -113,7 +113,7 @@ def ramp(report: LoadtestReport) -> list[Figure]:
 
 def signaling(report: SignalingReport) -> list[Figure]:
     """Judge the latency of requests without media, and what they cost the server."""
-    metrics, server = report.metrics, report.server
+    metrics, server, own = report.metrics, report.server, report.generator
     return [
         Figure("operations", report.shares["operations"].ratio, "ratio", exactly(1.0)),
         Figure("operation_ms p50", metrics["operation_ms"].p50, "ms"),
@@ -121,7 +121,7 @@ def signaling(report: SignalingReport) -> list[Figure]:
         Figure("delivery_ms p99", metrics["delivery_ms"].p99, "ms", below(50.0)),
         Figure("join_ms p99", metrics["join_ms"].p99, "ms"),
         Figure("server, cores", server.cpu_cores if server else None, "", at_most(1.0)),
-        Figure("load generator, cores", report.generator.cpu_cores, "", at_most(0.5)),
+        Figure("load generator, cores", own.cpu_cores if own else None, "", at_most(0.5)),
         _verdict(report),
     ]
 

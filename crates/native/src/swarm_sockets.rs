@@ -151,6 +151,17 @@ impl Sockets {
         figures
     }
 
+    /// Close a socket; keep its counts.
+    fn retire(&mut self, transport: TransportId, socket: Option<Socket>) {
+        let Some(mut socket) = socket else { return };
+        self.busy.remove(transport);
+        match socket.udp.dropped() {
+            Some(dropped) => self.closed_drops += u64::from(dropped),
+            None => self.drops_unknown = true,
+        }
+        self.closed_errors += errors(&socket.udp);
+    }
+
     fn bind(&mut self, transport: TransportId, bind: IpAddr) -> io::Result<IpAddr> {
         let udp = UdpSocket::bind(SocketAddr::new(bind, 0), &self.options)?;
         self.poller
@@ -173,16 +184,24 @@ impl Host for Sockets {
         opened.map_err(|error| format!("cannot open a UDP socket at {bind}: {error}"))
     }
 
-    fn close(&mut self, transport: TransportId) {
-        let Some(mut socket) = self.sockets.remove(&transport) else {
-            return;
-        };
-        self.busy.remove(transport);
-        match socket.udp.dropped() {
-            Some(dropped) => self.closed_drops += u64::from(dropped),
-            None => self.drops_unknown = true,
+    fn reopen(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String> {
+        // Bound before the old socket is closed, so that the port is another one.
+        let old = self.sockets.remove(&transport);
+        match self.open(transport, bind) {
+            Ok(local) => {
+                self.retire(transport, old);
+                Ok(local)
+            }
+            Err(error) => {
+                self.sockets.extend(old.map(|socket| (transport, socket)));
+                Err(error)
+            }
         }
-        self.closed_errors += errors(&socket.udp);
+    }
+
+    fn close(&mut self, transport: TransportId) {
+        let socket = self.sockets.remove(&transport);
+        self.retire(transport, socket);
     }
 
     fn send(&mut self, transport: TransportId, outbox: &Outbox) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use swarm::engine::Engine;
 use swarm::figures::{GeneratorFigures, Totals};
-use swarm::message::{Command, Event, TransportId};
+use swarm::message::{Command, CommandResult, Event, Request, TransportId};
 use wire::time::Time;
 
 use crate::bridge::lock;
@@ -141,6 +141,10 @@ impl SwarmWorker {
             let Some(command) = self.shared.commands.pop() else {
                 return;
             };
+            if let Request::ChangeAddress { transport } = command.request {
+                // What has arrived on the old address counts.
+                self.read_socket(transport);
+            }
             self.engine
                 .execute(self.clock.now(), command, &mut self.sockets);
         }
@@ -214,7 +218,7 @@ impl SwarmWorker {
         let mut events: Vec<Event> = self.engine.take_events().collect();
         for event in &mut events {
             if let Event::Done {
-                result: Some(figures),
+                result: Some(CommandResult::Figures(figures)),
                 ..
             } = event
             {

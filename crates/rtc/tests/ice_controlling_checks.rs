@@ -421,3 +421,44 @@ fn a_flood_of_trickled_candidates_is_cut() {
     peers.dedup();
     assert_eq!(peers.len(), 32);
 }
+
+#[test]
+fn after_a_change_of_address_the_selected_pair_is_checked_first_with_a_higher_priority() {
+    let mut bot = Bot::checking(9);
+    bot.wait(Duration::ZERO);
+    let before = bot.last().1.priority().unwrap();
+    // The first server does not respond; the second one is selected.
+    bot.wait(Duration::from_millis(60));
+    bot.succeed();
+    bot.succeed();
+    bot.events();
+    bot.sent.clear();
+
+    bot.ice.change_address(bot.now);
+    assert_eq!(bot.ice.send_path(), None, "nothing is sent but checks");
+    assert!(!bot.ice.accepts(&path_to(SERVERS[1])));
+    bot.wait(Duration::ZERO);
+    let (path, check) = bot.last();
+    assert_eq!(path, path_to(SERVERS[1]));
+    assert!(check.priority().unwrap() > before && !check.use_candidate());
+    bot.succeed();
+    assert!(bot.last().1.use_candidate());
+    let retired = IceEvent::PathRetired(path_to(SERVERS[1]));
+    let (validated, selected) = (
+        IceEvent::PathValidated(path_to(SERVERS[1])),
+        IceEvent::PathSelected(path_to(SERVERS[1])),
+    );
+    assert_eq!(bot.events(), [retired, validated, selected]);
+}
+
+#[test]
+fn without_a_response_to_a_new_address_the_agent_fails() {
+    let mut bot = Bot::connected(10);
+    bot.events();
+    bot.ice.change_address(bot.now);
+    bot.wait(Duration::from_secs(31));
+    let failed = IceEvent::Failed(rtc::ice::REASON_TIMEOUT);
+    assert_eq!(bot.events().last(), Some(&failed));
+    bot.ice.change_address(bot.now);
+    assert_eq!(bot.ice.poll_timeout(), None, "a failed agent stays failed");
+}

@@ -27,6 +27,12 @@ pub trait Host {
     /// Where the system refuses, with a message for the user.
     fn open(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String>;
 
+    /// Replace the socket of a transport by one with another local address; return that address.
+    ///
+    /// # Errors
+    /// Where the system refuses, with a message for the user; the old socket then stays open.
+    fn reopen(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String>;
+
     /// Close the socket of a transport.
     fn close(&mut self, transport: TransportId);
 

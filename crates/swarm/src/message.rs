@@ -6,6 +6,7 @@
 
 use crate::figures::Figures;
 use crate::impair::Network;
+use crate::sample::TakenFrames;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +40,12 @@ pub enum Request {
         transport: TransportId,
         /// Its address; one of another family than the socket is ignored.
         candidate: Candidate,
+    },
+    /// Replace the socket of a transport, as on a change of network: another local address with the
+    /// same ICE credentials. Its end is an `address_changed` event.
+    ChangeAddress {
+        /// The transport.
+        transport: TransportId,
     },
     /// Close a transport and its socket; the figures keep its measurements.
     CloseTransport {
@@ -88,6 +95,11 @@ pub enum Request {
     FrameClock {
         /// The clock of the publishing swarm minus the clock of this one.
         offset_ns: i64,
+    },
+    /// Take the frames of a sampled stream.
+    TakeFrames {
+        /// The stream.
+        stream: StreamId,
     },
     /// Set the measurement window.
     Window {
@@ -328,6 +340,9 @@ pub struct Receive {
     /// What the quality score expects of video; none where the publisher is unknown.
     #[serde(default)]
     pub wanted: Option<Wanted>,
+    /// Keep its frames for `take_frames`.
+    #[serde(default)]
+    pub sample: bool,
 }
 
 /// The encoding of a track that a receiver wants, and what each carries.
@@ -385,6 +400,16 @@ impl CommandError {
     }
 }
 
+/// The result of a command.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum CommandResult {
+    /// Of a `snapshot`.
+    Figures(Box<Figures>),
+    /// Of `take_frames`.
+    Frames(TakenFrames),
+}
+
 /// State of a transport.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -407,9 +432,9 @@ pub enum Event {
         id: CommandId,
         /// Set where the command was refused.
         error: Option<CommandError>,
-        /// The result of a `snapshot`.
+        /// The result of a `snapshot` or of `take_frames`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        result: Option<Box<Figures>>,
+        result: Option<CommandResult>,
     },
     /// The state of a transport changed.
     TransportState {
@@ -426,6 +451,20 @@ pub enum Event {
         /// DTLS handshake, up to the verified fingerprint.
         dtls_ms: Option<f64>,
         /// Time of the change.
+        at_ns: u64,
+    },
+    /// A transport continues on another local address, or failed to.
+    AddressChanged {
+        /// The transport.
+        transport: TransportId,
+        /// From the last media packet before the change to the first one after it; none without
+        /// media, and where the change failed.
+        gap_ms: Option<f64>,
+        /// From the change to the response to a connectivity check; none without a response.
+        ice_ms: Option<f64>,
+        /// Reason code; none where the change is complete.
+        failure: Option<&'static str>,
+        /// Time of the event.
         at_ns: u64,
     },
     /// The first complete key frame of a stream (audio: packet) was received.

@@ -5,6 +5,8 @@ use crate::engine::{Engine, Host, Timer};
 use crate::figures::{Direction, LinkFigures};
 use crate::impair::{Link, push};
 use crate::message::{BotId, TransportId};
+use crate::transport::BotTransport;
+use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use wire::time::Time;
@@ -23,12 +25,14 @@ impl Engine {
         }
         let up = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut());
         if let Some(up) = up {
+            let address = address(&self.transports, transport);
             for (path, bytes) in self.shared.outbox.datagrams() {
                 let bytes = bytes.to_vec();
                 let (len, uplink) = (
                     bytes.len(),
                     UplinkDatagram {
                         transport,
+                        address,
                         path,
                         bytes,
                     },
@@ -53,10 +57,12 @@ impl Engine {
         // A link is never removed, so every shaped transport has one.
         let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
         let Some(down) = down else { return };
+        let address = address(&self.transports, transport);
         for (remote, waited, bytes) in datagrams {
             let (len, bytes) = (bytes.len(), bytes.to_vec());
             let downlink = DownlinkDatagram {
                 transport,
+                address,
                 remote,
                 bytes,
             };
@@ -79,6 +85,9 @@ impl Engine {
     fn send_arrived(&mut self, now: Time, bot: BotId, host: &mut impl Host) {
         let mut sender = None;
         while let Some(uplink) = self.next_uplink(now, bot) {
+            if address(&self.transports, uplink.transport) != uplink.address {
+                continue;
+            }
             if let Some(other) = sender.filter(|other| *other != uplink.transport) {
                 host.send(other, &self.shared.outbox);
                 self.shared.outbox.clear();
@@ -101,7 +110,9 @@ impl Engine {
                 self.flush_and_rearm(now, other, host);
             }
             receiver = Some(transport);
-            if let Some(bot_transport) = self.transports.get_mut(&transport) {
+            if let Some(bot_transport) = self.transports.get_mut(&transport)
+                && bot_transport.address == downlink.address
+            {
                 // As of the kernel's time stamps: the lag of the timer adds to no measurement.
                 let arrived = bot_transport.last_time.max(arrival);
                 bot_transport.last_time = arrived;
@@ -140,6 +151,11 @@ impl Engine {
             self.wheel.set(due, Timer::Links(bot));
         }
     }
+}
+
+/// Return the number of the local address of a transport; 0 for a closed one, which has no socket.
+fn address(transports: &FxHashMap<TransportId, BotTransport>, id: TransportId) -> u32 {
+    transports.get(&id).map_or(0, |transport| transport.address)
 }
 
 fn figures((id, bot): (&BotId, &Bot)) -> impl Iterator<Item = LinkFigures> {

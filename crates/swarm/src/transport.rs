@@ -1,5 +1,6 @@
 //! One transport of a bot: ICE and DTLS, outbound and inbound tracks.
 
+mod handover;
 mod inbound;
 mod outbound;
 mod round_trips;
@@ -13,6 +14,8 @@ use crate::publish::{OutboundStream, PlannedPacket};
 use crate::random::Random;
 use crate::receive::InboundStream;
 use crate::recorder::Recorder;
+use crate::sample::TakenFrames;
+use handover::Handover;
 use round_trips::RoundTrips;
 use rtc::codec::Codec;
 use rtc::inbound::bind::{Binder, Expected};
@@ -89,6 +92,11 @@ pub struct BotTransport {
     next_report: Time,
     /// Lower bound of the next NACK or keyframe request of an inbound stream.
     next_feedback: Time,
+    handover: Option<Handover>,
+    /// Arrival of the last media packet.
+    last_media: Time,
+    /// Number of the local address: datagrams in flight to or from an earlier one are lost.
+    pub address: u32,
     /// Deadline of the transport's timer in the wheel, so that there is one entry.
     pub armed: Time,
     /// Latest time passed in.
@@ -147,6 +155,9 @@ impl BotTransport {
             random: plan.random,
             next_report: NEVER,
             next_feedback: NEVER,
+            handover: None,
+            last_media: Time::ZERO,
+            address: 0,
             armed: NEVER,
             last_time: Time::ZERO,
             shaped: plan.shaped,
@@ -159,6 +170,12 @@ impl BotTransport {
     #[must_use]
     pub fn bot(&self) -> BotId {
         self.bot
+    }
+
+    /// Return the local address of the socket, which may be the wildcard.
+    #[must_use]
+    pub fn local(&self) -> IpAddr {
+        self.local
     }
 
     /// Return whether ICE and DTLS are connected.
@@ -281,6 +298,11 @@ impl BotTransport {
         Ok(index)
     }
 
+    /// Take the frames of a sampled track; none where the track is not sampled.
+    pub fn take_frames(&mut self, index: usize) -> Option<TakenFrames> {
+        self.inbound.get_mut(index)?.take_frames()
+    }
+
     /// Set the wanted encoding of a received track.
     pub fn set_wanted(&mut self, index: usize, encoding_index: u8) {
         if let Some(stream) = self.inbound.get_mut(index) {
@@ -309,6 +331,7 @@ impl BotTransport {
             self.transport.handle_timeout(now, &mut shared.outbox);
             self.take_events(now, shared);
         }
+        self.expire_handover(now, &mut shared.recorder);
         if !self.connected {
             return;
         }
@@ -335,7 +358,8 @@ impl BotTransport {
 
     /// Return the next timeout of ICE, DTLS, reports, frames and pacer.
     fn compute_base_timeout(&self) -> Time {
-        let association = self.transport.poll_timeout().unwrap_or(NEVER);
+        let handover = self.handover.as_ref().map_or(NEVER, Handover::deadline);
+        let association = self.transport.poll_timeout().unwrap_or(NEVER).min(handover);
         if !self.connected {
             return association;
         }
@@ -385,7 +409,11 @@ impl BotTransport {
                 }
                 TransportEvent::Failed(reason) | TransportEvent::Closed(reason) => {
                     self.connected = false;
+                    self.fail_handover(now, reason, &mut shared.recorder);
                     self.report_state(now, TransportState::Failed, reason, None, shared);
+                }
+                TransportEvent::PathSelected(_) => {
+                    self.on_path_selected(now, &mut shared.recorder);
                 }
                 _ => {}
             }

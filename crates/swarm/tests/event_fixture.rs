@@ -37,9 +37,28 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
             encoding_index: 2,
             at_ns: 3,
         }],
-        Some(Event::EncodingChanged { .. }) => return None,
+        Some(Event::EncodingChanged { .. }) => address_changes(),
+        Some(Event::AddressChanged { .. }) => return None,
     };
     Some(samples)
+}
+
+fn address_changes() -> Vec<Event> {
+    let complete = Event::AddressChanged {
+        transport: 1,
+        gap_ms: Some(22.5),
+        ice_ms: Some(1.5),
+        failure: None,
+        at_ns: 4,
+    };
+    let failed = Event::AddressChanged {
+        transport: 1,
+        gap_ms: None,
+        ice_ms: None,
+        failure: Some("no_response"),
+        at_ns: 5,
+    };
+    vec![complete, failed]
 }
 
 fn done() -> Vec<Event> {

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from sfukit import machine
 from sfukit.loadgen import clips, target_setup
 from sfukit.loadgen.latency import ends, other_end, summary
 from sfukit.loadgen.latency.independent import run as independent
-from sfukit.loadgen.latency.measure import Measurement, Observer
+from sfukit.loadgen.latency.measure import Measured, Measurement, Observer
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.peer import open_peer
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.latency.summary import Facts
+from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
@@ -25,7 +27,12 @@ async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) 
     if options.engine == "aiortc":
         independent.check_installed()
     started_at = datetime.now(UTC)
-    async with _opened(options, observer) as (plan, opened):
+    async with AsyncExitStack() as stack:
+        try:
+            opening = stack.enter_async_context(_opened(options, observer))
+            plan, opened = await unless_stopped(opening, stop)
+        except StoppedError:
+            return _stopped(options, started_at)
         observer.report("plan", ends.plan_line(plan, options))
         swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.run.srtp, gro=False))
         try:
@@ -41,6 +48,13 @@ async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) 
         if options.engine == "native":
             return native
         return await independent.beside(native, options, plan, opened, observer, stop)
+
+
+def _stopped(options: LatencyOptions, started_at: datetime) -> LatencyReport:
+    """Return the report of a run that was stopped before the target was ready."""
+    plan = ends.plan(options, None)
+    facts = Facts(options, plan, target_setup.unrecognised(options.run), started_at)
+    return summary.report(facts, Ledger(plan), Measured(interrupted=True))
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ _LOAD = (
     "impaired_clients",
     "net_up",
     "net_down",
+    "handover_s",
     "phases",
 )
 
@@ -63,6 +64,7 @@ COMPARED = (
     Compared("loss_after_rtx", "low", 0.0005),
     Compared("freeze_est", "low", 0.002),
     Compared("bitrate_in", "high", 0.0),
+    Compared("handover_gap_ms.p95", "low", 20.0, 0.10),
     Compared("server.cpu_us_per_packet", "low", 0.1, 0.10),
     Compared("server.rss_bytes", "low", 8 * 2**20, 0.10),
 )

@@ -16,6 +16,7 @@ _ROWS = (
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
+    ("handover gap", "handover_gap_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
     ("frozen", "freeze_est"),

@@ -32,6 +32,8 @@ def _changes(options: LoadOptions) -> Iterator[str]:
         yield f"layout {options.layout}"
     if options.speaker_switch_s is not None:
         yield f"another speaker every {options.speaker_switch_s:.3g} s"
+    if options.handover_s is not None:
+        yield f"another local address every {options.handover_s:.3g} s"
     if options.churn_per_s:
         yield f"{churn.show(options.churn_per_s)} replaced"
 

@@ -17,6 +17,7 @@ from sfukit.loadgen.scenario.attendance import Attendance, Timing, Visit, Window
 from sfukit.loadgen.scenario.bottlenecks import Direction, bottlenecks
 from sfukit.loadgen.scenario.composition import compositions
 from sfukit.loadgen.scenario.flows import Flow
+from sfukit.loadgen.scenario.handovers import Handover, handovers
 from sfukit.loadgen.scenario.impaired import impaired
 from sfukit.loadgen.scenario.media import Encoding, encodings
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots, group_bots
@@ -157,6 +158,14 @@ class Plan:
         at_a_time = (one for one in planned if one.publisher.replaces is None)
         return flows.outbound(at_a_time, self.encodings)
 
+    @cached_property
+    def handovers(self) -> tuple[Handover, ...]:
+        """The changes of local addresses; raises ``UsageError`` for a window without any."""
+        every_s, seed = self.options.handover_s, self.options.seed
+        if every_s is None:
+            return ()
+        return handovers(self.slots, self.attendance, every_s, seed)
+
     def subscriptions(self, subscriber: Bot) -> Iterator[PlannedSubscription]:
         """Return the subscriptions of a bot, with the sizes at its join."""
         return self.views.subscriptions(subscriber)
@@ -170,8 +179,22 @@ def plan(options: LoadOptions) -> Plan:
     rooms = _rooms(options)
     rooms = impaired(rooms, options)
     times = _attendance([bot for room in rooms for bot in room.bots], options)
+    times = _at_their_times(times)
     _check_phases(options, times)
-    return Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
+    whole = Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
+    _ = whole.handovers  # a window without any is refused here
+    return whole
+
+
+def _at_their_times(times: Attendance) -> Attendance:
+    """Let the groups that have a time join then."""
+    visits = [
+        visit._replace(joins_s=visit.bot.group.joins_s)
+        if visit.bot.group and visit.bot.group.joins_s is not None
+        else visit
+        for visit in times.visits
+    ]
+    return replace(times, visits=tuple(visits))
 
 
 def _check_phases(options: LoadOptions, times: Attendance) -> None:

@@ -16,7 +16,7 @@ from sfukit.loadgen.options import (
     SrtpProfile,
     Unwatched,
 )
-from sfukit.loadgen.scenario import churn
+from sfukit.loadgen.scenario import churn, handovers
 from sfukit.swarm import network_presets
 
 Check = Callable[[Any, str], object]
@@ -86,6 +86,7 @@ RUN: Mapping[str, Key] = {
     "churn": _text(churn.parse, "a share per time such as '2%/m'"),
     "layout": _one_of(get_args(Layout)),
     "speaker_switch": _DURATION,
+    "handover": _text(handovers.parse, "a duration such as '20s'"),
     "codec": _one_of(get_args(Codec)),
     "audio": _one_of(get_args(AudioCodec)),
     "simulcast": _FLAG,

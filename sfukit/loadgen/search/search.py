@@ -83,7 +83,7 @@ async def find_max(
     probes: list[Probe] = []
     first_run: LoadtestReport | None = None
     out_of_time = False
-    while not stop.is_set() and (clients := bisection.next()) is not None:
+    while not (probes and stop.is_set()) and (clients := bisection.next()) is not None:
         out_of_time = bool(probes) and clock() - started_s + search.probe_s(clients) > BUDGET_S
         if out_of_time:
             break

@@ -80,6 +80,11 @@ class Measured:
         """The phase of the measured operations, None where the run ended before."""
         return next((phase for phase in self.phases if phase.name == "operations"), None)
 
+    @property
+    def last(self) -> Phased | None:
+        """The measured phase, or the last one before it; None before the first."""
+        return self.window or (self.phases[-1] if self.phases else None)
+
 
 class Conductor:
     """One run against a server that is ready."""

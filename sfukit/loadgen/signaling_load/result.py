@@ -28,7 +28,10 @@ _GENERATOR_UNITS = {"cpu_s": "s", "cpu_cores": "", "busiest_thread": "ratio", "l
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution in ms; the values are None where nothing was measured."""
+    """A distribution in ms; the values are None where nothing was measured.
+
+    ``hdr`` is its HdrHistogram, in microseconds, as that of the metrics of a load with media.
+    """
 
     count: int
     avg: float | None = None
@@ -37,6 +40,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    hdr: str | None = None
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +152,7 @@ class SignalingReport(Envelope, kw_only=True, frozen=True):
     shares: dict[str, Share]
     metrics: dict[str, Latency]
     server: ServerUse | None
-    generator: GeneratorUse
+    generator: GeneratorUse | None
     saturation: Saturation
     rate_limited: RateLimited
     profile: Profile | None = None
@@ -177,7 +181,7 @@ def figures(
     shares: dict[str, Share],
     metrics: dict[str, Latency],
     server: ServerUse | None,
-    generator: GeneratorUse,
+    generator: GeneratorUse | None,
     saturation: Saturation,
     rate_limited: RateLimited,
 ) -> dict[str, Value]:
@@ -197,5 +201,5 @@ def figures(
         for name in _GENERATOR_UNITS
         if "." not in name
     }
-    found["generator.lag_ms.p99"] = generator.lag_ms.p99
+    found["generator.lag_ms.p99"] = None if generator is None else generator.lag_ms.p99
     return found

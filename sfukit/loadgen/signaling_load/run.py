@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.server_process import PrivateServer
 from sfukit.loadgen.signaling_load import profile, summary
-from sfukit.loadgen.signaling_load.conductor import Conductor
+from sfukit.loadgen.signaling_load.conductor import Conductor, Measured
+from sfukit.loadgen.signaling_load.recorder import Recorder
 from sfukit.loadgen.signaling_load.result import SignalingReport
 from sfukit.loadgen.signaling_load.schedule import Load
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.timeline import Observer
 from sfukit.targets.access import Access
 from sfukit.targets.load_permission import permit
@@ -53,7 +55,12 @@ async def run(
     """Run a signaling load; ``stop`` ends it early with the figures so far."""
     started_at = datetime.now(UTC)
     load, run_options = options.load, options.run
-    async with _opened(options, observer) as (opened, cores):
+    async with AsyncExitStack() as stack:
+        try:
+            opening = stack.enter_async_context(_opened(options, observer))
+            opened, cores = await unless_stopped(opening, stop)
+        except StoppedError:
+            return _stopped(options, started_at)
         tokens = opened.access.token is not None or opened.access.api_key is not None
         facts = summary.Facts(run_options, load, opened.described, cores, started_at, tokens)
         observer.report("plan", summary.plan_line(load, run_options.load.ramp_per_s, tokens=tokens))
@@ -73,6 +80,15 @@ async def run(
         if opened.profile is not None and measured.window is not None:
             sampled = await profile.read(opened.profile)
         return summary.report(facts, conductor.recorder, measured, sampled)
+
+
+def _stopped(options: SignalingOptions, started_at: datetime) -> SignalingReport:
+    """Return the report of a run that was stopped before the target was ready."""
+    run_options, load = options.run, options.load
+    described = target_setup.unrecognised(run_options)
+    cores = place(run_options.pin, machine.usable_cores(), server_here=described.private)
+    facts = summary.Facts(run_options, load, described, cores, started_at, tokens=False)
+    return summary.report(facts, Recorder(load.warmup_s), Measured(interrupted=True), None)
 
 
 @asynccontextmanager

@@ -130,6 +130,8 @@ def test_a_group_is_one_room_unless_its_url_names_rooms() -> None:
         (GALENE, Access(api_key="k", api_secret="s"), 2, "--api-key: Galene"),
         (JANUS, Access(api_key="k", api_secret="s"), 2, "--api-key: Janus"),
         (JANUS, Access(token="a.b.c", api_secret="s"), 9, None),
+        (JANUS._replace(version="0.15.3"), Access(), 9, "is Janus 0.15.3"),
+        (JANUS._replace(version=None), Access(), 9, None),
         (LIVEKIT, Access(token="a.b.c"), 2, "--token: a token of LiveKit is for one"),
         (LIVEKIT, Access(token="a.b.c"), None, "--token"),
         (LIVEKIT, Access(token="a.b.c"), 1, None),
@@ -168,6 +170,16 @@ async def test_janus_is_recognised_by_its_websocket(prefix: str) -> None:
     async with janus_socket() as host, transport(other_server) as client:
         found = await detect(parse_target(f"{prefix}ws://{host}/janus?room=7"), client)
         assert found == DetectedTarget("janus", f"ws://{host}/janus?room=7", "1.1.2")
+
+    def closes(request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("closed without a response")
+
+    async with janus_socket() as host, transport(closes) as client:
+        found = await detect(parse_target(f"{prefix}ws://{host}/janus"), client)
+        assert found.kind == "janus"
+    async with janus_socket("[]") as host, transport(closes) as client:
+        with pytest.raises(TargetError, match="cannot be reached"):
+            await detect(parse_target(f"{prefix}ws://{host}/janus"), client)
     async with janus_socket("[]") as host, transport(other_server) as client:
         with pytest.raises(TargetError, match="answer"):
             await detect(parse_target(f"{prefix}ws://{host}/janus"), client)

@@ -48,6 +48,13 @@ impl Agent {
         }
     }
 
+    /// Check all pairs from replaced sockets; a lite agent follows its peer instead.
+    pub fn change_address(&mut self, now: Time) {
+        if let Self::Controlling(agent) = self {
+            agent.change_address(now);
+        }
+    }
+
     pub fn receive(
         &mut self,
         now: Time,

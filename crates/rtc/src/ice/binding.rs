@@ -140,6 +140,11 @@ pub(super) fn has_integrity(message: &Message<'_>) -> bool {
         .any(|found| found.kind == attribute::MESSAGE_INTEGRITY)
 }
 
+/// PRIORITY of a peer-reflexive candidate of a first component (RFC 8445 section 5.1.2.1).
+pub(super) const fn reflexive_priority(local_preference: u16) -> u32 {
+    110 << 24 | (local_preference as u32) << 8 | 0xff
+}
+
 /// Write a connectivity check towards the peer (RFC 8445 section 7.2.2).
 pub(super) fn write_check(
     scratch: &mut Vec<u8>,
@@ -147,13 +152,12 @@ pub(super) fn write_check(
     remote: &Remote,
     role: Role,
     tie_breaker: u64,
+    priority: u32,
     nominates: bool,
 ) {
-    // RFC 8445 section 5.1.2.1 with the type preference of a peer-reflexive candidate.
-    const PRIORITY: u32 = 110 << 24 | 0xffff << 8 | 0xff;
     let check = Builder::new(scratch, Class::Request, Method::BINDING, transaction)
         .username(&remote.username)
-        .priority(PRIORITY);
+        .priority(priority);
     let check = match role {
         Role::Controlling => check.ice_controlling(tie_breaker),
         Role::Controlled => check.ice_controlled(tie_breaker),

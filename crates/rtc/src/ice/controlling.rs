@@ -22,6 +22,7 @@ use crate::path::PathId;
 /// Nomination is regular (RFC 8445 section 8.1.1): the first valid candidate pair is nominated by a
 /// second check. Every consent check repeats USE-CANDIDATE, so that a lite peer follows when a NAT
 /// assigns another address. When consent expires, all pairs are checked again, without a timeout.
+/// The local address may change: its socket is replaced, the credentials stay.
 #[derive(Debug)]
 pub struct IceControlling {
     local: Local,
@@ -32,8 +33,14 @@ pub struct IceControlling {
     paths: Paths,
     phase: Phase,
     checklist: Checklist,
+    /// Local preference of the current address.
+    preference: u16,
     scratch: Vec<u8>,
 }
+
+/// Local preference of the first address. Each later one is preferred to those before it, since a
+/// full peer selects the nominated pair of the highest priority (RFC 8445 section 8.1.2).
+const FIRST_PREFERENCE: u16 = 1 << 15;
 
 #[derive(Debug)]
 enum Phase {
@@ -61,6 +68,7 @@ impl IceControlling {
             paths: Paths::default(),
             phase: Phase::Idle,
             checklist: Checklist::default(),
+            preference: FIRST_PREFERENCE,
             scratch: Vec::new(),
         }
     }
@@ -87,6 +95,23 @@ impl IceControlling {
     ) {
         self.local = Local::new(local);
         self.set_remote(now, remote, candidates);
+    }
+
+    /// Check all pairs again, that of the selected path first: the sockets of the bases were
+    /// replaced, so the peer sees another address. The credentials stay, as with the continual
+    /// gathering of libwebrtc. Without a response within [`CONSENT_EXPIRY`] the agent fails.
+    pub fn change_address(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Idle | Phase::Failed) {
+            return;
+        }
+        self.preference = self.preference.saturating_add(1);
+        let selected = self.paths.selected();
+        self.paths.retire_all();
+        self.checklist.restart(now);
+        if let Some(path) = selected {
+            self.checklist.trigger(now, path);
+        }
+        self.start_checking(Some(now + CONSENT_EXPIRY));
     }
 
     /// Handle a STUN datagram; responses and triggered checks go to `out`.
@@ -305,6 +330,7 @@ impl IceControlling {
             remote,
             Role::Controlling,
             self.tie_breaker,
+            binding::reflexive_priority(self.preference),
             nominates,
         );
         out.push(path, &self.scratch);

@@ -411,6 +411,7 @@ impl IceLite {
                 remote,
                 role,
                 tie_breaker,
+                binding::reflexive_priority(u16::MAX),
                 false,
             );
             validation.sent(now, transaction, selected == Some(path), &mut self.random);

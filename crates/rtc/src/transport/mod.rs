@@ -131,6 +131,16 @@ impl Transport {
             .restart(now, local, &remote.credentials, &remote.candidates);
     }
 
+    /// Check all candidate pairs again after the sockets of a controlling transport were replaced;
+    /// credentials, DTLS and SRTP stay. Nothing is sent but checks until one is answered, which
+    /// [`TransportEvent::PathSelected`] reports.
+    ///
+    /// Takes effect at the next timeout, which is due at once.
+    pub fn change_address(&mut self, now: Time) {
+        self.ice.change_address(now);
+        self.has_pending_input = true;
+    }
+
     /// Handle a datagram of this peer; media is decrypted in place.
     #[inline]
     pub fn receive(

@@ -130,6 +130,7 @@ impl BotTransport {
             recorder.totals.packets_unbound += 1;
             return;
         };
+        self.on_media(now, recorder);
         let stream = &mut self.inbound[key];
         match role {
             Role::Media => stream.receive_media(now, header, index, payload, recorder),

@@ -68,7 +68,11 @@ impl BotTransport {
             recorder: &mut shared.recorder,
         };
         // Without a selected path packets are not sent; the swarm does not count them as unsent.
-        let sent = stream.encodings[queued.encoding].send(queued.planned, &mut context);
+        let encoding = &mut stream.encodings[queued.encoding];
+        let sent = encoding.send(queued.planned, &mut context);
+        if sent.is_none() && self.handover.is_some() {
+            encoding.lose(queued.planned);
+        }
         sent.unwrap_or(0)
     }
 

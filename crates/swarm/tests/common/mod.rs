@@ -20,7 +20,8 @@ use std::path::Path;
 use std::time::Duration;
 use swarm::engine::{Engine, EngineConfig, Host};
 use swarm::figures::{Figures, FlowFigures, LinkFigures};
-use swarm::message::{Event, TransportId};
+use swarm::message::{CommandResult, Event, TransportId};
+use swarm::sample::TakenFrames;
 use wire::time::{Time, WallClock};
 
 pub const VIDEO_PT: u8 = 96;
@@ -35,13 +36,15 @@ const CAPTURE_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs
 pub const CAPTURE_TIME_ID: u8 = 6;
 const VP9_CLIP: u32 = 5;
 
-/// A datagram in flight; bots are at 10.0.1.x, the reflector is at 10.0.0.1, a port per transport.
+/// A datagram in flight; bots are at 10.0.1.1, the reflector is at 10.0.0.1, a port per transport.
 #[derive(Debug)]
 pub struct Datagram {
     pub at: Time,
     nth: u64,
     pub transport: TransportId,
     pub to_bot: bool,
+    /// The bot's address.
+    pub bot: SocketAddr,
     pub bytes: Vec<u8>,
 }
 
@@ -52,19 +55,42 @@ pub struct TestHost {
     pub in_flight: BinaryHeap<Reverse<Datagram>>,
     pub sent: u64,
     pub open: Vec<TransportId>,
+    /// Which datagrams the network drops.
+    pub drops: Box<dyn Fn(&Datagram) -> bool>,
+    /// Whether the system refuses new sockets.
+    pub is_full: bool,
+    /// Changes of address so far.
+    changes: BTreeMap<TransportId, u16>,
     nth: u64,
 }
 
 impl TestHost {
-    pub fn send_bytes(&mut self, transport: TransportId, to_bot: bool, bytes: &[u8]) {
+    /// Return the current address of a bot's transport.
+    pub fn address(&self, transport: TransportId) -> SocketAddr {
+        let changes = self.changes.get(&transport).copied().unwrap_or(0);
+        let port = 50_000 + transport as u16 + 100 * changes;
+        SocketAddr::new(IpAddr::from([10, 0, 1, 1]), port)
+    }
+
+    pub fn send_bytes(
+        &mut self,
+        transport: TransportId,
+        to_bot: bool,
+        bot: SocketAddr,
+        bytes: &[u8],
+    ) {
         self.nth += 1;
-        self.in_flight.push(Reverse(Datagram {
+        let datagram = Datagram {
             at: self.now + self.delay,
             nth: self.nth,
             transport,
             to_bot,
+            bot,
             bytes: bytes.to_vec(),
-        }));
+        };
+        if !(self.drops)(&datagram) {
+            self.in_flight.push(Reverse(datagram));
+        }
     }
 }
 
@@ -72,6 +98,14 @@ impl Host for TestHost {
     fn open(&mut self, transport: TransportId, _bind: IpAddr) -> Result<IpAddr, String> {
         self.open.push(transport);
         Ok(IpAddr::from([0, 0, 0, 0]))
+    }
+
+    fn reopen(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String> {
+        if self.is_full {
+            return Err("too many open files".into());
+        }
+        *self.changes.entry(transport).or_default() += 1;
+        Ok(bind)
     }
 
     fn close(&mut self, transport: TransportId) {
@@ -86,7 +120,7 @@ impl Host for TestHost {
                 "no browser sends {} bytes",
                 bytes.len()
             );
-            self.send_bytes(transport, false, bytes);
+            self.send_bytes(transport, false, self.address(transport), bytes);
         }
     }
 
@@ -109,10 +143,6 @@ pub struct World {
 
 pub fn server_address(transport: TransportId) -> SocketAddr {
     SocketAddr::new(IpAddr::from([10, 0, 0, 1]), 40_000 + transport as u16)
-}
-
-pub fn bot_address(transport: TransportId) -> SocketAddr {
-    SocketAddr::new(IpAddr::from([10, 0, 1, 1]), 50_000 + transport as u16)
 }
 
 impl World {
@@ -140,6 +170,9 @@ impl World {
                 in_flight: BinaryHeap::new(),
                 sent: 0,
                 open: Vec::new(),
+                drops: Box::new(|_| false),
+                is_full: false,
+                changes: BTreeMap::new(),
                 nth: 0,
             },
             reflector: Reflector::new(certificate.fingerprint()),
@@ -176,7 +209,10 @@ impl World {
     fn paths(&mut self) -> Figures {
         self.command(json!({"type": "snapshot", "links": true}));
         let snapshot = self.events.iter().rev().find_map(|event| match event {
-            Event::Done { result, .. } => result.as_deref().cloned(),
+            Event::Done {
+                result: Some(CommandResult::Figures(figures)),
+                ..
+            } => Some((**figures).clone()),
             _ => None,
         });
         snapshot.expect("a snapshot")
@@ -195,6 +231,18 @@ impl World {
         });
         let code = done.expect("a completion").map(|error| json!(error.code));
         code.map(|code| code.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Take the frames of a sampled stream.
+    pub fn taken(&mut self, stream: u32) -> TakenFrames {
+        self.command(json!({"type": "take_frames", "stream": stream}));
+        match self.events.pop() {
+            Some(Event::Done {
+                result: Some(CommandResult::Frames(taken)),
+                ..
+            }) => taken,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn command(&mut self, command: Value) {
@@ -315,6 +363,9 @@ impl World {
                 break;
             }
             let Reverse(mut datagram) = self.host.in_flight.pop().unwrap();
+            if datagram.to_bot && datagram.bot != self.host.address(datagram.transport) {
+                continue;
+            }
             if datagram.to_bot {
                 let from = server_address(datagram.transport);
                 let bytes = std::iter::once((from, Duration::ZERO, &mut datagram.bytes[..]));
@@ -324,13 +375,13 @@ impl World {
                 (self.around_receive)(false);
             } else {
                 self.reflector
-                    .receive(now, datagram.transport, &mut datagram.bytes);
+                    .receive(now, datagram.transport, datagram.bot, &mut datagram.bytes);
             }
         }
         self.engine.handle_timeout(now, &mut self.host);
         self.reflector.handle_timeout(now);
-        for (transport, bytes) in self.reflector.take_outgoing() {
-            self.host.send_bytes(transport, true, &bytes);
+        for (transport, bot, bytes) in self.reflector.take_outgoing() {
+            self.host.send_bytes(transport, true, bot, &bytes);
         }
         self.take_events();
     }
@@ -366,8 +417,8 @@ impl World {
     }
 }
 
-pub fn path_to_bot(transport: TransportId) -> PathId {
-    PathId::udp(0, IpAddr::from([10, 0, 0, 1]), bot_address(transport))
+pub fn path_to(bot: SocketAddr) -> PathId {
+    PathId::udp(0, IpAddr::from([10, 0, 0, 1]), bot)
 }
 
 impl Ord for Datagram {

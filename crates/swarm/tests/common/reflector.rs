@@ -1,6 +1,6 @@
 //! The peer of the bots: one ICE-lite transport per bot transport, and a forwarding table.
 
-use super::{CAPTURE_TIME_ID, RTX_PT, path_to_bot, server_address};
+use super::{CAPTURE_TIME_ID, RTX_PT, path_to, server_address};
 use rtc::dtls::{Certificate, Context, Fingerprint, Role};
 use rtc::ice::Credentials;
 use rtc::outbox::Outbox;
@@ -10,6 +10,7 @@ use rtc::transport::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use swarm::message::TransportId;
 use wire::id::Ssrc;
 use wire::rtcp::{DlrrEntry, Packet, ReportBlock, SenderInfo, XrBlock, write};
@@ -78,7 +79,7 @@ pub struct Reflector {
     bots: Fingerprint,
     peers: BTreeMap<TransportId, Peer>,
     routes: Vec<Route>,
-    outgoing: Vec<(TransportId, Vec<u8>)>,
+    outgoing: Vec<(TransportId, SocketAddr, Vec<u8>)>,
     switches: BTreeMap<u32, Switch>,
     /// Highest index sent of each routed stream.
     sent: BTreeMap<u32, u64>,
@@ -171,14 +172,14 @@ impl Reflector {
         );
     }
 
-    pub fn receive(&mut self, now: Time, name: TransportId, bytes: &mut [u8]) {
+    pub fn receive(&mut self, now: Time, name: TransportId, from: SocketAddr, bytes: &mut [u8]) {
         let Some(peer) = self.peers.get_mut(&name) else {
             return;
         };
         let mut outbox = Outbox::new();
         let received = peer
             .transport
-            .receive(now, path_to_bot(name), bytes, &mut outbox);
+            .receive(now, path_to(from), bytes, &mut outbox);
         self.take(name, &outbox);
         match received {
             Received::Nothing => self.take_events(name),
@@ -222,7 +223,7 @@ impl Reflector {
             .min()
     }
 
-    pub fn take_outgoing(&mut self) -> Vec<(TransportId, Vec<u8>)> {
+    pub fn take_outgoing(&mut self) -> Vec<(TransportId, SocketAddr, Vec<u8>)> {
         std::mem::take(&mut self.outgoing)
     }
 
@@ -312,6 +313,9 @@ impl Reflector {
         let Some(peer) = self.peers.get_mut(&to).filter(|peer| peer.connected) else {
             return;
         };
+        let Some(path) = peer.transport.send_path() else {
+            return;
+        };
         let seal = peer
             .seals
             .entry(ssrc)
@@ -341,7 +345,8 @@ impl Reflector {
             .transport
             .seal_rtp(seal, index, &mut datagram, header_len, len)
             .unwrap();
-        self.outgoing.push((to, datagram[..sealed].to_vec()));
+        self.outgoing
+            .push((to, path.remote, datagram[..sealed].to_vec()));
     }
 
     fn on_rtcp(&mut self, now: Time, name: TransportId, compound: &[u8]) {
@@ -388,8 +393,9 @@ impl Reflector {
     }
 
     fn take(&mut self, name: TransportId, outbox: &Outbox) {
+        let datagrams = outbox.datagrams();
         self.outgoing
-            .extend(outbox.datagrams().map(|(_, bytes)| (name, bytes.to_vec())));
+            .extend(datagrams.map(|(path, bytes)| (name, path.remote, bytes.to_vec())));
     }
 }
 
