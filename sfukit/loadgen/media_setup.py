@@ -19,6 +19,7 @@ def planned_media(plan: Plan, options: RunOptions) -> Media:
         pli_policy=options.pli_policy,
         unwatched=options.unwatched,
         ssrc_base=_ssrc_base(plan.options.seed, options.shard),
+        relay=options.relay,
     )
 
 

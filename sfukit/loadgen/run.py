@@ -12,6 +12,7 @@ from sfukit.loadgen import (
     clips,
     described,
     endpoints,
+    relay,
     scenario,
     scoped,
     summary,
@@ -65,6 +66,10 @@ async def run(
     ``preflight`` checks a given target before any bot joins.
     """
     started_at = datetime.now(UTC)
+    if options.relay is not None:
+        clients = len(scenario.plan(options.load).slots)
+        found = await relay.resolved(options.relay, clients, options.access, options.command)
+        options = replace(options, relay=found)
     async with AsyncExitStack() as stack:
         ready, fault = True, None
         try:

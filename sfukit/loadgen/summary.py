@@ -104,6 +104,7 @@ def report(
         ),
         rate_limited=ledger.rate_limited,
         retried_joins=ledger.retried_joins,
+        relay=described.relay(options, ledger),
         worst=worst(plan, streams),
         errors=ledger.faults,
         stages=stages,
