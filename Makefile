@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench ruler fuzz nat-kinds nat-study performance-chart wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ RULER ?= --document
 ruler: setup ## inject loss, delay, jitter and a narrow link, compare with what is reported; writes docs/ruler.md
 	$(BIN)/python -m tools.ruler $(RULER)
 
+compare-janus: setup ## one load against Debian's janus and against sfukit, in turn; ARGS="--variants --rounds 5"
+	$(BIN)/python -m tools.compare_janus $(ARGS)
+
 FUZZ_SECONDS ?= 30
 fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
@@ -87,6 +90,12 @@ fuzz: setup ## each fuzz target for FUZZ_SECONDS (30); needs a nightly compiler
 RUNS ?= 20
 nat-kinds: setup ## probe every kind of NAT in namespaces, RUNS (20) each, without and with loss; needs root
 	$(BIN)/python tools/nat_kinds.py --runs $(RUNS)
+
+CASES ?= 5.1 5.2 5.3 5.4 5.5 5.6 5.7 5.8
+rfc8867: setup ## every test case of RFC 8867 at full length, 22 minutes; CASES="5.1 5.6" for some
+	mkdir -p bench/rfc8867
+	for case in $(CASES); do $(BIN)/sfukit loadtest --rfc8867 $$case --json bench/rfc8867/$$case.json \
+	  --html bench/rfc8867/$$case.html | tee bench/rfc8867/$$case.txt || exit 1; done
 
 wheel: setup ## an abi3 wheel in dist/
 	$(BIN)/maturin build --release --locked --out dist
@@ -103,7 +112,7 @@ performance-chart: setup ## draw docs/images/performance.svg from the newest tab
 lock: $(VENV)/.packages ## resolve the Python packages anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --extra media --extra livekit --group dev pyproject.toml --output-file requirements.lock
+	  --extra media --extra livekit --extra dask --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the build made
 	rm -rf $(VENV) .venv-* target dist .cargo .mypy_cache .ruff_cache .pytest_cache .hypothesis sfukit/_native*.so

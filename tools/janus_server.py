@@ -21,7 +21,6 @@ HOW = "on Debian: apt-get install janus (its service may stay stopped)"
 
 _READY_S = 15.0
 _POLL_S = 0.02
-_PARTS = Path("/usr/lib")
 
 
 class JanusError(Exception):
@@ -67,7 +66,7 @@ def janus(
         raise JanusError("Janus needs an IPv4 address that is none of loopback")
     websocket_port, http_port = _free_ports(2)
     files = {
-        "janus": _main(folder, media_ip, event_loops, debug_level, general or {}),
+        "janus": _main(folder, _parts(program), media_ip, event_loops, debug_level, general or {}),
         "janus.transport.websockets": _section(
             "general", json="plain", ws=True, ws_port=websocket_port, ws_ip="127.0.0.1"
         ),
@@ -97,9 +96,13 @@ def janus(
 
 
 def _main(
-    folder: Path, media_ip: str, event_loops: int, debug_level: int, general: Mapping[str, object]
+    folder: Path,
+    parts: Path,
+    media_ip: str,
+    event_loops: int,
+    debug_level: int,
+    general: Mapping[str, object],
 ) -> str:
-    parts = _parts()
     return (
         _section(
             "general",
@@ -123,12 +126,13 @@ def _main(
     )
 
 
-def _parts() -> Path:
-    """Return the folder of plug-ins and transports."""
-    found = sorted(_PARTS.glob("*/janus")) + sorted(_PARTS.glob("janus"))
+def _parts(program: str) -> Path:
+    """Return the folder of plug-ins and transports, by the prefix of the installation."""
+    root = Path(program).resolve().parents[1] / "lib"
+    found = [*sorted(root.glob("*/janus/plugins")), *sorted(root.glob("janus/plugins"))]
     if not found:
-        raise JanusError(f"no plug-ins of Janus below {_PARTS}; {HOW}")
-    return found[0]
+        raise JanusError(f"no plug-ins of Janus below {root}; {HOW}")
+    return found[0].parent
 
 
 def _others(folder: Path, *used: str) -> str:

@@ -69,6 +69,7 @@ def check(
 
 
 def _run(options: Any, out: Output) -> Any:
+    from sfukit.cli.check_adapters import signaling_client
     from sfukit.cli.check_text import STYLES, VERDICTS, closing_lines, opening_line, step_lines
     from sfukit.probe.check.run import check as run
     from sfukit.probe.finding import Step
@@ -78,7 +79,7 @@ def _run(options: Any, out: Output) -> Any:
             out.line(line, STYLES[step.state])
 
     out.line(opening_line(options.target.url))
-    outcome = asyncio.run(run(options, show))
+    outcome = asyncio.run(run(options, show, signaling_client))
     *rest, verdict = closing_lines(outcome)
     for line in rest:
         out.line(line)

@@ -62,6 +62,7 @@ def latency(
     gate: target_options.Gate = None,
     json: shared_options.Json = None,
     html: shared_options.Html = None,
+    no_tui: shared_options.NoTui = False,
     quiet: shared_options.Quiet = False,
     seed: target_options.Seed = None,
     token: access_options.Token = None,
@@ -124,7 +125,10 @@ def latency(
     if json == html == "-":
         raise UsageError("--json - and --html -: standard output takes one of them")
     out = Output.beside(
-        "-" if "-" in (json, html) else None, quiet=quiet, label_width=LOADTEST_LABEL
+        "-" if "-" in (json, html) else None,
+        quiet=quiet,
+        label_width=LOADTEST_LABEL,
+        tui=not no_tui,
     )
     outcome = _run(measurement, out)
     _finish(outcome, out, json, html)

@@ -34,7 +34,6 @@ from sfukit.report import Envelope
 if TYPE_CHECKING:
     from sfukit.cli.loadtest_view import View
     from sfukit.loadgen.run import Preflight
-    from sfukit.loadgen.scenario import Plan
 
     Job = Callable[
         [RunOptions, View, asyncio.Event, Preflight | None], Coroutine[Any, Any, "Outcome"]
@@ -54,12 +53,15 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest --stage 30s:100 --stage 5m:500 --churn 2%/m",
         "sfukit loadtest --scenario town-hall.toml",
         "sfukit loadtest http://127.0.0.1:7080 -c 50 -T 'ttff_ms.p95<800'",
+        "sfukit loadtest janus+ws://127.0.0.1:8188/janus -c 60",
         "sfukit loadtest whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
         "sfukit loadtest -c 20 --handover 20s -T 'handover_gap_ms.p95<300'",
         "sfukit loadtest -c 40 --net lte --net-down loss=3%,burst=4 --net-share 20%",
         "sfukit loadtest -c 20 --relay-only --turn turns:HOST --turn-secret @FILE",
+        "sfukit loadtest --rfc8867 5.1 --html case.html",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
+        "sfukit loadtest http://[::1]:80 -c 900 --scheduler tls://scheduler:8786",
     ),
 )
 def loadtest(
@@ -83,6 +85,7 @@ def loadtest(
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
     interval: options.Interval = "1s",
+    decode_sample: options.DecodeSample = 0,
     retries: options.Retries = 0,
     codec: target_options.Codec = "vp8",
     audio: options.Audio = "opus",
@@ -105,6 +108,7 @@ def loadtest(
     turn_password: relay_options.TurnPassword = None,
     turn_secret: relay_options.TurnSecret = None,
     phases: options.Phases = None,
+    rfc8867: options.Rfc8867 = None,
     gate: target_options.Gate = None,
     abort_after: options.AbortAfter = None,
     no_default_gates: options.NoDefaultGates = False,
@@ -120,9 +124,12 @@ def loadtest(
     tag: options.Tag = None,
     prometheus: options.Prometheus = None,
     verbose: options.Verbose = False,
+    no_tui: shared_options.NoTui = False,
     quiet: shared_options.Quiet = False,
     shard: shard_options.ShardOption = None,
     start_at: shard_options.StartAt = None,
+    scheduler: shard_options.Scheduler = None,
+    insecure_scheduler: shard_options.InsecureScheduler = False,
     plan: options.Plan = False,
     seed: target_options.Seed = None,
     token: access_options.Token = None,
@@ -143,14 +150,22 @@ def loadtest(
     signaling = loadtest_signaling.chosen(context)
     if signaling is not None:
         signaling.run(json=json, quiet=quiet, plan=plan)
+    if scheduler is not None:
+        shard_options.check_scheduler(context)
     chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
         _print_plan(chosen, find_max=find_max)
         return
     outputs = Outputs(json=json, html=html, junit=junit, markdown=markdown, csv=csv, hdr=hdr)
     outputs.check()
-    out = Output.beside(outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL)
+    out = Output.beside(
+        outputs.standard_output, quiet=quiet, label_width=LOADTEST_LABEL, tui=not no_tui
+    )
     outcome: Envelope
+    if scheduler is not None:
+        from sfukit.cli import loadtest_cluster
+
+        loadtest_cluster.run(scheduler, insecure_scheduler, chosen, out, outputs)
     if find_max:
         outcome = _run(loadtest_find_max.find_max, chosen, out)
         finish(outcome, find_max_text.result_lines(outcome), out, json)
@@ -181,53 +196,18 @@ def _run(
     job: "Job[Outcome]", run_options: RunOptions, out: Output, exporter: Exporter | None = None
 ) -> Outcome:
     """Run; the first Ctrl-C stops early with a report, a second one ends at once."""
+    from sfukit.cli.loadtest_preflight import preflight_of
     from sfukit.cli.loadtest_view import View
 
     async def whole(stop: asyncio.Event) -> Outcome:
         with View(out, exporter) as view:
             target = run_options.target
-            preflight = None if target is None else _preflight(target, run_options, view, stop)
+            preflight = (
+                None if target is None else preflight_of(target, run_options, view.report, stop)
+            )
             return await job(run_options, view, stop, preflight)
 
     return interruptible.run(whole)
-
-
-def _preflight(
-    target: str, run_options: RunOptions, view: "View", stop: asyncio.Event
-) -> "Preflight":
-    """Return the check that one participant makes before any bot joins.
-
-    An unusable target is then one line of the report instead of one failure per bot.
-    """
-    from sfukit.loadgen.stopping import StoppedError, unless_stopped
-    from sfukit.loadgen.verdict import TargetFault
-    from sfukit.probe.check import report as check_report
-    from sfukit.probe.check.options import CheckOptions
-    from sfukit.probe.check.run import check
-    from sfukit.targets.detect import parse_target
-
-    async def preflight(plan: "Plan") -> TargetFault | None:
-        options = CheckOptions(
-            target=parse_target(target),
-            play=run_options.play,
-            access=run_options.access,
-            room=plan.rooms[plan.own_slots[0].room].name,
-            srtp=run_options.srtp,
-        )
-        try:
-            outcome = await unless_stopped(check(options), stop)
-        except StoppedError:
-            return None
-        if outcome.failed_step in check_report.MEDIA_STEPS:
-            return None  # the run measures media
-        if outcome.failed_step is None:
-            view.report("check", f"one participant joined in {outcome.timings_ms['total']:.0f} ms")
-            return None
-        return TargetFault(
-            f"no client can join: {check_report.sentence(outcome)}", stated_by_target=True
-        )
-
-    return preflight
 
 
 def _print_plan(run_options: RunOptions, *, find_max: bool) -> None:

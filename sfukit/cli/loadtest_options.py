@@ -8,6 +8,7 @@ from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
+_MOST_SAMPLED = 32
 _GATES, _CPU = "Gates", "CPU"
 
 
@@ -134,6 +135,15 @@ JoinTimeout = Annotated[
 Interval = Annotated[
     str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
 ]
+DecodeSample = Annotated[
+    int,
+    option(
+        "--decode-sample",
+        panel=_TIMING,
+        metavar="N",
+        help="decode N received videos after the run: PSNR, SSIM (extra media)",
+    ),
+]
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
     bool, option("--no-simulcast", panel=_MEDIA, help="1 encoding instead of 3")
@@ -173,6 +183,15 @@ Phases = Annotated[
         panel=_NETWORK,
         metavar="FILE.toml",
         help='networks over time: [[phase]] with at = "20s" and net, net_up or net_down',
+    ),
+]
+Rfc8867 = Annotated[
+    str | None,
+    option(
+        "--rfc8867",
+        panel=_NETWORK,
+        metavar="CASE",
+        help="test case 5.1 to 5.8 of RFC 8867: flows behind one queue, expected and measured",
     ),
 ]
 NetShare = Annotated[
@@ -264,3 +283,10 @@ def interval_s(text: str) -> float:
     if seconds < _LEAST_INTERVAL_S:
         raise UsageError(f"--interval {text}: below 250ms", hint="try 1s")
     return seconds
+
+
+def decode_sample(count: int) -> int:
+    """Read ``--decode-sample``; each sampled stream keeps up to 66 MiB."""
+    if not 0 <= count <= _MOST_SAMPLED:
+        raise UsageError(f"--decode-sample {count}: from 0 to {_MOST_SAMPLED}", hint="try 3")
+    return count

@@ -8,7 +8,14 @@ import typer
 
 from sfukit import gates, units
 from sfukit.cli import loadtest_options as options
-from sfukit.cli import relay_options, run_labels, saved_runs, shard_options, target_options
+from sfukit.cli import (
+    loadtest_rfc8867,
+    relay_options,
+    run_labels,
+    saved_runs,
+    shard_options,
+    target_options,
+)
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -55,6 +62,8 @@ def values_of(context: typer.Context) -> dict[str, Any]:
                 named.pop("clients", None)
             values |= {name: value for name, value in named.items() if name not in kept}
     _refuse_contradictions(values, typed)
+    loadtest_rfc8867.refuse_contradictions(values, typed)
+    values["typed"] = typed
     return values
 
 
@@ -106,7 +115,10 @@ def run_options(
 
     ``catalogue`` has the paths that gates may name, by default those of a load with media.
     """
-    judged = [_gate(text, catalogue) for text in values["gate"] or ()]
+    given = values["gate"] or []
+    if values["rfc8867"] is not None:
+        given = [*loadtest_rfc8867.GATES, *given]
+    judged = [_gate(text, catalogue) for text in given]
     return replace(
         target_options.run_options(values, load_options(values), judged),
         pacing=choice(values["pacing"], "--pacing", Pacing),
@@ -117,7 +129,8 @@ def run_options(
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         interval_s=options.interval_s(values["interval"]),
-        default_gates=not values["no_default_gates"],
+        decode_sample=options.decode_sample(values["decode_sample"]),
+        default_gates=not values["no_default_gates"] and values["rfc8867"] is None,
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
         shard=shard_options.shard(values),
@@ -133,6 +146,9 @@ def _gate(text: str, catalogue: Mapping[str, str] | None) -> Gate:
 
 def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
+    if values["rfc8867"] is not None:
+        load = loadtest_rfc8867.options(values, values["typed"], target_options.seed(values))
+        return replace(load, codec=choice(values["codec"], "--codec", VideoCodec))
     bitrate = values["bitrate"]
     net_up, net_down = target_options.networks(values)
     return LoadOptions(

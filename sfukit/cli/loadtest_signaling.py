@@ -36,6 +36,7 @@ _OPTIONS = frozenset(
         "no_default_gates",
         "json",
         "quiet",
+        "no_tui",
         "plan",
         "seed",
         "token",
@@ -96,7 +97,8 @@ class SignalingCommand:
             line = plan_line(load, run_options.load.ramp_per_s, tokens=run_options.target is None)
             print(labelled("plan", line))
             raise typer.Exit
-        out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL)
+        tui = not self.values["no_tui"]
+        out = Output.beside(json, quiet=quiet, label_width=LOADTEST_LABEL, tui=tui)
         options = SignalingOptions(
             run=run_options, load=load, profile_server=self.values["profile_server"]
         )

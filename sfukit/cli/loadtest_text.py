@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from sfukit import gates, units
-from sfukit.cli import load_table, metric_table
+from sfukit.cli import load_table, loadtest_rfc8867, metric_table
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen import endpoints
@@ -63,10 +63,12 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *verdict_lines(report),
         *shard_lines(report),
         *stage_lines(report.stages),
+        *loadtest_rfc8867.lines(report.rfc8867),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
         *_late_line(report),
         *_quality_line(report),
+        *_decoded_line(report),
         *_other_gates(report),
         *media_lines(report),
         *join_lines(report),
@@ -220,10 +222,42 @@ def _quality_line(report: LoadtestReport) -> list[str]:
     return [labelled("quality", "   ".join(parts))] if parts else []
 
 
+def _decoded_line(report: LoadtestReport) -> list[str]:
+    """Return what the decoder found of the sampled streams, and why it has not seen some."""
+    psnr, ssim, lossless = (
+        report.metrics.get(name) for name in ("psnr", "ssim", "lossless_frames")
+    )
+    lines = []
+    if psnr is not None and psnr.count and ssim is not None and lossless is not None:
+        parts = [
+            f"{_percent(lossless.avg)} of {psnr.count:,} frames identical to the clip",
+            f"PSNR {gates.show(psnr.avg, 'dB')}",
+            f"SSIM {ssim.avg:.4f}",
+        ]
+        bounds = in_brackets(
+            [
+                one
+                for name in ("lossless_frames", "psnr", "ssim")
+                for one in gates_on(report.gates, name)
+            ]
+        )
+        lines.append(labelled("decoded", ", ".join(parts) + bounds))
+    unsampled = sum(one.unsampled for one in report.decoded)
+    if unsampled:
+        lines.append(labelled("", f"{unsampled:,} frames were not kept for the decoder"))
+    lines += [
+        labelled("", f"{one.room} {one.bot} of {one.source} not decoded: {one.fault}")
+        for one in report.decoded
+        if one.fault
+    ]
+    return lines
+
+
 def _other_gates(report: LoadtestReport) -> list[str]:
     """Return the gates on what no other line shows: rooms, groups, the server."""
     elsewhere = {"joins", "tracks", "loss_after_rtx", "freeze_est", *(path for _, path in _ROWS)}
     elsewhere |= {"late_frames", "late_frames_libwebrtc", "quality", "mos_audio_est"}
+    elsewhere |= {"psnr", "ssim", "lossless_frames"}
     return [
         labelled(
             "gate", f"{gate.gate}: {gates.show(gate.value, gate.unit)}  {metric_table.mark(gate)}"

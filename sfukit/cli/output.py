@@ -24,19 +24,30 @@ class Output:
     """Print text on standard output, or on standard error while JSON is on standard output."""
 
     def __init__(
-        self, *, json_on_stdout: bool = False, quiet: bool = False, label_width: int = _LABEL
+        self,
+        *,
+        json_on_stdout: bool = False,
+        quiet: bool = False,
+        label_width: int = _LABEL,
+        tui: bool = True,
     ) -> None:
         self._stream: TextIO = sys.stderr if json_on_stdout else sys.stdout
         self._quiet = quiet
+        self._tui = tui
         self._label_width = label_width
 
     @classmethod
     def beside(
-        cls, json_destination: str | None, *, quiet: bool = False, label_width: int = _LABEL
+        cls,
+        json_destination: str | None,
+        *,
+        quiet: bool = False,
+        label_width: int = _LABEL,
+        tui: bool = True,
     ) -> "Output":
         """Return the output on the stream that the option ``--json`` leaves free."""
         on_stdout = json_destination == "-"
-        return cls(json_on_stdout=on_stdout, quiet=quiet, label_width=label_width)
+        return cls(json_on_stdout=on_stdout, quiet=quiet, label_width=label_width, tui=tui)
 
     @cached_property
     def console(self) -> "Console":
@@ -47,9 +58,9 @@ class Output:
 
     @property
     def live(self) -> bool:
-        """Whether the stream can show a live view."""
+        """Whether the stream can show a live view, and is to."""
         dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
-        return self._stream.isatty() and not dumb and not self._quiet
+        return self._stream.isatty() and not dumb and self._tui and not self._quiet
 
     @contextmanager
     def lenient(self) -> Iterator[None]:

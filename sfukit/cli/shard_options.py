@@ -6,12 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import typer
+
 from sfukit import config
 from sfukit.cli.option import option
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import Shard
 from sfukit.loadgen.scenario.shares import MOST_SHARDS
 from sfukit.loadgen.shards import start
+from sfukit.redaction import redacted
 
 SCALE = "Scale"
 _SHARD = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
@@ -35,10 +38,61 @@ StartAt = Annotated[
         help="first join: RFC 3339, seconds since 1970, or +30s",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    option(
+        "--scheduler",
+        panel=SCALE,
+        metavar="ADDRESS",
+        help="Dask cluster, tls://HOST:8786: a shard on each worker (extra dask)",
+    ),
+]
+InsecureScheduler = Annotated[
+    bool,
+    option("--insecure-scheduler", panel=SCALE, help="allow tcp:// to another machine"),
+]
+
+# Options that a worker reads from its own environment, or that are of the process that loads.
+_NOT_FOR_WORKERS = {
+    "token": "workers sign tokens with their own SFUKIT_API_KEY and SFUKIT_API_SECRET",
+    "api_key": "set SFUKIT_API_KEY on the workers",
+    "api_secret": "set SFUKIT_API_SECRET on the workers",
+    "header": "headers are secrets, which tasks do not carry",
+    "allow_host": "each worker has its own permission: set SFUKIT_ALLOW_HOSTS there",
+    "target_plugin": "workers load no plug-in that a task names",
+    "relay_only": "its account is a secret, which tasks do not carry",
+    "pin": "the placement is that of each worker",
+    "server_args": "no worker starts a server",
+    "prometheus": "the metrics while running are those of each worker",
+    "shard": "each worker gets a shard",
+    "find_max": "a search is of one process",
+    "baseline": "compare the report: sfukit report compare",
+    "verbose": "see it: sfukit report last -v",
+}
+
+
+def check_scheduler(context: typer.Context) -> None:
+    """Refuse what a cluster does not do, and secrets in what it would be told."""
+    for name, reason in _NOT_FOR_WORKERS.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            named = name.replace("_", "-")
+            raise UsageError(f"--{named} with --scheduler: {reason}", hint=f"leave --{named} out")
+    target, play = context.params["target"], context.params["play"]
+    if target is None:
+        raise UsageError("--scheduler without TARGET", hint="start `sfukit serve`, give its URL")
+    for url in filter(None, (target, play)):
+        if redacted(url) != url:
+            raise UsageError(
+                f"{redacted(url)} has a secret, and tasks carry none",
+                hint="set SFUKIT_API_KEY and SFUKIT_API_SECRET on the workers",
+            )
 
 
 def shard(values: Mapping[str, Any]) -> Shard | None:
     """Return the share of this process, by the option, else by the job that it is part of."""
+    if values["scheduler"] is not None:
+        return None
     found = _of_job(os.environ) if values["shard"] is None else _parse(values["shard"])
     if found is not None:
         _refuse_contradictions(values, found)

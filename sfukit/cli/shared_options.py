@@ -14,6 +14,9 @@ Html = Annotated[
     str | None,
     option("--html", panel=OUTPUT, metavar="FILE", help="write the report as one HTML page"),
 ]
+NoTui = Annotated[
+    bool, option("--no-tui", panel=OUTPUT, help="plain lines on a terminal, as elsewhere")
+]
 Quiet = Annotated[bool, option("-q", "--quiet", panel=OUTPUT, help="print errors only")]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import AUDIO, clip_name
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan, Size, network_at
+from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack, Size, network_at
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.wanted import encoding_index, wanted
 from sfukit.signaling import descriptions
@@ -357,6 +357,16 @@ class ReceiveTransport:
             commands.append(self._receive(self._streams[key], line, publisher))
         self._transport.start(self._credentials, peer, commands)
 
+    def _sampled(self, stream: int, expected: ExpectedTrack) -> bool:
+        """Return whether the frames of a track are kept for the decoder."""
+        if expected.publisher is None:
+            return False
+        pair = expected.subscriber.index, expected.publisher.index
+        sampled = PlannedTrack(*pair, expected.kind) in self._bot.media.sampled
+        if sampled:
+            self._bot.ledger.sampled.append(stream)
+        return sampled
+
     def _ended(self, key: tuple[str, int | None]) -> int:
         stream = self._streams.pop(key)
         self._bot.videos.pop(stream, None)
@@ -371,6 +381,7 @@ class ReceiveTransport:
             self._bot.videos[stream] = publisher.name
             size = self._bot.sizes.get(publisher.name, "small")
             expects = wanted(self._bot.plan.encodings, size)
+        sample = self._sampled(stream, expected)
         return Receive(
             transport=transport,
             stream=stream,
@@ -385,5 +396,6 @@ class ReceiveTransport:
             # extended reports need no negotiation (RFC 3611 section 5)
             feedback=[*line.feedback, "rrtr"],
             wanted=expects,
+            sample=sample,
             untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -78,6 +78,10 @@ class BotSession:
         net_up, net_down = self._transports.networks()
         return SetNetwork(bot=self.number, net_up=net_up, net_down=net_down)
 
+    def pause(self) -> None:
+        """See no video until the next ``rearrange``."""
+        self._subscriptions = dict.fromkeys(self._subscriptions, "hidden")
+
     def rearrange(self, at_s: float) -> None:
         """Take the sizes that are planned for a time of the run."""
         self._subscriptions = _sizes(self.plan, self.bot, at_s)

@@ -100,8 +100,27 @@ class Conductor:
             here = (one.bot_session for one in self._running.values())
             self._swarm.send([one.enter_phase(at_s) for one in here if one.bot.impaired])
 
+    async def follow_pauses(self, start_ns: int) -> None:
+        """Let the clients of paused groups see nothing for that time."""
+        changes = sorted(
+            (at_s, bot.slot)
+            for bot in self._plan.own_slots
+            if bot.group is not None
+            for at_s in bot.group.paused_s or ()
+        )
+        for at_s, slot in changes:
+            due_ns = start_ns + round(at_s * _NS_PER_S)
+            await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
+            here = [one for one in self._running.values() if one.bot_session.bot.slot == slot]
+            await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
+
     async def _rearrange(self, running: _Running, at_s: float) -> None:
-        running.bot_session.rearrange(at_s)
+        group = running.bot_session.bot.group
+        paused_s = group.paused_s if group is not None else None
+        if paused_s is not None and paused_s[0] <= at_s < paused_s[1]:
+            running.bot_session.pause()
+        else:
+            running.bot_session.rearrange(at_s)
         if isinstance(running.session, RearrangingSession):
             await running.session.rearrange(running.bot_session.subscriptions)
         else:

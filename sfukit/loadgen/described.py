@@ -10,7 +10,7 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
     """Return the load as planned, with the SRTP profiles that were negotiated."""
     load = plan.options
     return result.Scenario(
-        name=load.scenario_file or load.scenario,
+        name=f"rfc8867 {load.rfc8867}" if load.rfc8867 else load.scenario_file or load.scenario,
         clients=len(plan.slots),
         rooms=len(plan.rooms),
         tracks=plan.all_tracks,

@@ -106,6 +106,33 @@ class TransportFigures(msgspec.Struct, frozen=True):
     reference_times_sent: int
 
 
+class LinkFigures(msgspec.Struct, frozen=True):
+    """One direction of the impaired network of a bot, since its start.
+
+    ``queue_wait`` has the times waited at the bottleneck; bytes include IP and UDP headers.
+    """
+
+    bot: int
+    direction: Literal["up", "down"]
+    datagrams: int
+    queue_drops: int
+    losses: int
+    bytes_delivered: int
+    queue_wait: Histogram
+
+
+class FlowFigures(msgspec.Struct, frozen=True):
+    """One TCP-like flow, since its start; bytes include all headers."""
+
+    flow: int
+    segments: int
+    queue_drops: int
+    losses: int
+    bytes_delivered: int
+    queue_wait: Histogram
+    transfers: int
+
+
 class GeneratorFigures(msgspec.Struct, frozen=True):
     """Figures of the swarm itself since its start; None is unknown."""
 
@@ -126,3 +153,5 @@ class Figures(msgspec.Struct, frozen=True):
     generator: GeneratorFigures | None
     streams: list[StreamFigures]
     transports: list[TransportFigures]
+    links: list[LinkFigures] = []
+    flows: list[FlowFigures] = []

@@ -7,8 +7,9 @@ from sfukit import gates
 from sfukit.gates import TEXT, Gate, Scope, Value
 from sfukit.loadgen.result import (
     AGGREGATES,
+    LOW_AGGREGATES,
+    LOW_UNITS,
     METRICS,
-    SCORE_AGGREGATES,
     Metric,
     Saturation,
     ServerUse,
@@ -108,4 +109,4 @@ def metric_values(metrics: Mapping[str, Metric], scope: str = "") -> dict[str, V
 
 
 def _aggregates(unit: Unit) -> tuple[str, ...]:
-    return SCORE_AGGREGATES if unit == "score" else AGGREGATES
+    return LOW_AGGREGATES if unit in LOW_UNITS else AGGREGATES

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from sfukit.loadgen import hdr
-from sfukit.loadgen.result import Metric, Unit
+from sfukit.loadgen.result import LOW_UNITS, Metric, Unit
 
 _US_PER_MS = 1000.0
 # What one unit of a metric is in its histogram: microseconds, parts per million, hundredths.
@@ -20,6 +20,7 @@ SCALES: Mapping[Unit, float] = {
     "bit/s": 1.0,
     "count": 1.0,
     "score": 100.0,
+    "dB": 100.0,
 }
 
 
@@ -115,10 +116,19 @@ def metric_of_counts(
         p95=p95,
         p99=p99,
         max=largest,
-        p5=min(_quantile(ordered, total, 0.05) / scale, largest) if unit == "score" else None,
+        p5=min(_quantile(ordered, total, 0.05) / scale, largest) if unit in LOW_UNITS else None,
         weight=weight,
         hdr=hdr.encode(counts),
     )
+
+
+def metric_of_few(values: Iterable[float], unit: Unit, *, average: float | None = None) -> Metric:
+    """Return the metric of values whose percentiles have to be exact, without histogram."""
+    known = list(values)
+    if not known:
+        return Metric(unit=unit, count=0)
+    mean = sum(known) / len(known) if average is None else average
+    return _metric_of_signed(known, unit, mean, None)
 
 
 def _metric_of_signed(
@@ -126,8 +136,9 @@ def _metric_of_signed(
 ) -> Metric:
     """Return the metric of values that are partly negative, which no histogram has."""
     ordered = sorted(values)
-    p50, p95, p99 = (
-        ordered[max(0, math.ceil(len(ordered) * quantile) - 1)] for quantile in (0.50, 0.95, 0.99)
+    p5, p50, p95, p99 = (
+        ordered[max(0, math.ceil(len(ordered) * quantile) - 1)]
+        for quantile in (0.05, 0.50, 0.95, 0.99)
     )
     return Metric(
         unit=unit,
@@ -137,6 +148,7 @@ def _metric_of_signed(
         p95=p95,
         p99=p99,
         max=ordered[-1],
+        p5=p5 if unit in LOW_UNITS else None,
         weight=weight,
     )
 

@@ -98,6 +98,7 @@ class Ledger:
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
     )
     switches: Counter[str] = field(default_factory=Counter)
+    sampled: list[int] = field(default_factory=list)
     encodings_published: int = 0
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)

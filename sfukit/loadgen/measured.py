@@ -4,7 +4,9 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sfukit.loadgen import decoded
 from sfukit.loadgen.audio_scores import opinion_scores
+from sfukit.loadgen.decoded import DecodedStream
 from sfukit.loadgen.figures import Figures, StreamFigures
 from sfukit.loadgen.histogram import metric_of_histograms, metric_of_values
 from sfukit.loadgen.ledger import JoinRecord, Ledger
@@ -44,6 +46,7 @@ class WindowResult:
     target_fault: TargetFault | None
     interrupted: bool
     aborted: str | None = None
+    decoded: Sequence[DecodedStream] = ()
 
     @property
     def ended_early(self) -> bool:
@@ -95,6 +98,7 @@ def metrics(
         "mos_audio_est": metric_of_values(
             (score for one in windows for score in opinion_scores(ledger, one.figures)), "score"
         ),
+        **decoded.metrics(one for window in windows for one in window.decoded),
         "bitrate_out": _sent(plan, windows),
         **of_streams(streams_of(windows)),
     }

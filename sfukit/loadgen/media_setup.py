@@ -1,5 +1,6 @@
 """The swarm made ready for a plan: its events are counted, its clips are loaded."""
 
+from sfukit.loadgen import decode_sample
 from sfukit.loadgen.bot_media import Media
 from sfukit.loadgen.clips import clip_ids, load_commands
 from sfukit.loadgen.ledger import Ledger
@@ -18,6 +19,7 @@ def planned_media(plan: Plan, options: RunOptions) -> Media:
         pacing=options.pacing,
         pli_policy=options.pli_policy,
         unwatched=options.unwatched,
+        sampled=decode_sample.chosen(plan, options.decode_sample),
         ssrc_base=_ssrc_base(plan.options.seed, options.shard),
         relay=options.relay,
     )

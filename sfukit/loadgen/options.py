@@ -56,7 +56,12 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Clients of each room that do the same; None leaves a value to the options of the load."""
+    """Clients of each room that do the same; None leaves a value to the options of the load.
+
+    What follows ``net_share`` is of test cases alone, no key of a scenario file: groups of one
+    ``bottleneck`` share it in each direction that has a rate, ``sources`` are the groups that are
+    seen, ``joins_s`` is the time of the join, and between the times ``paused_s`` nothing is seen.
+    """
 
     name: str
     clients: int
@@ -68,6 +73,10 @@ class Group:
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
+    bottleneck: str | None = None
+    sources: tuple[str, ...] | None = None
+    joins_s: float | None = None
+    paused_s: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +113,7 @@ class LoadOptions:
     net_down: Impairment | None = None
     net_share: float = 1.0
     phases: tuple[Phase, ...] = ()
+    rfc8867: str | None = None
     seed: int = 0
 
     @property
@@ -138,6 +148,7 @@ class RunOptions:
     retries: int = 0
     abort_after_s: float | None = None
     interval_s: float = 1.0
+    decode_sample: int = 0
     pin: str = "auto"
     server_args: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()

@@ -31,6 +31,12 @@ def require_usable(found: DetectedTarget, options: RunOptions) -> None:
             "--api-key: Janus has no API keys",
             hint="its api_secret is --api-secret, a token of its token_auth is --token",
         )
+    if found.kind == "janus" and (found.version or "").startswith("0."):
+        raise UsageError(
+            f"{found.url} is Janus {found.version}: the bots receive all publishers on one "
+            "connection, which Janus does since 1.0",
+            hint="update it",
+        )
     if found.kind == "livekit" and options.access.token and options.load.clients != 1:
         raise UsageError(
             "--token: a token of LiveKit is for one participant, and a second one replaces it",

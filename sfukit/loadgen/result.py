@@ -6,6 +6,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import GateResult
+from sfukit.loadgen.result_case import CaseReport
 from sfukit.loadgen.result_series import Client, Interval
 from sfukit.loadgen.result_shards import MergedShards, ShardShare
 from sfukit.report import Envelope
@@ -13,7 +14,7 @@ from sfukit.swarm.impairment import Impairment
 
 SCHEMA = report.schema_id("loadtest")
 
-Unit = Literal["ms", "ratio", "bit/s", "count", "score"]
+Unit = Literal["ms", "ratio", "bit/s", "count", "score", "dB"]
 Side = Literal["none", "server", "swarm", "shared"]
 # Resources at their limit: a thread on its core, the wait for a core, drops at sockets, sending
 # behind its schedule, packets that were not sent.
@@ -52,11 +53,16 @@ METRICS: dict[str, Unit] = {
     "layer_switches": "count",
     "quality": "score",
     "mos_audio_est": "score",
+    "psnr": "dB",
+    "ssim": "score",
+    "lossless_frames": "ratio",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
 AGGREGATES = ("avg", "p50", "p95", "p99", "max")
-SCORE_AGGREGATES = (*AGGREGATES, "p5")
+# Low values of these units are the bad ones.
+LOW_UNITS = ("score", "dB")
+LOW_AGGREGATES = (*AGGREGATES, "p5")
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,6 +267,29 @@ class Worst(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """One sampled stream, decoded and compared with its clip (``--decode-sample``).
+
+    ``frames`` were due, and ``lossless`` of them identical to the decoded frame of the clip. Of
+    ``repeated`` frames the viewer saw the one before; ``undecodable`` were refused by the decoder.
+    ``unsampled`` frames were not kept, and are in no figure. ``fault``: why there are none.
+    """
+
+    room: str
+    bot: str
+    source: str
+    frames: int
+    lossless: int
+    repeated: int
+    undecodable: int
+    unsampled: int
+    psnr: float | None
+    psnr_p5: float | None
+    ssim: float | None
+    ssim_p5: float | None
+    fault: str = ""
+
+
 class EncodingUse(msgspec.Struct, frozen=True, kw_only=True):
     """Video encodings published by bots, and those inactive at the end (dynacast)."""
 
@@ -333,10 +362,12 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     retried_joins: RetriedJoins = msgspec.field(default_factory=RetriedJoins)
     relay: RelayUse | None = None
     worst: list[Worst]
+    decoded: list[Decoded] = msgspec.field(default_factory=list)
     errors: list[Fault]
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    rfc8867: CaseReport | None = None
     shard: ShardShare | None = None
     merged: MergedShards | None = None
 

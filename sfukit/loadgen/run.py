@@ -6,10 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen import (
     clips,
+    decode_sample,
     described,
     endpoints,
     relay,
@@ -24,6 +27,7 @@ from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.rfc8867 import measured as case
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
@@ -33,7 +37,7 @@ from sfukit.loadgen.timeline import Observer, Timeline
 from sfukit.loadgen.verdict import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
-from sfukit.targets.detect import UNCHECKED, DetectedTarget
+from sfukit.targets.detect import DetectedTarget
 from sfukit.targets.load_permission import permit
 
 _SWAPPING = (
@@ -71,6 +75,7 @@ async def run(
         found = await relay.resolved(options.relay, clients, options.access, options.command)
         options = replace(options, relay=found)
     async with AsyncExitStack() as stack:
+        sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
         ready, fault = True, None
         try:
             opening = stack.enter_async_context(_opened(options, observer))
@@ -82,17 +87,23 @@ async def run(
         with running_on(cores.swarm):
             swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
             try:
-                timeline = Timeline(options, plan, opened, swarm, observer, stop)
+                timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
                     runs = ready and fault is None
                     windows = await (timeline.run() if runs else timeline.without_bots(fault))
             finally:
                 swarm.close()
+        if timeline.sample is not None:
+            observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
+            windows = await timeline.sample.decoded(plan, windows, stop)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
         )
-        return summary.report(facts, timeline.ledger, windows, timeline.intervals)
+        report = summary.report(facts, timeline.ledger, windows, timeline.intervals)
+        if plan.options.rfc8867 is None:
+            return report
+        return structs.replace(report, rfc8867=case.report(plan, timeline.readings))
 
 
 async def _checked(
@@ -113,8 +124,6 @@ async def _checked(
     kind = opened.described.kind
     if kind == "plugin":
         observer.report("check", "not made: `sfukit check` has no plug-ins")
-    elif kind in UNCHECKED:
-        observer.report("check", f"not made: `sfukit check` does not speak {kind}")
     elif preflight is not None and opened.server is None:
         return await preflight(plan)
     return None

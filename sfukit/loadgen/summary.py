@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sfukit import gates
 from sfukit.gates import Scope
-from sfukit.loadgen import described, measured, result, scoped, stage_report, usage
+from sfukit.loadgen import decoded, described, measured, result, scoped, stage_report, usage
 from sfukit.loadgen.clients import clients
 from sfukit.loadgen.environment import environment
 from sfukit.loadgen.gate_figures import figures
@@ -106,6 +106,7 @@ def report(
         retried_joins=ledger.retried_joins,
         relay=described.relay(options, ledger),
         worst=worst(plan, streams),
+        decoded=decoded.streams([one for window in windows for one in window.decoded], ledger),
         errors=ledger.faults,
         stages=stages,
         series=list(intervals),

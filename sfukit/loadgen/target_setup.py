@@ -123,7 +123,8 @@ async def open_target(
         rooms = RoomsTarget(url, options.access, options.join_timeout_s)
         return OpenedTarget(rooms, described, client, server)
     assert found.kind != "whep"  # refused by ``find``
-    local = await local_server.find(found.url)
+    # the packets of one shard are not those of the server
+    local = None if options.shard is not None else await local_server.find(found.url)
     described = result.Target(
         kind=found.kind,
         url=found.url,

@@ -4,16 +4,21 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 from sfukit.loadgen import scoped
 from sfukit.loadgen.abort import GateWatch
 from sfukit.loadgen.conductor import Conductor
+from sfukit.loadgen.decode_sample import Sample
 from sfukit.loadgen.ledger import Ledger
 from sfukit.loadgen.measured import WindowResult
 from sfukit.loadgen.media_setup import planned_media, set_up
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.result_series import Interval, Phase
+from sfukit.loadgen.rfc8867 import load
+from sfukit.loadgen.rfc8867.sampler import PathSampler, Reading
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.series import interval_s
@@ -21,6 +26,7 @@ from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
 from sfukit.loadgen.verdict import TargetFault
+from sfukit.swarm.messages import Command
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm
 
@@ -69,6 +75,7 @@ class Timeline:
         swarm: Swarm,
         observer: Observer,
         stop: asyncio.Event,
+        sample_in: Path | None = None,
     ) -> None:
         self.ledger = Ledger(plan)
         self.started_s: float | None = None
@@ -90,13 +97,20 @@ class Timeline:
             retries=options.retries,
         )
         self._sampling = Sampling(swarm, opened, self.ledger)
+        self.sample = Sample(swarm, self.ledger, sample_in) if sample_in else None
         self._watch: GateWatch | None = None
         if options.abort_after_s is not None:
             self._watch = GateWatch(scoped.applied_gates(plan, options), options.abort_after_s)
         self._aborted: str | None = None
         self._running: list[asyncio.Task[None]] = []
+        self._paths = PathSampler(swarm)
         self._start_ns = 0
         self._window = plan.windows[0]
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """The readings of the paths of a test case."""
+        return self._paths.readings
 
     @property
     def intervals(self) -> Sequence[Interval]:
@@ -109,6 +123,8 @@ class Timeline:
         lead_s = max(_LEAD_S, start.left_s(self._options.start_at_s))
         self._start_ns = self._swarm.now_ns() + round(lead_s * _NS_PER_S)
         self.started_s = time.time() + lead_s
+        flows: list[Command] = [*load.tcp_flows(self._plan, self._start_ns)]
+        self._swarm.send(flows)
         self._sampling.begin(
             interval_s(self._options.interval_s, self._plan.total_s),
             self._start_ns,
@@ -119,7 +135,15 @@ class Timeline:
             asyncio.create_task(self._conductor.switch_speakers(self._start_ns)),
             asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_pauses(self._start_ns)),
         ]
+        if self._plan.options.rfc8867 is not None:
+            window = self._plan.windows[0]
+            self._running.append(
+                asyncio.create_task(
+                    self._paths.follow(self._start_ns, window.start_s, window.end_s)
+                )
+            )
         results: list[WindowResult] = []
         try:
             for window in self._plan.windows:
@@ -128,6 +152,8 @@ class Timeline:
                     break
         finally:
             self._sampling.close()
+            if self.sample is not None:
+                await self.sample.close()
             for task in self._running:
                 task.cancel()
             await self._conductor.leave()
@@ -157,6 +183,8 @@ class Timeline:
         before = after = await sampling.usage()
         figures_before = await sampling.figures(streams=False)
         sampling.restart(figures_before, before)
+        if self.sample is not None:
+            self.sample.begin()
         result = WindowResult(
             first=first,
             before=before,
@@ -171,6 +199,8 @@ class Timeline:
             after = await sampling.usage()
             await sampling.settled()
             await sampling.interval("measuring", until_ns=end_ns)
+        if self.sample is not None:
+            await self.sample.end(end_ns)
         figures = await sampling.figures(streams=True)
         if fault is None and not self._stop.is_set():
             self.ledger.window_ended(self._swarm.now_ns())
@@ -269,10 +299,18 @@ class Timeline:
             return TargetFault(text, stated_by_target=False)
         return None
 
+    @cached_property
+    def _tracks_planned(self) -> list[int]:
+        """The tracks that should have arrived at the end of each window."""
+        plan = self._plan
+        numbers = range(1, len(plan.windows) + 1)
+        return [len(plan.views.expected(plan.windows[:number])) for number in numbers]
+
     def _progress_at(self, now_ns: int) -> Progress:
         elapsed_s = (now_ns - self._start_ns) / _NS_PER_S
         options, plan, ledger = self._plan.options, self._plan, self.ledger
         window = self._window
+        number = plan.windows.index(window) + 1
         phase: Phase = "measuring"
         if elapsed_s < window.start_s:
             settling_s = window.start_s - elapsed_s
@@ -285,8 +323,8 @@ class Timeline:
             ledger.present,
             ledger.failures,
             ledger.tracks,
-            plan.tracks,
+            self._tracks_planned[number - 1],
             self._sampling.intervals,
-            plan.windows.index(window) + 1,
+            number,
             len(plan.windows),
         )

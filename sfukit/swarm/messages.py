@@ -250,7 +250,7 @@ class Wanted(msgspec.Struct):
 class Receive(Command, tag="receive"):
     """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
 
-    ``wanted`` is what the quality score expects of video.
+    ``wanted`` is what the quality score expects of video; ``sample`` keeps its frames.
     ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
     """
 
@@ -267,6 +267,7 @@ class Receive(Command, tag="receive"):
     feedback: list[str] = []
     untimed: bool = False
     wanted: Wanted | None = None
+    sample: bool = False
 
 
 class SetWanted(Command, tag="set_wanted"):
@@ -274,6 +275,37 @@ class SetWanted(Command, tag="set_wanted"):
 
     stream: int
     encoding_index: int
+
+
+class TakeFrames(Command, tag="take_frames"):
+    """Take the frames of a sampled stream (``TakenFrames``)."""
+
+    stream: int
+
+
+class SampledFrame(msgspec.Struct):
+    """One decodable frame, as the encoder wrote it; ``after_drop``: the swarm dropped some before.
+
+    ``tick`` is its capture time in units of 100 us, which wraps.
+    """
+
+    number: int
+    encoding: int
+    tick: int
+    keyframe: bool
+    after_drop: bool
+    payload: bytes
+
+
+class TakenFrames(msgspec.Struct):
+    """The frames since the last time, and counts since the start of the window.
+
+    ``dropped`` frames did not fit into memory, ``unidentified`` have no frame id.
+    """
+
+    frames: list[SampledFrame]
+    dropped: int
+    unidentified: int
 
 
 class StopReceiving(Command, tag="stop_receiving"):

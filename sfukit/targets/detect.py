@@ -16,8 +16,8 @@ from sfukit.targets.no_response import no_response
 
 Kind = Literal["sfukit", "whip", "whep", "livekit", "galene", "janus", "plugin"]
 
-# not by `sfukit check`
-UNCHECKED: frozenset[Kind] = frozenset(("livekit", "galene", "janus", "plugin"))
+# signaling of another project
+BY_ADAPTER: frozenset[Kind] = frozenset(("livekit", "galene", "janus"))
 
 _ANSWER_S = 5.0
 _KINDS: Mapping[str, Kind] = {

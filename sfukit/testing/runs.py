@@ -30,6 +30,7 @@ _OF_THE_SWARM = {
     "plan": "it runs nothing; give it on the command line",
     "find_max": "its report has another form; give it on the command line",
 }
+_LABEL = 16  # as in the printed text
 _VERDICTS = (ExitCode.OK, ExitCode.FAILED, ExitCode.TARGET, ExitCode.INCONCLUSIVE)
 
 
@@ -118,7 +119,7 @@ class Swarm:
         ended = self._process(command, arguments, timeout_s)
         outcome = _report(command, kind, saved, ended)
         if check and ended.returncode != ExitCode.OK:
-            raise _failure(outcome, f"{ended.stdout}report          {saved}")
+            raise _failure(outcome, _printed(ended.stdout, saved))
         return outcome
 
     def _process(
@@ -179,6 +180,13 @@ def _report(
             hint="give them on the command line",
         )
     return msgspec.json.decode(encoded, type=kind)
+
+
+def _printed(text: str, saved: Path) -> str:
+    """Return what a run printed, with its report in place of the last run of this process."""
+    lines = [line for line in text.splitlines() if not line.startswith("saved ")]
+    how = f"sfukit report {saved} --html report.html"
+    return "\n".join([*lines, f"{'saved':<{_LABEL}}{saved}", f"{'see it':<{_LABEL}}{how}"])
 
 
 def _failure(outcome: LoadtestReport | LatencyReport, text: str) -> Exception:

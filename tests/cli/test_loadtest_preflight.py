@@ -1,12 +1,12 @@
 """The first step of ``sfukit loadtest``: what one participant met, and what becomes of it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import pytest
 
-from sfukit.cli import loadtest
-from sfukit.cli.loadtest_view import View
+from sfukit.cli.loadtest_preflight import preflight_of
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.verdict import TargetFault
@@ -21,7 +21,7 @@ TARGET = "whip+http://127.0.0.1/whip"
 async def told(failed_step: str, monkeypatch: pytest.MonkeyPatch) -> TargetFault | None:
     """Return the fault of a load test whose check fails at a step."""
 
-    async def check(_: CheckOptions) -> CheckReport:
+    async def check(_: CheckOptions, **_more: object) -> CheckReport:
         failed = Step(name=failed_step, state="failed", cause="no_media", found="silence")
         return report.build(
             target=TARGET,
@@ -37,8 +37,8 @@ async def told(failed_step: str, monkeypatch: pytest.MonkeyPatch) -> TargetFault
     monkeypatch.setattr(run, "check", check)
     load = LoadOptions(clients=2, shape="pair")
     options = RunOptions(load=load, command=("sfukit",), target=TARGET)
-    unseen = cast(View, None)
-    return await loadtest._preflight(TARGET, options, unseen, asyncio.Event())(plan(load))
+    unseen = cast(Callable[[str, str], None], None)
+    return await preflight_of(TARGET, options, unseen, asyncio.Event())(plan(load))
 
 
 @pytest.mark.parametrize("step", ["media", "play media"])

@@ -1,5 +1,7 @@
 """``--shard``, ``--start-at`` and the environment of a Kubernetes job: what is refused."""
 
+import sys
+
 import pytest
 
 from sfukit.cli.app import main
@@ -60,3 +62,38 @@ def test_the_scenario_signaling_has_no_shards(
     assert "shard 2/5 in the scenario signaling: it is of one process" in capsys.readouterr().err
     assert main(["loadtest", TARGET, "--scenario", "signaling", "--shard", "2/5"]) == 2
     assert "--shard in the scenario signaling" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([TARGET, "--token", "x"], "--token with --scheduler: workers sign tokens"),
+        ([TARGET, "--api-secret", "@f"], "--api-secret with --scheduler"),
+        ([TARGET, "--header", "K: V"], "--header with --scheduler"),
+        ([TARGET, "--allow-host", "h"], "set SFUKIT_ALLOW_HOSTS there"),
+        ([TARGET, "--shard", "1/2"], "--shard with --scheduler"),
+        ([TARGET, "--find-max"], "--find-max with --scheduler"),
+        ([], "--scheduler without TARGET"),
+        (["http://user:pass@127.0.0.1:9"], "has a secret, and tasks carry none"),
+        (["whip+http://127.0.0.1:9/?token=x", "--play", "http://127.0.0.1:9"], "has a secret"),
+    ],
+)
+def test_workers_are_told_no_secrets(
+    options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loadtest", "--scheduler", "tcp://127.0.0.1:9", *options]) == 2
+    refusal = capsys.readouterr().err
+    assert says in refusal and "user:pass" not in refusal
+
+
+def test_a_plain_scheduler_elsewhere_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loadtest", TARGET, "--scheduler", "tcp://10.1.2.3:8786"]) == 2
+    assert "--insecure-scheduler" in capsys.readouterr().err
+
+
+def test_the_extra_is_named_where_it_is_absent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(["loadtest", TARGET, "--scheduler", "tcp://127.0.0.1:9", "-c", "4"]) == 2
+    assert "pip install 'sfukit[dask]'" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sfukit import units
 from tests.integration.loadtest_command import Loadtest
 
 VIEWERS = ("-c", "3", "--scenario", "broadcast", "--bitrate", "500k", "--no-simulcast")
@@ -46,3 +47,21 @@ async def test_two_viewers_share_a_queue_that_one_would_not_fill(loadtest: Loadt
     assert len(rates) == 2
     assert 600_000 < sum(rates) < 800_000, rates
     assert (report.metrics["loss_raw"].avg or 0.0) > 0.05
+
+
+async def test_a_flow_beside_tcp_is_reported_by_a_case(loadtest: Loadtest, tmp_path: Path) -> None:
+    page = tmp_path / "case.html"
+    outcome = await loadtest("--rfc8867", "5.6", "-d", "5s", "--seed", "7", "--html", str(page))
+    assert outcome.code == 0, outcome.out
+    case = outcome.measured.rfc8867
+    assert case is not None
+    media, tcp = case.flows
+    assert (media.kind, tcp.kind, len(tcp.seconds)) == ("media", "tcp", 5)
+    # the TCP flow fills what the media leave, and the queue with it
+    rates = [flow.intervals[0].rate_bps for flow in case.flows]
+    assert rates[0] > 100_000, rates
+    assert 1_600_000 < sum(rates) < 2_100_000, rates
+    assert (media.intervals[0].queue_p95_ms or 0) > 100
+    assert "\nexpected" in outcome.out
+    assert f"TCP {units.show_bitrate(rates[1])}" in " ".join(outcome.out.split())
+    assert "Rate of each flow" in page.read_text()

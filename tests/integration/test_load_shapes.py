@@ -1,11 +1,15 @@
 """Load shapes against a real private server: few clients, short windows, on loopback."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
 
 import pytest
 
+from sfukit.loadgen.options import LoadOptions, RunOptions, Stage
+from sfukit.loadgen.run import run
+from sfukit.loadgen.timeline import Progress
 from tests.integration.loadtest_command import Loadtest
 
 pytestmark = pytest.mark.realtime
@@ -67,6 +71,24 @@ async def test_each_stage_is_measured_and_judged(loadtest: Loadtest) -> None:
     assert report.metrics["joins"].count == 4
     assert report.scenario.clients == 4
     assert "\nstage " in outcome.out
+
+
+async def test_the_progress_names_the_stage_and_its_tracks() -> None:
+    seen: list[Progress] = []
+
+    class Watching:
+        def report(self, label: str, text: str) -> None:
+            pass
+
+        def progress(self, progress: Progress) -> None:
+            seen.append(progress)
+
+    load = LoadOptions(stages=(Stage(0.5, 2), Stage(0.5, 4)), rooms=1, warmup_s=0.5, seed=7)
+    report = await run(RunOptions(load=load), Watching(), asyncio.Event())
+    stages = {(one.stage, one.stages, one.clients, one.planned_tracks) for one in seen}
+    assert stages == {(1, 2, 2, 4), (2, 2, 4, 24)}
+    assert seen[-1].tracks == 24
+    assert report.exit_code == 0, report.reasons
 
 
 async def test_a_gate_that_one_stage_does_not_meet_fails_the_run(loadtest: Loadtest) -> None:

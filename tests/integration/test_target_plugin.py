@@ -20,7 +20,7 @@ class Target:
 class Session:
     def __init__(self, participant): self.participant = participant
     async def join(self): self.participant.accepted()
-    async def run(self): raise LookupError("a lost track")
+    async def run(self): await asyncio.Event().wait()
     async def leave(self): pass
 """
 
@@ -42,16 +42,21 @@ async def test_the_example_joins_the_stand_in_of_mediasoup(tmp_path: Path) -> No
     assert report.metrics["e2e_frame_ms"].count > 100
 
 
-@pytest.mark.parametrize("command", ["loadtest"])
+@pytest.mark.parametrize(("hook", "line"), [("run", 11), ("leave", 12)])
 async def test_a_plugin_that_raises_ends_the_run_with_one_line(
-    tmp_path: Path, command: str
+    tmp_path: Path, hook: str, line: int
 ) -> None:
     plugin = tmp_path / "faulty.py"
-    plugin.write_text(FAULTY)
+    head, _, rest = FAULTY.partition(f"def {hook}(self): ")
+    body = rest.partition("\n")[2]
+    plugin.write_text(f'{head}def {hook}(self): raise LookupError("a lost track")\n{body}')
     name = f"{plugin}:Target"
-    outcome = await Loadtest(tmp_path)("x://127.0.0.1:9", "--target-plugin", name, "-c", "2")
+    outcome = await Loadtest(tmp_path)(
+        *("x://127.0.0.1:9", "--target-plugin", name, "-c", "2"),
+        *("--duration", "1s", "--warmup", "0s", "--ramp", "20/s"),
+    )
     assert outcome.code == 4, outcome.out
-    said = f"the plug-in {name} raised in run: LookupError: a lost track (faulty.py:11)"
+    said = f"the plug-in {name} raised in {hook}: LookupError: a lost track (faulty.py:{line})"
     assert outcome.measured.reasons[0] == said
     assert said in outcome.out
     assert "Traceback" not in outcome.out + outcome.err

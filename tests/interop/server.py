@@ -2,12 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import select
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +11,7 @@ from typing import Any
 
 import httpx
 
-READY_S = 20.0
+from sfukit import testing
 
 
 @dataclass(frozen=True)
@@ -73,35 +69,6 @@ def serving(
 
     `prefix` is a command to run it under, such as `ip netns exec NAME`.
     """
-    log = folder / "serve.log"
-    ports = ["--http", f"127.0.0.1:{http_port}", "--udp-port", str(udp_port)]
-    with log.open("a") as sink:
-        process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "sfukit", "serve", *ports, "--json", "-", *options],
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-    try:
-        ready = json.loads(first_line(process, log))
-        yield Server(ready["url"], ready["udp_ports"][0], ready["pid"], log)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(READY_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"serve did not stop on SIGINT: {log.read_text()}") from None
-        finally:
-            if process.stdout:
-                process.stdout.close()
-
-
-def first_line(process: subprocess.Popen[bytes], log: Path) -> bytes:
-    """Wait for the first line that the server prints."""
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], READY_S)
-    line = process.stdout.readline() if readable else b""
-    assert line, f"serve is not ready after {READY_S} s: {log.read_text()}"
-    return line
+    ports = ("--http", f"127.0.0.1:{http_port}", "--udp-port", str(udp_port))
+    with testing.serving(folder, *ports, *options, prefix=prefix) as running:
+        yield Server(running.url, running.udp_port, running.pid, running.log)

@@ -1,4 +1,4 @@
-"""``sfukit loadtest`` against Debian's Janus: rooms, layers, layouts, churn, and refusals."""
+"""``sfukit loadtest`` against Debian's Janus: rooms, layers, changes of participants, refusals."""
 
 import json
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 from sfukit.loadgen.targets.janus_room import number_of
 from tests.conftest import absent
 from tests.integration.loadtest_command import SHORT, Loadtest
+from tests.interop.command import Invocation, run
 from tools.janus_server import HOW, Janus, JanusError, janus
 
 pytestmark = pytest.mark.realtime
@@ -48,33 +49,50 @@ async def room_exists(server: Janus, room: int) -> bool:
         return bool(reply["plugindata"]["data"]["exists"])
 
 
-async def test_a_meeting_with_churn_and_changing_speakers(server: Janus, tmp_path: Path) -> None:
+async def test_a_meeting_in_which_participants_leave_and_join(
+    server: Janus, tmp_path: Path
+) -> None:
     outcome = await Loadtest(tmp_path)(
         f"{server.websocket_url}/janus?admin_key=north",
-        *("-c", "4", "--churn", "600%/m", "--speaker-switch", "1s", *SHORT),
+        *("--rooms", "1", "--stage", "1s:4", "--stage", "1s:3", "--stage", "1s:4"),
+        *("--speaker-switch", "1s", "--warmup", "1s", "--ramp", "10/s", "--seed", "7"),
     )
     report = outcome.measured
     assert (outcome.code, report.verdict) == (0, "pass"), outcome.out
     assert (report.target.kind, report.target.version) == ("janus", "1.1.2")
     assert "admin_key=***" in report.target.url
     assert report.errors == []
-    assert all(client.joined for client in report.clients)
+    # two tracks each of three publishers, and of the one that took the place of p4
+    assert {client.name: client.tracks for client in report.clients} == {
+        **dict.fromkeys(("p1", "p2", "p3"), 8),
+        **dict.fromkeys(("p4", "p4-2"), 6),
+    }
     # each sees one publisher large and two small
     expected_bps = _HIGHEST_BPS + 2 * _LOWEST_BPS + 3 * _AUDIO_BPS
-    stayed = [client for client in report.clients if client.tracks == 6]
-    assert stayed
-    for client in stayed:
+    for client in report.clients[:3]:
         assert client.bitrate_in_bps == pytest.approx(expected_bps, rel=0.35)
+    assert report.server is not None
+    assert report.server.counted_by == "bots"
     assert not await room_exists(server, number_of("load7-room-1"))
 
 
+def test_a_check_publishes_to_a_room_of_its_own(server: Janus, tmp_path: Path) -> None:
+    url = f"{server.websocket_url}/janus?admin_key=north"
+    outcome = run("check", Invocation([url]), tmp_path)
+    assert outcome.exit_code == 0, outcome.text
+    assert (outcome.report["kind"], outcome.report["target_version"]) == ("janus", "1.1.2")
+    assert [step["name"] for step in outcome.report["steps"]][-6:] == [
+        *("websocket", "token", "sdp", "ice", "dtls", "media")
+    ]
+
+
 async def test_refused_joins_are_named(server: Janus, tmp_path: Path) -> None:
-    run = Loadtest(tmp_path)
+    load = Loadtest(tmp_path)
     wrong = f"janus+{server.websocket_url}/janus?admin_key=south"
-    outcome = await run(wrong, "-c", "2", *SHORT)
+    outcome = await load(wrong, "-c", "2", *SHORT)
     assert outcome.code == 4
-    assert "not_authorised" in outcome.out
+    assert "token fails (create_denied)" in outcome.out
     assert "Janus error 433" in outcome.out
-    outcome = await run(f"{server.websocket_url}/janus?room=77", "-c", "2", *SHORT)
+    outcome = await load(f"{server.websocket_url}/janus?room=77", "-c", "2", *SHORT)
     assert outcome.code == 4
     assert "room_not_found" in outcome.out

@@ -41,3 +41,25 @@ def test_quiet_keeps_what_must_be_said(capsys: pytest.CaptureFixture[str]) -> No
 def test_errors_say_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     print_error(UsageError("--ramp: cannot read 'abc'", hint="give a rate"))
     assert capsys.readouterr().err == "sfukit: --ramp: cannot read 'abc'\n  give a rate\n"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "term", "options", "live"),
+    [
+        (True, "xterm", {}, True),
+        (True, "xterm", {"tui": False}, False),
+        (True, "xterm", {"quiet": True}, False),
+        (True, "dumb", {}, False),
+        (False, "xterm", {}, False),
+    ],
+)
+def test_where_a_live_view_is_shown(
+    terminal: bool,
+    term: str,
+    options: dict[str, bool],
+    live: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    assert Output.beside(None, **options).live is live

@@ -52,6 +52,7 @@ class OwnServer:
 
     def __init__(self, ready: Ready, client: httpx.Client) -> None:
         self.url = ready.url
+        self.pid = ready.pid
         self._ready = ready
         self._client = client
 

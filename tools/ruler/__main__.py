@@ -72,8 +72,9 @@ def main(
         )
         Path(json).write_bytes(msgspec.json.format(msgspec.json.encode(ruled)))
     if document:
+        release = ".".join(facts.kernel.split(".")[:2])
         where = (
-            f"{facts.cpu_model or 'unknown CPU'}, {facts.cores} cores, kernel {facts.kernel}, "
+            f"{facts.cpu_model or 'unknown CPU'}, {facts.cores} cores, Linux {release}, "
             f"load before {load_before:.1f}; {duration_s:g} s of each case."
         )
         table.write(DOCUMENT, found, where)

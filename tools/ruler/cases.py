@@ -39,7 +39,7 @@ class Case(NamedTuple):
     figures: tuple[str, ...]
 
 
-CLEAN = Case("nothing", Network(), ("loss", "jitter", "bitrate"))
+CLEAN = Case("nothing", Network(), ("loss", "frame delay", "jitter", "bitrate"))
 
 CASES: Mapping[str, Case] = {
     "loss": Case("2 % random loss", Network(subscriber_down="loss=2%"), ("loss",)),

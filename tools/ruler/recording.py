@@ -6,7 +6,7 @@ the swarm or with aiortc.
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -22,7 +22,9 @@ Role = Literal["publisher", "subscriber"]
 class Datagram(msgspec.Struct, frozen=True, array_like=True):
     """One datagram: when it came, when it went on (None: lost), and its RTP header.
 
-    Times are of the monotonic clock, in seconds. ``ssrc`` is None for STUN, DTLS and RTCP.
+    Times are of the monotonic clock, in seconds. ``ssrc`` is None for STUN, DTLS and RTCP;
+    ``has_report`` marks compound RTCP that begins with a sender or receiver report, as all with
+    timestamps for round trips do (RFC 3550 section 6.1).
     """
 
     in_s: float
@@ -31,6 +33,7 @@ class Datagram(msgspec.Struct, frozen=True, array_like=True):
     ssrc: int | None = None
     sequence: int = 0
     timestamp: int = 0
+    has_report: bool = False
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -67,18 +70,50 @@ def loss(packets: Iterable[Datagram], window: Window) -> float:
     return sum(one.out_s is None for one in within) / len(within)
 
 
-def delay_ms(datagrams: Iterable[Datagram], window: Window) -> float:
-    """Return the median of the times that the relay held datagrams."""
-    held = [
-        one.out_s - one.in_s for one in datagrams if one.out_s is not None and window.has(one.out_s)
+def reports_held_ms(datagrams: Iterable[Datagram], window: Window) -> float:
+    """Return the median time that the relay held RTCP reports."""
+    return statistics.median(_held_ms((one for one in datagrams if one.has_report), window))
+
+
+def lateness_ms(datagrams: Iterable[Datagram], window: Window) -> float:
+    """Return how much longer than at best the relay held one datagram of twenty."""
+    held = sorted(_held_ms(datagrams, window))
+    return held[len(held) * 19 // 20] - held[0]
+
+
+def _held_ms(datagrams: Iterable[Datagram], window: Window) -> list[float]:
+    return [
+        (one.out_s - one.in_s) * _MS_PER_S
+        for one in datagrams
+        if one.out_s is not None and window.has(one.out_s)
     ]
-    return statistics.median(held) * _MS_PER_S
 
 
-def frame_delay_ms(packets: Iterable[Datagram], window: Window) -> float:
-    """Return the median of the times that the relay held the last packet of a frame."""
-    last = {packet.timestamp: packet for packet in packets}
-    return delay_ms(last.values(), window)
+def frame_delay_ms(sent: Sequence[Datagram], received: Sequence[Datagram], window: Window) -> float:
+    """Return the median time from the first packet of a frame at the relay to its last one after.
+
+    ``sent`` are the packets of the publisher, ``received`` those of the subscriber, whose
+    timestamps the server shifts by a constant. Frames that lost a packet are left out.
+    """
+    first = {packet.timestamp: packet for packet in reversed(sent)}
+    last = {packet.timestamp: packet for packet in received}
+    incomplete = {packet.timestamp for packet in received if packet.out_s is None}
+    shift = _shift(first, received)
+    delays = [
+        packet.out_s - first[begin].in_s
+        for timestamp, packet in last.items()
+        if packet.out_s is not None and window.has(packet.out_s) and timestamp not in incomplete
+        if (begin := (timestamp - shift) % _TIMESTAMPS) in first
+    ]
+    return statistics.median(delays) * _MS_PER_S
+
+
+def _shift(first: Mapping[int, Datagram], received: Sequence[Datagram]) -> int:
+    """Return what a server adds to timestamps: it forwards a frame before the next one comes."""
+    began = received[0]
+    before = [one for one in first.values() if one.out_s is not None and one.out_s <= began.in_s]
+    latest = max(before, key=lambda one: one.in_s)
+    return (began.timestamp - latest.timestamp) % _TIMESTAMPS
 
 
 def bitrate_bps(datagrams: Iterable[Datagram], window: Window) -> float:

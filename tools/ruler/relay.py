@@ -21,6 +21,7 @@ from tools.ruler.recording import Datagram, Role, Session
 
 _MAX_DATAGRAMS = 1_000_000
 _HEADER = 12
+_REPORTS = (200, 201)  # SR, RR
 _HOP_BY_HOP = {"host", "connection", "content-length", "transfer-encoding", "content-encoding"}
 _ROLES: Mapping[str, Role] = {"whip": "publisher", "whep": "subscriber"}
 
@@ -147,7 +148,8 @@ class Relay:
 def _datagram(data: bytes, now_s: float) -> Datagram:
     is_rtp = len(data) >= _HEADER and 128 <= data[0] < 192 and not 192 <= data[1] < 224
     if not is_rtp:  # STUN, DTLS or RTCP (RFC 7983, RFC 5761)
-        return Datagram(now_s, None, len(data))
+        has_report = len(data) > 1 and 128 <= data[0] < 192 and data[1] in _REPORTS
+        return Datagram(now_s, None, len(data), has_report=has_report)
     return Datagram(
         now_s,
         None,

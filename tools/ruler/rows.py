@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from sfukit.loadgen.latency.options import Engine
-from sfukit.loadgen.latency.result import Sample
 from sfukit.loadgen.result import Metric
 from tools.ruler import recording
 from tools.ruler.cases import BOUNDS
@@ -110,11 +109,14 @@ class _View:
     """One engine's figures of a case, and the record of its sessions."""
 
     def __init__(self, measured: Measured, engine: Engine) -> None:
-        observed = measured.native if engine == "native" else measured.aiortc
         self._measured = measured
         self._engine: Engine = engine
-        self.samples: list[Sample] = observed.samples
-        self.window: Window = observed.window
+        self._observed = measured.native if engine == "native" else measured.aiortc
+
+    @property
+    def window(self) -> Window:
+        """The window of the engine; raises IndexError where it has not measured."""
+        return self._observed.window
 
     def datagrams(self, role: str, direction: str) -> list[Datagram]:
         """Return what passed the relay in one direction."""
@@ -126,14 +128,10 @@ class _View:
         """The media packets to the subscriber."""
         return recording.media(self.datagrams("subscriber", "down"))
 
-    def control_ms(self, role: str) -> float:
-        """Return how long the relay held STUN and RTCP, in both directions together."""
-        return sum(
-            recording.delay_ms(
-                (one for one in self.datagrams(role, way) if one.ssrc is None), self.window
-            )
-            for way in ("up", "down")
-        )
+    def reports_ms(self, role: str) -> float:
+        """Return how long the relay held RTCP reports, in both directions together."""
+        both = (self.datagrams(role, way) for way in ("up", "down"))
+        return sum(recording.reports_held_ms(one, self.window) for one in both)
 
     def metric(self, name: str) -> Metric:
         """Return a metric as this engine reports it."""
@@ -179,15 +177,14 @@ def _jitter_by_frame(_clean: _View, of: _View) -> Pair:
     return recording.jitter_by_frame_ms(of.packets, of.window), of.mean("jitter_ms")
 
 
-def _frame_delay(clean: _View, of: _View) -> Pair:
-    held_ms = recording.frame_delay_ms(of.packets, of.window)
-    held_ms -= recording.frame_delay_ms(clean.packets, clean.window)
-    return clean.median("e2e_frame_ms") + held_ms, of.median("e2e_frame_ms")
+def _frame_delay(_clean: _View, of: _View) -> Pair:
+    sent = recording.media(of.datagrams("publisher", "up"))
+    return recording.frame_delay_ms(sent, of.packets, of.window), of.median("e2e_frame_ms")
 
 
 def _rtt(role: str, name: str) -> Callable[[_View, _View], Pair]:
     def compare(clean: _View, of: _View) -> Pair:
-        held_ms = of.control_ms(role) - clean.control_ms(role)
+        held_ms = of.reports_ms(role) - clean.reports_ms(role)
         return clean.median(name) + held_ms, of.median(name)
 
     return compare

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use swarm::engine::Engine;
 use swarm::figures::{GeneratorFigures, Totals};
-use swarm::message::{Command, Event, Request, TransportId};
+use swarm::message::{Command, CommandResult, Event, Request, TransportId};
 use wire::time::Time;
 
 use crate::bridge::lock;
@@ -245,7 +245,7 @@ impl SwarmWorker {
         let mut events: Vec<Event> = self.engine.take_events().collect();
         for event in &mut events {
             if let Event::Done {
-                result: Some(figures),
+                result: Some(CommandResult::Figures(figures)),
                 ..
             } = event
             {

@@ -72,13 +72,19 @@ impl Bot {
         set(&mut self.down, down, || Random::new(seed, &[DOWN, id]));
     }
 
-    /// Return when the next datagram leaves one of the links.
+    /// Return when to take what has left the links, of all bots at the same instants.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         let up = self.up.as_ref().and_then(Link::poll_timeout);
         let down = self.down.as_ref().and_then(Link::poll_timeout);
+        let up = up.map(|arrival| next_multiple(arrival, UPLINK_NANOS));
+        let down = down.map(|arrival| next_multiple(arrival, DOWNLINK_NANOS));
         up.into_iter().chain(down).min().unwrap_or(Time::FAR)
     }
+}
+
+fn next_multiple(at: Time, nanos: u64) -> Time {
+    Time::from_nanos(at.as_nanos().div_ceil(nanos).saturating_mul(nanos))
 }
 
 /// A link is never removed, so that datagrams in flight arrive.
@@ -94,6 +100,10 @@ fn set<T: Clone>(
     }
 }
 
+// A wake-up for each datagram would cost more than the datagram: those of one interval are taken
+// together. The time of arrival of received ones stays exact; sent ones are this much late at most.
+const UPLINK_NANOS: u64 = 1_000_000;
+const DOWNLINK_NANOS: u64 = 2_000_000;
 // Identifiers of the random number streams.
 const DECRYPT: u64 = 1;
 const UP: u64 = 2;

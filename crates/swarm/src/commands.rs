@@ -4,16 +4,17 @@ use crate::bot::Bot;
 use crate::clip::Clip;
 use crate::engine::{Engine, Host, StreamRef};
 use crate::extensions::extension_map;
-use crate::figures::{Figures, WindowBounds};
+use crate::figures::WindowBounds;
 use crate::header::SdesItems;
 use crate::impair::Network;
 use crate::message::{
-    AddBot, BotId, Candidate, Command, CommandError, DtlsRole, EncodingParameters, ErrorCode,
-    Event, LoadClip, OpenTransport, Publish, Receive, Request, StreamId, TransportId,
+    AddBot, BotId, Candidate, Command, CommandError, CommandResult, DtlsRole, EncodingParameters,
+    ErrorCode, Event, LoadClip, OpenTransport, Publish, Receive, Request, StreamId, TransportId,
 };
 use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
 use crate::random::Random;
 use crate::relay::wildcard_of;
+use crate::sample::TakenFrames;
 use crate::transport::{BotTransport, TransportPlan};
 use rtc::codec::{Codec, Kind};
 use rtc::dtls::{Fingerprint, Role};
@@ -37,7 +38,7 @@ const TRANSPORT: u64 = 4;
 /// higher tie-breaker (RFC 8445 section 7.3.1.1).
 const HIGH_TIE_BREAKER: u64 = 0xFFFF_FFFF << 32;
 
-type Outcome = Result<Option<Box<Figures>>, CommandError>;
+type Outcome = Result<Option<CommandResult>, CommandError>;
 
 impl Engine {
     /// Execute a command; its `done` event is among the events.
@@ -88,6 +89,10 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         Request::FrameClock { offset_ns } => {
             engine.shared.recorder.frame_clock_offset_ns = offset_ns;
         }
+        Request::TakeFrames { stream } => {
+            let frames = take_frames(engine, stream)?;
+            return Ok(Some(CommandResult::Frames(frames)));
+        }
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
         Request::Snapshot { bots, links } => {
             // the window's timer may be due as well, and not have fired yet
@@ -97,7 +102,7 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
                 figures.links = engine.link_figures();
                 figures.flows = engine.flow_figures();
             }
-            return Ok(Some(Box::new(figures)));
+            return Ok(Some(CommandResult::Figures(Box::new(figures))));
         }
     }
     Ok(None)
@@ -342,6 +347,13 @@ fn receive(engine: &mut Engine, request: &Receive) -> Result<(), CommandError> {
     };
     engine.streams.insert(request.stream, stream_ref);
     Ok(())
+}
+
+fn take_frames(engine: &mut Engine, stream: StreamId) -> Result<TakenFrames, CommandError> {
+    let stream_ref = find_stream(engine, stream, false)?;
+    let transport = engine.transports.get_mut(&stream_ref.transport);
+    let taken = transport.and_then(|transport| transport.take_frames(stream_ref.index));
+    taken.ok_or_else(|| invalid(format!("stream {stream} is not sampled")))
 }
 
 fn set_wanted(

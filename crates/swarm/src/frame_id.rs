@@ -31,7 +31,8 @@ pub struct FrameId {
     pub source: u32,
     /// Encoding index, 0 to 7.
     pub encoding: u8,
-    /// Frame number within the encoding; 29 bits.
+    /// Frame number within the encoding, 29 bits: its position in the clip, plus the length of the
+    /// clip for each loop before. Key frames on request skip numbers.
     pub frame: u32,
     /// Scheduled capture in units of 100 us since the swarm started; wraps after 119 hours.
     pub tick: u32,

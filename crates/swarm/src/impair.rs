@@ -8,7 +8,7 @@ use crate::measure::Histogram;
 use crate::random::Random;
 use serde::Deserialize;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 use wire::time::Time;
 
@@ -95,11 +95,15 @@ pub struct Link<T> {
     random: Random,
     in_bad_state: bool,
     bottleneck: Bottleneck,
-    /// Times waited in the queue.
+    /// Times waited in the queue of a shared bottleneck; of its own queue none are kept, since each
+    /// link would touch memory that nothing else uses.
     queue_wait: Histogram,
     /// Arrival time of the last datagram that was not reordered.
     last_arrival: Time,
-    in_flight: BinaryHeap<Reverse<InFlight<T>>>,
+    /// Datagrams in the order of their arrival.
+    in_order: VecDeque<InFlight<T>>,
+    /// Those that arrive before the last one in order: behind a reordered one, or of less delay.
+    overtaking: BinaryHeap<Reverse<InFlight<T>>>,
     count: u64,
     counters: ImpairCounters,
 }
@@ -122,7 +126,8 @@ impl<T: Clone> Link<T> {
             bottleneck: Bottleneck::default(),
             queue_wait: Histogram::coarse(),
             last_arrival: Time::ZERO,
-            in_flight: BinaryHeap::new(),
+            in_order: VecDeque::new(),
+            overtaking: BinaryHeap::new(),
             count: 0,
             counters: ImpairCounters::default(),
         }
@@ -139,7 +144,7 @@ impl<T: Clone> Link<T> {
         self.counters
     }
 
-    /// Return the times that datagrams waited in the queue of the bottleneck.
+    /// Return the times that datagrams waited in the queue of a bottleneck that links share.
     #[must_use]
     pub fn queue_wait(&self) -> &Histogram {
         &self.queue_wait
@@ -185,16 +190,30 @@ impl<T: Clone> Link<T> {
 
     /// Return the next datagram that has arrived by `now`.
     pub fn pop(&mut self, now: Time) -> Option<T> {
-        if self.poll_timeout()? > now {
+        let in_order = self.in_order.front().map(InFlight::key);
+        let overtaking = self.overtaking.peek().map(|Reverse(first)| first.key());
+        let is_in_order = match (in_order, overtaking) {
+            (Some(first), Some(other)) => first < other,
+            (first, _) => first.is_some(),
+        };
+        let next = if is_in_order { in_order } else { overtaking };
+        if next?.0 > now {
             return None;
         }
-        Some(self.in_flight.pop()?.0.datagram)
+        let taken = if is_in_order {
+            self.in_order.pop_front()
+        } else {
+            self.overtaking.pop().map(|Reverse(first)| first)
+        };
+        taken.map(|taken| taken.datagram)
     }
 
     /// Return when the next datagram arrives.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        Some(self.in_flight.peek()?.0.arrival)
+        let in_order = self.in_order.front().map(|first| first.arrival);
+        let overtaking = self.overtaking.peek().map(|Reverse(first)| first.arrival);
+        in_order.into_iter().chain(overtaking).min()
     }
 
     /// Return when the bottleneck has sent the datagram; none where the queue is full.
@@ -204,7 +223,9 @@ impl<T: Clone> Link<T> {
         };
         let queue = millis(self.network.queue_ms);
         let passed = bottleneck.pass(now, len, rate_bps, queue)?;
-        self.queue_wait.record(passed.waited);
+        if self.network.bottleneck.is_some() {
+            self.queue_wait.record(passed.waited);
+        }
         Some(passed.departure)
     }
 
@@ -238,11 +259,20 @@ impl<T: Clone> Link<T> {
 
     fn enqueue(&mut self, arrival: Time, datagram: T) {
         self.count += 1;
-        self.in_flight.push(Reverse(InFlight {
+        let in_flight = InFlight {
             arrival,
             count: self.count,
             datagram,
-        }));
+        };
+        if self
+            .in_order
+            .back()
+            .is_none_or(|last| last.arrival <= arrival)
+        {
+            self.in_order.push_back(in_flight);
+        } else {
+            self.overtaking.push(Reverse(in_flight));
+        }
     }
 }
 
@@ -265,9 +295,15 @@ fn millis(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
 
+impl<T> InFlight<T> {
+    fn key(&self) -> (Time, u64) {
+        (self.arrival, self.count)
+    }
+}
+
 impl<T> Ord for InFlight<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.arrival, self.count).cmp(&(other.arrival, other.count))
+        self.key().cmp(&other.key())
     }
 }
 

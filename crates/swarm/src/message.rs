@@ -7,6 +7,7 @@
 use crate::figures::Figures;
 use crate::impair::Network;
 use crate::relay::Relay;
+use crate::sample::TakenFrames;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -95,6 +96,11 @@ pub enum Request {
     FrameClock {
         /// The clock of the publishing swarm minus the clock of this one.
         offset_ns: i64,
+    },
+    /// Take the frames of a sampled stream.
+    TakeFrames {
+        /// The stream.
+        stream: StreamId,
     },
     /// Set the measurement window.
     Window {
@@ -338,6 +344,9 @@ pub struct Receive {
     /// What the quality score expects of video; none where the publisher is unknown.
     #[serde(default)]
     pub wanted: Option<Wanted>,
+    /// Keep its frames for `take_frames`.
+    #[serde(default)]
+    pub sample: bool,
 }
 
 /// The encoding of a track that a receiver wants, and what each carries.
@@ -395,6 +404,16 @@ impl CommandError {
     }
 }
 
+/// The result of a command.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum CommandResult {
+    /// Of a `snapshot`.
+    Figures(Box<Figures>),
+    /// Of `take_frames`.
+    Frames(TakenFrames),
+}
+
 /// State of a transport.
 #[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -417,9 +436,9 @@ pub enum Event {
         id: CommandId,
         /// Set where the command was refused.
         error: Option<CommandError>,
-        /// The result of a `snapshot`.
+        /// The result of a `snapshot` or of `take_frames`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        result: Option<Box<Figures>>,
+        result: Option<CommandResult>,
     },
     /// The state of a transport changed.
     TransportState {

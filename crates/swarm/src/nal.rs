@@ -19,6 +19,9 @@ pub const STAP_A: u8 = 24;
 /// A part of a NAL unit (RFC 6184 section 5.8).
 pub const FU_A: u8 = 28;
 
+/// First part of a NAL unit, in the header of an FU-A.
+pub const FU_START: u8 = 0x80;
+
 /// Length field before each NAL unit of a STAP-A.
 pub const AGGREGATE_LEN_BYTES: usize = 2;
 

@@ -86,6 +86,8 @@ pub struct OutboundEncoding {
     /// Index of the next frame in the clip.
     position: usize,
     frames: u32,
+    /// Frames of the clip in the loops before this one, which make frame numbers continuous.
+    looped: u32,
     timestamp_offset: u32,
     first_picture_id: u16,
     keyframe_requested: bool,
@@ -160,6 +162,7 @@ impl OutboundEncoding {
             ticks: 0,
             position: 0,
             frames: 0,
+            looped: 0,
             timestamp_offset: random.next_u32(),
             first_picture_id: random.next_u32() as u16,
             keyframe_requested: false,
@@ -256,7 +259,7 @@ impl OutboundEncoding {
             id: FrameId {
                 source: self.source,
                 encoding: self.encoding,
-                frame: self.frames,
+                frame: self.looped.wrapping_add(self.position as u32),
                 tick: FrameId::tick_of(due),
             },
         };
@@ -397,7 +400,7 @@ impl OutboundEncoding {
 
     fn advance(&mut self) {
         self.ticks += u64::from(self.frame_interval(self.position));
-        self.position = (self.position + 1) % self.clip.frames().len();
+        self.move_to((self.position + 1) % self.clip.frames().len());
     }
 
     fn jump_to_requested_keyframe(&mut self, now: Time) {
@@ -405,8 +408,17 @@ impl OutboundEncoding {
         if self.keyframe_requested && !self.last_keyframe_jump.is_some_and(too_soon) {
             self.keyframe_requested = false;
             self.last_keyframe_jump = Some(now);
-            self.position = self.clip.next_keyframe(self.position);
+            self.move_to(self.clip.next_keyframe(self.position));
         }
+    }
+
+    /// Continue at a position of the clip; one before the current position is in the next loop.
+    fn move_to(&mut self, position: usize) {
+        let frames = self.clip.frames().len();
+        if position < self.position || frames == 1 {
+            self.looped = self.looped.wrapping_add(frames as u32);
+        }
+        self.position = position;
     }
 
     fn catch_up(&mut self, now: Time, recorder: &mut Recorder) {
@@ -420,7 +432,7 @@ impl OutboundEncoding {
             skipped += self.clip.frames()[self.position].packets.len() as u64;
             self.advance();
         }
-        self.position = self.clip.next_keyframe(self.position);
+        self.move_to(self.clip.next_keyframe(self.position));
         skipped
     }
 }

@@ -10,6 +10,7 @@ use crate::message::{BotId, Event, Kind, Receive, StreamId};
 use crate::playout::PlayoutMeter;
 use crate::quality::{Observed, QualityMeter};
 use crate::recorder::Recorder;
+use crate::sample::{FrameSampler, TakenFrames};
 use depacketize::{encrypted_packet_info, packet_info, without_padding};
 use rtc::codec::{self, Codec};
 use rtc::inbound::nack::NackTracker;
@@ -71,6 +72,7 @@ pub struct InboundStream {
     untimed: bool,
     playout: PlayoutMeter,
     quality: QualityMeter,
+    sampler: Option<Box<FrameSampler>>,
     e2e: Histogram,
     first_frame: Option<Time>,
     encoding: Option<u8>,
@@ -113,6 +115,7 @@ impl InboundStream {
             untimed: request.untimed,
             playout: PlayoutMeter::new(codec.clock_rate()),
             quality: QualityMeter::new(request.wanted.clone()),
+            sampler: (request.sample && decrypted).then(|| Box::new(FrameSampler::new(codec))),
             e2e: Histogram::coarse(),
             first_frame: None,
             encoding: None,
@@ -262,6 +265,11 @@ impl InboundStream {
         }
     }
 
+    /// Take the frames since the last time; none where the track is not sampled.
+    pub fn take_frames(&mut self) -> Option<TakenFrames> {
+        Some(self.sampler.as_mut()?.take())
+    }
+
     /// Set the wanted encoding.
     pub fn set_wanted(&mut self, encoding_index: u8) {
         self.quality.set_wanted(encoding_index);
@@ -317,6 +325,9 @@ impl InboundStream {
         }
         let packet_info = if self.decrypted {
             let plain = without_padding(header, payload);
+            if let Some(sampler) = self.sampler.as_mut().filter(|_| !plain.is_empty()) {
+                sampler.packet(index, plain);
+            }
             (!plain.is_empty()).then(|| packet_info(self.codec, header, index, plain))
         } else {
             Some(encrypted_packet_info(
@@ -337,7 +348,12 @@ impl InboundStream {
         {
             match event {
                 Assembled::Complete(frame) => self.on_complete(now, &frame, recorder),
-                Assembled::Decodable(frame) => self.on_decodable(now, &frame),
+                Assembled::Decodable(frame) => {
+                    self.on_decodable(now, &frame);
+                    if let Some(sampler) = &mut self.sampler {
+                        sampler.frame(&frame, recorder.recording);
+                    }
+                }
             }
         }
     }

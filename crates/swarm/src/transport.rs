@@ -16,6 +16,7 @@ use crate::random::Random;
 use crate::receive::InboundStream;
 use crate::recorder::Recorder;
 use crate::relay::Relay;
+use crate::sample::TakenFrames;
 use handover::Handover;
 use relayed::Relayed;
 use round_trips::RoundTrips;
@@ -310,6 +311,11 @@ impl BotTransport {
         self.binder.expect(index, expected);
         self.inbound.push(stream);
         Ok(index)
+    }
+
+    /// Take the frames of a sampled track; none where the track is not sampled.
+    pub fn take_frames(&mut self, index: usize) -> Option<TakenFrames> {
+        self.inbound.get_mut(index)?.take_frames()
     }
 
     /// Set the wanted encoding of a received track.

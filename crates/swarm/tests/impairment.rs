@@ -171,6 +171,7 @@ fn links_behind_one_bottleneck_share_its_rate_and_its_queue() {
     let network = Network {
         rate_bps: Some(1_000_000),
         queue_ms: 100.0,
+        bottleneck: Some(1),
         ..PERFECT
     };
     let mut shared = Bottleneck::default();

@@ -161,7 +161,10 @@ fn a_snapshot_at_the_start_of_the_window_is_of_the_window() {
     world.host.now = world.host.now + std::time::Duration::from_millis(1);
     world.command(json!({"type": "snapshot", "bots": true}));
     let figures = world.events.iter().rev().find_map(|event| match event {
-        swarm::message::Event::Done { result, .. } => result.clone(),
+        swarm::message::Event::Done {
+            result: Some(swarm::message::CommandResult::Figures(figures)),
+            ..
+        } => Some(figures.clone()),
         _ => None,
     });
     let streams = figures.expect("a result").streams;

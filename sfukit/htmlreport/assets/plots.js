@@ -36,7 +36,8 @@
       ctx.stroke();
       ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
       ctx.textAlign = "right";
-      ctx.fillText(name, bbox.left + bbox.width - 4, y - 4);
+      ctx.textBaseline = "bottom";
+      ctx.fillText(name, bbox.left + bbox.width - 4, y - 2);
     }
     ctx.restore();
   }

@@ -121,11 +121,11 @@ def _rate(samples: Sequence[Sample], rate: Callable[[Sample], float | None]) -> 
     ]
     measured_s = sum(span_s for _, span_s in known)
     average = sum(bps * span_s for bps, span_s in known) / measured_s if measured_s else None
-    return metric_of_values([bps for bps, _ in known], "bit/s", average=average)
+    return metric_of_values([bps for bps, _ in known], "bit/s", average=average, weight=measured_s)
 
 
 def loss_ratio(samples: Iterable[Sample], lost: Callable[[Sample], int | None]) -> Metric:
-    """Return a loss ratio: ``avg`` and ``count`` over all packets, percentiles over intervals."""
+    """Return a loss ratio: ``avg`` over all ``weight`` packets, percentiles over intervals."""
     counted = [
         (part, one.packets_expected)
         for one in samples

@@ -17,6 +17,7 @@ _UNITS = {
     "bit/s": "bit/s",
     "count": "counts",
     "score": "hundredths",
+    "dB": "hundredths of a dB",
 }
 
 

@@ -18,7 +18,7 @@ from sfukit.htmlreport.elements import (
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import participants, sentences, time_plots
+from sfukit.loadgen.reports import participants, rfc8867, sentences, time_plots
 from sfukit.loadgen.result import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
 
@@ -43,6 +43,9 @@ _ROWS = (
     ("longest gap", "longest_gap_ms"),
     ("quality score", "quality"),
     ("opinion score of audio (estimated)", "mos_audio_est"),
+    ("PSNR of decoded frames, at most 60 dB", "psnr"),
+    ("SSIM of decoded frames", "ssim"),
+    ("frames identical to the clip", "lossless_frames"),
     ("bitrate of a received stream", "bitrate_in"),
     ("bitrate of a publisher", "bitrate_out"),
 )
@@ -55,8 +58,10 @@ def page(report: LoadtestReport) -> str:
         Section("Gates", _gates(report)),
         Section("At a glance", _glance(report)),
         Section("Over time", figures(time_plots.plots(report))),
+        *([Section("RFC 8867", rfc8867.section(report.rfc8867))] if report.rfc8867 else []),
         Section("Participants", participants.section(report)),
         Section("Worst streams", _worst(report)),
+        Section("Decoded streams", _decoded(report)),
         Section("Load generator", _generator(report)),
         Section("Figures", _figures(report)),
         Section("Errors", _errors(report)),
@@ -154,6 +159,24 @@ def _judged(report: LoadtestReport, metric: str) -> State:
 def _worst(report: LoadtestReport) -> str:
     rows = [[text(sentences.stream(one)), text(sentences.worst(one))] for one in report.worst]
     return table("Worst streams", ["stream", "figure"], rows) if rows else ""
+
+
+def _decoded(report: LoadtestReport) -> str:
+    """Return the sampled streams that were decoded; nothing without any."""
+    rows = [
+        [
+            text(f"{one.room} {one.bot} of {one.source}"),
+            f"{one.frames:,}",
+            f"{one.lossless:,}",
+            f"{one.repeated:,}",
+            text(gates.show(one.psnr, "dB")),
+            text("unknown" if one.ssim is None else f"{one.ssim:.4f}"),
+            text(one.fault or (f"{one.unsampled:,} frames not kept" if one.unsampled else "")),
+        ]
+        for one in report.decoded
+    ]
+    head = ["stream", "frames", "identical", "repeated", "PSNR", "SSIM", "note"]
+    return table("Decoded streams", head, rows) if rows else ""
 
 
 def _generator(report: LoadtestReport) -> str:

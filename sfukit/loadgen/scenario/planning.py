@@ -168,10 +168,22 @@ def plan(options: LoadOptions) -> Plan:
     rooms = _rooms(options)
     rooms = impaired(rooms, options)
     times = _attendance([bot for room in rooms for bot in room.bots], options)
+    times = _at_their_times(times)
     _check_phases(options, times)
     whole = Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
     _ = whole.handovers  # a window without any is refused here
     return whole
+
+
+def _at_their_times(times: Attendance) -> Attendance:
+    """Let the groups that have a time join then."""
+    visits = [
+        visit._replace(joins_s=visit.bot.group.joins_s)
+        if visit.bot.group and visit.bot.group.joins_s is not None
+        else visit
+        for visit in times.visits
+    ]
+    return replace(times, visits=tuple(visits))
 
 
 def _check_phases(options: LoadOptions, times: Attendance) -> None:

@@ -15,6 +15,12 @@ from sfukit.loadgen.scenario.speakers import Speakers
 SHORTEST_TRACK_S = 5.0
 
 
+def _sees(subscriber: Bot, publisher: Bot) -> bool:
+    """Return whether the group of a publisher is among those that a subscriber sees."""
+    sources = subscriber.group.sources if subscriber.group else None
+    return sources is None or (publisher.group is not None and publisher.group.name in sources)
+
+
 class PlannedTrack(NamedTuple):
     """A track that should arrive: the indices of subscriber and publisher, and its kind."""
 
@@ -50,7 +56,7 @@ class Views:
             return
         stay = self._attendance.visit(subscriber)
         for publisher in self._rooms[subscriber.room].publishers:
-            if publisher.slot != subscriber.slot:
+            if publisher.slot != subscriber.slot and _sees(subscriber, publisher):
                 start_s, end_s = stay.overlap(self._attendance.visit(publisher))
                 if start_s < end_s:
                     yield publisher

@@ -24,6 +24,7 @@ def described(plan: Plan, options: RunOptions) -> dict[str, str]:
     parts: dict[str, object] = {
         **msgspec.to_builtins(load),
         "target": redacted(options.target or ""),
+        "target_plugin": options.target_plugin,
         "play": redacted(options.play or ""),
         "srtp": options.srtp,
         "relay": "" if options.relay is None else str(options.relay.uri),

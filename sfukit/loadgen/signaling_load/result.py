@@ -28,7 +28,10 @@ _GENERATOR_UNITS = {"cpu_s": "s", "cpu_cores": "", "busiest_thread": "ratio", "l
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution in ms; the values are None where nothing was measured."""
+    """A distribution in ms; the values are None where nothing was measured.
+
+    ``hdr`` is its HdrHistogram, in microseconds, as that of the metrics of a load with media.
+    """
 
     count: int
     avg: float | None = None
@@ -37,6 +40,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     max: float | None = None
+    hdr: str | None = None
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,11 +2,13 @@
 
 import math
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates, machine, units
+from sfukit.loadgen import hdr
 from sfukit.loadgen import result as loadtest_result
 from sfukit.loadgen.environment import environment
 from sfukit.loadgen.options import RunOptions
@@ -31,6 +33,7 @@ from sfukit.loadgen.signaling_load.schedule import Load
 from sfukit.loadgen.verdict import Circumstances, decide
 
 _MS_PER_S = 1000.0
+_US_PER_MS = 1000.0
 _DEFAULT_GATES = (
     "joins == 100%",
     "operations == 100%",
@@ -145,6 +148,7 @@ def latency(values: "array[float]") -> Latency:
         p95=rank(0.95),
         p99=rank(0.99),
         max=ordered[-1],
+        hdr=hdr.encode(Counter(hdr.bucket_of(round(value * _US_PER_MS)) for value in ordered)),
     )
 
 

@@ -13,8 +13,11 @@ from sfukit.loadgen.scenario import Size
 from sfukit.loadgen.targets.base import JoinRefusedError, Participant, PublishConnection
 from sfukit.loadgen.targets.janus_messages import (
     INVALID_ELEMENT,
+    MISSING_ELEMENT,
+    NO_SUCH_ROOM,
     PLUGIN,
     ROOM_EXISTS,
+    UNAUTHORIZED,
     Event,
     Incoming,
     RoomId,
@@ -26,6 +29,7 @@ from sfukit.loadgen.targets.janus_subscriptions import Body, Subscriptions
 Phase = Literal["joining", "joined", "ended"]
 
 _MAX_TEXT = 200
+_MAY_NOT_CREATE = "name a room of the server (?room=ID), or its admin_key in the query of the URL"
 
 
 class Secrets(NamedTuple):
@@ -53,6 +57,7 @@ class JanusClient:
         self._handle = 0
         self._subscriber: int | None = None
         self._is_attaching = False
+        self._may_create_again = rooms.are_created
         self._publisher: PublishConnection | None = None
         self._subscriptions = Subscriptions(participant)
 
@@ -143,6 +148,12 @@ class JanusClient:
             if number == INVALID_ELEMENT and not self._rooms.has_string_ids:
                 self._rooms.has_string_ids = True
                 return [self._message("room", self._rooms.creation(self._participant))]
+        if message.transaction == "join" and number == NO_SUCH_ROOM and self._may_create_again:
+            # the last participant of another process destroyed the room in between
+            self._may_create_again, self._publisher = False, None
+            return [self._message("room", self._rooms.creation(self._participant))]
+        if message.transaction == "room" and number in (MISSING_ELEMENT, UNAUTHORIZED):
+            raise JoinRefusedError("create_denied", f"{text}: {_MAY_NOT_CREATE}")
         if self.phase == "joining":
             raise JoinRefusedError(code, f"{message.transaction or 'join'}: {text}")
         self._participant.fault(code, text)

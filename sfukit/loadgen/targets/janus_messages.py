@@ -14,7 +14,8 @@ RoomId = Id | Name
 FeedId = Id | Name
 
 # Error codes of the VideoRoom, and of Janus itself, as codes of refused joins.
-ROOM_EXISTS, INVALID_ELEMENT, NO_SUCH_FEED = 427, 430, 428
+NO_SUCH_ROOM, ROOM_EXISTS, NO_SUCH_FEED, MISSING_ELEMENT = 426, 427, 428, 429
+INVALID_ELEMENT, UNAUTHORIZED = 430, 433
 _REASONS = {
     403: "token_refused",
     405: "token_refused",

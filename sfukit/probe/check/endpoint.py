@@ -14,9 +14,11 @@ from sfukit.probe import reach, tls
 from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.resolve import Endpoint
 from sfukit.probe.steps import StepFailedError, StepRecorder
-from sfukit.targets.detect import UNCHECKED, DetectedTarget, TargetUrl, detect, require_http
+from sfukit.targets.access import Access
+from sfukit.targets.detect import BY_ADAPTER, DetectedTarget, TargetUrl, detect, require_http
 
 _PORTS = {"http": 80, "https": 443}
+_NAMES: dict[str, str] = {"livekit": "LiveKit", "galene": "Galene", "janus": "Janus"}
 
 
 async def connect(
@@ -38,18 +40,23 @@ async def connect(
 
 
 async def identify(
-    recorder: StepRecorder, address: TargetUrl, client: httpx.AsyncClient
+    recorder: StepRecorder,
+    address: TargetUrl,
+    client: httpx.AsyncClient,
+    how: Access,
+    *,
+    has_adapters: bool,
 ) -> DetectedTarget:
     """Run the step ``http``: detect the kind of server."""
     await anyio.lowlevel.checkpoint()  # httpx imports anyio with its first request, 40 ms
     with recorder.step("http") as note:
         try:
-            found = await detect(address, client)
+            found = await detect(address, client, how)
             if address.kind in ("whip", "whep"):  # forced kinds were not requested yet
                 await require_http(address.url, client)
         except TargetError as error:
             raise _fault(error, address) from error
-        if found.kind in UNCHECKED:
+        if found.kind in BY_ADAPTER and not has_adapters:
             raise StepFailedError(
                 "not_checked",
                 f"the server is {found.kind}, whose signaling `sfukit check` does not speak",
@@ -106,6 +113,8 @@ def _fault(error: TargetError, address: TargetUrl) -> StepFailedError:
 def _described(found: DetectedTarget, address: TargetUrl) -> str:
     if found.kind == "sfukit":
         return f"sfukit {found.version or ''}, rooms over WebSocket".replace("  ", " ")
+    if found.kind in BY_ADAPTER:
+        return f"{_NAMES[found.kind]} {found.version or ''}".rstrip()
     if address.kind is not None:
         how = "by the scheme of the target"
     elif found.by_path:

@@ -24,7 +24,7 @@ from sfukit.signaling.transport import Credentials
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
 from sfukit.targets import access, room_socket
-from sfukit.targets.detect import DetectedTarget
+from sfukit.targets.detect import BY_ADAPTER, DetectedTarget
 
 _TOKEN_S = 60.0
 
@@ -39,15 +39,21 @@ class _Progress:
     notes: list[str] = field(default_factory=list)
 
 
+Adapters = Callable[[DetectedTarget, CheckOptions, httpx.AsyncClient], SignalingClient]
+"""Returns the signaling of a server of another project."""
+
+
 async def check(
-    options: CheckOptions, on_step: Callable[[Step], None] | None = None
+    options: CheckOptions,
+    on_step: Callable[[Step], None] | None = None,
+    adapters: Adapters | None = None,
 ) -> CheckReport:
     """Run every step; ``on_step`` is called with each as it ends."""
     recorder, progress, watch = StepRecorder(on_step), _Progress(), Stopwatch()
     failure: Step | None = None
     interrupted = False
     try:
-        await _run_steps(recorder, progress, options)
+        await _run_steps(recorder, progress, options, adapters)
     except StepFailedError:
         failure = recorder.steps[-1]
     except asyncio.CancelledError:  # Ctrl-C: the results so far are reported
@@ -66,7 +72,9 @@ async def check(
     )
 
 
-async def _run_steps(recorder: StepRecorder, progress: _Progress, options: CheckOptions) -> None:
+async def _run_steps(
+    recorder: StepRecorder, progress: _Progress, options: CheckOptions, adapters: Adapters | None
+) -> None:
     room, _ = options.room_and_identity()
     url = access.fill_in(options.target.url, room, 1)
     context = access.tls(options.access, url)
@@ -76,11 +84,21 @@ async def _run_steps(recorder: StepRecorder, progress: _Progress, options: Check
         timeout=options.limits.answer_s,
         trust_env=False,
     ) as client:
-        progress.found = await endpoint.identify(recorder, options.target._replace(url=url), client)
+        progress.found = await endpoint.identify(
+            recorder,
+            options.target._replace(url=url),
+            client,
+            options.access,
+            has_adapters=adapters is not None,
+        )
+        if adapters is not None and progress.found.kind in BY_ADAPTER:
+            signaling = adapters(progress.found, options, client)
+        else:
+            signaling = _signaling_client(progress.found, options, client, context)
         swarm = NativeSwarm(SwarmConfig(srtp=options.srtp, gro=False))
         media = Media(swarm, options.limits)
         try:
-            await _publish_and_play(recorder, progress, options, client, context, media)
+            await _publish_and_play(recorder, progress, options, client, signaling, media)
         finally:
             media.close()
 
@@ -90,12 +108,11 @@ async def _publish_and_play(
     progress: _Progress,
     options: CheckOptions,
     client: httpx.AsyncClient,
-    context: ssl.SSLContext | None,
+    signaling: SignalingClient,
     media: Media,
 ) -> None:
     """Publish, or play from a WHEP target; then play the published stream, if requested."""
     assert progress.found is not None
-    signaling = _signaling_client(progress.found, options, client, context)
     try:
         if progress.found.kind == "whep":
             await _play(recorder, progress, options, media, signaling)

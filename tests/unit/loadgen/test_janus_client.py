@@ -129,6 +129,20 @@ async def test_the_last_to_leave_destroys_an_empty_room() -> None:
     assert destroy["body"] == {"request": "destroy", "room": number_of("load0-room-1")}
 
 
+async def test_a_room_that_was_destroyed_in_between_is_created_once_more() -> None:
+    client = Client("p1")
+    await client.attached()
+    await client.tell({"janus": "success", "transaction": "room", "sender": PUBLISHER})
+    gone = {"videoroom": "event", "error_code": 426, "error": "No such room"}
+    [again] = await client.event(transaction="join", **gone)
+    assert again["body"]["request"] == "create"
+    await client.tell({"janus": "success", "transaction": "room", "sender": PUBLISHER})
+    assert len(client.requests("joinandconfigure")) == 2
+    with pytest.raises(JoinRefusedError) as refused:
+        await client.event(transaction="join", **gone)
+    assert refused.value.code == "room_not_found"
+
+
 async def test_a_room_of_strings_is_created_by_name() -> None:
     client = Client("s1")
     await client.attached()
@@ -174,7 +188,7 @@ async def test_refused_joins_have_a_code(message: dict[str, Any], code: str) -> 
     [(426, "room_not_found"), (432, "room_full"), (433, "not_authorised"), (425, "janus_425")],
 )
 async def test_errors_of_the_videoroom_have_a_code(number: int, code: str) -> None:
-    client = Client("p1")
+    client = Client("p1", rooms=Rooms("1234"))
     await client.attached()
     with pytest.raises(JoinRefusedError) as refused:
         await client.event(transaction="join", videoroom="event", error_code=number, error="no")

@@ -130,6 +130,8 @@ def test_a_group_is_one_room_unless_its_url_names_rooms() -> None:
         (GALENE, Access(api_key="k", api_secret="s"), 2, "--api-key: Galene"),
         (JANUS, Access(api_key="k", api_secret="s"), 2, "--api-key: Janus"),
         (JANUS, Access(token="a.b.c", api_secret="s"), 9, None),
+        (JANUS._replace(version="0.15.3"), Access(), 9, "is Janus 0.15.3"),
+        (JANUS._replace(version=None), Access(), 9, None),
         (LIVEKIT, Access(token="a.b.c"), 2, "--token: a token of LiveKit is for one"),
         (LIVEKIT, Access(token="a.b.c"), None, "--token"),
         (LIVEKIT, Access(token="a.b.c"), 1, None),

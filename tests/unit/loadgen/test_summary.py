@@ -10,7 +10,7 @@ import pytest
 
 from sfukit.cli import loadtest_text
 from sfukit.gates import parse
-from sfukit.loadgen import gate_figures, result
+from sfukit.loadgen import gate_figures, hdr, result
 from sfukit.loadgen.figures import (
     Delays,
     Figures,
@@ -248,6 +248,16 @@ def test_late_frames_are_a_share_of_the_complete_frames_of_video() -> None:
     assert metrics["late_frames"].max == pytest.approx(0.1)
     assert metrics["late_frames_libwebrtc"].avg == pytest.approx(6 / 400)
     assert metrics["playout_delay_libwebrtc_ms"].max == pytest.approx(0.03)
+
+
+def test_every_metric_has_the_histogram_of_its_percentiles() -> None:
+    """Shards are merged by histograms; the mean bitrate of publishers has no percentiles."""
+    run = Run()
+    run.join()
+    for name, metric in run.report().metrics.items():
+        assert (metric.hdr is None) == (metric.p50 is None), name
+        if metric.hdr is not None:
+            assert sum(hdr.decode(metric.hdr).values()) == metric.count, name
 
 
 def test_a_low_quality_score_is_judged_and_named_with_its_cause() -> None:

@@ -1,5 +1,6 @@
 """Figures of the ruler from recorded packets."""
 
+import msgspec
 import pytest
 
 from tools.ruler import recording
@@ -41,9 +42,21 @@ def test_loss_is_over_the_packets_of_the_window() -> None:
 
 def test_delay_and_bitrate() -> None:
     packets = frames([[0, 1]] * 30, hold_ms=80)
-    assert recording.delay_ms(packets, ALL) == pytest.approx(80)
-    assert recording.frame_delay_ms(packets, ALL) == pytest.approx(80)
+    late = msgspec.structs.replace(packets[0], out_s=1.1)
+    assert recording.lateness_ms([late] * 3 + packets[:20], ALL) == pytest.approx(20)
+    reports = [Datagram(1.0, 1.1, 80, has_report=True), Datagram(2.0, 2.3, 80, has_report=True)]
+    assert recording.reports_held_ms([*packets, *reports], ALL) == pytest.approx(200)
     assert recording.bitrate_bps([*packets, Datagram(1, 1, 500)], ALL) == 60 * 8000 / 100
+
+
+@pytest.mark.parametrize("first", [0, 2**32 - 4500])
+def test_frames_are_known_by_their_shifted_timestamps(first: int) -> None:
+    sent = frames([[0, 1]] * 60, first=77)
+    received = frames([[5, 6]] * 60, first=first, hold_ms=80)[8:]
+    assert recording.frame_delay_ms(sent, received, ALL) == pytest.approx(86)
+    lost = [msgspec.structs.replace(one, out_s=None) for one in received[:40:2]]
+    received[:40:2] = lost
+    assert recording.frame_delay_ms(sent, received, ALL) == pytest.approx(86)
 
 
 @pytest.mark.parametrize("first", [0, 2**32 - 4500])

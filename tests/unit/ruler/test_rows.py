@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tools.ruler import table
+from tools.ruler.cases import BOUNDS
 from tools.ruler.rows import Row, row
 
 
@@ -48,3 +49,10 @@ def test_the_table_of_the_document_is_replaced(tmp_path: Path) -> None:
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert "| 1 Mb/s | bitrate | native | 1,000 kb/s | 990 kb/s | -1.00% | ± 2% | OK |" in text
+
+
+def test_the_document_has_a_table_that_is_met() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "ruler.md").read_text()
+    shown = text.split(table.BEGIN)[1].split(table.END)[0]
+    assert "NOT MET" not in shown and "unknown" not in shown
+    assert all(f"| {figure} | native |" in shown for figure in BOUNDS)

@@ -16,6 +16,8 @@ from sfukit.report import Envelope, encode
 from sfukit.testing import GateFailedError, InconclusiveError, SfuServer, Swarm
 from tests.instances import made
 
+from ..test_layout import ROOT, imported_names
+
 SERVER = SfuServer("http://127.0.0.1:4000", 4001, 17, Path("serve.log"))
 COMMAND = [sys.executable, "-P", "-m", "sfukit"]
 
@@ -39,7 +41,9 @@ class Runs:
         assert env["XDG_STATE_HOME"] == str(saved.parent)
         if self.writes:
             saved.write_text(encode(made(self.kind, fields={"command": "loadtest", **self.fields})))
-        return subprocess.CompletedProcess(arguments, self.code, "printed\n", self.err)
+        return subprocess.CompletedProcess(
+            arguments, self.code, "printed\nsaved   last run\n", self.err
+        )
 
 
 @pytest.fixture
@@ -118,7 +122,7 @@ def test_a_verdict_is_raised_with_what_was_printed(
     monkeypatch: pytest.MonkeyPatch, swarm: Swarm, code: int, raised: type[Exception]
 ) -> None:
     runs(monkeypatch, Runs(code))
-    with pytest.raises(raised, match=r"printed\n[^\n]*loadtest-1\.json$"):
+    with pytest.raises(raised, match=r"printed\nsaved +\S+loadtest-1\.json\nsee it"):
         swarm.loadtest(SERVER)
     assert swarm.loadtest(SERVER, check=False).exit_code == code
 
@@ -199,6 +203,12 @@ def test_pytest_configures_nothing_of_sfukit() -> None:
     """Without hooks, no option and no line of a configuration file reaches the fixtures."""
     assert [name for name in dir(testing) if name.startswith("pytest_")] == []
     assert [name for name in dir(testing.fixtures) if name.startswith("pytest_")] == []
+
+
+def test_no_other_part_of_sfukit_needs_pytest() -> None:
+    package = ROOT / "sfukit"
+    files = {path for path in package.rglob("*.py") if "pytest" in set(imported_names(path))}
+    assert {path.relative_to(package).parts[0] for path in files} == {"testing"}
 
 
 def test_sfukit_without_pytest_says_what_is_missing() -> None:

@@ -15,7 +15,6 @@ const VP8_DESCRIPTOR: [u8; 4] = [0x80, 0x80, 0, 0];
 const VP8_START_OF_PARTITION: u8 = 0x10;
 const VP8_INTER_FRAME: u8 = 0x01;
 
-const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
 const FU_HEADER_LEN: usize = 2;
 
@@ -107,7 +106,11 @@ impl Clip {
         let (header, mut rest) = (slice[0], &slice[1..]);
         let whole = rest.len();
         for len in pieces(whole, MAX_PAYLOAD_BYTES - FU_HEADER_LEN) {
-            let start = if rest.len() == whole { FU_START } else { 0 };
+            let start = if rest.len() == whole {
+                nal::FU_START
+            } else {
+                0
+            };
             let (piece, behind) = rest.split_at(len);
             let end = if behind.is_empty() { FU_END } else { 0 };
             let indicator = header & nal::NRI_MASK | nal::FU_A;

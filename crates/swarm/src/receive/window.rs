@@ -14,6 +14,9 @@ impl InboundStream {
         self.window_end = None;
         self.e2e.clear();
         self.quality.count_from_now();
+        if let Some(sampler) = &mut self.sampler {
+            sampler.restart();
+        }
     }
 
     /// Close the measurement window.

@@ -20,8 +20,9 @@ use std::path::Path;
 use std::time::Duration;
 use swarm::engine::{Engine, EngineConfig, Host};
 use swarm::figures::{Figures, FlowFigures, LinkFigures};
-use swarm::message::{Event, TransportId};
+use swarm::message::{CommandResult, Event, TransportId};
 use swarm::relay::Relay;
+use swarm::sample::TakenFrames;
 use wire::time::{Time, WallClock};
 
 pub const VIDEO_PT: u8 = 96;
@@ -207,7 +208,10 @@ impl World {
     fn paths(&mut self) -> Figures {
         self.command(json!({"type": "snapshot", "links": true}));
         let snapshot = self.events.iter().rev().find_map(|event| match event {
-            Event::Done { result, .. } => result.as_deref().cloned(),
+            Event::Done {
+                result: Some(CommandResult::Figures(figures)),
+                ..
+            } => Some((**figures).clone()),
             _ => None,
         });
         snapshot.expect("a snapshot")
@@ -226,6 +230,18 @@ impl World {
         });
         let code = done.expect("a completion").map(|error| json!(error.code));
         code.map(|code| code.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Take the frames of a sampled stream.
+    pub fn taken(&mut self, stream: u32) -> TakenFrames {
+        self.command(json!({"type": "take_frames", "stream": stream}));
+        match self.events.pop() {
+            Some(Event::Done {
+                result: Some(CommandResult::Frames(taken)),
+                ..
+            }) => taken,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn command(&mut self, command: Value) {

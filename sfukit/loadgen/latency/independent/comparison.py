@@ -20,7 +20,7 @@ def compare(name: str, native: Metric, independent: Metric) -> Compared:
     """Compare two figures.
 
     Times differ by more than 10 % of the native one and more than 3 ms; ratios of loss, whose
-    ``count`` is that of packets, by more than three standard errors and more than 0.5 points.
+    ``weight`` is the number of packets, by more than three standard errors and 0.5 points.
     """
     one, other = typical(native), typical(independent)
     differs = None
@@ -36,7 +36,7 @@ def compare(name: str, native: Metric, independent: Metric) -> Compared:
 
 def _standard_error(one: Metric, other: Metric) -> float:
     """Return the standard error of the difference of two ratios, by their common ratio."""
-    if not (one.count and other.count) or one.avg is None or other.avg is None:
+    if not (one.weight and other.weight) or one.avg is None or other.avg is None:
         return 0.0
-    common = (one.avg * one.count + other.avg * other.count) / (one.count + other.count)
-    return math.sqrt(max(0.0, common * (1 - common)) * (1 / one.count + 1 / other.count))
+    common = (one.avg * one.weight + other.avg * other.weight) / (one.weight + other.weight)
+    return math.sqrt(max(0.0, common * (1 - common)) * (1 / one.weight + 1 / other.weight))

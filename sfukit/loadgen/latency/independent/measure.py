@@ -16,6 +16,7 @@ from sfukit.loadgen.latency.measure import Observer
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.result import Sample
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import JoinRefusedError, Session
 from sfukit.loadgen.verdict import TargetFault
@@ -81,10 +82,12 @@ class Measurement:
             self._sessions.append(session)
             try:
                 async with asyncio.timeout(self._options.run.join_timeout_s):
-                    await session.join()
+                    await unless_stopped(session.join(), self._stop)
                     self._tasks.append(asyncio.create_task(self._follow(session, role)))
                     if role == "publisher":
                         await self._until_connected(participant)
+            except StoppedError:
+                return False
             except JoinRefusedError as refused:
                 text = f"aiortc, the {role} could not join: {refused.message} ({refused.code})"
                 return self._fail(text, stated_by_target=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sfukit.errors import MachineError
+from sfukit.errors import ExitCode, MachineError
 from sfukit.loadgen.histogram import metric_of_values
 from sfukit.loadgen.latency.independent.comparison import compare
 from sfukit.loadgen.latency.measure import Observer
@@ -14,6 +14,7 @@ from sfukit.loadgen.latency.result import Independent, LatencyReport
 from sfukit.loadgen.latency.summary import loss_ratio
 from sfukit.loadgen.saturation import LATE_MS
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.target_setup import OpenedTarget
 
 if TYPE_CHECKING:
@@ -39,21 +40,39 @@ async def beside(
     observer: Observer,
     stop: asyncio.Event,
 ) -> LatencyReport:
-    """Measure by aiortc and return the native report with both engines beside each other."""
+    """Measure by aiortc and return the native report with both engines beside each other.
+
+    ``stop`` ends the measurement early, with the figures so far; the run is then interrupted.
+    """
     if native.exit_code == 4 or native.interrupted:
         return native
     from sfukit.loadgen.latency.independent.measure import Measurement
     from sfukit.loadgen.latency.independent.scene_track import drawn_loop
 
     observer.report("engine", "aiortc: the same measurement again, encoded and decoded")
-    loop_frames = await asyncio.to_thread(drawn_loop)
+    try:
+        loop_frames = await unless_stopped(asyncio.to_thread(drawn_loop), stop)
+    except StoppedError:
+        return _interrupted(native)
     measured = await Measurement(options, plan, opened, observer, stop).run(loop_frames)
     independent = result_of(native, measured)
+    if stop.is_set():
+        return _interrupted(msgspec.structs.replace(native, independent=independent))
     reasons = [*native.reasons, *independent.reasons]
     if not independent.reasons or native.verdict == "fail":
         return msgspec.structs.replace(native, independent=independent, reasons=reasons)
     return msgspec.structs.replace(
         native, independent=independent, reasons=reasons, verdict="inconclusive", exit_code=5
+    )
+
+
+def _interrupted(report: LatencyReport) -> LatencyReport:
+    return msgspec.structs.replace(
+        report,
+        interrupted=True,
+        verdict="inconclusive",
+        exit_code=ExitCode.INTERRUPTED,
+        reasons=["interrupted, while aiortc measured", *report.reasons],
     )
 
 

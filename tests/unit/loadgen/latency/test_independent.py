@@ -64,7 +64,7 @@ def test_engines_differ_beyond_the_larger_of_a_tenth_and_3_ms(
 def test_losses_differ_beyond_their_standard_error_and_half_a_point(
     native: float, other: float, packets: int, differs: bool
 ) -> None:
-    a, b = (Metric(unit="ratio", count=packets, avg=ratio) for ratio in (native, other))
+    a, b = (Metric(unit="ratio", count=3, avg=ratio, weight=packets) for ratio in (native, other))
     assert compare("loss_raw", a, b).differs is differs
     assert compare("loss_raw", b, a).differs is differs
 

@@ -1,0 +1,184 @@
+"""Sampled streams (``--decode-sample N``): which, their frames in files, compared after the run."""
+
+import asyncio
+import contextlib
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from sfukit.errors import MachineError
+from sfukit.loadgen.decoded import DecodedStream, SampledStream
+from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.scenario import Plan, PlannedTrack
+from sfukit.media import cache, spool
+from sfukit.media.spool import Comparison, SpooledFrame
+from sfukit.swarm.messages import TakeFrames, TakenFrames
+from sfukit.swarm.native import Swarm
+
+_TAKE_EVERY_S = 0.5  # the swarm keeps 2 MiB of each stream: five seconds of 3 Mb/s
+_MOST_BYTES = 64 * 1024 * 1024  # of one stream and window
+_COMPARE_TIMEOUT_S = 300.0
+_SALT = "decode-sample"
+# Capture ticks of frame ids: 100 us, 32 bits.
+_NS_PER_TICK = 100_000
+_TICK_MASK = 0xFFFFFFFF
+
+
+def check_extra() -> None:
+    """Refuse to sample without the extra that decodes."""
+    for name in ("av", "numpy"):
+        if importlib.util.find_spec(name) is None:
+            raise MachineError(f"--decode-sample needs {name}", hint="pip install 'sfukit[media]'")
+
+
+def chosen(plan: Plan, count: int) -> frozenset[PlannedTrack]:
+    """Return the sampled tracks: of all planned video, by the seed of the run."""
+    tracks = sorted(
+        track
+        for track in plan.views.expected()
+        if track.kind == "video" and plan.is_own(plan.bots[track.subscriber])
+    )
+    random = Random(f"{plan.options.seed} {_SALT}")
+    return frozenset(random.sample(tracks, min(count, len(tracks))))
+
+
+@contextlib.contextmanager
+def folder(count: int) -> Iterator[Path | None]:
+    """Make a folder for the frames of sampled streams, where there are any."""
+    if count == 0:
+        yield None
+        return
+    check_extra()
+    with tempfile.TemporaryDirectory(prefix="sfukit-decode-") as made:
+        yield Path(made)
+
+
+@dataclass
+class Sample:
+    """The frames of sampled streams, by window; ``folder`` has a file for each of both."""
+
+    swarm: Swarm
+    ledger: Ledger
+    folder: Path
+    kept: list[dict[int, SampledStream]] = field(default_factory=list)
+    _taking: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Take the frames of a window that opens, until ``end``."""
+        self.kept.append({})
+        self._taking = asyncio.create_task(self._take())
+
+    async def end(self, end_ns: int) -> None:
+        """Take the last frames of the window, which ended at this time."""
+        await self.close()
+        window = self.kept[-1]
+        end_tick = min(end_ns, self.swarm.now_ns()) // _NS_PER_TICK & _TICK_MASK
+        for stream in await self._take_all():
+            if stream in window:
+                window[stream] = replace(window[stream], end_tick=end_tick)
+
+    async def close(self) -> None:
+        """Stop to take frames."""
+        if self._taking is not None:
+            self._taking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._taking
+            self._taking = None
+
+    async def decoded(
+        self, plan: Plan, windows: Sequence[WindowResult], stop: asyncio.Event
+    ) -> list[WindowResult]:
+        """Return the windows with the comparisons of their streams, none after ``stop``."""
+        found = []
+        for window, streams in zip(windows, self.kept, strict=False):
+            decoded = [
+                DecodedStream(one, None, "interrupted")
+                if stop.is_set()
+                else await _compared(one, plan, self.ledger)
+                for one in streams.values()
+            ]
+            found.append(replace(window, decoded=decoded))
+        return [*found, *windows[len(found) :]]
+
+    async def _take(self) -> None:
+        while True:
+            await asyncio.sleep(_TAKE_EVERY_S)
+            await self._take_all()
+
+    async def _take_all(self) -> list[int]:
+        """Take frames of all streams; return those that have not ended."""
+        open_streams = []
+        for stream in self.ledger.sampled:
+            # a stream that has ended is refused
+            with contextlib.suppress(MachineError):
+                taken = await self.swarm.request(TakeFrames(stream=stream), TakenFrames)
+                self._keep(stream, taken)
+                open_streams.append(stream)
+        return open_streams
+
+    def _keep(self, stream: int, taken: TakenFrames) -> None:
+        """Append frames to the file of the stream, as far as its bound allows."""
+        window, number = self.kept[-1], len(self.kept)
+        if not (taken.frames or stream in window):
+            return
+        sampled = window.get(stream) or SampledStream(stream, self.folder / f"{number}-{stream}")
+        records = [
+            spool.record(
+                SpooledFrame(one.number, one.tick, one.encoding, one.after_drop, one.payload)
+            )
+            for one in taken.frames
+        ]
+        kept: list[bytes] = []
+        size = sampled.size
+        for each in records:
+            if size + len(each) > _MOST_BYTES:
+                break
+            kept.append(each)
+            size += len(each)
+        with sampled.path.open("ab") as file:
+            file.writelines(kept)
+        over = len(records) - len(kept)
+        window[stream] = replace(
+            sampled,
+            frames=sampled.frames + len(kept),
+            # a file that is full takes no later frames: they would follow a gap of its own
+            size=_MOST_BYTES if over else size,
+            dropped=taken.dropped,
+            over=sampled.over + over,
+            unidentified=taken.unidentified,
+        )
+
+
+async def _compared(sampled: SampledStream, plan: Plan, ledger: Ledger) -> DecodedStream:
+    """Compare one stream in a process of its own, which hostile frames may end."""
+    publisher = ledger.expected[sampled.stream].publisher
+    if publisher is None or not sampled.frames:
+        return DecodedStream(sampled, None, "no frame was received")
+    codec = plan.codec_of(publisher)
+    clips = [str(cache.path(codec, encoding.clip)) for encoding in plan.encodings]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "sfukit.media.compare", str(sampled.path)),
+        *("" if sampled.end_tick is None else str(sampled.end_tick), *clips),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_COMPARE_TIMEOUT_S):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        return DecodedStream(sampled, None, f"not decoded within {_COMPARE_TIMEOUT_S:.0f} s")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        return DecodedStream(sampled, None, f"the decoder ended with {process.returncode}")
+    return DecodedStream(sampled, msgspec.json.decode(out, type=Comparison))
