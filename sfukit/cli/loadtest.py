@@ -128,6 +128,7 @@ def loadtest(
     quiet: shared_options.Quiet = False,
     shard: shard_options.ShardOption = None,
     start_at: shard_options.StartAt = None,
+    workers: shard_options.Workers = None,
     scheduler: shard_options.Scheduler = None,
     insecure_scheduler: shard_options.InsecureScheduler = False,
     plan: options.Plan = False,
@@ -152,6 +153,8 @@ def loadtest(
         signaling.run(json=json, quiet=quiet, plan=plan)
     if scheduler is not None:
         shard_options.check_scheduler(context)
+    if workers is not None:
+        shard_options.check_workers(context)
     chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
         _print_plan(chosen, find_max=find_max)
@@ -166,6 +169,10 @@ def loadtest(
         from sfukit.cli import loadtest_cluster
 
         loadtest_cluster.run(scheduler, insecure_scheduler, chosen, out, outputs)
+    if workers is not None:
+        from sfukit.cli import loadtest_workers
+
+        loadtest_workers.run(workers, chosen, out, outputs)
     if find_max:
         outcome = _run(loadtest_find_max.find_max, chosen, out)
         finish(outcome, find_max_text.result_lines(outcome), out, json)

@@ -6,13 +6,13 @@ import msgspec
 
 from sfukit import gates, units
 from sfukit.cli import load_table, loadtest_rfc8867, metric_table
+from sfukit.cli.error_lines import error_lines
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
-    Fault,
     LoadtestReport,
     Metric,
     RateLimited,
@@ -142,14 +142,6 @@ def worst_lines(streams: Sequence[Worst]) -> list[str]:
     return [
         labelled("" if place else "worst", f"{sentences.stream(one)}: {sentences.worst(one)}")
         for place, one in enumerate(streams)
-    ]
-
-
-def error_lines(faults: Sequence[Fault]) -> list[str]:
-    """Return the errors with their counts."""
-    return [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(faults)
     ]
 
 
@@ -291,11 +283,6 @@ def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
         f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
         f"{drops} socket drops: {state}"
     )
-
-
-def _error_text(fault: Fault) -> str:
-    first = f" (first: {fault.first})" if fault.first else ""
-    return f"{fault.count} x {fault.code}: {fault.message}{first}"
 
 
 def _percent(value: float | None) -> str:

@@ -124,6 +124,9 @@ class LoadOptions:
         return "--audio-publishers 0" if self.audio_publishers == 0 else None
 
 
+MOST_SAMPLED = 32  # of --decode-sample: each stream keeps up to 66 MiB
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """The options of one run; ``command`` is the command line, quoted in hints.

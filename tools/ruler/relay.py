@@ -5,7 +5,6 @@ process of its own, so that the measuring one does not delay it, and prints its 
 """
 
 import asyncio
-import heapq
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from sfukit.loadgen.latency.independent.forwarder import Forwarder
 from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
+from sfukit.loadgen.latency.independent.in_flight import InFlight
 from sfukit.swarm.impairment import Impairment, parse
 from tools.ruler.recording import Datagram, Role, Session
 
@@ -37,13 +37,12 @@ class Network(msgspec.Struct, frozen=True):
 
 
 class _Line:
-    """One direction of a session: datagrams leave in the order of their arrival times."""
+    """One direction of a session."""
 
     def __init__(self, path: ImpairedPath, records: list[Datagram]) -> None:
         self._path = path
         self._records = records
-        self._held: list[tuple[float, int, bytes, Callable[[bytes], None]]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight = InFlight()
 
     def push(self, data: bytes, send: Callable[[bytes], None]) -> None:
         """Take a datagram."""
@@ -51,24 +50,14 @@ class _Line:
         if place >= _MAX_DATAGRAMS:
             return
         self._records.append(_datagram(data, now_s))
-        for at_s in self._path.arrivals(now_s, len(data)):
-            heapq.heappush(self._held, (at_s, place, data, send))
-        self._deliver()
 
-    def _deliver(self) -> None:
-        """Send what is due, and wait for the next one."""
-        while self._held and self._held[0][0] <= time.monotonic():
-            _, place, data, send = heapq.heappop(self._held)
+        def deliver() -> None:
             self._records[place] = msgspec.structs.replace(
                 self._records[place], out_s=time.monotonic()
             )
             send(data)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._held:  # the loop's clock is the monotonic one
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(self._held[0][0], self._deliver)
+
+        self._in_flight.push(self._path.arrivals(now_s, len(data)), deliver)
 
 
 class _Recorder(Forwarder):

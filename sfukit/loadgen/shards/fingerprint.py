@@ -35,6 +35,7 @@ def described(plan: Plan, options: RunOptions) -> dict[str, str]:
         "retries": options.retries,
         "abort_after_s": options.abort_after_s,
         "interval_s": options.interval_s,
+        "decode_sample": options.decode_sample,
         "gates": [str(gate) for gate in options.gates],
         "default_gates": options.default_gates,
         "shards": shard.count if shard is not None else 1,

@@ -71,6 +71,7 @@ def merge(parts: Sequence[Part], absent: Mapping[int, str] | None = None) -> Loa
         retried_joins=merge_use.retried_joins([report.retried_joins for report in reports]),
         relay=merge_use.relay([report.relay for report in reports]),
         worst=worst.merged(one for report in reports for one in report.worst),
+        decoded=[one for report in reports for one in report.decoded],
         errors=merge_use.faults(report.errors for report in reports),
         stages=stages,
         series=merge_series.series([report.series for report in reports]),

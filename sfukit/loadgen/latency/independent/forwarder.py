@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
+from sfukit.loadgen.latency.independent.in_flight import InFlight
 from sfukit.signaling import descriptions
 
 OnDatagram = Callable[[bytes, float], None]
@@ -28,6 +29,7 @@ class Forwarder:
         self._down = down
         self._on_up = on_up
         self._on_down = on_down
+        self._to_target, self._to_aiortc = InFlight(), InFlight()
         self._ports: dict[tuple[str, int], _Port] = {}
 
     async def remote(self, sdp: str) -> str:
@@ -62,7 +64,7 @@ class Forwarder:
         """Forward a datagram to the target."""
         now_s = time.monotonic()
         self._on_up(data, now_s)
-        _later(self._up.arrivals(now_s, len(data)), now_s, lambda: send(data))
+        self._to_target.push(self._up.arrivals(now_s, len(data)), lambda: send(data))
 
     def down(self, data: bytes, send: Callable[[bytes], None]) -> None:
         """Forward a datagram to aiortc; it is shown when it arrives there."""
@@ -72,10 +74,12 @@ class Forwarder:
             self._on_down(data, time.monotonic())
             send(data)
 
-        _later(self._down.arrivals(now_s, len(data)), now_s, arrive)
+        self._to_aiortc.push(self._down.arrivals(now_s, len(data)), arrive)
 
     def close(self) -> None:
         """Close all sockets."""
+        self._to_target.close()
+        self._to_aiortc.close()
         for port in self._ports.values():
             port.close()
 
@@ -142,12 +146,3 @@ class _Side(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """Ignore ICMP: ICE shows an address that is not reachable."""
-
-
-def _later(arrivals: list[float], now_s: float, deliver: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for at_s in arrivals:
-        if at_s <= now_s:
-            deliver()
-        else:
-            loop.call_later(at_s - now_s, deliver)

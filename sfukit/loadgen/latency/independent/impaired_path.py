@@ -1,4 +1,7 @@
-"""One direction of an impaired network: when a datagram arrives. Pure; seeded."""
+"""One direction of an impaired network: when a datagram arrives. Pure; seeded.
+
+It does what ``crates/swarm/src/impair.rs`` does for the bots of the swarm.
+"""
 
 import random
 
@@ -6,10 +9,12 @@ from sfukit.swarm.impairment import Impairment
 
 _MS_PER_S = 1000.0
 _BITS = 8
+_HEADER_BYTES = 28  # IPv4 and UDP, which count towards the rate
+_REORDER_S = 0.01
 
 
 class ImpairedPath:
-    """Loss, then a bottleneck with a tail-drop queue, then delay; None impairs nothing."""
+    """A bottleneck with a tail-drop queue, then loss and delay; None impairs nothing."""
 
     def __init__(self, impairment: Impairment | None, seed: int) -> None:
         self._impairment = impairment or Impairment()
@@ -20,13 +25,11 @@ class ImpairedPath:
 
     def arrivals(self, now_s: float, size_bytes: int) -> list[float]:
         """Return when the copies of a datagram arrive: none if it is lost."""
-        if self._lost():
-            return []
         sent_s = self._through_queue(now_s, size_bytes)
-        if sent_s is None:
+        if sent_s is None or self._lost():
             return []
-        copies = 2 if self._happens(self._impairment.duplicate) else 1
-        return [self._arrival(sent_s) for _ in range(copies)]
+        arrival_s = self._arrival(sent_s)
+        return [arrival_s] * (2 if self._happens(self._impairment.duplicate) else 1)
 
     def _lost(self) -> bool:
         bursts = self._impairment.bursts
@@ -43,16 +46,17 @@ class ImpairedPath:
         begins_s = max(now_s, self._free_at_s)
         if begins_s - now_s > self._impairment.queue_ms / _MS_PER_S:
             return None
-        self._free_at_s = begins_s + size_bytes * _BITS / rate_bps
+        self._free_at_s = begins_s + (size_bytes + _HEADER_BYTES) * _BITS / rate_bps
         return self._free_at_s
 
     def _arrival(self, sent_s: float) -> float:
-        """Return the arrival: in order, but for a datagram that is to overtake others."""
+        """Return the arrival: in order, but for a datagram that others are to overtake."""
         impairment = self._impairment
-        if self._happens(impairment.reorder):
-            return sent_s
         delay_ms = impairment.delay_ms + self._random.random() * impairment.jitter_ms
-        self._last_s = max(self._last_s, sent_s + delay_ms / _MS_PER_S)
+        arrival_s = sent_s + delay_ms / _MS_PER_S
+        if self._happens(impairment.reorder):
+            return arrival_s + _REORDER_S
+        self._last_s = max(self._last_s, arrival_s)
         return self._last_s
 
     def _happens(self, probability: float) -> bool:

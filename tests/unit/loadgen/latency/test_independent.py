@@ -1,6 +1,9 @@
 """aiortc as second engine: impairment, times of frames, comparison."""
 
+import asyncio
+import functools
 import sys
+import time
 
 import pytest
 
@@ -10,6 +13,7 @@ from sfukit.loadgen.latency.independent.comparison import compare
 from sfukit.loadgen.latency.independent.forwarder import local
 from sfukit.loadgen.latency.independent.frame_log import FrameLog, read_rtp
 from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
+from sfukit.loadgen.latency.independent.in_flight import InFlight
 from sfukit.loadgen.latency.independent.reading import read
 from sfukit.loadgen.latency.independent.run import check_installed
 from sfukit.loadgen.result import Metric
@@ -23,11 +27,37 @@ def test_a_delay_shifts_each_datagram() -> None:
 
 def test_a_bottleneck_queues_and_drops() -> None:
     path = ImpairedPath(Impairment(rate_bps=80_000, queue_ms=150), seed=1)
-    assert [path.arrivals(0.0, 1000) for _ in range(3)] == [
+    assert [path.arrivals(0.0, 972) for _ in range(3)] == [
         [pytest.approx(0.1)],
         [pytest.approx(0.2)],
         [],
     ]
+
+
+def test_a_reordered_datagram_is_overtaken() -> None:
+    path = ImpairedPath(Impairment(delay_ms=20, reorder=1.0), seed=1)
+    assert path.arrivals(1.0, 100) == [pytest.approx(1.03)]
+
+
+def test_jitter_keeps_the_order() -> None:
+    path = ImpairedPath(Impairment(jitter_ms=20), seed=1)
+    arrivals = [path.arrivals(tick / 1000, 100)[0] for tick in range(100)]
+    assert arrivals == sorted(arrivals) and len(set(arrivals)) < 50
+
+
+async def test_datagrams_of_one_instant_are_delivered_in_order() -> None:
+    in_flight, delivered, done = InFlight(), list[int](), asyncio.Event()
+    at_s = time.monotonic() + 0.005
+    for number in range(50):
+        in_flight.push([at_s], functools.partial(delivered.append, number))
+    in_flight.push([at_s - 0.004], functools.partial(delivered.append, -1))
+    in_flight.push([at_s], done.set)
+    async with asyncio.timeout(10):
+        await done.wait()
+    assert delivered == [-1, *range(50)]
+    in_flight.push([at_s + 60], done.clear)
+    in_flight.close()
+    assert done.is_set()
 
 
 def test_loss_is_seeded() -> None:

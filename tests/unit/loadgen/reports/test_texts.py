@@ -3,9 +3,10 @@
 import csv
 import io
 
+import msgspec
 import pytest
 
-from sfukit.loadgen.reports import markdown, table
+from sfukit.loadgen.reports import html, markdown, table
 from tests.unit.loadgen.reports.runs import changed, gate, hostile, passed
 
 
@@ -21,6 +22,22 @@ def test_a_failure_is_marked_and_has_its_reasons() -> None:
     report = changed(passed(), verdict="fail", gates=[gate(False)], reasons=["too slow"])
     text = markdown.document(report)
     assert text.startswith("## ❌ FAIL") and "- too slow\n" in text and "**NOT MET**" in text
+
+
+def test_swapped_cores_and_a_shared_endpoint_are_said() -> None:
+    plain, report = markdown.document(passed()), passed()
+    assert "exchange" not in plain and "endpoint" not in plain
+    placement = msgspec.structs.replace(
+        report.environment.placement, pin="exchange", cores_swapped=True
+    )
+    report = changed(
+        report,
+        environment=msgspec.structs.replace(report.environment, placement=placement),
+        target=msgspec.structs.replace(report.target, publishers_per_endpoint=3),
+    )
+    for text in (markdown.document(report), html.page(report)):
+        assert "swapped cores every 50 ms, which improves figures of the server" in text
+        assert "3 publishers share one WHIP endpoint" in text
 
 
 def test_hostile_text_stays_in_its_cell() -> None:
