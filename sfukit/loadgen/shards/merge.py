@@ -69,6 +69,7 @@ def merge(parts: Sequence[Part], absent: Mapping[int, str] | None = None) -> Loa
         encodings=merge_use.encodings([report.encodings for report in reports]),
         rate_limited=merge_use.rate_limited([report.rate_limited for report in reports]),
         retried_joins=merge_use.retried_joins([report.retried_joins for report in reports]),
+        relay=merge_use.relay([report.relay for report in reports]),
         worst=worst.merged(one for report in reports for one in report.worst),
         decoded=[one for report in reports for one in report.decoded],
         errors=merge_use.faults(report.errors for report in reports),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sfukit.errors import UsageError
 from sfukit.loadgen import gate_figures
 from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.reports import html
 from sfukit.loadgen.result import Fault, LoadtestReport, Metric
 from sfukit.loadgen.shards import merge_metrics
 from sfukit.loadgen.shards.merge import merge
@@ -208,3 +209,9 @@ def test_weights_of_zero_and_negative_counts_divide_nothing() -> None:
     odd = Metric(unit="ratio", count=1, avg=1.0, max=1.0, weight=0.0, hdr=None)
     assert merge_metrics.merged("x", [odd, odd]).avg is None
     assert merge_metrics.merged("x", [Metric(unit="ms", count=-5, avg=1.0)]).count == 0
+
+
+def test_the_page_has_every_shard_with_its_verdict() -> None:
+    page = html.page(merged(shard(1), shard(2), absent={3: "worker <lost>"}))
+    assert "3 of 3" in page and "absent" in page and "worker &lt;lost&gt;" in page
+    assert "Shards" not in html.page(shard(1))
