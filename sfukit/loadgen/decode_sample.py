@@ -81,7 +81,7 @@ class Sample:
         window = self.kept[-1]
         end_tick = min(end_ns, self.swarm.now_ns()) // _NS_PER_TICK & _TICK_MASK
         for stream in await self._take_all():
-            if stream in window:
+            if stream in window and self._has_own_clock(stream):
                 window[stream] = replace(window[stream], end_tick=end_tick)
 
     async def close(self) -> None:
@@ -106,6 +106,11 @@ class Sample:
             ]
             found.append(replace(window, decoded=decoded))
         return [*found, *windows[len(found) :]]
+
+    def _has_own_clock(self, stream: int) -> bool:
+        """Return whether the frames of a stream have the clock of this swarm."""
+        publisher = self.ledger.expected[stream].publisher
+        return publisher is not None and self.ledger.plan.is_own(publisher)
 
     async def _take(self) -> None:
         while True:
