@@ -1,6 +1,6 @@
 """The text of a load test report, for a run that ended and for a saved one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,9 @@ from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
     LoadtestReport,
+    Metric,
     RateLimited,
+    RelayUse,
     RetriedJoins,
     Saturation,
     ServerUse,
@@ -104,9 +106,21 @@ def join_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
+    if report.relay is not None:
+        lines.append(labelled("relay", _relay_text(report.relay, report.metrics)))
     if report.retried_joins.attempts:
         lines.append(labelled("retries", _retries_text(report.retried_joins)))
     return lines
+
+
+def _relay_text(relay: RelayUse, metrics: Mapping[str, Metric]) -> str:
+    took = metrics.get("turn_allocate_ms")
+    p95 = f" (p95 {gates.show(took.p95, 'ms')})" if took is not None and took.count else ""
+    failed = ", ".join(f"{count} x {code}" for code, count in relay.failures.items())
+    return (
+        f"{relay.uri} by {relay.protocol}: {relay.allocations:,} allocations{p95}"
+        f"{f', failed: {failed}' if failed else ''}"
+    )
 
 
 def side_lines(report: LoadtestReport) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sfukit.gates import Gate
+from sfukit.loadgen.relay import RelayOptions
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.swarm.impairment import Impairment
 from sfukit.targets.access import Access
@@ -147,6 +148,7 @@ class RunOptions:
     pacing: Pacing = "libwebrtc"
     pli_policy: PliPolicy = "answer"
     unwatched: Unwatched = "dynacast"
+    relay: RelayOptions | None = None
     join_timeout_s: float = 10.0
     retries: int = 0
     abort_after_s: float | None = None

@@ -27,6 +27,7 @@ def described(plan: Plan, options: RunOptions) -> dict[str, str]:
         "target_plugin": options.target_plugin,
         "play": redacted(options.play or ""),
         "srtp": options.srtp,
+        "relay": "" if options.relay is None else str(options.relay.uri),
         "pacing": options.pacing,
         "pli_policy": options.pli_policy,
         "unwatched": options.unwatched,
