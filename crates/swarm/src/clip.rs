@@ -237,16 +237,16 @@ fn fill(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
     match slot {
         Slot::None | Slot::Sei { .. } => len,
         Slot::Vp8 => {
-            put_picture_id(fields, &mut out[packetise::PICTURE_ID_AT..]);
+            put_id(fields, &mut out[packetise::ID_AT..]);
             len
         }
         Slot::Vp8Last => {
-            put_picture_id(fields, &mut out[packetise::PICTURE_ID_AT..]);
+            put_id(fields, &mut out[packetise::ID_AT..]);
             out[len..len + frame_id::LEN].copy_from_slice(&fields.id.to_bytes());
             len + frame_id::LEN
         }
         Slot::Vp9 => {
-            put_picture_id(fields, &mut out[vp9::PICTURE_ID_AT..]);
+            put_id(fields, &mut out[vp9::ID_AT..]);
             len
         }
         Slot::Obu { at } => {
@@ -256,7 +256,7 @@ fn fill(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
     }
 }
 
-fn put_picture_id(fields: &FrameFields, out: &mut [u8]) {
+fn put_id(fields: &FrameFields, out: &mut [u8]) {
     let picture_id = fields.picture_id | packetise::WIDE_PICTURE_ID;
     out[..2].copy_from_slice(&picture_id.to_be_bytes());
 }

@@ -5,7 +5,7 @@ use crate::frame_id;
 use crate::nal;
 
 /// Offset of the picture id in the VP8 payloads of bots.
-pub(super) const PICTURE_ID_AT: usize = 2;
+pub(super) const ID_AT: usize = 2;
 /// M bit: the picture id has 15 bits.
 pub(super) const WIDE_PICTURE_ID: u16 = 0x8000;
 

@@ -15,7 +15,7 @@ const END_OF_FRAME: u8 = 0x04;
 const REFERENCE: &[u8] = &[1 << 1];
 
 /// Offset of the picture id.
-pub(super) const PICTURE_ID_AT: usize = 1;
+pub(super) const ID_AT: usize = 1;
 
 impl Clip {
     pub(super) fn add_vp9(&mut self, frame: &[u8]) -> Result<bool, ClipError> {
