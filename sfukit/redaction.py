@@ -29,7 +29,12 @@ _USERINFO = re.compile(
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+\.[\w-]*")  # RFC 7519: "eyJ" begins '{"'
 _JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
-_SECRET_OPTIONS = frozenset(("--token", "--api-secret", "--password", "--secret", "--peer-token"))
+_SECRET_OPTIONS = frozenset(
+    (
+        *("--token", "--api-secret", "--password", "--secret", "--peer-token"),
+        *("--turn-password", "--turn-secret"),
+    )
+)
 _COMMAND_OPTIONS = frozenset(("--server-args",))  # whose value is a command line
 _HEADER = "--header"
 

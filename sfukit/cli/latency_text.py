@@ -6,11 +6,11 @@ import msgspec
 
 from sfukit import gates, units
 from sfukit.cli import latency_engines
+from sfukit.cli.error_lines import error_lines
 from sfukit.cli.live_view import Row
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import labelled
 from sfukit.loadgen.latency.result import Generator, LatencyReport, Sample
-from sfukit.loadgen.result import Fault
 
 _ROWS = (
     ("frame delay", "e2e_frame_ms"),
@@ -46,9 +46,7 @@ def result_lines(report: LatencyReport) -> list[str]:
     if report.generator is not None:
         lines.append(labelled("load generator", _generator_text(report.generator)))
     told = " ".join(report.reasons)
-    errors = [_error_text(fault) for fault in report.errors if fault.message not in told]
-    lines += [labelled("" if place else "errors", text) for place, text in enumerate(errors)]
-    return lines
+    return lines + error_lines(fault for fault in report.errors if fault.message not in told)
 
 
 def sample_line(sample: Sample) -> str:
@@ -163,11 +161,6 @@ def _generator_text(generator: Generator) -> str:
     drops = "unknown" if generator.socket_drops is None else f"{generator.socket_drops:,}"
     state = "; ".join(generator.saturated) or "not saturated"
     return f"lag p99 {gates.show(generator.lag_ms.p99, 'ms')}, {drops} socket drops: {state}"
-
-
-def _error_text(fault: Fault) -> str:
-    first = f" (first: {fault.first})" if fault.first else ""
-    return f"{fault.count} x {fault.code}: {fault.message}{first}"
 
 
 def shown_rows(samples: Collection[Sample]) -> list[Row]:

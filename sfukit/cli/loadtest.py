@@ -16,6 +16,7 @@ from sfukit.cli import (
     loadtest_parse,
     loadtest_signaling,
     loadtest_text,
+    relay_options,
     shard_options,
     shared_options,
     target_options,
@@ -57,6 +58,7 @@ app = typer.Typer(add_completion=False)
         "sfukit loadtest -c 100 --scenario broadcast --net-down 'loss=2%,delay=40ms'",
         "sfukit loadtest -c 20 --handover 20s -T 'handover_gap_ms.p95<300'",
         "sfukit loadtest -c 40 --net lte --net-down loss=3%,burst=4 --net-share 20%",
+        "sfukit loadtest -c 20 --relay-only --turn turns:HOST --turn-secret @FILE",
         "sfukit loadtest --rfc8867 5.1 --html case.html",
         "sfukit loadtest -c 5000 --scenario signaling --rate 300/s --profile-server",
         "sfukit loadtest http://[::1]:80 -c 900 --scheduler tls://scheduler:8786",
@@ -100,6 +102,11 @@ def loadtest(
     net_down: target_options.NetDown = None,
     net_share: options.NetShare = "100%",
     handover: options.Handover = None,
+    relay_only: relay_options.RelayOnly = False,
+    turn: relay_options.Turn = None,
+    turn_user: relay_options.TurnUser = None,
+    turn_password: relay_options.TurnPassword = None,
+    turn_secret: relay_options.TurnSecret = None,
     phases: options.Phases = None,
     rfc8867: options.Rfc8867 = None,
     gate: target_options.Gate = None,
@@ -121,6 +128,7 @@ def loadtest(
     quiet: shared_options.Quiet = False,
     shard: shard_options.ShardOption = None,
     start_at: shard_options.StartAt = None,
+    workers: shard_options.Workers = None,
     scheduler: shard_options.Scheduler = None,
     insecure_scheduler: shard_options.InsecureScheduler = False,
     plan: options.Plan = False,
@@ -145,6 +153,8 @@ def loadtest(
         signaling.run(json=json, quiet=quiet, plan=plan)
     if scheduler is not None:
         shard_options.check_scheduler(context)
+    if workers is not None:
+        shard_options.check_workers(context)
     chosen = loadtest_parse.run_options(loadtest_parse.values_of(context))
     if plan:
         _print_plan(chosen, find_max=find_max)
@@ -159,6 +169,10 @@ def loadtest(
         from sfukit.cli import loadtest_cluster
 
         loadtest_cluster.run(scheduler, insecure_scheduler, chosen, out, outputs)
+    if workers is not None:
+        from sfukit.cli import loadtest_workers
+
+        loadtest_workers.run(workers, chosen, out, outputs)
     if find_max:
         outcome = _run(loadtest_find_max.find_max, chosen, out)
         finish(outcome, find_max_text.result_lines(outcome), out, json)

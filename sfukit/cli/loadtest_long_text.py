@@ -6,6 +6,7 @@ import msgspec
 
 from sfukit import gates, units
 from sfukit.cli import loadtest_text, metric_table
+from sfukit.cli.error_lines import error_lines
 from sfukit.cli.output import labelled
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import AGGREGATES, LoadtestReport, Metric, Scenario, ServerUse, SwarmUse
@@ -41,7 +42,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *_media_lines(report),
         *loadtest_text.worst_lines(report.worst),
         *_side_lines(report),
-        *loadtest_text.error_lines(report.errors),
+        *error_lines(report.errors),
         *loadtest_text.verdict_lines(report),
         *loadtest_text.shard_lines(report),
     ]

@@ -6,9 +6,9 @@ from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
+from sfukit.loadgen.options import MOST_SAMPLED
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
-_MOST_SAMPLED = 32
 _GATES, _CPU = "Gates", "CPU"
 
 
@@ -286,7 +286,7 @@ def interval_s(text: str) -> float:
 
 
 def decode_sample(count: int) -> int:
-    """Read ``--decode-sample``; each sampled stream keeps up to 66 MiB."""
-    if not 0 <= count <= _MOST_SAMPLED:
-        raise UsageError(f"--decode-sample {count}: from 0 to {_MOST_SAMPLED}", hint="try 3")
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
+    if not 0 <= count <= MOST_SAMPLED:
+        raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
     return count

@@ -8,7 +8,14 @@ import typer
 
 from sfukit import gates, units
 from sfukit.cli import loadtest_options as options
-from sfukit.cli import loadtest_rfc8867, run_labels, saved_runs, shard_options, target_options
+from sfukit.cli import (
+    loadtest_rfc8867,
+    relay_options,
+    run_labels,
+    saved_runs,
+    shard_options,
+    target_options,
+)
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
@@ -117,6 +124,7 @@ def run_options(
         pacing=choice(values["pacing"], "--pacing", Pacing),
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
+        relay=relay_options.relay(values),
         retries=values["retries"],
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],

@@ -1,20 +1,22 @@
 """The text of a load test report, for a run that ended and for a saved one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from sfukit import gates, units
 from sfukit.cli import load_table, loadtest_rfc8867, metric_table
+from sfukit.cli.error_lines import error_lines
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.result import (
     EncodingUse,
-    Fault,
     LoadtestReport,
+    Metric,
     RateLimited,
+    RelayUse,
     RetriedJoins,
     Saturation,
     ServerUse,
@@ -104,9 +106,21 @@ def join_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
+    if report.relay is not None:
+        lines.append(labelled("relay", _relay_text(report.relay, report.metrics)))
     if report.retried_joins.attempts:
         lines.append(labelled("retries", _retries_text(report.retried_joins)))
     return lines
+
+
+def _relay_text(relay: RelayUse, metrics: Mapping[str, Metric]) -> str:
+    took = metrics.get("turn_allocate_ms")
+    p95 = f" (p95 {gates.show(took.p95, 'ms')})" if took is not None and took.count else ""
+    failed = ", ".join(f"{count} x {code}" for code, count in relay.failures.items())
+    return (
+        f"{relay.uri} by {relay.protocol}: {relay.allocations:,} allocations{p95}"
+        f"{f', failed: {failed}' if failed else ''}"
+    )
 
 
 def side_lines(report: LoadtestReport) -> list[str]:
@@ -128,14 +142,6 @@ def worst_lines(streams: Sequence[Worst]) -> list[str]:
     return [
         labelled("" if place else "worst", f"{sentences.stream(one)}: {sentences.worst(one)}")
         for place, one in enumerate(streams)
-    ]
-
-
-def error_lines(faults: Sequence[Fault]) -> list[str]:
-    """Return the errors with their counts."""
-    return [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(faults)
     ]
 
 
@@ -277,11 +283,6 @@ def _swarm_text(swarm: SwarmUse, saturation: Saturation) -> str:
         f"{swarm.cpu_s / swarm.wall_s:.2f} core, lag p99 {gates.show(swarm.lag_ms.p99, 'ms')}, "
         f"{drops} socket drops: {state}"
     )
-
-
-def _error_text(fault: Fault) -> str:
-    first = f" (first: {fault.first})" if fault.first else ""
-    return f"{fault.count} x {fault.code}: {fault.message}{first}"
 
 
 def _percent(value: float | None) -> str:

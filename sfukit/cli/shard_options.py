@@ -38,6 +38,17 @@ StartAt = Annotated[
         help="first join: RFC 3339, seconds since 1970, or +30s",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    option(
+        "--workers",
+        panel=SCALE,
+        metavar="N",
+        min=1,
+        max=64,
+        help="processes here that share the plan; needs TARGET",
+    ),
+]
 Scheduler = Annotated[
     str | None,
     option(
@@ -60,10 +71,12 @@ _NOT_FOR_WORKERS = {
     "header": "headers are secrets, which tasks do not carry",
     "allow_host": "each worker has its own permission: set SFUKIT_ALLOW_HOSTS there",
     "target_plugin": "workers load no plug-in that a task names",
+    "relay_only": "its account is a secret, which tasks do not carry",
     "pin": "the placement is that of each worker",
     "server_args": "no worker starts a server",
     "prometheus": "the metrics while running are those of each worker",
     "shard": "each worker gets a shard",
+    "workers": "each worker is one process",
     "find_max": "a search is of one process",
     "baseline": "compare the report: sfukit report compare",
     "verbose": "see it: sfukit report last -v",
@@ -88,9 +101,30 @@ def check_scheduler(context: typer.Context) -> None:
             )
 
 
+def check_workers(context: typer.Context) -> None:
+    """Refuse what several processes cannot do."""
+    values = context.params
+    for name in ("shard", "find_max", "baseline", "prometheus", "verbose", "pin"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            named = name.replace("_", "-")
+            raise UsageError(f"--{named} with --workers: it is of one process")
+    if values["target"] is None:
+        raise UsageError(
+            "--workers without TARGET: the CPU of a private server is measured by one process",
+            hint="start `sfukit serve`, and give its URL",
+        )
+
+
 def shard(values: Mapping[str, Any]) -> Shard | None:
     """Return the share of this process, by the option, else by the job that it is part of."""
-    if values["scheduler"] is not None:
+    if values["scheduler"] is not None or values["workers"] is not None:
+        if config.JOB_INDEX in os.environ:
+            option = "scheduler" if values["workers"] is None else "workers"
+            raise UsageError(
+                f"--{option} in a pod of an Indexed Job: each pod would make the whole load",
+                hint=f"leave --{option} out, or run it in a pod of another kind",
+            )
         return None
     found = _of_job(os.environ) if values["shard"] is None else _parse(values["shard"])
     if found is not None:

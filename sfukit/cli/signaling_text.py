@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from sfukit import gates, units
+from sfukit.cli.error_lines import error_lines
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.gates import GateResult
-from sfukit.loadgen.result import Fault
 from sfukit.loadgen.signaling_load.result import (
     GeneratorUse,
     Latency,
@@ -73,11 +73,7 @@ def result_lines(report: SignalingReport) -> list[str]:
     ]
     if report.profile is not None:
         lines += _profile_lines(report.profile)
-    lines += [
-        labelled("" if place else "errors", _error_text(fault))
-        for place, fault in enumerate(report.errors)
-    ]
-    return lines
+    return lines + error_lines(report.errors)
 
 
 def _verdict_line(report: SignalingReport) -> str:
@@ -162,8 +158,3 @@ def _profile_lines(profile: Profile) -> list[str]:
 def _entry_text(entry: ProfileEntry) -> str:
     functions = ", ".join(entry.functions[:_MAX_FUNCTIONS])
     return f"{entry.share * 100:5.1f} %  {entry.cpu_s:6.2f} s  {entry.work:<24}{functions}"
-
-
-def _error_text(fault: Fault) -> str:
-    first = f" (first: {fault.first})" if fault.first else ""
-    return f"{fault.count} x {fault.code}: {fault.message}{first}"

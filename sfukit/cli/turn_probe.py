@@ -61,9 +61,10 @@ def turn_probe(
     """
     from sfukit.probe import resolve
     from sfukit.probe.turn import report as turn_report
-    from sfukit.probe.turn import uri
-    from sfukit.probe.turn.options import Load, Login, TurnOptions
+    from sfukit.probe.turn.options import Load, TurnOptions
     from sfukit.targets import tls_context
+    from sfukit.turn import uri
+    from sfukit.turn.credentials import Login
 
     uris = [uri.parse(text) for text in servers]
     load = None

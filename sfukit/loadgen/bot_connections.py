@@ -121,11 +121,12 @@ class BotTransports:
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         net_up, net_down = self.networks()
-        number = self.bot.index + 1
+        number, relay = self.bot.index + 1, self.media.relay
         return OpenTransport(
             bot=number,
             transport=transport,
             bind_ip=None,
+            relay=None if relay is None else relay.account(number, self.plan.total_s),
             local=LocalParameters(ufrag=local.ufrag, pwd=local.pwd),
             remote=RemoteParameters(
                 ufrag=peer.ufrag,

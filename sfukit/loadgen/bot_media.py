@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sfukit.loadgen.options import Pacing, PliPolicy, Unwatched
+from sfukit.loadgen.relay import RelayOptions
 from sfukit.loadgen.scenario import PlannedTrack
 
 
@@ -11,6 +12,7 @@ from sfukit.loadgen.scenario import PlannedTrack
 class Media:
     """The media of all bots: clips by rid (``audio`` for the audio clip), pacing, PLI policy.
 
+    ``relay`` is the TURN server that it passes.
     ``sampled`` are the received tracks to decode.
     """
 
@@ -19,4 +21,5 @@ class Media:
     pli_policy: PliPolicy
     unwatched: Unwatched
     ssrc_base: int
+    relay: RelayOptions | None = None
     sampled: frozenset[PlannedTrack] = frozenset()

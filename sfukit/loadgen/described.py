@@ -35,3 +35,15 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
         phases=[result.NetworkPhase(**phase._asdict()) for phase in load.phases],
         summary=scenario.plan_line(plan),
     )
+
+
+def relay(options: RunOptions, ledger: Ledger) -> result.RelayUse | None:
+    """Return the use of the TURN server; None without one."""
+    if options.relay is None:
+        return None
+    return result.RelayUse(
+        uri=str(options.relay.uri),
+        protocol=options.relay.variant,
+        allocations=len(ledger.relays.made),
+        failures=dict(ledger.relays.failures),
+    )

@@ -5,9 +5,17 @@ from collections.abc import Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from sfukit.loadgen.handovers import Handovers
+from sfukit.loadgen.relays import PREFIX, Relays
 from sfukit.loadgen.result import Fault, RateLimited, RetriedJoins
 from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
-from sfukit.swarm.messages import AddressChanged, EncodingChanged, Event, FirstFrame, TransportState
+from sfukit.swarm.messages import (
+    AddressChanged,
+    Allocated,
+    EncodingChanged,
+    Event,
+    FirstFrame,
+    TransportState,
+)
 
 _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
@@ -95,6 +103,7 @@ class Ledger:
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
     handovers: Handovers = field(default_factory=Handovers)
+    relays: Relays = field(default_factory=Relays)
     _retries: Counter[str] = field(default_factory=Counter)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[PlannedTrack] = field(default_factory=set)
@@ -200,6 +209,9 @@ class Ledger:
         match event:
             case TransportState():
                 self._transport_state(event)
+            case Allocated(transport=transport):
+                if transport in self._transports:
+                    self.relays.allocated(self._transports[transport][0], event)
             case AddressChanged():
                 failure = self.handovers.ended(event)
                 if failure is not None:
@@ -365,6 +377,11 @@ class Ledger:
             if decides and record.connected_ns is None:
                 record.connected_ns = event.at_ns
                 record.ice_ms, record.dtls_ms = event.ice_ms, event.dtls_ms
+            return
+        if event.reason.startswith(PREFIX):
+            code, message = self.relays.failed(event.reason)
+            self.failed(record.bot, code, message)
+            self.lost(record.bot, message)
             return
         reason = f"{TRANSPORT_LOST}{event.state}: {event.reason or 'no reason given'}"
         self.lost(record.bot, reason)

@@ -36,9 +36,21 @@ async def find(url: str) -> LocalServer | None:
         addresses = await resolve(parts.hostname or "")
     except TargetError:
         return None
-    if port is None:
+    here = [address for address in addresses if _is_here(address)]
+    if port is None or not here:
         return None
-    return await asyncio.to_thread(_listening, addresses, port)
+    return await asyncio.to_thread(_listening, here, port)
+
+
+def _is_here(address: str) -> bool:
+    """Return whether an address is of this machine: only then can a socket be bound to it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def _listening(addresses: Iterable[str], port: int) -> LocalServer | None:

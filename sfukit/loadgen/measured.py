@@ -92,6 +92,7 @@ def metrics(
         ),
         "rtt_ms": metric_of_histograms(one.rtt for one in histograms),
         **_handovers(ledger, windows),
+        "turn_allocate_ms": metric_of_values(ledger.relays.allocate_ms(), "ms"),
         "layer_switch_ms": metric_of_values(ledger.switch_waits_ms, "ms"),
         "layer_switches": _switches(ledger, streams_of(windows)),
         "mos_audio_est": metric_of_values(

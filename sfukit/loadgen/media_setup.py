@@ -21,6 +21,7 @@ def planned_media(plan: Plan, options: RunOptions) -> Media:
         unwatched=options.unwatched,
         sampled=decode_sample.chosen(plan, options.decode_sample),
         ssrc_base=_ssrc_base(plan.options.seed, options.shard),
+        relay=options.relay,
     )
 
 

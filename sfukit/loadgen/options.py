@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sfukit.gates import Gate
+from sfukit.loadgen.relay import RelayOptions
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.swarm.impairment import Impairment
 from sfukit.targets.access import Access
@@ -123,6 +124,9 @@ class LoadOptions:
         return "--audio-publishers 0" if self.audio_publishers == 0 else None
 
 
+MOST_SAMPLED = 32  # of --decode-sample: each stream keeps up to 66 MiB
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """The options of one run; ``command`` is the command line, quoted in hints.
@@ -142,6 +146,7 @@ class RunOptions:
     pacing: Pacing = "libwebrtc"
     pli_policy: PliPolicy = "answer"
     unwatched: Unwatched = "dynacast"
+    relay: RelayOptions | None = None
     join_timeout_s: float = 10.0
     retries: int = 0
     abort_after_s: float | None = None

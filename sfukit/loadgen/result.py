@@ -48,6 +48,7 @@ METRICS: dict[str, Unit] = {
     "handovers": "ratio",
     "handover_gap_ms": "ms",
     "handover_ice_ms": "ms",
+    "turn_allocate_ms": "ms",
     "layer_switch_ms": "ms",
     "layer_switches": "count",
     "quality": "score",
@@ -318,6 +319,18 @@ class RetriedJoins(msgspec.Struct, frozen=True, kw_only=True):
     codes: dict[str, int] = msgspec.field(default_factory=dict)
 
 
+class RelayUse(msgspec.Struct, frozen=True, kw_only=True):
+    """The TURN server that all media passed (``--relay-only``).
+
+    ``failures`` counts what was not allocated, or lost later, by code.
+    """
+
+    uri: str
+    protocol: Literal["udp", "tcp", "tls"]
+    allocations: int
+    failures: dict[str, int]
+
+
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
@@ -347,6 +360,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     encodings: EncodingUse = EncodingUse(published=0, inactive=0)
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     retried_joins: RetriedJoins = msgspec.field(default_factory=RetriedJoins)
+    relay: RelayUse | None = None
     worst: list[Worst]
     decoded: list[Decoded] = msgspec.field(default_factory=list)
     errors: list[Fault]

@@ -15,6 +15,7 @@ from sfukit.loadgen import (
     decode_sample,
     described,
     endpoints,
+    relay,
     scenario,
     scoped,
     summary,
@@ -69,6 +70,10 @@ async def run(
     ``preflight`` checks a given target before any bot joins.
     """
     started_at = datetime.now(UTC)
+    if options.relay is not None:
+        clients = len(scenario.plan(options.load).slots)
+        found = await relay.resolved(options.relay, clients, options.access, options.command)
+        options = replace(options, relay=found)
     async with AsyncExitStack() as stack:
         sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
         ready, fault = True, None

@@ -104,6 +104,7 @@ def report(
         ),
         rate_limited=ledger.rate_limited,
         retried_joins=ledger.retried_joins,
+        relay=described.relay(options, ledger),
         worst=worst(plan, streams),
         decoded=decoded.streams([one for window in windows for one in window.decoded], ledger),
         errors=ledger.faults,

@@ -7,6 +7,7 @@ import socket
 from typing import Literal, NamedTuple
 
 from sfukit.errors import TargetError, UsageError
+from sfukit.host_port import Endpoint as Endpoint
 
 Family = Literal["4", "6", "both"]
 
@@ -32,16 +33,6 @@ class Address(NamedTuple):
     def family(self) -> socket.AddressFamily:
         """Return the socket family of the address."""
         return socket.AF_INET6 if ":" in self.ip else socket.AF_INET
-
-
-class Endpoint(NamedTuple):
-    """A host, by name or address, and a port, as given by the user."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class UnresolvedError(TargetError):

@@ -15,6 +15,7 @@ DtlsRole = Literal["client", "server"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 Srtp = Literal["auto", "gcm128", "cm80"]
+RelayProtocol = Literal["udp", "tcp", "tls"]
 State = Literal["connected", "disconnected", "failed"]
 
 
@@ -122,6 +123,24 @@ class AddBot(Command, tag="add_bot"):
     scheduled_ns: int
 
 
+class Relay(msgspec.Struct, kw_only=True):
+    """A TURN server and an account (RFC 8656).
+
+    ``ca_file`` has the certificates to trust by TLS; None accepts every one.
+    """
+
+    ip: str
+    port: int
+    protocol: RelayProtocol
+    username: str
+    password: str
+    server_name: str = ""
+    ca_file: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Relay({self.protocol} {self.ip} {self.port})"
+
+
 class OpenTransport(Command, tag="open_transport"):
     """Open a socket and start ICE (controlling) and DTLS.
 
@@ -135,6 +154,7 @@ class OpenTransport(Command, tag="open_transport"):
     dtls_role: DtlsRole
     cname: str
     bind_ip: str | None = None
+    relay: Relay | None = None
     net_up: Network | None = None
     net_down: Network | None = None
 
@@ -344,6 +364,19 @@ class TransportState(msgspec.Struct, tag_field="type", tag="transport_state", kw
     at_ns: int
 
 
+class Allocated(msgspec.Struct, tag_field="type", tag="allocated", kw_only=True):
+    """A TURN server allocated a relayed address for a transport.
+
+    ``allocate_ms`` is from the first request, the connection to the server included.
+    """
+
+    transport: int
+    ip: str
+    port: int
+    allocate_ms: float
+    at_ns: int
+
+
 class AddressChanged(msgspec.Struct, tag_field="type", tag="address_changed", kw_only=True):
     """A transport continues on another local address, or failed to (``failure``).
 
@@ -373,4 +406,4 @@ class EncodingChanged(msgspec.Struct, tag_field="type", tag="encoding_changed", 
     at_ns: int
 
 
-Event = Done | TransportState | AddressChanged | FirstFrame | EncodingChanged
+Event = Done | TransportState | Allocated | AddressChanged | FirstFrame | EncodingChanged

@@ -95,14 +95,31 @@ async def detect(
 ) -> DetectedTarget:
     """Detect the kind of a target; raise ``TargetError`` without a response, or if unknown.
 
-    ``how`` has the certificates for WebSockets.
-
-    Servers without ``Accept-Post`` are common: then the path has to contain whip or whep.
+    ``how`` has the certificates for WebSockets. A server of WebSockets alone may close the
+    connection of other requests: it may be Janus, as may one of an unknown kind.
     """
     if address.kind in ("whip", "whep"):
         return DetectedTarget(address.kind, address.url, None)
     if address.kind == "janus":
         return await _janus(address, client, how)
+    try:
+        return await _by_http(address, client)
+    except TargetError as error:
+        cause = error.__cause__
+        if address.kind is not None or not isinstance(cause, httpx.RemoteProtocolError | None):
+            raise
+        refused = error
+    janus = await janus_info.ask(address.url, client, how or Access(), _ANSWER_S)
+    if janus is None:
+        raise refused
+    return DetectedTarget("janus", janus.url, janus.version)
+
+
+async def _by_http(address: TargetUrl, client: httpx.AsyncClient) -> DetectedTarget:
+    """Detect the kind by HTTP requests.
+
+    Servers without ``Accept-Post`` are common: then the path has to contain whip or whep.
+    """
     signaling = await _signaling(address, client)
     if signaling is not None:
         return DetectedTarget(signaling, address.url, None)
@@ -118,10 +135,6 @@ async def detect(
         return DetectedTarget(named, address.url, None, by_path=True)
     if address.kind is None and await _is_livekit(root, client):
         return DetectedTarget("livekit", address.url, None)
-    if address.kind is None:
-        janus = await janus_info.ask(address.url, client, how or Access(), _ANSWER_S)
-        if janus is not None:
-            return DetectedTarget("janus", janus.url, janus.version)
     said = "" if options is None else _told(options)
     raise TargetError(
         f"{address.url} answers{said}, but is neither an sfukit server nor a WHIP endpoint",
@@ -158,9 +171,9 @@ async def _janus(
     address: TargetUrl, client: httpx.AsyncClient, how: Access | None
 ) -> DetectedTarget:
     """Return the Janus server of a forced kind."""
-    await _send("GET", _root(address.url), client)  # tells an unreachable server
     janus = await janus_info.ask(address.url, client, how or Access(), _ANSWER_S)
     if janus is None:
+        await _send("GET", _root(address.url), client)  # tells an unreachable server
         raise TargetError(
             f"{address.url} answers, but not as a WebSocket of Janus (janus-protocol)",
             hint=janus_info.HINT,

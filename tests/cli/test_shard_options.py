@@ -86,9 +86,33 @@ def test_workers_are_told_no_secrets(
     assert says in refusal and "user:pass" not in refusal
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "--workers without TARGET"),
+        ([TARGET, "--shard", "1/2"], "--shard with --workers"),
+        ([TARGET, "--find-max"], "--find-max with --workers"),
+        ([TARGET, "--prometheus", ":0"], "--prometheus with --workers"),
+        ([TARGET, "-c", "1"], "no client is left for it: the plan has 1"),
+    ],
+)
+def test_processes_share_a_plan_of_a_target(
+    options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["loadtest", "--workers", "2", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_plain_scheduler_elsewhere_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["loadtest", TARGET, "--scheduler", "tcp://10.1.2.3:8786"]) == 2
     assert "--insecure-scheduler" in capsys.readouterr().err
+
+
+def test_certificates_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    assert main(["loadtest", TARGET, "--scheduler", "tls://127.0.0.1:9", "-c", "4"]) == 2
+    refusal = capsys.readouterr().err
+    assert "without certificates" in refusal and "TLS__CA_FILE" in refusal
 
 
 def test_the_extra_is_named_where_it_is_absent(
@@ -97,3 +121,12 @@ def test_the_extra_is_named_where_it_is_absent(
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert main(["loadtest", TARGET, "--scheduler", "tcp://127.0.0.1:9", "-c", "4"]) == 2
     assert "pip install 'sfukit[dask]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--workers", "2"], ["--scheduler", "tcp://127.0.0.1:9"]])
+def test_a_pod_of_a_job_makes_no_whole_load(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    assert main(["loadtest", TARGET, *options]) == 2
+    assert "each pod would make the whole load" in capsys.readouterr().err

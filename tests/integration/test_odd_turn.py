@@ -6,10 +6,12 @@ import pytest
 
 from sfukit.cli.turn_probe_text import result_lines
 from sfukit.probe.resolve import Address
-from sfukit.probe.turn import alternate, attributes, report, uri
-from sfukit.probe.turn.options import Login, TurnOptions
+from sfukit.probe.turn import alternate, attributes, report
+from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.probe import probe
 from sfukit.probe.turn.report import TurnReport, VariantReport
+from sfukit.turn import uri
+from sfukit.turn.credentials import Login
 from tests.odd import turn_server as odd
 from tests.odd.turn_server import OddTurn, odd_turn
 

@@ -1,6 +1,8 @@
 """One plan in three processes, merged, beside the same plan in one process."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -87,3 +89,31 @@ def same_within_noise(merged: LoadtestReport, whole: LoadtestReport) -> None:
     assert frames.p50 == pytest.approx(expected.p50, abs=25)
     assert len(merged.series) == pytest.approx(len(whole.series), abs=2)
     assert all(one.e2e_frame_p95_ms is not None for one in merged.series[-2:])
+
+
+def spawned(pid: int) -> list[int]:
+    """Return the processes that a load test with --workers started, in their order."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()
+    ]
+
+
+async def test_a_worker_that_is_killed_is_named(urls: list[str], tmp_path: Path) -> None:
+    loadtest = Loadtest(tmp_path)
+    process = await loadtest.start(
+        *(urls[0], "-c", "4", "--rooms", "2", *SHORT, "--join-timeout", "3s", "--workers", "2")
+    )
+    assert process.stdout is not None
+    told = ""
+    while not (line := (await process.stdout.readline()).decode()).startswith("start "):
+        assert line, told
+        told += line
+    os.kill(spawned(process.pid)[1], signal.SIGKILL)
+    outcome = await loadtest.finish(process, told=told)
+    assert outcome.code == 5, outcome.out + outcome.err
+    assert outcome.measured.reasons == [
+        "shard 2 (process 2 ended early (exit code -9)) of 2 is absent: its share, 2 of 4 clients, "
+        "is inconclusive"
+    ]
+    assert outcome.measured.metrics["tracks"].count == 4

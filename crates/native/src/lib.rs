@@ -11,6 +11,7 @@ mod supervise;
 mod swarm;
 mod swarm_polling;
 mod swarm_sockets;
+mod swarm_streams;
 mod swarm_worker;
 pub mod udp;
 mod worker;

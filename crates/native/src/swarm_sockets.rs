@@ -9,9 +9,11 @@ use rustc_hash::FxHashMap;
 use swarm::engine::Host;
 use swarm::figures::GeneratorFigures;
 use swarm::message::TransportId;
+use swarm::relay::Relay;
 
 use crate::clock::Clock;
 use crate::swarm_polling::{ReadMode, RoundRobin};
+use crate::swarm_streams::{Connectors, Inbox, Stream};
 use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
 
 /// Bound of the backlog of a socket: a server that does not read is a measurement, not a reason
@@ -30,6 +32,9 @@ pub struct Sockets {
     clock: Clock,
     options: SocketOptions,
     sockets: FxHashMap<TransportId, Socket>,
+    /// Connections to TURN servers by TCP and TLS.
+    streams: FxHashMap<TransportId, Stream>,
+    connectors: Connectors,
     /// Watches all sockets but the busy ones; tokens are transport identifiers.
     pub poller: Poller,
     busy: RoundRobin,
@@ -47,6 +52,8 @@ impl Sockets {
             clock,
             options,
             sockets: FxHashMap::default(),
+            streams: FxHashMap::default(),
+            connectors: Connectors::default(),
             poller,
             busy: RoundRobin::new(),
             send_drops: 0,
@@ -63,6 +70,49 @@ impl Sockets {
         };
         // A socket error is the ICMP error of one datagram sent; the next read continues.
         socket.udp.recv_batch(arena).unwrap_or(0)
+    }
+
+    /// Return whether a transport uses a stream.
+    pub fn is_stream(&self, transport: TransportId) -> bool {
+        self.streams.contains_key(&transport)
+    }
+
+    /// Connect, send and receive on a stream as far as that does not block; return the address of
+    /// its server.
+    ///
+    /// # Errors
+    /// Where the stream ended, with the reason; it is closed then.
+    pub fn serve_stream(
+        &mut self,
+        transport: TransportId,
+        inbox: &mut Inbox,
+    ) -> Result<Option<SocketAddr>, String> {
+        let Some(stream) = self.streams.get_mut(&transport) else {
+            return Ok(None);
+        };
+        let served = stream.serve(inbox);
+        match served {
+            Ok(()) => {
+                let server = stream.server();
+                self.watch_stream(transport);
+                Ok(Some(server))
+            }
+            Err(reason) => {
+                self.streams.remove(&transport);
+                Err(reason)
+            }
+        }
+    }
+
+    fn watch_stream(&mut self, transport: TransportId) {
+        if let Some(stream) = self.streams.get_mut(&transport)
+            && let Some(interest) = stream.changed_interest()
+        {
+            // The stream is in the poller.
+            let _ = self
+                .poller
+                .modify(stream.as_fd(), u64::from(transport), interest);
+        }
     }
 
     /// Return whether there are busy sockets to poll.
@@ -132,7 +182,7 @@ impl Sockets {
     /// Return the figures of the sockets.
     pub fn figures(&mut self) -> GeneratorFigures {
         let mut figures = GeneratorFigures {
-            sockets: self.sockets.len(),
+            sockets: self.sockets.len() + self.streams.len(),
             send_drops: self.send_drops,
             send_errors: self.closed_errors,
             ..GeneratorFigures::default()
@@ -180,8 +230,22 @@ impl Sockets {
 
 impl Host for Sockets {
     fn open(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String> {
+        self.streams.remove(&transport);
         let opened = self.bind(transport, bind);
         opened.map_err(|error| format!("cannot open a UDP socket at {bind}: {error}"))
+    }
+
+    fn connect(&mut self, transport: TransportId, relay: &Relay) -> Result<(), String> {
+        let server = relay.server();
+        let opened = Stream::open(relay, &mut self.connectors);
+        let stream = opened.map_err(|error| format!("cannot connect to {server}: {error}"))?;
+        let token = u64::from(transport);
+        let added = self
+            .poller
+            .add(stream.as_fd(), token, Interest::ReadableOrWritable);
+        added.map_err(|error| format!("cannot connect to {server}: {error}"))?;
+        self.streams.insert(transport, stream);
+        Ok(())
     }
 
     fn reopen(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String> {
@@ -200,11 +264,18 @@ impl Host for Sockets {
     }
 
     fn close(&mut self, transport: TransportId) {
+        if let Some(mut stream) = self.streams.remove(&transport) {
+            stream.shut_down();
+        }
         let socket = self.sockets.remove(&transport);
         self.retire(transport, socket);
     }
 
     fn send(&mut self, transport: TransportId, outbox: &Outbox) {
+        if let Some(stream) = self.streams.get_mut(&transport) {
+            self.send_drops += stream.send(outbox, MAX_BACKLOG_BYTES);
+            return self.watch_stream(transport);
+        }
         let Some(socket) = self.sockets.get_mut(&transport) else {
             return;
         };

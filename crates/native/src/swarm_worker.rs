@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::cpu;
 use crate::handle::{self, Shared};
 use crate::swarm_sockets::Sockets;
+use crate::swarm_streams::Inbox;
 use crate::udp::{Interest, Poller, Ready, RecvArena, SocketOptions};
 
 const WAKER_TOKEN: u64 = u64::MAX;
@@ -58,6 +59,7 @@ pub struct SwarmWorker {
     shared: Arc<Shared<Command, Event, SwarmSnapshot>>,
     sockets: Sockets,
     arena: RecvArena,
+    inbox: Inbox,
     engine: Engine,
     ready: Vec<Ready>,
     /// Time of the last read.
@@ -81,6 +83,7 @@ impl SwarmWorker {
         poller.add(waker, WAKER_TOKEN, Interest::Readable)?;
         Ok(Self {
             arena: RecvArena::new(RECV_SLOTS, options.gro),
+            inbox: Inbox::default(),
             sockets: Sockets::new(clock, options, poller),
             clock,
             shared,
@@ -161,6 +164,10 @@ impl SwarmWorker {
             let Ok(transport) = TransportId::try_from(token) else {
                 continue;
             };
+            if self.sockets.is_stream(transport) {
+                self.serve_stream(transport);
+                continue;
+            }
             if writable {
                 self.sockets.resume(transport);
             }
@@ -170,6 +177,26 @@ impl SwarmWorker {
             }
             if nth % SOCKETS_PER_ROUND == SOCKETS_PER_ROUND - 1 {
                 self.handle_timeout();
+            }
+        }
+    }
+
+    /// Serve a connection to a TURN server. Its messages have no time stamps of the kernel.
+    fn serve_stream(&mut self, transport: TransportId) {
+        self.inbox.clear();
+        let served = self.sockets.serve_stream(transport, &mut self.inbox);
+        let now = self.clock.now();
+        match served {
+            Ok(None) => {}
+            Ok(Some(server)) => {
+                let messages = self.inbox.messages();
+                let messages = messages.map(|bytes| (server, Duration::ZERO, bytes));
+                self.engine
+                    .receive(now, transport, messages, &mut self.sockets);
+            }
+            Err(reason) => {
+                self.engine
+                    .relay_lost(now, transport, &reason, &mut self.sockets);
             }
         }
     }

@@ -27,4 +27,5 @@ pub mod rtt;
 pub mod srtp;
 pub mod timeline;
 pub mod transport;
+pub mod turn;
 pub mod wheel;

@@ -13,6 +13,7 @@ use crate::message::{
 };
 use crate::publish::{EncodingPlan, OutboundEncoding, OutboundStream};
 use crate::random::Random;
+use crate::relay::wildcard_of;
 use crate::sample::TakenFrames;
 use crate::transport::{BotTransport, TransportPlan};
 use rtc::codec::{Codec, Kind};
@@ -21,7 +22,7 @@ use rtc::ice::{Base, Credentials};
 use rtc::inbound::bind::Expected;
 use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use wire::id::{PayloadType, Ssrc};
@@ -141,13 +142,12 @@ fn open_transport(
     check_new_id(engine.transports.contains_key(&id), "transport", id)?;
     let bot = require(engine.bots.get_mut(&request.bot), "bot", request.bot)?;
     let remote = remote_parameters(&request)?;
-    let bind = request.bind_ip.unwrap_or_else(|| wildcard(&remote));
     let mut random = Random::new(engine.config.seed, &[TRANSPORT, u64::from(id)]);
     if request.net_up.is_some() || request.net_down.is_some() {
         bot.set_network(request.net_up, request.net_down);
     }
     let (decrypted, shaped) = (bot.decrypted, bot.down.is_some());
-    let local = host.open(id, bind).map_err(system)?;
+    let local = open_link(&request, &remote, host).map_err(system)?;
     let config = TransportConfig {
         ice: IceRole::Controlling {
             tie_breaker: HIGH_TIE_BREAKER | random.next_u64(),
@@ -165,11 +165,10 @@ fn open_transport(
         profiles: engine.config.profiles.clone(),
         mtu: MTU_BYTES,
     };
-    let mut transport = Transport::new(config, now).map_err(|error| {
+    let transport = Transport::new(config, now).map_err(|error| {
         host.close(id);
         system(error)
     })?;
-    transport.set_remote(now, remote);
     let plan = TransportPlan {
         id,
         bot: request.bot,
@@ -177,10 +176,13 @@ fn open_transport(
         cname: request.cname,
         decrypted,
         shaped,
+        relay: request.relay,
         transport,
         random,
     };
-    engine.transports.insert(id, BotTransport::new(plan));
+    let mut transport = BotTransport::new(plan);
+    transport.set_remote(now, remote, &mut engine.shared);
+    engine.transports.insert(id, transport);
     engine.flush_and_rearm(now, id, host);
     Ok(())
 }
@@ -193,7 +195,11 @@ fn change_address(
 ) -> Result<(), CommandError> {
     let transport = require(engine.transports.get_mut(&id), "transport", id)?;
     // The kernel selects another port.
-    host.reopen(id, transport.local()).map_err(system)?;
+    match transport.relay() {
+        Some(relay) if relay.is_stream() => host.connect(id, relay).map_err(system)?,
+        Some(relay) => drop(host.reopen(id, wildcard_of(relay.ip)).map_err(system)?),
+        None => drop(host.reopen(id, transport.local()).map_err(system)?),
+    }
     transport.change_address(now, &mut engine.shared);
     engine.flush_and_rearm(now, id, host);
     Ok(())
@@ -225,7 +231,7 @@ fn add_candidate(
     host: &mut impl Host,
 ) -> Result<(), CommandError> {
     let transport = require(engine.transports.get_mut(&id), "transport", id)?;
-    transport.add_candidate(now, candidate.into());
+    transport.add_candidate(now, candidate.into(), &mut engine.shared);
     engine.flush_and_rearm(now, id, host);
     Ok(())
 }
@@ -406,11 +412,24 @@ fn remote_parameters(request: &OpenTransport) -> Result<RemoteParameters, Comman
     })
 }
 
-/// The kernel selects the source address per destination.
-fn wildcard(remote: &RemoteParameters) -> IpAddr {
-    match remote.candidates.first() {
-        Some(SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
-        _ => Ipv4Addr::UNSPECIFIED.into(),
+/// Open the socket of a transport: to its peer, or to its TURN server. Return its local address.
+///
+/// Without `bind_ip` that is the wildcard: the kernel selects the source address per destination.
+fn open_link(
+    request: &OpenTransport,
+    remote: &RemoteParameters,
+    host: &mut impl Host,
+) -> Result<IpAddr, String> {
+    let first = remote.candidates.first().map(SocketAddr::ip);
+    let wildcard = wildcard_of(first.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
+    let id = request.transport;
+    match &request.relay {
+        None => host.open(id, request.bind_ip.unwrap_or(wildcard)),
+        Some(relay) if relay.is_stream() => host.connect(id, relay).map(|()| wildcard),
+        Some(relay) => {
+            let bind = request.bind_ip.unwrap_or(wildcard_of(relay.ip));
+            host.open(id, bind).map(|_| wildcard)
+        }
     }
 }
 

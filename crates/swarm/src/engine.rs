@@ -8,6 +8,7 @@ use crate::clip::Clip;
 use crate::figures::{Figures, LossFigures, Totals, WindowBounds};
 use crate::message::{BotId, ClipId, Event, FlowId, StreamId, TransportId};
 use crate::receive::InboundStream;
+use crate::relay::Relay;
 use crate::tcp_flow::TcpFlow;
 use crate::transport::{BotTransport, Shared};
 use rtc::dtls::Context;
@@ -27,6 +28,13 @@ pub trait Host {
     /// # Errors
     /// Where the system refuses, with a message for the user.
     fn open(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String>;
+
+    /// Connect a transport to its TURN server by TCP or TLS, in place of a UDP socket. The outcome
+    /// follows: [`Engine::relay_lost`] where it fails.
+    ///
+    /// # Errors
+    /// Where the system refuses at once, with a message for the user.
+    fn connect(&mut self, transport: TransportId, relay: &Relay) -> Result<(), String>;
 
     /// Replace the socket of a transport by one with another local address; return that address.
     ///
@@ -145,6 +153,20 @@ impl Engine {
             bot_transport.receive(arrived, remote, bytes, &mut self.shared);
         }
         self.flush_and_rearm(now, transport, host);
+    }
+
+    /// Fail a transport whose connection to the TURN server ended.
+    pub fn relay_lost(
+        &mut self,
+        now: Time,
+        transport: TransportId,
+        reason: &str,
+        host: &mut impl Host,
+    ) {
+        if let Some(bot_transport) = self.transports.get_mut(&transport) {
+            bot_transport.relay_lost(now, reason, &mut self.shared);
+            self.flush_and_rearm(now, transport, host);
+        }
     }
 
     /// Run all timers that are due.

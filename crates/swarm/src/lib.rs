@@ -27,6 +27,7 @@ pub mod quality;
 pub mod random;
 pub mod receive;
 pub mod recorder;
+pub mod relay;
 pub mod sample;
 mod shaping;
 pub mod tcp_flow;

@@ -6,6 +6,7 @@
 
 use crate::figures::Figures;
 use crate::impair::Network;
+use crate::relay::Relay;
 use crate::sample::TakenFrames;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -222,6 +223,9 @@ pub struct OpenTransport {
     pub dtls_role: DtlsRole,
     /// RTCP canonical name (RFC 7022).
     pub cname: String,
+    /// The TURN server that everything passes.
+    #[serde(default)]
+    pub relay: Option<Relay>,
     /// Uplink impairment of all transports of the bot; none leaves it unchanged.
     #[serde(default)]
     pub net_up: Option<Network>,
@@ -451,6 +455,19 @@ pub enum Event {
         /// DTLS handshake, up to the verified fingerprint.
         dtls_ms: Option<f64>,
         /// Time of the change.
+        at_ns: u64,
+    },
+    /// A TURN server allocated an address for a transport.
+    Allocated {
+        /// The transport.
+        transport: TransportId,
+        /// The relayed address.
+        ip: IpAddr,
+        /// Its port.
+        port: u16,
+        /// From the first request, the connection to the server included.
+        allocate_ms: f64,
+        /// Time of the response.
         at_ns: u64,
     },
     /// A transport continues on another local address, or failed to.

@@ -20,6 +20,9 @@ impl Engine {
         bot: BotId,
         host: &mut impl Host,
     ) {
+        if let Some(sender) = self.transports.get_mut(&transport) {
+            sender.wrap(now, &mut self.shared);
+        }
         if self.shared.outbox.is_empty() {
             return;
         }

@@ -3,6 +3,7 @@
 mod handover;
 mod inbound;
 mod outbound;
+mod relayed;
 mod round_trips;
 mod rtcp;
 
@@ -14,8 +15,10 @@ use crate::publish::{OutboundStream, PlannedPacket};
 use crate::random::Random;
 use crate::receive::InboundStream;
 use crate::recorder::Recorder;
+use crate::relay::Relay;
 use crate::sample::TakenFrames;
 use handover::Handover;
+use relayed::Relayed;
 use round_trips::RoundTrips;
 use rtc::codec::Codec;
 use rtc::inbound::bind::{Binder, Expected};
@@ -24,7 +27,7 @@ use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
 use rtc::transport::{Transport, TransportEvent};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 use wire::extension::ExtensionMap;
 use wire::id::{Rid, Ssrc};
@@ -42,6 +45,8 @@ pub struct Shared {
     pub wall: WallClock,
     /// Outgoing datagrams.
     pub outbox: Outbox,
+    /// Outgoing messages to the TURN server of the transport that is served.
+    pub relayed: Outbox,
     /// Measurements and events.
     pub recorder: Recorder,
     /// Scratch buffer of outgoing RTCP.
@@ -58,6 +63,7 @@ impl Shared {
         Self {
             wall,
             outbox: Outbox::new(),
+            relayed: Outbox::new(),
             recorder: Recorder::default(),
             rtcp: Vec::new(),
             sequences: Vec::new(),
@@ -93,6 +99,8 @@ pub struct BotTransport {
     /// Lower bound of the next NACK or keyframe request of an inbound stream.
     next_feedback: Time,
     handover: Option<Handover>,
+    relayed: Option<Box<Relayed>>,
+    is_relay_lost: bool,
     /// Arrival of the last media packet.
     last_media: Time,
     /// Number of the local address: datagrams in flight to or from an earlier one are lost.
@@ -123,6 +131,8 @@ pub struct TransportPlan {
     pub decrypted: bool,
     /// Whether received datagrams pass the downlink impairment of the bot.
     pub shaped: bool,
+    /// The TURN server that everything passes; none sends to the peer itself.
+    pub relay: Option<Relay>,
     /// ICE and DTLS.
     pub transport: Transport,
     /// Random numbers of the transport.
@@ -130,7 +140,7 @@ pub struct TransportPlan {
 }
 
 impl BotTransport {
-    /// Create a bot transport; the remote parameters of `plan.transport` are set.
+    /// Create a bot transport, which waits for the remote parameters.
     #[must_use]
     pub fn new(mut plan: TransportPlan) -> Self {
         Self {
@@ -156,6 +166,11 @@ impl BotTransport {
             next_report: NEVER,
             next_feedback: NEVER,
             handover: None,
+            relayed: plan.relay.map(|relay| {
+                let is_ipv6 = plan.local.is_ipv6();
+                Box::new(Relayed::new(relay, is_ipv6))
+            }),
+            is_relay_lost: false,
             last_media: Time::ZERO,
             address: 0,
             armed: NEVER,
@@ -318,12 +333,6 @@ impl BotTransport {
         }
     }
 
-    /// Check a remote candidate that was trickled.
-    pub fn add_candidate(&mut self, now: Time, candidate: SocketAddr) {
-        self.timeout_stale = true;
-        self.transport.add_candidate(now, candidate);
-    }
-
     /// Send due frames, reports and feedback, and run the timers of ICE and DTLS.
     pub fn handle_timeout(&mut self, now: Time, shared: &mut Shared) {
         self.timeout_stale = true;
@@ -331,6 +340,7 @@ impl BotTransport {
             self.transport.handle_timeout(now, &mut shared.outbox);
             self.take_events(now, shared);
         }
+        self.relay_timeout(now, shared);
         self.expire_handover(now, &mut shared.recorder);
         if !self.connected {
             return;
@@ -359,7 +369,8 @@ impl BotTransport {
     /// Return the next timeout of ICE, DTLS, reports, frames and pacer.
     fn compute_base_timeout(&self) -> Time {
         let handover = self.handover.as_ref().map_or(NEVER, Handover::deadline);
-        let association = self.transport.poll_timeout().unwrap_or(NEVER).min(handover);
+        let association = self.transport.poll_timeout().unwrap_or(NEVER);
+        let association = association.min(handover).min(self.relay_due());
         if !self.connected {
             return association;
         }
@@ -389,6 +400,7 @@ impl BotTransport {
             let _ = self.transport.send_rtcp(&shared.rtcp, &mut shared.outbox);
         }
         self.transport.close(now, &mut shared.outbox);
+        self.close_relay(now, shared);
         self.inbound.iter_mut().for_each(|stream| stream.end(now));
         self.inbound
     }

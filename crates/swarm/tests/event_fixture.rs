@@ -38,7 +38,14 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
             at_ns: 3,
         }],
         Some(Event::EncodingChanged { .. }) => address_changes(),
-        Some(Event::AddressChanged { .. }) => return None,
+        Some(Event::AddressChanged { .. }) => vec![Event::Allocated {
+            transport: 1,
+            ip: "192.0.2.1".parse().unwrap(),
+            port: 49_152,
+            allocate_ms: 3.5,
+            at_ns: 6,
+        }],
+        Some(Event::Allocated { .. }) => return None,
     };
     Some(samples)
 }

@@ -30,7 +30,7 @@ _NAMED = 6
 _TOLD_EVERY_S = 10.0
 _CLOCKS_APART_S = 1.0
 _TLS = (
-    "name the certificates in Dask's configuration: DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+    "name them in Dask's configuration: DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
     "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and __KEY"
 )
 
@@ -141,6 +141,8 @@ async def _connected(address: str) -> Any:
         tls = address.startswith("tls:")
         library: Any = distributed  # partly without types
         security = library.Security(require_encryption=True) if tls else library.Security()
+        if tls and security.get_connection_args("client")["ssl_context"] is None:
+            raise UsageError(f"--scheduler {address}: without certificates", hint=_TLS)
         return await library.Client(
             address, security=security, asynchronous=True, timeout=_CONNECT_S, set_as_default=False
         )

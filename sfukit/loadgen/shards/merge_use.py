@@ -9,6 +9,7 @@ from sfukit.loadgen.result import (
     EncodingUse,
     Fault,
     RateLimited,
+    RelayUse,
     RetriedJoins,
     Saturation,
     SwarmUse,
@@ -104,6 +105,19 @@ def retried_joins(parts: Sequence[RetriedJoins]) -> RetriedJoins:
         clients=sum(part.clients for part in parts),
         clients_joined=sum(part.clients_joined for part in parts),
         codes=counts(part.codes for part in parts),
+    )
+
+
+def relay(parts: Sequence[RelayUse | None]) -> RelayUse | None:
+    """Return the use of the TURN server by all shards; that of the first one is named."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    return RelayUse(
+        uri=known[0].uri,
+        protocol=known[0].protocol,
+        allocations=sum(part.allocations for part in known),
+        failures=counts(part.failures for part in known),
     )
 
 

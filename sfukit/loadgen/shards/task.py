@@ -5,6 +5,7 @@ and log the arguments of tasks. Each worker reads what it needs from its own env
 """
 
 import os
+from typing import Annotated
 
 import msgspec
 
@@ -12,6 +13,7 @@ from sfukit import config
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
 from sfukit.loadgen.options import (
+    MOST_SAMPLED,
     LoadOptions,
     Pacing,
     PliPolicy,
@@ -39,6 +41,7 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     retries: int
     abort_after_s: float | None
     interval_s: float
+    decode_sample: Annotated[int, msgspec.Meta(ge=0, le=MOST_SAMPLED)]
     gates: list[Gate]
     default_gates: bool
     ca_file: str | None
@@ -71,6 +74,7 @@ def encode(options: RunOptions, shard: Shard, start_at_s: float) -> bytes:
             retries=options.retries,
             abort_after_s=options.abort_after_s,
             interval_s=options.interval_s,
+            decode_sample=options.decode_sample,
             gates=list(options.gates),
             default_gates=options.default_gates,
             ca_file=options.access.ca_file,
@@ -110,6 +114,7 @@ def decode(task: bytes) -> RunOptions:
         retries=found.retries,
         abort_after_s=found.abort_after_s,
         interval_s=found.interval_s,
+        decode_sample=found.decode_sample,
         gates=tuple(found.gates),
         default_gates=found.default_gates,
         shard=found.shard,

@@ -10,8 +10,8 @@ from sfukit.probe.resolve import Address as Place
 from sfukit.probe.steps import Note, StepFailedError, StepRecorder
 from sfukit.probe.turn import alternate, attributes, causes, denial
 from sfukit.probe.turn.client import LIFETIME_S, Address, Client, RefusedError, send_request
-from sfukit.probe.turn.credentials import Credentials
 from sfukit.probe.turn.options import TurnOptions
+from sfukit.turn.credentials import Credentials
 
 Reopen = Callable[[], Awaitable[Client]]
 

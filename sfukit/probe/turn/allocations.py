@@ -14,7 +14,7 @@ from sfukit.probe.turn.connection import open_client
 from sfukit.probe.turn.figures import Percentiles, percentiles
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.relaying import release
-from sfukit.probe.turn.uri import Variant
+from sfukit.turn.uri import Variant
 
 _AT_ONCE = 50  # concurrent requests: more would measure this machine
 

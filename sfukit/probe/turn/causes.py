@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sfukit.probe.steps import StepFailedError
 from sfukit.probe.turn import attributes
 from sfukit.probe.turn.client import RefusedError
-from sfukit.probe.turn.credentials import Credentials, expired_cause
+from sfukit.turn.credentials import Credentials, expired_cause
 
 _FORBIDDEN = 403
 _UNKNOWN_ATTRIBUTE = 420

@@ -22,7 +22,7 @@ from sfukit.probe.turn.client import (
     send_request,
 )
 from sfukit.probe.turn.options import TurnOptions
-from sfukit.probe.turn.uri import Variant
+from sfukit.turn.uri import Variant
 
 _BINDING_S = 1.2  # three sends of aioice's schedule
 _DIRECT_SAMPLES = 5

@@ -17,7 +17,7 @@ from sfukit.probe.turn.peer import Peer, RelayPeer
 from sfukit.probe.turn.relaying import Relayed
 from sfukit.probe.turn.report import INTERRUPTED, ServerReport, VariantReport
 from sfukit.probe.turn.security import examine
-from sfukit.probe.turn.uri import TurnUri, Variant
+from sfukit.turn.uri import TurnUri, Variant
 
 _RELEASE_S = 1.0  # after an interrupt
 

@@ -23,7 +23,7 @@ from sfukit.probe.turn.echo import Echo
 from sfukit.probe.turn.figures import RelayFigures, Throughput, relay_figures
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.peer import Peer, SocketPeer, socket_peer
-from sfukit.probe.turn.uri import DEFAULT_PORT
+from sfukit.turn.uri import DEFAULT_PORT
 
 _CHANNEL_HEADER_BYTES = 4
 

@@ -8,7 +8,7 @@ from sfukit.probe.turn import report
 from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.probe import probe
 from sfukit.probe.turn.report import TurnReport
-from sfukit.probe.turn.uri import TurnUri
+from sfukit.turn.uri import TurnUri
 
 
 async def run(uris: Sequence[TurnUri], options: TurnOptions) -> TurnReport:

@@ -170,6 +170,16 @@ async def test_janus_is_recognised_by_its_websocket(prefix: str) -> None:
     async with janus_socket() as host, transport(other_server) as client:
         found = await detect(parse_target(f"{prefix}ws://{host}/janus?room=7"), client)
         assert found == DetectedTarget("janus", f"ws://{host}/janus?room=7", "1.1.2")
+
+    def closes(request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("closed without a response")
+
+    async with janus_socket() as host, transport(closes) as client:
+        found = await detect(parse_target(f"{prefix}ws://{host}/janus"), client)
+        assert found.kind == "janus"
+    async with janus_socket("[]") as host, transport(closes) as client:
+        with pytest.raises(TargetError, match="cannot be reached"):
+            await detect(parse_target(f"{prefix}ws://{host}/janus"), client)
     async with janus_socket("[]") as host, transport(other_server) as client:
         with pytest.raises(TargetError, match="answer"):
             await detect(parse_target(f"{prefix}ws://{host}/janus"), client)

@@ -11,12 +11,12 @@ from sfukit import gates
 from sfukit.errors import UsageError
 from sfukit.probe.finding import Finding, Step
 from sfukit.probe.resolve import Endpoint
-from sfukit.probe.turn import causes, report, uri
+from sfukit.probe.turn import causes, report
 from sfukit.probe.turn.client import RefusedError
-from sfukit.probe.turn.credentials import Credentials, expired_cause, from_secret
 from sfukit.probe.turn.figures import jitter_ms, percentiles, relay_figures
-from sfukit.probe.turn.options import Login
 from sfukit.probe.turn.report import ServerReport, VariantReport
+from sfukit.turn import uri
+from sfukit.turn.credentials import Credentials, Login, expired_cause, from_secret
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from aioice.stun import Method
 
 from sfukit.probe.resolve import Endpoint
 from sfukit.probe.steps import StepFailedError
-from sfukit.probe.turn import allocate, causes, relaying, report, uri
+from sfukit.probe.turn import allocate, causes, relaying, report
 from sfukit.probe.turn.client import Client, RefusedError
-from sfukit.probe.turn.options import Login, TurnOptions
+from sfukit.probe.turn.options import TurnOptions
 from sfukit.probe.turn.probe import probe
 from sfukit.probe.turn.report import ServerReport
+from sfukit.turn import uri
+from sfukit.turn.credentials import Login
 
 RELAY = ("127.0.0.2", 50_000)
 OK = 0

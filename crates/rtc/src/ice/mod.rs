@@ -27,6 +27,7 @@ pub(crate) use agent::Agent;
 pub use checklist::Base;
 pub use controlling::IceControlling;
 pub use lite::IceLite;
+pub(crate) use random::unpredictable_transaction;
 
 /// A path without an authenticated packet for this long is retired (RFC 7675 section 5.1).
 pub const CONSENT_EXPIRY: Duration = Duration::from_secs(30);

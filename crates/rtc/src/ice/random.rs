@@ -4,7 +4,7 @@ use openssl::rand::rand_bytes;
 use wire::stun::TransactionId;
 
 /// Return a transaction id for a check whose response proves that the check was received.
-pub(super) fn unpredictable_transaction() -> TransactionId {
+pub(crate) fn unpredictable_transaction() -> TransactionId {
     let mut id = [0; 12];
     // Fails only where the system has no entropy, and then no handshake succeeds either.
     rand_bytes(&mut id).expect("entropy");

@@ -48,7 +48,7 @@ impl BotTransport {
         });
         self.address += 1;
         self.timeout_stale = true;
-        self.transport.change_address(now);
+        self.validate_again(now, shared);
     }
 
     /// Record that a path was selected; without media to expect the change is complete.

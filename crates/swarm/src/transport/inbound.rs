@@ -20,6 +20,9 @@ impl BotTransport {
         datagram: &mut [u8],
         shared: &mut Shared,
     ) {
+        let Some((remote, datagram)) = self.unwrap(now, remote, datagram, shared) else {
+            return;
+        };
         if !self.decrypted && self.receive_encrypted(now, remote, datagram, shared) {
             return;
         }

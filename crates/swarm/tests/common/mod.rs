@@ -21,6 +21,7 @@ use std::time::Duration;
 use swarm::engine::{Engine, EngineConfig, Host};
 use swarm::figures::{Figures, FlowFigures, LinkFigures};
 use swarm::message::{CommandResult, Event, TransportId};
+use swarm::relay::Relay;
 use swarm::sample::TakenFrames;
 use wire::time::{Time, WallClock};
 
@@ -93,6 +94,11 @@ impl Host for TestHost {
     fn open(&mut self, transport: TransportId, _bind: IpAddr) -> Result<IpAddr, String> {
         self.open.push(transport);
         Ok(IpAddr::from([0, 0, 0, 0]))
+    }
+
+    fn connect(&mut self, transport: TransportId, _relay: &Relay) -> Result<(), String> {
+        self.open.push(transport);
+        Ok(())
     }
 
     fn reopen(&mut self, transport: TransportId, bind: IpAddr) -> Result<IpAddr, String> {

@@ -70,9 +70,13 @@ impl<'a> Builder<'a> {
 
     /// Append XOR-MAPPED-ADDRESS.
     pub fn xor_mapped_address(self, address: SocketAddr) -> Builder<'a> {
+        self.xor_address(attribute::XOR_MAPPED_ADDRESS, address)
+    }
+
+    pub(super) fn xor_address(self, kind: u16, address: SocketAddr) -> Builder<'a> {
         let mut value = [0; address::MAX_LEN];
         let len = address::write_xor(&mut value, address, &self.transaction);
-        self.attribute(attribute::XOR_MAPPED_ADDRESS, &value[..len])
+        self.attribute(kind, &value[..len])
     }
 
     /// Append ERROR-CODE; `code` is 300..=699 (RFC 8489 section 14.8).

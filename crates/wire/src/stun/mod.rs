@@ -3,6 +3,7 @@
 mod address;
 mod build;
 mod integrity;
+pub mod turn;
 
 pub use build::Builder;
 pub use integrity::IntegrityKey;

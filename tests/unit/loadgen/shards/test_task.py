@@ -112,10 +112,11 @@ def test_plain_tcp_is_allowed_where_asked_for() -> None:
 def test_every_option_of_a_run_is_in_a_task_or_read_by_the_worker() -> None:
     """A new option of a run has to be added to tasks and to the fingerprint of the plan."""
     by_worker = {"access", "command", "pin", "server_args", "target_plugin", "start_at_s"}
+    refused = {"relay"}  # with --scheduler
     of_report = {"baseline", "max_regression", "name", "tags"}
     options = {field.name for field in fields(RunOptions)}
     told = {field.name for field in msgspec.structs.fields(task.ShardTask)}
-    assert options - told == by_worker - {"start_at_s"} | of_report - {"name", "tags"}
+    assert options - told == by_worker - {"start_at_s"} | refused | of_report - {"name", "tags"}
     described = fingerprint.described(plan(OPTIONS.load), OPTIONS)
     load = {field.name for field in fields(LoadOptions)}
     assert options | load <= described.keys() | by_worker | of_report | {"load", "shard"}

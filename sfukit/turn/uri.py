@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sfukit.errors import UsageError
-from sfukit.probe.resolve import Endpoint
+from sfukit.host_port import Endpoint
 
 Variant = Literal["udp", "tcp", "tls"]
 Scheme = Literal["turn", "turns"]

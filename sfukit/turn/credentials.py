@@ -10,6 +10,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
+_FAR_S = 366 * 86_400  # beyond any plausible clock skew
 _EXPIRY = re.compile(r"\d{9,11}")
 
 
@@ -28,6 +29,30 @@ class Credentials:
             if _EXPIRY.fullmatch(part):
                 return int(part)
         return None
+
+
+@dataclass(frozen=True)
+class Login:
+    """User name and password, or the REST secret that signs both; all may be absent."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    ttl_s: int = 3600
+
+    def credentials(self, now_s: float) -> Credentials | None:
+        """Return the credentials for a request now, or None."""
+        if self.secret is not None:
+            return from_secret(self.secret, self.user or "sfukit", int(now_s) + self.ttl_s)
+        if self.user is not None and self.password is not None:
+            return Credentials(self.user, self.password)
+        return None
+
+    def far_credentials(self, now_s: float) -> Credentials | None:
+        """Return credentials beyond any clock skew; None without a secret."""
+        if self.secret is None:
+            return None
+        return from_secret(self.secret, self.user or "sfukit", int(now_s) + _FAR_S)
 
 
 def from_secret(secret: str, identity: str, expiry_s: int) -> Credentials:

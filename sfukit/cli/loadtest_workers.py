@@ -1,0 +1,163 @@
+"""``sfukit loadtest --workers N``: the shards of a plan in processes here, in one report."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+import msgspec
+
+from sfukit import report
+from sfukit.cli import interruptible, report_merge
+from sfukit.cli.dask_worker import Unseen
+from sfukit.cli.loadtest_outputs import Outputs
+from sfukit.cli.loadtest_preflight import preflight_of
+from sfukit.cli.loadtest_view import View
+from sfukit.cli.output import Output
+from sfukit.errors import MachineError, SfukitError
+from sfukit.loadgen import scenario
+from sfukit.loadgen.options import RunOptions, Shard
+from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.server_process import die_with_parent
+from sfukit.loadgen.shards import parts, start
+
+_LEAD_S = 2.0  # beyond --join-timeout, until all processes have checked the target
+_READY_S = 60.0
+_ENDING_S = 1.0
+_SPARE_S = 60.0  # beyond the plan, until a report is there
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """The end of a process: a report, or why there is none."""
+
+    report: msgspec.Raw = msgspec.Raw(b"null")
+    error: str | None = None
+
+
+class _Process:
+    """One process and its end of a pipe. It is told when to start, and answers once."""
+
+    def __init__(self, options: RunOptions) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, far = context.Pipe()
+        self._process = context.Process(target=_work, args=(far, options), daemon=True)
+        self._process.start()
+        far.close()
+
+    async def received(self, limit_s: float) -> Any:
+        """Return what the process sends; raise ``MachineError`` where it ended or is late."""
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.pipe.fileno(), readable.set)
+        try:
+            async with asyncio.timeout(limit_s):
+                await readable.wait()
+            return self.pipe.recv()
+        except TimeoutError as error:
+            raise MachineError(f"had no report within {limit_s:.0f} s") from error
+        except (EOFError, OSError) as error:
+            self._process.join(_ENDING_S)
+            raise MachineError(f"ended early (exit code {self._process.exitcode})") from error
+        finally:
+            loop.remove_reader(self.pipe.fileno())
+
+    def stop(self) -> None:
+        """Let the process end early, with its metrics so far."""
+        if self._process.is_alive() and self._process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def run(count: int, options: RunOptions, out: Output, outputs: Outputs) -> NoReturn:
+    """Run, print, save; exit with the code of the merged verdict."""
+
+    async def whole(stop: asyncio.Event) -> tuple[list[parts.Part], dict[int, str]]:
+        with View(out) as view:
+            view.report("", f"{count} processes, target {options.target}")
+            return await _collected(count, options, view, stop)
+
+    found, absent = interruptible.run(whole)
+    if not found:
+        raise MachineError(f"no process has a report: process 1: {absent[1]}")
+    report_merge.ended(report_merge.merged(found, absent), out, outputs)
+
+
+async def _collected(
+    count: int, options: RunOptions, view: View, stop: asyncio.Event
+) -> tuple[list[parts.Part], dict[int, str]]:
+    planned = scenario.plan(options.load)
+    shares = {index: Shard(index, count) for index in range(1, count + 1)}
+    for shard in shares.values():
+        planned.shared(shard)  # each has a client
+    processes = {index: _Process(replace(options, shard=one)) for index, one in shares.items()}
+    stopping = asyncio.create_task(_stop(processes, stop))
+    found: list[parts.Part] = []
+    absent: dict[int, str] = {}
+    try:
+        await asyncio.gather(*(one.received(_READY_S) for one in processes.values()))
+        start_at_s = options.start_at_s or time.time() + options.join_timeout_s + _LEAD_S
+        view.report("start", start.show(start_at_s))
+        for one in processes.values():
+            one.pipe.send(start_at_s)
+        limit_s = start_at_s - time.time() + planned.total_s + _SPARE_S
+        answers = {index: one.received(limit_s) for index, one in processes.items()}
+        came = await asyncio.gather(*answers.values(), return_exceptions=True)
+        for index, answer in zip(answers, came, strict=True):
+            _take(index, answer, found, absent)
+    finally:
+        stopping.cancel()
+        for one in processes.values():
+            one.end()
+    return found, absent
+
+
+def _take(index: int, answer: Any, found: list[parts.Part], absent: dict[int, str]) -> None:
+    if isinstance(answer, MachineError):
+        absent[index] = f"process {index} {answer.what}"
+        return
+    if isinstance(answer, BaseException):
+        raise answer
+    decoded = msgspec.json.decode(answer, type=_Answer)
+    if decoded.error is not None:
+        absent[index] = decoded.error
+        return
+    made = msgspec.json.decode(decoded.report, type=LoadtestReport)
+    found.append(parts.part(f"process {index}", made))
+
+
+async def _stop(processes: dict[int, _Process], stop: asyncio.Event) -> None:
+    await stop.wait()
+    for one in processes.values():
+        one.stop()
+
+
+def _work(pipe: Connection, options: RunOptions) -> None:
+    """Run one shard in a process of its own, and answer on a pipe.
+
+    It ends with its parent, which passes Ctrl-C on.
+    """
+    os.setpgrp()
+    die_with_parent()
+    from sfukit.loadgen.run import run as run_load
+
+    async def whole(stop: asyncio.Event) -> LoadtestReport:
+        preflight = preflight_of(options.target or "", options, Unseen().report, stop)
+        started = replace(options, start_at_s=pipe.recv())
+        return await run_load(started, Unseen(), stop, preflight)
+
+    pipe.send(None)
+    try:
+        answer = _Answer(report=msgspec.Raw(report.encode(interruptible.run(whole)).encode()))
+    except SfukitError as error:
+        answer = _Answer(error=error.what)
+    pipe.send(msgspec.json.encode(answer))

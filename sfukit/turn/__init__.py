@@ -1,0 +1,1 @@
+"""TURN servers as users name them: URIs and credentials."""

@@ -1,0 +1,95 @@
+"""``sfukit loadtest --relay-only`` through Debian's coturn, by UDP, TCP and TLS."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import find_program
+from tests.integration.loadtest_command import Loadtest
+from tests.interop.coturn import LOOPBACK, SECRET, USER, Coturn, coturn
+
+_OPENSSL = "on Debian: apt-get install openssl"
+# Saturation of a busy machine is no failure of the relay.
+_MEASURED = (0, 5)
+_LOAD = ("-c", "2", "--relay-only", "--warmup", "0.5s", "-d", "2s", "--seed", "7")
+
+
+def account(server: Coturn, uri: str) -> tuple[str, ...]:
+    return ("--turn", uri, "--turn-user", "u", "--turn-password", "p")
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    command = [find_program("openssl", _OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    subprocess.run(
+        [*command, "-keyout", key, "-out", cert, "-days", "2", *name],
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
+async def test_all_media_passes_the_relay(tmp_path: Path, protocol: str) -> None:
+    cert, key = certificate(tmp_path)
+    files = ("--cert", cert, "--pkey", key)
+    with coturn(tmp_path, *USER, LOOPBACK, *files) as server:
+        uri = server.tls if protocol == "tls" else f"{server.uri}?transport={protocol}"
+        given = (*account(server, uri), "--cacert", cert)
+        outcome = await Loadtest(tmp_path)(*_LOAD, *given, "-T", "turn_allocate_ms.count==4")
+    report = outcome.measured
+    assert outcome.code in _MEASURED, outcome.out
+    assert report.metrics["joins"].avg == report.metrics["tracks"].avg == 1.0
+    assert report.errors == []
+    # each client has a connection for either direction
+    assert report.relay is not None
+    assert (report.relay.protocol, report.relay.allocations) == (protocol, 4)
+    assert report.relay.failures == {}
+    assert f"relay           {uri} by {protocol}: 4 allocations (p95 " in outcome.out
+    assert "--turn-password '***'" in report.command_line
+
+
+async def test_a_handover_is_a_new_allocation(tmp_path: Path) -> None:
+    with coturn(tmp_path, *SECRET, LOOPBACK) as server:
+        given = ("--turn", server.udp, "--turn-secret", "north", "--handover", "1s")
+        outcome = await Loadtest(tmp_path)(*_LOAD, *given, "-d", "3s")
+    report = outcome.measured
+    assert outcome.code in _MEASURED, outcome.out
+    changes = report.metrics["handovers"]
+    assert changes.count and changes.avg == 1.0
+    assert report.relay is not None and report.relay.allocations == 4 + changes.count
+
+
+@pytest.mark.parametrize(
+    ("options", "login", "code"),
+    [
+        ((LOOPBACK,), ("u", "wrong"), "turn_unauthorized"),
+        ((LOOPBACK, "--user-quota", "1"), ("u", "p"), "turn_allocation_quota_reached"),
+        (("--denied-peer-ip=0.0.0.0-255.255.255.255",), ("u", "p"), "turn_forbidden"),
+    ],
+)
+async def test_failures_are_named_by_their_cause(
+    tmp_path: Path, options: tuple[str, ...], login: tuple[str, str], code: str
+) -> None:
+    with coturn(tmp_path, *USER, *options) as server:
+        given = ("--turn", server.udp, "--turn-user", login[0], "--turn-password", login[1])
+        outcome = await Loadtest(tmp_path)(*_LOAD, *given)
+    report = outcome.measured
+    assert outcome.code in (3, 4), outcome.out
+    assert report.relay is not None and report.relay.failures[code] > 0
+    assert code in {one.code for one in report.errors}
+
+
+async def test_a_certificate_that_is_not_trusted_and_a_closed_port_are_named(
+    tmp_path: Path,
+) -> None:
+    cert, key = certificate(tmp_path)
+    with coturn(tmp_path, *USER, LOOPBACK, "--cert", cert, "--pkey", key) as server:
+        untrusted = await Loadtest(tmp_path)(*_LOAD, *account(server, server.tls))
+    assert untrusted.code == 4, untrusted.out
+    assert "self signed certificate (turn_tls_failed)" in untrusted.out.replace("self-", "self ")
+    closed = await Loadtest(tmp_path)(*_LOAD, *account(server, f"{server.uri}?transport=tcp"))
+    assert closed.code == 4, closed.out
+    assert "refused the TCP connection (turn_connection_refused)" in closed.out
