@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod bot;
 pub mod bottleneck;
+mod buffers;
 pub mod clip;
 mod commands;
 pub mod engine;
