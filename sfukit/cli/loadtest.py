@@ -87,7 +87,7 @@ def loadtest(
     interval: options.Interval = "1s",
     decode_sample: options.DecodeSample = 0,
     retries: options.Retries = 0,
-    codec: target_options.Codec = "vp8",
+    codec: options.Codec = "vp8",
     audio: options.Audio = "opus",
     no_simulcast: options.NoSimulcast = False,
     bitrate: options.Bitrate = None,

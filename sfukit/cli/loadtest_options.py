@@ -6,7 +6,7 @@ from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import MOST_SAMPLED
+from sfukit.loadgen.options import MOST_SAMPLED, LoadOptions
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -134,6 +134,12 @@ JoinTimeout = Annotated[
 ]
 Interval = Annotated[
     str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
+]
+Codec = Annotated[
+    str,
+    option(
+        "--codec", panel=_MEDIA, help="vp8, h264, vp9, av1 or mix: publishers have them in turn"
+    ),
 ]
 DecodeSample = Annotated[
     int,
@@ -275,6 +281,7 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
+_SAMPLED_CODECS = {"vp8", "h264"}
 
 
 def interval_s(text: str) -> float:
@@ -285,8 +292,15 @@ def interval_s(text: str) -> float:
     return seconds
 
 
-def decode_sample(count: int) -> int:
-    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
+def decode_sample(count: int, load: LoadOptions) -> int:
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``, of codecs with numbered frames."""
     if not 0 <= count <= MOST_SAMPLED:
         raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
+    codecs = {load.codec, *(group.codec or load.codec for group in load.groups)}
+    if count and not codecs <= _SAMPLED_CODECS:
+        raise UsageError(
+            f"--decode-sample with {' and '.join(sorted(codecs - _SAMPLED_CODECS))}: the frames of "
+            "VP8 and H.264 are decoded",
+            hint="try --codec vp8",
+        )
     return count

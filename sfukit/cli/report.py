@@ -36,14 +36,6 @@ _PAGES: Mapping[str, str] = {
     "latency": "sfukit.loadgen.latency.html",
     "nat-lab": "sfukit.probe.natlab.html",
 }
-_MALFORMED = (
-    msgspec.ValidationError,
-    LookupError,
-    ArithmeticError,
-    ValueError,
-    TypeError,
-    AttributeError,
-)
 
 
 @app.command(
@@ -102,7 +94,7 @@ def _show(run: str, outputs: Outputs, *, verbose: bool) -> None:
         renderer = _LONG_RENDERERS.get(command, renderer)
     try:
         lines = importlib.import_module(renderer).render_saved(saved)
-    except _MALFORMED as error:
+    except saved_runs.MALFORMED as error:
         raise saved_runs.unreadable(run, error) from error
     out = Output.beside(outputs.standard_output)
     for line in lines:
@@ -114,7 +106,7 @@ def _write(run: str, command: str, saved: bytes, outputs: Outputs) -> None:
     if command == "loadtest":
         try:
             outputs.write(msgspec.json.decode(saved, type=LoadtestReport))
-        except _MALFORMED as error:
+        except saved_runs.MALFORMED as error:
             raise saved_runs.unreadable(run, error) from error
         return
     if outputs.junit or outputs.markdown or outputs.csv or outputs.hdr:
@@ -133,7 +125,7 @@ def _page(run: str, command: str, saved: bytes) -> str:
         raise UsageError(f"{run}: a run of {command} has no HTML report")
     try:
         page: str = importlib.import_module(_PAGES[command]).saved_page(saved)
-    except _MALFORMED as error:
+    except saved_runs.MALFORMED as error:
         raise saved_runs.unreadable(run, error) from error
     return page
 
@@ -150,7 +142,7 @@ def _compare(runs: Sequence[str], max_regression: float, outputs: Outputs) -> No
     try:
         compared = compare_text.Comparison.of(before, after, max_regression)
         lines = compared.lines(*runs)
-    except _MALFORMED as error:
+    except saved_runs.MALFORMED as error:
         raise saved_runs.unreadable(" ".join(runs), error) from error
     out = Output()
     for line in lines:

@@ -13,7 +13,6 @@ from sfukit.errors import UsageError
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario.shares import MOST_SHARDS
 from sfukit.loadgen.shards.merge import merge
-from sfukit.loadgen.shards.merge_metrics import MergeError
 from sfukit.loadgen.shards.parts import Part, part
 
 _MOST_BYTES = 512 * 1024 * 1024
@@ -34,21 +33,24 @@ def merged(parts: Sequence[Part], absent: dict[int, str] | None = None) -> Loadt
     """Return the merged report of parts; raise ``UsageError`` where one contradicts itself."""
     try:
         return readable(merge(parts, absent))
-    except (MergeError, ArithmeticError) as error:
+    except saved_runs.MALFORMED as error:
         sources = ", ".join(part.source for part in parts[:6])
         raise UsageError(f"{sources}: {error}", hint="a part is damaged: run it again") from error
 
 
 def ended(outcome: LoadtestReport, out: Output, outputs: Outputs) -> NoReturn:
     """Print and save a merged report, write its files, exit with the code of its verdict."""
-    finish(
-        outcome,
-        loadtest_text.whole_lines(outcome),
-        out,
-        verdict=loadtest_text.verdict_lines(outcome)[0],
-        hint="see it: sfukit report last --html report.html",
-    )
-    outputs.write(outcome)
+    try:
+        finish(
+            outcome,
+            loadtest_text.whole_lines(outcome),
+            out,
+            verdict=loadtest_text.verdict_lines(outcome)[0],
+            hint="see it: sfukit report last --html report.html",
+        )
+        outputs.write(outcome)
+    except saved_runs.MALFORMED as error:
+        raise saved_runs.unreadable("the merged parts", error) from error
     raise typer.Exit(outcome.exit_code)
 
 

@@ -11,6 +11,16 @@ from sfukit.report import Header
 
 _LARGEST_BYTES = 64 * 1024 * 1024
 
+# What text and files raise for a report whose contents contradict each other.
+MALFORMED = (
+    msgspec.ValidationError,
+    LookupError,
+    ArithmeticError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+
 COMMANDS = (
     "check",
     "doctor",
@@ -66,8 +76,14 @@ def header(run: str, saved: bytes) -> Header:
 
 
 def loadtest(run: str) -> LoadtestReport:
-    """Return a saved load test; refuse what is none."""
-    return loadtest_of(run, read(run if run != "last" else "loadtest"))
+    """Return a saved load test of a whole plan; refuse what is none."""
+    found = loadtest_of(run, read(run if run != "last" else "loadtest"))
+    if found.shard is not None:
+        raise UsageError(
+            f"{run}: shard {found.shard.index} of {found.shard.count}: the figures of a share",
+            hint="sfukit report merge PARTS... --json whole.json",
+        )
+    return found
 
 
 def loadtest_of(run: str, saved: bytes) -> LoadtestReport:

@@ -119,6 +119,12 @@ def check_workers(context: typer.Context) -> None:
 def shard(values: Mapping[str, Any]) -> Shard | None:
     """Return the share of this process, by the option, else by the job that it is part of."""
     if values["scheduler"] is not None or values["workers"] is not None:
+        if config.JOB_INDEX in os.environ:
+            option = "scheduler" if values["workers"] is None else "workers"
+            raise UsageError(
+                f"--{option} in a pod of an Indexed Job: each pod would make the whole load",
+                hint=f"leave --{option} out, or run it in a pod of another kind",
+            )
         return None
     found = _of_job(os.environ) if values["shard"] is None else _parse(values["shard"])
     if found is not None:

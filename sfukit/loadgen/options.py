@@ -11,7 +11,9 @@ from sfukit.swarm.impairment import Impairment
 from sfukit.targets.access import Access
 
 ScenarioName = Literal["meeting", "webinar", "broadcast", "audio-room"]
-VideoCodec = Literal["vp8", "h264"]
+VideoCodec = Literal["vp8", "h264", "vp9", "av1"]
+# With mix the publishers of video have the codecs in turn.
+Codec = Literal[VideoCodec, "mix"]
 AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
@@ -69,7 +71,7 @@ class Group:
     audio: bool = True
     subscribes: bool = True
     layout: Layout | None = None
-    codec: VideoCodec | None = None
+    codec: Codec | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
@@ -96,7 +98,7 @@ class LoadOptions:
     audio_publishers: int | None = None
     subscribers: int | None = None
     shape: Shape = "rooms"
-    codec: VideoCodec = "vp8"
+    codec: Codec = "vp8"
     audio: AudioCodec = "opus"
     simulcast: bool = True
     bitrate_bps: int | None = None

@@ -17,7 +17,7 @@ DRAWING_VERSION = 1
 
 
 def video_clip(codec: str, encoding: Encoding) -> Path:
-    """Return the clip of `codec` ("vp8" or "h264") and `encoding`; encode it where it is missing.
+    """Return the clip of `codec` and `encoding`; encode it where it is missing.
 
     Raises `MachineError` where the clip has to be encoded without the extra `media` installed.
     """
@@ -29,7 +29,7 @@ def video_clip(codec: str, encoding: Encoding) -> Path:
 
 def path(codec: str, encoding: Encoding) -> Path:
     """Return the path of the clip; a clip that is not packaged may not exist yet."""
-    if encoding in catalog.SIMULCAST:
+    if codec in catalog.SHIPPED_VIDEO_CODECS and encoding in catalog.SIMULCAST:
         return catalog.video_clip(codec, encoding)
     return folder() / f"{key(codec, encoding)}.ivf"
 

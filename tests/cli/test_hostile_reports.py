@@ -198,3 +198,40 @@ def test_a_part_with_a_damaged_histogram_is_refused_by_name(
 def test_parts_are_bounded(parts: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "merge", *parts]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_share_is_compared_with_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = part_of(tmp_path / "1.json")
+    assert main(["report", "compare", part, part]) == 2
+    assert "1.json: shard 1 of 3: the figures of a share" in capsys.readouterr().err
+    assert main(["loadtest", "--baseline", part]) == 2
+    assert "sfukit report merge" in capsys.readouterr().err
+
+
+def test_parts_that_contradict_themselves_are_merged_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every place of a part in turn has numbers and containers that no run writes."""
+    whole = made(LoadtestReport, text=TEXT, fields=LOOKED_UP["loadtest"])
+    for field in msgspec.structs.fields(LoadtestReport):
+        if field.name in ("schema", "command", "shard", "merged"):
+            continue
+        part = part_of(tmp_path / "1.json", **{field.name: getattr(whole, field.name)})
+        forms = [f"--{form}={tmp_path / form}" for form in ("html", "junit", "markdown", "csv")]
+        code = main(["report", "merge", part, *forms])
+        printed = capsys.readouterr()
+        assert code in (2, 3, 4, 5, 130), (field.name, printed.err)
+        assert "bug in sfukit" not in printed.err, field.name
+        assert COMMANDING.findall(printed.out + printed.err) == [], field.name
+
+
+def test_a_load_generator_that_took_no_time_is_no_bug(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = shard(1)
+    assert report.generator is not None
+    idle = msgspec.structs.replace(report.generator, wall_s=0.0)
+    assert main(["report", "merge", part_of(tmp_path / "1.json", generator=idle)]) == 2
+    assert "the merged parts: ZeroDivisionError" in capsys.readouterr().err

@@ -121,3 +121,12 @@ def test_the_extra_is_named_where_it_is_absent(
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert main(["loadtest", TARGET, "--scheduler", "tcp://127.0.0.1:9", "-c", "4"]) == 2
     assert "pip install 'sfukit[dask]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--workers", "2"], ["--scheduler", "tcp://127.0.0.1:9"]])
+def test_a_pod_of_a_job_makes_no_whole_load(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    assert main(["loadtest", TARGET, *options]) == 2
+    assert "each pod would make the whole load" in capsys.readouterr().err

@@ -150,6 +150,18 @@ async def test_media(loadtest: Loadtest, options: list[str]) -> None:
     assert outcome.code == 0, outcome.out
 
 
+@pytest.mark.computes
+async def test_mixed_codecs_are_received_and_timed(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "4", "--codec", "mix", "--bitrate", "150k", *SHORT)
+    assert outcome.code == 0, outcome.out + outcome.err
+    report = outcome.measured
+    assert report.scenario.codec == "mix"
+    assert report.metrics["tracks"].avg == 1.0
+    frames = report.metrics["e2e_frame_ms"]
+    # 12 tracks of 15 frames a second, for two seconds: none is without a frame id
+    assert frames.count > 0.9 * 12 * 15 * 2
+
+
 async def test_another_bitrate_is_encoded_and_sent(loadtest: Loadtest) -> None:
     outcome = await loadtest("-c", "2", "--no-simulcast", "--bitrate", "250k", *SHORT)
     assert outcome.code == 0, outcome.out

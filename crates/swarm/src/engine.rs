@@ -3,6 +3,7 @@
 
 use crate::bot::Bot;
 use crate::bottleneck::Bottlenecks;
+use crate::buffers::Buffers;
 use crate::clip::Clip;
 use crate::figures::{Figures, LossFigures, Totals, WindowBounds};
 use crate::message::{BotId, ClipId, Event, FlowId, StreamId, TransportId};
@@ -97,6 +98,7 @@ pub struct Engine {
     pub(crate) streams: FxHashMap<StreamId, StreamRef>,
     pub(crate) shared: Shared,
     pub(crate) bottlenecks: Bottlenecks,
+    pub(crate) buffers: Buffers,
     pub(crate) flows: FxHashMap<FlowId, TcpFlow>,
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) window: Option<WindowBounds>,
@@ -118,6 +120,7 @@ impl Engine {
             closed: Vec::new(),
             streams: FxHashMap::default(),
             bottlenecks: Bottlenecks::default(),
+            buffers: Buffers::default(),
             flows: FxHashMap::default(),
             wheel: Wheel::new(now),
             window: None,

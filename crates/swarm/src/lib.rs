@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod bot;
 pub mod bottleneck;
+mod buffers;
 pub mod clip;
 mod commands;
 pub mod engine;
@@ -19,6 +20,7 @@ pub mod impair;
 pub mod measure;
 pub mod message;
 pub mod nal;
+pub mod obu;
 pub mod pacer;
 pub mod playout;
 pub mod publish;

@@ -30,7 +30,7 @@ impl Engine {
         if let Some(up) = up {
             let address = address(&self.transports, transport);
             for (path, bytes) in self.shared.outbox.datagrams() {
-                let bytes = bytes.to_vec();
+                let bytes = self.buffers.copy(bytes);
                 let (len, uplink) = (
                     bytes.len(),
                     UplinkDatagram {
@@ -62,7 +62,7 @@ impl Engine {
         let Some(down) = down else { return };
         let address = address(&self.transports, transport);
         for (remote, waited, bytes) in datagrams {
-            let (len, bytes) = (bytes.len(), bytes.to_vec());
+            let (len, bytes) = (bytes.len(), self.buffers.copy(bytes));
             let downlink = DownlinkDatagram {
                 transport,
                 address,
@@ -86,46 +86,57 @@ impl Engine {
 
     /// Send what has left the uplink, the datagrams of a transport together.
     fn send_arrived(&mut self, now: Time, bot: BotId, host: &mut impl Host) {
-        let mut sender = None;
-        while let Some(uplink) = self.next_uplink(now, bot) {
-            if address(&self.transports, uplink.transport) != uplink.address {
-                continue;
+        let mut sent = std::mem::take(&mut self.buffers.sent);
+        let up = self.bots.get_mut(&bot).and_then(|bot| bot.up.as_mut());
+        sent.extend(
+            up.into_iter()
+                .flat_map(|up| std::iter::from_fn(|| up.pop(now))),
+        );
+        for together in sent.chunk_by(|one, next| one.transport == next.transport) {
+            let transport = together[0].transport;
+            let address = address(&self.transports, transport);
+            for uplink in together.iter().filter(|uplink| uplink.address == address) {
+                self.shared.outbox.push(uplink.path, &uplink.bytes);
             }
-            if let Some(other) = sender.filter(|other| *other != uplink.transport) {
-                host.send(other, &self.shared.outbox);
-                self.shared.outbox.clear();
-            }
-            sender = Some(uplink.transport);
-            self.shared.outbox.push(uplink.path, &uplink.bytes);
-        }
-        if let Some(transport) = sender {
             host.send(transport, &self.shared.outbox);
             self.shared.outbox.clear();
         }
+        for uplink in sent.drain(..) {
+            self.buffers.give_back(uplink.bytes);
+        }
+        self.buffers.sent = sent;
     }
 
     /// Receive what has left the downlink, the datagrams of a transport together.
     fn receive_arrived(&mut self, now: Time, bot: BotId, host: &mut impl Host) {
-        let mut receiver = None;
-        while let Some((arrival, mut downlink)) = self.next_downlink(now, bot) {
-            let transport = downlink.transport;
-            if let Some(other) = receiver.filter(|other| *other != transport) {
-                self.flush_and_rearm(now, other, host);
+        let mut received = std::mem::take(&mut self.buffers.received);
+        let down = self.bots.get_mut(&bot).and_then(|bot| bot.down.as_mut());
+        received.extend(
+            down.into_iter().flat_map(|down| {
+                std::iter::from_fn(|| Some((down.poll_timeout()?, down.pop(now)?)))
+            }),
+        );
+        for together in received.chunk_by_mut(|(_, one), (_, next)| one.transport == next.transport)
+        {
+            let transport = together[0].1.transport;
+            if let Some(bot_transport) = self.transports.get_mut(&transport) {
+                for (arrival, downlink) in together {
+                    if bot_transport.address != downlink.address {
+                        continue;
+                    }
+                    // As of the kernel's time stamps: the lag of the timer adds to no measurement.
+                    let arrived = bot_transport.last_time.max(*arrival);
+                    bot_transport.last_time = arrived;
+                    let bytes = &mut downlink.bytes[..];
+                    bot_transport.receive(arrived, downlink.remote, bytes, &mut self.shared);
+                }
             }
-            receiver = Some(transport);
-            if let Some(bot_transport) = self.transports.get_mut(&transport)
-                && bot_transport.address == downlink.address
-            {
-                // As of the kernel's time stamps: the lag of the timer adds to no measurement.
-                let arrived = bot_transport.last_time.max(arrival);
-                bot_transport.last_time = arrived;
-                let bytes = &mut downlink.bytes[..];
-                bot_transport.receive(arrived, downlink.remote, bytes, &mut self.shared);
-            }
-        }
-        if let Some(transport) = receiver {
             self.flush_and_rearm(now, transport, host);
         }
+        for (_, downlink) in received.drain(..) {
+            self.buffers.give_back(downlink.bytes);
+        }
+        self.buffers.received = received;
     }
 
     /// Return the figures of all links.
@@ -133,15 +144,6 @@ impl Engine {
         let mut links: Vec<LinkFigures> = self.bots.iter().flat_map(figures).collect();
         links.sort_by_key(|link| (link.bot, link.direction));
         links
-    }
-
-    fn next_uplink(&mut self, now: Time, bot: BotId) -> Option<UplinkDatagram> {
-        self.bots.get_mut(&bot)?.up.as_mut()?.pop(now)
-    }
-
-    fn next_downlink(&mut self, now: Time, bot: BotId) -> Option<(Time, DownlinkDatagram)> {
-        let down = self.bots.get_mut(&bot)?.down.as_mut()?;
-        Some((down.poll_timeout()?, down.pop(now)?))
     }
 
     fn arm_links(&mut self, bot: BotId) {

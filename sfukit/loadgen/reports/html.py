@@ -49,6 +49,7 @@ _ROWS = (
     ("bitrate of a received stream", "bitrate_in"),
     ("bitrate of a publisher", "bitrate_out"),
 )
+_VERDICTS: dict[str | None, State] = {"pass": "ok", "fail": "bad"}
 _STATES: dict[bool | None, State] = {True: "ok", False: "bad", None: "warn"}
 
 
@@ -56,6 +57,7 @@ def page(report: LoadtestReport) -> str:
     """Return the page."""
     sections = [
         Section("Gates", _gates(report)),
+        Section("Shards", _shards(report)),
         Section("At a glance", _glance(report)),
         Section("Over time", figures(time_plots.plots(report))),
         *([Section("RFC 8867", rfc8867.section(report.rfc8867))] if report.rfc8867 else []),
@@ -94,6 +96,22 @@ def _gates(report: LoadtestReport) -> str:
     if not rows:
         return "<p>This run has no gates.</p>"
     return table("Gates", ["gate", "result", "value", "from"], rows)
+
+
+def _shards(report: LoadtestReport) -> str:
+    """Return the shards of a merged report, the absent ones too."""
+    if report.merged is None:
+        return ""
+    rows = [
+        [
+            f"{part.index} of {report.merged.count}",
+            badge(part.verdict or "absent", _VERDICTS.get(part.verdict, "warn")),
+            "unknown" if part.clients is None else f"{part.clients:,}",
+            text("; ".join([*part.reasons, part.note])),
+        ]
+        for part in report.merged.parts
+    ]
+    return table("Shards", ["shard", "by itself", "clients", "notes"], rows)
 
 
 def _glance(report: LoadtestReport) -> str:

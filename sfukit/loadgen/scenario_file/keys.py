@@ -8,13 +8,13 @@ from sfukit.errors import UsageError
 from sfukit.loadgen import gate_figures
 from sfukit.loadgen.options import (
     AudioCodec,
+    Codec,
     Layout,
     Pacing,
     PliPolicy,
     ScenarioName,
     SrtpProfile,
     Unwatched,
-    VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, handovers
 from sfukit.swarm import network_presets
@@ -87,7 +87,7 @@ RUN: Mapping[str, Key] = {
     "layout": _one_of(get_args(Layout)),
     "speaker_switch": _DURATION,
     "handover": _text(handovers.parse, "a duration such as '20s'"),
-    "codec": _one_of(get_args(VideoCodec)),
+    "codec": _one_of(get_args(Codec)),
     "audio": _one_of(get_args(AudioCodec)),
     "simulcast": _FLAG,
     "bitrate": _text(units.bitrate_bps, "a bitrate such as '500k'"),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from sfukit import gates, units
 from sfukit.errors import ExitCode
 from sfukit.gates import Gate, GateResult, Scope
@@ -137,9 +139,10 @@ def _stage(parts: Sequence[tuple[Part, Stage]]) -> Stage:
     generator = merge_use.generators([stage.generator for stage in each])
     saturation = merge_use.saturation({part.share.index: one.saturation for part, one in parts})
     judged = gates.judge(
-        _distinct(gate for stage in each for gate in stage.gates),
+        _distinct(gate for stage in each for gate in stage.gates if not _is_scoped(gate)),
         gate_figures.figures(metrics, None, generator, saturation),
     )
+    judged += _scoped_results([gate for stage in each for gate in stage.gates if _is_scoped(gate)])
     whole = _circumstances([part for part, _ in parts])
     decision = decide(
         judged,
@@ -164,6 +167,24 @@ def _stage(parts: Sequence[tuple[Part, Stage]]) -> Stage:
         generator=generator,
         saturation=saturation,
     )
+
+
+def _is_scoped(gate: GateResult) -> bool:
+    return "[" in gate.path
+
+
+def _scoped_results(found: Sequence[GateResult]) -> list[GateResult]:
+    """Return the results of gates on rooms and groups in a stage, whose metrics no stage has.
+
+    A room or group of one shard has the result of that shard, one of several shards has none.
+    """
+    by_gate: dict[str, list[GateResult]] = {}
+    for one in found:
+        by_gate.setdefault(one.gate, []).append(one)
+    return [
+        each[0] if len(each) == 1 else msgspec.structs.replace(each[0], value=None, ok=None)
+        for each in by_gate.values()
+    ]
 
 
 def _shards(parts: Sequence[Part], absent: Mapping[int, str]) -> MergedShards:

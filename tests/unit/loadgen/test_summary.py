@@ -22,12 +22,13 @@ from sfukit.loadgen.figures import (
     StreamFigures,
     Totals,
 )
-from sfukit.loadgen.histogram import Histogram
+from sfukit.loadgen.histogram import Histogram, metric_of_few
 from sfukit.loadgen.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.placement import Cores
 from sfukit.loadgen.processes import Reading, ThreadTimes
+from sfukit.loadgen.reports import html
 from sfukit.loadgen.result import LoadtestReport
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.server_process import Traffic
@@ -414,6 +415,42 @@ def test_the_text_of_a_pass() -> None:
         "load generator  0.50 core, lag p99 0.00 ms, 0 socket drops: not saturated",
         "worst           room-1 p1 of p1: frame delay p99 0.10 ms",
     ]
+
+
+def test_decoded_streams_are_told_with_what_is_not_in_their_figures() -> None:
+    run = Run()
+    run.join()
+    one = result.Decoded(
+        room="room-1",
+        bot="p2",
+        source="p1",
+        frames=3,
+        lossless=2,
+        repeated=1,
+        undecodable=0,
+        unsampled=4,
+        psnr=50.0,
+        psnr_p5=30.0,
+        ssim=0.97,
+        ssim_p5=0.9,
+    )
+    ended = msgspec.structs.replace(one, bot="p1", unsampled=0, fault="the decoder ended with -11")
+    made = run.report()
+    metrics = made.metrics | {
+        "psnr": metric_of_few([60.0, 60.0, 30.0], "dB"),
+        "ssim": metric_of_few([1.0, 1.0, 0.9], "score"),
+        "lossless_frames": metric_of_few([2 / 3], "ratio"),
+    }
+    made = msgspec.structs.replace(made, metrics=metrics, decoded=[one, ended])
+    lines = loadtest_text.result_lines(made)
+    at = next(place for place, line in enumerate(lines) if line.startswith("decoded"))
+    assert lines[at : at + 3] == [
+        "decoded         66.7 % of 3 frames identical to the clip, PSNR 50 dB, SSIM 0.9667",
+        "                4 frames were not kept for the decoder",
+        "                room-1 p1 of p1 not decoded: the decoder ended with -11",
+    ]
+    assert "the decoder ended with -11" in html.page(made)
+    assert "4 frames not kept" in html.page(made)
 
 
 def test_the_text_of_a_failure_names_reasons_and_errors() -> None:

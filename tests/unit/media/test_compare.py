@@ -11,6 +11,8 @@ from sfukit.media import catalog, compare, ivf, spool
 from sfukit.media.similarity import PSNR_CAP_DB, capped_psnr_db, ssim
 from sfukit.media.spool import Comparison, SpooledFrame
 
+pytestmark = pytest.mark.computes
+
 FRAMES_PER_S = 15  # of the lowest encoding, with a keyframe every second
 PATHS = {
     codec: [catalog.video_clip(codec, encoding) for encoding in catalog.SIMULCAST]

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
+from sfukit.gates import GateResult
 from sfukit.loadgen import gate_figures
 from sfukit.loadgen.histogram import metric_of_values
-from sfukit.loadgen.result import Fault, LoadtestReport, Metric
+from sfukit.loadgen.reports import html
+from sfukit.loadgen.result import Fault, LoadtestReport, Metric, Stage
 from sfukit.loadgen.shards import merge_metrics
 from sfukit.loadgen.shards.merge import merge
 from sfukit.loadgen.shards.merge_metrics import MergeError
 from sfukit.loadgen.shards.parts import part
+from tests.unit.loadgen.reports.runs import gate
 from tests.unit.loadgen.shards.reports import saturated, shard, with_facts, with_values
 
 
@@ -69,9 +72,9 @@ def test_three_shards_are_the_plan() -> None:
 
 def test_gates_are_judged_on_the_figures_of_all() -> None:
     """One slow shard of three does not move the median: percentiles are not averaged."""
-    gate = gate_figures.parse("join_ms.p50 < 100")
+    median = gate_figures.parse("join_ms.p50 < 100")
     quick, slow = [10.0] * 5, [900.0] * 5
-    parts = [shard(index, gates=(gate,)) for index in (1, 2, 3)]
+    parts = [shard(index, gates=(median,)) for index in (1, 2, 3)]
     judged = [
         changed(one, gates=[changed(one.gates[0], path="join_ms.p50", op="<", bound=100.0)])
         for one in parts
@@ -208,3 +211,45 @@ def test_weights_of_zero_and_negative_counts_divide_nothing() -> None:
     odd = Metric(unit="ratio", count=1, avg=1.0, max=1.0, weight=0.0, hdr=None)
     assert merge_metrics.merged("x", [odd, odd]).avg is None
     assert merge_metrics.merged("x", [Metric(unit="ms", count=-5, avg=1.0)]).count == 0
+
+
+def test_the_page_has_every_shard_with_its_verdict() -> None:
+    page = html.page(merged(shard(1), shard(2), absent={3: "worker <lost>"}))
+    assert "3 of 3" in page and "absent" in page and "worker &lt;lost&gt;" in page
+    assert "Shards" not in html.page(shard(1))
+
+
+def staged(report: LoadtestReport, *results: GateResult) -> LoadtestReport:
+    """Return a report with one stage, of the metrics of the report."""
+    assert report.generator is not None
+    stage = Stage(
+        number=1,
+        clients=15,
+        start_s=0.0,
+        duration_s=5.0,
+        verdict="pass",
+        reasons=[],
+        gates=[*report.gates, *results],
+        metrics=report.metrics,
+        server=None,
+        generator=report.generator,
+        saturation=report.saturation,
+    )
+    return changed(report, stages=[stage])
+
+
+def test_stages_are_merged_and_judged_by_number() -> None:
+    slow = with_values(shard(2), e2e_frame_ms=[500.0] * 99)
+    whole = merged(staged(shard(1)), staged(slow), staged(shard(3)))
+    (stage,) = whole.stages
+    assert stage.metrics["join_ms"].count == whole.metrics["join_ms"].count
+    assert (stage.verdict, whole.verdict, whole.exit_code) == ("fail", "fail", 3)
+    assert whole.reasons[0].startswith("stage 1, 15 clients: e2e_frame_ms.p95 < 400 ms: it is 500")
+
+
+def test_a_gate_on_a_room_in_a_stage_is_that_of_its_shard() -> None:
+    room = gate(True, "rtt_ms[room=room-1].p95")
+    once = merged(staged(shard(1)), staged(shard(2), room), staged(shard(3)))
+    assert (once.verdict, once.stages[0].gates[-1]) == ("pass", room)
+    twice = merged(staged(shard(1), room), staged(shard(2), room), staged(shard(3)))
+    assert (twice.verdict, twice.stages[0].gates[-1].ok) == ("inconclusive", None)
