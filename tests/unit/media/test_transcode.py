@@ -31,9 +31,9 @@ def video(path: Path, seconds: float, codec: str = "mpeg4") -> Path:
         frames = int(seconds * RATE)
         for number in range(frames):
             luma = 60 + 150 * number // frames
-            picture = np.full((SIDE * 3 // 2, SIDE), 128, dtype=np.uint8)
-            picture[:SIDE] = luma
-            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+            plane = np.full((SIDE * 3 // 2, SIDE), 128, dtype=np.uint8)
+            plane[:SIDE] = luma
+            frame = av.VideoFrame.from_ndarray(plane, format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -82,8 +82,8 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:200])
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
-    sound = tmp_path / "sound.wav"
-    with av.open(str(sound), "w") as container:
+    audio = tmp_path / "audio.wav"
+    with av.open(str(audio), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8_000)
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 8_000), np.int16), "s16", "mono")
         silence.sample_rate = 8_000
@@ -92,7 +92,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         (text, "no video file that can be decoded"),
         (cut, "no video file that can be decoded"),
         (playlist, "no video file that can be decoded"),
-        (sound, "it has no video"),
+        (audio, "it has no video"),
         (video(tmp_path / "short.mp4", 0.4), "s of video"),
         (tmp_path / "absent.mp4", "No such file"),
         (tmp_path, "not a file"),
