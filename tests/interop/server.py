@@ -48,6 +48,25 @@ class Server:
             if participant["transports"].get("publish", {}).get("srtp_profile")
         }
 
+    def published_codecs(self, room: str) -> set[str]:
+        """Return the codecs of the connected publishers of a room."""
+        return {
+            publication["codec"]
+            for entry in self.rooms()["rooms"]
+            if entry["room"] == room
+            for participant in entry["participants"]
+            if participant["transports"].get("publish", {}).get("srtp_profile")
+            for publication in participant["publications"]
+        }
+
+    async def publishes(self, room: str, codec: str) -> None:
+        """Wait until a publisher of a codec is connected."""
+        for _ in range(200):
+            if codec in await asyncio.to_thread(self.published_codecs, room):
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"no publisher of {codec} is connected: {self.rooms()}")
+
     async def published(self, room: str) -> set[str]:
         """Wait until a publisher is connected; return the SRTP profiles."""
         for _ in range(200):

@@ -35,7 +35,7 @@ async def test_a_subscriber_decodes_what_bots_send(
         env=os.environ | {"XDG_STATE_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
     )
     try:
-        await server.published(room)
+        await server.publishes(room, codec.upper())
         received = rtp_video.Received(monkeypatch, codec.upper())
         viewer = RTCPeerConnection()
         viewer.addTransceiver("video", direction="recvonly")

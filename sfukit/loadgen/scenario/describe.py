@@ -16,7 +16,8 @@ def plan_line(whole: Plan) -> str:
         several = f" x{len(whole.encodings)}" if len(whole.encodings) > 1 else ""
         largest = units.show_bitrate(whole.encodings[-1].bitrate_bps)
         up_to = f" up to {largest}" if options.bitrate_bps is not None else ""
-        codecs = " and ".join(codec.upper() for codec in whole.codecs)
+        *others, last = (codec.upper() for codec in whole.codecs)
+        codecs = f"{', '.join(others)} and {last}" if others else last
         media.append(f"{codecs}{several}{up_to if several else f' {largest}'}")
     if any(bot.audio for bot in whole.bots):
         media.append("Opus")

@@ -7,7 +7,7 @@ import pytest
 
 from sfukit.loadgen import clips
 from sfukit.loadgen.options import Codec, Group, LoadOptions, VideoCodec
-from sfukit.loadgen.scenario import Plan, plan
+from sfukit.loadgen.scenario import Plan, plan, plan_line
 
 
 def codecs(planned: Plan) -> list[str]:
@@ -43,3 +43,10 @@ def test_every_codec_and_encoding_has_a_clip_of_its_own(codec: Codec) -> None:
     assert Counter(codecs(planned))["av1"] >= 3
     ids = clips.clip_ids(planned)
     assert len(set(ids.values())) == len(ids) == 4 * 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "named"), [("av1", "AV1 x3"), ("mix", "AV1, H264, VP8 and VP9 x3")]
+)
+def test_the_plan_names_the_codecs(codec: Codec, named: str) -> None:
+    assert f", {named} + Opus;" in plan_line(plan(LoadOptions(clients=8, codec=codec)))
