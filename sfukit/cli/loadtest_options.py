@@ -1,12 +1,13 @@
 """The options of ``sfukit loadtest``, by panel of its help."""
 
+from pathlib import Path
 from typing import Annotated
 
 from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import MOST_SAMPLED, LoadOptions
+from sfukit.loadgen.options import FRAME_RATES, MOST_LAYERS, MOST_SAMPLED, LoadOptions
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -154,6 +155,20 @@ Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
     bool, option("--no-simulcast", panel=_MEDIA, help="1 encoding instead of 3")
 ]
+Layers = Annotated[
+    int | None,
+    option("--layers", panel=_MEDIA, metavar="N", help="simulcast encodings, 1 to 3 (default 3)"),
+]
+Fps = Annotated[
+    int | None,
+    option("--fps", panel=_MEDIA, metavar="N", help="most frames a second: 5, 6, 10, 15 or 30"),
+]
+Media = Annotated[
+    str | None,
+    option(
+        "--media", panel=_MEDIA, metavar="FILE", help="send the first 10 s of a video file, encoded"
+    ),
+]
 Bitrate = Annotated[
     str | None,
     option(
@@ -290,6 +305,30 @@ def interval_s(text: str) -> float:
     if seconds < _LEAST_INTERVAL_S:
         raise UsageError(f"--interval {text}: below 250ms", hint="try 1s")
     return seconds
+
+
+def layers(count: int | None) -> int | None:
+    """Read ``--layers``."""
+    if count is not None and not 1 <= count <= MOST_LAYERS:
+        raise UsageError(f"--layers {count}: from 1 to {MOST_LAYERS}", hint="try --layers 2")
+    return count
+
+
+def fps(frames_per_second: int | None) -> int | None:
+    """Read ``--fps``: whole ticks of the drawn clock."""
+    if frames_per_second is not None and frames_per_second not in FRAME_RATES:
+        raise UsageError(
+            f"--fps {frames_per_second}: not supported",
+            hint=f"choose one of {', '.join(map(str, FRAME_RATES))}",
+        )
+    return frames_per_second
+
+
+def media(file: str | None) -> Path | None:
+    """Read ``--media``; the file is read when its clip is encoded."""
+    if file is not None and not Path(file).is_file():
+        raise UsageError(f"--media {file}: no such file", hint="give a video file")
+    return None if file is None else Path(file)
 
 
 def decode_sample(count: int, load: LoadOptions) -> int:

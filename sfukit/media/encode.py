@@ -4,10 +4,11 @@ import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 
 import av
 
-from sfukit.media import audio
+from sfukit.media import audio, transcode
 from sfukit.media.catalog import LOOP_TICKS, Encoding
 from sfukit.media.draw import RawFrame, Scene
 from sfukit.media.ivf import Clip, Frame
@@ -57,7 +58,7 @@ OPTIONS = {
 
 
 def encode_video(codec: str, encoding: Encoding) -> Clip:
-    """Draw and encode one loop of the scene."""
+    """Encode one loop of the scene, or of the source; `UsageError` where that is unreadable."""
     frames = tuple(encoded_frames(codec, encoding))
     size = (encoding.width, encoding.height)
     return Clip(FOURCC[codec], *size, encoding.frames_per_second, 1, frames)
@@ -65,10 +66,16 @@ def encode_video(codec: str, encoding: Encoding) -> Clip:
 
 def encoded_frames(codec: str, encoding: Encoding) -> Iterator[Frame]:
     encoder = video_encoder(codec, encoding)
-    for frame in (*drawn_frames(encoding), None):
+    for frame in chain(source_frames(encoding), [None]):
         for packet in encoder.encode(frame):
             payload = bytes(packet)
             yield Frame(packet.pts or 0, without_sei(payload) if codec == "h264" else payload)
+
+
+def source_frames(encoding: Encoding) -> Iterator[av.VideoFrame]:
+    if encoding.source is None:
+        return drawn_frames(encoding)
+    return transcode.file_frames(encoding.source, encoding)
 
 
 def drawn_frames(encoding: Encoding) -> Iterator[av.VideoFrame]:
