@@ -42,6 +42,7 @@ pub fn clip(file: &[u8]) {
         let _ = (clip.bitrate_bps(), clip.packets_per_s());
     }
     let _ = (FrameId::from_vp8(file), FrameId::from_h264(file));
+    let _ = FrameId::from_av1(file);
 }
 
 /// Datagrams through a link of any shape: each comes out in time, or is counted as lost.

@@ -20,9 +20,9 @@ from sfukit.cli.option import choice
 from sfukit.cli.output import LOADTEST_LABEL, Output
 from sfukit.errors import UsageError
 from sfukit.loadgen.latency import result
-from sfukit.loadgen.latency.options import MAX_SAMPLES, Engine, LatencyOptions
+from sfukit.loadgen.latency.options import MAX_SAMPLES, Codec, Engine, LatencyOptions
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.options import LoadOptions, VideoCodec
+from sfukit.loadgen.options import LoadOptions
 
 _MIN_INTERVAL_S = 0.1
 
@@ -87,7 +87,7 @@ def latency(
         subscribers=1,
         audio="none",
         simulcast=False,
-        codec=choice(codec, "--codec", VideoCodec),
+        codec=choice(codec, "--codec", Codec),
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate"),
         warmup_s=0.0,
         duration_s=units.duration_s(duration, "--duration"),

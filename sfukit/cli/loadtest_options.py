@@ -1,12 +1,13 @@
 """The options of ``sfukit loadtest``, by panel of its help."""
 
+from pathlib import Path
 from typing import Annotated
 
 from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import MOST_SAMPLED
+from sfukit.loadgen.options import FRAME_RATES, MOST_LAYERS, MOST_SAMPLED, LoadOptions
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -135,6 +136,12 @@ JoinTimeout = Annotated[
 Interval = Annotated[
     str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
 ]
+Codec = Annotated[
+    str,
+    option(
+        "--codec", panel=_MEDIA, help="vp8, h264, vp9, av1 or mix: publishers have them in turn"
+    ),
+]
 DecodeSample = Annotated[
     int,
     option(
@@ -147,6 +154,20 @@ DecodeSample = Annotated[
 Audio = Annotated[str, option("--audio", panel=_MEDIA, help="opus or none")]
 NoSimulcast = Annotated[
     bool, option("--no-simulcast", panel=_MEDIA, help="1 encoding instead of 3")
+]
+Layers = Annotated[
+    int | None,
+    option("--layers", panel=_MEDIA, metavar="N", help="simulcast encodings, 1 to 3 (default 3)"),
+]
+Fps = Annotated[
+    int | None,
+    option("--fps", panel=_MEDIA, metavar="N", help="most frames a second: 5, 6, 10, 15 or 30"),
+]
+Media = Annotated[
+    str | None,
+    option(
+        "--media", panel=_MEDIA, metavar="FILE", help="send the first 10 s of a video file, encoded"
+    ),
 ]
 Bitrate = Annotated[
     str | None,
@@ -275,6 +296,7 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
+_SAMPLED_CODECS = {"vp8", "h264"}
 
 
 def interval_s(text: str) -> float:
@@ -285,8 +307,39 @@ def interval_s(text: str) -> float:
     return seconds
 
 
-def decode_sample(count: int) -> int:
-    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
+def layers(count: int | None) -> int | None:
+    """Read ``--layers``."""
+    if count is not None and not 1 <= count <= MOST_LAYERS:
+        raise UsageError(f"--layers {count}: from 1 to {MOST_LAYERS}", hint="try --layers 2")
+    return count
+
+
+def fps(frames_per_second: int | None) -> int | None:
+    """Read ``--fps``: whole ticks of the drawn clock."""
+    if frames_per_second is not None and frames_per_second not in FRAME_RATES:
+        raise UsageError(
+            f"--fps {frames_per_second}: not supported",
+            hint=f"choose one of {', '.join(map(str, FRAME_RATES))}",
+        )
+    return frames_per_second
+
+
+def media(file: str | None) -> Path | None:
+    """Read ``--media``; the file is read when its clip is encoded."""
+    if file is not None and not Path(file).is_file():
+        raise UsageError(f"--media {file}: no such file", hint="give a video file")
+    return None if file is None else Path(file)
+
+
+def decode_sample(count: int, load: LoadOptions) -> int:
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``, of codecs with numbered frames."""
     if not 0 <= count <= MOST_SAMPLED:
         raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
+    codecs = {load.codec, *(group.codec or load.codec for group in load.groups)}
+    if count and not codecs <= _SAMPLED_CODECS:
+        raise UsageError(
+            f"--decode-sample with {' and '.join(sorted(codecs - _SAMPLED_CODECS))}: the frames of "
+            "VP8 and H.264 are decoded",
+            hint="try --codec vp8",
+        )
     return count

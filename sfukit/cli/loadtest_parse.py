@@ -22,6 +22,7 @@ from sfukit.gates import Gate
 from sfukit.loadgen import gate_figures, presets
 from sfukit.loadgen.options import (
     AudioCodec,
+    Codec,
     Layout,
     LoadOptions,
     Pacing,
@@ -30,7 +31,6 @@ from sfukit.loadgen.options import (
     RunOptions,
     ScenarioName,
     Unwatched,
-    VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, handovers, stages
 from sfukit.loadgen.scenario_file import phases
@@ -119,8 +119,9 @@ def run_options(
     if values["rfc8867"] is not None:
         given = [*loadtest_rfc8867.GATES, *given]
     judged = [_gate(text, catalogue) for text in given]
+    load = load_options(values)
     return replace(
-        target_options.run_options(values, load_options(values), judged),
+        target_options.run_options(values, load, judged),
         pacing=choice(values["pacing"], "--pacing", Pacing),
         pli_policy=choice(values["pli_policy"], "--pli-policy", PliPolicy),
         unwatched=choice(values["unwatched"], "--unwatched", Unwatched),
@@ -129,7 +130,7 @@ def run_options(
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         interval_s=options.interval_s(values["interval"]),
-        decode_sample=options.decode_sample(values["decode_sample"]),
+        decode_sample=options.decode_sample(values["decode_sample"], load),
         default_gates=not values["no_default_gates"] and values["rfc8867"] is None,
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
@@ -148,7 +149,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
     if values["rfc8867"] is not None:
         load = loadtest_rfc8867.options(values, values["typed"], target_options.seed(values))
-        return replace(load, codec=choice(values["codec"], "--codec", VideoCodec))
+        return replace(load, codec=choice(values["codec"], "--codec", Codec))
     bitrate = values["bitrate"]
     net_up, net_down = target_options.networks(values)
     return LoadOptions(
@@ -159,9 +160,12 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         publishers=values["publishers"],
         audio_publishers=values["audio_publishers"],
         subscribers=values["subscribers"],
-        codec=choice(values["codec"], "--codec", VideoCodec),
+        codec=choice(values["codec"], "--codec", Codec),
         audio=choice(values["audio"], "--audio", AudioCodec),
         simulcast=not values["no_simulcast"],
+        layers=options.layers(values["layers"]),
+        fps=options.fps(values["fps"]),
+        media=options.media(values["media"]),
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate") if bitrate else None,
         ramp_per_s=units.rate_per_s(values["ramp"], "--ramp"),
         warmup_s=units.duration_s(values["warmup"], "--warmup"),

@@ -15,7 +15,7 @@ from sfukit.loadgen.rfc8867 import load
 _SET_BY_CASE = (
     *("scenario", "clients", "rooms", "publishers", "subscribers", "audio_publishers", "layout"),
     *("speaker_switch", "churn", "stage", "ramp", "warmup", "quick", "find_max", "audio"),
-    *("no_simulcast", "bitrate", "net", "net_share", "phases", "shard"),
+    *("no_simulcast", "layers", "fps", "media", "bitrate", "net", "net_share", "phases", "shard"),
 )
 # Media are to arrive; how much of it is what the case measures.
 GATES = ("joins == 100%", "tracks == 100%")

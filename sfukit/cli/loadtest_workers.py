@@ -51,19 +51,24 @@ class _Process:
 
     async def received(self, limit_s: float) -> Any:
         """Return what the process sends; raise ``MachineError`` where it ended or is late."""
+        await self._readable(limit_s)
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError) as error:
+            self._process.join(_ENDING_S)
+            raise MachineError(f"ended early (exit code {self._process.exitcode})") from error
+
+    async def _readable(self, limit_s: float) -> None:
         loop, readable = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self.pipe.fileno(), readable.set)
         try:
             async with asyncio.timeout(limit_s):
                 await readable.wait()
-            return self.pipe.recv()
         except TimeoutError as error:
             raise MachineError(f"had no report within {limit_s:.0f} s") from error
-        except (EOFError, OSError) as error:
-            self._process.join(_ENDING_S)
-            raise MachineError(f"ended early (exit code {self._process.exitcode})") from error
         finally:
             loop.remove_reader(self.pipe.fileno())
+            os.set_blocking(self.pipe.fileno(), True)  # uvloop leaves it non-blocking
 
     def stop(self) -> None:
         """Let the process end early, with its metrics so far."""

@@ -326,11 +326,18 @@ class ReceiveTransport:
         self.receive(answer.peer, answer.lines, publishers)
 
     async def answer(self, sdp: str, publishers: Mapping[str, str]) -> str:
-        offer = descriptions.read_offer(sdp, self._bot.plan.options.codec)
+        offer = descriptions.read_offer(sdp, lambda mid: self._codec(publishers.get(mid, "")))
         fingerprint = self._bot.swarm.info.fingerprint
         answer = descriptions.play_answer(offer, self._credentials, fingerprint)
         self.receive(offer.peer, offer.lines, publishers)
         return answer
+
+    def _codec(self, publisher: str) -> str | None:
+        """Return the codec of the video of a publisher, of another one that of the load."""
+        plan = self._bot.plan
+        if publisher in self._planned:
+            return plan.codec_of(self._planned[publisher])
+        return plan.codecs[0] if len(plan.codecs) == 1 else None
 
     async def add_candidate(self, candidate: str) -> None:
         self._transport.add_candidate(candidate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sfukit.gates import Gate
@@ -11,7 +12,13 @@ from sfukit.swarm.impairment import Impairment
 from sfukit.targets.access import Access
 
 ScenarioName = Literal["meeting", "webinar", "broadcast", "audio-room"]
-VideoCodec = Literal["vp8", "h264"]
+# Simulcast encodings of a publication.
+MOST_LAYERS = 3
+# Frame rates of drawn clips: whole ticks of 1/30 s.
+FRAME_RATES = (5, 6, 10, 15, 30)
+VideoCodec = Literal["vp8", "h264", "vp9", "av1"]
+# With mix the publishers of video have the codecs in turn.
+Codec = Literal[VideoCodec, "mix"]
 AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
@@ -69,7 +76,7 @@ class Group:
     audio: bool = True
     subscribes: bool = True
     layout: Layout | None = None
-    codec: VideoCodec | None = None
+    codec: Codec | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
@@ -96,10 +103,13 @@ class LoadOptions:
     audio_publishers: int | None = None
     subscribers: int | None = None
     shape: Shape = "rooms"
-    codec: VideoCodec = "vp8"
+    codec: Codec = "vp8"
     audio: AudioCodec = "opus"
     simulcast: bool = True
+    layers: int | None = None
     bitrate_bps: int | None = None
+    fps: int | None = None
+    media: Path | None = None
     ramp_per_s: float = 20.0
     warmup_s: float = 10.0
     duration_s: float = 60.0

@@ -1,14 +1,16 @@
 """Clips for any encoding: the packaged clip where there is one, else encoded once and cached.
 
-The cache key holds codec, size, frame rate, bitrate and the version of the drawing. A clip is
+The cache key holds codec, size, frame rate, bitrate and the version of the drawing, or path, length
+and time of the video file. A clip is
 written to a temporary file and renamed, so two processes may encode the same clip at once.
 """
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-from sfukit.errors import MachineError
+from sfukit.errors import MachineError, UsageError
 from sfukit.media import catalog, ivf
 from sfukit.media.catalog import Encoding
 
@@ -17,7 +19,7 @@ DRAWING_VERSION = 1
 
 
 def video_clip(codec: str, encoding: Encoding) -> Path:
-    """Return the clip of `codec` ("vp8" or "h264") and `encoding`; encode it where it is missing.
+    """Return the clip of `codec` and `encoding`; encode it where it is missing.
 
     Raises `MachineError` where the clip has to be encoded without the extra `media` installed.
     """
@@ -29,7 +31,7 @@ def video_clip(codec: str, encoding: Encoding) -> Path:
 
 def path(codec: str, encoding: Encoding) -> Path:
     """Return the path of the clip; a clip that is not packaged may not exist yet."""
-    if encoding in catalog.SIMULCAST:
+    if codec in catalog.SHIPPED_VIDEO_CODECS and encoding in catalog.SIMULCAST:
         return catalog.video_clip(codec, encoding)
     return folder() / f"{key(codec, encoding)}.ivf"
 
@@ -42,7 +44,20 @@ def folder() -> Path:
 
 def key(codec: str, encoding: Encoding) -> str:
     size = f"{encoding.width}x{encoding.height}p{encoding.frames_per_second}"
-    return f"{codec}-{size}-{encoding.bitrate_bps}-v{DRAWING_VERSION}"
+    content = f"v{DRAWING_VERSION}" if encoding.source is None else identity(encoding.source)
+    return f"{codec}-{size}-{encoding.bitrate_bps}-{content}"
+
+
+def identity(source: Path) -> str:
+    """Return a name for a file as it is now; raise `UsageError` where there is none."""
+    try:
+        state = source.stat()
+    except OSError as error:
+        raise UsageError(f"--media {source}: {error.strerror}", hint="give a video file") from error
+    if not source.is_file():
+        raise UsageError(f"--media {source}: not a file", hint="give a video file")
+    text = f"{source.resolve()} {state.st_size} {state.st_mtime_ns}"
+    return "file-" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def encode_to(path: Path, codec: str, encoding: Encoding) -> None:
@@ -50,10 +65,12 @@ def encode_to(path: Path, codec: str, encoding: Encoding) -> None:
         from sfukit.media import encode
     except ImportError as missing:
         raise MachineError(
-            f"{codec} at {encoding.bitrate_bps / 1000:g} kb/s is not among the shipped clips",
+            f"{codec} {encoding.name} at {encoding.bitrate_bps / 1000:g} kb/s is not among the "
+            "shipped clips",
             hint="encoding it needs the extra: pip install 'sfukit[media]'",
         ) from missing
     path.parent.mkdir(parents=True, exist_ok=True)
+    clip = encode.encode_video(codec, encoding)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        ivf.write(Path(part.name), encode.encode_video(codec, encoding))
+        ivf.write(Path(part.name), clip)
     Path(part.name).replace(path)

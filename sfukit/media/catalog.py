@@ -19,13 +19,14 @@ KEYFRAME_SECONDS = 1
 
 @dataclass(frozen=True)
 class Encoding:
-    """One simulcast encoding of the drawn scene."""
+    """One simulcast encoding of the drawn scene, or of a video file."""
 
     name: str
     width: int
     height: int
     frames_per_second: int
     bitrate_bps: int
+    source: Path | None = None
 
     @property
     def ticks_per_frame(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from sfukit.media.draw import RawFrame
 from sfukit.media.ivf import Clip
 
-DECODERS = {"VP80": "vp8", "H264": "h264"}
+DECODERS = {"VP80": "vp8", "H264": "h264", "VP90": "vp9", "AV01": "libdav1d"}
 PEAK = 255.0
 
 

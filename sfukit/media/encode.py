@@ -1,12 +1,14 @@
 """Encode the generated video and audio to clips with PyAV (the extra `media`)."""
 
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 
 import av
 
-from sfukit.media import audio
+from sfukit.media import audio, transcode
 from sfukit.media.catalog import LOOP_TICKS, Encoding
 from sfukit.media.draw import RawFrame, Scene
 from sfukit.media.ivf import Clip, Frame
@@ -19,8 +21,8 @@ DTX_PERIOD_FRAMES = 21
 H264_SEI = 6
 START_CODE = re.compile(rb"\x00?\x00\x00\x01")
 
-ENCODERS = {"vp8": "libvpx", "h264": "libx264"}
-FOURCC = {"vp8": "VP80", "h264": "H264"}
+ENCODERS = {"vp8": "libvpx", "h264": "libx264", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+FOURCC = {"vp8": "VP80", "h264": "H264", "vp9": "VP90", "av1": "AV01"}
 
 # one thread and one slice: encoders give the same bytes on every machine
 OPTIONS = {
@@ -41,11 +43,22 @@ OPTIONS = {
         "sc_threshold": "0",
         "x264-params": "sliced-threads=0:slices=1:nal-hrd=none:annexb=1:repeat-headers=1",
     },
+    "vp9": {
+        "deadline": "realtime",
+        "cpu-used": "7",
+        "error-resilient": "0",
+        "auto-alt-ref": "0",
+        "lag-in-frames": "0",
+        "overshoot-pct": "10",
+        "max-intra-rate": "450",
+    },
+    # low delay at a constant bitrate: every frame is shown, in order
+    "av1": {"preset": "10", "svtav1-params": "pred-struct=1:rc=2:lp=1"},
 }
 
 
 def encode_video(codec: str, encoding: Encoding) -> Clip:
-    """Draw and encode one loop of the scene; `codec` is "vp8" or "h264"."""
+    """Encode one loop of the scene, or of the source; `UsageError` where that is unreadable."""
     frames = tuple(encoded_frames(codec, encoding))
     size = (encoding.width, encoding.height)
     return Clip(FOURCC[codec], *size, encoding.frames_per_second, 1, frames)
@@ -53,10 +66,16 @@ def encode_video(codec: str, encoding: Encoding) -> Clip:
 
 def encoded_frames(codec: str, encoding: Encoding) -> Iterator[Frame]:
     encoder = video_encoder(codec, encoding)
-    for frame in (*drawn_frames(encoding), None):
+    for frame in chain(source_frames(encoding), [None]):
         for packet in encoder.encode(frame):
             payload = bytes(packet)
             yield Frame(packet.pts or 0, without_sei(payload) if codec == "h264" else payload)
+
+
+def source_frames(encoding: Encoding) -> Iterator[av.VideoFrame]:
+    if encoding.source is None:
+        return drawn_frames(encoding)
+    return transcode.file_frames(encoding.source, encoding)
 
 
 def drawn_frames(encoding: Encoding) -> Iterator[av.VideoFrame]:
@@ -91,8 +110,10 @@ def video_encoder(codec: str, encoding: Encoding) -> av.VideoCodecContext:
     encoder.thread_count = 1
     rate = encoding.bitrate_bps
     encoder.bit_rate = rate
-    limits = {"minrate": rate, "maxrate": rate, "bufsize": rate}
-    encoder.options = OPTIONS[codec] | {name: str(value) for name, value in limits.items()}
+    limits = dict.fromkeys(("minrate", "maxrate", "bufsize"), str(rate))
+    # SVT-AV1 takes no limits beside its constant bitrate, and writes advice to standard error
+    os.environ.setdefault("SVT_LOG", "1")
+    encoder.options = OPTIONS[codec] | ({} if codec == "av1" else limits)
     return encoder
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -20,23 +20,26 @@ _EXTENSIONS = {
         extensions.REPAIRED_RID,
     ),
 }
+# VP9 has no in-band frame id: its packets carry the capture time
+_CAPTURE_TIME = (extensions.ABS_CAPTURE_TIME,)
 _IDS = {**extensions.OFFERED_IDS, extensions.RID: 10, extensions.REPAIRED_RID: 11}
 
 _OPUS = Codec(
     111, "opus", 48_000, 2, "minptime=10;useinbandfec=1;usedtx=1", {}, ("nack", "transport-cc")
 )
 _H264_FMTP = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
+
+
+def _video(payload_type: int, name: str, fmtp: str = "") -> Codec:
+    parameters = format_parameters.read(fmtp)
+    return Codec(payload_type, name, 90_000, 1, fmtp, parameters, FEEDBACK["video"][:4])
+
+
 _VIDEO = {
-    "vp8": Codec(96, "VP8", 90_000, 1, "", {}, FEEDBACK["video"][:4]),
-    "h264": Codec(
-        102,
-        "H264",
-        90_000,
-        1,
-        _H264_FMTP,
-        format_parameters.read(_H264_FMTP),
-        FEEDBACK["video"][:4],
-    ),
+    "vp8": _video(96, "VP8"),
+    "h264": _video(102, "H264", _H264_FMTP),
+    "vp9": _video(98, "VP9", "profile-id=0"),
+    "av1": _video(45, "AV1", "level-idx=5;profile=0;tier=0"),
 }
 
 
@@ -106,11 +109,14 @@ def publish_offer(offered: OfferParameters) -> str:
     sections: list[str] = []
     if offered.audio_ssrc is not None:
         ssrc = f"a=ssrc:{offered.audio_ssrc} cname:bot\r\n"
-        sections.append(_send_section("audio", len(sections), _OPUS, transport) + ssrc)
+        extmap = _extension_lines(_offered("audio"))
+        sections.append(_send_section("audio", len(sections), _OPUS, transport) + extmap + ssrc)
     if offered.video is not None:
         codec = _VIDEO[offered.video]
         head = _send_section("video", len(sections), codec, transport)
-        sections.append(head + _encoding_lines(offered.encodings))
+        more = _CAPTURE_TIME if offered.video == "vp9" else ()
+        extmap = _extension_lines(_offered("video", more))
+        sections.append(head + extmap + _encoding_lines(offered.encodings))
     mids = " ".join(str(number) for number in range(len(sections)))
     return _session_lines(mids) + "".join(sections)
 
@@ -120,10 +126,12 @@ def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video
     transport = transport_lines(credentials, fingerprint, "actpass")
     sections: list[str] = []
     if audio:
-        sections.append(_receive_section("audio", len(sections), [_OPUS], transport))
+        received = _receive_section("audio", len(sections), [_OPUS], transport)
+        sections.append(received + _extension_lines(_offered("audio")))
     if video:
         codecs = list(_VIDEO.values())
-        sections.append(_receive_section("video", len(sections), codecs, transport))
+        received = _receive_section("video", len(sections), codecs, transport)
+        sections.append(received + _extension_lines(_offered("video", _CAPTURE_TIME)))
     mids = " ".join(str(number) for number in range(len(sections)))
     return _session_lines(mids) + "".join(sections)
 
@@ -134,15 +142,15 @@ def read_answer(text: str) -> RemoteDescription:
     return RemoteDescription(_peer(session.media), _lines(session.media), session.media)
 
 
-def read_offer(text: str, video: str | None = None) -> RemoteDescription:
+def read_offer(text: str, videos: Callable[[str], str | None] | None = None) -> RemoteDescription:
     """Parse an offer of the SFU; m-lines that do not send are omitted; raise ``SdpError``.
 
-    ``video`` is the codec that publishers send: some servers offer others before it.
+    ``videos`` returns the codec that the publisher of an m-line sends, by its mid: some servers
+    offer others before it.
     """
     session = sdp.parse(text)
     sending = [media for media in session.media if media.direction in ("sendonly", "sendrecv")]
-    wanted = _VIDEO.get(video or "")
-    return RemoteDescription(_peer(session.media), _lines(sending, wanted), session.media)
+    return RemoteDescription(_peer(session.media), _lines(sending, videos), session.media)
 
 
 def udp_address(candidate: str) -> tuple[str, int] | None:
@@ -195,16 +203,16 @@ def _section(kind: str, port: int, mid: str, codecs: Sequence[Codec], transport:
 
 def _send_section(kind: str, mid: int, codec: Codec, transport: str) -> str:
     lines = _section(kind, 9, str(mid), [codec], transport)
-    return f"{lines}a=sendonly\r\na=msid:bot {kind}\r\n{_extension_lines(_offered(kind))}"
+    return f"{lines}a=sendonly\r\na=msid:bot {kind}\r\n"
 
 
 def _receive_section(kind: str, mid: int, codecs: Sequence[Codec], transport: str) -> str:
     lines = _section(kind, 9, str(mid), codecs, transport)
-    return f"{lines}a=recvonly\r\n{_extension_lines(_offered(kind))}"
+    return f"{lines}a=recvonly\r\n"
 
 
-def _offered(kind: str) -> dict[str, int]:
-    return {uri: _IDS[uri] for uri in _EXTENSIONS[kind]}
+def _offered(kind: str, more: Iterable[str] = ()) -> dict[str, int]:
+    return {uri: _IDS[uri] for uri in (*_EXTENSIONS[kind], *more)}
 
 
 def _encoding_lines(encodings: Sequence[Encoding]) -> str:
@@ -307,8 +315,15 @@ def _udp_candidate(text: str) -> candidates.Candidate | None:
     return candidate if usable else None
 
 
-def _lines(sections: Iterable[Section], wanted: Codec | None = None) -> list[MediaLine]:
-    return [line for section in sections if (line := _line(section, wanted)) is not None]
+def _lines(
+    sections: Iterable[Section], videos: Callable[[str], str | None] | None = None
+) -> list[MediaLine]:
+    lines = []
+    for section in sections:
+        wanted = _VIDEO.get((videos and videos(section.mid)) or "")
+        if (line := _line(section, wanted)) is not None:
+            lines.append(line)
+    return lines
 
 
 def _line(section: Section, wanted: Codec | None) -> MediaLine | None:

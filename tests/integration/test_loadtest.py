@@ -21,6 +21,7 @@ from aiohttp import web
 
 from sfukit.loadgen import server_process
 from sfukit.machine import usable_cores
+from sfukit.media import catalog, ivf
 from sfukit.signaling import sdp
 from sfukit.signaling.publish_answer import PublishRules, answer_publisher
 from sfukit.signaling.transport import Credentials, LocalTransport
@@ -148,6 +149,41 @@ async def test_scenarios(loadtest: Loadtest, scenario: str) -> None:
 async def test_media(loadtest: Loadtest, options: list[str]) -> None:
     outcome = await loadtest("-c", "3", *options, *SHORT)
     assert outcome.code == 0, outcome.out
+
+
+@pytest.mark.computes
+async def test_mixed_codecs_are_received_and_timed(loadtest: Loadtest) -> None:
+    outcome = await loadtest("-c", "4", "--codec", "mix", "--bitrate", "150k", *SHORT)
+    assert outcome.code == 0, outcome.out + outcome.err
+    report = outcome.measured
+    assert report.scenario.codec == "mix"
+    assert report.metrics["tracks"].avg == 1.0
+    frames = report.metrics["e2e_frame_ms"]
+    # 12 tracks of 15 frames a second, for two seconds: none is without a frame id
+    assert frames.count > 0.9 * 12 * 15 * 2
+
+
+@pytest.mark.computes
+async def test_a_video_file_is_sent(loadtest: Loadtest, tmp_path: Path) -> None:
+    clip = ivf.read(catalog.video_clip("vp8", catalog.LOW))
+    file = tmp_path / "talk.ivf"
+    ivf.write(file, clip)
+    media = ["--media", str(file), "--layers", "2", "--fps", "10", "--bitrate", "500k"]
+    outcome = await loadtest("-c", "3", *media, *SHORT)
+    assert outcome.code == 0, outcome.out + outcome.err
+    names = ["180p10 of talk.ivf", "360p10 of talk.ivf"]
+    assert outcome.measured.scenario.encodings == names
+    frames = outcome.measured.metrics["e2e_frame_ms"].count
+    assert frames == pytest.approx(6 * 10 * 2, rel=0.15)
+
+
+async def test_a_file_without_video_ends_the_run(loadtest: Loadtest, tmp_path: Path) -> None:
+    file = tmp_path / "notes.mp4"
+    file.write_text("no video at all")
+    outcome = await loadtest("-c", "3", "--media", str(file), *SHORT)
+    assert outcome.code == 2, outcome.out + outcome.err
+    assert f"--media {file}: no video file that can be decoded" in outcome.out + outcome.err
+    assert "give a file that FFmpeg reads" in outcome.out + outcome.err
 
 
 async def test_another_bitrate_is_encoded_and_sent(loadtest: Loadtest) -> None:

@@ -76,6 +76,21 @@ async def test_a_meeting_in_which_participants_leave_and_join(
     assert not await room_exists(server, number_of("load7-room-1"))
 
 
+async def test_participants_continue_from_another_local_address(
+    server: Janus, tmp_path: Path
+) -> None:
+    # Janus has a full ICE agent, which selects the nominated pair of the highest priority.
+    outcome = await Loadtest(tmp_path)(
+        f"{server.websocket_url}/janus?admin_key=north",
+        *("-c", "3", "--rooms", "1", "--handover", "1s", "--warmup", "1s", "-d", "3s"),
+        *("--no-default-gates", "-T", "handovers==100%", "-T", "handover_gap_ms.count>=3"),
+    )
+    assert outcome.code in (0, 5), outcome.out
+    report = outcome.measured
+    assert report.metrics["handovers"].avg == 1.0
+    assert [one.code for one in report.errors] == []
+
+
 def test_a_check_publishes_to_a_room_of_its_own(server: Janus, tmp_path: Path) -> None:
     url = f"{server.websocket_url}/janus?admin_key=north"
     outcome = run("check", Invocation([url]), tmp_path)

@@ -76,3 +76,8 @@ fn reception() {
 fn timeline() {
     replay::corpus("timeline", targets::timeline::timeline);
 }
+
+#[test]
+fn turn() {
+    replay::corpus("turn", targets::turn::turn);
+}

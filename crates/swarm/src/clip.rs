@@ -1,7 +1,9 @@
 //! Encoded media in a loop, packetized once for all bots that send the clip.
 
+mod av1;
 mod ivf;
 mod packetise;
+mod vp9;
 
 use crate::frame_id::{self, FrameId};
 use crate::nal;
@@ -30,7 +32,9 @@ impl std::fmt::Display for ClipError {
         f.write_str(match self {
             Self::NotIvf => "not an IVF file",
             Self::Malformed => "a cut or contradictory IVF file",
-            Self::UnknownCodec => "a codec that bots cannot send (VP80, H264 and OPUS they can)",
+            Self::UnknownCodec => {
+                "a codec that bots cannot send (VP80, H264, VP90, AV01 and OPUS they can)"
+            }
             Self::NoStart => "no frame to begin with",
         })
     }
@@ -75,6 +79,12 @@ enum Slot {
     Vp8,
     /// VP8, last packet of a frame: the picture id, and the frame id as a trailer.
     Vp8Last,
+    /// VP9: the picture id, at bytes 1 and 2 of the payload.
+    Vp9,
+    /// AV1: the metadata OBU with the frame id, at this offset.
+    Obu {
+        at: u16,
+    },
     /// H.264: the SEI NAL unit with the frame id, inserted at this offset; in an aggregate with its
     /// length before it.
     Sei {
@@ -86,7 +96,7 @@ enum Slot {
 /// The fields of a frame that differ by bot and by turn of the loop.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameFields {
-    /// VP8 picture id; 15 bits are sent.
+    /// VP8 or VP9 picture id; 15 bits are sent.
     pub picture_id: u16,
     /// In-band frame id.
     pub id: FrameId,
@@ -171,7 +181,7 @@ impl Clip {
         let bytes = &self.bytes[start..start + usize::from(packet.len)];
         let Slot::Sei { at, aggregated } = packet.slot else {
             out[..bytes.len()].copy_from_slice(bytes);
-            return fill_vp8(packet.slot, fields, out, bytes.len());
+            return fill(packet.slot, fields, out, bytes.len());
         };
         let (before, after) = bytes.split_at(usize::from(at));
         out[..before.len()].copy_from_slice(before);
@@ -185,6 +195,8 @@ impl Clip {
         let keyframe = match self.codec {
             Codec::Vp8 => self.add_vp8(bytes)?,
             Codec::H264 => self.add_h264(bytes)?,
+            Codec::Vp9 => self.add_vp9(bytes)?,
+            Codec::Av1 => self.add_av1(bytes)?,
             _ => self.add_opus(bytes)?,
         };
         self.frames.push(Frame {
@@ -220,17 +232,33 @@ impl Clip {
     }
 }
 
-fn fill_vp8(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
-    if slot == Slot::None {
-        return len;
+/// Write the fields of a payload and return its length.
+fn fill(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
+    match slot {
+        Slot::None | Slot::Sei { .. } => len,
+        Slot::Vp8 => {
+            put_id(fields, &mut out[packetise::ID_AT..]);
+            len
+        }
+        Slot::Vp8Last => {
+            put_id(fields, &mut out[packetise::ID_AT..]);
+            out[len..len + frame_id::LEN].copy_from_slice(&fields.id.to_bytes());
+            len + frame_id::LEN
+        }
+        Slot::Vp9 => {
+            put_id(fields, &mut out[vp9::ID_AT..]);
+            len
+        }
+        Slot::Obu { at } => {
+            out[usize::from(at)..][..frame_id::OBU_LEN].copy_from_slice(&fields.id.to_obu());
+            len
+        }
     }
+}
+
+fn put_id(fields: &FrameFields, out: &mut [u8]) {
     let picture_id = fields.picture_id | packetise::WIDE_PICTURE_ID;
-    out[packetise::RANGE_OF_PICTURE_ID].copy_from_slice(&picture_id.to_be_bytes());
-    if slot == Slot::Vp8 {
-        return len;
-    }
-    out[len..len + frame_id::LEN].copy_from_slice(&fields.id.to_bytes());
-    len + frame_id::LEN
+    out[..2].copy_from_slice(&picture_id.to_be_bytes());
 }
 
 fn put_sei(id: FrameId, aggregated: bool, out: &mut [u8]) -> usize {

@@ -2,12 +2,17 @@
 //!
 //! 16 bytes, big-endian: `sfuK`, source, encoding index (3 bits) and frame number (29 bits),
 //! capture tick. In VP8 they follow the last partition, where decoders ignore them; in H.264 they
-//! are an SEI message of type user_data_unregistered before the first slice. A receiver reads the
-//! capture time from the frame id, independent of the SFU's rewriting of RTP headers.
+//! are an SEI message of type user_data_unregistered before the first slice, in AV1 a metadata OBU
+//! before the first frame. A receiver reads the capture time from the frame id, independent of the
+//! SFU's rewriting of RTP headers.
+//!
+//! VP9 decoders accept no bytes behind a frame. Its capture time is sent as abs-capture-time; the
+//! clock offset of that extension, below 6 us, marks it as one of a bot and has the encoding index.
 
-use crate::nal;
+use crate::{nal, obu};
 use std::time::Duration;
-use wire::time::Time;
+use wire::extension::AbsCaptureTime;
+use wire::time::{Time, WallClock};
 
 /// Bytes of a frame id.
 pub const LEN: usize = 16;
@@ -20,6 +25,18 @@ const SEI_UUID: [u8; 16] = *b"sfukit:frame-id\x01";
 const SEI_HEADER: [u8; 3] = [nal::SEI, SEI_USER_DATA, (SEI_UUID.len() + LEN) as u8];
 const SEI_USER_DATA: u8 = 5;
 const SEI_STOP: u8 = 0x80;
+
+/// Metadata OBU without obu_size: header, type, frame id, trailing bits (AV1 5.8).
+const METADATA_START: [u8; 2] = [obu::METADATA << obu::TYPE_SHIFT, PRIVATE_METADATA];
+/// Unregistered metadata of private use (AV1 6.7.1).
+const PRIVATE_METADATA: u8 = 31;
+const TRAILING_BITS: u8 = 0x80;
+/// Bytes of the metadata OBU.
+pub const OBU_LEN: usize = METADATA_START.len() + LEN + 1;
+
+/// Clock offset in units of 2^-32 s, with the encoding index in its low bits.
+const CAPTURE_MARK: i64 = 0x5f10;
+const ENCODING_MASK: i64 = 7;
 
 const FRAME_BITS: u32 = 29;
 const TICK: Duration = Duration::from_micros(100);
@@ -105,6 +122,49 @@ impl FrameId {
         end + 1
     }
 
+    /// Return the metadata OBU.
+    #[must_use]
+    pub fn to_obu(&self) -> [u8; OBU_LEN] {
+        let mut bytes = [TRAILING_BITS; OBU_LEN];
+        bytes[..METADATA_START.len()].copy_from_slice(&METADATA_START);
+        bytes[METADATA_START.len()..][..LEN].copy_from_slice(&self.to_bytes());
+        bytes
+    }
+
+    /// Parse the frame id of an AV1 payload with the metadata OBU.
+    #[must_use]
+    pub fn from_av1(payload: &[u8]) -> Option<Self> {
+        obu::elements(payload).find_map(|element| {
+            let (start, id) = element.split_first_chunk::<2>()?;
+            (*start == METADATA_START).then(|| Self::from_bytes(id))?
+        })
+    }
+
+    /// Return the abs-capture-time, given any time at most 59 hours from the capture.
+    #[must_use]
+    pub fn to_capture_time(&self, now: Time, wall: WallClock) -> AbsCaptureTime {
+        AbsCaptureTime {
+            captured: wall.ntp(self.captured(now)),
+            clock_offset: Some(CAPTURE_MARK | i64::from(self.encoding) & ENCODING_MASK),
+        }
+    }
+
+    /// Read the capture time and encoding of a bot; source and frame number are 0.
+    #[must_use]
+    pub fn from_capture_time(time: &AbsCaptureTime, wall: WallClock) -> Option<Self> {
+        let offset = time.clock_offset?;
+        if offset & !ENCODING_MASK != CAPTURE_MARK {
+            return None;
+        }
+        let since_zero = time.captured.since(wall.ntp(Time::ZERO));
+        Some(Self {
+            source: 0,
+            encoding: (offset & ENCODING_MASK) as u8,
+            frame: 0,
+            tick: Self::tick_of(Time::ZERO + since_zero + TICK / 2),
+        })
+    }
+
     fn from_sei(unit: &[u8]) -> Option<Self> {
         let (header, escaped) = unit.split_first_chunk::<3>()?;
         // nal_ref_idc may have any value; all other header bits must match.
@@ -140,11 +200,36 @@ mod tests {
         assert_eq!(id.captured(captured - Duration::from_millis(1)), captured);
     }
 
+    #[test]
+    fn a_capture_time_keeps_tick_and_encoding() {
+        let wall = WallClock {
+            unix_at_zero: Duration::from_nanos(1_700_000_000_123_456_789),
+        };
+        for tenths_ms in 0..10_000 {
+            let now = Time::from_millis(50_000) + Duration::from_micros(tenths_ms * 100 + 37);
+            let id = FrameId {
+                source: 0,
+                encoding: 2,
+                frame: 0,
+                tick: FrameId::tick_of(now),
+            };
+            let time = id.to_capture_time(now, wall);
+            assert_eq!(FrameId::from_capture_time(&time, wall), Some(id));
+            let foreign = AbsCaptureTime {
+                clock_offset: None,
+                ..time
+            };
+            assert_eq!(FrameId::from_capture_time(&foreign, wall), None);
+        }
+    }
+
     proptest! {
         #[test]
-        fn any_id_round_trips_through_vp8_and_h264(source: u32, encoding in 0u8..8, frame in 0..=MAX_FRAME, tick: u32) {
+        fn any_id_round_trips_in_band(source: u32, encoding in 0u8..8, frame in 0..=MAX_FRAME, tick: u32) {
             let id = FrameId { source, encoding, frame, tick };
             prop_assert_eq!(FrameId::from_bytes(&id.to_bytes()), Some(id));
+            let payload = [&[0x10][..], &id.to_obu()].concat();
+            prop_assert_eq!(FrameId::from_av1(&payload), Some(id));
             let mut sei = [0; MAX_SEI_LEN];
             let len = id.write_sei(&mut sei);
             prop_assert_eq!(FrameId::from_h264(&sei[..len]), Some(id));
@@ -158,6 +243,7 @@ mod tests {
         fn arbitrary_payloads_do_not_panic(bytes: Vec<u8>) {
             let _ = FrameId::from_vp8(&bytes);
             let _ = FrameId::from_h264(&bytes);
+            let _ = FrameId::from_av1(&bytes);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The RTP header of one outbound stream: a template, copied and filled in per packet.
 
-use wire::extension::{BlockWriter, Extension, ExtensionMap};
+use wire::extension::{AbsCaptureTime, BlockWriter, Extension, ExtensionMap};
 use wire::id::{Mid, PayloadType, Rid, Ssrc};
 use wire::rtp::{self, NewHeader};
 
 const BLOCK_LEN: usize = 96;
+/// Capture time with clock offset.
+const CAPTURE_TIME_LEN: usize = 16;
 
 /// SDES items in RTP header extensions (RFC 7941): MID and RID.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ pub struct Stamp {
     pub transport_sequence: u16,
     /// 6.18 fixed point seconds.
     pub abs_send_time: u32,
+    /// Capture time of the frame, where the extension was negotiated.
+    pub capture_time: Option<AbsCaptureTime>,
 }
 
 /// The header of one stream.
@@ -49,6 +53,7 @@ struct Block {
     len: usize,
     transport_sequence_at: Option<usize>,
     abs_send_time_at: Option<usize>,
+    capture_time_at: Option<usize>,
 }
 
 impl HeaderTemplate {
@@ -75,6 +80,12 @@ impl HeaderTemplate {
         self.without_sdes.transport_sequence_at.is_some()
     }
 
+    /// Return whether packets carry a capture time.
+    #[must_use]
+    pub fn has_capture_time(&self) -> bool {
+        self.without_sdes.capture_time_at.is_some()
+    }
+
     /// Return the length of the next header in bytes, 108 at most.
     #[must_use]
     pub fn header_len(&self) -> usize {
@@ -99,6 +110,11 @@ impl HeaderTemplate {
         }
         if let Some(at) = block.abs_send_time_at {
             written[at..at + 3].copy_from_slice(&stamp.abs_send_time.to_be_bytes()[1..]);
+        }
+        if let (Some(at), Some(time)) = (block.capture_time_at, stamp.capture_time) {
+            let mut value = [0; CAPTURE_TIME_LEN];
+            time.write(&mut value);
+            written[at..at + CAPTURE_TIME_LEN].copy_from_slice(&value);
         }
         len
     }
@@ -128,12 +144,14 @@ impl Block {
         }
         let transport_sequence_at = push(Extension::TransportSequence, &[0; 2]);
         let abs_send_time_at = push(Extension::AbsSendTime, &[0; 3]);
+        let capture_time_at = push(Extension::AbsCaptureTime, &[0; CAPTURE_TIME_LEN]);
         let len = writer.finish();
         Self {
             bytes,
             len,
             transport_sequence_at,
             abs_send_time_at,
+            capture_time_at,
         }
     }
 }
@@ -143,6 +161,7 @@ mod tests {
     use super::*;
     use wire::extension::Values;
     use wire::rtp::Header;
+    use wire::time::NtpTime;
 
     #[test]
     fn mid_and_rid_are_sent_until_stopped_and_the_other_extensions_always() {
@@ -162,6 +181,10 @@ mod tests {
             timestamp: 6,
             transport_sequence: 0x1234,
             abs_send_time: 0x00ab_cdef,
+            capture_time: Some(AbsCaptureTime {
+                captured: NtpTime(0x0102_0304_0506_0708),
+                clock_offset: Some(9),
+            }),
         };
         let mut out = [0; 128];
         let len = template.write(&mut out, &stamp);
@@ -176,6 +199,7 @@ mod tests {
         assert_eq!((values.mid, values.repaired_rid), (None, None));
         assert_eq!(values.transport_sequence, Some(0x1234));
         assert_eq!(values.abs_send_time, Some(0x00ab_cdef));
+        assert_eq!(values.abs_capture_time, stamp.capture_time);
         assert_eq!(
             (header.sequence, header.timestamp, header.marker),
             (5, 6, true)

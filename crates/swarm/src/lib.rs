@@ -20,6 +20,7 @@ pub mod impair;
 pub mod measure;
 pub mod message;
 pub mod nal;
+pub mod obu;
 pub mod pacer;
 pub mod playout;
 pub mod publish;

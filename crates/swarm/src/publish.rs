@@ -281,9 +281,7 @@ impl OutboundEncoding {
         let clip = &self.clip;
         let write = |out: &mut [u8]| clip.write(planned.packet, &planned.fields, out);
         let index = self.media.next;
-        let len = self
-            .media
-            .send(planned.marker, planned.timestamp, write, context)?;
+        let len = self.media.send(&planned, write, context)?;
         self.remember(index, planned);
         Some(len)
     }
@@ -334,7 +332,7 @@ impl OutboundEncoding {
             2 + clip.write(planned.packet, &planned.fields, &mut out[2..])
         };
         let rtx = self.rtx.as_mut()?;
-        let len = rtx.send(planned.marker, planned.timestamp, write, context)?;
+        let len = rtx.send(&planned, write, context)?;
         context.recorder.totals.packets_resent += 1;
         Some(len)
     }
@@ -453,8 +451,7 @@ impl RtpStream {
 
     fn send(
         &mut self,
-        marker: bool,
-        timestamp: u32,
+        planned: &PlannedPacket,
         write: impl FnOnce(&mut [u8]) -> usize,
         context: &mut SendContext<'_>,
     ) -> Option<usize> {
@@ -466,15 +463,19 @@ impl RtpStream {
         let len = header_len + payload_len;
         let numbered = self.template.has_transport_sequence();
         let stamp = Stamp {
-            marker,
+            marker: planned.marker,
             sequence: self.next as u16,
-            timestamp,
+            timestamp: planned.timestamp,
             transport_sequence: if numbered {
                 context.twcc.stamp(context.now, len)
             } else {
                 0
             },
             abs_send_time: context.wall.ntp(context.now).abs_send_time(),
+            capture_time: self
+                .template
+                .has_capture_time()
+                .then(|| planned.fields.id.to_capture_time(context.now, context.wall)),
         };
         self.template.write(out, &stamp);
         let sealed = context

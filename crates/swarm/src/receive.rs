@@ -5,6 +5,7 @@ mod window;
 
 use crate::assemble::{Assembled, Assembler, Frame};
 use crate::figures::StreamCounts;
+use crate::frame_id::FrameId;
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
 use crate::message::{BotId, Event, Kind, Receive, StreamId};
 use crate::playout::PlayoutMeter;
@@ -94,6 +95,8 @@ pub struct Payload<'a> {
     pub bytes: &'a [u8],
     /// Length of the whole datagram.
     pub datagram_len: usize,
+    /// The frame id of its header extensions.
+    pub captured: Option<FrameId>,
 }
 
 impl InboundStream {
@@ -177,7 +180,7 @@ impl InboundStream {
         };
         source.stats.receive(index, header.timestamp, now);
         if source.loss.record(index, false) {
-            self.accept(now, header, index, payload.bytes, recorder);
+            self.accept(now, header, index, payload, recorder);
         }
     }
 
@@ -197,7 +200,11 @@ impl InboundStream {
             return;
         };
         let plain = without_padding(header, payload.bytes);
-        let Retransmission::Original { index, payload } = rtx::read(plain, highest) else {
+        let Retransmission::Original {
+            index,
+            payload: bytes,
+        } = rtx::read(plain, highest)
+        else {
             return;
         };
         if source.loss.record(index, true) {
@@ -206,6 +213,7 @@ impl InboundStream {
                 has_padding: false,
                 ..*header
             };
+            let payload = Payload { bytes, ..payload };
             self.accept(now, &header, index, payload, recorder);
         }
     }
@@ -312,7 +320,7 @@ impl InboundStream {
         now: Time,
         header: &Header,
         index: u64,
-        payload: &[u8],
+        payload: Payload<'_>,
         recorder: &mut Recorder,
     ) {
         let Some(source) = &mut self.source else {
@@ -324,16 +332,17 @@ impl InboundStream {
             return;
         }
         let packet_info = if self.decrypted {
-            let plain = without_padding(header, payload);
+            let plain = without_padding(header, payload.bytes);
             if let Some(sampler) = self.sampler.as_mut().filter(|_| !plain.is_empty()) {
                 sampler.packet(index, plain);
             }
-            (!plain.is_empty()).then(|| packet_info(self.codec, header, index, plain))
+            (!plain.is_empty())
+                .then(|| packet_info(self.codec, header, index, plain, payload.captured))
         } else {
             Some(encrypted_packet_info(
                 header,
                 index,
-                payload,
+                payload.bytes,
                 source.assembler.may_start(now),
             ))
         };

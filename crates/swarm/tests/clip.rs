@@ -1,9 +1,10 @@
-//! The packaged clips, packetized and depacketized.
+//! The packaged clips and short ones of VP9 and AV1, packetized and depacketized.
 
+use rtc::codec::{Codec, describe};
 use std::path::Path;
 use swarm::clip::{Clip, ClipError, FrameFields, MAX_PAYLOAD_BYTES};
 use swarm::frame_id::{self, FrameId};
-use swarm::nal;
+use swarm::{nal, obu};
 
 const FIELDS: FrameFields = FrameFields {
     picture_id: 0x7abc,
@@ -18,6 +19,12 @@ const FIELDS: FrameFields = FrameFields {
 fn file(name: &str) -> Vec<u8> {
     let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sfukit/media/clips");
     std::fs::read(clips.join(name)).unwrap()
+}
+
+/// A clip of two seconds with a key frame each.
+fn fixture(name: &str) -> Vec<u8> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::fs::read(fixtures.join(name)).unwrap()
 }
 
 fn encoded_frames(file: &[u8]) -> Vec<&[u8]> {
@@ -104,9 +111,88 @@ fn h264_payloads_make_the_access_unit_again_with_the_id_before_its_slices() {
 }
 
 #[test]
+fn vp9_payloads_make_the_frame_again() {
+    let file = fixture("vp9-180p15.ivf");
+    let clip = Clip::parse(&file).unwrap();
+    for (nth, frame) in encoded_frames(&file).into_iter().enumerate() {
+        let payloads = payloads(&clip, nth);
+        let keyframe = nth % 15 == 0;
+        assert_eq!(clip.frames()[nth].keyframe, keyframe);
+        let mut joined = Vec::new();
+        for (place, payload) in payloads.iter().enumerate() {
+            let marker = place + 1 == payloads.len();
+            let described = describe(Codec::Vp9, payload, marker);
+            assert_eq!(described.info.start, place == 0);
+            assert_eq!(described.info.end, marker);
+            assert_eq!(described.info.keyframe, keyframe);
+            assert_eq!(described.picture_ids.id, FIELDS.picture_id);
+            joined.extend_from_slice(&payload[if keyframe { 3 } else { 4 }..]);
+        }
+        assert_eq!(joined, frame);
+    }
+}
+
+/// Join the OBUs of AV1 payloads.
+fn depacketise_av1(payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut obus: Vec<Vec<u8>> = Vec::new();
+    let mut continued = false;
+    for payload in payloads {
+        assert_eq!(payload[0] & obu::CONTINUES != 0, continued);
+        for element in obu::elements(payload) {
+            if std::mem::take(&mut continued) {
+                obus.last_mut().unwrap().extend_from_slice(element);
+            } else {
+                obus.push(element.to_vec());
+            }
+        }
+        continued = payload[0] & obu::CONTINUED != 0;
+    }
+    assert!(!continued);
+    obus
+}
+
+#[test]
+fn av1_payloads_make_the_temporal_unit_again_with_the_id_before_its_frame() {
+    let file = fixture("av1-180p15.ivf");
+    let clip = Clip::parse(&file).unwrap();
+    for (nth, unit) in encoded_frames(&file).into_iter().enumerate() {
+        let payloads = payloads(&clip, nth);
+        let (ids, obus): (Vec<_>, Vec<_>) = depacketise_av1(&payloads)
+            .into_iter()
+            .partition(|obu| obu[0] >> obu::TYPE_SHIFT == obu::METADATA);
+        let sent = obu::split(unit).unwrap();
+        let sent = sent
+            .iter()
+            .filter(|obu| obu.kind != obu::TEMPORAL_DELIMITER);
+        assert!(obus.into_iter().eq(sent.map(obu::Obu::without_size)));
+        assert_eq!(ids, [FIELDS.id.to_obu()]);
+        assert_eq!(FrameId::from_av1(&payloads[0]), Some(FIELDS.id));
+        let described = describe(Codec::Av1, &payloads[0], false);
+        assert!(described.info.start);
+        assert_eq!(described.info.keyframe, nth % 15 == 0);
+        assert_eq!(clip.frames()[nth].keyframe, nth % 15 == 0);
+    }
+}
+
+#[test]
+fn damaged_frames_of_vp9_and_av1_are_refused() {
+    for name in ["vp9-180p15.ivf", "av1-180p15.ivf"] {
+        let mut file = fixture(name);
+        file[32 + 12] = 0xff; // the first byte of the first frame
+        let error = Clip::parse(&file).unwrap_err();
+        assert!(
+            matches!(error, ClipError::Malformed | ClipError::NoStart),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn no_payload_is_longer_than_a_datagram_takes_and_the_even_split_is_even() {
-    for name in ["vp8-720p30.ivf", "h264-720p30.ivf", "opus.ivf"] {
-        let clip = Clip::parse(&file(name)).unwrap();
+    let shipped = ["vp8-720p30.ivf", "h264-720p30.ivf", "opus.ivf"].map(|name| (name, file(name)));
+    let short = ["vp9-180p15.ivf", "av1-180p15.ivf"].map(|name| (name, fixture(name)));
+    for (name, bytes) in shipped.into_iter().chain(short) {
+        let clip = Clip::parse(&bytes).unwrap();
         for nth in 0..clip.frames().len() {
             let lens: Vec<usize> = payloads(&clip, nth).iter().map(Vec::len).collect();
             assert!(lens.iter().all(|len| (1..=MAX_PAYLOAD_BYTES).contains(len)));
@@ -153,7 +239,7 @@ fn invalid_clips_are_refused() {
     assert_eq!(refused(&good[..good.len() - 1]), ClipError::Malformed);
     assert_eq!(refused(&good[..32]), ClipError::NoStart);
     let mut unknown = good.clone();
-    unknown[8..12].copy_from_slice(b"VP90");
+    unknown[8..12].copy_from_slice(b"H265");
     assert_eq!(refused(&unknown), ClipError::UnknownCodec);
     let begins_late = [
         &file("vp8-180p15.ivf")[..32],

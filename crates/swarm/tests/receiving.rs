@@ -64,6 +64,26 @@ fn every_frame_arrives_with_the_delay_of_the_network() {
 }
 
 #[test]
+fn frames_of_vp9_and_av1_are_assembled_timed_and_repaired() {
+    for (clip, codec) in [(5, "VP9"), (6, "AV1")] {
+        let mut world = call(World::new(), clip, codec);
+        world.run_for(2_000);
+        let e2e = &world.figures()["histograms"]["e2e_frame"];
+        assert!((20.0..=21.0).contains(&number(e2e, "p50_ms")), "{e2e}");
+        assert!((20.0..=21.0).contains(&number(e2e, "max_ms")), "{e2e}");
+        world.reflector.loss = Box::new(|_, sequence, is_rtx| !is_rtx && sequence % 20 == 7);
+        world.run_for(3_000);
+        let stream = world.streams()[&9].clone();
+        assert!(number(&stream, "frames") >= 73.0, "{stream}");
+        let timed = number(&world.figures()["histograms"]["e2e_frame"], "count");
+        assert_eq!(timed, number(&stream, "frames"), "{stream}");
+        assert!(number(&stream, "keyframes") >= 4.0, "{stream}");
+        assert_eq!(number(&stream, "frames_skipped"), 0.0, "{stream}");
+        assert_eq!(requests(&world, "PLI"), 0);
+    }
+}
+
+#[test]
 fn audio_packets_count_as_frames() {
     let mut world = call(World::new(), 4, "opus");
     world.run_for(2_000);

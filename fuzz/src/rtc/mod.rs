@@ -9,3 +9,4 @@ pub mod sequence;
 pub mod srtp;
 pub mod timeline;
 pub mod transport;
+pub mod turn;

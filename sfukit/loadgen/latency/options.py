@@ -13,6 +13,9 @@ Ends = Literal["both", "publish", "subscribe"]
 
 Engine = Literal["native", "aiortc"]
 
+# Those that both engines have.
+Codec = Literal["vp8", "h264"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyOptions:

@@ -49,13 +49,43 @@ def rank(size: Size, encodings: int) -> int:
 
 
 def encodings(options: LoadOptions) -> tuple[Encoding, ...]:
-    """Return the encodings up to the one nearest to ``--bitrate``, which gets that bitrate."""
+    """Return the encodings up to the one nearest to ``--bitrate``, which gets that bitrate.
+
+    ``--layers`` are the highest of them, ``--fps`` limits their frame rates.
+    """
     ladder, requested_bps = LADDER, options.bitrate_bps
+    if options.fps is not None or options.media is not None:
+        ladder = tuple(_of_source(rung, options) for rung in LADDER)
     if requested_bps is not None:
         _check_bitrate(requested_bps)
-        nearest = min(LADDER, key=lambda rung: abs(rung.bitrate_bps - requested_bps))
-        ladder = (*LADDER[: LADDER.index(nearest)], _at_rate(nearest, requested_bps))
+        nearest = min(ladder, key=lambda rung: abs(rung.bitrate_bps - requested_bps))
+        ladder = (*ladder[: ladder.index(nearest)], _at_rate(nearest, requested_bps))
+    if options.layers is not None:
+        return _highest(ladder, options.layers, simulcast=options.simulcast)
     return ladder if options.simulcast else ladder[-1:]
+
+
+def _of_source(rung: Encoding, options: LoadOptions) -> Encoding:
+    """Return an encoding with the frame rate and the file of the options."""
+    clip, source = rung.clip, options.media
+    fps = min(clip.frames_per_second, options.fps or clip.frames_per_second)
+    name = f"{clip.height}p{fps}" + (f" of {source.name}" if source else "")
+    return rung._replace(clip=replace(clip, name=name, frames_per_second=fps, source=source))
+
+
+def _highest(ladder: tuple[Encoding, ...], layers: int, *, simulcast: bool) -> tuple[Encoding, ...]:
+    if not simulcast and layers > 1:
+        raise UsageError(
+            f"--layers {layers} with --no-simulcast: contradict", hint="leave one of them out"
+        )
+    if layers > len(ladder):
+        names = ", ".join(rung.clip.name for rung in ladder)
+        raise UsageError(
+            f"--layers {layers}: up to this --bitrate there are {len(ladder)} ({names})",
+            hint=f"give --layers {len(ladder)}, or a higher --bitrate",
+        )
+    chosen = ladder[-layers:]
+    return tuple(rung._replace(rid=rid) for rid, rung in zip("qhf", chosen, strict=False))
 
 
 def _at_rate(rung: Encoding, bitrate_bps: int) -> Encoding:

@@ -6,6 +6,7 @@ Pure: equal options give equal plans.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import get_args
 
 from sfukit import units
 from sfukit.errors import UsageError
@@ -94,7 +95,17 @@ class Plan:
 
     def codec_of(self, bot: Bot) -> VideoCodec:
         """Return the codec of the video that a bot publishes."""
-        return (bot.group.codec if bot.group else None) or self.options.codec
+        codec = (bot.group.codec if bot.group else None) or self.options.codec
+        return self._turns[bot.slot] if codec == "mix" else codec
+
+    @cached_property
+    def _turns(self) -> Mapping[int, VideoCodec]:
+        """The codec of each slot with video where codecs are mixed; the seed has the first."""
+        every: tuple[VideoCodec, ...] = get_args(VideoCodec)
+        slots = (bot.slot for bot in self.slots if bot.video)
+        return {
+            slot: every[turn % len(every)] for turn, slot in enumerate(slots, self.options.seed)
+        }
 
     @property
     def has_video(self) -> bool:

@@ -7,14 +7,16 @@ from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen import gate_figures
 from sfukit.loadgen.options import (
+    FRAME_RATES,
+    MOST_LAYERS,
     AudioCodec,
+    Codec,
     Layout,
     Pacing,
     PliPolicy,
     ScenarioName,
     SrtpProfile,
     Unwatched,
-    VideoCodec,
 )
 from sfukit.loadgen.scenario import churn, handovers
 from sfukit.swarm import network_presets
@@ -54,6 +56,16 @@ def _count(least: int) -> Key:
     return Key((int,), check, f"a whole number from {least} on")
 
 
+def _number_of(values: tuple[int, ...]) -> Key:
+    text = ", ".join(map(str, values))
+
+    def check(value: int, where: str) -> None:
+        if value not in values:
+            raise UsageError(f"{where} = {value}: unknown value", hint=f"choose one of {text}")
+
+    return Key((int,), check, f"one of {text}")
+
+
 def _gates(value: list[Any], where: str) -> None:
     for one in value:
         if not isinstance(one, str):
@@ -87,9 +99,11 @@ RUN: Mapping[str, Key] = {
     "layout": _one_of(get_args(Layout)),
     "speaker_switch": _DURATION,
     "handover": _text(handovers.parse, "a duration such as '20s'"),
-    "codec": _one_of(get_args(VideoCodec)),
+    "codec": _one_of(get_args(Codec)),
     "audio": _one_of(get_args(AudioCodec)),
     "simulcast": _FLAG,
+    "layers": _number_of(tuple(range(1, MOST_LAYERS + 1))),
+    "fps": _number_of(FRAME_RATES),
     "bitrate": _text(units.bitrate_bps, "a bitrate such as '500k'"),
     "pacing": _one_of(get_args(Pacing)),
     "pli_policy": _one_of(get_args(PliPolicy)),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -17,12 +18,13 @@ _LENGTH = 16
 def described(plan: Plan, options: RunOptions) -> dict[str, str]:
     """Return what a plan is made of, as JSON by name; secrets are hidden.
 
-    The path of a scenario file is no part of it: its contents are.
+    The paths of scenario file and video file are no part of it: their contents are.
     """
-    load = replace(plan.options, scenario_file=None)
+    load = replace(plan.options, scenario_file=None, media=None)
     shard = options.shard
     parts: dict[str, object] = {
         **msgspec.to_builtins(load),
+        "media": _contents(plan.options.media),
         "target": redacted(options.target or ""),
         "target_plugin": options.target_plugin,
         "play": redacted(options.play or ""),
@@ -58,6 +60,17 @@ def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
         for name in sorted({*one, *other})
         if one.get(name) != other.get(name)
     ]
+
+
+def _contents(file: Path | None) -> str | None:
+    """Return a hash of a file; it may be gone at the end of a run."""
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:_LENGTH]
+    except OSError:
+        return "unreadable"
 
 
 def _visits(plan: Plan) -> str:

@@ -104,7 +104,7 @@ class Participant(Protocol):
 
     @property
     def video_codec(self) -> str:
-        """The codec of the published video: ``vp8`` or ``h264``."""
+        """The codec of the published video: ``vp8``, ``h264``, ``vp9`` or ``av1``."""
 
     @property
     def subscriptions(self) -> Mapping[str, Size]:

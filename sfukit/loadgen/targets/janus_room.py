@@ -19,7 +19,7 @@ class Rooms:
     pin: str | None = None
     admin_key: str | None = None
     has_string_ids: bool = False
-    codecs: tuple[str, ...] = ("vp8", "h264")
+    codecs: tuple[str, ...] = ("vp8", "h264", "vp9", "av1")
     present: Counter[str] = field(default_factory=Counter)
 
     @property

@@ -5,7 +5,7 @@ import pytest
 
 import sfukit.media
 from sfukit.errors import MachineError
-from sfukit.media import cache, catalog, encode, ivf
+from sfukit.media import barcode, cache, catalog, decode, encode, ivf
 from sfukit.media.catalog import Encoding
 
 SLOW = Encoding("90p15", 320, 180, 15, 80_000)
@@ -18,6 +18,21 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_packaged_clip_is_not_encoded() -> None:
     assert cache.video_clip("vp8", catalog.HIGH) == catalog.video_clip("vp8", catalog.HIGH)
+
+
+@pytest.mark.computes
+@pytest.mark.parametrize("codec", ["vp9", "av1"])
+def test_other_codecs_are_encoded_once_and_decode_to_the_scene(codec: str) -> None:
+    path = cache.video_clip(codec, catalog.LOW)
+    assert path.parent == cache.folder()
+    clip = ivf.read(path)
+    ticks = [barcode.read(decode.luma(frame)) for frame in decode.clip_frames(clip)]
+    assert ticks == list(range(0, catalog.LOOP_TICKS, catalog.LOW.ticks_per_frame))
+    start = catalog.LOW.frames_per_keyframe
+    later = decode.raw_frames(clip.fourcc, (frame.payload for frame in clip.frames[start:]))
+    assert barcode.read(decode.luma(next(later))) == ticks[start]
+    bits = 8 * sum(len(frame.payload) for frame in clip.frames)
+    assert bits / catalog.LOOP_SECONDS == pytest.approx(catalog.LOW.bitrate_bps, rel=0.12)
 
 
 def test_another_bitrate_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The bots' SDP, held against the server's own reading of it."""
 
+import msgspec
 import pytest
 
 from sfukit.signaling import descriptions, extensions, sdp
@@ -107,14 +108,32 @@ def test_lines_that_ended_are_answered_and_not_received() -> None:
     assert "a=inactive" in answer
 
 
-def test_a_player_offers_every_codec_that_ships() -> None:
+def test_a_player_offers_every_codec_that_bots_receive() -> None:
     text = descriptions.play_offer(
         descriptions.new_credentials(), FINGERPRINT, audio=True, video=True
     )
     audio, video = sdp.parse(text).media
     assert [codec.name for codec in audio.codecs()] == ["opus"]
-    assert {codec.name for codec in video.codecs()} == {"VP8", "H264", "rtx"}
+    assert {codec.name for codec in video.codecs()} == {"VP8", "H264", "VP9", "AV1", "rtx"}
     assert audio.direction == video.direction == "recvonly"
+
+
+@pytest.mark.parametrize("codec", ["vp8", "h264", "vp9", "av1"])
+def test_a_publisher_offers_one_codec_and_the_capture_time_with_vp9(codec: str) -> None:
+    parameters = msgspec.structs.replace(offered(), video=codec)
+    video = sdp.parse(descriptions.publish_offer(parameters)).media[1]
+    assert {one.name for one in video.codecs()} == {codec.upper(), "rtx"}
+    assert (extensions.ABS_CAPTURE_TIME in video.extensions) == (codec == "vp9")
+
+
+def test_the_codec_of_each_publisher_is_received() -> None:
+    text = descriptions.play_offer(
+        descriptions.new_credentials(), FINGERPRINT, audio=False, video=True
+    ).replace("recvonly", "sendonly")
+    for codec in ("h264", "vp9", "av1"):
+        read = descriptions.read_offer(text, {"0": codec}.get)
+        assert [line.codec for line in read.lines] == [codec.upper()]
+    assert descriptions.read_offer(text, {}.get).lines[0].codec == "VP8"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ pub(super) fn parse(file: &[u8]) -> Result<File<'_>, ClipError> {
     let codec = match &field::<4>(file, 8)? {
         b"VP80" => Codec::Vp8,
         b"H264" => Codec::H264,
+        b"VP90" => Codec::Vp9,
+        b"AV01" => Codec::Av1,
         b"OPUS" => Codec::Opus,
         _ => return Err(ClipError::UnknownCodec),
     };

@@ -3,10 +3,9 @@
 use super::{Clip, ClipError, MAX_PAYLOAD_BYTES, Packet, Slot};
 use crate::frame_id;
 use crate::nal;
-use std::ops::Range;
 
 /// Offset of the picture id in the VP8 payloads of bots.
-pub(super) const RANGE_OF_PICTURE_ID: Range<usize> = 2..4;
+pub(super) const ID_AT: usize = 2;
 /// M bit: the picture id has 15 bits.
 pub(super) const WIDE_PICTURE_ID: u16 = 0x8000;
 
@@ -120,7 +119,7 @@ impl Clip {
         }
     }
 
-    fn add_packet(&mut self, slot: Slot, parts: &[&[u8]]) {
+    pub(super) fn add_packet(&mut self, slot: Slot, parts: &[&[u8]]) {
         let offset = self.bytes.len() as u32;
         for part in parts {
             self.bytes.extend_from_slice(part);
@@ -141,7 +140,7 @@ fn aggregate_len(units: &[&[u8]]) -> usize {
 
 /// Split `len` bytes into pieces of at most `room` that differ by one byte at most, the shorter
 /// pieces first, as libwebrtc does.
-fn pieces(len: usize, room: usize) -> impl Iterator<Item = usize> {
+pub(super) fn pieces(len: usize, room: usize) -> impl Iterator<Item = usize> {
     let count = len.div_ceil(room);
     let (short, longer) = (len / count, len % count);
     (0..count).map(move |nth| short + usize::from(nth >= count - longer))

@@ -16,7 +16,15 @@ pub(super) fn without_padding<'a>(header: &Header, payload: &'a [u8]) -> &'a [u8
 }
 
 /// Return the frame information of a decrypted packet.
-pub(super) fn packet_info(codec: Codec, header: &Header, index: u64, payload: &[u8]) -> PacketInfo {
+///
+/// `captured` is the frame id of its header extensions, for codecs without an in-band id.
+pub(super) fn packet_info(
+    codec: Codec,
+    header: &Header,
+    index: u64,
+    payload: &[u8],
+    captured: Option<FrameId>,
+) -> PacketInfo {
     let described = codec::describe(codec, payload, header.marker);
     let mut packet_info = PacketInfo {
         index,
@@ -24,7 +32,7 @@ pub(super) fn packet_info(codec: Codec, header: &Header, index: u64, payload: &[
         len: payload.len(),
         start: match (described.info.start, codec) {
             (false, _) => FrameStart::Unknown,
-            (true, Codec::Vp8) => FrameStart::Certain,
+            (true, Codec::Vp8 | Codec::Vp9) => FrameStart::Certain,
             (true, _) => FrameStart::Possible,
         },
         end: header.marker,
@@ -32,13 +40,19 @@ pub(super) fn packet_info(codec: Codec, header: &Header, index: u64, payload: &[
         picture_id: None,
         id: None,
     };
+    let is_wide = described.picture_ids.width == codec::picture_id::Width::Wide;
+    let picture_id = is_wide.then_some(described.picture_ids.id);
     match codec {
         Codec::Vp8 => {
-            let is_wide = described.picture_ids.width == codec::picture_id::Width::Wide;
-            packet_info.picture_id = is_wide.then_some(described.picture_ids.id);
+            packet_info.picture_id = picture_id;
             packet_info.id = header.marker.then(|| FrameId::from_vp8(payload)).flatten();
         }
         Codec::H264 if described.info.start => packet_info.id = FrameId::from_h264(payload),
+        Codec::Vp9 => {
+            packet_info.picture_id = picture_id;
+            packet_info.id = captured;
+        }
+        Codec::Av1 if described.info.start => packet_info.id = FrameId::from_av1(payload),
         _ => {}
     }
     packet_info

@@ -1,12 +1,13 @@
 //! Received datagrams: decrypted, or read by their RTP headers alone, and demultiplexed to tracks.
 
 use super::{BotTransport, Shared};
+use crate::frame_id::FrameId;
 use crate::receive::Payload;
 use rtc::inbound::bind::{Binding, Bound, Role};
 use rtc::path::PathId;
 use rtc::transport::Received;
 use std::net::SocketAddr;
-use wire::extension::Values;
+use wire::extension::{Extension, Values};
 use wire::rtp::{Header, Kind, demux};
 use wire::time::Time;
 
@@ -35,6 +36,7 @@ impl BotTransport {
                 let payload = Payload {
                     bytes: &datagram[header.header_len..len],
                     datagram_len: datagram.len(),
+                    captured: None,
                 };
                 let values = self.values(&header, datagram);
                 self.on_rtp(now, &header, index, payload, &values, shared);
@@ -86,16 +88,19 @@ impl BotTransport {
         let payload = Payload {
             bytes: &datagram[header.header_len..],
             datagram_len: datagram.len(),
+            captured: None,
         };
         let values = self.values(&header, datagram);
         self.on_rtp(now, &header, index, payload, &values, shared);
         true
     }
 
-    /// Parse the header extensions where the binder or transport-wide feedback needs them.
+    /// Parse the header extensions where the binder, transport-wide feedback or frame delays need
+    /// them.
     fn values<'a>(&mut self, header: &Header, datagram: &'a [u8]) -> Values<'a> {
         let is_bound = self.binder.lookup(header.ssrc).is_some();
-        if is_bound && self.twcc_in.is_none() {
+        let has_capture_time = self.ids.id(Extension::AbsCaptureTime).is_some();
+        if is_bound && self.twcc_in.is_none() && !has_capture_time {
             return Values::default();
         }
         Values::read(header, datagram, &self.ids)
@@ -110,6 +115,14 @@ impl BotTransport {
         values: &Values<'_>,
         shared: &mut Shared,
     ) {
+        let wall = shared.wall;
+        let captured = values
+            .abs_capture_time
+            .and_then(|time| FrameId::from_capture_time(&time, wall));
+        let payload = Payload {
+            captured,
+            ..payload
+        };
         let recorder = &mut shared.recorder;
         recorder.totals.packets_received += 1;
         recorder.totals.bytes_received += payload.datagram_len as u64;

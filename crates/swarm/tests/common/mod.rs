@@ -32,6 +32,11 @@ const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const TWCC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
+const CAPTURE_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+/// Id of abs-capture-time, which VP9 is sent with.
+pub const CAPTURE_TIME_ID: u8 = 6;
+const VP9_CLIP: u32 = 5;
+
 /// A datagram in flight; bots are at 10.0.1.1, the reflector is at 10.0.0.1, a port per transport.
 #[derive(Debug)]
 pub struct Datagram {
@@ -187,6 +192,8 @@ impl World {
             "vp8-720p30",
             "h264-360p30",
             "opus",
+            "../../../crates/swarm/tests/fixtures/vp9-180p15",
+            "../../../crates/swarm/tests/fixtures/av1-180p15",
         ];
         for (clip, name) in clips.into_iter().enumerate() {
             world
@@ -283,6 +290,9 @@ impl World {
                 "rtx_ssrc": if is_audio { Value::Null } else { json!(2000 + stream) }}],
             "source_id": stream, "start_ns": self.host.now.as_nanos(),
         });
+        if clip == VP9_CLIP {
+            command["extensions"][CAPTURE_TIME_URI] = CAPTURE_TIME_ID.into();
+        }
         for (key, value) in more {
             command[*key] = value.clone();
         }
@@ -318,7 +328,7 @@ impl World {
             "mid": format!("{stream}"), "payload_type": if is_audio { AUDIO_PT } else { VIDEO_PT },
             "rtx_payload_type": if is_audio { Value::Null } else { json!(RTX_PT) },
             "ssrc": 3000 + stream, "rtx_ssrc": 4000 + stream,
-            "extensions": {MID_URI: 1, TWCC_URI: 3}, "source": format!("stream {from}"),
+            "extensions": {MID_URI: 1, TWCC_URI: 3, CAPTURE_TIME_URI: CAPTURE_TIME_ID}, "source": format!("stream {from}"),
             "feedback": feedback,
         });
         for (key, value) in more {
@@ -342,10 +352,10 @@ impl World {
                 self.engine.poll_timeout(),
                 self.reflector.poll_timeout(),
             ];
-            let next = next.into_iter().flatten().min().unwrap_or(until);
-            if next > until {
+            let next = next.into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= until) else {
                 break;
-            }
+            };
             self.host.now = self.host.now.max(next);
             self.step();
         }

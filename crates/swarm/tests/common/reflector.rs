@@ -1,6 +1,6 @@
 //! The peer of the bots: one ICE-lite transport per bot transport, and a forwarding table.
 
-use super::{RTX_PT, path_to, server_address};
+use super::{CAPTURE_TIME_ID, RTX_PT, path_to, server_address};
 use rtc::dtls::{Certificate, Context, Fingerprint, Role};
 use rtc::ice::Credentials;
 use rtc::outbox::Outbox;
@@ -41,6 +41,16 @@ pub struct ReceivedPacket {
     pub payload_type: u8,
     pub extensions: Vec<(u8, Vec<u8>)>,
     pub payload: Vec<u8>,
+}
+
+impl ReceivedPacket {
+    /// Return the header extension with its abs-capture-time alone.
+    fn capture_time(&self) -> Option<Vec<u8>> {
+        let is_capture = |(id, _): &&(u8, Vec<u8>)| *id == CAPTURE_TIME_ID;
+        let (_, value) = self.extensions.iter().find(is_capture)?;
+        let start = [0xbe, 0xde, 0, 5, CAPTURE_TIME_ID << 4 | 15];
+        Some([&start[..], value, &[0; 3]].concat())
+    }
 }
 
 struct Peer {
@@ -322,7 +332,12 @@ impl Reflector {
         let [high, low] = peer.numbered.to_be_bytes();
         peer.numbered += 1;
         let numbers = [0xbe, 0xde, 0, 1, 0x31, high, low, 0];
-        let block = if self.numbers { &numbers[..] } else { &[] };
+        let capture = packet.capture_time();
+        let block = match &capture {
+            _ if self.numbers => &numbers[..],
+            Some(block) => block,
+            None => &[],
+        };
         let header_len = wire::rtp::write(&mut datagram, &header, block);
         let len = header_len + packet.payload.len();
         datagram[header_len..len].copy_from_slice(&packet.payload);
