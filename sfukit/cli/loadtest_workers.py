@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
@@ -23,11 +25,14 @@ from sfukit.errors import MachineError, SfukitError
 from sfukit.loadgen import scenario
 from sfukit.loadgen.options import RunOptions, Shard
 from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.run import prepare
 from sfukit.loadgen.server_process import die_with_parent
 from sfukit.loadgen.shards import parts, start
+from sfukit.loadgen.timeline import Progress, summed
 
 _LEAD_S = 2.0  # beyond --join-timeout, until all processes have checked the target
 _READY_S = 60.0
+_PROGRESS_S = 0.5
 _ENDING_S = 1.0
 _SPARE_S = 60.0  # beyond the plan, until a report is there
 
@@ -40,7 +45,10 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _Process:
-    """One process and its end of a pipe. It is told when to start, and answers once."""
+    """One process and its end of a pipe.
+
+    It is told when to start, sends its progress now and then, and answers once.
+    """
 
     def __init__(self, options: RunOptions) -> None:
         context = multiprocessing.get_context("spawn")
@@ -57,6 +65,15 @@ class _Process:
         except (EOFError, OSError) as error:
             self._process.join(_ENDING_S)
             raise MachineError(f"ended early (exit code {self._process.exitcode})") from error
+
+    async def answer(self, limit_s: float, show: Callable[[Progress], None]) -> Any:
+        """Return the answer; the progress until then is passed to ``show``."""
+        until_s = time.monotonic() + limit_s
+        while True:
+            message = await self.received(until_s - time.monotonic())
+            if not isinstance(message, Progress):
+                return message
+            show(message)
 
     async def _readable(self, limit_s: float) -> None:
         loop, readable = asyncio.get_running_loop(), asyncio.Event()
@@ -88,6 +105,7 @@ def run(count: int, options: RunOptions, out: Output, outputs: Outputs) -> NoRet
 
     async def whole(stop: asyncio.Event) -> tuple[list[parts.Part], dict[int, str]]:
         with View(out) as view:
+            await prepare(options)  # a target that cannot be used is refused once
             view.report("", f"{count} processes, target {options.target}")
             return await _collected(count, options, view, stop)
 
@@ -115,7 +133,11 @@ async def _collected(
         for one in processes.values():
             one.pipe.send(start_at_s)
         limit_s = start_at_s - time.time() + planned.total_s + _SPARE_S
-        answers = {index: one.received(limit_s) for index, one in processes.items()}
+        shown = _Progress(view, count)
+        answers = {
+            index: one.answer(limit_s, partial(shown.update, index))
+            for index, one in processes.items()
+        }
         came = await asyncio.gather(*answers.values(), return_exceptions=True)
         for index, answer in zip(answers, came, strict=True):
             _take(index, answer, found, absent)
@@ -146,6 +168,35 @@ async def _stop(processes: dict[int, _Process], stop: asyncio.Event) -> None:
         one.stop()
 
 
+class _Progress:
+    """The progress of all processes in one."""
+
+    def __init__(self, view: View, count: int) -> None:
+        self._view = view
+        self._count = count
+        self._of: dict[int, Progress] = {}
+
+    def update(self, index: int, progress: Progress) -> None:
+        """Take the progress of a process."""
+        self._of[index] = progress
+        if len(self._of) == self._count:
+            self._view.progress(summed(list(self._of.values())))
+
+
+class _Sender(Unseen):
+    """An observer that sends the progress to the process that started this one."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._sent_s = 0.0
+
+    def progress(self, progress: Progress) -> None:
+        """Send the progress now and then; its intervals stay here."""
+        if time.monotonic() - self._sent_s >= _PROGRESS_S:
+            self._sent_s = time.monotonic()
+            self._pipe.send(replace(progress, intervals=()))
+
+
 def _work(pipe: Connection, options: RunOptions) -> None:
     """Run one shard in a process of its own, and answer on a pipe.
 
@@ -158,7 +209,7 @@ def _work(pipe: Connection, options: RunOptions) -> None:
     async def whole(stop: asyncio.Event) -> LoadtestReport:
         preflight = preflight_of(options.target or "", options, Unseen().report, stop)
         started = replace(options, start_at_s=pipe.recv())
-        return await run_load(started, Unseen(), stop, preflight)
+        return await run_load(started, _Sender(pipe), stop, preflight)
 
     pipe.send(None)
     try:

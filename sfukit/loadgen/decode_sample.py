@@ -26,6 +26,7 @@ _TAKE_EVERY_S = 0.5  # the swarm keeps 2 MiB of each stream: five seconds of 3 M
 _MOST_BYTES = 64 * 1024 * 1024  # of one stream and window
 _COMPARE_TIMEOUT_S = 300.0
 _SALT = "decode-sample"
+_DECODED = ("vp8", "h264")
 # Capture ticks of frame ids: 100 us, 32 bits.
 _NS_PER_TICK = 100_000
 _TICK_MASK = 0xFFFFFFFF
@@ -131,8 +132,6 @@ class Sample:
     def _keep(self, stream: int, taken: TakenFrames) -> None:
         """Append frames to the file of the stream, as far as its bound allows."""
         window, number = self.kept[-1], len(self.kept)
-        if not (taken.frames or stream in window):
-            return
         sampled = window.get(stream) or SampledStream(stream, self.folder / f"{number}-{stream}")
         records = [
             spool.record(
@@ -164,9 +163,16 @@ class Sample:
 async def _compared(sampled: SampledStream, plan: Plan, ledger: Ledger) -> DecodedStream:
     """Compare one stream in a process of its own, which hostile frames may end."""
     publisher = ledger.expected[sampled.stream].publisher
-    if publisher is None or not sampled.frames:
-        return DecodedStream(sampled, None, "no frame was received")
+    if publisher is None:
+        return DecodedStream(sampled, None, "its publisher is not in the plan")
     codec = plan.codec_of(publisher)
+    if codec not in _DECODED:
+        return DecodedStream(sampled, None, f"{codec} is not decoded, {' and '.join(_DECODED)} are")
+    if not sampled.frames:
+        reason = (
+            "no frame id in its frames" if sampled.unidentified else "no keyframe was decodable"
+        )
+        return DecodedStream(sampled, None, reason)
     clips = [str(cache.path(codec, encoding.clip)) for encoding in plan.encodings]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "sfukit.media.compare", str(sampled.path)),

@@ -54,6 +54,21 @@ class Progress:
     stages: int = 1
 
 
+def summed(shards: Sequence[Progress]) -> Progress:
+    """Add up the counts of shards; phase and time are those of the one that is furthest back."""
+    last = min(shards, key=lambda one: one.elapsed_s)
+    return replace(
+        last,
+        total_s=max(one.total_s for one in shards),
+        clients=sum(one.clients for one in shards),
+        joined=sum(one.joined for one in shards),
+        failed=sum(one.failed for one in shards),
+        tracks=sum(one.tracks for one in shards),
+        planned_tracks=sum(one.planned_tracks for one in shards),
+        intervals=(),
+    )
+
+
 class Observer(Protocol):
     """The receiver of lines and progress."""
 

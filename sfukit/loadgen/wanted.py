@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sfukit.loadgen.scenario import Encoding, Size
+from sfukit.loadgen.scenario.media import rank
 from sfukit.swarm.messages import Wanted
 
 
@@ -12,7 +13,5 @@ def wanted(encodings: Sequence[Encoding], size: Size) -> Wanted:
 
 
 def encoding_index(encodings: Sequence[Encoding], size: Size) -> int:
-    """Return the index of the encoding: large is the highest, medium the second."""
-    highest = len(encodings) - 1
-    wanted_index = {"large": highest, "medium": 1}.get(size, 0)
-    return max(0, min(wanted_index, highest))
+    """Return the index of the encoding; 0 without any."""
+    return max(0, rank(size, len(encodings)))

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import pytest
 
 from sfukit.loadgen import server_process
 from sfukit.machine import usable_cores
 from tests.integration.loadtest_command import Loadtest
+
+pytestmark = pytest.mark.realtime
 
 SECRET = "a-secret-that-the-workers-alone-know"
 _KEYS = {"SFUKIT_API_KEY": "workers", "SFUKIT_API_SECRET": SECRET}

@@ -7,6 +7,8 @@ import pytest
 from sfukit import units
 from tests.integration.loadtest_command import Loadtest
 
+pytestmark = pytest.mark.realtime
+
 VIEWERS = ("-c", "3", "--scenario", "broadcast", "--bitrate", "500k", "--no-simulcast")
 
 

@@ -19,6 +19,8 @@ from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.timeline import Progress
 from tests.latency_run import Watcher, measured, options
 
+pytestmark = pytest.mark.realtime
+
 ENDS_S = 20.0  # the target would be given up after its --join-timeout of 60 s
 COMMANDS = {
     "loadtest": ("loadtest", "-c", "2"),

@@ -16,6 +16,8 @@ from sfukit.loadgen.result import LoadtestReport
 from sfukit.machine import usable_cores
 from tests.integration.loadtest_command import SHORT, Loadtest
 
+pytestmark = pytest.mark.realtime
+
 _LEAD_S, _LEAD = 2.0, 6.0  # until four processes have started and checked the target
 # gates on counts: frame delays on a busy machine are no part of this test
 _GATES = ("--no-default-gates", "-T", "joins == 100%", "-T", "tracks[room=room-2] == 100%")

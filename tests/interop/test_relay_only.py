@@ -9,6 +9,8 @@ from tests.conftest import find_program
 from tests.integration.loadtest_command import Loadtest
 from tests.interop.coturn import LOOPBACK, SECRET, USER, Coturn, coturn
 
+pytestmark = pytest.mark.realtime
+
 _OPENSSL = "on Debian: apt-get install openssl"
 # Saturation of a busy machine is no failure of the relay.
 _MEASURED = (0, 5)

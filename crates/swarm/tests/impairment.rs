@@ -220,3 +220,39 @@ fn a_new_rate_applies_behind_the_datagrams_that_wait() {
         [(Some(1), 8_000), (Some(2), 16_000), (Some(3), 32_000)]
     );
 }
+
+#[test]
+fn the_time_line_of_rfc8867_case_5_1_is_followed_in_a_tenth_of_its_time() {
+    // 1 Mb/s times 1, 2.5, 0.6 and 1 at 0, 4, 6 and 8 s; a sender of 3 Mb/s does not adapt.
+    let capacities = [(0, 1_000_000), (4, 2_500_000), (6, 600_000), (8, 1_000_000)];
+    let path = |rate_bps| Network {
+        rate_bps: Some(rate_bps),
+        delay_ms: 50.0,
+        jitter_ms: 30.0,
+        bottleneck: Some(1),
+        ..PERFECT
+    };
+    let mut link = link(path(1_000_000));
+    let mut shared = Bottleneck::default();
+    let mut arrived_in = [0_u64; 10];
+    for nth in 0..3_750 {
+        let now = Time::from_micros(nth * 2_667);
+        let seconds = now.as_micros() / 1_000_000;
+        let passed = capacities.iter().rev().find(|(from, _)| *from <= seconds);
+        link.set_network(path(passed.unwrap().1));
+        link.push_through(&mut shared, now, 972, 0);
+        while let Some(at) = link.poll_timeout().filter(|at| *at <= now) {
+            link.pop(at);
+            arrived_in[(at.as_micros() / 1_000_000) as usize] += 8_000;
+        }
+    }
+    // The first second of each step still has what waited at the rate before.
+    for (second, capacity) in [(1, 1_000_000), (3, 1_000_000), (5, 2_500_000), (7, 600_000)] {
+        let rate = arrived_in[second];
+        assert!(
+            rate.abs_diff(capacity) <= capacity / 50,
+            "{capacity} in second {second}: {arrived_in:?}"
+        );
+    }
+    assert!(link.queue_wait().max_ms().is_some_and(|ms| ms <= 300.0));
+}

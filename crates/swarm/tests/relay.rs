@@ -54,7 +54,7 @@ fn a_silent_server_fails_the_transport_with_its_own_reason() {
     world.run_for(200);
     assert_eq!(failure(&world).as_deref(), Some("turn_timeout"));
     let events = world.events.len();
-    world.run_for(20_000);
+    world.run_for(60_000);
     assert_eq!(world.events.len(), events, "it fails once");
 }
 

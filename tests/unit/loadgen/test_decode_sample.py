@@ -79,6 +79,17 @@ async def test_each_window_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert [frame.number for frame in spool.frames(second.path)] == [7]
 
 
+async def test_a_stream_without_frames_is_reported_with_the_reason(tmp_path: Path) -> None:
+    one = OneStream(tmp_path)
+    for frames, reason in (
+        (TakenFrames([], 0, 0), "no keyframe was decodable"),
+        (TakenFrames([], 0, 7), "no frame id in its frames"),
+    ):
+        kept = await one.window(frames)
+        found = await decode_sample._compared(kept, PLAN, one.ledger)
+        assert (found.comparison, found.fault) == (None, reason)
+
+
 async def test_the_end_of_a_window_is_a_tick_of_100_us(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

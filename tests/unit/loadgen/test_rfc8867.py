@@ -2,9 +2,11 @@
 
 import pytest
 
+from sfukit.cli import loadtest_rfc8867
 from sfukit.errors import UsageError
 from sfukit.loadgen.figures import FlowFigures, LinkFigures
 from sfukit.loadgen.histogram import Histogram
+from sfukit.loadgen.reports.rfc8867 import section
 from sfukit.loadgen.rfc8867 import load, measured
 from sfukit.loadgen.rfc8867.cases import CASES, boundaries, scaled, share_at
 from sfukit.loadgen.rfc8867.sampler import Reading
@@ -191,3 +193,18 @@ def test_a_run_that_ended_before_its_window_has_a_report() -> None:
     case = measured.report(of("5.7"), [])
     assert all(not flow.seconds and not flow.intervals for flow in case.flows)
     assert case.fairness is None
+
+
+def test_the_case_is_in_text_and_html() -> None:
+    case = measured.report(of("5.1"), readings(of("5.1"), [500_000]))
+    text = list(loadtest_rfc8867.lines(case))
+    assert text[0].split(maxsplit=2) == ["RFC", "8867", "5.1 variable capacity, one flow"]
+    assert text[1].startswith("expected")
+    assert text[2].startswith("measured        0-40 s, 1 Mb/s: flow 1 500 kb/s")
+    assert max(map(len, text)) <= 100
+    html = section(case)
+    assert "Rate of each flow" in html
+    assert "40 - 60" in html
+    assert html.count("<tr") >= 5
+    assert list(loadtest_rfc8867.lines(None)) == []
+    assert section(None) == ""

@@ -352,10 +352,10 @@ impl World {
                 self.engine.poll_timeout(),
                 self.reflector.poll_timeout(),
             ];
-            let next = next.into_iter().flatten().min().unwrap_or(until);
-            if next > until {
+            let next = next.into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= until) else {
                 break;
-            }
+            };
             self.host.now = self.host.now.max(next);
             self.step();
         }
