@@ -4,12 +4,13 @@ The format is that of ``crates/swarm/src/frame_id.rs``.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from sfukit.media import catalog, encode, ivf
+from sfukit.media import cache, catalog, encode, ivf
 from sfukit.media.catalog import SIMULCAST, Encoding
 
 pytestmark = pytest.mark.computes
@@ -70,6 +71,31 @@ def test_decoded_frames_are_bit_identical_with_and_without_the_id(
     tagged = (with_frame_id(clip.fourcc, frame.payload) for frame in clip.frames)
     assert len(plain) == len(clip.frames)
     assert decoded(decoder, tagged) == plain
+
+
+AV1_METADATA = b"\x2a" + bytes([1 + len(FRAME_ID) + 1]) + b"\x1f" + FRAME_ID + b"\x80"
+TEMPORAL_DELIMITER = b"\x12\x00"
+SEQUENCE_HEADER = 1
+
+
+def with_metadata(unit: bytes) -> bytes:
+    """Insert the metadata OBU as a bot does: before the first frame."""
+    assert unit.startswith(TEMPORAL_DELIMITER)
+    at = len(TEMPORAL_DELIMITER)
+    if unit[at] >> 3 == SEQUENCE_HEADER:
+        at += 2 + unit[at + 1]
+    return unit[:at] + AV1_METADATA + unit[at:]
+
+
+def test_decoded_av1_frames_are_bit_identical_with_and_without_the_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    clip = ivf.read(cache.video_clip("av1", catalog.LOW))
+    plain = decoded("libdav1d", (frame.payload for frame in clip.frames))
+    assert len(plain) == len(clip.frames)
+    tagged = (with_metadata(frame.payload) for frame in clip.frames)
+    assert decoded("libdav1d", tagged) == plain
 
 
 def test_an_id_of_zeros_makes_no_start_code() -> None:
