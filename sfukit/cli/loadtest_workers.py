@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -102,12 +102,16 @@ class _Process:
 
 def run(count: int, options: RunOptions, out: Output, outputs: Outputs) -> NoReturn:
     """Run, print, save; exit with the code of the merged verdict."""
+    planned = scenario.plan(options.load)
+    shards = [Shard(index, count) for index in range(1, count + 1)]
+    for shard in shards:
+        planned.shared(shard)  # each has a client
 
     async def whole(stop: asyncio.Event) -> tuple[list[parts.Part], dict[int, str]]:
         with View(out) as view:
             await prepare(options)  # a target that cannot be used is refused once
             view.report("", f"{count} processes, target {options.target}")
-            return await _collected(count, options, view, stop)
+            return await _collected(shards, options, view, stop)
 
     found, absent = interruptible.run(whole)
     if not found:
@@ -116,13 +120,9 @@ def run(count: int, options: RunOptions, out: Output, outputs: Outputs) -> NoRet
 
 
 async def _collected(
-    count: int, options: RunOptions, view: View, stop: asyncio.Event
+    shards: Sequence[Shard], options: RunOptions, view: View, stop: asyncio.Event
 ) -> tuple[list[parts.Part], dict[int, str]]:
-    planned = scenario.plan(options.load)
-    shares = {index: Shard(index, count) for index in range(1, count + 1)}
-    for shard in shares.values():
-        planned.shared(shard)  # each has a client
-    processes = {index: _Process(replace(options, shard=one)) for index, one in shares.items()}
+    processes = {one.index: _Process(replace(options, shard=one)) for one in shards}
     stopping = asyncio.create_task(_stop(processes, stop))
     found: list[parts.Part] = []
     absent: dict[int, str] = {}
@@ -132,8 +132,8 @@ async def _collected(
         view.report("start", start.show(start_at_s))
         for one in processes.values():
             one.pipe.send(start_at_s)
-        limit_s = start_at_s - time.time() + planned.total_s + _SPARE_S
-        shown = _Progress(view, count)
+        limit_s = start_at_s - time.time() + scenario.plan(options.load).total_s + _SPARE_S
+        shown = _Progress(view, len(shards))
         answers = {
             index: one.answer(limit_s, partial(shown.update, index))
             for index, one in processes.items()
