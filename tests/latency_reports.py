@@ -13,7 +13,7 @@ from sfukit.loadgen.latency.result import (
     Media,
     Sample,
 )
-from sfukit.loadgen.result import Fault, Metric, Target
+from sfukit.loadgen.result.report import Fault, Metric, Target
 
 CLOCK = Clock(
     offset_ms=-12.5, uncertainty_ms=0.147, min_rtt_ms=0.226, drift_ppm=None, exchanges=25,

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sfukit import machine
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tools.bench.own_server import serving
 from tools.bench.runs import RunError, Runs
 from tools.janus_server import JanusError, janus

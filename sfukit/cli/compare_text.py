@@ -7,7 +7,7 @@ from sfukit import gates
 from sfukit.errors import ExitCode
 from sfukit.loadgen.reports import sentences
 from sfukit.loadgen.reports.compare import Difference, compare, load_differences, swap_difference
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 
 _NAME, _CELL = 27, 12
 _WORDS = {"same": "within noise", "better": "better", "worse": "WORSE", "unknown": "unknown"}

@@ -14,8 +14,8 @@ import msgspec
 from sfukit import __version__, report
 from sfukit.cli.loadtest_preflight import preflight_of
 from sfukit.errors import SfukitError
-from sfukit.loadgen.shards import task as shard_task
-from sfukit.loadgen.shards.task import ShardOutcome
+from sfukit.loadgen.dask import task as shard_task
+from sfukit.loadgen.dask.task import ShardOutcome
 from sfukit.loadgen.timeline import Progress
 from sfukit.redaction import redacted
 

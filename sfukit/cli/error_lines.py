@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sfukit.cli.output import labelled
-from sfukit.loadgen.result import Fault
+from sfukit.loadgen.result.report import Fault
 
 
 def error_lines(faults: Iterable[Fault]) -> list[str]:

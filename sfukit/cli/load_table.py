@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sfukit import gates
 from sfukit.cli.output import labelled
 from sfukit.gates import GateResult
-from sfukit.loadgen.result import Metric, ServerUse, SwarmUse
+from sfukit.loadgen.result.report import Metric, ServerUse, SwarmUse
 from sfukit.report import Verdict
 
 _TITLES = ("clients", "", "join p95", "frame p95", "lost", "server", "generator")

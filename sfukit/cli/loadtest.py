@@ -28,7 +28,7 @@ from sfukit.cli.loadtest_outputs import Outputs
 from sfukit.cli.loadtest_prometheus import Exporter, exported
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.report import Envelope
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from sfukit.cli.loadtest_outputs import Outputs
 from sfukit.cli.loadtest_view import View
 from sfukit.cli.output import Output
 from sfukit.errors import MachineError
+from sfukit.loadgen.dask import cluster, scheduler_address
+from sfukit.loadgen.dask.cluster import Collected, Work
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.shards import cluster, scheduler_address
-from sfukit.loadgen.shards.cluster import Collected, Work
 from sfukit.redaction import command_line
 
 _WORK = Work(dask_worker.facts, dask_worker.run_shard, dask_worker.stop_shard)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sfukit.cli import find_max_text
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.search import search
 from sfukit.loadgen.search.search_report import Probe, SearchReport
 from sfukit.loadgen.timeline import Observer, Progress

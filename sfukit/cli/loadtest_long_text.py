@@ -9,7 +9,14 @@ from sfukit.cli import loadtest_text, metric_table
 from sfukit.cli.error_lines import error_lines
 from sfukit.cli.output import labelled
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.result import AGGREGATES, LoadtestReport, Metric, Scenario, ServerUse, SwarmUse
+from sfukit.loadgen.result.report import (
+    AGGREGATES,
+    LoadtestReport,
+    Metric,
+    Scenario,
+    ServerUse,
+    SwarmUse,
+)
 from sfukit.swarm.impairment import Impairment
 
 _NAME = 22  # the width of the names of metrics

@@ -9,7 +9,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.errors import MachineError, UsageError
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 

@@ -19,7 +19,7 @@ from sfukit.cli import (
 from sfukit.cli.option import choice
 from sfukit.errors import UsageError
 from sfukit.gates import Gate
-from sfukit.loadgen import gate_figures, presets
+from sfukit.loadgen import presets
 from sfukit.loadgen.options import (
     AudioCodec,
     Codec,
@@ -35,6 +35,7 @@ from sfukit.loadgen.options import (
 from sfukit.loadgen.scenario import churn, handovers, stages
 from sfukit.loadgen.scenario_file import phases
 from sfukit.loadgen.scenario_file import read as scenario_file
+from sfukit.loadgen.verdict import gate_figures
 
 # Options of the report of one run, which a search has several of.
 _OF_ONE_RUN = (

@@ -23,7 +23,7 @@ def preflight_of(
     """
     from sfukit.cli.check_adapters import signaling_client
     from sfukit.loadgen.stopping import StoppedError, unless_stopped
-    from sfukit.loadgen.verdict import TargetFault
+    from sfukit.loadgen.verdict.decision import TargetFault
     from sfukit.probe.check import report as check_report
     from sfukit.probe.check.options import CheckOptions
     from sfukit.probe.check.run import check

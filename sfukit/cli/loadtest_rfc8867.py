@@ -8,7 +8,7 @@ from sfukit import units
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions
-from sfukit.loadgen.result_case import CaseReport
+from sfukit.loadgen.result.case import CaseReport
 from sfukit.loadgen.rfc8867 import load
 
 # A case sets the load, the layout and the network; what else is given completes it.

@@ -11,7 +11,7 @@ from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.result import (
+from sfukit.loadgen.result.report import (
     EncodingUse,
     LoadtestReport,
     Metric,

@@ -11,9 +11,9 @@ from sfukit import gates, units
 from sfukit.cli.live_view import MOST_VALUES, LiveView, Row, sparklines
 from sfukit.cli.loadtest_prometheus import Exporter
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
-from sfukit.loadgen.result_series import Interval
-from sfukit.loadgen.saturation import LATE_MS
+from sfukit.loadgen.result.series import Interval
 from sfukit.loadgen.timeline import Progress
+from sfukit.loadgen.verdict.saturation import LATE_MS
 
 _TIME = 8
 _BAR, _LEAST_BAR = 28, 8

@@ -23,11 +23,12 @@ from sfukit.cli.loadtest_view import View
 from sfukit.cli.output import Output
 from sfukit.errors import MachineError, SfukitError
 from sfukit.loadgen import scenario
+from sfukit.loadgen.host.server_process import die_with_parent
+from sfukit.loadgen.merging import parts
 from sfukit.loadgen.options import RunOptions, Shard
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.run import prepare
-from sfukit.loadgen.server_process import die_with_parent
-from sfukit.loadgen.shards import parts, start
+from sfukit.loadgen.shards import start
 from sfukit.loadgen.timeline import Progress, summed
 
 _LEAD_S = 2.0  # beyond --join-timeout, until all processes have checked the target

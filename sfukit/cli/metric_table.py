@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sfukit import gates
 from sfukit.cli.output import LOADTEST_LABEL
 from sfukit.gates import GateResult
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.result.report import Metric
 
 _CELL = 10
 _FIGURES = ("p50", "p95", "p99", "max")

@@ -13,7 +13,7 @@ from sfukit.cli.examples import examples
 from sfukit.cli.loadtest_outputs import Outputs
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

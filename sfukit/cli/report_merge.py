@@ -10,10 +10,10 @@ from sfukit.cli.finish import finish
 from sfukit.cli.loadtest_outputs import Outputs, readable
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.merging.merge import merge
+from sfukit.loadgen.merging.parts import Part, part
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.scenario.shares import MOST_SHARDS
-from sfukit.loadgen.shards.merge import merge
-from sfukit.loadgen.shards.parts import Part, part
 
 _MOST_BYTES = 512 * 1024 * 1024
 

@@ -6,7 +6,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.errors import UsageError
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.report import Header
 
 _LARGEST_BYTES = 64 * 1024 * 1024

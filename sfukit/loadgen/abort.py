@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from sfukit import gates
 from sfukit.gates import Gate, GateResult, show
-from sfukit.loadgen import measured, result, scoped, usage
-from sfukit.loadgen.gate_figures import figures
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.metrics import measured, scoped, usage
+from sfukit.loadgen.metrics.ledger import Ledger
+from sfukit.loadgen.metrics.measured import WindowResult
+from sfukit.loadgen.result import report as result
 from sfukit.loadgen.scenario import Plan, Window
+from sfukit.loadgen.verdict.gate_figures import figures
 
 _JUDGE_EVERY_S = 1.0
 

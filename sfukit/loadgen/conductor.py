@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sfukit.loadgen import joining
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
+from sfukit.loadgen.bots import joining
+from sfukit.loadgen.bots.media import Media
+from sfukit.loadgen.bots.session import BotSession
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.targets.base import FaultyTarget, RearrangingSession, Session, Target
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.native import Swarm
 
 _NS_PER_S = 1_000_000_000

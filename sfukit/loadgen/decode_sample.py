@@ -13,9 +13,9 @@ from random import Random
 import msgspec
 
 from sfukit.errors import MachineError
-from sfukit.loadgen.decoded import DecodedStream, SampledStream
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import WindowResult
+from sfukit.loadgen.metrics.decoded import DecodedStream, SampledStream
+from sfukit.loadgen.metrics.ledger import Ledger
+from sfukit.loadgen.metrics.measured import WindowResult
 from sfukit.loadgen.scenario import Plan, PlannedTrack
 from sfukit.media import cache, spool
 from sfukit.media.spool import Comparison, SpooledFrame

@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 
-from sfukit.loadgen.result import Target
+from sfukit.loadgen.result.report import Target
 from sfukit.loadgen.scenario import Plan
 from sfukit.targets import access
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from sfukit.gates import Gate
 from sfukit.loadgen.relay import RelayOptions
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.swarm.impairment import Impairment
 from sfukit.targets.access import Access
 

@@ -10,31 +10,25 @@ from msgspec import structs
 
 from sfukit import machine
 from sfukit.errors import MachineError, UsageError
-from sfukit.loadgen import (
-    clips,
-    decode_sample,
-    described,
-    endpoints,
-    relay,
-    scenario,
-    scoped,
-    summary,
-    target_setup,
-)
-from sfukit.loadgen.core_swap import swapping_cores
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen import decode_sample, endpoints, relay, scenario, target_setup
+from sfukit.loadgen.bots import clips
+from sfukit.loadgen.host.core_swap import swapping_cores
+from sfukit.loadgen.host.placement import EXCHANGE, Cores, place, running_on
+from sfukit.loadgen.metrics import scoped
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.reports.compare import load_differences, swap_difference
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.rfc8867 import measured as case
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
-from sfukit.loadgen.summary import Facts
+from sfukit.loadgen.summary import described
+from sfukit.loadgen.summary import whole as summary
+from sfukit.loadgen.summary.whole import Facts
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.timeline import Observer, Timeline
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.messages import SwarmConfig
 from sfukit.swarm.native import NativeSwarm
 from sfukit.targets.detect import DetectedTarget

@@ -6,12 +6,12 @@ import os
 import msgspec
 
 from sfukit.errors import MachineError
-from sfukit.loadgen import processes
-from sfukit.loadgen.figures import Figures
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import UsageSample
-from sfukit.loadgen.result_series import Interval, Phase
-from sfukit.loadgen.series import Counts, Reach, Series
+from sfukit.loadgen.host import processes
+from sfukit.loadgen.metrics.figures import Figures
+from sfukit.loadgen.metrics.ledger import Ledger
+from sfukit.loadgen.metrics.measured import UsageSample
+from sfukit.loadgen.metrics.series import Counts, Reach, Series
+from sfukit.loadgen.result.series import Interval, Phase
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.swarm.messages import Snapshot
 from sfukit.swarm.native import Swarm

@@ -8,10 +8,12 @@ from http.cookiejar import DefaultCookiePolicy
 import httpx
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen import local_server, other_targets, result, server_process
+from sfukit.loadgen import other_targets
+from sfukit.loadgen.host import local_server, server_process
+from sfukit.loadgen.host.server_process import PrivateServer
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shape
 from sfukit.loadgen.plugin import open_plugin
-from sfukit.loadgen.server_process import PrivateServer
+from sfukit.loadgen.result import report as result
 from sfukit.loadgen.targets.base import Target, TargetOptions
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget

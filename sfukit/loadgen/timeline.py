@@ -8,24 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from sfukit.loadgen import scoped
 from sfukit.loadgen.abort import GateWatch
+from sfukit.loadgen.bots.media_setup import planned_media, set_up
 from sfukit.loadgen.conductor import Conductor
 from sfukit.loadgen.decode_sample import Sample
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.measured import WindowResult
-from sfukit.loadgen.media_setup import planned_media, set_up
+from sfukit.loadgen.metrics import scoped
+from sfukit.loadgen.metrics.ledger import Ledger
+from sfukit.loadgen.metrics.measured import WindowResult
+from sfukit.loadgen.metrics.series import interval_s
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.result_series import Interval, Phase
+from sfukit.loadgen.result.series import Interval, Phase
 from sfukit.loadgen.rfc8867 import load
 from sfukit.loadgen.rfc8867.sampler import PathSampler, Reading
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.scenario import Plan, Window
-from sfukit.loadgen.series import interval_s
 from sfukit.loadgen.shards import start
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.messages import Command
 from sfukit.swarm.messages import Window as SetWindow
 from sfukit.swarm.native import Swarm

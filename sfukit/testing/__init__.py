@@ -13,7 +13,7 @@ except ImportError as _error:
     raise ImportError("sfukit.testing needs pytest: pip install pytest") from _error
 
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.testing.fixtures import sfu_server, swarm
 from sfukit.testing.runs import GateFailedError, InconclusiveError, Option, Swarm, VerdictError
 from sfukit.testing.server import SfuServer, serving

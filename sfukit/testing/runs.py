@@ -16,7 +16,7 @@ import msgspec
 from sfukit import report
 from sfukit.errors import ExitCode, MachineError, SfukitError, TargetError, UsageError
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.testing.server import SfuServer
 
 # The value of an option: a flag is True, an option that repeats is a sequence.

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from sfukit.errors import ExitCode, MachineError, SfukitError, UsageError
-from sfukit.loadgen.server_process import Ready, command, die_with_parent, log_tail
+from sfukit.loadgen.host.server_process import Ready, command, die_with_parent, log_tail
 
 _READY_S = 30.0
 _STOP_S = 20.0

@@ -9,7 +9,7 @@ import pytest
 from sfukit import machine, report
 from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
-from sfukit.loadgen.placement import Cores
+from sfukit.loadgen.host.placement import Cores
 from sfukit.loadgen.run import notes
 from sfukit.machine import Machine
 

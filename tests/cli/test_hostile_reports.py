@@ -13,7 +13,7 @@ from sfukit.cli.app import main
 from sfukit.cli.doctor import DoctorReport
 from sfukit.cli.output import visible
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.result import Fault, LoadtestReport, Metric
+from sfukit.loadgen.result.report import Fault, LoadtestReport, Metric
 from sfukit.loadgen.signaling_load.recorder import STAGES
 from sfukit.loadgen.signaling_load.result import RATIOS, Latency, Share, SignalingReport
 from sfukit.probe.check.report import CheckReport

@@ -8,7 +8,7 @@ import pytest
 from sfukit import report
 from sfukit.cli.app import main
 from sfukit.cli.loadtest_long_text import result_lines
-from sfukit.loadgen.result import LoadtestReport, Worst
+from sfukit.loadgen.result.report import LoadtestReport, Worst
 from sfukit.swarm import impairment
 from tests.instances import made
 from tests.unit.loadgen.reports.runs import changed, gate, large, passed

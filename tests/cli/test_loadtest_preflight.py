@@ -9,7 +9,7 @@ import pytest
 from sfukit.cli.loadtest_preflight import preflight_of
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.probe.check import report, run
 from sfukit.probe.check.options import CheckOptions
 from sfukit.probe.check.report import CheckReport

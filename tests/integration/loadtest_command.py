@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 
 SHORT = ("--duration", "2s", "--warmup", "1s", "--seed", "7")
 _RUN_S = 90.0

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sfukit.loadgen import server_process
-from sfukit.loadgen.result import LoadtestReport
-from sfukit.loadgen.server_process import PrivateServer
+from sfukit.loadgen.host import server_process
+from sfukit.loadgen.host.server_process import PrivateServer
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.machine import usable_cores
 
 pytestmark = pytest.mark.realtime

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from sfukit.loadgen import server_process
+from sfukit.loadgen.host import server_process
 from sfukit.machine import usable_cores
 from tests.integration.loadtest_command import Loadtest
 

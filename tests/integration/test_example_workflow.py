@@ -13,8 +13,8 @@ import yaml
 
 from sfukit import gates
 from sfukit.cli.app import main
-from sfukit.loadgen import gate_figures
 from sfukit.loadgen.latency import result as latency_result
+from sfukit.loadgen.verdict import gate_figures
 from tests.interop.server import serving
 
 FILE = Path(__file__).resolve().parents[2] / "examples" / "github-workflow.yml"

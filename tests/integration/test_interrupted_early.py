@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import pytest
 
 from sfukit.loadgen import run as loadtest_run
-from sfukit.loadgen import server_process, target_setup
+from sfukit.loadgen import target_setup
+from sfukit.loadgen.host import server_process
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.timeline import Progress
 from tests.latency_run import Watcher, measured, options

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sfukit.loadgen import server_process
+from sfukit.loadgen.host import server_process
+from sfukit.loadgen.host.server_process import PrivateServer
 from sfukit.loadgen.latency.result import METRICS, LatencyReport, Sample
-from sfukit.loadgen.server_process import PrivateServer
 from sfukit.machine import usable_cores
 from tests.latency_run import Watcher, measured, options
 

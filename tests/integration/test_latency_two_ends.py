@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sfukit.loadgen import server_process
+from sfukit.loadgen.host import server_process
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.machine import usable_cores
 

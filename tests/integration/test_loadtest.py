@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from sfukit.loadgen import server_process
+from sfukit.loadgen.host import server_process
 from sfukit.machine import usable_cores
 from sfukit.media import catalog, ivf
 from sfukit.signaling import sdp

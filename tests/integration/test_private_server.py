@@ -12,8 +12,8 @@ import pytest
 
 from sfukit import machine
 from sfukit.errors import MachineError
-from sfukit.loadgen import processes, server_process
-from sfukit.loadgen.server_process import PrivateServer
+from sfukit.loadgen.host import processes, server_process
+from sfukit.loadgen.host.server_process import PrivateServer
 
 pytestmark = pytest.mark.realtime
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.clips import clip_ids
+from sfukit.loadgen.bots.clips import clip_ids
+from sfukit.loadgen.bots.media import Media
 from sfukit.loadgen.conductor import Conductor
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.targets.rooms import RoomsTarget

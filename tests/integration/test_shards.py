@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from sfukit.cli.app import main
-from sfukit.loadgen import server_process
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.host import server_process
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.machine import usable_cores
 from tests.integration.loadtest_command import SHORT, Loadtest
 

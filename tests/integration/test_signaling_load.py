@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from sfukit.loadgen import server_process
+from sfukit.loadgen.host import server_process
 from sfukit.loadgen.signaling_load.result import SignalingReport
 from sfukit.machine import usable_cores
 from sfukit.signaling.token import VideoGrants, claims_for, sign

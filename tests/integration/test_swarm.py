@@ -13,7 +13,7 @@ import pytest
 
 from sfukit import _native
 from sfukit.errors import MachineError
-from sfukit.loadgen.figures import Figures
+from sfukit.loadgen.metrics.figures import Figures
 from sfukit.media import catalog
 from sfukit.swarm import native as native_swarm
 from sfukit.swarm.messages import Done, Event, Snapshot, SwarmConfig

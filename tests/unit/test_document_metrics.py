@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from sfukit.loadgen import gate_figures, measured
-from sfukit.loadgen import result as loadtest
 from sfukit.loadgen.latency import result as latency
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics import measured
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
+from sfukit.loadgen.result import report as loadtest
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.signaling_load import result as signaling
 from sfukit.loadgen.signaling_load.recorder import STAGES
+from sfukit.loadgen.verdict import gate_figures
 from sfukit.swarm.impairment import Impairment
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"

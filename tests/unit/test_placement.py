@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from sfukit.errors import UsageError
-from sfukit.loadgen import processes
-from sfukit.loadgen.placement import Cores, place, running_on
+from sfukit.loadgen.host import processes
+from sfukit.loadgen.host.placement import Cores, place, running_on
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import pytest
 from sfukit import gates
 from sfukit.errors import ExitCode
 from sfukit.gates import GateResult
-from sfukit.loadgen.gate_figures import catalogue
-from sfukit.loadgen.processes import Use
-from sfukit.loadgen.result import Saturation, Side
-from sfukit.loadgen.saturation import Evidence, attribute
-from sfukit.loadgen.verdict import Circumstances, TargetFault, decide, default_gates
+from sfukit.loadgen.host.processes import Use
+from sfukit.loadgen.result.report import Saturation, Side
+from sfukit.loadgen.verdict.decision import Circumstances, TargetFault, decide, default_gates
+from sfukit.loadgen.verdict.gate_figures import catalogue
+from sfukit.loadgen.verdict.saturation import Evidence, attribute
 
 
 def results(value: float | None) -> list[GateResult]:

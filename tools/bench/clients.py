@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from sfukit import machine
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tools.bench import load_figures
 from tools.bench.figure import Figure, at_most, ratio
 from tools.bench.own_server import serving

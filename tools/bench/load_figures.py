@@ -1,6 +1,6 @@
 """Figures out of the reports of load tests; pure."""
 
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.signaling_load.result import SignalingReport
 from sfukit.report import Envelope
 from tools.bench.figure import Figure, at_most, below, exactly, ratio

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import httpx
 import msgspec
 
-from sfukit.loadgen import processes
-from sfukit.loadgen.result import LoadtestReport
-from sfukit.loadgen.server_process import Ready
+from sfukit.loadgen.host import processes
+from sfukit.loadgen.host.server_process import Ready
+from sfukit.loadgen.result.report import LoadtestReport
 from tools.bench.runs import RunError
 
 _STOP_S = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from sfukit import machine
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tools.bench.figure import Figure
 
 FOLDER = Path("bench")

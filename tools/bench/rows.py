@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sfukit import machine
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tools.bench import cargo_figures, clients, load_figures
 from tools.bench.figure import Figure, at_most, below, exactly, ratio
 from tools.bench.own_server import OwnServer, Remains, joining_cost, serving

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from sfukit import machine
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.signaling_load.result import SignalingReport
 from sfukit.report import Envelope
 

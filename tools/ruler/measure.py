@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 import msgspec
 
-from sfukit.loadgen import server_process
+from sfukit.loadgen.host import server_process
 from sfukit.loadgen.latency.options import Engine, LatencyOptions
 from sfukit.loadgen.latency.result import LatencyReport, Sample
 from sfukit.loadgen.latency.run import run

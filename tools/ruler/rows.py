@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from sfukit.loadgen.latency.options import Engine
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.result.report import Metric
 from tools.ruler import recording
 from tools.ruler.cases import BOUNDS
 from tools.ruler.measure import Measured

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tools.ruler.rows import Row, row
 
 _SUBSCRIBERS = 120

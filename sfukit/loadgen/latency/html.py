@@ -11,7 +11,7 @@ from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import Bound, Curve, Plot, figures
 from sfukit.loadgen.latency import engines_html as engines
 from sfukit.loadgen.latency.result import LatencyReport, Sample
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.result.report import Metric
 
 _LABELS: Mapping[str, str] = {
     "e2e_frame_ms": "frame delay",

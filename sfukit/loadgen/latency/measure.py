@@ -5,20 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sfukit.loadgen.bots.media_setup import planned_media, set_up
 from sfukit.loadgen.conductor import Conductor
-from sfukit.loadgen.figures import Figures
 from sfukit.loadgen.latency import ends
 from sfukit.loadgen.latency.clock_messages import State
 from sfukit.loadgen.latency.options import MAX_SAMPLES, LatencyOptions
 from sfukit.loadgen.latency.peer import Peer
 from sfukit.loadgen.latency.result import Clock, Sample
 from sfukit.loadgen.latency.samples import Sampler
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.media_setup import planned_media, set_up
+from sfukit.loadgen.metrics.figures import Figures
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import FaultyTarget
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.messages import Snapshot, Window
 from sfukit.swarm.native import Swarm
 

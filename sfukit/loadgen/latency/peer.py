@@ -11,7 +11,7 @@ from sfukit.loadgen.latency.clock_offset import ClockOffset, Exchange
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.peer_address import PeerAddress
 from sfukit.loadgen.latency.result import Clock
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.messages import FrameClock
 from sfukit.swarm.native import Swarm
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from sfukit.loadgen.figures import Figures, StreamFigures
-from sfukit.loadgen.histogram import Histogram
+from sfukit.loadgen.metrics.figures import Figures, StreamFigures
+from sfukit.loadgen.metrics.histogram import Histogram
 
 Direction = Literal["outbound", "inbound"]
 Counter = Literal[

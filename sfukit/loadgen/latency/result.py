@@ -6,9 +6,9 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import GateResult, Value
-from sfukit.loadgen.gate_figures import metric_paths, metric_values
 from sfukit.loadgen.latency.options import Ends
-from sfukit.loadgen.result import Fault, Metric, Target, Unit
+from sfukit.loadgen.result.report import Fault, Metric, Target, Unit
+from sfukit.loadgen.verdict.gate_figures import metric_paths, metric_values
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
 

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from sfukit import machine
-from sfukit.loadgen import clips, target_setup
+from sfukit.loadgen import target_setup
+from sfukit.loadgen.bots import clips
 from sfukit.loadgen.latency import ends, other_end, summary
 from sfukit.loadgen.latency.independent import run as independent
 from sfukit.loadgen.latency.measure import Measured, Measurement, Observer
@@ -14,7 +15,7 @@ from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.peer import open_peer
 from sfukit.loadgen.latency.result import LatencyReport
 from sfukit.loadgen.latency.summary import Facts
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.target_setup import OpenedTarget

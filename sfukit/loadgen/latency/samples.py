@@ -1,10 +1,10 @@
 """The sample of each interval: what the swarm counted between two snapshots."""
 
-from sfukit.loadgen.figures import Figures
-from sfukit.loadgen.histogram import metric_of_histograms, since
 from sfukit.loadgen.latency.peer import Peer
 from sfukit.loadgen.latency.received import Direction, round_trips, total, video_streams
 from sfukit.loadgen.latency.result import Sample
+from sfukit.loadgen.metrics.figures import Figures
+from sfukit.loadgen.metrics.histogram import metric_of_histograms, since
 
 _NS_PER_S = 1e9
 _BITS = 8

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates
-from sfukit.loadgen import result as loadtest_result
-from sfukit.loadgen.figures import Figures
-from sfukit.loadgen.histogram import Histogram, metric_of_histograms, metric_of_values
 from sfukit.loadgen.latency import ends, result, unknown
 from sfukit.loadgen.latency.measure import Measured
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.received import Direction, round_trips
 from sfukit.loadgen.latency.result import Generator, LatencyReport, Media, Sample
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.result import Metric, Saturation, Unit
-from sfukit.loadgen.saturation import LATE_MS
+from sfukit.loadgen.metrics.figures import Figures
+from sfukit.loadgen.metrics.histogram import Histogram, metric_of_histograms, metric_of_values
+from sfukit.loadgen.metrics.ledger import Ledger
+from sfukit.loadgen.result import report as loadtest_result
+from sfukit.loadgen.result.report import Metric, Saturation, Unit
 from sfukit.loadgen.scenario import Plan
-from sfukit.loadgen.verdict import Circumstances, decide
+from sfukit.loadgen.verdict.decision import Circumstances, decide
+from sfukit.loadgen.verdict.saturation import LATE_MS
 
 _MAX_DROPPED = 0.0005  # of the packets
 

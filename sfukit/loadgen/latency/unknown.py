@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from sfukit.loadgen.figures import Figures, TransportFigures
 from sfukit.loadgen.latency.received import total, video_streams
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.metrics.figures import Figures, TransportFigures
+from sfukit.loadgen.result.report import Metric
 
 _ELSEWHERE = "the {end} runs in another process, whose report has it"
 

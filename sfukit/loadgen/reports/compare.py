@@ -12,8 +12,8 @@ import msgspec
 
 from sfukit import gates
 from sfukit.gates import Gate, Operator, Value
-from sfukit.loadgen.gate_figures import catalogue, figures
-from sfukit.loadgen.result import LoadtestReport, Scenario
+from sfukit.loadgen.result.report import LoadtestReport, Scenario
+from sfukit.loadgen.verdict.gate_figures import catalogue, figures
 
 _LOAD = (
     "name",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sfukit.control_characters import escaped
-from sfukit.loadgen.histogram import SCALES
-from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.loadgen.metrics.histogram import SCALES
+from sfukit.loadgen.result.report import LoadtestReport, Metric
 
 _UNITS = {
     "ms": "microseconds",

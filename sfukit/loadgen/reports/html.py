@@ -19,7 +19,7 @@ from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
 from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import participants, rfc8867, sentences, time_plots
-from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.loadgen.result.report import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
 
 _ROWS = (

@@ -12,7 +12,7 @@ from sfukit import gates
 from sfukit.control_characters import escaped
 from sfukit.gates import GateResult
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 
 _SUITE = "sfukit loadtest"
 _NO_XML = str.maketrans({"\ufffe": "?", "\uffff": "?"})

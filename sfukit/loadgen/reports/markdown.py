@@ -7,7 +7,7 @@ from sfukit import gates
 from sfukit.control_characters import escaped
 from sfukit.loadgen import endpoints
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️"}
 _ROWS = (

@@ -6,8 +6,8 @@ from sfukit import gates
 from sfukit.htmlreport.elements import details, table, text
 from sfukit.htmlreport.heat_map import Cell, Measure, Row, heat_map
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.result import LoadtestReport
-from sfukit.loadgen.result_series import MOST_CLIENTS, Client
+from sfukit.loadgen.result.report import LoadtestReport
+from sfukit.loadgen.result.series import MOST_CLIENTS, Client
 
 # The scales end at the bounds of the default gates.
 _MEASURES = (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sfukit import gates
 from sfukit.htmlreport.elements import listed, table, text
 from sfukit.htmlreport.plots import Curve, Plot, Span, figures
-from sfukit.loadgen.result_case import CaseFlow, CaseReport, FlowInterval
+from sfukit.loadgen.result.case import CaseFlow, CaseReport, FlowInterval
 from sfukit.units import show_bitrate
 
 _HEAD = ["flow", "seconds", "capacity", "rate", "share", "queue p50", "queue p95", "loss"]

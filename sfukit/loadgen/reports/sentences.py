@@ -5,9 +5,9 @@ from collections import Counter
 from sfukit import gates
 from sfukit.gates import GateResult
 from sfukit.htmlreport.elements import State
-from sfukit.loadgen.placement import EXCHANGE
-from sfukit.loadgen.result import LoadtestReport, Metric, Scenario, SwarmUse, Worst
-from sfukit.loadgen.result_shards import MergedShards, ShardShare
+from sfukit.loadgen.host.placement import EXCHANGE
+from sfukit.loadgen.result.report import LoadtestReport, Metric, Scenario, SwarmUse, Worst
+from sfukit.loadgen.result.shards import MergedShards, ShardShare
 
 
 def word(report: LoadtestReport) -> str:

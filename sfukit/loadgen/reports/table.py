@@ -5,8 +5,8 @@ import io
 
 import msgspec
 
-from sfukit.loadgen.result import LoadtestReport
-from sfukit.loadgen.result_series import Interval
+from sfukit.loadgen.result.report import LoadtestReport
+from sfukit.loadgen.result.series import Interval
 
 
 def document(report: LoadtestReport) -> str:

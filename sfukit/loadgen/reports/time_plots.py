@@ -4,8 +4,8 @@ from itertools import groupby
 
 from sfukit.htmlreport.plots import Bound, Curve, Plot, Span, Values
 from sfukit.loadgen.reports import sentences
-from sfukit.loadgen.result import LoadtestReport
-from sfukit.loadgen.result_series import Interval
+from sfukit.loadgen.result.report import LoadtestReport
+from sfukit.loadgen.result.series import Interval
 
 _PHASES = {"ramp": "ramp", "warm-up": "warm-up", "measuring": "measured"}
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sfukit import units
-from sfukit.loadgen.histogram import Histogram, metric_of_histograms, since
-from sfukit.loadgen.result_case import (
+from sfukit.loadgen.metrics.histogram import Histogram, metric_of_histograms, since
+from sfukit.loadgen.result.case import (
     CaseFlow,
     CaseReport,
     FlowInterval,

@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from sfukit.errors import MachineError
-from sfukit.loadgen.figures import Figures, FlowFigures, LinkFigures
+from sfukit.loadgen.metrics.figures import Figures, FlowFigures, LinkFigures
 from sfukit.swarm.messages import Snapshot
 from sfukit.swarm.native import Swarm
 

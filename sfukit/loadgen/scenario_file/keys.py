@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, get_args
 
 from sfukit import units
 from sfukit.errors import UsageError
-from sfukit.loadgen import gate_figures
 from sfukit.loadgen.options import (
     FRAME_RATES,
     MOST_LAYERS,
@@ -19,6 +18,7 @@ from sfukit.loadgen.options import (
     Unwatched,
 )
 from sfukit.loadgen.scenario import churn, handovers
+from sfukit.loadgen.verdict import gate_figures
 from sfukit.swarm import network_presets
 
 Check = Callable[[Any, str], object]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from sfukit.errors import ExitCode
-from sfukit.loadgen.ledger import RATE_LIMITED
-from sfukit.loadgen.result import Side
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED
+from sfukit.loadgen.result.report import Side
 from sfukit.loadgen.search.search_report import Broke, Cause, Probe
 
 _CAUSES: Mapping[Side, Cause] = {

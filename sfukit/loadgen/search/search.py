@@ -10,7 +10,7 @@ from sfukit import machine, units
 from sfukit.errors import ExitCode
 from sfukit.loadgen import scenario
 from sfukit.loadgen.options import LoadOptions, RunOptions
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.search.bisection import RESOLUTION, Bisection
 from sfukit.loadgen.search.cause import broke_first
 from sfukit.loadgen.search.search_report import (

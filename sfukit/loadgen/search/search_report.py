@@ -6,7 +6,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import GateResult
-from sfukit.loadgen.result import (
+from sfukit.loadgen.result.report import (
     Environment,
     Fault,
     LoadtestReport,

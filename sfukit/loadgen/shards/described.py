@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.result_shards import ShardFacts, ShardShare
+from sfukit.loadgen.result.shards import ShardFacts, ShardShare
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import fingerprint, start
-from sfukit.loadgen.verdict import Circumstances
+from sfukit.loadgen.verdict.decision import Circumstances
 
 _NAMED = 6
 

@@ -12,20 +12,20 @@ from functools import partial
 
 import msgspec
 
-from sfukit.loadgen import processes
-from sfukit.loadgen.ledger import RATE_LIMITED
+from sfukit.loadgen.host import processes
+from sfukit.loadgen.host.processes import Reading
+from sfukit.loadgen.host.server_process import PrivateServer
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.processes import Reading
 from sfukit.loadgen.ramp import Ramp
-from sfukit.loadgen.result_series import Phase
-from sfukit.loadgen.server_process import PrivateServer
+from sfukit.loadgen.result.series import Phase
 from sfukit.loadgen.signaling_load.client import Client
 from sfukit.loadgen.signaling_load.connection import Connection, endpoint
 from sfukit.loadgen.signaling_load.recorder import Recorder
 from sfukit.loadgen.signaling_load.schedule import Load, operations
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.timeline import Observer, Progress
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
 

@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sfukit.loadgen.ledger import RATE_LIMITED
-from sfukit.loadgen.result import Fault
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED
+from sfukit.loadgen.result.report import Fault
 from sfukit.loadgen.signaling_load.schedule import Kind, Operation
 
 _MS_PER_S = 1000.0

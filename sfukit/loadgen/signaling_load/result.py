@@ -9,7 +9,7 @@ import msgspec
 
 from sfukit import report
 from sfukit.gates import TEXT, GateResult, Value
-from sfukit.loadgen.result import Environment, Fault, Saturation, Target
+from sfukit.loadgen.result.report import Environment, Fault, Saturation, Target
 from sfukit.loadgen.signaling_load.recorder import STAGES
 from sfukit.report import Envelope
 

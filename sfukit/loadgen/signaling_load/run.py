@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sfukit import config, machine
 from sfukit.errors import MachineError, UsageError
-from sfukit.loadgen import result as loadtest_result
-from sfukit.loadgen import server_process, target_setup
+from sfukit.loadgen import target_setup
+from sfukit.loadgen.host import server_process
+from sfukit.loadgen.host.placement import EXCHANGE, Cores, place, running_on
+from sfukit.loadgen.host.server_process import PrivateServer
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import EXCHANGE, Cores, place, running_on
-from sfukit.loadgen.server_process import PrivateServer
+from sfukit.loadgen.result import report as loadtest_result
 from sfukit.loadgen.signaling_load import profile, summary
 from sfukit.loadgen.signaling_load.conductor import Conductor, Measured
 from sfukit.loadgen.signaling_load.recorder import Recorder

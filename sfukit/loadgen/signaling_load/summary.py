@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfukit import gates, machine, units
-from sfukit.loadgen import hdr
-from sfukit.loadgen import result as loadtest_result
-from sfukit.loadgen.environment import environment
+from sfukit.loadgen.host.environment import environment
+from sfukit.loadgen.host.placement import Cores
+from sfukit.loadgen.host.processes import Use, between
+from sfukit.loadgen.metrics import hdr
 from sfukit.loadgen.options import RunOptions
-from sfukit.loadgen.placement import Cores
-from sfukit.loadgen.processes import Use, between
-from sfukit.loadgen.result import Saturation
-from sfukit.loadgen.saturation import Evidence, attribute
+from sfukit.loadgen.result import report as loadtest_result
+from sfukit.loadgen.result.report import Saturation
 from sfukit.loadgen.signaling_load import result
 from sfukit.loadgen.signaling_load.conductor import Measured, Phased
 from sfukit.loadgen.signaling_load.recorder import Recorder
@@ -30,7 +29,8 @@ from sfukit.loadgen.signaling_load.result import (
     SignalingReport,
 )
 from sfukit.loadgen.signaling_load.schedule import Load
-from sfukit.loadgen.verdict import Circumstances, decide
+from sfukit.loadgen.verdict.decision import Circumstances, decide
+from sfukit.loadgen.verdict.saturation import Evidence, attribute
 
 _MS_PER_S = 1000.0
 _US_PER_MS = 1000.0

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sfukit.loadgen.ledger import RATE_LIMITED
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED
 from sfukit.loadgen.targets.base import JoinRefusedError, Participant
 from sfukit.signaling.problem import Problem
 

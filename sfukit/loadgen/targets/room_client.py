@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from sfukit.loadgen.ledger import RATE_LIMITED
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED
 from sfukit.loadgen.scenario import Size
 from sfukit.loadgen.targets.base import (
     JoinRefusedError,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tests.unit.bench.test_load_figures import recorded
 from tools.bench import clients
 from tools.bench.runs import RunError, Runs

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sfukit.loadgen.result import LoadtestReport, ServerUse, SwarmUse
+from sfukit.loadgen.result.report import LoadtestReport, ServerUse, SwarmUse
 from tools.bench import load_figures
 from tools.bench.figure import Figure
 

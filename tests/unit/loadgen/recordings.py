@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.bots.media import Media
+from sfukit.loadgen.bots.session import BotSession
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.swarm.fake import FakeSwarm

@@ -3,7 +3,7 @@
 from sfukit import gates
 from sfukit.gates import GateResult
 from sfukit.loadgen.abort import GateWatch
-from sfukit.loadgen.gate_figures import catalogue
+from sfukit.loadgen.verdict.gate_figures import catalogue
 
 DELAY = gates.parse("e2e_frame_ms.p95 < 400ms", catalogue())
 LOSS = gates.parse("loss_after_rtx < 0.5%", catalogue())

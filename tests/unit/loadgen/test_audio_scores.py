@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from sfukit.loadgen import e_model
-from sfukit.loadgen.audio_scores import opinion_scores
-from sfukit.loadgen.figures import Figures, StreamFigures, TransportFigures
-from sfukit.loadgen.histogram import Histogram
-from sfukit.loadgen.ledger import ExpectedTrack, Ledger
+from sfukit.loadgen.metrics import e_model
+from sfukit.loadgen.metrics.audio_scores import opinion_scores
+from sfukit.loadgen.metrics.figures import Figures, StreamFigures, TransportFigures
+from sfukit.loadgen.metrics.histogram import Histogram
+from sfukit.loadgen.metrics.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from tests.unit.loadgen.test_summary import figures, histogram, stream

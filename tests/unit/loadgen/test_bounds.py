@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sfukit.loadgen.bot_connections import BotTransports, PublishTransport, ReceiveTransport
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.ledger import ExpectedTrack, Ledger
+from sfukit.loadgen.bots.connections import BotTransports, PublishTransport, ReceiveTransport
+from sfukit.loadgen.bots.session import BotSession
+from sfukit.loadgen.metrics.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.targets.room_client import RoomClient
 from sfukit.signaling.descriptions import MediaLine, RemoteTransport
 from sfukit.swarm.fake import FakeSwarm

@@ -4,8 +4,9 @@ import pytest
 
 from sfukit.errors import UsageError
 from sfukit.gates import Scope
-from sfukit.loadgen import gate_figures, scoped
+from sfukit.loadgen.metrics import scoped
 from sfukit.loadgen.options import LoadOptions, RunOptions
+from sfukit.loadgen.verdict import gate_figures
 from sfukit.swarm.impairment import Impairment
 from tests.unit.loadgen.test_summary import Run, histogram, stream
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from sfukit.loadgen import joining
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.clips import clip_ids
+from sfukit.loadgen.bots import joining
+from sfukit.loadgen.bots.clips import clip_ids
+from sfukit.loadgen.bots.media import Media
+from sfukit.loadgen.bots.session import BotSession
 from sfukit.loadgen.conductor import Conductor
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions, Phase
 from sfukit.loadgen.options import Stage as Duration
 from sfukit.loadgen.scenario import Size, plan
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.impairment import Impairment
 from sfukit.swarm.messages import SetNetwork

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sfukit.loadgen import core_swap as module
-from sfukit.loadgen.core_swap import CoreSwap, swapping_cores
+from sfukit.loadgen.host import core_swap as module
+from sfukit.loadgen.host.core_swap import CoreSwap, swapping_cores
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="takes two cores")
 

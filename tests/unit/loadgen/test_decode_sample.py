@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from sfukit.errors import MachineError
-from sfukit.loadgen import decode_sample, decoded
+from sfukit.loadgen import decode_sample
 from sfukit.loadgen.decode_sample import Sample
-from sfukit.loadgen.decoded import DecodedStream, SampledStream
-from sfukit.loadgen.ledger import ExpectedTrack, Ledger
+from sfukit.loadgen.metrics import decoded
+from sfukit.loadgen.metrics.decoded import DecodedStream, SampledStream
+from sfukit.loadgen.metrics.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.media import spool

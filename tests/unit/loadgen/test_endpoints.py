@@ -4,7 +4,7 @@ import pytest
 
 from sfukit.loadgen import endpoints
 from sfukit.loadgen.options import LoadOptions
-from sfukit.loadgen.result import Target
+from sfukit.loadgen.result.report import Target
 from sfukit.loadgen.scenario import plan
 
 PUBLISH = LoadOptions(clients=4, shape="publish")

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sfukit import gates, report
 from sfukit.cli import find_max_text
 from sfukit.errors import ExitCode
-from sfukit.loadgen.gate_figures import catalogue
 from sfukit.loadgen.options import LoadOptions, RunOptions
-from sfukit.loadgen.result import Fault, LoadtestReport, Resource, Saturation, Side
+from sfukit.loadgen.result.report import Fault, LoadtestReport, Resource, Saturation, Side
 from sfukit.loadgen.search import search
 from sfukit.loadgen.search.bisection import Bisection
 from sfukit.loadgen.search.search import Search, find_max
 from sfukit.loadgen.search.search_report import Probe, SearchReport
+from sfukit.loadgen.verdict.gate_figures import catalogue
 from sfukit.report import Verdict
 from tests.unit.loadgen.test_summary import Run
 

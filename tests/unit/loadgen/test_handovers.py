@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 
 from sfukit.errors import UsageError
-from sfukit.loadgen.handovers import Handovers
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics.handovers import Handovers
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions, RunOptions, Stage
 from sfukit.loadgen.scenario import Plan, handovers, plan, plan_line
-from sfukit.loadgen.verdict import applied_gates
+from sfukit.loadgen.verdict.decision import applied_gates
 from sfukit.swarm.messages import AddressChanged, ChangeAddress
 from tests.unit.loadgen.test_conductor import stage, until, welcome
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfukit.loadgen import hdr
+from sfukit.loadgen.metrics import hdr
 
 # written by HdrHistogram_py 0.10.8: HdrHistogram(1, 2**32 - 1, 2)
 FOREIGN = "HISTFAAAADB4nJNpmSzMwMAAwiDABKUZQcR/ILD/AJVg+snIxPSbkYnlIzPLa16mmXJMABEXCzc="

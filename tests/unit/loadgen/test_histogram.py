@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfukit.loadgen import hdr
-from sfukit.loadgen.histogram import (
+from sfukit.loadgen.metrics import hdr
+from sfukit.loadgen.metrics.histogram import (
     Histogram,
     metric_of_histograms,
     metric_of_values,

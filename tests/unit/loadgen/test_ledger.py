@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.swarm.messages import EncodingChanged, FirstFrame

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sfukit.loadgen import local_server
+from sfukit.loadgen.host import local_server
 
 LISTEN = """
 import socket, sys

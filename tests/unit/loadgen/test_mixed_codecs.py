@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from sfukit.loadgen import clips
+from sfukit.loadgen.bots import clips
 from sfukit.loadgen.options import Codec, Group, LoadOptions, VideoCodec
 from sfukit.loadgen.scenario import Plan, plan, plan_line
 

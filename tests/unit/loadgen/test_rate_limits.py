@@ -14,13 +14,13 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from sfukit.cli import loadtest_text
-from sfukit.loadgen.bot_session import BotSession
+from sfukit.loadgen.bots.session import BotSession
 from sfukit.loadgen.options import LoadOptions
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.targets import backoff
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.rooms import RoomsTarget
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.signaling.subscribe_offer import SubscribeOffers
 from sfukit.targets.access import Access
 

@@ -11,7 +11,7 @@ import pytest
 from sfukit.cli import relay_options
 from sfukit.errors import UsageError
 from sfukit.loadgen import relay
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.relay import RelayOptions
 from sfukit.loadgen.relays import Relays

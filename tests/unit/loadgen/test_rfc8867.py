@@ -4,8 +4,8 @@ import pytest
 
 from sfukit.cli import loadtest_rfc8867
 from sfukit.errors import UsageError
-from sfukit.loadgen.figures import FlowFigures, LinkFigures
-from sfukit.loadgen.histogram import Histogram
+from sfukit.loadgen.metrics.figures import FlowFigures, LinkFigures
+from sfukit.loadgen.metrics.histogram import Histogram
 from sfukit.loadgen.reports.rfc8867 import section
 from sfukit.loadgen.rfc8867 import load, measured
 from sfukit.loadgen.rfc8867.cases import CASES, boundaries, scaled, share_at

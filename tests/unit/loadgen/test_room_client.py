@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.bots.media import Media
+from sfukit.loadgen.bots.session import BotSession
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.targets.base import JoinRefusedError

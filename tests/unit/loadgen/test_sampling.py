@@ -6,8 +6,8 @@ from typing import Any, cast
 import msgspec
 
 from sfukit.errors import MachineError
-from sfukit.loadgen.figures import Figures
-from sfukit.loadgen.result import Target
+from sfukit.loadgen.metrics.figures import Figures
+from sfukit.loadgen.result.report import Target
 from sfukit.loadgen.sampling import Sampling
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.swarm.messages import Snapshot

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from sfukit.loadgen.figures import Figures, Histograms, LossFigures, Totals
-from sfukit.loadgen.processes import Reading, ThreadTimes
-from sfukit.loadgen.result_series import MOST_INTERVALS
-from sfukit.loadgen.series import Counts, Reach, Series, interval_s
+from sfukit.loadgen.host.processes import Reading, ThreadTimes
+from sfukit.loadgen.metrics.figures import Figures, Histograms, LossFigures, Totals
+from sfukit.loadgen.metrics.series import Counts, Reach, Series, interval_s
+from sfukit.loadgen.result.series import MOST_INTERVALS
 from tests.unit.loadgen.test_summary import histogram
 
 S = 1_000_000_000

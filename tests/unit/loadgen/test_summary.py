@@ -10,8 +10,11 @@ import pytest
 
 from sfukit.cli import loadtest_text
 from sfukit.gates import parse
-from sfukit.loadgen import gate_figures, hdr, result
-from sfukit.loadgen.figures import (
+from sfukit.loadgen.host.placement import Cores
+from sfukit.loadgen.host.processes import Reading, ThreadTimes
+from sfukit.loadgen.host.server_process import Traffic
+from sfukit.loadgen.metrics import hdr
+from sfukit.loadgen.metrics.figures import (
     Delays,
     Figures,
     GeneratorFigures,
@@ -22,18 +25,17 @@ from sfukit.loadgen.figures import (
     StreamFigures,
     Totals,
 )
-from sfukit.loadgen.histogram import Histogram, metric_of_few
-from sfukit.loadgen.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.measured import UsageSample, WindowResult
+from sfukit.loadgen.metrics.histogram import Histogram, metric_of_few
+from sfukit.loadgen.metrics.ledger import ExpectedTrack, Ledger
+from sfukit.loadgen.metrics.measured import UsageSample, WindowResult
 from sfukit.loadgen.options import LoadOptions, RunOptions
-from sfukit.loadgen.placement import Cores
-from sfukit.loadgen.processes import Reading, ThreadTimes
 from sfukit.loadgen.reports import html
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result import report as result
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.server_process import Traffic
-from sfukit.loadgen.summary import Facts, report
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.summary.whole import Facts, report
+from sfukit.loadgen.verdict import gate_figures
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.machine import Machine
 from sfukit.swarm.impairment import Impairment
 from sfukit.swarm.messages import FirstFrame, TransportState

@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from sfukit.errors import TargetError, UsageError
-from sfukit.loadgen.bot_media import Media
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.ledger import Ledger
+from sfukit.loadgen.bots.media import Media
+from sfukit.loadgen.bots.session import BotSession
+from sfukit.loadgen.host.server_process import Traffic, parse_traffic
+from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.server_process import Traffic, parse_traffic
 from sfukit.loadgen.targets.base import JoinRefusedError, Session
 from sfukit.loadgen.targets.whip import WhipTarget
 from sfukit.signaling import sdp, token

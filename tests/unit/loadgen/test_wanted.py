@@ -2,9 +2,9 @@
 
 import pytest
 
+from sfukit.loadgen.bots.wanted import encoding_index, wanted
 from sfukit.loadgen.options import LoadOptions
 from sfukit.loadgen.scenario import Size, plan
-from sfukit.loadgen.wanted import encoding_index, wanted
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from sfukit import testing
 from sfukit.errors import MachineError, SfukitError, TargetError, UsageError
 from sfukit.loadgen.latency.result import LatencyReport
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.report import Envelope, encode
 from sfukit.testing import GateFailedError, InconclusiveError, SfuServer, Swarm
 from tests.instances import made

@@ -3,7 +3,7 @@
 import math
 
 from sfukit.loadgen.latency.result import Compared
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.result.report import Metric
 
 _MAX_RATIO, _MAX_MS = 0.10, 3.0
 # Losses of the same path differ from run to run: by three standard errors once in 370 runs. Losses

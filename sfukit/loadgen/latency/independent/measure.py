@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sfukit.loadgen.histogram import metric_of_values
 from sfukit.loadgen.latency.independent.connections import Publishing, Receiving
 from sfukit.loadgen.latency.independent.frame_log import FrameLog
 from sfukit.loadgen.latency.independent.participant import AiortcParticipant
@@ -15,11 +14,12 @@ from sfukit.loadgen.latency.independent.reading import Reading, read
 from sfukit.loadgen.latency.measure import Observer
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.result import Sample
+from sfukit.loadgen.metrics.histogram import metric_of_values
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import JoinRefusedError, Session
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 
 _STEP_S = 0.02
 _SETTLE_S = 1.5  # from the first decoded frame to the window: both ends have sent reports

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sfukit.errors import ExitCode, MachineError
-from sfukit.loadgen.histogram import metric_of_values
 from sfukit.loadgen.latency.independent.comparison import compare
 from sfukit.loadgen.latency.measure import Observer
 from sfukit.loadgen.latency.options import LatencyOptions
 from sfukit.loadgen.latency.result import Independent, LatencyReport
 from sfukit.loadgen.latency.summary import loss_ratio
-from sfukit.loadgen.saturation import LATE_MS
+from sfukit.loadgen.metrics.histogram import metric_of_values
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.loadgen.target_setup import OpenedTarget
+from sfukit.loadgen.verdict.saturation import LATE_MS
 
 if TYPE_CHECKING:
     from sfukit.loadgen.latency.independent.measure import Measured

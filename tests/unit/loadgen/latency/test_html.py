@@ -4,7 +4,7 @@ import re
 
 from sfukit.gates import judge, parse
 from sfukit.loadgen.latency import html, result
-from sfukit.loadgen.result import Fault, Metric, Target
+from sfukit.loadgen.result.report import Fault, Metric, Target
 from tests.latency_reports import CLOCK, a_report, independent, whole
 
 from ...htmlreport.test_embed import parsed

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from sfukit.errors import MachineError
-from sfukit.loadgen.histogram import metric_of_values
 from sfukit.loadgen.latency.independent.comparison import compare
 from sfukit.loadgen.latency.independent.forwarder import local
 from sfukit.loadgen.latency.independent.frame_log import FrameLog, read_rtp
@@ -16,7 +15,8 @@ from sfukit.loadgen.latency.independent.impaired_path import ImpairedPath
 from sfukit.loadgen.latency.independent.in_flight import InFlight
 from sfukit.loadgen.latency.independent.reading import read
 from sfukit.loadgen.latency.independent.run import check_installed
-from sfukit.loadgen.result import Metric
+from sfukit.loadgen.metrics.histogram import metric_of_values
+from sfukit.loadgen.result.report import Metric
 from sfukit.swarm.impairment import Impairment
 
 

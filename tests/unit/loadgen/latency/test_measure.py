@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from sfukit.loadgen.bot_session import BotSession
-from sfukit.loadgen.figures import Figures
+from sfukit.loadgen.bots.session import BotSession
 from sfukit.loadgen.latency import ends, measure
 from sfukit.loadgen.latency.clock_messages import State
 from sfukit.loadgen.latency.measure import Measured, Measurement
 from sfukit.loadgen.latency.peer import OneProcess
-from sfukit.loadgen.ledger import ExpectedTrack
-from sfukit.loadgen.result import Target
+from sfukit.loadgen.metrics.figures import Figures
+from sfukit.loadgen.metrics.ledger import ExpectedTrack
+from sfukit.loadgen.result.report import Target
 from sfukit.loadgen.target_setup import OpenedTarget
 from sfukit.loadgen.targets.base import JoinRefusedError
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.verdict.decision import TargetFault
 from sfukit.swarm.fake import FakeSwarm
 from sfukit.swarm.messages import Command, LoadClip, Window
 from tests.latency_run import Watcher, options

@@ -6,8 +6,6 @@ import msgspec
 import pytest
 
 from sfukit import gates
-from sfukit.loadgen.figures import Figures, StreamFigures, TransportFigures
-from sfukit.loadgen.histogram import Histogram
 from sfukit.loadgen.latency import ends, other_end, result, summary
 from sfukit.loadgen.latency.measure import Measured
 from sfukit.loadgen.latency.options import LatencyOptions
@@ -16,9 +14,11 @@ from sfukit.loadgen.latency.peer_address import PeerAddress
 from sfukit.loadgen.latency.result import Clock, LatencyReport
 from sfukit.loadgen.latency.samples import Sampler, residence_ms
 from sfukit.loadgen.latency.summary import Facts
-from sfukit.loadgen.ledger import Ledger
-from sfukit.loadgen.result import Target
-from sfukit.loadgen.verdict import TargetFault
+from sfukit.loadgen.metrics.figures import Figures, StreamFigures, TransportFigures
+from sfukit.loadgen.metrics.histogram import Histogram
+from sfukit.loadgen.metrics.ledger import Ledger
+from sfukit.loadgen.result.report import Target
+from sfukit.loadgen.verdict.decision import TargetFault
 from tests.latency_run import options
 
 from ..test_summary import figures, histogram, stream

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from sfukit.gates import GateResult
-from sfukit.loadgen.result import Fault, LoadtestReport, Saturation, Worst
-from sfukit.loadgen.result_series import Client, Interval, Phase
+from sfukit.loadgen.result.report import Fault, LoadtestReport, Saturation, Worst
+from sfukit.loadgen.result.series import Client, Interval, Phase
 from tests.unit.loadgen.test_summary import Run
 
 HOSTILE = "</script><script>alert(1)</script>|`<b>\u202e\x1b[2J\ufffe\n# x"

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from sfukit import gates
-from sfukit.loadgen.gate_figures import figures
 from sfukit.loadgen.reports.compare import (
     COMPARED,
     Difference,
@@ -15,7 +14,8 @@ from sfukit.loadgen.reports.compare import (
     load_differences,
     swap_difference,
 )
-from sfukit.loadgen.result import LoadtestReport, Metric
+from sfukit.loadgen.result.report import LoadtestReport, Metric
+from sfukit.loadgen.verdict.gate_figures import figures
 from tests.unit.loadgen.reports.runs import changed, passed
 
 

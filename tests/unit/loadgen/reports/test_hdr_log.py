@@ -5,7 +5,7 @@ import csv
 import msgspec
 
 from sfukit.cli import loadtest_text
-from sfukit.loadgen import hdr
+from sfukit.loadgen.metrics import hdr
 from sfukit.loadgen.reports import hdr_log, html, junit, markdown
 from tests.unit.loadgen.reports.runs import HOSTILE, changed, hostile, passed
 

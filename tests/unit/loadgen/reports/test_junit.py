@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sfukit.loadgen.reports import junit
-from sfukit.loadgen.result import LoadtestReport
+from sfukit.loadgen.result.report import LoadtestReport
 from tests.unit.loadgen.reports.runs import changed, gate, hostile, passed, saturated
 
 # The elements and attributes of the usual schema (Ant's and Jenkins'), with those required.

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.metrics.histogram import metric_of_values
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shard
-from sfukit.loadgen.result import LoadtestReport, Saturation
-from sfukit.loadgen.result_shards import ShardFacts
+from sfukit.loadgen.result.report import LoadtestReport, Saturation
+from sfukit.loadgen.result.shards import ShardFacts
 from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.shards import described
-from sfukit.loadgen.verdict import Circumstances
+from sfukit.loadgen.verdict.decision import Circumstances
 from tests.unit.loadgen.reports.runs import passed
 
 TARGET = "http://127.0.0.1:7080"

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
 from sfukit.gates import GateResult
-from sfukit.loadgen import gate_figures
-from sfukit.loadgen.histogram import metric_of_values
+from sfukit.loadgen.merging import metrics as merge_metrics
+from sfukit.loadgen.merging.merge import merge
+from sfukit.loadgen.merging.metrics import MergeError
+from sfukit.loadgen.merging.parts import part
+from sfukit.loadgen.metrics.histogram import metric_of_values
 from sfukit.loadgen.reports import html
-from sfukit.loadgen.result import Fault, LoadtestReport, Metric, Stage
-from sfukit.loadgen.shards import merge_metrics
-from sfukit.loadgen.shards.merge import merge
-from sfukit.loadgen.shards.merge_metrics import MergeError
-from sfukit.loadgen.shards.parts import part
+from sfukit.loadgen.result.report import Fault, LoadtestReport, Metric, Stage
+from sfukit.loadgen.verdict import gate_figures
 from tests.unit.loadgen.reports.runs import gate
 from tests.unit.loadgen.shards.reports import saturated, shard, with_facts, with_values
 

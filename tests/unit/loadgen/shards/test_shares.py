@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfukit.errors import UsageError
-from sfukit.loadgen import gate_figures, scoped
+from sfukit.loadgen.metrics import scoped
 from sfukit.loadgen.options import LoadOptions, RunOptions, Shard, Stage
 from sfukit.loadgen.scenario import Plan, plan
 from sfukit.loadgen.shards import fingerprint
+from sfukit.loadgen.verdict import gate_figures
 from sfukit.swarm import impairment
 
 

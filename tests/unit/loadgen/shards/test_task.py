@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from sfukit.errors import UsageError
-from sfukit.loadgen import gate_figures
+from sfukit.loadgen.dask import scheduler_address, task
 from sfukit.loadgen.options import Group, LoadOptions, RunOptions, Shard, Stage
 from sfukit.loadgen.scenario import plan
-from sfukit.loadgen.shards import fingerprint, scheduler_address, task
+from sfukit.loadgen.shards import fingerprint
+from sfukit.loadgen.verdict import gate_figures
 from sfukit.swarm import impairment
 from sfukit.targets.access import Access
 

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from sfukit.loadgen import hdr
+from sfukit.loadgen.metrics import hdr
 from sfukit.loadgen.signaling_load.summary import latency
 
 

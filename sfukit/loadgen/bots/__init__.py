@@ -1,0 +1,1 @@
+"""Participants of the swarm: their media, connections and sessions."""

@@ -1,0 +1,1 @@
+"""The machine of a run: cores, processes, the private server."""

@@ -1,0 +1,1 @@
+"""Metrics of a run: records of joins, histograms, intervals."""

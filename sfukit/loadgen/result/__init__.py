@@ -1,0 +1,1 @@
+"""The structures of the report of a load test."""

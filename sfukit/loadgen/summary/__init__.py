@@ -1,0 +1,1 @@
+"""The report, from the metrics of a run."""

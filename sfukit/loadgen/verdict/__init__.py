@@ -1,0 +1,1 @@
+"""The verdict: gates, saturation, exit code."""
