@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import msgspec
@@ -117,16 +118,7 @@ class GaleneSession:
     async def run(self) -> str:
         """Answer offers until the server ends the session."""
         assert self._connection is not None
-        try:
-            while self._client.phase == "joined":
-                await self._step(self._connection)
-        except ConnectionClosed as closed:
-            return self._client.end_reason or websocket.close_reason(closed)
-        except msgspec.DecodeError as error:
-            return f"malformed message: {error}"
-        except JoinRefusedError as refused:
-            return refused.message
-        return self._client.end_reason
+        return await websocket.until_ended(self._client, partial(self._step, self._connection))
 
     async def leave(self) -> None:
         """Leave the group and close."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
@@ -69,17 +70,9 @@ class JanusSession:
         assert self._connection is not None
         keepalives = asyncio.create_task(self._keep_alive(self._connection))
         try:
-            while self._client.phase == "joined":
-                await self._step(self._connection)
-        except ConnectionClosed as closed:
-            return self._client.end_reason or websocket.close_reason(closed)
-        except msgspec.DecodeError as error:
-            return f"malformed message: {error}"
-        except JoinRefusedError as refused:
-            return refused.message
+            return await websocket.until_ended(self._client, partial(self._step, self._connection))
         finally:
             keepalives.cancel()
-        return self._client.end_reason
 
     async def rearrange(self, sizes: Mapping[str, Size]) -> None:
         """Change the sizes of the subscribed videos."""

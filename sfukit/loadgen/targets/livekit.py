@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection
@@ -66,16 +67,11 @@ class LivekitSession:
         """Answer offers and subscribe until the server ends the session."""
         assert self._connection is not None
         pings = asyncio.create_task(self._ping(self._connection))
+        step = partial(self._step, self._connection)
         try:
-            while self._client.phase == "joined":
-                await self._step(self._connection)
-        except ConnectionClosed as closed:
-            return self._client.end_reason or websocket.close_reason(closed)
-        except MalformedError as error:
-            return f"malformed message: {error}"
+            return await websocket.until_ended(self._client, step, MalformedError)
         finally:
             pings.cancel()
-        return self._client.end_reason
 
     async def leave(self) -> None:
         """Leave the room and close."""

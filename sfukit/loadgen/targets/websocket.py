@@ -1,9 +1,11 @@
 """The WebSocket of a bot: opened with the causes of failures, closed with a reason."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
@@ -70,3 +72,28 @@ def close_reason(closed: ConnectionClosed) -> str:
     if frame is None:
         return "connection lost"
     return frame.reason or f"closed with code {frame.code}"
+
+
+class Joined(Protocol):
+    """A client that is joined until ``phase`` is another; ``end_reason``: of the server."""
+
+    phase: Any
+    end_reason: str
+
+
+async def until_ended(
+    client: Joined,
+    step: Callable[[], Awaitable[None]],
+    malformed: type[Exception] = msgspec.DecodeError,
+) -> str:
+    """Repeat ``step`` while the client is joined; return why the session ended."""
+    try:
+        while client.phase == "joined":
+            await step()
+    except ConnectionClosed as closed:
+        return client.end_reason or close_reason(closed)
+    except malformed as error:
+        return f"malformed message: {error}"
+    except JoinRefusedError as refused:
+        return refused.message
+    return client.end_reason
