@@ -71,7 +71,7 @@ async def test_it_ends_with_the_load_test_that_started_it() -> None:
     script = (
         "import asyncio\n"
         "from sfukit import machine\n"
-        "from sfukit.loadgen import server_process\n"
+        "from sfukit.loadgen.host import server_process\n"
         "async def main():\n"
         "    server = await server_process.start((), machine.usable_cores())\n"
         "    print(server.ready.pid, flush=True)\n"
