@@ -106,7 +106,7 @@ def ramp(report: LoadtestReport) -> list[Figure]:
         )
     return [
         *_joining(report),
-        Figure("server_cpu_ms per participant joining", cost, "ms", at_most(8.0)),
+        Figure("server_cpu_ms per participant joining", cost, "ms", at_most(3.5)),
         _verdict(report),
     ]
 
@@ -198,7 +198,7 @@ def _joining(report: LoadtestReport) -> list[Figure]:
     return [
         Figure("joins", report.metrics["joins"].avg, "ratio", exactly(1.0)),
         Figure("join_ms p50", join.p50, "ms"),
-        Figure("join_ms p95", join.p95, "ms", below(500.0)),
+        Figure("join_ms p95", join.p95, "ms", below(300.0)),
     ]
 
 
