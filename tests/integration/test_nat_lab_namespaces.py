@@ -14,7 +14,7 @@ from sfukit.probe.natlab.conditions import Conditions
 from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS
 from sfukit.probe.natlab.strategy_names import REAL_STRATEGIES
 
-pytestmark = pytest.mark.network_namespace
+pytestmark = [pytest.mark.realtime, pytest.mark.network_namespace]
 
 BESIDE = (
     ("eim-not-preserving", "port-restricted"),

@@ -8,7 +8,7 @@ from tools.ruler.measure import Observed, bench
 from tools.ruler.relay import Network
 from tools.ruler.rows import Row, rows
 
-pytestmark = pytest.mark.computes
+pytestmark = [pytest.mark.realtime, pytest.mark.computes]
 
 IMPAIRED = Case(
     "3 % loss and 80 ms",
