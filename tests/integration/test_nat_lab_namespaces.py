@@ -74,12 +74,12 @@ def test_an_interrupt_leaves_no_namespace_behind_and_keeps_the_report(tmp_path: 
         env=environment,
         start_new_session=True,
     )
-    while namespaces() == before:
+    while namespaces() <= before:  # none of its own yet
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the programs it started too
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert namespaces() == before
+    assert namespaces() <= before
     document = json.loads(out)
     assert document["verdict"] == "inconclusive"
     assert len(document["cells"]) == 1
