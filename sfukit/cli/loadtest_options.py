@@ -7,7 +7,7 @@ from sfukit import units
 from sfukit.cli.option import option
 from sfukit.cli.shared_options import OUTPUT
 from sfukit.errors import UsageError
-from sfukit.loadgen.options import FRAME_RATES, MOST_LAYERS, MOST_SAMPLED, LoadOptions
+from sfukit.loadgen.options import FRAME_RATES, MOST_LAYERS, MOST_SAMPLED
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
 _GATES, _CPU = "Gates", "CPU"
@@ -296,7 +296,6 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
-_SAMPLED_CODECS = {"vp8", "h264"}
 
 
 def interval_s(text: str) -> float:
@@ -331,15 +330,8 @@ def media(file: str | None) -> Path | None:
     return None if file is None else Path(file)
 
 
-def decode_sample(count: int, load: LoadOptions) -> int:
-    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``, of codecs with numbered frames."""
+def decode_sample(count: int) -> int:
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
     if not 0 <= count <= MOST_SAMPLED:
         raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
-    codecs = {load.codec, *(group.codec or load.codec for group in load.groups)}
-    if count and not codecs <= _SAMPLED_CODECS:
-        raise UsageError(
-            f"--decode-sample with {' and '.join(sorted(codecs - _SAMPLED_CODECS))}: the frames of "
-            "VP8 and H.264 are decoded",
-            hint="try --codec vp8",
-        )
     return count

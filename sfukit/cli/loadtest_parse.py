@@ -131,7 +131,7 @@ def run_options(
         abort_after_s=_abort_after_s(values["abort_after"]),
         pin=values["pin"],
         interval_s=options.interval_s(values["interval"]),
-        decode_sample=options.decode_sample(values["decode_sample"], load),
+        decode_sample=options.decode_sample(values["decode_sample"]),
         default_gates=not values["no_default_gates"] and values["rfc8867"] is None,
         baseline=None if values["baseline"] is None else saved_runs.loadtest(values["baseline"]),
         max_regression=units.ratio(values["max_regression"], "--max-regression"),
