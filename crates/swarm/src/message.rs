@@ -4,6 +4,7 @@
 //! identifiers, which count upwards and are never reused. Instants are nanoseconds of the swarm's
 //! clock.
 
+use crate::captures::Capture;
 use crate::figures::Figures;
 use crate::impair::Network;
 use crate::relay::Relay;
@@ -99,6 +100,11 @@ pub enum Request {
     },
     /// Take the frames of a sampled stream.
     TakeFrames {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Take the captures of a published track that logs them.
+    TakeCaptures {
         /// The stream.
         stream: StreamId,
     },
@@ -290,6 +296,31 @@ pub struct Publish {
     /// Response to keyframe requests.
     #[serde(default)]
     pub pli: PliPolicy,
+    /// Write frame ids into video frames.
+    #[serde(default = "yes")]
+    pub frame_ids: bool,
+    /// Keep the captures for `take_captures`.
+    #[serde(default)]
+    pub log_captures: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What the delay of a received frame is measured by.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameTiming {
+    /// The frame id, else abs-capture-time.
+    #[default]
+    Any,
+    /// The frame id.
+    FrameId,
+    /// The header extension abs-capture-time.
+    CaptureTime,
+    /// Delays are not measured here.
+    None,
 }
 
 /// One simulcast encoding that a bot sends.
@@ -347,6 +378,12 @@ pub struct Receive {
     /// Keep its frames for `take_frames`.
     #[serde(default)]
     pub sample: bool,
+    /// Sampled frames may be without frame id: the control plane reads their barcode.
+    #[serde(default)]
+    pub barcode: bool,
+    /// What frame delays are measured by.
+    #[serde(default)]
+    pub timing: FrameTiming,
 }
 
 /// The encoding of a track that a receiver wants, and what each carries.
@@ -412,6 +449,8 @@ pub enum CommandResult {
     Figures(Box<Figures>),
     /// Of `take_frames`.
     Frames(TakenFrames),
+    /// Of `take_captures`.
+    Captures(Vec<Capture>),
 }
 
 /// State of a transport.
