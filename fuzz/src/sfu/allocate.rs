@@ -2,7 +2,7 @@
 
 use sfu::allocate::hysteresis::{Decision, Hysteresis, Rise, Signals};
 use sfu::allocate::{
-    Allocation, Ask, Candidate, Held, Limits, PictureSize, Rank, Wish, allocate as allocated,
+    Allocation, Ask, Candidate, FrameSize, Held, Limits, Rank, Wish, allocate as allocated,
 };
 use std::time::Duration;
 use wire::time::Time;
@@ -121,8 +121,8 @@ fn any_candidate(input: &mut Input<'_>) -> Candidate {
     }
 }
 
-fn any_size(input: &mut Input<'_>) -> PictureSize {
-    PictureSize {
+fn any_size(input: &mut Input<'_>) -> FrameSize {
+    FrameSize {
         width: input.u16(),
         height: input.u16(),
     }

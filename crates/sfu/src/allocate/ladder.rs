@@ -3,7 +3,7 @@
 use super::wish::{Ask, Candidate, Held, Wish};
 use super::{BANDWIDTH, BEST, ENCODING_INACTIVE, Grant, NO_ENCODING, REQUESTED, SIZE};
 
-/// A picture of up to this many times the pixels asked for is admitted: of two encodings whose
+/// A frame of up to this many times the pixels asked for is admitted: of two encodings whose
 /// widths differ by a factor of two the nearer one is.
 const MOST_PIXELS: u64 = 2;
 /// Measured frame rates vary by a quarter.
@@ -28,7 +28,7 @@ impl Ladder {
         let mut levels: Vec<usize> = admitted.iter().copied().filter(usable).collect();
         let reason = reason(&wish.ask, wish.candidates, &admitted, levels.last());
         if levels.is_empty() {
-            // A larger picture than the one asked for is better than none.
+            // A larger frame than the one asked for is better than none.
             levels.extend((0..wish.candidates.len()).find(usable));
         }
         remove_dominated(&mut levels, wish.candidates);
@@ -60,13 +60,13 @@ impl Ladder {
     }
 }
 
-/// Return the candidates that a request admits: those of the smallest picture in any case.
+/// Return the candidates that a request admits: those of the smallest frame in any case.
 fn admitted(ask: &Ask, candidates: &[Candidate]) -> Vec<usize> {
     let top_encoding = ask.encoding.and_then(|asked| {
         let is_asked = |candidate: &Candidate| candidate.encoding == asked;
         candidates.iter().rposition(is_asked)
     });
-    let smallest = |nth: usize| same_picture(&candidates[0], &candidates[nth]);
+    let smallest = |nth: usize| same_frame_size(&candidates[0], &candidates[nth]);
     let fits = |nth: &usize| {
         let candidate = &candidates[*nth];
         let is_within = top_encoding.is_none_or(|top| *nth <= top) && fits_size(ask, candidate);
@@ -75,7 +75,7 @@ fn admitted(ask: &Ask, candidates: &[Candidate]) -> Vec<usize> {
     (0..candidates.len()).filter(fits).collect()
 }
 
-fn same_picture(one: &Candidate, other: &Candidate) -> bool {
+fn same_frame_size(one: &Candidate, other: &Candidate) -> bool {
     (one.encoding, one.spatial) == (other.encoding, other.spatial)
 }
 
@@ -86,7 +86,7 @@ fn fits_size(ask: &Ask, candidate: &Candidate) -> bool {
     size.pixels() <= asked.pixels() * MOST_PIXELS
 }
 
-/// The lowest temporal layer of a picture is always admitted.
+/// The lowest temporal layer of a frame is always admitted.
 fn fits_fps(ask: &Ask, candidate: &Candidate) -> bool {
     let Some(asked) = ask.fps.filter(|_| candidate.temporal > 0) else {
         return true;

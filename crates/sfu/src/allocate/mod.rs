@@ -17,7 +17,7 @@ mod ladder;
 mod order;
 mod wish;
 
-pub use wish::{Ask, Candidate, Held, PictureSize, Rank, Wish};
+pub use wish::{Ask, Candidate, FrameSize, Held, Rank, Wish};
 
 use hysteresis::Rise;
 use ladder::Ladder;
@@ -73,7 +73,7 @@ pub struct Allocation {
 pub const BEST: &str = "best";
 /// The encoding that the subscriber requested by name.
 pub const REQUESTED: &str = "requested";
-/// The picture size or frame rate that the subscriber requested.
+/// The frame size or frame rate that the subscriber requested.
 pub const SIZE: &str = "size";
 /// A higher layer, or any, would exceed the estimate.
 pub const BANDWIDTH: &str = "bandwidth";

@@ -1,7 +1,7 @@
 //! The order in which the steps of all subscriptions are granted.
 //!
 //! Steps above the lowest layers come by priority, then by utility per bit, where the utility of a
-//! picture is its width (the root of its pixels, as far as they are asked for) and falls with its
+//! frame is its width (the root of its pixels, as far as they are asked for) and falls with its
 //! frame rate. The lowest layer of a subscription comes before the first step by which another
 //! reaches a bitrate at least as high. The lowest layer of the highest priority is the first.
 
@@ -14,7 +14,7 @@ use super::wish::{Candidate, Wish};
 const HELD_BONUS: f64 = 1.3;
 /// A held layer costs less in comparisons with others, for the same reason.
 const HELD_PERCENT: u64 = 80;
-/// Pixels of a picture of unknown size.
+/// Pixels of a frame of unknown size.
 const UNKNOWN_PIXELS: u64 = 640 * 360;
 /// Frame rates above this one add no utility.
 const FULL_FPS: u16 = 30;
@@ -125,7 +125,7 @@ fn utility(wish: &Wish<'_>, layer: &Candidate) -> f64 {
     pixels.sqrt() * (f64::from(fps) / f64::from(FULL_FPS)).sqrt()
 }
 
-/// Pixels of a picture as far as they are asked for.
+/// Pixels of a frame as far as they are asked for.
 fn pixels(wish: &Wish<'_>, layer: &Candidate) -> u64 {
     // Without sizes each encoding counts as twice as wide as the one below.
     let unknown = UNKNOWN_PIXELS << (2 * layer.encoding.min(8));

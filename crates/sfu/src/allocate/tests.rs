@@ -17,7 +17,7 @@ const fn candidate(encoding: u8, wire_bps: u64, width: u16, height: u16) -> Cand
         spatial: 0,
         temporal: 0,
         wire_bps,
-        size: Some(PictureSize { width, height }),
+        size: Some(FrameSize { width, height }),
         fps: 30,
         usable: true,
     }
@@ -36,7 +36,7 @@ fn wish(id: u32, candidates: &[Candidate]) -> Wish<'_> {
 fn sized(id: u32, width: u16, height: u16) -> Wish<'static> {
     Wish {
         ask: Ask {
-            size: Some(PictureSize { width, height }),
+            size: Some(FrameSize { width, height }),
             ..Ask::default()
         },
         ..wish(id, &THREE)
@@ -76,7 +76,7 @@ fn three_equal_wishes_use_what_a_share_in_proportion_would_strand() {
 }
 
 #[test]
-fn everybody_gets_the_lowest_before_anybody_gets_more() {
+fn all_get_the_lowest_before_any_gets_more() {
     let wishes = [wish(1, &THREE), wish(2, &THREE), wish(3, &THREE)];
     assert_eq!(granted(&within(540_000), &wishes), [Some(0); 3]);
     assert_eq!(granted(&within(539_999), &wishes), [Some(0), Some(0), None]);
@@ -97,7 +97,7 @@ fn audio_is_taken_off_first() {
 }
 
 #[test]
-fn a_thumbnail_never_costs_a_large_picture() {
+fn a_thumbnail_never_costs_a_large_frame() {
     let wishes = [sized(1, 1280, 720), sized(2, 320, 180), sized(3, 300, 200)];
     let unlimited = Limits {
         estimate_bps: None,

@@ -35,22 +35,22 @@ pub struct Rank {
 pub struct Ask {
     /// No encoding above this one, by [`Candidate::encoding`].
     pub encoding: Option<u8>,
-    /// The size at which the picture is shown.
-    pub size: Option<PictureSize>,
+    /// The size at which the video is shown.
+    pub size: Option<FrameSize>,
     /// The highest useful frame rate, in frames per second.
     pub fps: Option<u16>,
 }
 
-/// A picture size in pixels.
+/// A frame size in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PictureSize {
+pub struct FrameSize {
     /// Pixels per line.
     pub width: u16,
     /// Lines.
     pub height: u16,
 }
 
-impl PictureSize {
+impl FrameSize {
     /// Return the number of pixels.
     #[must_use]
     pub fn pixels(self) -> u64 {
@@ -69,8 +69,8 @@ pub struct Candidate {
     pub temporal: u8,
     /// Bitrate on the wire of all packets up to this layer, bit/s.
     pub wire_bps: u64,
-    /// Picture size; `None`: unknown.
-    pub size: Option<PictureSize>,
+    /// Frame size; `None`: unknown.
+    pub size: Option<FrameSize>,
     /// Frames per second; 0: unknown.
     pub fps: u16,
     /// Whether it is being sent, or will be as soon as it is granted (dynacast).

@@ -23,7 +23,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
                 spatial,
                 temporal,
                 wire_bps,
-                size: size.map(|(width, height)| PictureSize { width, height }),
+                size: size.map(|(width, height)| FrameSize { width, height }),
                 fps,
                 usable,
             },
@@ -78,7 +78,7 @@ fn any_wish() -> impl Strategy<Value = AnyWish> {
             },
             ask: Ask {
                 encoding,
-                size: size.map(|(width, height)| PictureSize { width, height }),
+                size: size.map(|(width, height)| FrameSize { width, height }),
                 fps,
             },
             candidates,
@@ -209,7 +209,7 @@ proptest! {
 
     /// Who is paused would not fit beside what others get at less than its lowest bitrate.
     #[test]
-    fn nobody_starves(all in any_wishes(), estimate in 0..8_000_000_u64) {
+    fn no_subscription_starves(all in any_wishes(), estimate in 0..8_000_000_u64) {
         let wishes: Vec<_> = wishes(&all).into_iter().map(|it| Wish { held: Held::New, ..it }).collect();
         let ladders: Vec<_> = wishes.iter().map(Ladder::new).collect();
         let grants = allocate(&within(estimate), &wishes).grants;
