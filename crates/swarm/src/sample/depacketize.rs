@@ -9,14 +9,19 @@ const ANNEX_B: [u8; 4] = [0, 0, 0, 1];
 const MAX_OBU_BYTES: usize = 2 * 1024 * 1024;
 
 /// Return the frame of all its payloads; `None` where they are malformed.
+///
+/// `has_id`: a VP8 frame has a frame id, which follows it; those of others are elements of their own.
 pub(super) fn frame<'a>(
     codec: Codec,
     payloads: impl Iterator<Item = &'a Vec<u8>>,
+    has_id: bool,
 ) -> Option<Vec<u8>> {
     let out = match codec {
         Codec::Vp8 => {
             let mut out = joined(payloads, vp8_descriptor_len)?;
-            out.truncate(out.len().checked_sub(frame_id::LEN)?);
+            if has_id {
+                out.truncate(out.len().checked_sub(frame_id::LEN)?);
+            }
             out
         }
         Codec::Vp9 => joined(payloads, vp9_descriptor_len)?,
@@ -163,7 +168,7 @@ mod tests {
 
     fn frame_of(codec: Codec, payloads: &[&[u8]]) -> Option<Vec<u8>> {
         let payloads: Vec<_> = payloads.iter().map(|payload| payload.to_vec()).collect();
-        frame(codec, payloads.iter())
+        frame(codec, payloads.iter(), true)
     }
 
     #[test]
