@@ -1,6 +1,7 @@
 //! One inbound track: loss, NACK and keyframe requests, frame assembly, measurements.
 
 mod depacketize;
+mod nack;
 mod window;
 
 use crate::assemble::{Assembled, Assembler, Frame};
@@ -13,8 +14,8 @@ use crate::quality::{Observed, QualityMeter};
 use crate::recorder::Recorder;
 use crate::sample::{FrameSampler, TakenFrames};
 use depacketize::{encrypted_packet_info, packet_info, without_padding};
+use nack::NackRequester;
 use rtc::codec::{self, Codec};
-use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx::{self, Retransmission};
 use std::time::Duration;
@@ -52,7 +53,7 @@ struct Source {
     extender: SequenceExtender,
     stats: InboundStats,
     loss: LossMeter,
-    nack: NackTracker,
+    nack: NackRequester,
     assembler: Assembler,
 }
 
@@ -79,6 +80,8 @@ pub struct InboundStream {
     encoding: Option<u8>,
     /// Packets given up by NACK at the last keyframe request.
     given_up: u64,
+    /// Overflows of NACK at the last keyframe request.
+    overflows: u64,
     /// Frames skipped at the last key frame.
     skipped_before_keyframe: u64,
     last_request: Option<Time>,
@@ -123,6 +126,7 @@ impl InboundStream {
             first_frame: None,
             encoding: None,
             given_up: 0,
+            overflows: 0,
             skipped_before_keyframe: 0,
             last_request: None,
             fir_sequence: 0,
@@ -151,11 +155,12 @@ impl InboundStream {
             self.earlier_skipped += before.assembler.skipped();
             self.playout.restart();
         }
+        (self.given_up, self.overflows) = (0, 0);
         self.source = Some(Source {
             extender: SequenceExtender::new(),
             stats: InboundStats::new(ssrc, self.codec.clock_rate()),
             loss: LossMeter::default(),
-            nack: NackTracker::new(),
+            nack: NackRequester::default(),
             assembler: Assembler::default(),
         });
     }
@@ -180,7 +185,7 @@ impl InboundStream {
         };
         source.stats.receive(index, header.timestamp, now);
         if source.loss.record(index, false) {
-            self.accept(now, header, index, payload, recorder);
+            self.accept(now, header, index, payload, false, recorder);
         }
     }
 
@@ -214,7 +219,7 @@ impl InboundStream {
                 ..*header
             };
             let payload = Payload { bytes, ..payload };
-            self.accept(now, &header, index, payload, recorder);
+            self.accept(now, &header, index, payload, true, recorder);
         }
     }
 
@@ -321,12 +326,13 @@ impl InboundStream {
         header: &Header,
         index: u64,
         payload: Payload<'_>,
+        retransmitted: bool,
         recorder: &mut Recorder,
     ) {
         let Some(source) = &mut self.source else {
             return;
         };
-        source.nack.received(now, index);
+        source.nack.received(now, index, retransmitted);
         if self.codec.kind() == codec::Kind::Audio {
             self.on_audio_packet(now, header.timestamp, recorder);
             return;
@@ -405,7 +411,7 @@ impl InboundStream {
         {
             // Packets before the key frame are not needed any more.
             self.skipped_before_keyframe = source.assembler.skipped();
-            source.nack.clear();
+            source.nack.clear_before(frame.first);
         }
     }
 
@@ -424,22 +430,23 @@ impl InboundStream {
         if before.is_some_and(|before| before != encoding) {
             recorder.events.push(Event::EncodingChanged {
                 stream: self.id,
-                encoding_index: encoding,
                 at_ns: now.as_nanos(),
             });
         }
     }
 
-    /// Return when the next keyframe request is due: where complete frames are undecodable, or, for
-    /// an encrypted stream, where NACK gave packets up.
+    /// Return when the next keyframe request is due: where too many packets are missing, complete
+    /// frames are undecodable, or, for an encrypted stream, NACK gave packets up.
     fn keyframe_due(&self, source: &Source) -> Option<Time> {
         if !self.feedback.pli && !self.feedback.fir {
             return None;
         }
-        let due = if self.decrypted {
+        let due = if source.nack.overflows() > self.overflows {
+            Time::ZERO
+        } else if self.decrypted {
             source.assembler.undecodable_since()? + KEYFRAME_REQUEST_DELAY
         } else {
-            let lost_more = source.nack.counters().given_up > self.given_up;
+            let lost_more = source.nack.given_up() > self.given_up;
             lost_more.then_some(Time::ZERO)?
         };
         Some(
@@ -450,10 +457,10 @@ impl InboundStream {
 
     fn request_keyframe(&mut self, now: Time, local: Ssrc, ssrc: Ssrc, out: &mut Vec<u8>) {
         self.last_request = Some(now);
-        self.given_up = self
-            .source
-            .as_ref()
-            .map_or(0, |source| source.nack.counters().given_up);
+        if let Some(source) = &self.source {
+            self.given_up = source.nack.given_up();
+            self.overflows = source.nack.overflows();
+        }
         self.counts.plis += 1;
         if self.feedback.pli {
             write::pli(out, local, ssrc);
