@@ -93,6 +93,7 @@ async def run(
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
+            start_ns=timeline.start_ns,
         )
         report = summary.report(facts, timeline.ledger, windows, timeline.intervals)
         if plan.options.rfc8867 is None:

@@ -117,6 +117,9 @@ pub enum Request {
         /// Include the figures of every impaired link.
         #[serde(default)]
         links: bool,
+        /// Include the series of traced links.
+        #[serde(default)]
+        traces: bool,
     },
 }
 
@@ -488,6 +491,8 @@ pub enum Event {
     FirstFrame {
         /// The stream.
         stream: StreamId,
+        /// Its simulcast encoding; none for audio, and where frames have no id.
+        encoding_index: Option<u8>,
         /// Time of receipt.
         at_ns: u64,
     },

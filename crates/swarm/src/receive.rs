@@ -377,7 +377,7 @@ impl InboundStream {
         self.counts.frames += 1;
         self.counts.play(&self.playout.frame(now, timestamp));
         recorder.totals.frames_received += 1;
-        self.on_first_frame(now, recorder);
+        self.on_first_frame(now, None, recorder);
     }
 
     fn on_complete(&mut self, now: Time, frame: &Frame, recorder: &mut Recorder) {
@@ -388,7 +388,7 @@ impl InboundStream {
         recorder.record_playouts(&playouts);
         if frame.keyframe {
             self.counts.keyframes += u64::from(self.decrypted);
-            self.on_first_frame(now, recorder);
+            self.on_first_frame(now, frame.id.map(|id| id.encoding), recorder);
         }
         let Some(id) = frame.id else { return };
         if !self.untimed {
@@ -415,11 +415,12 @@ impl InboundStream {
         }
     }
 
-    fn on_first_frame(&mut self, now: Time, recorder: &mut Recorder) {
+    fn on_first_frame(&mut self, now: Time, encoding: Option<u8>, recorder: &mut Recorder) {
         if self.first_frame.is_none() {
             self.first_frame = Some(now);
             recorder.events.push(Event::FirstFrame {
                 stream: self.id,
+                encoding_index: encoding,
                 at_ns: now.as_nanos(),
             });
         }
@@ -430,6 +431,7 @@ impl InboundStream {
         if before.is_some_and(|before| before != encoding) {
             recorder.events.push(Event::EncodingChanged {
                 stream: self.id,
+                encoding_index: encoding,
                 at_ns: now.as_nanos(),
             });
         }

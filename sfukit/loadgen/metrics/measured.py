@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sfukit.loadgen.host.processes import Reading
 from sfukit.loadgen.host.server_process import Traffic
-from sfukit.loadgen.metrics import decoded
+from sfukit.loadgen.metrics import decoded, links
 from sfukit.loadgen.metrics.audio_scores import opinion_scores
 from sfukit.loadgen.metrics.decoded import DecodedStream
 from sfukit.loadgen.metrics.figures import Figures, StreamFigures
@@ -100,6 +100,11 @@ def metrics(
         ),
         **decoded.metrics(one for window in windows for one in window.decoded),
         "bitrate_out": _sent(plan, windows),
+        **links.metrics(
+            link
+            for one in windows
+            for link in links.between(one.figures_before.links, one.figures.links)
+        ),
         **of_streams(streams_of(windows)),
     }
 
