@@ -141,8 +141,10 @@ impl Engine {
 
     /// Return the figures of all links.
     pub(crate) fn link_figures(&self, traces: bool) -> Vec<LinkFigures> {
-        let figures = |(id, bot)| figures(*id, bot, traces);
-        let mut links: Vec<LinkFigures> = self.bots.iter().flat_map(figures).collect();
+        let bots = self.bots.iter();
+        let mut links: Vec<LinkFigures> = bots
+            .flat_map(|(id, bot)| figures(*id, bot, traces))
+            .collect();
         links.sort_by_key(|link| (link.bot, link.direction));
         links
     }

@@ -338,7 +338,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
     ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients;
-    ``video_streams`` the first 100 of the last window, ``links`` the first eight with a limited rate.
+    ``video_streams`` the first 100 of the last window, ``links`` the first eight whose rate is
+    limited.
     ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
     was made of such shares; ``scenario`` is the whole plan in both.
     """
