@@ -7,6 +7,7 @@
 //! it into its encoding's history, `room::flush` iterates over the subscribers of the encoding, and
 //! [`forward`] writes and encrypts each copy.
 
+pub mod allocate;
 pub mod batching;
 pub mod config;
 pub mod context;
