@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sfukit import gates
 from sfukit.htmlreport.elements import table, text
-from sfukit.htmlreport.plots import Curve, Plot, figures
+from sfukit.htmlreport.plots import Curve, Plot, Values, figures
 from sfukit.loadgen.result.paths import Link, VideoStream
 from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.units import show_bitrate
@@ -31,8 +31,13 @@ def section(report: LoadtestReport) -> str:
 
 
 def _plots(link: Link) -> Sequence[Plot]:
-    series = (link.capacity_bps, link.rate_bps, link.queue_max_ms, link.queue_ms)
-    count = min(map(len, series))
+    series: Sequence[Values] = (
+        link.capacity_bps,
+        link.rate_bps,
+        link.queue_max_ms,
+        link.queue_ms,
+    )
+    count = min(len(one) for one in series)
     capacity, rate, longest, mean = (one[:count] for one in series)
     times = [round(link.start_s + n * link.interval_s, 3) for n in range(count)]
     name = _name(link)
