@@ -9,6 +9,7 @@ mod load;
 mod server;
 mod supervise;
 mod swarm;
+mod swarm_drops;
 mod swarm_polling;
 mod swarm_sockets;
 mod swarm_streams;
