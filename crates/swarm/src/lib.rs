@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod bot;
 pub mod bottleneck;
 mod buffers;
+pub mod captures;
 pub mod clip;
 mod commands;
 pub mod engine;

@@ -7,7 +7,7 @@ use crate::assemble::{Assembled, Assembler, Frame};
 use crate::figures::StreamCounts;
 use crate::frame_id::FrameId;
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
-use crate::message::{BotId, Event, Kind, Receive, StreamId};
+use crate::message::{BotId, Event, FrameTiming, Kind, Receive, StreamId};
 use crate::playout::PlayoutMeter;
 use crate::quality::{Observed, QualityMeter};
 use crate::recorder::Recorder;
@@ -71,6 +71,7 @@ pub struct InboundStream {
     counts: StreamCounts,
     freeze: FreezeMeter,
     untimed: bool,
+    timing: FrameTiming,
     playout: PlayoutMeter,
     quality: QualityMeter,
     sampler: Option<Box<FrameSampler>>,
@@ -116,9 +117,11 @@ impl InboundStream {
             counts: StreamCounts::default(),
             freeze: FreezeMeter::default(),
             untimed: request.untimed,
+            timing: request.timing,
             playout: PlayoutMeter::new(codec.clock_rate()),
             quality: QualityMeter::new(request.wanted.clone()),
-            sampler: (request.sample && decrypted).then(|| Box::new(FrameSampler::new(codec))),
+            sampler: (request.sample && decrypted)
+                .then(|| Box::new(FrameSampler::new(codec, request.barcode))),
             e2e: Histogram::coarse(),
             first_frame: None,
             encoding: None,
@@ -384,17 +387,24 @@ impl InboundStream {
             self.counts.keyframes += u64::from(self.decrypted);
             self.on_first_frame(now, recorder);
         }
-        let Some(id) = frame.id else { return };
-        if !self.untimed {
-            let delay = recorder.frame_delay(now, &id);
-            recorder.record_frame_delay(delay, frame.keyframe);
-            self.quality.frame(delay);
-            if recorder.recording {
-                self.e2e.record(delay);
-            }
-        }
-        if frame.keyframe {
+        self.measure_delay(now, frame, recorder);
+        if let Some(id) = frame.identity().filter(|_| frame.keyframe) {
             self.on_encoding(now, id.encoding, recorder);
+        }
+    }
+
+    fn measure_delay(&mut self, now: Time, frame: &Frame, recorder: &mut Recorder) {
+        if self.untimed || self.timing == FrameTiming::None {
+            return;
+        }
+        let Some(id) = recorder.timed(self.timing, frame) else {
+            return;
+        };
+        let delay = recorder.frame_delay(now, &id);
+        recorder.record_frame_delay(delay, frame.keyframe);
+        self.quality.frame(delay);
+        if recorder.recording {
+            self.e2e.record(delay);
         }
     }
 

@@ -77,6 +77,7 @@ def merge(parts: Sequence[Part], absent: Mapping[int, str] | None = None) -> Loa
         rate_limited=merge_use.rate_limited([report.rate_limited for report in reports]),
         retried_joins=merge_use.retried_joins([report.retried_joins for report in reports]),
         relay=merge_use.relay([report.relay for report in reports]),
+        frame_delay=merge_use.frame_delay([report.frame_delay for report in reports]),
         worst=worst.merged(one for report in reports for one in report.worst),
         decoded=[one for report in reports for one in report.decoded],
         errors=merge_use.faults(report.errors for report in reports),

@@ -16,6 +16,9 @@ class Totals(msgspec.Struct, frozen=True):
     bytes_sent: int
     packets_unsent: int
     frames_early: int
+    frames_by_id: int
+    frames_by_capture_time: int
+    frames_untimed: int
 
 
 class LossFigures(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
+from sfukit.loadgen.metrics.capture_times import CaptureTimes
 from sfukit.loadgen.metrics.handovers import Handovers
 from sfukit.loadgen.relays import PREFIX, Relays
 from sfukit.loadgen.result.report import Fault, RateLimited, RetriedJoins
@@ -104,6 +105,7 @@ class Ledger:
     switch_waits_ms: list[float] = field(default_factory=list)
     handovers: Handovers = field(default_factory=Handovers)
     relays: Relays = field(default_factory=Relays)
+    capture_times: CaptureTimes = field(default_factory=CaptureTimes)
     _retries: Counter[str] = field(default_factory=Counter)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[PlannedTrack] = field(default_factory=set)

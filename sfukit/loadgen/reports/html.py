@@ -18,7 +18,7 @@ from sfukit.htmlreport.elements import (
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import participants, rfc8867, sentences, time_plots
+from sfukit.loadgen.reports import conditions, participants, rfc8867, sentences, time_plots
 from sfukit.loadgen.result.report import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
 
@@ -248,6 +248,7 @@ def _run(report: LoadtestReport) -> str:
             ("target", f"{report.target.url} ({report.target.kind})"),
             *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
             *report.tags.items(),
+            *conditions.rows(report),
             *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),

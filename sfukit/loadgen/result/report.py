@@ -331,6 +331,20 @@ class RelayUse(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, int]
 
 
+class FrameDelay(msgspec.Struct, frozen=True, kw_only=True):
+    """What frame delays were measured by (``--latency``), in received video frames.
+
+    ``unmeasured`` frames had neither what the mode asks for. ``reasons`` name the streams whose
+    delays are unknown, and why.
+    """
+
+    mode: Literal["auto", "tag", "capture-time", "off"]
+    by_frame_id: int = 0
+    by_capture_time: int = 0
+    unmeasured: int = 0
+    reasons: list[str] = []
+
+
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
@@ -361,6 +375,7 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     retried_joins: RetriedJoins = msgspec.field(default_factory=RetriedJoins)
     relay: RelayUse | None = None
+    frame_delay: FrameDelay | None = None
     worst: list[Worst]
     decoded: list[Decoded] = msgspec.field(default_factory=list)
     errors: list[Fault]

@@ -12,7 +12,7 @@ from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions, Shard, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
-from sfukit.loadgen.scenario import flows
+from sfukit.loadgen.scenario import flows, frame_delays
 from sfukit.loadgen.scenario.attendance import Attendance, Timing, Visit, Window, attendance
 from sfukit.loadgen.scenario.bottlenecks import Direction, bottlenecks
 from sfukit.loadgen.scenario.composition import compositions
@@ -183,6 +183,7 @@ def plan(options: LoadOptions) -> Plan:
     _check_phases(options, times)
     whole = Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
     _ = whole.handovers  # a window without any is refused here
+    frame_delays.check(options, whole.codecs)
     return whole
 
 

@@ -18,7 +18,7 @@ from sfukit.loadgen.result.report import EncodingUse, LoadtestReport, Metric
 from sfukit.loadgen.result.series import Interval
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
-from sfukit.loadgen.summary import described
+from sfukit.loadgen.summary import described, frame_delay
 from sfukit.loadgen.summary import stages as stage_report
 from sfukit.loadgen.summary.clients import clients
 from sfukit.loadgen.summary.worst import worst
@@ -108,6 +108,7 @@ def report(
         rate_limited=ledger.rate_limited,
         retried_joins=ledger.retried_joins,
         relay=described.relay(options, ledger),
+        frame_delay=frame_delay.described(plan, ledger, windows),
         worst=worst(plan, streams),
         decoded=decoded.streams([one for window in windows for one in window.decoded], ledger),
         errors=ledger.faults,

@@ -98,7 +98,7 @@ def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | N
     delays = histogram(0.05, 0.06, 0.07, 0.1)
     return Figures(
         at_ns=0,
-        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0),
+        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0, 300, 0, 0),
         loss=LossFigures(2000, 4, 0),
         histograms=Histograms(
             e2e_frame=delays,
