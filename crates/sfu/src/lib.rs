@@ -8,6 +8,7 @@
 //! [`forward`] writes and encrypts each copy.
 
 pub mod batching;
+pub mod bwe;
 pub mod config;
 pub mod context;
 pub mod counters;

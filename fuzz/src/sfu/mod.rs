@@ -3,6 +3,7 @@
 mod client;
 #[path = "../../../crates/sfu/tests/common/mod.rs"]
 mod common;
+mod feedback;
 mod request;
 mod script;
 
@@ -15,6 +16,8 @@ use wire::time::{Time, WallClock};
 
 use crate::input::Input;
 use script::Script;
+
+pub use feedback::feedback;
 
 /// Each opens at most one association; more than this is only slow.
 const MOST_COMMANDS: usize = 64;
