@@ -7,7 +7,8 @@ endif
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+MIRRORS := $(shell sed -n 's|.*include_str!("../../../\(.*\)").*|\1|p' crates/native/src/mirrors.rs)
+RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock $(MIRRORS)
 
 .DEFAULT_GOAL := help
 .PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean

@@ -2,7 +2,9 @@
 
 from typing import Self, final
 
-__all__ = ["NativeError", "Server", "Swarm"]
+__all__ = ["MIRRORS", "NativeError", "Server", "Swarm"]
+
+MIRRORS: tuple[tuple[str, str], ...]
 
 class NativeError(RuntimeError):
     """The data plane refused a call; the message gives the reason."""

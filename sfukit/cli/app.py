@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from typer.core import TyperGroup
 
 from sfukit import __version__
 from sfukit.cli import streams
+from sfukit.cli.group import Group
 from sfukit.cli.output import print_error
 from sfukit.errors import ExitCode, SfukitError
 from sfukit.redaction import redacted
 
 if TYPE_CHECKING:
-    from typer.core import TyperCommand
+    from typer.core import TyperCommand, TyperGroup
 
 
 class Entry(NamedTuple):
@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, Entry] = {
 _START = "Start:    sfukit serve --open | sfukit loadtest --clients 500 | sfukit nat-probe"
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """Import a command's module when the command is named, not for the overview."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]

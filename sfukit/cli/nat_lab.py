@@ -9,6 +9,7 @@ import typer
 
 from sfukit import gates, report
 from sfukit.cli.examples import examples
+from sfukit.cli.group import Group
 from sfukit.cli.nat_lab_text import render
 from sfukit.cli.option import choice
 from sfukit.cli.output import Output
@@ -22,7 +23,7 @@ from sfukit.probe.natlab.kinds import KINDS, MATRIX_KINDS, SAME, NatKind, kind_o
 from sfukit.probe.natlab.result import Backend, NatLabReport
 from sfukit.probe.natlab.strategy_names import MATRIX_STRATEGIES, MEANING, REAL_STRATEGIES, Strategy
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 _MOST_RUNS = 1_000_000
 _RUNS = {"sim": 10_000, "netns": 3}

@@ -7,6 +7,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import httpx
 
+from sfukit import extension
 from sfukit.errors import TargetError, UsageError
 from sfukit.loadgen import other_targets
 from sfukit.loadgen.host import local_server, server_process
@@ -65,7 +66,11 @@ def http_client(options: RunOptions) -> httpx.AsyncClient:
 
 
 async def recognise_target(options: RunOptions, client: httpx.AsyncClient) -> DetectedTarget | None:
-    """Recognise the kind of the given target; None where a private server is to be started."""
+    """Recognise the kind of the given target; None where a private server is to be started.
+
+    Raises ``MachineError`` before any request where the extension cannot be used.
+    """
+    extension.check()
     if options.target_plugin is not None:
         return _target_of_plugin(options)
     if options.target is None:

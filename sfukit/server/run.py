@@ -12,6 +12,7 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
+from sfukit import extension
 from sfukit.errors import MachineError, SfukitError, UsageError
 from sfukit.machine import raise_open_files
 from sfukit.server import faults
@@ -183,10 +184,9 @@ def _check_api_keys(settings: Settings) -> None:
 
 
 def _engine(settings: Settings) -> Engine:
-    try:
-        from sfukit._native import NativeError
-    except ImportError as error:
-        raise MachineError(f"the media engine is not built: {error}", hint="make setup") from error
+    extension.check()
+    from sfukit._native import NativeError
+
     try:
         return NativeEngine(settings.engine)
     except NativeError as error:

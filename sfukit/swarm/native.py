@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from sfukit import extension
 from sfukit.errors import MachineError
 from sfukit.swarm.messages import (
     Command,
@@ -55,10 +56,12 @@ class NativeSwarm:
     """The swarm of ``sfukit._native``."""
 
     def __init__(self, config: SwarmConfig) -> None:
+        extension.check()
         from sfukit import _native
 
         self._encoder = msgspec.json.Encoder()
         self._events = msgspec.json.Decoder(list[Event])
+        self._native_error = _native.NativeError
         try:
             self._native = _native.Swarm(self._encoder.encode(config))
         except _native.NativeError as error:
@@ -121,10 +124,18 @@ class NativeSwarm:
 
     def _flush(self) -> None:
         while self._unsent:
-            if not self._native.submit(0, self._unsent[0]):
+            if not self._submit(self._unsent[0]):
                 self._loop.call_later(_RETRY_S, self._flush)
                 return
             self._unsent.popleft()
+
+    def _submit(self, commands: bytes) -> bool:
+        """Submit commands; return False while the queue is full."""
+        try:
+            return self._native.submit(0, commands)
+        except self._native_error as error:
+            self._unsent.popleft()  # those behind it are still sent
+            raise MachineError(f"the swarm could not read a command: {error}") from error
 
     def _read_events(self) -> None:
         for event in self._events.decode(self._native.events()):

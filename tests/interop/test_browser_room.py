@@ -18,6 +18,8 @@ pytestmark = pytest.mark.realtime
 MEASURED_S = 30.0
 SWITCH_S = 1.5
 INACTIVE_WITHIN_S = 15.0
+SENT_WITHIN_S = 10.0
+"""A browser sends an encoding as soon as its own bandwidth estimate covers it."""
 FRAMES_INTERVAL_S = 0.5
 SYNC_MS = 80
 WIDTHS = {"q": 320, "h": 640, "f": 1280}
@@ -47,10 +49,21 @@ class Tab:
         """Return the inbound stream of a kind, or None."""
         return (await self.rows()).get(kind)
 
-    async def frames_sent(self, rid: str) -> int:
+    async def encodings(self) -> dict[str, dict[str, Any]]:
+        """Return the outbound encodings of the video by rid, from one getStats."""
         await self.page.run("() => sfukit.measure()")
-        rows = await self.page.run("() => sfukit.encodings")
-        return int(next(row["framesSent"] for row in rows if row["rid"] == rid))
+        return {row["rid"]: row for row in await self.page.run("() => sfukit.encodings")}
+
+    async def frames_sent(self, rid: str) -> int:
+        return int((await self.encodings())[rid]["framesSent"])
+
+    async def sends(self, rid: str, after: int, within_s: float) -> None:
+        """Wait until more frames of an encoding are sent than `after`."""
+        deadline = time.monotonic() + within_s
+        while await self.frames_sent(rid) <= after:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} does not send {rid}: {await self.encodings()}")
+            await asyncio.sleep(0.02)
 
     async def becomes_inactive(self, rid: str, within_s: float) -> None:
         """Wait until an encoding is inactive: no frames are sent."""
@@ -138,5 +151,7 @@ async def test_an_encoding_without_subscribers_is_inactive_until_requested(
     for rid in ("h", "f"):
         await bob.becomes_inactive(rid, INACTIVE_WITHIN_S)
     for rid in ("h", "f", "q", "f"):
+        sent = await bob.frames_sent(rid)
         await ann.page.run("(n, rid) => sfukit.setLayer(n, rid)", row["publication"], rid)
+        await bob.sends(rid, sent, SENT_WITHIN_S)
         await ann.shows(WIDTHS[rid], SWITCH_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 import sfukit
 
 ROOT = Path(__file__).resolve().parents[2]
-MAY_IMPORT_NATIVE = ("server", "swarm")
+MAY_IMPORT_NATIVE = ("extension.py", "server", "swarm")
 
 
 def imports_native(path: Path) -> bool:

@@ -8,6 +8,11 @@ mod replay;
 mod targets;
 
 #[test]
+fn allocate() {
+    replay::corpus("allocate", targets::allocate);
+}
+
+#[test]
 fn commands() {
     replay::corpus("commands", targets::commands);
 }

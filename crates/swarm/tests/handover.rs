@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::call::{Call, Fields};
 use common::{Datagram, World};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
 use swarm::message::Event;
@@ -18,19 +19,18 @@ struct Change {
     failure: Option<&'static str>,
 }
 
-/// Bot 1 publishes stream 7, bot 2 receives it as stream 9; 10 ms in each direction.
 fn call() -> World {
     call_with(&[])
 }
 
-fn call_with(subscriber: &[(&str, Value)]) -> World {
-    let mut world = World::new();
-    world.join(1, &[]);
-    world.join(2, subscriber);
-    world.run_for(1_500);
-    assert_eq!(world.connected(), 2);
-    world.receive(2, 9, 7, "VP8");
-    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+fn call_with(subscriber: Fields) -> World {
+    let call = Call {
+        connect_ms: 1_500,
+        subscriber,
+        publish: &[("paced", json!("whole"))],
+        ..Call::default()
+    };
+    let mut world = call.start();
     world.run_for(3_000);
     world
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::World;
+use common::call::Call;
 use serde_json::{Value, json};
 use std::time::Duration;
 use swarm::figures::StreamCounts;
@@ -152,23 +153,14 @@ fn a_score_falls_faster_than_it_rises() {
 }
 
 fn call(layer: u8) -> World {
-    let mut world = World::new();
-    world.join(1, &[]);
-    world.join(2, &[]);
-    world.run_for(100);
-    world.receive_with(
-        2,
-        9,
-        7,
-        "VP8",
-        &[(
-            "wanted",
-            json!({"encoding_index": layer, "bitrates_bps": LADDER_BPS}),
-        )],
-    );
+    let wanted = json!({"encoding_index": layer, "bitrates_bps": LADDER_BPS});
     let encoding = json!([{"ssrc": 1007, "rtx_ssrc": 2007, "clip": 1, "encoding_index": 1}]);
-    world.publish(1, 7, 1, &[("encodings", encoding)]);
-    world
+    let call = Call {
+        receive: &[("wanted", wanted)],
+        publish: &[("encodings", encoding)],
+        ..Call::default()
+    };
+    call.start()
 }
 
 fn quality(world: &World) -> Value {

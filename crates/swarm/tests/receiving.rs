@@ -3,19 +3,19 @@
 mod common;
 
 use common::World;
+use common::call::Call;
 use rtc::srtp::Profile;
 use serde_json::{Value, json};
 use swarm::message::Event;
 
-/// Bot 1 publishes stream 7, bot 2 receives it as stream 9.
-fn call(mut world: World, clip: u32, codec: &str) -> World {
-    world.join(1, &[]);
-    world.join(2, &[]);
-    world.run_for(100);
-    assert_eq!(world.connected(), 2);
-    world.receive(2, 9, 7, codec);
-    world.publish(1, 7, clip, &[("paced", json!("whole"))]);
-    world
+fn call(world: World, clip: u32, codec: &str) -> World {
+    let call = Call {
+        clip,
+        codec,
+        publish: &[("paced", json!("whole"))],
+        ..Call::default()
+    };
+    call.start_in(world)
 }
 
 fn number(figures: &Value, name: &str) -> f64 {

@@ -3,24 +3,24 @@
 mod common;
 
 use common::World;
+use common::call::{Call, Fields};
 use serde_json::{Value, json};
 use wire::id::Ssrc;
 use wire::rtcp::{DlrrEntry, ReportBlock};
 use wire::time::duration_to_short;
 
-/// Bot 1 publishes stream 7, bot 2 receives it as stream 9; 10 ms in each direction.
 fn call() -> World {
     call_with(&[])
 }
 
-fn call_with(subscriber: &[(&str, Value)]) -> World {
-    let mut world = World::new();
-    world.join(1, &[]);
-    world.join(2, subscriber);
-    world.run_for(300);
-    assert_eq!(world.connected(), 2);
-    world.receive(2, 9, 7, "VP8");
-    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+fn call_with(subscriber: Fields) -> World {
+    let call = Call {
+        connect_ms: 300,
+        subscriber,
+        publish: &[("paced", json!("whole"))],
+        ..Call::default()
+    };
+    let mut world = call.start();
     world.run_for(3_000);
     world
 }

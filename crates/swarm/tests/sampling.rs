@@ -3,19 +3,20 @@
 mod common;
 
 use common::World;
+use common::call::Call;
 use serde_json::json;
 use std::path::Path;
 use swarm::nal;
 use swarm::sample::SampledFrame;
 
 fn call(clip: u32, codec: &str) -> World {
-    let mut world = World::new();
-    world.join(1, &[]);
-    world.join(2, &[]);
-    world.run_for(100);
-    world.receive_with(2, 9, 7, codec, &[("sample", json!(true))]);
-    world.publish(1, 7, clip, &[]);
-    world
+    let call = Call {
+        clip,
+        codec,
+        receive: &[("sample", json!(true))],
+        ..Call::default()
+    };
+    call.start()
 }
 
 /// Read the frames of a clip: after a header of 32 bytes, each with a header of 12.

@@ -3,17 +3,18 @@
 mod common;
 
 use common::World;
+use common::call::Call;
 use serde_json::{Value, json};
 
 fn call(up: Value, down: Value) -> World {
-    let mut world = World::new();
-    world.join(1, &[("net_up", up)]);
-    world.join(2, &[("net_down", down)]);
-    world.run_for(1_000);
-    assert_eq!(world.connected(), 2);
-    world.receive(2, 9, 7, "VP8");
-    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
-    world
+    let call = Call {
+        connect_ms: 1_000,
+        publisher: &[("net_up", up)],
+        subscriber: &[("net_down", down)],
+        publish: &[("paced", json!("whole"))],
+        ..Call::default()
+    };
+    call.start()
 }
 
 fn number(figures: &Value, name: &str) -> f64 {

@@ -1,6 +1,6 @@
 //! Transport-wide feedback into the estimator: honest, delayed, invented.
 
-use sfu::bwe::estimator::{FLOOR_BPS, Gcc};
+use sfu::bwe::gcc::{FLOOR_BPS, Gcc};
 use sfu::bwe::ledger::Ledger;
 use sfu::bwe::probe::Wants;
 use wire::rtcp::{Packet, compound};

@@ -23,20 +23,11 @@ struct Arrived {
 }
 
 /// Bitrate that the receiver acknowledges.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Acknowledged {
     /// The last packets in a ring, allocated with the first.
     ring: Vec<Arrived>,
     newest: usize,
-}
-
-impl Default for Acknowledged {
-    fn default() -> Self {
-        Self {
-            ring: Vec::new(),
-            newest: 0,
-        }
-    }
 }
 
 impl Acknowledged {

@@ -1,8 +1,8 @@
 //! Send-side bandwidth estimation: how much a transport may send.
 //!
-//! Google congestion control as libwebrtc does it today, for the transport of a subscriber that
-//! negotiates transport-wide feedback. Nothing here reads a clock, allocates per packet or knows
-//! what a packet carries.
+//! [`loss_rtt`] follows receiver reports. All the rest is Google congestion control as libwebrtc
+//! does it today, for the transport of a subscriber that negotiates transport-wide feedback.
+//! Nothing here reads a clock, allocates per packet or knows what a packet carries.
 //!
 //! | part | question | source |
 //! |---|---|---|
@@ -14,7 +14,7 @@
 //! | [`aimd`] | how does the rate follow? | 4.5 |
 //! | [`loss`] | how does the rate follow losses? | 5 |
 //! | [`probe`] | does more fit? | libwebrtc, towards the steps of an SFU |
-//! | [`estimator`] | all of it together, silence of the receiver, path changes | |
+//! | [`gcc`] | all of it together, silence of the receiver, path changes | |
 //!
 //! What differs from a sender with an encoder: an SFU sends the encodings that it has. Between two
 //! of them it cannot send a little more to see whether that fits. So while less is sent than the
@@ -23,11 +23,23 @@
 
 pub mod acknowledged;
 pub mod aimd;
-pub mod estimator;
+pub mod gcc;
 pub mod groups;
 pub mod ledger;
 pub mod link_capacity;
 pub mod loss;
+pub mod loss_rtt;
 pub mod probe;
 mod reference;
 pub mod trendline;
+
+use std::time::Duration;
+
+/// A report block of a receiver report about one outgoing stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// RFC 3550 fraction lost, in 256ths.
+    pub fraction_lost: u8,
+    /// Round-trip time, where the block refers to a sender report.
+    pub rtt: Option<Duration>,
+}

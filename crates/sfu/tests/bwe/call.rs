@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use rtc::inbound::twcc::TwccReceiver;
-use sfu::bwe::estimator::Gcc;
+use sfu::bwe::gcc::Gcc;
 use sfu::bwe::ledger::Ledger;
 use sfu::bwe::probe::Wants;
 use wire::id::Ssrc;

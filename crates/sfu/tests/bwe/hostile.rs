@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sfu::bwe::estimator::{FLOOR_BPS, Gcc};
+use sfu::bwe::gcc::{FLOOR_BPS, Gcc};
 use sfu::bwe::ledger::Ledger;
 use sfu::bwe::probe::Wants;
 use wire::id::Ssrc;
