@@ -23,6 +23,7 @@ from sfukit.loadgen import presets
 from sfukit.loadgen.options import (
     AudioCodec,
     Codec,
+    LatencyMode,
     Layout,
     LoadOptions,
     Pacing,
@@ -177,6 +178,7 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
         handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
+        latency=choice(values["latency"], "--latency", LatencyMode),
         net_up=net_up,
         net_down=net_down,
         phases=_phases(values, (net_up, net_down)),

@@ -23,6 +23,8 @@ AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
+# What frame delays are measured by.
+LatencyMode = Literal["auto", "tag", "capture-time", "off"]
 # Encodings without subscribers: deactivated on request of the server, or sent.
 Unwatched = Literal["dynacast", "send"]
 # What a subscriber sees: one large and the others small, a grid, or all large.
@@ -119,6 +121,7 @@ class LoadOptions:
     layout: Layout | None = None
     speaker_switch_s: float | None = None
     handover_s: float | None = None
+    latency: LatencyMode = "auto"
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0

@@ -9,6 +9,7 @@ use crate::nal;
 use rtc::codec::Codec;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use wire::time::Time;
 
 /// Payloads of frames that wait to be taken, of one stream: five seconds of 3 Mb/s.
 const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
@@ -26,6 +27,10 @@ pub struct SampledFrame {
     pub encoding: u8,
     /// Capture time by its frame id, in units of 100 us; wraps.
     pub tick: u32,
+    /// The frame has a frame id; without it number, encoding and tick are 0.
+    pub identified: bool,
+    /// When its last packet arrived, in nanoseconds of the swarm's clock.
+    pub completed_ns: u64,
     /// Key frame.
     pub keyframe: bool,
     /// Frames before it were dropped here, not by the network.
@@ -50,6 +55,8 @@ pub struct TakenFrames {
 #[derive(Debug)]
 pub struct FrameSampler {
     codec: Codec,
+    /// Frames without frame id are kept as well.
+    unidentified: bool,
     packets: BTreeMap<u64, Vec<u8>>,
     bytes: usize,
     taken: TakenFrames,
@@ -59,11 +66,12 @@ pub struct FrameSampler {
 }
 
 impl FrameSampler {
-    /// Start with the first key frame.
+    /// Start with the first key frame; keep frames without frame id where they are wanted.
     #[must_use]
-    pub fn new(codec: Codec) -> Self {
+    pub fn new(codec: Codec, unidentified: bool) -> Self {
         Self {
             codec,
+            unidentified,
             packets: BTreeMap::new(),
             bytes: 0,
             taken: TakenFrames::default(),
@@ -77,7 +85,7 @@ impl FrameSampler {
     pub fn restart(&mut self) {
         *self = Self {
             packets: std::mem::take(&mut self.packets),
-            ..Self::new(self.codec)
+            ..Self::new(self.codec, self.unidentified)
         };
     }
 
@@ -97,13 +105,16 @@ impl FrameSampler {
             return;
         }
         let packets = packets.split_off(&frame.first);
-        let Some(id) = frame.id else {
+        let id = frame.identity();
+        if id.is_none() {
             self.taken.unidentified += 1;
+        }
+        if id.is_none() && !self.unidentified {
             self.drop_up_to_keyframe();
             return;
-        };
+        }
         let is_whole = packets.len() as u64 == frame.last - frame.first + 1;
-        let payload = is_whole.then(|| self.depacketized(packets.values()));
+        let payload = is_whole.then(|| self.depacketized(frame, packets.values()));
         let Some(payload) = payload.flatten() else {
             self.taken.dropped += 1;
             self.drop_up_to_keyframe();
@@ -116,9 +127,11 @@ impl FrameSampler {
         }
         self.bytes += payload.len();
         self.taken.frames.push(SampledFrame {
-            number: id.frame,
-            encoding: id.encoding,
-            tick: id.tick,
+            number: id.map_or(0, |id| id.frame),
+            encoding: id.map_or(0, |id| id.encoding),
+            tick: id.map_or(0, |id| id.tick),
+            identified: id.is_some(),
+            completed_ns: frame.completed.map_or(0, Time::as_nanos),
             keyframe: frame.keyframe,
             after_drop: std::mem::take(&mut self.after_drop),
             payload,
@@ -139,7 +152,11 @@ impl FrameSampler {
         (self.needs_keyframe, self.after_drop) = (true, true);
     }
 
-    fn depacketized<'a>(&self, payloads: impl Iterator<Item = &'a Vec<u8>>) -> Option<Vec<u8>> {
+    fn depacketized<'a>(
+        &self,
+        frame: &Frame,
+        payloads: impl Iterator<Item = &'a Vec<u8>>,
+    ) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         for payload in payloads {
             match self.codec {
@@ -148,7 +165,7 @@ impl FrameSampler {
                 _ => return None,
             }
         }
-        if self.codec == Codec::Vp8 {
+        if self.codec == Codec::Vp8 && frame.id.is_some() {
             out.truncate(out.len().checked_sub(frame_id::LEN)?);
         }
         (!out.is_empty()).then_some(out)
@@ -222,6 +239,8 @@ mod tests {
                 frame: first as u32,
                 tick: 0,
             }),
+            captured: None,
+            completed: Some(Time::from_millis(first)),
         }
     }
 
@@ -231,7 +250,7 @@ mod tests {
 
     #[test]
     fn frames_beyond_the_bound_are_dropped_up_to_a_key_frame_and_counted() {
-        let mut sampler = FrameSampler::new(Codec::Vp8);
+        let mut sampler = FrameSampler::new(Codec::Vp8, false);
         let push = |sampler: &mut FrameSampler, index: u64, keyframe| {
             sampler.packet(index, &vp8(1024 * 1024));
             sampler.frame(&frame(index, index, keyframe), true);
@@ -256,7 +275,7 @@ mod tests {
 
     #[test]
     fn packets_of_frames_that_never_complete_are_bounded() {
-        let mut sampler = FrameSampler::new(Codec::Vp8);
+        let mut sampler = FrameSampler::new(Codec::Vp8, false);
         for index in 0..10_000 {
             sampler.packet(index, &[0]);
         }
@@ -267,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_frame_whose_first_packets_came_before_the_window_is_whole() {
-        let mut sampler = FrameSampler::new(Codec::Vp8);
+        let mut sampler = FrameSampler::new(Codec::Vp8, false);
         sampler.packet(1, &vp8(100));
         sampler.restart();
         sampler.packet(2, &vp8(100));
@@ -285,6 +304,8 @@ mod tests {
                 number: 0,
                 encoding: 0,
                 tick: 0,
+                identified: true,
+                completed_ns: 0,
                 keyframe: true,
                 after_drop: false,
                 payload: Vec::new(),
@@ -305,7 +326,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_payloads_do_not_panic(payloads: Vec<Vec<u8>>, h264: bool) {
-            let mut sampler = FrameSampler::new(if h264 { Codec::H264 } else { Codec::Vp8 });
+            let mut sampler = FrameSampler::new(if h264 { Codec::H264 } else { Codec::Vp8 }, false);
             for (index, payload) in (0..).zip(&payloads) {
                 sampler.packet(index, payload);
             }

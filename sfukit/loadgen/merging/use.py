@@ -9,6 +9,7 @@ from sfukit.loadgen.metrics import usage
 from sfukit.loadgen.result.report import (
     EncodingUse,
     Fault,
+    FrameDelay,
     RateLimited,
     RelayUse,
     RetriedJoins,
@@ -118,6 +119,20 @@ def relay(parts: Sequence[RelayUse | None]) -> RelayUse | None:
         protocol=known[0].protocol,
         allocations=sum(part.allocations for part in known),
         failures=counts(part.failures for part in known),
+    )
+
+
+def frame_delay(parts: Sequence[FrameDelay | None]) -> FrameDelay | None:
+    """Return what frame delays of all shards were measured by."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    return FrameDelay(
+        mode=known[0].mode,
+        by_frame_id=sum(part.by_frame_id for part in known),
+        by_capture_time=sum(part.by_capture_time for part in known),
+        unmeasured=sum(part.unmeasured for part in known),
+        reasons=list(dict.fromkeys(one for part in known for one in part.reasons))[:_MOST_NAMES],
     )
 
 

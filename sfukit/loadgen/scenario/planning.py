@@ -12,7 +12,7 @@ from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions, Shard, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
-from sfukit.loadgen.scenario import flows
+from sfukit.loadgen.scenario import flows, frame_delays
 from sfukit.loadgen.scenario.attendance import Attendance, Timing, Visit, Window, attendance
 from sfukit.loadgen.scenario.bottlenecks import Direction, bottlenecks
 from sfukit.loadgen.scenario.composition import compositions
@@ -22,6 +22,7 @@ from sfukit.loadgen.scenario.impaired import impaired
 from sfukit.loadgen.scenario.media import Encoding, encodings
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots, group_bots
 from sfukit.loadgen.scenario.shares import share
+from sfukit.loadgen.scenario.traced import traced
 from sfukit.loadgen.scenario.views import Views
 
 
@@ -87,6 +88,11 @@ class Plan:
     def bottlenecks(self) -> Mapping[tuple[int, Direction], int]:
         """The bottlenecks that bots share, by slot and direction."""
         return bottlenecks(self.slots, self.options)
+
+    @cached_property
+    def traced(self) -> frozenset[tuple[int, Direction]]:
+        """The links of this process whose queue is traced, by slot and direction."""
+        return traced(self.own_slots, self.options)
 
     @cached_property
     def codecs(self) -> tuple[VideoCodec, ...]:
@@ -183,6 +189,7 @@ def plan(options: LoadOptions) -> Plan:
     _check_phases(options, times)
     whole = Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
     _ = whole.handovers  # a window without any is refused here
+    frame_delays.check(options, whole.codecs)
     return whole
 
 

@@ -43,7 +43,7 @@ def test_an_absent_extra_is_named(absent: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def taken(*numbers: int, dropped: int = 0, size: int = 10) -> TakenFrames:
-    frames = [SampledFrame(number, 0, 5, False, False, b"x" * size) for number in numbers]
+    frames = [SampledFrame(number, 0, 5, True, 0, False, False, b"x" * size) for number in numbers]
     return TakenFrames(frames, dropped, 0)
 
 

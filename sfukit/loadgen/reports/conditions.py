@@ -1,0 +1,65 @@
+"""Sentences on how a load test was made: the relay of its media, retried joins, frame timing."""
+
+from sfukit import gates
+from sfukit.loadgen.result.report import FrameDelay, LoadtestReport
+
+_MOST_REASONS = 4
+
+
+def rows(report: LoadtestReport) -> list[tuple[str, str]]:
+    """Return what applies to a run, each with its name."""
+    found = [("relay", relay(report)), ("retries", retries(report))]
+    found += [("frame delay", one) for one in frame_delay(report.frame_delay)]
+    return [(name, text) for name, text in found if text]
+
+
+def relay(report: LoadtestReport) -> str:
+    """Return the TURN server and its allocations; empty without one."""
+    use = report.relay
+    if use is None:
+        return ""
+    took = report.metrics.get("turn_allocate_ms")
+    p95 = f" (p95 {gates.show(took.p95, 'ms')})" if took is not None and took.count else ""
+    failed = ", ".join(f"{count} x {code}" for code, count in use.failures.items())
+    return (
+        f"{use.uri} by {use.protocol}: {use.allocations:,} allocations{p95}"
+        f"{f', failed: {failed}' if failed else ''}"
+    )
+
+
+def retries(report: LoadtestReport) -> str:
+    """Return the joins that were tried again, by cause; empty without any."""
+    retried = report.retried_joins
+    if not retried.attempts:
+        return ""
+    codes = ", ".join(f"{count} x {code}" for code, count in retried.codes.items())
+    return (
+        f"{retried.attempts} joins of {retried.clients} clients failed and were tried again "
+        f"({codes}); {retried.clients_joined} clients joined"
+    )
+
+
+def frame_delay(use: FrameDelay | None) -> list[str]:
+    """Return what frame delays were measured by, then why others are unknown."""
+    if use is None:
+        return []
+    methods = [
+        f"{name} ({count:,} frames)"
+        for name, count in (
+            ("frame id", use.by_frame_id),
+            ("abs-capture-time", use.by_capture_time),
+        )
+        if count
+    ]
+    known = [f"measured by {' and '.join(methods)}"] if methods else []
+    unknown = [
+        reason if reason.startswith("not measured") else f"unknown: {reason}"
+        for reason in use.reasons[:_MOST_REASONS]
+    ]
+    more = len(use.reasons) - _MOST_REASONS
+    return [*known, *unknown, *([f"unknown: {more} more reasons"] if more > 0 else [])]
+
+
+def notable(use: FrameDelay | None) -> bool:
+    """Return whether frame delays were not all measured as usual."""
+    return use is not None and (use.mode != "auto" or bool(use.reasons))
