@@ -56,7 +56,7 @@ fn vp8_descriptor_len(payload: &[u8]) -> Option<usize> {
     let present = *payload.get(1)?;
     let mut len = 2;
     if present & 0x80 != 0 {
-        len += picture_id_len(payload, len)?;
+        len += len_of_picture_id(payload, len)?;
     }
     len += usize::from(present & 0x40 != 0);
     len += usize::from(present & 0x30 != 0);
@@ -69,7 +69,7 @@ fn vp9_descriptor_len(payload: &[u8]) -> Option<usize> {
     let (inter_predicted, flexible) = (flags & 0x40 != 0, flags & 0x10 != 0);
     let mut len = 1;
     if flags & 0x80 != 0 {
-        len += picture_id_len(payload, len)?;
+        len += len_of_picture_id(payload, len)?;
     }
     if flags & 0x20 != 0 {
         len += if flexible { 1 } else { 2 }; // layer indices, TL0PICIDX
@@ -86,7 +86,7 @@ fn vp9_descriptor_len(payload: &[u8]) -> Option<usize> {
     Some(len)
 }
 
-fn picture_id_len(payload: &[u8], at: usize) -> Option<usize> {
+fn len_of_picture_id(payload: &[u8], at: usize) -> Option<usize> {
     Some(if payload.get(at)? & 0x80 != 0 { 2 } else { 1 })
 }
 
@@ -98,9 +98,9 @@ fn scalability_structure_len(bytes: &[u8]) -> Option<usize> {
         len += 4 * (1 + usize::from(flags >> 5)); // width and height of each spatial layer
     }
     if flags & 0x08 != 0 {
-        let pictures = *bytes.get(len)?;
+        let count = *bytes.get(len)?;
         len += 1;
-        for _ in 0..pictures {
+        for _ in 0..count {
             len += 1 + usize::from(bytes.get(len)? >> 2 & 3); // its references
         }
     }
@@ -180,7 +180,7 @@ mod tests {
             &[0xd0, 0x81, 0x02, 0x03, 0x04],             // two references
             &[0xb0, 0x05, 0x20],                         // layers, flexible mode
             &[0xa0, 0x05, 0x20, 0x07],                   // layers, TL0PICIDX
-            &[0x02, 0x18, 1, 64, 0, 180, 2, 0, 0x04, 1], // structure of two pictures
+            &[0x02, 0x18, 1, 64, 0, 180, 2, 0, 0x04, 1], // structure of two frames
         ] {
             let payload = [descriptor, &[0xaa, 0xbb]].concat();
             let found = frame_of(Codec::Vp9, &[&payload, &[0x00, 0xcc]]);
