@@ -79,7 +79,7 @@ async def run(
             ready = False
             plan, opened, cores = await stack.enter_async_context(_unopened(options))
         with running_on(cores.swarm):
-            swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
+            swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
@@ -93,6 +93,7 @@ async def run(
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
+            start_ns=timeline.start_ns,
         )
         report = summary.report(facts, timeline.ledger, windows, timeline.intervals)
         if plan.options.rfc8867 is None:

@@ -78,7 +78,10 @@ class EncodingParameters(msgspec.Struct, kw_only=True):
 
 
 class Network(msgspec.Struct, kw_only=True):
-    """One direction of a bot's network; ``bottleneck`` is that which it shares with others."""
+    """One direction of a bot's network; ``bottleneck`` is that which it shares with others.
+
+    With ``trace`` the link keeps what passed it over time.
+    """
 
     rate_bps: int | None = None
     queue_ms: float
@@ -89,18 +92,21 @@ class Network(msgspec.Struct, kw_only=True):
     bursts: GilbertElliott | None = None
     reorder: float = 0.0
     duplicate: float = 0.0
+    trace: bool = False
 
     @classmethod
-    def of(cls, impairment: Impairment | None, bottleneck: int | None = None) -> "Network | None":
+    def of(
+        cls, impairment: Impairment | None, bottleneck: int | None = None, *, trace: bool = False
+    ) -> "Network | None":
         """Return an impairment as the swarm reads it."""
         if impairment is None:
             return None
         fields = {
             name: getattr(impairment, name)
             for name in cls.__struct_fields__
-            if name != "bottleneck"
+            if name not in ("bottleneck", "trace")
         }
-        return cls(**fields, bottleneck=bottleneck)
+        return cls(**fields, bottleneck=bottleneck, trace=trace)
 
 
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
@@ -357,11 +363,13 @@ class Window(Command, tag="window"):
 class Snapshot(Command, tag="snapshot"):
     """Report the figures (a ``Figures``).
 
-    With ``bots`` also those of every bot and stream, with ``links`` of every impaired link.
+    With ``bots`` also those of every bot and stream, with ``links`` of every impaired link, and
+    with ``traces`` the series of the traced ones.
     """
 
     bots: bool = False
     links: bool = False
+    traces: bool = False
 
 
 class CommandError(msgspec.Struct):
@@ -422,6 +430,7 @@ class FirstFrame(msgspec.Struct, tag_field="type", tag="first_frame", kw_only=Tr
     """The first complete keyframe of a stream (audio: the first packet) was received."""
 
     stream: int
+    encoding_index: int | None = None
     at_ns: int
 
 

@@ -86,12 +86,16 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             return Ok(Some(CommandResult::Captures(captures)));
         }
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
-        Request::Snapshot { bots, links } => {
+        Request::Snapshot {
+            bots,
+            links,
+            traces,
+        } => {
             // the window's timer may be due as well, and not have fired yet
             engine.update_window(now);
             let mut figures = engine.figures(now, bots);
             if links {
-                figures.links = engine.link_figures();
+                figures.links = engine.link_figures(traces);
                 figures.flows = engine.flow_figures();
             }
             return Ok(Some(CommandResult::Figures(Box::new(figures))));

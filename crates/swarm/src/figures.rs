@@ -3,6 +3,7 @@
 use crate::ids::{BotId, BottleneckId, FlowId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
 use crate::playout::Playouts;
+use crate::trace::TraceFigures;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -462,8 +463,10 @@ pub struct LinkFigures {
     pub losses: u64,
     /// Bytes of the other datagrams, IP and UDP headers included.
     pub bytes_delivered: u64,
-    /// Times waited in the queue of the bottleneck.
+    /// Times waited in the queue of the bottleneck, where it is shared or traced.
     pub queue_wait: Histogram,
+    /// What passed over time, of a traced link where requested.
+    pub trace: Option<TraceFigures>,
 }
 
 /// Load of the swarm's thread and sockets since the start, which tells whether figures are valid.

@@ -33,4 +33,5 @@ pub mod relay;
 pub mod sample;
 mod shaping;
 pub mod tcp_flow;
+pub mod trace;
 pub mod transport;

@@ -123,6 +123,9 @@ pub enum Request {
         /// Include the figures of every impaired link.
         #[serde(default)]
         links: bool,
+        /// Include the series of traced links.
+        #[serde(default)]
+        traces: bool,
     },
 }
 

@@ -8,11 +8,13 @@ from sfukit.loadgen.bots.media import Media
 from sfukit.loadgen.bots.wanted import encoding_index, wanted
 from sfukit.loadgen.metrics.ledger import ExpectedTrack, Ledger
 from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack, Size, frame_delays, network_at
+from sfukit.loadgen.scenario.bottlenecks import Direction
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, OfferParameters, RemoteTransport
 from sfukit.signaling.sdp import SdpError
 from sfukit.signaling.transport import Credentials
+from sfukit.swarm.impairment import Impairment
 from sfukit.swarm.messages import (
     AddCandidate,
     Candidate,
@@ -147,11 +149,12 @@ class BotTransports:
         if not self.bot.impaired:
             return None, None
         up, down = network_at(self.bot, self.plan.options, self.at_s)
-        shared = self.plan.bottlenecks
-        return (
-            Network.of(up, shared.get((self.bot.slot, "up"))),
-            Network.of(down, shared.get((self.bot.slot, "down"))),
-        )
+        return self._network(up, "up"), self._network(down, "down")
+
+    def _network(self, impairment: Impairment | None, direction: Direction) -> Network | None:
+        link = self.bot.slot, direction
+        shared, traced = self.plan.bottlenecks.get(link), link in self.plan.traced
+        return Network.of(impairment, shared, trace=traced)
 
 
 class _Transport:

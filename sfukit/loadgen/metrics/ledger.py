@@ -97,7 +97,8 @@ class Ledger:
     expected: dict[int, ExpectedTrack] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
-    changes: defaultdict[int, deque[int]] = field(
+    first_encoding: dict[int, int] = field(default_factory=dict)
+    changes: defaultdict[int, deque[tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
     )
     switches: Counter[str] = field(default_factory=Counter)
@@ -226,10 +227,12 @@ class Ledger:
                 failure = self.handovers.ended(event)
                 if failure is not None:
                     self.fault(failure.code, failure.message, failure.bot)
-            case FirstFrame(stream=stream, at_ns=at_ns):
+            case FirstFrame(stream=stream, at_ns=at_ns, encoding_index=encoding):
+                if encoding is not None:
+                    self.first_encoding.setdefault(stream, encoding)
                 self._first_frame(stream, at_ns)
-            case EncodingChanged(stream=stream, at_ns=at_ns):
-                self.changes[stream].append(at_ns)
+            case EncodingChanged(stream=stream, at_ns=at_ns, encoding_index=encoding):
+                self.changes[stream].append((at_ns, encoding))
 
     @property
     def faults(self) -> list[Fault]:
@@ -357,7 +360,7 @@ class Ledger:
 
     def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
         """Return the number of encoding changes of a stream within an interval."""
-        return sum(start_ns <= at_ns < end_ns for at_ns in self.changes.get(stream, ()))
+        return sum(start_ns <= at_ns < end_ns for at_ns, _ in self.changes.get(stream, ()))
 
     def settled_ms(self, stream: int, before_ns: int) -> float | None:
         """Return the time from the first frame to the last encoding change before an instant.
@@ -367,8 +370,16 @@ class Ledger:
         first_ns = self.first_frame_ns.get(stream)
         if first_ns is None:
             return None
-        earlier = [at_ns for at_ns in self.changes.get(stream, ()) if at_ns < before_ns]
+        earlier = [at_ns for at_ns, _ in self.changes.get(stream, ()) if at_ns < before_ns]
         return (earlier[-1] - first_ns) / _NS_PER_MS if earlier else 0.0
+
+    def encodings(self, stream: int) -> list[tuple[int, int]]:
+        """Return the encodings of a stream by index, each from an instant on, in ns."""
+        changes = list(self.changes.get(stream, ()))
+        first, first_ns = self.first_encoding.get(stream), self.first_frame_ns.get(stream)
+        if first is None or first_ns is None or len(changes) == _MAX_CHANGES:
+            return changes
+        return [(first_ns, first), *changes]
 
     def _first_frame(self, stream: int, at_ns: int) -> None:
         self.first_frame_ns.setdefault(stream, at_ns)

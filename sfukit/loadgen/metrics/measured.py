@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sfukit.loadgen.host.processes import Reading
 from sfukit.loadgen.host.server_process import Traffic
-from sfukit.loadgen.metrics import decoded
+from sfukit.loadgen.metrics import decoded, links
 from sfukit.loadgen.metrics.audio_scores import opinion_scores
 from sfukit.loadgen.metrics.decoded import DecodedStream
 from sfukit.loadgen.metrics.figures import Figures, StreamFigures
@@ -100,6 +100,7 @@ def metrics(
         ),
         **decoded.metrics(one for window in windows for one in window.decoded),
         "bitrate_out": _sent(plan, windows),
+        **_queues(windows),
         **of_streams(streams_of(windows)),
     }
 
@@ -219,6 +220,17 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     average = sum(part for part, _ in known) / total if total else None
     return metric_of_values(
         (part / whole for part, whole in known), "ratio", average=average, weight=total
+    )
+
+
+def _queues(windows: Iterable[WindowResult]) -> dict[str, Metric]:
+    """Return the metrics of the queues of those downlinks over which media came."""
+    return links.metrics(
+        link
+        for window in windows
+        for receivers in [{one.bot for one in window.figures.streams if one.bytes_received}]
+        for link in links.between(window.figures_before.links, window.figures.links)
+        if link.bot in receivers
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result.case import CaseReport
+from sfukit.loadgen.result.paths import Link, VideoStream
 from sfukit.loadgen.result.series import Client, Interval
 from sfukit.loadgen.result.shards import MergedShards, ShardShare
 from sfukit.report import Envelope
@@ -56,6 +57,8 @@ METRICS: dict[str, Unit] = {
     "psnr": "dB",
     "ssim": "score",
     "lossless_frames": "ratio",
+    "queue_ms": "ms",
+    "queue_drops": "ratio",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
@@ -348,7 +351,9 @@ class FrameDelay(msgspec.Struct, frozen=True, kw_only=True):
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
-    ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients;
+    ``video_streams`` the first 100 of the last window, ``links`` the first eight whose rate is
+    limited.
     ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
     was made of such shares; ``scenario`` is the whole plan in both.
     """
@@ -382,6 +387,8 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    links: list[Link] = msgspec.field(default_factory=list)
+    video_streams: list[VideoStream] = msgspec.field(default_factory=list)
     rfc8867: CaseReport | None = None
     shard: ShardShare | None = None
     merged: MergedShards | None = None

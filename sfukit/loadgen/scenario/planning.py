@@ -22,6 +22,7 @@ from sfukit.loadgen.scenario.impaired import impaired
 from sfukit.loadgen.scenario.media import Encoding, encodings
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots, group_bots
 from sfukit.loadgen.scenario.shares import share
+from sfukit.loadgen.scenario.traced import traced
 from sfukit.loadgen.scenario.views import Views
 
 
@@ -87,6 +88,11 @@ class Plan:
     def bottlenecks(self) -> Mapping[tuple[int, Direction], int]:
         """The bottlenecks that bots share, by slot and direction."""
         return bottlenecks(self.slots, self.options)
+
+    @cached_property
+    def traced(self) -> frozenset[tuple[int, Direction]]:
+        """The links of this process whose queue is traced, by slot and direction."""
+        return traced(self.own_slots, self.options)
 
     @cached_property
     def codecs(self) -> tuple[VideoCodec, ...]:

@@ -21,6 +21,8 @@ from sfukit.loadgen.shards import described as shard
 from sfukit.loadgen.summary import described, frame_delay
 from sfukit.loadgen.summary import stages as stage_report
 from sfukit.loadgen.summary.clients import clients
+from sfukit.loadgen.summary.links import links
+from sfukit.loadgen.summary.video_streams import video_streams
 from sfukit.loadgen.summary.worst import worst
 from sfukit.loadgen.verdict.decision import Circumstances, decide
 from sfukit.loadgen.verdict.gate_figures import figures
@@ -40,6 +42,7 @@ class Facts:
     cores: Cores
     started_at: datetime
     first_join_s: float | None = None
+    start_ns: int = 0  # the same by the clock of the swarm
 
 
 def report(
@@ -115,6 +118,8 @@ def report(
         stages=stages,
         series=list(intervals),
         clients=clients(plan, ledger, streams, sum(window.wall_s for window in windows)),
+        links=list(links(plan, ledger, windows, facts.start_ns)),
+        video_streams=video_streams(plan, ledger, windows[-1], facts.start_ns),
         shard=shard.share(plan, options, circumstances, facts.first_join_s),
     )
 

@@ -19,6 +19,7 @@ from sfukit.loadgen.metrics.figures import (
     Figures,
     GeneratorFigures,
     Histograms,
+    LinkFigures,
     LossFigures,
     Points,
     Quality,
@@ -137,6 +138,7 @@ class Run:
         self.ledger = Ledger(self.plan)
         self.streams = [stream(10, 1), stream(11, 2, source="p2")]
         self.server = True
+        self.links: list[LinkFigures] = []
         self.fault: TargetFault | None = None
         self.interrupted = False
         self.unsent = 0
@@ -184,7 +186,9 @@ class Run:
             before=sample(10, server=self.server),
             after=sample(20, server=self.server),
             figures_before=figures([]),
-            figures=figures(self.streams, unsent=self.unsent),
+            figures=msgspec.structs.replace(
+                figures(self.streams, unsent=self.unsent), links=self.links
+            ),
             target_fault=self.fault,
             interrupted=self.interrupted,
         )

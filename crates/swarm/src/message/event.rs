@@ -130,6 +130,8 @@ pub enum Event {
     FirstFrame {
         /// The stream.
         stream: StreamId,
+        /// Its simulcast encoding; none for audio, and where frames have no id.
+        encoding_index: Option<u8>,
         /// Time of receipt.
         at_ns: u64,
     },
