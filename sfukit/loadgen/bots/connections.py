@@ -120,6 +120,8 @@ class BotTransports:
         self.swarm.send([CloseTransport(transport=transport) for transport in self.opened])
         self.opened.clear()
         self.videos.clear()
+        self.received = self.started = 0  # of the next attempt to join, if any
+        self._receives = False
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         net_up, net_down = self.networks()

@@ -1,7 +1,7 @@
 """The outcome of each bot and track: joins, first frames, disconnects, faults. No I/O."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Container, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from sfukit.loadgen.metrics.capture_times import CaptureTimes
@@ -39,7 +39,8 @@ _TIMEOUTS = frozenset(("join_timeout", "connect_timeout", "join_lost"))
 class JoinRecord:
     """The join of one bot; instants are nanoseconds of the swarm's clock, None until reached.
 
-    ``attempted_ns`` is the start of the last attempt; times count from ``scheduled_ns``.
+    ``attempted_ns`` is the start of the last attempt; times count from ``scheduled_ns``. ``retry``
+    takes code and message of a failure where the join is tried again (``--retries``).
     """
 
     bot: Bot
@@ -56,6 +57,7 @@ class JoinRecord:
     backoff_s: float = 0.0
     backing_off: bool = False
     retries: int = 0
+    retry: Callable[[str, str], None] | None = None
 
     @property
     def settled(self) -> bool:
@@ -131,11 +133,15 @@ class Ledger:
         record.signalled_ns = record.signalled_ns or at_ns
 
     def failed(self, bot: Bot, code: str, message: str) -> None:
-        """Record the failed join of a bot."""
+        """Record the failed join of a bot, unless it is tried again."""
         record = self.join_records[bot.index]
-        if record.failure is None and record.connected_ns is None:
-            record.failure = code[:_NAME_LENGTH]
-            self.fault(code, message, bot)
+        if record.settled:
+            return
+        if record.retry is not None:
+            record.retry(code, message)
+            return
+        record.failure = code[:_NAME_LENGTH]
+        self.fault(code, message, bot)
 
     def backed_off(self, bot: Bot, delay_s: float) -> None:
         """Record a rate limited request, and the delay until its retry."""
@@ -150,7 +156,9 @@ class Ledger:
 
     def join_retried(self, bot: Bot, code: str) -> None:
         """Record that a join failed and is tried again."""
-        self.join_records[bot.index].retries += 1
+        record = self.join_records[bot.index]
+        record.retries += 1
+        record.signalled_ns = None
         self._retries[_bounded_name(code[:_NAME_LENGTH], self._retries)] += 1
 
     def lost(self, bot: Bot, reason: str) -> None:
