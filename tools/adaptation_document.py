@@ -1,4 +1,4 @@
-"""Write the table and the pictures of docs/adaptation.md: from FILE..., or the tables in bench/.
+"""Write the table and the drawings of docs/adaptation.md: from FILE..., or the tables in bench/.
 
 What was measured before stays: a run of one estimator, or of one case, replaces its own figures.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tools.bench.adaptation import pictures
+from tools.bench.adaptation import drawings
 from tools.bench.adaptation.cases import CASES
 from tools.bench.adaptation.rows import MODES, name_of
 from tools.bench.figure import Figure
@@ -19,9 +19,9 @@ from tools.bench.record import FOLDER, Measured, Record, read
 DOCUMENT = Path("docs/adaptation.md")
 FIGURES = Path("tools/bench/adaptation/figures.json")
 IMAGES = Path("docs/images")
-PICTURED = {"5.1": "RFC 8867 5.1", "burst-4": "4 % loss in bursts of 8, 3 Mb/s"}
+DRAWN = {"5.1": "RFC 8867 5.1", "burst-4": "4 % loss in bursts of 8, 3 Mb/s"}
 _TABLE = re.compile(r"(<!-- table -->\n).*(<!-- end of the table -->)", re.DOTALL)
-_PICTURES = re.compile(r"(<!-- pictures -->\n).*(<!-- end of the pictures -->)", re.DOTALL)
+_DRAWINGS = re.compile(r"(<!-- drawings -->\n).*(<!-- end of the drawings -->)", re.DOTALL)
 
 
 class Kept(msgspec.Struct, kw_only=True):
@@ -50,7 +50,7 @@ def main() -> None:
     FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
     text = DOCUMENT.read_text()
     text = _TABLE.sub(lambda found: f"{found[1]}{table(known)}{found[2]}", text)
-    text = _PICTURES.sub(lambda found: f"{found[1]}{shown()}{found[2]}", text)
+    text = _DRAWINGS.sub(lambda found: f"{found[1]}{shown()}{found[2]}", text)
     DOCUMENT.write_text(text)
 
 
@@ -95,21 +95,21 @@ def table(known: Mapping[str, Mapping[str, Kept]]) -> str:
 
 
 def draw(record: Record) -> None:
-    """Draw the runs of the cases that have a picture."""
+    """Draw the runs of the cases that have a drawing."""
     for name, mode, row in measured(record):
         reports = [record.reports[one] for one in row.commands if one in record.reports]
-        if name in PICTURED and reports:
-            title = f"{PICTURED[name]}, --bwe {mode}"
-            drawn = pictures.picture(reports[0], title, audio=CASES[name].audio)
+        if name in DRAWN and reports:
+            title = f"{DRAWN[name]}, --bwe {mode}"
+            drawn = drawings.drawing(reports[0], title, audio=CASES[name].audio)
             if drawn is not None:
                 _image(name, mode).write_text(drawn)
 
 
 def shown() -> str:
-    """Return the pictures that there are."""
+    """Return the drawings that there are."""
     return "".join(
         f"![{title}, --bwe {mode}](images/{_image(name, mode).name})\n\n"
-        for name, title in PICTURED.items()
+        for name, title in DRAWN.items()
         for mode in MODES
         if _image(name, mode).exists()
     )

@@ -10,7 +10,7 @@ from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.rfc8867.cases import CASES as RFC
 from tests.unit.loadgen.reports.runs import passed
 from tools import adaptation_document
-from tools.bench.adaptation import ideal, judge, pictures, rows
+from tools.bench.adaptation import drawings, ideal, judge, rows
 from tools.bench.adaptation.cases import CASES, HIGH, LOW, MIDDLE
 from tools.bench.record import Judged, Measured, Record, look
 
@@ -95,14 +95,14 @@ def test_a_stay_is_measured_against_an_ideal_that_changes() -> None:
     assert ideal.share_of(received, MIDDLE, 0.0, 30.0) == pytest.approx(0.7)
 
 
-def test_a_narrow_viewer_is_judged_from_its_first_picture() -> None:
+def test_a_narrow_viewer_is_judged_from_its_first_frame() -> None:
     made = report(20, stream((0.5, HIGH), (3.5, MIDDLE)))
     values = judge.measured(CASES["1m"], made)
     assert values["settled_s"] == pytest.approx(3.0)
     assert values["ideal_share"] == pytest.approx((22 - 3.5) / (22 - 2.5))
     assert (values["queue_p95_ms"], values["loss"]) == (40.0, 0.001)
     met = {one.name: one.met for one in judge.figures(CASES["1m"], made, "gcc")}
-    assert met["gcc: first picture to the ideal encoding, slowest"] is False
+    assert met["gcc: first frame to the ideal encoding, slowest"] is False
     assert met["gcc: wait in the queue, p95"] is True
 
 
@@ -143,12 +143,12 @@ def test_every_reach_is_of_a_known_figure_and_every_case_is_a_row() -> None:
         assert all(file not in options for file in case.files)
 
 
-def test_a_picture_follows_the_colour_scheme() -> None:
+def test_a_drawing_follows_the_colour_scheme() -> None:
     made = report(20, stream((0.5, HIGH), (3.5, MIDDLE)))
-    drawn = pictures.picture(made, "5.1 <b>", audio=True)
+    drawn = drawings.drawing(made, "5.1 <b>", audio=True)
     assert drawn is not None
     assert "prefers-color-scheme:dark" in drawn and "5.1 &lt;b&gt;" in drawn
-    assert pictures.picture(passed(), "nothing", audio=True) is None
+    assert drawings.drawing(passed(), "nothing", audio=True) is None
 
 
 def test_the_document_keeps_the_figures_of_other_estimators(
@@ -159,7 +159,7 @@ def test_the_document_keeps_the_figures_of_other_estimators(
     (tmp_path / "tools/bench/adaptation").mkdir(parents=True)
     adaptation_document.DOCUMENT.write_text(
         "a\n<!-- table -->\nold\n<!-- end of the table -->\nb\n"
-        "<!-- pictures -->\n<!-- end of the pictures -->\n"
+        "<!-- drawings -->\n<!-- end of the drawings -->\n"
     )
     made = report(20, stream((0.5, MIDDLE)))
     for mode in ("none", "gcc"):

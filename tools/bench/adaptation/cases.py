@@ -17,7 +17,7 @@ _RFC_WARMUP_S = 3.0  # of --rfc8867
 class Case(NamedTuple):
     """One case; ``steps`` is the capacity of a viewer in bit/s from a time of the window on.
 
-    ``settles_s`` after the first picture the time in the ideal encoding counts. ``files`` give
+    ``settles_s`` after the first frame the time in the ideal encoding counts. ``files`` give
     their text for a scale of times; they are written beside the run, and named in ``options``.
     ``clean`` is the case to compare with.
     """

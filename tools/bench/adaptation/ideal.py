@@ -33,8 +33,8 @@ class Stay(NamedTuple):
 def wire_bps(encoding: Encoding, *, audio: bool) -> float:
     """Return the rate of an encoding on the wire, headers included."""
     video = encoding.bitrate_bps + encoding.packets_per_s * _VIDEO_HEADER_BYTES * 8
-    sound = AUDIO_BPS + AUDIO_PACKETS_PER_S * _AUDIO_HEADER_BYTES * 8
-    return video + (sound if audio else 0.0)
+    speech = AUDIO_BPS + AUDIO_PACKETS_PER_S * _AUDIO_HEADER_BYTES * 8
+    return video + (speech if audio else 0.0)
 
 
 def ideal(capacity_bps: float, *, audio: bool) -> str:

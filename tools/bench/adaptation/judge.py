@@ -14,7 +14,7 @@ from tools.bench.figure import Figure, ratio
 _PER_S = 10.0
 # label and unit of each figure, in the order of the table
 FIGURES: Mapping[str, tuple[str, str]] = {
-    "settled_s": ("first picture to the ideal encoding, slowest", "s"),
+    "settled_s": ("first frame to the ideal encoding, slowest", "s"),
     "rise_s": ("ideal again after a rise of the ideal, slowest", "s"),
     "drop_s": ("ideal again after a drop of the ideal, slowest", "s"),
     "ideal_share": ("share of the time in the ideal encoding", "ratio"),
@@ -35,7 +35,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
 
 
 class _Viewer(NamedTuple):
-    """A stream of the case with its ideal over time, from its first picture to the end, in s."""
+    """A stream of the case with its ideal over time, from its first frame to the end, in s."""
 
     stream: VideoStream
     received: Names

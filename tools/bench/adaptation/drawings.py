@@ -1,4 +1,4 @@
-"""Pictures of one run over time: capacity, passed rate, wanted encodings, queue. Light and dark."""
+"""Drawings of one run over time: capacity, passed rate, wanted encodings, queue. Light and dark."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -26,8 +26,8 @@ _DARK = {
 }
 
 
-def picture(report: LoadtestReport, title: str, *, audio: bool) -> str | None:
-    """Return the picture of the first viewer; None for a run without a narrow downlink."""
+def drawing(report: LoadtestReport, title: str, *, audio: bool) -> str | None:
+    """Return the drawing of the first viewer; None for a run without a narrow downlink."""
     streams = {one.client: one for one in report.video_streams if one.impaired and one.encodings}
     link = next((one for one in report.links if one.client in streams), None)
     if link is None or not link.rate_bps:
