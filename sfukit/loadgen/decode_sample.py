@@ -26,7 +26,6 @@ _TAKE_EVERY_S = 0.5  # the swarm keeps 2 MiB of each stream: five seconds of 3 M
 _MOST_BYTES = 64 * 1024 * 1024  # of one stream and window
 _COMPARE_TIMEOUT_S = 300.0
 _SALT = "decode-sample"
-_DECODED = ("vp8", "h264")
 # Capture ticks of frame ids: 100 us, 32 bits.
 _NS_PER_TICK = 100_000
 _TICK_MASK = 0xFFFFFFFF
@@ -160,19 +159,22 @@ class Sample:
         )
 
 
+def _reason_without_frames(sampled: SampledStream, codec: str) -> str:
+    if not sampled.unidentified:
+        return "no keyframe was decodable"
+    if codec == "vp9":
+        return "no abs-capture-time of its publisher in its packets"
+    return "no frame id in its frames"
+
+
 async def _compared(sampled: SampledStream, plan: Plan, ledger: Ledger) -> DecodedStream:
     """Compare one stream in a process of its own, which hostile frames may end."""
     publisher = ledger.expected[sampled.stream].publisher
     if publisher is None:
         return DecodedStream(sampled, None, "its publisher is not in the plan")
     codec = plan.codec_of(publisher)
-    if codec not in _DECODED:
-        return DecodedStream(sampled, None, f"{codec} is not decoded, {' and '.join(_DECODED)} are")
     if not sampled.frames:
-        reason = (
-            "no frame id in its frames" if sampled.unidentified else "no keyframe was decodable"
-        )
-        return DecodedStream(sampled, None, reason)
+        return DecodedStream(sampled, None, _reason_without_frames(sampled, codec))
     clips = [str(cache.path(codec, encoding.clip)) for encoding in plan.encodings]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "sfukit.media.compare", str(sampled.path)),

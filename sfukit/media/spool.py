@@ -30,7 +30,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     ``lossless`` frames are identical to the decoded frame of the clip. ``repeated`` frames were not
     decodable in the receiver, which showed the frame before. ``undecodable``: the decoder refused
-    the frame.
+    the frame, or no clip has it.
     """
 
     psnr: list[float]

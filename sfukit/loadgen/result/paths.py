@@ -51,7 +51,8 @@ class VideoStream(msgspec.Struct, frozen=True, kw_only=True):
 
     ``encodings`` begins with that of the first keyframe and has at most 200 changes;
     ``encoding_shares`` are shares of the time of the window since the first frame, by the encoding
-    received last, pauses included. A value is None where nothing was received.
+    received last, pauses by the server included. ``end_s`` is the end of the window or of the
+    subscription. A value is None where nothing was received.
     """
 
     room: str
@@ -59,6 +60,7 @@ class VideoStream(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     impaired: bool
     first_frame_s: float | None
+    end_s: float | None
     encodings: list[EncodingChange]
     encoding_shares: dict[str, float]
     layer_switches: int

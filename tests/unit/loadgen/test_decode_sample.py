@@ -91,6 +91,14 @@ async def test_a_stream_without_frames_is_reported_with_the_reason(tmp_path: Pat
         assert (found.comparison, found.fault) == (None, reason)
 
 
+async def test_vp9_without_capture_times_is_reported(tmp_path: Path) -> None:
+    one = OneStream(tmp_path)
+    kept = await one.window(TakenFrames([], 0, 7))
+    load = plan(LoadOptions(clients=10, seed=7, codec="vp9"))
+    found = await decode_sample._compared(kept, load, one.ledger)
+    assert found.fault == "no abs-capture-time of its publisher in its packets"
+
+
 async def test_the_end_of_a_window_is_a_tick_of_100_us(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
