@@ -104,7 +104,7 @@ def join_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
-    found = (("relay", conditions.relay(report)), ("retries", conditions.retries(report)))
+    found = (("relay", conditions.relay_of(report)), ("retries", conditions.retries(report)))
     return lines + [labelled(name, text) for name, text in found if text]
 
 

@@ -79,6 +79,7 @@ class Group:
     subscribes: bool = True
     layout: Layout | None = None
     codec: Codec | None = None
+    relay_only: bool | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
@@ -122,6 +123,7 @@ class LoadOptions:
     speaker_switch_s: float | None = None
     handover_s: float | None = None
     latency: LatencyMode = "auto"
+    relay_only: bool = False
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0

@@ -125,7 +125,8 @@ class BotTransports:
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         net_up, net_down = self.networks()
-        number, relay = self.bot.index + 1, self.media.relay
+        number = self.bot.index + 1
+        relay = self.media.relay if self.plan.is_relayed(self.bot) else None
         return OpenTransport(
             bot=number,
             transport=transport,

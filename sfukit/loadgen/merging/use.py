@@ -117,6 +117,7 @@ def relay(parts: Sequence[RelayUse | None]) -> RelayUse | None:
     return RelayUse(
         uri=known[0].uri,
         protocol=known[0].protocol,
+        clients=sum(part.clients for part in known),
         allocations=sum(part.allocations for part in known),
         failures=counts(part.failures for part in known),
     )

@@ -323,13 +323,14 @@ class RetriedJoins(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayUse(msgspec.Struct, frozen=True, kw_only=True):
-    """The TURN server that all media passed (``--relay-only``).
+    """The TURN server that all media of ``clients`` clients passed (``--relay-only``).
 
     ``failures`` counts what was not allocated, or lost later, by code.
     """
 
     uri: str
     protocol: Literal["udp", "tcp", "tls"]
+    clients: int = 0
     allocations: int
     failures: dict[str, int]
 
