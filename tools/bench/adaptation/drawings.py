@@ -9,7 +9,8 @@ from sfukit.loadgen.scenario.media import LADDER
 from tools import svg
 from tools.bench.adaptation.ideal import wire_bps
 
-_CAPACITY, _PASSED, _ENCODING, _QUEUE = "#8250df", "#0969da", "#1a7f37", "#bc4c00"
+_CAPACITY, _PASSED, _ENCODING = "#8250df", "#0969da", "#1a7f37"
+_QUEUE, _ESTIMATE = "#bc4c00", "#cf222e"
 _WIDTH, _HEIGHT = 860, 560
 _MEGA = 1e6
 _TICKS = 5
@@ -23,6 +24,7 @@ _DARK = {
     _PASSED: "#4493f8",
     _ENCODING: "#3fb950",
     _QUEUE: "#db6d28",
+    _ESTIMATE: "#f85149",
 }
 
 
@@ -58,17 +60,20 @@ def adaptive(page: str) -> str:
 def _rates(link: Link, title: str, end_s: float, sent: Sequence[tuple[float, float]]) -> svg.Panel:
     capacity = [(at_s, bps / _MEGA) for at_s, bps in _points(link, link.capacity_bps)]
     passed = _seconds([(at_s, bps / _MEGA) for at_s, bps in _points(link, link.rate_bps)])
-    tallest = max(value for _, value in (*capacity, *passed, *sent))
+    estimates = [(one.at_s, one.bps / _MEGA) for one in link.estimates]
+    tallest = max(value for _, value in (*capacity, *passed, *sent, *estimates))
     most = math.ceil(tallest * 2.2) / 2
     panel = svg.Panel((70, 50), (760, 260), title, end_s, most)
     panel.axes(_ticks(end_s), _ticks(most), "", "Mb/s", y_words="{:g}".format)
     panel.line(_steps(capacity, end_s), _CAPACITY)
     panel.line(_steps(sent, end_s), _ENCODING, dashed=True)
     panel.line(passed, _PASSED)
-    for place, (words, colour) in enumerate(
-        (("capacity", _CAPACITY), ("encoding received", _ENCODING), ("passed the link", _PASSED))
-    ):
-        panel.text(480 + 120 * place, 34, words, fill=colour, weight=600)
+    curves = [("capacity", _CAPACITY), ("encoding received", _ENCODING), ("passed", _PASSED)]
+    if estimates:
+        panel.line(estimates, _ESTIMATE)
+        curves.append(("estimate", _ESTIMATE))
+    for place, (words, colour) in enumerate(curves):
+        panel.text(420 + 115 * place, 34, words, fill=colour, weight=600)
     return panel
 
 
