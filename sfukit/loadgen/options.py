@@ -24,7 +24,7 @@ SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 # What frame delays are measured by.
-LatencyMode = Literal["auto", "tag", "capture-time", "off"]
+LatencyMode = Literal["auto", "tag", "capture-time", "barcode", "off"]
 # Encodings without subscribers: deactivated on request of the server, or sent.
 Unwatched = Literal["dynacast", "send"]
 # What a subscriber sees: one large and the others small, a grid, or all large.

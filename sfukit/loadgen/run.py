@@ -68,7 +68,7 @@ async def run(
     if options.relay is not None:
         options = replace(options, relay=await _resolved_relay(options, options.relay))
     async with AsyncExitStack() as stack:
-        sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
+        sample_in = stack.enter_context(decode_sample.folder(options))
         ready, fault = True, None
         try:
             opening = stack.enter_async_context(_opened(options, observer))
@@ -88,7 +88,8 @@ async def run(
                 swarm.close()
         if timeline.sample is not None:
             observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
-            windows = await timeline.sample.decoded(plan, windows, stop)
+            windows = await timeline.sample.decoded(options, plan, windows, stop)
+            windows = await timeline.sample.read(plan, windows, stop)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,

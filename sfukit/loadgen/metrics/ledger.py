@@ -105,6 +105,7 @@ class Ledger:
     estimates: dict[int, deque[tuple[int, float]]] = field(default_factory=dict)
     switches: Counter[str] = field(default_factory=Counter)
     sampled: list[int] = field(default_factory=list)
+    logged: dict[int, int] = field(default_factory=dict)  # streams of publishers, by their indices
     encodings_published: int = 0
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)

@@ -54,6 +54,7 @@ def frame_delay(use: FrameDelay | None) -> list[str]:
         for name, count in (
             ("frame id", use.by_frame_id),
             ("abs-capture-time", use.by_capture_time),
+            (f"barcode in {_sampled(use.sampled_streams)}", use.by_barcode),
         )
         if count
     ]
@@ -64,6 +65,10 @@ def frame_delay(use: FrameDelay | None) -> list[str]:
     ]
     more = len(use.reasons) - _MOST_REASONS
     return [*known, *unknown, *([f"unknown: {more} more reasons"] if more > 0 else [])]
+
+
+def _sampled(count: int) -> str:
+    return f"{count:,} sampled stream{'s' if count != 1 else ''}"
 
 
 def notable(use: FrameDelay | None) -> bool:

@@ -169,7 +169,7 @@ def test_lines_agree_with_where_keys_were_written(parts: list[tuple[str, str]]) 
             "s.toml:4: group[1].relay_only = 'yes': wrong type",
             "true or false",
         ),
-        ('latency = "rtp"', "s.toml:1: latency = 'rtp'", "auto, tag, capture-time, off"),
+        ('latency = "rtp"', "s.toml:1: latency = 'rtp'", "auto, tag, capture-time, barcode, off"),
         ('server_args = "--help"', "not allowed in a scenario file", "--server-args"),
         ("[" * 2000, "s.toml", "toml.io"),
         ("x = " + "[" * 5000, "s.toml", "toml.io"),
