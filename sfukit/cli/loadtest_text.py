@@ -27,6 +27,7 @@ _ROWS = (
     ("first frame", "ttff_ms"),
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
+    ("queue", "queue_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
     ("playout delay", "playout_delay_libwebrtc_ms"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sfukit.loadgen.result.paths import EncodingChange, Link, VideoStream
+from sfukit.loadgen.result.paths import EncodingChange, Estimate, Link, VideoStream
 from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.rfc8867.cases import CASES as RFC
 from tests.unit.loadgen.reports.runs import passed
@@ -128,6 +128,18 @@ def test_a_paused_flow_leaves_its_share_to_others() -> None:
     case = CASES["5.8"]
     made = report(120, stream((0.5, MIDDLE), (45.0, HIGH), client="flow-1-1", end_s=122.0))
     assert judge.measured(case, made)["gap_used_s"] == pytest.approx(3.0)
+
+
+def test_estimates_are_held_against_the_fair_share_after_10_s() -> None:
+    case = CASES["5.2"]
+    early = [Estimate(at_s=3.0, bps=9e6), Estimate(at_s=11.9, bps=9e6)]
+    later = [Estimate(at_s=at_s, bps=2.5e6) for at_s in (13.0, 20.0)]  # the share is 2 Mb/s
+    made = report(125, stream((0.5, MIDDLE)))
+    made = msgspec.structs.replace(made, links=[link(estimates=[*early, *later])])
+    assert judge.measured(case, made)["estimate_off"] == pytest.approx(0.25)
+    without = report(125, stream((0.5, MIDDLE)))
+    found = {one.name: one.met for one in judge.figures(case, without, "none")}
+    assert found["none: estimate, off the fair share from 10 s after a change, worst"] is False
 
 
 def test_every_reach_is_of_a_known_figure_and_every_case_is_a_row() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from sfukit.loadgen.result.paths import VideoStream
+from sfukit.loadgen.result.paths import Link, VideoStream
 from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.rfc8867.cases import CASES as RFC
 from tools.bench.adaptation.cases import CASES, HIGH, LOW, Case
@@ -12,6 +12,7 @@ from tools.bench.adaptation.ideal import Names, Stay, ideals, order, settled_s, 
 from tools.bench.figure import Figure, ratio
 
 _PER_S = 10.0
+_FOLLOWS_S = 10.0
 # label and unit of each figure, in the order of the table
 FIGURES: Mapping[str, tuple[str, str]] = {
     "settled_s": ("first frame to the ideal encoding, slowest", "s"),
@@ -22,6 +23,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "large_share": ("share of the time: one stream highest, the others lowest", "ratio"),
     "gap_used_s": ("pause of a flow to the highest encoding of another", "s"),
     "switch_p95_ms": ("request to the keyframe of another encoding, p95", "ms"),
+    "estimate_off": ("estimate, off the fair share from 10 s after a change, worst", "ratio"),
     "queue_p95_ms": ("wait in the queue, p95", "ms"),
     "loss": ("dropped or lost on the path", "ratio"),
     "loss_after": ("lost after repair", "ratio"),
@@ -30,6 +32,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "switches_per_10s": ("switches of a stream in 10 s, most", ""),
     "retransmitted": ("retransmitted and probed, of the media packets", "ratio"),
     "times_clean": ("rate, times that of the clean case", ""),
+    "free_times_clean": ("frame delay of free viewers, p99 of a stream, times the clean case", ""),
     "rate_bps": ("rate of a viewer's link", "bit/s"),
 }
 
@@ -51,6 +54,7 @@ def figures(
     if clean is not None and case.clean is not None:
         rate_bps = measured(CASES[case.clean], clean)["rate_bps"]
         values["times_clean"] = ratio(values["rate_bps"], rate_bps)
+        values["free_times_clean"] = ratio(_free_delay_ms(report), _free_delay_ms(clean))
     found = []
     for key, (label, unit) in FIGURES.items():
         reach = case.reach.get(key)
@@ -125,6 +129,10 @@ def _special(
 ) -> dict[str, float | None]:
     """Return the figures that one case alone has."""
     found: dict[str, float | None] = {}
+    if "estimate_off" in case.reach:
+        found["estimate_off"] = _most(
+            _off(case, link, report, scale) for link in report.links if link.estimates
+        )
     if "large_share" in case.reach and viewers:
         found["large_share"] = _one_large(viewers)
     if "gap_used_s" in case.reach:
@@ -138,6 +146,25 @@ def _special(
         ]
         found["gap_used_s"] = min(waits, default=None)
     return found
+
+
+def _off(case: Case, link: Link, report: LoadtestReport, scale: float) -> float | None:
+    """Return the largest relative distance of mean estimates to the fair shares."""
+    window_s = report.scenario.ramp_s + report.scenario.warmup_s
+    ends = [at_s for at_s, _ in case.steps[1:]] + [case.duration_s]
+    distances = []
+    for (at_s, share_bps), end_s in zip(case.steps, ends, strict=True):
+        first_s, last_s = window_s + at_s * scale + _FOLLOWS_S, window_s + end_s * scale
+        inside = [one.bps for one in link.estimates if first_s <= one.at_s < last_s]
+        if inside:
+            distances.append(abs(sum(inside) / len(inside) - share_bps) / share_bps)
+    return max(distances, default=None)
+
+
+def _free_delay_ms(report: LoadtestReport) -> float | None:
+    """Return the frame delay of viewers without a narrow link; None where all have one."""
+    group = report.groups.get("free")
+    return None if group is None else group["stream_e2e_p99_ms"].p95
 
 
 def _one_large(viewers: Sequence[_Viewer]) -> float:
