@@ -116,8 +116,8 @@ def publish_offer(offered: OfferParameters) -> str:
         codec = _VIDEO[offered.video]
         head = _send_section("video", len(sections), codec, transport)
         more = _CAPTURE_TIME if offered.capture_time else ()
-        more += _DESCRIPTOR if offered.video == "av1" else ()
-        extmap = _extension_lines(_offered("video", more))
+        av1 = _DESCRIPTOR if offered.video == "av1" else ()
+        extmap = _extension_lines(_offered("video", (*more, *av1)))
         sections.append(head + extmap + _encoding_lines(offered.encodings))
     mids = " ".join(str(number) for number in range(len(sections)))
     return _session_lines(mids) + "".join(sections)
