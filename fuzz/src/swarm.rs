@@ -21,6 +21,7 @@ const FIELDS: FrameFields = FrameFields {
         frame: 1,
         tick: 256,
     },
+    in_band: true,
 };
 
 /// A file is no clip, or every packet of it can be written and every frame has packets.
@@ -152,5 +153,6 @@ fn any_packet(input: &mut Input<'_>, index: u64) -> PacketInfo {
         keyframe: flags & 8 != 0,
         picture_id: (flags & 16 != 0).then_some((index >> 2) as u16 & 0x7fff),
         id: None,
+        captured: None,
     }
 }

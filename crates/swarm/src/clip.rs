@@ -100,6 +100,8 @@ pub struct FrameFields {
     pub picture_id: u16,
     /// In-band frame id.
     pub id: FrameId,
+    /// The frame id is written into the frame.
+    pub in_band: bool,
 }
 
 impl Clip {
@@ -165,6 +167,13 @@ impl Clip {
         ahead.map_or(0, |ahead| index + ahead)
     }
 
+    /// Return whether a packet has no payload but the frame id.
+    #[must_use]
+    pub fn is_frame_id(&self, packet: u32) -> bool {
+        let packet = self.packets[packet as usize];
+        packet.len == 0 && matches!(packet.slot, Slot::Sei { .. })
+    }
+
     /// Return whether a packet is the last of its frame.
     #[must_use]
     pub fn ends_frame(&self, frame: &Frame, packet: u32) -> bool {
@@ -179,6 +188,9 @@ impl Clip {
         let packet = self.packets[packet as usize];
         let start = packet.offset as usize;
         let bytes = &self.bytes[start..start + usize::from(packet.len)];
+        if !fields.in_band {
+            return write_without_id(packet.slot, bytes, fields, out);
+        }
         let Slot::Sei { at, aggregated } = packet.slot else {
             out[..bytes.len()].copy_from_slice(bytes);
             return fill(packet.slot, fields, out, bytes.len());
@@ -254,6 +266,27 @@ fn fill(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
             len
         }
     }
+}
+
+/// Write a payload without the frame id and return its length.
+fn write_without_id(slot: Slot, bytes: &[u8], fields: &FrameFields, out: &mut [u8]) -> usize {
+    let (before, after) = match slot {
+        // Its length field is one byte.
+        Slot::Obu { at } => {
+            let at = usize::from(at);
+            (&bytes[..at - 1], &bytes[at + frame_id::OBU_LEN..])
+        }
+        _ => (bytes, &[][..]),
+    };
+    out[..before.len()].copy_from_slice(before);
+    let len = before.len() + after.len();
+    out[before.len()..len].copy_from_slice(after);
+    let filled = match slot {
+        Slot::Vp8Last => Slot::Vp8,
+        Slot::Obu { .. } => Slot::None,
+        slot => slot,
+    };
+    fill(filled, fields, out, len)
 }
 
 fn put_id(fields: &FrameFields, out: &mut [u8]) {

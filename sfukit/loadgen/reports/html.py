@@ -18,7 +18,14 @@ from sfukit.htmlreport.elements import (
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import participants, rfc8867, sentences, time_plots
+from sfukit.loadgen.reports import (
+    conditions,
+    links,
+    participants,
+    rfc8867,
+    sentences,
+    time_plots,
+)
 from sfukit.loadgen.result.report import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
 
@@ -41,6 +48,8 @@ _ROWS = (
     ("loss after repair", "loss_after_rtx"),
     ("frozen (estimated)", "freeze_est"),
     ("longest gap", "longest_gap_ms"),
+    ("wait at a bottleneck, downlinks", "queue_ms"),
+    ("dropped at a full queue, downlinks", "queue_drops"),
     ("quality score", "quality"),
     ("opinion score of audio (estimated)", "mos_audio_est"),
     ("PSNR of decoded frames, at most 60 dB", "psnr"),
@@ -60,6 +69,7 @@ def page(report: LoadtestReport) -> str:
         Section("Shards", _shards(report)),
         Section("At a glance", _glance(report)),
         Section("Over time", figures(time_plots.plots(report))),
+        *([Section("Impaired links", links.section(report))] if report.links else []),
         *([Section("RFC 8867", rfc8867.section(report.rfc8867))] if report.rfc8867 else []),
         Section("Participants", participants.section(report)),
         Section("Worst streams", _worst(report)),
@@ -248,6 +258,7 @@ def _run(report: LoadtestReport) -> str:
             ("target", f"{report.target.url} ({report.target.kind})"),
             *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
             *report.tags.items(),
+            *conditions.rows(report),
             *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),

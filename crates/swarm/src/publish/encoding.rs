@@ -1,6 +1,7 @@
 //! One encoding: a clip in a loop, sent on schedule, with responses to PLI and NACK.
 
 use super::{PlannedPacket, RtpStream, SendContext};
+use crate::captures::{Capture, CaptureLog};
 use crate::clip::{Clip, FrameFields};
 use crate::frame_id::FrameId;
 use crate::header::{HeaderTemplate, SdesItems};
@@ -34,6 +35,9 @@ pub struct OutboundEncoding {
     clip: Arc<Clip>,
     source: u32,
     encoding: u8,
+    frame_ids: bool,
+    /// The latest captures, where they are kept.
+    captures: Option<CaptureLog>,
     pli: PliPolicy,
     rid: Option<Rid>,
     media: RtpStream,
@@ -65,6 +69,10 @@ pub struct EncodingPlan {
     pub source: u32,
     /// Encoding index of the frame ids, 0 to 7.
     pub encoding: u8,
+    /// Write frame ids into the frames.
+    pub frame_ids: bool,
+    /// Keep the captures for the control plane.
+    pub log_captures: bool,
     /// MID and RID.
     pub sdes: SdesItems,
     /// SSRC, unused on this transport so far.
@@ -112,6 +120,8 @@ impl OutboundEncoding {
             clip: plan.clip,
             source: plan.source,
             encoding: plan.encoding,
+            frame_ids: plan.frame_ids,
+            captures: plan.log_captures.then(CaptureLog::default),
             pli: plan.pli,
             rid: plan.sdes.rid,
             media,
@@ -220,8 +230,13 @@ impl OutboundEncoding {
                 frame: self.looped.wrapping_add(self.position as u32),
                 tick: FrameId::tick_of(due),
             },
+            in_band: self.frame_ids,
         };
-        for packet in frame.packets.clone() {
+        if let Some(captures) = &mut self.captures {
+            captures.push(&fields.id, self.position);
+        }
+        let omits = |packet| !self.frame_ids && self.clip.is_frame_id(packet);
+        for packet in frame.packets.clone().filter(|packet| !omits(*packet)) {
             planned.push(PlannedPacket {
                 packet,
                 marker: self.clip.kind() == Kind::Video && self.clip.ends_frame(frame, packet),
@@ -232,6 +247,13 @@ impl OutboundEncoding {
         self.frames = self.frames.wrapping_add(1);
         self.advance();
         true
+    }
+
+    /// Append the captures since the last call to `out`.
+    pub fn take_captures(&mut self, out: &mut Vec<Capture>) {
+        if let Some(captures) = &mut self.captures {
+            captures.take(out);
+        }
     }
 
     /// Send a packet; return the length of its datagram, none where sending failed.
