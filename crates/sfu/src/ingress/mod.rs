@@ -1,7 +1,7 @@
 //! What arrives: publishers, their publications, and the encodings of these with their histories.
 //!
-//! Nothing here knows the receivers of a packet. Whether there are receivers is one flag of an encoding; keyframes
-//! are requested by the room.
+//! Nothing here knows the receivers of a packet. Whether there are any is one flag of an encoding;
+//! keyframes are requested by the room.
 
 pub mod dynacast;
 pub mod encoding;

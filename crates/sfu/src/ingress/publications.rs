@@ -74,7 +74,7 @@ impl Ingress {
         }
     }
 
-    /// Release the histories of encodings that nobody watches.
+    /// Release the histories of unwatched encodings.
     pub fn release_unwatched(&mut self, context: &mut Context<'_>, key: PublicationKey) {
         let Some(publication) = self.publications.get_mut(key) else {
             return;

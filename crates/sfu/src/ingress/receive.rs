@@ -172,7 +172,7 @@ impl Ingress {
         let encoding = &mut publication.encodings[key.encoding];
         let nack = &mut encoding.stream.nack;
         if !encoding.is_watched || context.overloaded {
-            // Where nobody watches, or after an overload of this worker, packets are not requested.
+            // Where it is unwatched, or after an overload of this worker, packets are not requested.
             return nack.skip(index);
         }
         nack.received(context.now, index);

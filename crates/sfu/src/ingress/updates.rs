@@ -44,7 +44,7 @@ impl Ingress {
         changes
     }
 
-    /// Note the round-trip time of someone who gets a publication: packets are kept accordingly.
+    /// Note the round-trip time of a receiver of a publication: packets are kept accordingly.
     pub fn note_round_trip(&mut self, key: PublicationKey, rtt: Duration) {
         if let Some(publication) = self.publications.get_mut(key) {
             publication.longest_rtt = publication.longest_rtt.max(rtt);
@@ -63,7 +63,7 @@ impl Ingress {
         }
     }
 
-    /// Note that someone wants an encoding: its publisher sends it again (dynacast).
+    /// Note that an encoding has receivers: its publisher sends it again (dynacast).
     pub fn watch(&mut self, context: &mut Context<'_>, key: EncodingKey) {
         let Some(publication) = self.publications.get_mut(key.publication) else {
             return;
@@ -77,7 +77,7 @@ impl Ingress {
         }
     }
 
-    /// Note that nobody wants an encoding any more.
+    /// Note that an encoding has no receiver any more.
     pub fn unwatch(&mut self, key: EncodingKey) {
         if let Some(encoding) = self.encoding_mut(key) {
             encoding.is_watched = false;
