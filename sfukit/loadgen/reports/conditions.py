@@ -22,7 +22,7 @@ def relay(use: RelayUse | None, allocated: Metric | None, clients: int) -> str:
     some = f", for {use.clients} of {clients} clients" if use.clients < clients else ""
     failed = ", ".join(f"{count} x {code}" for code, count in use.failures.items())
     return (
-        f"{use.uri} by {use.protocol}: {use.allocations:,} allocations{took}{some}"
+        f"{use.uri} by {use.protocol}: {_counted(use.allocations, 'allocation')}{took}{some}"
         f"{f', failed: {failed}' if failed else ''}"
     )
 
@@ -40,8 +40,8 @@ def retries(report: LoadtestReport) -> str:
         return ""
     codes = ", ".join(f"{count} x {code}" for code, count in retried.codes.items())
     return (
-        f"{retried.attempts} joins of {retried.clients} clients failed and were tried again "
-        f"({codes}); {retried.clients_joined} clients joined"
+        f"{_counted(retried.attempts, 'join')} of {_counted(retried.clients, 'client')} failed and "
+        f"were tried again ({codes}); {_counted(retried.clients_joined, 'client')} joined"
     )
 
 
@@ -54,7 +54,7 @@ def frame_delay(use: FrameDelay | None) -> list[str]:
         for name, count in (
             ("frame id", use.by_frame_id),
             ("abs-capture-time", use.by_capture_time),
-            (f"barcode in {_sampled(use.sampled_streams)}", use.by_barcode),
+            (f"barcode in {_counted(use.sampled_streams, 'sampled stream')}", use.by_barcode),
         )
         if count
     ]
@@ -67,8 +67,8 @@ def frame_delay(use: FrameDelay | None) -> list[str]:
     return [*known, *unknown, *([f"unknown: {more} more reasons"] if more > 0 else [])]
 
 
-def _sampled(count: int) -> str:
-    return f"{count:,} sampled stream{'s' if count != 1 else ''}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def notable(use: FrameDelay | None) -> bool:
