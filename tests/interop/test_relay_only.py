@@ -66,9 +66,9 @@ async def test_a_server_that_names_another_one_is_left_for_it(
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
-    with coturn(folders[1], *USER, LOOPBACK) as second:
+    with coturn(folders[1], *USER, LOOPBACK, "-v") as second:
         names = f"--alternate-server={second.host}:{second.port}"
-        with coturn(folders[0], *USER, LOOPBACK, names) as first:
+        with coturn(folders[0], *USER, LOOPBACK, names, "-v") as first:
             uri = f"{first.uri}?transport={protocol}"
             outcome = await Loadtest(tmp_path)(*_LOAD, *account(first, uri), "-c", "3")
             logs = [(folder / "turnserver.log").read_text() for folder in folders]
