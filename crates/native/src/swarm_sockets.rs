@@ -12,6 +12,7 @@ use swarm::message::TransportId;
 use swarm::relay::Relay;
 
 use crate::clock::Clock;
+use crate::swarm_drops::Drops;
 use crate::swarm_polling::{ReadMode, RoundRobin};
 use crate::swarm_streams::{Connectors, Inbox, Stream};
 use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
@@ -38,6 +39,8 @@ pub struct Sockets {
     /// Watches all sockets but the busy ones; tokens are transport identifiers.
     pub poller: Poller,
     busy: RoundRobin,
+    /// Datagrams dropped at receive buffers.
+    pub drops: Drops,
     send_drops: u64,
     /// Counts of closed sockets.
     closed_drops: u64,
@@ -56,6 +59,7 @@ impl Sockets {
             connectors: Connectors::default(),
             poller,
             busy: RoundRobin::new(),
+            drops: Drops::default(),
             send_drops: 0,
             closed_drops: 0,
             closed_errors: 0,
@@ -78,30 +82,19 @@ impl Sockets {
     }
 
     /// Connect, send and receive on a stream as far as that does not block; return the address of
-    /// its server.
-    ///
-    /// # Errors
-    /// Where the stream ended, with the reason; it is closed then.
+    /// its server, and the reason where the stream ended: it is closed then.
     pub fn serve_stream(
         &mut self,
         transport: TransportId,
         inbox: &mut Inbox,
-    ) -> Result<Option<SocketAddr>, String> {
-        let Some(stream) = self.streams.get_mut(&transport) else {
-            return Ok(None);
-        };
-        let served = stream.serve(inbox);
+    ) -> Option<(SocketAddr, Result<(), String>)> {
+        let stream = self.streams.get_mut(&transport)?;
+        let (server, served) = (stream.server(), stream.serve(inbox));
         match served {
-            Ok(()) => {
-                let server = stream.server();
-                self.watch_stream(transport);
-                Ok(Some(server))
-            }
-            Err(reason) => {
-                self.streams.remove(&transport);
-                Err(reason)
-            }
+            Ok(()) => self.watch_stream(transport),
+            Err(_) => drop(self.streams.remove(&transport)),
         }
+        Some((server, served))
     }
 
     fn watch_stream(&mut self, transport: TransportId) {
@@ -197,7 +190,7 @@ impl Sockets {
             let smallest = figures.recv_buffer_bytes.get_or_insert(granted);
             *smallest = granted.min(*smallest);
         }
-        figures.socket_drops = drops;
+        figures.socket_drops = drops.map(|messages| self.drops.datagrams(messages));
         figures
     }
 

@@ -8,6 +8,11 @@ mod replay;
 mod targets;
 
 #[test]
+fn allocate() {
+    replay::corpus("allocate", targets::allocate);
+}
+
+#[test]
 fn commands() {
     replay::corpus("commands", targets::commands);
 }
@@ -15,4 +20,9 @@ fn commands() {
 #[test]
 fn engine() {
     replay::corpus("engine", targets::engine);
+}
+
+#[test]
+fn feedback() {
+    replay::corpus("feedback", targets::feedback);
 }

@@ -1,8 +1,10 @@
-//! The engine: any commands, and rooms full of peers that do as they like.
+//! The engine: any commands, and rooms full of peers that do as they like; allocation.
 
+mod allocate;
 mod client;
 #[path = "../../../crates/sfu/tests/common/mod.rs"]
 mod common;
+mod feedback;
 mod request;
 mod script;
 
@@ -15,6 +17,9 @@ use wire::time::{Time, WallClock};
 
 use crate::input::Input;
 use script::Script;
+
+pub use allocate::allocate;
+pub use feedback::feedback;
 
 /// Each opens at most one association; more than this is only slow.
 const MOST_COMMANDS: usize = 64;

@@ -50,6 +50,13 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
 }
 
+impl Datagram {
+    /// Return its place in the order of all that were sent.
+    pub fn number(&self) -> u64 {
+        self.nth
+    }
+}
+
 /// The network and the files of the bots.
 pub struct TestHost {
     pub now: Time,
@@ -205,16 +212,21 @@ impl World {
 
     /// Return the figures of the impaired links.
     pub fn links(&mut self) -> Vec<LinkFigures> {
-        self.paths().links
+        self.paths(false).links
+    }
+
+    /// Return the figures of the impaired links with the series of traced ones.
+    pub fn traces(&mut self) -> Vec<LinkFigures> {
+        self.paths(true).links
     }
 
     /// Return the figures of the TCP-like flows.
     pub fn flows(&mut self) -> Vec<FlowFigures> {
-        self.paths().flows
+        self.paths(false).flows
     }
 
-    fn paths(&mut self) -> Figures {
-        self.command(json!({"type": "snapshot", "links": true}));
+    fn paths(&mut self, traces: bool) -> Figures {
+        self.command(json!({"type": "snapshot", "links": true, "traces": traces}));
         let snapshot = self.events.iter().rev().find_map(|event| match event {
             Event::Done {
                 result: Some(CommandResult::Figures(figures)),
