@@ -26,6 +26,8 @@ pub enum Timer {
     Pace(usize),
     /// A new budget of a subscribing peer.
     Budget(usize),
+    /// The next round of a bandwidth probe to a peer.
+    Probe(usize),
     /// The batching window of the room ends.
     Batching,
     /// An update of the encodings of a publication: bitrates and activity.

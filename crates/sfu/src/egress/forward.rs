@@ -6,22 +6,23 @@
 use rtc::codec::Described;
 use rtc::outbound::history::{ForwardedExtensions, History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift};
-use rtc::outbound::twcc::TwccSender;
 use rtc::outbox::Outbox;
-use rtc::pace::Pacer;
+use rtc::pace::{DrainRate, EstimateRate, Load, Pacer};
 use rtc::path::PathId;
 use rtc::srtp::{Profile, SealStream};
 use rtc::transport::Transport;
 use wire::time::Time;
 
+use crate::bwe::ledger::Ledger;
 use crate::counters::Counters;
 use crate::egress::subscription::{Inserted, Subscription};
 use crate::egress::template::{Stamp, Template};
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
 const ROOM_AROUND: usize = 512;
-/// RTP header, extensions and tag of most packets, for the size that congestion control sees.
-const TYPICAL_OVERHEAD: usize = 44;
+/// RTP header, extensions, tag, UDP and IPv4 headers of most packets, for the size that congestion
+/// control sees.
+const TYPICAL_OVERHEAD: usize = 72;
 /// Padding that is worth one send call less.
 const MAX_PADDING: usize = 16;
 /// Audio packets are small; a send call costs more than 48 of their bytes.
@@ -39,10 +40,24 @@ const LOOK_AHEAD: u64 = 16;
 pub struct SendTransport {
     /// Pacer.
     pub pacer: Pacer,
+    /// Estimate that the pacer follows, bit/s.
+    pub estimate_bps: Option<u64>,
     /// Its transport-wide sequence numbers.
-    pub transport_wide: TwccSender,
+    pub transport_wide: Ledger,
+    /// A probe cluster is being sent.
+    pub is_probing: bool,
     /// ICE, DTLS and SRTP.
     pub transport: Transport,
+}
+
+impl SendTransport {
+    /// Start a round of the pacer: at the estimate, or as fast as frames need where there is none.
+    pub fn open_pacer(&mut self, now: Time, load: Load) {
+        match self.estimate_bps {
+            Some(estimate_bps) => self.pacer.open(now, &EstimateRate { estimate_bps }, load),
+            None => self.pacer.open(now, &DrainRate, load),
+        }
+    }
 }
 
 /// Values shared by the packets of a round.
@@ -71,17 +86,17 @@ pub enum Progress {
 }
 
 /// One packet about to be sent.
-struct Outgoing<'a> {
-    index: u64,
-    timestamp: u32,
-    marker: bool,
-    carried: ForwardedExtensions,
-    described: Described,
+pub(super) struct Outgoing<'a> {
+    pub(super) index: u64,
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+    pub(super) carried: ForwardedExtensions,
+    pub(super) described: Described,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
-    original: Option<u16>,
-    payload: &'a [u8],
-    padding: usize,
-    shift: Shift,
+    pub(super) original: Option<u16>,
+    pub(super) payload: &'a [u8],
+    pub(super) padding: usize,
+    pub(super) shift: Shift,
 }
 
 /// Send the packets that wait in `history` for this subscription, as far as the pacer allows.
@@ -324,7 +339,7 @@ fn padding(audio: bool, slot: &Slot, target_len: usize) -> usize {
 
 /// Write, seal and commit one packet; return the bytes of its datagram.
 #[inline]
-fn send(
+pub(super) fn send(
     template: &Template,
     stream: &mut SealStream,
     packet: &Outgoing<'_>,
@@ -342,7 +357,7 @@ fn send(
         transport_sequence: match template.has_transport_sequence() {
             true => egress
                 .transport_wide
-                .stamp(round.now, payload_len + packet.padding + TYPICAL_OVERHEAD),
+                .sent(round.now, payload_len + packet.padding + TYPICAL_OVERHEAD),
             false => 0,
         },
         abs_send_time: round.abs_send_time,

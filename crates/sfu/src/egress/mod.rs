@@ -2,6 +2,7 @@
 
 pub mod forward;
 pub mod keyframe_limit;
+pub mod probe;
 pub mod repair;
 pub mod subscription;
 pub mod template;

@@ -9,6 +9,7 @@ use rtc::transport::Transport;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
+use crate::bwe::control::Feedback;
 use crate::context::Context;
 use crate::egress::keyframe_limit::KeyframeRequestLimit;
 use crate::egress::repair::{Allowance, Repair, Resent};
@@ -111,6 +112,8 @@ pub struct Subscription {
     pub codec: Codec,
     /// Rate limit of its keyframe requests.
     pub keyframes: KeyframeRequestLimit,
+    /// Congestion feedback of its receiver.
+    pub feedback: Feedback,
     /// The encoding that the subscriber requests.
     pub target: Target,
     /// Its share of its subscriber's budget, bit/s; `None`: unlimited.
@@ -175,6 +178,7 @@ impl Subscription {
             id: request.subscription,
             codec: publication.codec,
             keyframes: KeyframeRequestLimit::default(),
+            feedback: Feedback::of(&request.feedback),
             target: request.target,
             budget_bps: None,
             reports: SenderReports::new(publication.clock_rate),

@@ -260,12 +260,15 @@ impl Room {
             subscription.attach(&mut peer.egress.transport);
         }
         let id = subscription.id;
+        let feedback = subscription.feedback;
         let key = self.subscriptions.insert(subscription);
         self.publications[publication_key].subscriptions.push(key);
         self.peers[peer_key].subscriptions.push(key);
         self.register(context, EntityId::Subscription(id), key);
         self.start_reports(context, peer_key);
-        self.start_bandwidth_estimation(context, peer_key);
+        self.start_bandwidth_estimation(context, peer_key, feedback);
+        self.update_budget(context, peer_key);
+        self.distribute_budget(context, peer_key);
         self.update_selection(context, key);
         Ok(None)
     }

@@ -2,7 +2,7 @@
 
 use rtc::outbound::history::{History, Slot};
 use rtc::outbound::sequence::Origin;
-use rtc::pace::{DrainRate, Load, QUANTUM};
+use rtc::pace::{Load, QUANTUM};
 use rtc::path::PathId;
 use slab::Slab;
 
@@ -156,7 +156,9 @@ impl Room {
             media_bps: peer.media_bps,
             queued_bytes: (queued_packets * TYPICAL_PACKET_BYTES) as usize,
         };
-        peer.egress.pacer.open(context.now, &DrainRate, load);
+        peer.egress.open_pacer(context.now, load);
+        let ledger = &peer.egress.transport_wide;
+        let before = (ledger.sent_packets(), ledger.sent_bytes());
         let mut round = Round {
             now: context.now,
             abs_send_time: context.wall.ntp(context.now).abs_send_time(),
@@ -168,6 +170,10 @@ impl Room {
         self.serve_audio(key, path, &mut round);
         self.serve_resends(key, path, &mut round);
         self.serve_video(key, path, &mut round);
+        if self.peers[key].egress.is_probing {
+            self.serve_probe(key, path, before, &mut round);
+            self.schedule_probe(context, key);
+        }
         self.schedule_paced(context, key);
     }
 

@@ -54,19 +54,13 @@ impl Room {
             }
             Packet::TransportFeedback(feedback) => {
                 context.counters.transport_feedback_received += 1;
-                self.peers[key]
-                    .egress
-                    .transport_wide
-                    .on_feedback(context.now, &feedback);
+                self.on_transport_feedback(context, key, &feedback);
             }
             Packet::Xr { sender, blocks } => {
                 blocks.for_each(|block| self.on_extended_report(context.now, key, sender, block));
             }
-            Packet::Sdes(_)
-            | Packet::Bye(_)
-            | Packet::App { .. }
-            | Packet::Remb { .. }
-            | Packet::Unknown { .. } => {}
+            Packet::Remb { bitrate_bps, .. } => self.on_remb(context.now, key, bitrate_bps),
+            Packet::Sdes(_) | Packet::Bye(_) | Packet::App { .. } | Packet::Unknown { .. } => {}
         }
     }
 

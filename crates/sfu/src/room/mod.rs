@@ -8,6 +8,7 @@ mod inbound_rtcp;
 mod outbound_rtcp;
 mod peer_connection;
 mod prefetch;
+mod probing;
 mod receive;
 mod select_encoding;
 mod stats;
@@ -118,6 +119,7 @@ impl Room {
             Timer::Reports(peer) => self.send_reports(context, peer),
             Timer::Pace(peer) => self.resume_paced(context, peer),
             Timer::Budget(peer) => self.apply_budget(context, peer),
+            Timer::Probe(peer) => self.resume_probe(context, peer),
             Timer::Batching => self.end_batching(context),
             Timer::Encodings(publication) => self.update_encodings(context, publication),
             Timer::Keyframe(publication, encoding) => {

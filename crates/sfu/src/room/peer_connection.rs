@@ -8,7 +8,6 @@ use rtc::inbound::reference::ReferenceTimes;
 use rtc::inbound::twcc::TwccReceiver;
 use rtc::outbound::reference::ReferenceEchoes;
 use rtc::outbound::sequence::Origin;
-use rtc::outbound::twcc::TwccSender;
 use rtc::pace::Pacer;
 use rtc::path::PathId;
 use rtc::transport::Transport;
@@ -17,7 +16,8 @@ use wire::extension::ExtensionMap;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
-use crate::bwe::loss_rtt::LossRtt;
+use crate::bwe::control::Bandwidth;
+use crate::bwe::ledger::Ledger;
 use crate::counters::Counters;
 use crate::deadline::Deadline;
 use crate::egress::forward::SendTransport;
@@ -75,7 +75,11 @@ pub struct PeerConnection {
     /// All its subscriptions.
     pub subscriptions: Vec<usize>,
     /// Bandwidth estimator, if any.
-    pub policy: Option<LossRtt>,
+    pub bandwidth: Option<Bandwidth>,
+    /// The estimate is updated more often until then.
+    pub settled: Time,
+    /// When the next round of a probe is due.
+    pub probe: Deadline,
     /// When the estimate is updated next.
     pub budget: Deadline,
     /// Bandwidth budget, bit/s; `None`: unlimited.
@@ -125,7 +129,9 @@ impl PeerConnection {
             egress: SendTransport {
                 transport,
                 pacer: Pacer::new(now),
-                transport_wide: TwccSender::new(),
+                estimate_bps: None,
+                transport_wide: Ledger::new(),
+                is_probing: false,
             },
             connected: false,
             ufrags: vec![ufrag],
@@ -140,7 +146,9 @@ impl PeerConnection {
             pace: Deadline::default(),
             subscriptions: Vec::new(),
             media_bps: 0,
-            policy: None,
+            bandwidth: None,
+            settled: now,
+            probe: Deadline::default(),
             budget: Deadline::default(),
             budget_bps: None,
             rtt: None,

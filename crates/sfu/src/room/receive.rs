@@ -379,6 +379,7 @@ impl Room {
         }
         self.start_reports(context, key);
         self.restart_subscriptions(context, key);
+        self.start_probe(context, key);
     }
 
     /// Restart every subscription of a peer at a keyframe: the packets that it received before, if
@@ -393,11 +394,11 @@ impl Room {
     /// Request keyframes for the video of a peer whose selected path has changed: packets were lost
     /// meanwhile.
     fn request_video_keyframes(&mut self, context: &mut Context<'_>, key: usize) {
-        let peer = &self.peers[key];
-        if !peer.connected {
+        if !self.peers[key].connected {
             return;
         }
-        for subscription in peer.subscriptions.clone() {
+        self.change_estimated_path(context, key);
+        for subscription in self.peers[key].subscriptions.clone() {
             let subscriber = &self.subscriptions[subscription];
             if let Some(encoding) = subscriber.current.filter(|_| !subscriber.audio) {
                 self.request_keyframe(context, subscriber.publication, encoding);

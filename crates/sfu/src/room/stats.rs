@@ -7,6 +7,7 @@ use wire::id::Rid;
 use wire::time::Time;
 
 use super::{PeerConnection, Room};
+use crate::bwe::control::Bandwidth;
 use crate::egress::subscription::Subscription;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::publication::Publication;
@@ -14,7 +15,11 @@ use crate::ingress::publication::Publication;
 impl Room {
     /// Describe every transport, publication and subscription.
     pub(super) fn stats(&mut self, now: Time) -> Value {
-        let transports: Vec<Value> = self.peers.iter().map(|(_, peer)| transport(peer)).collect();
+        let transports: Vec<Value> = self
+            .peers
+            .iter()
+            .map(|(_, peer)| transport(peer, now))
+            .collect();
         let publications: Vec<Value> = self
             .publications
             .iter_mut()
@@ -33,7 +38,7 @@ impl Room {
     }
 }
 
-fn transport(peer: &PeerConnection) -> Value {
+fn transport(peer: &PeerConnection, now: Time) -> Value {
     let path = peer.egress.transport.send_path();
     json!({
         "transport": peer.id,
@@ -42,6 +47,10 @@ fn transport(peer: &PeerConnection) -> Value {
         "local": path.map(|path| path.local.to_string()),
         "remote": path.map(|path| path.remote.to_string()),
         "rtt_ms": peer.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+        "bwe": peer.bandwidth.as_ref().map(Bandwidth::name),
+        "estimate_bps": peer.bandwidth.as_ref().and_then(Bandwidth::estimate_bps),
+        "acknowledged_bps": peer.bandwidth.as_ref().and_then(Bandwidth::acknowledged_bps),
+        "remb_bps": peer.bandwidth.as_ref().and_then(|it| it.remb_bps(now)),
         "budget_bps": peer.budget_bps,
         "datagrams_dropped": peer.egress.transport.drops().total(),
         "ssrcs_unbound": peer.binder.unbound().iter().map(unbound).collect::<Vec<_>>(),
