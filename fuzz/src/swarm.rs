@@ -96,6 +96,7 @@ fn any_network(input: &mut Input<'_>) -> Network {
         }),
         reorder: any_number(input),
         duplicate: any_number(input),
+        trace: input.flag(),
     }
 }
 

@@ -141,8 +141,8 @@ Latency = Annotated[
     option(
         "--latency",
         panel=_MEASURE,
-        help="frame delay by tag (frame id in the frame), capture-time (RTP header), off, or "
-        "auto: tag, VP9 capture-time",
+        help="frame delay by tag (frame id in the frame), capture-time (RTP header), barcode "
+        "(decoded: extra media), off, or auto: tag, VP9 capture-time",
     ),
 ]
 Codec = Annotated[

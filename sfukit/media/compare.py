@@ -130,6 +130,9 @@ def compare(
     for shown in _decoded(received, clips, tally):
         if before is not None and not shown.frame.after_drop:
             _repeat(before, shown.frame, clips, tally)
+        if not shown.frame.identified:  # which frame it is, only its barcode tells
+            before = None
+            continue
         tally.compare(shown.image, clips.frame(shown.frame.encoding, shown.frame.number))
         before = shown
     if before is not None and end_tick is not None:
@@ -149,11 +152,11 @@ def _repeat(before: Shown, later: SpooledFrame, clips: Clips, tally: Tally) -> N
 
 def _decoded(received: Iterable[SpooledFrame], clips: Clips, tally: Tally) -> Iterator[Shown]:
     """Decode frames one by one; a frame that the decoder refuses is counted and not shown."""
-    decoder = _decoder(clips.fourcc)
+    decoder = one_frame_decoder(clips.fourcc)
     number = -1
     for frame in received:
         if frame.after_drop:
-            decoder = _decoder(clips.fourcc)
+            decoder = one_frame_decoder(clips.fourcc)
         try:
             # an empty packet would end the decoder
             decoded = decoder.decode(av.Packet(frame.payload)) if frame.payload else []
@@ -167,7 +170,8 @@ def _decoded(received: Iterable[SpooledFrame], clips: Clips, tally: Tally) -> It
         yield Shown(numbered, decode.raw_frame(decoded[-1]))
 
 
-def _decoder(fourcc: str) -> av.VideoCodecContext:
+def one_frame_decoder(fourcc: str) -> av.VideoCodecContext:
+    """Return a decoder that has an image for each frame at once."""
     decoder = av.CodecContext.create(decode.DECODERS[fourcc], "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1

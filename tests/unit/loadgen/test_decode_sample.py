@@ -37,7 +37,7 @@ def test_the_seed_chooses_planned_videos() -> None:
 def test_an_absent_extra_is_named(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else name)
     with pytest.raises(MachineError) as caught:
-        decode_sample.check_extra()
+        decode_sample.check_extra("--decode-sample")
     assert str(caught.value) == f"--decode-sample needs {absent}"
     assert caught.value.hint == "pip install 'sfukit[media]'"
 

@@ -147,7 +147,8 @@ impl Bandwidth {
                 let (wants, max_bps) = load.on_the_wire();
                 gcc.set_wants(wants, max_bps);
                 self.applied_bps = gcc.estimate_bps();
-                Some(self.applied_bps * 100 / WIRE_PERCENT)
+                let budget_bps = self.applied_bps * 100 / WIRE_PERCENT;
+                Some(budget_bps).filter(|budget| *budget < load.wanted_bps)
             }
             Estimator::Remb(remb) => {
                 let cap_bps = load.cap();

@@ -129,7 +129,10 @@ mod tests {
                 freed = freed.or(Some(second));
             }
         }
-        assert!(freed.is_some_and(|second| (19..=21).contains(&second)), "{freed:?}");
+        assert!(
+            freed.is_some_and(|second| (19..=21).contains(&second)),
+            "{freed:?}"
+        );
     }
 
     #[test]
