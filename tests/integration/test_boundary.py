@@ -21,7 +21,12 @@ COMMANDS = [
 ]
 CONFIGS = [(_native.Server, server.ServerConfig), (_native.Swarm, swarm.SwarmConfig)]
 # What a field has to be where not any text will do.
-TEXTS: dict[str, object] = {"ip": "192.0.2.1", "bind_ip": "127.0.0.1", "alternates": ["::1"], "kind": "audio"}
+TEXTS: dict[str, object] = {
+    "ip": "192.0.2.1",
+    "bind_ip": "127.0.0.1",
+    "alternates": ["::1"],
+    "kind": "audio",
+}
 
 Native = _native.Server | _native.Swarm
 
