@@ -1,7 +1,7 @@
 """Congestion feedback of a receiver: transport-wide feedback or REMB, and their extensions.
 
 Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01) needs a sequence number
-in each packet, REMB (draft-alvestrand-rmcat-remb-03) a send time. A receiver gives one or the other.
+in each packet, REMB (draft-alvestrand-rmcat-remb-03) a send time. A receiver gives one of them.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,6 +30,6 @@ def agreed(
 
 
 def extensions_for(feedback: Collection[str], extensions: Mapping[str, int]) -> dict[str, int]:
-    """Return the extensions without those of congestion feedback that the receiver does not give."""
+    """Return the extensions without those of congestion feedback that is not given."""
     unused = {uri for name, uri in _NEEDED.items() if name not in feedback}
     return {uri: number for uri, number in extensions.items() if uri not in unused}
