@@ -106,7 +106,7 @@ impl Egress {
         }
     }
 
-    /// Share the present budget anew, after a change of the subscriptions.
+    /// Share the present budget again: the subscriptions have changed.
     pub(super) fn share_budget(
         &mut self,
         context: &mut Context<'_>,
