@@ -141,8 +141,8 @@ Latency = Annotated[
     option(
         "--latency",
         panel=_MEASURE,
-        help="frame delay by tag (frame id in the frame), capture-time (RTP header), off, or "
-        "auto: tag, VP9 capture-time",
+        help="frame delay by tag (frame id in the frame), capture-time (RTP header), barcode "
+        "(decoded: extra media), off, or auto: tag, VP9 capture-time",
     ),
 ]
 Codec = Annotated[
@@ -305,7 +305,6 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
-_SAMPLED_CODECS = {"vp8", "h264"}
 
 
 def interval_s(text: str) -> float:
@@ -341,19 +340,12 @@ def media(file: str | None) -> Path | None:
 
 
 def decode_sample(count: int, load: LoadOptions) -> int:
-    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``, of codecs with numbered frames."""
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
     if not 0 <= count <= MOST_SAMPLED:
         raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
-    codecs = {load.codec, *(group.codec or load.codec for group in load.groups)}
     if count and load.latency == "off":
         raise UsageError(
             "--decode-sample with --latency off: frames are found in their clip by the frame id",
             hint="leave --latency out",
-        )
-    if count and not codecs <= _SAMPLED_CODECS:
-        raise UsageError(
-            f"--decode-sample with {' and '.join(sorted(codecs - _SAMPLED_CODECS))}: the frames of "
-            "VP8 and H.264 are decoded",
-            hint="try --codec vp8",
         )
     return count

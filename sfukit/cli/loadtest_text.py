@@ -27,6 +27,7 @@ _ROWS = (
     ("first frame", "ttff_ms"),
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
+    ("queue", "queue_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
     ("playout delay", "playout_delay_libwebrtc_ms"),
@@ -104,7 +105,7 @@ def join_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
-    found = (("relay", conditions.relay(report)), ("retries", conditions.retries(report)))
+    found = (("relay", conditions.relay_of(report)), ("retries", conditions.retries(report)))
     return lines + [labelled(name, text) for name, text in found if text]
 
 

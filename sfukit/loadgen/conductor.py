@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sfukit.loadgen import estimates
 from sfukit.loadgen.bots import joining
 from sfukit.loadgen.bots.joining import Failure
 from sfukit.loadgen.bots.media import Media
@@ -114,6 +115,15 @@ class Conductor:
             await asyncio.sleep(max(0.0, (due_ns - self._swarm.now_ns()) / _NS_PER_S))
             here = [one for one in self._running.values() if one.bot_session.bot.slot == slot]
             await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
+
+    async def follow_estimates(self) -> None:
+        """Record the target's estimates of traced downlinks."""
+        await estimates.follow(
+            self._plan,
+            self._swarm,
+            self._ledger,
+            lambda: [(one.bot_session.bot, one.session) for one in self._running.values()],
+        )
 
     async def _rearrange(self, running: _Running, at_s: float) -> None:
         group = running.bot_session.bot.group

@@ -156,6 +156,7 @@ class Timeline:
             asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
             asyncio.create_task(self._conductor.follow_pauses(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_estimates()),
         ]
         if self._plan.options.rfc8867 is not None:
             window = self._plan.windows[0]

@@ -1,6 +1,7 @@
 """Commands to the engine and events from it: JSON objects with a ``type``.
 
-The control plane assigns the ids and never reuses one. Each command yields one ``done`` event.
+The control plane assigns the ids and never reuses one. Each command yields one ``done`` event,
+except those with the id 0, whose outcome nothing waits for.
 """
 
 from typing import Any, Literal

@@ -21,6 +21,7 @@ _EXTENSIONS = {
     ),
 }
 _CAPTURE_TIME = (extensions.ABS_CAPTURE_TIME,)
+_DESCRIPTOR = (extensions.DEPENDENCY_DESCRIPTOR,)
 _IDS = {**extensions.OFFERED_IDS, extensions.RID: 10, extensions.REPAIRED_RID: 11}
 
 _OPUS = Codec(
@@ -115,7 +116,8 @@ def publish_offer(offered: OfferParameters) -> str:
         codec = _VIDEO[offered.video]
         head = _send_section("video", len(sections), codec, transport)
         more = _CAPTURE_TIME if offered.capture_time else ()
-        extmap = _extension_lines(_offered("video", more))
+        av1 = _DESCRIPTOR if offered.video == "av1" else ()
+        extmap = _extension_lines(_offered("video", (*more, *av1)))
         sections.append(head + extmap + _encoding_lines(offered.encodings))
     mids = " ".join(str(number) for number in range(len(sections)))
     return _session_lines(mids) + "".join(sections)

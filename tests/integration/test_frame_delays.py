@@ -29,6 +29,20 @@ async def test_capture_times_are_forwarded_and_give_the_delay(loadtest: Loadtest
     assert "measured by abs-capture-time" in outcome.out
 
 
+async def test_barcodes_of_decoded_frames_give_the_delay(loadtest: Loadtest) -> None:
+    pytest.importorskip("av")
+    down = ("--net-down", "delay=60ms")
+    outcome = await loadtest(*VIEWER, *WINDOW, *down, "--latency", "barcode")
+    use, delays = outcome.measured.frame_delay, outcome.measured.metrics["e2e_frame_ms"]
+    assert use is not None
+    assert outcome.code == 0, outcome.out
+    assert (use.by_barcode, use.unmeasured, use.sampled_streams) == (delays.count, 0, 1)
+    assert delays.count > 20
+    assert delays.p50 is not None
+    assert 60 < delays.p50 < 160
+    assert "measured by barcode in 1 sampled stream (" in outcome.out
+
+
 async def test_nothing_measures_without_frame_ids(loadtest: Loadtest) -> None:
     gate = ("-T", "e2e_frame_ms.p95<400ms")
     outcome = await loadtest(*VIEWER, *WINDOW, *gate, "--latency", "off")

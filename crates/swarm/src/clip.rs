@@ -5,6 +5,7 @@ mod ivf;
 mod packetise;
 mod vp9;
 
+use crate::dependency::Descriptors;
 use crate::frame_id::{self, FrameId};
 use crate::nal;
 use rtc::codec::{Codec, Kind};
@@ -51,6 +52,7 @@ pub struct Clip {
     bytes: Vec<u8>,
     /// One turn of the loop in units of the RTP clock.
     loop_ticks: u32,
+    descriptors: Option<Descriptors>,
 }
 
 /// One frame of a clip.
@@ -117,7 +119,11 @@ impl Clip {
             packets: Vec::new(),
             bytes: Vec::new(),
             loop_ticks: 0,
+            descriptors: None,
         };
+        if file.codec == Codec::Av1 {
+            clip.descriptors = Descriptors::new(file.size.0, file.size.1);
+        }
         for frame in &file.frames {
             clip.add_frame(file.ticks(frame.at)?, frame.bytes)?;
         }
@@ -132,6 +138,12 @@ impl Clip {
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// Return the dependency descriptors of AV1.
+    #[must_use]
+    pub fn descriptors(&self) -> Option<&Descriptors> {
+        self.descriptors.as_ref()
     }
 
     /// List the frames in capture order.

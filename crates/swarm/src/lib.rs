@@ -10,6 +10,7 @@ mod buffers;
 pub mod captures;
 pub mod clip;
 mod commands;
+pub mod dependency;
 pub mod engine;
 mod extensions;
 pub mod figures;

@@ -3,9 +3,9 @@
 //! Decodable frames are kept in decoding order, as encoders wrote them, until they are taken. Memory
 //! is bounded: frames beyond it are dropped up to the next key frame, and counted.
 
+mod depacketize;
+
 use crate::assemble::Frame;
-use crate::frame_id;
-use crate::nal;
 use rtc::codec::Codec;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -16,12 +16,11 @@ const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 /// Packets of frames that are not complete.
 const MAX_PACKETS: usize = 2_048;
 
-const ANNEX_B: [u8; 4] = [0, 0, 0, 1];
-
 /// One decodable frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SampledFrame {
     /// Frame number by its frame id: the position in the clip, plus a clip length for each loop.
+    /// 0 in VP9, whose capture time has no frame number.
     pub number: u32,
     /// Encoding index by its frame id.
     pub encoding: u8,
@@ -35,7 +34,7 @@ pub struct SampledFrame {
     pub keyframe: bool,
     /// Frames before it were dropped here, not by the network.
     pub after_drop: bool,
-    /// VP8 frame, or H.264 access unit with start codes; base64 in JSON.
+    /// VP8 or VP9 frame, H.264 access unit with start codes, or AV1 temporal unit; base64 in JSON.
     #[serde(serialize_with = "base64")]
     pub payload: Vec<u8>,
 }
@@ -114,7 +113,8 @@ impl FrameSampler {
             return;
         }
         let is_whole = packets.len() as u64 == frame.last - frame.first + 1;
-        let payload = is_whole.then(|| self.depacketized(frame, packets.values()));
+        let in_band = frame.id.is_some();
+        let payload = is_whole.then(|| depacketize::frame(self.codec, packets.values(), in_band));
         let Some(payload) = payload.flatten() else {
             self.taken.dropped += 1;
             self.drop_up_to_keyframe();
@@ -151,57 +151,6 @@ impl FrameSampler {
     fn drop_up_to_keyframe(&mut self) {
         (self.needs_keyframe, self.after_drop) = (true, true);
     }
-
-    fn depacketized<'a>(
-        &self,
-        frame: &Frame,
-        payloads: impl Iterator<Item = &'a Vec<u8>>,
-    ) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        for payload in payloads {
-            match self.codec {
-                Codec::Vp8 => out.extend_from_slice(payload.get(vp8_descriptor_len(payload)?..)?),
-                Codec::H264 => append_h264(payload, &mut out),
-                _ => return None,
-            }
-        }
-        if self.codec == Codec::Vp8 && frame.id.is_some() {
-            out.truncate(out.len().checked_sub(frame_id::LEN)?);
-        }
-        (!out.is_empty()).then_some(out)
-    }
-}
-
-/// Return the length of a VP8 payload descriptor (RFC 7741 section 4.2).
-fn vp8_descriptor_len(payload: &[u8]) -> Option<usize> {
-    if payload.first()? & 0x80 == 0 {
-        return Some(1);
-    }
-    let present = *payload.get(1)?;
-    let mut len = 2;
-    if present & 0x80 != 0 {
-        len += if payload.get(2)? & 0x80 != 0 { 2 } else { 1 };
-    }
-    len += usize::from(present & 0x40 != 0);
-    len += usize::from(present & 0x30 != 0);
-    Some(len)
-}
-
-/// Append the NAL units of a payload (RFC 6184): single, aggregated, or a part of one.
-fn append_h264(payload: &[u8], out: &mut Vec<u8>) {
-    for unit in nal::units(payload) {
-        out.extend_from_slice(&ANNEX_B);
-        out.extend_from_slice(unit);
-    }
-    if let [indicator, header, part @ ..] = payload
-        && indicator & nal::TYPE_MASK == nal::FU_A
-    {
-        if header & nal::FU_START != 0 {
-            out.extend_from_slice(&ANNEX_B);
-            out.push(indicator & !nal::TYPE_MASK | header & nal::TYPE_MASK);
-        }
-        out.extend_from_slice(part);
-    }
 }
 
 fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -223,6 +172,7 @@ fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame_id;
     use proptest::prelude::*;
 
     fn frame(first: u64, last: u64, keyframe: bool) -> Frame {
@@ -325,8 +275,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_payloads_do_not_panic(payloads: Vec<Vec<u8>>, h264: bool) {
-            let mut sampler = FrameSampler::new(if h264 { Codec::H264 } else { Codec::Vp8 }, false);
+        fn arbitrary_payloads_do_not_panic(payloads: Vec<Vec<u8>>, codec in 0usize..4) {
+            let codecs = [Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1];
+            let mut sampler = FrameSampler::new(codecs[codec], false);
             for (index, payload) in (0..).zip(&payloads) {
                 sampler.packet(index, payload);
             }

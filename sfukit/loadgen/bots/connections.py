@@ -125,7 +125,8 @@ class BotTransports:
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         net_up, net_down = self.networks()
-        number, relay = self.bot.index + 1, self.media.relay
+        number = self.bot.index + 1
+        relay = self.media.relay if self.plan.is_relayed(self.bot) else None
         return OpenTransport(
             bot=number,
             transport=transport,
@@ -286,7 +287,18 @@ class PublishTransport:
             paced=media.pacing,
             pli=media.pli_policy,
             frame_ids=self._bot.plan.options.latency != "off",
+            log_captures=line.kind == "video" and self._logs_captures(stream),
         )
+
+    def _logs_captures(self, stream: int) -> bool:
+        """Return whether the capture times are kept, for the barcodes of sampled tracks."""
+        bot, sampled = self._bot.bot, self._bot.media.sampled
+        if self._bot.plan.options.latency != "barcode":
+            return False
+        if not any(track.publisher == bot.index for track in sampled):
+            return False
+        self._bot.ledger.logged[bot.index] = stream
+        return True
 
     def _encodings(self, line: MediaLine) -> list[EncodingParameters]:
         clips = self._bot.media.clips
@@ -418,6 +430,7 @@ class ReceiveTransport:
             feedback=[*line.feedback, "rrtr"],
             wanted=expects,
             sample=sample,
+            barcode=self._bot.plan.options.latency == "barcode",
             timing=frame_delays.TIMINGS[self._bot.plan.options.latency],
             untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sfukit.loadgen.metrics.capture_times import CaptureTimes
 from sfukit.loadgen.metrics.handovers import Handovers
 from sfukit.loadgen.relays import PREFIX, Relays
+from sfukit.loadgen.result.paths import MOST_ESTIMATES
 from sfukit.loadgen.result.report import Fault, RateLimited, RetriedJoins
 from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
 from sfukit.swarm.messages import (
@@ -101,8 +102,10 @@ class Ledger:
     changes: defaultdict[int, deque[tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
     )
+    estimates: dict[int, deque[tuple[int, float]]] = field(default_factory=dict)
     switches: Counter[str] = field(default_factory=Counter)
     sampled: list[int] = field(default_factory=list)
+    logged: dict[int, int] = field(default_factory=dict)  # streams of publishers, by their indices
     encodings_published: int = 0
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
@@ -196,6 +199,11 @@ class Ledger:
             self.switches[_bounded_name(reason[:_NAME_LENGTH], self.switches)] += 1
             if len(self.switch_waits_ms) < _MAX_SWITCHES:
                 self.switch_waits_ms.append(wait_ms)
+
+    def estimated(self, bot: Bot, at_ns: int, estimate_bps: float) -> None:
+        """Record what the target estimated that a bot can receive."""
+        kept = self.estimates.setdefault(bot.index, deque(maxlen=MOST_ESTIMATES))
+        kept.append((at_ns, estimate_bps))
 
     def deactivated(self, stream: int, encodings: int) -> None:
         """Record how many encodings of a track are inactive (dynacast)."""

@@ -38,6 +38,7 @@ _ROWS = (
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
+    ("TURN allocation", "turn_allocate_ms"),
     ("handover, ICE", "handover_ice_ms"),
     ("playout delay, moving average", "playout_delay_ms"),
     ("playout delay, libwebrtc", "playout_delay_libwebrtc_ms"),
@@ -166,6 +167,9 @@ def _percentile_tile(name: str, metric: Metric | None, report: LoadtestReport) -
         note = f"p50 {gates.show(metric.p50, 'ms')}, p99 {gates.show(metric.p99, 'ms')}"
         judged = _judged(report, "e2e_frame_ms")
         yield Tile(name, gates.show(metric.p95, "ms"), note, judged)
+    elif report.frame_delay is not None and report.frame_delay.reasons:
+        judged = _judged(report, "e2e_frame_ms")
+        yield Tile(name, "unknown", report.frame_delay.reasons[0], judged)
 
 
 def _ratio_tile(name: str, metric: Metric | None, report: LoadtestReport) -> Iterator[Tile]:

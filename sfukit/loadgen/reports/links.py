@@ -1,5 +1,6 @@
 """Impaired links and the video behind them in the HTML report: tables, and plots over time."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from sfukit import gates
@@ -46,7 +47,11 @@ def _plots(link: Link) -> Sequence[Plot]:
             title=f"Rate of {name}",
             unit="bit/s",
             times_s=times,
-            curves=[Curve("capacity", capacity), Curve("passed", rate)],
+            curves=[
+                Curve("capacity", capacity),
+                Curve("passed", rate),
+                Curve("estimate of the server", _estimates(link, times)),
+            ],
             combine="mean",
         ),
         Plot(
@@ -56,6 +61,13 @@ def _plots(link: Link) -> Sequence[Plot]:
             curves=[Curve("longest", longest), Curve("mean", mean)],
         ),
     ]
+
+
+def _estimates(link: Link, times_s: Sequence[float]) -> Values:
+    """Return the last estimate at each time; None before the first."""
+    starts = [one.at_s for one in link.estimates]
+    places = (bisect_right(starts, at_s) - 1 for at_s in times_s)
+    return [link.estimates[place].bps if place >= 0 else None for place in places]
 
 
 def _name(link: Link) -> str:

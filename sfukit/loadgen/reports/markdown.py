@@ -17,6 +17,7 @@ _ROWS = (
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
+    ("TURN allocation", "turn_allocate_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
     ("frozen", "freeze_est"),

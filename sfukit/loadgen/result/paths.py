@@ -7,6 +7,14 @@ import msgspec
 MOST_LINKS = 8
 MOST_VIDEO_STREAMS = 100
 MOST_ENCODING_CHANGES = 200
+MOST_ESTIMATES = 1_200
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the target estimated at a time of the run that the client can receive."""
+
+    at_s: float
+    bps: float
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +24,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     join. Each list has one value per interval of ``interval_s`` from ``start_s`` on, ramp and
     warm-up included; None where nothing entered the queue. ``rate_bps`` is what left the
     bottleneck, IP and UDP headers included; waits are of datagrams that were not dropped.
-    ``bottleneck`` is the number of a bottleneck that links share.
+    ``bottleneck`` is the number of a bottleneck that links share. ``estimates`` are those of an
+    sfukit server, twice a second, in rooms of up to 50 clients.
     """
 
     room: str
@@ -37,6 +46,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     datagrams: list[int]
     queue_drops: list[int]
     losses: list[int]
+    estimates: list[Estimate] = []
 
 
 class EncodingChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +61,8 @@ class VideoStream(msgspec.Struct, frozen=True, kw_only=True):
 
     ``encodings`` begins with that of the first keyframe and has at most 200 changes;
     ``encoding_shares`` are shares of the time of the window since the first frame, by the encoding
-    received last, pauses included. A value is None where nothing was received.
+    received last, pauses by the server included. ``end_s`` is the end of the window or of the
+    subscription. A value is None where nothing was received.
     """
 
     room: str
@@ -59,6 +70,7 @@ class VideoStream(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     impaired: bool
     first_frame_s: float | None
+    end_s: float | None
     encodings: list[EncodingChange]
     encoding_shares: dict[str, float]
     layer_switches: int

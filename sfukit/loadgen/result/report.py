@@ -323,13 +323,14 @@ class RetriedJoins(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayUse(msgspec.Struct, frozen=True, kw_only=True):
-    """The TURN server that all media passed (``--relay-only``).
+    """The TURN server that all media of ``clients`` clients passed (``--relay-only``).
 
     ``failures`` counts what was not allocated, or lost later, by code.
     """
 
     uri: str
     protocol: Literal["udp", "tcp", "tls"]
+    clients: int = 0
     allocations: int
     failures: dict[str, int]
 
@@ -337,13 +338,15 @@ class RelayUse(msgspec.Struct, frozen=True, kw_only=True):
 class FrameDelay(msgspec.Struct, frozen=True, kw_only=True):
     """What frame delays were measured by (``--latency``), in received video frames.
 
-    ``unmeasured`` frames had neither what the mode asks for. ``reasons`` name the streams whose
-    delays are unknown, and why.
+    ``unmeasured`` frames had nothing of what the mode asks for. ``reasons`` name the streams whose
+    delays are unknown, and why. Barcodes are read in ``sampled_streams`` streams alone.
     """
 
-    mode: Literal["auto", "tag", "capture-time", "off"]
+    mode: Literal["auto", "tag", "capture-time", "barcode", "off"]
     by_frame_id: int = 0
     by_capture_time: int = 0
+    by_barcode: int = 0
+    sampled_streams: int = 0
     unmeasured: int = 0
     reasons: list[str] = []
 

@@ -14,6 +14,7 @@ TIMINGS: Mapping[LatencyMode, FrameTiming] = {
     "auto": "any",
     "tag": "frame_id",
     "capture-time": "capture_time",
+    "barcode": "none",
     "off": "none",
 }
 # Codecs whose frames have no place for a frame id.
@@ -28,6 +29,12 @@ def check(options: LoadOptions, codecs: tuple[VideoCodec, ...]) -> None:
         raise UsageError(
             f"--latency tag with {untagged[0].upper()}: its decoders accept no frame id",
             hint="give --latency auto or capture-time",
+        )
+
+    if mode == "barcode" and options.media is not None:
+        raise UsageError(
+            "--latency barcode with --media: the frames of a file have no barcode",
+            hint="leave --media out, or give --latency auto",
         )
 
 

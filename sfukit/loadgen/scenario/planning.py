@@ -113,6 +113,16 @@ class Plan:
             slot: every[turn % len(every)] for turn, slot in enumerate(slots, self.options.seed)
         }
 
+    def is_relayed(self, bot: Bot) -> bool:
+        """Whether all media of a bot passes the TURN server."""
+        own = bot.group.relay_only if bot.group else None
+        return self.options.relay_only if own is None else own
+
+    @cached_property
+    def relayed_slots(self) -> int:
+        """The number of clients of this process whose media passes the TURN server."""
+        return sum(self.is_relayed(bot) for bot in self.own_slots)
+
     @property
     def has_video(self) -> bool:
         """Whether any bot publishes video."""

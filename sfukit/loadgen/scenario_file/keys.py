@@ -115,6 +115,7 @@ RUN: Mapping[str, Key] = {
     "net_up": _NETWORK,
     "net_down": _NETWORK,
     "net_share": _SHARE,
+    "relay_only": _FLAG,
     "seed": _count(0),
     "gates": Key((list,), _gates, "a list of strings such as ['joins == 100%']"),
     "default_gates": _FLAG,
@@ -131,6 +132,7 @@ GROUP: Mapping[str, Key] = {
     "net_up": _NETWORK,
     "net_down": _NETWORK,
     "net_share": _SHARE,
+    "relay_only": _FLAG,
 }
 NO_NETWORK = "none"
 PHASE: Mapping[str, Key] = {
@@ -155,6 +157,10 @@ COMMAND_LINE_ONLY = frozenset(
         "cacert",
         "insecure",
         "allow_host",
+        "turn",
+        "turn_user",
+        "turn_password",
+        "turn_secret",
         "server_args",
         "pin",
         "json",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from sfukit.loadgen.metrics.barcodes import BarcodeStream
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.metrics.measured import WindowResult
 from sfukit.loadgen.options import VideoCodec
@@ -10,6 +11,7 @@ from sfukit.loadgen.result.report import FrameDelay
 from sfukit.loadgen.scenario import Plan, frame_delays
 
 _OFF = "not measured: --latency off"
+_NOT_SAMPLED = "not measured: no frame of a sampled stream was received"
 _ELSEWHERE = "not measured: the publishers of the received video are in other processes"
 
 
@@ -17,6 +19,8 @@ def described(plan: Plan, ledger: Ledger, windows: Sequence[WindowResult]) -> Fr
     """Return the use of each method; None where no video is received."""
     if not (plan.tracks and plan.has_video):
         return None
+    if plan.options.latency == "barcode":
+        return _by_barcode([one for window in windows for one in window.barcodes])
     totals = [window.figures.totals for window in windows]
     return FrameDelay(
         mode=plan.options.latency,
@@ -24,6 +28,31 @@ def described(plan: Plan, ledger: Ledger, windows: Sequence[WindowResult]) -> Fr
         by_capture_time=sum(one.frames_by_capture_time for one in totals),
         unmeasured=sum(one.frames_untimed for one in totals),
         reasons=list(_reasons(plan, ledger, windows)),
+    )
+
+
+def _by_barcode(streams: Sequence[BarcodeStream]) -> FrameDelay:
+    unread, resized, unmatched = (
+        [getattr(one, name) for one in streams] for name in ("unread", "resized", "unmatched")
+    )
+    faults = Counter(one.fault for one in streams if one.fault)
+    reasons = [
+        f"{count} of {len(streams)} sampled streams: {fault}" for fault, count in faults.items()
+    ]
+    for counts, cause in (
+        (unread, "no readable barcode"),
+        (resized, "the height of no encoding: the target resizes video"),
+        (unmatched, "no capture before it: the delay is longer than the loop of 4 s"),
+    ):
+        if sum(counts):
+            held = sum(map(bool, counts))
+            reasons.append(f"{sum(counts):,} frames of {held} sampled streams: {cause}")
+    return FrameDelay(
+        mode="barcode",
+        by_barcode=sum(len(one.delays) for one in streams),
+        unmeasured=sum(unread) + sum(resized) + sum(unmatched),
+        sampled_streams=len({one.stream for one in streams}),
+        reasons=reasons or ([] if streams else [_NOT_SAMPLED]),
     )
 
 

@@ -8,7 +8,7 @@ from sfukit.loadgen.metrics.histogram import metric_of_histograms
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.metrics.links import between
 from sfukit.loadgen.metrics.measured import WindowResult
-from sfukit.loadgen.result.paths import Link
+from sfukit.loadgen.result.paths import Estimate, Link
 from sfukit.loadgen.scenario import Plan
 
 _NS_PER_S = 1e9
@@ -61,6 +61,11 @@ def _link(
         datagrams=trace.datagrams,
         queue_drops=trace.queue_drops,
         losses=trace.losses,
+        estimates=[
+            Estimate(at_s=round((at_ns - start_ns) / _NS_PER_S, 3), bps=round(bps))
+            for at_ns, bps in ledger.estimates.get(bot.index, ())
+            if parts[0].direction == "down"
+        ],
     )
 
 

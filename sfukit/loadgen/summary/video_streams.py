@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from sfukit.loadgen.metrics.figures import StreamFigures
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.metrics.measured import WindowResult
 from sfukit.loadgen.result.paths import (
@@ -14,6 +15,7 @@ from sfukit.loadgen.result.paths import (
 from sfukit.loadgen.scenario import Plan
 
 _NS_PER_S = 1e9
+_NS_PER_MS = 1e6
 _Encodings = Sequence[tuple[int, int]]
 
 
@@ -28,6 +30,7 @@ def video_streams(
         bot = plan.bots[one.bot - 1]
         first_ns = ledger.first_frame_ns.get(one.stream)
         encodings = ledger.encodings(one.stream)
+        end_ns = _end_ns(one, first_ns, window)
         found.append(
             VideoStream(
                 room=plan.rooms[bot.room].label,
@@ -35,13 +38,16 @@ def video_streams(
                 source=one.source,
                 impaired=bot.impaired,
                 first_frame_s=None if first_ns is None else _seconds(first_ns, start_ns),
+                end_s=None if end_ns is None else _seconds(end_ns, start_ns),
                 encodings=[
                     EncodingChange(at_s=_seconds(at_ns, start_ns), encoding=_name(plan, encoding))
                     for at_ns, encoding in encodings[: MOST_ENCODING_CHANGES + 1]
                 ],
                 encoding_shares={
                     _name(plan, encoding): share
-                    for encoding, share in shares(encodings, *window.bounds_ns).items()
+                    for encoding, share in shares(
+                        encodings, window.bounds_ns[0], end_ns or window.bounds_ns[1]
+                    ).items()
                 },
                 layer_switches=ledger.changes_within(one.stream, *window.bounds_ns),
                 freeze_est=_ratio(one.frozen_ms, one.playing_ms),
@@ -52,6 +58,13 @@ def video_streams(
             )
         )
     return found
+
+
+def _end_ns(stream: StreamFigures, first_ns: int | None, window: WindowResult) -> int | None:
+    """Return when a stream ended: with the window, or earlier with its subscription."""
+    if first_ns is None:
+        return None
+    return max(first_ns, window.bounds_ns[0]) + round(stream.playing_ms * _NS_PER_MS)
 
 
 def shares(encodings: _Encodings, start_ns: int, end_ns: int) -> dict[int, float]:

@@ -110,7 +110,7 @@ def report(
         ),
         rate_limited=ledger.rate_limited,
         retried_joins=ledger.retried_joins,
-        relay=described.relay(options, ledger),
+        relay=described.relay(plan, options, ledger),
         frame_delay=frame_delay.described(plan, ledger, windows),
         worst=worst(plan, streams),
         decoded=decoded.streams([one for window in windows for one in window.decoded], ledger),

@@ -1,6 +1,8 @@
 """Which streams are sampled, and the files that their frames are kept in."""
 
 import importlib.util
+from collections.abc import Iterable
+from io import BufferedWriter
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ def test_the_seed_chooses_planned_videos() -> None:
 def test_an_absent_extra_is_named(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else name)
     with pytest.raises(MachineError) as caught:
-        decode_sample.check_extra()
+        decode_sample.check_extra("--decode-sample")
     assert str(caught.value) == f"--decode-sample needs {absent}"
     assert caught.value.hint == "pip install 'sfukit[media]'"
 
@@ -71,6 +73,27 @@ class OneStream:
         return self.sample.kept[-1][9].end_tick
 
 
+async def test_frames_that_cannot_be_written_are_named_and_end_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = OneStream(tmp_path)
+    first = await one.window(taken(1, 2))
+    size = first.path.stat().st_size
+
+    def full(file: BufferedWriter, records: Iterable[bytes]) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(decode_sample, "write_all", full)
+    kept = decode_sample._appended(first.path, [b"more"])
+    assert kept == f"its frames could not be kept in {tmp_path}: No space left on device"
+    assert first.path.stat().st_size == size
+    second = await one.window(taken(3))
+    assert (second.frames, second.over) == (0, 1)
+    found = await decode_sample._compared(second, PLAN, one.ledger)
+    assert found.fault == kept
+
+
 async def test_each_window_has_a_file_of_its_own(tmp_path: Path) -> None:
     one = OneStream(tmp_path)
     first = await one.window(taken(1, 2, dropped=3))
@@ -89,6 +112,14 @@ async def test_a_stream_without_frames_is_reported_with_the_reason(tmp_path: Pat
         kept = await one.window(frames)
         found = await decode_sample._compared(kept, PLAN, one.ledger)
         assert (found.comparison, found.fault) == (None, reason)
+
+
+async def test_vp9_without_capture_times_is_reported(tmp_path: Path) -> None:
+    one = OneStream(tmp_path)
+    kept = await one.window(TakenFrames([], 0, 7))
+    load = plan(LoadOptions(clients=10, seed=7, codec="vp9"))
+    found = await decode_sample._compared(kept, load, one.ledger)
+    assert found.fault == "no abs-capture-time of its publisher in its packets"
 
 
 async def test_the_end_of_a_window_is_a_tick_of_100_us(

@@ -15,7 +15,7 @@ from sfukit.loadgen.scenario import plan
 from sfukit.loadgen.summary.video_streams import shares
 from sfukit.swarm.impairment import Impairment
 from sfukit.swarm.messages import EncodingChanged, FirstFrame, Network
-from tests.unit.loadgen.test_summary import Run, histogram
+from tests.unit.loadgen.test_summary import Run, histogram, stream
 
 _S = 1_000_000_000
 _NARROW = Impairment(rate_bps=1_000_000)
@@ -124,6 +124,18 @@ def test_a_report_has_links_and_encodings_over_time() -> None:
     ]
     assert video.encoding_shares == {"360p30": 0.5, "720p30": 0.5}
     assert (video.impaired, video.layer_switches) == (True, 1)
+    assert (video.first_frame_s, video.end_s) == (1.0, 20.0)
+
+
+def test_a_stream_ends_with_its_subscription() -> None:
+    run = Run(RunOptions(load=LoadOptions(clients=2, seed=71)))
+    run.join()
+    run.ledger.on_event(FirstFrame(stream=10, encoding_index=2, at_ns=12 * _S))
+    run.ledger.on_event(EncodingChanged(stream=10, encoding_index=1, at_ns=15 * _S))
+    run.streams = [stream(10, 1, playing_ms=4_000.0)]
+    video = run.report().video_streams[0]
+    assert video.end_s == 16.0
+    assert video.encoding_shares == {"360p30": 0.25, "720p30": 0.75}
 
 
 def test_the_html_report_shows_links_and_video_behind_them() -> None:

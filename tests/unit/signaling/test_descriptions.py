@@ -127,6 +127,7 @@ def test_a_publisher_offers_one_codec_and_capture_times_as_asked_for(
     video = sdp.parse(descriptions.publish_offer(parameters)).media[1]
     assert {one.name for one in video.codecs()} == {codec.upper(), "rtx"}
     assert (extensions.ABS_CAPTURE_TIME in video.extensions) == capture_time
+    assert (extensions.DEPENDENCY_DESCRIPTOR in video.extensions) == (codec == "av1")
 
 
 @pytest.mark.parametrize("capture_time", [True, False])

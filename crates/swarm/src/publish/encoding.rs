@@ -3,6 +3,7 @@
 use super::{PlannedPacket, RtpStream, SendContext};
 use crate::captures::{Capture, CaptureLog};
 use crate::clip::{Clip, FrameFields};
+use crate::dependency::{DescriptorValue, Place};
 use crate::frame_id::FrameId;
 use crate::header::{HeaderTemplate, SdesItems};
 use crate::message::PliPolicy;
@@ -95,6 +96,7 @@ impl OutboundEncoding {
         ids: &wire::extension::ExtensionMap,
         random: &mut Random,
     ) -> Self {
+        let has_descriptors = plan.clip.descriptors().is_some();
         let new_stream = |ssrc, payload_type, repairs, random: &mut Random| {
             let sdes = SdesItems {
                 repairs,
@@ -102,7 +104,7 @@ impl OutboundEncoding {
             };
             RtpStream::new(
                 ssrc,
-                HeaderTemplate::new(ssrc, payload_type, sdes, ids),
+                HeaderTemplate::new(ssrc, payload_type, sdes, ids, has_descriptors),
                 random,
             )
         };
@@ -239,6 +241,8 @@ impl OutboundEncoding {
         for packet in frame.packets.clone().filter(|packet| !omits(*packet)) {
             planned.push(PlannedPacket {
                 packet,
+                first: packet == frame.packets.start,
+                keyframe: frame.keyframe,
                 marker: self.clip.kind() == Kind::Video && self.clip.ends_frame(frame, packet),
                 timestamp: self.timestamp_at(self.ticks),
                 fields,
@@ -261,7 +265,8 @@ impl OutboundEncoding {
         let clip = &self.clip;
         let write = |out: &mut [u8]| clip.write(planned.packet, &planned.fields, out);
         let index = self.media.next;
-        let len = self.media.send(&planned, write, context)?;
+        let descriptor = descriptor(clip, &planned);
+        let len = self.media.send(&planned, descriptor, write, context)?;
         self.remember(index, planned);
         Some(len)
     }
@@ -312,7 +317,8 @@ impl OutboundEncoding {
             2 + clip.write(planned.packet, &planned.fields, &mut out[2..])
         };
         let rtx = self.rtx.as_mut()?;
-        let len = rtx.send(&planned, write, context)?;
+        let descriptor = descriptor(clip, &planned);
+        let len = rtx.send(&planned, descriptor, write, context)?;
         context.recorder.totals.packets_resent += 1;
         Some(len)
     }
@@ -413,4 +419,14 @@ impl OutboundEncoding {
         self.move_to(self.clip.next_keyframe(self.position));
         skipped
     }
+}
+
+fn descriptor(clip: &Clip, planned: &PlannedPacket) -> Option<DescriptorValue> {
+    let place = Place {
+        first: planned.first,
+        last: planned.marker,
+        keyframe: planned.keyframe,
+        number: planned.fields.picture_id,
+    };
+    Some(clip.descriptors()?.value(place))
 }
