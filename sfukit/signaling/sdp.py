@@ -101,16 +101,19 @@ class Section(msgspec.Struct):
         """Whether the m-line is rejected: port zero, and not bundle-only (RFC 8843 section 6)."""
         return self.port == 0 and not self.bundle_only
 
+    def feedback_of(self, payload_type: int | str) -> tuple[str, ...]:
+        """List the RTCP feedback of a payload type (RFC 4585 section 4.2)."""
+        return (*self.feedbacks.get(str(payload_type), ()), *self.feedbacks.get("*", ()))
+
     def codecs(self) -> list[Codec]:
         """List the codecs in the order of preference of the m-line."""
-        common = self.feedbacks.get("*", [])
         return [
             Codec(
                 int(payload_type),
                 *self.rtpmaps[payload_type],
                 fmtp=self.fmtps.get(payload_type, ""),
                 parameters=self.parameters.get(payload_type, {}),
-                feedback=(*self.feedbacks.get(payload_type, ()), *common),
+                feedback=self.feedback_of(payload_type),
             )
             for payload_type in self.formats
             if payload_type in self.rtpmaps
