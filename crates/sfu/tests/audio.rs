@@ -4,7 +4,7 @@ mod common;
 
 use common::payload::{opus_silence, read_opus};
 use common::*;
-use sfu::batching::MAX_WINDOW;
+use sfu::engine::batching::MAX_WINDOW;
 use std::time::Duration;
 
 /// `speakers` send within two milliseconds of each other; each subscribes to all others.

@@ -4,7 +4,7 @@ mod common;
 
 use common::switching::*;
 use common::*;
-use sfu::dynacast::{ACTIVATION_TIMEOUT, DEACTIVATE_AFTER};
+use sfu::ingress::dynacast::{ACTIVATION_TIMEOUT, DEACTIVATE_AFTER};
 
 /// A camera with dynacast, after the encodings without subscribers have become inactive.
 fn inactive() -> (World, usize, Sub) {

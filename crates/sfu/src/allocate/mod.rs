@@ -15,6 +15,7 @@
 pub mod hysteresis;
 mod ladder;
 mod order;
+pub mod select;
 mod wish;
 
 pub use wish::{Ask, Candidate, FrameSize, Held, Rank, Wish};

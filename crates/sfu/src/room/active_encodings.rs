@@ -7,8 +7,8 @@ use wire::time::Time;
 
 use super::Room;
 use crate::context::{Context, Timer};
+use crate::ingress::publication::Publication;
 use crate::message::Event;
-use crate::publication::Publication;
 
 /// Time between two updates of a publication's encodings.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(250);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{PeerConnection, Room};
+use crate::bwe::Report;
+use crate::bwe::loss_rtt::LossRtt;
 use crate::config::Bwe;
 use crate::context::{Context, Timer};
-use crate::policy::loss_rtt::LossRtt;
-use crate::policy::{Policy, Report};
 
 const BUDGET_EVERY: Duration = Duration::from_millis(500);
 /// Budgets are due at multiples of this, so that one wakeup serves many subscribers.
@@ -54,9 +54,8 @@ impl Room {
         policy.set_load_bps(cap_bps, sent_bps);
         // A cap that is only the bitrate of the target encodings does not limit them.
         let is_set = context.config.max_subscription_bitrate_bps.is_some();
-        let budget = policy
-            .budget_bps(context.now)
-            .filter(|budget| is_set || *budget < cap_bps);
+        let estimate = policy.budget_bps(context.now);
+        let budget = (is_set || estimate < cap_bps).then_some(estimate);
         // Bitrates rise and subscriptions are added: the same budget may be exceeded.
         let exceeded = budget.is_some_and(|budget| sent_bps > budget);
         if peer.budget_bps != budget || exceeded {
@@ -108,7 +107,8 @@ impl Room {
     fn target_bps(&self, key: usize) -> u64 {
         let subscription = &self.subscriptions[key];
         let candidates = self.publications[subscription.publication].candidates();
-        let choice = crate::select::select_encoding(&candidates, &subscription.target, None, None);
+        let choice =
+            crate::allocate::select::select_encoding(&candidates, &subscription.target, None, None);
         choice.encoding.map_or(0, |nth| candidates[nth].bitrate_bps)
     }
 }

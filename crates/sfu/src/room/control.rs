@@ -11,13 +11,13 @@ use super::Room;
 use super::active_encodings::schedule_update;
 use super::peer_connection::{Incoming, PeerConnection};
 use crate::context::{Context, EntityId, Route};
+use crate::egress::subscription::Subscription;
 use crate::extensions::add_extensions;
+use crate::ingress::publication::Publication;
 use crate::message::{
     CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, Setup,
     SrtpChoice, SubscribeRequest, SubscriptionId, TransportId,
 };
-use crate::publication::Publication;
-use crate::subscription::Subscription;
 
 /// Longest DTLS or RTCP payload: fits every path that media fits.
 const MTU: usize = 1200;

@@ -8,11 +8,11 @@ use slab::Slab;
 
 use super::{PeerConnection, Room};
 use crate::context::{Context, Timer};
-use crate::forward::{
+use crate::egress::forward::{
     Progress, Round, SendTransport, forward, max_rtp_len, resend, resend_inserted,
 };
-use crate::publication::Publication;
-use crate::subscription::Subscription;
+use crate::egress::subscription::Subscription;
+use crate::ingress::publication::Publication;
 
 /// Retransmissions that may wait for one peer; a receiver that requests more has lost too much.
 pub(super) const MAX_RESENDS: usize = 512;

@@ -10,10 +10,10 @@ use wire::time::Time;
 use super::Room;
 use super::flush::MAX_RESENDS;
 use super::peer_connection::Resend;
+use crate::bwe::Report;
 use crate::context::Context;
-use crate::policy::Report;
-use crate::publication::PublisherReport;
-use crate::repair::Resent;
+use crate::egress::repair::Resent;
+use crate::ingress::encoding::PublisherReport;
 
 /// A packet is not resent more often than this, whatever the round trip.
 const SHORTEST_RESEND: Duration = Duration::from_millis(10);

@@ -21,9 +21,10 @@ use wire::rtcp::ReportBlock;
 use crate::context::{Context, EntityId, Timer};
 use crate::counters::Counters;
 use crate::deadline::Deadline;
+use crate::egress::subscription::Subscription;
+use crate::ingress::encoding::Encoding;
+use crate::ingress::publication::Publication;
 use crate::message::RoomId;
-use crate::publication::{Encoding, Publication};
-use crate::subscription::Subscription;
 
 pub use peer_connection::PeerConnection;
 

@@ -17,13 +17,13 @@ use wire::extension::ExtensionMap;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
+use crate::bwe::loss_rtt::LossRtt;
 use crate::counters::Counters;
 use crate::deadline::Deadline;
-use crate::forward::SendTransport;
+use crate::egress::forward::SendTransport;
+use crate::ingress::publication::Publication;
+use crate::ingress::publish_limit::PublishLimit;
 use crate::message::{PublishRequest, TransportId};
-use crate::policy::loss_rtt::LossRtt;
-use crate::publication::Publication;
-use crate::publish_limit::PublishLimit;
 
 /// The sender SSRC of RTCP packets; no media is sent with it.
 pub const OUR_SSRC: Ssrc = Ssrc(1);

@@ -4,7 +4,7 @@ use rtc::prefetch::prefetch;
 use wire::id::Ssrc;
 
 use super::{PeerConnection, Room};
-use crate::publication::Encoding;
+use crate::ingress::encoding::Encoding;
 
 /// Bytes of a subscription that a packet uses.
 const HOT_SUBSCRIPTION_BYTES: usize = 512;

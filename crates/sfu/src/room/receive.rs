@@ -19,8 +19,8 @@ use wire::time::Time;
 use super::Room;
 use super::peer_connection::{Incoming, PeerConnection};
 use crate::context::{Context, Route, Timer};
+use crate::ingress::encoding::KeyframeStart;
 use crate::message::{Event, TransportState};
-use crate::publication::KeyframeStart;
 
 /// A packet of an encoding, decrypted and bound.
 #[derive(Clone, Copy)]

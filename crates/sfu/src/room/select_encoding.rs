@@ -1,4 +1,4 @@
-//! Switches of encoding: [`select`](crate::select) selects one, and subscriptions switch here, at
+//! Switches of encoding: [`select`](crate::allocate::select) selects one, and subscriptions switch here, at
 //! the next keyframe of the selected encoding.
 
 use std::time::Duration;
@@ -12,11 +12,13 @@ use wire::time::Time;
 
 use super::Room;
 use super::active_encodings::report_wanted_encodings;
+use crate::allocate::select::select_encoding;
 use crate::context::{Context, Timer};
+use crate::egress::subscription::{Inserted, PendingSwitch, Subscription};
+use crate::ingress::encoding::Encoding;
+use crate::ingress::publication::Publication;
 use crate::message::{Event, Target};
-use crate::publication::{Encoding, Publication};
-use crate::select::{ENCODING_INACTIVE, select_encoding};
-use crate::subscription::{Inserted, PendingSwitch, Subscription};
+use crate::reasons::ENCODING_INACTIVE;
 
 /// A keyframe up to this age is used: less than a request for a new one would take.
 const FRESH_KEYFRAME: Duration = Duration::from_millis(100);

@@ -7,8 +7,9 @@ use wire::id::Rid;
 use wire::time::Time;
 
 use super::{PeerConnection, Room};
-use crate::publication::{Encoding, Publication};
-use crate::subscription::Subscription;
+use crate::egress::subscription::Subscription;
+use crate::ingress::encoding::Encoding;
+use crate::ingress::publication::Publication;
 
 impl Room {
     /// Describe every transport, publication and subscription.

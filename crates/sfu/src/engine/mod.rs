@@ -1,5 +1,9 @@
 //! All rooms of one worker: finds the room of a datagram or command and contains its faults.
 
+pub mod batching;
+mod round_robin;
+mod stun;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -15,14 +19,14 @@ use wire::id::Ssrc;
 use wire::rtp::{Kind, demux};
 use wire::time::{Time, WallClock};
 
-use crate::batching::batching_window;
 use crate::config::Config;
 use crate::context::{Context, EntityId, Random, Route, Timer};
 use crate::counters::Counters;
+use crate::engine::batching::batching_window;
+use crate::engine::round_robin::RoundRobin;
+use crate::engine::stun::PlainStun;
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
-use crate::round_robin::RoundRobin;
-use crate::stun::PlainStun;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.

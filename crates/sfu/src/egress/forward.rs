@@ -15,8 +15,8 @@ use rtc::transport::Transport;
 use wire::time::Time;
 
 use crate::counters::Counters;
-use crate::subscription::{Inserted, Subscription};
-use crate::template::{Stamp, Template};
+use crate::egress::subscription::{Inserted, Subscription};
+use crate::egress::template::{Stamp, Template};
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
 const ROOM_AROUND: usize = 512;

@@ -10,12 +10,12 @@ use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
 use crate::context::Context;
+use crate::egress::keyframe_limit::KeyframeRequestLimit;
+use crate::egress::repair::{Allowance, Repair, Resent};
+use crate::egress::template::Template;
 use crate::extensions::extension_map;
-use crate::keyframe::KeyframeRequestLimit;
+use crate::ingress::publication::{Publication, parse_mid};
 use crate::message::{CommandError, SubscribeRequest, SubscriptionId, Target};
-use crate::publication::{Publication, parse_mid};
-use crate::repair::{Allowance, Repair, Resent};
-use crate::template::Template;
 
 /// Counts of one subscription (webrtc-stats: outbound-rtp and remote-inbound-rtp).
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,7 +99,7 @@ pub struct Subscription {
     pub stream: Option<SealStream>,
     /// Header of its packets.
     pub template: Template,
-    /// The source that was sent last: [`Encoding::source`](crate::publication::Encoding::source).
+    /// The source that was sent last: [`Encoding::source`](crate::ingress::encoding::Encoding::source).
     pub last_source: Option<u16>,
     /// Retransmissions, where negotiated.
     pub repair: Option<Repair>,

@@ -3,10 +3,9 @@
 
 use std::ops::Deref;
 
+use crate::keys::MAX_ENCODINGS;
 use crate::message::Target;
-
-/// Most encodings of a publication; browsers send three.
-pub const MAX_ENCODINGS: usize = 8;
+use crate::reasons::{BANDWIDTH, BEST, ENCODING_INACTIVE, NO_ENCODING, REQUESTED};
 
 /// One encoding to select from, ordered from the lowest bitrate to the highest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,19 +52,6 @@ pub struct Choice {
     /// Reason code.
     pub reason: &'static str,
 }
-
-/// The subscriber requested this encoding.
-pub const REQUESTED: &str = "requested";
-/// The highest encoding.
-pub const BEST: &str = "best";
-/// A higher one would exceed the estimated bandwidth.
-pub const BANDWIDTH: &str = "bandwidth";
-/// The requested encoding is inactive.
-pub const ENCODING_INACTIVE: &str = "encoding_inactive";
-/// The encoding has no subscribers, so dynacast made it inactive.
-pub const UNWATCHED: &str = "unwatched";
-/// No encoding is active.
-pub const NO_ENCODING: &str = "no_encoding";
 
 /// The current encoding may exceed its budget by this much: bitrates vary, and each switch costs a
 /// keyframe.

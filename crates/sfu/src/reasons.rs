@@ -1,0 +1,14 @@
+//! Reason codes of switches and of inactive encodings, as events and statistics have them.
+
+/// The subscriber requested this encoding.
+pub const REQUESTED: &str = "requested";
+/// The highest encoding.
+pub const BEST: &str = "best";
+/// A higher one would exceed the estimated bandwidth.
+pub const BANDWIDTH: &str = "bandwidth";
+/// The requested encoding is inactive.
+pub const ENCODING_INACTIVE: &str = "encoding_inactive";
+/// The encoding has no subscribers, so dynacast made it inactive.
+pub const UNWATCHED: &str = "unwatched";
+/// No encoding is active.
+pub const NO_ENCODING: &str = "no_encoding";
