@@ -6,3 +6,4 @@ pub mod keyframe;
 pub mod meter;
 pub mod publication;
 pub mod publish_limit;
+pub mod wire_rate;
