@@ -11,7 +11,7 @@ MIRRORS := $(shell sed -n 's|.*include_str!("../../../\(.*\)").*|\1|p' crates/na
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock $(MIRRORS)
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench adaptation compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +75,12 @@ check-rust: setup
 	cargo deny --locked check licenses bans sources
 
 bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast cycles" for some
-	$(BIN)/python -m tools.bench $(ROWS)
+	$(BIN)/python -m tools.bench $(ROWS) $(ARGS)
+
+BWE ?= loss-rtt
+adaptation: setup ## cases of narrow and lossy links, 18 minutes an estimator, into docs/adaptation.md; CASE="1m 5.1", BWE="gcc none"
+	$(BIN)/python -m tools.bench adaptation $(CASE:%=--case %) $(BWE:%=--bwe %) || test $$? = 3
+	$(BIN)/python -m tools.adaptation_document $$(ls -t bench/*.json | head -1)
 
 RULER ?= --document
 ruler: setup ## inject loss, delay, jitter and a narrow link, compare with what is reported; writes docs/ruler.md

@@ -21,6 +21,7 @@ const FIELDS: FrameFields = FrameFields {
         frame: 1,
         tick: 256,
     },
+    in_band: true,
 };
 
 /// A file is no clip, or every packet of it can be written and every frame has packets.
@@ -95,6 +96,7 @@ fn any_network(input: &mut Input<'_>) -> Network {
         }),
         reorder: any_number(input),
         duplicate: any_number(input),
+        trace: input.flag(),
     }
 }
 
@@ -152,5 +154,6 @@ fn any_packet(input: &mut Input<'_>, index: u64) -> PacketInfo {
         keyframe: flags & 8 != 0,
         picture_id: (flags & 16 != 0).then_some((index >> 2) as u16 & 0x7fff),
         id: None,
+        captured: None,
     }
 }

@@ -48,7 +48,8 @@ def result_lines(report: SearchReport) -> list[str]:
 def _answer_text(answer: Answer) -> str:
     if answer.max_clients is None:
         note = f": {_NOTES[answer.ended]}" if answer.at_least else ""
-        return f"no load passed the gates{note}"
+        so_far = " so far" if answer.ended == "interrupted" else ""
+        return f"no load passed the gates{so_far}{note}"
     clients = f"{answer.max_clients:,} clients"
     if not answer.at_least:
         return f"{clients} pass the gates (within {answer.resolution:,})"

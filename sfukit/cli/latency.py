@@ -11,6 +11,7 @@ from sfukit.cli import (
     interruptible,
     latency_ends,
     latency_options,
+    relay_options,
     shared_options,
     target_options,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(add_completion=False)
         "sfukit latency http://127.0.0.1:7080 -d 60s -T 'e2e_frame_ms.p95<200'",
         "sfukit latency whip+http://[::1]:80/whip/a --play http://[::1]:80/whep/a",
         "sfukit latency --net-up 'delay=40ms' --json run.json",
+        "sfukit latency --relay-only --turn turn:HOST --turn-secret @FILE",
         "sfukit latency http://192.0.2.1:7080 --publish-only --peer 0.0.0.0:7099",
     ),
 )
@@ -56,6 +58,11 @@ def latency(
     subscribe_only: latency_options.SubscribeOnly = False,
     peer: latency_options.Peer = None,
     peer_token: latency_options.PeerToken = None,
+    relay_only: relay_options.RelayOnly = False,
+    turn: relay_options.Turn = None,
+    turn_user: relay_options.TurnUser = None,
+    turn_password: relay_options.TurnPassword = None,
+    turn_secret: relay_options.TurnSecret = None,
     net: target_options.Net = None,
     net_up: target_options.NetUp = None,
     net_down: target_options.NetDown = None,
@@ -91,6 +98,7 @@ def latency(
         bitrate_bps=units.bitrate_bps(bitrate, "--bitrate"),
         warmup_s=0.0,
         duration_s=units.duration_s(duration, "--duration"),
+        relay_only=relay_only,
         net_up=impaired_up,
         net_down=impaired_down,
         seed=target_options.seed(context.params),
@@ -106,7 +114,7 @@ def latency(
         room=room,
     )
     measurement = LatencyOptions(
-        run=replace(run_options, default_gates=False),
+        run=replace(run_options, default_gates=False, relay=relay_options.relay(context.params)),
         interval_s=_interval_s(interval, load.duration_s),
         ends=ends.here,
         room=ends.room,
@@ -118,6 +126,11 @@ def latency(
         raise UsageError(
             "--engine aiortc with one end alone: its delays need one clock",
             hint="leave out --publish-only and --subscribe-only",
+        )
+    if measurement.engine != "native" and relay_only:
+        raise UsageError(
+            "--engine aiortc with --relay-only: aiortc cannot be limited to its relay candidates",
+            hint="leave --engine out",
         )
     for name, destination in (("--json", json), ("--html", html)):
         if destination is not None:

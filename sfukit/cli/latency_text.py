@@ -11,6 +11,7 @@ from sfukit.cli.live_view import Row
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import labelled
 from sfukit.loadgen.latency.result import Generator, LatencyReport, Sample
+from sfukit.loadgen.reports import conditions
 
 _ROWS = (
     ("frame delay", "e2e_frame_ms"),
@@ -43,6 +44,8 @@ def result_lines(report: LatencyReport) -> list[str]:
         lines += _asymmetry_line(report)
     lines += _clock_lines(report)
     lines += latency_engines.lines(report)
+    if relayed := conditions.relay(report.relay, None, 0):
+        lines.append(labelled("relay", relayed))
     if report.generator is not None:
         lines.append(labelled("load generator", _generator_text(report.generator)))
     told = " ".join(report.reasons)

@@ -85,6 +85,7 @@ def loadtest(
     warmup: options.Warmup = "10s",
     join_timeout: options.JoinTimeout = "10s",
     interval: options.Interval = "1s",
+    latency: options.Latency = "auto",
     decode_sample: options.DecodeSample = 0,
     retries: options.Retries = 0,
     codec: options.Codec = "vp8",

@@ -47,6 +47,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         ),
         *loadtest_text.stage_lines(report.stages),
         *_media_lines(report),
+        *loadtest_text.timing_lines(report),
         *loadtest_text.worst_lines(report.worst),
         *_side_lines(report),
         *error_lines(report.errors),

@@ -10,7 +10,7 @@ from sfukit.errors import UsageError
 from sfukit.loadgen.options import FRAME_RATES, MOST_LAYERS, MOST_SAMPLED, LoadOptions
 
 _LOAD, _MEDIA, _NETWORK, _TIMING = "Load", "Media", "Network", "Timing"
-_GATES, _CPU = "Gates", "CPU"
+_MEASURE, _GATES, _CPU = "Measurement", "Gates", "CPU"
 
 
 Clients = Annotated[
@@ -134,7 +134,16 @@ JoinTimeout = Annotated[
     str, option("--join-timeout", panel=_TIMING, metavar="TIME", help="limit for one join")
 ]
 Interval = Annotated[
-    str, option("--interval", panel=_TIMING, metavar="TIME", help="of the series in reports")
+    str, option("--interval", panel=_MEASURE, metavar="TIME", help="of the series in reports")
+]
+Latency = Annotated[
+    str,
+    option(
+        "--latency",
+        panel=_MEASURE,
+        help="frame delay by tag (frame id in the frame), capture-time (RTP header), barcode "
+        "(decoded: extra media), off, or auto: tag, VP9 capture-time",
+    ),
 ]
 Codec = Annotated[
     str,
@@ -146,7 +155,7 @@ DecodeSample = Annotated[
     int,
     option(
         "--decode-sample",
-        panel=_TIMING,
+        panel=_MEASURE,
         metavar="N",
         help="decode N received videos after the run: PSNR, SSIM (extra media)",
     ),
@@ -296,7 +305,6 @@ ProfileServer = Annotated[
 ]
 
 _LEAST_INTERVAL_S = 0.25
-_SAMPLED_CODECS = {"vp8", "h264"}
 
 
 def interval_s(text: str) -> float:
@@ -332,14 +340,12 @@ def media(file: str | None) -> Path | None:
 
 
 def decode_sample(count: int, load: LoadOptions) -> int:
-    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``, of codecs with numbered frames."""
+    """Read ``--decode-sample``; from 0 to ``MOST_SAMPLED``."""
     if not 0 <= count <= MOST_SAMPLED:
         raise UsageError(f"--decode-sample {count}: from 0 to {MOST_SAMPLED}", hint="try 3")
-    codecs = {load.codec, *(group.codec or load.codec for group in load.groups)}
-    if count and not codecs <= _SAMPLED_CODECS:
+    if count and load.latency == "off":
         raise UsageError(
-            f"--decode-sample with {' and '.join(sorted(codecs - _SAMPLED_CODECS))}: the frames of "
-            "VP8 and H.264 are decoded",
-            hint="try --codec vp8",
+            "--decode-sample with --latency off: frames are found in their clip by the frame id",
+            hint="leave --latency out",
         )
     return count

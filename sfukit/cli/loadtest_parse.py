@@ -23,6 +23,7 @@ from sfukit.loadgen import presets
 from sfukit.loadgen.options import (
     AudioCodec,
     Codec,
+    LatencyMode,
     Layout,
     LoadOptions,
     Pacing,
@@ -75,6 +76,7 @@ def _apply_file(values: dict[str, Any], typed: Collection[str]) -> Collection[st
     values["scenario"] = found.values.get("scenario", "meeting")
     values |= {name: value for name, value in found.values.items() if name not in typed}
     values["groups"] = found.groups
+    values["relayed_at"] = found.relayed_at
     values["stages"] = () if values["stage"] else found.stages
     if "gate" in typed and "gate" in found.values:
         values["gate"] = [*found.values["gate"], *values["gate"]]
@@ -150,7 +152,12 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
     """Return the load of a run."""
     if values["rfc8867"] is not None:
         load = loadtest_rfc8867.options(values, values["typed"], target_options.seed(values))
-        return replace(load, codec=choice(values["codec"], "--codec", Codec))
+        return replace(
+            load,
+            codec=choice(values["codec"], "--codec", Codec),
+            latency=choice(values["latency"], "--latency", LatencyMode),
+            relay_only=values["relay_only"],
+        )
     bitrate = values["bitrate"]
     net_up, net_down = target_options.networks(values)
     return LoadOptions(
@@ -177,6 +184,8 @@ def load_options(values: Mapping[str, Any]) -> LoadOptions:
         layout=choice(values["layout"], "--layout", Layout) if values["layout"] else None,
         speaker_switch_s=_switch_s(values["speaker_switch"]),
         handover_s=handovers.parse(values["handover"]) if values["handover"] else None,
+        latency=choice(values["latency"], "--latency", LatencyMode),
+        relay_only=values["relay_only"],
         net_up=net_up,
         net_down=net_down,
         phases=_phases(values, (net_up, net_down)),

@@ -1,6 +1,6 @@
 """The text of a load test report, for a run that ended and for a saved one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -10,14 +10,11 @@ from sfukit.cli.error_lines import error_lines
 from sfukit.cli.metric_table import gates_on, in_brackets, table
 from sfukit.cli.output import LOADTEST_LABEL, labelled
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import sentences
+from sfukit.loadgen.reports import conditions, sentences
 from sfukit.loadgen.result.report import (
     EncodingUse,
     LoadtestReport,
-    Metric,
     RateLimited,
-    RelayUse,
-    RetriedJoins,
     Saturation,
     ServerUse,
     Stage,
@@ -30,6 +27,7 @@ _ROWS = (
     ("first frame", "ttff_ms"),
     ("frame delay", "e2e_frame_ms"),
     ("round trip", "rtt_ms"),
+    ("queue", "queue_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
     ("playout delay", "playout_delay_libwebrtc_ms"),
@@ -66,6 +64,7 @@ def result_lines(report: LoadtestReport) -> list[str]:
         *loadtest_rfc8867.lines(report.rfc8867),
         *table(_ROWS, report.metrics, report.gates),
         *_loss_line(report),
+        *timing_lines(report),
         *_late_line(report),
         *_quality_line(report),
         *_decoded_line(report),
@@ -106,21 +105,15 @@ def join_lines(report: LoadtestReport) -> list[str]:
         lines.append(labelled("endpoint", shared))
     if report.rate_limited.requests:
         lines.append(labelled("limits", _limits_text(report.rate_limited)))
-    if report.relay is not None:
-        lines.append(labelled("relay", _relay_text(report.relay, report.metrics)))
-    if report.retried_joins.attempts:
-        lines.append(labelled("retries", _retries_text(report.retried_joins)))
-    return lines
+    found = (("relay", conditions.relay_of(report)), ("retries", conditions.retries(report)))
+    return lines + [labelled(name, text) for name, text in found if text]
 
 
-def _relay_text(relay: RelayUse, metrics: Mapping[str, Metric]) -> str:
-    took = metrics.get("turn_allocate_ms")
-    p95 = f" (p95 {gates.show(took.p95, 'ms')})" if took is not None and took.count else ""
-    failed = ", ".join(f"{count} x {code}" for code, count in relay.failures.items())
-    return (
-        f"{relay.uri} by {relay.protocol}: {relay.allocations:,} allocations{p95}"
-        f"{f', failed: {failed}' if failed else ''}"
-    )
+def timing_lines(report: LoadtestReport) -> list[str]:
+    """Return what frame delays were measured by, where that is not the usual."""
+    if not conditions.notable(report.frame_delay):
+        return []
+    return [labelled("frame delay", text) for text in conditions.frame_delay(report.frame_delay)]
 
 
 def side_lines(report: LoadtestReport) -> list[str]:
@@ -167,14 +160,6 @@ def _limits_text(limited: RateLimited) -> str:
     return (
         f"rate_limited, the target's policy: {limited.requests} requests of {limited.clients} "
         f"clients refused and retried, {each_s:.1f} s of backoff each{refused}"
-    )
-
-
-def _retries_text(retried: RetriedJoins) -> str:
-    codes = ", ".join(f"{count} x {code}" for code, count in retried.codes.items())
-    return (
-        f"{retried.attempts} joins of {retried.clients} clients failed and were tried again "
-        f"({codes}); {retried.clients_joined} clients joined"
     )
 
 

@@ -43,10 +43,11 @@ TurnSecret = Annotated[
 
 
 def relay(values: Mapping[str, Any]) -> RelayOptions | None:
-    """Return the TURN server; None without ``--relay-only``."""
+    """Return the TURN server; None without ``--relay-only``, also in a scenario file."""
+    in_file = values.get("relayed_at")
     given, account = values.get("turn"), {name: values.get(name) for name in _ACCOUNT}
     named = [name for name, value in account.items() if value is not None]
-    if not values.get("relay_only"):
+    if not (values.get("relay_only") or in_file):
         if given is not None or named:
             name = "turn" if given is not None else named[0]
             raise UsageError(
@@ -54,6 +55,11 @@ def relay(values: Mapping[str, Any]) -> RelayOptions | None:
                 hint="give --relay-only too",
             )
         return None
+    if given is None and in_file:
+        raise UsageError(
+            f"{in_file} = true: no TURN server",
+            hint="give --turn and its account on the command line: files name no hosts, no secrets",
+        )
     if given is None:
         raise UsageError(
             "--relay-only without a TURN server", hint="give --turn turn:HOST, as in turn-probe"

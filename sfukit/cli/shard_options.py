@@ -72,6 +72,7 @@ _NOT_FOR_WORKERS = {
     "allow_host": "each worker has its own permission: set SFUKIT_ALLOW_HOSTS there",
     "target_plugin": "workers load no plug-in that a task names",
     "relay_only": "its account is a secret, which tasks do not carry",
+    "turn": "its account is a secret, which tasks do not carry",
     "pin": "the placement is that of each worker",
     "server_args": "no worker starts a server",
     "prometheus": "the metrics while running are those of each worker",

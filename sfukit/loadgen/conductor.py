@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sfukit.loadgen import estimates
 from sfukit.loadgen.bots import joining
+from sfukit.loadgen.bots.joining import Failure
 from sfukit.loadgen.bots.media import Media
 from sfukit.loadgen.bots.session import BotSession
-from sfukit.loadgen.metrics.ledger import RATE_LIMITED, TRANSPORT_LOST, Ledger
+from sfukit.loadgen.metrics.ledger import RATE_LIMITED, TRANSPORT_LOST, JoinRecord, Ledger
 from sfukit.loadgen.scenario import Bot, Plan
 from sfukit.loadgen.targets.base import FaultyTarget, RearrangingSession, Session, Target
 from sfukit.loadgen.verdict.decision import TargetFault
@@ -114,6 +116,15 @@ class Conductor:
             here = [one for one in self._running.values() if one.bot_session.bot.slot == slot]
             await asyncio.gather(*(self._rearrange(one, at_s) for one in here))
 
+    async def follow_estimates(self) -> None:
+        """Record the target's estimates of traced downlinks."""
+        await estimates.follow(
+            self._plan,
+            self._swarm,
+            self._ledger,
+            lambda: [(one.bot_session.bot, one.session) for one in self._running.values()],
+        )
+
     async def _rearrange(self, running: _Running, at_s: float) -> None:
         group = running.bot_session.bot.group
         paused_s = group.paused_s if group is not None else None
@@ -200,9 +211,7 @@ class Conductor:
         """Run the session of one bot; errors are recorded for this bot only."""
         record = self._ledger.join_records[bot.index]
         attempts = 1
-        while failure := await joining.attempt(
-            self._running[bot.index].session, self._join_timeout_s, record
-        ):
+        while failure := await self._attempt(bot, record, again=attempts <= self._retries):
             if attempts > self._retries:
                 self._ledger.failed(bot, failure.code, failure.message)
                 return
@@ -216,4 +225,18 @@ class Conductor:
             self._running[bot.index] = running._replace(
                 session=self._target.session(running.bot_session)
             )
-        self._ledger.lost(bot, await self._running[bot.index].session.run())
+
+    async def _attempt(self, bot: Bot, record: JoinRecord, *, again: bool) -> Failure | None:
+        """Join, and run the session until it ends; return why the join failed, if it did.
+
+        What follows the accepted join, as ICE, is part of it where it may be tried ``again``.
+        """
+        session = self._running[bot.index].session
+        failure = await joining.attempt(session, self._join_timeout_s, record)
+        if failure is not None:
+            return failure
+        ended = await (joining.run_until_failed(session, record) if again else session.run())
+        if isinstance(ended, Failure):
+            return ended
+        self._ledger.lost(bot, ended)
+        return None

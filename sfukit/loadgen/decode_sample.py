@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib.util
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,50 +12,64 @@ from random import Random
 import msgspec
 
 from sfukit.errors import MachineError
+from sfukit.loadgen import barcode_sample
+from sfukit.loadgen.barcode_sample import CaptureLog
 from sfukit.loadgen.metrics.decoded import DecodedStream, SampledStream
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.metrics.measured import WindowResult
+from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan, PlannedTrack
-from sfukit.media import cache, spool
+from sfukit.media import cache, decoder_process, spool
 from sfukit.media.spool import Comparison, SpooledFrame
 from sfukit.swarm.messages import TakeFrames, TakenFrames
 from sfukit.swarm.native import Swarm
 
 _TAKE_EVERY_S = 0.5  # the swarm keeps 2 MiB of each stream: five seconds of 3 Mb/s
 _MOST_BYTES = 64 * 1024 * 1024  # of one stream and window
-_COMPARE_TIMEOUT_S = 300.0
+_BARCODE_STREAMS = 4  # without --decode-sample
 _SALT = "decode-sample"
-_DECODED = ("vp8", "h264")
 # Capture ticks of frame ids: 100 us, 32 bits.
 _NS_PER_TICK = 100_000
 _TICK_MASK = 0xFFFFFFFF
 
 
-def check_extra() -> None:
-    """Refuse to sample without the extra that decodes."""
+def check_extra(option: str) -> None:
+    """Refuse an option that decodes without the extra for it."""
     for name in ("av", "numpy"):
         if importlib.util.find_spec(name) is None:
-            raise MachineError(f"--decode-sample needs {name}", hint="pip install 'sfukit[media]'")
+            raise MachineError(f"{option} needs {name}", hint="pip install 'sfukit[media]'")
+
+
+def streams(options: RunOptions) -> int:
+    """Return how many streams are sampled: as many as are decoded, or a few for their barcodes."""
+    barcodes = _BARCODE_STREAMS if options.load.latency == "barcode" else 0
+    return options.decode_sample or barcodes
 
 
 def chosen(plan: Plan, count: int) -> frozenset[PlannedTrack]:
-    """Return the sampled tracks: of all planned video, by the seed of the run."""
+    """Return the sampled tracks: of all planned video, by the seed of the run.
+
+    The captures of a barcode are known in the process of its publisher alone.
+    """
+    whole = plan.options.latency != "barcode"
     tracks = sorted(
         track
         for track in plan.views.expected()
-        if track.kind == "video" and plan.is_own(plan.bots[track.subscriber])
+        if track.kind == "video"
+        and plan.is_own(plan.bots[track.subscriber])
+        and (whole or plan.is_own(plan.bots[track.publisher]))
     )
     random = Random(f"{plan.options.seed} {_SALT}")
     return frozenset(random.sample(tracks, min(count, len(tracks))))
 
 
 @contextlib.contextmanager
-def folder(count: int) -> Iterator[Path | None]:
+def folder(options: RunOptions) -> Iterator[Path | None]:
     """Make a folder for the frames of sampled streams, where there are any."""
-    if count == 0:
+    if streams(options) == 0:
         yield None
         return
-    check_extra()
+    check_extra("--decode-sample" if options.decode_sample else "--latency barcode")
     with tempfile.TemporaryDirectory(prefix="sfukit-decode-") as made:
         yield Path(made)
 
@@ -69,7 +82,11 @@ class Sample:
     ledger: Ledger
     folder: Path
     kept: list[dict[int, SampledStream]] = field(default_factory=list)
+    _captures: CaptureLog = field(init=False)
     _taking: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._captures = CaptureLog(self.swarm, self.ledger)
 
     def begin(self) -> None:
         """Take the frames of a window that opens, until ``end``."""
@@ -94,9 +111,15 @@ class Sample:
             self._taking = None
 
     async def decoded(
-        self, plan: Plan, windows: Sequence[WindowResult], stop: asyncio.Event
+        self,
+        options: RunOptions,
+        plan: Plan,
+        windows: Sequence[WindowResult],
+        stop: asyncio.Event,
     ) -> list[WindowResult]:
         """Return the windows with the comparisons of their streams, none after ``stop``."""
+        if options.decode_sample == 0:
+            return list(windows)
         found = []
         for window, streams in zip(windows, self.kept, strict=False):
             decoded = [
@@ -106,6 +129,22 @@ class Sample:
                 for one in streams.values()
             ]
             found.append(replace(window, decoded=decoded))
+        return [*found, *windows[len(found) :]]
+
+    async def read(
+        self, plan: Plan, windows: Sequence[WindowResult], stop: asyncio.Event
+    ) -> list[WindowResult]:
+        """Return the windows with the barcodes of their streams, none after ``stop``."""
+        if plan.options.latency != "barcode":
+            return list(windows)
+        found = []
+        for window, streams in zip(windows, self.kept, strict=False):
+            barcodes = [
+                await barcode_sample.read(one, plan, self.ledger, self._captures)
+                for one in streams.values()
+                if not stop.is_set()
+            ]
+            found.append(replace(window, barcodes=barcodes))
         return [*found, *windows[len(found) :]]
 
     def _has_own_clock(self, stream: int) -> bool:
@@ -121,6 +160,7 @@ class Sample:
     async def _take_all(self) -> list[int]:
         """Take frames of all streams; return those that have not ended."""
         open_streams = []
+        await self._captures.take()
         for stream in self.ledger.sampled:
             # a stream that has ended is refused
             with contextlib.suppress(MachineError):
@@ -135,7 +175,10 @@ class Sample:
         sampled = window.get(stream) or SampledStream(stream, self.folder / f"{number}-{stream}")
         records = [
             spool.record(
-                SpooledFrame(one.number, one.tick, one.encoding, one.after_drop, one.payload)
+                SpooledFrame(
+                    *(one.number, one.tick, one.encoding, one.after_drop, one.payload),
+                    *(one.identified, one.keyframe, one.completed_ns),
+                )
             )
             for one in taken.frames
         ]
@@ -160,36 +203,26 @@ class Sample:
         )
 
 
+def _reason_without_frames(sampled: SampledStream, codec: str) -> str:
+    if not sampled.unidentified:
+        return "no keyframe was decodable"
+    if codec == "vp9":
+        return "no abs-capture-time of its publisher in its packets"
+    return "no frame id in its frames"
+
+
 async def _compared(sampled: SampledStream, plan: Plan, ledger: Ledger) -> DecodedStream:
     """Compare one stream in a process of its own, which hostile frames may end."""
     publisher = ledger.expected[sampled.stream].publisher
     if publisher is None:
         return DecodedStream(sampled, None, "its publisher is not in the plan")
     codec = plan.codec_of(publisher)
-    if codec not in _DECODED:
-        return DecodedStream(sampled, None, f"{codec} is not decoded, {' and '.join(_DECODED)} are")
     if not sampled.frames:
-        reason = (
-            "no frame id in its frames" if sampled.unidentified else "no keyframe was decodable"
-        )
-        return DecodedStream(sampled, None, reason)
+        return DecodedStream(sampled, None, _reason_without_frames(sampled, codec))
     clips = [str(cache.path(codec, encoding.clip)) for encoding in plan.encodings]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "sfukit.media.compare", str(sampled.path)),
-        *("" if sampled.end_tick is None else str(sampled.end_tick), *clips),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(_COMPARE_TIMEOUT_S):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        return DecodedStream(sampled, None, f"not decoded within {_COMPARE_TIMEOUT_S:.0f} s")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        return DecodedStream(sampled, None, f"the decoder ended with {process.returncode}")
-    return DecodedStream(sampled, msgspec.json.decode(out, type=Comparison))
+    end_tick = "" if sampled.end_tick is None else str(sampled.end_tick)
+    arguments = (str(sampled.path), end_tick, *clips)
+    found = await decoder_process.run("sfukit.media.compare", arguments)
+    if found.output is None:
+        return DecodedStream(sampled, None, found.fault)
+    return DecodedStream(sampled, msgspec.json.decode(found.output, type=Comparison))

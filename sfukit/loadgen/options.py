@@ -23,6 +23,8 @@ AudioCodec = Literal["opus", "none"]
 SrtpProfile = Literal["auto", "gcm128", "cm80"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
+# What frame delays are measured by.
+LatencyMode = Literal["auto", "tag", "capture-time", "barcode", "off"]
 # Encodings without subscribers: deactivated on request of the server, or sent.
 Unwatched = Literal["dynacast", "send"]
 # What a subscriber sees: one large and the others small, a grid, or all large.
@@ -77,6 +79,7 @@ class Group:
     subscribes: bool = True
     layout: Layout | None = None
     codec: Codec | None = None
+    relay_only: bool | None = None
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0
@@ -119,6 +122,8 @@ class LoadOptions:
     layout: Layout | None = None
     speaker_switch_s: float | None = None
     handover_s: float | None = None
+    latency: LatencyMode = "auto"
+    relay_only: bool = False
     net_up: Impairment | None = None
     net_down: Impairment | None = None
     net_share: float = 1.0

@@ -17,6 +17,7 @@ from sfukit.loadgen.host.placement import EXCHANGE, Cores, place, running_on
 from sfukit.loadgen.metrics import scoped
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.options import RunOptions
+from sfukit.loadgen.relay import RelayOptions
 from sfukit.loadgen.reports.compare import load_differences, swap_difference
 from sfukit.loadgen.result.report import LoadtestReport
 from sfukit.loadgen.rfc8867 import measured as case
@@ -65,11 +66,9 @@ async def run(
     """
     started_at = datetime.now(UTC)
     if options.relay is not None:
-        clients = len(scenario.plan(options.load).slots)
-        found = await relay.resolved(options.relay, clients, options.access, options.command)
-        options = replace(options, relay=found)
+        options = replace(options, relay=await _resolved_relay(options, options.relay))
     async with AsyncExitStack() as stack:
-        sample_in = stack.enter_context(decode_sample.folder(options.decode_sample))
+        sample_in = stack.enter_context(decode_sample.folder(options))
         ready, fault = True, None
         try:
             opening = stack.enter_async_context(_opened(options, observer))
@@ -79,7 +78,7 @@ async def run(
             ready = False
             plan, opened, cores = await stack.enter_async_context(_unopened(options))
         with running_on(cores.swarm):
-            swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp, gro=False))
+            swarm = NativeSwarm(SwarmConfig(seed=plan.options.seed, srtp=options.srtp))
             try:
                 timeline = Timeline(options, plan, opened, swarm, observer, stop, sample_in)
                 async with _swapping_cores(opened, cores, observer) as cores:
@@ -89,15 +88,24 @@ async def run(
                 swarm.close()
         if timeline.sample is not None:
             observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
-            windows = await timeline.sample.decoded(plan, windows, stop)
+            windows = await timeline.sample.decoded(options, plan, windows, stop)
+            windows = await timeline.sample.read(plan, windows, stop)
         facts = Facts(
             *(options, plan, opened.described, machine.inspect(), cores, started_at),
             first_join_s=timeline.started_s,
+            start_ns=timeline.start_ns,
         )
         report = summary.report(facts, timeline.ledger, windows, timeline.intervals)
         if plan.options.rfc8867 is None:
             return report
         return structs.replace(report, rfc8867=case.report(plan, timeline.readings))
+
+
+async def _resolved_relay(options: RunOptions, named: RelayOptions) -> RelayOptions:
+    """Return the TURN server with its address; raise ``UsageError`` where it may not be loaded."""
+    planned = scenario.plan(options.load)
+    clients = sum(planned.is_relayed(slot) for slot in planned.slots)
+    return await relay.resolved(named, clients, options.access, options.command)
 
 
 async def _checked(

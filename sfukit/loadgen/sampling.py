@@ -78,9 +78,10 @@ class Sampling:
         if self._pending is not None:
             self._pending.cancel()
 
-    async def figures(self, *, streams: bool) -> Figures:
+    async def figures(self, *, streams: bool, links: bool = False) -> Figures:
         """Return the figures of the swarm."""
-        return await self._swarm.request(Snapshot(bots=streams), Figures)
+        snapshot = Snapshot(bots=streams, links=links, traces=streams and links)
+        return await self._swarm.request(snapshot, Figures)
 
     async def usage(self) -> UsageSample:
         """Return the use of both processes so far."""

@@ -128,6 +128,11 @@ class Timeline:
         return self._paths.readings
 
     @property
+    def start_ns(self) -> int:
+        """The first scheduled join, in nanoseconds of the swarm's clock."""
+        return self._start_ns
+
+    @property
     def intervals(self) -> Sequence[Interval]:
         """The intervals of the run so far."""
         return self._sampling.intervals
@@ -151,6 +156,7 @@ class Timeline:
             asyncio.create_task(self._conductor.change_addresses(self._start_ns)),
             asyncio.create_task(self._conductor.follow_phases(self._start_ns)),
             asyncio.create_task(self._conductor.follow_pauses(self._start_ns)),
+            asyncio.create_task(self._conductor.follow_estimates()),
         ]
         if self._plan.options.rfc8867 is not None:
             window = self._plan.windows[0]
@@ -196,7 +202,7 @@ class Timeline:
         self._swarm.send([SetWindow(start_ns=start_ns, end_ns=end_ns)])
         fault = fault or await self._until(start_ns, intervals=False)
         before = after = await sampling.usage()
-        figures_before = await sampling.figures(streams=False)
+        figures_before = await sampling.figures(streams=False, links=True)
         sampling.restart(figures_before, before)
         if self.sample is not None:
             self.sample.begin()
@@ -216,7 +222,7 @@ class Timeline:
             await sampling.interval("measuring", until_ns=end_ns)
         if self.sample is not None:
             await self.sample.end(end_ns)
-        figures = await sampling.figures(streams=True)
+        figures = await sampling.figures(streams=True, links=True)
         if fault is None and not self._stop.is_set():
             self.ledger.window_ended(self._swarm.now_ns())
         return replace(

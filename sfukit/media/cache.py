@@ -13,19 +13,21 @@ from pathlib import Path
 from sfukit.errors import MachineError, UsageError
 from sfukit.media import catalog, ivf
 from sfukit.media.catalog import Encoding
+from sfukit.media.stopping import Stopped, never
 
 DRAWING_VERSION = 1
 """Part of the cache key: raise the version when the scene changes."""
 
 
-def video_clip(codec: str, encoding: Encoding) -> Path:
+def video_clip(codec: str, encoding: Encoding, stopped: Stopped = never) -> Path:
     """Return the clip of `codec` and `encoding`; encode it where it is missing.
 
-    Raises `MachineError` where the clip has to be encoded without the extra `media` installed.
+    Raises `MachineError` where the clip has to be encoded without the extra `media` installed, or
+    cannot be written, `EncodingStoppedError` once `stopped` returns True.
     """
     clip = path(codec, encoding)
     if not clip.exists():
-        encode_to(clip, codec, encoding)
+        encode_to(clip, codec, encoding, stopped)
     return clip
 
 
@@ -60,7 +62,7 @@ def identity(source: Path) -> str:
     return "file-" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def encode_to(path: Path, codec: str, encoding: Encoding) -> None:
+def encode_to(path: Path, codec: str, encoding: Encoding, stopped: Stopped = never) -> None:
     try:
         from sfukit.media import encode
     except ImportError as missing:
@@ -69,8 +71,29 @@ def encode_to(path: Path, codec: str, encoding: Encoding) -> None:
             "shipped clips",
             hint="encoding it needs the extra: pip install 'sfukit[media]'",
         ) from missing
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clip = encode.encode_video(codec, encoding)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        ivf.write(Path(part.name), clip)
-    Path(part.name).replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    _write(path, encode.encode_video(codec, encoding, stopped))
+
+
+def _write(path: Path, clip: ivf.Clip) -> None:
+    """Write a clip whole, or leave no file."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+            pass
+        try:
+            ivf.write(Path(part.name), clip)
+            Path(part.name).replace(path)
+        finally:
+            Path(part.name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> MachineError:
+    return MachineError(
+        f"a clip cannot be cached in {folder}: {error.strerror}",
+        hint="set XDG_CACHE_HOME to a folder with space for it",
+    )

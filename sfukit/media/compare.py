@@ -5,6 +5,8 @@ server. The arguments are the file of frames (`spool`), the capture tick at whic
 (empty where the stream ended before it) and the clips by encoding index; the `Comparison` is
 written to standard output as JSON.
 
+Frames of VP9 have no frame number: they are found in the clip by their bytes, which no SFU changes.
+
 What is compared is what a viewer sees: a frame that the receiver could not decode repeats the one
 before, beside the frame of the clip that was due at that time.
 """
@@ -27,6 +29,7 @@ _TICKS_PER_S = 10_000
 _TICK_MASK = 0xFFFFFFFF
 _IN_FLIGHT_TICKS = _TICKS_PER_S // 2
 _MOST_PIXELS = 4 * 1920 * 1080
+_UNNUMBERED = "VP90"
 _MOST_REPEATED = 300  # after one frame: ten seconds of a freeze
 
 
@@ -43,6 +46,7 @@ class Clips:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._clips = [ivf.read(path) for path in paths]
         self._decoded: dict[int, list[RawFrame]] = {}
+        self._positions: dict[int, dict[bytes, list[int]]] = {}
 
     @property
     def fourcc(self) -> str:
@@ -57,6 +61,24 @@ class Clips:
             self._decoded[encoding] = list(decode.clip_frames(self._clips[encoding]))
         loop = self._decoded[encoding]
         return loop[number % len(loop)]
+
+    def numbered(self, frame: SpooledFrame, before: int) -> SpooledFrame | None:
+        """Return a frame with its number; None where no clip has it.
+
+        Of several equal frames it is the next one after number ``before``.
+        """
+        if self.fourcc != _UNNUMBERED:
+            return frame
+        if frame.encoding >= len(self._clips):
+            return None
+        loop = self._clips[frame.encoding].frames
+        if frame.encoding not in self._positions:
+            positions = self._positions.setdefault(frame.encoding, {})
+            for at, one in enumerate(loop):
+                positions.setdefault(one.payload, []).append(at)
+        found = self._positions[frame.encoding].get(frame.payload, ())
+        number = min(found, key=lambda at: (at - before - 1) % len(loop), default=None)
+        return None if number is None else frame._replace(number=number)
 
     def frames_between(self, earlier: SpooledFrame, later: SpooledFrame) -> int:
         """Return how many frames were due between two, by their capture times."""
@@ -105,9 +127,12 @@ def compare(
     """
     tally = Tally()
     before: Shown | None = None
-    for shown in _decoded(received, clips.fourcc, tally):
+    for shown in _decoded(received, clips, tally):
         if before is not None and not shown.frame.after_drop:
             _repeat(before, shown.frame, clips, tally)
+        if not shown.frame.identified:  # which frame it is, only its barcode tells
+            before = None
+            continue
         tally.compare(shown.image, clips.frame(shown.frame.encoding, shown.frame.number))
         before = shown
     if before is not None and end_tick is not None:
@@ -125,24 +150,28 @@ def _repeat(before: Shown, later: SpooledFrame, clips: Clips, tally: Tally) -> N
         tally.compare(before.image, source)
 
 
-def _decoded(received: Iterable[SpooledFrame], fourcc: str, tally: Tally) -> Iterator[Shown]:
+def _decoded(received: Iterable[SpooledFrame], clips: Clips, tally: Tally) -> Iterator[Shown]:
     """Decode frames one by one; a frame that the decoder refuses is counted and not shown."""
-    decoder = _decoder(fourcc)
+    decoder = one_frame_decoder(clips.fourcc)
+    number = -1
     for frame in received:
         if frame.after_drop:
-            decoder = _decoder(fourcc)
+            decoder = one_frame_decoder(clips.fourcc)
         try:
             # an empty packet would end the decoder
             decoded = decoder.decode(av.Packet(frame.payload)) if frame.payload else []
         except av.error.FFmpegError:
             decoded = []
-        if not decoded:
+        numbered = clips.numbered(frame, number)
+        if not decoded or numbered is None:
             tally.undecodable += 1
             continue
-        yield Shown(frame, decode.raw_frame(decoded[-1]))
+        number = numbered.number
+        yield Shown(numbered, decode.raw_frame(decoded[-1]))
 
 
-def _decoder(fourcc: str) -> av.VideoCodecContext:
+def one_frame_decoder(fourcc: str) -> av.VideoCodecContext:
+    """Return a decoder that has an image for each frame at once."""
     decoder = av.CodecContext.create(decode.DECODERS[fourcc], "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1

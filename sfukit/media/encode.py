@@ -12,6 +12,7 @@ from sfukit.media import audio, transcode
 from sfukit.media.catalog import LOOP_TICKS, Encoding
 from sfukit.media.draw import RawFrame, Scene
 from sfukit.media.ivf import Clip, Frame
+from sfukit.media.stopping import EncodingStoppedError, Stopped, never
 
 OPUS_FRAME_SAMPLES = 960  # 20 ms
 OPUS_BITRATE_BPS = 32_000
@@ -57,16 +58,22 @@ OPTIONS = {
 }
 
 
-def encode_video(codec: str, encoding: Encoding) -> Clip:
-    """Encode one loop of the scene, or of the source; `UsageError` where that is unreadable."""
-    frames = tuple(encoded_frames(codec, encoding))
+def encode_video(codec: str, encoding: Encoding, stopped: Stopped = never) -> Clip:
+    """Encode one loop of the scene, or of the source; `UsageError` where that is unreadable.
+
+    Raises `EncodingStoppedError` at the next frame once `stopped` returns True.
+    """
+    frames = tuple(encoded_frames(codec, encoding, stopped))
     size = (encoding.width, encoding.height)
     return Clip(FOURCC[codec], *size, encoding.frames_per_second, 1, frames)
 
 
-def encoded_frames(codec: str, encoding: Encoding) -> Iterator[Frame]:
+def encoded_frames(codec: str, encoding: Encoding, stopped: Stopped = never) -> Iterator[Frame]:
     encoder = video_encoder(codec, encoding)
     for frame in chain(source_frames(encoding), [None]):
+        if stopped():
+            encoder.encode(None)  # SVT-AV1 reports an error where it ends without
+            raise EncodingStoppedError
         for packet in encoder.encode(frame):
             payload = bytes(packet)
             yield Frame(packet.pts or 0, without_sei(payload) if codec == "h264" else payload)

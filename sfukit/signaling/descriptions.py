@@ -20,8 +20,8 @@ _EXTENSIONS = {
         extensions.REPAIRED_RID,
     ),
 }
-# VP9 has no in-band frame id: its packets carry the capture time
 _CAPTURE_TIME = (extensions.ABS_CAPTURE_TIME,)
+_DESCRIPTOR = (extensions.DEPENDENCY_DESCRIPTOR,)
 _IDS = {**extensions.OFFERED_IDS, extensions.RID: 10, extensions.REPAIRED_RID: 11}
 
 _OPUS = Codec(
@@ -96,6 +96,7 @@ class OfferParameters(msgspec.Struct, frozen=True):
     audio_ssrc: int | None
     video: str | None
     encodings: list[Encoding]
+    capture_time: bool = False
 
 
 def new_credentials() -> Credentials:
@@ -114,14 +115,22 @@ def publish_offer(offered: OfferParameters) -> str:
     if offered.video is not None:
         codec = _VIDEO[offered.video]
         head = _send_section("video", len(sections), codec, transport)
-        more = _CAPTURE_TIME if offered.video == "vp9" else ()
-        extmap = _extension_lines(_offered("video", more))
+        more = _CAPTURE_TIME if offered.capture_time else ()
+        av1 = _DESCRIPTOR if offered.video == "av1" else ()
+        extmap = _extension_lines(_offered("video", (*more, *av1)))
         sections.append(head + extmap + _encoding_lines(offered.encodings))
     mids = " ".join(str(number) for number in range(len(sections)))
     return _session_lines(mids) + "".join(sections)
 
 
-def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video: bool) -> str:
+def play_offer(
+    credentials: Credentials,
+    fingerprint: str,
+    *,
+    audio: bool,
+    video: bool,
+    capture_time: bool = True,
+) -> str:
     """Write the offer of a bot that only receives (WHEP): every codec of the clips."""
     transport = transport_lines(credentials, fingerprint, "actpass")
     sections: list[str] = []
@@ -129,9 +138,9 @@ def play_offer(credentials: Credentials, fingerprint: str, *, audio: bool, video
         received = _receive_section("audio", len(sections), [_OPUS], transport)
         sections.append(received + _extension_lines(_offered("audio")))
     if video:
-        codecs = list(_VIDEO.values())
+        codecs, more = list(_VIDEO.values()), _CAPTURE_TIME if capture_time else ()
         received = _receive_section("video", len(sections), codecs, transport)
-        sections.append(received + _extension_lines(_offered("video", _CAPTURE_TIME)))
+        sections.append(received + _extension_lines(_offered("video", more)))
     mids = " ".join(str(number) for number in range(len(sections)))
     return _session_lines(mids) + "".join(sections)
 

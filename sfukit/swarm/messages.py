@@ -16,6 +16,7 @@ Pacing = Literal["libwebrtc", "smooth", "whole"]
 PliPolicy = Literal["answer", "ignore"]
 Srtp = Literal["auto", "gcm128", "cm80"]
 RelayProtocol = Literal["udp", "tcp", "tls"]
+FrameTiming = Literal["any", "frame_id", "capture_time", "none"]
 State = Literal["connected", "disconnected", "failed"]
 
 
@@ -77,7 +78,10 @@ class EncodingParameters(msgspec.Struct, kw_only=True):
 
 
 class Network(msgspec.Struct, kw_only=True):
-    """One direction of a bot's network; ``bottleneck`` is that which it shares with others."""
+    """One direction of a bot's network; ``bottleneck`` is that which it shares with others.
+
+    With ``trace`` the link keeps what passed it over time.
+    """
 
     rate_bps: int | None = None
     queue_ms: float
@@ -88,18 +92,21 @@ class Network(msgspec.Struct, kw_only=True):
     bursts: GilbertElliott | None = None
     reorder: float = 0.0
     duplicate: float = 0.0
+    trace: bool = False
 
     @classmethod
-    def of(cls, impairment: Impairment | None, bottleneck: int | None = None) -> "Network | None":
+    def of(
+        cls, impairment: Impairment | None, bottleneck: int | None = None, *, trace: bool = False
+    ) -> "Network | None":
         """Return an impairment as the swarm reads it."""
         if impairment is None:
             return None
         fields = {
             name: getattr(impairment, name)
             for name in cls.__struct_fields__
-            if name != "bottleneck"
+            if name not in ("bottleneck", "trace")
         }
-        return cls(**fields, bottleneck=bottleneck)
+        return cls(**fields, bottleneck=bottleneck, trace=trace)
 
 
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
@@ -212,7 +219,11 @@ class AddFlow(Command, tag="add_flow"):
 
 
 class Publish(Command, tag="publish"):
-    """Publish a track: frames are captured from ``start_ns`` on, sent once ICE and DTLS are up."""
+    """Publish a track: frames are captured from ``start_ns`` on, sent once ICE and DTLS are up.
+
+    Without ``frame_ids`` video frames are those of the clip; ``log_captures`` keeps the capture
+    times for ``TakeCaptures``.
+    """
 
     transport: int
     stream: int
@@ -225,6 +236,8 @@ class Publish(Command, tag="publish"):
     extensions: dict[str, int] = {}
     paced: Pacing = "libwebrtc"
     pli: PliPolicy = "answer"
+    frame_ids: bool = True
+    log_captures: bool = False
 
 
 class SetActiveEncodings(Command, tag="set_active_encodings"):
@@ -250,7 +263,8 @@ class Wanted(msgspec.Struct):
 class Receive(Command, tag="receive"):
     """Receive a track. Without ``ssrc`` its packets are bound by MID, then by payload type.
 
-    ``wanted`` is what the quality score expects of video; ``sample`` keeps its frames.
+    ``wanted`` is what the quality score expects of video; ``sample`` keeps its frames, with
+    ``barcode`` also those without frame id. Frame delays are measured by ``timing``.
     ``untimed``: the publisher has another clock than this swarm, so frame delays are unknown.
     """
 
@@ -268,6 +282,8 @@ class Receive(Command, tag="receive"):
     untimed: bool = False
     wanted: Wanted | None = None
     sample: bool = False
+    barcode: bool = False
+    timing: FrameTiming = "any"
 
 
 class SetWanted(Command, tag="set_wanted"):
@@ -286,12 +302,15 @@ class TakeFrames(Command, tag="take_frames"):
 class SampledFrame(msgspec.Struct):
     """One decodable frame, as the encoder wrote it; ``after_drop``: the swarm dropped some before.
 
-    ``tick`` is its capture time in units of 100 us, which wraps.
+    ``tick`` is its capture time in units of 100 us, which wraps. Number, encoding and tick are 0
+    unless it is ``identified``. ``completed_ns`` is the arrival of its last packet.
     """
 
     number: int
     encoding: int
     tick: int
+    identified: bool
+    completed_ns: int
     keyframe: bool
     after_drop: bool
     payload: bytes
@@ -306,6 +325,20 @@ class TakenFrames(msgspec.Struct):
     frames: list[SampledFrame]
     dropped: int
     unidentified: int
+
+
+class TakeCaptures(Command, tag="take_captures"):
+    """Take the captures of a published track that logs them (a list of ``Capture``)."""
+
+    stream: int
+
+
+class Capture(msgspec.Struct, frozen=True):
+    """The capture of the frame at a position of the clip, in units of 100 us, which wrap."""
+
+    encoding: int
+    position: int
+    tick: int
 
 
 class StopReceiving(Command, tag="stop_receiving"):
@@ -330,11 +363,13 @@ class Window(Command, tag="window"):
 class Snapshot(Command, tag="snapshot"):
     """Report the figures (a ``Figures``).
 
-    With ``bots`` also those of every bot and stream, with ``links`` of every impaired link.
+    With ``bots`` also those of every bot and stream, with ``links`` of every impaired link, and
+    with ``traces`` the series of the traced ones.
     """
 
     bots: bool = False
     links: bool = False
+    traces: bool = False
 
 
 class CommandError(msgspec.Struct):
@@ -395,6 +430,7 @@ class FirstFrame(msgspec.Struct, tag_field="type", tag="first_frame", kw_only=Tr
     """The first complete keyframe of a stream (audio: the first packet) was received."""
 
     stream: int
+    encoding_index: int | None = None
     at_ns: int
 
 

@@ -71,7 +71,6 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         (["--layers", "2", "--no-simulcast"], "--layers 2 with --no-simulcast", "leave one"),
         (["--fps", "25"], "--fps 25: not supported", "5, 6, 10, 15, 30"),
         (["--media", "absent.mp4"], "--media absent.mp4: no such file", "video file"),
-        (["--codec", "av1", "--decode-sample", "2"], "--decode-sample with av1", "--codec vp8"),
         (["--srtp", "none"], "--srtp none", "gcm128"),
         (["-T", "nonsense.p95<3"], "no metric nonsense.p95", "nearest: "),
         (["-T", "e2e_frame_ms.p95"], "not a gate", "e2e_frame_ms.p95 < 200"),

@@ -62,6 +62,38 @@ async def test_while_the_target_does_not_answer(name: str, tmp_path: Path) -> No
     assert list((tmp_path / "sfukit" / "last").iterdir())
 
 
+ENCODES = {
+    "loadtest": ("loadtest", "-c", "2", "--codec", "av1"),
+    "find-max": ("loadtest", "--find-max", "--codec", "av1"),
+    "latency": ("latency", "--codec", "vp8", "--bitrate", "1234k"),
+}
+
+
+@pytest.mark.parametrize("name", ENCODES)
+async def test_while_a_clip_is_encoded(name: str, tmp_path: Path) -> None:
+    homes = {"XDG_STATE_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sfukit", *ENCODES[name]),
+        stdout=PIPE,
+        stderr=PIPE,
+        env=os.environ | homes,
+    )
+    assert process.stdout is not None
+    told = b""
+    async with asyncio.timeout(ENDS_S):
+        while b"encoded once" not in told:
+            line = await process.stdout.readline()
+            assert line, told
+            told += line
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert process.returncode == 130, told + out + err
+    assert err == b""
+    assert b"interrupted" in out.lower()
+    assert not [*(tmp_path / "cache").rglob("*.part")]
+    assert list((tmp_path / "sfukit" / "last").iterdir())
+
+
 class Quiet(Watcher):
     def progress(self, progress: Progress) -> None:
         raise AssertionError("nothing runs")

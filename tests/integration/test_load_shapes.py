@@ -167,4 +167,4 @@ async def test_joins_are_tried_again(loadtest: Loadtest) -> None:
     retried = outcome.measured.retried_joins
     assert (retried.attempts, retried.clients, retried.clients_joined) == (1, 1, 0)
     assert retried.codes == {"max_participants": 1}
-    assert "1 joins of 1 clients failed and were tried again (1 x max_participants)" in outcome.out
+    assert "1 join of 1 client failed and were tried again (1 x max_participants)" in outcome.out

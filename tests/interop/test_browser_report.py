@@ -22,6 +22,7 @@ from tests.unit.loadgen.reports.runs import (
     hostile,
     large,
     passed,
+    relayed,
     saturated,
 )
 
@@ -45,6 +46,7 @@ REPORTS = {
     "inconclusive": changed(
         passed(), verdict="inconclusive", saturation=saturated(), gates=[gate(None)]
     ),
+    "relayed": relayed(),
     "hostile": hostile(),
 }
 PAGES = {name: html.page(report) for name, report in REPORTS.items()} | {

@@ -1,10 +1,16 @@
 """``sfukit loadtest --relay-only`` through Debian's coturn, by UDP, TCP and TLS."""
 
+import asyncio
+import os
 import subprocess
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from sfukit.loadgen.latency.result import LatencyReport
 from tests.conftest import find_program
 from tests.integration.loadtest_command import Loadtest
 from tests.interop.coturn import LOOPBACK, SECRET, USER, Coturn, coturn
@@ -95,3 +101,48 @@ async def test_a_certificate_that_is_not_trusted_and_a_closed_port_are_named(
     closed = await Loadtest(tmp_path)(*_LOAD, *account(server, f"{server.uri}?transport=tcp"))
     assert closed.code == 4, closed.out
     assert "refused the TCP connection (turn_connection_refused)" in closed.out
+
+
+async def test_some_clients_of_a_scenario_file_pass_the_relay(tmp_path: Path) -> None:
+    load = tmp_path / "load.toml"
+    load.write_text(
+        '[[group]]\nname = "direct"\nclients = 1\n'
+        '[[group]]\nname = "relayed"\nclients = 1\nrelay_only = true\n'
+    )
+    pages = {name: tmp_path / f"report.{name}" for name in ("html", "md")}
+    written = ("--html", str(pages["html"]), "--markdown", str(pages["md"]))
+    window = ("--warmup", "0.5s", "-d", "2s", "--seed", "7")
+    with coturn(tmp_path, *USER, LOOPBACK) as server:
+        given = (*account(server, server.udp), "--scenario", str(load))
+        outcome = await Loadtest(tmp_path)(*window, *given, *written)
+    report = outcome.measured
+    assert outcome.code in _MEASURED, outcome.out
+    assert report.relay is not None
+    assert (report.relay.clients, report.relay.allocations) == (1, 2)
+    assert report.metrics["tracks"].avg == 1.0
+    for text in (outcome.out, *(page.read_text() for page in pages.values())):
+        assert "2 allocations (p95" in text.replace("\\", "")
+        assert "for 1 of 2 clients" in text
+        assert "--turn-password p" not in text
+
+
+async def test_latency_is_measured_through_the_relay(tmp_path: Path) -> None:
+    page = tmp_path / "latency.html"
+    with coturn(tmp_path, *USER, LOOPBACK) as server:
+        relayed = ("--relay-only", *account(server, server.udp))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "sfukit", "latency", "-d", "2s", "--seed", "7"),
+            *(*relayed, "--json", str(tmp_path / "run.json"), "--html", str(page)),
+            stdout=PIPE,
+            stderr=PIPE,
+            env=os.environ | {"XDG_STATE_HOME": str(tmp_path)},
+        )
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+    assert process.returncode in _MEASURED, out + err
+    report = msgspec.json.decode((tmp_path / "run.json").read_bytes(), type=LatencyReport)
+    assert report.relay is not None
+    assert (report.relay.clients, report.relay.allocations) == (2, 2)
+    assert report.metrics["e2e_frame_ms"].count > 20
+    assert f"{server.udp} by udp: 2 allocations" in out.decode()
+    assert f"{server.udp} by udp: 2 allocations" in page.read_text()

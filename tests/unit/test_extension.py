@@ -1,5 +1,6 @@
 """An extension that was built from other messages than those of the package is refused."""
 
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -98,7 +99,7 @@ def test_an_extension_without_mirrors_is_too_old(monkeypatch: pytest.MonkeyPatch
 def test_the_error_names_the_messages_and_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (PACKAGE / "swarm/messages.py").read_text().replace("stream: int", "track: int")
     error = stale(monkeypatch, [("swarm/messages.py", text)])
-    assert "Publish, SetActiveEncodings, Unpublish and 6 more" in error.what
+    assert re.search(r": Publish, SetActiveEncodings, Unpublish and \d+ more$", error.what)
     assert error.hint == "make setup"
 
 

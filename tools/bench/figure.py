@@ -64,6 +64,11 @@ def at_most(bound: float) -> Reach:
     return Reach("<=", bound)
 
 
+def at_least(bound: float) -> Reach:
+    """Demand a value from a bound on."""
+    return Reach(">=", bound)
+
+
 def below(bound: float) -> Reach:
     """Demand a value under a bound."""
     return Reach("<", bound)

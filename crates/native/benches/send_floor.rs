@@ -24,6 +24,7 @@ const OPTIONS: SocketOptions = SocketOptions {
     gso: true,
     gro: false,
     arrival_times: false,
+    local_addresses: true,
 };
 
 fn main() {

@@ -10,6 +10,7 @@ mod mirrors;
 mod server;
 mod supervise;
 mod swarm;
+mod swarm_drops;
 mod swarm_polling;
 mod swarm_sockets;
 mod swarm_streams;

@@ -156,6 +156,7 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Vec<UdpSocket>>, String> {
         gso: config.gso,
         gro: config.gro,
         arrival_times: true,
+        local_addresses: true,
     };
     (0..config.workers as u16)
         .map(|nth| {

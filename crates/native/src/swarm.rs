@@ -62,6 +62,7 @@ impl SwarmConfig {
             gso: self.gso,
             gro: self.gro,
             arrival_times: true,
+            local_addresses: false,
         }
     }
 }

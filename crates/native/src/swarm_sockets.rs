@@ -12,6 +12,7 @@ use swarm::message::TransportId;
 use swarm::relay::Relay;
 
 use crate::clock::Clock;
+use crate::swarm_drops::Drops;
 use crate::swarm_polling::{ReadMode, RoundRobin};
 use crate::swarm_streams::{Connectors, Inbox, Stream};
 use crate::udp::{Interest, Poller, RecvArena, SendPosition, Sent, SocketOptions, UdpSocket};
@@ -38,6 +39,8 @@ pub struct Sockets {
     /// Watches all sockets but the busy ones; tokens are transport identifiers.
     pub poller: Poller,
     busy: RoundRobin,
+    /// Datagrams dropped at receive buffers.
+    pub drops: Drops,
     send_drops: u64,
     /// Counts of closed sockets.
     closed_drops: u64,
@@ -56,6 +59,7 @@ impl Sockets {
             connectors: Connectors::default(),
             poller,
             busy: RoundRobin::new(),
+            drops: Drops::default(),
             send_drops: 0,
             closed_drops: 0,
             closed_errors: 0,
@@ -197,7 +201,7 @@ impl Sockets {
             let smallest = figures.recv_buffer_bytes.get_or_insert(granted);
             *smallest = granted.min(*smallest);
         }
-        figures.socket_drops = drops;
+        figures.socket_drops = drops.map(|messages| self.drops.datagrams(messages));
         figures
     }
 

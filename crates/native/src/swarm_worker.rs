@@ -223,10 +223,14 @@ impl SwarmWorker {
             if messages > 0 {
                 received = true;
                 let now = self.clock.now();
-                let datagrams = self.arena.datagrams();
-                let datagrams = datagrams.map(|of| (of.remote, of.waited, of.bytes));
+                let mut count = 0;
+                let datagrams = self.arena.datagrams().map(|of| {
+                    count += 1;
+                    (of.remote, of.waited, of.bytes)
+                });
                 self.engine
                     .receive(now, transport, datagrams, &mut self.sockets);
+                self.sockets.drops.on_received(messages, count);
             }
             if messages < self.arena.slots() {
                 return received;

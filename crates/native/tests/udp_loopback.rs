@@ -15,6 +15,7 @@ const OPTIONS: SocketOptions = SocketOptions {
     gso: true,
     gro: true,
     arrival_times: true,
+    local_addresses: true,
 };
 const NOW: Time = Time::from_millis(1);
 

@@ -101,7 +101,7 @@ fn with_structure() -> DependencyReader {
 
 #[test]
 fn a_structure_makes_a_key_frame() {
-    let Frame { info, number } = DependencyReader::default().read(&key_frame(77)).unwrap();
+    let Frame { info, number, .. } = DependencyReader::default().read(&key_frame(77)).unwrap();
     assert!(info.start && info.end && info.keyframe && info.switch_point);
     assert_eq!((number, info.spatial, info.temporal), (77, 0, 0));
 }

@@ -11,29 +11,32 @@ use wire::time::{Time, WallClock};
 
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::keys::{
+    EncodingKey, PublicationKey, PublisherKey, SubscriberKey, SubscriptionKey, TransportKey,
+};
 use crate::message::{Event, PublicationId, RoomId, SubscriptionId, TransportId};
 
 /// What a timer of a room is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
-    /// ICE and DTLS of a peer.
-    Transport(usize),
-    /// Transport-wide feedback and NACKs to a publishing peer.
-    Feedback(usize),
-    /// Sender and receiver reports to a peer.
-    Reports(usize),
-    /// The pacer of a peer allows more.
-    Pace(usize),
-    /// A new budget of a subscribing peer.
-    Budget(usize),
+    /// ICE and DTLS of a transport.
+    Transport(TransportKey),
+    /// Transport-wide feedback and NACKs to a publisher.
+    Feedback(PublisherKey),
+    /// Sender and receiver reports to a transport.
+    Reports(TransportKey),
+    /// The pacer of a subscriber allows more.
+    Pace(SubscriberKey),
+    /// A new budget of a subscriber.
+    Budget(SubscriberKey),
     /// The batching window of the room ends.
     Batching,
     /// An update of the encodings of a publication: bitrates and activity.
-    Encodings(usize),
-    /// A keyframe request may have to be repeated: (publication, encoding).
-    Keyframe(usize, usize),
+    Encodings(PublicationKey),
+    /// A keyframe request may have to be repeated.
+    Keyframe(EncodingKey),
     /// The deadline of a switch of encoding.
-    SwitchDeadline(usize),
+    SwitchDeadline(SubscriptionKey),
 }
 
 /// An entity that commands refer to.
@@ -63,12 +66,12 @@ impl fmt::Display for EntityId {
 /// A change of the routes of datagrams and commands to rooms.
 #[derive(Clone, Debug)]
 pub enum Route {
-    /// Datagrams from this path belong to this peer.
-    AddPath(PathId, usize),
+    /// Datagrams from this path belong to this transport.
+    AddPath(PathId, TransportKey),
     /// They no longer do.
-    RemovePath(PathId, usize),
-    /// Binding requests for this username fragment belong to this peer.
-    AddUfrag(String, usize),
+    RemovePath(PathId, TransportKey),
+    /// Binding requests for this username fragment belong to this transport.
+    AddUfrag(String, TransportKey),
     /// They no longer do.
     RemoveUfrag(String),
     /// Commands about this entity belong to this room.
@@ -111,6 +114,16 @@ impl Context<'_> {
     /// Set a timer.
     pub fn set_timer(&mut self, at: Time, timer: Timer) {
         self.timers.push((at, timer));
+    }
+
+    /// Have commands about an entity passed to this room.
+    pub fn add_entity(&mut self, entity: EntityId) {
+        self.routes.push(Route::AddEntity(entity));
+    }
+
+    /// End that.
+    pub fn remove_entity(&mut self, entity: EntityId) {
+        self.routes.push(Route::RemoveEntity(entity));
     }
 }
 

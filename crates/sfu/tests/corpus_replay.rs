@@ -21,3 +21,8 @@ fn commands() {
 fn engine() {
     replay::corpus("engine", targets::engine);
 }
+
+#[test]
+fn feedback() {
+    replay::corpus("feedback", targets::feedback);
+}

@@ -35,6 +35,8 @@ pub struct PacketInfo {
     pub picture_id: Option<u16>,
     /// In-band frame id.
     pub id: Option<FrameId>,
+    /// Capture time of the header extension.
+    pub captured: Option<FrameId>,
 }
 
 /// Whether a payload starts its frame.
@@ -65,6 +67,18 @@ pub struct Frame {
     pub picture_id: Option<u16>,
     /// In-band frame id.
     pub id: Option<FrameId>,
+    /// Capture time of the header extension.
+    pub captured: Option<FrameId>,
+    /// When its last missing packet arrived.
+    pub completed: Option<Time>,
+}
+
+impl Frame {
+    /// Return source and encoding as the frame has them: in band, else in its header extensions.
+    #[must_use]
+    pub fn identity(&self) -> Option<FrameId> {
+        self.id.or(self.captured)
+    }
 }
 
 /// Progress of a frame.
@@ -101,7 +115,8 @@ struct Partial {
     keyframe: bool,
     picture_id: Option<u16>,
     id: Option<FrameId>,
-    complete: bool,
+    captured: Option<FrameId>,
+    completed: Option<Time>,
 }
 
 impl Assembler {
@@ -115,16 +130,16 @@ impl Assembler {
         }
         let position = self.frame_position(packet);
         // A further packet with the timestamp of a complete frame is not part of it.
-        if self.waiting[position].complete {
+        if self.waiting[position].is_complete() {
             return;
         }
         self.waiting[position].add(packet);
-        self.complete(position, loss);
+        self.complete(now, position, loss);
         // This packet may prove where the next frame starts.
         if position + 1 < self.waiting.len()
             && self.waiting[position + 1].lowest == packet.index + 1
         {
-            self.complete(position + 1, loss);
+            self.complete(now, position + 1, loss);
         }
         self.release(now, loss);
     }
@@ -132,7 +147,7 @@ impl Assembler {
     /// Add a padding packet, which may close a gap between two frames.
     pub fn push_padding(&mut self, now: Time, loss: &LossMeter) {
         for position in 0..self.waiting.len() {
-            self.complete(position, loss);
+            self.complete(now, position, loss);
         }
         self.release(now, loss);
     }
@@ -186,11 +201,11 @@ impl Assembler {
         position
     }
 
-    fn complete(&mut self, position: usize, loss: &LossMeter) {
+    fn complete(&mut self, now: Time, position: usize, loss: &LossMeter) {
         let is_first = self.decoded.is_none();
         let partial = &mut self.waiting[position];
-        if !partial.complete && partial.has_all_packets(is_first, loss) {
-            partial.complete = true;
+        if !partial.is_complete() && partial.has_all_packets(is_first, loss) {
+            partial.completed = Some(now);
             self.events.push_back(Assembled::Complete(partial.frame()));
         }
     }
@@ -210,7 +225,7 @@ impl Assembler {
         if released {
             self.undecodable_since = None;
         }
-        if self.waiting.iter().any(|partial| partial.complete) {
+        if self.waiting.iter().any(Partial::is_complete) {
             self.undecodable_since.get_or_insert(now);
         }
     }
@@ -218,7 +233,7 @@ impl Assembler {
     fn next_decodable(&self, loss: &LossMeter) -> Option<usize> {
         self.waiting
             .iter()
-            .position(|partial| partial.complete && self.is_decodable(&partial.frame(), loss))
+            .position(|partial| partial.is_complete() && self.is_decodable(&partial.frame(), loss))
     }
 
     fn is_decodable(&self, frame: &Frame, loss: &LossMeter) -> bool {
@@ -248,8 +263,13 @@ impl Partial {
             keyframe: false,
             picture_id: None,
             id: None,
-            complete: false,
+            captured: None,
+            completed: None,
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.completed.is_some()
     }
 
     fn add(&mut self, packet: &PacketInfo) {
@@ -268,6 +288,7 @@ impl Partial {
         self.keyframe |= packet.keyframe;
         self.picture_id = self.picture_id.or(packet.picture_id);
         self.id = self.id.or(packet.id);
+        self.captured = self.captured.or(packet.captured);
     }
 
     /// Return whether all packets of the frame were received.
@@ -297,6 +318,8 @@ impl Partial {
             keyframe: self.keyframe,
             picture_id: self.picture_id,
             id: self.id,
+            captured: self.captured,
+            completed: self.completed,
         }
     }
 }

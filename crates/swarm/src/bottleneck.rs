@@ -29,6 +29,17 @@ pub struct Passed {
     pub waited: Duration,
 }
 
+impl Passed {
+    /// A datagram that did not wait: there is no bottleneck.
+    #[must_use]
+    pub fn at(now: Time) -> Self {
+        Self {
+            departure: now,
+            waited: Duration::ZERO,
+        }
+    }
+}
+
 impl Bottleneck {
     /// Queue a datagram of `len` bytes; none where the queue is longer than `queue`.
     pub fn pass(

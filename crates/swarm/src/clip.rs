@@ -5,6 +5,7 @@ mod ivf;
 mod packetise;
 mod vp9;
 
+use crate::dependency::Descriptors;
 use crate::frame_id::{self, FrameId};
 use crate::nal;
 use rtc::codec::{Codec, Kind};
@@ -51,6 +52,7 @@ pub struct Clip {
     bytes: Vec<u8>,
     /// One turn of the loop in units of the RTP clock.
     loop_ticks: u32,
+    descriptors: Option<Descriptors>,
 }
 
 /// One frame of a clip.
@@ -100,6 +102,8 @@ pub struct FrameFields {
     pub picture_id: u16,
     /// In-band frame id.
     pub id: FrameId,
+    /// The frame id is written into the frame.
+    pub in_band: bool,
 }
 
 impl Clip {
@@ -115,7 +119,11 @@ impl Clip {
             packets: Vec::new(),
             bytes: Vec::new(),
             loop_ticks: 0,
+            descriptors: None,
         };
+        if file.codec == Codec::Av1 {
+            clip.descriptors = Descriptors::new(file.size.0, file.size.1);
+        }
         for frame in &file.frames {
             clip.add_frame(file.ticks(frame.at)?, frame.bytes)?;
         }
@@ -130,6 +138,12 @@ impl Clip {
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// Return the dependency descriptors of AV1.
+    #[must_use]
+    pub fn descriptors(&self) -> Option<&Descriptors> {
+        self.descriptors.as_ref()
     }
 
     /// List the frames in capture order.
@@ -165,6 +179,13 @@ impl Clip {
         ahead.map_or(0, |ahead| index + ahead)
     }
 
+    /// Return whether a packet has no payload but the frame id.
+    #[must_use]
+    pub fn is_frame_id(&self, packet: u32) -> bool {
+        let packet = self.packets[packet as usize];
+        packet.len == 0 && matches!(packet.slot, Slot::Sei { .. })
+    }
+
     /// Return whether a packet is the last of its frame.
     #[must_use]
     pub fn ends_frame(&self, frame: &Frame, packet: u32) -> bool {
@@ -179,6 +200,9 @@ impl Clip {
         let packet = self.packets[packet as usize];
         let start = packet.offset as usize;
         let bytes = &self.bytes[start..start + usize::from(packet.len)];
+        if !fields.in_band {
+            return write_without_id(packet.slot, bytes, fields, out);
+        }
         let Slot::Sei { at, aggregated } = packet.slot else {
             out[..bytes.len()].copy_from_slice(bytes);
             return fill(packet.slot, fields, out, bytes.len());
@@ -254,6 +278,27 @@ fn fill(slot: Slot, fields: &FrameFields, out: &mut [u8], len: usize) -> usize {
             len
         }
     }
+}
+
+/// Write a payload without the frame id and return its length.
+fn write_without_id(slot: Slot, bytes: &[u8], fields: &FrameFields, out: &mut [u8]) -> usize {
+    let (before, after) = match slot {
+        // Its length field is one byte.
+        Slot::Obu { at } => {
+            let at = usize::from(at);
+            (&bytes[..at - 1], &bytes[at + frame_id::OBU_LEN..])
+        }
+        _ => (bytes, &[][..]),
+    };
+    out[..before.len()].copy_from_slice(before);
+    let len = before.len() + after.len();
+    out[before.len()..len].copy_from_slice(after);
+    let filled = match slot {
+        Slot::Vp8Last => Slot::Vp8,
+        Slot::Obu { .. } => Slot::None,
+        slot => slot,
+    };
+    fill(filled, fields, out, len)
 }
 
 fn put_id(fields: &FrameFields, out: &mut [u8]) {

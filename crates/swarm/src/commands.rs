@@ -3,6 +3,7 @@
 mod transports;
 
 use crate::bot::Bot;
+use crate::captures::Capture;
 use crate::clip::Clip;
 use crate::engine::{Engine, Host, StreamRef};
 use crate::extensions::extension_map;
@@ -80,13 +81,21 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             let frames = take_frames(engine, stream)?;
             return Ok(Some(CommandResult::Frames(frames)));
         }
+        Request::TakeCaptures { stream } => {
+            let captures = take_captures(engine, stream)?;
+            return Ok(Some(CommandResult::Captures(captures)));
+        }
         Request::Window { start_ns, end_ns } => set_window(engine, now, start_ns, end_ns)?,
-        Request::Snapshot { bots, links } => {
+        Request::Snapshot {
+            bots,
+            links,
+            traces,
+        } => {
             // the window's timer may be due as well, and not have fired yet
             engine.update_window(now);
             let mut figures = engine.figures(now, bots);
             if links {
-                figures.links = engine.link_figures();
+                figures.links = engine.link_figures(traces);
                 figures.flows = engine.flow_figures();
             }
             return Ok(Some(CommandResult::Figures(Box::new(figures))));
@@ -224,6 +233,13 @@ fn take_frames(engine: &mut Engine, stream: StreamId) -> Result<TakenFrames, Com
     taken.ok_or_else(|| invalid(format!("stream {stream} is not sampled")))
 }
 
+fn take_captures(engine: &mut Engine, stream: StreamId) -> Result<Vec<Capture>, CommandError> {
+    let stream_ref = find_stream(engine, stream, true)?;
+    let transport = engine.transports.get_mut(&stream_ref.transport);
+    let taken = transport.map(|transport| transport.take_captures(stream_ref.index));
+    Ok(taken.unwrap_or_default())
+}
+
 fn set_wanted(
     engine: &mut Engine,
     stream: StreamId,
@@ -278,6 +294,8 @@ fn encoding_plan(
         clip,
         source: request.source_id,
         encoding: encoding.encoding_index,
+        frame_ids: request.frame_ids,
+        log_captures: request.log_captures,
         sdes: SdesItems {
             mid: parsed(&request.mid, "mid")?,
             rid,

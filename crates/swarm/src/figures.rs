@@ -3,6 +3,7 @@
 use crate::ids::{BotId, BottleneckId, FlowId, Kind, StreamId, TransportId};
 use crate::measure::{Histogram, Loss};
 use crate::playout::Playouts;
+use crate::trace::TraceFigures;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -26,6 +27,12 @@ pub struct Totals {
     /// Frames captured after their arrival by the frame clock, whose offset is wrong by more than
     /// their delay; their delay is recorded as 0.
     pub frames_early: u64,
+    /// Complete video frames whose delay was measured by the frame id.
+    pub frames_by_id: u64,
+    /// The same by abs-capture-time.
+    pub frames_by_capture_time: u64,
+    /// The same with neither.
+    pub frames_untimed: u64,
     /// Frames sent.
     pub frames_sent: u64,
     /// Scheduled RTP packets not sent since the swarm lagged or its pacer was full.
@@ -55,6 +62,9 @@ impl Totals {
             packets_sent: self.packets_sent + other.packets_sent,
             bytes_sent: self.bytes_sent + other.bytes_sent,
             frames_early: self.frames_early + other.frames_early,
+            frames_by_id: self.frames_by_id + other.frames_by_id,
+            frames_by_capture_time: self.frames_by_capture_time + other.frames_by_capture_time,
+            frames_untimed: self.frames_untimed + other.frames_untimed,
             frames_sent: self.frames_sent + other.frames_sent,
             packets_unsent: self.packets_unsent + other.packets_unsent,
             packets_resent: self.packets_resent + other.packets_resent,
@@ -77,6 +87,9 @@ impl Totals {
             packets_sent: self.packets_sent - earlier.packets_sent,
             bytes_sent: self.bytes_sent - earlier.bytes_sent,
             frames_early: self.frames_early - earlier.frames_early,
+            frames_by_id: self.frames_by_id - earlier.frames_by_id,
+            frames_by_capture_time: self.frames_by_capture_time - earlier.frames_by_capture_time,
+            frames_untimed: self.frames_untimed - earlier.frames_untimed,
             frames_sent: self.frames_sent - earlier.frames_sent,
             packets_unsent: self.packets_unsent - earlier.packets_unsent,
             packets_resent: self.packets_resent - earlier.packets_resent,
@@ -450,8 +463,10 @@ pub struct LinkFigures {
     pub losses: u64,
     /// Bytes of the other datagrams, IP and UDP headers included.
     pub bytes_delivered: u64,
-    /// Times waited in the queue of the bottleneck.
+    /// Times waited in the queue of the bottleneck, where it is shared or traced.
     pub queue_wait: Histogram,
+    /// What passed over time, of a traced link where requested.
+    pub trace: Option<TraceFigures>,
 }
 
 /// Load of the swarm's thread and sockets since the start, which tells whether figures are valid.

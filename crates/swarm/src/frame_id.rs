@@ -134,10 +134,14 @@ impl FrameId {
     /// Parse the frame id of an AV1 payload with the metadata OBU.
     #[must_use]
     pub fn from_av1(payload: &[u8]) -> Option<Self> {
-        obu::elements(payload).find_map(|element| {
-            let (start, id) = element.split_first_chunk::<2>()?;
-            (*start == METADATA_START).then(|| Self::from_bytes(id))?
-        })
+        obu::elements(payload).find_map(Self::from_obu)
+    }
+
+    /// Parse the frame id of the metadata OBU, without its size.
+    #[must_use]
+    pub fn from_obu(obu: &[u8]) -> Option<Self> {
+        let (start, id) = obu.split_first_chunk::<2>()?;
+        (*start == METADATA_START).then(|| Self::from_bytes(id))?
     }
 
     /// Return the abs-capture-time, given any time at most 59 hours from the capture.

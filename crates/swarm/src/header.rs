@@ -1,5 +1,7 @@
 //! The RTP header of one outbound stream: a template, copied and filled in per packet.
 
+use crate::dependency::{DescriptorValue, WITH_STRUCTURE_LEN};
+use wire::dependency::MANDATORY_LEN;
 use wire::extension::{AbsCaptureTime, BlockWriter, Extension, ExtensionMap};
 use wire::id::{Mid, PayloadType, Rid, Ssrc};
 use wire::rtp::{self, NewHeader};
@@ -34,6 +36,8 @@ pub struct Stamp {
     pub abs_send_time: u32,
     /// Capture time of the frame, where the extension was negotiated.
     pub capture_time: Option<AbsCaptureTime>,
+    /// Dependency descriptor of AV1.
+    pub descriptor: Option<DescriptorValue>,
 }
 
 /// The header of one stream.
@@ -41,10 +45,17 @@ pub struct Stamp {
 pub struct HeaderTemplate {
     ssrc: Ssrc,
     payload_type: PayloadType,
-    with_sdes: Block,
-    without_sdes: Block,
+    blocks: Blocks,
+    /// Of packets whose dependency descriptor has a structure, where the extension was negotiated.
+    with_structure: Option<Box<Blocks>>,
     /// MID and RID are sent: no receiver report on the SSRC has been received yet.
     sends_sdes: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Blocks {
+    with_sdes: Block,
+    without_sdes: Block,
 }
 
 #[derive(Clone, Debug)]
@@ -54,17 +65,28 @@ struct Block {
     transport_sequence_at: Option<usize>,
     abs_send_time_at: Option<usize>,
     capture_time_at: Option<usize>,
+    descriptor_at: Option<usize>,
 }
 
 impl HeaderTemplate {
-    /// Prepare the header with the extensions that were negotiated.
+    /// Prepare the header with the extensions that were negotiated; with dependency descriptors
+    /// where the packets have some.
     #[must_use]
-    pub fn new(ssrc: Ssrc, payload_type: PayloadType, sdes: SdesItems, ids: &ExtensionMap) -> Self {
+    pub fn new(
+        ssrc: Ssrc,
+        payload_type: PayloadType,
+        sdes: SdesItems,
+        ids: &ExtensionMap,
+        has_descriptors: bool,
+    ) -> Self {
+        let blocks = |descriptor_len| Blocks::new(sdes, ids, descriptor_len);
+        let with_structure = ids.id(Extension::DependencyDescriptor);
+        let with_structure = with_structure.filter(|_| has_descriptors);
         Self {
             ssrc,
             payload_type,
-            with_sdes: Block::new(Some(sdes), ids),
-            without_sdes: Block::new(None, ids),
+            blocks: blocks(has_descriptors.then_some(MANDATORY_LEN)),
+            with_structure: with_structure.map(|_| Box::new(blocks(Some(WITH_STRUCTURE_LEN)))),
             sends_sdes: true,
         }
     }
@@ -77,19 +99,19 @@ impl HeaderTemplate {
     /// Return whether packets carry a transport-wide sequence number.
     #[must_use]
     pub fn has_transport_sequence(&self) -> bool {
-        self.without_sdes.transport_sequence_at.is_some()
+        self.blocks.without_sdes.transport_sequence_at.is_some()
     }
 
     /// Return whether packets carry a capture time.
     #[must_use]
     pub fn has_capture_time(&self) -> bool {
-        self.without_sdes.capture_time_at.is_some()
+        self.blocks.without_sdes.capture_time_at.is_some()
     }
 
-    /// Return the length of the next header in bytes, 108 at most.
+    /// Return the length of the next header with a descriptor in bytes, 108 at most.
     #[must_use]
-    pub fn header_len(&self) -> usize {
-        rtp::FIXED_HEADER_LEN + self.block().len
+    pub fn header_len(&self, descriptor: Option<&DescriptorValue>) -> usize {
+        rtp::FIXED_HEADER_LEN + self.block(descriptor).len
     }
 
     /// Write the header to the start of `out` and return its length in bytes.
@@ -102,7 +124,7 @@ impl HeaderTemplate {
             ssrc: self.ssrc,
             padding: false,
         };
-        let block = self.block();
+        let block = self.block(stamp.descriptor.as_ref());
         let len = rtp::write(out, &header, &block.bytes[..block.len]);
         let written = &mut out[rtp::FIXED_HEADER_LEN..len];
         if let Some(at) = block.transport_sequence_at {
@@ -116,20 +138,36 @@ impl HeaderTemplate {
             time.write(&mut value);
             written[at..at + CAPTURE_TIME_LEN].copy_from_slice(&value);
         }
+        if let (Some(at), Some(descriptor)) = (block.descriptor_at, &stamp.descriptor) {
+            let value = descriptor.as_bytes();
+            written[at..at + value.len()].copy_from_slice(value);
+        }
         len
     }
 
-    fn block(&self) -> &Block {
+    fn block(&self, descriptor: Option<&DescriptorValue>) -> &Block {
+        let has_structure = descriptor.is_some_and(DescriptorValue::has_structure);
+        let longer = self.with_structure.as_deref().filter(|_| has_structure);
+        let blocks = longer.unwrap_or(&self.blocks);
         if self.sends_sdes {
-            &self.with_sdes
+            &blocks.with_sdes
         } else {
-            &self.without_sdes
+            &blocks.without_sdes
+        }
+    }
+}
+
+impl Blocks {
+    fn new(sdes: SdesItems, ids: &ExtensionMap, descriptor_len: Option<usize>) -> Self {
+        Self {
+            with_sdes: Block::new(Some(sdes), ids, descriptor_len),
+            without_sdes: Block::new(None, ids, descriptor_len),
         }
     }
 }
 
 impl Block {
-    fn new(sdes: Option<SdesItems>, ids: &ExtensionMap) -> Self {
+    fn new(sdes: Option<SdesItems>, ids: &ExtensionMap, descriptor_len: Option<usize>) -> Self {
         let mut bytes = [0; BLOCK_LEN];
         let mut writer = BlockWriter::new(&mut bytes, ids.form());
         let mut push = |extension, value: &[u8]| writer.push(ids.id(extension)?, value);
@@ -145,6 +183,9 @@ impl Block {
         let transport_sequence_at = push(Extension::TransportSequence, &[0; 2]);
         let abs_send_time_at = push(Extension::AbsSendTime, &[0; 3]);
         let capture_time_at = push(Extension::AbsCaptureTime, &[0; CAPTURE_TIME_LEN]);
+        let descriptor = descriptor_len.map(|len| &[0; WITH_STRUCTURE_LEN][..len]);
+        let descriptor_at =
+            descriptor.and_then(|value| push(Extension::DependencyDescriptor, value));
         let len = writer.finish();
         Self {
             bytes,
@@ -152,6 +193,7 @@ impl Block {
             transport_sequence_at,
             abs_send_time_at,
             capture_time_at,
+            descriptor_at,
         }
     }
 }
@@ -159,6 +201,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dependency::{Descriptors, Place};
     use wire::extension::Values;
     use wire::rtp::Header;
     use wire::time::NtpTime;
@@ -174,7 +217,8 @@ mod tests {
             rid: "f".parse().ok(),
             repairs: true,
         };
-        let mut template = HeaderTemplate::new(Ssrc(7), PayloadType(97), sdes, &ids);
+        let descriptors = Descriptors::new(640, 360).unwrap();
+        let mut template = HeaderTemplate::new(Ssrc(7), PayloadType(97), sdes, &ids, true);
         let stamp = Stamp {
             marker: true,
             sequence: 5,
@@ -185,6 +229,12 @@ mod tests {
                 captured: NtpTime(0x0102_0304_0506_0708),
                 clock_offset: Some(9),
             }),
+            descriptor: Some(descriptors.value(Place {
+                first: true,
+                last: false,
+                keyframe: true,
+                number: 0x1234,
+            })),
         };
         let mut out = [0; 128];
         let len = template.write(&mut out, &stamp);
@@ -200,6 +250,23 @@ mod tests {
         assert_eq!(values.transport_sequence, Some(0x1234));
         assert_eq!(values.abs_send_time, Some(0x00ab_cdef));
         assert_eq!(values.abs_capture_time, stamp.capture_time);
+        let written = stamp.descriptor.as_ref().map(|value| value.as_bytes());
+        assert_eq!(values.dependency_descriptor, written);
+        assert_eq!(len, template.header_len(stamp.descriptor.as_ref()));
+        let later = Stamp {
+            descriptor: Some(descriptors.value(Place {
+                first: false,
+                last: true,
+                keyframe: true,
+                number: 0x1234,
+            })),
+            ..stamp
+        };
+        let shorter = template.write(&mut out, &later);
+        let header = Header::parse(&out[..shorter]).unwrap();
+        let values = Values::read(&header, &out[..shorter], &ids);
+        let descriptor = values.dependency_descriptor.unwrap();
+        assert_eq!((descriptor, len - shorter), (&[0x40, 0x12, 0x34][..], 12));
         assert_eq!(
             (header.sequence, header.timestamp, header.marker),
             (5, 6, true)

@@ -2,10 +2,11 @@
 //!
 //! The kernel may have no `netem`, or the user no rights, so the swarm shapes its own traffic.
 
-use crate::bottleneck::{Bottleneck, Bottlenecks, HEADER_BYTES};
+use crate::bottleneck::{Bottleneck, Bottlenecks, HEADER_BYTES, Passed};
 use crate::ids::BottleneckId;
 use crate::measure::Histogram;
 use crate::random::Random;
+use crate::trace::{Trace, TraceFigures};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -37,6 +38,8 @@ pub struct Network {
     pub reorder: f64,
     /// Ratio of duplicated datagrams.
     pub duplicate: f64,
+    /// Keep what passes the link over time.
+    pub trace: bool,
 }
 
 impl Default for Network {
@@ -51,6 +54,7 @@ impl Default for Network {
             bursts: None,
             reorder: 0.0,
             duplicate: 0.0,
+            trace: false,
         }
     }
 }
@@ -95,9 +99,10 @@ pub struct Link<T> {
     random: Random,
     in_bad_state: bool,
     bottleneck: Bottleneck,
-    /// Times waited in the queue of a shared bottleneck; of its own queue none are kept, since each
-    /// link would touch memory that nothing else uses.
+    /// Times waited in the queue of a shared or traced bottleneck; of others none are kept, since
+    /// each link would touch memory that nothing else uses.
     queue_wait: Histogram,
+    trace: Option<Box<Trace>>,
     /// Arrival time of the last datagram that was not reordered.
     last_arrival: Time,
     /// Datagrams in the order of their arrival.
@@ -125,6 +130,7 @@ impl<T: Clone> Link<T> {
             in_bad_state: false,
             bottleneck: Bottleneck::default(),
             queue_wait: Histogram::coarse(),
+            trace: network.trace.then(Box::default),
             last_arrival: Time::ZERO,
             in_order: VecDeque::new(),
             overtaking: BinaryHeap::new(),
@@ -134,8 +140,13 @@ impl<T: Clone> Link<T> {
     }
 
     /// Change the parameters for datagrams sent from now on.
+    ///
+    /// A trace goes on, whatever the new parameters say.
     pub fn set_network(&mut self, network: Network) {
         self.network = network;
+        if network.trace {
+            self.trace.get_or_insert_default();
+        }
     }
 
     /// Return the counters.
@@ -144,7 +155,13 @@ impl<T: Clone> Link<T> {
         self.counters
     }
 
-    /// Return the times that datagrams waited in the queue of a bottleneck that links share.
+    /// Return what passed the link over time; none where it is not traced, or before a datagram.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceFigures> {
+        self.trace.as_ref()?.figures()
+    }
+
+    /// Return the times that datagrams waited in the queue of a shared or traced bottleneck.
     #[must_use]
     pub fn queue_wait(&self) -> &Histogram {
         &self.queue_wait
@@ -178,6 +195,9 @@ impl<T: Clone> Link<T> {
         };
         if self.is_lost() {
             self.counters.losses += 1;
+            if let Some(trace) = &mut self.trace {
+                trace.lost(now);
+            }
             return;
         }
         self.counters.bytes_delivered += (len + HEADER_BYTES) as u64;
@@ -218,12 +238,15 @@ impl<T: Clone> Link<T> {
 
     /// Return when the bottleneck has sent the datagram; none where the queue is full.
     fn pass(&mut self, bottleneck: &mut Bottleneck, now: Time, len: usize) -> Option<Time> {
-        let Some(rate_bps) = self.network.rate_bps else {
-            return Some(now);
+        let passed = match self.network.rate_bps {
+            None => Some(Passed::at(now)),
+            Some(rate_bps) => bottleneck.pass(now, len, rate_bps, millis(self.network.queue_ms)),
         };
-        let queue = millis(self.network.queue_ms);
-        let passed = bottleneck.pass(now, len, rate_bps, queue)?;
-        if self.network.bottleneck.is_some() {
+        if let Some(trace) = &mut self.trace {
+            trace.record(now, self.network.rate_bps, passed, len + HEADER_BYTES);
+        }
+        let passed = passed?;
+        if self.network.bottleneck.is_some() || self.trace.is_some() {
             self.queue_wait.record(passed.waited);
         }
         Some(passed.departure)

@@ -103,6 +103,11 @@ pub enum Request {
         /// The stream.
         stream: StreamId,
     },
+    /// Take the captures of a published track that logs them.
+    TakeCaptures {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Set the measurement window.
     Window {
         /// Start, which may be in the future.
@@ -118,6 +123,9 @@ pub enum Request {
         /// Include the figures of every impaired link.
         #[serde(default)]
         links: bool,
+        /// Include the series of traced links.
+        #[serde(default)]
+        traces: bool,
     },
 }
 
@@ -291,6 +299,31 @@ pub struct Publish {
     /// Response to keyframe requests.
     #[serde(default)]
     pub pli: PliPolicy,
+    /// Write frame ids into video frames.
+    #[serde(default = "yes")]
+    pub frame_ids: bool,
+    /// Keep the captures for `take_captures`.
+    #[serde(default)]
+    pub log_captures: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What the delay of a received frame is measured by.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameTiming {
+    /// The frame id, else abs-capture-time.
+    #[default]
+    Any,
+    /// The frame id.
+    FrameId,
+    /// The header extension abs-capture-time.
+    CaptureTime,
+    /// Delays are not measured here.
+    None,
 }
 
 /// One simulcast encoding that a bot sends.
@@ -348,6 +381,12 @@ pub struct Receive {
     /// Keep its frames for `take_frames`.
     #[serde(default)]
     pub sample: bool,
+    /// Sampled frames may be without frame id: the control plane reads their barcode.
+    #[serde(default)]
+    pub barcode: bool,
+    /// What frame delays are measured by.
+    #[serde(default)]
+    pub timing: FrameTiming,
 }
 
 /// The encoding of a track that a receiver wants, and what each carries.

@@ -32,6 +32,9 @@ pub const NEW_SEQUENCE: u8 = 0x08;
 pub const COUNT_SHIFT: u8 = 4;
 const COUNT_MASK: u8 = 0x03;
 
+/// The first OBU of a temporal unit in files.
+pub const DELIMITER: [u8; 2] = [TEMPORAL_DELIMITER << TYPE_SHIFT | HAS_SIZE, 0];
+
 /// An OBU of a temporal unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Obu<'a> {
@@ -48,6 +51,15 @@ impl Obu<'_> {
         let mut bytes = [self.header, self.body].concat();
         bytes[0] &= !HAS_SIZE;
         bytes
+    }
+
+    /// Append the bytes with obu_size (low-overhead format, AV1 5.2).
+    pub fn write_sized(&self, out: &mut Vec<u8>) {
+        let at = out.len();
+        out.extend_from_slice(self.header);
+        out[at] |= HAS_SIZE;
+        write_len(out, self.body.len());
+        out.extend_from_slice(self.body);
     }
 }
 
@@ -97,19 +109,20 @@ pub fn elements(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Append a length of less than 2^14 (AV1 4.10.5).
+/// Append a length (leb128, AV1 4.10.5).
 pub fn write_len(out: &mut Vec<u8>, len: usize) {
-    if len < 0x80 {
-        out.push(len as u8);
-    } else {
-        out.extend_from_slice(&[(len & 0x7f) as u8 | 0x80, (len >> 7) as u8]);
+    let mut rest = len;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
     }
+    out.push(rest as u8);
 }
 
 /// Return the bytes that [`write_len`] appends.
 #[must_use]
 pub fn len_of_len(len: usize) -> usize {
-    1 + usize::from(len >= 0x80)
+    1 + len.checked_ilog2().unwrap_or(0) as usize / 7
 }
 
 /// Read a length of at most four bytes.
@@ -152,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lengths_round_trip(len in 0usize..0x4000) {
+        fn lengths_round_trip(len in 0usize..0x1000_0000) {
             let mut bytes = Vec::new();
             write_len(&mut bytes, len);
             prop_assert_eq!(bytes.len(), len_of_len(len));

@@ -3,6 +3,7 @@
 mod encoding;
 
 use crate::clip::FrameFields;
+use crate::dependency::DescriptorValue;
 use crate::header::{HeaderTemplate, Stamp};
 use crate::message::StreamId;
 use crate::random::Random;
@@ -42,6 +43,9 @@ pub struct PlannedPacket {
     /// Packet number within the clip.
     packet: u32,
     marker: bool,
+    /// The packet is the first of its frame.
+    first: bool,
+    keyframe: bool,
     timestamp: u32,
     fields: FrameFields,
 }
@@ -74,13 +78,14 @@ impl RtpStream {
     fn send(
         &mut self,
         planned: &PlannedPacket,
+        descriptor: Option<DescriptorValue>,
         write: impl FnOnce(&mut [u8]) -> usize,
         context: &mut SendContext<'_>,
     ) -> Option<usize> {
         let path = context.transport.send_path()?;
         let seal = self.seal.as_mut()?;
         let out = context.outbox.reserve(DATAGRAM_ROOM);
-        let header_len = self.template.header_len();
+        let header_len = self.template.header_len(descriptor.as_ref());
         let payload_len = write(&mut out[header_len..]);
         let len = header_len + payload_len;
         let numbered = self.template.has_transport_sequence();
@@ -98,6 +103,7 @@ impl RtpStream {
                 .template
                 .has_capture_time()
                 .then(|| planned.fields.id.to_capture_time(context.now, context.wall)),
+            descriptor,
         };
         self.template.write(out, &stamp);
         let sealed = context

@@ -1,20 +1,21 @@
 //! One inbound track: loss, NACK and keyframe requests, frame assembly, measurements.
 
 mod depacketize;
+mod nack;
 mod window;
 
 use crate::assemble::{Assembled, Assembler, Frame};
 use crate::figures::StreamCounts;
 use crate::frame_id::FrameId;
 use crate::measure::{FreezeMeter, Histogram, Loss, LossMeter};
-use crate::message::{BotId, Event, Kind, Receive, StreamId};
+use crate::message::{BotId, Event, FrameTiming, Kind, Receive, StreamId};
 use crate::playout::PlayoutMeter;
 use crate::quality::{Observed, QualityMeter};
 use crate::recorder::Recorder;
 use crate::sample::{FrameSampler, TakenFrames};
 use depacketize::{encrypted_packet_info, packet_info, without_padding};
+use nack::NackRequester;
 use rtc::codec::{self, Codec};
-use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
 use rtc::inbound::rtx::{self, Retransmission};
 use std::time::Duration;
@@ -52,7 +53,7 @@ struct Source {
     extender: SequenceExtender,
     stats: InboundStats,
     loss: LossMeter,
-    nack: NackTracker,
+    nack: NackRequester,
     assembler: Assembler,
 }
 
@@ -71,6 +72,7 @@ pub struct InboundStream {
     counts: StreamCounts,
     freeze: FreezeMeter,
     untimed: bool,
+    timing: FrameTiming,
     playout: PlayoutMeter,
     quality: QualityMeter,
     sampler: Option<Box<FrameSampler>>,
@@ -79,6 +81,8 @@ pub struct InboundStream {
     encoding: Option<u8>,
     /// Packets given up by NACK at the last keyframe request.
     given_up: u64,
+    /// Overflows of NACK at the last keyframe request.
+    overflows: u64,
     /// Frames skipped at the last key frame.
     skipped_before_keyframe: u64,
     last_request: Option<Time>,
@@ -116,13 +120,16 @@ impl InboundStream {
             counts: StreamCounts::default(),
             freeze: FreezeMeter::default(),
             untimed: request.untimed,
+            timing: request.timing,
             playout: PlayoutMeter::new(codec.clock_rate()),
             quality: QualityMeter::new(request.wanted.clone()),
-            sampler: (request.sample && decrypted).then(|| Box::new(FrameSampler::new(codec))),
+            sampler: (request.sample && decrypted)
+                .then(|| Box::new(FrameSampler::new(codec, request.barcode))),
             e2e: Histogram::coarse(),
             first_frame: None,
             encoding: None,
             given_up: 0,
+            overflows: 0,
             skipped_before_keyframe: 0,
             last_request: None,
             fir_sequence: 0,
@@ -151,11 +158,12 @@ impl InboundStream {
             self.earlier_skipped += before.assembler.skipped();
             self.playout.restart();
         }
+        (self.given_up, self.overflows) = (0, 0);
         self.source = Some(Source {
             extender: SequenceExtender::new(),
             stats: InboundStats::new(ssrc, self.codec.clock_rate()),
             loss: LossMeter::default(),
-            nack: NackTracker::new(),
+            nack: NackRequester::default(),
             assembler: Assembler::default(),
         });
     }
@@ -180,7 +188,7 @@ impl InboundStream {
         };
         source.stats.receive(index, header.timestamp, now);
         if source.loss.record(index, false) {
-            self.accept(now, header, index, payload, recorder);
+            self.accept(now, header, index, payload, false, recorder);
         }
     }
 
@@ -214,7 +222,7 @@ impl InboundStream {
                 ..*header
             };
             let payload = Payload { bytes, ..payload };
-            self.accept(now, &header, index, payload, recorder);
+            self.accept(now, &header, index, payload, true, recorder);
         }
     }
 
@@ -321,12 +329,13 @@ impl InboundStream {
         header: &Header,
         index: u64,
         payload: Payload<'_>,
+        retransmitted: bool,
         recorder: &mut Recorder,
     ) {
         let Some(source) = &mut self.source else {
             return;
         };
-        source.nack.received(now, index);
+        source.nack.received(now, index, retransmitted);
         if self.codec.kind() == codec::Kind::Audio {
             self.on_audio_packet(now, header.timestamp, recorder);
             return;
@@ -371,7 +380,7 @@ impl InboundStream {
         self.counts.frames += 1;
         self.counts.play(&self.playout.frame(now, timestamp));
         recorder.totals.frames_received += 1;
-        self.on_first_frame(now, recorder);
+        self.on_first_frame(now, None, recorder);
     }
 
     fn on_complete(&mut self, now: Time, frame: &Frame, recorder: &mut Recorder) {
@@ -382,19 +391,26 @@ impl InboundStream {
         recorder.record_playouts(&playouts);
         if frame.keyframe {
             self.counts.keyframes += u64::from(self.decrypted);
-            self.on_first_frame(now, recorder);
+            self.on_first_frame(now, frame.id.map(|id| id.encoding), recorder);
         }
-        let Some(id) = frame.id else { return };
-        if !self.untimed {
-            let delay = recorder.frame_delay(now, &id);
-            recorder.record_frame_delay(delay, frame.keyframe);
-            self.quality.frame(delay);
-            if recorder.recording {
-                self.e2e.record(delay);
-            }
-        }
-        if frame.keyframe {
+        self.measure_delay(now, frame, recorder);
+        if let Some(id) = frame.identity().filter(|_| frame.keyframe) {
             self.on_encoding(now, id.encoding, recorder);
+        }
+    }
+
+    fn measure_delay(&mut self, now: Time, frame: &Frame, recorder: &mut Recorder) {
+        if self.untimed || self.timing == FrameTiming::None {
+            return;
+        }
+        let Some(id) = recorder.timed(self.timing, frame) else {
+            return;
+        };
+        let delay = recorder.frame_delay(now, &id);
+        recorder.record_frame_delay(delay, frame.keyframe);
+        self.quality.frame(delay);
+        if recorder.recording {
+            self.e2e.record(delay);
         }
     }
 
@@ -405,15 +421,16 @@ impl InboundStream {
         {
             // Packets before the key frame are not needed any more.
             self.skipped_before_keyframe = source.assembler.skipped();
-            source.nack.clear();
+            source.nack.clear_before(frame.first);
         }
     }
 
-    fn on_first_frame(&mut self, now: Time, recorder: &mut Recorder) {
+    fn on_first_frame(&mut self, now: Time, encoding: Option<u8>, recorder: &mut Recorder) {
         if self.first_frame.is_none() {
             self.first_frame = Some(now);
             recorder.events.push(Event::FirstFrame {
                 stream: self.id,
+                encoding_index: encoding,
                 at_ns: now.as_nanos(),
             });
         }
@@ -430,16 +447,18 @@ impl InboundStream {
         }
     }
 
-    /// Return when the next keyframe request is due: where complete frames are undecodable, or, for
-    /// an encrypted stream, where NACK gave packets up.
+    /// Return when the next keyframe request is due: where too many packets are missing, complete
+    /// frames are undecodable, or, for an encrypted stream, NACK gave packets up.
     fn keyframe_due(&self, source: &Source) -> Option<Time> {
         if !self.feedback.pli && !self.feedback.fir {
             return None;
         }
-        let due = if self.decrypted {
+        let due = if source.nack.overflows() > self.overflows {
+            Time::ZERO
+        } else if self.decrypted {
             source.assembler.undecodable_since()? + KEYFRAME_REQUEST_DELAY
         } else {
-            let lost_more = source.nack.counters().given_up > self.given_up;
+            let lost_more = source.nack.given_up() > self.given_up;
             lost_more.then_some(Time::ZERO)?
         };
         Some(
@@ -450,10 +469,10 @@ impl InboundStream {
 
     fn request_keyframe(&mut self, now: Time, local: Ssrc, ssrc: Ssrc, out: &mut Vec<u8>) {
         self.last_request = Some(now);
-        self.given_up = self
-            .source
-            .as_ref()
-            .map_or(0, |source| source.nack.counters().given_up);
+        if let Some(source) = &self.source {
+            self.given_up = source.nack.given_up();
+            self.overflows = source.nack.overflows();
+        }
         self.counts.plis += 1;
         if self.feedback.pli {
             write::pli(out, local, ssrc);

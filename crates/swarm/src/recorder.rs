@@ -1,9 +1,10 @@
 //! Measurements and events of all streams of an engine.
 
+use crate::assemble::Frame;
 use crate::figures::{Histograms, Totals};
 use crate::frame_id::FrameId;
 use crate::measure::Histogram;
-use crate::message::Event;
+use crate::message::{Event, FrameTiming};
 use crate::playout::Playouts;
 use std::time::Duration;
 use wire::time::Time;
@@ -44,6 +45,16 @@ impl Default for Recorder {
 }
 
 impl Recorder {
+    /// Return the frame id or capture time that the delay of a frame is measured by, and count it.
+    pub fn timed(&mut self, timing: FrameTiming, frame: &Frame) -> Option<FrameId> {
+        let in_band = frame.id.filter(|_| timing != FrameTiming::CaptureTime);
+        let extension = frame.captured.filter(|_| timing != FrameTiming::FrameId);
+        self.totals.frames_by_id += u64::from(in_band.is_some());
+        self.totals.frames_by_capture_time += u64::from(in_band.is_none() && extension.is_some());
+        self.totals.frames_untimed += u64::from(in_band.is_none() && extension.is_none());
+        in_band.or(extension)
+    }
+
     /// Return the delay of a frame that is complete at `now`; 0 where its capture seems later.
     pub fn frame_delay(&mut self, now: Time, id: &FrameId) -> Duration {
         let nanos = now.as_nanos();

@@ -3,34 +3,38 @@
 //! Decodable frames are kept in decoding order, as encoders wrote them, until they are taken. Memory
 //! is bounded: frames beyond it are dropped up to the next key frame, and counted.
 
+mod depacketize;
+
 use crate::assemble::Frame;
-use crate::frame_id;
-use crate::nal;
 use rtc::codec::Codec;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use wire::time::Time;
 
 /// Payloads of frames that wait to be taken, of one stream: five seconds of 3 Mb/s.
 const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 /// Packets of frames that are not complete.
 const MAX_PACKETS: usize = 2_048;
 
-const ANNEX_B: [u8; 4] = [0, 0, 0, 1];
-
 /// One decodable frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SampledFrame {
     /// Frame number by its frame id: the position in the clip, plus a clip length for each loop.
+    /// 0 in VP9, whose capture time has no frame number.
     pub number: u32,
     /// Encoding index by its frame id.
     pub encoding: u8,
     /// Capture time by its frame id, in units of 100 us; wraps.
     pub tick: u32,
+    /// The frame has a frame id; without it number, encoding and tick are 0.
+    pub identified: bool,
+    /// When its last packet arrived, in nanoseconds of the swarm's clock.
+    pub completed_ns: u64,
     /// Key frame.
     pub keyframe: bool,
     /// Frames before it were dropped here, not by the network.
     pub after_drop: bool,
-    /// VP8 frame, or H.264 access unit with start codes; base64 in JSON.
+    /// VP8 or VP9 frame, H.264 access unit with start codes, or AV1 temporal unit; base64 in JSON.
     #[serde(serialize_with = "base64")]
     pub payload: Vec<u8>,
 }
@@ -50,6 +54,8 @@ pub struct TakenFrames {
 #[derive(Debug)]
 pub struct FrameSampler {
     codec: Codec,
+    /// Frames without frame id are kept as well.
+    unidentified: bool,
     packets: BTreeMap<u64, Vec<u8>>,
     bytes: usize,
     taken: TakenFrames,
@@ -59,11 +65,12 @@ pub struct FrameSampler {
 }
 
 impl FrameSampler {
-    /// Start with the first key frame.
+    /// Start with the first key frame; keep frames without frame id where they are wanted.
     #[must_use]
-    pub fn new(codec: Codec) -> Self {
+    pub fn new(codec: Codec, unidentified: bool) -> Self {
         Self {
             codec,
+            unidentified,
             packets: BTreeMap::new(),
             bytes: 0,
             taken: TakenFrames::default(),
@@ -77,7 +84,7 @@ impl FrameSampler {
     pub fn restart(&mut self) {
         *self = Self {
             packets: std::mem::take(&mut self.packets),
-            ..Self::new(self.codec)
+            ..Self::new(self.codec, self.unidentified)
         };
     }
 
@@ -97,13 +104,17 @@ impl FrameSampler {
             return;
         }
         let packets = packets.split_off(&frame.first);
-        let Some(id) = frame.id else {
+        let id = frame.identity();
+        if id.is_none() {
             self.taken.unidentified += 1;
+        }
+        if id.is_none() && !self.unidentified {
             self.drop_up_to_keyframe();
             return;
-        };
+        }
         let is_whole = packets.len() as u64 == frame.last - frame.first + 1;
-        let payload = is_whole.then(|| self.depacketized(packets.values()));
+        let in_band = frame.id.is_some();
+        let payload = is_whole.then(|| depacketize::frame(self.codec, packets.values(), in_band));
         let Some(payload) = payload.flatten() else {
             self.taken.dropped += 1;
             self.drop_up_to_keyframe();
@@ -116,9 +127,11 @@ impl FrameSampler {
         }
         self.bytes += payload.len();
         self.taken.frames.push(SampledFrame {
-            number: id.frame,
-            encoding: id.encoding,
-            tick: id.tick,
+            number: id.map_or(0, |id| id.frame),
+            encoding: id.map_or(0, |id| id.encoding),
+            tick: id.map_or(0, |id| id.tick),
+            identified: id.is_some(),
+            completed_ns: frame.completed.map_or(0, Time::as_nanos),
             keyframe: frame.keyframe,
             after_drop: std::mem::take(&mut self.after_drop),
             payload,
@@ -137,53 +150,6 @@ impl FrameSampler {
 
     fn drop_up_to_keyframe(&mut self) {
         (self.needs_keyframe, self.after_drop) = (true, true);
-    }
-
-    fn depacketized<'a>(&self, payloads: impl Iterator<Item = &'a Vec<u8>>) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        for payload in payloads {
-            match self.codec {
-                Codec::Vp8 => out.extend_from_slice(payload.get(vp8_descriptor_len(payload)?..)?),
-                Codec::H264 => append_h264(payload, &mut out),
-                _ => return None,
-            }
-        }
-        if self.codec == Codec::Vp8 {
-            out.truncate(out.len().checked_sub(frame_id::LEN)?);
-        }
-        (!out.is_empty()).then_some(out)
-    }
-}
-
-/// Return the length of a VP8 payload descriptor (RFC 7741 section 4.2).
-fn vp8_descriptor_len(payload: &[u8]) -> Option<usize> {
-    if payload.first()? & 0x80 == 0 {
-        return Some(1);
-    }
-    let present = *payload.get(1)?;
-    let mut len = 2;
-    if present & 0x80 != 0 {
-        len += if payload.get(2)? & 0x80 != 0 { 2 } else { 1 };
-    }
-    len += usize::from(present & 0x40 != 0);
-    len += usize::from(present & 0x30 != 0);
-    Some(len)
-}
-
-/// Append the NAL units of a payload (RFC 6184): single, aggregated, or a part of one.
-fn append_h264(payload: &[u8], out: &mut Vec<u8>) {
-    for unit in nal::units(payload) {
-        out.extend_from_slice(&ANNEX_B);
-        out.extend_from_slice(unit);
-    }
-    if let [indicator, header, part @ ..] = payload
-        && indicator & nal::TYPE_MASK == nal::FU_A
-    {
-        if header & nal::FU_START != 0 {
-            out.extend_from_slice(&ANNEX_B);
-            out.push(indicator & !nal::TYPE_MASK | header & nal::TYPE_MASK);
-        }
-        out.extend_from_slice(part);
     }
 }
 
@@ -206,6 +172,7 @@ fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame_id;
     use proptest::prelude::*;
 
     fn frame(first: u64, last: u64, keyframe: bool) -> Frame {
@@ -222,6 +189,8 @@ mod tests {
                 frame: first as u32,
                 tick: 0,
             }),
+            captured: None,
+            completed: Some(Time::from_millis(first)),
         }
     }
 
@@ -231,7 +200,7 @@ mod tests {
 
     #[test]
     fn frames_beyond_the_bound_are_dropped_up_to_a_key_frame_and_counted() {
-        let mut sampler = FrameSampler::new(Codec::Vp8);
+        let mut sampler = FrameSampler::new(Codec::Vp8, false);
         let push = |sampler: &mut FrameSampler, index: u64, keyframe| {
             sampler.packet(index, &vp8(1024 * 1024));
             sampler.frame(&frame(index, index, keyframe), true);
@@ -256,7 +225,7 @@ mod tests {
 
     #[test]
     fn packets_of_frames_that_never_complete_are_bounded() {
-        let mut sampler = FrameSampler::new(Codec::Vp8);
+        let mut sampler = FrameSampler::new(Codec::Vp8, false);
         for index in 0..10_000 {
             sampler.packet(index, &[0]);
         }
@@ -267,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_frame_whose_first_packets_came_before_the_window_is_whole() {
-        let mut sampler = FrameSampler::new(Codec::Vp8);
+        let mut sampler = FrameSampler::new(Codec::Vp8, false);
         sampler.packet(1, &vp8(100));
         sampler.restart();
         sampler.packet(2, &vp8(100));
@@ -285,6 +254,8 @@ mod tests {
                 number: 0,
                 encoding: 0,
                 tick: 0,
+                identified: true,
+                completed_ns: 0,
                 keyframe: true,
                 after_drop: false,
                 payload: Vec::new(),
@@ -304,8 +275,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_payloads_do_not_panic(payloads: Vec<Vec<u8>>, h264: bool) {
-            let mut sampler = FrameSampler::new(if h264 { Codec::H264 } else { Codec::Vp8 });
+        fn arbitrary_payloads_do_not_panic(payloads: Vec<Vec<u8>>, codec in 0usize..4) {
+            let codecs = [Codec::Vp8, Codec::H264, Codec::Vp9, Codec::Av1];
+            let mut sampler = FrameSampler::new(codecs[codec], false);
             for (index, payload) in (0..).zip(&payloads) {
                 sampler.packet(index, payload);
             }

@@ -140,8 +140,11 @@ impl Engine {
     }
 
     /// Return the figures of all links.
-    pub(crate) fn link_figures(&self) -> Vec<LinkFigures> {
-        let mut links: Vec<LinkFigures> = self.bots.iter().flat_map(figures).collect();
+    pub(crate) fn link_figures(&self, traces: bool) -> Vec<LinkFigures> {
+        let bots = self.bots.iter();
+        let mut links: Vec<LinkFigures> = bots
+            .flat_map(|(id, bot)| figures(*id, bot, traces))
+            .collect();
         links.sort_by_key(|link| (link.bot, link.direction));
         links
     }
@@ -163,19 +166,24 @@ fn address(transports: &FxHashMap<TransportId, BotTransport>, id: TransportId) -
     transports.get(&id).map_or(0, |transport| transport.address)
 }
 
-fn figures((id, bot): (&BotId, &Bot)) -> impl Iterator<Item = LinkFigures> {
+fn figures(id: BotId, bot: &Bot, traces: bool) -> impl Iterator<Item = LinkFigures> {
     let up = bot
         .up
         .as_ref()
-        .map(|link| of_link(*id, Direction::Up, link));
+        .map(|link| of_link(id, Direction::Up, link, traces));
     let down = bot
         .down
         .as_ref()
-        .map(|link| of_link(*id, Direction::Down, link));
+        .map(|link| of_link(id, Direction::Down, link, traces));
     up.into_iter().chain(down)
 }
 
-fn of_link<T: Clone>(bot: BotId, direction: Direction, link: &Link<T>) -> LinkFigures {
+fn of_link<T: Clone>(
+    bot: BotId,
+    direction: Direction,
+    link: &Link<T>,
+    traces: bool,
+) -> LinkFigures {
     let counters = link.counters();
     LinkFigures {
         bot,
@@ -186,5 +194,6 @@ fn of_link<T: Clone>(bot: BotId, direction: Direction, link: &Link<T>) -> LinkFi
         losses: counters.losses,
         bytes_delivered: counters.bytes_delivered,
         queue_wait: link.queue_wait().clone(),
+        trace: traces.then(|| link.trace()).flatten(),
     }
 }

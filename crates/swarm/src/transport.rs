@@ -7,6 +7,7 @@ mod relayed;
 mod round_trips;
 mod rtcp;
 
+use crate::captures::Capture;
 use crate::extensions::add_extensions;
 use crate::figures::TransportFigures;
 use crate::message::{BotId, CommandError, ErrorCode, Event, Receive, TransportId, TransportState};
@@ -316,6 +317,17 @@ impl BotTransport {
     /// Take the frames of a sampled track; none where the track is not sampled.
     pub fn take_frames(&mut self, index: usize) -> Option<TakenFrames> {
         self.inbound.get_mut(index)?.take_frames()
+    }
+
+    /// Take the captures of a published track, by encoding.
+    pub fn take_captures(&mut self, index: usize) -> Vec<Capture> {
+        let mut taken = Vec::new();
+        if let Some(Some(stream)) = self.outbound.get_mut(index) {
+            for encoding in &mut stream.encodings {
+                encoding.take_captures(&mut taken);
+            }
+        }
+        taken
     }
 
     /// Set the wanted encoding of a received track.

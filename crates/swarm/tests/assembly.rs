@@ -58,6 +58,7 @@ fn vp8(index: u64) -> PacketInfo {
         keyframe: index.is_multiple_of(30),
         picture_id: Some(frame as u16 & 0x7fff),
         id: None,
+        captured: None,
     }
 }
 

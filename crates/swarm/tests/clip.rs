@@ -14,6 +14,7 @@ const FIELDS: FrameFields = FrameFields {
         frame: 0,
         tick: 256,
     },
+    in_band: true,
 };
 
 fn file(name: &str) -> Vec<u8> {
@@ -39,13 +40,31 @@ fn encoded_frames(file: &[u8]) -> Vec<&[u8]> {
 }
 
 fn payloads(clip: &Clip, frame: usize) -> Vec<Vec<u8>> {
+    payloads_with(clip, frame, &FIELDS)
+}
+
+fn payloads_with(clip: &Clip, frame: usize, fields: &FrameFields) -> Vec<Vec<u8>> {
     let mut out = [0; MAX_PAYLOAD_BYTES];
     let packets = clip.frames()[frame].packets.clone();
     let write = |packet| {
-        let len = clip.write(packet, &FIELDS, &mut out);
+        let len = clip.write(packet, fields, &mut out);
         out[..len].to_vec()
     };
     packets.map(write).collect()
+}
+
+/// The payloads of a frame that is sent without its frame id.
+fn payloads_without_id(clip: &Clip, frame: usize) -> Vec<Vec<u8>> {
+    let fields = FrameFields {
+        in_band: false,
+        ..FIELDS
+    };
+    let packets = clip.frames()[frame].packets.clone();
+    let payloads = payloads_with(clip, frame, &fields).into_iter().zip(packets);
+    payloads
+        .filter(|(_, packet)| !clip.is_frame_id(*packet))
+        .map(|(payload, _)| payload)
+        .collect()
 }
 
 /// Depacketize H.264 payloads to NAL units (RFC 6184).
@@ -171,6 +190,37 @@ fn av1_payloads_make_the_temporal_unit_again_with_the_id_before_its_frame() {
         assert!(described.info.start);
         assert_eq!(described.info.keyframe, nth % 15 == 0);
         assert_eq!(clip.frames()[nth].keyframe, nth % 15 == 0);
+    }
+}
+
+#[test]
+fn payloads_without_a_frame_id_make_the_frame_alone() {
+    let (vp8, h264) = (file("vp8-720p30.ivf"), file("h264-720p30.ivf"));
+    let clip = Clip::parse(&vp8).unwrap();
+    for (nth, frame) in encoded_frames(&vp8).into_iter().enumerate() {
+        let payloads = payloads_without_id(&clip, nth);
+        let joined: Vec<u8> = payloads.iter().flat_map(|p| p[4..].to_vec()).collect();
+        assert_eq!(joined, frame);
+    }
+    let clip = Clip::parse(&h264).unwrap();
+    for (nth, frame) in encoded_frames(&h264).into_iter().enumerate() {
+        let payloads = payloads_without_id(&clip, nth);
+        assert!(payloads.iter().all(|payload| payload.len() > 1), "{nth}");
+        let wanted = nal::split_annex_b(frame)
+            .filter(|unit| !matches!(unit[0] & nal::TYPE_MASK, nal::SEI | nal::DELIMITER));
+        let units = depacketise_h264(&payloads);
+        assert!(units.iter().map(Vec::as_slice).eq(wanted), "{nth}");
+    }
+    let av1 = fixture("av1-180p15.ivf");
+    let clip = Clip::parse(&av1).unwrap();
+    for (nth, unit) in encoded_frames(&av1).into_iter().enumerate() {
+        let payloads = payloads_without_id(&clip, nth);
+        let sent = obu::split(unit).unwrap();
+        let sent = sent
+            .iter()
+            .filter(|obu| obu.kind != obu::TEMPORAL_DELIMITER);
+        let obus = depacketise_av1(&payloads).into_iter();
+        assert!(obus.eq(sent.map(obu::Obu::without_size)), "{nth}");
     }
 }
 

@@ -30,6 +30,7 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
         Some(Event::Done { .. }) => transport_states(),
         Some(Event::TransportState { .. }) => vec![Event::FirstFrame {
             stream: 1,
+            encoding_index: Some(2),
             at_ns: 2,
         }],
         Some(Event::FirstFrame { .. }) => vec![Event::EncodingChanged {

@@ -16,6 +16,7 @@ const PERFECT: Network = Network {
     bursts: None,
     reorder: 0.0,
     duplicate: 0.0,
+    trace: false,
 };
 
 fn link(network: Network) -> Link<u32> {

@@ -2,11 +2,13 @@
 
 mod common;
 
-use common::World;
 use common::reflector::{ReceivedPacket, is_rtx};
+use common::{CAPTURE_TIME_ID, World};
+use rtc::codec::dependency::DependencyReader;
 use serde_json::json;
 use std::collections::BTreeMap;
 use swarm::frame_id::FrameId;
+use wire::extension::Extension;
 use wire::id::Ssrc;
 use wire::rtcp::ReportBlock;
 use wire::time::Time;
@@ -373,4 +375,87 @@ fn an_inactive_encoding_sends_nothing_and_an_activated_one_starts_with_a_key_fra
     let refused =
         world.try_command(json!({"type": "set_active_encodings", "stream": 9, "rids": []}));
     assert!(refused.is_some());
+}
+
+const AV1_CLIP: u32 = 6;
+const DESCRIPTOR_ID: u8 = 8;
+
+/// Publish AV1 with dependency descriptors and capture times, in a call that loses nothing.
+fn publishing_av1() -> World {
+    let uris = [
+        (Extension::Mid, 1),
+        (Extension::TransportSequence, 3),
+        (Extension::AbsCaptureTime, CAPTURE_TIME_ID),
+        (Extension::DependencyDescriptor, DESCRIPTOR_ID),
+    ];
+    let ids: serde_json::Map<_, _> = uris
+        .map(|(extension, id)| (extension.uri().to_owned(), json!(id)))
+        .into_iter()
+        .collect();
+    publishing(AV1_CLIP, &[("extensions", json!(ids))])
+}
+
+fn descriptor(packet: &ReceivedPacket) -> &[u8] {
+    let mut found = packet.extensions.iter();
+    let (_, value) = found.find(|(id, _)| *id == DESCRIPTOR_ID).unwrap();
+    value
+}
+
+#[test]
+fn packets_of_av1_have_dependency_descriptors_with_a_structure_on_key_frames() {
+    let mut world = publishing_av1();
+    world.run_for(4_000);
+    let packets = &world.reflector.received;
+    let mut reader = DependencyReader::default();
+    let mut numbers = Vec::new();
+    for frame in frames(packets) {
+        let is_key = frame[0].payload[0] & 0x08 != 0; // N
+        for (nth, packet) in frame.iter().enumerate() {
+            let read = reader.read(descriptor(packet)).unwrap();
+            let info = read.info;
+            assert_eq!((info.start, info.end), (nth == 0, packet.marker));
+            assert_eq!(info.keyframe, is_key && nth == 0);
+            assert_eq!(descriptor(packet).len() > 3, info.keyframe);
+            assert!(info.switch_point && !info.discardable);
+            let refers: &[u16] = if is_key { &[] } else { &[1] };
+            assert_eq!(read.dependencies.differences.as_slice(), refers);
+            assert_eq!(read.dependencies.chains[0], u8::from(!is_key));
+            if nth == 0 {
+                numbers.push(read.number);
+            }
+        }
+    }
+    assert!(numbers.len() > 55, "{}", numbers.len());
+    assert!(
+        numbers
+            .windows(2)
+            .all(|pair| pair[1] == pair[0].wrapping_add(1))
+    );
+    let structure = reader.structure().unwrap();
+    assert_eq!(structure.resolutions.as_deref(), Some(&[(320, 180)][..]));
+    assert_eq!(reader.active_targets(), 1);
+}
+
+#[test]
+fn retransmissions_of_av1_have_the_descriptor_of_their_packet() {
+    let mut world = publishing_av1();
+    world.run_for(500);
+    let first = world.reflector.received[0].clone();
+    let mut nack = Vec::new();
+    wire::rtcp::write::nack(&mut nack, Ssrc(1), Ssrc(1007), &[first.sequence]);
+    world.reflector.send_rtcp(1, &nack);
+    world.run_for(100);
+    let packets = &world.reflector.received;
+    let again = packets.iter().find(|packet| is_rtx(packet)).unwrap();
+    assert_eq!(descriptor(again), descriptor(&first));
+    assert!(descriptor(again).len() > 3);
+}
+
+#[test]
+fn packets_of_other_codecs_have_no_descriptor() {
+    let ids = json!({Extension::DependencyDescriptor.uri(): DESCRIPTOR_ID});
+    let mut world = publishing(1, &[("extensions", ids)]);
+    world.run_for(200);
+    let packets = &world.reflector.received;
+    assert!(!packets.is_empty() && packets.iter().all(|packet| packet.extensions.is_empty()));
 }

@@ -101,7 +101,7 @@ fn the_first_key_frame_is_reported_once() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::FirstFrame { stream, at_ns } => Some((*stream, *at_ns)),
+            Event::FirstFrame { stream, at_ns, .. } => Some((*stream, *at_ns)),
             _ => None,
         })
         .collect();

@@ -7,6 +7,7 @@ use common::call::Call;
 use serde_json::json;
 use std::path::Path;
 use swarm::nal;
+use swarm::obu::{self, Obu};
 use swarm::sample::SampledFrame;
 
 fn call(clip: u32, codec: &str) -> World {
@@ -21,8 +22,24 @@ fn call(clip: u32, codec: &str) -> World {
 
 /// Read the frames of a clip: after a header of 32 bytes, each with a header of 12.
 fn clip_frames(name: &str) -> Vec<Vec<u8>> {
-    let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sfukit/media/clips");
-    let file = std::fs::read(clips.join(name)).unwrap();
+    read_frames(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../sfukit/media/clips")
+            .join(name),
+    )
+}
+
+/// Read the frames of a clip that is not shipped.
+fn fixture_frames(name: &str) -> Vec<Vec<u8>> {
+    read_frames(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures")
+            .join(name),
+    )
+}
+
+fn read_frames(path: &Path) -> Vec<Vec<u8>> {
+    let file = std::fs::read(path).unwrap();
     let mut rest = &file[32..];
     let mut frames = Vec::new();
     while let Some((len, behind)) = rest.split_first_chunk::<4>() {
@@ -78,6 +95,46 @@ fn h264_access_units_have_the_slices_and_parameter_sets_of_the_clip() {
         let of_clip = &clip[frame.number as usize % clip.len()];
         assert!(
             slices(&frame.payload) == slices(of_clip),
+            "{}",
+            frame.number
+        );
+    }
+}
+
+#[test]
+fn vp9_frames_are_those_of_the_clip_in_order() {
+    let mut world = call(5, "VP9");
+    let clip = fixture_frames("vp9-180p15.ivf");
+    world.run_for(4_500);
+    let taken = world.taken(9);
+    assert_eq!((taken.dropped, taken.unidentified), (0, 0));
+    assert!(taken.frames.len() > 60, "{}", taken.frames.len());
+    let first = &taken.frames[0];
+    let start = clip.iter().position(|frame| *frame == first.payload);
+    let start = start.expect("a frame of the clip");
+    for (nth, frame) in taken.frames.iter().enumerate() {
+        assert!(frame.payload == clip[(start + nth) % clip.len()], "{nth}");
+        let ticks = frame.tick - first.tick;
+        assert!(
+            ticks.abs_diff(nth as u32 * 10_000 / 15) <= 1,
+            "{nth}: {ticks}"
+        );
+    }
+}
+
+#[test]
+fn av1_temporal_units_have_the_obus_of_the_clip() {
+    let mut world = call(6, "AV1");
+    let clip = fixture_frames("av1-180p15.ivf");
+    world.run_for(4_500);
+    let frames = world.taken(9).frames;
+    assert!(frames.len() > 60, "{}", frames.len());
+    let is_sent = |obu: &Obu| ![obu::METADATA, obu::PADDING].contains(&obu.kind);
+    for frame in &frames {
+        let of_clip = obu::split(&clip[frame.number as usize % clip.len()]).unwrap();
+        let of_clip: Vec<Obu> = of_clip.into_iter().filter(is_sent).collect();
+        assert!(
+            obu::split(&frame.payload).unwrap() == of_clip,
             "{}",
             frame.number
         );

@@ -114,16 +114,18 @@ fn bots_behind_one_bottleneck_share_it_and_their_queue_is_reported() {
     }
     world.join(4, &[("net_down", json!({"rate_bps": 700_000}))]);
     world.run_for(500);
-    world.publish(1, 7, 1, &[("paced", json!("whole"))]);
+    world.publish(1, 7, 2, &[("paced", json!("whole"))]);
     for bot in [2, 3, 4] {
-        world.receive(bot, 7 + bot, 7, "VP8");
+        // The reflector repeats to all what one of them asks for, so that none asks.
+        let feedback = json!(["nack pli", "transport-cc", "rrtr"]);
+        world.receive_with(bot, 7 + bot, 7, "VP8", &[("feedback", feedback)]);
     }
     world.run_for(8_000);
     let links = serde_json::to_value(world.links()).unwrap();
     let of = |place: usize, name: &str| number(&links[place], name);
     assert_eq!(links.as_array().map(Vec::len), Some(3));
     let rate = |place: usize| of(place, "bytes_delivered") * 8.0 / 8.5;
-    // The reflector repeats to all what one of them asks for, so that every bottleneck is full.
+    // The stream alone has a higher rate, so that every bottleneck is full.
     let both = rate(0) + rate(1);
     assert!((600_000.0..710_000.0).contains(&both), "{both}");
     assert!(rate(0) > 100_000.0 && rate(1) > 100_000.0, "{links}");
@@ -136,4 +138,36 @@ fn bots_behind_one_bottleneck_share_it_and_their_queue_is_reported() {
         let wait = number(&links[place]["queue_wait"], "max_ms");
         assert!((longest - 5.0..=longest).contains(&wait), "{wait}");
     }
+}
+
+#[test]
+fn a_traced_link_keeps_what_passed_it_over_time() {
+    let down = json!({"rate_bps": 250_000, "queue_ms": 200.0, "trace": true});
+    let mut world = call(json!({"rate_bps": 5_000_000, "queue_ms": 300.0}), down);
+    world.run_for(5_000);
+    let half = json!({"rate_bps": 125_000, "queue_ms": 200.0, "trace": true});
+    world.command(json!({"type": "set_network", "bot": 2, "net_up": null, "net_down": half}));
+    world.run_for(5_000);
+    let links = world.links();
+    let traced: Vec<_> = links.iter().filter(|link| link.trace.is_some()).collect();
+    assert!(traced.is_empty(), "a snapshot without traces");
+    let links = world.traces();
+    let traced: Vec<_> = links.iter().filter(|link| link.trace.is_some()).collect();
+    assert_eq!(traced.len(), 1);
+    let (link, trace) = (traced[0], traced[0].trace.as_ref().expect("a trace"));
+    let per_s = |from: usize| trace.bytes[from..from + 30].iter().sum::<u64>() * 8 / 3;
+    assert!((230_000..=250_000).contains(&per_s(20)), "{}", per_s(20));
+    let end = trace.bytes.len() - 40;
+    assert!((115_000..=126_000).contains(&per_s(end)), "{}", per_s(end));
+    assert_eq!(trace.capacity_bps[20], Some(250_000));
+    assert_eq!(trace.capacity_bps[end], Some(125_000));
+    let drops: u32 = trace.queue_drops.iter().sum();
+    assert_eq!(u64::from(drops), link.queue_drops);
+    let waited = trace
+        .queue_max_ms
+        .iter()
+        .flatten()
+        .fold(0.0_f64, |most, one| most.max(*one));
+    assert!((150.0..=200.0).contains(&waited), "{waited}");
+    assert!(link.queue_wait.count() > 0);
 }

@@ -4,6 +4,7 @@ use rtc::codec::dependency::DependencyReader;
 use rtc::codec::frame_size::frame_size;
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
 use rtc::codec::{Codec, Described, Rewriter, describe, picture_id, red};
+use wire::dependency::{Descriptor, Structure};
 
 use crate::input::Input;
 
@@ -92,6 +93,16 @@ fn keep_parameter_sets(sets: &mut ParameterSets, payload: &[u8]) {
     }
 }
 
+/// What was read is written, and read as the same.
+fn written_again(bytes: &[u8], latest: Option<&Structure>) {
+    let read = Descriptor::read(bytes, latest).expect("the reader read it");
+    let mut out = [0; 2_500];
+    let len = read
+        .write(latest, &mut out)
+        .expect("its values are in bounds");
+    assert_eq!(Descriptor::read(&out[..len], latest), Ok(read));
+}
+
 /// The descriptors of one stream; structures come with any of them.
 pub fn dependency(data: &[u8]) {
     let mut input = Input::new(data);
@@ -99,9 +110,11 @@ pub fn dependency(data: &[u8]) {
     while !input.is_empty() {
         let number = input.u16();
         let descriptor = input.run();
+        let latest = reader.structure().cloned();
         let Ok(frame) = reader.read(descriptor) else {
             continue;
         };
+        written_again(descriptor, latest.as_ref());
         let mut described = Described::default();
         frame.describe(&mut described);
         assert_eq!(described.info, frame.info);

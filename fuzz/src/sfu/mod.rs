@@ -4,6 +4,7 @@ mod allocate;
 mod client;
 #[path = "../../../crates/sfu/tests/common/mod.rs"]
 mod common;
+mod feedback;
 mod request;
 mod script;
 
@@ -18,6 +19,7 @@ use crate::input::Input;
 use script::Script;
 
 pub use allocate::allocate;
+pub use feedback::feedback;
 
 /// Each opens at most one association; more than this is only slow.
 const MOST_COMMANDS: usize = 64;

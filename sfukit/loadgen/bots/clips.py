@@ -1,11 +1,14 @@
 """The clips of a plan: encoded where they are neither shipped nor cached, and loaded."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable, Mapping
 
 from sfukit.loadgen.options import VideoCodec
 from sfukit.loadgen.scenario import Encoding, Plan
 from sfukit.media import cache, catalog
+from sfukit.media.stopping import EncodingStoppedError
 from sfukit.swarm.messages import Command, LoadClip
 
 AUDIO = "audio"
@@ -41,7 +44,22 @@ async def encode_missing(plan: Plan, report: Callable[[str, str], None]) -> None
         if not cache.path(codec, encoding.clip).exists():
             cached = f"encoded once and cached in {cache.folder()}"
             report("media", f"{codec.upper()} {encoding.clip.name}: {cached}")
-            await asyncio.to_thread(cache.video_clip, codec, encoding.clip)
+            await _encode(codec, encoding)
+
+
+async def _encode(codec: VideoCodec, encoding: Encoding) -> None:
+    """Encode and cache a clip in a thread, which ends at its next frame where this is cancelled."""
+    stop = threading.Event()
+    encoding_it = asyncio.ensure_future(
+        asyncio.to_thread(cache.video_clip, codec, encoding.clip, stop.is_set)
+    )
+    try:
+        await asyncio.shield(encoding_it)
+    except asyncio.CancelledError:
+        stop.set()
+        with contextlib.suppress(EncodingStoppedError):
+            await encoding_it
+        raise
 
 
 def _videos(plan: Plan) -> list[tuple[VideoCodec, Encoding]]:

@@ -7,12 +7,14 @@ from sfukit.loadgen.bots.clips import AUDIO, clip_name
 from sfukit.loadgen.bots.media import Media
 from sfukit.loadgen.bots.wanted import encoding_index, wanted
 from sfukit.loadgen.metrics.ledger import ExpectedTrack, Ledger
-from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack, Size, network_at
+from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack, Size, frame_delays, network_at
+from sfukit.loadgen.scenario.bottlenecks import Direction
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.signaling import descriptions
 from sfukit.signaling.descriptions import MediaLine, OfferParameters, RemoteTransport
 from sfukit.signaling.sdp import SdpError
 from sfukit.signaling.transport import Credentials
+from sfukit.swarm.impairment import Impairment
 from sfukit.swarm.messages import (
     AddCandidate,
     Candidate,
@@ -118,10 +120,13 @@ class BotTransports:
         self.swarm.send([CloseTransport(transport=transport) for transport in self.opened])
         self.opened.clear()
         self.videos.clear()
+        self.received = self.started = 0  # of the next attempt to join, if any
+        self._receives = False
 
     def _opening(self, transport: int, local: Credentials, peer: RemoteTransport) -> OpenTransport:
         net_up, net_down = self.networks()
-        number, relay = self.bot.index + 1, self.media.relay
+        number = self.bot.index + 1
+        relay = self.media.relay if self.plan.is_relayed(self.bot) else None
         return OpenTransport(
             bot=number,
             transport=transport,
@@ -145,11 +150,12 @@ class BotTransports:
         if not self.bot.impaired:
             return None, None
         up, down = network_at(self.bot, self.plan.options, self.at_s)
-        shared = self.plan.bottlenecks
-        return (
-            Network.of(up, shared.get((self.bot.slot, "up"))),
-            Network.of(down, shared.get((self.bot.slot, "down"))),
-        )
+        return self._network(up, "up"), self._network(down, "down")
+
+    def _network(self, impairment: Impairment | None, direction: Direction) -> Network | None:
+        link = self.bot.slot, direction
+        shared, traced = self.plan.bottlenecks.get(link), link in self.plan.traced
+        return Network.of(impairment, shared, trace=traced)
 
 
 class _Transport:
@@ -248,12 +254,15 @@ class PublishTransport:
             descriptions.Encoding(rid, first + 2 * rank + 2, first + 2 * rank + 3)
             for rank, rid in enumerate(self._rids)
         ]
+        codec = plan.codec_of(bot) if bot.video else None
         return OfferParameters(
             descriptions.new_credentials(),
             self._bot.swarm.info.fingerprint,
             first + 1 if bot.audio else None,
-            plan.codec_of(bot) if bot.video else None,
+            codec,
             encodings,
+            capture_time=codec is not None
+            and frame_delays.sends_capture_time(plan.options.latency, codec),
         )
 
     def _publish(self, line: MediaLine) -> Publish:
@@ -263,6 +272,8 @@ class PublishTransport:
         self._published[line.mid] = stream, len(encodings)
         if line.kind == "video":
             self._bot.ledger.encodings_published += len(encodings)
+            codec = self._bot.plan.codec_of(self._bot.bot)
+            self._bot.ledger.capture_times.published(codec, line.extensions)
         return Publish(
             transport=self._transport.id,
             stream=stream,
@@ -275,7 +286,19 @@ class PublishTransport:
             start_ns=swarm.now_ns(),
             paced=media.pacing,
             pli=media.pli_policy,
+            frame_ids=self._bot.plan.options.latency != "off",
+            log_captures=line.kind == "video" and self._logs_captures(stream),
         )
+
+    def _logs_captures(self, stream: int) -> bool:
+        """Return whether the capture times are kept, for the barcodes of sampled tracks."""
+        bot, sampled = self._bot.bot, self._bot.media.sampled
+        if self._bot.plan.options.latency != "barcode":
+            return False
+        if not any(track.publisher == bot.index for track in sampled):
+            return False
+        self._bot.ledger.logged[bot.index] = stream
+        return True
 
     def _encodings(self, line: MediaLine) -> list[EncodingParameters]:
         clips = self._bot.media.clips
@@ -316,6 +339,7 @@ class ReceiveTransport:
             self._bot.swarm.info.fingerprint,
             audio=any(bot.audio for bot in publishers),
             video=any(bot.video for bot in publishers),
+            capture_time=self._bot.plan.options.latency != "off",
         )
 
     async def answered(self, sdp: str, publishers: Mapping[str, str]) -> None:
@@ -386,6 +410,8 @@ class ReceiveTransport:
         expects = None
         if publisher is not None and line.kind == "video":
             self._bot.videos[stream] = publisher.name
+            codec = self._bot.plan.codec_of(publisher)
+            self._bot.ledger.capture_times.received(codec, line.extensions)
             size = self._bot.sizes.get(publisher.name, "small")
             expects = wanted(self._bot.plan.encodings, size)
         sample = self._sampled(stream, expected)
@@ -404,5 +430,7 @@ class ReceiveTransport:
             feedback=[*line.feedback, "rrtr"],
             wanted=expects,
             sample=sample,
+            barcode=self._bot.plan.options.latency == "barcode",
+            timing=frame_delays.TIMINGS[self._bot.plan.options.latency],
             untimed=publisher is not None and not self._bot.plan.is_own(publisher),
         )

@@ -29,6 +29,31 @@ async def attempt(session: Session, timeout_s: float, record: JoinRecord) -> Fai
     return None
 
 
+async def run_until_failed(session: Session, record: JoinRecord) -> Failure | str:
+    """Run a session that joined until it ends, and return why.
+
+    A ``Failure`` is that of its join: the transport was not connected, or lost before it was.
+    """
+    failed: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+
+    def retry(code: str, message: str) -> None:
+        if not failed.done():
+            failed.set_result(Failure(code, message))
+
+    record.retry = retry
+    running = asyncio.create_task(session.run())
+    try:
+        await asyncio.wait((running, failed), return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            return failed.result()
+        reason = running.result()
+        return reason if record.connected_ns is not None else Failure("join_lost", reason)
+    finally:
+        record.retry = None
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 def retry_delay_s(attempts: int) -> float:
     """Return the delay before the attempt after so many."""
     return float(min(_RETRY_S * 2 ** (attempts - 1), _LONGEST_RETRY_S))

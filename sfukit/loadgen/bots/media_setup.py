@@ -19,7 +19,7 @@ def planned_media(plan: Plan, options: RunOptions) -> Media:
         pacing=options.pacing,
         pli_policy=options.pli_policy,
         unwatched=options.unwatched,
-        sampled=decode_sample.chosen(plan, options.decode_sample),
+        sampled=decode_sample.chosen(plan, decode_sample.streams(options)),
         ssrc_base=_ssrc_base(plan.options.seed, options.shard),
         relay=options.relay,
     )

@@ -11,6 +11,7 @@ from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import Bound, Curve, Plot, figures
 from sfukit.loadgen.latency import engines_html as engines
 from sfukit.loadgen.latency.result import LatencyReport, Sample
+from sfukit.loadgen.reports import conditions
 from sfukit.loadgen.result.report import Metric
 
 _LABELS: Mapping[str, str] = {
@@ -222,6 +223,8 @@ def _run(report: LatencyReport) -> str:
         ("SRTP", srtp or "nothing negotiated"),
         ("interval", f"{report.interval_s:g} s"),
     ]
+    if relayed := conditions.relay(report.relay, None, 0):
+        parts.append(("relay", relayed))
     if generator is not None:
         drops = "unknown" if generator.socket_drops is None else f"{generator.socket_drops:,}"
         state = "; ".join(generator.saturated) or "not saturated"

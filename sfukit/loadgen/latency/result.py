@@ -7,7 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult, Value
 from sfukit.loadgen.latency.options import Ends
-from sfukit.loadgen.result.report import Fault, Metric, Target, Unit
+from sfukit.loadgen.result.report import Fault, Metric, RelayUse, Target, Unit
 from sfukit.loadgen.verdict.gate_figures import metric_paths, metric_values
 from sfukit.report import Envelope
 from sfukit.swarm.impairment import Impairment
@@ -136,6 +136,7 @@ class LatencyReport(Envelope, kw_only=True, frozen=True):
     generator: Generator | None
     errors: list[Fault]
     independent: Independent | None = None
+    relay: RelayUse | None = None
 
 
 def catalogue() -> dict[str, str]:

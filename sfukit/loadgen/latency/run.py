@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sfukit import machine
-from sfukit.loadgen import target_setup
+from sfukit.loadgen import relay, target_setup
 from sfukit.loadgen.bots import clips
 from sfukit.loadgen.latency import ends, other_end, summary
 from sfukit.loadgen.latency.independent import run as independent
@@ -28,6 +29,11 @@ async def run(options: LatencyOptions, observer: Observer, stop: asyncio.Event) 
     if options.engine == "aiortc":
         independent.check_installed()
     started_at = datetime.now(UTC)
+    if options.run.relay is not None:
+        run = options.run
+        clients = len(ends.bots(ends.plan(options, None), options.ends))
+        found = await relay.resolved(options.run.relay, clients, run.access, run.command)
+        options = replace(options, run=replace(run, relay=found))
     async with AsyncExitStack() as stack:
         try:
             opening = stack.enter_async_context(_opened(options, observer))

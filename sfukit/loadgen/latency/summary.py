@@ -16,6 +16,7 @@ from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.result import report as loadtest_result
 from sfukit.loadgen.result.report import Metric, Saturation, Unit
 from sfukit.loadgen.scenario import Plan
+from sfukit.loadgen.summary import described
 from sfukit.loadgen.verdict.decision import Circumstances, decide
 from sfukit.loadgen.verdict.saturation import LATE_MS
 
@@ -66,6 +67,7 @@ def report(facts: Facts, ledger: Ledger, measured: Measured) -> LatencyReport:
         clock=measured.clock,
         generator=generator,
         errors=ledger.faults,
+        relay=described.relay(plan, options.run, ledger),
     )
 
 

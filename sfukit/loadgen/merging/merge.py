@@ -12,6 +12,7 @@ from sfukit.loadgen.merging import series as merge_series
 from sfukit.loadgen.merging import use as merge_use
 from sfukit.loadgen.merging.parts import Part, checked
 from sfukit.loadgen.result import report as result
+from sfukit.loadgen.result.paths import MOST_LINKS, MOST_VIDEO_STREAMS
 from sfukit.loadgen.result.report import LoadtestReport, Metric, Stage
 from sfukit.loadgen.result.shards import MergedPart, MergedShards
 from sfukit.loadgen.summary import stages as stage_report
@@ -77,12 +78,17 @@ def merge(parts: Sequence[Part], absent: Mapping[int, str] | None = None) -> Loa
         rate_limited=merge_use.rate_limited([report.rate_limited for report in reports]),
         retried_joins=merge_use.retried_joins([report.retried_joins for report in reports]),
         relay=merge_use.relay([report.relay for report in reports]),
+        frame_delay=merge_use.frame_delay([report.frame_delay for report in reports]),
         worst=worst.merged(one for report in reports for one in report.worst),
         decoded=[one for report in reports for one in report.decoded],
         errors=merge_use.faults(report.errors for report in reports),
         stages=stages,
         series=merge_series.series([report.series for report in reports]),
         clients=merge_series.clients(report.clients for report in reports),
+        links=[one for report in reports for one in report.links][:MOST_LINKS],
+        video_streams=[one for report in reports for one in report.video_streams][
+            :MOST_VIDEO_STREAMS
+        ],
         merged=shards,
     )
 

@@ -9,6 +9,7 @@ from sfukit.loadgen.metrics import usage
 from sfukit.loadgen.result.report import (
     EncodingUse,
     Fault,
+    FrameDelay,
     RateLimited,
     RelayUse,
     RetriedJoins,
@@ -116,8 +117,25 @@ def relay(parts: Sequence[RelayUse | None]) -> RelayUse | None:
     return RelayUse(
         uri=known[0].uri,
         protocol=known[0].protocol,
+        clients=sum(part.clients for part in known),
         allocations=sum(part.allocations for part in known),
         failures=counts(part.failures for part in known),
+    )
+
+
+def frame_delay(parts: Sequence[FrameDelay | None]) -> FrameDelay | None:
+    """Return what frame delays of all shards were measured by."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    return FrameDelay(
+        mode=known[0].mode,
+        by_frame_id=sum(part.by_frame_id for part in known),
+        by_capture_time=sum(part.by_capture_time for part in known),
+        by_barcode=sum(part.by_barcode for part in known),
+        sampled_streams=sum(part.sampled_streams for part in known),
+        unmeasured=sum(part.unmeasured for part in known),
+        reasons=list(dict.fromkeys(one for part in known for one in part.reasons))[:_MOST_NAMES],
     )
 
 

@@ -16,6 +16,9 @@ class Totals(msgspec.Struct, frozen=True):
     bytes_sent: int
     packets_unsent: int
     frames_early: int
+    frames_by_id: int
+    frames_by_capture_time: int
+    frames_untimed: int
 
 
 class LossFigures(msgspec.Struct, frozen=True):
@@ -106,10 +109,25 @@ class TransportFigures(msgspec.Struct, frozen=True):
     reference_times_sent: int
 
 
+class Trace(msgspec.Struct, frozen=True):
+    """What passed a link over time: one value per interval in each list."""
+
+    start_ns: int
+    interval_ns: int
+    capacity_bps: list[int | None]
+    bytes: list[int]
+    datagrams: list[int]
+    queue_drops: list[int]
+    losses: list[int]
+    queue_ms: list[float | None]
+    queue_max_ms: list[float | None]
+
+
 class LinkFigures(msgspec.Struct, frozen=True):
     """One direction of the impaired network of a bot, since its start.
 
-    ``queue_wait`` has the times waited at the bottleneck; bytes include IP and UDP headers.
+    ``queue_wait`` has the times waited at the bottleneck, where it is shared or traced; bytes
+    include IP and UDP headers.
     """
 
     bot: int
@@ -119,6 +137,8 @@ class LinkFigures(msgspec.Struct, frozen=True):
     losses: int
     bytes_delivered: int
     queue_wait: Histogram
+    bottleneck: int | None = None
+    trace: Trace | None = None
 
 
 class FlowFigures(msgspec.Struct, frozen=True):

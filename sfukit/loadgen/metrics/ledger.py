@@ -1,11 +1,13 @@
 """The outcome of each bot and track: joins, first frames, disconnects, faults. No I/O."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Container, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
+from sfukit.loadgen.metrics.capture_times import CaptureTimes
 from sfukit.loadgen.metrics.handovers import Handovers
 from sfukit.loadgen.relays import PREFIX, Relays
+from sfukit.loadgen.result.paths import MOST_ESTIMATES
 from sfukit.loadgen.result.report import Fault, RateLimited, RetriedJoins
 from sfukit.loadgen.scenario import Bot, Plan, PlannedTrack
 from sfukit.swarm.messages import (
@@ -38,7 +40,8 @@ _TIMEOUTS = frozenset(("join_timeout", "connect_timeout", "join_lost"))
 class JoinRecord:
     """The join of one bot; instants are nanoseconds of the swarm's clock, None until reached.
 
-    ``attempted_ns`` is the start of the last attempt; times count from ``scheduled_ns``.
+    ``attempted_ns`` is the start of the last attempt; times count from ``scheduled_ns``. ``retry``
+    takes code and message of a failure where the join is tried again (``--retries``).
     """
 
     bot: Bot
@@ -55,6 +58,7 @@ class JoinRecord:
     backoff_s: float = 0.0
     backing_off: bool = False
     retries: int = 0
+    retry: Callable[[str, str], None] | None = None
 
     @property
     def settled(self) -> bool:
@@ -94,16 +98,20 @@ class Ledger:
     expected: dict[int, ExpectedTrack] = field(default_factory=dict)
     first_frame_ns: dict[int, int] = field(default_factory=dict)
     profiles: Counter[str] = field(default_factory=Counter)
-    changes: defaultdict[int, deque[int]] = field(
+    first_encoding: dict[int, int] = field(default_factory=dict)
+    changes: defaultdict[int, deque[tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_MAX_CHANGES))
     )
+    estimates: dict[int, deque[tuple[int, float]]] = field(default_factory=dict)
     switches: Counter[str] = field(default_factory=Counter)
     sampled: list[int] = field(default_factory=list)
+    logged: dict[int, int] = field(default_factory=dict)  # streams of publishers, by their indices
     encodings_published: int = 0
     inactive: dict[int, int] = field(default_factory=dict)
     switch_waits_ms: list[float] = field(default_factory=list)
     handovers: Handovers = field(default_factory=Handovers)
     relays: Relays = field(default_factory=Relays)
+    capture_times: CaptureTimes = field(default_factory=CaptureTimes)
     _retries: Counter[str] = field(default_factory=Counter)
     _losses: Counter[str] = field(default_factory=Counter)
     _arrived: set[PlannedTrack] = field(default_factory=set)
@@ -128,11 +136,15 @@ class Ledger:
         record.signalled_ns = record.signalled_ns or at_ns
 
     def failed(self, bot: Bot, code: str, message: str) -> None:
-        """Record the failed join of a bot."""
+        """Record the failed join of a bot, unless it is tried again."""
         record = self.join_records[bot.index]
-        if record.failure is None and record.connected_ns is None:
-            record.failure = code[:_NAME_LENGTH]
-            self.fault(code, message, bot)
+        if record.settled:
+            return
+        if record.retry is not None:
+            record.retry(code, message)
+            return
+        record.failure = code[:_NAME_LENGTH]
+        self.fault(code, message, bot)
 
     def backed_off(self, bot: Bot, delay_s: float) -> None:
         """Record a rate limited request, and the delay until its retry."""
@@ -147,7 +159,9 @@ class Ledger:
 
     def join_retried(self, bot: Bot, code: str) -> None:
         """Record that a join failed and is tried again."""
-        self.join_records[bot.index].retries += 1
+        record = self.join_records[bot.index]
+        record.retries += 1
+        record.signalled_ns = None
         self._retries[_bounded_name(code[:_NAME_LENGTH], self._retries)] += 1
 
     def lost(self, bot: Bot, reason: str) -> None:
@@ -186,6 +200,11 @@ class Ledger:
             if len(self.switch_waits_ms) < _MAX_SWITCHES:
                 self.switch_waits_ms.append(wait_ms)
 
+    def estimated(self, bot: Bot, at_ns: int, estimate_bps: float) -> None:
+        """Record what the target estimated that a bot can receive."""
+        kept = self.estimates.setdefault(bot.index, deque(maxlen=MOST_ESTIMATES))
+        kept.append((at_ns, estimate_bps))
+
     def deactivated(self, stream: int, encodings: int) -> None:
         """Record how many encodings of a track are inactive (dynacast)."""
         self.inactive[stream] = encodings
@@ -216,10 +235,12 @@ class Ledger:
                 failure = self.handovers.ended(event)
                 if failure is not None:
                     self.fault(failure.code, failure.message, failure.bot)
-            case FirstFrame(stream=stream, at_ns=at_ns):
+            case FirstFrame(stream=stream, at_ns=at_ns, encoding_index=encoding):
+                if encoding is not None:
+                    self.first_encoding.setdefault(stream, encoding)
                 self._first_frame(stream, at_ns)
-            case EncodingChanged(stream=stream, at_ns=at_ns):
-                self.changes[stream].append(at_ns)
+            case EncodingChanged(stream=stream, at_ns=at_ns, encoding_index=encoding):
+                self.changes[stream].append((at_ns, encoding))
 
     @property
     def faults(self) -> list[Fault]:
@@ -347,7 +368,7 @@ class Ledger:
 
     def changes_within(self, stream: int, start_ns: int, end_ns: int) -> int:
         """Return the number of encoding changes of a stream within an interval."""
-        return sum(start_ns <= at_ns < end_ns for at_ns in self.changes.get(stream, ()))
+        return sum(start_ns <= at_ns < end_ns for at_ns, _ in self.changes.get(stream, ()))
 
     def settled_ms(self, stream: int, before_ns: int) -> float | None:
         """Return the time from the first frame to the last encoding change before an instant.
@@ -357,8 +378,16 @@ class Ledger:
         first_ns = self.first_frame_ns.get(stream)
         if first_ns is None:
             return None
-        earlier = [at_ns for at_ns in self.changes.get(stream, ()) if at_ns < before_ns]
+        earlier = [at_ns for at_ns, _ in self.changes.get(stream, ()) if at_ns < before_ns]
         return (earlier[-1] - first_ns) / _NS_PER_MS if earlier else 0.0
+
+    def encodings(self, stream: int) -> list[tuple[int, int]]:
+        """Return the encodings of a stream by index, each from an instant on, in ns."""
+        changes = list(self.changes.get(stream, ()))
+        first, first_ns = self.first_encoding.get(stream), self.first_frame_ns.get(stream)
+        if first is None or first_ns is None or len(changes) == _MAX_CHANGES:
+            return changes
+        return [(first_ns, first), *changes]
 
     def _first_frame(self, stream: int, at_ns: int) -> None:
         self.first_frame_ns.setdefault(stream, at_ns)

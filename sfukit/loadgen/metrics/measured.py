@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from sfukit.loadgen.host.processes import Reading
 from sfukit.loadgen.host.server_process import Traffic
-from sfukit.loadgen.metrics import decoded
+from sfukit.loadgen.metrics import decoded, links
 from sfukit.loadgen.metrics.audio_scores import opinion_scores
+from sfukit.loadgen.metrics.barcodes import BarcodeStream
 from sfukit.loadgen.metrics.decoded import DecodedStream
 from sfukit.loadgen.metrics.figures import Figures, StreamFigures
 from sfukit.loadgen.metrics.histogram import metric_of_histograms, metric_of_values
@@ -47,6 +48,7 @@ class WindowResult:
     interrupted: bool
     aborted: str | None = None
     decoded: Sequence[DecodedStream] = ()
+    barcodes: Sequence[BarcodeStream] = ()
 
     @property
     def ended_early(self) -> bool:
@@ -83,9 +85,7 @@ def metrics(
         "join_ice_ms": metric_of_values(_known(one.ice_ms for one in scope.joins), "ms"),
         "join_dtls_ms": metric_of_values(_known(one.dtls_ms for one in scope.joins), "ms"),
         "ttff_ms": metric_of_values(ledger.ttff_ms({one.bot.index for one in scope.joins}), "ms"),
-        "e2e_frame_ms": metric_of_histograms(one.e2e_frame for one in histograms),
-        "e2e_delta_ms": metric_of_histograms(one.e2e_delta for one in histograms),
-        "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
+        **_frame_delays(plan, windows),
         "playout_delay_ms": metric_of_histograms(one.playout_delay for one in histograms),
         "playout_delay_libwebrtc_ms": metric_of_histograms(
             one.playout_delay_libwebrtc for one in histograms
@@ -100,6 +100,7 @@ def metrics(
         ),
         **decoded.metrics(one for window in windows for one in window.decoded),
         "bitrate_out": _sent(plan, windows),
+        **_queues(windows),
         **of_streams(streams_of(windows)),
     }
 
@@ -119,12 +120,41 @@ def scoped_metrics(
         "tracks": metric_of_values(scope.arrived, "ratio"),
         "join_ms": metric_of_values(_known(one.join_ms for one in scope.joins), "ms"),
         "ttff_ms": metric_of_values(ledger.ttff_ms({one.bot.index for one in scope.joins}), "ms"),
-        "e2e_frame_ms": metric_of_histograms(
-            one.figures.e2e_histogram for one in streams if one.figures.kind == "video"
-        ),
+        "e2e_frame_ms": _frame_delays_of(members, plan, windows, streams),
         **_handovers(ledger, windows, members),
         **of_streams(streams),
     }
+
+
+def _frame_delays(plan: Plan, windows: Sequence[WindowResult]) -> dict[str, Metric]:
+    """Return the delays of all frames, of delta frames and of keyframes."""
+    if plan.options.latency == "barcode":
+        read = [delay for one in windows for stream in one.barcodes for delay in stream.delays]
+        return {
+            "e2e_frame_ms": metric_of_values((one.ms for one in read), "ms"),
+            "e2e_delta_ms": metric_of_values((one.ms for one in read if not one.keyframe), "ms"),
+            "e2e_keyframe_ms": metric_of_values((one.ms for one in read if one.keyframe), "ms"),
+        }
+    histograms = [window.figures.histograms for window in windows]
+    return {
+        "e2e_frame_ms": metric_of_histograms(one.e2e_frame for one in histograms),
+        "e2e_delta_ms": metric_of_histograms(one.e2e_delta for one in histograms),
+        "e2e_keyframe_ms": metric_of_histograms(one.e2e_keyframe for one in histograms),
+    }
+
+
+def _frame_delays_of(
+    members: Container[int],
+    plan: Plan,
+    windows: Sequence[WindowResult],
+    streams: "Sequence[WindowStream]",
+) -> Metric:
+    """Return the frame delays of some bots; ``streams`` are those that they receive."""
+    if plan.options.latency == "barcode":
+        read = [one for window in windows for one in window.barcodes if one.bot in members]
+        return metric_of_values((delay.ms for one in read for delay in one.delays), "ms")
+    video = (one.figures for one in streams if one.figures.kind == "video")
+    return metric_of_histograms(one.e2e_histogram for one in video)
 
 
 def _handovers(
@@ -219,6 +249,17 @@ def _ratios(parts: Iterable[tuple[float, float]]) -> Metric:
     average = sum(part for part, _ in known) / total if total else None
     return metric_of_values(
         (part / whole for part, whole in known), "ratio", average=average, weight=total
+    )
+
+
+def _queues(windows: Iterable[WindowResult]) -> dict[str, Metric]:
+    """Return the metrics of the queues of those downlinks over which media came."""
+    return links.metrics(
+        link
+        for window in windows
+        for receivers in [{one.bot for one in window.figures.streams if one.bytes_received}]
+        for link in links.between(window.figures_before.links, window.figures.links)
+        if link.bot in receivers
     )
 
 

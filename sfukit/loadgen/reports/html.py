@@ -18,7 +18,14 @@ from sfukit.htmlreport.elements import (
 from sfukit.htmlreport.page import Banner, Section
 from sfukit.htmlreport.plots import figures
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import participants, rfc8867, sentences, time_plots
+from sfukit.loadgen.reports import (
+    conditions,
+    links,
+    participants,
+    rfc8867,
+    sentences,
+    time_plots,
+)
 from sfukit.loadgen.result.report import LoadtestReport, Metric
 from sfukit.units import show_bitrate, show_size
 
@@ -31,6 +38,7 @@ _ROWS = (
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
+    ("TURN allocation", "turn_allocate_ms"),
     ("handover, ICE", "handover_ice_ms"),
     ("playout delay, moving average", "playout_delay_ms"),
     ("playout delay, libwebrtc", "playout_delay_libwebrtc_ms"),
@@ -41,6 +49,8 @@ _ROWS = (
     ("loss after repair", "loss_after_rtx"),
     ("frozen (estimated)", "freeze_est"),
     ("longest gap", "longest_gap_ms"),
+    ("wait at a bottleneck, downlinks", "queue_ms"),
+    ("dropped at a full queue, downlinks", "queue_drops"),
     ("quality score", "quality"),
     ("opinion score of audio (estimated)", "mos_audio_est"),
     ("PSNR of decoded frames, at most 60 dB", "psnr"),
@@ -60,6 +70,7 @@ def page(report: LoadtestReport) -> str:
         Section("Shards", _shards(report)),
         Section("At a glance", _glance(report)),
         Section("Over time", figures(time_plots.plots(report))),
+        *([Section("Impaired links", links.section(report))] if report.links else []),
         *([Section("RFC 8867", rfc8867.section(report.rfc8867))] if report.rfc8867 else []),
         Section("Participants", participants.section(report)),
         Section("Worst streams", _worst(report)),
@@ -156,6 +167,9 @@ def _percentile_tile(name: str, metric: Metric | None, report: LoadtestReport) -
         note = f"p50 {gates.show(metric.p50, 'ms')}, p99 {gates.show(metric.p99, 'ms')}"
         judged = _judged(report, "e2e_frame_ms")
         yield Tile(name, gates.show(metric.p95, "ms"), note, judged)
+    elif report.frame_delay is not None and report.frame_delay.reasons:
+        judged = _judged(report, "e2e_frame_ms")
+        yield Tile(name, "unknown", report.frame_delay.reasons[0], judged)
 
 
 def _ratio_tile(name: str, metric: Metric | None, report: LoadtestReport) -> Iterator[Tile]:
@@ -248,6 +262,7 @@ def _run(report: LoadtestReport) -> str:
             ("target", f"{report.target.url} ({report.target.kind})"),
             *([("endpoint", shared)] if (shared := endpoints.note(report.target)) else []),
             *report.tags.items(),
+            *conditions.rows(report),
             *([("shards", sentences.shards(report.merged))] if report.merged else []),
             ("seed", str(report.seed)),
             ("scenario", f"{scenario.name}, {scenario.clients} clients in {scenario.rooms} rooms"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sfukit import gates
 from sfukit.control_characters import escaped
 from sfukit.loadgen import endpoints
-from sfukit.loadgen.reports import sentences
+from sfukit.loadgen.reports import conditions, sentences
 from sfukit.loadgen.result.report import LoadtestReport
 
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️"}
@@ -17,6 +17,7 @@ _ROWS = (
     ("round trip", "rtt_ms"),
     ("jitter", "jitter_ms"),
     ("handover gap", "handover_gap_ms"),
+    ("TURN allocation", "turn_allocate_ms"),
     ("loss before repair", "loss_raw"),
     ("loss after repair", "loss_after_rtx"),
     ("frozen", "freeze_est"),
@@ -65,6 +66,9 @@ def _lines(report: LoadtestReport) -> Iterator[str]:
             cells = " | ".join(plain(gates.show(one, metric.unit)) for one in shown)
             yield f"| {name} | {cells} |"
     yield ""
+    for name, sentence in conditions.rows(report):
+        yield plain(f"{name}: {sentence}.")
+        yield ""
     yield plain(f"{sentences.health(report)}.")
     if exchange := sentences.exchange(report):
         yield ""

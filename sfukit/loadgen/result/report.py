@@ -7,6 +7,7 @@ import msgspec
 from sfukit import report
 from sfukit.gates import GateResult
 from sfukit.loadgen.result.case import CaseReport
+from sfukit.loadgen.result.paths import Link, VideoStream
 from sfukit.loadgen.result.series import Client, Interval
 from sfukit.loadgen.result.shards import MergedShards, ShardShare
 from sfukit.report import Envelope
@@ -56,6 +57,8 @@ METRICS: dict[str, Unit] = {
     "psnr": "dB",
     "ssim": "score",
     "lossless_frames": "ratio",
+    "queue_ms": "ms",
+    "queue_drops": "ratio",
     "bitrate_in": "bit/s",
     "bitrate_out": "bit/s",
 }
@@ -320,21 +323,40 @@ class RetriedJoins(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayUse(msgspec.Struct, frozen=True, kw_only=True):
-    """The TURN server that all media passed (``--relay-only``).
+    """The TURN server that all media of ``clients`` clients passed (``--relay-only``).
 
     ``failures`` counts what was not allocated, or lost later, by code.
     """
 
     uri: str
     protocol: Literal["udp", "tcp", "tls"]
+    clients: int = 0
     allocations: int
     failures: dict[str, int]
+
+
+class FrameDelay(msgspec.Struct, frozen=True, kw_only=True):
+    """What frame delays were measured by (``--latency``), in received video frames.
+
+    ``unmeasured`` frames had nothing of what the mode asks for. ``reasons`` name the streams whose
+    delays are unknown, and why. Barcodes are read in ``sampled_streams`` streams alone.
+    """
+
+    mode: Literal["auto", "tag", "capture-time", "barcode", "off"]
+    by_frame_id: int = 0
+    by_capture_time: int = 0
+    by_barcode: int = 0
+    sampled_streams: int = 0
+    unmeasured: int = 0
+    reasons: list[str] = []
 
 
 class LoadtestReport(Envelope, kw_only=True, frozen=True):
     """One run of ``sfukit loadtest``.
 
-    ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients.
+    ``rooms`` has the metrics of the rooms that gates name; ``clients`` the first 2,000 clients;
+    ``video_streams`` the first 100 of the last window, ``links`` the first eight whose rate is
+    limited.
     ``shard`` is set where the run was a share of a plan (``--shard``), ``merged`` where the report
     was made of such shares; ``scenario`` is the whole plan in both.
     """
@@ -361,12 +383,15 @@ class LoadtestReport(Envelope, kw_only=True, frozen=True):
     rate_limited: RateLimited = RateLimited(requests=0, clients=0, waited_s=0.0, clients_refused=0)
     retried_joins: RetriedJoins = msgspec.field(default_factory=RetriedJoins)
     relay: RelayUse | None = None
+    frame_delay: FrameDelay | None = None
     worst: list[Worst]
     decoded: list[Decoded] = msgspec.field(default_factory=list)
     errors: list[Fault]
     stages: list[Stage] = msgspec.field(default_factory=list)
     series: list[Interval] = msgspec.field(default_factory=list)
     clients: list[Client] = msgspec.field(default_factory=list)
+    links: list[Link] = msgspec.field(default_factory=list)
+    video_streams: list[VideoStream] = msgspec.field(default_factory=list)
     rfc8867: CaseReport | None = None
     shard: ShardShare | None = None
     merged: MergedShards | None = None

@@ -29,6 +29,14 @@ def network_at(
     return current
 
 
+def networks_of(
+    bot: Bot, options: LoadOptions
+) -> list[tuple[Impairment | None, Impairment | None]]:
+    """Return the impairments of a bot from the first to the last phase, up and down."""
+    later = [(phase.net_up, phase.net_down) for phase in _phases(bot, options)]
+    return [network_of(bot, options), *later]
+
+
 def _phases(bot: Bot, options: LoadOptions) -> list[Phase]:
     """Return the phases of a bot in the order of time: of its group, else of the run."""
     group = bot.group
@@ -63,8 +71,7 @@ def _chosen(bots: Sequence[tuple[Bot, Room]], options: LoadOptions) -> set[int]:
     """Return the impaired ones of bots that share their network."""
     candidates = []
     for bot, room in bots:
-        networks = [network_of(bot, options)]
-        networks += [(phase.net_up, phase.net_down) for phase in _phases(bot, options)]
+        networks = networks_of(bot, options)
         is_sender = bot.sends and any(up for up, _ in networks)
         if is_sender or (any(down for _, down in networks) and _receives(bot, room, options)):
             candidates.append(bot.index)

@@ -12,7 +12,7 @@ from sfukit import units
 from sfukit.errors import UsageError
 from sfukit.loadgen.options import LoadOptions, Shard, Stage, VideoCodec
 from sfukit.loadgen.ramp import Ramp
-from sfukit.loadgen.scenario import flows
+from sfukit.loadgen.scenario import flows, frame_delays
 from sfukit.loadgen.scenario.attendance import Attendance, Timing, Visit, Window, attendance
 from sfukit.loadgen.scenario.bottlenecks import Direction, bottlenecks
 from sfukit.loadgen.scenario.composition import compositions
@@ -22,6 +22,7 @@ from sfukit.loadgen.scenario.impaired import impaired
 from sfukit.loadgen.scenario.media import Encoding, encodings
 from sfukit.loadgen.scenario.participants import Bot, PlannedSubscription, Room, bots, group_bots
 from sfukit.loadgen.scenario.shares import share
+from sfukit.loadgen.scenario.traced import traced
 from sfukit.loadgen.scenario.views import Views
 
 
@@ -89,6 +90,11 @@ class Plan:
         return bottlenecks(self.slots, self.options)
 
     @cached_property
+    def traced(self) -> frozenset[tuple[int, Direction]]:
+        """The links of this process whose queue is traced, by slot and direction."""
+        return traced(self.own_slots, self.options)
+
+    @cached_property
     def codecs(self) -> tuple[VideoCodec, ...]:
         """The codecs of the published video."""
         return tuple(sorted({self.codec_of(bot) for bot in self.slots if bot.video}))
@@ -106,6 +112,16 @@ class Plan:
         return {
             slot: every[turn % len(every)] for turn, slot in enumerate(slots, self.options.seed)
         }
+
+    def is_relayed(self, bot: Bot) -> bool:
+        """Whether all media of a bot passes the TURN server."""
+        own = bot.group.relay_only if bot.group else None
+        return self.options.relay_only if own is None else own
+
+    @cached_property
+    def relayed_slots(self) -> int:
+        """The number of clients of this process whose media passes the TURN server."""
+        return sum(self.is_relayed(bot) for bot in self.own_slots)
 
     @property
     def has_video(self) -> bool:
@@ -183,6 +199,7 @@ def plan(options: LoadOptions) -> Plan:
     _check_phases(options, times)
     whole = Plan(options, tuple(_with_replacements(rooms, times)), encodings(options), times)
     _ = whole.handovers  # a window without any is refused here
+    frame_delays.check(options, whole.codecs)
     return whole
 
 

@@ -24,6 +24,7 @@ class ScenarioFile(NamedTuple):
     values: dict[str, Any]
     groups: tuple[Group, ...]
     stages: tuple[Stage, ...]
+    relayed_at: str | None = None  # file, line and first key that asks for a TURN server
 
 
 def read(name: str) -> ScenarioFile:
@@ -53,7 +54,14 @@ class _Reader:
             _as_options(values),
             tuple(self._group(one, place, groups) for place, one in enumerate(groups)),
             tuple(self._stage(one, place) for place, one in enumerate(stages)),
+            self._relayed_at(values, groups),
         )
+
+    def _relayed_at(self, values: dict[str, Any], groups: list[dict[str, Any]]) -> str | None:
+        tables: list[tuple[dict[str, Any], Path]] = [(values, ())]
+        tables += [(one, ("group", place)) for place, one in enumerate(groups)]
+        places = (path for table, path in tables if table.get("relay_only"))
+        return next((self._where((*path, "relay_only")) for path in places), None)
 
     def _check_together(self, values: dict[str, Any], groups: bool, stages: bool) -> None:
         for name, given, instead in (
@@ -95,6 +103,7 @@ class _Reader:
             subscribes=table.get("subscribe", True),
             layout=table.get("layout"),
             codec=table.get("codec"),
+            relay_only=table.get("relay_only"),
             net_up=net_up,
             net_down=net_down,
             net_share=units.ratio(table.get("net_share", "100%"), where),

@@ -38,13 +38,14 @@ def load(plan: Plan, options: RunOptions, ledger: Ledger) -> result.Scenario:
     )
 
 
-def relay(options: RunOptions, ledger: Ledger) -> result.RelayUse | None:
-    """Return the use of the TURN server; None without one."""
-    if options.relay is None:
+def relay(plan: Plan, options: RunOptions, ledger: Ledger) -> result.RelayUse | None:
+    """Return the use of the TURN server; None where no client uses one."""
+    if options.relay is None or not plan.relayed_slots:
         return None
     return result.RelayUse(
         uri=str(options.relay.uri),
         protocol=options.relay.variant,
+        clients=plan.relayed_slots,
         allocations=len(ledger.relays.made),
         failures=dict(ledger.relays.failures),
     )

@@ -18,9 +18,11 @@ from sfukit.loadgen.result.report import EncodingUse, LoadtestReport, Metric
 from sfukit.loadgen.result.series import Interval
 from sfukit.loadgen.scenario import Plan
 from sfukit.loadgen.shards import described as shard
-from sfukit.loadgen.summary import described
+from sfukit.loadgen.summary import described, frame_delay
 from sfukit.loadgen.summary import stages as stage_report
 from sfukit.loadgen.summary.clients import clients
+from sfukit.loadgen.summary.links import links
+from sfukit.loadgen.summary.video_streams import video_streams
 from sfukit.loadgen.summary.worst import worst
 from sfukit.loadgen.verdict.decision import Circumstances, decide
 from sfukit.loadgen.verdict.gate_figures import figures
@@ -40,6 +42,7 @@ class Facts:
     cores: Cores
     started_at: datetime
     first_join_s: float | None = None
+    start_ns: int = 0  # the same by the clock of the swarm
 
 
 def report(
@@ -107,13 +110,16 @@ def report(
         ),
         rate_limited=ledger.rate_limited,
         retried_joins=ledger.retried_joins,
-        relay=described.relay(options, ledger),
+        relay=described.relay(plan, options, ledger),
+        frame_delay=frame_delay.described(plan, ledger, windows),
         worst=worst(plan, streams),
         decoded=decoded.streams([one for window in windows for one in window.decoded], ledger),
         errors=ledger.faults,
         stages=stages,
         series=list(intervals),
         clients=clients(plan, ledger, streams, sum(window.wall_s for window in windows)),
+        links=list(links(plan, ledger, windows, facts.start_ns)),
+        video_streams=video_streams(plan, ledger, windows[-1], facts.start_ns),
         shard=shard.share(plan, options, circumstances, facts.first_join_s),
     )
 

@@ -167,6 +167,14 @@ class RearrangingSession(Session, Protocol):
         """Receive the video of each participant in its size from now on; never fails."""
 
 
+@runtime_checkable
+class EstimatingSession(Session, Protocol):
+    """A session whose target reports its bandwidth estimates: optional."""
+
+    async def estimate_bps(self) -> float | None:
+        """Return the estimate of what this participant can receive; None: unknown. Never fails."""
+
+
 class Target(Protocol):
     """A server under load."""
 

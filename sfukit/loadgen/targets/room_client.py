@@ -50,6 +50,18 @@ class _AnswerParams(msgspec.Struct):
     version: int
 
 
+class _TransportStats(msgspec.Struct):
+    """The row of one transport; 1 is the connection that receives."""
+
+    target: int
+    estimate_bps: float | None = None
+    budget_bps: float | None = None
+
+
+class _Stats(msgspec.Struct):
+    transports: list[_TransportStats] = []
+
+
 class _PendingRequest(NamedTuple):
     """A request without response so far."""
 
@@ -64,6 +76,7 @@ _removed = msgspec.json.Decoder(_Removed)
 _switch = msgspec.json.Decoder(LayerSwitch)
 _encodings = msgspec.json.Decoder(EncodingsNotification)
 _bye = msgspec.json.Decoder(_Bye)
+_stats = msgspec.json.Decoder(_Stats)
 
 
 class RoomClient:
@@ -72,6 +85,8 @@ class RoomClient:
     def __init__(self, participant: Participant) -> None:
         self.phase: Phase = "joining"
         self.bye_reason = ""
+        self.estimate_bps: float | None = None
+        self.stats_received = 0
         self._participant = participant
         self._publisher: PublishConnection | None = (
             participant.publisher() if participant.audio or participant.video else None
@@ -126,6 +141,10 @@ class RoomClient:
         requests = self._requests(sizes) if self.phase == "joined" else []
         return jsonrpc.joined(requests) if requests else None
 
+    def stats_request(self) -> bytes | None:
+        """Return the request for the server's statistics; None where the client has not joined."""
+        return self._request("stats", {}) if self.phase == "joined" else None
+
     def take_rate_limited(self) -> list[tuple[int, object]]:
         """Return and clear the rate limited requests: id, and the delay requested by the target."""
         refused, self._rate_limited = self._rate_limited, []
@@ -149,7 +168,11 @@ class RoomClient:
         if error is None:
             if pending.method == "join":
                 return await self._joined(_join_result.decode(message.result))
+            if pending.method == "stats":
+                self._measured(message.result)
             return []
+        if pending.method == "stats":
+            return []  # one reading less
         if self.phase == "joining":
             raise JoinRefusedError(error.reason, error.message, error.retry_after_s)
         if error.reason == RATE_LIMITED and pending.method in _REPEATED:
@@ -159,6 +182,17 @@ class RoomClient:
             code = f"{pending.method}_refused"
             self._participant.fault(code, f"{error.reason}: {error.message}")
         return []
+
+    def _measured(self, result: msgspec.Raw) -> None:
+        """Take the estimate of the connection that receives, else what is spent of it."""
+        self.stats_received += 1
+        try:
+            rows = _stats.decode(result).transports
+        except msgspec.DecodeError:
+            rows = []  # statistics of another version
+        row = next((one for one in rows if one.target == 1), _TransportStats(1))
+        known = row.estimate_bps if row.estimate_bps is not None else row.budget_bps
+        self.estimate_bps = known
 
     async def _joined(self, result: JoinResult) -> list[bytes]:
         self.phase = "joined"

@@ -15,6 +15,7 @@ from sfukit.loadgen.targets.room_client import RoomClient
 from sfukit.targets import access, room_socket
 from sfukit.targets.access import Access
 
+_STATS_S = 1.0
 _MOST_REPEATS = 64  # rate limited requests of one bot at a time
 
 
@@ -40,6 +41,7 @@ class RoomSession:
         self._client = RoomClient(participant)
         self._connection: ClientConnection | None = None
         self._repeats: set[asyncio.Task[None]] = set()
+        self._stats = asyncio.Event()
 
     async def join(self) -> None:
         """Connect and join; ``run`` answers the first offers."""
@@ -75,6 +77,19 @@ class RoomSession:
             with suppress(ConnectionClosed):  # ``run`` returns the reason
                 await self._connection.send(request, text=True)
 
+    async def estimate_bps(self) -> float | None:
+        """Return the server's estimate of what this participant can receive; None: unknown."""
+        request = self._client.stats_request()
+        if request is None or self._connection is None:
+            return None
+        before = self._client.stats_received
+        self._stats.clear()
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(_STATS_S):
+                await self._connection.send(request, text=True)
+                await self._stats.wait()
+        return self._client.estimate_bps if self._client.stats_received > before else None
+
     async def leave(self) -> None:
         """Leave the room and close."""
         for repeat in self._repeats:
@@ -93,7 +108,10 @@ class RoomSession:
         )
 
     async def _step(self, connection: ClientConnection) -> None:
+        before = self._client.stats_received
         reply = await self._client.receive(await connection.recv(decode=False))
+        if self._client.stats_received > before:
+            self._stats.set()
         if reply is not None:
             await connection.send(reply, text=True)
         for number, retry_after_s in self._client.take_rate_limited()[

@@ -77,7 +77,7 @@ def default_gates(
 
 def applied_gates(plan: Plan, options: RunOptions) -> list[Gate]:
     """Return the default gates, where they are on, and those of the options."""
-    timed = plan.own is None or plan.times_video
+    timed = plan.options.latency != "off" and (plan.own is None or plan.times_video)
     defaults = default_gates(
         receives=plan.tracks > 0,
         video=plan.has_video,

@@ -229,6 +229,66 @@ async def test_a_failed_join_is_tried_again_and_counted(monkeypatch: pytest.Monk
     assert run.target.left.count("p2") == 3  # each failed attempt ended its session
 
 
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_transport_that_is_not_connected_in_time_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(joining, "retry_delay_s", lambda attempts: 0.0)
+    attempts: list[str] = []
+
+    async def late(bot_session: BotSession) -> None:
+        attempts.append(bot_session.name)
+        if bot_session.name == "p2" and len(attempts) > 2:
+            connect(bot_session)
+
+    async with stage(late, clients=2, retries=1, timeout_s=0) as run:
+        assert attempts == ["p1", "p2"]
+        run.conductor.fail_overdue()
+        assert run.ledger.failures == 0
+        await settled()
+        assert (attempts, run.ledger.joined) == (["p1", "p2", "p1", "p2"], 1)
+        run.conductor.fail_overdue()
+        await settled()
+        assert attempts.count("p1") == 2  # no second retry
+        retried = run.ledger.retried_joins
+        assert (retried.attempts, retried.clients, retried.clients_joined) == (2, 2, 1)
+        assert retried.codes == {"connect_timeout": 2}
+        [fault] = run.ledger.faults
+        assert (fault.code, fault.first) == ("connect_timeout", "room-1 p1")
+    assert sorted(run.target.left) == ["p1", "p1", "p2", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("dtls_failed", "join_lost"), ("turn_timeout", "turn_timeout")]
+)
+async def test_a_transport_that_fails_before_it_is_connected_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, reason: str, code: str
+) -> None:
+    monkeypatch.setattr(joining, "retry_delay_s", lambda attempts: 0.0)
+    attempts: list[str] = []
+
+    async def fails_first(bot_session: BotSession) -> None:
+        attempts.append(bot_session.name)
+        bot_session.ledger.opened(len(attempts), bot_session.bot, decides=True)
+
+    async with stage(fails_first, clients=2, retries=1) as run:
+        run.swarm.report_state(1, "failed", reason)
+        run.swarm.connect(2)
+        await settled()
+        assert attempts == ["p1", "p2", "p1"]
+        run.swarm.connect(3)
+        assert (run.ledger.joined, run.ledger.failures, run.ledger.faults) == (2, 0, [])
+        assert run.ledger.retried_joins.codes == {code: 1}
+        # what happens later is no failed join
+        run.swarm.report_state(3, "failed", "timeout")
+        await settled()
+        assert (len(attempts), run.ledger.still_connected) == (3, 1)
+
+
 def test_retries_wait_longer_each_time_up_to_a_limit() -> None:
     assert [joining.retry_delay_s(one) for one in (1, 2, 3, 9)] == [0.5, 1.0, 2.0, 8.0]
 

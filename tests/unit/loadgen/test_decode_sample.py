@@ -37,13 +37,13 @@ def test_the_seed_chooses_planned_videos() -> None:
 def test_an_absent_extra_is_named(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else name)
     with pytest.raises(MachineError) as caught:
-        decode_sample.check_extra()
+        decode_sample.check_extra("--decode-sample")
     assert str(caught.value) == f"--decode-sample needs {absent}"
     assert caught.value.hint == "pip install 'sfukit[media]'"
 
 
 def taken(*numbers: int, dropped: int = 0, size: int = 10) -> TakenFrames:
-    frames = [SampledFrame(number, 0, 5, False, False, b"x" * size) for number in numbers]
+    frames = [SampledFrame(number, 0, 5, True, 0, False, False, b"x" * size) for number in numbers]
     return TakenFrames(frames, dropped, 0)
 
 
@@ -89,6 +89,14 @@ async def test_a_stream_without_frames_is_reported_with_the_reason(tmp_path: Pat
         kept = await one.window(frames)
         found = await decode_sample._compared(kept, PLAN, one.ledger)
         assert (found.comparison, found.fault) == (None, reason)
+
+
+async def test_vp9_without_capture_times_is_reported(tmp_path: Path) -> None:
+    one = OneStream(tmp_path)
+    kept = await one.window(TakenFrames([], 0, 7))
+    load = plan(LoadOptions(clients=10, seed=7, codec="vp9"))
+    found = await decode_sample._compared(kept, load, one.ledger)
+    assert found.fault == "no abs-capture-time of its publisher in its packets"
 
 
 async def test_the_end_of_a_window_is_a_tick_of_100_us(

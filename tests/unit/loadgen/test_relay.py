@@ -77,6 +77,10 @@ def test_the_options_name_the_server_and_an_account(tmp_path: Path) -> None:
         ({"turn_password": None}, "without an account"),
         ({"turn_secret": "s"}, "exclude each other"),
         ({"relay_only": False}, "--turn without --relay-only"),
+        (
+            {"turn": None, "relay_only": False, "relayed_at": "s.toml:8: group[2].relay_only"},
+            "relay_only = true: no TURN server",
+        ),
         ({"relay_only": False, "turn": None}, "--turn-user without --relay-only"),
         ({"turn": "http://host"}, "no TURN URI"),
         ({"turn": "turns:host?transport=udp"}, "DTLS is not supported"),

@@ -14,6 +14,7 @@ from sfukit.loadgen.scenario.impaired import network_of
 from sfukit.loadgen.scenario_file.lines import key_lines, line_of
 from sfukit.loadgen.scenario_file.read import parse, read
 from sfukit.swarm.impairment import Impairment
+from tests.unit.loadgen.faulty_files import check_refusal
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "town-hall.toml"
 
@@ -160,16 +161,22 @@ def test_lines_agree_with_where_keys_were_written(parts: list[tuple[str, str]]) 
         ('\n\ntoken = "@/etc/passwd"', "s.toml:3: token: not allowed in a scenario", "--token"),
         ('api_secret = "x"', "s.toml:1: api_secret: not allowed", "--api-secret"),
         ('target_plugin = "./x.py:X"', "not allowed in a scenario file", "--target-plugin"),
+        ('\nturn = "turn:192.0.2.1"', "s.toml:2: turn: not allowed in a scenario file", "--turn"),
+        ('turn_secret = "@/etc/passwd"', "turn_secret: not allowed", "--turn-secret"),
+        ('turn_user = "u"', "turn_user: not allowed", "--turn-user"),
+        (
+            '[[group]]\nname = "a"\nclients = 1\nrelay_only = "yes"',
+            "s.toml:4: group[1].relay_only = 'yes': wrong type",
+            "true or false",
+        ),
+        ('latency = "rtp"', "s.toml:1: latency = 'rtp'", "auto, tag, capture-time, barcode, off"),
         ('server_args = "--help"', "not allowed in a scenario file", "--server-args"),
         ("[" * 2000, "s.toml", "toml.io"),
         ("x = " + "[" * 5000, "s.toml", "toml.io"),
     ],
 )
 def test_an_error_names_file_line_key_and_remedy(text: str, says: str, remedy: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        parse(text, "s.toml")
-    assert says in refused.value.what
-    assert remedy in (refused.value.hint or "")
+    check_refusal(lambda: parse(text, "s.toml"), says, remedy)
 
 
 def test_a_scenario_has_values_groups_and_stages() -> None:
@@ -187,6 +194,27 @@ def test_a_scenario_has_values_groups_and_stages() -> None:
     }
     assert found.stages == (Stage(60.0, 4),)
     assert found.groups == (Group(name="a", clients=4, video=False, net_up=Impairment(loss=0.02)),)
+
+
+def test_the_first_key_that_asks_for_a_turn_server_is_named() -> None:
+    group = '[[group]]\nname = "{}"\nclients = 1\nrelay_only = {}\n'
+    found = parse(group.format("a", "false") + group.format("b", "true"), "s.toml")
+    assert [one.relay_only for one in found.groups] == [False, True]
+    assert found.relayed_at == "s.toml:8: group[2].relay_only"
+    assert parse("relay_only = true", "s.toml").relayed_at == "s.toml:1: relay_only"
+    assert parse(group.format("a", "false"), "s.toml").relayed_at is None
+
+
+def test_groups_pass_the_relay_as_they_say_else_as_the_run_does() -> None:
+    groups = (
+        Group(name="run", clients=1),
+        Group(name="always", clients=2, relay_only=True),
+        Group(name="never", clients=3, relay_only=False),
+    )
+    for relay_only, relayed in ((False, 2), (True, 3)):
+        whole = plan(LoadOptions(groups=groups, relay_only=relay_only, seed=5))
+        assert whole.relayed_slots == relayed
+    assert not whole.is_relayed(whole.bots[-1])
 
 
 def test_a_group_completes_its_preset() -> None:

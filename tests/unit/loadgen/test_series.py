@@ -25,7 +25,7 @@ def reach(
     histograms = Histograms(histogram(*delays), *[EMPTY] * 6)
     figures = Figures(
         at_ns=round(at_s * S),
-        totals=Totals(0, received, 0, 2 * received, 0, 0),
+        totals=Totals(0, received, 0, 2 * received, 0, 0, 0, 0, 0),
         loss=LossFigures(*loss),
         histograms=histograms,
         decrypted_ratio=1.0,

@@ -19,6 +19,7 @@ from sfukit.loadgen.metrics.figures import (
     Figures,
     GeneratorFigures,
     Histograms,
+    LinkFigures,
     LossFigures,
     Points,
     Quality,
@@ -98,7 +99,7 @@ def figures(streams: Sequence[StreamFigures], *, unsent: int = 0, drops: int | N
     delays = histogram(0.05, 0.06, 0.07, 0.1)
     return Figures(
         at_ns=0,
-        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0),
+        totals=Totals(4000, 4_000_000, 3000, 3_000_000, unsent, 0, 300, 0, 0),
         loss=LossFigures(2000, 4, 0),
         histograms=Histograms(
             e2e_frame=delays,
@@ -137,6 +138,7 @@ class Run:
         self.ledger = Ledger(self.plan)
         self.streams = [stream(10, 1), stream(11, 2, source="p2")]
         self.server = True
+        self.links: list[LinkFigures] = []
         self.fault: TargetFault | None = None
         self.interrupted = False
         self.unsent = 0
@@ -184,7 +186,9 @@ class Run:
             before=sample(10, server=self.server),
             after=sample(20, server=self.server),
             figures_before=figures([]),
-            figures=figures(self.streams, unsent=self.unsent),
+            figures=msgspec.structs.replace(
+                figures(self.streams, unsent=self.unsent), links=self.links
+            ),
             target_fault=self.fault,
             interrupted=self.interrupted,
         )

@@ -7,6 +7,7 @@ import sfukit.media
 from sfukit.errors import MachineError
 from sfukit.media import barcode, cache, catalog, decode, encode, ivf
 from sfukit.media.catalog import Encoding
+from sfukit.media.stopping import EncodingStoppedError
 
 SLOW = Encoding("90p15", 320, 180, 15, 80_000)
 
@@ -41,6 +42,36 @@ def test_another_bitrate_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(encode, "encode_video", lambda *_: pytest.fail("encoded twice"))
     assert cache.video_clip("vp8", SLOW) == first
     assert list(first.parent.iterdir()) == [first]
+
+
+def test_a_stopped_encoding_leaves_no_file() -> None:
+    frames = iter([False, False, True])
+    with pytest.raises(EncodingStoppedError):
+        cache.video_clip("vp8", SLOW, lambda: next(frames))
+    assert list(cache.folder().iterdir()) == []
+    assert next(frames, None) is None
+
+
+def test_a_full_disk_is_named_and_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, clip: ivf.Clip) -> None:
+        path.write_bytes(b"DKIF")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(encode, "encode_video", lambda *_: ivf.Clip("VP80", 0, 0, 15, 1, ()))
+    monkeypatch.setattr(ivf, "write", full)
+    with pytest.raises(MachineError, match="No space left on device") as refused:
+        cache.video_clip("vp8", SLOW)
+    assert refused.value.hint is not None and "XDG_CACHE_HOME" in refused.value.hint
+    assert list(cache.folder().iterdir()) == []
+
+
+def test_a_cache_that_is_no_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(MachineError, match="a clip cannot be cached in"):
+        cache.video_clip("vp8", SLOW)
 
 
 def test_without_the_extra_the_hint_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

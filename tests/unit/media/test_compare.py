@@ -1,6 +1,7 @@
 """Received frames beside those of the clip: identical, repeated, refused."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,44 @@ def test_a_clean_stream_is_identical_to_its_clip_over_the_end_of_its_loop(codec:
     assert (found.lossless, found.repeated, found.undecodable) == (60, 0, 0)
     assert found.psnr == [PSNR_CAP_DB] * 60
     assert found.ssim == [1.0] * 60
+
+
+def fixture(codec: str) -> Path:
+    """Return a clip that is not shipped, at 180p15."""
+    return Path(__file__).parents[3] / f"crates/swarm/tests/fixtures/{codec}-180p15.ivf"
+
+
+@pytest.mark.parametrize("codec", ["vp9", "av1"])
+def test_vp9_and_av1_are_compared_and_vp9_without_numbers(codec: str) -> None:
+    path = fixture(codec)
+    loop = ivf.read(path).frames
+    sent = [
+        frame(number)._replace(
+            number=0 if codec == "vp9" else number, payload=loop[number % len(loop)].payload
+        )
+        for number in range(15, 15 + len(loop))
+    ]
+    # ten frames are not decodable, up to the keyframe
+    lost = sent[:5] + sent[15:]
+    clean, lossy = (compare.compare(frames, compare.Clips([path])) for frames in (sent, lost))
+    assert (clean.lossless, clean.repeated, clean.undecodable) == (len(sent), 0, 0)
+    assert (lossy.lossless, lossy.repeated, lossy.undecodable) == (len(lost), 10, 0)
+    assert max(lossy.psnr[5:15]) < 40
+
+
+def test_vp9_frames_of_no_clip_are_counted_and_equal_ones_follow_each_other() -> None:
+    clips = compare.Clips([fixture("vp9")])
+    loop = ivf.read(fixture("vp9")).frames
+    sent = [frame(nth)._replace(number=0, payload=loop[nth].payload) for nth in range(5)]
+    assert clips.numbered(sent[3], -1) == sent[3]._replace(number=3)
+    assert clips.numbered(sent[3]._replace(encoding=1), -1) is None
+    altered = sent[3]._replace(payload=loop[3].payload + b"x")
+    assert clips.numbered(altered, 2) is None
+    again = compare.Clips([fixture("vp9")])
+    equal = replace(again._clips[0], frames=(*loop[:4], loop[1], *loop[5:]))
+    again._clips[0] = equal
+    found = [again.numbered(sent[1], before) for before in (0, 1, 4)]
+    assert [one and one.number for one in found] == [1, 4, 1]
 
 
 def test_a_freeze_costs_every_frame_that_was_due_meanwhile() -> None:

@@ -119,11 +119,27 @@ def test_a_player_offers_every_codec_that_bots_receive() -> None:
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264", "vp9", "av1"])
-def test_a_publisher_offers_one_codec_and_the_capture_time_with_vp9(codec: str) -> None:
-    parameters = msgspec.structs.replace(offered(), video=codec)
+@pytest.mark.parametrize("capture_time", [True, False])
+def test_a_publisher_offers_one_codec_and_capture_times_as_asked_for(
+    codec: str, capture_time: bool
+) -> None:
+    parameters = msgspec.structs.replace(offered(), video=codec, capture_time=capture_time)
     video = sdp.parse(descriptions.publish_offer(parameters)).media[1]
     assert {one.name for one in video.codecs()} == {codec.upper(), "rtx"}
-    assert (extensions.ABS_CAPTURE_TIME in video.extensions) == (codec == "vp9")
+    assert (extensions.ABS_CAPTURE_TIME in video.extensions) == capture_time
+    assert (extensions.DEPENDENCY_DESCRIPTOR in video.extensions) == (codec == "av1")
+
+
+@pytest.mark.parametrize("capture_time", [True, False])
+def test_a_player_offers_capture_times_as_asked_for(capture_time: bool) -> None:
+    text = descriptions.play_offer(
+        *(descriptions.new_credentials(), FINGERPRINT),
+        audio=False,
+        video=True,
+        capture_time=capture_time,
+    )
+    [video] = sdp.parse(text).media
+    assert (extensions.ABS_CAPTURE_TIME in video.extensions) == capture_time
 
 
 def test_the_codec_of_each_publisher_is_received() -> None:

@@ -33,6 +33,9 @@ pub struct SocketOptions {
     pub gro: bool,
     /// Timestamps of the kernel (`SO_TIMESTAMPNS`), which are right for late reads too.
     pub arrival_times: bool,
+    /// The local address of each datagram (`IP_PKTINFO`) where a socket has the wildcard; without,
+    /// that is the wildcard.
+    pub local_addresses: bool,
 }
 
 /// A nonblocking UDP socket of one address family.
@@ -58,7 +61,7 @@ impl UdpSocket {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        if address.ip().is_unspecified() {
+        if options.local_addresses && address.ip().is_unspecified() {
             enable_packet_info(&socket, address)?;
         }
         raise_buffers(socket.as_fd(), options);

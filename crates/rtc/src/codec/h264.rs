@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::bits::BitReader;
 use super::{Described, FrameInfo};
+use wire::bits::BitReader;
 
 /// Describe an H.264 payload, `None` where it is truncated or of another packetization mode.
 ///

@@ -5,7 +5,6 @@
 //! [`picture_id::Rewriter`] keeps the picture ids of one subscriber continuous.
 
 pub mod av1;
-mod bits;
 pub mod dependency;
 pub mod frame_size;
 pub mod h264;

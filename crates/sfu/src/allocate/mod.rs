@@ -16,6 +16,7 @@ pub mod hysteresis;
 mod ladder;
 mod order;
 pub mod select;
+pub mod share;
 mod wish;
 
 pub use wish::{Ask, Candidate, FrameSize, Held, Rank, Wish};

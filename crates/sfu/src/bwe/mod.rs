@@ -1,6 +1,37 @@
-//! Bandwidth estimation: how much a subscriber's transport may receive.
+//! Send-side bandwidth estimation: how much a transport may send.
+//!
+//! [`loss_rtt`] follows receiver reports. All the rest is Google congestion control as libwebrtc
+//! does it today, for the transport of a subscriber that negotiates transport-wide feedback.
+//! Nothing here reads a clock, allocates per packet or knows what a packet carries.
+//!
+//! | part | question | source |
+//! |---|---|---|
+//! | [`ledger`] | which packets were sent, and when? | draft-holmer-rmcat-transport-wide-cc-extensions-01 |
+//! | [`groups`] | how much longer did a group take than the one before? | draft-ietf-rmcat-gcc-02, 4.2 |
+//! | [`trendline`] | does the queue of the bottleneck grow? | 4.3, 4.4; libwebrtc's trendline |
+//! | [`acknowledged`] | what arrives? | libwebrtc |
+//! | [`link_capacity`] | at which rate was the link full? | libwebrtc |
+//! | [`aimd`] | how does the rate follow? | 4.5 |
+//! | [`loss`] | how does the rate follow losses? | 5 |
+//! | [`probe`] | does more fit? | libwebrtc, towards the steps of an SFU |
+//! | [`gcc`] | all of it together, silence of the receiver, path changes | |
+//!
+//! What differs from a sender with an encoder: an SFU sends the encodings that it has. Between two
+//! of them it cannot send a little more to see whether that fits. So while less is sent than the
+//! estimate allows (application-limited), the estimate neither grows nor decays; probes towards the
+//! next step raise it, and one overuse does not take it below the capacity that was seen before.
 
+pub mod acknowledged;
+pub mod aimd;
+pub mod gcc;
+pub mod groups;
+pub mod ledger;
+pub mod link_capacity;
+pub mod loss;
 pub mod loss_rtt;
+pub mod probe;
+mod reference;
+pub mod trendline;
 
 use std::time::Duration;
 

@@ -6,17 +6,14 @@
 use rtc::codec::Described;
 use rtc::outbound::history::{ForwardedExtensions, History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift};
-use rtc::outbound::twcc::TwccSender;
-use rtc::outbox::Outbox;
-use rtc::pace::Pacer;
-use rtc::path::PathId;
-use rtc::srtp::{Profile, SealStream};
-use rtc::transport::Transport;
+use rtc::srtp::SealStream;
 use wire::time::Time;
 
+use super::control::SendControl;
+use super::sink::{NotSent, Output};
+use super::subscription::{Inserted, Subscription};
+use super::template::{Stamp, Template};
 use crate::counters::Counters;
-use crate::egress::subscription::{Inserted, Subscription};
-use crate::egress::template::{Stamp, Template};
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
 const ROOM_AROUND: usize = 512;
@@ -26,24 +23,10 @@ const TYPICAL_OVERHEAD: usize = 44;
 const MAX_PADDING: usize = 16;
 /// Audio packets are small; a send call costs more than 48 of their bytes.
 const MAX_AUDIO_PADDING: usize = 48;
-/// Ethernet's MTU without the headers of UDP and IPv4 or IPv6: no path is taken to carry more.
-const MAX_DATAGRAM_LEN_IPV4: usize = 1_500 - 28;
-const MAX_DATAGRAM_LEN_IPV6: usize = 1_500 - 48;
 /// The original sequence number in front of a retransmitted payload (RFC 4588 section 4).
 const ORIGINAL_LEN: usize = 2;
 /// How far ahead the sizes of waiting packets are compared.
 const LOOK_AHEAD: u64 = 16;
-
-/// The send transport of a peer connection.
-#[repr(C)]
-pub struct SendTransport {
-    /// Pacer.
-    pub pacer: Pacer,
-    /// Its transport-wide sequence numbers.
-    pub transport_wide: TwccSender,
-    /// ICE, DTLS and SRTP.
-    pub transport: Transport,
-}
 
 /// Values shared by the packets of a round.
 pub struct Round<'a> {
@@ -55,8 +38,6 @@ pub struct Round<'a> {
     pub pad: bool,
     /// Most bytes of an RTP packet, not yet encrypted, within the MTU of the path.
     pub max_rtp_len: usize,
-    /// Datagrams to send.
-    pub out: &'a mut Outbox,
     /// Counters of the engine.
     pub counters: &'a mut Counters,
 }
@@ -91,33 +72,38 @@ struct Outgoing<'a> {
 pub fn forward(
     subscription: &mut Subscription,
     history: &History,
-    egress: &mut SendTransport,
-    path: PathId,
+    control: &mut SendControl,
+    output: &mut impl Output,
     pad_to: usize,
     round: &mut Round<'_>,
 ) -> Progress {
     skip_expired(subscription, history, round.counters);
-    if subscription.inserted.as_ref().is_some_and(|it| it.is_due) {
-        send_inserted(subscription, egress, path, round);
+    if subscription
+        .position
+        .inserted
+        .as_ref()
+        .is_some_and(|it| it.is_due)
+    {
+        send_inserted(subscription, control, output, round);
     }
-    let max_payload_len = round.max_rtp_len - subscription.template.max_header_len();
+    let max_payload_len = round.max_rtp_len - subscription.stream.template.max_header_len();
     let target_len = match round.pad {
         true => pad_to
-            .max(longest_ahead(subscription.cursor, history))
+            .max(longest_ahead(subscription.position.cursor, history))
             .min(max_payload_len),
         false => 0,
     };
-    while subscription.cursor < history.end() {
-        if !subscription.audio && !egress.pacer.may_send() {
+    while subscription.position.cursor < history.end() {
+        if !subscription.audio && !control.may_send() {
             return Progress::Paced;
         }
-        let Some(slot) = history.slot(subscription.cursor) else {
+        let Some(slot) = history.slot(subscription.position.cursor) else {
             break;
         };
-        subscription.cursor += 1;
+        subscription.position.cursor += 1;
         // Most payloads fit after the longest header; the header of this packet may be shorter.
         let is_too_long = slot.payload_len() > max_payload_len
-            && is_over_mtu(&subscription.template, slot, 0, round);
+            && is_over_mtu(&subscription.stream.template, slot, 0, round);
         let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
@@ -133,11 +119,20 @@ pub fn forward(
             padding,
             shift: placed.shift,
         };
-        subscription.timeline.sent(slot.arrival, slot.timestamp);
-        let Some(stream) = subscription.stream.as_mut() else {
-            continue;
-        };
-        let Some(sent) = send(&subscription.template, stream, &packet, egress, path, round) else {
+        subscription
+            .numbers
+            .timeline
+            .sent(slot.arrival, slot.timestamp);
+        let stream = &mut subscription.stream;
+        let sent = send(
+            &stream.template,
+            &mut stream.seal,
+            &packet,
+            control,
+            output,
+            round,
+        );
+        let Some(sent) = sent else {
             continue;
         };
         subscription.counters.packets_sent += 1;
@@ -145,7 +140,7 @@ pub fn forward(
         round.counters.audio_packets_sent += u64::from(subscription.audio);
         let latency_us = round.now.micros_since(slot.arrival);
         round.counters.note_latency(latency_us, 1);
-        egress.pacer.sent(sent);
+        control.sent(sent);
     }
     Progress::Done
 }
@@ -156,8 +151,8 @@ pub fn resend(
     history: &History,
     slot: &Slot,
     placed: Placed,
-    egress: &mut SendTransport,
-    path: PathId,
+    control: &mut SendControl,
+    output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
     let repair = subscription.repair.as_mut()?;
@@ -176,12 +171,18 @@ pub fn resend(
         shift: placed.shift,
     };
     repair.next_index += 1;
-    let stream = repair.stream.as_mut()?;
-    let sent = send(&repair.template, stream, &packet, egress, path, round)?;
+    let sent = send(
+        &repair.template,
+        &mut repair.stream,
+        &packet,
+        control,
+        output,
+        round,
+    )?;
     subscription.counters.retransmitted_packets += 1;
     round.counters.retransmitted_packets_sent += 1;
     round.counters.retransmitted_bytes_sent += slot.payload_len() as u64;
-    egress.pacer.sent(sent);
+    control.sent(sent);
     Some(sent)
 }
 
@@ -189,11 +190,11 @@ pub fn resend(
 pub fn resend_inserted(
     subscription: &mut Subscription,
     placed: Placed,
-    egress: &mut SendTransport,
-    path: PathId,
+    control: &mut SendControl,
+    output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
-    let inserted = subscription.inserted.as_ref();
+    let inserted = subscription.position.inserted.as_ref();
     let inserted = inserted.filter(|it| it.placed.index == placed.index)?;
     let repair = subscription.repair.as_mut()?;
     let packet = Outgoing {
@@ -202,31 +203,45 @@ pub fn resend_inserted(
         ..inserted_packet(inserted)
     };
     repair.next_index += 1;
-    let stream = repair.stream.as_mut()?;
-    let sent = send(&repair.template, stream, &packet, egress, path, round)?;
+    let sent = send(
+        &repair.template,
+        &mut repair.stream,
+        &packet,
+        control,
+        output,
+        round,
+    )?;
     subscription.counters.retransmitted_packets += 1;
     round.counters.retransmitted_packets_sent += 1;
-    egress.pacer.sent(sent);
+    control.sent(sent);
     Some(sent)
 }
 
 #[cold]
 fn send_inserted(
     subscription: &mut Subscription,
-    egress: &mut SendTransport,
-    path: PathId,
+    control: &mut SendControl,
+    output: &mut impl Output,
     round: &mut Round<'_>,
 ) {
-    let (Some(inserted), Some(stream)) = (&mut subscription.inserted, &mut subscription.stream)
-    else {
+    let Some(inserted) = &mut subscription.position.inserted else {
         return;
     };
     inserted.is_due = false;
     let packet = inserted_packet(inserted);
-    if let Some(sent) = send(&subscription.template, stream, &packet, egress, path, round) {
+    let stream = &mut subscription.stream;
+    let sent = send(
+        &stream.template,
+        &mut stream.seal,
+        &packet,
+        control,
+        output,
+        round,
+    );
+    if let Some(sent) = sent {
         subscription.counters.packets_sent += 1;
         subscription.counters.bytes_sent += packet.payload.len() as u64;
-        egress.pacer.sent(sent);
+        control.sent(sent);
     }
 }
 
@@ -246,22 +261,11 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
 
 /// Skip the packets of a subscriber's backlog that the history has dropped.
 fn skip_expired(subscription: &mut Subscription, history: &History, counters: &mut Counters) {
-    let behind = history.start().saturating_sub(subscription.cursor);
+    let behind = history.start().saturating_sub(subscription.position.cursor);
     if behind > 0 {
         counters.packets_dropped_backlog += behind;
-        subscription.cursor = history.start();
+        subscription.position.cursor = history.start();
     }
-}
-
-/// Return the most bytes of an RTP packet, not yet encrypted, within the MTU of a path.
-#[must_use]
-pub fn max_rtp_len(transport: &Transport, path: &PathId) -> usize {
-    let max_datagram_len = match path.remote.is_ipv4() {
-        true => MAX_DATAGRAM_LEN_IPV4,
-        false => MAX_DATAGRAM_LEN_IPV6,
-    };
-    let profile = transport.srtp_profile();
-    max_datagram_len - profile.map_or(0, Profile::rtp_overhead)
 }
 
 /// Return whether a packet with `prefix_len` bytes before its payload exceeds the MTU, and count it.
@@ -274,19 +278,19 @@ fn is_over_mtu(template: &Template, slot: &Slot, prefix_len: usize, round: &mut 
 }
 
 /// Find the place of a packet in the outgoing stream, or close its gap.
-#[inline]
+#[inline(always)]
 fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Option<Placed> {
     if slot.empty || is_too_long {
         let shift = Shift {
-            timestamp: subscription.timeline.shift(),
-            picture_ids: subscription.rewriter.shift(),
+            timestamp: subscription.numbers.timeline.shift(),
+            picture_ids: subscription.numbers.rewriter.shift(),
         };
-        subscription.map.skip(slot.index, shift);
+        subscription.numbers.map.skip(slot.index, shift);
         return None;
     }
-    match subscription.map.forward(slot.index) {
+    match subscription.numbers.map.forward(slot.index) {
         Forward::New(placed) => {
-            subscription.rewriter.forwarded(&slot.described);
+            subscription.numbers.rewriter.forwarded(&slot.described);
             Some(placed)
         }
         Forward::Late(placed) => Some(placed),
@@ -322,57 +326,64 @@ fn padding(audio: bool, slot: &Slot, target_len: usize) -> usize {
     }
 }
 
-/// Write, seal and commit one packet; return the bytes of its datagram.
+/// Write one packet and hand it over; return the bytes of its datagram.
 #[inline]
 fn send(
     template: &Template,
-    stream: &mut SealStream,
+    stream: &mut Option<SealStream>,
     packet: &Outgoing<'_>,
-    egress: &mut SendTransport,
-    path: PathId,
+    control: &mut SendControl,
+    output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
     let payload_len = packet.payload.len();
-    let buffer = round.out.reserve(payload_len + ROOM_AROUND);
-    let stamp = Stamp {
-        sequence: packet.index as u16,
-        timestamp: packet.timestamp,
-        marker: packet.marker,
-        padding: packet.padding > 0,
-        transport_sequence: match template.has_transport_sequence() {
-            true => egress
-                .transport_wide
-                .stamp(round.now, payload_len + packet.padding + TYPICAL_OVERHEAD),
-            false => 0,
-        },
-        abs_send_time: round.abs_send_time,
-        carried: packet.carried,
-    };
-    let header_len = template.write(buffer, &stamp);
+    let (now, abs_send_time) = (round.now, round.abs_send_time);
+    let sent = output.send(stream, packet.index, payload_len + ROOM_AROUND, |buffer| {
+        let stamp = Stamp {
+            sequence: packet.index as u16,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            padding: packet.padding > 0,
+            transport_sequence: match template.has_transport_sequence() {
+                true => control.stamp(now, payload_len + packet.padding + TYPICAL_OVERHEAD),
+                false => 0,
+            },
+            abs_send_time,
+            carried: packet.carried,
+        };
+        let header_len = template.write(buffer, &stamp);
+        (header_len, write_payload(buffer, header_len, packet))
+    });
+    match sent {
+        Ok(bytes) => {
+            round.counters.padding_bytes_sent += packet.padding as u64;
+            round.counters.packets_sent += 1;
+            round.counters.bytes_sent += bytes as u64;
+            Some(bytes)
+        }
+        Err(not_sent) => {
+            round.counters.packets_refused_seal += u64::from(not_sent == NotSent::Refused);
+            None
+        }
+    }
+}
+
+/// Write what follows the header; return the length of the packet.
+#[inline(always)]
+fn write_payload(buffer: &mut [u8], header_len: usize, packet: &Outgoing<'_>) -> usize {
     let mut len = header_len;
     if let Some(original) = packet.original {
         buffer[len..len + 2].copy_from_slice(&original.to_be_bytes());
         len += 2;
     }
-    let payload = &mut buffer[len..len + payload_len];
+    let payload = &mut buffer[len..len + packet.payload.len()];
     payload.copy_from_slice(packet.payload);
     packet.shift.picture_ids.rewrite(payload, &packet.described);
-    len += payload_len;
+    len += packet.payload.len();
     if packet.padding > 0 {
         buffer[len..len + packet.padding - 1].fill(0);
         len += packet.padding;
         buffer[len - 1] = packet.padding as u8;
-        round.counters.padding_bytes_sent += packet.padding as u64;
     }
-    let Ok(sealed) = egress
-        .transport
-        .seal_rtp(stream, packet.index, buffer, header_len, len)
-    else {
-        round.counters.packets_refused_seal += 1;
-        return None;
-    };
-    round.out.commit(path, sealed);
-    round.counters.packets_sent += 1;
-    round.counters.bytes_sent += sealed as u64;
-    Some(sealed)
+    len
 }

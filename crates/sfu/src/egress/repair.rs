@@ -7,7 +7,7 @@ use rtc::srtp::SealStream;
 use wire::id::Ssrc;
 use wire::time::Time;
 
-use crate::egress::template::Template;
+use super::template::Template;
 
 /// The retransmission stream of a subscription (RFC 4588).
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! One participant receiving one publication: an outgoing stream and its position in a history.
+//! One subscriber receiving one publication: an outgoing stream and its position in a history.
 
 use rtc::codec::{Codec, Rewriter};
 use rtc::outbound::report::SenderReports;
@@ -9,12 +9,13 @@ use rtc::transport::Transport;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
+use super::keyframe_limit::KeyframeRequestLimit;
+use super::repair::{Allowance, Repair, Resent};
+use super::template::Template;
 use crate::context::Context;
-use crate::egress::keyframe_limit::KeyframeRequestLimit;
-use crate::egress::repair::{Allowance, Repair, Resent};
-use crate::egress::template::Template;
 use crate::extensions::extension_map;
 use crate::ingress::publication::{Publication, parse_mid};
+use crate::keys::{PublicationKey, SubscriberKey};
 use crate::message::{CommandError, SubscribeRequest, SubscriptionId, Target};
 
 /// Counts of one subscription (webrtc-stats: outbound-rtp and remote-inbound-rtp).
@@ -64,63 +65,101 @@ pub struct Inserted {
     pub is_due: bool,
 }
 
-/// One participant receiving one publication.
+/// Where a subscription stands.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Position {
+    /// The encoding that is sent now.
+    pub current: Option<usize>,
+    /// Position in its history of the next packet to send.
+    pub cursor: u64,
+    /// The packet inserted last.
+    pub inserted: Option<Box<Inserted>>,
+    /// The switch that waits for a keyframe.
+    pub pending_switch: Option<PendingSwitch>,
+}
+
+/// From the numbers of incoming packets to those of outgoing ones.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Numbers {
+    /// Sequence numbers.
+    pub map: SequenceMap,
+    /// Timestamps.
+    pub timeline: Timeline,
+    /// Picture ids.
+    pub rewriter: Rewriter,
+    /// The source that was sent last: [`Encoding::source`](crate::ingress::encoding::Encoding::source).
+    pub last_source: Option<u16>,
+}
+
+/// The outgoing stream.
+#[derive(Debug)]
+#[repr(C)]
+pub struct OutgoingStream {
+    /// SRTP state, once the transport has keys.
+    pub seal: Option<SealStream>,
+    /// Header of its packets.
+    pub template: Template,
+    /// SSRC of its packets.
+    pub ssrc: Ssrc,
+}
+
+/// Which encoding is wanted, and why another may be sent.
+#[derive(Debug)]
+pub struct Selection {
+    /// The encoding that the subscriber requests.
+    pub target: Target,
+    /// Its share of its subscriber's budget, bit/s; `None`: unlimited.
+    pub budget_bps: Option<u64>,
+    /// Reason of the last change of encoding.
+    pub last_reason: &'static str,
+}
+
+/// RTCP about the outgoing stream.
+#[derive(Debug)]
+pub struct StreamReports {
+    /// Sender reports.
+    pub sender: SenderReports,
+    /// Canonical name in its source descriptions.
+    pub cname: String,
+    /// Rate limit of the subscriber's keyframe requests.
+    pub keyframes: KeyframeRequestLimit,
+}
+
+/// One subscriber receiving one publication.
 ///
 /// Thousands of subscriptions are served in turn, so their state has left the processor's cache:
 /// the fields of the packet path come first, in this order, at the start of a cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Subscription {
-    /// The encoding that is sent now.
-    pub current: Option<usize>,
-    /// Position in its history of the next packet to send.
-    pub cursor: u64,
-    /// Key of the peer connection that its packets are sent on.
-    pub peer: usize,
-    /// Key of the publication.
-    pub publication: usize,
-    /// The packet inserted last.
-    pub inserted: Option<Box<Inserted>>,
-    /// Whether its peer connection has it in the list of streams with packets to send.
+    /// Where it stands.
+    pub position: Position,
+    /// Who receives it.
+    pub subscriber: SubscriberKey,
+    /// What is received.
+    pub publication: PublicationKey,
+    /// Whether its subscriber has it in the list of streams with packets to send.
     pub queued: bool,
     /// Whether it is audio.
     pub audio: bool,
-    /// The switch that waits for a keyframe.
-    pub pending_switch: Option<PendingSwitch>,
-    /// Incoming to outgoing sequence numbers.
-    pub map: SequenceMap,
-    /// Incoming to outgoing timestamps.
-    pub timeline: Timeline,
-    /// Incoming to outgoing picture ids.
-    pub rewriter: Rewriter,
+    /// Incoming to outgoing numbers.
+    pub numbers: Numbers,
     /// Counts.
     pub counters: SubscriptionCounters,
-    /// SRTP state, once the transport has keys.
-    pub stream: Option<SealStream>,
-    /// Header of its packets.
-    pub template: Template,
-    /// The source that was sent last: [`Encoding::source`](crate::ingress::encoding::Encoding::source).
-    pub last_source: Option<u16>,
+    /// The outgoing stream.
+    pub stream: OutgoingStream,
     /// Retransmissions, where negotiated.
     pub repair: Option<Repair>,
-    /// SSRC of its packets.
-    pub ssrc: Ssrc,
+    /// Which encoding is wanted.
+    pub selection: Selection,
+    /// RTCP about it.
+    pub reports: StreamReports,
     /// Its identifier.
     pub id: SubscriptionId,
     /// Payload codec.
     pub codec: Codec,
-    /// Rate limit of its keyframe requests.
-    pub keyframes: KeyframeRequestLimit,
-    /// The encoding that the subscriber requests.
-    pub target: Target,
-    /// Its share of its subscriber's budget, bit/s; `None`: unlimited.
-    pub budget_bps: Option<u64>,
-    /// Its sender reports.
-    pub reports: SenderReports,
-    /// Canonical name in its source descriptions.
-    pub cname: String,
-    /// Reason of the last change of encoding.
-    pub last_reason: &'static str,
 }
 
 impl Subscription {
@@ -130,8 +169,8 @@ impl Subscription {
     /// Where a mid or an extension id is invalid.
     pub fn new(
         context: &mut Context<'_>,
-        peer: usize,
-        publication_key: usize,
+        subscriber: SubscriberKey,
+        publication_key: PublicationKey,
         publication: &Publication,
         request: SubscribeRequest,
     ) -> Result<Self, CommandError> {
@@ -155,38 +194,43 @@ impl Subscription {
                 allowance: Allowance::default(),
             });
         Ok(Self {
-            current: None,
-            cursor: 0,
+            position: Position::default(),
+            subscriber,
+            publication: publication_key,
             queued: false,
             audio,
-            map: SequenceMap::new(random as u16),
-            timeline: Timeline::new(publication.clock_rate, (random >> 16) as u32),
-            rewriter: Rewriter::new(publication.codec),
-            stream: None,
-            inserted: None,
-            template: template(request.ssrc, request.payload_type),
+            numbers: Numbers {
+                map: SequenceMap::new(random as u16),
+                timeline: Timeline::new(publication.clock_rate, (random >> 16) as u32),
+                rewriter: Rewriter::new(publication.codec),
+                last_source: None,
+            },
             counters: SubscriptionCounters::default(),
-            pending_switch: None,
-            peer,
-            publication: publication_key,
-            last_source: None,
+            stream: OutgoingStream {
+                seal: None,
+                template: template(request.ssrc, request.payload_type),
+                ssrc: Ssrc(request.ssrc),
+            },
             repair,
-            ssrc: Ssrc(request.ssrc),
+            selection: Selection {
+                target: request.target,
+                budget_bps: None,
+                last_reason: "none",
+            },
+            reports: StreamReports {
+                sender: SenderReports::new(publication.clock_rate),
+                cname: request.cname,
+                keyframes: KeyframeRequestLimit::default(),
+            },
             id: request.subscription,
             codec: publication.codec,
-            keyframes: KeyframeRequestLimit::default(),
-            target: request.target,
-            budget_bps: None,
-            reports: SenderReports::new(publication.clock_rate),
-            cname: request.cname,
-            last_reason: "none",
         })
     }
 
     /// Set the SRTP state from its transport, once that has keys.
     pub fn attach(&mut self, transport: &mut Transport) {
-        if self.stream.is_none() {
-            self.stream = transport.seal_stream(self.ssrc).ok();
+        if self.stream.seal.is_none() {
+            self.stream.seal = transport.seal_stream(self.stream.ssrc).ok();
         }
         if let Some(repair) = self
             .repair
@@ -197,11 +241,9 @@ impl Subscription {
         }
     }
 
-    /// List the encodings that the subscription sends or waits for.
-    pub fn interests(&self) -> impl Iterator<Item = usize> {
-        let pending = self.pending_switch.map(|switch| switch.encoding);
-        self.current
-            .into_iter()
-            .chain(pending.filter(|encoding| Some(*encoding) != self.current))
+    /// List its SSRCs.
+    pub fn ssrcs(&self) -> impl Iterator<Item = Ssrc> {
+        let repair = self.repair.as_ref().map(|repair| repair.ssrc);
+        [self.stream.ssrc].into_iter().chain(repair)
     }
 }

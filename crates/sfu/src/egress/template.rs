@@ -102,7 +102,7 @@ impl Template {
     }
 
     /// Write the header to the start of `out` and return its length in bytes.
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, out: &mut [u8], stamp: &Stamp) -> usize {
         let header = NewHeader {
             marker: stamp.marker,

@@ -14,7 +14,6 @@ use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use rtc::wheel::Wheel;
 use rustc_hash::FxHashMap;
-use slab::Slab;
 use wire::id::Ssrc;
 use wire::rtp::{Kind, demux};
 use wire::time::{Time, WallClock};
@@ -25,8 +24,10 @@ use crate::counters::Counters;
 use crate::engine::batching::batching_window;
 use crate::engine::round_robin::RoundRobin;
 use crate::engine::stun::PlainStun;
+use crate::keys::{RoomKey, TransportKey};
 use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
 use crate::room::Room;
+use crate::slab::Slab;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.
@@ -36,11 +37,11 @@ const OVERLOAD_HOLD: Duration = Duration::from_millis(200);
 /// Datagrams are dropped while more than this waits to be sent.
 const MAX_UNSENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// The room and the key there of a peer connection.
+/// A transport, and its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PeerRef {
-    room: usize,
-    peer: usize,
+struct TransportRef {
+    room: RoomKey,
+    transport: TransportKey,
 }
 
 /// All rooms of one worker.
@@ -51,13 +52,13 @@ pub struct Engine {
     overloaded_until: Time,
     window: Duration,
     stun: PlainStun,
-    rooms: Slab<Room>,
+    rooms: Slab<RoomKey, Room>,
     /// The room of each transport, publication and subscription, for commands.
-    entity_rooms: FxHashMap<EntityId, usize>,
-    paths: FxHashMap<PathId, PeerRef>,
-    ufrags: FxHashMap<String, PeerRef>,
-    wheel: Wheel<(usize, Timer)>,
-    ready: RoundRobin,
+    entity_rooms: FxHashMap<EntityId, RoomKey>,
+    paths: FxHashMap<PathId, TransportRef>,
+    ufrags: FxHashMap<String, TransportRef>,
+    wheel: Wheel<(RoomKey, Timer)>,
+    ready: RoundRobin<RoomKey>,
     out: Outbox,
     events: Vec<Event>,
     pool: ChunkPool,
@@ -66,8 +67,8 @@ pub struct Engine {
     // Kept between calls for their memory.
     timers: Vec<(Time, Timer)>,
     routes: Vec<Route>,
-    fired: Vec<(usize, Timer)>,
-    media: Vec<(PeerRef, Ssrc)>,
+    fired: Vec<(RoomKey, Timer)>,
+    media: Vec<(TransportRef, Ssrc)>,
 }
 
 impl Engine {
@@ -107,17 +108,18 @@ impl Engine {
         let mut media = std::mem::take(&mut self.media);
         media.clear();
         media.extend(datagrams.filter_map(|(path, bytes)| {
-            let peer_ref = self.paths.get(&path)?;
-            Some((*peer_ref, media_ssrc(bytes)?))
+            let found = self.paths.get(&path)?;
+            Some((*found, media_ssrc(bytes)?))
         }));
         for step in [
-            Room::prefetch_peer,
-            Room::prefetch_stream,
+            Room::prefetch_connection,
+            Room::prefetch_publisher,
+            Room::prefetch_binder,
             Room::prefetch_encoding,
         ] {
-            for (peer_ref, ssrc) in &media {
-                if let Some(room) = self.rooms.get(peer_ref.room) {
-                    step(room, peer_ref.peer, *ssrc);
+            for (found, ssrc) in &media {
+                if let Some(room) = self.rooms.get(found.room) {
+                    step(room, found.transport, *ssrc);
                 }
             }
         }
@@ -130,15 +132,15 @@ impl Engine {
             self.counters.datagrams_dropped += 1;
             return;
         }
-        let Some(peer_ref) = self.find_peer(&path, datagram) else {
+        let Some(found) = self.find_peer(&path, datagram) else {
             return self.receive_unauthenticated(now, path, datagram);
         };
-        if self.is_used_by_another(now, &path, peer_ref) {
+        if self.is_used_by_another(now, &path, found) {
             self.counters.stun_path_in_use += 1;
             return;
         }
-        self.in_room(now, peer_ref.room, |room, context| {
-            room.receive(context, peer_ref.peer, path, datagram);
+        self.in_room(now, found.room, |room, context| {
+            room.receive(context, found.transport, path, datagram);
         });
     }
 
@@ -150,6 +152,18 @@ impl Engine {
             Request::CloseRoom { room } => self.close_room(now, id, room),
             request => self.dispatch(now, id, request),
         }
+    }
+
+    /// Run `work` on a room, as sources and sinks beside its transports need it; `None` where there
+    /// is no such room or it panicked, and is dropped then. What it has to send is flushed as ever.
+    pub fn with_room<T>(
+        &mut self,
+        now: Time,
+        room: RoomId,
+        work: impl FnOnce(&mut Room, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let key = *self.entity_rooms.get(&EntityId::Room(room))?;
+        self.in_room(now, key, work)
     }
 
     /// Note that a socket dropped datagrams, because they were not read in time.
@@ -234,7 +248,7 @@ impl Engine {
         counters.rooms = self.rooms.len() as u64;
         counters.routes = (self.entity_rooms.len() + self.paths.len() + self.ufrags.len()) as u64;
         counters.timers = self.wheel.len() as u64;
-        for (_, room) in &self.rooms {
+        for (_, room) in self.rooms.iter() {
             room.count_live(&mut counters);
         }
         counters
@@ -263,7 +277,7 @@ impl Engine {
 
     /// Return the peer connection of a datagram: by username for Binding requests, by path for all
     /// else.
-    fn find_peer(&self, path: &PathId, datagram: &[u8]) -> Option<PeerRef> {
+    fn find_peer(&self, path: &PathId, datagram: &[u8]) -> Option<TransportRef> {
         if demux(datagram) != Kind::Stun || is_response(datagram) {
             return self.paths.get(path).copied();
         }
@@ -273,11 +287,11 @@ impl Engine {
 
     /// Return whether a path is in use by another transport, which keeps it: the username of a
     /// session proves nothing about the addresses of others.
-    fn is_used_by_another(&self, now: Time, path: &PathId, peer_ref: PeerRef) -> bool {
-        let owner = self.paths.get(path).filter(|owner| **owner != peer_ref);
+    fn is_used_by_another(&self, now: Time, path: &PathId, found: TransportRef) -> bool {
+        let owner = self.paths.get(path).filter(|owner| **owner != found);
         owner.is_some_and(|owner| {
             let room = self.rooms.get(owner.room);
-            room.is_some_and(|room| room.holds_path(now, owner.peer, path))
+            room.is_some_and(|room| room.holds_path(now, owner.transport, path))
         })
     }
 
@@ -285,7 +299,7 @@ impl Engine {
     fn in_room<T>(
         &mut self,
         now: Time,
-        key: usize,
+        key: RoomKey,
         work: impl FnOnce(&mut Room, &mut Context<'_>) -> T,
     ) -> Option<T> {
         let room = self.rooms.get_mut(key)?;
@@ -324,26 +338,26 @@ impl Engine {
     }
 
     /// Set the timers and change the routes that a room requested.
-    fn apply(&mut self, now: Time, room: usize) {
+    fn apply(&mut self, now: Time, room: RoomKey) {
         let mut moved = Vec::new();
         for (at, timer) in self.timers.drain(..) {
             self.wheel.set(at, (room, timer));
         }
         for route in self.routes.drain(..) {
             match route {
-                Route::AddPath(path, peer) => {
-                    let peer_ref = PeerRef { room, peer };
-                    let before = self.paths.insert(path, peer_ref);
-                    moved.extend(before.filter(|it| *it != peer_ref).map(|it| (path, it)));
+                Route::AddPath(path, transport) => {
+                    let found = TransportRef { room, transport };
+                    let before = self.paths.insert(path, found);
+                    moved.extend(before.filter(|it| *it != found).map(|it| (path, it)));
                 }
                 // The path may have moved to another transport meanwhile.
-                Route::RemovePath(path, peer) => {
-                    if self.paths.get(&path) == Some(&PeerRef { room, peer }) {
+                Route::RemovePath(path, transport) => {
+                    if self.paths.get(&path) == Some(&TransportRef { room, transport }) {
                         self.paths.remove(&path);
                     }
                 }
-                Route::AddUfrag(ufrag, peer) => {
-                    self.ufrags.insert(ufrag, PeerRef { room, peer });
+                Route::AddUfrag(ufrag, transport) => {
+                    self.ufrags.insert(ufrag, TransportRef { room, transport });
                 }
                 Route::RemoveUfrag(ufrag) => {
                     self.ufrags.remove(&ufrag);
@@ -356,9 +370,9 @@ impl Engine {
                 }
             }
         }
-        for (path, peer_ref) in moved {
-            self.in_room(now, peer_ref.room, |room, context| {
-                room.retire_path(context, peer_ref.peer, &path);
+        for (path, found) in moved {
+            self.in_room(now, found.room, |room, context| {
+                room.retire_path(context, found.transport, &path);
             });
         }
     }
@@ -419,7 +433,7 @@ impl Engine {
         self.events.push(Event::Done { id, error, result });
     }
 
-    fn drop_broken(&mut self, key: usize) {
+    fn drop_broken(&mut self, key: RoomKey) {
         self.counters.rooms_broken += 1;
         let Some(room) = self.rooms.get(key).map(Room::id) else {
             return;
@@ -430,11 +444,11 @@ impl Engine {
     }
 
     /// Drop a room and all routes to it.
-    fn forget(&mut self, key: usize) {
+    fn forget(&mut self, key: RoomKey) {
         self.rooms.remove(key);
         self.entity_rooms.retain(|_, room| *room != key);
-        self.paths.retain(|_, peer_ref| peer_ref.room != key);
-        self.ufrags.retain(|_, peer_ref| peer_ref.room != key);
+        self.paths.retain(|_, found| found.room != key);
+        self.ufrags.retain(|_, found| found.room != key);
         self.ready.remove(key);
     }
 }

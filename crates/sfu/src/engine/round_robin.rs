@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 
 /// Queue of the rooms with packets to send.
 #[derive(Debug)]
-pub struct RoundRobin {
-    waiting: VecDeque<usize>,
+pub struct RoundRobin<K> {
+    waiting: VecDeque<K>,
     /// Bytes that the first of them has sent in its turn.
     sent_bytes: usize,
     /// Bytes that end a turn.
     quantum_bytes: usize,
 }
 
-impl RoundRobin {
+impl<K: Copy + PartialEq> RoundRobin<K> {
     /// Begin with no room waiting; a turn is over after this many bytes.
     pub fn new(quantum_bytes: usize) -> Self {
         Self {
@@ -27,17 +27,17 @@ impl RoundRobin {
     }
 
     /// Append a room to the queue.
-    pub fn push(&mut self, room: usize) {
+    pub fn push(&mut self, room: K) {
         self.waiting.push_back(room);
     }
 
     /// Remove and return the first room of the queue.
-    pub fn take(&mut self) -> Option<usize> {
+    pub fn take(&mut self) -> Option<K> {
         self.waiting.pop_front()
     }
 
     /// Queue the room just taken again, which sent this much and has more.
-    pub fn requeue(&mut self, room: usize, bytes: usize) {
+    pub fn requeue(&mut self, room: K, bytes: usize) {
         self.sent_bytes += bytes;
         if self.sent_bytes < self.quantum_bytes {
             return self.waiting.push_front(room);
@@ -52,7 +52,7 @@ impl RoundRobin {
     }
 
     /// Remove a room.
-    pub fn remove(&mut self, room: usize) {
+    pub fn remove(&mut self, room: K) {
         if self.waiting.front() == Some(&room) {
             self.sent_bytes = 0;
         }

@@ -1,4 +1,4 @@
-//! When to request a keyframe from a publisher.
+//! The last keyframe of an encoding, and when to request another from its publisher.
 
 use std::time::Duration;
 
@@ -6,6 +6,43 @@ use wire::time::Time;
 
 const SPACING: Duration = Duration::from_millis(300);
 const MAX_TRIES: u32 = 5;
+
+/// Where a keyframe starts in a history.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyframeStart {
+    /// Position of its first packet.
+    pub position: u64,
+    /// Its RTP timestamp.
+    pub timestamp: u32,
+    /// When that packet arrived.
+    pub arrived: Time,
+}
+
+/// Keyframes of one encoding: the last one, and the need for another.
+#[derive(Debug, Default)]
+pub struct Keyframes {
+    /// Where the last keyframe starts.
+    pub last: Option<KeyframeStart>,
+    /// Whether the packet being received starts a keyframe: no request is needed.
+    pub arriving: bool,
+    /// Pending requests.
+    pub requests: KeyframeRequests,
+    /// When the timer of the next request fires.
+    pub timer: Option<Time>,
+}
+
+impl Keyframes {
+    /// Store the start of a keyframe, where the packet is the first of its frame: parameter sets
+    /// may be in packets of their own.
+    pub fn note(&mut self, start: KeyframeStart) {
+        if self
+            .last
+            .is_none_or(|last| last.timestamp != start.timestamp)
+        {
+            self.last = Some(start);
+        }
+    }
+}
 
 /// Keyframe requests for one encoding: coalesced, spaced, with backoff, five at most.
 #[derive(Debug, Default)]

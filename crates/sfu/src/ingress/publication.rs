@@ -8,11 +8,10 @@ use wire::id::{Mid, Rid};
 use wire::time::Time;
 
 use super::encoding::Encoding;
-use crate::allocate::select::{Candidate, Candidates};
-use crate::context::Context;
+use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
-use crate::keys::MAX_ENCODINGS;
-use crate::message::{CommandError, ErrorCode, Kind, PublicationId, PublishRequest};
+use crate::keys::{MAX_ENCODINGS, PublicationKey, PublisherKey};
+use crate::message::{CommandError, ErrorCode, Event, Kind, PublicationId, PublishRequest};
 
 /// After silence of this length the bitrate of an encoding is not compared with others.
 const RATE_VALID_FOR: Duration = Duration::from_millis(250);
@@ -20,13 +19,31 @@ const RATE_VALID_FOR: Duration = Duration::from_millis(250);
 /// Encodings are reordered after this: longer than a keyframe raises the bitrate, which is 1.25 s.
 const REORDER_AFTER: Duration = Duration::from_secs(2);
 
+/// Time between two updates of a publication's encodings.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// RTCP feedback that the publisher negotiated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Feedback {
+    /// NACK.
+    pub nack: bool,
+    /// PLI.
+    pub pli: bool,
+    /// FIR, which is sent where PLI was not negotiated.
+    pub fir: bool,
+    /// REMB.
+    pub remb: bool,
+    /// Sequence number of the last FIR.
+    pub fir_sequence: u8,
+}
+
 /// A track offered to a room.
 #[derive(Debug)]
 pub struct Publication {
     /// Its identifier.
     pub id: PublicationId,
-    /// Key of the publisher's peer connection.
-    pub peer: usize,
+    /// Its publisher.
+    pub publisher: PublisherKey,
     /// Whether it is audio.
     pub audio: bool,
     /// Its codec.
@@ -41,24 +58,14 @@ pub struct Publication {
     pub order: Vec<usize>,
     /// Since when the bitrates contradict `order`.
     misordered_since: Option<Time>,
-    /// Subscriptions to it.
-    pub subscriptions: Vec<usize>,
-    /// Longest round-trip time of its subscribers, which bounds the age of its histories.
+    /// Longest round-trip time of those who get it, which bounds the age of its histories.
     pub longest_rtt: Duration,
     /// Whether it is muted.
     pub muted: bool,
-    /// The publisher negotiated NACK.
-    pub supports_nack: bool,
-    /// The publisher negotiated PLI.
-    pub supports_pli: bool,
-    /// The publisher negotiated FIR, which is sent where PLI was not negotiated.
-    pub supports_fir: bool,
-    /// The publisher negotiated REMB.
-    pub supports_remb: bool,
+    /// RTCP feedback that the publisher negotiated.
+    pub feedback: Feedback,
     /// The publisher stops and starts encodings on request (dynacast).
     pub dynacast: bool,
-    /// Sequence number of the next FIR.
-    pub fir_sequence: u8,
     /// When its encodings are updated next.
     pub update_timer: Deadline,
 }
@@ -70,7 +77,7 @@ impl Publication {
     /// Where the codec is not forwarded, or a mid or rid is invalid.
     pub fn new(
         context: &Context<'_>,
-        peer: usize,
+        publisher: PublisherKey,
         request: &PublishRequest,
     ) -> Result<Self, CommandError> {
         let codec = Codec::from_name(&request.codec)
@@ -99,7 +106,7 @@ impl Publication {
         }
         Ok(Self {
             id: request.publication,
-            peer,
+            publisher,
             audio: request.kind == Kind::Audio,
             codec,
             clock_rate: request.clock_rate,
@@ -107,31 +114,18 @@ impl Publication {
             order: (0..encodings.len()).collect(),
             misordered_since: None,
             encodings,
-            subscriptions: Vec::new(),
             longest_rtt: Duration::ZERO,
             muted: false,
-            supports_nack: supports("nack"),
-            supports_pli: supports("nack pli"),
-            supports_fir: supports("ccm fir"),
-            supports_remb: supports("goog-remb"),
+            feedback: Feedback {
+                nack: supports("nack"),
+                pli: supports("nack pli"),
+                fir: supports("ccm fir"),
+                remb: supports("goog-remb"),
+                fir_sequence: 0,
+            },
             dynacast: request.dynacast,
-            fir_sequence: 0,
             update_timer: Deadline::default(),
         })
-    }
-
-    /// List the encodings from the lowest to the highest, for selection.
-    #[must_use]
-    pub fn candidates(&self) -> Candidates<'_> {
-        let candidate = |nth: &usize| {
-            let encoding = &self.encodings[*nth];
-            Candidate {
-                rid: encoding.rid.as_ref().map(Rid::as_str),
-                active: encoding.active || encoding.dynacast.sends_on_demand(),
-                bitrate_bps: encoding.size_bps,
-            }
-        };
-        self.order.iter().map(candidate).collect()
     }
 
     /// Sort the encodings by bitrate where it contradicts the present order for longer than after a
@@ -139,7 +133,7 @@ impl Publication {
     pub fn reorder(&mut self, now: Time) -> bool {
         let mut rates = [0; MAX_ENCODINGS];
         for (rate, encoding) in rates.iter_mut().zip(&mut self.encodings) {
-            *rate = encoding.meter.bps(now);
+            *rate = encoding.rates.meter.bps(now);
         }
         let is_measured = |nth: &usize| {
             let silence = now.since(self.encodings[*nth].last_packet);
@@ -157,7 +151,7 @@ impl Publication {
         differs
     }
 
-    /// Deactivate encodings without subscribers; return whether the publisher has to be notified.
+    /// Deactivate unwatched encodings; return whether the publisher has to be notified.
     ///
     /// The lowest stays active: it costs little, and a new subscriber has video at once. An
     /// encoding that is not sent is not deactivated: it may never be sent, and its size is unknown.
@@ -167,10 +161,47 @@ impl Publication {
         }
         let (lowest, mut changed) = (self.order[0], false);
         for (nth, encoding) in self.encodings.iter_mut().enumerate() {
-            let is_kept = nth == lowest || !encoding.active || !encoding.subscribers.is_empty();
+            let is_kept = nth == lowest || !encoding.active || encoding.is_watched;
             changed |= encoding.dynacast.update(now, is_kept);
         }
         changed
+    }
+
+    /// Schedule the next update of the encodings.
+    pub fn schedule_update(&mut self, context: &mut Context<'_>, key: PublicationKey) {
+        let at = context.now + UPDATE_INTERVAL;
+        self.update_timer.set(at);
+        context.set_timer(at, Timer::Encodings(key));
+    }
+
+    /// Report to the publisher which encodings it should send (dynacast).
+    pub fn report_wanted_encodings(&self, context: &mut Context<'_>) {
+        let active = self
+            .encodings
+            .iter()
+            .filter(|encoding| !encoding.dynacast.is_inactive());
+        context.events.push(Event::EncodingsWanted {
+            publication: self.id,
+            rids: active
+                .filter_map(|encoding| Some(encoding.rid.as_ref()?.to_string()))
+                .collect(),
+        });
+    }
+
+    /// Report that an encoding has become active or inactive.
+    pub fn report_state(
+        &self,
+        context: &mut Context<'_>,
+        encoding: usize,
+        active: bool,
+        reason: &'static str,
+    ) {
+        context.events.push(Event::EncodingState {
+            publication: self.id,
+            rid: self.encodings[encoding].rid.as_ref().map(Rid::to_string),
+            active,
+            reason,
+        });
     }
 
     /// Return the encoding whose current stream has this identifier.
@@ -186,7 +217,7 @@ impl Publication {
     #[must_use]
     pub fn clock_of(&self, source: u16) -> Option<SourceClock> {
         self.encoding_by_source(source)
-            .map(|encoding| encoding.clock)
+            .map(|encoding| encoding.stream.clock)
     }
 }
 

@@ -5,15 +5,14 @@ use rtc::ice::Credentials;
 use rtc::srtp::Profile;
 use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use serde_json::Value;
-use wire::id::Ssrc;
 
 use super::Room;
-use super::active_encodings::schedule_update;
-use super::peer_connection::{Incoming, PeerConnection};
+use super::connection::Connection;
+use super::names::missing;
 use crate::context::{Context, EntityId, Route};
-use crate::egress::subscription::Subscription;
-use crate::extensions::add_extensions;
-use crate::ingress::publication::Publication;
+use crate::egress::sink::Drain;
+use crate::ingress::publisher::Feed;
+use crate::keys::{PublicationKey, PublisherKey, SubscriberKey, SubscriptionKey, TransportKey};
 use crate::message::{
     CommandError, ErrorCode, LocalParameters, PublicationId, PublishRequest, Request, Setup,
     SrtpChoice, SubscribeRequest, SubscriptionId, TransportId,
@@ -32,71 +31,86 @@ impl Room {
     pub fn execute(&mut self, context: &mut Context<'_>, request: Request) -> Outcome {
         #[cfg(feature = "fault-injection")]
         self.panic_if(super::Fault::Command);
+        let outcome = self.dispatch(context, request);
+        self.pass_on_demands(context);
+        outcome
+    }
+
+    fn dispatch(&mut self, context: &mut Context<'_>, request: Request) -> Outcome {
         match request {
             Request::OpenTransport {
                 transport,
                 local,
                 remote,
                 ..
-            } => self.open_transport(context, transport, local, remote),
+            } => self.open_transport(context, transport, local, remote)?,
             Request::SetRemote { transport, remote } => {
-                self.set_remote(context, transport, &remote)
+                self.set_remote(context, transport, &remote)?;
             }
             Request::RestartIce {
                 transport,
                 local,
                 remote,
-            } => self.restart_ice(context, transport, local, &remote),
+            } => self.restart_ice(context, transport, local, &remote)?,
             Request::CloseTransport { transport } => {
-                let key = self.peer_key(transport)?;
-                self.close_peer_connection(context, key);
-                Ok(None)
+                let key = self.names.transport(transport)?;
+                self.close_transport(context, key);
             }
-            Request::Publish(publish) => self.publish(context, &publish),
+            Request::Publish(publish) => {
+                let publisher = self.publisher_of(publish.transport)?;
+                self.publish(context, publisher, &publish)?;
+            }
             Request::Unpublish { publication } => {
-                let key = self.publication_key(publication)?;
+                let key = self.names.publication(publication)?;
                 self.unpublish(context, key);
-                Ok(None)
             }
-            Request::Subscribe(subscribe) => self.subscribe(context, subscribe),
+            Request::Subscribe(subscribe) => {
+                let subscriber = self.subscriber_of(subscribe.transport)?;
+                self.subscribe(context, subscriber, subscribe)?;
+            }
             Request::ReplaceSource {
                 subscription,
                 publication,
-            } => self.replace_source(context, subscription, publication),
+            } => self.replace_source(context, subscription, publication)?,
             Request::Unsubscribe { subscription } => {
-                let key = self.subscription_key(subscription)?;
+                let key = self.names.subscription(subscription)?;
                 self.unsubscribe(context, key);
-                Ok(None)
             }
             Request::SetTarget {
                 subscription,
                 target,
             } => {
-                let key = self.subscription_key(subscription)?;
-                self.subscriptions[key].target = target;
-                self.update_selection(context, key);
-                Ok(None)
+                let key = self.names.subscription(subscription)?;
+                self.egress.set_target(context, &self.ingress, key, target);
             }
             Request::SetMuted { publication, muted } => {
-                let key = self.publication_key(publication)?;
-                self.publications[key].muted = muted;
-                self.update_selections(context, key);
-                Ok(None)
+                let key = self.names.publication(publication)?;
+                self.ingress.set_muted(key, muted);
+                self.egress.update_selections(context, &self.ingress, key);
             }
-            Request::RoomStats { .. } => Ok(Some(self.stats(context.now))),
+            Request::RoomStats { .. } => return Ok(Some(self.stats(context.now))),
             Request::OpenRoom { .. } | Request::CloseRoom { .. } => {
-                Err(invalid("a room cannot open rooms"))
+                return Err(invalid("a room cannot open rooms"));
             }
         }
+        Ok(None)
     }
 
-    /// Close all peer connections; the peers are notified.
+    /// Close all transports, whose peers are notified, and remove all other sources and sinks.
     pub fn close(&mut self, context: &mut Context<'_>) {
         #[cfg(feature = "fault-injection")]
         self.panic_if(super::Fault::Close);
-        let peers: Vec<usize> = self.peers.iter().map(|(key, _)| key).collect();
-        for key in peers {
-            self.close_peer_connection(context, key);
+        let transports: Vec<TransportKey> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in transports {
+            self.close_transport(context, key);
+        }
+        let publishers: Vec<_> = self.ingress.publishers.iter().map(|(key, _)| key).collect();
+        for key in publishers {
+            self.remove_publisher(context, key);
+        }
+        let subscribers: Vec<_> = self.egress.subscribers.iter().map(|(key, _)| key).collect();
+        for key in subscribers {
+            self.remove_subscriber(context, key);
         }
     }
 
@@ -106,7 +120,7 @@ impl Room {
         id: TransportId,
         local: LocalParameters,
         remote: Option<crate::message::RemoteParameters>,
-    ) -> Outcome {
+    ) -> Result<(), CommandError> {
         let dtls_role = remote.as_ref().map_or(Role::Server, dtls_role);
         let remote = remote.as_ref().map(parse_remote).transpose()?;
         let ufrag = local.ufrag.clone();
@@ -118,24 +132,22 @@ impl Room {
             profiles: profiles(context.config.srtp),
             mtu: MTU,
         };
-        let transport =
+        let mut transport =
             Transport::new(config, context.now).map_err(|error| invalid(error.to_string()))?;
-        let key = self.peers.insert(PeerConnection::new(
-            context.now,
-            id,
-            transport,
-            ufrag.clone(),
-        ));
-        context.routes.push(Route::AddUfrag(ufrag, key));
-        self.register(context, EntityId::Transport(id), key);
         if let Some(remote) = remote {
-            self.peers[key]
-                .egress
-                .transport
-                .set_remote(context.now, remote);
+            transport.set_remote(context.now, remote);
         }
+        let (ingress, egress) = (&mut self.ingress, &mut self.egress);
+        let key = self.connections.insert_with(|key| {
+            let publisher = ingress.add_publisher(context, Feed::Transport(key, id));
+            let subscriber = egress.add_subscriber(context, Drain::Transport(key));
+            Connection::new(id, transport, ufrag.clone(), publisher, subscriber)
+        });
+        self.names.transports.insert(id, key);
+        context.routes.push(Route::AddUfrag(ufrag, key));
+        context.add_entity(EntityId::Transport(id));
         self.drive_transport(context, key);
-        Ok(None)
+        Ok(())
     }
 
     fn set_remote(
@@ -143,15 +155,14 @@ impl Room {
         context: &mut Context<'_>,
         id: TransportId,
         remote: &crate::message::RemoteParameters,
-    ) -> Outcome {
-        let key = self.peer_key(id)?;
+    ) -> Result<(), CommandError> {
+        let (key, connection) = self.connection_mut(id)?;
         let dtls_role = dtls_role(remote);
         let remote = parse_remote(remote)?;
-        let transport = &mut self.peers[key].egress.transport;
-        set_dtls_role(transport, dtls_role)?;
-        transport.set_remote(context.now, remote);
+        set_dtls_role(&mut connection.transport, dtls_role)?;
+        connection.transport.set_remote(context.now, remote);
         self.drive_transport(context, key);
-        Ok(None)
+        Ok(())
     }
 
     fn restart_ice(
@@ -160,114 +171,117 @@ impl Room {
         id: TransportId,
         local: LocalParameters,
         remote: &crate::message::RemoteParameters,
-    ) -> Outcome {
-        let key = self.peer_key(id)?;
+    ) -> Result<(), CommandError> {
+        let (key, connection) = self.connection_mut(id)?;
         let dtls_role = dtls_role(remote);
         let remote = parse_remote(remote)?;
-        let peer = &mut self.peers[key];
-        set_dtls_role(&mut peer.egress.transport, dtls_role)?;
+        set_dtls_role(&mut connection.transport, dtls_role)?;
         context
             .routes
             .push(Route::AddUfrag(local.ufrag.clone(), key));
-        peer.ufrags.push(local.ufrag.clone());
+        connection.ufrags.push(local.ufrag.clone());
         // The previous credentials are valid until a path is selected with the new ones.
-        while peer.ufrags.len() > 2 {
+        while connection.ufrags.len() > 2 {
             context
                 .routes
-                .push(Route::RemoveUfrag(peer.ufrags.remove(0)));
+                .push(Route::RemoveUfrag(connection.ufrags.remove(0)));
         }
         let local = credentials(local.ufrag, local.pwd);
-        peer.egress
+        connection
             .transport
             .restart_ice(context.now, &local, &remote);
         self.drive_transport(context, key);
-        Ok(None)
+        Ok(())
     }
 
-    /// Close a peer connection with its publications and subscriptions.
-    pub(super) fn close_peer_connection(&mut self, context: &mut Context<'_>, key: usize) {
-        for publication in self.peers[key].publications.clone() {
-            self.unpublish(context, publication);
-        }
-        for subscription in self.peers[key].subscriptions.clone() {
-            self.unsubscribe(context, subscription);
-        }
-        let mut peer = self.peers.remove(key);
-        peer.egress.transport.close(context.now, context.out);
-        for path in peer.paths {
+    /// Close a transport with its publications and subscriptions.
+    fn close_transport(&mut self, context: &mut Context<'_>, key: TransportKey) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let (publisher, subscriber) = (connection.publisher, connection.subscriber);
+        self.remove_publisher(context, publisher);
+        self.remove_subscriber(context, subscriber);
+        let Some(mut connection) = self.connections.remove(key) else {
+            return;
+        };
+        connection.transport.close(context.now, context.out);
+        for path in connection.paths {
             context.routes.push(Route::RemovePath(path, key));
         }
-        for ufrag in peer.ufrags {
+        for ufrag in connection.ufrags {
             context.routes.push(Route::RemoveUfrag(ufrag));
         }
-        self.unregister(context, EntityId::Transport(peer.id));
+        self.names.transports.remove(&connection.id);
+        context.remove_entity(EntityId::Transport(connection.id));
     }
 
-    fn publish(&mut self, context: &mut Context<'_>, request: &PublishRequest) -> Outcome {
-        let peer_key = self.peer_key(request.transport)?;
-        let mut publication = Publication::new(context, peer_key, request)?;
-        let mut extensions = self.peers[peer_key].extensions;
-        add_extensions(&mut extensions, &request.extensions)?;
-        let entry = self.publications.vacant_entry();
-        let key = entry.key();
-        let peer = &mut self.peers[peer_key];
-        peer.expect(key, &publication, request);
-        peer.extensions = extensions;
-        peer.supports_twcc |= request
-            .feedback
-            .iter()
-            .any(|feedback| feedback == "transport-cc");
-        peer.publications.push(key);
-        schedule_update(context, &mut publication, key);
-        entry.insert(publication);
-        self.register(context, EntityId::Publication(request.publication), key);
-        Ok(None)
+    /// Remove a publisher with its publications.
+    pub(super) fn remove_publisher(&mut self, context: &mut Context<'_>, key: PublisherKey) {
+        let publisher = self.ingress.publishers.get(key);
+        let publications = publisher.map(|publisher| publisher.publications.clone());
+        for publication in publications.unwrap_or_default() {
+            self.unpublish(context, publication);
+        }
+        self.ingress.publishers.remove(key);
     }
 
-    fn unpublish(&mut self, context: &mut Context<'_>, key: usize) {
-        for subscription in self.publications[key].subscriptions.clone() {
+    /// Remove a subscriber with its subscriptions.
+    pub(super) fn remove_subscriber(&mut self, context: &mut Context<'_>, key: SubscriberKey) {
+        for subscription in self.egress.subscriptions_to(key) {
             self.unsubscribe(context, subscription);
         }
-        let mut publication = self.publications.remove(key);
-        for encoding in &mut publication.encodings {
-            encoding.history.clear(context.pool);
-        }
-        if let Some(peer) = self.peers.get_mut(publication.peer) {
-            peer.publications.retain(|other| *other != key);
-            for encoding in 0..publication.encodings.len() {
-                peer.binder.forget(Incoming {
-                    publication: key,
-                    encoding,
-                });
-            }
-        }
-        self.ready.retain(|(other, _)| *other != key);
-        self.waiting.retain(|(other, _)| *other != key);
-        self.unregister(context, EntityId::Publication(publication.id));
+        self.egress.remove_subscriber(key);
     }
 
-    fn subscribe(&mut self, context: &mut Context<'_>, request: SubscribeRequest) -> Outcome {
-        let peer_key = self.peer_key(request.transport)?;
-        let publication_key = self.publication_key(request.publication)?;
-        let publication = &self.publications[publication_key];
-        let (ssrc, rtx_ssrc) = (request.ssrc, request.rtx_ssrc);
-        let mut subscription =
-            Subscription::new(context, peer_key, publication_key, publication, request)?;
-        let peer = &mut self.peers[peer_key];
-        peer.reserve_ssrcs(ssrc, rtx_ssrc)
-            .map_err(|used| CommandError::new(ErrorCode::SsrcReused, format!("SSRC {used}")))?;
-        if peer.connected {
-            subscription.attach(&mut peer.egress.transport);
+    pub(super) fn publish(
+        &mut self,
+        context: &mut Context<'_>,
+        publisher: PublisherKey,
+        request: &PublishRequest,
+    ) -> Result<PublicationKey, CommandError> {
+        let key = self.ingress.publish(context, publisher, request)?;
+        if let Some(publication) = self.ingress.publications.get(key) {
+            self.egress.add_publication(key, publication);
         }
-        let id = subscription.id;
-        let key = self.subscriptions.insert(subscription);
-        self.publications[publication_key].subscriptions.push(key);
-        self.peers[peer_key].subscriptions.push(key);
-        self.register(context, EntityId::Subscription(id), key);
-        self.start_reports(context, peer_key);
-        self.start_bandwidth_estimation(context, peer_key);
-        self.update_selection(context, key);
-        Ok(None)
+        self.names.publications.insert(request.publication, key);
+        context.add_entity(EntityId::Publication(request.publication));
+        Ok(key)
+    }
+
+    fn unpublish(&mut self, context: &mut Context<'_>, key: PublicationKey) {
+        for subscription in self.egress.subscriptions_of(key) {
+            self.unsubscribe(context, subscription);
+        }
+        self.egress.remove_publication(key);
+        if let Some(publication) = self.ingress.unpublish(context, key) {
+            self.names.publications.remove(&publication.id);
+            context.remove_entity(EntityId::Publication(publication.id));
+        }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriber: SubscriberKey,
+        request: SubscribeRequest,
+    ) -> Result<SubscriptionKey, CommandError> {
+        let publication = self.names.publication(request.publication)?;
+        let (id, transport) = (request.subscription, self.transport_of(subscriber));
+        let (ingress, egress) = (&self.ingress, &mut self.egress);
+        let key = egress.subscribe(context, ingress, subscriber, publication, request)?;
+        self.names.subscriptions.insert(id, key);
+        context.add_entity(EntityId::Subscription(id));
+        if let Some(transport) = transport {
+            if let Some(connection) = self.connections.get_mut(transport)
+                && connection.connected
+            {
+                egress.connect(subscriber, &mut connection.transport);
+            }
+            self.start_reports(context, transport);
+        }
+        self.egress.update_selection(context, &self.ingress, key);
+        Ok(key)
     }
 
     /// Replace the publication of a subscription; its outgoing stream continues.
@@ -276,66 +290,46 @@ impl Room {
         context: &mut Context<'_>,
         subscription: SubscriptionId,
         publication: PublicationId,
-    ) -> Outcome {
-        let key = self.subscription_key(subscription)?;
-        let to = self.publication_key(publication)?;
-        if self.subscriptions[key].codec != self.publications[to].codec {
-            let codec = self.publications[to].codec.name();
-            return Err(CommandError::new(ErrorCode::CodecUnsupported, codec));
+    ) -> Result<(), CommandError> {
+        let key = self.names.subscription(subscription)?;
+        let to = self.names.publication(publication)?;
+        self.egress.replace_source(context, &self.ingress, key, to)
+    }
+
+    fn unsubscribe(&mut self, context: &mut Context<'_>, key: SubscriptionKey) {
+        let Some(subscription) = self.egress.unsubscribe(&self.ingress, key) else {
+            return;
+        };
+        self.pass_on_demands(context);
+        self.ingress
+            .release_unwatched(context, subscription.publication);
+        if let Some(transport) = self.transport_of(subscription.subscriber) {
+            self.send_bye(context, transport, subscription.ssrcs());
         }
-        self.stop(key);
-        let from = std::mem::replace(&mut self.subscriptions[key].publication, to);
-        self.publications[from]
-            .subscriptions
-            .retain(|other| *other != key);
-        self.publications[to].subscriptions.push(key);
-        self.update_selection(context, key);
-        Ok(None)
+        self.names.subscriptions.remove(&subscription.id);
+        context.remove_entity(EntityId::Subscription(subscription.id));
     }
 
-    fn unsubscribe(&mut self, context: &mut Context<'_>, key: usize) {
-        self.stop(key);
-        let subscription = self.subscriptions.remove(key);
-        if let Some(publication) = self.publications.get_mut(subscription.publication) {
-            publication.subscriptions.retain(|other| *other != key);
-            for encoding in &mut publication.encodings {
-                if encoding.subscribers.is_empty() {
-                    encoding.history.clear(context.pool);
-                }
-            }
-        }
-        let repair = subscription.repair.as_ref().map(|repair| repair.ssrc);
-        let ssrcs: Vec<Ssrc> = [subscription.ssrc].into_iter().chain(repair).collect();
-        self.peers[subscription.peer].remove_subscription(key);
-        self.send_bye(context, subscription.peer, &ssrcs);
-        self.unregister(context, EntityId::Subscription(subscription.id));
+    fn connection_mut(
+        &mut self,
+        id: TransportId,
+    ) -> Result<(TransportKey, &mut Connection), CommandError> {
+        let key = self.names.transport(id)?;
+        let connection = self.connections.get_mut(key);
+        let connection = connection.ok_or_else(|| missing(EntityId::Transport(id)))?;
+        Ok((key, connection))
     }
 
-    fn peer_key(&self, id: TransportId) -> Result<usize, CommandError> {
-        self.key(EntityId::Transport(id))
+    fn publisher_of(&mut self, id: TransportId) -> Result<PublisherKey, CommandError> {
+        Ok(self.connection_mut(id)?.1.publisher)
     }
 
-    fn publication_key(&self, id: PublicationId) -> Result<usize, CommandError> {
-        self.key(EntityId::Publication(id))
+    fn subscriber_of(&mut self, id: TransportId) -> Result<SubscriberKey, CommandError> {
+        Ok(self.connection_mut(id)?.1.subscriber)
     }
 
-    fn subscription_key(&self, id: SubscriptionId) -> Result<usize, CommandError> {
-        self.key(EntityId::Subscription(id))
-    }
-
-    fn key(&self, name: EntityId) -> Result<usize, CommandError> {
-        let missing = || CommandError::new(ErrorCode::NotFound, format!("{name} does not exist"));
-        self.keys.get(&name).copied().ok_or_else(missing)
-    }
-
-    fn register(&mut self, context: &mut Context<'_>, name: EntityId, key: usize) {
-        self.keys.insert(name, key);
-        context.routes.push(Route::AddEntity(name));
-    }
-
-    fn unregister(&mut self, context: &mut Context<'_>, name: EntityId) {
-        self.keys.remove(&name);
-        context.routes.push(Route::RemoveEntity(name));
+    fn transport_of(&self, key: SubscriberKey) -> Option<TransportKey> {
+        self.egress.subscribers.get(key)?.transport()
     }
 }
 
@@ -380,6 +374,6 @@ fn profiles(choice: SrtpChoice) -> Vec<Profile> {
     }
 }
 
-pub(super) fn invalid(message: impl Into<String>) -> CommandError {
+fn invalid(message: impl Into<String>) -> CommandError {
     CommandError::new(ErrorCode::Invalid, message)
 }

@@ -1,61 +1,43 @@
-//! One room: its peer connections, publications and subscriptions, and nothing of any other room.
+//! One room: who is in it, which part a datagram, timer or command is for, and nothing of any other
+//! room.
+//!
+//! No media decision is made here. [`Ingress`] and [`Egress`] hold all that arrives and all that
+//! leaves; the room passes what the one finds out to the other.
 
-mod active_encodings;
-mod budget;
+mod attach;
+mod connection;
 mod control;
-mod flush;
+mod demand;
 mod inbound_rtcp;
+mod names;
 mod outbound_rtcp;
-mod peer_connection;
 mod prefetch;
 mod receive;
-mod select_encoding;
 mod stats;
+mod transport;
 
-use std::collections::VecDeque;
-
-use rustc_hash::FxHashMap;
-use slab::Slab;
-use wire::rtcp::ReportBlock;
-
-use crate::context::{Context, EntityId, Timer};
+use crate::context::{Context, Timer};
 use crate::counters::Counters;
-use crate::deadline::Deadline;
-use crate::egress::subscription::Subscription;
-use crate::ingress::encoding::Encoding;
-use crate::ingress::publication::Publication;
+use crate::egress::Egress;
+use crate::ingress::Ingress;
+use crate::keys::{EncodingKey, PublicationKey};
 use crate::message::RoomId;
-
-pub use peer_connection::PeerConnection;
+use connection::Connections;
+use names::Names;
 
 /// One room.
 pub struct Room {
     id: RoomId,
-    /// Keys of the entities that commands refer to.
-    keys: FxHashMap<EntityId, usize>,
-    peers: Slab<PeerConnection>,
-    publications: Slab<Publication>,
-    subscriptions: Slab<Subscription>,
-    /// Encodings whose packets are sent in the next round: (publication, encoding).
-    ready: Vec<(usize, usize)>,
-    /// Encodings whose packets wait for the end of the batching window.
-    waiting: Vec<(usize, usize)>,
-    /// Queue of the peer connections with packets to send.
-    queued_peers: VecDeque<usize>,
-    /// Whether the engine has been requested to run a round.
-    round_scheduled: bool,
-    /// Whether the engine has yet to take that request.
-    round_requested: bool,
-    /// End of the batching window.
-    window: Deadline,
-    /// Streams started so far, over all publications.
-    generations: u16,
+    /// What commands refer to.
+    names: Names,
+    /// Its transports.
+    connections: Connections,
+    /// What arrives.
+    ingress: Ingress,
+    /// What leaves.
+    egress: Egress,
     /// RTCP under construction, kept for its memory.
     rtcp: Vec<u8>,
-    /// Report blocks of one report, kept for their memory.
-    blocks: Vec<ReportBlock>,
-    /// Sequence numbers to request, kept for their memory.
-    sequences: Vec<u16>,
     /// The injected fault, for tests of containment.
     #[cfg(feature = "fault-injection")]
     pub(crate) fault: Option<Fault>,
@@ -83,20 +65,11 @@ impl Room {
     pub fn new(id: RoomId) -> Self {
         Self {
             id,
-            keys: FxHashMap::default(),
-            peers: Slab::new(),
-            publications: Slab::new(),
-            subscriptions: Slab::new(),
-            ready: Vec::new(),
-            waiting: Vec::new(),
-            queued_peers: VecDeque::new(),
-            round_scheduled: false,
-            round_requested: false,
-            window: Deadline::default(),
-            generations: 0,
+            names: Names::default(),
+            connections: Connections::default(),
+            ingress: Ingress::default(),
+            egress: Egress::default(),
             rtcp: Vec::new(),
-            blocks: Vec::new(),
-            sequences: Vec::new(),
             #[cfg(feature = "fault-injection")]
             fault: None,
         }
@@ -112,31 +85,41 @@ impl Room {
     pub fn handle_timer(&mut self, context: &mut Context<'_>, timer: Timer) {
         #[cfg(feature = "fault-injection")]
         self.panic_if(Fault::Timer);
+        let (ingress, egress) = (&self.ingress, &mut self.egress);
         match timer {
-            Timer::Transport(peer) => self.drive_transport(context, peer),
-            Timer::Feedback(peer) => self.send_feedback(context, peer),
-            Timer::Reports(peer) => self.send_reports(context, peer),
-            Timer::Pace(peer) => self.resume_paced(context, peer),
-            Timer::Budget(peer) => self.apply_budget(context, peer),
-            Timer::Batching => self.end_batching(context),
-            Timer::Encodings(publication) => self.update_encodings(context, publication),
-            Timer::Keyframe(publication, encoding) => {
-                self.request_keyframe_if_due(context, publication, encoding);
-            }
-            Timer::SwitchDeadline(subscription) => self.report_late_switch(context, subscription),
+            Timer::Transport(key) => self.drive_transport(context, key),
+            Timer::Feedback(key) => self.send_feedback(context, key),
+            Timer::Reports(key) => self.send_reports(context, key),
+            Timer::Pace(key) => egress.resume_paced(context, key),
+            Timer::Budget(key) => egress.apply_budget(context, ingress, key),
+            Timer::Batching => egress.end_batching(context),
+            Timer::Encodings(key) => self.update_encodings(context, key),
+            Timer::Keyframe(key) => self.send_keyframe_request(context, key),
+            Timer::SwitchDeadline(key) => egress.report_late_switch(context, key),
         }
+        self.pass_on_demands(context);
+    }
+
+    /// Send queued packets until the outbox holds `most_bytes`; return whether all are sent.
+    pub fn flush(&mut self, context: &mut Context<'_>, most_bytes: usize) -> bool {
+        #[cfg(feature = "fault-injection")]
+        self.panic_if(Fault::Flush);
+        let (ingress, transports) = (&self.ingress, &mut self.connections);
+        let all = self.egress.flush(context, ingress, transports, most_bytes);
+        self.pass_on_demands(context);
+        all
     }
 
     /// Return once whether the room requests a round of sending.
     pub fn take_round_request(&mut self) -> bool {
-        std::mem::take(&mut self.round_requested)
+        self.egress.take_round_request()
     }
 
     /// Add the entities of the room to the gauges.
     pub fn count_live(&self, counters: &mut Counters) {
-        counters.transports += self.peers.len() as u64;
-        counters.publications += self.publications.len() as u64;
-        counters.subscriptions += self.subscriptions.len() as u64;
+        counters.transports += self.connections.len() as u64;
+        counters.publications += self.ingress.publications.len() as u64;
+        counters.subscriptions += self.egress.subscriptions.len() as u64;
     }
 
     #[cfg(feature = "fault-injection")]
@@ -144,18 +127,21 @@ impl Room {
         assert!(self.fault != Some(fault), "injected fault");
     }
 
-    fn encoding_mut(&mut self, publication: usize, encoding: usize) -> Option<&mut Encoding> {
-        self.publications
-            .get_mut(publication)?
-            .encodings
-            .get_mut(encoding)
-    }
-
-    /// Request a round of sending from the engine.
-    fn request_round(&mut self) {
-        if !self.round_scheduled {
-            self.round_scheduled = true;
-            self.round_requested = true;
+    /// Update the encodings of a publication, and what depends on them.
+    fn update_encodings(&mut self, context: &mut Context<'_>, publication: PublicationKey) {
+        let changes = self.ingress.update_encodings(context, publication);
+        for encoding in 0..u8::BITS as usize {
+            if changes.paced_rates & (1 << encoding) != 0 {
+                let key = EncodingKey {
+                    publication,
+                    encoding,
+                };
+                self.egress.update_media_rates(&self.ingress, key);
+            }
+        }
+        if changes.selection {
+            self.egress
+                .update_selections(context, &self.ingress, publication);
         }
     }
 }

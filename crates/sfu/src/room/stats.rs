@@ -1,12 +1,13 @@
 //! Statistics of a room, with the names of webrtc-stats.
 
+use rtc::inbound::report::InboundStats;
 use rtc::inbound::unbound::UnboundSsrc;
 use serde_json::{Value, json};
-use slab::Slab;
 use wire::id::Rid;
 use wire::time::Time;
 
-use super::{PeerConnection, Room};
+use super::Room;
+use super::connection::Connection;
 use crate::egress::subscription::Subscription;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::publication::Publication;
@@ -14,16 +15,18 @@ use crate::ingress::publication::Publication;
 impl Room {
     /// Describe every transport, publication and subscription.
     pub(super) fn stats(&mut self, now: Time) -> Value {
-        let transports: Vec<Value> = self.peers.iter().map(|(_, peer)| transport(peer)).collect();
-        let publications: Vec<Value> = self
-            .publications
-            .iter_mut()
+        let connections = self.connections.iter();
+        let transports: Vec<Value> = connections.map(|(_, it)| self.transport(it)).collect();
+        let publications = self.ingress.publications.iter_mut();
+        let publications: Vec<Value> = publications
             .map(|(_, track)| publication(track, now))
             .collect();
-        let subscriptions: Vec<Value> = self
-            .subscriptions
-            .iter()
-            .map(|(_, subscriber)| subscription(subscriber, &self.publications))
+        let subscriptions = self.egress.subscriptions.iter();
+        let subscriptions: Vec<Value> = subscriptions
+            .filter_map(|(_, it)| {
+                let publication = self.ingress.publications.get(it.publication)?;
+                Some(subscription(it, publication))
+            })
             .collect();
         json!({
             "transports": transports,
@@ -31,21 +34,26 @@ impl Room {
             "subscriptions": subscriptions,
         })
     }
-}
 
-fn transport(peer: &PeerConnection) -> Value {
-    let path = peer.egress.transport.send_path();
-    json!({
-        "transport": peer.id,
-        "connected": peer.connected,
-        "srtp_profile": peer.egress.transport.srtp_profile().map(|profile| profile.name()),
-        "local": path.map(|path| path.local.to_string()),
-        "remote": path.map(|path| path.remote.to_string()),
-        "rtt_ms": peer.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
-        "budget_bps": peer.budget_bps,
-        "datagrams_dropped": peer.egress.transport.drops().total(),
-        "ssrcs_unbound": peer.binder.unbound().iter().map(unbound).collect::<Vec<_>>(),
-    })
+    fn transport(&self, connection: &Connection) -> Value {
+        let transport = &connection.transport;
+        let path = transport.send_path();
+        let publisher = self.ingress.publishers.get(connection.publisher);
+        let unbound_ssrcs = publisher.map_or(&[][..], |it| it.binder.unbound());
+        let subscriber = self.egress.subscribers.get(connection.subscriber);
+        let rtt = connection.round_trip.last;
+        json!({
+            "transport": connection.id,
+            "connected": connection.connected,
+            "srtp_profile": transport.srtp_profile().map(|profile| profile.name()),
+            "local": path.map(|path| path.local.to_string()),
+            "remote": path.map(|path| path.remote.to_string()),
+            "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+            "budget_bps": subscriber.and_then(|subscriber| subscriber.budget.bps),
+            "datagrams_dropped": transport.drops().total(),
+            "ssrcs_unbound": unbound_ssrcs.iter().map(unbound).collect::<Vec<_>>(),
+        })
+    }
 }
 
 fn unbound(unbound: &UnboundSsrc) -> Value {
@@ -71,46 +79,48 @@ fn publication(track: &mut Publication, now: Time) -> Value {
     })
 }
 
-fn encoding(stream: &mut Encoding, now: Time) -> Value {
+fn encoding(encoding: &mut Encoding, now: Time) -> Value {
+    let stream = &encoding.stream;
     let nack = stream.nack.counters();
+    let jitter = stream.stats.as_ref().map(InboundStats::jitter);
     json!({
-        "rid": stream.rid.as_ref().map(Rid::as_str),
-        "ssrc": stream.stats.as_ref().map(|stats| stats.ssrc().0),
-        "active": stream.active,
-        "bitrate_bps": stream.meter.bps(now),
-        "packets_received": stream.counters.packets,
-        "bytes_received": stream.counters.bytes,
+        "rid": encoding.rid.as_ref().map(Rid::as_str),
+        "ssrc": stream.ssrc().map(|ssrc| ssrc.0),
+        "active": encoding.active,
+        "bitrate_bps": encoding.rates.meter.bps(now),
+        "packets_received": encoding.counters.packets,
+        "bytes_received": encoding.counters.bytes,
         "packets_lost": nack.given_up,
-        "packets_recovered": stream.counters.recovered,
-        "jitter_ms": stream.stats.as_ref().map(|stats| stats.jitter().as_secs_f64() * 1e3),
-        "frames_received": stream.counters.frames,
-        "key_frames_received": stream.counters.keyframes,
+        "packets_recovered": encoding.counters.recovered,
+        "jitter_ms": jitter.map(|jitter| jitter.as_secs_f64() * 1e3),
+        "frames_received": encoding.counters.frames,
+        "key_frames_received": encoding.counters.keyframes,
         "nack_count": nack.requested,
-        "pli_count": stream.counters.keyframe_requests,
-        "history_bytes": stream.history.memory_bytes(),
+        "pli_count": encoding.counters.keyframe_requests,
+        "history_bytes": encoding.history.memory_bytes(),
     })
 }
 
-fn subscription(subscriber: &Subscription, publications: &Slab<Publication>) -> Value {
-    let publication = &publications[subscriber.publication];
-    let rid = subscriber
-        .current
-        .and_then(|nth| publication.encodings[nth].rid);
+fn subscription(subscription: &Subscription, publication: &Publication) -> Value {
+    let current = subscription.position.current;
+    let rid = current.and_then(|nth| publication.encodings[nth].rid);
+    let counters = &subscription.counters;
+    let rtt = subscription.reports.sender.rtt();
     json!({
-        "subscription": subscriber.id,
+        "subscription": subscription.id,
         "publication": publication.id,
-        "ssrc": subscriber.ssrc.0,
+        "ssrc": subscription.stream.ssrc.0,
         "rid": rid.map(|rid| rid.to_string()),
-        "sending": subscriber.current.is_some(),
-        "packets_sent": subscriber.counters.packets_sent,
-        "bytes_sent": subscriber.counters.bytes_sent,
-        "retransmitted_packets": subscriber.counters.retransmitted_packets,
-        "nack_count": subscriber.counters.nacks,
-        "pli_count": subscriber.counters.keyframe_requests,
-        "pli_rate_limited": subscriber.counters.keyframe_requests_rate_limited,
-        "fraction_lost": f64::from(subscriber.counters.fraction_lost) / 256.0,
-        "rtt_ms": subscriber.reports.rtt().map(|rtt| rtt.as_secs_f64() * 1e3),
-        "switches": subscriber.counters.switches,
-        "last_reason": subscriber.last_reason,
+        "sending": current.is_some(),
+        "packets_sent": counters.packets_sent,
+        "bytes_sent": counters.bytes_sent,
+        "retransmitted_packets": counters.retransmitted_packets,
+        "nack_count": counters.nacks,
+        "pli_count": counters.keyframe_requests,
+        "pli_rate_limited": counters.keyframe_requests_rate_limited,
+        "fraction_lost": f64::from(counters.fraction_lost) / 256.0,
+        "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+        "switches": counters.switches,
+        "last_reason": subscription.selection.last_reason,
     })
 }

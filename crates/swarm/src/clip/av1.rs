@@ -1,9 +1,12 @@
 //! RTP packetization of AV1 (RTP Payload Format For AV1, section 4).
 
 use super::{Clip, ClipError, MAX_PAYLOAD_BYTES, Slot};
+use crate::dependency::WITH_STRUCTURE_LEN;
 use crate::frame_id;
 use crate::obu::{self, Obu};
 
+/// Room for abs-capture-time and a dependency descriptor in every packet.
+const ROOM: usize = MAX_PAYLOAD_BYTES - 12;
 /// OBUs that are not sent (RTP Payload Format For AV1, section 5).
 const OMITTED: [u8; 4] = [
     obu::TEMPORAL_DELIMITER,
@@ -97,7 +100,17 @@ impl Packets {
     }
 
     fn room(&self) -> usize {
-        MAX_PAYLOAD_BYTES - self.finished.last().map_or(0, Vec::len)
+        let [others @ .., last] = &self.finished[..] else {
+            return ROOM;
+        };
+        // The structure is in the first packet of a sequence.
+        let has_structure = others.is_empty() && last[0] & obu::NEW_SEQUENCE != 0;
+        let room = if has_structure {
+            ROOM - WITH_STRUCTURE_LEN
+        } else {
+            ROOM
+        };
+        room.saturating_sub(last.len())
     }
 
     fn element_room(&self) -> usize {

@@ -11,6 +11,8 @@ pub(super) struct File<'a> {
     /// A unit of frame time is `scale / rate` seconds.
     rate: u32,
     scale: u32,
+    /// Width and height; 0 in audio.
+    pub size: (u16, u16),
     pub frames: Vec<IvfFrame<'a>>,
 }
 
@@ -39,6 +41,10 @@ pub(super) fn parse(file: &[u8]) -> Result<File<'_>, ClipError> {
         u32::from_le_bytes(field(file, 16)?),
         u32::from_le_bytes(field(file, 20)?),
     );
+    let size = (
+        u16::from_le_bytes(field(file, 12)?),
+        u16::from_le_bytes(field(file, 14)?),
+    );
     let codec = match &field::<4>(file, 8)? {
         b"VP80" => Codec::Vp8,
         b"H264" => Codec::H264,
@@ -55,6 +61,7 @@ pub(super) fn parse(file: &[u8]) -> Result<File<'_>, ClipError> {
         codec,
         rate,
         scale,
+        size,
         frames,
     })
 }

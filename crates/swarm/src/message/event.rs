@@ -1,6 +1,7 @@
 //! Events of the swarm, among them the results of commands.
 
 use super::{CommandId, StreamId, TransportId};
+use crate::captures::Capture;
 use crate::figures::Figures;
 use crate::sample::TakenFrames;
 use serde::Serialize;
@@ -51,6 +52,8 @@ pub enum CommandResult {
     Figures(Box<Figures>),
     /// Of `take_frames`.
     Frames(TakenFrames),
+    /// Of `take_captures`.
+    Captures(Vec<Capture>),
 }
 
 /// State of a transport.
@@ -127,6 +130,8 @@ pub enum Event {
     FirstFrame {
         /// The stream.
         stream: StreamId,
+        /// Its simulcast encoding; none for audio, and where frames have no id.
+        encoding_index: Option<u8>,
         /// Time of receipt.
         at_ns: u64,
     },

@@ -1,7 +1,9 @@
 //! One encoding: a clip in a loop, sent on schedule, with responses to PLI and NACK.
 
 use super::{PlannedPacket, RtpStream, SendContext};
+use crate::captures::{Capture, CaptureLog};
 use crate::clip::{Clip, FrameFields};
+use crate::dependency::{DescriptorValue, Place};
 use crate::frame_id::FrameId;
 use crate::header::{HeaderTemplate, SdesItems};
 use crate::message::PliPolicy;
@@ -34,6 +36,9 @@ pub struct OutboundEncoding {
     clip: Arc<Clip>,
     source: u32,
     encoding: u8,
+    frame_ids: bool,
+    /// The latest captures, where they are kept.
+    captures: Option<CaptureLog>,
     pli: PliPolicy,
     rid: Option<Rid>,
     media: RtpStream,
@@ -65,6 +70,10 @@ pub struct EncodingPlan {
     pub source: u32,
     /// Encoding index of the frame ids, 0 to 7.
     pub encoding: u8,
+    /// Write frame ids into the frames.
+    pub frame_ids: bool,
+    /// Keep the captures for the control plane.
+    pub log_captures: bool,
     /// MID and RID.
     pub sdes: SdesItems,
     /// SSRC, unused on this transport so far.
@@ -87,6 +96,7 @@ impl OutboundEncoding {
         ids: &wire::extension::ExtensionMap,
         random: &mut Random,
     ) -> Self {
+        let has_descriptors = plan.clip.descriptors().is_some();
         let new_stream = |ssrc, payload_type, repairs, random: &mut Random| {
             let sdes = SdesItems {
                 repairs,
@@ -94,7 +104,7 @@ impl OutboundEncoding {
             };
             RtpStream::new(
                 ssrc,
-                HeaderTemplate::new(ssrc, payload_type, sdes, ids),
+                HeaderTemplate::new(ssrc, payload_type, sdes, ids, has_descriptors),
                 random,
             )
         };
@@ -112,6 +122,8 @@ impl OutboundEncoding {
             clip: plan.clip,
             source: plan.source,
             encoding: plan.encoding,
+            frame_ids: plan.frame_ids,
+            captures: plan.log_captures.then(CaptureLog::default),
             pli: plan.pli,
             rid: plan.sdes.rid,
             media,
@@ -220,10 +232,17 @@ impl OutboundEncoding {
                 frame: self.looped.wrapping_add(self.position as u32),
                 tick: FrameId::tick_of(due),
             },
+            in_band: self.frame_ids,
         };
-        for packet in frame.packets.clone() {
+        if let Some(captures) = &mut self.captures {
+            captures.push(&fields.id, self.position);
+        }
+        let omits = |packet| !self.frame_ids && self.clip.is_frame_id(packet);
+        for packet in frame.packets.clone().filter(|packet| !omits(*packet)) {
             planned.push(PlannedPacket {
                 packet,
+                first: packet == frame.packets.start,
+                keyframe: frame.keyframe,
                 marker: self.clip.kind() == Kind::Video && self.clip.ends_frame(frame, packet),
                 timestamp: self.timestamp_at(self.ticks),
                 fields,
@@ -234,12 +253,20 @@ impl OutboundEncoding {
         true
     }
 
+    /// Append the captures since the last call to `out`.
+    pub fn take_captures(&mut self, out: &mut Vec<Capture>) {
+        if let Some(captures) = &mut self.captures {
+            captures.take(out);
+        }
+    }
+
     /// Send a packet; return the length of its datagram, none where sending failed.
     pub fn send(&mut self, planned: PlannedPacket, context: &mut SendContext<'_>) -> Option<usize> {
         let clip = &self.clip;
         let write = |out: &mut [u8]| clip.write(planned.packet, &planned.fields, out);
         let index = self.media.next;
-        let len = self.media.send(&planned, write, context)?;
+        let descriptor = descriptor(clip, &planned);
+        let len = self.media.send(&planned, descriptor, write, context)?;
         self.remember(index, planned);
         Some(len)
     }
@@ -290,7 +317,8 @@ impl OutboundEncoding {
             2 + clip.write(planned.packet, &planned.fields, &mut out[2..])
         };
         let rtx = self.rtx.as_mut()?;
-        let len = rtx.send(&planned, write, context)?;
+        let descriptor = descriptor(clip, &planned);
+        let len = rtx.send(&planned, descriptor, write, context)?;
         context.recorder.totals.packets_resent += 1;
         Some(len)
     }
@@ -391,4 +419,14 @@ impl OutboundEncoding {
         self.move_to(self.clip.next_keyframe(self.position));
         skipped
     }
+}
+
+fn descriptor(clip: &Clip, planned: &PlannedPacket) -> Option<DescriptorValue> {
+    let place = Place {
+        first: planned.first,
+        last: planned.marker,
+        keyframe: planned.keyframe,
+        number: planned.fields.picture_id,
+    };
+    Some(clip.descriptors()?.value(place))
 }

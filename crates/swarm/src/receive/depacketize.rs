@@ -17,7 +17,7 @@ pub(super) fn without_padding<'a>(header: &Header, payload: &'a [u8]) -> &'a [u8
 
 /// Return the frame information of a decrypted packet.
 ///
-/// `captured` is the frame id of its header extensions, for codecs without an in-band id.
+/// `captured` is the capture time of its header extensions.
 pub(super) fn packet_info(
     codec: Codec,
     header: &Header,
@@ -39,6 +39,7 @@ pub(super) fn packet_info(
         keyframe: described.info.keyframe,
         picture_id: None,
         id: None,
+        captured,
     };
     let is_wide = described.picture_ids.width == codec::picture_id::Width::Wide;
     let picture_id = is_wide.then_some(described.picture_ids.id);
@@ -48,10 +49,7 @@ pub(super) fn packet_info(
             packet_info.id = header.marker.then(|| FrameId::from_vp8(payload)).flatten();
         }
         Codec::H264 if described.info.start => packet_info.id = FrameId::from_h264(payload),
-        Codec::Vp9 => {
-            packet_info.picture_id = picture_id;
-            packet_info.id = captured;
-        }
+        Codec::Vp9 => packet_info.picture_id = picture_id,
         Codec::Av1 if described.info.start => packet_info.id = FrameId::from_av1(payload),
         _ => {}
     }
@@ -75,5 +73,6 @@ pub(super) fn encrypted_packet_info(
         keyframe: assumed_keyframe,
         picture_id: None,
         id: None,
+        captured: None,
     }
 }

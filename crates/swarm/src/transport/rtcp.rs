@@ -107,7 +107,7 @@ impl BotTransport {
     pub(super) fn write_feedback(&mut self, now: Time, shared: &mut Shared) {
         if self.next_feedback <= now {
             self.next_feedback = NEVER;
-            let rtt = self.reference.as_ref().and_then(ReferenceTimes::rtt);
+            let rtt = self.round_trip();
             let Shared {
                 recorder,
                 rtcp,

@@ -205,16 +205,21 @@ impl World {
 
     /// Return the figures of the impaired links.
     pub fn links(&mut self) -> Vec<LinkFigures> {
-        self.paths().links
+        self.paths(false).links
+    }
+
+    /// Return the figures of the impaired links with the series of traced ones.
+    pub fn traces(&mut self) -> Vec<LinkFigures> {
+        self.paths(true).links
     }
 
     /// Return the figures of the TCP-like flows.
     pub fn flows(&mut self) -> Vec<FlowFigures> {
-        self.paths().flows
+        self.paths(false).flows
     }
 
-    fn paths(&mut self) -> Figures {
-        self.command(json!({"type": "snapshot", "links": true}));
+    fn paths(&mut self, traces: bool) -> Figures {
+        self.command(json!({"type": "snapshot", "links": true, "traces": traces}));
         let snapshot = self.events.iter().rev().find_map(|event| match event {
             Event::Done {
                 result: Some(CommandResult::Figures(figures)),

@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 
 from sfukit.gates import GateResult
-from sfukit.loadgen.result.report import Fault, LoadtestReport, Saturation, Worst
+from sfukit.loadgen.result.report import (
+    Fault,
+    FrameDelay,
+    LoadtestReport,
+    Metric,
+    RelayUse,
+    RetriedJoins,
+    Saturation,
+    Worst,
+)
 from sfukit.loadgen.result.series import Client, Interval, Phase
 from tests.unit.loadgen.test_summary import Run
 
@@ -42,12 +51,39 @@ def saturated() -> Saturation:
     return Saturation(side="swarm", reasons=["load generator 90 ms late (lag p99)"])
 
 
+def relayed() -> LoadtestReport:
+    """Return the report of clients behind a TURN server, whose frame delays are unknown."""
+    made = passed()
+    return changed(
+        made,
+        metrics=made.metrics | {"e2e_frame_ms": Metric(unit="ms", count=0)},
+        relay=RelayUse(
+            uri="turns:[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:5349?transport=tcp",
+            protocol="tls",
+            clients=1,
+            allocations=3,
+            failures={"turn_timeout": 2},
+        ),
+        retried_joins=RetriedJoins(
+            attempts=3, clients=2, clients_joined=1, codes={"connect_timeout": 3}
+        ),
+        frame_delay=FrameDelay(
+            mode="auto",
+            unmeasured=99,
+            reasons=["VP9, 2 streams: the target forwards no abs-capture-time"],
+        ),
+    )
+
+
 def hostile() -> LoadtestReport:
     """Return a report whose texts, which servers and files can choose, are an attack."""
     made = passed()
     return changed(
         made,
         reasons=[HOSTILE],
+        relay=RelayUse(uri=HOSTILE, protocol="udp", allocations=0, failures={HOSTILE: 1}),
+        retried_joins=RetriedJoins(attempts=1, clients=1, codes={HOSTILE: 1}),
+        frame_delay=FrameDelay(mode="auto", reasons=[HOSTILE]),
         errors=[Fault(code=HOSTILE, message=HOSTILE, count=1, first=HOSTILE)],
         worst=[
             Worst(

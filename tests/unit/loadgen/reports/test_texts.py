@@ -6,8 +6,9 @@ import io
 import msgspec
 import pytest
 
+from sfukit.cli import loadtest_text
 from sfukit.loadgen.reports import html, markdown, table
-from tests.unit.loadgen.reports.runs import changed, gate, hostile, passed
+from tests.unit.loadgen.reports.runs import changed, gate, hostile, passed, relayed
 
 
 def test_a_summary_begins_with_the_verdict_and_lists_gates_and_percentiles() -> None:
@@ -22,6 +23,18 @@ def test_a_failure_is_marked_and_has_its_reasons() -> None:
     report = changed(passed(), verdict="fail", gates=[gate(False)], reasons=["too slow"])
     text = markdown.document(report)
     assert text.startswith("## ❌ FAIL") and "- too slow\n" in text and "**NOT MET**" in text
+
+
+def test_the_relay_retries_and_unknown_frame_delays_are_said() -> None:
+    plain = markdown.document(passed()), html.page(passed())
+    assert not any("relay" in text or "tried again" in text for text in plain)
+    report = relayed()
+    page, text = html.page(report), markdown.document(report).replace("\\", "")
+    for said in (page, text, "\n".join(loadtest_text.result_lines(report))):
+        assert "?transport=tcp by tls: 3 allocations, for 1 of 2 clients, failed: 2 x turn" in said
+        assert "3 joins of 2 clients failed and were tried again (3 x connect_timeout)" in said
+        assert "unknown: VP9, 2 streams: the target forwards no abs-capture-time" in said
+    assert ">unknown<" in page  # the tile of the frame delay
 
 
 def test_swapped_cores_and_a_shared_endpoint_are_said() -> None:

@@ -15,10 +15,12 @@ from sfukit.loadgen.merging.metrics import MergeError
 from sfukit.loadgen.merging.parts import part
 from sfukit.loadgen.metrics.histogram import metric_of_values
 from sfukit.loadgen.reports import html
+from sfukit.loadgen.result.paths import MOST_LINKS, MOST_VIDEO_STREAMS
 from sfukit.loadgen.result.report import Fault, LoadtestReport, Metric, Stage
 from sfukit.loadgen.verdict import gate_figures
 from tests.unit.loadgen.reports.runs import gate
 from tests.unit.loadgen.shards.reports import saturated, shard, with_facts, with_values
+from tests.unit.loadgen.test_paths import link, run_with, trace
 
 
 def merged(*reports: LoadtestReport, absent: dict[int, str] | None = None) -> LoadtestReport:
@@ -68,6 +70,14 @@ def test_three_shards_are_the_plan() -> None:
     assert whole.generator.packets_sent == 3 * one.generator.packets_sent
     assert whole.series[2].bitrate_in_bps == pytest.approx(3 * one.series[2].bitrate_in_bps)
     assert len(whole.clients) == 3 * len(one.clients)
+
+
+def test_links_and_streams_of_shards_stay_bounded() -> None:
+    links = run_with(link(1, trace=trace())).links
+    streams = run_with(link(1)).video_streams
+    each = [changed(shard(n), links=links * 5, video_streams=streams * 40) for n in (1, 2, 3)]
+    whole = merged(*each)
+    assert (len(whole.links), len(whole.video_streams)) == (MOST_LINKS, MOST_VIDEO_STREAMS)
 
 
 def test_gates_are_judged_on_the_figures_of_all() -> None:

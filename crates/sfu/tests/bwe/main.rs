@@ -1,0 +1,6 @@
+//! The estimator on virtual time: links, lies and silence.
+
+mod call;
+mod hostile;
+mod link;
+mod scenarios;

@@ -1,0 +1,1 @@
+"""Adaptation: cases of narrow and lossy links, each for several bandwidth estimators."""
