@@ -29,6 +29,8 @@ pub enum Timer {
     Pace(SubscriberKey),
     /// A new budget of a subscriber.
     Budget(SubscriberKey),
+    /// An allocation to a subscriber is due though nothing has changed.
+    Allocation(SubscriberKey),
     /// The batching window of the room ends.
     Batching,
     /// An update of the encodings of a publication: bitrates and activity.

@@ -179,6 +179,7 @@ fn request(world: &mut World, publication: u32) -> SubscribeRequest {
         extensions: std::collections::BTreeMap::new(),
         cname: "recorder".into(),
         target: Target::Auto,
+        preference: Preference::default(),
     }
 }
 

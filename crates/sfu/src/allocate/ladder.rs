@@ -1,7 +1,8 @@
 //! The levels that one subscription may get, from the lowest to the highest.
 
+use super::Grant;
 use super::wish::{Ask, Candidate, Held, Wish};
-use super::{BANDWIDTH, BEST, ENCODING_INACTIVE, Grant, NO_ENCODING, REQUESTED, SIZE};
+use crate::reasons::{BANDWIDTH, BEST, ENCODING_INACTIVE, NO_ENCODING, REQUESTED, SIZE};
 
 /// A frame of up to this many times the pixels asked for is admitted: of two encodings whose
 /// widths differ by a factor of two the nearer one is.
@@ -15,7 +16,7 @@ pub(super) struct Ladder {
     pub levels: Vec<usize>,
     /// Levels that the subscription has now.
     pub held: usize,
-    /// Whether the subscription was granted or refused a layer before.
+    /// Whether nothing has been granted or refused to the subscription yet.
     pub is_new: bool,
     /// Reason code of the highest level.
     reason: &'static str,

@@ -32,8 +32,10 @@ pub(super) struct Step {
     pub cost_bps: u64,
     /// Bitrate that it reaches, bit/s.
     reached_bps: u64,
-    /// Whether it is above what the subscription has now.
+    /// Whether it is above what the subscription has now, or above the lowest of a new one.
     pub is_rise: bool,
+    /// Whether it then leaves something to spare: not for a new subscription.
+    pub needs_spare: bool,
     is_held: bool,
     /// Utility per bit.
     density: f64,
@@ -107,8 +109,8 @@ fn steps_of(nth: usize, wish: &Wish<'_>, ladder: &Ladder) -> Vec<Step> {
             candidate,
             cost_bps,
             reached_bps,
-            // The first layer of a new subscription needs no margin.
             is_rise: !(is_held || level == 0 && ladder.is_new),
+            needs_spare: !ladder.is_new,
             is_held,
             density,
         });

@@ -8,8 +8,10 @@ use rtc::pace::{DrainRate, Load, Pacer};
 use wire::rtcp::TwccFeedback;
 use wire::time::Time;
 
+use super::allocation::Allocator;
 use crate::bwe::loss_rtt::LossRtt;
 use crate::deadline::Deadline;
+use crate::ingress::meter::Meter;
 
 /// Pacer and transport-wide sequence numbers of one subscriber.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ use crate::deadline::Deadline;
 pub struct SendControl {
     pacer: Pacer,
     transport_wide: TwccSender,
+    resent: Meter,
 }
 
 /// The estimate of what a subscriber's transport carries.
@@ -28,6 +31,8 @@ pub struct Budget {
     pub timer: Deadline,
     /// The budget, bit/s; `None`: unlimited.
     pub bps: Option<u64>,
+    /// How it is divided.
+    pub allocator: Allocator,
 }
 
 impl SendControl {
@@ -37,6 +42,7 @@ impl SendControl {
         Self {
             pacer: Pacer::new(now),
             transport_wide: TwccSender::new(),
+            resent: Meter::default(),
         }
     }
 
@@ -62,6 +68,16 @@ impl SendControl {
     #[inline]
     pub fn sent(&mut self, bytes: usize) {
         self.pacer.sent(bytes);
+    }
+
+    /// Note that a datagram of them was a retransmission.
+    pub fn resent(&mut self, now: Time, bytes: usize) {
+        self.resent.add(now, bytes);
+    }
+
+    /// Return the bitrate of retransmissions.
+    pub fn resent_bps(&mut self, now: Time) -> u64 {
+        self.resent.bps(now)
     }
 
     /// End a round in which every packet was sent.

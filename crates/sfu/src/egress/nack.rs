@@ -94,6 +94,9 @@ impl Service<'_> {
             let (ingress, control) = (self.ingress, &mut *self.control);
             let origin = request.origin;
             let sent = serve_resend(subscription, ingress, origin, control, output, round);
+            if let Some(bytes) = sent {
+                self.control.resent(round.now, bytes);
+            }
             round.counters.nacks_unanswered += u64::from(sent.is_none());
         }
     }

@@ -153,7 +153,10 @@ mod tests {
         assert!(before > 300_000);
         for ms in [5_250, 5_500, 6_000, 7_000, 60_000] {
             let after = at(&mut rate, ms);
-            assert!(before * 8 / 10 <= after && after <= before, "{after} after {ms} ms");
+            assert!(
+                before * 8 / 10 <= after && after <= before,
+                "{after} after {ms} ms"
+            );
         }
         feed(&mut rate, 60_000, 60_500, 30);
         assert!(at(&mut rate, 60_500) >= before * 8 / 10);

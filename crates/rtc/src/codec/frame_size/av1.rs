@@ -1,7 +1,7 @@
 //! AV1: the sequence header OBU (AV1 specification section 5.5).
 
 use super::super::av1::elements;
-use super::super::bits::BitReader;
+use wire::bits::BitReader;
 
 pub(super) fn size(payload: &[u8]) -> Option<(u32, u32)> {
     let is_header = |obu: &&[u8]| obu.first().is_some_and(|header| header >> 3 & 0x0f == 1);

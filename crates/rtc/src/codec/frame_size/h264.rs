@@ -1,7 +1,7 @@
 //! H.264: the sequence parameter set (ITU-T H.264 section 7.3.2.1.1).
 
-use super::super::bits::BitReader;
 use super::super::h264::parameter_sets;
+use wire::bits::BitReader;
 
 /// The bytes of an SPS that are read: what follows the size is not needed.
 const MOST_BYTES: usize = 256;

@@ -1,7 +1,7 @@
 //! VP9: the scalability structure (RFC 9628 section 4.2.1), else the uncompressed header.
 
-use super::super::bits::BitReader;
 use super::super::vp9;
+use wire::bits::BitReader;
 
 pub(super) fn size(payload: &[u8]) -> Option<(u32, u32)> {
     let rest = payload.get(vp9::descriptor_len(payload)?..)?;
