@@ -21,7 +21,9 @@ def on_quality(event: QualityChanged, subscriptions: Mapping[int, Subscription])
         if subscription is None:
             continue
         owner = subscription.owner
-        subscription.rid, subscription.paused = entry.rid, entry.paused
+        subscription.paused = entry.paused
+        if entry.paused:
+            subscription.rid = None
         subscription.last_reason = entry.reason
         number = subscription.publication.number
         video.append(VideoQuality(number, entry.rid, entry.paused, entry.bitrate_bps, entry.reason))

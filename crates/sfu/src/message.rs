@@ -384,7 +384,7 @@ pub enum Event {
 pub struct VideoQuality {
     /// The subscription.
     pub subscription: SubscriptionId,
-    /// Its encoding, `None` for the only one, or where it is paused.
+    /// The encoding that it gets, `None` for the only one, or where it is paused.
     pub rid: Option<String>,
     /// Whether nothing is sent.
     pub paused: bool,

@@ -76,10 +76,10 @@ fn qualities(world: &World) -> Vec<(Option<u64>, u64, Vec<VideoQuality>)> {
 
 #[test]
 fn the_estimate_is_used_where_equal_shares_would_strand_it() {
-    let (world, subs) = room(3_000_000, 3);
+    let (world, subs) = room(3_200_000, 3);
     assert_eq!(received(&world, &subs), [Some(2), Some(1), Some(1)]);
     let (estimate, sent, video) = qualities(&world).pop().expect("reported");
-    assert_eq!(estimate, Some(3_000_000));
+    assert_eq!(estimate, Some(3_200_000));
     assert!((2_700_000..=3_000_000).contains(&sent), "{sent}");
     let reasons: Vec<_> = video.iter().map(|it| (it.paused, it.reason)).collect();
     assert_eq!(
@@ -142,7 +142,7 @@ fn without_an_estimate_the_size_counts_as_well() {
 
 #[test]
 fn a_priority_gets_more_of_the_estimate() {
-    let (mut world, subs) = room(2_500_000, 3);
+    let (mut world, subs) = room(2_350_000, 3);
     assert_eq!(received(&world, &subs), [Some(1), Some(1), Some(1)]);
     let important = Preference {
         priority: 1,

@@ -246,10 +246,10 @@ export class Call extends EventTarget {
 
   #qualityChanged(quality) {
     this.quality = quality;
-    for (const { publication, rid, paused, reason } of quality.video) {
+    for (const { publication, paused, reason } of quality.video) {
       const layer = this.#layer(publication);
-      if (layer.rid !== rid || layer.reason !== reason) layer.waitMs = null;
-      Object.assign(layer, { rid, paused, reason });
+      if (layer.reason !== reason) layer.waitMs = null;
+      Object.assign(layer, { paused, reason, rid: paused ? null : layer.rid });
     }
   }
 

@@ -94,7 +94,7 @@ impl Egress {
         let granted = grant.candidate.map(|rank| publication.order[rank]);
         Some(VideoQuality {
             subscription: grant.id,
-            rid: subscription.position.current.and_then(rid_of),
+            rid: granted.and_then(rid_of),
             paused: subscription.selection.is_paused,
             bitrate_bps: granted.map_or(0, |nth| publication.encodings[nth].rates.wire.bps()),
             reason: grant.reason,

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_largest_spatial_layer_counts() {
-        // Three layers with sizes, no picture groups.
+        // Three layers with sizes, no group of frames.
         let structure = [2 << 5 | 1 << 4, 1, 64, 0, 180, 2, 128, 1, 104, 5, 0, 2, 208];
         let mut payload = vec![0x02 | 0x08];
         payload.extend_from_slice(&structure);

@@ -26,7 +26,7 @@ fn structure_size(bytes: &[u8]) -> Option<(u32, u32)> {
     size
 }
 
-/// Skip a scalability structure without sizes: its picture groups.
+/// Skip a scalability structure without sizes: its groups of frames.
 fn after_structure(bytes: &[u8]) -> Option<&[u8]> {
     let mut at = 1;
     if bytes.first()? & HAS_GROUPS != 0 {
