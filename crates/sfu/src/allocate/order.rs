@@ -11,7 +11,7 @@ use super::ladder::Ladder;
 use super::wish::{Candidate, Wish};
 
 /// A step that is held counts for more, since measured bitrates vary.
-const HELD_BONUS: f64 = 2.0;
+const HELD_BONUS: f64 = 1.5;
 /// A held layer costs less in comparisons with others, for the same reason.
 const HELD_PERCENT: u64 = 80;
 /// Pixels of a frame of unknown size.
