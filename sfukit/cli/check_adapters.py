@@ -43,7 +43,7 @@ def signaling_client(
     run = RunOptions(load=load, access=options.access, join_timeout_s=limit_s)
     other_targets.require_usable(found, run)
     room, identity = options.room_and_identity()
-    participant = CheckedParticipant(room, identity)
+    participant = CheckedParticipant(room, identity, options.clients)
     target = other_targets.open_target(found, run, client)
     has_token = options.access.token is not None or options.access.api_secret is not None
     return AdapterClient(target.session(participant), participant, limit_s, has_token)
@@ -53,16 +53,16 @@ class CheckedParticipant:
     """A ``Participant`` that publishes audio and one encoding, and receives nothing."""
 
     number = 1
-    clients = 1
     run_s = _RUN_S
     audio = True
     video = True
     video_codec = "vp8"
     dynacast = False
 
-    def __init__(self, room: str, name: str) -> None:
+    def __init__(self, room: str, name: str, clients: int = 1) -> None:
         self.room = room
         self.name = name
+        self.clients = clients
         self.notes: list[str] = []
         self.connection = PublishedConnection()
 

@@ -36,6 +36,7 @@ def preflight_of(
             access=run_options.access,
             room=plan.rooms[plan.own_slots[0].room].name,
             srtp=run_options.srtp,
+            clients=len(plan.slots),
         )
         try:
             outcome = await unless_stopped(check(options, adapters=signaling_client), stop)

@@ -65,7 +65,12 @@ async def send(
                 reply = await _send_once(client, method, to, _merged(shown, headers or {}), content)
                 to = trail.further(reply.status, reply.headers.get("location")) if follow else None
     except TimeoutError as late:
-        raise httpx.ReadTimeout(f"no whole answer within {limit_s:.3g} s") from late
+        where = "" if to in (None, url) else f" of {to}, after a redirect,"
+        raise httpx.ReadTimeout(f"no whole answer{where} within {limit_s:.3g} s") from late
+    except httpx.ConnectError as error:
+        if to == url:
+            raise
+        raise httpx.ConnectError(f"redirected to {to}: {error}") from error
     return reply
 
 

@@ -173,6 +173,7 @@ _MODES: dict[str, Mode] = {
     "redir303": _moved(303, "/ok201/whip"),
     "redir307": _moved(307, "/ok201/whip?x=1"),
     "redir308": _moved(308, "/ok201/whip?x=1"),
+    "redirpublic": _moved(307, "http://192.0.2.7/ok201/whip"),
     "redirhost": _moved(307, "http://localhost:PORT/ok201/whip"),
     "redirnowhere": _moved(307, "mailto:sfu@example"),
     "loop": _moved(307, "/loop/whip"),

@@ -3,7 +3,9 @@
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -73,8 +75,13 @@ def keep(record: Record, folder: Path = FOLDER) -> Path:
     """Write a table under a name that tells when and on which kernel it was made."""
     folder.mkdir(exist_ok=True)
     when = record.place.started_at.partition("+")[0].replace(":", "")
-    path = folder / f"{when}_{record.place.machine.kernel}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    for number in count(1):
+        other = f"_{number}" if number > 1 else ""
+        path = folder / f"{when}_{record.place.machine.kernel}{other}.json"
+        with suppress(FileExistsError), path.open("xb") as file:  # of a table begun at that second
+            file.write(text)
+            break
     return path
 
 

@@ -31,6 +31,8 @@ pub enum Timer {
     Budget(SubscriberKey),
     /// An allocation to a subscriber is due though nothing has changed.
     Allocation(SubscriberKey),
+    /// The next round of a bandwidth probe to a subscriber.
+    Probe(SubscriberKey),
     /// The batching window of the room ends.
     Batching,
     /// An update of the encodings of a publication: bitrates and activity.

@@ -8,7 +8,7 @@ from sfukit.loadgen.targets import backoff
 from sfukit.loadgen.targets.base import JoinRefusedError, Participant
 from sfukit.signaling import problem, sdp
 from sfukit.signaling.sdp import SdpError
-from sfukit.targets import access, http_request, load_permission
+from sfukit.targets import access, http_request, load_permission, sdp_answer
 from sfukit.targets.access import Access
 from sfukit.targets.http_request import Response
 from sfukit.targets.redirect import RedirectError
@@ -16,6 +16,8 @@ from sfukit.targets.redirect import RedirectError
 _SDP = {"Content-Type": "application/sdp", "Accept": "application/sdp"}
 _NOT_LIVE = 409
 _RETRY_S = 0.2
+# servers before RFC 9725 answer 200
+_ACCEPTED = (httpx.codes.CREATED, httpx.codes.OK)
 _DELETE_S = 2.0
 
 
@@ -98,8 +100,10 @@ class _HttpSession:
         while reply.status == _NOT_LIVE and self._waits_for_publisher and loop.time() < deadline_s:
             await asyncio.sleep(_RETRY_S)
             reply = await self._post(offer)
-        if reply.status != httpx.codes.CREATED:
+        if reply.status not in _ACCEPTED:
             raise _refused(reply)
+        if (not_sdp := sdp_answer.fault(reply)) is not None:
+            raise JoinRefusedError("answer_not_sdp", f"{not_sdp.message}; {not_sdp.fix}")
         location = reply.headers.get("location")
         if location is not None:
             self._session_url = _joined(reply, location)

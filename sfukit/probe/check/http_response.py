@@ -9,7 +9,7 @@ from sfukit.probe.check.signaling import ErrorResponse
 from sfukit.probe.steps import StepFailedError
 from sfukit.signaling import problem
 from sfukit.signaling.whip import SDP_TYPE
-from sfukit.targets import http_request
+from sfukit.targets import http_request, sdp_answer
 from sfukit.targets.http_request import Response
 from sfukit.targets.origin import Credentials
 from sfukit.targets.redirect import RedirectError
@@ -25,17 +25,9 @@ def is_accepted(reply: Response) -> bool:
 
 def require_sdp(reply: Response) -> None:
     """Raise where the body is no SDP, by its Content-Type and its first bytes."""
-    if reply.text.lstrip().startswith("v="):
-        return
-    kind = reply.media_type or "no Content-Type"
-    if kind == SDP_TYPE:
-        return  # malformed: the SDP parser reports the line
-    shown = " ".join(reply.text.split())[:_WORDS]
-    raise StepFailedError(
-        "answer_not_sdp",
-        f"HTTP {reply.status} with {kind} instead of {SDP_TYPE}: {shown or 'an empty body'}",
-        _FIXES.get(kind, f"is this the WHIP or WHEP endpoint? its answer has to be {SDP_TYPE}"),
-    )
+    found = sdp_answer.fault(reply)
+    if found is not None:
+        raise StepFailedError("answer_not_sdp", found.message, found.fix)
 
 
 def session_of(reply: Response) -> str | None:
@@ -90,13 +82,6 @@ def broken(error: httpx.HTTPError) -> StepFailedError:
         return StepFailedError("no_answer", "no answer to the offer", "is the server overloaded?")
     what = str(error) or type(error).__name__
     return StepFailedError("http_broken", f"the POST failed: {what}", "see the server's log")
-
-
-_FIXES = {
-    "text/html": "an HTML page: is the path that of the WHIP or WHEP endpoint? "
-    "does a login page or a proxy answer in its place?",
-    "application/json": "another API: WHIP and WHEP answer application/sdp",
-}
 
 
 class _Other(msgspec.Struct):

@@ -32,6 +32,7 @@ class HttpSignalingClient:
         role: Role,
         limit_s: float,
         retry_s: float = 0.0,
+        clients: int = 1,
     ) -> None:
         self._client = client
         self._url = url
@@ -40,6 +41,7 @@ class HttpSignalingClient:
         self._role = role
         self._limit_s = limit_s
         self._retry_s = retry_s
+        self._clients = clients
         self._session: str | None = None
 
     async def exchange(self, recorder: StepRecorder, offer: str) -> Answer:
@@ -79,6 +81,7 @@ class HttpSignalingClient:
             credentials=self._credentials,
             content=offer,
             follow=True,
+            clients=self._clients,
         )
 
     async def leave(self) -> None:

@@ -27,7 +27,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """One check: the target, room, identity and credentials."""
+    """One check: the target, room, identity and credentials.
+
+    ``clients`` will follow it: more than a few need permission for each host of a redirect.
+    """
 
     target: TargetUrl
     play: str | None = None
@@ -36,6 +39,7 @@ class CheckOptions:
     identity: str | None = None
     family: Family = "both"
     srtp: Srtp = "auto"
+    clients: int = 1
     limits: Limits = Limits()
     gates: tuple[Gate, ...] = ()
     nickname: str = field(default_factory=lambda: f"check-{secrets.token_hex(3)}")

@@ -32,6 +32,7 @@ class RoomSignalingClient:
         tls: ssl.SSLContext | None,
         limit_s: float,
         allowed: frozenset[str],
+        clients: int = 1,
     ) -> None:
         self._url = url
         self._room = room
@@ -41,6 +42,7 @@ class RoomSignalingClient:
         self._tls = tls
         self._limit_s = limit_s
         self._allowed = allowed
+        self._clients = clients
         self._connection: ClientConnection | None = None
 
     async def exchange(self, recorder: StepRecorder, offer: str) -> Answer:
@@ -72,7 +74,8 @@ class RoomSignalingClient:
     async def _connect(self) -> ClientConnection:
         try:
             return await room_socket.open_socket(
-                self._url, self._headers, self._tls, self._limit_s, self._allowed
+                *(self._url, self._headers, self._tls, self._limit_s, self._allowed),
+                clients=self._clients,
             )
         except (OSError, TimeoutError, InvalidHandshake) as error:
             if isinstance(error, InvalidStatus):

@@ -231,6 +231,7 @@ def _signaling_client(
         tls=context,
         limit_s=options.limits.answer_s,
         allowed=options.access.allow_hosts,
+        clients=options.clients,
     )
 
 
@@ -252,4 +253,5 @@ def _http_signaling_client(
         role=role,
         limit_s=options.limits.answer_s,
         retry_s=retry_s,
+        clients=options.clients,
     )

@@ -87,3 +87,26 @@ def test_an_unknown_row_is_usage(rows: Path) -> None:
 
 def test_the_rows_are_listed() -> None:
     assert "slow        only when asked for (only when asked for)" in bench("--list").output
+
+
+def test_tables_that_began_at_one_second_are_both_kept(rows: Path) -> None:
+    bench("good")
+    first = kept(rows)
+    paths = {record.keep(first), record.keep(first)}
+    assert len(paths) == 2 and all(record.read(path) == first for path in paths)
+    assert len(list(rows.glob("*.json"))) == 3
+
+
+def test_cases_of_adaptation_are_rows_by_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def measure(name: str, _row: Row, _runs: Runs) -> record.Measured:
+        asked.append(name)
+        return record.Measured(row=name, what="", seconds=0.0, commands=[], figures=[])
+
+    monkeypatch.setattr(__main__, "_measure", measure)
+    run = bench("adaptation", "--case", "1m", "--case", "5.1", "--bwe", "gcc", "--bwe", "none")
+    assert run.exit_code == ExitCode.OK, run.output
+    assert asked == ["1m gcc", "1m none", "5.1 gcc", "5.1 none"]
+    for wrong in (("--case", "9m"), ("--bwe", "magic")):
+        assert bench("adaptation", *wrong).exit_code == ExitCode.USAGE

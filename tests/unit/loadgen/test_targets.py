@@ -312,7 +312,17 @@ async def test_a_publisher_that_is_never_live_is_the_reason_of_the_refusal() -> 
             "max_rooms",
             "enough",
         ),
-        (httpx.Response(201, text="nonsense"), "answer_unusable", "line 1"),
+        (
+            httpx.Response(201, text="x", headers={"content-type": "application/sdp"}),
+            "answer_unusable",
+            "line 1",
+        ),
+        (
+            httpx.Response(201, html="<p>Log in</p>"),
+            "answer_not_sdp",
+            "HTTP 201 with text/html instead of application/sdp: <p>Log in</p>; an HTML page",
+        ),
+        (httpx.Response(200, json={}), "answer_not_sdp", "application/json instead of"),
         (
             httpx.Response(201, text="v=0", headers={"Location": "http://[::1"}),
             "answer_unusable",

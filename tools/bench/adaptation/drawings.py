@@ -13,7 +13,9 @@ _CAPACITY, _PASSED, _ENCODING = "#8250df", "#0969da", "#1a7f37"
 _QUEUE, _ESTIMATE = "#bc4c00", "#cf222e"
 _WIDTH, _HEIGHT = 860, 560
 _MEGA = 1e6
-_TICKS = 5
+_TICKS = 7
+_STEPS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 500, 2_000)
+_LETTER = 7.2  # width in the font of the legend
 # What a dark page changes; a rule of a style sheet is stronger than an attribute.
 _DARK = {
     svg.INK: "#e6edf3",
@@ -72,8 +74,10 @@ def _rates(link: Link, title: str, end_s: float, sent: Sequence[tuple[float, flo
     if estimates:
         panel.line(estimates, _ESTIMATE)
         curves.append(("estimate", _ESTIMATE))
-    for place, (words, colour) in enumerate(curves):
-        panel.text(420 + 115 * place, 34, words, fill=colour, weight=600)
+    left = _WIDTH - 30.0
+    for words, colour in reversed(curves):
+        panel.text(left, 34, words, fill=colour, weight=600, anchor="end")
+        left -= _LETTER * len(words) + 20
     return panel
 
 
@@ -116,4 +120,5 @@ def _steps(points: Sequence[tuple[float, float]], end_s: float) -> list[tuple[fl
 
 
 def _ticks(most: float) -> list[float]:
-    return [round(most * n / _TICKS, 2) for n in range(_TICKS + 1)]
+    step = next((one for one in _STEPS if most / one <= _TICKS), most)
+    return [round(step * n, 2) for n in range(math.floor(most / step) + 1)]

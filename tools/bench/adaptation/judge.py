@@ -34,6 +34,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "times_clean": ("rate, times that of the clean case", ""),
     "free_times_clean": ("frame delay of free viewers, p99 of a stream, times the clean case", ""),
     "rate_bps": ("rate of a viewer's link", "bit/s"),
+    "lag_p99_ms": ("lag of the load generator, p99", "ms"),
 }
 
 
@@ -86,6 +87,8 @@ def measured(case: Case, report: LoadtestReport) -> dict[str, float | None]:
         "rate_bps": _mean([one.window_rate_bps for one in down]),
         "switch_p95_ms": metrics["layer_switch_ms"].p95,
     }
+    if report.generator is not None:
+        values["lag_p99_ms"] = report.generator.lag_ms.p99
     if server is not None:
         media = server.packets_sent - server.packets_retransmitted
         values["retransmitted"] = server.packets_retransmitted / media if media else None

@@ -114,12 +114,6 @@ impl LossRtt {
         self.rate_bps = self.rate_bps.min(self.cap_bps);
     }
 
-    /// Return whether the estimate includes retransmissions: it is compared with media alone.
-    #[must_use]
-    pub fn includes_retransmissions(&self) -> bool {
-        false
-    }
-
     /// Process a receiver report.
     pub fn report(&mut self, now: Time, report: Report) {
         if now > self.reported {

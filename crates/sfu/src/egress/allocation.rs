@@ -8,6 +8,7 @@ use crate::allocate::hysteresis::{Hysteresis, Rise, Signals};
 use crate::allocate::{
     Candidate, Grant, Limits, NextStep, Wish, allocate, present_bps, wanted_bps,
 };
+use crate::bwe::control::Bandwidth;
 use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
 use crate::ingress::Ingress;
@@ -38,6 +39,14 @@ pub(super) struct WireLoad {
 /// The video subscriptions of a subscriber with the layers that they may get.
 type Videos = Vec<(SubscriptionKey, Vec<Candidate>)>;
 
+impl Allocator {
+    /// Return whether the estimate limits a video.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.report.is_limited()
+    }
+}
+
 impl Egress {
     /// Divide the estimate of a subscriber among its video subscriptions.
     pub(super) fn allocate_estimate(
@@ -58,12 +67,16 @@ impl Egress {
         }
         let resent_bps = subscriber.control.resent_bps(context.now);
         let budget = &mut subscriber.budget;
+        let estimator = budget.estimator.as_mut();
+        let probe_passed = estimator.is_some_and(Bandwidth::take_passed_probe);
+        let queueing = budget.estimator.as_ref().map(Bandwidth::queueing);
         let reserved_bps = audio_bps.saturating_add(budget.reserved_for(resent_bps));
         let signals = Signals {
             estimate_bps: budget.bps,
             need_bps: reserved_bps.saturating_add(present_bps(&wishes)),
+            queueing: queueing.unwrap_or_default(),
             loss,
-            ..Signals::default()
+            probe_passed,
         };
         let allocator = &mut budget.allocator;
         let decision = allocator.hysteresis.update(context.now, &signals);

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::Egress;
 use super::control::Budget;
-use crate::bwe::loss_rtt::LossRtt;
-use crate::config::Bwe;
+use crate::bwe::control::{Bandwidth, Feedback, Load};
 use crate::context::{Context, Timer};
 use crate::ingress::Ingress;
 use crate::keys::SubscriberKey;
@@ -13,8 +12,9 @@ use crate::keys::SubscriberKey;
 const BUDGET_EVERY: Duration = Duration::from_millis(500);
 /// Budgets are due at multiples of this, so that one wakeup serves many subscribers.
 const BUDGET_GRID: Duration = Duration::from_millis(50);
-/// What an added layer leaves to spare.
-const CAP_MARGIN_PERCENT: u64 = 110;
+/// The same while the start rate is left behind.
+const FIRST_BUDGETS_EVERY: Duration = Duration::from_millis(100);
+const SETTLING: Duration = Duration::from_secs(4);
 
 /// Retransmissions are taken off first, up to this part of the estimate: those that a full link
 /// causes end with the layers that filled it.
@@ -23,43 +23,52 @@ const RESENT_SHARE: u64 = 8;
 impl Budget {
     /// Return the part of the estimate that retransmissions of this bitrate take.
     pub(super) fn reserved_for(&self, resent_bps: u64) -> u64 {
-        let includes = |estimator: &LossRtt| estimator.includes_retransmissions();
-        match self.estimator.as_ref().is_some_and(includes) {
+        let estimator = self.estimator.as_ref();
+        match estimator.is_some_and(Bandwidth::includes_retransmissions) {
             true => resent_bps.min(self.bps.unwrap_or(0) / RESENT_SHARE),
             false => 0,
         }
     }
 
     fn schedule(&mut self, context: &mut Context<'_>, key: SubscriberKey) {
-        let at = (context.now + BUDGET_EVERY).floor_to(BUDGET_GRID);
+        let every = match context.now < self.settled {
+            true => FIRST_BUDGETS_EVERY,
+            false => BUDGET_EVERY,
+        };
+        let at = (context.now + every).floor_to(BUDGET_GRID);
         self.timer.set(at);
         context.set_timer(at, Timer::Budget(key));
     }
 }
 
 impl Egress {
-    /// Start bandwidth estimation for a subscriber, where it is configured.
+    /// Start bandwidth estimation for a subscriber, where it is configured, by the best feedback
+    /// that its subscriptions have negotiated.
     pub(super) fn start_bandwidth_estimation(
         &mut self,
         context: &mut Context<'_>,
         key: SubscriberKey,
+        feedback: Feedback,
     ) {
-        let Some(subscriber) = self.subscribers.get_mut(key) else {
+        let subscriber = self.subscribers.get_mut(key);
+        // Only a transport reports what arrived.
+        let Some(subscriber) = subscriber.filter(|it| it.transport().is_some()) else {
             return;
         };
-        // Only a transport reports what arrived.
-        let is_estimated = context.config.bwe != Bwe::None && subscriber.transport().is_some();
         let budget = &mut subscriber.budget;
-        if !is_estimated || budget.estimator.is_some() {
-            return;
+        let bwe = context.config.bwe;
+        let is_kept = |it: &Bandwidth| !it.is_improved_by(bwe, feedback);
+        if !budget.estimator.as_ref().is_some_and(is_kept) {
+            let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
+            budget.estimator = Bandwidth::new(context.now, bwe, feedback, cap_bps);
+            budget.settled = context.now + SETTLING;
         }
-        let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
-        budget.estimator = Some(LossRtt::new(context.now, cap_bps));
-        budget.bps = context.config.max_subscription_bitrate_bps;
-        budget.schedule(context, key);
+        if budget.estimator.is_some() && !budget.timer.is_set() {
+            budget.schedule(context, key);
+        }
     }
 
-    /// Update the estimate and select encodings within it.
+    /// Update the estimate and divide it, at the instant that its timer is set to.
     pub fn apply_budget(
         &mut self,
         context: &mut Context<'_>,
@@ -73,10 +82,27 @@ impl Egress {
             return;
         }
         subscriber.budget.schedule(context, key);
-        let load = self.wire_load(ingress, key);
-        let cap_bps = match context.config.max_subscription_bitrate_bps {
-            Some(cap) => cap,
-            None => load.wanted_bps * CAP_MARGIN_PERCENT / 100,
+        self.update_budget(context, ingress, key);
+        self.start_probe(context, key);
+    }
+
+    /// Update the estimate and divide it.
+    pub(super) fn update_budget(
+        &mut self,
+        context: &mut Context<'_>,
+        ingress: &Ingress,
+        key: SubscriberKey,
+    ) {
+        let Some(subscriber) = self.subscribers.get(key) else {
+            return;
+        };
+        let next = subscriber.budget.allocator.next;
+        let wire = self.wire_load(ingress, key);
+        let load = Load {
+            wanted_bps: wire.wanted_bps,
+            sent_bps: wire.sent_bps,
+            next_step_bps: next.map(|next| next.estimate_bps),
+            cap_bps: context.config.max_subscription_bitrate_bps,
         };
         let Some(subscriber) = self.subscribers.get_mut(key) else {
             return;
@@ -85,11 +111,8 @@ impl Egress {
         let Some(estimator) = budget.estimator.as_mut() else {
             return;
         };
-        estimator.set_load_bps(context.now, cap_bps, load.sent_bps);
-        // A cap that is only the bitrate of what is wanted does not limit that.
-        let is_set = context.config.max_subscription_bitrate_bps.is_some();
-        let estimate = estimator.budget_bps(context.now);
-        let bps = (is_set || estimate < cap_bps).then_some(estimate);
+        let bps = estimator.update(context.now, &subscriber.control.ledger, load);
+        subscriber.control.estimate_bps = estimator.estimate_bps();
         let was_limited = std::mem::replace(&mut budget.bps, bps).is_some();
         if was_limited || bps.is_some() {
             self.allocate_estimate(context, ingress, key);

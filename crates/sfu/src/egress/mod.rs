@@ -13,6 +13,7 @@ pub mod forward;
 pub mod keyframe_limit;
 mod nack;
 mod prefetch;
+mod probe;
 mod quality;
 pub mod repair;
 mod reports;

@@ -28,6 +28,11 @@ pub struct QualityReport {
 }
 
 impl QualityReport {
+    /// Return whether the estimate limited a video when that was reported last.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
     /// Return whether an allocation is to be reported: one that the estimate limits, where it
     /// differs from the last one reported, and the first one that is not limited any more.
     pub(super) fn is_due(

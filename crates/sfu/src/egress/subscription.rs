@@ -12,6 +12,7 @@ use wire::time::Time;
 use super::keyframe_limit::KeyframeRequestLimit;
 use super::repair::{Allowance, Repair, Resent};
 use super::template::Template;
+use crate::bwe::control::Feedback;
 use crate::context::Context;
 use crate::extensions::extension_map;
 use crate::ingress::publication::{Publication, parse_mid};
@@ -154,6 +155,8 @@ pub struct Subscription {
     pub stream: OutgoingStream,
     /// Retransmissions, where negotiated.
     pub repair: Option<Repair>,
+    /// Congestion feedback of its receiver.
+    pub feedback: Feedback,
     /// Which encoding is wanted.
     pub selection: Selection,
     /// RTCP about it.
@@ -214,6 +217,7 @@ impl Subscription {
                 ssrc: Ssrc(request.ssrc),
             },
             repair,
+            feedback: Feedback::of(&request.feedback),
             selection: Selection {
                 target: request.target,
                 preference: request.preference,
