@@ -61,6 +61,13 @@ impl Ladder {
     }
 }
 
+/// Return the highest bitrate that a request admits, also of layers that are not sent yet, bit/s.
+pub(super) fn wanted_bps(wish: &Wish<'_>) -> u64 {
+    let admitted = admitted(&wish.ask, wish.candidates);
+    let bps = admitted.iter().map(|nth| wish.candidates[*nth].wire_bps);
+    bps.max().unwrap_or(0)
+}
+
 /// Return the candidates that a request admits: those of the smallest frame in any case.
 fn admitted(ask: &Ask, candidates: &[Candidate]) -> Vec<usize> {
     let top_encoding = ask.encoding.and_then(|asked| {

@@ -142,14 +142,11 @@ fn grant_steps<'a>(
     granted
 }
 
-/// Return the wire bitrate of the highest layers that the requests admit, bit/s.
+/// Return the wire bitrate of the highest layers that the requests admit, sent or not, bit/s.
 #[must_use]
 pub fn wanted_bps(wishes: &[Wish<'_>]) -> u64 {
-    let bps = |wish: &Wish<'_>| {
-        let highest = Ladder::new(wish).levels.last().copied();
-        highest.map_or(0, |nth| wish.candidates[nth].wire_bps)
-    };
-    wishes.iter().map(bps).fold(0, u64::saturating_add)
+    let bps = wishes.iter().map(ladder::wanted_bps);
+    bps.fold(0, u64::saturating_add)
 }
 
 /// Return the wire bitrate of what the subscriptions have now, bit/s.
