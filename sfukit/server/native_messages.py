@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 SrtpChoice = Literal["auto", "gcm128", "cm80"]
+Bwe = Literal["gcc", "loss-rtt", "remb", "none"]
 
 
 class ServerConfig(msgspec.Struct):
@@ -22,7 +23,7 @@ class ServerConfig(msgspec.Struct):
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
+    bwe: Bwe = "gcc"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
     srtp: SrtpChoice = "auto"
@@ -172,6 +173,7 @@ class Subscribe(Command, tag="subscribe"):
     rtx_ssrc: int | None
     extensions: dict[str, int]
     cname: str
+    feedback: tuple[str, ...] = ()
     target: Target = AutoTarget()
 
 

@@ -26,6 +26,7 @@ _OWN = (
     *("a=mid:", "a=ice-", "a=fingerprint:", "a=candidate:", "a=group:"),
     *("a=ssrc", "a=msid:", "a=rtcp:", "c="),
 )
+_TRANSPORT = ("a=ice-", "a=fingerprint:")  # the same in bundled m-lines
 _BLOCK_FIELDS = (
     *("direction", "setup", "rtcp_mux", "bundle_only", "mixed_extensions", "end_of_candidates"),
     *("extensions", "rids", "simulcast", "rtpmaps", "fmtps", "parameters", "feedbacks"),
@@ -100,16 +101,19 @@ class Section(msgspec.Struct):
         """Whether the m-line is rejected: port zero, and not bundle-only (RFC 8843 section 6)."""
         return self.port == 0 and not self.bundle_only
 
+    def feedback_of(self, payload_type: int | str) -> tuple[str, ...]:
+        """List the RTCP feedback of a payload type (RFC 4585 section 4.2)."""
+        return (*self.feedbacks.get(str(payload_type), ()), *self.feedbacks.get("*", ()))
+
     def codecs(self) -> list[Codec]:
         """List the codecs in the order of preference of the m-line."""
-        common = self.feedbacks.get("*", [])
         return [
             Codec(
                 int(payload_type),
                 *self.rtpmaps[payload_type],
                 fmtp=self.fmtps.get(payload_type, ""),
                 parameters=self.parameters.get(payload_type, {}),
-                feedback=(*self.feedbacks.get(payload_type, ()), *common),
+                feedback=self.feedback_of(payload_type),
             )
             for payload_type in self.formats
             if payload_type in self.rtpmaps
@@ -181,15 +185,27 @@ def _assemble(lines: list[str]) -> Session:
     """Read m-line by m-line, reusing the results for lines read before; raise ValueError."""
     begins = [number for number, line in enumerate(lines) if line.startswith("m=")]
     session = _read(lines[: begins[0]] if begins else lines)
+    bundled: list[str] = []
+    transport = session.common
     for begin, end in itertools.pairwise((*begins, len(lines))):
         section = _media(lines[begin], begin + 1)
         session.media.append(section)
-        others = []
+        others, of_transport = [], []
         for line in lines[begin + 1 : end]:
-            if line.startswith(_OWN):
-                _read_line(section, line)
-            else:
+            if not line.startswith(_OWN):
                 others.append(line)
+            elif line.startswith(_TRANSPORT):
+                of_transport.append(line)
+            else:
+                _read_line(section, line)
+        if of_transport != bundled:
+            bundled, transport = of_transport, section
+            for line in of_transport:
+                _read_line(section, line)
+        elif of_transport:
+            section.ice_ufrag, section.ice_pwd = transport.ice_ufrag, transport.ice_pwd
+            section.ice_lite = transport.ice_lite
+            section.fingerprints = transport.fingerprints.copy()
         read = _block if sum(map(len, others)) <= _LONGEST_BLOCK else _block.__wrapped__
         read(tuple(others)).copy_to(section)
     return session

@@ -165,7 +165,7 @@ impl Sockets {
         // Neither call can fail: a watched socket is in the poller, a polled one is not.
         let _ = match std::mem::replace(&mut socket.mode, ReadMode::NEW) {
             ReadMode::Watched(..) => self.poller.modify(fd, token, interest),
-            ReadMode::Polled(_) => {
+            ReadMode::Polled(..) => {
                 self.busy.remove(transport);
                 self.poller.add(fd, token, interest)
             }
