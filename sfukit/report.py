@@ -104,15 +104,15 @@ def schema(kind: type[Envelope]) -> dict[str, Any]:
     return document
 
 
-def save_last(report: Envelope) -> bool:
-    """Save a report as the last run of its command; return False where that failed."""
+def save_last(report: Envelope) -> str | None:
+    """Save a report as the last run of its command; return why that failed, if it did."""
     folder = config.state_folder() / "last"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / f"{report.command}.json", encode(report))
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    return None
 
 
 def last_runs() -> list[Path]:

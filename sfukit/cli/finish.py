@@ -21,8 +21,8 @@ def finish(
     *,
     verdict: str | None = None,
     hint: str = "print again with: sfukit report last",
-) -> None:
-    """Print the lines, save the report, write it to ``json``.
+) -> bool:
+    """Print the lines, save the report, write it to ``json``; return whether it is saved.
 
     ``verdict`` is the line of the verdict, by default the first. The run is saved before any file
     is written, so that a full disk does not lose it.
@@ -30,7 +30,8 @@ def finish(
     coloured = lines[0] if verdict is None else verdict
     for line in lines:
         out.line(line, _STYLES[outcome.verdict] if line == coloured else None)
-    if report.save_last(outcome):
-        out.line(labelled("saved", hint))
+    fault = report.save_last(outcome)
+    out.line(labelled("saved", hint) if fault is None else labelled("not saved", fault))
     if json is not None:
         report.write_json(json, outcome)
+    return fault is None

@@ -184,14 +184,14 @@ def loadtest(
         with exported(prometheus) as exporter:
             outcome = _run(_once, chosen, out, exporter)
         text = loadtest_long_text if verbose else loadtest_text
-        finish(
+        saved = finish(
             outcome,
             text.result_lines(outcome),
             out,
             verdict=loadtest_text.verdict_lines(outcome)[0],
             hint="see it: sfukit report last --html report.html",
         )
-        outputs.write(outcome)
+        outputs.write(outcome, saved=saved)
     raise typer.Exit(outcome.exit_code)
 
 

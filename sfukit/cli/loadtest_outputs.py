@@ -34,16 +34,24 @@ class Outputs:
         if len(on_stdout) > 1:
             raise UsageError(f"{' and '.join(on_stdout)} are both on standard output")
 
-    def write(self, outcome: LoadtestReport) -> None:
-        """Write every file; one that cannot be written does not keep others from it."""
-        faults: list[MachineError] = []
-        for _, destination, document in self._named():
+    def write(self, outcome: LoadtestReport, *, saved: bool = True) -> None:
+        """Write every file; one that cannot be written does not keep others from it.
+
+        ``saved``: the run is saved as the last one, so that the files can be written later.
+        """
+        faults: list[tuple[str, str]] = []
+        for option, destination, document in self._named():
             try:
                 report.write_text(destination, document(outcome))
             except MachineError as fault:
-                faults.append(fault)
+                faults.append((option, fault.what))
         if faults:
-            raise MachineError("; ".join(fault.what for fault in faults), hint=faults[0].hint)
+            options = " ".join(f"{option} FILE" for option, _ in faults)
+            later = f"the run is saved: sfukit report last {options}"
+            raise MachineError(
+                "; ".join(what for _, what in faults),
+                hint=later if saved else "the run is not saved either: free disk space first",
+            )
 
     @property
     def standard_output(self) -> str | None:

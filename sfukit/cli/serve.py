@@ -51,6 +51,7 @@ def serve(
     pad: options.Pad = None,
     nack_ttl: options.NackTtl = None,
     max_publish_bitrate: options.MaxPublishBitrate = None,
+    max_subscription_bitrate: options.MaxSubscriptionBitrate = None,
     auto_subscribe: options.AutoSubscribe = None,
     max_rooms: options.MaxRooms = None,
     max_participants: options.MaxParticipants = None,
@@ -82,6 +83,9 @@ def serve(
         "pad": None if pad is None else choice(pad, "--pad", Literal["on", "off"]) == "on",
         "nack_ttl_ms": nack_ttl,
         "max_publish_bitrate_bps": _rate(max_publish_bitrate, "--max-publish-bitrate"),
+        "max_subscription_bitrate_bps": _rate(
+            max_subscription_bitrate, "--max-subscription-bitrate"
+        ),
         "auto_subscribe": auto_subscribe,
         "limits": _given(
             max_rooms=max_rooms,

@@ -123,8 +123,9 @@ Bwe = Annotated[
     str | None,
     option(
         panel=_MEDIA,
-        help="bandwidth estimator; none: client-requested layers only; default loss-rtt",
-        metavar="none|loss-rtt",
+        help="bandwidth estimator; gcc: by transport-wide feedback, else REMB, else receiver "
+        "reports; none: client-requested layers only; default gcc",
+        metavar="gcc|loss-rtt|remb|none",
     ),
 ]
 Srtp = Annotated[
@@ -167,6 +168,14 @@ MaxPublishBitrate = Annotated[
     option(
         panel=_MEDIA,
         help="limit per video track, such as 2.5M; packets above 1.5x are dropped",
+        metavar="RATE",
+    ),
+]
+MaxSubscriptionBitrate = Annotated[
+    str | None,
+    option(
+        panel=_MEDIA,
+        help="most bitrate to one subscriber; default: 2.5 times what its subscriptions want",
         metavar="RATE",
     ),
 ]

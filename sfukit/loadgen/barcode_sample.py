@@ -52,6 +52,8 @@ async def read(
     bot, publisher = expected.subscriber.index, expected.publisher
     if publisher is None:
         return BarcodeStream(sampled.stream, bot, fault="its publisher is not in the plan")
+    if sampled.fault and not sampled.frames:
+        return BarcodeStream(sampled.stream, bot, fault=sampled.fault)
     if not sampled.frames:
         return BarcodeStream(sampled.stream, bot, fault="no keyframe was decodable")
     arguments = (str(sampled.path), _FOURCC[plan.codec_of(publisher)])

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import importlib.util
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from io import BufferedWriter
 from pathlib import Path
 from random import Random
 
@@ -189,8 +191,9 @@ class Sample:
                 break
             kept.append(each)
             size += len(each)
-        with sampled.path.open("ab") as file:
-            file.writelines(kept)
+        fault = sampled.fault or _appended(sampled.path, kept)
+        if fault:
+            kept.clear()
         over = len(records) - len(kept)
         window[stream] = replace(
             sampled,
@@ -200,7 +203,27 @@ class Sample:
             dropped=taken.dropped,
             over=sampled.over + over,
             unidentified=taken.unidentified,
+            fault=fault,
         )
+
+
+def write_all(file: BufferedWriter, records: Iterable[bytes]) -> None:
+    """Write records, flushed: a full disk is an error here."""
+    file.writelines(records)
+    file.flush()
+
+
+def _appended(path: Path, records: Iterable[bytes]) -> str:
+    """Append records to a file whole, or none of them; return why not, empty where done."""
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab") as file:
+            write_all(file, records)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.truncate(path, before)
+        return f"its frames could not be kept in {path.parent}: {error.strerror}"
+    return ""
 
 
 def _reason_without_frames(sampled: SampledStream, codec: str) -> str:
@@ -217,6 +240,8 @@ async def _compared(sampled: SampledStream, plan: Plan, ledger: Ledger) -> Decod
     if publisher is None:
         return DecodedStream(sampled, None, "its publisher is not in the plan")
     codec = plan.codec_of(publisher)
+    if sampled.fault and not sampled.frames:
+        return DecodedStream(sampled, None, sampled.fault)
     if not sampled.frames:
         return DecodedStream(sampled, None, _reason_without_frames(sampled, codec))
     clips = [str(cache.path(codec, encoding.clip)) for encoding in plan.encodings]

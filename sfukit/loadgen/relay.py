@@ -1,29 +1,37 @@
 """Clients behind a TURN server (``--relay-only``): which server, and the account of each client."""
 
 import asyncio
+import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from sfukit.errors import TargetError
 from sfukit.swarm.messages import Relay
 from sfukit.targets import load_permission, tls_context
 from sfukit.targets.access import Access
+from sfukit.targets.origin import plain_host
 from sfukit.turn.credentials import Login
 from sfukit.turn.uri import TurnUri, Variant
 
 _SPARE_S = 3600
+_MOST_HOSTS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelayOptions:
-    """The TURN server of all clients; ``address`` is known once its name was looked up."""
+    """The TURN server of all clients; ``address`` is known once its name was looked up.
+
+    It may name another server (RFC 8489 section 10) at one of the addresses ``alternates``, or any.
+    """
 
     uri: TurnUri
     login: Login
     address: str | None = None
     ca_file: str | None = None
+    alternates: tuple[str, ...] = ()
+    any_alternate: bool = False
     now_s: Callable[[], float] = time.time
 
     @property
@@ -45,6 +53,8 @@ class RelayOptions:
             password=found.password if found else "",
             server_name=self.uri.host,
             ca_file=self.ca_file,
+            alternates=list(self.alternates),
+            any_alternate=self.any_alternate,
         )
 
 
@@ -70,4 +80,19 @@ async def resolved(
     trusted = None
     if options.variant == "tls" and not access.insecure:
         trusted = tls_context.ca_bundle(access.ca_file, where="--cacert")
-    return replace(options, address=str(found[0][4][0]).partition("%")[0], ca_file=trusted)
+    return replace(
+        options,
+        address=str(found[0][4][0]).partition("%")[0],
+        ca_file=trusted,
+        alternates=await _addresses(access.allow_hosts),
+        any_alternate=clients <= free,
+    )
+
+
+async def _addresses(hosts: Collection[str]) -> tuple[str, ...]:
+    """Return the addresses of allowed hosts; a name that cannot be looked up has none."""
+    found: set[str] = set()
+    for host in sorted(hosts)[:_MOST_HOSTS]:
+        with contextlib.suppress(TargetError):
+            found.update(await load_permission.resolve(plain_host(host)))
+    return tuple(sorted(found))

@@ -35,7 +35,15 @@ _CAUSES: Mapping[str, str] = {
     "turn_unsupported_transport": "442: the TURN server relays no UDP",
     "turn_allocation_mismatch": "437: the TURN server no longer has the allocation",
     "turn_stale_nonce": "438: the TURN server refused each nonce that it gave as stale",
-    "turn_try_alternate": "300: the TURN server names another server; give that one by --turn",
+    "turn_try_alternate": (
+        "300: the TURN server names another server without a usable address: give it by --turn"
+    ),
+    "turn_alternate_not_allowed": (
+        "300: the TURN server names another server; if that is yours, allow it by --allow-host"
+    ),
+    "turn_alternate_loop": (
+        "300: the TURN servers name each other, or more than three in a row; give another by --turn"
+    ),
 }
 
 

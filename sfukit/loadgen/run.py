@@ -87,7 +87,8 @@ async def run(
             finally:
                 swarm.close()
         if timeline.sample is not None:
-            observer.report("decode", f"{len(timeline.ledger.sampled)} sampled streams")
+            sampled = len(timeline.ledger.sampled)
+            observer.report("decode", f"{sampled} sampled stream{'s' if sampled != 1 else ''}")
             windows = await timeline.sample.decoded(options, plan, windows, stop)
             windows = await timeline.sample.read(plan, windows, stop)
         facts = Facts(

@@ -69,6 +69,9 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
         compress=False,
     )
     await socket.prepare(request)
+    transport = request.transport
+    if transport is None:
+        return socket  # the client has disconnected
     methods = Methods(
         context.core,
         context.rooms,
@@ -79,7 +82,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
         trace_id=request[TRACE_ID],
         local_address=local_address(request),
     )
-    session = RpcSession(socket, methods)
+    session = RpcSession(socket, methods, transport)
     context.channels.add(session)
     try:
         await session.run()

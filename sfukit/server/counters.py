@@ -16,6 +16,8 @@ class ServerCounters(msgspec.Struct):
     audio_packets_received: int = 0
     audio_packets_sent: int = 0
     padding_bytes_sent: int = 0
+    probe_packets_sent: int = 0
+    probe_bytes_sent: int = 0
     retransmitted_packets_sent: int = 0
     retransmitted_packets_received: int = 0
     packets_lost: int = 0

@@ -153,7 +153,6 @@ class NativeEngine:
     def send(self, worker: int, commands: Sequence[Command]) -> None:
         if not commands or worker in self.ended_workers:
             return
-        self._number(commands)
         self._unsent[worker].append(self._encoder.encode(commands))
         if len(self._unsent[worker]) == 1:
             self._flush(worker)

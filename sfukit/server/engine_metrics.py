@@ -80,6 +80,11 @@ class EngineCollector:
             counters.padding_bytes_sent,
         )
         yield _single(
+            "sfukit_probe_bytes",
+            "Bytes of padding sent to probe for bandwidth",
+            counters.probe_bytes_sent,
+        )
+        yield _single(
             "sfukit_send_calls", "System calls that sent UDP datagrams", counters.send_calls
         )
         yield _single(

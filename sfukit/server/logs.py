@@ -5,10 +5,12 @@ lost; ``log_lines_lost`` reports their number as soon as lines can be written.
 """
 
 import errno
+import json
 import logging
 import os
 import select
 import sys
+import time
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -18,7 +20,9 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 MAX_VALUE_CHARS = 500
 _MAX_EXCEPTION_CHARS = 16_000
-_QUIET_KEYS = ("event", "level", "timestamp", "room", "participant", "trace_id", "exception")
+_QUIET_KEYS = frozenset(("event", "room", "participant", "trace_id", "exception"))
+_LEVELS = {"warn": "warning", "exception": "error", "error": "error"}
+_SHORT = (int, float, type(None))  # types of short values without text
 _QUOTED = frozenset(" \"'\\=")
 _ATOMIC_BYTES = 4096  # a writable pipe accepts PIPE_BUF bytes without blocking (pipe(7))
 
@@ -26,7 +30,7 @@ _ATOMIC_BYTES = 4096  # a writable pipe accepts PIPE_BUF bytes without blocking 
 def configure(style: LogFormat, level: LogLevel) -> None:
     """Configure structlog for this process."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    last: Processor = structlog.processors.JSONRenderer() if style == "json" else render
+    last: Processor = _Json() if style == "json" else _Console()
     stream = LogStream(sys.stderr)
 
     class Logger(structlog.make_filtering_bound_logger(number)):  # type: ignore[misc]
@@ -41,41 +45,86 @@ def configure(style: LogFormat, level: LogLevel) -> None:
                 stream.lost += 1
 
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso" if style == "json" else "%H:%M:%S"),
-            structlog.processors.format_exc_info,
-            cut,
-            last,
-        ],
+        processors=[last],
         wrapper_class=Logger,
         logger_factory=structlog.WriteLoggerFactory(file=stream),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
 
 
-def cut(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Truncate long values, since some contain text of clients."""
-    for key, value in event.items():
-        limit = _MAX_EXCEPTION_CHARS if key == "exception" else MAX_VALUE_CHARS
-        text = value if isinstance(value, str) else repr(value)
-        if len(text) > limit:
-            event[key] = f"{text[:limit]}... ({len(text)} characters)"
-    return event
+class _Json:
+    """Render an event as one line of JSON, with level and time."""
+
+    def __init__(self) -> None:
+        self._encoder = json.JSONEncoder(default=repr)
+        self._clock = _Clock("%Y-%m-%dT%H:%M:%S")
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        event["level"] = _LEVELS.get(method, method)
+        second, fraction_s = self._clock.read()
+        event["timestamp"] = f"{second}.{int(fraction_s * 1e6):06}Z"
+        _format_exception(logger, method, event)
+        for key, value in event.items():
+            if not isinstance(value, _SHORT):
+                event[key] = _cut(key, value)
+        return self._encoder.encode(event)
 
 
-def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Format one line: time, event, room, participant, then the other fields as key=value."""
-    where = " ".join(_value(event[key]) for key in ("room", "participant") if event.get(key))
-    rest = " ".join(
-        f"{key}={_value(value)}"
-        for key, value in event.items()
-        if key not in _QUIET_KEYS and value not in (None, "")
-    )
-    text = f"{event['timestamp']} {event['event']:<20} {where:<24} {rest}".rstrip()
-    if event["level"] == "error":
-        text = f"{text}  trace_id={event.get('trace_id')}"
-    return f"{text}\n{_printable(event['exception'])}" if "exception" in event else text
+class _Console:
+    """Render an event as time, event, room, participant, then the other fields as key=value."""
+
+    def __init__(self) -> None:
+        self._clock = _Clock("%H:%M:%S")
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        _format_exception(logger, method, event)
+        places = [event[key] for key in ("room", "participant") if event.get(key)]
+        where = " ".join([_value(_cut("", place)) for place in places])
+        rest = []
+        for key, value in event.items():
+            if key in _QUIET_KEYS or value is None:
+                continue
+            if isinstance(value, _SHORT):
+                rest.append(f"{key}={value}")
+            elif value != "":
+                rest.append(f"{key}={_value(_cut(key, value))}")
+        second, _ = self._clock.read()
+        text = f"{second} {event['event']:<20} {where:<24} {' '.join(rest)}".rstrip()
+        if _LEVELS.get(method) == "error":
+            text = f"{text}  trace_id={event.get('trace_id')}"
+        if "exception" not in event:
+            return text
+        return f"{text}\n{_printable(_cut('exception', event['exception']))}"
+
+
+class _Clock:
+    """The UTC time as text, formatted once per second."""
+
+    def __init__(self, style: str) -> None:
+        self._style = style
+        self._second = -1
+        self._text = ""
+
+    def read(self) -> tuple[str, float]:
+        """Return the second as text, and the fraction of it that has passed."""
+        now_s = time.time()
+        second = int(now_s)
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime(self._style, time.gmtime(second))
+        return self._text, now_s - second
+
+
+def _format_exception(logger: WrappedLogger, method: str, event: EventDict) -> None:
+    if "exc_info" in event:
+        structlog.processors.format_exc_info(logger, method, event)
+
+
+def _cut(key: str, value: Any) -> Any:
+    """Truncate a long value, since some contain text of clients."""
+    limit = _MAX_EXCEPTION_CHARS if key == "exception" else MAX_VALUE_CHARS
+    text = value if isinstance(value, str) else repr(value)
+    return f"{text[:limit]}... ({len(text)} characters)" if len(text) > limit else value
 
 
 def _value(value: Any) -> str:

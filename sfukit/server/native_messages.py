@@ -1,6 +1,7 @@
 """Commands to the engine and events from it: JSON objects with a ``type``.
 
-The control plane assigns the ids and never reuses one. Each command yields one ``done`` event.
+The control plane assigns the ids and never reuses one. Each command yields one ``done`` event,
+except those with the id 0, whose outcome nothing waits for.
 """
 
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 SrtpChoice = Literal["auto", "gcm128", "cm80"]
+Bwe = Literal["gcc", "loss-rtt", "remb", "none"]
 
 
 class ServerConfig(msgspec.Struct):
@@ -21,7 +23,7 @@ class ServerConfig(msgspec.Struct):
     nack_ttl_ms: int | None = None
     history_bytes: int = 512 * 1024
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
+    bwe: Bwe = "gcc"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
     srtp: SrtpChoice = "auto"
@@ -171,6 +173,7 @@ class Subscribe(Command, tag="subscribe"):
     rtx_ssrc: int | None
     extensions: dict[str, int]
     cname: str
+    feedback: tuple[str, ...] = ()
     target: Target = AutoTarget()
 
 

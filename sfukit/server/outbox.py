@@ -68,6 +68,15 @@ class Outbox:
             self._lossy.popleft()
         return message
 
+    def take(self, size: int) -> list[bytes]:
+        """Remove and return the first messages, until they have ``size`` bytes or more."""
+        taken: list[bytes] = []
+        while self._queue and size > 0:
+            message = self.pop()
+            taken.append(message)
+            size -= len(message)
+        return taken
+
     def clear(self) -> None:
         """Drop all messages."""
         self.dropped += len(self._queue)

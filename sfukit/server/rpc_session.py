@@ -9,6 +9,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from sfukit.server.outbox import Outbox, StateKey, state_key_of
 from sfukit.server.rpc_methods import Methods
+from sfukit.server.text_frames import text_frames
 from sfukit.signaling import jsonrpc
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.refusal import Refusal, RpcCode
@@ -16,6 +17,7 @@ from sfukit.signaling.refusal import Refusal, RpcCode
 log = structlog.get_logger()
 
 _CLOSE_TIMEOUT_S = 5.0
+_MAX_WRITE_BYTES = 64 * 1024  # unsent bytes of the transport, above which messages stay queued
 CLOSE_CODES = {
     "left": 1000,
     "server_stopped": 1001,
@@ -33,13 +35,21 @@ CLOSE_CODES = {
 
 
 class RpcSession:
-    """The JSON-RPC session of one WebSocket; implements ``SignalingChannel``."""
+    """The JSON-RPC session of one WebSocket; implements ``SignalingChannel``.
 
-    def __init__(self, socket: web.WebSocketResponse, methods: Methods) -> None:
+    The messages of one iteration of the event loop are written together. While the client reads
+    slowly they stay in the bounded queue, and a task writes them one by one.
+    """
+
+    def __init__(
+        self, socket: web.WebSocketResponse, methods: Methods, transport: asyncio.Transport
+    ) -> None:
         self._socket = socket
+        self._transport = transport
         self._methods = methods
         self._outbox = Outbox()
-        self._has_output = asyncio.Event()
+        self._has_output = asyncio.Event()  # for the task
+        self._flushing = False
         self._close_reason: str | None = None
         self._loop = asyncio.get_running_loop()
         methods.channel = self
@@ -82,7 +92,9 @@ class RpcSession:
             self.close("slow_reader")
         if self._outbox.dropped > dropped:
             self._methods.core.metrics.queue_dropped.inc(self._outbox.dropped - dropped)
-        self._has_output.set()
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
 
     def close(self, reason: str) -> None:
         """Queue ``bye`` with the reason, then close the WebSocket behind the queued messages."""
@@ -96,6 +108,15 @@ class RpcSession:
     def _check_joined(self) -> None:
         if self._methods.participant is None:
             self.close("negotiation_timeout")
+
+    def _flush(self) -> None:
+        """Write the queued messages at once, or leave them to the task if the client is slow."""
+        self._flushing = False
+        space = _MAX_WRITE_BYTES - self._transport.get_write_buffer_size()
+        if space > 0 and self._outbox and not self._socket.closed:
+            self._transport.write(text_frames(self._outbox.take(space)))
+        if self._outbox:
+            self._has_output.set()
 
     async def _write(self) -> None:
         while True:

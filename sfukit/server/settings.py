@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from sfukit.errors import UsageError
-from sfukit.server.native_messages import ServerConfig, SrtpChoice
+from sfukit.server.native_messages import Bwe, ServerConfig, SrtpChoice
 
 DEFAULT_HTTP_PORT = 7080
 DEFAULT_UDP_PORT = 7081
@@ -102,11 +102,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_at_exp: bool = False
     srtp: SrtpChoice = "auto"
     stun: bool = False
-    bwe: Literal["none", "loss-rtt"] = "loss-rtt"
+    bwe: Bwe = "gcc"
     coalesce_ms: int = 5
     pad: bool = True
     nack_ttl_ms: int | None = None
     max_publish_bitrate_bps: int | None = None
+    max_subscription_bitrate_bps: int | None = None
     auto_subscribe: int = 25
     ice_servers: tuple[IceServer, ...] = ()
     limits: Limits = Limits()
@@ -130,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             stun=self.stun,
             bwe=self.bwe,
             max_publish_bitrate_bps=self.max_publish_bitrate_bps,
+            max_subscription_bitrate_bps=self.max_subscription_bitrate_bps,
             srtp=self.srtp,
         )
 

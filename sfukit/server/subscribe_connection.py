@@ -201,7 +201,9 @@ class SubscribeConnection:
             codec_name=publication.track.codec_name,
             codec=publication.track.codec,
             extensions=extensions.to_subscriber(
-                publication.track.extensions, extensions.OFFERED_IDS
+                publication.track.extensions,
+                extensions.OFFERED_IDS,
+                transport_wide=self._core.settings.bwe != "remb",
             ),
             stream_id=publication.stream_id,
             track_id=f"p{publication.number}",
@@ -269,7 +271,8 @@ class SubscribeConnection:
             rtx_payload_type=accepted.numbers.rtx_payload_type,
             ssrc=track.ssrc,
             rtx_ssrc=track.rtx_ssrc if accepted.numbers.rtx_payload_type is not None else None,
-            extensions=track.extensions,
+            extensions=accepted.extensions,
+            feedback=accepted.feedback,
             cname=track.cname,
             target=subscription.target,
         )

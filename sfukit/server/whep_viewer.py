@@ -101,7 +101,13 @@ class WhepViewer:
 
     def negotiate(self, offer: sdp.Session) -> str:
         """Return the answer to the offer, without effects in the engine."""
-        answer = answer_viewer(offer, self._sources(), self._local, self.core.ids.ssrc)
+        answer = answer_viewer(
+            offer,
+            self._sources(),
+            self._local,
+            self.core.ids.ssrc,
+            transport_wide=self.core.settings.bwe != "remb",
+        )
         self._remote = answer.remote
         self._tracks = [self._played_track(played) for played in answer.played]
         return answer.sdp
@@ -247,6 +253,7 @@ class WhepViewer:
             ssrc=played.ssrc,
             rtx_ssrc=played.rtx_ssrc,
             extensions=played.extensions,
+            feedback=played.feedback,
             cname=played.cname,
         )
 

@@ -8,6 +8,7 @@ REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 VIDEO_ORIENTATION = "urn:3gpp:video-orientation"
 TRANSPORT_WIDE_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 ABS_CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 DEPENDENCY_DESCRIPTOR = (
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
@@ -19,12 +20,13 @@ _FROM_PUBLISHER = {
         (MID, RID, REPAIRED_RID, VIDEO_ORIENTATION, TRANSPORT_WIDE_CC, ABS_CAPTURE_TIME)
     ),
 }
-_ALWAYS = (MID, TRANSPORT_WIDE_CC)
+_ALWAYS = (MID, TRANSPORT_WIDE_CC, ABS_SEND_TIME)
 _AS_PUBLISHED = frozenset((AUDIO_LEVEL, VIDEO_ORIENTATION, ABS_CAPTURE_TIME, DEPENDENCY_DESCRIPTOR))
 
 # One id means one URI on a bundled transport (RFC 8843 section 8).
 OFFERED_IDS: Mapping[str, int] = {
     AUDIO_LEVEL: 1,
+    ABS_SEND_TIME: 2,
     TRANSPORT_WIDE_CC: 3,
     MID: 4,
     ABS_CAPTURE_TIME: 6,
@@ -53,7 +55,16 @@ def from_publisher(
     }
 
 
-def to_subscriber(published: Iterable[str], ids: Mapping[str, int]) -> dict[str, int]:
-    """Return the extensions of a subscription: the server's own, and the publisher's."""
+def to_subscriber(
+    published: Iterable[str], ids: Mapping[str, int], *, transport_wide: bool = True
+) -> dict[str, int]:
+    """Return the extensions of a subscription: the server's own, and the publisher's.
+
+    Without ``transport_wide`` a receiver has no numbers to report, and estimates itself (REMB).
+    """
     carried = (*_ALWAYS, *(uri for uri in published if uri in _AS_PUBLISHED))
-    return {uri: ids[uri] for uri in carried if uri in ids}
+    return {
+        uri: ids[uri]
+        for uri in carried
+        if uri in ids and (transport_wide or uri != TRANSPORT_WIDE_CC)
+    }

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sfukit.signaling import extensions
+from sfukit.signaling import congestion, extensions
 from sfukit.signaling.codecs import NegotiatedCodec, describe, forwarded, negotiate
 from sfukit.signaling.offer_rules import (
     bundle_order,
@@ -49,6 +49,7 @@ class Played(msgspec.Struct, frozen=True):
     cname: str
     ssrc: int
     rtx_ssrc: int | None
+    feedback: tuple[str, ...] = ()
 
 
 class PlayAnswer(msgspec.Struct, frozen=True):
@@ -64,6 +65,8 @@ def answer_viewer(
     sources: Mapping[str, Source],
     local: LocalTransport,
     new_ssrc: Callable[[], int],
+    *,
+    transport_wide: bool = True,
 ) -> PlayAnswer:
     """Answer sendonly from at most one source of each kind, or raise ``Refusal``."""
     check_offer(offer)
@@ -77,7 +80,7 @@ def answer_viewer(
         played = None
         if source is not None and agreed is not None:
             del left[media.kind]
-            played = _played(offer, media, source, agreed, new_ssrc)
+            played = _played(offer, media, source, agreed, new_ssrc, transport_wide)
         elif source is not None:
             mismatches.append(_mismatch(media, source))
         lines.append(_MediaAnswer(media, agreed if played else _idle(media), played))
@@ -134,8 +137,15 @@ def _played(
     source: Source,
     agreed: NegotiatedCodec,
     new_ssrc: Callable[[], int],
+    transport_wide: bool,
 ) -> Played:
     numbers = PayloadTypes(agreed.codec.payload_type, agreed.rtx_payload_type)
+    usable = extensions.to_subscriber(
+        source.extensions, usable_extensions(media), transport_wide=transport_wide
+    )
+    feedback = congestion.agreed(
+        congestion.offered(source.kind, usable), agreed.codec.feedback, usable
+    )
     return Played(
         mid=media.mid,
         engine_mid=engine_mid(offer, media),
@@ -144,12 +154,13 @@ def _played(
         codec_name=source.codec_name,
         codec=source.codec,
         numbers=numbers,
-        extensions=extensions.to_subscriber(source.extensions, usable_extensions(media)),
+        extensions=congestion.extensions_for(feedback, usable),
         stream_id=source.stream_id,
         track_id=f"p{source.publication}",
         cname=source.cname,
         ssrc=new_ssrc(),
         rtx_ssrc=new_ssrc() if numbers.rtx_payload_type is not None else None,
+        feedback=feedback,
     )
 
 

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,12 +20,20 @@ MAX_LINES = 4_000
 MAX_MEDIA = 64
 MAX_SECTION_LINES = 600  # a browser's longest section has about 150
 
-# Lines of which a browser sends the same ones in every offer.
-_REPEATED = ("a=rtpmap:", "a=rtcp-fb:", "a=fmtp:", "a=extmap:")
-_BLOCK_FIELDS = ("rtpmaps", "fmtps", "parameters", "feedbacks", "extensions")
-_SHORTEST_BLOCK = 3
+# Lines that differ between sessions or m-lines. The other lines of an m-line are the same in the
+# descriptions of all clients of one kind.
+_OWN = (
+    *("a=mid:", "a=ice-", "a=fingerprint:", "a=candidate:", "a=group:"),
+    *("a=ssrc", "a=msid:", "a=rtcp:", "c="),
+)
+_BLOCK_FIELDS = (
+    *("direction", "setup", "rtcp_mux", "bundle_only", "mixed_extensions", "end_of_candidates"),
+    *("extensions", "rids", "simulcast", "rtpmaps", "fmtps", "parameters", "feedbacks"),
+)
+_OTHER_LINES = frozenset("vsiuepcbtrzk")
 _LONGEST_BLOCK = 8 * 1024  # characters
 _MAX_BLOCKS = 128
+_LONGEST_MEDIA_LINE = 512
 
 _VISIBLE = re.compile(r"[!-~]{1,256}")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -91,16 +100,19 @@ class Section(msgspec.Struct):
         """Whether the m-line is rejected: port zero, and not bundle-only (RFC 8843 section 6)."""
         return self.port == 0 and not self.bundle_only
 
+    def feedback_of(self, payload_type: int | str) -> tuple[str, ...]:
+        """List the RTCP feedback of a payload type (RFC 4585 section 4.2)."""
+        return (*self.feedbacks.get(str(payload_type), ()), *self.feedbacks.get("*", ()))
+
     def codecs(self) -> list[Codec]:
         """List the codecs in the order of preference of the m-line."""
-        common = self.feedbacks.get("*", [])
         return [
             Codec(
                 int(payload_type),
                 *self.rtpmaps[payload_type],
                 fmtp=self.fmtps.get(payload_type, ""),
                 parameters=self.parameters.get(payload_type, {}),
-                feedback=(*self.feedbacks.get(payload_type, ()), *common),
+                feedback=self.feedback_of(payload_type),
             )
             for payload_type in self.formats
             if payload_type in self.rtpmaps
@@ -132,69 +144,94 @@ def parse(text: str) -> Session:
     lines = grammar.split_lines(text, MAX_LINES)
     if next(filter(None, lines), "") != "v=0":
         raise SdpError(1, "a session description begins with v=0")
-    session = Session("", Section(), [])
-    section = session.common
-    handlers = _HANDLERS
-    number = 0
-    known_before = 0  # the lines up to this one are read
     try:
-        for number, line in enumerate(lines, 1):
-            if number <= known_before:
-                continue
-            kind = line[:2]
-            if kind == "a=":
-                if line.startswith(_REPEATED):
-                    known_before = number - 1 + _read_block(section, lines, number - 1)
-                    if known_before >= number:
-                        continue
-                name, _, value = line[2:].partition(":")
-                if (handler := handlers.get(name)) is not None:
-                    handler(section, value.strip(" \t"))
-            elif kind == "m=":
-                section = _media(line[2:], number)
-                session.media.append(section)
-            elif kind == "o=":
-                session.origin = line[2:]
-            elif line and (line[1:2] != "=" or line[0] not in "vsiuepcbtrzk"):
-                raise ValueError("not a line of SDP")
-    except ValueError as error:
-        raise SdpError(number, str(error)) from None
+        session = _assemble(lines)
+    except ValueError:
+        session = _read(lines)  # the error is found again, with its line
     return _finished(session, len(lines))
 
 
-def _read_block(section: Section, lines: list[str], begin: int) -> int:
-    """Read the lines from ``begin`` that describe codecs or extensions; return their number.
-
-    The same block is in the offers of all clients of one kind, so that the result of the last ones
-    is kept. Returns 0 where the block has an error, or continues a description.
-    """
-    end = begin + 1
-    while end < len(lines) and lines[end].startswith(_REPEATED):
-        end += 1
-    if end - begin < _SHORTEST_BLOCK or sum(map(len, lines[begin:end])) > _LONGEST_BLOCK:
-        return 0
+def _read(lines: list[str]) -> Session:
+    """Read line by line."""
+    session = Session("", Section(), [])
+    section = session.common
+    number = 0
     try:
-        block = _block(tuple(lines[begin:end]))
-    except ValueError:
-        return 0  # the error is found again, with its line
-    fields = [name for name in _BLOCK_FIELDS if getattr(block, name)]
-    if any(getattr(section, name) for name in fields):
-        return 0
-    for name in fields:
-        setattr(section, name, getattr(block, name).copy())
-    if block.feedbacks:
-        section.feedbacks = {number: list(all_of) for number, all_of in block.feedbacks.items()}
-    return end - begin
+        for number, line in enumerate(lines, 1):
+            if line.startswith("m="):
+                section = _media(line, number)
+                session.media.append(section)
+            elif line.startswith("o="):
+                session.origin = line[2:]
+            else:
+                _read_line(section, line)
+    except ValueError as error:
+        raise SdpError(number, str(error)) from None
+    return session
+
+
+def _read_line(section: Section, line: str) -> None:
+    """Read a line that is neither m= nor o=; raise ValueError."""
+    if line.startswith("a="):
+        name, _, value = line[2:].partition(":")
+        if (handler := _HANDLERS.get(name)) is not None:
+            handler(section, value.strip(" \t"))
+    elif line and (line[1:2] != "=" or line[0] not in _OTHER_LINES):
+        raise ValueError("not a line of SDP")
+
+
+def _assemble(lines: list[str]) -> Session:
+    """Read m-line by m-line, reusing the results for lines read before; raise ValueError."""
+    begins = [number for number, line in enumerate(lines) if line.startswith("m=")]
+    session = _read(lines[: begins[0]] if begins else lines)
+    for begin, end in itertools.pairwise((*begins, len(lines))):
+        section = _media(lines[begin], begin + 1)
+        session.media.append(section)
+        others = []
+        for line in lines[begin + 1 : end]:
+            if line.startswith(_OWN):
+                _read_line(section, line)
+            else:
+                others.append(line)
+        read = _block if sum(map(len, others)) <= _LONGEST_BLOCK else _block.__wrapped__
+        read(tuple(others)).copy_to(section)
+    return session
+
+
+class _Block(NamedTuple):
+    """The attributes of lines, by field of ``Section``; absent ones were not set."""
+
+    texts: list[tuple[str, str | bool]]
+    tables: list[tuple[str, dict[str, Any]]]
+    lists: list[tuple[str, dict[str, list[str]]]]
+
+    def copy_to(self, section: Section) -> None:
+        for name, text in self.texts:
+            setattr(section, name, text)
+        for name, table in self.tables:
+            setattr(section, name, table.copy())
+        for name, lists in self.lists:
+            setattr(section, name, {key: entries.copy() for key, entries in lists.items()})
 
 
 @lru_cache(maxsize=_MAX_BLOCKS)
-def _block(lines: tuple[str, ...]) -> Section:
-    """Read a block as a section of its own; raise ValueError."""
+def _block(lines: tuple[str, ...]) -> _Block:
+    """Read lines of an m-line, without those of ``_OWN``; raise ValueError."""
     section = Section()
     for line in lines:
-        name, _, value = line[2:].partition(":")
-        _HANDLERS[name](section, value.strip(" \t"))
-    return section
+        _read_line(section, line)
+    block = _Block([], [], [])
+    for name in _BLOCK_FIELDS:
+        value = getattr(section, name)
+        if not value:
+            continue
+        if name in ("simulcast", "feedbacks"):
+            block.lists.append((name, value))
+        elif isinstance(value, dict):
+            block.tables.append((name, value))
+        else:
+            block.texts.append((name, value))
+    return block
 
 
 def _finished(session: Session, lines: int) -> Session:
@@ -221,18 +258,24 @@ def _finished(session: Session, lines: int) -> Session:
     return session
 
 
-def _media(value: str, line: int) -> Section:
-    parts = value.split(" ")
-    parts = [part for part in parts if part]
+def _media(line: str, number: int) -> Section:
+    read = _media_line if len(line) <= _LONGEST_MEDIA_LINE else _media_line.__wrapped__
+    kind, port, protocol, formats = read(line[2:])
+    return Section(number, kind, port, protocol, [*formats])
+
+
+@lru_cache(maxsize=_MAX_BLOCKS)
+def _media_line(value: str) -> tuple[str, int, str, tuple[str, ...]]:
+    """Read an m-line: kind, port, protocol, formats; raise ValueError."""
+    parts = [part for part in value.split(" ") if part]
     if not 4 <= len(parts) <= 131:
         raise ValueError("an m-line has kind, port, protocol and 1 to 128 formats")
     kind, port, protocol, *formats = parts
-    return Section(
-        line,
+    return (
         grammar.token(kind),
         grammar.number(port, 65535),
         grammar.protocol(protocol),
-        [grammar.payload_type(grammar.token(entry)) for entry in formats],
+        tuple([grammar.payload_type(grammar.token(entry)) for entry in formats]),
     )
 
 

@@ -4,13 +4,11 @@ from typing import Protocol
 
 import msgspec
 
+from sfukit.signaling import congestion
 from sfukit.signaling.codecs import sent_parameters
 from sfukit.signaling.sdp import Codec, Section
 
-_SENT_FEEDBACK = {
-    "audio": ("nack", "transport-cc"),
-    "video": ("nack", "nack pli", "ccm fir", "transport-cc"),
-}
+_SENT_FEEDBACK = {"audio": ("nack",), "video": ("nack", "nack pli", "ccm fir")}
 
 
 class PayloadTypes(msgspec.Struct, frozen=True):
@@ -86,7 +84,8 @@ def codec_lines(track: SentTrack, numbers: PayloadTypes) -> str:
     """Write rtpmap, rtcp-fb and fmtp of what is sent and of its RTX (RFC 4588 section 8)."""
     number, codec = numbers.payload_type, track.codec
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
-    feedback = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in _SENT_FEEDBACK[track.kind]])
+    values = (*_SENT_FEEDBACK[track.kind], *congestion.offered(track.kind, track.extensions))
+    feedback = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in values])
     fmtp = sent_fmtp(track.codec_name, codec)
     lines = f"a=rtpmap:{number} {track.codec_name}/{codec.clock_rate}{channels}\r\n{feedback}"
     if fmtp:

@@ -16,6 +16,7 @@ from enum import Enum, auto
 
 import msgspec
 
+from sfukit.signaling import congestion
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import (
@@ -95,11 +96,13 @@ class Slot(msgspec.Struct):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A track that the answer accepts, with its payload types."""
+    """A track that the answer accepts, with its payload types, extensions and feedback."""
 
     mid: str
     track: Track
     numbers: PayloadTypes
+    extensions: dict[str, int] = {}
+    feedback: tuple[str, ...] = ()
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -221,7 +224,13 @@ class SubscribeOffers:
         slot.phase = Phase.LIVE
         if str(numbers.rtx_payload_type) not in media.formats:
             numbers = PayloadTypes(numbers.payload_type, None)
-        accepted.append(Accepted(slot.mid, track, numbers))
+        feedback = congestion.agreed(
+            congestion.offered(track.kind, track.extensions),
+            media.feedback_of(numbers.payload_type),
+            media.extensions,
+        )
+        sent = congestion.extensions_for(feedback, track.extensions)
+        accepted.append(Accepted(slot.mid, track, numbers, sent, feedback))
 
     def _end(self, slot: Slot, *, rejected: bool = False) -> Track | None:
         track = slot.track

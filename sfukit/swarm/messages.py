@@ -133,7 +133,8 @@ class AddBot(Command, tag="add_bot"):
 class Relay(msgspec.Struct, kw_only=True):
     """A TURN server and an account (RFC 8656).
 
-    ``ca_file`` has the certificates to trust by TLS; None accepts every one.
+    ``ca_file`` has the certificates to trust by TLS; None accepts every one. The server may name
+    another one at these addresses (``alternates``), at its own, on this machine, or any.
     """
 
     ip: str
@@ -143,6 +144,8 @@ class Relay(msgspec.Struct, kw_only=True):
     password: str
     server_name: str = ""
     ca_file: str | None = None
+    alternates: list[str] = []
+    any_alternate: bool = False
 
     def __repr__(self) -> str:
         return f"Relay({self.protocol} {self.ip} {self.port})"

@@ -46,9 +46,11 @@ def test_a_run_is_saved_even_if_its_file_cannot_be_written(tmp_path: Path) -> No
     assert report.load_last("loadtest")
 
 
-def test_a_run_that_cannot_be_saved_says_nothing_of_it(
+def test_a_run_that_cannot_be_saved_says_why(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state.write_text("a file in the way")
     finish(passed(), ["PASS"], Output())
-    assert capsys.readouterr().out == "PASS\n"
+    verdict, note = capsys.readouterr().out.splitlines()
+    assert verdict == "PASS"
+    assert note.startswith(f"not saved       {state}") and note.endswith(": Not a directory")

@@ -116,7 +116,7 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
         ("--dev nocolon", "give KEY:SECRET"),
         ("--api-key alone", "--api-secret: give both"),
         ("--pad maybe", "--pad maybe: unknown value\n  choose one of on, off"),
-        ("--bwe gcc", "bwe"),
+        ("--bwe bbr", "bwe"),
         ("--srtp des", "srtp"),
         ("--log loud", "--log loud: unknown value\n  choose one of console, json"),
         ("--max-egress fast", "--max-egress"),

@@ -20,8 +20,13 @@ COMMANDS = [
     *((_native.Swarm, kind) for kind in swarm.Command.__subclasses__()),
 ]
 CONFIGS = [(_native.Server, server.ServerConfig), (_native.Swarm, swarm.SwarmConfig)]
-# What a text has to be where not any text will do.
-TEXTS = {"ip": "192.0.2.1", "bind_ip": "127.0.0.1", "kind": "audio"}
+# What a field has to be where not any text will do.
+TEXTS: dict[str, object] = {
+    "ip": "192.0.2.1",
+    "bind_ip": "127.0.0.1",
+    "alternates": ["::1"],
+    "kind": "audio",
+}
 
 Native = _native.Server | _native.Swarm
 

@@ -13,7 +13,7 @@ import pytest
 from sfukit.loadgen.latency.result import LatencyReport
 from tests.conftest import find_program
 from tests.integration.loadtest_command import Loadtest
-from tests.interop.coturn import LOOPBACK, SECRET, USER, Coturn, coturn
+from tests.interop.coturn import LOOPBACK, SECRET, USER, Coturn, coturn, free_ports
 
 pytestmark = pytest.mark.realtime
 
@@ -57,6 +57,42 @@ async def test_all_media_passes_the_relay(tmp_path: Path, protocol: str) -> None
     assert report.relay.failures == {}
     assert f"relay           {uri} by {protocol}: 4 allocations (p95 " in outcome.out
     assert "--turn-password '***'" in report.command_line
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+async def test_a_server_that_names_another_one_is_left_for_it(
+    tmp_path: Path, protocol: str
+) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    with coturn(folders[1], *USER, LOOPBACK, "-v") as second:
+        names = f"--alternate-server={second.host}:{second.port}"
+        with coturn(folders[0], *USER, LOOPBACK, names, "-v") as first:
+            uri = f"{first.uri}?transport={protocol}"
+            outcome = await Loadtest(tmp_path)(*_LOAD, *account(first, uri), "-c", "3")
+            logs = [(folder / "turnserver.log").read_text() for folder in folders]
+    report = outcome.measured
+    assert outcome.code in _MEASURED, outcome.out
+    assert report.metrics["joins"].avg == report.metrics["tracks"].avg == 1.0
+    assert report.relay is not None and report.relay.allocations == 6
+    assert "error 300" in logs[0] and "ALLOCATE processed, success" in logs[1]
+    assert "ALLOCATE processed, success" not in logs[0]
+
+
+async def test_servers_that_name_each_other_or_are_not_allowed_are_named(tmp_path: Path) -> None:
+    for given, code, text in (
+        ("127.0.0.1:{port}", "turn_alternate_loop", "the TURN servers name each other"),
+        ("192.0.2.7:3478", "turn_alternate_not_allowed", "--allow-host: 192.0.2.7"),
+    ):
+        [port] = free_ports(1)
+        names = f"--alternate-server={given.format(port=port)}"
+        with coturn(tmp_path, *USER, LOOPBACK, names, port=port) as server:
+            outcome = await Loadtest(tmp_path)(*_LOAD, *account(server, server.udp), "-c", "3")
+        assert outcome.code in (3, 4), outcome.out
+        assert outcome.measured.relay is not None
+        assert outcome.measured.relay.failures[code] > 0
+        assert text in outcome.out
 
 
 async def test_a_handover_is_a_new_allocation(tmp_path: Path) -> None:

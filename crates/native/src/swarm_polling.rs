@@ -16,48 +16,57 @@ const ROUND: Duration = Duration::from_millis(10);
 /// Longest gap between the arrivals of a busy socket. With longer gaps, as the 33 ms between the
 /// frames of one publisher, most polls find nothing and cost more than epoll.
 const GAP: Duration = Duration::from_millis(20);
-/// Consecutive arrivals that make a socket busy.
-const BUSY_AFTER: u8 = 8;
-/// Consecutive polls without datagrams that make a socket idle: 100 ms.
-const IDLE_AFTER: u8 = 10;
+/// Time with arrivals no further apart that makes a socket busy: longer than the packets of a key
+/// frame take.
+const BUSY_AFTER: Duration = Duration::from_millis(150);
+/// Polls after which a socket is judged again: 200 ms.
+const JUDGED_POLLS: u8 = 20;
+/// Polls among these that find datagrams at a busy socket. The frames of one publisher are found by
+/// six or seven.
+const BUSY_POLLS: u8 = 9;
 
 /// How a socket is read.
 #[derive(Clone, Copy, Debug)]
 pub enum ReadMode {
-    /// Epoll watches the socket: number of consecutive arrivals, time of the last one.
-    Watched(u8, Time),
-    /// The socket is polled: number of consecutive polls without datagrams.
-    Polled(u8),
+    /// Epoll watches the socket: first and last of the arrivals without a longer gap.
+    Watched(Time, Time),
+    /// The socket is polled: number of polls, and of those that found datagrams.
+    Polled(u8, u8),
 }
 
 impl ReadMode {
     /// A new socket.
-    pub const NEW: Self = Self::Watched(0, Time::ZERO);
+    pub const NEW: Self = Self::Watched(Time::ZERO, Time::ZERO);
+    /// A socket that has become busy.
+    const BUSY: Self = Self::Polled(0, 0);
 
     /// Record an event of epoll; return whether the socket is busy from now on.
     pub fn on_ready(&mut self, now: Time) -> bool {
-        let Self::Watched(consecutive, last) = *self else {
+        let Self::Watched(first, last) = *self else {
             return false;
         };
-        let consecutive = match now.since(last) <= GAP {
-            true => consecutive + 1,
-            false => 0,
-        };
-        let busy = consecutive >= BUSY_AFTER;
+        let first = if now.since(last) <= GAP { first } else { now };
+        let busy = now.since(first) >= BUSY_AFTER;
         *self = match busy {
-            true => Self::Polled(0),
-            false => Self::Watched(consecutive, now),
+            true => Self::BUSY,
+            false => Self::Watched(first, now),
         };
         busy
     }
 
     /// Record a poll; return whether the socket is idle and epoll has to watch it again.
     pub fn is_idle_after_poll(&mut self, received: bool) -> bool {
-        let Self::Polled(empty) = self else {
+        let Self::Polled(polls, found) = self else {
             return false;
         };
-        *empty = if received { 0 } else { *empty + 1 };
-        *empty >= IDLE_AFTER
+        *polls += 1;
+        *found += u8::from(received);
+        if *polls < JUDGED_POLLS {
+            return false;
+        }
+        let idle = *found < BUSY_POLLS;
+        *self = Self::BUSY;
+        idle
     }
 }
 
@@ -126,25 +135,40 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    #[test]
-    fn several_streams_make_a_socket_busy_and_one_does_not() {
-        let events_until_busy = |apart: Duration| {
-            let mut mode = ReadMode::NEW;
-            (1..100).find(|nth| mode.on_ready(START + apart * *nth))
-        };
-        assert_eq!(events_until_busy(ms(8)), Some(9));
-        assert_eq!(events_until_busy(ms(33)), None);
+    /// Return the time of arrivals after which a socket is busy.
+    fn busy_after(arrivals: impl Iterator<Item = Duration>) -> Option<Duration> {
+        let (mut mode, mut now) = (ReadMode::NEW, START);
+        for gap in arrivals {
+            now = now + gap;
+            if mode.on_ready(now) {
+                return Some(now.since(START));
+            }
+        }
+        None
     }
 
     #[test]
-    fn an_idle_socket_is_watched_again() {
-        let mut mode = ReadMode::Polled(0);
-        for _ in 0..10 {
-            assert!((1..IDLE_AFTER).all(|_| !mode.is_idle_after_poll(false)));
-            assert!(!mode.is_idle_after_poll(true));
-        }
-        assert!((1..IDLE_AFTER).all(|_| !mode.is_idle_after_poll(false)));
-        assert!(mode.is_idle_after_poll(false));
+    fn several_streams_make_a_socket_busy_and_one_does_not() {
+        let every = |apart: u64| std::iter::repeat_n(ms(apart), 100);
+        assert_eq!(busy_after(every(8)), Some(ms(160)));
+        assert_eq!(busy_after(every(33)), None);
+        // Key frames of 40 packets, a millisecond apart.
+        let keyframe = (0..30).map(|_| ms(33)).chain((0..40).map(|_| ms(1)));
+        assert_eq!(busy_after(keyframe.cycle().take(1_000)), None);
+    }
+
+    #[test]
+    fn a_socket_with_few_arrivals_is_watched_again() {
+        let polls_until_idle = |found_each: u64| {
+            let mut mode = ReadMode::BUSY;
+            (1..200).find(|poll| mode.is_idle_after_poll(poll % found_each == 0))
+        };
+        assert_eq!(polls_until_idle(1), None);
+        // Audio, every 20 ms.
+        assert_eq!(polls_until_idle(2), None);
+        // Video of one publisher, every 33 ms.
+        assert_eq!(polls_until_idle(3), Some(20));
+        assert_eq!(polls_until_idle(1_000), Some(20));
     }
 
     #[test]

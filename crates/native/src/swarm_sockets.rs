@@ -82,30 +82,19 @@ impl Sockets {
     }
 
     /// Connect, send and receive on a stream as far as that does not block; return the address of
-    /// its server.
-    ///
-    /// # Errors
-    /// Where the stream ended, with the reason; it is closed then.
+    /// its server, and the reason where the stream ended: it is closed then.
     pub fn serve_stream(
         &mut self,
         transport: TransportId,
         inbox: &mut Inbox,
-    ) -> Result<Option<SocketAddr>, String> {
-        let Some(stream) = self.streams.get_mut(&transport) else {
-            return Ok(None);
-        };
-        let served = stream.serve(inbox);
+    ) -> Option<(SocketAddr, Result<(), String>)> {
+        let stream = self.streams.get_mut(&transport)?;
+        let (server, served) = (stream.server(), stream.serve(inbox));
         match served {
-            Ok(()) => {
-                let server = stream.server();
-                self.watch_stream(transport);
-                Ok(Some(server))
-            }
-            Err(reason) => {
-                self.streams.remove(&transport);
-                Err(reason)
-            }
+            Ok(()) => self.watch_stream(transport),
+            Err(_) => drop(self.streams.remove(&transport)),
         }
+        Some((server, served))
     }
 
     fn watch_stream(&mut self, transport: TransportId) {
@@ -176,7 +165,7 @@ impl Sockets {
         // Neither call can fail: a watched socket is in the poller, a polled one is not.
         let _ = match std::mem::replace(&mut socket.mode, ReadMode::NEW) {
             ReadMode::Watched(..) => self.poller.modify(fd, token, interest),
-            ReadMode::Polled(_) => {
+            ReadMode::Polled(..) => {
                 self.busy.remove(transport);
                 self.poller.add(fd, token, interest)
             }

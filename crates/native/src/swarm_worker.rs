@@ -185,19 +185,20 @@ impl SwarmWorker {
     fn serve_stream(&mut self, transport: TransportId) {
         self.inbox.clear();
         let served = self.sockets.serve_stream(transport, &mut self.inbox);
+        let Some((server, served)) = served else {
+            return;
+        };
         let now = self.clock.now();
-        match served {
-            Ok(None) => {}
-            Ok(Some(server)) => {
-                let messages = self.inbox.messages();
-                let messages = messages.map(|bytes| (server, Duration::ZERO, bytes));
-                self.engine
-                    .receive(now, transport, messages, &mut self.sockets);
-            }
-            Err(reason) => {
-                self.engine
-                    .relay_lost(now, transport, &reason, &mut self.sockets);
-            }
+        let messages = self.inbox.messages();
+        let messages = messages.map(|bytes| (server, Duration::ZERO, bytes));
+        self.engine
+            .receive(now, transport, messages, &mut self.sockets);
+        // The last message may name another server, to which there is a stream by now.
+        if let Err(reason) = served
+            && !self.sockets.is_stream(transport)
+        {
+            self.engine
+                .relay_lost(now, transport, &reason, &mut self.sockets);
         }
     }
 

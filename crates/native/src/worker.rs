@@ -11,7 +11,7 @@ use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use sfu::counters::Counters;
 use sfu::engine::Engine;
-use sfu::message::Command;
+use sfu::message::{Command, Event};
 use wire::time::Time;
 
 use crate::bridge::lock;
@@ -36,6 +36,11 @@ const COUNTERS_EVERY: Duration = Duration::from_millis(50);
 const COMMANDS_PER_ROUND: usize = 64;
 /// Bound of queued events, beyond which state events (layer switches) are dropped.
 const MOST_STATE_EVENTS: usize = 16 * 1024;
+/// Longest time that events of states stay queued without waking asyncio. A wake-up costs more than
+/// handling the event: a participant that joins has a dozen of them within a fraction of a second.
+const STATE_EVENTS_WITHIN: Duration = Duration::from_millis(10);
+/// Id of commands whose outcome nothing waits for.
+const WITHOUT_OUTCOME: u64 = 0;
 
 /// Counters of a worker, updated every 50 ms.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
@@ -85,6 +90,8 @@ pub struct Worker {
     positions: Vec<SendPosition>,
     blocked: bool,
     published: Time,
+    /// Time to wake asyncio, where events are queued.
+    events_due: Option<Time>,
     /// `socket_drops` at the last snapshot.
     dropped: u64,
     /// Time of the last read.
@@ -129,6 +136,7 @@ impl Worker {
             sending: Outbox::new(),
             blocked: false,
             published: Time::ZERO,
+            events_due: None,
             dropped: 0,
             last_read: Time::ZERO,
             received: false,
@@ -166,7 +174,9 @@ impl Worker {
     fn wait(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         let next = self.engine.next_timeout().unwrap_or(Time::FAR);
-        let wake_at = next.min(self.published + COUNTERS_EVERY);
+        let wake_at = next
+            .min(self.published + COUNTERS_EVERY)
+            .min(self.events_due.unwrap_or(Time::FAR));
         let pause = wake_at.min(self.last_read + MODERATION).since(now);
         if self.received && !pause.is_zero() {
             std::thread::sleep(pause);
@@ -291,14 +301,29 @@ impl Worker {
     }
 
     fn publish_events(&mut self) {
-        if !self.engine.has_events() {
-            return;
+        let now = self.clock.now();
+        if self.engine.has_events() {
+            self.queue_events(now);
         }
+        if self.events_due.is_some_and(|due| due <= now) {
+            self.events_due = None;
+            self.shared.events.wake();
+        }
+    }
+
+    fn queue_events(&mut self, now: Time) {
         let crowded = self.shared.events.queued() > MOST_STATE_EVENTS;
-        let events = self.engine.take_events(crowded);
-        self.shared
-            .events
-            .push(events.into_iter().map(Report::Engine));
+        let mut events = self.engine.take_events(crowded);
+        events.retain(|event| !matches!(event, Event::Done { id, .. } if *id == WITHOUT_OUTCOME));
+        for event in &events {
+            let due = match is_state(event) {
+                true => now + STATE_EVENTS_WITHIN,
+                false => now,
+            };
+            self.events_due = Some(self.events_due.map_or(due, |earlier| earlier.min(due)));
+        }
+        let reports = events.into_iter().map(Report::Engine);
+        self.shared.events.push_silently(reports);
     }
 
     fn publish_snapshot(&mut self) {
@@ -333,6 +358,17 @@ impl Worker {
         }
         snapshot
     }
+}
+
+/// Whether an event only tells of a state, so that nothing waits for it.
+fn is_state(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::PublicationStarted { .. }
+            | Event::EncodingState { .. }
+            | Event::LayerSwitch { .. }
+            | Event::SsrcUnbound { .. }
+    )
 }
 
 /// Bind the sockets of one worker: all addresses on one port (0 = any free port).

@@ -31,8 +31,8 @@ pub struct Load {
 /// Pacing rate of a transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// Usual rate, bit/s, which bounds the burst.
-    pub usual_bps: u64,
+    /// Most bytes at once after a pause.
+    pub burst_bytes: u64,
     /// Current rate, bit/s.
     pub now_bps: u64,
 }
@@ -51,9 +51,36 @@ impl RateSource for DrainRate {
     fn rate(&self, load: Load) -> Rate {
         let usual_bps = load.media_bps * 5 / 2;
         let drain_bps = load.queued_bytes as u64 * 8 * 1000 / DRAIN_MS;
+        let burst_bytes = usual_bps / 8 * BURST.as_millis() as u64 / 1000;
         Rate {
-            usual_bps,
+            burst_bytes: burst_bytes.max(MIN_BURST_BYTES as u64),
             now_bps: usual_bps.max(drain_bps),
+        }
+    }
+}
+
+/// Rate under congestion control: 1.5 times the estimate, and a queue is sent within 250 ms.
+///
+/// A burst takes no longer than 20 ms at the estimate, so that a thin link does not queue more.
+#[derive(Clone, Copy, Debug)]
+pub struct EstimateRate {
+    /// Estimate of the transport, bit/s.
+    pub estimate_bps: u64,
+}
+
+impl EstimateRate {
+    const BURST_MS: u64 = 20;
+    const MIN_BURST_BYTES: u64 = 2_500;
+    const DRAIN_MS: u64 = 250;
+}
+
+impl RateSource for EstimateRate {
+    fn rate(&self, load: Load) -> Rate {
+        let drain_bps = load.queued_bytes as u64 * 8 * 1000 / Self::DRAIN_MS;
+        let burst_bytes = self.estimate_bps / 8 * Self::BURST_MS / 1000;
+        Rate {
+            burst_bytes: burst_bytes.max(Self::MIN_BURST_BYTES),
+            now_bps: (self.estimate_bps / 2 * 3).max(drain_bps),
         }
     }
 }
@@ -82,10 +109,7 @@ impl Pacer {
     pub fn open(&mut self, now: Time, source: &impl RateSource, load: Load) {
         let rate = source.rate(load);
         let bytes_per_second = rate.now_bps.max(self.backlog_bps) as f64 / 8.0;
-        let burst = rate.usual_bps as f64 / 8.0 * BURST.as_secs_f64();
-        let depth = burst
-            .max(MIN_BURST_BYTES)
-            .max(bytes_per_second * QUANTUM.as_secs_f64());
+        let depth = (rate.burst_bytes as f64).max(bytes_per_second * QUANTUM.as_secs_f64());
         let elapsed = now.since(self.refilled).as_secs_f64();
         self.refilled = now;
         self.tokens = (self.tokens + elapsed * bytes_per_second).min(depth);
@@ -113,14 +137,24 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    /// Send in rounds of one quantum until nothing waits; return the packets of each round.
     fn rounds(pacer: &mut Pacer, start: Time, media_bps: u64, packets: usize) -> Vec<usize> {
+        rounds_of(pacer, &DrainRate, start, media_bps, packets)
+    }
+
+    /// Send in rounds of one quantum until nothing waits; return the packets of each round.
+    fn rounds_of(
+        pacer: &mut Pacer,
+        source: &impl RateSource,
+        start: Time,
+        media_bps: u64,
+        packets: usize,
+    ) -> Vec<usize> {
         let (mut waiting, mut now, mut rounds) = (packets, start, Vec::new());
         while waiting > 0 {
             let queued_bytes = waiting * 1200;
             pacer.open(
                 now,
-                &DrainRate,
+                source,
                 Load {
                     media_bps,
                     queued_bytes,
@@ -160,6 +194,19 @@ mod tests {
         let mut pacer = Pacer::new(Time::ZERO);
         // 2.5 times 1.7 Mb/s for 40 ms are 21 kB.
         assert_eq!(rounds(&mut pacer, Time::from_secs(1), 1_500_000, 18), [18]);
+    }
+
+    #[test]
+    fn a_thin_link_gets_small_bursts_and_a_keyframe_within_250_ms() {
+        let mut pacer = Pacer::new(Time::ZERO);
+        let thin = EstimateRate {
+            estimate_bps: 600_000,
+        };
+        let frame = rounds_of(&mut pacer, &thin, Time::from_secs(1), 500_000, 2);
+        assert_eq!(frame, [2]);
+        let keyframe = rounds_of(&mut pacer, &thin, Time::from_secs(2), 500_000, 40);
+        assert!(keyframe.iter().all(|packets| *packets <= 3), "{keyframe:?}");
+        assert!((30..=50).contains(&keyframe.len()), "{keyframe:?}");
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Timeline {
         timestamp.wrapping_add(self.shift)
     }
 
+    /// Return the newest outgoing timestamp, the first one before any packet was sent.
+    pub fn last(&self) -> u32 {
+        self.newest.map_or(self.shift, |newest| newest.timestamp)
+    }
+
     /// Return what is added to the timestamps of the current source.
     pub fn shift(&self) -> u32 {
         self.shift

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use openssl::hash::{MessageDigest, hash};
 use rtc::outbox::Outbox;
-use rtc::turn::{TurnClient, TurnConfig, TurnEvent, Unwrapped};
+use rtc::turn::{Alternate, TurnClient, TurnConfig, TurnEvent, Unwrapped};
 use wire::stun::{Builder, Class, IntegrityKey, Message, Method, turn};
 use wire::time::Time;
 
@@ -398,4 +398,49 @@ fn a_lifetime_of_zero_is_not_refreshed_without_end() {
     world.start();
     world.wait(Duration::from_secs(10));
     assert_eq!(world.times(turn::REFRESH).len(), 10);
+}
+
+#[test]
+fn another_server_that_the_server_names_gets_the_request_with_its_own_nonce() {
+    let mut world = World::new(false);
+    let mut out = Outbox::new();
+    world.client.start(world.now, &mut out);
+    let mut answer = Vec::new();
+    let (_, request) = out.datagrams().next().unwrap();
+    let request = Message::parse(request).unwrap();
+    let named = address("192.0.2.9:3479");
+    Builder::new(
+        &mut answer,
+        Class::Error,
+        turn::ALLOCATE,
+        request.transaction,
+    )
+    .error_code(300, "Try Alternate")
+    .alternate_server(named)
+    .alternate_domain("b.example.org")
+    .fingerprint();
+    let mut out = Outbox::new();
+    world.client.receive(world.now, &answer, &mut out);
+    assert!(out.is_empty(), "the caller decides");
+    let alternate = Alternate {
+        server: named,
+        domain: Some("b.example.org".into()),
+    };
+    assert_eq!(world.events(), [TurnEvent::TryAlternate(alternate)]);
+    assert_eq!(world.client.poll_timeout(), Time::FAR);
+    world.client.redirect(world.now, named, &mut out);
+    let paths: Vec<SocketAddr> = out.datagrams().map(|(path, _)| path.remote).collect();
+    assert_eq!(paths, [named]);
+    world.client.permit(world.now, peer().ip(), &mut out);
+    world.deliver(out);
+    let allocated = TurnEvent::Allocated(address("192.0.2.1:50000"));
+    assert_eq!(world.events(), [allocated, TurnEvent::Ready]);
+}
+
+#[test]
+fn an_error_300_without_an_address_is_a_failure() {
+    let mut world = World::new(false);
+    world.refuses = Some((turn::ALLOCATE, 300));
+    world.start();
+    assert_eq!(world.events(), [TurnEvent::Failed("turn_try_alternate")]);
 }

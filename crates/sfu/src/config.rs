@@ -13,8 +13,12 @@ pub enum Bwe {
     /// No estimation: the requested encoding is sent.
     None,
     /// From loss and round-trip time in receiver reports.
-    #[default]
     LossRtt,
+    /// From the receiver's own estimate (REMB), else as [`Bwe::LossRtt`].
+    Remb,
+    /// From transport-wide feedback, else as [`Bwe::Remb`].
+    #[default]
+    Gcc,
 }
 
 /// Settings of one engine.
@@ -34,7 +38,7 @@ pub struct Config {
     pub stun: bool,
     /// How subscribers' bandwidth is estimated.
     pub bwe: Bwe,
-    /// Start and upper bound of an estimate, bit/s; absent: the bitrate of the target encodings.
+    /// Upper bound of an estimate, bit/s; absent: 2.5 times the bitrate of the target encodings.
     pub max_subscription_bitrate_bps: Option<u64>,
     /// Bitrate signaled to publishers, bit/s; packets above one and a half times of it are dropped.
     pub max_publish_bitrate_bps: Option<u64>,
@@ -50,7 +54,7 @@ impl Default for Config {
             nack_ttl_ms: None,
             history_bytes: 512 * 1024,
             stun: false,
-            bwe: Bwe::LossRtt,
+            bwe: Bwe::Gcc,
             max_subscription_bitrate_bps: None,
             max_publish_bitrate_bps: None,
             srtp: SrtpChoice::Auto,

@@ -29,6 +29,8 @@ pub enum Timer {
     Pace(SubscriberKey),
     /// A new budget of a subscriber.
     Budget(SubscriberKey),
+    /// The next round of a bandwidth probe to a subscriber.
+    Probe(SubscriberKey),
     /// The batching window of the room ends.
     Batching,
     /// An update of the encodings of a publication: bitrates and activity.

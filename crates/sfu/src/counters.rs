@@ -47,6 +47,10 @@ counters! {
     audio_packets_received,
     /// Padding bytes added to join packets into runs.
     padding_bytes_sent,
+    /// Packets of padding sent by bandwidth probes.
+    probe_packets_sent,
+    /// Bytes of their datagrams.
+    probe_bytes_sent,
     /// Retransmissions sent.
     retransmitted_packets_sent,
     /// Bytes of retransmitted payloads.

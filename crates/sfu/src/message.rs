@@ -235,6 +235,9 @@ pub struct SubscribeRequest {
     pub extensions: ExtensionIds,
     /// RTCP canonical name (RFC 7022).
     pub cname: String,
+    /// Congestion feedback of the receiver: `transport-cc` or `goog-remb`.
+    #[serde(default)]
+    pub feedback: Vec<String>,
     /// Which encoding.
     #[serde(default)]
     pub target: Target,

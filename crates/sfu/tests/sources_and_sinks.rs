@@ -177,6 +177,7 @@ fn request(world: &mut World, publication: u32) -> SubscribeRequest {
         ssrc: 77,
         rtx_ssrc: None,
         extensions: std::collections::BTreeMap::new(),
+        feedback: Vec::new(),
         cname: "recorder".into(),
         target: Target::Auto,
     }

@@ -60,7 +60,8 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
             net_up,
             net_down,
         } => {
-            set_network(engine, bot, net_up, net_down)?;
+            let (up, down) = (net_up.map(|it| *it), net_down.map(|it| *it));
+            set_network(engine, bot, up, down)?;
         }
         Request::AddFlow(request) => engine.add_flow(*request)?,
         Request::Publish(request) => publish(engine, now, &request, host)?,

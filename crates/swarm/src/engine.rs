@@ -14,6 +14,7 @@ use crate::transport::{BotTransport, Shared};
 use rtc::dtls::Context;
 use rtc::outbox::Outbox;
 use rtc::srtp::Profile;
+use rtc::turn::REASON_CLOSED;
 use rtc::wheel::Wheel;
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -244,6 +245,12 @@ impl Engine {
         let Some(transport) = self.transports.get_mut(&id) else {
             return;
         };
+        if let Some(relay) = transport.poll_connect()
+            && let Err(error) = host.connect(id, relay)
+        {
+            let reason = format!("{REASON_CLOSED}: {error}");
+            transport.relay_lost(now, &reason, &mut self.shared);
+        }
         let (bot, due) = (transport.bot(), transport.poll_timeout());
         if due < transport.armed {
             transport.armed = due;

@@ -59,9 +59,9 @@ pub enum Request {
         /// The bot.
         bot: BotId,
         /// Uplink; none removes the impairment.
-        net_up: Option<Network>,
+        net_up: Option<Box<Network>>,
         /// Downlink; none removes the impairment.
-        net_down: Option<Network>,
+        net_down: Option<Box<Network>>,
     },
     /// Add a TCP-like flow behind a bottleneck.
     AddFlow(Box<AddFlow>),

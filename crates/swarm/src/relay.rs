@@ -36,6 +36,12 @@ pub struct Relay {
     /// File of the certificates to trust (TLS); none accepts every certificate.
     #[serde(default)]
     pub ca_file: Option<String>,
+    /// Addresses of other servers that it may name, beside its own and those of this machine.
+    #[serde(default)]
+    pub alternates: Vec<IpAddr>,
+    /// It may name any server.
+    #[serde(default)]
+    pub any_alternate: bool,
 }
 
 impl Relay {
@@ -43,6 +49,14 @@ impl Relay {
     #[must_use]
     pub fn server(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.port)
+    }
+
+    /// Return whether it may name a server at this address.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let is_listed = || self.alternates.contains(&address.to_canonical());
+        let is_local = address == self.ip || address.to_canonical().is_loopback();
+        self.any_alternate || is_local || is_listed()
     }
 
     /// Return whether the connection to it is a stream.

@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use rtc::outbox::Outbox;
 use rtc::turn::stream::Deframer;
-use rtc::turn::{TurnClient, TurnConfig, Unwrapped};
+use rtc::turn::{TurnClient, TurnConfig, TurnEvent, Unwrapped};
 use wire::stun::{Builder, Class, IntegrityKey, Message, Method, TransactionId, turn as protocol};
 use wire::time::Time;
 
@@ -50,6 +50,9 @@ fn message(input: &mut Input<'_>, pending: TransactionId) -> Vec<u8> {
     }
     if has(1) {
         message = message.error_code(input.pick(&CODES), "");
+    }
+    if has(1) && has(7) {
+        message = message.alternate_server(peer(input.u8()));
     }
     if has(2) {
         message = message.xor_relayed_address(peer(input.u8()));
@@ -122,6 +125,10 @@ pub fn turn(data: &[u8]) {
             .rev()
             .find_map(|bytes| Message::parse(bytes).ok());
         pending = request.map_or(pending, |request| request.transaction);
-        while client.poll_event().is_some() {}
+        while let Some(event) = client.poll_event() {
+            if let TurnEvent::TryAlternate(alternate) = event {
+                client.redirect(now, alternate.server, &mut Outbox::new());
+            }
+        }
     }
 }

@@ -138,6 +138,7 @@ fn any_subscription(input: &mut Input<'_>) -> SubscribeRequest {
         ssrc: u32::from(input.u16()),
         rtx_ssrc: input.flag().then(|| u32::from(input.u16())),
         extensions: extensions(input),
+        feedback: Vec::new(),
         cname: "c".repeat(usize::from(input.u8()) * 2),
         target: any_target(input),
     }
@@ -222,6 +223,7 @@ pub fn usual_subscription(transport: u32, subscription: u32, publication: u32) -
         ssrc: 70_000 + subscription,
         rtx_ssrc: Some(80_000 + subscription),
         extensions: extensions(&mut nothing()),
+        feedback: vec!["transport-cc".to_owned()],
         cname: "subscriber".to_owned(),
         target: Target::Auto,
     }

@@ -16,7 +16,7 @@ class SampledStream:
 
     ``dropped`` frames did not fit into the memory of the swarm, ``over`` not into the file,
     ``unidentified`` had no frame id. ``end_tick`` is the end of the window as a capture tick, None
-    where the stream ended before it.
+    where the stream ended before it. ``fault`` is why its file could not be written.
     """
 
     stream: int
@@ -27,6 +27,7 @@ class SampledStream:
     over: int = 0
     unidentified: int = 0
     end_tick: int | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Which streams are sampled, and the files that their frames are kept in."""
 
 import importlib.util
+from collections.abc import Iterable
+from io import BufferedWriter
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,27 @@ class OneStream:
         self.sample.begin()
         await self.sample.end(1_000_000_000)
         return self.sample.kept[-1][9].end_tick
+
+
+async def test_frames_that_cannot_be_written_are_named_and_end_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = OneStream(tmp_path)
+    first = await one.window(taken(1, 2))
+    size = first.path.stat().st_size
+
+    def full(file: BufferedWriter, records: Iterable[bytes]) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(decode_sample, "write_all", full)
+    kept = decode_sample._appended(first.path, [b"more"])
+    assert kept == f"its frames could not be kept in {tmp_path}: No space left on device"
+    assert first.path.stat().st_size == size
+    second = await one.window(taken(3))
+    assert (second.frames, second.over) == (0, 1)
+    found = await decode_sample._compared(second, PLAN, one.ledger)
+    assert found.fault == kept
 
 
 async def test_each_window_has_a_file_of_its_own(tmp_path: Path) -> None:

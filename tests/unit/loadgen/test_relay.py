@@ -102,6 +102,16 @@ async def test_a_server_elsewhere_needs_permission() -> None:
     assert (await relay.resolved(elsewhere, 2, Access(), command)).ca_file is None
 
 
+async def test_servers_that_it_may_name_are_allowed_hosts_or_for_few_clients_any() -> None:
+    server = options("turn:192.0.2.1", Login("u", "p"))
+    hosts = frozenset(["192.0.2.1", "[2001:DB8::1]", "localhost", "name.invalid"])
+    many = (await relay.resolved(server, 3, Access(allow_hosts=hosts), ())).account(1, 60)
+    assert {"192.0.2.1", "2001:db8::1", "127.0.0.1"} <= set(many.alternates)
+    assert not many.any_alternate
+    few = (await relay.resolved(server, 2, Access(), ())).account(1, 60)
+    assert (few.alternates, few.any_alternate) == ([], True)
+
+
 async def test_tls_trusts_the_given_certificates_or_none() -> None:
     local = options("turns:127.0.0.1", Login("u", "p"))
     insecure = await relay.resolved(local, 1, Access(insecure=True), ())
@@ -115,6 +125,8 @@ def test_failures_have_the_words_of_the_field_and_keep_the_detail() -> None:
     code, message = record.failed("turn_tls_failed: self signed certificate")
     assert code == "turn_tls_failed" and message.endswith("to trust: self signed certificate")
     assert record.failed("turn_allocation_quota_reached")[1].startswith("486: ")
+    denied = record.failed("turn_alternate_not_allowed: 192.0.2.9")[1]
+    assert denied.endswith("allow it by --allow-host: 192.0.2.9")
     assert record.failed("turn_something") == (
         "turn_something",
         "the TURN server could not be used",

@@ -169,6 +169,17 @@ async def test_a_command_that_the_engine_cannot_decode_is_an_internal_error(pair
     assert [commands[0]["room"] for _, commands in native.taken] == [2]
 
 
+async def test_commands_without_an_outcome_have_the_id_0(pair: Pair) -> None:
+    engine, native = pair
+    engine.send(0, [OpenRoom(room=1), CloseRoom(room=1)])
+    running = asyncio.ensure_future(engine.run(0, [OpenRoom(room=2)]))
+    await until(lambda: len(native.taken) == 2)
+    ids = [command["id"] for _, commands in native.taken for command in commands]
+    assert ids == [0, 0, 1]
+    native.done(None)
+    assert first_error(await running) is None
+
+
 async def test_a_command_timeout_is_overloaded(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "_COMMAND_DEADLINE_S", 0.01)
     engine, native = pair

@@ -16,6 +16,15 @@ def test_messages_leave_in_order() -> None:
     assert outbox.dropped == 0
 
 
+def test_messages_are_taken_up_to_a_size() -> None:
+    outbox = Outbox()
+    for message in (b"12", b"345", b"6"):
+        assert outbox.put(message, lossy=True)
+    assert outbox.take(0) == []
+    assert outbox.take(3) == [b"12", b"345"]
+    assert (outbox.take(100), len(outbox), len(outbox._lossy)) == ([b"6"], 0, 0)
+
+
 def test_lossy_messages_are_dropped_oldest_first() -> None:
     outbox = Outbox()
     for number in range(3 * MAX_MESSAGES):

@@ -268,6 +268,33 @@ async def test_a_slow_reader_is_removed_and_others_are_not(
     assert (await ann.call("message", data="still here"))["delivered"] == 0
 
 
+async def test_the_messages_of_one_iteration_of_the_event_loop_are_written_together(
+    stage: Stage,
+) -> None:
+    ann = await stage.joined("ann")
+    (session,) = stage.context.channels
+    assert isinstance(session, rpc_session.RpcSession)
+    session._transport = Mock(wraps=session._transport)
+    for number in range(3):
+        session.notify("test", {"number": number})
+    assert [(await ann.note("test"))["number"] for _ in range(3)] == [0, 1, 2]
+    assert session._transport.write.call_count == 1
+
+
+async def test_nothing_is_written_behind_the_close_frame(stage: Stage) -> None:
+    ann = await stage.joined("ann")
+    (session,) = stage.context.channels
+    assert isinstance(session, rpc_session.RpcSession)
+    session._transport = Mock(wraps=session._transport)
+    session.close("removed")
+    session.notify("test", {})
+    session._flush()
+    assert (await ann.note("bye"))["reason"] == "removed"
+    assert await ann.closed() == 4006
+    session._flush()
+    assert session._transport.write.call_count == 1
+
+
 async def test_a_lost_connection_is_a_leave(stage: Stage) -> None:
     ann = await stage.joined("ann")
     bob = await stage.joined("bob")

@@ -13,7 +13,7 @@ def test_the_defaults_are_complete() -> None:
     assert settings == Settings()
     assert (settings.http_host, settings.http_port, settings.udp_port) == ("127.0.0.1", 7080, 7081)
     assert settings.engine.workers == 1
-    assert settings.engine.bwe == "loss-rtt"
+    assert settings.engine.bwe == "gcc"
 
 
 def test_options_override_the_file(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_options_override_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["udp_port = 'x'", "unknown = 1", "[limits]\nwibble = 1", "bwe = 'gcc'", "not toml"]
+    "text", ["udp_port = 'x'", "unknown = 1", "[limits]\nwibble = 1", "bwe = 'bbr'", "not toml"]
 )
 def test_an_invalid_file_is_named_in_the_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "serve.toml"

@@ -15,6 +15,7 @@ _URIS = "|".join(
         "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
         "urn:3gpp:video-orientation",
         "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
         "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
     )

@@ -37,11 +37,23 @@ pub struct TurnConfig {
     pub password: String,
 }
 
+/// Another server that a server names (RFC 8489 section 10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternate {
+    /// Its address.
+    pub server: SocketAddr,
+    /// The name that its certificate has to be valid for, where that is another one.
+    pub domain: Option<String>,
+}
+
 /// A change of the allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TurnEvent {
     /// The server relays from this address.
     Allocated(SocketAddr),
+    /// The server allocates nothing and names another one: the client has ended, until
+    /// [`redirect`](TurnClient::redirect).
+    TryAlternate(Alternate),
     /// A peer may send and be sent to.
     Ready,
     /// There is no allocation, or no permission for any peer; with the reason code.
@@ -111,6 +123,15 @@ impl TurnClient {
         self.requests.clear();
         self.peers.reset();
         self.request(now, Kind::Allocate, 0, out);
+    }
+
+    /// Request the allocation of another server, with the same credential and protocol.
+    ///
+    /// The caller decides whether the server may be used, and after how many others.
+    pub fn redirect(&mut self, now: Time, server: SocketAddr, out: &mut Outbox) {
+        self.config.server = server;
+        self.path = PathId::udp(0, wildcard(server), server);
+        self.start(now, out);
     }
 
     /// Permit a peer to send, as soon as there is an allocation.
@@ -325,6 +346,10 @@ impl TurnClient {
             stale,
             ..
         } = self.requests.swap_remove(at);
+        let alternate = response.alternate_server();
+        if let (300, Kind::Allocate, Some(server)) = (code, kind, alternate) {
+            return self.name_alternate(server, response);
+        }
         let wants_login = code == 401 && !is_authenticated;
         if !wants_login && code != 438 {
             return self.refused(kind, of_code(code));
@@ -336,6 +361,15 @@ impl TurnClient {
             true => self.request(now, kind, stale + u8::from(code == 438), out),
             false => self.fail(REASON_MALFORMED),
         }
+    }
+
+    /// RFC 8489 section 10: the transaction has failed.
+    fn name_alternate(&mut self, server: SocketAddr, response: &Message<'_>) {
+        self.state = State::Ended;
+        self.requests.clear();
+        let domain = response.alternate_domain().map(str::to_owned);
+        let alternate = Alternate { server, domain };
+        self.events.push_back(TurnEvent::TryAlternate(alternate));
     }
 
     fn position(&self, response: &Message<'_>) -> Option<usize> {

@@ -9,5 +9,5 @@ mod reasons;
 mod requests;
 pub mod stream;
 
-pub use client::{TurnClient, TurnConfig, TurnEvent, Unwrapped};
-pub use reasons::REASON_CLOSED;
+pub use client::{Alternate, TurnClient, TurnConfig, TurnEvent, Unwrapped};
+pub use reasons::{REASON_ALTERNATE, REASON_CLOSED, REASON_LOOP, REASON_NOT_ALLOWED};

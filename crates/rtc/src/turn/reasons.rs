@@ -9,10 +9,17 @@ pub const REASON_MALFORMED: &str = "turn_malformed_response";
 /// Reason: each nonce was stale.
 pub const REASON_STALE_NONCE: &str = "turn_stale_nonce";
 
+/// Reason: the server names another one, which cannot be used.
+pub const REASON_ALTERNATE: &str = "turn_try_alternate";
+/// Reason: the server names another one, which is not allowed.
+pub const REASON_NOT_ALLOWED: &str = "turn_alternate_not_allowed";
+/// Reason: servers name each other.
+pub const REASON_LOOP: &str = "turn_alternate_loop";
+
 /// Return the reason code of an error code.
 pub fn of_code(code: u16) -> &'static str {
     match code {
-        300 => "turn_try_alternate",
+        300 => REASON_ALTERNATE,
         400 => "turn_bad_request",
         401 => "turn_unauthorized",
         403 => "turn_forbidden",

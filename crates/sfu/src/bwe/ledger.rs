@@ -107,6 +107,12 @@ impl Ledger {
         self.sent_bytes
     }
 
+    /// Return packets and bytes of all that was sent.
+    #[must_use]
+    pub fn sent_total(&self) -> (u64, u64) {
+        (self.newest, self.sent_bytes)
+    }
+
     /// Return the number of packets sent.
     #[must_use]
     pub fn sent_packets(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Send-side bandwidth estimation: how much a transport may send.
 //!
-//! [`loss_rtt`] follows receiver reports. All the rest is Google congestion control as libwebrtc
+//! [`control`] selects the estimator by what the receiver has feedback for. [`loss_rtt`] follows
+//! receiver reports, [`remb`] the receiver's own estimate. All the rest is Google congestion control as libwebrtc
 //! does it today, for the transport of a subscriber that negotiates transport-wide feedback.
 //! Nothing here reads a clock, allocates per packet or knows what a packet carries.
 //!
@@ -23,6 +24,7 @@
 
 pub mod acknowledged;
 pub mod aimd;
+pub mod control;
 pub mod gcc;
 pub mod groups;
 pub mod ledger;
@@ -31,6 +33,7 @@ pub mod loss;
 pub mod loss_rtt;
 pub mod probe;
 mod reference;
+pub mod remb;
 pub mod trendline;
 
 use std::time::Duration;

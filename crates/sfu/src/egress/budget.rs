@@ -8,8 +8,7 @@ use super::selection::candidates;
 use super::service::sent_encoding;
 use crate::allocate::select::select_encoding;
 use crate::allocate::share::share;
-use crate::bwe::loss_rtt::LossRtt;
-use crate::config::Bwe;
+use crate::bwe::control::{Bandwidth, Feedback, Load};
 use crate::context::{Context, Timer};
 use crate::ingress::Ingress;
 use crate::keys::{SubscriberKey, SubscriptionKey};
@@ -17,39 +16,50 @@ use crate::keys::{SubscriberKey, SubscriptionKey};
 const BUDGET_EVERY: Duration = Duration::from_millis(500);
 /// Budgets are due at multiples of this, so that one wakeup serves many subscribers.
 const BUDGET_GRID: Duration = Duration::from_millis(50);
-/// Packets are larger than their payloads.
-const CAP_MARGIN_PERCENT: u64 = 110;
+/// The same while the start rate is left behind.
+const FIRST_BUDGETS_EVERY: Duration = Duration::from_millis(100);
+const SETTLING: Duration = Duration::from_secs(4);
 
 impl Budget {
     fn schedule(&mut self, context: &mut Context<'_>, key: SubscriberKey) {
-        let at = (context.now + BUDGET_EVERY).floor_to(BUDGET_GRID);
+        let every = match context.now < self.settled {
+            true => FIRST_BUDGETS_EVERY,
+            false => BUDGET_EVERY,
+        };
+        let at = (context.now + every).floor_to(BUDGET_GRID);
         self.timer.set(at);
         context.set_timer(at, Timer::Budget(key));
     }
 }
 
 impl Egress {
-    /// Start bandwidth estimation for a subscriber, where it is configured.
+    /// Start bandwidth estimation for a subscriber, where it is configured, by the best feedback
+    /// that its subscriptions have negotiated.
     pub(super) fn start_bandwidth_estimation(
         &mut self,
         context: &mut Context<'_>,
         key: SubscriberKey,
+        feedback: Feedback,
     ) {
-        let Some(subscriber) = self.subscribers.get_mut(key) else {
+        let subscriber = self.subscribers.get_mut(key);
+        // Only a transport reports what arrived.
+        let Some(subscriber) = subscriber.filter(|it| it.transport().is_some()) else {
             return;
         };
-        // Only a transport reports what arrived.
-        let is_estimated = context.config.bwe != Bwe::None && subscriber.transport().is_some();
         let budget = &mut subscriber.budget;
-        if !is_estimated || budget.estimator.is_some() {
-            return;
+        let bwe = context.config.bwe;
+        let is_kept = |it: &Bandwidth| !it.is_improved_by(bwe, feedback);
+        if !budget.estimator.as_ref().is_some_and(is_kept) {
+            let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
+            budget.estimator = Bandwidth::new(context.now, bwe, feedback, cap_bps);
+            budget.settled = context.now + SETTLING;
         }
-        let cap_bps = context.config.max_subscription_bitrate_bps.unwrap_or(0);
-        budget.estimator = Some(LossRtt::new(context.now, cap_bps));
-        budget.schedule(context, key);
+        if budget.estimator.is_some() && !budget.timer.is_set() {
+            budget.schedule(context, key);
+        }
     }
 
-    /// Update the estimate and select encodings within it.
+    /// Update the estimate and select encodings within it, at the instant that its timer is set to.
     pub fn apply_budget(
         &mut self,
         context: &mut Context<'_>,
@@ -63,26 +73,48 @@ impl Egress {
             return;
         }
         subscriber.budget.schedule(context, key);
-        let cap_bps = match context.config.max_subscription_bitrate_bps {
-            Some(cap) => cap,
-            None => self.desired_bps(ingress, key) * CAP_MARGIN_PERCENT / 100,
+        self.update_budget(context, ingress, key);
+        self.start_probe(context, key);
+    }
+
+    /// Update the estimate and select encodings within it.
+    pub(super) fn update_budget(
+        &mut self,
+        context: &mut Context<'_>,
+        ingress: &Ingress,
+        key: SubscriberKey,
+    ) {
+        let load = Load {
+            wanted_bps: self.desired_bps(ingress, key),
+            sent_bps: self.sent_bps(ingress, key),
+            next_step_bps: self.next_step_bps(ingress, key),
+            cap_bps: context.config.max_subscription_bitrate_bps,
         };
-        let sent_bps = self.sent_bps(ingress, key);
         let Some(subscriber) = self.subscribers.get_mut(key) else {
             return;
         };
         let Some(estimator) = subscriber.budget.estimator.as_mut() else {
             return;
         };
-        estimator.set_load_bps(cap_bps, sent_bps);
-        // A cap that is only the bitrate of the target encodings does not limit them.
-        let is_set = context.config.max_subscription_bitrate_bps.is_some();
-        let estimate = estimator.budget_bps(context.now);
-        let budget = (is_set || estimate < cap_bps).then_some(estimate);
+        let budget = estimator.update(context.now, &subscriber.control.ledger, load);
+        subscriber.control.estimate_bps = estimator.estimate_bps();
         // Bitrates rise and subscriptions are added: the same budget may be exceeded.
-        let exceeded = budget.is_some_and(|budget| sent_bps > budget);
+        let exceeded = budget.is_some_and(|budget| load.sent_bps > budget);
         if subscriber.budget.bps != budget || exceeded {
             subscriber.budget.bps = budget;
+            self.distribute_budget(context, ingress, key, budget);
+        }
+    }
+
+    /// Share the present budget again: the subscriptions have changed.
+    pub(super) fn share_budget(
+        &mut self,
+        context: &mut Context<'_>,
+        ingress: &Ingress,
+        key: SubscriberKey,
+    ) {
+        if let Some(subscriber) = self.subscribers.get(key) {
+            let budget = subscriber.budget.bps;
             self.distribute_budget(context, ingress, key, budget);
         }
     }
@@ -107,6 +139,25 @@ impl Egress {
             subscription.selection.budget_bps = budget.map(|budget| share(budget, target, desired));
             self.update_selection(context, ingress, key);
         }
+    }
+
+    /// Return the least budget with which a video subscription has its next encoding, `None` where
+    /// each has the one that it requests.
+    fn next_step_bps(&self, ingress: &Ingress, key: SubscriberKey) -> Option<u64> {
+        let wanted = self.desired_bps(ingress, key);
+        let next = |key: &SubscriptionKey| {
+            let subscription = self.subscriptions.get(*key).filter(|it| !it.audio)?;
+            let target_bps = self.target_bps(ingress, *key);
+            let candidates = candidates(ingress.publications.get(subscription.publication)?);
+            let current = subscription.position.current;
+            let current_bps = current.map_or(0, |nth| candidates[nth].bitrate_bps);
+            let rates = candidates.iter().map(|it| it.bitrate_bps);
+            let next = rates.filter(|bps| (current_bps + 1..=target_bps).contains(bps));
+            // Budgets are shared in proportion to the targets.
+            Some(share(wanted, next.min()?, target_bps))
+        };
+        let subscriptions = &self.subscribers.get(key)?.subscriptions;
+        subscriptions.iter().filter_map(next).min()
     }
 
     /// Return the bitrate that all subscriptions of a subscriber send, audio included.

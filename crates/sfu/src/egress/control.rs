@@ -3,31 +3,39 @@
 //! Congestion control meets the packet path here alone: every packet gets its number and is taken
 //! from the pacer through [`SendControl`].
 
-use rtc::outbound::twcc::{Summary, TwccSender};
-use rtc::pace::{DrainRate, Load, Pacer};
-use wire::rtcp::TwccFeedback;
+use rtc::pace::{DrainRate, EstimateRate, Load, Pacer};
 use wire::time::Time;
 
-use crate::bwe::loss_rtt::LossRtt;
+use crate::bwe::control::Bandwidth;
+use crate::bwe::ledger::Ledger;
 use crate::deadline::Deadline;
 
-/// Pacer and transport-wide sequence numbers of one subscriber.
+/// Pacer of one subscriber, and the ledger of what it was sent.
 #[derive(Debug)]
 #[repr(C)]
 pub struct SendControl {
     pacer: Pacer,
-    transport_wide: TwccSender,
+    /// Estimate that the pacer follows, bit/s.
+    pub estimate_bps: Option<u64>,
+    /// A probe cluster is being sent.
+    pub is_probing: bool,
+    /// Transport-wide numbers, send times and sizes.
+    pub ledger: Ledger,
 }
 
 /// The estimate of what a subscriber's transport carries.
 #[derive(Debug, Default)]
 pub struct Budget {
     /// Bandwidth estimator, if any.
-    pub estimator: Option<LossRtt>,
+    pub estimator: Option<Bandwidth>,
     /// When the estimate is updated next.
     pub timer: Deadline,
     /// The budget, bit/s; `None`: unlimited.
     pub bps: Option<u64>,
+    /// The estimate is updated more often until then.
+    pub settled: Time,
+    /// When the next round of a probe is due.
+    pub probe: Deadline,
 }
 
 impl SendControl {
@@ -36,13 +44,19 @@ impl SendControl {
     pub fn new(now: Time) -> Self {
         Self {
             pacer: Pacer::new(now),
-            transport_wide: TwccSender::new(),
+            estimate_bps: None,
+            is_probing: false,
+            ledger: Ledger::new(),
         }
     }
 
-    /// Start a round of sending with this load.
+    /// Start a round of sending with this load: at the estimate, or as fast as frames need where
+    /// there is none.
     pub fn open(&mut self, now: Time, load: Load) {
-        self.pacer.open(now, &DrainRate, load);
+        match self.estimate_bps {
+            Some(estimate_bps) => self.pacer.open(now, &EstimateRate { estimate_bps }, load),
+            None => self.pacer.open(now, &DrainRate, load),
+        }
     }
 
     /// Return whether another packet may be sent in this round.
@@ -55,7 +69,7 @@ impl SendControl {
     /// Return the transport-wide number of a packet of `len_bytes` on the wire.
     #[inline]
     pub fn stamp(&mut self, now: Time, len_bytes: usize) -> u16 {
-        self.transport_wide.stamp(now, len_bytes)
+        self.ledger.sent(now, len_bytes)
     }
 
     /// Note that a datagram was sent.
@@ -67,10 +81,5 @@ impl SendControl {
     /// End a round in which every packet was sent.
     pub fn drained(&mut self) {
         self.pacer.drained();
-    }
-
-    /// Process transport-wide feedback.
-    pub fn on_feedback(&mut self, now: Time, feedback: &TwccFeedback<'_>) -> Summary {
-        self.transport_wide.on_feedback(now, feedback)
     }
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use wire::id::Ssrc;
 use wire::rtcp::{ReportBlock, TwccFeedback};
+use wire::time::Time;
 
 use super::{Demand, Egress};
 use crate::bwe::Report;
+use crate::bwe::control::Bandwidth;
 use crate::context::Context;
+use crate::ingress::Ingress;
 use crate::keys::{EncodingKey, PublicationKey, SubscriberKey, SubscriptionKey};
 
 impl Egress {
@@ -32,22 +35,51 @@ impl Egress {
             let report = Report { fraction_lost, rtt };
             let budget = &mut self.subscribers.get_mut(key)?.budget;
             if let Some(estimator) = budget.estimator.as_mut() {
-                estimator.report(context.now, report);
+                estimator.on_report(context.now, report);
             }
         }
         Some((subscription.publication, rtt?))
     }
 
-    /// Process transport-wide feedback.
+    /// Process transport-wide feedback; the estimate is applied at once where it moved.
     pub fn on_transport_feedback(
         &mut self,
         context: &mut Context<'_>,
+        ingress: &Ingress,
         key: SubscriberKey,
         feedback: &TwccFeedback<'_>,
     ) {
         context.counters.transport_feedback_received += 1;
+        let Some(subscriber) = self.subscribers.get_mut(key) else {
+            return;
+        };
+        let Some(estimator) = subscriber.budget.estimator.as_mut() else {
+            return;
+        };
+        let ledger = &mut subscriber.control.ledger;
+        if estimator.on_feedback(context.now, ledger, feedback) {
+            self.update_budget(context, ingress, key);
+        }
+        self.start_probe(context, key);
+    }
+
+    /// Process the receiver's own estimate.
+    pub fn on_remb(&mut self, now: Time, key: SubscriberKey, bitrate_bps: u64) {
+        let subscriber = self.subscribers.get_mut(key);
+        let estimator = subscriber.and_then(|it| it.budget.estimator.as_mut());
+        if let Some(estimator) = estimator {
+            estimator.on_remb(now, bitrate_bps);
+        }
+    }
+
+    /// Forget what is known about the path of a subscriber: it has another one.
+    pub fn change_path(&mut self, now: Time, key: SubscriberKey) {
         if let Some(subscriber) = self.subscribers.get_mut(key) {
-            subscriber.control.on_feedback(context.now, feedback);
+            subscriber.control.ledger.change_path();
+            let estimator = subscriber.budget.estimator.as_mut();
+            if let Some(gcc) = estimator.and_then(Bandwidth::gcc) {
+                gcc.change_path(now);
+            }
         }
     }
 

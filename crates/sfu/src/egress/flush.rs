@@ -97,9 +97,12 @@ impl Egress {
             return;
         };
         subscriber.queued = false;
+        let is_probing = subscriber.control.is_probing;
         let mut service = Service {
             pending: &mut subscriber.pending,
             control: &mut subscriber.control,
+            budget: &mut subscriber.budget,
+            carriers: &subscriber.subscriptions,
             media_bps: subscriber.media_bps,
             subscriptions: &mut self.subscriptions,
             ingress,
@@ -135,6 +138,9 @@ impl Egress {
             }
         }
         schedule_paced(context, subscriber, key);
+        if is_probing {
+            self.schedule_probe(context, key);
+        }
     }
 }
 
@@ -161,10 +167,14 @@ impl Service<'_> {
             queued_bytes: (queued_packets * TYPICAL_PACKET_BYTES) as usize,
         };
         self.control.open(round.now, load);
+        let before = self.control.ledger.sent_total();
         round.max_rtp_len = output.max_rtp_len();
         self.serve_audio(pad_to, output, round);
         self.serve_resends(output, round);
         self.serve_video(output, round);
+        if self.control.is_probing {
+            self.serve_probe(before, output, round);
+        }
     }
 
     fn serve_audio(&mut self, pad_to: usize, output: &mut impl Output, round: &mut Round<'_>) {

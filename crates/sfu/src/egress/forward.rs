@@ -17,8 +17,9 @@ use crate::counters::Counters;
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
 const ROOM_AROUND: usize = 512;
-/// RTP header, extensions and tag of most packets, for the size that congestion control sees.
-const TYPICAL_OVERHEAD: usize = 44;
+/// RTP header, extensions, tag, UDP and IPv4 headers of most packets, for the size that congestion
+/// control sees.
+const TYPICAL_OVERHEAD: usize = 72;
 /// Padding that is worth one send call less.
 const MAX_PADDING: usize = 16;
 /// Audio packets are small; a send call costs more than 48 of their bytes.
@@ -52,17 +53,17 @@ pub enum Progress {
 }
 
 /// One packet about to be sent.
-struct Outgoing<'a> {
-    index: u64,
-    timestamp: u32,
-    marker: bool,
-    carried: ForwardedExtensions,
-    described: Described,
+pub(super) struct Outgoing<'a> {
+    pub(super) index: u64,
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+    pub(super) carried: ForwardedExtensions,
+    pub(super) described: Described,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
-    original: Option<u16>,
-    payload: &'a [u8],
-    padding: usize,
-    shift: Shift,
+    pub(super) original: Option<u16>,
+    pub(super) payload: &'a [u8],
+    pub(super) padding: usize,
+    pub(super) shift: Shift,
 }
 
 /// Send the packets that wait in `history` for this subscription, as far as the pacer allows.
@@ -328,7 +329,7 @@ fn padding(audio: bool, slot: &Slot, target_len: usize) -> usize {
 
 /// Write one packet and hand it over; return the bytes of its datagram.
 #[inline]
-fn send(
+pub(super) fn send(
     template: &Template,
     stream: &mut Option<SealStream>,
     packet: &Outgoing<'_>,

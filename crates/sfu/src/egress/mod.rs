@@ -12,6 +12,7 @@ pub mod forward;
 pub mod keyframe_limit;
 mod nack;
 mod prefetch;
+mod probe;
 pub mod repair;
 mod reports;
 mod schedule;

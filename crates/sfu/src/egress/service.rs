@@ -3,7 +3,7 @@
 use rtc::outbound::history::Slot;
 
 use super::Subscriptions;
-use super::control::SendControl;
+use super::control::{Budget, SendControl};
 use super::subscriber::Pending;
 use super::subscription::Subscription;
 use crate::ingress::Ingress;
@@ -19,6 +19,10 @@ pub struct Service<'a> {
     pub pending: &'a mut Pending,
     /// What it may be sent now.
     pub control: &'a mut SendControl,
+    /// What its transport carries.
+    pub budget: &'a mut Budget,
+    /// All its subscriptions.
+    pub carriers: &'a [SubscriptionKey],
     /// Bitrate of the encodings that its subscriptions send, bit/s.
     pub media_bps: u64,
     /// The subscriptions of the room.

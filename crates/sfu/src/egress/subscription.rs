@@ -12,6 +12,7 @@ use wire::time::Time;
 use super::keyframe_limit::KeyframeRequestLimit;
 use super::repair::{Allowance, Repair, Resent};
 use super::template::Template;
+use crate::bwe::control::Feedback;
 use crate::context::Context;
 use crate::extensions::extension_map;
 use crate::ingress::publication::{Publication, parse_mid};
@@ -152,6 +153,8 @@ pub struct Subscription {
     pub stream: OutgoingStream,
     /// Retransmissions, where negotiated.
     pub repair: Option<Repair>,
+    /// Congestion feedback of its receiver.
+    pub feedback: Feedback,
     /// Which encoding is wanted.
     pub selection: Selection,
     /// RTCP about it.
@@ -212,6 +215,7 @@ impl Subscription {
                 ssrc: Ssrc(request.ssrc),
             },
             repair,
+            feedback: Feedback::of(&request.feedback),
             selection: Selection {
                 target: request.target,
                 budget_bps: None,

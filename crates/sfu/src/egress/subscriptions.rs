@@ -93,10 +93,13 @@ impl Egress {
         subscriber
             .reserve_ssrcs(ssrc, rtx_ssrc)
             .map_err(|used| CommandError::new(ErrorCode::SsrcReused, format!("SSRC {used}")))?;
+        let feedback = subscription.feedback;
         let key = self.subscriptions.insert(subscription);
         audience.subscriptions.push(key);
         subscriber.subscriptions.push(key);
-        self.start_bandwidth_estimation(context, subscriber_key);
+        self.start_bandwidth_estimation(context, subscriber_key, feedback);
+        self.update_budget(context, ingress, subscriber_key);
+        self.share_budget(context, ingress, subscriber_key);
         Ok(key)
     }
 

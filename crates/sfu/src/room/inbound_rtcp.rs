@@ -54,16 +54,15 @@ impl Room {
             Packet::Fir { entries, .. } => entries
                 .for_each(|entry| egress.on_keyframe_request(context, subscriber, entry.ssrc)),
             Packet::TransportFeedback(feedback) => {
-                egress.on_transport_feedback(context, subscriber, &feedback);
+                egress.on_transport_feedback(context, ingress, subscriber, &feedback);
             }
             Packet::Xr { sender, blocks } => {
                 blocks.for_each(|block| self.on_extended_report(context.now, key, sender, block));
             }
-            Packet::Sdes(_)
-            | Packet::Bye(_)
-            | Packet::App { .. }
-            | Packet::Remb { .. }
-            | Packet::Unknown { .. } => {}
+            Packet::Remb { bitrate_bps, .. } => {
+                egress.on_remb(context.now, subscriber, bitrate_bps);
+            }
+            Packet::Sdes(_) | Packet::Bye(_) | Packet::App { .. } | Packet::Unknown { .. } => {}
         }
     }
 

@@ -8,6 +8,7 @@ use wire::time::Time;
 
 use super::Room;
 use super::connection::Connection;
+use crate::bwe::control::Bandwidth;
 use crate::egress::subscription::Subscription;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::publication::Publication;
@@ -16,7 +17,7 @@ impl Room {
     /// Describe every transport, publication and subscription.
     pub(super) fn stats(&mut self, now: Time) -> Value {
         let connections = self.connections.iter();
-        let transports: Vec<Value> = connections.map(|(_, it)| self.transport(it)).collect();
+        let transports: Vec<Value> = connections.map(|(_, it)| self.transport(it, now)).collect();
         let publications = self.ingress.publications.iter_mut();
         let publications: Vec<Value> = publications
             .map(|(_, track)| publication(track, now))
@@ -35,12 +36,13 @@ impl Room {
         })
     }
 
-    fn transport(&self, connection: &Connection) -> Value {
+    fn transport(&self, connection: &Connection, now: Time) -> Value {
         let transport = &connection.transport;
         let path = transport.send_path();
         let publisher = self.ingress.publishers.get(connection.publisher);
         let unbound_ssrcs = publisher.map_or(&[][..], |it| it.binder.unbound());
         let subscriber = self.egress.subscribers.get(connection.subscriber);
+        let estimator = subscriber.and_then(|it| it.budget.estimator.as_ref());
         let rtt = connection.round_trip.last;
         json!({
             "transport": connection.id,
@@ -49,6 +51,10 @@ impl Room {
             "local": path.map(|path| path.local.to_string()),
             "remote": path.map(|path| path.remote.to_string()),
             "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+            "bwe": estimator.map(Bandwidth::name),
+            "estimate_bps": estimator.and_then(Bandwidth::estimate_bps),
+            "acknowledged_bps": estimator.and_then(Bandwidth::acknowledged_bps),
+            "remb_bps": estimator.and_then(|it| it.remb_bps(now)),
             "budget_bps": subscriber.and_then(|subscriber| subscriber.budget.bps),
             "datagrams_dropped": transport.drops().total(),
             "ssrcs_unbound": unbound_ssrcs.iter().map(unbound).collect::<Vec<_>>(),

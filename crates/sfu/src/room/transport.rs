@@ -59,7 +59,10 @@ impl Room {
                 connection.paths.retain(|other| *other != path);
                 context.routes.push(Route::RemovePath(path, key));
             }
-            TransportEvent::PathSelected(_) => self.egress.demand_keyframes(subscriber),
+            TransportEvent::PathSelected(_) => {
+                self.egress.change_path(context.now, subscriber);
+                self.egress.demand_keyframes(subscriber);
+            }
             TransportEvent::ApplicationData(_) => {}
             TransportEvent::Connected { ice, dtls, .. } => {
                 context.counters.ice_connected += 1;
@@ -102,6 +105,7 @@ impl Room {
         self.start_reports(context, key);
         self.egress
             .restart_subscriber(context, &self.ingress, subscriber);
+        self.egress.start_probe(context, subscriber);
     }
 
     fn stop_sending(&mut self, key: TransportKey) {

@@ -244,6 +244,7 @@ impl World {
                 .iter()
                 .map(|(id, extension)| (extension.uri().to_owned(), *id))
                 .collect(),
+            feedback: Vec::new(),
             cname: "subscriber".into(),
             target: Target::Auto,
         }

@@ -5,7 +5,10 @@ use crate::message::{Event, TransportState};
 use crate::relay::Relay;
 use rtc::outbox::Outbox;
 use rtc::transport::RemoteParameters;
-use rtc::turn::{TurnClient, TurnConfig, TurnEvent, Unwrapped};
+use rtc::turn::{
+    Alternate, REASON_ALTERNATE, REASON_LOOP, REASON_NOT_ALLOWED, TurnClient, TurnConfig,
+    TurnEvent, Unwrapped,
+};
 use std::net::SocketAddr;
 use wire::time::Time;
 
@@ -16,10 +19,19 @@ pub(super) struct Relayed {
     /// Remote parameters, until the first permission is granted.
     waiting: Option<RemoteParameters>,
     started: Time,
+    /// Servers that named another one, since the allocation was requested first.
+    tried: Vec<SocketAddr>,
+    /// The connection to the server has to be opened.
+    connects: bool,
 }
 
+/// Most servers in a row that name another one.
+const MAX_ALTERNATES: usize = 3;
+
 impl Relayed {
-    pub fn new(relay: Relay, is_ipv6: bool) -> Self {
+    pub fn new(mut relay: Relay, is_ipv6: bool) -> Self {
+        // Other servers may name the first one's address again, at another port.
+        relay.alternates.push(relay.ip);
         let config = TurnConfig {
             server: relay.server(),
             is_stream: relay.is_stream(),
@@ -32,7 +44,25 @@ impl Relayed {
             client: TurnClient::new(config),
             waiting: None,
             started: Time::ZERO,
+            tried: Vec::new(),
+            connects: false,
         }
+    }
+
+    /// Return why another server is not used, with the reason code first.
+    fn refusal(&self, server: SocketAddr) -> Option<String> {
+        let ip = server.ip();
+        let is_usable = server.port() != 0 && !ip.is_unspecified() && !ip.is_multicast();
+        // The socket has the address family of the first server.
+        if !is_usable || ip.is_ipv4() != self.relay.ip.is_ipv4() {
+            return Some(format!("{REASON_ALTERNATE}: {server}"));
+        }
+        if !self.relay.allows(ip) {
+            return Some(format!("{REASON_NOT_ALLOWED}: {ip}"));
+        }
+        // RFC 8489 section 10: a server that got the request already is no alternate.
+        let is_tried = server == self.relay.server() || self.tried.contains(&server);
+        (is_tried || self.tried.len() >= MAX_ALTERNATES).then(|| format!("{REASON_LOOP}: {server}"))
     }
 }
 
@@ -76,6 +106,7 @@ impl BotTransport {
         match &mut self.relayed {
             Some(relayed) => {
                 relayed.started = now;
+                relayed.tried.clear();
                 relayed.client.start(now, &mut shared.relayed);
             }
             None => self.transport.change_address(now),
@@ -164,6 +195,7 @@ impl BotTransport {
                         at_ns: now.as_nanos(),
                     });
                 }
+                TurnEvent::TryAlternate(alternate) => self.try_alternate(now, alternate, shared),
                 TurnEvent::Ready => match relayed.waiting.take() {
                     Some(remote) => self.transport.set_remote(now, remote),
                     None => self.transport.change_address(now),
@@ -171,6 +203,31 @@ impl BotTransport {
                 TurnEvent::Failed(reason) => self.fail_relay(now, reason, shared),
             }
         }
+    }
+
+    /// Continue with another server that the TURN server names, where that is allowed.
+    fn try_alternate(&mut self, now: Time, alternate: Alternate, shared: &mut Shared) {
+        let Some(relayed) = &mut self.relayed else {
+            return;
+        };
+        if let Some(reason) = relayed.refusal(alternate.server) {
+            return self.fail_relay(now, &reason, shared);
+        }
+        relayed.tried.push(relayed.relay.server());
+        relayed.relay.ip = alternate.server.ip();
+        relayed.relay.port = alternate.server.port();
+        if let Some(domain) = alternate.domain {
+            relayed.relay.server_name = domain;
+        }
+        relayed.connects = relayed.relay.is_stream();
+        let out = &mut shared.relayed;
+        relayed.client.redirect(now, alternate.server, out);
+    }
+
+    /// Return the TURN server to connect to, where it is another one than before.
+    pub fn poll_connect(&mut self) -> Option<&Relay> {
+        let relayed = self.relayed.as_mut()?;
+        std::mem::take(&mut relayed.connects).then_some(&relayed.relay)
     }
 
     fn fail_relay(&mut self, now: Time, reason: &str, shared: &mut Shared) {

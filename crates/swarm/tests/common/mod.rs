@@ -50,6 +50,13 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
 }
 
+impl Datagram {
+    /// Return its place in the order of all that were sent.
+    pub fn number(&self) -> u64 {
+        self.nth
+    }
+}
+
 /// The network and the files of the bots.
 pub struct TestHost {
     pub now: Time,

@@ -32,8 +32,15 @@ pub(super) fn write_xor(
     address: SocketAddr,
     transaction: &TransactionId,
 ) -> usize {
+    let len = write(out, address);
+    mask(&mut out[..len], transaction);
+    len
+}
+
+/// Write the plain form into `out`; return its length, 8 or 20 bytes.
+pub(super) fn write(out: &mut [u8; MAX_LEN], address: SocketAddr) -> usize {
     out[2..4].copy_from_slice(&address.port().to_be_bytes());
-    let len = match address.ip() {
+    match address.ip() {
         IpAddr::V4(ip) => {
             out[1] = FAMILY_V4;
             out[4..8].copy_from_slice(&ip.octets());
@@ -44,9 +51,7 @@ pub(super) fn write_xor(
             out[4..].copy_from_slice(&ip.octets());
             MAX_LEN
         }
-    };
-    mask(&mut out[..len], transaction);
-    len
+    }
 }
 
 /// XOR the port with the cookie's start, the address with cookie and transaction id.

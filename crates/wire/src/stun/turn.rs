@@ -26,6 +26,11 @@ const NONCE: u16 = 0x0015;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
 const REQUESTED_ADDRESS_FAMILY: u16 = 0x0017;
 const REQUESTED_TRANSPORT: u16 = 0x0019;
+const ALTERNATE_DOMAIN: u16 = 0x8003;
+const ALTERNATE_SERVER: u16 = 0x8023;
+
+/// Longest domain name (RFC 8489 section 14.16).
+const MAX_DOMAIN: usize = 255;
 
 /// Protocol number of UDP.
 const UDP: u8 = 17;
@@ -55,6 +60,18 @@ impl<'a> Message<'a> {
         let value = self.value(DATA_VALUE)?;
         let start = value.as_ptr() as usize - self.bytes.as_ptr() as usize;
         Some(start..start + value.len())
+    }
+
+    /// Return ALTERNATE-SERVER (RFC 8489 section 14.15).
+    pub fn alternate_server(&self) -> Option<SocketAddr> {
+        address::read(self.value(ALTERNATE_SERVER)?)
+    }
+
+    /// Return ALTERNATE-DOMAIN (RFC 8489 section 14.16): the name in the certificate of the server.
+    pub fn alternate_domain(&self) -> Option<&'a str> {
+        let value = self.value(ALTERNATE_DOMAIN)?;
+        let value = (1..=MAX_DOMAIN).contains(&value.len()).then_some(value)?;
+        core::str::from_utf8(value).ok()
     }
 
     /// Return REALM.
@@ -102,6 +119,18 @@ impl<'a> Builder<'a> {
     /// Append DATA.
     pub fn data(self, payload: &[u8]) -> Builder<'a> {
         self.attribute(DATA_VALUE, payload)
+    }
+
+    /// Append ALTERNATE-SERVER.
+    pub fn alternate_server(self, server: SocketAddr) -> Builder<'a> {
+        let mut value = [0; address::MAX_LEN];
+        let len = address::write(&mut value, server);
+        self.attribute(ALTERNATE_SERVER, &value[..len])
+    }
+
+    /// Append ALTERNATE-DOMAIN.
+    pub fn alternate_domain(self, domain: &str) -> Builder<'a> {
+        self.attribute(ALTERNATE_DOMAIN, domain.as_bytes())
     }
 
     /// Append REALM.
