@@ -5,6 +5,7 @@ and ``send``, which closes objects and cannot fail, queues its commands here.
 """
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -27,6 +28,7 @@ from sfukit.signaling.refusal import Refusal
 log = structlog.get_logger()
 EventHandler = Callable[[Event], None]
 _RETRY_S = 0.01
+_MOST_JOINED = 8  # batches that are queued at once: all of them have to fit
 _COMMAND_DEADLINE_S = 10.0
 
 
@@ -103,7 +105,8 @@ class NativeEngine:
         from sfukit import _native
 
         self._encoder = msgspec.json.Encoder()
-        self._events = msgspec.json.Decoder(list[msgspec.Raw])
+        self._events = msgspec.json.Decoder(list[Event])
+        self._raw_events = msgspec.json.Decoder(list[msgspec.Raw])
         self._event = msgspec.json.Decoder(Event)
         self._counters = msgspec.json.Decoder(ServerCounters)
         self._native_error = _native.NativeError
@@ -115,6 +118,7 @@ class NativeEngine:
         self._batches: dict[int, _Batch] = {}
         self.ended_workers: dict[int, str] = {}
         self._unsent: list[deque[bytes]] = [deque() for _ in range(self.workers)]
+        self._retries: dict[int, asyncio.TimerHandle] = {}  # of workers with a full queue
         self._handler: EventHandler = _ignore_event
         self._loop.add_reader(self._native.event_fd(), self._read_events)
 
@@ -129,10 +133,12 @@ class NativeEngine:
         if worker in self.ended_workers:
             raise Refusal("overloaded", f"media worker {worker} ended", retry_after_s=5)
         first = self._number(commands)
-        if self._unsent[worker] or not self._enqueue(worker, self._encoder.encode(commands)):
+        unsent, encoded = self._unsent[worker], self._encoder.encode(commands)
+        if worker in self._retries or not self._enqueue(worker, _joined([*unsent, encoded])):
             raise Refusal(
                 "overloaded", "the command queue of the media engine is full", retry_after_s=1
             )
+        unsent.clear()
         batch = _Batch(worker, first, len(commands), self._loop.create_future())
         for command in commands:
             self._batches[command.id] = batch
@@ -140,21 +146,20 @@ class NativeEngine:
 
     async def run(self, worker: int, commands: Sequence[Command]) -> list[Outcome]:
         future = self.submit(worker, commands)
+        timer = self._loop.call_later(_COMMAND_DEADLINE_S, _expire, future)
         try:
-            async with asyncio.timeout(_COMMAND_DEADLINE_S):
-                return await future
-        except TimeoutError:
-            raise Refusal(
-                "overloaded",
-                f"no response of the media engine within {_COMMAND_DEADLINE_S:g} s",
-                retry_after_s=5,
-            ) from None
+            return await future
+        finally:
+            timer.cancel()
 
     def send(self, worker: int, commands: Sequence[Command]) -> None:
         if not commands or worker in self.ended_workers:
             return
-        self._unsent[worker].append(self._encoder.encode(commands))
-        if len(self._unsent[worker]) == 1:
+        unsent = self._unsent[worker]
+        unsent.append(self._encoder.encode(commands))
+        if len(unsent) == 1:
+            self._loop.call_soon(self._flush, worker)  # or earlier, with those of ``submit``
+        elif len(unsent) == _MOST_JOINED and worker not in self._retries:
             self._flush(worker)
 
     def counters(self) -> ServerCounters:
@@ -162,6 +167,11 @@ class NativeEngine:
 
     def close(self) -> None:
         self._loop.remove_reader(self._native.event_fd())
+        for worker, unsent in enumerate(self._unsent):
+            self._flush(worker)
+            unsent.clear()
+        for timer in self._retries.values():
+            timer.cancel()
         self._native.close()
         for batch in set(self._batches.values()):
             batch.future.cancel()
@@ -182,25 +192,46 @@ class NativeEngine:
         return first
 
     def _flush(self, worker: int) -> None:
-        unsent = self._unsent[worker]
+        """Queue the unsent commands, later if the queue is full."""
+        if timer := self._retries.pop(worker, None):
+            timer.cancel()
+        unsent, most = self._unsent[worker], _MOST_JOINED
         while unsent:
+            first = list(itertools.islice(unsent, most))
             try:
-                accepted = self._enqueue(worker, unsent[0])
+                accepted = self._enqueue(worker, _joined(first))
             except Refusal:
+                if len(first) > 1:
+                    most = 1  # only one of them is malformed
+                    continue
                 accepted = True  # logged; a retry would fail again
             if not accepted:
-                self._loop.call_later(_RETRY_S, self._flush, worker)
+                self._retries[worker] = self._loop.call_later(_RETRY_S, self._flush, worker)
                 return
-            unsent.popleft()
+            for _ in first:
+                unsent.popleft()
 
     def _read_events(self) -> None:
-        for raw in self._events.decode(self._native.events()):
+        content = self._native.events()
+        try:
+            events = self._events.decode(content)
+        except msgspec.ValidationError:
+            events = self._known_events(content)
+        for event in events:
             try:
-                self._handle_event(self._event.decode(raw))
+                self._handle_event(event)
+            except Exception:  # handle the other events of the batch
+                log.exception("event_failed", content=repr(event)[:200])
+
+    def _known_events(self, content: bytes) -> list[Event]:
+        """Decode the events one by one, without unknown ones."""
+        events = []
+        for raw in self._raw_events.decode(content):
+            try:
+                events.append(self._event.decode(raw))
             except msgspec.ValidationError as error:
                 log.warning("event_unknown", error=str(error), content=bytes(raw)[:200])
-            except Exception:  # handle the other events of the batch
-                log.exception("event_failed", content=bytes(raw)[:200])
+        return events
 
     def _handle_event(self, event: Event) -> None:
         if isinstance(event, Done):
@@ -220,6 +251,24 @@ class NativeEngine:
             if batch.worker == event.worker:
                 del self._batches[number]
                 batch.complete(Done(number, error))
+
+
+def _joined(batches: Sequence[bytes]) -> bytes:
+    """Join JSON arrays, none of them empty, into one."""
+    if len(batches) == 1:
+        return batches[0]
+    return b"[" + b",".join([batch[1:-1] for batch in batches]) + b"]"
+
+
+def _expire(future: "asyncio.Future[list[Outcome]]") -> None:
+    if not future.done():
+        future.set_exception(
+            Refusal(
+                "overloaded",
+                f"no response of the media engine within {_COMMAND_DEADLINE_S:g} s",
+                retry_after_s=5,
+            )
+        )
 
 
 def _ignore_event(_event: Event) -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import select
+import stat
 import sys
 import time
 from typing import Any, Literal, TextIO
@@ -145,6 +146,7 @@ class LogStream:
         self._works = True
         self._stream = stream
         self._descriptor = _descriptor(stream)
+        self._may_block = self._descriptor is not None and not _is_file(self._descriptor)
 
     def write(self, text: str) -> None:
         """Write a line, or count it as lost."""
@@ -167,7 +169,12 @@ class LogStream:
 
     def _write(self, text: str) -> None:
         if self._descriptor is not None:
-            _write_all(self._descriptor, text.encode(errors="backslashreplace"))
+            data = text.encode(errors="backslashreplace")
+            if self._may_block:
+                _write_all(self._descriptor, data)
+            else:
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
         elif self._stream is not None:
             self._stream.write(text)
             self._stream.flush()
@@ -181,6 +188,14 @@ def _descriptor(stream: TextIO | None) -> int | None:
         return None if stream is None else stream.fileno()
     except (OSError, ValueError):
         return None
+
+
+def _is_file(descriptor: int) -> bool:
+    """Return whether a descriptor is a regular file, to which writes never block (poll(2))."""
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -26,6 +26,7 @@ _OWN = (
     *("a=mid:", "a=ice-", "a=fingerprint:", "a=candidate:", "a=group:"),
     *("a=ssrc", "a=msid:", "a=rtcp:", "c="),
 )
+_TRANSPORT = ("a=ice-", "a=fingerprint:")  # the same in bundled m-lines
 _BLOCK_FIELDS = (
     *("direction", "setup", "rtcp_mux", "bundle_only", "mixed_extensions", "end_of_candidates"),
     *("extensions", "rids", "simulcast", "rtpmaps", "fmtps", "parameters", "feedbacks"),
@@ -54,6 +55,9 @@ class Codec(msgspec.Struct, frozen=True):
     fmtp: str
     parameters: dict[str, str]
     feedback: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.payload_type, self.name, self.fmtp))  # ``fmtp``: the same as parameters
 
 
 class Rid(msgspec.Struct, frozen=True):
@@ -184,15 +188,27 @@ def _assemble(lines: list[str]) -> Session:
     """Read m-line by m-line, reusing the results for lines read before; raise ValueError."""
     begins = [number for number, line in enumerate(lines) if line.startswith("m=")]
     session = _read(lines[: begins[0]] if begins else lines)
+    bundled: list[str] = []
+    transport = session.common
     for begin, end in itertools.pairwise((*begins, len(lines))):
         section = _media(lines[begin], begin + 1)
         session.media.append(section)
-        others = []
+        others, of_transport = [], []
         for line in lines[begin + 1 : end]:
-            if line.startswith(_OWN):
-                _read_line(section, line)
-            else:
+            if not line.startswith(_OWN):
                 others.append(line)
+            elif line.startswith(_TRANSPORT):
+                of_transport.append(line)
+            else:
+                _read_line(section, line)
+        if of_transport != bundled:
+            bundled, transport = of_transport, section
+            for line in of_transport:
+                _read_line(section, line)
+        elif of_transport:
+            section.ice_ufrag, section.ice_pwd = transport.ice_ufrag, transport.ice_pwd
+            section.ice_lite = transport.ice_lite
+            section.fingerprints = transport.fingerprints.copy()
         read = _block if sum(map(len, others)) <= _LONGEST_BLOCK else _block.__wrapped__
         read(tuple(others)).copy_to(section)
     return session

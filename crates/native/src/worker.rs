@@ -364,7 +364,8 @@ impl Worker {
 fn is_state(event: &Event) -> bool {
     matches!(
         event,
-        Event::PublicationStarted { .. }
+        Event::TransportState { .. }
+            | Event::PublicationStarted { .. }
             | Event::EncodingState { .. }
             | Event::LayerSwitch { .. }
             | Event::SsrcUnbound { .. }

@@ -50,10 +50,11 @@ class FakeNative:
         return self._reader
 
     def submit(self, worker: int, commands: bytes) -> bool:
-        if self.unreadable:
+        content = msgspec.json.decode(commands)
+        if self.unreadable or any(command.get("room") == -1 for command in content):
             raise NativeError("unknown variant")
         if not self.full:
-            self.taken.append((worker, msgspec.json.decode(commands)))
+            self.taken.append((worker, content))
         return not self.full
 
     def events(self) -> bytes:
@@ -151,11 +152,33 @@ async def test_a_full_queue_refuses_submitted_commands_and_queues_sent_ones(
     assert (caught.value.reason, caught.value.status) == ("overloaded", 503)
     engine.send(0, [CloseRoom(room=1)])
     engine.send(0, [CloseRoom(room=2)])
+    await asyncio.sleep(0)
     native.full = False
     with pytest.raises(Refusal):  # queued commands come first
         await engine.run(0, [OpenRoom(room=3)])
-    await until(lambda: len(native.taken) == 2)
-    assert [commands[0]["room"] for _, commands in native.taken] == [1, 2]
+    await until(lambda: native.taken != [])
+    assert rooms(native) == [[1, 2]]
+
+
+def rooms(native: FakeNative) -> list[list[int]]:
+    """List the rooms of the commands, by batch."""
+    return [[command["room"] for command in commands] for _, commands in native.taken]
+
+
+async def test_sent_commands_go_with_submitted_ones_or_together(pair: Pair) -> None:
+    engine, native = pair
+    engine.send(0, [OpenRoom(room=1)])
+    engine.send(1, [OpenRoom(room=2)])
+    engine.submit(0, [OpenRoom(room=3)])
+    assert rooms(native) == [[1, 3]]
+    for room in range(4, 14):
+        engine.send(1, [OpenRoom(room=room)])
+    await asyncio.sleep(0)
+    assert rooms(native) == [[1, 3], [2, *range(4, 11)], [11, 12, 13]]
+    engine.send(0, [CloseRoom(room=1)])
+    engine.close()
+    assert rooms(native)[3:] == [[1]]
+    engine.close = lambda: None  # type: ignore[method-assign]
 
 
 async def test_a_command_that_the_engine_cannot_decode_is_an_internal_error(pair: Pair) -> None:
@@ -163,17 +186,18 @@ async def test_a_command_that_the_engine_cannot_decode_is_an_internal_error(pair
     native.unreadable = True
     with pytest.raises(Refusal, match="internal_error"):
         await engine.run(0, [OpenRoom(room=1)])
-    engine.send(0, [OpenRoom(room=1)])
-    native.unreadable = False
+    engine.send(0, [OpenRoom(room=-1)])
     engine.send(0, [OpenRoom(room=2)])
-    assert [commands[0]["room"] for _, commands in native.taken] == [2]
+    native.unreadable = False
+    await asyncio.sleep(0)
+    assert rooms(native) == [[2]]
 
 
 async def test_commands_without_an_outcome_have_the_id_0(pair: Pair) -> None:
     engine, native = pair
     engine.send(0, [OpenRoom(room=1), CloseRoom(room=1)])
     running = asyncio.ensure_future(engine.run(0, [OpenRoom(room=2)]))
-    await until(lambda: len(native.taken) == 2)
+    await until(lambda: native.taken != [])
     ids = [command["id"] for _, commands in native.taken for command in commands]
     assert ids == [0, 0, 1]
     native.done(None)

@@ -69,6 +69,8 @@ async def test_pending_commands_of_an_ended_worker_fail(pair: Pair) -> None:  # 
     await asyncio.sleep(0)
     native.full = True
     engine.send(1, [OpenRoom(room=4)])
+    await asyncio.sleep(0)
+    assert engine.backlog == 1
     native.full = False
     native.emit({"type": "worker_ended", "worker": 1, "reason": REASON})
     async with asyncio.timeout(5):
