@@ -17,6 +17,7 @@ mod ladder;
 mod order;
 mod wish;
 
+pub use ladder::wanted_bps;
 pub use wish::{Ask, Candidate, FrameSize, Held, Rank, Wish};
 
 use hysteresis::Rise;
@@ -140,13 +141,6 @@ fn grant_steps<'a>(
         }
     }
     granted
-}
-
-/// Return the wire bitrate of the highest layers that the requests admit, sent or not, bit/s.
-#[must_use]
-pub fn wanted_bps(wishes: &[Wish<'_>]) -> u64 {
-    let bps = wishes.iter().map(ladder::wanted_bps);
-    bps.fold(0, u64::saturating_add)
 }
 
 /// Return the wire bitrate of what the subscriptions have now, bit/s.

@@ -3,11 +3,9 @@
 
 use super::Egress;
 use super::quality::QualityReport;
-use super::wishes::{layers, wish};
+use super::wishes::{Layers, layers, wish};
 use crate::allocate::hysteresis::{Hysteresis, Rise, Signals};
-use crate::allocate::{
-    Candidate, Grant, Limits, NextStep, Wish, allocate, present_bps, wanted_bps,
-};
+use crate::allocate::{Grant, Limits, NextStep, Wish, allocate, present_bps, wanted_bps};
 use crate::bwe::control::Bandwidth;
 use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
@@ -37,7 +35,7 @@ pub(super) struct WireLoad {
 }
 
 /// The video subscriptions of a subscriber with the layers that they may get.
-type Videos = Vec<(SubscriptionKey, Vec<Candidate>)>;
+type Videos = Vec<(SubscriptionKey, Layers)>;
 
 impl Allocator {
     /// Return whether the estimate limits a video.
@@ -145,12 +143,25 @@ impl Egress {
     /// Return the bitrates of a subscriber.
     pub(super) fn wire_load(&self, ingress: &Ingress, key: SubscriberKey) -> WireLoad {
         let audio_bps = self.audio_bps(ingress, key);
-        let videos = self.videos(ingress, key);
-        let wishes = self.wishes(ingress, &videos);
-        WireLoad {
-            sent_bps: audio_bps.saturating_add(present_bps(&wishes)),
-            wanted_bps: audio_bps.saturating_add(wanted_bps(&wishes)),
+        let mut load = WireLoad {
+            sent_bps: audio_bps,
+            wanted_bps: audio_bps,
+        };
+        let keys = self.subscribers.get(key).map(|it| &it.subscriptions);
+        for key in keys.into_iter().flatten() {
+            let Some(subscription) = self.subscriptions.get(*key).filter(|it| !it.audio) else {
+                continue;
+            };
+            let publication = ingress.publications.get(subscription.publication);
+            let Some(publication) = publication.filter(|it| !it.muted) else {
+                continue;
+            };
+            let layers = layers(publication);
+            let wish = wish(subscription, publication, &layers);
+            load.sent_bps = load.sent_bps.saturating_add(present_bps(&[wish]));
+            load.wanted_bps = load.wanted_bps.saturating_add(wanted_bps(&wish));
         }
+        load
     }
 
     fn apply_grant(
@@ -188,7 +199,7 @@ impl Egress {
     }
 
     fn wishes<'a>(&self, ingress: &Ingress, videos: &'a Videos) -> Vec<Wish<'a>> {
-        let wish = |(key, layers): &'a (SubscriptionKey, Vec<Candidate>)| {
+        let wish = |(key, layers): &'a (SubscriptionKey, Layers)| {
             let subscription = self.subscriptions.get(*key)?;
             let publication = ingress.publications.get(subscription.publication)?;
             Some(wish(subscription, publication, layers))

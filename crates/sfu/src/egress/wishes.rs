@@ -1,11 +1,14 @@
 //! What a video subscription asks of an allocation, and the layers that it may get.
 
+use std::ops::Deref;
+
 use wire::id::Rid;
 
 use super::subscription::Subscription;
 use crate::allocate::{Ask, Candidate, FrameSize, Held, Rank, Wish};
 use crate::ingress::encoding::Encoding;
 use crate::ingress::publication::Publication;
+use crate::keys::MAX_ENCODINGS;
 use crate::message::Target;
 
 /// Bitrate of an encoding of known frame size until it is measured, bit/s for each pixel.
@@ -13,20 +16,37 @@ const BPS_PER_PIXEL: u64 = 2;
 /// Bitrates until they are measured, from the lowest encoding, bit/s.
 const USUAL_BPS: [u64; 3] = [180_000, 550_000, 1_800_000];
 
+/// The layers of a publication, without allocation since bitrates are summed up frequently.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layers {
+    list: [Candidate; MAX_ENCODINGS],
+    len: usize,
+}
+
+impl Deref for Layers {
+    type Target = [Candidate];
+
+    fn deref(&self) -> &Self::Target {
+        &self.list[..self.len]
+    }
+}
+
 /// List the layers of a publication from the lowest to the highest: one for each encoding.
 #[must_use]
-pub fn layers(publication: &Publication) -> Vec<Candidate> {
-    let layer = |(rank, nth): (usize, &usize)| {
+pub fn layers(publication: &Publication) -> Layers {
+    let mut layers = Layers::default();
+    for (rank, nth) in publication.order.iter().enumerate().take(MAX_ENCODINGS) {
         let encoding = &publication.encodings[*nth];
-        Candidate {
+        layers.list[rank] = Candidate {
             encoding: rank as u8,
             wire_bps: wire_bps(encoding, rank),
             size: frame_size(encoding),
             usable: encoding.active || encoding.dynacast.sends_on_demand(),
             ..Candidate::default()
-        }
-    };
-    publication.order.iter().enumerate().map(layer).collect()
+        };
+        layers.len = rank + 1;
+    }
+    layers
 }
 
 fn frame_size(encoding: &Encoding) -> Option<FrameSize> {
