@@ -100,7 +100,7 @@ def show_duration(seconds: float) -> str:
 
 def show_bitrate(bps: float) -> str:
     """Return bit/s for display: ``480 kb/s``, ``1.7 Mb/s``."""
-    if bps < 1e6:
+    if bps < 999_500:  # what rounds to 1,000 kb/s is 1 Mb/s
         return f"{bps / 1e3:.3g} kb/s"
     return f"{bps / 1e6:.3g} Mb/s" if bps < 1e8 else f"{bps / 1e6:,.0f} Mb/s"
 

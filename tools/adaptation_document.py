@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tools.bench.adaptation import drawings
+from tools.bench.adaptation import drawings, judge
 from tools.bench.adaptation.cases import CASES
 from tools.bench.adaptation.rows import MODES, name_of
 from tools.bench.figure import Figure
@@ -20,6 +20,9 @@ DOCUMENT = Path("docs/adaptation.md")
 FIGURES = Path("tools/bench/adaptation/figures.json")
 IMAGES = Path("docs/images")
 DRAWN = {"5.1": "RFC 8867 5.1", "burst-4": "4 % loss in bursts of 8, 3 Mb/s"}
+_LAG = judge.FIGURES["lag_p99_ms"][0]
+# what only bench/ has, where it has no reach
+_DETAILS = {judge.FIGURES[key][0] for key in ("switch_p95_ms", "least_share")} | {_LAG}
 _TABLE = re.compile(r"(<!-- table -->\n).*(<!-- end of the table -->)", re.DOTALL)
 _DRAWINGS = re.compile(r"(<!-- drawings -->\n).*(<!-- end of the drawings -->)", re.DOTALL)
 
@@ -84,14 +87,27 @@ def table(known: Mapping[str, Mapping[str, Kept]]) -> str:
     ]
     for name, case in CASES.items():
         found = known.get(name, {})
-        labels = dict.fromkeys(_label(one) for kept in found.values() for one in kept.figures)
+        labels = dict.fromkeys(
+            _label(one)
+            for kept in found.values()
+            for one in kept.figures
+            if one.reach is not None or _label(one) not in _DETAILS
+        )
         for number, label in enumerate(labels):
             each = {mode: _figure(found.get(mode), label) for mode in modes}
             reach = next((one.reach_text for one in each.values() if one is not None), "")
             cells = " | ".join(_cell(each[mode]) for mode in modes)
             title = f"`{name}` {case.what}" if number == 0 else ""
             lines.append(f"| {title} | {label} | {reach} | {cells} |")
-    return "\n".join(lines) + "\n"
+    lags = [
+        one.value
+        for found in known.values()
+        for kept in found.values()
+        for one in kept.figures
+        if _label(one) == _LAG and isinstance(one.value, float)
+    ]
+    late = f"\nThe load generator was late by at most {max(lags):.0f} ms (p99).\n" if lags else ""
+    return "\n".join(lines) + "\n" + late
 
 
 def draw(record: Record) -> None:

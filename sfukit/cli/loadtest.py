@@ -24,7 +24,7 @@ from sfukit.cli import (
 from sfukit.cli import loadtest_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.finish import finish
-from sfukit.cli.loadtest_outputs import Outputs
+from sfukit.cli.loadtest_outputs import Outputs, finish_run
 from sfukit.cli.loadtest_prometheus import Exporter, exported
 from sfukit.cli.output import LOADTEST_LABEL, Output, labelled
 from sfukit.loadgen.options import RunOptions
@@ -184,14 +184,7 @@ def loadtest(
         with exported(prometheus) as exporter:
             outcome = _run(_once, chosen, out, exporter)
         text = loadtest_long_text if verbose else loadtest_text
-        saved = finish(
-            outcome,
-            text.result_lines(outcome),
-            out,
-            verdict=loadtest_text.verdict_lines(outcome)[0],
-            hint="see it: sfukit report last --html report.html",
-        )
-        outputs.write(outcome, saved=saved)
+        finish_run(outcome, text.result_lines(outcome), out, outputs)
     raise typer.Exit(outcome.exit_code)
 
 

@@ -1,13 +1,16 @@
 """The files that a load test is written to, after a run or from a saved one."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from sfukit import report
+from sfukit.cli import loadtest_text
+from sfukit.cli.finish import finish
+from sfukit.cli.output import Output
 from sfukit.errors import MachineError, UsageError
 from sfukit.loadgen.result.report import LoadtestReport
 
@@ -80,6 +83,20 @@ class Outputs:
             path = Path(self.markdown)
             earlier = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return earlier + markdown.document(readable(outcome))
+
+
+def finish_run(
+    outcome: LoadtestReport, lines: Sequence[str], out: Output, outputs: Outputs
+) -> None:
+    """Print the lines of a load test, save it, write its files."""
+    saved = finish(
+        outcome,
+        lines,
+        out,
+        verdict=loadtest_text.verdict_lines(outcome)[0],
+        hint="see it: sfukit report last --html report.html",
+    )
+    outputs.write(outcome, saved=saved)
 
 
 def readable(outcome: LoadtestReport) -> LoadtestReport:

@@ -6,8 +6,7 @@ from typing import NoReturn
 import typer
 
 from sfukit.cli import loadtest_text, saved_runs
-from sfukit.cli.finish import finish
-from sfukit.cli.loadtest_outputs import Outputs, readable
+from sfukit.cli.loadtest_outputs import Outputs, finish_run, readable
 from sfukit.cli.output import Output
 from sfukit.errors import UsageError
 from sfukit.loadgen.merging.merge import merge
@@ -41,14 +40,7 @@ def merged(parts: Sequence[Part], absent: dict[int, str] | None = None) -> Loadt
 def ended(outcome: LoadtestReport, out: Output, outputs: Outputs) -> NoReturn:
     """Print and save a merged report, write its files, exit with the code of its verdict."""
     try:
-        finish(
-            outcome,
-            loadtest_text.whole_lines(outcome),
-            out,
-            verdict=loadtest_text.verdict_lines(outcome)[0],
-            hint="see it: sfukit report last --html report.html",
-        )
-        outputs.write(outcome)
+        finish_run(outcome, loadtest_text.whole_lines(outcome), out, outputs)
     except saved_runs.MALFORMED as error:
         raise saved_runs.unreadable("the merged parts", error) from error
     raise typer.Exit(outcome.exit_code)

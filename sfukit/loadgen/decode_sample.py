@@ -5,29 +5,35 @@ import contextlib
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedWriter
 from pathlib import Path
 from random import Random
+from typing import Any, TypeVar
 
 import msgspec
 
 from sfukit.errors import MachineError
 from sfukit.loadgen import barcode_sample
 from sfukit.loadgen.barcode_sample import CaptureLog
+from sfukit.loadgen.metrics.barcodes import BarcodeStream
 from sfukit.loadgen.metrics.decoded import DecodedStream, SampledStream
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.metrics.measured import WindowResult
 from sfukit.loadgen.options import RunOptions
 from sfukit.loadgen.scenario import Plan, PlannedTrack
+from sfukit.loadgen.stopping import StoppedError, unless_stopped
 from sfukit.media import cache, decoder_process, spool
 from sfukit.media.spool import Comparison, SpooledFrame
 from sfukit.swarm.messages import TakeFrames, TakenFrames
 from sfukit.swarm.native import Swarm
 
+Result = TypeVar("Result")
+
 _TAKE_EVERY_S = 0.5  # the swarm keeps 2 MiB of each stream: five seconds of 3 Mb/s
 _MOST_BYTES = 64 * 1024 * 1024  # of one stream and window
+_INTERRUPTED = "interrupted"
 _BARCODE_STREAMS = 4  # without --decode-sample
 _SALT = "decode-sample"
 # Capture ticks of frame ids: 100 us, 32 bits.
@@ -125,9 +131,9 @@ class Sample:
         found = []
         for window, streams in zip(windows, self.kept, strict=False):
             decoded = [
-                DecodedStream(one, None, "interrupted")
-                if stop.is_set()
-                else await _compared(one, plan, self.ledger)
+                await _unless_stopped(
+                    _compared(one, plan, self.ledger), DecodedStream(one, None, _INTERRUPTED), stop
+                )
                 for one in streams.values()
             ]
             found.append(replace(window, decoded=decoded))
@@ -142,12 +148,18 @@ class Sample:
         found = []
         for window, streams in zip(windows, self.kept, strict=False):
             barcodes = [
-                await barcode_sample.read(one, plan, self.ledger, self._captures)
+                await _unless_stopped(
+                    barcode_sample.read(one, plan, self.ledger, self._captures),
+                    BarcodeStream(one.stream, self._subscriber(one.stream), fault=_INTERRUPTED),
+                    stop,
+                )
                 for one in streams.values()
-                if not stop.is_set()
             ]
             found.append(replace(window, barcodes=barcodes))
         return [*found, *windows[len(found) :]]
+
+    def _subscriber(self, stream: int) -> int:
+        return self.ledger.expected[stream].subscriber.index
 
     def _has_own_clock(self, stream: int) -> bool:
         """Return whether the frames of a stream have the clock of this swarm."""
@@ -205,6 +217,19 @@ class Sample:
             unidentified=taken.unidentified,
             fault=fault,
         )
+
+
+async def _unless_stopped(
+    work: Coroutine[Any, Any, Result], otherwise: Result, stop: asyncio.Event
+) -> Result:
+    """Return the result of the work, or something else once ``stop`` is set, which cancels it."""
+    if stop.is_set():
+        work.close()
+        return otherwise
+    try:
+        return await unless_stopped(work, stop)
+    except StoppedError:
+        return otherwise
 
 
 def write_all(file: BufferedWriter, records: Iterable[bytes]) -> None:

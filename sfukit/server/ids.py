@@ -5,7 +5,9 @@ import secrets
 
 from sfukit.signaling.transport import Credentials
 
-_ICE_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_ICE_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TO_ICE_CHARS = _ICE_CHARS * 4  # of every byte: its lowest six bits
+_UFRAG_CHARS, _PWD_CHARS = 12, 32
 _SSRC_STRIDE = 0x9E3779B1  # odd, so that all 32-bit values occur before one repeats
 
 
@@ -43,7 +45,8 @@ class Ids:
 
 def ice_credentials() -> Credentials:
     """Return ICE credentials of 72 and 192 random bits (RFC 8445 section 5.3)."""
-    return Credentials(_ice_text(12), _ice_text(32))
+    text = secrets.token_bytes(_UFRAG_CHARS + _PWD_CHARS).translate(_TO_ICE_CHARS).decode()
+    return Credentials(text[:_UFRAG_CHARS], text[_UFRAG_CHARS:])
 
 
 def session_id() -> str:
@@ -59,7 +62,3 @@ def guest_name(protocol: str) -> str:
 def trace_id() -> str:
     """Return a trace id (W3C Trace Context section 3.2.2.3)."""
     return secrets.token_hex(16)
-
-
-def _ice_text(length: int) -> str:
-    return "".join([_ICE_CHARS[byte & 63] for byte in secrets.token_bytes(length)])

@@ -56,6 +56,9 @@ class Codec(msgspec.Struct, frozen=True):
     parameters: dict[str, str]
     feedback: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        return hash((self.payload_type, self.name, self.fmtp))  # ``fmtp``: the same as parameters
+
 
 class Rid(msgspec.Struct, frozen=True):
     """One ``a=rid`` (RFC 8851)."""

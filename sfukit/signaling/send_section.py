@@ -1,5 +1,6 @@
 """The m-line of one sent track: codec, RTX, extensions, SSRCs and CNAME."""
 
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -9,6 +10,7 @@ from sfukit.signaling.codecs import sent_parameters
 from sfukit.signaling.sdp import Codec, Section
 
 _SENT_FEEDBACK = {"audio": ("nack",), "video": ("nack", "nack pli", "ccm fir")}
+_MAX_KEPT = 128  # texts by codec: the clients of one kind have the same ones
 
 
 class PayloadTypes(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ class SentTrack(Protocol):
     def rtx_ssrc(self) -> int | None: ...
 
 
+@lru_cache(maxsize=_MAX_KEPT)
 def sent_fmtp(codec_name: str, codec: Codec) -> str:
     """Write the format parameters of a sent bitstream."""
     return ";".join(f"{key}={value}" for key, value in sent_parameters(codec_name, codec).items())
@@ -82,12 +85,19 @@ def rejected_lines(media: Section) -> str:
 
 def codec_lines(track: SentTrack, numbers: PayloadTypes) -> str:
     """Write rtpmap, rtcp-fb and fmtp of what is sent and of its RTX (RFC 4588 section 8)."""
-    number, codec = numbers.payload_type, track.codec
+    feedback = (*_SENT_FEEDBACK[track.kind], *congestion.offered(track.kind, track.extensions))
+    return _codec_lines(track.codec_name, track.codec, feedback, numbers)
+
+
+@lru_cache(maxsize=_MAX_KEPT)
+def _codec_lines(
+    codec_name: str, codec: Codec, feedback: tuple[str, ...], numbers: PayloadTypes
+) -> str:
+    number = numbers.payload_type
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
-    values = (*_SENT_FEEDBACK[track.kind], *congestion.offered(track.kind, track.extensions))
-    feedback = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in values])
-    fmtp = sent_fmtp(track.codec_name, codec)
-    lines = f"a=rtpmap:{number} {track.codec_name}/{codec.clock_rate}{channels}\r\n{feedback}"
+    values = "".join([f"a=rtcp-fb:{number} {entry}\r\n" for entry in feedback])
+    fmtp = sent_fmtp(codec_name, codec)
+    lines = f"a=rtpmap:{number} {codec_name}/{codec.clock_rate}{channels}\r\n{values}"
     if fmtp:
         lines += f"a=fmtp:{number} {fmtp}\r\n"
     if (rtx := numbers.rtx_payload_type) is not None:

@@ -134,7 +134,9 @@ class NativeSwarm:
         try:
             return self._native.submit(0, commands)
         except self._native_error as error:
-            self._unsent.popleft()  # those behind it are still sent
+            self._unsent.popleft()
+            if self._unsent:  # those behind it are still sent
+                self._loop.call_soon(self._flush)
             raise MachineError(f"the swarm could not read a command: {error}") from error
 
     def _read_events(self) -> None:

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.realtime
 async def test_a_clean_path_is_identical_and_a_lossy_one_is_not(tmp_path: Path) -> None:
     pytest.importorskip("av")
     loadtest = Loadtest(tmp_path)
-    times = ("--warmup", "0.5s", "--duration", "1.5s", "--seed", "7")
-    load = (*times, "-c", "4", "--codec", "mix")
+    times = ("--warmup", "0.5s", "--duration", "2s", "--seed", "7")
+    # the lowest encoding alone: the clips of VP9 and AV1 are encoded first
+    load = (*times, "-c", "4", "--codec", "mix", "--bitrate", "150k")
     gates = ("-T", "lossless_frames == 100%", "-T", "psnr.p5 > 59", "-T", "ssim.p5 >= 1")
     clean = await loadtest(*load, *gates, "--decode-sample", "4")
     assert clean.code == 0, clean.out + clean.err
@@ -27,7 +28,7 @@ async def test_a_clean_path_is_identical_and_a_lossy_one_is_not(tmp_path: Path) 
     assert "100 % of" in clean.out and "frames identical to the clip, PSNR 60 dB" in clean.out
 
     # so much loss that retransmissions are lost as well
-    worse_path = ("--no-default-gates", "--net-down", "loss=40%", "--decode-sample", "8")
+    worse_path = ("--no-default-gates", "--net-down", "loss=40%", "--decode-sample", "12")
     lossy = await loadtest(*load, *gates, *worse_path)
     # the exit code says as well whether this machine was saturated
     assert lossy.measured.gates[0].ok is False, lossy.out + lossy.err

@@ -54,7 +54,7 @@ async def test_a_run_ends_with_the_reason(
     tmp_path: Path, command: tuple[str, ...], mode: str, says: str
 ) -> None:
     async with odd_whip() as server:
-        more = ("--join-timeout", "1s") if mode in ("redir307", "redir308") else ()
+        more = ("--join-timeout", "3s") if mode in ("redir307", "redir308") else ()
         reason = await reasons(tmp_path, server, (*command, *more), mode)
         assert says.replace("PORT", str(server.port)) in reason
         followed = [asked.path for asked in server.asked if asked.method == "POST"]

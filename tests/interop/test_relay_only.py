@@ -59,18 +59,24 @@ async def test_all_media_passes_the_relay(tmp_path: Path, protocol: str) -> None
     assert "--turn-password '***'" in report.command_line
 
 
-@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+@pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
 async def test_a_server_that_names_another_one_is_left_for_it(
     tmp_path: Path, protocol: str
 ) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
-    with coturn(folders[1], *USER, LOOPBACK, "-v") as second:
-        names = f"--alternate-server={second.host}:{second.port}"
-        with coturn(folders[0], *USER, LOOPBACK, names, "-v") as first:
-            uri = f"{first.uri}?transport={protocol}"
-            outcome = await Loadtest(tmp_path)(*_LOAD, *account(first, uri), "-c", "3")
+    cert, key = certificate(tmp_path)
+    options = (*USER, LOOPBACK, "-v", "--cert", cert, "--pkey", key)
+    with coturn(folders[1], *options) as second:
+        names = (
+            f"--alternate-server={second.host}:{second.port}",
+            f"--tls-alternate-server={second.host}:{second.tls_port}",
+        )
+        with coturn(folders[0], *options, *names) as first:
+            uri = first.tls if protocol == "tls" else f"{first.uri}?transport={protocol}"
+            given = (*account(first, uri), "--cacert", cert, "-c", "3")
+            outcome = await Loadtest(tmp_path)(*_LOAD, *given)
             logs = [(folder / "turnserver.log").read_text() for folder in folders]
     report = outcome.measured
     assert outcome.code in _MEASURED, outcome.out
@@ -81,14 +87,20 @@ async def test_a_server_that_names_another_one_is_left_for_it(
 
 
 async def test_servers_that_name_each_other_or_are_not_allowed_are_named(tmp_path: Path) -> None:
-    for given, code, text in (
-        ("127.0.0.1:{port}", "turn_alternate_loop", "the TURN servers name each other"),
-        ("192.0.2.7:3478", "turn_alternate_not_allowed", "--allow-host: 192.0.2.7"),
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    *_, port = free_ports(9)  # the first server takes the lowest ones
+    with coturn(folders[0], *USER, LOOPBACK, f"--alternate-server=127.0.0.1:{port}") as first:
+        names = f"--alternate-server=127.0.0.1:{first.port}"
+        with coturn(folders[1], *USER, LOOPBACK, names, port=port):
+            loop = await Loadtest(tmp_path)(*_LOAD, *account(first, first.udp), "-c", "3")
+    with coturn(tmp_path, *USER, LOOPBACK, "--alternate-server=192.0.2.7:3478") as server:
+        denied = await Loadtest(tmp_path)(*_LOAD, *account(server, server.udp), "-c", "3")
+    for outcome, code, text in (
+        (loop, "turn_alternate_loop", "the TURN servers name each other"),
+        (denied, "turn_alternate_not_allowed", "--allow-host: 192.0.2.7"),
     ):
-        [port] = free_ports(1)
-        names = f"--alternate-server={given.format(port=port)}"
-        with coturn(tmp_path, *USER, LOOPBACK, names, port=port) as server:
-            outcome = await Loadtest(tmp_path)(*_LOAD, *account(server, server.udp), "-c", "3")
         assert outcome.code in (3, 4), outcome.out
         assert outcome.measured.relay is not None
         assert outcome.measured.relay.failures[code] > 0

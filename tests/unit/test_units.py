@@ -55,7 +55,14 @@ def test_durations_are_shown_as_a_person_writes_them(seconds: float, text: str) 
 
 
 @pytest.mark.parametrize(
-    ("bps", "text"), [(480_000, "480 kb/s"), (1_700_000, "1.7 Mb/s"), (1_139_000_000, "1,139 Mb/s")]
+    ("bps", "text"),
+    [
+        (480_000, "480 kb/s"),
+        (999_400, "999 kb/s"),
+        (999_600, "1 Mb/s"),
+        (1_700_000, "1.7 Mb/s"),
+        (1_139_000_000, "1,139 Mb/s"),
+    ],
 )
 def test_bitrates_are_shown_as_a_person_writes_them(bps: float, text: str) -> None:
     assert units.show_bitrate(bps) == text

@@ -31,7 +31,7 @@ def main(
         list[str] | None,
         typer.Option(
             metavar="MODE",
-            help="estimator of the row adaptation; can be given again, else loss-rtt",
+            help="estimator of the row adaptation; can be given again, else gcc",
         ),
     ] = None,
     scale: Annotated[

@@ -1,6 +1,7 @@
 """The reports of shards in one report: histograms and counts added up, gates judged again. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -155,28 +156,13 @@ def _stage(parts: Sequence[tuple[Part, Stage]]) -> Stage:
     )
     judged += _scoped_results([gate for stage in each for gate in stage.gates if _is_scoped(gate)])
     whole = _circumstances([part for part, _ in parts])
-    decision = decide(
+    # what else concerns the whole run is no part of one stage
+    whole = replace(whole, dropped=None, clients_refused=None, aborted=None)
+    return stage_report.judged_stage(
+        stage_report.Place(first.number, first.clients, first.start_s, first.duration_s),
+        stage_report.Use(metrics, None, generator, saturation),
         judged,
-        saturation,
-        Circumstances(
-            interrupted=whole.interrupted,
-            target_fault=whole.target_fault,
-            refused_joins=whole.refused_joins,
-            load_delivered=whole.load_delivered,
-        ),
-    )
-    return Stage(
-        number=first.number,
-        clients=first.clients,
-        start_s=first.start_s,
-        duration_s=first.duration_s,
-        verdict=decision.verdict,
-        reasons=decision.reasons,
-        gates=judged,
-        metrics=metrics,
-        server=None,
-        generator=generator,
-        saturation=saturation,
+        whole,
     )
 
 

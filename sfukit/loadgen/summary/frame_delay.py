@@ -66,7 +66,12 @@ def _reasons(plan: Plan, ledger: Ledger, windows: Sequence[WindowResult]) -> Ite
         return
     for codec, streams in sorted(_unmeasured(plan, ledger, windows).items()):
         named = f"{codec.upper()}, {streams} stream{'s' if streams > 1 else ''}"
-        yield f"{named}: {_cause(plan, ledger, codec)}"
+        yield f"{named}: {_cause(plan, ledger, codec)}{_remedy(plan)}"
+
+
+def _remedy(plan: Plan) -> str:
+    """Return what measures without frame ids and header extensions; a file has no barcode."""
+    return "" if plan.options.media else "; --latency barcode reads decoded frames"
 
 
 def _unmeasured(plan: Plan, ledger: Ledger, windows: Sequence[WindowResult]) -> Counter[VideoCodec]:

@@ -1,15 +1,16 @@
 """The stages of a report: each window with its own metrics, gates and verdict. Pure."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sfukit import gates
 from sfukit.errors import ExitCode
-from sfukit.gates import Gate
+from sfukit.gates import Gate, GateResult
 from sfukit.loadgen.host.placement import Cores
 from sfukit.loadgen.metrics import measured, scoped, usage
 from sfukit.loadgen.metrics.ledger import Ledger
 from sfukit.loadgen.metrics.measured import WindowResult
-from sfukit.loadgen.result.report import Stage
+from sfukit.loadgen.result.report import Metric, Saturation, ServerUse, Stage, SwarmUse
 from sfukit.loadgen.scenario import Plan, Window
 from sfukit.loadgen.verdict.decision import Circumstances, Decision, decide
 from sfukit.loadgen.verdict.gate_figures import figures
@@ -32,6 +33,38 @@ def stages(
         _stage(number, planned, plan, ledger, window, cores, applied)
         for number, (planned, window) in enumerate(zip(plan.windows, windows, strict=False), 1)
     ]
+
+
+class Place(NamedTuple):
+    """The place of a stage in the run, counted from 1."""
+
+    number: int
+    clients: int
+    start_s: float
+    duration_s: float
+
+
+class Use(NamedTuple):
+    """The metrics of a stage, and the use of both sides in it."""
+
+    metrics: dict[str, Metric]
+    server: ServerUse | None
+    generator: SwarmUse | None
+    saturation: Saturation
+
+
+def judged_stage(
+    place: Place, use: Use, judged: list[GateResult], circumstances: Circumstances
+) -> Stage:
+    """Return a stage with the verdict of its gates."""
+    decision = decide(judged, use.saturation, circumstances)
+    return Stage(
+        **place._asdict(),
+        **use._asdict(),
+        verdict=decision.verdict,
+        reasons=decision.reasons,
+        gates=judged,
+    )
 
 
 def combined(whole: Decision, parts: Sequence[Stage]) -> Decision:
@@ -73,26 +106,15 @@ def _stage(
         [gate for gate in applied if joins or not gate.path.startswith(_OF_JOINS)],
         figures(metrics, server, generator, saturation, scoped_metrics),
     )
-    decision = decide(
+    duration_s = plan.options.stages[number - 1].duration_s
+    return judged_stage(
+        Place(number, planned.clients, planned.start_s, duration_s),
+        Use(metrics, server, generator, saturation),
         judged,
-        saturation,
         Circumstances(
             interrupted=window.interrupted,
             target_fault=window.target_fault,
             refused_joins=ledger.refused,
             load_delivered=evidence.load_delivered,
         ),
-    )
-    return Stage(
-        number=number,
-        clients=planned.clients,
-        start_s=planned.start_s,
-        duration_s=plan.options.stages[number - 1].duration_s,
-        verdict=decision.verdict,
-        reasons=decision.reasons,
-        gates=judged,
-        metrics=metrics,
-        server=server,
-        generator=generator,
-        saturation=saturation,
     )

@@ -8,10 +8,12 @@ import pytest
 from aiohttp.helpers import calculate_timeout_when
 from structlog.testing import capture_logs
 
+from sfukit.errors import MachineError
 from sfukit.server import faults, run
 from sfukit.server.app import build_app
 from sfukit.server.refusal_log import RefusalLog
 from sfukit.server.run import _Signals
+from sfukit.server.settings import Settings
 from tests.unit.server.stage import Stage
 
 
@@ -48,6 +50,18 @@ async def test_the_engine_is_closed_whatever_fails_before(
         with pytest.raises(RuntimeError):
             await stage.context.stop("server_stopped")
     assert closed
+
+
+def test_an_engine_of_another_version_is_refused_before_it_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stale() -> None:
+        raise MachineError("built from another version", hint="make setup")
+
+    monkeypatch.setattr(run.extension, "check", stale)
+    monkeypatch.setattr(run, "NativeEngine", lambda config: pytest.fail("started"))
+    with pytest.raises(MachineError, match="another version"):
+        run._engine(Settings())
 
 
 async def test_exceptions_of_tasks_are_logged_and_sampled() -> None:

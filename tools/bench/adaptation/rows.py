@@ -15,7 +15,7 @@ from tools.bench.runs import Runs
 
 GROUP = "adaptation"
 MODES = ("gcc", "loss-rtt", "remb", "none")
-DEFAULT_MODE = "loss-rtt"
+DEFAULT_MODE = "gcc"
 
 
 def name_of(case: str, mode: str) -> str:
