@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::counting::Counting;
 use common::replay::{Load, Replay};
-use sfu::config::Config;
+use sfu::config::{Bwe, Config};
 use support::measure;
 
 #[global_allocator]
@@ -25,6 +25,10 @@ fn main() {
         feedback: true,
         ..paced
     };
+    let loss_rtt = Config {
+        bwe: Bwe::LossRtt,
+        ..Config::default()
+    };
     let at_once = Config {
         coalesce_ms: 0,
         ..Config::default()
@@ -32,7 +36,8 @@ fn main() {
     for (name, config, load) in [
         ("video to 240, frames whole", Config::default(), whole),
         ("video to 240, frames paced", Config::default(), paced),
-        ("the same, 1 % asked for again", Config::default(), fed_back),
+        ("the same, 1 % asked for again", loss_rtt, fed_back),
+        ("the same, --bwe gcc", Config::default(), fed_back),
         (
             "audio, 10 to 30, coalesced 5 ms",
             Config::default(),

@@ -74,10 +74,9 @@ impl Viewed {
     fn transport(&mut self) -> serde_json::Value {
         let id = self.world.clients[self.sub.client].transport_id;
         let stats = self.world.room_stats(self.room);
-        let transports = stats["transports"].as_array().expect("a list").iter();
+        let mut transports = stats["transports"].as_array().expect("a list").iter();
         transports
-            .filter(|it| it["transport"] == id)
-            .next_back()
+            .rfind(|it| it["transport"] == id)
             .expect("described")
             .clone()
     }
@@ -139,6 +138,33 @@ fn probes_are_padding_on_the_retransmission_stream_and_end_when_nothing_more_is_
     viewed.run(20_000);
     let late = viewed.world.engine.counters();
     assert_eq!(late.probe_packets_sent, early.probe_packets_sent);
+}
+
+#[test]
+fn without_retransmission_the_next_encoding_is_tried_itself() {
+    let mut world = World::new(Config::default());
+    let room = world.open_room();
+    let publisher = world.connect(room);
+    let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);
+    world.run_for(ms(2_000));
+    let client = world.connect(room);
+    world.enable_feedback(client);
+    narrow(&mut world, client, 5_000_000);
+    let sub = world.subscribe_with(client, camera, |request| {
+        request.feedback = vec!["transport-cc".to_owned()];
+        (request.rtx_payload_type, request.rtx_ssrc) = (None, None);
+    });
+    let start = world.now;
+    let mut viewed = Viewed {
+        world,
+        room,
+        sub,
+        start,
+    };
+    viewed.run(15_000);
+    let seen = viewed.seen();
+    assert_eq!(seen.last().map(|it| it.1), Some(2), "{seen:?}");
+    assert_eq!(viewed.world.engine.counters().probe_packets_sent, 0);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct Observed {
     pub acknowledged_bps: Option<f64>,
     /// The same of the last moment, bit/s.
     pub queueing_bps: Option<f64>,
+    /// Bitrate sent, bit/s.
+    pub sent_bps: Option<f64>,
     /// Round-trip time.
     pub rtt: Duration,
     /// Whether less is sent than the estimate allows.
@@ -142,7 +144,11 @@ impl Aimd {
             true => acknowledged_bps,
             false => acknowledged_bps.max(self.link.bps().unwrap_or(0.0)),
         };
-        let decreased_bps = DECREASE * full_bps;
+        // A keyframe queues for a moment, though what is sent in the mean fits.
+        let kept_bps = observed
+            .sent_bps
+            .filter(|sent| !is_confirmed && *sent <= full_bps);
+        let decreased_bps = (DECREASE * full_bps).max(kept_bps.unwrap_or(0.0));
         if decreased_bps < self.rate_bps {
             self.rate_bps = decreased_bps;
         } else if let Some(link_bps) = self.link.bps() {
@@ -190,6 +196,7 @@ mod tests {
         Observed {
             acknowledged_bps: Some(acknowledged_bps),
             queueing_bps: None,
+            sent_bps: None,
             rtt: Duration::from_millis(100),
             is_limited,
         }

@@ -26,6 +26,9 @@ const SENT_WINDOW: Duration = Duration::from_millis(250);
 /// meanwhile and then halved in these steps.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 const HALVED_EVERY: Duration = Duration::from_millis(500);
+/// Between two trials of the next step without probes; doubled by each failure.
+const TRIAL_EVERY: Duration = Duration::from_secs(10);
+const MAX_TRIAL_FAILURES: u32 = 4;
 
 /// Google congestion control of one send transport.
 #[derive(Debug)]
@@ -42,9 +45,12 @@ pub struct Gcc {
     max_bps: f64,
     /// Neither a probe nor a decrease has replaced the start rate yet.
     is_start: bool,
+    /// A probe has raised the estimate since that was last asked.
+    has_passed_probe: bool,
     rtt: Option<Duration>,
     sent: SentRate,
     silence: Silence,
+    trial: Trial,
 }
 
 /// What a feedback newly reports.
@@ -74,9 +80,11 @@ impl Gcc {
             estimate_bps: START_BPS,
             max_bps: f64::INFINITY,
             is_start: true,
+            has_passed_probe: false,
             rtt: None,
             sent: SentRate::new(now),
             silence: Silence::default(),
+            trial: Trial::default(),
         }
     }
 
@@ -96,6 +104,17 @@ impl Gcc {
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         self.loss.ratio()
+    }
+
+    /// Return how long packets wait in the queue of the bottleneck.
+    #[must_use]
+    pub fn queueing(&self) -> Duration {
+        Duration::from_secs_f64(self.trendline.queueing_ms().clamp(0.0, 1e4) / 1e3)
+    }
+
+    /// Return once whether a probe has raised the estimate.
+    pub fn take_passed_probe(&mut self) -> bool {
+        std::mem::take(&mut self.has_passed_probe)
     }
 
     /// Return what the receiver acknowledges, bit/s.
@@ -146,12 +165,11 @@ impl Gcc {
             ..self.observed()
         };
         let before = self.aimd.decreased();
-        if !self.is_start || usage == Usage::Overuse {
-            self.aimd.update(now, usage, observed);
-        }
+        self.aimd.update(now, usage, observed);
         if self.aimd.decreased() != before {
             self.is_start = false;
             self.probes.on_decrease(now);
+            self.trial.on_decrease(now);
         }
         while let Some(found) = self.clusters.take() {
             self.on_probe(now, found);
@@ -200,6 +218,16 @@ impl Gcc {
         self.clusters.begin(id, rate_bps);
         ledger.set_cluster(id);
         true
+    }
+
+    /// Try the next step itself, where no subscription can carry probes.
+    pub fn poll_trial(&mut self, now: Time) {
+        let is_normal = self.trendline.usage() != Usage::Overuse && !self.silence.is_silent();
+        let target_bps = self.probes.target_bps();
+        if is_normal && self.estimate_bps < target_bps && self.trial.is_due(now) {
+            self.aimd.on_probe(now, target_bps, false);
+            self.estimate(now);
+        }
     }
 
     /// Return whether a cluster is being sent.
@@ -275,6 +303,7 @@ impl Gcc {
         if found.rate_bps > self.aimd.rate_bps() || self.is_start {
             self.aimd.on_probe(now, found.rate_bps, found.is_saturated);
             self.loss.on_probe(found.rate_bps);
+            self.has_passed_probe = true;
             self.is_start = false;
         }
     }
@@ -283,6 +312,7 @@ impl Gcc {
         Observed {
             acknowledged_bps: self.acknowledged.bps(),
             queueing_bps: None,
+            sent_bps: self.sent.bps,
             rtt: self.rtt.unwrap_or(Duration::from_millis(200)),
             is_limited: self.is_limited(),
         }
@@ -302,6 +332,36 @@ impl Gcc {
         self.aimd
             .set_rate_bps(bounded(self.aimd.rate_bps(), self.max_bps));
         self.estimate_bps = bounded(self.estimate_bps, self.max_bps);
+    }
+}
+
+/// Steps that are taken without a probe.
+#[derive(Debug, Default)]
+struct Trial {
+    begun: Option<Time>,
+    failures: u32,
+}
+
+impl Trial {
+    fn is_due(&mut self, now: Time) -> bool {
+        let hold = TRIAL_EVERY * (1 << self.failures);
+        if self.begun.is_some_and(|at| now.since(at) < hold) {
+            return false;
+        }
+        self.begun = Some(now);
+        true
+    }
+
+    /// A decrease soon after a trial is its failure: the next one comes later.
+    fn on_decrease(&mut self, now: Time) {
+        let Some(begun) = self.begun else {
+            return;
+        };
+        let has_failed = now.since(begun) < TRIAL_EVERY / 2;
+        self.failures = match has_failed {
+            true => (self.failures + 1).min(MAX_TRIAL_FAILURES),
+            false => 0,
+        };
     }
 }
 

@@ -16,6 +16,8 @@ const RISE_BPS_PER_SECOND: f64 = 1_000.0;
 const MEMORY_S: f64 = 2.0;
 /// A ratio of fewer packets is noise.
 const MIN_PACKETS: f64 = 20.0;
+/// A burst of eight of them is not more than 10 %.
+const SURE_PACKETS: f64 = 80.0;
 /// Between two decreases, beside the round trip.
 const BETWEEN: Duration = Duration::from_millis(300);
 /// So much loss is a queue that overflows: what arrives is what the link carries.
@@ -50,6 +52,11 @@ impl Count {
     fn ratio(&self) -> Option<f64> {
         (self.expected >= MIN_PACKETS).then(|| self.lost / self.expected)
     }
+
+    /// Return the ratio to act on: one burst among few packets is not congestion.
+    fn sure_ratio(&self) -> f64 {
+        self.lost / self.expected.max(SURE_PACKETS)
+    }
 }
 
 impl LossBound {
@@ -83,9 +90,9 @@ impl LossBound {
             .updated
             .replace(now)
             .map_or(Duration::ZERO, |at| now.since(at));
-        let ratio = self.ratio().unwrap_or(0.0);
+        let ratio = self.recent.sure_ratio();
         let is_lowered = ratio > LOWERS_ABOVE
-            && (self.fresh.ratio()).is_some_and(|fresh| fresh > LOWERS_ABOVE)
+            && self.fresh.sure_ratio() > LOWERS_ABOVE
             && (self.decreased).is_none_or(|at| now.since(at) >= BETWEEN + rtt);
         if is_lowered {
             self.decrease(now, ratio, estimate_bps, acknowledged_bps);

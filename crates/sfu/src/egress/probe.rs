@@ -38,9 +38,9 @@ impl Egress {
         };
         let subscriptions = &self.subscriptions;
         let mut carriers = subscriber.subscriptions.iter();
-        if carriers.any(|key| subscriptions.get(*key).is_some_and(can_probe))
-            && gcc.poll_probe(context.now, &mut subscriber.control.ledger)
-        {
+        if !carriers.any(|key| subscriptions.get(*key).is_some_and(can_probe)) {
+            gcc.poll_trial(context.now);
+        } else if gcc.poll_probe(context.now, &mut subscriber.control.ledger) {
             subscriber.control.is_probing = true;
             self.schedule_probe(context, key);
         }

@@ -8,11 +8,12 @@ use rtc::path::PathId;
 use sfu::config::Config;
 use sfu::counters::Counters;
 use sfu::engine::Engine;
+use sfu::message::SubscribeRequest;
 use wire::id::Ssrc;
 use wire::rtcp::{ReportBlock, TwccBuilder, write};
 use wire::time::Time;
 
-use super::participants::Sub;
+use super::participants::{DOWN_IDS, Sub, id_map};
 use super::world::{World, server_path};
 
 /// Time between two reads of a busy worker.
@@ -92,6 +93,9 @@ impl Replay {
         let room = world.open_room();
         let publishers = world.connect_many(room, load.publishers);
         let subscribers = world.connect_many(room, load.subscribers);
+        if load.feedback {
+            subscribers.iter().for_each(|it| world.enable_feedback(*it));
+        }
         let mut subs = Vec::new();
         for publisher in &publishers {
             let camera = world.publish_with(*publisher, load.codec, &[], |camera| {
@@ -101,8 +105,17 @@ impl Replay {
                 source.packets = load.packets_per_frame;
                 source.payload_len = load.payload_len;
             });
-            let subscribed = subscribers.iter().map(|it| world.subscribe(*it, camera));
-            subs.extend(subscribed);
+            let negotiate = |request: &mut SubscribeRequest| {
+                if load.feedback {
+                    request.feedback = vec!["transport-cc".to_owned()];
+                }
+            };
+            let subscribe = |it: &usize| world.subscribe_with(*it, camera, negotiate);
+            subs.extend(subscribers.iter().map(subscribe));
+        }
+        if load.feedback {
+            // Until the estimates have left their start behind and no probes are sent.
+            world.run_for(Duration::from_secs(4));
         }
         let cameras = warm_up(&mut world);
         let mut arrivals = arrivals(&mut world, &cameras, load.length);
@@ -278,12 +291,10 @@ fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
     let media: Vec<Time> = arrivals.iter().map(|arrival| arrival.at).collect();
     for sub in subs {
         let client = &mut world.clients[sub.client];
-        let next = client
-            .stream(sub.ssrc)
-            .last()
-            .expect("a frame")
-            .header
-            .sequence;
+        let last = client.stream(sub.ssrc).last().expect("a frame");
+        let next = last.header.sequence;
+        let ids = id_map(&DOWN_IDS);
+        let number = last.values(&ids).transport_sequence.expect("negotiated");
         let mut times = Vec::new();
         for (nth, at) in media.iter().enumerate() {
             let mut rtcp = Vec::new();
@@ -292,7 +303,8 @@ fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
                 write::nack(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc), &[lost]);
             }
             if nth % 20 == 19 {
-                acknowledge(&mut rtcp, nth as u16, *at);
+                let last = number.wrapping_add(nth as u16 + 1);
+                acknowledge(&mut rtcp, last, &media[nth - 19..=nth]);
                 let block = ReportBlock {
                     ssrc: Ssrc(sub.ssrc),
                     fraction_lost: 2,
@@ -320,12 +332,13 @@ fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
     }
 }
 
-/// Acknowledge the twenty packets up to this number.
-fn acknowledge(rtcp: &mut Vec<u8>, last: u16, now: Time) {
+/// Acknowledge the packets up to this number, which arrived at these instants.
+fn acknowledge(rtcp: &mut Vec<u8>, last: u16, arrivals: &[Time]) {
     let mut feedback = TwccBuilder::new();
-    feedback.start(last - 19, now);
-    for number in last - 19..=last {
-        feedback.push(number, now);
+    let first = last.wrapping_sub(arrivals.len() as u16 - 1);
+    feedback.start(first, arrivals[0]);
+    for (nth, at) in (0..).zip(arrivals) {
+        feedback.push(first.wrapping_add(nth), *at);
     }
     feedback.write(rtcp, Ssrc(7), Ssrc(7), last as u8);
 }

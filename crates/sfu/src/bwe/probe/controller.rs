@@ -304,7 +304,8 @@ impl Controller {
     }
 
     /// Return the rate that the next useful step needs.
-    fn target_bps(&self) -> f64 {
+    #[must_use]
+    pub fn target_bps(&self) -> f64 {
         ABOVE_STEP * self.wants.next_step_bps.unwrap_or(self.wants.most_bps)
     }
 }
