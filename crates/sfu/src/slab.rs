@@ -1,7 +1,7 @@
 //! Objects under typed keys that are never reused: a stale key finds nothing.
 //!
-//! Generations are in an array of their own. Values are aligned to cache lines, and a generation
-//! behind each would cost a line per value and another one per look-up; sixteen share a line here.
+//! The generation of an object is in front of it, in the cache line of the fields that are used
+//! first: a look-up loads nothing that the caller does not need anyway.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -41,12 +41,20 @@ macro_rules! key_type {
 }
 pub(crate) use key_type;
 
+/// A place for an object, at the start of a cache line: the generation and what is used first of
+/// the object share it.
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Place<V> {
+    /// Generation of the present object, or of the next one.
+    generation: u32,
+    value: Option<V>,
+}
+
 /// Objects of one kind, found by their keys.
 #[derive(Debug)]
 pub struct Slab<K, V> {
-    values: Vec<Option<V>>,
-    /// Generation of the present value of each position, or of its next one.
-    generations: Vec<u32>,
+    places: Vec<Place<V>>,
     free: Vec<u32>,
     kind: PhantomData<fn() -> K>,
 }
@@ -62,8 +70,7 @@ impl<K: Key, V> Slab<K, V> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            values: Vec::new(),
-            generations: Vec::new(),
+            places: Vec::new(),
             free: Vec::new(),
             kind: PhantomData,
         }
@@ -76,21 +83,14 @@ impl<K: Key, V> Slab<K, V> {
 
     /// Add an object that knows its key.
     pub fn insert_with(&mut self, make: impl FnOnce(K) -> V) -> K {
-        let index = self
-            .free
-            .last()
-            .copied()
-            .unwrap_or(self.values.len() as u32);
-        let place = index as usize;
-        let generation = self.generations.get(place).copied().unwrap_or(0);
-        let key = K::from_raw(RawKey { index, generation });
-        let value = make(key);
+        let unused = self.free.last().copied();
+        let nth = unused.map_or(self.places.len(), |index| index as usize);
+        let generation = self.places.get(nth).map_or(0, |place| place.generation);
+        let key = key(nth, generation);
+        let value = Some(make(key));
         match self.free.pop() {
-            Some(_) => self.values[place] = Some(value),
-            None => {
-                self.values.push(Some(value));
-                self.generations.push(generation);
-            }
+            Some(_) => self.places[nth].value = value,
+            None => self.places.push(Place { generation, value }),
         }
         key
     }
@@ -100,10 +100,10 @@ impl<K: Key, V> Slab<K, V> {
     #[must_use]
     pub fn get(&self, key: K) -> Option<&V> {
         let RawKey { index, generation } = key.raw();
-        let place = index as usize;
-        match self.generations.get(place) {
-            Some(present) if *present == generation => self.values[place].as_ref(),
-            _ => None,
+        let place = self.places.get(index as usize)?;
+        match place.generation == generation {
+            true => place.value.as_ref(),
+            false => None,
         }
     }
 
@@ -112,26 +112,27 @@ impl<K: Key, V> Slab<K, V> {
     #[must_use]
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let RawKey { index, generation } = key.raw();
-        let place = index as usize;
-        match self.generations.get(place) {
-            Some(present) if *present == generation => self.values[place].as_mut(),
-            _ => None,
+        let place = self.places.get_mut(index as usize)?;
+        match place.generation == generation {
+            true => place.value.as_mut(),
+            false => None,
         }
     }
 
     /// Remove an object; its key finds nothing from now on.
     pub fn remove(&mut self, key: K) -> Option<V> {
-        let place = key.raw().index as usize;
-        let value = self
-            .get_mut(key)
-            .is_some()
-            .then(|| self.values[place].take());
-        // A position whose generations are used up is not used again.
-        if value.is_some() && self.generations[place] < u32::MAX {
-            self.generations[place] += 1;
-            self.free.push(place as u32);
+        let RawKey { index, generation } = key.raw();
+        let place = self.places.get_mut(index as usize)?;
+        if place.generation != generation {
+            return None;
         }
-        value.flatten()
+        let value = place.value.take()?;
+        // A place whose generations are used up is not used again.
+        if place.generation < u32::MAX {
+            place.generation += 1;
+            self.free.push(index);
+        }
+        Some(value)
     }
 
     /// Return the number of objects.
@@ -148,18 +149,14 @@ impl<K: Key, V> Slab<K, V> {
 
     /// List the objects with their keys.
     pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
-        let places = self.values.iter().zip(&self.generations).enumerate();
-        places.filter_map(|(place, (value, generation))| {
-            Some((key(place, *generation), value.as_ref()?))
-        })
+        let places = self.places.iter().enumerate();
+        places.filter_map(|(nth, place)| Some((key(nth, place.generation), place.value.as_ref()?)))
     }
 
     /// List the objects with their keys, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)> {
-        let places = self.values.iter_mut().zip(&self.generations).enumerate();
-        places.filter_map(|(place, (value, generation))| {
-            Some((key(place, *generation), value.as_mut()?))
-        })
+        let places = self.places.iter_mut().enumerate();
+        places.filter_map(|(nth, place)| Some((key(nth, place.generation), place.value.as_mut()?)))
     }
 }
 
@@ -248,7 +245,7 @@ mod tests {
     fn a_position_whose_generations_are_used_up_is_not_used_again() {
         let mut slab: Slab<TestKey, u8> = Slab::new();
         let key = slab.insert(1);
-        slab.generations[0] = u32::MAX;
+        slab.places[0].generation = u32::MAX;
         assert_eq!(slab.get(key), None);
         let last = TestKey::from_raw(RawKey {
             index: 0,

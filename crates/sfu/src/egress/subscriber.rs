@@ -35,7 +35,7 @@ pub struct Pending {
 /// A party that receives media of a room.
 ///
 /// The fields that each round of sending uses come first: they have left the cache since the last.
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Subscriber {
     /// Whether it is in the queue of this round.
     pub queued: bool,

@@ -135,7 +135,7 @@ pub struct StreamReports {
 /// Thousands of subscriptions are served in turn, so their state has left the processor's cache:
 /// the fields of the packet path come first, in this order, at the start of a cache line.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Subscription {
     /// Where it stands.
     pub position: Position,

@@ -34,7 +34,7 @@ pub struct RoundTrip {
 ///
 /// The first field also tells an empty place of the slab from a full one: else that were a field
 /// that has left the cache.
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Connection {
     /// When the timer of ICE and DTLS fires.
     pub transport_at: Option<Time>,
