@@ -82,7 +82,9 @@ pub fn select_encoding(
             true => budget * STAY_PERCENT / 100,
             false => budget,
         });
-        budget.is_none_or(|budget| candidates[*nth].bitrate_bps <= budget)
+        // An encoding whose bitrate is not measured yet may be of any size.
+        let bitrate_bps = candidates[*nth].bitrate_bps;
+        budget.is_none_or(|budget| bitrate_bps > 0 && bitrate_bps <= budget)
     };
     let below = || (0..=ceiling).rev().filter(usable);
     let above = || (ceiling..candidates.len()).find(usable);

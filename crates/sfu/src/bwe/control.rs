@@ -148,7 +148,9 @@ impl Bandwidth {
                 gcc.set_wants(wants, max_bps);
                 self.applied_bps = gcc.estimate_bps();
                 let budget_bps = self.applied_bps * 100 / WIRE_PERCENT;
-                Some(budget_bps).filter(|budget| *budget < load.wanted_bps)
+                // What is wanted may not be measured yet.
+                let is_limiting = |bps: &u64| load.wanted_bps == 0 || *bps < load.wanted_bps;
+                Some(budget_bps).filter(is_limiting)
             }
             Estimator::Remb(remb) => {
                 let cap_bps = load.cap();

@@ -100,8 +100,12 @@ impl Egress {
         subscriber.control.estimate_bps = estimator.estimate_bps();
         // Bitrates rise and subscriptions are added: the same budget may be exceeded.
         let exceeded = budget.is_some_and(|budget| load.sent_bps > budget);
-        if subscriber.budget.bps != budget || exceeded {
+        // Encodings have been measured that were unknown.
+        let shared_bps = subscriber.budget.wanted_bps;
+        let differs = load.wanted_bps.abs_diff(shared_bps) > shared_bps / 4;
+        if subscriber.budget.bps != budget || exceeded || differs {
             subscriber.budget.bps = budget;
+            subscriber.budget.wanted_bps = load.wanted_bps;
             self.distribute_budget(context, ingress, key, budget);
         }
     }

@@ -32,6 +32,8 @@ pub struct Budget {
     pub timer: Deadline,
     /// The budget, bit/s; `None`: unlimited.
     pub bps: Option<u64>,
+    /// What all subscriptions wanted when it was shared last, bit/s.
+    pub wanted_bps: u64,
     /// The estimate is updated more often until then.
     pub settled: Time,
     /// When the next round of a probe is due.
